@@ -1,0 +1,137 @@
+"""A plan's nouns, made real one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+from netlab.errors import KernelError, NetlabError
+from netlab.kernel import links, netns, nft, services
+from netlab.kernel.handles import Handles
+from netlab.kernel.netlink import Refused
+from netlab.kernel.patience import Interruption, await_fact
+from netlab.kernel.rundir import RunDirectory
+from netlab.plan.nouns import (
+    Address,
+    Bridge,
+    Cable,
+    DhcpClient,
+    EtcFile,
+    Lease,
+    Listening,
+    Namespace,
+    Noun,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
+from netlab.plan.plan import Plan, line
+
+_LISTENING_SECONDS = 30.0
+_LEASE_SECONDS = 60.0
+"""Far beyond what a machine 20 times slower than usual needs; only failures wait that long."""
+
+
+class Moment(StrEnum):
+    """When a progress callback is called."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+Progress = Callable[[Noun, Moment], None]
+"""Told before and after each noun; an exception from it stops the work."""
+
+
+def create(plan: Plan, run: RunDirectory, progress: Progress, interruption: Interruption) -> None:
+    """Create everything in order. On an error, what has been made stays: the caller removes it."""
+    with Handles(len(plan.namespaces)) as handles:
+        for noun in plan.nouns:
+            interruption.check()
+            progress(noun, Moment.BEFORE)
+            try:
+                _create(noun, run, handles, interruption)
+            except Refused as error:
+                raise KernelError(
+                    f"the kernel refuses `{_first_line(noun)}`: {error.strerror}"
+                ) from error
+            except OSError as error:
+                raise KernelError(f"cannot make `{_first_line(noun)}`: {error}") from error
+            except NetlabError as error:
+                error.add_note(f"while making {_first_line(noun)}")
+                raise
+            progress(noun, Moment.AFTER)
+
+
+def sysctl_path(key: str) -> Path:
+    """Where a setting is; /proc/sys/net shows the calling thread's namespace."""
+    return Path("/proc/sys") / key.replace(".", "/")
+
+
+def _create(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interruption) -> None:
+    match noun:
+        case Namespace(namespace):
+            handles.create(namespace)
+        case Sysctl():
+            _create_sysctl(noun)
+        case EtcFile(namespace, name, text):
+            path = netns.ETC / namespace / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        case Bridge():
+            links.create_bridge(handles.netlink(noun.namespace), noun)
+        case Cable(one, other):
+            links.create_cable(
+                noun,
+                handles.netlink(one.namespace),
+                handles.netlink(other.namespace),
+                handles.descriptors,
+            )
+        case Address():
+            links.create_address(handles.netlink(noun.namespace), noun)
+        case Route():
+            links.create_route(handles.netlink(noun.namespace), noun)
+        case Ruleset(namespace, text):
+            run.ruleset(namespace).write_text(nft.create(namespace, text))
+        case Service():
+            services.start(run, noun)
+        case Listening():
+            await_fact(
+                lambda: services.listens(run, noun),
+                _LISTENING_SECONDS,
+                lambda: (
+                    f"{noun.service} on {noun.namespace} does not open {noun.protocol}/{noun.port}"
+                ),
+                interruption,
+            )
+        case DhcpClient():
+            services.start_client(run, noun)
+        case Lease():
+            await_fact(
+                lambda: bool(services.lease(run, noun)),
+                _LEASE_SECONDS,
+                lambda: (
+                    f"{noun.namespace} got no address on {noun.interface} within "
+                    f"{_LEASE_SECONDS:.0f} s; its DHCP client says:\n{services.client_log(run, noun)}"
+                ),
+                interruption,
+            )
+
+
+def _create_sysctl(noun: Sysctl) -> None:
+    with netns.inside(noun.namespace):
+        path = sysctl_path(noun.key)
+        if noun.optional and not path.exists():
+            return
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            os.write(descriptor, noun.value.encode())
+        finally:
+            os.close(descriptor)
+
+
+def _first_line(noun: Noun) -> str:
+    return line(noun).splitlines()[0]

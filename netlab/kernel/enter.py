@@ -1,0 +1,57 @@
+"""A command on a node: in its network, with its host name and its files in /etc, like on a machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from netlab.errors import KernelError
+from netlab.kernel import netns, syscalls
+
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+
+
+def execute(
+    namespace: str, host_name: str, command: Sequence[str], environment: dict[str, str]
+) -> None:
+    """Replace this process. Raises KernelError if the command cannot be started.
+
+    Sees what `ip netns exec` shows (its /etc/netns files and a fresh /sys), and
+    the node's host name as well. The machine's proxies are not the lab's.
+    """
+    try:
+        netns.enter(namespace)
+        syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
+        syscalls.mount("", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
+        _own_sys(namespace)
+        _own_etc(namespace)
+        socket.sethostname(host_name)
+    except OSError as error:
+        raise KernelError(f"cannot enter '{namespace}': {error}") from error
+    kept = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
+    try:
+        os.execvpe(command[0], list(command), {**kept, **environment})
+    except FileNotFoundError:
+        raise KernelError(
+            f"there is no command '{command[0]}'",
+            "a node runs the machine's programs: install it on the machine",
+        ) from None
+    except OSError as error:
+        raise KernelError(f"cannot run '{command[0]}': {error.strerror}") from error
+
+
+def _own_sys(namespace: str) -> None:
+    """/sys/class/net shows the namespace in which /sys was mounted."""
+    syscalls.unmount("/sys")
+    syscalls.mount(namespace, "/sys", "sysfs")
+
+
+def _own_etc(namespace: str) -> None:
+    """Mount the node's files over the machine's; where the machine has none, there is no place."""
+    folder = netns.ETC / namespace
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        target = Path("/etc") / file.name
+        if target.exists():
+            syscalls.mount(str(file), str(target), flags=syscalls.MS_BIND)

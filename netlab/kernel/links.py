@@ -1,0 +1,187 @@
+"""Bridges, cables, addresses and routes: made by netlink messages, read back by dumps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any
+
+from pyroute2.netlink.rtnl import (
+    RTM_GETADDR,
+    RTM_GETLINK,
+    RTM_GETROUTE,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWROUTE,
+)
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from netlab.kernel.netlink import CREATE, Netlink
+from netlab.plan.nouns import Address, Bridge, Cable, End, Route
+
+_AF_INET = 2
+_IFF_UP = 1
+_IFF_LOWER_UP = 1 << 16
+_LOOPBACK_INDEX = 1
+_RT_TABLE_MAIN = 254
+_RTPROT_KERNEL = 2
+_RTPROT_STATIC = 4
+_RTN_UNICAST = 1
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An interface as the kernel shows it."""
+
+    name: str
+    index: int
+    peer_index: int
+    """Number of the cable's other end, in the other end's namespace; 0 for no cable."""
+    kind: str
+    """veth, bridge, … ; empty for lo."""
+    mac: str
+    mtu: int
+    master: int
+    running: bool
+    """Up, with carrier: the cable's other end is up too."""
+
+
+def loopback_up(netlink: Netlink) -> None:
+    """Bring up `lo`."""
+    netlink.request(_link(index=_LOOPBACK_INDEX), RTM_NEWLINK)
+
+
+def create_bridge(netlink: Netlink, bridge: Bridge) -> None:
+    """A learning switch without spanning tree."""
+    message = _link(
+        ("IFLA_IFNAME", bridge.name),
+        ("IFLA_ADDRESS", bridge.mac),
+        ("IFLA_LINKINFO", _kind("bridge")),
+    )
+    netlink.request(message, RTM_NEWLINK, CREATE)
+
+
+def create_cable(cable: Cable, one: Netlink, other: Netlink, descriptors: dict[str, int]) -> None:
+    """A veth pair with both ends in place, up and plugged in; `descriptors` are the namespaces'.
+
+    Two messages: veth refuses to bring up the peer before the pair is complete
+    (veth_open: ENOTCONN), so the far end comes up by a message of its own.
+    """
+    near, far = cable.one, cable.other
+    peer = {"attrs": _end(far, cable.mtu, descriptors)}
+    kind = ("IFLA_LINKINFO", _kind("veth", peer))
+    attributes = [*_end(near, cable.mtu, descriptors), *_master(near, one), kind]
+    one.request(_link(*attributes), RTM_NEWLINK, CREATE)
+    other.request(_link(*_master(far, other), index=other.index(far.interface)), RTM_NEWLINK)
+
+
+def create_address(netlink: Netlink, address: Address) -> None:
+    """Add an address with its broadcast address."""
+    message = ifaddrmsg()
+    message["family"] = _AF_INET
+    message["prefixlen"] = address.address.network.prefixlen
+    message["index"] = netlink.index(address.interface)
+    ip = str(address.address.ip)
+    message["attrs"] = [("IFA_LOCAL", ip), ("IFA_ADDRESS", ip)]
+    if message["prefixlen"] < 31:
+        broadcast = str(address.address.network.broadcast_address)
+        message["attrs"].append(("IFA_BROADCAST", broadcast))
+    netlink.request(message, RTM_NEWADDR, CREATE)
+
+
+def create_route(netlink: Netlink, route: Route) -> None:
+    """Add a route to the main table."""
+    message = rtmsg()
+    message["family"] = _AF_INET
+    message["table"] = _RT_TABLE_MAIN
+    message["proto"] = _RTPROT_STATIC
+    message["type"] = _RTN_UNICAST
+    message["dst_len"] = route.destination.prefixlen
+    message["attrs"] = [("RTA_GATEWAY", str(route.gateway))]
+    if route.destination.prefixlen:
+        message["attrs"].append(("RTA_DST", str(route.destination.network_address)))
+    netlink.request(message, RTM_NEWROUTE, CREATE)
+
+
+def read_interfaces(netlink: Netlink) -> list[Interface]:
+    """Every interface of the namespace."""
+    return [_interface(message) for message in netlink.dump(ifinfmsg(), RTM_GETLINK)]
+
+
+def read_addresses(netlink: Netlink, namespace: str, names: dict[int, str]) -> Iterator[Address]:
+    """Every IPv4 address but the loopback's own."""
+    request = ifaddrmsg()
+    request["family"] = _AF_INET
+    for message in netlink.dump(request, RTM_GETADDR):
+        local = message.get_attr("IFA_LOCAL")
+        if not local.startswith("127."):
+            interface = IPv4Interface(f"{local}/{message['prefixlen']}")
+            yield Address(namespace, names[message["index"]], interface)
+
+
+def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
+    """Routes of the main table that go through a gateway."""
+    request = rtmsg()
+    request["family"] = _AF_INET
+    for message in netlink.dump(request, RTM_GETROUTE):
+        gateway = message.get_attr("RTA_GATEWAY")
+        if message["table"] == _RT_TABLE_MAIN and gateway:
+            destination = message.get_attr("RTA_DST") or "0.0.0.0"
+            network = IPv4Network(f"{destination}/{message['dst_len']}")
+            yield Route(namespace, network, IPv4Address(gateway))
+
+
+def _link(*attributes: tuple[str, Any], index: int = 0) -> Any:
+    """An RTM_NEWLINK message that leaves the interface up."""
+    message = ifinfmsg()
+    message["index"] = index
+    message["flags"] = message["change"] = _IFF_UP
+    message["attrs"] = list(attributes)
+    return message
+
+
+def _end(end: End, mtu: int, descriptors: dict[str, int]) -> list[tuple[str, Any]]:
+    attributes: list[tuple[str, Any]] = [
+        ("IFLA_IFNAME", end.interface),
+        ("IFLA_MTU", mtu),
+        ("IFLA_NET_NS_FD", descriptors[end.namespace]),
+    ]
+    return attributes + ([("IFLA_ADDRESS", end.mac)] if end.mac else [])
+
+
+def _master(end: End, netlink: Netlink) -> list[tuple[str, Any]]:
+    return [("IFLA_MASTER", netlink.index(end.bridge))] if end.bridge else []
+
+
+def _kind(name: str, peer: Any = None) -> dict[str, Any]:
+    attributes: list[tuple[str, Any]] = [("IFLA_INFO_KIND", name)]
+    if peer is not None:
+        attributes.append(("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", peer)]}))
+    return {"attrs": attributes}
+
+
+def _interface(message: Any) -> Interface:
+    info = message.get_attr("IFLA_LINKINFO")
+    up = _IFF_UP | _IFF_LOWER_UP
+    return Interface(
+        name=message.get_attr("IFLA_IFNAME"),
+        index=message["index"],
+        peer_index=message.get_attr("IFLA_LINK") or 0,
+        kind=info.get_attr("IFLA_INFO_KIND") if info else "",
+        mac=message.get_attr("IFLA_ADDRESS") or "",
+        mtu=message.get_attr("IFLA_MTU"),
+        master=message.get_attr("IFLA_MASTER") or 0,
+        running=message["flags"] & up == up,
+    )
+
+
+def try_kind(kind: str) -> None:
+    """Make an interface of a kind in the present namespace. Raises Refused."""
+    netlink = Netlink()
+    try:
+        netlink.request(_link(("IFLA_LINKINFO", _kind(kind))), RTM_NEWLINK, CREATE)
+    finally:
+        netlink.close()

@@ -1,0 +1,113 @@
+"""One rtnetlink socket in one namespace: requests in, acknowledgements or decoded answers out.
+
+pyroute2 encodes and decodes the messages. Its IPRoute is not used: opening
+one costs 6.5 ms a namespace, a bare socket 20 µs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from fcntl import ioctl
+from typing import Any
+
+from netlab.errors import KernelError
+
+_SOL_NETLINK = 270
+_NETLINK_CAP_ACK = 10
+_NETLINK_EXT_ACK = 11
+_NLMSG_ERROR = 2
+_NLMSG_DONE = 3
+_NLM_F_REQUEST = 0x1
+_NLM_F_ACK = 0x4
+_NLM_F_DUMP = 0x300
+_NLMSGERR_ATTR_MSG = 1
+_SIOCGIFINDEX = 0x8933
+CREATE = 0x600
+"""NLM_F_CREATE | NLM_F_EXCL: it must not be there yet."""
+
+
+class Refused(OSError):
+    """The kernel's answer to a request was an error; `strerror` has its own words, if any."""
+
+
+class Netlink:
+    """A socket that stays in the namespace in which it was opened."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
+        self._socket.settimeout(30)
+        self._sequence = 0
+        self._indexes: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Let go of the socket, and with it of the namespace."""
+        self._socket.close()
+
+    def index(self, interface: str) -> int:
+        """The number of an interface, remembered. Raises KernelError if it is not there."""
+        if interface not in self._indexes:
+            request = struct.pack("16si20x", interface.encode(), 0)
+            try:
+                answer = ioctl(self._socket, _SIOCGIFINDEX, request)
+            except OSError as error:
+                raise KernelError(f"no interface '{interface}': {error.strerror}") from error
+            self._indexes[interface] = struct.unpack_from("i", answer, 16)[0]
+        return self._indexes[interface]
+
+    def request(self, message: Any, kind: int, flags: int = 0) -> None:
+        """Send one message and await its acknowledgement. Raises Refused."""
+        self._send(message, kind, _NLM_F_REQUEST | _NLM_F_ACK | flags)
+        for answer_kind, payload in self._answers():
+            if answer_kind == _NLMSG_ERROR:
+                _raise_for(payload)
+                return
+
+    def dump(self, message: Any, kind: int) -> Iterator[Any]:
+        """Everything that the kernel has of a kind, decoded by `message`'s class."""
+        self._send(message, kind, _NLM_F_REQUEST | _NLM_F_DUMP)
+        for answer_kind, payload in self._answers(whole=True):
+            if answer_kind == _NLMSG_DONE:
+                return
+            if answer_kind == _NLMSG_ERROR:
+                _raise_for(payload[16:])
+            decoded = type(message)(payload)
+            decoded.decode()
+            yield decoded
+
+    def _send(self, message: Any, kind: int, flags: int) -> None:
+        self._sequence += 1
+        message["header"] = {"type": kind, "flags": flags, "sequence_number": self._sequence}
+        message.encode()
+        self._socket.send(message.data)
+
+    def _answers(self, whole: bool = False) -> Iterator[tuple[int, bytes]]:
+        """Messages that answer the last request: type, and payload (or the whole message)."""
+        while True:
+            data = self._socket.recv(1 << 17)
+            while data:
+                length, kind, _, sequence, _ = struct.unpack_from("IHHII", data)
+                if sequence == self._sequence:
+                    yield kind, data[:length] if whole else data[16:length]
+                data = data[(length + 3) & ~3 :]
+
+
+def _raise_for(payload: bytes) -> None:
+    """Raise Refused if an NLMSG_ERROR payload is an error and not an acknowledgement."""
+    number = -struct.unpack_from("i", payload)[0]
+    if number:
+        said = _message_attribute(payload[20:])
+        raise Refused(number, said or os.strerror(number))
+
+
+def _message_attribute(attributes: bytes) -> str:
+    while len(attributes) >= 4:
+        length, kind = struct.unpack_from("HH", attributes)
+        if kind & 0x3FFF == _NLMSGERR_ATTR_MSG:
+            return attributes[4:length].rstrip(b"\0").decode(errors="replace")
+        attributes = attributes[max((length + 3) & ~3, 4) :]
+    return ""

@@ -1,0 +1,98 @@
+"""Network namespaces under names that `ip netns` shows (see ip-netns(8) for the layout).
+
+Only the calling thread moves; netlab has one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from netlab.errors import KernelError
+from netlab.kernel import syscalls
+
+NAMES = Path("/run/netns")
+ETC = Path("/etc/netns")
+_OWN = "/proc/thread-self/ns/net"
+
+
+def create(name: str) -> None:
+    """Make the namespace `name` and stay inside it until the caller leaves (see `stay_home`)."""
+    _share_names()
+    path = NAMES / name
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
+    except FileExistsError:
+        raise KernelError(
+            f"a namespace '{name}' is already there", "is it yours? `ip netns del` removes it"
+        ) from None
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        syscalls.mount(_OWN, str(path), flags=syscalls.MS_BIND)
+    except OSError:
+        path.unlink()
+        raise
+
+
+def delete(name: str) -> None:
+    """Remove the name; the namespace ends with its last process and socket. Forgives absence."""
+    path = NAMES / name
+    with suppress(OSError):  # A crash between open and mount leaves a name without a mount.
+        syscalls.unmount(str(path))
+    path.unlink(missing_ok=True)
+
+
+def inode(name: str) -> int | None:
+    """The number that identifies the namespace, None if it is not there."""
+    try:
+        status = os.stat(NAMES / name)
+    except FileNotFoundError:
+        return None
+    return status.st_ino if status.st_dev == os.stat(_OWN).st_dev else None
+
+
+@contextmanager
+def stay_home() -> Iterator[None]:
+    """Come back to the present namespace at the end, whatever happens inside."""
+    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        syscalls.setns(home, syscalls.CLONE_NEWNET)
+        os.close(home)
+
+
+def enter(name: str) -> None:
+    """Move into the namespace `name`. Raises KernelError if it is gone."""
+    try:
+        descriptor = os.open(NAMES / name, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise KernelError(
+            f"the namespace '{name}' is gone", "take the lab down and up again"
+        ) from None
+    try:
+        syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
+    except OSError as error:
+        raise KernelError(f"cannot enter the namespace '{name}': {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """Run a block inside the namespace `name`."""
+    with stay_home():
+        enter(name)
+        yield
+
+
+def _share_names() -> None:
+    """Make /run/netns a shared mount, as iproute2 does: names then show in every mount namespace."""
+    NAMES.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        syscalls.mount("", str(NAMES), "none", syscalls.MS_SHARED | syscalls.MS_REC)
+    except OSError:
+        syscalls.mount(str(NAMES), str(NAMES), "none", syscalls.MS_BIND | syscalls.MS_REC)
+        syscalls.mount("", str(NAMES), "none", syscalls.MS_SHARED | syscalls.MS_REC)

@@ -1,0 +1,45 @@
+"""nftables through libnftables. A context belongs to the namespace in which it was opened."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from netlab.errors import KernelError, Missing
+from netlab.kernel import netns
+
+
+@cache
+def _module() -> Any:
+    try:
+        import nftables
+
+        nftables.Nftables()
+    except (ImportError, OSError) as error:
+        raise Missing(
+            f"libnftables is not usable: {error}", "install the system package libnftables1"
+        ) from error
+    return nftables
+
+
+def create(namespace: str, text: str) -> str:
+    """Load a ruleset; returns it as the kernel now shows it. Raises KernelError with line and caret."""
+    with netns.inside(namespace):
+        context = _module().Nftables()
+        status, _, errors = context.cmd(text)
+        if status != 0:
+            raise KernelError(f"nftables refuses the rules of {namespace}:\n{errors.rstrip()}")
+        return _listing(context)
+
+
+def read(namespace: str) -> str:
+    """The namespace's whole ruleset, as text; empty if there is none."""
+    with netns.inside(namespace):
+        return _listing(_module().Nftables())
+
+
+def _listing(context: Any) -> str:
+    status, output, errors = context.cmd("list ruleset")
+    if status != 0:
+        raise KernelError(f"cannot list nftables rules: {errors.rstrip()}")
+    return str(output)

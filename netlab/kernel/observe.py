@@ -1,0 +1,205 @@
+"""What exists of a lab: the nouns that the kernel shows now, planned or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface
+
+from netlab.errors import KernelError
+from netlab.kernel import links, netns, nft, services
+from netlab.kernel.create import sysctl_path
+from netlab.kernel.handles import Handles
+from netlab.kernel.links import Interface
+from netlab.kernel.rundir import RunDirectory
+from netlab.plan.nouns import (
+    Address,
+    Bridge,
+    Cable,
+    DhcpClient,
+    End,
+    EtcFile,
+    Lease,
+    Listening,
+    Namespace,
+    Noun,
+    Observed,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
+from netlab.plan.plan import Plan
+
+_FALLBACK_KINDS = ("ipip", "gre", "gretap", "erspan", "sit", "ip6tnl", "ip6gre", "vti", "vti6")
+"""Tunnel devices that the kernel puts into every new namespace where their modules are loaded."""
+
+
+@dataclass(frozen=True)
+class _View:
+    """One namespace as the kernel shows it."""
+
+    interfaces: dict[str, Interface]
+    addresses: tuple[Address, ...]
+    routes: tuple[Route, ...]
+    ruleset: str
+
+
+def observe(plan: Plan, run: RunDirectory) -> list[Observed]:
+    """The nouns that are there. Those of the plan come as planned; others show the deviation."""
+    present = [name for name in plan.namespaces if netns.inode(name) is not None]
+    with Handles(len(present)) as handles:
+        views = {name: _view(name, handles) for name in present}
+    planned = [noun for noun in plan.nouns if (seen := _seen(noun, views, run)) and seen == noun]
+    differing = [seen for noun in plan.nouns if (seen := _seen(noun, views, run)) and seen != noun]
+    return [*planned, *differing, *_unplanned(plan, views, run)]
+
+
+def addresses(namespaces: list[str]) -> dict[tuple[str, str], tuple[IPv4Interface, ...]]:
+    """The IPv4 addresses of every interface in these namespaces: (namespace, interface) to addresses."""
+    found: dict[tuple[str, str], tuple[IPv4Interface, ...]] = {}
+    with Handles(len(namespaces)) as handles:
+        for name in namespaces:
+            netlink = handles.netlink(name)
+            names = {one.index: one.name for one in links.read_interfaces(netlink)}
+            for address in links.read_addresses(netlink, name, names):
+                key = (name, address.interface)
+                found[key] = (*found.get(key, ()), address.address)
+    return found
+
+
+def _view(namespace: str, handles: Handles) -> _View:
+    netlink = handles.netlink(namespace)
+    interfaces = links.read_interfaces(netlink)
+    names = {interface.index: interface.name for interface in interfaces}
+    return _View(
+        {interface.name: interface for interface in interfaces},
+        tuple(links.read_addresses(netlink, namespace, names)),
+        tuple(links.read_routes(netlink, namespace)),
+        nft.read(namespace),
+    )
+
+
+def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None:
+    """The noun as it is: itself, a changed one, or None if it is not there."""
+    namespaces = (
+        (noun.one.namespace, noun.other.namespace) if isinstance(noun, Cable) else (noun.namespace,)
+    )
+    if not all(name in views for name in namespaces):
+        return None
+    view = views[namespaces[0]]
+    match noun:
+        case Namespace():
+            return noun
+        case Sysctl():
+            return _seen_sysctl(noun)
+        case EtcFile(namespace, name):
+            path = netns.ETC / namespace / name
+            return replace(noun, text=path.read_text()) if path.is_file() else None
+        case Bridge(name=name):
+            there = view.interfaces.get(name)
+            return replace(noun, mac=there.mac) if there and there.kind == "bridge" else None
+        case Cable(one, other):
+            return noun if _plugged(noun, views[one.namespace], views[other.namespace]) else None
+        case Address():
+            return noun if noun in view.addresses else None
+        case Route():
+            return noun if noun in view.routes else None
+        case Ruleset(namespace):
+            return _seen_ruleset(noun, view, run)
+        case Service() | DhcpClient():
+            return noun if services.runs(run, noun) else None
+        case Listening():
+            return noun if _listens(noun, run) else None
+        case Lease():
+            return noun if _leased(noun, view, run) else None
+
+
+def _seen_sysctl(noun: Sysctl) -> Sysctl | None:
+    with netns.inside(noun.namespace):
+        try:
+            return replace(noun, value=sysctl_path(noun.key).read_text().strip())
+        except FileNotFoundError:
+            return noun if noun.optional else None
+
+
+def _seen_ruleset(noun: Ruleset, view: _View, run: RunDirectory) -> Ruleset | None:
+    """Compared as the kernel prints it, now and when it was new: nft rewrites what it is given."""
+    if not view.ruleset:
+        return None
+    same = view.ruleset == run.ruleset(noun.namespace).read_text()
+    return noun if same else replace(noun, text=view.ruleset)
+
+
+def _plugged(cable: Cable, one: _View, other: _View) -> bool:
+    near, far = (
+        _end_interface(cable.one, one, cable.mtu),
+        _end_interface(cable.other, other, cable.mtu),
+    )
+    return bool(near and far and near.peer_index == far.index and far.peer_index == near.index)
+
+
+def _end_interface(end: End, view: _View, mtu: int) -> Interface | None:
+    there = view.interfaces.get(end.interface)
+    if there is None or not there.running or there.mtu != mtu:
+        return None
+    if end.mac and there.mac != end.mac:
+        return None
+    master = view.interfaces[end.bridge].index if end.bridge in view.interfaces else 0
+    return there if there.master == master else None
+
+
+def _listens(noun: Listening, run: RunDirectory) -> bool:
+    try:
+        return services.listens(run, noun)
+    except KernelError:
+        return False
+
+
+def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
+    lease = services.lease(run, noun)
+    return bool(lease) and any(
+        address.interface == noun.interface and str(address.address) == lease["address"]
+        for address in view.addresses
+    )
+
+
+def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterator[Observed]:
+    """Interfaces, addresses, routes and rules that somebody added."""
+    planned = set(plan.nouns)
+    known = _known_interfaces(plan)
+    explained = {(ns, text) for ns, text in _from_leases(plan, run)}
+    with_rules = {noun.namespace for noun in plan.nouns if isinstance(noun, Ruleset)}
+    for namespace, view in views.items():
+        for interface in view.interfaces.values():
+            foreign = interface.kind not in _FALLBACK_KINDS and interface.name != "lo"
+            if foreign and (namespace, interface.name) not in known:
+                yield End(namespace, interface.name, interface.mac)
+        for address in view.addresses:
+            if address not in planned and (namespace, str(address.address)) not in explained:
+                yield address
+        for route in view.routes:
+            if route not in planned and (namespace, str(route.gateway)) not in explained:
+                yield route
+        if view.ruleset and namespace not in with_rules:
+            yield Ruleset(namespace, view.ruleset)
+
+
+def _known_interfaces(plan: Plan) -> set[tuple[str, str]]:
+    known = set()
+    for noun in plan.nouns:
+        match noun:
+            case Cable(one, other):
+                known |= {(one.namespace, one.interface), (other.namespace, other.interface)}
+            case Bridge(namespace, name):
+                known.add((namespace, name))
+    return known
+
+
+def _from_leases(plan: Plan, run: RunDirectory) -> Iterator[tuple[str, str]]:
+    """Addresses and gateways that DHCP gave, by namespace."""
+    for noun in plan.nouns:
+        if isinstance(noun, Lease):
+            lease = services.lease(run, noun)
+            yield noun.namespace, lease.get("address", "")
+            yield noun.namespace, lease.get("router", "")

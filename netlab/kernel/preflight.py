@@ -1,0 +1,176 @@
+"""What netlab needs of the system: checked before `up`, reported by `doctor`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from netlab.errors import KernelError, Missing, NeedsRoot, SystemRefused
+from netlab.kernel import netns
+
+PROGRAMS = {
+    "dnsmasq": ("DHCP and DNS servers", "dnsmasq-base"),
+    "busybox": ("the VMs' DHCP client and the Internet's web server", "busybox"),
+}
+"""Program: what it is for, and the Debian package that has it."""
+
+APPLETS = ("udhcpc", "httpd", "ip")
+_SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+
+
+class Health(StrEnum):
+    """How a check ended."""
+
+    FINE = "fine"
+    WARNING = "warning"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that `doctor` looked at."""
+
+    name: str
+    health: Health
+    found: str
+    cost: str = ""
+    """What does not work without it, and what to do."""
+
+
+def require() -> None:
+    """Raise NeedsRoot or Missing if a lab cannot be built here. Quick: asks no program."""
+    if sys.platform != "linux":
+        raise Missing("labs run on Linux", "use a Linux machine or the Vagrantfile's VM")
+    require_root()
+    for program, (purpose, package) in PROGRAMS.items():
+        if shutil.which(program, path=_SEARCH) is None:
+            raise Missing(
+                f"'{program}' is not installed ({purpose})", f"install the package {package}"
+            )
+
+
+def require_root() -> None:
+    """Raise NeedsRoot without root's rights."""
+    if os.geteuid() != 0:
+        raise NeedsRoot("network namespaces need root", "run it with sudo")
+
+
+def refuse_taken(namespaces: Sequence[str], lab: str) -> None:
+    """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete."""
+    taken = [name for name in namespaces if (netns.NAMES / name).exists()]
+    mine = (Path("/run/netlab") / lab).is_dir()
+    if taken and not mine:
+        raise SystemRefused(
+            f"a namespace '{taken[0]}' is there, and no lab '{lab}' that it belongs to",
+            f"`ip netns del {taken[0]}` if nobody needs it, or use another --name",
+        )
+
+
+def examine() -> list[Check]:
+    """Everything that `doctor` reports."""
+    return [
+        _python(),
+        _root(),
+        *(_program(name) for name in PROGRAMS),
+        _applets(),
+        _libnftables(),
+        *_kernel(),
+        _etc(),
+        _bridge_netfilter(),
+    ]
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("Python", Health.FINE, f"{version} ({sys.executable})")
+
+
+def _root() -> Check:
+    if os.geteuid() == 0:
+        return Check("root", Health.FINE, "yes")
+    return Check("root", Health.MISSING, "no", "labs need it: run netlab with sudo")
+
+
+def _program(name: str) -> Check:
+    purpose, package = PROGRAMS[name]
+    path = shutil.which(name, path=_SEARCH)
+    if path:
+        return Check(name, Health.FINE, path)
+    return Check(name, Health.MISSING, "not found", f"{purpose}: install the package {package}")
+
+
+def _applets() -> Check:
+    path = shutil.which("busybox", path=_SEARCH)
+    if not path:
+        return Check("busybox applets", Health.MISSING, "no busybox", "install the package busybox")
+    listed = subprocess.run([path, "--list"], capture_output=True, text=True, timeout=10).stdout
+    lacking = [name for name in APPLETS if name not in listed.split()]
+    if lacking:
+        return Check(
+            "busybox applets",
+            Health.MISSING,
+            f"without {', '.join(lacking)}",
+            "VMs get no lease: install the distribution's full busybox",
+        )
+    return Check("busybox applets", Health.FINE, ", ".join(APPLETS))
+
+
+def _libnftables() -> Check:
+    try:
+        import nftables
+
+        nftables.Nftables()
+    except (ImportError, OSError) as error:
+        return Check(
+            "libnftables", Health.MISSING, str(error), "no NAT: install the package libnftables1"
+        )
+    return Check("libnftables", Health.FINE, "usable")
+
+
+def _kernel() -> list[Check]:
+    """Try each kernel feature in a namespace that goes away at once."""
+    if os.geteuid() != 0 or sys.platform != "linux":
+        return [Check("kernel", Health.WARNING, "not examined", "needs root")]
+    from netlab.kernel import trial
+
+    trials: list[tuple[str, Callable[[], None], str]] = [
+        ("network namespaces", trial.namespace, "nothing works: the kernel needs CONFIG_NET_NS"),
+        ("cables (veth)", trial.veth, "nothing works: the kernel needs CONFIG_VETH"),
+        ("switches (bridge)", trial.bridge, "nothing works: the kernel needs CONFIG_BRIDGE"),
+        ("NAT (nftables)", trial.masquerade, "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT"),
+        ("packet sockets", trial.packet_socket, "no verify: the kernel needs CONFIG_PACKET"),
+    ]
+    return [_try(name, attempt, cost) for name, attempt, cost in trials]
+
+
+def _try(name: str, attempt: Callable[[], None], cost: str) -> Check:
+    try:
+        attempt()
+    except (OSError, KernelError, Missing) as error:
+        return Check(name, Health.MISSING, str(error), cost)
+    return Check(name, Health.FINE, f"Linux {os.uname().release}")
+
+
+def _etc() -> Check:
+    files = ("hostname", "hosts", "resolv.conf", "nsswitch.conf")
+    lacking = [name for name in files if not (Path("/etc") / name).exists()]
+    if not lacking:
+        return Check("/etc", Health.FINE, "a VM can have its own " + ", ".join(files))
+    return Check(
+        "/etc",
+        Health.WARNING,
+        f"without {', '.join(lacking)}",
+        "a VM cannot have its own where the machine has none: create an empty file",
+    )
+
+
+def _bridge_netfilter() -> Check:
+    if Path("/proc/sys/net/bridge").is_dir():
+        return Check("br_netfilter", Health.FINE, "loaded; switched off in every switch of a lab")
+    return Check("br_netfilter", Health.FINE, "not loaded")

@@ -1,0 +1,54 @@
+"""Everything of a lab taken away: processes, namespaces with all that is in them, files.
+
+Works from the record alone, in whatever state a crash left things, and goes
+on after an error, so that one stubborn thing does not keep the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+from netlab.errors import KernelError, SystemRefused
+from netlab.kernel import netns, services
+from netlab.kernel.rundir import Record, RunDirectory
+
+
+def remove(run: RunDirectory, record: Record) -> None:
+    """Delete in reverse order of creation. Raises KernelError that lists what could not be deleted."""
+    _refuse_from_inside(record)
+    failures: list[str] = []
+    _attempt(failures, lambda: services.end_all(record.namespaces))
+    for name in reversed(record.namespaces):
+        _attempt(failures, lambda name=name: netns.delete(name))  # type: ignore[misc]
+        _attempt(failures, lambda name=name: _remove_etc(name))  # type: ignore[misc]
+    if netns.ETC.is_dir() and not any(netns.ETC.iterdir()):
+        _attempt(failures, netns.ETC.rmdir)
+    if failures:
+        raise KernelError(
+            f"the lab '{record.lab}' could not be removed completely:\n" + "\n".join(failures),
+            f"try `netlab down {record.lab}` again",
+        )
+    run.remove()
+
+
+def _attempt(failures: list[str], action: Callable[[], None]) -> None:
+    try:
+        action()
+    except (OSError, KernelError) as error:
+        failures.append(f"    {error}")
+
+
+def _remove_etc(name: str) -> None:
+    if (netns.ETC / name).is_dir():
+        shutil.rmtree(netns.ETC / name)
+
+
+def _refuse_from_inside(record: Record) -> None:
+    """A shell in the lab would be ended by the command that it has just started."""
+    own = os.stat("/proc/thread-self/ns/net").st_ino
+    if own in {netns.inode(name) for name in record.namespaces}:
+        raise SystemRefused(
+            f"this shell is inside the lab '{record.lab}'", "leave it with `exit` first"
+        )

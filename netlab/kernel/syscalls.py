@@ -1,0 +1,44 @@
+"""The system calls that Python lacks before 3.12, through libc."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWNET = 0x40000000
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
+MNT_DETACH = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
+
+
+def unshare(flags: int) -> None:
+    """Give the calling thread namespaces of its own."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def setns(descriptor: int, kind: int) -> None:
+    """Move the calling thread into the namespace behind `descriptor`."""
+    _check(_libc.setns(descriptor, kind), "setns")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
+    """mount(2)."""
+    arguments = (source.encode(), target.encode(), kind.encode() or None)
+    _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), target)
+
+
+def unmount(target: str) -> None:
+    """umount2(2), lazily: it succeeds while somebody still uses the mount."""
+    _check(_libc.umount2(target.encode(), MNT_DETACH), target)

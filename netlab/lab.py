@@ -1,0 +1,262 @@
+"""The verbs: the only place where the rooms meet, and the public Python API.
+
+    from netlab import lab
+
+    running = lab.up(lab.load("nat"))
+    results = lab.verify(running)
+    lab.down(running)
+
+Every function raises errors of `netlab.errors`. What needs the kernel or
+packets is imported inside the verb that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from netlab import __version__
+from netlab.errors import NoSuchLab, UsageError
+from netlab.kernel import rundir
+from netlab.kernel.rundir import Record, RunDirectory
+
+if TYPE_CHECKING:
+    from netlab.kernel.create import Progress
+    from netlab.plan.nouns import Observed
+    from netlab.plan.plan import Difference, Plan
+    from netlab.probe.matrix import Result
+    from netlab.scenario.load import Source
+    from netlab.scenario.topology import Topology
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab: its name, what the user asked for, and what must therefore exist."""
+
+    name: str
+    source: Source
+    topology: Topology
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A node as it is now."""
+
+    name: str
+    role: str
+    namespace: str
+    interfaces: tuple[Interface, ...]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A node's adapter as it is now."""
+
+    name: str
+    network: str
+    mac: str
+    addresses: tuple[str, ...]
+    lease: dict[str, str] | None
+    """What DHCP gave; None for a static adapter, {} if it has no lease."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A lab as it is now."""
+
+    lab: Lab
+    record: Record
+    machines: tuple[Machine, ...]
+    drift: Difference
+
+
+def load(scenario: str) -> Source:
+    """Read a scenario: a file, or the name of a shipped one."""
+    from netlab.scenario.load import load as read
+
+    return read(scenario)
+
+
+def prepare(source: Source, name: str | None = None) -> Lab:
+    """Plan a lab without touching anything."""
+    from netlab.plan.build import build
+    from netlab.scenario.load import lab_name
+    from netlab.scenario.topology import resolve
+
+    checked = lab_name(name or source.name)
+    topology = resolve(source.scenario)
+    return Lab(checked, source, topology, build(checked, topology))
+
+
+def up(lab: Lab, progress: Progress | None = None) -> None:
+    """Build a lab. Whatever goes wrong or is interrupted leaves nothing behind.
+
+    Raises LabExists, NeedsRoot, Missing, KernelError, Interrupted.
+    """
+    from netlab.kernel import preflight
+    from netlab.kernel.create import create
+    from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.remove import remove
+
+    preflight.require()
+    run = RunDirectory(lab.name)
+    record = Record(
+        lab.name,
+        lab.source.name,
+        lab.source.file,
+        __version__,
+        lab.plan.namespaces,
+        rundir.now(),
+    )
+    with postponed_signals() as interruption:
+        preflight.refuse_taken(lab.plan.namespaces, lab.name)
+        run.create(record, lab.source.text)
+        with run.locked():
+            try:
+                create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
+                run.write(replace(record, ready=True))
+            except BaseException:
+                remove(run, record)
+                raise
+
+
+def down(name: str) -> None:
+    """End a lab, whatever state it is in. Reads what was made, not the scenario."""
+    from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.remove import remove
+
+    _require_root()
+    run = RunDirectory(name)
+    with postponed_signals(), run.locked():
+        remove(run, run.read())
+
+
+def names() -> list[str]:
+    """The labs that exist, whole or broken."""
+    return rundir.labs()
+
+
+def pick(name: str | None) -> str:
+    """The lab that is meant: `name`, or the only one. Raises NoSuchLab."""
+    existing = names()
+    if name is not None:
+        RunDirectory(name).read()
+        return name
+    if len(existing) == 1:
+        return existing[0]
+    if not existing:
+        raise NoSuchLab("no lab is running", "`netlab up nat` starts one")
+    raise NoSuchLab(f"several labs are running: {', '.join(existing)}", "say which with --lab")
+
+
+def record(name: str) -> Record:
+    """What is written down about a lab. Raises NoSuchLab."""
+    return RunDirectory(name).read()
+
+
+def attach(name: str) -> Lab:
+    """A running lab, planned again from the copy of its scenario. Raises NoSuchLab."""
+    from netlab.scenario.load import loads
+
+    run = RunDirectory(name)
+    known = run.read()
+    if not known.ready:
+        raise NoSuchLab(
+            f"the lab '{name}' is not complete", f"end what is left of it: `netlab down {name}`"
+        )
+    source = replace(loads(run.scenario.read_bytes(), known.file), name=known.scenario)
+    return prepare(source, name)
+
+
+def status(lab: Lab) -> Status:
+    """Look at a running lab: addresses, leases, and drift from the plan."""
+    from netlab.kernel.observe import observe
+    from netlab.plan.plan import difference
+
+    _require_root()
+    run = RunDirectory(lab.name)
+    observed = observe(lab.plan, run)
+    machines = tuple(_machines(lab, run, observed))
+    return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed))
+
+
+def verify(lab: Lab) -> list[Result]:
+    """Measure who reaches whom, and compare it with what the scenario expects."""
+    from netlab.kernel.observe import addresses
+    from netlab.plan.names import namespace
+    from netlab.plan.names import node as node_of
+    from netlab.probe.matrix import measure
+    from netlab.scenario.expectation import matrix
+
+    _require_root()
+    namespaces = {node.name: namespace(lab.name, node.name) for node in lab.topology.endpoints}
+    found = {
+        (node_of(place), interface): known
+        for (place, interface), known in addresses(list(namespaces.values())).items()
+    }
+    return measure(matrix(lab.topology), found, namespaces)
+
+
+@contextmanager
+def running(lab: Lab, progress: Progress | None = None) -> Iterator[Lab]:
+    """A lab for the length of a block: up, and down whatever happens inside."""
+    up(lab, progress)
+    try:
+        yield lab
+    finally:
+        down(lab.name)
+
+
+def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, str]) -> None:
+    """Replace this process by a command on a node. Returns only by an exception."""
+    from netlab.kernel import enter
+
+    _require_root()
+    place = place_of(lab, node)
+    enter.execute(place, node, command, environment)
+
+
+def place_of(lab: str, node: str) -> str:
+    """The namespace of a node or switch. Raises UsageError for a name that the lab does not have."""
+    from netlab.plan.names import namespace
+    from netlab.plan.names import node as node_of
+
+    place = namespace(lab, node)
+    known = record(lab).namespaces
+    if place not in known:
+        there = ", ".join(node_of(name) for name in known)
+        raise UsageError(f"the lab '{lab}' has no node '{node}'", f"it has: {there}")
+    return place
+
+
+def _require_root() -> None:
+    from netlab.kernel import preflight
+
+    preflight.require_root()
+
+
+def _machines(lab: Lab, run: RunDirectory, observed: Sequence[Observed]) -> Iterator[Machine]:
+    from netlab.kernel.services import lease
+    from netlab.plan.names import namespace
+    from netlab.plan.nouns import Address, Lease
+
+    addresses: dict[tuple[str, str], list[str]] = {}
+    for noun in observed:
+        if isinstance(noun, Address):
+            key = (noun.namespace, noun.interface)
+            addresses.setdefault(key, []).append(str(noun.address))
+    for node in lab.topology.nodes.values():
+        place = namespace(lab.name, node.name)
+        interfaces = []
+        for leg in node.legs:
+            given = lease(run, Lease(place, leg.interface)) if leg.address is None else None
+            known = addresses.get((place, leg.interface), [])
+            if given:
+                known = list(dict.fromkeys([given["address"], *known]))
+            interfaces.append(
+                Interface(leg.interface, leg.network.name, leg.mac, tuple(known), given)
+            )
+        yield Machine(node.name, node.role.value, place, tuple(interfaces))

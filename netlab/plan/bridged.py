@@ -1,0 +1,27 @@
+"""Bridged (vmnet0): a switch between a card of the host, its VMs and the LAN.
+
+Frames between a bridged VM and its own host are handed over inside VMware's
+bridge driver and never reach the wire (bridge.c, VNetBridgeReceiveFromVNet):
+so the host's card is plugged in here too, and one cable leads on to the LAN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.plan.machine import switch
+from netlab.plan.names import namespace
+from netlab.plan.nouns import Cable, End, Noun
+from netlab.scenario.topology import LAN, Network, Topology
+
+UPLINK = "uplink"
+
+
+def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    """The switch and its cable to the LAN; addresses come from the LAN."""
+    yield from switch(lab, vmnet)
+    yield Cable(
+        End(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),
+        End(namespace(lab, LAN), vmnet.name, bridge=LAN),
+        vmnet.mtu,
+    )

@@ -1,0 +1,42 @@
+"""Topology in, plan out. One line per network mode; each mode is a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.plan import bridged, hostonly, nat
+from netlab.plan.host import host
+from netlab.plan.machine import machine, plug
+from netlab.plan.nouns import Noun
+from netlab.plan.plan import Plan
+from netlab.plan.world import world
+from netlab.scenario.model import Mode
+from netlab.scenario.topology import Network, Role, Topology
+
+
+def build(lab: str, topology: Topology) -> Plan:
+    """Everything that must exist for `topology` to run under the name `lab`."""
+    return Plan.of(lab, _nouns(lab, topology))
+
+
+def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
+    yield from world(lab, topology)
+    yield from host(lab, topology)
+    for vmnet in topology.vmnets:
+        yield from _network(lab, topology, vmnet)
+    for node in topology.endpoints:
+        if node.role is Role.VM:
+            yield from machine(lab, node)
+            for leg in node.legs:
+                yield plug(lab, leg, leg.network)
+
+
+def _network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    match vmnet.mode:
+        case Mode.BRIDGED:
+            return bridged.network(lab, topology, vmnet)
+        case Mode.NAT:
+            return nat.network(lab, topology, vmnet)
+        case Mode.HOSTONLY:
+            return hostonly.network(lab, topology, vmnet)
+    raise AssertionError(vmnet)

@@ -1,0 +1,92 @@
+"""What every machine and every switch of a lab consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from netlab.plan.names import namespace, port
+from netlab.plan.nouns import (
+    Address,
+    Bridge,
+    Cable,
+    DhcpClient,
+    End,
+    EtcFile,
+    Lease,
+    Namespace,
+    Noun,
+    Route,
+    Sysctl,
+)
+from netlab.scenario import addressing, mac
+from netlab.scenario.topology import Leg, Network, Node
+
+DEFAULT = IPv4Network("0.0.0.0/0")
+
+_NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
+"""Names come from the lab's DNS: the machine's own file may ask systemd-resolved over a socket."""
+
+
+def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
+    """A node with its adapters' addresses, but not plugged in (see `plug`)."""
+    here = namespace(lab, node.name)
+    yield Namespace(here)
+    yield from _kernel_settings(here, forwards)
+    yield from _etc(here, node)
+    for leg in node.legs:
+        if leg.address is None:
+            yield DhcpClient(here, leg.interface, node.name)
+            yield Lease(here, leg.interface)
+            continue
+        yield Address(here, leg.interface, leg.address)
+        if leg.gateway:
+            yield Route(here, DEFAULT, leg.gateway)
+
+
+def plug(lab: str, leg: Leg, into: Network) -> Cable:
+    """The cable from a machine's adapter to a switch port."""
+    switch_end = End(namespace(lab, into.name), port(leg.node, leg.interface), bridge=into.name)
+    return Cable(switch_end, End(namespace(lab, leg.node), leg.interface, leg.mac), into.mtu)
+
+
+def switch(lab: str, network: Network) -> Iterator[Noun]:
+    """An empty switch, in a namespace of its own: no firewall of the machine's sees its frames."""
+    here = namespace(lab, network.name)
+    yield Namespace(here)
+    # br_netfilter's setting is per namespace and on by default in each new one: bridged frames
+    # would meet IP rules and connection tracking inside the "switch".
+    for family in ("arp", "ip", "ip6"):
+        yield Sysctl(here, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
+    yield from _no_ipv6(here)
+    yield Bridge(here, network.name, mac.physical(f"switch {network.name}"))
+
+
+def forwarding_interface(where: str, interface: str) -> Sysctl:
+    """Let packets that come in by `interface` be forwarded, while the machine as a whole is no router."""
+    return Sysctl(where, f"net.ipv4.conf.{interface}.forwarding", "1")
+
+
+def _kernel_settings(here: str, forwards: bool) -> Iterator[Noun]:
+    # A new namespace inherits IPv4 settings from the machine (net.core.devconf_inherit_init_net=0
+    # does not stop that): on a Docker host every VM would be a router.
+    yield Sysctl(here, "net.ipv4.ip_forward", "1" if forwards else "0")
+    for scope in ("all", "default"):
+        yield Sysctl(here, f"net.ipv4.conf.{scope}.rp_filter", "0")
+    yield from _no_ipv6(here)
+
+
+def _no_ipv6(here: str) -> Iterator[Noun]:
+    for scope in ("all", "default"):
+        yield Sysctl(here, f"net.ipv6.conf.{scope}.disable_ipv6", "1", optional=True)
+
+
+def _etc(here: str, node: Node) -> Iterator[Noun]:
+    full = f"{node.name}.{addressing.DOMAIN}"
+    yield EtcFile(here, "hostname", f"{node.name}\n")
+    yield EtcFile(here, "hosts", f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n")
+    yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
+    if all(leg.address for leg in node.legs):
+        servers = dict.fromkeys(leg.dns for leg in node.legs if leg.dns)
+        text = "".join(f"nameserver {server}\n" for server in servers)
+        yield EtcFile(here, "resolv.conf", text or "# no name server\n")

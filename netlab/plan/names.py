@@ -1,0 +1,35 @@
+"""Kernel names, from one place.
+
+A namespace is `LAB.NODE`: neither part can hold a dot, so the split is
+unambiguous. Interfaces have at most 15 characters; a longer name keeps its
+beginning and gets a hash, and the same name always gives the same result.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+INTERFACE_LENGTH = 15
+"""IFNAMSIZ - 1."""
+
+
+def namespace(lab: str, node: str) -> str:
+    """The namespace of a node or switch: `nat.vm1`."""
+    return f"{lab}.{node}"
+
+
+def node(namespace_name: str) -> str:
+    """The node or switch of a namespace."""
+    return namespace_name.partition(".")[2]
+
+
+def port(peer: str, interface: str) -> str:
+    """The switch port where `peer`'s interface is plugged in: `vm1-eth0`."""
+    return interface_name(f"{peer}-{interface}")
+
+
+def interface_name(wanted: str) -> str:
+    """`wanted`, or a shortened form of it that the kernel can carry."""
+    if len(wanted) <= INTERFACE_LENGTH:
+        return wanted
+    return f"{wanted[:8]}-{sha256(wanted.encode()).hexdigest()[:6]}"

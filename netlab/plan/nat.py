@@ -1,0 +1,77 @@
+"""NAT (vmnet8): a switch with the host adapter `.1`, the NAT device `.2` and the DHCP server `.254`.
+
+The NAT device is a machine of its own. VMware's runs in user space and uses
+the host's own sockets (VMware Server guide, p. 190-192); here it is a router
+with a cable to the host's stack. Its packets are translated twice: by the
+device to its end of that cable, so that answers come back to the device and
+not over the host adapter, and by the host to the LAN address that it uses itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Interface
+
+from netlab.plan import dhcp, dnsmasq
+from netlab.plan.machine import DEFAULT, machine, plug, switch
+from netlab.plan.names import interface_name, namespace
+from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
+from netlab.scenario import addressing
+from netlab.scenario.topology import HOST, Leg, Network, Role, Topology
+
+UPLINK = "uplink"
+
+
+def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    """The switch, the NAT device and the DHCP server; the host plugs its adapter in itself."""
+    yield from switch(lab, vmnet)
+    yield from dhcp.server(lab, topology, vmnet)
+    yield from _device(lab, topology, vmnet)
+
+
+def host_end(vmnet: Network) -> str:
+    """The host's interface on the cable to the NAT device."""
+    return interface_name(f"{vmnet.name}-nat")
+
+
+def device_outside(vmnet: Network) -> IPv4Interface:
+    """The NAT device's address on the cable to the host."""
+    cable = addressing.uplink(vmnet.number)
+    return IPv4Interface((int(cable[2]), cable.prefixlen))
+
+
+def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    node = topology.node(Role.NAT_DEVICE, vmnet)
+    here, host = namespace(lab, node.name), namespace(lab, HOST)
+    outside = device_outside(vmnet)
+    host_side = IPv4Interface((int(outside.network[1]), outside.network.prefixlen))
+    yield from machine(lab, node, forwards=True)
+    yield plug(lab, node.primary, vmnet)
+    yield Cable(End(here, UPLINK), End(host, host_end(vmnet)), vmnet.mtu)
+    yield Address(here, UPLINK, outside)
+    yield Address(host, host_end(vmnet), host_side)
+    yield Route(here, DEFAULT, host_side.ip)
+    yield Ruleset(here, _rules(node.primary))
+    # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
+    upstream = f"server={topology.scenario.lan.gateway}"
+    config = dnsmasq.configuration(node.primary.interface, [upstream])
+    yield Service(here, "dns", dnsmasq.PROGRAM, config)
+    yield Listening(here, "dns", "udp", 53)
+
+
+def _rules(leg: Leg) -> str:
+    adapter = addressing.host_adapter(leg.network.subnet)
+    return f"""\
+table ip nat_device {{
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+		ip saddr {adapter} drop comment "the host adapter is no client of the NAT device"
+		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
+	}}
+	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+		oifname "{UPLINK}" masquerade
+	}}
+}}
+"""

@@ -1,0 +1,191 @@
+"""What can exist in a lab: one frozen dataclass per kind of thing.
+
+A plan is an ordered list of these. The kernel room creates and reads them;
+because what is planned and what is observed have the same types, drift is a
+set difference. Everything but a Namespace lives in a namespace and dies with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network namespace as `ip netns` shows it, with `lo` up."""
+
+    namespace: str
+
+
+@dataclass(frozen=True)
+class Sysctl:
+    """A kernel setting below /proc/sys/net of a namespace."""
+
+    namespace: str
+    key: str
+    value: str
+    optional: bool = False
+    """Skip it where the kernel does not have the key."""
+
+
+@dataclass(frozen=True)
+class EtcFile:
+    """A file that programs in the namespace see in /etc (kept in /etc/netns/NAMESPACE)."""
+
+    namespace: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A switch. Its MAC is set once: a bridge's own floats with its ports otherwise."""
+
+    namespace: str
+    name: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a cable: an interface, up, plugged into a bridge or not."""
+
+    namespace: str
+    interface: str
+    mac: str | None = None
+    """None: the kernel's choice (switch ports)."""
+    bridge: str | None = None
+
+
+@dataclass(frozen=True)
+class Cable:
+    """A veth pair."""
+
+    one: End
+    other: End
+    mtu: int = 1500
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """An IPv4 address on an interface."""
+
+    namespace: str
+    interface: str
+    address: IPv4Interface
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route through a gateway."""
+
+    namespace: str
+    destination: IPv4Network
+    gateway: IPv4Address
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """An nftables table, as text that `nft -f` takes."""
+
+    namespace: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program that runs in a namespace.
+
+    `{directory}` in an argument is the service's own folder below the lab's
+    run directory; `{package}` is netlab's installation. `config` is written
+    to `{directory}/config`.
+    """
+
+    namespace: str
+    name: str
+    argv: tuple[str, ...]
+    config: str = ""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The fact that a service has its socket open."""
+
+    namespace: str
+    service: str
+    protocol: str
+    """tcp or udp."""
+    port: int
+
+
+@dataclass(frozen=True)
+class DhcpClient:
+    """A DHCP client that keeps the lease of an interface and writes /etc/resolv.conf."""
+
+    namespace: str
+    interface: str
+    host_name: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The fact that the interface has an address from DHCP."""
+
+    namespace: str
+    interface: str
+
+
+Noun = (
+    Namespace
+    | Sysctl
+    | EtcFile
+    | Bridge
+    | Cable
+    | Address
+    | Route
+    | Ruleset
+    | Service
+    | Listening
+    | DhcpClient
+    | Lease
+)
+"""Everything that a plan can hold."""
+
+Observed = Noun | End
+"""What can be found in a lab: also an interface that nobody planned."""
+
+
+def stage(noun: Noun) -> int:
+    """When a noun is created: each kind after what it stands on."""
+    match noun:
+        case Namespace():
+            return 0
+        case Sysctl(key=key):
+            return 5 if _of_one_interface(key) else 1
+        case EtcFile():
+            return 2
+        case Bridge():
+            return 3
+        case Cable():
+            return 4
+        case Address():
+            return 6
+        case Route():
+            return 7
+        case Ruleset():
+            return 8
+        case Service():
+            return 9
+        case Listening():
+            return 10
+        case DhcpClient():
+            return 11
+        case Lease():
+            return 12
+
+
+def _of_one_interface(key: str) -> bool:
+    """Such a setting needs its interface; the others must be there before, to be inherited."""
+    return ".conf." in key and ".conf.all." not in key and ".conf.default." not in key

@@ -1,0 +1,107 @@
+"""The plan itself: an ordered list of nouns, and the difference of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from netlab.plan.nouns import (
+    Address,
+    Bridge,
+    Cable,
+    DhcpClient,
+    End,
+    EtcFile,
+    Lease,
+    Listening,
+    Namespace,
+    Noun,
+    Observed,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+    stage,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that must exist for a lab, in the order of creation."""
+
+    lab: str
+    nouns: tuple[Noun, ...]
+
+    @classmethod
+    def of(cls, lab: str, nouns: Iterable[Noun]) -> Plan:
+        """The nouns in order: by stage, and within a stage as given."""
+        return cls(lab, tuple(sorted(nouns, key=stage)))
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Names of the namespaces, in the order of creation."""
+        return tuple(noun.namespace for noun in self.nouns if isinstance(noun, Namespace))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one set of nouns has and the other has not."""
+
+    missing: tuple[Observed, ...]
+    """Planned, but not there."""
+    unplanned: tuple[Observed, ...]
+    """There, but not planned."""
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.unplanned)
+
+
+def difference(planned: Iterable[Observed], observed: Iterable[Observed]) -> Difference:
+    """Compare two lists of nouns as sets; each side keeps its order."""
+    planned, observed = tuple(planned), tuple(observed)
+    have, want = set(observed), set(planned)
+    return Difference(
+        tuple(noun for noun in planned if noun not in have),
+        tuple(noun for noun in observed if noun not in want),
+    )
+
+
+def line(noun: Observed) -> str:
+    """A noun as one line (a text is indented below it), for people and golden tests."""
+    match noun:
+        case Sysctl(where, key, value, optional):
+            return f"sysctl {where} {key}={value}" + (" (if there)" if optional else "")
+        case EtcFile(where, name, text):
+            return _with_text(f"etc {where} {name}", text)
+        case Bridge(where, name, mac):
+            return f"bridge {where}/{name} ({mac})"
+        case End():
+            return f"interface {_end(noun)}"
+        case Cable(one, other, mtu):
+            return f"cable {_end(one)} -- {_end(other)}, mtu {mtu}"
+        case Address(where, interface, address):
+            return f"address {where}/{interface} {address}"
+        case Route(where, destination, gateway):
+            return f"route {where} {destination} via {gateway}"
+        case Ruleset(where, text):
+            return _with_text(f"ruleset {where}", text)
+        case Service(where, name, argv, config):
+            return _with_text(f"service {where} {name}: {' '.join(argv)}", config)
+        case Listening(where, service, protocol, port):
+            return f"listening {where} {service} {protocol}/{port}"
+        case DhcpClient(where, interface, host_name):
+            return f"dhcp client {where}/{interface} for {host_name}"
+        case Lease(where, interface):
+            return f"lease {where}/{interface}"
+        case Namespace(where):
+            return f"namespace {where}"
+
+
+def _with_text(first: str, text: str) -> str:
+    return "\n".join([first, *(f"    {row.expandtabs(4)}" for row in text.splitlines())])
+
+
+def _end(end: End) -> str:
+    plugged = f" in {end.bridge}" if end.bridge else ""
+    hardware = f" ({end.mac})" if end.mac else ""
+    return f"{end.namespace}/{end.interface}{plugged}{hardware}"

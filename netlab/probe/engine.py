@@ -1,0 +1,128 @@
+"""Sends probes between namespaces, all at the same time, and collects what is seen of them."""
+
+from __future__ import annotations
+
+import secrets
+import selectors
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from netlab.probe import icmp
+from netlab.probe.ear import Ear
+from netlab.probe.icmp import Kind
+from netlab.probe.verdict import Evidence, Outcome, judge
+
+_WAVE = 500
+"""Probes under way at once: bounds the neighbour entries that they need and the buffers they fill."""
+
+_QUIET_SECONDS = 0.2
+"""Silence that ends a wave; on a slow machine, as long as everything until the last sighting took."""
+
+_ARP_SECONDS = 5.0
+"""The kernel gives up on a neighbour after three requests, one a second."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One echo request."""
+
+    source: str
+    """Namespace that sends."""
+    target: str
+    """Namespace that must receive."""
+    to: str
+    """IPv4 address."""
+    bind: str | None = None
+    """Source address to use; None: the kernel's choice."""
+
+
+def run(probes: Sequence[Probe]) -> list[Outcome]:
+    """Send all probes and judge what happened; the outcomes are in the probes' order."""
+    evidence: list[Evidence] = []
+    for start in range(0, len(probes), _WAVE):
+        evidence += _Wave(probes[start : start + _WAVE]).evidence()
+    able = {probe.source for probe, seen in zip(probes, evidence, strict=True) if seen.left}
+    for probe, seen in zip(probes, evidence, strict=True):
+        seen.source_could_send = probe.source in able
+    return [judge(seen) for seen in evidence]
+
+
+class _Wave:
+    """Probes that are under way together."""
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self.probes = probes
+        self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
+        self.index = {token: number for number, token in enumerate(self.tokens)}
+        self.seen = [Evidence() for _ in probes]
+        self.ears: dict[str, Ear] = {}
+        self.last_sighting = self.sent_at = 0.0
+
+    def evidence(self) -> list[Evidence]:
+        with ExitStack() as stack, selectors.DefaultSelector() as selector:
+            namespaces = {p.source for p in self.probes} | {p.target for p in self.probes}
+            for name in sorted(namespaces):
+                ear = self.ears[name] = Ear(name)
+                stack.callback(ear.close)
+                selector.register(ear.icmp, selectors.EVENT_READ, name)
+                selector.register(ear.wire, selectors.EVENT_READ, name)
+            self._send()
+            while (patience := self._patience()) > 0:
+                for key, _ in selector.select(patience):
+                    self._look(key.data)
+            self._count_losses()
+        return self.seen
+
+    def _send(self) -> None:
+        # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
+        first = secrets.randbelow(1 << 16)
+        self.sent_at = self.last_sighting = time.monotonic()
+        for number, probe in enumerate(self.probes):
+            message = icmp.echo_request(self.tokens[number], (first + number) & 0xFFFF)
+            error = self.ears[probe.source].send(message, probe.to, probe.bind)
+            self.seen[number].send_error = error
+
+    def _look(self, namespace: str) -> None:
+        """Take in everything that a namespace has seen since the last look."""
+        ear, now = self.ears[namespace], time.monotonic()
+        for data in ear.departures():
+            number = self.index.get(icmp.token_of(data) or b"")
+            if number is not None and self.probes[number].source == namespace:
+                self.seen[number].left = True
+                self.last_sighting = now
+        for data in ear.delivered():
+            message = icmp.read_packet(data)
+            number = self.index.get(message.token) if message else None
+            if message and number is not None:
+                self._note(message, number, namespace)
+                self.last_sighting = now
+
+    def _note(self, message: icmp.Message, number: int, namespace: str) -> None:
+        probe, seen = self.probes[number], self.seen[number]
+        if message.kind is Kind.REQUEST and namespace == probe.target:
+            seen.delivered_from.append(message.source)
+        elif message.kind is Kind.ANSWER and namespace == probe.source:
+            seen.answered = True
+        elif message.kind is Kind.ERROR and namespace == probe.source:
+            if message.own:
+                seen.unresolved = True
+            else:
+                seen.error = message.text
+
+    def _patience(self) -> float:
+        """Seconds until the wave is over unless something more is seen."""
+        now = time.monotonic()
+        undecided = [seen for seen in self.seen if not seen.decided]
+        if not undecided:
+            return 0
+        if not all(seen.left for seen in undecided):
+            return self.sent_at + _ARP_SECONDS - now
+        quiet = max(_QUIET_SECONDS, self.last_sighting - self.sent_at)
+        return self.last_sighting + quiet - now
+
+    def _count_losses(self) -> None:
+        lost = {name: ear.lost() for name, ear in self.ears.items()}
+        for probe, seen in zip(self.probes, self.seen, strict=True):
+            seen.sightings_lost = lost[probe.source] + lost[probe.target]

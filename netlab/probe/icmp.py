@@ -1,0 +1,77 @@
+"""ICMP messages: built and read by scapy, nothing else.
+
+Every probe is an echo request whose payload starts with a mark and a random
+token; a router that reports an error quotes them, so one search finds the
+probe in requests, answers and errors alike.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+
+logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # It comments on the machine's routes.
+
+from scapy.layers.inet import ICMP, IP  # noqa: E402
+from scapy.packet import Raw  # noqa: E402
+
+MARK = b"netlab probe "
+TOKEN_BYTES = 8
+
+
+class Kind(StrEnum):
+    """What an ICMP message is to the probe whose token it carries."""
+
+    REQUEST = "request"
+    ANSWER = "answer"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Message:
+    """An ICMP message that carries a token."""
+
+    kind: Kind
+    token: bytes
+    source: str
+    """IP address of the sender."""
+    own: bool
+    """From the receiver's own kernel: it gave up sending."""
+    text: str
+    """In words: who says what."""
+
+
+def echo_request(token: bytes, identifier: int) -> bytes:
+    """An echo request without IP header, as a raw ICMP socket sends it."""
+    return bytes(ICMP(type="echo-request", id=identifier, seq=1) / Raw(MARK + token))
+
+
+def token_of(data: bytes) -> bytes | None:
+    """The token in any packet, None if it is no probe's. Cheap: no dissection."""
+    at = data.find(MARK)
+    token = data[at + len(MARK) : at + len(MARK) + TOKEN_BYTES]
+    return token if at >= 0 and len(token) == TOKEN_BYTES else None
+
+
+def read_packet(data: bytes) -> Message | None:
+    """An IP packet as a raw ICMP socket delivers it; None if it carries no token."""
+    token = token_of(data)
+    if token is None:
+        return None
+    packet = IP(data)
+    if ICMP not in packet:
+        return None
+    match packet[ICMP].type:
+        case 8:
+            kind = Kind.REQUEST
+        case 0:
+            kind = Kind.ANSWER
+        case _:
+            kind = Kind.ERROR
+    return Message(kind, token, packet.src, packet.src == packet.dst, _summary(packet))
+
+
+def _summary(packet: IP) -> str:
+    layer = packet[ICMP]
+    return f"{packet.src} says: {layer.sprintf('%ICMP.type% %ICMP.code%')}"

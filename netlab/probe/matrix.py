@@ -1,0 +1,101 @@
+"""Expectations in, results out: the matrix of who reaches whom, measured and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from netlab.probe import engine
+from netlab.probe.engine import Probe
+from netlab.probe.verdict import Outcome, Verdict
+from netlab.scenario.expectation import Expectation
+from netlab.scenario.topology import Leg
+
+Addresses = Mapping[tuple[str, str], tuple[IPv4Interface, ...]]
+"""The addresses that interfaces have now: (node, interface) to addresses."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One cell: what was expected, what was measured."""
+
+    expectation: Expectation
+    outcome: Outcome
+    allowed_sources: tuple[str, ...]
+    """Source addresses with which a reachable target may see the probe."""
+    failure: str | None
+    """Why the expectation is not met, None if it is."""
+    seen_as: str | None
+    """Endpoint whose address the target saw, if it is one's of the lab."""
+
+    @property
+    def passed(self) -> bool:
+        return self.failure is None
+
+
+def measure(
+    expectations: Sequence[Expectation], addresses: Addresses, namespaces: Mapping[str, str]
+) -> list[Result]:
+    """Probe every pair at once. `namespaces` gives each node's."""
+    owners = _owners(expectations, addresses)
+    planned = [_probe(expectation, addresses, namespaces) for expectation in expectations]
+    outcomes = iter(engine.run([probe for probe in planned if isinstance(probe, Probe)]))
+    results = []
+    for expectation, probe in zip(expectations, planned, strict=True):
+        outcome = next(outcomes) if isinstance(probe, Probe) else probe
+        allowed = tuple(
+            str(address.ip)
+            for leg in (expectation.seen_legs() if expectation.reachable else ())
+            for address in _of(leg, addresses)
+        )
+        failure = compare(expectation.reachable, allowed, outcome)
+        seen_as = owners.get(outcome.seen_as or "")
+        results.append(Result(expectation, outcome, allowed, failure, seen_as))
+    return results
+
+
+def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -> str | None:
+    """Why an expectation is not met, None if it is. Nothing meets one that is `unknown`."""
+    if outcome.verdict is Verdict.UNKNOWN:
+        return f"not known: {outcome.why}"
+    if reachable:
+        if outcome.verdict is not Verdict.ANSWERED:
+            return f"expected reachable, but {outcome.verdict}: {outcome.why}"
+        if outcome.seen_as not in allowed_sources:
+            return f"expected to be seen as {' or '.join(allowed_sources)}, not {outcome.seen_as}"
+        return None
+    if outcome.verdict is Verdict.ANSWERED or outcome.arrived:
+        return f"expected blocked, but {outcome.why}"
+    return None
+
+
+def _probe(
+    expectation: Expectation, addresses: Addresses, namespaces: Mapping[str, str]
+) -> Probe | Outcome:
+    """The probe of a pair, or the outcome where none can be sent."""
+    source, target = expectation.source, expectation.target
+    to = target.leg_towards(source)
+    if not _of(to, addresses):
+        return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
+    bind = None
+    if source.leg:
+        if not _of(source.leg, addresses):
+            return Outcome(Verdict.UNKNOWN, f"{source.leg.name} has no address")
+        bind = str(_of(source.leg, addresses)[0].ip)
+    return Probe(
+        namespaces[source.node.name],
+        namespaces[target.node.name],
+        str(_of(to, addresses)[0].ip),
+        bind,
+    )
+
+
+def _of(leg: Leg, addresses: Addresses) -> tuple[IPv4Interface, ...]:
+    return addresses.get((leg.node, leg.interface), ())
+
+
+def _owners(expectations: Sequence[Expectation], addresses: Addresses) -> dict[str, str]:
+    """Address to the leg that has it."""
+    legs = {leg for e in expectations for end in (e.source, e.target) for leg in end.node.legs}
+    return {str(address.ip): leg.name for leg in legs for address in _of(leg, addresses)}

@@ -1,0 +1,96 @@
+"""Evidence in, verdict out. Pure: the rules by which netlab says what happened to a probe.
+
+`dead` is a finding, not the absence of an answer: the probe was seen
+leaving its source, and it did not arrive. What is not proved is `unknown`,
+and `unknown` never meets an expectation.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What became of a probe."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass
+class Evidence:
+    """What was seen of one probe, on the sockets of its source and its target."""
+
+    send_error: int | None = None
+    """errno of the attempt to send."""
+    left: bool = False
+    """A frame with the probe was seen leaving an interface of the source."""
+    delivered_from: list[str] = field(default_factory=list)
+    """Source addresses with which the request reached the target's ICMP layer."""
+    answered: bool = False
+    """An answer reached the source's ICMP layer."""
+    error: str | None = None
+    """An ICMP error from another machine quoted the probe: its summary."""
+    unresolved: bool = False
+    """The source's own kernel gave up: nobody answered ARP for the next hop."""
+    source_could_send: bool = False
+    """Another probe of the same source left in the same run."""
+    sightings_lost: int = 0
+    """Packets that overflowed a socket buffer of the source or the target."""
+
+    @property
+    def decided(self) -> bool:
+        """Nothing that could still arrive would change the verdict."""
+        answered = self.answered and bool(self.delivered_from)
+        return bool(answered or self.send_error or self.error or self.unresolved)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A verdict with its reasons."""
+
+    verdict: Verdict
+    why: str
+    seen_as: str | None = None
+    """Source address that the target saw."""
+    arrived: bool = False
+    """The request reached the target."""
+
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
+
+
+def judge(evidence: Evidence) -> Outcome:
+    """What the evidence proves."""
+    arrived = bool(evidence.delivered_from)
+    seen_as = evidence.delivered_from[0] if arrived else None
+
+    def outcome(verdict: Verdict, why: str) -> Outcome:
+        return Outcome(verdict, why, seen_as, arrived)
+
+    if evidence.sightings_lost:
+        return outcome(Verdict.UNKNOWN, f"{evidence.sightings_lost} packets were not recorded")
+    if len(set(evidence.delivered_from)) > 1:
+        return outcome(Verdict.UNKNOWN, "the target saw it from several addresses")
+    if evidence.answered and arrived:
+        return outcome(Verdict.ANSWERED, f"answered; the target saw {seen_as}")
+    if evidence.answered:
+        return outcome(Verdict.UNKNOWN, "answered, but not by the target")
+    if evidence.error:
+        return outcome(Verdict.REFUSED, evidence.error)
+    if arrived:
+        return outcome(Verdict.DEAD, f"arrived from {seen_as}, but no answer came back")
+    if evidence.unresolved:
+        return outcome(Verdict.DEAD, "nobody answered ARP for the next hop")
+    if evidence.left:
+        return outcome(Verdict.DEAD, "left its source and never arrived")
+    if evidence.send_error in _NO_ROUTE and evidence.source_could_send:
+        return outcome(Verdict.DEAD, "the source has no route there")
+    if evidence.send_error:
+        return outcome(Verdict.UNKNOWN, f"could not be sent: {os.strerror(evidence.send_error)}")
+    return outcome(Verdict.UNKNOWN, "was not seen leaving its source")

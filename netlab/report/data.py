@@ -1,0 +1,90 @@
+"""What happened, as plain data: the same facts that the text shows, for `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from netlab.errors import NetlabError, ScenarioError
+from netlab.kernel.preflight import Check
+from netlab.kernel.rundir import Record
+from netlab.lab import Lab, Status
+from netlab.plan.plan import Difference, Plan, line
+from netlab.probe.matrix import Result
+
+
+def lab_record(record: Record) -> dict[str, Any]:
+    """One line of the list of labs."""
+    return {
+        "lab": record.lab,
+        "state": "up" if record.ready else "incomplete",
+        "scenario": record.scenario,
+        "file": record.file,
+        "created": record.created,
+        "version": record.version,
+        "namespaces": list(record.namespaces),
+    }
+
+
+def lab_status(status: Status) -> dict[str, Any]:
+    """A lab in full."""
+    return {
+        **lab_record(status.record),
+        "title": status.lab.source.scenario.title,
+        "nodes": [asdict(machine) for machine in status.machines],
+        "drift": difference(status.drift),
+    }
+
+
+def difference(drift: Difference) -> dict[str, list[str]]:
+    """Nouns as lines, by what is wrong with them."""
+    return {
+        "missing": [line(noun) for noun in drift.missing],
+        "unplanned": [line(noun) for noun in drift.unplanned],
+    }
+
+
+def plan(planned: Plan) -> dict[str, Any]:
+    """A plan as its kinds and lines."""
+    nouns = [{"kind": type(noun).__name__, "text": line(noun)} for noun in planned.nouns]
+    return {"lab": planned.lab, "nouns": nouns}
+
+
+def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:
+    """Every cell of a measured matrix."""
+    return {
+        "lab": lab.name,
+        "scenario": lab.source.name,
+        "passed": sum(result.passed for result in results),
+        "failed": sum(not result.passed for result in results),
+        "cells": [_cell(result) for result in results],
+    }
+
+
+def checks(found: Sequence[Check]) -> list[dict[str, Any]]:
+    """What `doctor` found."""
+    return [asdict(check) for check in found]
+
+
+def error(raised: NetlabError) -> dict[str, Any]:
+    """An error, with a scenario's problems one by one."""
+    if isinstance(raised, ScenarioError):
+        return {"error": "the scenario is wrong", "problems": [asdict(p) for p in raised.problems]}
+    return {"error": raised.what, "fix": raised.fix}
+
+
+def _cell(result: Result) -> dict[str, Any]:
+    expectation, outcome = result.expectation, result.outcome
+    return {
+        "from": expectation.source.name,
+        "to": expectation.target.name,
+        "expected": "reachable" if expectation.reachable else "blocked",
+        "expected_sources": list(result.allowed_sources),
+        "verdict": outcome.verdict.value,
+        "why": outcome.why,
+        "source_seen": outcome.seen_as,
+        "source_seen_is": result.seen_as,
+        "passed": result.passed,
+        "failure": result.failure,
+    }

@@ -1,0 +1,131 @@
+"""A topology as text: boxes on buses, VMs on top, the Internet at the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from netlab.scenario.model import Mode
+from netlab.scenario.topology import HOST, LAN, WAN, Leg, Network, Role, Topology
+
+_WORDS = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
+_MODES = {Mode.BRIDGED: "bridged", Mode.NAT: "NAT", Mode.HOSTONLY: "host-only"}
+_ORDER = (
+    Role.VM,
+    Role.DHCP_SERVER,
+    Role.NAT_DEVICE,
+    Role.HOST,
+    Role.PEER,
+    Role.ROUTER,
+    Role.INTERNET,
+)
+
+Addresses = Mapping[tuple[str, str], Sequence[str]]
+"""(node, interface) to the addresses it has."""
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A machine on a bus: centred lines in a frame."""
+
+    lines: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return max(map(len, self.lines)) + 4
+
+    def rows(self, height: int) -> Iterator[str]:
+        inner = self.width - 2
+        yield "┌" + "─" * inner + "┐"
+        for line in (*self.lines, *[""] * (height - len(self.lines))):
+            yield "│" + line.center(inner) + "│"
+        left = (inner - 1) // 2
+        yield "└" + "─" * left + "┬" + "─" * (inner - 1 - left) + "┘"
+
+
+def draw(topology: Topology, addresses: Addresses, width: int = 100) -> str:
+    """The whole lab; `addresses` are those that the interfaces have now (none: as planned)."""
+    networks = [*reversed(topology.vmnets), topology.networks[LAN], topology.networks[WAN]]
+    return "\n\n".join(
+        "\n".join(_section(topology, network, addresses, width)) for network in networks
+    )
+
+
+def _section(
+    topology: Topology, network: Network, addresses: Addresses, width: int
+) -> Iterator[str]:
+    legs = sorted(
+        _plugged(topology, network), key=lambda leg: _ORDER.index(topology.nodes[leg.node].role)
+    )
+    boxes = [_box(topology, leg, addresses) for leg in legs]
+    rows = list(_wrap(boxes, width))
+    for number, row in enumerate(rows):
+        title = f"  {_title(network)}" if number == len(rows) - 1 else ""
+        yield from _bus(row, title)
+    if onward := _onward(topology, network, addresses):
+        yield f"  ↳ {onward}"
+
+
+def _plugged(topology: Topology, network: Network) -> list[Leg]:
+    """Legs that a person expects on the bus: a bridged card of the host is on both its networks."""
+    legs = list(topology.legs_on(network))
+    if network.mode is Mode.BRIDGED:
+        host = topology.nodes[HOST]
+        legs += [leg for leg in host.legs if leg.interface == network.nic]
+    return legs
+
+
+def _box(topology: Topology, leg: Leg, addresses: Addresses) -> _Box:
+    node = topology.nodes[leg.node]
+    planned = (str(leg.address),) if leg.address else ("DHCP",)
+    known = addresses.get((leg.node, leg.interface), planned if not addresses else ("no address",))
+    shown = [address.partition("/")[0] for address in known]
+    if len(shown) > 2:
+        shown = [shown[0], f"+ {len(shown) - 1} more"]
+    return _Box((_WORDS.get(node.role, node.name), *shown))
+
+
+def _wrap(boxes: list[_Box], width: int) -> Iterator[list[_Box]]:
+    row: list[_Box] = []
+    for box in boxes:
+        if row and sum(one.width + 1 for one in row) + box.width > width:
+            yield row
+            row = []
+        row.append(box)
+    if row:
+        yield row
+
+
+def _bus(row: list[_Box], title: str) -> Iterator[str]:
+    height = max(len(box.lines) for box in row)
+    for parts in zip(*(box.rows(height) for box in row), strict=True):
+        yield " ".join(parts)
+    line = ""
+    for box in row:
+        left = (box.width - 3) // 2 + 1
+        line += "═" * left + "╧" + "═" * (box.width - left)
+    yield line[:-1] + title
+
+
+def _title(network: Network) -> str:
+    if network.name == WAN:
+        return f"the Internet · {network.subnet}"
+    mode = f" · {_MODES[network.mode]}" if network.mode else ""
+    return f"{network.name}{mode} · {network.subnet}"
+
+
+def _onward(topology: Topology, network: Network, addresses: Addresses) -> str:
+    """Where packets go from here, in words."""
+    card = topology.nodes[HOST].primary
+    seen = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
+    outside = "".join(address.partition("/")[0] for address in seen)
+    match network.mode:
+        case Mode.NAT:
+            return f"the NAT device leaves by the host's {card.interface}, as {outside}"
+        case Mode.HOSTONLY:
+            return "nothing leaves"
+        case Mode.BRIDGED:
+            return f"bridged to the LAN by the host's {network.nic}"
+    if network.name == LAN:
+        return f"the router leaves as {topology.scenario.lan.public}"
+    return ""

@@ -1,0 +1,154 @@
+"""What happened, for people: tables and drawings as rich renderables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from netlab.kernel.preflight import Check, Health
+from netlab.kernel.rundir import Record
+from netlab.lab import Machine, Status
+from netlab.plan.plan import Difference, line
+from netlab.probe.matrix import Result
+from netlab.probe.verdict import Verdict
+from netlab.report.drawing import draw
+
+_MANY_COLUMNS = 12
+"""A wider matrix is printed as a list of its failures only."""
+
+
+def labs(records: Sequence[Record]) -> RenderableType:
+    """The list of labs."""
+    table = _table("lab", "state", "scenario", "up since", "file")
+    for record in records:
+        since = datetime.fromtimestamp(record.created).strftime("%Y-%m-%d %H:%M:%S")
+        state = "up" if record.ready else "incomplete"
+        table.add_row(record.lab, state, record.scenario, since, record.file)
+    return table
+
+
+def scenarios(titles: Mapping[str, str]) -> RenderableType:
+    """The shipped scenarios."""
+    table = _table("scenario", "what it shows")
+    for name, title in titles.items():
+        table.add_row(name, title)
+    return table
+
+
+def lab_status(status: Status, width: int) -> RenderableType:
+    """A lab: its picture, every address, and drift."""
+    return Group(picture(status, width), "", machines(status.machines), "", drift(status.drift))
+
+
+def picture(status: Status, width: int) -> RenderableType:
+    """The drawing with the addresses of now."""
+    known = {
+        (machine.name, interface.name): interface.addresses or ("no address",)
+        for machine in status.machines
+        for interface in machine.interfaces
+    }
+    return Text(draw(status.lab.topology, known, width), no_wrap=True, overflow="ignore")
+
+
+def machines(found: Sequence[Machine]) -> RenderableType:
+    """Every adapter of every node."""
+    table = _table("node", "adapter", "network", "address", "MAC", "from", "gateway", "DNS")
+    for machine in found:
+        for interface in machine.interfaces:
+            lease = interface.lease or {}
+            origin = "static" if interface.lease is None else f"DHCP {lease.get('server', '–')}"
+            table.add_row(
+                machine.name,
+                interface.name,
+                interface.network,
+                "\n".join(interface.addresses) or "none",
+                interface.mac,
+                origin,
+                lease.get("router", ""),
+                lease.get("dns", ""),
+            )
+    return table
+
+
+def drift(found: Difference) -> RenderableType:
+    """What differs from the plan."""
+    if not found:
+        return Text("no drift: everything is as planned", style="green")
+    lines = [f"- missing    {_first(line(noun))}" for noun in found.missing]
+    lines += [f"+ unplanned  {_first(line(noun))}" for noun in found.unplanned]
+    return Text("\n".join(["drift from the plan:", *lines]), style="yellow")
+
+
+def matrix(results: Sequence[Result]) -> RenderableType:
+    """The matrix, what the signs mean, and every failure with its reason."""
+    columns = list(dict.fromkeys(result.expectation.target.name for result in results))
+    parts: list[RenderableType] = []
+    if len(columns) <= _MANY_COLUMNS:
+        parts.append(_grid(results, columns))
+        parts.append(Text("who sends ↓   whom ←   in the cell: the source that the target saw"))
+        parts.append(Text("✘ blocked, as expected   – same machine   ! not as expected"))
+    parts += _failures(results)
+    passed = sum(result.passed for result in results)
+    style = "green" if passed == len(results) else "red"
+    parts.append(Text(f"{passed} of {len(results)} pairs are as expected", style=style))
+    return Group(*parts)
+
+
+def checks(found: Sequence[Check]) -> RenderableType:
+    """What `doctor` found."""
+    signs = {Health.FINE: "✔", Health.WARNING: "!", Health.MISSING: "✘"}
+    table = _table("", "what", "found", "what it costs, what to do")
+    for check in found:
+        table.add_row(signs[check.health], check.name, check.found, check.cost)
+    return table
+
+
+def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
+    """Print; colour only on a terminal, and lines are never cut in a pipe."""
+    console = Console(stderr=to_stderr, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(stderr=to_stderr, highlight=False, width=400, no_color=True)
+    console.print(renderable)
+
+
+def _grid(results: Sequence[Result], columns: Sequence[str]) -> Table:
+    table = _table("", *columns)
+    cells: dict[str, dict[str, Text]] = {}
+    for result in results:
+        row = cells.setdefault(result.expectation.source.name, {})
+        row[result.expectation.target.name] = _cell(result)
+    for source, row in cells.items():
+        table.add_row(source, *(row.get(column, Text("–", style="dim")) for column in columns))
+    return table
+
+
+def _cell(result: Result) -> Text:
+    if result.outcome.verdict is Verdict.ANSWERED:
+        shown = result.outcome.seen_as or ""
+    elif result.outcome.verdict is Verdict.UNKNOWN:
+        shown = "?"
+    else:
+        shown = "✘"
+    return Text(shown if result.passed else f"! {shown}", style="green" if result.passed else "red")
+
+
+def _failures(results: Sequence[Result]) -> Iterator[Text]:
+    for result in results:
+        if result.failure:
+            pair = f"{result.expectation.source.name} → {result.expectation.target.name}"
+            yield Text(f"! {pair}: {result.failure}", style="red")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _first(text: str) -> str:
+    return text.splitlines()[0]

@@ -1,0 +1,51 @@
+"""VMware's address plan for a virtual network: who has `.1`, `.2`, `.254`, and what DHCP hands out.
+
+Sources: "Using the DHCP server" tables of VMware's manuals (adapter .1, NAT
+device .2, static .3-.127, pool .128-.253, server .254) and generated
+dhcpd.conf files. For a prefix other than /24 the same rules are applied to
+the ends and the upper half of the subnet.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+LEASE_SECONDS = 1800
+"""default-lease-time of every generated dhcpd.conf."""
+
+DOMAIN = "localdomain"
+"""option domain-name of every generated dhcpd.conf."""
+
+HOME_ROUTER_LEASE_SECONDS = 86400
+"""One day, what most home routers grant."""
+
+WAN = IPv4Network("203.0.113.0/24")
+"""The lab's piece of the Internet: TEST-NET-3 of RFC 5737."""
+
+UPLINKS = IPv4Network("169.254.0.0/16")
+"""Link-local space (RFC 3927), used for the cables between NAT devices and the host."""
+
+
+def host_adapter(subnet: IPv4Network) -> IPv4Address:
+    """The host's virtual adapter: the first address."""
+    return subnet[1]
+
+
+def nat_device(subnet: IPv4Network) -> IPv4Address:
+    """The NAT device, gateway and DNS proxy of a NAT network: the second address."""
+    return subnet[2]
+
+
+def dhcp_server(subnet: IPv4Network) -> IPv4Address:
+    """The virtual DHCP server: the last address."""
+    return subnet[-2]
+
+
+def dhcp_pool(subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
+    """First and last address that the virtual DHCP server leases: `.128` to `.253` of a /24."""
+    return subnet[subnet.num_addresses // 2], subnet[-3]
+
+
+def uplink(vmnet: int) -> IPv4Network:
+    """The /30 between the NAT device of vmnetN (its second address) and the host (its first)."""
+    return IPv4Network((int(UPLINKS[vmnet * 4]), 30))

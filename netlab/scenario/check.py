@@ -1,0 +1,277 @@
+"""What concerns several values of a scenario together: names, subnets, addresses, expectations.
+
+Each check yields findings: the path of the value that is wrong, what is
+wrong, and what to do. A check never stops at the first finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+
+from netlab.scenario import addressing, expectation
+from netlab.scenario.document import Path
+from netlab.scenario.model import Mode, Nic, Scenario
+from netlab.scenario.topology import HOST, INTERNET, LAN, ROUTER, WAN, resolve
+
+RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
+MAX_VMNET = 255
+"""VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
+BRIDGE_PORTS = 1023
+"""A Linux bridge takes no more ports."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong at `path`; `on_key` says that the key itself is what is wrong."""
+
+    path: Path
+    what: str
+    fix: str
+    on_key: bool = False
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """An address of the file, or one that VMware takes by itself (`path` is then the network's)."""
+
+    path: Path
+    who: str
+    address: IPv4Address
+    network: str
+
+
+def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
+    """Every finding but the expectations'. `declared` are the vmnets that the file names, right or wrong."""
+    yield from _names(scenario)
+    yield from _vmnets(scenario)
+    yield from _nics(scenario, declared)
+    yield from _overlaps(scenario)
+    yield from _addresses(scenario)
+    yield from _macs(scenario)
+    yield from _sizes(scenario)
+
+
+def check_expectations(scenario: Scenario) -> Iterator[Finding]:
+    """Findings in `expect`: unknown names, idle rules, pairs without an expectation."""
+    _, problems = expectation.decide(resolve(scenario))
+    for problem in problems:
+        path: Path = ("expect", *problem.path)
+        yield Finding(path, problem.what, problem.fix, on_key=path == ("expect",))
+
+
+def _names(scenario: Scenario) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    named: list[tuple[Path, str]] = [(("lan", "peers", name), name) for name in scenario.lan.peers]
+    named += [(("vms", name), name) for name in scenario.vms]
+    for path, name in named:
+        lower = name.lower()
+        if lower in RESERVED or lower.startswith("vmnet"):
+            yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
+        elif lower in seen:
+            yield Finding(
+                path, f"'{name}' and '{seen[lower]}' are one name", "rename one of them", True
+            )
+        seen.setdefault(lower, name)
+
+
+def _vmnets(scenario: Scenario) -> Iterator[Finding]:
+    bridged: dict[str, str] = {}
+    for name, vmnet in scenario.vmnets.items():
+        path: Path = ("vmnets", name)
+        if int(name.removeprefix("vmnet")) > MAX_VMNET:
+            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+        if vmnet.mode is not Mode.BRIDGED:
+            if vmnet.subnet is None:
+                yield Finding(
+                    path,
+                    f"{name} is {vmnet.mode.value} and has no subnet",
+                    "add for example `subnet: 192.168.99.0/24`",
+                    True,
+                )
+            if vmnet.nic is not None:
+                yield Finding(
+                    (*path, "nic"), "only a bridged network has a `nic`", "remove it", True
+                )
+            continue
+        if vmnet.subnet is not None:
+            yield Finding(
+                (*path, "subnet"),
+                f"{name} is bridged: it is on the LAN's subnet",
+                "remove `subnet`, or change lan.subnet",
+                True,
+            )
+        nic = vmnet.nic or min(scenario.host.nics)
+        if nic not in scenario.host.nics:
+            yield Finding(
+                (*path, "nic"),
+                f"the host has no network card '{nic}'",
+                f"use one of: {', '.join(scenario.host.nics)}",
+            )
+        elif nic in bridged:
+            yield Finding(
+                path,
+                f"{nic} is already bridged to {bridged[nic]}; a card can be bridged to one vmnet",
+                f"put the VMs on {bridged[nic]}",
+                True,
+            )
+        bridged.setdefault(nic, name)
+
+
+def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
+    for vm, index, nic in _all_nics(scenario):
+        path: Path = ("vms", vm, "nics", index)
+        if nic.network not in declared:
+            yield Finding(
+                path,
+                f"nobody defined the network '{nic.network}'",
+                f"define it under vmnets, or use one of: {', '.join(sorted(declared))}",
+            )
+        if nic.address is None:
+            for key in ("gateway", "dns"):
+                if getattr(nic, key) is not None:
+                    yield Finding(
+                        (*path, key),
+                        f"`{key}` without `address`: DHCP gives it",
+                        f"add `address`, or remove `{key}`",
+                        True,
+                    )
+        subnet = _subnets(scenario).get(nic.network)
+        if nic.address and nic.gateway and subnet and nic.gateway not in subnet:
+            yield Finding(
+                (*path, "gateway"),
+                f"the gateway {nic.gateway} is outside {nic.network}'s {subnet}",
+                "a gateway must be a neighbour; use an address of the subnet",
+            )
+
+
+def _all_nics(scenario: Scenario) -> Iterator[tuple[str, int, Nic]]:
+    for vm, machine in scenario.vms.items():
+        for index, nic in enumerate(machine.nics):
+            yield vm, index, nic
+
+
+def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
+    """Every network's subnet, the bridged ones' being the LAN's."""
+    subnets = {LAN: scenario.lan.subnet, WAN: addressing.WAN}
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.mode is Mode.BRIDGED:
+            subnets[name] = scenario.lan.subnet
+        elif vmnet.subnet:
+            subnets[name] = vmnet.subnet
+    return subnets
+
+
+def _overlaps(scenario: Scenario) -> Iterator[Finding]:
+    ranges: list[tuple[Path, str, IPv4Network]] = [
+        ((), "the lab's Internet", addressing.WAN),
+        (("lan", "subnet"), "the LAN", scenario.lan.subnet),
+    ]
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.subnet and vmnet.mode is not Mode.BRIDGED:
+            ranges.append((("vmnets", name, "subnet"), name, vmnet.subnet))
+    for (_, first, one), (path, second, other) in combinations(ranges, 2):
+        if one.overlaps(other):
+            yield Finding(
+                path,
+                f"{second}'s {other} overlaps with {first}'s {one}",
+                "choose another subnet for one of them",
+            )
+    for server, address in scenario.internet.servers.items():
+        for _, who, subnet in ranges[1:]:
+            if address in subnet:
+                yield Finding(
+                    ("internet", "servers", server),
+                    f"{address} is inside {who}'s {subnet}",
+                    "give the server a public address",
+                )
+
+
+def _addresses(scenario: Scenario) -> Iterator[Finding]:
+    subnets = _subnets(scenario)
+    taken: dict[tuple[IPv4Network, IPv4Address], str] = {}
+    for claim in _claims(scenario):
+        subnet = subnets.get(claim.network)
+        if subnet is None:
+            continue
+        if claim.address not in subnet:
+            yield Finding(
+                claim.path,
+                f"{claim.who}'s address {claim.address} is outside {claim.network}'s {subnet}",
+                f"use an address of {subnet}",
+            )
+        elif claim.address in (subnet.network_address, subnet.broadcast_address):
+            which = "network" if claim.address == subnet.network_address else "broadcast"
+            yield Finding(
+                claim.path,
+                f"{claim.address} is the {which} address of {subnet}",
+                f"use {subnet[1]} to {subnet[-2]}",
+            )
+        elif owner := taken.get((subnet, claim.address)):
+            yield Finding(
+                claim.path,
+                f"{claim.address} is taken twice: by {owner} and by {claim.who}",
+                "give one of them another address",
+            )
+        taken.setdefault((subnet, claim.address), claim.who)
+
+
+def _claims(scenario: Scenario) -> Iterator[_Claim]:
+    """Who has which address; VMware's own first, so that a clash is reported at the file's."""
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.subnet is None or vmnet.mode is Mode.BRIDGED:
+            continue
+        path: Path = ("vmnets", name, "subnet")
+        adapter = addressing.host_adapter(vmnet.subnet)
+        yield _Claim(path, f"the host adapter of {name}", adapter, name)
+        if vmnet.mode is Mode.NAT:
+            device = addressing.nat_device(vmnet.subnet)
+            yield _Claim(path, f"the NAT device of {name}", device, name)
+        server = addressing.dhcp_server(vmnet.subnet)
+        yield _Claim(path, f"the DHCP server of {name}", server, name)
+    yield _Claim(("lan", "router"), ROUTER, scenario.lan.gateway, LAN)
+    yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
+    servers = scenario.internet.servers
+    for address in dict.fromkeys(servers.values()):
+        name = next(name for name in servers if servers[name] == address)
+        if address in addressing.WAN or address == next(iter(servers.values())):
+            yield _Claim(("internet", "servers", name), name, address, WAN)
+    for peer, machine in scenario.lan.peers.items():
+        if machine.address:
+            yield _Claim(("lan", "peers", peer), peer, machine.address, LAN)
+    for nic, card in scenario.host.nics.items():
+        if card.address:
+            yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, LAN)
+    for vm, index, adapter_ in _all_nics(scenario):
+        if adapter_.address:
+            path = ("vms", vm, "nics", index, "address")
+            yield _Claim(path, vm, adapter_.address, adapter_.network)
+
+
+def _macs(scenario: Scenario) -> Iterator[Finding]:
+    owner: dict[str, str] = {}
+    for vm, index, nic in _all_nics(scenario):
+        if nic.mac is None:
+            continue
+        if nic.mac in owner:
+            yield Finding(
+                ("vms", vm, "nics", index, "mac"),
+                f"{nic.mac} is taken twice: by {owner[nic.mac]} and by {vm}",
+                "give one of them another MAC, or leave it out",
+            )
+        owner.setdefault(nic.mac, vm)
+
+
+def _sizes(scenario: Scenario) -> Iterator[Finding]:
+    for name in scenario.vmnets:
+        ports = sum(nic.network == name for _, _, nic in _all_nics(scenario))
+        if ports > BRIDGE_PORTS - 3:
+            yield Finding(
+                ("vmnets", name),
+                f"{ports} adapters on {name}: a Linux bridge takes {BRIDGE_PORTS} ports, 3 of them"
+                " for the host, NAT and DHCP",
+                "spread the VMs over several vmnets",
+                True,
+            )

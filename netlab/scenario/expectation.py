@@ -1,0 +1,189 @@
+"""Rules in, matrix out: what is expected of every ordered pair of endpoints.
+
+An endpoint is a node (`host`) or a node's leg on one network (`host@vmnet8`).
+Every node is an endpoint; a leg is one where a rule names it. A pair of two
+legs of one node is no pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from netlab.scenario.model import Expectations, Rule
+from netlab.scenario.topology import Leg, Node, Role, Topology
+
+_READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A node, or one leg of it."""
+
+    name: str
+    node: Node
+    leg: Leg | None = None
+
+    def leg_towards(self, other: Endpoint) -> Leg:
+        """The leg meant when `other` is at the far end: the shared network's, else the primary."""
+        return self.leg or self.node.shared_with(other.node) or self.node.primary
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one ordered pair must show."""
+
+    source: Endpoint
+    target: Endpoint
+    reachable: bool
+    seen_as: Endpoint | None = None
+    """Whose address the target must see; None for a blocked pair."""
+
+    def seen_legs(self) -> tuple[Leg, ...]:
+        """Legs whose address the target may see as source."""
+        seen = self.seen_as or self.source
+        if seen.leg:
+            return (seen.leg,)
+        shared = seen.node.shared_with(self.target.node)
+        return (shared,) if shared else seen.node.legs
+
+
+@dataclass(frozen=True)
+class RuleProblem:
+    """A fault in the rules: `path` below `expect`, what is wrong, what to do."""
+
+    path: tuple[str | int, ...]
+    what: str
+    fix: str
+
+
+def matrix(topology: Topology) -> tuple[Expectation, ...]:
+    """Every expectation of a checked scenario, row by row."""
+    expectations, problems = decide(topology)
+    assert not problems, problems
+    return expectations
+
+
+def decide(topology: Topology) -> tuple[tuple[Expectation, ...], tuple[RuleProblem, ...]]:
+    """Apply the rules to every pair; the first rule that names a pair decides it."""
+    rules = topology.scenario.expect
+    known = _known(topology)
+    problems = list(_unknown_names(rules, known))
+    sources, targets = _rows_and_columns(rules, topology, known)
+    decided, uncovered, used = [], [], set()
+    for source in sources:
+        for target in targets:
+            if source.node is target.node:
+                continue
+            index = _first_match(rules.rules, source, target)
+            if index is not None:
+                used.add(index)
+                decided.append(_apply(rules.rules[index], source, target, known))
+            elif rules.default:
+                decided.append(_expectation(rules.default == "reachable", source, target, None))
+            else:
+                uncovered.append(f"{source.name} → {target.name}")
+    problems += _idle_rules(rules, used, {problem.path[:2] for problem in problems})
+    if uncovered:
+        shown = ", ".join(uncovered[:5]) + (", …" if len(uncovered) > 5 else "")
+        problems.append(
+            RuleProblem(
+                (),
+                f"{len(uncovered)} pairs have no expectation: {shown}",
+                "add rules for them, or `default: blocked`",
+            )
+        )
+    return tuple(decided), tuple(problems)
+
+
+def _known(topology: Topology) -> dict[str, Endpoint]:
+    known = {node.name: Endpoint(node.name, node) for node in topology.endpoints}
+    for node in topology.endpoints:
+        known |= {leg.name: Endpoint(leg.name, node, leg) for leg in node.legs}
+    return known
+
+
+def _rows_and_columns(
+    rules: Expectations, topology: Topology, known: dict[str, Endpoint]
+) -> tuple[list[Endpoint], list[Endpoint]]:
+    nodes = [known[node.name] for node in _by_distance(topology)]
+    rows = {name for rule in rules.rules for name in rule.source if "@" in name}
+    columns = {name for rule in rules.rules for name in rule.target if "@" in name}
+    return _with_legs(nodes, rows, known), _with_legs(nodes, columns, known)
+
+
+def _by_distance(topology: Topology) -> list[Node]:
+    """VMs first, then the host, then the world: the order in which a matrix reads best."""
+    return sorted(topology.endpoints, key=lambda node: _READING_ORDER.index(node.role))
+
+
+def _with_legs(nodes: list[Endpoint], legs: set[str], known: dict[str, Endpoint]) -> list[Endpoint]:
+    return [
+        endpoint
+        for node in nodes
+        for endpoint in (
+            node,
+            *(known[leg.name] for leg in node.node.legs if leg.name in legs),
+        )
+    ]
+
+
+def _unknown_names(rules: Expectations, known: dict[str, Endpoint]) -> Iterator[RuleProblem]:
+    for index, rule in enumerate(rules.rules):
+        for key, patterns in (("from", rule.source), ("to", rule.target)):
+            for pattern in patterns:
+                if not any(fnmatchcase(name, pattern) for name in known):
+                    yield RuleProblem(
+                        ("rules", index, key),
+                        f"'{pattern}' names no endpoint",
+                        f"use one of: {', '.join(known)}",
+                    )
+        if rule.seen_as and rule.seen_as not in known:
+            yield RuleProblem(
+                ("rules", index, "as"),
+                f"'{rule.seen_as}' names no endpoint",
+                f"use one of: {', '.join(known)}",
+            )
+        if rule.seen_as and rule.verdict == "blocked":
+            yield RuleProblem(
+                ("rules", index, "as"),
+                "a blocked pair has no source address to be seen",
+                "remove `as`",
+            )
+
+
+def _idle_rules(
+    rules: Expectations, used: set[int], faulty: set[tuple[str | int, ...]]
+) -> Iterator[RuleProblem]:
+    for index in range(len(rules.rules)):
+        if index not in used and ("rules", index) not in faulty:
+            yield RuleProblem(
+                ("rules", index),
+                "this rule decides no pair: earlier rules decide all that it names",
+                "remove it or move it up",
+            )
+
+
+def _first_match(rules: list[Rule], source: Endpoint, target: Endpoint) -> int | None:
+    for index, rule in enumerate(rules):
+        if _matches(rule.source, source) and _matches(rule.target, target):
+            return index
+    return None
+
+
+def _matches(patterns: list[str], endpoint: Endpoint) -> bool:
+    return any(fnmatchcase(endpoint.name, pattern) for pattern in patterns)
+
+
+def _apply(
+    rule: Rule, source: Endpoint, target: Endpoint, known: dict[str, Endpoint]
+) -> Expectation:
+    seen = known.get(rule.seen_as) if rule.seen_as else source
+    return _expectation(rule.verdict == "reachable", source, target, seen)
+
+
+def _expectation(
+    reachable: bool, source: Endpoint, target: Endpoint, seen: Endpoint | None
+) -> Expectation:
+    return Expectation(source, target, reachable, (seen or source) if reachable else None)

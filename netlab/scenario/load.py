@@ -1,0 +1,270 @@
+"""From a file name, or the name of a shipped scenario, to a checked Scenario.
+
+All problems are reported at once. To find problems behind problems, what
+fails the models is cut out of the data and the rest is checked further.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from netlab.errors import ScenarioError, UsageError
+from netlab.scenario.check import Finding, check, check_expectations
+from netlab.scenario.document import Document, Path, parse
+from netlab.scenario.model import (
+    DNS_NAME,
+    HOST_NIC_NAME,
+    LAB_NAME,
+    NODE_NAME,
+    VMNET_NAME,
+    Scenario,
+    json_schema,
+)
+
+_PACKAGE = FilePath(__file__).parent.parent
+SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
+"""Where an installed wheel and a source tree keep the shipped scenarios."""
+
+_PATTERN_MEANING = {
+    NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
+    VMNET_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255",
+    DNS_NAME: "a server has a DNS name like www.example.com",
+    HOST_NIC_NAME: "the host's cards are called eth0, eth1, … eth9",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scenario and the file that it came from."""
+
+    name: str
+    """The lab's default name: the file's, without `.yaml`."""
+    file: str
+    text: bytes
+    scenario: Scenario
+
+
+def shipped() -> dict[str, FilePath]:
+    """The scenarios that come with netlab, by name."""
+    folder = next((folder for folder in SHIPPED_FOLDERS if folder.is_dir()), None)
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))} if folder else {}
+
+
+def locate(name: str) -> FilePath:
+    """The file of `name`: a path, or a shipped scenario. Raises UsageError."""
+    file = FilePath(name)
+    if file.is_file() and ("/" in name or file.suffix):
+        return file
+    known = shipped()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, 1)
+    if file.is_dir():
+        raise UsageError(f"'{name}' is a folder", "name a scenario file in it")
+    raise UsageError(
+        f"there is no scenario or file '{name}'",
+        f"did you mean '{near[0]}'?" if near else f"shipped scenarios: {', '.join(known)}",
+    )
+
+
+def load(name: str) -> Source:
+    """Read and check a scenario. Raises UsageError or ScenarioError."""
+    file = locate(name)
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read '{file}': {error.strerror}") from error
+    return loads(text, str(file))
+
+
+def loads(text: bytes, file: str) -> Source:
+    """Check the text of a scenario; `file` is for messages. Raises ScenarioError."""
+    document = parse(text, file)
+    scenario = _validate(document)
+    if document.problems or scenario is None:
+        raise ScenarioError(document.problems)
+    return Source(FilePath(file).stem, file, text, scenario)
+
+
+def lab_name(name: str) -> str:
+    """`name` if a lab can be called that. Raises UsageError."""
+    if re.fullmatch(LAB_NAME, name):
+        return name
+    raise UsageError(
+        f"'{name}' cannot be the name of a lab",
+        "use 1 to 32 lower-case letters, digits, '-' and '_' (--name)",
+    )
+
+
+def _validate(document: Document) -> Scenario | None:
+    data = document.data
+    if not isinstance(data, dict):
+        document.complain(
+            document.value(()),
+            "a scenario is a mapping",
+            "start from `netlab scenarios --show nat`",
+        )
+        return None
+    errors = _errors(data)
+    for error in errors:
+        _complain_of(error, document)
+    scenario = _salvage(copy.deepcopy(data), errors)
+    if scenario is None:
+        return None
+    broken = [_path(error) for error in errors]
+    for finding in check(scenario, _keys(data, "vmnets")):
+        # What was cut out below a place explains what seems to be missing there.
+        if not any(path[: len(finding.path)] == finding.path for path in broken):
+            _note(finding, document)
+    if _names_survived(scenario, data) and not any(path[:1] == ("expect",) for path in broken):
+        for finding in check_expectations(scenario):
+            _note(finding, document)
+    return scenario
+
+
+def _errors(data: Any) -> list[ErrorDetails]:
+    try:
+        Scenario.model_validate(data)
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
+
+
+def _salvage(data: dict[str, Any], errors: list[ErrorDetails]) -> Scenario | None:
+    """What is left when everything that fails is cut out; None if nothing usable is."""
+    while errors:
+        cut = [_cut(data, _path(e)[:-1] if e["type"] == "missing" else _path(e)) for e in errors]
+        for key in ("vmnets", "vms", "expect"):
+            data.setdefault(key, {})
+        if not any(cut) and errors == _errors(data):
+            return None
+        errors = _errors(data)
+    return Scenario.model_validate(data)
+
+
+def _cut(data: Any, path: Path) -> bool:
+    """Delete the innermost mapping entry on `path`; False if it is already gone."""
+    holder, key = None, None
+    for step in path:
+        if isinstance(data, dict):
+            if step not in data:
+                return False
+            holder, key = data, step
+            data = data[step]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            break
+    if holder is None:
+        return False
+    del holder[key]
+    return True
+
+
+def _keys(data: Any, *path: str) -> set[str]:
+    for step in path:
+        data = data.get(step) if isinstance(data, dict) else None
+    return set(data) if isinstance(data, dict) else set()
+
+
+def _names_survived(scenario: Scenario, data: Any) -> bool:
+    """Whether every machine and network of the file is in the scenario, so that rules can be judged."""
+    return (
+        _keys(data, "vms") == set(scenario.vms)
+        and _keys(data, "vmnets") == set(scenario.vmnets)
+        and _keys(data, "lan", "peers") == set(scenario.lan.peers)
+    )
+
+
+def _path(error: ErrorDetails) -> Path:
+    """The error's place in the file: pydantic's `[key]` marker is dropped."""
+    return tuple(step for step in error["loc"] if step != "[key]")
+
+
+def _note(finding: Finding, document: Document) -> None:
+    where = document.key(finding.path) if finding.on_key else document.value(finding.path)
+    document.complain(where, finding.what, finding.fix)
+
+
+def _complain_of(error: ErrorDetails, document: Document) -> None:
+    path = _path(error)
+    name = ".".join(map(str, path)) or "the file"
+    match error["type"]:
+        case "missing":
+            document.complain(
+                document.key(path[:-1]), f"'{path[-1]}' is missing", f"add `{path[-1]}: …` here"
+            )
+        case "extra_forbidden":
+            document.complain(document.key(path), f"unknown key '{path[-1]}'", _suggest(path))
+        case "string_pattern_mismatch":
+            meaning = _PATTERN_MEANING.get(error["ctx"]["pattern"], "see `netlab schema`")
+            document.complain(document.key(path), f"'{error['input']}' is no valid name", meaning)
+        case _:
+            what, fix = _plain(error)
+            document.complain(document.value(path), f"{name}: {what}", fix)
+
+
+def _plain(error: ErrorDetails) -> tuple[str, str]:
+    """Pydantic's message in plain words: what is wrong, and what to do."""
+    given = error["input"]
+    shown = f"'{given}'" if isinstance(given, str | int | float | bool) else "this"
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "ip_v4_address":
+            return f"{shown} is no IPv4 address", "write four numbers like 192.168.1.50"
+        case "ip_v4_network":
+            return f"{shown} is no IPv4 subnet", _subnet_advice(given)
+        case "value_error":
+            return f"{shown} {context['error']}", "correct the value"
+        case "literal_error" | "enum":
+            return f"{shown} is not possible here", f"use {context['expected']}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"{shown} must be a mapping", "write `key: value` lines below it"
+        case "list_type":
+            return f"{shown} must be a list", "write [a, b] or lines that start with '- '"
+        case "too_short":
+            return "at least one entry is needed", "add one"
+        case "too_long":
+            return f"at most {context['max_length']} entries are possible", "remove some"
+        case _:
+            return f"{shown}: {error['msg'].lower()}", "see `netlab schema`"
+
+
+def _subnet_advice(given: object) -> str:
+    try:
+        return f"did you mean {IPv4Network(given, strict=False)}?"
+    except ValueError:
+        return "write an address and a prefix length like 10.0.0.0/24"
+
+
+def _suggest(path: Path) -> str:
+    known = _known_keys(path[:-1])
+    near = difflib.get_close_matches(str(path[-1]), known, 1)
+    return f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
+
+
+def _known_keys(path: Path) -> list[str]:
+    """The keys that the schema knows at `path`."""
+    schema = json_schema()
+    definitions = schema["$defs"]
+
+    def mapping(part: Any) -> Any:
+        """The alternative of `part` that is a mapping or a list, references followed."""
+        options = [definitions.get(o.get("$ref", "")[8:], o) for o in part.get("anyOf", [part])]
+        return next((o for o in options if o.get("type") in ("object", "array")), {})
+
+    part = schema
+    for step in path:
+        names = part.get("patternProperties") or {}
+        inner = part.get("items") if isinstance(step, int) else part.get("properties", {}).get(step)
+        part = mapping(inner or next(iter(names.values()), {}))
+    return sorted(part.get("properties", {}))

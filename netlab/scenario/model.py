@@ -1,0 +1,237 @@
+"""The shape of a scenario file: what may be written, with what default.
+
+These models are also the source of `netlab schema`. They check one value at
+a time; what concerns several values together is in `check.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+"""A host name label (RFC 1123): it becomes the VM's host name and part of a namespace's name."""
+
+VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
+LAB_NAME = r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$"
+DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
+HOST_NIC_NAME = r"^eth[0-9]$"
+
+
+class Mode(StrEnum):
+    """Network modes, spelled as `ethernetN.connectionType` in a .vmx file."""
+
+    BRIDGED = "bridged"
+    NAT = "nat"
+    HOSTONLY = "hostonly"
+
+
+def _text(value: object) -> object:
+    """Addresses are text: pydantic alone would read the number 10 as 0.0.0.10."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value
+
+
+def _unicast(mac: str) -> str:
+    if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac.lower()):
+        raise ValueError("must be a MAC address like 00:0c:29:12:34:56")
+    if int(mac[:2], 16) & 1 or int(mac.replace(":", ""), 16) == 0:
+        raise ValueError("must be a unicast MAC address (first byte even, not all zero)")
+    return mac.lower()
+
+
+def _usable_subnet(subnet: IPv4Network) -> IPv4Network:
+    if not 8 <= subnet.prefixlen <= 29:
+        raise ValueError("must have a prefix length from /8 to /29")
+    if subnet.is_multicast or subnet.is_loopback or subnet.is_link_local:
+        raise ValueError("must be ordinary unicast space, for example 192.168.99.0/24")
+    return subnet
+
+
+def _list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _nic(value: object) -> object:
+    return {"network": value} if isinstance(value, str) else value
+
+
+def _peer(value: object) -> object:
+    return {"address": value} if isinstance(value, str) else value
+
+
+_AddressSchema = WithJsonSchema({"type": "string", "format": "ipv4"})
+Address = Annotated[IPv4Address, BeforeValidator(_text), _AddressSchema]
+Subnet = Annotated[
+    IPv4Network,
+    BeforeValidator(_text),
+    AfterValidator(_usable_subnet),
+    WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]}),
+]
+Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
+NodeName = Annotated[str, Field(pattern=NODE_NAME)]
+VmnetName = Annotated[str, Field(pattern=VMNET_NAME)]
+Patterns = Annotated[
+    list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
+]
+
+
+class Model(BaseModel):
+    """Every part of a scenario: immutable, unknown keys refused, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Internet(Model):
+    """The lab's Internet: one machine that answers ping, DNS and a who-am-I web page."""
+
+    servers: Annotated[
+        dict[Annotated[str, Field(pattern=DNS_NAME)], Address], Field(min_length=1)
+    ] = Field(
+        default={"www.example.com": IPv4Address("203.0.113.80")},
+        description="DNS name and address of each server; the first is the node `internet`.",
+    )
+
+
+class Peer(Model):
+    """Another machine on the LAN."""
+
+    address: Address | None = Field(
+        default=None, description="Static address; without it the LAN's DHCP gives one."
+    )
+
+
+class Lan(Model):
+    """The physical network: a switch, the home router, and other machines."""
+
+    subnet: Subnet = Field(default=IPv4Network("192.168.1.0/24"))
+    router: Address | None = Field(
+        default=None, description="The home router's address on the LAN; default: the first."
+    )
+    public: Address = Field(
+        default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
+    )
+    peers: dict[
+        NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
+    ] = Field(default={}, description="Other machines: name and address, or {} for DHCP.")
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The home router's address on the LAN."""
+        return self.router or self.subnet[1]
+
+
+class HostNic(Model):
+    """A physical network card of the host, connected to the LAN."""
+
+    address: Address | None = Field(
+        default=None, description="Static address; without it the LAN's DHCP gives one."
+    )
+
+
+class Host(Model):
+    """The machine that VMware runs on."""
+
+    nics: dict[
+        Annotated[str, Field(pattern=HOST_NIC_NAME)],
+        Annotated[HostNic, BeforeValidator(_peer, json_schema_input_type=Address | HostNic)],
+    ] = Field(
+        default={"eth0": HostNic()},
+        min_length=1,
+        description="Physical network cards, eth0 to eth9: name and address, or {} for DHCP.",
+    )
+
+
+class Vmnet(Model):
+    """A virtual network (switch) of VMware."""
+
+    mode: Mode
+    subnet: Subnet | None = Field(
+        default=None, description="Needed by nat and hostonly; a bridged vmnet is on the LAN's."
+    )
+    nic: Annotated[str, Field(pattern=HOST_NIC_NAME)] | None = Field(
+        default=None, description="bridged: the host's card it is bridged to; default: the first."
+    )
+    mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
+        default=1500, description="Bytes of an IP packet."
+    )
+
+
+class Nic(Model):
+    """A VM's network adapter. Without an address, it is configured by DHCP."""
+
+    network: VmnetName
+    address: Address | None = None
+    gateway: Address | None = Field(default=None, description="Default gateway of a static NIC.")
+    dns: Address | None = Field(default=None, description="Name server of a static NIC.")
+    mac: Mac | None = Field(default=None, description="Default: 00:0c:29:…, from the VM's name.")
+
+
+class Vm(Model):
+    """A virtual machine with one to ten network adapters (eth0, eth1, …)."""
+
+    nics: Annotated[
+        list[Annotated[Nic, BeforeValidator(_nic, json_schema_input_type=VmnetName | Nic)]],
+        Field(min_length=1, max_length=10),
+    ]
+
+
+class Rule(Model):
+    """Who reaches whom. The first rule that names a pair decides it."""
+
+    source: Patterns = Field(alias="from", description="Endpoints or patterns: vm1, vm*, host.")
+    target: Patterns = Field(
+        alias="to", description="Endpoints or patterns; a leg is written host@vmnet8."
+    )
+    verdict: Literal["reachable", "blocked"] = Field(default="reachable", alias="is")
+    seen_as: str | None = Field(
+        default=None,
+        alias="as",
+        description="Whose address the target sees as source; default: the sender's own.",
+    )
+
+
+class Expectations(Model):
+    """The matrix of who reaches whom; it must cover every ordered pair of endpoints."""
+
+    default: Literal["reachable", "blocked"] | None = Field(
+        default=None, description="For pairs that no rule names."
+    )
+    rules: list[Rule] = []
+
+
+class Scenario(Model):
+    """A network to build, and what must be true of it."""
+
+    title: Annotated[str, Field(max_length=100)] = ""
+    internet: Internet = Internet()
+    lan: Lan = Lan()
+    host: Host = Host()
+    vmnets: dict[VmnetName, Vmnet]
+    vms: dict[NodeName, Vm]
+    expect: Expectations
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a scenario file, for editors."""
+    schema = Scenario.model_json_schema(by_alias=True, mode="validation")
+    _close_maps(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _close_maps(schema: Any) -> None:
+    """Let editors mark a wrong name: a map's keys must match its pattern, as the models demand."""
+    match schema:
+        case dict():
+            if "patternProperties" in schema:
+                schema["additionalProperties"] = False
+            for value in schema.values():
+                _close_maps(value)
+        case list():
+            for value in schema:
+                _close_maps(value)

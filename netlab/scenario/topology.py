@@ -1,0 +1,265 @@
+"""Scenario in, topology out: every machine, network and adapter with VMware's defaults filled in.
+
+This is what the rest of netlab works on. Switches are networks here, not
+nodes; the cable between a NAT device and the host is plumbing that only the
+plan knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from netlab.scenario import addressing, mac
+from netlab.scenario.model import Mode, Nic, Scenario
+
+LAN = "lan"
+WAN = "wan"
+HOST = "host"
+ROUTER = "router"
+INTERNET = "internet"
+
+
+class Role(StrEnum):
+    """What a node stands for."""
+
+    INTERNET = "internet"
+    ROUTER = "router"
+    PEER = "peer"
+    HOST = "host"
+    NAT_DEVICE = "nat device"
+    DHCP_SERVER = "dhcp server"
+    VM = "vm"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A switch (or, for the WAN, a cable) and the subnet on it."""
+
+    name: str
+    subnet: IPv4Network
+    mode: Mode | None = None
+    """None for the LAN and the WAN, which are not VMware's."""
+    nic: str | None = None
+    """The host's card that a bridged network is bridged to."""
+    mtu: int = 1500
+
+    @property
+    def number(self) -> int:
+        """N of vmnetN."""
+        return int(self.name.removeprefix("vmnet"))
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A node's adapter on one network."""
+
+    node: str
+    interface: str
+    network: Network
+    mac: str
+    address: IPv4Interface | None = None
+    """None: configured by DHCP."""
+    gateway: IPv4Address | None = None
+    dns: IPv4Address | None = None
+
+    @property
+    def name(self) -> str:
+        """The leg as an endpoint: `host@vmnet8`."""
+        return f"{self.node}@{self.network.name}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the lab."""
+
+    name: str
+    role: Role
+    legs: tuple[Leg, ...]
+
+    @property
+    def primary(self) -> Leg:
+        """The leg that the bare name stands for where no network is shared."""
+        return self.legs[0]
+
+    def shared_with(self, other: Node) -> Leg | None:
+        """This node's first leg in a subnet that `other` is in too."""
+        subnets = {leg.network.subnet for leg in other.legs}
+        return next((leg for leg in self.legs if leg.network.subnet in subnets), None)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A resolved scenario."""
+
+    scenario: Scenario
+    networks: dict[str, Network]
+    nodes: dict[str, Node]
+
+    @cached_property
+    def endpoints(self) -> tuple[Node, ...]:
+        """The nodes between which reachability is defined: all but VMware's service boxes."""
+        services = (Role.NAT_DEVICE, Role.DHCP_SERVER)
+        return tuple(node for node in self.nodes.values() if node.role not in services)
+
+    @cached_property
+    def vmnets(self) -> tuple[Network, ...]:
+        """VMware's networks, by number."""
+        return tuple(network for network in self.networks.values() if network.mode)
+
+    def node(self, role: Role, network: Network) -> Node:
+        """The NAT device or DHCP server of `network`."""
+        return next(
+            node
+            for node in self.nodes.values()
+            if node.role is role and node.primary.network == network
+        )
+
+    def legs_on(self, network: Network) -> tuple[Leg, ...]:
+        """Every leg plugged into `network`, in the order of the nodes."""
+        return tuple(
+            leg for node in self.nodes.values() for leg in node.legs if leg.network == network
+        )
+
+
+def natural(name: str) -> tuple[object, ...]:
+    """Sorting key that puts vm2 before vm10."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+
+
+def resolve(scenario: Scenario) -> Topology:
+    """Fill in VMware's defaults. Never fails; nonsense is `check.py`'s to find."""
+    networks = {network.name: network for network in _networks(scenario)}
+    nodes = {node.name: node for node in _nodes(scenario, networks)}
+    return Topology(scenario, networks, nodes)
+
+
+def _networks(scenario: Scenario) -> Iterator[Network]:
+    yield Network(WAN, addressing.WAN)
+    yield Network(LAN, scenario.lan.subnet)
+    for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
+        if vmnet.mode is Mode.BRIDGED:
+            nic = vmnet.nic or next(iter(scenario.host.nics))
+            yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
+        elif vmnet.subnet:
+            yield Network(name, vmnet.subnet, vmnet.mode, None, vmnet.mtu)
+
+
+def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
+    yield _internet(scenario, networks[WAN])
+    yield _router(scenario, networks)
+    for name, peer in sorted(scenario.lan.peers.items(), key=lambda item: natural(item[0])):
+        leg = _lan_leg(scenario, networks[LAN], name, "eth0", peer.address)
+        yield Node(name, Role.PEER, (leg,))
+    yield Node(HOST, Role.HOST, tuple(_host_legs(scenario, networks)))
+    for network in networks.values():
+        yield from _services(network)
+    taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
+    for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
+        legs = []
+        for index, nic in enumerate(vm.nics):
+            if nic.network in networks:
+                hardware = nic.mac or mac.vm_adapter(name, index, taken)
+                taken.add(hardware)
+                legs.append(_vm_leg(name, index, nic, networks[nic.network], hardware))
+        if legs:
+            yield Node(name, Role.VM, tuple(legs))
+
+
+def _internet(scenario: Scenario, wan: Network) -> Node:
+    first = next(iter(scenario.internet.servers.values()))
+    return Node(
+        INTERNET,
+        Role.INTERNET,
+        (
+            Leg(
+                INTERNET,
+                "eth0",
+                wan,
+                mac.physical(INTERNET),
+                _interface(first, wan),
+                gateway=scenario.lan.public,
+                dns=first,
+            ),
+        ),
+    )
+
+
+def _router(scenario: Scenario, networks: dict[str, Network]) -> Node:
+    lan, wan = networks[LAN], networks[WAN]
+    first = next(iter(scenario.internet.servers.values()))
+    inside = Leg(
+        ROUTER,
+        "lan0",
+        lan,
+        mac.physical("router lan0"),
+        _interface(scenario.lan.gateway, lan),
+        dns=first,
+    )
+    outside = Leg(
+        ROUTER,
+        "wan0",
+        wan,
+        mac.physical("router wan0"),
+        _interface(scenario.lan.public, wan),
+        gateway=first,
+        dns=first,
+    )
+    return Node(ROUTER, Role.ROUTER, (inside, outside))
+
+
+def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg]:
+    for index, (name, nic) in enumerate(sorted(scenario.host.nics.items())):
+        leg = _lan_leg(scenario, networks[LAN], HOST, name, nic.address)
+        # One default route: the first card's, as an operating system prefers one.
+        yield leg if index == 0 else Leg(HOST, name, leg.network, leg.mac, leg.address)
+    for network in networks.values():
+        if network.mode in (Mode.NAT, Mode.HOSTONLY):
+            yield Leg(
+                HOST,
+                network.name,
+                network,
+                mac.host_adapter(network.number),
+                _interface(addressing.host_adapter(network.subnet), network),
+            )
+
+
+def _lan_leg(
+    scenario: Scenario, lan: Network, node: str, interface: str, address: IPv4Address | None
+) -> Leg:
+    hardware = mac.physical(f"{node} {interface}")
+    if address is None:
+        return Leg(node, interface, lan, hardware)
+    gateway = scenario.lan.gateway
+    return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
+
+
+def _services(network: Network) -> Iterator[Node]:
+    subnet = network.subnet
+    if network.mode is Mode.NAT:
+        name = f"{network.name}-nat"
+        address = _interface(addressing.nat_device(subnet), network)
+        leg = Leg(name, "eth0", network, mac.service(name), address)
+        yield Node(name, Role.NAT_DEVICE, (leg,))
+    if network.mode in (Mode.NAT, Mode.HOSTONLY):
+        name = f"{network.name}-dhcp"
+        address = _interface(addressing.dhcp_server(subnet), network)
+        leg = Leg(name, "eth0", network, mac.service(name), address)
+        yield Node(name, Role.DHCP_SERVER, (leg,))
+
+
+def _vm_leg(vm: str, index: int, nic: Nic, network: Network, hardware: str) -> Leg:
+    interface = f"eth{index}"
+    if nic.address is None:
+        return Leg(vm, interface, network, hardware)
+    address = _interface(nic.address, network)
+    return Leg(vm, interface, network, hardware, address, nic.gateway, nic.dns)
+
+
+def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
+    return IPv4Interface((int(address), network.subnet.prefixlen))
