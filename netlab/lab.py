@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from netlab import __version__
-from netlab.errors import NoSuchLab, UsageError
+from netlab.errors import Interrupted, NoSuchLab, UsageError
 from netlab.kernel import rundir
 from netlab.kernel.rundir import Record, RunDirectory
 
@@ -117,10 +117,25 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
         with run.locked():
             try:
                 create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
+                interruption.check()
                 run.write(replace(record, ready=True))
             except BaseException:
                 remove(run, record)
                 raise
+
+
+@contextmanager
+def undone_by_signals(lab: Lab) -> Iterator[None]:
+    """A block of which `up` is a part: a signal anywhere inside it ends the lab."""
+    from netlab.kernel.patience import postponed_signals
+
+    with postponed_signals() as interruption:
+        yield
+        try:
+            interruption.check()
+        except Interrupted:
+            down(lab.name)
+            raise
 
 
 def down(name: str) -> None:
@@ -219,17 +234,21 @@ def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, 
     enter.execute(place, node, command, environment)
 
 
-def place_of(lab: str, node: str) -> str:
-    """The namespace of a node or switch. Raises UsageError for a name that the lab does not have."""
-    from netlab.plan.names import namespace
+def places(name: str) -> list[str]:
+    """The nodes and switches of a lab."""
     from netlab.plan.names import node as node_of
 
-    place = namespace(lab, node)
-    known = record(lab).namespaces
-    if place not in known:
-        there = ", ".join(node_of(name) for name in known)
-        raise UsageError(f"the lab '{lab}' has no node '{node}'", f"it has: {there}")
-    return place
+    return [node_of(place) for place in record(name).namespaces]
+
+
+def place_of(name: str, node: str) -> str:
+    """The namespace of a node or switch. Raises UsageError for one that the lab does not have."""
+    from netlab.plan.names import namespace
+
+    known = places(name)
+    if node not in known:
+        raise UsageError(f"the lab '{name}' has no node '{node}'", f"it has: {', '.join(known)}")
+    return namespace(name, node)
 
 
 def _require_root() -> None:

@@ -19,7 +19,7 @@ def remove(run: RunDirectory, record: Record) -> None:
     """Delete in reverse order of creation. Raises KernelError that lists what could not be deleted."""
     _refuse_from_inside(record)
     failures: list[str] = []
-    _attempt(failures, lambda: services.end_all(record.namespaces))
+    _attempt(failures, lambda: services.end_all(run, record.namespaces))
     for name in reversed(record.namespaces):
         _attempt(failures, lambda name=name: netns.delete(name))  # type: ignore[misc]
         _attempt(failures, lambda name=name: _remove_etc(name))  # type: ignore[misc]

@@ -91,18 +91,14 @@ def log_tail(directory: Path) -> str:
     return "\n".join(f"    {line}" for line in lines) or "    (it printed nothing)"
 
 
-def end_all(namespaces: Iterable[str]) -> None:
-    """End every process in these namespaces, the users' shells among them: first kindly, then not."""
+def end_all(run: RunDirectory, namespaces: Iterable[str]) -> None:
+    """End every process of a lab, the users' shells among them: first kindly, then not."""
     inodes = {inode for name in namespaces if (inode := netns.inode(name)) is not None}
-    if not inodes:
-        return
     for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
-        watched = {
-            pid: descriptor for pid in _inside(inodes) if (descriptor := _signal(pid, number))
-        }
-        _await_end(list(watched.values()), seconds)
-        _reap(watched)
-    if left := _inside(inodes):
+        signalled = {pid: file for pid in _of_lab(run, inodes) if (file := _signal(pid, number))}
+        _await_end(list(signalled.values()), seconds)
+        _reap(signalled)
+    if left := _of_lab(run, inodes):
         raise KernelError(f"processes do not end: {', '.join(map(str, left))}")
 
 
@@ -134,25 +130,30 @@ def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str
 
 def _alive(directory: Path) -> bool:
     try:
-        pid = (directory / "pid").read_text()
-        marks = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return _is_marked((directory / "pid").read_text(), str(directory))
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return f"{MARK}={directory}".encode() in marks
 
 
-def _inside(inodes: set[int]) -> list[int]:
-    """Processes that live in one of the namespaces."""
+def _of_lab(run: RunDirectory, inodes: set[int]) -> list[int]:
+    """Processes that live in one of the namespaces, or bear the lab's mark in one without a name."""
     wanted = {f"net:[{inode}]" for inode in inodes}
+    own = os.readlink("/proc/self/ns/net")
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdecimal() and entry != str(os.getpid()):
             try:
-                if os.readlink(f"/proc/{entry}/ns/net") in wanted:
+                place = os.readlink(f"/proc/{entry}/ns/net")
+                if place in wanted or (place != own and _is_marked(entry, f"{run.path}/")):
                     found.append(int(entry))
             except OSError:
                 continue  # It has just ended, or is a kernel thread or a zombie.
     return found
+
+
+def _is_marked(pid: str, beginning: str) -> bool:
+    marks = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return any(mark.startswith(f"{MARK}={beginning}".encode()) for mark in marks)
 
 
 def _signal(pid: int, number: int) -> int | None:

@@ -71,7 +71,6 @@ class Ear:
             with netns.inside(self._namespace):
                 self._bound[source] = _raw_icmp()
             self._bound[source].bind((source, 0))
-            self._bound[source].shutdown(socket.SHUT_RD)
         return self._bound[source]
 
 

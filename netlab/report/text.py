@@ -85,7 +85,7 @@ def drift(found: Difference) -> RenderableType:
 
 def matrix(results: Sequence[Result]) -> RenderableType:
     """The matrix, what the signs mean, and every failure with its reason."""
-    columns = list(dict.fromkeys(result.expectation.target.name for result in results))
+    columns = _columns(results)
     parts: list[RenderableType] = []
     if len(columns) <= _MANY_COLUMNS:
         parts.append(_grid(results, columns))
@@ -113,6 +113,18 @@ def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
     if not console.is_terminal:
         console = Console(stderr=to_stderr, highlight=False, width=400, no_color=True)
     console.print(renderable)
+
+
+def _columns(results: Sequence[Result]) -> list[str]:
+    """Targets in the order of the rows, a leg after its node."""
+    rows = list(dict.fromkeys(result.expectation.source.node.name for result in results))
+    targets = {result.expectation.target for result in results}
+    return [
+        target.name
+        for target in sorted(
+            targets, key=lambda target: (rows.index(target.node.name), target.name)
+        )
+    ]
 
 
 def _grid(results: Sequence[Result], columns: Sequence[str]) -> Table:

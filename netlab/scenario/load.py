@@ -229,6 +229,8 @@ def _plain(error: ErrorDetails) -> tuple[str, str]:
             return f"{shown} is not possible here", f"use {context['expected']}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"{shown} must be a mapping", "write `key: value` lines below it"
+        case "string_type":
+            return f"{shown} is not text", "put it in quotes"
         case "list_type":
             return f"{shown} must be a list", "write [a, b] or lines that start with '- '"
         case "too_short":

@@ -1,0 +1,118 @@
+# make up      install what is missing, start the NAT lab, test it
+# make test    install what is missing, run every check
+# make bench   measure
+# make help    the rest
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# As root in the user's tree: leave no files there that the user cannot delete.
+AS_ROOT := $(SUDO) env PYTHONDONTWRITEBYTECODE=1
+LINK := /usr/local/bin
+
+# What the system must have, by purpose. `make setup` installs it with apt.
+PACKAGES_PYTHON := python3 python3-venv
+PACKAGES_LAB := dnsmasq-base busybox libnftables1 iproute2
+PACKAGES_TOOLS := ca-certificates curl tcpdump iputils-ping bind9-dnsutils iperf3 openssh-client
+PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TOOLS)
+
+.PHONY: help setup up down test lint unit kernel bench uninstall clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: system $(VENV)/installed link ## install what is missing; a second run installs nothing
+
+.PHONY: system link
+system:
+	@if ! command -v apt-get >/dev/null; then
+	    for program in dnsmasq busybox $(PYTHON); do
+	        PATH=$$PATH:/usr/sbin:/sbin command -v $$program >/dev/null || lacking="$${lacking-} $$program"
+	    done
+	    [ -z "$${lacking-}" ] && exit 0
+	    echo "This is not Debian or Ubuntu, and I do not find:$$lacking. Install, then run this again:"
+	    echo "  Python 3.11 or later with venv and pip   to run netlab"
+	    echo "  dnsmasq                                  DHCP and DNS servers of the lab"
+	    echo "  busybox with udhcpc, httpd and ip        DHCP client of the VMs, web server of the lab's Internet"
+	    echo "  libnftables (libnftables.so.1)           NAT and firewalls"
+	    echo "  iproute2, curl, tcpdump, ping, dig       to look around in the lab; some tests use them"
+	    exit 1
+	fi
+	missing=()
+	for package in $(PACKAGES); do
+	    [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=($$package)
+	done
+	[ $${#missing[@]} -eq 0 ] && exit 0
+	if [ -n "$(SUDO)" ] && ! command -v sudo >/dev/null; then
+	    echo "Missing: $${missing[*]}. Run this as root, or install sudo."
+	    exit 1
+	fi
+	echo "installing $${missing[*]}"
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${missing[@]} >/dev/null
+
+$(VENV)/installed: pyproject.toml | system
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "netlab needs Python 3.11 or later, not " + sys.version.split()[0])'
+	echo "installing netlab's Python packages into $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m compileall -q netlab
+	touch $@
+
+link: $(VENV)/installed
+	@for name in netlab vmnetlab; do
+	    target=$(CURDIR)/$(BIN)/$$name
+	    [ "$$(readlink $(LINK)/$$name 2>/dev/null)" = "$$target" ] && continue
+	    # Another checkout's link has `vmnetlab` beside its target; anything else is not ours.
+	    if [ -e $(LINK)/$$name ] && [ ! -x "$$(dirname "$$(readlink -f $(LINK)/$$name)")/vmnetlab" -o ! -L $(LINK)/$$name ]; then
+	        echo "$(LINK)/$$name is another program: it stays; use vmnetlab"
+	        continue
+	    fi
+	    $(SUDO) ln -sfn "$$target" $(LINK)/$$name
+	done
+
+up: setup ## start the NAT lab, show it, test it
+	@$(SUDO) $(BIN)/netlab status nat >/dev/null 2>&1 || $(SUDO) $(BIN)/netlab up nat >/dev/null
+	$(SUDO) $(BIN)/netlab status nat
+	echo
+	$(SUDO) $(BIN)/netlab verify nat
+	echo
+	echo "Try next:"
+	echo "  sudo netlab shell vm1                                     a root shell on vm1: ip route, ping, tcpdump"
+	echo "  sudo netlab exec vm1 -- curl http://www.example.com/      as whom the Internet sees vm1"
+	echo "  sudo netlab up three-modes                                bridged, NAT and host-only side by side"
+
+down: ## end all labs
+	@$(SUDO) $(BIN)/netlab down --all
+
+test: setup lint unit kernel ## every check: lint, types, unit, golden, kernel, scenarios
+
+lint: $(VENV)/installed ## ruff and mypy
+	@$(BIN)/ruff check netlab tests
+	$(BIN)/ruff format --check --quiet netlab tests
+	$(BIN)/mypy
+
+unit: $(VENV)/installed ## tests without root or kernel, in seconds
+	@$(BIN)/pytest tests/unit
+
+kernel: $(VENV)/installed ## tests on real namespaces, as root
+	@$(AS_ROOT) $(BIN)/pytest tests/kernel tests/scenarios
+
+bench: setup ## measure up, verify, down; 100 VMs beside ip -batch
+	@$(AS_ROOT) $(BIN)/python tests/bench/bench.py
+
+uninstall: ## remove the links and the virtual environment (system packages stay)
+	@for name in netlab vmnetlab; do
+	    [ "$$(readlink $(LINK)/$$name 2>/dev/null)" = "$(CURDIR)/$(BIN)/$$name" ] && $(SUDO) rm $(LINK)/$$name
+	done
+	rm -rf $(VENV)
+
+clean: ## remove caches
+	@rm -rf .mypy_cache .ruff_cache dist build
+	find netlab tests -name __pycache__ -prune -exec rm -rf {} +

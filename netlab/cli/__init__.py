@@ -1,0 +1,101 @@
+"""Arguments in, text out, exit code. Decides nothing: the verbs are in `netlab.lab`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from netlab import __version__
+from netlab.cli import files, labs, nodes, system
+from netlab.cli.arguments import examples
+from netlab.cli.output import Output
+from netlab.errors import Interrupted, KernelError, NetlabError
+
+
+class _Commands(click.Group):
+    """Lists commands in the order in which a newcomer needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader has left (`netlab plan nat | head`): no error, and nobody to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
+        return result
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "sudo netlab up nat",
+        "sudo netlab verify",
+        "sudo netlab exec vm1 -- curl http://www.example.com/",
+        "sudo netlab down",
+    )
+    + "\n\n\b\nExit codes:\n"
+    "  0  fine\n"
+    "  1  an expectation was not met, or a verdict is unknown\n"
+    "  2  the scenario or the command line is wrong\n"
+    "  3  the system said no: not root, no such lab, something is missing",
+)
+@click.version_option(__version__, prog_name="netlab")
+@click.pass_context
+def netlab(context: click.Context) -> None:
+    """VMware's virtual networks as real packets: bridged, NAT and host-only."""
+    context.ensure_object(Output)
+
+
+for _command in (
+    labs.up,
+    labs.verify,
+    labs.status,
+    nodes.execute,
+    nodes.shell,
+    labs.down,
+    labs.run,
+    files.scenarios,
+    files.validate,
+    files.plan,
+    files.schema,
+    system.doctor,
+    system.completion,
+):
+    netlab.add_command(_command)
+
+
+def run(arguments: Sequence[str], name: str = "netlab") -> int:
+    """Run a command line; returns the exit code. `name` is what the user typed for netlab."""
+    output = Output()
+    try:
+        # Without click's own ending, errors and exit codes are decided below.
+        code = netlab.main(list(arguments), prog_name=name, obj=output, standalone_mode=False)
+    except NetlabError as error:
+        output.failure(error)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        print("netlab: interrupted", file=sys.stderr)
+        return Interrupted.exit_code
+    except OSError as error:
+        output.failure(KernelError(f"the system said no: {error}"))
+        return KernelError.exit_code
+    except Exception as error:
+        if os.environ.get("NETLAB_DEBUG"):
+            traceback.print_exc()
+        fix = "please report it with the output of the same command under NETLAB_DEBUG=1"
+        output.failure(NetlabError(f"a fault in netlab: {type(error).__name__}: {error}", fix))
+        return NetlabError.exit_code
+    return code if isinstance(code, int) else 0

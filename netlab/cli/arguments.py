@@ -1,0 +1,88 @@
+"""Arguments and options that several commands share, with their completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from netlab import lab
+from netlab.cli.output import Output
+
+Command = Callable[..., Any]
+
+
+class LabName(click.ParamType):
+    """The name of a lab that exists."""
+
+    name = "lab"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in lab.names() if name.startswith(incomplete)]
+
+
+class NodeName(click.ParamType):
+    """A node or switch of the lab."""
+
+    name = "node"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        name = lab.pick(ctx.params.get("lab_name"))
+        return [CompletionItem(node) for node in lab.places(name) if node.startswith(incomplete)]
+
+
+class ScenarioName(click.ParamType):
+    """A shipped scenario or a file."""
+
+    name = "scenario"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from netlab.scenario.load import shipped
+
+        names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
+        return [*names, CompletionItem(incomplete, type="file")]
+
+
+def _want_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_object(Output).json = True  # type: ignore[union-attr]
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_want_json,
+    help="Print the result as JSON.",
+)
+
+lab_option = click.option(
+    "--lab", "lab_name", type=LabName(), metavar="LAB", help="Which lab, if several run."
+)
+
+scenario_argument = click.argument("scenario", type=ScenarioName(), metavar="SCENARIO|FILE")
+
+node_argument = click.argument("node", type=NodeName())
+
+junit_option = click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Also write the matrix as JUnit XML, a case per pair.",
+)
+
+pass_output = click.make_pass_decorator(Output, ensure=True)
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: what to type."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

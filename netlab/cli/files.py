@@ -1,0 +1,77 @@
+"""Commands about scenario files; they need neither root nor Linux."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import (
+    ScenarioName,
+    examples,
+    json_option,
+    pass_output,
+    scenario_argument,
+)
+from netlab.cli.labs import print_plan
+from netlab.cli.output import Output
+from netlab.errors import ScenarioError
+
+
+@click.command(epilog=examples("netlab validate mine.yaml", "netlab validate *.yaml --json"))
+@click.argument("files", nargs=-1, required=True, type=ScenarioName(), metavar="FILE...")
+@json_option
+@pass_output
+def validate(output: Output, files: tuple[str, ...]) -> None:
+    """Check scenario files and report every problem at once, each with its place and remedy."""
+    problems = []
+    for file in files:
+        try:
+            lab.load(file)
+            if not output.json:
+                click.echo(f"{file}: fine")
+        except ScenarioError as error:
+            problems += error.problems
+            if not output.json:
+                click.echo(error, err=True)
+    if output.json:
+        rows = [vars(problem) for problem in problems]
+        output.result({"files": list(files), "problems": rows}, str)
+    if problems:
+        raise click.exceptions.Exit(ScenarioError.exit_code)
+
+
+@click.command(epilog=examples("netlab plan nat", "netlab plan mine.yaml --json"))
+@scenario_argument
+@click.option("--name", metavar="LAB", help="Name of the lab; default: the scenario's.")
+@json_option
+@pass_output
+def plan(output: Output, scenario: str, name: str | None) -> None:
+    """Print everything that `up` would create, in order."""
+    print_plan(output, lab.prepare(lab.load(scenario), name))
+
+
+@click.command(epilog=examples("netlab scenarios", "netlab scenarios --show nat > mine.yaml"))
+@click.option("--show", type=ScenarioName(), metavar="SCENARIO", help="Print this scenario's file.")
+@json_option
+@pass_output
+def scenarios(output: Output, show: str | None) -> None:
+    """List the scenarios that come with netlab."""
+    from netlab.report import text
+    from netlab.scenario.load import shipped
+
+    if show:
+        click.echo(lab.load(show).text.decode(), nl=False)
+        return
+    titles = {name: lab.load(name).scenario.title for name in shipped()}
+    rows = [{"scenario": name, "title": title} for name, title in titles.items()]
+    output.result({"scenarios": rows}, lambda: text.scenarios(titles))
+
+
+@click.command(epilog=examples("netlab schema > schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from netlab.scenario.model import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))

@@ -1,0 +1,259 @@
+"""Commands that build, look at, test and end labs."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import (
+    LabName,
+    ScenarioName,
+    examples,
+    json_option,
+    junit_option,
+    pass_output,
+    scenario_argument,
+)
+from netlab.cli.output import Output
+from netlab.errors import LabExists, NetlabError, NoSuchLab, UsageError
+
+if TYPE_CHECKING:
+    from netlab.lab import Lab, Status
+    from netlab.probe.matrix import Result
+    from netlab.report.junit import Suite
+
+EXIT_NOT_AS_EXPECTED = 1
+
+
+@click.command(
+    epilog=examples(
+        "sudo netlab up nat",
+        "sudo netlab up mine.yaml --name test1",
+        "netlab up three-modes --dry-run",
+    )
+)
+@scenario_argument
+@click.option("--name", metavar="LAB", help="Name of the lab; default: the scenario's.")
+@click.option("--dry-run", is_flag=True, help="Print what would be created, and stop.")
+@json_option
+@pass_output
+def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
+    """Build a lab and show it."""
+    planned = lab.prepare(lab.load(scenario), name)
+    if dry_run:
+        print_plan(output, planned)
+        return
+    try:
+        with lab.undone_by_signals(planned):
+            with output.progress(f"lab {planned.name}", len(planned.plan.nouns)) as progress:
+                lab.up(planned, progress)
+            _show(output, lab.status(planned))
+            output.note("\n".join(_hints(planned)))
+    except LabExists as error:
+        _explain_existing(output, planned, error)
+        raise click.exceptions.Exit(error.exit_code) from None
+
+
+@click.command(epilog=examples("sudo netlab down nat", "sudo netlab down --all"))
+@click.argument("labs", nargs=-1, type=LabName(), metavar="[LAB]...")
+@click.option("--all", "every", is_flag=True, help="End all labs.")
+@json_option
+@pass_output
+def down(output: Output, labs: tuple[str, ...], every: bool) -> None:
+    """End labs, whole or broken, and everything that runs in them."""
+    if every and labs:
+        raise UsageError("--all and names exclude each other", "leave one of them out")
+    chosen = lab.names() if every else [lab.pick(name) for name in labs or (None,)]
+    for name in chosen:
+        lab.down(name)
+        if not output.json:
+            output.note(f"lab {name} is down")
+    if output.json:
+        output.result({"down": chosen}, str)
+    elif not chosen:
+        output.note("no lab is running")
+
+
+@click.command(epilog=examples("sudo netlab status", "sudo netlab status nat --json"))
+@click.argument("name", required=False, type=LabName(), metavar="[LAB]")
+@json_option
+@pass_output
+def status(output: Output, name: str | None) -> None:
+    """Show labs; of one, its nodes, addresses, leases, and drift from the plan."""
+    from netlab.report import data, text
+
+    records = [lab.record(one) for one in lab.names()]
+    if name is not None or (len(records) == 1 and records[0].ready):
+        _show(output, lab.status(lab.attach(lab.pick(name))), alone=name is not None)
+        return
+    if not records and not output.json:
+        output.note("no lab is running; `netlab up nat` starts one")
+        return
+    output.result(
+        {"labs": [data.lab_record(record) for record in records]}, lambda: text.labs(records)
+    )
+
+
+@click.command(epilog=examples("sudo netlab verify", "sudo netlab verify nat --junit nat.xml"))
+@click.argument("name", required=False, type=LabName(), metavar="[LAB]")
+@junit_option
+@json_option
+@pass_output
+def verify(output: Output, name: str | None, junit: str | None) -> None:
+    """Send packets between all endpoints and compare who reaches whom with the scenario.
+
+    Exit code 1 if a pair is not as expected, or not known.
+    """
+    measured = _measure(lab.attach(lab.pick(name)))
+    _report(output, [measured], junit)
+
+
+@click.command(
+    epilog=examples("sudo netlab run nat bridged hostonly --junit results.xml"),
+)
+@click.argument("scenarios", nargs=-1, required=True, type=ScenarioName(), metavar="SCENARIO...")
+@junit_option
+@json_option
+@pass_output
+def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
+    """For each scenario: up, verify, down. Goes on after a failure; made for CI.
+
+    The labs are called run-SCENARIO, so that they do not meet labs of yours.
+    """
+    planned = [_prepare_run(lab.load(scenario)) for scenario in scenarios]
+    if len({one.name for one in planned}) < len(planned):
+        raise UsageError("two of these scenarios have the same name", "give each once")
+    _report(output, [_run_one(output, one) for one in planned], junit)
+
+
+def print_plan(output: Output, planned: Lab) -> None:
+    """The nouns of a plan, line by line."""
+    from netlab.plan.plan import line
+    from netlab.report import data
+
+    if output.json:
+        output.result(data.plan(planned.plan), str)
+        return
+    for noun in planned.plan.nouns:
+        click.echo(line(noun))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A lab and its matrix, or the error that kept it from being measured."""
+
+    lab: Lab
+    results: tuple[Result, ...] = ()
+    seconds: float = 0.0
+    error: NetlabError | None = None
+
+    @property
+    def failed(self) -> bool:
+        return any(not result.passed for result in self.results)
+
+    def suite(self) -> Suite:
+        from netlab.report.junit import Suite
+
+        message = str(self.error) if self.error else None
+        return Suite(self.lab.name, self.results, self.seconds, message)
+
+
+def _measure(running: Lab) -> _Measured:
+    started = time.monotonic()
+    results = tuple(lab.verify(running))
+    return _Measured(running, results, time.monotonic() - started)
+
+
+def _prepare_run(source: Any) -> Lab:
+    return lab.prepare(source, f"run-{source.name}"[:32].rstrip("-_"))
+
+
+def _run_one(output: Output, planned: Lab) -> _Measured:
+    try:
+        with (
+            output.progress(f"lab {planned.name}", len(planned.plan.nouns)) as progress,
+            lab.running(planned, progress),
+        ):
+            return _measure(planned)
+    except NetlabError as error:
+        if error.exit_code != 3:
+            raise
+        output.failure(error) if not output.json else None
+        return _Measured(planned, error=error)
+
+
+def _report(output: Output, measured: list[_Measured], junit: str | None) -> None:
+    """Print matrices, write JUnit, and end with the exit code that they deserve."""
+    from netlab.report import data, text
+    from netlab.report.junit import render
+
+    if junit:
+        try:
+            Path(junit).write_text(render([one.suite() for one in measured]), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write '{junit}': {error.strerror}") from error
+    documents = []
+    for one in measured:
+        if one.error:
+            documents.append({"lab": one.lab.name, **data.error(one.error)})
+            continue
+        documents.append(data.matrix(one.lab, one.results))
+        if not output.json:
+            output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
+            text.show(text.matrix(one.results))
+    if output.json:
+        output.result(documents[0] if len(documents) == 1 else {"labs": documents}, str)
+    if any(one.error for one in measured):
+        raise click.exceptions.Exit(3)
+    if any(one.failed for one in measured):
+        raise click.exceptions.Exit(EXIT_NOT_AS_EXPECTED)
+
+
+def _show(output: Output, found: Status, alone: bool = True) -> None:
+    from netlab.report import data, text
+
+    document = data.lab_status(found)
+    width = shutil.get_terminal_size((100, 40)).columns
+    output.result(
+        document if alone else {"labs": [document]}, lambda: text.lab_status(found, width)
+    )
+
+
+def _hints(planned: Lab) -> list[str]:
+    """Three things to try next."""
+    node = next(iter(planned.source.scenario.vms), "host")
+    return [
+        "",
+        "Try next:",
+        f"  sudo netlab verify {planned.name}    # who reaches whom, on real packets",
+        f"  sudo netlab exec {node} -- curl -s http://www.example.com/    # as whom you are seen",
+        f"  sudo netlab shell {node}    # look around: ip address, ip route, ping, tcpdump",
+    ]
+
+
+def _explain_existing(output: Output, planned: Lab, error: LabExists) -> None:
+    """`up` on a running lab changes nothing: it says how the lab differs from what is wanted."""
+    from netlab.plan.plan import difference
+    from netlab.report import data, text
+
+    try:
+        running = lab.attach(planned.name)
+    except NoSuchLab as incomplete:
+        output.failure(incomplete)
+        return
+    edited = difference(planned.plan.nouns, running.plan.nouns)
+    drifted = lab.status(running).drift
+    output.failure(
+        error,
+        {"scenario_changes": data.difference(edited), "drift": data.difference(drifted)},
+    )
+    if edited:
+        text.show("the scenario differs from the running lab's:", to_stderr=True)
+        text.show(text.drift(edited), to_stderr=True)
+    text.show(text.drift(drifted), to_stderr=True)

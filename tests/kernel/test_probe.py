@@ -1,0 +1,146 @@
+"""The prober on real packets: what it must tell apart, and what must make it say `unknown`."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab import lab
+from netlab.kernel import netns, nft
+from netlab.probe import ear, engine
+from netlab.probe.engine import Probe
+from netlab.probe.verdict import Outcome, Verdict
+from tests.machine import inside
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running():
+    with lab.running(lab.prepare(lab.load("nat"), "probe")) as up:
+        yield up
+
+
+VM1, VM2 = "10.0.0.128", "10.0.0.129"
+
+
+def probe(source: str, target: str, to: str, bind: str | None = None) -> Outcome:
+    (outcome,) = engine.run([Probe(f"probe.{source}", f"probe.{target}", to, bind)])
+    return outcome
+
+
+@pytest.fixture
+def rules():
+    """Load rules into a node, and take them out again."""
+    touched = []
+
+    def load(node: str, text: str) -> None:
+        touched.append(node)
+        nft.create(f"probe.{node}", text)
+
+    yield load
+    import nftables
+
+    for node in touched:
+        with netns.inside(f"probe.{node}"):
+            nftables.Nftables().cmd("delete table ip extra")
+
+
+def test_answered_with_the_source_that_the_target_saw():
+    assert probe("vm1", "pc", "192.168.1.50") == Outcome(
+        Verdict.ANSWERED, "answered; the target saw 192.168.1.100", "192.168.1.100", True
+    )
+
+
+def test_a_probe_may_be_bound_to_an_address():
+    outcome = probe("host", "pc", "192.168.1.50", bind="192.168.1.100")
+    assert (outcome.verdict, outcome.seen_as) == (Verdict.ANSWERED, "192.168.1.100")
+
+
+def test_dead_on_the_way():
+    assert probe("internet", "vm1", VM1).verdict is Verdict.DEAD
+
+
+def test_dead_at_the_targets_firewall(rules):
+    rules(
+        "vm2", "table ip extra { chain i { type filter hook input priority 0; policy drop;\n }\n }"
+    )
+    outcome = probe("vm1", "vm2", VM2)
+    assert (outcome.verdict, outcome.arrived) == (Verdict.DEAD, False)
+
+
+def test_refused_by_a_reject(rules):
+    rules(
+        "router",
+        "table ip extra { chain f { type filter hook forward priority -10;\n"
+        " ip daddr 203.0.113.80 icmp type echo-request reject with icmp type admin-prohibited\n }\n }",
+    )
+    outcome = probe("pc", "internet", "203.0.113.80")
+    assert outcome.verdict is Verdict.REFUSED
+    assert "192.168.1.1 says" in outcome.why
+
+
+def test_arrived_without_answer_is_no_block(rules):
+    rules(
+        "vm2", "table ip extra { chain o { type filter hook output priority 0; policy drop;\n }\n }"
+    )
+    outcome = probe("vm1", "vm2", VM2)
+    assert (outcome.verdict, outcome.arrived) == (Verdict.DEAD, True)
+
+
+def test_nobody_answers_arp():
+    outcome = probe("vm1", "vm2", "10.0.0.99")
+    assert outcome.verdict is Verdict.DEAD
+    assert "ARP" in outcome.why
+
+
+def test_an_answer_from_somebody_else_is_unknown():
+    assert probe("vm1", "pc", VM2).verdict is Verdict.UNKNOWN
+
+
+def test_no_route_is_dead_only_if_the_source_could_send_otherwise():
+    inside("probe.pc", "ip", "route", "del", "default")
+    try:
+        alone = probe("pc", "internet", "203.0.113.80")
+        pair = [
+            Probe("probe.pc", "probe.internet", "203.0.113.80"),
+            Probe("probe.pc", "probe.host", "192.168.1.100"),
+        ]
+        with_control = engine.run(pair)[0]
+    finally:
+        inside("probe.pc", "ip", "route", "add", "default", "via", "192.168.1.1")
+    assert alone.verdict is Verdict.UNKNOWN
+    assert with_control.verdict is Verdict.DEAD
+
+
+def test_a_source_that_may_not_send_is_unknown(rules):
+    rules(
+        "vm1", "table ip extra { chain o { type filter hook output priority 0; policy drop;\n }\n }"
+    )
+    assert probe("vm1", "vm2", VM2).verdict is Verdict.UNKNOWN
+
+
+def test_an_interface_that_is_down_is_unknown_not_blocked():
+    inside("probe.vm1", "ip", "link", "set", "eth0", "down")
+    try:
+        assert probe("vm1", "vm2", VM2).verdict is Verdict.UNKNOWN
+    finally:
+        inside("probe.vm1", "ip", "link", "set", "eth0", "up")
+        inside("probe.vm1", "ip", "route", "replace", "default", "via", "10.0.0.2")
+
+
+def test_a_buffer_that_overflows_makes_the_verdict_unknown(monkeypatch):
+    monkeypatch.setattr(ear, "_BUFFER_BYTES", 1)
+    many = [Probe("probe.vm1", "probe.vm2", VM2)] * 100
+    verdicts = {outcome.verdict for outcome in engine.run(many)}
+    assert verdicts == {Verdict.UNKNOWN}
+
+
+def test_more_probes_than_fit_in_one_wave():
+    many = [Probe("probe.vm1", "probe.vm2", VM2), Probe("probe.vm2", "probe.vm1", VM1)] * 600
+    outcomes = engine.run(many)
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.ANSWERED}
+    assert [outcome.seen_as for outcome in outcomes] == [VM1, VM2] * 600
+
+
+def test_repeated_runs_give_equal_matrices(running):
+    first = [(r.outcome.verdict, r.seen_as) for r in lab.verify(running)]
+    for _ in range(5):
+        assert [(r.outcome.verdict, r.seen_as) for r in lab.verify(running)] == first

@@ -1,0 +1,205 @@
+"""The machine stays as it is: before, during and after a lab, and after every kind of accident."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from contextlib import ExitStack
+
+import pytest
+
+from netlab import lab
+from netlab.errors import Interrupted, LabExists, SystemRefused
+from netlab.kernel.create import Moment
+from netlab.plan.nouns import stage
+from tests.machine import inside, ip, leftovers, netlab, snapshot
+
+NOTHING = leftovers()
+
+
+class AccidentError(Exception):
+    pass
+
+
+def accident(at: int, moment: Moment, what=AccidentError):
+    """A progress callback that fails before or after noun number `at`."""
+    position = -1
+
+    def progress(noun, now: Moment) -> None:
+        nonlocal position
+        position += now is Moment.BEFORE
+        if position == at and now is moment:
+            if isinstance(what, signal.Signals):
+                os.kill(os.getpid(), what)
+            else:
+                raise what
+
+    return progress
+
+
+def first_of_each_stage(planned: lab.Lab) -> list[int]:
+    stages = [stage(noun) for noun in planned.plan.nouns]
+    return [stages.index(number) for number in sorted(set(stages))]
+
+
+def test_the_machine_is_the_same_while_labs_run():
+    before = snapshot()
+    with ExitStack() as stack:
+        for scenario in ("nat", "bridged", "hostonly", "three-modes"):
+            stack.enter_context(lab.running(lab.prepare(lab.load(scenario))))
+        assert snapshot() == before
+        assert len(leftovers().namespaces) > 30
+    assert snapshot() == before
+    assert leftovers() == NOTHING
+
+
+@pytest.mark.parametrize("moment", Moment)
+def test_a_failure_before_or_after_every_single_noun_leaves_nothing(moment):
+    planned = lab.prepare(lab.load("nat"))
+    for at in range(len(planned.plan.nouns)):
+        with pytest.raises(AccidentError):
+            lab.up(planned, accident(at, moment))
+        assert leftovers() == NOTHING, f"{moment} {planned.plan.nouns[at]}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_any_stage_leaves_nothing(number):
+    planned = lab.prepare(lab.load("nat"))
+    for at in first_of_each_stage(planned):
+        with pytest.raises(Interrupted, match=number.name):
+            lab.up(planned, accident(at, Moment.BEFORE, number))
+        assert leftovers() == NOTHING
+
+
+def test_ctrl_c_at_arbitrary_times_leaves_nothing():
+    for hundredths in range(2, 80, 6):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "netlab", "up", "nat"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            process.wait(hundredths / 100)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=30)
+        if process.returncode == 0:  # It was up before the signal came.
+            lab.down("nat")
+        else:
+            assert process.returncode in (130, -signal.SIGINT), complaint
+            if process.returncode == 130:
+                assert "Traceback" not in complaint
+        assert leftovers() == NOTHING, hundredths
+
+
+def test_after_kill_9_at_every_stage_down_leaves_nothing():
+    planned = lab.prepare(lab.load("nat"))
+    script = textwrap.dedent(
+        """
+        import signal, sys
+        from netlab import lab
+        from netlab.kernel.create import Moment
+        from tests.kernel.test_safety import accident
+        progress = accident(int(sys.argv[1]), Moment(sys.argv[2]), signal.SIGKILL)
+        lab.up(lab.prepare(lab.load("nat")), progress)
+        """
+    )
+    for at in first_of_each_stage(planned):
+        for moment in Moment:
+            command = [sys.executable, "-c", script, str(at), moment.value]
+            assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
+            assert leftovers() != NOTHING
+            assert netlab("down", "nat").returncode == 0
+            assert leftovers() == NOTHING, f"{moment} {planned.plan.nouns[at]}"
+
+
+def test_what_kill_9_leaves_is_shown_as_incomplete_and_not_built_over(tmp_path):
+    script = (
+        "import os; from netlab import lab; from netlab.kernel.create import Moment;"
+        "from tests.kernel.test_safety import accident;"
+        "lab.up(lab.prepare(lab.load('nat')), accident(50, Moment.BEFORE, __import__('signal').SIGKILL))"
+    )
+    subprocess.run([sys.executable, "-c", script], timeout=60)
+    try:
+        assert "incomplete" in netlab("status", "--json").stdout
+        again = netlab("up", "nat")
+        assert again.returncode == 3
+        assert "netlab down nat" in again.stderr
+    finally:
+        lab.down("nat")
+
+
+def test_down_needs_neither_the_scenario_nor_its_namespaces(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(lab.load("nat").text)
+    lab.up(lab.prepare(lab.load(str(file))))
+    file.unlink()
+    ip("netns", "del", "mine.vm1")
+    assert netlab("down", "mine").returncode == 0
+
+
+def test_down_ends_the_users_programs_in_the_lab():
+    planned = lab.prepare(lab.load("hostonly"))
+    lab.up(planned)
+    stubborn = "trap '' TERM; echo ready; while :; do sleep 1; done"
+    process = subprocess.Popen(
+        ["ip", "netns", "exec", "hostonly.vm1", "sh", "-c", stubborn],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    assert netlab("down", "hostonly").returncode == 0
+    assert process.wait(timeout=5) == -signal.SIGKILL
+    process.stdout.close()
+
+
+def test_down_refuses_to_saw_off_the_branch_it_sits_on():
+    with lab.running(lab.prepare(lab.load("hostonly"))):
+        done = inside("hostonly.vm1", sys.executable, "-m", "netlab", "down", "hostonly")
+        assert done.returncode == 3
+        assert "leave it with `exit` first" in done.stderr
+        assert inside("hostonly.vm1", "true").returncode == 0
+
+
+def test_a_namespace_of_somebody_else_is_never_touched():
+    ip("netns", "add", "hostonly.vm2")
+    try:
+        with pytest.raises(SystemRefused, match=r"hostonly\.vm2"):
+            lab.up(lab.prepare(lab.load("hostonly")))
+        assert "hostonly.vm2" in leftovers().namespaces
+        assert not leftovers().labs
+    finally:
+        ip("netns", "del", "hostonly.vm2")
+
+
+def test_two_labs_of_one_file_run_at_once():
+    with (
+        lab.running(lab.prepare(lab.load("nat"), "one")) as one,
+        lab.running(lab.prepare(lab.load("nat"), "two")) as two,
+    ):
+        for running in (one, two):
+            results = lab.verify(running)
+            assert all(result.passed for result in results)
+
+
+def test_a_second_up_refuses_and_changes_nothing():
+    planned = lab.prepare(lab.load("hostonly"))
+    with lab.running(planned):
+        with pytest.raises(LabExists):
+            lab.up(planned)
+        assert not lab.status(planned).drift
+
+
+def test_commands_that_change_one_lab_wait_for_nobody():
+    planned = lab.prepare(lab.load("hostonly"))
+
+    def down_meanwhile(noun, moment) -> None:
+        with pytest.raises(SystemRefused, match="another netlab command"):
+            lab.down("hostonly")
+
+    lab.up(planned, down_meanwhile)
+    lab.down("hostonly")

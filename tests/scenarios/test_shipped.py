@@ -1,0 +1,233 @@
+"""Every shipped scenario end to end, and mutants of each that verify must catch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from netlab import lab
+from netlab.plan.nouns import Address, Cable, Noun, Ruleset, Service, Sysctl
+from netlab.plan.plan import Plan
+from netlab.scenario.load import shipped
+from tests.machine import netlab
+
+Edit = Callable[[Noun], Noun | None]
+
+
+def mutated(scenario: str, edit: Edit) -> lab.Lab:
+    """The lab of a scenario with some nouns of its plan changed or left out."""
+    planned = lab.prepare(lab.load(scenario))
+    edited = [after for noun in planned.plan.nouns if (after := edit(noun)) is not None]
+    changed = replace(planned, plan=Plan.of(planned.name, edited))
+    assert changed.plan != planned.plan, "the mutant is no mutant"
+    return changed
+
+
+def without_rule(node: str, words: str) -> Edit:
+    """Delete the rules with these words from a node's ruleset."""
+
+    def edit(noun: Noun) -> Noun:
+        if isinstance(noun, Ruleset) and noun.namespace.endswith(f".{node}"):
+            rows = [row for row in noun.text.splitlines(keepends=True) if words not in row]
+            return replace(noun, text="".join(rows))
+        return noun
+
+    return edit
+
+
+def with_text(node: str, old: str, new: str) -> Edit:
+    """Replace text in a node's rules or service configuration."""
+
+    def edit(noun: Noun) -> Noun:
+        if noun_is_on(noun, node):
+            if isinstance(noun, Ruleset):
+                return replace(noun, text=noun.text.replace(old, new))
+            if isinstance(noun, Service):
+                return replace(noun, config=noun.config.replace(old, new))
+        return noun
+
+    return edit
+
+
+def with_sysctl(node: str, key: str, value: str) -> Edit:
+    """Set a kernel parameter to something else."""
+
+    def edit(noun: Noun) -> Noun:
+        if isinstance(noun, Sysctl) and noun_is_on(noun, node) and noun.key == key:
+            return replace(noun, value=value)
+        return noun
+
+    return edit
+
+
+def with_address(node: str, old: str, new: str) -> Edit:
+    """Give a node another address."""
+
+    def edit(noun: Noun) -> Noun:
+        if isinstance(noun, Address) and noun_is_on(noun, node) and str(noun.address) == old:
+            return replace(noun, address=type(noun.address)(new))
+        return noun
+
+    return edit
+
+
+def plugged_into_lan(scenario: str, vmnet: str) -> Edit:
+    """Plug everything with an eth0 from one vmnet into the LAN's switch instead."""
+
+    def edit(noun: Noun) -> Noun:
+        if isinstance(noun, Cable) and noun.one.bridge == vmnet and noun.other.interface == "eth0":
+            lan = replace(noun.one, namespace=f"{scenario}.lan", bridge="lan")
+            return replace(noun, one=lan)
+        return noun
+
+    return edit
+
+
+def chain(*edits: Edit) -> Edit:
+    def edit(noun: Noun) -> Noun | None:
+        for one in edits:
+            if noun is not None:
+                noun = one(noun)
+        return noun
+
+    return edit
+
+
+def noun_is_on(noun: Noun, node: str) -> bool:
+    return not isinstance(noun, Cable) and noun.namespace.endswith(f".{node}")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A defect, and cells of the matrix that must fail because of it, and no others."""
+
+    scenario: str
+    name: str
+    edit: Edit
+    fails: set[str]
+
+
+ROUTES_HOST_ONLY = chain(
+    with_text("vmnet1-dhcp", "option:router\n", "option:router,172.16.78.1\n"),
+    with_sysctl("host", "net.ipv4.ip_forward", "1"),
+)
+
+MUTANTS = [
+    Mutant(
+        "nat",
+        "the host does not masquerade: the LAN sees the NAT device's inner address",
+        without_rule("host", "masquerade"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "nat",
+        "the NAT device does not masquerade: answers bypass it over the host adapter",
+        without_rule("vmnet8-nat", "masquerade"),
+        # Not host@lan: the host answers itself through the cable that the question came by.
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "nat",
+        "DHCP hands out the host adapter as gateway: .1 instead of .2",
+        with_text("vmnet8-dhcp", "option:router,10.0.0.2", "option:router,10.0.0.1"),
+        # The host answers for its LAN address itself (untranslated) and forwards nothing.
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("host@lan", "pc", "router", "internet")},
+    ),
+    Mutant(
+        "nat",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {"internet>host", "internet>host@lan", "internet>pc"},
+    ),
+    Mutant(
+        "bridged",
+        "the home router does not translate",
+        without_rule("router", "masquerade"),
+        {f"{node}>internet" for node in ("vm1", "vm2", "host", "pc")},
+    ),
+    Mutant(
+        "bridged",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {f"internet>{node}" for node in ("vm1", "vm2", "host", "pc")},
+    ),
+    Mutant(
+        "hostonly",
+        "DHCP hands out a router and the host forwards",
+        ROUTES_HOST_ONLY,
+        {
+            f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("host@lan", "pc", "router", "internet")
+        },
+    ),
+    Mutant(
+        "hostonly",
+        "VMs and DHCP server are plugged into the LAN's switch: the host adapter is alone",
+        plugged_into_lan("hostonly", "vmnet1"),
+        {"vm1>host", "vm2>host", "host>vm1", "host>vm2"},
+    ),
+    Mutant(
+        "three-modes",
+        "the NAT device's traffic is let into every network of the host",
+        with_text("host", 'oifname { "eth0" }', 'oifname { "eth0", "vmnet1" }'),
+        {f"{nat}>{only}" for nat in ("vm2", "vm3") for only in ("vm4", "vm5")},
+    ),
+    Mutant(
+        "three-modes",
+        "host and home router forward everything",
+        chain(
+            with_text("host", "policy drop", "policy accept"),
+            with_text("router", "policy drop", "policy accept"),
+        ),
+        {"internet>vm1", "internet>host", "internet>host@lan", "internet>pc"}
+        | {f"{nat}>{only}" for nat in ("vm2", "vm3") for only in ("vm4", "vm5")},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", sorted(shipped()))
+def test_a_shipped_scenario_is_as_it_says(scenario):
+    with lab.running(lab.prepare(lab.load(scenario))) as running:
+        results = lab.verify(running)
+        assert [f"{r.failure}" for r in results if not r.passed] == []
+        assert not lab.status(running).drift
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.scenario}: {mutant.name}")
+def test_verify_catches_a_mutant_and_blames_no_other_pair(mutant):
+    with lab.running(mutated(mutant.scenario, mutant.edit)) as running:
+        failed = {
+            f"{r.expectation.source.name}>{r.expectation.target.name}": r.failure
+            for r in lab.verify(running)
+            if not r.passed
+        }
+    print(failed)
+    assert set(failed) == mutant.fails
+
+
+def test_run_goes_through_all_and_writes_junit(tmp_path):
+    junit = tmp_path / "out.xml"
+    done = netlab("run", "bridged", "hostonly", "--junit", str(junit))
+    assert done.returncode == 0, done.stderr
+    suites = Xml.parse(junit).getroot().findall("testsuite")
+    assert [suite.get("name") for suite in suites] == ["run-bridged", "run-hostonly"]
+    assert all(suite.get("failures") == suite.get("errors") == "0" for suite in suites)
+    assert sum(int(suite.get("tests")) for suite in suites) == len(
+        list(Xml.parse(junit).iter("testcase"))
+    )
+
+
+def test_run_ends_with_1_if_the_scenario_expects_what_is_not(tmp_path):
+    file = tmp_path / "wishful.yaml"
+    text = lab.load("hostonly").text.decode()
+    file.write_text(text.replace("{from: vm*, to: host@lan, is: blocked}", "{from: vm*, to: pc}"))
+    done = netlab("run", str(file), "--json")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["failed"] == 2
+    failed = [cell for cell in document["cells"] if not cell["passed"]]
+    assert {(cell["from"], cell["to"]) for cell in failed} == {("vm1", "pc"), ("vm2", "pc")}
+    assert "no route" in failed[0]["failure"]

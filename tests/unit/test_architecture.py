@@ -1,0 +1,96 @@
+"""Imports go one way: this table says who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "netlab"
+
+ALLOWED = {
+    "errors": set(),
+    "scenario": {"errors"},
+    "plan": {"errors", "scenario"},
+    "kernel": {"errors", "plan"},
+    "probe": {"errors", "scenario", "kernel"},
+    "lab": {"errors", "scenario", "plan", "kernel", "probe"},
+    "report": {"errors", "scenario", "plan", "kernel", "probe", "lab"},
+    "cli": {"errors", "scenario", "plan", "kernel", "probe", "lab", "report"},
+    "__main__": {"cli"},
+}
+
+ONLY_IN = {
+    "pyroute2": "kernel",
+    "nftables": "kernel",
+    "ctypes": "kernel",
+    "scapy": "probe",
+    "click": "cli",
+    "pydantic": "scenario",
+    "ruamel": "scenario",
+    "subprocess": "kernel",
+}
+
+PURE = ("scenario", "plan")
+IMPURE_MODULES = {"os", "socket", "subprocess", "fcntl", "ctypes", "signal", "shutil", "resource"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+            if node.module == "netlab":
+                found |= {f"netlab.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_room_imports_only_what_its_row_allows(file):
+    if file.name == "__init__.py" and file.parent == PACKAGE:
+        assert not [name for name in imports(file) if name.startswith("netlab")]
+        return
+    own = room(file)
+    for name in imports(file):
+        if name.startswith("netlab."):
+            target = name.split(".")[1]
+            assert target in ALLOWED[own] | {own, "__version__"}, f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_library_is_used_in_one_room_only(file):
+    for name in imports(file):
+        home = ONLY_IN.get(name.split(".")[0])
+        assert home in (None, room(file)), f"{name} belongs to {home}"
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in modules() if room(f) in PURE], ids=lambda f: str(f.relative_to(PACKAGE))
+)
+def test_scenario_and_plan_are_pure(file):
+    assert not imports(file) & IMPURE_MODULES
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_every_module_says_what_it_is_for(file):
+    assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+def test_nothing_calls_the_tools_that_libraries_replace():
+    for file in modules():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.List | ast.Tuple) and node.elts:
+                first = node.elts[0]
+                if isinstance(first, ast.Constant):
+                    assert first.value not in ("ip", "nft", "ping", "iptables", "brctl"), file

@@ -1,0 +1,72 @@
+"""Text that is no scenario, or no text at all: each gives a clear error at its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab.errors import ScenarioError
+from netlab.scenario.document import MAX_BYTES, Position, parse
+
+BOMB = b"a: &a [x, x]\n" + b"".join(
+    f"{chr(c)}: &{chr(c)} [{', '.join(['*' + chr(c - 1)] * 9)}]\n".encode()
+    for c in range(ord("b"), ord("k"))
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        (b"", 1, "the file is empty"),
+        (b"# only a comment\n", 1, "the file is empty"),
+        (b"\x7fELF\x02\x01\x01\x00\x00\x00", 1, "not YAML"),
+        (b"title: x\nvms: \xff\xfe\n", 2, "byte 0xff is not UTF-8 text"),
+        (b"title: [a\nvms: {}\n", 2, "not YAML"),
+        (b"a: b: c\n", 1, "not YAML"),
+        (b"[" * 1_000, 1, "nested too deeply"),
+        (b"x" * (10 << 20), 1, "more than the"),
+        (BOMB, 1, "values after expanding aliases"),
+    ],
+    ids=["empty", "comment", "binary", "latin1", "unclosed", "colons", "deep", "10MB", "bomb"],
+)
+def test_what_is_no_scenario_is_refused_at_its_place(text, line, says):
+    with pytest.raises(ScenarioError) as raised:
+        parse(text, "x.yaml")
+    (problem,) = raised.value.problems
+    assert says in problem.what
+    assert problem.fix
+    if text is not BOMB:
+        assert problem.line == line
+
+
+def test_a_file_at_the_limit_is_read():
+    assert parse(b"a: " + b"x" * (MAX_BYTES - 4), "x.yaml").data["a"].startswith("x")
+
+
+def test_every_key_and_value_keeps_its_place():
+    document = parse(b"vms:\n  vm1:\n    nics: [a, b]\n", "x.yaml")
+    assert document.key(("vms", "vm1")) == Position(2, 3)
+    assert document.value(("vms", "vm1", "nics", 1)) == Position(3, 15)
+    assert document.value(("vms", "vm1", "nics", 7, "mac")) == Position(3, 11), "the nearest place"
+
+
+def test_all_duplicate_keys_are_found_and_the_first_is_kept():
+    document = parse(b"a: 1\nb: 2\na: 3\nb: 4\n", "x.yaml")
+    assert document.data == {"a": 1, "b": 2}
+    assert [(p.line, p.what) for p in document.problems] == [
+        (3, "'a' was already given on line 1"),
+        (4, "'b' was already given on line 2"),
+    ]
+
+
+def test_yaml_1_2_reads_a_mac_as_text_and_yes_as_a_word():
+    document = parse(b"mac: 52:54:00:12:34:56\nword: yes\nflag: true\nnumber: 010\n", "x.yaml")
+    assert document.data == {
+        "mac": "52:54:00:12:34:56",
+        "word": "yes",
+        "flag": True,
+        "number": 10,
+    }
+
+
+def test_an_alias_within_the_budget_works():
+    assert parse(b"a: &x {k: 1}\nb: *x\n", "x.yaml").data["b"] == {"k": 1}

@@ -1,0 +1,19 @@
+"""Golden error messages: each file in tests/golden/errors, with all that is wrong in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab.errors import ScenarioError
+from netlab.scenario.load import loads
+from tests.conftest import GOLDEN
+
+FILES = sorted((GOLDEN / "errors").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_problem_is_reported_at_once_with_place_and_remedy(file, golden):
+    with pytest.raises(ScenarioError) as raised:
+        loads(file.read_bytes(), file.name)
+    golden(f"errors/{file.stem}.txt", f"{raised.value}\n")
+    assert all(problem.fix for problem in raised.value.problems)

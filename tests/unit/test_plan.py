@@ -1,0 +1,147 @@
+"""Plans as text, one golden file a shipped scenario; and the decisions that matter most, by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+import pytest
+
+from netlab import lab
+from netlab.plan import dhcp, names
+from netlab.plan.build import build
+from netlab.plan.nouns import Address, Cable, Namespace, Ruleset, Service, Sysctl
+from netlab.plan.plan import Plan, difference, line
+from netlab.scenario.load import loads, shipped
+from netlab.scenario.topology import resolve
+
+
+def plan_of(text: str, name: str = "x") -> Plan:
+    return lab.prepare(loads(text.encode(), "x.yaml"), name).plan
+
+
+@pytest.mark.parametrize("scenario", sorted(shipped()))
+def test_the_plan_of_a_shipped_scenario(scenario, golden):
+    planned = lab.prepare(lab.load(scenario)).plan
+    golden(f"plans/{scenario}.txt", "".join(f"{line(noun)}\n" for noun in planned.nouns))
+
+
+def test_the_same_scenario_gives_the_same_plan():
+    first, second = (lab.prepare(lab.load("three-modes")).plan for _ in range(2))
+    assert first == second
+
+
+def test_two_labs_of_one_scenario_share_no_name():
+    one = lab.prepare(lab.load("nat"), "one").plan
+    two = lab.prepare(lab.load("nat"), "two").plan
+    assert not set(one.namespaces) & set(two.namespaces)
+
+
+def test_each_thing_is_created_after_what_it_stands_on():
+    seen, places = set(), set()
+    for noun in lab.prepare(lab.load("three-modes")).plan.nouns:
+        match noun:
+            case Namespace(namespace):
+                places.add(namespace)
+            case Cable(one, other):
+                for end in (one, other):
+                    assert end.namespace in places
+                    assert end.bridge is None or (end.namespace, end.bridge) in seen
+                    seen.add((end.namespace, end.interface))
+            case _:
+                assert noun.namespace in places
+                if isinstance(noun, Address):
+                    assert (noun.namespace, noun.interface) in seen
+                seen.add((noun.namespace, getattr(noun, "name", None)))
+
+
+def test_dhcp_options_by_mode():
+    networks = resolve(lab.load("three-modes").scenario).networks
+    nat, host_only = dhcp.options(networks["vmnet8"]), dhcp.options(networks["vmnet1"])
+    assert {name: str(value) for name, value in nat.items()} == {
+        "router": "10.0.0.2",
+        "dns-server": "10.0.0.2",
+        "domain-name": "localdomain",
+        "netbios-ns": "10.0.0.2",
+    }
+    assert host_only["router"] is None, "a host-only VM gets no default gateway"
+    assert str(host_only["dns-server"]) == "172.16.78.1"
+    assert "netbios-ns" not in host_only
+
+
+def test_an_option_without_value_is_written_so_that_dnsmasq_does_not_offer_itself():
+    pool = list(dhcp.pool((), IPv4Network("172.16.78.0/24"), {"router": None}, 1800))
+    assert "dhcp-option=option:router" in pool
+    assert "dhcp-range=172.16.78.128,172.16.78.253,255.255.255.0,1800s" in pool
+
+
+def test_leases_go_upward_in_the_order_of_names_and_skip_static_addresses():
+    planned = plan_of(
+        """
+        vmnets: {vmnet8: {mode: nat, subnet: 10.0.0.0/24}}
+        vms:
+          vm10: {nics: [vmnet8]}
+          vm2: {nics: [vmnet8]}
+          vm1: {nics: [{network: vmnet8, address: 10.0.0.128}]}
+        expect: {default: blocked}
+        """
+    )
+    (config,) = [n.config for n in planned.nouns if isinstance(n, Service) and n.name == "dhcp"]
+    reserved = [row.rpartition(",")[2] for row in config.splitlines() if "dhcp-host" in row]
+    assert reserved == ["10.0.0.129", "10.0.0.130"]
+
+
+def test_only_the_routers_forward():
+    planned = lab.prepare(lab.load("three-modes")).plan
+    forwarding = {
+        names.node(noun.namespace): noun.value
+        for noun in planned.nouns
+        if isinstance(noun, Sysctl) and noun.key == "net.ipv4.ip_forward"
+    }
+    assert {node for node, value in forwarding.items() if value == "1"} == {"router", "vmnet8-nat"}
+    assert len(forwarding) == len(resolve(lab.load("three-modes").scenario).nodes)
+
+
+def test_without_nat_the_host_forwards_nothing_at_all():
+    planned = lab.prepare(lab.load("hostonly")).plan
+    assert not [n for n in planned.nouns if isinstance(n, Sysctl) and n.key.endswith("forwarding")]
+    assert "hostonly.host" not in [n.namespace for n in planned.nouns if isinstance(n, Ruleset)]
+
+
+def test_a_difference_is_what_went_and_what_came():
+    planned = lab.prepare(lab.load("nat")).plan
+    changed = replace(
+        planned, nouns=(*planned.nouns[:-1], replace(planned.nouns[-1], interface="eth9"))
+    )
+    found = difference(planned.nouns, changed.nouns)
+    assert (found.missing, found.unplanned) == ((planned.nouns[-1],), (changed.nouns[-1],))
+    assert not difference(planned.nouns, planned.nouns)
+
+
+@pytest.mark.parametrize("wanted", ["vm1-eth0", "a" * 63 + "-eth0", "vmnet255-dhcp-eth0"])
+def test_interface_names_fit_the_kernel(wanted):
+    name = names.interface_name(wanted)
+    assert len(name) <= 15
+    assert name == names.interface_name(wanted)
+    assert name != names.interface_name(wanted + "x")
+
+
+def test_long_vm_names_get_distinct_ports():
+    long = ["v" * 62 + end for end in "abcdefgh"]
+    assert len({names.port(name, "eth0") for name in long}) == len(long)
+
+
+def test_a_flat_network_of_300_vms_has_no_clash_of_names_or_macs():
+    vms = "\n".join(f"  vm{n}: {{nics: [vmnet{1 + n % 2}]}}" for n in range(300))
+    text = f"""
+vmnets:
+  vmnet1: {{mode: hostonly, subnet: 10.1.0.0/20}}
+  vmnet2: {{mode: hostonly, subnet: 10.2.0.0/20}}
+vms:
+{vms}
+expect: {{default: blocked}}
+"""
+    planned = build("x", resolve(loads(text.encode(), "x.yaml").scenario))
+    macs = [noun.other.mac for noun in planned.nouns if isinstance(noun, Cable)]
+    assert len(planned.namespaces) > 300
+    assert len(set(macs)) == len(macs)

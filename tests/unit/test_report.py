@@ -1,0 +1,69 @@
+"""Pictures, matrices and JUnit from made-up results."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from netlab import lab
+from netlab.probe.matrix import Result, compare
+from netlab.probe.verdict import Outcome, Verdict
+from netlab.report import data, junit
+from netlab.report.drawing import draw
+from netlab.scenario.expectation import matrix
+from netlab.scenario.load import loads, shipped
+
+
+@pytest.fixture
+def results() -> list[Result]:
+    planned = lab.prepare(lab.load("hostonly"))
+    outcomes = {
+        "vm1": Outcome(Verdict.ANSWERED, "answered", "172.16.78.128", True),
+        "vm2": Outcome(Verdict.UNKNOWN, "was not seen leaving its source"),
+    }
+    dead = Outcome(Verdict.DEAD, "left its source and never arrived")
+    measured = []
+    for expectation in matrix(planned.topology):
+        outcome = outcomes.get(expectation.source.name, dead)
+        failure = compare(expectation.reachable, ("172.16.78.128",), outcome)
+        measured.append(Result(expectation, outcome, ("172.16.78.128",), failure, None))
+    return measured
+
+
+@pytest.mark.parametrize("scenario", sorted(shipped()))
+def test_the_picture_of_a_shipped_scenario(scenario, golden):
+    topology = lab.prepare(lab.load(scenario)).topology
+    golden(f"pictures/{scenario}.txt", draw(topology, {}) + "\n")
+
+
+def test_a_picture_of_many_vms_stays_within_the_width():
+    vms = "".join(f"  vm{n}: {{nics: [vmnet8]}}\n" for n in range(40))
+    text = f"vmnets: {{vmnet8: {{mode: nat, subnet: 10.0.0.0/24}}}}\nvms:\n{vms}expect: {{default: blocked}}"
+    drawn = draw(lab.prepare(loads(text.encode(), "x.yaml"), "x").topology, {}, width=80)
+    boxes = [row for row in drawn.splitlines() if row.startswith("┌")]
+    assert max(map(len, boxes)) <= 80
+    assert all(f" vm{n} " in drawn for n in range(40))
+
+
+def test_junit_has_a_case_per_cell_and_tells_failures_from_errors(results):
+    root = Xml.fromstring(junit.render([junit.Suite("hostonly", results, 1.5)]))
+    (suite,) = root
+    cases = list(suite)
+    assert len(cases) == int(suite.get("tests")) == len(results)
+    failures, errors = suite.findall(".//failure"), suite.findall(".//error")
+    assert len(failures) == int(suite.get("failures")) > 0
+    assert len(errors) == int(suite.get("errors")) > 0
+    assert {error.get("type") for error in errors} == {"unknown"}
+    assert len(failures) + len(errors) == sum(not result.passed for result in results)
+
+
+def test_junit_of_a_lab_that_did_not_come_up_is_an_error():
+    root = Xml.fromstring(junit.render([junit.Suite("nat", error="no dnsmasq")]))
+    assert root.find(".//error").get("message") == "no dnsmasq"
+
+
+def test_json_says_the_same_as_the_matrix(results):
+    document = data.matrix(lab.prepare(lab.load("hostonly")), results)
+    assert document["passed"] + document["failed"] == len(document["cells"]) == len(results)
+    assert {cell["verdict"] for cell in document["cells"]} == {"answered", "unknown", "dead"}

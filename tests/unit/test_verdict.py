@@ -1,0 +1,82 @@
+"""What evidence proves, and which outcome meets which expectation."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from netlab.probe import icmp
+from netlab.probe.matrix import compare
+from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict"),
+    [
+        (Evidence(left=True, delivered_from=["10.0.0.1"], answered=True), Verdict.ANSWERED),
+        (Evidence(left=True, answered=True), Verdict.UNKNOWN),
+        (Evidence(left=True, error="192.168.1.1 says: no"), Verdict.REFUSED),
+        (Evidence(left=True), Verdict.DEAD),
+        (Evidence(left=True, delivered_from=["10.0.0.1"]), Verdict.DEAD),
+        (Evidence(unresolved=True), Verdict.DEAD),
+        (Evidence(), Verdict.UNKNOWN),
+        (Evidence(source_could_send=True), Verdict.UNKNOWN),
+        (Evidence(send_error=errno.ENETUNREACH, source_could_send=True), Verdict.DEAD),
+        (Evidence(send_error=errno.ENETUNREACH), Verdict.UNKNOWN),
+        (Evidence(send_error=errno.EPERM, source_could_send=True), Verdict.UNKNOWN),
+        (Evidence(left=True, sightings_lost=1), Verdict.UNKNOWN),
+        (
+            Evidence(left=True, delivered_from=["10.0.0.1"], answered=True, sightings_lost=1),
+            Verdict.UNKNOWN,
+        ),
+        (
+            Evidence(left=True, delivered_from=["10.0.0.1", "10.0.0.9"], answered=True),
+            Verdict.UNKNOWN,
+        ),
+    ],
+)
+def test_a_verdict_claims_no_more_than_was_seen(evidence, verdict):
+    assert judge(evidence).verdict is verdict
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_unknown_never_meets_an_expectation(reachable):
+    assert compare(reachable, ["10.0.0.1"], Outcome(Verdict.UNKNOWN, "why"))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "meets_reachable", "meets_blocked"),
+    [
+        (Outcome(Verdict.ANSWERED, "", seen_as="10.0.0.1", arrived=True), True, False),
+        (Outcome(Verdict.ANSWERED, "", seen_as="10.0.0.2", arrived=True), False, False),
+        (Outcome(Verdict.REFUSED, ""), False, True),
+        (Outcome(Verdict.DEAD, ""), False, True),
+        (Outcome(Verdict.DEAD, "", seen_as="10.0.0.1", arrived=True), False, False),
+    ],
+)
+def test_what_meets_what(outcome, meets_reachable, meets_blocked):
+    assert (compare(True, ["10.0.0.1"], outcome) is None) == meets_reachable
+    assert (compare(False, [], outcome) is None) == meets_blocked
+
+
+def test_a_token_is_found_in_requests_answers_and_quoted_errors():
+    from scapy.layers.inet import ICMP, IP
+    from scapy.packet import Raw
+
+    token = b"12345678"
+    request = IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(icmp.echo_request(token, 7))
+    answer = IP(src="10.0.0.2", dst="10.0.0.1") / ICMP(type=0, id=7) / Raw(icmp.MARK + token)
+    error = IP(src="10.0.0.9", dst="10.0.0.1") / ICMP(type=3, code=1) / bytes(request)
+    own = IP(src="10.0.0.1", dst="10.0.0.1") / ICMP(type=3, code=1) / bytes(request)
+    read = [icmp.read_packet(bytes(packet)) for packet in (request, answer, error, own)]
+    assert [(m.kind, m.token, m.source, m.own) for m in read] == [
+        (icmp.Kind.REQUEST, token, "10.0.0.1", False),
+        (icmp.Kind.ANSWER, token, "10.0.0.2", False),
+        (icmp.Kind.ERROR, token, "10.0.0.9", False),
+        (icmp.Kind.ERROR, token, "10.0.0.1", True),
+    ]
+    assert "10.0.0.9 says: dest-unreach host-unreachable" in read[2].text
+    stranger = IP() / ICMP() / Raw(b"someone else's ping")
+    assert icmp.read_packet(bytes(stranger)) is None
+    assert icmp.token_of(icmp.MARK + b"short") is None
