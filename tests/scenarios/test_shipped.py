@@ -75,11 +75,11 @@ def with_address(node: str, old: str, new: str) -> Edit:
     return edit
 
 
-def plugged_into_lan(scenario: str, vmnet: str) -> Edit:
-    """Plug everything with an eth0 from one vmnet into the LAN's switch instead."""
+def plugged_into_lan(scenario: str, *vms: str) -> Edit:
+    """Plug VMs into the LAN's switch instead of their own."""
 
     def edit(noun: Noun) -> Noun:
-        if isinstance(noun, Cable) and noun.one.bridge == vmnet and noun.other.interface == "eth0":
+        if isinstance(noun, Cable) and noun.other.namespace in {f"{scenario}.{vm}" for vm in vms}:
             lan = replace(noun.one, namespace=f"{scenario}.lan", bridge="lan")
             return replace(noun, one=lan)
         return noun
@@ -165,9 +165,14 @@ MUTANTS = [
     ),
     Mutant(
         "hostonly",
-        "VMs and DHCP server are plugged into the LAN's switch: the host adapter is alone",
-        plugged_into_lan("hostonly", "vmnet1"),
-        {"vm1>host", "vm2>host", "host>vm1", "host>vm2"},
+        "the VMs are plugged into the LAN's switch",
+        plugged_into_lan("hostonly", "vm1", "vm2"),
+        {
+            f"{vm}>{to}"
+            for vm in ("vm1", "vm2")
+            for to in ("host", "host@lan", "pc", "router", "internet")
+        }
+        | {f"{node}>{vm}" for node in ("host", "pc", "router") for vm in ("vm1", "vm2")},
     ),
     Mutant(
         "three-modes",
