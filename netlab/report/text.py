@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from io import StringIO
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -17,6 +19,7 @@ from netlab.probe.matrix import Result
 from netlab.probe.verdict import Verdict
 from netlab.report.drawing import draw
 
+_PIPE_WIDTH = 400
 _MANY_COLUMNS = 12
 """A wider matrix is printed as a list of its failures only."""
 
@@ -89,8 +92,12 @@ def matrix(results: Sequence[Result]) -> RenderableType:
     parts: list[RenderableType] = []
     if len(columns) <= _MANY_COLUMNS:
         parts.append(_grid(results, columns))
-        parts.append(Text("who sends ↓   whom ←   in the cell: the source that the target saw"))
-        parts.append(Text("✘ blocked, as expected   – same machine   ! not as expected"))
+        parts.append(
+            Text("Rows send, columns receive; a cell has the source that the receiver saw.")
+        )
+        parts.append(
+            Text("✘ blocked, as expected   – the same machine   ! not as expected   ? unknown")
+        )
     parts += _failures(results)
     passed = sum(result.passed for result in results)
     style = "green" if passed == len(results) else "red"
@@ -109,10 +116,14 @@ def checks(found: Sequence[Check]) -> RenderableType:
 
 def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
     """Print; colour only on a terminal, and lines are never cut in a pipe."""
-    console = Console(stderr=to_stderr, highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(stderr=to_stderr, highlight=False, width=400, no_color=True)
-    console.print(renderable)
+    console = Console(stderr=to_stderr, highlight=False)
+    if console.is_terminal:
+        console.print(renderable)
+        return
+    plain = Console(width=_PIPE_WIDTH, color_system=None, highlight=False, file=StringIO())
+    plain.print(renderable)
+    for row in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        print(row.rstrip(), file=sys.stderr if to_stderr else sys.stdout)
 
 
 def _columns(results: Sequence[Result]) -> list[str]:

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from netlab import lab
+from netlab import cli, lab
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario import mac
 from netlab.scenario.expectation import matrix
@@ -119,7 +119,12 @@ def test_the_schema_accepts_every_shipped_scenario_as_an_editor_reads_it(name):
     data = YAML(typ="safe", pure=True).load(shipped()[name])
     jsonschema.validate(data, json_schema(), jsonschema.Draft202012Validator)
     first = shipped()[name].read_text().splitlines()[0]
-    assert first.startswith("# yaml-language-server: $schema=")
+    assert first == "# yaml-language-server: $schema=schema.json"
+
+
+def test_the_schema_beside_the_shipped_scenarios_is_up_to_date(capsys):
+    assert cli.run(["schema"]) == 0
+    assert (shipped()["nat"].parent / "schema.json").read_text() == capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""README shows commands with their true output: every `console` block is run, and compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netlab import lab
+from netlab.kernel.rundir import RunDirectory
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def steps() -> list[tuple[str, str]]:
+    """Every command and the output that README promises; `…` stands for anything."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output))
+    return found
+
+
+def pattern(output: str) -> str:
+    lines = [re.escape(line.rstrip()).replace("…", ".*") for line in output.rstrip().splitlines()]
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    return tmp_path
+
+
+def test_every_command_prints_what_readme_says(folder):
+    bin_ = folder / "bin"
+    bin_.mkdir()
+    (bin_ / "netlab").write_text(f'#!/bin/sh\nexec {sys.executable} -m netlab "$@"\n')
+    (bin_ / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    for script in bin_.iterdir():
+        script.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    lab.up(lab.prepare(lab.load("nat")))
+    try:
+        for command, expected in steps():
+            done = subprocess.run(
+                command, shell=True, cwd=folder, env=environment, timeout=60, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            got = "\n".join(line.rstrip() for line in done.stdout.rstrip().splitlines())
+            assert re.fullmatch(pattern(expected), got), f"$ {command}\n{got}"
+    finally:
+        if RunDirectory("nat").path.is_dir():
+            lab.down("nat")
+
+
+def test_the_picture_is_what_status_draws():
+    from netlab.report.drawing import draw
+
+    picture = blocks("")[0]
+    planned = lab.prepare(lab.load("nat"))
+    leased = {("vm1", "eth0"): ["10.0.0.128"], ("vm2", "eth0"): ["10.0.0.129"]}
+    static = {
+        (leg.node, leg.interface): [str(leg.address)]
+        for node in planned.topology.nodes.values()
+        for leg in node.legs
+        if leg.address
+    }
+    assert draw(planned.topology, {**static, **leased}) + "\n" == picture
+
+
+def test_the_scenario_in_readme_is_the_shipped_one():
+    assert blocks("yaml")[0] == (ROOT / "scenarios" / "nat.yaml").read_text()
+
+
+def test_the_python_example_runs():
+    exec(compile(blocks("python")[0], "README.md", "exec"), {})
