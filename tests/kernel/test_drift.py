@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
 from netlab import lab
@@ -28,9 +32,6 @@ CHANGES = [
     ("vm2", "ip link set eth0 mtu 1400", "-cable drift.vmnet8/vm2-eth0", "ip link set eth0 mtu 1500"),
     ("vmnet8", "ip link set vm2-eth0 nomaster", "-cable drift.vmnet8/vm2-eth0",
      "ip link set vm2-eth0 master vmnet8"),
-    ("host", "sysctl -qw net.ipv4.ip_forward=1", "+sysctl drift.host net.ipv4.ip_forward=1",
-     "sysctl -qw net.ipv4.ip_forward=0 net.ipv4.conf.eth0.forwarding=1 "
-     "net.ipv4.conf.vmnet8-nat.forwarding=1"),
     ("vm1", "ip link add br9 type bridge", "+interface drift.vm1/br9", "ip link del br9"),
 ]  # fmt: skip
 
@@ -44,6 +45,23 @@ def test_a_change_by_hand_is_drift_until_it_is_mended(running, node, change, see
     lines += [f"+{line(noun)}" for noun in drift.unplanned]
     assert any(one.startswith(seen) for one in lines), lines
     assert inside(f"drift.{node}", *mend.split()).returncode == 0
+    assert not lab.status(running).drift
+
+
+def test_a_changed_kernel_setting_is_drift(running):
+    setting = Path("/proc/sys/net/ipv4/conf/vmnet8/forwarding")
+    with netns.inside("drift.host"):
+        setting.write_text("1")
+    assert not lab.status(running).drift, "a setting that the plan does not name"
+    with netns.inside("drift.host"):
+        setting.write_text("0")
+        Path("/proc/sys/net/ipv4/conf/eth0/forwarding").write_text("0")
+    drift = lab.status(running).drift
+    assert [line(noun) for noun in drift.missing] == [
+        "sysctl drift.host net.ipv4.conf.eth0.forwarding=1"
+    ]
+    with netns.inside("drift.host"):
+        Path("/proc/sys/net/ipv4/conf/eth0/forwarding").write_text("1")
     assert not lab.status(running).drift
 
 
@@ -66,7 +84,7 @@ def test_an_edited_file_a_dead_service_and_a_lost_lease_are_drift():
         run = RunDirectory("nat")
         (netns.ETC / "nat.vm1" / "hosts").write_text("127.0.0.1 nonsense\n")
         pid = (run.service("nat.vmnet8-dhcp", "dhcp") / "pid").read_text()
-        inside("nat.vmnet8-dhcp", "kill", "-9", pid)
+        os.kill(int(pid), signal.SIGKILL)
         inside("nat.vm2", "ip", "address", "flush", "dev", "eth0")
         missing = {
             line(noun).split(":")[0].splitlines()[0] for noun in lab.status(planned).drift.missing

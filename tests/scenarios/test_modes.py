@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 
 import pytest
@@ -179,7 +181,7 @@ def test_a_lease_is_renewed_without_losing_the_address(running):
     file = run.lease(fact.namespace, fact.interface)
     before = file.stat().st_ino
     pid = (run.service(fact.namespace, "dhcp-client-eth0") / "pid").read_text()
-    on(NAT, "kill", "-USR1", pid)
+    os.kill(int(pid), signal.SIGUSR1)
     for _ in range(200):
         if file.stat().st_ino != before:
             break
