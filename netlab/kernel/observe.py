@@ -50,9 +50,8 @@ def observe(plan: Plan, run: RunDirectory) -> list[Observed]:
     present = [name for name in plan.namespaces if netns.inode(name) is not None]
     with Handles(len(present)) as handles:
         views = {name: _view(name, handles) for name in present}
-    planned = [noun for noun in plan.nouns if (seen := _seen(noun, views, run)) and seen == noun]
-    differing = [seen for noun in plan.nouns if (seen := _seen(noun, views, run)) and seen != noun]
-    return [*planned, *differing, *_unplanned(plan, views, run)]
+    seen = (_seen(noun, views, run) for noun in plan.nouns)
+    return [*(noun for noun in seen if noun), *_unplanned(plan, views, run)]
 
 
 def addresses(namespaces: list[str]) -> dict[tuple[str, str], tuple[IPv4Interface, ...]]:
