@@ -46,7 +46,10 @@ system:
 	fi
 	missing=()
 	for package in $(PACKAGES); do
-	    [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" = installed ] || missing+=($$package)
+	    [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" = installed ] && continue
+	    # Any busybox with these applets will do: Ubuntu's busybox-static conflicts with busybox.
+	    [ $$package = busybox ] && busybox --list 2>/dev/null | grep -cxE 'udhcpc|httpd|ip' | grep -qx 3 && continue
+	    missing+=($$package)
 	done
 	[ $${#missing[@]} -eq 0 ] && exit 0
 	if [ -n "$(SUDO)" ] && ! command -v sudo >/dev/null; then
@@ -55,7 +58,7 @@ system:
 	fi
 	echo "installing $${missing[*]}"
 	$(SUDO) apt-get update -qq
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${missing[@]} >/dev/null
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove $${missing[@]} >/dev/null
 
 $(VENV)/installed: pyproject.toml | system
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "netlab needs Python 3.11 or later, not " + sys.version.split()[0])'
@@ -78,10 +81,10 @@ link: $(VENV)/installed
 	done
 
 up: setup ## start the NAT lab, show it, test it
-	@$(SUDO) $(BIN)/netlab status nat >/dev/null 2>&1 || $(SUDO) $(BIN)/netlab up nat >/dev/null
-	$(SUDO) $(BIN)/netlab status nat
+	@$(AS_ROOT) $(BIN)/netlab status nat >/dev/null 2>&1 || $(AS_ROOT) $(BIN)/netlab up nat >/dev/null
+	$(AS_ROOT) $(BIN)/netlab status nat
 	echo
-	$(SUDO) $(BIN)/netlab verify nat
+	$(AS_ROOT) $(BIN)/netlab verify nat
 	echo
 	echo "Try next:"
 	echo "  sudo netlab shell vm1                                     a root shell on vm1: ip route, ping, tcpdump"
@@ -89,7 +92,7 @@ up: setup ## start the NAT lab, show it, test it
 	echo "  sudo netlab up three-modes                                bridged, NAT and host-only side by side"
 
 down: ## end all labs
-	@$(SUDO) $(BIN)/netlab down --all
+	@$(AS_ROOT) $(BIN)/netlab down --all
 
 test: setup lint unit kernel ## every check: lint, types, unit, golden, kernel, scenarios
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from io import TextIOWrapper
 
 _NAMES = ("netlab", "vmnetlab")
 
@@ -12,6 +14,7 @@ def main() -> None:
     """Run the command line and exit with its code."""
     # Until the first instruction of ours, Ctrl-C ends silently and not with Python's traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _mend_streams()
     from netlab.cli import run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -19,6 +22,17 @@ def main() -> None:
     code = run(sys.argv[1:], called if called in _NAMES else _NAMES[0])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The work is done, and so is its exit code.
     sys.exit(code)
+
+
+def _mend_streams() -> None:
+    """A closed stream becomes an empty one; a character that an encoding lacks becomes a `?`."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -104,24 +104,18 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
     preflight.require()
     run = RunDirectory(lab.name)
     record = Record(
-        lab.name,
-        lab.source.name,
-        lab.source.file,
-        __version__,
-        lab.plan.namespaces,
-        rundir.now(),
+        lab.name, lab.source.name, lab.source.file, __version__, lab.plan.namespaces, rundir.now()
     )
-    with postponed_signals() as interruption:
-        preflight.refuse_taken(lab.plan.namespaces, lab.name)
-        run.create(record, lab.source.text)
-        with run.locked():
-            try:
-                create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
-                interruption.check()
-                run.write(replace(record, ready=True))
-            except BaseException:
-                remove(run, record)
-                raise
+    with postponed_signals() as interruption, run.created():
+        preflight.refuse_taken(lab.plan.namespaces)
+        try:
+            run.fill(record, lab.source.text)
+            create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
+            run.write(replace(record, ready=True))
+            interruption.check()
+        except BaseException:
+            remove(run, record)
+            raise
 
 
 @contextmanager
@@ -179,8 +173,10 @@ def attach(name: str) -> Lab:
     run = RunDirectory(name)
     known = run.read()
     if not known.ready:
+        with run.locked():  # Raises SystemRefused if it is being built or ended just now.
+            pass
         raise NoSuchLab(
-            f"the lab '{name}' is not complete", f"end what is left of it: `netlab down {name}`"
+            f"the lab '{name}' is not complete", f"`netlab down {name}` ends what is left of it"
         )
     source = replace(loads(run.scenario.read_bytes(), known.file), name=known.scenario)
     return prepare(source, name)
@@ -217,12 +213,16 @@ def verify(lab: Lab) -> list[Result]:
 
 @contextmanager
 def running(lab: Lab, progress: Progress | None = None) -> Iterator[Lab]:
-    """A lab for the length of a block: up, and down whatever happens inside."""
-    up(lab, progress)
-    try:
-        yield lab
-    finally:
-        down(lab.name)
+    """A lab for the length of a block: up, and down whatever happens inside, signals included."""
+    from netlab.kernel.patience import postponed_signals
+
+    with postponed_signals() as interruption:
+        up(lab, progress)
+        try:
+            with interruption.at_once():
+                yield lab
+        finally:
+            down(lab.name)
 
 
 def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, str]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import nftables
 
+from netlab.kernel import trial
+
 NETLAB = [sys.executable, "-m", "netlab"]
 _VOLATILE_SYSCTLS = {"nf_conntrack_count"}
 
@@ -78,6 +80,12 @@ def netlab(*words: str, seconds: float = 60, **options) -> subprocess.CompletedP
     return subprocess.run(
         [*NETLAB, *words], capture_output=True, text=True, timeout=seconds, **options
     )
+
+
+def load_modules() -> None:
+    """Let the kernel load what labs need: a module's first use adds sysctls to the machine."""
+    for attempt in (trial.veth, trial.bridge, trial.masquerade, trial.packet_socket):
+        attempt()
 
 
 def _links() -> str:

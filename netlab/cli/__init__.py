@@ -6,15 +6,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from netlab import __version__
 from netlab.cli import files, labs, nodes, system
 from netlab.cli.arguments import examples
-from netlab.cli.output import Output
-from netlab.errors import Interrupted, KernelError, NetlabError
+from netlab.cli.output import Output, discard
+from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
 
 
 class _Commands(click.Group):
@@ -22,16 +21,6 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader has left (`netlab plan nat | head`): no error, and nobody to tell.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return None
-        return result
 
 
 @click.group(
@@ -44,10 +33,11 @@ class _Commands(click.Group):
         "sudo netlab down",
     )
     + "\n\n\b\nExit codes:\n"
-    "  0  fine\n"
-    "  1  an expectation was not met, or a verdict is unknown\n"
-    "  2  the scenario or the command line is wrong\n"
-    "  3  the system said no: not root, no such lab, something is missing",
+    "  0    fine\n"
+    "  1    an expectation was not met, or a verdict is unknown\n"
+    "  2    the scenario or the command line is wrong\n"
+    "  3    the system said no: not root, no such lab, something is missing\n"
+    "  130  interrupted",
 )
 @click.version_option(__version__, prog_name="netlab")
 @click.pass_context
@@ -78,24 +68,32 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
     """Run a command line; returns the exit code. `name` is what the user typed for netlab."""
     output = Output()
     try:
-        # Without click's own ending, errors and exit codes are decided below.
+        # Without click's own ending, errors and exit codes are decided here.
         code = netlab.main(list(arguments), prog_name=name, obj=output, standalone_mode=False)
-    except NetlabError as error:
-        output.failure(error)
-        return error.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
+        if not output.json:
+            error.show()
+            return UsageError.exit_code
+        return _fail(output, UsageError(error.format_message()))
     except (KeyboardInterrupt, click.Abort):
-        print("netlab: interrupted", file=sys.stderr)
-        return Interrupted.exit_code
+        return _fail(output, Interrupted("interrupted"))
+    except NetlabError as error:
+        return _fail(output, error)
     except OSError as error:
-        output.failure(KernelError(f"the system said no: {error}"))
-        return KernelError.exit_code
+        return _fail(output, KernelError(f"the system said no: {error}"))
     except Exception as error:
         if os.environ.get("NETLAB_DEBUG"):
             traceback.print_exc()
         fix = "please report it with the output of the same command under NETLAB_DEBUG=1"
-        output.failure(NetlabError(f"a fault in netlab: {type(error).__name__}: {error}", fix))
-        return NetlabError.exit_code
+        return _fail(
+            output, NetlabError(f"a fault in netlab: {type(error).__name__}: {error}", fix)
+        )
     return code if isinstance(code, int) else 0
+
+
+def _fail(output: Output, error: NetlabError) -> int:
+    try:
+        output.failure(error)
+    except OSError:  # Nobody can be told: a full disk behind stdout, for example.
+        discard(sys.stdout)
+    return error.exit_code

@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from netlab import lab
 from netlab.cli.output import Output
+from netlab.errors import NetlabError
 
 Command = Callable[..., Any]
 
@@ -33,8 +34,11 @@ class NodeName(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        name = lab.pick(ctx.params.get("lab_name"))
-        return [CompletionItem(node) for node in lab.places(name) if node.startswith(incomplete)]
+        try:
+            known = lab.places(lab.pick(ctx.params.get("lab_name")))
+        except NetlabError:
+            return []
+        return [CompletionItem(node) for node in known if node.startswith(incomplete)]
 
 
 class ScenarioName(click.ParamType):

@@ -15,8 +15,8 @@ from netlab.cli.arguments import (
     scenario_argument,
 )
 from netlab.cli.labs import print_plan
-from netlab.cli.output import Output
-from netlab.errors import ScenarioError
+from netlab.cli.output import Output, say
+from netlab.errors import Problem, ScenarioError, UsageError
 
 
 @click.command(epilog=examples("netlab validate mine.yaml", "netlab validate *.yaml --json"))
@@ -25,19 +25,23 @@ from netlab.errors import ScenarioError
 @pass_output
 def validate(output: Output, files: tuple[str, ...]) -> None:
     """Check scenario files and report every problem at once, each with its place and remedy."""
-    problems = []
+    problems: list[Problem] = []
     for file in files:
         try:
             lab.load(file)
-            if not output.json:
-                click.echo(f"{file}: fine")
         except ScenarioError as error:
             problems += error.problems
+        except UsageError as error:
+            problems.append(Problem(file, 1, 1, error.what, error.fix))
+        else:
             if not output.json:
-                click.echo(error, err=True)
+                say(f"{file}: fine")
     if output.json:
         rows = [vars(problem) for problem in problems]
         output.result({"files": list(files), "problems": rows}, str)
+    else:
+        for problem in sorted(problems):
+            say(str(problem), to_stderr=True)
     if problems:
         raise click.exceptions.Exit(ScenarioError.exit_code)
 
@@ -62,7 +66,8 @@ def scenarios(output: Output, show: str | None) -> None:
     from netlab.scenario.load import shipped
 
     if show:
-        click.echo(lab.load(show).text.decode(), nl=False)
+        text_of = lab.load(show).text.decode()
+        output.result({"scenario": show, "text": text_of}, lambda: text_of.rstrip("\n"))
         return
     titles = {name: lab.load(name).scenario.title for name in shipped()}
     rows = [{"scenario": name, "title": title} for name, title in titles.items()]
@@ -74,4 +79,4 @@ def schema() -> None:
     """Print the JSON Schema of scenario files, for editors."""
     from netlab.scenario.model import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+    say(json.dumps(json_schema(), indent=1, ensure_ascii=False))

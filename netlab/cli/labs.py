@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,13 +21,20 @@ from netlab.cli.arguments import (
     pass_output,
     scenario_argument,
 )
-from netlab.cli.output import Output
-from netlab.errors import LabExists, NetlabError, NoSuchLab, UsageError
+from netlab.cli.output import Output, say, show
+from netlab.errors import (
+    KernelError,
+    LabExists,
+    NetlabError,
+    SystemRefused,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from netlab.lab import Lab, Status
     from netlab.probe.matrix import Result
     from netlab.report.junit import Suite
+    from netlab.scenario.load import Source
 
 EXIT_NOT_AS_EXPECTED = 1
 
@@ -70,14 +78,25 @@ def down(output: Output, labs: tuple[str, ...], every: bool) -> None:
     if every and labs:
         raise UsageError("--all and names exclude each other", "leave one of them out")
     chosen = lab.names() if every else [lab.pick(name) for name in labs or (None,)]
+    ended: list[str] = []
+    failed: list[SystemRefused] = []
     for name in chosen:
-        lab.down(name)
+        try:
+            lab.down(name)
+        except SystemRefused as error:
+            failed.append(error)
+            continue
+        ended.append(name)
         if not output.json:
             output.note(f"lab {name} is down")
-    if output.json:
-        output.result({"down": chosen}, str)
+    if output.json and not failed:
+        output.result({"down": ended}, str)
     elif not chosen:
         output.note("no lab is running")
+    for one in failed:
+        output.failure(one, {"down": ended})
+    if failed:
+        raise click.exceptions.Exit(SystemRefused.exit_code)
 
 
 @click.command(epilog=examples("sudo netlab status", "sudo netlab status nat --json"))
@@ -141,7 +160,7 @@ def print_plan(output: Output, planned: Lab) -> None:
         output.result(data.plan(planned.plan), str)
         return
     for noun in planned.plan.nouns:
-        click.echo(line(noun))
+        say(line(noun))
 
 
 @dataclass(frozen=True)
@@ -170,8 +189,9 @@ def _measure(running: Lab) -> _Measured:
     return _Measured(running, results, time.monotonic() - started)
 
 
-def _prepare_run(source: Any) -> Lab:
-    return lab.prepare(source, f"run-{source.name}"[:32].rstrip("-_"))
+def _prepare_run(source: Source) -> Lab:
+    plain = re.sub(r"[^a-z0-9]+", "-", source.name.lower())
+    return lab.prepare(source, f"run-{plain}"[:32].rstrip("-"))
 
 
 def _run_one(output: Output, planned: Lab) -> _Measured:
@@ -181,10 +201,9 @@ def _run_one(output: Output, planned: Lab) -> _Measured:
             lab.running(planned, progress),
         ):
             return _measure(planned)
-    except NetlabError as error:
-        if error.exit_code != 3:
-            raise
-        output.failure(error) if not output.json else None
+    except OSError as error:
+        return _Measured(planned, error=KernelError(f"the system said no: {error}"))
+    except SystemRefused as error:
         return _Measured(planned, error=error)
 
 
@@ -193,22 +212,23 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     from netlab.report import data, text
     from netlab.report.junit import render
 
+    documents = []
+    for one in measured:
+        if one.error:
+            documents.append({"lab": one.lab.name, **data.error(one.error)})
+            say(f"netlab: lab {one.lab.name}: {one.error}", to_stderr=True)
+            continue
+        documents.append(data.matrix(one.lab, one.results))
+        if not output.json:
+            output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
+            show(text.matrix(one.results))
+    if output.json:
+        output.result(documents[0] if len(documents) == 1 else {"labs": documents}, str)
     if junit:
         try:
             Path(junit).write_text(render([one.suite() for one in measured]), encoding="utf-8")
         except OSError as error:
             raise UsageError(f"cannot write '{junit}': {error.strerror}") from error
-    documents = []
-    for one in measured:
-        if one.error:
-            documents.append({"lab": one.lab.name, **data.error(one.error)})
-            continue
-        documents.append(data.matrix(one.lab, one.results))
-        if not output.json:
-            output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
-            text.show(text.matrix(one.results))
-    if output.json:
-        output.result(documents[0] if len(documents) == 1 else {"labs": documents}, str)
     if any(one.error for one in measured):
         raise click.exceptions.Exit(3)
     if any(one.failed for one in measured):
@@ -244,7 +264,7 @@ def _explain_existing(output: Output, planned: Lab, error: LabExists) -> None:
 
     try:
         running = lab.attach(planned.name)
-    except NoSuchLab as incomplete:
+    except SystemRefused as incomplete:
         output.failure(incomplete)
         return
     edited = difference(planned.plan.nouns, running.plan.nouns)
@@ -254,6 +274,6 @@ def _explain_existing(output: Output, planned: Lab, error: LabExists) -> None:
         {"scenario_changes": data.difference(edited), "drift": data.difference(drifted)},
     )
     if edited:
-        text.show("the scenario differs from the running lab's:", to_stderr=True)
-        text.show(text.drift(edited), to_stderr=True)
-    text.show(text.drift(drifted), to_stderr=True)
+        show("the scenario differs from the running lab's:", to_stderr=True)
+        show(text.drift(edited), to_stderr=True)
+    show(text.drift(drifted), to_stderr=True)

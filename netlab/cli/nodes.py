@@ -11,6 +11,7 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import examples, lab_option, node_argument
+from netlab.cli.output import say
 from netlab.errors import UsageError
 
 _SHELL_START = Path(__file__).parent.parent / "programs" / "shell.rc"
@@ -35,7 +36,7 @@ def execute(lab_name: str | None, node: str, command: tuple[str, ...]) -> None:
     /etc/hosts and /etc/resolv.conf.
     """
     words = command[1:] if command[:1] == ("--",) else command
-    if not words:
+    if not words or not words[0]:
         raise UsageError("there is no command", f"netlab exec {node} -- COMMAND")
     lab.execute(lab.pick(lab_name), node, words, {})
 
@@ -48,7 +49,7 @@ def shell(lab_name: str | None, node: str) -> None:
     name = lab.pick(lab_name)
     lab.place_of(name, node)
     if sys.stdin.isatty():
-        click.echo(f"You are on {node}, in the lab {name}. `exit` brings you back.", err=True)
+        say(f"You are on {node}, in the lab {name}. `exit` brings you back.", to_stderr=True)
     bash = shutil.which("bash")
     command = [bash, "--rcfile", str(_SHELL_START)] if bash else ["/bin/sh"]
     home = {"HOME": os.environ.get("HOME", "/root")}

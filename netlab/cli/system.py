@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from netlab.cli.arguments import examples, json_option, pass_output
-from netlab.cli.output import Output
+from netlab.cli.output import Output, say
 from netlab.errors import SystemRefused
 
 
@@ -39,4 +39,4 @@ def completion(context: click.Context, shell: str) -> None:
     variable = f"_{name.upper().replace('-', '_')}_COMPLETE"
     kind = get_completion_class(shell)
     assert kind is not None, shell
-    click.echo(kind(root.command, {}, name, variable).source())
+    say(kind(root.command, {}, name, variable).source())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 
 from netlab.errors import KernelError, NetlabError
-from netlab.kernel import links, netns, nft, services
+from netlab.kernel import links, netns, nft, services, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import Refused
 from netlab.kernel.patience import Interruption, await_fact
@@ -48,6 +46,7 @@ Progress = Callable[[Noun, Moment], None]
 
 def create(plan: Plan, run: RunDirectory, progress: Progress, interruption: Interruption) -> None:
     """Create everything in order. On an error, what has been made stays: the caller removes it."""
+    netns.share_names()
     with Handles(len(plan.namespaces)) as handles:
         for noun in plan.nouns:
             interruption.check()
@@ -66,21 +65,18 @@ def create(plan: Plan, run: RunDirectory, progress: Progress, interruption: Inte
             progress(noun, Moment.AFTER)
 
 
-def sysctl_path(key: str) -> Path:
-    """Where a setting is; /proc/sys/net shows the calling thread's namespace."""
-    return Path("/proc/sys") / key.replace(".", "/")
-
-
 def _create(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interruption) -> None:
     match noun:
         case Namespace(namespace):
             handles.create(namespace)
         case Sysctl():
-            _create_sysctl(noun)
+            sysctl.write(noun)
         case EtcFile(namespace, name, text):
-            path = netns.ETC / namespace / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            folder = run.etc(namespace)
+            if not folder.is_dir():
+                folder.mkdir()
+                netns.link_etc(namespace, folder)
+            (folder / name).write_text(text)
         case Bridge():
             links.create_bridge(handles.netlink(noun.namespace), noun)
         case Cable(one, other):
@@ -119,18 +115,6 @@ def _create(noun: Noun, run: RunDirectory, handles: Handles, interruption: Inter
                 ),
                 interruption,
             )
-
-
-def _create_sysctl(noun: Sysctl) -> None:
-    with netns.inside(noun.namespace):
-        path = sysctl_path(noun.key)
-        if noun.optional and not path.exists():
-            return
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            os.write(descriptor, noun.value.encode())
-        finally:
-            os.close(descriptor)
 
 
 def _first_line(noun: Noun) -> str:

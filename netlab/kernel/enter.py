@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from netlab.errors import KernelError
@@ -30,6 +32,8 @@ def execute(
         socket.sethostname(host_name)
     except OSError as error:
         raise KernelError(f"cannot enter '{namespace}': {error}") from error
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; programs must not.
+        signal.signal(number, signal.SIG_DFL)
     kept = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
     try:
         os.execvpe(command[0], list(command), {**kept, **environment})
@@ -44,7 +48,8 @@ def execute(
 
 def _own_sys(namespace: str) -> None:
     """/sys/class/net shows the namespace in which /sys was mounted."""
-    syscalls.unmount("/sys")
+    with suppress(OSError):  # In a container it may not be a mount of its own: then it is covered.
+        syscalls.unmount("/sys")
     syscalls.mount(namespace, "/sys", "sysfs")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from pyroute2.netlink.rtnl import (
+    RTM_DELNEIGH,
     RTM_GETADDR,
     RTM_GETLINK,
+    RTM_GETNEIGH,
     RTM_GETROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
@@ -17,9 +20,10 @@ from pyroute2.netlink.rtnl import (
 )
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from netlab.kernel.netlink import CREATE, Netlink
+from netlab.kernel.netlink import CREATE, Netlink, Refused
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
 _AF_INET = 2
@@ -30,6 +34,8 @@ _RT_TABLE_MAIN = 254
 _RTPROT_KERNEL = 2
 _RTPROT_STATIC = 4
 _RTN_UNICAST = 1
+_NUD_NOARP = 0x40
+_NUD_PERMANENT = 0x80
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Interface:
     mac: str
     mtu: int
     master: int
+    up: bool
     running: bool
     """Up, with carrier: the cable's other end is up too."""
 
@@ -100,7 +107,7 @@ def create_route(netlink: Netlink, route: Route) -> None:
     message["proto"] = _RTPROT_STATIC
     message["type"] = _RTN_UNICAST
     message["dst_len"] = route.destination.prefixlen
-    message["attrs"] = [("RTA_GATEWAY", str(route.gateway))]
+    message["attrs"] = [("RTA_GATEWAY", str(route.gateway)), ("RTA_PRIORITY", route.metric)]
     if route.destination.prefixlen:
         message["attrs"].append(("RTA_DST", str(route.destination.network_address)))
     netlink.request(message, RTM_NEWROUTE, CREATE)
@@ -119,7 +126,8 @@ def read_addresses(netlink: Netlink, namespace: str, names: dict[int, str]) -> I
         local = message.get_attr("IFA_LOCAL")
         if not local.startswith("127."):
             interface = IPv4Interface(f"{local}/{message['prefixlen']}")
-            yield Address(namespace, names[message["index"]], interface)
+            # An interface may have come between the two dumps.
+            yield Address(namespace, names.get(message["index"], "?"), interface)
 
 
 def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
@@ -131,7 +139,8 @@ def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
         if message["table"] == _RT_TABLE_MAIN and gateway:
             destination = message.get_attr("RTA_DST") or "0.0.0.0"
             network = IPv4Network(f"{destination}/{message['dst_len']}")
-            yield Route(namespace, network, IPv4Address(gateway))
+            metric = message.get_attr("RTA_PRIORITY") or 0
+            yield Route(namespace, network, IPv4Address(gateway), metric)
 
 
 def _link(*attributes: tuple[str, Any], index: int = 0) -> Any:
@@ -174,8 +183,23 @@ def _interface(message: Any) -> Interface:
         mac=message.get_attr("IFLA_ADDRESS") or "",
         mtu=message.get_attr("IFLA_MTU"),
         master=message.get_attr("IFLA_MASTER") or 0,
+        up=bool(message["flags"] & _IFF_UP),
         running=message["flags"] & up == up,
     )
+
+
+def forget_neighbours(netlink: Netlink) -> None:
+    """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
+    request = ndmsg()
+    request["family"] = _AF_INET
+    for entry in list(netlink.dump(request, RTM_GETNEIGH)):
+        if entry["state"] & _NUD_PERMANENT or entry["state"] & _NUD_NOARP:
+            continue
+        gone = ndmsg()
+        gone["family"], gone["ifindex"] = _AF_INET, entry["ifindex"]
+        gone["attrs"] = [("NDA_DST", entry.get_attr("NDA_DST"))]
+        with suppress(Refused):  # It may have gone by itself meanwhile.
+            netlink.request(gone, RTM_DELNEIGH)
 
 
 def try_kind(kind: str) -> None:

@@ -72,6 +72,7 @@ class Netlink:
         self._send(message, kind, _NLM_F_REQUEST | _NLM_F_DUMP)
         for answer_kind, payload in self._answers(whole=True):
             if answer_kind == _NLMSG_DONE:
+                _raise_for(payload[16:] + bytes(20))
                 return
             if answer_kind == _NLMSG_ERROR:
                 _raise_for(payload[16:])

@@ -5,8 +5,9 @@ Only the calling thread moves; netlab has one.
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +21,6 @@ _OWN = "/proc/thread-self/ns/net"
 
 def create(name: str) -> None:
     """Make the namespace `name` and stay inside it until the caller leaves (see `stay_home`)."""
-    _share_names()
     path = NAMES / name
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
@@ -88,11 +88,40 @@ def inside(name: str) -> Iterator[None]:
         yield
 
 
-def _share_names() -> None:
-    """Make /run/netns a shared mount, as iproute2 does: names then show in every mount namespace."""
+def share_names() -> None:
+    """Make /run/netns a shared mount, as iproute2 does: names then show in all mount namespaces."""
     NAMES.mkdir(mode=0o755, parents=True, exist_ok=True)
+    lock = os.open(NAMES, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
-        syscalls.mount("", str(NAMES), "none", syscalls.MS_SHARED | syscalls.MS_REC)
-    except OSError:
-        syscalls.mount(str(NAMES), str(NAMES), "none", syscalls.MS_BIND | syscalls.MS_REC)
-        syscalls.mount("", str(NAMES), "none", syscalls.MS_SHARED | syscalls.MS_REC)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # iproute2 takes the same lock.
+        try:
+            syscalls.mount("", str(NAMES), "none", syscalls.MS_SHARED | syscalls.MS_REC)
+        except OSError:  # EINVAL: it is no mount yet.
+            syscalls.mount(str(NAMES), str(NAMES), "none", syscalls.MS_BIND | syscalls.MS_REC)
+            syscalls.mount("", str(NAMES), "none", syscalls.MS_SHARED | syscalls.MS_REC)
+    finally:
+        os.close(lock)
+
+
+def link_etc(name: str, folder: Path) -> None:
+    """Let programs in the namespace see the files of `folder` in /etc.
+
+    A link, because /etc/netns outlives a reboot and the run directory does
+    not: what is left then dangles, and is recognised as ours.
+    """
+    ETC.mkdir(mode=0o755, exist_ok=True)
+    link = ETC / name
+    if link.is_symlink() and link.readlink() == folder:
+        link.unlink()  # From before a reboot.
+    link.symlink_to(folder)
+
+
+def unlink_etc(names: Iterable[str], below: Path) -> None:
+    """Remove the links of these namespaces, and those that a reboot has left dangling `below`."""
+    wanted = set(names)
+    for link in ETC.iterdir() if ETC.is_dir() else ():
+        ours = link.is_symlink() and link.readlink().is_relative_to(below)
+        if ours and (link.name in wanted or not link.exists()):
+            link.unlink()
+    with suppress(OSError):  # It is not ours if something else is in it.
+        ETC.rmdir()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.errors import KernelError
-from netlab.kernel import links, netns, nft, services
-from netlab.kernel.create import sysctl_path
+from netlab.kernel import links, netns, nft, services, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import Interface
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.nouns import (
+    DEFAULT_ROUTE,
     Address,
     Bridge,
     Cable,
@@ -31,8 +31,11 @@ from netlab.plan.nouns import (
 )
 from netlab.plan.plan import Plan
 
-_FALLBACK_KINDS = ("ipip", "gre", "gretap", "erspan", "sit", "ip6tnl", "ip6gre", "vti", "vti6")
-"""Tunnel devices that the kernel puts into every new namespace where their modules are loaded."""
+_FALLBACK_NAMES = (
+    *("lo", "tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0"),
+    "ip6_vti0",
+)
+"""`lo`, and tunnel devices that the kernel puts into every new namespace where their modules are loaded."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,16 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
     view = views[namespaces[0]]
     match noun:
         case Namespace():
-            return noun
+            return noun if view.interfaces["lo"].up else None
         case Sysctl():
-            return _seen_sysctl(noun)
+            return sysctl.read(noun)
         case EtcFile(namespace, name):
-            path = netns.ETC / namespace / name
+            path = run.etc(namespace) / name
             return replace(noun, text=path.read_text()) if path.is_file() else None
         case Bridge(name=name):
             there = view.interfaces.get(name)
-            return replace(noun, mac=there.mac) if there and there.kind == "bridge" else None
+            switched = there and there.kind == "bridge" and there.up
+            return replace(noun, mac=there.mac) if there and switched else None
         case Cable(one, other):
             return noun if _plugged(noun, views[one.namespace], views[other.namespace]) else None
         case Address():
@@ -114,19 +118,12 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             return noun if _leased(noun, view, run) else None
 
 
-def _seen_sysctl(noun: Sysctl) -> Sysctl | None:
-    with netns.inside(noun.namespace):
-        try:
-            return replace(noun, value=sysctl_path(noun.key).read_text().strip())
-        except FileNotFoundError:
-            return noun if noun.optional else None
-
-
 def _seen_ruleset(noun: Ruleset, view: _View, run: RunDirectory) -> Ruleset | None:
     """Compared as the kernel prints it, now and when it was new: nft rewrites what it is given."""
     if not view.ruleset:
         return None
-    same = view.ruleset == run.ruleset(noun.namespace).read_text()
+    recorded = run.ruleset(noun.namespace)
+    same = recorded.is_file() and view.ruleset == recorded.read_text()
     return noun if same else replace(noun, text=view.ruleset)
 
 
@@ -156,30 +153,33 @@ def _listens(noun: Listening, run: RunDirectory) -> bool:
 
 
 def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
+    """Whether what DHCP gave is there: the address, and the default route if it gave one."""
     lease = services.lease(run, noun)
-    return bool(lease) and any(
-        address.interface == noun.interface and str(address.address) == lease["address"]
+    addressed = any(
+        address.interface == noun.interface and str(address.address) == lease.get("address")
         for address in view.addresses
     )
+    routed = not lease.get("router") or _default(noun, lease) in view.routes
+    return addressed and routed
+
+
+def _default(noun: Lease, lease: dict[str, str]) -> Route:
+    """The default route as the client's script sets it."""
+    metric = int(noun.interface.removeprefix("eth"))
+    return Route(noun.namespace, DEFAULT_ROUTE, IPv4Address(lease["router"]), metric)
 
 
 def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterator[Observed]:
-    """Interfaces, addresses, routes and rules that somebody added."""
-    planned = set(plan.nouns)
+    """Interfaces, addresses, routes through gateways, and rules that somebody added."""
+    expected = {*plan.nouns, *_from_leases(plan, run)}
     known = _known_interfaces(plan)
-    explained = {(ns, text) for ns, text in _from_leases(plan, run)}
     with_rules = {noun.namespace for noun in plan.nouns if isinstance(noun, Ruleset)}
     for namespace, view in views.items():
         for interface in view.interfaces.values():
-            foreign = interface.kind not in _FALLBACK_KINDS and interface.name != "lo"
-            if foreign and (namespace, interface.name) not in known:
+            if interface.name not in _FALLBACK_NAMES and (namespace, interface.name) not in known:
                 yield End(namespace, interface.name, interface.mac)
-        for address in view.addresses:
-            if address not in planned and (namespace, str(address.address)) not in explained:
-                yield address
-        for route in view.routes:
-            if route not in planned and (namespace, str(route.gateway)) not in explained:
-                yield route
+        yield from (address for address in view.addresses if address not in expected)
+        yield from (route for route in view.routes if route not in expected)
         if view.ruleset and namespace not in with_rules:
             yield Ruleset(namespace, view.ruleset)
 
@@ -195,10 +195,13 @@ def _known_interfaces(plan: Plan) -> set[tuple[str, str]]:
     return known
 
 
-def _from_leases(plan: Plan, run: RunDirectory) -> Iterator[tuple[str, str]]:
-    """Addresses and gateways that DHCP gave, by namespace."""
+def _from_leases(plan: Plan, run: RunDirectory) -> Iterator[Observed]:
+    """Addresses and default routes that DHCP gave."""
     for noun in plan.nouns:
         if isinstance(noun, Lease):
             lease = services.lease(run, noun)
-            yield noun.namespace, lease.get("address", "")
-            yield noun.namespace, lease.get("router", "")
+            if lease:
+                interface = IPv4Interface(lease["address"])
+                yield Address(noun.namespace, noun.interface, interface)
+            if lease.get("router"):
+                yield _default(noun, lease)

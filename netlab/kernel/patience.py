@@ -16,34 +16,65 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """Set by a signal, raised by `check` where the lab is in a known state."""
+    """A signal that has come: raised by `check` where the lab is in a known state."""
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self._signal: int | None = None
+        self._at_once = False
 
     def check(self) -> None:
-        """Raise Interrupted if a signal has come."""
-        if self.signal is not None:
-            raise Interrupted(f"interrupted by {signal.Signals(self.signal).name}")
+        """Raise Interrupted if a signal has come since the last check."""
+        if self._signal is not None:
+            number, self._signal = self._signal, None
+            raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """A block in which a signal is raised where it comes, as Python does by itself."""
+        self._at_once = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._at_once = False
+
+    def remember(self, number: int, _: FrameType | None) -> None:
+        """The signal handler."""
+        self._signal = number
+        if self._at_once:
+            self.check()
+
+
+_current: Interruption | None = None
 
 
 @contextmanager
 def postponed_signals() -> Iterator[Interruption]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into a flag for the length of a block."""
-    interruption = Interruption()
+    """Turn Ctrl-C, SIGTERM and SIGHUP into a flag for the length of a block.
 
-    def remember(number: int, _: FrameType | None) -> None:
-        interruption.signal = number
-
-    if threading.current_thread() is not threading.main_thread():
-        yield interruption  # Signals reach only the main thread.
+    Blocks inside the block share the flag. A signal that nobody has checked for
+    is raised at the end of the outermost one.
+    """
+    global _current
+    if _current is not None:
+        yield _current
         return
-    previous = {number: signal.signal(number, remember) for number in _SIGNALS}
+    if threading.current_thread() is not threading.main_thread():
+        yield Interruption()  # Signals reach only the main thread.
+        return
+    _current = interruption = Interruption()
+    # What is ignored stays ignored: `nohup netlab up nat &` must survive the logout.
+    wanted = {number: signal.getsignal(number) for number in _SIGNALS}
+    previous = {number: old for number, old in wanted.items() if old not in (signal.SIG_IGN, None)}
+    for number in previous:
+        signal.signal(number, interruption.remember)
     try:
         yield interruption
     finally:
+        _current = None
         for number, handler in previous.items():
             signal.signal(number, handler)
+    interruption.check()
 
 
 def await_fact(

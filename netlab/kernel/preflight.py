@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing, NeedsRoot, SystemRefused
-from netlab.kernel import netns
+from netlab.kernel import netns, services
 
 PROGRAMS = {
     "dnsmasq": ("DHCP and DNS servers", "dnsmasq-base"),
@@ -21,7 +21,6 @@ PROGRAMS = {
 """Program: what it is for, and the Debian package that has it."""
 
 APPLETS = ("udhcpc", "httpd", "ip")
-_SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
 class Health(StrEnum):
@@ -49,7 +48,7 @@ def require() -> None:
         raise Missing("labs run on Linux", "use a Linux machine or the Vagrantfile's VM")
     require_root()
     for program, (purpose, package) in PROGRAMS.items():
-        if shutil.which(program, path=_SEARCH) is None:
+        if shutil.which(program, path=services.SEARCH) is None:
             raise Missing(
                 f"'{program}' is not installed ({purpose})", f"install the package {package}"
             )
@@ -61,15 +60,14 @@ def require_root() -> None:
         raise NeedsRoot("network namespaces need root", "run it with sudo")
 
 
-def refuse_taken(namespaces: Sequence[str], lab: str) -> None:
+def refuse_taken(namespaces: Sequence[str]) -> None:
     """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete."""
-    taken = [name for name in namespaces if (netns.NAMES / name).exists()]
-    mine = (Path("/run/netlab") / lab).is_dir()
-    if taken and not mine:
-        raise SystemRefused(
-            f"a namespace '{taken[0]}' is there, and no lab '{lab}' that it belongs to",
-            f"`ip netns del {taken[0]}` if nobody needs it, or use another --name",
-        )
+    for name in namespaces:
+        if (netns.NAMES / name).exists():
+            raise SystemRefused(
+                f"a namespace '{name}' is there, and no lab that it belongs to",
+                f"`ip netns del {name}` if nobody needs it, or use another --name",
+            )
 
 
 def examine() -> list[Check]:
@@ -99,14 +97,14 @@ def _root() -> Check:
 
 def _program(name: str) -> Check:
     purpose, package = PROGRAMS[name]
-    path = shutil.which(name, path=_SEARCH)
+    path = shutil.which(name, path=services.SEARCH)
     if path:
         return Check(name, Health.FINE, path)
     return Check(name, Health.MISSING, "not found", f"{purpose}: install the package {package}")
 
 
 def _applets() -> Check:
-    path = shutil.which("busybox", path=_SEARCH)
+    path = shutil.which("busybox", path=services.SEARCH)
     if not path:
         return Check("busybox applets", Health.MISSING, "no busybox", "install the package busybox")
     listed = subprocess.run([path, "--list"], capture_output=True, text=True, timeout=10).stdout
@@ -141,6 +139,8 @@ def _kernel() -> list[Check]:
 
     trials: list[tuple[str, Callable[[], None], str]] = [
         ("network namespaces", trial.namespace, "nothing works: the kernel needs CONFIG_NET_NS"),
+        ("named namespaces", trial.named_namespace, "nothing works: in Docker, use --privileged"),
+        ("kernel settings", trial.setting, "nothing works: in Docker, use --privileged"),
         ("cables (veth)", trial.veth, "nothing works: the kernel needs CONFIG_VETH"),
         ("switches (bridge)", trial.bridge, "nothing works: the kernel needs CONFIG_BRIDGE"),
         ("NAT (nftables)", trial.masquerade, "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT"),

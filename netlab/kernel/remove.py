@@ -7,12 +7,12 @@ on after an error, so that one stubborn thing does not keep the rest.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
+from functools import partial
 
 from netlab.errors import KernelError, SystemRefused
 from netlab.kernel import netns, services
-from netlab.kernel.rundir import Record, RunDirectory
+from netlab.kernel.rundir import LABS, Record, RunDirectory
 
 
 def remove(run: RunDirectory, record: Record) -> None:
@@ -21,10 +21,8 @@ def remove(run: RunDirectory, record: Record) -> None:
     failures: list[str] = []
     _attempt(failures, lambda: services.end_all(run, record.namespaces))
     for name in reversed(record.namespaces):
-        _attempt(failures, lambda name=name: netns.delete(name))  # type: ignore[misc]
-        _attempt(failures, lambda name=name: _remove_etc(name))  # type: ignore[misc]
-    if netns.ETC.is_dir() and not any(netns.ETC.iterdir()):
-        _attempt(failures, netns.ETC.rmdir)
+        _attempt(failures, partial(netns.delete, name))
+    _attempt(failures, partial(netns.unlink_etc, record.namespaces, LABS))
     if failures:
         raise KernelError(
             f"the lab '{record.lab}' could not be removed completely:\n" + "\n".join(failures),
@@ -38,11 +36,6 @@ def _attempt(failures: list[str], action: Callable[[], None]) -> None:
         action()
     except (OSError, KernelError) as error:
         failures.append(f"    {error}")
-
-
-def _remove_etc(name: str) -> None:
-    if (netns.ETC / name).is_dir():
-        shutil.rmtree(netns.ETC / name)
 
 
 def _refuse_from_inside(record: Record) -> None:

@@ -3,6 +3,7 @@
     /run/netlab/LAB/
         lab.json            name, scenario, version, namespaces; ready or not
         scenario.yaml       a copy: the user's file may be edited or deleted
+        etc/NS/             files for the node's /etc; /etc/netns/NS is a link to it
         rulesets/NS         each nftables ruleset as the kernel showed it when it was new
         leases/NS.IF        each DHCP lease, written by the client's script
         services/NS.NAME/   config, log, pid and leases of each service
@@ -24,7 +25,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from netlab.errors import KernelError, LabExists, NoSuchLab, SystemRefused
+from netlab.errors import LabExists, NoSuchLab, SystemRefused
+from netlab.kernel import netns
+from netlab.plan import names
 
 LABS = Path("/run/netlab")
 FORMAT = 1
@@ -47,9 +50,13 @@ class Record:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths of one lab."""
+    """Paths of one lab. Raises NoSuchLab for what can be no lab's name: a path, for example."""
 
     lab: str
+
+    def __post_init__(self) -> None:
+        if not names.is_lab(self.lab):
+            raise NoSuchLab(f"there is no lab '{self.lab}'", _others())
 
     @property
     def path(self) -> Path:
@@ -58,6 +65,9 @@ class RunDirectory:
     @property
     def scenario(self) -> Path:
         return self.path / "scenario.yaml"
+
+    def etc(self, namespace: str) -> Path:
+        return self.path / "etc" / namespace
 
     def ruleset(self, namespace: str) -> Path:
         return self.path / "rulesets" / namespace
@@ -68,20 +78,34 @@ class RunDirectory:
     def service(self, namespace: str, name: str) -> Path:
         return self.path / "services" / f"{namespace}.{name}"
 
-    def create(self, record: Record, scenario: bytes) -> None:
-        """Make the directory, which no other command can make as well. Raises LabExists."""
-        LABS.mkdir(mode=0o755, exist_ok=True)
-        try:
-            self.path.mkdir(mode=0o755)
-        except FileExistsError:
-            raise LabExists(
-                f"the lab '{self.lab}' is already there",
-                f"`netlab down {self.lab}` ends it; --name runs another beside it",
-            ) from None
-        for part in ("rulesets", "leases", "services"):
-            (self.path / part).mkdir()
-        self.scenario.write_bytes(scenario)
+    @contextmanager
+    def created(self) -> Iterator[None]:
+        """Make the directory, and keep other commands out of the lab. Raises LabExists."""
+        while True:
+            LABS.mkdir(mode=0o755, exist_ok=True)
+            try:
+                self.path.mkdir(mode=0o755)
+                break
+            except FileNotFoundError:
+                continue  # Another lab's end has removed LABS just now.
+            except FileExistsError:
+                raise LabExists(
+                    f"the lab '{self.lab}' is already there",
+                    f"`netlab down {self.lab}` ends it; --name runs another beside it",
+                ) from None
+        with self.locked():
+            try:
+                yield
+            except BaseException:
+                self.remove()
+                raise
+
+    def fill(self, record: Record, scenario: bytes) -> None:
+        """Write the record before anything else, and the folders."""
         self.write(record)
+        self.scenario.write_bytes(scenario)
+        for part in ("rulesets", "leases", "services", "etc"):
+            (self.path / part).mkdir()
 
     def write(self, record: Record) -> None:
         """Replace the record; a crash leaves the old or the new one."""
@@ -90,43 +114,52 @@ class RunDirectory:
         new.rename(self.path / "lab.json")
 
     def read(self) -> Record:
-        """The record. Raises NoSuchLab, or KernelError if it is unreadable."""
+        """The record; of a lab without a readable one, what can be told. Raises NoSuchLab."""
+        if not self.path.is_dir():
+            raise NoSuchLab(f"there is no lab '{self.lab}'", _others())
         try:
             fields = json.loads((self.path / "lab.json").read_text())
-        except FileNotFoundError:
-            if self.path.is_dir():  # A crash before the record was written: nothing was made yet.
-                return Record(self.lab, "", "", "", (), 0.0)
-            raise NoSuchLab(f"there is no lab '{self.lab}'", _others()) from None
-        except ValueError as error:
-            raise KernelError(f"{self.path}/lab.json is damaged: {error}") from error
-        if fields.get("format") != FORMAT:
-            raise KernelError(
-                f"the lab '{self.lab}' was made by netlab {fields.get('version')}",
-                "take it down with that version",
-            )
-        return Record(**{**fields, "namespaces": tuple(fields["namespaces"])})
+            if fields["format"] == FORMAT:
+                return Record(**{**fields, "namespaces": tuple(fields["namespaces"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # A crash before it was written, a damaged disk, another version of netlab.
+        named = sorted(netns.NAMES.glob(f"{self.lab}.*"))
+        return Record(self.lab, "", "", "", tuple(path.name for path in named), 0.0)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from changing the lab. Raises SystemRefused if one is at it."""
+        """Keep other commands from changing the lab. Raises NoSuchLab, SystemRefused if one is at it."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
         except FileNotFoundError:
             raise NoSuchLab(f"there is no lab '{self.lab}'", _others()) from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(descriptor)
             yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SystemRefused(
                 f"another netlab command is changing the lab '{self.lab}'", "wait for its end"
             ) from None
-        finally:
-            os.close(descriptor)
+        if not self.path.is_dir() or os.fstat(descriptor).st_ino != self.path.stat().st_ino:
+            raise NoSuchLab(
+                f"there is no lab '{self.lab}'", _others()
+            )  # Ended since it was opened.
 
     def remove(self) -> None:
-        """Delete the directory, the record first of all others' last: a crash leaves it readable."""
+        """Delete the directory, the record last: a crash in between leaves it readable."""
+        if not self.path.is_dir():
+            return
         for entry in sorted(self.path.iterdir(), key=lambda entry: entry.name == "lab.json"):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
         self.path.rmdir()
         with suppress(OSError):  # Other labs are there.
             LABS.rmdir()
@@ -134,7 +167,8 @@ class RunDirectory:
 
 def labs() -> list[str]:
     """Names of all labs, running or broken."""
-    return sorted(entry.name for entry in LABS.iterdir()) if LABS.is_dir() else []
+    entries = LABS.iterdir() if LABS.is_dir() else ()
+    return sorted(entry.name for entry in entries if entry.is_dir() and names.is_lab(entry.name))
 
 
 def now() -> float:

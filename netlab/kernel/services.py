@@ -1,7 +1,8 @@
 """Programs inside namespaces: services and DHCP clients, started, watched and ended.
 
-Each carries an environment mark that says whose it is; its number in `pid`
-counts only if the process bears the mark.
+`pid` has a process's number and start time: together they mean that very
+process. An environment mark says whose it is, also when its namespace has
+lost its name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from netlab.plan.nouns import DhcpClient, Lease, Listening, Service
 
 MARK = "NETLAB_SERVICE"
 _PACKAGE = Path(__file__).parent.parent
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+"""Where programs are looked for: sudo's and a user's path may lack the system folders."""
 _TERM_SECONDS = 2.0
 _KILL_SECONDS = 10.0
 _SOCKETS = {"tcp": "0A", "udp": "07"}
@@ -42,14 +44,17 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
     """Start a DHCP client; a `Lease` noun awaits its success."""
     directory = run.service(client.namespace, _client_name(client.interface))
     directory.mkdir()
-    resolv = netns.ETC / client.namespace / "resolv.conf"
-    resolv.parent.mkdir(parents=True, exist_ok=True)
+    resolv = run.etc(client.namespace) / "resolv.conf"
     resolv.touch()
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
     # One question a second, and again after a second without an answer, for ever.
     argv += ["-s", str(_PACKAGE / "programs" / "dhcp-client.sh"), "-t", "5", "-T", "1", "-A", "1"]
     lease = run.lease(client.namespace, client.interface)
-    variables = {"NETLAB_LEASE": str(lease), "NETLAB_RESOLV": str(resolv)}
+    variables = {
+        "NETLAB_LEASE": str(lease),
+        "NETLAB_RESOLV": str(resolv),
+        "NETLAB_DNS": " ".join(map(str, client.name_servers)),
+    }
     _spawn(client.namespace, directory, argv, variables)
 
 
@@ -77,7 +82,8 @@ def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
         text = run.lease(fact.namespace, fact.interface).read_text()
     except FileNotFoundError:
         return {}
-    return dict(row.split("=", 1) for row in text.splitlines())
+    fields = dict(row.split("=", 1) for row in text.splitlines() if "=" in row)
+    return fields if "address" in fields else {}
 
 
 def client_log(run: RunDirectory, fact: Lease) -> str:
@@ -87,19 +93,26 @@ def client_log(run: RunDirectory, fact: Lease) -> str:
 
 def log_tail(directory: Path) -> str:
     """The last lines of a service's log, indented."""
-    lines = (directory / "log").read_text(errors="replace").splitlines()[-5:]
+    log = directory / "log"
+    lines = log.read_text(errors="replace").splitlines()[-5:] if log.is_file() else []
     return "\n".join(f"    {line}" for line in lines) or "    (it printed nothing)"
 
 
 def end_all(run: RunDirectory, namespaces: Iterable[str]) -> None:
     """End every process of a lab, the users' shells among them: first kindly, then not."""
     inodes = {inode for name in namespaces if (inode := netns.inode(name)) is not None}
-    for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
-        signalled = {pid: file for pid in _of_lab(run, inodes) if (file := _signal(pid, number))}
-        _await_end(list(signalled.values()), seconds)
-        _reap(signalled)
-    if left := _of_lab(run, inodes):
-        raise KernelError(f"processes do not end: {', '.join(map(str, left))}")
+    _end(_of_lab(run, inodes), signal.SIGTERM, _TERM_SECONDS)
+    deadline = time.monotonic() + _KILL_SECONDS
+    while left := _of_lab(run, inodes):  # Again: a script may have started one more just now.
+        if time.monotonic() > deadline:
+            raise KernelError(f"processes do not end: {', '.join(map(str, left))}")
+        _end(left, signal.SIGKILL, 1.0)
+
+
+def _end(pids: list[int], number: int, seconds: float) -> None:
+    signalled = {pid: descriptor for pid in pids if (descriptor := _signal(pid, number))}
+    _await_end(list(signalled.values()), seconds)
+    _reap(signalled)
 
 
 def _client_name(interface: str) -> str:
@@ -107,7 +120,7 @@ def _client_name(interface: str) -> str:
 
 
 def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str, str]) -> None:
-    environment = {"PATH": _PATH, "LC_ALL": "C", MARK: str(directory), **variables}
+    environment = {"PATH": SEARCH, "LC_ALL": "C", MARK: str(directory), **variables}
     try:
         with netns.inside(namespace), (directory / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -123,16 +136,28 @@ def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str
         raise Missing(
             f"the program '{argv[0]}' is not installed", "`netlab doctor` says which package has it"
         ) from None
-    (directory / "pid").write_text(str(process.pid))
+    (directory / "pid").write_text(f"{process.pid} {_start_time(process.pid)}")
     # It outlives this command on purpose; Popen would warn that nobody waited for it.
     process.returncode = 0
 
 
 def _alive(directory: Path) -> bool:
+    """Whether the process of that number is still the one that was started."""
     try:
-        return _is_marked((directory / "pid").read_text(), str(directory))
-    except (FileNotFoundError, ProcessLookupError):
+        pid, started = (directory / "pid").read_text().split()
+    except FileNotFoundError:
         return False
+    return _start_time(int(pid)) == started
+
+
+def _start_time(pid: int) -> str:
+    """In clock ticks since boot; empty for a process that has ended (see proc(5), stat)."""
+    try:
+        # The second field, the name, may hold spaces and brackets.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 def _of_lab(run: RunDirectory, inodes: set[int]) -> list[int]:

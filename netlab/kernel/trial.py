@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from netlab.errors import KernelError
-from netlab.kernel import netns, syscalls
+from netlab.kernel import links, netns, syscalls
+
+_RULES = """\
+table ip trial {
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        ct state established,related accept
+    }
+    chain input {
+        type nat hook input priority 100; policy accept;
+        snat to ip daddr
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "x" masquerade
+    }
+}
+"""
 
 
 @contextmanager
@@ -23,34 +42,38 @@ def namespace() -> None:
         pass
 
 
+def named_namespace() -> None:
+    """Make one that `ip netns` shows, which needs mount(2)."""
+    name = f"netlab-doctor-{os.getpid()}"
+    with netns.stay_home():
+        netns.create(name)
+    netns.delete(name)
+
+
+def setting() -> None:
+    """Write below /proc/sys/net, which containers often may not."""
+    with _nameless():
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+
+
 def veth() -> None:
     """Make a cable."""
-    from netlab.kernel.links import try_kind
-
     with _nameless():
-        try_kind("veth")
+        links.try_kind("veth")
 
 
 def bridge() -> None:
     """Make a switch."""
-    from netlab.kernel.links import try_kind
-
     with _nameless():
-        try_kind("bridge")
+        links.try_kind("bridge")
 
 
 def masquerade() -> None:
     """Load the kinds of rules that NAT needs."""
     import nftables
 
-    rules = """
-    table ip trial {
-        chain forward { type filter hook forward priority filter; ct state established accept; }
-        chain input { type nat hook input priority 100; snat to ip daddr; }
-        chain out { type nat hook postrouting priority srcnat; oifname "x" masquerade; }
-    }"""
     with _nameless():
-        status, _, errors = nftables.Nftables().cmd(rules.replace("; }", "\n }"))
+        status, _, errors = nftables.Nftables().cmd(_RULES)
     if status != 0:
         raise KernelError(errors.strip().splitlines()[0])
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address
 
 from netlab.plan.names import namespace, port
 from netlab.plan.nouns import (
+    DEFAULT_ROUTE,
     Address,
     Bridge,
     Cable,
@@ -20,9 +21,7 @@ from netlab.plan.nouns import (
     Sysctl,
 )
 from netlab.scenario import addressing, mac
-from netlab.scenario.topology import Leg, Network, Node
-
-DEFAULT = IPv4Network("0.0.0.0/0")
+from netlab.scenario.topology import Leg, Network, Node, Role
 
 _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
 """Names come from the lab's DNS: the machine's own file may ask systemd-resolved over a socket."""
@@ -36,12 +35,14 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
     yield from _etc(here, node)
     for leg in node.legs:
         if leg.address is None:
-            yield DhcpClient(here, leg.interface, node.name)
+            yield DhcpClient(here, leg.interface, node.name, _static_name_servers(node))
             yield Lease(here, leg.interface)
             continue
         yield Address(here, leg.interface, leg.address)
         if leg.gateway:
-            yield Route(here, DEFAULT, leg.gateway)
+            # As the DHCP client does it: with several adapters, the first one's default route wins.
+            number = int("0" + leg.interface.removeprefix("eth")) if node.role is Role.VM else 0
+            yield Route(here, DEFAULT_ROUTE, leg.gateway, number)
 
 
 def plug(lab: str, leg: Leg, into: Network) -> Cable:
@@ -87,6 +88,9 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
     yield EtcFile(here, "hosts", f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n")
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
     if all(leg.address for leg in node.legs):
-        servers = dict.fromkeys(leg.dns for leg in node.legs if leg.dns)
-        text = "".join(f"nameserver {server}\n" for server in servers)
+        text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")
+
+
+def _static_name_servers(node: Node) -> tuple[IPv4Address, ...]:
+    return tuple(dict.fromkeys(leg.dns for leg in node.legs if leg.dns))

@@ -7,10 +7,18 @@ beginning and gets a hash, and the same name always gives the same result.
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
+
+from netlab.scenario.names import LAB_NAME
 
 INTERFACE_LENGTH = 15
 """IFNAMSIZ - 1."""
+
+
+def is_lab(name: str) -> bool:
+    """Whether a lab can be called that."""
+    return re.fullmatch(LAB_NAME, name) is not None
 
 
 def namespace(lab: str, node: str) -> str:
@@ -32,4 +40,4 @@ def interface_name(wanted: str) -> str:
     """`wanted`, or a shortened form of it that the kernel can carry."""
     if len(wanted) <= INTERFACE_LENGTH:
         return wanted
-    return f"{wanted[:8]}-{sha256(wanted.encode()).hexdigest()[:6]}"
+    return f"{wanted[:4]}-{sha256(wanted.encode()).hexdigest()[:10]}"

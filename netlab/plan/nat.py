@@ -13,9 +13,19 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
 from netlab.plan import dhcp, dnsmasq
-from netlab.plan.machine import DEFAULT, machine, plug, switch
+from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import interface_name, namespace
-from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
+from netlab.plan.nouns import (
+    DEFAULT_ROUTE,
+    Address,
+    Cable,
+    End,
+    Listening,
+    Noun,
+    Route,
+    Ruleset,
+    Service,
+)
 from netlab.scenario import addressing
 from netlab.scenario.topology import HOST, Leg, Network, Role, Topology
 
@@ -50,7 +60,7 @@ def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Cable(End(here, UPLINK), End(host, host_end(vmnet)), vmnet.mtu)
     yield Address(here, UPLINK, outside)
     yield Address(host, host_end(vmnet), host_side)
-    yield Route(here, DEFAULT, host_side.ip)
+    yield Route(here, DEFAULT_ROUTE, host_side.ip)
     yield Ruleset(here, _rules(node.primary))
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
     upstream = f"server={topology.scenario.lan.gateway}"

@@ -84,6 +84,11 @@ class Route:
     namespace: str
     destination: IPv4Network
     gateway: IPv4Address
+    metric: int = 0
+    """The lowest wins."""
+
+
+DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,8 @@ class DhcpClient:
     namespace: str
     interface: str
     host_name: str
+    name_servers: tuple[IPv4Address, ...] = ()
+    """Those of the node's static adapters: they come before the lease's."""
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,8 @@ def line(noun: Observed) -> str:
             return f"cable {_end(one)} -- {_end(other)}, mtu {mtu}"
         case Address(where, interface, address):
             return f"address {where}/{interface} {address}"
-        case Route(where, destination, gateway):
-            return f"route {where} {destination} via {gateway}"
+        case Route(where, destination, gateway, metric):
+            return f"route {where} {destination} via {gateway}" + f" metric {metric}" * bool(metric)
         case Ruleset(where, text):
             return _with_text(f"ruleset {where}", text)
         case Service(where, name, argv, config):

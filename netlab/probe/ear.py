@@ -6,6 +6,7 @@ made. No process runs in the namespace.
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import struct
 from collections.abc import Iterator
@@ -14,26 +15,33 @@ from netlab.kernel import netns
 
 _ETH_P_ALL = 0x0003
 """Only a socket for all protocols sees what leaves."""
-_PACKET_OUTGOING = 4
 _BUFFER_BYTES = 4 << 20
+_SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _MEMINFO = "9I"
 _MEMINFO_DROPS = 8
+_DEPARTING_ICMP = (
+    # Classic BPF, as `tcpdump -dd 'outbound and icmp'` prints it: code, true, false, operand.
+    (0x28, 0, 0, 0xFFFFF004),  # the packet's type (SKF_AD_PKTTYPE)
+    (0x15, 0, 5, 4),  # outgoing?
+    (0x28, 0, 0, 12),  # the frame's protocol
+    (0x15, 0, 3, 0x0800),  # IPv4?
+    (0x30, 0, 0, 23),  # the packet's protocol
+    (0x15, 0, 1, 1),  # ICMP?
+    (0x06, 0, 0, 0x40000),  # take it whole
+    (0x06, 0, 0, 0),  # leave it
+)
 
 
 class Ear:
-    """`icmp` sends and sees what the stack delivers; `wire` sees frames on all interfaces."""
+    """`icmp` sends and sees what the stack delivers; `wire` sees departing frames, of ICMP only."""
 
     def __init__(self, namespace: str) -> None:
         with netns.inside(namespace):
-            self.icmp = _raw_icmp()
-            self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+            self.icmp, self.wire = _raw_icmp(), _departing_icmp()
         self._bound: dict[str, socket.socket] = {}
         self._namespace = namespace
-        for one in (self.icmp, self.wire):
-            one.setblocking(False)
-            one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
 
     def close(self) -> None:
         """Let go of the sockets, and with them of the namespace."""
@@ -57,7 +65,7 @@ class Ear:
         """Frames that have left since the last call."""
         while (received := _receive(self.wire)) is not None:
             data, address = received
-            if address[2] == _PACKET_OUTGOING and address[0] != "lo":
+            if address[0] != "lo":
                 yield data
 
     def lost(self) -> int:
@@ -69,13 +77,34 @@ class Ear:
             return self.icmp
         if source not in self._bound:
             with netns.inside(self._namespace):
-                self._bound[source] = _raw_icmp()
-            self._bound[source].bind((source, 0))
+                bound = _raw_icmp()
+            try:
+                bound.bind((source, 0))
+            except OSError:
+                bound.close()
+                raise
+            self._bound[source] = bound
         return self._bound[source]
 
 
 def _raw_icmp() -> socket.socket:
-    return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    return _listening(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
+
+
+def _departing_icmp() -> socket.socket:
+    """A filter in the kernel keeps other traffic of the lab from filling the buffer."""
+    one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+    program = b"".join(struct.pack("HBBI", *step) for step in _DEPARTING_ICMP)
+    keep = ctypes.create_string_buffer(program)
+    descriptor = struct.pack("HP", len(_DEPARTING_ICMP), ctypes.addressof(keep))
+    one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
+    return _listening(one)
+
+
+def _listening(one: socket.socket) -> socket.socket:
+    one.setblocking(False)
+    one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    return one
 
 
 def _receive(one: socket.socket) -> tuple[bytes, tuple[str, int, int]] | None:

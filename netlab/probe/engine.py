@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from netlab.kernel.handles import Handles
+from netlab.kernel.links import forget_neighbours
 from netlab.probe import icmp
 from netlab.probe.ear import Ear
 from netlab.probe.icmp import Kind
 from netlab.probe.verdict import Evidence, Outcome, judge
 
-_WAVE = 500
-"""Probes under way at once: bounds the neighbour entries that they need and the buffers they fill."""
+_WAVE = 150
+"""Probes under way at once: each may need four neighbour entries (two on a direct way, more behind
+a router), and all namespaces of the machine share room for 1,024 (gc_thresh3 of a stock kernel)."""
 
 _QUIET_SECONDS = 0.2
 """Silence that ends a wave; on a slow machine, as long as everything until the last sighting took."""
@@ -41,48 +44,69 @@ class Probe:
 def run(probes: Sequence[Probe]) -> list[Outcome]:
     """Send all probes and judge what happened; the outcomes are in the probes' order."""
     evidence: list[Evidence] = []
-    for start in range(0, len(probes), _WAVE):
-        evidence += _Wave(probes[start : start + _WAVE]).evidence()
+    # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
+    identifier = secrets.randbelow(1 << 16)
+    with ExitStack() as stack:
+        ears = _open_ears(probes, stack)
+        handles = stack.enter_context(Handles(len(ears)))
+        for start in range(0, len(probes), _WAVE):
+            if start:
+                for namespace in ears:
+                    forget_neighbours(handles.netlink(namespace))
+            evidence += _Wave(probes[start : start + _WAVE], ears, identifier + start).evidence()
     able = {probe.source for probe, seen in zip(probes, evidence, strict=True) if seen.left}
     for probe, seen in zip(probes, evidence, strict=True):
         seen.source_could_send = probe.source in able
     return [judge(seen) for seen in evidence]
 
 
+def _open_ears(probes: Sequence[Probe], stack: ExitStack) -> dict[str, Ear]:
+    namespaces = {probe.source for probe in probes} | {probe.target for probe in probes}
+    ears = {}
+    for name in sorted(namespaces):
+        ears[name] = Ear(name)
+        stack.callback(ears[name].close)
+    return ears
+
+
 class _Wave:
     """Probes that are under way together."""
 
-    def __init__(self, probes: Sequence[Probe]) -> None:
+    def __init__(
+        self, probes: Sequence[Probe], ears: dict[str, Ear], first_identifier: int
+    ) -> None:
         self.probes = probes
+        self.ears = ears
+        self.first_identifier = first_identifier
         self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
         self.index = {token: number for number, token in enumerate(self.tokens)}
         self.seen = [Evidence() for _ in probes]
-        self.ears: dict[str, Ear] = {}
         self.last_sighting = self.sent_at = 0.0
 
     def evidence(self) -> list[Evidence]:
-        with ExitStack() as stack, selectors.DefaultSelector() as selector:
-            namespaces = {p.source for p in self.probes} | {p.target for p in self.probes}
-            for name in sorted(namespaces):
-                ear = self.ears[name] = Ear(name)
-                stack.callback(ear.close)
+        with selectors.DefaultSelector() as selector:
+            for name, ear in self.ears.items():
                 selector.register(ear.icmp, selectors.EVENT_READ, name)
                 selector.register(ear.wire, selectors.EVENT_READ, name)
             self._send()
-            while (patience := self._patience()) > 0:
-                for key, _ in selector.select(patience):
+            # Over only when nothing is waiting to be read: this process may have been asleep.
+            while True:
+                patience = self._patience()
+                ready = selector.select(max(patience, 0))
+                for key, _ in ready:
                     self._look(key.data)
-            self._count_losses()
+                if not ready and patience <= 0:
+                    break
+        self._count_losses()
         return self.seen
 
     def _send(self) -> None:
-        # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
-        first = secrets.randbelow(1 << 16)
-        self.sent_at = self.last_sighting = time.monotonic()
         for number, probe in enumerate(self.probes):
-            message = icmp.echo_request(self.tokens[number], (first + number) & 0xFFFF)
+            identifier = (self.first_identifier + number) & 0xFFFF
+            message = icmp.echo_request(self.tokens[number], identifier)
             error = self.ears[probe.source].send(message, probe.to, probe.bind)
             self.seen[number].send_error = error
+        self.sent_at = self.last_sighting = time.monotonic()
 
     def _look(self, namespace: str) -> None:
         """Take in everything that a namespace has seen since the last look."""

@@ -28,6 +28,15 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
+_KINDS = {
+    0: Kind.ANSWER,
+    3: Kind.ERROR,  # destination unreachable
+    8: Kind.REQUEST,
+    11: Kind.ERROR,  # time exceeded
+    12: Kind.ERROR,  # parameter problem
+}
+
+
 @dataclass(frozen=True)
 class Message:
     """An ICMP message that carries a token."""
@@ -62,13 +71,9 @@ def read_packet(data: bytes) -> Message | None:
     packet = IP(data)
     if ICMP not in packet:
         return None
-    match packet[ICMP].type:
-        case 8:
-            kind = Kind.REQUEST
-        case 0:
-            kind = Kind.ANSWER
-        case _:
-            kind = Kind.ERROR
+    kind = _KINDS.get(packet[ICMP].type)
+    if kind is None:
+        return None  # A redirect, for example: it quotes a packet that was forwarded all the same.
     return Message(kind, token, packet.src, packet.src == packet.dst, _summary(packet))
 
 

@@ -45,7 +45,7 @@ class Evidence:
 
     @property
     def decided(self) -> bool:
-        """Nothing that could still arrive would change the verdict."""
+        """There is nothing more to wait for."""
         answered = self.answered and bool(self.delivered_from)
         return bool(answered or self.send_error or self.error or self.unresolved)
 

@@ -2,7 +2,8 @@
 # What udhcpc calls for every event of a lease; see `busybox udhcpc --help`.
 # In: the event ($1); the lease as variables from udhcpc (ip, mask, router, dns, domain,
 #     serverid, lease); NETLAB_LEASE, the file that describes this interface's lease;
-#     NETLAB_RESOLV, the /etc/resolv.conf that programs in the VM see.
+#     NETLAB_RESOLV, the /etc/resolv.conf that programs in the VM see; NETLAB_DNS, name
+#     servers of the VM's static adapters.
 # Out: address and default route in the kernel, the two files.
 
 forget() {
@@ -15,29 +16,39 @@ configure() {
         busybox ip -4 addr flush dev "$interface"
         busybox ip addr add "$ip/$mask" broadcast + dev "$interface"
     fi
+    gateway=${router%% *}
     # With several adapters, the first one's default route wins: eth0's metric is 0.
-    for gateway in $router; do
-        busybox ip route replace default via "$gateway" dev "$interface" metric "${interface#eth}"
-        break
-    done
+    if ! busybox ip route | grep -q "^default via ${gateway:-none} dev $interface "; then
+        while busybox ip route del default dev "$interface" 2>/dev/null; do :; done
+        [ -z "$gateway" ] ||
+            busybox ip route add default via "$gateway" dev "$interface" metric "${interface#eth}"
+    fi
     cat >"$NETLAB_LEASE.new" <<EOF
 address=$ip/$mask
-router=${router%% *}
+router=$gateway
 dns=$dns
 domain=$domain
 server=$serverid
 seconds=$lease
 obtained=$(date +%s)
 EOF
-    mv "$NETLAB_LEASE.new" "$NETLAB_LEASE"
 }
 
+# The leases of all adapters of the VM, eth0's first; this one's is the new one.
+leases() {
+    for number in 0 1 2 3 4 5 6 7 8 9; do
+        file=${NETLAB_LEASE%.*}.eth$number
+        [ "$file" != "$NETLAB_LEASE" ] || file=$file.new
+        [ ! -f "$file" ] || cat "$file"
+    done
+}
+
+# The VM's name servers: those of its static adapters, then those of its leases.
 name_servers() {
-    # Written in place: the file may be mounted over /etc/resolv.conf just now.
-    {
-        sed -n 's/^domain=\(..*\)/search \1/p' "${NETLAB_LEASE%.*}".eth* | head -n 1
-        sed -n 's/^dns=\(..*\)/\1/p' "${NETLAB_LEASE%.*}".eth* | tr ' ' '\n' | sed 's/^/nameserver /'
-    } 2>/dev/null >"$NETLAB_RESOLV"
+    leases | sed -n 's/^domain=\(..*\)/search \1/p' | head -n 1
+    for server in $NETLAB_DNS $(leases | sed -n 's/^dns=//p'); do
+        echo "nameserver $server"
+    done
 }
 
 case $1 in
@@ -45,4 +56,13 @@ deconfig) forget ;;
 bound | renew) configure ;;
 *) exit 0 ;;
 esac
-name_servers
+
+# Two adapters' clients may be here at once. The file is written in place and at once: it may
+# be mounted over /etc/resolv.conf just now.
+exec 9<"$NETLAB_RESOLV"
+flock 9
+text=$(name_servers)
+echo "$text" >"$NETLAB_RESOLV"
+
+# Last of all: who waits for the lease finds everything done.
+[ ! -f "$NETLAB_LEASE.new" ] || mv "$NETLAB_LEASE.new" "$NETLAB_LEASE"

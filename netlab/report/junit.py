@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as Xml
 
-from netlab.lab import Lab
 from netlab.probe.matrix import Result
 from netlab.probe.verdict import Verdict
 
@@ -19,11 +18,6 @@ class Suite:
     results: Sequence[Result] = ()
     seconds: float = 0.0
     error: str | None = None
-
-
-def suite(lab: Lab, results: Sequence[Result], seconds: float) -> Suite:
-    """The suite of a measured lab."""
-    return Suite(lab.name, results, seconds)
 
 
 def render(suites: Sequence[Suite]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -114,16 +114,16 @@ def checks(found: Sequence[Check]) -> RenderableType:
     return table
 
 
-def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
-    """Print; colour only on a terminal, and lines are never cut in a pipe."""
-    console = Console(stderr=to_stderr, highlight=False)
-    if console.is_terminal:
-        console.print(renderable)
-        return
-    plain = Console(width=_PIPE_WIDTH, color_system=None, highlight=False, file=StringIO())
-    plain.print(renderable)
-    for row in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]
-        print(row.rstrip(), file=sys.stderr if to_stderr else sys.stdout)
+def console(stream: TextIO, width: int | None = None) -> Console:
+    """A rich console that takes texts as they are: a MAC's `:ab:` is no emoji, `[x]` no markup."""
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def plain(renderable: RenderableType) -> str:
+    """For a pipe: no colour, no line cut."""
+    stream = StringIO()
+    console(stream, _PIPE_WIDTH).print(renderable)
+    return "\n".join(row.rstrip() for row in stream.getvalue().splitlines())
 
 
 def _columns(results: Sequence[Result]) -> list[str]:

@@ -14,7 +14,7 @@ from itertools import combinations
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
 from netlab.scenario.model import Mode, Nic, Scenario
-from netlab.scenario.topology import HOST, INTERNET, LAN, ROUTER, WAN, resolve
+from netlab.scenario.topology import HOST, INTERNET, LAN, ROUTER, WAN, Role, resolve
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
 MAX_VMNET = 255
@@ -138,13 +138,25 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
-        subnet = _subnets(scenario).get(nic.network)
-        if nic.address and nic.gateway and subnet and nic.gateway not in subnet:
-            yield Finding(
-                (*path, "gateway"),
-                f"the gateway {nic.gateway} is outside {nic.network}'s {subnet}",
-                "a gateway must be a neighbour; use an address of the subnet",
-            )
+        if subnet := _subnets(scenario).get(nic.network):
+            yield from _gateway(nic, subnet, (*path, "gateway"))
+
+
+def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
+    if not nic.address or not nic.gateway:
+        return
+    if nic.gateway not in subnet:
+        yield Finding(
+            path,
+            f"the gateway {nic.gateway} is outside {nic.network}'s {subnet}",
+            "a gateway must be a neighbour: use an address of the subnet",
+        )
+    elif nic.gateway in (subnet.network_address, subnet.broadcast_address, nic.address):
+        yield Finding(
+            path,
+            f"{nic.gateway} cannot be the gateway: it is the subnet's first or last address, or the VM's own",
+            "use another machine's address",
+        )
 
 
 def _all_nics(scenario: Scenario) -> Iterator[tuple[str, int, Nic]]:
@@ -251,7 +263,12 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
 
 
 def _macs(scenario: Scenario) -> Iterator[Finding]:
-    owner: dict[str, str] = {}
+    owner = {
+        leg.mac: leg.name
+        for node in resolve(scenario).nodes.values()
+        for leg in node.legs
+        if node.role is not Role.VM
+    }
     for vm, index, nic in _all_nics(scenario):
         if nic.mac is None:
             continue
@@ -275,3 +292,26 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
                 "spread the VMs over several vmnets",
                 True,
             )
+    clients: dict[IPv4Network, int] = {}
+    for _, network in _dhcp_clients(scenario):
+        if subnet := _subnets(scenario).get(network):
+            clients[subnet] = clients.get(subnet, 0) + 1
+    for name, subnet in _subnets(scenario).items():
+        first, last = addressing.dhcp_pool(subnet)
+        room = int(last) - int(first) + 1
+        if clients.get(subnet, 0) > room:
+            path: Path = ("lan", "subnet") if name == LAN else ("vmnets", name)
+            yield Finding(
+                path,
+                f"{clients.pop(subnet)} adapters ask DHCP on {subnet}, which leases {room} addresses"
+                f" ({first} to {last})",
+                "give some of them an address, or use a larger subnet",
+                True,
+            )
+
+
+def _dhcp_clients(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Machines that ask DHCP, and on which network."""
+    yield from ((name, LAN) for name, peer in scenario.lan.peers.items() if not peer.address)
+    yield from ((HOST, LAN) for nic in scenario.host.nics.values() if not nic.address)
+    yield from ((vm, nic.network) for vm, _, nic in _all_nics(scenario) if not nic.address)

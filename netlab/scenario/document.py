@@ -10,11 +10,12 @@ a few hundred bytes would otherwise become gigabytes).
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from netlab.errors import Problem, ScenarioError
@@ -55,8 +56,9 @@ class Document:
         return self.values.get(path, Position(1, 1))
 
     def complain(self, position: Position, what: str, fix: str) -> None:
-        """Note one problem at `position`."""
-        self.problems.append(Problem(self.file, position.line, position.column, what, fix))
+        """Note one problem at `position`. What the file says is shown without control characters."""
+        line, column = position.line, position.column
+        self.problems.append(Problem(self.file, line, column, _visible(what), _visible(fix)))
 
 
 def parse(text: bytes, file: str) -> Document:
@@ -101,7 +103,9 @@ def _compose(text: bytes, document: Document) -> Node | None:
             "save the scenario as a UTF-8 text file",
         )
     try:
-        return YAML(typ="safe", pure=True).compose(io.StringIO(decoded))  # type: ignore[no-any-return]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML 1.2 allows it.
+            return YAML(typ="safe", pure=True).compose(io.StringIO(decoded))  # type: ignore[no-any-return]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
@@ -117,6 +121,10 @@ def _compose(text: bytes, document: Document) -> Node | None:
 def _refuse(document: Document, position: Position, what: str, fix: str) -> NoReturn:
     document.complain(position, what, fix)
     raise ScenarioError(document.problems) from None
+
+
+def _visible(text: str) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _position(node: Node) -> Position:

@@ -41,12 +41,14 @@ class Expectation:
     """Whose address the target must see; None for a blocked pair."""
 
     def seen_legs(self) -> tuple[Leg, ...]:
-        """Legs whose address the target may see as source."""
+        """Legs whose address the target may see as source: those on its networks, if there are any."""
         seen = self.seen_as or self.source
         if seen.leg:
             return (seen.leg,)
-        shared = seen.node.shared_with(self.target.node)
-        return (shared,) if shared else seen.node.legs
+        subnets = {leg.network.subnet for leg in self.target.node.legs}
+        return (
+            tuple(leg for leg in seen.node.legs if leg.network.subnet in subnets) or seen.node.legs
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def decide(topology: Topology) -> tuple[tuple[Expectation, ...], tuple[RuleProbl
 def _known(topology: Topology) -> dict[str, Endpoint]:
     known = {node.name: Endpoint(node.name, node) for node in topology.endpoints}
     for node in topology.endpoints:
-        known |= {leg.name: Endpoint(leg.name, node, leg) for leg in node.legs}
+        known |= {name: Endpoint(name, node, leg) for name, leg in node.named_legs.items()}
     return known
 
 
@@ -108,9 +110,19 @@ def _rows_and_columns(
     rules: Expectations, topology: Topology, known: dict[str, Endpoint]
 ) -> tuple[list[Endpoint], list[Endpoint]]:
     nodes = [known[node.name] for node in _by_distance(topology)]
-    rows = {name for rule in rules.rules for name in rule.source if "@" in name}
-    columns = {name for rule in rules.rules for name in rule.target if "@" in name}
+    rows = _legs(known, [pattern for rule in rules.rules for pattern in rule.source])
+    columns = _legs(known, [pattern for rule in rules.rules for pattern in rule.target])
     return _with_legs(nodes, rows, known), _with_legs(nodes, columns, known)
+
+
+def _legs(known: dict[str, Endpoint], patterns: list[str]) -> set[str]:
+    """Legs that a rule names; `vm*` alone names no legs, `vm*@vmnet8` does."""
+    wanted = [pattern for pattern in patterns if "@" in pattern]
+    return {
+        name
+        for name, endpoint in known.items()
+        if endpoint.leg and any(fnmatchcase(name, pattern) for pattern in wanted)
+    }
 
 
 def _by_distance(topology: Topology) -> list[Node]:
@@ -119,14 +131,11 @@ def _by_distance(topology: Topology) -> list[Node]:
 
 
 def _with_legs(nodes: list[Endpoint], legs: set[str], known: dict[str, Endpoint]) -> list[Endpoint]:
-    return [
-        endpoint
-        for node in nodes
-        for endpoint in (
-            node,
-            *(known[leg.name] for leg in node.node.legs if leg.name in legs),
-        )
-    ]
+    endpoints = []
+    for node in nodes:
+        endpoints.append(node)
+        endpoints += [known[name] for name in node.node.named_legs if name in legs]
+    return endpoints
 
 
 def _unknown_names(rules: Expectations, known: dict[str, Endpoint]) -> Iterator[RuleProblem]:

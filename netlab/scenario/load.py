@@ -20,15 +20,8 @@ from pydantic_core import ErrorDetails
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario.check import Finding, check, check_expectations
 from netlab.scenario.document import Document, Path, parse
-from netlab.scenario.model import (
-    DNS_NAME,
-    HOST_NIC_NAME,
-    LAB_NAME,
-    NODE_NAME,
-    VMNET_NAME,
-    Scenario,
-    json_schema,
-)
+from netlab.scenario.model import Scenario, json_schema
+from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, LAB_NAME, NODE_NAME, VMNET_NAME
 
 _PACKAGE = FilePath(__file__).parent.parent
 SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
@@ -62,8 +55,11 @@ def shipped() -> dict[str, FilePath]:
 def locate(name: str) -> FilePath:
     """The file of `name`: a path, or a shipped scenario. Raises UsageError."""
     file = FilePath(name)
-    if file.is_file() and ("/" in name or file.suffix):
-        return file
+    try:
+        if file.is_file() and ("/" in name or file.suffix):
+            return file
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{name}' cannot be a file: {error}") from error
     known = shipped()
     if name in known:
         return known[name]
@@ -186,8 +182,10 @@ def _names_survived(scenario: Scenario, data: Any) -> bool:
 
 
 def _path(error: ErrorDetails) -> Path:
-    """The error's place in the file: pydantic's `[key]` marker is dropped."""
-    return tuple(step for step in error["loc"] if step != "[key]")
+    """The error's place in the file: the mark `[key]` that pydantic adds for a bad key is dropped."""
+    path = error["loc"]
+    bad_key = error["type"] == "string_pattern_mismatch" and path[-1] == "[key]"
+    return path[:-1] if bad_key else path
 
 
 def _note(finding: Finding, document: Document) -> None:

@@ -13,13 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
-"""A host name label (RFC 1123): it becomes the VM's host name and part of a namespace's name."""
-
-VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
-LAB_NAME = r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$"
-DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
-HOST_NIC_NAME = r"^eth[0-9]$"
+from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, NODE_NAME, VMNET_NAME
 
 
 class Mode(StrEnum):
@@ -45,12 +39,24 @@ def _unicast(mac: str) -> str:
     return mac.lower()
 
 
+_NOT_UNICAST = tuple(
+    map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"))
+)
+"""This host, loopback, link-local (the lab's own cables), multicast, reserved: RFC 6890."""
+
+
 def _usable_subnet(subnet: IPv4Network) -> IPv4Network:
     if not 8 <= subnet.prefixlen <= 29:
         raise ValueError("must have a prefix length from /8 to /29")
-    if subnet.is_multicast or subnet.is_loopback or subnet.is_link_local:
+    if any(subnet.overlaps(special) for special in _NOT_UNICAST):
         raise ValueError("must be ordinary unicast space, for example 192.168.99.0/24")
     return subnet
+
+
+def _usable_address(address: IPv4Address) -> IPv4Address:
+    if any(address in special for special in _NOT_UNICAST):
+        raise ValueError("must be an ordinary unicast address, for example 203.0.113.80")
+    return address
 
 
 def _list(value: object) -> object:
@@ -66,7 +72,9 @@ def _peer(value: object) -> object:
 
 
 _AddressSchema = WithJsonSchema({"type": "string", "format": "ipv4"})
-Address = Annotated[IPv4Address, BeforeValidator(_text), _AddressSchema]
+Address = Annotated[
+    IPv4Address, BeforeValidator(_text), AfterValidator(_usable_address), _AddressSchema
+]
 Subnet = Annotated[
     IPv4Network,
     BeforeValidator(_text),
@@ -84,7 +92,7 @@ Patterns = Annotated[
 class Model(BaseModel):
     """Every part of a scenario: immutable, unknown keys refused, no silent conversions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Internet(Model):

@@ -69,7 +69,7 @@ class Leg:
 
     @property
     def name(self) -> str:
-        """The leg as an endpoint: `host@vmnet8`."""
+        """Node and network: `host@vmnet8`."""
         return f"{self.node}@{self.network.name}"
 
 
@@ -85,6 +85,15 @@ class Node:
     def primary(self) -> Leg:
         """The leg that the bare name stands for where no network is shared."""
         return self.legs[0]
+
+    @property
+    def named_legs(self) -> dict[str, Leg]:
+        """Legs as endpoints: `host@vmnet8`; a second one on the same network is `host@eth1`."""
+        names: dict[str, Leg] = {}
+        for leg in self.legs:
+            name = leg.name if leg.name not in names else f"{self.name}@{leg.interface}"
+            names[name] = leg
+        return names
 
     def shared_with(self, other: Node) -> Leg | None:
         """This node's first leg in a subnet that `other` is in too."""
@@ -144,7 +153,7 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
     yield Network(LAN, scenario.lan.subnet)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode is Mode.BRIDGED:
-            nic = vmnet.nic or next(iter(scenario.host.nics))
+            nic = vmnet.nic or min(scenario.host.nics)
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
         elif vmnet.subnet:
             yield Network(name, vmnet.subnet, vmnet.mode, None, vmnet.mtu)

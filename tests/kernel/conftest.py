@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.leaks import no_leaks
+from tests.leaks import no_leaks, no_leaks_at_all
 
-__all__ = ["no_leaks"]
+__all__ = ["no_leaks", "no_leaks_at_all"]

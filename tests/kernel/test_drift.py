@@ -83,7 +83,7 @@ def test_an_edited_file_a_dead_service_and_a_lost_lease_are_drift():
     with lab.running(planned):
         run = RunDirectory("nat")
         (netns.ETC / "nat.vm1" / "hosts").write_text("127.0.0.1 nonsense\n")
-        pid = (run.service("nat.vmnet8-dhcp", "dhcp") / "pid").read_text()
+        pid = (run.service("nat.vmnet8-dhcp", "dhcp") / "pid").read_text().split()[0]
         os.kill(int(pid), signal.SIGKILL)
         inside("nat.vm2", "ip", "address", "flush", "dev", "eth0")
         missing = {

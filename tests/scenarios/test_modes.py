@@ -180,7 +180,7 @@ def test_a_lease_is_renewed_without_losing_the_address(running):
     fact = Lease(f"modes.{NAT}", "eth0")
     file = run.lease(fact.namespace, fact.interface)
     before = file.stat().st_ino
-    pid = (run.service(fact.namespace, "dhcp-client-eth0") / "pid").read_text()
+    pid = (run.service(fact.namespace, "dhcp-client-eth0") / "pid").read_text().split()[0]
     os.kill(int(pid), signal.SIGUSR1)
     for _ in range(200):
         if file.stat().st_ino != before:

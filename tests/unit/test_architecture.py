@@ -24,7 +24,6 @@ ALLOWED = {
 ONLY_IN = {
     "pyroute2": "kernel",
     "nftables": "kernel",
-    "ctypes": "kernel",
     "scapy": "probe",
     "click": "cli",
     "pydantic": "scenario",

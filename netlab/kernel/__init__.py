@@ -1,0 +1,1 @@
+"""The only room that touches Linux: creates, observes and removes nouns."""

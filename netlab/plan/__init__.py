@@ -1,0 +1,1 @@
+"""What must exist: a topology becomes an ordered list of nouns. Pure."""

@@ -1,0 +1,1 @@
+"""Real packets: what was sent, what was seen, and what that proves."""

@@ -1,0 +1,1 @@
+"""What happened: as text, pictures, data and JUnit."""

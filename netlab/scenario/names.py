@@ -1,0 +1,13 @@
+"""What things may be called; checked wherever a name comes in."""
+
+from __future__ import annotations
+
+LAB_NAME = r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$"
+"""It becomes a folder and the beginning of every namespace's name."""
+
+NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+"""A host name label (RFC 1123): it becomes the VM's host name and part of a namespace's name."""
+
+VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
+DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
+HOST_NIC_NAME = r"^eth[0-9]$"

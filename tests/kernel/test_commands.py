@@ -1,0 +1,247 @@
+"""The commands on real labs, as a person and as a script use them, wrong ways included."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netlab import lab
+from netlab.kernel.rundir import RunDirectory
+from tests.machine import NETLAB, inside, leftovers, netlab
+
+
+@pytest.fixture
+def nat() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("nat"))) as running:
+        yield running
+
+
+def test_up_status_verify_and_down_print_json_alone():
+    up = netlab("up", "hostonly", "--name", "json", "--json")
+    try:
+        document = json.loads(up.stdout)
+        assert (document["lab"], document["state"]) == ("json", "up")
+        vm1 = next(node for node in document["nodes"] if node["name"] == "vm1")
+        assert vm1["interfaces"][0]["addresses"] == ["172.16.78.128/24"]
+        assert vm1["interfaces"][0]["lease"]["server"] == "172.16.78.254"
+        assert document["drift"] == {"missing": [], "unplanned": []}
+        assert json.loads(netlab("status", "json", "--json").stdout)["lab"] == "json"
+        assert [one["lab"] for one in json.loads(netlab("status", "--json").stdout)["labs"]] == [
+            "json"
+        ]
+        cells = json.loads(netlab("verify", "--json").stdout)["cells"]
+        seen = {(cell["from"], cell["to"]): cell["source_seen_is"] for cell in cells}
+        assert seen["host", "vm1"] == "host@vmnet1"
+        assert "Try next" in up.stderr
+    finally:
+        down = netlab("down", "json", "--json")
+    assert json.loads(down.stdout) == {"down": ["json"]}
+
+
+def test_status_lists_several_labs_and_commands_ask_which(nat):
+    with lab.running(lab.prepare(lab.load("hostonly"))):
+        listed = netlab("status").stdout
+        assert "nat " in listed
+        assert "hostonly " in listed
+        for words in (("verify",), ("exec", "vm1", "--", "true"), ("down",)):
+            done = netlab(*words)
+            assert done.returncode == 3
+            assert "several labs are running: hostonly, nat" in done.stderr
+        assert netlab("exec", "--lab", "nat", "vm1", "--", "true").returncode == 0
+
+
+def test_verify_ends_with_1_and_says_what_is_not_as_expected(nat):
+    inside("nat.vm1", "ip", "route", "del", "default")
+    done = netlab("verify")
+    assert done.returncode == 1
+    assert (
+        "! vm1 → internet: expected reachable, but dead: the source has no route there"
+        in done.stdout
+    )
+    assert "31 of 35 pairs are as expected" in done.stdout
+    piped = subprocess.run(
+        ["bash", "-c", f"{' '.join(NETLAB)} verify | true; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (piped.stdout, piped.stderr) == ("1\n", ""), "a reader that leaves hides no failure"
+
+
+def test_up_on_a_running_lab_says_what_differs(nat, tmp_path):
+    file = tmp_path / "nat.yaml"
+    file.write_text(nat.source.text.decode().replace("pc: 192.168.1.50", "pc: 192.168.1.60"))
+    inside("nat.vm1", "ip", "address", "add", "10.0.0.77/24", "dev", "eth0")
+    done = netlab("up", str(file))
+    assert done.returncode == 3
+    assert "the lab 'nat' is already there" in done.stderr
+    assert "- missing    address nat.pc/eth0 192.168.1.60/24" in done.stderr
+    assert "+ unplanned  address nat.pc/eth0 192.168.1.50/24" in done.stderr
+    assert "+ unplanned  address nat.vm1/eth0 10.0.0.77/24" in done.stderr
+    document = json.loads(netlab("up", str(file), "--json").stdout)
+    assert "address nat.pc/eth0 192.168.1.60/24" in document["scenario_changes"]["missing"]
+    assert document["drift"]["unplanned"] == ["address nat.vm1/eth0 10.0.0.77/24"]
+
+
+def test_doctor_finds_everything_on_this_machine():
+    done = netlab("doctor", "--json")
+    checks = {check["name"]: check["health"] for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0, done.stdout
+    assert "missing" not in checks.values()
+    assert {"dnsmasq", "libnftables", "NAT (nftables)", "named namespaces"} <= set(checks)
+
+
+def test_doctor_and_up_say_what_is_missing_and_which_package_has_it(tmp_path):
+    (tmp_path / "busybox").symlink_to("/bin/busybox")
+    code = (
+        "from netlab.kernel import services; import sys;"
+        f"services.SEARCH = '{tmp_path}'; from netlab.cli import run; sys.exit(run(sys.argv[1:]))"
+    )
+    for words in (["doctor"], ["up", "nat"]):
+        command = [sys.executable, "-c", code, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 3
+        assert "install the package dnsmasq-base" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["/tmp/precious", "../../tmp/precious", "", ".", "..", "a/b"])
+def test_down_takes_names_and_never_a_path(name):
+    precious = Path("/tmp/precious")
+    precious.mkdir()
+    try:
+        done = netlab("down", name)
+        assert done.returncode == 3
+        assert "there is no lab" in done.stderr
+        assert precious.is_dir()
+    finally:
+        precious.rmdir()
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"format": 1}', '{"format": 99}', "\0\xff"])
+def test_a_lab_with_a_damaged_record_can_be_ended(text):
+    lab.up(lab.prepare(lab.load("hostonly"), "damaged"))
+    record = RunDirectory("damaged").path / "lab.json"
+    record.unlink() if text is None else record.write_text(text)
+    assert "incomplete" in netlab("status").stdout
+    assert netlab("verify").returncode == 3
+    assert netlab("down", "--all").returncode == 0
+
+
+def test_damaged_run_files_are_drift_and_no_crash(nat):
+    run = RunDirectory("nat")
+    run.lease("nat.vm1", "eth0").write_text("foo\n")
+    run.ruleset("nat.host").unlink()
+    (run.service("nat.vmnet8-dhcp", "dhcp") / "pid").unlink()
+    (run.service("nat.vmnet8-dhcp", "dhcp") / "log").unlink()
+    done = netlab("status")
+    assert done.returncode == 0, done.stderr
+    for line in ("lease nat.vm1/eth0", "ruleset nat.host", "service nat.vmnet8-dhcp dhcp"):
+        assert f"- missing    {line}" in done.stdout
+
+
+def test_what_a_reboot_leaves_in_etc_is_swept():
+    etc = Path("/etc/netns")
+    etc.mkdir()
+    (etc / "old.vm1").symlink_to("/run/netlab/old/etc/old.vm1")
+    (etc / "hostonly.vm1").symlink_to("/run/netlab/hostonly/etc/hostonly.vm1")
+    (etc / "theirs").mkdir()
+    try:
+        with lab.running(lab.prepare(lab.load("hostonly"))):
+            assert (etc / "hostonly.vm1" / "hosts").is_file()
+        assert [entry.name for entry in etc.iterdir()] == ["theirs"]
+    finally:
+        (etc / "theirs").rmdir()
+        etc.rmdir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_run_and_its_lab(number):
+    for seconds in (0.5, 0.9, 1.2, 1.5):
+        process = subprocess.Popen(
+            [*NETLAB, "run", "nat", "bridged"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(seconds)  # Any moment will do: each must end alike.
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=30)
+        assert process.returncode in (130, 0, -signal.SIGTERM, -signal.SIGHUP), complaint
+        assert "Traceback" not in complaint
+        assert not leftovers().labs
+        assert not leftovers().namespaces
+
+
+def test_an_ignored_hangup_stays_ignored():
+    process = subprocess.Popen(
+        [*NETLAB, "up", "hostonly"],
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    try:
+        while process.poll() is None:
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+        assert process.returncode == 0
+    finally:
+        lab.down("hostonly")
+
+
+def test_programs_on_a_node_end_quietly_when_their_reader_leaves(nat):
+    done = netlab("exec", "vm1", "--", "sh", "-c", "yes | head -n 1")
+    assert (done.stdout, done.stderr) == ("y\n", "")
+
+
+@pytest.mark.parametrize("stream", [">&-", "2>&-", "<&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("words", ["status --json", "verify", "plan nat", "status nosuch --json"])
+def test_odd_streams_give_no_traceback(nat, stream, words, tmp_path):
+    errors = tmp_path / "errors"
+    command = f"{{ {' '.join(NETLAB)} {words} {stream}; }} 2>{errors}"
+    subprocess.run(["bash", "-c", command], stdout=subprocess.DEVNULL, timeout=30)
+    assert "Traceback" not in errors.read_text()
+    assert "a fault in netlab" not in errors.read_text()
+    assert "Exception ignored" not in errors.read_text()
+
+
+def test_an_encoding_without_line_drawing_is_no_fault(nat):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = netlab("status", env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "10.0.0.128" in done.stdout
+
+
+def test_junit_into_a_missing_folder_is_said_after_the_matrix(nat):
+    done = netlab("verify", "--junit", "/nonexistent/x.xml")
+    assert done.returncode == 2
+    assert "35 of 35" in done.stdout
+    assert "cannot write" in done.stderr
+
+
+def test_a_wheel_has_scenarios_and_programs(tmp_path):
+    root = Path(__file__).parents[2]
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("vmnetlab-*.whl")
+    installed = tmp_path / "site"
+    subprocess.run(["busybox", "unzip", "-q", str(wheel), "-d", str(installed)], check=True)
+    environment = {"PYTHONPATH": str(installed), "PATH": os.environ["PATH"]}
+    code = "import netlab, sys; print(netlab.__file__); from netlab.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, "scenarios"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout.startswith(f"{installed}/netlab/__init__.py"), done.stderr
+    assert "three-modes" in done.stdout
+    assert (installed / "netlab" / "programs" / "dhcp-client.sh").is_file()
