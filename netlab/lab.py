@@ -12,6 +12,7 @@ packets is imported inside the verb that uses it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,11 +20,10 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, NoSuchLab, UsageError
-from netlab.kernel import rundir
-from netlab.kernel.rundir import Record, RunDirectory
 
 if TYPE_CHECKING:
     from netlab.kernel.create import Progress
+    from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.nouns import Observed
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.matrix import Result
@@ -100,11 +100,12 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
     from netlab.kernel.create import create
     from netlab.kernel.patience import postponed_signals
     from netlab.kernel.remove import remove
+    from netlab.kernel.rundir import Record, RunDirectory
 
     preflight.require()
     run = RunDirectory(lab.name)
     record = Record(
-        lab.name, lab.source.name, lab.source.file, __version__, lab.plan.namespaces, rundir.now()
+        lab.name, lab.source.name, lab.source.file, __version__, lab.plan.namespaces, time.time()
     )
     with postponed_signals() as interruption, run.created():
         preflight.refuse_taken(lab.plan.namespaces)
@@ -138,21 +139,23 @@ def down(name: str) -> None:
     from netlab.kernel.remove import remove
 
     _require_root()
-    run = RunDirectory(name)
+    run = _run_directory(name)
     with postponed_signals(), run.locked():
         remove(run, run.read())
 
 
 def names() -> list[str]:
     """The labs that exist, whole or broken."""
-    return rundir.labs()
+    from netlab.kernel.rundir import labs
+
+    return labs()
 
 
 def pick(name: str | None) -> str:
     """The lab that is meant: `name`, or the only one. Raises NoSuchLab."""
     existing = names()
     if name is not None:
-        RunDirectory(name).read()
+        _run_directory(name).read()
         return name
     if len(existing) == 1:
         return existing[0]
@@ -163,14 +166,14 @@ def pick(name: str | None) -> str:
 
 def record(name: str) -> Record:
     """What is written down about a lab. Raises NoSuchLab."""
-    return RunDirectory(name).read()
+    return _run_directory(name).read()
 
 
 def attach(name: str) -> Lab:
     """A running lab, planned again from the copy of its scenario. Raises NoSuchLab."""
     from netlab.scenario.load import loads
 
-    run = RunDirectory(name)
+    run = _run_directory(name)
     known = run.read()
     if not known.ready:
         with run.locked():  # Raises SystemRefused if it is being built or ended just now.
@@ -188,7 +191,7 @@ def status(lab: Lab) -> Status:
     from netlab.plan.plan import difference
 
     _require_root()
-    run = RunDirectory(lab.name)
+    run = _run_directory(lab.name)
     observed = observe(lab.plan, run)
     machines = tuple(_machines(lab, run, observed))
     return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed))
@@ -249,6 +252,12 @@ def place_of(name: str, node: str) -> str:
     if node not in known:
         raise UsageError(f"the lab '{name}' has no node '{node}'", f"it has: {', '.join(known)}")
     return namespace(name, node)
+
+
+def _run_directory(name: str) -> RunDirectory:
+    from netlab.kernel.rundir import RunDirectory
+
+    return RunDirectory(name)
 
 
 def _require_root() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from netlab.cli.arguments import (
 from netlab.cli.labs import print_plan
 from netlab.cli.output import Output, say
 from netlab.errors import Problem, ScenarioError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 @click.command(epilog=examples("netlab validate mine.yaml", "netlab validate *.yaml --json"))
@@ -62,7 +66,6 @@ def plan(output: Output, scenario: str, name: str | None) -> None:
 @pass_output
 def scenarios(output: Output, show: str | None) -> None:
     """List the scenarios that come with netlab."""
-    from netlab.report import text
     from netlab.scenario.load import shipped
 
     if show:
@@ -71,7 +74,13 @@ def scenarios(output: Output, show: str | None) -> None:
         return
     titles = {name: lab.load(name).scenario.title for name in shipped()}
     rows = [{"scenario": name, "title": title} for name, title in titles.items()]
-    output.result({"scenarios": rows}, lambda: text.scenarios(titles))
+    output.result({"scenarios": rows}, lambda: _table(titles))
+
+
+def _table(titles: dict[str, str]) -> RenderableType:
+    from netlab.report import text
+
+    return text.scenarios(titles)
 
 
 @click.command(epilog=examples("netlab schema > schema.json"))

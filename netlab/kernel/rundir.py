@@ -19,7 +19,6 @@ import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -169,11 +168,6 @@ def labs() -> list[str]:
     """Names of all labs, running or broken."""
     entries = LABS.iterdir() if LABS.is_dir() else ()
     return sorted(entry.name for entry in entries if entry.is_dir() and names.is_lab(entry.name))
-
-
-def now() -> float:
-    """Seconds since the epoch."""
-    return time.time()
 
 
 def _others() -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.errors import NetlabError, ScenarioError
-from netlab.kernel.preflight import Check
-from netlab.kernel.rundir import Record
-from netlab.lab import Lab, Status
 from netlab.plan.plan import Difference, Plan, line
-from netlab.probe.matrix import Result
+
+if TYPE_CHECKING:
+    from netlab.kernel.preflight import Check
+    from netlab.kernel.rundir import Record
+    from netlab.lab import Lab, Status
+    from netlab.probe.matrix import Result
 
 
 def lab_record(record: Record) -> dict[str, Any]:

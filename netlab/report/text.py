@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from netlab.kernel.preflight import Check, Health
-from netlab.kernel.rundir import Record
-from netlab.lab import Machine, Status
 from netlab.plan.plan import Difference, line
-from netlab.probe.matrix import Result
-from netlab.probe.verdict import Verdict
 from netlab.report.drawing import draw
+
+if TYPE_CHECKING:
+    from netlab.kernel.preflight import Check
+    from netlab.kernel.rundir import Record
+    from netlab.lab import Machine, Status
+    from netlab.probe.matrix import Result
 
 _PIPE_WIDTH = 400
 _MANY_COLUMNS = 12
@@ -107,7 +108,7 @@ def matrix(results: Sequence[Result]) -> RenderableType:
 
 def checks(found: Sequence[Check]) -> RenderableType:
     """What `doctor` found."""
-    signs = {Health.FINE: "✔", Health.WARNING: "!", Health.MISSING: "✘"}
+    signs = {"fine": "✔", "warning": "!", "missing": "✘"}
     table = _table("", "what", "found", "what it costs, what to do")
     for check in found:
         table.add_row(signs[check.health], check.name, check.found, check.cost)
@@ -150,12 +151,13 @@ def _grid(results: Sequence[Result], columns: Sequence[str]) -> Table:
 
 
 def _cell(result: Result) -> Text:
-    if result.outcome.verdict is Verdict.ANSWERED:
-        shown = result.outcome.seen_as or ""
-    elif result.outcome.verdict is Verdict.UNKNOWN:
-        shown = "?"
-    else:
-        shown = "✘"
+    match result.outcome.verdict.value:
+        case "answered":
+            shown = result.outcome.seen_as or ""
+        case "unknown":
+            shown = "?"
+        case _:
+            shown = "✘"
     return Text(shown if result.passed else f"! {shown}", style="green" if result.passed else "red")
 
 

@@ -162,5 +162,18 @@ def test_without_root_it_exits_3_and_says_why(words):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", ["validate nat", "plan nat --json", "scenarios --json", "schema"])
+def test_commands_on_files_load_nothing_of_linux_and_nothing_heavy(words):
+    script = (
+        "import sys; from netlab import cli; code = cli.run(sys.argv[1:]);"
+        "bad = [m for m in sys.modules if m.startswith(('netlab.kernel.', 'netlab.probe.'))"
+        " or m in ('fcntl', 'pyroute2', 'scapy', 'nftables', 'rich')];"
+        "print(bad, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", script, *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
 def test_version(netlab):
     assert netlab("--version").stdout.startswith("netlab, version ")
