@@ -13,7 +13,7 @@ packets is imported inside the verb that uses it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from netlab.plan.nouns import Observed
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.matrix import Result
+    from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
     from netlab.scenario.topology import Topology
 
@@ -197,13 +198,22 @@ def status(lab: Lab) -> Status:
     return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed))
 
 
-def verify(lab: Lab) -> list[Result]:
-    """Measure who reaches whom, and compare it with what the scenario expects."""
+def expectations(lab: Lab) -> tuple[Expectation, ...]:
+    """What must be true of every ordered pair of endpoints."""
+    from netlab.scenario.expectation import matrix
+
+    return matrix(lab.topology)
+
+
+def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Result]:
+    """Measure who reaches whom, and compare it with what the scenario expects.
+
+    `progress` is told now and then how many more pairs have been measured.
+    """
     from netlab.kernel.observe import addresses
     from netlab.plan.names import namespace
     from netlab.plan.names import node as node_of
     from netlab.probe.matrix import measure
-    from netlab.scenario.expectation import matrix
 
     _require_root()
     namespaces = {node.name: namespace(lab.name, node.name) for node in lab.topology.endpoints}
@@ -211,7 +221,7 @@ def verify(lab: Lab) -> list[Result]:
         (node_of(place), interface): known
         for (place, interface), known in addresses(list(namespaces.values())).items()
     }
-    return measure(matrix(lab.topology), found, namespaces)
+    return measure(expectations(lab), found, namespaces, progress or (lambda done: None))
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from netlab.scenario.load import Source
 
 EXIT_NOT_AS_EXPECTED = 1
+_DRAWING_WIDTH = 100
 
 
 @click.command(
@@ -59,7 +62,7 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
         return
     try:
         with lab.undone_by_signals(planned):
-            with output.progress(f"lab {planned.name}", len(planned.plan.nouns)) as progress:
+            with output.building(planned) as progress:
                 lab.up(planned, progress)
             _show(output, lab.status(planned))
             output.note("\n".join(_hints(planned)))
@@ -129,7 +132,7 @@ def verify(output: Output, name: str | None, junit: str | None) -> None:
 
     Exit code 1 if a pair is not as expected, or not known.
     """
-    measured = _measure(lab.attach(lab.pick(name)))
+    measured = _measure(output, lab.attach(lab.pick(name)))
     _report(output, [measured], junit)
 
 
@@ -183,9 +186,10 @@ class _Measured:
         return Suite(self.lab.name, self.results, self.seconds, message)
 
 
-def _measure(running: Lab) -> _Measured:
+def _measure(output: Output, running: Lab) -> _Measured:
     started = time.monotonic()
-    results = tuple(lab.verify(running))
+    with output.measuring(running, len(lab.expectations(running))) as progress:
+        results = tuple(lab.verify(running, progress))
     return _Measured(running, results, time.monotonic() - started)
 
 
@@ -196,11 +200,10 @@ def _prepare_run(source: Source) -> Lab:
 
 def _run_one(output: Output, planned: Lab) -> _Measured:
     try:
-        with (
-            output.progress(f"lab {planned.name}", len(planned.plan.nouns)) as progress,
-            lab.running(planned, progress),
-        ):
-            return _measure(planned)
+        with ExitStack() as stack:
+            with output.building(planned) as progress:
+                stack.enter_context(lab.running(planned, progress))
+            return _measure(output, planned)
     except OSError as error:
         return _Measured(planned, error=KernelError(f"the system said no: {error}"))
     except SystemRefused as error:
@@ -221,7 +224,7 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
         documents.append(data.matrix(one.lab, one.results))
         if not output.json:
             output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
-            show(text.matrix(one.results))
+            show(text.matrix(one.results, _width(text.PIPE_WIDTH)))
     if output.json:
         output.result(documents[0] if len(documents) == 1 else {"labs": documents}, str)
     if junit:
@@ -239,10 +242,15 @@ def _show(output: Output, found: Status, alone: bool = True) -> None:
     from netlab.report import data, text
 
     document = data.lab_status(found)
-    width = shutil.get_terminal_size((100, 40)).columns
+    width = _width(_DRAWING_WIDTH)
     output.result(
         document if alone else {"labs": [document]}, lambda: text.lab_status(found, width)
     )
+
+
+def _width(in_pipe: int) -> int:
+    """Columns of the terminal, or `in_pipe` where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else in_pipe
 
 
 def _hints(planned: Lab) -> list[str]:

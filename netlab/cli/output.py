@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from netlab.kernel.create import Moment, Progress
+    from netlab.lab import Lab
     from netlab.plan.nouns import Noun
+
+
+_REDRAW_SECONDS = 0.1
 
 
 def say(text: str, *, to_stderr: bool = False) -> None:
@@ -27,8 +32,10 @@ def say(text: str, *, to_stderr: bool = False) -> None:
     stream = sys.stderr if to_stderr else sys.stdout
     try:
         print(text, file=stream, flush=True)
-    except BrokenPipeError:
-        discard(stream)
+    except OSError as error:
+        discard(stream)  # Or what is left in its buffer fails once more at the very end.
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def discard(stream: TextIO) -> None:
@@ -74,10 +81,26 @@ class Output:
             say(json.dumps(document, indent=1, ensure_ascii=False))
 
     @contextmanager
-    def progress(self, what: str, steps: int) -> Iterator[Progress | None]:
-        """A progress bar on a terminal; nothing in a pipe."""
+    def building(self, lab: Lab) -> Iterator[Progress]:
+        """A progress bar for `up`."""
+        with self._bar(f"building {lab.name}", len(lab.plan.nouns)) as advance:
+
+            def progress(noun: Noun, moment: Moment) -> None:
+                advance(type(noun).__name__.lower(), int(moment == "after"))
+
+            yield progress
+
+    @contextmanager
+    def measuring(self, lab: Lab, pairs: int) -> Iterator[Callable[[int], None]]:
+        """A progress bar for `verify`; it is told how many more pairs are done."""
+        with self._bar(f"measuring {lab.name}", pairs) as advance:
+            yield lambda done: advance("", done)
+
+    @contextmanager
+    def _bar(self, what: str, steps: int) -> Iterator[Callable[[str, int], None]]:
+        """A bar on a terminal; nothing in a pipe."""
         if not sys.stderr.isatty():
-            yield None
+            yield lambda doing, done: None
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -87,12 +110,12 @@ class Output:
         # Without the refreshing thread: namespaces are entered by the one thread that there is.
         with Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
             task = bar.add_task(what, total=steps)
+            drawn = 0.0
 
-            def advance(noun: Noun, moment: Moment) -> None:
-                if moment == "after":
-                    bar.advance(task)
-                else:
-                    bar.update(task, description=f"{what}: {type(noun).__name__.lower()}")
-                    bar.refresh()
+            def advance(doing: str, done: int) -> None:
+                nonlocal drawn
+                due = time.monotonic() - drawn > _REDRAW_SECONDS
+                bar.update(task, description=f"{what} {doing}", advance=done, refresh=due)
+                drawn = time.monotonic() if due else drawn
 
             yield advance

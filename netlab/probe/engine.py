@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -41,7 +41,9 @@ class Probe:
     """Source address to use; None: the kernel's choice."""
 
 
-def run(probes: Sequence[Probe]) -> list[Outcome]:
+def run(
+    probes: Sequence[Probe], progress: Callable[[int], None] = lambda done: None
+) -> list[Outcome]:
     """Send all probes and judge what happened; the outcomes are in the probes' order."""
     evidence: list[Evidence] = []
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
@@ -53,7 +55,9 @@ def run(probes: Sequence[Probe]) -> list[Outcome]:
             if start:
                 for namespace in ears:
                     forget_neighbours(handles.netlink(namespace))
-            evidence += _Wave(probes[start : start + _WAVE], ears, identifier + start).evidence()
+            wave = _Wave(probes[start : start + _WAVE], ears, identifier + start)
+            evidence += wave.evidence()
+            progress(len(wave.probes))
     able = {probe.source for probe, seen in zip(probes, evidence, strict=True) if seen.left}
     for probe, seen in zip(probes, evidence, strict=True):
         seen.source_could_send = probe.source in able

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
@@ -35,12 +35,15 @@ class Result:
 
 
 def measure(
-    expectations: Sequence[Expectation], addresses: Addresses, namespaces: Mapping[str, str]
+    expectations: Sequence[Expectation],
+    addresses: Addresses,
+    namespaces: Mapping[str, str],
+    progress: Callable[[int], None],
 ) -> list[Result]:
     """Probe every pair at once. `namespaces` gives each node's."""
     owners = _owners(expectations, addresses)
     planned = [_probe(expectation, addresses, namespaces) for expectation in expectations]
-    outcomes = iter(engine.run([probe for probe in planned if isinstance(probe, Probe)]))
+    outcomes = iter(engine.run([probe for probe in planned if isinstance(probe, Probe)], progress))
     results = []
     for expectation, probe in zip(expectations, planned, strict=True):
         outcome = next(outcomes) if isinstance(probe, Probe) else probe

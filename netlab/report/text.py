@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from netlab.lab import Machine, Status
     from netlab.probe.matrix import Result
 
-_PIPE_WIDTH = 400
+PIPE_WIDTH = 400
 _MANY_COLUMNS = 12
 """A wider matrix is printed as a list of its failures only."""
 
@@ -87,15 +88,16 @@ def drift(found: Difference) -> RenderableType:
     return Text("\n".join(["drift from the plan:", *lines]), style="yellow")
 
 
-def matrix(results: Sequence[Result]) -> RenderableType:
+def matrix(results: Sequence[Result], width: int) -> RenderableType:
     """The matrix, what the signs mean, and every failure with its reason."""
     columns = _columns(results)
     parts: list[RenderableType] = []
     if len(columns) <= _MANY_COLUMNS:
-        parts.append(_grid(results, columns))
-        parts.append(
-            Text("Rows send, columns receive; a cell has the source that the receiver saw.")
-        )
+        by_address = _grid(results, columns, _address)
+        fits = _needs(by_address) <= width
+        parts.append(by_address if fits else _grid(results, columns, _name))
+        shown = "has the source that" if fits else "says whose address"
+        parts.append(Text(f"Rows send, columns receive; a cell {shown} the receiver saw."))
         parts.append(
             Text("✘ blocked, as expected   – the same machine   ! not as expected   ? unknown")
         )
@@ -123,8 +125,14 @@ def console(stream: TextIO, width: int | None = None) -> Console:
 def plain(renderable: RenderableType) -> str:
     """For a pipe: no colour, no line cut."""
     stream = StringIO()
-    console(stream, _PIPE_WIDTH).print(renderable)
+    console(stream, PIPE_WIDTH).print(renderable)
     return "\n".join(row.rstrip() for row in stream.getvalue().splitlines())
+
+
+def _needs(renderable: RenderableType) -> int:
+    """Columns that it takes without a line folded."""
+    wide = console(StringIO(), PIPE_WIDTH)
+    return Measurement.get(wide, wide.options, renderable).maximum
 
 
 def _columns(results: Sequence[Result]) -> list[str]:
@@ -139,26 +147,37 @@ def _columns(results: Sequence[Result]) -> list[str]:
     ]
 
 
-def _grid(results: Sequence[Result], columns: Sequence[str]) -> Table:
+def _grid(
+    results: Sequence[Result], columns: Sequence[str], seen: Callable[[Result], str]
+) -> Table:
     table = _table("", *columns)
     cells: dict[str, dict[str, Text]] = {}
     for result in results:
         row = cells.setdefault(result.expectation.source.name, {})
-        row[result.expectation.target.name] = _cell(result)
+        row[result.expectation.target.name] = _cell(result, seen)
     for source, row in cells.items():
         table.add_row(source, *(row.get(column, Text("–", style="dim")) for column in columns))
     return table
 
 
-def _cell(result: Result) -> Text:
+def _cell(result: Result, seen: Callable[[Result], str]) -> Text:
     match result.outcome.verdict.value:
         case "answered":
-            shown = result.outcome.seen_as or ""
+            shown = seen(result)
         case "unknown":
             shown = "?"
         case _:
             shown = "✘"
     return Text(shown if result.passed else f"! {shown}", style="green" if result.passed else "red")
+
+
+def _address(result: Result) -> str:
+    return result.outcome.seen_as or ""
+
+
+def _name(result: Result) -> str:
+    """For a narrow terminal: the machine whose address was seen."""
+    return (result.seen_as or _address(result)).partition("@")[0]
 
 
 def _failures(results: Sequence[Result]) -> Iterator[Text]:

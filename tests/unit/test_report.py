@@ -9,7 +9,7 @@ import pytest
 from netlab import lab
 from netlab.probe.matrix import Result, compare
 from netlab.probe.verdict import Outcome, Verdict
-from netlab.report import data, junit
+from netlab.report import data, junit, text
 from netlab.report.drawing import draw
 from netlab.scenario.expectation import matrix
 from netlab.scenario.load import loads, shipped
@@ -27,7 +27,7 @@ def results() -> list[Result]:
     for expectation in matrix(planned.topology):
         outcome = outcomes.get(expectation.source.name, dead)
         failure = compare(expectation.reachable, ("172.16.78.128",), outcome)
-        measured.append(Result(expectation, outcome, ("172.16.78.128",), failure, None))
+        measured.append(Result(expectation, outcome, ("172.16.78.128",), failure, "vm1@vmnet1"))
     return measured
 
 
@@ -39,8 +39,11 @@ def test_the_picture_of_a_shipped_scenario(scenario, golden):
 
 def test_a_picture_of_many_vms_stays_within_the_width():
     vms = "".join(f"  vm{n}: {{nics: [vmnet8]}}\n" for n in range(40))
-    text = f"vmnets: {{vmnet8: {{mode: nat, subnet: 10.0.0.0/24}}}}\nvms:\n{vms}expect: {{default: blocked}}"
-    drawn = draw(lab.prepare(loads(text.encode(), "x.yaml"), "x").topology, {}, width=80)
+    scenario = (
+        "vmnets: {vmnet8: {mode: nat, subnet: 10.0.0.0/24}}\n"
+        f"vms:\n{vms}expect: {{default: blocked}}"
+    )
+    drawn = draw(lab.prepare(loads(scenario.encode(), "x.yaml"), "x").topology, {}, width=80)
     boxes = [row for row in drawn.splitlines() if row.startswith("┌")]
     assert max(map(len, boxes)) <= 80
     assert all(f" vm{n} " in drawn for n in range(40))
@@ -61,6 +64,19 @@ def test_junit_has_a_case_per_cell_and_tells_failures_from_errors(results):
 def test_junit_of_a_lab_that_did_not_come_up_is_an_error():
     root = Xml.fromstring(junit.render([junit.Suite("nat", error="no dnsmasq")]))
     assert root.find(".//error").get("message") == "no dnsmasq"
+
+
+def test_a_narrow_terminal_gets_names_instead_of_folded_addresses(results):
+    wide, narrow = (text.plain(text.matrix(results, width)) for width in (200, 60))
+    assert "172.16.78.128" in wide
+    assert "172.16.78.128" not in narrow.partition("Rows send")[0]
+    assert "whose address" in narrow
+
+
+def test_texts_are_shown_as_they_are():
+    table = text.scenarios({"a[/b]": "00:ab:cd :smile: [red]x[/red]"})
+    assert "a[/b]" in text.plain(table)
+    assert "00:ab:cd :smile: [red]x[/red]" in text.plain(table)
 
 
 def test_json_says_the_same_as_the_matrix(results):
