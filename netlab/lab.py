@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from netlab import __version__
-from netlab.errors import Interrupted, NoSuchLab, UsageError
+from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
     from netlab.kernel.create import Progress
@@ -58,6 +58,8 @@ class Interface:
 
     name: str
     network: str
+    state: str
+    """up: as planned, with a cable that is up at both ends; otherwise down."""
     mac: str
     addresses: tuple[str, ...]
     lease: dict[str, str] | None
@@ -115,8 +117,11 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
             create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
             run.write(replace(record, ready=True))
             interruption.check()
-        except BaseException:
-            remove(run, record)
+        except BaseException as error:
+            try:
+                remove(run, record)
+            except KernelError as failure:
+                error.add_note(str(failure))
             raise
 
 
@@ -145,6 +150,14 @@ def down(name: str) -> None:
         remove(run, run.read())
 
 
+def sweep() -> None:
+    """Remove what labs have left in /etc that were running when the machine was switched off."""
+    from netlab.kernel.remove import sweep
+
+    _require_root()
+    sweep()
+
+
 def names() -> list[str]:
     """The labs that exist, whole or broken."""
     from netlab.kernel.rundir import labs
@@ -162,7 +175,9 @@ def pick(name: str | None) -> str:
         return existing[0]
     if not existing:
         raise NoSuchLab("no lab is running", "`netlab up nat` starts one")
-    raise NoSuchLab(f"several labs are running: {', '.join(existing)}", "say which with --lab")
+    raise NoSuchLab(
+        f"several labs are running: {', '.join(existing)}", "name one of them: `--lab LAB`"
+    )
 
 
 def record(name: str) -> Record:
@@ -279,22 +294,33 @@ def _require_root() -> None:
 def _machines(lab: Lab, run: RunDirectory, observed: Sequence[Observed]) -> Iterator[Machine]:
     from netlab.kernel.services import lease
     from netlab.plan.names import namespace
-    from netlab.plan.nouns import Address, Lease
+    from netlab.plan.nouns import Address, Cable, Lease
 
     addresses: dict[tuple[str, str], list[str]] = {}
+    plugged: set[tuple[str, str]] = set()
     for noun in observed:
-        if isinstance(noun, Address):
-            key = (noun.namespace, noun.interface)
-            addresses.setdefault(key, []).append(str(noun.address))
+        match noun:
+            case Address(place, interface, address):
+                addresses.setdefault((place, interface), []).append(str(address))
+            case Cable(one, other):
+                plugged |= {(end.namespace, end.interface) for end in (one, other)}
     for node in lab.topology.nodes.values():
         place = namespace(lab.name, node.name)
         interfaces = []
         for leg in node.legs:
             given = lease(run, Lease(place, leg.interface)) if leg.address is None else None
             known = addresses.get((place, leg.interface), [])
-            if given:
-                known = list(dict.fromkeys([given["address"], *known]))
+            if given:  # The leased one first.
+                leased = given["address"]
+                known = [leased] * (leased in known) + [one for one in known if one != leased]
             interfaces.append(
-                Interface(leg.interface, leg.network.name, leg.mac, tuple(known), given)
+                Interface(
+                    leg.interface,
+                    leg.network.name,
+                    "up" if (place, leg.interface) in plugged else "down",
+                    leg.mac,
+                    tuple(known),
+                    given,
+                )
             )
         yield Machine(node.name, node.role.value, place, tuple(interfaces))

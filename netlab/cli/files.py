@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 @json_option
 @pass_output
 def validate(output: Output, files: tuple[str, ...]) -> None:
-    """Check scenario files and report every problem at once, each with its place and remedy."""
+    """Check scenario files; report every problem at once.
+
+    Each problem comes with file, line, column, what is wrong and what to do.
+    """
     problems: list[Problem] = []
     for file in files:
         try:

@@ -20,6 +20,7 @@ from netlab.cli.arguments import (
     examples,
     json_option,
     junit_option,
+    lab_option,
     pass_output,
     scenario_argument,
 )
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 EXIT_NOT_AS_EXPECTED = 1
 _DRAWING_WIDTH = 100
+_SHOWN_CHANGES = 10
 
 
 @click.command(
@@ -77,10 +79,15 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
 @json_option
 @pass_output
 def down(output: Output, labs: tuple[str, ...], every: bool) -> None:
-    """End labs, whole or broken, and everything that runs in them."""
+    """End labs and everything that runs in them.
+
+    Also labs that are broken. --all sweeps up what a reboot has left as well.
+    """
     if every and labs:
         raise UsageError("--all and names exclude each other", "leave one of them out")
     chosen = lab.names() if every else [lab.pick(name) for name in labs or (None,)]
+    if every:
+        lab.sweep()
     ended: list[str] = []
     failed: list[SystemRefused] = []
     for name in chosen:
@@ -104,10 +111,15 @@ def down(output: Output, labs: tuple[str, ...], every: bool) -> None:
 
 @click.command(epilog=examples("sudo netlab status", "sudo netlab status nat --json"))
 @click.argument("name", required=False, type=LabName(), metavar="[LAB]")
+@lab_option
 @json_option
 @pass_output
-def status(output: Output, name: str | None) -> None:
-    """Show labs; of one, its nodes, addresses, leases, and drift from the plan."""
+def status(output: Output, name: str | None, lab_name: str | None) -> None:
+    """Show labs; of one, its nodes, leases and drift.
+
+    Drift is what differs from the plan: missing, or there without being planned.
+    """
+    name = name or lab_name
     from netlab.report import data, text
 
     records = [lab.record(one) for one in lab.names()]
@@ -124,15 +136,17 @@ def status(output: Output, name: str | None) -> None:
 
 @click.command(epilog=examples("sudo netlab verify", "sudo netlab verify nat --junit nat.xml"))
 @click.argument("name", required=False, type=LabName(), metavar="[LAB]")
+@lab_option
 @junit_option
 @json_option
 @pass_output
-def verify(output: Output, name: str | None, junit: str | None) -> None:
-    """Send packets between all endpoints and compare who reaches whom with the scenario.
+def verify(output: Output, name: str | None, lab_name: str | None, junit: str | None) -> None:
+    """Measure who reaches whom, and compare it with the scenario.
 
-    Exit code 1 if a pair is not as expected, or not known.
+    Probes are sent between all endpoints at the same time. Exit code 1 if a
+    pair is not as expected, or not known; 3 if there is no such lab.
     """
-    measured = _measure(output, lab.attach(lab.pick(name)))
+    measured = _measure(output, lab.attach(lab.pick(name or lab_name)))
     _report(output, [measured], junit)
 
 
@@ -256,12 +270,19 @@ def _width(in_pipe: int) -> int:
 def _hints(planned: Lab) -> list[str]:
     """Three things to try next."""
     node = next(iter(planned.source.scenario.vms), "host")
+    which = f"--lab {planned.name} " if len(lab.names()) > 1 else ""
+    online = any(
+        one.reachable and (one.source.name, one.target.name) == (node, "internet")
+        for one in lab.expectations(planned)
+    )
+    command = "curl -s http://www.example.com/" if online else "ip route"
+    what = "as whom the Internet sees it" if online else "no way out"
     return [
         "",
         "Try next:",
         f"  sudo netlab verify {planned.name}    # who reaches whom, on real packets",
-        f"  sudo netlab exec {node} -- curl -s http://www.example.com/    # as whom you are seen",
-        f"  sudo netlab shell {node}    # look around: ip address, ip route, ping, tcpdump",
+        f"  sudo netlab exec {which}{node} -- {command}    # {what}",
+        f"  sudo netlab shell {which}{node}    # look around: ip address, ping, tcpdump",
     ]
 
 
@@ -282,6 +303,10 @@ def _explain_existing(output: Output, planned: Lab, error: LabExists) -> None:
         {"scenario_changes": data.difference(edited), "drift": data.difference(drifted)},
     )
     if edited:
-        show("the scenario differs from the running lab's:", to_stderr=True)
-        show(text.drift(edited), to_stderr=True)
-    show(text.drift(drifted), to_stderr=True)
+        say("\nThis scenario differs from the one that the lab was built from:", to_stderr=True)
+        show(text.difference(edited, _SHOWN_CHANGES), to_stderr=True)
+    if drifted:
+        say("\nThe lab has drifted from its plan:", to_stderr=True)
+        show(text.difference(drifted, _SHOWN_CHANGES), to_stderr=True)
+    if not edited and not drifted:
+        say("It runs this very scenario, and nothing in it has changed.", to_stderr=True)

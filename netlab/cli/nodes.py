@@ -30,15 +30,18 @@ _SHELL_START = Path(__file__).parent.parent / "programs" / "shell.rc"
 @node_argument
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND...")
 def execute(lab_name: str | None, node: str, command: tuple[str, ...]) -> None:
-    """Run a command on a node; its exit code becomes netlab's.
+    """Run a command on a node.
 
-    The command is the machine's program; it sees the node's network, host name,
-    /etc/hosts and /etc/resolv.conf.
+    Its exit code becomes netlab's. The command is the machine's program; it sees
+    the node's network, host name, /etc/hosts and /etc/resolv.conf.
     """
+    if command and command[0].startswith("-") and command[0] != "--":
+        raise UsageError(f"'{command[0]}' stands behind the node", "options of netlab go before it")
     words = command[1:] if command[:1] == ("--",) else command
     if not words or not words[0]:
         raise UsageError("there is no command", f"netlab exec {node} -- COMMAND")
-    lab.execute(lab.pick(lab_name), node, words, {})
+    name, node = _where(lab_name, node)
+    lab.execute(name, node, words, {})
 
 
 @click.command(epilog=examples("sudo netlab shell vm1"))
@@ -46,7 +49,7 @@ def execute(lab_name: str | None, node: str, command: tuple[str, ...]) -> None:
 @node_argument
 def shell(lab_name: str | None, node: str) -> None:
     """Open a root shell on a node."""
-    name = lab.pick(lab_name)
+    name, node = _where(lab_name, node)
     lab.place_of(name, node)
     if sys.stdin.isatty():
         say(f"You are on {node}, in the lab {name}. `exit` brings you back.", to_stderr=True)
@@ -54,3 +57,10 @@ def shell(lab_name: str | None, node: str) -> None:
     command = [bash, "--rcfile", str(_SHELL_START)] if bash else ["/bin/sh"]
     home = {"HOME": os.environ.get("HOME", "/root")}
     lab.execute(name, node, command, {"NETLAB_LAB": name, **home})
+
+
+def _where(lab_name: str | None, node: str) -> tuple[str, str]:
+    """Lab and node; the node may be written as its namespace, LAB.NODE."""
+    if lab_name is None and "." in node:
+        lab_name, _, node = node.partition(".")
+    return lab.pick(lab_name), node

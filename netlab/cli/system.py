@@ -14,7 +14,7 @@ from netlab.errors import SystemRefused
 @json_option
 @pass_output
 def doctor(output: Output) -> None:
-    """Look at what netlab needs of this machine; say what is missing and what that costs."""
+    """Say what this machine lacks, and what that costs."""
     from netlab.kernel.preflight import Health, examine
     from netlab.report import data, text
 

@@ -116,12 +116,19 @@ def link_etc(name: str, folder: Path) -> None:
     link.symlink_to(folder)
 
 
-def unlink_etc(names: Iterable[str], below: Path) -> None:
-    """Remove the links of these namespaces, and those that a reboot has left dangling `below`."""
-    wanted = set(names)
-    for link in ETC.iterdir() if ETC.is_dir() else ():
-        ours = link.is_symlink() and link.readlink().is_relative_to(below)
-        if ours and (link.name in wanted or not link.exists()):
+def unlink_etc(names: Iterable[str]) -> None:
+    """Remove the links of these namespaces."""
+    for name in names:
+        link = ETC / name
+        if link.is_symlink():
             link.unlink()
     with suppress(OSError):  # It is not ours if something else is in it.
         ETC.rmdir()
+
+
+def dangling_etc(below: Path) -> list[str]:
+    """Namespaces whose links a reboot has left: they lead `below`, to nothing."""
+    links = [link for link in ETC.iterdir() if link.is_symlink()] if ETC.is_dir() else []
+    return [
+        link.name for link in links if link.readlink().is_relative_to(below) and not link.exists()
+    ]

@@ -96,7 +96,7 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
         case Sysctl():
             return sysctl.read(noun)
         case EtcFile(namespace, name):
-            path = run.etc(namespace) / name
+            path = netns.ETC / namespace / name
             return replace(noun, text=path.read_text()) if path.is_file() else None
         case Bridge(name=name):
             there = view.interfaces.get(name)

@@ -15,6 +15,10 @@ _POLL_SECONDS = 0.002
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class _SignalNow(KeyboardInterrupt):
+    """Raised by the handler: no Exception, which libraries catch and swallow (scapy, pyroute2)."""
+
+
 class Interruption:
     """A signal that has come: raised by `check` where the lab is in a known state."""
 
@@ -35,6 +39,8 @@ class Interruption:
         try:
             self.check()
             yield
+        except _SignalNow:
+            self.check()
         finally:
             self._at_once = False
 
@@ -42,7 +48,7 @@ class Interruption:
         """The signal handler."""
         self._signal = number
         if self._at_once:
-            self.check()
+            raise _SignalNow
 
 
 _current: Interruption | None = None

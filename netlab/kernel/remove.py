@@ -22,13 +22,18 @@ def remove(run: RunDirectory, record: Record) -> None:
     _attempt(failures, lambda: services.end_all(run, record.namespaces))
     for name in reversed(record.namespaces):
         _attempt(failures, partial(netns.delete, name))
-    _attempt(failures, partial(netns.unlink_etc, record.namespaces, LABS))
+    _attempt(failures, partial(netns.unlink_etc, record.namespaces))
     if failures:
         raise KernelError(
             f"the lab '{record.lab}' could not be removed completely:\n" + "\n".join(failures),
             f"try `netlab down {record.lab}` again",
         )
     run.remove()
+
+
+def sweep() -> None:
+    """Remove what labs have left in /etc that ended with the machine's power."""
+    netns.unlink_etc(netns.dangling_etc(LABS))
 
 
 def _attempt(failures: list[str], action: Callable[[], None]) -> None:

@@ -96,7 +96,8 @@ class RunDirectory:
             try:
                 yield
             except BaseException:
-                self.remove()
+                if not (self.path / "lab.json").exists():  # Nothing was made yet.
+                    self.remove()
                 raise
 
     def fill(self, record: Record, scenario: bytes) -> None:

@@ -45,6 +45,7 @@ def namespace() -> None:
 def named_namespace() -> None:
     """Make one that `ip netns` shows, which needs mount(2)."""
     name = f"netlab-doctor-{os.getpid()}"
+    netns.share_names()
     with netns.stay_home():
         netns.create(name)
     netns.delete(name)

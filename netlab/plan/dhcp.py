@@ -21,19 +21,22 @@ from netlab.scenario.topology import Leg, Network, Role, Topology
 def options(network: Network) -> dict[str, IPv4Address | str | None]:
     """DHCP options of a vmnet. `router` is None on host-only: no default gateway is handed out."""
     subnet = network.subnet
-    if network.mode is Mode.NAT:
-        device = addressing.nat_device(subnet)
-        return {
-            "router": device,
-            "dns-server": device,
-            "domain-name": addressing.DOMAIN,
-            "netbios-ns": device,
-        }
-    return {
-        "router": None,
-        "dns-server": addressing.host_adapter(subnet),
-        "domain-name": addressing.DOMAIN,
-    }
+    match network.mode:
+        case Mode.NAT:
+            device = addressing.nat_device(subnet)
+            return {
+                "router": device,
+                "dns-server": device,
+                "domain-name": addressing.DOMAIN,
+                "netbios-ns": device,
+            }
+        case Mode.HOSTONLY:
+            return {
+                "router": None,
+                "dns-server": addressing.host_adapter(subnet),
+                "domain-name": addressing.DOMAIN,
+            }
+    raise AssertionError(f"{network.name} has no DHCP server of VMware's")
 
 
 def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:

@@ -18,7 +18,7 @@ from netlab.report.drawing import draw
 if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Machine, Status
+    from netlab.lab import Interface, Machine, Status
     from netlab.probe.matrix import Result
 
 PIPE_WIDTH = 400
@@ -46,7 +46,8 @@ def scenarios(titles: Mapping[str, str]) -> RenderableType:
 
 def lab_status(status: Status, width: int) -> RenderableType:
     """A lab: its picture, every address, and drift."""
-    return Group(picture(status, width), "", machines(status.machines), "", drift(status.drift))
+    found = machines(status.machines, width)
+    return Group(picture(status, width), "", found, "", drift(status.drift))
 
 
 def picture(status: Status, width: int) -> RenderableType:
@@ -59,23 +60,36 @@ def picture(status: Status, width: int) -> RenderableType:
     return Text(draw(status.lab.topology, known, width), no_wrap=True, overflow="ignore")
 
 
-def machines(found: Sequence[Machine]) -> RenderableType:
-    """Every adapter of every node."""
-    table = _table("node", "adapter", "network", "address", "MAC", "from", "gateway", "DNS")
-    for machine in found:
-        for interface in machine.interfaces:
-            lease = interface.lease or {}
-            origin = "static" if interface.lease is None else f"DHCP {lease.get('server', '–')}"
-            table.add_row(
-                machine.name,
-                interface.name,
-                interface.network,
-                "\n".join(interface.addresses) or "none",
-                interface.mac,
-                origin,
-                lease.get("router", ""),
-                lease.get("dns", ""),
-            )
+_COLUMNS = ("node", "adapter", "network", "state", "address", "from", "MAC", "gateway", "DNS")
+_NARROW = ("node", "adapter", "network", "state", "address")
+
+
+def machines(found: Sequence[Machine], width: int) -> RenderableType:
+    """Every adapter of every node; on a narrow terminal without what can be looked up elsewhere."""
+    rows = [_row(machine.name, interface) for machine in found for interface in machine.interfaces]
+    whole = _columns_of(rows, _COLUMNS)
+    return whole if _needs(whole) <= width else _columns_of(rows, _NARROW)
+
+
+def _row(node: str, interface: Interface) -> dict[str, str]:
+    lease = interface.lease or {}
+    return {
+        "node": node,
+        "adapter": interface.name,
+        "network": interface.network,
+        "state": interface.state,
+        "address": "\n".join(interface.addresses) or "none",
+        "MAC": interface.mac,
+        "from": "static" if interface.lease is None else f"DHCP {lease.get('server', '–')}",
+        "gateway": lease.get("router", ""),
+        "DNS": lease.get("dns", ""),
+    }
+
+
+def _columns_of(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> Table:
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*(row[column] for column in columns))
     return table
 
 
@@ -83,9 +97,16 @@ def drift(found: Difference) -> RenderableType:
     """What differs from the plan."""
     if not found:
         return Text("no drift: everything is as planned", style="green")
+    return Group(Text("drift from the plan:", style="yellow"), difference(found))
+
+
+def difference(found: Difference, shown: int | None = None) -> RenderableType:
+    """What is missing and what is there without being planned; at most `shown` lines."""
     lines = [f"- missing    {_first(line(noun))}" for noun in found.missing]
     lines += [f"+ unplanned  {_first(line(noun))}" for noun in found.unplanned]
-    return Text("\n".join(["drift from the plan:", *lines]), style="yellow")
+    if shown is not None and len(lines) > shown:
+        lines = [*lines[:shown], f"  … and {len(lines) - shown} more: --json has them all"]
+    return Text("\n".join(lines), style="yellow")
 
 
 def matrix(results: Sequence[Result], width: int) -> RenderableType:
@@ -98,8 +119,12 @@ def matrix(results: Sequence[Result], width: int) -> RenderableType:
         parts.append(by_address if fits else _grid(results, columns, _name))
         shown = "has the source that" if fits else "says whose address"
         parts.append(Text(f"Rows send, columns receive; a cell {shown} the receiver saw."))
+        if not fits:
+            parts.append(Text("(A wider terminal, or a pipe, shows the addresses themselves.)"))
         parts.append(
-            Text("✘ blocked, as expected   – the same machine   ! not as expected   ? unknown")
+            Text(
+                "✘ not reached   ? not known   – the same machine   a ! marks what is not as expected"
+            )
         )
     parts += _failures(results)
     passed = sum(result.passed for result in results)

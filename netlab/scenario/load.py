@@ -35,6 +35,17 @@ _PATTERN_MEANING = {
 }
 
 
+_EXAMPLES = {
+    "expect": "{default: blocked}",
+    "mode": "nat",
+    "network": "vmnet8",
+    "nics": "[vmnet8]",
+    "vmnets": "{vmnet8: {mode: nat, subnet: 10.0.0.0/24}}",
+    "vms": "{vm1: {nics: [vmnet8]}}",
+}
+"""What to write where a key is missing."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A scenario and the file that it came from."""
@@ -198,8 +209,9 @@ def _complain_of(error: ErrorDetails, document: Document) -> None:
     name = ".".join(map(str, path)) or "the file"
     match error["type"]:
         case "missing":
+            example = _EXAMPLES.get(str(path[-1]), "…")
             document.complain(
-                document.key(path[:-1]), f"'{path[-1]}' is missing", f"add `{path[-1]}: …` here"
+                document.key(path[:-1]), f"'{path[-1]}' is missing", f"add `{path[-1]}: {example}`"
             )
         case "extra_forbidden":
             document.complain(document.key(path), f"unknown key '{path[-1]}'", _suggest(path))
@@ -224,7 +236,9 @@ def _plain(error: ErrorDetails) -> tuple[str, str]:
         case "value_error":
             return f"{shown} {context['error']}", "correct the value"
         case "literal_error" | "enum":
-            return f"{shown} is not possible here", f"use {context['expected']}"
+            plain = re.sub("[^a-z]", "", str(given).lower())
+            meant = f"did you mean '{plain}'?" if f"'{plain}'" in context["expected"] else ""
+            return f"{shown} is not possible here", meant or f"use {context['expected']}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"{shown} must be a mapping", "write `key: value` lines below it"
         case "string_type":

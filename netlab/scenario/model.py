@@ -117,7 +117,9 @@ class Peer(Model):
 class Lan(Model):
     """The physical network: a switch, the home router, and other machines."""
 
-    subnet: Subnet = Field(default=IPv4Network("192.168.1.0/24"))
+    subnet: Subnet = Field(
+        default=IPv4Network("192.168.1.0/24"), description="The LAN's addresses."
+    )
     router: Address | None = Field(
         default=None, description="The home router's address on the LAN; default: the first."
     )
@@ -158,7 +160,9 @@ class Host(Model):
 class Vmnet(Model):
     """A virtual network (switch) of VMware."""
 
-    mode: Mode
+    mode: Mode = Field(
+        description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only."
+    )
     subnet: Subnet | None = Field(
         default=None, description="Needed by nat and hostonly; a bridged vmnet is on the LAN's."
     )
@@ -173,8 +177,8 @@ class Vmnet(Model):
 class Nic(Model):
     """A VM's network adapter. Without an address, it is configured by DHCP."""
 
-    network: VmnetName
-    address: Address | None = None
+    network: VmnetName = Field(description="The vmnet that it is plugged into.")
+    address: Address | None = Field(default=None, description="Static; without it, DHCP gives one.")
     gateway: Address | None = Field(default=None, description="Default gateway of a static NIC.")
     dns: Address | None = Field(default=None, description="Name server of a static NIC.")
     mac: Mac | None = Field(default=None, description="Default: 00:0c:29:…, from the VM's name.")
@@ -196,7 +200,9 @@ class Rule(Model):
     target: Patterns = Field(
         alias="to", description="Endpoints or patterns; a leg is written host@vmnet8."
     )
-    verdict: Literal["reachable", "blocked"] = Field(default="reachable", alias="is")
+    verdict: Literal["reachable", "blocked"] = Field(
+        default="reachable", alias="is", description="What must be true of these pairs."
+    )
     seen_as: str | None = Field(
         default=None,
         alias="as",

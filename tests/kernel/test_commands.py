@@ -86,6 +86,9 @@ def test_up_on_a_running_lab_says_what_differs(nat, tmp_path):
     assert "- missing    address nat.pc/eth0 192.168.1.60/24" in done.stderr
     assert "+ unplanned  address nat.pc/eth0 192.168.1.50/24" in done.stderr
     assert "+ unplanned  address nat.vm1/eth0 10.0.0.77/24" in done.stderr
+    inside("nat.vm1", "ip", "address", "del", "10.0.0.77/24", "dev", "eth0")
+    assert "nothing in it has changed" in netlab("up", "nat").stderr
+    inside("nat.vm1", "ip", "address", "add", "10.0.0.77/24", "dev", "eth0")
     document = json.loads(netlab("up", str(file), "--json").stdout)
     assert "address nat.pc/eth0 192.168.1.60/24" in document["scenario_changes"]["missing"]
     assert document["drift"]["unplanned"] == ["address nat.vm1/eth0 10.0.0.77/24"]
@@ -156,6 +159,8 @@ def test_what_a_reboot_leaves_in_etc_is_swept():
     try:
         with lab.running(lab.prepare(lab.load("hostonly"))):
             assert (etc / "hostonly.vm1" / "hosts").is_file()
+        assert sorted(entry.name for entry in etc.iterdir()) == ["old.vm1", "theirs"]
+        assert netlab("down", "--all").returncode == 0
         assert [entry.name for entry in etc.iterdir()] == ["theirs"]
     finally:
         (etc / "theirs").rmdir()

@@ -48,6 +48,18 @@ def test_a_change_by_hand_is_drift_until_it_is_mended(running, node, change, see
     assert not lab.status(running).drift
 
 
+def test_an_adapter_that_is_down_is_shown_as_down(running):
+    def state() -> str:
+        machine = next(m for m in lab.status(running).machines if m.name == "host")
+        return next(i.state for i in machine.interfaces if i.name == "vmnet8")
+
+    assert state() == "up"
+    inside("drift.host", "ip", "link", "set", "vmnet8", "down")
+    assert state() == "down"
+    inside("drift.host", "ip", "link", "set", "vmnet8", "up")
+    assert state() == "up"
+
+
 def test_a_changed_kernel_setting_is_drift(running):
     setting = Path("/proc/sys/net/ipv4/conf/vmnet8/forwarding")
     with netns.inside("drift.host"):

@@ -54,6 +54,7 @@ def test_the_exit_code_is_the_commands():
         (("exec", "vm1"), 2, "there is no command"),
         (("exec", "--lab", "other", "vm1", "--", "true"), 3, "there is no lab 'other'"),
         (("shell", "vm9"), 2, "has no node 'vm9'"),
+        (("exec", "vm1", "--lab", "nodes", "--", "true"), 2, "options of netlab go before it"),
     ],
 )
 def test_wrong_words_get_a_clear_answer(words, code, says):
@@ -61,6 +62,10 @@ def test_wrong_words_get_a_clear_answer(words, code, says):
     assert done.returncode == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_node_may_be_written_as_its_namespace():
+    assert netlab("exec", "nodes.vm1", "--", "hostname").stdout == "vm1\n"
 
 
 def test_options_after_the_node_are_the_commands():

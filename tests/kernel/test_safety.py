@@ -203,3 +203,17 @@ def test_commands_that_change_one_lab_wait_for_nobody():
 
     lab.up(planned, down_meanwhile)
     lab.down("hostonly")
+
+
+@pytest.mark.parametrize("inodes", range(3, 12))
+def test_a_full_disk_leaves_nothing(inodes):
+    script = (
+        f"mount -t tmpfs -o nr_inodes={inodes} tmpfs /run || exit 99;"
+        f"{sys.executable} -m netlab up nat >&2; echo $?; ls -A /run | grep -v netns; ls /etc | grep netns"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "3\n", done.stdout + done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
