@@ -23,8 +23,8 @@ from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
     from netlab.kernel.create import Progress
+    from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
-    from netlab.plan.nouns import Observed
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.matrix import Result
     from netlab.scenario.expectation import Expectation
@@ -210,7 +210,7 @@ def status(lab: Lab) -> Status:
     run = _run_directory(lab.name)
     observed = observe(lab.plan, run)
     machines = tuple(_machines(lab, run, observed))
-    return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed))
+    return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed.nouns))
 
 
 def expectations(lab: Lab) -> tuple[Expectation, ...]:
@@ -291,36 +291,26 @@ def _require_root() -> None:
     preflight.require_root()
 
 
-def _machines(lab: Lab, run: RunDirectory, observed: Sequence[Observed]) -> Iterator[Machine]:
+def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Machine]:
     from netlab.kernel.services import lease
     from netlab.plan.names import namespace
-    from netlab.plan.nouns import Address, Cable, Lease
+    from netlab.plan.nouns import Cable, Lease
 
-    addresses: dict[tuple[str, str], list[str]] = {}
-    plugged: set[tuple[str, str]] = set()
-    for noun in observed:
-        match noun:
-            case Address(place, interface, address):
-                addresses.setdefault((place, interface), []).append(str(address))
-            case Cable(one, other):
-                plugged |= {(end.namespace, end.interface) for end in (one, other)}
+    cables = [noun for noun in observed.nouns if isinstance(noun, Cable)]
+    plugged = {
+        (end.namespace, end.interface) for cable in cables for end in (cable.one, cable.other)
+    }
     for node in lab.topology.nodes.values():
         place = namespace(lab.name, node.name)
-        interfaces = []
-        for leg in node.legs:
-            given = lease(run, Lease(place, leg.interface)) if leg.address is None else None
-            known = addresses.get((place, leg.interface), [])
-            if given:  # The leased one first.
-                leased = given["address"]
-                known = [leased] * (leased in known) + [one for one in known if one != leased]
-            interfaces.append(
-                Interface(
-                    leg.interface,
-                    leg.network.name,
-                    "up" if (place, leg.interface) in plugged else "down",
-                    leg.mac,
-                    tuple(known),
-                    given,
-                )
+        interfaces = tuple(
+            Interface(
+                leg.interface,
+                leg.network.name,
+                "up" if (place, leg.interface) in plugged else "down",
+                leg.mac,
+                tuple(map(str, observed.addresses.get((place, leg.interface), ()))),
+                lease(run, Lease(place, leg.interface)) if leg.address is None else None,
             )
-        yield Machine(node.name, node.role.value, place, tuple(interfaces))
+            for leg in node.legs
+        )
+        yield Machine(node.name, node.role.value, place, interfaces)

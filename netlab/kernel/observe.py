@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface
 
@@ -48,26 +48,46 @@ class _View:
     ruleset: str
 
 
-def observe(plan: Plan, run: RunDirectory) -> list[Observed]:
-    """The nouns that are there. Those of the plan come as planned; others show the deviation."""
+Addresses = dict[tuple[str, str], tuple[IPv4Interface, ...]]
+"""(namespace, interface) to the addresses that it has."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A lab as the kernel shows it."""
+
+    nouns: tuple[Observed, ...]
+    """What is there: as planned, changed, or unplanned; not what DHCP gave, which is as it should be."""
+    addresses: Addresses
+
+
+def observe(plan: Plan, run: RunDirectory) -> Observation:
+    """Look at everything that is planned, and for what is not."""
     present = [name for name in plan.namespaces if netns.inode(name) is not None]
     with Handles(len(present)) as handles:
         views = {name: _view(name, handles) for name in present}
     seen = (_seen(noun, views, run) for noun in plan.nouns)
-    return [*(noun for noun in seen if noun), *_unplanned(plan, views, run)]
+    nouns = (*(noun for noun in seen if noun), *_unplanned(plan, views, run))
+    return Observation(nouns, _grouped(one for view in views.values() for one in view.addresses))
 
 
-def addresses(namespaces: list[str]) -> dict[tuple[str, str], tuple[IPv4Interface, ...]]:
-    """The IPv4 addresses of every interface in these namespaces: (namespace, interface) to addresses."""
-    found: dict[tuple[str, str], tuple[IPv4Interface, ...]] = {}
+def addresses(namespaces: list[str]) -> Addresses:
+    """The IPv4 addresses of every interface in these namespaces, and nothing else."""
+    found: list[Address] = []
     with Handles(len(namespaces)) as handles:
         for name in namespaces:
             netlink = handles.netlink(name)
             names = {one.index: one.name for one in links.read_interfaces(netlink)}
-            for address in links.read_addresses(netlink, name, names):
-                key = (name, address.interface)
-                found[key] = (*found.get(key, ()), address.address)
-    return found
+            found += links.read_addresses(netlink, name, names)
+    return _grouped(found)
+
+
+def _grouped(found: Iterable[Address]) -> Addresses:
+    grouped: Addresses = {}
+    for one in found:
+        key = (one.namespace, one.interface)
+        grouped[key] = (*grouped.get(key, ()), one.address)
+    return grouped
 
 
 def _view(namespace: str, handles: Handles) -> _View:
