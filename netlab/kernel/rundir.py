@@ -20,12 +20,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from netlab.errors import LabExists, NoSuchLab, SystemRefused
-from netlab.kernel import netns
+from netlab.kernel import netns, syscalls
 from netlab.plan import names
 
 LABS = Path("/run/netlab")
@@ -80,13 +80,10 @@ class RunDirectory:
     @contextmanager
     def created(self) -> Iterator[None]:
         """Make the directory, and keep other commands out of the lab. Raises LabExists."""
-        while True:
-            LABS.mkdir(mode=0o755, exist_ok=True)
+        with _all_labs_locked():
+            _make_labs()
             try:
                 self.path.mkdir(mode=0o755)
-                break
-            except FileNotFoundError:
-                continue  # Another lab's end has removed LABS just now.
             except FileExistsError:
                 raise LabExists(
                     f"the lab '{self.lab}' is already there",
@@ -160,9 +157,35 @@ class RunDirectory:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
-        self.path.rmdir()
-        with suppress(OSError):  # Other labs are there.
-            LABS.rmdir()
+        with _all_labs_locked():
+            self.path.rmdir()
+            _remove_labs_if_empty()
+
+
+@contextmanager
+def _all_labs_locked() -> Iterator[None]:
+    """Keep other commands from making or removing LABS or a lab's directory meanwhile."""
+    descriptor = os.open(LABS.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_labs() -> None:
+    """LABS is in memory, as /run is on most machines: on a disk, making a file costs 40 times more."""
+    LABS.mkdir(mode=0o755, exist_ok=True)
+    if syscalls.filesystem(str(LABS)) != "tmpfs" and not any(LABS.iterdir()):
+        syscalls.mount("netlab", str(LABS), "tmpfs")
+        LABS.chmod(0o755)
+
+
+def _remove_labs_if_empty() -> None:
+    if not any(LABS.iterdir()):
+        if LABS.stat().st_dev != LABS.parent.stat().st_dev:
+            syscalls.unmount(str(LABS))
+        LABS.rmdir()
 
 
 def labs() -> list[str]:

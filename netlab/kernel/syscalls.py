@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -37,6 +38,16 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
     """mount(2)."""
     arguments = (source.encode(), target.encode(), kind.encode() or None)
     _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), target)
+
+
+def filesystem(path: str) -> str:
+    """The type of the file system that `path` is on: ext4, tmpfs, …"""
+    status = os.stat(path)
+    device = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
+    with Path("/proc/self/mountinfo").open() as mounts:
+        # 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw (see proc(5))
+        rows = [row.split() for row in mounts]
+    return next((row[row.index("-") + 1] for row in rows if row[2] == device), "")
 
 
 def unmount(target: str) -> None:
