@@ -134,11 +134,14 @@ def _names(folder: Path) -> frozenset[str]:
 
 
 def _marked_processes() -> list[str]:
+    """Processes of labs, but not those of a container on this machine."""
     found = []
+    own = Path("/proc/self/ns/pid").readlink()
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
-                if b"NETLAB_SERVICE=" in (entry / "environ").read_bytes():
+                here = (entry / "ns" / "pid").readlink() == own
+                if here and b"NETLAB_SERVICE=" in (entry / "environ").read_bytes():
                     found.append(f"{entry.name} {(entry / 'comm').read_text().strip()}")
             except OSError:
                 continue
