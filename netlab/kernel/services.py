@@ -177,6 +177,9 @@ def _of_lab(run: RunDirectory, inodes: set[int]) -> list[int]:
 
 
 def _is_marked(pid: str, beginning: str) -> bool:
+    """Whether a process bears such a mark; one in a container has a lab of its own by that name."""
+    if os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid"):
+        return False
     marks = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return any(mark.startswith(f"{MARK}={beginning}".encode()) for mark in marks)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +156,32 @@ def test_down_ends_the_users_programs_in_the_lab():
     assert netlab("down", "hostonly").returncode == 0
     assert process.wait(timeout=5) == -signal.SIGKILL
     process.stdout.close()
+
+
+def test_down_leaves_a_containers_lab_of_the_same_name_alone():
+    netlab_command = f"{sys.executable} -m netlab"
+    script = (
+        "mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /etc/netns;"
+        f"{netlab_command} up hostonly >/dev/null && echo up && read go;"
+        f"{netlab_command} status hostonly | tail -n 1; {netlab_command} down hostonly >/dev/null"
+    )
+    etc = Path("/etc/netns")
+    (etc / "theirs").mkdir(parents=True)  # Or /etc/netns would go, and the mount on it.
+    lab.up(lab.prepare(lab.load("hostonly")))
+    container = subprocess.Popen(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert container.stdout.readline() == "up\n"
+    finally:
+        lab.down("hostonly")
+        output, _ = container.communicate("go\n", timeout=30)
+        (etc / "theirs").rmdir()
+        etc.rmdir()
+    assert output == "no drift: everything is as planned\n"
 
 
 def test_down_refuses_to_saw_off_the_branch_it_sits_on():
