@@ -150,7 +150,7 @@ def test_completion_completes(typed, expected):
     assert expected in done.stdout
 
 
-@pytest.mark.parametrize("words", [("up", "nat"), ("down", "x"), ("verify", "x"), ("status", "x")])
+@pytest.mark.parametrize("words", [("up", "nat"), ("status", "x")])
 def test_without_root_it_exits_3_and_says_why(words):
     # Root becomes nobody for everything but its own files, which may be where only root reads.
     nobody = "os.seteuid(65534); ctypes.CDLL(None).setfsuid(0);" if os.geteuid() == 0 else ""
@@ -162,17 +162,19 @@ def test_without_root_it_exits_3_and_says_why(words):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", ["validate nat", "plan nat --json", "scenarios --json", "schema"])
-def test_commands_on_files_load_nothing_of_linux_and_nothing_heavy(words):
+def test_commands_on_files_load_nothing_of_linux_and_nothing_heavy():
     script = (
-        "import sys; from netlab import cli; code = cli.run(sys.argv[1:]);"
+        "import sys; from netlab import cli;"
+        "codes = [cli.run(words.split()) for words in sys.argv[1:]];"
         "bad = [m for m in sys.modules if m.startswith(('netlab.kernel.', 'netlab.probe.'))"
         " or m in ('fcntl', 'pyroute2', 'scapy', 'nftables', 'rich')];"
-        "print(bad, file=sys.stderr); sys.exit(code)"
+        "print(codes, bad, file=sys.stderr)"
     )
-    command = [sys.executable, "-c", script, *words.split()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (0, "[]\n")
+    words = ["validate nat", "plan nat --json", "scenarios --json", "schema"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=30
+    )
+    assert done.stderr == "[0, 0, 0, 0] []\n"
 
 
 def test_version(netlab):
