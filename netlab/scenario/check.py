@@ -6,7 +6,7 @@ wrong, and what to do. A check never stops at the first finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
@@ -60,6 +60,12 @@ def check_expectations(scenario: Scenario) -> Iterator[Finding]:
     for problem in problems:
         path: Path = ("expect", *problem.path)
         yield Finding(path, problem.what, problem.fix, on_key=path == ("expect",))
+
+
+def check_endpoint_names(scenario: Scenario, nodes: Collection[str]) -> Iterator[Finding]:
+    """Unknown names in `expect`, for a file of which a part is cut out; `nodes` are all that it names."""
+    for problem in expectation.unknown_names(scenario.expect, nodes):
+        yield Finding(("expect", *problem.path), problem.what, problem.fix)
 
 
 def _names(scenario: Scenario) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ legs of one node is no pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -71,7 +71,7 @@ def decide(topology: Topology) -> tuple[tuple[Expectation, ...], tuple[RuleProbl
     """Apply the rules to every pair; the first rule that names a pair decides it."""
     rules = topology.scenario.expect
     known = _known(topology)
-    problems = list(_unknown_names(rules, known))
+    problems = [*unknown_names(rules, known), *_pointless_sources(rules)]
     sources, targets = _rows_and_columns(rules, topology, known)
     decided, uncovered, used = [], [], set()
     for source in sources:
@@ -138,22 +138,26 @@ def _with_legs(nodes: list[Endpoint], legs: set[str], known: dict[str, Endpoint]
     return endpoints
 
 
-def _unknown_names(rules: Expectations, known: dict[str, Endpoint]) -> Iterator[RuleProblem]:
+def unknown_names(rules: Expectations, known: Collection[str]) -> Iterator[RuleProblem]:
+    """Names in the rules that no endpoint has. Where `known` has no legs, a leg's node counts."""
+    with_legs = any("@" in name for name in known)
+
+    def problem(index: int, key: str, name: str) -> Iterator[RuleProblem]:
+        wanted = name if with_legs else name.partition("@")[0]
+        if not any(fnmatchcase(one, wanted) for one in known):
+            what = f"'{name}' names no endpoint"
+            yield RuleProblem(("rules", index, key), what, f"use one of: {', '.join(known)}")
+
     for index, rule in enumerate(rules.rules):
         for key, patterns in (("from", rule.source), ("to", rule.target)):
             for pattern in patterns:
-                if not any(fnmatchcase(name, pattern) for name in known):
-                    yield RuleProblem(
-                        ("rules", index, key),
-                        f"'{pattern}' names no endpoint",
-                        f"use one of: {', '.join(known)}",
-                    )
-        if rule.seen_as and rule.seen_as not in known:
-            yield RuleProblem(
-                ("rules", index, "as"),
-                f"'{rule.seen_as}' names no endpoint",
-                f"use one of: {', '.join(known)}",
-            )
+                yield from problem(index, key, pattern)
+        if rule.seen_as:
+            yield from problem(index, "as", rule.seen_as)
+
+
+def _pointless_sources(rules: Expectations) -> Iterator[RuleProblem]:
+    for index, rule in enumerate(rules.rules):
         if rule.seen_as and rule.verdict == "blocked":
             yield RuleProblem(
                 ("rules", index, "as"),

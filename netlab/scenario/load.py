@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path as FilePath
@@ -18,10 +19,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario.check import Finding, check, check_expectations
+from netlab.scenario.check import (
+    Finding,
+    check,
+    check_endpoint_names,
+    check_expectations,
+)
 from netlab.scenario.document import Document, Path, parse
 from netlab.scenario.model import Scenario, json_schema
 from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, LAB_NAME, NODE_NAME, VMNET_NAME
+from netlab.scenario.topology import HOST, INTERNET, ROUTER, natural
 
 _PACKAGE = FilePath(__file__).parent.parent
 SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
@@ -132,10 +139,24 @@ def _validate(document: Document) -> Scenario | None:
         # What was cut out below a place explains what seems to be missing there.
         if not any(path[: len(finding.path)] == finding.path for path in broken):
             _note(finding, document)
-    if _names_survived(scenario, data) and not any(path[:1] == ("expect",) for path in broken):
-        for finding in check_expectations(scenario):
+    if not any(path[:1] == ("expect",) for path in broken):
+        for finding in _expectations(scenario, data):
             _note(finding, document)
     return scenario
+
+
+def _expectations(scenario: Scenario, data: Any) -> Iterator[Finding]:
+    """Whether all pairs are covered can be judged only if every machine and network is still there."""
+    vms, peers = _keys(data, "vms"), _keys(data, "lan", "peers")
+    vmnets = _keys(data, "vmnets")
+    if (vms, peers, vmnets) == (
+        set(scenario.vms),
+        set(scenario.lan.peers),
+        set(scenario.vmnets),
+    ):
+        return check_expectations(scenario)
+    nodes = sorted(vms | peers, key=natural)
+    return check_endpoint_names(scenario, [*nodes, HOST, ROUTER, INTERNET])
 
 
 def _errors(data: Any) -> list[ErrorDetails]:
@@ -181,15 +202,6 @@ def _keys(data: Any, *path: str) -> set[str]:
     for step in path:
         data = data.get(step) if isinstance(data, dict) else None
     return set(data) if isinstance(data, dict) else set()
-
-
-def _names_survived(scenario: Scenario, data: Any) -> bool:
-    """Whether every machine and network of the file is in the scenario, so that rules can be judged."""
-    return (
-        _keys(data, "vms") == set(scenario.vms)
-        and _keys(data, "vmnets") == set(scenario.vmnets)
-        and _keys(data, "lan", "peers") == set(scenario.lan.peers)
-    )
 
 
 def _path(error: ErrorDetails) -> Path:
