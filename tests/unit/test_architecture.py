@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,15 @@ def room(file: Path) -> str:
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
+@cache
 def imports(file: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -83,12 +90,12 @@ def test_scenario_and_plan_are_pure(file):
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_every_module_says_what_it_is_for(file):
-    assert ast.get_docstring(ast.parse(file.read_text()))
+    assert ast.get_docstring(tree(file))
 
 
 def test_nothing_calls_the_tools_that_libraries_replace():
     for file in modules():
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(tree(file)):
             if isinstance(node, ast.List | ast.Tuple) and node.elts:
                 first = node.elts[0]
                 if isinstance(first, ast.Constant):
