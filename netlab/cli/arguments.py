@@ -57,7 +57,7 @@ class ScenarioName(click.ParamType):
 
 def _want_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
-        ctx.find_object(Output).json = True  # type: ignore[union-attr]
+        ctx.ensure_object(Output).json = True
 
 
 json_option = click.option(

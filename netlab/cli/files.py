@@ -45,7 +45,7 @@ def validate(output: Output, files: tuple[str, ...]) -> None:
                 say(f"{file}: fine")
     if output.json:
         rows = [vars(problem) for problem in problems]
-        output.result({"files": list(files), "problems": rows}, str)
+        output.document({"files": list(files), "problems": rows})
     else:
         for problem in sorted(problems):
             say(str(problem), to_stderr=True)

@@ -100,7 +100,7 @@ def down(output: Output, labs: tuple[str, ...], every: bool) -> None:
         if not output.json:
             output.note(f"lab {name} is down")
     if output.json and not failed:
-        output.result({"down": ended}, str)
+        output.document({"down": ended})
     elif not chosen:
         output.note("no lab is running")
     for one in failed:
@@ -174,7 +174,7 @@ def print_plan(output: Output, planned: Lab) -> None:
     from netlab.report import data
 
     if output.json:
-        output.result(data.plan(planned.plan), str)
+        output.document(data.plan(planned.plan))
         return
     for noun in planned.plan.nouns:
         say(line(noun))
@@ -240,14 +240,14 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
             output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
             show(text.matrix(one.results, _width(text.PIPE_WIDTH)))
     if output.json:
-        output.result(documents[0] if len(documents) == 1 else {"labs": documents}, str)
+        output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
         try:
             Path(junit).write_text(render([one.suite() for one in measured]), encoding="utf-8")
         except OSError as error:
             raise UsageError(f"cannot write '{junit}': {error.strerror}") from error
     if any(one.error for one in measured):
-        raise click.exceptions.Exit(3)
+        raise click.exceptions.Exit(SystemRefused.exit_code)
     if any(one.failed for one in measured):
         raise click.exceptions.Exit(EXIT_NOT_AS_EXPECTED)
 

@@ -47,8 +47,9 @@ def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
     """Print a table or drawing: with colour and wrapped on a terminal, plain and whole in a pipe."""
     from netlab.report import text
 
-    if (sys.stderr if to_stderr else sys.stdout).isatty():
-        text.console(sys.stderr if to_stderr else sys.stdout).print(renderable)
+    stream = sys.stderr if to_stderr else sys.stdout
+    if stream.isatty():
+        text.console(stream).print(renderable)
     else:
         say(text.plain(renderable), to_stderr=to_stderr)
 
@@ -62,9 +63,13 @@ class Output:
     def result(self, data: Any, text: Callable[[], RenderableType]) -> None:
         """Print a result, as data or as text. `text` is made only if it is needed."""
         if self.json:
-            say(json.dumps(data, indent=1, ensure_ascii=False))
+            self.document(data)
         else:
             show(text())
+
+    def document(self, data: Any) -> None:
+        """Print the one JSON document of this command."""
+        say(json.dumps(data, indent=1, ensure_ascii=False))
 
     def note(self, line: str) -> None:
         """Print a line for people."""
@@ -77,8 +82,7 @@ class Output:
         if self.json:
             from netlab.report import data
 
-            document = {**data.error(error), **(details or {})}
-            say(json.dumps(document, indent=1, ensure_ascii=False))
+            self.document({**data.error(error), **(details or {})})
 
     @contextmanager
     def building(self, lab: Lab) -> Iterator[Progress]:

@@ -55,7 +55,10 @@ class RunDirectory:
 
     def __post_init__(self) -> None:
         if not names.is_lab(self.lab):
-            raise NoSuchLab(f"there is no lab '{self.lab}'", _others())
+            raise self._missing()
+
+    def _missing(self) -> NoSuchLab:
+        return NoSuchLab(f"there is no lab '{self.lab}'", _others())
 
     @property
     def path(self) -> Path:
@@ -113,7 +116,7 @@ class RunDirectory:
     def read(self) -> Record:
         """The record; of a lab without a readable one, what can be told. Raises NoSuchLab."""
         if not self.path.is_dir():
-            raise NoSuchLab(f"there is no lab '{self.lab}'", _others())
+            raise self._missing()
         try:
             fields = json.loads((self.path / "lab.json").read_text())
             if fields["format"] == FORMAT:
@@ -129,7 +132,7 @@ class RunDirectory:
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
         except FileNotFoundError:
-            raise NoSuchLab(f"there is no lab '{self.lab}'", _others()) from None
+            raise self._missing() from None
         try:
             self._lock(descriptor)
             yield
@@ -143,10 +146,9 @@ class RunDirectory:
             raise SystemRefused(
                 f"another netlab command is changing the lab '{self.lab}'", "wait for its end"
             ) from None
+        # It may have been ended, and another lab of that name made, since it was opened.
         if not self.path.is_dir() or os.fstat(descriptor).st_ino != self.path.stat().st_ino:
-            raise NoSuchLab(
-                f"there is no lab '{self.lab}'", _others()
-            )  # Ended since it was opened.
+            raise self._missing()
 
     def remove(self) -> None:
         """Delete the directory, the record last: a crash in between leaves it readable."""

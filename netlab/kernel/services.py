@@ -68,7 +68,7 @@ def listens(run: RunDirectory, fact: Listening) -> bool:
     """Whether the service lives and has its socket open. Raises KernelError if it has died."""
     directory = run.service(fact.namespace, fact.service)
     if not _alive(directory):
-        raise KernelError(f"{fact.service} on {fact.namespace} has ended:\n{log_tail(directory)}")
+        raise KernelError(f"{fact.service} on {fact.namespace} has ended:\n{_log_tail(directory)}")
     with netns.inside(fact.namespace):
         table = Path(f"/proc/thread-self/net/{fact.protocol}").read_text()
     wanted = f"{fact.port:04X}"
@@ -88,10 +88,10 @@ def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
 
 def client_log(run: RunDirectory, fact: Lease) -> str:
     """The last words of the DHCP client."""
-    return log_tail(run.service(fact.namespace, _client_name(fact.interface)))
+    return _log_tail(run.service(fact.namespace, _client_name(fact.interface)))
 
 
-def log_tail(directory: Path) -> str:
+def _log_tail(directory: Path) -> str:
     """The last lines of a service's log, indented."""
     log = directory / "log"
     lines = log.read_text(errors="replace").splitlines()[-5:] if log.is_file() else []
