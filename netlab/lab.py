@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netlab import __version__
@@ -40,6 +41,13 @@ class Lab:
     source: Source
     topology: Topology
     plan: Plan
+
+    @cached_property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What must be true of every ordered pair of endpoints."""
+        from netlab.scenario.expectation import matrix
+
+        return matrix(self.topology)
 
 
 @dataclass(frozen=True)
@@ -213,13 +221,6 @@ def status(lab: Lab) -> Status:
     return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed.nouns))
 
 
-def expectations(lab: Lab) -> tuple[Expectation, ...]:
-    """What must be true of every ordered pair of endpoints."""
-    from netlab.scenario.expectation import matrix
-
-    return matrix(lab.topology)
-
-
 def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Result]:
     """Measure who reaches whom, and compare it with what the scenario expects.
 
@@ -236,7 +237,7 @@ def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Resu
         (node_of(place), interface): known
         for (place, interface), known in addresses(list(namespaces.values())).items()
     }
-    return measure(expectations(lab), found, namespaces, progress or (lambda done: None))
+    return measure(lab.expectations, found, namespaces, progress or (lambda done: None))
 
 
 @contextmanager

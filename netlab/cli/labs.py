@@ -202,7 +202,7 @@ class _Measured:
 
 def _measure(output: Output, running: Lab) -> _Measured:
     started = time.monotonic()
-    with output.measuring(running, len(lab.expectations(running))) as progress:
+    with output.measuring(running, len(running.expectations)) as progress:
         results = tuple(lab.verify(running, progress))
     return _Measured(running, results, time.monotonic() - started)
 
@@ -273,7 +273,7 @@ def _hints(planned: Lab) -> list[str]:
     which = f"--lab {planned.name} " if len(lab.names()) > 1 else ""
     online = any(
         one.reachable and (one.source.name, one.target.name) == (node, "internet")
-        for one in lab.expectations(planned)
+        for one in planned.expectations
     )
     command = "curl -s http://www.example.com/" if online else "ip route"
     what = "as whom the Internet sees it" if online else "no way out"
