@@ -5,7 +5,8 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+# Without --norc, bash reads bashrc when sshd is its ancestor, as in `vagrant ssh -c make`.
+.SHELLFLAGS := --norc -euo pipefail -c
 .ONESHELL:
 
 PYTHON ?= python3
@@ -21,8 +22,13 @@ PACKAGES_PYTHON := python3 python3-venv
 PACKAGES_LAB := dnsmasq-base busybox libnftables1 iproute2
 PACKAGES_TOOLS := ca-certificates curl tcpdump iputils-ping bind9-dnsutils iperf3 openssh-client
 PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TOOLS)
+# Only for `make vm-test` and `make vagrant-test`.
+PACKAGES_VM := mmdebstrap debian-archive-keyring qemu-system-x86 qemu-utils e2fsprogs openssh-client rsync
+PACKAGES_VAGRANT := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients iptables \
+    libvirt-daemon-system-sysv slirp4netns
+SUITE ?= bookworm
 
-.PHONY: help setup up down test lint unit kernel bench uninstall clean
+.PHONY: help setup up down test lint unit kernel bench vm-test vagrant-test uninstall clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -105,10 +111,18 @@ unit: $(VENV)/installed ## tests without root or kernel, in seconds
 	@$(BIN)/pytest tests/unit
 
 kernel: $(VENV)/installed ## tests on real namespaces, as root
-	@$(AS_ROOT) $(BIN)/pytest tests/kernel tests/scenarios
+	@$(AS_ROOT) $(BIN)/pytest tests/kernel tests/scenarios tests/commands
 
 bench: setup ## measure up, verify, down; 100 VMs beside ip -batch
 	@$(AS_ROOT) $(BIN)/python tests/bench/bench.py
+
+vm-test: PACKAGES += $(PACKAGES_VM)
+vm-test: setup ## all of it on Debian's own kernel, in a VM (SUITE=trixie: Debian 13)
+	@$(AS_ROOT) $(BIN)/python -m tests.vm --suite $(SUITE)
+
+vagrant-test: PACKAGES += $(PACKAGES_VM) $(PACKAGES_VAGRANT)
+vagrant-test: setup ## the Vagrantfile, with a box made here
+	@$(AS_ROOT) $(BIN)/python -m tests.vm.vagrant
 
 uninstall: ## remove the links and the virtual environment (system packages stay)
 	@for name in netlab vmnetlab; do
@@ -116,6 +130,7 @@ uninstall: ## remove the links and the virtual environment (system packages stay
 	done
 	rm -rf $(VENV)
 
-clean: ## remove caches
-	@rm -rf .mypy_cache .ruff_cache dist build
+clean: ## remove caches, and the disks of vm-test and vagrant-test
+	@[ ! -d /var/cache/netlab ] || $(SUDO) rm -rf /var/cache/netlab
+	rm -rf vm-results .mypy_cache .ruff_cache dist build
 	find netlab tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Fixtures for all tests. Those in `kernel/` and `scenarios/` need root, and fail without it."""
+"""Fixtures for all tests. Those in `kernel/`, `scenarios/` and `commands/` need root, and fail without it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def golden(request: pytest.FixtureRequest):
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name in ("kernel", "scenarios"):
+        if item.path.parent.name in ("kernel", "scenarios", "commands"):
             item.add_marker("kernel")
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.usefixtures("needs_root"))

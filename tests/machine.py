@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import nftables
 
+from netlab import __main__
 from netlab.kernel import trial
+from tests.pace import HANG_SECONDS
 
 NETLAB = [sys.executable, "-m", "netlab"]
 _VOLATILE_SYSCTLS = {"nf_conntrack_count"}
@@ -36,11 +41,11 @@ def snapshot() -> Snapshot:
     return Snapshot(
         links=_links(),
         addresses=_addresses(),
-        routes=ip("route", "show", "table", "all"),
+        routes=_routes(),
         rules=ip("rule", "show"),
         ruleset=_ruleset(),
-        sysctls=_digest(Path("/proc/sys/net"), _VOLATILE_SYSCTLS),
-        etc=_digest(Path("/etc"), {"netns"}),
+        sysctls=_sysctls(),
+        etc=_etc(),
     )
 
 
@@ -69,17 +74,50 @@ def ip(*words: str) -> str:
     return subprocess.run(["ip", *words], capture_output=True, text=True, check=True).stdout
 
 
-def inside(namespace: str, *words: str, seconds: float = 20) -> subprocess.CompletedProcess[str]:
+def inside(namespace: str, *words: str) -> subprocess.CompletedProcess[str]:
     """A command in a namespace, by iproute2."""
     command = ["ip", "netns", "exec", namespace, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
-def netlab(*words: str, seconds: float = 60, **options) -> subprocess.CompletedProcess[str]:
-    """The command `netlab`, as a process of its own."""
-    return subprocess.run(
-        [*NETLAB, *words], capture_output=True, text=True, timeout=seconds, **options
-    )
+def netlab(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The command `netlab` as a process of its own, which has all libraries loaded already."""
+    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
+        code = forked(lambda: _become_netlab(words, stdout.fileno(), stderr.fileno(), env))
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(words, code, stdout.read(), stderr.read())
+
+
+def forked(action: Callable[[], None]) -> int:
+    """What a process that does this ends with, as in `subprocess`: minus the signal, or the exit code."""
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(int(HANG_SECONDS))
+            action()
+        finally:
+            os._exit(99)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _become_netlab(
+    words: Sequence[str], stdout: int, stderr: int, env: dict[str, str] | None
+) -> None:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+    sys.argv = ["netlab", *words]
+    if env is not None:
+        os.environ.clear()
+        os.environ.update(env)
+    try:
+        __main__.main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
 
 
 def load_modules() -> None:
@@ -103,30 +141,43 @@ def _static(addresses: list[dict]) -> list[tuple]:
     return [(one["local"], one["prefixlen"], one["scope"]) for one in addresses]
 
 
+def _routes() -> str:
+    """All of them; those from router advertisements count down."""
+    return re.sub(r" expires \d+sec", "", ip("route", "show", "table", "all"))
+
+
 def _ruleset() -> str:
     _, output, _ = nftables.Nftables().cmd("list ruleset")
     return output
 
 
-def _digest(folder: Path, leave_out: set[str]) -> str:
+def _sysctls() -> str:
+    """Every setting of the network, by its path."""
     lines = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in leave_out)
-        for name in sorted(set(files) - leave_out):
-            path = Path(place) / name
-            lines.append(f"{path} {_content(path)}")
+    for path in _files("/proc/sys/net"):
+        if path.rpartition("/")[2] not in _VOLATILE_SYSCTLS:
+            try:
+                lines.append(f"{path} {Path(path).read_bytes()!r}")
+            except OSError as error:
+                lines.append(f"{path} {error.strerror}")
     return "\n".join(lines)
 
 
-def _content(path: Path) -> str:
-    if path.is_symlink():
-        return f"-> {path.readlink()}"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return error.strerror or "?"
-    status = path.stat()
-    return f"{status.st_mode:o} {hashlib.sha256(content).hexdigest()[:16]}"
+def _etc() -> str:
+    """Every file with what changes when somebody writes it; without /etc/netns."""
+    lines = []
+    for path in _files("/etc", leave_out="netns"):
+        status = os.lstat(path)
+        lines.append(
+            f"{path} {status.st_mode:o} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+        )
+    return "\n".join(lines)
+
+
+def _files(folder: str, leave_out: str = "") -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != leave_out)
+        yield from (f"{place}/{name}" for name in sorted(files))
 
 
 def _names(folder: Path) -> frozenset[str]:

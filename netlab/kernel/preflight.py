@@ -22,6 +22,9 @@ PROGRAMS = {
 
 APPLETS = ("udhcpc", "httpd", "ip")
 
+STOCK_NEIGHBOURS = 1024
+"""Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
+
 
 class Health(StrEnum):
     """How a check ended."""
@@ -146,15 +149,35 @@ def _kernel() -> list[Check]:
         ("NAT (nftables)", trial.masquerade, "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT"),
         ("packet sockets", trial.packet_socket, "no verify: the kernel needs CONFIG_PACKET"),
     ]
-    return [_try(name, attempt, cost) for name, attempt, cost in trials]
+    needed = [_try(*one, Health.MISSING) for one in trials]
+    no_netem = "labs work, but `tc` can add no delay or loss to a cable: CONFIG_NET_SCH_NETEM"
+    netem = _try("delay and loss (netem)", trial.netem, no_netem, Health.WARNING)
+    return [*needed, netem, _neighbours()]
 
 
-def _try(name: str, attempt: Callable[[], None], cost: str) -> Check:
+def _try(name: str, attempt: Callable[[], None], cost: str, otherwise: Health) -> Check:
     try:
         attempt()
     except (OSError, KernelError, Missing) as error:
-        return Check(name, Health.MISSING, str(error), cost)
+        return Check(name, otherwise, str(error), cost)
     return Check(name, Health.FINE, f"Linux {os.uname().release}")
+
+
+def _neighbours() -> Check:
+    """All namespaces of the machine share one table, and `verify` is paced to fit the stock size."""
+    limit = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
+    if not limit.exists():
+        return Check("neighbour table", Health.FINE, "its size cannot be seen from a container")
+    room = int(limit.read_text())
+    if room >= STOCK_NEIGHBOURS:
+        return Check("neighbour table", Health.FINE, f"room for {room:,} entries")
+    return Check(
+        "neighbour table",
+        Health.WARNING,
+        f"room for {room:,} entries only",
+        "verify of larger labs may end with `unknown` pairs: "
+        f"sysctl net.ipv4.neigh.default.gc_thresh3={STOCK_NEIGHBOURS}",
+    )
 
 
 def _etc() -> Check:

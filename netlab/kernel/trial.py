@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,15 @@ def masquerade() -> None:
         status, _, errors = nftables.Nftables().cmd(_RULES)
     if status != 0:
         raise KernelError(errors.strip().splitlines()[0])
+
+
+def netem() -> None:
+    """Delay what leaves an interface."""
+    with _nameless():
+        command = ["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise KernelError(done.stderr.strip().splitlines()[0])
 
 
 def packet_socket() -> None:

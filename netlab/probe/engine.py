@@ -21,7 +21,7 @@ _WAVE = 150
 a router), and all namespaces of the machine share room for 1,024 (gc_thresh3 of a stock kernel)."""
 
 _QUIET_SECONDS = 0.2
-"""Silence that ends a wave; on a slow machine, as long as everything until the last sighting took."""
+"""Silence that ends a wave; on a slow machine, as long as everything from sending on took."""
 
 _ARP_SECONDS = 5.0
 """The kernel gives up on a neighbour after three requests, one a second."""
@@ -85,7 +85,7 @@ class _Wave:
         self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
         self.index = {token: number for number, token in enumerate(self.tokens)}
         self.seen = [Evidence() for _ in probes]
-        self.last_sighting = self.sent_at = 0.0
+        self.begun_at = self.sent_at = self.last_sighting = 0.0
 
     def evidence(self) -> list[Evidence]:
         with selectors.DefaultSelector() as selector:
@@ -105,6 +105,7 @@ class _Wave:
         return self.seen
 
     def _send(self) -> None:
+        self.begun_at = time.monotonic()
         for number, probe in enumerate(self.probes):
             identifier = (self.first_identifier + number) & 0xFFFF
             message = icmp.echo_request(self.tokens[number], identifier)
@@ -147,7 +148,7 @@ class _Wave:
             return 0
         if not all(seen.left for seen in undecided):
             return self.sent_at + _ARP_SECONDS - now
-        quiet = max(_QUIET_SECONDS, self.last_sighting - self.sent_at)
+        quiet = max(_QUIET_SECONDS, self.last_sighting - self.begun_at)
         return self.last_sighting + quiet - now
 
     def _count_losses(self) -> None:

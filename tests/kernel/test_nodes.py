@@ -10,6 +10,7 @@ import pytest
 
 from netlab import lab
 from tests.machine import NETLAB, inside, netlab
+from tests.pace import HANG_SECONDS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +77,7 @@ def test_options_after_the_node_are_the_commands():
 def test_a_shell_says_where_one_is_and_is_roots():
     done = subprocess.run(
         [*NETLAB, "shell", "vm1"], input="hostname; id -u; ip -br -4 a show eth0\n",
-        capture_output=True, text=True, timeout=20,
+        capture_output=True, text=True, timeout=HANG_SECONDS,
     )  # fmt: skip
     assert done.stdout.splitlines()[:2] == ["vm1", "0"]
     assert "10.0.0.128/24" in done.stdout
@@ -86,7 +87,7 @@ def test_an_interactive_shell_prompts_with_node_and_lab():
     typed = f"{' '.join(NETLAB)} shell vm1"
     done = subprocess.run(
         ["script", "-qec", typed, "/dev/null"], input="exit\n",
-        capture_output=True, text=True, timeout=20,
+        capture_output=True, text=True, timeout=HANG_SECONDS,
     )  # fmt: skip
     assert "You are on vm1, in the lab nodes" in done.stdout
     assert "root@vm1 lab:nodes" in done.stdout
@@ -124,7 +125,7 @@ def test_tcpdump_sees_the_vms_packets():
         if "listening on" in row:
             break
     assert on("vm1", "ping", "-c1", "-W2", "10.0.0.129").returncode == 0
-    output, _ = sniffer.communicate(timeout=10)
+    output, _ = sniffer.communicate(timeout=HANG_SECONDS)
     assert "10.0.0.128 > 10.0.0.129: ICMP echo request" in output
 
 
@@ -137,7 +138,7 @@ def test_iperf3_runs_between_vms():
         if "Server listening" in row:
             break
     done = on("vm1", "iperf3", "-c", "10.0.0.129", "-t", "1", "-J")
-    server.communicate(timeout=10)
+    server.communicate(timeout=HANG_SECONDS)
     assert json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"] > 1e6
 
 
@@ -159,4 +160,6 @@ def test_a_server_on_a_vm_is_reached_by_tcp_with_the_right_source():
     assert server.stdout.readline() == "up\n"
     connect = "import socket; socket.create_connection(('10.0.0.129', 8080), 5)"
     assert on("host", sys.executable, "-c", connect).returncode == 0
-    assert server.communicate(timeout=10)[0] == "10.0.0.1\n", "the host adapter, not the NAT device"
+    assert server.communicate(timeout=HANG_SECONDS)[0] == "10.0.0.1\n", (
+        "the host adapter, not the NAT device"
+    )

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.leaks import no_leaks, no_leaks_at_all
+from tests.leaks import no_leaks, unchanged_machine
 
-__all__ = ["no_leaks", "no_leaks_at_all"]
+__all__ = ["no_leaks", "unchanged_machine"]

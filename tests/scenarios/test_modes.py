@@ -10,6 +10,7 @@ import pytest
 
 from netlab import lab
 from tests.machine import inside
+from tests.pace import HANG_SECONDS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,7 +85,7 @@ def frames(node: str, interface: str, sender: str, target: str) -> str:
         if "listening on" in row:
             break
     assert on(sender, "ping", "-c1", "-W2", target).returncode == 0
-    output, _ = sniffer.communicate(timeout=10)
+    output, _ = sniffer.communicate(timeout=HANG_SECONDS)
     return output
 
 

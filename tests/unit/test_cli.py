@@ -14,6 +14,7 @@ import pytest
 
 from netlab import cli
 from netlab.cli import netlab as group
+from tests.pace import HANG_SECONDS
 
 COMMANDS = sorted(group.commands)
 
@@ -114,7 +115,9 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(netlab, words):
 
 def test_a_reader_that_leaves_is_no_error():
     command = f"{sys.executable} -m netlab plan nat | head -n 1; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=HANG_SECONDS
+    )
     assert (done.stdout.splitlines()[-1], done.stderr) == ("0", "")
 
 
@@ -145,7 +148,7 @@ def test_completion_completes(typed, expected):
         },
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_SECONDS,
     )
     assert expected in done.stdout
 
@@ -156,7 +159,7 @@ def test_without_root_it_exits_3_and_says_why(words):
     nobody = "os.seteuid(65534); ctypes.CDLL(None).setfsuid(0);" if os.geteuid() == 0 else ""
     script = f"import ctypes, os; {nobody} from netlab.__main__ import main; main()"
     command = [sys.executable, "-c", script, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.returncode == 3, done.stderr
     assert "run it with sudo" in done.stderr or "no lab" in done.stderr
     assert "Traceback" not in done.stderr
@@ -172,7 +175,7 @@ def test_commands_on_files_load_nothing_of_linux_and_nothing_heavy():
     )
     words = ["validate nat", "plan nat --json", "scenarios --json", "schema"]
     done = subprocess.run(
-        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=HANG_SECONDS
     )
     assert done.stderr == "[0, 0, 0, 0] []\n"
 

@@ -16,6 +16,7 @@ import pytest
 from netlab import lab
 from netlab.kernel.rundir import RunDirectory
 from tests.machine import NETLAB, inside, leftovers, netlab
+from tests.pace import HANG_SECONDS, SLOWNESS
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_verify_ends_with_1_and_says_what_is_not_as_expected(nat):
         ["bash", "-c", f"{' '.join(NETLAB)} verify | true; echo ${{PIPESTATUS[0]}}"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_SECONDS,
     )
     assert (piped.stdout, piped.stderr) == ("1\n", ""), "a reader that leaves hides no failure"
 
@@ -110,7 +111,7 @@ def test_doctor_and_up_say_what_is_missing_and_which_package_has_it(tmp_path):
     )
     for words in (["doctor"], ["up", "nat"]):
         command = [sys.executable, "-c", code, *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
         assert done.returncode == 3
         assert "install the package dnsmasq-base" in done.stdout + done.stderr
 
@@ -176,13 +177,36 @@ def test_a_signal_ends_run_and_its_lab(number):
             stderr=subprocess.PIPE,
             text=True,
         )
-        time.sleep(seconds)  # Any moment will do: each must end alike.
+        time.sleep(seconds * SLOWNESS)  # Any moment will do: each must end alike.
         process.send_signal(number)
-        _, complaint = process.communicate(timeout=30)
+        _, complaint = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode in (130, 0, -number), complaint
         assert "Traceback" not in complaint
         assert not leftovers().labs
         assert not leftovers().namespaces
+
+
+def test_ctrl_c_at_arbitrary_times_leaves_nothing():
+    before = leftovers()
+    for hundredths in range(2, 80, 6):
+        process = subprocess.Popen(
+            [*NETLAB, "up", "nat"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            process.wait(SLOWNESS * hundredths / 100)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=HANG_SECONDS)
+        if process.returncode == 0:  # It was up before the signal came.
+            lab.down("nat")
+        else:
+            assert process.returncode in (130, -signal.SIGINT), complaint
+            if process.returncode == 130:
+                assert "Traceback" not in complaint
+        assert leftovers() == before, hundredths
 
 
 def test_an_ignored_hangup_stays_ignored():
@@ -210,7 +234,7 @@ def test_programs_on_a_node_end_quietly_when_their_reader_leaves(nat):
 def test_odd_streams_give_no_traceback(nat, stream, words, tmp_path):
     errors = tmp_path / "errors"
     command = f"{{ {' '.join(NETLAB)} {words} {stream}; }} 2>{errors}"
-    subprocess.run(["bash", "-c", command], stdout=subprocess.DEVNULL, timeout=30)
+    subprocess.run(["bash", "-c", command], stdout=subprocess.DEVNULL, timeout=HANG_SECONDS)
     assert "Traceback" not in errors.read_text()
     assert "a fault in netlab" not in errors.read_text()
     assert "Exception ignored" not in errors.read_text()
@@ -218,7 +242,9 @@ def test_odd_streams_give_no_traceback(nat, stream, words, tmp_path):
 
 def test_an_encoding_without_line_drawing_is_no_fault(nat):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = netlab("status", env=environment)
+    done = subprocess.run(
+        [*NETLAB, "status"], env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "10.0.0.128" in done.stdout
 
@@ -233,7 +259,7 @@ def test_junit_into_a_missing_folder_is_said_after_the_matrix(nat):
 def test_a_wheel_has_scenarios_and_programs(tmp_path):
     root = Path(__file__).parents[2]
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
+    subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=HANG_SECONDS)
     (wheel,) = tmp_path.glob("vmnetlab-*.whl")
     installed = tmp_path / "site"
     subprocess.run(["busybox", "unzip", "-q", str(wheel), "-d", str(installed)], check=True)
@@ -245,7 +271,7 @@ def test_a_wheel_has_scenarios_and_programs(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_SECONDS,
     )
     assert done.stdout.startswith(f"{installed}/netlab/__init__.py"), done.stderr
     assert "three-modes" in done.stdout

@@ -12,6 +12,7 @@ import pytest
 
 from netlab import lab
 from netlab.kernel.rundir import RunDirectory
+from tests.pace import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -54,7 +55,7 @@ def test_every_command_prints_what_readme_says(folder):
     try:
         for command, expected in steps():
             done = subprocess.run(
-                command, shell=True, cwd=folder, env=environment, timeout=60, text=True,
+                command, shell=True, cwd=folder, env=environment, timeout=HANG_SECONDS, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
             got = "\n".join(line.rstrip() for line in done.stdout.rstrip().splitlines())

@@ -1,0 +1,59 @@
+"""Nothing depends on a fast machine: a lab comes up right, and is measured right, on one 20 times slower."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.machine import NETLAB
+from tests.pace import HANG_SECONDS, SLOWNESS
+
+TIMES_SLOWER = 20
+CPU = max(os.sched_getaffinity(0))
+
+HOG = """
+import os, sys, time
+own, period = float(sys.argv[1]), 0.04
+os.sched_setaffinity(0, {int(sys.argv[2])})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+print("ready", flush=True)
+while True:
+    end = time.perf_counter() + own * period
+    while time.perf_counter() < end:
+        pass
+    time.sleep((1 - own) * period)
+"""
+"""Takes its share of a processor before anybody else gets any."""
+
+
+@pytest.fixture(autouse=True)
+def hog() -> Iterator[None]:
+    share = max(0.0, 1 - SLOWNESS / TIMES_SLOWER)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOG, str(share), str(CPU)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    yield
+    process.kill()
+    process.communicate()
+
+
+def slowly(*command: str) -> subprocess.CompletedProcess[str]:
+    """A command on what the hog leaves of the processor."""
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=HANG_SECONDS * TIMES_SLOWER,
+        preexec_fn=lambda: os.sched_setaffinity(0, {CPU}),
+    )  # fmt: skip
+
+
+def test_a_lab_comes_up_right_and_is_measured_right():
+    assert float(slowly(sys.executable, "-m", "tests.pace").stdout) > TIMES_SLOWER / 2
+    done = slowly(*NETLAB, "run", "three-modes", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    matrix = json.loads(done.stdout)
+    assert (matrix["failed"], matrix["passed"]) == (0, len(matrix["cells"]))

@@ -1,0 +1,139 @@
+"""netlab on another kernel: a Debian VM is built, booted, provisioned and put to work.
+
+    make vm-test                   Debian 12
+    make vm-test SUITE=trixie      Debian 13
+
+Ends with a table; the exit code is 1 if anything failed. Logs and JUnit files: vm-results/SUITE/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.vm.guest import Guest, Unusable, accelerator, overlay
+from tests.vm.image import CACHE, SUITES, Image, image, kept
+from tests.vm.report import ROOT, give_to_owner, new_folder, row
+
+TREE = "/vagrant"
+GUEST_RESULTS = "/tmp/results"
+
+_PYTEST = f"sudo env PYTHONDONTWRITEBYTECODE=1 .venv/bin/pytest -v --junitxml={GUEST_RESULTS}"
+STEPS = {
+    "second-provision": "make setup",
+    "doctor": "sudo netlab doctor",
+    "make-up": "make up && make down",
+    "scenarios": f"sudo netlab run scenarios/*.yaml --junit {GUEST_RESULTS}/scenarios.xml",
+    "stock-kernel": f"{_PYTEST}/stock-kernel.xml tests/vm/stock_kernel.py",
+    "scenario-tests": f"{_PYTEST}/scenario-tests.xml tests/scenarios",
+    "kernel-tests": f"{_PYTEST}/kernel-tests.xml tests/kernel",
+}
+"""What is done in the guest's copy of the tree. A step that counts tests writes STEP.xml."""
+
+_STEP_SECONDS = 600
+"""No step takes half of it on a usual machine; a slower guest gets more, in proportion."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--suite", choices=SUITES, default="bookworm", help="the Debian release")
+    suite = parser.parse_args().suite
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Clean up as after Ctrl-C.
+    results = new_folder(suite)
+    before = time.monotonic()
+    try:
+        failed = _test(suite, results)
+    except (subprocess.SubprocessError, Unusable) as error:
+        failed = [str(error)]
+    give_to_owner(results)
+    minutes = (time.monotonic() - before) / 60
+    print(f"\n{minutes:.1f} minutes; logs and JUnit files are in {results.relative_to(ROOT)}/")
+    sys.exit(f"FAILED: {', '.join(failed)}" if failed else 0)
+
+
+def _test(suite: str, results: Path) -> list[str]:
+    """Do everything; the names of the steps that failed. Raises Unusable without a usable guest."""
+    chosen = accelerator()
+    print(f"{SUITES[suite]} under QEMU, {'KVM' if chosen == 'kvm' else 'software emulation'}")
+    with row("image") as words:
+        base, reused = image(suite)
+        words.append("reused" if reused else "built")
+    with row("provisioned disk") as words:
+        disk, reused = provisioned(suite, base, chosen, results)
+        words.append("reused" if reused else "made")
+
+    with ExitStack() as stack:
+        own = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CACHE))) / "disk.qcow2"
+        overlay(disk, own)
+        with row("boot") as words:
+            guest = stack.enter_context(Guest(base, own, chosen, results / "console.log"))
+            slowness = _prepare(guest)
+            words += [guest.ask("uname -sr").strip(), f"{slowness:.1f} times slower than usual"]
+        failed = [
+            name
+            for name, command in STEPS.items()
+            if not _step(guest, name, command, results, _STEP_SECONDS * slowness)
+        ]
+        guest.get(GUEST_RESULTS, results)
+    return failed
+
+
+def provisioned(suite: str, base: Image, chosen: str, logs: Path) -> tuple[Path, bool]:
+    """A disk on which `make setup` has run, and whether it was there; kept until that has to change."""
+
+    def make(folder: Path) -> None:
+        disk = folder / "disk.qcow2"
+        overlay(base.disk, disk)
+        with (
+            Guest(base, disk, chosen, logs / "provision-console.log") as guest,
+            (logs / "provision.log").open("w") as log,
+        ):
+            guest.ask(f"sudo install -d -o vagrant {TREE}")
+            guest.put(ROOT, TREE)
+            if guest.run(f"make -C {TREE} setup", log) != 0:
+                raise Unusable(f"`make setup` failed in the guest: see {log.name}")
+
+    everything = ["make", "--dry-run", "--always-make", "setup"]
+    commands = subprocess.run(everything, cwd=ROOT, check=True, capture_output=True, text=True)
+    recipe = (base.folder.name, commands.stdout, (ROOT / "pyproject.toml").read_text())
+    folder, reused = kept(f"provisioned-{suite}", recipe, make)
+    return folder / "disk.qcow2", reused
+
+
+def _prepare(guest: Guest) -> float:
+    """Bring the tree up to date; how many times slower than usual the guest is."""
+    guest.put(ROOT, TREE)
+    guest.ask(f"mkdir {GUEST_RESULTS}")
+    return float(guest.ask(f"cd {TREE} && .venv/bin/python -m tests.pace"))
+
+
+def _step(guest: Guest, name: str, command: str, results: Path, seconds: float) -> bool:
+    with row(name) as words, (results / f"{name}.log").open("w") as log:
+        code = guest.run(f"cd {TREE} && {command}", log, seconds)
+        words += [*_counts(guest, name), "ok" if code == 0 else f"FAILED, see {log.name}"]
+        return code == 0
+
+
+def _counts(guest: Guest, name: str) -> Iterator[str]:
+    """How many tests passed and did not, by the JUnit file of a step."""
+    text = guest.ask(f"cat {GUEST_RESULTS}/{name}.xml || true")
+    if text:
+        suites = [ElementTree.fromstring(text), *ElementTree.fromstring(text).iter("testsuite")]
+        total = {key: sum(int(one.get(key, 0)) for one in suites[1:]) for key in
+                 ("tests", "failures", "errors", "skipped")}  # fmt: skip
+        bad = total["failures"] + total["errors"] + total["skipped"]
+        yield f"{total['tests'] - bad} of {total['tests']}"
+
+
+if __name__ == "__main__":
+    main()
