@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from netlab import __version__
@@ -24,13 +25,14 @@ from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
     from netlab.kernel.create import Progress
-    from netlab.kernel.observe import Observation
+    from netlab.kernel.observe import Addresses, Observation
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.matrix import Result
+    from netlab.probe.trace import Trace
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
-    from netlab.scenario.topology import Topology
+    from netlab.scenario.topology import Node, Topology
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,41 @@ def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Resu
     return measure(lab.expectations, found, namespaces, progress or (lambda done: None))
 
 
+def trace(lab: Lab, source: str, target: str) -> Trace:
+    """Send one echo request from a node to an endpoint or IPv4 address, and follow it.
+
+    Raises UsageError for a node, endpoint or address that is none.
+    """
+    from netlab.kernel.observe import addresses
+    from netlab.plan.names import node as node_of
+    from netlab.plan.nat import plumbing
+    from netlab.plan.nouns import Bridge, Cable
+    from netlab.probe.journey import Map
+    from netlab.probe.trace import trace as follow
+
+    _require_root()
+    where = Map(
+        nodes={place: node_of(place) for place in lab.plan.namespaces},
+        switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
+        peers={
+            (node_of(end.namespace), end.interface): node_of(other.namespace)
+            for noun in lab.plan.nouns
+            if isinstance(noun, Cable)
+            for end, other in ((noun.one, noun.other), (noun.other, noun.one))
+        },
+        plumbing=plumbing(lab.topology),
+    )
+    known = {
+        (node_of(place), interface): found
+        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
+    }
+    start = _node(lab, source)
+    end, to = _destination(lab, start, target, known)
+    if end == start.name:
+        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
+    return follow(where, start.name, end, to)
+
+
 @contextmanager
 def running(lab: Lab, progress: Progress | None = None) -> Iterator[Lab]:
     """A lab for the length of a block: up, and down whatever happens inside, signals included."""
@@ -278,6 +315,31 @@ def place_of(name: str, node: str) -> str:
     if node not in known:
         raise UsageError(f"the lab '{name}' has no node '{node}'", f"it has: {', '.join(known)}")
     return namespace(name, node)
+
+
+def _node(lab: Lab, name: str) -> Node:
+    """Raises UsageError for a node that the lab does not have."""
+    if name not in lab.topology.nodes:
+        names = ", ".join(lab.topology.nodes)
+        raise UsageError(f"the lab '{lab.name}' has no node '{name}'", f"it has: {names}")
+    return lab.topology.nodes[name]
+
+
+def _destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[str, str]:
+    """The node that is meant, and its address: `vm2`, `host@lan`, or an IPv4 address of whomever."""
+    with suppress(ValueError):
+        address = IPv4Address(target)
+        owners = [node for (node, _), found in known.items() for one in found if one.ip == address]
+        return (owners[0] if owners else target), str(address)
+    node = _node(lab, target.partition("@")[0])
+    legs = node.named_legs
+    if "@" in target and target not in legs:
+        raise UsageError(f"'{target}' is no endpoint", f"{node.name} has: {', '.join(legs)}")
+    leg = legs[target] if "@" in target else node.shared_with(source) or node.primary
+    found = known.get((leg.node, leg.interface))
+    if not found:
+        raise UsageError(f"{leg.name} has no address now", "name an address instead")
+    return node.name, str(found[0].ip)
 
 
 def _run_directory(name: str) -> RunDirectory:

@@ -43,3 +43,31 @@ def _listing(context: Any) -> str:
     if status != 0:
         raise KernelError(f"cannot list nftables rules: {errors.rstrip()}")
     return str(output)
+
+
+def rules(namespace: str) -> dict[tuple[str, str, int], str]:
+    """Every rule as text, by table, chain and handle."""
+    with netns.inside(namespace):
+        context = _module().Nftables()
+        context.set_handle_output(True)
+        listing = _listing(context)
+    found = {}
+    table = chain = ""
+    for row in map(str.strip, listing.splitlines()):
+        words = row.split()
+        text, mark, handle = row.rpartition(" # handle ")
+        if words[:1] == ["table"]:
+            table = words[2]
+        elif words[:1] == ["chain"]:
+            chain = words[1]
+        elif mark:
+            found[table, chain, int(handle)] = text
+    return found
+
+
+def delete_table(namespace: str, family: str, name: str) -> None:
+    """Remove one table. Raises KernelError."""
+    with netns.inside(namespace):
+        status, _, errors = _module().Nftables().cmd(f"delete table {family} {name}")
+    if status != 0:
+        raise KernelError(f"cannot delete the table {name} of {namespace}: {errors.rstrip()}")

@@ -44,6 +44,15 @@ def host_end(vmnet: Network) -> str:
     return interface_name(f"{vmnet.name}-nat")
 
 
+def plumbing(topology: Topology) -> dict[tuple[str, str], str]:
+    """(node, interface) of both ends of each such cable, and the NAT device to which it belongs."""
+    found = {}
+    for node in topology.nodes.values():
+        if node.role is Role.NAT_DEVICE:
+            found[node.name, UPLINK] = found[HOST, host_end(node.primary.network)] = node.name
+    return found
+
+
 def device_outside(vmnet: Network) -> IPv4Interface:
     """The NAT device's address on the cable to the host."""
     cable = addressing.uplink(vmnet.number)

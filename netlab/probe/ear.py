@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from netlab.kernel import netns
 
-_ETH_P_ALL = 0x0003
+ETH_P_ALL = 0x0003
 """Only a socket for all protocols sees what leaves."""
 _BUFFER_BYTES = 4 << 20
 _SO_ATTACH_FILTER = 26
@@ -70,7 +70,7 @@ class Ear:
 
     def lost(self) -> int:
         """Packets that found the buffers full."""
-        return sum(_drops(one) for one in (self.icmp, self.wire))
+        return sum(drops(one) for one in (self.icmp, self.wire))
 
     def _sender(self, source: str | None) -> socket.socket:
         if source is None:
@@ -88,20 +88,20 @@ class Ear:
 
 
 def _raw_icmp() -> socket.socket:
-    return _listening(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
+    return listening(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
 
 
 def _departing_icmp() -> socket.socket:
     """A filter in the kernel keeps other traffic of the lab from filling the buffer."""
-    one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+    one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     program = b"".join(struct.pack("HBBI", *step) for step in _DEPARTING_ICMP)
     keep = ctypes.create_string_buffer(program)
     descriptor = struct.pack("HP", len(_DEPARTING_ICMP), ctypes.addressof(keep))
     one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
-    return _listening(one)
+    return listening(one)
 
 
-def _listening(one: socket.socket) -> socket.socket:
+def listening(one: socket.socket) -> socket.socket:
     one.setblocking(False)
     one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
     return one
@@ -114,6 +114,6 @@ def _receive(one: socket.socket) -> tuple[bytes, tuple[str, int, int]] | None:
         return None
 
 
-def _drops(one: socket.socket) -> int:
+def drops(one: socket.socket) -> int:
     information = one.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, struct.calcsize(_MEMINFO))
     return int(struct.unpack(_MEMINFO, information)[_MEMINFO_DROPS])

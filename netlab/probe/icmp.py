@@ -1,22 +1,20 @@
 """ICMP messages: built and read by scapy, nothing else.
 
-Every probe is an echo request whose payload starts with a mark and a random
-token; a router that reports an error quotes them, so one search finds the
-probe in requests, answers and errors alike.
+Every probe is an echo request whose payload is a random token and a mark; a
+router that reports an error quotes them, so one search finds the probe in
+requests, answers and errors alike. The token comes first, where an nftables
+rule finds it.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
-logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # It comments on the machine's routes.
+from scapy.layers.inet import ICMP, IP
+from scapy.packet import Raw
 
-from scapy.layers.inet import ICMP, IP  # noqa: E402
-from scapy.packet import Raw  # noqa: E402
-
-MARK = b"netlab probe "
+MARK = b" netlab probe"
 TOKEN_BYTES = 8
 
 
@@ -28,7 +26,7 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
-_KINDS = {
+KINDS = {
     0: Kind.ANSWER,
     3: Kind.ERROR,  # destination unreachable
     8: Kind.REQUEST,
@@ -53,14 +51,13 @@ class Message:
 
 def echo_request(token: bytes, identifier: int) -> bytes:
     """An echo request without IP header, as a raw ICMP socket sends it."""
-    return bytes(ICMP(type="echo-request", id=identifier, seq=1) / Raw(MARK + token))
+    return bytes(ICMP(type="echo-request", id=identifier, seq=1) / Raw(token + MARK))
 
 
 def token_of(data: bytes) -> bytes | None:
     """The token in any packet, None if it is no probe's. Cheap: no dissection."""
     at = data.find(MARK)
-    token = data[at + len(MARK) : at + len(MARK) + TOKEN_BYTES]
-    return token if at >= 0 and len(token) == TOKEN_BYTES else None
+    return data[at - TOKEN_BYTES : at] if at >= TOKEN_BYTES else None
 
 
 def read_packet(data: bytes) -> Message | None:
@@ -71,7 +68,7 @@ def read_packet(data: bytes) -> Message | None:
     packet = IP(data)
     if ICMP not in packet:
         return None
-    kind = _KINDS.get(packet[ICMP].type)
+    kind = KINDS.get(packet[ICMP].type)
     if kind is None:
         return None  # A redirect, for example: it quotes a packet that was forwarded all the same.
     return Message(kind, token, packet.src, packet.src == packet.dst, _summary(packet))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
     from netlab.probe.matrix import Result
+    from netlab.probe.trace import Trace
 
 
 def lab_record(record: Record) -> dict[str, Any]:
@@ -51,6 +52,44 @@ def plan(planned: Plan) -> dict[str, Any]:
     """A plan as its kinds and lines."""
     nouns = [{"kind": type(noun).__name__, "text": line(noun)} for noun in planned.nouns]
     return {"lab": planned.lab, "nouns": nouns}
+
+
+TRACE_VERSION = 1
+"""Grows when a field of `trace` changes its meaning or goes."""
+
+
+def trace(traced: Trace) -> dict[str, Any]:
+    """A packet's journey and its end."""
+    finding = traced.finding
+    return {
+        "version": TRACE_VERSION,
+        "probe": {
+            "from": traced.source,
+            "to": traced.target,
+            "address": traced.to,
+            "by": "icmp",
+            "token": traced.token,
+            "arp": "cold" if traced.cold else "warm",
+        },
+        "steps": [
+            {
+                "part": step.part.value,
+                "node": step.node,
+                "in": step.came_in and asdict(step.came_in),
+                "out": [asdict(outlet) for outlet in step.went_out],
+                "microseconds": (step.at - traced.sent_at) / 1000,
+                "before": step.before,
+                "after": step.after,
+            }
+            for step in traced.journey.steps
+        ],
+        "verdict": {
+            "verdict": finding.verdict.value,
+            "at": finding.at,
+            "cause": finding.cause.value if finding.cause else None,
+            "evidence": finding.evidence,
+        },
+    }
 
 
 def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:

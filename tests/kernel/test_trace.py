@@ -1,0 +1,238 @@
+"""Journeys on real packets: what passed where, who rewrote what; for each cause, what provokes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from netlab import lab
+from netlab.errors import UsageError
+from netlab.kernel import nft, nftrace
+from netlab.probe import ear
+from netlab.probe.cause import Cause, Finding
+from netlab.probe.frame import Part
+from netlab.probe.verdict import Verdict
+from tests.machine import inside, netlab
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("nat"), "trace")) as up:
+        yield up
+
+
+@contextmanager
+def changed(node: str, do: str, undo: str) -> Iterator[None]:
+    """A fault for the length of a block."""
+    assert inside(f"trace.{node}", "sh", "-c", do).returncode == 0
+    try:
+        yield
+    finally:
+        assert inside(f"trace.{node}", "sh", "-c", undo).returncode == 0
+
+
+@contextmanager
+def rules(node: str, hook: str, rule: str) -> Iterator[None]:
+    text = f"table ip extra {{ chain c {{ type filter hook {hook} priority 0;\n {rule}\n }}\n }}"
+    nft.create(f"trace.{node}", text)
+    try:
+        yield
+    finally:
+        nft.delete_table(f"trace.{node}", "ip", "extra")
+
+
+def finding(running: lab.Lab, source: str, target: str) -> Finding:
+    return lab.trace(running, source, target).finding
+
+
+def end(running: lab.Lab, source: str, target: str) -> tuple[str, Cause | None]:
+    found = finding(running, source, target)
+    return found.at, found.cause
+
+
+def test_a_journey_through_two_nats_names_each_rewrite(running):
+    traced = lab.trace(running, "vm1", "internet")
+    request = traced.journey.of(Part.REQUEST)
+    answer = traced.journey.of(Part.ANSWER)
+    way = ["vm1", "vmnet8", "vmnet8-nat", "lan", "router", "internet"]
+    assert [step.node for step in request] == way
+    assert [step.node for step in answer] == way[::-1]
+    assert [step.rewrites for step in request if step.rewrites] == [
+        {"ip.src": ("10.0.0.128", "192.168.1.100")},
+        {"ip.src": ("192.168.1.100", "203.0.113.1")},
+    ]
+    assert [step.rewrites["ip.dst"][1] for step in answer if step.rewrites] == [
+        "192.168.1.100",
+        "10.0.0.128",
+    ]
+    assert traced.finding == Finding(Verdict.ANSWERED, "internet")
+
+
+def test_the_first_trace_is_cold_and_the_next_one_warm(running):
+    inside("trace.vm1", "ip", "neigh", "flush", "all")
+    assert lab.trace(running, "vm1", "vm2").cold
+    assert not lab.trace(running, "vm1", "vm2").cold
+
+
+def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
+    monkeypatch.setattr("netlab.probe.trace.secrets.randbelow", lambda _: 0x1111)
+    for vm, address in (("vm1", "10.0.0.128"), ("vm2", "10.0.0.129")):
+        traced = lab.trace(running, vm, "internet")
+        assert traced.finding.verdict is Verdict.ANSWERED
+        assert traced.journey.of(Part.ANSWER)[-1].after["ip.dst"] == address
+
+
+def test_other_traffic_is_no_part_of_a_journey(running):
+    with changed("vm2", "ping -q -i 0.002 203.0.113.80 >/dev/null 2>&1 & echo $! >/run/netlab/ping",
+                 "kill $(cat /run/netlab/ping); rm /run/netlab/ping"):  # fmt: skip
+        traced = lab.trace(running, "vm1", "internet")
+    assert len(traced.journey.steps) == 12
+    assert {step.before["icmp.id"] for step in traced.journey.steps} == {
+        traced.journey.steps[0].before["icmp.id"]
+    }
+
+
+def test_nic_down(running):
+    with changed("vm2", "ip link set eth0 down", "ip link set eth0 up"):
+        assert end(running, "vm2", "10.0.0.128") == ("vm2", Cause.NIC_DOWN)
+    inside("trace.vm2", "ip", "route", "replace", "default", "via", "10.0.0.2")
+
+
+def test_no_address(running):
+    lose = "ip address del 10.0.0.129/24 dev eth0"
+    regain = "ip address add 10.0.0.129/24 dev eth0; ip route replace default via 10.0.0.2"
+    with changed("vm2", lose, regain):
+        assert end(running, "vm2", "10.0.0.128") == ("vm2", Cause.NO_ADDRESS)
+
+
+def test_no_route(running):
+    with changed("vm1", "ip route del default", "ip route add default via 10.0.0.2"):
+        assert end(running, "vm1", "internet") == ("vm1", Cause.NO_ROUTE)
+
+
+def test_arp_unanswered_at_the_source(running):
+    assert end(running, "vm1", "10.0.0.99") == ("vm1", Cause.ARP_UNANSWERED)
+
+
+def test_arp_unanswered_on_the_way(running):
+    assert end(running, "vm1", "192.168.1.77") == ("host", Cause.ARP_UNANSWERED)
+
+
+def test_no_taker(running):
+    """The NAT device is gone, and vm1 still has its MAC in the cache."""
+    lab.trace(running, "vm1", "internet")
+    mac = "bridge fdb flush dev vmnet8-nat-eth0 2>/dev/null;"
+    with changed(
+        "vmnet8", mac + "ip link set vmnet8-nat-eth0 down", "ip link set vmnet8-nat-eth0 up"
+    ):
+        assert end(running, "vm1", "internet") == ("vmnet8", Cause.NO_TAKER)
+
+
+GATEWAY_1 = "ip route replace default via 10.0.0.1"
+GATEWAY_2 = "ip route replace default via 10.0.0.2"
+
+
+def test_not_forwarding(running):
+    """The gateway is .1, the host adapter: the classic."""
+    off = "sysctl -qw net.ipv4.conf.vmnet8.forwarding=0"
+    with changed("vm1", GATEWAY_1, GATEWAY_2), changed("host", off, off):
+        found = finding(running, "vm1", "internet")
+    assert (found.at, found.cause) == ("host", Cause.NOT_FORWARDING)
+    assert "InAddrErrors" in found.evidence
+
+
+@pytest.mark.parametrize("node", ["vm2", "vm1"])
+def test_firewall_names_the_rule(running, node):
+    hook = "input" if node == "vm2" else "output"
+    with rules(node, hook, 'icmp type echo-request drop comment "guest firewall"'):
+        found = finding(running, "vm1", "vm2")
+    assert (found.at, found.cause) == (node, Cause.FIREWALL)
+    assert found.evidence == 'extra c: icmp type echo-request drop comment "guest firewall"'
+
+
+def test_firewall_names_the_policy(running):
+    found = finding(running, "internet", "10.0.0.128")
+    assert (found.at, found.cause) == ("router", Cause.FIREWALL)
+    assert found.evidence == "home_router forward: policy drop"
+
+
+def test_firewall_on_the_host(running):
+    forwarding = "sysctl -qw net.ipv4.conf.vmnet8.forwarding="
+    with changed("vm1", GATEWAY_1, GATEWAY_2), changed("host", forwarding + "1", forwarding + "0"):
+        assert end(running, "vm1", "internet") == ("host", Cause.FIREWALL)
+
+
+def test_reverse_path(running):
+    strict = "sysctl -qw net.ipv4.conf.lan0.rp_filter=1"
+    lab.trace(running, "pc", "internet")  # Cold, the router would not even answer the ARP question.
+    with (
+        changed("router", strict, "sysctl -qw net.ipv4.conf.lan0.rp_filter=0"),
+        changed("pc", "ip address add 172.31.0.9/32 dev lo && "
+                "ip route replace 203.0.113.80 via 192.168.1.1 src 172.31.0.9",
+                "ip route del 203.0.113.80; ip address del 172.31.0.9/32 dev lo"),
+    ):  # fmt: skip
+        assert end(running, "pc", "internet") == ("router", Cause.REVERSE_PATH)
+
+
+def test_no_way_back(running):
+    """The host translates no more: the answer goes to an address that the LAN's router does not know."""
+    before = nft.read("trace.host")
+    nft.delete_table("trace.host", "ip", "host")
+    try:
+        found = finding(running, "vm1", "pc")
+    finally:
+        nft.create("trace.host", before)
+    assert (found.verdict, found.at, found.cause) == (Verdict.DEAD, "internet", Cause.NO_WAY_BACK)
+    assert "the answer was last seen on internet: not-forwarding" in found.evidence
+
+
+def test_ttl(running):
+    with changed(
+        "vm1", "sysctl -qw net.ipv4.ip_default_ttl=2", "sysctl -qw net.ipv4.ip_default_ttl=64"
+    ):
+        assert end(running, "vm1", "internet") == ("host", Cause.TTL)
+
+
+def test_refused(running):
+    reject = "icmp type echo-request reject with icmp type admin-prohibited"
+    with rules("router", "forward", reject):
+        found = finding(running, "vm1", "internet")
+    assert (found.verdict, found.at, found.cause) == (Verdict.REFUSED, "router", Cause.REFUSED)
+
+
+def test_frames_that_no_tap_had_room_for_make_it_unknown(running, monkeypatch):
+    monkeypatch.setattr(ear, "_BUFFER_BYTES", 1)
+    found = finding(running, "vm1", "internet")
+    assert (found.verdict, found.cause) == (Verdict.UNKNOWN, Cause.UNKNOWN)
+
+
+def test_without_the_rules_own_trace_a_silent_drop_is_unknown(running, monkeypatch):
+    monkeypatch.setattr(nftrace.RuleTrace, "drops", lambda self: iter(()))
+    assert finding(running, "internet", "10.0.0.128").verdict is Verdict.UNKNOWN
+
+
+def test_nothing_of_a_trace_stays_behind(running):
+    lab.trace(running, "vm1", "internet")
+    assert not lab.status(running).drift
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("vm9", "vm1"), ("vm1", "vm9"), ("vm1", "vm1@lan"), ("vm1", "vm1")]
+)
+def test_who_cannot_be_meant_is_said(running, source, target):
+    with pytest.raises(UsageError):
+        lab.trace(running, source, target)
+
+
+def test_the_command_ends_with_1_if_no_answer_came(running):
+    done = netlab("trace", "vm1", "10.0.0.99")
+    assert done.returncode == 1
+    assert "✘ died at vm1" in done.stdout
+    assert "netlab exec vm1 -- ip neighbour" in done.stdout
+    assert "死在 vm1" in netlab("trace", "vm1", "10.0.0.99", "--lang", "zh").stdout
+    answered = netlab("trace", "vm1", "vm2", "--json")
+    assert answered.returncode == 0
+    assert json.loads(answered.stdout)["verdict"]["verdict"] == "answered"

@@ -1,0 +1,143 @@
+"""Sightings → journey → finding, without a kernel: the pure half of `trace`."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from netlab.probe.cause import SENTENCES, Cause, Evidence, judge
+from netlab.probe.frame import Frame, Part
+from netlab.probe.journey import Map, follow
+from netlab.probe.tap import Sighting
+from netlab.probe.trace import Trace
+from netlab.probe.verdict import Verdict
+from netlab.report.journey import LANGUAGES, journey
+
+MAP = Map(
+    nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},
+    switches=frozenset({"sw"}),
+    peers={
+        ("vm1", "eth0"): "sw",
+        ("sw", "p1"): "vm1",
+        ("sw", "p2"): "nat",
+        ("sw", "p3"): "pc",
+        ("nat", "eth0"): "sw",
+        ("nat", "up"): "host",
+        ("host", "down"): "nat",
+        ("host", "lan"): "pc",
+        ("pc", "eth0"): "host",
+    },
+    plumbing={("nat", "up"): "nat", ("host", "down"): "nat"},
+)
+FIELDS = {
+    "eth.src": "a",
+    "eth.dst": "b",
+    "ip.src": "10.0.0.1",
+    "ip.dst": "10.0.0.2",
+    "ip.ttl": "64",
+}
+
+
+def frames(text: str, part: Part = Part.REQUEST, start: int = 0, **changed: str) -> list[Frame]:
+    """`vm1.eth0> sw.p1< …`: in this order; `>` leaves, `<` comes in, `x` comes in for another MAC."""
+    found = []
+    for at, word in enumerate(text.split(), start):
+        node, _, rest = word.partition(".")
+        interface, sign = rest[:-1], rest[-1]
+        seen = Sighting(at * 1000, f"lab.{node}", interface, sign == ">", sign == "x", b"")
+        fields = FIELDS | ({"ip.src": changed[word]} if word in changed else {})
+        found.append(Frame(seen, part, fields))
+    return found
+
+
+def nodes(found: list[Frame]) -> list[str]:
+    return [step.node for step in follow(found, MAP).steps]
+
+
+THERE = "vm1.eth0> sw.p1< sw.p2> nat.eth0< nat.up> host.down< host.lan> pc.eth0<"
+BACK = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
+
+
+def test_a_box_and_its_plumbing_are_one_step_both_ways():
+    found = frames(THERE) + frames(BACK, Part.ANSWER, 20)
+    assert nodes(found) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
+    box = follow(found, MAP).steps[2]
+    assert (box.came_in.peer, [out.peer for out in box.went_out]) == ("sw", ["pc"])
+
+
+def test_the_kernels_clock_decides_and_not_the_order_of_reading():
+    assert nodes(frames(THERE)[::-1]) == nodes(frames(THERE))
+
+
+def test_what_ends_inside_the_box_ends_at_the_host():
+    assert nodes(frames("vm1.eth0> sw.p1< sw.p2> nat.eth0< nat.up> host.down<"))[-1] == "host"
+
+
+def test_a_copy_for_somebody_else_is_overheard_and_no_step():
+    found = follow(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x sw.p3> pc.eth0x"), MAP)
+    assert [step.node for step in found.steps] == ["vm1", "sw"]
+    assert len(found.overheard) == 2
+    assert [out.peer for out in found.steps[1].went_out] == ["nat", "pc"]
+
+
+def test_a_rewrite_is_a_difference_within_one_node():
+    there = frames(THERE)
+    for frame in there[6:]:
+        frame.fields["ip.src"] = "192.168.1.100"
+    rewrites = [step.rewrites for step in follow(there, MAP).steps]
+    assert rewrites == [{}, {}, {"ip.src": ("10.0.0.1", "192.168.1.100")}, {}]
+
+
+def evidence(found: list[Frame], **more) -> Evidence:
+    return Evidence("vm1", "pc", follow(found, MAP), **{"carriers": frozenset({"eth0"}), **more})
+
+
+ENDED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
+ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Part.ERROR, 10)
+for frame in ERROR:
+    frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
+
+HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
+TWO = {"Ip.InAddrErrors": 1, "Ip.InHdrErrors": 1}
+
+CASES = [
+    (evidence(frames(THERE) + frames(BACK, Part.ANSWER, 20)), "answered", "pc", None),
+    (evidence(frames(THERE) + frames(BACK, Part.ANSWER, 20), lost=1), "unknown", "vm1", Cause.UNKNOWN),
+    (evidence([], carriers=frozenset()), "dead", "vm1", Cause.NIC_DOWN),
+    (evidence([], addressed=False), "dead", "vm1", Cause.NO_ADDRESS),
+    (evidence([], send_error=errno.ENETUNREACH), "dead", "vm1", Cause.NO_ROUTE),
+    (evidence([], send_error=errno.EPERM), "unknown", "vm1", Cause.UNKNOWN),
+    (evidence([], unanswered={"vm1": "10.0.0.2"}), "dead", "vm1", Cause.ARP_UNANSWERED),
+    (evidence([]), "unknown", "vm1", Cause.UNKNOWN),
+    (evidence(ENDED), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, drops={"nat": "a rule"}), "dead", "nat", Cause.FIREWALL),
+    (evidence(ENDED, drops={"pc": "elsewhere"}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dead", "nat", Cause.ARP_UNANSWERED),
+    (evidence(ENDED, counts={"nat": {"Ip.InAddrErrors": 1}}), "dead", "nat", Cause.NOT_FORWARDING),
+    (evidence(ENDED, counts={"nat": {"Ip.InReceives": 9}}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, counts={"nat": TWO}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, counts={"pc": {"Ip.InAddrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED + ERROR), "dead", "nat", Cause.TTL),
+    (evidence(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x")), "dead", "sw", Cause.NO_TAKER),
+    (evidence(frames(THERE) + HALF_BACK), "dead", "host", Cause.NO_WAY_BACK),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "verdict", "at", "cause"), CASES)
+def test_what_proves_what(given, verdict, at, cause):
+    found = judge(given)
+    assert (found.verdict, found.at, found.cause) == (verdict, at, cause)
+
+
+def test_every_cause_has_a_sentence_in_each_language():
+    assert set(SENTENCES) == set(Cause)
+    assert all(set(texts) == set(LANGUAGES) and all(texts.values()) for texts in SENTENCES.values())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_picture_of_a_death(language, golden):
+    given = evidence(ENDED, drops={"nat": "t c: icmp type echo-request drop"})
+    traced = Trace("vm1", "pc", "10.0.0.2", "00", 0, False, given.journey, judge(given))
+    golden(f"pictures/trace-{language}.txt", f"{journey(traced, False, language)}\n")
+    assert traced.finding.verdict is Verdict.DEAD
