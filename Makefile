@@ -31,7 +31,7 @@ SUITE ?= bookworm
 .PHONY: help setup up down test lint unit kernel bench vm-test vagrant-test uninstall clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: system $(VENV)/installed link ## install what is missing; a second run installs nothing
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from netlab.probe.frame import Part
+from netlab.probe.icmp import Kind
 from netlab.probe.journey import Journey, Step
 from netlab.probe.verdict import Verdict
 
@@ -139,8 +139,8 @@ class Finding:
 
 def judge(evidence: Evidence) -> Finding:
     """What the evidence proves. First what is certain, then what the last node counted."""
-    request = evidence.journey.of(Part.REQUEST)
-    answer = evidence.journey.of(Part.ANSWER)
+    request = evidence.journey.of(Kind.REQUEST)
+    answer = evidence.journey.of(Kind.ANSWER)
     if evidence.lost:
         return _unknown(evidence.source, f"{evidence.lost} frames found no room in a buffer")
     if not request:
@@ -151,7 +151,7 @@ def judge(evidence: Evidence) -> Finding:
         why = _end_of(answer[-1], evidence)
         text = f"the answer was last seen on {answer[-1].node}: {_in_short(why)}"
         return _dead(answer[-1].node, Cause.NO_WAY_BACK, text)
-    errors = evidence.journey.of(Part.ERROR)
+    errors = evidence.journey.of(Kind.ERROR)
     if errors:
         return _reported(errors[0], request[-1])
     return _end_of(request[-1], evidence)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
@@ -14,25 +13,14 @@ from netlab.probe.tap import Sighting
 _ARP_NAMES = {1: "request", 2: "answer"}
 
 
-class Part(StrEnum):
-    """What a packet is in the course of a probe."""
-
-    REQUEST = "request"
-    ANSWER = "answer"
-    ERROR = "error"
-
-
 @dataclass(frozen=True)
 class Frame:
     """One sighting with its headers. Fields are text, in the order in which they stand in the packet."""
 
     sighting: Sighting
-    part: Part | None
+    part: Kind | None
     """None: no packet of the probe."""
     fields: dict[str, str]
-
-
-_PARTS = {Kind.REQUEST: Part.REQUEST, Kind.ANSWER: Part.ANSWER, Kind.ERROR: Part.ERROR}
 
 
 def read(sighting: Sighting, token: bytes) -> Frame:
@@ -56,7 +44,7 @@ def read(sighting: Sighting, token: bytes) -> Frame:
             if icmp.type in (0, 8):
                 fields |= {"icmp.id": f"{icmp.id:#06x}", "icmp.seq": str(icmp.seq)}
             if token_of(sighting.data) == token and icmp.type in KINDS:
-                part = _PARTS[KINDS[icmp.type]]
+                part = KINDS[icmp.type]
         for layer, name in ((TCP, "tcp"), (UDP, "udp")):
             if layer in ip and ICMP not in ip:
                 fields |= {f"{name}.src": str(ip[layer].sport), f"{name}.dst": str(ip[layer].dport)}

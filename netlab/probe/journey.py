@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from netlab.probe.frame import Frame, Part
+from netlab.probe.frame import Frame
+from netlab.probe.icmp import Kind
 
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
@@ -42,7 +43,7 @@ class Step:
     """A packet's stay on one node."""
 
     node: str
-    part: Part
+    part: Kind
     at: int
     """Nanoseconds: the first sighting."""
     came_in: Outlet | None
@@ -71,7 +72,7 @@ class Journey:
     overheard: tuple[Frame, ...]
     """Copies that reached machines whose MAC they are not addressed to, which drop them."""
 
-    def of(self, part: Part) -> tuple[Step, ...]:
+    def of(self, part: Kind) -> tuple[Step, ...]:
         """The steps of the request, of the answer, or of an error."""
         return tuple(step for step in self.steps if step.part is part)
 
@@ -98,7 +99,7 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
     return Journey(tuple(_without_plumbing(steps, where)), tuple(overheard))
 
 
-def _latest(steps: Sequence[Step], node: str, part: Part) -> int | None:
+def _latest(steps: Sequence[Step], node: str, part: Kind) -> int | None:
     """The stay that a departing packet ends: the last one on its node."""
     places = range(len(steps) - 1, -1, -1)
     return next((n for n in places if (steps[n].node, steps[n].part) == (node, part)), None)

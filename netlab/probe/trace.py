@@ -16,7 +16,8 @@ from netlab.kernel.nftrace import RuleTrace
 from netlab.probe import cause, icmp
 from netlab.probe.cause import Evidence, Finding
 from netlab.probe.ear import Ear
-from netlab.probe.frame import Frame, Part, read
+from netlab.probe.frame import Frame, read
+from netlab.probe.icmp import Kind
 from netlab.probe.journey import Journey, Map, follow
 from netlab.probe.tap import Sighting, Tap
 
@@ -153,7 +154,7 @@ class _Watch:
     def _home(self) -> bool:
         """An answer or an error has come back to the source."""
         return any(
-            frame.part in (Part.ANSWER, Part.ERROR)
+            frame.part in (Kind.ANSWER, Kind.ERROR)
             and not frame.sighting.outgoing
             and self._where.nodes[frame.sighting.namespace] == self._source
             for frame in self.frames

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from netlab.probe.cause import SENTENCES
-from netlab.probe.frame import Part
+from netlab.probe.icmp import Kind
 from netlab.probe.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def _lines(trace: Trace, reply: bool, language: str) -> Iterator[str]:
     target = trace.target if trace.target == trace.to else f"{trace.target} ({trace.to})"
     yield f"{trace.source} → {target}   ICMP echo   {words['cold' if trace.cold else 'warm']}"
     answered = trace.finding.verdict is Verdict.ANSWERED
-    for part in Part:
+    for part in Kind:
         steps = trace.journey.of(part)
-        if steps and (reply or part is not Part.ANSWER or not answered):
+        if steps and (reply or part is not Kind.ANSWER or not answered):
             yield ""
             yield words[part]
             for number, step in enumerate(steps, 1):
@@ -105,8 +105,8 @@ def _end(trace: Trace, language: str, words: Mapping[str, str]) -> Iterator[str]
     finding = trace.finding
     said = words[finding.verdict].format(at=finding.at)
     if finding.verdict is Verdict.ANSWERED:
-        last = trace.journey.of(Part.ANSWER)[-1]
-        times = sum("ip.src" in step.rewrites for step in trace.journey.of(Part.REQUEST))
+        last = trace.journey.of(Kind.ANSWER)[-1]
+        times = sum("ip.src" in step.rewrites for step in trace.journey.of(Kind.REQUEST))
         yield f"✔ {said}{f' · NAT × {times}' if times else ''} · {_microseconds(last, trace)} µs"
         return
     yield f"{'?' if finding.verdict is Verdict.UNKNOWN else '✘'} {said}"

@@ -13,7 +13,7 @@ from netlab.errors import UsageError
 from netlab.kernel import nft, nftrace
 from netlab.probe import ear
 from netlab.probe.cause import Cause, Finding
-from netlab.probe.frame import Part
+from netlab.probe.icmp import Kind
 from netlab.probe.verdict import Verdict
 from tests.machine import inside, netlab
 
@@ -55,8 +55,8 @@ def end(running: lab.Lab, source: str, target: str) -> tuple[str, Cause | None]:
 
 def test_a_journey_through_two_nats_names_each_rewrite(running):
     traced = lab.trace(running, "vm1", "internet")
-    request = traced.journey.of(Part.REQUEST)
-    answer = traced.journey.of(Part.ANSWER)
+    request = traced.journey.of(Kind.REQUEST)
+    answer = traced.journey.of(Kind.ANSWER)
     way = ["vm1", "vmnet8", "vmnet8-nat", "lan", "router", "internet"]
     assert [step.node for step in request] == way
     assert [step.node for step in answer] == way[::-1]
@@ -82,7 +82,7 @@ def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
     for vm, address in (("vm1", "10.0.0.128"), ("vm2", "10.0.0.129")):
         traced = lab.trace(running, vm, "internet")
         assert traced.finding.verdict is Verdict.ANSWERED
-        assert traced.journey.of(Part.ANSWER)[-1].after["ip.dst"] == address
+        assert traced.journey.of(Kind.ANSWER)[-1].after["ip.dst"] == address
 
 
 def test_other_traffic_is_no_part_of_a_journey(running):

@@ -7,7 +7,8 @@ import errno
 import pytest
 
 from netlab.probe.cause import SENTENCES, Cause, Evidence, judge
-from netlab.probe.frame import Frame, Part
+from netlab.probe.frame import Frame
+from netlab.probe.icmp import Kind
 from netlab.probe.journey import Map, follow
 from netlab.probe.tap import Sighting
 from netlab.probe.trace import Trace
@@ -39,7 +40,7 @@ FIELDS = {
 }
 
 
-def frames(text: str, part: Part = Part.REQUEST, start: int = 0, **changed: str) -> list[Frame]:
+def frames(text: str, part: Kind = Kind.REQUEST, start: int = 0, **changed: str) -> list[Frame]:
     """`vm1.eth0> sw.p1< …`: in this order; `>` leaves, `<` comes in, `x` comes in for another MAC."""
     found = []
     for at, word in enumerate(text.split(), start):
@@ -60,7 +61,7 @@ BACK = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
 
 
 def test_a_box_and_its_plumbing_are_one_step_both_ways():
-    found = frames(THERE) + frames(BACK, Part.ANSWER, 20)
+    found = frames(THERE) + frames(BACK, Kind.ANSWER, 20)
     assert nodes(found) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
     box = follow(found, MAP).steps[2]
     assert (box.came_in.peer, [out.peer for out in box.went_out]) == ("sw", ["pc"])
@@ -94,16 +95,16 @@ def evidence(found: list[Frame], **more) -> Evidence:
 
 
 ENDED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
-ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Part.ERROR, 10)
+ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Kind.ERROR, 10)
 for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
-HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
+HALF_BACK = frames("pc.eth0> host.lan<", Kind.ANSWER, 20)
 TWO = {"Ip.InAddrErrors": 1, "Ip.InHdrErrors": 1}
 
 CASES = [
-    (evidence(frames(THERE) + frames(BACK, Part.ANSWER, 20)), "answered", "pc", None),
-    (evidence(frames(THERE) + frames(BACK, Part.ANSWER, 20), lost=1), "unknown", "vm1", Cause.UNKNOWN),
+    (evidence(frames(THERE) + frames(BACK, Kind.ANSWER, 20)), "answered", "pc", None),
+    (evidence(frames(THERE) + frames(BACK, Kind.ANSWER, 20), lost=1), "unknown", "vm1", Cause.UNKNOWN),
     (evidence([], carriers=frozenset()), "dead", "vm1", Cause.NIC_DOWN),
     (evidence([], addressed=False), "dead", "vm1", Cause.NO_ADDRESS),
     (evidence([], send_error=errno.ENETUNREACH), "dead", "vm1", Cause.NO_ROUTE),

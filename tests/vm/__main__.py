@@ -103,7 +103,7 @@ def provisioned(suite: str, base: Image, chosen: str, logs: Path) -> tuple[Path,
             if guest.run(f"make -C {TREE} setup", log) != 0:
                 raise Unusable(f"`make setup` failed in the guest: see {log.name}")
 
-    everything = ["make", "--dry-run", "--always-make", "setup"]
+    everything = ["make", "--dry-run", "--always-make", "--no-print-directory", "setup"]
     commands = subprocess.run(everything, cwd=ROOT, check=True, capture_output=True, text=True)
     recipe = (base.folder.name, commands.stdout, (ROOT / "pyproject.toml").read_text())
     folder, reused = kept(f"provisioned-{suite}", recipe, make)
@@ -125,14 +125,14 @@ def _step(guest: Guest, name: str, command: str, results: Path, seconds: float) 
 
 
 def _counts(guest: Guest, name: str) -> Iterator[str]:
-    """How many tests passed and did not, by the JUnit file of a step."""
-    text = guest.ask(f"cat {GUEST_RESULTS}/{name}.xml || true")
-    if text:
-        suites = [ElementTree.fromstring(text), *ElementTree.fromstring(text).iter("testsuite")]
-        total = {key: sum(int(one.get(key, 0)) for one in suites[1:]) for key in
-                 ("tests", "failures", "errors", "skipped")}  # fmt: skip
-        bad = total["failures"] + total["errors"] + total["skipped"]
-        yield f"{total['tests'] - bad} of {total['tests']}"
+    """How many tests of a step passed, by its JUnit file; nothing for a step that counts none."""
+    if text := guest.ask(f"cat {GUEST_RESULTS}/{name}.xml || true"):
+        suites = list(ElementTree.fromstring(text).iter("testsuite"))
+        tests, *others = (
+            sum(int(suite.get(key, 0)) for suite in suites)
+            for key in ("tests", "failures", "errors", "skipped")
+        )
+        yield f"{tests - sum(others)} of {tests}"
 
 
 if __name__ == "__main__":

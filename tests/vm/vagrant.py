@@ -42,7 +42,7 @@ STEPS = {
     "vagrant-up": "vagrant up",
     "netlab-up": "vagrant ssh -c 'sudo netlab up nat && sudo netlab verify && sudo netlab down'",
     "make-up": "vagrant ssh -c 'cd /vagrant && make up && make down'",
-    "unit-tests": "vagrant ssh -c 'cd /vagrant && make lint unit'",
+    "unit-tests": "vagrant ssh -c 'cd /vagrant && make unit'",
     "second-provision": "vagrant provision",
     "vagrant-destroy": "vagrant destroy --force",
 }
