@@ -25,7 +25,7 @@ PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TOOLS)
 # Only for `make vm-test` and `make vagrant-test`.
 PACKAGES_VM := mmdebstrap debian-archive-keyring qemu-system-x86 qemu-utils e2fsprogs openssh-client rsync
 PACKAGES_VAGRANT := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients iptables \
-    libvirt-daemon-system-sysv slirp4netns
+    slirp4netns $(if $(wildcard /run/systemd/system),,libvirt-daemon-system-sysv)
 SUITE ?= bookworm
 
 .PHONY: help setup up down test lint unit kernel bench vm-test vagrant-test uninstall clean
@@ -117,7 +117,7 @@ bench: setup ## measure up, verify, down; 100 VMs beside ip -batch
 	@$(AS_ROOT) $(BIN)/python tests/bench/bench.py
 
 vm-test: PACKAGES += $(PACKAGES_VM)
-vm-test: setup ## all of it on Debian's own kernel, in a VM (SUITE=trixie: Debian 13)
+vm-test: setup ## kernel tests and scenarios on Debian's own kernel, in a VM (SUITE=trixie: Debian 13)
 	@$(AS_ROOT) $(BIN)/python -m tests.vm --suite $(SUITE)
 
 vagrant-test: PACKAGES += $(PACKAGES_VM) $(PACKAGES_VAGRANT)

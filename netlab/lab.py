@@ -248,6 +248,7 @@ def trace(lab: Lab, source: str, target: str) -> Trace:
     Raises UsageError for a node, endpoint or address that is none.
     """
     from netlab.kernel.observe import addresses
+    from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge, Cable
@@ -274,7 +275,8 @@ def trace(lab: Lab, source: str, target: str) -> Trace:
     end, to = _destination(lab, start, target, known)
     if end == start.name:
         raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
-    return follow(where, start.name, end, to)
+    with postponed_signals() as interruption:
+        return follow(where, start.name, end, to, interruption)
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from functools import cache
 from typing import Any
 
 from netlab.errors import KernelError, Missing
 from netlab.kernel import netns
+from netlab.kernel.patience import SIGNALS
 
 
 @cache
@@ -26,7 +28,7 @@ def create(namespace: str, text: str) -> str:
     """Load a ruleset; returns it as the kernel now shows it. Raises KernelError with line and caret."""
     with netns.inside(namespace):
         context = _module().Nftables()
-        status, _, errors = context.cmd(text)
+        status, _, errors = _command(context, text)
         if status != 0:
             raise KernelError(f"nftables refuses the rules of {namespace}:\n{errors.rstrip()}")
         return _listing(context)
@@ -38,8 +40,18 @@ def read(namespace: str) -> str:
         return _listing(_module().Nftables())
 
 
+def _command(context: Any, text: str) -> tuple[int, str, str]:
+    """Status, output, errors. A signal has to wait: the library cannot tell where it was interrupted."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        status, output, errors = context.cmd(text)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return status, output, errors
+
+
 def _listing(context: Any) -> str:
-    status, output, errors = context.cmd("list ruleset")
+    status, output, errors = _command(context, "list ruleset")
     if status != 0:
         raise KernelError(f"cannot list nftables rules: {errors.rstrip()}")
     return str(output)
@@ -68,6 +80,6 @@ def rules(namespace: str) -> dict[tuple[str, str, int], str]:
 def delete_table(namespace: str, family: str, name: str) -> None:
     """Remove one table. Raises KernelError."""
     with netns.inside(namespace):
-        status, _, errors = _module().Nftables().cmd(f"delete table {family} {name}")
+        status, _, errors = _command(_module().Nftables(), f"delete table {family} {name}")
     if status != 0:
         raise KernelError(f"cannot delete the table {name} of {namespace}: {errors.rstrip()}")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from netlab.errors import KernelError
 from netlab.kernel import netns, nft
 
-TABLE = "netlab_trace"
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _NFNLGRP_NFTRACE = 9
@@ -43,6 +42,7 @@ class RuleTrace:
     def __init__(self, namespace: str, token: bytes) -> None:
         self.namespace = namespace
         self._token = token
+        self._table = f"netlab_trace_{token.hex()}"  # Another trace may be under way.
 
     def __enter__(self) -> RuleTrace:
         self._rules = nft.rules(self.namespace)
@@ -56,13 +56,17 @@ class RuleTrace:
             f"@th,64,64 {int.from_bytes(self._token):#x} meta nftrace set 1\n }}\n"
             for hook in ("prerouting", "output")
         )
-        nft.create(self.namespace, f"table inet {TABLE} {{ {chains} }}")
+        try:
+            nft.create(self.namespace, f"table inet {self._table} {{ {chains} }}")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
         with suppress(KernelError):  # The namespace has gone meanwhile.
-            nft.delete_table(self.namespace, "inet", TABLE)
+            nft.delete_table(self.namespace, "inet", self._table)
 
     def drops(self) -> Iterator[Drop]:
         """Packets with the token that rules have ended since the last call."""

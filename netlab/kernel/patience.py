@@ -12,7 +12,7 @@ from types import FrameType
 from netlab.errors import Interrupted, KernelError
 
 _POLL_SECONDS = 0.002
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _SignalNow(KeyboardInterrupt):
@@ -70,7 +70,7 @@ def postponed_signals() -> Iterator[Interruption]:
         return
     _current = interruption = Interruption()
     # What is ignored stays ignored: `nohup netlab up nat &` must survive the logout.
-    wanted = {number: signal.getsignal(number) for number in _SIGNALS}
+    wanted = {number: signal.getsignal(number) for number in SIGNALS}
     previous = {number: old for number, old in wanted.items() if old not in (signal.SIG_IGN, None)}
     for number in previous:
         signal.signal(number, interruption.remember)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netlab.errors import KernelError
-from netlab.kernel import links, netns, syscalls
+from netlab.kernel import links, netns, services, syscalls
 
 _RULES = """\
 table ip trial {
@@ -84,9 +84,10 @@ def netem() -> None:
     """Delay what leaves an interface."""
     with _nameless():
         command = ["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
-        done = subprocess.run(command, capture_output=True, text=True)
+        search = {**os.environ, "PATH": services.SEARCH}
+        done = subprocess.run(command, capture_output=True, text=True, env=search)
     if done.returncode != 0:
-        raise KernelError(done.stderr.strip().splitlines()[0])
+        raise KernelError(done.stderr.strip() or "`tc` refuses it")
 
 
 def packet_socket() -> None:

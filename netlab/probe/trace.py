@@ -13,6 +13,7 @@ from netlab.kernel import counters, nft
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import read_addresses, read_interfaces
 from netlab.kernel.nftrace import RuleTrace
+from netlab.kernel.patience import Interruption
 from netlab.probe import cause, icmp
 from netlab.probe.cause import Evidence, Finding
 from netlab.probe.ear import Ear
@@ -23,6 +24,9 @@ from netlab.probe.tap import Sighting, Tap
 
 _QUIET_SECONDS = 0.3
 """Silence that ends a trace; on a slow machine, as long as everything before took."""
+
+_INTERRUPTION_SECONDS = 0.1
+"""How long Ctrl-C may have to wait."""
 
 _ARP = b"\x08\x06"
 _ARP_SECONDS = 3.5
@@ -46,10 +50,10 @@ class Trace:
     finding: Finding
 
 
-def trace(where: Map, source: str, target: str, to: str) -> Trace:
+def trace(where: Map, source: str, target: str, to: str, interruption: Interruption) -> Trace:
     """Send one echo request from the node `source` to an address, and follow it.
 
-    `where` tells of every namespace of the lab. Raises KernelError.
+    `where` tells of every namespace of the lab. Raises KernelError, Interrupted.
     """
     spaces = {node: namespace for namespace, node in where.nodes.items()}
     token = secrets.token_bytes(icmp.TOKEN_BYTES)
@@ -70,7 +74,7 @@ def trace(where: Map, source: str, target: str, to: str) -> Trace:
         error = ear.send(icmp.echo_request(token, secrets.randbelow(1 << 16)), to, None)
         watch = _Watch(taps, token, where, source)
         if error is None:
-            watch.until_over()
+            watch.until_over(interruption)
         after = counters.read(list(where.nodes))
         netlink = handles.netlink(spaces[source])
         own = [one for one in read_interfaces(netlink) if one.name != "lo"]
@@ -107,7 +111,7 @@ class _Watch:
         self._source = source
         self.frames: list[Frame] = []
 
-    def until_over(self) -> None:
+    def until_over(self, interruption: Interruption) -> None:
         begun = last = time.monotonic()
         with selectors.DefaultSelector() as selector:
             for tap in self._taps:
@@ -117,7 +121,8 @@ class _Watch:
                 end = begun + _ARP_SECONDS if self.unanswered() else last + quiet
                 home = self._home()  # What is still on its way then is in the taps already.
                 patience = 0.0 if home else end - time.monotonic()
-                ready = selector.select(max(patience, 0))
+                ready = selector.select(min(max(patience, 0), _INTERRUPTION_SECONDS))
+                interruption.check()
                 if patience <= 0 and (home or not ready):
                     return
                 if any(self._take(key.data.sightings()) for key, _ in ready):

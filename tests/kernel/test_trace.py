@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +17,8 @@ from netlab.probe import ear
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.icmp import Kind
 from netlab.probe.verdict import Verdict
-from tests.machine import inside, netlab
+from tests.machine import NETLAB, inside, netlab
+from tests.pace import HANG_SECONDS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -214,6 +217,38 @@ def test_without_the_rules_own_trace_a_silent_drop_is_unknown(running, monkeypat
     assert finding(running, "internet", "10.0.0.128").verdict is Verdict.UNKNOWN
 
 
+def test_traces_may_run_side_by_side(running):
+    ends = []
+    commands = [
+        subprocess.Popen(
+            [*NETLAB, "trace", "internet", "10.0.0.128"], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for one in commands:
+        output, _ = one.communicate(timeout=HANG_SECONDS)
+        ends.append("home_router forward: policy drop" in output)
+    assert ends == [True] * 3
+    assert not lab.status(running).drift
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_rules_behind(running, number):
+    """While it waits for an answer to ARP that never comes."""
+    process = subprocess.Popen(
+        [*NETLAB, "trace", "vm1", "10.0.0.99"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while "netlab_trace" not in nft.read("trace.host"):
+        assert process.poll() is None, "it was over before the signal came"
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=HANG_SECONDS)
+    assert (process.returncode, "Traceback" in complaint) == (130, False), complaint
+    assert not lab.status(running).drift
+
+
 def test_nothing_of_a_trace_stays_behind(running):
     lab.trace(running, "vm1", "internet")
     assert not lab.status(running).drift
@@ -228,11 +263,11 @@ def test_who_cannot_be_meant_is_said(running, source, target):
 
 
 def test_the_command_ends_with_1_if_no_answer_came(running):
-    done = netlab("trace", "vm1", "10.0.0.99")
+    done = netlab("trace", "vm1", "10.0.0.98")
     assert done.returncode == 1
     assert "✘ died at vm1" in done.stdout
     assert "netlab exec vm1 -- ip neighbour" in done.stdout
-    assert "死在 vm1" in netlab("trace", "vm1", "10.0.0.99", "--lang", "zh").stdout
+    assert "死在 vm1" in netlab("trace", "vm1", "10.0.0.97", "--lang", "zh").stdout
     answered = netlab("trace", "vm1", "vm2", "--json")
     assert answered.returncode == 0
     assert json.loads(answered.stdout)["verdict"]["verdict"] == "answered"

@@ -28,7 +28,7 @@ GUEST_RESULTS = "/tmp/results"
 
 _PYTEST = f"sudo env PYTHONDONTWRITEBYTECODE=1 .venv/bin/pytest -v --junitxml={GUEST_RESULTS}"
 STEPS = {
-    "second-provision": "make setup",
+    "second-provision": 'make setup && [ -z "$(make -s setup)" ]',
     "doctor": "sudo netlab doctor",
     "make-up": "make up && make down",
     "scenarios": f"sudo netlab run scenarios/*.yaml --junit {GUEST_RESULTS}/scenarios.xml",
@@ -55,7 +55,8 @@ def main() -> None:
         failed = _test(suite, results)
     except (subprocess.SubprocessError, Unusable) as error:
         failed = [str(error)]
-    give_to_owner(results)
+    finally:
+        give_to_owner(results)
     minutes = (time.monotonic() - before) / 60
     print(f"\n{minutes:.1f} minutes; logs and JUnit files are in {results.relative_to(ROOT)}/")
     sys.exit(f"FAILED: {', '.join(failed)}" if failed else 0)

@@ -21,7 +21,7 @@ _TRIAL_SECONDS = 3 * SLOWNESS
 _DEBUG_EXIT_PORT = 0xF4
 _TRIAL = bytes.fromhex(
     "66b900e1f505"  # mov ecx, 100000000
-    "6749"  # dec ecx, and again until it is 0
+    "6649"  # dec ecx, and again until it is 0
     "75fc"  # jnz
     "b010"  # mov al, 16
     "e6f4"  # out 0xf4, al: ends QEMU with exit code 2 * 16 + 1
@@ -120,6 +120,8 @@ class Guest:
             "StrictHostKeyChecking": "no",  # A machine on loopback that was made just now.
             "UserKnownHostsFile": "/dev/null",
             "LogLevel": "ERROR",
+            "BatchMode": "yes",
+            "IdentitiesOnly": "yes",
             "ConnectTimeout": "20",
             "ServerAliveInterval": "30",
         }

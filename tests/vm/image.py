@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-CACHE = Path(os.environ.get("NETLAB_CACHE", "/var/cache/netlab"))
+CACHE = Path("/var/cache/netlab")
 SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 
 _ROOT_SCRIPT = Path(__file__).with_name("root.sh")

@@ -8,8 +8,8 @@ echo netlab >"$root/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 netlab\n' >"$root/etc/hosts"
 echo 'LABEL=netlab / ext4 errors=remount-ro 0 1' >"$root/etc/fstab"
 printf '[Match]\nName=e*\n[Network]\nDHCP=yes\n' >"$root/etc/systemd/network/cards.network"
-systemctl --quiet --root "$root" enable systemd-networkd systemd-resolved ssh
-systemctl --quiet --root "$root" mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer
+chroot "$root" systemctl --quiet enable systemd-networkd systemd-resolved ssh
+chroot "$root" systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer
 echo 'UseDNS no' >"$root/etc/ssh/sshd_config.d/vagrant.conf"
 
 chroot "$root" useradd --create-home --shell /bin/bash vagrant

@@ -11,11 +11,15 @@ import nftables
 import pytest
 
 from netlab import lab
+from netlab.kernel import nft
 from netlab.kernel.preflight import STOCK_NEIGHBOURS, Health, examine
 from tests.leaks import no_leaks, unchanged_machine
 from tests.machine import inside
 
 __all__ = ["no_leaks", "unchanged_machine"]
+
+
+RULES = "table ip docker { chain f { type filter hook forward priority 0; policy drop;\n }\n }"
 
 
 def all_as_expected(running: lab.Lab) -> bool:
@@ -45,8 +49,7 @@ def test_the_neighbour_table_has_its_stock_size():
 def a_host_that_drops_what_bridges_carry() -> Iterator[None]:
     """As Docker leaves a machine: br_netfilter loaded, and a forward chain that drops."""
     subprocess.run(["modprobe", "br_netfilter"], check=True)
-    rules = "table ip docker { chain f { type filter hook forward priority 0; policy drop;\n }\n }"
-    assert nftables.Nftables().cmd(rules)[0] == 0
+    assert nftables.Nftables().cmd(RULES)[0] == 0
     yield
     nftables.Nftables().cmd("delete table ip docker")
     subprocess.run(["modprobe", "-r", "br_netfilter"], check=True)
@@ -55,4 +58,11 @@ def a_host_that_drops_what_bridges_carry() -> Iterator[None]:
 @pytest.mark.usefixtures("a_host_that_drops_what_bridges_carry")
 def test_br_netfilter_and_the_hosts_firewall_do_not_reach_into_a_lab():
     with lab.running(lab.prepare(lab.load("three-modes"))) as modes:
+        for switch in (
+            "lan",
+            "vmnet0",
+            "vmnet1",
+            "vmnet8",
+        ):  # Rules that IP packets on a switch must not meet.
+            nft.create(f"three-modes.{switch}", RULES)
         assert all_as_expected(modes)

@@ -12,14 +12,15 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tests.machine import leftovers, snapshot
-from tests.vm.guest import accelerator
+from tests.machine import leftovers, load_modules, snapshot
+from tests.vm.guest import Unusable, accelerator
 from tests.vm.image import CACHE, Image, image, kept, run
 from tests.vm.report import ROOT, give_to_owner, new_folder, row
 
@@ -43,7 +44,7 @@ STEPS = {
     "netlab-up": "vagrant ssh -c 'sudo netlab up nat && sudo netlab verify && sudo netlab down'",
     "make-up": "vagrant ssh -c 'cd /vagrant && make up && make down'",
     "unit-tests": "vagrant ssh -c 'cd /vagrant && make unit'",
-    "second-provision": "vagrant provision",
+    "second-provision": "vagrant provision && [ -z \"$(vagrant ssh -c 'make -s -C /vagrant setup')\" ]",
     "vagrant-destroy": "vagrant destroy --force",
 }
 
@@ -53,11 +54,26 @@ def main() -> None:
         sys.exit(_steps(Path(sys.argv[1]), Path(sys.argv[2])))
     results = new_folder("vagrant")
     before = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Clean up as after Ctrl-C.
+    try:
+        failed = _test(results)
+    except (subprocess.SubprocessError, Unusable) as error:
+        failed = [str(error)]
+    finally:
+        give_to_owner(results)
+    minutes = (time.monotonic() - before) / 60
+    print(f"\n{minutes:.1f} minutes; logs are in {results.relative_to(ROOT)}/")
+    sys.exit(f"FAILED: {', '.join(failed)}" if failed else 0)
+
+
+def _test(results: Path) -> list[str]:
+    """Do everything; what failed. Raises Unusable if libvirt cannot be had."""
     driver = {"kvm": "kvm", "tcg": "qemu"}[accelerator()]
     print(f"Vagrant and libvirt, driver {driver}")
     with row("box") as words:
         file, reused = box(driver)
         words.append("reused" if reused else "made")
+    load_modules()
     machine, things = snapshot(), leftovers()
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         _write_catalog(file, Path(scratch))
@@ -65,10 +81,7 @@ def main() -> None:
     with row("the machine") as words:
         changed = (snapshot(), leftovers()) != (machine, things)
         words.append("FAILED: it is not as it was" if changed else "is as it was")
-    give_to_owner(results)
-    minutes = (time.monotonic() - before) / 60
-    print(f"\n{minutes:.1f} minutes; logs are in {results.relative_to(ROOT)}/")
-    sys.exit(1 if code or changed else 0)
+    return [name for name, bad in (("a step", code), ("the machine", changed)) if bad]
 
 
 def box(driver: str) -> tuple[Path, bool]:
@@ -110,24 +123,31 @@ def _in_own_namespaces(scratch: Path, results: Path) -> int:
         *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
         *("--propagation", "private", str(script), str(scratch), *itself),
     ])  # fmt: skip
-    inner = _child(outer.pid)
+    inner = _child(outer)
     slirp = subprocess.Popen(
         ["slirp4netns", "--configure", "--mtu=1500", "--disable-host-loopback", inner, "tap0"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=(results / "slirp4netns.log").open("w"),
     )  # fmt: skip
     try:
-        return outer.wait()
+        while outer.poll() is None:
+            if slirp.poll() is not None:
+                raise Unusable("slirp4netns ended: see slirp4netns.log")
+            time.sleep(0.5)
+        return outer.returncode
     finally:
-        slirp.terminate()
-        slirp.wait()
+        for process in (outer, slirp):
+            process.kill()
+            process.wait()
 
 
-def _child(pid: int) -> str:
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    while not (found := children.read_text().split()):
+def _child(process: subprocess.Popen[bytes]) -> str:
+    """In its namespaces from the start: `unshare` forks after it has made them."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        if found := children.read_text().split():
+            return found[0]
         time.sleep(0.01)
-    # It is in its namespaces from the start: `unshare` forks after it has made them.
-    return found[0]
+    raise Unusable("`unshare` makes no namespaces here")
 
 
 def _steps(scratch: Path, results: Path) -> int:
