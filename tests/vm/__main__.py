@@ -9,19 +9,16 @@ Ends with a table; the exit code is 1 if anything failed. Logs and JUnit files: 
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.vm.guest import Guest, Unusable, accelerator, overlay
+from tests.vm.guest import Guest, accelerator, overlay
 from tests.vm.image import CACHE, SUITES, Image, image, kept
-from tests.vm.report import ROOT, give_to_owner, new_folder, row
+from tests.vm.report import ROOT, Unusable, conclude, row
 
 TREE = "/vagrant"
 GUEST_RESULTS = "/tmp/results"
@@ -48,18 +45,7 @@ def main() -> None:
     )
     parser.add_argument("--suite", choices=SUITES, default="bookworm", help="the Debian release")
     suite = parser.parse_args().suite
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Clean up as after Ctrl-C.
-    results = new_folder(suite)
-    before = time.monotonic()
-    try:
-        failed = _test(suite, results)
-    except (subprocess.SubprocessError, Unusable) as error:
-        failed = [str(error)]
-    finally:
-        give_to_owner(results)
-    minutes = (time.monotonic() - before) / 60
-    print(f"\n{minutes:.1f} minutes; logs and JUnit files are in {results.relative_to(ROOT)}/")
-    sys.exit(f"FAILED: {', '.join(failed)}" if failed else 0)
+    conclude(suite, lambda results: _test(suite, results))
 
 
 def _test(suite: str, results: Path) -> list[str]:

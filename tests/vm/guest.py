@@ -12,6 +12,7 @@ from typing import IO
 
 from tests.pace import SLOWNESS
 from tests.vm.image import Image
+from tests.vm.report import Unusable
 
 MEMORY_MIB, CPUS = 2048, 2
 _BOOT_SECONDS = 300 * SLOWNESS
@@ -27,10 +28,6 @@ _TRIAL = bytes.fromhex(
     "e6f4"  # out 0xf4, al: ends QEMU with exit code 2 * 16 + 1
     "f4"  # hlt
 )
-
-
-class Unusable(Exception):
-    """The machine does not boot, or ssh does not get in."""
 
 
 def accelerator() -> str:

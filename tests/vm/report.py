@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
 
 
-def new_folder(name: str) -> Path:
-    """An empty folder vm-results/NAME."""
-    folder = ROOT / "vm-results" / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+class Unusable(Exception):
+    """What the test needs is not to be had: a machine that boots, a way in, namespaces."""
 
 
-def give_to_owner(folder: Path) -> None:
+def conclude(name: str, test: Callable[[Path], list[str]]) -> NoReturn:
+    """Run a test with an empty folder vm-results/NAME for its logs; exit 1 with the names of what failed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Clean up as after Ctrl-C.
+    results = ROOT / "vm-results" / name
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    before = time.monotonic()
+    try:
+        failed = test(results)
+    except (subprocess.SubprocessError, Unusable) as error:
+        failed = [str(error)]
+    except KeyboardInterrupt:
+        failed = ["interrupted"]
+    finally:
+        _give_to_owner(results)
+    minutes = (time.monotonic() - before) / 60
+    print(f"\n{minutes:.1f} minutes; logs are in {results.relative_to(ROOT)}/")
+    sys.exit(f"FAILED: {', '.join(failed)}" if failed else 0)
+
+
+def _give_to_owner(folder: Path) -> None:
     """What root has written into a user's tree is the user's."""
     owner = ROOT.stat()
     for path in (folder.parent, folder, *folder.iterdir()):
@@ -39,10 +59,3 @@ def row(name: str) -> Iterator[list[str]]:
         raise
     finally:
         print(f"{name:18}{time.monotonic() - before:6.0f} s  {', '.join(words)}", flush=True)
-
-
-def _give_to_owner(folder: Path) -> None:
-    """What root has written into a user's tree is the user's."""
-    owner = ROOT.stat()
-    for path in (folder.parent, folder, *folder.iterdir()):
-        os.chown(path, owner.st_uid, owner.st_gid)

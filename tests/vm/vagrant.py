@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,9 @@ import time
 from pathlib import Path
 
 from tests.machine import leftovers, load_modules, snapshot
-from tests.vm.guest import Unusable, accelerator
+from tests.vm.guest import accelerator
 from tests.vm.image import CACHE, Image, image, kept, run
-from tests.vm.report import ROOT, give_to_owner, new_folder, row
+from tests.vm.report import ROOT, Unusable, conclude, row
 
 BOX_NAME = "debian/bookworm64"
 BOX_VAGRANTFILE = """\
@@ -52,18 +51,7 @@ STEPS = {
 def main() -> None:
     if sys.argv[1:]:
         sys.exit(_steps(Path(sys.argv[1]), Path(sys.argv[2])))
-    results = new_folder("vagrant")
-    before = time.monotonic()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Clean up as after Ctrl-C.
-    try:
-        failed = _test(results)
-    except (subprocess.SubprocessError, Unusable) as error:
-        failed = [str(error)]
-    finally:
-        give_to_owner(results)
-    minutes = (time.monotonic() - before) / 60
-    print(f"\n{minutes:.1f} minutes; logs are in {results.relative_to(ROOT)}/")
-    sys.exit(f"FAILED: {', '.join(failed)}" if failed else 0)
+    conclude("vagrant", _test)
 
 
 def _test(results: Path) -> list[str]:
