@@ -101,14 +101,14 @@ def _raise_for(payload: bytes) -> None:
     """Raise Refused if an NLMSG_ERROR payload is an error and not an acknowledgement."""
     number = -struct.unpack_from("i", payload)[0]
     if number:
-        said = _message_attribute(payload[20:])
-        raise Refused(number, said or os.strerror(number))
+        said = dict(attributes(payload[20:])).get(_NLMSGERR_ATTR_MSG, b"")
+        words = said.rstrip(b"\0").decode(errors="replace")
+        raise Refused(number, words or os.strerror(number))
 
 
-def _message_attribute(attributes: bytes) -> str:
-    while len(attributes) >= 4:
-        length, kind = struct.unpack_from("HH", attributes)
-        if kind & 0x3FFF == _NLMSGERR_ATTR_MSG:
-            return attributes[4:length].rstrip(b"\0").decode(errors="replace")
-        attributes = attributes[max((length + 3) & ~3, 4) :]
-    return ""
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Netlink attributes, one after the other: type without its flags, and content."""
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("HH", data)
+        yield kind & 0x3FFF, data[4:length]
+        data = data[max((length + 3) & ~3, 4) :]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from netlab.errors import KernelError
 from netlab.kernel import netns, nft
+from netlab.kernel.netlink import attributes
 
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
@@ -88,15 +89,8 @@ class RuleTrace:
             while len(data) >= _HEADER_BYTES:
                 length, kind = struct.unpack_from("IH", data)
                 if kind == _TRACE_MESSAGE:
-                    yield dict(_attributes(data[_HEADER_BYTES:length]))
+                    yield dict(attributes(data[_HEADER_BYTES:length]))
                 data = data[(length + 3) & ~3 :]
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("HH", data)
-        yield kind & 0x3FFF, data[4:length]
-        data = data[max((length + 3) & ~3, 4) :]
 
 
 def _text(data: bytes) -> str:
@@ -108,5 +102,5 @@ def _number(data: bytes) -> int:
 
 
 def _code(verdict: bytes) -> int | None:
-    found = dict(_attributes(verdict))
+    found = dict(attributes(verdict))
     return _number(found[_VERDICT_CODE]) if _VERDICT_CODE in found else None

@@ -72,6 +72,10 @@ class Tap:
 
 def _time(ancillary: list[tuple[int, int, bytes]]) -> int:
     """SO_TIMESTAMPNS, in nanoseconds."""
-    (stamp,) = (data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, 35))
+    (stamp,) = (
+        data
+        for level, kind, data in ancillary
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS)
+    )
     seconds, nanoseconds = struct.unpack(_TIMESPEC, stamp)
     return int(seconds * 1_000_000_000 + nanoseconds)

@@ -6,7 +6,7 @@ import secrets
 import selectors
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from netlab.kernel import counters, nft
@@ -64,11 +64,8 @@ def trace(where: Map, source: str, target: str, to: str, interruption: Interrupt
             for namespace in where.nodes
             if nft.read(namespace).strip()
         ]
-        taps = [Tap(namespace) for namespace in where.nodes]
-        for tap in taps:
-            stack.callback(tap.close)
-        ear = Ear(spaces[source])
-        stack.callback(ear.close)
+        taps = [stack.enter_context(closing(Tap(namespace))) for namespace in where.nodes]
+        ear = stack.enter_context(closing(Ear(spaces[source])))
         before = counters.read(list(where.nodes))
         sent_at = time.time_ns()
         error = ear.send(icmp.echo_request(token, secrets.randbelow(1 << 16)), to, None)
