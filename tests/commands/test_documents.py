@@ -1,4 +1,4 @@
-"""README shows commands with their true output: every `console` block is run, and compared."""
+"""README and docs/ show commands with their true output: every `console` block is run, and compared."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from netlab.kernel.rundir import RunDirectory
 from tests.pace import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(kind: str, document: Path = README) -> list[str]:
+    text = document.read_text()
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def steps() -> list[tuple[str, str]]:
-    """Every command and the output that README promises; `…` stands for anything."""
+DOCUMENTS = [file for file in (README, *sorted(ROOT.glob("docs/*.md"))) if blocks("console", file)]
+
+
+def steps(document: Path) -> list[tuple[str, str]]:
+    """Every command and the output that a document promises; `…` stands for anything."""
     found = []
-    for block in blocks("console"):
+    for block in blocks("console", document):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             found.append((command, output))
@@ -43,7 +47,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_command_prints_what_readme_says(folder):
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_every_command_prints_what_the_document_says(folder, document):
+    """In the lab `nat`, which is up."""
     bin_ = folder / "bin"
     bin_.mkdir()
     (bin_ / "netlab").write_text(f'#!/bin/sh\nexec {sys.executable} -m netlab "$@"\n')
@@ -53,7 +59,7 @@ def test_every_command_prints_what_readme_says(folder):
     environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     lab.up(lab.prepare(lab.load("nat")))
     try:
-        for command, expected in steps():
+        for command, expected in steps(document):
             done = subprocess.run(
                 command, shell=True, cwd=folder, env=environment, timeout=HANG_SECONDS, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
