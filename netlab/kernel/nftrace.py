@@ -13,6 +13,8 @@ from netlab.errors import KernelError
 from netlab.kernel import netns, nft
 from netlab.kernel.netlink import attributes
 
+TRACE_TABLE = "netlab_trace_"
+"""How the name of a trace's own table begins: it is no rule of the lab's."""
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _NFNLGRP_NFTRACE = 9
@@ -43,7 +45,7 @@ class RuleTrace:
     def __init__(self, namespace: str, token: bytes) -> None:
         self.namespace = namespace
         self._token = token
-        self._table = f"netlab_trace_{token.hex()}"  # Another trace may be under way.
+        self._table = f"{TRACE_TABLE}{token.hex()}"  # Another trace may be under way.
 
     def __enter__(self) -> RuleTrace:
         self._rules = nft.rules(self.namespace)

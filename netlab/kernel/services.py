@@ -75,6 +75,22 @@ def listens(run: RunDirectory, fact: Listening) -> bool:
     return any(row[1].endswith(f":{wanted}") and row[3] == WAITING[fact.protocol] for row in rows)
 
 
+def process(run: RunDirectory, service: Service) -> int | None:
+    """The number of the service's process; None if it has ended."""
+    directory = run.service(service.namespace, service.name)
+    return int((directory / "pid").read_text().split()[0]) if _alive(directory) else None
+
+
+def granted(run: RunDirectory, service: Service) -> list[tuple[int, str, str, str]]:
+    """What a DHCP server has given: the end in seconds since the epoch (0: never), MAC, address, name.
+
+    As dnsmasq writes it down; a name is `*` if the client has told none.
+    """
+    file = run.service(service.namespace, service.name) / "leases"
+    rows = (row.split() for row in file.read_text().splitlines()) if file.is_file() else ()
+    return [(int(row[0]), row[1], row[2], row[3]) for row in rows if len(row) >= 4]
+
+
 def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
     """The lease of an interface as the client's script wrote it; empty if there is none."""
     try:

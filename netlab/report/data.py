@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netlab.lab import Lab, Status
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
+    from netlab.views import View
 
 
 def lab_record(record: Record) -> dict[str, Any]:
@@ -90,6 +91,13 @@ def trace(traced: Trace) -> dict[str, Any]:
             "evidence": finding.evidence,
         },
     }
+
+
+def view(lab: str, name: str, shown: View) -> dict[str, Any]:
+    """One of the tables of `show`: its rows by the names of its columns, None where there is nothing."""
+    keys = [column.lower().replace(" ", "_") for column in shown.columns]
+    rows = [dict(zip(keys, row.values, strict=True)) for row in shown.rows]
+    return {"lab": lab, "table": name, "rows": rows}
 
 
 def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:

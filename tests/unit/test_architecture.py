@@ -17,8 +17,9 @@ ALLOWED = {
     "kernel": {"errors", "plan"},
     "probe": {"errors", "scenario", "kernel"},
     "lab": {"errors", "scenario", "plan", "kernel", "probe"},
-    "report": {"errors", "scenario", "plan", "kernel", "probe", "lab"},
-    "cli": {"errors", "scenario", "plan", "kernel", "probe", "lab", "report"},
+    "views": {"errors", "scenario", "plan", "kernel", "lab"},
+    "report": {"errors", "scenario", "plan", "kernel", "probe", "lab", "views"},
+    "cli": {"errors", "scenario", "plan", "kernel", "probe", "lab", "views", "report"},
     "__main__": {"cli"},
 }
 
