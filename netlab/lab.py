@@ -24,6 +24,7 @@ from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
+    from netlab.explain.way import Explanation, Probe
     from netlab.kernel.create import Progress
     from netlab.kernel.observe import Addresses, Observation
     from netlab.kernel.rundir import Record, RunDirectory
@@ -277,6 +278,37 @@ def trace(lab: Lab, source: str, target: str) -> Trace:
         raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
     with postponed_signals() as interruption:
         return follow(where, start.name, end, to, interruption)
+
+
+def explain(lab: Lab, source: str, target: str, probe: Probe | None = None) -> Explanation:
+    """Where a packet would go, and what would become of it; nothing is sent.
+
+    By default an echo request, as `trace` sends it. Raises UsageError for a node,
+    endpoint or address that is none.
+    """
+    from netlab.explain import gather, way
+    from netlab.kernel.observe import addresses
+    from netlab.plan.names import node as node_of
+    from netlab.plan.nat import plumbing
+    from netlab.plan.nouns import Bridge
+
+    _require_root()
+    nodes = {place: node_of(place) for place in lab.plan.namespaces}
+    known = {
+        (node_of(place), interface): found
+        for (place, interface), found in addresses(list(nodes)).items()
+    }
+    start = _node(lab, source)
+    end, to = _destination(lab, start, target, known)
+    if end == start.name:
+        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
+    switches = frozenset(nodes[n.namespace] for n in lab.plan.nouns if isinstance(n, Bridge))
+    peers = {
+        (nodes[place], interface): (nodes[other.namespace], other.interface)
+        for (place, interface), other in lab.plan.peers.items()
+    }
+    with gather.world(nodes, switches, peers, plumbing(lab.topology)) as world:
+        return way.explain(world, start.name, end, IPv4Address(to), probe or way.Probe())
 
 
 @contextmanager

@@ -16,10 +16,11 @@ ALLOWED = {
     "plan": {"errors", "scenario"},
     "kernel": {"errors", "plan"},
     "probe": {"errors", "scenario", "kernel"},
-    "lab": {"errors", "scenario", "plan", "kernel", "probe"},
+    "explain": {"errors", "kernel", "probe"},
+    "lab": {"errors", "scenario", "plan", "kernel", "probe", "explain"},
     "views": {"errors", "scenario", "plan", "kernel", "lab"},
-    "report": {"errors", "scenario", "plan", "kernel", "probe", "lab", "views"},
-    "cli": {"errors", "scenario", "plan", "kernel", "probe", "lab", "views", "report"},
+    "report": {"errors", "scenario", "plan", "kernel", "probe", "explain", "lab", "views"},
+    "cli": {"errors", "scenario", "plan", "kernel", "probe", "explain", "lab", "views", "report"},
     "__main__": {"cli"},
 }
 
