@@ -61,8 +61,8 @@ class Pcapng:
     ) -> None:
         """Write a frame.
 
-        `interface` is its name in the file: `vm1.eth0`. `at`: nanoseconds since 1970. `length`: the frame's, if
-        `data` is only its beginning.
+        `interface` is its name in the file: `vm1.eth0`. `at`: nanoseconds since 1970. `length`: the
+        frame's, if `data` is only its beginning.
         """
         number = self._interfaces.get(interface)
         if number is None:
