@@ -5,6 +5,7 @@ It belongs to no interface: those may go down and up, be renamed, removed and ma
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 from collections.abc import Collection, Iterator
@@ -43,11 +44,15 @@ class Tap:
     """Opened inside the namespace, read from outside; no process runs in the namespace."""
 
     def __init__(
-        self, namespace: str, interfaces: Collection[str] = (), program: bytes = b""
+        self,
+        namespace: str,
+        only: Collection[str] = (),
+        but: Collection[str] = ("lo",),
+        program: bytes = b"",
     ) -> None:
-        """`interfaces`: only these; none named: all but `lo`. `program`: a filter, see `bpf`."""
+        """`only` these interfaces, or if none are named, all `but` these. `program`: see `bpf`."""
         self.namespace = namespace
-        self._wanted = frozenset(interfaces)
+        self._only, self._but = frozenset(only), frozenset(but)
         with netns.inside(namespace):
             self.socket = listening(
                 socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -64,15 +69,17 @@ class Tap:
         """Let go of the socket, and with it of the namespace."""
         self.socket.close()
 
-    def sightings(self) -> Iterator[Sighting]:
-        """Everything seen since the last call."""
-        while received := batch.receive(self.socket.fileno()):
+    def sightings(self, until: float = math.inf) -> Iterator[Sighting]:
+        """Everything seen since the last call; `until` then (ns), if it comes faster than it is read."""
+        latest = 0
+        while latest < until and (received := batch.receive(self.socket.fileno())):
+            latest = received[-1].at
             names: dict[int, str] = {}
             for at, index, kind, data, length in received:
                 name = names.get(index)
                 if name is None:
                     name = names[index] = self._name(index)
-                if name in self._wanted if self._wanted else name != "lo":
+                if name in self._only if self._only else name not in self._but:
                     yield Sighting(
                         at,
                         self.namespace,
@@ -82,6 +89,11 @@ class Tap:
                         data,
                         length,
                     )
+
+    @property
+    def interfaces(self) -> frozenset[str]:
+        """Those that are there, or were while it listened."""
+        return frozenset(self._names.values())
 
     def lost(self) -> int:
         """Frames that found the buffer full."""
