@@ -81,11 +81,12 @@ def capture(
         say(f"capturing at {', '.join(points) or 'every node'}; Ctrl-C ends it", to_stderr=True)
         try:
             taken = _pour(stream, sink, seconds, count)
-            sink.finish(stream.lost())
+            lost = stream.lost()
+            sink.finish(lost)
         except BrokenPipeError:  # The reader has enough.
             discard(sys.stdout)
             return
-        _say_end(stream, taken)
+        _say_end(stream, taken, sum(lost.values()))
 
 
 def _pour(stream: Stream, sink: Files | Lines, seconds: float | None, count: int | None) -> int:
@@ -98,11 +99,10 @@ def _pour(stream: Stream, sink: Files | Lines, seconds: float | None, count: int
     return taken
 
 
-def _say_end(stream: Stream, taken: int) -> None:
+def _say_end(stream: Stream, taken: int, lost: int) -> None:
     if stream.gone:
         say("netlab: the lab has ended", to_stderr=True)
     say(f"{taken} packets captured", to_stderr=True)
-    lost = sum(stream.lost().values())
     if lost:
         say(
             f"netlab: {lost} packets were lost: they came faster than they could be written; "

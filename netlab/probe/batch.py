@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import struct
 from functools import cache
-from typing import NamedTuple
 
 from netlab.kernel import syscalls
 
@@ -27,18 +26,9 @@ _TAGGED = 1 << 4
 """TP_STATUS_VLAN_VALID: the kernel has taken the tag out of the frame."""
 
 
-class Received(NamedTuple):
-    """A frame as the kernel hands it over."""
-
-    at: int
-    """Nanoseconds since 1970."""
-    interface: int
-    """Its index."""
-    kind: int
-    """PACKET_HOST, PACKET_OUTGOING, …"""
-    data: bytes
-    length: int
-    """The frame's bytes; `data` has fewer if a filter has cut it off."""
+Received = tuple[int, int, int, bytes, int]
+"""A frame: nanoseconds since 1970, its interface's index, its kind (PACKET_OUTGOING, …), the frame itself, and its
+length before a filter cut it off."""
 
 
 class _Room:
@@ -90,5 +80,5 @@ def receive(descriptor: int) -> list[Received]:
         start += _FRAME_BYTES
         if status & _TAGGED:
             data, length = data[:12] + struct.pack("!HH", protocol, tag) + data[12:], length + 4
-        found.append(Received(seconds * 1_000_000_000 + nanoseconds, interface, kind, data, length))
+        found.append((seconds * 1_000_000_000 + nanoseconds, interface, kind, data, length))
     return found

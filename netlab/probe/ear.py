@@ -15,7 +15,7 @@ from netlab.kernel import netns
 
 ETH_P_ALL = 0x0003
 """Only a socket for all protocols sees what leaves."""
-_BUFFER_BYTES = 16 << 20
+_BUFFER_BYTES = 32 << 20
 _SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import selectors
 import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 
 from netlab.errors import Interrupted
@@ -55,7 +57,7 @@ class Stream:
         now = time.monotonic()
         end = math.inf if seconds is None else now + seconds
         look = now + _LOOK_SECONDS
-        with selectors.DefaultSelector() as selector:
+        with _uncollected(), selectors.DefaultSelector() as selector:
             for tap in self._taps:
                 selector.register(tap.socket, selectors.EVENT_READ, tap)
             while now < end and not self.gone and not self._interrupted():
@@ -68,9 +70,9 @@ class Stream:
                 if now > look:
                     look = now + _LOOK_SECONDS
                     self.gone = any(netns.inode(one) != home for one, home in self._homes.items())
-        self._read(self._taps, 0)
-        while self._ordered:
-            yield self._portion()
+            self._read(self._taps, 0)
+            while self._ordered:
+                yield self._portion()
 
     def _rest(self, selector: selectors.BaseSelector, seconds: float) -> None:
         """Until something comes; or until what has come is old enough."""
@@ -98,3 +100,13 @@ class Stream:
         except Interrupted:
             return True
         return False
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles, which took a quarter of the time and finds none among sightings."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -73,7 +73,7 @@ class Tap:
         """Everything seen since the last call; `until` then (ns), if it comes faster than it is read."""
         latest = 0
         while latest < until and (received := batch.receive(self.socket.fileno())):
-            latest = received[-1].at
+            latest = received[-1][0]
             names: dict[int, str] = {}
             for at, index, kind, data, length in received:
                 name = names.get(index)
