@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from netlab import __version__
@@ -25,7 +24,7 @@ from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
     from netlab.kernel.create import Progress
-    from netlab.kernel.observe import Addresses, Observation
+    from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.journey import Map
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from netlab.probe.trace import Trace
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
-    from netlab.scenario.topology import Node, Topology
+    from netlab.scenario.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -245,28 +244,52 @@ def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Resu
     return measure(lab.expectations, found, namespaces, progress or (lambda done: None))
 
 
-def trace(lab: Lab, source: str, target: str) -> Trace:
-    """Send one echo request from a node to an endpoint or IPv4 address, and follow it.
+def trace(
+    lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
+) -> Trace:
+    """Send one probe from a node to an endpoint or IP address, and follow it.
 
-    Raises UsageError for a node, endpoint or address that is none.
+    `by` is the kind of probe (`probe.kinds`): `icmp`, `tcp:80`, `dns:www.example.com`, …
+    Without a target, DNS asks the node's own server and DHCP everybody on the node's first
+    network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
+    answers (tcp, udp, raw). Raises UsageError for what is none.
     """
-    from netlab.kernel.observe import addresses
+    from netlab import aim
+    from netlab.kernel import services
     from netlab.kernel.patience import postponed_signals
-    from netlab.plan.names import node as node_of
     from netlab.probe.trace import trace as follow
 
     _require_root()
-    where = _map(lab)
-    known = {
-        (node_of(place), interface): found
-        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
-    }
-    start = _node(lab, source)
-    end, to = _destination(lab, start, target, known)
-    if end == start.name:
-        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
+    run = _run_directory(lab.name)
+    asked = aim.question(lab, source, target, by, wait)
+    complaints = services.dhcp_complaints(run, asked.ends.mac)
     with postponed_signals() as interruption:
-        return follow(where, start.name, end, to, interruption)
+        return follow(where(lab), asked, interruption, complaints)
+
+
+def where(lab: Lab) -> Map:
+    """The lab as a packet meets it."""
+    from netlab.plan.names import node as node_of
+    from netlab.plan.nat import plumbing
+    from netlab.plan.nouns import Bridge, Cable
+    from netlab.probe.journey import Map
+    from netlab.scenario.model import Mode
+    from netlab.scenario.topology import HOST, LAN
+
+    translates = any(network.mode is Mode.NAT for network in lab.topology.vmnets)
+    cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.name == LAN]
+    return Map(
+        nodes={place: node_of(place) for place in lab.plan.namespaces},
+        switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
+        peers={
+            (node_of(end.namespace), end.interface): node_of(other.namespace)
+            for noun in lab.plan.nouns
+            if isinstance(noun, Cable)
+            for end, other in ((noun.one, noun.other), (noun.other, noun.one))
+        },
+        plumbing=plumbing(lab.topology),
+        doors=frozenset((HOST, card.interface) for card in cards if translates),
+    )
 
 
 @contextmanager
@@ -342,31 +365,6 @@ def place_of(name: str, node: str) -> str:
     return namespace(name, node)
 
 
-def _node(lab: Lab, name: str) -> Node:
-    """Raises UsageError for a node that the lab does not have."""
-    if name not in lab.topology.nodes:
-        names = ", ".join(lab.topology.nodes)
-        raise UsageError(f"the lab '{lab.name}' has no node '{name}'", f"it has: {names}")
-    return lab.topology.nodes[name]
-
-
-def _destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[str, str]:
-    """The node that is meant, and its address: `vm2`, `host@lan`, or an IPv4 address of whomever."""
-    with suppress(ValueError):
-        address = IPv4Address(target)
-        owners = [node for (node, _), found in known.items() for one in found if one.ip == address]
-        return (owners[0] if owners else target), str(address)
-    node = _node(lab, target.partition("@")[0])
-    legs = node.named_legs
-    if "@" in target and target not in legs:
-        raise UsageError(f"'{target}' is no endpoint", f"{node.name} has: {', '.join(legs)}")
-    leg = legs[target] if "@" in target else node.shared_with(source) or node.primary
-    found = known.get((leg.node, leg.interface))
-    if not found:
-        raise UsageError(f"{leg.name} has no address now", "name an address instead")
-    return node.name, str(found[0].ip)
-
-
 def _interfaces(lab: Lab, points: Sequence[str]) -> dict[str, set[str]]:
     """Namespaces, and which interfaces there are meant; an empty set: all."""
     found: dict[str, set[str]] = {}
@@ -395,32 +393,11 @@ def _check_interfaces(lab: Lab, tap: Tap, wanted: set[str]) -> None:
     """An interface that ought to be there may be waited for; any other has to be there."""
     from netlab.plan.names import node as node_of
 
-    where = _map(lab)
     node = node_of(tap.namespace)
-    known = {*tap.interfaces, *(name for place, name in where.peers if place == node)}
+    known = {*tap.interfaces, *(name for place, name in where(lab).peers if place == node)}
     for name in sorted(wanted - known):
         has = ", ".join(sorted(known))
         raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")
-
-
-def _map(lab: Lab) -> Map:
-    """Where a packet can be seen."""
-    from netlab.plan.names import node as node_of
-    from netlab.plan.nat import plumbing
-    from netlab.plan.nouns import Bridge, Cable
-    from netlab.probe.journey import Map
-
-    return Map(
-        nodes={place: node_of(place) for place in lab.plan.namespaces},
-        switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
-        peers={
-            (node_of(end.namespace), end.interface): node_of(other.namespace)
-            for noun in lab.plan.nouns
-            if isinstance(noun, Cable)
-            for end, other in ((noun.one, noun.other), (noun.other, noun.one))
-        },
-        plumbing=plumbing(lab.topology),
-    )
 
 
 def _run_directory(name: str) -> RunDirectory:
