@@ -174,7 +174,7 @@ class Ruleset:
             for kind, entry in one.items()
             if kind in ("chain", "rule") and not entry["table"].startswith(TRACE_TABLE)
         ]
-        texts = nft.rules(namespace) if document else {}
+        texts = nft.rules(nft.read_with_handles(namespace)) if document else {}
         return Ruleset(
             tuple(entry for kind, entry in document if kind == "chain"),
             tuple(

@@ -12,34 +12,31 @@ from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import TRACE_TABLE
 from netlab.kernel.routing import Answer, Question
 from netlab.kernel.spaces import Space
+from netlab.probe.journey import Map
 
 _SETTINGS = ("net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all")
 
 
 @contextmanager
-def world(
-    nodes: Mapping[str, str],
-    switches: frozenset[str],
-    peers: Mapping[Plug, Plug],
-    plumbing: Mapping[Plug, str],
-) -> Iterator[World]:
-    """`nodes` are the namespaces with their nodes and switches; the kernel can be asked within the block."""
-    found = spaces.look(nodes)
-    waiting = sockets.read_listening([name for name, node in nodes.items() if node not in switches])
+def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
+    """Everything as it is now; within the block, the kernel can be asked for routes. Raises KernelError."""
+    found = spaces.look(where.nodes)
+    machines = [name for name, node in where.nodes.items() if node not in where.switches]
+    waiting = sockets.read_listening(machines)
     places = {
         node: Place(
             found[name], _ruleset(name), _settings(name, found[name]), waiting.get(name, ())
         )
-        for name, node in nodes.items()
+        for name, node in where.nodes.items()
     }
-    names = {node: name for name, node in nodes.items()}
-    with Handles(len(nodes)) as handles:
+    names = {node: name for name, node in where.nodes.items()}
+    with Handles(len(names)) as handles:
 
         def ask(node: str, question: Question) -> Answer:
             known = {one.index: one.name for one in places[node].space.interfaces}
             return routing.ask(handles.netlink(names[node]), known, question)
 
-        yield World(places, switches, peers, plumbing, ask)
+        yield World(places, where, cables, ask)
 
 
 def _settings(namespace: str, space: Space) -> dict[str, str]:
@@ -56,4 +53,4 @@ def _ruleset(namespace: str) -> Ruleset:
         if not str(entry.get("table", entry.get("name", ""))).startswith(TRACE_TABLE)
     ]
     has_rules = any("rule" in one for one in document)
-    return Ruleset(document, nft.rules(namespace) if has_rules else {})
+    return Ruleset(document, nft.rules(nft.read_with_handles(namespace)) if has_rules else {})

@@ -11,17 +11,20 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Any
 
+from netlab.errors import UsageError
 from netlab.explain.rules import NOT_THERE, End, Facts, Ruleset, Translation
 from netlab.kernel.links import Interface
 from netlab.kernel.routing import Answer, Question
 from netlab.kernel.rows import Socket
 from netlab.kernel.spaces import Space
+from netlab.probe import kinds
 from netlab.probe.cause import Cause, Finding
-from netlab.probe.journey import Outlet
+from netlab.probe.decision import By, Decision
+from netlab.probe.journey import Map, Outlet
+from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 
 _ASLEEP = ("failed", "incomplete")
@@ -41,6 +44,17 @@ class Probe:
 
     def __str__(self) -> str:
         return self.protocol if self.port is None else f"{self.protocol}:{self.port}"
+
+
+def probe(by: str) -> Probe:
+    """`icmp`, `tcp:80` or `udp:53`. Raises UsageError."""
+    kinds.check(by)
+    word, _, port = by.partition(":")
+    if word == "icmp":
+        return Probe()
+    if word in ("tcp", "udp") and port:
+        return Probe(word, int(port))
+    raise UsageError(f"explain cannot work out '{by}'", "use icmp, tcp:PORT or udp:PORT")
 
 
 @dataclass(frozen=True)
@@ -71,59 +85,36 @@ class World:
     """A lab as it is."""
 
     places: Mapping[str, Place]
-    switches: frozenset[str]
-    peers: Mapping[Plug, Plug]
+    """By node or switch."""
+    where: Map
+    cables: Mapping[Plug, Plug]
     """Both ends of every cable, by the other end."""
-    plumbing: Mapping[Plug, str]
-    """Ends of a cable inside one box, and the box (see `probe.journey.Map`)."""
     ask: Callable[[str, Question], Answer]
     """A node's routing decision."""
 
-
-class What(StrEnum):
-    """Kinds of decisions."""
-
-    ROUTE = "route"
-    REMEMBERED = "remembered"
-    ASKED = "asked"
-    LEARNT = "learnt"
-    FLOODED = "flooded"
-    RULE = "rule"
-    SOURCE = "source"
-    DESTINATION = "destination"
-    SOURCE_BACK = "source back"
-    DESTINATION_BACK = "destination back"
-    OWN = "own"
-    WAITS = "waits"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Who decided what: the table entry or rule, by its parts."""
-
-    what: What
-    details: Mapping[str, str]
-
-
-class Part(StrEnum):
-    """Which packet."""
-
-    REQUEST = "request"
-    ANSWER = "answer"
+    def owners(self, address: IPv4Address) -> list[Plug]:
+        """Every interface that has an address."""
+        return [
+            (node, interface)
+            for node, place in self.places.items()
+            for interface, own in place.space.addresses
+            if own.ip == address
+        ]
 
 
 @dataclass(frozen=True)
 class Stay:
-    """A packet's stay on one node, as it leaves it."""
+    """A packet's stay on one node."""
 
     node: str
     part: Part
     came_in: Outlet | None
     went_out: tuple[Outlet, ...]
-    source: IPv4Address
-    target: IPv4Address
+    before: tuple[str, str]
+    after: tuple[str, str]
+    """Source and destination, with their ports where they are known."""
     ttl: int
-    decisions: tuple[Decision, ...]
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,6 +148,13 @@ class _Packet:
     def ends(self) -> tuple[IPv4Address, int | None, IPv4Address, int | None]:
         return self.source, self.source_port, self.target, self.target_port
 
+    @property
+    def shown(self) -> tuple[str, str]:
+        """Source and destination, with their ports where they are known."""
+        ends = ((self.source, self.source_port), (self.target, self.target_port))
+        source, target = (str(a) if port is None else f"{a}:{port}" for a, port in ends)
+        return source, target
+
 
 @dataclass(frozen=True)
 class _Track:
@@ -182,45 +180,53 @@ class _Crossing:
 class _Ended(Exception):
     """The packet comes no further."""
 
-    def __init__(self, at: str, cause: Cause, evidence: str) -> None:
+    def __init__(
+        self, at: str, cause: Cause, evidence: str, verdict: Verdict = Verdict.DEAD
+    ) -> None:
         super().__init__(evidence)
         self.at, self.cause, self.evidence = at, cause, evidence
+        self.verdict = Verdict.UNKNOWN if cause is Cause.UNKNOWN else verdict
 
 
 def explain(world: World, source: str, target: str, to: IPv4Address, probe: Probe) -> Explanation:
     """Lead a packet from the node `source` to an address of the node `target`, and its answer back."""
     walk = _Walk(world)
     finding = _finding(walk, source, target, to, probe)
-    stays = tuple(_without_plumbing(walk.stays, world.plumbing))
+    stays = tuple(_without_plumbing(walk.stays, world.where.plumbing))
     return Explanation(source, target, str(to), probe, stays, finding)
 
 
 def _finding(walk: _Walk, source: str, target: str, to: IPv4Address, probe: Probe) -> Finding:
     try:
         there, request = walk.ask(source, to, probe)
-        walk.deliver(there, request)
+        waits = walk.deliver(there, request)
     except _Ended as end:
         return _found(end)
+    owners = {node for node, _ in walk.world.owners(request.target)}
+    if len(owners) > 1 and target in owners and there != target:
+        text = f"{' and '.join(sorted(owners))} both have {request.target}; {there} would get it"
+        return Finding(Verdict.DEAD, there, Cause.DUPLICATE_IP, text)
     before = len(walk.stays)
     try:
         back = walk.answer(there, request)
     except _Ended as end:
         left = any(stay.went_out for stay in walk.stays[before:])
-        own = end.cause in (Cause.FIREWALL, Cause.ARP_UNANSWERED) and not left
-        if own or end.cause is Cause.UNKNOWN:
+        if end.cause is Cause.UNKNOWN or (end.cause in _SAID_AT_ONCE and not left):
             return _found(end)
         text = f"the answer would end on {end.at}: {end.cause}, {end.evidence}"
         return Finding(Verdict.DEAD, end.at, Cause.NO_WAY_BACK, text)
     if back != source:
-        return Finding(
-            Verdict.DEAD, back, Cause.NO_WAY_BACK, f"{back} would take the answer for its own"
-        )
-    return Finding(Verdict.ANSWERED, target)
+        text = f"{back} would take the answer for its own"
+        return Finding(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
+    return Finding(Verdict.ANSWERED, target, evidence=waits)
+
+
+_SAID_AT_ONCE = (Cause.FIREWALL, Cause.ARP_UNANSWERED, Cause.WRONG_SEGMENT)
+"""Where no answer ever leaves the target for one of these, it is the cause itself."""
 
 
 def _found(end: _Ended) -> Finding:
-    verdicts = {Cause.REFUSED: Verdict.REFUSED, Cause.UNKNOWN: Verdict.UNKNOWN}
-    return Finding(verdicts.get(end.cause, Verdict.DEAD), end.at, end.cause, end.evidence)
+    return Finding(end.verdict, end.at, end.cause, end.evidence)
 
 
 class _Walk:
@@ -247,25 +253,23 @@ class _Walk:
         packet = _Packet(own, to, probe, Part.REQUEST, ttl, target_port=probe.port)
         return self._travel(source, packet)
 
-    def deliver(self, node: str, packet: _Packet) -> None:
-        """Who answers there. Raises _Ended if nobody does."""
-        place = self.world.places[node]
-        if packet.probe.protocol == "icmp":
+    def deliver(self, node: str, packet: _Packet) -> str:
+        """Who answers there, in words. Raises _Ended if nobody does."""
+        place, protocol = self.world.places[node], packet.probe.protocol
+        if protocol == "icmp":
             if place.settings.get("net.ipv4.icmp_echo_ignore_all") == "1":
                 text = "it is told to ignore echo requests (net.ipv4.icmp_echo_ignore_all)"
                 raise _Ended(node, Cause.UNKNOWN, text)
-            return
+            return ""
         for one in place.waiting:
             anywhere = one.address.is_unspecified or one.address == packet.target
-            if (one.protocol, one.port) == (packet.probe.protocol, packet.target_port) and anywhere:
-                self._decide(
-                    What.WAITS,
-                    program=one.program,
-                    socket=f"{one.protocol} {one.address}:{one.port}",
-                )
-                return
-        protocol, port = packet.probe.protocol, packet.target_port
-        raise _Ended(node, Cause.REFUSED, f"no program waits on {protocol} {packet.target}:{port}")
+            if (one.protocol, one.port) == (protocol, packet.target_port) and anywhere:
+                return f"{one.program} waits on {protocol} {one.address}:{one.port}"
+        text = f"no program waits on {protocol} {packet.target}:{packet.target_port}"
+        came_in = self.stays[-1].came_in
+        at_door = came_in and (node, came_in.interface) in self.world.where.doors
+        cause = Cause.NO_FORWARD if at_door else Cause.PORT_CLOSED
+        raise _Ended(node, cause, text, Verdict.REFUSED)
 
     def answer(self, node: str, request: _Packet) -> str:
         """Send the answer. The node that takes it for its own. Raises _Ended."""
@@ -294,9 +298,6 @@ class _Walk:
     ) -> _Packet | tuple[str, str, _Packet]:
         """A machine's part: the packet as it is taken there, or who gets it next."""
         self._open(node, came_in, packet)
-        chain = self.world.places[node].rules.beyond()
-        if chain:
-            raise _Ended(node, Cause.UNKNOWN, f"not certain: chain {chain}")
         entered, state = packet, self._state(node, packet)
         own = self._route(node, self._question(packet, None)) if came_in is None else None
         packet = self._undo_target(node, packet)
@@ -315,7 +316,7 @@ class _Walk:
             raise _Ended(node, Cause.UNKNOWN, f"not certain: a route of the kind {way.kind}")
         packet = self._undo_source(node, packet)
         self._remember(node, entered, packet)
-        self._change(source=packet.source, target=packet.target, ttl=packet.ttl)
+        self._change(after=packet.shown, ttl=packet.ttl)
         if way.kind == "local":
             return packet
         out = way.interface
@@ -346,7 +347,6 @@ class _Walk:
 
     def _decide_route(self, node: str, way: Answer, packet: _Packet) -> None:
         if way.kind == "local":
-            self._decide(What.OWN, address=str(packet.target))
             return
         rows = [
             row
@@ -357,7 +357,7 @@ class _Walk:
             )
         ]
         best = max(rows, key=lambda row: row.destination.prefixlen, default=None)
-        self._decide(What.ROUTE, route=str(best or f"dev {way.interface}"))
+        self._decide(By.ROUTE, str(best or f"dev {way.interface}"))
 
     def _forward(self, node: str, came_in: str, out: str, packet: _Packet, state: str) -> _Packet:
         if packet.ttl <= 1:
@@ -382,11 +382,11 @@ class _Walk:
         if met.end is End.DROP:
             raise _Ended(node, Cause.FIREWALL, met.by)
         if met.end is End.REJECT:
-            raise _Ended(node, Cause.REFUSED, met.by)
+            raise _Ended(node, Cause.FIREWALL, met.by, Verdict.REFUSED)
         if met.translation:
             return self._translate(node, hook, came_in, out, packet, met.translation)
         if met.by:
-            self._decide(What.RULE, rule=met.by)
+            self._decide(By.RULE, met.by)
         return packet
 
     def _translate(
@@ -410,18 +410,13 @@ class _Walk:
                     node, Cause.UNKNOWN, f"not certain: {out} has no address for {nat.rule}"
                 )
             new = replace(packet, source=address, source_port=nat.port or packet.source_port)
-            if new != packet:
-                self._decide(
-                    What.SOURCE, old=str(packet.source), new=str(new.source), rule=nat.rule
-                )
+            self._decide(By.RULE, nat.rule)
             return new
         address = nat.address or packet.target
         if nat.kind == "redirect":
             address = place.address_on(came_in or "lo", packet.source) or address
         new = replace(packet, target=address, target_port=nat.port or packet.target_port)
-        if new != packet:
-            old_end, new_end = _end(packet), _end(new)
-            self._decide(What.DESTINATION, old=old_end, new=new_end, rule=nat.rule)
+        self._decide(By.RULE, nat.rule)
         return new
 
     def _state(self, node: str, packet: _Packet) -> str:
@@ -445,7 +440,7 @@ class _Walk:
         old = track.before
         new = replace(packet, target=old.source, target_port=old.source_port)
         if new.target != packet.target:
-            self._decide(What.DESTINATION_BACK, old=str(packet.target), new=str(new.target))
+            self._decide(By.NAT, f"an answer to {packet.target} is one to {new.target}")
         return new
 
     def _undo_source(self, node: str, packet: _Packet) -> _Packet:
@@ -457,7 +452,7 @@ class _Walk:
             return packet
         new = replace(packet, source=track.before.target, source_port=track.before.target_port)
         if new.source != packet.source:
-            self._decide(What.SOURCE_BACK, old=str(packet.source), new=str(new.source))
+            self._decide(By.NAT, f"an answer of {packet.source} is one of {new.source}")
         return new
 
     def _resolve(
@@ -471,8 +466,7 @@ class _Walk:
         for known in place.space.neighbours:
             here = (known.interface, known.address) == (interface, hop)
             if here and known.mac and known.state not in _ASLEEP:
-                owner = self._owner(known.mac)
-                self._decide(What.REMEMBERED, address=str(hop), mac=known.mac, owner=owner)
+                self._decide(By.ARP, f"{hop} is at {known.mac} ({self._owner(known.mac)})")
                 return known.mac, None
         asker = packet.source if place.has(packet.source) else place.address_on(interface, hop)
         found = [
@@ -481,16 +475,24 @@ class _Walk:
             if self._answers_arp(end, hop, asker)
         ]
         if not found:
-            text = f"it would ask who has {hop}, and nobody there has it"
-            raise _Ended(node, Cause.ARP_UNANSWERED, text)
+            raise self._not_resolved(node, hop)
         if len(found) > 1:
             who = ", ".join(end[0] for _, end in found)
             raise _Ended(node, Cause.UNKNOWN, f"not certain: {who} would all answer for {hop}")
         path, (owner, into) = found[0]
         other = self.world.places[owner].interface(into)
         mac = other.mac if other else ""
-        self._decide(What.ASKED, address=str(hop), mac=mac, owner=owner)
+        self._decide(By.ARP, f"asks who has {hop}: {mac} ({owner})")
         return mac, path
+
+    def _not_resolved(self, node: str, address: IPv4Address) -> _Ended:
+        text = f"it would ask who has {address}, and nobody would answer"
+        heard = self.world.where.neighbourhood(node)
+        for owner in self.world.owners(address):
+            if self.world.where.peers.get(owner) not in heard:
+                text = f"{text}; {owner[0]} has it, on another network"
+                return _Ended(node, Cause.WRONG_SEGMENT, text)
+        return _Ended(node, Cause.ARP_UNANSWERED, text)
 
     def _answers_arp(self, end: Plug, address: IPv4Address, asker: IPv4Address | None) -> bool:
         """Linux answers for any address of its own, if it could answer a packet of the asker too."""
@@ -504,60 +506,69 @@ class _Walk:
         """Through the switches to whom a frame is addressed. Raises _Ended if nobody takes it."""
         come = start
         for crossing in asked or ():
-            self._cross(crossing, packet, What.LEARNT, mac)
+            self._cross(crossing, packet, mac)
             come = (crossing.switch, crossing.out)
-        while (here := self.world.peers[come])[0] in self.world.switches:
+        while (here := self.world.cables[come])[0] in self.world.where.switches:
             switch, port = here
             out = self._learnt(switch, port, mac)
             if out is None:
                 return self._flood(come, mac, packet)
-            self._cross(_Crossing(switch, port, out), packet, What.LEARNT, mac)
+            self._cross(_Crossing(switch, port, out), packet, mac)
             come = (switch, out)
         if not self._is(here, mac):
             raise _Ended(come[0], Cause.NO_TAKER, f"nobody whom the frame reaches has {mac}")
         return here
 
     def _learnt(self, switch: str, port: str, mac: str) -> str | None:
-        """The port behind which the switch has learnt the MAC."""
+        """The port behind which the switch has learnt the MAC. Raises _Ended if it may not go there."""
         known = [one.port for one in self.world.places[switch].space.fdb if one.mac == mac]
         there = [one for one in known if one != port and one in self._ports(switch)]
+        if there and self._apart(switch, port, there[0]):
+            text = f"the ports {port} and {there[0]} of {switch} are isolated"
+            raise _Ended(switch, Cause.ISOLATED_PORT, text)
         return there[0] if there else None
+
+    def _apart(self, switch: str, one: str, other: str) -> bool:
+        """Whether a switch carries nothing from one port to the other."""
+        place = self.world.places[switch]
+        ports = (place.interface(one), place.interface(other))
+        return one == other or all(port is not None and port.isolated for port in ports)
 
     def _flood(self, come: Plug, mac: str, packet: _Packet) -> Plug:
         """A switch that does not know the MAC gives the frame to every other port."""
-        switch, port = self.world.peers[come]
+        switch, port = self.world.cables[come]
         ways = [(path, end) for path, end in self._reached(come) if self._is(end, mac)]
-        path = ways[0][0] if ways else [_Crossing(switch, port, "")]
-        self._cross(path[0], packet, What.FLOODED, mac)
-        others = (one for one in self._ports(switch) if one != port)
+        others = [one for one in self._ports(switch) if not self._apart(switch, port, one)]
+        self._open(switch, port, packet)
         self._change(went_out=tuple(self._outlet(switch, one) for one in others))
+        self._decide(By.FDB, f"nobody knows the port of {self._owner(mac)}: to every port")
         if not ways:
             text = f"{switch} gives it to every port, and nobody there has {mac}"
             raise _Ended(switch, Cause.NO_TAKER, text)
-        for crossing in path[1:]:
-            self._cross(crossing, packet, What.LEARNT, mac)
+        for crossing in ways[0][0][1:]:
+            self._cross(crossing, packet, mac)
         return ways[0][1]
 
     def _reached(self, start: Plug) -> Iterator[tuple[list[_Crossing], Plug]]:
         """Every machine's end that a broadcast reaches, and through which switches."""
-        first = self.world.peers.get(start)
+        first = self.world.cables.get(start)
         waiting: list[tuple[list[_Crossing], Plug]] = [([], first)] if first else []
         seen = set()
         while waiting:
             path, (node, interface) = waiting.pop(0)
-            if node not in self.world.switches:
+            if node not in self.world.where.switches:
                 yield path, (node, interface)
             elif node not in seen:
                 seen.add(node)
                 for port in self._ports(node):
-                    if port != interface:
+                    if not self._apart(node, interface, port):
                         crossing = _Crossing(node, interface, port)
-                        waiting.append(([*path, crossing], self.world.peers[node, port]))
+                        waiting.append(([*path, crossing], self.world.cables[node, port]))
 
     def _ports(self, switch: str) -> list[str]:
         """Those that carry frames."""
         interfaces = self.world.places[switch].space.interfaces
-        cables = [one for one in interfaces if (switch, one.name) in self.world.peers]
+        cables = [one for one in interfaces if (switch, one.name) in self.world.cables]
         return [one.name for one in cables if one.master and one.running]
 
     def _is(self, end: Plug, mac: str) -> bool:
@@ -568,7 +579,7 @@ class _Walk:
         owners = [
             node
             for node, place in self.world.places.items()
-            if node not in self.world.switches
+            if node not in self.world.where.switches
             and any(one.mac == mac for one in place.space.interfaces)
         ]
         return ", ".join(owners) or "?"
@@ -577,24 +588,24 @@ class _Walk:
         return self.world.places[node].settings.get(key, "")
 
     def _outlet(self, node: str, interface: str) -> Outlet:
-        return Outlet(interface, self.world.peers.get((node, interface), ("",))[0])
+        return Outlet(interface, self.world.cables.get((node, interface), ("",))[0])
 
     def _open(self, node: str, came_in: str | None, packet: _Packet) -> None:
         inlet = self._outlet(node, came_in) if came_in else None
-        ends = (packet.source, packet.target, packet.ttl)
-        self.stays.append(Stay(node, packet.part, inlet, (), *ends, ()))
-
-    def _cross(self, crossing: _Crossing, packet: _Packet, what: What, mac: str) -> None:
-        """A stay on a switch."""
-        chain = self.world.places[crossing.switch].rules.beyond()
-        self._open(crossing.switch, crossing.port, packet)
+        stay = Stay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
+        self.stays.append(stay)
+        chain = self.world.places[node].rules.beyond()
         if chain:
-            raise _Ended(crossing.switch, Cause.UNKNOWN, f"not certain: chain {chain}")
-        self._change(went_out=(self._outlet(crossing.switch, crossing.out),))
-        self._decide(what, mac=mac, port=crossing.out, owner=self._owner(mac))
+            raise _Ended(node, Cause.UNKNOWN, f"not certain: chain {chain}")
 
-    def _decide(self, what: What, **details: str) -> None:
-        self._change(decisions=(*self.stays[-1].decisions, Decision(what, details)))
+    def _cross(self, crossing: _Crossing, packet: _Packet, mac: str) -> None:
+        """A stay on a switch."""
+        self._open(crossing.switch, crossing.port, packet)
+        self._change(went_out=(self._outlet(crossing.switch, crossing.out),))
+        self._decide(By.FDB, f"{self._owner(mac)} is behind the port {crossing.out}")
+
+    def _decide(self, by: By, text: str) -> None:
+        self._change(decisions=(*self.stays[-1].decisions, Decision(by, text)))
 
     def _change(self, **fields: Any) -> None:
         """What the present stay turns out to be."""
@@ -628,11 +639,6 @@ def _facts(packet: _Packet, came_in: str | None, out: str | None, state: str) ->
     return facts
 
 
-def _end(packet: _Packet) -> str:
-    port = packet.target_port
-    return str(packet.target) if port is None else f"{packet.target}:{port}"
-
-
 def _without_plumbing(stays: list[Stay], plumbing: Mapping[Plug, str]) -> Iterator[Stay]:
     """A stay on a NAT device and one on its host are one, if the packet only passes through both."""
     last: Stay | None = None
@@ -640,7 +646,9 @@ def _without_plumbing(stays: list[Stay], plumbing: Mapping[Plug, str]) -> Iterat
         box = stay.came_in and plumbing.get((stay.node, stay.came_in.interface))
         if last and box and last.came_in and stay.went_out and last.part is stay.part:
             decisions = (*last.decisions, *stay.decisions)
-            last = replace(stay, node=box, came_in=last.came_in, decisions=decisions)
+            last = replace(
+                stay, node=box, came_in=last.came_in, before=last.before, decisions=decisions
+            )
             continue
         if last:
             yield last

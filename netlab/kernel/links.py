@@ -55,6 +55,8 @@ class Interface:
     up: bool
     running: bool
     """Up, with carrier: the cable's other end is up too."""
+    isolated: bool = False
+    """A switch port that reaches no other port of this kind."""
 
 
 def loopback_up(netlink: Netlink) -> None:
@@ -178,6 +180,9 @@ def interface(message: Any) -> Interface:
     """The interface that a message is about."""
     info = message.get_attr("IFLA_LINKINFO")
     up = _IFF_UP | _IFF_LOWER_UP
+    # The data of another kind of master (a bond) is no port's.
+    switched = info and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge"
+    port = info.get_attr("IFLA_INFO_SLAVE_DATA") if switched else None
     return Interface(
         name=message.get_attr("IFLA_IFNAME"),
         index=message["index"],
@@ -188,6 +193,7 @@ def interface(message: Any) -> Interface:
         master=message.get_attr("IFLA_MASTER") or 0,
         up=bool(message["flags"] & _IFF_UP),
         running=message["flags"] & up == up,
+        isolated=bool(port and port.get_attr("IFLA_BRPORT_ISOLATED")),
     )
 
 

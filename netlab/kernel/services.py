@@ -12,7 +12,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
@@ -104,6 +104,23 @@ def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
 def client_log(run: RunDirectory, fact: Lease) -> str:
     """The last words of the DHCP client."""
     return _log_tail(run.service(fact.namespace, _client_name(fact.interface)))
+
+
+def dhcp_complaints(run: RunDirectory, mac: str) -> Callable[[], dict[str, str]]:
+    """From now on, which node's DHCP server logs that it has no address for a MAC: node to that line."""
+    sizes = {log: log.stat().st_size for log in (run.path / "services").glob("*/log")}
+
+    def complaints() -> dict[str, str]:
+        found = {}
+        for log, size in sizes.items():
+            fresh = log.read_bytes()[size:].decode(errors="replace").splitlines()
+            for line in fresh:
+                if mac in line and "no address" in line:
+                    node = log.parent.name.rpartition(".")[0].partition(".")[2]
+                    found[node] = line.partition(": ")[2] or line
+        return found
+
+    return complaints
 
 
 def _log_tail(directory: Path) -> str:
