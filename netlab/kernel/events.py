@@ -34,7 +34,7 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from netlab.kernel import links, netns, tables
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import Interface
-from netlab.kernel.netlink import NETFILTER, ROUTE, Overflow, Subscription
+from netlab.kernel.netlink import NETFILTER, ROUTE, Netlink, Overflow, Subscription
 from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Neighbour, RouteRow
 
 _LINK, _NEIGHBOUR, _ADDRESS, _ROUTE_CHANGE = 1, 3, 5, 7  # RTNLGRP_*, of IPv4
@@ -230,23 +230,44 @@ class Events:
 
     def _read(self, namespace: str, table: Table) -> dict[object, Row]:
         netlink = self._handles.netlink(namespace)
-        rows: Iterable[Row]
-        match table:
-            case Table.INTERFACES:
-                rows = links.read_interfaces(netlink)
-            case Table.ADDRESSES:
-                known = links.read_addresses(netlink, namespace, self._names(namespace))
-                rows = ((one.interface, one.address) for one in known)
-            case Table.NEIGHBOURS:
-                rows = tables.read_neighbours(netlink, self._names(namespace))
-            case Table.FDB:
-                rows = tables.read_fdb(netlink, self._names(namespace))
-            case Table.ROUTES:
-                rows = tables.read_routes(netlink, self._names(namespace))
-            case Table.CONNECTIONS:
-                rows = tables.read_connections(namespace)
-        return {_KEYS[table](row): row for row in rows}
+        return _read(namespace, table, netlink, self._names(namespace))
 
     def _names(self, namespace: str) -> dict[int, str]:
-        interfaces = self._rows[namespace, Table.INTERFACES].values()
+        interfaces = self._rows.get((namespace, Table.INTERFACES), {}).values()
         return {one.index: one.name for one in interfaces if isinstance(one, Interface)}
+
+
+def snapshot(
+    namespaces: Iterable[str], wanted: Sequence[Table] = tuple(Table)
+) -> dict[tuple[str, Table], tuple[Row, ...]]:
+    """The tables of each namespace as they are now."""
+    found: dict[tuple[str, Table], tuple[Row, ...]] = {}
+    places = tuple(namespaces)
+    with Handles(len(places)) as handles:
+        for name in places:
+            netlink = handles.netlink(name)
+            names = {one.index: one.name for one in links.read_interfaces(netlink)}
+            for table in wanted:
+                rows = _read(name, table, netlink, names)
+                found[name, table] = tuple(rows.values())
+    return found
+
+
+def _read(namespace: str, table: Table, netlink: Netlink, names: tables.Names) -> dict[object, Row]:
+    """A table's rows by what identifies each."""
+    rows: Iterable[Row]
+    match table:
+        case Table.INTERFACES:
+            rows = links.read_interfaces(netlink)
+        case Table.ADDRESSES:
+            known = links.read_addresses(netlink, namespace, names)
+            rows = ((one.interface, one.address) for one in known)
+        case Table.NEIGHBOURS:
+            rows = tables.read_neighbours(netlink, names)
+        case Table.FDB:
+            rows = tables.read_fdb(netlink, names)
+        case Table.ROUTES:
+            rows = tables.read_routes(netlink, names)
+        case Table.CONNECTIONS:
+            rows = tables.read_connections(namespace)
+    return {_KEYS[table](row): row for row in rows}

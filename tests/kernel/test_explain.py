@@ -9,10 +9,10 @@ from itertools import permutations
 import pytest
 
 from netlab import lab
-from netlab.explain.way import Explanation, Part, Probe
+from netlab.explain.way import Explanation
 from netlab.kernel import nft
 from netlab.probe.cause import Cause
-from netlab.probe.icmp import Kind
+from netlab.probe.packet import Part
 from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
 from tests.machine import inside
@@ -69,7 +69,7 @@ def worked_out(found: Explanation) -> tuple:
 
 
 def measured(found: Trace) -> tuple:
-    steps = [step for step in found.journey.steps if step.part in (Kind.REQUEST, Kind.ANSWER)]
+    steps = [step for step in found.journey.steps if step.part in (Part.REQUEST, Part.ANSWER)]
     return (
         *(found.finding.verdict, found.finding.at, found.finding.cause),
         [(step.part.value, step.node) for step in steps],
