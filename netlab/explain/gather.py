@@ -19,7 +19,10 @@ _SETTINGS = ("net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all")
 
 @contextmanager
 def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
-    """Everything as it is now; within the block, the kernel can be asked for routes. Raises KernelError."""
+    """Everything as it is now; within the block, the kernel can be asked for routes.
+
+    Raises KernelError.
+    """
     found = spaces.look(where.nodes)
     machines = [name for name, node in where.nodes.items() if node not in where.switches]
     waiting = sockets.read_listening(machines)

@@ -204,10 +204,12 @@ def test_a_connection_that_ends_is_gone(events):
     with netns.inside("tables.router"), closing(Netlink(NETFILTER)) as netfilter:
         netfilter.request(nfct_msg(), 0x102)  # IPCTNL_MSG_CT_DELETE: all of them
     gone = until(
-        events, lambda c: (c.namespace, c.table, c.what)
-        == ("tables.router", Table.CONNECTIONS, What.REMOVED),
-    )  # fmt: skip
-    assert (str(gone.row.original.source), gone.row.protocol) == ("192.168.1.50", "icmp")
+        events,
+        lambda c: (
+            (c.namespace, c.table, c.what) == ("tables.router", Table.CONNECTIONS, What.REMOVED)
+            and (str(c.row.original.source), c.row.protocol) == ("192.168.1.50", "icmp")
+        ),
+    )
     assert gone.row not in events.rows("tables.router", Table.CONNECTIONS)
 
 
