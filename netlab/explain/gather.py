@@ -15,6 +15,7 @@ from netlab.kernel.spaces import Space
 from netlab.probe.journey import Map
 
 _SETTINGS = ("net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all")
+_OF_INTERFACES = ("forwarding", "rp_filter")
 
 
 @contextmanager
@@ -43,8 +44,9 @@ def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
 
 
 def _settings(namespace: str, space: Space) -> dict[str, str]:
-    forwarding = [f"net.ipv4.conf.{one.name}.forwarding" for one in space.interfaces]
-    return sysctl.values(namespace, [*_SETTINGS, *forwarding])
+    scopes = ["all", *(one.name for one in space.interfaces)]
+    each = [f"net.ipv4.conf.{scope}.{key}" for scope in scopes for key in _OF_INTERFACES]
+    return sysctl.values(namespace, [*_SETTINGS, *each])
 
 
 def _ruleset(namespace: str) -> Ruleset:

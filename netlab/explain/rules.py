@@ -17,7 +17,9 @@ NOT_THERE = object()
 """The value of a field that the packet does not have: no comparison with it is true."""
 
 Facts = Mapping[str, Any]
-"""Fields by nftables' names (`meta iifname`, `ip saddr`, `ct state`, …); a missing one is not known."""
+"""Fields by nftables' names (`meta iifname`, `ip saddr`, `ct state`, …); a missing one is not known.
+
+A header's bare name (`tcp`) stands for all of its fields: it is there only if the header is not."""
 
 _HARMLESS = ("counter", "log")
 _COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
@@ -87,7 +89,7 @@ class Ruleset:
             chain
             for chain in self.kinds("chain")
             if chain.get("hook") == hook
-            and chain["family"] in ("ip", "inet")
+            and chain["family"] in ("inet", "ip")
             and (new or chain["type"] != "nat")
         ]
         for chain in sorted(chains, key=lambda chain: int(chain["prio"])):
@@ -160,7 +162,7 @@ class Ruleset:
     def _mapped(
         self, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
     ) -> Outcome | object | None:
-        fact = facts.get(_key(value["key"]))
+        fact = _fact(value["key"], facts)
         pairs = value["data"].get("set") if isinstance(value["data"], dict) else None
         if fact is None or pairs is None:
             return Outcome(End.UNKNOWN, self._text(rule))
@@ -172,7 +174,7 @@ class Ruleset:
 
     def _holds(self, match: Any, facts: Facts, rule: Mapping[str, Any]) -> bool | None:
         """Whether a comparison is true; None if that is not known."""
-        fact = facts.get(_key(match["left"]))
+        fact = _fact(match["left"], facts)
         if fact is None:
             return None
         if fact is NOT_THERE:
@@ -245,6 +247,11 @@ def _key(left: Any) -> str:
     return str(left)
 
 
+def _fact(left: Any, facts: Facts) -> Any:
+    key = _key(left)
+    return facts.get(key, facts.get(key.partition(" ")[0]))
+
+
 def _only_traces(word: str, value: Any) -> bool:
     return word == "mangle" and _key(value.get("key")) == "meta nftrace"
 
@@ -279,7 +286,7 @@ def _translated(word: str, value: Mapping[str, Any], text: str, facts: Facts) ->
     address, port = value.get("addr"), value.get("port")
     if isinstance(address, dict):  # `snat to ip daddr`: a field of the packet itself.
         address = facts.get(_key(address))
-    known = _address(address) if address is not None else None
-    if (address is not None and known is None) or not isinstance(port, int | None):
+    known = _address(address)
+    if ("addr" in value and known is None) or not isinstance(port, int | None):
         return Outcome(End.UNKNOWN, text)
     return Outcome(End.ACCEPT, text, Translation(word, known, port, text))

@@ -335,7 +335,7 @@ class _Walk:
         came_in = question.came_in
         forwards = self._setting(node, f"net.ipv4.conf.{came_in}.forwarding") == "1"
         words = os.strerror(answer.error)
-        if came_in and answer.error == errno.EXDEV:
+        if came_in and self._is_filtered(node, came_in, question):
             text = f"an answer to {question.source} would not leave by {came_in} (rp_filter)"
             raise _Ended(node, Cause.REVERSE_PATH, text)
         if came_in and answer.error == errno.EHOSTUNREACH and not forwards:
@@ -344,6 +344,15 @@ class _Walk:
         if answer.error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
             raise _Ended(node, Cause.NO_ROUTE, f"the kernel, for {question.target}: {words}")
         raise _Ended(node, Cause.UNKNOWN, f"the kernel, for {question.target}: {words}")
+
+    def _is_filtered(self, node: str, came_in: str, question: Question) -> bool:
+        """Whether the reverse path is wrong: the kernel's error does not tell it from others."""
+        scopes = ("all", came_in)
+        modes = [self._setting(node, f"net.ipv4.conf.{scope}.rp_filter") for scope in scopes]
+        if question.source is None or not {"1", "2"} & set(modes):
+            return False
+        back = self.world.ask(node, Question(question.source))
+        return bool(back.error) or ("2" not in modes and back.interface != came_in)
 
     def _decide_route(self, node: str, way: Answer, packet: _Packet) -> None:
         if way.kind == "local":
@@ -513,6 +522,10 @@ class _Walk:
             out = self._learnt(switch, port, mac)
             if out is None:
                 return self._flood(come, mac, packet)
+            if self._apart(switch, port, out):
+                self._open(switch, port, packet)
+                text = f"the ports {port} and {out} of {switch} are isolated"
+                raise _Ended(switch, Cause.ISOLATED_PORT, text)
             self._cross(_Crossing(switch, port, out), packet, mac)
             come = (switch, out)
         if not self._is(here, mac):
@@ -520,12 +533,9 @@ class _Walk:
         return here
 
     def _learnt(self, switch: str, port: str, mac: str) -> str | None:
-        """The port behind which the switch has learnt the MAC. Raises _Ended if it may not go there."""
+        """The port behind which the switch has learnt the MAC."""
         known = [one.port for one in self.world.places[switch].space.fdb if one.mac == mac]
         there = [one for one in known if one != port and one in self._ports(switch)]
-        if there and self._apart(switch, port, there[0]):
-            text = f"the ports {port} and {there[0]} of {switch} are isolated"
-            raise _Ended(switch, Cause.ISOLATED_PORT, text)
         return there[0] if there else None
 
     def _apart(self, switch: str, one: str, other: str) -> bool:
@@ -629,14 +639,12 @@ def _facts(packet: _Packet, came_in: str | None, out: str | None, state: str) ->
         "ip daddr": packet.target,
         "ip ttl": packet.ttl,
         "ct state": frozenset({state}),
-        "icmp type": kind if protocol == "icmp" else NOT_THERE,
+        **dict.fromkeys({"icmp", "tcp", "udp", "ip6", "icmpv6", "arp"} - {protocol}, NOT_THERE),
     }
-    for name in ("tcp", "udp"):
-        for end, port in (("sport", packet.source_port), ("dport", packet.target_port)):
-            facts[f"{name} {end}"] = port if name == protocol else NOT_THERE
-            if name == protocol:
-                facts[f"th {end}"] = port
-    return facts
+    if protocol == "icmp":
+        return {**facts, "icmp type": kind}
+    ports = {"sport": packet.source_port, "dport": packet.target_port}
+    return facts | {f"{word} {end}": p for end, p in ports.items() for word in (protocol, "th")}
 
 
 def _without_plumbing(stays: list[Stay], plumbing: Mapping[Plug, str]) -> Iterator[Stay]:

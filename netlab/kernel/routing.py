@@ -36,7 +36,8 @@ class Answer:
     source: IPv4Address | None = None
     """The address that the machine takes for packets of its own."""
     error: int = 0
-    """errno: ENETUNREACH no route, EXDEV reverse path, EHOSTUNREACH no router (or an unreachable route)."""
+    """errno: ENETUNREACH no route; EHOSTUNREACH no router, or an unreachable route; EXDEV (before
+    Linux 6.14) or EINVAL a source that the interface does not admit."""
 
 
 def ask(netlink: Netlink, names: dict[int, str], question: Question) -> Answer:
