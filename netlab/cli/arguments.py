@@ -43,12 +43,6 @@ class NodeName(click.ParamType):
         return [CompletionItem(node) for node in known if node.startswith(incomplete)]
 
 
-class PlaceName(NodeName):
-    """A node, switch or network of the lab."""
-
-    name = "place"
-
-
 class ScenarioName(click.ParamType):
     """A shipped scenario or a file."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
-from netlab.cli.arguments import PlaceName, examples, json_option, lab_option, pass_output
+from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
 from netlab.cli.output import Output, say
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def show() -> None:
 
 def _command(name: str, about: str) -> click.Command:
     @click.command(name, help=about, short_help=about, epilog=examples(f"sudo netlab show {name}"))
-    @click.argument("place", required=False, type=PlaceName(), metavar="[NODE|NETWORK]")
+    @click.argument("place", required=False, type=NodeName(), metavar="[NODE|NETWORK]")
     @lab_option
     @click.option("--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
     @json_option

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
@@ -88,7 +89,8 @@ def granted(run: RunDirectory, service: Service) -> list[tuple[int, str, str, st
     """
     file = run.service(service.namespace, service.name) / "leases"
     rows = (row.split() for row in file.read_text().splitlines()) if file.is_file() else ()
-    return [(int(row[0]), row[1], row[2], row[3]) for row in rows if len(row) >= 4]
+    found = [(int(row[0]), row[1], row[2], row[3]) for row in rows if len(row) >= 4]
+    return sorted(found, key=lambda one: ip_address(one[2]))
 
 
 def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
