@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,3 +59,13 @@ def filesystem(path: str) -> str:
 def unmount(target: str) -> None:
     """umount2(2), lazily: it succeeds while somebody still uses the mount."""
     _check(_libc.umount2(target.encode(), MNT_DETACH), target)
+
+
+def die_with_parent() -> None:
+    """The kernel kills the calling process when its parent ends, however that comes."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl")
+
+
+def own_proc() -> None:
+    """After a change of user, the files in /proc/self are root's until this is called."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")

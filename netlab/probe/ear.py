@@ -103,7 +103,10 @@ def _departing_icmp() -> socket.socket:
 
 def listening(one: socket.socket) -> socket.socket:
     one.setblocking(False)
-    one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    except PermissionError:  # In a user namespace: as much as net.core.rmem_max allows.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
     return one
 
 
