@@ -30,6 +30,7 @@ _NAMESPACES = (
     | syscalls.CLONE_NEWUTS
 )
 _NOBODY = 65534
+_KERNEL_SETTINGS = Path("/proc/sys")
 _SETTINGS = (
     (
         "user/max_user_namespaces",
@@ -91,7 +92,7 @@ def try_out() -> None:
         finally:
             os._exit(1)
     if os.waitpid(child, 0)[1] != 0:
-        raise _refusal("user namespaces cannot be used here")
+        raise refusal("user namespaces cannot be used here")
 
 
 def become(user: int) -> None:
@@ -111,13 +112,14 @@ def _unshare() -> None:
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
         syscalls.mount("", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
     except OSError as error:
-        raise _refusal(f"user namespaces cannot be used here: {error.strerror}") from error
+        raise refusal(f"user namespaces cannot be used here: {error.strerror}") from error
 
 
-def _refusal(otherwise: str) -> Missing:
+def refusal(otherwise: str) -> Missing:
+    """Which of the machine's settings keeps user namespaces from plain users, or `otherwise`."""
     for setting, value, what, remedy in _SETTINGS:
         with suppress(OSError):
-            if Path("/proc/sys", setting).read_text().strip() == value:
+            if (_KERNEL_SETTINGS / setting).read_text().strip() == value:
                 return Missing(what, f"`{remedy}` allows them, or use sudo")
     return Missing(otherwise, "use sudo")
 
