@@ -18,6 +18,13 @@ MS_REC = 0x4000
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
+_FSOPEN, _FSCONFIG, _FSMOUNT = (
+    430,
+    431,
+    432,
+)  # The numbers are the same on all of Debian's machines.
+_FSCONFIG_CMD_CREATE = 6
+_FSMOUNT_CLOEXEC = 1
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 
@@ -44,6 +51,21 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
     """mount(2)."""
     arguments = (source.encode(), target.encode(), kind.encode() or None)
     _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), target)
+
+
+def detached_mount(kind: str) -> int:
+    """A descriptor of a file system's root that is mounted nowhere, and gone when it is closed."""
+    context = _descriptor(_libc.syscall(_FSOPEN, kind.encode(), 0), kind)
+    try:
+        _check(_libc.syscall(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0), kind)
+        return _descriptor(_libc.syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, 0), kind)
+    finally:
+        os.close(context)
+
+
+def _descriptor(result: int, what: str) -> int:
+    _check(min(result, 0), what)
+    return result
 
 
 def filesystem(path: str) -> str:
