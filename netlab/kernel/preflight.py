@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from netlab.errors import KernelError, Missing, NeedsRoot, SystemRefused
+from netlab.errors import KernelError, Missing, NeedsRoot, NetlabError, SystemRefused
 from netlab.kernel import netns, rootless, services
 
 PROGRAMS = {
@@ -169,14 +169,17 @@ def _kernel() -> list[Check]:
     needed = [_try(*one, Health.MISSING) for one in trials]
     no_netem = "labs work, but `tc` can add no delay or loss to a cable: CONFIG_NET_SCH_NETEM"
     netem = _try("delay and loss (netem)", trial.netem, no_netem, Health.WARNING)
-    return [*needed, netem, _neighbours()]
+    no_audit = "labs and verdicts work; `trace --audit` has no second witness"
+    tracepoints = _try("tracepoints (audit)", trial.tracepoints, no_audit, Health.WARNING)
+    return [*needed, netem, tracepoints, _neighbours()]
 
 
 def _try(name: str, attempt: Callable[[], None], cost: str, otherwise: Health) -> Check:
     try:
         attempt()
     except (OSError, KernelError, Missing) as error:
-        return Check(name, otherwise, str(error), cost)
+        found = error.what if isinstance(error, NetlabError) else str(error)
+        return Check(name, otherwise, found, cost)
     return Check(name, Health.FINE, f"Linux {os.uname().release}")
 
 

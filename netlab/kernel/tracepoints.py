@@ -59,30 +59,26 @@ class Departure:
 
 @contextmanager
 def audit() -> Iterator[Audit]:
-    """Record what the kernel drops for the length of a block, in a trace buffer of one's own.
+    """Record what the kernel drops for the length of a block, to be read after it.
 
     Raises Missing, with what to do, where tracepoints cannot be used.
     """
+    tracefs = _tracefs()
     try:
-        tracefs = _tracefs()
-        try:
-            with _instance(Path(f"/proc/self/fd/{tracefs}/instances")) as one:
-                yield one
-        finally:
-            os.close(tracefs)
-    except _Unusable as error:
-        raise Missing(str(error), "`trace` needs them only for --audit") from error
+        with _instance(Path(f"/proc/self/fd/{tracefs}/instances")) as recorded:
+            yield recorded
+    finally:
+        os.close(tracefs)
 
 
-class _Unusable(Exception):
-    pass
+def _unusable(what: str, error: OSError) -> Missing:
+    return Missing(f"{what}: {error.strerror}", "leave out --audit: no verdict needs it")
 
 
 class Audit:
-    """Open while the probe is under way."""
+    """What was recorded, known from the end of the block on."""
 
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
+    def __init__(self) -> None:
         # The buffer's clock is CLOCK_MONOTONIC, packets are stamped by CLOCK_REALTIME.
         self._offset = time.time_ns() - time.monotonic_ns()
         self._text = ""
@@ -92,7 +88,6 @@ class Audit:
 
         `until`: when the answer was home. What is freed later had been delivered.
         """
-        self._read()
         known = list(departures)
         packets: dict[str, _Packet] = {}
         found = []
@@ -109,12 +104,12 @@ class Audit:
 
     def lost(self) -> int:
         """Records that were written over before they were read: a drop may be missing."""
-        self._read()
         return sum(map(int, _LOST.findall(self._text)))
 
-    def _read(self) -> None:
+    def read(self, pipe: int) -> None:
+        """Take what is in the buffer."""
         with suppress(BlockingIOError):
-            while data := os.read(self._pipe, 1 << 16):
+            while data := os.read(pipe, 1 << 16):
                 self._text += data.decode(errors="replace")
 
     def _records(self) -> Iterator[tuple[int, str, dict[str, str]]]:
@@ -166,7 +161,7 @@ def _tracefs() -> int:
             return os.open(_MOUNTED, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         return syscalls.detached_mount("tracefs")
     except OSError as error:
-        raise _Unusable(f"the kernel's tracepoints cannot be reached: {error.strerror}") from error
+        raise _unusable("the kernel's tracepoints cannot be reached", error) from error
 
 
 @contextmanager
@@ -177,7 +172,7 @@ def _instance(instances: Path) -> Iterator[Audit]:
     try:
         own.mkdir()
     except OSError as error:
-        raise _Unusable(f"no trace buffer can be made: {error.strerror}") from error
+        raise _unusable("no trace buffer can be made", error) from error
     try:
         # As long as this is open, the kernel keeps others from removing the buffer.
         pipe = os.open(own / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -186,7 +181,9 @@ def _instance(instances: Path) -> Iterator[Audit]:
             _write(own / "events" / _DROP / "filter", _ONLY_IP)
             for event in (_DROP, _LEAVES, _ARRIVES):
                 _write(own / "events" / event / "enable", "1")
-            yield Audit(pipe)
+            recorded = Audit()
+            yield recorded
+            recorded.read(pipe)
         finally:
             os.close(pipe)
     finally:
@@ -197,8 +194,8 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text)
     except OSError as error:
-        what = "/".join(file.parts[-3:])
-        raise _Unusable(f"no {what} among the kernel's tracepoints: {error.strerror}") from error
+        setting = "/".join(file.parts[-3:])
+        raise _unusable(f"the kernel's tracing refuses {setting}", error) from error
 
 
 def _sweep(instances: Path) -> None:

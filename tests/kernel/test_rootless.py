@@ -17,6 +17,7 @@ import netlab as package
 from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import rootless
+from netlab.kernel.tracepoints import audit
 from tests.machine import forked, netlab
 from tests.pace import HANG_SECONDS
 
@@ -185,6 +186,17 @@ def test_the_machines_files_are_there_and_new_ones_stay_inside():
     assert unshared(use) == 0
     assert not Path("/etc/netlab-new").exists()
     assert not Path("/run/netlab-new").exists()
+
+
+def test_the_audit_is_missing_and_nothing_else():
+    def use() -> None:
+        with pytest.raises(Missing, match="tracepoints cannot be reached"), audit():
+            pass
+        done = netlab("doctor")
+        assert done.returncode == 0, done.stdout
+        assert "no second witness" in done.stdout
+
+    assert unshared(use) == 0
 
 
 def test_a_machine_that_allows_none_is_named_with_the_remedy():
