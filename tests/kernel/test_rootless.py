@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -108,20 +109,21 @@ def test_everything_works(scenario, vm, pairs):
         assert not Path("/run/netlab").exists()
         assert not Path("/etc/netns").exists()
 
+    before = processes()
     assert unshared(use) == 0
+    assert processes() == before
 
 
-def test_run_needs_nothing_else(tmp_path):
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o755)
-    report = tmp_path / "results.xml"
-
+def test_run_needs_nothing_else():
     def use() -> None:
-        assert "35 of 35 pairs are as expected" in fine("run", "nat", "--junit", str(report))
-        assert report.stat().st_uid == USER
+        with TemporaryDirectory() as folder:
+            report = f"{folder}/results.xml"
+            assert "35 of 35 pairs are as expected" in fine("run", "nat", "--junit", report)
+            assert Path(report).stat().st_uid == USER
 
+    before = processes()
     assert as_user(use) == 0
+    assert processes() == before
 
 
 def started(action: Callable[[], None]) -> int:
@@ -145,13 +147,14 @@ def started(action: Callable[[], None]) -> int:
 
 def test_a_lab_ends_with_its_namespaces_whatever_happens():
     """Nobody ends it; the process outside is killed."""
+    before = processes()
     child = started(lambda: fine("up", "nat"))
-    assert len(processes()) > 5
+    assert len(processes() - before) > 5
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     deadline = time.monotonic() + HANG_SECONDS
-    while processes():
-        assert time.monotonic() < deadline, processes()
+    while left := processes() - before:
+        assert time.monotonic() < deadline, left
         time.sleep(0.01)
 
 
