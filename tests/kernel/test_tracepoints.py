@@ -153,13 +153,15 @@ def test_arp_unanswered(running):
 
 def test_what_was_answered_was_not_dropped(running):
     inside("audit.vm1", "ping", "-c1", "203.0.113.80")
-    with audit() as recorded:
+    with audit() as recorded, closing(Tap("audit.vm1")):  # Nobody reads this one.
         probe = Probe(running, "vm1", "203.0.113.80")
     assert probe.answered
     assert probe.last.namespace == "audit.vm1"
     assert len(probe.departures) == 12
     found = recorded.drops(probe.departures, until=probe.last.at)
     assert not [one for one in found if one.interfaces]
+    later = recorded.drops(probe.departures)
+    assert "QUEUE_PURGE" not in {one.reason for one in later}
 
 
 def test_another_packets_drop_is_not_the_probes(running):
