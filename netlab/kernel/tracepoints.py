@@ -30,7 +30,6 @@ _SAME_MOMENT_NS = 1_000_000
 _CLEANED_UP = "QUEUE_PURGE"
 """What a closed socket had not read: no packet's death."""
 _RECORD = re.compile(r"\s(?P<at>\d+\.\d+): (?P<event>\w+): (?P<fields>.*)")
-_LOST = re.compile(r"\[LOST (\d+) EVENTS\]")
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Audit:
     def __init__(self) -> None:
         # The buffer's clock is CLOCK_MONOTONIC, packets are stamped by CLOCK_REALTIME.
         self._offset = time.time_ns() - time.monotonic_ns()
-        self._text = ""
+        self._lines: list[str] = []
 
     def drops(self, departures: Iterable[Departure], until: int | None = None) -> list[Drop]:
         """What became of the packets that departed so, and drops of packets seen on no interface.
@@ -102,19 +101,21 @@ class Audit:
                 found.append(Drop(at, reason, _function(fields), tuple(packet.interfaces)))
         return found
 
-    def lost(self) -> int:
-        """Records that were written over before they were read: a drop may be missing."""
-        return sum(map(int, _LOST.findall(self._text)))
+    def lost(self) -> bool:
+        """Whether records were written over before they were read: a drop may be missing."""
+        return any(line.startswith("CPU:") and "[LOST " in line for line in self._lines)
 
     def read(self, pipe: int) -> None:
         """Take what is in the buffer."""
+        text = b""
         with suppress(BlockingIOError):
             while data := os.read(pipe, 1 << 16):
-                self._text += data.decode(errors="replace")
+                text += data
+        self._lines = text.decode(errors="replace").splitlines()
 
     def _records(self) -> Iterator[tuple[int, str, dict[str, str]]]:
         """Time, event and fields: `…  23070.617833: kfree_skb: skbaddr=… reason: NETFILTER_DROP`."""
-        for line in self._text.splitlines():
+        for line in self._lines:
             if record := _RECORD.search(line):
                 text = record["fields"].replace("reason: ", "reason=")
                 fields = dict(word.split("=", 1) for word in text.split() if "=" in word)

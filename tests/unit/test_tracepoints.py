@@ -67,6 +67,7 @@ def test_older_kernels_tell_no_function_or_no_reason():
     assert drops(before_5_17) == [Drop(SENT + 100_000_000, "", "", ())]
 
 
-def test_lost_records_are_counted():
-    assert audited(DROP).lost() == 0
-    assert audited(f"CPU:1 [LOST 12 EVENTS]\n{DROP}CPU:0 [LOST 3 EVENTS]\n").lost() == 15
+def test_lost_records_are_noticed():
+    assert not audited(DROP).lost()
+    assert audited(f"{DROP}CPU:1 [LOST 12 EVENTS]\n").lost()
+    assert audited(f"CPU:1 [LOST EVENTS]\n{DROP}").lost()
