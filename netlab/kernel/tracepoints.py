@@ -9,6 +9,7 @@ and a busy machine writes over what it has recorded.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
@@ -41,7 +42,7 @@ class Drop:
     reason: str
     """SKB_DROP_REASON_… without its beginning; empty before Linux 5.17."""
     location: str
-    """The kernel's function; empty where the kernel tells only a number (before Linux 6.4)."""
+    """The kernel's function; empty on older kernels, which tell only a number."""
     interfaces: tuple[str, ...]
     """Where the packet left and arrived, in order. Empty: nowhere, so it may be another packet's."""
 
@@ -134,15 +135,13 @@ class _Packet:
     def passes(self, at: int, event: str, fields: dict[str, str], known: list[Departure]) -> None:
         if event == "net_dev_queue":
             leaves = (fields["dev"], int(fields["len"]))
-            was_ours, self.ours = (
-                self.ours,
-                any(
-                    (one.interface, one.size) == leaves and abs(one.at - at) < _SAME_MOMENT_NS
-                    for one in known
-                ),
+            ours = any(
+                (one.interface, one.size) == leaves and abs(one.at - at) < _SAME_MOMENT_NS
+                for one in known
             )
-            if not (was_ours and self.ours):
+            if not (self.ours and ours):
                 self.interfaces = []
+            self.ours = ours
         self.interfaces.append(fields["dev"])
 
 
@@ -155,7 +154,7 @@ def _function(fields: dict[str, str]) -> str:
 def _tracefs() -> int:
     """The folder of the machine's tracefs: where it is mounted, or a mount that only we see.
 
-    Mounting it anew where it is mounted could change its owner and mode (before Linux 6.9).
+    Mounting it anew where it is mounted could change its owner and mode.
     """
     try:
         if (_MOUNTED / "instances").is_dir():
@@ -168,27 +167,35 @@ def _tracefs() -> int:
 @contextmanager
 def _instance(instances: Path) -> Iterator[Audit]:
     """A buffer with events of its own: nobody else's tracing sees or is seen."""
-    _sweep(instances)
     own = instances / f"{_PREFIX}{secrets.token_hex(4)}"
+    pipe = _made(own)
     try:
-        own.mkdir()
+        _write(own / "trace_clock", "mono")
+        _write(own / "events" / _DROP / "filter", _ONLY_IP)
+        for event in (_DROP, _LEAVES, _ARRIVES):
+            _write(own / "events" / event / "enable", "1")
+        recorded = Audit()
+        yield recorded
+        recorded.read(pipe)
+    finally:
+        os.close(pipe)
+        with suppress(OSError):  # Somebody looks into it just now: the next audit removes it.
+            own.rmdir()
+
+
+def _made(own: Path) -> int:
+    """Make a buffer, and open the pipe that reads it: while it is open, nobody can remove the buffer."""
+    try:
+        lock = os.open(own.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # Or another audit's sweep might come in between.
+            _sweep(own.parent)
+            own.mkdir()
+            return os.open(own / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        finally:
+            os.close(lock)
     except OSError as error:
         raise _unusable("no trace buffer can be made", error) from error
-    try:
-        # As long as this is open, the kernel keeps others from removing the buffer.
-        pipe = os.open(own / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            _write(own / "trace_clock", "mono")
-            _write(own / "events" / _DROP / "filter", _ONLY_IP)
-            for event in (_DROP, _LEAVES, _ARRIVES):
-                _write(own / "events" / event / "enable", "1")
-            recorded = Audit()
-            yield recorded
-            recorded.read(pipe)
-        finally:
-            os.close(pipe)
-    finally:
-        own.rmdir()
 
 
 def _write(file: Path, text: str) -> None:
