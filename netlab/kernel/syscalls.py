@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 from pathlib import Path
@@ -18,15 +19,12 @@ MS_REC = 0x4000
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
-_FSOPEN, _FSCONFIG, _FSMOUNT = (
-    430,
-    431,
-    432,
-)  # The numbers are the same on all of Debian's machines.
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # The same on all of Debian's machines.
 _FSCONFIG_CMD_CREATE = 6
 _FSMOUNT_CLOEXEC = 1
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_MSG_DONTWAIT = 0x40
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,6 +64,17 @@ def detached_mount(kind: str) -> int:
 def _descriptor(result: int, what: str) -> int:
     _check(min(result, 0), what)
     return result
+
+
+def recvmmsg(descriptor: int, messages: int, count: int) -> int:
+    """recvmmsg(2), without waiting; returns how many messages came. `messages`: their address."""
+    received = int(
+        _libc.recvmmsg(descriptor, ctypes.c_void_p(messages), count, _MSG_DONTWAIT, None)
+    )
+    if received < 0 and ctypes.get_errno() in (errno.EAGAIN, errno.EINTR):
+        return 0
+    _check(min(received, 0), "recvmmsg")
+    return received
 
 
 def filesystem(path: str) -> str:
