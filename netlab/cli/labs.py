@@ -281,13 +281,15 @@ def _hints(planned: Lab) -> list[str]:
     )
     command = "curl -s http://www.example.com/" if online else "ip route"
     what = "as whom the Internet sees it" if online else "no way out"
-    netlab = "netlab" if rootless.is_inside() else "sudo netlab"
+    inside = rootless.is_inside()
+    netlab = "netlab" if inside else "sudo netlab"
+    tools = "ip address, ping" if inside else "ip address, ping, tcpdump"  # It wants more users.
     return [
         "",
         "Try next:",
         f"  {netlab} verify {planned.name}    # who reaches whom, on real packets",
         f"  {netlab} exec {which}{node} -- {command}    # {what}",
-        f"  {netlab} shell {which}{node}    # look around: ip address, ping, tcpdump",
+        f"  {netlab} shell {which}{node}    # look around: {tools}",
     ]
 
 

@@ -105,6 +105,9 @@ def test_everything_works(scenario, vm, pairs):
             "exec", vm, "--", "curl", "-s", "http://www.example.com/"
         )
         assert fine("exec", vm, "--", "cat", "/etc/hostname") == f"{vm}\n"
+        fine("exec", vm, "--", "sh", "-c", "ping -i 0.1 203.0.113.80 >/dev/null 2>&1 &")
+        captured = netlab("capture", vm, "-f", "icmp", "-c1", "--seconds", "30")
+        assert (captured.returncode, "1 packets captured" in captured.stderr) == (0, True)
         fine("down")
         assert not Path("/run/netlab").exists()
         assert not Path("/etc/netns").exists()
