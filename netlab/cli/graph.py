@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from netlab import lab
-from netlab.cli.arguments import LabName, ScenarioName, examples, json_option, pass_output
+from netlab.cli.arguments import LabOrScenario, examples, json_option, pass_output
 from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
 from netlab.errors import UsageError
 
@@ -22,20 +21,6 @@ _SUFFIXES = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".ht
 """The format of a file whose name tells it."""
 
 
-class _Drawable(click.ParamType):
-    """A running lab, a shipped scenario or a file."""
-
-    name = "lab"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        labs = LabName().shell_complete(ctx, param, incomplete)
-        known = {item.value for item in labs}
-        others = ScenarioName().shell_complete(ctx, param, incomplete)
-        return [*labs, *(item for item in others if item.value not in known)]
-
-
 @click.command(
     epilog=examples(
         "sudo netlab graph",
@@ -44,7 +29,7 @@ class _Drawable(click.ParamType):
         "netlab graph ./nat.yaml --format dot | dot -Tpdf > nat.pdf",
     )
 )
-@click.argument("name", required=False, type=_Drawable(), metavar="[LAB|SCENARIO|FILE]")
+@click.argument("name", required=False, type=LabOrScenario(), metavar="[LAB|SCENARIO|FILE]")
 @click.option(
     "--format",
     "form",

@@ -77,7 +77,15 @@ class Graph:
 
     def wires_at(self, place: str) -> tuple[Wire, ...]:
         """What is plugged in at a machine or switch."""
-        return tuple(wire for wire in self.wires if place in (wire.a.place, wire.b.place))
+        return self._wires_by_place.get(place, ())
+
+    @cached_property
+    def _wires_by_place(self) -> dict[str, tuple[Wire, ...]]:
+        found: dict[str, tuple[Wire, ...]] = {}
+        for wire in self.wires:
+            for place in (wire.a.place, wire.b.place):
+                found[place] = (*found.get(place, ()), wire)
+        return found
 
     def shown(self, leg: Leg) -> list[str]:
         """The adapter's addresses, as drawings show them."""

@@ -187,7 +187,7 @@ def _exits(graph: Graph, node: Node, box: Box) -> dict[Wire, int]:
     """At which height a wire leaves the box by its side: beside its adapter's line."""
     wires = graph.wires_at(node.name)
     if len(node.legs) == 1:
-        return {wire: box.height // 2 + _LANE * number for number, wire in enumerate(wires)}
+        return {wire: box.y + box.height // 2 + _LANE * number for number, wire in enumerate(wires)}
     lines = {}
     for label in reversed(box.labels[1:]):
         lines[label.text.partition(" ")[0]] = label.y - 4
@@ -230,7 +230,7 @@ class _Grid:
                     edge, end = (box.bottom, height) if bar_below else (box.y, 0)
                     stubs[next(iter(exits))] = ((box.middle, edge), (box.middle, end))
                 else:
-                    sideways += [(wire, (box.right, box.y + dy)) for wire, dy in exits.items()]
+                    sideways += [(wire, (box.right, y)) for wire, y in exits.items()]
             # The one that is farthest from the bar goes around all others.
             sideways.sort(key=lambda one: one[1][1], reverse=bar_below)
             for lane, (wire, (right, y)) in enumerate(sideways, 1):
@@ -256,6 +256,8 @@ class _Group:
     grid: _Grid
     hanging: tuple[tuple[Wire, int], ...]
     """Wires, and the width that each needs below the bar."""
+    guests: int
+    """Adapters of VMs that are drawn elsewhere."""
 
     @staticmethod
     def of(graph: Graph, network: Network, rows: int) -> _Group:
@@ -269,7 +271,13 @@ class _Group:
         ]
         hanging = tuple((wire, _slot(graph, network, wire, max([0, *services]))) for wire in below)
         homed = _homed(graph, network, Role.VM)
-        return _Group(network, _Grid.of(graph, homed, rows, bar_below=True), hanging)
+        grid = _Grid.of(graph, homed, rows, bar_below=True)
+        guests = (
+            len(graph.wires_at(network.name))
+            - len(below)
+            - len([wire for wire in grid.stubs if network.name in (wire.a.place, wire.b.place)])
+        )
+        return _Group(network, grid, hanging, guests)
 
     @property
     def hanging_width(self) -> int:
@@ -277,7 +285,8 @@ class _Group:
 
     @property
     def width(self) -> int:
-        return max(self.grid.width, self.hanging_width, _bar_width(self.network)) + 2 * _PADDING
+        own = max(self.grid.width, self.hanging_width, _bar_width(self.network)) + 2 * _PADDING
+        return own + self.guests * _LANE
 
 
 def _below(graph: Graph, place: str) -> int:

@@ -13,7 +13,7 @@ from netlab.report.graph import MODES, Graph, name, title
 from netlab.report.layout import NAME_SIZE, SMALL_SIZE, Box, Label, Layout, Line, Point, arrange
 from netlab.scenario.topology import Role
 
-_LIGHT = {
+LIGHT = {
     "paper": "#ffffff",
     "computer": "#f6f7f9",
     "box": "#ffffff",
@@ -35,7 +35,7 @@ _LIGHT = {
     "net-5": "#00717f",
     "net-5-fill": "#d5f0f3",
 }
-_DARK = {
+DARK = {
     "paper": "#0d1117",
     "computer": "#151b23",
     "box": "#0d1117",
@@ -70,11 +70,13 @@ _PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
 body {{ margin: 1rem; font: 1rem system-ui, sans-serif; }}
 main {{ overflow: auto; }}
+h1 {{ font-size: 1.25rem; }}
 svg {{ display: block; margin: auto; max-width: 100%; height: auto; }}
 #size:checked ~ main svg {{ max-width: none; }}
 </style>
@@ -188,7 +190,8 @@ def _node(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
 
 
 def _rectangle(box: Box, radius: int) -> str:
-    return f'<rect class="shape" x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="{radius}"/>'
+    size = f'width="{box.width}" height="{box.height}" rx="{radius}"'
+    return f'<rect class="shape" x="{box.x}" y="{box.y}" {size}/>'
 
 
 def _cloud(box: Box) -> str:
@@ -234,7 +237,7 @@ def _style() -> str:
     def variables(values: Mapping[str, str]) -> str:
         return "".join(f"--{key}:{value};" for key, value in values.items())
 
-    root, light, dark = ".netlab-graph", variables(_LIGHT), variables(_DARK)
+    root, light, dark = ".netlab-graph", variables(LIGHT), variables(DARK)
     hues = ("outside", *(f"net-{number}" for number in range(_HUES)))
     rules = {
         **{f".{hue}": f"--hue:var(--{hue});--fill:var(--{hue}-fill)" for hue in hues},

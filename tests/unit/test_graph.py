@@ -1,0 +1,267 @@
+"""The graph of a lab: its wires are the plan's cables, and its picture is one that can be read."""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import combinations, pairwise
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from netlab import lab
+from netlab.plan.names import node as node_of
+from netlab.plan.nouns import Cable
+from netlab.report import diagrams, graph, svg
+from netlab.report.layout import NAME_SIZE, SMALL_SIZE, Box, Label, Layout, arrange, text_width
+from netlab.scenario.load import loads, shipped
+from netlab.scenario.topology import Role
+
+SVG = "{http://www.w3.org/2000/svg}"
+LONG = "a-name-of-sixty-three-characters-" + "x" * 30
+
+
+def drawn(scenario: str) -> graph.Graph:
+    return graph.planned(lab.prepare(lab.load(scenario)))
+
+
+def of_text(scenario: str) -> graph.Graph:
+    return graph.planned(lab.prepare(loads(scenario.encode(), "x.yaml"), "x"))
+
+
+def many(vms: int) -> graph.Graph:
+    """VMs on four networks, as many on each."""
+    nics = "".join(f"  vm{n}: {{nics: [vmnet{(0, 1, 2, 8)[n % 4]}]}}\n" for n in range(vms))
+    return of_text(
+        "vmnets:\n  vmnet0: {mode: bridged}\n"
+        "  vmnet1: {mode: hostonly, subnet: 172.16.78.0/24}\n"
+        "  vmnet2: {mode: hostonly, subnet: 172.16.79.0/24}\n"
+        "  vmnet8: {mode: nat, subnet: 10.0.0.0/24}\n"
+        f"vms:\n{nics}expect: {{default: blocked}}"
+    )
+
+
+def on_one_network(vms: int) -> graph.Graph:
+    nics = "".join(f"  vm{n}: {{nics: [vmnet8]}}\n" for n in range(vms))
+    return of_text(
+        "vmnets: {vmnet8: {mode: nat, subnet: 10.0.0.0/24}}\n"
+        f"vms:\n{nics}expect: {{default: blocked}}"
+    )
+
+
+def at_random(seed: int) -> graph.Graph:
+    """Whatever can be written: VMs with many adapters, several bridged cards, many peers."""
+    choose = random.Random(seed)
+    cards = [f"eth{n}" for n in range(choose.randint(1, 4))]
+    vmnets = []
+    for number, mode in enumerate(choose.choices(["bridged", "nat", "hostonly"], k=6)):
+        if mode != "bridged":
+            vmnets.append(f"vmnet{number}: {{mode: {mode}, subnet: 10.{number}.0.0/24}}")
+        elif cards:  # VMware, too, lets a card be bridged to one vmnet only.
+            vmnets.append(f"vmnet{number}: {{mode: bridged, nic: {cards.pop()}}}")
+    names = [vmnet.partition(":")[0] for vmnet in vmnets]
+    used = {f"eth{n}" for n in range(4)} if not cards else {"eth0"}
+    vms = [
+        f"{LONG if n == 3 else f'vm{n}'}: "
+        f"{{nics: [{', '.join(choose.choices(names, k=choose.choice((1, 1, 1, 2, 3, 10))))}]}}"
+        for n in range(choose.randint(1, 20))
+    ]
+    nics = sorted({*used, *cards, *re.findall(r"nic: (eth\d)", " ".join(vmnets))})
+    return of_text(
+        "lan: {subnet: 192.168.0.0/16, peers: {"
+        + ", ".join(f"p{n}: 192.168.2.{n + 1}" for n in range(choose.randint(0, 12)))
+        + "}}\n"
+        f"host: {{nics: {{{', '.join(f'{nic}: {{}}' for nic in nics)}}}}}\n"
+        f"vmnets: {{{', '.join(vmnets)}}}\n"
+        f"vms: {{{', '.join(vms)}}}\n"
+        "expect: {default: blocked}"
+    )
+
+
+GRAPHS = {
+    **{name: lambda name=name: drawn(name) for name in shipped()},
+    **{f"{n}-vms": lambda n=n: many(n) for n in range(1, 61)},
+    **{f"{n}-vms-on-one": lambda n=n: on_one_network(n) for n in (1, 2, 9, 23, 40, 60)},
+    **{f"random-{n}": lambda n=n: at_random(n) for n in range(40)},
+}
+
+
+@pytest.fixture(params=GRAPHS)
+def layout(request: pytest.FixtureRequest) -> Layout:
+    return arrange(GRAPHS[request.param]())
+
+
+def overlap(one: Box, other: Box) -> bool:
+    return (
+        one.x < other.right
+        and other.x < one.right
+        and one.y < other.bottom
+        and other.y < one.bottom
+    )
+
+
+def extent(label: Label) -> Box:
+    """The room that a text takes at most."""
+    size = NAME_SIZE if label.kind == "name" else SMALL_SIZE
+    width = text_width(label.text, size)
+    left = label.x if label.anchor == "start" else label.x - width // 2
+    return Box("", left, label.y - size, width, size)
+
+
+def parts(layout: Layout):
+    """Every straight part of every wire, as a flat box."""
+    for line in layout.lines:
+        for (x1, y1), (x2, y2) in pairwise(line.points):
+            yield line, Box("", min(x1, x2), min(y1, y2), abs(x2 - x1), abs(y2 - y1))
+
+
+def test_a_layout_can_be_read(layout):
+    boxes = layout.boxes
+    for one, other in combinations(boxes, 2):
+        assert not overlap(one, other), (one.place, other.place)
+    for box in (*boxes, layout.computer):
+        assert box.x > 0 and box.y > 0
+        assert box.right < layout.width and box.bottom < layout.height
+        texts = [extent(label) for label in box.labels]
+        assert all(text.x >= box.x and text.right <= box.right for text in texts), box
+        assert all(text.y >= box.y and text.bottom <= box.bottom for text in texts), box
+        assert not any(overlap(one, other) for one, other in combinations(texts, 2)), box
+    places = {box.place: box for box in boxes}
+    assert places.keys() == {
+        *layout.graph.topology.nodes,
+        *(network.name for network in layout.graph.switches),
+    }
+    for line in layout.lines:
+        for plug, (x, y) in ((line.wire.a, line.points[0]), (line.wire.b, line.points[-1])):
+            box = places[plug.place]
+            on_edge = y in (box.y, box.bottom) or x == box.right
+            assert box.x <= x <= box.right and box.y <= y <= box.bottom and on_edge, line.wire
+    for line, part in parts(layout):
+        assert part.width == 0 or part.height == 0, line.wire
+        assert part.x > 0 and part.right < layout.width and part.bottom < layout.height
+        for box in boxes:
+            assert not overlap(part, box), (line.wire, box.place)
+
+
+def test_no_two_wires_lie_upon_each_other(layout):
+    for (one, part), (other, rest) in combinations(parts(layout), 2):
+        if one is not other:
+            upright = part.width == rest.width == 0 and part.x == rest.x
+            level = part.height == rest.height == 0 and part.y == rest.y
+            assert not (upright and part.y < rest.bottom and rest.y < part.bottom), (one, other)
+            assert not (level and part.x < rest.right and rest.x < part.right), (one, other)
+
+
+def test_the_frame_holds_what_is_inside_the_computer_and_nothing_else(layout):
+    outside = (Role.PEER, Role.ROUTER, Role.INTERNET)
+    topology = layout.graph.topology
+    for box in layout.boxes:
+        if box.place in topology.nodes:
+            inside = topology.nodes[box.place].role not in outside
+        else:
+            inside = topology.networks[box.place].mode is not None
+        assert overlap(box, layout.computer) == inside, box.place
+        assert not inside or box.bottom < layout.computer.bottom
+
+
+@pytest.mark.parametrize("scenario", sorted(shipped()))
+def test_every_cable_of_the_plan_is_one_wire(scenario):
+    planned = lab.prepare(lab.load(scenario))
+    cables = [
+        {(node_of(end.namespace), end.interface) for end in (noun.one, noun.other)}
+        for noun in planned.plan.nouns
+        if isinstance(noun, Cable)
+    ]
+    root = Xml.fromstring(svg.render(graph.planned(planned)))
+    wires = [
+        {(wire.get(f"data-{end}"), wire.get(f"data-{end}-interface")) for end in "ab"}
+        for wire in root.iter(f"{SVG}g")
+        if "wire" in wire.get("class").split()
+    ]
+    assert sorted(map(sorted, wires)) == sorted(map(sorted, cables))
+
+
+def test_svg_has_an_element_for_everything_and_a_text_for_those_who_hear_it():
+    planned = lab.prepare(lab.load("three-modes"))
+    root = Xml.fromstring(svg.render(graph.planned(planned)))
+    assert root.find(f"{SVG}title").text == planned.source.scenario.title
+    assert "vmnet8 (10.0.0.0/24, NAT) connects" in root.find(f"{SVG}desc").text
+    places = {
+        group.get("data-node"): group.get("class").split()
+        for group in root.iter(f"{SVG}g")
+        if group.get("data-node")
+    }
+    assert places["vm2"][:2] == ["node", "role-vm"]
+    assert places["vmnet8-nat"][:2] == ["node", "role-nat-device"]
+    assert places["vmnet8"][0] == places["lan"][0] == "switch"
+    assert len({places[f"vmnet{n}"][1] for n in (0, 1, 8)}) == 3
+    for group in root.iter(f"{SVG}g"):
+        if "wire" in group.get("class").split():
+            assert len(group.findall(f"{SVG}path")) == 1
+            dashed = "plumbing" in group.get("class").split()
+            assert dashed == (group.get("data-a") == "vmnet8-nat" != group.get("data-b") == "host")
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert {"vmnet0 · bridged", "vmnet1 · host-only", "vmnet8 · NAT", "172.16.78.1"} <= {*texts}
+
+
+def test_nothing_of_a_scenario_gets_into_the_markup():
+    scenario = (
+        "title: \"</title><script>alert(1)</script> & 'more'\"\n"
+        "vmnets: {vmnet0: {mode: bridged}}\nvms: {a: {nics: [vmnet0]}}\n"
+        "expect: {default: blocked}"
+    )
+    picture = svg.render(of_text(scenario))
+    Xml.fromstring(picture)
+    assert "<script" not in picture + svg.page(of_text(scenario))
+
+
+def test_pictures_and_pages_need_nothing_from_elsewhere():
+    page = svg.page(drawn("nat"))
+    assert not re.search(r"(src|href)=|url\(|@import|<script", page)
+    assert re.findall(r"https?://[^\"]*", page) == ["http://www.w3.org/2000/svg"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_texts_stand_out_from_what_is_behind_them(theme):
+    colours = {"light": svg.LIGHT, "dark": svg.DARK}[theme]
+
+    def luminance(name: str) -> float:
+        parts = [int(colours[name][n : n + 2], 16) / 255 for n in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one: str, other: str) -> float:
+        bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
+        return (bright + 0.05) / (dim + 0.05)
+
+    assert colours.keys() == svg.LIGHT.keys()
+    backgrounds = {name for name in colours if name.endswith("-fill")} | {"box", "computer"}
+    # WCAG 2: 4.5 for texts, 3 for lines.
+    assert min(contrast("text", name) for name in backgrounds) >= 4.5
+    assert min(contrast("muted", name) for name in ("box", "computer")) >= 4.5
+    lines = [name.removesuffix("-fill") for name in colours if name.endswith("-fill")]
+    assert min(contrast(name, "computer") for name in lines) >= 3
+
+
+@pytest.mark.parametrize("scenario", ["nat", "three-modes"])
+def test_dot_and_mermaid(scenario, golden):
+    golden(f"pictures/{scenario}.dot", diagrams.dot(drawn(scenario)))
+    golden(f"pictures/{scenario}.mmd", diagrams.mermaid(drawn(scenario)))
+
+
+def test_a_machine_may_be_called_like_a_word_of_mermaid():
+    scenario = (
+        "vmnets: {vmnet0: {mode: bridged}}\nvms: {end: {nics: [vmnet0]}, a-b: {nics: [vmnet0]}}\n"
+        "expect: {default: blocked}"
+    )
+    lines = diagrams.mermaid(of_text(scenario)).splitlines()
+    assert "  n_end --- n_vmnet0" in lines and "  n_a_b --- n_vmnet0" in lines
+
+
+def test_addresses_of_now_replace_those_planned():
+    planned = lab.prepare(lab.load("nat"))
+    now = {("vm1", "eth0"): ["10.0.0.128/24"], ("internet", "eth0"): [f"8.0.0.{n}" for n in "123"]}
+    found = graph.Graph("nat", "", planned.topology, drawn("nat").wires, now)
+    texts = [label.text for box in arrange(found).boxes for label in box.labels]
+    assert {"10.0.0.128", "8.0.0.1", "+ 2 more", "no address"} <= {*texts}
+    assert "DHCP" not in texts
