@@ -208,37 +208,47 @@ class _Grid:
         if not nodes:
             return _Grid((), {}, 0, 0)
         columns = ceil(len(nodes) / rows)
-        boxes = [_plain(graph, node) for node in nodes]
-        width = max(box.width for box in boxes)
-        boxes = [_widened(box, width) for box in boxes]
+        plain = [_plain(graph, node) for node in nodes]
         tops = [0]
-        for start in range(0, len(boxes), columns):
-            row = boxes[start : start + columns]
-            tops.append(tops[-1] + max(box.height for box in row) + _GAP)
+        for start in range(0, len(plain), columns):
+            tops.append(tops[-1] + _GAP + max(box.height for box in plain[start : start + columns]))
         height = tops[-1] - _GAP
-        placed: dict[int, Box] = {}
+        boxes: list[Box] = []
         stubs: dict[Wire, tuple[Point, ...]] = {}
-        x = 0
-        for column in range(columns):
-            sideways: list[tuple[Wire, Point]] = []
-            for index in range(column, len(nodes), columns):
-                box = boxes[index].moved(x, tops[index // columns])
-                placed[index] = box
-                hidden = index + columns < len(nodes) if bar_below else index >= columns
-                exits = _exits(graph, nodes[index], box)
-                if len(exits) == 1 and not hidden:
-                    edge, end = (box.bottom, height) if bar_below else (box.y, 0)
-                    stubs[next(iter(exits))] = ((box.middle, edge), (box.middle, end))
-                else:
-                    sideways += [(wire, (box.right, y)) for wire, y in exits.items()]
-            # The one that is farthest from the bar goes around all others.
-            sideways.sort(key=lambda one: one[1][1], reverse=bar_below)
-            for lane, (wire, (right, y)) in enumerate(sideways, 1):
-                way = right + lane * _LANE
-                stubs[wire] = ((right, y), (way, y), (way, height if bar_below else 0))
-            x += width + max(_GAP, (len(sideways) + 1) * _LANE)
-        taken = max([box.right for box in placed.values()] + [p[-1][0] for p in stubs.values()])
-        return _Grid(tuple(placed[i] for i in sorted(placed)), stubs, taken, height)
+        x = right = 0
+        for first in range(columns):
+            width = max(box.width for box in plain[first::columns])
+            column = [
+                _widened(box, width).moved(x, top)
+                for box, top in zip(plain[first::columns], tops, strict=False)
+            ]
+            boxes += column
+            ways = _stubs(graph, column, height if bar_below else 0)
+            stubs |= ways
+            right = max([x + width, *(points[-1][0] for points in ways.values())])
+            x = max(x + width + _GAP, right + _LANE)
+        return _Grid(tuple(boxes), stubs, right, height)
+
+
+def _stubs(graph: Graph, column: Sequence[Box], bar: int) -> dict[Wire, tuple[Point, ...]]:
+    """From machines that are one below the other to the height of the bar, past those between."""
+    below = bar > column[0].y
+    nearest = column[-1 if below else 0]
+    stubs: dict[Wire, tuple[Point, ...]] = {}
+    sideways: list[tuple[int, Wire]] = []
+    for box in column:
+        exits = _exits(graph, graph.topology.nodes[box.place], box)
+        if len(exits) == 1 and box is nearest:
+            edge = box.bottom if below else box.y
+            stubs[next(iter(exits))] = ((box.middle, edge), (box.middle, bar))
+        else:
+            sideways += [(y, wire) for wire, y in exits.items()]
+    # The one that is farthest from the bar goes around all others.
+    sideways.sort(key=lambda one: one[0], reverse=below)
+    for lane, (y, wire) in enumerate(sideways, 1):
+        x = nearest.right + lane * _LANE
+        stubs[wire] = ((nearest.right, y), (x, y), (x, bar))
+    return stubs
 
 
 def _widened(box: Box, width: int) -> Box:
@@ -435,7 +445,7 @@ class _Drawing:
         top = floor + _WIRE + _LANE * len(bent)
         for number, wire in enumerate(bent):
             x, track = onward[wire][0], floor + _WIRE // 2 + _LANE * number
-            free -= 2 * _LANE
+            free -= _PADDING + text_width(wire.network.nic or "", SMALL_SIZE)
             self.ways[wire] += ((x, track), (free, track))
         for wire, x in up.items():
             self.ways[wire] += ((x, top),)
