@@ -536,7 +536,8 @@ class _Drawing:
             xs = [x for wire, (x, _) in onward.items() if wire.beyond(node.name) in self.boxes]
             x = max(taken, (xs[0] if xs else 0) - box.width // 2)
             boxes.append(box.moved(x))
-            spans[node.name] = (x + box.width // 4, x + box.width * 3 // 4)
+            # The upper edge of a cloud is at the top of its box in the middle only.
+            spans[node.name] = (x + box.width * 3 // 8, x + box.width * 5 // 8)
             taken = x + box.width + _GAP
         landing = self._landing({wire: self.ways[wire] for wire in onward}, spans)
         floor = self._floor()
@@ -562,7 +563,7 @@ class _Drawing:
         for wire in sorted(ways, key=lambda wire: ways[wire][-1][0]):
             x = ways[wire][-1][0]
             left, right = next(span for place, span in spans.items() if wire in self._at(place))
-            if left < x < right:
+            if left + _LANE <= x <= right - _LANE:
                 found[wire] = x
         for wire in sorted(ways.keys() - found.keys(), key=lambda wire: ways[wire][-1][0]):
             left, right = next(span for place, span in spans.items() if wire in self._at(place))
@@ -571,6 +572,8 @@ class _Drawing:
                 for x in range(left + _LANE, right - _LANE // 2)
                 if all(abs(x - taken) >= _LANE for taken in found.values())
             ]
+            if not free:  # More wires than there is room for.
+                free = [(left + right) // 2]
             found[wire] = free[0] if ways[wire][-1][0] < left else free[-1]
         return found
 
@@ -699,6 +702,7 @@ class _Block:
 def _cloud(graph: Graph, node: Node) -> Box:
     """The Internet at (0, 0): with room for the bulges of a cloud around the lines."""
     plain = _plain(graph, node)
-    wide = _widened(plain, plain.width + 5 * _PADDING)
+    more = 5 * _PADDING + 4 * _LANE * (len(graph.wires_at(node.name)) - 1)
+    wide = _widened(plain, plain.width + more)
     labels = tuple(one.moved(0, _PADDING) for one in wide.labels)
     return replace(wide, height=plain.height + 2 * _PADDING, labels=labels)

@@ -6,6 +6,7 @@ import random
 import re
 from collections import defaultdict
 from functools import cache
+from ipaddress import IPv4Network
 from itertools import combinations, pairwise
 from xml.etree import ElementTree as Xml
 
@@ -17,7 +18,8 @@ from netlab.plan.nouns import Cable
 from netlab.report import diagrams, graph, svg
 from netlab.report.layout import NAME_SIZE, SMALL_SIZE, Box, Label, Layout, arrange, text_width
 from netlab.scenario.load import loads, shipped
-from netlab.scenario.topology import Role
+from netlab.scenario.model import Mode
+from netlab.scenario.topology import Leg, Network, Node, Role, Topology
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "a-name-of-sixty-three-characters-" + "x" * 30
@@ -80,7 +82,40 @@ def at_random(seed: int) -> graph.Graph:
     )
 
 
+def two_lans() -> graph.Graph:
+    """What no scenario can say yet: two LANs, a router on each, and a vmnet of VMs only."""
+    segment = Network("vmnet3", IPv4Network("10.3.0.0/24"), Mode.HOSTONLY)
+    wan = Network("wan", IPv4Network("203.0.113.0/24"))
+    lans = [Network(f"lan{n}", IPv4Network(f"192.168.{n}.0/24")) for n in (1, 2)]
+    plugged = {
+        "vm1": (Role.VM, [("eth0", segment)]),
+        "vm2": (Role.VM, [("eth0", segment)]),
+        "host": (Role.HOST, [("eth0", lans[0]), ("eth1", lans[1])]),
+        "pc1": (Role.PEER, [("eth0", lans[0])]),
+        "pc2": (Role.PEER, [("eth0", lans[1])]),
+        "router1": (Role.ROUTER, [("lan0", lans[0]), ("wan0", wan)]),
+        "router2": (Role.ROUTER, [("lan0", lans[1]), ("wan0", wan)]),
+        "internet": (Role.INTERNET, [("eth0", wan)]),
+    }
+    nodes = {
+        name: Node(name, role, tuple(Leg(name, card, net, "") for card, net in legs))
+        for name, (role, legs) in plugged.items()
+    }
+    wires = []
+    for leg in (leg for node in nodes.values() for leg in node.legs):
+        end = graph.Plug(leg.node, leg.interface)
+        if leg.network is not wan:
+            port = graph.Plug(leg.network.name, f"{leg.node}-{leg.interface}")
+            wires.append(graph.Wire(end, port, leg.network))
+        elif leg.node != "internet":
+            wires.append(graph.Wire(end, graph.Plug("internet", f"eth-{leg.node}"), wan))
+    scenario = lab.load("nat").scenario
+    networks = {net.name: net for net in (wan, *lans, segment)}
+    return graph.Graph("two-lans", "", Topology(scenario, networks, nodes), tuple(wires), {})
+
+
 GRAPHS = {
+    "two-lans": two_lans,
     **{name: lambda name=name: drawn(name) for name in shipped()},
     **{f"{n}-vms": lambda n=n: many(n) for n in range(1, 61)},
     **{f"{n}-vms-on-one": lambda n=n: on_one_network(n) for n in (1, 2, 9, 23, 40, 60)},
