@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from netlab import __version__
@@ -25,14 +24,15 @@ from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
     from netlab.kernel.create import Progress
-    from netlab.kernel.observe import Addresses, Observation
+    from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.plan import Difference, Plan
+    from netlab.probe.journey import Map
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
-    from netlab.scenario.topology import Node, Topology
+    from netlab.scenario.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -242,21 +242,41 @@ def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Resu
     return measure(lab.expectations, found, namespaces, progress or (lambda done: None))
 
 
-def trace(lab: Lab, source: str, target: str) -> Trace:
-    """Send one echo request from a node to an endpoint or IPv4 address, and follow it.
+def trace(
+    lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
+) -> Trace:
+    """Send one probe from a node to an endpoint or IP address, and follow it.
 
-    Raises UsageError for a node, endpoint or address that is none.
+    `by` is the kind of probe (`probe.kinds`): `icmp`, `tcp:80`, `dns:www.example.com`, …
+    Without a target, DNS asks the node's own server and DHCP everybody on the node's first
+    network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
+    answers (tcp, udp, raw). Raises UsageError for what is none.
     """
-    from netlab.kernel.observe import addresses
+    from netlab import aim
+    from netlab.kernel import services
     from netlab.kernel.patience import postponed_signals
+    from netlab.probe.trace import trace as follow
+
+    _require_root()
+    run = _run_directory(lab.name)
+    asked = aim.question(lab, source, target, by, wait)
+    complaints = services.dhcp_complaints(run, asked.ends.mac)
+    with postponed_signals() as interruption:
+        return follow(where(lab), asked, interruption, complaints)
+
+
+def where(lab: Lab) -> Map:
+    """The lab as a packet meets it."""
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge, Cable
     from netlab.probe.journey import Map
-    from netlab.probe.trace import trace as follow
+    from netlab.scenario.model import Mode
+    from netlab.scenario.topology import HOST, LAN
 
-    _require_root()
-    where = Map(
+    translates = any(network.mode is Mode.NAT for network in lab.topology.vmnets)
+    cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.name == LAN]
+    return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
         switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
         peers={
@@ -266,17 +286,8 @@ def trace(lab: Lab, source: str, target: str) -> Trace:
             for end, other in ((noun.one, noun.other), (noun.other, noun.one))
         },
         plumbing=plumbing(lab.topology),
+        doors=frozenset((HOST, card.interface) for card in cards if translates),
     )
-    known = {
-        (node_of(place), interface): found
-        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
-    }
-    start = _node(lab, source)
-    end, to = _destination(lab, start, target, known)
-    if end == start.name:
-        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
-    with postponed_signals() as interruption:
-        return follow(where, start.name, end, to, interruption)
 
 
 @contextmanager
@@ -317,31 +328,6 @@ def place_of(name: str, node: str) -> str:
     if node not in known:
         raise UsageError(f"the lab '{name}' has no node '{node}'", f"it has: {', '.join(known)}")
     return namespace(name, node)
-
-
-def _node(lab: Lab, name: str) -> Node:
-    """Raises UsageError for a node that the lab does not have."""
-    if name not in lab.topology.nodes:
-        names = ", ".join(lab.topology.nodes)
-        raise UsageError(f"the lab '{lab.name}' has no node '{name}'", f"it has: {names}")
-    return lab.topology.nodes[name]
-
-
-def _destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[str, str]:
-    """The node that is meant, and its address: `vm2`, `host@lan`, or an IPv4 address of whomever."""
-    with suppress(ValueError):
-        address = IPv4Address(target)
-        owners = [node for (node, _), found in known.items() for one in found if one.ip == address]
-        return (owners[0] if owners else target), str(address)
-    node = _node(lab, target.partition("@")[0])
-    legs = node.named_legs
-    if "@" in target and target not in legs:
-        raise UsageError(f"'{target}' is no endpoint", f"{node.name} has: {', '.join(legs)}")
-    leg = legs[target] if "@" in target else node.shared_with(source) or node.primary
-    found = known.get((leg.node, leg.interface))
-    if not found:
-        raise UsageError(f"{leg.name} has no address now", "name an address instead")
-    return node.name, str(found[0].ip)
 
 
 def _run_directory(name: str) -> RunDirectory:
