@@ -21,6 +21,8 @@ from netlab.report.graph import Graph, Wire, name, title
 from netlab.scenario.topology import Network, Node, Role
 
 NAME_SIZE, SMALL_SIZE = 14, 12
+_BOLD = 1.12
+"""How much wider a bold text is, at most."""
 
 _MARGIN = 24
 _PADDING = 12
@@ -119,19 +121,21 @@ def arrange(graph: Graph) -> Layout:
     return _Drawing(graph, min(range(1, most + 1), key=lambda rows: _cost(graph, rows))).layout()
 
 
-def text_width(text: str, size: int) -> int:
-    """Pixels that `text` takes at most."""
-    return ceil(sum(map(_em, text)) * size)
+def text_width(text: str, kind: str) -> int:
+    """Pixels that a label's text takes at most."""
+    em = NAME_SIZE * _BOLD if kind == "name" else SMALL_SIZE
+    return ceil(sum(map(_ems, text)) * em)
 
 
-def _em(character: str) -> float:
+def _ems(character: str) -> float:
+    """The width of a character in units of the font's size."""
+    if character in "iljI.,·|/ '":
+        return 0.34
+    if character in "mwMW" or not (character.isalnum() or character in "-_()[]"):
+        return 1.0
     if unicodedata.east_asian_width(character) in "WF":
         return 1.0
-    if character in "iljI.,:·|/ ":
-        return 0.36
-    if character in "mwMW%@…":
-        return 1.0
-    return 0.78 if character.isupper() else 0.64
+    return 0.79 if character.isupper() else 0.64
 
 
 # What a network consists of, before anything has a place.
@@ -174,7 +178,7 @@ def _plain(graph: Graph, node: Node) -> Box:
         for leg in node.legs
         for address in graph.shown(leg)
     ]
-    texts = (text_width(title(node), NAME_SIZE), *(text_width(line, SMALL_SIZE) for line in lines))
+    texts = (text_width(title(node), "name"), *(text_width(line, "address") for line in lines))
     width = 2 * _PADDING + max(_NARROW, *texts)
     labels = [Label(width // 2, _PADDING + 12, title(node), "name")]
     for number, line in enumerate(lines, 1):
@@ -320,13 +324,13 @@ def _slot(graph: Graph, network: Network, wire: Wire, service: int) -> int:
 
 
 def _bar_width(network: Network) -> int:
-    subnet = text_width(str(network.subnet), SMALL_SIZE)
-    return text_width(name(network), NAME_SIZE) + _PADDING + subnet
+    subnet = text_width(str(network.subnet), "address")
+    return text_width(name(network), "name") + _PADDING + subnet
 
 
 def _bar(network: Network, x: int, y: int, width: int) -> Box:
     start = x + (width - _bar_width(network)) // 2
-    then = start + text_width(name(network), NAME_SIZE) + _PADDING
+    then = start + text_width(name(network), "name") + _PADDING
     labels = (
         Label(start, y + _BAR // 2 + 5, name(network), "name", "start"),
         Label(then, y + _BAR // 2 + 5, str(network.subnet), "address", "start"),
@@ -343,7 +347,7 @@ def _port_lines(graph: Graph, wire: Wire, node: Node) -> list[str]:
 
 def _port_width(graph: Graph, wire: Wire, node: Node) -> int:
     lines = _port_lines(graph, wire, node)
-    return max([0, *(text_width(line, SMALL_SIZE) for line in lines)])
+    return max([0, *(text_width(line, "address") for line in lines)])
 
 
 def _ported(
@@ -443,9 +447,10 @@ class _Drawing:
         free = min([left, *(onward[wire][0] for wire in passing if wire not in bent)])
         floor = self._floor()
         top = floor + _WIRE + _LANE * len(bent)
-        for number, wire in enumerate(bent):
+        # The one from the left goes around the others, on its left and above.
+        for number, wire in reversed([*enumerate(bent)]):
             x, track = onward[wire][0], floor + _WIRE // 2 + _LANE * number
-            free -= _PADDING + text_width(wire.network.nic or "", SMALL_SIZE)
+            free -= _PADDING + text_width(wire.network.nic or "", "address")
             self.ways[wire] += ((x, track), (free, track))
         for wire, x in up.items():
             self.ways[wire] += ((x, top),)
@@ -471,7 +476,7 @@ class _Drawing:
         left = min([one[0] for one in spans] or [middle])
         right = max([one[1] for one in spans] or [middle])
         widest = max([0, *(_port_width(self.graph, wire, host) for wire in down)])
-        need = max(text_width(title(host), NAME_SIZE), (widest + _GAP) * len(down)) + 2 * _PADDING
+        need = max(text_width(title(host), "name"), (widest + _GAP) * len(down)) + 2 * _PADDING
         more = max(0, need - (right - left))
         return left - more // 2, right + more - more // 2
 
@@ -559,22 +564,26 @@ class _Drawing:
         self, ways: dict[Wire, tuple[Point, ...]], spans: dict[str, tuple[int, int]]
     ) -> dict[Wire, int]:
         """Where each wire meets its target: straight below its end if it can, else beside others."""
-        found: dict[Wire, int] = {}
-        for wire in sorted(ways, key=lambda wire: ways[wire][-1][0]):
-            x = ways[wire][-1][0]
-            left, right = next(span for place, span in spans.items() if wire in self._at(place))
-            if left + _LANE <= x <= right - _LANE:
-                found[wire] = x
-        for wire in sorted(ways.keys() - found.keys(), key=lambda wire: ways[wire][-1][0]):
-            left, right = next(span for place, span in spans.items() if wire in self._at(place))
+        targets = {
+            wire: span for place, span in spans.items() for wire in self._at(place) if wire in ways
+        }
+        starts = {wire: ways[wire][-1][0] for wire in sorted(ways, key=lambda w: ways[w][-1][0])}
+        found = {
+            wire: x
+            for wire, x in starts.items()
+            if targets[wire][0] + _LANE <= x <= targets[wire][1] - _LANE
+        }
+        from_left = [w for w, x in starts.items() if x < targets[w][0] + _LANE]
+        from_right = [w for w, x in starts.items() if x > targets[w][1] - _LANE]
+        # From the ends of the bar inward: with the tracks of `_land`, they do not cross each other.
+        for wire in (*from_left, *reversed(from_right)):
+            left, right = targets[wire]
             free = [
                 x
-                for x in range(left + _LANE, right - _LANE // 2)
+                for x in range(left + _LANE, right - _LANE + 1)
                 if all(abs(x - taken) >= _LANE for taken in found.values())
-            ]
-            if not free:  # More wires than there is room for.
-                free = [(left + right) // 2]
-            found[wire] = free[0] if ways[wire][-1][0] < left else free[-1]
+            ] or [(left + right) // 2]  # More wires than there is room for.
+            found[wire] = free[0 if wire in from_left else -1]
         return found
 
     def _at(self, place: str) -> tuple[Wire, ...]:
@@ -658,7 +667,7 @@ class _Gateway:
             (down if wire.beyond(node.name) in graph.topology.nodes else up).append(wire)
         widest = max(_port_width(graph, wire, node) for wire in (*up, *down)) + _GAP
         count = max(len(up), len(down))
-        width = max(text_width(title(node), NAME_SIZE) + _GAP, widest * count) + _PADDING
+        width = max(text_width(title(node), "name") + _GAP, widest * count) + _PADDING
         places = [
             {
                 wire: width * (2 * number + 1) // (2 * len(wires))

@@ -107,11 +107,10 @@ def _svg(layout: Layout) -> Iterator[str]:
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="netlab-graph" role="img"'
         f' width="{layout.width}" height="{layout.height}"'
-        f' viewBox="0 0 {layout.width} {layout.height}"'
-        ' aria-labelledby="netlab-graph-title netlab-graph-description">'
+        f' viewBox="0 0 {layout.width} {layout.height}">'
     )
-    yield f'<title id="netlab-graph-title">{escape(graph.title or graph.name)}</title>'
-    yield f'<desc id="netlab-graph-description">{escape(" ".join(_description(graph)))}</desc>'
+    yield f"<title>{escape(graph.title or graph.name)}</title>"
+    yield f"<desc>{escape(' '.join(_description(graph)))}</desc>"
     yield f"<style>{_style()}</style>"
     yield f'<rect class="paper" width="{layout.width}" height="{layout.height}" rx="10"/>'
     frame = layout.computer

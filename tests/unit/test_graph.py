@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from ipaddress import IPv4Network
 from itertools import combinations, pairwise
@@ -16,7 +17,16 @@ from netlab import lab
 from netlab.plan.names import node as node_of
 from netlab.plan.nouns import Cable
 from netlab.report import diagrams, graph, svg
-from netlab.report.layout import NAME_SIZE, SMALL_SIZE, Box, Label, Layout, arrange, text_width
+from netlab.report.layout import (
+    NAME_SIZE,
+    SMALL_SIZE,
+    Box,
+    Label,
+    Layout,
+    Line,
+    arrange,
+    text_width,
+)
 from netlab.scenario.load import loads, shipped
 from netlab.scenario.model import Mode
 from netlab.scenario.topology import Leg, Network, Node, Role, Topology
@@ -82,6 +92,26 @@ def at_random(seed: int) -> graph.Graph:
     )
 
 
+def guests(vms: int) -> graph.Graph:
+    """Machines on one network, and nine more adapters of each on a network without machines."""
+    nics = ", ".join(["vmnet1", *["vmnet2"] * 9])
+    return of_text(
+        "vmnets:\n  vmnet1: {mode: hostonly, subnet: 172.16.78.0/24}\n"
+        "  vmnet2: {mode: hostonly, subnet: 172.16.79.0/24}\n"
+        f"vms: {{{', '.join(f'vm{n}: {{nics: [{nics}]}}' for n in range(vms))}}}\n"
+        "expect: {default: blocked}"
+    )
+
+
+def peers(count: int) -> graph.Graph:
+    named = ", ".join(f"pc{n}: 192.168.2.{n + 1}" for n in range(count))
+    return of_text(
+        f"lan: {{subnet: 192.168.0.0/16, peers: {{{named}}}}}\n"
+        "vmnets: {vmnet0: {mode: bridged}}\nvms: {vm1: {nics: [vmnet0]}}\n"
+        "expect: {default: blocked}"
+    )
+
+
 def two_lans() -> graph.Graph:
     """What no scenario can say yet: two LANs, a router on each, and a vmnet of VMs only."""
     segment = Network("vmnet3", IPv4Network("10.3.0.0/24"), Mode.HOSTONLY)
@@ -119,6 +149,8 @@ GRAPHS = {
     **{name: lambda name=name: drawn(name) for name in shipped()},
     **{f"{n}-vms": lambda n=n: many(n) for n in range(1, 61)},
     **{f"{n}-vms-on-one": lambda n=n: on_one_network(n) for n in (1, 2, 9, 23, 40, 60)},
+    **{f"{n}-guests": lambda n=n: guests(n) for n in (4, 9)},
+    **{f"{n}-peers": lambda n=n: peers(n) for n in (1, 7, 40)},
     **{f"random-{n}": lambda n=n: at_random(n) for n in range(30)},
 }
 
@@ -145,16 +177,23 @@ def overlap(one: Box, other: Box) -> bool:
 def extent(label: Label) -> Box:
     """The room that a text takes at most."""
     size = NAME_SIZE if label.kind == "name" else SMALL_SIZE
-    width = text_width(label.text, size)
+    width = text_width(label.text, label.kind)
     left = label.x if label.anchor == "start" else label.x - width // 2
     return Box("", left, label.y - size, width, size)
 
 
-def parts(layout: Layout):
-    """Every straight part of every wire, as a flat box."""
+def stretches(line: Line) -> list[Box]:
+    """The straight parts of a wire, as flat boxes."""
+    return [
+        Box("", min(x1, x2), min(y1, y2), abs(x2 - x1), abs(y2 - y1))
+        for (x1, y1), (x2, y2) in pairwise(line.points)
+    ]
+
+
+def parts(layout: Layout) -> Iterator[tuple[Line, Box]]:
     for line in layout.lines:
-        for (x1, y1), (x2, y2) in pairwise(line.points):
-            yield line, Box("", min(x1, x2), min(y1, y2), abs(x2 - x1), abs(y2 - y1))
+        for part in stretches(line):
+            yield line, part
 
 
 def test_a_layout_can_be_read(layout):
@@ -202,6 +241,37 @@ def test_no_two_wires_lie_upon_each_other(layout):
     for stretches in (*upright.values(), *level.values()):
         for (start, end, one), (then, stop, other) in combinations(stretches, 2):
             assert one == other or end <= then or stop <= start, (one, other)
+
+
+def crossing(one: Box, other: Box) -> bool:
+    """An upright and a level part of two wires, each going on at both sides of the other."""
+    level, upright = (one, other) if one.height == 0 else (other, one)
+    return level.x < upright.x < level.right and upright.y < level.y < upright.bottom
+
+
+def test_wires_cross_only_where_a_machine_is_on_two_networks(layout):
+    several = {
+        node.name
+        for node in layout.graph.topology.nodes.values()
+        if node.role is Role.VM and len(node.legs) > 1
+    }
+    wires = defaultdict(list)
+    for line, part in parts(layout):
+        if line.wire.a.place not in several and not line.wire.network.nic:
+            wires[line.wire].append(part)
+    for one, other in combinations(wires.values(), 2):
+        assert not any(crossing(part, rest) for part in one for rest in other)
+
+
+def test_wires_that_come_to_one_switch_from_one_side_do_not_cross(layout):
+    arriving = defaultdict(list)
+    for line in layout.lines:
+        (start, _), (end, _) = line.points[0], line.points[-1]
+        if len(line.points) > 3:
+            arriving[line.wire.b.place, end > start].append(stretches(line))
+    for lines in arriving.values():
+        for one, other in combinations(lines, 2):
+            assert not any(crossing(part, rest) for part in one for rest in other)
 
 
 def test_the_frame_holds_what_is_inside_the_computer_and_nothing_else(layout):
@@ -256,6 +326,39 @@ def test_svg_has_an_element_for_everything_and_a_text_for_those_who_hear_it():
     assert {"vmnet0 · bridged", "vmnet1 · host-only", "vmnet8 · NAT", "172.16.78.1"} <= {*texts}
 
 
+def test_a_wire_starts_at_the_machine_and_ends_at_the_switch():
+    wires = {(wire.a.place, wire.b.place): wire for wire in drawn("three-modes").wires}
+    assert wires["vm2", "vmnet8"].a == graph.Plug("vm2", "eth0")
+    assert wires["vm2", "vmnet8"].b == graph.Plug("vmnet8", "vm2-eth0")
+    assert wires["host", "vmnet0"].a == graph.Plug("host", "eth0")
+    assert wires["vmnet0", "lan"].b == graph.Plug("lan", "vmnet0")
+    assert wires["router", "internet"].a == graph.Plug("router", "wan0")
+    assert wires["vmnet8-nat", "host"].plumbing and not wires["host", "vmnet8"].plumbing
+
+
+# Measured by Chromium in DejaVu Sans, normal and bold; thousandths of the font's size.
+MEASURED = {
+    "address": {
+        278: "ijl", 295: "IJ", 318: " ,.·", 337: "/:;|", 361: "-", 392: "t", 557: "L", 615: "e",
+        635: "Sbdgpq", 636: "0123456789", 656: "K", 752: "H", 770: "D", 787: "OQ", 818: "w",
+        838: "+<=>", 863: "M", 950: "%", 974: "m", 989: "W", 1000: "@…网",
+    },
+    "name": {
+        343: "ijl", 348: " ", 372: "IJ", 380: ",.·", 400: ":;", 415: "-", 457: "()[]", 637: "L",
+        687: "o", 696: "0123456789", 712: "hnu", 716: "bdgpq", 734: "C", 837: "HN", 850: "OQ",
+        838: "+<=>", 924: "w", 995: "M", 1000: "@…网", 1042: "m", 1103: "W",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "size"), [("address", SMALL_SIZE), ("name", NAME_SIZE)])
+def test_a_text_takes_no_more_than_is_reserved_for_it(kind, size):
+    for width, characters in MEASURED[kind].items():
+        for character in characters:
+            reserved = text_width(character * 100, kind)
+            assert reserved >= width * size / 10, character
+
+
 def test_nothing_of_a_scenario_gets_into_the_markup():
     scenario = (
         "title: \"</title><script>alert(1)</script> & 'more'\"\n"
@@ -265,6 +368,12 @@ def test_nothing_of_a_scenario_gets_into_the_markup():
     picture = svg.render(of_text(scenario))
     Xml.fromstring(picture)
     assert "<script" not in picture + svg.page(of_text(scenario))
+
+
+def test_nothing_of_an_address_gets_into_the_markup():
+    now = {("vm1", "eth0"): ["<b>&"]}
+    found = graph.Graph("nat", "", drawn("nat").topology, drawn("nat").wires, now)
+    assert "<b>&" in [text.text for text in Xml.fromstring(svg.render(found)).iter(f"{SVG}text")]
 
 
 def test_pictures_and_pages_need_nothing_from_elsewhere():
