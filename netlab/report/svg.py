@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from netlab.report.graph import MODES, Graph, name, title
-from netlab.report.layout import NAME_SIZE, SMALL_SIZE, Box, Label, Layout, Line, Point, arrange
+from netlab.report.layout import Layout, Line, Point, arrange
+from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
 from netlab.scenario.topology import Role
 
 LIGHT = {

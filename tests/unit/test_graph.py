@@ -17,16 +17,8 @@ from netlab import lab
 from netlab.plan.names import node as node_of
 from netlab.plan.nouns import Cable
 from netlab.report import diagrams, graph, svg
-from netlab.report.layout import (
-    NAME_SIZE,
-    SMALL_SIZE,
-    Box,
-    Label,
-    Layout,
-    Line,
-    arrange,
-    text_width,
-)
+from netlab.report.layout import Layout, Line, arrange
+from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
 from netlab.scenario.load import loads, shipped
 from netlab.scenario.model import Mode
 from netlab.scenario.topology import Leg, Network, Node, Role, Topology
