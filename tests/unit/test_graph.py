@@ -351,6 +351,23 @@ def test_a_text_takes_no_more_than_is_reserved_for_it(kind, size):
             assert reserved >= width * size / 10, character
 
 
+@pytest.mark.parametrize("name", ["three-modes", "9-guests", "40-peers"])
+def test_a_wire_s_path_leads_from_the_edge_of_one_box_to_the_edge_of_the_other(name):
+    layout = layout_of(name)
+    lines = {(line.wire.a, line.wire.b): line for line in layout.lines}
+    for group in Xml.fromstring(svg.render(layout.graph)).iter(f"{SVG}g"):
+        if "wire" in group.get("class").split():
+            ends = tuple(
+                graph.Plug(group.get(f"data-{end}"), group.get(f"data-{end}-interface"))
+                for end in "ab"
+            )
+            numbers = list(map(int, re.findall(r"\d+", group.find(f"{SVG}path").get("d"))))
+            points = lines.pop(ends).points
+            assert (tuple(numbers[:2]), tuple(numbers[-2:])) == (points[0], points[-1])
+            assert len(numbers) == 4 + 6 * (len(points) - 2)  # Each bend is a line and a curve.
+    assert not lines
+
+
 def test_nothing_of_a_scenario_gets_into_the_markup():
     scenario = (
         "title: \"</title><script>alert(1)</script> & 'more'\"\n"
