@@ -224,6 +224,8 @@ def _cell(result: Result) -> dict[str, Any]:
         "expected_sources": list(result.allowed_sources),
         "verdict": outcome.verdict.value,
         "why": outcome.why,
+        "at": outcome.at or None,
+        "cause": outcome.cause,
         "source_seen": outcome.seen_as,
         "source_seen_is": result.seen_as,
         "passed": result.passed,
