@@ -6,7 +6,7 @@ import selectors
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netlab.kernel import counters, nft, sockets
 from netlab.kernel.events import Events, Lost, Table
@@ -71,6 +71,8 @@ class Trace:
     frames: tuple[Frame, ...] = ()
     """The probe's own, and ARP's, as they were seen."""
     history: History = _NOTHING
+    names: Mapping[str, str] = field(default_factory=dict)
+    """IP or MAC address to the machine that has it."""
 
 
 def trace(
@@ -164,6 +166,7 @@ def trace(
         tuple(probe.found([frame for frame in frames if frame.packet], known.names)),
         tuple(frames),
         History(start, dated(changes, frames, where.nodes)),
+        known.names,
     )
 
 

@@ -1,0 +1,106 @@
+"""What a packet was when it came in and when it left, as Packet Tracer shows a PDU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from netlab.probe.decision import By
+from netlab.probe.journey import Step
+from netlab.probe.trace import Trace
+from netlab.report.story import Story, pad, widest
+from netlab.report.words import FIELDS, field_name
+
+_LAYERS = {"eth": "L2", "arp": "ARP", "ip": "L3", "icmp": "L4", "tcp": "L4", "udp": "L4"}
+_APPLICATION = "L7"
+_TRANSLATED = {"ip.src", "ip.dst", "tcp.src", "tcp.dst", "udp.src", "udp.dst", "icmp.id"}
+_GAP = 3
+_Row = tuple[str, str, str, str, str]
+
+
+def fields(trace: Trace, number: int | None, language: str) -> RenderableType:
+    """A table of one step, or of all of them."""
+    story = Story(trace, language)
+    steps = story.numbered if number is None else [story.numbered[number - 1]]
+    return Group(*(line for step in steps for line in _table(step, story)))
+
+
+def count(trace: Trace) -> int:
+    """How many steps there are to choose from."""
+    return len(Story(trace, "en").numbered)
+
+
+def _table(step: Step, story: Story) -> Iterator[Text]:
+    words = story.words
+    title = words["step"].format(number=story.number(step))
+    yield Text(f"{title} · {step.node} · {story.packet_name(step.packet)}", "bold")
+    came = _interfaces(words["in"], [step.came_in.interface] if step.came_in else []) or words["sent here"]
+    went = _interfaces(words["out"], [out.interface for out in step.went_out]) or words["ends here"]
+    rows = list(_rows(step, story))
+    heads = ("", "", came, went, words["changed by"] if any(row[4] for row in rows) else "")
+    widths = [widest([row[n] for row in (heads, *rows)]) for n in range(len(heads))]
+    yield _line(heads, widths, "bold")
+    for row in rows:
+        yield _line(row, widths, "yellow" if row[4] else "")
+    for decision in story.decisions(step):
+        text = f"     {pad(words[f'by {decision.by}'], 8)}{decision.text}"
+        yield Text(text, "dim", no_wrap=True, overflow="ellipsis")
+    yield Text("")
+
+
+def _line(cells: _Row, widths: list[int], style: str) -> Text:
+    layer, *rest = (pad(cell, width + _GAP) for cell, width in zip(cells, widths, strict=True))
+    text = f" {layer[:-1]}{''.join(rest)}".rstrip()
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _interfaces(word: str, names: list[str]) -> str:
+    """`out (eth0)`; of a flood how many."""
+    if not names:
+        return ""
+    return f"{word} ({names[0] if len(names) == 1 else len(names)})"
+
+
+def _rows(step: Step, story: Story) -> Iterator[_Row]:
+    """A field each, in the order of the frame, with whose an address is."""
+    order = {name: place for place, name in enumerate(FIELDS)}
+    names = sorted(step.before, key=lambda name: order.get(name, len(order)))
+    layer = ""
+    for name in names:
+        before, after = step.before[name], step.after.get(name, "")
+        changed = after != before
+        came = _shown(before, story) if step.came_in else ""
+        went = "" if not step.went_out else _shown(after, story)
+        if step.came_in and step.went_out and not changed:
+            went = "="
+        here = _layer(name)
+        by = _changed_by(name, before, after, step, story) if changed else ""
+        yield (here if here != layer else "", field_name(name, story.language), came, went, by)
+        layer = here
+
+
+def _shown(value: str, story: Story) -> str:
+    return story.named(value) or "–"
+
+
+def _layer(name: str) -> str:
+    return _LAYERS.get(name.partition(".")[0], _APPLICATION)
+
+
+def _changed_by(name: str, before: str, after: str, step: Step, story: Story) -> str:
+    """Who rewrote a field, where that is known; otherwise a star."""
+    words = story.words
+    plain = name.removeprefix("quoted.")
+    decided = {decision.by for decision in story.decisions(step)}
+    if name == "eth.dst" and By.ROUTE in decided:
+        return f"* {words['next hop']}"
+    if name == "eth.src":
+        return f"* {words['own card']}"
+    if name == "ip.ttl":
+        once = int(before) - int(after) == 1
+        return f"* {words['forwarding' if once else 'forwarding twice']}"
+    if plain in _TRANSLATED:
+        return f"* {words['NAT']}"
+    return "*"
