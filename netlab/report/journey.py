@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -61,7 +62,8 @@ class _Picture:
     def lines(self) -> Iterator[Text]:
         story, trace = self._story, self._story.trace
         warmth = self._words["cold" if trace.cold else "warm"]
-        yield Text.assemble((story.head(), "bold"), f"   {_what(trace)} · {warmth}")
+        by = self._words.get(trace.question.by, trace.question.by)
+        yield Text.assemble((story.head(), "bold"), f"   {by} · {warmth}")
         yield from self._asked()
         for part in TOLD:
             yield from self._part(part)
@@ -70,7 +72,7 @@ class _Picture:
             yield Text(self._words["question" if trace.cold else "nothing"])
         if trace.found:
             yield Text("")
-            yield from (Text(f"  {line}") for line in trace.found)
+            yield from (Text(line) for found in trace.found for line in _folded(found))
 
     def _asked(self) -> Iterator[Text]:
         """Each question for a MAC address as one line."""
@@ -161,9 +163,8 @@ def _row(text: str, style: str) -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _what(trace: Trace) -> str:
-    """What was sent, in words."""
-    return {"icmp": "ICMP echo"}.get(trace.question.by, trace.question.by)
+def _folded(line: str) -> list[str]:
+    return wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
 
 
 def _addresses(step: Step, story: Story, before: Step | None = None) -> str:

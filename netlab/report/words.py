@@ -10,13 +10,14 @@ Words = Mapping[str, str]
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
+        "icmp": "ICMP echo",
         # What a packet is to the probe.
         "request": "REQUEST",
         "answer": "ANSWER",
         "error": "ERROR",
         "asked": "ARP",
         "then": "then {packet}",
-        "steps": "steps {first}–{last}",
+        "same way": "the same way",
         "step": "step {number}",
         "size": "{bytes} bytes",
         # The head and the columns.
@@ -29,7 +30,6 @@ WORDS: dict[str, dict[str, str]] = {
         "ports": "{count} ports",
         # ARP.
         "asks": "{asker} asks who has {address}",
-        "is at": "{mac}",
         "nobody": "nobody answers",
         "who has": "who has {address}?",
         "has": "{address} is at {mac}",
@@ -79,7 +79,7 @@ WORDS: dict[str, dict[str, str]] = {
         # Mermaid.
         "died": "died here",
         # Prediction.
-        "choose": "A number, Enter; q to stop asking.",
+        "choose": "Type a number and Enter; q stops asking.",
         "again": "a number from 1 to {most}, please",
         "right": "✔ right",
         "wrong": "✘ no: {right}",
@@ -87,7 +87,7 @@ WORDS: dict[str, dict[str, str]] = {
         "first hop": "{source} sends to {target}. Which machine does the first frame go to?",
         "then hop": "{node} has the packet now. Which machine gets it next?",
         "outcome": "Does {source} get an answer?",
-        "seen": "Which source address does {target} see?",
+        "seen": "With which source address does it arrive at {target}?",
         "outcome yes": "yes",
         "outcome no": "no: {node} is the last to have it",
         "outcome refused": "no: {node} refuses it",
@@ -95,12 +95,13 @@ WORDS: dict[str, dict[str, str]] = {
         "because yes": "seen coming in at {source}",
     },
     "zh": {
+        "icmp": "ICMP 回显",
         "request": "请求",
         "answer": "应答",
         "error": "差错报文",
         "asked": "ARP",
         "then": "随后 {packet}",
-        "steps": "第 {first}–{last} 步",
+        "same way": "路径相同",
         "step": "第 {number} 步",
         "size": "{bytes} 字节",
         "cold": "ARP 缓存为空",
@@ -111,7 +112,6 @@ WORDS: dict[str, dict[str, str]] = {
         "arrived": "已到达",
         "ports": "{count} 个端口",
         "asks": "{asker} 询问谁拥有 {address}",
-        "is at": "{mac}",
         "nobody": "无人应答",
         "who has": "谁拥有 {address}？",
         "has": "{address} 的 MAC 是 {mac}",
@@ -161,7 +161,7 @@ WORDS: dict[str, dict[str, str]] = {
         "first hop": "{source} 要发往 {target}。第一个帧交给哪台机器？",
         "then hop": "包现在在 {node}。下一台收到它的机器是哪一台？",
         "outcome": "{source} 会收到应答吗？",
-        "seen": "{target} 看到的源地址是哪个？",
+        "seen": "包到达 {target} 时，源地址是哪个？",
         "outcome yes": "会",
         "outcome no": "不会：最后到达的是 {node}",
         "outcome refused": "不会：被 {node} 拒绝",
