@@ -60,7 +60,7 @@ def _part(part: Part, one: Story, other: Story) -> Iterator[_Row]:
         story.steps(packet) if packet else ()
         for story, packet in zip((one, other), packets, strict=True)
     )
-    roles = [_role(step, one) for step in left], [_role(step, other) for step in right]
+    roles = [_role(step.node, one) for step in left], [_role(step.node, other) for step in right]
     for operation, a, b, c, d in SequenceMatcher(None, *roles, autojunk=False).get_opcodes():
         same = operation == "equal"
         for here, there in zip_longest(left[a:b], right[c:d]):
@@ -68,34 +68,42 @@ def _part(part: Part, one: Story, other: Story) -> Iterator[_Row]:
     yield False, "", ""
 
 
-def _role(step: Step, story: Story) -> str:
-    """By what a step is aligned."""
+def _role(node: str, story: Story) -> str:
+    """By what nodes are compared."""
     asked = story.trace.question
-    return {asked.source: "the source", asked.target: "the target"}.get(step.node, step.node)
+    return {asked.source: "the source", asked.target: "the target"}.get(node, node)
 
 
 def _steps(
     here: Step | None, there: Step | None, one: Story, other: Story, same: bool
 ) -> Iterator[_Row]:
     """What is at one place of both journeys: the node, and a line for each rewrite."""
-    columns = (_cell(here, one), _cell(there, other))
-    for number, (a, b) in enumerate(zip_longest(*columns, fillvalue="")):
-        what = [set(step.rewrites) if step else set() for step in (here, there)]
-        death = [
-            story.is_death(step) if step else False for step, story in ((here, one), (there, other))
-        ]
-        differs = not same or death[0] != death[1] if number == 0 else what[0] != what[1]
+    columns = [_cell(here, one), _cell(there, other)]
+    goes = [_goes(here, one), _goes(there, other)]
+    for number, cells in enumerate(zip_longest(*columns, fillvalue=("", ""))):
+        (a, to), (b, onto) = cells
+        differs = not same or (goes[0] != goes[1] if number == 0 else to != onto)
         yield differs, a, b
 
 
-def _cell(step: Step | None, story: Story) -> list[str]:
-    """`vmnet8-nat   vmnet8 ▸ lan`, and what was rewritten."""
+def _goes(step: Step | None, story: Story) -> list[str]:
+    """Where a packet goes on to; the cross where it died."""
     if step is None:
         return []
-    number = f"{story.number(step):2}"
-    rewrites = [f"    * {name} {old} → {new}" for name, old, new in story.rewrites(step)]
-    addresses = [f"    {flow(step.after)}"] if step.came_in is None and flow(step.after) else []
-    return [f"{number}  {step.node}   {story.ends(step)}", *addresses, *rewrites]
+    if story.is_death(step):
+        return ["✘"]
+    return sorted(_role(out.peer, story) for out in step.went_out)
+
+
+def _cell(step: Step | None, story: Story) -> list[tuple[str, str]]:
+    """`vmnet8-nat   vmnet8 ▸ lan`, and what was rewritten: the text, and what of it has to be equal."""
+    if step is None:
+        return []
+    lines = [(f"{story.number(step):2}  {step.node}   {story.ends(step)}", "")]
+    if step.came_in is None and flow(step.after):
+        lines.append((f"    {flow(step.after)}", ""))
+    rewrites = story.rewrites(step)
+    return lines + [(f"    * {name} {old} → {new}", f"{name} {new}") for name, old, new in rewrites]
 
 
 def _ends(one: Story, other: Story) -> Iterator[_Row]:

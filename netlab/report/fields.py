@@ -24,7 +24,8 @@ def fields(trace: Trace, number: int | None, language: str) -> RenderableType:
     """A table of one step, or of all of them."""
     story = Story(trace, language)
     steps = story.numbered if number is None else [story.numbered[number - 1]]
-    return Group(*(line for step in steps for line in _table(step, story)))
+    tables = [Group(*_table(step, story)) for step in steps]
+    return Group(*[part for table in tables for part in (table, "")][:-1])
 
 
 def count(trace: Trace) -> int:
@@ -36,7 +37,10 @@ def _table(step: Step, story: Story) -> Iterator[Text]:
     words = story.words
     title = words["step"].format(number=story.number(step))
     yield Text(f"{title} · {step.node} · {story.packet_name(step.packet)}", "bold")
-    came = _interfaces(words["in"], [step.came_in.interface] if step.came_in else []) or words["sent here"]
+    came = (
+        _interfaces(words["in"], [step.came_in.interface] if step.came_in else [])
+        or words["sent here"]
+    )
     went = _interfaces(words["out"], [out.interface for out in step.went_out]) or words["ends here"]
     rows = list(_rows(step, story))
     heads = ("", "", came, went, words["changed by"] if any(row[4] for row in rows) else "")
@@ -47,7 +51,6 @@ def _table(step: Step, story: Story) -> Iterator[Text]:
     for decision in story.decisions(step):
         text = f"     {pad(words[f'by {decision.by}'], 8)}{decision.text}"
         yield Text(text, "dim", no_wrap=True, overflow="ellipsis")
-    yield Text("")
 
 
 def _line(cells: _Row, widths: list[int], style: str) -> Text:

@@ -20,6 +20,8 @@ _WIDTH = 100
 """Where a packet's way in one line is folded."""
 _INDENT = " " * 6
 _TTL_WIDTH, _TIME_WIDTH = 5, 10
+_TO_EVERYBODY = ("arp", "dhcp")
+"""Kinds whose question goes to every machine of a network."""
 _REWRITE, _DEATH, _DECISION = "yellow", "bold red", "dim"
 _VERDICTS = {Verdict.ANSWERED: "bold green", Verdict.UNKNOWN: "bold yellow"}
 
@@ -82,14 +84,15 @@ class _Picture:
             return
         yield Text("")
         yield Text(words["asked"], "bold")
-        questions = [words["asks"].format(asker=s.node, address=a) for s, a, _ in asked]
-        width = widest(questions) + 3
-        for question, (step, _, answer) in zip(questions, asked, strict=True):
-            said, time = words["nobody"], ""
-            if answer:
-                said = story.named(answer.before["arp.sender_mac"])
-                time = f"   +{story.span(answer.at - step.at)}"
-            yield Text(f"    {pad(question, width)}{said}{time}")
+        rows = []
+        for step, address, answer in asked:
+            question = words["asks"].format(asker=step.node, address=address)
+            said = story.named(answer.before["arp.sender_mac"]) if answer else words["nobody"]
+            rows.append((question, said, f"+{story.span(answer.at - step.at)}" if answer else ""))
+        widths = [widest([row[n] for row in rows]) + 3 for n in range(2)]
+        for question, said, time in rows:
+            line = f"    {pad(question, widths[0])}{pad(said, widths[1])}{time}"
+            yield Text(line.rstrip(), no_wrap=True, overflow="ellipsis")
 
     def _part(self, part: Part) -> Iterator[Text]:
         """The main packet, and the ways of the others in a line each."""
@@ -108,7 +111,7 @@ class _Picture:
         else:
             yield Text(words[part], "bold")
         for others in _alike([packet for packet in packets if packet != main], story):
-            yield from self._others(others)
+            yield from self._others(others, main)
 
     def _heading(self, text: str) -> Text:
         columns = 4 + self._node_width + self._ends_width + self._what_width
@@ -117,15 +120,18 @@ class _Picture:
         right += " " * (_TIME_WIDTH - cell_len(time)) + time
         return Text(pad(text, columns) + right, "bold", no_wrap=True, overflow="ellipsis")
 
-    def _others(self, packets: Sequence[Packet]) -> Iterator[Text]:
-        """Packets that went the same way, in one line."""
+    def _others(self, packets: Sequence[Packet], main: Packet | None) -> Iterator[Text]:
+        """Packets that went one way, in one line; the number is the first step's of the first packet."""
         story, words = self._story, self._words
+        steps = story.steps(packets[0])
         name = story.packet_name(packets[0])
         if len(packets) > 1:
             name = f"{len(packets)} × {name}"
-        yield from _way(
-            story.steps(packets[0]), story, f"    {words['then'].format(packet=name)}: "
-        )
+        start = f"{story.number(steps[0]):2}  {words['then'].format(packet=name)}: "
+        if main and _places(steps) == _places(story.steps(main)):
+            yield Text(start + words["same way"])
+        else:
+            yield from _way(steps, story, start)
 
     def _steps(self, packet: Packet) -> Iterator[Text]:
         before: Step | None = None
@@ -200,21 +206,26 @@ def _alike(packets: Iterable[Packet], story: Story) -> list[list[Packet]]:
     return list(found.values())
 
 
+def _places(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
+    """Where a packet was, and what was rewritten there."""
+    return [(step.node, frozenset(step.rewrites)) for step in steps]
+
+
 def _way(steps: Sequence[Step], story: Story, start: str) -> Iterator[Text]:
-    """`7 internet ▸ router * destination → 192.168.1.100 ▸ lan`, folded between two nodes."""
+    """`7  internet ▸ router * destination → 192.168.1.100 ▸ lan`, folded between two nodes."""
     line = Text(start)
-    indent = " " * min(cell_len(start), 12)
-    for number, step in enumerate(steps):
+    before: Step | None = None
+    for step in steps:
         stars = [f" * {name} → {new}" for name, _, new in story.rewrites(step)]
-        arrow = " ▸ " if number else ""
-        width = cell_len(arrow + step.node + "".join(stars))
-        if number and line.cell_len + width > _WIDTH:
+        # What a switch floods is with several machines at once.
+        sign = "" if before is None else " ▸ " if before.went_out else ", "
+        if before and line.cell_len + cell_len(sign + step.node + "".join(stars)) > _WIDTH:
             yield line
-            line = Text(indent)
-            arrow = "▸ "
-        line.append(arrow + step.node)
+            line, sign = Text(_INDENT), sign.lstrip()
+        line.append(sign + step.node)
         for star in stars:
             line.append(star, _REWRITE)
+        before = step
     if steps and story.is_death(steps[-1]):
         line.append(" ▸ ✘", _DEATH)
     yield line
@@ -229,7 +240,7 @@ def _end(story: Story, audit: Sequence[str] | None, more: bool) -> Iterator[Text
         rows = []
     else:
         yield Text(story.verdict(), _VERDICTS.get(finding.verdict, _DEATH))
-        rows = [("where", _where(story)), *_why(story)]
+        rows = [*_where(story), *_why(story)]
     if audit is not None:
         rows += [("audit", line) for line in audit or [words["no audit"]]]
     width = widest([words[name] for name, _ in rows]) + 3
@@ -251,18 +262,22 @@ def _figures(story: Story) -> Iterator[str]:
         yield words["tracing"].format(time=story.after(home))
 
 
-def _where(story: Story) -> str:
-    """Where the packet was seen last."""
+def _where(story: Story) -> Iterator[tuple[str, str]]:
+    """Where the packet was seen last; not of a question that goes to everybody."""
     words, last = story.words, story.last
+    if story.kind in _TO_EVERYBODY:
+        return
     if last is None:
-        return words["never"].format(node=story.trace.finding.at)
+        yield "where", words["never"].format(node=story.trace.finding.at)
+        return
     facts = {"number": story.number(last), "node": last.node, "time": story.after(last)}
     if last.went_out:
-        return words["left"].format(peers=story.outlets(last), **facts)
-    if last.came_in is None:
-        return words["began"].format(**facts)
-    came = last.came_in
-    return words["inside"].format(interface=came.interface, peer=came.peer, **facts)
+        yield "where", words["left"].format(peers=story.outlets(last), **facts)
+    elif last.came_in is None:
+        yield "where", words["began"].format(**facts)
+    else:
+        came = last.came_in
+        yield "where", words["inside"].format(interface=came.interface, peer=came.peer, **facts)
 
 
 def _why(story: Story) -> Iterator[tuple[str, str]]:
