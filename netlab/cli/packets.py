@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from netlab import lab
 from netlab.cli.arguments import (
+    KINDS,
     LabName,
     NodeName,
+    ProbeKind,
     examples,
     json_option,
     lab_option,
+    language_option,
     pass_output,
 )
 from netlab.cli.output import Output, say, show
@@ -26,50 +27,9 @@ from netlab.errors import UsageError
 if TYPE_CHECKING:
     from netlab.probe.trace import Trace
 
-KINDS = {
-    "icmp": "ICMP echo, as ping sends it; IPv4 or IPv6",
-    "tcp[:PORT]": "a TCP connection; without PORT to a receiver of netlab's own, and bytes compared",
-    "udp[:PORT]": "a UDP datagram and its answer; without PORT to a receiver of netlab's own",
-    "dns:NAME": "which name servers answer what; without DST the one in SRC's resolv.conf",
-    "dhcp": "who offers which address and options; nothing is taken; DST: a network of SRC",
-    "http[:PORT]": "a web page: whom the server takes SRC for",
-    "arp": "whose MAC address DST has; asks everybody on SRC's network",
-    "raw:N": "IP protocol N, 47 for GRE: what NAT does not translate",
-    "route": "traceroute: every router on the way",
-    "mtu": "the longest packet that arrives whole",
-}
-"""How the kinds of probe are written, and what each is good for."""
-
 _ALL_STEPS = "all"
 _NO_ANSWER = 1
 _OWN_RECEIVER = ("tcp", "udp", "raw")
-
-
-class ProbeKind(click.ParamType):
-    """A kind of probe."""
-
-    name = "kind"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        words = {}
-        for written, what in KINDS.items():
-            word = written.partition("[")[0].rstrip("NAME")
-            words[word] = what
-        return [
-            CompletionItem(word, help=what)
-            for word, what in words.items()
-            if word.startswith(incomplete)
-        ]
-
-
-def _spoken() -> str:
-    """The language that the environment asks for, as locale(7) has it."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := os.environ.get(name):
-            return "zh" if value.startswith("zh") else "en"
-    return "en"
 
 
 def _table(rows: Mapping[str, str]) -> str:
@@ -145,13 +105,7 @@ def _table(rows: Mapping[str, str]) -> str:
     metavar="FILE",
     help="Also write every sighting, for Wireshark.",
 )
-@click.option(
-    "--lang",
-    "language",
-    type=click.Choice(["en", "zh"]),
-    default=_spoken,
-    help="Language of the text; default: zh if LC_ALL or LANG begins with zh, otherwise en.",
-)
+@language_option
 @json_option
 @pass_output
 def trace(

@@ -15,6 +15,7 @@ from netlab.probe.packet import Packet, Part
 from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
 from netlab.report.story import TOLD, Story, flow, pad, widest
+from netlab.report.words import packet_name
 
 _WIDTH = 100
 """Where a packet's way in one line is folded."""
@@ -50,11 +51,11 @@ class _Picture:
         self._story = story
         self._words = story.words
         main = {part: packet for part in TOLD if (packet := story.main(part))}
-        dead = not story.ended_well
+        lost = story.trace.finding.verdict not in (Verdict.ANSWERED, Verdict.REFUSED)
         self._whole = {
             packet
             for part, packet in main.items()
-            if reply or part is Part.REQUEST or (dead and part is Part.ANSWER)
+            if reply or part is Part.REQUEST or (lost and part is Part.ANSWER)
         }
         shown = [step for packet in self._whole for step in story.steps(packet)]
         self._node_width = widest([step.node for step in shown]) + 3
@@ -126,7 +127,7 @@ class _Picture:
         steps = story.steps(packets[0])
         name = story.packet_name(packets[0])
         if len(packets) > 1:
-            name = f"{len(packets)} × {name}"
+            name = f"{len(packets)} × {packet_name(packets[0].name, story.language)}"
         start = f"{story.number(steps[0]):2}  {words['then'].format(packet=name)}: "
         if main and _places(steps) == _places(story.steps(main)):
             yield Text(start + words["same way"])
@@ -263,9 +264,9 @@ def _figures(story: Story) -> Iterator[str]:
 
 
 def _where(story: Story) -> Iterator[tuple[str, str]]:
-    """Where the packet was seen last; not of a question that goes to everybody."""
+    """Where it was seen last; not of a question that goes to everybody, nor of a packet that went on."""
     words, last = story.words, story.last
-    if story.kind in _TO_EVERYBODY:
+    if story.kind in _TO_EVERYBODY or (last and last is not story.steps(last.packet)[-1]):
         return
     if last is None:
         yield "where", words["never"].format(node=story.trace.finding.at)
