@@ -123,7 +123,7 @@ lab_option = click.option(
 )
 
 
-def _spoken() -> str:
+def spoken() -> str:
     """The language that the environment asks for, as locale(7) has it."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(name):
@@ -135,7 +135,7 @@ language_option = click.option(
     "--lang",
     "language",
     type=click.Choice(["en", "zh"]),
-    default=_spoken,
+    default=spoken,
     help="Language of the text; default: zh if LC_ALL or LANG begins with zh, otherwise en.",
 )
 
