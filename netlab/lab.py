@@ -12,6 +12,7 @@ packets is imported inside the verb that uses it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -346,6 +347,26 @@ def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, 
     _require_root()
     place = place_of(lab, node)
     enter.execute(place, node, command, environment)
+
+
+def ensure_root() -> None:
+    """Without root, go on as root in namespaces of one's own, where all labs end with this process.
+
+    Then it returns only inside: the caller's process waits outside, and ends with the same exit
+    code. Raises Missing where user namespaces are not allowed.
+    """
+    from netlab.kernel import rootless
+
+    if os.geteuid() != 0:
+        rootless.enter()
+
+
+def unshare(command: Sequence[str]) -> None:
+    """Run a command where labs need no root. Returns only by an exception, as `execute`."""
+    from netlab.kernel import enter, rootless
+
+    rootless.enter()
+    enter.replace(command, {})
 
 
 def places(name: str) -> list[str]:

@@ -61,6 +61,7 @@ for _command in (
     files.plan,
     files.schema,
     system.doctor,
+    system.unshare,
     system.completion,
 ):
     netlab.add_command(_command)

@@ -151,7 +151,7 @@ def verify(output: Output, name: str | None, lab_name: str | None, junit: str | 
 
 
 @click.command(
-    epilog=examples("sudo netlab run nat bridged hostonly --junit results.xml"),
+    epilog=examples("netlab run nat bridged hostonly --junit results.xml"),
 )
 @click.argument("scenarios", nargs=-1, required=True, type=ScenarioName(), metavar="SCENARIO...")
 @junit_option
@@ -160,11 +160,13 @@ def verify(output: Output, name: str | None, lab_name: str | None, junit: str | 
 def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
     """For each scenario: up, verify, down. Goes on after a failure; made for CI.
 
-    The labs are called run-SCENARIO, so that they do not meet labs of yours.
+    The labs are called run-SCENARIO, so that they do not meet labs of yours. Needs no
+    root where user namespaces are allowed.
     """
     planned = [_prepare_run(lab.load(scenario)) for scenario in scenarios]
     if len({one.name for one in planned}) < len(planned):
         raise UsageError("two of these scenarios have the same name", "give each once")
+    lab.ensure_root()
     _report(output, [_run_one(output, one) for one in planned], junit)
 
 
@@ -269,6 +271,8 @@ def _width(in_pipe: int) -> int:
 
 def _hints(planned: Lab) -> list[str]:
     """Three things to try next."""
+    from netlab.kernel import rootless
+
     node = next(iter(planned.source.scenario.vms), "host")
     which = f"--lab {planned.name} " if len(lab.names()) > 1 else ""
     online = any(
@@ -277,12 +281,15 @@ def _hints(planned: Lab) -> list[str]:
     )
     command = "curl -s http://www.example.com/" if online else "ip route"
     what = "as whom the Internet sees it" if online else "no way out"
+    inside = rootless.is_inside()
+    netlab = "netlab" if inside else "sudo netlab"
+    tools = "ip address, ping" if inside else "ip address, ping, tcpdump"  # It wants more users.
     return [
         "",
         "Try next:",
-        f"  sudo netlab verify {planned.name}    # who reaches whom, on real packets",
-        f"  sudo netlab exec {which}{node} -- {command}    # {what}",
-        f"  sudo netlab shell {which}{node}    # look around: ip address, ping, tcpdump",
+        f"  {netlab} verify {planned.name}    # who reaches whom, on real packets",
+        f"  {netlab} exec {which}{node} -- {command}    # {what}",
+        f"  {netlab} shell {which}{node}    # look around: {tools}",
     ]
 
 

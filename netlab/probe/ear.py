@@ -12,12 +12,12 @@ import struct
 from collections.abc import Iterator
 
 from netlab.kernel import netns
+from netlab.kernel.buffers import enlarge
 
 ETH_P_ALL = 0x0003
 """Only a socket for all protocols sees what leaves."""
 _BUFFER_BYTES = 32 << 20
 _SO_ATTACH_FILTER = 26
-_SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _MEMINFO = "9I"
 _MEMINFO_DROPS = 8
@@ -109,7 +109,7 @@ def attach(one: socket.socket, program: bytes) -> None:
 
 def listening(one: socket.socket) -> socket.socket:
     one.setblocking(False)
-    one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    enlarge(one, _BUFFER_BYTES)
     return one
 
 
