@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -131,7 +132,7 @@ def trace(
     if no answer came back.
     """
     from netlab.report import data
-    from netlab.report.journey import journey
+    from netlab.report.journey import WIDTH, journey
 
     compared = {
         "--compare": other_target,
@@ -170,9 +171,11 @@ def trace(
             from netlab.cli.prediction import ask
 
             ask(traced, language)
-        more = sys.stdout.isatty()
+        terminal = sys.stdout.isatty()
+        width = min(WIDTH, shutil.get_terminal_size().columns) if terminal else WIDTH
         output.result(
-            data.trace(traced, running.name), lambda: journey(traced, reply, language, more=more)
+            data.trace(traced, running.name),
+            lambda: journey(traced, reply, language, more=terminal, width=width),
         )
     return _code(traced)
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from netlab.probe.decision import By
 from netlab.probe.journey import Step
 from netlab.probe.trace import Trace
-from netlab.report.story import Story, pad, widest
+from netlab.report.story import Story, pad
 from netlab.report.words import FIELDS, field_name
 
 _LAYERS = {"eth": "L2", "arp": "ARP", "ip": "L3", "icmp": "L4", "tcp": "L4", "udp": "L4"}
 _APPLICATION = "L7"
 _TRANSLATED = {"ip.src", "ip.dst", "tcp.src", "tcp.dst", "udp.src", "udp.dst", "icmp.id"}
-_GAP = 3
+_MAC_COLUMNS = 17
 _Row = tuple[str, str, str, str, str]
 
 
@@ -33,30 +34,25 @@ def count(trace: Trace) -> int:
     return len(Story(trace, "en").numbered)
 
 
-def _table(step: Step, story: Story) -> Iterator[Text]:
+def _table(step: Step, story: Story) -> Iterator[RenderableType]:
     words = story.words
     title = words["step"].format(number=story.number(step))
     yield Text(f"{title} · {step.node} · {story.packet_name(step.packet)}", "bold")
-    came = (
-        _interfaces(words["in"], [step.came_in.interface] if step.came_in else [])
-        or words["sent here"]
-    )
-    went = _interfaces(words["out"], [out.interface for out in step.went_out]) or words["ends here"]
+    came = _interfaces(words["in"], [step.came_in.interface] if step.came_in else [])
+    went = _interfaces(words["out"], [out.interface for out in step.went_out])
     rows = list(_rows(step, story))
-    heads = ("", "", came, went, words["changed by"] if any(row[4] for row in rows) else "")
-    widths = [widest([row[n] for row in (heads, *rows)]) for n in range(len(heads))]
-    yield _line(heads, widths, "bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("")
+    table.add_column("", no_wrap=True)
+    for heading in (came or words["sent here"], went or words["ends here"]):
+        table.add_column(heading, overflow="fold", min_width=_MAC_COLUMNS)
+    table.add_column(words["changed by"] if any(row[-1] for row in rows) else "")
     for row in rows:
-        yield _line(row, widths, "yellow" if row[4] else "")
+        table.add_row(*row, style="yellow" if row[-1] else "")
+    yield table
     for decision in story.decisions(step):
-        text = f"     {pad(words[f'by {decision.by}'], 8)}{decision.text}"
+        text = f"      {pad(words[f'by {decision.by}'], 8)}{decision.text}"
         yield Text(text, "dim", no_wrap=True, overflow="ellipsis")
-
-
-def _line(cells: _Row, widths: list[int], style: str) -> Text:
-    layer, *rest = (pad(cell, width + _GAP) for cell, width in zip(cells, widths, strict=True))
-    text = f" {layer[:-1]}{''.join(rest)}".rstrip()
-    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _interfaces(word: str, names: list[str]) -> str:
@@ -80,7 +76,13 @@ def _rows(step: Step, story: Story) -> Iterator[_Row]:
             went = "="
         here = _layer(name)
         by = _changed_by(name, before, after, step, story) if changed else ""
-        yield (here if here != layer else "", field_name(name, story.language), came, went, by)
+        yield (
+            f" {here}" if here != layer else "",
+            field_name(name, story.language),
+            came,
+            went,
+            by,
+        )
         layer = here
 
 

@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from netlab.probe.cause import SENTENCES
@@ -17,8 +18,8 @@ from netlab.probe.verdict import Verdict
 from netlab.report.story import TOLD, Story, flow, pad, widest
 from netlab.report.words import packet_name
 
-_WIDTH = 100
-"""Where a packet's way in one line is folded."""
+WIDTH = 100
+"""Columns of a wide terminal, and of a pipe."""
 _INDENT = " " * 6
 _TTL_WIDTH, _TIME_WIDTH = 5, 10
 _TO_EVERYBODY = ("arp", "dhcp")
@@ -34,21 +35,23 @@ def journey(
     *,
     audit: Sequence[str] | None = None,
     more: bool = False,
+    width: int = WIDTH,
 ) -> RenderableType:
     """The request step by step, and where and why it ended.
 
     With `reply` the answer step by step too. `audit`: lines of the kernel's own account, None if nobody
-    asked for it. `more`: say which options show more.
+    asked for it. `more`: say which options show more. `width`: where what can be folded is folded.
     """
     story = Story(trace, language)
-    return Group(*_Picture(story, reply).lines(), *_end(story, audit, more))
+    return Group(*_Picture(story, reply, width).lines(), *_end(story, audit, more))
 
 
 class _Picture:
     """Lines in columns that are as wide as this journey needs."""
 
-    def __init__(self, story: Story, reply: bool) -> None:
+    def __init__(self, story: Story, reply: bool, width: int) -> None:
         self._story = story
+        self._width = width
         self._words = story.words
         main = {part: packet for part in TOLD if (packet := story.main(part))}
         lost = story.trace.finding.verdict not in (Verdict.ANSWERED, Verdict.REFUSED)
@@ -75,7 +78,7 @@ class _Picture:
             yield Text(self._words["question" if trace.cold else "nothing"])
         if trace.found:
             yield Text("")
-            yield from (Text(line) for found in trace.found for line in _folded(found))
+            yield from (Text(line) for found in trace.found for line in self._folded(found))
 
     def _asked(self) -> Iterator[Text]:
         """Each question for a MAC address as one line."""
@@ -108,7 +111,7 @@ class _Picture:
             yield from self._steps(main)
         elif main:
             yield Text(f"{words[part]}   {story.packet_name(main)}", "bold")
-            yield from _way(story.steps(main), story, f"{story.number(story.steps(main)[0]):2}  ")
+            yield from self._way(story.steps(main), f"{story.number(story.steps(main)[0]):2}  ")
         else:
             yield Text(words[part], "bold")
         for others in _alike([packet for packet in packets if packet != main], story):
@@ -132,7 +135,7 @@ class _Picture:
         if main and _places(steps) == _places(story.steps(main)):
             yield Text(start + words["same way"])
         else:
-            yield from _way(steps, story, start)
+            yield from self._way(steps, start)
 
     def _steps(self, packet: Packet) -> Iterator[Text]:
         before: Step | None = None
@@ -164,14 +167,35 @@ class _Picture:
             by = pad(self._words[f"by {decision.by}"], 8)
             yield _row(f"{_INDENT}{by}{decision.text}", _DECISION)
 
+    def _way(self, steps: Sequence[Step], start: str) -> Iterator[Text]:
+        """`7  internet ▸ router * destination → 192.168.1.100 ▸ lan`, folded between two nodes."""
+        story = self._story
+        line = Text(start)
+        before: Step | None = None
+        for step in steps:
+            stars = [f" * {name} → {new}" for name, _, new in story.rewrites(step)]
+            # What a switch floods is with several machines at once.
+            sign = "" if before is None else " ▸ " if before.went_out else ", "
+            if before and line.cell_len + cell_len(sign + step.node + "".join(stars)) > self._width:
+                yield line
+                line, sign = Text(_INDENT), sign.lstrip()
+            line.append(sign + step.node)
+            for star in stars:
+                line.append(star, _REWRITE)
+            before = step
+        if steps and story.is_death(steps[-1]):
+            line.append(" ▸ ✘", _DEATH)
+        yield line
+
+    def _folded(self, line: str) -> list[str]:
+        return wrap(
+            line, self._width, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+        )
+
 
 def _row(text: str, style: str) -> Text:
     """A line that is cut where a terminal ends."""
     return Text(text, style, no_wrap=True, overflow="ellipsis")
-
-
-def _folded(line: str) -> list[str]:
-    return wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
 
 
 def _addresses(step: Step, story: Story, before: Step | None = None) -> str:
@@ -212,27 +236,7 @@ def _places(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
     return [(step.node, frozenset(step.rewrites)) for step in steps]
 
 
-def _way(steps: Sequence[Step], story: Story, start: str) -> Iterator[Text]:
-    """`7  internet ▸ router * destination → 192.168.1.100 ▸ lan`, folded between two nodes."""
-    line = Text(start)
-    before: Step | None = None
-    for step in steps:
-        stars = [f" * {name} → {new}" for name, _, new in story.rewrites(step)]
-        # What a switch floods is with several machines at once.
-        sign = "" if before is None else " ▸ " if before.went_out else ", "
-        if before and line.cell_len + cell_len(sign + step.node + "".join(stars)) > _WIDTH:
-            yield line
-            line, sign = Text(_INDENT), sign.lstrip()
-        line.append(sign + step.node)
-        for star in stars:
-            line.append(star, _REWRITE)
-        before = step
-    if steps and story.is_death(steps[-1]):
-        line.append(" ▸ ✘", _DEATH)
-    yield line
-
-
-def _end(story: Story, audit: Sequence[str] | None, more: bool) -> Iterator[Text]:
+def _end(story: Story, audit: Sequence[str] | None, more: bool) -> Iterator[RenderableType]:
     """The verdict; of a death where, why and what shows it."""
     words, finding = story.words, story.trace.finding
     yield Text("")
@@ -244,9 +248,11 @@ def _end(story: Story, audit: Sequence[str] | None, more: bool) -> Iterator[Text
         rows = [*_where(story), *_why(story)]
     if audit is not None:
         rows += [("audit", line) for line in audit or [words["no audit"]]]
-    width = widest([words[name] for name, _ in rows]) + 3
+    table = Table.grid(padding=(0, 3, 0, 0))
     for name, text in rows:
-        yield Text(f"  {pad(words[name], width)}{text}")
+        table.add_row(f"  {words[name]}", text)
+    if rows:
+        yield table
     if more:
         yield Text(f"  {words['more']}", _DECISION)
 
