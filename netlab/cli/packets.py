@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _ALL_STEPS = "all"
 _NO_ANSWER = 1
-_OWN_RECEIVER = ("tcp", "udp", "raw")
+_WAITS = ("udp", "raw")
+"""Kinds that netlab's own receiver answers late, if it is told to."""
 
 
 def _table(rows: Mapping[str, str]) -> str:
@@ -66,7 +67,7 @@ def _table(rows: Mapping[str, str]) -> str:
     "--wait",
     type=click.FloatRange(0, 600),
     metavar="SECONDS",
-    help="netlab's own receiver answers only then (tcp, udp and raw without a port).",
+    help="netlab's own receiver answers only then (udp without a port, raw).",
 )
 @click.option("--reply", is_flag=True, help="Tell the answer step by step too.")
 @click.option(
@@ -213,10 +214,10 @@ def _step_number(fields: str | None) -> int | None:
 def _check_wait(by: str, wait: float | None) -> None:
     """Raises UsageError where nobody would wait."""
     word, _, detail = by.partition(":")
-    if wait is not None and (word not in _OWN_RECEIVER or (detail and word != "raw")):
+    if wait is not None and (word not in _WAITS or (detail and word != "raw")):
         raise UsageError(
             f"--wait: with --by {by} it is not netlab's own receiver that answers",
-            "use --by tcp, udp or raw:N",
+            "use --by udp or raw:N",
         )
 
 

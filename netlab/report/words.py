@@ -82,7 +82,7 @@ WORDS: dict[str, dict[str, str]] = {
         "choose": "Type a number and Enter; q stops asking.",
         "again": "a number from 1 to {most}, please",
         "right": "✔ right",
-        "wrong": "✘ no: {right}",
+        "wrong": "✘ right is: {right}",
         "score": "{right} of {asked} right",
         "first hop": "{source} sends to {target}. Which machine does the first frame go to?",
         "then hop": "{node} has the packet now. Which machine gets it next?",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from netlab.cli import arguments, netlab, prediction
 from netlab.errors import UsageError
-from netlab.probe.cause import Finding
+from netlab.probe.cause import SENTENCES, Finding
 from netlab.probe.decision import By, Decision
 from netlab.probe.journey import follow
 from netlab.probe.kinds import KINDS
@@ -233,7 +234,7 @@ def test_predictions_are_judged_and_counted(monkeypatch, capsys):
     out = predicted(monkeypatch, capsys, "\n".join(["no", "9", wrong, *right[1:]]))
     assert out.endswith("3 of 4 right\n\n")
     assert out.count("please") == 2
-    assert "✘ no: nat" in out
+    assert "✘ right is: nat" in out
 
 
 @pytest.mark.parametrize("end", ["q\n", ""])
@@ -324,3 +325,29 @@ def test_the_environment_chooses_the_language(environment, language, monkeypatch
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert arguments.spoken() == language
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "trace.md").read_text()
+
+
+def test_the_document_has_every_cause_with_its_sentence_and_proof():
+    section = DOCUMENT.partition("## Causes")[2].partition("\n## ")[0]
+    rows = [
+        line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")
+    ]
+    assert {row[0].strip("`"): row[1] for row in rows} == {
+        cause.value: texts["en"] for cause, texts in SENTENCES.items()
+    }
+    assert all(len(row) == 4 and all(cell.strip() for cell in row) for row in rows)
+
+
+def test_the_document_has_every_kind_of_probe():
+    section = DOCUMENT.partition("## Kinds of probe")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\*\*`(.+?)`\*\*", section, re.MULTILINE))
+    assert named == set(arguments.KINDS) - {"icmp"}
+
+
+def test_the_document_has_every_option():
+    (trace,) = [command for name, command in netlab.commands.items() if name == "trace"]
+    options = {name for option in trace.params for name in option.opts if name.startswith("--")}
+    assert not {name for name in options - {"--lab"} if name not in DOCUMENT}
