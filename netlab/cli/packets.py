@@ -107,6 +107,9 @@ def _table(rows: Mapping[str, str]) -> str:
     metavar="FILE",
     help="Also write every sighting, for Wireshark.",
 )
+@click.option(
+    "--audit", is_flag=True, help="Add what the kernel's tracepoints say; changes no verdict."
+)
 @language_option
 @json_option
 @pass_output
@@ -125,6 +128,7 @@ def trace(
     predict: bool,
     mermaid: bool,
     file: str | None,
+    audit: bool,
     language: str,
 ) -> int:
     """Send one packet, and say where it went, or where and why it died.
@@ -148,12 +152,17 @@ def trace(
             "--mermaid": mermaid,
             comparison or "--compare": comparison is not None,
         },
-        {"--json": output.json, "--pcapng": file is not None},
+        {"--json": output.json, "--pcapng": file is not None, "--audit": audit},
     )
     number = _step_number(fields)
     _check_wait(by, wait)
     running = lab.attach(lab.pick(lab_name))
-    traced = lab.trace(running, source, target, by, wait or 0.0)
+    question = (source, target, by, wait or 0.0)
+    account = None
+    if audit:
+        traced, account = lab.audited_trace(running, *question)
+    else:
+        traced = lab.trace(running, *question)
     if comparison:
         other = lab.attach(lab.pick(other_lab)) if other_lab else running
         to = other_target or target
@@ -174,9 +183,12 @@ def trace(
             ask(traced, language)
         terminal = sys.stdout.isatty()
         width = min(WIDTH, shutil.get_terminal_size().columns) if terminal else WIDTH
+        document = data.trace(traced, running.name)
+        if account:
+            document["audit"] = data.account(traced, account)
         output.result(
-            data.trace(traced, running.name),
-            lambda: journey(traced, reply, language, more=terminal, width=width),
+            document,
+            lambda: journey(traced, reply, language, account=account, more=terminal, width=width),
         )
     return _code(traced)
 
@@ -198,6 +210,8 @@ def _refuse_two(views: Mapping[str, bool], others: Mapping[str, bool]) -> None:
     view = chosen[0]
     if others["--json"] and not view.startswith("--compare"):
         raise UsageError(f"{view} and --json exclude each other", "--json has every field")
+    if others["--audit"] and view != "--predict":
+        raise UsageError(f"{view} shows no verdict that --audit could add to", "leave one out")
     if others["--pcapng"] and view.startswith("--compare"):
         raise UsageError("--pcapng writes one journey", f"leave out {view}")
 

@@ -10,18 +10,21 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from netlab.probe.account import Account
 from netlab.probe.cause import SENTENCES
 from netlab.probe.journey import Step
 from netlab.probe.packet import Packet, Part
 from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
 from netlab.report.story import TOLD, Story, flow, pad, widest
-from netlab.report.words import packet_name
+from netlab.report.words import Words, packet_name
 
 WIDTH = 100
 """Columns of a wide terminal, and of a pipe."""
 _INDENT = " " * 6
 _TTL_WIDTH, _TIME_WIDTH = 5, 10
+_SHOWN_INTERFACES = 3
+"""Of those that a dropped packet has passed, the last ones."""
 _TO_EVERYBODY = ("arp", "dhcp")
 """Kinds whose question goes to every machine of a network."""
 _REWRITE, _DEATH, _DECISION = "yellow", "bold red", "dim"
@@ -33,17 +36,17 @@ def journey(
     reply: bool,
     language: str,
     *,
-    audit: Sequence[str] | None = None,
+    account: Account | None = None,
     more: bool = False,
     width: int = WIDTH,
 ) -> RenderableType:
     """The request step by step, and where and why it ended.
 
-    With `reply` the answer step by step too. `audit`: lines of the kernel's own account, None if nobody
-    asked for it. `more`: say which options show more. `width`: where what can be folded is folded.
+    With `reply` the answer step by step too. `account`: the kernel's own, if somebody asked for it.
+    `more`: say which options show more. `width`: where what can be folded is folded.
     """
     story = Story(trace, language)
-    return Group(*_Picture(story, reply, width).lines(), *_end(story, audit, more))
+    return Group(*_Picture(story, reply, width).lines(), *_end(story, account, more))
 
 
 class _Picture:
@@ -236,7 +239,7 @@ def _places(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
     return [(step.node, frozenset(step.rewrites)) for step in steps]
 
 
-def _end(story: Story, audit: Sequence[str] | None, more: bool) -> Iterator[RenderableType]:
+def _end(story: Story, account: Account | None, more: bool) -> Iterator[RenderableType]:
     """The verdict; of a death where, why and what shows it."""
     words, finding = story.words, story.trace.finding
     yield Text("")
@@ -246,8 +249,8 @@ def _end(story: Story, audit: Sequence[str] | None, more: bool) -> Iterator[Rend
     else:
         yield Text(story.verdict(), _VERDICTS.get(finding.verdict, _DEATH))
         rows = [*_where(story), *_why(story)]
-    if audit is not None:
-        rows += [("audit", line) for line in audit or [words["no audit"]]]
+    if account:
+        rows += [("audit", line) for line in _account(account, words)]
     table = Table.grid(padding=(0, 3, 0, 0))
     for name, text in rows:
         table.add_row(f"  {words[name]}", text)
@@ -267,6 +270,20 @@ def _figures(story: Story) -> Iterator[str]:
     if len(story.packets(Part.ANSWER)) == 1 or story.kind in ("tcp", "http", "dns"):
         home = journey.of(Part.ANSWER)[-1]
         yield words["tracing"].format(time=story.after(home))
+
+
+def _account(account: Account, words: Words) -> Iterator[str]:
+    """A line for each drop that the kernel tells of."""
+    for drop in account.drops:
+        last = drop.interfaces[-_SHOWN_INTERFACES:]
+        more = "… ▸ " * (len(drop.interfaces) > len(last))
+        where = more + " ▸ ".join(last) or words["no interface"]
+        function = f" in {drop.location}" if drop.location else ""
+        yield f"{drop.reason or '?'}{function}: {where}"
+    if not account.drops:
+        yield words["no audit"]
+    if account.incomplete:
+        yield words["audit incomplete"]
 
 
 def _where(story: Story) -> Iterator[tuple[str, str]]:

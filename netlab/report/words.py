@@ -55,6 +55,8 @@ WORDS: dict[str, dict[str, str]] = {
         "look": "look at",
         "audit": "audit",
         "no audit": "the kernel's tracepoints tell of no drop",
+        "no interface": "was on no interface; perhaps another's packet",
+        "audit incomplete": "the kernel's buffer was overrun: drops may be missing",
         "never": "it never left {node}",
         "inside": "step {number}: it came in at {interface} from {peer} {time} after the start, "
         "and did not leave",
@@ -135,6 +137,8 @@ WORDS: dict[str, dict[str, str]] = {
         "look": "请看",
         "audit": "审计",
         "no audit": "内核跟踪点没有报告丢包",
+        "no interface": "未经过任何接口，可能是别的包",
+        "audit incomplete": "内核的缓冲区溢出：可能缺少丢包记录",
         "never": "没有离开 {node}",
         "inside": "第 {number} 步：开始后 {time} 从 {peer} 进入 {interface}，没有再出去",
         "left": "第 {number} 步：开始后 {time} 从 {node} 发往 {peers}，没有被接收",

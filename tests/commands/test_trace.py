@@ -140,3 +140,10 @@ def test_a_receiver_that_waits_is_waited_for():
     found = document("vm1", "internet", "--by", "udp", "--wait", "0.5")
     last = [step for step in found["steps"] if step["part"] == "answer"][-1]
     assert last["microseconds"] > 500_000
+
+
+def test_an_audit_agrees_with_a_firewalls_verdict():
+    found = document("vm1", "internet", "--by", "raw:47", "--audit", code=1)
+    reasons = [drop["reason"] for drop in found["audit"]["drops"] if drop["interfaces"]]
+    assert reasons == ["NETFILTER_DROP"]
+    assert found["verdict"]["cause"] == "protocol-not-translated"

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from netlab.cli import arguments, netlab, prediction
 from netlab.errors import UsageError
+from netlab.kernel.tracepoints import Drop
+from netlab.probe.account import Account
 from netlab.probe.cause import SENTENCES, Finding
 from netlab.probe.decision import By, Decision
 from netlab.probe.journey import follow
@@ -201,9 +203,15 @@ def test_where_a_packet_was_seen_last(stop, words):
 
 
 def test_an_audit_stands_below_the_verdict_and_changes_nothing():
-    text = plain(journey(ANSWERED, False, "en", audit=["NETFILTER_DROP in nft_do_chain"]))
-    assert text.splitlines()[:-1] == plain(journey(ANSWERED, False, "en")).splitlines()
-    assert text.splitlines()[-1] == "  audit   NETFILTER_DROP in nft_do_chain"
+    drops = (Drop(1, "NETFILTER_DROP", "nft_do_chain", ("eth0", "p2")), Drop(2, "", "", ()))
+    text = plain(journey(ANSWERED, False, "en", account=Account(drops, incomplete=True)))
+    without = plain(journey(ANSWERED, False, "en")).splitlines()
+    assert text.splitlines() == [
+        *without,
+        "  audit   NETFILTER_DROP in nft_do_chain: eth0 ▸ p2",
+        "  audit   ?: was on no interface; perhaps another's packet",
+        "  audit   the kernel's buffer was overrun: drops may be missing",
+    ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -298,6 +306,7 @@ def test_kinds_are_completed_up_to_their_detail():
         (["--mermaid", "--json"], "--mermaid and --json exclude each other"),
         (["--compare", "x", "--fields"], "--fields and --compare exclude each other"),
         (["--compare-from", "x", "--pcapng", "f"], "--pcapng writes one journey"),
+        (["--mermaid", "--audit"], "--mermaid shows no verdict"),
         (["--fields", "three"], "'three' is no step's number"),
         (["--fields", "0"], "'0' is no step's number"),
         (["--wait", "1"], "--by icmp"),
