@@ -227,9 +227,13 @@ def status(lab: Lab) -> Status:
     return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed.nouns))
 
 
-def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Result]:
+def verify(
+    lab: Lab, progress: Callable[[int], None] | None = None, answers_only: bool = False
+) -> list[Result]:
     """Measure who reaches whom, and compare it with what the scenario expects.
 
+    Every packet is followed, so that one that was not answered is told with where and why it
+    died; with `answers_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured.
     """
     from netlab.kernel.observe import addresses
@@ -243,7 +247,8 @@ def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Resu
         (node_of(place), interface): known
         for (place, interface), known in addresses(list(namespaces.values())).items()
     }
-    return measure(lab.expectations, found, namespaces, progress or (lambda done: None))
+    watched = None if answers_only else where(lab)
+    return measure(lab.expectations, found, namespaces, progress or (lambda done: None), watched)
 
 
 def trace(

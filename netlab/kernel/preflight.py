@@ -22,9 +22,6 @@ PROGRAMS = {
 
 APPLETS = ("udhcpc", "httpd", "ip")
 
-STOCK_NEIGHBOURS = 1024
-"""Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
-
 
 class Health(StrEnum):
     """How a check ended."""
@@ -184,19 +181,20 @@ def _try(name: str, attempt: Callable[[], None], cost: str, otherwise: Health) -
 
 
 def _neighbours() -> Check:
-    """All namespaces of the machine share one table, and `verify` is paced to fit the stock size."""
-    limit = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
-    if not limit.exists():
+    """All namespaces of the machine share one table, and `verify` is paced to fit it."""
+    from netlab.kernel import neighbours
+
+    room = neighbours.limit()
+    if room is None:
         return Check("neighbour table", Health.FINE, "its size cannot be seen from a container")
-    room = int(limit.read_text())
-    if room >= STOCK_NEIGHBOURS:
+    if room >= neighbours.STOCK_ROOM:
         return Check("neighbour table", Health.FINE, f"room for {room:,} entries")
     return Check(
         "neighbour table",
         Health.WARNING,
         f"room for {room:,} entries only",
         "verify of larger labs may end with `unknown` pairs: "
-        f"sysctl net.ipv4.neigh.default.gc_thresh3={STOCK_NEIGHBOURS}",
+        f"sysctl net.ipv4.neigh.default.gc_thresh3={neighbours.STOCK_ROOM}",
     )
 
 

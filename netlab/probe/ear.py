@@ -21,6 +21,8 @@ _SO_ATTACH_FILTER = 26
 _SO_MEMINFO = 55
 _MEMINFO = "9I"
 _MEMINFO_DROPS = 8
+_SMALL_PACKET_BYTES = 1280
+"""What one takes up in a buffer, the kernel's own bookkeeping included."""
 STEP = struct.Struct("HBBI")
 """struct sock_filter: code, jump if true, jump if false, operand."""
 _DEPARTING_ICMP = (
@@ -73,6 +75,11 @@ class Ear:
     def lost(self) -> int:
         """Packets that found the buffers full."""
         return sum(drops(one) for one in (self.icmp, self.wire))
+
+    def room(self) -> int:
+        """How many small packets find room in a buffer."""
+        buffer = self.icmp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        return max(buffer // _SMALL_PACKET_BYTES, 1)
 
     def _sender(self, source: str | None) -> socket.socket:
         if source is None:
