@@ -205,7 +205,10 @@ def _decisions(
         rules.setdefault((where.nodes[hit.namespace], packet), []).append(hit.text)
     found = []
     for step in journey.steps:
-        met = [text for n in where.parts(step.node) for text in rules.get((n, step.packet), ())]
+        # What goes on over the plumbing has a step of its own on the host, and the host's rules there.
+        split = any((step.node, out.interface) in where.plumbing for out in step.went_out)
+        parts = (step.node,) if split else where.parts(step.node)
+        met = [text for n in parts for text in rules.get((n, step.packet), ())]
         tables = known.tables(step.node)
         is_switch = step.node in where.switches
         found.append(tuple(decisions(step, tables, met, is_switch, known.names)))

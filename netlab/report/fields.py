@@ -24,6 +24,8 @@ _Row = tuple[str, str, str, str, str]
 def fields(trace: Trace, number: int | None, language: str) -> RenderableType:
     """A table of one step, or of all of them."""
     story = Story(trace, language)
+    if not story.numbered:
+        return Text(story.nothing_sent)
     steps = story.numbered if number is None else [story.numbered[number - 1]]
     tables = [Group(*_table(step, story)) for step in steps]
     return Group(*[part for table in tables for part in (table, "")][:-1])

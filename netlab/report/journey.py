@@ -70,15 +70,15 @@ class _Picture:
 
     def lines(self) -> Iterator[Text]:
         story, trace = self._story, self._story.trace
-        warmth = self._words["cold" if trace.cold else "warm"]
         by = self._words.get(trace.question.by, trace.question.by)
-        yield Text.assemble((story.head(), "bold"), f"   {by} · {warmth}")
+        warmth = f" · {self._words['cold' if trace.cold else 'warm']}" * bool(trace.journey.steps)
+        yield Text.assemble((story.head(), "bold"), f"   {by}{warmth}")
         yield from self._asked()
         for part in TOLD:
             yield from self._part(part)
         if not story.numbered:
             yield Text("")
-            yield Text(self._words["question" if trace.cold else "nothing"])
+            yield Text(story.nothing_sent)
         if trace.found:
             yield Text("")
             yield from (Text(line) for found in trace.found for line in self._folded(found))

@@ -44,6 +44,12 @@ class Story:
         """It was answered."""
         return self.trace.finding.verdict is Verdict.ANSWERED
 
+    @property
+    def nothing_sent(self) -> str:
+        """What is said where there are no steps."""
+        asked = bool(self.packets(Part.ARP))
+        return self.words["question" if asked else "nothing"]
+
     def packets(self, part: Part) -> list[Packet]:
         """Of a part, in the order in which they began."""
         return [packet for packet in self.trace.journey.packets if packet.part is part]

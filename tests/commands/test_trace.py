@@ -147,3 +147,18 @@ def test_an_audit_agrees_with_a_firewalls_verdict():
     reasons = [drop["reason"] for drop in found["audit"]["drops"] if drop["interfaces"]]
     assert reasons == ["NETFILTER_DROP"]
     assert found["verdict"]["cause"] == "protocol-not-translated"
+
+
+def test_a_hosts_rules_stand_at_the_host_if_the_packet_ended_there():
+    found = document("vm1", "192.168.1.77", code=1)
+    request = {step["node"]: step for step in found["steps"] if step["part"] == "request"}
+    rules = {node: [d["text"].split()[0] for d in step["decided_by"] if d["by"] == "rule"]
+             for node, step in request.items()}  # fmt: skip
+    assert set(rules["vmnet8-nat"]) == {"nat_device"}
+    assert set(rules["host"]) == {"host"}
+
+
+def test_fields_of_nothing_say_that_nothing_was_sent():
+    done = netlab("trace", "vm1", "10.0.0.200", "--fields")
+    assert done.stdout == "nothing was sent but the ARP question\n"
+    assert done.returncode == 1
