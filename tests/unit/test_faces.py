@@ -16,7 +16,7 @@ from netlab.kernel.tracepoints import Drop
 from netlab.probe.account import Account
 from netlab.probe.cause import SENTENCES, Finding
 from netlab.probe.decision import By, Decision
-from netlab.probe.journey import follow
+from netlab.probe.journey import Step, follow
 from netlab.probe.kinds import KINDS
 from netlab.probe.kinds.base import Ends
 from netlab.probe.packet import Frame, Packet, Part
@@ -360,3 +360,66 @@ def test_the_document_has_every_option():
     (trace,) = [command for name, command in netlab.commands.items() if name == "trace"]
     options = {name for option in trace.params for name in option.opts if name.startswith("--")}
     assert not {name for name in options - {"--lab"} if name not in DOCUMENT}
+
+
+FLOOD = "vm1.eth0> sw.p1< sw.p2> sw.p3> nat.eth0< pc.eth0<"
+
+
+def text(trace: Trace) -> str:
+    return plain(journey(trace, False, "en"))
+
+
+def lettered(found: list[Frame], key: object, **changed: str) -> list[Frame]:
+    return [
+        replace(f, packet=replace(f.packet, key=(key,)), fields=f.fields | changed) for f in found
+    ]
+
+
+@pytest.mark.parametrize(("by", "shown", "number"), [("icmp", "64", 4), ("mtu", "9", 1)])
+def test_the_packet_told_in_full_is_the_first_or_the_try_that_counts(by, shown, number):
+    tries = lettered(request("vm1.eth0> sw.p1<"), 1) + lettered(request(), 2, **{"ip.ttl": "9"})
+    told = text(traced([*tries, *answer()], by, answered=True))
+    assert re.search(rf"^ 1  vm1 .* {shown} ", told, re.MULTILINE)
+    assert told.count("then ICMP echo request") == 1
+
+
+def test_only_where_the_packet_died_there_is_a_cross():
+    told = text(traced(request(FLOOD), drops={"pc": "a rule"}))
+    assert re.search(r"^ 3  nat +sw ▸ +arrived", told, re.MULTILINE)
+    assert re.search(r"^ 4  pc +host ▸ ✘", told, re.MULTILINE)
+
+
+def test_what_a_switch_floods_is_with_several_machines_at_once():
+    back = named(frames(FLOOD, Part.ANSWER, 30), "DHCP offer")
+    assert "vm1 ▸ sw ▸ nat, pc" in text(traced([*request(), *back, *answer()], answered=True))
+
+
+def elsewhere(trace: Trace, name: str) -> Trace:
+    """The same from a machine of another name."""
+
+    def renamed(step: Step) -> Step:
+        out = tuple(replace(o, peer=name) if o.peer == "vm1" else o for o in step.went_out)
+        return replace(step, node=name if step.node == "vm1" else step.node, went_out=out)
+
+    steps = tuple(map(renamed, trace.journey.steps))
+    whole = replace(trace.journey, steps=steps)
+    return replace(trace, journey=whole, question=replace(trace.question, source=name))
+
+
+def test_sources_of_different_names_stand_in_one_line():
+    both = plain(side_by_side(ANSWERED, elsewhere(ANSWERED, "vm2"), ("", ""), True, "en"))
+    assert "≠" not in both
+    assert re.search(r" 1  vm1 .* 1  vm2 ", both)
+
+
+def test_a_copy_for_somebody_else_is_recorded_as_overheard():
+    stream = io.BytesIO()
+    record(traced(request("vm1.eth0> sw.p1x sw.p3> pc.eth0x")), stream)
+    assert b"request, overheard by pc: ICMP echo request" in stream.getvalue()
+
+
+def test_an_answer_that_says_no_is_not_told_as_if_it_had_died():
+    no = Finding(Verdict.REFUSED, "pc", None, "pc answers: no such name", "")
+    told = text(replace(ANSWERED, finding=no))
+    assert " 5  pc ▸ nat * destination → 10.0.0.1 ▸ sw ▸ vm1" in told
+    assert "where" not in text(replace(ANSWERED, finding=replace(no, at="sw")))
