@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.plan import Difference, Plan
+    from netlab.probe.account import Account
     from netlab.probe.journey import Map
     from netlab.probe.matrix import Result
     from netlab.probe.stream import Stream
@@ -273,6 +274,19 @@ def trace(
     complaints = services.dhcp_complaints(run, asked.ends.mac)
     with postponed_signals() as interruption:
         return follow(where(lab), asked, interruption, complaints)
+
+
+def audited_trace(
+    lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
+) -> tuple[Trace, Account]:
+    """`trace`, and what the kernel says of its drops meanwhile. Raises Missing without tracepoints."""
+    from netlab.kernel.tracepoints import audit
+    from netlab.probe.account import account
+
+    _require_root()
+    with audit() as recorded:
+        traced = trace(lab, source, target, by, wait)
+    return traced, account(recorded, traced)
 
 
 def where(lab: Lab) -> Map:
