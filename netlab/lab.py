@@ -12,6 +12,7 @@ packets is imported inside the verb that uses it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -225,9 +226,13 @@ def status(lab: Lab) -> Status:
     return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed.nouns))
 
 
-def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Result]:
+def verify(
+    lab: Lab, progress: Callable[[int], None] | None = None, answers_only: bool = False
+) -> list[Result]:
     """Measure who reaches whom, and compare it with what the scenario expects.
 
+    Every packet is followed, so that one that was not answered is told with where and why it
+    died; with `answers_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured.
     """
     from netlab.kernel.observe import addresses
@@ -241,7 +246,8 @@ def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Resu
         (node_of(place), interface): known
         for (place, interface), known in addresses(list(namespaces.values())).items()
     }
-    return measure(lab.expectations, found, namespaces, progress or (lambda done: None))
+    watched = None if answers_only else where(lab)
+    return measure(lab.expectations, found, namespaces, progress or (lambda done: None), watched)
 
 
 def trace(
@@ -357,6 +363,26 @@ def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, 
     _require_root()
     place = place_of(lab, node)
     enter.execute(place, node, command, environment)
+
+
+def ensure_root() -> None:
+    """Without root, go on as root in namespaces of one's own, where all labs end with this process.
+
+    Then it returns only inside: the caller's process waits outside, and ends with the same exit
+    code. Raises Missing where user namespaces are not allowed.
+    """
+    from netlab.kernel import rootless
+
+    if os.geteuid() != 0:
+        rootless.enter()
+
+
+def unshare(command: Sequence[str]) -> None:
+    """Run a command where labs need no root. Returns only by an exception, as `execute`."""
+    from netlab.kernel import enter, rootless
+
+    rootless.enter()
+    enter.replace(command, {})
 
 
 def places(name: str) -> list[str]:

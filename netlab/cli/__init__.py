@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from netlab import __version__
-from netlab.cli import capture, files, labs, nodes, packets, system, watch
+from netlab.cli import capture, files, graph, labs, nodes, packets, system, watch
 from netlab.cli.arguments import examples
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
@@ -53,6 +53,7 @@ for _command in (
     packets.trace,
     watch.watch,
     capture.capture,
+    graph.graph,
     nodes.execute,
     nodes.shell,
     labs.down,
@@ -62,6 +63,7 @@ for _command in (
     files.plan,
     files.schema,
     system.doctor,
+    system.unshare,
     system.completion,
 ):
     netlab.add_command(_command)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netlab.probe.history import Entry
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
+    from netlab.report.graph import Graph
 
 
 def lab_record(record: Record) -> dict[str, Any]:
@@ -151,6 +152,46 @@ def _table_row(entry: Entry) -> tuple[str, dict[str, str]]:
             }
 
 
+GRAPH_VERSION = 1
+"""Grows when a field of `graph` changes its meaning or goes."""
+
+
+def graph(drawn: Graph) -> dict[str, Any]:
+    """Machines, switches and cables, with the addresses that a drawing shows."""
+    return {
+        "version": GRAPH_VERSION,
+        "lab": drawn.name,
+        "title": drawn.title,
+        "nodes": [
+            {
+                "node": node.name,
+                "role": node.role.value,
+                "adapters": [
+                    {
+                        "interface": leg.interface,
+                        "network": leg.network.name,
+                        "addresses": drawn.shown(leg),
+                    }
+                    for leg in node.legs
+                ],
+            }
+            for node in drawn.topology.nodes.values()
+        ],
+        "switches": [
+            {
+                "switch": network.name,
+                "mode": network.mode and network.mode.value,
+                "subnet": str(network.subnet),
+            }
+            for network in drawn.switches
+        ],
+        "wires": [
+            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.plumbing}
+            for wire in drawn.wires
+        ],
+    }
+
+
 def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:
     """Every cell of a measured matrix."""
     return {
@@ -183,6 +224,8 @@ def _cell(result: Result) -> dict[str, Any]:
         "expected_sources": list(result.allowed_sources),
         "verdict": outcome.verdict.value,
         "why": outcome.why,
+        "at": outcome.at or None,
+        "cause": outcome.cause,
         "source_seen": outcome.seen_as,
         "source_seen_is": result.seen_as,
         "passed": result.passed,
