@@ -101,6 +101,12 @@ def test_frames_without_ip_have_keys_and_ends():
     assert ends[0].source == ends[1].target
 
 
+def test_a_frame_that_has_been_cut_off_is_as_long_as_it_was():
+    whole = bytes(Ether() / IP(id=77, **INSIDE) / TCP(**SEGMENT) / bytes(5000))
+    assert identify(whole).octets == identify(whole[:160]).octets == 5000
+    assert identify(whole).key == identify(whole[:160]).key
+
+
 class Lab:
     """Frames at points of the lab, and what is told of them."""
 
