@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
+    from netlab.explain.way import Explanation
     from netlab.kernel.create import Progress
     from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
@@ -277,7 +279,7 @@ def where(lab: Lab) -> Map:
     """The lab as a packet meets it."""
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
-    from netlab.plan.nouns import Bridge, Cable
+    from netlab.plan.nouns import Bridge
     from netlab.probe.journey import Map
     from netlab.scenario.model import Mode
     from netlab.scenario.topology import HOST, LAN
@@ -288,10 +290,8 @@ def where(lab: Lab) -> Map:
         nodes={place: node_of(place) for place in lab.plan.namespaces},
         switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
         peers={
-            (node_of(end.namespace), end.interface): node_of(other.namespace)
-            for noun in lab.plan.nouns
-            if isinstance(noun, Cable)
-            for end, other in ((noun.one, noun.other), (noun.other, noun.one))
+            (node_of(place), interface): node_of(other.namespace)
+            for (place, interface), other in lab.plan.peers.items()
         },
         plumbing=plumbing(lab.topology),
         doors=frozenset((HOST, card.interface) for card in cards if translates),
@@ -356,6 +356,38 @@ def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]
         for tap in taps:
             _check_interfaces(lab, tap, chosen[tap.namespace])
         yield Stream(taps, interruption)
+
+
+def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation:
+    """Where a packet would go, and what would become of it; nothing is sent.
+
+    `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none, and for IPv6.
+    """
+    from netlab import aim
+    from netlab.explain import gather, way
+    from netlab.kernel.observe import addresses
+    from netlab.plan.names import node as node_of
+
+    _require_root()
+    probe = way.probe(by)
+    places = where(lab)
+    known = {
+        (node_of(place), interface): found
+        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
+    }
+    start = aim.node(lab, source)
+    end, to = aim.destination(lab, start, target, known)
+    if end == start.name:
+        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
+    address = ip_address(to)
+    if not isinstance(address, IPv4Address):
+        raise UsageError(f"explain works out IPv4 only, not {to}", "`netlab trace` can follow it")
+    cables = {
+        (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
+        for (place, interface), other in lab.plan.peers.items()
+    }
+    with gather.world(places, cables) as world:
+        return way.explain(world, start.name, end, address, probe)
 
 
 @contextmanager

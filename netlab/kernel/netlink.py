@@ -87,6 +87,16 @@ class Netlink:
             decoded.decode()
             yield decoded
 
+    def ask(self, message: Any, kind: int) -> Any:
+        """One question, its one answer, decoded by `message`'s class. Raises Refused."""
+        self._send(message, kind, _NLM_F_REQUEST)
+        _, answer = next(self._answers(whole=True))
+        if struct.unpack_from("H", answer, 4)[0] == _NLMSG_ERROR:
+            _raise_for(answer[16:])
+        decoded = type(message)(answer)
+        decoded.decode()
+        return decoded
+
     def _send(self, message: Any, kind: int, flags: int) -> None:
         self._sequence += 1
         message["header"] = {"type": kind, "flags": flags, "sequence_number": self._sequence}

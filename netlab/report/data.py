@@ -10,6 +10,7 @@ from netlab.errors import NetlabError, ScenarioError
 from netlab.plan.plan import Difference, Plan, line
 
 if TYPE_CHECKING:
+    from netlab.explain.way import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
     from netlab.report.graph import Graph
+    from netlab.views import View
 
 
 def lab_record(record: Record) -> dict[str, Any]:
@@ -102,6 +104,50 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
         "found": list(traced.found),
         "tables": _tables(traced),
     }
+
+
+EXPLANATION_VERSION = 1
+"""Grows when a field of `explanation` changes its meaning or goes."""
+
+
+def explanation(found: Explanation, lab: str) -> dict[str, Any]:
+    """Where a packet would go: like a trace, with nothing that only a real packet has."""
+    return {
+        "version": EXPLANATION_VERSION,
+        "lab": lab,
+        "probe": {
+            "from": found.source,
+            "to": found.target,
+            "address": found.to,
+            "by": str(found.probe),
+        },
+        "steps": [
+            {
+                "part": stay.part.value,
+                "node": stay.node,
+                "in": stay.came_in and asdict(stay.came_in),
+                "out": [asdict(outlet) for outlet in stay.went_out],
+                "before": dict(zip(("source", "destination"), stay.before, strict=True)),
+                "after": dict(zip(("source", "destination"), stay.after, strict=True)),
+                "ttl": stay.ttl,
+                "decisions": [{"by": one.by.value, "text": one.text} for one in stay.decisions],
+            }
+            for stay in found.stays
+        ],
+        "verdict": {
+            "verdict": found.finding.verdict.value,
+            "at": found.finding.at,
+            "cause": found.finding.cause.value if found.finding.cause else None,
+            "evidence": found.finding.evidence,
+        },
+    }
+
+
+def view(lab: str, name: str, shown: View) -> dict[str, Any]:
+    """One of the tables of `show`: its rows by the names of its columns, None where there is nothing."""
+    keys = [column.lower().replace(" ", "_") for column in shown.columns]
+    rows = [dict(zip(keys, row.values, strict=True)) for row in shown.rows]
+    return {"lab": lab, "table": name, "rows": rows}
 
 
 def _microseconds(at: int, traced: Trace) -> float:

@@ -53,7 +53,10 @@ def test_every_command_has_help_with_an_example(command):
 def test_everything_that_reports_has_json():
     reporting = set(COMMANDS) - {"exec", "shell", "schema", "unshare", "completion"}
     for name in reporting:
-        assert "--json" in {flag for p in group.commands[name].params for flag in p.opts}, name
+        command = group.commands[name]
+        parts = command.commands.values() if isinstance(command, click.Group) else [command]
+        for part in parts:
+            assert "--json" in {flag for p in part.params for flag in p.opts}, (name, part.name)
 
 
 def test_validate_is_quiet_about_good_files_and_exits_0(netlab):
