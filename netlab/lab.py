@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from netlab.kernel.create import Progress
     from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
+    from netlab.plan.change import Change
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.account import Account
     from netlab.probe.journey import Map
@@ -153,6 +154,70 @@ def undone_by_signals(lab: Lab) -> Iterator[None]:
         except Interrupted:
             down(lab.name)
             raise
+
+
+def change(lab: Lab, source: Source) -> tuple[Lab, Change]:
+    """The lab that another scenario would make of a running one, and how to come there."""
+    from netlab.plan.change import change as between
+
+    wanted = prepare(source, lab.name)
+    return wanted, between(lab.plan, wanted.plan)
+
+
+def assigned(lab: Lab, target: str, settings: dict[str, str]) -> Source:
+    """The lab's scenario with some values changed (see `scenario.edit.assign`), checked."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.assign(lab.source.text, target, settings))
+
+
+def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
+    """The lab's scenario with another VM, checked."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.add_vm(lab.source.text, name, networks))
+
+
+def without_vm(lab: Lab, name: str) -> Source:
+    """The lab's scenario without one of its VMs, checked."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.remove_vm(lab.source.text, name))
+
+
+def _edited(lab: Lab, text: bytes) -> Source:
+    from netlab.scenario.load import loads
+
+    return replace(loads(text, lab.source.file), name=lab.source.name)
+
+
+def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
+    """Bring a running lab to another scenario; what is equal in both is not touched.
+
+    A failure or a signal on the way leaves the lab as it was. Raises ScenarioError, NoSuchLab,
+    KernelError, Interrupted.
+    """
+    from netlab.kernel.change import change as carry_out
+    from netlab.kernel.patience import postponed_signals
+
+    _require_root()
+    wanted, difference = change(lab, source)
+    run = _run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        before = run.read()
+        both = tuple(dict.fromkeys((*before.namespaces, *wanted.plan.namespaces)))
+        after = replace(
+            before, scenario=source.name, file=source.file, namespaces=wanted.plan.namespaces
+        )
+        # Written first: what a crash leaves of either must be found by `down`.
+        run.write(replace(before, namespaces=both))
+        try:
+            carry_out(difference, run, progress or (lambda noun, moment: None), interruption)
+            run.rewrite(after, source.text)
+        except BaseException:
+            run.write(before)
+            raise
+    return wanted
 
 
 def down(name: str) -> None:

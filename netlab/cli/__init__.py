@@ -10,7 +10,19 @@ from collections.abc import Sequence
 import click
 
 from netlab import __version__
-from netlab.cli import capture, explain, files, graph, labs, nodes, packets, show, system, watch
+from netlab.cli import (
+    capture,
+    explain,
+    files,
+    graph,
+    labs,
+    live,
+    nodes,
+    packets,
+    show,
+    system,
+    watch,
+)
 from netlab.cli.arguments import examples
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
@@ -56,6 +68,10 @@ for _command in (
     watch.watch,
     capture.capture,
     graph.graph,
+    live.assign,
+    live.add,
+    live.remove,
+    live.apply,
     nodes.execute,
     nodes.shell,
     labs.down,

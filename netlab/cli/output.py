@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from netlab.kernel.create import Moment, Progress
     from netlab.lab import Lab
+    from netlab.plan.change import Change
     from netlab.plan.nouns import Noun
 
 
@@ -98,6 +99,17 @@ class Output:
     def building(self, lab: Lab) -> Iterator[Progress]:
         """A progress bar for `up`."""
         with self._bar(f"building {lab.name}", len(lab.plan.nouns)) as advance:
+
+            def progress(noun: Noun, moment: Moment) -> None:
+                advance(type(noun).__name__.lower(), int(moment == "after"))
+
+            yield progress
+
+    @contextmanager
+    def changing(self, lab: Lab, change: Change) -> Iterator[Progress]:
+        """A progress bar for `apply`."""
+        steps = len(change.removed) + len(change.altered) + len(change.created)
+        with self._bar(f"changing {lab.name}", steps) as advance:
 
             def progress(noun: Noun, moment: Moment) -> None:
                 advance(type(noun).__name__.lower(), int(moment == "after"))

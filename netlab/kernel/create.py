@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from netlab.errors import KernelError, NetlabError
@@ -51,21 +52,28 @@ def create(plan: Plan, run: RunDirectory, progress: Progress, interruption: Inte
         for noun in plan.nouns:
             interruption.check()
             progress(noun, Moment.BEFORE)
-            try:
-                _create(noun, run, handles, interruption)
-            except Refused as error:
-                raise KernelError(
-                    f"the kernel refuses `{_first_line(noun)}`: {error.strerror}"
-                ) from error
-            except OSError as error:
-                raise KernelError(f"cannot make `{_first_line(noun)}`: {error}") from error
-            except NetlabError as error:
-                error.add_note(f"while making {_first_line(noun)}")
-                raise
+            with explained("make", noun):
+                make(noun, run, handles, interruption)
             progress(noun, Moment.AFTER)
 
 
-def _create(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interruption) -> None:
+@contextmanager
+def explained(verb: str, noun: Noun) -> Iterator[None]:
+    """Errors of a block that makes, alters or removes a noun say so. Raises KernelError."""
+    try:
+        yield
+    except Refused as error:
+        raise KernelError(
+            f"the kernel refuses to {verb} `{_first_line(noun)}`: {error.strerror}"
+        ) from error
+    except OSError as error:
+        raise KernelError(f"cannot {verb} `{_first_line(noun)}`: {error}") from error
+    except NetlabError as error:
+        error.add_note(f"while it was to {verb} {_first_line(noun)}")
+        raise
+
+
+def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interruption) -> None:
     match noun:
         case Namespace(namespace):
             handles.create(namespace)

@@ -43,6 +43,12 @@ class Handles:
             self._keep(namespace)
         loopback_up(self._netlinks[namespace])
 
+    def forget(self, namespace: str) -> None:
+        """Let go of a namespace that is to end."""
+        if namespace in self._netlinks:
+            self._netlinks.pop(namespace).close()
+            os.close(self.descriptors.pop(namespace))
+
     def netlink(self, namespace: str) -> Netlink:
         """The namespace's netlink socket, opened at first use."""
         if namespace not in self._netlinks:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 from pyroute2.netlink.rtnl import (
+    RTM_DELADDR,
+    RTM_DELLINK,
+    RTM_DELROUTE,
     RTM_GETADDR,
     RTM_GETLINK,
     RTM_NEWADDR,
@@ -19,11 +23,12 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from netlab.kernel import tables
-from netlab.kernel.netlink import CREATE, Netlink
+from netlab.kernel.netlink import CREATE, Netlink, Refused
 from netlab.kernel.tables import Names
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
 _AF_INET = 2
+_ABSENT = (errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENOENT)
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _LOOPBACK_INDEX = 1
@@ -78,12 +83,57 @@ def create_cable(cable: Cable, one: Netlink, other: Netlink, descriptors: dict[s
     peer = {"attrs": _end(far, cable.mtu, descriptors)}
     kind = ("IFLA_LINKINFO", _kind("veth", peer))
     attributes = [*_end(near, cable.mtu, descriptors), *_master(near, one), kind]
-    one.request(_link(*attributes), RTM_NEWLINK, CREATE)
-    other.request(_link(*_master(far, other), index=other.index(far.interface)), RTM_NEWLINK)
+    one.request(_link(*attributes, up=near.up), RTM_NEWLINK, CREATE)
+    there = other.index(far.interface)
+    other.request(_link(*_master(far, other), index=there, up=far.up), RTM_NEWLINK)
+
+
+def switch_cable(cable: Cable, one: Netlink, other: Netlink) -> None:
+    """Both ends of a cable that is there, off or on as they are to be."""
+    for end, netlink in ((cable.one, one), (cable.other, other)):
+        netlink.request(_link(index=netlink.index(end.interface), up=end.up), RTM_NEWLINK)
+
+
+def delete_interface(netlink: Netlink, name: str) -> None:
+    """Remove a bridge, or a cable with both its ends. Forgives absence."""
+    message = ifinfmsg()
+    message["index"] = netlink.index(name)
+    _forgiving(netlink, message, RTM_DELLINK)
+    netlink.forget(name)
+
+
+def delete_address(netlink: Netlink, address: Address) -> None:
+    """Remove an address. Forgives absence."""
+    _forgiving(netlink, _address_message(netlink, address), RTM_DELADDR)
+
+
+def delete_addresses(netlink: Netlink, interface: str) -> None:
+    """Remove every IPv4 address of an interface, and with them the routes over it."""
+    names = {one.index: one.name for one in read_interfaces(netlink)}
+    for one in list(read_addresses(netlink, "", names)):
+        if one.interface == interface:
+            delete_address(netlink, one)
+
+
+def delete_route(netlink: Netlink, route: Route) -> None:
+    """Remove a route. Forgives absence."""
+    _forgiving(netlink, _route_message(route), RTM_DELROUTE)
+
+
+def _forgiving(netlink: Netlink, message: Any, kind: int) -> None:
+    try:
+        netlink.request(message, kind)
+    except Refused as error:
+        if error.errno not in _ABSENT:
+            raise
 
 
 def create_address(netlink: Netlink, address: Address) -> None:
     """Add an address with its broadcast address."""
+    netlink.request(_address_message(netlink, address), RTM_NEWADDR, CREATE)
+
+
+def _address_message(netlink: Netlink, address: Address) -> Any:
     message = ifaddrmsg()
     message["family"] = _AF_INET
     message["prefixlen"] = address.address.network.prefixlen
@@ -93,11 +143,15 @@ def create_address(netlink: Netlink, address: Address) -> None:
     if message["prefixlen"] < 31:
         broadcast = str(address.address.network.broadcast_address)
         message["attrs"].append(("IFA_BROADCAST", broadcast))
-    netlink.request(message, RTM_NEWADDR, CREATE)
+    return message
 
 
 def create_route(netlink: Netlink, route: Route) -> None:
     """Add a route to the main table."""
+    netlink.request(_route_message(route), RTM_NEWROUTE, CREATE)
+
+
+def _route_message(route: Route) -> Any:
     message = rtmsg()
     message["family"] = _AF_INET
     message["table"] = _RT_TABLE_MAIN
@@ -107,7 +161,7 @@ def create_route(netlink: Netlink, route: Route) -> None:
     message["attrs"] = [("RTA_GATEWAY", str(route.gateway)), ("RTA_PRIORITY", route.metric)]
     if route.destination.prefixlen:
         message["attrs"].append(("RTA_DST", str(route.destination.network_address)))
-    netlink.request(message, RTM_NEWROUTE, CREATE)
+    return message
 
 
 def read_interfaces(netlink: Netlink) -> list[Interface]:
@@ -141,11 +195,11 @@ def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
             yield Route(namespace, row.destination, gateway, row.metric)
 
 
-def _link(*attributes: tuple[str, Any], index: int = 0) -> Any:
-    """An RTM_NEWLINK message that leaves the interface up."""
+def _link(*attributes: tuple[str, Any], index: int = 0, up: bool = True) -> Any:
+    """An RTM_NEWLINK message that leaves the interface up, or down."""
     message = ifinfmsg()
     message["index"] = index
-    message["flags"] = message["change"] = _IFF_UP
+    message["flags"], message["change"] = _IFF_UP if up else 0, _IFF_UP
     message["attrs"] = list(attributes)
     return message
 

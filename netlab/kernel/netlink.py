@@ -66,6 +66,10 @@ class Netlink:
             self._indexes[interface] = struct.unpack_from("i", answer, 16)[0]
         return self._indexes[interface]
 
+    def forget(self, interface: str) -> None:
+        """The interface has gone; one of that name will have another number."""
+        self._indexes.pop(interface, None)
+
     def request(self, message: Any, kind: int, flags: int = 0) -> None:
         """Send one message and await its acknowledgement. Raises Refused."""
         self._send(message, kind, _NLM_F_REQUEST | _NLM_F_ACK | flags)

@@ -157,7 +157,7 @@ def _plugged(cable: Cable, one: _View, other: _View) -> bool:
 
 def _end_interface(end: End, view: _View, mtu: int) -> Interface | None:
     there = view.interfaces.get(end.interface)
-    if there is None or not there.running or there.mtu != mtu:
+    if there is None or there.up != end.up or there.mtu != mtu:
         return None
     if end.mac and there.mac != end.mac:
         return None
@@ -183,7 +183,7 @@ def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
     return addressed and routed
 
 
-def _default(noun: Lease, lease: dict[str, str]) -> Route:
+def _default(noun: Lease | DhcpClient, lease: dict[str, str]) -> Route:
     """The default route as the client's script sets it."""
     metric = int(noun.interface.removeprefix("eth"))
     return Route(noun.namespace, DEFAULT_ROUTE, IPv4Address(lease["router"]), metric)
@@ -218,8 +218,8 @@ def _known_interfaces(plan: Plan) -> set[tuple[str, str]]:
 def _from_leases(plan: Plan, run: RunDirectory) -> Iterator[Observed]:
     """Addresses and default routes that DHCP gave."""
     for noun in plan.nouns:
-        if isinstance(noun, Lease):
-            lease = services.lease(run, noun)
+        if isinstance(noun, DhcpClient):
+            lease = services.lease(run, Lease(noun.namespace, noun.interface))
             if lease:
                 interface = IPv4Interface(lease["address"])
                 yield Address(noun.namespace, noun.interface, interface)

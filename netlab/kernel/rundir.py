@@ -107,6 +107,11 @@ class RunDirectory:
         for part in ("rulesets", "leases", "services", "etc"):
             (self.path / part).mkdir()
 
+    def rewrite(self, record: Record, scenario: bytes) -> None:
+        """Another scenario for the lab."""
+        self.scenario.write_bytes(scenario)
+        self.write(record)
+
     def write(self, record: Record) -> None:
         """Replace the record; a crash leaves the old or the new one."""
         new = self.path / "lab.json.new"

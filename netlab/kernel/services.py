@@ -33,7 +33,7 @@ _KILL_SECONDS = 10.0
 def start(run: RunDirectory, service: Service) -> None:
     """Start a service; `Listening` nouns await its readiness."""
     directory = run.service(service.namespace, service.name)
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     if service.config:
         (directory / "config").write_text(service.config)
     argv = [word.format(directory=directory, package=_PACKAGE) for word in service.argv]
@@ -43,7 +43,7 @@ def start(run: RunDirectory, service: Service) -> None:
 def start_client(run: RunDirectory, client: DhcpClient) -> None:
     """Start a DHCP client; a `Lease` noun awaits its success."""
     directory = run.service(client.namespace, _client_name(client.interface))
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     resolv = run.etc(client.namespace) / "resolv.conf"
     resolv.touch()
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
@@ -56,6 +56,20 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
         "NETLAB_DNS": " ".join(map(str, client.name_servers)),
     }
     _spawn(client.namespace, directory, argv, variables)
+
+
+def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
+    """End the noun's process, and forget it. Forgives absence."""
+    name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)
+    directory = run.service(noun.namespace, name)
+    if _alive(directory):
+        pid = int((directory / "pid").read_text().split()[0])
+        _end([pid], signal.SIGTERM, _TERM_SECONDS)
+        if _alive(directory):
+            _end([pid], signal.SIGKILL, _KILL_SECONDS)
+    (directory / "pid").unlink(missing_ok=True)  # A server's leases stay for its next start.
+    if isinstance(noun, DhcpClient):
+        run.lease(noun.namespace, noun.interface).unlink(missing_ok=True)
 
 
 def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
@@ -134,10 +148,20 @@ def _log_tail(directory: Path) -> str:
 
 def end_all(run: RunDirectory, namespaces: Iterable[str]) -> None:
     """End every process of a lab, the users' shells among them: first kindly, then not."""
+    _end_those(namespaces, f"{run.path}/")
+
+
+def end_inside(namespace: str) -> None:
+    """End every process in one namespace."""
+    _end_those([namespace], None)
+
+
+def _end_those(namespaces: Iterable[str], mark: str | None) -> None:
+    """Processes in the namespaces, and those with the mark in namespaces that have lost their names."""
     inodes = {inode for name in namespaces if (inode := netns.inode(name)) is not None}
-    _end(_of_lab(run, inodes), signal.SIGTERM, _TERM_SECONDS)
+    _end(_found(inodes, mark), signal.SIGTERM, _TERM_SECONDS)
     deadline = time.monotonic() + _KILL_SECONDS
-    while left := _of_lab(run, inodes):  # Again: a script may have started one more just now.
+    while left := _found(inodes, mark):  # Again: a script may have started one more just now.
         if time.monotonic() > deadline:
             raise KernelError(f"processes do not end: {', '.join(map(str, left))}")
         _end(left, signal.SIGKILL, 1.0)
@@ -194,8 +218,8 @@ def _start_time(pid: int) -> str:
     return "" if fields[0] in "ZX" else fields[19]
 
 
-def _of_lab(run: RunDirectory, inodes: set[int]) -> list[int]:
-    """Processes that live in one of the namespaces, or bear the lab's mark in one without a name."""
+def _found(inodes: set[int], mark: str | None) -> list[int]:
+    """Processes that live in one of the namespaces, or bear the mark in another than our own."""
     wanted = {f"net:[{inode}]" for inode in inodes}
     own = os.readlink("/proc/self/ns/net")
     found = []
@@ -203,7 +227,8 @@ def _of_lab(run: RunDirectory, inodes: set[int]) -> list[int]:
         if entry.isdecimal() and entry != str(os.getpid()):
             try:
                 place = os.readlink(f"/proc/{entry}/ns/net")
-                if place in wanted or (place != own and _is_marked(entry, f"{run.path}/")):
+                marked = mark is not None and place != own and _is_marked(entry, mark)
+                if place in wanted or marked:
                     found.append(int(entry))
             except OSError:
                 continue  # It has just ended, or is a kernel thread or a zombie.

@@ -19,6 +19,14 @@ def write(setting: Sysctl) -> None:
             path.write_text(setting.value)
 
 
+def reset(setting: Sysctl) -> None:
+    """Back to what a new namespace has, where a plan's switches are off. Forgives absence."""
+    path = _path(setting)
+    with netns.inside(setting.namespace):
+        if setting.value == "1" and path.exists():
+            path.write_text("0")
+
+
 def read(setting: Sysctl) -> Sysctl | None:
     """The setting with its present value; an absent optional one is as planned."""
     with netns.inside(setting.namespace):

@@ -14,7 +14,7 @@ from netlab.plan.machine import machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Service
 from netlab.scenario import addressing
-from netlab.scenario.model import Mode
+from netlab.scenario.model import Mode, VmnetService
 from netlab.scenario.topology import Leg, Network, Role, Topology
 
 
@@ -48,8 +48,9 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     config = dnsmasq.configuration(node.primary.interface, ["port=0", *served])
     yield from machine(lab, node)
     yield plug(lab, node.primary, vmnet)
-    yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
-    yield Listening(here, "dhcp", "udp", 67)
+    if VmnetService.DHCP not in vmnet.stopped:
+        yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
+        yield Listening(here, "dhcp", "udp", 67)
 
 
 def pool(

@@ -21,6 +21,7 @@ from netlab.plan.nouns import (
     Sysctl,
 )
 from netlab.scenario import addressing, mac
+from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Node, Role
 
 _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
@@ -35,11 +36,13 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
     yield from _etc(here, node)
     for leg in node.legs:
         if leg.address is None:
-            yield DhcpClient(here, leg.interface, node.name, _static_name_servers(node))
-            yield Lease(here, leg.interface)
+            servers = _static_name_servers(node)
+            yield DhcpClient(here, leg.interface, node.name, leg.network.subnet, servers)
+            if leg.connected and VmnetService.DHCP not in leg.network.stopped:
+                yield Lease(here, leg.interface)
             continue
         yield Address(here, leg.interface, leg.address)
-        if leg.gateway:
+        if leg.gateway and leg.enabled:
             # As the DHCP client does it: with several adapters, the first one's default route wins.
             number = int("0" + leg.interface.removeprefix("eth")) if node.role is Role.VM else 0
             yield Route(here, DEFAULT_ROUTE, leg.gateway, number)
@@ -47,8 +50,14 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
 
 def plug(lab: str, leg: Leg, into: Network) -> Cable:
     """The cable from a machine's adapter to a switch port."""
-    switch_end = End(namespace(lab, into.name), port(leg.node, leg.interface), bridge=into.name)
-    return Cable(switch_end, End(namespace(lab, leg.node), leg.interface, leg.mac), into.mtu)
+    switch_end = End(
+        namespace(lab, into.name),
+        port(leg.node, leg.interface),
+        bridge=into.name,
+        up=leg.connected,
+    )
+    machine_end = End(namespace(lab, leg.node), leg.interface, leg.mac, up=leg.enabled)
+    return Cable(switch_end, machine_end, into.mtu)
 
 
 def switch(lab: str, network: Network) -> Iterator[Noun]:

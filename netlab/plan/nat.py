@@ -74,8 +74,9 @@ def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
     upstream = f"server={topology.scenario.lan.gateway}"
     config = dnsmasq.configuration(node.primary.interface, [upstream])
-    yield Service(here, "dns", dnsmasq.PROGRAM, config)
-    yield Listening(here, "dns", "udp", 53)
+    if node.primary.enabled:
+        yield Service(here, "dns", dnsmasq.PROGRAM, config)
+        yield Listening(here, "dns", "udp", 53)
 
 
 def _rules(leg: Leg) -> str:

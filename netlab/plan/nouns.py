@@ -49,13 +49,15 @@ class Bridge:
 
 @dataclass(frozen=True)
 class End:
-    """One end of a cable: an interface, up, plugged into a bridge or not."""
+    """One end of a cable: an interface, plugged into a bridge or not."""
 
     namespace: str
     interface: str
     mac: str | None = None
     """None: the kernel's choice (switch ports)."""
     bridge: str | None = None
+    up: bool = True
+    """False: switched off. A switch's end: the cable is pulled; a machine's: its adapter is disabled."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,8 @@ class DhcpClient:
     namespace: str
     interface: str
     host_name: str
+    network: IPv4Network
+    """Where it gets its lease: on another, it has to ask anew."""
     name_servers: tuple[IPv4Address, ...] = ()
     """Those of the node's static adapters: they come before the lease's."""
 

@@ -114,4 +114,4 @@ def _with_text(first: str, text: str) -> str:
 def _end(end: End) -> str:
     plugged = f" in {end.bridge}" if end.bridge else ""
     hardware = f" ({end.mac})" if end.mac else ""
-    return f"{end.namespace}/{end.interface}{plugged}{hardware}"
+    return f"{end.namespace}/{end.interface}{plugged}{hardware}{'' if end.up else ' off'}"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
+    from netlab.plan.change import Change
     from netlab.probe.account import Account
     from netlab.probe.history import Entry
     from netlab.probe.matrix import Result
@@ -57,6 +58,16 @@ def plan(planned: Plan) -> dict[str, Any]:
     """A plan as its kinds and lines."""
     nouns = [{"kind": type(noun).__name__, "text": line(noun)} for noun in planned.nouns]
     return {"lab": planned.lab, "nouns": nouns}
+
+
+def change(wanted: Change, lab: str) -> dict[str, Any]:
+    """What a change of a running lab removes, alters and makes, as lines."""
+    return {
+        "lab": lab,
+        "removed": [line(noun) for noun in wanted.removed],
+        "altered": [line(new) for _, new in wanted.altered],
+        "created": [line(noun) for noun in wanted.created],
+    }
 
 
 TRACE_VERSION = 2

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Interface, Machine, Status
+    from netlab.plan.change import Change
     from netlab.probe.matrix import Result
     from netlab.scenario.topology import Topology
     from netlab.views import View
@@ -107,6 +108,18 @@ def drift(found: Difference) -> RenderableType:
     if not found:
         return Text("no drift: everything is as planned", style="green")
     return Group(Text("drift from the plan:", style="yellow"), difference(found))
+
+
+def change(wanted: Change, done: bool) -> RenderableType:
+    """What was changed, or would be."""
+    lines = [f"- {_first(line(noun))}" for noun in wanted.removed]
+    lines += [f"~ {_first(line(new))}" for _, new in wanted.altered]
+    lines += [f"+ {_first(line(noun))}" for noun in wanted.created]
+    if not lines:
+        return Text("nothing differs: the lab is as wanted")
+    counts = (len(wanted.removed), len(wanted.altered), len(wanted.created))
+    words = "{} removed, {} altered, {} made" if done else "{} to remove, {} to alter, {} to make"
+    return Text("\n".join([*lines, words.format(*counts)]))
 
 
 def difference(found: Difference, shown: int | None = None) -> RenderableType:

@@ -16,6 +16,21 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, NODE_NAME, VMNET_NAME
 
 
+class Adapter(StrEnum):
+    """The host's virtual adapter on a vmnet, `.1`."""
+
+    ON = "on"
+    OFF = "off"
+    NONE = "none"
+
+
+class VmnetService(StrEnum):
+    """VMware's services of a vmnet."""
+
+    NAT = "nat"
+    DHCP = "dhcp"
+
+
 class Mode(StrEnum):
     """Network modes, spelled as `ethernetN.connectionType` in a .vmx file."""
 
@@ -61,6 +76,11 @@ def _usable_address(address: IPv4Address) -> IPv4Address:
 
 def _list(value: object) -> object:
     return value if isinstance(value, list) else [value]
+
+
+def _switch(value: object) -> object:
+    """YAML 1.2 has true and false; people write on and off, which are text there."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 def _nic(value: object) -> object:
@@ -172,6 +192,13 @@ class Vmnet(Model):
     mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
         default=1500, description="Bytes of an IP packet."
     )
+    adapter: Annotated[Adapter, BeforeValidator(_switch)] = Field(
+        default=Adapter.ON,
+        description="nat, hostonly: the host's adapter `.1`: on, off (as Windows disables it) or none.",
+    )
+    stopped: list[VmnetService] = Field(
+        default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
+    )
 
 
 class Nic(Model):
@@ -182,6 +209,9 @@ class Nic(Model):
     gateway: Address | None = Field(default=None, description="Default gateway of a static NIC.")
     dns: Address | None = Field(default=None, description="Name server of a static NIC.")
     mac: Mac | None = Field(default=None, description="Default: 00:0c:29:…, from the VM's name.")
+    connected: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="VMware's check mark Connected; false: the cable is pulled."
+    )
 
 
 class Vm(Model):

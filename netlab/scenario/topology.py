@@ -15,7 +15,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import Mode, Nic, Scenario
+from netlab.scenario.model import Adapter, Mode, Nic, Scenario, VmnetService
 
 LAN = "lan"
 WAN = "wan"
@@ -47,6 +47,9 @@ class Network:
     nic: str | None = None
     """The host's card that a bridged network is bridged to."""
     mtu: int = 1500
+    adapter: Adapter = Adapter.ON
+    """The host's own."""
+    stopped: frozenset[VmnetService] = frozenset()
 
     @property
     def number(self) -> int:
@@ -66,6 +69,10 @@ class Leg:
     """None: configured by DHCP."""
     gateway: IPv4Address | None = None
     dns: IPv4Address | None = None
+    connected: bool = True
+    """False: its cable is pulled out of the switch."""
+    enabled: bool = True
+    """False: the adapter itself is switched off."""
 
     @property
     def name(self) -> str:
@@ -156,7 +163,8 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
             nic = vmnet.nic or min(scenario.host.nics)
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
         elif vmnet.subnet:
-            yield Network(name, vmnet.subnet, vmnet.mode, None, vmnet.mtu)
+            stopped = frozenset(vmnet.stopped)
+            yield Network(name, vmnet.subnet, vmnet.mode, None, vmnet.mtu, vmnet.adapter, stopped)
 
 
 def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
@@ -228,13 +236,14 @@ def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg
         # One default route: the first card's, as an operating system prefers one.
         yield leg if index == 0 else Leg(HOST, name, leg.network, leg.mac, leg.address)
     for network in networks.values():
-        if network.mode in (Mode.NAT, Mode.HOSTONLY):
+        if network.mode in (Mode.NAT, Mode.HOSTONLY) and network.adapter is not Adapter.NONE:
             yield Leg(
                 HOST,
                 network.name,
                 network,
                 mac.host_adapter(network.number),
                 _interface(addressing.host_adapter(network.subnet), network),
+                enabled=network.adapter is Adapter.ON,
             )
 
 
@@ -253,7 +262,8 @@ def _services(network: Network) -> Iterator[Node]:
     if network.mode is Mode.NAT:
         name = f"{network.name}-nat"
         address = _interface(addressing.nat_device(subnet), network)
-        leg = Leg(name, "eth0", network, mac.service(name), address)
+        runs = VmnetService.NAT not in network.stopped
+        leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))
     if network.mode in (Mode.NAT, Mode.HOSTONLY):
         name = f"{network.name}-dhcp"
@@ -265,9 +275,9 @@ def _services(network: Network) -> Iterator[Node]:
 def _vm_leg(vm: str, index: int, nic: Nic, network: Network, hardware: str) -> Leg:
     interface = f"eth{index}"
     if nic.address is None:
-        return Leg(vm, interface, network, hardware)
+        return Leg(vm, interface, network, hardware, connected=nic.connected)
     address = _interface(nic.address, network)
-    return Leg(vm, interface, network, hardware, address, nic.gateway, nic.dns)
+    return Leg(vm, interface, network, hardware, address, nic.gateway, nic.dns, nic.connected)
 
 
 def _interface(address: IPv4Address, network: Network) -> IPv4Interface:

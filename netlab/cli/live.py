@@ -1,0 +1,122 @@
+"""Commands that change a running lab. What does not differ is not touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import (
+    LabName,
+    examples,
+    json_option,
+    lab_option,
+    pass_output,
+    scenario_argument,
+)
+from netlab.cli.output import Output
+from netlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlab.lab import Lab
+    from netlab.scenario.load import Source
+
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Show what would be removed, altered and made; change nothing."
+)
+
+
+@click.command(
+    epilog=examples("sudo netlab apply mine.yaml --dry-run", "sudo netlab apply mine.yaml")
+)
+@scenario_argument
+@click.argument("name", required=False, type=LabName(), metavar="[LAB]")
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def apply(
+    output: Output, scenario: str, name: str | None, lab_name: str | None, dry_run: bool
+) -> None:
+    """Bring a running lab to an edited scenario.
+
+    Only what differs is touched; a change that fails on the way is taken back whole.
+    """
+    running = lab.attach(lab.pick(name or lab_name))
+    _carry_out(output, running, lab.load(scenario), dry_run)
+
+
+@click.command(
+    "set",
+    epilog=examples(
+        "sudo netlab set vm1.eth0 connected=false       # pull the cable",
+        "sudo netlab set vm1.eth0 network=vmnet1        # move it to another network",
+        "sudo netlab set vmnet8 adapter=off             # as Windows disables VMnet8",
+        "sudo netlab set vmnet8 stopped=[nat]           # stop VMware's NAT service",
+        "sudo netlab set vmnet8 stopped=                # start it again",
+    ),
+)
+@click.argument("target", metavar="WHAT")
+@click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE...")
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def assign(
+    output: Output, target: str, settings: tuple[str, ...], lab_name: str | None, dry_run: bool
+) -> None:
+    """Change a value of a running lab's scenario, and the lab with it.
+
+    WHAT is a VM (vm1), an adapter of one (vm1.eth0), a vmnet, a card of the host (host.eth0),
+    host, lan or internet. Keys and values are those of a scenario file; no value takes the key out.
+    """
+    wanted = dict(_setting(word) for word in settings)
+    running = lab.attach(lab.pick(lab_name))
+    _carry_out(output, running, lab.assigned(running, target, wanted), dry_run)
+
+
+@click.command(epilog=examples("sudo netlab add vm3 vmnet8", "sudo netlab add vm3 vmnet8 vmnet1"))
+@click.argument("vm")
+@click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def add(
+    output: Output, vm: str, networks: tuple[str, ...], lab_name: str | None, dry_run: bool
+) -> None:
+    """Add a VM to a running lab, with an adapter on each network."""
+    running = lab.attach(lab.pick(lab_name))
+    _carry_out(output, running, lab.with_vm(running, vm, list(networks)), dry_run)
+
+
+@click.command(epilog=examples("sudo netlab remove vm3"))
+@click.argument("vm")
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def remove(output: Output, vm: str, lab_name: str | None, dry_run: bool) -> None:
+    """Remove a VM from a running lab."""
+    running = lab.attach(lab.pick(lab_name))
+    _carry_out(output, running, lab.without_vm(running, vm), dry_run)
+
+
+def _setting(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not key or not equals:
+        raise UsageError(f"'{word}' is no setting", "write KEY=VALUE, for example connected=false")
+    return key, value
+
+
+def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> None:
+    from netlab.report import data, text
+
+    wanted, difference = lab.change(running, source)
+    if not dry_run and difference:
+        with output.changing(wanted, difference) as progress:
+            lab.apply(running, source, progress)
+    output.result(
+        data.change(difference, running.name), lambda: text.change(difference, done=not dry_run)
+    )

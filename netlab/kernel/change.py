@@ -1,0 +1,117 @@
+"""A running lab changed, noun by noun; a failure or a signal on the way takes everything back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from netlab.errors import KernelError
+from netlab.kernel import links, netns, nft, services, sysctl
+from netlab.kernel.create import Moment, Progress, explained, make
+from netlab.kernel.handles import Handles
+from netlab.kernel.patience import Interruption
+from netlab.kernel.rundir import RunDirectory
+from netlab.plan.change import Change
+from netlab.plan.nouns import (
+    Address,
+    Bridge,
+    Cable,
+    DhcpClient,
+    EtcFile,
+    Lease,
+    Listening,
+    Namespace,
+    Noun,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
+
+
+def change(
+    wanted: Change, run: RunDirectory, progress: Progress, interruption: Interruption
+) -> None:
+    """Remove, alter, create. Raises KernelError, Interrupted; then the lab is as it was before.
+
+    What could not be taken back is told in the error's notes.
+    """
+    back: list[tuple[str, Noun, Callable[[], None]]] = []
+    with Handles(len(wanted.removed) + len(wanted.created)) as handles:
+        remake = partial(make, run=run, handles=handles, interruption=Interruption())
+
+        def step(verb: str, noun: Noun, do: Callable[[], None], undo: Callable[[], None]) -> None:
+            interruption.check()
+            progress(noun, Moment.BEFORE)
+            # Noted before it is done: what is half done has to be taken back too.
+            back.append((verb, noun, undo))
+            with explained(verb, noun):
+                do()
+            progress(noun, Moment.AFTER)
+
+        try:
+            for noun in wanted.removed:
+                step("remove", noun, partial(_unmake, noun, run, handles), partial(remake, noun))
+            for old, new in wanted.altered:
+                there, again = partial(_alter, old, new), partial(_alter, new, old)
+                step("alter", new, partial(there, run, handles), partial(again, run, handles))
+            for noun in wanted.created:
+                there = partial(make, noun, run, handles, interruption)
+                step("make", noun, there, partial(_unmake, noun, run, handles))
+        except BaseException as error:
+            for verb, noun, undo in reversed(back):
+                try:
+                    with explained(f"take back: {verb}", noun):
+                        undo()
+                except KernelError as failure:
+                    error.add_note(str(failure))
+            raise
+
+
+def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
+    match new:
+        case Sysctl():
+            sysctl.write(new)
+        case EtcFile(namespace, name, text):
+            (run.etc(namespace) / name).write_text(text)
+        case Ruleset(namespace, text):
+            assert isinstance(old, Ruleset)
+            run.ruleset(namespace).write_text(nft.replace(namespace, old.text, text))
+        case Cable(one, other):
+            links.switch_cable(
+                new, handles.netlink(one.namespace), handles.netlink(other.namespace)
+            )
+        case _:
+            raise AssertionError(new)
+
+
+def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
+    match noun:
+        case Namespace(namespace):
+            handles.forget(namespace)
+            services.end_inside(namespace)
+            netns.unlink_etc([namespace])
+            netns.delete(namespace)
+        case Sysctl():
+            sysctl.reset(noun)
+        case EtcFile(namespace, name):
+            (run.etc(namespace) / name).unlink(missing_ok=True)
+        case Bridge(namespace, name):
+            links.delete_interface(handles.netlink(namespace), name)
+        case Cable(one, other):
+            links.delete_interface(handles.netlink(one.namespace), one.interface)
+            handles.netlink(other.namespace).forget(other.interface)
+        case Address(namespace):
+            links.delete_address(handles.netlink(namespace), noun)
+        case Route(namespace):
+            links.delete_route(handles.netlink(namespace), noun)
+        case Ruleset(namespace, text):
+            nft.delete(namespace, text)
+            run.ruleset(namespace).unlink(missing_ok=True)
+        case Service():
+            services.stop(run, noun)
+        case DhcpClient(namespace, interface):
+            services.stop(run, noun)
+            links.delete_addresses(handles.netlink(namespace), interface)
+        case Listening() | Lease():
+            pass  # Facts, which end with what they are about.

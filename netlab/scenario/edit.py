@@ -1,0 +1,113 @@
+"""A scenario's text, edited as a person would: one value changed, comments and order kept. Pure."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from netlab.errors import UsageError
+
+_ADAPTER = re.compile(r"eth([0-9])")
+
+
+def assign(text: bytes, target: str, settings: dict[str, str]) -> bytes:
+    """Set keys of what `target` names: `vm1`, `vm1.eth0`, `vmnet8`, `host.eth0`, `lan`, `internet`.
+
+    Values are YAML; an empty one takes the key out. Raises UsageError; whether the result is a
+    scenario is for `load` to say.
+    """
+    document = _read(text)
+    place = _find(document, target)
+    for key, value in settings.items():
+        if value:
+            place[key] = _value(value)
+        elif key in place:
+            del place[key]
+        else:
+            raise UsageError(f"{target} has no '{key}' that could be taken out", "leave it out")
+    return _text(document)
+
+
+def add_vm(text: bytes, name: str, networks: list[str]) -> bytes:
+    """Another VM, with an adapter on each network. Raises UsageError if the name is taken."""
+    document = _read(text)
+    vms = document.setdefault("vms", CommentedMap())
+    if name in vms:
+        raise UsageError(f"there is a VM '{name}' already", "choose another name")
+    vms[name] = {"nics": list(networks)}
+    return _text(document)
+
+
+def remove_vm(text: bytes, name: str) -> bytes:
+    """One VM less. Raises UsageError if there is none of that name."""
+    document = _read(text)
+    if name not in document.get("vms", {}):
+        raise UsageError(f"there is no VM '{name}'", f"there are: {', '.join(document['vms'])}")
+    del document["vms"][name]
+    return _text(document)
+
+
+def _find(document: Any, target: str) -> Any:
+    """The mapping that a name stands for."""
+    name, _, adapter = target.partition(".")
+    vms, vmnets = document.get("vms", {}), document.get("vmnets", {})
+    if name in vms and adapter:
+        return _nic(vms[name]["nics"], adapter, target)
+    if name in vms:
+        return vms[name]
+    if name in vmnets and not adapter:
+        return vmnets[name]
+    if name == "host" and adapter:
+        nics = document.setdefault("host", CommentedMap()).setdefault("nics", CommentedMap())
+        return _unfolded(nics, adapter, "address")
+    if name in ("lan", "host", "internet") and not adapter:
+        return document.setdefault(name, CommentedMap())
+    known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets, "host", "host.eth0", "lan", "internet"]
+    raise UsageError(f"'{target}' names nothing in this lab", f"use one of: {', '.join(known)}")
+
+
+def _nic(nics: Any, adapter: str, target: str) -> Any:
+    found = _ADAPTER.fullmatch(adapter)
+    if not found or int(found[1]) >= len(nics):
+        its = ", ".join(f"eth{number}" for number in range(len(nics)))
+        raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
+    return _unfolded(nics, int(found[1]), "network")
+
+
+def _unfolded(place: Any, key: Any, meaning: str) -> Any:
+    """`vmnet8` stands for `{network: vmnet8}`."""
+    value = place[key] if isinstance(key, int) or key in place else CommentedMap()
+    if not isinstance(value, dict):
+        value = CommentedMap({meaning: value})
+        value.fa.set_flow_style()
+    place[key] = value
+    return value
+
+
+def _value(text: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise UsageError(f"'{text}' is no value: {error}", "write it as in a scenario") from error
+
+
+def _read(text: bytes) -> Any:
+    return _yaml().load(text.decode())
+
+
+def _text(document: Any) -> bytes:
+    stream = io.StringIO()
+    _yaml().dump(document, stream)
+    return stream.getvalue().encode()
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 160
+    return yaml
