@@ -44,6 +44,15 @@ class Interruption:
         finally:
             self._at_once = False
 
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """A block, maybe inside one of `at_once`, in which a signal is a flag again."""
+        before, self._at_once = self._at_once, False
+        try:
+            yield
+        finally:
+            self._at_once = before
+
     def remember(self, number: int, _: FrameType | None) -> None:
         """The signal handler."""
         self._signal = number
@@ -63,7 +72,8 @@ def postponed_signals() -> Iterator[Interruption]:
     """
     global _current
     if _current is not None:
-        yield _current
+        with _current.later():
+            yield _current
         return
     if threading.current_thread() is not threading.main_thread():
         yield Interruption()  # Signals reach only the main thread.

@@ -49,7 +49,26 @@ def remove_vm(text: bytes, name: str) -> bytes:
     if name not in document.get("vms", {}):
         raise UsageError(f"there is no VM '{name}'", f"there are: {', '.join(document['vms'])}")
     del document["vms"][name]
+    _forget(document.get("expect", {}), name)
     return _text(document)
+
+
+def _forget(expect: Any, name: str) -> None:
+    """Take a node out of the rules; one that was only about it goes whole."""
+
+    def others(value: Any) -> Any:
+        names = value if isinstance(value, list) else [value]
+        return [one for one in names if one.partition("@")[0] != name]
+
+    kept = []
+    for rule in expect.get("rules", []):
+        if all(others(rule[key]) for key in ("from", "to", "as") if key in rule):
+            for key in ("from", "to"):
+                if isinstance(rule[key], list) and others(rule[key]) != list(rule[key]):
+                    rule[key] = others(rule[key])
+            kept.append(rule)
+    if "rules" in expect:
+        expect["rules"] = kept
 
 
 def _find(document: Any, target: str) -> Any:

@@ -1,0 +1,232 @@
+"""A running lab changed: only what differs is touched, and a change that fails leaves no trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from netlab import lab
+from netlab.errors import Interrupted, KernelError, ScenarioError, UsageError
+from netlab.kernel import links, netns, nft, services
+from netlab.kernel.rundir import RunDirectory
+from netlab.probe.cause import Cause
+from netlab.probe.verdict import Verdict
+from tests.machine import inside, netlab
+from tests.pace import HANG_SECONDS
+
+
+@pytest.fixture
+def running() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("three-modes"), "live")) as up:
+        yield up
+
+
+def now() -> lab.Lab:
+    return lab.attach("live")
+
+
+def assign(target: str, **settings: str) -> None:
+    lab.apply(now(), lab.assigned(now(), target, settings))
+    assert not lab.status(now()).drift
+
+
+def end(source: str, target: str) -> tuple[str, Cause | None]:
+    found = lab.trace(now(), source, target).finding
+    return found.at, found.cause
+
+
+@contextmanager
+def conversation(one: str, other: str, address: str) -> Iterator[None]:
+    """A TCP connection that must be the same one after the block, with all bytes in order."""
+    with netns.inside(f"live.{other}"):
+        listener = socket.create_server((address, 0))
+    with netns.inside(f"live.{one}"):
+        near = socket.create_connection(listener.getsockname(), timeout=HANG_SECONDS)
+    far, _ = listener.accept()
+    far.settimeout(HANG_SECONDS)
+    stop = threading.Event()
+    sent = bytearray()
+
+    def talk() -> None:
+        while not stop.wait(0.002):
+            sent.extend(data := os.urandom(64))
+            near.sendall(data)
+
+    talking = threading.Thread(target=talk)
+    talking.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        talking.join()
+        near.shutdown(socket.SHUT_WR)
+        heard = bytearray()
+        while data := far.recv(1 << 16):
+            heard.extend(data)
+        for one_socket in (near, far, listener):
+            one_socket.close()
+    assert heard == sent
+    assert len(sent) > 64
+
+
+CHANGES = [
+    ("vm2.eth0", {"connected": "false"}),
+    ("vm2.eth0", {"network": "vmnet1"}),
+    ("vmnet8", {"adapter": "off"}),
+    ("vmnet8", {"stopped": "[nat, dhcp]"}),
+    ("vmnet8", {"subnet": "10.7.0.0/24"}),
+    ("host.eth0", {"address": "192.168.1.101"}),
+]
+
+
+@pytest.mark.parametrize(("target", "settings"), CHANGES, ids=lambda v: str(v))
+def test_there_and_back_while_others_talk(running, target, settings):
+    before = now().source.scenario
+    with conversation("vm4", "vm5", "172.16.78.129"):
+        assign(target, **settings)
+        changed = now().plan
+        assert changed != running.plan
+        lab.apply(now(), running.source)
+    assert now().source.scenario == before
+    assert not lab.status(now()).drift
+    assert all(result.passed for result in lab.verify(now()))
+
+
+def test_a_vm_that_comes_and_goes(running):
+    with conversation("vm4", "vm5", "172.16.78.129"):
+        lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8", "vmnet1"]))
+        assert not lab.status(now()).drift
+        assert lab.trace(now(), "vm9", "internet").finding.verdict is Verdict.ANSWERED
+        assert lab.trace(now(), "vm9", "vm4").finding.verdict is Verdict.ANSWERED
+        lab.apply(now(), lab.without_vm(now(), "vm9"))
+    assert "vm9" not in lab.places("live")
+    assert not netns.inode("live.vm9")
+    assert not lab.status(now()).drift
+
+
+def test_a_vm_that_the_rules_name_goes_with_them(running):
+    lab.apply(now(), lab.without_vm(now(), "vm2"))
+    assert not lab.status(now()).drift
+    assert all(result.passed for result in lab.verify(now()))
+    lab.apply(now(), running.source)
+    assert all(result.passed for result in lab.verify(now()))
+
+
+def test_a_pulled_cable_is_found_at_once_and_the_address_stays(running):
+    assign("vm2.eth0", connected="false")
+    assert end("vm2", "internet") == ("vm2", Cause.NIC_DOWN)
+    assert "10.0.0.128" in inside("live.vm2", "ip", "-4", "addr").stdout
+    assign("vm2.eth0", connected="true")
+    assert lab.trace(now(), "vm2", "internet").finding.verdict is Verdict.ANSWERED
+
+
+def test_a_disabled_vmnet8_leaves_the_internet(running):
+    """Article 004's claim: the NAT device hangs on the switch, not on the host's adapter."""
+    assign("vmnet8", adapter="off")
+    assert lab.trace(now(), "vm2", "internet").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(now(), "vm2", "vm3").finding.verdict is Verdict.ANSWERED
+    assert end("vm2", "10.0.0.1") == ("vm2", Cause.ARP_UNANSWERED)
+
+
+def test_a_stopped_nat_service_leaves_neighbours_and_host(running):
+    assign("vmnet8", stopped="[nat]")
+    inside("live.vm2", "ip", "neigh", "flush", "all")
+    assert end("vm2", "internet") == ("vm2", Cause.ARP_UNANSWERED)
+    assert lab.trace(now(), "vm2", "host").finding.verdict is Verdict.ANSWERED
+
+
+def test_without_the_dhcp_service_a_new_vm_gets_nothing(running):
+    assign("vmnet8", stopped="[dhcp]")
+    lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8"]))
+    found = lab.trace(now(), "vm9", by="dhcp").finding
+    assert (found.verdict, found.cause) == (Verdict.DEAD, Cause.NO_OFFER)
+
+
+@pytest.mark.parametrize("victim", ["create_cable", "delete_interface", "switch_cable"])
+def test_a_fault_on_the_way_is_taken_back(running, monkeypatch, victim):
+    calls = []
+    real = getattr(links, victim)
+
+    def faulty(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KernelError("a fault")
+        return real(*arguments)
+
+    monkeypatch.setattr(links, victim, faulty)
+    settings = {"connected": "false"} if victim == "switch_cable" else {"network": "vmnet1"}
+    wanted = lab.assigned(now(), "vm2.eth0", settings)
+    with conversation("vm4", "vm5", "172.16.78.129"), pytest.raises(KernelError, match="a fault"):
+        lab.apply(now(), wanted)
+    assert calls
+    assert now().source.scenario == running.source.scenario
+    assert not lab.status(now()).drift
+    assert all(result.passed for result in lab.verify(now()))
+
+
+def test_a_service_that_does_not_start_is_taken_back(running, monkeypatch):
+    start = services.start
+    failed = []
+
+    def once(*arguments):
+        if not failed:
+            failed.append(arguments)
+            raise KernelError("it does not start")
+        start(*arguments)
+
+    monkeypatch.setattr(services, "start", once)
+    with pytest.raises(KernelError):
+        lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8"]))
+    assert "vm9" not in lab.places("live")
+    assert not lab.status(now()).drift
+
+
+def test_a_signal_on_the_way_is_taken_back(running):
+    def progress(noun, moment):
+        if type(noun).__name__ == "Cable" and moment == "after":
+            os.kill(os.getpid(), 15)
+
+    with pytest.raises(Interrupted):
+        lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8"]), progress)
+    assert not lab.status(now()).drift
+    assert "vm9" not in lab.places("live")
+
+
+def test_rules_are_replaced_at_once(running, monkeypatch):
+    """A subnet's change rewrites the NAT device's rules: no packet meets none."""
+    seen = []
+    replace = nft.replace
+    monkeypatch.setattr(nft, "replace", lambda *a: seen.append(a[0]) or replace(*a))
+    assign("vmnet8", subnet="10.7.0.0/24")
+    assert "live.vmnet8-nat" in seen
+
+
+def test_what_is_no_scenario_any_more_changes_nothing(running):
+    with pytest.raises(ScenarioError):
+        lab.assigned(now(), "vmnet8", {"subnet": "10.7.0.1"})
+    with pytest.raises(UsageError):
+        lab.assigned(now(), "vm77", {"connected": "false"})
+    with pytest.raises(UsageError):
+        lab.without_vm(now(), "vm77")
+    assert not lab.status(running).drift
+
+
+def test_the_commands(running):
+    dry = netlab("set", "vm2.eth0", "connected=false", "--dry-run", "--json")
+    assert json.loads(dry.stdout)["altered"]
+    assert not lab.status(running).drift
+    done = netlab("set", "vm2.eth0", "connected=false")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 removed, 1 altered, 0 made")
+    assert "connected: false" in RunDirectory("live").scenario.read_text()
+    again = netlab("set", "vm2.eth0", "connected=false")
+    assert again.stdout.strip() == "nothing differs: the lab is as wanted"
+    assert netlab("set", "vm2.eth0", "nonsense").returncode == 2
+    assert netlab("set", "vm2.eth0", "colour=red").returncode == 2
+    assert netlab("apply", "three-modes").returncode == 0
+    assert not lab.status(running).drift
