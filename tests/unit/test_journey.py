@@ -7,9 +7,9 @@ import errno
 import pytest
 
 from netlab.probe.cause import SENTENCES, Cause, Evidence, judge
+from netlab.probe.journey import Map, follow
 from netlab.probe.kinds.base import Ends
 from netlab.probe.packet import Frame, Packet, Part
-from netlab.probe.journey import Map, follow
 from netlab.probe.tap import Sighting
 from netlab.probe.trace import Question, Trace
 from netlab.probe.verdict import Verdict
@@ -101,8 +101,14 @@ for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
 THERE_AND_BACK = frames(THERE) + frames(BACK, Part.ANSWER, 20)
-TWINS = {"10.0.0.1": {"pc", "vm2"}}
 HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
+INTO_THE_SWITCH = frames("vm1.eth0> sw.p1<")
+TWIN_SENDERS = {"target": "vm2", "owners": {"10.0.0.1": {"pc", "vm2"}}}
+TWIN_TARGETS = {"target": "vm2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
+ON_ANOTHER = {"unanswered": {"vm1": "10.0.0.2"}, "elsewhere": {"10.0.0.2": "pc"}}
+DHCP = {"kind": "dhcp", "listening": {"pc": {"udp/67"}}}
+DNS = {"kind": "dns", "listening": {"pc": {"udp/53"}}}
+NO_DNS = {"kind": "dns", "listening": {"host": {"udp/53"}}}
 TWO = {"Ip.InAddrErrors": 1, "Ip.InHdrErrors": 1}
 
 CASES = [
@@ -110,18 +116,18 @@ CASES = [
     (evidence(THERE_AND_BACK, answered=True, lost=1), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(frames(THERE), answered=True), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(THERE_AND_BACK, drops={"vm1": "a rule"}), "dead", "vm1", Cause.NO_WAY_BACK),
-    (evidence(THERE_AND_BACK, answered=True, target="vm2", owners=TWINS), "dead", "pc", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE), target="vm2", owners={"10.0.0.2": {"pc", "vm2"}}), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(THERE_AND_BACK, answered=True, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE), **TWIN_TARGETS), "dead", "pc", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), owners={"b": {"pc", "vm2"}}), "dead", "pc", Cause.DUPLICATE_MAC),
     (evidence(frames(THERE), owners={"b": {"pc"}}), "unknown", "pc", Cause.UNKNOWN),
-    (evidence([], unanswered={"vm1": "10.0.0.2"}, elsewhere={"10.0.0.2": "pc"}), "dead", "vm1", Cause.WRONG_SEGMENT),
-    (evidence(frames("vm1.eth0> sw.p1<"), isolated={("sw", "p1")}, switches={"sw"}), "dead", "sw", Cause.ISOLATED_PORT),
-    (evidence(frames("vm1.eth0> sw.p1<"), isolated={("sw", "p2")}, switches={"sw"}), "unknown", "sw", Cause.UNKNOWN),
-    (evidence(frames("vm1.eth0> sw.p1<"), drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
-    (evidence(frames(THERE), kind="dns", listening={"pc": {"udp/53"}}), "dead", "pc", Cause.DNS_SILENT),
-    (evidence(frames(THERE), kind="dns", listening={"host": {"udp/53"}}), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), kind="dhcp", listening={"pc": {"udp/67"}}), "dead", "pc", Cause.NO_OFFER),
-    (evidence(frames(THERE), kind="dhcp", listening={"pc": {"udp/67"}}, no_address_left={"pc": "none"}), "dead", "pc", Cause.POOL_EMPTY),
+    (evidence([], **ON_ANOTHER), "dead", "vm1", Cause.WRONG_SEGMENT),
+    (evidence(INTO_THE_SWITCH, isolated={("sw", "p1")}, switches={"sw"}), "dead", "sw", Cause.ISOLATED_PORT),
+    (evidence(INTO_THE_SWITCH, isolated={("sw", "p2")}, switches={"sw"}), "unknown", "sw", Cause.UNKNOWN),
+    (evidence(INTO_THE_SWITCH, drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
+    (evidence(frames(THERE), **DNS), "dead", "pc", Cause.DNS_SILENT),
+    (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(frames(THERE), **DHCP), "dead", "pc", Cause.NO_OFFER),
+    (evidence(frames(THERE), **DHCP, no_address_left={"pc": "none"}), "dead", "pc", Cause.POOL_EMPTY),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"host"}), "dead", "host", Cause.MAPPING_EXPIRED),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"nat"}), "dead", "host", Cause.NO_WAY_BACK),
     (evidence([], carriers=frozenset()), "dead", "vm1", Cause.NIC_DOWN),
