@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.journey import Map
     from netlab.probe.matrix import Result
+    from netlab.probe.stream import Stream
+    from netlab.probe.tap import Tap
     from netlab.probe.trace import Trace
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
@@ -291,6 +293,39 @@ def where(lab: Lab) -> Map:
 
 
 @contextmanager
+def listening(
+    lab: Lab, points: Sequence[str] = (), expression: str = "", snaplen: int | None = None
+) -> Iterator[Stream]:
+    """See the packets at some points of a lab, for the length of a block.
+
+    A point is a node (`vm1`: all its adapters), an adapter (`vm1:eth0`) or a network (all its ports);
+    no points: everywhere. `expression` is a filter as tcpdump has them; of a frame, the first `snaplen`
+    bytes are wanted. Signals end the stream, not the block. Raises UsageError, Missing.
+    """
+    from netlab.kernel.handles import allow_files
+    from netlab.kernel.patience import postponed_signals
+    from netlab.plan.nouns import Bridge
+    from netlab.probe import bpf
+    from netlab.probe.stream import Stream
+    from netlab.probe.tap import Tap
+
+    _require_root()
+    program = bpf.compiled(expression, snaplen or bpf.WHOLE) if expression or snaplen else b""
+    chosen = _interfaces(lab, points)
+    # What a switch sees on itself are copies of what it sees on its ports.
+    own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
+    with postponed_signals() as interruption, ExitStack() as stack:
+        allow_files(len(chosen))
+        taps = [
+            stack.enter_context(closing(Tap(place, only, {"lo", own.get(place, "lo")}, program)))
+            for place, only in chosen.items()
+        ]
+        for tap in taps:
+            _check_interfaces(lab, tap, chosen[tap.namespace])
+        yield Stream(taps, interruption)
+
+
+@contextmanager
 def running(lab: Lab, progress: Progress | None = None) -> Iterator[Lab]:
     """A lab for the length of a block: up, and down whatever happens inside, signals included."""
     from netlab.kernel.patience import postponed_signals
@@ -328,6 +363,41 @@ def place_of(name: str, node: str) -> str:
     if node not in known:
         raise UsageError(f"the lab '{name}' has no node '{node}'", f"it has: {', '.join(known)}")
     return namespace(name, node)
+
+
+def _interfaces(lab: Lab, points: Sequence[str]) -> dict[str, set[str]]:
+    """Namespaces, and which interfaces there are meant; an empty set: all."""
+    found: dict[str, set[str]] = {}
+    for point in points or places(lab.name):
+        for place, interface in _ends(lab, point):
+            found.setdefault(place, set()).add(interface)
+    return {place: names if all(names) else set() for place, names in found.items()}
+
+
+def _ends(lab: Lab, point: str) -> list[tuple[str, str]]:
+    """Namespace and interface (empty: all) of a point; a cable without a switch has two."""
+    from netlab.plan.names import namespace
+
+    name, _, interface = point.partition(":")
+    if interface or name in places(lab.name) or name not in lab.topology.networks:
+        return [(place_of(lab.name, name), interface)]
+    return [
+        (namespace(lab.name, leg.node), leg.interface)
+        for node in lab.topology.nodes.values()
+        for leg in node.legs
+        if leg.network.name == name
+    ]
+
+
+def _check_interfaces(lab: Lab, tap: Tap, wanted: set[str]) -> None:
+    """An interface that ought to be there may be waited for; any other has to be there."""
+    from netlab.plan.names import node as node_of
+
+    node = node_of(tap.namespace)
+    known = {*tap.interfaces, *(name for place, name in where(lab).peers if place == node)}
+    for name in sorted(wanted - known):
+        has = ", ".join(sorted(known))
+        raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")
 
 
 def _run_directory(name: str) -> RunDirectory:
