@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import struct
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
@@ -99,11 +100,9 @@ class DhcpProbe(Probe):
 def _offer(frame: Frame, names: Mapping[str, str]) -> str:
     options = dict(dhcp_options(payload(frame.sighting.data)[_OPTIONS:]))
     said = {
-        word: ", ".join(
-            str(IPv4Address(options[code][at : at + 4])) for at in range(0, len(options[code]), 4)
-        )
+        word: ", ".join(str(IPv4Address(raw)) for (raw,) in struct.iter_unpack("4s", options[code]))
         for code, word in _ADDRESSES.items()
-        if code in options
+        if options.get(code) and len(options[code]) % 4 == 0
     }
     if _LEASE_SECONDS in options:
         said["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"
