@@ -17,6 +17,7 @@ from netlab.probe import ear
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
+from tests.kernel import faults
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -29,22 +30,14 @@ def running() -> Iterator[lab.Lab]:
 
 @contextmanager
 def changed(node: str, do: str, undo: str) -> Iterator[None]:
-    """A fault for the length of a block."""
-    assert inside(f"trace.{node}", "sh", "-c", do).returncode == 0
-    try:
+    with faults.changed(f"trace.{node}", do, undo):
         yield
-    finally:
-        assert inside(f"trace.{node}", "sh", "-c", undo).returncode == 0
 
 
 @contextmanager
 def rules(node: str, hook: str, rule: str) -> Iterator[None]:
-    text = f"table ip extra {{ chain c {{ type filter hook {hook} priority 0;\n {rule}\n }}\n }}"
-    nft.create(f"trace.{node}", text)
-    try:
+    with faults.rules(f"trace.{node}", hook, rule):
         yield
-    finally:
-        nft.delete_table(f"trace.{node}", "ip", "extra")
 
 
 def finding(running: lab.Lab, source: str, target: str) -> Finding:
@@ -90,8 +83,8 @@ def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
 
 def test_other_traffic_is_no_part_of_a_journey(running):
     """Another VM pings the same target; of ARP, only what vm1 asks belongs to vm1's journey."""
-    ping = "ping -q -c1 203.0.113.80 && { ping -q -i 0.002 203.0.113.80 & echo $!; } >/run/netlab/p"
-    with changed("vm2", ping, "kill $(head -1 /run/netlab/p); rm /run/netlab/p"):
+    lab.trace(running, "vm2", "internet")
+    with faults.program("trace.vm2", "ping", "-q", "-i", "0.002", "203.0.113.80"):
         inside("trace.vm1", "ip", "neigh", "flush", "all")
         journey = lab.trace(running, "vm1", "internet").journey
     request, answer = journey.of(Part.REQUEST), journey.of(Part.ANSWER)
