@@ -59,14 +59,14 @@ class Knowledge:
         return {address: " and ".join(sorted(nodes)) for address, nodes in self.owners.items()}
 
     @cached_property
-    def isolated(self) -> frozenset[tuple[str, str]]:
-        """(switch, port) of ports that reach no other such port."""
-        return frozenset(
-            (node, one.name)
+    def isolated(self) -> dict[tuple[str, str], frozenset[str]]:
+        """(switch, port) of ports that reach no other such port, and the machines behind them."""
+        return {
+            (node, one.name): self.where.behind(node, one.name)
             for node in self.where.switches
             for one in self.of(node, Table.INTERFACES)
-            if one.isolated
-        )
+            if one.isolated and (node, one.name) in self.where.peers
+        }
 
     def carriers(self, node: str) -> frozenset[str]:
         """Interfaces of a machine that are up with a cable that is up."""

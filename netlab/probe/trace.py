@@ -88,7 +88,8 @@ def trace(
         probe = stack.enter_context(closing(kinds.probe(question.by, question.ends)))
         events = stack.enter_context(Events(list(where.nodes)))
         name = probe.token.hex()[:16]
-        witness = stack.enter_context(Witness(where, probe.matches, name))
+        asks = (f"ether saddr {question.ends.mac} arp operation request",)
+        witness = stack.enter_context(Witness(where, probe.matches, name, questions=asks))
         events.changes()
         start = _entries(events, where)
         asked_before = _asked_before(start, question.source)
@@ -312,7 +313,7 @@ class _Watch:
         )
 
     def asked(self) -> dict[tuple[str, str], bool]:
-        """(node, address) of every ARP question of machines that had the packet, and whether it was answered."""
+        """(node, address) of ARP questions of machines that had the packet; whether it was answered."""
         return {one: one in self._answered for one in self._questions if one[0] in self._passed}
 
     def unanswered(self) -> list[tuple[str, str]]:
@@ -320,7 +321,7 @@ class _Watch:
         return [one for one, answered in self.asked().items() if not answered]
 
     def _take(self, sightings: Iterable[Sighting]) -> bool:
-        """Whether something new has to do with the probe: its packets, or a question for a MAC on their way."""
+        """Whether something new has to do with the probe: its packets, or ARP on their way."""
         news = False
         for sighting in sightings:
             fields = decode(sighting.data)

@@ -38,13 +38,21 @@ ECHOES = b"".join(STEP.pack(*step) for step in _ECHOES_AND_THEIR_ARP)
 class Witness:
     """A context manager: listens in every namespace of a lab, and leaves nothing behind.
 
-    `matches` are nftables expressions that fit the probes, `name` is this
-    witness's own, `program` a filter for its taps (see `bpf`).
+    `matches` are nftables expressions that fit the probes, `questions` the ARP questions for
+    them, `name` is this witness's own, `program` a filter for its taps (see `bpf`).
     """
 
-    def __init__(self, where: Map, matches: Sequence[str], name: str, program: bytes = b"") -> None:
+    def __init__(
+        self,
+        where: Map,
+        matches: Sequence[str],
+        name: str,
+        program: bytes = b"",
+        questions: Sequence[str] = (),
+    ) -> None:
         self.where = where
         self._matches = matches
+        self._questions = questions
         self._name = name
         self._program = program
         self._overflown = 0
@@ -52,9 +60,12 @@ class Witness:
     def __enter__(self) -> Witness:
         with ExitStack() as stack:
             self._rules = [
-                stack.enter_context(RuleTrace(name, listing, self._matches, self._name))
+                stack.enter_context(
+                    RuleTrace(name, listing, self._matches, self._name, self._questions)
+                )
                 for name in self.where.nodes
-                if self._matches and (listing := nft.read_with_handles(name)).strip()
+                if (self._matches or self._questions)
+                and (listing := nft.read_with_handles(name)).strip()
             ]
             self.taps = [
                 stack.enter_context(closing(Tap(name, program=self._program)))

@@ -108,7 +108,9 @@ class Probe(ABC):
         }
         if quoted:
             about = self.own(quoted, data)
-            return Packet(Part.ERROR, error_name(fields), about.key) if about else None
+            if about is None:
+                return None
+            return Packet(Part.ERROR, error_name(fields), about.key, about.part)
         return self.own(fields, data)
 
     @abstractmethod
