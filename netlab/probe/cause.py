@@ -211,6 +211,8 @@ class Evidence:
     """Node to the address for which it asked by ARP, and nobody answered."""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Node to the kernel's counts that have grown."""
+    no_route_back: str = ""
+    """The address to which the target would have to answer, if its routing table does not lead there."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine that has it on another network."""
     owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -298,7 +300,8 @@ def _never_left(evidence: Evidence) -> Finding:
 
 def _answer_lost(step: Step, evidence: Evidence) -> Finding:
     """The answer came no further than this stay, or was not what was asked for."""
-    if _is_home(step, evidence) and "dns.code" in step.after:
+    said_no = step.after.get("dns.answer") == "none" and step.node not in evidence.drops
+    if said_no and _is_home(step, evidence):
         server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
         cause = _DNS_CODES.get(code, Cause.REFUSED)
         text = f"{server} answers: {DNS_WORDS.get(code, f'error {code}')}"
@@ -319,7 +322,10 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     if node in evidence.drops:
         return _dropped(step, evidence)
     if node in evidence.unanswered and not step.went_out:
-        return _not_resolved(node, evidence)
+        why = _not_resolved(node, evidence)
+        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
+    if evidence.no_route_back and _arrived(step, evidence):
+        return _never_answered(node, f"it has no route to {evidence.no_route_back}")
     overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
     if step.went_out and overheard:
         text = f"frames for {step.after['eth.dst']} reached {len(overheard)} others"
@@ -345,6 +351,15 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     if evidence.kind == "dns" and "udp/53" in evidence.listening.get(node, ()):
         return _dead(node, Cause.DNS_SILENT, f"{node} listens on udp/53, and nothing came back")
     return _unknown(node, "no rule, no error and no count tells why")
+
+
+def _arrived(step: Step, evidence: Evidence) -> bool:
+    """The request is where it was meant to go."""
+    return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
+
+
+def _never_answered(node: str, why: str) -> Finding:
+    return _dead(node, Cause.NO_WAY_BACK, f"the answer could not leave {node}: {why}")
 
 
 def _may_count(name: str, step: Step, evidence: Evidence) -> bool:

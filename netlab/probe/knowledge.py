@@ -12,7 +12,8 @@ from netlab.kernel.events import Row, Table
 from netlab.kernel.links import Interface
 from netlab.probe.decision import Tables, best_route, flow_of, is_about
 from netlab.probe.frame import Fields
-from netlab.probe.journey import Map, Step
+from netlab.probe.journey import Journey, Map, Step
+from netlab.probe.packet import Part
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,22 @@ class Knowledge:
         connections = self.tables(box).connections
         return any(one.translated and is_about(one, step) for one in connections)
 
+    def no_route_back(self, target: str, journey: Journey) -> str:
+        """The source address of a request that has reached a node whose routes do not lead there."""
+        for step in journey.of(Part.REQUEST):
+            source = step.after.get("ip.src", "")
+            if step.node == target and source and ":" not in source:
+                route = best_route(self.of(target, Table.ROUTES), ip_address(source))
+                return "" if route and route.kind == "unicast" else source
+        return ""
+
     def next_hops(self, node: str, packets: Iterable[Fields], target: str) -> set[str]:
         """The addresses whose MAC a node needs to send packets that it had on to their destinations, or,
         if it had none, to a target. A NAT's table tells of destinations that it has changed."""
         flows = [flow_of(fields) for fields in packets if "ip.src" in fields]
-        ends = {flow.target for flow in flows} or {ip_address(target)} if target else set()
+        ends = {flow.target for flow in flows} or ({ip_address(target)} if target else set())
+        own = {known.ip for _, known in self.of(node, Table.ADDRESSES)}
+        ends |= {flow.source for flow in flows if flow.target in own}
         for one in self.of(node, Table.CONNECTIONS):
             ends |= {one.seen_as.target} if one.original in flows else set()
             ends |= {one.original.source} if one.reply in flows else set()

@@ -127,6 +127,7 @@ def trace(
         kind=question.by.partition(":")[0],
         answered=probe.answered,
         send_error=error,
+        no_route_back=known.no_route_back(question.target, journey),
         carriers=known.carriers(question.source),
         addressed=bool(known.of(question.source, Table.ADDRESSES)),
         drops={where.nodes[hit.namespace]: hit.text for hit in hits if hit.drops},
@@ -278,10 +279,13 @@ class _Watch:
                 taps = [key.data for key, _ in selector.select(wait) if key.data]
                 interruption.check()
                 self._probe.poll()
-                if not taps and (patience <= 0 or self._is_over()):
-                    return
-                if sum(self._take(tap.sightings()) for tap in taps):
+                ended = patience <= 0 or self._is_over()
+                # Other traffic may come faster than it is read: what is not older than now can wait.
+                now = time.time_ns()
+                if sum(self._take(tap.sightings(now)) for tap in taps):
                     last = time.monotonic()
+                elif ended:
+                    return
 
     def had(self, node: str) -> list[Fields]:
         """The probe's packets that a machine has had."""

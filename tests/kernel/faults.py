@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from netlab import lab
-from netlab.kernel import nft
+from netlab.kernel import nft, sockets
 from netlab.kernel.rundir import RunDirectory
 from netlab.probe.cause import Cause, Evidence, Finding, judge
 from netlab.probe.trace import Trace
@@ -99,3 +100,13 @@ def service(running: lab.Lab, node: str, name: str) -> tuple[int, Path]:
     """Process and folder of a service of the lab."""
     folder = RunDirectory(running.name).service(f"{running.name}.{node}", name)
     return int((folder / "pid").read_text().split()[0]), folder
+
+
+def await_port(place: str, protocol: str, port: int) -> None:
+    """Until a program waits on a port."""
+    deadline = time.monotonic() + HANG_SECONDS
+    while not any(
+        (one.protocol, one.port) == (protocol, port)
+        for one in sockets.read_listening([place])[place]
+    ):
+        assert time.monotonic() < deadline, f"nobody waits on {protocol}/{port} in {place}"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
+from time import monotonic
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -17,10 +19,11 @@ from netlab.kernel import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan import dnsmasq
 from netlab.plan.nouns import Service
-from netlab.probe.cause import Cause
+from netlab.probe.cause import Cause, judge
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
-from tests.kernel.faults import Proof, changed, program, proof, rules, run, service
+from tests.kernel.faults import Proof, await_port, changed, program, proof, rules, run, service
+from tests.pace import SLOWNESS
 
 ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
 VM2, VM3, VM4 = "10.0.0.128", "10.0.0.129", "172.16.78.128"
@@ -42,14 +45,31 @@ def mac(node: str) -> str:
     return run(f"causes.{node}", "cat /sys/class/net/eth0/address").strip()
 
 
-def test_too_big(running):
+@contextmanager
+def small_cable() -> Iterator[None]:
     mtu = "ip link set wan0 mtu "
     with changed("causes.router", mtu + "1300", mtu + "1500"):
+        yield
+
+
+def test_too_big(running):
+    """The error is said, and does not reach the source: a black hole for big packets."""
+    swallow = "icmp type destination-unreachable drop"
+    with small_cable(), rules("causes.host", "prerouting", swallow):
         one = proof(running, "vm2", "internet", by="mtu")
-        assert one.finding.verdict is ANSWERED
-        big = "net.ipv4.icmp_echo_ignore_all="
-        assert big
-    assert one.found("path MTU: 1300 bytes")
+    assert one.end == (DEAD, "router", Cause.TOO_BIG)
+    assert one.trace.found == ()
+    assert one.without(journey=no_errors(one)) is Cause.TOO_BIG  # By the router's count.
+    assert one.without(journey=no_errors(one), counts={}) is Cause.UNKNOWN
+
+
+def test_too_big_without_a_word(running):
+    swallow = "icmp type destination-unreachable drop"
+    with small_cable(), rules("causes.router", "output", swallow):
+        one = proof(running, "vm2", "internet", by="mtu")
+    assert one.end == (DEAD, "router", Cause.TOO_BIG)
+    assert "FragFails" in one.finding.evidence
+    assert one.without(counts={}) is Cause.UNKNOWN
 
 
 def test_wrong_segment(running):
@@ -174,8 +194,7 @@ def second_server(running, node, *lines):
     services.start(place, Service(directory, "second", dnsmasq.PROGRAM, config))
     pid, folder = service(running, node, "second")
     try:
-        while "udp" not in run(f"causes.{node}", "ss -Hlun 'sport = 67'; echo udp"):
-            pass
+        await_port(f"causes.{node}", "udp", 67)
         yield
     finally:
         os.kill(pid, signal.SIGKILL)
@@ -233,8 +252,7 @@ def second_dns(running, node):
         "--pid-file=",
     ]
     with program(f"causes.{node}", *words):
-        while not run(f"causes.{node}", "ss -Hlun 'sport = 53'"):
-            pass
+        await_port(f"causes.{node}", "udp", 53)
         yield
 
 
@@ -258,7 +276,8 @@ def test_duplicate_ip(running):
         run("causes.host", point)
         one = proof(running, "host", "vm2")
         both = proof(running, "host", "vm2", by="arp")
-    run("causes.host", f"ip neigh del {VM2} dev vmnet8")
+    for node in ("host", "vmnet8-nat"):  # Either twin may have answered them meanwhile.
+        run(f"causes.{node}", "ip neigh flush all")
     assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
     assert both.found(mac("vm2")) and both.found(mac("vm3"))
     assert one.without(owners={}) is not Cause.DUPLICATE_IP
@@ -274,3 +293,119 @@ def test_not_admitted(running, cold):
         one = proof(running, "vm1", "pc")
     assert one.end == (DEAD, "lan", Cause.NOT_ADMITTED), one.finding
     assert one.without(drops={}) is (Cause.ARP_UNANSWERED if cold else Cause.UNKNOWN)
+
+
+@pytest.mark.parametrize("by", ["icmp", "udp", "tcp", "raw:47", "dns:www.example.com"])
+def test_a_firewall_on_the_source_that_drops_the_answer(running, by):
+    """The answer comes home, and the program does not get it."""
+    with rules("causes.vm2", "input", "ip saddr 10.0.0.0/24 drop"):
+        one = proof(running, "vm2", "10.0.0.2" if by.startswith("dns") else "vm3", by=by)
+    assert one.end == (DEAD, "vm2", Cause.NO_WAY_BACK)
+    assert "extra c: ip saddr 10.0.0.0/24 drop" in one.finding.evidence
+    unseen = judge(replace(one.evidence, drops={}))
+    assert "firewall" not in unseen.evidence
+
+
+def test_an_error_about_the_answer_is_none_about_the_request(running):
+    """The router refuses to bring the answer home, and tells the target so."""
+    add = f"ip route add prohibit {HOST}/32"
+    with changed("causes.router", add, add.replace("add", "del")):
+        one = proof(running, "vm2", "internet")
+    assert one.end == (DEAD, "router", Cause.NO_WAY_BACK)
+    assert one.evidence.journey.of(Part.ERROR)
+
+
+def test_no_way_back_where_the_answer_meets_a_rule(running):
+    with rules("causes.router", "forward", "icmp type echo-reply drop"):
+        one = proof(running, "vm2", "internet")
+    assert one.end == (DEAD, "router", Cause.NO_WAY_BACK)
+    assert "firewall" in one.finding.evidence
+
+
+@pytest.mark.parametrize("by", ["icmp", "tcp", "udp"])
+def test_no_way_back_without_a_route(running, by):
+    """The target gets the request, and cannot answer."""
+    unreachable = f"ip route {{}} unreachable {HOST}"
+    with changed("causes.pc", unreachable.format("add"), unreachable.format("del")):
+        one = proof(running, "vm2", "pc", by=by)
+    assert one.end == (DEAD, "pc", Cause.NO_WAY_BACK)
+    assert f"no route to {HOST}" in one.finding.evidence
+    assert one.without(no_route_back="", counts={}) is Cause.UNKNOWN
+
+
+def test_no_way_back_where_the_answer_finds_no_mac(running):
+    """The target believes that the source's address is on its own cable."""
+    add = f"ip address add 10.0.9.9/32 dev lo; ip route add {VM3} dev eth0 src 10.0.9.9"
+    quiet = "sysctl -qw net.ipv4.conf.eth0.arp_ignore="
+    with (
+        changed("causes.vm2", f"{add}; {quiet}1", f"{add.replace('add', 'del')}; {quiet}0"),
+        changed("causes.vm3", "ip route add 10.0.9.9 dev eth0", "ip route del 10.0.9.9"),
+    ):
+        one = proof(running, "vm2", VM3)
+    assert one.end == (DEAD, "vm3", Cause.NO_WAY_BACK)
+    assert "10.0.9.9, and nobody answered" in one.finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("by", "with_"),
+    [
+        ("icmp", "icmp type echo-request reject"),
+        ("icmp", "icmp type echo-request reject with icmp type host-unreachable"),
+        ("tcp:80", "tcp dport 80 reject with tcp reset"),
+        ("tcp:80", "tcp dport 80 reject"),
+        ("udp:53", "udp dport 53 reject"),
+    ],
+)
+@pytest.mark.parametrize(("node", "hook"), [("internet", "input"), ("router", "forward")])
+def test_a_firewall_that_says_so(running, by, with_, node, hook):
+    with rules(f"causes.{node}", hook, with_):
+        one = proof(running, "vm2", "internet", by=by)
+    assert one.end == (REFUSED, node, Cause.FIREWALL)
+    assert with_.split(" reject")[0] in one.finding.evidence
+    assert one.without(drops={}) is not Cause.FIREWALL
+
+
+@pytest.mark.parametrize(
+    ("by", "rule"),
+    [
+        ("tcp:80", "tcp dport 80 drop"),
+        ("udp", "udp dport > 1024 drop"),
+        ("icmp", "icmp type echo-request reject"),
+    ],
+)
+def test_a_firewall_on_the_source_lets_nothing_out(running, by, rule):
+    with rules("causes.vm2", "output", rule):
+        one = proof(running, "vm2", "vm3", by=by)
+    assert one.end == (DEAD, "vm2", Cause.FIREWALL)
+    assert one.without(drops={}) is Cause.UNKNOWN
+
+
+def test_another_machines_traffic_explains_nothing(running):
+    """While vm2's packet dies at the host without a word, the host counts others' errors and asks others' questions."""
+    lab.trace(running, "vm2", "host")
+    blackhole = "ip route {} blackhole 172.31.0.1"
+    with (
+        changed("causes.vm2", "ip route add 172.31.0.1 via 10.0.0.1", "ip route del 172.31.0.1"),
+        changed("causes.vm3", "ip route add 172.31.0.2 via 10.0.0.1", "ip route del 172.31.0.2"),
+        changed(
+            "causes.host",
+            "sysctl -qw net.ipv4.conf.vmnet8.forwarding=1; " + blackhole.format("add"),
+            "sysctl -qw net.ipv4.conf.vmnet8.forwarding=0; " + blackhole.format("del"),
+        ),
+        program("causes.host", "ping", "-i", "0.2", "10.0.0.77"),
+        program("causes.vm3", "ping", "-i", "0.05", "-t", "1", "172.31.0.2"),
+    ):
+        one = proof(running, "vm2", "172.31.0.1")
+    assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.finding
+    assert not one.trace.cold
+
+
+def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
+    with (
+        program("causes.vm3", "ping", "-i", "0.2", "10.0.0.78"),
+        asleep(running, "vmnet8-nat", "dns"),
+    ):
+        begun = monotonic()
+        one = proof(running, "vm2", by="dns:www.example.com")
+    assert one.finding.cause is Cause.DNS_SILENT
+    assert monotonic() - begun < 4 * SLOWNESS
