@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from netlab import __version__
-from netlab.cli import capture, files, labs, nodes, packets, system
+from netlab.cli import capture, explain, files, graph, labs, nodes, packets, show, system
 from netlab.cli.arguments import examples
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
@@ -51,7 +51,10 @@ for _command in (
     labs.verify,
     labs.status,
     packets.trace,
+    explain.explain,
+    show.show,
     capture.capture,
+    graph.graph,
     nodes.execute,
     nodes.shell,
     labs.down,
@@ -61,6 +64,7 @@ for _command in (
     files.plan,
     files.schema,
     system.doctor,
+    system.unshare,
     system.completion,
 ):
     netlab.add_command(_command)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from netlab.cli.arguments import (
     pass_output,
     scenario_argument,
 )
-from netlab.cli.output import Output, say, show
+from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
 from netlab.errors import (
     KernelError,
     LabExists,
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from netlab.scenario.load import Source
 
 EXIT_NOT_AS_EXPECTED = 1
-_DRAWING_WIDTH = 100
 _SHOWN_CHANGES = 10
 
 
@@ -137,21 +134,28 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
 @click.command(epilog=examples("sudo netlab verify", "sudo netlab verify nat --junit nat.xml"))
 @click.argument("name", required=False, type=LabName(), metavar="[LAB]")
 @lab_option
+@click.option(
+    "--answers-only",
+    is_flag=True,
+    help="Look at the ends of each way only: faster, and says not where and why a packet died.",
+)
 @junit_option
 @json_option
 @pass_output
-def verify(output: Output, name: str | None, lab_name: str | None, junit: str | None) -> None:
+def verify(
+    output: Output, name: str | None, lab_name: str | None, answers_only: bool, junit: str | None
+) -> None:
     """Measure who reaches whom, and compare it with the scenario.
 
-    Probes are sent between all endpoints at the same time. Exit code 1 if a
-    pair is not as expected, or not known; 3 if there is no such lab.
+    Probes are sent between all endpoints at the same time, and followed through every machine
+    and switch. Exit code 1 if a pair is not as expected, or not known; 3 if there is no such lab.
     """
-    measured = _measure(output, lab.attach(lab.pick(name or lab_name)))
+    measured = _measure(output, lab.attach(lab.pick(name or lab_name)), answers_only)
     _report(output, [measured], junit)
 
 
 @click.command(
-    epilog=examples("sudo netlab run nat bridged hostonly --junit results.xml"),
+    epilog=examples("netlab run nat bridged hostonly --junit results.xml"),
 )
 @click.argument("scenarios", nargs=-1, required=True, type=ScenarioName(), metavar="SCENARIO...")
 @junit_option
@@ -160,11 +164,13 @@ def verify(output: Output, name: str | None, lab_name: str | None, junit: str | 
 def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
     """For each scenario: up, verify, down. Goes on after a failure; made for CI.
 
-    The labs are called run-SCENARIO, so that they do not meet labs of yours.
+    The labs are called run-SCENARIO, so that they do not meet labs of yours. Needs no
+    root where user namespaces are allowed.
     """
     planned = [_prepare_run(lab.load(scenario)) for scenario in scenarios]
     if len({one.name for one in planned}) < len(planned):
         raise UsageError("two of these scenarios have the same name", "give each once")
+    lab.ensure_root()
     _report(output, [_run_one(output, one) for one in planned], junit)
 
 
@@ -200,10 +206,10 @@ class _Measured:
         return Suite(self.lab.name, self.results, self.seconds, message)
 
 
-def _measure(output: Output, running: Lab) -> _Measured:
+def _measure(output: Output, running: Lab, answers_only: bool = False) -> _Measured:
     started = time.monotonic()
     with output.measuring(running, len(running.expectations)) as progress:
-        results = tuple(lab.verify(running, progress))
+        results = tuple(lab.verify(running, progress, answers_only))
     return _Measured(running, results, time.monotonic() - started)
 
 
@@ -238,7 +244,7 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
         documents.append(data.matrix(one.lab, one.results))
         if not output.json:
             output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
-            show(text.matrix(one.results, _width(text.PIPE_WIDTH)))
+            show(text.matrix(one.results, columns(text.PIPE_WIDTH)))
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
@@ -256,19 +262,16 @@ def _show(output: Output, found: Status, alone: bool = True) -> None:
     from netlab.report import data, text
 
     document = data.lab_status(found)
-    width = _width(_DRAWING_WIDTH)
+    width = columns(DRAWING_WIDTH)
     output.result(
         document if alone else {"labs": [document]}, lambda: text.lab_status(found, width)
     )
 
 
-def _width(in_pipe: int) -> int:
-    """Columns of the terminal, or `in_pipe` where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else in_pipe
-
-
 def _hints(planned: Lab) -> list[str]:
     """Three things to try next."""
+    from netlab.kernel import rootless
+
     node = next(iter(planned.source.scenario.vms), "host")
     which = f"--lab {planned.name} " if len(lab.names()) > 1 else ""
     online = any(
@@ -277,12 +280,15 @@ def _hints(planned: Lab) -> list[str]:
     )
     command = "curl -s http://www.example.com/" if online else "ip route"
     what = "as whom the Internet sees it" if online else "no way out"
+    inside = rootless.is_inside()
+    netlab = "netlab" if inside else "sudo netlab"
+    tools = "ip address, ping" if inside else "ip address, ping, tcpdump"  # It wants more users.
     return [
         "",
         "Try next:",
-        f"  sudo netlab verify {planned.name}    # who reaches whom, on real packets",
-        f"  sudo netlab exec {which}{node} -- {command}    # {what}",
-        f"  sudo netlab shell {which}{node}    # look around: ip address, ping, tcpdump",
+        f"  {netlab} verify {planned.name}    # who reaches whom, on real packets",
+        f"  {netlab} exec {which}{node} -- {command}    # {what}",
+        f"  {netlab} shell {which}{node}    # look around: {tools}",
     ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from netlab.plan.nouns import Noun
 
 
+DRAWING_WIDTH = 100
+"""Columns of a drawing that goes into a pipe."""
 _REDRAW_SECONDS = 0.1
 
 
-def say(text: str, *, to_stderr: bool = False) -> None:
-    """Print a line, at once. A reader that has left (`netlab plan nat | head`) is no error."""
+def say(text: str, *, to_stderr: bool = False) -> bool:
+    """Print a line, at once. A reader that has left (`netlab plan nat | head`) is no error, but False."""
     stream = sys.stderr if to_stderr else sys.stdout
     try:
         print(text, file=stream, flush=True)
@@ -36,11 +39,18 @@ def say(text: str, *, to_stderr: bool = False) -> None:
         discard(stream)  # Or what is left in its buffer fails once more at the very end.
         if not isinstance(error, BrokenPipeError):
             raise
+        return False
+    return True
 
 
 def discard(stream: TextIO) -> None:
     """Let what is still to be written to `stream` go nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def columns(in_pipe: int) -> int:
+    """Columns of the terminal, or `in_pipe` where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else in_pipe
 
 
 def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:

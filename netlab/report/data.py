@@ -10,12 +10,16 @@ from netlab.errors import NetlabError, ScenarioError
 from netlab.plan.plan import Difference, Plan, line
 
 if TYPE_CHECKING:
+    from netlab.explain.way import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
+    from netlab.probe.account import Account
     from netlab.probe.history import Entry
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
+    from netlab.report.graph import Graph
+    from netlab.views import View
 
 
 def lab_record(record: Record) -> dict[str, Any]:
@@ -57,6 +61,22 @@ def plan(planned: Plan) -> dict[str, Any]:
 
 TRACE_VERSION = 2
 """Grows when a field of `trace` changes its meaning or goes."""
+
+
+def account(traced: Trace, found: Account) -> dict[str, Any]:
+    """What the kernel says that it dropped."""
+    return {
+        "incomplete": found.incomplete,
+        "drops": [
+            {
+                "microseconds": _microseconds(drop.at, traced),
+                "reason": drop.reason,
+                "function": drop.location,
+                "interfaces": list(drop.interfaces),
+            }
+            for drop in found.drops
+        ],
+    }
 
 
 def trace(traced: Trace, lab: str) -> dict[str, Any]:
@@ -101,6 +121,50 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
         "found": list(traced.found),
         "tables": _tables(traced),
     }
+
+
+EXPLANATION_VERSION = 1
+"""Grows when a field of `explanation` changes its meaning or goes."""
+
+
+def explanation(found: Explanation, lab: str) -> dict[str, Any]:
+    """Where a packet would go: like a trace, with nothing that only a real packet has."""
+    return {
+        "version": EXPLANATION_VERSION,
+        "lab": lab,
+        "probe": {
+            "from": found.source,
+            "to": found.target,
+            "address": found.to,
+            "by": str(found.probe),
+        },
+        "steps": [
+            {
+                "part": stay.part.value,
+                "node": stay.node,
+                "in": stay.came_in and asdict(stay.came_in),
+                "out": [asdict(outlet) for outlet in stay.went_out],
+                "before": dict(zip(("source", "destination"), stay.before, strict=True)),
+                "after": dict(zip(("source", "destination"), stay.after, strict=True)),
+                "ttl": stay.ttl,
+                "decisions": [{"by": one.by.value, "text": one.text} for one in stay.decisions],
+            }
+            for stay in found.stays
+        ],
+        "verdict": {
+            "verdict": found.finding.verdict.value,
+            "at": found.finding.at,
+            "cause": found.finding.cause.value if found.finding.cause else None,
+            "evidence": found.finding.evidence,
+        },
+    }
+
+
+def view(lab: str, name: str, shown: View) -> dict[str, Any]:
+    """One of the tables of `show`: its rows by the names of its columns, None where there is nothing."""
+    keys = [column.lower().replace(" ", "_") for column in shown.columns]
+    rows = [dict(zip(keys, row.values, strict=True)) for row in shown.rows]
+    return {"lab": lab, "table": name, "rows": rows}
 
 
 def _microseconds(at: int, traced: Trace) -> float:
@@ -151,6 +215,46 @@ def _table_row(entry: Entry) -> tuple[str, dict[str, str]]:
             }
 
 
+GRAPH_VERSION = 1
+"""Grows when a field of `graph` changes its meaning or goes."""
+
+
+def graph(drawn: Graph) -> dict[str, Any]:
+    """Machines, switches and cables, with the addresses that a drawing shows."""
+    return {
+        "version": GRAPH_VERSION,
+        "lab": drawn.name,
+        "title": drawn.title,
+        "nodes": [
+            {
+                "node": node.name,
+                "role": node.role.value,
+                "adapters": [
+                    {
+                        "interface": leg.interface,
+                        "network": leg.network.name,
+                        "addresses": drawn.shown(leg),
+                    }
+                    for leg in node.legs
+                ],
+            }
+            for node in drawn.topology.nodes.values()
+        ],
+        "switches": [
+            {
+                "switch": network.name,
+                "mode": network.mode and network.mode.value,
+                "subnet": str(network.subnet),
+            }
+            for network in drawn.switches
+        ],
+        "wires": [
+            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.plumbing}
+            for wire in drawn.wires
+        ],
+    }
+
+
 def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:
     """Every cell of a measured matrix."""
     return {
@@ -183,6 +287,8 @@ def _cell(result: Result) -> dict[str, Any]:
         "expected_sources": list(result.allowed_sources),
         "verdict": outcome.verdict.value,
         "why": outcome.why,
+        "at": outcome.at or None,
+        "cause": outcome.cause,
         "source_seen": outcome.seen_as,
         "source_seen_is": result.seen_as,
         "passed": result.passed,
