@@ -286,6 +286,8 @@ class _Watch:
                 interruption.check()
                 self._probe.poll()
                 ended = patience <= 0 or self._is_over()
+                if ended:  # What came after the selection too.
+                    taps = list(self._taps)
                 # Other traffic may come faster than it is read: what is not older than now can wait.
                 now = time.time_ns()
                 if sum(self._take(tap.sightings(now)) for tap in taps):

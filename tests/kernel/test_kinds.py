@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import count
 from unittest import mock
 
 import pytest
 
 from netlab import lab
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import KernelError, UsageError
 from netlab.kernel import netns, nftrace
+from netlab.kernel.events import Events, Lost
 from netlab.kernel.netlink import Overflow
-from netlab.probe import kinds
 from netlab.probe.cause import Cause
-from netlab.probe.kinds.base import Ends
+from netlab.probe.kinds.icmp import EchoProbe
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 from tests.kernel.faults import await_port, changed, program, proof, rules, run
-from tests.machine import forked
+from tests.machine import NETLAB
+from tests.pace import HANG_SECONDS
 
 ANSWERED, DEAD, UNKNOWN = Verdict.ANSWERED, Verdict.DEAD, Verdict.UNKNOWN
 VM1, VM2, HOST = "10.0.0.128", "10.0.0.129", "192.168.1.100"
@@ -59,23 +60,17 @@ def six(running) -> Iterator[None]:
 def three_nats() -> Iterator[None]:
     """vm2 becomes a router with NAT for vm1's traffic to the Internet."""
     with ExitStack() as stack:
-        stack.enter_context(
-            changed(
-                "kinds.vm2",
-                "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0",
-                "sysctl -qw net.ipv4.ip_forward=0 net.ipv4.conf.all.send_redirects=1 net.ipv4.conf.eth0.send_redirects=1",
-            )
+        ip = "net.ipv4.conf"
+        do, undo = (
+            f"sysctl -qw net.ipv4.ip_forward={on} {ip}.all.send_redirects={1 - on} "
+            f"{ip}.eth0.send_redirects={1 - on}"
+            for on in (1, 0)
         )
-        stack.enter_context(
-            rules("kinds.vm2", "postrouting", f"ip saddr {VM1} masquerade", kind="nat 100")
-        )
-        stack.enter_context(
-            changed(
-                "kinds.vm1",
-                f"ip route replace default via {VM2}",
-                "ip route replace default via 10.0.0.2",
-            )
-        )
+        stack.enter_context(changed("kinds.vm2", do, undo))
+        masquerade = f"ip saddr {VM1} masquerade"
+        stack.enter_context(rules("kinds.vm2", "postrouting", masquerade, kind="nat 100"))
+        there, back = (f"ip route replace default via {via}" for via in (VM2, "10.0.0.2"))
+        stack.enter_context(changed("kinds.vm1", there, back))
         yield
 
 
@@ -135,7 +130,7 @@ def test_icmp_of_ipv6(running, six):
         assert proof(running, "vm1", "fd00::2").end == (DEAD, "vm2", Cause.FIREWALL)
 
 
-@pytest.mark.parametrize("by", ["udp", "tcp", "mtu"])
+@pytest.mark.parametrize("by", ["mtu", "route"])
 def test_other_kinds_of_ipv6(running, six, by):
     assert proof(running, "vm1", "fd00::2", by=by).finding.verdict is ANSWERED
 
@@ -232,17 +227,8 @@ def test_http_says_who_one_is(running):
 def test_route_names_every_hop(running):
     lab.trace(running, "vm1", "internet")
     one = proof(running, "vm1", "internet", by="route")
-    hops = [line.split()[1:3] for line in one.trace.found]
-    assert (
-        hops
-        == [
-            ["10.0.0.2", "vmnet8-nat"],
-            ["169.254.0.1", "host"],
-            ["192.168.1.1", "router"],
-            ["203.0.113.80", "internet"],
-        ]
-        or hops == one.trace.found
-    )
+    hops = [line.split()[2] for line in one.trace.found]
+    assert hops == ["vmnet8-nat", "host", "router", "internet"]
 
 
 def test_a_hop_that_says_nothing(running):
@@ -302,12 +288,16 @@ BUSY = {
     "dns:www.example.com": [
         "sh",
         "-c",
-        "while :; do busybox nslookup www.example.com 10.0.0.2; done",
+        "while :; do busybox nslookup www.example.com 10.0.0.2; sleep 0.02; done",
     ],
-    "tcp:80": ["sh", "-c", "while :; do busybox wget -qO- http://203.0.113.80/; done"],
-    "http": ["sh", "-c", "while :; do busybox wget -qO- http://203.0.113.80/; done"],
-    "udp": ["sh", "-c", "while :; do busybox nslookup a.example.com 10.0.0.2; done"],
-    "dhcp": ["sh", "-c", "while :; do busybox udhcpc -i eth0 -n -q -s /bin/true -t 1 -T 1; done"],
+    "tcp:80": ["sh", "-c", "while :; do busybox wget -qO- http://203.0.113.80/; sleep 0.02; done"],
+    "http": ["sh", "-c", "while :; do busybox wget -qO- http://203.0.113.80/; sleep 0.02; done"],
+    "udp": ["sh", "-c", "while :; do busybox nslookup a.example.com 10.0.0.2; sleep 0.02; done"],
+    "dhcp": [
+        "sh",
+        "-c",
+        "while :; do busybox udhcpc -i eth0 -n -q -s /bin/true -t 1 -T 1; sleep 0.02; done",
+    ],
 }
 
 
@@ -324,7 +314,7 @@ def test_under_traffic_of_the_same_kind(running, by, cold):
     packets = [p for p in one.trace.journey.packets if p.part is Part.REQUEST]
     senders = {one.trace.journey.packets[p][0].node for p in packets}
     assert senders <= {"vm1", "vmnet8-nat", "router"}
-    assert [n for n in nodes(one) if n in WAY] == nodes(one)
+    assert by == "dhcp" or set(nodes(one)) <= set(WAY)  # DHCP asks everybody.
 
 
 def test_under_a_throughput_test(running):
@@ -351,35 +341,23 @@ class TestBrokenProber:
     """What cannot be measured is unknown or an error that says so; never a wrong verdict."""
 
     def test_without_permission(self, running):
-        from netlab.kernel import syscalls
-
-        def attempt():
-            import ctypes
-
-            libc = ctypes.CDLL(None)
-            PR_CAPBSET_DROP, CAP_NET_RAW = 24, 13
-            assert libc.prctl(PR_CAPBSET_DROP, CAP_NET_RAW, 0, 0, 0) == 0
-            import os, sys
-
-            os.execvp(
-                sys.executable,
-                [sys.executable, "-m", "netlab", "trace", "kinds", "vm1", "internet"],
-            )
-
-        assert syscalls
-        assert forked(attempt) == 3
+        """Root, but without CAP_NET_RAW: as in some containers."""
+        drop = "--bounding-set=-net_raw", "--inh-caps=-net_raw"
+        command = ["setpriv", *drop, *NETLAB, "trace", "vm1", "internet"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
+        assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+        assert done.stderr
 
     def test_a_namespace_that_is_gone(self, running):
-        there = netns.inside
+        """Between the lab's attachment and the trace."""
+        real = netns.inside
 
-        def gone(name):
+        def without_pc(name: str):
             if name == "kinds.pc":
-                from netlab.errors import KernelError
+                raise KernelError("there is no namespace kinds.pc")
+            return real(name)
 
-                raise KernelError("gone")
-            return there(name)
-
-        with mock.patch("netlab.kernel.netns.inside", gone), pytest.raises(NetlabError):
+        with mock.patch("netlab.kernel.netns.inside", without_pc), pytest.raises(KernelError):
             lab.trace(running, "vm1", "internet")
 
     def test_rules_that_were_not_heard_in_full(self, running):
@@ -388,28 +366,28 @@ class TestBrokenProber:
             assert proof(running, "vm1", "internet").finding.verdict is UNKNOWN
 
     def test_tables_whose_changes_were_lost(self, running):
-        from netlab.kernel.events import Events, Lost
-
         with mock.patch.object(Events, "changes", return_value=[Lost(0, "kinds.router")]):
             assert proof(running, "vm1", "internet").finding.verdict is UNKNOWN
 
     def test_an_interface_that_is_renamed_while_a_probe_is_under_way(self, running):
-        rename = "ip link set wan0 down; ip link set wan0 name {1}; ip link set {1} up".replace(
-            "{1}", "wan9"
-        )
-        back = "ip link set wan9 down; ip link set wan9 name wan0; ip link set wan0 up; ip route replace default via 203.0.113.80"
-        from netlab.probe.kinds.icmp import EchoProbe
-
+        """The map of the lab is no longer true: what comes over that interface has no place in it."""
         real = EchoProbe.send
 
-        def send(self):
-            run("kinds.router", rename)
-            real(self)
+        def after_renaming(probe: EchoProbe) -> None:
+            run("kinds.router", rename("wan0", "wan9"))
+            real(probe)
 
         try:
-            with mock.patch.object(EchoProbe, "send", send):
+            with mock.patch.object(EchoProbe, "send", after_renaming):
                 one = proof(running, "vm1", "internet")
         finally:
-            run("kinds.router", back)
-        print(one.finding)
+            run(
+                "kinds.router",
+                rename("wan9", "wan0") + "; ip route replace default via 203.0.113.80",
+            )
         assert one.finding.verdict is not ANSWERED
+
+
+def rename(old: str, new: str) -> str:
+    down, up = f"ip link set {old} down", f"ip link set {new} up"
+    return f"{down}; ip link set {old} name {new}; {up}"

@@ -132,14 +132,15 @@ class TestDecisions:
         assert flow_of(ends) == Flow(INSIDE.source, INSIDE.target)
 
 
-class TestHistory:
-    ARP = {
-        "eth.src": "m:b",
-        "arp.sender": "10.0.0.2",
-        "arp.sender_mac": "m:b",
-        "arp.target": "10.0.0.1",
-    }
+ARP = {
+    "eth.src": "m:b",
+    "arp.sender": "10.0.0.2",
+    "arp.sender_mac": "m:b",
+    "arp.target": "10.0.0.1",
+}
 
+
+class TestHistory:
     def seen(
         self, at: int, node: str, interface: str, outgoing: bool, fields: dict[str, str]
     ) -> Frame:
@@ -163,13 +164,13 @@ class TestHistory:
 
     def test_a_machine_learns_from_the_answer(self):
         row = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
-        answer = self.seen(100, "a", "eth0", False, self.ARP | {"arp.op": "answer"})
+        answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "answer"})
         assert self.when(row, "a", answer) == 100
         assert self.when(replace(row, address=ip_address("10.0.0.3")), "a", answer) == 900
 
     def test_it_waits_from_its_own_question_on(self):
         row = Neighbour("eth0", ip_address("10.0.0.1"), "", "incomplete")
-        asks = self.ARP | {"arp.op": "request"}
+        asks = ARP | {"arp.op": "request"}
         assert self.when(row, "b", self.seen(100, "b", "eth0", True, asks)) == 100
         assert self.when(row, "b", self.seen(100, "b", "eth0", False, asks)) == 900
 
@@ -216,7 +217,9 @@ class TestKnowledge:
             ("c", Table.ADDRESSES): [address("eth0", "10.0.0.3/24")],
             ("far", Table.ADDRESSES): [address("eth0", "10.0.0.9/24"), address("eth0", "10.0.0.2/24")],
             ("a", Table.ROUTES): [route("0.0.0.0/0", "10.0.0.7", "eth0"), route("10.0.0.0/24", None, "eth0")],
-            ("nat", Table.ROUTES): [route("10.0.0.0/24", None, "eth0"), route("0.0.0.0/0", "169.254.0.1", "up")],
+            ("nat", Table.ROUTES): [
+                route("10.0.0.0/24", None, "eth0"), route("0.0.0.0/0", "169.254.0.1", "up"),
+            ],
             ("nat", Table.CONNECTIONS): [ENTRY],
             ("host", Table.ROUTES): [route("8.0.0.0/8", None, "lan", kind="blackhole")],
         },
@@ -257,10 +260,10 @@ class TestKnowledge:
         assert hops("a", to_a) == {"10.0.0.1", "10.0.0.7"}
 
     def test_a_target_that_cannot_answer(self):
+        there = step("c", INSIDE.reversed, INSIDE.reversed)
+
         def unable(node: str) -> str:
-            return self.KNOWN.no_route_back(
-                node, Journey((step(node, INSIDE.reversed, INSIDE.reversed),), ())
-            )
+            return self.KNOWN.no_route_back(node, Journey((replace(there, node=node),), ()))
 
         assert unable("a") == ""
         assert unable("c") == "8.8.8.8"  # No route.

@@ -47,7 +47,8 @@ class DnsProbe(Probe):
         self.asked = name.rstrip(".").lower()
         self.name = _spelling(self.asked)
         self.token = self.name.encode()
-        self._question = bytes(DNS(id=secrets.randbelow(1 << 16), qd=DNSQR(qname=self.name)))
+        self._id = secrets.randbelow(1 << 16)
+        self._question = bytes(DNS(id=self._id, qd=DNSQR(qname=self.name)))
         self.refused = False
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
         self.socket.connect_ex((ends.to, _PORT))
@@ -72,9 +73,11 @@ class DnsProbe(Probe):
             self.refused = not self.answered
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
-        if fields.get("dns.name") != self.name:
+        name, answers = fields.get("dns.name", ""), "dns.code" in fields
+        # A relay asks once for several who ask the same, and spells its answers like the first.
+        shared = name.lower() == self.asked and fields.get("dns.id") == f"{self._id:#06x}"
+        if name != self.name and not (answers and shared):
             return None
-        answers = "dns.code" in fields
         return Packet(
             Part.ANSWER if answers else Part.REQUEST,
             "DNS answer" if answers else "DNS query",
