@@ -1,0 +1,149 @@
+"""A lab as a graph: machines, switches, and one wire for each cable of the plan.
+
+What every drawing starts from, so that a cable of a new kind is in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from netlab.plan import nat
+from netlab.plan.names import node as node_of
+from netlab.plan.nouns import Cable, End
+from netlab.scenario.model import Mode
+from netlab.scenario.topology import WAN, Leg, Network, Node, Role, Topology
+
+if TYPE_CHECKING:
+    from netlab.lab import Lab, Status
+    from netlab.plan.plan import Plan
+
+ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
+MODES = {Mode.BRIDGED: "bridged", Mode.NAT: "NAT", Mode.HOSTONLY: "host-only"}
+
+Addresses = Mapping[tuple[str, str], Sequence[str]]
+"""(node, interface) to the addresses it has."""
+
+
+@dataclass(frozen=True)
+class Plug:
+    """One end of a wire: an adapter of a machine, or a port of a switch."""
+
+    place: str
+    interface: str
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A cable. `a` is the machine where `b` is a switch, and the vmnet where `b` is the LAN."""
+
+    a: Plug
+    b: Plug
+    network: Network
+    """Whose frames it carries."""
+    plumbing: bool = False
+    """Between a NAT device and the host: to people, the device leaves by the host's card."""
+
+    def end_at(self, place: str) -> Plug:
+        """The end that is plugged in at `place`."""
+        return self.a if self.a.place == place else self.b
+
+    def beyond(self, place: str) -> str:
+        """What is at the other end."""
+        return self.b.place if self.a.place == place else self.a.place
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Machines and switches by name, and what connects them."""
+
+    name: str
+    title: str
+    topology: Topology
+    wires: tuple[Wire, ...]
+    addresses: Addresses
+    """Those that the interfaces have now; none: as planned."""
+
+    @cached_property
+    def switches(self) -> tuple[Network, ...]:
+        """Networks with a switch; a network without one is a single cable."""
+        ends = {plug.place for wire in self.wires for plug in (wire.a, wire.b)}
+        return tuple(net for net in self.topology.networks.values() if net.name in ends)
+
+    def wires_at(self, place: str) -> tuple[Wire, ...]:
+        """What is plugged in at a machine or switch."""
+        return tuple(wire for wire in self.wires if place in (wire.a.place, wire.b.place))
+
+    def shown(self, leg: Leg) -> list[str]:
+        """The adapter's addresses, as drawings show them."""
+        return shown(leg, self.addresses)
+
+
+def planned(lab: Lab) -> Graph:
+    """A lab that need not run: with the addresses that are known beforehand."""
+    return _graph(lab, {})
+
+
+def running(status: Status) -> Graph:
+    """A lab with the addresses of now."""
+    return _graph(status.lab, addresses_of(status))
+
+
+def addresses_of(status: Status) -> Addresses:
+    """What every adapter has now."""
+    return {
+        (machine.name, interface.name): interface.addresses or ("no address",)
+        for machine in status.machines
+        for interface in machine.interfaces
+    }
+
+
+def shown(leg: Leg, addresses: Addresses) -> list[str]:
+    """An adapter's addresses without prefix lengths; many are counted."""
+    planned = (str(leg.address),) if leg.address else ("DHCP",)
+    known = addresses.get((leg.node, leg.interface), planned if not addresses else ("no address",))
+    found = [address.partition("/")[0] for address in known]
+    return [found[0], f"+ {len(found) - 1} more"] if len(found) > 2 else found
+
+
+def title(node: Node) -> str:
+    """What a machine is called in drawings."""
+    return ROLES.get(node.role, node.name)
+
+
+def name(network: Network) -> str:
+    """What a network is called in drawings, with its mode: `vmnet8 · NAT`."""
+    if network.name == WAN:
+        return "the Internet"
+    return f"{network.name} · {MODES[network.mode]}" if network.mode else network.name
+
+
+def _graph(lab: Lab, addresses: Addresses) -> Graph:
+    wires = tuple(_wires(lab.topology, lab.plan))
+    return Graph(lab.name, lab.source.scenario.title, lab.topology, wires, addresses)
+
+
+def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
+    plumbing = nat.plumbing(topology)
+    for noun in plan.nouns:
+        if isinstance(noun, Cable):
+            one, other = Plug(*_end(noun.one)), Plug(*_end(noun.other))
+            switch_first = noun.one.bridge and not noun.other.bridge
+            a, b = (other, one) if switch_first else (one, other)
+            network = _network(topology, noun, plumbing)
+            yield Wire(a, b, network, _end(noun.one) in plumbing)
+
+
+def _end(end: End) -> tuple[str, str]:
+    return node_of(end.namespace), end.interface
+
+
+def _network(topology: Topology, cable: Cable, plumbing: Mapping[tuple[str, str], str]) -> Network:
+    """The switch's; of a cable without a switch, the one that its adapter or its device is on."""
+    if bridge := cable.one.bridge or cable.other.bridge:
+        return topology.networks[bridge]
+    node, interface = _end(cable.one)
+    legs = topology.nodes[plumbing.get((node, interface), node)].legs
+    return next((leg.network for leg in legs if leg.interface == interface), legs[0].network)

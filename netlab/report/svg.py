@@ -1,0 +1,224 @@
+"""A layout as SVG: self-contained, dark and light, its texts as text.
+
+Colours are CSS variables below `.netlab-graph`. Without an override they follow the reader's
+`prefers-color-scheme`; `data-theme="dark"` or `"light"` on the picture or around it decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+
+from netlab.report.graph import MODES, Graph, name, title
+from netlab.report.layout import NAME_SIZE, SMALL_SIZE, Box, Label, Layout, Line, Point, arrange
+from netlab.scenario.topology import Role
+
+_LIGHT = {
+    "paper": "#ffffff",
+    "computer": "#f6f7f9",
+    "box": "#ffffff",
+    "edge": "#57606a",
+    "text": "#1f2328",
+    "muted": "#59636e",
+    "outside": "#59636e",
+    "outside-fill": "#eceef1",
+    "net-0": "#0a6ccf",
+    "net-0-fill": "#dcebfb",
+    "net-1": "#8a3fc7",
+    "net-1-fill": "#f0e3fa",
+    "net-2": "#b34700",
+    "net-2-fill": "#fde8d8",
+    "net-3": "#11743a",
+    "net-3-fill": "#d9f2e1",
+    "net-4": "#b3256c",
+    "net-4-fill": "#fbe0ec",
+    "net-5": "#00717f",
+    "net-5-fill": "#d5f0f3",
+}
+_DARK = {
+    "paper": "#0d1117",
+    "computer": "#151b23",
+    "box": "#0d1117",
+    "edge": "#9198a1",
+    "text": "#f0f6fc",
+    "muted": "#9ea7b3",
+    "outside": "#9ea7b3",
+    "outside-fill": "#262c36",
+    "net-0": "#58a6ff",
+    "net-0-fill": "#12294a",
+    "net-1": "#c590f5",
+    "net-1-fill": "#301c47",
+    "net-2": "#f0883e",
+    "net-2-fill": "#3d2110",
+    "net-3": "#4ac26b",
+    "net-3-fill": "#0f3019",
+    "net-4": "#f778ba",
+    "net-4-fill": "#42152b",
+    "net-5": "#3cc9d8",
+    "net-5-fill": "#0b3238",
+}
+_HUES = 6
+_FONTS = 'system-ui,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans","Noto Sans CJK SC",sans-serif'
+_BEND = 7
+"""Radius of a wire's bends."""
+
+
+def render(graph: Graph) -> str:
+    """The picture as one SVG element."""
+    return "\n".join(_svg(arrange(graph))) + "\n"
+
+
+def _svg(layout: Layout) -> Iterator[str]:
+    graph = layout.graph
+    hues = _hues(layout)
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="netlab-graph" role="img"'
+        f' width="{layout.width}" height="{layout.height}"'
+        f' viewBox="0 0 {layout.width} {layout.height}"'
+        ' aria-labelledby="netlab-graph-title netlab-graph-description">'
+    )
+    yield f'<title id="netlab-graph-title">{escape(graph.title or graph.name)}</title>'
+    yield f'<desc id="netlab-graph-description">{escape(" ".join(_description(graph)))}</desc>'
+    yield f"<style>{_style()}</style>"
+    yield f'<rect class="paper" width="{layout.width}" height="{layout.height}" rx="10"/>'
+    frame = layout.computer
+    yield f'<g class="computer">{_rectangle(frame, 10)}{"".join(map(_text, frame.labels))}</g>'
+    for line in layout.lines:
+        yield _wire(line, hues)
+    for box in layout.boxes:
+        yield _switch(graph, box, hues) if box.place in hues else _node(graph, box)
+    yield "</svg>"
+
+
+def _hues(layout: Layout) -> dict[str, str]:
+    """The colour class of each network: VMware's have one each, what is outside is grey."""
+    drawn = {box.place for box in layout.boxes}
+    networks = layout.graph.topology.networks.values()
+    hues = {net.name: "outside" for net in networks if net.name in drawn}
+    vmnets = [net.name for net in layout.graph.topology.vmnets]
+    return hues | {place: f"net-{number % _HUES}" for number, place in enumerate(vmnets)}
+
+
+def _wire(line: Line, hues: Mapping[str, str]) -> str:
+    a, b = line.wire.a, line.wire.b
+    kind = "wire plumbing" if line.wire.plumbing else "wire"
+    hue = hues.get(line.wire.network.name, "outside")
+    tip = f"{a.place} {a.interface} – {b.place} {b.interface}"
+    return (
+        f'<g class="{kind} {hue}" data-a="{escape(a.place)}"'
+        f' data-a-interface="{escape(a.interface)}" data-b="{escape(b.place)}"'
+        f' data-b-interface="{escape(b.interface)}"><title>{escape(tip)}</title>'
+        f'<path d="{_path(line.points)}"/></g>'
+    )
+
+
+def _path(points: tuple[Point, ...]) -> str:
+    """Straight parts with rounded bends."""
+    parts = [f"M{points[0][0]} {points[0][1]}"]
+    for before, point, after in zip(points, points[1:], points[2:], strict=False):
+        radius = min(_BEND, _distance(before, point) // 2, _distance(point, after) // 2)
+        start, end = _towards(point, before, radius), _towards(point, after, radius)
+        parts.append(f"L{start[0]} {start[1]}Q{point[0]} {point[1]} {end[0]} {end[1]}")
+    parts.append(f"L{points[-1][0]} {points[-1][1]}")
+    return "".join(parts)
+
+
+def _distance(one: Point, other: Point) -> int:
+    return abs(one[0] - other[0]) + abs(one[1] - other[1])
+
+
+def _towards(start: Point, end: Point, by: int) -> Point:
+    def step(one: int, other: int) -> int:
+        return one + by * ((other > one) - (other < one))
+
+    return step(start[0], end[0]), step(start[1], end[1])
+
+
+def _switch(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
+    network = graph.topology.networks[box.place]
+    tip = f"{name(network)} · {network.subnet}"
+    return (
+        f'<g class="switch {hues[box.place]}" data-node="{escape(box.place)}">'
+        f"<title>{escape(tip)}</title>{_rectangle(box, 8)}{''.join(map(_text, box.labels))}</g>"
+    )
+
+
+def _node(graph: Graph, box: Box) -> str:
+    node = graph.topology.nodes[box.place]
+    role = node.role.value.replace(" ", "-")
+    lines = [title(node), *(f"{leg.interface} {' '.join(graph.shown(leg))}" for leg in node.legs)]
+    shape = _cloud(box) if node.role is Role.INTERNET else _rectangle(box, 6)
+    return (
+        f'<g class="node role-{role}" data-node="{escape(box.place)}">'
+        f"<title>{escape(chr(10).join(lines))}</title>{shape}{''.join(map(_text, box.labels))}</g>"
+    )
+
+
+def _rectangle(box: Box, radius: int) -> str:
+    return (
+        f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="{radius}"/>'
+    )
+
+
+def _cloud(box: Box) -> str:
+    """A cloud that touches all four sides of its box, the upper one in the middle."""
+
+    def at(across: float, down: float) -> str:
+        return f"{box.x + box.width * across:.0f} {box.y + box.height * down:.0f}"
+
+    return (
+        f'<path class="shape" d="M{at(0.17, 1)}C{at(-0.05, 1)} {at(-0.05, 0.45)} {at(0.14, 0.42)}'
+        f"C{at(0.14, 0.1)} {at(0.29, 0.02)} {at(0.37, 0.13)}"
+        f"C{at(0.42, -0.045)} {at(0.58, -0.045)} {at(0.64, 0.13)}"
+        f"C{at(0.74, 0.02)} {at(0.86, 0.14)} {at(0.85, 0.42)}"
+        f'C{at(1.05, 0.45)} {at(1.05, 1)} {at(0.83, 1)}Z"/>'
+    )
+
+
+def _text(label: Label) -> str:
+    anchor = "" if label.anchor == "middle" else f' style="text-anchor:{label.anchor}"'
+    return (
+        f'<text class="{label.kind}" x="{label.x}" y="{label.y}"{anchor}>'
+        f"{escape(label.text)}</text>"
+    )
+
+
+def _description(graph: Graph) -> Iterator[str]:
+    """The picture in sentences, for those who hear it."""
+    for network in graph.switches:
+        names = [wire.beyond(network.name) for wire in graph.wires_at(network.name)]
+        mode = f", {MODES[network.mode]}" if network.mode else ""
+        yield f"{network.name} ({network.subnet}{mode}) connects {', '.join(dict.fromkeys(names))}."
+    for wire in graph.wires:
+        nodes = graph.topology.nodes
+        if wire.a.place in nodes and wire.b.place in nodes:
+            yield f"{wire.a.place} is connected to {wire.b.place}."
+
+
+def _style() -> str:
+    def variables(values: Mapping[str, str]) -> str:
+        return "".join(f"--{key}:{value};" for key, value in values.items())
+
+    hues = "".join(
+        f".netlab-graph .{hue}{{--hue:var(--{hue});--fill:var(--{hue}-fill)}}"
+        for hue in ("outside", *(f"net-{number}" for number in range(_HUES)))
+    )
+    dark = variables(_DARK)
+    return f"""
+.netlab-graph{{{variables(_LIGHT)}}}
+@media(prefers-color-scheme:dark){{.netlab-graph{{{dark}}}}}
+.netlab-graph[data-theme=light],[data-theme=light] .netlab-graph{{{variables(_LIGHT)}}}
+.netlab-graph[data-theme=dark],[data-theme=dark] .netlab-graph{{{dark}}}
+{hues}
+.netlab-graph text{{font:{SMALL_SIZE}px {_FONTS};fill:var(--text);text-anchor:middle}}
+.netlab-graph text.name{{font-size:{NAME_SIZE}px;font-weight:600}}
+.netlab-graph text.interface{{fill:var(--muted)}}
+.netlab-graph .paper{{fill:var(--paper)}}
+.netlab-graph .computer rect{{fill:var(--computer);stroke:var(--edge);stroke-width:1;stroke-dasharray:2 4}}
+.netlab-graph .computer text{{fill:var(--muted)}}
+.netlab-graph .wire path{{fill:none;stroke:var(--hue);stroke-width:2}}
+.netlab-graph .plumbing path{{stroke-dasharray:5 4}}
+.netlab-graph .node rect,.netlab-graph .node .shape{{fill:var(--box);stroke:var(--edge);stroke-width:1.5}}
+.netlab-graph .switch rect{{fill:var(--fill);stroke:var(--hue);stroke-width:1.5}}
+.netlab-graph .switch text{{fill:var(--text)}}
+"""
