@@ -12,7 +12,8 @@ from string import Template
 from typing import Any
 
 _PARTS = Path(__file__).parent.parent / "programs" / "page"
-_STYLE_ELEMENT = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
+_STYLES = re.compile(r"""<style[^>]*>(.*?)</style>|\sstyle="([^"]*)\"""", re.DOTALL)
+"""Elements and attributes of the picture."""
 
 
 def html(
@@ -31,7 +32,7 @@ def html(
     picture = picture[picture.index("<svg") :]
     facts = {"language": language, "journeys": journeys, "live": live, "send": list(send)}
     return Template((_PARTS / "page.html").read_text()).substitute(
-        policy=_policy([style, *_STYLE_ELEMENT.findall(picture)], script, live),
+        policy=_policy([style, *_styles(picture)], script, live),
         style=style,
         picture=picture,
         data=_inert(facts),
@@ -39,12 +40,16 @@ def html(
     )
 
 
+def _styles(picture: str) -> list[str]:
+    return sorted({element or attribute for element, attribute in _STYLES.findall(picture)})
+
+
 def _policy(styles: Sequence[str], script: str, live: bool) -> str:
     """What the browser may run and load: the page's own styles and script, by their digests."""
     return "; ".join(
         (
             "default-src 'none'",
-            f"style-src {' '.join(map(_digest, styles))}",
+            f"style-src 'unsafe-hashes' {' '.join(map(_digest, styles))}",
             f"script-src {_digest(script)}",
             "connect-src " + ("'self'" if live else "'none'"),
             "base-uri 'none'",

@@ -33,7 +33,7 @@ const WORDS = {
     askSource: (node) => `Which source address does the packet have when it leaves ${node}?`,
     askDestination: (node) => `Which destination address does it have when it leaves ${node}?`,
     askFate: (node) => `What happens to the packet at ${node}?`,
-    delivered: "it has arrived", passedOn: "it is passed on", dropped: "it is dropped or refused", allPorts: "to several ports",
+    delivered: "it has arrived", passedOn: "it is passed on", dropped: "it is dropped or refused", allPorts: "to several ports", everybody: "everybody's (broadcast)",
     skipQuestion: "Show me", right: "Right", wrong: (answer) => `Not so: ${answer}`, score: (n, all) => `${n} of ${all} right`,
     differs: "differs", same: "same", missing: "no such step", both: "Two journeys, side by side",
     keyList: {"← →": "previous, next step", "space": "play, pause", "Home End": "first, last step", "1 – 9": "that step",
@@ -76,7 +76,7 @@ const WORDS = {
     askSource: (node) => `数据包离开 ${node} 时，源地址是什么？`,
     askDestination: (node) => `数据包离开 ${node} 时，目的地址是什么？`,
     askFate: (node) => `数据包在 ${node} 会怎样？`,
-    delivered: "已到达", passedOn: "继续转发", dropped: "被丢弃或拒绝", allPorts: "到多个端口",
+    delivered: "已到达", passedOn: "继续转发", dropped: "被丢弃或拒绝", allPorts: "到多个端口", everybody: "所有机器（广播）",
     skipQuestion: "直接看答案", right: "正确", wrong: (answer) => `不对，答案是：${answer}`, score: (n, all) => `${all} 题中答对 ${n} 题`,
     differs: "不同", same: "相同", missing: "没有这一步", both: "两段行程对比",
     keyList: {"← →": "上一步、下一步", "空格": "播放、暂停", "Home End": "第一步、最后一步", "1 – 9": "跳到该步",
@@ -106,6 +106,7 @@ const COLUMNS = {
 };
 const KEYS = {arp: ["interface", "address"], fdb: ["mac"], nat: ["id"], leases: ["address"]};
 const CHANGE_SIGNS = {added: "+", changed: "~", removed: "−"};
+const BROADCAST = "ff:ff:ff:ff:ff:ff";
 const END_SIGNS = {dead: "✘", refused: "⊘", unknown: "?", answered: "✔"};
 
 // ── facts of a journey: pure ────────────────────────────────────────────────────────────────────────
@@ -199,7 +200,7 @@ function differs(a, b) {
   return !a || !b || facts(a) !== facts(b);
 }
 
-/** What could be asked about step `index` before its outcome is shown; keys come from the data. */
+/** What could be asked about step `index` before its outcome is shown: the answer comes from the data. */
 function question(journey, steps, index) {
   const step = steps[index], after = step.after;
   const ask = (kind, answer, choices) => ({kind, answer, choices: [...new Set([...choices, answer])].sort()});
@@ -209,9 +210,10 @@ function question(journey, steps, index) {
   for (const [field, kind] of [["ip.src", "Source"], ["ip.dst", "Destination"]])
     if (step.before[field] !== after[field]) return ask(kind, after[field], addresses);
   if (step.out.length > 1) return ask("Next", "allPorts", picture.neighbours(step.node));
-  const taker = macs.get(after["eth.dst"]);
-  if (!step.in && taker) return ask("NextHop", taker, [...new Set(macs.values())].filter((name) => name !== step.node));
-  return ask("Next", step.out[0].peer, [...picture.neighbours(step.node), ...(picture.switches.has(step.node) ? ["allPorts"] : [])]);
+  const taker = after["eth.dst"] === BROADCAST ? "everybody" : macs.get(after["eth.dst"]);
+  if (!step.in && taker) return ask("NextHop", taker, [...macs.values(), "everybody"].filter((name) => name !== step.node));
+  const asked = ask("Next", step.out[0].peer, [...picture.neighbours(step.node), ...(picture.switches.has(step.node) ? ["allPorts"] : [])]);
+  return asked.choices.length > 1 ? asked : null;
 }
 
 /** MAC address to the node that has it, as far as steps show it: machines send with their own. */
@@ -220,11 +222,12 @@ function macOwners(journeys) {
   for (const step of journeys.flatMap((journey) => journey.steps ?? [])) {
     if (picture.switches.has(step.node)) continue;
     if (step.out.length) owners.set(step.after["eth.src"], picture.owner(step.node, step.out[0]));
-    if (step.in && step.out.length) owners.set(step.before["eth.dst"], step.node);
-    if (step.in && !step.out.length && step.part !== "arp") owners.set(step.before["eth.dst"], step.node);
+    if (step.in && (step.out.length || step.part !== "arp")) owners.set(step.before["eth.dst"], picture.owner(step.node, step.in));
   }
-  owners.delete("ff:ff:ff:ff:ff:ff");
-  owners.delete(undefined);
+  for (const {tables} of journeys)
+    for (const [node, rows] of Object.entries(tables?.start?.fdb ?? {}))
+      for (const {mac, port} of rows) if (!owners.has(mac) && picture.behind(node, port)) owners.set(mac, picture.behind(node, port));
+  for (const mac of [BROADCAST, undefined]) owners.delete(mac);
   return owners;
 }
 
@@ -277,10 +280,14 @@ class Picture {
     return null;
   }
 
-  /** The wires by which a packet came to a step. */
-  entry(step) {
+  /** The wires by which a packet came to a step, from the node whose step was before. */
+  entry(steps, index) {
+    const step = steps[index];
     if (!step.in) return [];
-    return this.route(step.node, step.in).map((end) => this.reversed(end)).reverse();
+    const way = this.route(step.node, step.in).map((end) => this.reversed(end)).reverse();
+    const sent = (one) => one.part === step.part && one.out.some((out) => out.peer === step.node);
+    const sender = steps.slice(0, index).findLast(sent)?.node ?? step.in.peer;
+    return [...(this.between(sender, step.in.peer) ?? []), ...way];
   }
 
   reversed(end) {
@@ -290,6 +297,12 @@ class Picture {
   /** The node that has an outlet: for a NAT device it can be the host. */
   owner(node, outlet) {
     return this.route(node, outlet).at(-1)?.from ?? node;
+  }
+
+  /** The machine whose cable is in a switch's port, if it is one and not another switch. */
+  behind(node, port) {
+    const to = this.ends.find((end) => end.from === node && end.port === port)?.to;
+    return this.switches.has(to) ? undefined : to;
   }
 
   matrix(element) {
@@ -337,7 +350,7 @@ class Picture {
 
   /** One journey up to a step. `side` is "" or "b", the second of two. */
   show(steps, index, {side = "", moving = false, death = -1, verdict = null, hidden = false} = {}) {
-    const ways = steps.map((step) => this.entry(step));
+    const ways = steps.map((_, n) => this.entry(steps, n));
     ways.slice(index + 1).forEach((way) => hidden || this.wires(way, `undone ${side}`));
     ways.slice(0, index + 1).forEach((way) => this.wires(way, side));
     const step = steps[index], box = this.box(step.node);
@@ -364,12 +377,12 @@ class Picture {
   /** The sign of the end, at the interface where it came. */
   death(step, way, verdict) {
     const box = this.box(step.node);
-    const {x, y} = way.length ? this.along(way, 0.86) : {x: box.x + box.width / 2, y: box.y};
+    const {x, y} = way.length ? this.along(way, 1) : {x: box.x + box.width / 2, y: box.y};
     const group = this.add(draw("g", {class: "death"}));
     group.append(draw("circle", {cx: x, cy: y, r: 11}), draw("text", {x, y: y + 5.5}, END_SIGNS[verdict.verdict]));
     const sentence = verdict.sentence?.[page.language] ?? "";
-    const middle = box.x + box.width / 2;
-    const text = group.appendChild(draw("text", {class: "sentence", x: middle, y: box.y + box.height + 24}, sentence));
+    const middle = box.x + box.width / 2, above = y > box.y + box.height / 2;
+    const text = group.appendChild(draw("text", {class: "sentence", x: middle, y: above ? box.y - 20 : box.y + box.height + 24}, sentence));
     const view = this.root.viewBox.baseVal, half = text.getBBox().width / 2 + 4;
     text.setAttribute("x", Math.max(view.x + half, Math.min(view.x + view.width - half, middle)));
   }
@@ -467,7 +480,7 @@ function render(moving = false) {
   renderChoices();
   renderPicture(all, moving, asked !== null);
   renderStep(all, asked);
-  renderTransport(all);
+  renderTransport(all, asked !== null);
   renderTables(all, asked === null);
 }
 
@@ -599,11 +612,11 @@ function layersOf(names) {
 
 function fieldRow(step, name, shown) {
   const before = step.before[name], after = step.after[name], changed = shown && before !== after;
-  const left = !shown ? "?" : !step.out.length && !changed ? "" : changed ? `* ${withOwner(after) ?? "–"}` : say("unchanged");
+  const left = !shown ? "?" : !step.out.length && !changed ? "" : changed ? `*\u00a0${withOwner(after) ?? "–"}` : say("unchanged");
   const came = step.in || changed ? withOwner(before) ?? "–" : "";
   return make("tr", {class: changed ? "changed" : ""},
     make("th", {scope: "row"}, fieldWord(name)), make("td", {}, came),
-    make("td", {class: "new"}, step.in || !shown ? left : `${changed ? "* " : ""}${withOwner(after)}`),
+    make("td", {class: "new"}, step.in || !shown ? left : `${changed ? "*\u00a0" : ""}${withOwner(after)}`),
     make("td", {class: "who"}, changed ? changedBy(step, name).map((word) => say(word)).join(", ") : ""));
 }
 
@@ -680,16 +693,16 @@ function pairSentence([n, m]) {
 
 // Time line and tables
 
-function renderTransport(all) {
+function renderTransport(all, asked) {
   const sides = [page.chosen, page.other].filter((n) => n !== null).map(sideOf);
   const items = [];
   let part = "";
   all.forEach((pair, place) => {
     const step = pair.map((n, side) => (n === null ? null : sides[side].steps[n])).find(Boolean);
     if (step.part !== part) items.push(make("li", {class: "part", "aria-hidden": "true"}, say(part = step.part)));
-    const secret = page.predict && place > page.index;
-    const star = !secret && pair.some((n, side) => n !== null && rewrites(sides[side].steps[n]).length) ? " *" : "";
-    const dead = !secret && pair.some((n, side) => n !== null && n === deathIndex(sides[side].journey, sides[side].steps)) ? " ✘" : "";
+    const secret = page.predict && place > page.index, open = !secret && !(asked && place === page.index);
+    const star = open && pair.some((n, side) => n !== null && rewrites(sides[side].steps[n]).length) ? " *" : "";
+    const dead = open && pair.some((n, side) => n !== null && n === deathIndex(sides[side].journey, sides[side].steps)) ? " ✘" : "";
     items.push(make("li", {}, make("button", {
       type: "button", class: place <= page.index ? "done" : "", onclick: () => go(place),
       "aria-current": place === page.index ? "step" : null, "aria-label": `${say("stepOf", place + 1, all.length)}, ${say(step.part)}${secret ? "" : `, ${step.node}`}${star}${dead}`,
@@ -698,7 +711,7 @@ function renderTransport(all) {
   $("steps").replaceChildren(...items);
   const end = all.length - 1;
   $("first").disabled = $("previous").disabled = page.index <= 0;
-  $("last").disabled = $("next").disabled = page.index >= end && !pending();
+  $("last").disabled = $("next").disabled = page.index >= end && !asked;
   $("play").disabled = end < 1;
   $("play").textContent = page.playing ? "❚❚" : "▷";
   $("play").setAttribute("aria-label", say(page.playing ? "pause" : "play"));
@@ -708,7 +721,7 @@ function renderTransport(all) {
     const since = index ? `+${say("clock", round(now - steps[index - 1].microseconds))} · ` : "";
     return `${since}${say("total", round(now))}`;
   });
-  $("clock").textContent = times.length ? `⏱ ${times.join(" | ")}` : "";
+  $("clock").textContent = times.length ? times.join(" | ") : "";
 }
 
 function renderTables(all, departed) {
@@ -731,8 +744,8 @@ function tableCard(kind, nodes, way, current, letter) {
     .flatMap(([node, entries]) => entries.map((entry) => ({node, ...entry})));
   const line = ({node, row, change}) => make("tr", {class: `${change} ${node === current ? "own" : ""}`},
     make("td", {class: "sign", title: change ? say(change) : null}, CHANGE_SIGNS[change] ?? "", change ? make("span", {class: "unseen"}, say(change)) : ""),
-    make("td", {}, node), ...columns.map((name) => make("td", {}, name === "mac" ? withOwner(row.mac) : String(row[name] ?? ""))));
-  return make("div", {class: kind === "nat" && rows.length ? "wide" : "", "data-table": kind, tabindex: 0, role: "region", "aria-label": say(heading)},
+    make("td", {}, node), ...columns.map((name) => make("td", {class: /^(source|destination|seen_as)$/.test(name) ? "address-and-port" : ""}, name === "mac" ? withOwner(row.mac) : String(row[name] ?? ""))));
+  return make("div", {"data-table": kind, tabindex: 0, role: "region", "aria-label": say(heading)},
     make("h2", {}, letter ? make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `) : "", say(heading)),
     rows.length
       ? make("table", {}, make("thead", {}, make("tr", {}, make("th", {class: "sign"}), make("th", {scope: "col"}, say("node")), ...columns.map((name) => make("th", {scope: "col"}, say(name))))),
