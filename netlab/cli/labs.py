@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from netlab.cli.arguments import (
     pass_output,
     scenario_argument,
 )
-from netlab.cli.output import Output, say, show
+from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
 from netlab.errors import (
     KernelError,
     LabExists,
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from netlab.scenario.load import Source
 
 EXIT_NOT_AS_EXPECTED = 1
-_DRAWING_WIDTH = 100
 _SHOWN_CHANGES = 10
 
 
@@ -238,7 +235,7 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
         documents.append(data.matrix(one.lab, one.results))
         if not output.json:
             output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
-            show(text.matrix(one.results, _width(text.PIPE_WIDTH)))
+            show(text.matrix(one.results, columns(text.PIPE_WIDTH)))
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
@@ -256,15 +253,10 @@ def _show(output: Output, found: Status, alone: bool = True) -> None:
     from netlab.report import data, text
 
     document = data.lab_status(found)
-    width = _width(_DRAWING_WIDTH)
+    width = columns(DRAWING_WIDTH)
     output.result(
         document if alone else {"labs": [document]}, lambda: text.lab_status(found, width)
     )
-
-
-def _width(in_pipe: int) -> int:
-    """Columns of the terminal, or `in_pipe` where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else in_pipe
 
 
 def _hints(planned: Lab) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from netlab.plan.nouns import Noun
 
 
+DRAWING_WIDTH = 100
+"""Columns of a drawing that goes into a pipe."""
 _REDRAW_SECONDS = 0.1
 
 
@@ -41,6 +44,11 @@ def say(text: str, *, to_stderr: bool = False) -> None:
 def discard(stream: TextIO) -> None:
     """Let what is still to be written to `stream` go nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def columns(in_pipe: int) -> int:
+    """Columns of the terminal, or `in_pipe` where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else in_pipe
 
 
 def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netlab.lab import Lab, Status
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
+    from netlab.report.graph import Graph
 
 
 def lab_record(record: Record) -> dict[str, Any]:
@@ -89,6 +90,46 @@ def trace(traced: Trace) -> dict[str, Any]:
             "cause": finding.cause.value if finding.cause else None,
             "evidence": finding.evidence,
         },
+    }
+
+
+GRAPH_VERSION = 1
+"""Grows when a field of `graph` changes its meaning or goes."""
+
+
+def graph(drawn: Graph) -> dict[str, Any]:
+    """Machines, switches and cables, with the addresses that a drawing shows."""
+    return {
+        "version": GRAPH_VERSION,
+        "lab": drawn.name,
+        "title": drawn.title,
+        "nodes": [
+            {
+                "node": node.name,
+                "role": node.role.value,
+                "adapters": [
+                    {
+                        "interface": leg.interface,
+                        "network": leg.network.name,
+                        "addresses": drawn.shown(leg),
+                    }
+                    for leg in node.legs
+                ],
+            }
+            for node in drawn.topology.nodes.values()
+        ],
+        "switches": [
+            {
+                "switch": network.name,
+                "mode": network.mode and network.mode.value,
+                "subnet": str(network.subnet),
+            }
+            for network in drawn.switches
+        ],
+        "wires": [
+            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.plumbing}
+            for wire in drawn.wires
+        ],
     }
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from netlab.report.graph import Addresses, name, shown, title
 from netlab.scenario.model import Mode
 from netlab.scenario.topology import HOST, LAN, WAN, Leg, Network, Role, Topology
 
-_WORDS = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
-_MODES = {Mode.BRIDGED: "bridged", Mode.NAT: "NAT", Mode.HOSTONLY: "host-only"}
 _ORDER = (
     Role.VM,
     Role.DHCP_SERVER,
@@ -19,9 +18,6 @@ _ORDER = (
     Role.ROUTER,
     Role.INTERNET,
 )
-
-Addresses = Mapping[tuple[str, str], Sequence[str]]
-"""(node, interface) to the addresses it has."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,8 @@ def _section(
     boxes = [_box(topology, leg, addresses) for leg in legs]
     rows = list(_wrap(boxes, width))
     for number, row in enumerate(rows):
-        title = f"  {_title(network)}" if number == len(rows) - 1 else ""
-        yield from _bus(row, title)
+        named = f"  {name(network)} · {network.subnet}" if number == len(rows) - 1 else ""
+        yield from _bus(row, named)
     if onward := _onward(topology, network, addresses):
         yield f"  ↳ {onward}"
 
@@ -76,13 +72,7 @@ def _plugged(topology: Topology, network: Network) -> list[Leg]:
 
 
 def _box(topology: Topology, leg: Leg, addresses: Addresses) -> _Box:
-    node = topology.nodes[leg.node]
-    planned = (str(leg.address),) if leg.address else ("DHCP",)
-    known = addresses.get((leg.node, leg.interface), planned if not addresses else ("no address",))
-    shown = [address.partition("/")[0] for address in known]
-    if len(shown) > 2:
-        shown = [shown[0], f"+ {len(shown) - 1} more"]
-    return _Box((_WORDS.get(node.role, node.name), *shown))
+    return _Box((title(topology.nodes[leg.node]), *shown(leg, addresses)))
 
 
 def _wrap(boxes: list[_Box], width: int) -> Iterator[list[_Box]]:
@@ -96,7 +86,7 @@ def _wrap(boxes: list[_Box], width: int) -> Iterator[list[_Box]]:
         yield row
 
 
-def _bus(row: list[_Box], title: str) -> Iterator[str]:
+def _bus(row: list[_Box], named: str) -> Iterator[str]:
     height = max(len(box.lines) for box in row)
     for parts in zip(*(box.rows(height) for box in row), strict=True):
         yield " ".join(parts)
@@ -104,14 +94,7 @@ def _bus(row: list[_Box], title: str) -> Iterator[str]:
     for box in row:
         left = (box.width - 3) // 2 + 1
         line += "═" * left + "╧" + "═" * (box.width - left)
-    yield line[:-1] + title
-
-
-def _title(network: Network) -> str:
-    if network.name == WAN:
-        return f"the Internet · {network.subnet}"
-    mode = f" · {_MODES[network.mode]}" if network.mode else ""
-    return f"{network.name}{mode} · {network.subnet}"
+    yield line[:-1] + named
 
 
 def _onward(topology: Topology, network: Network, addresses: Addresses) -> str:

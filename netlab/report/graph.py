@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
 MODES = {Mode.BRIDGED: "bridged", Mode.NAT: "NAT", Mode.HOSTONLY: "host-only"}
 
+INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
+"""What exists inside the one real computer, beside VMware's switches."""
+
 Addresses = Mapping[tuple[str, str], Sequence[str]]
 """(node, interface) to the addresses it has."""
 

@@ -32,8 +32,12 @@ _GROUP_GAP = 36
 _WIRE = 28
 """The length of a wire that only goes down."""
 _BAR = 36
+_NARROW = 64
+"""The least width of a machine's text: boxes of short names are as wide as those of others."""
 _WIDE = 1280
-"""VMs go into more rows before a picture gets wider than this."""
+"""VMs go into more rows before a picture gets wider than this …"""
+_FLAT = 3
+"""… unless the rows get higher than the picture's width divided by this."""
 _LINE = 17
 
 _HANGING = (Role.NAT_DEVICE, Role.HOST, Role.DHCP_SERVER)
@@ -52,6 +56,10 @@ class Label:
     kind: str
     """name, address, or interface."""
     anchor: str = "middle"
+
+    def moved(self, dx: int, dy: int = 0) -> Label:
+        """The same somewhere else."""
+        return replace(self, x=self.x + dx, y=self.y + dy)
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class Box:
 
     def moved(self, dx: int, dy: int = 0) -> Box:
         """The same somewhere else."""
-        labels = tuple(replace(one, x=one.x + dx, y=one.y + dy) for one in self.labels)
+        labels = tuple(one.moved(dx, dy) for one in self.labels)
         return replace(self, x=self.x + dx, y=self.y + dy, labels=labels)
 
 
@@ -89,6 +97,7 @@ class Line:
 
     wire: Wire
     points: tuple[Point, ...]
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,8 +116,7 @@ class Layout:
 def arrange(graph: Graph) -> Layout:
     """Give everything a place, with as few rows of VMs as fit into a usual width."""
     most = max([1, *(len(_homed(graph, net, Role.VM)) for net in _vmnets(graph))])
-    rows = min(range(1, most + 1), key=lambda rows: (max(_top_width(graph, rows), _WIDE), rows))
-    return _Drawing(graph, rows).layout()
+    return _Drawing(graph, min(range(1, most + 1), key=lambda rows: _cost(graph, rows))).layout()
 
 
 def text_width(text: str, size: int) -> int:
@@ -151,9 +159,11 @@ def _home(graph: Graph, node: Node) -> str:
     return graph.wires_at(node.name)[0].beyond(node.name)
 
 
-def _top_width(graph: Graph, rows: int) -> int:
+def _cost(graph: Graph, rows: int) -> tuple[int, int]:
     groups = [_Group.of(graph, vmnet, rows) for vmnet in _vmnets(graph)]
-    return sum(group.width + _GROUP_GAP for group in groups) - _GROUP_GAP
+    width = sum(group.width + _GROUP_GAP for group in groups)
+    height = max([0, *(group.grid.height for group in groups)])
+    return max(width, _WIDE, height * _FLAT), rows
 
 
 def _plain(graph: Graph, node: Node) -> Box:
@@ -164,9 +174,8 @@ def _plain(graph: Graph, node: Node) -> Box:
         for leg in node.legs
         for address in graph.shown(leg)
     ]
-    width = _PADDING * 2 + max(
-        text_width(title(node), NAME_SIZE), *(text_width(line, SMALL_SIZE) for line in lines)
-    )
+    texts = (text_width(title(node), NAME_SIZE), *(text_width(line, SMALL_SIZE) for line in lines))
+    width = 2 * _PADDING + max(_NARROW, *texts)
     labels = [Label(width // 2, _PADDING + 12, title(node), "name")]
     for number, line in enumerate(lines, 1):
         x, anchor = (_PADDING, "start") if several else (width // 2, "middle")
@@ -235,9 +244,7 @@ class _Grid:
 def _widened(box: Box, width: int) -> Box:
     """With its centred lines in the middle again."""
     more = width - box.width
-    labels = tuple(
-        replace(one, x=one.x + more // 2) if one.anchor == "middle" else one for one in box.labels
-    )
+    labels = tuple(one.moved(more // 2) if one.anchor == "middle" else one for one in box.labels)
     return replace(box, width=width, labels=labels)
 
 
@@ -252,21 +259,17 @@ class _Group:
 
     @staticmethod
     def of(graph: Graph, network: Network, rows: int) -> _Group:
-        vms = _homed(graph, network, Role.VM)
-        wires = []
-        for wire in graph.wires_at(network.name):
-            other = graph.topology.nodes.get(wire.beyond(network.name))
-            if other is None:
-                wires.append((0, wire, _LANE * 2))
-            elif other.role is Role.HOST:
-                wires.append(
-                    (1 + _HANGING.index(other.role), wire, _port_width(graph, wire, other))
-                )
-            elif other.role in _HANGING:
-                wires.append((1 + _HANGING.index(other.role), wire, _plain(graph, other).width))
-        wires.sort(key=lambda one: one[0])
-        hanging = tuple((wire, width) for _, wire, width in wires)
-        return _Group(network, _Grid.of(graph, vms, rows, bar_below=True), hanging)
+        vms = {node.name for node in graph.topology.nodes.values() if node.role is Role.VM}
+        below = [w for w in graph.wires_at(network.name) if w.beyond(network.name) not in vms]
+        below.sort(key=lambda wire: _below(graph, wire.beyond(network.name)))
+        services = [
+            _plain(graph, graph.topology.nodes[place]).width
+            for place in (wire.beyond(network.name) for wire in below)
+            if _is_service(graph, place)
+        ]
+        hanging = tuple((wire, _slot(graph, network, wire, max([0, *services]))) for wire in below)
+        homed = _homed(graph, network, Role.VM)
+        return _Group(network, _Grid.of(graph, homed, rows, bar_below=True), hanging)
 
     @property
     def hanging_width(self) -> int:
@@ -275,6 +278,26 @@ class _Group:
     @property
     def width(self) -> int:
         return max(self.grid.width, self.hanging_width, _bar_width(self.network)) + 2 * _PADDING
+
+
+def _below(graph: Graph, place: str) -> int:
+    """From left to right, what is below a vmnet's bar: cables to other switches, then machines."""
+    node = graph.topology.nodes.get(place)
+    return 1 + _HANGING.index(node.role) if node else 0
+
+
+def _is_service(graph: Graph, place: str) -> bool:
+    node = graph.topology.nodes.get(place)
+    return node is not None and node.role is not Role.HOST
+
+
+def _slot(graph: Graph, network: Network, wire: Wire, service: int) -> int:
+    """The width that a wire needs below a bar; service machines of one vmnet are equally wide."""
+    place = wire.beyond(network.name)
+    if _is_service(graph, place):
+        return service
+    node = graph.topology.nodes.get(place)
+    return _port_width(graph, wire, node) if node else 2 * _LANE
 
 
 def _bar_width(network: Network) -> int:
@@ -330,6 +353,7 @@ class _Drawing:
     def __init__(self, graph: Graph, rows: int) -> None:
         self.graph = graph
         self.groups = [_Group.of(graph, vmnet, rows) for vmnet in _vmnets(graph)]
+        self._switches = {network.name for network in graph.switches}
         self.boxes: dict[str, Box] = {}
         self.ways: dict[Wire, tuple[Point, ...]] = {}
         """From where the wire starts; whether that is its `a` is seen to at the end."""
@@ -373,7 +397,7 @@ class _Drawing:
                     self.ways[wire] = ((middle, bar.bottom),)
                     onward[wire] = (middle, bar.bottom)
                 else:
-                    box = _plain(self.graph, node).moved(x, bar.bottom + _WIRE)
+                    box = _widened(_plain(self.graph, node), width).moved(x, bar.bottom + _WIRE)
                     self.boxes[node.name] = box
                     self.ways[wire] = ((box.middle, box.y), (box.middle, bar.bottom))
                     onward |= self._plumbing(box)
@@ -415,12 +439,19 @@ class _Drawing:
         return {wire: self.ways[wire][-1] for wire in (*passing, *down)}
 
     def _host_span(self, host: Node, up: dict[Wire, int], down: Sequence[Wire]) -> tuple[int, int]:
-        """Left and right: below all its adapters, and wide enough for what is written in it."""
-        halves = {wire: _port_width(self.graph, wire, host) // 2 for wire in (*up, *down)}
+        """Left and right: below the vmnets that it is plugged into, but for what passes it."""
+        spans = []
+        for group in self.groups:
+            ports = [wire for wire, _ in group.hanging if wire in up]
+            if ports:
+                bar, first = self.boxes[group.network.name], ports[0]
+                passed = any(wire.beyond(bar.place) in self._switches for wire, _ in group.hanging)
+                port = up[first] - _port_width(self.graph, first, host) // 2 - _PADDING
+                spans.append((port if passed else bar.x, bar.right))
         middle = self._extent()[1] // 2
-        left = min([x - halves[wire] for wire, x in up.items()] or [middle]) - _PADDING
-        right = max([x + halves[wire] for wire, x in up.items()] or [middle]) + _PADDING
-        widest = 2 * max([0, *(halves[wire] for wire in down)])
+        left = min([one[0] for one in spans] or [middle])
+        right = max([one[1] for one in spans] or [middle])
+        widest = max([0, *(_port_width(self.graph, wire, host) for wire in down)])
         need = max(text_width(title(host), NAME_SIZE), (widest + _GAP) * len(down)) + 2 * _PADDING
         more = max(0, need - (right - left))
         return left - more // 2, right + more - more // 2
@@ -429,7 +460,7 @@ class _Drawing:
         """The frame around everything so far."""
         left, right = self._extent()
         bottom = self._floor()
-        caption = Label(left, -_MARGIN // 2 - 2, "one computer", "address", "start")
+        caption = Label(left, -_MARGIN // 2 - 2, "physical computer", "address", "start")
         top = -_MARGIN - _LINE
         return Box(
             "", left - _MARGIN, top, right - left + 2 * _MARGIN, bottom + _MARGIN - top, (caption,)
@@ -437,46 +468,33 @@ class _Drawing:
 
     def _lans(self, onward: dict[Wire, Point], computer: Box) -> dict[Wire, Point]:
         """Networks outside, with their machines below; returns what goes on from their routers."""
-        blocks = [
-            _Block.of(self.graph, lan, computer.width)
-            for lan in self.graph.switches
-            if not lan.mode
-        ]
+        lans = [network for network in self.graph.switches if not network.mode]
+        blocks = [_Block.of(self.graph, lan, computer.width) for lan in lans]
         total = sum(block.width + _GROUP_GAP for block in blocks) - _GROUP_GAP
-        x = computer.middle - total // 2
+        more = max(0, computer.width - total) // max(1, len(blocks))
+        x = computer.middle - max(computer.width, total) // 2
         spans = {}
         for block in blocks:
-            spans[block.network.name] = (x, x + block.width)
-            x += block.width + _GROUP_GAP
-        if len(blocks) == 1:
-            (only,) = spans
-            arrivals = [x for x, _ in onward.values()]
-            left, right = spans[only]
-            spans[only] = (
-                min([left, *(x - _MARGIN for x in arrivals)]),
-                max([right, *(x + _MARGIN for x in arrivals)]),
-            )
+            spans[block.network.name] = (x, x + block.width + more)
+            x += block.width + more + _GROUP_GAP
         landing = self._landing({wire: self.ways[wire] for wire in onward}, spans)
-        floor = computer.bottom
-        edge = floor + _WIRE // 2 + _LANE * self._bent(landing)
-        x = computer.middle - total // 2
+        edge = computer.bottom + _WIRE + _LANE * self._bent(landing)
         outward: dict[Wire, Point] = {}
         for block in blocks:
             left, right = spans[block.network.name]
             bar = _bar(block.network, left, edge, right - left)
-            self.boxes[block.network.name] = bar
-            outward |= self._block(block, x + _PADDING, bar)
-            x += block.width + _GROUP_GAP
-        self._land(landing, floor + _WIRE // 4, edge)
+            self.boxes[bar.place] = bar
+            outward |= self._block(block, bar)
+        self._land(landing, computer.bottom + _WIRE // 2, edge)
         return outward
 
-    def _block(self, block: _Block, x: int, bar: Box) -> dict[Wire, Point]:
+    def _block(self, block: _Block, bar: Box) -> dict[Wire, Point]:
         """A LAN's machines; returns what leaves its routers."""
-        top = bar.bottom + _WIRE
+        x, top = bar.middle - block.content_width // 2, bar.bottom + _WIRE
         self._add(block.grid, x, top)
         for wire in block.grid.stubs:
             self.ways[wire] += ((self.ways[wire][-1][0], bar.bottom),)
-        x += block.grid.width + (_GROUP_GAP if block.grid.width else 0)
+        x += block.grid.width + (_GAP if block.grid.width else 0)
         outward: dict[Wire, Point] = {}
         for gateway in block.gateways:
             box = gateway.box.moved(x, top)
@@ -571,12 +589,19 @@ class _Drawing:
         left, right = min(left, computer.x), max(right, computer.right)
         dx, dy = _MARGIN - left, _MARGIN - computer.y
         boxes = tuple(box.moved(dx, dy) for box in self.boxes.values())
-        lines = tuple(
-            Line(wire, tuple((x + dx, y + dy) for x, y in self._from_a(wire, points)))
-            for wire, points in self.ways.items()
-        )
+        lines = tuple(self._line(wire, dx, dy, computer) for wire in self.ways)
         width, height = right + dx + _MARGIN, self._floor() + dy + _MARGIN
         return Layout(self.graph, width, height, computer.moved(dx, dy), boxes, lines)
+
+    def _line(self, wire: Wire, dx: int, dy: int, computer: Box) -> Line:
+        """A bridged network's cable is told by the card that it goes through."""
+        points = self._from_a(wire, self.ways[wire])
+        labels = []
+        if wire.network.nic and wire.b.place in self._switches and wire.a.place in self._switches:
+            x = next(x for x, y in points if y >= computer.bottom - _MARGIN)
+            y = computer.bottom - 8
+            labels = [Label(x + 6, y, wire.network.nic, "interface", "start").moved(dx, dy)]
+        return Line(wire, tuple((x + dx, y + dy) for x, y in points), tuple(labels))
 
     def _from_a(self, wire: Wire, points: tuple[Point, ...]) -> tuple[Point, ...]:
         """In the wire's direction, without points in the middle of a straight part."""
@@ -643,15 +668,18 @@ class _Block:
         return block
 
     @property
-    def width(self) -> int:
+    def content_width(self) -> int:
         parts = [self.grid.width, *(gateway.box.width for gateway in self.gateways)]
-        gaps = _GAP * len(self.gateways) + _GROUP_GAP
-        return max(sum(parts) + gaps, _bar_width(self.network)) + 2 * _PADDING
+        return sum(part + _GAP for part in parts if part) - _GAP
+
+    @property
+    def width(self) -> int:
+        return max(self.content_width, _bar_width(self.network)) + 2 * _PADDING
 
 
 def _cloud(graph: Graph, node: Node) -> Box:
     """The Internet at (0, 0): with room for the bulges of a cloud around the lines."""
     plain = _plain(graph, node)
     wide = _widened(plain, plain.width + 5 * _PADDING)
-    labels = tuple(replace(one, y=one.y + _PADDING) for one in wide.labels)
+    labels = tuple(one.moved(0, _PADDING) for one in wide.labels)
     return replace(wide, height=plain.height + 2 * _PADDING, labels=labels)

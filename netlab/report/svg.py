@@ -63,9 +63,40 @@ _BEND = 7
 """Radius of a wire's bends."""
 
 
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+body {{ margin: 1rem; font: 1rem system-ui, sans-serif; }}
+main {{ overflow: auto; }}
+svg {{ display: block; margin: auto; max-width: 100%; height: auto; }}
+#size:checked ~ main svg {{ max-width: none; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<input type="checkbox" id="size"> <label for="size">actual size</label>
+<main>
+{picture}</main>
+</body>
+</html>
+"""
+
+
 def render(graph: Graph) -> str:
     """The picture as one SVG element."""
     return "\n".join(_svg(arrange(graph))) + "\n"
+
+
+def page(graph: Graph) -> str:
+    """The picture as an HTML page of one file: it fits the window, or can be scrolled."""
+    return _PAGE.format(title=escape(graph.title or graph.name), picture=render(graph))
 
 
 def _svg(layout: Layout) -> Iterator[str]:
@@ -82,11 +113,11 @@ def _svg(layout: Layout) -> Iterator[str]:
     yield f"<style>{_style()}</style>"
     yield f'<rect class="paper" width="{layout.width}" height="{layout.height}" rx="10"/>'
     frame = layout.computer
-    yield f'<g class="computer">{_rectangle(frame, 10)}{"".join(map(_text, frame.labels))}</g>'
+    yield f'<g class="computer">{_rectangle(frame, 10)}{_texts(frame.labels)}</g>'
     for line in layout.lines:
         yield _wire(line, hues)
     for box in layout.boxes:
-        yield _switch(graph, box, hues) if box.place in hues else _node(graph, box)
+        yield _switch(graph, box, hues) if box.place in hues else _node(graph, box, hues)
     yield "</svg>"
 
 
@@ -108,7 +139,7 @@ def _wire(line: Line, hues: Mapping[str, str]) -> str:
         f'<g class="{kind} {hue}" data-a="{escape(a.place)}"'
         f' data-a-interface="{escape(a.interface)}" data-b="{escape(b.place)}"'
         f' data-b-interface="{escape(b.interface)}"><title>{escape(tip)}</title>'
-        f'<path d="{_path(line.points)}"/></g>'
+        f'<path d="{_path(line.points)}"/>{_texts(line.labels)}</g>'
     )
 
 
@@ -139,25 +170,25 @@ def _switch(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
     tip = f"{name(network)} · {network.subnet}"
     return (
         f'<g class="switch {hues[box.place]}" data-node="{escape(box.place)}">'
-        f"<title>{escape(tip)}</title>{_rectangle(box, 8)}{''.join(map(_text, box.labels))}</g>"
+        f"<title>{escape(tip)}</title>{_rectangle(box, 8)}{_texts(box.labels)}</g>"
     )
 
 
-def _node(graph: Graph, box: Box) -> str:
+def _node(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
     node = graph.topology.nodes[box.place]
     role = node.role.value.replace(" ", "-")
-    lines = [title(node), *(f"{leg.interface} {' '.join(graph.shown(leg))}" for leg in node.legs)]
+    adapters = (f"{leg.interface} {' '.join(graph.shown(leg))}" for leg in node.legs)
+    tip = "\n".join((title(node), *adapters))
+    hue = hues.get(node.primary.network.name, "outside")
     shape = _cloud(box) if node.role is Role.INTERNET else _rectangle(box, 6)
     return (
-        f'<g class="node role-{role}" data-node="{escape(box.place)}">'
-        f"<title>{escape(chr(10).join(lines))}</title>{shape}{''.join(map(_text, box.labels))}</g>"
+        f'<g class="node role-{role} {hue}" data-node="{escape(box.place)}">'
+        f"<title>{escape(tip)}</title>{shape}{_texts(box.labels)}</g>"
     )
 
 
 def _rectangle(box: Box, radius: int) -> str:
-    return (
-        f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="{radius}"/>'
-    )
+    return f'<rect class="shape" x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="{radius}"/>'
 
 
 def _cloud(box: Box) -> str:
@@ -173,6 +204,10 @@ def _cloud(box: Box) -> str:
         f"C{at(0.74, 0.02)} {at(0.86, 0.14)} {at(0.85, 0.42)}"
         f'C{at(1.05, 0.45)} {at(1.05, 1)} {at(0.83, 1)}Z"/>'
     )
+
+
+def _texts(labels: tuple[Label, ...]) -> str:
+    return "".join(map(_text, labels))
 
 
 def _text(label: Label) -> str:
@@ -199,26 +234,31 @@ def _style() -> str:
     def variables(values: Mapping[str, str]) -> str:
         return "".join(f"--{key}:{value};" for key, value in values.items())
 
-    hues = "".join(
-        f".netlab-graph .{hue}{{--hue:var(--{hue});--fill:var(--{hue}-fill)}}"
-        for hue in ("outside", *(f"net-{number}" for number in range(_HUES)))
+    root, light, dark = ".netlab-graph", variables(_LIGHT), variables(_DARK)
+    hues = ("outside", *(f"net-{number}" for number in range(_HUES)))
+    rules = {
+        **{f".{hue}": f"--hue:var(--{hue});--fill:var(--{hue}-fill)" for hue in hues},
+        "text": f"font:{SMALL_SIZE}px {_FONTS};fill:var(--text);text-anchor:middle",
+        "text.name": f"font-size:{NAME_SIZE}px;font-weight:600",
+        "text.interface": "fill:var(--muted)",
+        ".paper": "fill:var(--paper)",
+        ".computer rect": "fill:var(--computer);stroke:var(--edge);stroke-dasharray:2 4",
+        ".computer text": "fill:var(--muted)",
+        ".wire path": "fill:none;stroke:var(--hue);stroke-width:2",
+        ".plumbing path": "stroke-dasharray:5 4",
+        ".node .shape": "fill:var(--box);stroke:var(--edge);stroke-width:1.5",
+        ".role-nat-device .shape": "stroke:var(--hue)",
+        ".role-dhcp-server .shape": "stroke:var(--hue)",
+        ".switch .shape": "fill:var(--fill);stroke:var(--hue);stroke-width:1.5",
+    }
+    return "\n".join(
+        (
+            "",
+            f"{root}{{{light}}}",
+            f"@media(prefers-color-scheme:dark){{{root}{{{dark}}}}}",
+            f"{root}[data-theme=light],[data-theme=light] {root}{{{light}}}",
+            f"{root}[data-theme=dark],[data-theme=dark] {root}{{{dark}}}",
+            *(f"{root} {selector}{{{rule}}}" for selector, rule in rules.items()),
+            "",
+        )
     )
-    dark = variables(_DARK)
-    return f"""
-.netlab-graph{{{variables(_LIGHT)}}}
-@media(prefers-color-scheme:dark){{.netlab-graph{{{dark}}}}}
-.netlab-graph[data-theme=light],[data-theme=light] .netlab-graph{{{variables(_LIGHT)}}}
-.netlab-graph[data-theme=dark],[data-theme=dark] .netlab-graph{{{dark}}}
-{hues}
-.netlab-graph text{{font:{SMALL_SIZE}px {_FONTS};fill:var(--text);text-anchor:middle}}
-.netlab-graph text.name{{font-size:{NAME_SIZE}px;font-weight:600}}
-.netlab-graph text.interface{{fill:var(--muted)}}
-.netlab-graph .paper{{fill:var(--paper)}}
-.netlab-graph .computer rect{{fill:var(--computer);stroke:var(--edge);stroke-width:1;stroke-dasharray:2 4}}
-.netlab-graph .computer text{{fill:var(--muted)}}
-.netlab-graph .wire path{{fill:none;stroke:var(--hue);stroke-width:2}}
-.netlab-graph .plumbing path{{stroke-dasharray:5 4}}
-.netlab-graph .node rect,.netlab-graph .node .shape{{fill:var(--box);stroke:var(--edge);stroke-width:1.5}}
-.netlab-graph .switch rect{{fill:var(--fill);stroke:var(--hue);stroke-width:1.5}}
-.netlab-graph .switch text{{fill:var(--text)}}
-"""

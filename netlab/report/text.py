@@ -14,12 +14,14 @@ from rich.text import Text
 
 from netlab.plan.plan import Difference, line
 from netlab.report.drawing import draw
+from netlab.report.graph import Addresses, addresses_of
 
 if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Interface, Machine, Status
     from netlab.probe.matrix import Result
+    from netlab.scenario.topology import Topology
 
 PIPE_WIDTH = 400
 _MANY_COLUMNS = 12
@@ -47,17 +49,13 @@ def scenarios(titles: Mapping[str, str]) -> RenderableType:
 def lab_status(status: Status, width: int) -> RenderableType:
     """A lab: its picture, every address, and drift."""
     found = machines(status.machines, width)
-    return Group(picture(status, width), "", found, "", drift(status.drift))
+    drawn = picture(status.lab.topology, addresses_of(status), width)
+    return Group(drawn, "", found, "", drift(status.drift))
 
 
-def picture(status: Status, width: int) -> RenderableType:
-    """The drawing with the addresses of now."""
-    known = {
-        (machine.name, interface.name): interface.addresses or ("no address",)
-        for machine in status.machines
-        for interface in machine.interfaces
-    }
-    return Text(draw(status.lab.topology, known, width), no_wrap=True, overflow="ignore")
+def picture(topology: Topology, addresses: Addresses, width: int) -> RenderableType:
+    """The drawing; `addresses` are those of now (none: as planned)."""
+    return Text(draw(topology, addresses, width), no_wrap=True, overflow="ignore")
 
 
 _COLUMNS = ("node", "adapter", "network", "state", "address", "from", "MAC", "gateway", "DNS")

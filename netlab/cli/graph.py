@@ -1,0 +1,126 @@
+"""The picture of a lab, in the formats that people and other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from netlab import lab
+from netlab.cli.arguments import LabName, ScenarioName, examples, json_option, pass_output
+from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
+from netlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from netlab.report.graph import Graph
+
+_SUFFIXES = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".html": "html"}
+"""The format of a file whose name tells it."""
+
+
+class _Drawable(click.ParamType):
+    """A running lab, a shipped scenario or a file."""
+
+    name = "lab"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        labs = LabName().shell_complete(ctx, param, incomplete)
+        known = {item.value for item in labs}
+        others = ScenarioName().shell_complete(ctx, param, incomplete)
+        return [*labs, *(item for item in others if item.value not in known)]
+
+
+@click.command(
+    epilog=examples(
+        "sudo netlab graph",
+        "netlab graph mine.yaml",
+        "netlab graph three-modes -o three-modes.svg",
+        "netlab graph ./nat.yaml --format dot | dot -Tpdf > nat.pdf",
+    )
+)
+@click.argument("name", required=False, type=_Drawable(), metavar="[LAB|SCENARIO|FILE]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "svg", "dot", "mermaid", "html"]),
+    help="Default: what the name of -o FILE ends in, or text.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write to a file instead of the terminal.",
+)
+@json_option
+@pass_output
+def graph(output: Output, name: str | None, form: str | None, file: str | None) -> None:
+    """Draw a lab: VMs, switches, the host, NAT and DHCP, the LAN, the Internet.
+
+    Of a lab that runs, with the addresses that its machines have now; without a name, of the only
+    one. Of a scenario or file, as planned: that needs neither root nor a lab. A lab
+    that runs is preferred to a scenario of its name; a name with / or .yaml is a file's.
+    """
+    if output.json and (form or file):
+        raise UsageError("--json excludes --format and -o", "write `--json > FILE`")
+    drawn = _graph(name)
+    if output.json:
+        from netlab.report import data
+
+        output.document(data.graph(drawn))
+        return
+    form = form or _SUFFIXES.get(Path(file or "").suffix.lower(), "text")
+    if form == "text" and not file:
+        show(_text(drawn))
+        return
+    content = _content(drawn, form)
+    if file:
+        _write(file, content)
+    else:
+        say(content.rstrip("\n"))
+
+
+def _graph(name: str | None) -> Graph:
+    from netlab.report import graph
+
+    is_file = name is not None and ("/" in name or name.endswith((".yaml", ".yml")))
+    if name is not None and (is_file or name not in lab.names()):
+        return graph.planned(lab.prepare(lab.load(name)))
+    return graph.running(lab.status(lab.attach(lab.pick(name))))
+
+
+def _text(drawn: Graph) -> RenderableType:
+    from netlab.report import text
+
+    return text.picture(drawn.topology, drawn.addresses, columns(DRAWING_WIDTH))
+
+
+def _content(drawn: Graph, form: str) -> str:
+    from netlab.report import diagrams, svg
+
+    match form:
+        case "svg":
+            return svg.render(drawn)
+        case "html":
+            return svg.page(drawn)
+        case "dot":
+            return diagrams.dot(drawn)
+        case "mermaid":
+            return diagrams.mermaid(drawn)
+    from netlab.report import text
+
+    return text.plain(_text(drawn)) + "\n"
+
+
+def _write(file: str, content: str) -> None:
+    try:
+        Path(file).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write '{file}': {error.strerror}") from error
