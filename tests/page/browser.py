@@ -19,8 +19,8 @@ from typing import Any
 
 from tests.pace import HANG_SECONDS
 
-# Debian's and Ubuntu's names, and Google's, which GitHub's machines have.
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Debian's, and Google's, which CI machines have.
+NAMES = ("chromium", "google-chrome")
 _FLAGS = (
     "--headless",
     "--no-sandbox",  # Chromium's own cannot be had as root.

@@ -1,0 +1,77 @@
+"""What a page is shown of a lab's traffic: not more than eyes can follow, and nothing lost from sight."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from itertools import pairwise
+from threading import Lock
+from typing import Any
+
+DOTS_A_SECOND = 30
+KEPT = 500
+"""Journeys that can still be frozen."""
+_COUNT_SECONDS = 0.25
+"""How often the counts of what is not drawn are told."""
+
+
+class Traffic:
+    """Takes journeys, tells of some, counts the rest by wire, and keeps the latest by number."""
+
+    def __init__(
+        self, tell: Callable[[str, object], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`tell` sends an event with its data; `clock` is in seconds."""
+        self._tell, self._clock = tell, clock
+        self._kept: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._lock = Lock()
+        self._number = 0
+        self._drawn = 0
+        self._second = self._counted = clock()
+        self._rest: Counter[tuple[str, str]] = Counter()
+
+    def add(self, journey: dict[str, Any]) -> None:
+        """A packet that has come to its end."""
+        self._number += 1
+        with self._lock:
+            self._kept[self._number] = journey
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        way = _way(journey)
+        if self._clock() - self._second >= 1:
+            self._second, self._drawn = self._clock(), 0
+        if self._drawn < DOTS_A_SECOND:
+            self._drawn += 1
+            first = journey["steps"][0]
+            self._tell(
+                "packet",
+                {"id": self._number, "text": _text(first), "part": first["part"], "way": way},
+            )
+        else:
+            self._rest.update(pairwise(way))
+
+    def count(self) -> None:
+        """Tell how many packets have not been drawn, now and then."""
+        if self._rest and self._clock() - self._counted >= _COUNT_SECONDS:
+            self._tell("more", [[*wire, number] for wire, number in self._rest.items()])
+            self._rest.clear()
+            self._counted = self._clock()
+
+    def journey(self, number: int) -> dict[str, Any] | None:
+        """One that is still kept. Safe in any thread."""
+        with self._lock:
+            return self._kept.get(number)
+
+
+def _way(journey: dict[str, Any]) -> list[str]:
+    """The nodes in order, without repetition at once."""
+    nodes = [step["node"] for step in journey["steps"]]
+    return [node for n, node in enumerate(nodes) if n == 0 or nodes[n - 1] != node]
+
+
+def _text(step: dict[str, Any]) -> str:
+    fields = step["before"]
+    source = fields.get("ip.src", fields.get("arp.sender", fields["eth.src"]))
+    target = fields.get("ip.dst", fields.get("arp.target", fields["eth.dst"]))
+    return f"{step['packet']} {source} → {target}"
