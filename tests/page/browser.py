@@ -140,6 +140,19 @@ class Browser:
             self._pump(0.02)
         raise AssertionError(f"never true: {expression}")
 
+    def downloaded(self, name: str) -> None:
+        """Wait until a file is there, whole."""
+
+        def told(method: str, **facts: str) -> list[dict[str, Any]]:
+            found = [event["params"] for event in self._events if event["method"] == method]
+            return [one for one in found if facts.items() <= one.items()]
+
+        while not any(
+            told("Page.downloadProgress", guid=one["guid"], state="completed")
+            for one in told("Page.downloadWillBegin", suggestedFilename=name)
+        ):
+            self._next(HANG_SECONDS)
+
     def picture(self, file: Path, selector: str | None = None) -> None:
         """A screenshot, as PNG: of the whole page, or of an element."""
         size = "{x: 0, y: 0, width: document.documentElement.clientWidth, height: document.body.scrollHeight}"
