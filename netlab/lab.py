@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from netlab import __version__
@@ -25,14 +24,17 @@ from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
     from netlab.kernel.create import Progress
-    from netlab.kernel.observe import Addresses, Observation
+    from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.plan import Difference, Plan
+    from netlab.probe.journey import Map
     from netlab.probe.matrix import Result
+    from netlab.probe.stream import Stream
+    from netlab.probe.tap import Tap
     from netlab.probe.trace import Trace
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
-    from netlab.scenario.topology import Node, Topology
+    from netlab.scenario.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -242,21 +244,41 @@ def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Resu
     return measure(lab.expectations, found, namespaces, progress or (lambda done: None))
 
 
-def trace(lab: Lab, source: str, target: str) -> Trace:
-    """Send one echo request from a node to an endpoint or IPv4 address, and follow it.
+def trace(
+    lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
+) -> Trace:
+    """Send one probe from a node to an endpoint or IP address, and follow it.
 
-    Raises UsageError for a node, endpoint or address that is none.
+    `by` is the kind of probe (`probe.kinds`): `icmp`, `tcp:80`, `dns:www.example.com`, …
+    Without a target, DNS asks the node's own server and DHCP everybody on the node's first
+    network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
+    answers (tcp, udp, raw). Raises UsageError for what is none.
     """
-    from netlab.kernel.observe import addresses
+    from netlab import aim
+    from netlab.kernel import services
     from netlab.kernel.patience import postponed_signals
+    from netlab.probe.trace import trace as follow
+
+    _require_root()
+    run = _run_directory(lab.name)
+    asked = aim.question(lab, source, target, by, wait)
+    complaints = services.dhcp_complaints(run, asked.ends.mac)
+    with postponed_signals() as interruption:
+        return follow(where(lab), asked, interruption, complaints)
+
+
+def where(lab: Lab) -> Map:
+    """The lab as a packet meets it."""
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge, Cable
     from netlab.probe.journey import Map
-    from netlab.probe.trace import trace as follow
+    from netlab.scenario.model import Mode
+    from netlab.scenario.topology import HOST, LAN
 
-    _require_root()
-    where = Map(
+    translates = any(network.mode is Mode.NAT for network in lab.topology.vmnets)
+    cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.name == LAN]
+    return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
         switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
         peers={
@@ -266,17 +288,41 @@ def trace(lab: Lab, source: str, target: str) -> Trace:
             for end, other in ((noun.one, noun.other), (noun.other, noun.one))
         },
         plumbing=plumbing(lab.topology),
+        doors=frozenset((HOST, card.interface) for card in cards if translates),
     )
-    known = {
-        (node_of(place), interface): found
-        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
-    }
-    start = _node(lab, source)
-    end, to = _destination(lab, start, target, known)
-    if end == start.name:
-        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
-    with postponed_signals() as interruption:
-        return follow(where, start.name, end, to, interruption)
+
+
+@contextmanager
+def listening(
+    lab: Lab, points: Sequence[str] = (), expression: str = "", snaplen: int | None = None
+) -> Iterator[Stream]:
+    """See the packets at some points of a lab, for the length of a block.
+
+    A point is a node (`vm1`: all its adapters), an adapter (`vm1:eth0`) or a network (all its ports);
+    no points: everywhere. `expression` is a filter as tcpdump has them; of a frame, the first `snaplen`
+    bytes are wanted. Signals end the stream, not the block. Raises UsageError, Missing.
+    """
+    from netlab.kernel.handles import allow_files
+    from netlab.kernel.patience import postponed_signals
+    from netlab.plan.nouns import Bridge
+    from netlab.probe import bpf
+    from netlab.probe.stream import Stream
+    from netlab.probe.tap import Tap
+
+    _require_root()
+    program = bpf.compiled(expression, snaplen or bpf.WHOLE) if expression or snaplen else b""
+    chosen = _interfaces(lab, points)
+    # What a switch sees on itself are copies of what it sees on its ports.
+    own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
+    with postponed_signals() as interruption, ExitStack() as stack:
+        allow_files(len(chosen))
+        taps = [
+            stack.enter_context(closing(Tap(place, only, {"lo", own.get(place, "lo")}, program)))
+            for place, only in chosen.items()
+        ]
+        for tap in taps:
+            _check_interfaces(lab, tap, chosen[tap.namespace])
+        yield Stream(taps, interruption)
 
 
 @contextmanager
@@ -319,29 +365,39 @@ def place_of(name: str, node: str) -> str:
     return namespace(name, node)
 
 
-def _node(lab: Lab, name: str) -> Node:
-    """Raises UsageError for a node that the lab does not have."""
-    if name not in lab.topology.nodes:
-        names = ", ".join(lab.topology.nodes)
-        raise UsageError(f"the lab '{lab.name}' has no node '{name}'", f"it has: {names}")
-    return lab.topology.nodes[name]
+def _interfaces(lab: Lab, points: Sequence[str]) -> dict[str, set[str]]:
+    """Namespaces, and which interfaces there are meant; an empty set: all."""
+    found: dict[str, set[str]] = {}
+    for point in points or places(lab.name):
+        for place, interface in _ends(lab, point):
+            found.setdefault(place, set()).add(interface)
+    return {place: names if all(names) else set() for place, names in found.items()}
 
 
-def _destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[str, str]:
-    """The node that is meant, and its address: `vm2`, `host@lan`, or an IPv4 address of whomever."""
-    with suppress(ValueError):
-        address = IPv4Address(target)
-        owners = [node for (node, _), found in known.items() for one in found if one.ip == address]
-        return (owners[0] if owners else target), str(address)
-    node = _node(lab, target.partition("@")[0])
-    legs = node.named_legs
-    if "@" in target and target not in legs:
-        raise UsageError(f"'{target}' is no endpoint", f"{node.name} has: {', '.join(legs)}")
-    leg = legs[target] if "@" in target else node.shared_with(source) or node.primary
-    found = known.get((leg.node, leg.interface))
-    if not found:
-        raise UsageError(f"{leg.name} has no address now", "name an address instead")
-    return node.name, str(found[0].ip)
+def _ends(lab: Lab, point: str) -> list[tuple[str, str]]:
+    """Namespace and interface (empty: all) of a point; a cable without a switch has two."""
+    from netlab.plan.names import namespace
+
+    name, _, interface = point.partition(":")
+    if interface or name in places(lab.name) or name not in lab.topology.networks:
+        return [(place_of(lab.name, name), interface)]
+    return [
+        (namespace(lab.name, leg.node), leg.interface)
+        for node in lab.topology.nodes.values()
+        for leg in node.legs
+        if leg.network.name == name
+    ]
+
+
+def _check_interfaces(lab: Lab, tap: Tap, wanted: set[str]) -> None:
+    """An interface that ought to be there may be waited for; any other has to be there."""
+    from netlab.plan.names import node as node_of
+
+    node = node_of(tap.namespace)
+    known = {*tap.interfaces, *(name for place, name in where(lab).peers if place == node)}
+    for name in sorted(wanted - known):
+        has = ", ".join(sorted(known))
+        raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")
 
 
 def _run_directory(name: str) -> RunDirectory:

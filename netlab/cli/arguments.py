@@ -14,6 +14,8 @@ from netlab.errors import NetlabError
 
 Command = Callable[..., Any]
 
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
 
 class LabName(click.ParamType):
     """The name of a lab that exists."""
@@ -53,6 +55,21 @@ class ScenarioName(click.ParamType):
 
         names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
         return [*names, CompletionItem(incomplete, type="file")]
+
+
+class Size(click.ParamType):
+    """A number of bytes: 500000, 500k, 10M, 1G."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        text = str(value).lower().removesuffix("b")
+        number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "")
+        if not number.isdecimal() or int(number) == 0:
+            self.fail(f"'{value}' is no size; write 500000, 500k, 10M or 1G", param, ctx)
+        return int(number) * _UNITS[unit]
 
 
 def _want_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:

@@ -17,8 +17,9 @@ from netlab.cli.output import Output
     )
 )
 @click.argument("source", type=NodeName(), metavar="SRC")
-@click.argument("target", type=NodeName(), metavar="DST")
+@click.argument("target", type=NodeName(), metavar="DST", required=False)
 @lab_option
+@click.option("--by", default="icmp", help="icmp tcp…")
 @click.option("--reply", is_flag=True, help="Show the way of the answer too, step by step.")
 @click.option(
     "--lang",
@@ -30,7 +31,13 @@ from netlab.cli.output import Output
 @json_option
 @pass_output
 def trace(
-    output: Output, source: str, target: str, lab_name: str | None, reply: bool, language: str
+    output: Output,
+    source: str,
+    target: str | None,
+    by: str,
+    lab_name: str | None,
+    reply: bool,
+    language: str,
 ) -> int:
     """Send one packet, and say where it went, or where and why it died.
 
@@ -41,6 +48,7 @@ def trace(
     from netlab.report import data
     from netlab.report.journey import journey
 
-    traced = lab.trace(lab.attach(lab.pick(lab_name)), source, target)
-    output.result(data.trace(traced), lambda: journey(traced, reply, language))
+    running = lab.attach(lab.pick(lab_name))
+    traced = lab.trace(running, source, target, by)
+    output.result(data.trace(traced, running.name), lambda: journey(traced, reply, language))
     return 0 if traced.finding.verdict is Verdict.ANSWERED else 1

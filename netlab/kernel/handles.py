@@ -20,7 +20,7 @@ class Handles:
     def __init__(self, namespaces: int) -> None:
         self.descriptors: dict[str, int] = {}
         self._netlinks: dict[str, Netlink] = {}
-        _allow_files(2 * namespaces + _OTHER_FILES)
+        allow_files(2 * namespaces)
 
     def __enter__(self) -> Handles:
         return self
@@ -57,8 +57,9 @@ class Handles:
         self._netlinks[namespace] = Netlink()
 
 
-def _allow_files(wanted: int) -> None:
+def allow_files(more: int) -> None:
     """Raise the soft limit (usually 1,024 files) if it is too low, and no further than needed."""
+    wanted = more + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted and soft != resource.RLIM_INFINITY:
         ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

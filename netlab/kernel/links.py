@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 from pyroute2.netlink.rtnl import (
@@ -13,7 +13,6 @@ from pyroute2.netlink.rtnl import (
     RTM_GETADDR,
     RTM_GETLINK,
     RTM_GETNEIGH,
-    RTM_GETROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
     RTM_NEWROUTE,
@@ -23,7 +22,9 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from netlab.kernel import tables
 from netlab.kernel.netlink import CREATE, Netlink, Refused
+from netlab.kernel.tables import Names
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
 _AF_INET = 2
@@ -54,6 +55,8 @@ class Interface:
     up: bool
     running: bool
     """Up, with carrier: the cable's other end is up too."""
+    isolated: bool = False
+    """A switch port that reaches no other port of this kind."""
 
 
 def loopback_up(netlink: Netlink) -> None:
@@ -115,32 +118,33 @@ def create_route(netlink: Netlink, route: Route) -> None:
 
 def read_interfaces(netlink: Netlink) -> list[Interface]:
     """Every interface of the namespace."""
-    return [_interface(message) for message in netlink.dump(ifinfmsg(), RTM_GETLINK)]
+    return [interface(message) for message in netlink.dump(ifinfmsg(), RTM_GETLINK)]
 
 
-def read_addresses(netlink: Netlink, namespace: str, names: dict[int, str]) -> Iterator[Address]:
+def read_addresses(netlink: Netlink, namespace: str, names: Names) -> Iterator[Address]:
     """Every IPv4 address but the loopback's own."""
     request = ifaddrmsg()
     request["family"] = _AF_INET
-    for message in netlink.dump(request, RTM_GETADDR):
-        local = message.get_attr("IFA_LOCAL")
-        if not local.startswith("127."):
-            interface = IPv4Interface(f"{local}/{message['prefixlen']}")
-            # An interface may have come between the two dumps.
-            yield Address(namespace, names.get(message["index"], "?"), interface)
+    found = (address(message, namespace, names) for message in netlink.dump(request, RTM_GETADDR))
+    return (one for one in found if one)
+
+
+def address(message: Any, namespace: str, names: Names) -> Address | None:
+    """The address that a message is about; None for the loopback's own."""
+    local = message.get_attr("IFA_LOCAL")
+    if local.startswith("127."):
+        return None
+    # An interface may have come between the two dumps.
+    name = names.get(message["index"], "?")
+    return Address(namespace, name, IPv4Interface(f"{local}/{message['prefixlen']}"))
 
 
 def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
     """Routes of the main table that go through a gateway."""
-    request = rtmsg()
-    request["family"] = _AF_INET
-    for message in netlink.dump(request, RTM_GETROUTE):
-        gateway = message.get_attr("RTA_GATEWAY")
-        if message["table"] == _RT_TABLE_MAIN and gateway:
-            destination = message.get_attr("RTA_DST") or "0.0.0.0"
-            network = IPv4Network(f"{destination}/{message['dst_len']}")
-            metric = message.get_attr("RTA_PRIORITY") or 0
-            yield Route(namespace, network, IPv4Address(gateway), metric)
+    for row in tables.read_routes(netlink, {}):
+        gateway = row.hops[0].gateway if len(row.hops) == 1 else None
+        if isinstance(gateway, IPv4Address):
+            yield Route(namespace, row.destination, gateway, row.metric)
 
 
 def _link(*attributes: tuple[str, Any], index: int = 0) -> Any:
@@ -172,9 +176,13 @@ def _kind(name: str, peer: Any = None) -> dict[str, Any]:
     return {"attrs": attributes}
 
 
-def _interface(message: Any) -> Interface:
+def interface(message: Any) -> Interface:
+    """The interface that a message is about."""
     info = message.get_attr("IFLA_LINKINFO")
     up = _IFF_UP | _IFF_LOWER_UP
+    # The data of another kind of master (a bond) is no port's.
+    switched = info and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge"
+    port = info.get_attr("IFLA_INFO_SLAVE_DATA") if switched else None
     return Interface(
         name=message.get_attr("IFLA_IFNAME"),
         index=message["index"],
@@ -185,6 +193,7 @@ def _interface(message: Any) -> Interface:
         master=message.get_attr("IFLA_MASTER") or 0,
         up=bool(message["flags"] & _IFF_UP),
         running=message["flags"] & up == up,
+        isolated=bool(port and port.get_attr("IFLA_BRPORT_ISOLATED")),
     )
 
 

@@ -1,4 +1,4 @@
-"""One rtnetlink socket in one namespace: requests in, acknowledgements or decoded answers out.
+"""One netlink socket in one namespace: requests in, acknowledgements or decoded answers out.
 
 pyroute2 encodes and decodes the messages. Its IPRoute is not used: opening
 one costs 6.5 ms a namespace, a bare socket 20 µs.
@@ -6,16 +6,23 @@ one costs 6.5 ms a namespace, a bare socket 20 µs.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fcntl import ioctl
 from typing import Any
 
 from netlab.errors import KernelError
 
+ROUTE = socket.NETLINK_ROUTE
+NETFILTER = 12
+"""NETLINK_NETFILTER, which Python has no name for."""
 _SOL_NETLINK = 270
+_ADD_MEMBERSHIP = 1
+_SO_RCVBUFFORCE = 33
+_BUFFER_BYTES = 4 << 20
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _NLMSG_ERROR = 2
@@ -36,8 +43,8 @@ class Refused(OSError):
 class Netlink:
     """A socket that stays in the namespace in which it was opened."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    def __init__(self, protocol: int = ROUTE) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.settimeout(30)
@@ -94,6 +101,42 @@ class Netlink:
                 length, kind, _, sequence, _ = struct.unpack_from("IHHII", data)
                 if sequence == self._sequence:
                     yield kind, data[:length] if whole else data[16:length]
+                data = data[(length + 3) & ~3 :]
+
+
+class Overflow(Exception):
+    """Messages came faster than they were read, and the kernel has thrown some away."""
+
+
+class Subscription:
+    """Hears what the kernel tells groups about the present namespace. Never waits."""
+
+    def __init__(self, protocol: int, groups: Iterable[int]) -> None:
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+        self.socket.bind((0, 0))  # Without an address of its own it would receive nothing.
+        for group in groups:
+            self.socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+        self.socket.setblocking(False)
+
+    def close(self) -> None:
+        """Let go of the socket, and with it of the namespace."""
+        self.socket.close()
+
+    def messages(self) -> Iterator[tuple[int, bytes]]:
+        """Type and bytes of every message that is there. Raises Overflow; what follows can still be read."""
+        while True:
+            try:
+                data = self.socket.recv(1 << 17)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                raise Overflow from error
+            while data:
+                length, kind = struct.unpack_from("IH", data)
+                yield kind, data[:length]
                 data = data[(length + 3) & ~3 :]
 
 

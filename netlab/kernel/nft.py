@@ -57,12 +57,16 @@ def _listing(context: Any) -> str:
     return str(output)
 
 
-def rules(namespace: str) -> dict[tuple[str, str, int], str]:
-    """Every rule as text, by table, chain and handle."""
+def read_with_handles(namespace: str) -> str:
+    """The same, with the handle of each rule at its end."""
     with netns.inside(namespace):
         context = _module().Nftables()
         context.set_handle_output(True)
-        listing = _listing(context)
+        return _listing(context)
+
+
+def rules(listing: str) -> dict[tuple[str, str, int], str]:
+    """Every rule of a listing with handles, as text, by table, chain and handle."""
     found = {}
     table = chain = ""
     for row in map(str.strip, listing.splitlines()):
@@ -75,6 +79,12 @@ def rules(namespace: str) -> dict[tuple[str, str, int], str]:
         elif mark:
             found[table, chain, int(handle)] = text
     return found
+
+
+def families(listing: str) -> set[str]:
+    """The families of a listing's tables: ip, inet, bridge, …"""
+    rows = (row.split() for row in listing.splitlines())
+    return {words[1] for words in rows if words[:1] == ["table"]}
 
 
 def delete_table(namespace: str, family: str, name: str) -> None:

@@ -1,96 +1,106 @@
-"""Which rules a probe meets: nftables' own trace of packets that carry a token."""
+"""Which rules a probe meets: nftables' own trace of its packets."""
 
 from __future__ import annotations
 
 import os
-import socket
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from netlab.errors import KernelError
 from netlab.kernel import netns, nft
-from netlab.kernel.netlink import attributes
+from netlab.kernel.netlink import NETFILTER, Subscription, attributes
 
-_NETLINK_NETFILTER = 12
-_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _NFNLGRP_NFTRACE = 9
 _TRACE_MESSAGE = (10 << 8) | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
 _HEADER_BYTES = 16 + 4  # of netlink and of nfnetlink
-_TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _POLICY = 1, 2, 3, 4, 5, 16  # NFTA_TRACE_*
+_TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID, _POLICY = 1, 2, 3, 4, 5, 6, 16  # NFTA_TRACE_*
+_NETWORK_HEADER, _TRANSPORT_HEADER = 8, 9
 _VERDICT_CODE = 1
 _BY_RULE, _BY_POLICY = 3, 1  # NFT_TRACETYPE_*
 _DROP = 0
+_IP_FAMILIES = {"ip", "ip6", "inet"}
 
 
 @dataclass(frozen=True)
-class Drop:
-    """A rule, or a chain's policy, that ended a packet."""
+class Hit:
+    """A rule that a packet has met, or a chain's policy that ended it."""
 
     namespace: str
     text: str
     """Table, chain, and the rule as `nft list ruleset` shows it."""
+    drops: bool
+    headers: bytes
+    """The packet's IP and transport header, with the first bytes behind, as they were when the kernel
+    first told of the packet; empty if it did not."""
 
 
 class RuleTrace:
-    """Watches packets with a token in a namespace that has rules. A context manager: leaves no table.
+    """Watches a probe's packets in a namespace that has rules. A context manager: leaves no table.
 
-    The token stands where an ICMP or UDP payload begins, so one rule finds it
-    before and after any translation.
+    `listing` is its ruleset with handles, `matches` are nftables expressions,
+    `name` is the probe's own, since another trace may be under way.
     """
 
-    def __init__(self, namespace: str, token: bytes) -> None:
+    def __init__(self, namespace: str, listing: str, matches: Sequence[str], name: str) -> None:
         self.namespace = namespace
-        self._token = token
-        self._table = f"netlab_trace_{token.hex()}"  # Another trace may be under way.
+        self._rules = nft.rules(listing)
+        self._tables = {
+            family: f"netlab_trace_{name}"
+            for family, wanted in (
+                ("inet", nft.families(listing) & _IP_FAMILIES),
+                ("bridge", nft.families(listing) & {"bridge"}),
+            )
+            if wanted
+        }
+        self._matches = matches
+        self._headers: dict[bytes, bytes] = {}
 
     def __enter__(self) -> RuleTrace:
-        self._rules = nft.rules(self.namespace)
         with netns.inside(self.namespace):
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
-        self._socket.bind((0, 0))  # Without an address of its own it would receive nothing.
-        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFNLGRP_NFTRACE)
-        self._socket.setblocking(False)
-        chains = "".join(
-            f"chain {hook} {{ type filter hook {hook} priority -400; "
-            f"@th,64,64 {int.from_bytes(self._token):#x} meta nftrace set 1\n }}\n"
-            for hook in ("prerouting", "output")
-        )
+            self._heard = Subscription(NETFILTER, [_NFNLGRP_NFTRACE])
         try:
-            nft.create(self.namespace, f"table inet {self._table} {{ {chains} }}")
+            nft.create(self.namespace, "".join(map(self._table, self._tables)))
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def _table(self, family: str) -> str:
+        rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches)
+        chains = "".join(
+            f"chain {hook} {{ type filter hook {hook} priority -400;\n{rules}\n }}\n"
+            for hook in ("prerouting", "output")
+        )
+        return f"table {family} {self._tables[family]} {{ {chains} }}\n"
+
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
-        with suppress(KernelError):  # The namespace has gone meanwhile.
-            nft.delete_table(self.namespace, "inet", self._table)
+        self._heard.close()
+        for family, table in self._tables.items():
+            with suppress(KernelError):  # The namespace has gone meanwhile.
+                nft.delete_table(self.namespace, family, table)
 
-    def drops(self) -> Iterator[Drop]:
-        """Packets with the token that rules have ended since the last call."""
-        for message in self._messages():
+    def hits(self) -> Iterator[Hit]:
+        """What the probe's packets have met since the last call. Raises Overflow."""
+        for kind, data in self._heard.messages():
+            if kind != _TRACE_MESSAGE:
+                continue
+            message = dict(attributes(data[_HEADER_BYTES:]))
+            number = message.get(_ID, b"")
+            if _NETWORK_HEADER in message:
+                headers = message[_NETWORK_HEADER] + message.get(_TRANSPORT_HEADER, b"")
+                self._headers[number] = headers
             table, chain = (_text(message.get(key, b"")) for key in (_TABLE, _CHAIN))
-            kind = _number(message.get(_TYPE, b""))
-            if kind == _BY_RULE and _code(message.get(_VERDICT, b"")) == _DROP:
+            if table in self._tables.values():
+                continue
+            headers = self._headers.get(number, b"")
+            why = _number(message.get(_TYPE, b""))
+            if why == _BY_RULE and _HANDLE in message:  # Without one: the end of a chain.
                 rule = self._rules.get((table, chain, _number(message[_HANDLE])), "a rule")
-                yield Drop(self.namespace, f"{table} {chain}: {rule}")
-            elif kind == _BY_POLICY and _number(message.get(_POLICY, b"\1")) == _DROP:
-                yield Drop(self.namespace, f"{table} {chain}: policy drop")
-
-    def _messages(self) -> Iterator[dict[int, bytes]]:
-        while True:
-            try:
-                data = self._socket.recv(1 << 16)
-            except BlockingIOError:
-                return
-            while len(data) >= _HEADER_BYTES:
-                length, kind = struct.unpack_from("IH", data)
-                if kind == _TRACE_MESSAGE:
-                    yield dict(attributes(data[_HEADER_BYTES:length]))
-                data = data[(length + 3) & ~3 :]
+                drops = _code(message.get(_VERDICT, b"")) == _DROP
+                yield Hit(self.namespace, f"{table} {chain}: {rule}", drops, headers)
+            elif why == _BY_POLICY and _number(message.get(_POLICY, b"\1")) == _DROP:
+                yield Hit(self.namespace, f"{table} {chain}: policy drop", True, headers)
 
 
 def _text(data: bytes) -> str:

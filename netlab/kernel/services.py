@@ -12,12 +12,13 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
 from netlab.kernel import netns
 from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.sockets import WAITING
 from netlab.plan.nouns import DhcpClient, Lease, Listening, Service
 
 MARK = "NETLAB_SERVICE"
@@ -26,8 +27,6 @@ SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbi
 """Where programs are looked for: sudo's and a user's path may lack the system folders."""
 _TERM_SECONDS = 2.0
 _KILL_SECONDS = 10.0
-_SOCKETS = {"tcp": "0A", "udp": "07"}
-"""The state in /proc/net that means: a socket is open here."""
 
 
 def start(run: RunDirectory, service: Service) -> None:
@@ -73,7 +72,7 @@ def listens(run: RunDirectory, fact: Listening) -> bool:
         table = Path(f"/proc/thread-self/net/{fact.protocol}").read_text()
     wanted = f"{fact.port:04X}"
     rows = (row.split() for row in table.splitlines()[1:])
-    return any(row[1].endswith(f":{wanted}") and row[3] == _SOCKETS[fact.protocol] for row in rows)
+    return any(row[1].endswith(f":{wanted}") and row[3] == WAITING[fact.protocol] for row in rows)
 
 
 def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
@@ -89,6 +88,23 @@ def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
 def client_log(run: RunDirectory, fact: Lease) -> str:
     """The last words of the DHCP client."""
     return _log_tail(run.service(fact.namespace, _client_name(fact.interface)))
+
+
+def dhcp_complaints(run: RunDirectory, mac: str) -> Callable[[], dict[str, str]]:
+    """From now on, which node's DHCP server logs that it has no address for a MAC: node to that line."""
+    sizes = {log: log.stat().st_size for log in (run.path / "services").glob("*/log")}
+
+    def complaints() -> dict[str, str]:
+        found = {}
+        for log, size in sizes.items():
+            fresh = log.read_bytes()[size:].decode(errors="replace").splitlines()
+            for line in fresh:
+                if mac in line and "no address" in line:
+                    node = log.parent.name.rpartition(".")[0].partition(".")[2]
+                    found[node] = line.partition(": ")[2] or line
+        return found
+
+    return complaints
 
 
 def _log_tail(directory: Path) -> str:

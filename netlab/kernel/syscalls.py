@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ MS_REC = 0x4000
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
+_MSG_DONTWAIT = 0x40
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,6 +40,17 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
     """mount(2)."""
     arguments = (source.encode(), target.encode(), kind.encode() or None)
     _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), target)
+
+
+def recvmmsg(descriptor: int, messages: int, count: int) -> int:
+    """recvmmsg(2), without waiting; returns how many messages came. `messages`: their address."""
+    received = int(
+        _libc.recvmmsg(descriptor, ctypes.c_void_p(messages), count, _MSG_DONTWAIT, None)
+    )
+    if received < 0 and ctypes.get_errno() in (errno.EAGAIN, errno.EINTR):
+        return 0
+    _check(min(received, 0), "recvmmsg")
+    return received
 
 
 def filesystem(path: str) -> str:

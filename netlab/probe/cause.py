@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from netlab.probe.icmp import Kind
 from netlab.probe.journey import Journey, Step
+from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 
 
@@ -25,12 +25,25 @@ class Cause(StrEnum):
     NO_ROUTE = "no-route"
     ARP_UNANSWERED = "arp-unanswered"
     NO_TAKER = "no-taker"
+    WRONG_SEGMENT = "wrong-segment"
+    ISOLATED_PORT = "isolated-port"
+    NOT_ADMITTED = "not-admitted"
     NOT_FORWARDING = "not-forwarding"
     FIREWALL = "firewall"
     REVERSE_PATH = "reverse-path"
     NO_WAY_BACK = "no-way-back"
+    PORT_CLOSED = "port-closed"
+    NO_FORWARD = "no-forward"
+    PROTOCOL_NOT_TRANSLATED = "protocol-not-translated"
+    MAPPING_EXPIRED = "mapping-expired"
     TTL = "ttl"
     TOO_BIG = "too-big"
+    NO_OFFER = "no-offer"
+    POOL_EMPTY = "pool-empty"
+    DNS_SILENT = "dns-silent"
+    DNS_NO_NAME = "dns-no-name"
+    DUPLICATE_MAC = "duplicate-mac"
+    DUPLICATE_IP = "duplicate-ip"
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
@@ -53,6 +66,18 @@ SENTENCES: dict[Cause, dict[str, str]] = {
         "en": "the frame went to every port, and nobody there has its MAC address",
         "zh": "帧被泛洪到所有端口，但没有机器拥有该 MAC 地址",
     },
+    Cause.WRONG_SEGMENT: {
+        "en": "the machine with that address is on another network, so it does not hear the question",
+        "zh": "拥有该地址的机器在另一个网段，听不到这个 ARP 请求",
+    },
+    Cause.ISOLATED_PORT: {
+        "en": "the switch keeps these two ports apart",
+        "zh": "交换机的端口隔离不让这两个端口互通",
+    },
+    Cause.NOT_ADMITTED: {
+        "en": "the network does not admit this MAC address",
+        "zh": "网络不允许这个 MAC 地址接入",
+    },
     Cause.NOT_FORWARDING: {
         "en": "it took the frame, but the packet is for somebody else and it is no router",
         "zh": "它收下了帧，但包不是给它的，而它不是路由器，不做转发",
@@ -66,10 +91,50 @@ SENTENCES: dict[Cause, dict[str, str]] = {
         "en": "it arrived, but the answer died on its way back",
         "zh": "请求到达了，但应答在返回途中丢失",
     },
+    Cause.PORT_CLOSED: {
+        "en": "it arrived, but no program listens on that port",
+        "zh": "请求到达了，但该端口没有程序在监听",
+    },
+    Cause.NO_FORWARD: {
+        "en": "the host has no program on that port, and NAT forwards it to no VM",
+        "zh": "宿主机的该端口没有程序监听，NAT 也没有把它转发给虚拟机",
+    },
+    Cause.PROTOCOL_NOT_TRANSLATED: {
+        "en": "the NAT device translates TCP, UDP and ICMP only",
+        "zh": "NAT 设备只转换 TCP、UDP 和 ICMP",
+    },
+    Cause.MAPPING_EXPIRED: {
+        "en": "the answer came too late: NAT had forgotten whom it was for",
+        "zh": "应答来得太晚：NAT 的映射已过期，不知道该交给谁",
+    },
     Cause.TTL: {"en": "its time to live ran out", "zh": "生存时间（TTL）用完了"},
     Cause.TOO_BIG: {
         "en": "it is too big for the next cable and may not be cut",
         "zh": "包太大，下一段链路传不了，又不允许分片",
+    },
+    Cause.NO_OFFER: {
+        "en": "nobody on this network offers an address by DHCP",
+        "zh": "这个网络上没有 DHCP 服务器应答",
+    },
+    Cause.POOL_EMPTY: {
+        "en": "the DHCP server has no address left",
+        "zh": "DHCP 服务器的地址池已用完",
+    },
+    Cause.DNS_SILENT: {
+        "en": "the DNS server got the question and did not answer",
+        "zh": "DNS 服务器收到了查询，但没有应答",
+    },
+    Cause.DNS_NO_NAME: {
+        "en": "the DNS server says that there is no such name",
+        "zh": "DNS 服务器说没有这个域名",
+    },
+    Cause.DUPLICATE_MAC: {
+        "en": "two machines have the same MAC address, and the switch gave it to the other one",
+        "zh": "两台机器的 MAC 地址相同，交换机把帧交给了另一台",
+    },
+    Cause.DUPLICATE_IP: {
+        "en": "two machines have the same IP address, and the other one got it",
+        "zh": "两台机器的 IP 地址相同，包到了另一台",
     },
     Cause.REFUSED: {"en": "a machine on the way refused it", "zh": "途中的机器明确拒绝了它"},
     Cause.UNKNOWN: {
@@ -90,6 +155,19 @@ _LOOK_AT = {
     Cause.NO_WAY_BACK: "ip route",
     Cause.TTL: "ip route",
     Cause.TOO_BIG: "ip link",
+    Cause.WRONG_SEGMENT: "ip address",
+    Cause.ISOLATED_PORT: "bridge -d link",
+    Cause.NOT_ADMITTED: "nft list ruleset",
+    Cause.PORT_CLOSED: "ss -ltun",
+    Cause.NO_FORWARD: "ss -ltun",
+    Cause.PROTOCOL_NOT_TRANSLATED: "nft list ruleset",
+    Cause.MAPPING_EXPIRED: "sysctl -a -r conntrack_.*timeout",
+    Cause.NO_OFFER: "ss -lun",
+    Cause.POOL_EMPTY: "ss -lun",
+    Cause.DNS_SILENT: "ss -lunp",
+    Cause.DNS_NO_NAME: "cat /etc/resolv.conf",
+    Cause.DUPLICATE_MAC: "bridge fdb",
+    Cause.DUPLICATE_IP: "ip address",
 }
 
 _COUNTED = {
@@ -109,6 +187,10 @@ class Evidence:
     source: str
     target: str
     journey: Journey
+    kind: str = "icmp"
+    """The probe's kind: `icmp`, `tcp`, `dns`, …"""
+    answered: bool = False
+    """The program that asked has got what it asked for."""
     send_error: int | None = None
     carriers: frozenset[str] = frozenset()
     """Interfaces of the source that are up with a cable that is up."""
@@ -120,6 +202,22 @@ class Evidence:
     """Node to the address for which it asked by ARP, and nobody answered."""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Node to the kernel's counts that have grown."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Address that was asked for in vain, to the machine that has it on another network."""
+    owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """IP or MAC address to the nodes that have it."""
+    switches: frozenset[str] = frozenset()
+    nat_devices: frozenset[str] = frozenset()
+    doors: frozenset[tuple[str, str]] = frozenset()
+    """(host, card) where a NAT device's port forwards are reached from outside."""
+    isolated: frozenset[tuple[str, str]] = frozenset()
+    """(switch, port) of ports that reach no other such port."""
+    listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to what programs listen on: `udp/53`."""
+    forgotten: frozenset[str] = frozenset()
+    """Nodes that translated the request and have no entry for it any more."""
+    no_address_left: Mapping[str, str] = field(default_factory=dict)
+    """Node to what its DHCP server said of it."""
     lost: int = 0
     """Frames that no tap had room for."""
 
@@ -139,22 +237,35 @@ class Finding:
 
 def judge(evidence: Evidence) -> Finding:
     """What the evidence proves. First what is certain, then what the last node counted."""
-    request = evidence.journey.of(Kind.REQUEST)
-    answer = evidence.journey.of(Kind.ANSWER)
+    journey = evidence.journey
     if evidence.lost:
         return _unknown(evidence.source, f"{evidence.lost} frames found no room in a buffer")
-    if not request:
+    if not journey.of(Part.REQUEST):
         return _never_left(evidence)
-    if answer and answer[-1].node == evidence.source and answer[-1].came_in:
-        return Finding(Verdict.ANSWERED, evidence.target)
-    if answer:
-        why = _end_of(answer[-1], evidence)
-        text = f"the answer was last seen on {answer[-1].node}: {_in_short(why)}"
-        return _dead(answer[-1].node, Cause.NO_WAY_BACK, text)
-    errors = evidence.journey.of(Kind.ERROR)
-    if errors:
-        return _reported(errors[0], request[-1])
-    return _end_of(request[-1], evidence)
+    if evidence.answered:
+        return _answered(evidence)
+    if not journey.of(Part.ANSWER) and evidence.kind in _TO_EVERYBODY:
+        return _TO_EVERYBODY[evidence.kind](evidence)
+    last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
+    match last[0].part:
+        case Part.ERROR:
+            return _reported(last[0], journey.of(Part.REQUEST)[-1], evidence)
+        case Part.ANSWER:
+            return _answer_lost(last[-1], evidence)
+        case _:
+            return _end_of(last[-1], evidence)
+
+
+def _answered(evidence: Evidence) -> Finding:
+    home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
+    if not home:
+        return _unknown(evidence.source, "a program got an answer, and no tap saw it arrive")
+    passed = [step.node for step in evidence.journey.of(Part.REQUEST)]
+    twins = _twins(evidence, home[-1].before)
+    if evidence.target in twins and evidence.target not in passed:
+        answerer = next(node for node in reversed(passed) if node in twins)
+        return _duplicate(answerer, home[-1].before["ip.src"], twins)
+    return Finding(Verdict.ANSWERED, evidence.target)
 
 
 def _never_left(evidence: Evidence) -> Finding:
@@ -162,54 +273,172 @@ def _never_left(evidence: Evidence) -> Finding:
     if not evidence.carriers:
         return _dead(source, Cause.NIC_DOWN, "no interface of it is up with a cable that is up")
     if not evidence.addressed:
-        return _dead(source, Cause.NO_ADDRESS, "no interface of it has an IPv4 address")
+        return _dead(source, Cause.NO_ADDRESS, "no interface of it has an IP address")
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return _dead(source, Cause.NO_ROUTE, f"the kernel: {os.strerror(error)}")
     if source in evidence.drops:
         return _dead(source, Cause.FIREWALL, evidence.drops[source])
     if source in evidence.unanswered:
-        return _dead(source, Cause.ARP_UNANSWERED, _asked(evidence.unanswered[source]))
+        return _not_resolved(source, evidence)
     if error:
         return _unknown(source, f"could not be sent: {os.strerror(error)}")
     return _unknown(source, "was not seen leaving its source")
+
+
+def _answer_lost(step: Step, evidence: Evidence) -> Finding:
+    """The answer came no further than this stay, or was not what was asked for."""
+    if _is_home(step, evidence) and step.after.get("dns.code") is not None:
+        answers = evidence.journey.of(Part.ANSWER)
+        text = f"{answers[0].node} answers: no such name"
+        return Finding(
+            Verdict.REFUSED, answers[0].node, Cause.DNS_NO_NAME, text, _LOOK_AT[Cause.DNS_NO_NAME]
+        )
+    if step.node in evidence.forgotten:
+        text = f"{step.node} had translated the request, and has no entry for it now"
+        return _dead(step.node, Cause.MAPPING_EXPIRED, text)
+    why = _end_of(step, evidence)
+    if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
+        return why
+    text = f"the answer was last seen on {step.node}: {_in_short(why)}"
+    return _dead(step.node, Cause.NO_WAY_BACK, text)
 
 
 def _end_of(step: Step, evidence: Evidence) -> Finding:
     """Why a packet, request or answer, came no further than this stay."""
     node = step.node
     if node in evidence.drops:
-        return _dead(node, Cause.FIREWALL, evidence.drops[node])
+        return _dropped(step, evidence)
     if node in evidence.unanswered and not step.went_out:
-        return _dead(node, Cause.ARP_UNANSWERED, _asked(evidence.unanswered[node]))
-    overheard = {frame.sighting.interface for frame in evidence.journey.overheard}
+        return _not_resolved(node, evidence)
+    overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
     if step.went_out and overheard:
-        text = (
-            f"frames for {step.after['eth.dst']} reached {len(evidence.journey.overheard)} others"
-        )
+        text = f"frames for {step.after['eth.dst']} reached {len(overheard)} others"
         return _dead(node, Cause.NO_TAKER, text)
+    twins = evidence.owners.get(step.after.get("eth.dst", ""), frozenset())
+    if node not in evidence.switches and node in twins and len(twins) > 1:
+        others = ", ".join(sorted(twins - {node}))
+        text = f"{step.after['eth.dst']} is the MAC address of {node} and of {others}"
+        return _dead(node, Cause.DUPLICATE_MAC, text)
+    twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
+    if node in twins and evidence.target in twins - {node}:
+        return _duplicate(node, step.after["ip.dst"], twins)
+    if step.came_in and (node, step.came_in.interface) in evidence.isolated and not step.went_out:
+        text = f"the port {step.came_in.interface} of {node} is isolated"
+        return _dead(node, Cause.ISOLATED_PORT, text)
     grown = evidence.counts.get(node, {})
     suspects = [name for name in _COUNTED if name in grown]
     if len(suspects) == 1 and not step.went_out:
         (name,) = suspects
         return _dead(node, _COUNTED[name], f"{name} of {node} grew by {grown[name]}")
+    if evidence.kind == "dns" and "udp/53" in evidence.listening.get(node, ()):
+        return _dead(node, Cause.DNS_SILENT, f"{node} listens on udp/53, and nothing came back")
     return _unknown(node, "no rule, no error and no count tells why")
 
+
+def _dropped(step: Step, evidence: Evidence) -> Finding:
+    """A rule ended it: whose, and what for?"""
+    node, rule = step.node, evidence.drops[step.node]
+    if node in evidence.switches:
+        return _dead(node, Cause.NOT_ADMITTED, f"{step.before['eth.src']}: {rule}")
+    protocol = step.after.get("ip.protocol")
+    if node in evidence.nat_devices and protocol not in _TRANSLATED:
+        return _dead(node, Cause.PROTOCOL_NOT_TRANSLATED, f"IP protocol {protocol}: {rule}")
+    return _dead(node, Cause.FIREWALL, rule)
+
+
+_TRANSLATED = ("1", "6", "17")
+"""ICMP, TCP, UDP."""
+
+
+def _no_offer(evidence: Evidence) -> Finding:
+    """A DHCP question that nobody answered."""
+    asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
+    servers = [s.node for s in asked if "udp/67" in evidence.listening.get(s.node, ())]
+    for server in servers:
+        if server in evidence.no_address_left:
+            return _dead(server, Cause.POOL_EMPTY, evidence.no_address_left[server])
+        if server in evidence.drops:
+            return _dead(server, Cause.FIREWALL, evidence.drops[server])
+    text = "nobody whom it reached listens on udp/67"
+    if servers:
+        return _dead(servers[0], Cause.NO_OFFER, f"{servers[0]} got it and offered nothing")
+    return _dead(asked[0].node if asked else evidence.source, Cause.NO_OFFER, text)
+
+
+def _nobody_has_it(evidence: Evidence) -> Finding:
+    """An ARP question of the prober's own that nobody answered."""
+    address = evidence.journey.of(Part.REQUEST)[0].before["arp.target"]
+    return _not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
+
+
+_TO_EVERYBODY: dict[str, Callable[[Evidence], Finding]] = {
+    "dhcp": _no_offer,
+    "arp": _nobody_has_it,
+}
+"""Kinds whose question goes to every machine of a network: where it was seen last says nothing."""
 
 _REPORTS = {
     ("3", "4"): Cause.TOO_BIG,
     ("11", "0"): Cause.TTL,
     ("3", "0"): Cause.NO_ROUTE,
     ("3", "1"): Cause.ARP_UNANSWERED,
+    ("3", "3"): Cause.PORT_CLOSED,
 }
+_REPORTS_V6 = {
+    ("2", "0"): Cause.TOO_BIG,
+    ("3", "0"): Cause.TTL,
+    ("1", "0"): Cause.NO_ROUTE,
+    ("1", "3"): Cause.ARP_UNANSWERED,
+    ("1", "4"): Cause.PORT_CLOSED,
+}
+_SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
+"""A machine refuses, rather than fails."""
 
 
-def _reported(error: Step, last: Step) -> Finding:
-    """An ICMP error quotes the probe: its sender says itself what happened."""
-    kind = (error.before["icmp.type"], error.before["icmp.code"])
-    cause = _REPORTS.get(kind, Cause.REFUSED)
-    text = f"{error.before['ip.src']} reports ICMP type {kind[0]}, code {kind[1]}"
-    verdict = Verdict.REFUSED if cause is Cause.REFUSED else Verdict.DEAD
+def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
+    """An error quotes the probe: its sender says itself what happened."""
+    who = error.before["ip.src"]
+    if "tcp.flags" in error.before:
+        cause, text = Cause.PORT_CLOSED, f"{who} resets the connection"
+    else:
+        kind = (error.before["icmp.type"], error.before["icmp.code"])
+        cause = (_REPORTS_V6 if ":" in who else _REPORTS).get(kind, Cause.REFUSED)
+        text = f"{who} reports ICMP type {kind[0]}, code {kind[1]}"
+    if error.node in evidence.drops:  # `reject` says whatever the rule wants it to say.
+        text = f"{text}; {evidence.drops[error.node]}"
+        return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text, _LOOK_AT[Cause.FIREWALL])
+    if cause is Cause.ARP_UNANSWERED and evidence.unanswered.get(last.node) in evidence.elsewhere:
+        return _not_resolved(last.node, evidence)
+    if cause is Cause.PORT_CLOSED and last.came_in:
+        at_door = (last.node, last.came_in.interface) in evidence.doors
+        cause = Cause.NO_FORWARD if at_door else cause
+    verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
     return Finding(verdict, last.node, cause, text, _LOOK_AT.get(cause, ""))
+
+
+def _not_resolved(node: str, evidence: Evidence) -> Finding:
+    """A question for a MAC address stays without answer."""
+    address = evidence.unanswered[node]
+    text = f"it asked who has {address}, and nobody answered"
+    if address in evidence.elsewhere:
+        owner = evidence.elsewhere[address]
+        return _dead(node, Cause.WRONG_SEGMENT, f"{text}; {owner} has it, on another network")
+    return _dead(node, Cause.ARP_UNANSWERED, text)
+
+
+def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
+    """The machines that have this source address, if they are more than one."""
+    owners = evidence.owners.get(fields.get("ip.src", ""), frozenset())
+    return owners if len(owners) > 1 else frozenset()
+
+
+def _duplicate(at: str, address: str, twins: frozenset[str]) -> Finding:
+    text = f"{' and '.join(sorted(twins))} both have {address}; {at} got it"
+    return _dead(at, Cause.DUPLICATE_IP, text)
+
+
+def _is_home(step: Step, evidence: Evidence) -> bool:
+    return step.node == evidence.source and step.came_in is not None
 
 
 def _dead(at: str, cause: Cause, evidence: str) -> Finding:
@@ -218,10 +447,6 @@ def _dead(at: str, cause: Cause, evidence: str) -> Finding:
 
 def _unknown(at: str, evidence: str) -> Finding:
     return Finding(Verdict.UNKNOWN, at, Cause.UNKNOWN, evidence)
-
-
-def _asked(address: str) -> str:
-    return f"it asked who has {address}, and nobody answered"
 
 
 def _in_short(finding: Finding) -> str:

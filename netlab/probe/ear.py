@@ -15,14 +15,16 @@ from netlab.kernel import netns
 
 ETH_P_ALL = 0x0003
 """Only a socket for all protocols sees what leaves."""
-_BUFFER_BYTES = 4 << 20
+_BUFFER_BYTES = 32 << 20
 _SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _MEMINFO = "9I"
 _MEMINFO_DROPS = 8
+STEP = struct.Struct("HBBI")
+"""struct sock_filter: code, jump if true, jump if false, operand."""
 _DEPARTING_ICMP = (
-    # Classic BPF, as `tcpdump -dd 'outbound and icmp'` prints it: code, true, false, operand.
+    # Classic BPF, as `tcpdump -dd 'outbound and icmp'` prints it.
     (0x28, 0, 0, 0xFFFFF004),  # the packet's type (SKF_AD_PKTTYPE)
     (0x15, 0, 5, 4),  # outgoing?
     (0x28, 0, 0, 12),  # the frame's protocol
@@ -94,11 +96,15 @@ def _raw_icmp() -> socket.socket:
 def _departing_icmp() -> socket.socket:
     """A filter in the kernel keeps other traffic of the lab from filling the buffer."""
     one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    program = b"".join(struct.pack("HBBI", *step) for step in _DEPARTING_ICMP)
-    keep = ctypes.create_string_buffer(program)
-    descriptor = struct.pack("HP", len(_DEPARTING_ICMP), ctypes.addressof(keep))
-    one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
+    attach(one, b"".join(STEP.pack(*step) for step in _DEPARTING_ICMP))
     return listening(one)
+
+
+def attach(one: socket.socket, program: bytes) -> None:
+    """Let a filter in the kernel decide what the socket receives. `program`: steps of classic BPF."""
+    keep = ctypes.create_string_buffer(program)
+    descriptor = struct.pack("HP", len(program) // STEP.size, ctypes.addressof(keep))
+    one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
 
 
 def listening(one: socket.socket) -> socket.socket:

@@ -13,7 +13,7 @@ from netlab.kernel.handles import Handles
 from netlab.kernel.links import forget_neighbours
 from netlab.probe import icmp
 from netlab.probe.ear import Ear
-from netlab.probe.icmp import Kind
+from netlab.probe.packet import Part
 from netlab.probe.verdict import Evidence, Outcome, judge
 
 _WAVE = 150
@@ -130,11 +130,11 @@ class _Wave:
 
     def _note(self, message: icmp.Message, number: int, namespace: str) -> None:
         probe, seen = self.probes[number], self.seen[number]
-        if message.kind is Kind.REQUEST and namespace == probe.target:
+        if message.kind is Part.REQUEST and namespace == probe.target:
             seen.delivered_from.append(message.source)
-        elif message.kind is Kind.ANSWER and namespace == probe.source:
+        elif message.kind is Part.ANSWER and namespace == probe.source:
             seen.answered = True
-        elif message.kind is Kind.ERROR and namespace == probe.source:
+        elif message.kind is Part.ERROR and namespace == probe.source:
             if message.own:
                 seen.unresolved = True
             else:

@@ -1,51 +1,217 @@
-"""Frames, read: which of a probe's packets one is, and its header fields by name."""
+"""Frames, read: their header fields by name.
+
+Read by struct, not by scapy: a busy lab shows 50,000 frames a second, and scapy
+reads 4,000. Fields are text, in the order in which they stand in the packet.
+Whatever is not understood, or cut off, has fewer of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.l2 import ARP, Ether
+Fields = dict[str, str]
 
-from netlab.probe.icmp import KINDS, Kind, token_of
-from netlab.probe.tap import Sighting
-
+_ARP, _IPV4, _IPV6 = 0x0806, 0x0800, 0x86DD
+_ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 _ARP_NAMES = {1: "request", 2: "answer"}
+_ICMP_ECHO, _ICMPV6_ECHO = (0, 8), (128, 129)
+_ICMP_ERRORS, _ICMPV6_ERRORS = (3, 11, 12), (1, 2, 3, 4)
+_NEIGHBOUR_DISCOVERY = {135: "request", 136: "answer"}
+_DNS_PORT = 53
+_DHCP_PORTS = {67, 68}
+_DHCP_COOKIE = b"\x63\x82\x53\x63"
+_DHCP_TYPES = ("", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform")
+_TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+
+ETHERNET = bytes(12) + _IPV4.to_bytes(2)
+"""What to put before an IPv4 packet to have a frame."""
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One sighting with its headers. Fields are text, in the order in which they stand in the packet."""
+def decode(data: bytes) -> Fields:
+    """The fields of an Ethernet frame."""
+    fields: Fields = {}
+    with suppress(struct.error, IndexError, ValueError):
+        fields["eth.src"], fields["eth.dst"] = _mac(data[6:12]), _mac(data[:6])
+        (kind,) = struct.unpack_from("!H", data, 12)
+        if kind == _ARP:
+            _arp(data[14:], fields)
+        elif kind in (_IPV4, _IPV6):
+            _ip(data[14:], fields)
+    return fields
 
-    sighting: Sighting
-    part: Kind | None
-    """None: no packet of the probe."""
-    fields: dict[str, str]
+
+def payload(data: bytes) -> bytes:
+    """What an IPv4 or IPv6 frame carries behind its last header that is understood; else nothing."""
+    fields: Fields = {}
+    with suppress(struct.error, IndexError, ValueError):
+        (kind,) = struct.unpack_from("!H", data, 12)
+        if kind in (_IPV4, _IPV6):
+            return _ip(data[14:], fields)
+    return b""
 
 
-def read(sighting: Sighting, token: bytes) -> Frame:
-    """Take a frame apart. Anything that is not understood has fewer fields."""
-    frame = Ether(sighting.data)
-    fields = {"eth.src": frame.src, "eth.dst": frame.dst}
-    part = None
-    if ARP in frame:
-        arp = frame[ARP]
-        fields |= {
-            "arp.op": _ARP_NAMES.get(arp.op, str(arp.op)),
-            "arp.sender": arp.psrc,
-            "arp.target": arp.pdst,
-        }
-    if IP in frame:
-        ip = frame[IP]
-        fields |= {"ip.src": ip.src, "ip.dst": ip.dst, "ip.ttl": str(ip.ttl), "ip.id": str(ip.id)}
-        if ICMP in ip and ip[ICMP].haslayer("ICMP"):
-            icmp = ip[ICMP]
-            fields |= {"icmp.type": str(icmp.type), "icmp.code": str(icmp.code)}
-            if icmp.type in (0, 8):
-                fields |= {"icmp.id": f"{icmp.id:#06x}", "icmp.seq": str(icmp.seq)}
-            if token_of(sighting.data) == token and icmp.type in KINDS:
-                part = KINDS[icmp.type]
-        for layer, name in ((TCP, "tcp"), (UDP, "udp")):
-            if layer in ip and ICMP not in ip:
-                fields |= {f"{name}.src": str(ip[layer].sport), f"{name}.dst": str(ip[layer].dport)}
-    return Frame(sighting, part, fields)
+def _arp(data: bytes, fields: Fields) -> None:
+    (operation,) = struct.unpack_from("!H", data, 6)
+    fields["arp.op"] = _ARP_NAMES.get(operation, str(operation))
+    fields["arp.sender"] = socket.inet_ntoa(data[14:18])
+    fields["arp.sender_mac"] = _mac(data[8:14])
+    fields["arp.target"] = socket.inet_ntoa(data[24:28])
+
+
+def _ip(data: bytes, fields: Fields) -> bytes:
+    """Read an IP packet of either version; returns what is behind the headers."""
+    if data[0] >> 4 == 4:
+        protocol, rest, first = _ipv4(data, fields)
+    else:
+        protocol, rest, first = _ipv6(data, fields)
+    fields["ip.protocol"] = str(protocol)
+    reader = _TRANSPORTS.get(protocol)
+    return reader(rest, fields) if reader and first else rest
+
+
+def _ipv4(data: bytes, fields: Fields) -> tuple[int, bytes, bool]:
+    length, number, fragment, ttl, protocol = struct.unpack_from("!HHHBB", data, 2)
+    fields["ip.src"], fields["ip.dst"] = map(socket.inet_ntoa, (data[12:16], data[16:20]))
+    fields["ip.ttl"], fields["ip.id"] = str(ttl), str(number)
+    fields["ip.length"] = str(length)
+    fields["ip.df"] = str(fragment >> 14 & 1)
+    header = (data[0] & 0xF) * 4
+    return protocol, data[header:length], not fragment & 0x1FFF
+
+
+def _ipv6(data: bytes, fields: Fields) -> tuple[int, bytes, bool]:
+    length, protocol, limit = struct.unpack_from("!HBB", data, 4)
+    for name, raw in (("ip.src", data[8:24]), ("ip.dst", data[24:40])):
+        fields[name] = socket.inet_ntop(socket.AF_INET6, raw)
+    fields["ip.ttl"], fields["ip.length"] = str(limit), str(length + 40)
+    return protocol, data[40 : 40 + length], True
+
+
+def _icmp(data: bytes, fields: Fields) -> bytes:
+    return _control(data, fields, _ICMP_ECHO, _ICMP_ERRORS)
+
+
+def _icmpv6(data: bytes, fields: Fields) -> bytes:
+    if data[0] in _NEIGHBOUR_DISCOVERY:
+        fields["arp.op"] = _NEIGHBOUR_DISCOVERY[data[0]]
+        subject = socket.inet_ntop(socket.AF_INET6, data[8:24])
+        asks = fields["arp.op"] == "request"
+        fields["arp.sender"] = fields["ip.src"] if asks else subject
+        fields["arp.sender_mac"] = fields.get("eth.src", "")
+        fields["arp.target"] = subject if asks else fields["ip.dst"]
+    return _control(data, fields, _ICMPV6_ECHO, _ICMPV6_ERRORS)
+
+
+def _control(data: bytes, fields: Fields, echo: tuple[int, ...], errors: tuple[int, ...]) -> bytes:
+    kind, code = data[0], data[1]
+    fields["icmp.type"], fields["icmp.code"] = str(kind), str(code)
+    if kind in echo:
+        identifier, sequence = struct.unpack_from("!HH", data, 4)
+        fields["icmp.id"], fields["icmp.seq"] = f"{identifier:#06x}", str(sequence)
+    if kind in errors:
+        fields["icmp.mtu"] = str(struct.unpack_from("!I", data, 4)[0] & 0xFFFF)
+        quoted: Fields = {}
+        with suppress(struct.error, IndexError, ValueError, OSError):
+            _ip(data[8:], quoted)
+        fields |= {f"quoted.{name}": value for name, value in quoted.items()}
+    return data[8:]
+
+
+def _tcp(data: bytes, fields: Fields) -> bytes:
+    source, target, sequence = struct.unpack_from("!HHI", data)
+    fields["tcp.src"], fields["tcp.dst"], fields["tcp.seq"] = map(str, (source, target, sequence))
+    acknowledged, offset, flags = struct.unpack_from("!IBB", data, 8)
+    fields["tcp.ack"] = str(acknowledged)
+    fields["tcp.flags"] = " ".join(name for n, name in enumerate(_TCP_FLAGS) if flags >> n & 1)
+    rest = data[(offset >> 4) * 4 :]
+    fields["tcp.length"] = str(len(rest))
+    return rest
+
+
+def _udp(data: bytes, fields: Fields) -> bytes:
+    source, target, length = struct.unpack_from("!HHH", data)
+    fields["udp.src"], fields["udp.dst"] = str(source), str(target)
+    fields["udp.length"] = str(length - 8)
+    rest = data[8:length]
+    with suppress(struct.error, IndexError, ValueError):
+        if _DNS_PORT in (source, target):
+            _dns(rest, fields)
+        elif {source, target} <= _DHCP_PORTS:
+            _dhcp(rest, fields)
+    return rest
+
+
+def _dns(data: bytes, fields: Fields) -> None:
+    number, flags, questions, answers = struct.unpack_from("!HHHH", data)
+    if questions != 1:
+        return
+    name, at = _name(data, 12)
+    fields["dns.id"], fields["dns.name"] = f"{number:#06x}", name
+    (kind,) = struct.unpack_from("!H", data, at)
+    fields["dns.type"] = str(kind)
+    if flags & 0x8000:
+        fields["dns.code"] = str(flags & 0xF)
+        found = list(_addresses(data, at + 4, answers))
+        fields["dns.answer"] = " ".join(found) or "none"
+
+
+def _name(data: bytes, at: int) -> tuple[str, int]:
+    """A DNS name and where it ends. A pointer ends it: only the question is read in full."""
+    labels: list[str] = []
+    while length := data[at]:
+        if length & 0xC0:
+            return ".".join(labels), at + 2
+        labels.append(data[at + 1 : at + 1 + length].decode("ascii", "replace"))
+        at += 1 + length
+    return ".".join(labels), at + 1
+
+
+def _addresses(data: bytes, at: int, count: int) -> Iterator[str]:
+    """The A and AAAA records of an answer."""
+    for _ in range(count):
+        _, at = _name(data, at)
+        kind, _, _, length = struct.unpack_from("!HHIH", data, at)
+        at += 10
+        if kind in (1, 28):
+            family = socket.AF_INET if kind == 1 else socket.AF_INET6
+            yield socket.inet_ntop(family, data[at : at + length])
+        at += length
+
+
+def _dhcp(data: bytes, fields: Fields) -> None:
+    fields["dhcp.xid"], fields["dhcp.client"] = f"0x{data[4:8].hex()}", _mac(data[28:34])
+    if data[16:20] != bytes(4):
+        fields["dhcp.address"] = socket.inet_ntoa(data[16:20])
+    if data[236:240] == _DHCP_COOKIE:
+        for code, value in dhcp_options(data[240:]):
+            if code == 53 and value[0] < len(_DHCP_TYPES):
+                fields["dhcp.type"] = _DHCP_TYPES[value[0]]
+
+
+def dhcp_options(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Code and value of each option behind the magic cookie (RFC 2132)."""
+    at = 0
+    while at < len(data) and data[at] != 255:
+        if data[at] == 0:
+            at += 1
+            continue
+        length = data[at + 1]
+        yield data[at], data[at + 2 : at + 2 + length]
+        at += 2 + length
+
+
+def _mac(data: bytes) -> str:
+    if len(data) != 6:
+        raise ValueError("a MAC address has six bytes")
+    return data.hex(":")
+
+
+_TRANSPORTS: dict[int, Callable[[bytes, Fields], bytes]] = {
+    _ICMP: _icmp,
+    _ICMPV6: _icmpv6,
+    _TCP: _tcp,
+    _UDP: _udp,
+}

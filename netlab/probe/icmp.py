@@ -8,30 +8,24 @@ rule finds it.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
-from enum import StrEnum
 
 from scapy.layers.inet import ICMP, IP
 from scapy.packet import Raw
+
+from netlab.probe.packet import Part
 
 MARK = b" netlab probe"
 TOKEN_BYTES = 8
 
 
-class Kind(StrEnum):
-    """What an ICMP message is to the probe whose token it carries."""
-
-    REQUEST = "request"
-    ANSWER = "answer"
-    ERROR = "error"
-
-
 KINDS = {
-    0: Kind.ANSWER,
-    3: Kind.ERROR,  # destination unreachable
-    8: Kind.REQUEST,
-    11: Kind.ERROR,  # time exceeded
-    12: Kind.ERROR,  # parameter problem
+    0: Part.ANSWER,
+    3: Part.ERROR,  # destination unreachable
+    8: Part.REQUEST,
+    11: Part.ERROR,  # time exceeded
+    12: Part.ERROR,  # parameter problem
 }
 
 
@@ -39,7 +33,7 @@ KINDS = {
 class Message:
     """An ICMP message that carries a token."""
 
-    kind: Kind
+    kind: Part
     token: bytes
     source: str
     """IP address of the sender."""
@@ -49,9 +43,14 @@ class Message:
     """In words: who says what."""
 
 
-def echo_request(token: bytes, identifier: int) -> bytes:
-    """An echo request without IP header, as a raw ICMP socket sends it."""
-    return bytes(ICMP(type="echo-request", id=identifier, seq=1) / Raw(token + MARK))
+def echo_request(
+    token: bytes, identifier: int, sequence: int = 1, padding: bytes = b"", six: bool = False
+) -> bytes:
+    """An echo request without IP header, as a raw socket sends it."""
+    content = token + MARK + padding
+    if six:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
+        return struct.pack("!BBHHH", 128, 0, 0, identifier, sequence) + content
+    return bytes(ICMP(type="echo-request", id=identifier, seq=sequence) / Raw(content))
 
 
 def token_of(data: bytes) -> bytes | None:

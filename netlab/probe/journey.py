@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from netlab.probe.frame import Frame
-from netlab.probe.icmp import Kind
+from netlab.probe.packet import Frame, Packet, Part
 
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
@@ -28,6 +28,24 @@ class Map:
     plumbing: dict[tuple[str, str], str]
     """Outlets of cables between two nodes that stand for one box, and that box: a NAT device, which is a
     program on its host."""
+    doors: frozenset[tuple[str, str]] = frozenset()
+    """(host, card) where a NAT device's port forwards are reached from outside."""
+
+    def parts(self, box: str) -> tuple[str, ...]:
+        """The nodes that are shown as one: a NAT device and its host; otherwise the node itself."""
+        hosts = {self.peers[outlet] for outlet, name in self.plumbing.items() if name == box}
+        return (box, *sorted(hosts - {box}))
+
+    def neighbourhood(self, node: str) -> frozenset[str]:
+        """The switches and machines that hear what a machine asks everybody on its cables."""
+        heard = {peer for (name, _), peer in self.peers.items() if name == node}
+        while fresh := {
+            peer
+            for (name, _), peer in self.peers.items()
+            if name in heard & self.switches and peer in self.switches - heard
+        }:
+            heard |= fresh
+        return frozenset(heard)
 
 
 @dataclass(frozen=True)
@@ -43,7 +61,7 @@ class Step:
     """A packet's stay on one node."""
 
     node: str
-    part: Kind
+    packet: Packet
     at: int
     """Nanoseconds: the first sighting."""
     came_in: Outlet | None
@@ -53,6 +71,11 @@ class Step:
     before: dict[str, str]
     after: dict[str, str]
     """Header fields at the first and at the last sighting."""
+
+    @property
+    def part(self) -> Part:
+        """What the packet is to the probe."""
+        return self.packet.part
 
     @property
     def rewrites(self) -> dict[str, tuple[str, str]]:
@@ -72,47 +95,79 @@ class Journey:
     overheard: tuple[Frame, ...]
     """Copies that reached machines whose MAC they are not addressed to, which drop them."""
 
-    def of(self, part: Kind) -> tuple[Step, ...]:
-        """The steps of the request, of the answer, or of an error."""
+    def of(self, part: Part) -> tuple[Step, ...]:
+        """The steps of all packets of a part."""
         return tuple(step for step in self.steps if step.part is part)
+
+    @cached_property
+    def packets(self) -> dict[Packet, tuple[Step, ...]]:
+        """The steps of each packet, in the order in which the packets began."""
+        found: dict[Packet, tuple[Step, ...]] = {}
+        for step in self.steps:
+            found[step.packet] = (*found.get(step.packet, ()), step)
+        return found
+
+    def only(self, chosen: Callable[[Packet], bool]) -> Journey:
+        """The same without the packets that are not chosen."""
+        steps = tuple(step for step in self.steps if chosen(step.packet))
+        heard = tuple(f for f in self.overheard if f.packet and chosen(f.packet))
+        return Journey(steps, heard)
+
+    def first(self, part: Part) -> tuple[Step, ...]:
+        """The steps of the first packet of a part."""
+        return next((steps for packet, steps in self.packets.items() if packet.part is part), ())
 
 
 def follow(frames: Iterable[Frame], where: Map) -> Journey:
     """Put the frames of a probe together, in the order of the kernel's clock."""
     steps: list[Step] = []
     overheard: list[Frame] = []
+    seen_before: set[tuple[Packet, str, str, bool]] = set()
     for frame in sorted(frames, key=lambda frame: frame.sighting.at):
-        seen = frame.sighting
+        seen, packet = frame.sighting, frame.packet
         node = where.nodes[seen.namespace]
         peer = where.peers.get((node, seen.interface))
-        if frame.part is None or peer is None:
+        if packet is None or peer is None:
             continue
+        place = (packet, node, seen.interface, seen.outgoing)
+        if place in seen_before:
+            continue  # Sent again: TCP does, when no answer comes.
+        seen_before.add(place)
         outlet = Outlet(seen.interface, peer)
         if seen.foreign and node not in where.switches:
             overheard.append(frame)
-        elif seen.outgoing and (here := _latest(steps, node, frame.part)) is not None:
+        elif seen.outgoing and (here := _latest(steps, node, packet)) is not None:
             out = (*steps[here].went_out, outlet)
             steps[here] = replace(steps[here], went_out=out, after=frame.fields)
         else:
             came, went = (None, (outlet,)) if seen.outgoing else (outlet, ())
-            steps.append(Step(node, frame.part, seen.at, came, went, frame.fields, frame.fields))
+            steps.append(Step(node, packet, seen.at, came, went, frame.fields, frame.fields))
     return Journey(tuple(_without_plumbing(steps, where)), tuple(overheard))
 
 
-def _latest(steps: Sequence[Step], node: str, part: Kind) -> int | None:
+def _latest(steps: Sequence[Step], node: str, packet: Packet) -> int | None:
     """The stay that a departing packet ends: the last one on its node."""
     places = range(len(steps) - 1, -1, -1)
-    return next((n for n in places if (steps[n].node, steps[n].part) == (node, part)), None)
+    return next((n for n in places if (steps[n].node, steps[n].packet) == (node, packet)), None)
 
 
 def _without_plumbing(steps: Sequence[Step], where: Map) -> list[Step]:
     """A stay on a NAT device and one on its host are one, if the packet only passes through both."""
     merged: list[Step] = []
     for step in steps:
-        last = merged[-1] if merged else None
+        before = _before(merged, step)
+        last = merged[before] if before is not None else None
         box = step.came_in and where.plumbing.get((step.node, step.came_in.interface))
-        if last and box and last.came_in and step.went_out and last.part is step.part:
-            merged[-1] = replace(last, node=box, went_out=step.went_out, after=step.after)
+        if before is not None and last and box and last.came_in and step.went_out:
+            merged[before] = replace(last, node=box, went_out=step.went_out, after=step.after)
         else:
             merged.append(step)
     return merged
+
+
+def _before(merged: Sequence[Step], step: Step) -> int | None:
+    """The stay of the same packet just before this one."""
+    for number in range(len(merged) - 1, -1, -1):
+        if merged[number].packet == step.packet:
+            return number
+    return None

@@ -1,27 +1,34 @@
-"""A socket that sees every frame in a namespace, on all interfaces, with the kernel's time."""
+"""A socket that sees every frame in a namespace, on all interfaces, with the kernel's time.
+
+It belongs to no interface: those may go down and up, be renamed, removed and made anew while it listens.
+"""
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from fcntl import ioctl
+from typing import NamedTuple
 
 from netlab.kernel import netns
-from netlab.probe.ear import ETH_P_ALL, drops, listening
+from netlab.probe import batch
+from netlab.probe.ear import ETH_P_ALL, attach, drops, listening
 
 _SO_TIMESTAMPNS = 35
-_TIMESPEC = "qq"
+_SOL_PACKET = 263
+_PACKET_AUXDATA = 8
+_SIOCGIFNAME = 0x8910
 _OUTGOING = 4  # PACKET_OUTGOING
 _OTHERHOST = 3  # PACKET_OTHERHOST
 
 
-@dataclass(frozen=True)
-class Sighting:
-    """One frame on one interface."""
+class Sighting(NamedTuple):
+    """One frame on one interface. A tuple, because there are hundreds of thousands a second."""
 
     at: int
-    """Nanoseconds, by the kernel's clock, which all namespaces share."""
+    """Nanoseconds since 1970, by the kernel's clock, which all namespaces share."""
     namespace: str
     interface: str
     outgoing: bool
@@ -29,53 +36,74 @@ class Sighting:
     """Received, but addressed to another MAC: a machine drops it, a switch carries it on."""
     data: bytes
     """The frame, from its Ethernet header on."""
+    length: int = 0
+    """The frame's bytes: more than `data` has if only its beginning was wanted."""
 
 
 class Tap:
     """Opened inside the namespace, read from outside; no process runs in the namespace."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        only: Collection[str] = (),
+        but: Collection[str] = ("lo",),
+        program: bytes = b"",
+    ) -> None:
+        """`only` these interfaces, or if none are named, all `but` these. `program`: see `bpf`."""
         self.namespace = namespace
+        self._only, self._but = frozenset(only), frozenset(but)
         with netns.inside(namespace):
-            self._names = dict(socket.if_nameindex())
             self.socket = listening(
                 socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
             )
+            self._names = dict(socket.if_nameindex())
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self.socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        if program:
+            attach(self.socket, program)
+            while batch.receive(self.socket.fileno()):  # What came in before the filter.
+                pass
 
     def close(self) -> None:
         """Let go of the socket, and with it of the namespace."""
         self.socket.close()
 
-    def sightings(self) -> Iterator[Sighting]:
-        """Everything seen since the last call."""
-        while True:
-            try:
-                data, ancillary, _, address = self.socket.recvmsg(1 << 16, 128)
-            except BlockingIOError:
-                return
-            name, _, kind = address[:3]
-            if name != "lo":
-                yield Sighting(
-                    _time(ancillary),
-                    self.namespace,
-                    name,
-                    kind == _OUTGOING,
-                    kind == _OTHERHOST,
-                    data,
-                )
+    def sightings(self, until: float = math.inf) -> Iterator[Sighting]:
+        """Everything seen since the last call; `until` then (ns), if it comes faster than it is read."""
+        latest = 0
+        while latest < until and (received := batch.receive(self.socket.fileno())):
+            latest = received[-1][0]
+            names: dict[int, str] = {}
+            for at, index, kind, data, length in received:
+                name = names.get(index)
+                if name is None:
+                    name = names[index] = self._name(index)
+                if name in self._only if self._only else name not in self._but:
+                    yield Sighting(
+                        at,
+                        self.namespace,
+                        name,
+                        kind == _OUTGOING,
+                        kind == _OTHERHOST,
+                        data,
+                        length,
+                    )
+
+    @property
+    def interfaces(self) -> frozenset[str]:
+        """Those that are there, or were while it listened."""
+        return frozenset(self._names.values())
 
     def lost(self) -> int:
         """Frames that found the buffer full."""
         return drops(self.socket)
 
-
-def _time(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """SO_TIMESTAMPNS, in nanoseconds."""
-    (stamp,) = (
-        data
-        for level, kind, data in ancillary
-        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS)
-    )
-    seconds, nanoseconds = struct.unpack(_TIMESPEC, stamp)
-    return int(seconds * 1_000_000_000 + nanoseconds)
+    def _name(self, index: int) -> str:
+        """Of an interface as it is called now, or was last if it is gone."""
+        try:
+            answer = ioctl(self.socket, _SIOCGIFNAME, struct.pack("16xi20x", index))
+        except OSError:
+            return self._names.get(index, f"#{index}")
+        self._names[index] = name = answer[:16].rstrip(b"\0").decode()
+        return name

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
+    from netlab.probe.history import Entry
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
     from netlab.report.graph import Graph
@@ -55,41 +56,51 @@ def plan(planned: Plan) -> dict[str, Any]:
     return {"lab": planned.lab, "nouns": nouns}
 
 
-TRACE_VERSION = 1
+TRACE_VERSION = 2
 """Grows when a field of `trace` changes its meaning or goes."""
 
 
-def trace(traced: Trace) -> dict[str, Any]:
-    """A packet's journey and its end."""
-    finding = traced.finding
+def trace(traced: Trace, lab: str) -> dict[str, Any]:
+    """A packet's journey, what decided it, and its end (docs/trace.md describes every field)."""
+    from netlab.probe.cause import SENTENCES
+
+    asked, finding = traced.question, traced.finding
+    decided = traced.decisions or ((),) * len(traced.journey.steps)
     return {
         "version": TRACE_VERSION,
+        "lab": lab,
         "probe": {
-            "from": traced.source,
-            "to": traced.target,
-            "address": traced.to,
-            "by": "icmp",
+            "from": asked.source,
+            "to": asked.target,
+            "address": asked.ends.to,
+            "by": asked.by,
             "token": traced.token,
             "arp": "cold" if traced.cold else "warm",
         },
         "steps": [
             {
                 "part": step.part.value,
+                "packet": step.packet.name,
                 "node": step.node,
                 "in": step.came_in and asdict(step.came_in),
                 "out": [asdict(outlet) for outlet in step.went_out],
-                "microseconds": (step.at - traced.sent_at) / 1000,
+                "microseconds": _microseconds(step.at, traced),
                 "before": step.before,
                 "after": step.after,
+                "decided_by": [{"by": one.by.value, "text": one.text} for one in decisions],
             }
-            for step in traced.journey.steps
+            for step, decisions in zip(traced.journey.steps, decided, strict=True)
         ],
         "verdict": {
             "verdict": finding.verdict.value,
             "at": finding.at,
             "cause": finding.cause.value if finding.cause else None,
+            "sentence": SENTENCES[finding.cause] if finding.cause else None,
             "evidence": finding.evidence,
+            "look_at": finding.look_at,
         },
+        "found": list(traced.found),
+        "tables": _tables(traced),
     }
 
 
@@ -131,6 +142,54 @@ def graph(drawn: Graph) -> dict[str, Any]:
             for wire in drawn.wires
         ],
     }
+
+
+def _microseconds(at: int, traced: Trace) -> float:
+    return (at - traced.sent_at) / 1000
+
+
+def _tables(traced: Trace) -> dict[str, Any]:
+    """What the machines knew at the start, and how that changed."""
+    start: dict[str, dict[str, list[dict[str, str]]]] = {"arp": {}, "fdb": {}, "nat": {}}
+    for entry in traced.history.start:
+        table, row = _table_row(entry)
+        if row:
+            start[table].setdefault(entry.node, []).append(row)
+    changes = []
+    for change in traced.history.changes:
+        table, row = _table_row(change.entry)
+        if row:
+            changes.append(
+                {
+                    "microseconds": _microseconds(change.at, traced),
+                    "table": table,
+                    "node": change.entry.node,
+                    "change": change.what,
+                    "row": row,
+                }
+            )
+    return {"start": start, "changes": changes}
+
+
+def _table_row(entry: Entry) -> tuple[str, dict[str, str]]:
+    """Which table, and the row as text; empty for what people do not look for."""
+    from netlab.kernel.rows import FdbEntry, Neighbour
+
+    match entry.row:
+        case Neighbour() as one:
+            row = {"address": str(one.address), "mac": one.mac, "interface": one.interface}
+            return "arp", {**row, "state": one.state} if one.state != "noarp" else {}
+        case FdbEntry() as one:
+            return "fdb", {"mac": one.mac, "port": one.port} if one.learnt else {}
+        case one:
+            return "nat", {
+                "id": str(one.id),
+                "protocol": one.protocol,
+                "source": str(one.original).partition(" → ")[0],
+                "destination": str(one.original).partition(" → ")[2],
+                "seen_as": str(one.seen_as).partition(" → ")[0],
+                "state": one.state,
+            }
 
 
 def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from netlab.errors import UsageError
 from netlab.kernel import nft, nftrace
 from netlab.probe import ear
 from netlab.probe.cause import Cause, Finding
-from netlab.probe.icmp import Kind
+from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
@@ -58,8 +58,8 @@ def end(running: lab.Lab, source: str, target: str) -> tuple[str, Cause | None]:
 
 def test_a_journey_through_two_nats_names_each_rewrite(running):
     traced = lab.trace(running, "vm1", "internet")
-    request = traced.journey.of(Kind.REQUEST)
-    answer = traced.journey.of(Kind.ANSWER)
+    request = traced.journey.of(Part.REQUEST)
+    answer = traced.journey.of(Part.ANSWER)
     way = ["vm1", "vmnet8", "vmnet8-nat", "lan", "router", "internet"]
     assert [step.node for step in request] == way
     assert [step.node for step in answer] == way[::-1]
@@ -81,11 +81,11 @@ def test_the_first_trace_is_cold_and_the_next_one_warm(running):
 
 
 def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
-    monkeypatch.setattr("netlab.probe.trace.secrets.randbelow", lambda _: 0x1111)
+    monkeypatch.setattr("netlab.probe.kinds.icmp.secrets.randbelow", lambda _: 0x1111)
     for vm, address in (("vm1", "10.0.0.128"), ("vm2", "10.0.0.129")):
         traced = lab.trace(running, vm, "internet")
         assert traced.finding.verdict is Verdict.ANSWERED
-        assert traced.journey.of(Kind.ANSWER)[-1].after["ip.dst"] == address
+        assert traced.journey.of(Part.ANSWER)[-1].after["ip.dst"] == address
 
 
 def test_other_traffic_is_no_part_of_a_journey(running):
@@ -200,10 +200,17 @@ def test_ttl(running):
 
 
 def test_refused(running):
+    add, undo = "ip route add prohibit 203.0.113.80", "ip route del prohibit 203.0.113.80"
+    with changed("router", add, undo):
+        found = finding(running, "vm1", "internet")
+    assert (found.verdict, found.at, found.cause) == (Verdict.REFUSED, "router", Cause.REFUSED)
+
+
+def test_refused_by_a_firewall_that_says_so(running):
     reject = "icmp type echo-request reject with icmp type admin-prohibited"
     with rules("router", "forward", reject):
         found = finding(running, "vm1", "internet")
-    assert (found.verdict, found.at, found.cause) == (Verdict.REFUSED, "router", Cause.REFUSED)
+    assert (found.verdict, found.at, found.cause) == (Verdict.REFUSED, "router", Cause.FIREWALL)
 
 
 def test_frames_that_no_tap_had_room_for_make_it_unknown(running, monkeypatch):
@@ -213,7 +220,7 @@ def test_frames_that_no_tap_had_room_for_make_it_unknown(running, monkeypatch):
 
 
 def test_without_the_rules_own_trace_a_silent_drop_is_unknown(running, monkeypatch):
-    monkeypatch.setattr(nftrace.RuleTrace, "drops", lambda self: iter(()))
+    monkeypatch.setattr(nftrace.RuleTrace, "hits", lambda self: iter(()))
     assert finding(running, "internet", "10.0.0.128").verdict is Verdict.UNKNOWN
 
 

@@ -220,7 +220,10 @@ def test_rows_are_added_changed_and_removed_in_their_time(opened):
     steps = json.dumps([{"microseconds": at} for at in (0, 10, 20, 30)])
     at = f"tablesAt({{tables: {json.dumps(tables)}}}, {steps}, "
     states = [
-        [(one["row"]["address"], one["row"]["state"], one["change"]) for one in tab.js(f"{at}{n}, true).arp.vm1")]
+        [
+            (one["row"]["address"], one["row"]["state"], one["change"])
+            for one in tab.js(f"{at}{n}, true).arp.vm1")
+        ]
         for n in range(4)
     ]  # fmt: skip
     assert states == [

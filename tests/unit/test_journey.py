@@ -7,11 +7,11 @@ import errno
 import pytest
 
 from netlab.probe.cause import SENTENCES, Cause, Evidence, judge
-from netlab.probe.frame import Frame
-from netlab.probe.icmp import Kind
+from netlab.probe.kinds.base import Ends
+from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.journey import Map, follow
 from netlab.probe.tap import Sighting
-from netlab.probe.trace import Trace
+from netlab.probe.trace import Question, Trace
 from netlab.probe.verdict import Verdict
 from netlab.report.journey import LANGUAGES, journey
 
@@ -40,7 +40,7 @@ FIELDS = {
 }
 
 
-def frames(text: str, part: Kind = Kind.REQUEST, start: int = 0, **changed: str) -> list[Frame]:
+def frames(text: str, part: Part = Part.REQUEST, start: int = 0, **changed: str) -> list[Frame]:
     """`vm1.eth0> sw.p1< …`: in this order; `>` leaves, `<` comes in, `x` comes in for another MAC."""
     found = []
     for at, word in enumerate(text.split(), start):
@@ -48,7 +48,7 @@ def frames(text: str, part: Kind = Kind.REQUEST, start: int = 0, **changed: str)
         interface, sign = rest[:-1], rest[-1]
         seen = Sighting(at * 1000, f"lab.{node}", interface, sign == ">", sign == "x", b"")
         fields = FIELDS | ({"ip.src": changed[word]} if word in changed else {})
-        found.append(Frame(seen, part, fields))
+        found.append(Frame(seen, Packet(part, f"{part} packet"), fields))
     return found
 
 
@@ -61,7 +61,7 @@ BACK = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
 
 
 def test_a_box_and_its_plumbing_are_one_step_both_ways():
-    found = frames(THERE) + frames(BACK, Kind.ANSWER, 20)
+    found = frames(THERE) + frames(BACK, Part.ANSWER, 20)
     assert nodes(found) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
     box = follow(found, MAP).steps[2]
     assert (box.came_in.peer, [out.peer for out in box.went_out]) == ("sw", ["pc"])
@@ -91,20 +91,39 @@ def test_a_rewrite_is_a_difference_within_one_node():
 
 
 def evidence(found: list[Frame], **more) -> Evidence:
-    return Evidence("vm1", "pc", follow(found, MAP), **{"carriers": frozenset({"eth0"}), **more})
+    given = {"target": "pc", "carriers": frozenset({"eth0"}), **more}
+    return Evidence("vm1", journey=follow(found, MAP), **given)
 
 
 ENDED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
-ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Kind.ERROR, 10)
+ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Part.ERROR, 10)
 for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
-HALF_BACK = frames("pc.eth0> host.lan<", Kind.ANSWER, 20)
+THERE_AND_BACK = frames(THERE) + frames(BACK, Part.ANSWER, 20)
+TWINS = {"10.0.0.1": {"pc", "vm2"}}
+HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
 TWO = {"Ip.InAddrErrors": 1, "Ip.InHdrErrors": 1}
 
 CASES = [
-    (evidence(frames(THERE) + frames(BACK, Kind.ANSWER, 20)), "answered", "pc", None),
-    (evidence(frames(THERE) + frames(BACK, Kind.ANSWER, 20), lost=1), "unknown", "vm1", Cause.UNKNOWN),
+    (evidence(THERE_AND_BACK, answered=True), "answered", "pc", None),
+    (evidence(THERE_AND_BACK, answered=True, lost=1), "unknown", "vm1", Cause.UNKNOWN),
+    (evidence(frames(THERE), answered=True), "unknown", "vm1", Cause.UNKNOWN),
+    (evidence(THERE_AND_BACK, drops={"vm1": "a rule"}), "dead", "vm1", Cause.NO_WAY_BACK),
+    (evidence(THERE_AND_BACK, answered=True, target="vm2", owners=TWINS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE), target="vm2", owners={"10.0.0.2": {"pc", "vm2"}}), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE), owners={"b": {"pc", "vm2"}}), "dead", "pc", Cause.DUPLICATE_MAC),
+    (evidence(frames(THERE), owners={"b": {"pc"}}), "unknown", "pc", Cause.UNKNOWN),
+    (evidence([], unanswered={"vm1": "10.0.0.2"}, elsewhere={"10.0.0.2": "pc"}), "dead", "vm1", Cause.WRONG_SEGMENT),
+    (evidence(frames("vm1.eth0> sw.p1<"), isolated={("sw", "p1")}, switches={"sw"}), "dead", "sw", Cause.ISOLATED_PORT),
+    (evidence(frames("vm1.eth0> sw.p1<"), isolated={("sw", "p2")}, switches={"sw"}), "unknown", "sw", Cause.UNKNOWN),
+    (evidence(frames("vm1.eth0> sw.p1<"), drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
+    (evidence(frames(THERE), kind="dns", listening={"pc": {"udp/53"}}), "dead", "pc", Cause.DNS_SILENT),
+    (evidence(frames(THERE), kind="dns", listening={"host": {"udp/53"}}), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(frames(THERE), kind="dhcp", listening={"pc": {"udp/67"}}), "dead", "pc", Cause.NO_OFFER),
+    (evidence(frames(THERE), kind="dhcp", listening={"pc": {"udp/67"}}, no_address_left={"pc": "none"}), "dead", "pc", Cause.POOL_EMPTY),
+    (evidence(frames(THERE) + HALF_BACK, forgotten={"host"}), "dead", "host", Cause.MAPPING_EXPIRED),
+    (evidence(frames(THERE) + HALF_BACK, forgotten={"nat"}), "dead", "host", Cause.NO_WAY_BACK),
     (evidence([], carriers=frozenset()), "dead", "vm1", Cause.NIC_DOWN),
     (evidence([], addressed=False), "dead", "vm1", Cause.NO_ADDRESS),
     (evidence([], send_error=errno.ENETUNREACH), "dead", "vm1", Cause.NO_ROUTE),
@@ -139,6 +158,7 @@ def test_every_cause_has_a_sentence_in_each_language():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_picture_of_a_death(language, golden):
     given = evidence(ENDED, drops={"nat": "t c: icmp type echo-request drop"})
-    traced = Trace("vm1", "pc", "10.0.0.2", "00", 0, False, given.journey, judge(given))
+    ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
+    traced = Trace(Question("vm1", "pc", ends), "00", 0, False, given.journey, judge(given))
     golden(f"pictures/trace-{language}.txt", f"{journey(traced, False, language)}\n")
     assert traced.finding.verdict is Verdict.DEAD

@@ -71,10 +71,10 @@ def test_a_token_is_found_in_requests_answers_and_quoted_errors():
     own = IP(src="10.0.0.1", dst="10.0.0.1") / ICMP(type=3, code=1) / bytes(request)
     read = [icmp.read_packet(bytes(packet)) for packet in (request, answer, error, own)]
     assert [(m.kind, m.token, m.source, m.own) for m in read] == [
-        (icmp.Kind.REQUEST, token, "10.0.0.1", False),
-        (icmp.Kind.ANSWER, token, "10.0.0.2", False),
-        (icmp.Kind.ERROR, token, "10.0.0.9", False),
-        (icmp.Kind.ERROR, token, "10.0.0.1", True),
+        (icmp.Part.REQUEST, token, "10.0.0.1", False),
+        (icmp.Part.ANSWER, token, "10.0.0.2", False),
+        (icmp.Part.ERROR, token, "10.0.0.9", False),
+        (icmp.Part.ERROR, token, "10.0.0.1", True),
     ]
     assert "10.0.0.9 says: dest-unreach host-unreachable" in read[2].text
     stranger = IP() / ICMP() / Raw(b"someone else's ping")

@@ -1,0 +1,137 @@
+"""What a person means by `trace vm1 host@lan --by tcp:80`: nodes, addresses, the way there."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from netlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlab.kernel.observe import Addresses
+    from netlab.kernel.rows import IPAddress
+    from netlab.lab import Lab
+    from netlab.probe.kinds.base import Ends
+    from netlab.probe.trace import Question
+    from netlab.scenario.topology import Leg, Node
+
+
+def question(lab: Lab, source: str, target: str | None, by: str, wait: float) -> Question:
+    """The probe that is meant. Raises UsageError with what there is to choose from."""
+    from netlab.kernel.observe import addresses
+    from netlab.plan.names import node as node_of
+    from netlab.probe import kinds
+    from netlab.probe.trace import Question
+
+    word = kinds.check(by)
+    known = {
+        (node_of(place), interface): found
+        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
+    }
+    start = node(lab, source)
+    if word == "dhcp":
+        leg = _leg_on(lab, start, target)
+        return Question(start.name, leg.network.name, _ends(lab, start, "", "", leg, known), by)
+    if target is None:
+        if word != "dns":
+            raise UsageError("there is no destination", f"netlab trace {source} DST --by {by}")
+        target = _name_server(lab, start)
+    end, to = destination(lab, start, target, known)
+    if end == start.name:
+        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
+    leg = _leg_towards(lab, start, to)
+    ends = _ends(lab, start, end if end in lab.topology.nodes else "", to, leg, known, wait)
+    return Question(start.name, end, ends, by)
+
+
+def node(lab: Lab, name: str) -> Node:
+    """A machine of the lab. Raises UsageError for one that it does not have."""
+    if name not in lab.topology.nodes:
+        names = ", ".join(lab.topology.nodes)
+        raise UsageError(f"the lab '{lab.name}' has no node '{name}'", f"it has: {names}")
+    return lab.topology.nodes[name]
+
+
+def destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[str, str]:
+    """The node that is meant, and its address: `vm2`, `host@lan`, or an IP address of whomever."""
+    with suppress(ValueError):
+        address = ip_address(target)
+        owners = [name for (name, _), found in known.items() for one in found if one.ip == address]
+        return (owners[0] if owners else target), str(address)
+    found = node(lab, target.partition("@")[0])
+    legs = found.named_legs
+    if "@" in target and target not in legs:
+        raise UsageError(f"'{target}' is no endpoint", f"{found.name} has: {', '.join(legs)}")
+    leg = legs[target] if "@" in target else found.shared_with(source) or found.primary
+    its = known.get((leg.node, leg.interface))
+    if not its:
+        raise UsageError(f"{leg.name} has no address now", "name an address instead")
+    return found.name, str(its[0].ip)
+
+
+def _ends(
+    lab: Lab, source: Node, target: str, to: str, leg: Leg, known: Addresses, wait: float = 0.0
+) -> Ends:
+    from netlab.plan.names import namespace
+    from netlab.probe.kinds.base import Ends
+
+    own = known.get((source.name, leg.interface), ())
+    return Ends(
+        namespace(lab.name, source.name),
+        namespace(lab.name, target) if target else None,
+        to,
+        leg.interface,
+        leg.mac,
+        str(own[0].ip) if own else "",
+        wait,
+    )
+
+
+def _leg_on(lab: Lab, source: Node, network: str | None) -> Leg:
+    """The source's leg on a network, or on the network of a node; the first one if none is named."""
+    if network is None:
+        return source.primary
+    wanted = {network}
+    if network in lab.topology.nodes:
+        wanted = {leg.network.name for leg in lab.topology.nodes[network].legs}
+    for leg in source.legs:
+        if leg.network.name in wanted:
+            return leg
+    its = ", ".join(leg.network.name for leg in source.legs)
+    raise UsageError(f"{source.name} is not on {network}", f"it is on: {its}")
+
+
+def _leg_towards(lab: Lab, source: Node, to: str) -> Leg:
+    """The leg by which the source's routing table sends packets to an address."""
+    from netlab.kernel.handles import Handles
+    from netlab.kernel.links import read_interfaces
+    from netlab.kernel.tables import read_routes
+    from netlab.plan.names import namespace
+    from netlab.probe.decision import best_route
+
+    address: IPAddress = ip_address(to)
+    if address.version == 6:
+        return source.primary
+    with Handles(1) as handles:
+        netlink = handles.netlink(namespace(lab.name, source.name))
+        names = {one.index: one.name for one in read_interfaces(netlink)}
+        route = best_route(read_routes(netlink, names), address)
+    used = {hop.interface for hop in route.hops} if route else set()
+    return next((leg for leg in source.legs if leg.interface in used), source.primary)
+
+
+def _name_server(lab: Lab, source: Node) -> str:
+    """The first name server of a node's resolv.conf. Raises UsageError if it has none."""
+    from netlab.kernel import netns
+    from netlab.plan.names import namespace
+
+    file = netns.ETC / namespace(lab.name, source.name) / "resolv.conf"
+    rows = file.read_text().splitlines() if file.is_file() else []
+    for row in rows:
+        words = row.split()
+        if words[:1] == ["nameserver"]:
+            return words[1]
+    raise UsageError(
+        f"{source.name} has no name server", "name one: netlab trace SRC SERVER --by …"
+    )

@@ -1,0 +1,111 @@
+"""Captures packets of a running lab."""
+
+from __future__ import annotations
+
+import sys
+from math import inf
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import NodeName, Size, examples, json_option, lab_option, pass_output
+from netlab.cli.output import Output, discard, say
+from netlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlab.probe.stream import Stream
+    from netlab.report.captured import Files, Lines
+
+
+@click.command(
+    epilog=examples(
+        "sudo netlab capture vm1",
+        "sudo netlab capture vm1:eth0 router -f 'icmp or port 53'",
+        "sudo netlab capture --all -w lab.pcapng",
+        "sudo netlab capture vmnet8 -w - | wireshark -k -i -",
+        "sudo netlab capture host -w host.pcapng --bytes 10M --files 5",
+    )
+)
+@click.argument("points", nargs=-1, type=NodeName(), metavar="[NODE[:IF]|NETWORK]...")
+@click.option("--all", "everywhere", is_flag=True, help="At every node and network.")
+@lab_option
+@click.option("-w", "--write", "file", metavar="FILE|-", help="Write pcapng to a file or stdout.")
+@click.option(
+    "-f", "--filter", "expression", default="", metavar="EXPR", help="Only these, as for tcpdump."
+)
+@click.option("-c", "--count", type=click.IntRange(1), help="End after so many packets.")
+@click.option(
+    "--seconds", type=click.FloatRange(0, min_open=True), help="End after so many seconds."
+)
+@click.option("--bytes", "size", type=Size(), help="A file of that size is full: 500k, 10M, 1G.")
+@click.option(
+    "--files", "ring", type=click.IntRange(1), help="Go on in another file, and keep the last N."
+)
+@click.option("--snaplen", type=click.IntRange(14), help="Only the first so many bytes of each.")
+@json_option
+@pass_output
+def capture(
+    output: Output,
+    points: tuple[str, ...],
+    everywhere: bool,
+    lab_name: str | None,
+    file: str | None,
+    expression: str,
+    count: int | None,
+    seconds: float | None,
+    size: int | None,
+    ring: int | None,
+    snaplen: int | None,
+) -> None:
+    """Capture packets at several points at once, in the order of time.
+
+    A point is a node, one of its adapters (vm1:eth0) or a network (all ports of its switch). Prints a
+    line for each packet, or writes pcapng. Ctrl-C ends it.
+    """
+    from netlab.report.captured import Files, Lines
+
+    if bool(points) == everywhere:
+        raise UsageError("where?", "name nodes, adapters or networks, or say --all")
+    if ring and not (size and file and file != "-"):
+        raise UsageError("--files needs full files", "say -w FILE and --bytes SIZE as well")
+    if size and not file:
+        raise UsageError("--bytes is a file's size", "say -w FILE as well")
+    if file and output.json:
+        raise UsageError("--json prints, -w writes", "take one of them")
+    if file == "-" and sys.stdout.isatty():
+        raise UsageError("this would write binary data to the terminal", "pipe it, or name a file")
+    running = lab.attach(lab.pick(lab_name))
+    with lab.listening(running, points, expression, snaplen) as stream:
+        sink = Files(file, snaplen or 0, size or inf, ring or 0) if file else Lines(output.json)
+        say(f"capturing at {', '.join(points) or 'every node'}; Ctrl-C ends it", to_stderr=True)
+        try:
+            taken = _pour(stream, sink, seconds, count)
+            lost = stream.lost()
+            sink.finish(lost)
+        except BrokenPipeError:  # The reader has enough.
+            discard(sys.stdout)
+            return
+        _say_end(stream, taken, sum(lost.values()))
+
+
+def _pour(stream: Stream, sink: Files | Lines, seconds: float | None, count: int | None) -> int:
+    """From the taps to the file or the screen; returns how many packets."""
+    taken = 0
+    for portion in stream.portions(seconds):
+        taken += sink.take(portion if count is None else portion[: count - taken])
+        if sink.full or taken == count:
+            break
+    return taken
+
+
+def _say_end(stream: Stream, taken: int, lost: int) -> None:
+    if stream.gone:
+        say("netlab: the lab has ended", to_stderr=True)
+    say(f"{taken} packets captured", to_stderr=True)
+    if lost:
+        say(
+            f"netlab: {lost} packets were lost: they came faster than they could be written; "
+            "a filter (-f) or a smaller --snaplen helps",
+            to_stderr=True,
+        )

@@ -1,0 +1,164 @@
+"""Rows of the kernel's tables, as plain frozen values. Pure: anybody may import it.
+
+Neighbour    whose MAC address belongs to an IP address: the ARP cache
+FdbEntry     behind which port of a switch a MAC address is
+RouteRow     where packets to a subnet go
+Connection   what connection tracking remembers, translations included
+Socket       who waits for packets on a port
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+
+IPAddress = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """What is known of one IP address on one interface."""
+
+    interface: str
+    address: IPAddress
+    mac: str
+    """Empty as long as nobody has answered."""
+    state: str
+    """reachable, stale, delay, probe, incomplete, failed, noarp or permanent (see ip-neighbour(8))."""
+
+
+@dataclass(frozen=True)
+class FdbEntry:
+    """A MAC address that a switch knows."""
+
+    bridge: str
+    mac: str
+    port: str
+    learnt: bool
+    """False for the switch's and its ports' own addresses, and for what was entered by hand."""
+    vlan: int = 0
+    """0: the switch tells no VLANs apart."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A way of a route."""
+
+    gateway: IPAddress | None
+    """None: the destination is on the cable."""
+    interface: str
+
+
+@dataclass(frozen=True)
+class RouteRow:
+    """A route of the main table."""
+
+    destination: IPv4Network
+    hops: tuple[Hop, ...]
+    """Several for a multipath route, none for one that goes nowhere."""
+    kind: str = "unicast"
+    """unicast, blackhole, unreachable, prohibit, …"""
+    source: IPv4Address | None = None
+    """The address that the machine itself takes for packets by this route, if not any."""
+    metric: int = 0
+    """The lowest wins."""
+    protocol: str = ""
+    """Who made it: kernel, boot, static, dhcp, …; a number if it has no name."""
+    scope: str = "global"
+    dead: bool = False
+    """Its interface has lost its carrier."""
+
+    def __str__(self) -> str:
+        """As `ip route` prints it."""
+        whole = "default" if not self.destination.prefixlen else str(self.destination)
+        words = [whole.removesuffix("/32")]
+        if self.kind != "unicast":
+            words.insert(0, self.kind)
+        words += _words(self.hops[0]) if len(self.hops) == 1 else []
+        if self.protocol not in ("", "boot"):
+            words += ["proto", self.protocol]
+        if self.scope != "global":
+            words += ["scope", self.scope]
+        words += ["src", str(self.source)] if self.source else []
+        words += ["metric", str(self.metric)] if self.metric else []
+        if len(self.hops) > 1:
+            words += [word for hop in self.hops for word in ("nexthop", *_words(hop))]
+        return " ".join([*words, "linkdown"] if self.dead else words)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One direction of a connection."""
+
+    source: IPAddress
+    target: IPAddress
+    source_port: int | None = None
+    """None for protocols without ports."""
+    target_port: int | None = None
+    identifier: int | None = None
+    """Of ICMP echo."""
+
+    @property
+    def reversed(self) -> Flow:
+        """The same, seen from the other end."""
+        return Flow(self.target, self.source, self.target_port, self.source_port, self.identifier)
+
+    def __str__(self) -> str:
+        return f"{_end(self.source, self.source_port)} → {_end(self.target, self.target_port)}" + (
+            f" id {self.identifier:#06x}" if self.identifier is not None else ""
+        )
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An entry of connection tracking."""
+
+    id: int
+    protocol: str
+    """icmp, tcp, udp, …; a number if it has no name."""
+    original: Flow
+    """The first packet, as it came."""
+    reply: Flow
+    """The answers, as they come: the other end's view, the other way round."""
+    state: str
+    """TCP's own (ESTABLISHED, …); otherwise unreplied, replied or assured."""
+    timeout: int | None
+    """Seconds until it is forgotten; None if the kernel's message did not say."""
+
+    @property
+    def seen_as(self) -> Flow:
+        """The first packet as it goes on, after NAT."""
+        return self.reply.reversed
+
+    @property
+    def translated(self) -> bool:
+        """Whether NAT changes anything."""
+        return self.seen_as != self.original
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A socket that waits: TCP in the state LISTEN, UDP without a peer."""
+
+    protocol: str
+    """tcp or udp."""
+    address: IPAddress
+    port: int
+    pid: int | None
+    """None if its process is in none of the namespaces that were asked about."""
+    program: str
+
+
+AddressRow = tuple[str, IPv4Interface | IPv6Interface]
+"""An interface and an address of it."""
+
+
+def _words(hop: Hop) -> list[str]:
+    via = ["via", str(hop.gateway)] if hop.gateway else []
+    return [*via, "dev", hop.interface] if hop.interface else via
+
+
+def _end(address: IPAddress, port: int | None) -> str:
+    if port is None:
+        return str(address)
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

@@ -1,0 +1,69 @@
+"""Who waits on which port: /proc/net of a namespace, and the processes that hold the sockets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+from netlab.kernel import netns
+from netlab.kernel.rows import IPAddress, Socket
+
+WAITING = {"tcp": "0A", "udp": "07"}
+"""The state in /proc/net that means: a socket is open here."""
+
+
+def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
+    """The waiting sockets of each namespace; one look at all processes tells whose they are."""
+    tables = {}
+    for name in namespaces:
+        with netns.inside(name):
+            tables[name] = tuple(_rows())
+    holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
+    return {
+        name: tuple(
+            Socket(protocol, address, port, *holders.get(inode, (None, "?")))
+            for protocol, address, port, inode in rows
+        )
+        for name, rows in tables.items()
+    }
+
+
+def _rows() -> Iterator[tuple[str, IPAddress, int, str]]:
+    """Protocol, address, port and inode (see proc(5), /proc/net/tcp)."""
+    for protocol, waiting in WAITING.items():
+        for version in ("", "6"):
+            table = Path(f"/proc/thread-self/net/{protocol}{version}")
+            for row in table.read_text().splitlines()[1:] if table.exists() else ():
+                fields = row.split()
+                if fields[3] == waiting:
+                    address, _, port = fields[1].partition(":")
+                    yield protocol, _address(address), int(port, 16), fields[9]
+
+
+def _address(digits: str) -> IPAddress:
+    """Words of 32 bits, each as the machine stores it."""
+    data = bytes.fromhex(digits)
+    words = b"".join(data[n : n + 4][::-1] for n in range(0, len(data), 4))
+    return IPv4Address(words) if len(words) == 4 else IPv6Address(words)
+
+
+def _holders(inodes: set[int]) -> dict[str, tuple[int, str]]:
+    """Inode of every socket of the processes that live in these namespaces, to process and program."""
+    wanted = {f"net:[{inode}]" for inode in inodes}
+    found = {}
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        try:
+            if os.readlink(process / "ns" / "net") not in wanted:
+                continue
+            program = (process / "comm").read_text().strip()
+            for descriptor in (process / "fd").iterdir():
+                kind, _, number = os.readlink(descriptor).partition(":")
+                if kind == "socket":
+                    found[number.strip("[]")] = (int(process.name), program)
+        except OSError:
+            continue  # It has just ended.
+    return found

@@ -1,0 +1,182 @@
+"""The tables of one namespace: neighbours, a switch's addresses, routes, connections.
+
+A reader dumps a whole table; the decoder beside it makes a row of one
+message, of a dump or of a notification.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network, ip_address
+from typing import Any
+
+from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_CTNETLINK
+from pyroute2.netlink.nfnetlink.nfctsocket import (
+    IPCTNL_MSG_CT_GET,
+    IPS_ASSURED,
+    IPS_SEEN_REPLY,
+    TCP_CONNTRACK_TO_NAME,
+    nfct_msg,
+)
+from pyroute2.netlink.rtnl import RTM_GETNEIGH, RTM_GETROUTE, rt_proto, rt_scope, rt_type
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from netlab.kernel.netlink import Netlink
+from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, IPAddress, Neighbour, RouteRow
+
+Names = Mapping[int, str]
+"""Numbers of interfaces, and what they are called."""
+
+BRIDGE_FAMILY = 7
+"""AF_BRIDGE: neighbour messages of this family are about a switch."""
+_MAIN_TABLE = 254
+_RTNH_DEAD_OR_LINKDOWN = 1 | 16
+_NUD_PERMANENT = 0x80
+_NUD = {
+    0x01: "incomplete",
+    0x02: "reachable",
+    0x04: "stale",
+    0x08: "delay",
+    0x10: "probe",
+    0x20: "failed",
+    0x40: "noarp",
+    _NUD_PERMANENT: "permanent",
+}
+_PROTOCOLS = {
+    number: name.removeprefix("IPPROTO_").lower()
+    for name, number in vars(socket).items()
+    if name in ("IPPROTO_ICMP", "IPPROTO_ICMPV6", "IPPROTO_TCP", "IPPROTO_UDP", "IPPROTO_GRE")
+}
+
+
+def read_neighbours(
+    netlink: Netlink, names: Names, family: int = socket.AF_UNSPEC
+) -> Iterator[Neighbour]:
+    """What ARP (and IPv6's own) has found out, or tries to, and what was entered by hand."""
+    request = ndmsg()
+    request["family"] = family
+    rows = (neighbour(message, names) for message in netlink.dump(request, RTM_GETNEIGH))
+    return (row for row in rows if row)
+
+
+def neighbour(message: Any, names: Names) -> Neighbour | None:
+    """None for what needs no question: loopback, multicast."""
+    address, state = message.get_attr("NDA_DST"), _NUD.get(message["state"], "none")
+    if address is None or state in ("noarp", "none"):
+        return None
+    mac = message.get_attr("NDA_LLADDR") or ""
+    return Neighbour(_name(message["ifindex"], names), ip_address(address), mac, state)
+
+
+def read_fdb(netlink: Netlink, names: Names) -> Iterator[FdbEntry]:
+    """Every MAC address that the switches of the namespace know."""
+    request = ndmsg()
+    request["family"] = BRIDGE_FAMILY
+    rows = (fdb_entry(message, names) for message in netlink.dump(request, RTM_GETNEIGH))
+    return (row for row in rows if row)
+
+
+def fdb_entry(message: Any, names: Names) -> FdbEntry | None:
+    """None for a device's own list, of multicast addresses that it listens to."""
+    bridge, mac = message.get_attr("NDA_MASTER"), message.get_attr("NDA_LLADDR")
+    if bridge is None or mac is None:
+        return None
+    return FdbEntry(
+        _name(bridge, names),
+        mac,
+        _name(message["ifindex"], names),
+        learnt=not message["state"] & _NUD_PERMANENT,
+        vlan=message.get_attr("NDA_VLAN") or 0,
+    )
+
+
+def read_routes(netlink: Netlink, names: Names) -> Iterator[RouteRow]:
+    """The main table, in the kernel's order."""
+    request = rtmsg()
+    request["family"] = socket.AF_INET
+    rows = (route(message, names) for message in netlink.dump(request, RTM_GETROUTE))
+    return (row for row in rows if row)
+
+
+def route(message: Any, names: Names) -> RouteRow | None:
+    """None for a route of another table, or of IPv6."""
+    table = message.get_attr("RTA_TABLE") or message["table"]
+    if message["family"] != socket.AF_INET or table != _MAIN_TABLE:
+        return None
+    source = message.get_attr("RTA_PREFSRC")
+    return RouteRow(
+        IPv4Network((message.get_attr("RTA_DST") or "0.0.0.0", message["dst_len"])),
+        tuple(_hops(message, names)),
+        rt_type.get(message["type"], str(message["type"])),
+        IPv4Address(source) if source else None,
+        message.get_attr("RTA_PRIORITY") or 0,
+        rt_proto.get(message["proto"], str(message["proto"])),
+        rt_scope.get(message["scope"], str(message["scope"])).replace("universe", "global"),
+        bool(message["flags"] & _RTNH_DEAD_OR_LINKDOWN),
+    )
+
+
+def _hops(message: Any, names: Names) -> Iterator[Hop]:
+    several = message.get_attr("RTA_MULTIPATH")
+    for one in several or [message]:
+        index = one["oif"] if several else message.get_attr("RTA_OIF")
+        gateway = one.get_attr("RTA_GATEWAY")
+        if index:
+            yield Hop(ip_address(gateway) if gateway else None, _name(index, names))
+
+
+def read_connections(netfilter: Netlink) -> Iterator[Connection]:
+    """What connection tracking remembers; `netfilter` is a socket of the protocol NETFILTER.
+
+    A namespace without a rule that needs it tracks nothing.
+    """
+    kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
+    return map(connection, netfilter.dump(nfct_msg(), kind))
+
+
+def connection(message: Any) -> Connection:
+    """A notification may lack the timeout."""
+    original = message.get_attr("CTA_TUPLE_ORIG")
+    number = original.get_attr("CTA_TUPLE_PROTO").get_attr("CTA_PROTO_NUM")
+    return Connection(
+        message.get_attr("CTA_ID"),
+        _PROTOCOLS.get(number, str(number)),
+        _flow(original),
+        _flow(message.get_attr("CTA_TUPLE_REPLY")),
+        _state(message),
+        message.get_attr("CTA_TIMEOUT"),
+    )
+
+
+def _state(message: Any) -> str:
+    details = message.get_attr("CTA_PROTOINFO")
+    tcp = details and details.get_attr("CTA_PROTOINFO_TCP")
+    if tcp:
+        number = tcp.get_attr("CTA_PROTOINFO_TCP_STATE")
+        return str(TCP_CONNTRACK_TO_NAME.get(number, number))
+    status = message.get_attr("CTA_STATUS") or 0
+    if status & IPS_ASSURED:
+        return "assured"
+    return "replied" if status & IPS_SEEN_REPLY else "unreplied"
+
+
+def _flow(side: Any) -> Flow:
+    ip, protocol = side.get_attr("CTA_TUPLE_IP"), side.get_attr("CTA_TUPLE_PROTO")
+    return Flow(
+        _address(ip, "SRC"),
+        _address(ip, "DST"),
+        protocol.get_attr("CTA_PROTO_SRC_PORT"),
+        protocol.get_attr("CTA_PROTO_DST_PORT"),
+        protocol.get_attr("CTA_PROTO_ICMP_ID"),
+    )
+
+
+def _address(ip: Any, end: str) -> IPAddress:
+    return ip_address(ip.get_attr(f"CTA_IP_V4_{end}") or ip.get_attr(f"CTA_IP_V6_{end}"))
+
+
+def _name(index: int, names: Names) -> str:
+    """An interface may have come or gone between two dumps."""
+    return names.get(index, f"if{index}")

@@ -1,0 +1,171 @@
+"""What every kind of probe has in common."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from netlab.kernel import netns
+from netlab.probe.frame import Fields
+from netlab.probe.packet import Frame, Packet, Part
+
+TOKEN_BYTES = 8
+_ERRORS = {
+    ("3", "0"): "network unreachable",
+    ("3", "1"): "host unreachable",
+    ("3", "2"): "protocol unreachable",
+    ("3", "3"): "port unreachable",
+    ("3", "4"): "too big",
+    ("3", "13"): "administratively prohibited",
+    ("11", "0"): "time exceeded",
+}
+_ERRORS_V6 = {
+    ("1", "0"): "no route",
+    ("1", "1"): "administratively prohibited",
+    ("1", "3"): "address unreachable",
+    ("1", "4"): "port unreachable",
+    ("2", "0"): "too big",
+    ("3", "0"): "time exceeded",
+}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Between whom a probe goes."""
+
+    source: str
+    """Namespace that sends."""
+    target: str | None
+    """Namespace of the machine that is meant; None if it is none of the lab's."""
+    to: str
+    """IP address; empty for a probe that goes to everybody (DHCP)."""
+    interface: str
+    """The source's interface towards the target's network, for probes that name one."""
+    mac: str
+    """That interface's own."""
+    address: str
+    """That interface's own; empty if it has none."""
+    wait: float = 0.0
+    """Seconds that netlab's own receiver takes before it answers."""
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """Of the target's address."""
+        six = bool(self.to) and ip_address(self.to).version == 6
+        return socket.AF_INET6 if six else socket.AF_INET
+
+
+class Probe(ABC):
+    """One question to the network: sent by real sockets, recognised wherever it is seen.
+
+    The order of calls: made (sockets open), `send`, `poll` whenever a socket is
+    readable and now and then, `packet` for every frame, `close`.
+    """
+
+    def __init__(self, ends: Ends) -> None:
+        self.ends = ends
+        self.token = secrets.token_bytes(TOKEN_BYTES)
+        self.sockets: list[socket.socket] = []
+        self.answered = False
+        """What was asked for has come back, whole and unchanged, to the program that asked."""
+        self.receiver: Receiver | None = None
+
+    @property
+    def over(self) -> bool:
+        """Nothing more needs to be waited for."""
+        return self.answered
+
+    @property
+    def patience(self) -> float:
+        """Seconds of silence after which nothing more will come."""
+        return 0.3 + self.ends.wait
+
+    @property
+    def matches(self) -> tuple[str, ...]:
+        """nftables matches of the probe's packets, wherever in the lab."""
+        return (f"@th,64,64 {int.from_bytes(self.token):#x}",)
+
+    @abstractmethod
+    def send(self) -> None:
+        """Send it. Raises OSError if the kernel refuses."""
+
+    @abstractmethod
+    def poll(self) -> None:
+        """Take in what the sockets have received, and go on."""
+
+    def packet(self, fields: Fields, data: bytes) -> Packet | None:
+        """Which of the probe's packets a frame is, None if it is none: errors that quote one, too."""
+        quoted = {
+            name.removeprefix("quoted."): value
+            for name, value in fields.items()
+            if name.startswith("quoted.")
+        }
+        if quoted:
+            about = self.own(quoted, data)
+            return Packet(Part.ERROR, error_name(fields), about.key) if about else None
+        return self.own(fields, data)
+
+    @abstractmethod
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        """The same for a frame that is no ICMP error, or for what an error quotes."""
+
+    def decides(self, packet: Packet) -> bool:
+        """Whether a packet counts for the verdict, if the probe has several tries."""
+        return True
+
+    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        """What has been learnt, as lines. `frames` are the probe's, in order; `names` whose an IP is."""
+        return []
+
+    def close(self) -> None:
+        """Close every socket."""
+        for one in self.sockets:
+            one.close()
+
+    def open(self, namespace: str, *kind: int) -> socket.socket:
+        """A socket in a namespace, closed with the probe, read without waiting."""
+        with netns.inside(namespace):
+            made = socket.socket(*kind)
+        made.setblocking(False)
+        self.sockets.append(made)
+        return made
+
+
+class Receiver:
+    """netlab's own program at the far end: sends back every datagram that it gets, `wait` seconds later."""
+
+    def __init__(self, socket_: socket.socket, wait: float) -> None:
+        self.socket = socket_
+        self._wait = wait
+        self._due: list[tuple[float, bytes, tuple[str, int]]] = []
+
+    def poll(self) -> None:
+        """Take in what has come, and send back what is due."""
+        with suppress(BlockingIOError):
+            while True:
+                data, sender = self.socket.recvfrom(1 << 16)
+                self._due.append((time.monotonic() + self._wait, self.strip(data), sender))
+        now = time.monotonic()
+        for when, data, sender in self._due:
+            if when <= now:
+                with suppress(OSError):  # No way back is for the journey to tell.
+                    self.socket.sendto(data, sender)
+        self._due = [one for one in self._due if one[0] > now]
+
+    def strip(self, data: bytes) -> bytes:
+        """The datagram without headers."""
+        return data
+
+
+def error_name(fields: Fields) -> str:
+    """`ICMP time exceeded`."""
+    kind = (fields.get("icmp.type", ""), fields.get("icmp.code", ""))
+    six = ":" in fields.get("ip.src", "")
+    known = (_ERRORS_V6 if six else _ERRORS).get(kind, f"error {kind[0]}/{kind[1]}")
+    return f"ICMP{'v6' if six else ''} {known}"

@@ -1,0 +1,114 @@
+"""DHCP: who offers what, without taking it."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
+
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+
+from netlab.probe.frame import Fields, dhcp_options, payload
+from netlab.probe.kinds.base import Ends, Probe
+from netlab.probe.packet import Frame, Packet, Part
+
+_BROADCAST = "ff:ff:ff:ff:ff:ff"
+_ANSWER_IS_BROADCAST = 0x8000
+_XID_AT = 8 * 8 + 4 * 8
+"""Bits from the UDP header on."""
+_ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
+_LEASE_SECONDS = 51
+_DOMAIN = 15
+_OPTIONS = 240
+"""Bytes of the fixed part, magic cookie included (RFC 2131)."""
+
+
+class DhcpProbe(Probe):
+    """A DISCOVER with the MAC of the interface; the offers are heard and not accepted."""
+
+    def __init__(self, ends: Ends) -> None:
+        super().__init__(ends)
+        self._number = secrets.randbits(32)
+        self.token = self._number.to_bytes(4)
+        self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW)
+
+    @property
+    def matches(self) -> tuple[str, ...]:
+        return (f"@th,{_XID_AT},32 {self._number:#x}",)
+
+    @property
+    def over(self) -> bool:
+        return False  # A second server may answer too.
+
+    @property
+    def patience(self) -> float:
+        return (
+            0.5 if self.answered else 3.5
+        )  # dnsmasq pings an address for 3 s before it offers it.
+
+    def send(self) -> None:
+        discover = (
+            Ether(dst=_BROADCAST, src=self.ends.mac)
+            / IP(src="0.0.0.0", dst="255.255.255.255")
+            / UDP(sport=68, dport=67)
+            / BOOTP(
+                chaddr=bytes.fromhex(self.ends.mac.replace(":", "")),
+                xid=self._number,
+                flags=_ANSWER_IS_BROADCAST,
+            )
+            / DHCP(
+                options=[
+                    ("message-type", "discover"),
+                    ("param_req_list", [1, 3, 6, 15, 51, 54]),
+                    "end",
+                ]
+            )
+        )
+        self.socket.sendto(bytes(discover), (self.ends.interface, 0))
+
+    def poll(self) -> None:
+        """Answers are seen by the taps."""
+
+    def packet(self, fields: Fields, data: bytes) -> Packet | None:
+        found = super().packet(fields, data)
+        if found and found.part is Part.ANSWER:
+            self.answered = True
+        return found
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        if fields.get("dhcp.xid") != f"{self._number:#010x}":
+            return None
+        if fields.get("dhcp.type") == "discover":
+            return Packet(Part.REQUEST, "DHCP discover")
+        return Packet(Part.ANSWER, f"DHCP {fields.get('dhcp.type', 'answer')}", (fields["ip.src"],))
+
+    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        """One line an offer, and how many servers there are."""
+        offers: dict[object, str] = {}
+        for frame in frames:
+            if frame.packet and frame.packet.part is Part.ANSWER:
+                text = _offer(frame, names)
+                offers.setdefault(frame.packet.key, text)
+        servers = f"{len(offers)} server" + "s" * (len(offers) != 1)
+        return [*offers.values(), f"{servers} answered"]
+
+
+def _offer(frame: Frame, names: Mapping[str, str]) -> str:
+    options = dict(dhcp_options(payload(frame.sighting.data)[_OPTIONS:]))
+    said = {
+        word: ", ".join(
+            str(IPv4Address(options[code][at : at + 4])) for at in range(0, len(options[code]), 4)
+        )
+        for code, word in _ADDRESSES.items()
+        if code in options
+    }
+    if _LEASE_SECONDS in options:
+        said["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"
+    if _DOMAIN in options:
+        said["domain"] = options[_DOMAIN].rstrip(b"\0").decode(errors="replace")
+    server = names.get(frame.fields["ip.src"], frame.fields["ip.src"])
+    detail = " · ".join(f"{word} {value}" for word, value in said.items())
+    return f"{server} offers {frame.fields.get('dhcp.address', 'nothing')} · {detail}"

@@ -1,0 +1,84 @@
+"""DNS: which server answers what, also through a relay."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from scapy.layers.dns import DNS, DNSQR
+
+from netlab.errors import UsageError
+from netlab.probe.frame import Fields
+from netlab.probe.kinds.base import Ends, Probe
+from netlab.probe.packet import Frame, Packet, Part
+
+_PORT = 53
+_HEADER_BYTES = 8 + 12
+"""Of UDP and of DNS: behind them stands the name."""
+_NAME_ERROR = 3
+_MATCHED_BYTES = 16
+"""nftables compares at most 128 bits of a packet."""
+
+
+class DnsProbe(Probe):
+    """A query for the address of a name.
+
+    A relay asks again, with an id and a port of its own; what stays is the
+    name, letter by letter, so its upper and lower case are the token.
+    """
+
+    def __init__(self, ends: Ends, name: str) -> None:
+        super().__init__(ends)
+        labels = name.rstrip(".").split(".")
+        if not name.isascii() or not all(0 < len(label) < 64 for label in labels):
+            raise UsageError(f"'{name}' is no DNS name", "write, for example, dns:www.example.com")
+        self.asked = name.rstrip(".").lower()
+        self.name = "".join(secrets.choice((letter, letter.upper())) for letter in self.asked)
+        self.token = self.name.encode()
+        self._question = bytes(DNS(id=secrets.randbelow(1 << 16), qd=DNSQR(qname=self.name)))
+        self.no_such_name = False
+        self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
+        self.socket.connect_ex((ends.to, _PORT))
+
+    @property
+    def matches(self) -> tuple[str, ...]:
+        at = _HEADER_BYTES - 8
+        wire = self._question[at : at + _MATCHED_BYTES]
+        return (f"@th,{_HEADER_BYTES * 8},{len(wire) * 8} 0x{wire.hex()}",)
+
+    @property
+    def over(self) -> bool:
+        return self.answered or self.no_such_name
+
+    def send(self) -> None:
+        self.socket.sendto(self._question, (self.ends.to, _PORT))
+
+    def poll(self) -> None:
+        with suppress(BlockingIOError, ConnectionRefusedError):
+            answer = DNS(self.socket.recv(1 << 16))
+            self.answered = answer.rcode == 0 and answer.ancount > 0
+            self.no_such_name = not self.answered
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        if fields.get("dns.name") != self.name:
+            return None
+        answers = "dns.code" in fields
+        return Packet(
+            Part.ANSWER if answers else Part.REQUEST,
+            "DNS answer" if answers else "DNS query",
+            (fields["dns.id"],),
+        )
+
+    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        """Every server that answered, nearest first."""
+        answers: dict[object, str] = {}
+        for frame in frames:
+            if frame.packet and frame.packet.part is Part.ANSWER and frame.sighting.outgoing:
+                fields = frame.fields
+                server = names.get(fields["ip.src"], fields["ip.src"])
+                nothing = int(fields["dns.code"]) == _NAME_ERROR
+                said = "no such name" if nothing else fields["dns.answer"]
+                answers.setdefault(frame.packet.key, f"{server} answers: {said}")
+        return list(answers.values())[::-1]

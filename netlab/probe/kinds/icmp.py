@@ -1,0 +1,59 @@
+"""ICMP echo, of IPv4 and IPv6."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from contextlib import suppress
+
+from netlab.probe.frame import Fields
+from netlab.probe.icmp import MARK, echo_request
+from netlab.probe.kinds.base import Ends, Probe
+from netlab.probe.packet import Packet, Part
+
+_NAMES = {
+    "8": (Part.REQUEST, "ICMP echo request"),
+    "0": (Part.ANSWER, "ICMP echo reply"),
+    "128": (Part.REQUEST, "ICMPv6 echo request"),
+    "129": (Part.ANSWER, "ICMPv6 echo reply"),
+}
+
+
+class EchoProbe(Probe):
+    """One echo request with the token as payload."""
+
+    def __init__(self, ends: Ends) -> None:
+        super().__init__(ends)
+        # A fresh identifier: a NAT entry of an earlier probe must not carry this one.
+        self.identifier = secrets.randbelow(1 << 16)
+        six = ends.family is socket.AF_INET6
+        protocol = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
+        self.socket = self.open(ends.source, ends.family, socket.SOCK_RAW, protocol)
+
+    def send(self) -> None:
+        self.send_numbered(1, b"")
+
+    def send_numbered(self, sequence: int, padding: bytes) -> None:
+        """An echo request of that sequence number. Raises OSError."""
+        six = self.ends.family is socket.AF_INET6
+        message = echo_request(self.token, self.identifier, sequence, padding, six)
+        self.socket.sendto(message, (self.ends.to, 0))
+
+    def poll(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                data = self.socket.recv(1 << 16)
+                # An IPv4 raw socket delivers the IP header too.
+                at = 0 if self.ends.family is socket.AF_INET6 else (data[0] & 0xF) * 4
+                if data[at] in (0, 129) and self.token + MARK in data:
+                    self.came_back(data[at:])
+
+    def came_back(self, message: bytes) -> None:
+        """An echo reply with the token, from its ICMP header on."""
+        self.answered = True
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        kind = fields.get("icmp.type", "")
+        if kind not in _NAMES or self.token not in data:
+            return None
+        return Packet(*_NAMES[kind], (fields.get("icmp.seq"),))

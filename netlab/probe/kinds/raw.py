@@ -1,0 +1,65 @@
+"""Another IP protocol: what NAT devices do not translate."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+
+from netlab.errors import UsageError
+from netlab.probe.frame import Fields
+from netlab.probe.icmp import MARK
+from netlab.probe.kinds.base import Ends, Probe, Receiver
+from netlab.probe.packet import Packet, Part
+
+_BEFORE = bytes(8)
+"""So that the token stands where it does behind a UDP or ICMP header."""
+_THERE, _BACK = b">", b"<"
+
+
+class RawProbe(Probe):
+    """A packet of any IP protocol, sent back by netlab's own receiver at the target."""
+
+    def __init__(self, ends: Ends, protocol: int | None) -> None:
+        super().__init__(ends)
+        if ends.target is None:
+            raise UsageError(
+                f"{ends.to} is no machine of the lab, so netlab cannot listen there",
+                "name a node",
+            )
+        if ends.family is socket.AF_INET6:
+            raise UsageError("raw probes are IPv4's", "name an IPv4 address")
+        self.protocol = protocol or 0
+        self.socket = self.open(ends.source, ends.family, socket.SOCK_RAW, self.protocol)
+        there = self.open(ends.target, ends.family, socket.SOCK_RAW, self.protocol)
+        self.receiver = _RawReceiver(there, ends.wait)
+
+    def send(self) -> None:
+        self.socket.sendto(self._content(_THERE), (self.ends.to, 0))
+
+    def poll(self) -> None:
+        if self.receiver:
+            self.receiver.poll()
+        with suppress(BlockingIOError):
+            while True:
+                self.answered |= self._content(_BACK) in self.socket.recv(1 << 16)
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        if fields.get("ip.protocol") != str(self.protocol):
+            return None
+        for mark, part, name in (
+            (_THERE, Part.REQUEST, "packet"),
+            (_BACK, Part.ANSWER, "answer"),
+        ):
+            if self.token + MARK + mark in data:
+                return Packet(part, f"IP protocol {self.protocol} {name}")
+        return None
+
+    def _content(self, mark: bytes) -> bytes:
+        return _BEFORE + self.token + MARK + mark
+
+
+class _RawReceiver(Receiver):
+    def strip(self, data: bytes) -> bytes:
+        """Without the IP header, which a raw socket delivers; marked as an answer."""
+        content = data[(data[0] & 0xF) * 4 :]
+        return content.replace(MARK + _THERE, MARK + _BACK)

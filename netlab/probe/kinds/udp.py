@@ -1,0 +1,57 @@
+"""UDP: a datagram, and what comes back."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+
+from netlab.errors import UsageError
+from netlab.probe.frame import Fields, payload
+from netlab.probe.icmp import MARK
+from netlab.probe.kinds.base import Ends, Probe, Receiver
+from netlab.probe.packet import Packet, Part
+
+
+class UdpProbe(Probe):
+    """A datagram with the token, to a port; without one, to netlab's own receiver."""
+
+    def __init__(self, ends: Ends, port: int | None) -> None:
+        super().__init__(ends)
+        if port is None:
+            port = self._listen()
+        self.port = port
+        self.received: bytes | None = None
+        self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
+        self.socket.connect_ex((ends.to, port))
+
+    def _listen(self) -> int:
+        if self.ends.target is None:
+            raise UsageError(
+                f"{self.ends.to} is no machine of the lab, so netlab cannot listen there",
+                "name a port: udp:53",
+            )
+        there = self.open(self.ends.target, self.ends.family, socket.SOCK_DGRAM)
+        there.bind(("", 0))
+        self.receiver = Receiver(there, self.ends.wait)
+        return int(there.getsockname()[1])
+
+    def send(self) -> None:
+        # Not connected if there was no route; the kernel says so now.
+        self.socket.sendto(self.token + MARK, (self.ends.to, self.port))
+
+    def poll(self) -> None:
+        if self.receiver:
+            self.receiver.poll()
+        with suppress(BlockingIOError, ConnectionRefusedError):
+            self.received = self.socket.recv(1 << 16)
+            self.answered = self.receiver is None or self.received == self.token + MARK
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        if "udp.src" not in fields:
+            return None
+        forth = fields["udp.dst"] == str(self.port)
+        if self.token in data and (forth or fields["udp.src"] != str(self.port)):
+            return Packet(Part.REQUEST, "UDP datagram")
+        if self.token in data or (self.received and payload(data) == self.received):
+            return Packet(Part.ANSWER, "UDP answer")
+        return None

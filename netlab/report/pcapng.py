@@ -1,0 +1,111 @@
+"""Frames as a pcapng file, as Wireshark and tshark read it: names of interfaces, nanoseconds, comments.
+
+The format is draft-ietf-opsawg-pcapng. Nothing is needed before the first packet: an interface is described
+where its first packet comes, so a file may be written while interfaces come and go.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+from netlab import __version__
+
+_SECTION, _INTERFACE, _STATISTICS, _PACKET = 0x0A0D0D0A, 1, 5, 6
+_BYTE_ORDER = 0x1A2B3C4D
+_LENGTH_UNKNOWN = (1 << 64) - 1
+_ETHERNET = 1
+_COMMENT = 1
+_APPLICATION = 4
+_NAME, _RESOLUTION = 2, 9
+_NANOSECONDS = b"\x09"
+_FLAGS = 2
+_RECEIVED, _DROPPED = 4, 5
+_END = bytes(4)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) & 3)
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return struct.pack("<HH", code, len(value)) + _padded(value)
+
+
+_INBOUND, _OUTBOUND = (_option(_FLAGS, struct.pack("<I", way)) for way in (1, 2))
+
+
+class Pcapng:
+    """Writes to a stream, one packet at a time. The stream stays the caller's, who closes it."""
+
+    def __init__(self, stream: BinaryIO, snaplen: int = 0) -> None:
+        """`snaplen`: the most bytes of a frame that a packet may have, 0 without a limit."""
+        self._write = stream.write
+        self._snaplen = snaplen
+        self._interfaces: dict[str, int] = {}
+        self._counts: list[int] = []
+        self.written = 0
+        """Bytes so far."""
+        head = struct.pack("<IHHQ", _BYTE_ORDER, 1, 0, _LENGTH_UNKNOWN)
+        self._block(_SECTION, head + _option(_APPLICATION, f"netlab {__version__}".encode()) + _END)
+
+    def packet(
+        self,
+        interface: str,
+        at: int,
+        data: bytes,
+        *,
+        outgoing: bool,
+        length: int | None = None,
+        comment: str = "",
+    ) -> None:
+        """Write a frame.
+
+        `interface` is its name in the file: `vm1.eth0`. `at`: nanoseconds since 1970. `length`: the
+        frame's, if `data` is only its beginning.
+        """
+        number = self._interfaces.get(interface)
+        if number is None:
+            number = self._describe(interface)
+        self._counts[number] += 1
+        options = _OUTBOUND if outgoing else _INBOUND
+        if comment:
+            options = _option(_COMMENT, comment.encode()) + options
+        size = len(data)
+        head = struct.pack(
+            "<IIIII", number, at >> 32, at & 0xFFFFFFFF, size, size if length is None else length
+        )
+        self._block(_PACKET, head + data + bytes(-size & 3) + options + _END)
+
+    def statistics(self, interface: str, at: int, dropped: int | None, comment: str = "") -> None:
+        """Say at the end how many packets an interface has, and how many were lost (None: not known).
+
+        An interface without packets is left out: it is not in the file.
+        """
+        number = self._interfaces.get(interface)
+        if number is None:
+            return
+        options = _option(_COMMENT, comment.encode()) if comment else b""
+        options += _option(_RECEIVED, struct.pack("<Q", self._counts[number]))
+        if dropped is not None:
+            options += _option(_DROPPED, struct.pack("<Q", dropped))
+        head = struct.pack("<III", number, at >> 32, at & 0xFFFFFFFF)
+        self._block(_STATISTICS, head + options + _END)
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """Those that are in the file, in their order there."""
+        return tuple(self._interfaces)
+
+    def _describe(self, interface: str) -> int:
+        number = self._interfaces[interface] = len(self._interfaces)
+        self._counts.append(0)
+        options = _option(_NAME, interface.encode()) + _option(_RESOLUTION, _NANOSECONDS) + _END
+        self._block(_INTERFACE, struct.pack("<HHI", _ETHERNET, 0, self._snaplen) + options)
+        return number
+
+    def _block(self, kind: int, body: bytes) -> None:
+        length = len(body) + 12
+        end = struct.pack("<I", length)
+        self._write(struct.pack("<I", kind) + end + body + end)
+        self.written += length

@@ -1,0 +1,243 @@
+"""Tables and their changes, as the kernel tells them; iproute2 and `nft` are the witnesses."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from ipaddress import IPv4Address
+
+import pytest
+from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
+
+from netlab import lab
+from netlab.kernel import netlink, netns, sockets, tables
+from netlab.kernel.events import Change, Events, Lost, Table, What
+from netlab.kernel.handles import Handles
+from netlab.kernel.links import read_interfaces
+from netlab.kernel.netlink import NETFILTER, Netlink
+from netlab.kernel.rows import Flow, RouteRow
+from tests.machine import inside, ip
+from tests.pace import HANG_SECONDS
+
+INTERNET = IPv4Address("203.0.113.80")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("nat"), "tables")) as up:
+        assert inside("tables.vm1", "ping", "-c1", str(INTERNET)).returncode == 0
+        yield up
+
+
+def read(reader, node: str) -> list:
+    """A table by one of the readers."""
+    with Handles(1) as handles:
+        socket = handles.netlink(f"tables.{node}")
+        return list(reader(socket, {one.index: one.name for one in read_interfaces(socket)}))
+
+
+def connections(node: str) -> list:
+    with netns.inside(f"tables.{node}"), closing(Netlink(NETFILTER)) as netfilter:
+        return list(tables.read_connections(netfilter))
+
+
+def shown(node: str, *words: str) -> list[str]:
+    """Lines of iproute2's."""
+    return [line.strip() for line in ip("-n", f"tables.{node}", *words).splitlines()]
+
+
+@pytest.mark.parametrize("node", ["vm1", "host", "router", "internet", "pc"])
+def test_routes_are_those_of_ip_route(node):
+    assert [str(row) for row in read(tables.read_routes, node)] == shown(node, "route")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "blackhole 198.51.100.0/24",
+        "198.51.100.0/24 proto static metric 7 via 192.168.1.1 dev eth0",
+        "198.51.100.7 dev eth0 scope link src 192.168.1.50",
+        "198.51.100.0/24 nexthop via 192.168.1.1 dev eth0 weight 1 "
+        "nexthop via 192.168.1.100 dev eth0 weight 1",
+    ],
+)
+def test_unusual_routes_too(route):
+    assert inside("tables.pc", "sh", "-c", f"ip route add {route}").returncode == 0
+    try:
+        row = next(r for r in read(tables.read_routes, "pc") if "198.51.100" in str(r))
+        text = " ".join(shown("pc", "route", "show", "root", "198.51.100.0/24"))
+        assert str(row).split() == text.replace(" weight 1", "").split()
+    finally:
+        inside("tables.pc", "sh", "-c", f"ip route del {route}")
+
+
+@pytest.mark.parametrize("node", ["vm1", "host", "vmnet8-nat"])
+def test_neighbours_are_those_of_ip_neighbour(node):
+    expected = {
+        (row["dst"], row["dev"], row.get("lladdr", ""))
+        for row in json.loads(ip("-n", f"tables.{node}", "-j", "neighbour"))
+    }
+    rows = read(tables.read_neighbours, node)
+    assert {(str(row.address), row.interface, row.mac) for row in rows} == expected
+    assert expected
+
+
+def test_an_unanswered_question_is_a_neighbour_without_mac():
+    inside("tables.vm1", "ping", "-c1", "-W1", "10.0.0.99")
+    (row,) = [r for r in read(tables.read_neighbours, "vm1") if str(r.address) == "10.0.0.99"]
+    assert (row.mac, row.state) in (("", "incomplete"), ("", "failed"))
+
+
+def test_a_switch_knows_who_is_behind_which_port(running):
+    learnt = {row.port: row.mac for row in read(tables.read_fdb, "vmnet8") if row.learnt}
+    assert learnt["vm1-eth0"] == running.topology.nodes["vm1"].primary.mac
+    assert learnt["vmnet8-nat-eth0"] == running.topology.nodes["vmnet8-nat"].primary.mac
+    own = {row.port for row in read(tables.read_fdb, "vmnet8") if not row.learnt}
+    assert {"vmnet8", "vm1-eth0", "vmnet8-nat-eth0"} <= own
+
+
+def test_a_connection_says_what_it_is_seen_as():
+    (entry,) = [row for row in connections("router") if row.original.target == INTERNET]
+    assert (entry.protocol, entry.state, entry.translated) == ("icmp", "replied", True)
+    assert str(entry.original.source) == "192.168.1.100"
+    number = entry.original.identifier
+    assert entry.seen_as == Flow(IPv4Address("203.0.113.1"), INTERNET, identifier=number)
+    assert 0 < entry.timeout <= 30
+    assert connections("vm1") == []
+
+
+def test_tcp_connections_have_ports_and_a_state():
+    assert inside("tables.vm1", "curl", "-s", f"http://{INTERNET}/").returncode == 0
+    entry = next(row for row in connections("vmnet8-nat") if row.protocol == "tcp")
+    assert entry.original.target_port == 80
+    assert entry.state in ("TIME_WAIT", "CLOSE", "LAST_ACK")
+
+
+def test_waiting_sockets_have_an_owner():
+    found = sockets.read_listening(["tables.internet", "tables.vmnet8-dhcp", "tables.vm1"])
+    assert [(s.protocol, s.port, s.program) for s in found["tables.vmnet8-dhcp"]] == [
+        ("udp", 67, "dnsmasq")
+    ]
+    assert ("tcp", 80, "busybox") in {
+        (s.protocol, s.port, s.program) for s in found["tables.internet"]
+    }
+    assert all(s.pid for place in found.values() for s in place)
+
+
+@pytest.fixture
+def events(running) -> Iterator[Events]:
+    with Events(running.plan.namespaces) as listening:
+        BACKLOG.clear()
+        yield listening
+
+
+def until(events: Events, wanted: Callable[[Change], bool]) -> Change:
+    """Read until such a change comes; one that is not wanted yet may be wanted later."""
+    deadline = time.monotonic() + HANG_SECONDS
+    while True:
+        for place, change in enumerate(BACKLOG):
+            if isinstance(change, Change) and wanted(change):
+                del BACKLOG[: place + 1]
+                return change
+        assert time.monotonic() < deadline, BACKLOG
+        events.wait(1)
+        BACKLOG.extend(events.changes())
+
+
+BACKLOG: list[Change | Lost] = []
+
+
+def test_nothing_changes_by_itself(events, running):
+    """What the tables hold at first is what the readers read."""
+    for node in ("vm1", "router"):
+        place = f"tables.{node}"
+        assert list(events.rows(place, Table.ROUTES)) == read(tables.read_routes, node)
+        known = {(row.address, row.mac) for row in events.rows(place, Table.NEIGHBOURS)}
+        assert known == {(r.address, r.mac) for r in read(tables.read_neighbours, node)}
+
+
+def test_learning_is_heard_of(events):
+    inside("tables.vm2", "ip", "neighbour", "flush", "all")
+    inside("tables.vmnet8", "bridge", "fdb", "flush", "dev", "vmnet8")
+    inside("tables.vm2", "ping", "-c1", "10.0.0.2")
+    found = until(events, lambda c: c.namespace == "tables.vm2" and c.what is What.ADDED)
+    assert (found.table, str(found.row.address)) == (Table.NEIGHBOURS, "10.0.0.2")
+    assert found.row in events.rows("tables.vm2", Table.NEIGHBOURS)
+
+
+def test_a_switch_learns_and_forgets(events, running):
+    mac = running.topology.nodes["pc"].primary.mac
+    place = "tables.lan"
+    inside("tables.pc", "ping", "-c1", "192.168.1.1")
+    port = next(r.port for r in read(tables.read_fdb, "lan") if r.mac == mac)
+    BACKLOG.clear()
+    inside(place, "bridge", "fdb", "del", mac, "dev", port, "master")
+    gone = until(events, lambda c: c.table is Table.FDB and c.what is What.REMOVED)
+    BACKLOG.clear()
+    assert (gone.namespace, gone.row.mac, gone.row.port) == (place, mac, port)
+    inside("tables.pc", "ping", "-c1", "192.168.1.1")
+    come = until(events, lambda c: c.table is Table.FDB and c.namespace == place)
+    assert (come.what, come.row.mac, come.row.learnt) == (What.ADDED, mac, True)
+
+
+def test_nat_entries_come_change_and_go(events):
+    inside("tables.vm1", "curl", "-s", f"http://{INTERNET}/")
+
+    def of_router(what: What) -> Callable[[Change], bool]:
+        return lambda c: (
+            c.namespace == "tables.router"
+            and c.table is Table.CONNECTIONS
+            and c.row.protocol == "tcp"
+            and c.what is what
+        )
+
+    new = until(events, of_router(What.ADDED))
+    assert new.row.state == "SYN_SENT"
+    assert str(new.row.seen_as.source) == "203.0.113.1"
+    changed = until(events, of_router(What.CHANGED))
+    assert (changed.row.id, changed.row.timeout is None) == (new.row.id, False)
+
+
+def test_a_connection_that_ends_is_gone(events):
+    inside("tables.pc", "ping", "-c1", str(INTERNET))
+    with netns.inside("tables.router"), closing(Netlink(NETFILTER)) as netfilter:
+        netfilter.request(nfct_msg(), 0x102)  # IPCTNL_MSG_CT_DELETE: all of them
+    gone = until(events, lambda c: c.table is Table.CONNECTIONS and c.what is What.REMOVED)
+    assert (gone.namespace, gone.row.protocol) == ("tables.router", "icmp")
+    assert gone.row not in events.rows("tables.router", Table.CONNECTIONS)
+
+
+def test_an_adapter_that_goes_down_takes_its_routes_along(events):
+    """The kernel says nothing about them."""
+    inside("tables.vm2", "ip", "link", "set", "eth0", "down")
+    try:
+        down = until(events, lambda c: c.table is Table.INTERFACES and not c.row.up)
+        assert (down.namespace, down.row.name) == ("tables.vm2", "eth0")
+        until(events, lambda c: isinstance(c.row, RouteRow) and c.what is What.REMOVED)
+        assert events.rows("tables.vm2", Table.ROUTES) == ()
+    finally:
+        inside("tables.vm2", "ip", "link", "set", "eth0", "up")
+    until(events, lambda c: isinstance(c.row, RouteRow) and c.what is What.ADDED)
+
+
+def test_an_address_comes_and_goes(events):
+    inside("tables.pc", "ip", "address", "add", "192.168.1.77/24", "dev", "eth0")
+    new = until(events, lambda c: c.table is Table.ADDRESSES)
+    assert (new.what, str(new.row[1])) == (What.ADDED, "192.168.1.77/24")
+    inside("tables.pc", "ip", "address", "del", "192.168.1.77/24", "dev", "eth0")
+    assert until(events, lambda c: c.table is Table.ADDRESSES).what is What.REMOVED
+
+
+def test_lost_messages_are_said_and_the_tables_right_all_the_same(running, monkeypatch):
+    monkeypatch.setattr(netlink, "_BUFFER_BYTES", 1)
+    with Events(running.plan.namespaces) as events:
+        add = "for i in $(seq 1 40); do ip route add 198.51.100.$i/32 dev eth0; done"
+        assert inside("tables.pc", "sh", "-c", add).returncode == 0
+        events.wait(HANG_SECONDS)
+        changes = list(events.changes())
+        assert [c.namespace for c in changes if isinstance(c, Lost)] == ["tables.pc"]
+        present = [str(row.destination) for row in events.rows("tables.pc", Table.ROUTES)]
+        assert sum(one.startswith("198.51.100.") for one in present) == 40
+        inside("tables.pc", "ip", "route", "flush", "root", "198.51.100.0/24")
