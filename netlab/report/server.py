@@ -41,10 +41,11 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Wish:
-    """A probe that somebody asks for. The answer is a journey, or a NetlabError."""
+    """A probe that somebody asks for, in words of `trace`. The answer is a journey, or a NetlabError."""
 
     source: str
     target: str
+    """Empty for a probe that needs none."""
     by: str
     answer: Future[dict[str, Any]]
 
@@ -196,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             return None
         match body:
-            case {"from": str(source), "to": str(target), "by": str(by)} if source and target:
+            case {"from": str(source), "to": str(target), "by": str(by)} if source and by:
                 return Wish(source, target, by, Future())
         return None
 

@@ -6,29 +6,22 @@ import tempfile
 from pathlib import Path
 
 from netlab import lab
-from netlab.kernel import nft
 from netlab.report import data, graph, svg
 from netlab.report.page import html
+from tests.page import record
 from tests.page.browser import Browser, browser
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-_GUEST_FIREWALL = """table ip guest {
- chain input { type filter hook input priority 0
-  icmp type echo-request drop comment "guest firewall"
- }
-}"""
 
 
 def main() -> None:
     """Take all of them anew."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with lab.running(lab.prepare(lab.load("nat"))) as nat:
-        through = data.trace(lab.trace(nat, "vm1", "internet"))
-        nft.create("nat.vm2", _GUEST_FIREWALL)
-        dead = data.trace(lab.trace(nat, "vm1", "vm2"))
+        through, dead = record.answered(nat), record.dead(nat)
         drawn = svg.render(graph.running(lab.status(nat)))
     with lab.running(lab.prepare(lab.load("three-modes"))) as modes:
-        both = [data.trace(lab.trace(modes, vm, "internet")) for vm in ("vm1", "vm2")]
+        both = [data.trace(lab.trace(modes, vm, "internet"), modes.name) for vm in ("vm1", "vm2")]
         all_modes = svg.render(graph.running(lab.status(modes)))
     with browser() as tab, tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "page.html")

@@ -128,7 +128,7 @@ def test_a_wish_that_makes_no_sense_is_told_why(sending):
         (b"\xff", "application/json"),
         (b'{"from": "vm1"}', "application/json"),
         (b'{"from": "vm1", "to": 1, "by": "icmp"}', "application/json"),
-        (b'{"from": "vm1", "to": "", "by": "icmp"}', "application/json"),
+        (b'{"from": "vm1", "to": "vm2", "by": ""}', "application/json"),
         (WISH + b" " * 5000, "application/json"),
     ],
 )

@@ -16,8 +16,8 @@ const WORDS = {
     connected: "live ●", lost: "no connection ○", ended: "ended ○", sending: "sending …",
     noJourney: "No journey yet: click a packet of the live traffic.", nothingSent: "Nothing was sent.",
     stepOf: (n, all) => `Step ${n} of ${all}`, inside: "in", outside: "out", field: "Field", who: "Changed by",
-    decided: "Decided by", before: "arrived", unchanged: "=", clock: (us) => `${us} µs`, total: (us) => `at ${us} µs`,
-    starts: "sent from here", arrives: "arrived", diesHere: "it ends here", flooded: (to) => `flooded to ${to}`,
+    decided: "Decided by", unchanged: "=", clock: (us) => `${us} µs`, total: (us) => `at ${us} µs`,
+    starts: "sent from here", arrives: "arrived", hears: "hears it, as everybody does", flooded: (to) => `flooded to ${to}`,
     passes: (to) => `passed on to ${to}`, becomes: (what, a, b) => `${what} ${a} → ${b}`,
     answered: "answered", dead: (at) => `died at ${at}`, refused: (at) => `refused at ${at}`, unknown: "not known",
     entering: (name) => `entering ${name}`, evidence: "Evidence", lookAt: "Look at", found: "Found",
@@ -38,14 +38,14 @@ const WORDS = {
     differs: "differs", same: "same", missing: "no such step", both: "Two journeys, side by side",
     keyList: {"← →": "previous, next step", "space": "play, pause", "Home End": "first, last step", "1 – 9": "that step",
       "p": "predict first", "l": "language", "?": "this list"},
-    packets: {},
+    packets: [],
     fields: {"eth.src": "source MAC", "eth.dst": "destination MAC", "arp.op": "operation", "arp.sender": "sender IP",
       "arp.sender_mac": "sender MAC", "arp.target": "target IP", "ip.src": "source IP", "ip.dst": "destination IP",
-      "ip.ttl": "TTL", "ip.id": "id", "ip.protocol": "protocol", "ip.df": "don't fragment", "icmp.type": "type",
-      "icmp.code": "code", "icmp.id": "id", "icmp.seq": "sequence", "tcp.src": "source port", "tcp.dst": "destination port",
+      "ip.ttl": "TTL", "ip.id": "id", "ip.length": "length", "ip.protocol": "protocol", "ip.df": "don't fragment", "icmp.type": "type",
+      "icmp.code": "code", "icmp.id": "id", "icmp.seq": "sequence", "icmp.mtu": "MTU", "tcp.src": "source port", "tcp.dst": "destination port",
       "tcp.seq": "sequence", "tcp.ack": "acknowledged", "tcp.flags": "flags", "tcp.length": "length",
       "udp.src": "source port", "udp.dst": "destination port", "udp.length": "length", "dns.id": "id",
-      "dns.name": "name", "dns.answer": "answer", "dhcp.type": "message", "dhcp.xid": "transaction",
+      "dns.name": "name", "dns.type": "kind", "dns.code": "result", "dns.answer": "answer", "dhcp.type": "message", "dhcp.xid": "transaction",
       "dhcp.client": "client MAC", "dhcp.address": "offered address"},
   },
   zh: {
@@ -59,8 +59,8 @@ const WORDS = {
     connected: "实时 ●", lost: "连接中断 ○", ended: "已结束 ○", sending: "正在发送……",
     noJourney: "还没有行程：请点击实时流量中的一个数据包。", nothingSent: "没有发出任何包。",
     stepOf: (n, all) => `第 ${n} 步，共 ${all} 步`, inside: "进入时", outside: "离开时", field: "字段", who: "由谁修改",
-    decided: "依据", before: "到达时", unchanged: "=", clock: (us) => `${us} 微秒`, total: (us) => `第 ${us} 微秒`,
-    starts: "从这里发出", arrives: "已到达", diesHere: "到此为止", flooded: (to) => `泛洪到 ${to}`,
+    decided: "依据", unchanged: "=", clock: (us) => `${us} 微秒`, total: (us) => `第 ${us} 微秒`,
+    starts: "从这里发出", arrives: "已到达", hears: "收到（广播，人人都收到）", flooded: (to) => `泛洪到 ${to}`,
     passes: (to) => `转给 ${to}`, becomes: (what, a, b) => `${what} ${a} 改为 ${b}`,
     answered: "已应答", dead: (at) => `死在 ${at}`, refused: (at) => `被 ${at} 拒绝`, unknown: "无法判断",
     entering: (name) => `进入 ${name} 时`, evidence: "证据", lookAt: "请看", found: "得知",
@@ -81,17 +81,16 @@ const WORDS = {
     differs: "不同", same: "相同", missing: "没有这一步", both: "两段行程对比",
     keyList: {"← →": "上一步、下一步", "空格": "播放、暂停", "Home End": "第一步、最后一步", "1 – 9": "跳到该步",
       "p": "先预测", "l": "语言", "?": "本列表"},
-    packets: {"ICMP echo request": "ICMP 回显请求", "ICMP echo reply": "ICMP 回显应答", "ICMP error": "ICMP 差错报文",
-      "ARP request": "ARP 请求", "ARP answer": "ARP 应答", "ARP reply": "ARP 应答", "DNS query": "DNS 查询",
-      "DNS answer": "DNS 应答", "DHCP discover": "DHCP 发现", "DHCP offer": "DHCP 提供", "DHCP request": "DHCP 请求",
-      "DHCP ack": "DHCP 确认"},
+    packets: [[/echo request/, "回显请求"], [/echo reply/, "回显应答"], [/ request$/, " 请求"], [/ answer$/, " 应答"],
+      [/query/, "查询"], [/discover/, "发现"], [/offer/, "提供"], [/ ack$/, " 确认"], [/ nak$/, " 拒绝"],
+      [/data, (\d+) bytes/, "数据 $1 字节"], [/datagram/, "数据报"]],
     fields: {"eth.src": "源 MAC", "eth.dst": "目的 MAC", "arp.op": "操作", "arp.sender": "发送方 IP",
       "arp.sender_mac": "发送方 MAC", "arp.target": "目标 IP", "ip.src": "源 IP", "ip.dst": "目的 IP",
-      "ip.ttl": "TTL", "ip.id": "标识", "ip.protocol": "协议", "ip.df": "不分片", "icmp.type": "类型",
-      "icmp.code": "代码", "icmp.id": "标识", "icmp.seq": "序号", "tcp.src": "源端口", "tcp.dst": "目的端口",
+      "ip.ttl": "TTL", "ip.id": "标识", "ip.length": "长度", "ip.protocol": "协议", "ip.df": "不分片", "icmp.type": "类型",
+      "icmp.code": "代码", "icmp.id": "标识", "icmp.seq": "序号", "icmp.mtu": "MTU", "tcp.src": "源端口", "tcp.dst": "目的端口",
       "tcp.seq": "序号", "tcp.ack": "确认号", "tcp.flags": "标志", "tcp.length": "长度",
       "udp.src": "源端口", "udp.dst": "目的端口", "udp.length": "长度", "dns.id": "标识",
-      "dns.name": "名称", "dns.answer": "应答", "dhcp.type": "报文", "dhcp.xid": "事务",
+      "dns.name": "名称", "dns.type": "类型", "dns.code": "结果", "dns.answer": "应答", "dhcp.type": "报文", "dhcp.xid": "事务",
       "dhcp.client": "客户端 MAC", "dhcp.address": "提供的地址"},
   },
 };
@@ -136,12 +135,16 @@ function changedBy(step, field) {
   return [field.startsWith("eth.") ? "nextHop" : field === "ip.ttl" ? "forwarding" : "translation"];
 }
 
-/** The step at which a journey ended badly, or −1. */
-function deathIndex(journey, steps) {
+/** Where a journey ended badly: the step, and from which step on that is known. −1: nowhere.
+ *
+ * A machine that waits in vain, for an answer to ARP, has sent something: that is known at the end only. */
+function death(journey, steps) {
   const verdict = journey?.verdict;
-  if (!verdict?.at || verdict.verdict === "answered") return -1;
-  const here = steps.map((step, n) => (step.node === verdict.at ? n : -1)).filter((n) => n >= 0);
-  return here.filter((n) => !steps[n].out.length).pop() ?? here.pop() ?? -1;
+  if (!verdict?.at || verdict.verdict === "answered") return {step: -1, known: -1};
+  const ended = steps.findLastIndex((step) => step.node === verdict.at && !step.out.length);
+  if (ended >= 0) return {step: ended, known: ended};
+  const waited = steps.findLastIndex((step) => step.node === verdict.at);
+  return {step: waited, known: waited < 0 ? -1 : steps.length - 1};
 }
 
 /** Tables as they were when the packet left step `index` (or, if not `departed`, when it came in). */
@@ -151,6 +154,7 @@ function tablesAt(journey, steps, index, departed) {
   const ended = !departed ? begun : index + 1 < steps.length ? steps[index + 1].microseconds : Infinity;
   const tables = {};
   for (const kind of Object.keys(COLUMNS)) {
+    if (!start[kind] && !changes.some((one) => one.table === kind)) continue;
     tables[kind] = {};
     for (const [node, rows] of Object.entries(start[kind] ?? {})) tables[kind][node] = rows.map((row) => ({row, change: ""}));
   }
@@ -166,6 +170,12 @@ function tablesAt(journey, steps, index, departed) {
     else rows.push(fresh);
   }
   return tables;
+}
+
+/** Nodes that have to do with a journey: on its way, behind a NAT device, or with a table that it has changed. */
+function involved({steps, tables}) {
+  const between = steps.flatMap((_, n) => picture.entry(steps, n)).flatMap((end) => [end.from, end.to]);
+  return new Set([...steps.map((step) => step.node), ...between, ...(tables.changes ?? []).map((change) => change.node)]);
 }
 
 /** Pairs of steps of two journeys that play the same role; null where one has none. */
@@ -205,7 +215,7 @@ function question(journey, steps, index) {
   const step = steps[index], after = step.after;
   const ask = (kind, answer, choices) => ({kind, answer, choices: [...new Set([...choices, answer])].sort()});
   if (!step.out.length)
-    return ask("Fate", index === deathIndex(journey, steps) ? "dropped" : "delivered", ["delivered", "passedOn", "dropped"]);
+    return ask("Fate", index === death(journey, steps).step ? "dropped" : "delivered", ["delivered", "passedOn", "dropped"]);
   const addresses = steps.flatMap((one) => [one.before["ip.src"], one.before["ip.dst"]]).filter(Boolean);
   for (const [field, kind] of [["ip.src", "Source"], ["ip.dst", "Destination"]])
     if (step.before[field] !== after[field]) return ask(kind, after[field], addresses);
@@ -349,7 +359,7 @@ class Picture {
   }
 
   /** One journey up to a step. `side` is "" or "b", the second of two. */
-  show(steps, index, {side = "", moving = false, death = -1, verdict = null, hidden = false} = {}) {
+  show(steps, index, {side, moving, hidden, end, verdict}) {
     const ways = steps.map((_, n) => this.entry(steps, n));
     ways.slice(index + 1).forEach((way) => hidden || this.wires(way, `undone ${side}`));
     ways.slice(0, index + 1).forEach((way) => this.wires(way, side));
@@ -357,8 +367,8 @@ class Picture {
     if (!box) return;
     this.add(draw("rect", {class: `here ${side}`, x: box.x - 4, y: box.y - 4, width: box.width + 8, height: box.height + 8, rx: 9}));
     if (!hidden && step.out.length > 1) for (const out of step.out) this.copy(this.route(step.node, out));
-    if (step.part === "arp" && /request/.test(step.packet ?? step.after["arp.op"]) && !step.in) this.ring(box);
-    if (death >= 0 && index >= death && !hidden) this.death(steps[death], ways[death], verdict);
+    if (step.part === "arp" && step.after["arp.op"] === "request" && !step.in) this.ring(box);
+    if (end.step >= 0 && index >= end.known && !hidden) this.death(steps[end.step], ways[end.step], verdict);
     this.packet(step, box, ways[index], side, moving && !calm.matches, hidden);
   }
 
@@ -438,7 +448,7 @@ const say = (word, ...values) => {
   const found = WORDS[page.language][word];
   return typeof found === "function" ? found(...values) : found ?? word;
 };
-const packetWord = (step) => WORDS[page.language].packets[step.packet] ?? step.packet ?? say(step.part);
+const packetWord = (step) => WORDS[page.language].packets.reduce((text, [word, other]) => text.replace(word, other), step.packet);
 const fieldWord = (name) => WORDS[page.language].fields[name] ?? name.split(".")[1];
 const round = (microseconds) => Math.round(microseconds * 10) / 10;
 
@@ -515,14 +525,14 @@ function renderChoices() {
 function renderPicture(all, moving, hidden) {
   picture.clear();
   const a = sideOf(page.chosen), [n, m] = all[page.index] ?? [null, null];
-  const look = ({journey, steps}, more) => ({moving, hidden, death: deathIndex(journey, steps), verdict: journey.verdict, ...more});
+  const look = ({journey, steps}, side, isMoving) => ({side, moving: isMoving, hidden, end: death(journey, steps), verdict: journey.verdict});
   if (page.other !== null) {
     const b = sideOf(page.other), at = all.slice(0, page.index + 1);
     const latest = (side) => at.map((pair) => pair[side]).filter((step) => step !== null).pop();
-    if (latest(1) !== undefined) picture.show(b.steps, latest(1), look(b, {side: "b", moving: moving && m !== null}));
-    if (latest(0) !== undefined) picture.show(a.steps, latest(0), look(a, {moving: moving && n !== null}));
+    if (latest(1) !== undefined) picture.show(b.steps, latest(1), look(b, "b", moving && m !== null));
+    if (latest(0) !== undefined) picture.show(a.steps, latest(0), look(a, "", moving && n !== null));
   } else if (a.steps.length) {
-    picture.show(a.steps, page.index, look(a));
+    picture.show(a.steps, page.index, look(a, "", moving));
   } else if (a.journey?.verdict?.at && picture.nodes.has(a.journey.verdict.at)) {
     picture.death({node: a.journey.verdict.at}, [], a.journey.verdict);
   }
@@ -562,14 +572,14 @@ const announce = (text) => { $("said").textContent = text; };
 /** One line: what this node did. */
 function summary(journey, steps, index) {
   const step = steps[index], changed = rewrites(step);
-  if (index === deathIndex(journey, steps)) {
+  if (index === death(journey, steps).known) {
     const end = journey.verdict;
     return `${END_SIGNS[end.verdict]} ${say(end.verdict, end.at)}: ${end.sentence?.[page.language] ?? end.cause ?? ""}`;
   }
   if (changed.length)
     return "* " + changed.map((name) => say("becomes", fieldWord(name), step.before[name] ?? "–", step.after[name] ?? "–")).join(" · ");
   const peers = step.out.map((out) => out.peer).join(", ");
-  if (!step.out.length) return say("arrives");
+  if (!step.out.length) return say(step.before["eth.dst"] === BROADCAST ? "hears" : "arrives");
   if (step.out.length > 1) return say("flooded", peers);
   return step.in ? say("passes", peers) : `${say("starts")}: ${step.after["ip.src"] ?? step.after["arp.sender"] ?? ""} → ${step.after["ip.dst"] ?? step.after["arp.target"] ?? ""}`;
 }
@@ -577,7 +587,7 @@ function summary(journey, steps, index) {
 function verdictBox({journey, steps}, letter) {
   const end = journey.verdict;
   if (!end) return "";
-  const last = steps.at(-1), at = deathIndex(journey, steps);
+  const last = steps.at(-1), at = death(journey, steps).step;
   const entered = at >= 0 && steps[at].in ? ` · ${say("entering", steps[at].in.interface)}` : "";
   const word = `${END_SIGNS[end.verdict]} ${say(end.verdict, end.at)}`;
   const time = last ? ` · ${say("clock", round(last.microseconds))}` : "";
@@ -696,19 +706,21 @@ function pairSentence([n, m]) {
 function renderTransport(all, asked) {
   const sides = [page.chosen, page.other].filter((n) => n !== null).map(sideOf);
   const items = [];
-  let part = "";
+  let packet = "";
   all.forEach((pair, place) => {
     const step = pair.map((n, side) => (n === null ? null : sides[side].steps[n])).find(Boolean);
-    if (step.part !== part) items.push(make("li", {class: "part", "aria-hidden": "true"}, say(part = step.part)));
+    if (packetWord(step) !== packet) items.push(make("li", {class: "part", "aria-hidden": "true"}, packet = packetWord(step)));
     const secret = page.predict && place > page.index, open = !secret && !(asked && place === page.index);
     const star = open && pair.some((n, side) => n !== null && rewrites(sides[side].steps[n]).length) ? " *" : "";
-    const dead = open && pair.some((n, side) => n !== null && n === deathIndex(sides[side].journey, sides[side].steps)) ? " ✘" : "";
+    const dead = open && pair.some((n, side) => n !== null && n === death(sides[side].journey, sides[side].steps).known) ? " ✘" : "";
     items.push(make("li", {}, make("button", {
       type: "button", class: place <= page.index ? "done" : "", onclick: () => go(place),
       "aria-current": place === page.index ? "step" : null, "aria-label": `${say("stepOf", place + 1, all.length)}, ${say(step.part)}${secret ? "" : `, ${step.node}`}${star}${dead}`,
     }, `${place + 1}${secret ? "" : ` ${step.node}`}${star}${dead}`)));
   });
   $("steps").replaceChildren(...items);
+  const current = $("steps").querySelector("[aria-current]");
+  if (current) $("steps").scrollTop = current.offsetTop - $("steps").offsetTop - $("steps").clientHeight / 2;
   const end = all.length - 1;
   $("first").disabled = $("previous").disabled = page.index <= 0;
   $("last").disabled = $("next").disabled = page.index >= end && !asked;
@@ -730,7 +742,7 @@ function renderTables(all, departed) {
     const {journey, steps} = chosen === null ? {} : sideOf(chosen);
     if (!journey?.tables || pair[side] === null || pair[side] === undefined) return [];
     const tables = tablesAt(journey, steps, pair[side], departed);
-    const way = new Set(journey.steps.map((step) => step.node));
+    const way = involved(journey);
     return Object.entries(tables).map(([kind, nodes]) => tableCard(kind, nodes, way, steps[pair[side]].node, page.other === null ? "" : "AB"[side]));
   });
   $("tables").replaceChildren(...cards);
@@ -740,7 +752,7 @@ function tableCard(kind, nodes, way, current, letter) {
   const heading = `table${kind[0].toUpperCase()}${kind.slice(1)}`;
   const columns = COLUMNS[kind];
   const rows = Object.entries(nodes)
-    .filter(([node, entries]) => way.has(node) || kind === "leases" || entries.some((entry) => entry.change))
+    .filter(([node]) => kind === "leases" || way.has(node))
     .flatMap(([node, entries]) => entries.map((entry) => ({node, ...entry})));
   const line = ({node, row, change}) => make("tr", {class: `${change} ${node === current ? "own" : ""}`},
     make("td", {class: "sign", title: change ? say(change) : null}, CHANGE_SIGNS[change] ?? "", change ? make("span", {class: "unseen"}, say(change)) : ""),
@@ -930,10 +942,11 @@ class Live {
     $("send").hidden = false;
     $("send-from").replaceChildren(...options(machines));
     $("send-targets").replaceChildren(...options(machines));
-    $("send-by").replaceChildren(...options(data.send));
+    $("send-kinds").replaceChildren(...options(data.send));
+    $("send-by").value = data.send[0];
     $("send").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.send({from: $("send-from").value, to: $("send-to").value.trim(), by: $("send-by").value});
+      this.send({from: $("send-from").value, to: $("send-to").value.trim(), by: $("send-by").value.trim()});
     });
   }
 
