@@ -231,24 +231,48 @@ class Events:
             yield from self._put(namespace, table, row, gone=False)
 
     def _read(self, namespace: str, table: Table) -> dict[object, Row]:
-        netlink = self._handles.netlink(namespace)
-        rows: Iterable[Row]
-        match table:
-            case Table.INTERFACES:
-                rows = links.read_interfaces(netlink)
-            case Table.ADDRESSES:
-                known = links.read_addresses(netlink, namespace, self._names(namespace))
-                rows = ((one.interface, one.address) for one in known)
-            case Table.NEIGHBOURS:
-                rows = tables.read_neighbours(netlink, self._names(namespace))
-            case Table.FDB:
-                rows = tables.read_fdb(netlink, self._names(namespace))
-            case Table.ROUTES:
-                rows = tables.read_routes(netlink, self._names(namespace))
-            case Table.CONNECTIONS:
-                rows = tables.read_connections(self._netfilters[namespace])
-        return {_KEYS[table](row): row for row in rows}
+        sockets = (self._handles.netlink(namespace), self._netfilters[namespace])
+        return _read(namespace, table, *sockets, self._names(namespace))
 
     def _names(self, namespace: str) -> dict[int, str]:
-        interfaces = self._rows[namespace, Table.INTERFACES].values()
+        interfaces = self._rows.get((namespace, Table.INTERFACES), {}).values()
         return {one.index: one.name for one in interfaces if isinstance(one, Interface)}
+
+
+def snapshot(
+    namespaces: Iterable[str], wanted: Sequence[Table] = tuple(Table)
+) -> dict[tuple[str, Table], tuple[Row, ...]]:
+    """The tables of each namespace as they are now."""
+    found: dict[tuple[str, Table], tuple[Row, ...]] = {}
+    places = tuple(namespaces)
+    with Handles(2 * len(places)) as handles:
+        for name in places:
+            netlink = handles.netlink(name)
+            names = {one.index: one.name for one in links.read_interfaces(netlink)}
+            with netns.inside(name), closing(Netlink(NETFILTER)) as netfilter:
+                for table in wanted:
+                    rows = _read(name, table, netlink, netfilter, names)
+                    found[name, table] = tuple(rows.values())
+    return found
+
+
+def _read(
+    namespace: str, table: Table, netlink: Netlink, netfilter: Netlink, names: tables.Names
+) -> dict[object, Row]:
+    """A table's rows by what identifies each."""
+    rows: Iterable[Row]
+    match table:
+        case Table.INTERFACES:
+            rows = links.read_interfaces(netlink)
+        case Table.ADDRESSES:
+            known = links.read_addresses(netlink, namespace, names)
+            rows = ((one.interface, one.address) for one in known)
+        case Table.NEIGHBOURS:
+            rows = tables.read_neighbours(netlink, names)
+        case Table.FDB:
+            rows = tables.read_fdb(netlink, names)
+        case Table.ROUTES:
+            rows = tables.read_routes(netlink, names)
+        case Table.CONNECTIONS:
+            rows = tables.read_connections(netfilter)
+    return {_KEYS[table](row): row for row in rows}

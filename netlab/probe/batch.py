@@ -27,8 +27,8 @@ _TAGGED = 1 << 4
 
 
 Received = tuple[int, int, int, bytes, int]
-"""A frame: nanoseconds since 1970, its interface's index, its kind (PACKET_OUTGOING, …), the frame itself, and its
-length before a filter cut it off."""
+"""A frame: nanoseconds since 1970, its interface's index, its kind (PACKET_OUTGOING, …), the frame itself,
+and its length before a filter cut it off."""
 
 
 class _Room:

@@ -6,16 +6,14 @@ import selectors
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from netlab.kernel import counters, nft, sockets
 from netlab.kernel.events import Events, Lost, Table
-from netlab.kernel.netlink import Overflow
-from netlab.kernel.nftrace import Hit, RuleTrace
+from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
 from netlab.probe import cause, kinds
-from netlab.probe.cause import Evidence, Finding
+from netlab.probe.cause import Finding
 from netlab.probe.decision import Decision, decisions
 from netlab.probe.frame import ETHERNET, Fields, decode
 from netlab.probe.history import Change, Entry, History, dated
@@ -24,6 +22,7 @@ from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.knowledge import Knowledge
 from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting, Tap
+from netlab.probe.witness import Witness
 
 _INTERRUPTION_SECONDS = 0.1
 """How long Ctrl-C may have to wait."""
@@ -85,31 +84,21 @@ def trace(
     probe is over, which servers' logs say that they have no address left.
     Raises KernelError, UsageError, Interrupted.
     """
-    namespaces = list(where.nodes)
     with ExitStack() as stack:
         probe = stack.enter_context(closing(kinds.probe(question.by, question.ends)))
-        events = stack.enter_context(Events(namespaces))
-        rules = [
-            stack.enter_context(RuleTrace(name, listing, probe.matches, probe.token.hex()[:16]))
-            for name in namespaces
-            if probe.matches and (listing := nft.read_with_handles(name)).strip()
-        ]
-        taps = [stack.enter_context(closing(Tap(namespace))) for namespace in namespaces]
+        events = stack.enter_context(Events(list(where.nodes)))
+        name = probe.token.hex()[:16]
+        witness = stack.enter_context(Witness(where, probe.matches, name))
         events.changes()
         start = _entries(events, where)
-        watch = _Watch(taps, probe, where, question.source, _asked_before(start, question.source))
-        counted = counters.read(namespaces)
+        asked_before = _asked_before(start, question.source)
+        watch = _Watch(witness.taps, probe, where, question.source, asked_before)
         sent_at = time.time_ns()
         error = _send(probe)
         if error is None:
             watch.until_over(interruption)
-        counts = {
-            where.nodes[name]: counters.increases(counted[name], now)
-            for name, now in counters.read(namespaces).items()
-        }
+        hits = witness.hits()
         changes, missed = _changes(events, where)
-        hits, overflown = _hits(rules)
-        listening = _listening(where)
         known = Knowledge(
             where,
             {
@@ -118,11 +107,12 @@ def trace(
                 for table in Table
             },
         )
-        lost = sum(tap.lost() for tap in taps) + missed + overflown
+        scene = witness.scene(known, dhcp_complaints)
     frames = sorted(watch.frames_at_end(), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
     unanswered = watch.unanswered()
-    evidence = Evidence(
+    evidence = replace(
+        scene,
         source=question.source,
         target=question.target,
         journey=journey.only(probe.decides),
@@ -133,25 +123,17 @@ def trace(
         addressed=bool(known.of(question.source, Table.ADDRESSES)),
         drops={where.nodes[hit.namespace]: hit.text for hit in hits if hit.drops},
         unanswered=unanswered,
-        counts=counts,
         elsewhere={
             address: owner
             for node, address in unanswered.items()
             if (owner := known.elsewhere(node, address))
         },
-        owners=known.owners,
-        switches=where.switches,
-        nat_devices=frozenset(where.plumbing.values()),
-        doors=where.doors,
-        isolated=known.isolated,
-        listening=listening,
         forgotten=frozenset(
             step.node
             for step in journey.of(Part.REQUEST)
             if step.rewrites and not known.translates(step.node, step)
         ),
-        no_address_left=dhcp_complaints(),
-        lost=lost,
+        lost=scene.lost + missed,
     )
     return Trace(
         question,
@@ -174,18 +156,6 @@ def _send(probe: Probe) -> int | None:
     except OSError as error:
         return error.errno or -1
     return None
-
-
-def _hits(rules: Iterable[RuleTrace]) -> tuple[list[Hit], int]:
-    """The rules that were met, and how often the kernel had to throw messages away."""
-    found: list[Hit] = []
-    overflown = 0
-    for rule in rules:
-        try:
-            found += rule.hits()
-        except Overflow:
-            overflown += 1
-    return found, overflown
 
 
 def _entries(events: Events, where: Map) -> tuple[Entry, ...]:
@@ -218,14 +188,6 @@ def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
         if entry.node == source
         and isinstance(entry.row, Neighbour)
         and entry.row.state in ("incomplete", "failed")
-    }
-
-
-def _listening(where: Map) -> dict[str, frozenset[str]]:
-    """Node to what programs wait on: `udp/53`."""
-    return {
-        where.nodes[namespace]: frozenset(f"{one.protocol}/{one.port}" for one in found)
-        for namespace, found in sockets.read_listening(list(where.nodes)).items()
     }
 
 

@@ -1,0 +1,110 @@
+"""Sees everything that happens to probes in a lab: frames, rules, counts; and says what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+
+from netlab.kernel import counters, nft, sockets
+from netlab.kernel.netlink import Overflow
+from netlab.kernel.nftrace import Hit, RuleTrace
+from netlab.probe.cause import Evidence
+from netlab.probe.ear import STEP
+from netlab.probe.journey import Journey, Map
+from netlab.probe.knowledge import Knowledge
+from netlab.probe.tap import Tap
+
+_PACKET_TYPE = 0xFFFFF004  # SKF_AD_PKTTYPE
+_ENOUGH = 128
+"""Bytes of an ICMP error with all that it quotes of a probe."""
+_ECHOES_AND_THEIR_ARP = (
+    # Classic BPF. A lab of 64 VMs sees 40 copies of each ARP question; one tells enough.
+    (0x28, 0, 0, 12),  # the frame's protocol
+    (0x15, 3, 0, 0x0806),  # ARP?
+    (0x15, 0, 7, 0x0800),  # IPv4?
+    (0x30, 0, 0, 23),  # the packet's protocol
+    (0x15, 4, 5, 1),  # ICMP?
+    (0x28, 0, 0, _PACKET_TYPE),
+    (0x15, 2, 0, 4),  # does the question leave?
+    (0x28, 0, 0, 20),  # or is it
+    (0x15, 0, 1, 2),  # an answer?
+    (0x06, 0, 0, _ENOUGH),
+    (0x06, 0, 0, 0),
+)
+ECHOES = b"".join(STEP.pack(*step) for step in _ECHOES_AND_THEIR_ARP)
+"""For a tap: only ICMP, ARP questions that leave, and ARP answers that come in."""
+
+
+class Witness:
+    """A context manager: listens in every namespace of a lab, and leaves nothing behind.
+
+    `matches` are nftables expressions that fit the probes, `name` is this
+    witness's own, `program` a filter for its taps (see `bpf`).
+    """
+
+    def __init__(self, where: Map, matches: Sequence[str], name: str, program: bytes = b"") -> None:
+        self.where = where
+        self._matches = matches
+        self._name = name
+        self._program = program
+        self._overflown = 0
+
+    def __enter__(self) -> Witness:
+        with ExitStack() as stack:
+            self._rules = [
+                stack.enter_context(RuleTrace(name, listing, self._matches, self._name))
+                for name in self.where.nodes
+                if self._matches and (listing := nft.read_with_handles(name)).strip()
+            ]
+            self.taps = [
+                stack.enter_context(closing(Tap(name, program=self._program)))
+                for name in self.where.nodes
+            ]
+            self.begin()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def begin(self) -> None:
+        """What counts grow by from now on is the probes' doing."""
+        self._counted = counters.read(list(self.where.nodes))
+
+    def hits(self) -> list[Hit]:
+        """The rules that probes have met since the last call."""
+        found: list[Hit] = []
+        for rule in self._rules:
+            try:
+                found += rule.hits()
+            except Overflow:
+                self._overflown += 1
+        return found
+
+    def scene(
+        self, known: Knowledge, dhcp_complaints: Callable[[], Mapping[str, str]] = dict
+    ) -> Evidence:
+        """What is the same for all probes; the rest is to be filled in."""
+        now = counters.read(list(self.where.nodes))
+        listening = sockets.read_listening(list(self.where.nodes))
+        nodes = self.where.nodes
+        return Evidence(
+            source="",
+            target="",
+            journey=Journey((), ()),
+            counts={
+                nodes[name]: counters.increases(self._counted[name], counts)
+                for name, counts in now.items()
+            },
+            owners=known.owners,
+            switches=self.where.switches,
+            nat_devices=frozenset(self.where.plumbing.values()),
+            doors=self.where.doors,
+            isolated=known.isolated,
+            listening={
+                nodes[name]: frozenset(f"{one.protocol}/{one.port}" for one in found)
+                for name, found in listening.items()
+            },
+            no_address_left=dhcp_complaints(),
+            lost=sum(tap.lost() for tap in self.taps) + self._overflown,
+        )
