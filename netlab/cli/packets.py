@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netlab import lab
+from netlab.cli import view
 from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
 from netlab.cli.output import Output
 
@@ -14,6 +15,7 @@ from netlab.cli.output import Output
         "sudo netlab trace vm1 internet",
         "sudo netlab trace vm1 host@lan --reply",
         "sudo netlab trace vm1 10.0.0.99 --lang zh",
+        "sudo netlab trace vm1 internet --html journey.html",
     )
 )
 @click.argument("source", type=NodeName(), metavar="SRC")
@@ -28,6 +30,13 @@ from netlab.cli.output import Output
     default="en",
     help="Language of the text.",
 )
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Also write a page that steps through the journey.",
+)
 @json_option
 @pass_output
 def trace(
@@ -38,6 +47,7 @@ def trace(
     lab_name: str | None,
     reply: bool,
     language: str,
+    page: str | None,
 ) -> int:
     """Send one packet, and say where it went, or where and why it died.
 
@@ -50,5 +60,8 @@ def trace(
 
     running = lab.attach(lab.pick(lab_name))
     traced = lab.trace(running, source, target, by)
-    output.result(data.trace(traced, running.name), lambda: journey(traced, reply, language))
+    document = data.trace(traced, running.name)
+    if page:
+        view.write(running, [document], language, page)
+    output.result(document, lambda: journey(traced, reply, language))
     return 0 if traced.finding.verdict is Verdict.ANSWERED else 1

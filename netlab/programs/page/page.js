@@ -361,8 +361,9 @@ class Picture {
   /** One journey up to a step. `side` is "" or "b", the second of two. */
   show(steps, index, {side, moving, hidden, end, verdict}) {
     const ways = steps.map((_, n) => this.entry(steps, n));
-    ways.slice(index + 1).forEach((way) => hidden || this.wires(way, `undone ${side}`));
-    ways.slice(0, index + 1).forEach((way) => this.wires(way, side));
+    const kind = (n) => `${side} ${steps[n].part === "arp" ? "asking" : ""}`;
+    if (!hidden) ways.forEach((way, n) => n > index && this.wires(way, `undone ${kind(n)}`));
+    ways.forEach((way, n) => n <= index && this.wires(way, kind(n)));
     const step = steps[index], box = this.box(step.node);
     if (!box) return;
     this.add(draw("rect", {class: `here ${side}`, x: box.x - 4, y: box.y - 4, width: box.width + 8, height: box.height + 8, rx: 9}));
@@ -753,11 +754,12 @@ function tableCard(kind, nodes, way, current, letter) {
   const columns = COLUMNS[kind];
   const rows = Object.entries(nodes)
     .filter(([node]) => kind === "leases" || way.has(node))
-    .flatMap(([node, entries]) => entries.map((entry) => ({node, ...entry})));
+    .flatMap(([node, entries]) => entries.map((entry) => ({node, ...entry})))
+    .sort((one, other) => (other.node === current) - (one.node === current));
   const line = ({node, row, change}) => make("tr", {class: `${change} ${node === current ? "own" : ""}`},
     make("td", {class: "sign", title: change ? say(change) : null}, CHANGE_SIGNS[change] ?? "", change ? make("span", {class: "unseen"}, say(change)) : ""),
-    make("td", {}, node), ...columns.map((name) => make("td", {class: /^(source|destination|seen_as)$/.test(name) ? "address-and-port" : ""}, name === "mac" ? withOwner(row.mac) : String(row[name] ?? ""))));
-  return make("div", {"data-table": kind, tabindex: 0, role: "region", "aria-label": say(heading)},
+    make("td", {}, node), ...columns.map((name) => make("td", {}, name === "mac" ? withOwner(row.mac) : String(row[name] ?? ""))));
+  return make("div", {class: `table-${kind}`, "data-table": kind, tabindex: 0, role: "region", "aria-label": say(heading)},
     make("h2", {}, letter ? make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `) : "", say(heading)),
     rows.length
       ? make("table", {}, make("thead", {}, make("tr", {}, make("th", {class: "sign"}), make("th", {scope: "col"}, say("node")), ...columns.map((name) => make("th", {scope: "col"}, say(name))))),
