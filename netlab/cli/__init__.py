@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from netlab import __version__
-from netlab.cli import capture, files, graph, labs, nodes, packets, system
+from netlab.cli import capture, files, graph, labs, nodes, packets, system, view
 from netlab.cli.arguments import examples
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
@@ -51,6 +51,7 @@ for _command in (
     labs.verify,
     labs.status,
     packets.trace,
+    view.view,
     capture.capture,
     graph.graph,
     nodes.execute,

@@ -2,12 +2,62 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from netlab import lab
-from netlab.errors import UsageError
+from netlab.cli.arguments import examples, lab_option
+from netlab.cli.output import say
+from netlab.errors import Interrupted, NetlabError, UsageError
+
+if TYPE_CHECKING:
+    from netlab.probe.stream import Stream
+    from netlab.report.server import Wish
+    from netlab.report.traffic import Traffic
+
+_KINDS = ("icmp", "tcp:80", "http", "dns:www.example.com", "dhcp", "arp", "route", "mtu")
+"""Kinds of probe that the page proposes; every other one can be written."""
+
+
+@click.command(epilog=examples("sudo netlab view", "sudo netlab view --port 8080 --allow-send"))
+@lab_option
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.option("--allow-send", is_flag=True, help="Let the page send probes too.")
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    help="Language in which the page opens.",
+)
+def view(lab_name: str | None, port: int, allow_send: bool, language: str) -> None:
+    """Serve a page with the lab's live traffic to a browser on this machine.
+
+    Prints the page's address, which holds a secret: who knows it sees the lab's packets. Ctrl-C
+    ends it.
+    """
+    from netlab.report import graph, svg
+    from netlab.report.page import html
+    from netlab.report.server import PageServer
+    from netlab.report.traffic import Traffic
+
+    running = lab.attach(lab.pick(lab_name))
+    picture = svg.render(graph.running(lab.status(running)))
+    wishes: Queue[Wish] = Queue()
+    page = html([], picture, language, live=True, send=_KINDS if allow_send else ())
+    server = PageServer(port, page, wishes if allow_send else None)
+    traffic = Traffic(server.audience.tell)
+    server.journey = traffic.journey
+    with lab.listening(running) as stream, server.serving():
+        say(server.url)
+        _watch(running, stream, traffic, wishes)
+        if stream.gone:
+            say("netlab: the lab has ended", to_stderr=True)
 
 
 def write(running: lab.Lab, journeys: Sequence[dict[str, Any]], language: str, file: str) -> None:
@@ -20,3 +70,34 @@ def write(running: lab.Lab, journeys: Sequence[dict[str, Any]], language: str, f
         Path(file).write_text(html(journeys, picture, language), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write '{file}': {error.strerror}") from error
+
+
+def _watch(running: lab.Lab, stream: Stream, traffic: Traffic, wishes: Queue[Wish]) -> None:
+    """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end."""
+    from netlab.probe.exchange import FOLDED, Tracker
+    from netlab.report import data
+
+    tracker = Tracker(lab.where(running), unfolded=FOLDED)
+    for portion in stream.portions():
+        tracker.take(portion)
+        for told in tracker.told(time.time_ns()):
+            traffic.add(data.exchange(told, running.name), sum(told.packets))
+        traffic.count()
+        traffic.lose(sum(stream.lost().values()))
+        try:
+            _fulfil(running, wishes.get_nowait())
+        except Empty:
+            continue
+
+
+def _fulfil(running: lab.Lab, wish: Wish) -> None:
+    from netlab.report import data
+
+    try:
+        traced = lab.trace(running, wish.source, wish.target or None, wish.by)
+        wish.answer.set_result(data.trace(traced, running.name))
+    except Interrupted as error:
+        wish.answer.set_exception(error)
+        raise
+    except NetlabError as error:
+        wish.answer.set_exception(error)

@@ -81,18 +81,14 @@ class Audience:
 
 
 class PageServer:
-    """Answers in threads of its own. What it sends are given functions; it knows nothing of labs."""
+    """Answers in threads of its own; it knows nothing of labs."""
 
-    def __init__(
-        self,
-        port: int,
-        page: Callable[[], str],
-        journey: Callable[[int], dict[str, Any] | None],
-        wishes: Queue[Wish] | None,
-    ) -> None:
+    def __init__(self, port: int, page: str, wishes: Queue[Wish] | None) -> None:
         """`wishes`: where wishes to send go; None if nobody may send. Raises KernelError."""
         self.audience = Audience()
-        self.page, self.journey, self.wishes = page, journey, wishes
+        self.page, self.wishes = page, wishes
+        self.journey: Callable[[int], dict[str, Any] | None] = lambda number: None
+        """Gives a journey by its number; called in the server's threads."""
         self.token = secrets.token_urlsafe(24)
         self.ended = False
         try:
@@ -142,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The page, its events, and journeys that were seen."""
         path = self._allowed()
         if path == "":
-            self._send(self.server.owner.page().encode(), "text/html; charset=utf-8")
+            self._send(self.server.owner.page.encode(), "text/html; charset=utf-8")
         elif path == "events":
             self._events()
         elif path and path.startswith("journeys/") and path[9:].isdecimal():

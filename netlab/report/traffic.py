@@ -17,7 +17,7 @@ _COUNT_SECONDS = 0.25
 
 
 class Traffic:
-    """Takes journeys, tells of some, counts the rest by wire, and keeps the latest by number."""
+    """Takes journeys, tells of some, counts other packets by wire, and keeps the latest by number."""
 
     def __init__(
         self, tell: Callable[[str, object], None], clock: Callable[[], float] = time.monotonic
@@ -27,12 +27,12 @@ class Traffic:
         self._kept: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._lock = Lock()
         self._number = 0
-        self._drawn = 0
+        self._drawn = self._lost = 0
         self._second = self._counted = clock()
         self._rest: Counter[tuple[str, str]] = Counter()
 
-    def add(self, journey: dict[str, Any]) -> None:
-        """A packet that has come to its end."""
+    def add(self, journey: dict[str, Any], packets: int) -> None:
+        """What somebody has sent, and perhaps got back: so many packets in all along this way."""
         self._number += 1
         with self._lock:
             self._kept[self._number] = journey
@@ -43,18 +43,24 @@ class Traffic:
             self._second, self._drawn = self._clock(), 0
         if self._drawn < DOTS_A_SECOND:
             self._drawn += 1
+            packets -= 2 if way[0] == way[-1] else 1  # There and back, or there.
             first = journey["steps"][0]
-            self._tell(
-                "packet",
-                {"id": self._number, "text": _text(first), "part": first["part"], "way": way},
-            )
-        else:
-            self._rest.update(pairwise(way))
+            dot = {"id": self._number, "text": _text(first), "part": first["part"], "way": way}
+            self._tell("packet", dot)
+        if packets > 0:
+            for wire in {(min(ends), max(ends)) for ends in pairwise(way)}:
+                self._rest[wire] += packets
+
+    def lose(self, frames: int) -> None:
+        """So many frames in all came faster than they could be read."""
+        if frames != self._lost:
+            self._lost = frames
+            self._tell("lost", frames)
 
     def count(self) -> None:
-        """Tell how many packets have not been drawn, now and then."""
+        """Tell how many packets are not drawn, now and then."""
         if self._rest and self._clock() - self._counted >= _COUNT_SECONDS:
-            self._tell("more", [[*wire, number] for wire, number in self._rest.items()])
+            self._tell("more", [[*wire, number] for wire, number in sorted(self._rest.items())])
             self._rest.clear()
             self._counted = self._clock()
 

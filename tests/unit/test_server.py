@@ -19,14 +19,15 @@ from tests.pace import HANG_SECONDS
 @pytest.fixture(scope="module")
 def server() -> Iterator[PageServer]:
     journeys = {7: {"steps": ["一"]}}
-    one = PageServer(0, lambda: "<p>the page</p>", journeys.get, None)
+    one = PageServer(0, "<p>the page</p>", None)
+    one.journey = journeys.get
     with one.serving():
         yield one
 
 
 @pytest.fixture(scope="module")
 def sending() -> Iterator[PageServer]:
-    one = PageServer(0, lambda: "", {}.get, Queue())
+    one = PageServer(0, "", Queue())
     with one.serving():
         yield one
 
@@ -138,7 +139,7 @@ def test_what_is_no_wish_is_refused(sending, body, kind):
 
 
 def test_a_wish_is_let_go_when_the_server_ends():
-    one = PageServer(0, lambda: "", {}.get, Queue())
+    one = PageServer(0, "", Queue())
     seen = []
     with one.serving():
         path = f"/{one.token}/trace"
@@ -166,7 +167,7 @@ def listeners(server: PageServer, number: int) -> list[http.client.HTTPResponse]
 
 
 def test_events_reach_every_reader_until_the_end():
-    server = PageServer(0, lambda: "", {}.get, None)
+    server = PageServer(0, "", None)
     with server.serving():
         readers = listeners(server, 2)
         server.audience.tell("packet", {"id": 1})
@@ -190,4 +191,4 @@ def test_there_are_not_more_readers_than_can_be_served(sending):
 
 def test_a_port_that_is_taken_is_said(server):
     with pytest.raises(KernelError, match=f"port {server.port} of 127.0.0.1"):
-        PageServer(server.port, lambda: "", {}.get, None)
+        PageServer(server.port, "", None)

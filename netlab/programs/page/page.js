@@ -14,6 +14,7 @@ const WORDS = {
     tables: "Tables as they were at this step", keys: "Keys", close: "Close",
     live: "Live traffic", liveHint: "A click on a dot or a line freezes that packet's journey.",
     connected: "live ●", lost: "no connection ○", ended: "ended ○", sending: "sending …",
+    forgotten: "This journey is not kept any more.", unseen: (n) => `${n} frames came too fast and were not seen.`,
     noJourney: "No journey yet: click a packet of the live traffic.", nothingSent: "Nothing was sent.",
     stepOf: (n, all) => `Step ${n} of ${all}`, inside: "in", outside: "out", field: "Field", who: "Changed by",
     decided: "Decided by", unchanged: "=", clock: (us) => `${us} µs`, total: (us) => `at ${us} µs`,
@@ -57,6 +58,7 @@ const WORDS = {
     tables: "这一步时的各张表", keys: "快捷键", close: "关闭",
     live: "实时流量", liveHint: "点击圆点或某一行，可定格该数据包的行程。",
     connected: "实时 ●", lost: "连接中断 ○", ended: "已结束 ○", sending: "正在发送……",
+    forgotten: "这段行程已不再保留。", unseen: (n) => `有 ${n} 个帧来得太快，没有看到。`,
     noJourney: "还没有行程：请点击实时流量中的一个数据包。", nothingSent: "没有发出任何包。",
     stepOf: (n, all) => `第 ${n} 步，共 ${all} 步`, inside: "进入时", outside: "离开时", field: "字段", who: "由谁修改",
     decided: "依据", unchanged: "=", clock: (us) => `${us} 微秒`, total: (us) => `第 ${us} 微秒`,
@@ -505,7 +507,8 @@ function renderWords() {
   $("language").textContent = say("language");
   $("language").lang = page.language === "zh" ? "en" : "zh-Hans";
   const journey = page.journeys[page.chosen];
-  $("title").textContent = ["netlab", journey?.lab, journey && title(journey)].filter(Boolean).join(" · ");
+  const drawn = picture.root.querySelector("title")?.textContent;
+  $("title").textContent = ["netlab", ...(journey ? [journey.lab, title(journey)] : [drawn])].filter(Boolean).join(" · ");
   document.title = $("title").textContent;
   $("keys-list").replaceChildren(...Object.entries(say("keyList")).flatMap(([key, does]) => [make("dt", {}, key), make("dd", {}, does)]));
 }
@@ -878,6 +881,7 @@ class Live {
     this.source.addEventListener("open", () => this.state("connected"));
     this.source.addEventListener("error", () => this.state("lost"));
     this.source.addEventListener("packet", (event) => this.packet(JSON.parse(event.data)));
+    this.source.addEventListener("lost", (event) => { $("lost").textContent = say("unseen", JSON.parse(event.data)); });
     this.source.addEventListener("more", (event) => this.more(JSON.parse(event.data)));
     this.source.addEventListener("end", () => { this.source.close(); this.state("ended"); });
     if (data.send.length) this.form();
@@ -894,7 +898,8 @@ class Live {
     $("packets").prepend(line);
     while ($("packets").children.length > LINES) $("packets").lastChild.remove();
     const wires = way.slice(1).flatMap((node, n) => picture.between(way[n], node) ?? []);
-    if (wires.length && !calm.matches) this.dot(id, wires, part);
+    // A page that nobody sees draws no frames: its dots would never arrive.
+    if (wires.length && !calm.matches && !document.hidden) this.dot(id, wires, part);
   }
 
   dot(id, wires, part) {
@@ -919,7 +924,7 @@ class Live {
       if (!end) continue;
       if (!this.counts.has(end.path)) {
         const {x, y} = picture.along([end], 0.5);
-        this.counts.set(end.path, {all: 0, label: picture.traffic.appendChild(draw("text", {class: "count", x, y: y - 6}))});
+        this.counts.set(end.path, {all: 0, label: picture.traffic.appendChild(draw("text", {class: "count", x: x + 7, y: y + 4}))});
       }
       const entry = this.counts.get(end.path);
       entry.label.textContent = `+${(entry.all += count)}`;
@@ -927,8 +932,9 @@ class Live {
   }
 
   async freeze(id) {
-    const answer = await fetch(`journeys/${id}`);
+    const answer = await fetch(`journeys/${id}`).catch(() => ({}));
     if (answer.ok) this.show(await answer.json());
+    else $("lost").textContent = say("forgotten");
   }
 
   show(journey) {
@@ -954,8 +960,9 @@ class Live {
 
   async send(wish) {
     $("send-said").textContent = say("sending");
-    const answer = await fetch("trace", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(wish)});
-    const said = await answer.json();
+    const request = {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(wish)};
+    const answer = await fetch("trace", request).catch(() => ({}));
+    const said = answer.headers?.get("Content-Type") === "application/json" ? await answer.json() : {error: say("lost")};
     $("send-said").textContent = answer.ok ? "" : [said.error, said.fix].filter(Boolean).join("; ");
     if (answer.ok) this.show(said);
   }
@@ -963,4 +970,4 @@ class Live {
 
 listen();
 render();
-if (data.live) new Live();
+const live = data.live ? new Live() : null;
