@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from netlab import __version__
-from netlab.cli import capture, files, graph, labs, nodes, packets, system, view
+from netlab.cli import capture, files, graph, labs, nodes, packets, system, view, watch
 from netlab.cli.arguments import examples
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
@@ -52,6 +52,7 @@ for _command in (
     labs.status,
     packets.trace,
     view.view,
+    watch.watch,
     capture.capture,
     graph.graph,
     nodes.execute,

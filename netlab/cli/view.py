@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ def view(lab_name: str | None, port: int, allow_send: bool, language: str) -> No
 
     running = lab.attach(lab.pick(lab_name))
     picture = svg.render(graph.running(lab.status(running)))
+    owners = lab.owners(running)
     wishes: Queue[Wish] = Queue()
     page = html([], picture, language, live=True, send=_KINDS if allow_send else ())
     server = PageServer(port, page, wishes if allow_send else None)
@@ -55,7 +56,7 @@ def view(lab_name: str | None, port: int, allow_send: bool, language: str) -> No
     server.journey = traffic.journey
     with lab.listening(running) as stream, server.serving():
         say(server.url)
-        _watch(running, stream, traffic, wishes)
+        _watch(running, owners, stream, traffic, wishes)
         if stream.gone:
             say("netlab: the lab has ended", to_stderr=True)
 
@@ -72,22 +73,26 @@ def write(running: lab.Lab, journeys: Sequence[dict[str, Any]], language: str, f
         raise UsageError(f"cannot write '{file}': {error.strerror}") from error
 
 
-def _watch(running: lab.Lab, stream: Stream, traffic: Traffic, wishes: Queue[Wish]) -> None:
+def _watch(
+    running: lab.Lab,
+    owners: Mapping[str, str],
+    stream: Stream,
+    traffic: Traffic,
+    wishes: Queue[Wish],
+) -> None:
     """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end."""
-    from netlab.probe.exchange import FOLDED, Tracker
-    from netlab.report import data
+    from netlab.probe import exchange
+    from netlab.probe.stream import WINDOW_NS
+    from netlab.report.traffic import journey
 
-    tracker = Tracker(lab.where(running), unfolded=FOLDED)
-    for portion in stream.portions():
-        tracker.take(portion)
-        for told in tracker.told(time.time_ns()):
-            traffic.add(data.exchange(told, running.name), sum(told.packets))
+    tracker = exchange.Tracker(lab.where(running), unfolded=exchange.FOLDED)
+    for found in exchange.live(stream.portions(), tracker, WINDOW_NS):
+        for told in found:
+            traffic.add(journey(told, owners, running.name), sum(told.packets))
         traffic.count()
         traffic.lose(sum(stream.lost().values()))
-        try:
+        with suppress(Empty):
             _fulfil(running, wishes.get_nowait())
-        except Empty:
-            continue
 
 
 def _fulfil(running: lab.Lab, wish: Wish) -> None:

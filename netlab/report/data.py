@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
     from netlab.probe.decision import Decision
-    from netlab.probe.exchange import Told
-    from netlab.probe.frame import Fields
     from netlab.probe.history import Entry
     from netlab.probe.journey import Step
     from netlab.probe.matrix import Result
@@ -82,7 +80,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
             "arp": "cold" if traced.cold else "warm",
         },
         "steps": [
-            _step(step, traced.sent_at, decisions)
+            journey_step(step, traced.sent_at, decisions)
             for step, decisions in zip(traced.journey.steps, decided, strict=True)
         ],
         "verdict": {
@@ -138,77 +136,8 @@ def graph(drawn: Graph) -> dict[str, Any]:
     }
 
 
-def exchange(told: Told, lab: str) -> dict[str, Any]:
-    """What was seen of somebody's traffic, in the form of `trace`: without tables and deciders."""
-    way = sorted(_told_steps(told), key=lambda pair: pair[1].at)
-    steps = [
-        {**_step(step, told.at), "part": _role(kind, step), "packet": _packet(kind, step.before)}
-        for kind, step in way
-    ]
-    target = told.there[-1].node
-    return {
-        "version": TRACE_VERSION,
-        "lab": lab,
-        "probe": {
-            "from": told.origin,
-            "to": target,
-            "address": told.fields.get("ip.dst", ""),
-            "by": told.kind,
-        },
-        "steps": steps,
-        "verdict": _ending(told, target),
-        "found": [],
-        "tables": {"start": {}, "changes": []},
-    }
-
-
-_NO_ANSWER = {"en": "no answer has come back", "zh": "没有收到应答"}
-
-
-def _ending(told: Told, target: str) -> dict[str, Any] | None:
-    """Silence may be a death, a one-way datagram or a slow program: it is not judged."""
-    match told.result.value:
-        case "silent" if told.kind in ("icmp", "dns", "arp"):
-            return {"verdict": "unknown", "at": target, "cause": None, "sentence": _NO_ANSWER}
-        case "silent":
-            return None
-        case verdict:
-            at = told.back[0].node if verdict == "refused" else target
-            return {"verdict": verdict, "at": at, "cause": None, "sentence": None}
-
-
-def _told_steps(told: Told) -> Iterator[tuple[str, Step]]:
-    """Steps with the kind of exchange, those of relayed questions included."""
-    yield from ((told.kind, step) for step in (*told.there, *told.back))
-    for one in told.relayed:
-        yield from _told_steps(one)
-
-
-def _role(kind: str, step: Step) -> str:
-    return "arp" if kind == "arp" else step.part.value
-
-
-def _packet(kind: str, fields: Fields) -> str:
-    """What a packet is, in words."""
-    match kind:
-        case "arp":
-            return f"ARP {fields['arp.op']}"
-        case "icmp":
-            return f"ICMP echo {'request' if fields['icmp.type'] in ('8', '128') else 'reply'}"
-        case "tcp":
-            return f"TCP {fields['tcp.flags']}"
-        case "dns":
-            return f"DNS {'answer' if fields.get('udp.src') == '53' else 'query'}"
-        case "dhcp":
-            return f"DHCP {fields.get('dhcp.type', '')}".rstrip()
-        case "udp":
-            return "UDP datagram"
-    if "icmp.type" in fields:
-        return "ICMP error"
-    return f"IP protocol {fields['ip.protocol']}" if "ip.protocol" in fields else "frame"
-
-
-def _step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> dict[str, Any]:
+def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> dict[str, Any]:
+    """A packet's stay on a node. `begun`: nanoseconds since 1970, from which its time counts."""
     return {
         "part": step.part.value,
         "packet": step.packet.name,

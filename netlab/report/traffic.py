@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from netlab.probe.exchange import Result
+from netlab.report import data, watch
+from netlab.report.summary import summary, what
+
+if TYPE_CHECKING:
+    from netlab.probe.exchange import Told
+    from netlab.probe.frame import Fields
 
 DOTS_A_SECOND = 30
 KEPT = 500
@@ -45,7 +53,12 @@ class Traffic:
             self._drawn += 1
             packets -= 2 if way[0] == way[-1] else 1  # There and back, or there.
             first = journey["steps"][0]
-            dot = {"id": self._number, "text": _text(first), "part": first["part"], "way": way}
+            dot = {
+                "id": self._number,
+                "text": summary(first["before"]),
+                "part": first["part"],
+                "way": way,
+            }
             self._tell("packet", dot)
         if packets > 0:
             for wire in {(min(ends), max(ends)) for ends in pairwise(way)}:
@@ -76,8 +89,48 @@ def _way(journey: dict[str, Any]) -> list[str]:
     return [node for n, node in enumerate(nodes) if n == 0 or nodes[n - 1] != node]
 
 
-def _text(step: dict[str, Any]) -> str:
-    fields = step["before"]
-    source = fields.get("ip.src", fields.get("arp.sender", fields["eth.src"]))
-    target = fields.get("ip.dst", fields.get("arp.target", fields["eth.dst"]))
-    return f"{step['packet']} {source} → {target}"
+def journey(told: Told, owners: Mapping[str, str], lab: str) -> dict[str, Any]:
+    """What was seen of somebody's exchange, in the form of `trace --json`: without tables and deciders.
+
+    `owners`: address to node.
+    """
+    target = watch.target(told, owners)
+    return {
+        "version": data.TRACE_VERSION,
+        "lab": lab,
+        "probe": {
+            "from": told.origin,
+            "to": target,
+            "address": told.fields.get("ip.dst", ""),
+            "by": told.kind,
+        },
+        "steps": sorted(_steps(told, told.at), key=lambda step: step["microseconds"]),
+        "verdict": _verdict(told),
+        "found": [],
+        "tables": {"start": {}, "changes": []},
+    }
+
+
+def _steps(told: Told, begun: int) -> Iterator[dict[str, Any]]:
+    """There, back, and those of relayed questions."""
+    for steps in (told.there, told.back):
+        for step in steps:
+            part = "arp" if told.kind == "arp" else step.part.value
+            packet = _packet(steps[0].before)  # As it was at first: NAT changes what it is called.
+            yield {**data.journey_step(step, begun), "part": part, "packet": packet}
+    for one in told.relayed:
+        yield from _steps(one, begun)
+
+
+def _packet(fields: Fields) -> str:
+    return summary(fields) if "arp.op" in fields else what(fields)
+
+
+def _verdict(told: Told) -> dict[str, Any] | None:
+    """Silence may be a death, a datagram that needs no answer or a slow program: it is not judged."""
+    if told.result is Result.SILENT:
+        return None
+    refused = told.result is Result.REFUSED
+    at = told.back[0].node if told.back and refused else told.there[-1].node
+    verdict = {"verdict": told.result.value, "at": at, "cause": None, "sentence": None}
+    return {**verdict, "evidence": what(told.answer) if told.answer else "", "look_at": ""}

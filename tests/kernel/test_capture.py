@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -294,3 +295,35 @@ def test_what_makes_no_sense_is_said(words, tmp_path, monkeypatch):
     done = netlab("capture", *words)
     assert done.returncode == 2, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_file_there_is_a_line_for_each_packet():
+    with capturing("vm1", "internet", "-f", "icmp") as process:
+        ping()
+    lines = process.output.splitlines()
+    assert [line.split()[1:3] for line in lines] == [
+        ["vm1.eth0", "out"],
+        ["internet.eth0", "in"],
+        ["internet.eth0", "out"],
+        ["vm1.eth0", "in"],
+    ]
+    assert "203.0.113.1 > 203.0.113.80  ICMP echo request" in lines[1]
+    with capturing("vm1", "-f", "icmp", "--json") as process:
+        ping()
+    packets = [json.loads(line) for line in process.output.splitlines()]
+    assert [(one["direction"], one["fields"]["icmp.type"]) for one in packets] == [
+        ("out", "8"),
+        ("in", "0"),
+    ]
+    assert packets[0]["length"] == 98
+
+
+def test_a_line_comes_at_once_and_a_reader_may_leave():
+    with capturing("vm1", "-f", "icmp") as process:
+        ping()
+        assert "echo request" in process.stdout.readline()
+        process.stdout.close()
+        while process.poll() is None:
+            ping()
+        process.stdout = None
+    assert "Traceback" not in process.complaint

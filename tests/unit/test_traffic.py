@@ -11,6 +11,7 @@ WAY = ("vm1", "vmnet8", "vm2")
 
 def journey(*nodes: str) -> dict:
     fields = {"eth.src": "a", "eth.dst": "b", "ip.src": "10.0.0.128", "ip.dst": "10.0.0.129"}
+    fields |= {"ip.protocol": "1", "icmp.type": "8", "icmp.code": "0"}
     step = {"part": "request", "packet": "ICMP echo request", "before": fields}
     return {"steps": [{**step, "node": node} for node in nodes]}
 
@@ -39,7 +40,7 @@ def traffic(clock, told) -> Traffic:
 
 def test_a_packet_is_told_with_its_way(traffic, told):
     traffic.add(journey(*WAY), 1)
-    text = "ICMP echo request 10.0.0.128 → 10.0.0.129"
+    text = "10.0.0.128 > 10.0.0.129  ICMP echo request"
     assert told == [("packet", {"id": 1, "text": text, "part": "request", "way": list(WAY)})]
 
 
