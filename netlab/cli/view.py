@@ -12,6 +12,7 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import examples, lab_option
+from netlab.cli.capture import say_end
 from netlab.cli.output import say
 from netlab.errors import Interrupted, NetlabError, UsageError
 
@@ -57,8 +58,7 @@ def view(lab_name: str | None, port: int, allow_send: bool, language: str) -> No
     with lab.listening(running) as stream, server.serving():
         say(server.url)
         _watch(running, owners, stream, traffic, wishes)
-        if stream.gone:
-            say("netlab: the lab has ended", to_stderr=True)
+        say_end(stream, sum(stream.lost().values()), "some packets were not shown")
 
 
 def write(running: lab.Lab, journeys: Sequence[dict[str, Any]], language: str, file: str) -> None:

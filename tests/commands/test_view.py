@@ -186,3 +186,20 @@ def test_a_port_that_is_taken_is_said(seen, url):
     done = netlab("view", "--lab", "seen", "--port", port)
     assert done.returncode == 3
     assert f"port {port} of 127.0.0.1 cannot be had" in done.stderr
+
+
+def test_a_trace_is_written_as_a_page(seen, tab, tmp_path):
+    file = tmp_path / "journey.html"
+    done = netlab("trace", "vm1", "internet", "--lab", "seen", "--lang", "zh", "--html", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    tab.go(file.as_uri())
+    assert tab.text("h1") == "netlab · seen · vm1 → internet · icmp"
+    assert "已应答" in tab.text("#verdict")
+    assert (tab.complaints, tab.requests) == ([], [file.as_uri()])
+
+
+def test_a_page_that_cannot_be_written_is_said(seen, tmp_path):
+    file = str(tmp_path / "none" / "journey.html")
+    done = netlab("trace", "vm1", "internet", "--lab", "seen", "--html", file)
+    assert done.returncode == 2
+    assert f"cannot write '{file}'" in done.stderr
