@@ -12,17 +12,20 @@ packets is imported inside the verb that uses it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 
 if TYPE_CHECKING:
+    from netlab.explain.way import Explanation
     from netlab.kernel.create import Progress
     from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
@@ -225,9 +228,13 @@ def status(lab: Lab) -> Status:
     return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed.nouns))
 
 
-def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Result]:
+def verify(
+    lab: Lab, progress: Callable[[int], None] | None = None, answers_only: bool = False
+) -> list[Result]:
     """Measure who reaches whom, and compare it with what the scenario expects.
 
+    Every packet is followed, so that one that was not answered is told with where and why it
+    died; with `answers_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured.
     """
     from netlab.kernel.observe import addresses
@@ -241,7 +248,8 @@ def verify(lab: Lab, progress: Callable[[int], None] | None = None) -> list[Resu
         (node_of(place), interface): known
         for (place, interface), known in addresses(list(namespaces.values())).items()
     }
-    return measure(lab.expectations, found, namespaces, progress or (lambda done: None))
+    watched = None if answers_only else where(lab)
+    return measure(lab.expectations, found, namespaces, progress or (lambda done: None), watched)
 
 
 def trace(
@@ -271,7 +279,7 @@ def where(lab: Lab) -> Map:
     """The lab as a packet meets it."""
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
-    from netlab.plan.nouns import Bridge, Cable
+    from netlab.plan.nouns import Bridge
     from netlab.probe.journey import Map
     from netlab.scenario.model import Mode
     from netlab.scenario.topology import HOST, LAN
@@ -282,10 +290,8 @@ def where(lab: Lab) -> Map:
         nodes={place: node_of(place) for place in lab.plan.namespaces},
         switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
         peers={
-            (node_of(end.namespace), end.interface): node_of(other.namespace)
-            for noun in lab.plan.nouns
-            if isinstance(noun, Cable)
-            for end, other in ((noun.one, noun.other), (noun.other, noun.one))
+            (node_of(place), interface): node_of(other.namespace)
+            for (place, interface), other in lab.plan.peers.items()
         },
         plumbing=plumbing(lab.topology),
         doors=frozenset((HOST, card.interface) for card in cards if translates),
@@ -336,6 +342,38 @@ def listening(
         yield Stream(taps, interruption)
 
 
+def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation:
+    """Where a packet would go, and what would become of it; nothing is sent.
+
+    `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none, and for IPv6.
+    """
+    from netlab import aim
+    from netlab.explain import gather, way
+    from netlab.kernel.observe import addresses
+    from netlab.plan.names import node as node_of
+
+    _require_root()
+    probe = way.probe(by)
+    places = where(lab)
+    known = {
+        (node_of(place), interface): found
+        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
+    }
+    start = aim.node(lab, source)
+    end, to = aim.destination(lab, start, target, known)
+    if end == start.name:
+        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
+    address = ip_address(to)
+    if not isinstance(address, IPv4Address):
+        raise UsageError(f"explain works out IPv4 only, not {to}", "`netlab trace` can follow it")
+    cables = {
+        (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
+        for (place, interface), other in lab.plan.peers.items()
+    }
+    with gather.world(places, cables) as world:
+        return way.explain(world, start.name, end, address, probe)
+
+
 @contextmanager
 def running(lab: Lab, progress: Progress | None = None) -> Iterator[Lab]:
     """A lab for the length of a block: up, and down whatever happens inside, signals included."""
@@ -357,6 +395,26 @@ def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, 
     _require_root()
     place = place_of(lab, node)
     enter.execute(place, node, command, environment)
+
+
+def ensure_root() -> None:
+    """Without root, go on as root in namespaces of one's own, where all labs end with this process.
+
+    Then it returns only inside: the caller's process waits outside, and ends with the same exit
+    code. Raises Missing where user namespaces are not allowed.
+    """
+    from netlab.kernel import rootless
+
+    if os.geteuid() != 0:
+        rootless.enter()
+
+
+def unshare(command: Sequence[str]) -> None:
+    """Run a command where labs need no root. Returns only by an exception, as `execute`."""
+    from netlab.kernel import enter, rootless
+
+    rootless.enter()
+    enter.replace(command, {})
 
 
 def places(name: str) -> list[str]:

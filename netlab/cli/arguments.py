@@ -57,6 +57,20 @@ class ScenarioName(click.ParamType):
         return [*names, CompletionItem(incomplete, type="file")]
 
 
+class LabOrScenario(click.ParamType):
+    """A running lab, a shipped scenario or a file."""
+
+    name = "lab"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        labs = LabName().shell_complete(ctx, param, incomplete)
+        known = {item.value for item in labs}
+        others = ScenarioName().shell_complete(ctx, param, incomplete)
+        return [*labs, *(item for item in others if item.value not in known)]
+
+
 class Size(click.ParamType):
     """A number of bytes: 500000, 500k, 10M, 1G."""
 

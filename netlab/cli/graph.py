@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from netlab import lab
-from netlab.cli.arguments import LabName, ScenarioName, examples, json_option, pass_output
+from netlab.cli.arguments import (
+    LabOrScenario,
+    examples,
+    json_option,
+    lab_option,
+    pass_output,
+)
 from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
 from netlab.errors import UsageError
 
@@ -20,20 +25,8 @@ if TYPE_CHECKING:
 
 _SUFFIXES = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".html": "html"}
 """The format of a file whose name tells it."""
-
-
-class _Drawable(click.ParamType):
-    """A running lab, a shipped scenario or a file."""
-
-    name = "lab"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        labs = LabName().shell_complete(ctx, param, incomplete)
-        known = {item.value for item in labs}
-        others = ScenarioName().shell_complete(ctx, param, incomplete)
-        return [*labs, *(item for item in others if item.value not in known)]
+_NOT_BUILT = "drawing"
+"""The name of the lab that is drawn and not built: a file's own name may be none for a lab."""
 
 
 @click.command(
@@ -44,7 +37,7 @@ class _Drawable(click.ParamType):
         "netlab graph ./nat.yaml --format dot | dot -Tpdf > nat.pdf",
     )
 )
-@click.argument("name", required=False, type=_Drawable(), metavar="[LAB|SCENARIO|FILE]")
+@click.argument("name", required=False, type=LabOrScenario(), metavar="[LAB|SCENARIO|FILE]")
 @click.option(
     "--format",
     "form",
@@ -59,9 +52,12 @@ class _Drawable(click.ParamType):
     metavar="FILE",
     help="Write to a file instead of the terminal.",
 )
+@lab_option
 @json_option
 @pass_output
-def graph(output: Output, name: str | None, form: str | None, file: str | None) -> None:
+def graph(
+    output: Output, name: str | None, form: str | None, file: str | None, lab_name: str | None
+) -> None:
     """Draw a lab: VMs, switches, the host, NAT and DHCP, the LAN, the Internet.
 
     Of a lab that runs, with the addresses that its machines have now; without a name, of the only
@@ -70,7 +66,7 @@ def graph(output: Output, name: str | None, form: str | None, file: str | None) 
     """
     if output.json and (form or file):
         raise UsageError("--json excludes --format and -o", "write `--json > FILE`")
-    drawn = _graph(name)
+    drawn = _graph(name, lab_name)
     if output.json:
         from netlab.report import data
 
@@ -87,13 +83,21 @@ def graph(output: Output, name: str | None, form: str | None, file: str | None) 
         say(content.rstrip("\n"))
 
 
-def _graph(name: str | None) -> Graph:
+def _graph(name: str | None, lab_name: str | None) -> Graph:
     from netlab.report import graph
 
+    if name and lab_name:
+        raise UsageError(f"'{name}' and --lab exclude each other", "leave one of them out")
     is_file = name is not None and ("/" in name or name.endswith((".yaml", ".yml")))
-    if name is not None and (is_file or name not in lab.names()):
-        return graph.planned(lab.prepare(lab.load(name)))
-    return graph.running(lab.status(lab.attach(lab.pick(name))))
+    if name is None or (not is_file and name in lab.names()):
+        return graph.running(lab.status(lab.attach(lab.pick(name or lab_name))))
+    try:
+        source = lab.load(name)
+    except UsageError as error:
+        if is_file:
+            raise
+        raise UsageError(f"no lab '{name}' is running, and {error.what}", error.fix) from error
+    return graph.planned(lab.prepare(source, _NOT_BUILT))
 
 
 def _text(drawn: Graph) -> RenderableType:

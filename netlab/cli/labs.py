@@ -134,21 +134,28 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
 @click.command(epilog=examples("sudo netlab verify", "sudo netlab verify nat --junit nat.xml"))
 @click.argument("name", required=False, type=LabName(), metavar="[LAB]")
 @lab_option
+@click.option(
+    "--answers-only",
+    is_flag=True,
+    help="Look at the ends of each way only: faster, and says not where and why a packet died.",
+)
 @junit_option
 @json_option
 @pass_output
-def verify(output: Output, name: str | None, lab_name: str | None, junit: str | None) -> None:
+def verify(
+    output: Output, name: str | None, lab_name: str | None, answers_only: bool, junit: str | None
+) -> None:
     """Measure who reaches whom, and compare it with the scenario.
 
-    Probes are sent between all endpoints at the same time. Exit code 1 if a
-    pair is not as expected, or not known; 3 if there is no such lab.
+    Probes are sent between all endpoints at the same time, and followed through every machine
+    and switch. Exit code 1 if a pair is not as expected, or not known; 3 if there is no such lab.
     """
-    measured = _measure(output, lab.attach(lab.pick(name or lab_name)))
+    measured = _measure(output, lab.attach(lab.pick(name or lab_name)), answers_only)
     _report(output, [measured], junit)
 
 
 @click.command(
-    epilog=examples("sudo netlab run nat bridged hostonly --junit results.xml"),
+    epilog=examples("netlab run nat bridged hostonly --junit results.xml"),
 )
 @click.argument("scenarios", nargs=-1, required=True, type=ScenarioName(), metavar="SCENARIO...")
 @junit_option
@@ -157,11 +164,13 @@ def verify(output: Output, name: str | None, lab_name: str | None, junit: str | 
 def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
     """For each scenario: up, verify, down. Goes on after a failure; made for CI.
 
-    The labs are called run-SCENARIO, so that they do not meet labs of yours.
+    The labs are called run-SCENARIO, so that they do not meet labs of yours. Needs no
+    root where user namespaces are allowed.
     """
     planned = [_prepare_run(lab.load(scenario)) for scenario in scenarios]
     if len({one.name for one in planned}) < len(planned):
         raise UsageError("two of these scenarios have the same name", "give each once")
+    lab.ensure_root()
     _report(output, [_run_one(output, one) for one in planned], junit)
 
 
@@ -197,10 +206,10 @@ class _Measured:
         return Suite(self.lab.name, self.results, self.seconds, message)
 
 
-def _measure(output: Output, running: Lab) -> _Measured:
+def _measure(output: Output, running: Lab, answers_only: bool = False) -> _Measured:
     started = time.monotonic()
     with output.measuring(running, len(running.expectations)) as progress:
-        results = tuple(lab.verify(running, progress))
+        results = tuple(lab.verify(running, progress, answers_only))
     return _Measured(running, results, time.monotonic() - started)
 
 
@@ -261,6 +270,8 @@ def _show(output: Output, found: Status, alone: bool = True) -> None:
 
 def _hints(planned: Lab) -> list[str]:
     """Three things to try next."""
+    from netlab.kernel import rootless
+
     node = next(iter(planned.source.scenario.vms), "host")
     which = f"--lab {planned.name} " if len(lab.names()) > 1 else ""
     online = any(
@@ -269,12 +280,15 @@ def _hints(planned: Lab) -> list[str]:
     )
     command = "curl -s http://www.example.com/" if online else "ip route"
     what = "as whom the Internet sees it" if online else "no way out"
+    inside = rootless.is_inside()
+    netlab = "netlab" if inside else "sudo netlab"
+    tools = "ip address, ping" if inside else "ip address, ping, tcpdump"  # It wants more users.
     return [
         "",
         "Try next:",
-        f"  sudo netlab verify {planned.name}    # who reaches whom, on real packets",
-        f"  sudo netlab exec {which}{node} -- {command}    # {what}",
-        f"  sudo netlab shell {which}{node}    # look around: ip address, ping, tcpdump",
+        f"  {netlab} verify {planned.name}    # who reaches whom, on real packets",
+        f"  {netlab} exec {which}{node} -- {command}    # {what}",
+        f"  {netlab} shell {which}{node}    # look around: {tools}",
     ]
 
 

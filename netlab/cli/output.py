@@ -30,8 +30,8 @@ DRAWING_WIDTH = 100
 _REDRAW_SECONDS = 0.1
 
 
-def say(text: str, *, to_stderr: bool = False) -> None:
-    """Print a line, at once. A reader that has left (`netlab plan nat | head`) is no error."""
+def say(text: str, *, to_stderr: bool = False) -> bool:
+    """Print a line, at once. A reader that has left (`netlab plan nat | head`) is no error, but False."""
     stream = sys.stderr if to_stderr else sys.stdout
     try:
         print(text, file=stream, flush=True)
@@ -39,6 +39,8 @@ def say(text: str, *, to_stderr: bool = False) -> None:
         discard(stream)  # Or what is left in its buffer fails once more at the very end.
         if not isinstance(error, BrokenPipeError):
             raise
+        return False
+    return True
 
 
 def discard(stream: TextIO) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from netlab.errors import KernelError
 from netlab.kernel import netns, syscalls
@@ -32,6 +33,11 @@ def execute(
         socket.sethostname(host_name)
     except OSError as error:
         raise KernelError(f"cannot enter '{namespace}': {error}") from error
+    replace(command, environment)
+
+
+def replace(command: Sequence[str], environment: dict[str, str]) -> NoReturn:
+    """Replace this process. Raises KernelError if the command cannot be started."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; programs must not.
         signal.signal(number, signal.SIG_DFL)
     kept = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
@@ -40,7 +46,7 @@ def execute(
     except FileNotFoundError:
         raise KernelError(
             f"there is no command '{command[0]}'",
-            "a node runs the machine's programs: install it on the machine",
+            "a lab runs the machine's programs: install it on the machine",
         ) from None
     except OSError as error:
         raise KernelError(f"cannot run '{command[0]}': {error.strerror}") from error

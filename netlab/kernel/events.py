@@ -125,10 +125,8 @@ class Events:
         with ExitStack() as stack:
             stack.enter_context(closing(self._selector))
             self._handles = stack.enter_context(Handles(2 * len(self._namespaces)))
-            self._netfilters = {}
             for name in self._namespaces:
                 with netns.inside(name):
-                    self._netfilters[name] = stack.enter_context(closing(Netlink(NETFILTER)))
                     for protocol, groups in (
                         (ROUTE, (_LINK, _NEIGHBOUR, _ADDRESS, _ROUTE_CHANGE)),
                         (NETFILTER, (_NEW, _UPDATE, _DESTROY)),
@@ -231,8 +229,8 @@ class Events:
             yield from self._put(namespace, table, row, gone=False)
 
     def _read(self, namespace: str, table: Table) -> dict[object, Row]:
-        sockets = (self._handles.netlink(namespace), self._netfilters[namespace])
-        return _read(namespace, table, *sockets, self._names(namespace))
+        netlink = self._handles.netlink(namespace)
+        return _read(namespace, table, netlink, self._names(namespace))
 
     def _names(self, namespace: str) -> dict[int, str]:
         interfaces = self._rows.get((namespace, Table.INTERFACES), {}).values()
@@ -245,20 +243,17 @@ def snapshot(
     """The tables of each namespace as they are now."""
     found: dict[tuple[str, Table], tuple[Row, ...]] = {}
     places = tuple(namespaces)
-    with Handles(2 * len(places)) as handles:
+    with Handles(len(places)) as handles:
         for name in places:
             netlink = handles.netlink(name)
             names = {one.index: one.name for one in links.read_interfaces(netlink)}
-            with netns.inside(name), closing(Netlink(NETFILTER)) as netfilter:
-                for table in wanted:
-                    rows = _read(name, table, netlink, netfilter, names)
-                    found[name, table] = tuple(rows.values())
+            for table in wanted:
+                rows = _read(name, table, netlink, names)
+                found[name, table] = tuple(rows.values())
     return found
 
 
-def _read(
-    namespace: str, table: Table, netlink: Netlink, netfilter: Netlink, names: tables.Names
-) -> dict[object, Row]:
+def _read(namespace: str, table: Table, netlink: Netlink, names: tables.Names) -> dict[object, Row]:
     """A table's rows by what identifies each."""
     rows: Iterable[Row]
     match table:
@@ -274,5 +269,5 @@ def _read(
         case Table.ROUTES:
             rows = tables.read_routes(netlink, names)
         case Table.CONNECTIONS:
-            rows = tables.read_connections(netfilter)
+            rows = tables.read_connections(namespace)
     return {_KEYS[table](row): row for row in rows}

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 from pyroute2.netlink.rtnl import (
-    RTM_DELNEIGH,
     RTM_GETADDR,
     RTM_GETLINK,
-    RTM_GETNEIGH,
     RTM_NEWADDR,
     RTM_NEWLINK,
     RTM_NEWROUTE,
 )
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from netlab.kernel import tables
-from netlab.kernel.netlink import CREATE, Netlink, Refused
+from netlab.kernel.netlink import CREATE, Netlink
 from netlab.kernel.tables import Names
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
@@ -35,8 +31,6 @@ _RT_TABLE_MAIN = 254
 _RTPROT_KERNEL = 2
 _RTPROT_STATIC = 4
 _RTN_UNICAST = 1
-_NUD_NOARP = 0x40
-_NUD_PERMANENT = 0x80
 
 
 @dataclass(frozen=True)
@@ -195,20 +189,6 @@ def interface(message: Any) -> Interface:
         running=message["flags"] & up == up,
         isolated=bool(port and port.get_attr("IFLA_BRPORT_ISOLATED")),
     )
-
-
-def forget_neighbours(netlink: Netlink) -> None:
-    """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
-    request = ndmsg()
-    request["family"] = _AF_INET
-    for entry in list(netlink.dump(request, RTM_GETNEIGH)):
-        if entry["state"] & _NUD_PERMANENT or entry["state"] & _NUD_NOARP:
-            continue
-        gone = ndmsg()
-        gone["family"], gone["ifindex"] = _AF_INET, entry["ifindex"]
-        gone["attrs"] = [("NDA_DST", entry.get_attr("NDA_DST"))]
-        with suppress(Refused):  # It may have gone by itself meanwhile.
-            netlink.request(gone, RTM_DELNEIGH)
 
 
 def try_kind(kind: str) -> None:

@@ -15,13 +15,13 @@ from fcntl import ioctl
 from typing import Any
 
 from netlab.errors import KernelError
+from netlab.kernel.buffers import enlarge
 
 ROUTE = socket.NETLINK_ROUTE
 NETFILTER = 12
 """NETLINK_NETFILTER, which Python has no name for."""
 _SOL_NETLINK = 270
 _ADD_MEMBERSHIP = 1
-_SO_RCVBUFFORCE = 33
 _BUFFER_BYTES = 4 << 20
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
@@ -87,6 +87,16 @@ class Netlink:
             decoded.decode()
             yield decoded
 
+    def ask(self, message: Any, kind: int) -> Any:
+        """One question, its one answer, decoded by `message`'s class. Raises Refused."""
+        self._send(message, kind, _NLM_F_REQUEST)
+        _, answer = next(self._answers(whole=True))
+        if struct.unpack_from("H", answer, 4)[0] == _NLMSG_ERROR:
+            _raise_for(answer[16:])
+        decoded = type(message)(answer)
+        decoded.decode()
+        return decoded
+
     def _send(self, message: Any, kind: int, flags: int) -> None:
         self._sequence += 1
         message["header"] = {"type": kind, "flags": flags, "sequence_number": self._sequence}
@@ -113,7 +123,7 @@ class Subscription:
 
     def __init__(self, protocol: int, groups: Iterable[int]) -> None:
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
-        self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+        enlarge(self.socket, _BUFFER_BYTES)
         self.socket.bind((0, 0))  # Without an address of its own it would receive nothing.
         for group in groups:
             self.socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from functools import cache
 from typing import Any
@@ -55,6 +56,17 @@ def _listing(context: Any) -> str:
     if status != 0:
         raise KernelError(f"cannot list nftables rules: {errors.rstrip()}")
     return str(output)
+
+
+def document(namespace: str) -> list[dict[str, Any]]:
+    """The ruleset as libnftables' JSON (see libnftables-json(5)): tables, chains, rules, sets, in order."""
+    with netns.inside(namespace):
+        context = _module().Nftables()
+        context.set_json_output(True)
+        context.set_handle_output(True)
+        listing = _listing(context)
+    found: list[dict[str, Any]] = json.loads(listing)["nftables"] if listing else []
+    return found
 
 
 def read_with_handles(namespace: str) -> str:

@@ -11,6 +11,8 @@ from netlab.errors import KernelError
 from netlab.kernel import netns, nft
 from netlab.kernel.netlink import NETFILTER, Subscription, attributes
 
+TRACE_TABLE = "netlab_trace_"
+"""How the name of a trace's own table begins: it is no rule of the lab's."""
 _NFNLGRP_NFTRACE = 9
 _TRACE_MESSAGE = (10 << 8) | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
 _HEADER_BYTES = 16 + 4  # of netlink and of nfnetlink
@@ -46,7 +48,7 @@ class RuleTrace:
         self.namespace = namespace
         self._rules = nft.rules(listing)
         self._tables = {
-            family: f"netlab_trace_{name}"
+            family: f"{TRACE_TABLE}{name}"
             for family, wanted in (
                 ("inet", nft.families(listing) & _IP_FAMILIES),
                 ("bridge", nft.families(listing) & {"bridge"}),

@@ -31,7 +31,7 @@ from netlab.plan.nouns import (
 )
 from netlab.plan.plan import Plan
 
-_FALLBACK_NAMES = (
+FALLBACK_NAMES = (
     *("lo", "tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0"),
     "ip6_vti0",
 )
@@ -196,7 +196,7 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
     with_rules = {noun.namespace for noun in plan.nouns if isinstance(noun, Ruleset)}
     for namespace, view in views.items():
         for interface in view.interfaces.values():
-            if interface.name not in _FALLBACK_NAMES and (namespace, interface.name) not in known:
+            if interface.name not in FALLBACK_NAMES and (namespace, interface.name) not in known:
                 yield End(namespace, interface.name, interface.mac)
         yield from (address for address in view.addresses if address not in expected)
         yield from (route for route in view.routes if route not in expected)

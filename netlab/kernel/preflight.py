@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from netlab.errors import KernelError, Missing, NeedsRoot, SystemRefused
-from netlab.kernel import netns, services
+from netlab.errors import KernelError, Missing, NeedsRoot, NetlabError, SystemRefused
+from netlab.kernel import netns, rootless, services
 
 PROGRAMS = {
     "dnsmasq": ("DHCP and DNS servers", "dnsmasq-base"),
@@ -21,9 +21,6 @@ PROGRAMS = {
 """Program: what it is for, and the Debian package that has it."""
 
 APPLETS = ("udhcpc", "httpd", "ip")
-
-STOCK_NEIGHBOURS = 1024
-"""Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
 
 
 class Health(StrEnum):
@@ -59,8 +56,15 @@ def require() -> None:
 
 def require_root() -> None:
     """Raise NeedsRoot without root's rights."""
-    if os.geteuid() != 0:
-        raise NeedsRoot("network namespaces need root", "run it with sudo")
+    if os.geteuid() == 0:
+        return
+    try:
+        rootless.try_out()
+    except Missing:
+        fix = "run it with sudo"
+    else:
+        fix = "run it with sudo, or in the shell that `netlab unshare` opens"
+    raise NeedsRoot("network namespaces need root", fix)
 
 
 def refuse_taken(namespaces: Sequence[str]) -> None:
@@ -77,7 +81,7 @@ def examine() -> list[Check]:
     """Everything that `doctor` reports."""
     return [
         _python(),
-        _root(),
+        *_root(),
         *(_program(name) for name in PROGRAMS),
         _applets(),
         _libnftables(),
@@ -92,10 +96,20 @@ def _python() -> Check:
     return Check("Python", Health.FINE, f"{version} ({sys.executable})")
 
 
-def _root() -> Check:
+def _root() -> list[Check]:
+    """Root, and what may stand in for it."""
+    try:
+        rootless.try_out()
+        without = Check("without root", Health.FINE, "labs work in `netlab unshare`")
+        otherwise, cost = Health.WARNING, "run netlab with sudo, or in `netlab unshare`"
+    except Missing as error:
+        without = Check("without root", Health.WARNING, error.what, error.fix)
+        otherwise, cost = Health.MISSING, "labs need it: run netlab with sudo"
+    if rootless.is_inside():
+        return [Check("root", Health.FINE, "in a user namespace"), without]
     if os.geteuid() == 0:
-        return Check("root", Health.FINE, "yes")
-    return Check("root", Health.MISSING, "no", "labs need it: run netlab with sudo")
+        return [Check("root", Health.FINE, "yes"), without]
+    return [Check("root", otherwise, "no", cost), without]
 
 
 def _program(name: str) -> Check:
@@ -152,31 +166,35 @@ def _kernel() -> list[Check]:
     needed = [_try(*one, Health.MISSING) for one in trials]
     no_netem = "labs work, but `tc` can add no delay or loss to a cable: CONFIG_NET_SCH_NETEM"
     netem = _try("delay and loss (netem)", trial.netem, no_netem, Health.WARNING)
-    return [*needed, netem, _neighbours()]
+    no_audit = "labs and verdicts work; `trace --audit` has no second witness"
+    tracepoints = _try("tracepoints (audit)", trial.tracepoints, no_audit, Health.WARNING)
+    return [*needed, netem, tracepoints, _neighbours()]
 
 
 def _try(name: str, attempt: Callable[[], None], cost: str, otherwise: Health) -> Check:
     try:
         attempt()
     except (OSError, KernelError, Missing) as error:
-        return Check(name, otherwise, str(error), cost)
+        found = error.what if isinstance(error, NetlabError) else str(error)
+        return Check(name, otherwise, found, cost)
     return Check(name, Health.FINE, f"Linux {os.uname().release}")
 
 
 def _neighbours() -> Check:
-    """All namespaces of the machine share one table, and `verify` is paced to fit the stock size."""
-    limit = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
-    if not limit.exists():
+    """All namespaces of the machine share one table, and `verify` is paced to fit it."""
+    from netlab.kernel import neighbours
+
+    room = neighbours.limit()
+    if room is None:
         return Check("neighbour table", Health.FINE, "its size cannot be seen from a container")
-    room = int(limit.read_text())
-    if room >= STOCK_NEIGHBOURS:
+    if room >= neighbours.STOCK_ROOM:
         return Check("neighbour table", Health.FINE, f"room for {room:,} entries")
     return Check(
         "neighbour table",
         Health.WARNING,
         f"room for {room:,} entries only",
         "verify of larger labs may end with `unknown` pairs: "
-        f"sysctl net.ipv4.neigh.default.gc_thresh3={STOCK_NEIGHBOURS}",
+        f"sysctl net.ipv4.neigh.default.gc_thresh3={neighbours.STOCK_ROOM}",
     )
 
 

@@ -148,6 +148,11 @@ class Socket:
     """None if its process is in none of the namespaces that were asked about."""
     program: str
 
+    @property
+    def loopback(self) -> bool:
+        """Nobody outside its machine can reach it."""
+        return self.address.is_loopback
+
 
 AddressRow = tuple[str, IPv4Interface | IPv6Interface]
 """An interface and an address of it."""

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
@@ -73,6 +74,23 @@ def listens(run: RunDirectory, fact: Listening) -> bool:
     wanted = f"{fact.port:04X}"
     rows = (row.split() for row in table.splitlines()[1:])
     return any(row[1].endswith(f":{wanted}") and row[3] == WAITING[fact.protocol] for row in rows)
+
+
+def process(run: RunDirectory, service: Service) -> int | None:
+    """The number of the service's process; None if it has ended."""
+    directory = run.service(service.namespace, service.name)
+    return int((directory / "pid").read_text().split()[0]) if _alive(directory) else None
+
+
+def granted(run: RunDirectory, service: Service) -> list[tuple[int, str, str, str]]:
+    """What a DHCP server has given: the end in seconds since the epoch (0: never), MAC, address, name.
+
+    As dnsmasq writes it down; a name is `*` if the client has told none.
+    """
+    file = run.service(service.namespace, service.name) / "leases"
+    rows = (row.split() for row in file.read_text().splitlines()) if file.is_file() else ()
+    found = [(int(row[0]), row[1], row[2], row[3]) for row in rows if len(row) >= 4]
+    return sorted(found, key=lambda one: ip_address(one[2]))
 
 
 def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # The same on all of Debian's machines.
+_FSCONFIG_CMD_CREATE = 6
+_FSMOUNT_CLOEXEC = 1
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _MSG_DONTWAIT = 0x40
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,6 +51,21 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
     _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), target)
 
 
+def detached_mount(kind: str) -> int:
+    """A descriptor of a file system's root that is mounted nowhere, and gone when it is closed."""
+    context = _descriptor(_libc.syscall(_FSOPEN, kind.encode(), 0), kind)
+    try:
+        _check(_libc.syscall(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0), kind)
+        return _descriptor(_libc.syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, 0), kind)
+    finally:
+        os.close(context)
+
+
+def _descriptor(result: int, what: str) -> int:
+    _check(min(result, 0), what)
+    return result
+
+
 def recvmmsg(descriptor: int, messages: int, count: int) -> int:
     """recvmmsg(2), without waiting; returns how many messages came. `messages`: their address."""
     received = int(
@@ -66,3 +90,13 @@ def filesystem(path: str) -> str:
 def unmount(target: str) -> None:
     """umount2(2), lazily: it succeeds while somebody still uses the mount."""
     _check(_libc.umount2(target.encode(), MNT_DETACH), target)
+
+
+def die_with_parent() -> None:
+    """The kernel kills the calling process when its parent ends, however that comes."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl")
+
+
+def own_proc() -> None:
+    """After a change of user, the files in /proc/self are root's until this is called."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,5 +28,19 @@ def read(setting: Sysctl) -> Sysctl | None:
             return setting if setting.optional else None
 
 
+def values(namespace: str, keys: Iterable[str]) -> dict[str, str]:
+    """The values of those settings that are there."""
+    found = {}
+    with netns.inside(namespace):
+        for key in keys:
+            with suppress(OSError):
+                found[key] = _file(key).read_text().strip()
+    return found
+
+
 def _path(setting: Sysctl) -> Path:
-    return Path("/proc/sys") / setting.key.replace(".", "/")
+    return _file(setting.key)
+
+
+def _file(key: str) -> Path:
+    return Path("/proc/sys") / key.replace(".", "/")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netlab.errors import KernelError
 from netlab.kernel import links, netns, services, syscalls
+from netlab.kernel.tracepoints import audit
 
 _RULES = """\
 table ip trial {
@@ -88,6 +89,12 @@ def netem() -> None:
         done = subprocess.run(command, capture_output=True, text=True, env=search)
     if done.returncode != 0:
         raise KernelError(done.stderr.strip() or "`tc` refuses it")
+
+
+def tracepoints() -> None:
+    """Record the kernel's drops in a buffer of one's own."""
+    with audit():
+        pass
 
 
 def packet_socket() -> None:

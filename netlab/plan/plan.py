@@ -42,6 +42,16 @@ class Plan:
         """Names of the namespaces, in the order of creation."""
         return tuple(noun.namespace for noun in self.nouns if isinstance(noun, Namespace))
 
+    @property
+    def peers(self) -> dict[tuple[str, str], End]:
+        """(namespace, interface) of every end of a cable, and its other end."""
+        cables = [noun for noun in self.nouns if isinstance(noun, Cable)]
+        return {
+            (end.namespace, end.interface): other
+            for cable in cables
+            for end, other in ((cable.one, cable.other), (cable.other, cable.one))
+        }
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -233,6 +233,8 @@ class Finding:
     evidence: str = ""
     look_at: str = ""
     """A command for that node."""
+    counted: str = ""
+    """The kernel's count that is the evidence, if it is one."""
 
 
 def judge(evidence: Evidence) -> Finding:
@@ -299,6 +301,8 @@ def _answer_lost(step: Step, evidence: Evidence) -> Finding:
     why = _end_of(step, evidence)
     if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
         return why
+    if why.cause is Cause.UNKNOWN and _is_home(step, evidence):
+        return _unknown(step.node, "an answer came in, and no program got it")
     text = f"the answer was last seen on {step.node}: {_in_short(why)}"
     return _dead(step.node, Cause.NO_WAY_BACK, text)
 
@@ -329,7 +333,8 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     suspects = [name for name in _COUNTED if name in grown]
     if len(suspects) == 1 and not step.went_out:
         (name,) = suspects
-        return _dead(node, _COUNTED[name], f"{name} of {node} grew by {grown[name]}")
+        found = _dead(node, _COUNTED[name], f"{name} of {node} grew by {grown[name]}")
+        return replace(found, counted=name)
     if evidence.kind == "dns" and "udp/53" in evidence.listening.get(node, ()):
         return _dead(node, Cause.DNS_SILENT, f"{node} listens on udp/53, and nothing came back")
     return _unknown(node, "no rule, no error and no count tells why")

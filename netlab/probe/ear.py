@@ -12,15 +12,17 @@ import struct
 from collections.abc import Iterator
 
 from netlab.kernel import netns
+from netlab.kernel.buffers import enlarge
 
 ETH_P_ALL = 0x0003
 """Only a socket for all protocols sees what leaves."""
 _BUFFER_BYTES = 32 << 20
 _SO_ATTACH_FILTER = 26
-_SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _MEMINFO = "9I"
 _MEMINFO_DROPS = 8
+_SMALL_PACKET_BYTES = 1280
+"""What one takes up in a buffer, the kernel's own bookkeeping included."""
 STEP = struct.Struct("HBBI")
 """struct sock_filter: code, jump if true, jump if false, operand."""
 _DEPARTING_ICMP = (
@@ -74,6 +76,11 @@ class Ear:
         """Packets that found the buffers full."""
         return sum(drops(one) for one in (self.icmp, self.wire))
 
+    def room(self) -> int:
+        """How many small packets find room in a buffer."""
+        buffer = self.icmp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        return max(buffer // _SMALL_PACKET_BYTES, 1)
+
     def _sender(self, source: str | None) -> socket.socket:
         if source is None:
             return self.icmp
@@ -109,7 +116,7 @@ def attach(one: socket.socket, program: bytes) -> None:
 
 def listening(one: socket.socket) -> socket.socket:
     one.setblocking(False)
-    one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    enlarge(one, _BUFFER_BYTES)
     return one
 
 

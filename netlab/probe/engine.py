@@ -5,26 +5,46 @@ from __future__ import annotations
 import secrets
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlab.kernel.handles import Handles
-from netlab.kernel.links import forget_neighbours
+from netlab.kernel.neighbours import forget_neighbours, impatient, room
 from netlab.probe import icmp
+from netlab.probe.autopsy import Autopsy, Case
+from netlab.probe.cause import SENTENCES, Finding
 from netlab.probe.ear import Ear
+from netlab.probe.journey import Map
 from netlab.probe.packet import Part
-from netlab.probe.verdict import Evidence, Outcome, judge
-
-_WAVE = 150
-"""Probes under way at once: each may need four neighbour entries (two on a direct way, more behind
-a router), and all namespaces of the machine share room for 1,024 (gc_thresh3 of a stock kernel)."""
+from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
 
 _QUIET_SECONDS = 0.2
 """Silence that ends a wave; on a slow machine, as long as everything from sending on took."""
 
-_ARP_SECONDS = 5.0
-"""The kernel gives up on a neighbour after three requests, one a second."""
+_ARP_MILLISECONDS = 200
+"""Between two of the three ARP questions that a machine asks, while probes are under way. The kernel's
+own second would make each address that nobody has cost three of them."""
+
+_ARP_QUESTIONS = 3
+
+_GIVING_UP_SECONDS = 2.0
+"""Within which the kernel tells that it has given up asking."""
+
+_PATIENT = 5.0
+"""Times as long, where the first try has given no verdict."""
+
+_ROUTERS = 64
+"""Neighbours that routers and NAT devices need besides."""
+
+_LEAST_ROOM = 64
+"""Neighbours to be learnt at once, however full the machine's table is: some of it will be swept."""
+
+_COPIES = 4
+"""Sightings of a probe and its answer on one machine."""
+
+_BREATH = 64
+"""Probes that are sent before what they have caused is taken in: buffers are not endless."""
 
 
 @dataclass(frozen=True)
@@ -39,29 +59,113 @@ class Probe:
     """IPv4 address."""
     bind: str | None = None
     """Source address to use; None: the kernel's choice."""
+    direct: bool = False
+    """Source and target are on one network, and need each other's MAC."""
 
 
 def run(
-    probes: Sequence[Probe], progress: Callable[[int], None] = lambda done: None
+    probes: Sequence[Probe],
+    progress: Callable[[int], None] = lambda done: None,
+    where: Map | None = None,
 ) -> list[Outcome]:
-    """Send all probes and judge what happened; the outcomes are in the probes' order."""
-    evidence: list[Evidence] = []
+    """Send all probes and judge what happened; the outcomes are in the probes' order.
+
+    With `where`, every namespace of the lab is watched, and a probe that was not answered is
+    told with where and why it died; without, only what reached its ends is known. What was not
+    proved at the first try is tried once more, with patience.
+    """
+    outcomes = _round(probes, progress, where, 1.0)
+    unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
+    if where and unknown:
+        again = _round([probes[n] for n in unknown], lambda done: None, where, _PATIENT)
+        for n, outcome in zip(unknown, again, strict=True):
+            outcomes[n] = outcome
+    return outcomes
+
+
+def _round(
+    probes: Sequence[Probe], progress: Callable[[int], None], where: Map | None, slowness: float
+) -> list[Outcome]:
+    evidence: dict[int, Evidence] = {}
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
         ears = _open_ears(probes, stack)
-        handles = stack.enter_context(Handles(len(ears)))
-        for start in range(0, len(probes), _WAVE):
-            if start:
-                for namespace in ears:
-                    forget_neighbours(handles.netlink(namespace))
-            wave = _Wave(probes[start : start + _WAVE], ears, identifier + start)
-            evidence += wave.evidence()
-            progress(len(wave.probes))
-    able = {probe.source for probe, seen in zip(probes, evidence, strict=True) if seen.left}
-    for probe, seen in zip(probes, evidence, strict=True):
-        seen.source_could_send = probe.source in able
-    return [judge(seen) for seen in evidence]
+        places = list(where.nodes if where else ears)
+        handles = stack.enter_context(Handles(5 * len(places)))
+        stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness)))
+        autopsy = stack.enter_context(Autopsy(where)) if where else None
+
+        def forget() -> None:
+            for namespace in places:
+                forget_neighbours(handles.netlink(namespace))
+
+        crowded = len({entry for probe in probes for entry in _entries(probe)}) > _free()
+        if crowded:
+            forget()
+            stack.callback(forget)  # The machine's own neighbours are in the same table.
+        for number, chosen in enumerate(_waves(probes, _most_at_once(ears))):
+            if crowded and number:
+                forget()
+            wave = _Wave([probes[n] for n in chosen], ears, identifier, autopsy, slowness)
+            identifier += len(chosen)
+            evidence |= zip(chosen, wave.evidence(), strict=True)
+            if autopsy:
+                wave.keep_silent(autopsy, chosen)
+            progress(len(chosen))
+        findings = autopsy.findings() if autopsy else {}
+    able = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
+    for number, probe in enumerate(probes):
+        evidence[number].source_could_send = probe.source in able
+    return [_outcome(judge(evidence[n]), findings.get(n)) for n in range(len(probes))]
+
+
+def _outcome(outcome: Outcome, finding: Finding | None) -> Outcome:
+    """What the ends have seen, with what became of the probe between them."""
+    if finding is None:
+        return outcome
+    sentence = SENTENCES[finding.cause]["en"] if finding.cause else ""
+    why = f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
+    return replace(outcome, verdict=finding.verdict, why=why, at=finding.at, cause=finding.cause)
+
+
+def _waves(probes: Sequence[Probe], most: int) -> Iterator[list[int]]:
+    """Numbers of probes that go together: no more than ARP has room for in all namespaces of the machine.
+
+    Both directions between two neighbours need the same two entries, so they go together.
+    """
+    pairs: dict[frozenset[str], list[int]] = {}
+    for number, probe in enumerate(probes):
+        pairs.setdefault(frozenset((probe.source, probe.target)), []).append(number)
+    free = _free()
+    wave: list[int] = []
+    entries: set[tuple[str, str]] = set()
+    for numbers in pairs.values():
+        fresh = {entry for n in numbers for entry in _entries(probes[n])}
+        if wave and (len(entries | fresh) > free or len(wave) + len(numbers) > most):
+            yield wave
+            wave, entries = [], set()
+        wave += numbers
+        entries |= fresh
+    if wave:
+        yield wave
+
+
+def _free() -> int:
+    """How many neighbours the probes' ends may learn now."""
+    return max(room() - _ROUTERS, _LEAST_ROOM)
+
+
+def _entries(probe: Probe) -> Iterator[tuple[str, str]]:
+    """What has to be learnt by ARP: each other's address, or that of a gateway, which learns theirs."""
+    for one, other in ((probe.source, probe.target), (probe.target, probe.source)):
+        yield one, other if probe.direct else ""
+        yield other if probe.direct else "", one
+
+
+def _most_at_once(ears: Mapping[str, Ear]) -> int:
+    """Probes whose copies a socket's buffer holds."""
+    return min(ear.room() for ear in ears.values()) // _COPIES
 
 
 def _open_ears(probes: Sequence[Probe], stack: ExitStack) -> dict[str, Ear]:
@@ -77,43 +181,71 @@ class _Wave:
     """Probes that are under way together."""
 
     def __init__(
-        self, probes: Sequence[Probe], ears: dict[str, Ear], first_identifier: int
+        self,
+        probes: Sequence[Probe],
+        ears: dict[str, Ear],
+        first_identifier: int,
+        autopsy: Autopsy | None,
+        slowness: float,
     ) -> None:
         self.probes = probes
         self.ears = ears
         self.first_identifier = first_identifier
+        self.autopsy = autopsy
+        self.slowness = slowness
         self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
         self.index = {token: number for number, token in enumerate(self.tokens)}
         self.seen = [Evidence() for _ in probes]
+        self.arp_seconds = _ARP_QUESTIONS * _ARP_MILLISECONDS / 1000 * slowness
         self.begun_at = self.sent_at = self.last_sighting = 0.0
 
     def evidence(self) -> list[Evidence]:
-        with selectors.DefaultSelector() as selector:
+        """Send, and wait until there is nothing more to come. What the ends of each probe have seen."""
+        with selectors.DefaultSelector() as self.selector:
             for name, ear in self.ears.items():
-                selector.register(ear.icmp, selectors.EVENT_READ, name)
-                selector.register(ear.wire, selectors.EVENT_READ, name)
+                self.selector.register(ear.icmp, selectors.EVENT_READ, name)
+                self.selector.register(ear.wire, selectors.EVENT_READ, name)
+            if self.autopsy:
+                self.autopsy.begin(self.tokens)
+                for tap in self.autopsy.taps:
+                    self.selector.register(tap.socket, selectors.EVENT_READ, tap)
             self._send()
             # Over only when nothing is waiting to be read: this process may have been asleep.
-            while True:
-                patience = self._patience()
-                ready = selector.select(max(patience, 0))
-                for key, _ in ready:
-                    self._look(key.data)
-                if not ready and patience <= 0:
-                    break
+            while self._look(0) or self._look(self._patience()) or self._patience() > 0:
+                pass
         self._count_losses()
         return self.seen
 
+    def keep_silent(self, autopsy: Autopsy, numbers: Sequence[int]) -> None:
+        """Remember what was seen of the probes that were not answered; `numbers` are their names."""
+        for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
+            if not seen.sightings_lost and judge(seen).verdict is not Verdict.ANSWERED:
+                case = Case(self.tokens[n], probe.source, probe.target, probe.to, seen.send_error)
+                autopsy.keep(numbers[n], case)
+
     def _send(self) -> None:
-        self.begun_at = time.monotonic()
+        self.begun_at = self.last_sighting = time.monotonic()
         for number, probe in enumerate(self.probes):
             identifier = (self.first_identifier + number) & 0xFFFF
             message = icmp.echo_request(self.tokens[number], identifier)
             error = self.ears[probe.source].send(message, probe.to, probe.bind)
             self.seen[number].send_error = error
-        self.sent_at = self.last_sighting = time.monotonic()
+            if number % _BREATH == _BREATH - 1:
+                self._look(0)
+        self.sent_at = time.monotonic()
+        self.last_sighting = max(self.last_sighting, self.sent_at)
 
-    def _look(self, namespace: str) -> None:
+    def _look(self, seconds: float) -> bool:
+        """Take in what is to be read, or comes within that time; whether there was anything."""
+        ready = self.selector.select(max(seconds, 0))
+        for key, _ in ready:
+            if isinstance(key.data, str):
+                self._listen(key.data)
+            elif self.autopsy and self.autopsy.look(key.data):
+                self.last_sighting = time.monotonic()
+        return bool(ready)
+
+    def _listen(self, namespace: str) -> None:
         """Take in everything that a namespace has seen since the last look."""
         ear, now = self.ears[namespace], time.monotonic()
         for data in ear.departures():
@@ -147,8 +279,10 @@ class _Wave:
         if not undecided:
             return 0
         if not all(seen.left for seen in undecided):
-            return self.sent_at + _ARP_SECONDS - now
-        quiet = max(_QUIET_SECONDS, self.last_sighting - self.begun_at)
+            return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
+        quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
+        if self.autopsy and self.autopsy.asks(self.arp_seconds):
+            quiet = max(quiet, self.arp_seconds)
         return self.last_sighting + quiet - now
 
     def _count_losses(self) -> None:

@@ -26,6 +26,24 @@ _DHCP_COOKIE = b"\x63\x82\x53\x63"
 _DHCP_TYPES = ("", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform")
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 
+_ERRORS = {
+    ("3", "0"): "network unreachable",
+    ("3", "1"): "host unreachable",
+    ("3", "2"): "protocol unreachable",
+    ("3", "3"): "port unreachable",
+    ("3", "4"): "too big",
+    ("3", "13"): "administratively prohibited",
+    ("11", "0"): "time exceeded",
+}
+_ERRORS_V6 = {
+    ("1", "0"): "no route",
+    ("1", "1"): "administratively prohibited",
+    ("1", "3"): "address unreachable",
+    ("1", "4"): "port unreachable",
+    ("2", "0"): "too big",
+    ("3", "0"): "time exceeded",
+}
+
 ETHERNET = bytes(12) + _IPV4.to_bytes(2)
 """What to put before an IPv4 packet to have a frame."""
 
@@ -215,3 +233,11 @@ _TRANSPORTS: dict[int, Callable[[bytes, Fields], bytes]] = {
     _TCP: _tcp,
     _UDP: _udp,
 }
+
+
+def error_name(fields: Fields) -> str:
+    """`ICMP time exceeded`."""
+    kind = (fields.get("icmp.type", ""), fields.get("icmp.code", ""))
+    six = ":" in fields.get("ip.src", "")
+    known = (_ERRORS_V6 if six else _ERRORS).get(kind, f"error {kind[0]}/{kind[1]}")
+    return f"ICMP{'v6' if six else ''} {known}"

@@ -1,9 +1,10 @@
-"""ICMP messages: built and read by scapy, nothing else.
+"""ICMP messages that carry a token: built and read.
 
 Every probe is an echo request whose payload is a random token and a mark; a
 router that reports an error quotes them, so one search finds the probe in
 requests, answers and errors alike. The token comes first, where an nftables
-rule finds it.
+rule finds it. By struct, not by scapy: a matrix of 64 VMs has 4,000 probes,
+and scapy takes 0.4 ms for each.
 """
 
 from __future__ import annotations
@@ -11,21 +12,18 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from scapy.layers.inet import ICMP, IP
-from scapy.packet import Raw
-
+from netlab.probe.frame import ETHERNET, decode, error_name
 from netlab.probe.packet import Part
 
 MARK = b" netlab probe"
 TOKEN_BYTES = 8
 
-
 KINDS = {
-    0: Part.ANSWER,
-    3: Part.ERROR,  # destination unreachable
-    8: Part.REQUEST,
-    11: Part.ERROR,  # time exceeded
-    12: Part.ERROR,  # parameter problem
+    "0": Part.ANSWER,
+    "3": Part.ERROR,  # destination unreachable
+    "8": Part.REQUEST,
+    "11": Part.ERROR,  # time exceeded
+    "12": Part.ERROR,  # parameter problem
 }
 
 
@@ -50,7 +48,16 @@ def echo_request(
     content = token + MARK + padding
     if six:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
         return struct.pack("!BBHHH", 128, 0, 0, identifier, sequence) + content
-    return bytes(ICMP(type="echo-request", id=identifier, seq=sequence) / Raw(content))
+    checksum = _checksum(struct.pack("!BBHHH", 8, 0, 0, identifier, sequence) + content)
+    return struct.pack("!BBHHH", 8, 0, checksum, identifier, sequence) + content
+
+
+def _checksum(data: bytes) -> int:
+    """RFC 1071."""
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return int(~total & 0xFFFF)
 
 
 def token_of(data: bytes) -> bytes | None:
@@ -64,15 +71,11 @@ def read_packet(data: bytes) -> Message | None:
     token = token_of(data)
     if token is None:
         return None
-    packet = IP(data)
-    if ICMP not in packet:
-        return None
-    kind = KINDS.get(packet[ICMP].type)
+    fields = decode(ETHERNET + data)
+    kind = KINDS.get(fields.get("icmp.type", ""))
     if kind is None:
         return None  # A redirect, for example: it quotes a packet that was forwarded all the same.
-    return Message(kind, token, packet.src, packet.src == packet.dst, _summary(packet))
-
-
-def _summary(packet: IP) -> str:
-    layer = packet[ICMP]
-    return f"{packet.src} says: {layer.sprintf('%ICMP.type% %ICMP.code%')}"
+    source = fields["ip.src"]
+    return Message(
+        kind, token, source, source == fields["ip.dst"], f"{source} says: {error_name(fields)}"
+    )

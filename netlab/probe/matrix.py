@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface
 
 from netlab.probe import engine
 from netlab.probe.engine import Probe
+from netlab.probe.journey import Map
 from netlab.probe.verdict import Outcome, Verdict
 from netlab.scenario.expectation import Expectation
 from netlab.scenario.topology import Leg
@@ -39,11 +40,13 @@ def measure(
     addresses: Addresses,
     namespaces: Mapping[str, str],
     progress: Callable[[int], None],
+    where: Map | None = None,
 ) -> list[Result]:
-    """Probe every pair at once. `namespaces` gives each node's."""
+    """Probe every pair at once. `namespaces` gives each node's; see `engine.run` for `where`."""
     owners = _owners(expectations, addresses)
     planned = [_probe(expectation, addresses, namespaces) for expectation in expectations]
-    outcomes = iter(engine.run([probe for probe in planned if isinstance(probe, Probe)], progress))
+    probes = [probe for probe in planned if isinstance(probe, Probe)]
+    outcomes = iter(engine.run(probes, progress, where))
     results = []
     for expectation, probe in zip(expectations, planned, strict=True):
         outcome = next(outcomes) if isinstance(probe, Probe) else probe
@@ -91,6 +94,7 @@ def _probe(
         namespaces[target.node.name],
         str(_of(to, addresses)[0].ip),
         bind,
+        to.network.subnet in {leg.network.subnet for leg in source.node.legs},
     )
 
 

@@ -60,6 +60,10 @@ class Outcome:
     """Source address that the target saw."""
     arrived: bool = False
     """The request reached the target."""
+    at: str = ""
+    """The node that had it last, if it was watched all the way and not answered."""
+    cause: str | None = None
+    """Why it came no further (`cause.Cause`)."""
 
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)

@@ -17,8 +17,8 @@ from netlab.probe.tap import Tap
 _PACKET_TYPE = 0xFFFFF004  # SKF_AD_PKTTYPE
 _ENOUGH = 128
 """Bytes of an ICMP error with all that it quotes of a probe."""
-_ECHOES_AND_THEIR_ARP = (
-    # Classic BPF. A lab of 64 VMs sees 40 copies of each ARP question; one tells enough.
+_ON_A_MACHINE = (
+    # Classic BPF: ICMP, ARP questions that leave, and ARP answers that come in.
     (0x28, 0, 0, 12),  # the frame's protocol
     (0x15, 3, 0, 0x0806),  # ARP?
     (0x15, 0, 7, 0x0800),  # IPv4?
@@ -31,22 +31,31 @@ _ECHOES_AND_THEIR_ARP = (
     (0x06, 0, 0, _ENOUGH),
     (0x06, 0, 0, 0),
 )
-ECHOES = b"".join(STEP.pack(*step) for step in _ECHOES_AND_THEIR_ARP)
-"""For a tap: only ICMP, ARP questions that leave, and ARP answers that come in."""
+_ON_A_SWITCH = (
+    # ICMP only: a switch with 64 ports floods every ARP question to 63 of them.
+    (0x28, 0, 0, 12),
+    (0x15, 0, 3, 0x0800),
+    (0x30, 0, 0, 23),
+    (0x15, 0, 1, 1),
+    (0x06, 0, 0, _ENOUGH),
+    (0x06, 0, 0, 0),
+)
 
 
 class Witness:
     """A context manager: listens in every namespace of a lab, and leaves nothing behind.
 
     `matches` are nftables expressions that fit the probes, `name` is this
-    witness's own, `program` a filter for its taps (see `bpf`).
+    witness's own. With `echoes_only`, it sees just ICMP and what ARP needs for it.
     """
 
-    def __init__(self, where: Map, matches: Sequence[str], name: str, program: bytes = b"") -> None:
+    def __init__(
+        self, where: Map, matches: Sequence[str], name: str, echoes_only: bool = False
+    ) -> None:
         self.where = where
         self._matches = matches
         self._name = name
-        self._program = program
+        self._echoes_only = echoes_only
         self._overflown = 0
 
     def __enter__(self) -> Witness:
@@ -57,8 +66,8 @@ class Witness:
                 if self._matches and (listing := nft.read_with_handles(name)).strip()
             ]
             self.taps = [
-                stack.enter_context(closing(Tap(name, program=self._program)))
-                for name in self.where.nodes
+                stack.enter_context(closing(Tap(name, program=self._program(node))))
+                for name, node in self.where.nodes.items()
             ]
             self.begin()
             self._stack = stack.pop_all()
@@ -66,6 +75,10 @@ class Witness:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _program(self, node: str) -> bytes:
+        steps = _ON_A_SWITCH if node in self.where.switches else _ON_A_MACHINE
+        return b"".join(STEP.pack(*step) for step in steps) if self._echoes_only else b""
 
     def begin(self) -> None:
         """What counts grow by from now on is the probes' doing."""

@@ -10,6 +10,7 @@ from netlab.errors import NetlabError, ScenarioError
 from netlab.plan.plan import Difference, Plan, line
 
 if TYPE_CHECKING:
+    from netlab.explain.way import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
     from netlab.report.graph import Graph
+    from netlab.views import View
 
 
 def lab_record(record: Record) -> dict[str, Any]:
@@ -96,44 +98,48 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
     }
 
 
-GRAPH_VERSION = 1
-"""Grows when a field of `graph` changes its meaning or goes."""
+EXPLANATION_VERSION = 1
+"""Grows when a field of `explanation` changes its meaning or goes."""
 
 
-def graph(drawn: Graph) -> dict[str, Any]:
-    """Machines, switches and cables, with the addresses that a drawing shows."""
+def explanation(found: Explanation, lab: str) -> dict[str, Any]:
+    """Where a packet would go: like a trace, with nothing that only a real packet has."""
     return {
-        "version": GRAPH_VERSION,
-        "lab": drawn.name,
-        "title": drawn.title,
-        "nodes": [
+        "version": EXPLANATION_VERSION,
+        "lab": lab,
+        "probe": {
+            "from": found.source,
+            "to": found.target,
+            "address": found.to,
+            "by": str(found.probe),
+        },
+        "steps": [
             {
-                "node": node.name,
-                "role": node.role.value,
-                "adapters": [
-                    {
-                        "interface": leg.interface,
-                        "network": leg.network.name,
-                        "addresses": drawn.shown(leg),
-                    }
-                    for leg in node.legs
-                ],
+                "part": stay.part.value,
+                "node": stay.node,
+                "in": stay.came_in and asdict(stay.came_in),
+                "out": [asdict(outlet) for outlet in stay.went_out],
+                "before": dict(zip(("source", "destination"), stay.before, strict=True)),
+                "after": dict(zip(("source", "destination"), stay.after, strict=True)),
+                "ttl": stay.ttl,
+                "decisions": [{"by": one.by.value, "text": one.text} for one in stay.decisions],
             }
-            for node in drawn.topology.nodes.values()
+            for stay in found.stays
         ],
-        "switches": [
-            {
-                "switch": network.name,
-                "mode": network.mode and network.mode.value,
-                "subnet": str(network.subnet),
-            }
-            for network in drawn.switches
-        ],
-        "wires": [
-            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.plumbing}
-            for wire in drawn.wires
-        ],
+        "verdict": {
+            "verdict": found.finding.verdict.value,
+            "at": found.finding.at,
+            "cause": found.finding.cause.value if found.finding.cause else None,
+            "evidence": found.finding.evidence,
+        },
     }
+
+
+def view(lab: str, name: str, shown: View) -> dict[str, Any]:
+    """One of the tables of `show`: its rows by the names of its columns, None where there is nothing."""
+    keys = [column.lower().replace(" ", "_") for column in shown.columns]
+    rows = [dict(zip(keys, row.values, strict=True)) for row in shown.rows]
+    return {"lab": lab, "table": name, "rows": rows}
 
 
 def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> dict[str, Any]:
@@ -195,6 +201,46 @@ def _table_row(entry: Entry) -> tuple[str, dict[str, str]]:
             }
 
 
+GRAPH_VERSION = 1
+"""Grows when a field of `graph` changes its meaning or goes."""
+
+
+def graph(drawn: Graph) -> dict[str, Any]:
+    """Machines, switches and cables, with the addresses that a drawing shows."""
+    return {
+        "version": GRAPH_VERSION,
+        "lab": drawn.name,
+        "title": drawn.title,
+        "nodes": [
+            {
+                "node": node.name,
+                "role": node.role.value,
+                "adapters": [
+                    {
+                        "interface": leg.interface,
+                        "network": leg.network.name,
+                        "addresses": drawn.shown(leg),
+                    }
+                    for leg in node.legs
+                ],
+            }
+            for node in drawn.topology.nodes.values()
+        ],
+        "switches": [
+            {
+                "switch": network.name,
+                "mode": network.mode and network.mode.value,
+                "subnet": str(network.subnet),
+            }
+            for network in drawn.switches
+        ],
+        "wires": [
+            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.plumbing}
+            for wire in drawn.wires
+        ],
+    }
+
+
 def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:
     """Every cell of a measured matrix."""
     return {
@@ -227,6 +273,8 @@ def _cell(result: Result) -> dict[str, Any]:
         "expected_sources": list(result.allowed_sources),
         "verdict": outcome.verdict.value,
         "why": outcome.why,
+        "at": outcome.at or None,
+        "cause": outcome.cause,
         "source_seen": outcome.seen_as,
         "source_seen_is": result.seen_as,
         "passed": result.passed,

@@ -34,7 +34,7 @@ def mermaid(graph: Graph) -> str:
 
 def _dot(graph: Graph) -> Iterator[str]:
     yield f"graph {_quoted(graph.name)} {{"
-    yield f"  label={_quoted(graph.title)}"
+    yield f'  label={_quoted(graph.title)}; fontname="sans-serif"'
     yield '  node [shape=box, fontname="sans-serif"]'
     yield '  edge [fontname="sans-serif", fontsize=10]'
     yield "  subgraph cluster_computer {"

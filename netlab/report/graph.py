@@ -63,6 +63,7 @@ class Graph:
     """Machines and switches by name, and what connects them."""
 
     name: str
+    """The lab's; of one that does not run, the scenario's."""
     title: str
     topology: Topology
     wires: tuple[Wire, ...]
@@ -77,7 +78,15 @@ class Graph:
 
     def wires_at(self, place: str) -> tuple[Wire, ...]:
         """What is plugged in at a machine or switch."""
-        return tuple(wire for wire in self.wires if place in (wire.a.place, wire.b.place))
+        return self._wires_by_place.get(place, ())
+
+    @cached_property
+    def _wires_by_place(self) -> dict[str, tuple[Wire, ...]]:
+        found: dict[str, tuple[Wire, ...]] = {}
+        for wire in self.wires:
+            for place in (wire.a.place, wire.b.place):
+                found[place] = (*found.get(place, ()), wire)
+        return found
 
     def shown(self, leg: Leg) -> list[str]:
         """The adapter's addresses, as drawings show them."""
@@ -86,12 +95,12 @@ class Graph:
 
 def planned(lab: Lab) -> Graph:
     """A lab that need not run: with the addresses that are known beforehand."""
-    return _graph(lab, {})
+    return _graph(lab.source.name, lab, {})
 
 
 def running(status: Status) -> Graph:
     """A lab with the addresses of now."""
-    return _graph(status.lab, addresses_of(status))
+    return _graph(status.lab.name, status.lab, addresses_of(status))
 
 
 def addresses_of(status: Status) -> Addresses:
@@ -123,9 +132,9 @@ def name(network: Network) -> str:
     return f"{network.name} · {MODES[network.mode]}" if network.mode else network.name
 
 
-def _graph(lab: Lab, addresses: Addresses) -> Graph:
+def _graph(name: str, lab: Lab, addresses: Addresses) -> Graph:
     wires = tuple(_wires(lab.topology, lab.plan))
-    return Graph(lab.name, lab.source.scenario.title, lab.topology, wires, addresses)
+    return Graph(name, lab.source.scenario.title, lab.topology, wires, addresses)
 
 
 def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:

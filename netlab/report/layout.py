@@ -5,90 +5,34 @@ their vmnet's switch; below the bar what VMware hangs on it; the host, wide
 enough that its adapters are below their vmnets; the LAN with its machines and
 its router; the Internet. A wire leaves a VM downward, or by its right side
 into the gap between two columns if another VM is below it.
-
-Units are pixels. Widths of texts are those of DejaVu Sans, the widest of the
-usual fonts, so that in any of them a text stays inside its box.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import ceil
 
-from netlab.report.graph import Graph, Wire, name, title
+from netlab.report import shapes
+from netlab.report.graph import Graph, Wire, title
+from netlab.report.shapes import LANE, LINE, PADDING, Box, Label, text_width
 from netlab.scenario.topology import Network, Node, Role
 
-NAME_SIZE, SMALL_SIZE = 14, 12
-
 _MARGIN = 24
-_PADDING = 12
-_LANE = 10
-"""Between two wires that run side by side."""
 _GAP = 18
 """Between two boxes in a row."""
 _GROUP_GAP = 36
 _WIRE = 28
 """The length of a wire that only goes down."""
-_BAR = 36
-_NARROW = 64
-"""The least width of a machine's text: boxes of short names are as wide as those of others."""
 _WIDE = 1280
 """VMs go into more rows before a picture gets wider than this …"""
 _FLAT = 3
 """… unless the rows get higher than the picture's width divided by this."""
-_LINE = 17
 
 _HANGING = (Role.NAT_DEVICE, Role.HOST, Role.DHCP_SERVER)
 """What is below a vmnet's bar, from left to right, after its cable to another switch."""
 
 Point = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Label:
-    """A line of text; `y` is its baseline."""
-
-    x: int
-    y: int
-    text: str
-    kind: str
-    """name, address, or interface."""
-    anchor: str = "middle"
-
-    def moved(self, dx: int, dy: int = 0) -> Label:
-        """The same somewhere else."""
-        return replace(self, x=self.x + dx, y=self.y + dy)
-
-
-@dataclass(frozen=True)
-class Box:
-    """A machine or a switch, with its place."""
-
-    place: str
-    x: int
-    y: int
-    width: int
-    height: int
-    labels: tuple[Label, ...] = ()
-
-    @property
-    def right(self) -> int:
-        return self.x + self.width
-
-    @property
-    def bottom(self) -> int:
-        return self.y + self.height
-
-    @property
-    def middle(self) -> int:
-        return self.x + self.width // 2
-
-    def moved(self, dx: int, dy: int = 0) -> Box:
-        """The same somewhere else."""
-        labels = tuple(one.moved(dx, dy) for one in self.labels)
-        return replace(self, x=self.x + dx, y=self.y + dy, labels=labels)
 
 
 @dataclass(frozen=True)
@@ -117,21 +61,6 @@ def arrange(graph: Graph) -> Layout:
     """Give everything a place, with as few rows of VMs as fit into a usual width."""
     most = max([1, *(len(_homed(graph, net, Role.VM)) for net in _vmnets(graph))])
     return _Drawing(graph, min(range(1, most + 1), key=lambda rows: _cost(graph, rows))).layout()
-
-
-def text_width(text: str, size: int) -> int:
-    """Pixels that `text` takes at most."""
-    return ceil(sum(map(_em, text)) * size)
-
-
-def _em(character: str) -> float:
-    if unicodedata.east_asian_width(character) in "WF":
-        return 1.0
-    if character in "iljI.,:·|/ ":
-        return 0.36
-    if character in "mwMW%@…":
-        return 1.0
-    return 0.78 if character.isupper() else 0.64
 
 
 # What a network consists of, before anything has a place.
@@ -166,34 +95,6 @@ def _cost(graph: Graph, rows: int) -> tuple[int, int]:
     return max(width, _WIDE, height * _FLAT), rows
 
 
-def _plain(graph: Graph, node: Node) -> Box:
-    """A machine as a box at (0, 0): its name, and below it its addresses."""
-    several = len(node.legs) > 1
-    lines = [
-        f"{leg.interface}  {address}" if several else address
-        for leg in node.legs
-        for address in graph.shown(leg)
-    ]
-    texts = (text_width(title(node), NAME_SIZE), *(text_width(line, SMALL_SIZE) for line in lines))
-    width = 2 * _PADDING + max(_NARROW, *texts)
-    labels = [Label(width // 2, _PADDING + 12, title(node), "name")]
-    for number, line in enumerate(lines, 1):
-        x, anchor = (_PADDING, "start") if several else (width // 2, "middle")
-        labels.append(Label(x, labels[0].y + number * _LINE + 1, line, "address", anchor))
-    return Box(node.name, 0, 0, width, labels[-1].y + _PADDING, tuple(labels))
-
-
-def _exits(graph: Graph, node: Node, box: Box) -> dict[Wire, int]:
-    """At which height a wire leaves the box by its side: beside its adapter's line."""
-    wires = graph.wires_at(node.name)
-    if len(node.legs) == 1:
-        return {wire: box.height // 2 + _LANE * number for number, wire in enumerate(wires)}
-    lines = {}
-    for label in reversed(box.labels[1:]):
-        lines[label.text.partition(" ")[0]] = label.y - 4
-    return {wire: lines[wire.end_at(node.name).interface] for wire in wires}
-
-
 @dataclass(frozen=True)
 class _Grid:
     """Machines in rows on one side of a bar, from (0, 0); wires end at the side of the bar."""
@@ -208,44 +109,47 @@ class _Grid:
         if not nodes:
             return _Grid((), {}, 0, 0)
         columns = ceil(len(nodes) / rows)
-        boxes = [_plain(graph, node) for node in nodes]
-        width = max(box.width for box in boxes)
-        boxes = [_widened(box, width) for box in boxes]
+        plain = [shapes.machine(graph, node) for node in nodes]
         tops = [0]
-        for start in range(0, len(boxes), columns):
-            row = boxes[start : start + columns]
-            tops.append(tops[-1] + max(box.height for box in row) + _GAP)
+        for start in range(0, len(plain), columns):
+            tops.append(tops[-1] + _GAP + max(box.height for box in plain[start : start + columns]))
         height = tops[-1] - _GAP
-        placed: dict[int, Box] = {}
+        boxes: list[Box] = []
         stubs: dict[Wire, tuple[Point, ...]] = {}
-        x = 0
-        for column in range(columns):
-            sideways: list[tuple[Wire, Point]] = []
-            for index in range(column, len(nodes), columns):
-                box = boxes[index].moved(x, tops[index // columns])
-                placed[index] = box
-                hidden = index + columns < len(nodes) if bar_below else index >= columns
-                exits = _exits(graph, nodes[index], box)
-                if len(exits) == 1 and not hidden:
-                    edge, end = (box.bottom, height) if bar_below else (box.y, 0)
-                    stubs[next(iter(exits))] = ((box.middle, edge), (box.middle, end))
-                else:
-                    sideways += [(wire, (box.right, box.y + dy)) for wire, dy in exits.items()]
-            # The one that is farthest from the bar goes around all others.
-            sideways.sort(key=lambda one: one[1][1], reverse=bar_below)
-            for lane, (wire, (right, y)) in enumerate(sideways, 1):
-                way = right + lane * _LANE
-                stubs[wire] = ((right, y), (way, y), (way, height if bar_below else 0))
-            x += width + max(_GAP, (len(sideways) + 1) * _LANE)
-        taken = max([box.right for box in placed.values()] + [p[-1][0] for p in stubs.values()])
-        return _Grid(tuple(placed[i] for i in sorted(placed)), stubs, taken, height)
+        x = right = 0
+        for first in range(columns):
+            width = max(box.width for box in plain[first::columns])
+            column = [
+                shapes.widened(box, width).moved(x, top)
+                for box, top in zip(plain[first::columns], tops, strict=False)
+            ]
+            boxes += column
+            ways = _stubs(graph, column, height if bar_below else 0)
+            stubs |= ways
+            right = max([x + width, *(points[-1][0] for points in ways.values())])
+            x = max(x + width + _GAP, right + LANE)
+        return _Grid(tuple(boxes), stubs, right, height)
 
 
-def _widened(box: Box, width: int) -> Box:
-    """With its centred lines in the middle again."""
-    more = width - box.width
-    labels = tuple(one.moved(more // 2) if one.anchor == "middle" else one for one in box.labels)
-    return replace(box, width=width, labels=labels)
+def _stubs(graph: Graph, column: Sequence[Box], bar: int) -> dict[Wire, tuple[Point, ...]]:
+    """From machines that are one below the other to the height of the bar, past those between."""
+    below = bar > column[0].y
+    nearest = column[-1 if below else 0]
+    stubs: dict[Wire, tuple[Point, ...]] = {}
+    sideways: list[tuple[int, Wire]] = []
+    for box in column:
+        exits = shapes.exits(graph, graph.topology.nodes[box.place], box)
+        if len(exits) == 1 and box is nearest:
+            edge = box.bottom if below else box.y
+            stubs[next(iter(exits))] = ((box.middle, edge), (box.middle, bar))
+        else:
+            sideways += [(y, wire) for wire, y in exits.items()]
+    # The one that is farthest from the bar goes around all others.
+    sideways.sort(key=lambda one: one[0], reverse=below)
+    for lane, (y, wire) in enumerate(sideways, 1):
+        x = nearest.right + lane * LANE
+        stubs[wire] = ((nearest.right, y), (x, y), (x, bar))
+    return stubs
 
 
 @dataclass(frozen=True)
@@ -256,20 +160,18 @@ class _Group:
     grid: _Grid
     hanging: tuple[tuple[Wire, int], ...]
     """Wires, and the width that each needs below the bar."""
+    guests: int
+    """Adapters of VMs that are drawn elsewhere."""
 
     @staticmethod
     def of(graph: Graph, network: Network, rows: int) -> _Group:
-        vms = {node.name for node in graph.topology.nodes.values() if node.role is Role.VM}
-        below = [w for w in graph.wires_at(network.name) if w.beyond(network.name) not in vms]
-        below.sort(key=lambda wire: _below(graph, wire.beyond(network.name)))
-        services = [
-            _plain(graph, graph.topology.nodes[place]).width
-            for place in (wire.beyond(network.name) for wire in below)
-            if _is_service(graph, place)
-        ]
-        hanging = tuple((wire, _slot(graph, network, wire, max([0, *services]))) for wire in below)
-        homed = _homed(graph, network, Role.VM)
-        return _Group(network, _Grid.of(graph, homed, rows, bar_below=True), hanging)
+        wires = graph.wires_at(network.name)
+        ranks = {wire: _rank(graph, wire.beyond(network.name)) for wire in wires}
+        ranked = {wire: rank for wire, rank in ranks.items() if rank is not None}
+        below = sorted(ranked, key=ranked.__getitem__)
+        grid = _Grid.of(graph, _homed(graph, network, Role.VM), rows, bar_below=True)
+        guests = len(set(wires) - set(below) - grid.stubs.keys())
+        return _Group(network, grid, tuple(_slots(graph, network, below)), guests)
 
     @property
     def hanging_width(self) -> int:
@@ -277,74 +179,34 @@ class _Group:
 
     @property
     def width(self) -> int:
-        return max(self.grid.width, self.hanging_width, _bar_width(self.network)) + 2 * _PADDING
+        own = (
+            max(self.grid.width, self.hanging_width, shapes.switch_width(self.network))
+            + 2 * PADDING
+        )
+        return own + self.guests * LANE
 
 
-def _below(graph: Graph, place: str) -> int:
+def _rank(graph: Graph, place: str) -> int | None:
     """From left to right, what is below a vmnet's bar: cables to other switches, then machines."""
     node = graph.topology.nodes.get(place)
-    return 1 + _HANGING.index(node.role) if node else 0
+    if node is None:
+        return 0
+    return 1 + _HANGING.index(node.role) if node.role in _HANGING else None
 
 
-def _is_service(graph: Graph, place: str) -> bool:
-    node = graph.topology.nodes.get(place)
-    return node is not None and node.role is not Role.HOST
-
-
-def _slot(graph: Graph, network: Network, wire: Wire, service: int) -> int:
-    """The width that a wire needs below a bar; service machines of one vmnet are equally wide."""
-    place = wire.beyond(network.name)
-    if _is_service(graph, place):
-        return service
-    node = graph.topology.nodes.get(place)
-    return _port_width(graph, wire, node) if node else 2 * _LANE
-
-
-def _bar_width(network: Network) -> int:
-    subnet = text_width(str(network.subnet), SMALL_SIZE)
-    return text_width(name(network), NAME_SIZE) + _PADDING + subnet
-
-
-def _bar(network: Network, x: int, y: int, width: int) -> Box:
-    start = x + (width - _bar_width(network)) // 2
-    then = start + text_width(name(network), NAME_SIZE) + _PADDING
-    labels = (
-        Label(start, y + _BAR // 2 + 5, name(network), "name", "start"),
-        Label(then, y + _BAR // 2 + 5, str(network.subnet), "address", "start"),
-    )
-    return Box(network.name, x, y, width, _BAR, labels)
-
-
-def _port_lines(graph: Graph, wire: Wire, node: Node) -> list[str]:
-    """An adapter and its addresses; nothing for plumbing."""
-    interface = wire.end_at(node.name).interface
-    found = [graph.shown(leg) for leg in node.legs if leg.interface == interface]
-    return [interface, *found[0]] if found else []
-
-
-def _port_width(graph: Graph, wire: Wire, node: Node) -> int:
-    lines = _port_lines(graph, wire, node)
-    return max([0, *(text_width(line, SMALL_SIZE) for line in lines)])
-
-
-def _ported(
-    graph: Graph, node: Node, x: int, y: int, width: int, up: dict[Wire, int], down: dict[Wire, int]
-) -> Box:
-    """A machine with its adapters written where their wires leave, above and below its name."""
-    labels: list[Label] = []
-    line = y + 4
-    for wires, first in ((up, True), (down, False)):
-        if not first:
-            line += _LINE + 6
-            labels.append(Label(x + width // 2, line, title(node), "name"))
-            line += 4
-        ports = {wire: _port_lines(graph, wire, node) for wire in wires}
-        for wire, at in wires.items():
-            for number, text in enumerate(ports[wire], 1):
-                kind = "interface" if number == 1 else "address"
-                labels.append(Label(at, line + number * _LINE, text, kind))
-        line += _LINE * max([0, *map(len, ports.values())])
-    return Box(node.name, x, y, width, line - y + 10, tuple(labels))
+def _slots(graph: Graph, network: Network, wires: Sequence[Wire]) -> Iterator[tuple[Wire, int]]:
+    """The width that each wire needs below the bar; service machines there are equally wide."""
+    nodes = {wire: graph.topology.nodes.get(wire.beyond(network.name)) for wire in wires}
+    services = {
+        wire: shapes.machine(graph, node).width
+        for wire, node in nodes.items()
+        if node and node.role is not Role.HOST
+    }
+    for wire, node in nodes.items():
+        if wire in services:
+            yield wire, max(services.values())
+        else:
+            yield wire, shapes.port_width(graph, wire, node) if node else 2 * LANE
 
 
 class _Drawing:
@@ -378,10 +240,10 @@ class _Drawing:
             spans[group.network.name] = (x, x + group.width)
             x += group.width + _GROUP_GAP
         landing = self._landing(self.ways, spans)
-        edge = height + (_WIRE if height else 0) + _LANE * self._bent(landing)
+        edge = height + (_WIRE if height else 0) + LANE * self._bent(landing)
         for group in self.groups:
             left, right = spans[group.network.name]
-            self.boxes[group.network.name] = _bar(group.network, left, edge, right - left)
+            self.boxes[group.network.name] = shapes.switch(group.network, left, edge, right - left)
         self._land(landing, height + _WIRE // 2, edge)
 
     def _hanging(self) -> dict[Wire, Point]:
@@ -397,7 +259,9 @@ class _Drawing:
                     self.ways[wire] = ((middle, bar.bottom),)
                     onward[wire] = (middle, bar.bottom)
                 else:
-                    box = _widened(_plain(self.graph, node), width).moved(x, bar.bottom + _WIRE)
+                    box = shapes.widened(shapes.machine(self.graph, node), width).moved(
+                        x, bar.bottom + _WIRE
+                    )
                     self.boxes[node.name] = box
                     self.ways[wire] = ((box.middle, box.y), (box.middle, bar.bottom))
                     onward |= self._plumbing(box)
@@ -420,19 +284,20 @@ class _Drawing:
         down = [wire for wire in self.graph.wires_at(host.name) if wire not in up]
         left, right = self._host_span(host, up, down)
         passing = [wire for wire in onward if wire not in up]
-        bent = [wire for wire in passing if left - _LANE < onward[wire][0] < right + _LANE]
+        bent = [wire for wire in passing if left - LANE < onward[wire][0] < right + LANE]
         free = min([left, *(onward[wire][0] for wire in passing if wire not in bent)])
         floor = self._floor()
-        top = floor + _WIRE + _LANE * len(bent)
-        for number, wire in enumerate(bent):
-            x, track = onward[wire][0], floor + _WIRE // 2 + _LANE * number
-            free -= 2 * _LANE
+        top = floor + _WIRE + LANE * len(bent)
+        # The one from the left goes around the others, on its left and above.
+        for number, wire in reversed([*enumerate(bent)]):
+            x, track = onward[wire][0], floor + _WIRE // 2 + LANE * number
+            free -= PADDING + text_width(wire.network.nic or "", "address")
             self.ways[wire] += ((x, track), (free, track))
         for wire, x in up.items():
             self.ways[wire] += ((x, top),)
         step = (right - left) // (len(down) + 1)
         below = {wire: left + step * number for number, wire in enumerate(down, 1)}
-        box = _ported(self.graph, host, left, top, right - left, up, below)
+        box = shapes.with_ports(self.graph, host, left, top, right - left, up, below)
         self.boxes[host.name] = box
         for wire, x in below.items():
             self.ways[wire] = ((x, box.bottom),)
@@ -446,13 +311,13 @@ class _Drawing:
             if ports:
                 bar, first = self.boxes[group.network.name], ports[0]
                 passed = any(wire.beyond(bar.place) in self._switches for wire, _ in group.hanging)
-                port = up[first] - _port_width(self.graph, first, host) // 2 - _PADDING
+                port = up[first] - shapes.port_width(self.graph, first, host) // 2 - PADDING
                 spans.append((port if passed else bar.x, bar.right))
         middle = self._extent()[1] // 2
         left = min([one[0] for one in spans] or [middle])
         right = max([one[1] for one in spans] or [middle])
-        widest = max([0, *(_port_width(self.graph, wire, host) for wire in down)])
-        need = max(text_width(title(host), NAME_SIZE), (widest + _GAP) * len(down)) + 2 * _PADDING
+        widest = max([0, *(shapes.port_width(self.graph, wire, host) for wire in down)])
+        need = max(text_width(title(host), "name"), (widest + _GAP) * len(down)) + 2 * PADDING
         more = max(0, need - (right - left))
         return left - more // 2, right + more - more // 2
 
@@ -461,7 +326,7 @@ class _Drawing:
         left, right = self._extent()
         bottom = self._floor()
         caption = Label(left, -_MARGIN // 2 - 2, "physical computer", "address", "start")
-        top = -_MARGIN - _LINE
+        top = -_MARGIN - LINE
         return Box(
             "", left - _MARGIN, top, right - left + 2 * _MARGIN, bottom + _MARGIN - top, (caption,)
         )
@@ -478,11 +343,11 @@ class _Drawing:
             spans[block.network.name] = (x, x + block.width + more)
             x += block.width + more + _GROUP_GAP
         landing = self._landing({wire: self.ways[wire] for wire in onward}, spans)
-        edge = computer.bottom + _WIRE + _LANE * self._bent(landing)
+        edge = computer.bottom + _WIRE + LANE * self._bent(landing)
         outward: dict[Wire, Point] = {}
         for block in blocks:
             left, right = spans[block.network.name]
-            bar = _bar(block.network, left, edge, right - left)
+            bar = shapes.switch(block.network, left, edge, right - left)
             self.boxes[bar.place] = bar
             outward |= self._block(block, bar)
         self._land(landing, computer.bottom + _WIRE // 2, edge)
@@ -513,15 +378,16 @@ class _Drawing:
         boxes = []
         taken = -_MARGIN * 100
         for node in self._of(Role.INTERNET):
-            box = _cloud(self.graph, node)
+            box = shapes.cloud(self.graph, node)
             xs = [x for wire, (x, _) in onward.items() if wire.beyond(node.name) in self.boxes]
             x = max(taken, (xs[0] if xs else 0) - box.width // 2)
             boxes.append(box.moved(x))
-            spans[node.name] = (x + box.width // 4, x + box.width * 3 // 4)
+            # The upper edge of a cloud is at the top of its box in the middle only.
+            spans[node.name] = (x + box.width * 3 // 8, x + box.width * 5 // 8)
             taken = x + box.width + _GAP
         landing = self._landing({wire: self.ways[wire] for wire in onward}, spans)
         floor = self._floor()
-        edge = floor + _WIRE + _LANE * self._bent(landing)
+        edge = floor + _WIRE + LANE * self._bent(landing)
         for box in boxes:
             self.boxes[box.place] = box.moved(0, edge)
         self._land(landing, floor + _WIRE // 2, edge)
@@ -539,24 +405,30 @@ class _Drawing:
         self, ways: dict[Wire, tuple[Point, ...]], spans: dict[str, tuple[int, int]]
     ) -> dict[Wire, int]:
         """Where each wire meets its target: straight below its end if it can, else beside others."""
-        found: dict[Wire, int] = {}
-        for wire in sorted(ways, key=lambda wire: ways[wire][-1][0]):
-            x = ways[wire][-1][0]
-            left, right = next(span for place, span in spans.items() if wire in self._at(place))
-            if left < x < right:
-                found[wire] = x
-        for wire in sorted(ways.keys() - found.keys(), key=lambda wire: ways[wire][-1][0]):
-            left, right = next(span for place, span in spans.items() if wire in self._at(place))
+        targets = {
+            wire: span
+            for place, span in spans.items()
+            for wire in self.graph.wires_at(place)
+            if wire in ways
+        }
+        starts = {wire: ways[wire][-1][0] for wire in sorted(ways, key=lambda w: ways[w][-1][0])}
+        found = {
+            wire: x
+            for wire, x in starts.items()
+            if targets[wire][0] + LANE <= x <= targets[wire][1] - LANE
+        }
+        from_left = [w for w, x in starts.items() if x < targets[w][0] + LANE]
+        from_right = [w for w, x in starts.items() if x > targets[w][1] - LANE]
+        # From the ends of the bar inward: with the tracks of `_land`, they do not cross each other.
+        for wire in (*from_left, *reversed(from_right)):
+            left, right = targets[wire]
             free = [
                 x
-                for x in range(left + _LANE, right - _LANE // 2)
-                if all(abs(x - taken) >= _LANE for taken in found.values())
-            ]
-            found[wire] = free[0] if ways[wire][-1][0] < left else free[-1]
+                for x in range(left + LANE, right - LANE + 1)
+                if all(abs(x - taken) >= LANE for taken in found.values())
+            ] or [(left + right) // 2]  # More wires than there is room for.
+            found[wire] = free[0 if wire in from_left else -1]
         return found
-
-    def _at(self, place: str) -> tuple[Wire, ...]:
-        return self.graph.wires_at(place)
 
     def _bent(self, landing: dict[Wire, int]) -> int:
         return sum(self.ways[wire][-1][0] != x for wire, x in landing.items())
@@ -570,7 +442,7 @@ class _Drawing:
         rightward.sort(key=lambda wire: -starts[wire])
         leftward.sort(key=lambda wire: starts[wire])
         for number, wire in enumerate((*rightward, *leftward)):
-            y = track + number * _LANE
+            y = track + number * LANE
             self.ways[wire] += ((starts[wire], y), (landing[wire], y))
         for wire, x in landing.items():
             self.ways[wire] += ((x, edge),)
@@ -634,9 +506,9 @@ class _Gateway:
         down: list[Wire] = []
         for wire in graph.wires_at(node.name):
             (down if wire.beyond(node.name) in graph.topology.nodes else up).append(wire)
-        widest = max(_port_width(graph, wire, node) for wire in (*up, *down)) + _GAP
+        widest = max(shapes.port_width(graph, wire, node) for wire in (*up, *down)) + _GAP
         count = max(len(up), len(down))
-        width = max(text_width(title(node), NAME_SIZE) + _GAP, widest * count) + _PADDING
+        width = max(text_width(title(node), "name") + _GAP, widest * count) + PADDING
         places = [
             {
                 wire: width * (2 * number + 1) // (2 * len(wires))
@@ -644,7 +516,7 @@ class _Gateway:
             }
             for wires in (up, down)
         ]
-        return _Gateway(_ported(graph, node, 0, 0, width, *places), *places)
+        return _Gateway(shapes.with_ports(graph, node, 0, 0, width, *places), *places)
 
 
 @dataclass(frozen=True)
@@ -674,12 +546,4 @@ class _Block:
 
     @property
     def width(self) -> int:
-        return max(self.content_width, _bar_width(self.network)) + 2 * _PADDING
-
-
-def _cloud(graph: Graph, node: Node) -> Box:
-    """The Internet at (0, 0): with room for the bulges of a cloud around the lines."""
-    plain = _plain(graph, node)
-    wide = _widened(plain, plain.width + 5 * _PADDING)
-    labels = tuple(one.moved(0, _PADDING) for one in wide.labels)
-    return replace(wide, height=plain.height + 2 * _PADDING, labels=labels)
+        return max(self.content_width, shapes.switch_width(self.network)) + 2 * PADDING

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from netlab.report.graph import MODES, Graph, name, title
-from netlab.report.layout import NAME_SIZE, SMALL_SIZE, Box, Label, Layout, Line, Point, arrange
+from netlab.report.layout import Layout, Line, Point, arrange
+from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
 from netlab.scenario.topology import Role
 
-_LIGHT = {
+LIGHT = {
     "paper": "#ffffff",
     "computer": "#f6f7f9",
     "box": "#ffffff",
@@ -35,7 +36,7 @@ _LIGHT = {
     "net-5": "#00717f",
     "net-5-fill": "#d5f0f3",
 }
-_DARK = {
+DARK = {
     "paper": "#0d1117",
     "computer": "#151b23",
     "box": "#0d1117",
@@ -70,11 +71,13 @@ _PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
 body {{ margin: 1rem; font: 1rem system-ui, sans-serif; }}
 main {{ overflow: auto; }}
+h1 {{ font-size: 1.25rem; }}
 svg {{ display: block; margin: auto; max-width: 100%; height: auto; }}
 #size:checked ~ main svg {{ max-width: none; }}
 </style>
@@ -105,11 +108,10 @@ def _svg(layout: Layout) -> Iterator[str]:
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="netlab-graph" role="img"'
         f' width="{layout.width}" height="{layout.height}"'
-        f' viewBox="0 0 {layout.width} {layout.height}"'
-        ' aria-labelledby="netlab-graph-title netlab-graph-description">'
+        f' viewBox="0 0 {layout.width} {layout.height}">'
     )
-    yield f'<title id="netlab-graph-title">{escape(graph.title or graph.name)}</title>'
-    yield f'<desc id="netlab-graph-description">{escape(" ".join(_description(graph)))}</desc>'
+    yield f"<title>{escape(graph.title or graph.name)}</title>"
+    yield f"<desc>{escape(' '.join(_description(graph)))}</desc>"
     yield f"<style>{_style()}</style>"
     yield f'<rect class="paper" width="{layout.width}" height="{layout.height}" rx="10"/>'
     frame = layout.computer
@@ -188,7 +190,8 @@ def _node(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
 
 
 def _rectangle(box: Box, radius: int) -> str:
-    return f'<rect class="shape" x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="{radius}"/>'
+    size = f'width="{box.width}" height="{box.height}" rx="{radius}"'
+    return f'<rect class="shape" x="{box.x}" y="{box.y}" {size}/>'
 
 
 def _cloud(box: Box) -> str:
@@ -200,7 +203,7 @@ def _cloud(box: Box) -> str:
     return (
         f'<path class="shape" d="M{at(0.17, 1)}C{at(-0.05, 1)} {at(-0.05, 0.45)} {at(0.14, 0.42)}'
         f"C{at(0.14, 0.1)} {at(0.29, 0.02)} {at(0.37, 0.13)}"
-        f"C{at(0.42, -0.045)} {at(0.58, -0.045)} {at(0.64, 0.13)}"
+        f"C{at(0.39, -0.045)} {at(0.61, -0.045)} {at(0.64, 0.13)}"
         f"C{at(0.74, 0.02)} {at(0.86, 0.14)} {at(0.85, 0.42)}"
         f'C{at(1.05, 0.45)} {at(1.05, 1)} {at(0.83, 1)}Z"/>'
     )
@@ -234,7 +237,7 @@ def _style() -> str:
     def variables(values: Mapping[str, str]) -> str:
         return "".join(f"--{key}:{value};" for key, value in values.items())
 
-    root, light, dark = ".netlab-graph", variables(_LIGHT), variables(_DARK)
+    root, light, dark = ".netlab-graph", variables(LIGHT), variables(DARK)
     hues = ("outside", *(f"net-{number}" for number in range(_HUES)))
     rules = {
         **{f".{hue}": f"--hue:var(--{hue});--fill:var(--{hue}-fill)" for hue in hues},

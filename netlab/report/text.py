@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netlab.lab import Interface, Machine, Status
     from netlab.probe.matrix import Result
     from netlab.scenario.topology import Topology
+    from netlab.views import View
 
 PIPE_WIDTH = 400
 _MANY_COLUMNS = 12
@@ -88,6 +89,16 @@ def _columns_of(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> Table
     table = _table(*columns)
     for row in rows:
         table.add_row(*(row[column] for column in columns))
+    return table
+
+
+def view(shown: View) -> RenderableType:
+    """One of the tables of `show`."""
+    if not shown.rows:
+        return Text("nothing to show")
+    table = _table(*shown.columns)
+    for row in shown.rows:
+        table.add_row(*("–" if value is None else str(value) for value in row.values))
     return table
 
 

@@ -23,7 +23,12 @@ from pathlib import Path
 RUNS = 5
 VMS = 100
 NETLAB = [sys.executable, "-m", "netlab"]
-TARGETS = {"up nat": 1.2, "verify nat": 1.5, "up 100 VMs / ip -batch": 1.5}
+TARGETS = {
+    "up nat": 1.2,
+    "verify nat": 1.5,
+    "380 pairs, half blocked": 3.0,
+    "up 100 VMs / ip -batch": 1.5,
+}
 """Seconds on a 2-core machine, and a ratio."""
 
 IN_PROCESS = """
@@ -89,6 +94,75 @@ def whole_process() -> dict[str, list[float]]:
     return rows
 
 
+def matrices() -> dict[str, list[float]]:
+    """Every pair measured, with every packet followed and with answers only: the price of evidence."""
+    rows: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in {"half": half_scenario(), "full": full_scenario()}.items():
+            scenario = Path(folder) / f"{name}.yaml"
+            scenario.write_text(text)
+            run(*NETLAB, "up", str(scenario))
+            for _ in range(RUNS):
+                for how, options in {"": [], " answers only": ["--answers-only"]}.items():
+                    command = [*NETLAB, "verify", name, *options]
+                    row = rows.setdefault(f"{MATRICES[name]}{how}", [])
+                    row.append(timed(lambda command=command: run(*command)))
+            run(*NETLAB, "down", name)
+    return rows
+
+
+MATRICES = {"half": "380 pairs, half blocked", "full": "64 VMs, 4,422 pairs"}
+
+
+def half_scenario() -> str:
+    """20 endpoints, of whose pairs half are blocked: 9 host-only VMs whose gateway is the host, 8 NAT VMs."""
+    only = "".join(
+        f"  a{n}: {{nics: [{{network: vmnet1, address: 10.1.0.{n + 10}, gateway: 10.1.0.1}}]}}\n"
+        for n in range(9)
+    )
+    nat = "".join(f"  b{n}: {{nics: [vmnet8]}}\n" for n in range(8))
+    return f"""\
+title: half
+vmnets: {{vmnet1: {{mode: hostonly, subnet: 10.1.0.0/24}}, vmnet8: {{mode: nat, subnet: 10.0.0.0/24}}}}
+host: {{nics: {{eth0: 192.168.1.100}}}}
+vms:
+{only}{nat}expect:
+  default: blocked
+  rules:
+    - {{from: "a*", to: ["a*", host]}}
+    - {{from: "b*", to: ["b*", host]}}
+    - {{from: "b*", to: router, as: host@lan}}
+    - {{from: ["b*", host], to: internet, as: router@wan}}
+    - {{from: host, to: "a*", as: host@vmnet1}}
+    - {{from: host, to: "b*", as: host@vmnet8}}
+    - {{from: [host, router], to: [host, router]}}
+    - {{from: [router, internet], to: [router, internet]}}
+"""
+
+
+def full_scenario() -> str:
+    """64 NAT VMs: nearly every pair reachable."""
+    vms = "".join(
+        f"  v{n}: {{nics: [{{network: vmnet8, address: 10.0.1.{n}, gateway: 10.0.0.2}}]}}\n"
+        for n in range(1, 65)
+    )
+    return f"""\
+title: full
+vmnets: {{vmnet8: {{mode: nat, subnet: 10.0.0.0/16}}}}
+host: {{nics: {{eth0: 192.168.1.100}}}}
+vms:
+{vms}expect:
+  default: blocked
+  rules:
+    - {{from: "v*", to: ["v*", host]}}
+    - {{from: "v*", to: router, as: host@lan}}
+    - {{from: ["v*", host], to: internet, as: router@wan}}
+    - {{from: host, to: "v*", as: host@vmnet8}}
+    - {{from: [host, router], to: [host, router]}}
+    - {{from: [router, internet], to: [router, internet]}}
+"""
+
+
 def flat_network() -> dict[str, list[float]]:
     """100 static VMs on one switch: netlab beside `ip -batch`, in turns."""
     rows: dict[str, list[float]] = {}
@@ -141,6 +215,10 @@ def ratios(medians: dict[str, float]) -> dict[str, float]:
     pairs = {
         "up 100 VMs / ip -batch": ("up 100 VMs", "ip -batch up 100 VMs"),
         "down 100 VMs / ip -batch": ("down 100 VMs", "ip -batch down 100 VMs"),
+        **{
+            f"price of evidence: {name}": (name, f"{name} answers only")
+            for name in MATRICES.values()
+        },
         "netlab --version / python -c pass": ("netlab --version", "python -c pass"),
     }
     return {name: medians[one] / medians[other] for name, (one, other) in pairs.items()}
@@ -150,7 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     output = parser.parse_args().json
-    rows = {**whole_process(), **flat_network()}
+    rows = {**whole_process(), **matrices(), **flat_network()}
     medians = {name: statistics.median(seconds) for name, seconds in rows.items()}
     compared = ratios(medians)
     print(f"{'':36}{'median':>9}{'min':>9}{'max':>9}   target")

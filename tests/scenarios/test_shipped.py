@@ -235,4 +235,4 @@ def test_run_ends_with_1_if_the_scenario_expects_what_is_not(tmp_path):
     assert document["failed"] == 2
     failed = [cell for cell in document["cells"] if not cell["passed"]]
     assert {(cell["from"], cell["to"]) for cell in failed} == {("vm1", "pc"), ("vm2", "pc")}
-    assert "no route" in failed[0]["failure"]
+    assert failed[0]["cause"] == "no-route"

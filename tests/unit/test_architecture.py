@@ -16,10 +16,12 @@ ALLOWED = {
     "plan": {"errors", "scenario"},
     "kernel": {"errors", "plan"},
     "probe": {"errors", "scenario", "kernel"},
-    "lab": {"errors", "scenario", "plan", "kernel", "probe", "aim"},
+    "explain": {"errors", "kernel", "probe"},
+    "lab": {"errors", "scenario", "plan", "kernel", "probe", "explain", "aim"},
     "aim": {"errors", "scenario", "plan", "kernel", "probe", "lab"},
-    "report": {"errors", "scenario", "plan", "kernel", "probe", "lab"},
-    "cli": {"errors", "scenario", "plan", "kernel", "probe", "lab", "report"},
+    "views": {"errors", "scenario", "plan", "kernel", "lab"},
+    "report": {"errors", "scenario", "plan", "kernel", "probe", "explain", "lab", "views"},
+    "cli": {"errors", "scenario", "plan", "kernel", "probe", "explain", "lab", "views", "report"},
     "__main__": {"cli"},
 }
 

@@ -51,9 +51,12 @@ def test_every_command_has_help_with_an_example(command):
 
 
 def test_everything_that_reports_has_json():
-    reporting = set(COMMANDS) - {"exec", "shell", "schema", "completion"}
+    reporting = set(COMMANDS) - {"exec", "shell", "schema", "unshare", "completion"}
     for name in reporting:
-        assert "--json" in {flag for p in group.commands[name].params for flag in p.opts}, name
+        command = group.commands[name]
+        parts = command.commands.values() if isinstance(command, click.Group) else [command]
+        for part in parts:
+            assert "--json" in {flag for p in part.params for flag in p.opts}, (name, part.name)
 
 
 def test_validate_is_quiet_about_good_files_and_exits_0(netlab):
@@ -153,16 +156,26 @@ def test_completion_completes(typed, expected):
     assert expected in done.stdout
 
 
-@pytest.mark.parametrize("words", [("up", "nat"), ("status", "x")])
-def test_without_root_it_exits_3_and_says_why(words):
+def without_root(*words: str) -> subprocess.CompletedProcess[str]:
     # Root becomes nobody for everything but its own files, which may be where only root reads.
     nobody = "os.seteuid(65534); ctypes.CDLL(None).setfsuid(0);" if os.geteuid() == 0 else ""
     script = f"import ctypes, os; {nobody} from netlab.__main__ import main; main()"
     command = [sys.executable, "-c", script, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
+
+
+@pytest.mark.parametrize("words", [("up", "nat"), ("status", "x")])
+def test_without_root_it_exits_3_and_says_why(words):
+    done = without_root(*words)
     assert done.returncode == 3, done.stderr
     assert "run it with sudo" in done.stderr or "no lab" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_is_drawn_without_root():
+    done = without_root("graph", "scenarios/nat.yaml", "--format", "svg")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("<svg ")
 
 
 def test_commands_on_files_load_nothing_of_linux_and_nothing_heavy():
@@ -174,10 +187,11 @@ def test_commands_on_files_load_nothing_of_linux_and_nothing_heavy():
         "print(codes, bad, file=sys.stderr)"
     )
     words = ["validate nat", "plan nat --json", "scenarios --json", "schema"]
+    words.append("graph scenarios/nat.yaml --format svg")
     done = subprocess.run(
         [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=HANG_SECONDS
     )
-    assert done.stderr == "[0, 0, 0, 0] []\n"
+    assert done.stderr == "[0, 0, 0, 0, 0] []\n"
 
 
 def test_version(netlab):

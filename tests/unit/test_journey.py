@@ -7,9 +7,9 @@ import errno
 import pytest
 
 from netlab.probe.cause import SENTENCES, Cause, Evidence, judge
+from netlab.probe.journey import Map, follow
 from netlab.probe.kinds.base import Ends
 from netlab.probe.packet import Frame, Packet, Part
-from netlab.probe.journey import Map, follow
 from netlab.probe.tap import Sighting
 from netlab.probe.trace import Question, Trace
 from netlab.probe.verdict import Verdict

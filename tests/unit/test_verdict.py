@@ -76,7 +76,7 @@ def test_a_token_is_found_in_requests_answers_and_quoted_errors():
         (icmp.Part.ERROR, token, "10.0.0.9", False),
         (icmp.Part.ERROR, token, "10.0.0.1", True),
     ]
-    assert "10.0.0.9 says: dest-unreach host-unreachable" in read[2].text
+    assert "10.0.0.9 says: ICMP host unreachable" in read[2].text
     stranger = IP() / ICMP() / Raw(b"someone else's ping")
     assert icmp.read_packet(bytes(stranger)) is None
     assert icmp.token_of(icmp.MARK + b"short") is None

@@ -12,7 +12,8 @@ import pytest
 
 from netlab import lab
 from netlab.kernel import nft
-from netlab.kernel.preflight import STOCK_NEIGHBOURS, Health, examine
+from netlab.kernel.neighbours import STOCK_ROOM
+from netlab.kernel.preflight import Health, examine
 from tests.leaks import no_leaks, unchanged_machine
 from tests.machine import inside
 
@@ -42,7 +43,7 @@ def test_a_delayed_cable_delays_and_changes_no_verdict():
 def test_the_neighbour_table_has_its_stock_size():
     """So that the matrix of 50 VMs among the scenario tests has shown what it claims."""
     limit = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3").read_text()
-    assert int(limit) == STOCK_NEIGHBOURS
+    assert int(limit) == STOCK_ROOM
 
 
 @pytest.fixture

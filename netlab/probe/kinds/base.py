@@ -6,33 +6,16 @@ import secrets
 import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from netlab.kernel import netns
-from netlab.probe.frame import Fields
+from netlab.probe.frame import Fields, error_name
 from netlab.probe.packet import Frame, Packet, Part
 
 TOKEN_BYTES = 8
-_ERRORS = {
-    ("3", "0"): "network unreachable",
-    ("3", "1"): "host unreachable",
-    ("3", "2"): "protocol unreachable",
-    ("3", "3"): "port unreachable",
-    ("3", "4"): "too big",
-    ("3", "13"): "administratively prohibited",
-    ("11", "0"): "time exceeded",
-}
-_ERRORS_V6 = {
-    ("1", "0"): "no route",
-    ("1", "1"): "administratively prohibited",
-    ("1", "3"): "address unreachable",
-    ("1", "4"): "port unreachable",
-    ("2", "0"): "too big",
-    ("3", "0"): "time exceeded",
-}
 
 
 @dataclass(frozen=True)
@@ -101,15 +84,7 @@ class Probe(ABC):
 
     def packet(self, fields: Fields, data: bytes) -> Packet | None:
         """Which of the probe's packets a frame is, None if it is none: errors that quote one, too."""
-        quoted = {
-            name.removeprefix("quoted."): value
-            for name, value in fields.items()
-            if name.startswith("quoted.")
-        }
-        if quoted:
-            about = self.own(quoted, data)
-            return Packet(Part.ERROR, error_name(fields), about.key) if about else None
-        return self.own(fields, data)
+        return with_errors(lambda own: self.own(own, data), fields)
 
     @abstractmethod
     def own(self, fields: Fields, data: bytes) -> Packet | None:
@@ -163,9 +138,14 @@ class Receiver:
         return data
 
 
-def error_name(fields: Fields) -> str:
-    """`ICMP time exceeded`."""
-    kind = (fields.get("icmp.type", ""), fields.get("icmp.code", ""))
-    six = ":" in fields.get("ip.src", "")
-    known = (_ERRORS_V6 if six else _ERRORS).get(kind, f"error {kind[0]}/{kind[1]}")
-    return f"ICMP{'v6' if six else ''} {known}"
+def with_errors(own: Callable[[Fields], Packet | None], fields: Fields) -> Packet | None:
+    """What `own` says of a packet, or of the one that it quotes if it is an ICMP error."""
+    quoted = {
+        name.removeprefix("quoted."): value
+        for name, value in fields.items()
+        if name.startswith("quoted.")
+    }
+    if quoted:
+        about = own(quoted)
+        return Packet(Part.ERROR, error_name(fields), about.key) if about else None
+    return own(fields)

@@ -53,7 +53,10 @@ class EchoProbe(Probe):
         self.answered = True
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
-        kind = fields.get("icmp.type", "")
-        if kind not in _NAMES or self.token not in data:
-            return None
-        return Packet(*_NAMES[kind], (fields.get("icmp.seq"),))
+        return echo(fields) if self.token in data else None
+
+
+def echo(fields: Fields) -> Packet | None:
+    """The packet, if it is an echo request or reply."""
+    kind = fields.get("icmp.type", "")
+    return Packet(*_NAMES[kind], (fields.get("icmp.seq"),)) if kind in _NAMES else None

@@ -1,0 +1,62 @@
+"""`explain`: a packet's way, worked out from tables and rules."""
+
+from __future__ import annotations
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
+from netlab.cli.output import Output
+
+
+@click.command(
+    epilog=examples(
+        "sudo netlab explain vm1 internet",
+        "sudo netlab explain vm1 host@lan --by tcp:80 --reply",
+        "sudo netlab explain pc 10.0.0.128 --lang zh",
+    )
+)
+@click.argument("source", type=NodeName(), metavar="SRC")
+@click.argument("target", type=NodeName(), metavar="DST")
+@lab_option
+@click.option(
+    "--by",
+    default="icmp",
+    metavar="icmp|tcp:PORT|udp:PORT",
+    help="What kind of packet; default: an ICMP echo request.",
+)
+@click.option("--reply", is_flag=True, help="Show the way of the answer too, step by step.")
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    help="Language of the text.",
+)
+@json_option
+@pass_output
+def explain(
+    output: Output,
+    source: str,
+    target: str,
+    lab_name: str | None,
+    by: str,
+    reply: bool,
+    language: str,
+) -> int:
+    """Say where a packet would go, and why, without sending it.
+
+    SRC is a node, DST a node, a leg of one (host@lan) or an IPv4 address. From routes,
+    ARP, switches' tables and nftables' rules as they are now. Exit code 1 if it would
+    not be answered, or if that is not certain.
+    """
+    from netlab.probe.verdict import Verdict
+    from netlab.report import data
+    from netlab.report.explain import explanation
+
+    running = lab.attach(lab.pick(lab_name))
+    found = lab.explain(running, source, target, by)
+    output.result(
+        data.explanation(found, running.name), lambda: explanation(found, reply, language)
+    )
+    return 0 if found.finding.verdict is Verdict.ANSWERED else 1

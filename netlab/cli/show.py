@@ -1,0 +1,110 @@
+"""`show`: the lab's tables as they are now."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
+from netlab.cli.output import Output, say
+
+if TYPE_CHECKING:
+    from netlab.lab import Lab
+    from netlab.views import View
+
+_TABLES = {
+    "addresses": "Adapters with everything of `ipconfig /all`.",
+    "routes": "Where each machine sends packets: `ip route`.",
+    "arp": "Whose MAC a machine knows for an address: `ip neigh`.",
+    "fdb": "Which MAC is behind which switch port: `bridge fdb`.",
+    "leases": "What DHCP servers gave, and what clients have.",
+    "nat": "What is translated just now: `conntrack -L`.",
+    "dns": "Whom machines ask for names, and who answers.",
+    "forwards": "Ports that lead to a machine behind NAT.",
+    "firewall": "Every rule of every machine: `nft list ruleset`.",
+    "services": "Servers, and all that wait for packets: `ss -ltup`.",
+}
+_UNHEARD_SECONDS = 1.0
+"""How often to look for what the kernel does not tell of: leases, processes, rules."""
+_BREATH_SECONDS = 0.1
+"""Between two looks, however much happens."""
+
+
+@click.group(
+    epilog=examples(
+        "sudo netlab show addresses",
+        "sudo netlab show arp vm1 --watch",
+        "sudo netlab show nat --json",
+    )
+)
+def show() -> None:
+    """Show a table of the lab as it is now.
+
+    With a NODE (a machine or switch) or NETWORK, only what concerns it.
+    """
+
+
+def _command(name: str, about: str) -> click.Command:
+    @click.command(name, help=about, short_help=about, epilog=examples(f"sudo netlab show {name}"))
+    @click.argument("place", required=False, type=NodeName(), metavar="[NODE|NETWORK]")
+    @lab_option
+    @click.option("--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
+    @json_option
+    @pass_output
+    def table(output: Output, place: str | None, lab_name: str | None, watch: bool) -> None:
+        from netlab.report import data, text
+        from netlab.views import view
+
+        running = lab.attach(lab.pick(lab_name))
+        if watch:
+            _watch(output, running, name, place)
+            return
+        found = view(running, name, place)
+        output.result(data.view(running.name, name, found), lambda: text.view(found))
+
+    return table
+
+
+for _name, _about in _TABLES.items():
+    show.add_command(_command(_name, _about))
+
+
+def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:
+    """Until the reader leaves, or Ctrl-C."""
+    from netlab.kernel.events import Events
+    from netlab.views import view
+
+    drawn = None
+    counting = sys.stdout.isatty() and not output.json
+    with Events(running.plan.namespaces) as events:
+        while True:
+            found = view(running, name, place)
+            # On a terminal the seconds may count down; a pipe is told of changes only.
+            if counting or found.steady != drawn:
+                drawn = found.steady
+                if not _draw(output, running, name, found):
+                    return
+            time.sleep(_BREATH_SECONDS)
+            events.wait(_UNHEARD_SECONDS)
+            events.changes()
+
+
+def _draw(output: Output, running: Lab, name: str, found: View) -> bool:
+    """False if nobody reads any more."""
+    from netlab.report import data, text
+
+    if output.json:
+        document = data.view(running.name, name, found)
+        return say(json.dumps(document, ensure_ascii=False))
+    if not sys.stdout.isatty():
+        return say(text.plain(text.view(found)) + "\n")
+    console = text.console(sys.stdout)
+    console.clear()
+    console.print(f"{running.name}: {name}   {time.strftime('%H:%M:%S')}   Ctrl-C ends\n")
+    console.print(text.view(found))
+    return True

@@ -1,0 +1,61 @@
+"""A running lab's tables, read from the kernel for `way.explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from netlab.explain.rules import Ruleset
+from netlab.explain.way import Place, Plug, World
+from netlab.kernel import nft, routing, sockets, spaces, sysctl
+from netlab.kernel.handles import Handles
+from netlab.kernel.nftrace import TRACE_TABLE
+from netlab.kernel.routing import Answer, Question
+from netlab.kernel.spaces import Space
+from netlab.probe.journey import Map
+
+_SETTINGS = ("net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all")
+_OF_INTERFACES = ("forwarding", "rp_filter")
+
+
+@contextmanager
+def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
+    """Everything as it is now; within the block, the kernel can be asked for routes.
+
+    Raises KernelError.
+    """
+    found = spaces.look(where.nodes)
+    machines = [name for name, node in where.nodes.items() if node not in where.switches]
+    waiting = sockets.read_listening(machines)
+    places = {
+        node: Place(
+            found[name], _ruleset(name), _settings(name, found[name]), waiting.get(name, ())
+        )
+        for name, node in where.nodes.items()
+    }
+    names = {node: name for name, node in where.nodes.items()}
+    with Handles(len(names)) as handles:
+
+        def ask(node: str, question: Question) -> Answer:
+            known = {one.index: one.name for one in places[node].space.interfaces}
+            return routing.ask(handles.netlink(names[node]), known, question)
+
+        yield World(places, where, cables, ask)
+
+
+def _settings(namespace: str, space: Space) -> dict[str, str]:
+    scopes = ["all", *(one.name for one in space.interfaces)]
+    each = [f"net.ipv4.conf.{scope}.{key}" for scope in scopes for key in _OF_INTERFACES]
+    return sysctl.values(namespace, [*_SETTINGS, *each])
+
+
+def _ruleset(namespace: str) -> Ruleset:
+    """Without the tables of a trace that is under way."""
+    document = [
+        one
+        for one in nft.document(namespace)
+        for entry in one.values()
+        if not str(entry.get("table", entry.get("name", ""))).startswith(TRACE_TABLE)
+    ]
+    has_rules = any("rule" in one for one in document)
+    return Ruleset(document, nft.rules(nft.read_with_handles(namespace)) if has_rules else {})

@@ -1,0 +1,292 @@
+"""What nftables' rules would do to a packet: an evaluator for the vocabulary of simple rules. Pure.
+
+Works on libnftables' JSON (see libnftables-json(5)). A rule that uses a word
+that is not known here, and could match, makes the outcome `unknown`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, ip_address
+from typing import Any
+
+NOT_THERE = object()
+"""The value of a field that the packet does not have: no comparison with it is true."""
+
+Facts = Mapping[str, Any]
+"""Fields by nftables' names (`meta iifname`, `ip saddr`, `ct state`, …); a missing one is not known.
+
+A header's bare name (`tcp`) stands for all of its fields: it is there only if the header is not."""
+
+_HARMLESS = ("counter", "log")
+_COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
+_NAT = ("snat", "dnat", "masquerade", "redirect")
+
+
+class End(StrEnum):
+    """What becomes of the packet at a hook."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    REJECT = "reject"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A NAT statement that the packet met."""
+
+    kind: str
+    """snat, dnat, masquerade or redirect."""
+    address: IPv4Address | None
+    """None: the machine's own (masquerade, redirect), or it is left as it is."""
+    port: int | None
+    rule: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the rules of one hook do."""
+
+    end: End
+    by: str = ""
+    """Table, chain, and the rule or policy that decided; empty if none had to."""
+    translation: Translation | None = None
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """A machine's ruleset."""
+
+    document: Sequence[Mapping[str, Any]] = ()
+    """libnftables' list of tables, chains, sets and rules."""
+    texts: Mapping[tuple[str, str, int], str] | None = None
+    """Rules as `nft list ruleset` shows them, by table, chain and handle."""
+
+    def kinds(self, kind: str) -> list[Mapping[str, Any]]:
+        return [one[kind] for one in self.document if kind in one]
+
+    @property
+    def tracks(self) -> bool:
+        """Whether connection tracking is on: some rule needs it."""
+        return any(chain.get("type") == "nat" for chain in self.kinds("chain")) or any(
+            "'ct'" in str(rule["expr"]) for rule in self.kinds("rule")
+        )
+
+    def beyond(self) -> str:
+        """A chain that sees frames before IP does, which is not worked out here; empty if there is none."""
+        chains = [c for c in self.kinds("chain") if c["family"] in ("bridge", "netdev", "arp")]
+        return f"{chains[0]['family']} {chains[0]['table']} {chains[0]['name']}" if chains else ""
+
+    def at(self, hook: str, facts: Facts) -> Outcome:
+        """What the packet meets at a hook: all base chains there, in the order of their priorities."""
+        found: Outcome = Outcome(End.ACCEPT)
+        new = "new" in _several(facts.get("ct state"))
+        chains = [
+            chain
+            for chain in self.kinds("chain")
+            if chain.get("hook") == hook
+            and chain["family"] in ("inet", "ip")
+            and (new or chain["type"] != "nat")
+        ]
+        for chain in sorted(chains, key=lambda chain: int(chain["prio"])):
+            met = self._through(chain, facts, 0)
+            if met is None:
+                met = Outcome(End(chain["policy"]), f"{_name(chain)}: policy {chain['policy']}")
+                if met.end is End.ACCEPT:
+                    continue
+            if met.end is not End.ACCEPT:
+                return met
+            found = Outcome(End.ACCEPT, met.by, met.translation or found.translation)
+        return found
+
+    def _through(self, chain: Mapping[str, Any], facts: Facts, depth: int) -> Outcome | None:
+        """None: the packet comes out at the chain's end."""
+        if depth > 16:
+            return Outcome(End.UNKNOWN, f"{_name(chain)}: jumps too deep")
+        for rule in self.kinds("rule"):
+            if all(rule[key] == chain[own] for key, own in _OF):
+                met = self._meet(rule, facts, depth)
+                if met is _RETURN:
+                    return None
+                if isinstance(met, Outcome):
+                    return met
+        return None
+
+    def _meet(self, rule: Mapping[str, Any], facts: Facts, depth: int) -> Outcome | object | None:
+        """None: the rule says nothing about this packet."""
+        sure = True
+        for part in rule["expr"]:
+            ((word, value),) = part.items()
+            if word == "match":
+                holds = self._holds(value, facts, rule)
+                if holds is False:
+                    return None
+                sure = sure and holds is not None
+            elif word in _HARMLESS or _only_traces(word, value):
+                continue
+            else:
+                text = self._text(rule)
+                if not sure:
+                    return Outcome(End.UNKNOWN, text)
+                met = self._verdict(word, value, rule, facts, depth)
+                if met is not None:
+                    return met
+        return None
+
+    def _verdict(
+        self, word: str, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
+    ) -> Outcome | object | None:
+        text = self._text(rule)
+        if word in ("accept", "drop", "reject"):
+            return Outcome(End(word), text)
+        if word in _NAT:
+            return _translated(word, value or {}, text, facts)
+        if word == "return":
+            return _RETURN
+        if word == "continue":
+            return None
+        if word in ("jump", "goto"):
+            wanted = {**rule, "name": value["target"]}
+            for chain in self.kinds("chain"):
+                if all(chain[key] == wanted[key] for key in ("family", "table", "name")):
+                    met = self._through(chain, facts, depth + 1)
+                    return met if met or word == "jump" else _RETURN
+        if word == "vmap":
+            return self._mapped(value, rule, facts, depth)
+        return Outcome(End.UNKNOWN, text)
+
+    def _mapped(
+        self, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
+    ) -> Outcome | object | None:
+        fact = _fact(value["key"], facts)
+        pairs = value["data"].get("set") if isinstance(value["data"], dict) else None
+        if fact is None or pairs is None:
+            return Outcome(End.UNKNOWN, self._text(rule))
+        for wanted, verdict in pairs:
+            if self._equal(fact, wanted, rule):
+                ((word, argument),) = verdict.items()
+                return self._verdict(word, argument, rule, facts, depth)
+        return None
+
+    def _holds(self, match: Any, facts: Facts, rule: Mapping[str, Any]) -> bool | None:
+        """Whether a comparison is true; None if that is not known."""
+        fact = _fact(match["left"], facts)
+        if fact is None:
+            return None
+        if fact is NOT_THERE:
+            return False
+        compare = _COMPARE.get(match["op"])
+        if compare:
+            right = match["right"]
+            return bool(compare(fact, right)) if isinstance(right, type(fact)) else None
+        equal = self._equal(fact, match["right"], rule)
+        if equal is None or match["op"] in ("==", "in"):
+            return equal
+        return not equal if match["op"] == "!=" else None
+
+    def _equal(self, fact: Any, wanted: Any, rule: Mapping[str, Any]) -> bool | None:
+        if fact is NOT_THERE:
+            return False
+        several = self._elements(wanted, rule)
+        if several is not None:
+            answers = [self._equal(fact, one, rule) for one in several]
+            return True if True in answers else None if None in answers else False
+        if isinstance(wanted, dict):
+            return _within(fact, wanted)
+        if isinstance(fact, frozenset):
+            return str(wanted) in fact
+        if isinstance(fact, IPv4Address):
+            return _address(wanted) == fact if _address(wanted) else None
+        if isinstance(wanted, str) and wanted.endswith("*"):
+            return str(fact).startswith(wanted[:-1])
+        if isinstance(fact, int) != isinstance(wanted, int):
+            return None  # A number against a name that only nft knows.
+        return bool(fact == wanted)
+
+    def _elements(self, wanted: Any, rule: Mapping[str, Any]) -> list[Any] | None:
+        """The members of a set, written there or by its name; None for a single value."""
+        if isinstance(wanted, list):
+            return wanted
+        if isinstance(wanted, dict) and "set" in wanted:
+            return list(wanted["set"])
+        if isinstance(wanted, str) and wanted.startswith("@"):
+            for one in self.kinds("set"):
+                if (one["table"], one["name"]) == (rule["table"], wanted[1:]):
+                    return list(one.get("elem", []))
+            return [None]  # Not known.
+        return None
+
+    def _text(self, rule: Mapping[str, Any]) -> str:
+        texts = self.texts or {}
+        words = texts.get((rule["table"], rule["chain"], rule.get("handle", 0)), "a rule")
+        return f"{rule['table']} {rule['chain']}: {words}"
+
+
+_OF = (("family", "family"), ("table", "table"), ("chain", "name"))
+_RETURN = object()
+
+
+def _name(chain: Mapping[str, Any]) -> str:
+    return f"{chain['table']} {chain['name']}"
+
+
+def _key(left: Any) -> str:
+    """`meta iifname`, `ip saddr`, …; anything else is a key that no fact has."""
+    if isinstance(left, dict):
+        if "meta" in left:
+            return f"meta {left['meta'].get('key')}"
+        if "ct" in left and len(left["ct"]) == 1:
+            return f"ct {left['ct']['key']}"
+        payload = left.get("payload", {})
+        if "field" in payload:
+            return f"{payload['protocol']} {payload['field']}"
+    return str(left)
+
+
+def _fact(left: Any, facts: Facts) -> Any:
+    key = _key(left)
+    return facts.get(key, facts.get(key.partition(" ")[0]))
+
+
+def _only_traces(word: str, value: Any) -> bool:
+    return word == "mangle" and _key(value.get("key")) == "meta nftrace"
+
+
+def _within(fact: Any, wanted: Mapping[str, Any]) -> bool | None:
+    """A subnet, a range, or an element of a set with a comment or time-out."""
+    if "prefix" in wanted and isinstance(fact, IPv4Address):
+        return fact in IPv4Network((wanted["prefix"]["addr"], wanted["prefix"]["len"]))
+    if "range" in wanted:
+        low, high = wanted["range"]
+        if isinstance(fact, IPv4Address):
+            low, high = _address(low), _address(high)
+        return bool(low <= fact <= high) if isinstance(low, type(fact)) else None
+    if "elem" in wanted and isinstance(fact, IPv4Address):
+        return _address(wanted["elem"]["val"]) == fact
+    return None
+
+
+def _address(text: Any) -> IPv4Address | None:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, IPv4Address) else None
+
+
+def _several(fact: Any) -> frozenset[str]:
+    return fact if isinstance(fact, frozenset) else frozenset()
+
+
+def _translated(word: str, value: Mapping[str, Any], text: str, facts: Facts) -> Outcome:
+    address, port = value.get("addr"), value.get("port")
+    if isinstance(address, dict):  # `snat to ip daddr`: a field of the packet itself.
+        address = facts.get(_key(address))
+    known = _address(address)
+    if ("addr" in value and known is None) or not isinstance(port, int | None):
+        return Outcome(End.UNKNOWN, text)
+    return Outcome(End.ACCEPT, text, Translation(word, known, port, text))

@@ -1,0 +1,71 @@
+"""What ARP has learnt: how much of it the machine has room for, how to forget it, and how long to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pyroute2.netlink.rtnl import RTM_DELNEIGH, RTM_GETNEIGH
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
+
+from netlab.errors import KernelError
+from netlab.kernel import netns
+from netlab.kernel.netlink import Netlink, Refused
+
+STOCK_ROOM = 1024
+"""Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
+_LIMIT = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
+_COUNT = Path("/proc/net/stat/arp_cache")
+_SETTINGS = Path("/proc/sys/net/ipv4/neigh")
+_AF_INET = 2
+_NUD_NOARP = 0x40
+_NUD_PERMANENT = 0x80
+
+
+def limit() -> int | None:
+    """For how many neighbours the machine has room, all namespaces together; None if it cannot be seen."""
+    try:
+        return int(_LIMIT.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def room() -> int:
+    """How many more neighbours there is room for now."""
+    row = _COUNT.read_text().splitlines()[1] if _COUNT.exists() else "0"
+    return (limit() or STOCK_ROOM) - int(row.split()[0], 16)
+
+
+@contextmanager
+def impatient(namespaces: Iterable[str], milliseconds: int) -> Iterator[None]:
+    """For the length of a block, ARP questions without an answer are repeated that soon."""
+    before: list[tuple[str, Path, str]] = []
+    try:
+        for name in namespaces:
+            with netns.inside(name):
+                for setting in _SETTINGS.glob("*/retrans_time_ms"):
+                    before.append((name, setting, setting.read_text()))
+                    setting.write_text(str(milliseconds))
+        yield
+    finally:
+        for name, setting, value in before:
+            with (
+                suppress(KernelError, FileNotFoundError),
+                netns.inside(name),
+            ):  # It has gone meanwhile.
+                setting.write_text(value)
+
+
+def forget_neighbours(netlink: Netlink) -> None:
+    """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
+    request = ndmsg()
+    request["family"] = _AF_INET
+    for entry in list(netlink.dump(request, RTM_GETNEIGH)):
+        if entry["state"] & _NUD_PERMANENT or entry["state"] & _NUD_NOARP:
+            continue
+        gone = ndmsg()
+        gone["family"], gone["ifindex"] = _AF_INET, entry["ifindex"]
+        gone["attrs"] = [("NDA_DST", entry.get_attr("NDA_DST"))]
+        with suppress(Refused):  # It may have gone by itself meanwhile.
+            netlink.request(gone, RTM_DELNEIGH)

@@ -1,0 +1,203 @@
+"""Where and why probes of a matrix died: many at once, from what one witness has seen."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from ipaddress import ip_address
+
+from netlab.kernel.events import Table, snapshot
+from netlab.probe import cause, icmp
+from netlab.probe.cause import Evidence, Finding
+from netlab.probe.decision import best_route
+from netlab.probe.frame import Fields, decode
+from netlab.probe.journey import Journey, Map, follow
+from netlab.probe.kinds.base import with_errors
+from netlab.probe.kinds.icmp import echo
+from netlab.probe.knowledge import Knowledge
+from netlab.probe.packet import Frame, Packet
+from netlab.probe.tap import Sighting, Tap
+from netlab.probe.verdict import Verdict
+from netlab.probe.witness import Witness
+
+_ARP = b"\x08\x06"
+_MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
+"""Behind the ICMP header and the token stands the mark."""
+_ANSWER = "answer"
+_TABLES = (Table.INTERFACES, Table.ADDRESSES, Table.ROUTES)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A probe that was not answered."""
+
+    token: bytes
+    source: str
+    """Namespace."""
+    target: str
+    """Namespace."""
+    to: str
+    send_error: int | None
+
+
+class Autopsy:
+    """A context manager: watches a whole lab while waves of echo requests are under way."""
+
+    def __init__(self, where: Map) -> None:
+        self._where = where
+        self._witness = Witness(where, (_MARKED,), secrets.token_hex(8), echoes_only=True)
+        self._seen: dict[bytes, list[Sighting]] = {}
+        self._asked: dict[tuple[str, str], float] = {}
+        self._answered: set[tuple[str, str]] = set()
+        self._kept: dict[int, tuple[bytes, Evidence]] = {}
+
+    def __enter__(self) -> Autopsy:
+        self._witness.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._witness.__exit__(*error)
+
+    @property
+    def taps(self) -> Sequence[Tap]:
+        """To be looked at whenever they are readable."""
+        return self._witness.taps
+
+    def begin(self, tokens: Sequence[bytes]) -> None:
+        """A new wave; of the last one, only what was kept is remembered."""
+        self._seen = {token: [] for token in tokens}
+        self._asked, self._answered = {}, set()
+
+    def look(self, tap: Tap) -> bool:
+        """Take in what a tap has seen; whether it has to do with the wave."""
+        concerned = False
+        for sighting in tap.sightings():
+            if sighting.data[12:14] == _ARP:
+                self._question(sighting)
+                concerned = True
+            elif (seen := self._seen.get(icmp.token_of(sighting.data) or b"")) is not None:
+                seen.append(sighting)
+                concerned = True
+        return concerned
+
+    def asks(self, seconds: float) -> bool:
+        """Whether somebody is still waiting for an answer to ARP; none is after so long."""
+        since = time.monotonic() - seconds
+        return any(begun > since for key, begun in self._asked.items() if key not in self._answered)
+
+    def keep(self, number: int, case: Case) -> None:
+        """A probe of the wave that is over was not answered: `findings` will tell of it by its number."""
+        nodes = self._where.nodes
+        source = nodes[case.source]
+        frames = [Frame(one, *_read(one)) for one in self._seen[case.token]]
+        journey = follow(frames, self._where)
+        last = journey.steps[-1].node if journey.steps else source
+        unanswered = self._in_vain(last, _destination(journey, case))
+        self._kept[number] = (
+            case.token,
+            Evidence(
+                source=source,
+                target=nodes[case.target],
+                journey=journey,
+                send_error=case.send_error,
+                carriers=self._known.carriers(source),
+                addressed=bool(self._known.of(source, Table.ADDRESSES)),
+                unanswered=unanswered,
+                elsewhere={
+                    address: owner
+                    for node, address in unanswered.items()
+                    if (owner := self._known.elsewhere(node, address))
+                },
+            ),
+        )
+
+    def findings(self) -> dict[int, Finding]:
+        """What became of each that was kept."""
+        drops: dict[bytes, dict[str, str]] = {}
+        for hit in self._witness.hits():
+            if hit.drops:
+                drops.setdefault(_token(hit.headers), {})[self._where.nodes[hit.namespace]] = (
+                    hit.text
+                )
+        if not self._kept:
+            return {}
+        scene = self._witness.scene(self._known)
+        found = {
+            number: cause.judge(_in_scene(evidence, scene, drops.get(token, {})))
+            for number, (token, evidence) in self._kept.items()
+        }
+        return _credible(found, scene.counts)
+
+    def _question(self, sighting: Sighting) -> None:
+        fields = decode(sighting.data)
+        node = self._where.nodes[sighting.namespace]
+        if fields.get("arp.op") == _ANSWER:
+            self._answered.add((node, fields["arp.sender"]))
+        elif "arp.target" in fields:
+            self._asked.setdefault((node, fields["arp.target"]), time.monotonic())
+
+    def _in_vain(self, node: str, to: str) -> dict[str, str]:
+        """The machine and the address for which it asks in vain, if that keeps a packet from going on."""
+        route = best_route(self._known.of(node, Table.ROUTES), ip_address(to))
+        gateway = str(route.hops[0].gateway or to) if route and route.hops else to
+        question = (node, gateway)
+        lost = question in self._asked and question not in self._answered
+        return {node: gateway} if lost else {}
+
+    @cached_property
+    def _known(self) -> Knowledge:
+        rows = snapshot(self._where.nodes, _TABLES)
+        return Knowledge(
+            self._where,
+            {(self._where.nodes[place], table): found for (place, table), found in rows.items()},
+        )
+
+
+def _in_scene(evidence: Evidence, scene: Evidence, drops: Mapping[str, str]) -> Evidence:
+    return replace(
+        scene,
+        source=evidence.source,
+        target=evidence.target,
+        journey=evidence.journey,
+        send_error=evidence.send_error,
+        carriers=evidence.carriers,
+        addressed=evidence.addressed,
+        unanswered=evidence.unanswered,
+        elsewhere=evidence.elsewhere,
+        drops=drops,
+    )
+
+
+def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
+    fields = decode(sighting.data)
+    return with_errors(echo, fields), fields
+
+
+def _destination(journey: Journey, case: Case) -> str:
+    """The address to which the packet was on its way when it was seen last."""
+    return journey.steps[-1].after["ip.dst"] if journey.steps else case.to
+
+
+def _token(headers: bytes) -> bytes:
+    """Of an echo message, from its IP header on."""
+    at = (headers[0] & 0xF) * 4 + 8 if headers else 0
+    return headers[at : at + icmp.TOKEN_BYTES]
+
+
+def _credible(
+    findings: Mapping[int, Finding], counts: Mapping[str, Mapping[str, int]]
+) -> dict[int, Finding]:
+    """A count may speak for as many probes as it has grown by, and for no more."""
+    told = Counter((found.at, found.counted) for found in findings.values() if found.counted)
+    return {
+        number: Finding(
+            Verdict.UNKNOWN, f.at, cause.Cause.UNKNOWN, f"{f.counted} tells of fewer packets"
+        )
+        if f.counted and told[f.at, f.counted] > counts[f.at][f.counted]
+        else f
+        for number, f in findings.items()
+    }

@@ -1,0 +1,256 @@
+"""`show` on a real lab: what it says is what iproute2, nft and the services' own files say."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from netlab import lab, views
+from netlab.cli import show
+from netlab.kernel import nft
+from tests.machine import NETLAB, inside, ip, netlab
+from tests.pace import HANG_SECONDS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("three-modes"), "show")) as up:
+        assert inside("show.vm2", "curl", "-s", "http://203.0.113.80/").returncode == 0
+        yield up
+
+
+def rows(table: str, *words: str) -> list[dict[str, Any]]:
+    done = netlab("show", table, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["rows"]
+
+
+def row(table: str, **wanted: object) -> dict[str, Any]:
+    """The only row with these values."""
+    found = [one for one in rows(table) if wanted.items() <= one.items()]
+    assert len(found) == 1, found
+    return found[0]
+
+
+@contextmanager
+def changed(node: str, do: str, undo: str) -> Iterator[None]:
+    assert inside(f"show.{node}", "sh", "-c", do).returncode == 0
+    try:
+        yield
+    finally:
+        assert inside(f"show.{node}", "sh", "-c", undo).returncode == 0
+
+
+def test_every_table_is_a_command():
+    assert list(show.show.commands) == list(views.VIEWS)
+
+
+@pytest.mark.parametrize("table", views.VIEWS)
+def test_every_table_is_text_and_data(table):
+    done = netlab("show", table)
+    columns = views.VIEWS[table][0]
+    if table != "forwards":
+        assert done.stdout.splitlines()[0].split() == " ".join(columns).split()
+        expected = [column.lower().replace(" ", "_") for column in columns]
+        assert list(rows(table)[0]) == expected
+    else:
+        assert done.stdout == "nothing to show\n"
+        assert rows(table) == []
+
+
+def test_an_adapter_from_dhcp(running):
+    mac = running.topology.nodes["vm2"].primary.mac
+    found = row("addresses", node="vm2")
+    assert 1700 < found.pop("seconds_left") <= 1800
+    assert found == {
+        "node": "vm2",
+        "adapter": "eth0",
+        "network": "vmnet8",
+        "state": "up",
+        "address": "10.0.0.128/24",
+        "mac": mac,
+        "from": "DHCP 10.0.0.254 (vmnet8-dhcp)",
+        "gateway": "10.0.0.2",
+        "dns": "10.0.0.2",
+    }
+    assert row("addresses", node="vm4")["gateway"] is None
+
+
+def test_an_adapter_that_is_down_or_has_no_cable():
+    with changed("pc", "ip link set eth0 down", "ip link set eth0 up"):
+        assert row("addresses", node="pc")["state"] == "down"
+    inside("show.pc", "ip", "route", "replace", "default", "via", "192.168.1.1")
+    with changed("lan", "ip link set pc-eth0 down", "ip link set pc-eth0 up"):
+        assert row("addresses", node="pc")["state"] == "no cable"
+
+
+def test_a_network_is_its_adapters_and_a_node_is_its_own():
+    found = {(one["node"], one["adapter"]) for one in rows("addresses", "vmnet8")}
+    assert found == {
+        *(("host", "vmnet8"), ("vmnet8-dhcp", "eth0"), ("vmnet8-nat", "eth0")),
+        *(("vm2", "eth0"), ("vm3", "eth0")),
+    }
+    assert {one["node"] for one in rows("routes", "vm2")} == {"vm2"}
+    assert {one["switch"] for one in rows("fdb", "vm2")} == {"vmnet8"}
+    assert {one["leads_to"] for one in rows("fdb", "vm2")} == {"vm2"}
+
+
+def test_routes_name_the_gateway():
+    assert row("routes", node="vm2", to="default")["via"] == "10.0.0.2 (vmnet8-nat)"
+
+
+def test_arp_says_whose_mac_it_is(running):
+    assert row("arp", node="vm2", address="10.0.0.2")["mac_of"] == "vmnet8-nat"
+    wrong = running.topology.nodes["vm3"].primary.mac
+    with changed("vm2", f"ip neigh replace 10.0.0.2 lladdr {wrong} dev eth0", "ip neigh flush all"):
+        found = row("arp", node="vm2", address="10.0.0.2")
+        assert (found["address_of"], found["mac_of"]) == ("vmnet8-nat", "vm3")
+
+
+def test_an_address_that_two_machines_have_names_both():
+    add = "ip address {} 10.0.0.2/32 dev lo"
+    with changed("vm3", add.format("add"), add.format("del")):
+        assert row("routes", node="vm2", to="default")["via"] == "10.0.0.2 (vmnet8-nat, vm3)"
+
+
+def test_a_switch_and_its_ports(running):
+    mac = running.topology.nodes["vm2"].primary.mac
+    assert row("fdb", switch="vmnet8", mac=mac) == {
+        "switch": "vmnet8", "mac": mac, "mac_of": "vm2", "port": "vm2-eth0", "leads_to": "vm2",
+    }  # fmt: skip
+
+
+def test_leases_of_both_sides():
+    found = row("leases", to="vm2")
+    assert found["server"] == "vmnet8-dhcp"
+    assert (found["gave"], found["client_has"]) == ("10.0.0.128", "10.0.0.128/24")
+    assert row("leases", to="vm1")["server"] == "router"
+
+
+def test_nat_says_what_a_connection_is_seen_as():
+    found = row("nat", node="vmnet8-nat", protocol="tcp")
+    assert found["from"].startswith("10.0.0.128:")
+    assert found["from"].endswith(" (vm2)")
+    assert found["seen_as_from"].endswith(" (vmnet8-nat)")
+    assert "(router)" in row("nat", node="router", protocol="tcp")["seen_as_from"]
+    assert {one["node"] for one in rows("nat", "vm2")} == {"vmnet8-nat"}
+
+
+def test_dns_follows_the_question():
+    assert row("dns", node="vm2")["asks"] == "10.0.0.2 (vmnet8-nat)"
+    assert row("dns", node="vmnet8-nat")["forwards_to"] == "192.168.1.1 (router)"
+    assert row("dns", node="internet")["answers"] == "www.example.com = 203.0.113.80"
+    assert row("dns", node="vm4")["asks"] == "172.16.78.1 (host), where nobody answers"
+
+
+def test_a_forward_that_was_added_by_hand():
+    rule = "tcp dport 8080 dnat to 10.0.0.128:80"
+    nft.create(
+        "show.vmnet8-nat",
+        f"table ip hand {{ chain c {{ type nat hook prerouting priority -100;\n {rule}\n }}\n }}",
+    )
+    try:
+        assert row("forwards") == {
+            "node": "vmnet8-nat", "protocol": "tcp", "address": None, "port": 8080,
+            "to": "10.0.0.128 (vm2)", "to_port": 80, "rule": rule,
+        }  # fmt: skip
+        assert rows("forwards", "vm2") == rows("forwards", "vmnet8")
+        assert rows("forwards", "vm1") == []
+    finally:
+        nft.delete_table("show.vmnet8-nat", "ip", "hand")
+
+
+def test_rules_and_what_happens_otherwise():
+    found = [one["rule"] for one in rows("firewall", "host") if "forward" in one["hook"]]
+    assert found == [
+        "ct state established,related accept",
+        'iifname "vmnet8-nat" oifname "eth0" accept',
+        "otherwise drop",
+    ]
+
+
+def test_services_and_their_sockets():
+    assert "tcp 0.0.0.0:80" in row("services", node="internet", service="http")["waits_on"]
+    assert "udp 203.0.113.80:53" in row("services", node="internet", service="dns")["waits_on"]
+
+
+def test_a_service_that_has_ended_and_one_that_nobody_planned(running):
+    place = "show.vm3"
+    server = subprocess.Popen(
+        ["ip", "netns", "exec", place, "busybox", "httpd", "-f", "-p", "8080"]
+    )
+    try:
+        while not inside(place, "ss", "-Hlt").stdout:
+            assert server.poll() is None
+        found = row("services", node="vm3")
+        assert (found["service"], found["waits_on"]) == (None, "tcp :::8080")
+    finally:
+        server.kill()
+        server.wait()
+    pid = next(p for p in ip("netns", "pids", "show.vmnet1-dhcp").split())
+    subprocess.run(["kill", pid], check=True)
+    while inside("show.vmnet1-dhcp", "ss", "-Hlu").stdout:
+        pass
+    assert row("services", node="vmnet1-dhcp")["state"] == "ended"
+
+
+def test_who_is_not_there_is_said():
+    done = netlab("show", "arp", "vm9")
+    assert done.returncode == 2
+    assert "no node or network 'vm9'; it has: lan," in done.stderr
+    assert netlab("show", "arp", "--lab", "nobody").returncode == 3
+
+
+@contextmanager
+def watching(*words: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*NETLAB, "show", *words, "--watch"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=HANG_SECONDS)
+
+
+def test_watch_prints_a_table_each_time_it_changed():
+    inside("show.vm3", "ip", "neigh", "flush", "all")
+    with watching("arp", "vm3", "--json") as process:
+        first = json.loads(process.stdout.readline())
+        assert not [one for one in first["rows"] if one["address"] == "10.0.0.128"]
+        inside("show.vm3", "ping", "-c1", "10.0.0.128")
+        second = json.loads(process.stdout.readline())
+        assert "10.0.0.128" in [one["address"] for one in second["rows"]]
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=HANG_SECONDS)
+        assert (process.returncode, complaint) == (130, "\nnetlab: interrupted\n")
+
+
+def test_watch_sees_what_the_kernel_does_not_tell_of():
+    with watching("firewall", "vm3") as process:
+        assert process.stdout.readline() == "nothing to show\n"
+        nft.create("show.vm3", "table ip hand { chain c {\n drop\n }\n }")
+        assert process.stdout.readline() == "\n"
+        assert "node" in process.stdout.readline()
+        assert "drop" in process.stdout.readline()
+    nft.delete_table("show.vm3", "ip", "hand")
+
+
+def test_watch_ends_when_the_reader_has_left():
+    with watching("routes", "vm3", "--json") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        inside("show.vm3", "ip", "route", "add", "198.51.100.0/24", "dev", "eth0")
+        assert process.wait(timeout=HANG_SECONDS) == 0
+        assert process.stderr.read() == ""
+        process.stdout = None
+    inside("show.vm3", "ip", "route", "del", "198.51.100.0/24")

@@ -1,0 +1,127 @@
+"""Matrices of some size: no false verdict, and the cause of every blocked pair."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from netlab import lab
+from netlab.kernel import neighbours, nft
+from netlab.probe import engine, witness
+from netlab.probe.tap import Tap
+from netlab.probe.verdict import Verdict
+from tests.bench.bench import full_scenario, half_scenario
+from tests.machine import inside
+
+
+@contextmanager
+def running(tmp_path: Path, name: str, text: str) -> Iterator[lab.Lab]:
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(text)
+    with lab.running(lab.prepare(lab.load(str(file)))) as up:
+        yield up
+
+
+def test_half_of_380_pairs_blocked_each_with_its_cause(tmp_path):
+    with running(tmp_path, "half", half_scenario()) as up:
+        results = lab.verify(up)
+        assert [result.failure for result in results if not result.passed] == []
+        assert len(results) == 380
+        blocked = Counter((r.outcome.at, r.outcome.cause) for r in results if r.outcome.cause)
+        assert sum(blocked.values()) == sum(not r.expectation.reachable for r in results)
+        assert {("host", "not-forwarding"), ("host", "firewall")} <= set(blocked)
+        quick = lab.verify(up, answers_only=True)
+        assert [r.outcome.verdict for r in quick] == [r.outcome.verdict for r in results]
+        assert not lab.status(up).drift
+
+
+def test_64_vms_do_not_overflow_the_neighbour_table(tmp_path, monkeypatch):
+    """4,032 pairs of neighbours, and room for 1,024 of them."""
+    monkeypatch.setattr(neighbours, "limit", lambda: neighbours.STOCK_ROOM)
+    waves = []
+    once = engine._Wave.evidence
+    monkeypatch.setattr(engine._Wave, "evidence", lambda wave: waves.append(wave) or once(wave))
+    with running(tmp_path, "full", full_scenario()) as up:
+        results = lab.verify(up)
+        assert [result.failure for result in results if not result.passed] == []
+        assert len(results) == 4422
+    assert len(waves) > 3
+
+
+@pytest.fixture(scope="module")
+def modes() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("three-modes"), "matrix")) as up:
+        yield up
+
+
+def verdicts(results):
+    return [(r.outcome.verdict, r.outcome.at, r.outcome.cause, r.outcome.seen_as) for r in results]
+
+
+def test_the_same_again_and_again_on_a_busy_machine(modes):
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    try:
+        first = verdicts(lab.verify(modes))
+        assert all(verdicts(lab.verify(modes)) == first for _ in range(5))
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
+
+
+def test_the_questions_of_arp_come_at_their_usual_pace_again(modes):
+    read = ("sh", "-c", "cat /proc/sys/net/ipv4/neigh/*/retrans_time_ms")
+    before = inside("matrix.vm1", *read).stdout
+    lab.verify(modes)
+    assert inside("matrix.vm1", *read).stdout == before
+
+
+def test_a_pair_that_fails_is_told_with_where_and_why(modes):
+    drop = "icmp type echo-request drop"
+    rule = f"table ip extra {{ chain c {{ type filter hook input priority 0;\n {drop}\n }}\n }}"
+    nft.create("matrix.pc", rule)
+    try:
+        failed = [r for r in lab.verify(modes) if not r.passed]
+    finally:
+        nft.delete_table("matrix.pc", "ip", "extra")
+    assert {(r.outcome.at, r.outcome.cause) for r in failed} == {("pc", "firewall")}
+    assert "extra c: icmp type echo-request drop" in failed[0].failure
+
+
+def test_what_taps_have_lost_makes_silence_unknown(modes, monkeypatch):
+    monkeypatch.setattr(Tap, "lost", lambda self: 1)
+    found = {r.outcome.verdict for r in lab.verify(modes)}
+    assert found == {Verdict.ANSWERED, Verdict.UNKNOWN}
+
+
+def test_a_count_that_tells_of_fewer_packets_proves_nothing(modes, monkeypatch):
+    grown = witness.Witness.scene
+
+    def by_one_only(*arguments):
+        scene = grown(*arguments)
+        counts = {node: dict.fromkeys(found, 1) for node, found in scene.counts.items()}
+        return replace(scene, counts=counts)
+
+    monkeypatch.setattr(witness.Witness, "scene", by_one_only)
+    found = [r.outcome for r in lab.verify(modes)]
+    assert {one.verdict for one in found} == {Verdict.ANSWERED, Verdict.DEAD, Verdict.UNKNOWN}
+    assert not [one for one in found if one.cause == "not-forwarding"]
+
+
+def test_the_command_tells_where_and_why(modes):
+    done = subprocess.run(
+        [sys.executable, "-m", "netlab", "verify", "matrix", "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    cells = json.loads(done.stdout)["cells"]
+    blocked = [cell for cell in cells if cell["expected"] == "blocked"]
+    assert blocked
+    assert all(cell["at"] and cell["cause"] for cell in blocked)

@@ -1,0 +1,308 @@
+"""Rules and ways worked out from tables alone: no kernel, no lab."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+import pytest
+
+from netlab.explain.rules import NOT_THERE, End, Ruleset
+from netlab.explain.way import Explanation, Place, Probe, World, explain
+from netlab.kernel.links import Interface
+from netlab.kernel.routing import Answer, Question
+from netlab.kernel.rows import FdbEntry, Hop, Neighbour, RouteRow, Socket
+from netlab.kernel.spaces import Space
+from netlab.probe.cause import Cause
+from netlab.probe.journey import Map
+from netlab.probe.packet import Part
+from netlab.probe.verdict import Verdict
+
+FACTS = {
+    "meta iifname": "eth0",
+    "meta oifname": NOT_THERE,
+    "meta l4proto": "tcp",
+    "ip saddr": IPv4Address("10.0.0.5"),
+    "ip daddr": IPv4Address("10.0.0.6"),
+    "ip ttl": 64,
+    "tcp dport": 80,
+    "udp": NOT_THERE,
+    "ct state": frozenset({"new"}),
+}
+IP = {"family": "ip", "table": "t"}
+
+
+def chain(name: str = "c", **more) -> dict:
+    return {"chain": {**IP, "name": name, **more}}
+
+
+def base(
+    name: str = "c", hook: str = "input", kind: str = "filter", prio: int = 0, policy="accept"
+):
+    return chain(name, type=kind, hook=hook, prio=prio, policy=policy)
+
+
+def rule(*expr: dict, of: str = "c") -> dict:
+    return {"rule": {**IP, "chain": of, "handle": 1, "expr": list(expr)}}
+
+
+def match(left: dict, right, op: str = "==") -> dict:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+def meta(key: str) -> dict:
+    return {"meta": {"key": key}}
+
+
+def payload(protocol: str, field: str) -> dict:
+    return {"payload": {"protocol": protocol, "field": field}}
+
+
+DROP, ACCEPT = {"drop": None}, {"accept": None}
+
+
+@pytest.mark.parametrize(
+    ("condition", "end"),
+    [
+        (match(meta("iifname"), "eth0"), End.DROP),
+        (match(meta("iifname"), "eth*"), End.DROP),
+        (match(meta("iifname"), "eth1"), End.ACCEPT),
+        (match(meta("iifname"), "eth1", "!="), End.DROP),
+        (match(meta("oifname"), "eth1", "!="), End.ACCEPT),  # It has none: no comparison is true.
+        (match(payload("ip", "saddr"), "10.0.0.5"), End.DROP),
+        (match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 24}}), End.DROP),
+        (match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.1.0", "len": 24}}), End.ACCEPT),
+        (match(payload("ip", "saddr"), {"range": ["10.0.0.1", "10.0.0.9"]}), End.DROP),
+        (match(payload("ip", "saddr"), {"set": ["10.0.0.1", "10.0.0.5"]}), End.DROP),
+        (match(payload("tcp", "dport"), {"set": [22, {"range": [79, 81]}]}), End.DROP),
+        (match(payload("tcp", "dport"), 1024, "<"), End.DROP),
+        (match(payload("udp", "dport"), 80), End.ACCEPT),
+        (match(payload("udp", "dport"), 80, "!="), End.ACCEPT),
+        (match(payload("tcp", "flags"), "syn"), End.UNKNOWN),
+        (match(meta("mark"), 1), End.UNKNOWN),
+        (match({"ct": {"key": "state"}}, ["established", "related"], "in"), End.ACCEPT),
+        (match({"ct": {"key": "state"}}, ["new", "related"], "in"), End.DROP),
+        (match({"concat": [meta("iif"), meta("oif")]}, "x"), End.UNKNOWN),
+        ({"limit": {"rate": 1}}, End.UNKNOWN),
+        ({"counter": {"packets": 1}}, End.DROP),
+    ],
+)
+def test_conditions(condition, end):
+    assert Ruleset([base(), rule(condition, DROP)]).at("input", FACTS).end is end
+
+
+def test_what_is_not_known_does_not_matter_if_something_else_is_false():
+    unknown, false = match(meta("mark"), 1), match(meta("iifname"), "eth1")
+    for conditions in ((unknown, false), (false, unknown)):
+        assert Ruleset([base(), rule(*conditions, DROP)]).at("input", FACTS).end is End.ACCEPT
+
+
+def test_the_first_rule_that_decides_does_and_then_the_policy():
+    rules = Ruleset([base(policy="drop"), rule(ACCEPT), rule(DROP)])
+    assert rules.at("input", FACTS).end is End.ACCEPT
+    found = Ruleset([base(policy="drop")]).at("input", FACTS)
+    assert (found.end, found.by) == (End.DROP, "t c: policy drop")
+    assert Ruleset([base(policy="drop")]).at("output", FACTS).end is End.ACCEPT
+
+
+def test_accepting_ends_a_chain_and_not_the_next_one():
+    late = base("late", prio=10, policy="drop")
+    assert (
+        Ruleset([late, base("early"), rule(ACCEPT, of="early")]).at("input", FACTS).end is End.DROP
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "inner", "end"),
+    [
+        ("jump", DROP, End.DROP),
+        ("jump", {"return": None}, End.ACCEPT),
+        ("goto", {"return": None}, End.DROP),
+        ("goto", ACCEPT, End.ACCEPT),
+    ],
+)
+def test_jumps(word, inner, end):
+    way = {word: {"target": "sub"}}
+    rules = Ruleset(
+        [base(policy="drop"), chain("sub"), rule(way), rule(ACCEPT), rule(inner, of="sub")]
+    )
+    assert rules.at("input", FACTS).end is end
+
+
+def test_a_named_set_and_one_that_is_not_there():
+    named = match(payload("tcp", "dport"), "@ports")
+    elements = {"set": {**IP, "name": "ports", "elem": [22, 80]}}
+    assert Ruleset([base(), elements, rule(named, DROP)]).at("input", FACTS).end is End.DROP
+    assert Ruleset([base(), rule(named, DROP)]).at("input", FACTS).end is End.UNKNOWN
+
+
+def test_a_verdict_map():
+    pairs = [[22, DROP], [80, {"reject": None}]]
+    vmap = {"vmap": {"key": payload("tcp", "dport"), "data": {"set": pairs}}}
+    assert Ruleset([base(), rule(vmap)]).at("input", FACTS).end is End.REJECT
+
+
+def test_translations_are_for_new_connections():
+    nat = [base(kind="nat", hook="prerouting"), rule({"dnat": {"addr": "10.0.0.9", "port": 81}})]
+    found = Ruleset(nat).at("prerouting", FACTS).translation
+    assert (found.kind, str(found.address), found.port) == ("dnat", "10.0.0.9", 81)
+    known = {**FACTS, "ct state": frozenset({"established"})}
+    assert Ruleset(nat).at("prerouting", known).translation is None
+    to_field = [base(kind="nat"), rule({"snat": {"addr": payload("ip", "daddr")}})]
+    assert str(Ruleset(to_field).at("input", FACTS).translation.address) == "10.0.0.6"
+    to_map = [base(kind="nat"), rule({"dnat": {"addr": {"map": {}}}})]
+    assert Ruleset(to_map).at("input", FACTS).end is End.UNKNOWN
+
+
+def interface(name: str, number: int, master: int = 0) -> Interface:
+    mac = "" if master else f"02:00:00:00:00:{number:02x}"
+    return Interface(name, number, 1, "veth", mac, 1500, master, True, True)
+
+
+def machine(number: int, *addresses: str, gateway: str = "") -> Place:
+    """With a card eth0, eth1, … for each address."""
+    cards = [interface(f"eth{n}", number + n) for n in range(len(addresses))]
+    own = [(f"eth{n}", IPv4Interface(address)) for n, address in enumerate(addresses)]
+    routes = [RouteRow(address.network, (Hop(None, name),)) for name, address in own]
+    if gateway:
+        default = RouteRow(IPv4Network("0.0.0.0/0"), (Hop(IPv4Address(gateway), own[-1][0]),))
+        routes.append(default)
+    forwarding = {f"net.ipv4.conf.eth{n}.forwarding": "1" for n in range(len(addresses) - 1)}
+    return Place(Space(tuple(cards), tuple(own), tuple(routes), (), ()), settings=forwarding)
+
+
+def the_world(**changed: Place) -> World:
+    """vm and other on the switch sw, with a router that translates, and a server behind it."""
+    ports = tuple(interface(f"p{n}", 90 + n, master=1) for n in range(3))
+    masquerade = rule(match(meta("oifname"), "eth1"), {"masquerade": None})
+    router = replace(
+        machine(30, "10.0.0.1/24", "192.0.2.1/24"),
+        rules=Ruleset([base(hook="postrouting", kind="nat", prio=100), masquerade]),
+    )
+    router.settings["net.ipv4.conf.eth1.forwarding"] = "1"
+    places = {
+        "vm": machine(10, "10.0.0.10/24", gateway="10.0.0.1"),
+        "other": machine(20, "10.0.0.20/24"),
+        "sw": Place(Space(ports, (), (), (), ())),
+        "router": router,
+        "server": machine(40, "192.0.2.80/24"),
+        **changed,
+    }
+    pairs = [
+        (("sw", "p0"), ("vm", "eth0")),
+        (("sw", "p1"), ("other", "eth0")),
+        (("sw", "p2"), ("router", "eth0")),
+        (("router", "eth1"), ("server", "eth0")),
+    ]
+    cables = {end: far for one, two in pairs for end, far in ((one, two), (two, one))}
+    peers = {end: far[0] for end, far in cables.items()}
+    where = Map({f"x.{n}": n for n in places}, frozenset({"sw"}), peers, {})
+    return World(places, where, cables, lambda node, asked: route(places[node], asked))
+
+
+def route(place: Place, asked: Question) -> Answer:
+    """What a kernel would say, as far as these tests go."""
+    if place.has(asked.target):
+        return Answer("local", "lo")
+    forwards = place.settings.get(f"net.ipv4.conf.{asked.came_in}.forwarding") == "1"
+    if asked.came_in and not forwards:
+        return Answer(error=113)
+    fitting = [row for row in place.space.routes if asked.target in row.destination]
+    if not fitting:
+        return Answer(error=101)
+    hop = max(fitting, key=lambda row: row.destination.prefixlen).hops[0]
+    towards = hop.gateway or asked.target
+    own = next(a.ip for name, a in place.space.addresses if name == hop.interface)
+    assert towards
+    return Answer("unicast", hop.interface, hop.gateway, own)
+
+
+def said(world: World, to: str, probe: Probe | None = None, source: str = "vm") -> Explanation:
+    address = IPv4Address(to)
+    target = next((node for node, _ in world.owners(address)), to)
+    return explain(world, source, target, address, probe or Probe())
+
+
+def nodes(found: Explanation, part: Part) -> list[str]:
+    return [stay.node for stay in found.of(part)]
+
+
+def test_through_a_translator_and_back():
+    found = said(the_world(), "192.0.2.80")
+    assert found.finding.verdict is Verdict.ANSWERED
+    assert nodes(found, Part.REQUEST) == ["vm", "sw", "router", "server"]
+    assert nodes(found, Part.ANSWER) == ["server", "router", "sw", "vm"]
+    there, back = found.of(Part.REQUEST)[2], found.of(Part.ANSWER)[1]
+    assert (there.before[0], there.after[0]) == ("10.0.0.10", "192.0.2.1")
+    assert (back.before[1], back.after[1]) == ("192.0.2.1", "10.0.0.10")
+    assert found.of(Part.REQUEST)[-1].ttl == 63
+
+
+def test_without_translation_there_is_no_way_back():
+    world = the_world()
+    plain = replace(world.places["router"], rules=Ruleset())
+    found = said(the_world(router=plain), "192.0.2.80").finding
+    assert (found.at, found.cause) == ("server", Cause.NO_WAY_BACK)
+
+
+def test_a_stale_mac_leads_astray():
+    """vm remembers the MAC of somebody else for its gateway, and that machine is no router."""
+    vm = machine(10, "10.0.0.10/24", gateway="10.0.0.1")
+    wrong = Neighbour("eth0", IPv4Address("10.0.0.1"), "02:00:00:00:00:14", "stale")
+    vm = replace(vm, space=replace(vm.space, neighbours=(wrong,)))
+    learnt = FdbEntry("sw", "02:00:00:00:00:14", "p1", learnt=True)
+    switch = the_world().places["sw"]
+    switch = replace(switch, space=replace(switch.space, fdb=(learnt,)))
+    found = said(the_world(vm=vm, sw=switch), "192.0.2.80")
+    assert nodes(found, Part.REQUEST) == ["vm", "sw", "other"]
+    assert (found.finding.at, found.finding.cause) == ("other", Cause.NOT_FORWARDING)
+
+
+def test_a_mac_that_nobody_has_is_flooded():
+    vm = machine(10, "10.0.0.10/24")
+    gone = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "reachable")
+    vm = replace(vm, space=replace(vm.space, neighbours=(gone,)))
+    found = said(the_world(vm=vm), "10.0.0.20")
+    assert (found.finding.at, found.finding.cause) == ("sw", Cause.NO_TAKER)
+    assert [out.peer for out in found.of(Part.REQUEST)[1].went_out] == ["other", "router"]
+
+
+def test_a_failed_question_is_asked_again():
+    vm = machine(10, "10.0.0.10/24")
+    failed = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "failed")
+    vm = replace(vm, space=replace(vm.space, neighbours=(failed,)))
+    assert said(the_world(vm=vm), "10.0.0.20").finding.verdict is Verdict.ANSWERED
+
+
+def test_the_address_is_on_another_network():
+    other = machine(20, "192.0.2.80/24")
+    vm = machine(10, "10.0.0.10/24", "172.16.0.1/24")
+    server = machine(40, "10.0.0.99/24")
+    found = said(the_world(other=other, vm=vm, server=server), "10.0.0.99").finding
+    assert (found.at, found.cause) == ("vm", Cause.WRONG_SEGMENT)
+
+
+@pytest.mark.parametrize(
+    ("address", "probe", "verdict"),
+    [
+        ("0.0.0.0", Probe("tcp", 80), Verdict.ANSWERED),
+        ("10.0.0.20", Probe("tcp", 80), Verdict.ANSWERED),
+        ("127.0.0.1", Probe("tcp", 80), Verdict.REFUSED),
+        ("0.0.0.0", Probe("udp", 80), Verdict.REFUSED),
+        ("0.0.0.0", Probe("tcp", 81), Verdict.REFUSED),
+    ],
+)
+def test_a_port_needs_a_program(address, probe, verdict):
+    waiting = (Socket("tcp", IPv4Address(address), 80, 1, "httpd"),)
+    other = replace(machine(20, "10.0.0.20/24"), waiting=waiting)
+    found = said(the_world(other=other), "10.0.0.20", probe).finding
+    assert found.verdict is verdict
+    assert found.cause in (None, Cause.PORT_CLOSED)
+
+
+def test_a_rule_about_the_source_port_is_not_certain():
+    picky = Ruleset([base(), rule(match(payload("tcp", "sport"), 1000), DROP)])
+    other = replace(machine(20, "10.0.0.20/24"), rules=picky)
+    found = said(the_world(other=other), "10.0.0.20", Probe("tcp", 80)).finding
+    assert (found.verdict, found.at) == (Verdict.UNKNOWN, "other")
+    assert found.evidence == "not certain: rule t c: a rule"
