@@ -318,16 +318,32 @@ def listening(
     no points: everywhere. `expression` is a filter as tcpdump has them; of a frame, the first `snaplen`
     bytes are wanted. Signals end the stream, not the block. Raises UsageError, Missing.
     """
+    from netlab.probe import bpf
+
+    program = bpf.compiled(expression, snaplen or bpf.WHOLE) if expression or snaplen else b""
+    with _tapped(lab, points, program) as stream:
+        yield stream
+
+
+@contextmanager
+def watching(lab: Lab) -> Iterator[Stream]:
+    """See every packet of a lab, but not what TCP carries; what `probe.exchange.live` makes lines of."""
+    from netlab.probe import bpf
+
+    with _tapped(lab, (), bpf.HEADERS_OF_TCP) as stream:
+        yield stream
+
+
+@contextmanager
+def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
     from netlab import aim
     from netlab.kernel.handles import allow_files
     from netlab.kernel.patience import postponed_signals
     from netlab.plan.nouns import Bridge
-    from netlab.probe import bpf
     from netlab.probe.stream import Stream
     from netlab.probe.tap import Tap
 
     _require_root()
-    program = bpf.compiled(expression, snaplen or bpf.WHOLE) if expression or snaplen else b""
     chosen = aim.points(lab, points)
     # What a switch sees on itself are copies of what it sees on its ports.
     own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}

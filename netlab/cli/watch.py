@@ -65,7 +65,7 @@ def watch(
     unfolded = exchange.FOLDED if everything else {"arp"} if arp else ()
     tracker = exchange.Tracker(lab.where(running), unfolded)
     printer = _Printer(output.json, owners, tracker.folded, count)
-    with lab.listening(running) as seen:
+    with lab.watching(running) as seen:
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
             for found in exchange.live(seen.portions(seconds), tracker, stream.WINDOW_NS):

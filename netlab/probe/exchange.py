@@ -81,9 +81,10 @@ class Told:
 class _Passage:
     """A packet on its way."""
 
-    def __init__(self, number: int, identity: Identity) -> None:
+    def __init__(self, number: int, identity: Identity, origin: str) -> None:
         self.identity = identity
-        """As it was first seen."""
+        """As it was first seen, on the node `origin`."""
+        self.origin = origin
         self.number = number
         self.exchange: _Exchange | None = None
         self.forward = True
@@ -210,7 +211,7 @@ class Tracker:
     def _begin(self, identity: Identity, node: str) -> _Passage:
         """A packet that has not been seen before."""
         self._number += 1
-        passage = _Passage(self._number, identity)
+        passage = _Passage(self._number, identity, node)
         self._passages.setdefault(identity.key, []).append(passage)
         self._under_way.append(passage)
         if identity.kind in self._folds:
@@ -235,8 +236,10 @@ class Tracker:
         passage.exchange = exchange
         passage.kept = passage in (exchange.asked, exchange.answered)
         way = 0 if passage.forward else 1
-        exchange.packets[way] += 1
-        exchange.octets[way] += _payload(identity)
+        first = exchange.asked if passage.forward else exchange.answered
+        if first and first.origin == node:  # Or it has come from there, unseen.
+            exchange.packets[way] += 1
+            exchange.octets[way] += identity.octets
         flags = identity.fields.get("tcp.flags", "").split()
         if "FIN" in flags:
             exchange.finished.add(passage.forward)
@@ -361,8 +364,3 @@ def _result(exchange: _Exchange) -> Result:
 def _question(exchange: _Exchange) -> tuple[str, str]:
     fields = exchange.asked.identity.fields
     return fields["dns.name"].lower(), fields["dns.type"]
-
-
-def _payload(identity: Identity) -> int:
-    fields = identity.fields
-    return int(fields.get("tcp.length") or fields.get("udp.length") or 0)

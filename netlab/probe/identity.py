@@ -36,6 +36,8 @@ class Identity:
     """Which of several exchanges between the two it belongs to; empty if they have only one."""
     quoted: tuple[frozenset[End], str] | None
     """Both ends and the turn of the packet of which an error speaks."""
+    octets: int
+    """Content of TCP and UDP."""
     fields: Fields
 
     @property
@@ -59,7 +61,9 @@ def identify(data: bytes) -> Identity:
         }
         one, other, number = _ends(_kind(inner), inner)
         quoted = (frozenset((one, other)), number)
-    return Identity(kind, _key(kind, fields, data), source, target, turn, quoted, fields)
+    octets = _octets(fields, data)
+    key = _key(kind, fields, data, octets)
+    return Identity(kind, key, source, target, turn, quoted, octets, fields)
 
 
 def _kind(fields: Fields) -> str:
@@ -102,7 +106,15 @@ def _ends(kind: str, fields: Fields) -> tuple[End, End, str]:
     return (fields.get("eth.src", ""), kind), (fields.get("eth.dst", ""), kind), ""
 
 
-def _key(kind: str, fields: Fields, data: bytes) -> tuple[object, ...]:
+def _octets(fields: Fields, data: bytes) -> int:
+    """Also of a frame that has been cut off."""
+    if "tcp.length" in fields:
+        missing = _ETHERNET_BYTES + int(fields["ip.length"]) - len(data)
+        return int(fields["tcp.length"]) + max(missing, 0)
+    return int(fields.get("udp.length", 0))
+
+
+def _key(kind: str, fields: Fields, data: bytes, octets: int) -> tuple[object, ...]:
     number = fields.get("ip.id", "")
     match kind:
         case "arp":
@@ -113,9 +125,9 @@ def _key(kind: str, fields: Fields, data: bytes) -> tuple[object, ...]:
             return kind, fields["icmp.type"], fields["icmp.seq"], number, _content(data, 8)
         case "tcp":
             order = fields["tcp.seq"], fields["tcp.ack"]
-            return kind, *order, fields["tcp.flags"], fields["tcp.length"], number
+            return kind, *order, fields["tcp.flags"], octets, number
         case "udp" | "dns":
-            return kind, number, fields["udp.length"], _content(data, 8)
+            return kind, number, octets, _content(data, 8)
         case "error":  # What it quotes is translated on the way.
             return (
                 kind,

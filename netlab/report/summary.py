@@ -84,4 +84,4 @@ def _dns(fields: Fields) -> str:
     text = f"DNS {record} {fields['dns.name']}"
     if "dns.code" not in fields:
         return text + "?"
-    return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields['dns.answer'])}"
+    return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.answer', '?'))}"

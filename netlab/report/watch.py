@@ -24,7 +24,7 @@ def line(told: Told, owners: Mapping[str, str]) -> str:
         _way(told.there),
         ", ".join(_outcome(told)),
     )
-    return "  ".join(words)
+    return "  ".join(words).rstrip()
 
 
 def folded(counts: Mapping[str, int], at: int) -> str:

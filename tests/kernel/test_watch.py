@@ -37,7 +37,7 @@ def told(running) -> Callable[..., list[Told]]:
 
     def find(do: Callable[[], object], *unfolded: str) -> list[Told]:
         tracker = Tracker(lab.where(running), unfolded)
-        with lab.listening(running) as stream:
+        with lab.watching(running) as stream:
             do()
             found = [one for part in live(stream.portions(0.1), tracker, WINDOW_NS) for one in part]
             assert not any(stream.lost().values())
@@ -112,11 +112,22 @@ def test_a_tcp_connection_is_one_line(told):
     assert one.octets[1] > 100
 
 
+def test_a_connections_content_is_counted_once(told):
+    """In frames of any length, of which only the headers are looked at."""
+    size = 300_000
+    script = f"head -c {size} /dev/zero >/dev/tcp/{INTERNET}/5000"
+    with beside("internet", "busybox", "nc", "-l", "-p", "5000"):
+        while "5000" not in inside("watch.internet", "ss", "-ltn").stdout:
+            pass
+        (one,) = told(on("vm1", "bash", "-c", script))
+    assert (one.octets, one.goes_on) == ((size, 0), False)
+
+
 def test_an_open_connection_is_told_when_it_is_silent_and_again_at_its_end(running):
     tracker = Tracker(lab.where(running))
     script = f"exec 3<>/dev/tcp/{INTERNET}/80; sleep 1.5; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
     found: list[Told] = []
-    with lab.listening(running) as stream, beside("vm1", "bash", "-c", script):
+    with lab.watching(running) as stream, beside("vm1", "bash", "-c", script):
         for part in live(stream.portions(HANG_SECONDS), tracker, WINDOW_NS):
             found += part
             if found and not found[-1].goes_on:
@@ -226,7 +237,7 @@ def test_a_flood_of_5000_with_other_traffic_is_told_packet_by_packet(running):
     found: list[Told] = []
     web = f"for i in 1 2 3 4 5 6 7 8; do curl -s http://{INTERNET}/ >/dev/null; done"
     with (
-        lab.listening(running) as stream,
+        lab.watching(running) as stream,
         beside("vm2", "ping", "-q", "-i", "0.002", INTERNET),
         beside("vm2", "bash", "-c", web),
     ):

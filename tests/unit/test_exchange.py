@@ -101,6 +101,12 @@ def test_frames_without_ip_have_keys_and_ends():
     assert ends[0].source == ends[1].target
 
 
+def test_a_frame_that_has_been_cut_off_is_as_long_as_it_was():
+    whole = bytes(Ether() / IP(id=77, **INSIDE) / TCP(**SEGMENT) / bytes(5000))
+    assert identify(whole).octets == identify(whole[:160]).octets == 5000
+    assert identify(whole).key == identify(whole[:160]).key
+
+
 class Lab:
     """Frames at points of the lab, and what is told of them."""
 
@@ -184,6 +190,19 @@ def test_late_copies_are_not_told_again():
     lab.see("vm1.eth0> sw.p1< sw.p3> vm2.eth0<", IP(id=1, **TO_PC), ECHO)
     lab.see("vm2.eth0> sw.p3< sw.p1> vm1.eth0< sw.p2> nat.eth0<", IP(id=2, **back), answer)
     assert len(lab.told()) == 1
+
+
+def test_a_question_is_relayed_only_by_the_one_who_was_asked():
+    lab = Lab()
+    server = {"src": "10.0.0.1", "dst": "10.0.0.2"}
+    lab.see("vm1.eth0> sw.p1< sw.p2> nat.eth0<", IP(id=1, **server), UDP(sport=5) / QUERY)
+    lab.see("vm2.eth0> sw.p3< sw.p2> nat.eth0<", IP(id=2, **TO_PC), UDP(sport=6) / QUERY)
+    lab.see("nat.up> host.down<", IP(id=3, src="1.1.1.1", dst="8.8.8.8"), UDP(sport=7) / QUERY)
+    one, other = lab.told()
+    assert (one.origin, one.relayed, other.origin) == ("vm1", (), "vm2")
+    assert [step.node for step in other.relayed[0].there] == ["nat", "host"]
+    assert line(one, {}).endswith("✘ vm1 → 10.0.0.2  dns www.example.com  vm1·sw·nat  no answer")
+    assert line(other, {}).endswith("vm2·sw·nat  relayed by nat·host, no answer")
 
 
 def test_nothing_is_remembered_for_ever():
