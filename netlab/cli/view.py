@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netlab import lab
-from netlab.cli.arguments import examples, lab_option
+from netlab.cli.arguments import examples, json_option, lab_option, pass_output
 from netlab.cli.capture import say_end
-from netlab.cli.output import say
+from netlab.cli.output import Output, say
 from netlab.errors import Interrupted, NetlabError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ _KINDS = ("icmp", "tcp:80", "http", "dns:www.example.com", "dhcp", "arp", "route
     default="en",
     help="Language in which the page opens.",
 )
-def view(lab_name: str | None, port: int, allow_send: bool, language: str) -> None:
+@json_option
+@pass_output
+def view(output: Output, lab_name: str | None, port: int, allow_send: bool, language: str) -> None:
     """Serve a page with the lab's live traffic to a browser on this machine.
 
     Prints the page's address, which holds a secret: who knows it sees the lab's packets. Ctrl-C
@@ -56,7 +58,10 @@ def view(lab_name: str | None, port: int, allow_send: bool, language: str) -> No
     traffic = Traffic(server.audience.tell)
     server.journey = traffic.journey
     with lab.listening(running) as stream, server.serving():
-        say(server.url)
+        if output.json:
+            output.document({"lab": running.name, "url": server.url})
+        else:
+            say(server.url)
         _watch(running, owners, stream, traffic, wishes)
         say_end(stream, sum(stream.lost().values()), "some packets were not shown")
 

@@ -159,14 +159,16 @@ def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> 
 
 def _tables(traced: Trace) -> dict[str, Any]:
     """What the machines knew at the start, and how that changed."""
-    start: dict[str, dict[str, list[dict[str, str]]]] = {"arp": {}, "fdb": {}, "nat": {}}
+    start: dict[str, dict[str, list[dict[str, str]]]] = {
+        table: {} for table in ("arp", "fdb", "nat", "leases")
+    }
     for entry in traced.history.start:
-        table, row = _table_row(entry)
+        table, row = _table_row(entry, traced)
         if row:
             start[table].setdefault(entry.node, []).append(row)
     changes = []
     for change in traced.history.changes:
-        table, row = _table_row(change.entry)
+        table, row = _table_row(change.entry, traced)
         if row:
             changes.append(
                 {
@@ -180,9 +182,9 @@ def _tables(traced: Trace) -> dict[str, Any]:
     return {"start": start, "changes": changes}
 
 
-def _table_row(entry: Entry) -> tuple[str, dict[str, str]]:
+def _table_row(entry: Entry, traced: Trace) -> tuple[str, dict[str, str]]:
     """Which table, and the row as text; empty for what people do not look for."""
-    from netlab.kernel.rows import FdbEntry, Neighbour
+    from netlab.kernel.rows import FdbEntry, Granted, Neighbour
 
     match entry.row:
         case Neighbour() as one:
@@ -190,6 +192,12 @@ def _table_row(entry: Entry) -> tuple[str, dict[str, str]]:
             return "arp", {**row, "state": one.state} if one.state != "noarp" else {}
         case FdbEntry() as one:
             return "fdb", {"mac": one.mac, "port": one.port} if one.learnt else {}
+        case Granted() as one:
+            left = one.expires - traced.sent_at // 1_000_000_000
+            expires = f"{left} s" if one.expires else "never"
+            return "leases", {
+                "address": one.address, "mac": one.mac, "name": one.name, "expires": expires,
+            }  # fmt: skip
         case one:
             return "nat", {
                 "id": str(one.id),
