@@ -210,6 +210,7 @@ def test_tables_are_as_they_were_at_the_step(opened):
     assert row.split()[5:7] == ["vm1", "10.0.0.2"]
     tab.js(f"go({place('request', 'vm1')})")
     assert sign(tab, "arp") == []
+    assert "10.0.0.129" in tab.text("[data-table=leases]")
     assert re.search(
         r"vm1 10\.0\.0\.2 00:50:56\S+ vmnet8-nat",
         " ".join(tab.text("[data-table=arp] tbody").split()),
