@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netlab.kernel.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.plan import Difference, Plan
+    from netlab.probe.account import Account
     from netlab.probe.history import Entry
     from netlab.probe.journey import Map
     from netlab.probe.matrix import Result
@@ -293,6 +294,19 @@ def _leases(lab: Lab, run: RunDirectory) -> Iterator[Entry]:
                 yield Entry(node_of(noun.namespace), Granted(address, mac, name, expires))
 
 
+def audited_trace(
+    lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
+) -> tuple[Trace, Account]:
+    """`trace`, and what the kernel says of its drops meanwhile. Raises Missing without tracepoints."""
+    from netlab.kernel.tracepoints import audit
+    from netlab.probe.account import account
+
+    _require_root()
+    with audit() as recorded:
+        traced = trace(lab, source, target, by, wait)
+    return traced, account(recorded, traced)
+
+
 def where(lab: Lab) -> Map:
     """The lab as a packet meets it."""
     from netlab.plan.names import node as node_of
@@ -381,31 +395,44 @@ def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation
 
     `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none, and for IPv6.
     """
+    with explaining(lab) as answer:
+        return answer(source, target, by)
+
+
+@contextmanager
+def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
+    """`explain` for many questions, from one look at the lab."""
     from netlab import aim
     from netlab.explain import gather, way
     from netlab.kernel.observe import addresses
     from netlab.plan.names import node as node_of
 
     _require_root()
-    probe = way.probe(by)
     places = where(lab)
     known = {
         (node_of(place), interface): found
         for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
     }
-    start = aim.node(lab, source)
-    end, to = aim.destination(lab, start, target, known)
-    if end == start.name:
-        raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
-    address = ip_address(to)
-    if not isinstance(address, IPv4Address):
-        raise UsageError(f"explain works out IPv4 only, not {to}", "`netlab trace` can follow it")
     cables = {
         (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
         for (place, interface), other in lab.plan.peers.items()
     }
     with gather.world(places, cables) as world:
-        return way.explain(world, start.name, end, address, probe)
+
+        def answer(source: str, target: str, by: str) -> Explanation:
+            probe = way.probe(by)
+            start = aim.node(lab, source)
+            end, to = aim.destination(lab, start, target, known)
+            if end == start.name:
+                fix = "name another machine: no packet would leave"
+                raise UsageError(f"{to} is {end} itself", fix)
+            address = ip_address(to)
+            if not isinstance(address, IPv4Address):
+                fix = "`netlab trace` can follow it"
+                raise UsageError(f"explain works out IPv4 only, not {to}", fix)
+            return way.explain(world, start.name, end, address, probe)
+
+        yield answer
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from netlab.errors import UsageError
-from netlab.kernel import netns, nft, services, sockets, spaces, tables
+from netlab.kernel import netns, nft, preflight, services, sockets, spaces, tables
 from netlab.kernel.links import Interface
 from netlab.kernel.nftrace import TRACE_TABLE
 from netlab.kernel.observe import FALLBACK_NAMES
@@ -64,8 +64,9 @@ _COUNTING = ("seconds left",)
 def view(running: Lab, name: str, place: str | None = None) -> View:
     """One of VIEWS of a running lab; only what concerns `place`, a node or network.
 
-    Raises UsageError for a place that the lab does not have, KernelError.
+    Raises UsageError for a place that the lab does not have, NeedsRoot, KernelError.
     """
+    preflight.require_root()
     look = _Look(running)
     known = [*look.nodes.values(), *running.topology.networks]
     if place is not None and place not in known:

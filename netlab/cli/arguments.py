@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,20 @@ from netlab.cli.output import Output
 from netlab.errors import NetlabError
 
 Command = Callable[..., Any]
+
+KINDS = {
+    "icmp": "ICMP echo, as ping sends it; IPv4 or IPv6",
+    "tcp[:PORT]": "a TCP connection; without PORT to a receiver of netlab's own, and bytes compared",
+    "udp[:PORT]": "a UDP datagram and its answer; without PORT to a receiver of netlab's own",
+    "dns:NAME": "which name servers answer what; without DST the one in SRC's resolv.conf",
+    "dhcp": "who offers which address and options; nothing is taken; DST: a network of SRC",
+    "http[:PORT]": "a web page: whom the server takes SRC for",
+    "arp": "whose MAC address DST has; asks everybody on SRC's network",
+    "raw:N": "IP protocol N, 47 for GRE: what NAT does not translate",
+    "route": "traceroute: every router on the way",
+    "mtu": "the longest packet that arrives whole",
+}
+"""How the kinds of probe are written, and what each is good for."""
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -41,6 +57,22 @@ class NodeName(click.ParamType):
         except NetlabError:
             return []
         return [CompletionItem(node) for node in known if node.startswith(incomplete)]
+
+
+class ProbeKind(click.ParamType):
+    """A kind of probe; which details it takes is checked where it is made."""
+
+    name = "kind"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        words = {re.sub(r"\[.*|NAME|N$", "", written): what for written, what in KINDS.items()}
+        return [
+            CompletionItem(word, help=what)
+            for word, what in words.items()
+            if word.startswith(incomplete)
+        ]
 
 
 class ScenarioName(click.ParamType):
@@ -102,6 +134,23 @@ json_option = click.option(
 
 lab_option = click.option(
     "--lab", "lab_name", type=LabName(), metavar="LAB", help="Which lab, if several run."
+)
+
+
+def spoken() -> str:
+    """The language that the environment asks for, as locale(7) has it."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(name):
+            return "zh" if value.startswith("zh") else "en"
+    return "en"
+
+
+language_option = click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["en", "zh"]),
+    default=spoken,
+    help="Language of the text; default: zh if LC_ALL or LANG begins with zh, otherwise en.",
 )
 
 scenario_argument = click.argument("scenario", type=ScenarioName(), metavar="SCENARIO|FILE")

@@ -2,66 +2,284 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from netlab import lab
 from netlab.cli import view
-from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
-from netlab.cli.output import Output
+from netlab.cli.arguments import (
+    KINDS,
+    LabName,
+    NodeName,
+    ProbeKind,
+    examples,
+    json_option,
+    lab_option,
+    language_option,
+    pass_output,
+)
+from netlab.cli.output import Output, say, show
+from netlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlab.probe.trace import Trace
+
+_ALL_STEPS = "all"
+_NO_ANSWER = 1
+_WAITS = ("udp", "raw")
+"""Kinds that netlab's own receiver answers late, if it is told to."""
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    width = max(map(len, rows)) + 2
+    return "\n".join(f"  {name:{width}}{what}" for name, what in rows.items())
 
 
 @click.command(
-    epilog=examples(
+    epilog="\b\nKinds of probe:\n"
+    + _table(KINDS)
+    + "\n\n"
+    + examples(
         "sudo netlab trace vm1 internet",
-        "sudo netlab trace vm1 host@lan --reply",
-        "sudo netlab trace vm1 10.0.0.99 --lang zh",
+        "sudo netlab trace vm1 internet --by tcp:80 --reply",
+        "sudo netlab trace vm1 --by dns:www.example.com",
+        "sudo netlab trace vm1 internet --fields 3",
+        "sudo netlab trace vm1 internet --compare host@lan",
+        "sudo netlab trace vm1 internet --predict",
+        "sudo netlab trace vm1 internet --mermaid",
         "sudo netlab trace vm1 internet --html journey.html",
     )
 )
 @click.argument("source", type=NodeName(), metavar="SRC")
-@click.argument("target", type=NodeName(), metavar="DST", required=False)
+@click.argument("target", type=NodeName(), metavar="[DST]", required=False)
 @lab_option
-@click.option("--by", default="icmp", help="icmp tcp…")
-@click.option("--reply", is_flag=True, help="Show the way of the answer too, step by step.")
 @click.option(
-    "--lang",
-    "language",
-    type=click.Choice(["en", "zh"]),
-    default="en",
-    help="Language of the text.",
+    "--by",
+    type=ProbeKind(),
+    default="icmp",
+    metavar="KIND",
+    help="What is sent: see below. Default: icmp.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 600),
+    metavar="SECONDS",
+    help="netlab's own receiver answers only then (udp without a port, raw).",
+)
+@click.option("--reply", is_flag=True, help="Tell the answer step by step too.")
+@click.option(
+    "--fields",
+    is_flag=False,
+    flag_value=_ALL_STEPS,
+    metavar="[STEP]",
+    help="Every header field, in and out; of one step, or of all.",
+)
+@click.option(
+    "--compare",
+    "other_target",
+    type=NodeName(),
+    metavar="DST2",
+    help="Side by side with the journey to DST2.",
+)
+@click.option(
+    "--compare-from",
+    "other_source",
+    type=NodeName(),
+    metavar="SRC2",
+    help="Side by side with the journey from SRC2.",
+)
+@click.option(
+    "--compare-lab",
+    "other_lab",
+    type=LabName(),
+    metavar="LAB2",
+    help="Side by side with the journey in LAB2.",
+)
+@click.option("--predict", is_flag=True, help="Ask where it will go, before that is shown.")
+@click.option("--mermaid", is_flag=True, help="Print a Mermaid sequence diagram.")
+@click.option(
+    "--pcapng",
+    "file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Also write every sighting, for Wireshark.",
 )
 @click.option(
     "--html",
     "page",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Also write a page that steps through the journey.",
+    help="Also write a page that steps through the journey, or through both.",
 )
+@click.option(
+    "--audit", is_flag=True, help="Add what the kernel's tracepoints say; changes no verdict."
+)
+@language_option
 @json_option
 @pass_output
 def trace(
     output: Output,
     source: str,
     target: str | None,
-    by: str,
     lab_name: str | None,
+    by: str,
+    wait: float | None,
     reply: bool,
-    language: str,
+    fields: str | None,
+    other_target: str | None,
+    other_source: str | None,
+    other_lab: str | None,
+    predict: bool,
+    mermaid: bool,
+    file: str | None,
     page: str | None,
+    audit: bool,
+    language: str,
 ) -> int:
     """Send one packet, and say where it went, or where and why it died.
 
-    SRC is a node, DST a node, a leg of one (host@lan) or an IPv4 address. Exit code 1
+    SRC is a node, DST a node, a leg of one (host@lan) or an IP address. Exit code 1
     if no answer came back.
     """
-    from netlab.probe.verdict import Verdict
     from netlab.report import data
-    from netlab.report.journey import journey
+    from netlab.report.journey import WIDTH, journey
 
+    compared = {
+        "--compare": other_target,
+        "--compare-from": other_source,
+        "--compare-lab": other_lab,
+    }
+    comparison = next((name for name, value in compared.items() if value is not None), None)
+    _refuse_two(
+        {
+            "--fields": fields is not None,
+            "--predict": predict,
+            "--mermaid": mermaid,
+            comparison or "--compare": comparison is not None,
+        },
+        {"--json": output.json, "--pcapng": file is not None, "--audit": audit},
+    )
+    number = _step_number(fields)
+    _check_wait(by, wait)
     running = lab.attach(lab.pick(lab_name))
-    traced = lab.trace(running, source, target, by)
-    document = data.trace(traced, running.name)
+    question = (source, target, by, wait or 0.0)
+    account = None
+    if audit:
+        traced, account = lab.audited_trace(running, *question)
+    else:
+        traced = lab.trace(running, *question)
+    if comparison:
+        other = lab.attach(lab.pick(other_lab)) if other_lab else running
+        to = other_target or target
+        second = lab.trace(other, other_source or source, to, by, wait or 0.0)
+        if page:
+            both = data.trace(traced, running.name), data.trace(second, other.name)
+            view.write(running, both, language, page)
+        return _compare(output, (traced, second), (running.name, other.name), reply, language)
+    if file:
+        _record(output, traced, file)
     if page:
-        view.write(running, [document], language, page)
-    output.result(document, lambda: journey(traced, reply, language))
-    return 0 if traced.finding.verdict is Verdict.ANSWERED else 1
+        view.write(running, [data.trace(traced, running.name)], language, page)
+    if fields is not None:
+        _show_fields(traced, number, language)
+    elif mermaid:
+        from netlab.report.sequence import sequence
+
+        say(sequence(traced, language))
+    else:
+        if predict:
+            from netlab.cli.prediction import ask
+
+            ask(traced, language)
+        terminal = sys.stdout.isatty()
+        width = min(WIDTH, shutil.get_terminal_size().columns) if terminal else WIDTH
+        document = data.trace(traced, running.name)
+        if account:
+            document["audit"] = data.account(traced, account)
+        output.result(
+            document,
+            lambda: journey(traced, reply, language, account=account, more=terminal, width=width),
+        )
+    return _code(traced)
+
+
+def _code(*traces: Trace) -> int:
+    from netlab.probe.verdict import Verdict
+
+    answered = all(one.finding.verdict is Verdict.ANSWERED for one in traces)
+    return 0 if answered else _NO_ANSWER
+
+
+def _refuse_two(views: Mapping[str, bool], others: Mapping[str, bool]) -> None:
+    """One view at a time. JSON and files go with some. Raises UsageError."""
+    chosen = [name for name, on in views.items() if on]
+    if len(chosen) > 1:
+        raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", "leave one of them out")
+    if not chosen:
+        return
+    view = chosen[0]
+    if others["--json"] and not view.startswith("--compare"):
+        raise UsageError(f"{view} and --json exclude each other", "--json has every field")
+    if others["--audit"] and view != "--predict":
+        raise UsageError(f"{view} shows no verdict that --audit could add to", "leave one out")
+    if others["--pcapng"] and view.startswith("--compare"):
+        raise UsageError("--pcapng writes one journey", f"leave out {view}")
+
+
+def _step_number(fields: str | None) -> int | None:
+    """None for all steps. Raises UsageError."""
+    if fields is None or fields == _ALL_STEPS:
+        return None
+    if not fields.isdecimal() or int(fields) == 0:
+        raise UsageError(f"'{fields}' is no step's number", "write --fields 3, or --fields alone")
+    return int(fields)
+
+
+def _check_wait(by: str, wait: float | None) -> None:
+    """Raises UsageError where nobody would wait."""
+    word, _, detail = by.partition(":")
+    if wait is not None and (word not in _WAITS or (detail and word != "raw")):
+        raise UsageError(
+            f"--wait: with --by {by} it is not netlab's own receiver that answers",
+            "use --by udp or raw:N",
+        )
+
+
+def _show_fields(traced: Trace, number: int | None, language: str) -> None:
+    from netlab.report import fields
+
+    most = fields.count(traced)
+    if number is not None and number > most:
+        there = f"this journey has steps 1 to {most}" if most else "nothing was sent"
+        raise UsageError(f"there is no step {number}", there)
+    show(fields.fields(traced, number, language))
+
+
+def _compare(
+    output: Output, traces: tuple[Trace, Trace], labs: tuple[str, str], reply: bool, language: str
+) -> int:
+    from netlab.report import data
+    from netlab.report.comparison import side_by_side
+
+    several = len(set(labs)) > 1
+    output.result(
+        {"compared": [data.trace(one, name) for one, name in zip(traces, labs, strict=True)]},
+        lambda: side_by_side(*traces, labs if several else ("", ""), reply, language),
+    )
+    return _code(*traces)
+
+
+def _record(output: Output, traced: Trace, file: str) -> None:
+    from netlab.report.recording import record
+
+    try:
+        with Path(file).open("wb") as stream:
+            count = record(traced, stream)
+    except OSError as error:
+        raise UsageError(f"cannot write '{file}': {error.strerror}") from error
+    say(f"{file}: {count} sightings", to_stderr=True)

@@ -61,10 +61,12 @@ def _command(name: str, about: str) -> click.Command:
         from netlab.views import view
 
         running = lab.attach(lab.pick(lab_name))
+        found = view(
+            running, name, place
+        )  # Also if it is to be watched: what is wrong is said first.
         if watch:
             _watch(output, running, name, place)
             return
-        found = view(running, name, place)
         output.result(data.view(running.name, name, found), lambda: text.view(found))
 
     return table

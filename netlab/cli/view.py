@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netlab import lab
-from netlab.cli.arguments import examples, json_option, lab_option, pass_output
+from netlab.cli.arguments import examples, json_option, lab_option, language_option, pass_output
 from netlab.cli.capture import say_end
 from netlab.cli.output import Output, say
 from netlab.errors import Interrupted, NetlabError, UsageError
@@ -29,13 +29,7 @@ _KINDS = ("icmp", "tcp:80", "http", "dns:www.example.com", "dhcp", "arp", "route
 @lab_option
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
 @click.option("--allow-send", is_flag=True, help="Let the page send probes too.")
-@click.option(
-    "--lang",
-    "language",
-    type=click.Choice(["en", "zh"]),
-    default="en",
-    help="Language in which the page opens.",
-)
+@language_option
 @json_option
 @pass_output
 def view(output: Output, lab_name: str | None, port: int, allow_send: bool, language: str) -> None:

@@ -6,7 +6,7 @@ import selectors
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netlab.kernel.events import Events, Lost, Table
 from netlab.kernel.nftrace import Hit
@@ -70,6 +70,8 @@ class Trace:
     frames: tuple[Frame, ...] = ()
     """The probe's own, and ARP's, as they were seen."""
     history: History = _NOTHING
+    names: Mapping[str, str] = field(default_factory=dict)
+    """IP or MAC address to the machine that has it."""
 
 
 def trace(
@@ -146,6 +148,7 @@ def trace(
         tuple(probe.found([frame for frame in frames if frame.packet], known.names)),
         tuple(frames),
         History(start, dated(changes, frames, where.nodes)),
+        known.names,
     )
 
 
@@ -202,7 +205,10 @@ def _decisions(
         rules.setdefault((where.nodes[hit.namespace], packet), []).append(hit.text)
     found = []
     for step in journey.steps:
-        met = [text for n in where.parts(step.node) for text in rules.get((n, step.packet), ())]
+        # What goes on over the plumbing has a step of its own on the host, and the host's rules there.
+        split = any((step.node, out.interface) in where.plumbing for out in step.went_out)
+        parts = (step.node,) if split else where.parts(step.node)
+        met = [text for n in parts for text in rules.get((n, step.packet), ())]
         tables = known.tables(step.node)
         is_switch = step.node in where.switches
         found.append(tuple(decisions(step, tables, met, is_switch, known.names)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
+    from netlab.probe.account import Account
     from netlab.probe.decision import Decision
     from netlab.probe.history import Entry
     from netlab.probe.journey import Step
@@ -62,6 +63,22 @@ def plan(planned: Plan) -> dict[str, Any]:
 
 TRACE_VERSION = 2
 """Grows when a field of `trace` changes its meaning or goes."""
+
+
+def account(traced: Trace, found: Account) -> dict[str, Any]:
+    """What the kernel says that it dropped."""
+    return {
+        "incomplete": found.incomplete,
+        "drops": [
+            {
+                "microseconds": (drop.at - traced.sent_at) / 1000,
+                "reason": drop.reason,
+                "function": drop.location,
+                "interfaces": list(drop.interfaces),
+            }
+            for drop in found.drops
+        ],
+    }
 
 
 def trace(traced: Trace, lab: str) -> dict[str, Any]:

@@ -2,276 +2,312 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
 
 from rich.cells import cell_len
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from netlab.probe.account import Account
 from netlab.probe.cause import SENTENCES
-from netlab.probe.packet import Part
+from netlab.probe.journey import Step
+from netlab.probe.packet import Packet, Part
+from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
+from netlab.report.story import TOLD, Story, flow, pad, widest
+from netlab.report.words import Words, packet_name
 
-if TYPE_CHECKING:
-    from netlab.probe.journey import Step
-    from netlab.probe.trace import Trace
-
-LANGUAGES = ("en", "zh")
-
-_WORDS = {
-    "en": {
-        "request": "REQUEST",
-        "answer": "ANSWER",
-        "error": "ERROR",
-        "cold": "ARP caches: cold",
-        "warm": "ARP caches: warm",
-        "nothing": "nothing was sent",
-        "question": "nothing was sent but the ARP question",
-        "asks": "{asker} asks who has {address}: {answer}",
-        "nobody": "nobody answers",
-        "then": "    then {packet}: {way}",
-        "ip.src": "source",
-        "ip.dst": "destination",
-        "icmp.id": "ICMP id",
-        "tcp.src": "source port",
-        "tcp.dst": "destination port",
-        "udp.src": "source port",
-        "udp.dst": "destination port",
-        "answered": "answered",
-        "dead": "died at {at}",
-        "refused": "refused at {at}",
-        "unknown": "not known",
-        "why": "why",
-        "evidence": "evidence",
-        "look": "look at",
-        "field": "field",
-        "in": "in",
-        "out": "out",
-        "decided": "decided by",
-    },
-    "zh": {
-        "request": "请求",
-        "answer": "应答",
-        "error": "差错报文",
-        "cold": "ARP 缓存：冷",
-        "warm": "ARP 缓存：热",
-        "nothing": "没有发出任何包",
-        "question": "除了 ARP 请求，没有发出任何包",
-        "asks": "{asker} 询问谁拥有 {address}：{answer}",
-        "nobody": "无人应答",
-        "then": "    随后 {packet}：{way}",
-        "ip.src": "源地址",
-        "ip.dst": "目的地址",
-        "icmp.id": "ICMP 标识",
-        "tcp.src": "源端口",
-        "tcp.dst": "目的端口",
-        "udp.src": "源端口",
-        "udp.dst": "目的端口",
-        "answered": "已应答",
-        "dead": "死在 {at}",
-        "refused": "被 {at} 拒绝",
-        "unknown": "无法判断",
-        "why": "原因",
-        "evidence": "证据",
-        "look": "请看",
-        "field": "字段",
-        "in": "进",
-        "out": "出",
-        "decided": "决定者",
-    },
-}
-
-Words = Mapping[str, str]
+WIDTH = 100
+"""Columns of a wide terminal, and of a pipe."""
+_INDENT = " " * 6
+_TTL_WIDTH, _TIME_WIDTH = 5, 10
+_SHOWN_INTERFACES = 3
+"""Of those that a dropped packet has passed, the last ones."""
+_TO_EVERYBODY = ("arp", "dhcp")
+"""Kinds whose question goes to every machine of a network."""
+_REWRITE, _DEATH, _DECISION = "yellow", "bold red", "dim"
+_VERDICTS = {Verdict.ANSWERED: "bold green", Verdict.UNKNOWN: "bold yellow"}
 
 
-def journey(trace: Trace, reply: bool, language: str) -> RenderableType:
-    """The whole journey; the way of an answer only if `reply`."""
-    return _text(_lines(trace, reply, language))
+def journey(
+    trace: Trace,
+    reply: bool,
+    language: str,
+    *,
+    account: Account | None = None,
+    more: bool = False,
+    width: int = WIDTH,
+) -> RenderableType:
+    """The request step by step, and where and why it ended.
+
+    With `reply` the answer step by step too. `account`: the kernel's own, if somebody asked for it.
+    `more`: say which options show more. `width`: where what can be folded is folded.
+    """
+    story = Story(trace, language)
+    return Group(*_Picture(story, reply, width).lines(), *_end(story, account, more))
 
 
-def fields(trace: Trace, number: int | None, language: str) -> RenderableType:
-    """What was in the packet when it came to a step and when it left, as a table for each step."""
-    words = _WORDS[language]
-    steps = list(enumerate(_numbered(trace), 1))
-    chosen = [one for one in steps if number in (None, one[0])]
-    return _text(line for n, step in chosen for line in (*_fields(n, step, trace, words), ""))
+class _Picture:
+    """Lines in columns that are as wide as this journey needs."""
 
+    def __init__(self, story: Story, reply: bool, width: int) -> None:
+        self._story = story
+        self._width = width
+        self._words = story.words
+        main = {part: packet for part in TOLD if (packet := story.main(part))}
+        lost = story.trace.finding.verdict not in (Verdict.ANSWERED, Verdict.REFUSED)
+        self._whole = {
+            packet
+            for part, packet in main.items()
+            if reply or part is Part.REQUEST or (lost and part is Part.ANSWER)
+        }
+        shown = [step for packet in self._whole for step in story.steps(packet)]
+        self._node_width = widest([step.node for step in shown]) + 3
+        self._ends_width = widest([story.ends(step) for step in shown]) + 3
+        self._what_width = widest([_addresses(step, story) for step in shown]) + 1
 
-def side_by_side(traces: Sequence[Trace], titles: Sequence[str], language: str) -> RenderableType:
-    """Journeys in columns, a line for each step; `≠` marks the first line where they part."""
-    columns = [
-        [title, *_column(trace, language)] for trace, title in zip(traces, titles, strict=True)
-    ]
-    height = max(map(len, columns))
-    rows = zip(*([*column, *[""] * (height - len(column))] for column in columns), strict=True)
-    widths = [max(map(cell_len, column)) + 3 for column in columns]
-    lines = []
-    for row in rows:
-        differs = len(set(row)) > 1
-        cells = "".join(_pad(cell, width) for cell, width in zip(row, widths, strict=True))
-        lines.append(f"{'≠' if differs else ' '} {cells}".rstrip())
-    return _text(lines)
+    def lines(self) -> Iterator[Text]:
+        story, trace = self._story, self._story.trace
+        by = self._words.get(trace.question.by, trace.question.by)
+        warmth = f" · {self._words['cold' if trace.cold else 'warm']}" * bool(trace.journey.steps)
+        yield Text.assemble((story.head(), "bold"), f"   {by}{warmth}")
+        yield from self._asked()
+        for part in TOLD:
+            yield from self._part(part)
+        if not story.numbered:
+            yield Text("")
+            yield Text(story.nothing_sent)
+        if trace.found:
+            yield Text("")
+            yield from (Text(line) for found in trace.found for line in self._folded(found))
 
+    def _asked(self) -> Iterator[Text]:
+        """Each question for a MAC address as one line."""
+        story, words = self._story, self._words
+        asked = story.asked()
+        if not asked:
+            return
+        yield Text("")
+        yield Text(words["asked"], "bold")
+        rows = []
+        for step, address, answer in asked:
+            question = words["asks"].format(asker=step.node, address=address)
+            said = story.named(answer.before["arp.sender_mac"]) if answer else words["nobody"]
+            rows.append((question, said, f"+{story.span(answer.at - step.at)}" if answer else ""))
+        widths = [widest([row[n] for row in rows]) + 3 for n in range(2)]
+        for question, said, time in rows:
+            line = f"    {pad(question, widths[0])}{pad(said, widths[1])}{time}"
+            yield Text(line.rstrip(), no_wrap=True, overflow="ellipsis")
 
-def count(trace: Trace) -> int:
-    """How many steps there are to choose from."""
-    return len(_numbered(trace))
+    def _part(self, part: Part) -> Iterator[Text]:
+        """The main packet, and the ways of the others in a line each."""
+        story, words = self._story, self._words
+        packets = story.packets(part)
+        if not packets:
+            return
+        main = story.main(part)
+        yield Text("")
+        if main in self._whole:
+            yield self._heading(f"{words[part]}   {story.packet_name(main)}")
+            yield from self._steps(main)
+        elif main:
+            yield Text(f"{words[part]}   {story.packet_name(main)}", "bold")
+            yield from self._way(story.steps(main), f"{story.number(story.steps(main)[0]):2}  ")
+        else:
+            yield Text(words[part], "bold")
+        for others in _alike([packet for packet in packets if packet != main], story):
+            yield from self._others(others, main)
 
+    def _heading(self, text: str) -> Text:
+        columns = 4 + self._node_width + self._ends_width + self._what_width
+        right = f"{self._words['ttl']:>{_TTL_WIDTH}}"
+        time = self._words["time"]
+        right += " " * (_TIME_WIDTH - cell_len(time)) + time
+        return Text(pad(text, columns) + right, "bold", no_wrap=True, overflow="ellipsis")
 
-def _text(lines: Iterable[str]) -> RenderableType:
-    return Text("\n".join(lines), no_wrap=True, overflow="ignore")
+    def _others(self, packets: Sequence[Packet], main: Packet | None) -> Iterator[Text]:
+        """Packets that went one way, in one line; the number is the first step's of the first packet."""
+        story, words = self._story, self._words
+        steps = story.steps(packets[0])
+        name = story.packet_name(packets[0])
+        if len(packets) > 1:
+            name = f"{len(packets)} × {packet_name(packets[0].name, story.language)}"
+        start = f"{story.number(steps[0]):2}  {words['then'].format(packet=name)}: "
+        if main and _places(steps) == _places(story.steps(main)):
+            yield Text(start + words["same way"])
+        else:
+            yield from self._way(steps, start)
 
+    def _steps(self, packet: Packet) -> Iterator[Text]:
+        before: Step | None = None
+        for step in self._story.steps(packet):
+            yield from self._step(step, before)
+            before = step
 
-def _numbered(trace: Trace) -> list[Step]:
-    """Steps as people count them: those of requests, of answers, of errors."""
-    order = {part: number for number, part in enumerate(Part)}
-    packets = [packet for packet in trace.journey.packets if packet.part is not Part.ARP]
-    packets.sort(key=lambda packet: order[packet.part])
-    return [step for packet in packets for step in trace.journey.packets[packet]]
+    def _step(self, step: Step, before: Step | None) -> Iterator[Text]:
+        story = self._story
+        left = f"{story.number(step):2}  {pad(step.node, self._node_width)}"
+        ends = pad(story.ends(step), self._ends_width)
+        what = pad(_addresses(step, story, before), self._what_width)
+        time = f"+{story.span(step.at - before.at)}" if before else story.after(step)
+        ttl = step.after.get("ip.ttl", "–")
+        if before and before.after.get("ip.ttl", "–") == ttl:
+            ttl = "="
+        death = _DEATH if story.is_death(step) else ""
+        yield Text.assemble(
+            (left, "bold"),
+            (ends, death),
+            (what, "" if what.strip() == flow(step.after) else _DECISION),
+            f"{ttl:>{_TTL_WIDTH}}{time:>{_TIME_WIDTH}}",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        for name, old, new in story.rewrites(step):
+            yield _row(f"    * {name}  {old} → {new}", _REWRITE)
+        for decision in story.decisions(step):
+            by = pad(self._words[f"by {decision.by}"], 8)
+            yield _row(f"{_INDENT}{by}{decision.text}", _DECISION)
 
-
-def _lines(trace: Trace, reply: bool, language: str) -> Iterator[str]:
-    words = _WORDS[language]
-    asked = trace.question
-    to = asked.ends.to
-    target = asked.target if to in ("", asked.target) else f"{asked.target} ({to})"
-    warmth = words["cold" if trace.cold else "warm"]
-    yield f"{asked.source} → {target}   {_what(trace)}   {warmth}"
-    yield from _arp(trace, words)
-    answered = trace.finding.verdict is Verdict.ANSWERED
-    numbers = {id(step): n for n, step in enumerate(_numbered(trace), 1)}
-    for part in (Part.REQUEST, Part.ANSWER, Part.ERROR):
-        packets = [packet for packet in trace.journey.packets if packet.part is part]
-        if not packets or (answered and not reply and part is not Part.REQUEST):
-            continue
-        yield ""
-        yield f"{words[part]}   {packets[0].name}"
-        for step in trace.journey.packets[packets[0]]:
-            yield from _step(numbers[id(step)], step, trace, words)
-        ways = [(p.name, _way(trace.journey.packets[p])) for p in packets[1:]]
-        for (name, way), times in Counter(ways).items():
-            several = f"{times} × {name}" if times > 1 else name
-            yield words["then"].format(packet=several, way=way)
-    if not numbers:
-        yield ""
-        yield words["question" if trace.cold else "nothing"]
-    if trace.found:
-        yield ""
-        yield from (f"  {line}" for line in trace.found)
-    yield ""
-    yield from _end(trace, language, words)
-
-
-def _what(trace: Trace) -> str:
-    """What was sent, in words."""
-    return {"icmp": "ICMP echo"}.get(trace.question.by, trace.question.by)
-
-
-def _arp(trace: Trace, words: Words) -> Iterator[str]:
-    """Each question for a MAC address as one line."""
-    answers = {
-        packet.key: steps[0].before.get("arp.sender_mac", "")
-        for packet, steps in trace.journey.packets.items()
-        if packet.part is Part.ARP and packet.name.endswith("answer")
-    }
-    for packet, steps in trace.journey.packets.items():
-        if packet.part is Part.ARP and packet.name.endswith("request"):
-            sender, address = packet.key
-            answer = answers.get((address, sender), words["nobody"])
-            asker = steps[0].node
-            yield "  " + words["asks"].format(asker=asker, address=address, answer=answer)
-
-
-def _way(steps: Sequence[Step]) -> str:
-    """`vm1 · vmnet8 · vmnet8-nat* · lan`: a star where something was rewritten."""
-    return " · ".join(step.node + "*" * bool(step.rewrites) for step in steps)
-
-
-def _step(number: int, step: Step, trace: Trace, words: Words) -> Iterator[str]:
-    addresses = f"{step.after['ip.src']} → {step.after['ip.dst']}" if "ip.src" in step.after else ""
-    time = f"{_microseconds(step, trace)} µs"
-    left = f"{number:2}  {_pad(step.node, 14)}{_pad(_ends(step), 26)}{_pad(addresses, 32)}"
-    yield f"{left}ttl {step.after.get('ip.ttl', '–'):>3}{time:>10}"
-    for name, (old, new) in step.rewrites.items():
-        if name in words:
-            yield f"     * {words[name]} {old} → {new}"
-    for decision in _decisions(trace, step):
-        yield f"       {_pad(decision[0], 6)} {decision[1]}"
-
-
-def _decisions(trace: Trace, step: Step) -> list[tuple[str, str]]:
-    for one, decided in zip(trace.journey.steps, trace.decisions, strict=False):
-        if one is step:
-            return [(decision.by.value, decision.text) for decision in decided]
-    return []
-
-
-def _ends(step: Step) -> str:
-    """`vm1 ▸ router`: interfaces are named by who is at the other end of their cables."""
-    came = step.came_in.peer if step.came_in else ""
-    peers = [out.peer for out in step.went_out]
-    shown = ", ".join(peers) if len(peers) < 3 else f"{peers[0]}, {peers[1]}, …"
-    return f"{came} ▸ {shown}".strip()
-
-
-def _end(trace: Trace, language: str, words: Words) -> Iterator[str]:
-    finding = trace.finding
-    said = words[finding.verdict].format(at=finding.at)
-    if finding.verdict is Verdict.ANSWERED:
-        last = trace.journey.of(Part.ANSWER)[-1]
-        times = sum("ip.src" in step.rewrites for step in trace.journey.first(Part.REQUEST))
-        yield f"✔ {said}{f' · NAT × {times}' if times else ''} · {_microseconds(last, trace)} µs"
-        return
-    yield f"{'?' if finding.verdict is Verdict.UNKNOWN else '✘'} {said}"
-    if finding.cause:
-        why = f"{SENTENCES[finding.cause][language]} ({finding.cause})"
-        yield f"  {_pad(words['why'], 10)}{why}"
-    yield f"  {_pad(words['evidence'], 10)}{finding.evidence}"
-    if finding.look_at:
-        yield f"  {_pad(words['look'], 10)}netlab exec {finding.at} -- {finding.look_at}"
-
-
-def _fields(number: int, step: Step, trace: Trace, words: Words) -> Iterator[str]:
-    """A table in and out, as Packet Tracer shows a PDU."""
-    yield f"{number}  {step.node}   {step.packet.name}   {_ends(step)}"
-    rows = [(words["field"], words["in"], words["out"])]
-    for name, before in step.before.items():
-        after = step.after.get(name, "")
-        came = before if step.came_in else "–"
-        went = (after if after != before else "=") if step.went_out else "–"
-        star = "* " if step.went_out and step.came_in and after != before else "  "
-        rows.append((star + name, came, went if step.came_in else after))
-    widths = [max(cell_len(row[n]) for row in rows) + 3 for n in range(3)]
-    for row in rows:
-        yield "  " + "".join(_pad(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip()
-    for by, text in _decisions(trace, step):
-        yield f"  {words['decided']}: {by} {text}"
-
-
-def _column(trace: Trace, language: str) -> Iterator[str]:
-    """One journey, narrow."""
-    words = _WORDS[language]
-    for packet, steps in trace.journey.packets.items():
-        if packet.part is Part.ARP:
-            continue
-        yield f"{words[packet.part]} {packet.name}"
+    def _way(self, steps: Sequence[Step], start: str) -> Iterator[Text]:
+        """`7  internet ▸ router * destination → 192.168.1.100 ▸ lan`, folded between two nodes."""
+        story = self._story
+        line = Text(start)
+        before: Step | None = None
         for step in steps:
-            yield f"  {step.node}"
-            for name, (old, new) in step.rewrites.items():
-                if name in words:
-                    yield f"    * {words[name]} {old} → {new}"
-    finding = trace.finding
-    sign = {Verdict.ANSWERED: "✔", Verdict.UNKNOWN: "?"}.get(finding.verdict, "✘")
-    cause = f" ({finding.cause})" if finding.cause else ""
-    yield f"{sign} {words[finding.verdict].format(at=finding.at)}{cause}"
+            stars = [f" * {name} → {new}" for name, _, new in story.rewrites(step)]
+            # What a switch floods is with several machines at once.
+            sign = "" if before is None else " ▸ " if before.went_out else ", "
+            if before and line.cell_len + cell_len(sign + step.node + "".join(stars)) > self._width:
+                yield line
+                line, sign = Text(_INDENT), sign.lstrip()
+            line.append(sign + step.node)
+            for star in stars:
+                line.append(star, _REWRITE)
+            before = step
+        if steps and story.is_death(steps[-1]):
+            line.append(" ▸ ✘", _DEATH)
+        yield line
+
+    def _folded(self, line: str) -> list[str]:
+        return wrap(
+            line, self._width, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+        )
 
 
-def _microseconds(step: Step, trace: Trace) -> int:
-    return (step.at - trace.sent_at) // 1000
+def _row(text: str, style: str) -> Text:
+    """A line that is cut where a terminal ends."""
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _pad(text: str, width: int) -> str:
-    """Chinese characters take two columns."""
-    return text + " " * max(1, width - cell_len(text))
+def _addresses(step: Step, story: Story, before: Step | None = None) -> str:
+    """Whom a packet is from and for, if that is not what it was one step before."""
+    words = story.words
+    if before and not step.went_out and step.came_in and not story.is_death(step):
+        return words["arrived"]
+    shown = flow(step.after) or _arp(step, story)
+    if before and shown == (flow(before.after) or _arp(before, story)):
+        return words["unchanged"]
+    return shown
+
+
+def _arp(step: Step, story: Story) -> str:
+    fields = step.after
+    if "arp.op" not in fields:
+        return ""
+    if fields["arp.op"] == "request":
+        return story.words["who has"].format(address=fields["arp.target"])
+    return story.words["has"].format(address=fields["arp.sender"], mac=fields["arp.sender_mac"])
+
+
+def _alike(packets: Iterable[Packet], story: Story) -> list[list[Packet]]:
+    """Packets of one name that went one way, together."""
+    found: dict[tuple[str, tuple[str, ...]], list[Packet]] = {}
+    for packet in packets:
+        nodes = tuple(step.node for step in story.steps(packet))
+        # The tries of a traceroute differ by their TTL; those that arrive need not be told apart.
+        name = (
+            packet.name if nodes[-1] == story.trace.question.target else story.packet_name(packet)
+        )
+        found.setdefault((name, nodes), []).append(packet)
+    return list(found.values())
+
+
+def _places(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
+    """Where a packet was, and what was rewritten there."""
+    return [(step.node, frozenset(step.rewrites)) for step in steps]
+
+
+def _end(story: Story, account: Account | None, more: bool) -> Iterator[RenderableType]:
+    """The verdict; of a death where, why and what shows it."""
+    words, finding = story.words, story.trace.finding
+    yield Text("")
+    if story.ended_well:
+        yield Text(" · ".join([story.verdict(), *_figures(story)]), _VERDICTS[finding.verdict])
+        rows = []
+    else:
+        yield Text(story.verdict(), _VERDICTS.get(finding.verdict, _DEATH))
+        rows = [*_where(story), *_why(story)]
+    if account:
+        rows += [("audit", line) for line in _account(account, words)]
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for name, text in rows:
+        table.add_row(f"  {words[name]}", text)
+    if rows:
+        yield table
+    if more:
+        yield Text(f"  {words['more']}", _DECISION)
+
+
+def _figures(story: Story) -> Iterator[str]:
+    """How often it was translated, and how long it took."""
+    words, journey = story.words, story.trace.journey
+    main = story.main(Part.REQUEST)
+    times = sum("ip.src" in step.rewrites for step in story.steps(main)) if main else 0
+    if times:
+        yield words["translation" if times == 1 else "translations"].format(times=times)
+    if len(story.packets(Part.ANSWER)) == 1 or story.kind in ("tcp", "http", "dns"):
+        home = journey.of(Part.ANSWER)[-1]
+        yield words["tracing"].format(time=story.after(home))
+
+
+def _account(account: Account, words: Words) -> Iterator[str]:
+    """A line for each drop that the kernel tells of."""
+    for drop in account.drops:
+        last = drop.interfaces[-_SHOWN_INTERFACES:]
+        more = "… ▸ " * (len(drop.interfaces) > len(last))
+        where = more + " ▸ ".join(last) or words["no interface"]
+        function = f" in {drop.location}" if drop.location else ""
+        yield f"{drop.reason or '?'}{function}: {where}"
+    if not account.drops:
+        yield words["no audit"]
+    if account.incomplete:
+        yield words["audit incomplete"]
+
+
+def _where(story: Story) -> Iterator[tuple[str, str]]:
+    """Where it was seen last; not of a question that goes to everybody, nor of a packet that went on."""
+    words, last = story.words, story.last
+    if story.kind in _TO_EVERYBODY or (last and last is not story.steps(last.packet)[-1]):
+        return
+    if last is None:
+        yield "where", words["never"].format(node=story.trace.finding.at)
+        return
+    facts = {"number": story.number(last), "node": last.node, "time": story.after(last)}
+    if last.went_out:
+        yield "where", words["left"].format(peers=story.outlets(last), **facts)
+    elif last.came_in is None:
+        yield "where", words["began"].format(**facts)
+    else:
+        came = last.came_in
+        yield "where", words["inside"].format(interface=came.interface, peer=came.peer, **facts)
+
+
+def _why(story: Story) -> Iterator[tuple[str, str]]:
+    finding = story.trace.finding
+    if finding.cause:
+        yield "why", f"{SENTENCES[finding.cause][story.language]} ({finding.cause})"
+    yield "evidence", finding.evidence
+    if finding.look_at:
+        yield "look", f"netlab exec {finding.at} -- {finding.look_at}"

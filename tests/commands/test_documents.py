@@ -56,7 +56,8 @@ def test_every_command_prints_what_the_document_says(folder, document):
     (bin_ / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
     for script in bin_.iterdir():
         script.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    path = f"{bin_}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
     lab.up(lab.prepare(lab.load("nat")))
     try:
         for command, expected in steps(document):

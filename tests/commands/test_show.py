@@ -200,6 +200,12 @@ def test_a_service_that_has_ended_and_one_that_nobody_planned(running):
     assert row("services", node="vmnet1-dhcp")["state"] == "ended"
 
 
+@pytest.mark.parametrize("words", [[], ["--watch"]])
+def test_what_is_wrong_is_said_before_anything_is_watched(words):
+    done = netlab("show", "arp", "vm9", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 def test_who_is_not_there_is_said():
     done = netlab("show", "arp", "vm9")
     assert done.returncode == 2

@@ -203,6 +203,16 @@ def test_a_trace_is_written_as_a_page(seen, tab, tmp_path):
     assert (tab.complaints, tab.requests) == ([], [file.as_uri()])
 
 
+def test_two_traces_are_written_as_one_page(seen, tab, tmp_path):
+    file = tmp_path / "both.html"
+    words = ("--lab", "seen", "--compare", "vm2", "--html", str(file))
+    assert netlab("trace", "vm1", "internet", *words).returncode == 0
+    tab.go(file.as_uri())
+    assert tab.js("page.journeys.map((one) => one.probe.to)") == ["internet", "vm2"]
+    tab.choose("#compare", "1")
+    assert "vmnet8: passed on to vm2" in tab.text(".pairs")
+
+
 def test_a_page_that_cannot_be_written_is_said(seen, tmp_path):
     file = str(tmp_path / "none" / "journey.html")
     done = netlab("trace", "vm1", "internet", "--lab", "seen", "--html", file)

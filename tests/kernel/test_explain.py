@@ -77,19 +77,18 @@ def compared(running: lab.Lab, source: str, target: str, by: str = "icmp") -> tu
     return foretold[1:3]
 
 
-def compare(source: str, target: str) -> str:
-    """What differs, if anything."""
-    try:
-        compared(lab.attach("explain"), source, target)
-    except AssertionError as difference:
-        return str(difference)
-    return ""
+def followed(source: str, target: str) -> tuple:
+    return measured(lab.trace(lab.attach("explain"), source, target))
 
 
 def test_every_pair_goes_where_it_was_said_to(running):
+    pairs = list(permutations(NODES, 2))
+    with lab.explaining(running) as answer:
+        foretold = [worked_out(answer(source, target, "icmp")) for source, target in pairs]
     with ProcessPoolExecutor(3, get_context("fork")) as workers:
-        found = workers.map(compare, *zip(*permutations(NODES, 2), strict=True))
-        assert [one for one in found if one] == []
+        really = workers.map(followed, *zip(*pairs, strict=True))
+        rows = zip(pairs, foretold, really, strict=True)
+        assert [row for row in rows if row[1] != row[2]] == []
 
 
 @pytest.mark.parametrize(

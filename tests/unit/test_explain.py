@@ -112,6 +112,12 @@ def test_accepting_ends_a_chain_and_not_the_next_one():
     )
 
 
+def test_the_lower_priority_comes_first():
+    chains = [base("late", prio=10), base("early", prio=-10)]
+    rules = Ruleset([*chains, rule({"reject": None}, of="late"), rule(DROP, of="early")])
+    assert rules.at("input", FACTS).end is End.DROP
+
+
 @pytest.mark.parametrize(
     ("word", "inner", "end"),
     [

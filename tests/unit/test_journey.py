@@ -13,7 +13,9 @@ from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting
 from netlab.probe.trace import Question, Trace
 from netlab.probe.verdict import Verdict
-from netlab.report.journey import LANGUAGES, journey
+from netlab.report.journey import journey
+from netlab.report.text import plain
+from netlab.report.words import LANGUAGES
 
 MAP = Map(
     nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},
@@ -160,5 +162,5 @@ def test_the_picture_of_a_death(language, golden):
     given = evidence(ENDED, drops={"nat": "t c: icmp type echo-request drop"})
     ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
     traced = Trace(Question("vm1", "pc", ends), "00", 0, False, given.journey, judge(given))
-    golden(f"pictures/trace-{language}.txt", f"{journey(traced, False, language)}\n")
+    golden(f"pictures/trace-{language}.txt", f"{plain(journey(traced, False, language))}\n")
     assert traced.finding.verdict is Verdict.DEAD
