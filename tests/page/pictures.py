@@ -44,7 +44,7 @@ def main() -> None:
         tab.click("#hide-arp")
         tab.choose("#compare", "1")
         tab.js("go(2)")
-        tab.picture(IMAGES / "page-compare.png")
+        tab.picture(IMAGES / "page-compare.png", "main")
 
 
 if __name__ == "__main__":
