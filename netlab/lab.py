@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from netlab.plan.change import Change
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.account import Account
+    from netlab.probe.history import Entry
     from netlab.probe.journey import Map
     from netlab.probe.matrix import Result
     from netlab.probe.stream import Stream
@@ -337,8 +338,25 @@ def trace(
     run = _run_directory(lab.name)
     asked = aim.question(lab, source, target, by, wait)
     complaints = services.dhcp_complaints(run, asked.ends.mac)
+    leases = tuple(_leases(lab, run))
     with postponed_signals() as interruption:
-        return follow(where(lab), asked, interruption, complaints)
+        traced = follow(where(lab), asked, interruption, complaints)
+    history = replace(traced.history, start=(*traced.history.start, *leases))
+    return replace(traced, history=history)
+
+
+def _leases(lab: Lab, run: RunDirectory) -> Iterator[Entry]:
+    """What each DHCP server has given."""
+    from netlab.kernel.rows import Granted
+    from netlab.kernel.services import granted
+    from netlab.plan.names import node as node_of
+    from netlab.plan.nouns import Service
+    from netlab.probe.history import Entry
+
+    for noun in lab.plan.nouns:
+        if isinstance(noun, Service):
+            for expires, mac, address, name in granted(run, noun):
+                yield Entry(node_of(noun.namespace), Granted(address, mac, name, expires))
 
 
 def audited_trace(

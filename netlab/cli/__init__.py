@@ -21,6 +21,7 @@ from netlab.cli import (
     packets,
     show,
     system,
+    view,
     watch,
 )
 from netlab.cli.arguments import examples
@@ -66,6 +67,7 @@ for _command in (
     explain.explain,
     show.show,
     watch.watch,
+    view.view,
     capture.capture,
     graph.graph,
     live.assign,

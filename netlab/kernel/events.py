@@ -163,7 +163,8 @@ class Events:
         for key, _ in self._selector.select(0):
             namespace, ear = key.data
             try:
-                for kind, data in ear.messages():
+                # All at once: where much happens, more comes while one message is decoded.
+                for kind, data in list(ear.messages()):
                     yield from self._heard(namespace, kind, data)
             except Overflow:
                 yield Lost(time.time_ns(), namespace)

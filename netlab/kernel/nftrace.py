@@ -40,11 +40,19 @@ class Hit:
 class RuleTrace:
     """Watches a probe's packets in a namespace that has rules. A context manager: leaves no table.
 
-    `listing` is its ruleset with handles, `matches` are nftables expressions,
-    `name` is the probe's own, since another trace may be under way.
+    `listing` is its ruleset with handles, `matches` are nftables expressions for the family inet,
+    `frames` more of them for the family bridge alone, `name` is the probe's own, since another
+    trace may be under way.
     """
 
-    def __init__(self, namespace: str, listing: str, matches: Sequence[str], name: str) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        listing: str,
+        matches: Sequence[str],
+        name: str,
+        frames: Sequence[str] = (),
+    ) -> None:
         self.namespace = namespace
         self._rules = nft.rules(listing)
         self._tables = {
@@ -55,7 +63,7 @@ class RuleTrace:
             )
             if wanted
         }
-        self._matches = matches
+        self._matches = {"inet": matches, "bridge": (*matches, *frames)}
         self._headers: dict[bytes, bytes] = {}
 
     def __enter__(self) -> RuleTrace:
@@ -69,7 +77,7 @@ class RuleTrace:
         return self
 
     def _table(self, family: str) -> str:
-        rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches)
+        rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches[family])
         chains = "".join(
             f"chain {hook} {{ type filter hook {hook} priority -400;\n{rules}\n }}\n"
             for hook in ("prerouting", "output")

@@ -170,6 +170,15 @@ _LOOK_AT = {
     Cause.DUPLICATE_IP: "ip address",
 }
 
+DNS_WORDS = {
+    "0": "no address of that name",
+    "2": "server failure",
+    "3": "no such name",
+    "5": "refused",
+}
+"""What the code of a DNS answer without an address means (RFC 1035, 4.1.1)."""
+_DNS_CODES = {"0": Cause.DNS_NO_NAME, "3": Cause.DNS_NO_NAME}
+
 _COUNTED = {
     "Ip.InAddrErrors": Cause.NOT_FORWARDING,
     "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH,
@@ -202,6 +211,8 @@ class Evidence:
     """Node to the address for which it asked by ARP, and nobody answered."""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Node to the kernel's counts that have grown."""
+    no_route_back: str = ""
+    """The address to which the target would have to answer, if its routing table does not lead there."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine that has it on another network."""
     owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -210,8 +221,8 @@ class Evidence:
     nat_devices: frozenset[str] = frozenset()
     doors: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
-    isolated: frozenset[tuple[str, str]] = frozenset()
-    """(switch, port) of ports that reach no other such port."""
+    isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """(switch, port) of ports that reach no other such port, and the machines behind them."""
     listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Node to what programs listen on: `udp/53`."""
     forgotten: frozenset[str] = frozenset()
@@ -250,6 +261,8 @@ def judge(evidence: Evidence) -> Finding:
         return _TO_EVERYBODY[evidence.kind](evidence)
     last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
     match last[0].part:
+        case Part.ERROR if last[0].packet.about is Part.ANSWER:
+            return _answer_lost(journey.of(Part.ANSWER)[-1], evidence)
         case Part.ERROR:
             return _reported(last[0], journey.of(Part.REQUEST)[-1], evidence)
         case Part.ANSWER:
@@ -289,12 +302,12 @@ def _never_left(evidence: Evidence) -> Finding:
 
 def _answer_lost(step: Step, evidence: Evidence) -> Finding:
     """The answer came no further than this stay, or was not what was asked for."""
-    if _is_home(step, evidence) and step.after.get("dns.code") is not None:
-        answers = evidence.journey.of(Part.ANSWER)
-        text = f"{answers[0].node} answers: no such name"
-        return Finding(
-            Verdict.REFUSED, answers[0].node, Cause.DNS_NO_NAME, text, _LOOK_AT[Cause.DNS_NO_NAME]
-        )
+    said_no = step.after.get("dns.answer") == "none" and step.node not in evidence.drops
+    if said_no and _is_home(step, evidence):
+        server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
+        cause = _DNS_CODES.get(code, Cause.REFUSED)
+        text = f"{server} answers: {DNS_WORDS.get(code, f'error {code}')}"
+        return Finding(Verdict.REFUSED, server, cause, text, _LOOK_AT.get(cause, ""))
     if step.node in evidence.forgotten:
         text = f"{step.node} had translated the request, and has no entry for it now"
         return _dead(step.node, Cause.MAPPING_EXPIRED, text)
@@ -313,24 +326,29 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     if node in evidence.drops:
         return _dropped(step, evidence)
     if node in evidence.unanswered and not step.went_out:
-        return _not_resolved(node, evidence)
+        why = _not_resolved(node, evidence)
+        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
+    if evidence.no_route_back and _arrived(step, evidence):
+        return _never_answered(node, f"it has no route to {evidence.no_route_back}")
     overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
     if step.went_out and overheard:
         text = f"frames for {step.after['eth.dst']} reached {len(overheard)} others"
         return _dead(node, Cause.NO_TAKER, text)
     twins = evidence.owners.get(step.after.get("eth.dst", ""), frozenset())
-    if node not in evidence.switches and node in twins and len(twins) > 1:
+    meant = evidence.target if step.part is Part.REQUEST else evidence.source
+    if node not in evidence.switches | {meant} and node in twins and len(twins) > 1:
         others = ", ".join(sorted(twins - {node}))
         text = f"{step.after['eth.dst']} is the MAC address of {node} and of {others}"
         return _dead(node, Cause.DUPLICATE_MAC, text)
     twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
     if node in twins and evidence.target in twins - {node}:
         return _duplicate(node, step.after["ip.dst"], twins)
-    if step.came_in and (node, step.came_in.interface) in evidence.isolated and not step.went_out:
-        text = f"the port {step.came_in.interface} of {node} is isolated"
-        return _dead(node, Cause.ISOLATED_PORT, text)
+    if step.came_in and not step.went_out:
+        owners = evidence.owners.get(step.after.get("eth.dst", ""), frozenset())
+        if apart := _apart(node, step.came_in.interface, owners, evidence):
+            return apart
     grown = evidence.counts.get(node, {})
-    suspects = [name for name in _COUNTED if name in grown]
+    suspects = [name for name in _COUNTED if name in grown and _may_count(name, step, evidence)]
     if len(suspects) == 1 and not step.went_out:
         (name,) = suspects
         found = _dead(node, _COUNTED[name], f"{name} of {node} grew by {grown[name]}")
@@ -338,6 +356,28 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     if evidence.kind == "dns" and "udp/53" in evidence.listening.get(node, ()):
         return _dead(node, Cause.DNS_SILENT, f"{node} listens on udp/53, and nothing came back")
     return _unknown(node, "no rule, no error and no count tells why")
+
+
+def _arrived(step: Step, evidence: Evidence) -> bool:
+    """The request is where it was meant to go."""
+    return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
+
+
+def _never_answered(node: str, why: str) -> Finding:
+    return _dead(node, Cause.NO_WAY_BACK, f"the answer could not leave {node}: {why}")
+
+
+def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
+    """Whether this packet can be the one that was counted: the count may be another's."""
+    match name:
+        case "Ip.InAddrErrors":
+            return step.node not in evidence.owners.get(step.after.get("ip.dst", ""), frozenset())
+        case "Ip.InHdrErrors":
+            return step.after.get("ip.ttl") in ("0", "1")
+        case "Ip.FragFails":
+            return step.after.get("ip.df") == "1"
+        case _:
+            return True
 
 
 def _dropped(step: Step, evidence: Evidence) -> Finding:
@@ -358,6 +398,9 @@ _TRANSLATED = ("1", "6", "17")
 def _no_offer(evidence: Evidence) -> Finding:
     """A DHCP question that nobody answered."""
     asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
+    for step in asked:
+        if step.node in evidence.switches and step.node in evidence.drops and not step.went_out:
+            return _dropped(step, evidence)
     servers = [s.node for s in asked if "udp/67" in evidence.listening.get(s.node, ())]
     for server in servers:
         if server in evidence.no_address_left:
@@ -421,10 +464,28 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
     return Finding(verdict, last.node, cause, text, _LOOK_AT.get(cause, ""))
 
 
+def _apart(switch: str, port: str, owners: frozenset[str], evidence: Evidence) -> Finding | None:
+    """Whether a switch keeps a port apart from that of those to whom a frame is addressed."""
+    if (switch, port) in evidence.isolated:
+        for (other, its), behind in evidence.isolated.items():
+            if other == switch and its != port and behind & owners:
+                text = f"the ports {port} and {its} of {switch} are isolated"
+                return _dead(switch, Cause.ISOLATED_PORT, text)
+    return None
+
+
 def _not_resolved(node: str, evidence: Evidence) -> Finding:
     """A question for a MAC address stays without answer."""
     address = evidence.unanswered[node]
     text = f"it asked who has {address}, and nobody answered"
+    owners = evidence.owners.get(address, frozenset())
+    asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
+    for step in asking:
+        if step.node in evidence.switches and step.came_in:
+            if step.node in evidence.drops and not step.went_out:
+                return _dropped(step, evidence)
+            if apart := _apart(step.node, step.came_in.interface, owners, evidence):
+                return apart
     if address in evidence.elsewhere:
         owner = evidence.elsewhere[address]
         return _dead(node, Cause.WRONG_SEGMENT, f"{text}; {owner} has it, on another network")

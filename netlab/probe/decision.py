@@ -102,7 +102,7 @@ def _out(step: Step) -> str:
 
 def is_about(connection: Connection, step: Step) -> bool:
     """One of its translations is the one that was seen."""
-    before, after = _flow(step.before), _flow(step.after)
+    before, after = flow_of(step.before), flow_of(step.after)
     ways = (
         (connection.original, connection.seen_as),
         (connection.reply, connection.original.reversed),
@@ -110,7 +110,9 @@ def is_about(connection: Connection, step: Step) -> bool:
     return any(old == before or new == after for old, new in ways)
 
 
-def _flow(fields: Mapping[str, str]) -> Flow:
+def flow_of(fields: Mapping[str, str]) -> Flow:
+    """The addresses and ports of an IP packet."""
+
     def number(*names: str) -> int | None:
         return next((int(fields[name], 0) for name in names if name in fields), None)
 

@@ -24,6 +24,8 @@ _DNS_PORT = 53
 _DHCP_PORTS = {67, 68}
 _DHCP_COOKIE = b"\x63\x82\x53\x63"
 _DHCP_TYPES = ("", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform")
+_CUT_OFF = (struct.error, IndexError, ValueError, OSError)
+"""What reading beyond the end raises; OSError is what socket.inet_ntoa raises."""
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 
 _ERRORS = {
@@ -51,7 +53,7 @@ ETHERNET = bytes(12) + _IPV4.to_bytes(2)
 def decode(data: bytes) -> Fields:
     """The fields of an Ethernet frame."""
     fields: Fields = {}
-    with suppress(struct.error, IndexError, ValueError):
+    with suppress(*_CUT_OFF):
         fields["eth.src"], fields["eth.dst"] = _mac(data[6:12]), _mac(data[:6])
         (kind,) = struct.unpack_from("!H", data, 12)
         if kind == _ARP:
@@ -64,7 +66,7 @@ def decode(data: bytes) -> Fields:
 def payload(data: bytes) -> bytes:
     """What an IPv4 or IPv6 frame carries behind its last header that is understood; else nothing."""
     fields: Fields = {}
-    with suppress(struct.error, IndexError, ValueError):
+    with suppress(*_CUT_OFF):
         (kind,) = struct.unpack_from("!H", data, 12)
         if kind in (_IPV4, _IPV6):
             return _ip(data[14:], fields)
@@ -73,10 +75,12 @@ def payload(data: bytes) -> bytes:
 
 def _arp(data: bytes, fields: Fields) -> None:
     (operation,) = struct.unpack_from("!H", data, 6)
-    fields["arp.op"] = _ARP_NAMES.get(operation, str(operation))
-    fields["arp.sender"] = socket.inet_ntoa(data[14:18])
-    fields["arp.sender_mac"] = _mac(data[8:14])
-    fields["arp.target"] = socket.inet_ntoa(data[24:28])
+    fields |= {  # All of them or none: who finds one relies on the others.
+        "arp.op": _ARP_NAMES.get(operation, str(operation)),
+        "arp.sender": socket.inet_ntoa(data[14:18]),
+        "arp.sender_mac": _mac(data[8:14]),
+        "arp.target": socket.inet_ntoa(data[24:28]),
+    }
 
 
 def _ip(data: bytes, fields: Fields) -> bytes:
@@ -92,7 +96,8 @@ def _ip(data: bytes, fields: Fields) -> bytes:
 
 def _ipv4(data: bytes, fields: Fields) -> tuple[int, bytes, bool]:
     length, number, fragment, ttl, protocol = struct.unpack_from("!HHHBB", data, 2)
-    fields["ip.src"], fields["ip.dst"] = map(socket.inet_ntoa, (data[12:16], data[16:20]))
+    source, target = map(socket.inet_ntoa, (data[12:16], data[16:20]))
+    fields["ip.src"], fields["ip.dst"] = source, target
     fields["ip.ttl"], fields["ip.id"] = str(ttl), str(number)
     fields["ip.length"] = str(length)
     fields["ip.df"] = str(fragment >> 14 & 1)
@@ -102,8 +107,8 @@ def _ipv4(data: bytes, fields: Fields) -> tuple[int, bytes, bool]:
 
 def _ipv6(data: bytes, fields: Fields) -> tuple[int, bytes, bool]:
     length, protocol, limit = struct.unpack_from("!HBB", data, 4)
-    for name, raw in (("ip.src", data[8:24]), ("ip.dst", data[24:40])):
-        fields[name] = socket.inet_ntop(socket.AF_INET6, raw)
+    source, target = (socket.inet_ntop(socket.AF_INET6, raw) for raw in (data[8:24], data[24:40]))
+    fields["ip.src"], fields["ip.dst"] = source, target
     fields["ip.ttl"], fields["ip.length"] = str(limit), str(length + 40)
     return protocol, data[40 : 40 + length], True
 
@@ -114,8 +119,8 @@ def _icmp(data: bytes, fields: Fields) -> bytes:
 
 def _icmpv6(data: bytes, fields: Fields) -> bytes:
     if data[0] in _NEIGHBOUR_DISCOVERY:
-        fields["arp.op"] = _NEIGHBOUR_DISCOVERY[data[0]]
         subject = socket.inet_ntop(socket.AF_INET6, data[8:24])
+        fields["arp.op"] = _NEIGHBOUR_DISCOVERY[data[0]]
         asks = fields["arp.op"] == "request"
         fields["arp.sender"] = fields["ip.src"] if asks else subject
         fields["arp.sender_mac"] = fields.get("eth.src", "")
@@ -132,7 +137,7 @@ def _control(data: bytes, fields: Fields, echo: tuple[int, ...], errors: tuple[i
     if kind in errors:
         fields["icmp.mtu"] = str(struct.unpack_from("!I", data, 4)[0] & 0xFFFF)
         quoted: Fields = {}
-        with suppress(struct.error, IndexError, ValueError, OSError):
+        with suppress(*_CUT_OFF):
             _ip(data[8:], quoted)
         fields |= {f"quoted.{name}": value for name, value in quoted.items()}
     return data[8:]
@@ -142,10 +147,12 @@ def _tcp(data: bytes, fields: Fields) -> bytes:
     source, target, sequence = struct.unpack_from("!HHI", data)
     fields["tcp.src"], fields["tcp.dst"], fields["tcp.seq"] = map(str, (source, target, sequence))
     acknowledged, offset, flags = struct.unpack_from("!IBB", data, 8)
-    fields["tcp.ack"] = str(acknowledged)
-    fields["tcp.flags"] = " ".join(name for n, name in enumerate(_TCP_FLAGS) if flags >> n & 1)
     rest = data[(offset >> 4) * 4 :]
-    fields["tcp.length"] = str(len(rest))
+    fields |= {
+        "tcp.ack": str(acknowledged),
+        "tcp.flags": " ".join(name for n, name in enumerate(_TCP_FLAGS) if flags >> n & 1),
+        "tcp.length": str(len(rest)),
+    }
     return rest
 
 
@@ -154,7 +161,7 @@ def _udp(data: bytes, fields: Fields) -> bytes:
     fields["udp.src"], fields["udp.dst"] = str(source), str(target)
     fields["udp.length"] = str(length - 8)
     rest = data[8:length]
-    with suppress(struct.error, IndexError, ValueError):
+    with suppress(*_CUT_OFF):
         if _DNS_PORT in (source, target):
             _dns(rest, fields)
         elif {source, target} <= _DHCP_PORTS:
@@ -167,13 +174,13 @@ def _dns(data: bytes, fields: Fields) -> None:
     if questions != 1:
         return
     name, at = _name(data, 12)
-    fields["dns.id"], fields["dns.name"] = f"{number:#06x}", name
     (kind,) = struct.unpack_from("!H", data, at)
-    fields["dns.type"] = str(kind)
+    fields |= {"dns.id": f"{number:#06x}", "dns.name": name, "dns.type": str(kind)}
     if flags & 0x8000:
-        fields["dns.code"] = str(flags & 0xF)
-        found = list(_addresses(data, at + 4, answers))
-        fields["dns.answer"] = " ".join(found) or "none"
+        found: list[str] = []
+        with suppress(*_CUT_OFF):
+            found.extend(_addresses(data, at + 4, answers))
+        fields |= {"dns.code": str(flags & 0xF), "dns.answer": " ".join(found) or "none"}
 
 
 def _name(data: bytes, at: int) -> tuple[str, int]:
@@ -200,25 +207,27 @@ def _addresses(data: bytes, at: int, count: int) -> Iterator[str]:
 
 
 def _dhcp(data: bytes, fields: Fields) -> None:
-    fields["dhcp.xid"], fields["dhcp.client"] = f"0x{data[4:8].hex()}", _mac(data[28:34])
-    if data[16:20] != bytes(4):
-        fields["dhcp.address"] = socket.inet_ntoa(data[16:20])
+    client, address = _mac(data[28:34]), socket.inet_ntoa(data[16:20])
+    fields["dhcp.xid"], fields["dhcp.client"] = f"0x{data[4:8].hex()}", client
+    if address != "0.0.0.0":
+        fields["dhcp.address"] = address
     if data[236:240] == _DHCP_COOKIE:
         for code, value in dhcp_options(data[240:]):
-            if code == 53 and value[0] < len(_DHCP_TYPES):
+            if code == 53 and len(value) == 1 and value[0] < len(_DHCP_TYPES):
                 fields["dhcp.type"] = _DHCP_TYPES[value[0]]
 
 
 def dhcp_options(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Code and value of each option behind the magic cookie (RFC 2132)."""
+    """Code and value of each option behind the magic cookie (RFC 2132) that is there in full."""
     at = 0
-    while at < len(data) and data[at] != 255:
+    while at + 1 < len(data) and data[at] != 255:
         if data[at] == 0:
             at += 1
             continue
-        length = data[at + 1]
-        yield data[at], data[at + 2 : at + 2 + length]
-        at += 2 + length
+        end = at + 2 + data[at + 1]
+        if end <= len(data):
+            yield data[at], data[at + 2 : end]
+        at = end
 
 
 def _mac(data: bytes) -> str:

@@ -47,6 +47,18 @@ class Map:
             heard |= fresh
         return frozenset(heard)
 
+    def behind(self, switch: str, port: str) -> frozenset[str]:
+        """The machines that are reached over a port of a switch, over further switches too."""
+        found, passed, ahead = set(), {switch}, [self.peers[switch, port]]
+        while ahead:
+            here = ahead.pop()
+            if here not in self.switches:
+                found.add(here)
+            elif here not in passed:
+                passed.add(here)
+                ahead += [peer for (name, _), peer in self.peers.items() if name == here]
+        return frozenset(found)
+
 
 @dataclass(frozen=True)
 class Outlet:

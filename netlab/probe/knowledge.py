@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Any
 
 from netlab.kernel.events import Row, Table
 from netlab.kernel.links import Interface
-from netlab.probe.decision import Tables, is_about
-from netlab.probe.journey import Map, Step
+from netlab.probe.decision import Tables, best_route, flow_of, is_about
+from netlab.probe.frame import Fields
+from netlab.probe.journey import Journey, Map, Step
+from netlab.probe.packet import Part
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,14 @@ class Knowledge:
         return {address: " and ".join(sorted(nodes)) for address, nodes in self.owners.items()}
 
     @cached_property
-    def isolated(self) -> frozenset[tuple[str, str]]:
-        """(switch, port) of ports that reach no other such port."""
-        return frozenset(
-            (node, one.name)
+    def isolated(self) -> dict[tuple[str, str], frozenset[str]]:
+        """(switch, port) of ports that reach no other such port, and the machines behind them."""
+        return {
+            (node, one.name): self.where.behind(node, one.name)
             for node in self.where.switches
             for one in self.of(node, Table.INTERFACES)
-            if one.isolated
-        )
+            if one.isolated and (node, one.name) in self.where.peers
+        }
 
     def carriers(self, node: str) -> frozenset[str]:
         """Interfaces of a machine that are up with a cable that is up."""
@@ -74,18 +77,45 @@ class Knowledge:
     def elsewhere(self, node: str, address: str) -> str | None:
         """The machine that has an address, if it hears no question that `node` asks."""
         heard = self.where.neighbourhood(node)
+        far = None
         for owner in self.owners.get(address, ()):
             for interface, known in self.of(owner, Table.ADDRESSES):
-                if (
-                    str(known.ip) == address
-                    and self.where.peers.get((owner, interface)) not in heard
-                ):
-                    return owner
-        return None
+                if str(known.ip) == address:
+                    if self.where.peers.get((owner, interface)) in heard:
+                        return None
+                    far = owner
+        return far
 
     def translates(self, box: str, step: Step) -> bool:
         """Whether a machine still has an entry for the translation that was seen on it."""
-        return any(is_about(one, step) for one in self.tables(box).connections)
+        connections = self.tables(box).connections
+        return any(one.translated and is_about(one, step) for one in connections)
+
+    def no_route_back(self, target: str, journey: Journey) -> str:
+        """The source address of a request that has reached a node whose routes do not lead there."""
+        for step in journey.of(Part.REQUEST):
+            source = step.after.get("ip.src", "")
+            if step.node == target and source and ":" not in source:
+                route = best_route(self.of(target, Table.ROUTES), ip_address(source))
+                return "" if route and route.kind == "unicast" else source
+        return ""
+
+    def next_hops(self, node: str, packets: Iterable[Fields], target: str) -> set[str]:
+        """The addresses whose MAC a node needs to send packets that it had on to their destinations, or,
+        if it had none, to a target. A NAT's table tells of destinations that it has changed."""
+        flows = [flow_of(fields) for fields in packets if "ip.src" in fields]
+        ends = {flow.target for flow in flows} or ({ip_address(target)} if target else set())
+        own = {known.ip for _, known in self.of(node, Table.ADDRESSES)}
+        ends |= {flow.source for flow in flows if flow.target in own}
+        for one in self.of(node, Table.CONNECTIONS):
+            ends |= {one.seen_as.target} if one.original in flows else set()
+            ends |= {one.original.source} if one.reply in flows else set()
+        hops = set()
+        for end in ends:
+            route = best_route(self.of(node, Table.ROUTES), end)
+            gateways = [hop.gateway for hop in route.hops if hop.gateway] if route else []
+            hops |= set(map(str, gateways or [end]))
+        return hops
 
 
 def _own_address(row: Row) -> str:

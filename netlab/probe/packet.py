@@ -31,6 +31,8 @@ class Packet:
     """What it is, in words: `TCP SYN`."""
     key: tuple[object, ...] = ()
     """What tells it from the other packets of its part and name."""
+    about: Part | None = None
+    """An error's: what it quotes."""
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from netlab.probe.witness import Witness
 _INTERRUPTION_SECONDS = 0.1
 """How long Ctrl-C may have to wait."""
 
-_ARP_SECONDS = 3.5
-"""The kernel asks three times, once a second."""
+_ARP_SECONDS = 4.0
+"""After its first question the kernel asks twice more, once a second, and gives up in the fourth."""
 
 _DATED = (Table.NEIGHBOURS, Table.FDB, Table.CONNECTIONS)
 """Tables that packets themselves change."""
@@ -90,7 +90,8 @@ def trace(
         probe = stack.enter_context(closing(kinds.probe(question.by, question.ends)))
         events = stack.enter_context(Events(list(where.nodes)))
         name = probe.token.hex()[:16]
-        witness = stack.enter_context(Witness(where, probe.matches, name))
+        asks = (f"ether saddr {question.ends.mac} arp operation request",)
+        witness = stack.enter_context(Witness(where, probe.matches, name, questions=asks))
         events.changes()
         start = _entries(events, where)
         asked_before = _asked_before(start, question.source)
@@ -112,7 +113,14 @@ def trace(
         scene = witness.scene(known, dhcp_complaints)
     frames = sorted(watch.frames_at_end(), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
-    unanswered = watch.unanswered()
+    relayed = question.by.startswith("dns")  # A relay asks whomever it likes.
+    unanswered = {
+        node: address
+        for node, address in watch.unanswered()
+        if relayed
+        or ":" in address
+        or address in known.next_hops(node, watch.had(node), question.ends.to)
+    }
     evidence = replace(
         scene,
         source=question.source,
@@ -121,6 +129,7 @@ def trace(
         kind=question.by.partition(":")[0],
         answered=probe.answered,
         send_error=error,
+        no_route_back=known.no_route_back(question.target, journey),
         carriers=known.carriers(question.source),
         addressed=bool(known.of(question.source, Table.ADDRESSES)),
         drops={where.nodes[hit.namespace]: hit.text for hit in hits if hit.drops},
@@ -225,8 +234,13 @@ class _Watch:
         self._probe = probe
         self._where = where
         self._source = source
-        self._asked_before = asked_before
         self.frames: list[Frame] = []
+        self._passed = {source}
+        """Machines that have had the packet."""
+        self._begun = time.monotonic()
+        self._questions = {(source, address): self._begun for address in asked_before}
+        """(node, address) of every ARP question, and when it was heard first."""
+        self._answered: set[tuple[str, str]] = set()
 
     def frames_at_end(self) -> Iterator[Frame]:
         """All frames, with what is known of them only now: an answer that took its time to be recognised,
@@ -246,11 +260,10 @@ class _Watch:
     def _exchanges(self) -> set[tuple[str, str]]:
         """(who asks, for what) of the ARP questions of machines that had the packet."""
         where = self._where
-        passed = {where.nodes[f.sighting.namespace] for f in self.frames if f.packet}
         return {
             (frame.fields["arp.sender"], frame.fields["arp.target"])
             for frame in self.frames
-            if (node := where.nodes[frame.sighting.namespace]) in passed | {self._source}
+            if (node := where.nodes[frame.sighting.namespace]) in self._passed
             and _asks_everybody(frame.fields)
             and frame.sighting.outgoing
             and node not in where.switches
@@ -264,19 +277,42 @@ class _Watch:
                 selector.register(tap.socket, selectors.EVENT_READ, tap)
             for one in self._probe.sockets:
                 selector.register(one, selectors.EVENT_READ, None)
-            begun = last = time.monotonic()
+            last = time.monotonic()
             while True:
-                quiet = max(self._probe.patience, last - begun)
-                patience = last + (max(quiet, _ARP_SECONDS) if self.unanswered() else quiet)
-                patience -= time.monotonic()
+                silence = last + max(self._probe.patience, last - self._begun)
+                patience = max(silence, self._last_question()) - time.monotonic()
                 wait = 0.0 if self._is_over() else min(max(patience, 0), _INTERRUPTION_SECONDS)
                 taps = [key.data for key, _ in selector.select(wait) if key.data]
                 interruption.check()
                 self._probe.poll()
-                if not taps and (patience <= 0 or self._is_over()):
-                    return
-                if sum(self._take(tap.sightings()) for tap in taps):
+                ended = patience <= 0 or self._is_over()
+                if ended:  # What came after the selection too.
+                    taps = list(self._taps)
+                # Other traffic may come faster than it is read: what is not older than now can wait.
+                now = time.time_ns()
+                if sum(self._take(tap.sightings(now)) for tap in taps):
                     last = time.monotonic()
+                elif ended:
+                    return
+
+    def had(self, node: str) -> list[Fields]:
+        """The probe's packets that a machine has had."""
+        return [
+            frame.fields
+            for frame in self.frames
+            if frame.packet and self._where.nodes[frame.sighting.namespace] == node
+        ]
+
+    def _last_question(self) -> float:
+        """Until when the kernel may still ask for a MAC that the packet waits for."""
+        return max(
+            (
+                self._questions[one] + _ARP_SECONDS
+                for one, answered in self.asked().items()
+                if not answered
+            ),
+            default=0.0,
+        )
 
     def _is_over(self) -> bool:
         """The answer is with the program that asked, and was seen on its way there."""
@@ -289,33 +325,43 @@ class _Watch:
         )
 
     def asked(self) -> dict[tuple[str, str], bool]:
-        """(node, address) of every ARP question since the probe was sent, and whether it was answered."""
-        found = dict.fromkeys(((self._source, address) for address in self._asked_before), False)
-        for frame in sorted(self.frames, key=lambda frame: frame.sighting.at):
-            node = self._where.nodes[frame.sighting.namespace]
-            fields, outgoing = frame.fields, frame.sighting.outgoing
-            if node in self._where.switches or "arp.op" not in fields:
-                continue
-            if _asks_everybody(fields) and outgoing:
-                found.setdefault((node, fields["arp.target"]), False)
-            elif fields["arp.op"] == "answer" and (node, fields["arp.sender"]) in found:
-                found[node, fields["arp.sender"]] = True
-        return found
+        """(node, address) of ARP questions of machines that had the packet; whether it was answered."""
+        return {one: one in self._answered for one in self._questions if one[0] in self._passed}
 
-    def unanswered(self) -> dict[str, str]:
-        """Node to the address for which it asks in vain."""
-        return {node: address for (node, address), answered in self.asked().items() if not answered}
+    def unanswered(self) -> list[tuple[str, str]]:
+        """Who asks for what in vain."""
+        return [one for one, answered in self.asked().items() if not answered]
 
     def _take(self, sightings: Iterable[Sighting]) -> bool:
-        """Whether something has to do with the probe: its packets, or a question for a MAC."""
-        fresh = []
+        """Whether something new has to do with the probe: its packets, or ARP on their way."""
+        news = False
         for sighting in sightings:
             fields = decode(sighting.data)
             packet = self._probe.packet(fields, sighting.data)
+            node = self._where.nodes[sighting.namespace]
             if packet or "arp.op" in fields:
-                fresh.append(Frame(sighting, packet, fields))
-        self.frames += fresh
-        return bool(fresh)
+                self.frames.append(Frame(sighting, packet, fields))
+            if packet:
+                news = True
+                if not sighting.foreign and node not in self._where.switches:
+                    self._passed.add(node)
+            elif "arp.op" in fields and node not in self._where.switches:
+                news |= self._hear(node, fields, sighting.outgoing) and node in self._passed
+        return news
+
+    def _hear(self, node: str, fields: Fields, outgoing: bool) -> bool:
+        """Keep account of a machine's ARP; whether this was new: not a question asked once more."""
+        if outgoing and _asks_everybody(fields):
+            question = (node, fields["arp.target"])
+            new = question not in self._questions
+            self._questions.setdefault(question, time.monotonic())
+            return new
+        question = (node, fields["arp.sender"])
+        if fields["arp.op"] != "answer" or outgoing or question not in self._questions:
+            return False
+        new = question not in self._answered
+        self._answered.add(question)
+        return new
 
 
 def _asks_everybody(fields: Fields) -> bool:

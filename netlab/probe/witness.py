@@ -45,15 +45,22 @@ _ON_A_SWITCH = (
 class Witness:
     """A context manager: listens in every namespace of a lab, and leaves nothing behind.
 
-    `matches` are nftables expressions that fit the probes, `name` is this
-    witness's own. With `echoes_only`, it sees just ICMP and what ARP needs for it.
+    `matches` are nftables expressions that fit the probes, `questions` the ARP questions for
+    them, `name` is this witness's own. With `echoes_only`, it sees just ICMP and what ARP needs
+    for it.
     """
 
     def __init__(
-        self, where: Map, matches: Sequence[str], name: str, echoes_only: bool = False
+        self,
+        where: Map,
+        matches: Sequence[str],
+        name: str,
+        echoes_only: bool = False,
+        questions: Sequence[str] = (),
     ) -> None:
         self.where = where
         self._matches = matches
+        self._questions = questions
         self._name = name
         self._echoes_only = echoes_only
         self._overflown = 0
@@ -61,9 +68,12 @@ class Witness:
     def __enter__(self) -> Witness:
         with ExitStack() as stack:
             self._rules = [
-                stack.enter_context(RuleTrace(name, listing, self._matches, self._name))
+                stack.enter_context(
+                    RuleTrace(name, listing, self._matches, self._name, self._questions)
+                )
                 for name in self.where.nodes
-                if self._matches and (listing := nft.read_with_handles(name)).strip()
+                if (self._matches or self._questions)
+                and (listing := nft.read_with_handles(name)).strip()
             ]
             self.taps = [
                 stack.enter_context(closing(Tap(name, program=self._program(node))))

@@ -103,27 +103,43 @@ for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
 THERE_AND_BACK = frames(THERE) + frames(BACK, Part.ANSWER, 20)
-TWINS = {"10.0.0.1": {"pc", "vm2"}}
 HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
-TWO = {"Ip.InAddrErrors": 1, "Ip.InHdrErrors": 1}
+INTO_THE_SWITCH = frames("vm1.eth0> sw.p1<")
+TWIN_SENDERS = {"target": "vm2", "owners": {"10.0.0.1": {"pc", "vm2"}}}
+TWIN_TARGETS = {"target": "vm2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
+MAC_TWINS = {"b": {"pc", "vm2"}}
+ON_ANOTHER = {"unanswered": {"vm1": "10.0.0.2"}, "elsewhere": {"10.0.0.2": "pc"}}
+DHCP = {"kind": "dhcp", "listening": {"pc": {"udp/67"}}}
+APART = {
+    "isolated": {("sw", "p1"): {"vm1"}, ("sw", "p3"): {"pc"}},
+    "owners": {"b": {"pc"}},
+    "switches": {"sw"},
+}
+NOT_APART = {**APART, "isolated": {("sw", "p1"): {"vm1"}}}
+DNS = {"kind": "dns", "listening": {"pc": {"udp/53"}}}
+NO_DNS = {"kind": "dns", "listening": {"host": {"udp/53"}}}
+ADDRESS_ERROR = {"nat": {"Ip.InAddrErrors": 1}}
+TWO = {"Ip.InAddrErrors": 1, "TcpExt.IPReversePathFilter": 1}
+OWN = {"10.0.0.2": {"nat"}}
 
 CASES = [
     (evidence(THERE_AND_BACK, answered=True), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, lost=1), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(frames(THERE), answered=True), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(THERE_AND_BACK, drops={"vm1": "a rule"}), "dead", "vm1", Cause.NO_WAY_BACK),
-    (evidence(THERE_AND_BACK, answered=True, target="vm2", owners=TWINS), "dead", "pc", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE), target="vm2", owners={"10.0.0.2": {"pc", "vm2"}}), "dead", "pc", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE), owners={"b": {"pc", "vm2"}}), "dead", "pc", Cause.DUPLICATE_MAC),
+    (evidence(THERE_AND_BACK, answered=True, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE), **TWIN_TARGETS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE), target="vm2", owners=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
+    (evidence(frames(THERE), owners=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), owners={"b": {"pc"}}), "unknown", "pc", Cause.UNKNOWN),
-    (evidence([], unanswered={"vm1": "10.0.0.2"}, elsewhere={"10.0.0.2": "pc"}), "dead", "vm1", Cause.WRONG_SEGMENT),
-    (evidence(frames("vm1.eth0> sw.p1<"), isolated={("sw", "p1")}, switches={"sw"}), "dead", "sw", Cause.ISOLATED_PORT),
-    (evidence(frames("vm1.eth0> sw.p1<"), isolated={("sw", "p2")}, switches={"sw"}), "unknown", "sw", Cause.UNKNOWN),
-    (evidence(frames("vm1.eth0> sw.p1<"), drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
-    (evidence(frames(THERE), kind="dns", listening={"pc": {"udp/53"}}), "dead", "pc", Cause.DNS_SILENT),
-    (evidence(frames(THERE), kind="dns", listening={"host": {"udp/53"}}), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), kind="dhcp", listening={"pc": {"udp/67"}}), "dead", "pc", Cause.NO_OFFER),
-    (evidence(frames(THERE), kind="dhcp", listening={"pc": {"udp/67"}}, no_address_left={"pc": "none"}), "dead", "pc", Cause.POOL_EMPTY),
+    (evidence([], **ON_ANOTHER), "dead", "vm1", Cause.WRONG_SEGMENT),
+    (evidence(INTO_THE_SWITCH, **APART), "dead", "sw", Cause.ISOLATED_PORT),
+    (evidence(INTO_THE_SWITCH, **NOT_APART), "unknown", "sw", Cause.UNKNOWN),
+    (evidence(INTO_THE_SWITCH, drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
+    (evidence(frames(THERE), **DNS), "dead", "pc", Cause.DNS_SILENT),
+    (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(frames(THERE), **DHCP), "dead", "pc", Cause.NO_OFFER),
+    (evidence(frames(THERE), **DHCP, no_address_left={"pc": "none"}), "dead", "pc", Cause.POOL_EMPTY),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"host"}), "dead", "host", Cause.MAPPING_EXPIRED),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"nat"}), "dead", "host", Cause.NO_WAY_BACK),
     (evidence([], carriers=frozenset()), "dead", "vm1", Cause.NIC_DOWN),
@@ -136,8 +152,11 @@ CASES = [
     (evidence(ENDED, drops={"nat": "a rule"}), "dead", "nat", Cause.FIREWALL),
     (evidence(ENDED, drops={"pc": "elsewhere"}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dead", "nat", Cause.ARP_UNANSWERED),
-    (evidence(ENDED, counts={"nat": {"Ip.InAddrErrors": 1}}), "dead", "nat", Cause.NOT_FORWARDING),
+    (evidence(ENDED, counts=ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
     (evidence(ENDED, counts={"nat": {"Ip.InReceives": 9}}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, counts={"nat": {"Ip.InHdrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, counts={"nat": {"Ip.FragFails": 1}}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, counts=ADDRESS_ERROR, owners=OWN), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": TWO}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"pc": {"Ip.InAddrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED + ERROR), "dead", "nat", Cause.TTL),

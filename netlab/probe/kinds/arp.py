@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from scapy.layers.l2 import ARP, Ether
 
 from netlab.errors import UsageError
-from netlab.probe.frame import Fields
+from netlab.probe.frame import Fields, decode
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
+_ETH_P_ARP = socket.htons(0x0806)
 
 
 class ArpProbe(Probe):
@@ -22,9 +24,7 @@ class ArpProbe(Probe):
         super().__init__(ends)
         if ends.family is socket.AF_INET6:
             raise UsageError("ARP is IPv4's", "name an IPv4 address")
-        self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW)
-        self.owners: list[str] = []
-        self.answered = False
+        self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_ARP)
 
     @property
     def matches(self) -> tuple[str, ...]:
@@ -42,13 +42,11 @@ class ArpProbe(Probe):
         self.socket.sendto(bytes(question), (ends.interface, 0))
 
     def poll(self) -> None:
-        """Answers are seen by the taps."""
-
-    def packet(self, fields: Fields, data: bytes) -> Packet | None:
-        found = super().packet(fields, data)
-        if found and found.part is Part.ANSWER:
-            self.answered = True
-        return found
+        with suppress(BlockingIOError):
+            while True:
+                data = self.socket.recv(1 << 16)
+                found = self.packet(decode(data), data)
+                self.answered |= found is not None and found.part is Part.ANSWER
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         ends = self.ends

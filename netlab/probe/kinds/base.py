@@ -147,5 +147,7 @@ def with_errors(own: Callable[[Fields], Packet | None], fields: Fields) -> Packe
     }
     if quoted:
         about = own(quoted)
-        return Packet(Part.ERROR, error_name(fields), about.key) if about else None
+        if about is None:
+            return None
+        return Packet(Part.ERROR, error_name(fields), about.key, about.part)
     return own(fields)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets
 import socket
+import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address
 
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from netlab.probe.frame import Fields, dhcp_options, payload
+from netlab.probe.frame import Fields, decode, dhcp_options, payload
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
+_ETH_P_IP = socket.htons(0x0800)
 _ANSWER_IS_BROADCAST = 0x8000
 _XID_AT = 8 * 8 + 4 * 8
 """Bits from the UDP header on."""
@@ -33,7 +36,7 @@ class DhcpProbe(Probe):
         super().__init__(ends)
         self._number = secrets.randbits(32)
         self.token = self._number.to_bytes(4)
-        self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW)
+        self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP)
 
     @property
     def matches(self) -> tuple[str, ...]:
@@ -70,13 +73,11 @@ class DhcpProbe(Probe):
         self.socket.sendto(bytes(discover), (self.ends.interface, 0))
 
     def poll(self) -> None:
-        """Answers are seen by the taps."""
-
-    def packet(self, fields: Fields, data: bytes) -> Packet | None:
-        found = super().packet(fields, data)
-        if found and found.part is Part.ANSWER:
-            self.answered = True
-        return found
+        with suppress(BlockingIOError):
+            while True:
+                data = self.socket.recv(1 << 16)
+                found = self.packet(decode(data), data)
+                self.answered |= found is not None and found.part is Part.ANSWER
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         if fields.get("dhcp.xid") != f"{self._number:#010x}":
@@ -99,11 +100,9 @@ class DhcpProbe(Probe):
 def _offer(frame: Frame, names: Mapping[str, str]) -> str:
     options = dict(dhcp_options(payload(frame.sighting.data)[_OPTIONS:]))
     said = {
-        word: ", ".join(
-            str(IPv4Address(options[code][at : at + 4])) for at in range(0, len(options[code]), 4)
-        )
+        word: ", ".join(str(IPv4Address(raw)) for (raw,) in struct.iter_unpack("4s", options[code]))
         for code, word in _ADDRESSES.items()
-        if code in options
+        if options.get(code) and len(options[code]) % 4 == 0
     }
     if _LEASE_SECONDS in options:
         said["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"

@@ -10,6 +10,7 @@ from contextlib import suppress
 from scapy.layers.dns import DNS, DNSQR
 
 from netlab.errors import UsageError
+from netlab.probe.cause import DNS_WORDS
 from netlab.probe.frame import Fields
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
@@ -17,9 +18,18 @@ from netlab.probe.packet import Frame, Packet, Part
 _PORT = 53
 _HEADER_BYTES = 8 + 12
 """Of UDP and of DNS: behind them stands the name."""
-_NAME_ERROR = 3
 _MATCHED_BYTES = 16
 """nftables compares at most 128 bits of a packet."""
+
+
+def _spelling(name: str) -> str:
+    """A name in upper and lower case, and not as others spell it."""
+    if name.upper() == name:
+        return name
+    while True:
+        spelt = "".join(secrets.choice((letter, letter.upper())) for letter in name)
+        if spelt != name:
+            return spelt
 
 
 class DnsProbe(Probe):
@@ -35,10 +45,11 @@ class DnsProbe(Probe):
         if not name.isascii() or not all(0 < len(label) < 64 for label in labels):
             raise UsageError(f"'{name}' is no DNS name", "write, for example, dns:www.example.com")
         self.asked = name.rstrip(".").lower()
-        self.name = "".join(secrets.choice((letter, letter.upper())) for letter in self.asked)
+        self.name = _spelling(self.asked)
         self.token = self.name.encode()
-        self._question = bytes(DNS(id=secrets.randbelow(1 << 16), qd=DNSQR(qname=self.name)))
-        self.no_such_name = False
+        self._id = secrets.randbelow(1 << 16)
+        self._question = bytes(DNS(id=self._id, qd=DNSQR(qname=self.name)))
+        self.refused = False
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
         self.socket.connect_ex((ends.to, _PORT))
 
@@ -50,7 +61,7 @@ class DnsProbe(Probe):
 
     @property
     def over(self) -> bool:
-        return self.answered or self.no_such_name
+        return self.answered or self.refused
 
     def send(self) -> None:
         self.socket.sendto(self._question, (self.ends.to, _PORT))
@@ -59,12 +70,14 @@ class DnsProbe(Probe):
         with suppress(BlockingIOError, ConnectionRefusedError):
             answer = DNS(self.socket.recv(1 << 16))
             self.answered = answer.rcode == 0 and answer.ancount > 0
-            self.no_such_name = not self.answered
+            self.refused = not self.answered
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
-        if fields.get("dns.name") != self.name:
+        name, answers = fields.get("dns.name", ""), "dns.code" in fields
+        # A relay asks once for several who ask the same, and spells its answers like the first.
+        shared = name.lower() == self.asked and fields.get("dns.id") == f"{self._id:#06x}"
+        if name != self.name and not (answers and shared):
             return None
-        answers = "dns.code" in fields
         return Packet(
             Part.ANSWER if answers else Part.REQUEST,
             "DNS answer" if answers else "DNS query",
@@ -78,7 +91,8 @@ class DnsProbe(Probe):
             if frame.packet and frame.packet.part is Part.ANSWER and frame.sighting.outgoing:
                 fields = frame.fields
                 server = names.get(fields["ip.src"], fields["ip.src"])
-                nothing = int(fields["dns.code"]) == _NAME_ERROR
-                said = "no such name" if nothing else fields["dns.answer"]
+                said = fields["dns.answer"]
+                if said == "none":
+                    said = DNS_WORDS.get(fields["dns.code"], f"error {fields['dns.code']}")
                 answers.setdefault(frame.packet.key, f"{server} answers: {said}")
         return list(answers.values())[::-1]

@@ -11,6 +11,8 @@ from netlab.probe.icmp import MARK, echo_request
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Packet, Part
 
+ECHO_REPLIES = (0, 129)
+"""Types of ICMP and ICMPv6."""
 _NAMES = {
     "8": (Part.REQUEST, "ICMP echo request"),
     "0": (Part.ANSWER, "ICMP echo reply"),
@@ -45,12 +47,12 @@ class EchoProbe(Probe):
                 data = self.socket.recv(1 << 16)
                 # An IPv4 raw socket delivers the IP header too.
                 at = 0 if self.ends.family is socket.AF_INET6 else (data[0] & 0xF) * 4
-                if data[at] in (0, 129) and self.token + MARK in data:
-                    self.came_back(data[at:])
+                if self.token + MARK in data:
+                    self.heard(data[at:])
 
-    def came_back(self, message: bytes) -> None:
-        """An echo reply with the token, from its ICMP header on."""
-        self.answered = True
+    def heard(self, message: bytes) -> None:
+        """An ICMP message with the token, from its header on: an echo reply or an error."""
+        self.answered |= message[0] in ECHO_REPLIES
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         return echo(fields) if self.token in data else None

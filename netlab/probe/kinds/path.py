@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from netlab.probe.frame import Fields
 from netlab.probe.kinds.base import Ends
-from netlab.probe.kinds.icmp import EchoProbe
+from netlab.probe.kinds.icmp import ECHO_REPLIES, EchoProbe
 from netlab.probe.packet import Frame, Packet, Part
 
 _MAX_HOPS = 16
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PROBE = 10, 23, 3
 _HEADERS = {socket.AF_INET: 28, socket.AF_INET6: 48}
 """Bytes of the IP and the ICMP header."""
+_TOO_BIG = {socket.AF_INET: (3, 4), socket.AF_INET6: (2, 0)}
+"""Type and code of the error that names the MTU in its bytes 6 and 7."""
 _LEAST = {socket.AF_INET: 68, socket.AF_INET6: 1280}
 _CONTENT = 21
 """Bytes of token and mark."""
@@ -93,25 +95,23 @@ class MtuProbe(EchoProbe):
         padding = bytes(max(0, size - _HEADERS[self.ends.family] - _CONTENT))
         self.send_numbered(number, padding)
 
-    def came_back(self, message: bytes) -> None:
+    def heard(self, message: bytes) -> None:
+        super().heard(message)
         (number,) = struct.unpack_from("!H", message, 6)
-        self.largest = self.sizes.get(number, 0)
-        self.answered = True
+        if message[0] in ECHO_REPLIES:
+            self.largest = self.sizes.get(number, 0)
+        elif (message[0], message[1]) == _TOO_BIG[self.ends.family]:
+            self._try_smaller(number)  # Where a sequence number would be, there is the MTU.
 
     def decides(self, packet: Packet) -> bool:
         """Only the last size that was tried."""
         return packet.part is Part.ARP or packet.key == (str(len(self.sizes)),)
 
-    def packet(self, fields: Fields, data: bytes) -> Packet | None:
-        found = super().packet(fields, data)
-        if found and found.part is Part.ERROR and found.name.endswith("too big"):
-            self._smaller(int(fields.get("icmp.mtu", "0")))
-        return found
-
-    def _smaller(self, mtu: int) -> None:
-        """Try again at the size that a router names; each size once."""
-        if mtu >= _LEAST[self.ends.family] and mtu not in self.sizes.values():
-            self._send_sized(mtu)
+    def _try_smaller(self, mtu: int) -> None:
+        """Try again at the size that a router names, if it is smaller than all before."""
+        if _LEAST[self.ends.family] <= mtu < min(self.sizes.values()):
+            with suppress(OSError):  # No route any more: the journey of the last try tells why.
+                self._send_sized(mtu)
 
     def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         lines = [

@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -36,6 +37,8 @@ class TcpProbe(Probe):
         self.token = self._first.to_bytes(4)
         self._listener: socket.socket | None = None
         self._accepted: socket.socket | None = None
+        self._due: tuple[float, bytes] | None = None
+        """When netlab's own receiver sends back what."""
         self._own_receiver = port is None
         self.port = self._listen() if port is None else port
         self.connected = self.refused = False
@@ -99,8 +102,11 @@ class TcpProbe(Probe):
                 self._accepted, _ = self._listener.accept()
                 self._accepted.setblocking(False)
                 self.sockets.append(self._accepted)
+            if self._accepted and self._due and self._due[0] <= time.monotonic():
+                self._accepted.send(self._due[1])
+                self._due = None
             if self._accepted and (data := self._accepted.recv(1 << 16)):
-                self._accepted.send(data)
+                self._due = (time.monotonic() + self.ends.wait, data)
 
     def begin(self) -> None:
         """The connection is there. A stranger's program is not sent what it does not expect."""

@@ -1,0 +1,112 @@
+"""Faults for the length of a block, and a probe with the evidence by which it was judged."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from netlab import lab
+from netlab.kernel import nft, sockets
+from netlab.kernel.rundir import RunDirectory
+from netlab.probe.cause import Cause, Evidence, Finding, judge
+from netlab.probe.trace import Trace
+from netlab.probe.verdict import Verdict
+from tests.machine import inside
+from tests.pace import HANG_SECONDS
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A traced probe."""
+
+    trace: Trace
+    evidence: Evidence
+
+    @property
+    def finding(self) -> Finding:
+        return self.trace.finding
+
+    @property
+    def end(self) -> tuple[Verdict, str, Cause | None]:
+        return self.finding.verdict, self.finding.at, self.finding.cause
+
+    def without(self, **changed: Any) -> Cause | None:
+        """The cause if this evidence had been missing, or different."""
+        return judge(replace(self.evidence, **changed)).cause
+
+    def found(self, text: str) -> bool:
+        return any(text in line for line in self.trace.found)
+
+
+def proof(running: lab.Lab, *question: str, **more: Any) -> Proof:
+    """Send a probe, and keep what it was judged by."""
+    with mock.patch("netlab.probe.cause.judge", side_effect=judge) as judged:
+        traced = lab.trace(running, *question, **more)
+    return Proof(traced, judged.call_args.args[0])
+
+
+def run(place: str, command: str) -> str:
+    """A shell command in a namespace, which must succeed."""
+    done = inside(place, "sh", "-c", command)
+    assert done.returncode == 0, f"{place}: {command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@contextmanager
+def changed(place: str, do: str, undo: str) -> Iterator[None]:
+    """A fault by a command, and the command that mends it."""
+    run(place, do)
+    try:
+        yield
+    finally:
+        run(place, undo)
+
+
+@contextmanager
+def rules(
+    place: str, hook: str, rule: str, family: str = "ip", kind: str = "filter 0"
+) -> Iterator[None]:
+    """One more nftables chain; `kind` is its type and priority."""
+    sort, priority = kind.split()
+    chain = f"chain c {{ type {sort} hook {hook} priority {priority};\n {rule}\n }}"
+    nft.create(place, f"table {family} extra {{ {chain}\n }}")
+    try:
+        yield
+    finally:
+        nft.delete_table(place, family, "extra")
+
+
+@contextmanager
+def program(place: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs in a namespace until the end of the block."""
+    command = ["ip", "netns", "exec", place, *words]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as one:
+        try:
+            yield one
+        finally:
+            one.kill()
+            one.wait(HANG_SECONDS)
+
+
+def service(running: lab.Lab, node: str, name: str) -> tuple[int, Path]:
+    """Process and folder of a service of the lab."""
+    folder = RunDirectory(running.name).service(f"{running.name}.{node}", name)
+    return int((folder / "pid").read_text().split()[0]), folder
+
+
+def await_port(place: str, protocol: str, port: int) -> None:
+    """Until a program waits on a port."""
+    deadline = time.monotonic() + HANG_SECONDS
+    while not any(
+        (one.protocol, one.port) == (protocol, port)
+        for one in sockets.read_listening([place])[place]
+    ):
+        assert time.monotonic() < deadline, f"nobody waits on {protocol}/{port} in {place}"

@@ -1,0 +1,413 @@
+"""Each cause of death, provoked on real packets; and that it is not found without its evidence.
+
+Those of `nat` that need nothing else are in `test_trace`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from time import monotonic
+
+import pytest
+
+from netlab import lab
+from netlab.kernel import services
+from netlab.kernel.rundir import RunDirectory
+from netlab.plan import dnsmasq
+from netlab.plan.nouns import Service
+from netlab.probe.cause import Cause, judge
+from netlab.probe.packet import Part
+from netlab.probe.verdict import Verdict
+from tests.kernel.faults import Proof, await_port, changed, program, proof, rules, run, service
+from tests.pace import SLOWNESS
+
+ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
+VM2, VM3, VM4 = "10.0.0.128", "10.0.0.129", "172.16.78.128"
+HOST, INTERNET = "192.168.1.100", "203.0.113.80"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("three-modes"), "causes")) as up:
+        yield up
+
+
+def no_errors(one: Proof):
+    """The journey, had nobody said what was wrong."""
+    return one.evidence.journey.only(lambda packet: packet.part is not Part.ERROR)
+
+
+def mac(node: str) -> str:
+    return run(f"causes.{node}", "cat /sys/class/net/eth0/address").strip()
+
+
+@contextmanager
+def small_cable() -> Iterator[None]:
+    mtu = "ip link set wan0 mtu "
+    with changed("causes.router", mtu + "1300", mtu + "1500"):
+        yield
+
+
+def test_too_big(running):
+    """The error is said, and does not reach the source: a black hole for big packets."""
+    swallow = "icmp type destination-unreachable drop"
+    with small_cable(), rules("causes.host", "prerouting", swallow):
+        one = proof(running, "vm2", "internet", by="mtu")
+    assert one.end == (DEAD, "router", Cause.TOO_BIG)
+    assert one.trace.found == ()
+    assert one.without(journey=no_errors(one)) is Cause.TOO_BIG  # By the router's count.
+    assert one.without(journey=no_errors(one), counts={}) is Cause.UNKNOWN
+
+
+def test_too_big_without_a_word(running):
+    swallow = "icmp type destination-unreachable drop"
+    with small_cable(), rules("causes.router", "output", swallow):
+        one = proof(running, "vm2", "internet", by="mtu")
+    assert one.end == (DEAD, "router", Cause.TOO_BIG)
+    assert "FragFails" in one.finding.evidence
+    assert one.without(counts={}) is Cause.UNKNOWN
+
+
+def test_wrong_segment(running):
+    """vm4 believes that the NAT network is its own."""
+    with changed("causes.vm4", "ip route add 10.0.0.0/24 dev eth0", "ip route del 10.0.0.0/24"):
+        one = proof(running, "vm4", VM2)
+    assert one.end == (DEAD, "vm4", Cause.WRONG_SEGMENT)
+    assert "vm2 has it" in one.finding.evidence
+    assert one.without(elsewhere={}) is Cause.ARP_UNANSWERED
+
+
+def test_isolated_port(running):
+    lab.trace(running, "vm2", "vm3")
+    one_of = "bridge link set dev {} isolated {}"
+    ports = ("vm2-eth0", "vm3-eth0")
+    do, undo = ("; ".join(one_of.format(port, to) for port in ports) for to in ("on", "off"))
+    with changed("causes.vmnet8", do, undo):
+        one = proof(running, "vm2", "vm3")
+        assert one.end == (DEAD, "vmnet8", Cause.ISOLATED_PORT)
+        run("causes.vm2", "ip neigh flush all")
+        cold = proof(running, "vm2", "vm3")
+        assert cold.end == (DEAD, "vmnet8", Cause.ISOLATED_PORT)
+        assert lab.trace(running, "vm2", "internet").finding.verdict is ANSWERED
+    assert one.without(isolated={}) is Cause.UNKNOWN
+
+
+def test_one_isolated_port_explains_nothing(running):
+    """The frame was to go to a port that is not isolated, and dies there of something else."""
+    lab.trace(running, "vm2", "vm3")
+    alone = "bridge link set dev vm2-eth0 isolated "
+    with (
+        changed("causes.vmnet8", alone + "on", alone + "off"),
+        changed("causes.vmnet8", "tc qdisc add dev vm3-eth0 root pfifo limit 0",
+                "tc qdisc del dev vm3-eth0 root"),
+    ):  # fmt: skip
+        one = proof(running, "vm2", "vm3")
+    assert one.end == (Verdict.UNKNOWN, "vmnet8", Cause.UNKNOWN), one.finding
+
+
+@pytest.mark.parametrize(("by", "report"), [("tcp:81", "resets"), ("udp:81", "type 3, code 3")])
+@pytest.mark.parametrize(
+    ("source", "target", "at"), [("vm2", "vm3", "vm3"), ("vm2", "internet", "internet")]
+)
+def test_port_closed(running, by, report, source, target, at):
+    one = proof(running, source, target, by=by)
+    assert one.end == (REFUSED, at, Cause.PORT_CLOSED)
+    assert report in one.finding.evidence
+    assert one.without(journey=no_errors(one)) is Cause.UNKNOWN
+
+
+def test_no_forward(running):
+    one = proof(running, "pc", "host@lan", by="tcp:8080")
+    assert one.end == (REFUSED, "host", Cause.NO_FORWARD)
+    assert one.without(doors=frozenset()) is Cause.PORT_CLOSED
+
+
+def test_a_forwarded_port_is_answered(running):
+    """The same question, with the two rules by which VMware's NAT forwards a port."""
+    to_device = f"ip daddr {HOST} tcp dport 8080 dnat to 169.254.0.34"
+    to_vm = f"tcp dport 8080 dnat to {VM2}:80"
+    accept = 'iifname "eth0" oifname "vmnet8-nat" ct status dnat accept'
+    accept_device = 'iifname "uplink" ct status dnat accept'
+    run("causes.host", f"nft insert rule ip host forward {accept}")
+    run("causes.vmnet8-nat", f"nft insert rule ip nat_device forward {accept_device}")
+    with (
+        program("causes.vm2", "busybox", "httpd", "-f", "-p", "0.0.0.0:80"),
+        rules("causes.host", "prerouting", to_device, kind="nat -100"),
+        rules("causes.vmnet8-nat", "prerouting", to_vm, kind="nat -100"),
+    ):
+        one = proof(running, "pc", "host@lan", by="tcp:8080")
+    print(one.trace)
+    assert one.finding.verdict is ANSWERED, one.finding
+
+
+def test_protocol_not_translated(running):
+    one = proof(running, "vm2", "internet", by="raw:47")
+    assert one.end == (DEAD, "vmnet8-nat", Cause.PROTOCOL_NOT_TRANSLATED)
+    assert one.without(nat_devices=frozenset()) is Cause.FIREWALL
+    assert one.without(drops={}) is Cause.UNKNOWN
+    assert proof(running, "vm2", "vm3", by="raw:47").finding.verdict is ANSWERED
+
+
+@pytest.mark.parametrize("nodes", [("router",), ("vmnet8-nat", "host", "router")])
+def test_mapping_expired(running, nodes):
+    setting = "net.netfilter.nf_conntrack_udp_timeout"
+    do, undo = (f"sysctl -qw {setting}={n} {setting}_stream={n}" for n in (1, 120))
+    with ExitStack() as stack:
+        for node in nodes:
+            stack.enter_context(changed(f"causes.{node}", do, undo))
+        one = proof(running, "vm2", "internet", by="udp", wait=2)
+    assert one.end == (DEAD, "router", Cause.MAPPING_EXPIRED)
+    assert one.without(forgotten=frozenset()) is Cause.NO_WAY_BACK
+
+
+def test_an_answer_in_time_finds_the_mapping(running):
+    one = proof(running, "vm2", "internet", by="udp", wait=0.2)
+    assert one.finding.verdict is ANSWERED
+
+
+@contextmanager
+def asleep(running, node, name):
+    pid, _ = service(running, node, name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_no_offer(running):
+    with asleep(running, "vmnet8-dhcp", "dhcp"):
+        one = proof(running, "vm2", by="dhcp")
+    assert one.end == (DEAD, "vmnet8-dhcp", Cause.NO_OFFER)
+    assert one.without(lost=1) is Cause.UNKNOWN
+    assert one.without(drops={"vmnet8-dhcp": "a rule"}) is Cause.FIREWALL
+
+
+@contextmanager
+def second_server(running, node, *lines):
+    place, directory = RunDirectory(running.name), f"{running.name}.{node}"
+    config = dnsmasq.configuration("eth0", ["port=0", "dhcp-authoritative", "no-ping", *lines])
+    services.start(place, Service(directory, "second", dnsmasq.PROGRAM, config))
+    pid, folder = service(running, node, "second")
+    try:
+        await_port(f"causes.{node}", "udp", 67)
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+def test_pool_empty(running):
+    lines = [
+        "dhcp-range=172.16.78.200,172.16.78.200,255.255.255.0,60s",
+        "dhcp-host=00:0c:29:00:00:99,172.16.78.200",
+    ]
+    with asleep(running, "vmnet1-dhcp", "dhcp"), second_server(running, "vm5", *lines):
+        one = proof(running, "vm4", by="dhcp")
+    assert one.end == (DEAD, "vm5", Cause.POOL_EMPTY), one
+    assert one.without(no_address_left={}) is Cause.NO_OFFER
+
+
+def test_dns_silent(running):
+    with asleep(running, "vmnet8-nat", "dns"):
+        one = proof(running, "vm2", by="dns:www.example.com")
+    assert one.end == (DEAD, "vmnet8-nat", Cause.DNS_SILENT)
+    assert one.without(listening={}) is Cause.UNKNOWN
+
+
+def test_dns_silent_behind_two_relays(running):
+    with asleep(running, "internet", "dns"):
+        one = proof(running, "vm2", by="dns:www.example.com")
+    assert one.end == (DEAD, "internet", Cause.DNS_SILENT)
+
+
+def test_dns_no_name(running):
+    one = proof(running, "vm2", by="dns:nobody.example.com")
+    assert one.end == (REFUSED, "internet", Cause.DNS_NO_NAME)
+
+
+def test_a_server_that_cannot_answer_says_nothing_about_the_name(running):
+    """The router's own server refuses: it has nobody to ask."""
+    with second_dns(running, "vm3"):
+        one = proof(running, "vm2", VM3, by="dns:www.example.com")
+    assert one.end == (REFUSED, "vm3", Cause.REFUSED)
+
+
+@contextmanager
+def second_dns(running, node):
+    words = [
+        "dnsmasq",
+        "--no-daemon",
+        "--user=root",
+        "--no-resolv",
+        "--no-hosts",
+        "--conf-file=/dev/null",
+        "--pid-file=",
+    ]
+    with program(f"causes.{node}", *words):
+        await_port(f"causes.{node}", "udp", 53)
+        yield
+
+
+def test_duplicate_mac(running):
+    lab.trace(running, "host", VM2)
+    with changed(
+        "causes.vm3",
+        f"ip link set eth0 address {mac('vm2')} && ping -qc1 10.0.0.2",
+        f"ip link set eth0 address {mac('vm3')} && ping -qc1 10.0.0.2",
+    ):
+        one = proof(running, "host", VM2)
+    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_MAC), one.finding
+    assert one.without(owners={}) is Cause.NOT_FORWARDING
+    run("causes.vm2", "ping -qc1 10.0.0.2")
+
+
+def test_duplicate_ip(running):
+    address = f"ip address {{}} {VM2}/24 dev eth0"
+    point = f"ip neigh replace {VM2} lladdr {mac('vm3')} dev vmnet8 nud reachable"
+    with changed("causes.vm3", address.format("add"), address.format("del")):
+        run("causes.host", point)
+        one = proof(running, "host", "vm2")
+        both = proof(running, "host", "vm2", by="arp")
+    for node in ("host", "vmnet8-nat"):  # Either twin may have answered them meanwhile.
+        run(f"causes.{node}", "ip neigh flush all")
+    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
+    assert both.found(mac("vm2")) and both.found(mac("vm3"))
+    assert one.without(owners={}) is not Cause.DUPLICATE_IP
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_not_admitted(running, cold):
+    lab.trace(running, "vm1", "pc")
+    with rules("causes.lan", "prerouting", f"ether saddr {mac('vm1')} drop", "bridge"):
+        if cold:
+            for node in ("vm1", "pc"):
+                run(f"causes.{node}", "ip neigh flush all")
+        one = proof(running, "vm1", "pc")
+    assert one.end == (DEAD, "lan", Cause.NOT_ADMITTED), one.finding
+    assert one.without(drops={}) is (Cause.ARP_UNANSWERED if cold else Cause.UNKNOWN)
+
+
+@pytest.mark.parametrize("by", ["icmp", "udp", "tcp", "raw:47", "dns:www.example.com"])
+def test_a_firewall_on_the_source_that_drops_the_answer(running, by):
+    """The answer comes home, and the program does not get it."""
+    with rules("causes.vm2", "input", "ip saddr 10.0.0.0/24 drop"):
+        one = proof(running, "vm2", "10.0.0.2" if by.startswith("dns") else "vm3", by=by)
+    assert one.end == (DEAD, "vm2", Cause.NO_WAY_BACK), one.finding
+    assert "extra c: ip saddr 10.0.0.0/24 drop" in one.finding.evidence
+    unseen = judge(replace(one.evidence, drops={}))
+    assert "firewall" not in unseen.evidence
+
+
+def test_an_error_about_the_answer_is_none_about_the_request(running):
+    """The router refuses to bring the answer home, and tells the target so."""
+    add = f"ip route add prohibit {HOST}/32"
+    with changed("causes.router", add, add.replace("add", "del")):
+        one = proof(running, "vm2", "internet")
+    assert one.end == (DEAD, "router", Cause.NO_WAY_BACK)
+    assert one.evidence.journey.of(Part.ERROR)
+
+
+def test_no_way_back_where_the_answer_meets_a_rule(running):
+    with rules("causes.router", "forward", "icmp type echo-reply drop"):
+        one = proof(running, "vm2", "internet")
+    assert one.end == (DEAD, "router", Cause.NO_WAY_BACK)
+    assert "firewall" in one.finding.evidence
+
+
+@pytest.mark.parametrize("by", ["icmp", "tcp", "udp"])
+def test_no_way_back_without_a_route(running, by):
+    """The target gets the request, and cannot answer."""
+    unreachable = f"ip route {{}} unreachable {HOST}"
+    with changed("causes.pc", unreachable.format("add"), unreachable.format("del")):
+        one = proof(running, "vm2", "pc", by=by)
+    assert one.end == (DEAD, "pc", Cause.NO_WAY_BACK)
+    assert f"no route to {HOST}" in one.finding.evidence
+    assert one.without(no_route_back="", counts={}) is Cause.UNKNOWN
+
+
+def test_no_way_back_where_the_answer_finds_no_mac(running):
+    """The target believes that the source's address is on its own cable."""
+    add = f"ip address add 10.0.9.9/32 dev lo; ip route add {VM3} dev eth0 src 10.0.9.9"
+    quiet = "sysctl -qw net.ipv4.conf.eth0.arp_ignore="
+    known = f"ip neigh replace {VM3} lladdr {mac('vm3')} dev eth0 nud permanent"
+    with (
+        changed("causes.vm2", known, "ip neigh flush all nud permanent"),
+        changed("causes.vm2", f"{add}; {quiet}1", f"{add.replace('add', 'del')}; {quiet}0"),
+        changed("causes.vm3", "ip route add 10.0.9.9 dev eth0", "ip route del 10.0.9.9"),
+    ):
+        one = proof(running, "vm2", VM3)
+    assert one.end == (DEAD, "vm3", Cause.NO_WAY_BACK)
+    assert "10.0.9.9, and nobody answered" in one.finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("by", "with_"),
+    [
+        ("icmp", "icmp type echo-request reject"),
+        ("icmp", "icmp type echo-request reject with icmp type host-unreachable"),
+        ("tcp:80", "tcp dport 80 reject with tcp reset"),
+        ("tcp:80", "tcp dport 80 reject"),
+        ("udp:53", "udp dport 53 reject"),
+    ],
+)
+@pytest.mark.parametrize(("node", "hook"), [("internet", "input"), ("router", "forward")])
+def test_a_firewall_that_says_so(running, by, with_, node, hook):
+    with rules(f"causes.{node}", hook, with_):
+        one = proof(running, "vm2", "internet", by=by)
+    assert one.end == (REFUSED, node, Cause.FIREWALL)
+    assert with_.split(" reject")[0] in one.finding.evidence
+    assert one.without(drops={}) is not Cause.FIREWALL
+
+
+@pytest.mark.parametrize(
+    ("by", "rule"),
+    [
+        ("tcp:80", "tcp dport 80 drop"),
+        ("udp", "udp dport > 1024 drop"),
+        ("icmp", "icmp type echo-request reject"),
+    ],
+)
+def test_a_firewall_on_the_source_lets_nothing_out(running, by, rule):
+    with rules("causes.vm2", "output", rule):
+        one = proof(running, "vm2", "vm3", by=by)
+    assert one.end == (DEAD, "vm2", Cause.FIREWALL)
+    assert one.without(drops={}) is Cause.UNKNOWN
+
+
+def test_another_machines_traffic_explains_nothing(running):
+    """vm2's packet dies at the host without a word; others make it count errors and ask by ARP."""
+    lab.trace(running, "vm2", "host")
+    blackhole = "ip route {} blackhole 172.31.0.1"
+    with (
+        changed("causes.vm2", "ip route add 172.31.0.1 via 10.0.0.1", "ip route del 172.31.0.1"),
+        changed("causes.vm3", "ip route add 172.31.0.2 via 10.0.0.1", "ip route del 172.31.0.2"),
+        changed(
+            "causes.host",
+            "sysctl -qw net.ipv4.conf.vmnet8.forwarding=1; " + blackhole.format("add"),
+            "sysctl -qw net.ipv4.conf.vmnet8.forwarding=0; " + blackhole.format("del"),
+        ),
+        program("causes.host", "ping", "-i", "0.2", "10.0.0.77"),
+        program("causes.vm3", "ping", "-i", "0.05", "-t", "1", "172.31.0.2"),
+    ):
+        one = proof(running, "vm2", "172.31.0.1")
+    assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.finding
+    assert not one.trace.cold
+
+
+def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
+    with (
+        program("causes.vm3", "ping", "-i", "0.2", "10.0.0.78"),
+        asleep(running, "vmnet8-nat", "dns"),
+    ):
+        begun = monotonic()
+        one = proof(running, "vm2", by="dns:www.example.com")
+    assert one.finding.cause is Cause.DNS_SILENT
+    assert monotonic() - begun < 4 * SLOWNESS

@@ -1,0 +1,235 @@
+"""Frames, read by struct: scapy, which built them, must read the same; and nothing makes it fail."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.dns import DNS, DNSQR, DNSRR
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror, fragment
+from scapy.layers.inet6 import (
+    ICMPv6EchoRequest,
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6PacketTooBig,
+    IPv6,
+)
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Packet, Raw
+
+from netlab.probe.frame import decode, dhcp_options, payload
+from netlab.probe.kinds.base import Ends
+from netlab.probe.kinds.dhcp import DhcpProbe
+from netlab.probe.packet import Frame
+from netlab.probe.tap import Sighting
+
+ETHER = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02")
+FOUR = IP(src="10.0.0.128", dst="203.0.113.80", ttl=63, id=777, flags="DF")
+SIX = IPv6(src="fd00::1", dst="fd00::2", hlim=64)
+QUESTION = DNS(id=0x9FC3, qd=DNSQR(qname="wWw.example.com"))
+ANSWER = DNS(
+    id=0x9FC3,
+    qr=1,
+    qd=DNSQR(qname="www.example.com"),
+    an=[
+        DNSRR(rrname="www.example.com", type="CNAME", rdata="a.example.com"),
+        DNSRR(rrname="a.example.com", rdata="203.0.113.80"),
+        DNSRR(rrname="a.example.com", type="AAAA", rdata="fd00::80"),
+    ],
+)
+OFFER = BOOTP(op=2, xid=0xABCD, yiaddr="10.0.0.128", chaddr=bytes.fromhex("000c29000001")) / DHCP(
+    options=[("message-type", "offer"), ("router", "10.0.0.2"), "end"]
+)
+LOST = IP(src="10.0.0.2", dst="10.0.0.128") / ICMP(type=11, code=0)
+QUOTED = IPerror(src="10.0.0.128", dst="203.0.113.80") / UDPerror(sport=4000, dport=53, len=8)
+
+CORPUS = {
+    "echo": ETHER / FOUR / ICMP(id=0xFE07, seq=3) / b"token",
+    "reply": ETHER / FOUR / ICMP(type=0, id=0xFE07, seq=3) / b"token",
+    "error": ETHER / LOST / QUOTED,
+    "too big": ETHER / IP() / ICMP(type=3, code=4, nexthopmtu=1300) / QUOTED,
+    "syn": ETHER
+    / FOUR
+    / TCP(sport=1025, dport=80, seq=(1 << 32) - 1, flags="S", options=[("MSS", 1460)]),
+    "data": ETHER / FOUR / TCP(sport=1025, dport=80, seq=5, ack=9, flags="PA") / b"hello",
+    "udp": ETHER / FOUR / UDP(sport=4000, dport=7) / b"hello",
+    "dns query": ETHER / FOUR / UDP(sport=4000, dport=53) / QUESTION,
+    "dns answer": ETHER / FOUR / UDP(sport=53, dport=4000) / ANSWER,
+    "no name": ETHER / FOUR / UDP(sport=53, dport=4000) / DNS(qr=1, rcode=3, qd=DNSQR(qname="x.y")),
+    "dhcp": ETHER / IP(src="10.0.0.254") / UDP(sport=67, dport=68) / OFFER,
+    "arp": ETHER / ARP(op=1, hwsrc="00:0c:29:00:00:01", psrc="10.0.0.1", pdst="10.0.0.2"),
+    "arp answer": ETHER / ARP(op=2, hwsrc="00:0c:29:00:00:01", psrc="10.0.0.1", pdst="10.0.0.2"),
+    "other protocol": ETHER / IP(proto=47, src="10.0.0.1", dst="10.0.0.2") / Raw(b"12345678"),
+    "ipv6 echo": ETHER / SIX / ICMPv6EchoRequest(id=7, seq=1, data=b"token"),
+    "ipv6 too big": ETHER / SIX / ICMPv6PacketTooBig(mtu=1280) / SIX / UDP(sport=1, dport=2),
+    "ndp": ETHER / SIX / ICMPv6ND_NS(tgt="fd00::2"),
+    "ndp answer": ETHER / SIX / ICMPv6ND_NA(tgt="fd00::2"),
+    "vlan": ETHER / Dot1Q(vlan=5) / FOUR / ICMP(),
+    "not ip": Ether(type=0x88CC) / b"lldp",
+}
+
+
+def dissected(packet: Packet) -> dict[str, str]:
+    """The same fields, by scapy."""
+    packet = Ether(bytes(packet))
+    found = {"eth.src": packet.src, "eth.dst": packet.dst}
+    ip = packet.payload if packet.type in (0x0800, 0x86DD) else None
+    if isinstance(ip, IP):
+        found |= {"ip.src": ip.src, "ip.dst": ip.dst, "ip.ttl": str(ip.ttl), "ip.id": str(ip.id),
+                  "ip.length": str(ip.len), "ip.df": str(int(ip.flags.DF)),
+                  "ip.protocol": str(ip.proto)}  # fmt: skip
+    if isinstance(ip, IPv6):
+        found |= {"ip.src": ip.src, "ip.dst": ip.dst, "ip.ttl": str(ip.hlim),
+                  "ip.length": str(ip.plen + 40), "ip.protocol": str(ip.nh)}  # fmt: skip
+    if ip is not None and TCP in ip and ip.payload is ip[TCP]:
+        tcp = ip[TCP]
+        names = {"F": "FIN", "S": "SYN", "R": "RST", "P": "PSH", "A": "ACK"}
+        found |= {"tcp.src": str(tcp.sport), "tcp.dst": str(tcp.dport), "tcp.seq": str(tcp.seq),
+                  "tcp.ack": str(tcp.ack), "tcp.flags": " ".join(names[f] for f in str(tcp.flags)),
+                  "tcp.length": str(len(tcp.payload))}  # fmt: skip
+    if ip is not None and UDP in ip and ip.payload is ip[UDP]:
+        udp = ip[UDP]
+        found |= {
+            "udp.src": str(udp.sport),
+            "udp.dst": str(udp.dport),
+            "udp.length": str(udp.len - 8),
+        }
+    return found
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_scapy_reads_the_same(name):
+    found = decode(bytes(CORPUS[name]))
+    expected = dissected(CORPUS[name])
+    layers = {"eth", "ip", "tcp", "udp"}
+    assert {key: value for key, value in found.items() if key.split(".")[0] in layers} == expected
+
+
+def fields(name: str) -> dict[str, str]:
+    return decode(bytes(CORPUS[name]))
+
+
+def has(name: str, **wanted: str) -> bool:
+    found = fields(name)
+    return {
+        key.replace("_", ".", 1): value for key, value in wanted.items()
+    }.items() <= found.items()
+
+
+def test_icmp():
+    assert has("echo", icmp_type="8", icmp_id="0xfe07", icmp_seq="3")
+    assert has("reply", icmp_type="0", icmp_id="0xfe07")
+    assert has("ipv6 echo", icmp_type="128", icmp_id="0x0007", icmp_seq="1")
+
+
+def test_an_error_quotes_the_packet_that_it_is_about():
+    assert has("error", icmp_type="11", icmp_code="0")
+    quoted = {k.removeprefix("quoted."): v for k, v in fields("error").items() if k[:2] == "qu"}
+    assert (quoted["ip.src"], quoted["ip.dst"]) == ("10.0.0.128", "203.0.113.80")
+    assert (quoted["udp.src"], quoted["udp.dst"]) == ("4000", "53")
+    assert fields("too big")["icmp.mtu"] == "1300"
+    assert fields("ipv6 too big")["icmp.mtu"] == "1280"
+    assert fields("ipv6 too big")["quoted.udp.dst"] == "2"
+
+
+def test_dns():
+    assert has("dns query", dns_id="0x9fc3", dns_name="wWw.example.com", dns_type="1")
+    assert "dns.code" not in fields("dns query")
+    assert has("dns answer", dns_code="0", dns_answer="203.0.113.80 fd00::80")
+    assert has("no name", dns_code="3", dns_answer="none", dns_name="x.y")
+
+
+def test_dns_names_that_point_to_others():
+    """As servers send them: the answers' names are pointers to the question's."""
+    question = bytes(ANSWER)[:12] + b"\3www\2ex\0" + b"\0\1\0\1"
+    record = b"\xc0\x0c" + b"\0\1\0\1" + bytes(4) + b"\0\4" + bytes([203, 0, 113, 80])
+    message = question[:6] + b"\0\1" + question[8:12] + question[12:] + record
+    found = decode(bytes(ETHER / FOUR / UDP(sport=53, dport=9) / Raw(message)))
+    assert (found["dns.name"], found["dns.answer"]) == ("www.ex", "203.0.113.80")
+
+
+def test_dhcp():
+    assert has("dhcp", dhcp_xid="0x0000abcd", dhcp_client="00:0c:29:00:00:01", dhcp_type="offer",
+               dhcp_address="10.0.0.128")  # fmt: skip
+
+
+def test_arp_and_neighbour_discovery():
+    assert has("arp", arp_op="request", arp_sender="10.0.0.1", arp_target="10.0.0.2")
+    assert has("arp answer", arp_op="answer", arp_sender_mac="00:0c:29:00:00:01")
+    assert has("ndp", arp_op="request", arp_sender="fd00::1", arp_target="fd00::2")
+    assert has("ndp answer", arp_op="answer", arp_sender="fd00::2", arp_target="fd00::2")
+
+
+def test_only_the_first_fragment_has_ports():
+    first, second = fragment(FOUR.copy() / UDP(sport=5, dport=6) / Raw(bytes(1000)), 600)
+    assert decode(bytes(ETHER / first))["udp.dst"] == "6"
+    later = decode(bytes(ETHER / second))
+    assert later["ip.protocol"] == "17"
+    assert "udp.dst" not in later
+
+
+def test_the_payload_is_what_is_behind_the_last_header():
+    assert payload(bytes(CORPUS["udp"])) == b"hello"
+    assert payload(bytes(CORPUS["data"])) == b"hello"
+    assert payload(bytes(CORPUS["echo"])).endswith(b"token")
+    assert payload(bytes(CORPUS["arp"])) == b""
+    assert payload(bytes(CORPUS["udp"]) + b"\0" * 14) == b"hello"  # Ethernet's padding.
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_what_is_cut_off_has_fewer_fields_and_no_other(name):
+    whole, full = bytes(CORPUS[name]), fields(name)
+    for length in range(len(whole)):
+        found = decode(whole[:length])
+        payload(whole[:length])
+        cut = {"tcp.length", "dns.answer", "dhcp.type", "icmp.mtu"}
+        assert all(
+            full.get(key) == value
+            for key, value in found.items()
+            if key.split("quoted.")[-1] not in cut
+        )
+        assert (
+            not {"arp.op"} & found.keys()
+            or {"arp.sender", "arp.target", "arp.sender_mac"} <= found.keys()
+        )
+        assert ("ip.src" in found) == ("ip.dst" in found)
+        assert "tcp.flags" not in found or "tcp.length" in found
+
+
+def test_garbage_makes_nothing_fail():
+    """Bytes at random, and every packet of the corpus with bytes changed, put in and taken out."""
+    chance = random.Random(4)
+    whole = [bytes(packet) for packet in CORPUS.values()]
+    for _ in range(20_000):
+        data = bytearray(chance.choice(whole))
+        for _ in range(chance.randrange(1, 9)):
+            data[chance.randrange(12, len(data))] = chance.randrange(256)
+        del data[chance.randrange(len(data)) : chance.choice((0, len(data)))]
+        for one in (bytes(data), chance.randbytes(chance.randrange(200))):
+            found = decode(one)
+            payload(one)
+            assert all(isinstance(value, str) for value in found.values())
+
+
+def test_dhcp_options_that_are_cut_off_are_left_out():
+    assert list(dhcp_options(b"\x35\1\2\0\0\3\4abcd\x06\4ab")) == [(53, b"\2"), (3, b"abcd")]
+    assert list(dhcp_options(b"\x35")) == []
+    assert list(dhcp_options(b"\x35\1\2\xff\3\1a")) == [(53, b"\2")]
+
+
+@pytest.mark.parametrize(
+    "option", [b"\3\3abc", b"\x06\0", b"\x33\0", b"\x0f\1\xff", b"\x36\x05abcde"]
+)
+def test_an_offer_of_nonsense_is_no_traceback(option):
+    """As a rogue server may send it."""
+    whole = bytes(CORPUS["dhcp"])
+    at = whole.index(b"\x63\x82\x53\x63") + 4
+    message = whole[42:at] + b"\x35\1\2" + option + b"\xff"
+    data = bytes(ETHER / IP(src="10.0.0.254") / UDP(sport=67, dport=68) / Raw(message))
+    probe = DhcpProbe.__new__(DhcpProbe)
+    probe.ends, probe._number = Ends("n", None, "", "eth0", "00:0c:29:00:00:01", ""), 0xABCD
+    found = decode(data)
+    packet = probe.packet(found, data)
+    seen = Sighting(0, "n", "eth0", False, False, data)
+    assert probe.found([Frame(seen, packet, found)], {})[-1] == "1 server answered"

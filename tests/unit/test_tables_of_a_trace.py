@@ -1,0 +1,278 @@
+"""What tables say of a packet: who decided, what changed when, whose an address is. Without a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv4Network, ip_address
+
+import pytest
+
+from netlab.kernel.events import Table
+from netlab.kernel.links import Interface
+from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, Neighbour, RouteRow
+from netlab.probe.decision import By, Tables, best_route, decisions, flow_of, is_about
+from netlab.probe.history import Change, Entry, dated
+from netlab.probe.journey import Journey, Map, Outlet, Step
+from netlab.probe.knowledge import Knowledge
+from netlab.probe.packet import Frame, Packet, Part
+from netlab.probe.tap import Sighting
+
+MAP = Map(
+    nodes={f"lab.{node}": node for node in ("a", "b", "c", "far", "sw", "sw2", "nat", "host")},
+    switches=frozenset({"sw", "sw2"}),
+    peers={
+        ("a", "eth0"): "sw", ("sw", "pa"): "a",
+        ("b", "eth0"): "sw", ("sw", "pb"): "b",
+        ("sw", "up"): "sw2", ("sw2", "down"): "sw",
+        ("c", "eth0"): "sw2", ("sw2", "pc"): "c",
+        ("nat", "eth0"): "sw", ("sw", "pn"): "nat",
+        ("nat", "uplink"): "host", ("host", "nat"): "nat",
+        ("far", "eth0"): "host", ("host", "lan"): "far",
+    },
+    plumbing={("nat", "uplink"): "nat", ("host", "nat"): "nat"},
+)  # fmt: skip
+REQUEST = Packet(Part.REQUEST, "UDP datagram")
+INSIDE = Flow(ip_address("10.0.0.1"), ip_address("8.8.8.8"), 5000, 53)
+OUTSIDE = Flow(ip_address("192.168.1.100"), ip_address("8.8.8.8"), 6000, 53)
+ENTRY = Connection(1, "udp", INSIDE, OUTSIDE.reversed, "unreplied", 30)
+OTHERS = replace(
+    ENTRY,
+    original=replace(INSIDE, source_port=5001),
+    reply=replace(OUTSIDE, source_port=6001).reversed,
+)
+
+
+def header(flow: Flow, mac: str = "m:gw") -> dict[str, str]:
+    return {
+        "eth.src": "m:a", "eth.dst": mac, "ip.src": str(flow.source), "ip.dst": str(flow.target),
+        "udp.src": str(flow.source_port), "udp.dst": str(flow.target_port),
+    }  # fmt: skip
+
+
+def route(
+    to: str, via: str | None, interface: str, metric: int = 0, kind: str = "unicast"
+) -> RouteRow:
+    hop = Hop(ip_address(via) if via else None, interface)
+    return RouteRow(IPv4Network(to), (hop,), kind, metric=metric)
+
+
+def step(
+    node: str, before: Flow, after: Flow, out: tuple[str, ...] = ("uplink",), mac: str = "m:gw"
+) -> Step:
+    outlets = tuple(Outlet(name, "x") for name in out)
+    return Step(
+        node, REQUEST, 0, Outlet("eth0", "sw"), outlets, header(before, mac), header(after, mac)
+    )
+
+
+class TestRoutes:
+    ROUTES = (
+        route("0.0.0.0/0", "10.0.0.2", "eth0"),
+        route("0.0.0.0/0", "10.0.1.2", "eth1", metric=1),
+        route("10.0.0.0/24", None, "eth0"),
+        route("10.0.0.7/32", "10.0.0.9", "eth0"),
+    )
+
+    @pytest.mark.parametrize(
+        ("address", "chosen"), [("10.0.0.7", 3), ("10.0.0.8", 2), ("8.8.8.8", 0)]
+    )
+    def test_the_longest_prefix_and_then_the_lowest_metric(self, address, chosen):
+        assert best_route(self.ROUTES[::-1], ip_address(address)) == self.ROUTES[chosen]
+
+    def test_a_dead_one_is_none(self):
+        dead = replace(self.ROUTES[0], dead=True)
+        assert best_route([dead, self.ROUTES[1]], ip_address("8.8.8.8")) == self.ROUTES[1]
+        assert best_route([dead], ip_address("8.8.8.8")) is None
+
+    def test_none_of_ipv4_leads_to_an_address_of_ipv6(self):
+        assert best_route(self.ROUTES, ip_address("fd00::1")) is None
+
+
+class TestDecisions:
+    def test_a_switch_decides_by_its_table_or_sends_to_every_port(self):
+        fdb = [FdbEntry("sw", "m:gw", "pn", learnt=True), FdbEntry("sw", "m:a", "pa", learnt=True)]
+        one = step("sw", INSIDE, INSIDE, ("pn",))
+        said = list(decisions(one, Tables(fdb=fdb), (), True, {"m:gw": "nat"}))
+        assert [(d.by, d.text) for d in said] == [(By.FDB, "nat is behind the port pn")]
+        flooded = replace(one, went_out=(*one.went_out, Outlet("pb", "b")))
+        (said,) = decisions(flooded, Tables(), (), True, {})
+        assert said.text == "nobody knows the port of m:gw: to every port"
+        broadcast = step("sw", INSIDE, INSIDE, ("pn", "pb"), "ff:ff:ff:ff:ff:ff")
+        assert list(decisions(broadcast, Tables(), (), True, {})) == []
+
+    def test_a_router_decides_by_route_neighbour_nat_and_rules(self):
+        tables = Tables(
+            [route("0.0.0.0/0", "169.254.0.1", "uplink"), route("0.0.0.0/0", "10.0.0.9", "eth0")],
+            [Neighbour("uplink", ip_address("169.254.0.1"), "m:gw", "reachable")],
+            connections=[OTHERS, ENTRY],
+        )
+        found = list(
+            decisions(
+                step("nat", INSIDE, OUTSIDE), tables, ["r1", "r2", "r1"], False, {"m:gw": "host"}
+            )
+        )
+        assert [one.by for one in found] == [By.ROUTE, By.ARP, By.NAT, By.RULE, By.RULE]
+        assert found[0].text == "default via 169.254.0.1 dev uplink"
+        assert found[1].text == "169.254.0.1 is at m:gw (host)"
+        assert found[2].text == f"{INSIDE} goes on as {OUTSIDE}"
+
+    def test_no_entry_is_named_that_has_not_translated_this_packet(self):
+        found = decisions(step("nat", INSIDE, OUTSIDE), Tables(connections=[OTHERS]), (), False, {})
+        assert list(found) == []
+
+    def test_the_way_there_and_the_way_back_are_one_entry(self):
+        assert is_about(ENTRY, step("nat", INSIDE, OUTSIDE))
+        assert is_about(ENTRY, step("nat", OUTSIDE.reversed, INSIDE.reversed))
+        assert not is_about(OTHERS, step("nat", INSIDE, OUTSIDE))
+
+    def test_a_flow_of_each_protocol(self):
+        ends = {"ip.src": "10.0.0.1", "ip.dst": "8.8.8.8"}
+        assert flow_of(ends | {"icmp.id": "0xfe07"}).identifier == 0xFE07
+        assert flow_of(ends | {"tcp.src": "1", "tcp.dst": "2"}).target_port == 2
+        assert flow_of(ends) == Flow(INSIDE.source, INSIDE.target)
+
+
+ARP = {
+    "eth.src": "m:b",
+    "arp.sender": "10.0.0.2",
+    "arp.sender_mac": "m:b",
+    "arp.target": "10.0.0.1",
+}
+
+
+class TestHistory:
+    def seen(
+        self, at: int, node: str, interface: str, outgoing: bool, fields: dict[str, str]
+    ) -> Frame:
+        return Frame(Sighting(at, f"lab.{node}", interface, outgoing, False, b""), REQUEST, fields)
+
+    def when(self, row, node: str, *frames: Frame, at: int = 900) -> int:
+        (one,) = dated([Change(at, "added", Entry(node, row))], frames, MAP.nodes)
+        return one.at
+
+    def test_a_switch_learns_from_the_frame_that_comes_in(self):
+        row = FdbEntry("sw", "m:a", "pa", learnt=True)
+        frames = [
+            self.seen(100, "sw", "pa", True, {"eth.src": "m:a"}),
+            self.seen(200, "sw", "pb", False, {"eth.src": "m:a"}),
+            self.seen(300, "sw2", "pa", False, {"eth.src": "m:a"}),
+            self.seen(400, "sw", "pa", False, {"eth.src": "m:a"}),
+            self.seen(500, "sw", "pa", False, {"eth.src": "m:a"}),
+        ]
+        assert self.when(row, "sw", *frames[::-1]) == 400
+        assert self.when(row, "sw", *frames[:3]) == 900
+
+    def test_a_machine_learns_from_the_answer(self):
+        row = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
+        answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "answer"})
+        assert self.when(row, "a", answer) == 100
+        assert self.when(replace(row, address=ip_address("10.0.0.3")), "a", answer) == 900
+
+    def test_it_waits_from_its_own_question_on(self):
+        row = Neighbour("eth0", ip_address("10.0.0.1"), "", "incomplete")
+        asks = ARP | {"arp.op": "request"}
+        assert self.when(row, "b", self.seen(100, "b", "eth0", True, asks)) == 100
+        assert self.when(row, "b", self.seen(100, "b", "eth0", False, asks)) == 900
+
+    def test_a_nat_remembers_when_the_packet_leaves_and_when_it_is_answered(self):
+        frames = [
+            self.seen(100, "nat", "eth0", False, header(INSIDE)),
+            self.seen(200, "nat", "uplink", True, header(OUTSIDE)),
+            self.seen(300, "nat", "uplink", False, header(OUTSIDE.reversed)),
+        ]
+        assert self.when(ENTRY, "nat", *frames) == 200
+        assert self.when(replace(ENTRY, state="replied"), "nat", *frames) == 300
+
+    def test_nothing_is_dated_by_a_later_frame(self):
+        row = FdbEntry("sw", "m:a", "pa", learnt=True)
+        assert self.when(row, "sw", self.seen(901, "sw", "pa", False, {"eth.src": "m:a"})) == 900
+
+    def test_changes_are_in_order(self):
+        rows = [
+            Change(n, "added", Entry("sw", FdbEntry("sw", str(n), "pa", True))) for n in (3, 1, 2)
+        ]
+        assert [one.at for one in dated(rows, [], MAP.nodes)] == [1, 2, 3]
+
+
+def interface(name: str, mac: str, running: bool = True, isolated: bool = False) -> Interface:
+    return Interface(name, 1, 2, "veth", mac, 1500, 0, True, running, isolated)
+
+
+def address(name: str, text: str) -> tuple[str, IPv4Interface]:
+    return name, IPv4Interface(text)
+
+
+class TestKnowledge:
+    KNOWN = Knowledge(
+        MAP,
+        {
+            ("a", Table.INTERFACES): [interface("lo", "m:0"), interface("eth0", "m:a")],
+            ("b", Table.INTERFACES): [interface("eth0", "m:a"), interface("eth1", "m:x", False)],
+            ("sw", Table.INTERFACES): [
+                interface("pa", "m:sw", isolated=True), interface("pb", "m:sw"),
+                interface("up", "m:sw", isolated=True), interface("sw", "m:sw", isolated=True),
+            ],
+            ("a", Table.ADDRESSES): [address("eth0", "10.0.0.1/24")],
+            ("b", Table.ADDRESSES): [address("eth0", "10.0.0.2/24")],
+            ("c", Table.ADDRESSES): [address("eth0", "10.0.0.3/24")],
+            ("far", Table.ADDRESSES): [address("eth0", "10.0.0.9/24"), address("eth0", "10.0.0.2/24")],
+            ("a", Table.ROUTES): [route("0.0.0.0/0", "10.0.0.7", "eth0"), route("10.0.0.0/24", None, "eth0")],
+            ("nat", Table.ROUTES): [
+                route("10.0.0.0/24", None, "eth0"), route("0.0.0.0/0", "169.254.0.1", "up"),
+            ],
+            ("nat", Table.CONNECTIONS): [ENTRY],
+            ("host", Table.ROUTES): [route("8.0.0.0/8", None, "lan", kind="blackhole")],
+        },
+    )  # fmt: skip
+
+    def test_two_machines_may_have_one_address(self):
+        assert self.KNOWN.owners["m:a"] == {"a", "b"}
+        assert self.KNOWN.owners["10.0.0.2"] == {"b", "far"}
+        assert self.KNOWN.names["m:a"] == "a and b"
+        assert not {"m:0", "m:sw"} & self.KNOWN.owners.keys()
+
+    def test_carriers(self):
+        assert self.KNOWN.carriers("a") == {"eth0"}
+        assert self.KNOWN.carriers("b") == {"eth0"}
+
+    def test_who_is_on_another_network(self):
+        assert self.KNOWN.elsewhere("a", "10.0.0.9") == "far"
+        assert self.KNOWN.elsewhere("a", "10.0.0.3") is None  # Behind a further switch: hears it.
+        assert self.KNOWN.elsewhere("a", "10.0.0.2") is None  # One of its two owners hears it.
+        assert self.KNOWN.elsewhere("a", "10.0.0.77") is None
+
+    def test_isolated_ports_and_who_is_behind_them(self):
+        assert self.KNOWN.isolated == {("sw", "pa"): {"a"}, ("sw", "up"): {"c"}}
+
+    def test_whose_mac_a_machine_needs(self):
+        def hops(node: str, *flows: Flow, target: str = "") -> set[str]:
+            return self.KNOWN.next_hops(node, [header(flow) for flow in flows], target)
+
+        assert hops("a", target="10.0.0.2") == {"10.0.0.2"}
+        assert hops("a", target="8.8.8.8") == {"10.0.0.7"}
+        assert hops("a", target="fd00::1") == {"fd00::1"}
+        assert hops("a") == set()
+        assert hops("nat", INSIDE) == {"169.254.0.1"}
+        # An answer to what NAT has translated goes to the machine inside.
+        assert hops("nat", OUTSIDE.reversed) == {"10.0.0.1", "169.254.0.1"}
+        # Who got it answers it.
+        to_a = replace(INSIDE, source=INSIDE.target, target=INSIDE.source)
+        assert hops("a", to_a) == {"10.0.0.1", "10.0.0.7"}
+
+    def test_a_target_that_cannot_answer(self):
+        there = step("c", INSIDE.reversed, INSIDE.reversed)
+
+        def unable(node: str) -> str:
+            return self.KNOWN.no_route_back(node, Journey((replace(there, node=node),), ()))
+
+        assert unable("a") == ""
+        assert unable("c") == "8.8.8.8"  # No route.
+        assert unable("host") == "8.8.8.8"  # None that leads anywhere.
+        assert self.KNOWN.no_route_back("c", Journey((), ())) == ""
+
+    def test_whether_a_nat_still_knows_a_packet(self):
+        assert self.KNOWN.translates("nat", step("nat", INSIDE, OUTSIDE))
+        assert not self.KNOWN.translates("host", step("host", INSIDE, OUTSIDE))
+        late = Connection(2, "udp", OUTSIDE.reversed, OUTSIDE, "unreplied", 30)
+        anew = replace(self.KNOWN, rows={("nat", Table.CONNECTIONS): [late]})
+        assert not anew.translates("nat", step("nat", INSIDE, OUTSIDE))
