@@ -96,6 +96,7 @@ class Status:
 
 def load(scenario: str) -> Source:
     """Read a scenario: a file, or the name of a shipped one."""
+    from netlab.plan import build  # noqa: F401 (its modes)
     from netlab.scenario.load import load as read
 
     return read(scenario)
@@ -269,6 +270,7 @@ def record(name: str) -> Record:
 
 def attach(name: str) -> Lab:
     """A running lab, planned again from the copy of its scenario. Raises NoSuchLab."""
+    from netlab.plan import build  # noqa: F401 (its modes)
     from netlab.scenario.load import loads
 
     run = _run_directory(name)
@@ -378,10 +380,9 @@ def where(lab: Lab) -> Map:
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge
     from netlab.probe.journey import Map
-    from netlab.scenario.model import Mode
     from netlab.scenario.topology import HOST, LAN
 
-    translates = any(network.mode is Mode.NAT for network in lab.topology.vmnets)
+    translates = any(network.mode and network.mode.nat_device for network in lab.topology.vmnets)
     cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.name == LAN]
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},

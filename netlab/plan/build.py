@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from netlab.plan import bridged, hostonly, nat
 from netlab.plan.host import host
@@ -10,8 +10,18 @@ from netlab.plan.machine import machine, plug
 from netlab.plan.nouns import Noun
 from netlab.plan.plan import Plan
 from netlab.plan.world import world
-from netlab.scenario.model import Mode
+from netlab.scenario.mode import Mode, register
 from netlab.scenario.topology import Network, Role, Topology
+
+MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
+    Mode.BRIDGED: bridged.network,
+    Mode.NAT: nat.network,
+    Mode.HOSTONLY: hostonly.network,
+}
+"""Each mode, and what a network of it consists of."""
+
+for _mode in MODES:
+    register(_mode)
 
 
 def build(lab: str, topology: Topology) -> Plan:
@@ -23,20 +33,10 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
     yield from world(lab, topology)
     yield from host(lab, topology)
     for vmnet in topology.vmnets:
-        yield from _network(lab, topology, vmnet)
+        if vmnet.mode:
+            yield from MODES[vmnet.mode](lab, topology, vmnet)
     for node in topology.endpoints:
         if node.role is Role.VM:
             yield from machine(lab, node)
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
-
-
-def _network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
-    match vmnet.mode:
-        case Mode.BRIDGED:
-            return bridged.network(lab, topology, vmnet)
-        case Mode.NAT:
-            return nat.network(lab, topology, vmnet)
-        case Mode.HOSTONLY:
-            return hostonly.network(lab, topology, vmnet)
-    raise AssertionError(vmnet)

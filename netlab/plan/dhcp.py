@@ -14,29 +14,23 @@ from netlab.plan.machine import machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Service
 from netlab.scenario import addressing
-from netlab.scenario.model import Mode, VmnetService
+from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Role, Topology
+
+Room = tuple[IPv4Address, IPv4Address]
+"""First and last address of a pool."""
 
 
 def options(network: Network) -> dict[str, IPv4Address | str | None]:
     """DHCP options of a vmnet. `router` is None on host-only: no default gateway is handed out."""
-    subnet = network.subnet
-    match network.mode:
-        case Mode.NAT:
-            device = addressing.nat_device(subnet)
-            return {
-                "router": device,
-                "dns-server": device,
-                "domain-name": addressing.DOMAIN,
-                "netbios-ns": device,
-            }
-        case Mode.HOSTONLY:
-            return {
-                "router": None,
-                "dns-server": addressing.host_adapter(subnet),
-                "domain-name": addressing.DOMAIN,
-            }
-    raise AssertionError(f"{network.name} has no DHCP server of VMware's")
+    mode, subnet = network.mode, network.subnet
+    assert mode, f"{network.name} has no DHCP server of a product's"
+    handed_out: dict[str, IPv4Address | str | None] = {
+        "router": mode.router(subnet) if mode.router else None,
+        "dns-server": mode.dns(subnet) if mode.dns else None,
+        "domain-name": addressing.DOMAIN,
+    }
+    return handed_out | ({"netbios-ns": mode.netbios(subnet)} if mode.netbios else {})
 
 
 def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
@@ -44,7 +38,9 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     node = topology.node(Role.DHCP_SERVER, vmnet)
     here = namespace(lab, node.name)
     legs = topology.legs_on(vmnet)
-    served = pool(legs, vmnet.subnet, options(vmnet), addressing.LEASE_SECONDS)
+    assert vmnet.mode
+    room = vmnet.mode.pool(vmnet.subnet)
+    served = pool(legs, vmnet.subnet, options(vmnet), addressing.LEASE_SECONDS, room)
     config = dnsmasq.configuration(node.primary.interface, ["port=0", *served])
     yield from machine(lab, node)
     yield plug(lab, node.primary, vmnet)
@@ -58,9 +54,10 @@ def pool(
     subnet: IPv4Network,
     handed_out: dict[str, IPv4Address | str | None],
     lease_seconds: int,
+    room: Room | None = None,
 ) -> Iterator[str]:
-    """dnsmasq lines that serve `subnet` with VMware's pool."""
-    first, last = addressing.dhcp_pool(subnet)
+    """dnsmasq lines that serve `subnet`, by default with VMware's pool."""
+    first, last = room = room or addressing.dhcp_pool(subnet)
     yield "dhcp-authoritative"
     yield "no-ping"
     yield f"dhcp-lease-max={subnet.num_addresses}"
@@ -68,18 +65,18 @@ def pool(
     for name, value in handed_out.items():
         # dnsmasq would offer itself as router; an option without a value suppresses that.
         yield f"dhcp-option=option:{name}" + (f",{value}" if value is not None else "")
-    for leg, address in reservations(legs, subnet):
+    for leg, address in reservations(legs, room):
         yield f"dhcp-host={leg.mac},{address}"
 
 
-def reservations(legs: tuple[Leg, ...], subnet: IPv4Network) -> Iterator[tuple[Leg, IPv4Address]]:
+def reservations(legs: tuple[Leg, ...], room: Room) -> Iterator[tuple[Leg, IPv4Address]]:
     """Addresses from the pool's first upward, in the order of the names.
 
     VMware leases in the order in which VMs ask. All VMs of a lab ask in the same
     instant, and dnsmasq then offers one address to two of them: the loser is
     refused and waits 3 s (udhcpc). So the order is written down beforehand.
     """
-    first, last = addressing.dhcp_pool(subnet)
+    first, last = room
     taken = {leg.address.ip for leg in legs if leg.address}
     free = (
         address

@@ -11,7 +11,6 @@ from netlab.plan import nat
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Noun, Ruleset
-from netlab.scenario.model import Mode
 from netlab.scenario.topology import HOST, LAN, Leg, Network, Topology
 
 
@@ -22,7 +21,7 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     yield from machine(lab, node)
     for leg in node.legs:
         yield plug(lab, leg, _switch_of(topology, leg))
-    nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode is Mode.NAT]
+    nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.nat_device]
     if nat_networks:
         cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
         uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
@@ -34,7 +33,12 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
 def _switch_of(topology: Topology, leg: Leg) -> Network:
     """A bridged card's cable ends in the vmnet: host and VMs share the card behind it."""
     for vmnet in topology.vmnets:
-        if vmnet.mode is Mode.BRIDGED and leg.network.name == LAN and vmnet.nic == leg.interface:
+        if (
+            vmnet.mode
+            and vmnet.mode.on_lan
+            and leg.network.name == LAN
+            and vmnet.nic == leg.interface
+        ):
             return vmnet
     return leg.network
 

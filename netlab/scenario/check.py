@@ -13,7 +13,7 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import Mode, Nic, Scenario
+from netlab.scenario.model import Nic, Scenario
 from netlab.scenario.topology import HOST, INTERNET, LAN, ROUTER, WAN, Role, resolve
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
@@ -89,7 +89,7 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
         path: Path = ("vmnets", name)
         if int(name.removeprefix("vmnet")) > MAX_VMNET:
             yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
-        if vmnet.mode is not Mode.BRIDGED:
+        if not vmnet.mode.on_lan:
             if vmnet.subnet is None:
                 yield Finding(
                     path,
@@ -175,7 +175,7 @@ def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
     """Every network's subnet, the bridged ones' being the LAN's."""
     subnets = {LAN: scenario.lan.subnet, WAN: addressing.WAN}
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.mode is Mode.BRIDGED:
+        if vmnet.mode.on_lan:
             subnets[name] = scenario.lan.subnet
         elif vmnet.subnet:
             subnets[name] = vmnet.subnet
@@ -188,7 +188,7 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
         (("lan", "subnet"), "the LAN", scenario.lan.subnet),
     ]
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.subnet and vmnet.mode is not Mode.BRIDGED:
+        if vmnet.subnet and not vmnet.mode.on_lan:
             ranges.append((("vmnets", name, "subnet"), name, vmnet.subnet))
     for (_, first, one), (path, second, other) in combinations(ranges, 2):
         if one.overlaps(other):
@@ -239,16 +239,17 @@ def _addresses(scenario: Scenario) -> Iterator[Finding]:
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
     """Who has which address; VMware's own first, so that a clash is reported at the file's."""
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.subnet is None or vmnet.mode is Mode.BRIDGED:
+        if vmnet.subnet is None or vmnet.mode.on_lan:
             continue
         path: Path = ("vmnets", name, "subnet")
-        adapter = addressing.host_adapter(vmnet.subnet)
-        yield _Claim(path, f"the host adapter of {name}", adapter, name)
-        if vmnet.mode is Mode.NAT:
-            device = addressing.nat_device(vmnet.subnet)
-            yield _Claim(path, f"the NAT device of {name}", device, name)
-        server = addressing.dhcp_server(vmnet.subnet)
-        yield _Claim(path, f"the DHCP server of {name}", server, name)
+        own = (
+            ("host adapter", vmnet.mode.host_adapter),
+            ("NAT device", vmnet.mode.nat_device),
+            ("DHCP server", vmnet.mode.dhcp_server),
+        )
+        for what, place in own:
+            if place:
+                yield _Claim(path, f"the {what} of {name}", place(vmnet.subnet), name)
     yield _Claim(("lan", "router"), ROUTER, scenario.lan.gateway, LAN)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
@@ -303,7 +304,8 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
         if subnet := _subnets(scenario).get(network):
             clients[subnet] = clients.get(subnet, 0) + 1
     for name, subnet in _subnets(scenario).items():
-        first, last = addressing.dhcp_pool(subnet)
+        vmnet = scenario.vmnets.get(name)
+        first, last = (vmnet.mode.pool if vmnet else addressing.dhcp_pool)(subnet)
         room = int(last) - int(first) + 1
         if clients.get(subnet, 0) > room:
             path: Path = ("lan", "subnet") if name == LAN else ("vmnets", name)

@@ -12,7 +12,9 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from netlab.scenario.mode import Mode, known
 from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, NODE_NAME, VMNET_NAME
 
 
@@ -31,12 +33,22 @@ class VmnetService(StrEnum):
     DHCP = "dhcp"
 
 
-class Mode(StrEnum):
-    """Network modes, spelled as `ethernetN.connectionType` in a .vmx file."""
+class _ModeWord:
+    """Modes are written as words. Which there are is asked when it matters: `plan` adds some."""
 
-    BRIDGED = "bridged"
-    NAT = "nat"
-    HOSTONLY = "hostonly"
+    def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(_mode)
+
+    def __get_pydantic_json_schema__(self, _: object, __: object) -> dict[str, Any]:
+        return {"type": "string", "enum": list(known())}
+
+
+def _mode(value: object) -> Mode:
+    modes = known()
+    if not isinstance(value, str) or value not in modes:
+        *most, last = (f"'{word}'" for word in modes)
+        raise PydanticKnownError("enum", {"expected": f"{', '.join(most)} or {last}"})
+    return modes[value]
 
 
 def _text(value: object) -> object:
@@ -180,7 +192,7 @@ class Host(Model):
 class Vmnet(Model):
     """A virtual network (switch) of VMware."""
 
-    mode: Mode = Field(
+    mode: Annotated[Mode, _ModeWord()] = Field(
         description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only."
     )
     subnet: Subnet | None = Field(

@@ -15,7 +15,8 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import Adapter, Mode, Nic, Scenario, VmnetService
+from netlab.scenario.mode import Mode
+from netlab.scenario.model import Adapter, Nic, Scenario, VmnetService
 
 LAN = "lan"
 WAN = "wan"
@@ -159,7 +160,7 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
     yield Network(WAN, addressing.WAN)
     yield Network(LAN, scenario.lan.subnet)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
-        if vmnet.mode is Mode.BRIDGED:
+        if vmnet.mode.on_lan:
             nic = vmnet.nic or min(scenario.host.nics)
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
         elif vmnet.subnet:
@@ -236,13 +237,14 @@ def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg
         # One default route: the first card's, as an operating system prefers one.
         yield leg if index == 0 else Leg(HOST, name, leg.network, leg.mac, leg.address)
     for network in networks.values():
-        if network.mode in (Mode.NAT, Mode.HOSTONLY) and network.adapter is not Adapter.NONE:
+        place = network.mode and network.mode.host_adapter
+        if place and network.adapter is not Adapter.NONE:
             yield Leg(
                 HOST,
                 network.name,
                 network,
                 mac.host_adapter(network.number),
-                _interface(addressing.host_adapter(network.subnet), network),
+                _interface(place(network.subnet), network),
                 enabled=network.adapter is Adapter.ON,
             )
 
@@ -258,16 +260,16 @@ def _lan_leg(
 
 
 def _services(network: Network) -> Iterator[Node]:
-    subnet = network.subnet
-    if network.mode is Mode.NAT:
+    mode = network.mode
+    if mode and mode.nat_device:
         name = f"{network.name}-nat"
-        address = _interface(addressing.nat_device(subnet), network)
+        address = _interface(mode.nat_device(network.subnet), network)
         runs = VmnetService.NAT not in network.stopped
         leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))
-    if network.mode in (Mode.NAT, Mode.HOSTONLY):
+    if mode and mode.dhcp_server:
         name = f"{network.name}-dhcp"
-        address = _interface(addressing.dhcp_server(subnet), network)
+        address = _interface(mode.dhcp_server(network.subnet), network)
         leg = Leg(name, "eth0", network, mac.service(name), address)
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
