@@ -382,7 +382,10 @@ def where(lab: Lab) -> Map:
     from netlab.probe.journey import Map
     from netlab.scenario.topology import HOST, LAN
 
-    translates = any(network.mode and network.mode.nat_device for network in lab.topology.vmnets)
+    translates = any(
+        network.mode and (network.mode.nat_device or network.mode.routing)
+        for network in lab.topology.vmnets
+    )
     cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.name == LAN]
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from netlab.plan import bridged, hostonly, nat
+from netlab.plan import bridged, hostonly, hyperv, libvirt, nat, routed, virtualbox
 from netlab.plan.host import host
 from netlab.plan.machine import machine, plug
 from netlab.plan.nouns import Noun
@@ -17,6 +17,15 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
     Mode.BRIDGED: bridged.network,
     Mode.NAT: nat.network,
     Mode.HOSTONLY: hostonly.network,
+    virtualbox.NAT: virtualbox.nat_engine,
+    virtualbox.NAT_NETWORK: virtualbox.nat_network,
+    virtualbox.INTERNAL: virtualbox.internal,
+    virtualbox.HOST_ONLY: hostonly.network,
+    libvirt.NAT: routed.network,
+    libvirt.ROUTE: routed.network,
+    libvirt.ISOLATED: routed.network,
+    libvirt.OPEN: routed.network,
+    hyperv.DEFAULT_SWITCH: routed.network,
 }
 """Each mode, and what a network of it consists of."""
 

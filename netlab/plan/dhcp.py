@@ -28,8 +28,10 @@ def options(network: Network) -> dict[str, IPv4Address | str | None]:
     handed_out: dict[str, IPv4Address | str | None] = {
         "router": mode.router(subnet) if mode.router else None,
         "dns-server": mode.dns(subnet) if mode.dns else None,
-        "domain-name": addressing.DOMAIN,
+        "domain-name": mode.domain,
     }
+    if not mode.domain:
+        del handed_out["domain-name"]
     return handed_out | ({"netbios-ns": mode.netbios(subnet)} if mode.netbios else {})
 
 
@@ -37,16 +39,20 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     """VMware's virtual DHCP server of one vmnet: a machine at the last address of the subnet."""
     node = topology.node(Role.DHCP_SERVER, vmnet)
     here = namespace(lab, node.name)
-    legs = topology.legs_on(vmnet)
-    assert vmnet.mode
-    room = vmnet.mode.pool(vmnet.subnet)
-    served = pool(legs, vmnet.subnet, options(vmnet), addressing.LEASE_SECONDS, room)
-    config = dnsmasq.configuration(node.primary.interface, ["port=0", *served])
+    config = dnsmasq.configuration(node.primary.interface, ["port=0", *served(topology, vmnet)])
     yield from machine(lab, node)
     yield plug(lab, node.primary, vmnet)
     if VmnetService.DHCP not in vmnet.stopped:
         yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
         yield Listening(here, "dhcp", "udp", 67)
+
+
+def served(topology: Topology, vmnet: Network) -> Iterator[str]:
+    """dnsmasq lines of a vmnet's DHCP server, whoever runs it."""
+    mode = vmnet.mode
+    assert mode
+    room, legs = mode.pool(vmnet.subnet), topology.legs_on(vmnet)
+    yield from pool(legs, vmnet.subnet, options(vmnet), mode.lease_seconds, room)
 
 
 def pool(

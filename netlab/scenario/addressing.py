@@ -8,6 +8,7 @@ the ends and the upper half of the subnet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 
 LEASE_SECONDS = 1800
@@ -24,6 +25,11 @@ WAN = IPv4Network("203.0.113.0/24")
 
 UPLINKS = IPv4Network("169.254.0.0/16")
 """Link-local space (RFC 3927), used for the cables between NAT devices and the host."""
+
+
+def at(number: int) -> Callable[[IPv4Network], IPv4Address]:
+    """The place of a fixed number; the last address of a subnet that is smaller."""
+    return lambda subnet: subnet[min(number, subnet.num_addresses - 2)]
 
 
 def host_adapter(subnet: IPv4Network) -> IPv4Address:

@@ -6,6 +6,7 @@ wrong, and what to do. A check never stops at the first finding.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -13,12 +14,24 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import Nic, Scenario
-from netlab.scenario.topology import HOST, INTERNET, LAN, ROUTER, WAN, Role, resolve
+from netlab.scenario.mode import VMWARE
+from netlab.scenario.model import Adapter, Nic, Scenario, Vmnet
+from netlab.scenario.names import VMNET_NAME
+from netlab.scenario.topology import (
+    HOST,
+    INTERNET,
+    LAN,
+    ROUTER,
+    WAN,
+    Role,
+    private_name,
+    resolve,
+)
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
 MAX_VMNET = 255
 """VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
+INTERFACE_LENGTH = 15
 BRIDGE_PORTS = 1023
 """A Linux bridge takes no more ports."""
 
@@ -49,6 +62,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _vmnets(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
+    yield from _routes(scenario)
     yield from _addresses(scenario)
     yield from _macs(scenario)
     yield from _sizes(scenario)
@@ -87,10 +101,9 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
     bridged: dict[str, str] = {}
     for name, vmnet in scenario.vmnets.items():
         path: Path = ("vmnets", name)
-        if int(name.removeprefix("vmnet")) > MAX_VMNET:
-            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+        yield from _network_name(scenario, name, vmnet)
         if not vmnet.mode.on_lan:
-            if vmnet.subnet is None:
+            if vmnet.own_subnet is None:
                 yield Finding(
                     path,
                     f"{name} is {vmnet.mode.value} and has no subnet",
@@ -126,6 +139,41 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
         bridged.setdefault(nic, name)
 
 
+def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Finding]:
+    path: Path = ("vmnets", name)
+    is_vmnet = re.fullmatch(VMNET_NAME, name) is not None
+    if vmnet.mode.product is VMWARE:
+        if not is_vmnet:
+            yield Finding(
+                path,
+                f"'{name}' is no valid name",
+                "VMware's networks are called vmnet0, vmnet1, … vmnet255",
+                True,
+            )
+        elif int(name.removeprefix("vmnet")) > MAX_VMNET:
+            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+        return
+    product = vmnet.mode.product.name
+    if name.startswith("vmnet"):
+        what = f"'{name}' is a name of VMware's, and {vmnet.mode.value} is {product}'s"
+        yield Finding(path, what, "call it as that product does", True)
+    if name in RESERVED or re.fullmatch("eth[0-9]*", name):
+        yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
+    if (subnet := vmnet.own_subnet) and subnet.prefixlen > 24:
+        what = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
+        yield Finding((*path, "subnet"), what, "use a /24 or a larger subnet")
+    same = [*scenario.vms, *scenario.lan.peers]
+    if name in same:
+        yield Finding(path, f"'{name}' is a machine too", "rename one of them", True)
+    if vmnet.mode.serves_itself and vmnet.mode.host_adapter and vmnet.adapter is not Adapter.ON:
+        yield Finding(
+            (*path, "adapter"),
+            f"the host's adapter is {name}'s gateway and DHCP server",
+            "remove `adapter`",
+            True,
+        )
+
+
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     for vm, index, nic in _all_nics(scenario):
         path: Path = ("vms", vm, "nics", index)
@@ -144,6 +192,15 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
+        vmnet = scenario.vmnets.get(nic.network)
+        if vmnet and not nic.address and not vmnet.mode.leases:
+            what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
+            yield Finding(path, what, "give the adapter an `address`")
+        if vmnet and vmnet.mode.private:
+            own = private_name(nic.network, vm, index)
+            if len(own) > INTERFACE_LENGTH:
+                what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
+                yield Finding(path, what, "shorten the name of the network or of the VM")
         if subnet := _subnets(scenario).get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
 
@@ -177,8 +234,8 @@ def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
     for name, vmnet in scenario.vmnets.items():
         if vmnet.mode.on_lan:
             subnets[name] = scenario.lan.subnet
-        elif vmnet.subnet:
-            subnets[name] = vmnet.subnet
+        elif subnet := vmnet.own_subnet:
+            subnets[name] = subnet
     return subnets
 
 
@@ -188,8 +245,8 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
         (("lan", "subnet"), "the LAN", scenario.lan.subnet),
     ]
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.subnet and not vmnet.mode.on_lan:
-            ranges.append((("vmnets", name, "subnet"), name, vmnet.subnet))
+        if subnet := vmnet.own_subnet:
+            ranges.append((("vmnets", name, "subnet"), name, subnet))
     for (_, first, one), (path, second, other) in combinations(ranges, 2):
         if one.overlaps(other):
             yield Finding(
@@ -205,6 +262,14 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                     f"{address} is inside {who}'s {subnet}",
                     "give the server a public address",
                 )
+
+
+def _routes(scenario: Scenario) -> Iterator[Finding]:
+    for subnet, gateway in scenario.lan.routes.items():
+        path: Path = ("lan", "routes", str(subnet))
+        if gateway not in scenario.lan.subnet or gateway == scenario.lan.gateway:
+            what = f"{gateway} is no neighbour of the router on the LAN {scenario.lan.subnet}"
+            yield Finding(path, what, "use the address of a machine there, for example the host's")
 
 
 def _addresses(scenario: Scenario) -> Iterator[Finding]:
@@ -239,17 +304,22 @@ def _addresses(scenario: Scenario) -> Iterator[Finding]:
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
     """Who has which address; VMware's own first, so that a clash is reported at the file's."""
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.subnet is None or vmnet.mode.on_lan:
+        subnet = vmnet.own_subnet
+        if subnet is None:
             continue
         path: Path = ("vmnets", name, "subnet")
         own = (
             ("host adapter", vmnet.mode.host_adapter),
             ("NAT device", vmnet.mode.nat_device),
             ("DHCP server", vmnet.mode.dhcp_server),
+            ("name server", vmnet.mode.dns),
+            ("address of the host", vmnet.mode.host_at),
         )
+        taken = set()
         for what, place in own:
-            if place:
-                yield _Claim(path, f"the {what} of {name}", place(vmnet.subnet), name)
+            if place and place(subnet) not in taken:
+                taken.add(place(subnet))
+                yield _Claim(path, f"the {what} of {name}", place(subnet), name)
     yield _Claim(("lan", "router"), ROUTER, scenario.lan.gateway, LAN)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
@@ -301,6 +371,9 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
             )
     clients: dict[IPv4Network, int] = {}
     for _, network in _dhcp_clients(scenario):
+        vmnet = scenario.vmnets.get(network)
+        if vmnet and (vmnet.mode.private or not vmnet.mode.leases):
+            continue
         if subnet := _subnets(scenario).get(network):
             clients[subnet] = clients.get(subnet, 0) + 1
     for name, subnet in _subnets(scenario).items():

@@ -13,17 +13,19 @@ from __future__ import annotations
 from collections.abc import Container
 from hashlib import sha256
 
-_OUI_GENERATED = 0x000C29_000000
 _ADAPTER_STEP = 10
 
 
-def vm_adapter(vm: str, index: int, taken: Container[str] = ()) -> str:
-    """MAC of a VM's adapter number `index`, rehashed while it is one of `taken`."""
+def vm_adapter(vm: str, index: int, taken: Container[str] = (), vendor: int = 0x000C29) -> str:
+    """MAC of a VM's adapter number `index`, rehashed while it is one of `taken`.
+
+    `vendor` is the first three bytes.
+    """
     attempt = 0
     while True:
         seed = vm if attempt == 0 else f"{vm}#{attempt}"
         last_three = (_hash(seed, 3) + _ADAPTER_STEP * index) & 0xFFFFFF
-        mac = _text(_OUI_GENERATED | last_three)
+        mac = _text(vendor << 24 | last_three)
         if mac not in taken:
             return mac
         attempt += 1
@@ -32,6 +34,11 @@ def vm_adapter(vm: str, index: int, taken: Container[str] = ()) -> str:
 def host_adapter(vmnet: int) -> str:
     """MAC of the host's virtual adapter on vmnetN."""
     return _text(0x005056_C00000 | vmnet)
+
+
+def number(name: str) -> int:
+    """What networks without a number have instead: one above VMware's, the same for the same name."""
+    return 256 + _hash(name, 4) % (16384 - 256)
 
 
 def service(name: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from netlab.scenario.mode import Mode, known
-from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, NODE_NAME, VMNET_NAME
+from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, NETWORK_NAME, NODE_NAME
 
 
 class Adapter(StrEnum):
@@ -115,7 +115,7 @@ Subnet = Annotated[
 ]
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
-VmnetName = Annotated[str, Field(pattern=VMNET_NAME)]
+VmnetName = Annotated[str, Field(pattern=NETWORK_NAME)]
 Patterns = Annotated[
     list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
 ]
@@ -158,6 +158,10 @@ class Lan(Model):
     public: Address = Field(
         default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
     )
+    routes: dict[Subnet, Address] = Field(
+        default={},
+        description="Static routes of the home router: a subnet, and the neighbour that leads there.",
+    )
     peers: dict[
         NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
     ] = Field(default={}, description="Other machines: name and address, or {} for DHCP.")
@@ -190,10 +194,11 @@ class Host(Model):
 
 
 class Vmnet(Model):
-    """A virtual network (switch) of VMware."""
+    """A virtual network (switch) of VMware or, to compare, of another product."""
 
     mode: Annotated[Mode, _ModeWord()] = Field(
         description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only."
+        " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default."
     )
     subnet: Subnet | None = Field(
         default=None, description="Needed by nat and hostonly; a bridged vmnet is on the LAN's."
@@ -211,6 +216,11 @@ class Vmnet(Model):
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
     )
+
+    @property
+    def own_subnet(self) -> IPv4Network | None:
+        """None: it is on the LAN's, or has none."""
+        return None if self.mode.on_lan else self.subnet or self.mode.subnet
 
 
 class Nic(Model):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -54,8 +54,14 @@ class Network:
 
     @property
     def number(self) -> int:
-        """N of vmnetN."""
-        return int(self.name.removeprefix("vmnet"))
+        """N of vmnetN; other products' networks get one of netlab's."""
+        digits = self.name.removeprefix("vmnet")
+        return int(digits) if digits.isdigit() else mac.number(self.name)
+
+    @property
+    def segment(self) -> tuple[IPv4Network, str]:
+        """Equal for two networks if what is on them is in one subnet, and not just alike."""
+        return self.subnet, self.name if self.mode and self.mode.private else ""
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ class Node:
 
     def shared_with(self, other: Node) -> Leg | None:
         """This node's first leg in a subnet that `other` is in too."""
-        subnets = {leg.network.subnet for leg in other.legs}
-        return next((leg for leg in self.legs if leg.network.subnet in subnets), None)
+        segments = {leg.network.segment for leg in other.legs}
+        return next((leg for leg in self.legs if leg.network.segment in segments), None)
 
 
 @dataclass(frozen=True)
@@ -163,9 +169,26 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
         if vmnet.mode.on_lan:
             nic = vmnet.nic or min(scenario.host.nics)
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
-        elif vmnet.subnet:
-            stopped = frozenset(vmnet.stopped)
-            yield Network(name, vmnet.subnet, vmnet.mode, None, vmnet.mtu, vmnet.adapter, stopped)
+        elif subnet := vmnet.own_subnet:
+            own = Network(
+                name, subnet, vmnet.mode, None, vmnet.mtu, vmnet.adapter, frozenset(vmnet.stopped)
+            )
+            yield from _private(scenario, own) if vmnet.mode.private else (own,)
+
+
+def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
+    """One such network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox."""
+    for vm, machine in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
+        for index, nic in enumerate(machine.nics):
+            if nic.network == network.name:
+                first = IPv4Address(int(network.subnet[0]) + 256 * index)
+                subnet = IPv4Network((int(first), network.subnet.prefixlen))
+                yield replace(network, name=private_name(network.name, vm, index), subnet=subnet)
+
+
+def private_name(network: str, vm: str, index: int) -> str:
+    """The network that an adapter has for itself: `vboxnat-vm1`."""
+    return f"{network}-{vm}" + f"-{index}" * bool(index)
 
 
 def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
@@ -181,10 +204,12 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         legs = []
         for index, nic in enumerate(vm.nics):
-            if nic.network in networks:
-                hardware = nic.mac or mac.vm_adapter(name, index, taken)
+            own = private_name(nic.network, name, index)
+            if plugged := networks.get(nic.network) or networks.get(own):
+                vendor = (plugged.mode or Mode.BRIDGED).product.adapter_mac
+                hardware = nic.mac or mac.vm_adapter(name, index, taken, vendor)
                 taken.add(hardware)
-                legs.append(_vm_leg(name, index, nic, networks[nic.network], hardware))
+                legs.append(_vm_leg(name, index, nic, plugged, hardware))
         if legs:
             yield Node(name, Role.VM, tuple(legs))
 

@@ -16,7 +16,7 @@ from netlab.scenario.model import json_schema
 LAST_ADDRESS = mode.Mode(
     "backwards",
     "the other way round",
-    "ends at the last address",
+    onward="ends at the last address",
     host_adapter=lambda subnet: subnet[-2],
     dhcp_server=lambda subnet: subnet[1],
     pool=lambda subnet: (subnet[7], subnet[9]),
