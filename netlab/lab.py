@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
+from netlab.scenario import mode
 
 if TYPE_CHECKING:
     from netlab.explain.way import Explanation
@@ -41,6 +42,15 @@ if TYPE_CHECKING:
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
     from netlab.scenario.topology import Topology
+
+
+def _modes() -> tuple[mode.Mode, ...]:
+    from netlab.plan.build import MODES
+
+    return tuple(MODES)
+
+
+mode.known_by(_modes)
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,6 @@ class Status:
 
 def load(scenario: str) -> Source:
     """Read a scenario: a file, or the name of a shipped one."""
-    from netlab.plan import build  # noqa: F401 (its modes)
     from netlab.scenario.load import load as read
 
     return read(scenario)
@@ -270,7 +279,6 @@ def record(name: str) -> Record:
 
 def attach(name: str) -> Lab:
     """A running lab, planned again from the copy of its scenario. Raises NoSuchLab."""
-    from netlab.plan import build  # noqa: F401 (its modes)
     from netlab.scenario.load import loads
 
     run = _run_directory(name)

@@ -89,7 +89,6 @@ def _table(titles: dict[str, str]) -> RenderableType:
 @click.command(epilog=examples("netlab schema > schema.json"))
 def schema() -> None:
     """Print the JSON Schema of scenario files, for editors."""
-    from netlab.plan import build  # noqa: F401 (its modes)
     from netlab.scenario.model import json_schema
 
     say(json.dumps(json_schema(), indent=1, ensure_ascii=False))

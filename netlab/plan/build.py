@@ -10,7 +10,7 @@ from netlab.plan.machine import machine, plug
 from netlab.plan.nouns import Noun
 from netlab.plan.plan import Plan
 from netlab.plan.world import world
-from netlab.scenario.mode import Mode, register
+from netlab.scenario.mode import Mode
 from netlab.scenario.topology import Network, Role, Topology
 
 MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
@@ -28,9 +28,6 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
     hyperv.DEFAULT_SWITCH: routed.network,
 }
 """Each mode, and what a network of it consists of."""
-
-for _mode in MODES:
-    register(_mode)
 
 
 def build(lab: str, topology: Topology) -> Plan:

@@ -1,12 +1,12 @@
 """What a network mode is: who has which address, who is the gateway, what it is called.
 
 VMware's three are here, since the rest of a scenario speaks of them by name. Any other
-stands in its file in `plan/` with what it builds, and is made known by `plan/build`.
+stands in its file in `plan/` with what it builds, and is known by its line in `plan/build`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
@@ -115,14 +115,20 @@ Mode.HOSTONLY = Mode(
     dns=addressing.host_adapter,
 )
 
-_known = {mode.value: mode for mode in (Mode.BRIDGED, Mode.NAT, Mode.HOSTONLY)}
+
+def _own() -> Iterable[Mode]:
+    return Mode.BRIDGED, Mode.NAT, Mode.HOSTONLY
 
 
-def register(mode: Mode) -> None:
-    """Make a mode known to scenarios."""
-    _known[mode.value] = mode
+_known: Callable[[], Iterable[Mode]] = _own
+
+
+def known_by(source: Callable[[], Iterable[Mode]]) -> None:
+    """Who knows all modes: `plan/build`, which this room cannot ask by itself."""
+    global _known
+    _known = source
 
 
 def known() -> dict[str, Mode]:
-    """Every mode that a scenario can name."""
-    return dict(_known)
+    """Every mode that a scenario can name, by what it is called there."""
+    return {mode.value: mode for mode in _known()}

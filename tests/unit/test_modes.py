@@ -33,9 +33,7 @@ expect: {default: blocked}
 @pytest.fixture
 def backwards(monkeypatch):
     """What the mode's own file and its line in `build` would say."""
-    monkeypatch.setattr(mode, "_known", mode.known())
     monkeypatch.setitem(build.MODES, LAST_ADDRESS, hostonly.network)
-    mode.register(LAST_ADDRESS)
 
 
 def test_a_mode_is_complete_with_its_facts_and_its_line(backwards):
