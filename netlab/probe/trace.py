@@ -199,7 +199,7 @@ def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
         for entry in start
         if entry.node == source
         and isinstance(entry.row, Neighbour)
-        and entry.row.state in ("incomplete", "failed")
+        and entry.row.state == "incomplete"
     }
 
 
