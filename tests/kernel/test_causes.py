@@ -266,7 +266,8 @@ def test_duplicate_mac(running):
         one = proof(running, "host", VM2)
     assert one.end == (DEAD, "vm3", Cause.DUPLICATE_MAC), one.finding
     assert one.without(owners={}) is Cause.NOT_FORWARDING
-    run("causes.vm2", "ping -qc1 10.0.0.2")
+    # The switch learns anew where vm2 is, and vm2 that its neighbour's MAC is not its own.
+    run("causes.vm2", "ip neigh flush all; ping -qc1 10.0.0.2")
 
 
 def test_duplicate_ip(running):
