@@ -1,7 +1,8 @@
-"""What a person means by `trace vm1 host@lan --by tcp:80`: nodes, addresses, the way there."""
+"""What a person means by `trace vm1 host@lan --by tcp:80` or `capture vm1:eth0`: what is where."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -43,6 +44,28 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
     leg = _leg_towards(lab, start, to)
     ends = _ends(lab, start, end if end in lab.topology.nodes else "", to, leg, known, wait)
     return Question(start.name, end, ends, by)
+
+
+def points(lab: Lab, names: Sequence[str]) -> dict[str, set[str]]:
+    """Namespaces, and which interfaces are meant there (an empty set: all); no names: everywhere.
+
+    Raises UsageError for a node or network that the lab does not have.
+    """
+    from netlab.plan.names import node as node_of
+
+    known = {node_of(place): place for place in lab.plan.namespaces}
+    found: dict[str, set[str]] = {}
+    for point in names or known:
+        name, _, interface = point.partition(":")
+        if name in known:
+            found.setdefault(known[name], set()).add(interface)
+        elif name in lab.topology.networks and not interface:  # A cable without a switch.
+            for leg in lab.topology.legs_on(lab.topology.networks[name]):
+                found.setdefault(known[leg.node], set()).add(leg.interface)
+        else:
+            has = ", ".join([*known, *(lab.topology.networks.keys() - known)])
+            raise UsageError(f"the lab '{lab.name}' has no '{name}'", f"it has: {has}")
+    return {place: wanted if all(wanted) else set() for place, wanted in found.items()}
 
 
 def node(lab: Lab, name: str) -> Node:

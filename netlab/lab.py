@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.account import Account
+    from netlab.probe.history import Entry
     from netlab.probe.journey import Map
     from netlab.probe.matrix import Result
     from netlab.probe.stream import Stream
@@ -272,8 +273,25 @@ def trace(
     run = _run_directory(lab.name)
     asked = aim.question(lab, source, target, by, wait)
     complaints = services.dhcp_complaints(run, asked.ends.mac)
+    leases = tuple(_leases(lab, run))
     with postponed_signals() as interruption:
-        return follow(where(lab), asked, interruption, complaints)
+        traced = follow(where(lab), asked, interruption, complaints)
+    history = replace(traced.history, start=(*traced.history.start, *leases))
+    return replace(traced, history=history)
+
+
+def _leases(lab: Lab, run: RunDirectory) -> Iterator[Entry]:
+    """What each DHCP server has given."""
+    from netlab.kernel.rows import Granted
+    from netlab.kernel.services import granted
+    from netlab.plan.names import node as node_of
+    from netlab.plan.nouns import Service
+    from netlab.probe.history import Entry
+
+    for noun in lab.plan.nouns:
+        if isinstance(noun, Service):
+            for expires, mac, address, name in granted(run, noun):
+                yield Entry(node_of(noun.namespace), Granted(address, mac, name, expires))
 
 
 def audited_trace(
@@ -312,6 +330,16 @@ def where(lab: Lab) -> Map:
     )
 
 
+def owners(lab: Lab) -> dict[str, str]:
+    """Every address in the lab, and the node that has it now."""
+    from netlab.kernel.observe import addresses
+    from netlab.plan.names import node as node_of
+
+    _require_root()
+    found = addresses(list(lab.plan.namespaces))
+    return {str(one.ip): node_of(place) for (place, _), known in found.items() for one in known}
+
+
 @contextmanager
 def listening(
     lab: Lab, points: Sequence[str] = (), expression: str = "", snaplen: int | None = None
@@ -322,16 +350,33 @@ def listening(
     no points: everywhere. `expression` is a filter as tcpdump has them; of a frame, the first `snaplen`
     bytes are wanted. Signals end the stream, not the block. Raises UsageError, Missing.
     """
+    from netlab.probe import bpf
+
+    program = bpf.compiled(expression, snaplen or bpf.WHOLE) if expression or snaplen else b""
+    with _tapped(lab, points, program) as stream:
+        yield stream
+
+
+@contextmanager
+def watching(lab: Lab) -> Iterator[Stream]:
+    """See every packet of a lab, but not what TCP carries; what `probe.exchange.live` makes lines of."""
+    from netlab.probe import bpf
+
+    with _tapped(lab, (), bpf.HEADERS_OF_TCP) as stream:
+        yield stream
+
+
+@contextmanager
+def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
+    from netlab import aim
     from netlab.kernel.handles import allow_files
     from netlab.kernel.patience import postponed_signals
     from netlab.plan.nouns import Bridge
-    from netlab.probe import bpf
     from netlab.probe.stream import Stream
     from netlab.probe.tap import Tap
 
     _require_root()
-    program = bpf.compiled(expression, snaplen or bpf.WHOLE) if expression or snaplen else b""
-    chosen = _interfaces(lab, points)
+    chosen = aim.points(lab, points)
     # What a switch sees on itself are copies of what it sees on its ports.
     own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
     with postponed_signals() as interruption, ExitStack() as stack:
@@ -448,30 +493,6 @@ def place_of(name: str, node: str) -> str:
     if node not in known:
         raise UsageError(f"the lab '{name}' has no node '{node}'", f"it has: {', '.join(known)}")
     return namespace(name, node)
-
-
-def _interfaces(lab: Lab, points: Sequence[str]) -> dict[str, set[str]]:
-    """Namespaces, and which interfaces there are meant; an empty set: all."""
-    found: dict[str, set[str]] = {}
-    for point in points or places(lab.name):
-        for place, interface in _ends(lab, point):
-            found.setdefault(place, set()).add(interface)
-    return {place: names if all(names) else set() for place, names in found.items()}
-
-
-def _ends(lab: Lab, point: str) -> list[tuple[str, str]]:
-    """Namespace and interface (empty: all) of a point; a cable without a switch has two."""
-    from netlab.plan.names import namespace
-
-    name, _, interface = point.partition(":")
-    if interface or name in places(lab.name) or name not in lab.topology.networks:
-        return [(place_of(lab.name, name), interface)]
-    return [
-        (namespace(lab.name, leg.node), leg.interface)
-        for node in lab.topology.nodes.values()
-        for leg in node.legs
-        if leg.network.name == name
-    ]
 
 
 def _check_interfaces(lab: Lab, tap: Tap, wanted: set[str]) -> None:

@@ -10,7 +10,19 @@ from collections.abc import Sequence
 import click
 
 from netlab import __version__
-from netlab.cli import capture, explain, files, graph, labs, nodes, packets, show, system
+from netlab.cli import (
+    capture,
+    explain,
+    files,
+    graph,
+    labs,
+    nodes,
+    packets,
+    show,
+    system,
+    view,
+    watch,
+)
 from netlab.cli.arguments import examples
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
@@ -53,6 +65,8 @@ for _command in (
     packets.trace,
     explain.explain,
     show.show,
+    watch.watch,
+    view.view,
     capture.capture,
     graph.graph,
     nodes.execute,

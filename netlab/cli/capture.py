@@ -86,7 +86,8 @@ def capture(
         except BrokenPipeError:  # The reader has enough.
             discard(sys.stdout)
             return
-        _say_end(stream, taken, sum(lost.values()))
+        say(f"{taken} packets captured", to_stderr=True)
+        say_end(stream, sum(lost.values()), "a filter (-f) or a smaller --snaplen helps")
 
 
 def _pour(stream: Stream, sink: Files | Lines, seconds: float | None, count: int | None) -> int:
@@ -99,13 +100,9 @@ def _pour(stream: Stream, sink: Files | Lines, seconds: float | None, count: int
     return taken
 
 
-def _say_end(stream: Stream, taken: int, lost: int) -> None:
+def say_end(stream: Stream, lost: int, consequence: str) -> None:
+    """Say what a person must know about a stream that has ended."""
     if stream.gone:
         say("netlab: the lab has ended", to_stderr=True)
-    say(f"{taken} packets captured", to_stderr=True)
     if lost:
-        say(
-            f"netlab: {lost} packets were lost: they came faster than they could be written; "
-            "a filter (-f) or a smaller --snaplen helps",
-            to_stderr=True,
-        )
+        say(f"netlab: {lost} packets were lost; {consequence}", to_stderr=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
+from netlab.cli import view
 from netlab.cli.arguments import (
     KINDS,
     LabName,
@@ -51,6 +52,7 @@ def _table(rows: Mapping[str, str]) -> str:
         "sudo netlab trace vm1 internet --compare host@lan",
         "sudo netlab trace vm1 internet --predict",
         "sudo netlab trace vm1 internet --mermaid",
+        "sudo netlab trace vm1 internet --html journey.html",
     )
 )
 @click.argument("source", type=NodeName(), metavar="SRC")
@@ -108,6 +110,13 @@ def _table(rows: Mapping[str, str]) -> str:
     help="Also write every sighting, for Wireshark.",
 )
 @click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Also write a page that steps through the journey, or through both.",
+)
+@click.option(
     "--audit", is_flag=True, help="Add what the kernel's tracepoints say; changes no verdict."
 )
 @language_option
@@ -128,6 +137,7 @@ def trace(
     predict: bool,
     mermaid: bool,
     file: str | None,
+    page: str | None,
     audit: bool,
     language: str,
 ) -> int:
@@ -167,9 +177,14 @@ def trace(
         other = lab.attach(lab.pick(other_lab)) if other_lab else running
         to = other_target or target
         second = lab.trace(other, other_source or source, to, by, wait or 0.0)
+        if page:
+            both = data.trace(traced, running.name), data.trace(second, other.name)
+            view.write(running, both, language, page)
         return _compare(output, (traced, second), (running.name, other.name), reply, language)
     if file:
         _record(output, traced, file)
+    if page:
+        view.write(running, [data.trace(traced, running.name)], language, page)
     if fields is not None:
         _show_fields(traced, number, language)
     elif mermaid:

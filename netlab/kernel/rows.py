@@ -41,6 +41,18 @@ class FdbEntry:
 
 
 @dataclass(frozen=True)
+class Granted:
+    """What a DHCP server has lent to whom."""
+
+    address: str
+    mac: str
+    name: str
+    """`*` if the client has told none."""
+    expires: int
+    """Seconds since 1970; 0: never."""
+
+
+@dataclass(frozen=True)
 class Hop:
     """A way of a route."""
 

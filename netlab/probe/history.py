@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from netlab.kernel.rows import Connection, FdbEntry, Neighbour
+from netlab.kernel.rows import Connection, FdbEntry, Granted, Neighbour
 from netlab.probe.packet import Frame
 
-Row = Neighbour | FdbEntry | Connection
+Row = Neighbour | FdbEntry | Connection | Granted
 
 
 @dataclass(frozen=True)
@@ -76,3 +76,5 @@ def _caused(change: Change, frame: Frame) -> bool:
             flow = connection.seen_as if leaves else connection.reply
             ends = (fields.get("ip.src"), fields.get("ip.dst"))
             return outgoing is leaves and ends == (str(flow.source), str(flow.target))
+        case Granted():
+            return False

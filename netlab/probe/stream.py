@@ -17,7 +17,7 @@ from netlab.kernel import netns
 from netlab.kernel.patience import Interruption
 from netlab.probe.tap import Sighting, Tap
 
-_WINDOW_NS = 20_000_000
+WINDOW_NS = 20_000_000
 """How long after its time was taken a frame may come into its tap.
 
 Both are one piece of the kernel's work, microseconds apart unless the processor is taken away in between.
@@ -64,7 +64,7 @@ class Stream:
                 if not self._ordered:
                     self._rest(selector, min(end - now, _IDLE_SECONDS))
                 if len(self._ordered) < _AHEAD:
-                    self._read([key.data for key, _ in selector.select(0)], _WINDOW_NS)
+                    self._read([key.data for key, _ in selector.select(0)], WINDOW_NS)
                 yield self._portion()
                 now = time.monotonic()
                 if now > look:
@@ -77,7 +77,7 @@ class Stream:
     def _rest(self, selector: selectors.BaseSelector, seconds: float) -> None:
         """Until something comes; or until what has come is old enough."""
         if self._young:
-            time.sleep(_WINDOW_NS / 1e9)
+            time.sleep(WINDOW_NS / 1e9)
         else:
             selector.select(seconds)
 

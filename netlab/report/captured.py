@@ -1,7 +1,8 @@
-"""Captured packets as pcapng: a file, a ring of files, or stdout."""
+"""Captured packets: as pcapng in a file, a ring of files or stdout, or as lines."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter, deque
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from netlab.plan.names import node
+from netlab.probe.frame import decode
 from netlab.probe.tap import Sighting
 from netlab.report.pcapng import Pcapng
+from netlab.report.summary import summary
 
 STDOUT = "-"
 
@@ -93,7 +96,7 @@ class Lines:
     full = False
 
     def __init__(self, as_json: bool) -> None:
-        self._line = _document if as_json else _line
+        self._line = _document if as_json else _text
 
     def take(self, sightings: Iterable[Sighting]) -> int:
         """Print them; returns how many. Raises OSError."""
@@ -106,9 +109,21 @@ class Lines:
         """Nothing is left to print."""
 
 
-def _line(seen: Sighting) -> str:
-    return "x"
+def _text(seen: Sighting) -> str:
+    seconds, nanoseconds = divmod(seen.at, 1_000_000_000)
+    clock = f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{nanoseconds // 1000:06}"
+    place = f"{node(seen.namespace)}.{seen.interface}"
+    return f"{clock} {place:<18} {'out' if seen.outgoing else 'in':<3} {summary(decode(seen.data))}"
 
 
 def _document(seen: Sighting) -> str:
-    return "x"
+    return json.dumps(
+        {
+            "at": seen.at,
+            "node": node(seen.namespace),
+            "interface": seen.interface,
+            "direction": "out" if seen.outgoing else "in",
+            "length": seen.length,
+            "fields": decode(seen.data),
+        }
+    )

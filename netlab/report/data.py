@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
     from netlab.probe.account import Account
+    from netlab.probe.decision import Decision
     from netlab.probe.history import Entry
+    from netlab.probe.journey import Step
     from netlab.probe.matrix import Result
     from netlab.probe.trace import Trace
     from netlab.report.graph import Graph
@@ -69,7 +71,7 @@ def account(traced: Trace, found: Account) -> dict[str, Any]:
         "incomplete": found.incomplete,
         "drops": [
             {
-                "microseconds": _microseconds(drop.at, traced),
+                "microseconds": (drop.at - traced.sent_at) / 1000,
                 "reason": drop.reason,
                 "function": drop.location,
                 "interfaces": list(drop.interfaces),
@@ -97,17 +99,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
             "arp": "cold" if traced.cold else "warm",
         },
         "steps": [
-            {
-                "part": step.part.value,
-                "packet": step.packet.name,
-                "node": step.node,
-                "in": step.came_in and asdict(step.came_in),
-                "out": [asdict(outlet) for outlet in step.went_out],
-                "microseconds": _microseconds(step.at, traced),
-                "before": step.before,
-                "after": step.after,
-                "decided_by": [{"by": one.by.value, "text": one.text} for one in decisions],
-            }
+            journey_step(step, traced.sent_at, decisions)
             for step, decisions in zip(traced.journey.steps, decided, strict=True)
         ],
         "verdict": {
@@ -167,24 +159,37 @@ def view(lab: str, name: str, shown: View) -> dict[str, Any]:
     return {"lab": lab, "table": name, "rows": rows}
 
 
-def _microseconds(at: int, traced: Trace) -> float:
-    return (at - traced.sent_at) / 1000
+def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> dict[str, Any]:
+    """A packet's stay on a node. `begun`: nanoseconds since 1970, from which its time counts."""
+    return {
+        "part": step.part.value,
+        "packet": step.packet.name,
+        "node": step.node,
+        "in": step.came_in and asdict(step.came_in),
+        "out": [asdict(outlet) for outlet in step.went_out],
+        "microseconds": (step.at - begun) / 1000,
+        "before": step.before,
+        "after": step.after,
+        "decided_by": [{"by": one.by.value, "text": one.text} for one in decisions],
+    }
 
 
 def _tables(traced: Trace) -> dict[str, Any]:
     """What the machines knew at the start, and how that changed."""
-    start: dict[str, dict[str, list[dict[str, str]]]] = {"arp": {}, "fdb": {}, "nat": {}}
+    start: dict[str, dict[str, list[dict[str, str]]]] = {
+        table: {} for table in ("arp", "fdb", "nat", "leases")
+    }
     for entry in traced.history.start:
-        table, row = _table_row(entry)
+        table, row = _table_row(entry, traced)
         if row:
             start[table].setdefault(entry.node, []).append(row)
     changes = []
     for change in traced.history.changes:
-        table, row = _table_row(change.entry)
+        table, row = _table_row(change.entry, traced)
         if row:
             changes.append(
                 {
-                    "microseconds": _microseconds(change.at, traced),
+                    "microseconds": (change.at - traced.sent_at) / 1000,
                     "table": table,
                     "node": change.entry.node,
                     "change": change.what,
@@ -194,9 +199,9 @@ def _tables(traced: Trace) -> dict[str, Any]:
     return {"start": start, "changes": changes}
 
 
-def _table_row(entry: Entry) -> tuple[str, dict[str, str]]:
+def _table_row(entry: Entry, traced: Trace) -> tuple[str, dict[str, str]]:
     """Which table, and the row as text; empty for what people do not look for."""
-    from netlab.kernel.rows import FdbEntry, Neighbour
+    from netlab.kernel.rows import FdbEntry, Granted, Neighbour
 
     match entry.row:
         case Neighbour() as one:
@@ -204,6 +209,12 @@ def _table_row(entry: Entry) -> tuple[str, dict[str, str]]:
             return "arp", {**row, "state": one.state} if one.state != "noarp" else {}
         case FdbEntry() as one:
             return "fdb", {"mac": one.mac, "port": one.port} if one.learnt else {}
+        case Granted() as one:
+            left = one.expires - traced.sent_at // 1_000_000_000
+            expires = f"{left} s" if one.expires else "never"
+            return "leases", {
+                "address": one.address, "mac": one.mac, "name": one.name, "expires": expires,
+            }  # fmt: skip
         case one:
             return "nat", {
                 "id": str(one.id),

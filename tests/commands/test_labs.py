@@ -276,3 +276,4 @@ def test_a_wheel_has_scenarios_and_programs(tmp_path):
     assert done.stdout.startswith(f"{installed}/netlab/__init__.py"), done.stderr
     assert "three-modes" in done.stdout
     assert (installed / "netlab" / "programs" / "dhcp-client.sh").is_file()
+    assert (installed / "netlab" / "programs" / "page" / "page.js").is_file()

@@ -1,0 +1,107 @@
+"""The page in which packets are looked at: written to a file, or served while the lab runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import examples, json_option, lab_option, language_option, pass_output
+from netlab.cli.capture import say_end
+from netlab.cli.output import Output, say
+from netlab.errors import Interrupted, NetlabError, UsageError
+
+if TYPE_CHECKING:
+    from netlab.probe.stream import Stream
+    from netlab.report.server import Wish
+    from netlab.report.traffic import Traffic
+
+_KINDS = ("icmp", "tcp:80", "http", "dns:www.example.com", "dhcp", "arp", "route", "mtu")
+"""Kinds of probe that the page proposes; every other one can be written."""
+
+
+@click.command(epilog=examples("sudo netlab view", "sudo netlab view --port 8080 --allow-send"))
+@lab_option
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.option("--allow-send", is_flag=True, help="Let the page send probes too.")
+@language_option
+@json_option
+@pass_output
+def view(output: Output, lab_name: str | None, port: int, allow_send: bool, language: str) -> None:
+    """Serve a page with the lab's live traffic to a browser on this machine.
+
+    Prints the page's address, which holds a secret: who knows it sees the lab's packets. Ctrl-C
+    ends it.
+    """
+    from netlab.report import graph, svg
+    from netlab.report.page import html
+    from netlab.report.server import PageServer
+    from netlab.report.traffic import Traffic
+
+    running = lab.attach(lab.pick(lab_name))
+    picture = svg.render(graph.running(lab.status(running)))
+    owners = lab.owners(running)
+    wishes: Queue[Wish] = Queue()
+    page = html([], picture, language, live=True, send=_KINDS if allow_send else ())
+    server = PageServer(port, page, wishes if allow_send else None)
+    traffic = Traffic(server.audience.tell)
+    server.journey = traffic.journey
+    with lab.listening(running) as stream, server.serving():
+        if output.json:
+            output.document({"lab": running.name, "url": server.url})
+        else:
+            say(server.url)
+        _watch(running, owners, stream, traffic, wishes)
+        say_end(stream, sum(stream.lost().values()), "some packets were not shown")
+
+
+def write(running: lab.Lab, journeys: Sequence[dict[str, Any]], language: str, file: str) -> None:
+    """Write journeys of a lab as a page. Raises UsageError."""
+    from netlab.report import graph, svg
+    from netlab.report.page import html
+
+    picture = svg.render(graph.running(lab.status(running)))
+    try:
+        Path(file).write_text(html(journeys, picture, language), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write '{file}': {error.strerror}") from error
+
+
+def _watch(
+    running: lab.Lab,
+    owners: Mapping[str, str],
+    stream: Stream,
+    traffic: Traffic,
+    wishes: Queue[Wish],
+) -> None:
+    """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end."""
+    from netlab.probe import exchange
+    from netlab.probe.stream import WINDOW_NS
+    from netlab.report.traffic import journey
+
+    tracker = exchange.Tracker(lab.where(running), unfolded=exchange.FOLDED)
+    for found in exchange.live(stream.portions(), tracker, WINDOW_NS):
+        for told in found:
+            traffic.add(journey(told, owners, running.name), sum(told.packets))
+        traffic.count()
+        traffic.lose(sum(stream.lost().values()))
+        with suppress(Empty):
+            _fulfil(running, wishes.get_nowait())
+
+
+def _fulfil(running: lab.Lab, wish: Wish) -> None:
+    from netlab.report import data
+
+    try:
+        traced = lab.trace(running, wish.source, wish.target or None, wish.by)
+        wish.answer.set_result(data.trace(traced, running.name))
+    except Interrupted as error:
+        wish.answer.set_exception(error)
+        raise
+    except NetlabError as error:
+        wish.answer.set_exception(error)

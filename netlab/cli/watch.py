@@ -1,0 +1,124 @@
+"""Watches the traffic of a running lab."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from math import inf
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
+from netlab.cli.capture import say_end
+from netlab.cli.output import Output, discard, say
+
+if TYPE_CHECKING:
+    from netlab.probe.exchange import Told
+
+_FOLD_SECONDS = 10
+"""How often what is only counted is said."""
+
+
+@click.command(
+    epilog=examples(
+        "sudo netlab watch",
+        "sudo netlab watch vm1 router",
+        "sudo netlab watch vmnet8 --arp",
+        "sudo netlab watch --json | jq .what",
+    )
+)
+@click.argument("nodes", nargs=-1, type=NodeName(), metavar="[NODE|NETWORK]...")
+@lab_option
+@click.option("--arp", is_flag=True, help="Tell ARP too, instead of counting it.")
+@click.option("--all", "everything", is_flag=True, help="Tell everything: ARP, DHCP, the rest.")
+@click.option("-c", "--count", type=click.IntRange(1), help="End after so many lines.")
+@click.option(
+    "--seconds", type=click.FloatRange(0, min_open=True), help="End after so many seconds."
+)
+@json_option
+@pass_output
+def watch(
+    output: Output,
+    nodes: tuple[str, ...],
+    lab_name: str | None,
+    arp: bool,
+    everything: bool,
+    count: int | None,
+    seconds: float | None,
+) -> None:
+    """Tell what is said in the lab, live: a line for each question with its answer, or connection.
+
+    With nodes or networks, only what passes there. A `*` marks a node that has rewritten the
+    packet. Ctrl-C ends it.
+    """
+    from netlab.probe import exchange, stream
+
+    running = lab.attach(lab.pick(lab_name))
+    for node in nodes:
+        lab.place_of(running.name, node)
+    owners = lab.owners(running)
+    unfolded = exchange.FOLDED if everything else {"arp"} if arp else ()
+    tracker = exchange.Tracker(lab.where(running), unfolded)
+    printer = _Printer(output.json, owners, tracker.folded, count)
+    with lab.watching(running) as seen:
+        say("watching; Ctrl-C ends it", to_stderr=True)
+        try:
+            for found in exchange.live(seen.portions(seconds), tracker, stream.WINDOW_NS):
+                printer.tell(one for one in found if not nodes or set(nodes) & set(one.nodes))
+                if printer.full:
+                    break
+            printer.tell_folded()
+        except BrokenPipeError:  # The reader has enough.
+            discard(sys.stdout)
+            return
+        say_end(seen, sum(seen.lost().values()), "some lines may be missing or wrong")
+
+
+class _Printer:
+    """Prints what is told, and now and then what is only counted."""
+
+    def __init__(
+        self, as_json: bool, owners: Mapping[str, str], folded: Counter[str], count: int | None
+    ) -> None:
+        self._json = as_json
+        self._owners = owners
+        self._folded = folded
+        self._left = inf if count is None else count
+        self._fold_at = time.monotonic() + _FOLD_SECONDS
+
+    @property
+    def full(self) -> bool:
+        """There were as many lines as wanted."""
+        return self._left <= 0
+
+    def tell(self, exchanges: Iterable[Told]) -> None:
+        """Raises BrokenPipeError."""
+        from netlab.report import watch as report
+
+        for told in exchanges:
+            if not self.full:
+                self._left -= 1
+                if self._json:
+                    print(json.dumps(report.document(told, self._owners), ensure_ascii=False))
+                else:
+                    print(report.line(told, self._owners))
+        if time.monotonic() > self._fold_at:
+            self.tell_folded()
+        sys.stdout.flush()
+
+    def tell_folded(self) -> None:
+        """Say what was only counted since the last time."""
+        from netlab.report import watch as report
+
+        self._fold_at = time.monotonic() + _FOLD_SECONDS
+        if self._folded and self._json:
+            print(json.dumps({"at": time.time_ns(), "folded": self._folded}))
+        elif self._folded:
+            print(report.folded(self._folded, time.time_ns()))
+        self._folded.clear()
+        sys.stdout.flush()

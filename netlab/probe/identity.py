@@ -1,0 +1,149 @@
+"""Which packet a frame is, told so that it is the same one before and after every NAT. Pure.
+
+For foreign traffic, which carries no token: what translators leave alone makes the key. Where that is not
+unique (equal datagrams without an IP id), the way that a packet can have come decides; see `exchange`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from netlab.probe.frame import Fields, decode
+
+End = tuple[str, str]
+"""An address, and the port or ICMP id there."""
+
+WEAK = frozenset({"udp", "dns", "arp", "dhcp", "other"})
+"""Kinds of which two packets may be equal: the key holds for a moment only."""
+
+_ETHERNET_BYTES = 14
+_ECHO = {"0", "8", "128", "129"}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A frame, as one packet among others."""
+
+    kind: str
+    """icmp (echo), error, tcp, udp, dns, dhcp, arp; or other."""
+    key: tuple[object, ...]
+    """Equal in all sightings of the packet."""
+    source: End
+    target: End
+    """As they are in this frame: NAT changes them."""
+    turn: str
+    """Which of several exchanges between the two it belongs to; empty if they have only one."""
+    quoted: tuple[frozenset[End], str] | None
+    """Both ends and the turn of the packet of which an error speaks."""
+    octets: int
+    """Content of TCP and UDP."""
+    fields: Fields
+
+    @property
+    def ends(self) -> frozenset[End]:
+        """The same in both directions."""
+        return frozenset((self.source, self.target))
+
+
+@lru_cache(maxsize=1 << 14)
+def identify(data: bytes) -> Identity:
+    """Tell a frame's packet. Remembered: between two rewrites, a frame is seen several times."""
+    fields = decode(data)
+    kind = _kind(fields)
+    source, target, turn = _ends(kind, fields)
+    quoted = None
+    if kind == "error":
+        inner = {
+            name.removeprefix("quoted."): value
+            for name, value in fields.items()
+            if name.startswith("quoted.")
+        }
+        one, other, number = _ends(_kind(inner), inner)
+        quoted = (frozenset((one, other)), number)
+    octets = _octets(fields, data)
+    key = _key(kind, fields, data, octets)
+    return Identity(kind, key, source, target, turn, quoted, octets, fields)
+
+
+def _kind(fields: Fields) -> str:
+    if "arp.op" in fields:
+        return "arp"
+    if "dhcp.xid" in fields:
+        return "dhcp"
+    if "dns.name" in fields:
+        return "dns"
+    if "icmp.type" in fields:
+        return "icmp" if fields["icmp.type"] in _ECHO and "icmp.seq" in fields else "error"
+    return next((name for name in ("tcp", "udp") if f"{name}.dst" in fields), "other")
+
+
+def _ends(kind: str, fields: Fields) -> tuple[End, End, str]:
+    """Source, target, turn."""
+    match kind:
+        case "arp":
+            return (fields["arp.sender"], kind), (fields["arp.target"], kind), ""
+        case "dhcp":
+            # Servers and relays answer from and to changing addresses; the client's own is constant.
+            client, server = (fields["dhcp.client"], kind), ("", kind)
+            asks = fields.get("udp.dst") == "67"
+            return (
+                (client, server, fields["dhcp.xid"])
+                if asks
+                else (server, client, fields["dhcp.xid"])
+            )
+        case "icmp":
+            number = fields["icmp.id"]
+            return (fields["ip.src"], number), (fields["ip.dst"], number), fields["icmp.seq"]
+        case "tcp" | "udp" | "dns":
+            transport = "tcp" if kind == "tcp" else "udp"
+            source, target = (
+                (fields[f"ip.{end}"], fields[f"{transport}.{end}"]) for end in ("src", "dst")
+            )
+            return source, target, fields.get("dns.id", "")
+    if "ip.src" in fields:
+        return (fields["ip.src"], kind), (fields["ip.dst"], kind), ""
+    return (fields.get("eth.src", ""), kind), (fields.get("eth.dst", ""), kind), ""
+
+
+def _octets(fields: Fields, data: bytes) -> int:
+    """Also of a frame that has been cut off."""
+    if "tcp.length" in fields:
+        missing = _ETHERNET_BYTES + int(fields["ip.length"]) - len(data)
+        return int(fields["tcp.length"]) + max(missing, 0)
+    return int(fields.get("udp.length", 0))
+
+
+def _key(kind: str, fields: Fields, data: bytes, octets: int) -> tuple[object, ...]:
+    number = fields.get("ip.id", "")
+    match kind:
+        case "arp":
+            return kind, fields["arp.op"], fields["arp.sender"], fields["arp.target"]
+        case "dhcp":
+            return kind, fields.get("dhcp.type"), fields["dhcp.xid"], fields["dhcp.client"]
+        case "icmp":
+            return kind, fields["icmp.type"], fields["icmp.seq"], number, _content(data, 8)
+        case "tcp":
+            order = fields["tcp.seq"], fields["tcp.ack"]
+            return kind, *order, fields["tcp.flags"], octets, number
+        case "udp" | "dns":
+            return kind, number, octets, _content(data, 8)
+        case "error":  # What it quotes is translated on the way.
+            return (
+                kind,
+                fields["icmp.type"],
+                fields["icmp.code"],
+                number,
+                fields.get("quoted.ip.id"),
+            )
+    return kind, number, fields.get("ip.protocol", ""), _content(data, 0)
+
+
+def _content(data: bytes, header: int) -> int:
+    """A hash of what is behind the IP header and so many bytes more; of a frame without IP, of all."""
+    if data[12:14] == b"\x08\x00":
+        start = _ETHERNET_BYTES + (data[14] & 0xF) * 4
+        return hash(data[start + header : _ETHERNET_BYTES + int.from_bytes(data[16:18])])
+    if data[12:14] == b"\x86\xdd":
+        return hash(data[_ETHERNET_BYTES + 40 + header :])
+    return hash(data)

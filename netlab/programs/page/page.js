@@ -1,0 +1,973 @@
+"use strict";
+// One script, in this order: words · facts of a journey (pure) · the picture · the regions of the page ·
+// what can be done · live traffic. Text from data gets into the page as text only, never as HTML.
+
+// ── words ───────────────────────────────────────────────────────────────────────────────────────────
+
+const WORDS = {
+  en: {
+    skip: "To the step", language: "中文", theme: "Light or dark", help: "Keys",
+    journey: "Journey", compare: "Compare with", nothing: "–", predict: "Predict first", hideArp: "Hide ARP",
+    export: "Export", exportSvg: "SVG of this step", from: "From", to: "To", by: "By", send: "Send",
+    transport: "Steps", first: "First step (Home)", previous: "Previous step (←)", next: "Next step (→)",
+    last: "Last step (End)", play: "Play, one second a step (space)", pause: "Pause (space)", steps: "All steps",
+    tables: "Tables as they were at this step", keys: "Keys", close: "Close",
+    live: "Live traffic", liveHint: "A click on a dot or a line freezes that packet's journey.",
+    connected: "live ●", lost: "no connection ○", ended: "ended ○", sending: "sending …",
+    forgotten: "This journey is not kept any more.", unseen: (n) => `${n} frames came too fast and were not seen.`,
+    noJourney: "No journey yet: click a packet of the live traffic.", nothingSent: "Nothing was sent.",
+    stepOf: (n, all) => `Step ${n} of ${all}`, inside: "in", outside: "out", field: "Field", who: "Changed by",
+    decided: "Decided by", unchanged: "=", clock: (us) => `${us} µs`, total: (us) => `at ${us} µs`,
+    starts: "sent from here", arrives: "arrived", hears: "hears it, as everybody does", flooded: (to) => `flooded to ${to}`,
+    passes: (to) => `passed on to ${to}`, becomes: (what, a, b) => `${what} ${a} → ${b}`,
+    answered: "answered", dead: (at) => `died at ${at}`, refused: (at) => `refused at ${at}`, unknown: "not known",
+    entering: (name) => `entering ${name}`, evidence: "Evidence", lookAt: "Look at", found: "Found",
+    request: "request", answer: "answer", error: "error", arp: "ARP",
+    route: "route", fdb: "FDB", nat: "NAT entry", rule: "rule", forwarding: "forwarding", nextHop: "next hop",
+    translation: "NAT", added: "added at this step", changed: "changed at this step", removed: "removed at this step",
+    tableArp: "ARP caches", tableFdb: "FDB of the switches", tableNat: "NAT tables", tableLeases: "DHCP leases",
+    empty: "empty", node: "Node", address: "Address", mac: "MAC", interface: "Interface", state: "State", port: "Port",
+    protocol: "Protocol", source: "Source", destination: "Destination", seen_as: "Seen outside as", name: "Name",
+    expires: "Expires", id: "Id", "answers as": "Answers as",
+    askNextHop: (node) => `Whose MAC address does ${node} put into the frame as its destination?`,
+    askNext: (node) => `Where does the packet go from ${node}?`,
+    askSource: (node) => `Which source address does the packet have when it leaves ${node}?`,
+    askDestination: (node) => `Which destination address does it have when it leaves ${node}?`,
+    askFate: (node) => `What happens to the packet at ${node}?`,
+    delivered: "it has arrived", passedOn: "it is passed on", dropped: "it is dropped or refused", allPorts: "to several ports", everybody: "everybody's (broadcast)",
+    skipQuestion: "Show me", right: "Right", wrong: (answer) => `Not so: ${answer}`, score: (n, all) => `${n} of ${all} right`,
+    differs: "differs", same: "same", missing: "no such step", both: "Two journeys, side by side",
+    keyList: {"← →": "previous, next step", "space": "play, pause", "Home End": "first, last step", "1 – 9": "that step",
+      "p": "predict first", "l": "language", "?": "this list"},
+    packets: [],
+    fields: {"eth.src": "source MAC", "eth.dst": "destination MAC", "arp.op": "operation", "arp.sender": "sender IP",
+      "arp.sender_mac": "sender MAC", "arp.target": "target IP", "ip.src": "source IP", "ip.dst": "destination IP",
+      "ip.ttl": "TTL", "ip.id": "id", "ip.length": "length", "ip.protocol": "protocol", "ip.df": "don't fragment", "icmp.type": "type",
+      "icmp.code": "code", "icmp.id": "id", "icmp.seq": "sequence", "icmp.mtu": "MTU", "tcp.src": "source port", "tcp.dst": "destination port",
+      "tcp.seq": "sequence", "tcp.ack": "acknowledged", "tcp.flags": "flags", "tcp.length": "length",
+      "udp.src": "source port", "udp.dst": "destination port", "udp.length": "length", "dns.id": "id",
+      "dns.name": "name", "dns.type": "kind", "dns.code": "result", "dns.answer": "answer", "dhcp.type": "message", "dhcp.xid": "transaction",
+      "dhcp.client": "client MAC", "dhcp.address": "offered address"},
+  },
+  zh: {
+    skip: "跳到当前步骤", language: "English", theme: "浅色或深色", help: "快捷键",
+    journey: "行程", compare: "对比", nothing: "–", predict: "先预测", hideArp: "隐藏 ARP",
+    export: "导出", exportSvg: "当前步骤的 SVG 图", from: "从", to: "到", by: "方式", send: "发送",
+    transport: "步骤控制", first: "第一步（Home）", previous: "上一步（←）", next: "下一步（→）",
+    last: "最后一步（End）", play: "播放，每步一秒（空格）", pause: "暂停（空格）", steps: "所有步骤",
+    tables: "这一步时的各张表", keys: "快捷键", close: "关闭",
+    live: "实时流量", liveHint: "点击圆点或某一行，可定格该数据包的行程。",
+    connected: "实时 ●", lost: "连接中断 ○", ended: "已结束 ○", sending: "正在发送……",
+    forgotten: "这段行程已不再保留。", unseen: (n) => `有 ${n} 个帧来得太快，没有看到。`,
+    noJourney: "还没有行程：请点击实时流量中的一个数据包。", nothingSent: "没有发出任何包。",
+    stepOf: (n, all) => `第 ${n} 步，共 ${all} 步`, inside: "进入时", outside: "离开时", field: "字段", who: "由谁修改",
+    decided: "依据", unchanged: "=", clock: (us) => `${us} 微秒`, total: (us) => `第 ${us} 微秒`,
+    starts: "从这里发出", arrives: "已到达", hears: "收到（广播，人人都收到）", flooded: (to) => `泛洪到 ${to}`,
+    passes: (to) => `转给 ${to}`, becomes: (what, a, b) => `${what} ${a} 改为 ${b}`,
+    answered: "已应答", dead: (at) => `死在 ${at}`, refused: (at) => `被 ${at} 拒绝`, unknown: "无法判断",
+    entering: (name) => `进入 ${name} 时`, evidence: "证据", lookAt: "请看", found: "得知",
+    request: "请求", answer: "应答", error: "差错报文", arp: "ARP",
+    route: "路由", fdb: "转发表", nat: "NAT 表项", rule: "规则", forwarding: "转发", nextHop: "下一跳",
+    translation: "NAT", added: "这一步新增", changed: "这一步改变", removed: "这一步删除",
+    tableArp: "ARP 缓存", tableFdb: "交换机转发表（FDB）", tableNat: "NAT 表", tableLeases: "DHCP 租约",
+    empty: "空", node: "节点", address: "地址", mac: "MAC", interface: "接口", state: "状态", port: "端口",
+    protocol: "协议", source: "源", destination: "目的", seen_as: "外部看到的源", name: "名称",
+    expires: "到期", id: "编号", "answers as": "应答的源",
+    askNextHop: (node) => `${node} 在帧里写的目的 MAC 是谁的？`,
+    askNext: (node) => `数据包从 ${node} 去往哪里？`,
+    askSource: (node) => `数据包离开 ${node} 时，源地址是什么？`,
+    askDestination: (node) => `数据包离开 ${node} 时，目的地址是什么？`,
+    askFate: (node) => `数据包在 ${node} 会怎样？`,
+    delivered: "已到达", passedOn: "继续转发", dropped: "被丢弃或拒绝", allPorts: "到多个端口", everybody: "所有机器（广播）",
+    skipQuestion: "直接看答案", right: "正确", wrong: (answer) => `不对，答案是：${answer}`, score: (n, all) => `${all} 题中答对 ${n} 题`,
+    differs: "不同", same: "相同", missing: "没有这一步", both: "两段行程对比",
+    keyList: {"← →": "上一步、下一步", "空格": "播放、暂停", "Home End": "第一步、最后一步", "1 – 9": "跳到该步",
+      "p": "先预测", "l": "语言", "?": "本列表"},
+    packets: [[/echo request/, "回显请求"], [/echo reply/, "回显应答"], [/ request$/, " 请求"], [/ answer$/, " 应答"],
+      [/query/, "查询"], [/discover/, "发现"], [/offer/, "提供"], [/ ack$/, " 确认"], [/ nak$/, " 拒绝"],
+      [/data, (\d+) bytes/, "数据 $1 字节"], [/datagram/, "数据报"]],
+    fields: {"eth.src": "源 MAC", "eth.dst": "目的 MAC", "arp.op": "操作", "arp.sender": "发送方 IP",
+      "arp.sender_mac": "发送方 MAC", "arp.target": "目标 IP", "ip.src": "源 IP", "ip.dst": "目的 IP",
+      "ip.ttl": "TTL", "ip.id": "标识", "ip.length": "长度", "ip.protocol": "协议", "ip.df": "不分片", "icmp.type": "类型",
+      "icmp.code": "代码", "icmp.id": "标识", "icmp.seq": "序号", "icmp.mtu": "MTU", "tcp.src": "源端口", "tcp.dst": "目的端口",
+      "tcp.seq": "序号", "tcp.ack": "确认号", "tcp.flags": "标志", "tcp.length": "长度",
+      "udp.src": "源端口", "udp.dst": "目的端口", "udp.length": "长度", "dns.id": "标识",
+      "dns.name": "名称", "dns.type": "类型", "dns.code": "结果", "dns.answer": "应答", "dhcp.type": "报文", "dhcp.xid": "事务",
+      "dhcp.client": "客户端 MAC", "dhcp.address": "提供的地址"},
+  },
+};
+
+const LAYERS = {eth: "Ethernet", arp: "ARP", ip: "IP", icmp: "ICMP", tcp: "TCP", udp: "UDP", dns: "DNS", dhcp: "DHCP"};
+
+const COLUMNS = {
+  arp: ["address", "mac", "interface", "state"],
+  fdb: ["mac", "port"],
+  nat: ["protocol", "source", "destination", "seen_as", "state"],
+  leases: ["address", "mac", "name", "expires"],
+};
+const KEYS = {arp: ["interface", "address"], fdb: ["mac"], nat: ["id"], leases: ["address"]};
+const CHANGE_SIGNS = {added: "+", changed: "~", removed: "−"};
+const BROADCAST = "ff:ff:ff:ff:ff:ff";
+const END_SIGNS = {dead: "✘", refused: "⊘", unknown: "?", answered: "✔"};
+
+// ── facts of a journey: pure ────────────────────────────────────────────────────────────────────────
+
+const stepsOf = (journey, hideArp) => (journey?.steps ?? []).filter((step) => !(hideArp && step.part === "arp"));
+
+/** Names of the fields that a node has changed, in the order of the packet. */
+function changedFields(step) {
+  const names = [...new Set([...Object.keys(step.before), ...Object.keys(step.after)])];
+  return names.filter((name) => step.before[name] !== step.after[name]);
+}
+
+/** Of the changes, those that are no mere hop: addresses, ports, identifiers. */
+const rewrites = (step) => changedFields(step).filter((name) => !["eth", "ip.ttl"].some((word) => name.startsWith(word)));
+
+/** One letter for each kind of change: MAC, IP address, TTL, # for ports and identifiers. */
+function changeLetters(step) {
+  const letter = (name) => name.startsWith("eth.") ? "M" : name === "ip.ttl" ? "T" : /^ip\.(src|dst)$/.test(name) ? "I" : "#";
+  return [...new Set(changedFields(step).map(letter))].join("");
+}
+
+/** Which of the step's deciders has changed a field: `nextHop`, `nat`, … as words. */
+function changedBy(step, field) {
+  const usual = field.startsWith("eth.") ? ["route", "arp"] : field === "ip.ttl" ? [] : ["nat", "rule"];
+  const named = usual.filter((kind) => (step.decided_by ?? []).some((one) => one.by === kind));
+  if (named.length) return named;
+  return [field.startsWith("eth.") ? "nextHop" : field === "ip.ttl" ? "forwarding" : "translation"];
+}
+
+/** Where a journey ended badly: the step, and from which step on that is known. −1: nowhere.
+ *
+ * A machine that waits in vain, for an answer to ARP, has sent something: that is known at the end only. */
+function death(journey, steps) {
+  const verdict = journey?.verdict;
+  if (!verdict?.at || verdict.verdict === "answered") return {step: -1, known: -1};
+  const ended = steps.findLastIndex((step) => step.node === verdict.at && !step.out.length);
+  if (ended >= 0) return {step: ended, known: ended};
+  const waited = steps.findLastIndex((step) => step.node === verdict.at);
+  return {step: waited, known: waited < 0 ? -1 : steps.length - 1};
+}
+
+/** Tables as they were when the packet left step `index` (or, if not `departed`, when it came in). */
+function tablesAt(journey, steps, index, departed) {
+  const {start = {}, changes = []} = journey.tables ?? {};
+  const begun = index > 0 ? steps[index].microseconds : -Infinity;
+  const ended = !departed ? begun : index + 1 < steps.length ? steps[index + 1].microseconds : Infinity;
+  const tables = {};
+  for (const kind of Object.keys(COLUMNS)) {
+    if (!start[kind] && !changes.some((one) => one.table === kind)) continue;
+    tables[kind] = {};
+    for (const [node, rows] of Object.entries(start[kind] ?? {})) tables[kind][node] = rows.map((row) => ({row, change: ""}));
+  }
+  for (const one of changes) {
+    if (one.microseconds >= ended) continue;
+    const rows = (tables[one.table][one.node] ??= []);
+    const key = (row) => KEYS[one.table].map((name) => row[name]).join(" ");
+    const old = rows.findIndex((entry) => key(entry.row) === key(one.row));
+    const fresh = {row: one.row, change: one.microseconds >= begun ? one.change : ""};
+    if (old >= 0 && rows[old].change === "added" && fresh.change === "changed") fresh.change = "added";
+    if (one.change === "removed" && !fresh.change) rows.splice(old, old >= 0 ? 1 : 0);
+    else if (old >= 0) rows[old] = fresh;
+    else rows.push(fresh);
+  }
+  return tables;
+}
+
+/** Nodes that have to do with a journey: on its way, behind a NAT device, or with a table that it has changed. */
+function involved({steps, tables}) {
+  const between = steps.flatMap((_, n) => picture.entry(steps, n)).flatMap((end) => [end.from, end.to]);
+  return new Set([...steps.map((step) => step.node), ...between, ...(tables.changes ?? []).map((change) => change.node)]);
+}
+
+/** Pairs of steps of two journeys that play the same role; null where one has none. */
+function align(one, other) {
+  const a = roles(one), b = roles(other);
+  const alike = (x, y) => x.part !== y.part ? -9 : x.role === y.role ? 3 : x.shape === y.shape ? 1 : -9;
+  const best = Array.from({length: a.length + 1}, () => new Array(b.length + 1).fill(0));
+  for (let n = a.length - 1; n >= 0; n--)
+    for (let m = b.length - 1; m >= 0; m--)
+      best[n][m] = Math.max(best[n + 1][m], best[n][m + 1], best[n + 1][m + 1] + alike(a[n], b[m]));
+  const pairs = [];
+  for (let n = 0, m = 0; n < a.length || m < b.length;) {
+    if (n < a.length && m < b.length && alike(a[n], b[m]) > 0 && best[n][m] === best[n + 1][m + 1] + alike(a[n], b[m])) pairs.push([n++, m++]);
+    else if (n < a.length && (m === b.length || best[n][m] === best[n + 1][m])) pairs.push([n++, null]);
+    else pairs.push([null, m++]);
+  }
+  return pairs;
+}
+
+function roles({journey, steps}) {
+  const {from, to} = journey.probe;
+  return steps.map((step) => ({
+    part: step.part,
+    role: step.node === from ? "source" : step.node === to ? "target" : step.node,
+    shape: picture.switches.has(step.node) ? "switch" : step.in && step.out.length ? "middle" : "end",
+  }));
+}
+
+/** Whether two aligned steps do something different. */
+function differs(a, b) {
+  const facts = (step) => JSON.stringify([step.node, step.packet, step.out.length > 0, changedFields(step), step.out.map((out) => out.peer)]);
+  return !a || !b || facts(a) !== facts(b);
+}
+
+/** What could be asked about step `index` before its outcome is shown: the answer comes from the data. */
+function question(journey, steps, index) {
+  const step = steps[index], after = step.after;
+  const ask = (kind, answer, choices) => ({kind, answer, choices: [...new Set([...choices, answer])].sort()});
+  if (!step.out.length)
+    return ask("Fate", index === death(journey, steps).step ? "dropped" : "delivered", ["delivered", "passedOn", "dropped"]);
+  const addresses = steps.flatMap((one) => [one.before["ip.src"], one.before["ip.dst"]]).filter(Boolean);
+  for (const [field, kind] of [["ip.src", "Source"], ["ip.dst", "Destination"]])
+    if (step.before[field] !== after[field]) return ask(kind, after[field], addresses);
+  if (step.out.length > 1) return ask("Next", "allPorts", picture.neighbours(step.node));
+  const taker = after["eth.dst"] === BROADCAST ? "everybody" : macs.get(after["eth.dst"]);
+  if (!step.in && taker) return ask("NextHop", taker, [...macs.values(), "everybody"].filter((name) => name !== step.node));
+  const asked = ask("Next", step.out[0].peer, [...picture.neighbours(step.node), ...(picture.switches.has(step.node) ? ["allPorts"] : [])]);
+  return asked.choices.length > 1 ? asked : null;
+}
+
+/** MAC address to the node that has it, as far as steps show it: machines send with their own. */
+function macOwners(journeys) {
+  const owners = new Map();
+  for (const step of journeys.flatMap((journey) => journey.steps ?? [])) {
+    if (picture.switches.has(step.node)) continue;
+    if (step.out.length) owners.set(step.after["eth.src"], picture.owner(step.node, step.out[0]));
+    if (step.in && (step.out.length || step.part !== "arp")) owners.set(step.before["eth.dst"], picture.owner(step.node, step.in));
+  }
+  for (const {tables} of journeys)
+    for (const [node, rows] of Object.entries(tables?.start?.fdb ?? {}))
+      for (const {mac, port} of rows) if (!owners.has(mac) && picture.behind(node, port)) owners.set(mac, picture.behind(node, port));
+  for (const mac of [BROADCAST, undefined]) owners.delete(mac);
+  return owners;
+}
+
+// ── the picture ─────────────────────────────────────────────────────────────────────────────────────
+
+const SVG = "http://www.w3.org/2000/svg";
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+function draw(tag, attributes = {}, text = "") {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text) element.textContent = text;
+  return element;
+}
+
+/** The drawn topology: where nodes and wires are, and what lies over them. */
+class Picture {
+  constructor(root) {
+    this.root = root;
+    this.nodes = new Map([...root.querySelectorAll("[data-node]")].map((element) => [element.dataset.node, element]));
+    this.switches = new Set([...root.querySelectorAll(".switch[data-node]")].map((element) => element.dataset.node));
+    this.ends = [...root.querySelectorAll(".wire[data-a]")].flatMap((element) => {
+      const {a, aInterface, b, bInterface} = element.dataset;
+      const path = element.querySelector("path, line, polyline");
+      return [{from: a, port: aInterface, to: b, path, forward: true}, {from: b, port: bInterface, to: a, path, forward: false}];
+    });
+    this.over = root.appendChild(draw("g", {"aria-hidden": "true"}));
+    this.traffic = root.appendChild(draw("g", {"aria-hidden": "true"}));
+    this.frame = 0;
+  }
+
+  neighbours(node) {
+    return [...new Set(this.ends.filter((end) => end.from === node).map((end) => end.to))];
+  }
+
+  /** Wires from a node to the other end of one of its outlets. A NAT device's outlet may be its host's. */
+  route(node, outlet) {
+    const last = this.ends.filter((end) => end.port === outlet.interface && end.to === outlet.peer);
+    const ways = last.map((end) => [...(this.between(node, end.from) ?? [null]), end]).filter((way) => way[0]);
+    return ways.sort((a, b) => a.length - b.length)[0] ?? this.between(node, outlet.peer) ?? [];
+  }
+
+  /** Fewest wires between two nodes. */
+  between(from, to) {
+    const ways = new Map([[from, []]]);
+    for (const [node, way] of ways) {
+      if (node === to) return way;
+      for (const end of this.ends) if (end.from === node && !ways.has(end.to)) ways.set(end.to, [...way, end]);
+    }
+    return null;
+  }
+
+  /** The wires by which a packet came to a step, from the node whose step was before. */
+  entry(steps, index) {
+    const step = steps[index];
+    if (!step.in) return [];
+    const way = this.route(step.node, step.in).map((end) => this.reversed(end)).reverse();
+    const sent = (one) => one.part === step.part && one.out.some((out) => out.peer === step.node);
+    const sender = steps.slice(0, index).findLast(sent)?.node ?? step.in.peer;
+    return [...(this.between(sender, step.in.peer) ?? []), ...way];
+  }
+
+  reversed(end) {
+    return this.ends.find((other) => other.path === end.path && other.forward !== end.forward);
+  }
+
+  /** The node that has an outlet: for a NAT device it can be the host. */
+  owner(node, outlet) {
+    return this.route(node, outlet).at(-1)?.from ?? node;
+  }
+
+  /** The machine whose cable is in a switch's port, if it is one and not another switch. */
+  behind(node, port) {
+    const to = this.ends.find((end) => end.from === node && end.port === port)?.to;
+    return this.switches.has(to) ? undefined : to;
+  }
+
+  matrix(element) {
+    return this.root.getCTM().inverse().multiply(element.getCTM());
+  }
+
+  /** A point `share` (0 … 1) of the way along wires. */
+  along(way, share) {
+    const lengths = way.map((end) => end.path.getTotalLength());
+    let left = share * lengths.reduce((sum, one) => sum + one, 0);
+    let n = 0;
+    while (n < way.length - 1 && left > lengths[n]) left -= lengths[n++];
+    const {path, forward} = way[n];
+    return path.getPointAtLength(forward ? left : lengths[n] - left).matrixTransform(this.matrix(path));
+  }
+
+  box(name) {
+    const element = this.nodes.get(name);
+    if (!element) return null;
+    const {x, y, width, height} = element.getBBox();
+    const matrix = this.matrix(element);
+    const from = new DOMPoint(x, y).matrixTransform(matrix), to = new DOMPoint(x + width, y + height).matrixTransform(matrix);
+    return {x: from.x, y: from.y, width: to.x - from.x, height: to.y - from.y};
+  }
+
+  add(element) {
+    return this.over.appendChild(element);
+  }
+
+  clear() {
+    cancelAnimationFrame(this.frame);
+    this.over.replaceChildren();
+  }
+
+  wires(way, classes) {
+    for (const {path} of way) {
+      const {a, b, c, d, e, f} = this.matrix(path);
+      const copy = path.cloneNode();
+      for (const name of ["id", "class", "style", "marker-start", "marker-end"]) copy.removeAttribute(name);
+      copy.setAttribute("class", `way ${classes}`);
+      copy.setAttribute("transform", `matrix(${a} ${b} ${c} ${d} ${e} ${f})`);
+      this.add(copy);
+    }
+  }
+
+  /** One journey up to a step. `side` is "" or "b", the second of two. */
+  show(steps, index, {side, moving, hidden, end, verdict}) {
+    const ways = steps.map((_, n) => this.entry(steps, n));
+    const kind = (n) => `${side} ${steps[n].part === "arp" ? "asking" : ""}`;
+    if (!hidden) ways.forEach((way, n) => n > index && this.wires(way, `undone ${kind(n)}`));
+    ways.forEach((way, n) => n <= index && this.wires(way, kind(n)));
+    const step = steps[index], box = this.box(step.node);
+    if (!box) return;
+    this.add(draw("rect", {class: `here ${side}`, x: box.x - 4, y: box.y - 4, width: box.width + 8, height: box.height + 8, rx: 9}));
+    if (!hidden && step.out.length > 1) for (const out of step.out) this.copy(this.route(step.node, out));
+    if (step.part === "arp" && step.after["arp.op"] === "request" && !step.in) this.ring(box);
+    if (end.step >= 0 && index >= end.known && !hidden) this.death(steps[end.step], ways[end.step], verdict);
+    this.packet(step, box, ways[index], side, moving && !calm.matches, hidden);
+  }
+
+  copy(way) {
+    if (!way.length) return;
+    const {x, y} = this.along(way, 0.8);
+    this.add(draw("circle", {class: "copy", cx: x, cy: y, r: 5}));
+  }
+
+  ring(box) {
+    const x = box.x + box.width / 2, y = box.y - 22;
+    this.add(draw("circle", {class: "ring", cx: x, cy: y, r: 13}));
+    this.add(draw("text", {class: "ring-sign", x, y: y + 5}, "?"));
+  }
+
+  /** The sign of the end, at the interface where it came. */
+  death(step, way, verdict) {
+    const box = this.box(step.node);
+    const {x, y} = way.length ? this.along(way, 1) : {x: box.x + box.width / 2, y: box.y};
+    const group = this.add(draw("g", {class: "death"}));
+    group.append(draw("circle", {cx: x, cy: y, r: 11}), draw("text", {x, y: y + 5.5}, END_SIGNS[verdict.verdict]));
+    const sentence = verdict.sentence?.[page.language] ?? "";
+    const middle = box.x + box.width / 2, above = y > box.y + box.height / 2;
+    const text = group.appendChild(draw("text", {class: "sentence", x: middle, y: above ? box.y - 20 : box.y + box.height + 24}, sentence));
+    const view = this.root.viewBox.baseVal, half = text.getBBox().width / 2 + 4;
+    text.setAttribute("x", Math.max(view.x + half, Math.min(view.x + view.width - half, middle)));
+  }
+
+  packet(step, box, way, side, moving, hidden) {
+    const group = this.add(draw("g", {class: `packet ${side}`}));
+    group.append(draw("rect", {x: -15, y: -10, width: 30, height: 20, rx: 3}), draw("path", {d: "M-15 -9 L0 3 L15 -9"}));
+    const letters = hidden ? "" : changeLetters(step);
+    if (letters) group.append(draw("text", {x: 0, y: -15}, `* ${letters}`));
+    const rest = {x: box.x + (side ? 16 : box.width - 16), y: box.y - 2};
+    const move = ({x, y}) => group.setAttribute("transform", `translate(${x} ${y})`);
+    if (!moving || !way.length) return move(rest);
+    const begun = performance.now(), lasts = 250 + 250 * way.length;
+    const tick = (now) => {
+      const share = Math.min(1, Math.max(0, (now - begun) / lasts));
+      move(share < 1 ? this.along(way, share) : rest);
+      if (share < 1) this.frame = requestAnimationFrame(tick);
+    };
+    return tick(begun);
+  }
+
+  /** A file of its own: what the page's style does is written into every element. */
+  file(title) {
+    const names = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-family", "font-size",
+      "font-weight", "text-anchor", "dominant-baseline", "paint-order", "display", "visibility"];
+    const copy = this.root.cloneNode(true);
+    const originals = [this.root, ...this.root.querySelectorAll("*")];
+    [copy, ...copy.querySelectorAll("*")].forEach((element, n) => {
+      const style = getComputedStyle(originals[n]);
+      for (const name of names) element.setAttribute(name, style.getPropertyValue(name));
+    });
+    for (const sheet of copy.querySelectorAll("style")) sheet.remove();
+    const {x, y, width, height} = this.root.viewBox.baseVal;
+    copy.setAttribute("xmlns", SVG);
+    copy.prepend(draw("rect", {x, y, width, height, fill: getComputedStyle(document.body).backgroundColor}));
+    copy.prepend(draw("title", {}, title));
+    return new XMLSerializer().serializeToString(copy);
+  }
+}
+
+// ── the regions of the page ─────────────────────────────────────────────────────────────────────────
+
+const $ = (id) => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
+const picture = new Picture($("picture").querySelector("svg"));
+const page = {
+  language: data.language, journeys: data.journeys, chosen: 0, other: null, index: 0,
+  predict: false, hideArp: false, playing: 0, answers: new Map(),
+};
+let macs = macOwners(page.journeys);
+
+const say = (word, ...values) => {
+  const found = WORDS[page.language][word];
+  return typeof found === "function" ? found(...values) : found ?? word;
+};
+const packetWord = (step) => WORDS[page.language].packets.reduce((text, [word, other]) => text.replace(word, other), step.packet);
+const fieldWord = (name) => WORDS[page.language].fields[name] ?? name.split(".")[1];
+const round = (microseconds) => Math.round(microseconds * 10) / 10;
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== ""));
+  return element;
+}
+
+const sideOf = (n) => ({journey: page.journeys[n], steps: stepsOf(page.journeys[n], page.hideArp)});
+const title = (journey) => `${journey.probe.from} → ${journey.probe.to} · ${journey.probe.by}`;
+const named = (journey, n) => `${n + 1}. ${title(journey)} ${END_SIGNS[journey.verdict?.verdict] ?? ""}`;
+
+/** What stands at each place of the time line: indices of steps of both journeys. */
+function places() {
+  const a = sideOf(page.chosen);
+  if (!a.journey) return [];
+  return page.other === null ? a.steps.map((_, n) => [n, null]) : align(a, sideOf(page.other));
+}
+
+/** The question that has to be answered before this step's outcome is shown. */
+function pending() {
+  if (!page.predict || page.other !== null) return null;
+  const {journey, steps} = sideOf(page.chosen);
+  return steps.length && !page.answers.has(answerKey()) ? question(journey, steps, page.index) : null;
+}
+
+const answerKey = () => `${page.chosen} ${page.hideArp} ${page.index}`;
+
+function render(moving = false) {
+  const all = places();
+  page.index = Math.max(0, Math.min(page.index, all.length - 1));
+  const asked = pending();
+  renderWords();
+  renderChoices();
+  renderPicture(all, moving, asked !== null);
+  renderStep(all, asked);
+  renderTransport(all, asked !== null);
+  renderTables(all, asked === null);
+}
+
+function renderWords() {
+  document.documentElement.lang = page.language === "zh" ? "zh-Hans" : "en";
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", say(element.dataset.label));
+    element.title = say(element.dataset.label);
+  }
+  $("language").textContent = say("language");
+  $("language").lang = page.language === "zh" ? "en" : "zh-Hans";
+  const journey = page.journeys[page.chosen];
+  const drawn = picture.root.querySelector("title")?.textContent;
+  $("title").textContent = ["netlab", ...(journey ? [journey.lab, title(journey)] : [drawn])].filter(Boolean).join(" · ");
+  document.title = $("title").textContent;
+  $("keys-list").replaceChildren(...Object.entries(say("keyList")).flatMap(([key, does]) => [make("dt", {}, key), make("dd", {}, does)]));
+}
+
+function renderChoices() {
+  const several = page.journeys.length > 1;
+  $("journey-box").hidden = $("compare-box").hidden = !several;
+  const option = (journey, n, chosen) => make("option", {value: n, selected: n === chosen}, named(journey, n));
+  $("journey").replaceChildren(...page.journeys.map((journey, n) => option(journey, n, page.chosen)));
+  $("compare").replaceChildren(make("option", {value: ""}, say("nothing")),
+    ...page.journeys.map((journey, n) => option(journey, n, page.other)).filter((_, n) => n !== page.chosen));
+  $("predict").checked = page.predict;
+  $("hide-arp").checked = page.hideArp;
+  $("arp-box").hidden = !page.journeys.some((journey) => journey.steps.some((step) => step.part === "arp"));
+  $("export-json").disabled = !page.journeys.length;
+}
+
+function renderPicture(all, moving, hidden) {
+  picture.clear();
+  const a = sideOf(page.chosen), [n, m] = all[page.index] ?? [null, null];
+  const look = ({journey, steps}, side, isMoving) => ({side, moving: isMoving, hidden, end: death(journey, steps), verdict: journey.verdict});
+  if (page.other !== null) {
+    const b = sideOf(page.other), at = all.slice(0, page.index + 1);
+    const latest = (side) => at.map((pair) => pair[side]).filter((step) => step !== null).pop();
+    if (latest(1) !== undefined) picture.show(b.steps, latest(1), look(b, "b", moving && m !== null));
+    if (latest(0) !== undefined) picture.show(a.steps, latest(0), look(a, "", moving && n !== null));
+  } else if (a.steps.length) {
+    picture.show(a.steps, page.index, look(a, "", moving));
+  } else if (a.journey?.verdict?.at && picture.nodes.has(a.journey.verdict.at)) {
+    picture.death({node: a.journey.verdict.at}, [], a.journey.verdict);
+  }
+}
+
+function renderStep(all, asked) {
+  const {journey, steps} = sideOf(page.chosen);
+  $("question").replaceChildren();
+  $("fields").replaceChildren();
+  document.querySelector("main").classList.toggle("compared", page.other !== null);
+  const over = !page.predict || page.index === all.length - 1 && !asked;
+  const ends = [page.chosen, page.other].filter((n) => n !== null && page.journeys[n]);
+  $("verdict").replaceChildren(...(over ? ends.map((n, place) => verdictBox(sideOf(n), ends.length > 1 ? "AB"[place] : "")) : []));
+  if (!all.length) {
+    $("step-title").textContent = journey ? say("nothingSent") : say("noJourney");
+    announce($("step-title").textContent);
+    return;
+  }
+  const position = say("stepOf", page.index + 1, all.length);
+  if (page.other !== null) {
+    $("step-title").textContent = `${position} · ${say("both")}`;
+    $("fields").append(pairTable(all), pairFields(all[page.index]));
+    announce(`${position}: ${pairSentence(all[page.index])}`);
+    return;
+  }
+  const step = steps[page.index];
+  $("step-title").textContent = `${position} · ${step.node} · ${packetWord(step)}`;
+  if (asked) $("question").append(questionBox(step, asked));
+  else $("fields").append(make("p", {class: "summary"}, summary(journey, steps, page.index)));
+  if (!asked && page.answers.has(answerKey())) $("question").append(answerLine());
+  $("fields").append(fieldTable(step, asked === null), ...(asked ? [] : [decidedList(step)]));
+  announce(asked ? say(`ask${asked.kind}`, step.node) : `${position}, ${say(step.part)}, ${step.node}: ${summary(journey, steps, page.index)}`);
+}
+
+const announce = (text) => { $("said").textContent = text; };
+
+/** One line: what this node did. */
+function summary(journey, steps, index) {
+  const step = steps[index], changed = rewrites(step);
+  if (index === death(journey, steps).known) {
+    const end = journey.verdict;
+    return `${END_SIGNS[end.verdict]} ${say(end.verdict, end.at)}: ${end.sentence?.[page.language] ?? end.cause ?? ""}`;
+  }
+  if (changed.length)
+    return "* " + changed.map((name) => say("becomes", fieldWord(name), step.before[name] ?? "–", step.after[name] ?? "–")).join(" · ");
+  const peers = step.out.map((out) => out.peer).join(", ");
+  if (!step.out.length) return say(step.before["eth.dst"] === BROADCAST ? "hears" : "arrives");
+  if (step.out.length > 1) return say("flooded", peers);
+  return step.in ? say("passes", peers) : `${say("starts")}: ${step.after["ip.src"] ?? step.after["arp.sender"] ?? ""} → ${step.after["ip.dst"] ?? step.after["arp.target"] ?? ""}`;
+}
+
+function verdictBox({journey, steps}, letter) {
+  const end = journey.verdict;
+  if (!end) return "";
+  const last = steps.at(-1), at = death(journey, steps).step;
+  const entered = at >= 0 && steps[at].in ? ` · ${say("entering", steps[at].in.interface)}` : "";
+  const word = `${END_SIGNS[end.verdict]} ${say(end.verdict, end.at)}`;
+  const time = last ? ` · ${say("clock", round(last.microseconds))}` : "";
+  const line = (label, text) => make("p", {}, make("span", {class: "quiet"}, `${say(label)}: `), ...text);
+  return make("div", {class: `verdict ${end.verdict}`},
+    make("p", {}, letter ? make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `) : "", make("span", {class: "word"}, word), entered, time),
+    end.verdict === "answered" ? "" : make("p", {}, end.sentence?.[page.language] ?? end.cause ?? ""),
+    end.verdict !== "answered" && end.evidence ? line("evidence", [end.evidence]) : "",
+    end.look_at ? line("lookAt", [make("code", {}, `netlab exec ${end.at} -- ${end.look_at}`)]) : "",
+    journey.found?.length ? line("found", [journey.found.join(" · ")]) : "");
+}
+
+const withOwner = (value) => (macs.has(value) ? `${value} ${macs.get(value)}` : value);
+
+function fieldTable(step, shown) {
+  const names = [...new Set([...Object.keys(step.before), ...Object.keys(step.after)])];
+  const outlet = step.out.map((out) => `${out.interface} → ${out.peer}`).join(", ");
+  const head = make("tr", {}, make("th", {scope: "col"}, say("field")),
+    make("th", {scope: "col"}, `${say("inside")}${step.in ? ` (${step.in.interface} ← ${step.in.peer})` : ""}`),
+    make("th", {scope: "col"}, `${say("outside")}${shown && outlet ? ` (${outlet})` : ""}`),
+    make("th", {scope: "col"}, say("who")));
+  return make("table", {}, make("thead", {}, head), ...layersOf(names).map(([layer, fields]) =>
+    make("tbody", {}, make("tr", {}, make("th", {scope: "rowgroup", colspan: 4}, layer)),
+      ...fields.map((name) => fieldRow(step, name, shown)))));
+}
+
+function layersOf(names) {
+  return Object.entries(LAYERS)
+    .map(([key, layer]) => [layer, names.filter((name) => name.startsWith(`${key}.`))])
+    .filter(([, fields]) => fields.length);
+}
+
+function fieldRow(step, name, shown) {
+  const before = step.before[name], after = step.after[name], changed = shown && before !== after;
+  const left = !shown ? "?" : !step.out.length && !changed ? "" : changed ? `*\u00a0${withOwner(after) ?? "–"}` : say("unchanged");
+  const came = step.in || changed ? withOwner(before) ?? "–" : "";
+  return make("tr", {class: changed ? "changed" : ""},
+    make("th", {scope: "row"}, fieldWord(name)), make("td", {}, came),
+    make("td", {class: "new"}, step.in || !shown ? left : `${changed ? "*\u00a0" : ""}${withOwner(after)}`),
+    make("td", {class: "who"}, changed ? changedBy(step, name).map((word) => say(word)).join(", ") : ""));
+}
+
+function decidedList(step) {
+  if (!step.decided_by?.length) return "";
+  return make("div", {}, make("h3", {}, say("decided")),
+    make("ul", {class: "decided"}, ...step.decided_by.map((one) => make("li", {}, make("strong", {}, say(one.by)), " ", make("code", {}, one.text)))));
+}
+
+// Predict
+
+const choiceWord = (choice) => say(choice);
+
+function questionBox(step, asked) {
+  return make("fieldset", {}, make("legend", {}, say(`ask${asked.kind}`, step.node)),
+    make("div", {class: "row"},
+      ...asked.choices.map((choice) => make("button", {type: "button", class: "choice", onclick: () => reveal(choice)}, choiceWord(choice))),
+      make("button", {type: "button", id: "show-me", onclick: () => reveal(null)}, say("skipQuestion"))));
+}
+
+function reveal(choice) {
+  const asked = pending();
+  page.answers.set(answerKey(), {choice, answer: asked.answer});
+  render();
+  $("next").focus();
+}
+
+function answerLine() {
+  const {choice, answer} = page.answers.get(answerKey());
+  const tried = [...page.answers.values()].filter((one) => one.choice !== null);
+  const score = tried.length ? ` (${say("score", tried.filter((one) => one.choice === one.answer).length, tried.length)})` : "";
+  if (choice === null) return "";
+  const right = choice === answer;
+  return make("p", {class: right ? "right" : "wrong"}, `${right ? "✔" : "✘"} ${right ? say("right") : say("wrong", choiceWord(answer))}${score}`);
+}
+
+// Compare
+
+function pairTable(all) {
+  const a = sideOf(page.chosen), b = sideOf(page.other);
+  const cell = ({journey, steps}, n) => make("td", {}, n === null ? make("span", {class: "quiet"}, `– ${say("missing")}`) : `${steps[n].node}: ${summary(journey, steps, n)}`);
+  return make("table", {class: "pairs"},
+    make("thead", {}, make("tr", {}, make("th", {scope: "col"}, "#"),
+      make("th", {scope: "col"}, make("span", {class: "a-sign"}, "A "), title(a.journey)), make("th", {}, make("span", {class: "unseen"}, say("differs"))),
+      make("th", {scope: "col"}, make("span", {class: "b-sign"}, "B "), title(b.journey)))),
+    make("tbody", {}, ...all.map(([n, m], place) => {
+      const different = differs(a.steps[n], b.steps[m]);
+      return make("tr", {class: different ? "differs" : "", "aria-current": place === page.index ? "step" : null},
+        make("td", {}, make("button", {type: "button", onclick: () => go(place)}, String(place + 1))), cell(a, n),
+        make("td", {class: "sign", "aria-label": say(different ? "differs" : "same")}, different ? "≠" : "="), cell(b, m));
+    })));
+}
+
+function pairFields([n, m]) {
+  const a = sideOf(page.chosen).steps[n], b = sideOf(page.other).steps[m];
+  const text = (step, name) => {
+    const [before, after] = [step?.before[name], step?.after[name]];
+    return before === after ? withOwner(after) ?? "–" : `${withOwner(before) ?? "–"} → * ${withOwner(after) ?? "–"}`;
+  };
+  const names = [...new Set([a, b].flatMap((step) => (step ? [...Object.keys(step.before), ...Object.keys(step.after)] : [])))];
+  return make("table", {id: "pair-fields"}, make("thead", {}, make("tr", {}, make("th", {scope: "col"}, say("field")),
+    make("th", {scope: "col", class: "a-sign"}, `A ${a?.node ?? ""}`), make("th", {}), make("th", {scope: "col", class: "b-sign"}, `B ${b?.node ?? ""}`))),
+    make("tbody", {}, ...layersOf(names).flatMap(([layer, fields]) => fields.map((name) => {
+      const [left, right] = [text(a, name), text(b, name)];
+      return make("tr", {class: left === right ? "" : "changed"}, make("th", {scope: "row"}, `${layer} ${fieldWord(name)}`),
+        make("td", {}, left), make("td", {class: "new"}, left === right ? "=" : "≠"), make("td", {}, right));
+    }))));
+}
+
+function pairSentence([n, m]) {
+  const part = (side, index) => (index === null ? say("missing") : `${side.steps[index].node}, ${summary(side.journey, side.steps, index)}`);
+  return `A: ${part(sideOf(page.chosen), n)}. B: ${part(sideOf(page.other), m)}.`;
+}
+
+// Time line and tables
+
+function renderTransport(all, asked) {
+  const sides = [page.chosen, page.other].filter((n) => n !== null).map(sideOf);
+  const items = [];
+  let packet = "";
+  all.forEach((pair, place) => {
+    const step = pair.map((n, side) => (n === null ? null : sides[side].steps[n])).find(Boolean);
+    if (packetWord(step) !== packet) items.push(make("li", {class: "part", "aria-hidden": "true"}, packet = packetWord(step)));
+    const secret = page.predict && place > page.index, open = !secret && !(asked && place === page.index);
+    const star = open && pair.some((n, side) => n !== null && rewrites(sides[side].steps[n]).length) ? " *" : "";
+    const dead = open && pair.some((n, side) => n !== null && n === death(sides[side].journey, sides[side].steps).known) ? " ✘" : "";
+    items.push(make("li", {}, make("button", {
+      type: "button", class: place <= page.index ? "done" : "", onclick: () => go(place),
+      "aria-current": place === page.index ? "step" : null, "aria-label": `${say("stepOf", place + 1, all.length)}, ${say(step.part)}${secret ? "" : `, ${step.node}`}${star}${dead}`,
+    }, `${place + 1}${secret ? "" : ` ${step.node}`}${star}${dead}`)));
+  });
+  $("steps").replaceChildren(...items);
+  const current = $("steps").querySelector("[aria-current]");
+  if (current) $("steps").scrollTop = current.offsetTop - $("steps").offsetTop - $("steps").clientHeight / 2;
+  const end = all.length - 1;
+  $("first").disabled = $("previous").disabled = page.index <= 0;
+  $("last").disabled = $("next").disabled = page.index >= end && !asked;
+  $("play").disabled = end < 1;
+  $("play").textContent = page.playing ? "❚❚" : "▷";
+  $("play").setAttribute("aria-label", say(page.playing ? "pause" : "play"));
+  const [n, m] = all[page.index] ?? [null, null];
+  const times = [[sides[0], n], [sides[1], m]].filter(([, index]) => index !== null).map(([{steps}, index]) => {
+    const now = steps[index].microseconds;
+    const since = index ? `+${say("clock", round(now - steps[index - 1].microseconds))} · ` : "";
+    return `${since}${say("total", round(now))}`;
+  });
+  $("clock").textContent = times.length ? times.join(" | ") : "";
+}
+
+function renderTables(all, departed) {
+  const pair = all[page.index] ?? [];
+  const cards = [page.chosen, page.other].flatMap((chosen, side) => {
+    const {journey, steps} = chosen === null ? {} : sideOf(chosen);
+    if (!journey?.tables || pair[side] === null || pair[side] === undefined) return [];
+    const tables = tablesAt(journey, steps, pair[side], departed);
+    const way = involved(journey);
+    return Object.entries(tables).map(([kind, nodes]) => tableCard(kind, nodes, way, steps[pair[side]].node, page.other === null ? "" : "AB"[side]));
+  });
+  $("tables").replaceChildren(...cards);
+}
+
+function tableCard(kind, nodes, way, current, letter) {
+  const heading = `table${kind[0].toUpperCase()}${kind.slice(1)}`;
+  const columns = COLUMNS[kind];
+  const rows = Object.entries(nodes)
+    .filter(([node]) => kind === "leases" || way.has(node))
+    .flatMap(([node, entries]) => entries.map((entry) => ({node, ...entry})))
+    .sort((one, other) => (other.node === current) - (one.node === current));
+  const line = ({node, row, change}) => make("tr", {class: `${change} ${node === current ? "own" : ""}`},
+    make("td", {class: "sign", title: change ? say(change) : null}, CHANGE_SIGNS[change] ?? "", change ? make("span", {class: "unseen"}, say(change)) : ""),
+    make("td", {}, node), ...columns.map((name) => make("td", {}, name === "mac" ? withOwner(row.mac) : String(row[name] ?? ""))));
+  return make("div", {class: `table-${kind}`, "data-table": kind, tabindex: 0, role: "region", "aria-label": say(heading)},
+    make("h2", {}, letter ? make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `) : "", say(heading)),
+    rows.length
+      ? make("table", {}, make("thead", {}, make("tr", {}, make("th", {class: "sign"}), make("th", {scope: "col"}, say("node")), ...columns.map((name) => make("th", {scope: "col"}, say(name))))),
+        make("tbody", {}, ...rows.map(line)))
+      : make("p", {class: "quiet"}, say("empty")));
+}
+
+// ── what can be done ────────────────────────────────────────────────────────────────────────────────
+
+function go(place) {
+  const forward = place === page.index + 1;
+  page.index = place;
+  render(forward);
+}
+
+function next() {
+  if (pending()) reveal(null);
+  else if (page.index < places().length - 1) go(page.index + 1);
+}
+
+function play() {
+  if (page.playing) return stop();
+  if (page.index >= places().length - 1) page.index = -1;
+  page.playing = setInterval(() => {
+    if (pending() || page.index >= places().length - 1) stop();
+    else next();
+  }, 1000);
+  if (page.index < 0) go(0);
+  return render();
+}
+
+function stop() {
+  clearInterval(page.playing);
+  page.playing = 0;
+  render();
+}
+
+function choose(journey, other = null) {
+  clearInterval(page.playing);
+  Object.assign(page, {chosen: journey, other: other === journey ? null : other, index: 0, playing: 0});
+  render();
+}
+
+function save(name, type, text) {
+  const link = make("a", {href: URL.createObjectURL(new Blob([text], {type})), download: name});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+const fileName = (end) => {
+  const probe = page.journeys[page.chosen]?.probe;
+  return ["netlab", probe?.from, probe?.to].filter(Boolean).join("-").replace(/[^\w.-]+/g, "_") + end;
+};
+
+function exportJson() {
+  const shown = [page.chosen, page.other].filter((n) => n !== null).map((n) => page.journeys[n]);
+  save(fileName(".json"), "application/json", JSON.stringify(shown.length > 1 ? shown : shown[0], null, 1));
+}
+
+const setLanguage = () => { page.language = page.language === "zh" ? "en" : "zh"; render(); };
+const setPredict = (on) => { page.predict = on; page.other = null; stop(); };
+
+function setTheme() {
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
+  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
+}
+
+const KEY_ACTIONS = {
+  ArrowLeft: () => page.index > 0 && go(page.index - 1), ArrowRight: next,
+  Home: () => go(0), End: () => go(Math.max(0, places().length - 1)), " ": play,
+  l: setLanguage, p: () => setPredict(!page.predict), "?": () => $("keys").showModal(),
+};
+
+function key(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return;
+  const target = event.target.closest("input:not([type=checkbox]), select, textarea");
+  if (target || (event.key === " " && event.target.closest("button, input"))) return;
+  const number = /^[1-9]$/.test(event.key) && Number(event.key) <= places().length;
+  const action = number ? () => go(Number(event.key) - 1) : KEY_ACTIONS[event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+function listen() {
+  const on = (id, event, action) => $(id).addEventListener(event, action);
+  on("language", "click", setLanguage);
+  on("theme", "click", setTheme);
+  on("help", "click", () => $("keys").showModal());
+  on("first", "click", KEY_ACTIONS.Home);
+  on("previous", "click", KEY_ACTIONS.ArrowLeft);
+  on("next", "click", next);
+  on("last", "click", KEY_ACTIONS.End);
+  on("play", "click", play);
+  on("choices", "submit", (event) => event.preventDefault());
+  on("journey", "change", () => choose(Number($("journey").value), page.other));
+  on("compare", "change", () => { page.predict = false; choose(page.chosen, $("compare").value === "" ? null : Number($("compare").value)); });
+  on("predict", "change", () => setPredict($("predict").checked));
+  on("hide-arp", "change", () => { page.hideArp = $("hide-arp").checked; choose(page.chosen, page.other); });
+  on("export-json", "click", exportJson);
+  on("export-svg", "click", () => save(fileName(`-${page.index + 1}.svg`), "image/svg+xml", picture.file($("said").textContent)));
+  document.addEventListener("keydown", key);
+}
+
+// ── live traffic ────────────────────────────────────────────────────────────────────────────────────
+
+const LINES = 100;
+const HOP_MILLISECONDS = 180;
+
+class Live {
+  constructor() {
+    $("live").hidden = $("link").hidden = false;
+    this.counts = new Map();
+    this.source = new EventSource("events");
+    this.source.addEventListener("open", () => this.state("connected"));
+    this.source.addEventListener("error", () => this.state("lost"));
+    this.source.addEventListener("packet", (event) => this.packet(JSON.parse(event.data)));
+    this.source.addEventListener("lost", (event) => { $("lost").textContent = say("unseen", JSON.parse(event.data)); });
+    this.source.addEventListener("more", (event) => this.more(JSON.parse(event.data)));
+    this.source.addEventListener("end", () => { this.source.close(); this.state("ended"); });
+    if (data.send.length) this.form();
+  }
+
+  state(word) {
+    $("link").dataset.word = word;
+    $("link").textContent = say(word);
+  }
+
+  /** A packet and its way: a dot, and a line in the list. */
+  packet({id, text, way, part}) {
+    const line = make("li", {}, make("button", {type: "button", class: "mono", "data-packet": id, onclick: () => this.freeze(id)}, `${text} · ${way.join(" · ")}`));
+    $("packets").prepend(line);
+    while ($("packets").children.length > LINES) $("packets").lastChild.remove();
+    const wires = way.slice(1).flatMap((node, n) => picture.between(way[n], node) ?? []);
+    // A page that nobody sees draws no frames: its dots would never arrive.
+    if (wires.length && !calm.matches && !document.hidden) this.dot(id, wires, part);
+  }
+
+  dot(id, wires, part) {
+    const dot = picture.traffic.appendChild(draw("circle", {class: `dot ${part === "arp" ? "arp" : ""}`, r: 6, "data-packet": id}));
+    dot.addEventListener("click", () => this.freeze(id));
+    const begun = performance.now(), lasts = HOP_MILLISECONDS * wires.length;
+    const tick = (now) => {
+      const share = Math.max(0, (now - begun) / lasts);
+      if (share >= 1) return dot.remove();
+      const {x, y} = picture.along(wires, share);
+      dot.setAttribute("cx", x);
+      dot.setAttribute("cy", y);
+      return requestAnimationFrame(tick);
+    };
+    tick(begun);
+  }
+
+  /** Packets that are not drawn one by one are counted on their wires. */
+  more(wires) {
+    for (const [from, to, count] of wires) {
+      const [end] = picture.between(from, to) ?? [];
+      if (!end) continue;
+      if (!this.counts.has(end.path)) {
+        const {x, y} = picture.along([end], 0.5);
+        this.counts.set(end.path, {all: 0, label: picture.traffic.appendChild(draw("text", {class: "count", x: x + 7, y: y + 4}))});
+      }
+      const entry = this.counts.get(end.path);
+      entry.label.textContent = `+${(entry.all += count)}`;
+    }
+  }
+
+  async freeze(id) {
+    const answer = await fetch(`journeys/${id}`).catch(() => ({}));
+    if (answer.ok) this.show(await answer.json());
+    else $("lost").textContent = say("forgotten");
+  }
+
+  show(journey) {
+    page.journeys = [...page.journeys, journey];
+    macs = macOwners(page.journeys);
+    choose(page.journeys.length - 1);
+    $("step").focus();
+  }
+
+  form() {
+    const machines = [...picture.nodes.keys()].filter((name) => !picture.switches.has(name));
+    const options = (names) => names.map((name) => make("option", {value: name}, name));
+    $("send").hidden = false;
+    $("send-from").replaceChildren(...options(machines));
+    $("send-targets").replaceChildren(...options(machines));
+    $("send-kinds").replaceChildren(...options(data.send));
+    $("send-by").value = data.send[0];
+    $("send").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send({from: $("send-from").value, to: $("send-to").value.trim(), by: $("send-by").value.trim()});
+    });
+  }
+
+  async send(wish) {
+    $("send-said").textContent = say("sending");
+    const request = {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(wish)};
+    const answer = await fetch("trace", request).catch(() => ({}));
+    const said = answer.headers?.get("Content-Type") === "application/json" ? await answer.json() : {error: say("lost")};
+    $("send-said").textContent = answer.ok ? "" : [said.error, said.fix].filter(Boolean).join("; ");
+    if (answer.ok) this.show(said);
+  }
+}
+
+listen();
+render();
+const live = data.live ? new Live() : null;

@@ -1,0 +1,48 @@
+"""Records the journeys that the page's tests show, on a real lab: `python -m tests.page.record`, as root."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from netlab import lab
+from netlab.kernel import nft
+from netlab.report import data
+from tests.machine import inside
+
+RECORDED = Path(__file__).parents[1] / "golden" / "page"
+
+_GUEST_FIREWALL = """table ip guest {
+ chain input {
+  type filter hook input priority 0
+  icmp type echo-request drop comment "guest firewall"
+ }
+}"""
+
+
+def answered(nat: lab.Lab) -> dict[str, Any]:
+    """From vm1 to the Internet. Only vm1 has to ask for a MAC address: everybody would be too long."""
+    lab.trace(nat, "vm1", "internet")
+    inside(f"{nat.name}.vm1", "ip", "neigh", "flush", "all")
+    return data.trace(lab.trace(nat, "vm1", "internet"), nat.name)
+
+
+def dead(nat: lab.Lab) -> dict[str, Any]:
+    """From vm1 to vm2, which has a firewall from now on."""
+    nft.create(f"{nat.name}.vm2", _GUEST_FIREWALL)
+    inside(f"{nat.name}.vm1", "ip", "neigh", "flush", "all")
+    return data.trace(lab.trace(nat, "vm1", "vm2"), nat.name)
+
+
+def main() -> None:
+    """Write both anew."""
+    with lab.running(lab.prepare(lab.load("nat"))) as nat:
+        for journey in (answered, dead):
+            text = json.dumps(journey(nat), ensure_ascii=False, separators=(",", ":"))
+            lines = text.replace('{"part"', '\n{"part"').replace('"verdict":{', '\n"verdict":{')
+            (RECORDED / f"{journey.__name__}.json").write_text(lines + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""Which packet a frame is, and which exchange it belongs to; without a kernel. Frames are scapy's."""
+
+from __future__ import annotations
+
+import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.dns import DNS, DNSQR
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Packet
+
+from netlab.probe.exchange import Result, Told, Tracker
+from netlab.probe.identity import identify
+from netlab.probe.journey import Map
+from netlab.probe.tap import Sighting
+from netlab.report.watch import folded, line
+
+CABLES = (
+    "vm1.eth0 sw.p1",
+    "vm2.eth0 sw.p3",
+    "nat.eth0 sw.p2",
+    "nat.up host.down",
+    "host.lan pc.eth0",
+)
+MAP = Map(
+    nodes={f"lab.{node}": node for node in ("vm1", "vm2", "sw", "nat", "host", "pc")},
+    switches=frozenset({"sw"}),
+    peers={
+        tuple(end.split(".")): peer.partition(".")[0]
+        for cable in CABLES
+        for end, peer in (cable.split(), cable.split()[::-1])
+    },
+    plumbing={("nat", "up"): "nat", ("host", "down"): "nat"},
+)
+INSIDE = {"src": "10.0.0.128", "dst": "203.0.113.80"}
+OUTSIDE = {"src": "192.168.1.100", "dst": "203.0.113.80", "ttl": 62}
+MS = 1_000_000
+
+
+def key(*layers: Packet) -> tuple[object, ...]:
+    frame = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02")
+    for layer in layers:
+        frame = frame / layer
+    return identify(bytes(frame)).key
+
+
+ECHO = ICMP(id=1, seq=5) / b"payload"
+SEGMENT = {"dport": 80, "seq": 7, "ack": 9, "flags": "A"}
+QUERY = DNS(id=7, qd=DNSQR(qname="www.example.com"))
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        (ECHO, ICMP(id=0xA5EF, seq=5) / b"payload"),
+        (TCP(sport=4000, **SEGMENT) / b"x", TCP(sport=1024, **SEGMENT) / b"x"),
+        (UDP(sport=4000, dport=9) / b"x", UDP(sport=1024, dport=9) / b"x"),
+        (UDP(sport=4000) / QUERY, UDP(sport=1024) / QUERY),
+        (ICMP(type=11) / IP(id=3, **INSIDE) / ECHO, ICMP(type=11) / IP(id=3, **OUTSIDE) / ECHO),
+    ],
+    ids=["echo", "tcp", "udp", "dns", "error"],
+)
+def test_nat_leaves_a_packets_key_alone(inside, outside):
+    assert key(IP(id=77, **INSIDE), inside) == key(IP(id=77, **OUTSIDE), outside)
+    assert key(IP(id=78, **INSIDE), inside) != key(IP(id=77, **OUTSIDE), outside)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (ECHO, ICMP(id=1, seq=6) / b"payload"),
+        (ECHO, ICMP(id=1, seq=5) / b"another"),
+        (ECHO, ICMP(type=0, id=1, seq=5) / b"payload"),
+        (TCP(sport=4000, **SEGMENT), TCP(sport=4000, **{**SEGMENT, "flags": "FA"})),
+        (TCP(sport=4000, **SEGMENT), TCP(sport=4000, **SEGMENT) / b"x"),
+        (UDP(sport=4000, dport=9) / b"x", UDP(sport=4000, dport=9) / b"y"),
+    ],
+)
+def test_other_packets_have_other_keys(one, other):
+    assert key(IP(id=77, **INSIDE), one) != key(IP(id=77, **INSIDE), other)
+
+
+def test_frames_without_ip_have_keys_and_ends():
+    one, other = ARP(psrc="10.0.0.1", pdst="10.0.0.2"), ARP(op=2, psrc="10.0.0.2", pdst="10.0.0.1")
+    asked, answered = (identify(bytes(Ether() / arp)) for arp in (one, other))
+    assert asked.ends == answered.ends
+    assert asked.key != answered.key
+    assert identify(bytes(Ether() / Dot1Q(vlan=7) / IP(**INSIDE))).kind == "other"
+    assert identify(b"").kind == "other"
+    offer = BOOTP(op=2, xid=9, chaddr=b"\x00\x0c\x29\x00\x00\x01") / DHCP(
+        options=[("message-type", "offer"), "end"]
+    )
+    discover = BOOTP(xid=9, chaddr=b"\x00\x0c\x29\x00\x00\x01") / DHCP(
+        options=[("message-type", "discover"), "end"]
+    )
+    ends = [
+        identify(bytes(Ether() / IP() / UDP(sport=a, dport=b) / message))
+        for a, b, message in ((68, 67, discover), (67, 68, offer))
+    ]
+    assert ends[0].ends == ends[1].ends
+    assert ends[0].source == ends[1].target
+
+
+def test_a_frame_that_has_been_cut_off_is_as_long_as_it_was():
+    whole = bytes(Ether() / IP(id=77, **INSIDE) / TCP(**SEGMENT) / bytes(5000))
+    assert identify(whole).octets == identify(whole[:160]).octets == 5000
+    assert identify(whole).key == identify(whole[:160]).key
+
+
+class Lab:
+    """Frames at points of the lab, and what is told of them."""
+
+    def __init__(self, *unfolded: str) -> None:
+        self.tracker = Tracker(MAP, unfolded)
+        self.now = 0
+
+    def see(self, points: str, *layers: Packet, foreign: bool = False) -> None:
+        """`vm1.eth0> sw.p1<`: a packet, in this order, 1 ms apart."""
+        frame: Packet = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02")
+        for layer in layers:
+            frame = frame / layer
+        for word in points.split():
+            self.now += MS
+            node, _, rest = word.partition(".")
+            seen = Sighting(
+                self.now, f"lab.{node}", rest[:-1], rest[-1] == ">", foreign, bytes(frame)
+            )
+            self.tracker.take([seen])
+
+    def told(self, now: int | None = None) -> list[Told]:
+        return list(self.tracker.told(now))
+
+
+TO_PC = {"src": "10.0.0.1", "dst": "10.0.0.9"}
+
+
+def test_equal_packets_of_two_senders_are_told_apart_by_their_way():
+    """One IP id, one content; they meet on the NAT device."""
+    lab = Lab()
+    one, other = ({"src": f"10.0.0.{n}", "dst": "10.0.0.9"} for n in (1, 2))
+    lab.see("vm1.eth0> sw.p1<", IP(id=0, **one), ECHO)
+    lab.see("vm2.eth0> sw.p3< sw.p2> nat.eth0<", IP(id=0, **other), ECHO)
+    lab.see("sw.p2> nat.eth0<", IP(id=0, **one), ECHO)
+    lab.see("nat.up> host.down< host.lan>", IP(id=0, **one), ECHO)
+    lab.see("nat.up> host.down< host.lan> pc.eth0<", IP(id=0, **other), ECHO)
+    found = {told.origin: [step.node for step in told.there] for told in lab.told()}
+    assert found == {"vm1": ["vm1", "sw", "nat"], "vm2": ["vm2", "sw", "nat", "pc"]}
+
+
+def test_a_packet_that_is_sent_again_is_another_one():
+    lab = Lab()
+    for _ in range(2):
+        lab.see(
+            "vm1.eth0> sw.p1< sw.p2> nat.eth0<", IP(id=1, **TO_PC), UDP(sport=5, dport=9) / b"x"
+        )
+    (one,) = lab.told()
+    assert one.packets == (2, 0)
+    assert [step.node for step in one.there] == ["vm1", "sw", "nat"]
+
+
+def test_what_a_switch_floods_is_one_packet_and_machines_drop_what_is_not_for_them():
+    lab = Lab()
+    lab.see("vm1.eth0> sw.p1< sw.p2> sw.p3> nat.eth0<", IP(id=1, **TO_PC), ECHO)
+    lab.see("vm2.eth0<", IP(id=1, **TO_PC), ECHO, foreign=True)
+    (one,) = lab.told()
+    assert [step.node for step in one.there] == ["vm1", "sw", "nat"]
+
+
+def test_an_answer_is_told_when_it_is_home_and_silence_after_a_second():
+    lab = Lab()
+    back = {"src": TO_PC["dst"], "dst": TO_PC["src"]}
+    lab.see("vm1.eth0> sw.p1< sw.p3> vm2.eth0<", IP(id=1, **TO_PC), ECHO)
+    lab.see("vm2.eth0> sw.p3< sw.p1>", IP(id=2, **back), ICMP(type=0, id=1, seq=5) / b"payload")
+    assert not lab.told(lab.now)
+    lab.see("vm1.eth0<", IP(id=2, **back), ICMP(type=0, id=1, seq=5) / b"payload")
+    (one,) = lab.told(lab.now)
+    assert (one.result, one.took) == (Result.ANSWERED, 7 * MS)
+    assert line(one, {}).endswith("✔ vm1 → vm2  icmp  vm1·sw·vm2  and back 7.00 ms")
+    lab.see("vm1.eth0> sw.p1<", IP(id=3, **TO_PC), ICMP(id=1, seq=6))
+    assert not lab.told(lab.now + 999 * MS)
+    (one,) = lab.told(lab.now + 1001 * MS)
+    assert one.result is Result.SILENT
+    assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  icmp  vm1·sw  no answer")
+
+
+def test_late_copies_are_not_told_again():
+    lab = Lab()
+    back = {"src": TO_PC["dst"], "dst": TO_PC["src"]}
+    answer = ICMP(type=0, id=1, seq=5) / b"payload"
+    lab.see("vm1.eth0> sw.p1< sw.p3> vm2.eth0<", IP(id=1, **TO_PC), ECHO)
+    lab.see("vm2.eth0> sw.p3< sw.p1> vm1.eth0< sw.p2> nat.eth0<", IP(id=2, **back), answer)
+    assert len(lab.told()) == 1
+
+
+def test_a_question_is_relayed_only_by_the_one_who_was_asked():
+    lab = Lab()
+    server = {"src": "10.0.0.1", "dst": "10.0.0.2"}
+    lab.see("vm1.eth0> sw.p1< sw.p2> nat.eth0<", IP(id=1, **server), UDP(sport=5) / QUERY)
+    lab.see("vm2.eth0> sw.p3< sw.p2> nat.eth0<", IP(id=2, **TO_PC), UDP(sport=6) / QUERY)
+    lab.see("nat.up> host.down<", IP(id=3, src="1.1.1.1", dst="8.8.8.8"), UDP(sport=7) / QUERY)
+    one, other = lab.told()
+    assert (one.origin, one.relayed, other.origin) == ("vm1", (), "vm2")
+    assert [step.node for step in other.relayed[0].there] == ["nat", "host"]
+    assert line(one, {}).endswith("✘ vm1 → 10.0.0.2  dns www.example.com  vm1·sw·nat  no answer")
+    assert line(other, {}).endswith("vm2·sw·nat  relayed by nat·host, no answer")
+
+
+def test_nothing_is_remembered_for_ever():
+    lab = Lab()
+    lab.see("vm1.eth0> sw.p1<", IP(id=1, **TO_PC), ECHO)
+    lab.see("vm1.eth0> sw.p1<", IP(id=2, **TO_PC), TCP(sport=4000, **SEGMENT))
+    lab.see("vm1.eth0> sw.p1<", ARP(psrc="10.0.0.1", pdst="10.0.0.9"))
+    assert len(lab.told()) == 2
+    remembered = {
+        name: value
+        for name, value in vars(lab.tracker).items()
+        if name.startswith("_") and hasattr(value, "__len__") and name not in ("_folds", "_where")
+    }
+    # A silent connection may go on.
+    assert {name: len(value) for name, value in remembered.items() if value} == {}
+
+
+def test_what_keeps_the_network_going_is_counted():
+    lab = Lab()
+    lab.see("vm1.eth0> sw.p1< sw.p2> nat.eth0<", ARP(psrc="10.0.0.1", pdst="10.0.0.2"))
+    lab.see("vm1.eth0> sw.p1<", IP(src="10.0.0.1", dst="224.0.0.22", proto=2))
+    assert not lab.told()
+    assert lab.tracker.folded == {"arp": 1, "other": 1}
+    assert folded(lab.tracker.folded, 0).endswith(
+        "… 1 ARP, 1 other (--arp tells ARP, --all tells all)"
+    )
+
+
+def test_a_question_to_everybody_is_shown_as_a_branch():
+    lab = Lab("arp")
+    lab.see(
+        "vm1.eth0> sw.p1< sw.p2> sw.p3> nat.eth0< vm2.eth0<", ARP(psrc="10.0.0.1", pdst="10.0.0.9")
+    )
+    (one,) = lab.told()
+    assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  arp 10.0.0.9  vm1·sw·nat, vm2  no answer")
