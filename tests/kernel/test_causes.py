@@ -148,10 +148,11 @@ def test_a_forwarded_port_is_answered(running):
 def inserted(place: str, chain: str, rule: str) -> Iterator[None]:
     """A rule before all others of a chain."""
     output = run(place, f"nft -e -a insert rule {chain} '{rule}'")
+    handle = output.partition("# handle ")[2].split()[0]
     try:
         yield
     finally:
-        run(place, f"nft delete rule {chain} handle {output.split()[-1]}")
+        run(place, f"nft delete rule {chain} handle {handle}")
 
 
 def test_protocol_not_translated(running):
