@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _ALL_STEPS = "all"
 _NO_ANSWER = 1
-_WAITS = ("udp", "raw")
+_WAITS = ("tcp", "udp", "raw")
 """Kinds that netlab's own receiver answers late, if it is told to."""
 
 
@@ -246,7 +246,7 @@ def _check_wait(by: str, wait: float | None) -> None:
     if wait is not None and (word not in _WAITS or (detail and word != "raw")):
         raise UsageError(
             f"--wait: with --by {by} it is not netlab's own receiver that answers",
-            "use --by udp or raw:N",
+            "use --by tcp, udp or raw:N",
         )
 
 
