@@ -81,6 +81,8 @@ def destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[
     with suppress(ValueError):
         address = ip_address(target)
         owners = [name for (name, _), found in known.items() for one in found if one.ip == address]
+        if address.version == 6:
+            owners = _owners_of_ipv6(lab, target)
         return (owners[0] if owners else target), str(address)
     found = node(lab, target.partition("@")[0])
     legs = found.named_legs
@@ -91,6 +93,13 @@ def destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")
     return found.name, str(its[0].ip)
+
+
+def _owners_of_ipv6(lab: Lab, address: str) -> list[str]:
+    from netlab.kernel.spaces import ipv6_owners
+    from netlab.plan.names import node as node_of
+
+    return [node_of(place) for place in ipv6_owners(lab.plan.namespaces, address)]
 
 
 def _ends(

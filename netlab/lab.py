@@ -182,8 +182,8 @@ def names() -> list[str]:
     return labs()
 
 
-def pick(name: str | None) -> str:
-    """The lab that is meant: `name`, or the only one. Raises NoSuchLab."""
+def pick(name: str | None, how: str = "--lab LAB") -> str:
+    """The lab that is meant: `name`, or the only one. Raises NoSuchLab, which tells `how` to name it."""
     existing = names()
     if name is not None:
         _run_directory(name).read()
@@ -193,7 +193,7 @@ def pick(name: str | None) -> str:
     if not existing:
         raise NoSuchLab("no lab is running", "`netlab up nat` starts one")
     raise NoSuchLab(
-        f"several labs are running: {', '.join(existing)}", "name one of them: `--lab LAB`"
+        f"several labs are running: {', '.join(existing)}", f"name one of them: `{how}`"
     )
 
 

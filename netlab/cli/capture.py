@@ -65,7 +65,9 @@ def capture(
     """
     from netlab.report.captured import Files, Lines
 
-    if bool(points) == everywhere:
+    if points and everywhere:
+        raise UsageError("--all and points exclude each other", "leave one of them out")
+    if not points and not everywhere:
         raise UsageError("where?", "name nodes, adapters or networks, or say --all")
     if ring and not (size and file and file != "-"):
         raise UsageError("--files needs full files", "say -w FILE and --bytes SIZE as well")
