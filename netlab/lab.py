@@ -240,6 +240,7 @@ def verify(
     `progress` is told now and then how many more pairs have been measured.
     """
     from netlab.kernel.observe import addresses
+    from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import namespace
     from netlab.plan.names import node as node_of
     from netlab.probe.matrix import measure
@@ -251,7 +252,9 @@ def verify(
         for (place, interface), known in addresses(list(namespaces.values())).items()
     }
     watched = None if answers_only else where(lab)
-    return measure(lab.expectations, found, namespaces, progress or (lambda done: None), watched)
+    told = progress or (lambda done: None)
+    with postponed_signals() as interruption:
+        return measure(lab.expectations, found, namespaces, told, watched, interruption)
 
 
 def trace(

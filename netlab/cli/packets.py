@@ -17,6 +17,7 @@ from netlab.cli.arguments import (
     LabName,
     NodeName,
     ProbeKind,
+    Seconds,
     examples,
     json_option,
     lab_option,
@@ -67,7 +68,7 @@ def _table(rows: Mapping[str, str]) -> str:
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 600),
+    type=Seconds(0, 600),
     metavar="SECONDS",
     help="netlab's own receiver answers only then (udp without a port, raw).",
 )
