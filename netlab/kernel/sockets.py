@@ -24,8 +24,9 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
     holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
     return {
         name: tuple(
-            Socket(protocol, address, port, *holders.get(inode, (None, "?")), unread=unread)
+            Socket(protocol, address, port, holder[0], holder[1], unread)
             for protocol, address, port, inode, unread in rows
+            for holder in [holders.get(inode, (None, "?"))]
         )
         for name, rows in tables.items()
     }
