@@ -247,8 +247,8 @@ def names() -> list[str]:
     return labs()
 
 
-def pick(name: str | None) -> str:
-    """The lab that is meant: `name`, or the only one. Raises NoSuchLab."""
+def pick(name: str | None, how: str = "--lab LAB") -> str:
+    """The lab that is meant: `name`, or the only one. Raises NoSuchLab, which tells `how` to name it."""
     existing = names()
     if name is not None:
         _run_directory(name).read()
@@ -258,7 +258,7 @@ def pick(name: str | None) -> str:
     if not existing:
         raise NoSuchLab("no lab is running", "`netlab up nat` starts one")
     raise NoSuchLab(
-        f"several labs are running: {', '.join(existing)}", "name one of them: `--lab LAB`"
+        f"several labs are running: {', '.join(existing)}", f"name one of them: `{how}`"
     )
 
 
@@ -305,6 +305,7 @@ def verify(
     `progress` is told now and then how many more pairs have been measured.
     """
     from netlab.kernel.observe import addresses
+    from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import namespace
     from netlab.plan.names import node as node_of
     from netlab.probe.matrix import measure
@@ -316,7 +317,9 @@ def verify(
         for (place, interface), known in addresses(list(namespaces.values())).items()
     }
     watched = None if answers_only else where(lab)
-    return measure(lab.expectations, found, namespaces, progress or (lambda done: None), watched)
+    told = progress or (lambda done: None)
+    with postponed_signals() as interruption:
+        return measure(lab.expectations, found, namespaces, told, watched, interruption)
 
 
 def trace(
