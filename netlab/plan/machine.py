@@ -96,6 +96,8 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
     yield EtcFile(here, "hostname", f"{node.name}\n")
     yield EtcFile(here, "hosts", f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n")
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
+    if node.guest:
+        yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
     if all(leg.address for leg in node.legs):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")

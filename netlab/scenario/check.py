@@ -13,8 +13,18 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import Mode, Nic, Scenario
-from netlab.scenario.topology import HOST, INTERNET, LAN, ROUTER, WAN, Role, resolve
+from netlab.scenario.model import Answer, Mode, Nic, Scenario
+from netlab.scenario.topology import (
+    HOST,
+    INTERNET,
+    LAN,
+    ROUTER,
+    WAN,
+    Leg,
+    Role,
+    installation,
+    resolve,
+)
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
 MAX_VMNET = 255
@@ -41,6 +51,8 @@ class _Claim:
     who: str
     address: IPv4Address
     network: str
+    guest: str = ""
+    """The VM in which a VM's guest was installed: its copies may share addresses, as they do."""
 
 
 def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
@@ -50,6 +62,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
     yield from _addresses(scenario)
+    yield from _copies(scenario)
     yield from _macs(scenario)
     yield from _sizes(scenario)
 
@@ -209,7 +222,7 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
 
 def _addresses(scenario: Scenario) -> Iterator[Finding]:
     subnets = _subnets(scenario)
-    taken: dict[tuple[IPv4Network, IPv4Address], str] = {}
+    taken: dict[tuple[IPv4Network, IPv4Address], _Claim] = {}
     for claim in _claims(scenario):
         subnet = subnets.get(claim.network)
         if subnet is None:
@@ -227,13 +240,17 @@ def _addresses(scenario: Scenario) -> Iterator[Finding]:
                 f"{claim.address} is the {which} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
-        elif owner := taken.get((subnet, claim.address)):
+        elif (owner := taken.get((subnet, claim.address))) and not _twins(owner, claim):
             yield Finding(
                 claim.path,
-                f"{claim.address} is taken twice: by {owner} and by {claim.who}",
+                f"{claim.address} is taken twice: by {owner.who} and by {claim.who}",
                 "give one of them another address",
             )
-        taken.setdefault((subnet, claim.address), claim.who)
+        taken.setdefault((subnet, claim.address), claim)
+
+
+def _twins(one: _Claim, other: _Claim) -> bool:
+    return bool(one.guest) and one.guest == other.guest and one.who != other.who
 
 
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
@@ -265,26 +282,55 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
     for vm, index, adapter_ in _all_nics(scenario):
         if adapter_.address:
             path = ("vms", vm, "nics", index, "address")
-            yield _Claim(path, vm, adapter_.address, adapter_.network)
+            guest = installation(scenario, vm)
+            yield _Claim(path, vm, adapter_.address, adapter_.network, guest)
+
+
+def _copies(scenario: Scenario) -> Iterator[Finding]:
+    for vm, machine in scenario.vms.items():
+        path: Path = ("vms", vm)
+        if machine.answer is Answer.MOVED and machine.uuid:
+            what, fix = "a VM that was moved keeps its original's UUID", "remove `uuid`"
+            yield Finding((*path, "uuid"), what, fix, True)
+        if machine.copy_of is None:
+            if machine.answer is Answer.MOVED:
+                what = "VMware asks about a copy only, and this VM is none"
+                yield Finding(
+                    (*path, "answer"), what, "add `copy_of: VM`, or remove `answer`", True
+                )
+        elif machine.copy_of not in scenario.vms:
+            fix = f"use one of: {', '.join(other for other in scenario.vms if other != vm)}"
+            yield Finding((*path, "copy_of"), f"there is no VM '{machine.copy_of}'", fix)
+        elif installation(scenario, vm) == vm:
+            what, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
+            yield Finding((*path, "copy_of"), what, fix)
 
 
 def _macs(scenario: Scenario) -> Iterator[Finding]:
-    owner = {
-        leg.mac: leg.name
-        for node in resolve(scenario).nodes.values()
-        for leg in node.legs
-        if node.role is not Role.VM
-    }
-    for vm, index, nic in _all_nics(scenario):
-        if nic.mac is None:
-            continue
-        if nic.mac in owner:
-            yield Finding(
-                ("vms", vm, "nics", index, "mac"),
-                f"{nic.mac} is taken twice: by {owner[nic.mac]} and by {vm}",
-                "give one of them another MAC, or leave it out",
-            )
-        owner.setdefault(nic.mac, vm)
+    owner: dict[str, tuple[str, str]] = {}
+    """MAC to whose it is, and the VM in which its guest was installed."""
+    for node in resolve(scenario).nodes.values():
+        for leg in node.legs:
+            who, guest = leg.name, ""
+            if node.role is Role.VM:
+                who, guest = node.name, installation(scenario, node.name)
+                other, original = owner.get(leg.mac, ("", guest))
+                if other == who or original != guest:
+                    what = f"{leg.mac} is taken twice: by {other} and by {who}"
+                    yield _duplicate_mac(scenario, node.name, leg, what)
+            owner.setdefault(leg.mac, (who, guest))
+
+
+def _duplicate_mac(scenario: Scenario, vm: str, leg: Leg, what: str) -> Finding:
+    """At what it comes from: the adapter's own MAC, or the VM's UUID."""
+    machine, index = scenario.vms[vm], int(leg.interface.removeprefix("eth"))
+    if machine.nics[index].mac:
+        fix = "give one of them another MAC, or leave it out"
+        return Finding(("vms", vm, "nics", index, "mac"), what, fix)
+    fix = (
+        f"give one of them another UUID, or make it a copy: `copy_of` and `answer: {Answer.MOVED}`"
+    )
+    return Finding(("vms", vm, "uuid") if machine.uuid else ("vms", vm), what, fix)
 
 
 def _sizes(scenario: Scenario) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -29,6 +30,13 @@ class VmnetService(StrEnum):
 
     NAT = "nat"
     DHCP = "dhcp"
+
+
+class Answer(StrEnum):
+    """What VMware was told when a VM's files were found in another place."""
+
+    MOVED = "moved"
+    COPIED = "copied"
 
 
 class Mode(StrEnum):
@@ -52,6 +60,16 @@ def _unicast(mac: str) -> str:
     if int(mac[:2], 16) & 1 or int(mac.replace(":", ""), 16) == 0:
         raise ValueError("must be a unicast MAC address (first byte even, not all zero)")
     return mac.lower()
+
+
+def _uuid(value: object) -> object:
+    """As a .vmx file has it too: `56 4d 6f 5c 0b 2d 8b 4b-de 5d …`."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    digits = re.sub("[ -]", "", value).lower()
+    if not re.fullmatch("[0-9a-f]{32}", digits):
+        raise ValueError("must be a UUID like 564d6f5c-0b2d-8b4b-de5d-0123456dfadd")
+    return UUID(digits)
 
 
 _NOT_UNICAST = tuple(
@@ -208,7 +226,13 @@ class Nic(Model):
     address: Address | None = Field(default=None, description="Static; without it, DHCP gives one.")
     gateway: Address | None = Field(default=None, description="Default gateway of a static NIC.")
     dns: Address | None = Field(default=None, description="Name server of a static NIC.")
-    mac: Mac | None = Field(default=None, description="Default: 00:0c:29:…, from the VM's name.")
+    mac: Mac | None = Field(
+        default=None,
+        description="Static; default: 00:0c:29 and the end of the VM's UUID, as VMware makes it.",
+    )
+    model: Literal["vlance", "e1000", "e1000e", "vmxnet", "vmxnet3"] | None = Field(
+        default=None, description="What kind of card the guest sees: a label, nothing more."
+    )
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
     )
@@ -221,6 +245,19 @@ class Vm(Model):
         list[Annotated[Nic, BeforeValidator(_nic, json_schema_input_type=VmnetName | Nic)]],
         Field(min_length=1, max_length=10),
     ]
+    uuid: Annotated[UUID | None, BeforeValidator(_uuid, json_schema_input_type=str)] = Field(
+        default=None,
+        description="uuid.bios; the adapters' MACs are made of its end. Default: from the name.",
+    )
+    copy_of: NodeName | None = Field(
+        default=None,
+        description="The VM of whose disk this one has a copy: the same guest, with its machine-id.",
+    )
+    answer: Answer = Field(
+        default=Answer.COPIED,
+        description="To VMware's question about a copy. moved: it keeps UUID and MACs; copied, or"
+        " made by the Clone command: it has new ones.",
+    )
 
 
 class Rule(Model):

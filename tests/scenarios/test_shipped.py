@@ -190,6 +190,13 @@ MUTANTS = [
         {"internet>vm1", "internet>host", "internet>host@lan", "internet>pc"}
         | {f"{nat}>{only}" for nat in ("vm2", "vm3") for only in ("vm4", "vm5")},
     ),
+    Mutant(
+        "clones",
+        "the moved copy is plugged into the LAN's switch",
+        plugged_into_lan("clones", "moved"),
+        {f"moved>{to}" for to in ("host", "router", "internet")}
+        | {f"{node}>moved" for node in ("web", "clone", "host", "router")},
+    ),
 ]  # fmt: skip
 
 
