@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.plan import bridged, hostonly, nat
+from netlab.plan.guest import guest
 from netlab.plan.host import host
 from netlab.plan.machine import machine, plug
 from netlab.plan.nouns import Noun
@@ -27,6 +28,7 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
     for node in topology.endpoints:
         if node.role is Role.VM:
             yield from machine(lab, node)
+            yield from guest(lab, topology, node)
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
 

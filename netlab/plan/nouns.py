@@ -106,8 +106,8 @@ class Service:
     """A program that runs in a namespace.
 
     `{directory}` in an argument is the service's own folder below the lab's
-    run directory; `{package}` is netlab's installation. `config` is written
-    to `{directory}/config`.
+    run directory; `{package}` is netlab's installation, `{python}` the program
+    that runs it. `config` is written to `{directory}/config`.
     """
 
     namespace: str

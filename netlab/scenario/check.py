@@ -13,7 +13,7 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import Answer, Mode, Nic, Scenario
+from netlab.scenario.model import Adapter, Answer, Mode, Nic, Scenario
 from netlab.scenario.topology import (
     HOST,
     INTERNET,
@@ -63,6 +63,8 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _overlaps(scenario)
     yield from _addresses(scenario)
     yield from _copies(scenario)
+    yield from _guests(scenario)
+    yield from _host_forwards(scenario)
     yield from _macs(scenario)
     yield from _sizes(scenario)
 
@@ -304,6 +306,37 @@ def _copies(scenario: Scenario) -> Iterator[Finding]:
         elif installation(scenario, vm) == vm:
             what, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
             yield Finding((*path, "copy_of"), what, fix)
+
+
+def _guests(scenario: Scenario) -> Iterator[Finding]:
+    for vm, machine in scenario.vms.items():
+        path: Path = ("vms", vm)
+        if machine.dhcp_server and machine.nics[0].address is None:
+            what = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
+            yield Finding((*path, "dhcp_server"), what, "add `address` to its first adapter", True)
+        if machine.forwards and len(machine.nics) == 1:
+            what, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
+            yield Finding((*path, "forwards"), what, fix, True)
+        for port in {port for port in machine.listens if machine.listens.count(port) > 1}:
+            yield Finding((*path, "listens"), f"{port} is there twice", "keep only one of them")
+        if machine.dhcp_server and "udp:67" in machine.listens:
+            what = "udp:67 is the DHCP server's"
+            yield Finding((*path, "listens"), what, "remove it, or `dhcp_server`")
+
+
+def _host_forwards(scenario: Scenario) -> Iterator[Finding]:
+    path: Path = ("host", "forwards")
+    own = [LAN] + [
+        name
+        for name, vmnet in scenario.vmnets.items()
+        if vmnet.mode is not Mode.BRIDGED and vmnet.adapter is not Adapter.NONE
+    ]
+    for index, name in enumerate(scenario.host.forwards):
+        if name not in own:
+            fix = f"use some of: {', '.join(own)}"
+            yield Finding((*path, index), f"the host has no adapter on '{name}'", fix)
+    if len(set(scenario.host.forwards)) == 1:
+        yield Finding(path, "one network is not enough to forward", "name two or more")
 
 
 def _macs(scenario: Scenario) -> Iterator[Finding]:

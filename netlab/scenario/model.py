@@ -14,7 +14,14 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, NODE_NAME, VMNET_NAME
+from netlab.scenario.names import (
+    DNS_NAME,
+    HOST_NAME,
+    HOST_NETWORK,
+    HOST_NIC_NAME,
+    NODE_NAME,
+    VMNET_NAME,
+)
 
 
 class Adapter(StrEnum):
@@ -101,6 +108,28 @@ def _switch(value: object) -> object:
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
+def _firewall(value: object) -> object:
+    """`on` lets in nothing that the machine did not ask for, `off` lets in everything."""
+    return {"on": ["all"], "off": []}.get(value, value) if isinstance(value, str) else value
+
+
+def _unwanted(word: str) -> str:
+    if word in ("all", "icmp", "tcp", "udp"):
+        return word
+    try:
+        return _port(word)
+    except ValueError as error:
+        raise ValueError("must be icmp, tcp, udp, all, or a port like tcp:80") from error
+
+
+def _port(word: str) -> str:
+    protocol, colon, port = word.partition(":")
+    number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
+    if protocol not in ("tcp", "udp") or not colon or not 1 <= number <= 65535:
+        raise ValueError("must be a port like tcp:80 or udp:5000")
+    return f"{protocol}:{number}"
+
+
 def _nic(value: object) -> object:
     return {"network": value} if isinstance(value, str) else value
 
@@ -120,6 +149,21 @@ Subnet = Annotated[
     WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]}),
 ]
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
+_Port = WithJsonSchema({"type": "string", "examples": ["tcp:80", "udp:5000"]})
+Firewall = Annotated[
+    list[
+        Annotated[
+            str,
+            AfterValidator(_unwanted),
+            WithJsonSchema({"type": "string", "examples": ["all", "icmp", "tcp", "tcp:22"]}),
+        ]
+    ],
+    BeforeValidator(
+        lambda value: _firewall(_switch(value)),
+        json_schema_input_type=bool | Literal["on", "off"] | list[str],
+    ),
+]
+Hosts = dict[Annotated[str, Field(pattern=HOST_NAME)], Address]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 VmnetName = Annotated[str, Field(pattern=VMNET_NAME)]
 Patterns = Annotated[
@@ -193,6 +237,16 @@ class Host(Model):
         min_length=1,
         description="Physical network cards, eth0 to eth9: name and address, or {} for DHCP.",
     )
+    firewall: Firewall = Field(
+        default=[],
+        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        " on and off are all and nothing.",
+    )
+    forwards: list[Annotated[str, Field(pattern=HOST_NETWORK)]] = Field(
+        default=[],
+        description="Networks between which the host is a router (IP forwarding); default: it is none.",
+    )
+    hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
 
 
 class Vmnet(Model):
@@ -257,6 +311,24 @@ class Vm(Model):
         default=Answer.COPIED,
         description="To VMware's question about a copy. moved: it keeps UUID and MACs; copied, or"
         " made by the Clone command: it has new ones.",
+    )
+    firewall: Firewall = Field(
+        default=[],
+        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        " on and off are all and nothing.",
+    )
+    forwards: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="It is a router between its adapters (IP forwarding)."
+    )
+    listens: list[Annotated[str, AfterValidator(_port), _Port]] = Field(
+        default=[],
+        description="Ports that are served: tcp:80 by a small web server, udp:5000 by one that sends"
+        " back what it gets.",
+    )
+    hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
+    dhcp_server: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",
     )
 
 

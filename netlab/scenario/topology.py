@@ -51,6 +51,8 @@ class Network:
     adapter: Adapter = Adapter.ON
     """The host's own."""
     stopped: frozenset[VmnetService] = frozenset()
+    guest_dhcp: bool = False
+    """A VM serves DHCP here."""
 
     @property
     def number(self) -> int:
@@ -94,6 +96,16 @@ class Node:
     """A VM's, as its BIOS has it."""
     guest: UUID | None = None
     """A VM's installed guest: the UUID of the VM in which it was installed."""
+    firewall: tuple[str, ...] = ()
+    """What does not come in (`model.Firewall`)."""
+    forwards: bool = False
+    """It is a router between its adapters."""
+    listens: tuple[str, ...] = ()
+    """Ports that a server answers on, as `tcp:80`."""
+    hosts: tuple[tuple[str, IPv4Address], ...] = ()
+    """Lines of its /etc/hosts."""
+    dhcp_server: bool = False
+    """It serves DHCP on its first adapter's network."""
 
     @property
     def primary(self) -> Leg:
@@ -163,6 +175,7 @@ def resolve(scenario: Scenario) -> Topology:
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
+    served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
     yield Network(WAN, addressing.WAN)
     yield Network(LAN, scenario.lan.subnet)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
@@ -171,7 +184,16 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
         elif vmnet.subnet:
             stopped = frozenset(vmnet.stopped)
-            yield Network(name, vmnet.subnet, vmnet.mode, None, vmnet.mtu, vmnet.adapter, stopped)
+            yield Network(
+                name,
+                vmnet.subnet,
+                vmnet.mode,
+                None,
+                vmnet.mtu,
+                vmnet.adapter,
+                stopped,
+                name in served,
+            )
 
 
 def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
@@ -180,7 +202,13 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
     for name, peer in sorted(scenario.lan.peers.items(), key=lambda item: natural(item[0])):
         leg = _lan_leg(scenario, networks[LAN], name, "eth0", peer.address)
         yield Node(name, Role.PEER, (leg,))
-    yield Node(HOST, Role.HOST, tuple(_host_legs(scenario, networks)))
+    yield Node(
+        HOST,
+        Role.HOST,
+        tuple(_host_legs(scenario, networks)),
+        firewall=tuple(scenario.host.firewall),
+        hosts=tuple(scenario.host.hosts.items()),
+    )
     for network in networks.values():
         yield from _services(network)
     uuids = _uuids(scenario)
@@ -191,8 +219,18 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
             if nic.network in networks
         )
         if legs:
-            guest = uuids[installation(scenario, name)]
-            yield Node(name, Role.VM, legs, uuids[name], guest)
+            yield Node(
+                name,
+                Role.VM,
+                legs,
+                uuids[name],
+                uuids[installation(scenario, name)],
+                tuple(vm.firewall),
+                vm.forwards,
+                tuple(vm.listens),
+                tuple(vm.hosts.items()),
+                vm.dhcp_server,
+            )
 
 
 def installation(scenario: Scenario, vm: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from netlab import lab
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
+from netlab.scenario.load import loads
 from tests.kernel.faults import proof, run
 from tests.machine import netlab
 
@@ -80,3 +81,75 @@ def test_a_copy_of_a_guest_with_a_static_address_is_a_duplicate(running):
     assert one.end == (Verdict.DEAD, "copy", Cause.DUPLICATE_IP), one.finding
     both = lab.trace(now(), "host", "web", by="arp").found
     assert all(any(identity(node)[0] in line for line in both) for node in ("web", "copy"))
+
+
+GUESTS = """
+vmnets:
+  vmnet1: {mode: hostonly, subnet: 172.16.78.0/24}
+host: {nics: {eth0: 192.168.1.100}, hosts: {intranet.example.com: 172.16.78.3}}
+vms:
+  vm1: {nics: [{network: vmnet1, address: 172.16.78.2}], hosts: {intranet: 172.16.78.3}}
+  vm2:
+    nics: [{network: vmnet1, address: 172.16.78.3}]
+    listens: [tcp:80, tcp:8080, udp:5000]
+    firewall: [tcp:8080]
+  vm3: {nics: [{network: vmnet1, address: 172.16.78.4}]}
+expect: {default: blocked}
+"""
+
+
+@pytest.fixture(scope="module")
+def guests() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(loads(GUESTS.encode(), "guests.yaml"))) as up:
+        assert not lab.status(up).drift
+        yield up
+
+
+def end(up: lab.Lab, *question: str, by: str) -> tuple[Verdict, Cause | None]:
+    found = lab.trace(up, *question, by=by).finding
+    return found.verdict, found.cause
+
+
+def test_names_of_etc_hosts(guests):
+    assert "172.16.78.3" in run("guests.vm1", "getent hosts intranet")
+    assert "172.16.78.3" in run("guests.host", "getent hosts intranet.example.com")
+
+
+def test_what_listens_answers_and_nothing_else_does(guests):
+    page = run("guests.vm1", "curl -sS -m 5 http://intranet/")
+    assert "You come from 172.16.78.2," in page
+    ask = "socket.socket(2, 2); s.settimeout(5); s.sendto(b'hello', ('172.16.78.3', 5000))"
+    assert "b'hello'" in run(
+        "guests.vm1", f'python3 -c "import socket; s = {ask}; print(s.recv(9))"'
+    )
+    assert end(guests, "vm1", "vm2", by="tcp:80") == (Verdict.ANSWERED, None)
+    assert end(guests, "vm1", "vm2", by="tcp:81") == (Verdict.REFUSED, Cause.PORT_CLOSED)
+
+
+def test_a_firewall_goes_on_and_off_live_and_trace_names_it(guests):
+    def there(**settings: str) -> lab.Lab:
+        up = lab.attach("guests")
+        lab.apply(up, lab.assigned(up, "vm2", settings))
+        assert not lab.status(lab.attach("guests")).drift
+        return lab.attach("guests")
+
+    assert end(guests, "vm1", "vm2", by="tcp:8080") == (Verdict.DEAD, Cause.FIREWALL)
+    assert end(guests, "vm1", "vm2", by="icmp") == (Verdict.ANSWERED, None)
+    shut = there(firewall="on")
+    for by in ("icmp", "tcp:80", "udp:5000"):
+        assert end(shut, "vm1", "vm2", by=by) == (Verdict.DEAD, Cause.FIREWALL)
+    assert end(shut, "vm2", "vm1", by="icmp") == (Verdict.ANSWERED, None), "it asked for the answer"
+    opened = there(firewall="")
+    assert end(opened, "vm1", "vm2", by="tcp:8080") == (Verdict.ANSWERED, None)
+    there(firewall="[tcp:8080]")
+
+
+def test_two_dhcp_servers_offer_at_once(guests):
+    up = lab.attach("guests")
+    lab.apply(up, lab.assigned(up, "vm3", {"dhcp_server": "true"}))
+    up = lab.attach("guests")
+    assert not lab.status(up).drift
+    lines = lab.trace(up, "vm1", by="dhcp").found
+    assert any("172.16.78.254" in line for line in lines), lines
+    assert any("172.16.78.4" in line for line in lines), lines
+    lab.apply(up, guests.source)
