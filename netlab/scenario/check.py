@@ -150,6 +150,11 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                 f"nobody defined the network '{nic.network}'",
                 f"define it under vmnets, or use one of: {', '.join(sorted(declared))}",
             )
+        for key in ("incoming", "outgoing"):
+            way = getattr(nic, key)
+            if way.jitter > way.latency:
+                what = f"{way.jitter:g} ms more or less than {way.latency:g} ms cannot be"
+                yield Finding((*path, key, "jitter"), what, "give a `latency` that is not smaller")
         if nic.address is None:
             for key in ("gateway", "dns"):
                 if getattr(nic, key) is not None:

@@ -130,6 +130,20 @@ def _port(word: str) -> str:
     return f"{protocol}:{number}"
 
 
+def _bandwidth(value: object) -> object:
+    """Bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kmg])bit", value.lower())
+    if not found:
+        raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
+    # The kernel counts bytes.
+    bits = 8 * round(float(found[1]) * {"k": 10**3, "m": 10**6, "g": 10**9}[found[2]] / 8)
+    if not 8_000 <= bits <= 10**10:
+        raise ValueError("must be from 8kbit to 10gbit")
+    return bits
+
+
 def _nic(value: object) -> object:
     return {"network": value} if isinstance(value, str) else value
 
@@ -273,6 +287,25 @@ class Vmnet(Model):
     )
 
 
+class Transfer(Model):
+    """One direction of an adapter, as on the page Advanced of VMware's adapter settings."""
+
+    bandwidth: Annotated[
+        int | None,
+        BeforeValidator(_bandwidth, json_schema_input_type=str),
+        Field(examples=["512kbit", "10mbit"]),
+    ] = Field(default=None, description="Whole frames, in bits per second: 512kbit, 10mbit, 1gbit.")
+    loss: Annotated[float, Field(ge=0, le=100)] = Field(
+        default=0, description="Percent of the frames that get lost."
+    )
+    latency: Annotated[float, Field(ge=0, le=10_000)] = Field(
+        default=0, description="Milliseconds; the kernel needs netem for it."
+    )
+    jitter: Annotated[float, Field(ge=0, le=10_000)] = Field(
+        default=0, description="Milliseconds that the latency varies up and down by."
+    )
+
+
 class Nic(Model):
     """A VM's network adapter. Without an address, it is configured by DHCP."""
 
@@ -287,6 +320,8 @@ class Nic(Model):
     model: Literal["vlance", "e1000", "e1000e", "vmxnet", "vmxnet3"] | None = Field(
         default=None, description="What kind of card the guest sees: a label, nothing more."
     )
+    incoming: Transfer = Field(default=Transfer(), description="How good the way to the VM is.")
+    outgoing: Transfer = Field(default=Transfer(), description="How good the way from the VM is.")
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
     )

@@ -16,13 +16,14 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from uuid import UUID
 
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import Adapter, Answer, Mode, Nic, Scenario, VmnetService
+from netlab.scenario.model import Adapter, Answer, Mode, Nic, Scenario, Transfer, VmnetService
 
 LAN = "lan"
 WAN = "wan"
 HOST = "host"
 ROUTER = "router"
 INTERNET = "internet"
+PERFECT = Transfer()
 
 
 class Role(StrEnum):
@@ -78,6 +79,8 @@ class Leg:
     """False: the adapter itself is switched off."""
     model: str | None = None
     """What kind of card a guest sees: a label."""
+    incoming: Transfer = PERFECT
+    outgoing: Transfer = PERFECT
 
     @property
     def name(self) -> str:
@@ -363,6 +366,8 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
         nic.dns,
         nic.connected,
         model=nic.model,
+        incoming=nic.incoming,
+        outgoing=nic.outgoing,
     )
 
 

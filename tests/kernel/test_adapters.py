@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from netlab import lab
+from netlab.errors import Missing
+from netlab.plan.nouns import Queue
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
-from tests.kernel.faults import proof, run
-from tests.machine import netlab
+from tests.kernel.faults import await_port, program, proof, run
+from tests.machine import inside, netlab
 
 
 @pytest.fixture
@@ -153,3 +156,77 @@ def test_two_dhcp_servers_offer_at_once(guests):
     assert any("172.16.78.254" in line for line in lines), lines
     assert any("172.16.78.4" in line for line in lines), lines
     lab.apply(up, guests.source)
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("slow-link"), "slow")) as up:
+        assert not lab.status(up).drift
+        yield up
+
+
+FRAME, PAYLOAD = 1514, 1448
+"""Bytes of a full TCP segment with all headers, and what is in it."""
+
+
+def speed(source: str, target: str, address: str) -> float:
+    """Mbit/s of whole frames of a TCP connection, by iperf3, once the first burst is over."""
+    with program(f"slow.{target}", "iperf3", "-s", "-1"):
+        await_port(f"slow.{target}", "tcp", 5201)
+        told = json.loads(run(f"slow.{source}", f"iperf3 -J -c {address} -t 2 -O 1"))
+    return told["end"]["sum_received"]["bits_per_second"] / 1e6 * FRAME / PAYLOAD
+
+
+def link(**ways: str) -> None:
+    up = lab.attach("slow")
+    lab.apply(up, lab.assigned(up, "vm1.eth0", ways))
+    assert not lab.status(lab.attach("slow")).drift
+
+
+def test_a_bandwidth_holds_within_5_percent(slow):
+    assert speed("vm2", "vm1", "10.0.0.128") == pytest.approx(8, rel=0.05)
+    assert speed("vm1", "vm2", "10.0.0.129") == pytest.approx(1, rel=0.05)
+
+
+def test_a_link_gets_better_and_worse_live(slow):
+    link(outgoing="{bandwidth: 20mbit}")
+    assert speed("vm1", "vm2", "10.0.0.129") == pytest.approx(20, rel=0.05)
+    link(outgoing="", incoming="")
+    assert speed("vm1", "vm2", "10.0.0.129") > 200
+    assert not [n for n in lab.attach("slow").plan.nouns if isinstance(n, Queue)]
+    lab.apply(lab.attach("slow"), slow.source)
+    assert not lab.status(slow).drift
+
+
+@pytest.mark.parametrize("way", ["incoming", "outgoing"])
+def test_frames_get_lost_one_way(slow, way):
+    """A tenth of a thousand: 100, give or take 40 (more than four standard deviations)."""
+    link(**{way: "{loss: 10}", "incoming" if way == "outgoing" else "outgoing": ""})
+    ask = "ping -q -i 0.002 -c 1000 -W 1 10.0.0.128 | grep -o '[0-9]* received'"
+    arrived = "awk '/^Icmp:/ {print $10}' /proc/net/snmp | tail -1"
+    before = int(run("slow.vm1", arrived))
+    answered = int(run("slow.vm2", ask).split()[0])
+    delivered = int(run("slow.vm1", arrived)) - before
+    assert 860 <= answered <= 940
+    lost_on_the_way_in = 1000 - delivered
+    assert (60 <= lost_on_the_way_in <= 140) if way == "incoming" else lost_on_the_way_in == 0
+    lab.apply(lab.attach("slow"), slow.source)
+
+
+def test_without_netem_a_latency_is_refused_and_nothing_has_changed(slow):
+    def has_netem() -> bool:
+        return not inside("slow.vm2", "tc", "qdisc", "add", "dev", "lo", "root", "netem").returncode
+
+    if has_netem():
+        run("slow.vm2", "tc qdisc del dev lo root")
+        link(outgoing="{latency: 50, jitter: 1, bandwidth: 10mbit}")
+        times = run("slow.vm2", "ping -q -c 20 -i 0.01 10.0.0.128").splitlines()[-1]
+        assert 48 <= float(times.split()[3].split("/")[1]) <= 60, times
+        lab.apply(lab.attach("slow"), slow.source)
+    else:
+        with pytest.raises(
+            Missing, match=r"no netem, which latency and jitter on eth0 of slow.vm1"
+        ):
+            link(outgoing="{latency: 50}")
+    assert not lab.status(lab.attach("slow")).drift
+    assert lab.attach("slow").plan == slow.plan

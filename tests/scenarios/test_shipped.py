@@ -224,6 +224,12 @@ MUTANTS = [
         | {f"vm1>{one}" for one in ("dc", "vm2", "host", "router", "internet")},
     ),
     Mutant(
+        "slow-link",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
         "host-routes",
         "the host's firewall forwards nothing",
         without_rule("host", "oifname"),
