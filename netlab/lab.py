@@ -68,6 +68,10 @@ class Machine:
     role: str
     namespace: str
     interfaces: tuple[Interface, ...]
+    uuid: str | None
+    """A VM's, as its BIOS has it."""
+    machine_id: str | None
+    """A VM's, as its guest has it: copies of a guest share it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Interface:
     addresses: tuple[str, ...]
     lease: dict[str, str] | None
     """What DHCP gave; None for a static adapter, {} if it has no lease."""
+    model: str | None
+    """What kind of card a guest sees, if the scenario says so."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,13 @@ def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
     from netlab.scenario import edit
 
     return _edited(lab, edit.add_vm(lab.source.text, name, networks))
+
+
+def with_clone(lab: Lab, vm: str, name: str, kept: bool) -> Source:
+    """The lab's scenario with a copy of a VM; `kept`: with its UUID and MACs, as "I moved it"."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.clone_vm(lab.source.text, vm, name, kept))
 
 
 def without_vm(lab: Lab, name: str) -> Source:
@@ -605,7 +618,15 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 leg.mac,
                 tuple(map(str, observed.addresses.get((place, leg.interface), ()))),
                 lease(run, Lease(place, leg.interface)) if leg.address is None else None,
+                leg.model,
             )
             for leg in node.legs
         )
-        yield Machine(node.name, node.role.value, place, interfaces)
+        yield Machine(
+            node.name,
+            node.role.value,
+            place,
+            interfaces,
+            str(node.uuid) if node.uuid else None,
+            node.guest.hex if node.guest else None,
+        )

@@ -1,13 +1,15 @@
 """The host: physical cards on the LAN, a virtual adapter on each NAT and host-only network.
 
-It is no router: it forwards what NAT devices send, to the LAN and back, and nothing else.
+It is no router: it forwards what NAT devices send, to the LAN and back, and otherwise only what the
+scenario says that it forwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netlab.plan import nat
+from netlab.plan.guest import firewall
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Noun, Ruleset
@@ -23,12 +25,21 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     for leg in node.legs:
         yield plug(lab, leg, _switch_of(topology, leg))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode is Mode.NAT]
-    if nat_networks:
-        cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
-        uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
-        for interface in (*cards, *uplinks):
+    cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
+    uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
+    between = topology.scenario.host.forwards
+    routed = [leg.interface for leg in node.legs if leg.network.name in between]
+    rules = ""
+    if nat_networks or routed:
+        inward = [*cards, *uplinks] if nat_networks else []
+        for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
-        yield Ruleset(here, _rules(cards, uplinks, nat_networks))
+        rules += _rules(cards, nat_networks, routed)
+    if node.firewall:
+        # What the NAT device sends to the host comes from the host's own sockets.
+        rules += firewall(node.firewall, ["lo", *uplinks])
+    if rules:
+        yield Ruleset(here, rules)
 
 
 def _switch_of(topology: Topology, leg: Leg) -> Network:
@@ -39,24 +50,40 @@ def _switch_of(topology: Topology, leg: Leg) -> Network:
     return leg.network
 
 
-def _rules(cards: list[str], uplinks: list[str], nat_networks: list[Network]) -> str:
-    from_nat = ", ".join(f'"{name}"' for name in uplinks)
-    to_lan = ", ".join(f'"{name}"' for name in cards)
-    devices = ", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)
+def _rules(cards: list[str], nat_networks: list[Network], routed: list[str]) -> str:
+    forward = []
+    if nat_networks:
+        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
+    if routed:
+        forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
+    rows = "".join(f"\t\t{rule}\n" for rule in forward)
+    chains = _nat_chains(cards, nat_networks) if nat_networks else ""
     return f"""\
 table ip host {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
-		iifname {{ {from_nat} }} oifname {{ {to_lan} }} accept
-	}}
+{rows}	}}
+{chains}}}
+"""
+
+
+def _nat_chains(cards: list[str], nat_networks: list[Network]) -> str:
+    from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+    devices = ", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)
+    return f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
-		iifname {{ {from_nat} }} snat to ip daddr comment "the NAT device is the host itself"
+		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {{ {devices} }} oifname {{ {to_lan} }} masquerade
+		ip saddr {{ {devices} }} oifname {_set(cards)} masquerade
 	}}
-}}
 """
+
+
+def _set(interfaces: Iterable[str]) -> str:
+    names = ", ".join(f'"{name}"' for name in interfaces)
+    return f"{{ {names} }}"

@@ -9,5 +9,10 @@ NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """A host name label (RFC 1123): it becomes the VM's host name and part of a namespace's name."""
 
 VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
+HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 HOST_NIC_NAME = r"^eth[0-9]$"
+HOST_NAME = (
+    r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+)
+"""What a line of /etc/hosts names, with a domain or without."""
