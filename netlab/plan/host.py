@@ -1,14 +1,16 @@
 """The host: physical cards on the LAN, a virtual adapter on each NAT and host-only network.
 
-It is no router: it forwards what NAT devices send, to the LAN and back, and nothing else.
-Other products make it one, for their networks.
+It is no router: it forwards what NAT devices send, to the LAN and back, and otherwise only what the
+scenario says that it forwards.
+Other products make it a router for their networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netlab.plan import nat
+from netlab.plan.guest import firewall
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Noun, Ruleset
@@ -24,13 +26,23 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     for leg in node.legs:
         yield plug(lab, leg, _switch_of(topology, leg))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.nat_device]
-    routed = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
-    if nat_networks or routed:
-        cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
-        uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
-        for interface in (*cards, *uplinks, *(vmnet.name for vmnet in routed)):
+    products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
+    cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
+    uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
+    between = topology.scenario.host.forwards
+    routed = [leg.interface for leg in node.legs if leg.network.name in between]
+    rules = ""
+    if nat_networks or routed or products:
+        inward = [*cards, *uplinks] if nat_networks or products else []
+        inward += [vmnet.name for vmnet in products]
+        for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
-        yield Ruleset(here, _rules(cards, uplinks, nat_networks, routed))
+        rules += _rules(cards, nat_networks, routed, products)
+    if node.firewall:
+        # What the NAT device sends to the host comes from the host's own sockets.
+        rules += firewall(node.firewall, ["lo", *uplinks])
+    if rules:
+        yield Ruleset(here, rules)
 
 
 def _switch_of(topology: Topology, leg: Leg) -> Network:
@@ -47,42 +59,53 @@ def _switch_of(topology: Topology, leg: Leg) -> Network:
 
 
 def _rules(
-    cards: list[str], uplinks: list[str], nat_networks: list[Network], routed: list[Network]
+    cards: list[str], nat_networks: list[Network], routed: list[str], products: list[Network]
 ) -> str:
-    from_nat = ", ".join(f'"{name}"' for name in uplinks)
-    to_lan = ", ".join(f'"{name}"' for name in cards)
-    devices = ", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)
-    forward, own, translated = [], [], []
+    forward = []
     if nat_networks:
-        forward.append(f"iifname {{ {from_nat} }} oifname {{ {to_lan} }} accept")
-        comment = 'comment "the NAT device is the host itself"'
-        own.append(f"iifname {{ {from_nat} }} snat to ip daddr {comment}")
-        translated.append(f"ip saddr {{ {devices} }} oifname {{ {to_lan} }} masquerade")
-    for vmnet in routed:
-        assert vmnet.mode
-        forward.append(f'iifname "{vmnet.name}" oifname {{ {to_lan} }} accept')
-        if vmnet.mode.routing is Routing.OPEN:
-            forward.append(f'iifname {{ {to_lan} }} oifname "{vmnet.name}" accept')
-        else:
-            translated.append(f"ip saddr {vmnet.subnet} oifname {{ {to_lan} }} masquerade")
+        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
+    for vmnet in products:
+        forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
+        if vmnet.mode and vmnet.mode.routing is Routing.OPEN:
+            forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
+    if routed:
+        forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
+    rows = "".join(f"\t\t{rule}\n" for rule in forward)
+    translated = [
+        vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
+    ]
+    chains = _nat_chains(cards, nat_networks, translated) if nat_networks or translated else ""
     return f"""\
 table ip host {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
-		{_lines(forward)}
-	}}
-	chain input {{
-		type nat hook input priority 100; policy accept;
-		{_lines(own)}
-	}}
-	chain postrouting {{
-		type nat hook postrouting priority srcnat; policy accept;
-		{_lines(translated)}
-	}}
-}}
+{rows}	}}
+{chains}}}
 """
 
 
-def _lines(rules: list[str]) -> str:
-    return "\n\t\t".join(rules)
+def _nat_chains(cards: list[str], nat_networks: list[Network], translated: list[Network]) -> str:
+    chains, masked = "", [str(vmnet.subnet) for vmnet in translated]
+    if nat_networks:
+        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        masked[:0] = [", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)]
+        masked[0] = f"{{ {masked[0]} }}"
+        chains = f"""\
+	chain input {{
+		type nat hook input priority 100; policy accept;
+		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
+	}}
+"""
+    rows = "".join(f"\t\tip saddr {one} oifname {_set(cards)} masquerade\n" for one in masked)
+    return f"""\
+{chains}	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+{rows}	}}
+"""
+
+
+def _set(interfaces: Iterable[str]) -> str:
+    names = ", ".join(f'"{name}"' for name in interfaces)
+    return f"{{ {names} }}"

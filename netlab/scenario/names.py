@@ -14,5 +14,10 @@ NETWORK_NAME = r"^[a-z][a-z0-9-]{0,13}[a-z0-9]$"
 VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
 """VMware's; other products' networks are called as one likes, or as they do: vboxnet0, virbr0."""
 
+HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 HOST_NIC_NAME = r"^eth[0-9]$"
+HOST_NAME = (
+    r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+)
+"""What a line of /etc/hosts names, with a domain or without."""

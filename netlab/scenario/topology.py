@@ -13,16 +13,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from uuid import UUID
 
 from netlab.scenario import addressing, mac
 from netlab.scenario.mode import Mode
-from netlab.scenario.model import Adapter, Nic, Scenario, VmnetService
+from netlab.scenario.model import Adapter, Answer, Nic, Scenario, Transfer, VmnetService
 
 LAN = "lan"
 WAN = "wan"
 HOST = "host"
 ROUTER = "router"
 INTERNET = "internet"
+PERFECT = Transfer()
 
 
 class Role(StrEnum):
@@ -51,6 +53,8 @@ class Network:
     adapter: Adapter = Adapter.ON
     """The host's own."""
     stopped: frozenset[VmnetService] = frozenset()
+    guest_dhcp: bool = False
+    """A VM serves DHCP here."""
 
     @property
     def number(self) -> int:
@@ -80,6 +84,10 @@ class Leg:
     """False: its cable is pulled out of the switch."""
     enabled: bool = True
     """False: the adapter itself is switched off."""
+    model: str | None = None
+    """What kind of card a guest sees: a label."""
+    incoming: Transfer = PERFECT
+    outgoing: Transfer = PERFECT
 
     @property
     def name(self) -> str:
@@ -94,6 +102,20 @@ class Node:
     name: str
     role: Role
     legs: tuple[Leg, ...]
+    uuid: UUID | None = None
+    """A VM's, as its BIOS has it."""
+    guest: UUID | None = None
+    """A VM's installed guest: the UUID of the VM in which it was installed."""
+    firewall: tuple[str, ...] = ()
+    """What does not come in (`model.Firewall`)."""
+    forwards: bool = False
+    """It is a router between its adapters."""
+    listens: tuple[str, ...] = ()
+    """Ports that a server answers on, as `tcp:80`."""
+    hosts: tuple[tuple[str, IPv4Address], ...] = ()
+    """Lines of its /etc/hosts."""
+    dhcp_server: bool = False
+    """It serves DHCP on its first adapter's network."""
 
     @property
     def primary(self) -> Leg:
@@ -163,6 +185,7 @@ def resolve(scenario: Scenario) -> Topology:
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
+    served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
     yield Network(WAN, addressing.WAN)
     yield Network(LAN, scenario.lan.subnet)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
@@ -171,7 +194,14 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
         elif subnet := vmnet.own_subnet:
             own = Network(
-                name, subnet, vmnet.mode, None, vmnet.mtu, vmnet.adapter, frozenset(vmnet.stopped)
+                name,
+                subnet,
+                vmnet.mode,
+                None,
+                vmnet.mtu,
+                vmnet.adapter,
+                frozenset(vmnet.stopped),
+                name in served,
             )
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
 
@@ -197,21 +227,71 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
     for name, peer in sorted(scenario.lan.peers.items(), key=lambda item: natural(item[0])):
         leg = _lan_leg(scenario, networks[LAN], name, "eth0", peer.address)
         yield Node(name, Role.PEER, (leg,))
-    yield Node(HOST, Role.HOST, tuple(_host_legs(scenario, networks)))
+    yield Node(
+        HOST,
+        Role.HOST,
+        tuple(_host_legs(scenario, networks)),
+        firewall=tuple(scenario.host.firewall),
+        hosts=tuple(scenario.host.hosts.items()),
+    )
     for network in networks.values():
         yield from _services(network)
-    taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
+    uuids = _uuids(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
-        legs = []
-        for index, nic in enumerate(vm.nics):
-            own = private_name(nic.network, name, index)
-            if plugged := networks.get(nic.network) or networks.get(own):
-                vendor = (plugged.mode or Mode.BRIDGED).product.adapter_mac
-                hardware = nic.mac or mac.vm_adapter(name, index, taken, vendor)
-                taken.add(hardware)
-                legs.append(_vm_leg(name, index, nic, plugged, hardware))
+        legs = tuple(
+            _vm_leg(name, index, nic, plugged, uuids[name])
+            for index, nic in enumerate(vm.nics)
+            if (plugged := networks.get(nic.network))
+            or (plugged := networks.get(private_name(nic.network, name, index)))
+        )
         if legs:
-            yield Node(name, Role.VM, tuple(legs))
+            yield Node(
+                name,
+                Role.VM,
+                legs,
+                uuids[name],
+                uuids[installation(scenario, name)],
+                tuple(vm.firewall),
+                vm.forwards,
+                tuple(vm.listens),
+                tuple(vm.hosts.items()),
+                vm.dhcp_server,
+            )
+
+
+def installation(scenario: Scenario, vm: str) -> str:
+    """The VM in which the guest of `vm` was installed: the first of a chain of copies."""
+    return _origin(scenario, vm, tuple(Answer))
+
+
+def _origin(scenario: Scenario, vm: str, answers: tuple[Answer, ...]) -> str:
+    """Back along a chain of copies that were so answered; one that is a circle leads nowhere."""
+    chain = [vm]
+    while (copy := scenario.vms[chain[-1]]).answer in answers and copy.copy_of in scenario.vms:
+        if copy.copy_of in chain:
+            return vm
+        chain.append(copy.copy_of)
+    return chain[-1]
+
+
+def _uuids(scenario: Scenario) -> dict[str, UUID]:
+    """Every VM's. One that is made from a name leads to no MAC that another has."""
+    uuids = {name: vm.uuid for name, vm in scenario.vms.items() if vm.uuid}
+    taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
+
+    def take(name: str) -> None:
+        nics = range(len(scenario.vms[name].nics))
+        taken.update(mac.vm_adapter(uuids[name], index) for index in nics)
+
+    for name in uuids:
+        take(name)
+    names = sorted(scenario.vms, key=natural)
+    origins = {name: _origin(scenario, name, (Answer.MOVED,)) for name in names}
+    for name in names:
+        if name not in uuids and origins[name] == name:
+            uuids[name] = mac.vm_uuid(name, len(scenario.vms[name].nics), taken)
+            take(name)
+    return {name: uuids.get(name) or uuids[origins[name]] for name in names}
 
 
 def _internet(scenario: Scenario, wan: Network) -> Node:
@@ -299,12 +379,21 @@ def _services(network: Network) -> Iterator[Node]:
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 
-def _vm_leg(vm: str, index: int, nic: Nic, network: Network, hardware: str) -> Leg:
-    interface = f"eth{index}"
-    if nic.address is None:
-        return Leg(vm, interface, network, hardware, connected=nic.connected)
-    address = _interface(nic.address, network)
-    return Leg(vm, interface, network, hardware, address, nic.gateway, nic.dns, nic.connected)
+def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
+    vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
+    return Leg(
+        vm,
+        f"eth{index}",
+        network,
+        nic.mac or mac.vm_adapter(uuid, index, vendor),
+        _interface(nic.address, network) if nic.address else None,
+        nic.gateway,
+        nic.dns,
+        nic.connected,
+        model=nic.model,
+        incoming=nic.incoming,
+        outgoing=nic.outgoing,
+    )
 
 
 def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
