@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from netlab.plan.machine import switch
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Cable, End, Noun
-from netlab.scenario.topology import LAN, Network, Topology
+from netlab.scenario.topology import Network, Topology
 
 UPLINK = "uplink"
 
 
 def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
-    """The switch and its cable to the LAN; addresses come from the LAN."""
+    """The switch and its cable to the LAN of its card; addresses come from there."""
     yield from switch(lab, vmnet)
-    yield Cable(
-        End(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),
-        End(namespace(lab, LAN), vmnet.name, bridge=LAN),
-        vmnet.mtu,
-    )
+    if vmnet.lan:
+        yield Cable(
+            End(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),
+            End(namespace(lab, vmnet.lan), vmnet.name, bridge=vmnet.lan, up=vmnet.linked),
+            vmnet.mtu,
+        )

@@ -1,4 +1,4 @@
-"""The host: physical cards on the LAN, a virtual adapter on each NAT and host-only network.
+"""The host: physical cards on LANs, a virtual adapter on each NAT and host-only network.
 
 It is no router: it forwards what NAT devices send, to the LAN and back, and nothing else.
 """
@@ -12,11 +12,11 @@ from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Noun, Ruleset
 from netlab.scenario.model import Mode
-from netlab.scenario.topology import HOST, LAN, Leg, Network, Topology
+from netlab.scenario.topology import HOST, Leg, Network, Topology
 
 
 def host(lab: str, topology: Topology) -> Iterator[Noun]:
-    """The host, plugged into the LAN (or the switch that bridges its card) and its vmnets."""
+    """The host, plugged into LANs (or the switch that bridges its card) and its vmnets."""
     node = topology.nodes[HOST]
     here = namespace(lab, HOST)
     yield from machine(lab, node)
@@ -24,7 +24,7 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         yield plug(lab, leg, _switch_of(topology, leg))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode is Mode.NAT]
     if nat_networks:
-        cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
+        cards = [leg.interface for leg in node.legs if leg.network.lan]
         uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
         for interface in (*cards, *uplinks):
             yield forwarding_interface(here, interface)
@@ -34,7 +34,7 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
 def _switch_of(topology: Topology, leg: Leg) -> Network:
     """A bridged card's cable ends in the vmnet: host and VMs share the card behind it."""
     for vmnet in topology.vmnets:
-        if vmnet.mode is Mode.BRIDGED and leg.network.name == LAN and vmnet.nic == leg.interface:
+        if vmnet.mode is Mode.BRIDGED and leg.network.lan and vmnet.nic == leg.interface:
             return vmnet
     return leg.network
 

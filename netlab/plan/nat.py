@@ -72,7 +72,8 @@ def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Route(here, DEFAULT_ROUTE, host_side.ip)
     yield Ruleset(here, _rules(node.primary))
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
-    upstream = f"server={topology.scenario.lan.gateway}"
+    gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
+    upstream = f"server={gateway}"
     config = dnsmasq.configuration(node.primary.interface, [upstream])
     if node.primary.enabled:
         yield Service(here, "dns", dnsmasq.PROGRAM, config)

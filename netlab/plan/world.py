@@ -1,4 +1,4 @@
-"""The world around VMware's host: the Internet, the home router, the LAN and its other machines."""
+"""The world around VMware's host: the Internet, LANs with their routers and other machines."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Ruleset, Service
 from netlab.scenario import addressing
-from netlab.scenario.topology import INTERNET, LAN, ROUTER, Leg, Network, Role, Topology
+from netlab.scenario.model import VmnetService
+from netlab.scenario.topology import INTERNET, Leg, Node, Role, Topology
 
 
 def world(lab: str, topology: Topology) -> Iterator[Noun]:
     """Everything outside the host."""
-    lan = topology.networks[LAN]
-    yield from switch(lab, lan)
+    for name in topology.scenario.all_lans:
+        yield from switch(lab, topology.networks[name])
     yield from _internet(lab, topology)
-    yield from _router(lab, topology, lan)
+    for router, far in zip(topology.routers, topology.nodes[INTERNET].legs, strict=True):
+        yield from _router(lab, topology, router, far)
     for node in topology.endpoints:
         if node.role is Role.PEER:
             yield from machine(lab, node)
-            yield plug(lab, node.primary, lan)
+            yield plug(lab, node.primary, node.primary.network)
 
 
 def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
     """One machine with the addresses of all servers; it answers ping, DNS and HTTP."""
     node = topology.nodes[INTERNET]
     here, interface = namespace(lab, INTERNET), node.primary.interface
-    yield from machine(lab, node)
+    several = len(node.legs) > 1
+    yield from machine(lab, node, forwards=several)
+    if several:
+        yield Ruleset(here, _INTERNET_RULES)
     servers = topology.scenario.internet.servers
     own = node.primary.address
     for address in dict.fromkeys(servers.values()):
@@ -46,13 +51,23 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
     yield Listening(here, "http", "tcp", 80)
 
 
-def _router(lab: str, topology: Topology, lan: Network) -> Iterator[Noun]:
-    """The home router: NAT, firewall, DHCP and DNS for the LAN."""
-    node, far = topology.nodes[ROUTER], topology.nodes[INTERNET].primary
+_INTERNET_RULES = f"""\
+table ip internet {{
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		ip daddr {{ {addressing.WAN}, {addressing.PROVIDERS} }} accept comment "from router to router"
+	}}
+}}
+"""
+"""Providers carry packets to public addresses only."""
+
+
+def _router(lab: str, topology: Topology, node: Node, far: Leg) -> Iterator[Noun]:
+    """A home router: NAT, firewall, DHCP and DNS for its LAN."""
     inside, outside = node.legs
-    here = namespace(lab, ROUTER)
+    here = namespace(lab, node.name)
     yield from machine(lab, node, forwards=True)
-    yield plug(lab, inside, lan)
+    yield plug(lab, inside, inside.network)
     yield Cable(
         End(here, outside.interface, outside.mac),
         End(namespace(lab, INTERNET), far.interface, far.mac),
@@ -60,7 +75,8 @@ def _router(lab: str, topology: Topology, lan: Network) -> Iterator[Noun]:
     yield Ruleset(here, _router_rules(inside, outside))
     yield Service(here, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, far))
     yield Listening(here, "dhcp-dns", "udp", 53)
-    yield Listening(here, "dhcp-dns", "udp", 67)
+    if VmnetService.DHCP not in inside.network.stopped:
+        yield Listening(here, "dhcp-dns", "udp", 67)
 
 
 def _router_rules(inside: Leg, outside: Leg) -> str:
@@ -90,12 +106,14 @@ def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
     legs = tuple(
         leg for node in topology.nodes.values() for leg in node.legs if leg.network.subnet == subnet
     )
-    gateway = topology.scenario.lan.gateway
+    upstream = f"server={far.address.ip if far.address else None}"
+    if VmnetService.DHCP in inside.network.stopped:
+        return dnsmasq.configuration(inside.interface, [upstream])
+    gateway = topology.scenario.all_lans[inside.network.name].gateway
     pool = dhcp.pool(
         legs,
         subnet,
         {"router": gateway, "dns-server": gateway},
         addressing.HOME_ROUTER_LEASE_SECONDS,
     )
-    upstream = far.address.ip if far.address else None
-    return dnsmasq.configuration(inside.interface, [f"server={upstream}", *pool])
+    return dnsmasq.configuration(inside.interface, [upstream, *pool])

@@ -13,10 +13,22 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import Mode, Nic, Scenario
-from netlab.scenario.topology import HOST, INTERNET, LAN, ROUTER, WAN, Role, resolve
+from netlab.scenario.model import AUTOMATIC, Mode, Nic, Scenario
+from netlab.scenario.topology import (
+    HOST,
+    INTERNET,
+    LAN,
+    ROUTER,
+    WAN,
+    Role,
+    resolve,
+    router_of,
+    wan_of,
+)
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
+MAX_LANS = 16
+"""So many pieces of 16 addresses does the lab's Internet have."""
 MAX_VMNET = 255
 """VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
 BRIDGE_PORTS = 1023
@@ -47,6 +59,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     """Every finding but the expectations'. `declared` are the vmnets that the file names, right or wrong."""
     yield from _names(scenario)
     yield from _vmnets(scenario)
+    yield from _host_nics(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
     yield from _addresses(scenario)
@@ -70,11 +83,15 @@ def check_endpoint_names(scenario: Scenario, nodes: Collection[str]) -> Iterator
 
 def _names(scenario: Scenario) -> Iterator[Finding]:
     seen: dict[str, str] = {}
-    named: list[tuple[Path, str]] = [(("lan", "peers", name), name) for name in scenario.lan.peers]
+    named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
+    for lan in scenario.all_lans:
+        named += [((*_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers]
     named += [(("vms", name), name) for name in scenario.vms]
+    own = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
+    own |= set(RESERVED)
     for path, name in named:
         lower = name.lower()
-        if lower in RESERVED or lower.startswith("vmnet"):
+        if lower in own or lower.startswith("vmnet"):
             yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
         elif lower in seen:
             yield Finding(
@@ -97,10 +114,10 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
                     "add for example `subnet: 192.168.99.0/24`",
                     True,
                 )
-            if vmnet.nic is not None:
-                yield Finding(
-                    (*path, "nic"), "only a bridged network has a `nic`", "remove it", True
-                )
+            for key in ("nic", "excluded"):
+                if getattr(vmnet, key):
+                    what = f"only a bridged network has {'a ' if key == 'nic' else ''}`{key}`"
+                    yield Finding((*path, key), what, "remove it", True)
             continue
         if vmnet.subnet is not None:
             yield Finding(
@@ -110,11 +127,23 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
                 True,
             )
         nic = vmnet.nic or min(scenario.host.nics)
-        if nic not in scenario.host.nics:
+        cards = scenario.host.nics
+        if vmnet.excluded and nic != AUTOMATIC:
+            what = "only an automatic bridge has cards that are `excluded`"
+            yield Finding((*path, "excluded"), what, "remove it, or add `nic: automatic`", True)
+        for named in (nic, *vmnet.excluded):
+            if named not in cards and named != AUTOMATIC:
+                yield Finding(
+                    (*path, "nic" if named == nic else "excluded"),
+                    f"the host has no network card '{named}'",
+                    f"use one of: {', '.join(cards)}",
+                )
+        if nic == AUTOMATIC and AUTOMATIC in bridged:
             yield Finding(
-                (*path, "nic"),
-                f"the host has no network card '{nic}'",
-                f"use one of: {', '.join(scenario.host.nics)}",
+                path,
+                f"{bridged[nic]} is automatic already; a card can be bridged to one vmnet",
+                f"name a card of this one's: {', '.join(cards)}",
+                True,
             )
         elif nic in bridged:
             yield Finding(
@@ -172,21 +201,42 @@ def _all_nics(scenario: Scenario) -> Iterator[tuple[str, int, Nic]]:
 
 
 def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
-    """Every network's subnet, the bridged ones' being the LAN's."""
-    subnets = {LAN: scenario.lan.subnet, WAN: addressing.WAN}
-    for name, vmnet in scenario.vmnets.items():
-        if vmnet.mode is Mode.BRIDGED:
-            subnets[name] = scenario.lan.subnet
-        elif vmnet.subnet:
-            subnets[name] = vmnet.subnet
-    return subnets
+    """Every network's subnet, the bridged ones' being that of their card's LAN."""
+    return {name: network.subnet for name, network in resolve(scenario).networks.items()}
+
+
+def _path(lan: str) -> Path:
+    """Where a LAN stands in the file."""
+    return (LAN,) if lan == LAN else ("lans", lan)
+
+
+def _host_nics(scenario: Scenario) -> Iterator[Finding]:
+    for name, card in scenario.host.nics.items():
+        if card.lan not in scenario.all_lans:
+            yield Finding(
+                ("host", "nics", name, "lan"),
+                f"nobody defined the LAN '{card.lan}'",
+                f"define it under lans, or use one of: {', '.join(scenario.all_lans)}",
+            )
+    if len(scenario.lans) > MAX_LANS:
+        yield Finding(
+            ("lans",),
+            f"{len(scenario.lans)} further LANs; the lab's Internet has room for {MAX_LANS}",
+            "leave some out",
+            True,
+        )
 
 
 def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     ranges: list[tuple[Path, str, IPv4Network]] = [
         ((), "the lab's Internet", addressing.WAN),
-        (("lan", "subnet"), "the LAN", scenario.lan.subnet),
     ]
+    if scenario.lans:
+        ranges.append(((), "the lab's Internet", addressing.PROVIDERS))
+    own = len(ranges)
+    for name, lan in scenario.all_lans.items():
+        who = "the LAN" if name == LAN else f"the LAN {name}"
+        ranges.append(((*_path(name), "subnet"), who, lan.subnet))
     for name, vmnet in scenario.vmnets.items():
         if vmnet.subnet and vmnet.mode is not Mode.BRIDGED:
             ranges.append((("vmnets", name, "subnet"), name, vmnet.subnet))
@@ -198,7 +248,7 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                 "choose another subnet for one of them",
             )
     for server, address in scenario.internet.servers.items():
-        for _, who, subnet in ranges[1:]:
+        for _, who, subnet in ranges[own:]:
             if address in subnet:
                 yield Finding(
                     ("internet", "servers", server),
@@ -249,19 +299,21 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
             yield _Claim(path, f"the NAT device of {name}", device, name)
         server = addressing.dhcp_server(vmnet.subnet)
         yield _Claim(path, f"the DHCP server of {name}", server, name)
-    yield _Claim(("lan", "router"), ROUTER, scenario.lan.gateway, LAN)
+    for lan, its in scenario.all_lans.items():
+        yield _Claim((*_path(lan), "router"), router_of(lan), its.gateway, lan)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
     for address in dict.fromkeys(servers.values()):
         name = next(name for name in servers if servers[name] == address)
         if address in addressing.WAN or address == next(iter(servers.values())):
             yield _Claim(("internet", "servers", name), name, address, WAN)
-    for peer, machine in scenario.lan.peers.items():
-        if machine.address:
-            yield _Claim(("lan", "peers", peer), peer, machine.address, LAN)
+    for lan, its in scenario.all_lans.items():
+        for peer, machine in its.peers.items():
+            if machine.address:
+                yield _Claim((*_path(lan), "peers", peer), peer, machine.address, lan)
     for nic, card in scenario.host.nics.items():
         if card.address:
-            yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, LAN)
+            yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, card.lan)
     for vm, index, adapter_ in _all_nics(scenario):
         if adapter_.address:
             path = ("vms", vm, "nics", index, "address")
@@ -306,7 +358,8 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
         first, last = addressing.dhcp_pool(subnet)
         room = int(last) - int(first) + 1
         if clients.get(subnet, 0) > room:
-            path: Path = ("lan", "subnet") if name == LAN else ("vmnets", name)
+            at_lan = name in scenario.all_lans
+            path: Path = (*_path(name), "subnet") if at_lan else ("vmnets", name)
             yield Finding(
                 path,
                 f"{clients.pop(subnet)} adapters ask DHCP on {subnet}, which leases {room} addresses"
@@ -318,6 +371,7 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
 
 def _dhcp_clients(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Machines that ask DHCP, and on which network."""
-    yield from ((name, LAN) for name, peer in scenario.lan.peers.items() if not peer.address)
-    yield from ((HOST, LAN) for nic in scenario.host.nics.values() if not nic.address)
+    for lan, its in scenario.all_lans.items():
+        yield from ((name, lan) for name, peer in its.peers.items() if not peer.address)
+    yield from ((HOST, nic.lan) for nic in scenario.host.nics.values() if not nic.address)
     yield from ((vm, nic.network) for vm, _, nic in _all_nics(scenario) if not nic.address)

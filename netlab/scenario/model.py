@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, NODE_NAME, VMNET_NAME
+from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, LAN_NAME, NODE_NAME, VMNET_NAME
 
 
 class Adapter(StrEnum):
@@ -37,6 +37,10 @@ class Mode(StrEnum):
     BRIDGED = "bridged"
     NAT = "nat"
     HOSTONLY = "hostonly"
+
+
+AUTOMATIC = "automatic"
+"""A bridged vmnet that follows the host's default route."""
 
 
 def _text(value: object) -> object:
@@ -103,6 +107,8 @@ Subnet = Annotated[
 ]
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
+LanName = Annotated[str, Field(pattern=LAN_NAME)]
+HostNicName = Annotated[str, Field(pattern=HOST_NIC_NAME)]
 VmnetName = Annotated[str, Field(pattern=VMNET_NAME)]
 Patterns = Annotated[
     list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
@@ -134,8 +140,8 @@ class Peer(Model):
     )
 
 
-class Lan(Model):
-    """The physical network: a switch, the home router, and other machines."""
+class FurtherLan(Model):
+    """A physical network: a switch, a router to the Internet, and other machines."""
 
     subnet: Subnet = Field(
         default=IPv4Network("192.168.1.0/24"), description="The LAN's addresses."
@@ -143,8 +149,8 @@ class Lan(Model):
     router: Address | None = Field(
         default=None, description="The home router's address on the LAN; default: the first."
     )
-    public: Address = Field(
-        default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
+    dhcp: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="Whether the router gives addresses."
     )
     peers: dict[
         NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
@@ -152,15 +158,29 @@ class Lan(Model):
 
     @property
     def gateway(self) -> IPv4Address:
-        """The home router's address on the LAN."""
+        """The router's address on the LAN."""
         return self.router or self.subnet[1]
 
 
+class Lan(FurtherLan):
+    """The physical network at home."""
+
+    public: Address = Field(
+        default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
+    )
+
+
 class HostNic(Model):
-    """A physical network card of the host, connected to the LAN."""
+    """A physical network card of the host."""
 
     address: Address | None = Field(
         default=None, description="Static address; without it the LAN's DHCP gives one."
+    )
+    lan: LanName = Field(
+        default="lan", description="The LAN that it is plugged into: `lan`, or one of `lans`."
+    )
+    connected: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="false: the cable is pulled, or the Wi-Fi is out of reach."
     )
 
 
@@ -168,12 +188,13 @@ class Host(Model):
     """The machine that VMware runs on."""
 
     nics: dict[
-        Annotated[str, Field(pattern=HOST_NIC_NAME)],
+        HostNicName,
         Annotated[HostNic, BeforeValidator(_peer, json_schema_input_type=Address | HostNic)],
     ] = Field(
         default={"eth0": HostNic()},
         min_length=1,
-        description="Physical network cards, eth0 to eth9: name and address, or {} for DHCP.",
+        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
+        " or {} for DHCP. The first connected one has the default route.",
     )
 
 
@@ -186,8 +207,13 @@ class Vmnet(Model):
     subnet: Subnet | None = Field(
         default=None, description="Needed by nat and hostonly; a bridged vmnet is on the LAN's."
     )
-    nic: Annotated[str, Field(pattern=HOST_NIC_NAME)] | None = Field(
-        default=None, description="bridged: the host's card it is bridged to; default: the first."
+    nic: HostNicName | Literal["automatic"] | None = Field(
+        default=None,
+        description="bridged: the host's card it is bridged to; default: the first. automatic: the one"
+        " that has the default route.",
+    )
+    excluded: list[HostNicName] = Field(
+        default=[], description="bridged, automatic: cards that it is never bridged to."
     )
     mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
         default=1500, description="Bytes of an IP packet."
@@ -211,6 +237,11 @@ class Nic(Model):
     mac: Mac | None = Field(default=None, description="Default: 00:0c:29:…, from the VM's name.")
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
+    )
+    replicate: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="VMware's check mark Replicate physical network connection state: the adapter loses"
+        " its link when the host's card does, and asks DHCP anew when that comes to another LAN.",
     )
 
 
@@ -255,10 +286,18 @@ class Scenario(Model):
     title: Annotated[str, Field(max_length=100)] = ""
     internet: Internet = Internet()
     lan: Lan = Lan()
+    lans: dict[LanName, FurtherLan] = Field(
+        default={}, description="More physical networks, each with its own router to the Internet."
+    )
     host: Host = Host()
     vmnets: dict[VmnetName, Vmnet]
     vms: dict[NodeName, Vm]
     expect: Expectations
+
+    @property
+    def all_lans(self) -> dict[str, FurtherLan]:
+        """Every physical network by name, `lan` first."""
+        return {"lan": self.lan, **self.lans}
 
 
 def json_schema() -> dict[str, Any]:

@@ -10,4 +10,7 @@ NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 
 VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
-HOST_NIC_NAME = r"^eth[0-9]$"
+HOST_NIC_NAME = r"^(eth|wlan)[0-9]$"
+"""A card of the host's: wired, or Wi-Fi, as Linux calls them."""
+LAN_NAME = r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$"
+"""It becomes the name of a Linux bridge (15 characters)."""

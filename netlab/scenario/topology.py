@@ -9,13 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import Adapter, Mode, Nic, Scenario, VmnetService
+from netlab.scenario.model import (
+    AUTOMATIC,
+    Adapter,
+    FurtherLan,
+    Mode,
+    Nic,
+    Scenario,
+    Vmnet,
+    VmnetService,
+)
 
 LAN = "lan"
 WAN = "wan"
@@ -43,9 +52,13 @@ class Network:
     name: str
     subnet: IPv4Network
     mode: Mode | None = None
-    """None for the LAN and the WAN, which are not VMware's."""
+    """None for LANs and WANs, which are not VMware's."""
     nic: str | None = None
-    """The host's card that a bridged network is bridged to."""
+    """The host's card that a bridged network is bridged to; None: automatic finds none."""
+    lan: str | None = None
+    """The LAN that it is, or that it is bridged to."""
+    linked: bool = True
+    """False: the host's card that it is bridged to has no link."""
     mtu: int = 1500
     adapter: Adapter = Adapter.ON
     """The host's own."""
@@ -73,6 +86,8 @@ class Leg:
     """False: its cable is pulled out of the switch."""
     enabled: bool = True
     """False: the adapter itself is switched off."""
+    replicates: bool = False
+    """Its link and its lease follow the host's card that its network is bridged to."""
 
     @property
     def name(self) -> str:
@@ -127,6 +142,17 @@ class Topology:
         """VMware's networks, by number."""
         return tuple(network for network in self.networks.values() if network.mode)
 
+    @cached_property
+    def uplink(self) -> Leg:
+        """The host's card with the default route: the first that is connected, else the first."""
+        cards = [leg for leg in self.nodes[HOST].legs if leg.network.lan]
+        return next((card for card in cards if card.connected), cards[0])
+
+    @cached_property
+    def routers(self) -> tuple[Node, ...]:
+        """The routers of the LANs, the home router first."""
+        return tuple(node for node in self.nodes.values() if node.role is Role.ROUTER)
+
     def node(self, role: Role, network: Network) -> Node:
         """The NAT device or DHCP server of `network`."""
         return next(
@@ -157,22 +183,82 @@ def resolve(scenario: Scenario) -> Topology:
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
     yield Network(WAN, addressing.WAN)
-    yield Network(LAN, scenario.lan.subnet)
+    lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
+    for number, lan in enumerate(lans.values()):
+        yield lan
+        if number:
+            yield Network(wan_of(lan.name), addressing.provider(number - 1))
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode is Mode.BRIDGED:
-            nic = vmnet.nic or min(scenario.host.nics)
-            yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
+            yield _bridged(name, vmnet, scenario, lans)
         elif vmnet.subnet:
             stopped = frozenset(vmnet.stopped)
-            yield Network(name, vmnet.subnet, vmnet.mode, None, vmnet.mtu, vmnet.adapter, stopped)
+            yield Network(
+                name,
+                vmnet.subnet,
+                vmnet.mode,
+                mtu=vmnet.mtu,
+                adapter=vmnet.adapter,
+                stopped=stopped,
+            )
+
+
+def _lan(name: str, lan: FurtherLan) -> Network:
+    stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
+    return Network(name, lan.subnet, lan=name, stopped=stopped)
+
+
+def wan_of(lan: str) -> str:
+    """The name of the network between a LAN's router and the Internet."""
+    return WAN if lan == LAN else f"{lan}-{WAN}"
+
+
+def router_of(lan: str) -> str:
+    """The name of a LAN's router."""
+    return ROUTER if lan == LAN else f"{lan}-{ROUTER}"
+
+
+def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Network]) -> Network:
+    """It is on the LAN of its card; while that has no link, nobody gives addresses there."""
+    chosen = bridged_to(name, scenario)
+    card = scenario.host.nics.get(chosen or "")
+    lan = lans.get(card.lan if card else LAN, lans[LAN])
+    linked = card is not None and card.connected
+    return Network(
+        name,
+        lan.subnet,
+        vmnet.mode,
+        chosen,
+        lan=lan.name if card else None,
+        linked=linked,
+        mtu=vmnet.mtu,
+        stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
+    )
+
+
+def bridged_to(name: str, scenario: Scenario) -> str | None:
+    """The host's card that a bridged vmnet is bridged to; None: automatic finds none.
+
+    Automatic takes the first connected card, as that has the default route, but none that
+    another vmnet is pinned to, or that is excluded.
+    """
+    vmnet, cards = scenario.vmnets[name], scenario.host.nics
+    if vmnet.nic != AUTOMATIC:
+        return vmnet.nic or min(cards)
+    others = (one for one in scenario.vmnets.values() if one.mode is Mode.BRIDGED)
+    pinned = {one.nic or min(cards) for one in others}
+    usable = sorted(set(cards) - pinned - set(vmnet.excluded))
+    return next((card for card in usable if cards[card].connected), None)
 
 
 def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
-    yield _internet(scenario, networks[WAN])
-    yield _router(scenario, networks)
-    for name, peer in sorted(scenario.lan.peers.items(), key=lambda item: natural(item[0])):
-        leg = _lan_leg(scenario, networks[LAN], name, "eth0", peer.address)
-        yield Node(name, Role.PEER, (leg,))
+    yield _internet(scenario, networks)
+    for lan in scenario.all_lans:
+        yield _router(scenario, lan, networks)
+    for lan, its in scenario.all_lans.items():
+        for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
+            leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
+            yield Node(name, Role.PEER, (leg,))
     yield Node(HOST, Role.HOST, tuple(_host_legs(scenario, networks)))
     for network in networks.values():
         yield from _services(network)
@@ -188,53 +274,45 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
             yield Node(name, Role.VM, tuple(legs))
 
 
-def _internet(scenario: Scenario, wan: Network) -> Node:
+def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
+    """It has a cable to each router."""
     first = next(iter(scenario.internet.servers.values()))
+    hardware = mac.physical(INTERNET)
+    wan = networks[WAN]
+    gateway = scenario.lan.public
+    legs = [Leg(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, first)]
+    for number, lan in enumerate(scenario.lans, 1):
+        wan, name = networks[wan_of(lan)], f"eth{number}"
+        hardware = mac.physical(f"{INTERNET} {name}")
+        legs.append(Leg(INTERNET, name, wan, hardware, _interface(wan.subnet[1], wan)))
+    return Node(INTERNET, Role.INTERNET, tuple(legs))
+
+
+def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node:
+    lan, wan, node = networks[name], networks[wan_of(name)], router_of(name)
+    first = next(iter(scenario.internet.servers.values()))
+    at_home = name == LAN
+    far = first if at_home else wan.subnet[1]
+    public = scenario.lan.public if at_home else wan.subnet[2]
+    gateway = _interface(scenario.all_lans[name].gateway, lan)
+    inside = Leg(node, "lan0", lan, mac.physical(f"{node} lan0"), gateway, dns=first)
+    outside = mac.physical(f"{node} wan0")
     return Node(
-        INTERNET,
-        Role.INTERNET,
-        (
-            Leg(
-                INTERNET,
-                "eth0",
-                wan,
-                mac.physical(INTERNET),
-                _interface(first, wan),
-                gateway=scenario.lan.public,
-                dns=first,
-            ),
-        ),
+        node,
+        Role.ROUTER,
+        (inside, Leg(node, "wan0", wan, outside, _interface(public, wan), gateway=far, dns=first)),
     )
-
-
-def _router(scenario: Scenario, networks: dict[str, Network]) -> Node:
-    lan, wan = networks[LAN], networks[WAN]
-    first = next(iter(scenario.internet.servers.values()))
-    inside = Leg(
-        ROUTER,
-        "lan0",
-        lan,
-        mac.physical("router lan0"),
-        _interface(scenario.lan.gateway, lan),
-        dns=first,
-    )
-    outside = Leg(
-        ROUTER,
-        "wan0",
-        wan,
-        mac.physical("router wan0"),
-        _interface(scenario.lan.public, wan),
-        gateway=first,
-        dns=first,
-    )
-    return Node(ROUTER, Role.ROUTER, (inside, outside))
 
 
 def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg]:
-    for index, (name, nic) in enumerate(sorted(scenario.host.nics.items())):
-        leg = _lan_leg(scenario, networks[LAN], HOST, name, nic.address)
-        # One default route: the first card's, as an operating system prefers one.
-        yield leg if index == 0 else Leg(HOST, name, leg.network, leg.mac, leg.address)
+    seen: set[str] = set()
+    for name, nic in sorted(scenario.host.nics.items()):
+        lan = networks.get(nic.lan, networks[LAN])
+        leg = replace(_lan_leg(scenario, lan, HOST, name, nic.address), connected=nic.connected)
+        # One default route for a LAN: the first card's, as an operating system prefers one.
+        yield replace(leg, gateway=None, dns=None) if lan.name in seen else leg
+        if nic.connected:
+            seen.add(lan.name)
     for network in networks.values():
         if network.mode in (Mode.NAT, Mode.HOSTONLY) and network.adapter is not Adapter.NONE:
             yield Leg(
@@ -253,7 +331,7 @@ def _lan_leg(
     hardware = mac.physical(f"{node} {interface}")
     if address is None:
         return Leg(node, interface, lan, hardware)
-    gateway = scenario.lan.gateway
+    gateway = scenario.all_lans[lan.name].gateway
     return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
 
 
@@ -274,10 +352,19 @@ def _services(network: Network) -> Iterator[Node]:
 
 def _vm_leg(vm: str, index: int, nic: Nic, network: Network, hardware: str) -> Leg:
     interface = f"eth{index}"
-    if nic.address is None:
-        return Leg(vm, interface, network, hardware, connected=nic.connected)
-    address = _interface(nic.address, network)
-    return Leg(vm, interface, network, hardware, address, nic.gateway, nic.dns, nic.connected)
+    address = _interface(nic.address, network) if nic.address else None
+    connected = nic.connected and (network.linked or not nic.replicate)
+    return Leg(
+        vm,
+        interface,
+        network,
+        hardware,
+        address,
+        nic.gateway,
+        nic.dns,
+        connected,
+        replicates=nic.replicate,
+    )
 
 
 def _interface(address: IPv4Address, network: Network) -> IPv4Interface:

@@ -190,6 +190,12 @@ MUTANTS = [
         {"internet>vm1", "internet>host", "internet>host@lan", "internet>pc"}
         | {f"{nat}>{only}" for nat in ("vm2", "vm3") for only in ("vm4", "vm5")},
     ),
+    Mutant(
+        "two-uplinks",
+        "the host lets NAT VMs out by the card at home only",
+        with_text("host", 'oifname { "eth0", "eth1" } accept', 'oifname "eth0" accept'),
+        {f"vm2>{to}" for to in ("printer", "office-router")},
+    ),
 ]  # fmt: skip
 
 
