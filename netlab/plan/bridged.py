@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.plan import wifi
 from netlab.plan.machine import switch
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Cable, End, Noun
-from netlab.scenario.topology import Network, Topology
+from netlab.plan.nouns import Cable, End, Noun, Ruleset
+from netlab.scenario.topology import HOST, Network, Topology
 
 UPLINK = "uplink"
 
@@ -20,6 +21,9 @@ UPLINK = "uplink"
 def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     """The switch and its cable to the LAN of its card; addresses come from there."""
     yield from switch(lab, vmnet)
+    if vmnet.nic and wifi.is_wireless(vmnet):
+        own = next(leg.mac for leg in topology.nodes[HOST].legs if leg.interface == vmnet.nic)
+        yield Ruleset(namespace(lab, vmnet.name), wifi.rules(UPLINK, own))
     if vmnet.lan:
         yield Cable(
             End(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),

@@ -196,6 +196,13 @@ MUTANTS = [
         with_text("host", 'oifname { "eth0", "eth1" } accept', 'oifname "eth0" accept'),
         {f"vm2>{to}" for to in ("printer", "office-router")},
     ),
+    Mutant(
+        "wifi",
+        "frames from the air keep the host's MAC address",
+        without_rule("vmnet0", "ether daddr set ip daddr map"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("phone", "router", "internet")}
+        | {f"{one}>{vm}" for one in ("phone", "router") for vm in ("vm1", "vm2")},
+    ),
 ]  # fmt: skip
 
 
