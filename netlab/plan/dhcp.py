@@ -58,9 +58,10 @@ def pool(
     subnet: IPv4Network,
     handed_out: dict[str, IPv4Address | str | None],
     lease_seconds: int,
+    ends: tuple[IPv4Address, IPv4Address] | None = None,
 ) -> Iterator[str]:
-    """dnsmasq lines that serve `subnet` with VMware's pool."""
-    first, last = addressing.dhcp_pool(subnet)
+    """dnsmasq lines that serve `subnet` from the pool between `ends`; default: VMware's."""
+    first, last = ends or addressing.dhcp_pool(subnet)
     yield "dhcp-authoritative"
     yield "no-ping"
     yield f"dhcp-lease-max={subnet.num_addresses}"
@@ -68,22 +69,23 @@ def pool(
     for name, value in handed_out.items():
         # dnsmasq would offer itself as router; an option without a value suppresses that.
         yield f"dhcp-option=option:{name}" + (f",{value}" if value is not None else "")
-    for leg, address in reservations(legs, subnet):
+    for leg, address in reservations(legs, first, last):
         yield f"dhcp-host={leg.mac},{address}"
 
 
-def reservations(legs: tuple[Leg, ...], subnet: IPv4Network) -> Iterator[tuple[Leg, IPv4Address]]:
+def reservations(
+    legs: tuple[Leg, ...], first: IPv4Address, last: IPv4Address
+) -> Iterator[tuple[Leg, IPv4Address]]:
     """Addresses from the pool's first upward, in the order of the names.
 
     VMware leases in the order in which VMs ask. All VMs of a lab ask in the same
     instant, and dnsmasq then offers one address to two of them: the loser is
     refused and waits 3 s (udhcpc). So the order is written down beforehand.
     """
-    first, last = addressing.dhcp_pool(subnet)
     taken = {leg.address.ip for leg in legs if leg.address}
     free = (
         address
         for address in map(IPv4Address, range(int(first), int(last) + 1))
         if address not in taken
     )
-    yield from zip((leg for leg in legs if leg.address is None), free, strict=False)
+    yield from zip((leg for leg in legs if leg.address is None and leg.leased), free, strict=False)

@@ -39,7 +39,7 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
         if leg.address is None:
             servers = _static_name_servers(node)
             yield DhcpClient(here, leg.interface, node.name, _lease_network(leg), servers)
-            if leg.connected and VmnetService.DHCP not in leg.network.stopped:
+            if leg.connected and leg.leased and VmnetService.DHCP not in leg.network.stopped:
                 yield Lease(here, leg.interface)
             continue
         yield Address(here, leg.interface, leg.address)

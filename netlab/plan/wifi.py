@@ -7,15 +7,12 @@ back is given to the VM that has its IP address (smac.c of VMware's vmnet module
 
 from __future__ import annotations
 
-from netlab.scenario.topology import Network
-
-CARD = "wlan"
-"""How Linux calls such a card."""
+from netlab.scenario.topology import WIFI, Network
 
 
 def is_wireless(vmnet: Network) -> bool:
     """Whether it is bridged to a Wi-Fi card."""
-    return bool(vmnet.nic and vmnet.nic.startswith(CARD))
+    return bool(vmnet.nic and vmnet.nic.startswith(WIFI))
 
 
 def rules(uplink: str, host: str) -> str:

@@ -10,7 +10,7 @@ from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Ruleset, Service
 from netlab.scenario import addressing
-from netlab.scenario.model import VmnetService
+from netlab.scenario.model import LanDhcp, VmnetService
 from netlab.scenario.topology import INTERNET, Leg, Node, Role, Topology
 
 
@@ -18,6 +18,8 @@ def world(lab: str, topology: Topology) -> Iterator[Noun]:
     """Everything outside the host."""
     for name in topology.scenario.all_lans:
         yield from switch(lab, topology.networks[name])
+        if topology.scenario.all_lans[name].admits:
+            yield Ruleset(namespace(lab, name), _admission(topology, name))
     yield from _internet(lab, topology)
     for router, far in zip(topology.routers, topology.nodes[INTERNET].legs, strict=True):
         yield from _router(lab, topology, router, far)
@@ -72,14 +74,46 @@ def _router(lab: str, topology: Topology, node: Node, far: Leg) -> Iterator[Noun
         End(here, outside.interface, outside.mac),
         End(namespace(lab, INTERNET), far.interface, far.mac),
     )
-    yield Ruleset(here, _router_rules(inside, outside))
+    yield Ruleset(here, _router_rules(inside, outside, _portal(topology, inside)))
     yield Service(here, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, far))
     yield Listening(here, "dhcp-dns", "udp", 53)
     if VmnetService.DHCP not in inside.network.stopped:
         yield Listening(here, "dhcp-dns", "udp", 67)
 
 
-def _router_rules(inside: Leg, outside: Leg) -> str:
+def _admission(topology: Topology, lan: str) -> str:
+    """Rules of a LAN's switch that takes frames of some devices only."""
+    inside = next(
+        router.primary for router in topology.routers if router.primary.network.lan == lan
+    )
+    macs = ", ".join((inside.mac, *topology.admitted(lan)))
+    return f"""\
+table bridge admission {{
+	chain prerouting {{
+		type filter hook prerouting priority -300; policy accept;
+		ether saddr != {{ {macs} }} drop comment "this device may not join"
+	}}
+}}
+"""
+
+
+def _portal(topology: Topology, inside: Leg) -> str:
+    """A rule for a LAN on which devices have to log in; empty on others."""
+    lan = topology.scenario.all_lans[inside.network.name]
+    if not lan.login:
+        return ""
+    logged_in = {
+        topology.mac_on_the_lan(leg)
+        for name in lan.logged_in
+        for leg in topology.nodes[name].legs
+        if leg.network.lan == inside.network.name
+    }
+    others = f"ether saddr != {{ {', '.join(sorted(logged_in))} }} " if logged_in else ""
+    comment = 'comment "nobody has logged in on this device"'
+    return f'\t\tiifname "{inside.interface}" {others}drop {comment}\n'
+
+
+def _router_rules(inside: Leg, outside: Leg, portal: str) -> str:
     return f"""\
 table ip home_router {{
 	chain input {{
@@ -90,7 +124,7 @@ table ip home_router {{
 	}}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
-		ct state established,related accept
+{portal}		ct state established,related accept
 		iifname "{inside.interface}" oifname "{outside.interface}" accept
 	}}
 	chain postrouting {{
@@ -102,18 +136,20 @@ table ip home_router {{
 
 
 def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
-    subnet = inside.network.subnet
+    lan = inside.network.segment
     legs = tuple(
-        leg for node in topology.nodes.values() for leg in node.legs if leg.network.subnet == subnet
+        leg for node in topology.nodes.values() for leg in node.legs if leg.network.segment == lan
     )
     upstream = f"server={far.address.ip if far.address else None}"
     if VmnetService.DHCP in inside.network.stopped:
         return dnsmasq.configuration(inside.interface, [upstream])
-    gateway = topology.scenario.all_lans[inside.network.name].gateway
+    settings = topology.scenario.all_lans[lan]
+    gateway = settings.gateway
     pool = dhcp.pool(
         legs,
-        subnet,
+        inside.network.subnet,
         {"router": gateway, "dns-server": gateway},
         addressing.HOME_ROUTER_LEASE_SECONDS,
+        settings.dhcp.range if isinstance(settings.dhcp, LanDhcp) else None,
     )
     return dnsmasq.configuration(inside.interface, [upstream, *pool])

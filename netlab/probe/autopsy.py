@@ -8,14 +8,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from ipaddress import ip_address
 
 from netlab.kernel.events import Table, snapshot
 from netlab.probe import cause, icmp
 from netlab.probe.cause import Evidence, Finding
-from netlab.probe.decision import best_route
 from netlab.probe.frame import Fields, decode
-from netlab.probe.journey import Journey, Map, follow
+from netlab.probe.journey import Map, follow
 from netlab.probe.kinds.base import with_errors
 from netlab.probe.kinds.icmp import echo
 from netlab.probe.knowledge import Knowledge
@@ -96,7 +94,8 @@ class Autopsy:
         frames = [Frame(one, *_read(one)) for one in self._seen[case.token]]
         journey = follow(frames, self._where)
         last = journey.steps[-1].node if journey.steps else source
-        unanswered = self._in_vain(last, _destination(journey, case))
+        carried = [journey.steps[-1].after] if journey.steps else []
+        unanswered = self._in_vain(last, self._known.next_hops(last, carried, case.to))
         self._kept[number] = (
             case.token,
             Evidence(
@@ -140,13 +139,11 @@ class Autopsy:
         elif "arp.target" in fields:
             self._asked.setdefault((node, fields["arp.target"]), time.monotonic())
 
-    def _in_vain(self, node: str, to: str) -> dict[str, str]:
-        """The machine and the address for which it asks in vain, if that keeps a packet from going on."""
-        route = best_route(self._known.of(node, Table.ROUTES), ip_address(to))
-        gateway = str(route.hops[0].gateway or to) if route and route.hops else to
-        question = (node, gateway)
-        lost = question in self._asked and question not in self._answered
-        return {node: gateway} if lost else {}
+    def _in_vain(self, node: str, hops: set[str]) -> dict[str, str]:
+        """The machine and the address for which it asks in vain, if that keeps a packet, or its answer,
+        from going on."""
+        questions = {(node, hop) for hop in hops} & self._asked.keys()
+        return dict(sorted(questions - self._answered)[:1])
 
     @cached_property
     def _known(self) -> Knowledge:
@@ -175,11 +172,6 @@ def _in_scene(evidence: Evidence, scene: Evidence, drops: Mapping[str, str]) -> 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
     fields = decode(sighting.data)
     return with_errors(echo, fields), fields
-
-
-def _destination(journey: Journey, case: Case) -> str:
-    """The address to which the packet was on its way when it was seen last."""
-    return journey.steps[-1].after["ip.dst"] if journey.steps else case.to
 
 
 def _token(headers: bytes) -> bytes:

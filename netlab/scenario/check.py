@@ -13,7 +13,7 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import AUTOMATIC, Mode, Nic, Scenario
+from netlab.scenario.model import AUTOMATIC, LanDhcp, Mode, Nic, Scenario
 from netlab.scenario.topology import (
     HOST,
     INTERNET,
@@ -126,8 +126,10 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
                 "remove `subnet`, or change lan.subnet",
                 True,
             )
-        nic = vmnet.nic or min(scenario.host.nics)
-        cards = scenario.host.nics
+        cards = scenario.cards
+        if not cards:
+            continue  # Told of the host already.
+        nic = vmnet.nic or cards[0]
         if vmnet.excluded and nic != AUTOMATIC:
             what = "only an automatic bridge has cards that are `excluded`"
             yield Finding((*path, "excluded"), what, "remove it, or add `nic: automatic`", True)
@@ -218,6 +220,37 @@ def _host_nics(scenario: Scenario) -> Iterator[Finding]:
                 f"nobody defined the LAN '{card.lan}'",
                 f"define it under lans, or use one of: {', '.join(scenario.all_lans)}",
             )
+        if name not in scenario.cards and not card.address:
+            yield Finding(
+                ("host", "nics", name),
+                f"{name} is the end of a VPN, which gives it an address",
+                f"add `address`, one of {scenario.all_lans.get(card.lan, scenario.lan).subnet}",
+                True,
+            )
+    if not scenario.cards:
+        what = "a VPN needs a card to go through"
+        yield Finding(("host", "nics"), what, "add for example `eth0: {}`", True)
+    for lan, its in scenario.all_lans.items():
+        path = _path(lan)
+        if its.logged_in and not its.login:
+            what = "nobody has to log in here"
+            yield Finding((*path, "logged_in"), what, "add `login: true`, or remove it", True)
+        known = {HOST, *its.peers, *scenario.vms}
+        for index, machine in enumerate(its.logged_in):
+            if machine not in known:
+                yield Finding(
+                    (*path, "logged_in", index),
+                    f"'{machine}' is no machine that could log in",
+                    f"use one of: {', '.join(sorted(known))}",
+                )
+        if isinstance(its.dhcp, LanDhcp):
+            ends = its.dhcp.range
+            if ends[0] > ends[1] or not all(one in its.subnet for one in ends):
+                yield Finding(
+                    (*path, "dhcp", "range"),
+                    f"{ends[0]} to {ends[1]} is no range of {its.subnet}",
+                    "write the first address, then the last: [192.168.1.128, 192.168.1.131]",
+                )
     if len(scenario.lans) > MAX_LANS:
         yield Finding(
             ("lans",),
@@ -240,8 +273,10 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     for name, vmnet in scenario.vmnets.items():
         if vmnet.subnet and vmnet.mode is not Mode.BRIDGED:
             ranges.append((("vmnets", name, "subnet"), name, vmnet.subnet))
-    for (_, first, one), (path, second, other) in combinations(ranges, 2):
-        if one.overlaps(other):
+    tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
+    for (place, first, one), (path, second, other) in combinations(ranges, 2):
+        # Nothing keeps a company from using a vmnet's addresses: the longer prefix wins.
+        if one.overlaps(other) and not (place in tunnelled and path[:1] == ("vmnets",)):
             yield Finding(
                 path,
                 f"{second}'s {other} overlaps with {first}'s {one}",
@@ -257,9 +292,17 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                 )
 
 
+def _behind_vpns(scenario: Scenario) -> set[str]:
+    """LANs that the host reaches by VPNs only."""
+    nics = scenario.host.nics
+    near = {LAN, *(nics[card].lan for card in scenario.cards)}
+    return {card.lan for card in nics.values()} - near
+
+
 def _addresses(scenario: Scenario) -> Iterator[Finding]:
     subnets = _subnets(scenario)
-    taken: dict[tuple[IPv4Network, IPv4Address], str] = {}
+    networks = resolve(scenario).networks
+    taken: dict[tuple[str, IPv4Address], str] = {}
     for claim in _claims(scenario):
         subnet = subnets.get(claim.network)
         if subnet is None:
@@ -277,13 +320,13 @@ def _addresses(scenario: Scenario) -> Iterator[Finding]:
                 f"{claim.address} is the {which} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
-        elif owner := taken.get((subnet, claim.address)):
+        elif owner := taken.get((networks[claim.network].segment, claim.address)):
             yield Finding(
                 claim.path,
                 f"{claim.address} is taken twice: by {owner} and by {claim.who}",
                 "give one of them another address",
             )
-        taken.setdefault((subnet, claim.address), claim.who)
+        taken.setdefault((networks[claim.network].segment, claim.address), claim.who)
 
 
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
@@ -357,8 +400,9 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
     for name, subnet in _subnets(scenario).items():
         first, last = addressing.dhcp_pool(subnet)
         room = int(last) - int(first) + 1
-        if clients.get(subnet, 0) > room:
-            at_lan = name in scenario.all_lans
+        at_lan = name in scenario.all_lans
+        chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)
+        if clients.get(subnet, 0) > room and not chosen:
             path: Path = (*_path(name), "subnet") if at_lan else ("vmnets", name)
             yield Finding(
                 path,

@@ -140,6 +140,14 @@ class Peer(Model):
     )
 
 
+class LanDhcp(Model):
+    """What a LAN's router leases."""
+
+    range: tuple[Address, Address] = Field(
+        description="First and last address; who comes when all are leased gets none."
+    )
+
+
 class FurtherLan(Model):
     """A physical network: a switch, a router to the Internet, and other machines."""
 
@@ -149,8 +157,20 @@ class FurtherLan(Model):
     router: Address | None = Field(
         default=None, description="The home router's address on the LAN; default: the first."
     )
-    dhcp: Annotated[bool, Field(strict=True)] = Field(
-        default=True, description="Whether the router gives addresses."
+    dhcp: Annotated[bool, Field(strict=True)] | LanDhcp = Field(
+        default=True, description="Whether the router gives addresses, or which."
+    )
+    admits: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=None,
+        description="How many devices (MAC addresses) may join, as phones limit it: the host first,"
+        " then the peers, then bridged VMs.",
+    )
+    login: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether each device has to log in before the router lets it into the Internet.",
+    )
+    logged_in: list[str] = Field(
+        default=[], description="With `login`: the machines on which a user has logged in."
     )
     peers: dict[
         NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
@@ -194,7 +214,8 @@ class Host(Model):
         default={"eth0": HostNic()},
         min_length=1,
         description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
-        " or {} for DHCP. The first connected one has the default route.",
+        " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
+        " a LAN, which leads to that LAN's subnet only.",
     )
 
 
@@ -293,6 +314,11 @@ class Scenario(Model):
     vmnets: dict[VmnetName, Vmnet]
     vms: dict[NodeName, Vm]
     expect: Expectations
+
+    @property
+    def cards(self) -> list[str]:
+        """The host's cards, wired ones first; the ends of VPNs are none."""
+        return sorted(name for name in self.host.nics if not name.startswith("vpn"))
 
     @property
     def all_lans(self) -> dict[str, FurtherLan]:

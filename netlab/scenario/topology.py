@@ -8,7 +8,7 @@ plan knows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -19,6 +19,7 @@ from netlab.scenario.model import (
     AUTOMATIC,
     Adapter,
     FurtherLan,
+    LanDhcp,
     Mode,
     Nic,
     Scenario,
@@ -31,6 +32,8 @@ WAN = "wan"
 HOST = "host"
 ROUTER = "router"
 INTERNET = "internet"
+WIFI = "wlan"
+"""How the names of Wi-Fi cards begin."""
 
 
 class Role(StrEnum):
@@ -65,6 +68,11 @@ class Network:
     stopped: frozenset[VmnetService] = frozenset()
 
     @property
+    def segment(self) -> str:
+        """The name of the network whose machines hear each other: a bridged vmnet is on its LAN."""
+        return self.lan or self.name
+
+    @property
     def number(self) -> int:
         """N of vmnetN."""
         return int(self.name.removeprefix("vmnet"))
@@ -86,6 +94,8 @@ class Leg:
     """False: its cable is pulled out of the switch."""
     enabled: bool = True
     """False: the adapter itself is switched off."""
+    leased: bool = True
+    """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
     replicates: bool = False
     """Its link and its lease follow the host's card that its network is bridged to."""
 
@@ -118,9 +128,9 @@ class Node:
         return names
 
     def shared_with(self, other: Node) -> Leg | None:
-        """This node's first leg in a subnet that `other` is in too."""
-        subnets = {leg.network.subnet for leg in other.legs}
-        return next((leg for leg in self.legs if leg.network.subnet in subnets), None)
+        """This node's first leg on a network that `other` is on too."""
+        segments = {leg.network.segment for leg in other.legs}
+        return next((leg for leg in self.legs if leg.network.segment in segments), None)
 
 
 @dataclass(frozen=True)
@@ -145,13 +155,21 @@ class Topology:
     @cached_property
     def uplink(self) -> Leg:
         """The host's card with the default route: the first that is connected, else the first."""
-        cards = [leg for leg in self.nodes[HOST].legs if leg.network.lan]
+        cards = [leg for leg in self.nodes[HOST].legs if leg.interface in self.scenario.cards]
         return next((card for card in cards if card.connected), cards[0])
 
     @cached_property
     def routers(self) -> tuple[Node, ...]:
         """The routers of the LANs, the home router first."""
         return tuple(node for node in self.nodes.values() if node.role is Role.ROUTER)
+
+    def admitted(self, lan: str) -> tuple[str, ...]:
+        """The MAC addresses that a LAN lets in."""
+        return _admitted(self.scenario, lan, self.nodes.values())
+
+    def mac_on_the_lan(self, leg: Leg) -> str:
+        """The MAC address that a LAN sees of an adapter: over Wi-Fi, the host's card's."""
+        return _mac_on_the_lan(leg, self.nodes.values())
 
     def node(self, role: Role, network: Network) -> Node:
         """The NAT device or DHCP server of `network`."""
@@ -177,8 +195,52 @@ def natural(name: str) -> tuple[object, ...]:
 def resolve(scenario: Scenario) -> Topology:
     """Fill in VMware's defaults. Never fails; nonsense is `check.py`'s to find."""
     networks = {network.name: network for network in _networks(scenario)}
-    nodes = {node.name: node for node in _nodes(scenario, networks)}
-    return Topology(scenario, networks, nodes)
+    nodes = tuple(_nodes(scenario, networks))
+    without = {leg for lan in scenario.all_lans for leg in _without_lease(scenario, lan, nodes)}
+    marked = {
+        node.name: replace(
+            node, legs=tuple(replace(leg, leased=leg not in without) for leg in node.legs)
+        )
+        for node in nodes
+    }
+    return Topology(scenario, networks, marked)
+
+
+def _stations(lan: str, nodes: Iterable[Node]) -> list[Leg]:
+    """The adapters on a LAN in the order in which they come: the host's, its peers', bridged VMs'."""
+    order = (Role.HOST, Role.PEER, Role.VM)
+    known = sorted(
+        (node for node in nodes if node.role in order), key=lambda n: order.index(n.role)
+    )
+    return [leg for node in known for leg in node.legs if leg.network.lan == lan and leg.connected]
+
+
+def _mac_on_the_lan(leg: Leg, nodes: Iterable[Node]) -> str:
+    nic = leg.network.nic or ""
+    cards = (card for node in nodes if node.role is Role.HOST for card in node.legs)
+    return next((c.mac for c in cards if nic.startswith(WIFI) and c.interface == nic), leg.mac)
+
+
+def _admitted(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> tuple[str, ...]:
+    nodes = tuple(nodes)
+    macs = dict.fromkeys(_mac_on_the_lan(leg, nodes) for leg in _stations(lan, nodes))
+    return tuple(macs)[: scenario.all_lans[lan].admits]
+
+
+def _without_lease(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> Iterator[Leg]:
+    """Adapters that ask the LAN's DHCP in vain."""
+    nodes = tuple(nodes)
+    admitted = _admitted(scenario, lan, nodes)
+    stations = _stations(lan, nodes)
+    asking = [leg for leg in stations if not leg.address]
+    yield from (leg for leg in asking if _mac_on_the_lan(leg, nodes) not in admitted)
+    dhcp = scenario.all_lans[lan].dhcp
+    if isinstance(dhcp, LanDhcp):
+        first, last = dhcp.range
+        fixed = {leg.address.ip for leg in stations if leg.address}
+        left = int(last) - int(first) + 1 - sum(first <= address <= last for address in fixed)
+        served = [leg for leg in asking if _mac_on_the_lan(leg, nodes) in admitted]
+        yield from served[max(left, 0) :]
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
@@ -243,11 +305,12 @@ def bridged_to(name: str, scenario: Scenario) -> str | None:
     another vmnet is pinned to, or that is excluded.
     """
     vmnet, cards = scenario.vmnets[name], scenario.host.nics
+    first = next(iter(scenario.cards), None)
     if vmnet.nic != AUTOMATIC:
-        return vmnet.nic or min(cards)
+        return vmnet.nic or first
     others = (one for one in scenario.vmnets.values() if one.mode is Mode.BRIDGED)
-    pinned = {one.nic or min(cards) for one in others}
-    usable = sorted(set(cards) - pinned - set(vmnet.excluded))
+    pinned = {one.nic or first for one in others}
+    usable = sorted(set(scenario.cards) - pinned - set(vmnet.excluded))
     return next((card for card in usable if cards[card].connected), None)
 
 
@@ -309,8 +372,10 @@ def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg
     for name, nic in sorted(scenario.host.nics.items()):
         lan = networks.get(nic.lan, networks[LAN])
         leg = replace(_lan_leg(scenario, lan, HOST, name, nic.address), connected=nic.connected)
-        # One default route for a LAN: the first card's, as an operating system prefers one.
-        yield replace(leg, gateway=None, dns=None) if lan.name in seen else leg
+        # One default route for a LAN: the first card's, as an operating system prefers one. None for
+        # a VPN: only packets to its subnet take it.
+        no_exit = name not in scenario.cards or lan.name in seen
+        yield replace(leg, gateway=None, dns=None) if no_exit else leg
         if nic.connected:
             seen.add(lan.name)
     for network in networks.values():

@@ -10,6 +10,7 @@ from netlab import lab
 from netlab.kernel import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.nouns import Lease
+from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
 from tests.machine import inside
@@ -125,3 +126,65 @@ def test_a_lan_without_dhcp_gives_no_address():
         assert not lab.status(up).drift
         assert not address("vm1")
         assert not address("host")
+
+
+def test_a_vm_in_the_vpn_s_part_of_the_vmnet_gets_no_answer_from_its_host():
+    with lab.running(lab.prepare(lab.load("vpn-overlap"), NAME)):
+        assert answers("vm1", "10.0.0.1")
+        assert answers("host", "10.0.0.200")
+        assert not answers("vm1", "10.0.0.200")
+        assign("vm1.eth0", address="10.0.0.150")
+        assert not answers("vm1", "10.0.0.1")
+        assert not answers("host", "10.0.0.150")
+        assert answers("vm1", "203.0.113.80")
+
+
+def test_nat_reaches_what_the_host_reaches_by_vpn():
+    text = lab.load("vpn-overlap").text.replace(b"10.0.0.0/24", b"10.9.0.0/24")
+    text = text.replace(b"10.0.0.20,", b"10.9.0.20,").replace(b"10.0.0.2}", b"10.9.0.2}")
+    text = text[: text.index(b"expect:")] + b"expect: {default: blocked}\n"
+    with lab.running(lab.prepare(loads(text, "x.yaml"), NAME)):
+        assert answers("vm1", "10.0.0.200")
+
+
+def test_a_bridged_vm_logs_in_itself():
+    with lab.running(lab.prepare(lab.load("campus"), NAME)):
+        assert not answers("vm1", "203.0.113.80")
+        assert not answers("pc", "203.0.113.80")
+        found = lab.trace(now(), "vm1", "internet").finding
+        assert (found.at, found.cause) == ("router", Cause.FIREWALL)
+        assert "nobody has logged in" in found.evidence
+        assign("lan", logged_in="[host, vm1]")
+        assert answers("vm1", "203.0.113.80")
+        assert not answers("pc", "203.0.113.80")
+        assign("lan", logged_in="[]")
+        assert not answers("vm2", "203.0.113.80")
+
+
+def test_over_wifi_the_host_s_login_is_the_vm_s_too():
+    text = lab.load("campus").text.replace(b"eth0: 10.30", b"wlan0: 10.30")
+    with lab.running(lab.prepare(loads(text, "x.yaml"), NAME)):
+        assert answers("vm1", "203.0.113.80")
+        assert not answers("pc", "203.0.113.80")
+
+
+def test_who_is_not_admitted_gets_no_lease_and_the_trace_says_why():
+    with lab.running(lab.prepare(lab.load("tethering"), NAME)) as up:
+        found = lab.trace(up, "vm2", "internet").finding
+        assert (found.at, found.cause) == ("lan", Cause.NOT_ADMITTED)
+        text = up.source.text.replace(b"address: 192.168.43.50, gateway: 192.168.43.1", b"")
+        lab.apply(now(), loads(text.replace(b"vmnet0, }", b"vmnet0}"), "x.yaml"))
+        assert not lab.status(now()).drift
+        assert not address("vm2")
+        assign("lan", admits="2")
+        assert address("vm2") == "192.168.43.129/24"
+        assert answers("vm2", "203.0.113.80")
+
+
+def test_an_exhausted_pool():
+    with lab.running(lab.prepare(lab.load("pool-exhausted"), NAME)):
+        assert not address("vm1")
+        found = lab.trace(now(), "vm1", by="dhcp").finding
+        assert (found.at, found.cause) == ("router", Cause.POOL_EMPTY)
+        assign("lan", dhcp="{range: [192.168.1.100, 192.168.1.102]}")
+        assert address("vm1") == "192.168.1.102/24"
