@@ -13,7 +13,7 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import AUTOMATIC, LanDhcp, Mode, Nic, Scenario
+from netlab.scenario.model import AUTOMATIC, Adapter, LanDhcp, Mode, Nic, Scenario
 from netlab.scenario.topology import (
     HOST,
     INTERNET,
@@ -227,6 +227,7 @@ def _host_nics(scenario: Scenario) -> Iterator[Finding]:
                 f"add `address`, one of {scenario.all_lans.get(card.lan, scenario.lan).subnet}",
                 True,
             )
+    yield from _sharing(scenario)
     if not scenario.cards:
         what = "a VPN needs a card to go through"
         yield Finding(("host", "nics"), what, "add for example `eth0: {}`", True)
@@ -290,6 +291,26 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                     f"{address} is inside {who}'s {subnet}",
                     "give the server a public address",
                 )
+
+
+def _sharing(scenario: Scenario) -> Iterator[Finding]:
+    """Windows gives the adapter that it shares with 192.168.137.1, whatever it had before."""
+    name = scenario.host.shares
+    if name is None:
+        return
+    vmnet = scenario.vmnets.get(name)
+    path: Path = ("host", "shares")
+    if vmnet is None or vmnet.mode is not Mode.HOSTONLY or vmnet.adapter is not Adapter.ON:
+        hostonly = [n for n, one in scenario.vmnets.items() if one.mode is Mode.HOSTONLY]
+        what = f"{name} is no host-only network with a host adapter"
+        known = ", ".join(hostonly)
+        yield Finding(path, what, f"use one of: {known}" if known else "define one under vmnets")
+    elif vmnet.subnet and vmnet.subnet != addressing.SHARED:
+        yield Finding(
+            ("vmnets", name, "subnet"),
+            f"Windows gives a shared adapter {addressing.SHARED[1]}, which is not in {vmnet.subnet}",
+            f"use `subnet: {addressing.SHARED}`, as the Virtual Network Editor has to be told",
+        )
 
 
 def _behind_vpns(scenario: Scenario) -> set[str]:

@@ -217,6 +217,11 @@ class Host(Model):
         " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
         " a LAN, which leads to that LAN's subnet only.",
     )
+    shares: VmnetName | None = Field(
+        default=None,
+        description="Windows' Internet Connection Sharing: the host-only vmnet whose VMs may go out by"
+        " the host's card, with the host adapter as gateway and name server.",
+    )
 
 
 class Vmnet(Model):

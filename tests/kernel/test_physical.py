@@ -188,3 +188,15 @@ def test_an_exhausted_pool():
         assert (found.at, found.cause) == ("router", Cause.POOL_EMPTY)
         assign("lan", dhcp="{range: [192.168.1.100, 192.168.1.102]}")
         assert address("vm1") == "192.168.1.102/24"
+
+
+def test_sharing_that_is_switched_on_and_off():
+    with lab.running(lab.prepare(lab.load("connection-sharing"), NAME)):
+        looked_up = inside(f"{NAME}.vm1", "busybox", "nslookup", "www.example.com", "192.168.137.1")
+        assert "203.0.113.80" in looked_up.stdout
+        assert "203.0.113.1" in seen_by_the_internet("vm1")
+        assign("host", shares="")
+        assert not answers("vm1", "203.0.113.80")
+        assert answers("vm1", "192.168.137.1")
+        assign("host", shares="vmnet1")
+        assert answers("vm1", "203.0.113.80")

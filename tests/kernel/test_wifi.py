@@ -121,3 +121,18 @@ def test_a_trace_over_wifi_is_answered(running, capfd):
     traced = lab.trace(running, "phone", "vm1")
     assert traced.finding.verdict is Verdict.ANSWERED
     assert capfd.readouterr().err == ""
+
+
+def test_an_answer_to_a_vm_s_arp_names_the_vm(running):
+    """Also as its target, of which Linux takes no notice."""
+    with netns.inside(f"{NAME}.vm1"):
+        tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, ALL)
+        tap.bind(("eth0", 0))
+    tap.setblocking(False)
+    inside(f"{NAME}.vm1", "ip", "neigh", "flush", "all")
+    assert ping("vm1", "192.168.1.60")
+    answers = [one for one in frames(tap) if one[12:14] == b"\x08\x06" and one[21] == 2]
+    tap.close()
+    to_vm = [one for one in answers if one[28:32] == socket.inet_aton("192.168.1.60")]
+    assert to_vm
+    assert all(one[32:38] == one[:6] == mac(running, "vm1") for one in to_vm)

@@ -234,6 +234,12 @@ MUTANTS = [
         {f"{one}>{to}" for one in ("server", "company-router") for to in ("host", "host@company")}
         | {f"host>{to}" for to in ("server", "company-router")},
     ),
+    Mutant(
+        "connection-sharing",
+        "the host shares without translating",
+        without_rule("host", "masquerade"),
+        {f"vm1>{to}" for to in ("pc", "router", "internet")},
+    ),
 ]  # fmt: skip
 
 
