@@ -20,6 +20,7 @@ from netlab.plan.nouns import (
     Listening,
     Namespace,
     Noun,
+    Queue,
     Route,
     Ruleset,
     Service,
@@ -85,6 +86,8 @@ def _identity(noun: Noun) -> tuple[object, ...]:
             return EtcFile, namespace, name
         case Ruleset(namespace):
             return Ruleset, namespace
+        case Queue(namespace, interface):
+            return Queue, namespace, interface
         case Cable(one, other):
             return Cable, replace(one, up=True), replace(other, up=True), noun.mtu
         case _:
@@ -92,7 +95,7 @@ def _identity(noun: Noun) -> tuple[object, ...]:
 
 
 def _in_place(old: Noun, new: Noun) -> bool:
-    return isinstance(old, Sysctl | EtcFile | Ruleset | Cable)
+    return isinstance(old, Sysctl | EtcFile | Ruleset | Cable | Queue)
 
 
 def _interrupts(old: Noun, new: Noun) -> bool:
@@ -139,7 +142,7 @@ def _namespaces(noun: Noun) -> Iterator[str]:
 def _uses(noun: Noun, namespace: str, interface: str) -> bool:
     """Whether a noun is about an interface, or about a service that may be bound to it."""
     match noun:
-        case Address() | DhcpClient() | Lease():
+        case Address() | DhcpClient() | Lease() | Queue():
             return (noun.namespace, noun.interface) == (namespace, interface)
         case Sysctl():
             return noun.namespace == namespace and f".{interface}." in f".{noun.key}."

@@ -88,4 +88,14 @@ def reservations(
         for address in map(IPv4Address, range(int(first), int(last) + 1))
         if address not in taken
     )
-    yield from zip((leg for leg in legs if leg.address is None and leg.leased), free, strict=False)
+    given: dict[str, IPv4Address] = {}
+    for leg in legs:
+        # Two VMs with one MAC are one client to the server.
+        if (
+            leg.address is None
+            and leg.leased
+            and leg.mac not in given
+            and (address := next(free, None))
+        ):
+            given[leg.mac] = address
+            yield leg, address

@@ -1,14 +1,15 @@
 """The host: physical cards on LANs, a virtual adapter on each NAT and host-only network.
 
-It is no router: it forwards what NAT devices send, and what Internet Connection Sharing is asked
-to, to the LANs and back, and nothing else.
+It is no router: it forwards what NAT devices send, to the LANs and back, what Internet Connection
+Sharing lets out, and otherwise only what the scenario says that it forwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netlab.plan import dnsmasq, nat
+from netlab.plan.guest import firewall
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
@@ -24,13 +25,23 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     for leg in node.legs:
         yield plug(lab, leg, _switch_of(topology, leg))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode is Mode.NAT]
+    cards = [leg.interface for leg in node.legs if leg.network.lan]
+    uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
+    between = topology.scenario.host.forwards
+    routed = [leg.interface for leg in node.legs if leg.network.name in between]
     shared = _shared(topology)
-    if nat_networks or shared:
-        cards = [leg.interface for leg in node.legs if leg.network.lan]
-        uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
-        for interface in (*cards, *uplinks, *(leg.interface for leg in shared)):
+    rules = ""
+    if nat_networks or routed or shared:
+        inward = [*cards, *uplinks] if nat_networks or shared else []
+        inward += [leg.interface for leg in shared]
+        for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
-        yield Ruleset(here, _rules(cards, nat_networks, shared))
+        rules += _rules(cards, nat_networks, shared, routed)
+    if node.firewall:
+        # What the NAT device sends to the host comes from the host's own sockets.
+        rules += firewall(node.firewall, ["lo", *uplinks])
+    if rules:
+        yield Ruleset(here, rules)
     for leg in shared:
         yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, leg))
         yield Listening(here, "sharing", "udp", 53)
@@ -58,30 +69,49 @@ def _switch_of(topology: Topology, leg: Leg) -> Network:
     return leg.network
 
 
-def _rules(cards: list[str], nat_networks: list[Network], shared: tuple[Leg, ...]) -> str:
-    uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
-    from_nat = ", ".join(f'"{name}"' for name in uplinks)
-    inside = ", ".join(f'"{name}"' for name in (*uplinks, *(leg.interface for leg in shared)))
-    to_lan = ", ".join(f'"{name}"' for name in cards)
-    sources = [str(nat.device_outside(vmnet).ip) for vmnet in nat_networks]
-    sources += [str(leg.network.subnet) for leg in shared]
-    as_itself = f"""\
-	chain input {{
-		type nat hook input priority 100; policy accept;
-		iifname {{ {from_nat} }} snat to ip daddr comment "the NAT device is the host itself"
-	}}
-"""
+def _rules(
+    cards: list[str], nat_networks: list[Network], shared: tuple[Leg, ...], routed: list[str]
+) -> str:
+    forward = []
+    outward = [*map(nat.host_end, nat_networks), *(leg.interface for leg in shared)]
+    if outward:
+        forward.append(f"iifname {_set(outward)} oifname {_set(cards)} accept")
+    if routed:
+        forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
+    rows = "".join(f"\t\t{rule}\n" for rule in forward)
+    chains = _as_itself(nat_networks) if nat_networks else ""
+    if outward:
+        sources = [str(nat.device_outside(vmnet).ip) for vmnet in nat_networks]
+        chains += _masquerade([*sources, *(str(leg.network.subnet) for leg in shared)], cards)
     return f"""\
 table ip host {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
-		iifname {{ {inside} }} oifname {{ {to_lan} }} accept
+{rows}	}}
+{chains}}}
+"""
+
+
+def _as_itself(nat_networks: list[Network]) -> str:
+    from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+    return f"""\
+	chain input {{
+		type nat hook input priority 100; policy accept;
+		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
 	}}
-{as_itself if nat_networks else ""}\
+"""
+
+
+def _masquerade(sources: list[str], cards: list[str]) -> str:
+    return f"""\
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {{ {", ".join(sources)} }} oifname {{ {to_lan} }} masquerade
+		ip saddr {{ {", ".join(sources)} }} oifname {_set(cards)} masquerade
 	}}
-}}
 """
+
+
+def _set(interfaces: Iterable[str]) -> str:
+    names = ", ".join(f'"{name}"' for name in interfaces)
+    return f"{{ {names} }}"

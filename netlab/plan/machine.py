@@ -33,13 +33,14 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
     """A node with its adapters' addresses, but not plugged in (see `plug`)."""
     here = namespace(lab, node.name)
     yield Namespace(here)
-    yield from _kernel_settings(here, forwards)
+    yield from _kernel_settings(here, forwards or node.forwards)
     yield from _etc(here, node)
     for leg in _configured(node):
         if leg.address is None:
             servers = _static_name_servers(node)
             yield DhcpClient(here, leg.interface, node.name, _lease_network(leg), servers)
-            if leg.connected and leg.leased and VmnetService.DHCP not in leg.network.stopped:
+            served = leg.network.guest_dhcp or VmnetService.DHCP not in leg.network.stopped
+            if leg.connected and leg.leased and served:
                 yield Lease(here, leg.interface)
             continue
         yield Address(here, leg.interface, leg.address)
@@ -94,8 +95,12 @@ def _no_ipv6(here: str) -> Iterator[Noun]:
 def _etc(here: str, node: Node) -> Iterator[Noun]:
     full = f"{node.name}.{addressing.DOMAIN}"
     yield EtcFile(here, "hostname", f"{node.name}\n")
-    yield EtcFile(here, "hosts", f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n")
+    entries = "".join(f"{address} {name}\n" for name, address in node.hosts)
+    own = f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n"
+    yield EtcFile(here, "hosts", own + entries)
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
+    if node.guest:
+        yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
     if all(leg.address for leg in _configured(node)):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")

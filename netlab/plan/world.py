@@ -44,7 +44,8 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
             yield Address(here, interface, IPv4Interface((int(address), 32)))
     records = [f"host-record={name},{address}" for name, address in servers.items()]
     # `local=/#/`: a name that is not listed does not exist, instead of being refused.
-    config = dnsmasq.configuration(interface, ["local=/#/", *records])
+    others = [f"interface={leg.interface}" for leg in node.legs[1:]]
+    config = dnsmasq.configuration(interface, [*others, "local=/#/", *records])
     yield Service(here, "dns", dnsmasq.PROGRAM, config)
     yield Listening(here, "dns", "udp", 53)
     yield Service(

@@ -17,7 +17,7 @@ from netlab.probe.journey import Map, follow
 from netlab.probe.kinds.base import with_errors
 from netlab.probe.kinds.icmp import echo
 from netlab.probe.knowledge import Knowledge
-from netlab.probe.packet import Frame, Packet
+from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting, Tap
 from netlab.probe.verdict import Verdict
 from netlab.probe.witness import Witness
@@ -93,8 +93,9 @@ class Autopsy:
         source = nodes[case.source]
         frames = [Frame(one, *_read(one)) for one in self._seen[case.token]]
         journey = follow(frames, self._where)
-        last = journey.steps[-1].node if journey.steps else source
-        carried = [journey.steps[-1].after] if journey.steps else []
+        own = [step for step in journey.steps if step.part is not Part.ERROR]
+        last = own[-1].node if own else source
+        carried = [own[-1].after] if own else []
         unanswered = self._in_vain(last, self._known.next_hops(last, carried, case.to))
         self._kept[number] = (
             case.token,

@@ -27,7 +27,15 @@ from netlab.scenario.check import (
 )
 from netlab.scenario.document import Document, Path, parse
 from netlab.scenario.model import Scenario, json_schema
-from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, LAB_NAME, NODE_NAME, VMNET_NAME
+from netlab.scenario.names import (
+    DNS_NAME,
+    HOST_NAME,
+    HOST_NETWORK,
+    HOST_NIC_NAME,
+    LAB_NAME,
+    NODE_NAME,
+    VMNET_NAME,
+)
 from netlab.scenario.topology import HOST, INTERNET, LAN, natural, router_of
 
 _PACKAGE = FilePath(__file__).parent.parent
@@ -37,7 +45,9 @@ SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
 _PATTERN_MEANING = {
     NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
     VMNET_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255",
+    HOST_NETWORK: "the host's networks are called lan, vmnet0, vmnet1, … vmnet255",
     DNS_NAME: "a server has a DNS name like www.example.com",
+    HOST_NAME: "names in /etc/hosts are like www.example.com or intranet",
     HOST_NIC_NAME: "the host's cards are called eth0, eth1, … eth9",
 }
 

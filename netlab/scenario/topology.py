@@ -13,16 +13,19 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from uuid import UUID
 
 from netlab.scenario import addressing, mac
 from netlab.scenario.model import (
     AUTOMATIC,
     Adapter,
+    Answer,
     FurtherLan,
     LanDhcp,
     Mode,
     Nic,
     Scenario,
+    Transfer,
     Vmnet,
     VmnetService,
 )
@@ -34,6 +37,7 @@ ROUTER = "router"
 INTERNET = "internet"
 WIFI = "wlan"
 """How the names of Wi-Fi cards begin."""
+PERFECT = Transfer()
 
 
 class Role(StrEnum):
@@ -66,6 +70,8 @@ class Network:
     adapter: Adapter = Adapter.ON
     """The host's own."""
     stopped: frozenset[VmnetService] = frozenset()
+    guest_dhcp: bool = False
+    """A VM serves DHCP here."""
 
     @property
     def segment(self) -> str:
@@ -98,6 +104,10 @@ class Leg:
     """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
     replicates: bool = False
     """Its link and its lease follow the host's card that its network is bridged to."""
+    model: str | None = None
+    """What kind of card a guest sees: a label."""
+    incoming: Transfer = PERFECT
+    outgoing: Transfer = PERFECT
 
     @property
     def name(self) -> str:
@@ -112,6 +122,20 @@ class Node:
     name: str
     role: Role
     legs: tuple[Leg, ...]
+    uuid: UUID | None = None
+    """A VM's, as its BIOS has it."""
+    guest: UUID | None = None
+    """A VM's installed guest: the UUID of the VM in which it was installed."""
+    firewall: tuple[str, ...] = ()
+    """What does not come in (`model.Firewall`)."""
+    forwards: bool = False
+    """It is a router between its adapters."""
+    listens: tuple[str, ...] = ()
+    """Ports that a server answers on, as `tcp:80`."""
+    hosts: tuple[tuple[str, IPv4Address], ...] = ()
+    """Lines of its /etc/hosts."""
+    dhcp_server: bool = False
+    """It serves DHCP on its first adapter's network."""
 
     @property
     def primary(self) -> Leg:
@@ -244,6 +268,7 @@ def _without_lease(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> Itera
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
+    served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
     yield Network(WAN, addressing.WAN)
     lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
     for number, lan in enumerate(lans.values()):
@@ -262,6 +287,7 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
                 mtu=vmnet.mtu,
                 adapter=vmnet.adapter,
                 stopped=stopped,
+                guest_dhcp=name in served,
             )
 
 
@@ -322,19 +348,70 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
         for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
             leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
             yield Node(name, Role.PEER, (leg,))
-    yield Node(HOST, Role.HOST, tuple(_host_legs(scenario, networks)))
+    yield Node(
+        HOST,
+        Role.HOST,
+        tuple(_host_legs(scenario, networks)),
+        firewall=tuple(scenario.host.firewall),
+        hosts=tuple(scenario.host.hosts.items()),
+    )
     for network in networks.values():
         yield from _services(network)
-    taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
+    uuids = _uuids(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
-        legs = []
-        for index, nic in enumerate(vm.nics):
-            if nic.network in networks:
-                hardware = nic.mac or mac.vm_adapter(name, index, taken)
-                taken.add(hardware)
-                legs.append(_vm_leg(name, index, nic, networks[nic.network], hardware))
+        legs = tuple(
+            _vm_leg(name, index, nic, networks[nic.network], uuids[name])
+            for index, nic in enumerate(vm.nics)
+            if nic.network in networks
+        )
         if legs:
-            yield Node(name, Role.VM, tuple(legs))
+            yield Node(
+                name,
+                Role.VM,
+                legs,
+                uuids[name],
+                uuids[installation(scenario, name)],
+                tuple(vm.firewall),
+                vm.forwards,
+                tuple(vm.listens),
+                tuple(vm.hosts.items()),
+                vm.dhcp_server,
+            )
+
+
+def installation(scenario: Scenario, vm: str) -> str:
+    """The VM in which the guest of `vm` was installed: the first of a chain of copies."""
+    return _origin(scenario, vm, tuple(Answer))
+
+
+def _origin(scenario: Scenario, vm: str, answers: tuple[Answer, ...]) -> str:
+    """Back along a chain of copies that were so answered; one that is a circle leads nowhere."""
+    chain = [vm]
+    while (copy := scenario.vms[chain[-1]]).answer in answers and copy.copy_of in scenario.vms:
+        if copy.copy_of in chain:
+            return vm
+        chain.append(copy.copy_of)
+    return chain[-1]
+
+
+def _uuids(scenario: Scenario) -> dict[str, UUID]:
+    """Every VM's. One that is made from a name leads to no MAC that another has."""
+    uuids = {name: vm.uuid for name, vm in scenario.vms.items() if vm.uuid}
+    taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
+
+    def take(name: str) -> None:
+        nics = range(len(scenario.vms[name].nics))
+        taken.update(mac.vm_adapter(uuids[name], index) for index in nics)
+
+    for name in uuids:
+        take(name)
+    names = sorted(scenario.vms, key=natural)
+    origins = {name: _origin(scenario, name, (Answer.MOVED,)) for name in names}
+    for name in names:
+        if name not in uuids and origins[name] == name:
+            uuids[name] = mac.vm_uuid(name, len(scenario.vms[name].nics), taken)
+            take(name)
+    return {name: uuids.get(name) or uuids[origins[name]] for name in names}
 
 
 def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
@@ -415,20 +492,20 @@ def _services(network: Network) -> Iterator[Node]:
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 
-def _vm_leg(vm: str, index: int, nic: Nic, network: Network, hardware: str) -> Leg:
-    interface = f"eth{index}"
-    address = _interface(nic.address, network) if nic.address else None
-    connected = nic.connected and (network.linked or not nic.replicate)
+def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
     return Leg(
         vm,
-        interface,
+        f"eth{index}",
         network,
-        hardware,
-        address,
+        nic.mac or mac.vm_adapter(uuid, index),
+        _interface(nic.address, network) if nic.address else None,
         nic.gateway,
         nic.dns,
-        connected,
+        nic.connected and (network.linked or not nic.replicate),
         replicates=nic.replicate,
+        model=nic.model,
+        incoming=nic.incoming,
+        outgoing=nic.outgoing,
     )
 
 

@@ -51,7 +51,7 @@ def answers(source: str, target: str) -> bool:
 
 
 def seen_by_the_internet(source: str) -> str:
-    return inside(f"{NAME}.{source}", "busybox", "wget", "-qO-", "http://203.0.113.80").stdout
+    return inside(f"{NAME}.{source}", "busybox", "wget", "-qO-", "http://www.example.com").stdout
 
 
 def address(node: str, interface: str = "eth0") -> str:
