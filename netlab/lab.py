@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
+from netlab.scenario import mode
 
 if TYPE_CHECKING:
     from netlab.explain.way import Explanation
@@ -41,6 +42,15 @@ if TYPE_CHECKING:
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
     from netlab.scenario.topology import Topology
+
+
+def _modes() -> tuple[mode.Mode, ...]:
+    from netlab.plan.build import MODES
+
+    return tuple(MODES)
+
+
+mode.known_by(_modes)
 
 
 @dataclass(frozen=True)
@@ -394,10 +404,12 @@ def where(lab: Lab) -> Map:
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge
     from netlab.probe.journey import Map
-    from netlab.scenario.model import Mode
     from netlab.scenario.topology import HOST
 
-    translates = any(network.mode is Mode.NAT for network in lab.topology.vmnets)
+    translates = any(
+        network.mode and (network.mode.nat_device or network.mode.routing)
+        for network in lab.topology.vmnets
+    )
     cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},

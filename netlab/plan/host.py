@@ -2,6 +2,7 @@
 
 It is no router: it forwards what NAT devices send, to the LANs and back, what Internet Connection
 Sharing lets out, and otherwise only what the scenario says that it forwards.
+Other products make it a router for their networks.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from netlab.plan.guest import firewall
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
-from netlab.scenario.model import Mode
+from netlab.scenario.mode import Routing
 from netlab.scenario.topology import HOST, Leg, Network, Topology
 
 
@@ -24,19 +25,20 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     yield from machine(lab, node)
     for leg in node.legs:
         yield plug(lab, leg, _switch_of(topology, leg))
-    nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode is Mode.NAT]
+    nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.nat_device]
+    products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
     cards = [leg.interface for leg in node.legs if leg.network.lan]
     uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
     between = topology.scenario.host.forwards
     routed = [leg.interface for leg in node.legs if leg.network.name in between]
     shared = _shared(topology)
     rules = ""
-    if nat_networks or routed or shared:
-        inward = [*cards, *uplinks] if nat_networks or shared else []
-        inward += [leg.interface for leg in shared]
+    if nat_networks or routed or products or shared:
+        inward = [*cards, *uplinks] if nat_networks or products or shared else []
+        inward += [*(vmnet.name for vmnet in products), *(leg.interface for leg in shared)]
         for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
-        rules += _rules(cards, nat_networks, shared, routed)
+        rules += _rules(cards, nat_networks, routed, products, [leg.network for leg in shared])
     if node.firewall:
         # What the NAT device sends to the host comes from the host's own sockets.
         rules += firewall(node.firewall, ["lo", *uplinks])
@@ -64,25 +66,34 @@ def _name_server(topology: Topology, leg: Leg) -> str:
 def _switch_of(topology: Topology, leg: Leg) -> Network:
     """A bridged card's cable ends in the vmnet: host and VMs share the card behind it."""
     for vmnet in topology.vmnets:
-        if vmnet.mode is Mode.BRIDGED and leg.network.lan and vmnet.nic == leg.interface:
+        if vmnet.mode and vmnet.mode.on_lan and leg.network.lan and vmnet.nic == leg.interface:
             return vmnet
     return leg.network
 
 
 def _rules(
-    cards: list[str], nat_networks: list[Network], shared: tuple[Leg, ...], routed: list[str]
+    cards: list[str],
+    nat_networks: list[Network],
+    routed: list[str],
+    products: list[Network],
+    shared: list[Network],
 ) -> str:
     forward = []
-    outward = [*map(nat.host_end, nat_networks), *(leg.interface for leg in shared)]
-    if outward:
-        forward.append(f"iifname {_set(outward)} oifname {_set(cards)} accept")
+    if nat_networks:
+        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
+    for vmnet in (*products, *shared):
+        forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
+        if vmnet.mode and vmnet.mode.routing is Routing.OPEN:
+            forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
     rows = "".join(f"\t\t{rule}\n" for rule in forward)
-    chains = _as_itself(nat_networks) if nat_networks else ""
-    if outward:
-        sources = [str(nat.device_outside(vmnet).ip) for vmnet in nat_networks]
-        chains += _masquerade([*sources, *(str(leg.network.subnet) for leg in shared)], cards)
+    translated = [
+        vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
+    ]
+    translated += shared
+    chains = _nat_chains(cards, nat_networks, translated) if nat_networks or translated else ""
     return f"""\
 table ip host {{
 	chain forward {{
@@ -93,22 +104,23 @@ table ip host {{
 """
 
 
-def _as_itself(nat_networks: list[Network]) -> str:
-    from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
-    return f"""\
+def _nat_chains(cards: list[str], nat_networks: list[Network], translated: list[Network]) -> str:
+    chains, masked = "", [str(vmnet.subnet) for vmnet in translated]
+    if nat_networks:
+        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        masked[:0] = [", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)]
+        masked[0] = f"{{ {masked[0]} }}"
+        chains = f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
 		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
 	}}
 """
-
-
-def _masquerade(sources: list[str], cards: list[str]) -> str:
+    rows = "".join(f"\t\tip saddr {one} oifname {_set(cards)} masquerade\n" for one in masked)
     return f"""\
-	chain postrouting {{
+{chains}	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {{ {", ".join(sources)} }} oifname {_set(cards)} masquerade
-	}}
+{rows}	}}
 """
 
 

@@ -22,7 +22,7 @@ from netlab.plan.nouns import (
     Sysctl,
 )
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import Mode, VmnetService
+from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Node, Role
 
 _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
@@ -113,7 +113,7 @@ def _configured(node: Node) -> tuple[Leg, ...]:
 
 def _lease_network(leg: Leg) -> IPv4Network:
     """Where a lease is good: a bridged VM does not notice what network its host's card is on."""
-    follows = leg.network.mode is not Mode.BRIDGED or leg.replicates
+    follows = not (leg.network.mode and leg.network.mode.on_lan) or leg.replicates
     return leg.network.subnet if follows else ANYWHERE
 
 

@@ -27,6 +27,7 @@ from netlab.plan.nouns import (
     Service,
 )
 from netlab.scenario import addressing
+from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import HOST, Leg, Network, Role, Topology
 
 UPLINK = "uplink"
@@ -36,7 +37,7 @@ def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     """The switch, the NAT device and the DHCP server; the host plugs its adapter in itself."""
     yield from switch(lab, vmnet)
     yield from dhcp.server(lab, topology, vmnet)
-    yield from _device(lab, topology, vmnet)
+    yield from device(lab, topology, vmnet)
 
 
 def host_end(vmnet: Network) -> str:
@@ -59,7 +60,8 @@ def device_outside(vmnet: Network) -> IPv4Interface:
     return IPv4Interface((int(cable[2]), cable.prefixlen))
 
 
-def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    """The NAT device, its cable to the host, and what it serves."""
     node = topology.node(Role.NAT_DEVICE, vmnet)
     here, host = namespace(lab, node.name), namespace(lab, HOST)
     outside = device_outside(vmnet)
@@ -70,26 +72,47 @@ def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Address(here, UPLINK, outside)
     yield Address(host, host_end(vmnet), host_side)
     yield Route(here, DEFAULT_ROUTE, host_side.ip)
-    yield Ruleset(here, _rules(node.primary))
+    yield Ruleset(here, _rules(node.primary, host_side))
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
     gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
-    upstream = f"server={gateway}"
-    config = dnsmasq.configuration(node.primary.interface, [upstream])
+    mode, lines = vmnet.mode, [f"server={gateway}"]
+    assert mode
+    for place in mode.aliases:
+        alias = IPv4Interface((int(place(vmnet.subnet)), vmnet.subnet.prefixlen))
+        yield Address(here, node.primary.interface, alias)
+    leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
+    if leases:
+        lines += dhcp.served(topology, vmnet)
+    config = dnsmasq.configuration(node.primary.interface, lines)
     if node.primary.enabled:
         yield Service(here, "dns", dnsmasq.PROGRAM, config)
         yield Listening(here, "dns", "udp", 53)
+        if leases:
+            yield Listening(here, "dns", "udp", 67)
 
 
-def _rules(leg: Leg) -> str:
-    adapter = addressing.host_adapter(leg.network.subnet)
+def _rules(leg: Leg, host: IPv4Interface) -> str:
+    mode, subnet = leg.network.mode, leg.network.subnet
+    assert mode
+    client, redirected = "", ""
+    if mode.host_adapter:
+        why = "the host adapter is no client of the NAT device"
+        client = f"""
+		ip saddr {mode.host_adapter(subnet)} drop comment "{why}\""""
+    if mode.host_at:
+        redirected = f"""
+	chain prerouting {{
+		type nat hook prerouting priority dstnat; policy accept;
+		udp dport {{ 53, 67 }} accept
+		ip daddr {mode.host_at(subnet)} dnat to {host.ip} comment "the host's loopback"
+	}}"""
     return f"""\
 table ip nat_device {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
-		ct state established,related accept
-		ip saddr {adapter} drop comment "the host adapter is no client of the NAT device"
+		ct state established,related accept{client}
 		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
-	}}
+	}}{redirected}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{UPLINK}" masquerade

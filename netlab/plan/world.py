@@ -8,7 +8,7 @@ from ipaddress import IPv4Interface
 from netlab.plan import dhcp, dnsmasq
 from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Ruleset, Service
+from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
 from netlab.scenario import addressing
 from netlab.scenario.model import LanDhcp, VmnetService
 from netlab.scenario.topology import INTERNET, Leg, Node, Role, Topology
@@ -75,7 +75,11 @@ def _router(lab: str, topology: Topology, node: Node, far: Leg) -> Iterator[Noun
         End(here, outside.interface, outside.mac),
         End(namespace(lab, INTERNET), far.interface, far.mac),
     )
-    yield Ruleset(here, _router_rules(inside, outside, _portal(topology, inside)))
+    routes = topology.scenario.all_lans[inside.network.name].routes
+    for subnet, gateway in routes.items():
+        yield Route(here, subnet, gateway)
+    rules = _router_rules(inside, outside, bool(routes), _portal(topology, inside))
+    yield Ruleset(here, rules)
     yield Service(here, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, far))
     yield Listening(here, "dhcp-dns", "udp", 53)
     if VmnetService.DHCP not in inside.network.stopped:
@@ -114,7 +118,9 @@ def _portal(topology: Topology, inside: Leg) -> str:
     return f'\t\tiifname "{inside.interface}" {others}drop {comment}\n'
 
 
-def _router_rules(inside: Leg, outside: Leg, portal: str) -> str:
+def _router_rules(inside: Leg, outside: Leg, leads_back: bool, portal: str) -> str:
+    back = f"""
+		iifname "{inside.interface}" oifname "{inside.interface}" accept"""
     return f"""\
 table ip home_router {{
 	chain input {{
@@ -126,7 +132,7 @@ table ip home_router {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 {portal}		ct state established,related accept
-		iifname "{inside.interface}" oifname "{outside.interface}" accept
+		iifname "{inside.interface}" oifname "{outside.interface}" accept{back * leads_back}
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netlab.report.graph import Addresses, name, shown, title
-from netlab.scenario.model import Mode
 from netlab.scenario.topology import HOST, LAN, Leg, Network, Role, Topology
 
 _ORDER = (
@@ -67,7 +66,7 @@ def _section(
 def _plugged(topology: Topology, network: Network) -> list[Leg]:
     """Legs that a person expects on the bus: a bridged card of the host is on both its networks."""
     legs = list(topology.legs_on(network))
-    if network.mode is Mode.BRIDGED:
+    if network.mode and network.mode.on_lan:
         host = topology.nodes[HOST]
         legs += [leg for leg in host.legs if leg.interface == network.nic]
     return legs
@@ -104,17 +103,14 @@ def _onward(topology: Topology, network: Network, addresses: Addresses) -> str:
     card = topology.uplink
     seen = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
     outside = "".join(address.partition("/")[0] for address in seen)
-    match network.mode:
-        case Mode.NAT:
-            return f"the NAT device leaves by the host's {card.interface}, as {outside}"
-        case Mode.HOSTONLY:
-            return "nothing leaves"
-        case Mode.BRIDGED:
-            if network.nic is None:
-                return "bridged to no card: none is connected"
-            lan = "the LAN" if network.lan == LAN else f"the LAN {network.lan}"
-            pulled = "" if network.linked else ", which is unplugged"
-            return f"bridged to {lan} by the host's {network.nic}{pulled}"
+    if network.mode and network.mode.on_lan:
+        if network.nic is None:
+            return "bridged to no card: none is connected"
+        lan = "the LAN" if network.lan == LAN else f"the LAN {network.lan}"
+        pulled = "" if network.linked else ", which is unplugged"
+        return f"bridged to {lan} by the host's {network.nic}{pulled}"
+    if network.mode:
+        return network.mode.onward.format(nic=network.nic, card=card.interface, outside=outside)
     for router in topology.routers:
         inside, public = router.legs
         if inside.network == network and public.address:

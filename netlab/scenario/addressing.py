@@ -8,6 +8,7 @@ the ends and the upper half of the subnet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 
 LEASE_SECONDS = 1800
@@ -37,6 +38,11 @@ SHARED = IPv4Network("192.168.137.0/24")
 def provider(number: int) -> IPv4Network:
     """The piece of the Internet that the further LAN `number` is connected to; .1 is the Internet."""
     return IPv4Network((int(PROVIDERS[number * 16]), 28))
+
+
+def at(number: int) -> Callable[[IPv4Network], IPv4Address]:
+    """The place of a fixed number; the last address of a subnet that is smaller."""
+    return lambda subnet: subnet[min(number, subnet.num_addresses - 2)]
 
 
 def host_adapter(subnet: IPv4Network) -> IPv4Address:

@@ -6,6 +6,7 @@ wrong, and what to do. A check never stops at the first finding.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -13,7 +14,9 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import AUTOMATIC, Adapter, Answer, LanDhcp, Mode, Nic, Scenario
+from netlab.scenario.mode import VMWARE, Mode
+from netlab.scenario.model import AUTOMATIC, Adapter, Answer, LanDhcp, Nic, Scenario, Vmnet
+from netlab.scenario.names import VMNET_NAME
 from netlab.scenario.topology import (
     HOST,
     INTERNET,
@@ -23,6 +26,7 @@ from netlab.scenario.topology import (
     Leg,
     Role,
     installation,
+    private_name,
     resolve,
     router_of,
     wan_of,
@@ -33,6 +37,7 @@ MAX_LANS = 16
 """So many pieces of 16 addresses does the lab's Internet have."""
 MAX_VMNET = 255
 """VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
+INTERFACE_LENGTH = 15
 BRIDGE_PORTS = 1023
 """A Linux bridge takes no more ports."""
 
@@ -66,6 +71,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _host_nics(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
+    yield from _routes(scenario)
     yield from _addresses(scenario)
     yield from _copies(scenario)
     yield from _guests(scenario)
@@ -111,10 +117,9 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
     bridged: dict[str, str] = {}
     for name, vmnet in scenario.vmnets.items():
         path: Path = ("vmnets", name)
-        if int(name.removeprefix("vmnet")) > MAX_VMNET:
-            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
-        if vmnet.mode is not Mode.BRIDGED:
-            if vmnet.subnet is None:
+        yield from _network_name(scenario, name, vmnet)
+        if not vmnet.mode.on_lan:
+            if vmnet.own_subnet is None:
                 yield Finding(
                     path,
                     f"{name} is {vmnet.mode.value} and has no subnet",
@@ -164,6 +169,41 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
         bridged.setdefault(nic, name)
 
 
+def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Finding]:
+    path: Path = ("vmnets", name)
+    is_vmnet = re.fullmatch(VMNET_NAME, name) is not None
+    if vmnet.mode.product is VMWARE:
+        if not is_vmnet:
+            yield Finding(
+                path,
+                f"'{name}' is no valid name",
+                "VMware's networks are called vmnet0, vmnet1, … vmnet255",
+                True,
+            )
+        elif int(name.removeprefix("vmnet")) > MAX_VMNET:
+            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+        return
+    product = vmnet.mode.product.name
+    if name.startswith("vmnet"):
+        what = f"'{name}' is a name of VMware's, and {vmnet.mode.value} is {product}'s"
+        yield Finding(path, what, "call it as that product does", True)
+    if name in RESERVED or re.fullmatch("eth[0-9]*", name):
+        yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
+    if (subnet := vmnet.own_subnet) and subnet.prefixlen > 24:
+        what = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
+        yield Finding((*path, "subnet"), what, "use a /24 or a larger subnet")
+    same = [*scenario.vms, *scenario.lan.peers]
+    if name in same:
+        yield Finding(path, f"'{name}' is a machine too", "rename one of them", True)
+    if vmnet.mode.serves_itself and vmnet.mode.host_adapter and vmnet.adapter is not Adapter.ON:
+        yield Finding(
+            (*path, "adapter"),
+            f"the host's adapter is {name}'s gateway and DHCP server",
+            "remove `adapter`",
+            True,
+        )
+
+
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     for vm, index, nic in _all_nics(scenario):
         path: Path = ("vms", vm, "nics", index)
@@ -187,8 +227,22 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
+        vmnet = scenario.vmnets.get(nic.network)
+        given = vmnet and (vmnet.mode.leases or nic.network in _served_by_guests(scenario))
+        if vmnet and not nic.address and not given:
+            what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
+            yield Finding(path, what, "give the adapter an `address`")
+        if vmnet and vmnet.mode.private:
+            own = private_name(nic.network, vm, index)
+            if len(own) > INTERFACE_LENGTH:
+                what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
+                yield Finding(path, what, "shorten the name of the network or of the VM")
         if subnet := _subnets(scenario).get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
+
+
+def _served_by_guests(scenario: Scenario) -> set[str]:
+    return {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
 
 
 def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
@@ -284,8 +338,8 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
         who = "the LAN" if name == LAN else f"the LAN {name}"
         ranges.append(((*_path(name), "subnet"), who, lan.subnet))
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.subnet and vmnet.mode is not Mode.BRIDGED:
-            ranges.append((("vmnets", name, "subnet"), name, vmnet.subnet))
+        if subnet := vmnet.own_subnet:
+            ranges.append((("vmnets", name, "subnet"), name, subnet))
     tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
     for (place, first, one), (path, second, other) in combinations(ranges, 2):
         # Nothing keeps a company from using a vmnet's addresses: the longer prefix wins.
@@ -332,6 +386,16 @@ def _behind_vpns(scenario: Scenario) -> set[str]:
     return {card.lan for card in nics.values()} - near
 
 
+def _routes(scenario: Scenario) -> Iterator[Finding]:
+    for name, lan in scenario.all_lans.items():
+        for subnet, gateway in lan.routes.items():
+            path: Path = (*_path(name), "routes", str(subnet))
+            if gateway not in lan.subnet or gateway == lan.gateway:
+                what = f"{gateway} is no neighbour of the router on the LAN {lan.subnet}"
+                fix = "use the address of a machine there, for example the host's"
+                yield Finding(path, what, fix)
+
+
 def _addresses(scenario: Scenario) -> Iterator[Finding]:
     subnets = _subnets(scenario)
     networks = resolve(scenario).networks
@@ -371,16 +435,22 @@ def _twins(one: _Claim, other: _Claim) -> bool:
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
     """Who has which address; VMware's own first, so that a clash is reported at the file's."""
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.subnet is None or vmnet.mode is Mode.BRIDGED:
+        subnet = vmnet.own_subnet
+        if subnet is None:
             continue
         path: Path = ("vmnets", name, "subnet")
-        adapter = addressing.host_adapter(vmnet.subnet)
-        yield _Claim(path, f"the host adapter of {name}", adapter, name)
-        if vmnet.mode is Mode.NAT:
-            device = addressing.nat_device(vmnet.subnet)
-            yield _Claim(path, f"the NAT device of {name}", device, name)
-        server = addressing.dhcp_server(vmnet.subnet)
-        yield _Claim(path, f"the DHCP server of {name}", server, name)
+        own = (
+            ("host adapter", vmnet.mode.host_adapter),
+            ("NAT device", vmnet.mode.nat_device),
+            ("DHCP server", vmnet.mode.dhcp_server),
+            ("name server", vmnet.mode.dns),
+            ("address of the host", vmnet.mode.host_at),
+        )
+        taken = set()
+        for what, place in own:
+            if place and place(subnet) not in taken:
+                taken.add(place(subnet))
+                yield _Claim(path, f"the {what} of {name}", place(subnet), name)
     for lan, its in scenario.all_lans.items():
         yield _Claim((*_path(lan), "router"), router_of(lan), its.gateway, lan)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
@@ -444,7 +514,7 @@ def _host_forwards(scenario: Scenario) -> Iterator[Finding]:
     own = [LAN] + [
         name
         for name, vmnet in scenario.vmnets.items()
-        if vmnet.mode is not Mode.BRIDGED and vmnet.adapter is not Adapter.NONE
+        if vmnet.mode.host_adapter and vmnet.adapter is not Adapter.NONE
     ]
     for index, name in enumerate(scenario.host.forwards):
         if name not in own:
@@ -494,10 +564,14 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
             )
     clients: dict[IPv4Network, int] = {}
     for _, network in _dhcp_clients(scenario):
+        vmnet = scenario.vmnets.get(network)
+        if vmnet and (vmnet.mode.private or not vmnet.mode.leases):
+            continue
         if subnet := _subnets(scenario).get(network):
             clients[subnet] = clients.get(subnet, 0) + 1
     for name, subnet in _subnets(scenario).items():
-        first, last = addressing.dhcp_pool(subnet)
+        vmnet = scenario.vmnets.get(name)
+        first, last = (vmnet.mode.pool if vmnet else addressing.dhcp_pool)(subnet)
         room = int(last) - int(first) + 1
         at_lan = name in scenario.all_lans
         chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)

@@ -13,15 +13,17 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from netlab.scenario.mode import Mode, known
 from netlab.scenario.names import (
     DNS_NAME,
     HOST_NAME,
     HOST_NETWORK,
     HOST_NIC_NAME,
     LAN_NAME,
+    NETWORK_NAME,
     NODE_NAME,
-    VMNET_NAME,
 )
 
 
@@ -47,12 +49,22 @@ class Answer(StrEnum):
     COPIED = "copied"
 
 
-class Mode(StrEnum):
-    """Network modes, spelled as `ethernetN.connectionType` in a .vmx file."""
+class _ModeWord:
+    """Modes are written as words. Which there are is asked when it matters: `plan` adds some."""
 
-    BRIDGED = "bridged"
-    NAT = "nat"
-    HOSTONLY = "hostonly"
+    def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(_mode)
+
+    def __get_pydantic_json_schema__(self, _: object, __: object) -> dict[str, Any]:
+        return {"type": "string", "enum": list(known())}
+
+
+def _mode(value: object) -> Mode:
+    modes = known()
+    if not isinstance(value, str) or value not in modes:
+        *most, last = (f"'{word}'" for word in modes)
+        raise PydanticKnownError("enum", {"expected": f"{', '.join(most)} or {last}"})
+    return modes[value]
 
 
 AUTOMATIC = "automatic"
@@ -186,7 +198,7 @@ Hosts = dict[Annotated[str, Field(pattern=HOST_NAME)], Address]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 LanName = Annotated[str, Field(pattern=LAN_NAME)]
 HostNicName = Annotated[str, Field(pattern=HOST_NIC_NAME)]
-VmnetName = Annotated[str, Field(pattern=VMNET_NAME)]
+VmnetName = Annotated[str, Field(pattern=NETWORK_NAME)]
 Patterns = Annotated[
     list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
 ]
@@ -248,6 +260,10 @@ class FurtherLan(Model):
     )
     logged_in: list[str] = Field(
         default=[], description="With `login`: the machines on which a user has logged in."
+    )
+    routes: dict[Subnet, Address] = Field(
+        default={},
+        description="Static routes of the home router: a subnet, and the neighbour that leads there.",
     )
     peers: dict[
         NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
@@ -312,10 +328,11 @@ class Host(Model):
 
 
 class Vmnet(Model):
-    """A virtual network (switch) of VMware."""
+    """A virtual network (switch) of VMware or, to compare, of another product."""
 
-    mode: Mode = Field(
+    mode: Annotated[Mode, _ModeWord()] = Field(
         description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only."
+        " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default."
     )
     subnet: Subnet | None = Field(
         default=None, description="Needed by nat and hostonly; a bridged vmnet is on the LAN's."
@@ -338,6 +355,11 @@ class Vmnet(Model):
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
     )
+
+    @property
+    def own_subnet(self) -> IPv4Network | None:
+        """None: it is on the LAN's, or has none."""
+        return None if self.mode.on_lan else self.subnet or self.mode.subnet
 
 
 class Transfer(Model):

@@ -16,13 +16,13 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from uuid import UUID
 
 from netlab.scenario import addressing, mac
+from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
     AUTOMATIC,
     Adapter,
     Answer,
     FurtherLan,
     LanDhcp,
-    Mode,
     Nic,
     Scenario,
     Transfer,
@@ -80,8 +80,9 @@ class Network:
 
     @property
     def number(self) -> int:
-        """N of vmnetN."""
-        return int(self.name.removeprefix("vmnet"))
+        """N of vmnetN; other products' networks get one of netlab's."""
+        digits = self.name.removeprefix("vmnet")
+        return int(digits) if digits.isdigit() else mac.number(self.name)
 
 
 @dataclass(frozen=True)
@@ -276,19 +277,34 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
         if number:
             yield Network(wan_of(lan.name), addressing.provider(number - 1))
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
-        if vmnet.mode is Mode.BRIDGED:
+        if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
-        elif vmnet.subnet:
-            stopped = frozenset(vmnet.stopped)
-            yield Network(
+        elif subnet := vmnet.own_subnet:
+            own = Network(
                 name,
-                vmnet.subnet,
+                subnet,
                 vmnet.mode,
                 mtu=vmnet.mtu,
                 adapter=vmnet.adapter,
-                stopped=stopped,
+                stopped=frozenset(vmnet.stopped),
                 guest_dhcp=name in served,
             )
+            yield from _private(scenario, own) if vmnet.mode.private else (own,)
+
+
+def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
+    """One such network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox."""
+    for vm, machine in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
+        for index, nic in enumerate(machine.nics):
+            if nic.network == network.name:
+                first = IPv4Address(int(network.subnet[0]) + 256 * index)
+                subnet = IPv4Network((int(first), network.subnet.prefixlen))
+                yield replace(network, name=private_name(network.name, vm, index), subnet=subnet)
+
+
+def private_name(network: str, vm: str, index: int) -> str:
+    """The network that an adapter has for itself: `vboxnat-vm1`."""
+    return f"{network}-{vm}" + f"-{index}" * bool(index)
 
 
 def _lan(name: str, lan: FurtherLan) -> Network:
@@ -334,7 +350,7 @@ def bridged_to(name: str, scenario: Scenario) -> str | None:
     first = next(iter(scenario.cards), None)
     if vmnet.nic != AUTOMATIC:
         return vmnet.nic or first
-    others = (one for one in scenario.vmnets.values() if one.mode is Mode.BRIDGED)
+    others = (one for one in scenario.vmnets.values() if one.mode.on_lan)
     pinned = {one.nic or first for one in others}
     usable = sorted(set(scenario.cards) - pinned - set(vmnet.excluded))
     return next((card for card in usable if cards[card].connected), None)
@@ -360,9 +376,10 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
     uuids = _uuids(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         legs = tuple(
-            _vm_leg(name, index, nic, networks[nic.network], uuids[name])
+            _vm_leg(name, index, nic, plugged, uuids[name])
             for index, nic in enumerate(vm.nics)
-            if nic.network in networks
+            if (plugged := networks.get(nic.network))
+            or (plugged := networks.get(private_name(nic.network, name, index)))
         )
         if legs:
             yield Node(
@@ -456,13 +473,14 @@ def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg
         if nic.connected:
             seen.add(lan.name)
     for network in networks.values():
-        if network.mode in (Mode.NAT, Mode.HOSTONLY) and network.adapter is not Adapter.NONE:
+        place = network.mode and network.mode.host_adapter
+        if place and network.adapter is not Adapter.NONE:
             yield Leg(
                 HOST,
                 network.name,
                 network,
                 mac.host_adapter(network.number),
-                _interface(addressing.host_adapter(network.subnet), network),
+                _interface(place(network.subnet), network),
                 enabled=network.adapter is Adapter.ON,
             )
 
@@ -478,26 +496,27 @@ def _lan_leg(
 
 
 def _services(network: Network) -> Iterator[Node]:
-    subnet = network.subnet
-    if network.mode is Mode.NAT:
+    mode = network.mode
+    if mode and mode.nat_device:
         name = f"{network.name}-nat"
-        address = _interface(addressing.nat_device(subnet), network)
+        address = _interface(mode.nat_device(network.subnet), network)
         runs = VmnetService.NAT not in network.stopped
         leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))
-    if network.mode in (Mode.NAT, Mode.HOSTONLY):
+    if mode and mode.dhcp_server:
         name = f"{network.name}-dhcp"
-        address = _interface(addressing.dhcp_server(subnet), network)
+        address = _interface(mode.dhcp_server(network.subnet), network)
         leg = Leg(name, "eth0", network, mac.service(name), address)
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 
 def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
+    vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
     return Leg(
         vm,
         f"eth{index}",
         network,
-        nic.mac or mac.vm_adapter(uuid, index),
+        nic.mac or mac.vm_adapter(uuid, index, vendor),
         _interface(nic.address, network) if nic.address else None,
         nic.gateway,
         nic.dns,

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from netlab import lab
-from netlab.plan.nouns import Address, Cable, Noun, Ruleset, Service, Sysctl
+from netlab.plan.nouns import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan
 from netlab.scenario.load import shipped
 from tests.machine import netlab
@@ -75,14 +75,24 @@ def with_address(node: str, old: str, new: str) -> Edit:
     return edit
 
 
-def plugged_into_lan(scenario: str, *vms: str) -> Edit:
-    """Plug VMs into the LAN's switch instead of their own."""
+def plugged_into(switch: str, scenario: str, *vms: str) -> Edit:
+    """Plug VMs into another switch instead of their own."""
 
     def edit(noun: Noun) -> Noun:
         if isinstance(noun, Cable) and noun.other.namespace in {f"{scenario}.{vm}" for vm in vms}:
-            lan = replace(noun.one, namespace=f"{scenario}.lan", bridge="lan")
-            return replace(noun, one=lan)
+            port = replace(noun.one, namespace=f"{scenario}.{switch}", bridge=switch)
+            return replace(noun, one=port)
         return noun
+
+    return edit
+
+
+def without_route(node: str, destination: str) -> Edit:
+    """Delete a route of a node."""
+
+    def edit(noun: Noun) -> Noun | None:
+        routes = isinstance(noun, Route) and str(noun.destination) == destination
+        return None if routes and noun_is_on(noun, node) else noun
 
     return edit
 
@@ -166,7 +176,7 @@ MUTANTS = [
     Mutant(
         "hostonly",
         "the VMs are plugged into the LAN's switch",
-        plugged_into_lan("hostonly", "vm1", "vm2"),
+        plugged_into("lan", "hostonly", "vm1", "vm2"),
         {
             f"{vm}>{to}"
             for vm in ("vm1", "vm2")
@@ -241,9 +251,48 @@ MUTANTS = [
         {f"vm1>{to}" for to in ("pc", "router", "internet")},
     ),
     Mutant(
+        "virtualbox-beside-vmware",
+        "a VM of VirtualBox's is plugged into VMware's switch",
+        plugged_into("vmnet8", "virtualbox-beside-vmware", "box1"),
+        {f"box1>{to}" for to in ("vm1", "vm2")}
+        | {f"{node}>box1" for node in ("vm1", "vm2", "host")},
+    ),
+    Mutant(
+        "virtualbox-modes",
+        "the NAT network's device does not masquerade",
+        without_rule("natnetwork-nat", "masquerade"),
+        {
+            f"{net}>{to}"
+            for net in ("net1", "net2")
+            for to in ("host", "host@lan", "pc", "router", "internet")
+        },
+    ),
+    Mutant(
+        "libvirt-modes",
+        "the home router knows no way to the routed network",
+        without_route("router", "192.168.123.0/24"),
+        {"pc>route1", "router>route1", "route1>pc", "route1>router", "route1>internet"},
+    ),
+    Mutant(
+        "libvirt-modes",
+        "the host does not translate the network that it ought to",
+        with_text("host", "ip saddr 192.168.122.0/24", "ip saddr 192.168.199.0/24"),
+        {f"{nat}>{to}" for nat in ("nat1", "nat2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "hyperv-beside-vmware",
+        "DHCP hands out no gateway, as on VMware's host-only network",
+        with_text("host", "option:router,172.20.16.1\n", "option:router\n"),
+        {
+            f"{vm}>{to}"
+            for vm in ("hyper1", "hyper2")
+            for to in ("host@lan", "pc", "router", "internet")
+        },
+    ),
+    Mutant(
         "clones",
         "the moved copy is plugged into the LAN's switch",
-        plugged_into_lan("clones", "moved"),
+        plugged_into("lan", "clones", "moved"),
         {f"moved>{to}" for to in ("host", "router", "internet")}
         | {f"{node}>moved" for node in ("web", "clone", "host", "router")},
     ),
@@ -269,7 +318,7 @@ MUTANTS = [
     Mutant(
         "guest-dhcp",
         "vm1 is plugged into the LAN's switch, and has its lease from there",
-        plugged_into_lan("guest-dhcp", "vm1"),
+        plugged_into("lan", "guest-dhcp", "vm1"),
         {f"{one}>vm1" for one in ("dc", "vm2", "host", "router")}
         | {f"vm1>{one}" for one in ("dc", "vm2", "host", "router", "internet")},
     ),
