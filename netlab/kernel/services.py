@@ -21,6 +21,7 @@ from netlab.errors import KernelError, Missing
 from netlab.kernel import netns
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.sockets import WAITING
+from netlab.plan.names import metric
 from netlab.plan.nouns import DhcpClient, Lease, Listening, Service
 
 MARK = "NETLAB_SERVICE"
@@ -55,6 +56,7 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
     variables = {
         "NETLAB_LEASE": str(lease),
         "NETLAB_RESOLV": str(resolv),
+        "NETLAB_METRIC": str(metric(client.interface)),
         "NETLAB_DNS": " ".join(map(str, client.name_servers)),
     }
     _spawn(client.namespace, directory, argv, variables)

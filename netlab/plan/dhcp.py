@@ -92,6 +92,11 @@ def reservations(legs: tuple[Leg, ...], room: Room) -> Iterator[tuple[Leg, IPv4A
     given: dict[str, IPv4Address] = {}
     for leg in legs:
         # Two VMs with one MAC are one client to the server.
-        if leg.address is None and leg.mac not in given and (address := next(free, None)):
+        if (
+            leg.address is None
+            and leg.leased
+            and leg.mac not in given
+            and (address := next(free, None))
+        ):
             given[leg.mac] = address
             yield leg, address

@@ -74,7 +74,8 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Route(here, DEFAULT_ROUTE, host_side.ip)
     yield Ruleset(here, _rules(node.primary, host_side))
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
-    mode, lines = vmnet.mode, [f"server={topology.scenario.lan.gateway}"]
+    gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
+    mode, lines = vmnet.mode, [f"server={gateway}"]
     assert mode
     for place in mode.aliases:
         alias = IPv4Interface((int(place(vmnet.subnet)), vmnet.subnet.prefixlen))

@@ -16,7 +16,10 @@ VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
 
 HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
-HOST_NIC_NAME = r"^eth[0-9]$"
+HOST_NIC_NAME = r"^(eth|wlan|vpn)[0-9]$"
+"""A card of the host's: wired, Wi-Fi, or the end of a VPN."""
+LAN_NAME = r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$"
+"""It becomes the name of a Linux bridge (15 characters)."""
 HOST_NAME = (
     r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 )

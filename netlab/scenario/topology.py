@@ -8,7 +8,7 @@ plan knows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -17,13 +17,26 @@ from uuid import UUID
 
 from netlab.scenario import addressing, mac
 from netlab.scenario.mode import Mode
-from netlab.scenario.model import Adapter, Answer, Nic, Scenario, Transfer, VmnetService
+from netlab.scenario.model import (
+    AUTOMATIC,
+    Adapter,
+    Answer,
+    FurtherLan,
+    LanDhcp,
+    Nic,
+    Scenario,
+    Transfer,
+    Vmnet,
+    VmnetService,
+)
 
 LAN = "lan"
 WAN = "wan"
 HOST = "host"
 ROUTER = "router"
 INTERNET = "internet"
+WIFI = "wlan"
+"""How the names of Wi-Fi cards begin."""
 PERFECT = Transfer()
 
 
@@ -46,9 +59,13 @@ class Network:
     name: str
     subnet: IPv4Network
     mode: Mode | None = None
-    """None for the LAN and the WAN, which are not VMware's."""
+    """None for LANs and WANs, which are not VMware's."""
     nic: str | None = None
-    """The host's card that a bridged network is bridged to."""
+    """The host's card that a bridged network is bridged to; None: automatic finds none."""
+    lan: str | None = None
+    """The LAN that it is, or that it is bridged to."""
+    linked: bool = True
+    """False: the host's card that it is bridged to has no link."""
     mtu: int = 1500
     adapter: Adapter = Adapter.ON
     """The host's own."""
@@ -57,15 +74,15 @@ class Network:
     """A VM serves DHCP here."""
 
     @property
+    def segment(self) -> str:
+        """The name of the network whose machines hear each other: a bridged vmnet is on its LAN."""
+        return self.lan or self.name
+
+    @property
     def number(self) -> int:
         """N of vmnetN; other products' networks get one of netlab's."""
         digits = self.name.removeprefix("vmnet")
         return int(digits) if digits.isdigit() else mac.number(self.name)
-
-    @property
-    def segment(self) -> tuple[IPv4Network, str]:
-        """Equal for two networks if what is on them is in one subnet, and not just alike."""
-        return self.subnet, self.name if self.mode and self.mode.private else ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +101,10 @@ class Leg:
     """False: its cable is pulled out of the switch."""
     enabled: bool = True
     """False: the adapter itself is switched off."""
+    leased: bool = True
+    """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
+    replicates: bool = False
+    """Its link and its lease follow the host's card that its network is bridged to."""
     model: str | None = None
     """What kind of card a guest sees: a label."""
     incoming: Transfer = PERFECT
@@ -132,7 +153,7 @@ class Node:
         return names
 
     def shared_with(self, other: Node) -> Leg | None:
-        """This node's first leg in a subnet that `other` is in too."""
+        """This node's first leg on a network that `other` is on too."""
         segments = {leg.network.segment for leg in other.legs}
         return next((leg for leg in self.legs if leg.network.segment in segments), None)
 
@@ -155,6 +176,25 @@ class Topology:
     def vmnets(self) -> tuple[Network, ...]:
         """VMware's networks, by number."""
         return tuple(network for network in self.networks.values() if network.mode)
+
+    @cached_property
+    def uplink(self) -> Leg:
+        """The host's card with the default route: the first that is connected, else the first."""
+        cards = [leg for leg in self.nodes[HOST].legs if leg.interface in self.scenario.cards]
+        return next((card for card in cards if card.connected), cards[0])
+
+    @cached_property
+    def routers(self) -> tuple[Node, ...]:
+        """The routers of the LANs, the home router first."""
+        return tuple(node for node in self.nodes.values() if node.role is Role.ROUTER)
+
+    def admitted(self, lan: str) -> tuple[str, ...]:
+        """The MAC addresses that a LAN lets in."""
+        return _admitted(self.scenario, lan, self.nodes.values())
+
+    def mac_on_the_lan(self, leg: Leg) -> str:
+        """The MAC address that a LAN sees of an adapter: over Wi-Fi, the host's card's."""
+        return _mac_on_the_lan(leg, self.nodes.values())
 
     def node(self, role: Role, network: Network) -> Node:
         """The NAT device or DHCP server of `network`."""
@@ -180,28 +220,74 @@ def natural(name: str) -> tuple[object, ...]:
 def resolve(scenario: Scenario) -> Topology:
     """Fill in VMware's defaults. Never fails; nonsense is `check.py`'s to find."""
     networks = {network.name: network for network in _networks(scenario)}
-    nodes = {node.name: node for node in _nodes(scenario, networks)}
-    return Topology(scenario, networks, nodes)
+    nodes = tuple(_nodes(scenario, networks))
+    without = {leg for lan in scenario.all_lans for leg in _without_lease(scenario, lan, nodes)}
+    marked = {
+        node.name: replace(
+            node, legs=tuple(replace(leg, leased=leg not in without) for leg in node.legs)
+        )
+        for node in nodes
+    }
+    return Topology(scenario, networks, marked)
+
+
+def _stations(lan: str, nodes: Iterable[Node]) -> list[Leg]:
+    """The adapters on a LAN in the order in which they come: the host's, its peers', bridged VMs'."""
+    order = (Role.HOST, Role.PEER, Role.VM)
+    known = sorted(
+        (node for node in nodes if node.role in order), key=lambda n: order.index(n.role)
+    )
+    return [leg for node in known for leg in node.legs if leg.network.lan == lan and leg.connected]
+
+
+def _mac_on_the_lan(leg: Leg, nodes: Iterable[Node]) -> str:
+    nic = leg.network.nic or ""
+    cards = (card for node in nodes if node.role is Role.HOST for card in node.legs)
+    return next((c.mac for c in cards if nic.startswith(WIFI) and c.interface == nic), leg.mac)
+
+
+def _admitted(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> tuple[str, ...]:
+    nodes = tuple(nodes)
+    macs = dict.fromkeys(_mac_on_the_lan(leg, nodes) for leg in _stations(lan, nodes))
+    return tuple(macs)[: scenario.all_lans[lan].admits]
+
+
+def _without_lease(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> Iterator[Leg]:
+    """Adapters that ask the LAN's DHCP in vain."""
+    nodes = tuple(nodes)
+    admitted = _admitted(scenario, lan, nodes)
+    stations = _stations(lan, nodes)
+    asking = [leg for leg in stations if not leg.address]
+    yield from (leg for leg in asking if _mac_on_the_lan(leg, nodes) not in admitted)
+    dhcp = scenario.all_lans[lan].dhcp
+    if isinstance(dhcp, LanDhcp):
+        first, last = dhcp.range
+        fixed = {leg.address.ip for leg in stations if leg.address}
+        left = int(last) - int(first) + 1 - sum(first <= address <= last for address in fixed)
+        served = [leg for leg in asking if _mac_on_the_lan(leg, nodes) in admitted]
+        yield from served[max(left, 0) :]
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
     served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
     yield Network(WAN, addressing.WAN)
-    yield Network(LAN, scenario.lan.subnet)
+    lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
+    for number, lan in enumerate(lans.values()):
+        yield lan
+        if number:
+            yield Network(wan_of(lan.name), addressing.provider(number - 1))
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode.on_lan:
-            nic = vmnet.nic or min(scenario.host.nics)
-            yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
+            yield _bridged(name, vmnet, scenario, lans)
         elif subnet := vmnet.own_subnet:
             own = Network(
                 name,
                 subnet,
                 vmnet.mode,
-                None,
-                vmnet.mtu,
-                vmnet.adapter,
-                frozenset(vmnet.stopped),
-                name in served,
+                mtu=vmnet.mtu,
+                adapter=vmnet.adapter,
+                stopped=frozenset(vmnet.stopped),
+                guest_dhcp=name in served,
             )
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
 
@@ -221,12 +307,63 @@ def private_name(network: str, vm: str, index: int) -> str:
     return f"{network}-{vm}" + f"-{index}" * bool(index)
 
 
+def _lan(name: str, lan: FurtherLan) -> Network:
+    stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
+    return Network(name, lan.subnet, lan=name, stopped=stopped)
+
+
+def wan_of(lan: str) -> str:
+    """The name of the network between a LAN's router and the Internet."""
+    return WAN if lan == LAN else f"{lan}-{WAN}"
+
+
+def router_of(lan: str) -> str:
+    """The name of a LAN's router."""
+    return ROUTER if lan == LAN else f"{lan}-{ROUTER}"
+
+
+def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Network]) -> Network:
+    """It is on the LAN of its card; while that has no link, nobody gives addresses there."""
+    chosen = bridged_to(name, scenario)
+    card = scenario.host.nics.get(chosen or "")
+    lan = lans.get(card.lan if card else LAN, lans[LAN])
+    linked = card is not None and card.connected
+    return Network(
+        name,
+        lan.subnet,
+        vmnet.mode,
+        chosen,
+        lan=lan.name if card else None,
+        linked=linked,
+        mtu=vmnet.mtu,
+        stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
+    )
+
+
+def bridged_to(name: str, scenario: Scenario) -> str | None:
+    """The host's card that a bridged vmnet is bridged to; None: automatic finds none.
+
+    Automatic takes the first connected card, as that has the default route, but none that
+    another vmnet is pinned to, or that is excluded.
+    """
+    vmnet, cards = scenario.vmnets[name], scenario.host.nics
+    first = next(iter(scenario.cards), None)
+    if vmnet.nic != AUTOMATIC:
+        return vmnet.nic or first
+    others = (one for one in scenario.vmnets.values() if one.mode.on_lan)
+    pinned = {one.nic or first for one in others}
+    usable = sorted(set(scenario.cards) - pinned - set(vmnet.excluded))
+    return next((card for card in usable if cards[card].connected), None)
+
+
 def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
-    yield _internet(scenario, networks[WAN])
-    yield _router(scenario, networks)
-    for name, peer in sorted(scenario.lan.peers.items(), key=lambda item: natural(item[0])):
-        leg = _lan_leg(scenario, networks[LAN], name, "eth0", peer.address)
-        yield Node(name, Role.PEER, (leg,))
+    yield _internet(scenario, networks)
+    for lan in scenario.all_lans:
+        yield _router(scenario, lan, networks)
+    for lan, its in scenario.all_lans.items():
+        for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
+            leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
+            yield Node(name, Role.PEER, (leg,))
     yield Node(
         HOST,
         Role.HOST,
@@ -294,53 +431,47 @@ def _uuids(scenario: Scenario) -> dict[str, UUID]:
     return {name: uuids.get(name) or uuids[origins[name]] for name in names}
 
 
-def _internet(scenario: Scenario, wan: Network) -> Node:
+def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
+    """It has a cable to each router."""
     first = next(iter(scenario.internet.servers.values()))
+    hardware = mac.physical(INTERNET)
+    wan = networks[WAN]
+    gateway = scenario.lan.public
+    legs = [Leg(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, first)]
+    for number, lan in enumerate(scenario.lans, 1):
+        wan, name = networks[wan_of(lan)], f"eth{number}"
+        hardware = mac.physical(f"{INTERNET} {name}")
+        legs.append(Leg(INTERNET, name, wan, hardware, _interface(wan.subnet[1], wan)))
+    return Node(INTERNET, Role.INTERNET, tuple(legs))
+
+
+def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node:
+    lan, wan, node = networks[name], networks[wan_of(name)], router_of(name)
+    first = next(iter(scenario.internet.servers.values()))
+    at_home = name == LAN
+    far = first if at_home else wan.subnet[1]
+    public = scenario.lan.public if at_home else wan.subnet[2]
+    gateway = _interface(scenario.all_lans[name].gateway, lan)
+    inside = Leg(node, "lan0", lan, mac.physical(f"{node} lan0"), gateway, dns=first)
+    outside = mac.physical(f"{node} wan0")
     return Node(
-        INTERNET,
-        Role.INTERNET,
-        (
-            Leg(
-                INTERNET,
-                "eth0",
-                wan,
-                mac.physical(INTERNET),
-                _interface(first, wan),
-                gateway=scenario.lan.public,
-                dns=first,
-            ),
-        ),
+        node,
+        Role.ROUTER,
+        (inside, Leg(node, "wan0", wan, outside, _interface(public, wan), gateway=far, dns=first)),
     )
-
-
-def _router(scenario: Scenario, networks: dict[str, Network]) -> Node:
-    lan, wan = networks[LAN], networks[WAN]
-    first = next(iter(scenario.internet.servers.values()))
-    inside = Leg(
-        ROUTER,
-        "lan0",
-        lan,
-        mac.physical("router lan0"),
-        _interface(scenario.lan.gateway, lan),
-        dns=first,
-    )
-    outside = Leg(
-        ROUTER,
-        "wan0",
-        wan,
-        mac.physical("router wan0"),
-        _interface(scenario.lan.public, wan),
-        gateway=first,
-        dns=first,
-    )
-    return Node(ROUTER, Role.ROUTER, (inside, outside))
 
 
 def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg]:
-    for index, (name, nic) in enumerate(sorted(scenario.host.nics.items())):
-        leg = _lan_leg(scenario, networks[LAN], HOST, name, nic.address)
-        # One default route: the first card's, as an operating system prefers one.
-        yield leg if index == 0 else Leg(HOST, name, leg.network, leg.mac, leg.address)
+    seen: set[str] = set()
+    for name, nic in sorted(scenario.host.nics.items()):
+        lan = networks.get(nic.lan, networks[LAN])
+        leg = replace(_lan_leg(scenario, lan, HOST, name, nic.address), connected=nic.connected)
+        # One default route for a LAN: the first card's, as an operating system prefers one. None for
+        # a VPN: only packets to its subnet take it.
+        no_exit = name not in scenario.cards or lan.name in seen
+        yield replace(leg, gateway=None, dns=None) if no_exit else leg
+        if nic.connected:
+            seen.add(lan.name)
     for network in networks.values():
         place = network.mode and network.mode.host_adapter
         if place and network.adapter is not Adapter.NONE:
@@ -360,7 +491,7 @@ def _lan_leg(
     hardware = mac.physical(f"{node} {interface}")
     if address is None:
         return Leg(node, interface, lan, hardware)
-    gateway = scenario.lan.gateway
+    gateway = scenario.all_lans[lan.name].gateway
     return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
 
 
@@ -389,7 +520,8 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
         _interface(nic.address, network) if nic.address else None,
         nic.gateway,
         nic.dns,
-        nic.connected,
+        nic.connected and (network.linked or not nic.replicate),
+        replicates=nic.replicate,
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,
