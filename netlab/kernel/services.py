@@ -217,10 +217,11 @@ def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str
 def _alive(directory: Path) -> bool:
     """Whether the process of that number is still the one that was started."""
     try:
-        pid, started = (directory / "pid").read_text().split()
+        pid, _, started = (directory / "pid").read_text().partition(" ")
     except FileNotFoundError:
         return False
-    return _start_time(int(pid)) == started
+    # One that had ended before its start time could be read has none.
+    return bool(started) and _start_time(int(pid)) == started
 
 
 def _start_time(pid: int) -> str:
