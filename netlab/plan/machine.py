@@ -22,7 +22,6 @@ from netlab.plan.nouns import (
     Sysctl,
 )
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Node, Role
 
 _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
@@ -39,8 +38,7 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
         if leg.address is None:
             servers = _static_name_servers(node)
             yield DhcpClient(here, leg.interface, node.name, _lease_network(leg), servers)
-            served = leg.network.guest_dhcp or VmnetService.DHCP not in leg.network.stopped
-            if leg.connected and leg.leased and served:
+            if leg.gets_lease:
                 yield Lease(here, leg.interface)
             continue
         yield Address(here, leg.interface, leg.address)

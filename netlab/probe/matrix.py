@@ -84,7 +84,7 @@ def _probe(
     """The probe of a pair, or the outcome where none can be sent."""
     source, target = expectation.source, expectation.target
     to = target.leg_towards(source)
-    if not _of(to, addresses) and not to.leased:
+    if not _of(to, addresses) and to.address is None and not to.gets_lease:
         return Outcome(Verdict.DEAD, f"{to.name} has no address, as DHCP gives it none")
     if not _of(to, addresses):
         return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
@@ -98,7 +98,8 @@ def _probe(
         namespaces[target.node.name],
         str(_of(to, addresses)[0].ip),
         bind,
-        to.network.segment in {leg.network.segment for leg in source.node.legs},
+        mute=not any(leg.speaks for leg in source.node.legs),
+        direct=to.network.segment in {leg.network.segment for leg in source.node.legs},
     )
 
 

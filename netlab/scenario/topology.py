@@ -111,6 +111,17 @@ class Leg:
     outgoing: Transfer = PERFECT
 
     @property
+    def gets_lease(self) -> bool:
+        """It is configured by DHCP, and a server that it reaches has an address for it."""
+        served = self.network.guest_dhcp or VmnetService.DHCP not in self.network.stopped
+        return self.address is None and self.connected and self.leased and served
+
+    @property
+    def speaks(self) -> bool:
+        """By the scenario, it is up, plugged in, and has an address."""
+        return self.connected and self.enabled and (self.address is not None or self.gets_lease)
+
+    @property
     def name(self) -> str:
         """Node and network: `host@vmnet8`."""
         return f"{self.node}@{self.network.name}"
