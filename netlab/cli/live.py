@@ -110,9 +110,15 @@ def _setting(word: str) -> tuple[str, str]:
     return key, value
 
 
+def _known(running: Lab) -> set[str]:
+    """Warnings that `up` has given already; line numbers may have changed."""
+    return {warning.what for warning in running.source.warnings}
+
+
 def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> None:
     from netlab.report import data, text
 
+    output.warn(one for one in source.warnings if one.what not in _known(running))
     wanted, difference = lab.change(running, source)
     if not dry_run and difference:
         with output.changing(wanted, difference) as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 
@@ -91,6 +92,8 @@ def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
             handles.forget(namespace)
             services.end_inside(namespace)
             netns.unlink_etc([namespace])
+            # Whole: a machine of that name that comes again is linked where its folder is made.
+            shutil.rmtree(run.etc(namespace), ignore_errors=True)
             netns.delete(namespace)
         case Sysctl():
             sysctl.reset(noun)

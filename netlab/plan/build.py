@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.plan import bridged, hostonly, nat
+from netlab.plan import bridged, custom, hostonly, nat
 from netlab.plan.host import host
 from netlab.plan.machine import machine, plug
 from netlab.plan.nouns import Noun
@@ -39,4 +39,6 @@ def _network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
             return nat.network(lab, topology, vmnet)
         case Mode.HOSTONLY:
             return hostonly.network(lab, topology, vmnet)
+        case Mode.CUSTOM | Mode.SEGMENT:
+            return custom.network(lab, topology, vmnet)
     raise AssertionError(vmnet)

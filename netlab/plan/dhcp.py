@@ -30,17 +30,19 @@ def options(network: Network) -> dict[str, IPv4Address | str | None]:
                 "domain-name": addressing.DOMAIN,
                 "netbios-ns": device,
             }
-        case Mode.HOSTONLY:
+        case Mode.HOSTONLY | Mode.CUSTOM:
             return {
                 "router": None,
-                "dns-server": addressing.host_adapter(subnet),
+                "dns-server": network.host_address,
                 "domain-name": addressing.DOMAIN,
             }
     raise AssertionError(f"{network.name} has no DHCP server of VMware's")
 
 
 def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
-    """VMware's virtual DHCP server of one vmnet: a machine at the last address of the subnet."""
+    """VMware's virtual DHCP server of one vmnet, if it has one: a machine at the last address."""
+    if not vmnet.dhcp:
+        return
     node = topology.node(Role.DHCP_SERVER, vmnet)
     here = namespace(lab, node.name)
     legs = topology.legs_on(vmnet)

@@ -21,7 +21,6 @@ from netlab.plan.nouns import (
     Sysctl,
 )
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Node, Role
 
 _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
@@ -38,13 +37,13 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
         if leg.address is None:
             servers = _static_name_servers(node)
             yield DhcpClient(here, leg.interface, node.name, leg.network.subnet, servers)
-            if leg.connected and VmnetService.DHCP not in leg.network.stopped:
+            if leg.connected and leg.network.leases:
                 yield Lease(here, leg.interface)
             continue
         yield Address(here, leg.interface, leg.address)
         if leg.gateway and leg.enabled:
             # As the DHCP client does it: with several adapters, the first one's default route wins.
-            number = int("0" + leg.interface.removeprefix("eth")) if node.role is Role.VM else 0
+            number = node.legs.index(leg) if node.role in (Role.VM, Role.HOST) else 0
             yield Route(here, DEFAULT_ROUTE, leg.gateway, number)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlab.report.graph import Addresses, name, shown, title
+from netlab.report.graph import Addresses, name, shown, subnet, title
 from netlab.scenario.model import Mode
 from netlab.scenario.topology import HOST, LAN, WAN, Leg, Network, Role, Topology
 
@@ -56,7 +56,7 @@ def _section(
     boxes = [_box(topology, leg, addresses) for leg in legs]
     rows = list(_wrap(boxes, width))
     for number, row in enumerate(rows):
-        named = f"  {name(network)} · {network.subnet}" if number == len(rows) - 1 else ""
+        named = f"  {name(network)} · {subnet(network)}" if number == len(rows) - 1 else ""
         yield from _bus(row, named)
     if onward := _onward(topology, network, addresses):
         yield f"  ↳ {onward}"
@@ -105,7 +105,7 @@ def _onward(topology: Topology, network: Network, addresses: Addresses) -> str:
     match network.mode:
         case Mode.NAT:
             return f"the NAT device leaves by the host's {card.interface}, as {outside}"
-        case Mode.HOSTONLY:
+        case Mode.HOSTONLY | Mode.CUSTOM | Mode.SEGMENT:
             return "nothing leaves"
         case Mode.BRIDGED:
             return f"bridged to the LAN by the host's {network.nic}"

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from netlab.plan.plan import Plan
 
 ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
-MODES = {Mode.BRIDGED: "bridged", Mode.NAT: "NAT", Mode.HOSTONLY: "host-only"}
+MODES = {
+    Mode.BRIDGED: "bridged",
+    Mode.NAT: "NAT",
+    Mode.HOSTONLY: "host-only",
+    Mode.CUSTOM: "custom",
+    Mode.SEGMENT: "LAN segment",
+}
 
 INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
 """What exists inside the one real computer, beside VMware's switches."""
@@ -130,6 +136,11 @@ def name(network: Network) -> str:
     if network.name == WAN:
         return "the Internet"
     return f"{network.name} · {MODES[network.mode]}" if network.mode else network.name
+
+
+def subnet(network: Network) -> str:
+    """A network's addresses; nobody need have told those of a LAN segment."""
+    return str(network.subnet) if network.numbered else "no subnet"
 
 
 def _graph(name: str, lab: Lab, addresses: Addresses) -> Graph:

@@ -46,6 +46,11 @@ def dhcp_pool(subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
     return subnet[subnet.num_addresses // 2], subnet[-3]
 
 
+def unnumbered(index: int) -> IPv4Network:
+    """In place of a LAN segment's subnet that nobody told: no address can be of it (RFC 6890)."""
+    return IPv4Network((index, 32))
+
+
 def uplink(vmnet: int) -> IPv4Network:
     """The /30 between the NAT device of vmnetN (its second address) and the host (its first)."""
     return IPv4Network((int(UPLINKS[vmnet * 4]), 30))

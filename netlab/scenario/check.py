@@ -14,11 +14,22 @@ from itertools import combinations
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
 from netlab.scenario.model import Mode, Nic, Scenario
-from netlab.scenario.topology import HOST, INTERNET, LAN, ROUTER, WAN, Role, resolve
+from netlab.scenario.topology import (
+    HOST,
+    INTERNET,
+    LAN,
+    ROUTER,
+    WAN,
+    Role,
+    natural,
+    resolve,
+)
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
 MAX_VMNET = 255
 """VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
+WINDOWS_VMNETS = 20
+"""vmnet0 to vmnet19 (Workstation's Virtual Network Editor on Windows)."""
 BRIDGE_PORTS = 1023
 """A Linux bridge takes no more ports."""
 
@@ -31,6 +42,8 @@ class Finding:
     what: str
     fix: str
     on_key: bool = False
+    is_warning: bool = False
+    """It works here, and would not with VMware."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     """Every finding but the expectations'. `declared` are the vmnets that the file names, right or wrong."""
     yield from _names(scenario)
     yield from _vmnets(scenario)
+    yield from _several_nat(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
     yield from _addresses(scenario)
@@ -72,6 +86,7 @@ def _names(scenario: Scenario) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     named: list[tuple[Path, str]] = [(("lan", "peers", name), name) for name in scenario.lan.peers]
     named += [(("vms", name), name) for name in scenario.vms]
+    named += [(("segments", name), name) for name in scenario.segments]
     for path, name in named:
         lower = name.lower()
         if lower in RESERVED or lower.startswith("vmnet"):
@@ -89,6 +104,12 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
         path: Path = ("vmnets", name)
         if int(name.removeprefix("vmnet")) > MAX_VMNET:
             yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+        elif int(name.removeprefix("vmnet")) >= WINDOWS_VMNETS:
+            what = (
+                f"VMware on Windows has vmnet0 to vmnet{WINDOWS_VMNETS - 1}; {name} is Linux only"
+            )
+            yield Finding(path, what, "use one of these if it shall work on both", True, True)
+        yield from _settings(scenario, name)
         if vmnet.mode is not Mode.BRIDGED:
             if vmnet.subnet is None:
                 yield Finding(
@@ -126,6 +147,37 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
         bridged.setdefault(nic, name)
 
 
+_MODES = {
+    "adapter": (Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM),
+    "dhcp": (Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM),
+}
+"""Which modes have what."""
+
+
+def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
+    """What is said of something that a network of this mode does not have."""
+    vmnet = scenario.vmnets[name]
+    for key, modes in _MODES.items():
+        if getattr(vmnet, key) is not None and vmnet.mode not in modes:
+            what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
+            yield Finding(("vmnets", name, key), what, "remove it, or use another mode", True)
+    adapter = vmnet.adapter
+    if adapter and adapter.gateway and vmnet.subnet and adapter.gateway not in vmnet.subnet:
+        yield Finding(
+            ("vmnets", name, "adapter", "gateway"),
+            f"the gateway {adapter.gateway} is outside {name}'s {vmnet.subnet}",
+            "a gateway must be a neighbour: use an address of the subnet",
+        )
+
+
+def _several_nat(scenario: Scenario) -> Iterator[Finding]:
+    nat = [name for name, vmnet in scenario.vmnets.items() if vmnet.mode is Mode.NAT]
+    for name in nat[1:]:
+        what = f"{name} is a NAT network beside {nat[0]}: VMware Workstation on Windows allows one"
+        fix = "put the VMs on one of them if it shall work there"
+        yield Finding(("vmnets", name), what, fix, True, True)
+
+
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     for vm, index, nic in _all_nics(scenario):
         path: Path = ("vms", vm, "nics", index)
@@ -133,7 +185,8 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
             yield Finding(
                 path,
                 f"nobody defined the network '{nic.network}'",
-                f"define it under vmnets, or use one of: {', '.join(sorted(declared))}",
+                "define it under vmnets or segments, or use one of:"
+                f" {', '.join(sorted(declared, key=natural))}",
             )
         if nic.address is None:
             for key in ("gateway", "dns"):
@@ -144,6 +197,13 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
+        segment = scenario.segments.get(nic.network)
+        if nic.address and segment and segment.subnet is None:
+            yield Finding(
+                (*path, "address"),
+                f"nobody knows to which subnet of {nic.network} {nic.address} belongs",
+                f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
+            )
         if subnet := _subnets(scenario).get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
 
@@ -179,7 +239,8 @@ def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
             subnets[name] = scenario.lan.subnet
         elif vmnet.subnet:
             subnets[name] = vmnet.subnet
-    return subnets
+    segments = scenario.segments.items()
+    return subnets | {name: segment.subnet for name, segment in segments if segment.subnet}
 
 
 def _overlaps(scenario: Scenario) -> Iterator[Finding]:
@@ -190,6 +251,9 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     for name, vmnet in scenario.vmnets.items():
         if vmnet.subnet and vmnet.mode is not Mode.BRIDGED:
             ranges.append((("vmnets", name, "subnet"), name, vmnet.subnet))
+    for name, segment in scenario.segments.items():
+        if segment.subnet:
+            ranges.append((("segments", name, "subnet"), name, segment.subnet))
     for (_, first, one), (path, second, other) in combinations(ranges, 2):
         if one.overlaps(other):
             yield Finding(
@@ -238,17 +302,7 @@ def _addresses(scenario: Scenario) -> Iterator[Finding]:
 
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
     """Who has which address; VMware's own first, so that a clash is reported at the file's."""
-    for name, vmnet in scenario.vmnets.items():
-        if vmnet.subnet is None or vmnet.mode is Mode.BRIDGED:
-            continue
-        path: Path = ("vmnets", name, "subnet")
-        adapter = addressing.host_adapter(vmnet.subnet)
-        yield _Claim(path, f"the host adapter of {name}", adapter, name)
-        if vmnet.mode is Mode.NAT:
-            device = addressing.nat_device(vmnet.subnet)
-            yield _Claim(path, f"the NAT device of {name}", device, name)
-        server = addressing.dhcp_server(vmnet.subnet)
-        yield _Claim(path, f"the DHCP server of {name}", server, name)
+    yield from _vmware_claims(scenario)
     yield _Claim(("lan", "router"), ROUTER, scenario.lan.gateway, LAN)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
@@ -266,6 +320,31 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
         if adapter_.address:
             path = ("vms", vm, "nics", index, "address")
             yield _Claim(path, vm, adapter_.address, adapter_.network)
+
+
+_VMWARE = {
+    Role.HOST: ("the host adapter", "adapter"),
+    Role.NAT_DEVICE: ("the NAT device", "nat"),
+    Role.DHCP_SERVER: ("the DHCP server", "dhcp"),
+}
+"""VMware's machines on a vmnet, and where their addresses may be set."""
+
+
+_DEFAULTS = (addressing.host_adapter, addressing.nat_device, addressing.dhcp_server)
+
+
+def _vmware_claims(scenario: Scenario) -> Iterator[_Claim]:
+    """Addresses that VMware gives by itself, or that are set in its place."""
+    topology = resolve(scenario)
+    for network in topology.vmnets:
+        for leg in topology.legs_on(network):
+            role = topology.nodes[leg.node].role
+            if role in _VMWARE and leg.address:
+                who, key = _VMWARE[role]
+                path: Path = ("vmnets", network.name, key, "address")
+                if leg.address.ip in (default(network.subnet) for default in _DEFAULTS):
+                    path = ("vmnets", network.name, "subnet")
+                yield _Claim(path, f"{who} of {network.name}", leg.address.ip, network.name)
 
 
 def _macs(scenario: Scenario) -> Iterator[Finding]:
@@ -288,11 +367,11 @@ def _macs(scenario: Scenario) -> Iterator[Finding]:
 
 
 def _sizes(scenario: Scenario) -> Iterator[Finding]:
-    for name in scenario.vmnets:
+    for name in (*scenario.vmnets, *scenario.segments):
         ports = sum(nic.network == name for _, _, nic in _all_nics(scenario))
         if ports > BRIDGE_PORTS - 3:
             yield Finding(
-                ("vmnets", name),
+                ("vmnets" if name in scenario.vmnets else "segments", name),
                 f"{ports} adapters on {name}: a Linux bridge takes {BRIDGE_PORTS} ports, 3 of them"
                 " for the host, NAT and DHCP",
                 "spread the VMs over several vmnets",
@@ -320,4 +399,7 @@ def _dhcp_clients(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Machines that ask DHCP, and on which network."""
     yield from ((name, LAN) for name, peer in scenario.lan.peers.items() if not peer.address)
     yield from ((HOST, LAN) for nic in scenario.host.nics.values() if not nic.address)
-    yield from ((vm, nic.network) for vm, _, nic in _all_nics(scenario) if not nic.address)
+    served = {network.name for network in resolve(scenario).networks.values() if network.leases}
+    for vm, _, nic in _all_nics(scenario):
+        if not nic.address and nic.network in served:
+            yield vm, nic.network

@@ -75,18 +75,21 @@ def _find(document: Any, target: str) -> Any:
     """The mapping that a name stands for."""
     name, _, adapter = target.partition(".")
     vms, vmnets = document.get("vms", {}), document.get("vmnets", {})
+    segments = document.get("segments", {})
     if name in vms and adapter:
         return _nic(vms[name]["nics"], adapter, target)
     if name in vms:
         return vms[name]
-    if name in vmnets and not adapter:
-        return vmnets[name]
+    for networks in (vmnets, segments):
+        if name in networks and not adapter:
+            return networks[name]
     if name == "host" and adapter:
         nics = document.setdefault("host", CommentedMap()).setdefault("nics", CommentedMap())
         return _unfolded(nics, adapter, "address")
     if name in ("lan", "host", "internet") and not adapter:
         return document.setdefault(name, CommentedMap())
-    known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets, "host", "host.eth0", "lan", "internet"]
+    adapters = [f"{vm}.eth0" for vm in vms]
+    known = [*vms, *adapters, *vmnets, *segments, "host", "host.eth0", "lan", "internet"]
     raise UsageError(f"'{target}' names nothing in this lab", f"use one of: {', '.join(known)}")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from netlab.errors import ScenarioError, UsageError
+from netlab.errors import Problem, ScenarioError, UsageError
 from netlab.scenario.check import (
     Finding,
     check,
@@ -62,6 +62,8 @@ class Source:
     file: str
     text: bytes
     scenario: Scenario
+    warnings: tuple[Problem, ...] = ()
+    """What works here, and would not with VMware."""
 
 
 def shipped() -> dict[str, FilePath]:
@@ -106,7 +108,8 @@ def loads(text: bytes, file: str) -> Source:
     scenario = _validate(document)
     if document.problems or scenario is None:
         raise ScenarioError(document.problems)
-    return Source(FilePath(file).stem, file, text, scenario)
+    warnings = tuple(sorted(document.warnings))
+    return Source(FilePath(file).stem, file, text, scenario, warnings)
 
 
 def lab_name(name: str) -> str:
@@ -135,7 +138,7 @@ def _validate(document: Document) -> Scenario | None:
     if scenario is None:
         return None
     broken = [_path(error) for error in errors]
-    for finding in check(scenario, _keys(data, "vmnets")):
+    for finding in check(scenario, _keys(data, "vmnets") | _keys(data, "segments")):
         # What was cut out below a place explains what seems to be missing there.
         if not any(path[: len(finding.path)] == finding.path for path in broken):
             _note(finding, document)
@@ -148,11 +151,12 @@ def _validate(document: Document) -> Scenario | None:
 def _expectations(scenario: Scenario, data: Any) -> Iterator[Finding]:
     """Whether all pairs are covered can be judged only if every machine and network is still there."""
     vms, peers = _keys(data, "vms"), _keys(data, "lan", "peers")
-    vmnets = _keys(data, "vmnets")
-    if (vms, peers, vmnets) == (
+    networks = _keys(data, "vmnets"), _keys(data, "segments")
+    if (vms, peers, *networks) == (
         set(scenario.vms),
         set(scenario.lan.peers),
         set(scenario.vmnets),
+        set(scenario.segments),
     ):
         return check_expectations(scenario)
     nodes = sorted(vms | peers, key=natural)
@@ -213,7 +217,8 @@ def _path(error: ErrorDetails) -> Path:
 
 def _note(finding: Finding, document: Document) -> None:
     where = document.key(finding.path) if finding.on_key else document.value(finding.path)
-    document.complain(where, finding.what, finding.fix)
+    note = document.warn if finding.is_warning else document.complain
+    note(where, finding.what, finding.fix)
 
 
 def _complain_of(error: ErrorDetails, document: Document) -> None:

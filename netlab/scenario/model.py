@@ -13,7 +13,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, NODE_NAME, VMNET_NAME
+from netlab.scenario.names import (
+    DNS_NAME,
+    HOST_NIC_NAME,
+    NODE_NAME,
+    SEGMENT_NAME,
+    VMNET_NAME,
+)
 
 
 class Adapter(StrEnum):
@@ -32,11 +38,13 @@ class VmnetService(StrEnum):
 
 
 class Mode(StrEnum):
-    """Network modes, spelled as `ethernetN.connectionType` in a .vmx file."""
+    """Network modes, spelled as `ethernetN.connectionType` in a .vmx file (a segment: pvn)."""
 
     BRIDGED = "bridged"
     NAT = "nat"
     HOSTONLY = "hostonly"
+    CUSTOM = "custom"
+    SEGMENT = "segment"
 
 
 def _text(value: object) -> object:
@@ -83,6 +91,16 @@ def _switch(value: object) -> object:
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
+def _of_a_vmnet(mode: Mode) -> Mode:
+    if mode is Mode.SEGMENT:
+        raise ValueError("is no mode of a vmnet: LAN segments stand under `segments`")
+    return mode
+
+
+def _host_adapter(value: object) -> object:
+    return {"state": _switch(value)} if isinstance(value, str | bool) else value
+
+
 def _nic(value: object) -> object:
     return {"network": value} if isinstance(value, str) else value
 
@@ -104,6 +122,7 @@ Subnet = Annotated[
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 VmnetName = Annotated[str, Field(pattern=VMNET_NAME)]
+SegmentName = Annotated[str, Field(pattern=SEGMENT_NAME)]
 Patterns = Annotated[
     list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
 ]
@@ -177,14 +196,39 @@ class Host(Model):
     )
 
 
+class HostAdapter(Model):
+    """The host's virtual adapter on a vmnet, as the host's operating system shows it."""
+
+    state: Annotated[Adapter, BeforeValidator(_switch)] = Field(
+        default=Adapter.ON, description="on, off (as Windows disables it) or none."
+    )
+    address: Address | None = Field(default=None, description="Default: the subnet's first, `.1`.")
+    gateway: Address | None = Field(
+        default=None, description="A default gateway typed in by hand; VMware leaves it empty."
+    )
+    dns: Address | None = Field(default=None, description="A name server that the host asks.")
+
+
+class Segment(Model):
+    """A LAN segment: VMs only. No host, no DHCP, no NAT."""
+
+    subnet: Subnet | None = Field(
+        default=None, description="Of the VMs' static addresses; VMware knows of none."
+    )
+    mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
+        default=1500, description="Bytes of an IP packet."
+    )
+
+
 class Vmnet(Model):
     """A virtual network (switch) of VMware."""
 
-    mode: Mode = Field(
-        description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only."
+    mode: Annotated[Mode, AfterValidator(_of_a_vmnet)] = Field(
+        description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only;"
+        " custom: a switch with neither host adapter nor DHCP, unless they are asked for."
     )
     subnet: Subnet | None = Field(
-        default=None, description="Needed by nat and hostonly; a bridged vmnet is on the LAN's."
+        default=None, description="Needed by all but bridged, which is on the LAN's."
     )
     nic: Annotated[str, Field(pattern=HOST_NIC_NAME)] | None = Field(
         default=None, description="bridged: the host's card it is bridged to; default: the first."
@@ -192,9 +236,20 @@ class Vmnet(Model):
     mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
         default=1500, description="Bytes of an IP packet."
     )
-    adapter: Annotated[Adapter, BeforeValidator(_switch)] = Field(
-        default=Adapter.ON,
-        description="nat, hostonly: the host's adapter `.1`: on, off (as Windows disables it) or none.",
+    adapter: (
+        Annotated[
+            HostAdapter,
+            BeforeValidator(_host_adapter, json_schema_input_type=Adapter | bool | HostAdapter),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="The host's adapter: on, off, none, or what the host has set. Default: on;"
+        " custom: none.",
+    )
+    dhcp: Annotated[bool, Field(strict=True)] | None = Field(
+        default=None,
+        description="Whether there is a DHCP server `.254`. Default: true; custom: false.",
     )
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
@@ -204,7 +259,7 @@ class Vmnet(Model):
 class Nic(Model):
     """A VM's network adapter. Without an address, it is configured by DHCP."""
 
-    network: VmnetName = Field(description="The vmnet that it is plugged into.")
+    network: SegmentName = Field(description="The vmnet or LAN segment that it is plugged into.")
     address: Address | None = Field(default=None, description="Static; without it, DHCP gives one.")
     gateway: Address | None = Field(default=None, description="Default gateway of a static NIC.")
     dns: Address | None = Field(default=None, description="Name server of a static NIC.")
@@ -257,6 +312,9 @@ class Scenario(Model):
     lan: Lan = Lan()
     host: Host = Host()
     vmnets: dict[VmnetName, Vmnet]
+    segments: dict[SegmentName, Segment] = Field(
+        default={}, description="LAN segments: name, and {} or the subnet of static addresses."
+    )
     vms: dict[NodeName, Vm]
     expect: Expectations
 

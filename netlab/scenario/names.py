@@ -9,5 +9,8 @@ NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """A host name label (RFC 1123): it becomes the VM's host name and part of a namespace's name."""
 
 VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
+SEGMENT_NAME = NODE_NAME
+"""A LAN segment's switch has a namespace of its own, as a machine has."""
+
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 HOST_NIC_NAME = r"^eth[0-9]$"

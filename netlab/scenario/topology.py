@@ -15,7 +15,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import Adapter, Mode, Nic, Scenario, VmnetService
+from netlab.scenario.model import Adapter, HostAdapter, Mode, Nic, Scenario, Vmnet, VmnetService
 
 LAN = "lan"
 WAN = "wan"
@@ -36,6 +36,9 @@ class Role(StrEnum):
     VM = "vm"
 
 
+_NO_ADAPTER = HostAdapter(state=Adapter.NONE)
+
+
 @dataclass(frozen=True)
 class Network:
     """A switch (or, for the WAN, a cable) and the subnet on it."""
@@ -47,9 +50,27 @@ class Network:
     nic: str | None = None
     """The host's card that a bridged network is bridged to."""
     mtu: int = 1500
-    adapter: Adapter = Adapter.ON
-    """The host's own."""
+    adapter: HostAdapter = _NO_ADAPTER
+    """How the host has set it up: never None where VMware knows a host adapter."""
+    dhcp: bool = False
+    """There is a DHCP server of VMware's."""
     stopped: frozenset[VmnetService] = frozenset()
+
+    @property
+    def leases(self) -> bool:
+        """Who asks for an address here gets one: from VMware's server, or on the LAN."""
+        outside = self.mode in (None, Mode.BRIDGED)
+        return outside or (self.dhcp and VmnetService.DHCP not in self.stopped)
+
+    @property
+    def numbered(self) -> bool:
+        """It has a subnet: nobody need have told that of a LAN segment."""
+        return self.subnet.prefixlen < 32
+
+    @property
+    def host_address(self) -> IPv4Address:
+        """The host adapter's, where there is one."""
+        return self.adapter.address or addressing.host_adapter(self.subnet)
 
     @property
     def number(self) -> int:
@@ -124,7 +145,7 @@ class Topology:
 
     @cached_property
     def vmnets(self) -> tuple[Network, ...]:
-        """VMware's networks, by number."""
+        """VMware's networks, by number, then LAN segments."""
         return tuple(network for network in self.networks.values() if network.mode)
 
     def node(self, role: Role, network: Network) -> Node:
@@ -163,8 +184,24 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
             nic = vmnet.nic or min(scenario.host.nics)
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
         elif vmnet.subnet:
-            stopped = frozenset(vmnet.stopped)
-            yield Network(name, vmnet.subnet, vmnet.mode, None, vmnet.mtu, vmnet.adapter, stopped)
+            yield _virtual(name, vmnet, vmnet.subnet)
+    for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
+        subnet = segment.subnet or addressing.unnumbered(index)
+        yield Network(name, subnet, Mode.SEGMENT, mtu=segment.mtu)
+
+
+def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
+    """A network with a subnet of its own; a custom one has only what is asked for."""
+    bare = vmnet.mode is Mode.CUSTOM
+    return Network(
+        name,
+        subnet,
+        vmnet.mode,
+        mtu=vmnet.mtu,
+        adapter=vmnet.adapter or (_NO_ADAPTER if bare else HostAdapter()),
+        dhcp=not bare if vmnet.dhcp is None else vmnet.dhcp,
+        stopped=frozenset(vmnet.stopped),
+    )
 
 
 def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
@@ -236,14 +273,17 @@ def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg
         # One default route: the first card's, as an operating system prefers one.
         yield leg if index == 0 else Leg(HOST, name, leg.network, leg.mac, leg.address)
     for network in networks.values():
-        if network.mode in (Mode.NAT, Mode.HOSTONLY) and network.adapter is not Adapter.NONE:
+        adapter = network.adapter
+        if adapter.state is not Adapter.NONE:
             yield Leg(
                 HOST,
                 network.name,
                 network,
                 mac.host_adapter(network.number),
-                _interface(addressing.host_adapter(network.subnet), network),
-                enabled=network.adapter is Adapter.ON,
+                _interface(network.host_address, network),
+                adapter.gateway,
+                adapter.dns,
+                enabled=adapter.state is Adapter.ON,
             )
 
 
@@ -265,7 +305,7 @@ def _services(network: Network) -> Iterator[Node]:
         runs = VmnetService.NAT not in network.stopped
         leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))
-    if network.mode in (Mode.NAT, Mode.HOSTONLY):
+    if network.dhcp:
         name = f"{network.name}-dhcp"
         address = _interface(addressing.dhcp_server(subnet), network)
         leg = Leg(name, "eth0", network, mac.service(name), address)

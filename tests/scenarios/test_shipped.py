@@ -75,13 +75,25 @@ def with_address(node: str, old: str, new: str) -> Edit:
     return edit
 
 
-def plugged_into_lan(scenario: str, *vms: str) -> Edit:
-    """Plug VMs into the LAN's switch instead of their own."""
+def plugged_into(switch: str, scenario: str, *vms: str) -> Edit:
+    """Plug VMs into another switch than their own."""
 
     def edit(noun: Noun) -> Noun:
         if isinstance(noun, Cable) and noun.other.namespace in {f"{scenario}.{vm}" for vm in vms}:
-            lan = replace(noun.one, namespace=f"{scenario}.lan", bridge="lan")
-            return replace(noun, one=lan)
+            port = replace(noun.one, namespace=f"{scenario}.{switch}", bridge=switch)
+            return replace(noun, one=port)
+        return noun
+
+    return edit
+
+
+def switched_on(node: str, interface: str) -> Edit:
+    """Enable a machine's adapter that is disabled."""
+
+    def edit(noun: Noun) -> Noun:
+        if isinstance(noun, Cable) and noun.other.interface == interface:
+            if noun.other.namespace.endswith(f".{node}"):
+                return replace(noun, other=replace(noun.other, up=True))
         return noun
 
     return edit
@@ -166,7 +178,7 @@ MUTANTS = [
     Mutant(
         "hostonly",
         "the VMs are plugged into the LAN's switch",
-        plugged_into_lan("hostonly", "vm1", "vm2"),
+        plugged_into("lan", "hostonly", "vm1", "vm2"),
         {
             f"{vm}>{to}"
             for vm in ("vm1", "vm2")
@@ -189,6 +201,42 @@ MUTANTS = [
         ),
         {"internet>vm1", "internet>host", "internet>host@lan", "internet>pc"}
         | {f"{nat}>{only}" for nat in ("vm2", "vm3") for only in ("vm4", "vm5")},
+    ),
+    Mutant(
+        "lan-segment",
+        "a copied VM is on another segment of the same name",
+        plugged_into("seg2", "lan-segment", "vm2"),
+        {"vm1>vm2", "vm2>vm1"},
+    ),
+    Mutant(
+        "custom",
+        "vm3 is plugged into the network that has no host adapter",
+        plugged_into("vmnet2", "custom", "vm3"),
+        {"vm3>host", "host>vm3"},
+    ),
+    Mutant(
+        "two-nat-networks",
+        "the host lets the NAT devices into one of the NAT networks",
+        with_text("host", 'oifname { "eth0" }', 'oifname { "eth0", "vmnet9" }'),
+        {"vm1>vm2"},
+    ),
+    Mutant(
+        "dhcp-off",
+        "the NAT device does not masquerade",
+        without_rule("vmnet8-nat", "masquerade"),
+        {"vm1>router", "vm1>internet"},
+    ),
+    Mutant(
+        "nat-stopped",
+        "the NAT service runs",
+        switched_on("vmnet8-nat", "eth0"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("host@lan", "router", "internet")},
+    ),
+    Mutant(
+        "vmnet8-disabled",
+        "the host adapter is enabled",
+        switched_on("host", "vmnet8"),
+        {"vm1>host", "vm2>host", "host>vm1", "host>vm2"},
     ),
 ]  # fmt: skip
 
