@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.plan import bridged, custom, hostonly, nat
+from netlab.plan import bridged, custom, dhcp, hostonly, nat
 from netlab.plan.host import host
 from netlab.plan.machine import machine, plug
 from netlab.plan.nouns import Noun
 from netlab.plan.plan import Plan
 from netlab.plan.world import world
 from netlab.scenario.model import Mode
-from netlab.scenario.topology import Network, Role, Topology
+from netlab.scenario.topology import Leg, Network, Node, Role, Topology
 
 
 def build(lab: str, topology: Topology) -> Plan:
@@ -26,9 +26,15 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
         yield from _network(lab, topology, vmnet)
     for node in topology.endpoints:
         if node.role is Role.VM:
-            yield from machine(lab, node)
+            yield from machine(lab, node, hungry=_hungry(topology, node))
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
+
+
+def _hungry(topology: Topology, node: Node) -> list[Leg]:
+    """A VM's adapters for which VMware's DHCP server has no address left."""
+    asking = [leg for leg in node.legs if leg.address is None and leg.network.dhcp]
+    return [leg for leg in asking if dhcp.address_of(topology, leg) is None]
 
 
 def _network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:

@@ -7,36 +7,27 @@ vmnet. Values from generated dhcpd.conf files; see `scenario/addressing.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq
 from netlab.plan.machine import machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Service
-from netlab.scenario import addressing
 from netlab.scenario.model import Mode, VmnetService
 from netlab.scenario.topology import Leg, Network, Role, Topology
 
 
 def options(network: Network) -> dict[str, IPv4Address | str | None]:
     """DHCP options of a vmnet. `router` is None on host-only: no default gateway is handed out."""
-    subnet = network.subnet
-    match network.mode:
-        case Mode.NAT:
-            device = addressing.nat_device(subnet)
-            return {
-                "router": device,
-                "dns-server": device,
-                "domain-name": addressing.DOMAIN,
-                "netbios-ns": device,
-            }
-        case Mode.HOSTONLY | Mode.CUSTOM:
-            return {
-                "router": None,
-                "dns-server": network.host_address,
-                "domain-name": addressing.DOMAIN,
-            }
-    raise AssertionError(f"{network.name} has no DHCP server of VMware's")
+    assert network.dhcp, f"{network.name} has no DHCP server of VMware's"
+    translated = network.mode is Mode.NAT
+    server = network.gateway if translated else network.host_address
+    return {
+        "router": network.gateway if translated else None,
+        "dns-server": ",".join(map(str, network.dhcp.dns)) or server,
+        "domain-name": network.dhcp.domain,
+        **({"netbios-ns": network.gateway} if translated else {}),
+    }
 
 
 def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
@@ -46,7 +37,7 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     node = topology.node(Role.DHCP_SERVER, vmnet)
     here = namespace(lab, node.name)
     legs = topology.legs_on(vmnet)
-    served = pool(legs, vmnet.subnet, options(vmnet), addressing.LEASE_SECONDS)
+    served = pool(legs, vmnet, options(vmnet), (vmnet.dhcp.lease, vmnet.dhcp.max_lease))
     config = dnsmasq.configuration(node.primary.interface, ["port=0", *served])
     yield from machine(lab, node)
     yield plug(lab, node.primary, vmnet)
@@ -57,35 +48,52 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
 
 def pool(
     legs: tuple[Leg, ...],
-    subnet: IPv4Network,
+    network: Network,
     handed_out: dict[str, IPv4Address | str | None],
-    lease_seconds: int,
+    seconds: tuple[int, int],
 ) -> Iterator[str]:
-    """dnsmasq lines that serve `subnet` with VMware's pool."""
-    first, last = addressing.dhcp_pool(subnet)
+    """dnsmasq lines that serve a network; `seconds` are a lease's for who asks for no time, and at most."""
+    subnet, (first, last) = network.subnet, network.pool
     yield "dhcp-authoritative"
     yield "no-ping"
     yield f"dhcp-lease-max={subnet.num_addresses}"
-    yield f"dhcp-range={first},{last},{subnet.netmask},{lease_seconds}s"
+    usual, longest = seconds
+    if longest > usual:
+        # dnsmasq has one time a range, and gives no more: so a range of its own for who asks (51).
+        yield "dhcp-match=set:asks-time,51"
+        yield f"dhcp-range=tag:asks-time,{first},{last},{subnet.netmask},{longest}s"
+    tag = "tag:!asks-time," if longest > usual else ""
+    yield f"dhcp-range={tag}{first},{last},{subnet.netmask},{usual}s"
     for name, value in handed_out.items():
         # dnsmasq would offer itself as router; an option without a value suppresses that.
         yield f"dhcp-option=option:{name}" + (f",{value}" if value is not None else "")
-    for leg, address in reservations(legs, subnet):
-        yield f"dhcp-host={leg.mac},{address}"
+    for mac, address in reservations(legs, network).items():
+        yield f"dhcp-host={mac},{address}"
 
 
-def reservations(legs: tuple[Leg, ...], subnet: IPv4Network) -> Iterator[tuple[Leg, IPv4Address]]:
-    """Addresses from the pool's first upward, in the order of the names.
+def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Address]:
+    """MAC to address: what is reserved, then from the pool's first upward, in the order of the names.
 
     VMware leases in the order in which VMs ask. All VMs of a lab ask in the same
     instant, and dnsmasq then offers one address to two of them: the loser is
     refused and waits 3 s (udhcpc). So the order is written down beforehand.
     """
-    first, last = addressing.dhcp_pool(subnet)
-    taken = {leg.address.ip for leg in legs if leg.address}
+    first, last = network.pool
+    wanted = network.dhcp.reservations if network.dhcp else {}
+    macs = {leg.node: leg.mac for leg in reversed(legs)}
+    reserved = {macs.get(who, who.lower()): address for who, address in wanted.items()}
+    taken = {leg.address.ip for leg in legs if leg.address} | set(reserved.values())
     free = (
         address
         for address in map(IPv4Address, range(int(first), int(last) + 1))
         if address not in taken
     )
-    yield from zip((leg for leg in legs if leg.address is None), free, strict=False)
+    others = (leg.mac for leg in legs if leg.address is None and leg.mac not in reserved)
+    return reserved | dict(zip(others, free, strict=False))
+
+
+def address_of(topology: Topology, leg: Leg) -> IPv4Address | None:
+    """What a VM's adapter has or gets; None if VMware's server has no address left for it."""
+    if leg.address:
+        return leg.address.ip
+    return reservations(topology.legs_on(leg.network), leg.network).get(leg.mac)

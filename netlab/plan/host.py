@@ -6,6 +6,7 @@ It is no router: it forwards what NAT devices send, to the LAN and back, and not
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
 from netlab.plan import nat
 from netlab.plan.machine import forwarding_interface, machine, plug
@@ -28,7 +29,15 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
         for interface in (*cards, *uplinks):
             yield forwarding_interface(here, interface)
-        yield Ruleset(here, _rules(cards, uplinks, nat_networks))
+        forwards = [
+            (nat.host_end(vmnet), nat.device_outside(vmnet).ip, one)
+            for vmnet in nat_networks
+            for one in nat.forwards(topology, vmnet)
+        ]
+        yield Ruleset(here, _rules(cards, uplinks, nat_networks, forwards))
+        # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
+        longest = max(vmnet.nat.udp_timeout for vmnet in nat_networks if vmnet.nat)
+        yield from nat.udp_timeout(here, max(longest, _KERNEL_UDP_SECONDS))
 
 
 def _switch_of(topology: Topology, leg: Leg) -> Network:
@@ -39,17 +48,28 @@ def _switch_of(topology: Topology, leg: Leg) -> Network:
     return leg.network
 
 
-def _rules(cards: list[str], uplinks: list[str], nat_networks: list[Network]) -> str:
+Led = tuple[str, IPv4Address, nat.Forward]
+"""The interface to a NAT device, the device's address there, and a forward of it."""
+
+
+def _rules(
+    cards: list[str], uplinks: list[str], nat_networks: list[Network], forwards: list[Led]
+) -> str:
     from_nat = ", ".join(f'"{name}"' for name in uplinks)
     to_lan = ", ".join(f'"{name}"' for name in cards)
     devices = ", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)
+    passed = "".join(
+        f'\t\toifname "{end}" ip daddr {device} {one.protocol} dport {one.port} accept\n'
+        for end, device, one in forwards
+    )
+    back = f"\t\tiifname {{ {from_nat} }} oifname {{ {from_nat} }} snat to ct original ip daddr\n"
     return f"""\
-table ip host {{
+table ip host {{{_doors(forwards)}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
 		iifname {{ {from_nat} }} oifname {{ {to_lan} }} accept
-	}}
+{passed}	}}
 	chain input {{
 		type nat hook input priority 100; policy accept;
 		iifname {{ {from_nat} }} snat to ip daddr comment "the NAT device is the host itself"
@@ -57,6 +77,24 @@ table ip host {{
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		ip saddr {{ {devices} }} oifname {{ {to_lan} }} masquerade
-	}}
+{back if forwards else ""}	}}
 }}
 """
+
+
+def _doors(forwards: list[Led]) -> str:
+    """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself."""
+    if not forwards:
+        return ""
+    rules = "".join(
+        f"\t\tfib daddr type local {one.protocol} dport {one.port} dnat to {device}:{one.port}\n"
+        for _, device, one in forwards
+    )
+    return "".join(
+        f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rules}\t}}"
+        for hook in ("prerouting", "output")
+    )
+
+
+_KERNEL_UDP_SECONDS = 120
+"""nf_conntrack_udp_timeout_stream of the kernel."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address
 
 from netlab.plan.names import namespace, port
@@ -27,8 +27,13 @@ _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
 """Names come from the lab's DNS: the machine's own file may ask systemd-resolved over a socket."""
 
 
-def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
-    """A node with its adapters' addresses, but not plugged in (see `plug`)."""
+def machine(
+    lab: str, node: Node, forwards: bool = False, hungry: Collection[Leg] = ()
+) -> Iterator[Noun]:
+    """A node with its adapters' addresses, but not plugged in (see `plug`).
+
+    Nobody waits for the leases of `hungry` adapters: their DHCP server has no address left.
+    """
     here = namespace(lab, node.name)
     yield Namespace(here)
     yield from _kernel_settings(here, forwards)
@@ -37,7 +42,7 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
         if leg.address is None:
             servers = _static_name_servers(node)
             yield DhcpClient(here, leg.interface, node.name, leg.network.subnet, servers)
-            if leg.connected and leg.network.leases:
+            if leg.connected and leg.network.leases and leg not in hungry:
                 yield Lease(here, leg.interface)
             continue
         yield Address(here, leg.interface, leg.address)

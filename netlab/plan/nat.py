@@ -10,7 +10,8 @@ not over the host adapter, and by the host to the LAN address that it uses itsel
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.plan import dhcp, dnsmasq
 from netlab.plan.machine import machine, plug, switch
@@ -25,8 +26,10 @@ from netlab.plan.nouns import (
     Route,
     Ruleset,
     Service,
+    Sysctl,
 )
 from netlab.scenario import addressing
+from netlab.scenario.model import Nat
 from netlab.scenario.topology import HOST, Leg, Network, Role, Topology
 
 UPLINK = "uplink"
@@ -62,7 +65,7 @@ def device_outside(vmnet: Network) -> IPv4Interface:
 def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     node = topology.node(Role.NAT_DEVICE, vmnet)
     here, host = namespace(lab, node.name), namespace(lab, HOST)
-    outside = device_outside(vmnet)
+    settings, outside = vmnet.nat or Nat(), device_outside(vmnet)
     host_side = IPv4Interface((int(outside.network[1]), outside.network.prefixlen))
     yield from machine(lab, node, forwards=True)
     yield plug(lab, node.primary, vmnet)
@@ -70,28 +73,80 @@ def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Address(here, UPLINK, outside)
     yield Address(host, host_end(vmnet), host_side)
     yield Route(here, DEFAULT_ROUTE, host_side.ip)
-    yield Ruleset(here, _rules(node.primary))
+    yield Ruleset(here, _rules(node.primary, forwards(topology, vmnet)))
+    yield from udp_timeout(here, settings.udp_timeout)
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
-    upstream = f"server={topology.scenario.lan.gateway}"
-    config = dnsmasq.configuration(node.primary.interface, [upstream])
+    upstream = settings.dns or [topology.scenario.lan.gateway]
+    config = dnsmasq.configuration(
+        node.primary.interface, [f"server={server}" for server in upstream]
+    )
     if node.primary.enabled:
         yield Service(here, "dns", dnsmasq.PROGRAM, config)
         yield Listening(here, "dns", "udp", 53)
 
 
-def _rules(leg: Leg) -> str:
-    adapter = addressing.host_adapter(leg.network.subnet)
+@dataclass(frozen=True)
+class Forward:
+    """A port of the host that leads to a VM's."""
+
+    protocol: str
+    port: int
+    to: IPv4Address
+    to_port: int
+
+
+def forwards(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
+    """The port forwards of a NAT network; VMware wants addresses, so a VM's name is its address now."""
+    wanted = (vmnet.nat or Nat()).forwards
+    return tuple(
+        Forward(protocol, port, address, int(target.partition(":")[2]))
+        for protocol, ports in (("tcp", wanted.tcp), ("udp", wanted.udp))
+        for port, target in sorted(ports.items())
+        if (address := _address(topology, vmnet, target.partition(":")[0]))
+    )
+
+
+def _address(topology: Topology, vmnet: Network, who: str) -> IPv4Address | None:
+    if who not in topology.nodes:
+        return IPv4Address(who)
+    legs = (leg for leg in topology.nodes[who].legs if leg.network == vmnet)
+    return next((dhcp.address_of(topology, leg) for leg in legs), None)
+
+
+def udp_timeout(where: str, seconds: int) -> Iterator[Sysctl]:
+    """How long connection tracking remembers a UDP conversation of which nothing is heard."""
+    for kind in ("udp_timeout", "udp_timeout_stream"):
+        yield Sysctl(where, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
+
+
+def _rules(leg: Leg, forwards: tuple[Forward, ...]) -> str:
+    adapter = leg.network.host_address
+    passed = "".join(
+        f'\t\tiifname "{UPLINK}" ip daddr {one.to} {one.protocol} dport {one.to_port} accept\n'
+        for one in dict.fromkeys(forwards)
+    )
+    led = "".join(
+        f'\t\tiifname "{UPLINK}" {one.protocol} dport {one.port} dnat to {one.to}:{one.to_port}\n'
+        for one in forwards
+    )
     return f"""\
-table ip nat_device {{
+table ip nat_device {{{_prerouting(led)}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
 		ip saddr {adapter} drop comment "the host adapter is no client of the NAT device"
 		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
-	}}
+{passed}	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{UPLINK}" masquerade
 	}}
 }}
 """
+
+
+def _prerouting(rules: str) -> str:
+    if not rules:
+        return ""
+    hook = "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
+    return f"\n\tchain prerouting {{\n{hook}{rules}\t}}"

@@ -93,9 +93,9 @@ def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
     gateway = topology.scenario.lan.gateway
     pool = dhcp.pool(
         legs,
-        subnet,
+        inside.network,
         {"router": gateway, "dns-server": gateway},
-        addressing.HOME_ROUTER_LEASE_SECONDS,
+        (addressing.HOME_ROUTER_LEASE_SECONDS,) * 2,
     )
     upstream = far.address.ip if far.address else None
     return dnsmasq.configuration(inside.interface, [f"server={upstream}", *pool])

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-LEASE_SECONDS = 1800
-"""default-lease-time of every generated dhcpd.conf."""
-
 DOMAIN = "localdomain"
 """option domain-name of every generated dhcpd.conf."""
 

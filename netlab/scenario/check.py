@@ -6,6 +6,7 @@ wrong, and what to do. A check never stops at the first finding.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -20,6 +21,7 @@ from netlab.scenario.topology import (
     LAN,
     ROUTER,
     WAN,
+    Network,
     Role,
     natural,
     resolve,
@@ -61,6 +63,8 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _names(scenario)
     yield from _vmnets(scenario)
     yield from _several_nat(scenario)
+    yield from _dhcp(scenario)
+    yield from _forwards(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
     yield from _addresses(scenario)
@@ -150,6 +154,7 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
 _MODES = {
     "adapter": (Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM),
     "dhcp": (Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM),
+    "nat": (Mode.NAT,),
 }
 """Which modes have what."""
 
@@ -168,6 +173,91 @@ def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
             f"the gateway {adapter.gateway} is outside {name}'s {vmnet.subnet}",
             "a gateway must be a neighbour: use an address of the subnet",
         )
+
+
+def _dhcp(scenario: Scenario) -> Iterator[Finding]:
+    """Ranges and reservations that do not fit into their networks."""
+    for network in resolve(scenario).vmnets:
+        if network.dhcp is None:
+            continue
+        path: Path = ("vmnets", network.name, "dhcp")
+        where = f"{network.name}'s {network.subnet}"
+        server = addressing.dhcp_server(network.subnet)
+        ends = network.dhcp.range or ()
+        for address in ends:
+            if address not in network.subnet:
+                yield Finding(
+                    (*path, "range"),
+                    f"the DHCP range's {address} is outside {where}",
+                    "use addresses of the subnet, or remove `range`",
+                )
+        if ends and ends[0] <= server <= ends[1]:
+            what = f"the DHCP range leases {server}, which is the DHCP server's own"
+            yield Finding((*path, "range"), what, f"let it end at {server - 1}")
+        if network.dhcp.lease > network.dhcp.max_lease:
+            what = f"a lease of {network.dhcp.lease} s is longer than `max_lease`"
+            yield Finding((*path, "lease"), what, "make it shorter, or `max_lease` longer")
+        yield from _reservations(scenario, network, (*path, "reservations"))
+
+
+def _reservations(scenario: Scenario, network: Network, path: Path) -> Iterator[Finding]:
+    assert network.dhcp
+    for who, address in network.dhcp.reservations.items():
+        asking = [
+            nic
+            for vm, _, nic in _all_nics(scenario)
+            if vm == who and nic.network == network.name and nic.address is None
+        ]
+        if not asking and not re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", who):
+            what = f"no VM '{who}' asks {network.name}'s DHCP for an address"
+            fix = "name a VM with an adapter there and no static address, or a MAC"
+            yield Finding((*path, who), what, fix, True)
+        if address not in network.subnet:
+            what = f"{who}'s address {address} is outside {network.name}'s {network.subnet}"
+            yield Finding((*path, who), what, f"use an address of {network.subnet}")
+
+
+def _forwards(scenario: Scenario) -> Iterator[Finding]:
+    """A port of the host is one program's, and a forward leads to a VM behind that NAT device."""
+    taken: dict[tuple[str, int], str] = {}
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.nat is None or vmnet.subnet is None:
+            continue
+        for protocol, forwards in (
+            ("tcp", vmnet.nat.forwards.tcp),
+            ("udp", vmnet.nat.forwards.udp),
+        ):
+            for port, target in forwards.items():
+                path: Path = ("vmnets", name, "nat", "forwards", protocol, str(port))
+                if owner := taken.get((protocol, port)):
+                    what = (
+                        f"the host's {protocol} port {port} is taken twice: by {owner} and {name}"
+                    )
+                    yield Finding(path, what, "use another port of the host", True)
+                taken.setdefault((protocol, port), name)
+                yield from _forward_target(scenario, name, vmnet.subnet, target, path)
+
+
+def _forward_target(
+    scenario: Scenario, name: str, subnet: IPv4Network, target: str, path: Path
+) -> Iterator[Finding]:
+    who, _, port = target.partition(":")
+    if int(port) > 65535:
+        yield Finding(path, f"there is no port {port}", "use 1 to 65535")
+    if who[0].isdigit():
+        try:
+            inside = IPv4Address(who) in subnet
+        except ValueError:
+            inside = False
+        if not inside:
+            what = f"{who} is no address of {name}'s {subnet}"
+            yield Finding(path, what, "name a VM, or an address of the subnet")
+        return
+    nics = [nic for vm, _, nic in _all_nics(scenario) if vm == who and nic.network == name]
+    served = resolve(scenario).networks[name].leases
+    if not any(nic.address or served for nic in nics):
+        what = f"no VM '{who}' has an address on {name}"
+        yield Finding(path, what, "name a VM with an adapter there, or an address")
 
 
 def _several_nat(scenario: Scenario) -> Iterator[Finding]:
@@ -316,6 +406,7 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
     for nic, card in scenario.host.nics.items():
         if card.address:
             yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, LAN)
+    yield from _reserved_claims(scenario)
     for vm, index, adapter_ in _all_nics(scenario):
         if adapter_.address:
             path = ("vms", vm, "nics", index, "address")
@@ -323,9 +414,9 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
 
 
 _VMWARE = {
-    Role.HOST: ("the host adapter", "adapter"),
-    Role.NAT_DEVICE: ("the NAT device", "nat"),
-    Role.DHCP_SERVER: ("the DHCP server", "dhcp"),
+    Role.HOST: ("the host adapter", ("adapter", "address")),
+    Role.NAT_DEVICE: ("the NAT device", ("nat", "gateway")),
+    Role.DHCP_SERVER: ("the DHCP server", ("subnet",)),
 }
 """VMware's machines on a vmnet, and where their addresses may be set."""
 
@@ -341,10 +432,19 @@ def _vmware_claims(scenario: Scenario) -> Iterator[_Claim]:
             role = topology.nodes[leg.node].role
             if role in _VMWARE and leg.address:
                 who, key = _VMWARE[role]
-                path: Path = ("vmnets", network.name, key, "address")
+                path: Path = ("vmnets", network.name, *key)
                 if leg.address.ip in (default(network.subnet) for default in _DEFAULTS):
                     path = ("vmnets", network.name, "subnet")
                 yield _Claim(path, f"{who} of {network.name}", leg.address.ip, network.name)
+
+
+def _reserved_claims(scenario: Scenario) -> Iterator[_Claim]:
+    for network in resolve(scenario).vmnets:
+        if network.dhcp:
+            for who, address in network.dhcp.reservations.items():
+                if address in network.subnet:
+                    path = ("vmnets", network.name, "dhcp", "reservations", who)
+                    yield _Claim(path, f"the reservation for {who}", address, network.name)
 
 
 def _macs(scenario: Scenario) -> Iterator[Finding]:
@@ -381,8 +481,9 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
     for _, network in _dhcp_clients(scenario):
         if subnet := _subnets(scenario).get(network):
             clients[subnet] = clients.get(subnet, 0) + 1
+    networks = resolve(scenario).networks
     for name, subnet in _subnets(scenario).items():
-        first, last = addressing.dhcp_pool(subnet)
+        first, last = networks[name].pool
         room = int(last) - int(first) + 1
         if clients.get(subnet, 0) > room:
             path: Path = ("lan", "subnet") if name == LAN else ("vmnets", name)
@@ -392,6 +493,7 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
                 f" ({first} to {last})",
                 "give some of them an address, or use a larger subnet",
                 True,
+                is_warning=networks[name].dhcp is not None,
             )
 
 

@@ -27,7 +27,15 @@ from netlab.scenario.check import (
 )
 from netlab.scenario.document import Document, Path, parse
 from netlab.scenario.model import Scenario, json_schema
-from netlab.scenario.names import DNS_NAME, HOST_NIC_NAME, LAB_NAME, NODE_NAME, VMNET_NAME
+from netlab.scenario.names import (
+    DNS_NAME,
+    DOMAIN_NAME,
+    FORWARD_TARGET,
+    HOST_NIC_NAME,
+    LAB_NAME,
+    NODE_NAME,
+    VMNET_NAME,
+)
 from netlab.scenario.topology import HOST, INTERNET, ROUTER, natural
 
 _PACKAGE = FilePath(__file__).parent.parent
@@ -38,6 +46,8 @@ _PATTERN_MEANING = {
     NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
     VMNET_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255",
     DNS_NAME: "a server has a DNS name like www.example.com",
+    DOMAIN_NAME: "a domain name is like localdomain or example.com",
+    FORWARD_TARGET: "write a VM (or an address) and a port, like vm1:80",
     HOST_NIC_NAME: "the host's cards are called eth0, eth1, … eth9",
 }
 

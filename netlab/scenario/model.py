@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from netlab.scenario.names import (
     DNS_NAME,
+    DOMAIN_NAME,
+    FORWARD_TARGET,
     HOST_NIC_NAME,
     NODE_NAME,
     SEGMENT_NAME,
@@ -95,6 +97,16 @@ def _of_a_vmnet(mode: Mode) -> Mode:
     if mode is Mode.SEGMENT:
         raise ValueError("is no mode of a vmnet: LAN segments stand under `segments`")
     return mode
+
+
+def _on_or_off(value: object) -> object:
+    return {"on": value} if isinstance(value, bool) else value
+
+
+def _in_order(ends: tuple[IPv4Address, IPv4Address]) -> tuple[IPv4Address, IPv4Address]:
+    if ends[0] > ends[1]:
+        raise ValueError("must be a first and a last address, in this order")
+    return ends
 
 
 def _host_adapter(value: object) -> object:
@@ -209,6 +221,61 @@ class HostAdapter(Model):
     dns: Address | None = Field(default=None, description="A name server that the host asks.")
 
 
+Seconds = Annotated[int, Field(ge=120, le=100_000_000, strict=True)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Dhcp(Model):
+    """VMware's DHCP server of a vmnet, at the subnet's last address."""
+
+    on: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="False: there is none."
+    )
+    range: Annotated[tuple[Address, Address], AfterValidator(_in_order)] | None = Field(
+        default=None, description="First and last address; default: the subnet's upper half."
+    )
+    lease: Seconds = Field(default=1800, description="Seconds, for who asks for no time.")
+    max_lease: Seconds = Field(default=7200, description="Seconds, for who asks for more.")
+    domain: Annotated[str, Field(pattern=DOMAIN_NAME)] = Field(
+        default="localdomain", description="Domain name that clients are told."
+    )
+    dns: list[Address] = Field(
+        default=[], description="Name servers; default: the NAT device, or the host adapter."
+    )
+    reservations: dict[str, Address] = Field(
+        default={}, description="A VM's name, or a MAC: the address that it always gets."
+    )
+
+
+class Forwards(Model):
+    """Ports of the host that lead to VMs ([incomingtcp] and [incomingudp] of vmnetnat.conf)."""
+
+    tcp: dict[Port, Annotated[str, Field(pattern=FORWARD_TARGET)]] = Field(
+        default={}, description="Host port: VM (or address) and port, like 8080: vm1:80."
+    )
+    udp: dict[Port, Annotated[str, Field(pattern=FORWARD_TARGET)]] = Field(
+        default={}, description="As for TCP."
+    )
+
+
+class Nat(Model):
+    """VMware's NAT device of a vmnet."""
+
+    gateway: Address | None = Field(
+        default=None, description="Its address, the VMs' gateway; default: the second, `.2`."
+    )
+    forwards: Forwards = Field(
+        default=Forwards(), description="Ports of the host that lead to VMs."
+    )
+    dns: list[Address] = Field(
+        default=[], description="Servers that its DNS proxy asks; default: the home router."
+    )
+    udp_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
+        default=30,
+        description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
+    )
+
+
 class Segment(Model):
     """A LAN segment: VMs only. No host, no DHCP, no NAT."""
 
@@ -247,10 +314,14 @@ class Vmnet(Model):
         description="The host's adapter: on, off, none, or what the host has set. Default: on;"
         " custom: none.",
     )
-    dhcp: Annotated[bool, Field(strict=True)] | None = Field(
+    dhcp: (
+        Annotated[Dhcp, BeforeValidator(_on_or_off, json_schema_input_type=bool | Dhcp)] | None
+    ) = Field(
         default=None,
-        description="Whether there is a DHCP server `.254`. Default: true; custom: false.",
+        description="The DHCP server `.254`: true, false, or its settings. Default: true;"
+        " custom: false.",
     )
+    nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
     )

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from netlab.scenario import addressing, mac
-from netlab.scenario.model import Adapter, HostAdapter, Mode, Nic, Scenario, Vmnet, VmnetService
+from netlab.scenario.model import (
+    Adapter,
+    Dhcp,
+    HostAdapter,
+    Mode,
+    Nat,
+    Nic,
+    Scenario,
+    Vmnet,
+    VmnetService,
+)
 
 LAN = "lan"
 WAN = "wan"
@@ -52,15 +62,17 @@ class Network:
     mtu: int = 1500
     adapter: HostAdapter = _NO_ADAPTER
     """How the host has set it up: never None where VMware knows a host adapter."""
-    dhcp: bool = False
-    """There is a DHCP server of VMware's."""
+    dhcp: Dhcp | None = field(default=None, hash=False)
+    """VMware's server; None: there is none."""
+    nat: Nat | None = field(default=None, hash=False)
     stopped: frozenset[VmnetService] = frozenset()
 
     @property
     def leases(self) -> bool:
         """Who asks for an address here gets one: from VMware's server, or on the LAN."""
         outside = self.mode in (None, Mode.BRIDGED)
-        return outside or (self.dhcp and VmnetService.DHCP not in self.stopped)
+        runs = self.dhcp is not None and VmnetService.DHCP not in self.stopped
+        return outside or runs
 
     @property
     def numbered(self) -> bool:
@@ -71,6 +83,16 @@ class Network:
     def host_address(self) -> IPv4Address:
         """The host adapter's, where there is one."""
         return self.adapter.address or addressing.host_adapter(self.subnet)
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The NAT device's address, where there is one."""
+        return (self.nat and self.nat.gateway) or addressing.nat_device(self.subnet)
+
+    @property
+    def pool(self) -> tuple[IPv4Address, IPv4Address]:
+        """First and last address that DHCP leases."""
+        return (self.dhcp and self.dhcp.range) or addressing.dhcp_pool(self.subnet)
 
     @property
     def number(self) -> int:
@@ -193,13 +215,15 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
 def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
     """A network with a subnet of its own; a custom one has only what is asked for."""
     bare = vmnet.mode is Mode.CUSTOM
+    dhcp = vmnet.dhcp or Dhcp(on=not bare)
     return Network(
         name,
         subnet,
         vmnet.mode,
         mtu=vmnet.mtu,
         adapter=vmnet.adapter or (_NO_ADAPTER if bare else HostAdapter()),
-        dhcp=not bare if vmnet.dhcp is None else vmnet.dhcp,
+        dhcp=dhcp if dhcp.on else None,
+        nat=(vmnet.nat or Nat()) if vmnet.mode is Mode.NAT else None,
         stopped=frozenset(vmnet.stopped),
     )
 
@@ -301,7 +325,7 @@ def _services(network: Network) -> Iterator[Node]:
     subnet = network.subnet
     if network.mode is Mode.NAT:
         name = f"{network.name}-nat"
-        address = _interface(addressing.nat_device(subnet), network)
+        address = _interface(network.gateway, network)
         runs = VmnetService.NAT not in network.stopped
         leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))

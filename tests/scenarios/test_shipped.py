@@ -91,10 +91,10 @@ def switched_on(node: str, interface: str) -> Edit:
     """Enable a machine's adapter that is disabled."""
 
     def edit(noun: Noun) -> Noun:
-        if isinstance(noun, Cable) and noun.other.interface == interface:
-            if noun.other.namespace.endswith(f".{node}"):
-                return replace(noun, other=replace(noun.other, up=True))
-        return noun
+        if not isinstance(noun, Cable) or noun.other.interface != interface:
+            return noun
+        its = noun.other.namespace.endswith(f".{node}")
+        return replace(noun, other=replace(noun.other, up=True)) if its else noun
 
     return edit
 
