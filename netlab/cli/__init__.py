@@ -73,6 +73,7 @@ for _command in (
     live.assign,
     live.add,
     live.remove,
+    live.forward,
     live.apply,
     nodes.execute,
     nodes.shell,

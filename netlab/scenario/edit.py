@@ -53,6 +53,42 @@ def remove_vm(text: bytes, name: str) -> bytes:
     return _text(document)
 
 
+def add_forward(text: bytes, vmnet: str, protocol: str, port: int, target: str) -> bytes:
+    """Another port of the host that leads to a VM. Raises UsageError if the port is taken."""
+    document = _read(text)
+    ports = _forwards(document, vmnet, protocol)
+    if port in ports:
+        what = f"the host's {protocol} port {port} leads to {ports[port]} already"
+        raise UsageError(what, f"`netlab forward remove {port}/{protocol}` ends that")
+    ports[port] = target
+    return _text(document)
+
+
+def remove_forward(text: bytes, protocol: str, port: int) -> bytes:
+    """One forward less. Raises UsageError if there is none of that port."""
+    document = _read(text)
+    for vmnet, settings in document["vmnets"].items():
+        its = (settings.get("nat") or {}).get("forwards", {})
+        if port in its.get(protocol, {}):
+            del _forwards(document, vmnet, protocol)[port]
+            return _text(document)
+    raise UsageError(
+        f"no forward has the host's {protocol} port {port}", "`netlab forward list` shows them"
+    )
+
+
+def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
+    if vmnet not in document["vmnets"]:
+        known = ", ".join(document["vmnets"])
+        raise UsageError(f"there is no vmnet '{vmnet}'", f"there are: {known}")
+    place = document["vmnets"][vmnet]
+    for key in ("nat", "forwards", protocol):
+        if not place.get(key):
+            place[key] = CommentedMap()
+        place = place[key]
+    return place
+
+
 def _forget(expect: Any, name: str) -> None:
     """Take a node out of the rules; one that was only about it goes whole."""
 

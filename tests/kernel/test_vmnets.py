@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
+from netlab.errors import ScenarioError
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
@@ -93,3 +94,54 @@ def test_a_host_adapter_s_address_and_gateway():
     routes = on("host", "ip", "route", "show", "default").splitlines()
     assert [row.split()[2] for row in routes] == ["192.168.1.1", "10.0.0.2"], "the card's wins"
     assert "nameserver 10.0.0.2\n" in on("host", "cat", "/etc/resolv.conf")
+
+
+def lease(vm: str) -> dict[str, str]:
+    (interface,) = next(m.interfaces for m in lab.status(now()).machines if m.name == vm)
+    return interface.lease
+
+
+def test_what_dhcp_hands_out_is_what_is_set(running):
+    lab.down(running.name)
+    settings = (
+        "range: [10.0.0.20, 10.0.0.30], lease: 600, domain: lab.example, dns: [8.8.8.8, 1.1.1.1]"
+    )
+    dhcp = f"dhcp: {{{settings}, reservations: {{vm3: 10.0.0.77}}}}"
+    text = SCENARIO.replace("subnet: 10.0.0.0/24", f"subnet: 10.0.0.0/24, {dhcp}")
+    lab.up(lab.prepare(loads(text.encode(), "v.yaml"), "vm"))
+    found = lease("vm1")
+    assert (found["address"], found["seconds"]) == ("10.0.0.20/24", "600")
+    assert (found["domain"], found["dns"]) == ("lab.example", "8.8.8.8 1.1.1.1")
+    assert [lease(vm)["address"] for vm in ("vm2", "vm3")] == ["10.0.0.21/24", "10.0.0.77/24"]
+
+
+def test_who_asks_for_a_long_lease_gets_the_longest():
+    def told(*asked: str) -> str:
+        client = ("busybox", "udhcpc", "-f", "-q", "-n", "-i", "eth0", "-s", "/bin/true")
+        return inside("vm.vm1", *client, *asked).stderr
+
+    assert "lease time 1800" in told()
+    assert "lease time 3600" in told("-x", "lease:3600")
+    assert "lease time 7200" in told("-x", "lease:99999")
+
+
+def test_a_pool_that_is_too_small_leaves_the_last_without_an_address():
+    assign("vmnet8", dhcp="{range: [10.0.0.20, 10.0.0.21]}", subnet="10.0.0.0/24")
+    assert any("leases 2 addresses" in warning.what for warning in now().source.warnings)
+    assign("vm3.eth0", network="vmnet2")
+    assign("vm3.eth0", network="vmnet8")
+    assert end("vm3", by="dhcp") == ("vmnet8-dhcp", Cause.POOL_EMPTY)
+    assign("vmnet8", dhcp="{range: [10.0.0.20, 10.0.0.22]}")
+    assert reaches("vm3", "internet")
+
+
+def test_a_subnet_s_change_keeps_what_still_fits_and_says_what_does_not():
+    assign("vmnet8", dhcp="{range: [10.0.0.20, 10.0.0.30]}", nat="{gateway: 10.0.0.10}")
+    assign("vmnet8", subnet="10.0.0.0/25")
+    assert "10.0.0.10" in on("vmnet8-nat", "ip", "-4", "-br", "address", "show", "eth0")
+    with pytest.raises(ScenarioError) as raised:
+        lab.assigned(now(), "vmnet8", {"subnet": "10.7.0.0/24"})
+    assert "the NAT device of vmnet8's address 10.0.0.10 is outside" in str(raised.value)
+    assert "the DHCP range's 10.0.0.20 is outside" in str(raised.value)
+    assign("vmnet8", subnet="10.7.0.0/24", dhcp="", nat="")
+    assert reaches("vm1", "internet")
