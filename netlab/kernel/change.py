@@ -78,6 +78,8 @@ def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
         case Ruleset(namespace, text):
             assert isinstance(old, Ruleset)
             run.ruleset(namespace).write_text(nft.replace(namespace, old.text, text))
+        case Bridge(namespace):
+            links.set_learning(handles.netlink(namespace), new)
         case Cable(one, other):
             links.switch_cable(
                 new, handles.netlink(one.namespace), handles.netlink(other.namespace)

@@ -85,6 +85,8 @@ def _identity(noun: Noun) -> tuple[object, ...]:
             return EtcFile, namespace, name
         case Ruleset(namespace):
             return Ruleset, namespace
+        case Bridge():
+            return (replace(noun, hub=False),)
         case Cable(one, other):
             return Cable, replace(one, up=True), replace(other, up=True), noun.mtu
         case _:
@@ -92,7 +94,7 @@ def _identity(noun: Noun) -> tuple[object, ...]:
 
 
 def _in_place(old: Noun, new: Noun) -> bool:
-    return isinstance(old, Sysctl | EtcFile | Ruleset | Cable)
+    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable)
 
 
 def _interrupts(old: Noun, new: Noun) -> bool:

@@ -45,6 +45,8 @@ class Bridge:
     namespace: str
     name: str
     mac: str
+    hub: bool = False
+    """It learns no addresses, and every frame goes to every port."""
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,20 @@ class Host(Model):
     )
 
 
+class Switching(StrEnum):
+    """How a virtual switch passes frames on."""
+
+    SWITCH = "switch"
+    HUB = "hub"
+
+
+_SWITCHING = Field(
+    default=Switching.SWITCH,
+    description="switch: it learns who is where; hub: every VM gets every frame, as with VMware's"
+    " driver for Linux.",
+)
+
+
 class HostAdapter(Model):
     """The host's virtual adapter on a vmnet, as the host's operating system shows it."""
 
@@ -285,6 +299,7 @@ class Segment(Model):
     mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
         default=1500, description="Bytes of an IP packet."
     )
+    switching: Switching = _SWITCHING
 
 
 class Vmnet(Model):
@@ -321,6 +336,7 @@ class Vmnet(Model):
         description="The DHCP server `.254`: true, false, or its settings. Default: true;"
         " custom: false.",
     )
+    switching: Switching = _SWITCHING
     nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."

@@ -23,6 +23,7 @@ from netlab.scenario.model import (
     Nat,
     Nic,
     Scenario,
+    Switching,
     Vmnet,
     VmnetService,
 )
@@ -60,6 +61,8 @@ class Network:
     nic: str | None = None
     """The host's card that a bridged network is bridged to."""
     mtu: int = 1500
+    hub: bool = False
+    """It learns nothing, and every frame goes everywhere."""
     adapter: HostAdapter = _NO_ADAPTER
     """How the host has set it up: never None where VMware knows a host adapter."""
     dhcp: Dhcp | None = field(default=None, hash=False)
@@ -204,12 +207,14 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode is Mode.BRIDGED:
             nic = vmnet.nic or min(scenario.host.nics)
-            yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu)
+            hub = vmnet.switching is Switching.HUB
+            yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu, hub)
         elif vmnet.subnet:
             yield _virtual(name, vmnet, vmnet.subnet)
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or addressing.unnumbered(index)
-        yield Network(name, subnet, Mode.SEGMENT, mtu=segment.mtu)
+        hub = segment.switching is Switching.HUB
+        yield Network(name, subnet, Mode.SEGMENT, mtu=segment.mtu, hub=hub)
 
 
 def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
@@ -221,6 +226,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
         subnet,
         vmnet.mode,
         mtu=vmnet.mtu,
+        hub=vmnet.switching is Switching.HUB,
         adapter=vmnet.adapter or (_NO_ADAPTER if bare else HostAdapter()),
         dhcp=dhcp if dhcp.on else None,
         nat=(vmnet.nat or Nat()) if vmnet.mode is Mode.NAT else None,

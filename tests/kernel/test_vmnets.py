@@ -145,3 +145,22 @@ def test_a_subnet_s_change_keeps_what_still_fits_and_says_what_does_not():
     assert "the DHCP range's 10.0.0.20 is outside" in str(raised.value)
     assign("vmnet8", subnet="10.7.0.0/24", dhcp="", nat="")
     assert reaches("vm1", "internet")
+
+
+def foreign_frames(at: str, source: str, target: str) -> int:
+    """How many of a conversation's frames a third machine's adapter gets."""
+    assert reaches(source, target)  # Who is where is known, if anybody learns it.
+    path = "/sys/class/net/eth0/statistics/rx_packets"
+    before = int(on(at, "cat", path))
+    address = on(target, "hostname", "-I").split()[0]
+    assert " 0% packet loss" in on(source, "ping", "-c20", "-i0.01", "-W2", address)
+    return int(on(at, "cat", path)) - before
+
+
+def test_a_hub_gives_every_frame_to_everybody_and_a_switch_does_not():
+    assert foreign_frames("vm3", "vm1", "vm2") < 10
+    assign("vmnet8", switching="hub")
+    assert foreign_frames("vm3", "vm1", "vm2") >= 40
+    assert reaches("vm1", "internet")
+    assign("vmnet8", switching="switch")
+    assert foreign_frames("vm3", "vm1", "vm2") < 10
