@@ -16,9 +16,6 @@ DOMAIN = "localdomain"
 HOME_ROUTER_LEASE_SECONDS = 86400
 """One day, what most home routers grant."""
 
-WAN = IPv4Network("203.0.113.0/24")
-"""The lab's piece of the Internet: TEST-NET-3 of RFC 5737."""
-
 UPLINKS = IPv4Network("169.254.0.0/16")
 """Link-local space (RFC 3927), used for the cables between NAT devices and the host."""
 

@@ -323,7 +323,7 @@ def _all_nics(scenario: Scenario) -> Iterator[tuple[str, int, Nic]]:
 
 def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
     """Every network's subnet, the bridged ones' being the LAN's."""
-    subnets = {LAN: scenario.lan.subnet, WAN: addressing.WAN}
+    subnets = {LAN: scenario.lan.subnet, WAN: scenario.lan.internet}
     for name, vmnet in scenario.vmnets.items():
         if vmnet.mode is Mode.BRIDGED:
             subnets[name] = scenario.lan.subnet
@@ -335,7 +335,7 @@ def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
 
 def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     ranges: list[tuple[Path, str, IPv4Network]] = [
-        ((), "the lab's Internet", addressing.WAN),
+        ((), "the lab's Internet", scenario.lan.internet),
         (("lan", "subnet"), "the LAN", scenario.lan.subnet),
     ]
     for name, vmnet in scenario.vmnets.items():
@@ -398,7 +398,7 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
     servers = scenario.internet.servers
     for address in dict.fromkeys(servers.values()):
         name = next(name for name in servers if servers[name] == address)
-        if address in addressing.WAN or address == next(iter(servers.values())):
+        if address in scenario.lan.internet or address == next(iter(servers.values())):
             yield _Claim(("internet", "servers", name), name, address, WAN)
     for peer, machine in scenario.lan.peers.items():
         if machine.address:

@@ -182,6 +182,11 @@ class Lan(Model):
     ] = Field(default={}, description="Other machines: name and address, or {} for DHCP.")
 
     @property
+    def internet(self) -> IPv4Network:
+        """The lab's piece of the Internet, with the router's public address: TEST-NET-3 of RFC 5737."""
+        return IPv4Network((int(self.public), 24), strict=False)
+
+    @property
     def gateway(self) -> IPv4Address:
         """The home router's address on the LAN."""
         return self.router or self.subnet[1]

@@ -202,7 +202,7 @@ def resolve(scenario: Scenario) -> Topology:
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
-    yield Network(WAN, addressing.WAN)
+    yield Network(WAN, scenario.lan.internet)
     yield Network(LAN, scenario.lan.subnet)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode is Mode.BRIDGED:

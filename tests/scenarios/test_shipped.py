@@ -238,6 +238,48 @@ MUTANTS = [
         switched_on("host", "vmnet8"),
         {"vm1>host", "vm2>host", "host>vm1", "host>vm2"},
     ),
+    Mutant(
+        "hub",
+        "DHCP hands out a router and the host forwards",
+        ROUTES_HOST_ONLY,
+        {f"vm{n}>{to}" for n in (1, 2, 3) for to in ("router", "internet")},
+    ),
+    Mutant(
+        "port-forward",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "reservations",
+        "DHCP hands out the host adapter as gateway",
+        with_text("vmnet8-dhcp", "option:router,10.0.0.2", "option:router,10.0.0.1"),
+        {f"{vm}>{to}" for vm in ("web", "db", "other") for to in ("router", "internet")},
+    ),
+    Mutant(
+        "experiment-bridged",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {"internet>leaf", "internet>host"},
+    ),
+    Mutant(
+        "experiment-nat",
+        "the NAT device does not masquerade",
+        without_rule("vmnet8-nat", "masquerade"),
+        {"win7>router", "win7>internet"},
+    ),
+    Mutant(
+        "static-nat",
+        "the NAT device has VMware's own address, and not the VMs' gateway",
+        with_address("vmnet8-nat", "192.168.99.10/24", "192.168.99.2/24"),
+        {"vm1>host@lan", "vm1>router", "vm1>internet"},
+    ),
+    Mutant(
+        "company-nat",
+        "the company's router does not translate",
+        without_rule("router", "masquerade"),
+        {f"{node}>internet" for node in ("vm1", "pc", "host")},
+    ),
 ]  # fmt: skip
 
 
