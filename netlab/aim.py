@@ -56,7 +56,9 @@ def points(lab: Lab, names: Sequence[str]) -> dict[str, set[str]]:
     known = {node_of(place): place for place in lab.plan.namespaces}
     found: dict[str, set[str]] = {}
     for point in names or known:
-        name, _, interface = point.partition(":")
+        name, colon, interface = point.partition(":")
+        if colon and not interface:
+            raise UsageError(f"'{point}' names no adapter", f"write {name} or {name}:eth0")
         if name in known:
             found.setdefault(known[name], set()).add(interface)
         elif name in lab.topology.networks and not interface:  # A cable without a switch.
@@ -80,7 +82,11 @@ def destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[
     """The node that is meant, and its address: `vm2`, `host@lan`, or an IP address of whomever."""
     with suppress(ValueError):
         address = ip_address(target)
+        if address.is_loopback or address.is_unspecified:
+            raise UsageError(f"{target} is no other machine's address", "name another machine")
         owners = [name for (name, _), found in known.items() for one in found if one.ip == address]
+        if address.version == 6:
+            owners = _owners_of_ipv6(lab, target)
         return (owners[0] if owners else target), str(address)
     found = node(lab, target.partition("@")[0])
     legs = found.named_legs
@@ -91,6 +97,13 @@ def destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")
     return found.name, str(its[0].ip)
+
+
+def _owners_of_ipv6(lab: Lab, address: str) -> list[str]:
+    from netlab.kernel.spaces import ipv6_owners
+    from netlab.plan.names import node as node_of
+
+    return [node_of(place) for place in ipv6_owners(lab.plan.namespaces, address)]
 
 
 def _ends(

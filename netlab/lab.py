@@ -68,6 +68,10 @@ class Machine:
     role: str
     namespace: str
     interfaces: tuple[Interface, ...]
+    uuid: str | None
+    """A VM's, as its BIOS has it."""
+    machine_id: str | None
+    """A VM's, as its guest has it: copies of a guest share it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Interface:
     addresses: tuple[str, ...]
     lease: dict[str, str] | None
     """What DHCP gave; None for a static adapter, {} if it has no lease."""
+    model: str | None
+    """What kind of card a guest sees, if the scenario says so."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,13 @@ def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
     from netlab.scenario import edit
 
     return _edited(lab, edit.add_vm(lab.source.text, name, networks))
+
+
+def with_clone(lab: Lab, vm: str, name: str, kept: bool) -> Source:
+    """The lab's scenario with a copy of a VM; `kept`: with its UUID and MACs, as "I moved it"."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.clone_vm(lab.source.text, vm, name, kept))
 
 
 def without_vm(lab: Lab, name: str) -> Source:
@@ -302,8 +315,8 @@ def names() -> list[str]:
     return labs()
 
 
-def pick(name: str | None) -> str:
-    """The lab that is meant: `name`, or the only one. Raises NoSuchLab."""
+def pick(name: str | None, how: str = "--lab LAB") -> str:
+    """The lab that is meant: `name`, or the only one. Raises NoSuchLab, which tells `how` to name it."""
     existing = names()
     if name is not None:
         _run_directory(name).read()
@@ -313,7 +326,7 @@ def pick(name: str | None) -> str:
     if not existing:
         raise NoSuchLab("no lab is running", "`netlab up nat` starts one")
     raise NoSuchLab(
-        f"several labs are running: {', '.join(existing)}", "name one of them: `--lab LAB`"
+        f"several labs are running: {', '.join(existing)}", f"name one of them: `{how}`"
     )
 
 
@@ -360,6 +373,7 @@ def verify(
     `progress` is told now and then how many more pairs have been measured.
     """
     from netlab.kernel.observe import addresses
+    from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import namespace
     from netlab.plan.names import node as node_of
     from netlab.probe.matrix import measure
@@ -371,7 +385,9 @@ def verify(
         for (place, interface), known in addresses(list(namespaces.values())).items()
     }
     watched = None if answers_only else where(lab)
-    return measure(lab.expectations, found, namespaces, progress or (lambda done: None), watched)
+    told = progress or (lambda done: None)
+    with postponed_signals() as interruption:
+        return measure(lab.expectations, found, namespaces, told, watched, interruption)
 
 
 def trace(
@@ -657,7 +673,15 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 leg.mac,
                 tuple(map(str, observed.addresses.get((place, leg.interface), ()))),
                 lease(run, Lease(place, leg.interface)) if leg.address is None else None,
+                leg.model,
             )
             for leg in node.legs
         )
-        yield Machine(node.name, node.role.value, place, interfaces)
+        yield Machine(
+            node.name,
+            node.role.value,
+            place,
+            interfaces,
+            str(node.uuid) if node.uuid else None,
+            node.guest.hex if node.guest else None,
+        )

@@ -72,6 +72,7 @@ for _command in (
     graph.graph,
     live.assign,
     live.add,
+    live.clone,
     live.remove,
     live.forward,
     live.apply,

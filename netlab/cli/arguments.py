@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -116,6 +117,18 @@ class Size(click.ParamType):
         if not number.isdecimal() or int(number) == 0:
             self.fail(f"'{value}' is no size; write 500000, 500k, 10M or 1G", param, ctx)
         return int(number) * _UNITS[unit]
+
+
+class Seconds(click.FloatRange):
+    """A span of time; not `nan`, which is in every range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no span of time.", param, ctx)
+        return seconds
 
 
 def _want_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:

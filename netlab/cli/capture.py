@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
-from netlab.cli.arguments import NodeName, Size, examples, json_option, lab_option, pass_output
+from netlab.cli.arguments import (
+    NodeName,
+    Seconds,
+    Size,
+    examples,
+    json_option,
+    lab_option,
+    pass_output,
+)
 from netlab.cli.output import Output, discard, say
 from netlab.errors import UsageError
 
@@ -35,14 +43,14 @@ if TYPE_CHECKING:
     "-f", "--filter", "expression", default="", metavar="EXPR", help="Only these, as for tcpdump."
 )
 @click.option("-c", "--count", type=click.IntRange(1), help="End after so many packets.")
-@click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), help="End after so many seconds."
-)
+@click.option("--seconds", type=Seconds(0, min_open=True), help="End after so many seconds.")
 @click.option("--bytes", "size", type=Size(), help="A file of that size is full: 500k, 10M, 1G.")
 @click.option(
     "--files", "ring", type=click.IntRange(1), help="Go on in another file, and keep the last N."
 )
-@click.option("--snaplen", type=click.IntRange(14), help="Only the first so many bytes of each.")
+@click.option(
+    "--snaplen", type=click.IntRange(14, 1 << 18), help="Only the first so many bytes of each."
+)
 @json_option
 @pass_output
 def capture(
@@ -65,7 +73,9 @@ def capture(
     """
     from netlab.report.captured import Files, Lines
 
-    if bool(points) == everywhere:
+    if points and everywhere:
+        raise UsageError("--all and points exclude each other", "leave one of them out")
+    if not points and not everywhere:
         raise UsageError("where?", "name nodes, adapters or networks, or say --all")
     if ring and not (size and file and file != "-"):
         raise UsageError("--files needs full files", "say -w FILE and --bytes SIZE as well")

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from netlab import lab
-from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
+from netlab.cli.arguments import (
+    NodeName,
+    examples,
+    json_option,
+    lab_option,
+    language_option,
+    pass_output,
+)
 from netlab.cli.output import Output
 
 
@@ -26,13 +33,7 @@ from netlab.cli.output import Output
     help="What kind of packet; default: an ICMP echo request.",
 )
 @click.option("--reply", is_flag=True, help="Show the way of the answer too, step by step.")
-@click.option(
-    "--lang",
-    "language",
-    type=click.Choice(["en", "zh"]),
-    default="en",
-    help="Language of the text.",
-)
+@language_option
 @json_option
 @pass_output
 def explain(

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
     from netlab.report.graph import Graph
 
-_SUFFIXES = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".html": "html"}
+_SUFFIXES = {
+    ".txt": "text",
+    ".svg": "svg",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".html": "html",
+}
 """The format of a file whose name tells it."""
 _NOT_BUILT = "drawing"
 """The name of the lab that is drawn and not built: a file's own name may be none for a lab."""
@@ -72,7 +79,13 @@ def graph(
 
         output.document(data.graph(drawn))
         return
-    form = form or _SUFFIXES.get(Path(file or "").suffix.lower(), "text")
+    suffix = Path(file or "").suffix.lower()
+    if suffix and not form and suffix not in _SUFFIXES:
+        known = ", ".join(_SUFFIXES)
+        raise UsageError(
+            f"'{file}' does not say which format", f"end it in {known}, or say --format"
+        )
+    form = form or _SUFFIXES.get(suffix, "text")
     if form == "text" and not file:
         show(_text(drawn))
         return

@@ -83,7 +83,7 @@ def down(output: Output, labs: tuple[str, ...], every: bool) -> None:
     """
     if every and labs:
         raise UsageError("--all and names exclude each other", "leave one of them out")
-    chosen = lab.names() if every else [lab.pick(name) for name in labs or (None,)]
+    chosen = lab.names() if every else [lab.pick(name, "down LAB") for name in labs or (None,)]
     if every:
         lab.sweep()
     ended: list[str] = []

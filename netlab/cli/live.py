@@ -92,6 +92,36 @@ def add(
     _carry_out(output, running, lab.with_vm(running, vm, list(networks)), dry_run)
 
 
+@click.command(
+    epilog=examples(
+        "sudo netlab clone vm1 vm3                # VMware's Clone: a MAC of its own",
+        "sudo netlab clone vm1 vm3 --as moved     # a copy of its files, answered with I moved it",
+    )
+)
+@click.argument("vm")
+@click.argument("new")
+@click.option(
+    "--as",
+    "way",
+    type=click.Choice(["clone", "moved", "copied"]),
+    default="clone",
+    show_default=True,
+    help="VMware's Clone command, or a copy of the files and what was answered about it.",
+)
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def clone(output: Output, vm: str, new: str, way: str, lab_name: str | None, dry_run: bool) -> None:
+    """Add a copy of a VM to a running lab.
+
+    Clone and copied give it a UUID and MACs of its own, moved leaves it the original's. What is set
+    in the guest is the same in all: static addresses, static MACs and /etc/machine-id.
+    """
+    running = lab.attach(lab.pick(lab_name))
+    _carry_out(output, running, lab.with_clone(running, vm, new, way == "moved"), dry_run)
+
+
 @click.command(epilog=examples("sudo netlab remove vm3"))
 @click.argument("vm")
 @lab_option

@@ -17,6 +17,7 @@ from netlab.cli.arguments import (
     LabName,
     NodeName,
     ProbeKind,
+    Seconds,
     examples,
     json_option,
     lab_option,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _ALL_STEPS = "all"
 _NO_ANSWER = 1
-_WAITS = ("udp", "raw")
+_WAITS = ("tcp", "udp", "raw")
 """Kinds that netlab's own receiver answers late, if it is told to."""
 
 
@@ -67,7 +68,7 @@ def _table(rows: Mapping[str, str]) -> str:
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 600),
+    type=Seconds(0, 600),
     metavar="SECONDS",
     help="netlab's own receiver answers only then (udp without a port, raw).",
 )
@@ -246,7 +247,7 @@ def _check_wait(by: str, wait: float | None) -> None:
     if wait is not None and (word not in _WAITS or (detail and word != "raw")):
         raise UsageError(
             f"--wait: with --by {by} it is not netlab's own receiver that answers",
-            "use --by udp or raw:N",
+            "use --by tcp, udp or raw:N",
         )
 
 

@@ -65,6 +65,8 @@ def write(running: lab.Lab, journeys: Sequence[dict[str, Any]], language: str, f
     from netlab.report import graph, svg
     from netlab.report.page import html
 
+    if file == "-":
+        raise UsageError("--html writes a file, and '-' is none", "name a file")
     picture = svg.render(graph.running(lab.status(running)))
     try:
         Path(file).write_text(html(journeys, picture, language), encoding="utf-8")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
-from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
+from netlab.cli.arguments import NodeName, Seconds, examples, json_option, lab_option, pass_output
 from netlab.cli.capture import say_end
 from netlab.cli.output import Output, discard, say
 
@@ -37,9 +37,7 @@ _FOLD_SECONDS = 10
 @click.option("--arp", is_flag=True, help="Tell ARP too, instead of counting it.")
 @click.option("--all", "everything", is_flag=True, help="Tell everything: ARP, DHCP, the rest.")
 @click.option("-c", "--count", type=click.IntRange(1), help="End after so many lines.")
-@click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), help="End after so many seconds."
-)
+@click.option("--seconds", type=Seconds(0, min_open=True), help="End after so many seconds.")
 @json_option
 @pass_output
 def watch(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from netlab.errors import KernelError
-from netlab.kernel import links, netns, nft, services, sysctl
+from netlab.kernel import links, netns, nft, queues, services, sysctl
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
 from netlab.kernel.patience import Interruption
@@ -23,6 +23,7 @@ from netlab.plan.nouns import (
     Listening,
     Namespace,
     Noun,
+    Queue,
     Route,
     Ruleset,
     Service,
@@ -84,6 +85,8 @@ def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
             links.switch_cable(
                 new, handles.netlink(one.namespace), handles.netlink(other.namespace)
             )
+        case Queue(namespace):
+            queues.put(handles.netlink(namespace), new)
         case _:
             raise AssertionError(new)
 
@@ -106,6 +109,8 @@ def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
         case Cable(one, other):
             links.delete_interface(handles.netlink(one.namespace), one.interface)
             handles.netlink(other.namespace).forget(other.interface)
+        case Queue(namespace):
+            queues.remove(handles.netlink(namespace), noun)
         case Address(namespace):
             links.delete_address(handles.netlink(namespace), noun)
         case Route(namespace):

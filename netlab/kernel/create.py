@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from netlab.errors import KernelError, NetlabError
-from netlab.kernel import links, netns, nft, services, sysctl
+from netlab.kernel import links, netns, nft, queues, services, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import Refused
 from netlab.kernel.patience import Interruption, await_fact
@@ -22,6 +22,7 @@ from netlab.plan.nouns import (
     Listening,
     Namespace,
     Noun,
+    Queue,
     Route,
     Ruleset,
     Service,
@@ -94,6 +95,8 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
                 handles.netlink(other.namespace),
                 handles.descriptors,
             )
+        case Queue():
+            queues.put(handles.netlink(noun.namespace), noun)
         case Address():
             links.create_address(handles.netlink(noun.namespace), noun)
         case Route():

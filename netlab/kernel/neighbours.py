@@ -18,6 +18,8 @@ STOCK_ROOM = 1024
 _LIMIT = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
 _COUNT = Path("/proc/net/stat/arp_cache")
 _SETTINGS = Path("/proc/sys/net/ipv4/neigh")
+_RETRANSMISSION = "retrans_time_ms"
+_UNTOUCHED = "lo"
 _AF_INET = 2
 _NUD_NOARP = 0x40
 _NUD_PERMANENT = 0x80
@@ -39,22 +41,28 @@ def room() -> int:
 
 @contextmanager
 def impatient(namespaces: Iterable[str], milliseconds: int) -> Iterator[None]:
-    """For the length of a block, ARP questions without an answer are repeated that soon."""
-    before: list[tuple[str, Path, str]] = []
+    """For the length of a block, ARP questions without an answer are repeated that soon.
+
+    Afterwards interfaces have what `lo` has, as new ones do: another block may have begun before this one
+    and still be going on, so what is found at the start says nothing.
+    """
+    places = list(namespaces)
     try:
-        for name in namespaces:
+        for name in places:
             with netns.inside(name):
-                for setting in _SETTINGS.glob("*/retrans_time_ms"):
-                    before.append((name, setting, setting.read_text()))
-                    setting.write_text(str(milliseconds))
+                _repeat_every(str(milliseconds))
         yield
     finally:
-        for name, setting, value in before:
-            with (
-                suppress(KernelError, FileNotFoundError),
-                netns.inside(name),
-            ):  # It has gone meanwhile.
-                setting.write_text(value)
+        for name in places:
+            with suppress(KernelError), netns.inside(name):  # It has gone meanwhile.
+                _repeat_every((_SETTINGS / _UNTOUCHED / _RETRANSMISSION).read_text())
+
+
+def _repeat_every(milliseconds: str) -> None:
+    for setting in _SETTINGS.glob(f"*/{_RETRANSMISSION}"):
+        if setting.parent.name not in (_UNTOUCHED, "default"):
+            with suppress(FileNotFoundError):
+                setting.write_text(milliseconds)
 
 
 def forget_neighbours(netlink: Netlink) -> None:

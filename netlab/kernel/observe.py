@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.errors import KernelError
-from netlab.kernel import links, netns, nft, services, sysctl
+from netlab.kernel import links, netns, nft, queues, services, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import Interface
 from netlab.kernel.rundir import RunDirectory
@@ -24,6 +24,7 @@ from netlab.plan.nouns import (
     Namespace,
     Noun,
     Observed,
+    Queue,
     Route,
     Ruleset,
     Service,
@@ -45,6 +46,7 @@ class _View:
     interfaces: dict[str, Interface]
     addresses: tuple[Address, ...]
     routes: tuple[Route, ...]
+    queues: tuple[Queue, ...]
     ruleset: str
 
 
@@ -98,6 +100,7 @@ def _view(namespace: str, handles: Handles) -> _View:
         {interface.name: interface for interface in interfaces},
         tuple(links.read_addresses(netlink, namespace, names)),
         tuple(links.read_routes(netlink, namespace)),
+        tuple(queues.read(netlink, namespace, names)),
         nft.read(namespace),
     )
 
@@ -124,6 +127,8 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             return replace(noun, mac=there.mac, hub=there.hub) if there and switched else None
         case Cable(one, other):
             return noun if _plugged(noun, views[one.namespace], views[other.namespace]) else None
+        case Queue(interface=interface):
+            return next((one for one in view.queues if one.interface == interface), None)
         case Address():
             return noun if noun in view.addresses else None
         case Route():

@@ -159,6 +159,8 @@ class Socket:
     pid: int | None
     """None if its process is in none of the namespaces that were asked about."""
     program: str
+    unread: int = 0
+    """Bytes that have been delivered and that the program has not taken yet."""
 
     @property
     def loopback(self) -> bool:

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
@@ -36,7 +37,8 @@ def start(run: RunDirectory, service: Service) -> None:
     directory.mkdir(exist_ok=True)
     if service.config:
         (directory / "config").write_text(service.config)
-    argv = [word.format(directory=directory, package=_PACKAGE) for word in service.argv]
+    places = {"directory": directory, "package": _PACKAGE, "python": sys.executable}
+    argv = [word.format(**places) for word in service.argv]
     _spawn(service.namespace, directory, argv, {})
 
 

@@ -24,21 +24,23 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
     holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
     return {
         name: tuple(
-            Socket(protocol, address, port, *holders.get(inode, (None, "?")))
-            for protocol, address, port, inode in rows
+            Socket(protocol, address, port, holder[0], holder[1], unread)
+            for protocol, address, port, inode, unread in rows
+            for holder in [holders.get(inode, (None, "?"))]
         )
         for name, rows in tables.items()
     }
 
 
-def _rows() -> Iterator[tuple[str, IPAddress, int, str]]:
-    """Protocol, address, port and inode (see proc(5), /proc/net/tcp)."""
+def _rows() -> Iterator[tuple[str, IPAddress, int, str, int]]:
+    """Protocol, address, port, inode and unread bytes (see proc(5), /proc/net/tcp)."""
     for protocol, version in _used():
         for row in (_NET / f"{protocol}{version}").read_text().splitlines()[1:]:
             fields = row.split()
             if fields[3] == WAITING[protocol]:
                 address, _, port = fields[1].partition(":")
-                yield protocol, _address(address), int(port, 16), fields[9]
+                unread = int(fields[4].partition(":")[2], 16)
+                yield protocol, _address(address), int(port, 16), fields[9], unread
 
 
 def _used() -> Iterator[tuple[str, str]]:

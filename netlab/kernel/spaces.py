@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv6Address
+from pathlib import Path
 from typing import Any
 
+from netlab.kernel import netns
 from netlab.kernel.events import Table, snapshot
 from netlab.kernel.links import Interface
 from netlab.kernel.rows import AddressRow, FdbEntry, Neighbour, RouteRow
@@ -21,6 +24,19 @@ class Space:
     routes: tuple[RouteRow, ...]
     neighbours: tuple[Neighbour, ...]
     fdb: tuple[FdbEntry, ...]
+
+
+def ipv6_owners(namespaces: Iterable[str], address: str) -> list[str]:
+    """The namespaces that have an IPv6 address (proc(5), /proc/net/if_inet6)."""
+    digits = IPv6Address(address).packed.hex()
+    found = []
+    for name in namespaces:
+        with netns.inside(name):
+            table = Path("/proc/thread-self/net/if_inet6")
+            rows = table.read_text().splitlines() if table.exists() else []
+        if any(row.split()[0] == digits for row in rows):
+            found.append(name)
+    return found
 
 
 def look(namespaces: Iterable[str]) -> dict[str, Space]:

@@ -20,6 +20,7 @@ from netlab.plan.nouns import (
     Listening,
     Namespace,
     Noun,
+    Queue,
     Route,
     Ruleset,
     Service,
@@ -87,6 +88,8 @@ def _identity(noun: Noun) -> tuple[object, ...]:
             return Ruleset, namespace
         case Bridge():
             return (replace(noun, hub=False),)
+        case Queue(namespace, interface):
+            return Queue, namespace, interface
         case Cable(one, other):
             return Cable, replace(one, up=True), replace(other, up=True), noun.mtu
         case _:
@@ -94,7 +97,7 @@ def _identity(noun: Noun) -> tuple[object, ...]:
 
 
 def _in_place(old: Noun, new: Noun) -> bool:
-    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable)
+    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue)
 
 
 def _interrupts(old: Noun, new: Noun) -> bool:
@@ -141,7 +144,7 @@ def _namespaces(noun: Noun) -> Iterator[str]:
 def _uses(noun: Noun, namespace: str, interface: str) -> bool:
     """Whether a noun is about an interface, or about a service that may be bound to it."""
     match noun:
-        case Address() | DhcpClient() | Lease():
+        case Address() | DhcpClient() | Lease() | Queue():
             return (noun.namespace, noun.interface) == (namespace, interface)
         case Sysctl():
             return noun.namespace == namespace and f".{interface}." in f".{noun.key}."

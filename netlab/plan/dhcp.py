@@ -88,8 +88,9 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
         for address in map(IPv4Address, range(int(first), int(last) + 1))
         if address not in taken
     )
-    others = (leg.mac for leg in legs if leg.address is None and leg.mac not in reserved)
-    return reserved | dict(zip(others, free, strict=False))
+    # Two VMs with one MAC are one client to the server.
+    others = dict.fromkeys(leg.mac for leg in legs if leg.address is None)
+    return reserved | dict(zip((mac for mac in others if mac not in reserved), free, strict=False))
 
 
 def address_of(topology: Topology, leg: Leg) -> IPv4Address | None:

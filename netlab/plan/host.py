@@ -1,14 +1,16 @@
 """The host: physical cards on the LAN, a virtual adapter on each NAT and host-only network.
 
-It is no router: it forwards what NAT devices send, to the LAN and back, and nothing else.
+It is no router: it forwards what NAT devices send, to the LAN and back, and otherwise only what the
+scenario says that it forwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from netlab.plan import nat
+from netlab.plan.guest import firewall
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Noun, Ruleset
@@ -24,17 +26,27 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     for leg in node.legs:
         yield plug(lab, leg, _switch_of(topology, leg))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode is Mode.NAT]
-    if nat_networks:
-        cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
-        uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
-        for interface in (*cards, *uplinks):
+    cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
+    uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
+    between = topology.scenario.host.forwards
+    routed = [leg.interface for leg in node.legs if leg.network.name in between]
+    rules = ""
+    if nat_networks or routed:
+        inward = [*cards, *uplinks] if nat_networks else []
+        for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
         forwards = [
             (nat.host_end(vmnet), nat.device_outside(vmnet).ip, one)
             for vmnet in nat_networks
             for one in nat.forwards(topology, vmnet)
         ]
-        yield Ruleset(here, _rules(cards, uplinks, nat_networks, forwards))
+        rules += _rules(cards, nat_networks, routed, forwards)
+    if node.firewall:
+        # What the NAT device sends to the host comes from the host's own sockets.
+        rules += firewall(node.firewall, ["lo", *uplinks])
+    if rules:
+        yield Ruleset(here, rules)
+    if nat_networks:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
         longest = max(vmnet.nat.udp_timeout for vmnet in nat_networks if vmnet.nat)
         yield from nat.udp_timeout(here, max(longest, _KERNEL_UDP_SECONDS))
@@ -53,32 +65,47 @@ Led = tuple[str, IPv4Address, nat.Forward]
 
 
 def _rules(
-    cards: list[str], uplinks: list[str], nat_networks: list[Network], forwards: list[Led]
+    cards: list[str], nat_networks: list[Network], routed: list[str], forwards: list[Led]
 ) -> str:
-    from_nat = ", ".join(f'"{name}"' for name in uplinks)
-    to_lan = ", ".join(f'"{name}"' for name in cards)
-    devices = ", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)
-    passed = "".join(
-        f'\t\toifname "{end}" ip daddr {device} {one.protocol} dport {one.port} accept\n'
+    forward = []
+    if nat_networks:
+        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
+    if routed:
+        forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
+    forward += [
+        f'oifname "{end}" ip daddr {device} {one.protocol} dport {one.port} accept'
         for end, device, one in forwards
-    )
-    back = f"\t\tiifname {{ {from_nat} }} oifname {{ {from_nat} }} snat to ct original ip daddr\n"
+    ]
+    rows = "".join(f"\t\t{rule}\n" for rule in forward)
+    chains = _nat_chains(cards, nat_networks, bool(forwards)) if nat_networks else ""
     return f"""\
 table ip host {{{_doors(forwards)}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
-		iifname {{ {from_nat} }} oifname {{ {to_lan} }} accept
-{passed}	}}
+{rows}	}}
+{chains}}}
+"""
+
+
+def _nat_chains(cards: list[str], nat_networks: list[Network], called: bool) -> str:
+    from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+    devices = ", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)
+    back = (
+        f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
+        if called
+        else ""
+    )
+    return f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
-		iifname {{ {from_nat} }} snat to ip daddr comment "the NAT device is the host itself"
+		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {{ {devices} }} oifname {{ {to_lan} }} masquerade
-{back if forwards else ""}	}}
-}}
+		ip saddr {{ {devices} }} oifname {_set(cards)} masquerade
+{back}	}}
 """
 
 
@@ -98,3 +125,8 @@ def _doors(forwards: list[Led]) -> str:
 
 _KERNEL_UDP_SECONDS = 120
 """nf_conntrack_udp_timeout_stream of the kernel."""
+
+
+def _set(interfaces: Iterable[str]) -> str:
+    names = ", ".join(f'"{name}"' for name in interfaces)
+    return f"{{ {names} }}"

@@ -36,7 +36,7 @@ def machine(
     """
     here = namespace(lab, node.name)
     yield Namespace(here)
-    yield from _kernel_settings(here, forwards)
+    yield from _kernel_settings(here, forwards or node.forwards)
     yield from _etc(here, node)
     for leg in node.legs:
         if leg.address is None:
@@ -98,8 +98,12 @@ def _no_ipv6(here: str) -> Iterator[Noun]:
 def _etc(here: str, node: Node) -> Iterator[Noun]:
     full = f"{node.name}.{addressing.DOMAIN}"
     yield EtcFile(here, "hostname", f"{node.name}\n")
-    yield EtcFile(here, "hosts", f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n")
+    entries = "".join(f"{address} {name}\n" for name, address in node.hosts)
+    own = f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n"
+    yield EtcFile(here, "hosts", own + entries)
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
+    if node.guest:
+        yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
     if all(leg.address for leg in node.legs):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")

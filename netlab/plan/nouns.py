@@ -73,6 +73,20 @@ class Cable:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """What leaves an interface is slowed down or delayed; beyond its room, it is dropped."""
+
+    namespace: str
+    interface: str
+    rate: int | None = None
+    """Bits per second, of whole frames."""
+    latency: int = 0
+    """Microseconds."""
+    jitter: int = 0
+    """Microseconds, up and down."""
+
+
+@dataclass(frozen=True)
 class Address:
     """An IPv4 address on an interface."""
 
@@ -108,8 +122,8 @@ class Service:
     """A program that runs in a namespace.
 
     `{directory}` in an argument is the service's own folder below the lab's
-    run directory; `{package}` is netlab's installation. `config` is written
-    to `{directory}/config`.
+    run directory; `{package}` is netlab's installation, `{python}` the program
+    that runs it. `config` is written to `{directory}/config`.
     """
 
     namespace: str
@@ -156,6 +170,7 @@ Noun = (
     | EtcFile
     | Bridge
     | Cable
+    | Queue
     | Address
     | Route
     | Ruleset
@@ -185,6 +200,8 @@ def stage(noun: Noun) -> int:
             return 3
         case Cable():
             return 4
+        case Queue():
+            return 5
         case Address():
             return 6
         case Route():

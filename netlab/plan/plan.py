@@ -17,6 +17,7 @@ from netlab.plan.nouns import (
     Namespace,
     Noun,
     Observed,
+    Queue,
     Route,
     Ruleset,
     Service,
@@ -89,6 +90,11 @@ def line(noun: Observed) -> str:
             return f"interface {_end(noun)}"
         case Cable(one, other, mtu):
             return f"cable {_end(one)} -- {_end(other)}, mtu {mtu}"
+        case Queue(where, interface, rate, latency, jitter):
+            speed = f" {rate} bit/s" * bool(rate)
+            return f"queue {where}/{interface}{speed}" + (
+                f", {latency} ± {jitter} µs later" * bool(latency)
+            )
         case Address(where, interface, address):
             return f"address {where}/{interface} {address}"
         case Route(where, destination, gateway, metric):

@@ -15,11 +15,11 @@ from netlab.probe import cause, icmp
 from netlab.probe.cause import Evidence, Finding
 from netlab.probe.decision import best_route
 from netlab.probe.frame import Fields, decode
-from netlab.probe.journey import Journey, Map, follow
+from netlab.probe.journey import Map, follow
 from netlab.probe.kinds.base import with_errors
 from netlab.probe.kinds.icmp import echo
 from netlab.probe.knowledge import Knowledge
-from netlab.probe.packet import Frame, Packet
+from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting, Tap
 from netlab.probe.verdict import Verdict
 from netlab.probe.witness import Witness
@@ -95,8 +95,9 @@ class Autopsy:
         source = nodes[case.source]
         frames = [Frame(one, *_read(one)) for one in self._seen[case.token]]
         journey = follow(frames, self._where)
-        last = journey.steps[-1].node if journey.steps else source
-        unanswered = self._in_vain(last, _destination(journey, case))
+        own = [step for step in journey.steps if step.part is not Part.ERROR]
+        last = own[-1].node if own else source
+        unanswered = self._in_vain(last, own[-1].after["ip.dst"] if own else case.to)
         self._kept[number] = (
             case.token,
             Evidence(
@@ -175,11 +176,6 @@ def _in_scene(evidence: Evidence, scene: Evidence, drops: Mapping[str, str]) -> 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
     fields = decode(sighting.data)
     return with_errors(echo, fields), fields
-
-
-def _destination(journey: Journey, case: Case) -> str:
-    """The address to which the packet was on its way when it was seen last."""
-    return journey.steps[-1].after["ip.dst"] if journey.steps else case.to
 
 
 def _token(headers: bytes) -> bytes:

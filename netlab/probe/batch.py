@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from ctypes import string_at
 from functools import cache
 
 from netlab.kernel import syscalls
@@ -32,29 +33,34 @@ and its length before a filter cut it off."""
 
 
 class _Room:
-    """The memory into which the kernel writes."""
+    """The memory into which the kernel writes. By addresses, without views: nothing to be undone at exit."""
 
     def __init__(self) -> None:
         sizes = (_FRAME_BYTES, _ADDRESS.size, _CONTROL.size, _VECTOR.size, _MESSAGE.size)
-        self._rows = rows = [ctypes.create_string_buffer(_FRAMES * size) for size in sizes]
-        self.frames, self.addresses, self.controls, vectors, self.messages = (
-            memoryview(row).cast("B") for row in rows
+        self._rows = [ctypes.create_string_buffer(_FRAMES * size) for size in sizes]
+        self.frames, self.addresses, self.controls, vectors, self.messages = map(
+            ctypes.addressof, self._rows
         )
-        frames, addresses, controls, vector, self.at = map(ctypes.addressof, rows)
-        for n in range(_FRAMES):
-            _VECTOR.pack_into(vectors, n * _VECTOR.size, frames + n * _FRAME_BYTES, _FRAME_BYTES)
-            _MESSAGE.pack_into(
-                self.messages,
-                n * _MESSAGE.size,
-                addresses + n * _ADDRESS.size,
+        numbers = range(_FRAMES)
+        vector = b"".join(
+            _VECTOR.pack(self.frames + n * _FRAME_BYTES, _FRAME_BYTES) for n in numbers
+        )
+        ctypes.memmove(vectors, vector, len(vector))
+        self._blank = b"".join(
+            _MESSAGE.pack(
+                self.addresses + n * _ADDRESS.size,
                 _ADDRESS.size,
-                vector + n * _VECTOR.size,
+                vectors + n * _VECTOR.size,
                 1,
-                controls + n * _CONTROL.size,
+                self.controls + n * _CONTROL.size,
                 _CONTROL.size,
             )
-        self.blank = bytes(self.messages)
-        """The kernel writes into them how much it has used."""
+            for n in numbers
+        )
+
+    def clear(self) -> None:
+        """The kernel writes into the messages how much it has used."""
+        ctypes.memmove(self.messages, self._blank, len(self._blank))
 
 
 @cache
@@ -68,15 +74,15 @@ def receive(descriptor: int) -> list[Received]:
     The socket has SO_TIMESTAMPNS and PACKET_AUXDATA set.
     """
     room = _room()
-    room.messages[:] = room.blank
-    count = syscalls.recvmmsg(descriptor, room.at, _FRAMES)
-    sizes = _SIZE.iter_unpack(room.messages[: count * _MESSAGE.size])
-    addresses = _ADDRESS.iter_unpack(room.addresses[: count * _ADDRESS.size])
-    controls = _CONTROL.iter_unpack(room.controls[: count * _CONTROL.size])
-    found, start = [], 0
+    room.clear()
+    count = syscalls.recvmmsg(descriptor, room.messages, _FRAMES)
+    sizes = _SIZE.iter_unpack(string_at(room.messages, count * _MESSAGE.size))
+    addresses = _ADDRESS.iter_unpack(string_at(room.addresses, count * _ADDRESS.size))
+    controls = _CONTROL.iter_unpack(string_at(room.controls, count * _CONTROL.size))
+    found, start = [], room.frames
     for (size,), (interface, kind), control in zip(sizes, addresses, controls, strict=True):
         seconds, nanoseconds, status, length, tag, protocol = control
-        data = bytes(room.frames[start : start + size])
+        data = string_at(start, size)
         start += _FRAME_BYTES
         if status & _TAGGED:
             data, length = data[:12] + struct.pack("!HH", protocol, tag) + data[12:], length + 4

@@ -184,7 +184,6 @@ _COUNTED = {
     "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH,
     "Ip.InHdrErrors": Cause.TTL,
     "Ip.FragFails": Cause.TOO_BIG,
-    "Ip.OutNoRoutes": Cause.NO_ROUTE,
 }
 """What the kernel counts where a packet ends without a rule and without a word."""
 
@@ -225,6 +224,8 @@ class Evidence:
     """(switch, port) of ports that reach no other such port, and the machines behind them."""
     listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Node to what programs listen on: `udp/53`."""
+    unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to sockets with packets that no program has taken yet: `udp/53`."""
     forgotten: frozenset[str] = frozenset()
     """Nodes that translated the request and have no entry for it any more."""
     no_address_left: Mapping[str, str] = field(default_factory=dict)
@@ -353,7 +354,9 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
         (name,) = suspects
         found = _dead(node, _COUNTED[name], f"{name} of {node} grew by {grown[name]}")
         return replace(found, counted=name)
-    if evidence.kind == "dns" and "udp/53" in evidence.listening.get(node, ()):
+    taken = evidence.counts.get(node, {}).get("Udp.InDatagrams")
+    delivered = taken or "udp/53" in evidence.unread.get(node, ())
+    if evidence.kind == "dns" and delivered and "udp/53" in evidence.listening.get(node, ()):
         return _dead(node, Cause.DNS_SILENT, f"{node} listens on udp/53, and nothing came back")
     return _unknown(node, "no rule, no error and no count tells why")
 
@@ -457,6 +460,8 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
         return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text, _LOOK_AT[Cause.FIREWALL])
     if cause is Cause.ARP_UNANSWERED and evidence.unanswered.get(last.node) in evidence.elsewhere:
         return _not_resolved(last.node, evidence)
+    if cause is Cause.ARP_UNANSWERED and ":" not in who and last.node not in evidence.unanswered:
+        cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
     if cause is Cause.PORT_CLOSED and last.came_in:
         at_door = (last.node, last.came_in.interface) in evidence.doors
         cause = Cause.NO_FORWARD if at_door else cause

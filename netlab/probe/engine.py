@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from netlab.kernel.handles import Handles
 from netlab.kernel.neighbours import forget_neighbours, impatient, room
+from netlab.kernel.patience import Interruption
 from netlab.probe import icmp
 from netlab.probe.autopsy import Autopsy, Case
-from netlab.probe.cause import SENTENCES, Finding
+from netlab.probe.cause import SENTENCES, Cause, Finding
 from netlab.probe.ear import Ear
 from netlab.probe.journey import Map
 from netlab.probe.packet import Part
@@ -43,6 +44,12 @@ _LEAST_ROOM = 64
 _COPIES = 4
 """Sightings of a probe and its answer on one machine."""
 
+_NOTHING_LEAVES = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
+"""At a source from which no other probe has left either, these say nothing about who may reach whom."""
+
+_INTERRUPTION_SECONDS = 0.1
+"""How long Ctrl-C may have to wait."""
+
 _BREATH = 64
 """Probes that are sent before what they have caused is taken in: buffers are not endless."""
 
@@ -67,24 +74,30 @@ def run(
     probes: Sequence[Probe],
     progress: Callable[[int], None] = lambda done: None,
     where: Map | None = None,
+    interruption: Interruption | None = None,
 ) -> list[Outcome]:
     """Send all probes and judge what happened; the outcomes are in the probes' order.
 
     With `where`, every namespace of the lab is watched, and a probe that was not answered is
     told with where and why it died; without, only what reached its ends is known. What was not
-    proved at the first try is tried once more, with patience.
+    proved at the first try is tried once more, with patience. Raises Interrupted.
     """
-    outcomes = _round(probes, progress, where, 1.0)
+    stop = interruption or Interruption()
+    outcomes = _round(probes, progress, where, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
     if where and unknown:
-        again = _round([probes[n] for n in unknown], lambda done: None, where, _PATIENT)
+        again = _round([probes[n] for n in unknown], lambda done: None, where, _PATIENT, stop)
         for n, outcome in zip(unknown, again, strict=True):
             outcomes[n] = outcome
     return outcomes
 
 
 def _round(
-    probes: Sequence[Probe], progress: Callable[[int], None], where: Map | None, slowness: float
+    probes: Sequence[Probe],
+    progress: Callable[[int], None],
+    where: Map | None,
+    slowness: float,
+    interruption: Interruption,
 ) -> list[Outcome]:
     evidence: dict[int, Evidence] = {}
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
@@ -107,7 +120,9 @@ def _round(
         for number, chosen in enumerate(_waves(probes, _most_at_once(ears))):
             if crowded and number:
                 forget()
-            wave = _Wave([probes[n] for n in chosen], ears, identifier, autopsy, slowness)
+            wave = _Wave(
+                [probes[n] for n in chosen], ears, identifier, autopsy, slowness, interruption
+            )
             identifier += len(chosen)
             evidence |= zip(chosen, wave.evidence(), strict=True)
             if autopsy:
@@ -117,13 +132,19 @@ def _round(
     able = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
     for number, probe in enumerate(probes):
         evidence[number].source_could_send = probe.source in able
-    return [_outcome(judge(evidence[n]), findings.get(n)) for n in range(len(probes))]
+    return [_outcome(evidence[n], findings.get(n)) for n in range(len(probes))]
 
 
-def _outcome(outcome: Outcome, finding: Finding | None) -> Outcome:
+def _outcome(evidence: Evidence, finding: Finding | None) -> Outcome:
     """What the ends have seen, with what became of the probe between them."""
+    outcome = judge(evidence)
     if finding is None:
         return outcome
+    if finding.cause in _NOTHING_LEAVES and not (evidence.left or evidence.source_could_send):
+        why = f"nothing leaves the source: {finding.evidence} ({finding.cause})"
+        return replace(
+            outcome, verdict=Verdict.UNKNOWN, why=why, at=finding.at, cause=finding.cause
+        )
     sentence = SENTENCES[finding.cause]["en"] if finding.cause else ""
     why = f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
     return replace(outcome, verdict=finding.verdict, why=why, at=finding.at, cause=finding.cause)
@@ -187,7 +208,9 @@ class _Wave:
         first_identifier: int,
         autopsy: Autopsy | None,
         slowness: float,
+        interruption: Interruption,
     ) -> None:
+        self.interruption = interruption
         self.probes = probes
         self.ears = ears
         self.first_identifier = first_identifier
@@ -237,7 +260,8 @@ class _Wave:
 
     def _look(self, seconds: float) -> bool:
         """Take in what is to be read, or comes within that time; whether there was anything."""
-        ready = self.selector.select(max(seconds, 0))
+        self.interruption.check()
+        ready = self.selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))
         for key, _ in ready:
             if isinstance(key.data, str):
                 self._listen(key.data)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
+from netlab.kernel.patience import Interruption
 from netlab.probe import engine
 from netlab.probe.cause import Cause
 from netlab.probe.engine import Probe
@@ -42,12 +43,13 @@ def measure(
     namespaces: Mapping[str, str],
     progress: Callable[[int], None],
     where: Map | None = None,
+    interruption: Interruption | None = None,
 ) -> list[Result]:
-    """Probe every pair at once. `namespaces` gives each node's; see `engine.run` for `where`."""
+    """Probe every pair at once. `namespaces` gives each node's; see `engine.run` for the rest."""
     owners = _owners(expectations, addresses)
     planned = [_probe(expectation, addresses, namespaces) for expectation in expectations]
     probes = [probe for probe in planned if isinstance(probe, Probe)]
-    outcomes = iter(engine.run(probes, progress, where))
+    outcomes = iter(engine.run(probes, progress, where, interruption))
     results = []
     for expectation, probe in zip(expectations, planned, strict=True):
         outcome = next(outcomes) if isinstance(probe, Probe) else probe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 
@@ -111,16 +111,10 @@ def trace(
             },
         )
         scene = witness.scene(known, dhcp_complaints)
-    frames = sorted(watch.frames_at_end(), key=lambda frame: frame.sighting.at)
+    needed = _needed(watch, known, question)
+    frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
-    relayed = question.by.startswith("dns")  # A relay asks whomever it likes.
-    unanswered = {
-        node: address
-        for node, address in watch.unanswered()
-        if relayed
-        or ":" in address
-        or address in known.next_hops(node, watch.had(node), question.ends.to)
-    }
+    unanswered = dict(one for one in watch.unanswered() if one in needed)
     evidence = replace(
         scene,
         source=question.source,
@@ -150,7 +144,7 @@ def trace(
         question,
         probe.token.hex(),
         min((frame.sighting.at for frame in frames if frame.packet), default=sent_at),
-        bool(watch.asked()),
+        bool(needed),
         journey,
         cause.judge(evidence),
         _decisions(journey, probe, hits, known),
@@ -192,6 +186,22 @@ def _changes(events: Events, where: Map) -> tuple[list[Change], int]:
     return found, lost
 
 
+def _needed(watch: _Watch, known: Knowledge, question: Question) -> set[tuple[str, str]]:
+    """(node, address) of the ARP questions that the probe's packets had to wait for.
+
+    A machine may ask for somebody else at the same time, on behalf of other traffic.
+    """
+    if question.by.startswith("dns"):  # A relay asks whomever it likes.
+        return set(watch.asked())
+    six = ":" in question.ends.to
+    return {
+        (node, address)
+        for node, address in watch.asked()
+        if (six and ":" in address)
+        or address in known.next_hops(node, watch.had(node), question.ends.to)
+    }
+
+
 def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
     """Addresses for which the source has asked already, and not been answered yet."""
     return {
@@ -199,7 +209,7 @@ def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
         for entry in start
         if entry.node == source
         and isinstance(entry.row, Neighbour)
-        and entry.row.state in ("incomplete", "failed")
+        and entry.row.state == "incomplete"
     }
 
 
@@ -242,10 +252,10 @@ class _Watch:
         """(node, address) of every ARP question, and when it was heard first."""
         self._answered: set[tuple[str, str]] = set()
 
-    def frames_at_end(self) -> Iterator[Frame]:
+    def frames_at_end(self, needed: Collection[tuple[str, str]]) -> Iterator[Frame]:
         """All frames, with what is known of them only now: an answer that took its time to be recognised,
-        and ARP between machines that the probe has passed."""
-        exchanges = self._exchanges()
+        and the ARP that the probe `needed`, by node and address."""
+        exchanges = self._exchanges(needed)
         for frame in self.frames:
             packet = self._probe.packet(frame.fields, frame.sighting.data)
             if packet is None and "arp.op" in frame.fields:
@@ -257,14 +267,15 @@ class _Watch:
                     packet = Packet(Part.ARP, name, ends)
             yield Frame(frame.sighting, packet, frame.fields)
 
-    def _exchanges(self) -> set[tuple[str, str]]:
-        """(who asks, for what) of the ARP questions of machines that had the packet."""
+    def _exchanges(self, needed: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """(who asks, for what) of these ARP questions, by address."""
         where = self._where
         return {
             (frame.fields["arp.sender"], frame.fields["arp.target"])
             for frame in self.frames
-            if (node := where.nodes[frame.sighting.namespace]) in self._passed
-            and _asks_everybody(frame.fields)
+            if _asks_everybody(frame.fields)
+            and ((node := where.nodes[frame.sighting.namespace]), frame.fields["arp.target"])
+            in needed
             and frame.sighting.outgoing
             and node not in where.switches
             and (node, frame.sighting.interface) not in where.plumbing

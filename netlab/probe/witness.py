@@ -128,6 +128,10 @@ class Witness:
                 nodes[name]: frozenset(f"{one.protocol}/{one.port}" for one in found)
                 for name, found in listening.items()
             },
+            unread={
+                nodes[name]: frozenset(f"{s.protocol}/{s.port}" for s in found if s.unread)
+                for name, found in listening.items()
+            },
             no_address_left=dhcp_complaints(),
             lost=sum(tap.lost() for tap in self.taps) + self._overflown,
         )

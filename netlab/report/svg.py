@@ -261,7 +261,20 @@ def _style() -> str:
             f"@media(prefers-color-scheme:dark){{{root}{{{dark}}}}}",
             f"{root}[data-theme=light],[data-theme=light] {root}{{{light}}}",
             f"{root}[data-theme=dark],[data-theme=dark] {root}{{{dark}}}",
-            *(f"{root} {selector}{{{rule}}}" for selector, rule in rules.items()),
+            *(f"{root} {selector}{{{_with_fallback(rule)}}}" for selector, rule in rules.items()),
             "",
         )
     )
+
+
+def _with_fallback(rule: str) -> str:
+    """Before each colour that is a variable, that of the light theme: not every viewer knows variables."""
+    light = {**LIGHT, "hue": LIGHT["edge"], "fill": LIGHT["computer"]}
+    declarations = []
+    for declaration in rule.split(";"):
+        name, _, value = declaration.partition(":")
+        variable = value.removeprefix("var(--").removesuffix(")")
+        if variable != value and not name.startswith("--"):
+            declarations.append(f"{name}:{light[variable]}")
+        declarations.append(declaration)
+    return ";".join(declarations)

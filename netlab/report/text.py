@@ -75,7 +75,7 @@ def _row(node: str, interface: Interface) -> dict[str, str]:
     lease = interface.lease or {}
     return {
         "node": node,
-        "adapter": interface.name,
+        "adapter": f"{interface.name} {interface.model}" if interface.model else interface.name,
         "network": interface.network,
         "state": interface.state,
         "address": "\n".join(interface.addresses) or "none",

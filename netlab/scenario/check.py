@@ -14,15 +14,17 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import Mode, Nic, Scenario
+from netlab.scenario.model import Adapter, Answer, Mode, Nic, Scenario
 from netlab.scenario.topology import (
     HOST,
     INTERNET,
     LAN,
     ROUTER,
     WAN,
+    Leg,
     Network,
     Role,
+    installation,
     natural,
     resolve,
 )
@@ -56,6 +58,8 @@ class _Claim:
     who: str
     address: IPv4Address
     network: str
+    guest: str = ""
+    """The VM in which a VM's guest was installed: its copies may share addresses, as they do."""
 
 
 def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
@@ -68,6 +72,9 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
     yield from _addresses(scenario)
+    yield from _copies(scenario)
+    yield from _guests(scenario)
+    yield from _host_forwards(scenario)
     yield from _macs(scenario)
     yield from _sizes(scenario)
 
@@ -278,6 +285,11 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                 "define it under vmnets or segments, or use one of:"
                 f" {', '.join(sorted(declared, key=natural))}",
             )
+        for key in ("incoming", "outgoing"):
+            way = getattr(nic, key)
+            if way.jitter > way.latency:
+                what = f"{way.jitter:g} ms more or less than {way.latency:g} ms cannot be"
+                yield Finding((*path, key, "jitter"), what, "give a `latency` that is not smaller")
         if nic.address is None:
             for key in ("gateway", "dns"):
                 if getattr(nic, key) is not None:
@@ -363,7 +375,7 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
 
 def _addresses(scenario: Scenario) -> Iterator[Finding]:
     subnets = _subnets(scenario)
-    taken: dict[tuple[IPv4Network, IPv4Address], str] = {}
+    taken: dict[tuple[IPv4Network, IPv4Address], _Claim] = {}
     for claim in _claims(scenario):
         subnet = subnets.get(claim.network)
         if subnet is None:
@@ -381,13 +393,17 @@ def _addresses(scenario: Scenario) -> Iterator[Finding]:
                 f"{claim.address} is the {which} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
-        elif owner := taken.get((subnet, claim.address)):
+        elif (owner := taken.get((subnet, claim.address))) and not _twins(owner, claim):
             yield Finding(
                 claim.path,
-                f"{claim.address} is taken twice: by {owner} and by {claim.who}",
+                f"{claim.address} is taken twice: by {owner.who} and by {claim.who}",
                 "give one of them another address",
             )
-        taken.setdefault((subnet, claim.address), claim.who)
+        taken.setdefault((subnet, claim.address), claim)
+
+
+def _twins(one: _Claim, other: _Claim) -> bool:
+    return bool(one.guest) and one.guest == other.guest and one.who != other.who
 
 
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
@@ -410,7 +426,56 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
     for vm, index, adapter_ in _all_nics(scenario):
         if adapter_.address:
             path = ("vms", vm, "nics", index, "address")
-            yield _Claim(path, vm, adapter_.address, adapter_.network)
+            guest = installation(scenario, vm)
+            yield _Claim(path, vm, adapter_.address, adapter_.network, guest)
+
+
+def _copies(scenario: Scenario) -> Iterator[Finding]:
+    for vm, machine in scenario.vms.items():
+        path: Path = ("vms", vm)
+        if machine.answer is Answer.MOVED and machine.uuid:
+            what, fix = "a VM that was moved keeps its original's UUID", "remove `uuid`"
+            yield Finding((*path, "uuid"), what, fix, True)
+        if machine.copy_of is None:
+            if machine.answer is Answer.MOVED:
+                what = "VMware asks about a copy only, and this VM is none"
+                yield Finding(
+                    (*path, "answer"), what, "add `copy_of: VM`, or remove `answer`", True
+                )
+        elif machine.copy_of not in scenario.vms:
+            fix = f"use one of: {', '.join(other for other in scenario.vms if other != vm)}"
+            yield Finding((*path, "copy_of"), f"there is no VM '{machine.copy_of}'", fix)
+        elif installation(scenario, vm) == vm:
+            what, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
+            yield Finding((*path, "copy_of"), what, fix)
+
+
+def _guests(scenario: Scenario) -> Iterator[Finding]:
+    for vm, machine in scenario.vms.items():
+        path: Path = ("vms", vm)
+        if machine.dhcp_server and machine.nics[0].address is None:
+            what = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
+            yield Finding((*path, "dhcp_server"), what, "add `address` to its first adapter", True)
+        if machine.forwards and len(machine.nics) == 1:
+            what, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
+            yield Finding((*path, "forwards"), what, fix, True)
+        for port in {port for port in machine.listens if machine.listens.count(port) > 1}:
+            yield Finding((*path, "listens"), f"{port} is there twice", "keep only one of them")
+        if machine.dhcp_server and "udp:67" in machine.listens:
+            what = "udp:67 is the DHCP server's"
+            yield Finding((*path, "listens"), what, "remove it, or `dhcp_server`")
+
+
+def _host_forwards(scenario: Scenario) -> Iterator[Finding]:
+    path: Path = ("host", "forwards")
+    networks = resolve(scenario).vmnets
+    own = [LAN, *(net.name for net in networks if net.adapter.state is not Adapter.NONE)]
+    for index, name in enumerate(scenario.host.forwards):
+        if name not in own:
+            fix = f"use some of: {', '.join(own)}"
+            yield Finding((*path, index), f"the host has no adapter on '{name}'", fix)
+    if len(set(scenario.host.forwards)) == 1:
+        yield Finding(path, "one network is not enough to forward", "name two or more")
 
 
 _VMWARE = {
@@ -448,22 +513,30 @@ def _reserved_claims(scenario: Scenario) -> Iterator[_Claim]:
 
 
 def _macs(scenario: Scenario) -> Iterator[Finding]:
-    owner = {
-        leg.mac: leg.name
-        for node in resolve(scenario).nodes.values()
-        for leg in node.legs
-        if node.role is not Role.VM
-    }
-    for vm, index, nic in _all_nics(scenario):
-        if nic.mac is None:
-            continue
-        if nic.mac in owner:
-            yield Finding(
-                ("vms", vm, "nics", index, "mac"),
-                f"{nic.mac} is taken twice: by {owner[nic.mac]} and by {vm}",
-                "give one of them another MAC, or leave it out",
-            )
-        owner.setdefault(nic.mac, vm)
+    owner: dict[str, tuple[str, str]] = {}
+    """MAC to whose it is, and the VM in which its guest was installed."""
+    for node in resolve(scenario).nodes.values():
+        for leg in node.legs:
+            who, guest = leg.name, ""
+            if node.role is Role.VM:
+                who, guest = node.name, installation(scenario, node.name)
+                other, original = owner.get(leg.mac, ("", guest))
+                if other == who or original != guest:
+                    what = f"{leg.mac} is taken twice: by {other} and by {who}"
+                    yield _duplicate_mac(scenario, node.name, leg, what)
+            owner.setdefault(leg.mac, (who, guest))
+
+
+def _duplicate_mac(scenario: Scenario, vm: str, leg: Leg, what: str) -> Finding:
+    """At what it comes from: the adapter's own MAC, or the VM's UUID."""
+    machine, index = scenario.vms[vm], int(leg.interface.removeprefix("eth"))
+    if machine.nics[index].mac:
+        fix = "give one of them another MAC, or leave it out"
+        return Finding(("vms", vm, "nics", index, "mac"), what, fix)
+    fix = (
+        f"give one of them another UUID, or make it a copy: `copy_of` and `answer: {Answer.MOVED}`"
+    )
+    return Finding(("vms", vm, "uuid") if machine.uuid else ("vms", vm), what, fix)
 
 
 def _sizes(scenario: Scenario) -> Iterator[Finding]:

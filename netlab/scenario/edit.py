@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from copy import deepcopy
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -43,11 +44,32 @@ def add_vm(text: bytes, name: str, networks: list[str]) -> bytes:
     return _text(document)
 
 
+def clone_vm(text: bytes, vm: str, name: str, kept: bool) -> bytes:
+    """A copy of a VM: as it is, but with a UUID and MACs of its own unless they are `kept`.
+
+    What was set in the guest is the same in both: its static addresses among it. Raises UsageError.
+    """
+    document = _read(text)
+    vms = document.get("vms", {})
+    if vm not in vms:
+        raise _no_vm(vm, vms)
+    if name in vms:
+        raise UsageError(f"there is a VM '{name}' already", "choose another name")
+    copy = deepcopy(vms[vm])
+    for key in ("uuid", "answer"):
+        copy.pop(key, None)
+    copy["copy_of"] = vm
+    if kept:
+        copy["answer"] = "moved"
+    vms[name] = copy
+    return _text(document)
+
+
 def remove_vm(text: bytes, name: str) -> bytes:
     """One VM less. Raises UsageError if there is none of that name."""
     document = _read(text)
     if name not in document.get("vms", {}):
-        raise UsageError(f"there is no VM '{name}'", f"there are: {', '.join(document['vms'])}")
+        raise _no_vm(name, document.get("vms", {}))
     del document["vms"][name]
     _forget(document.get("expect", {}), name)
     return _text(document)
@@ -87,6 +109,10 @@ def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
             place[key] = CommentedMap()
         place = place[key]
     return place
+
+
+def _no_vm(name: str, vms: Any) -> UsageError:
+    return UsageError(f"there is no VM '{name}'", f"there are: {', '.join(vms)}")
 
 
 def _forget(expect: Any, name: str) -> None:

@@ -31,6 +31,8 @@ from netlab.scenario.names import (
     DNS_NAME,
     DOMAIN_NAME,
     FORWARD_TARGET,
+    HOST_NAME,
+    HOST_NETWORK,
     HOST_NIC_NAME,
     LAB_NAME,
     NODE_NAME,
@@ -45,9 +47,11 @@ SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
 _PATTERN_MEANING = {
     NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
     VMNET_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255",
+    HOST_NETWORK: "the host's networks are called lan, vmnet0, vmnet1, … vmnet255",
     DNS_NAME: "a server has a DNS name like www.example.com",
     DOMAIN_NAME: "a domain name is like localdomain or example.com",
     FORWARD_TARGET: "write a VM (or an address) and a port, like vm1:80",
+    HOST_NAME: "names in /etc/hosts are like www.example.com or intranet",
     HOST_NIC_NAME: "the host's cards are called eth0, eth1, … eth9",
 }
 

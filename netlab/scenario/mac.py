@@ -2,7 +2,7 @@
 
 VM adapters: `00:0c:29` and the last three bytes of the VM's BIOS UUID, plus
 ten for each further adapter (`generatedAddressOffset` in every .vmx file
-read). Here the UUID's part is played by a hash of the VM's name.
+read). A VM whose UUID the scenario does not give has one made from its name.
 Host adapter of vmnetN: `00:50:56:c0:00:NN`; NAT devices and DHCP servers:
 inside `00:50:56:e0:00:00`-`ff:ff:ff` (vm_oui.h of VMware's vmnet module).
 Everything that VMware does not make gets a locally administered `02:…`.
@@ -12,21 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Container
 from hashlib import sha256
+from uuid import UUID
 
 _OUI_GENERATED = 0x000C29_000000
 _ADAPTER_STEP = 10
 
 
-def vm_adapter(vm: str, index: int, taken: Container[str] = ()) -> str:
-    """MAC of a VM's adapter number `index`, rehashed while it is one of `taken`."""
+def vm_uuid(vm: str, adapters: int, taken: Container[str] = ()) -> UUID:
+    """A VM's UUID, from its name; another one while a MAC of its adapters would be one of `taken`."""
     attempt = 0
     while True:
         seed = vm if attempt == 0 else f"{vm}#{attempt}"
-        last_three = (_hash(seed, 3) + _ADAPTER_STEP * index) & 0xFFFFFF
-        mac = _text(_OUI_GENERATED | last_three)
-        if mac not in taken:
-            return mac
+        digest = sha256(seed.encode()).digest()
+        # `56 4d`, "VM", is how VMware's own begin.
+        uuid = UUID(bytes=b"VM" + digest[3:14] + digest[:3])
+        if not any(vm_adapter(uuid, index) in taken for index in range(adapters)):
+            return uuid
         attempt += 1
+
+
+def vm_adapter(uuid: UUID, index: int) -> str:
+    """MAC of adapter number `index` of the VM with this BIOS UUID."""
+    last_three = (int.from_bytes(uuid.bytes[-3:], "big") + _ADAPTER_STEP * index) & 0xFFFFFF
+    return _text(_OUI_GENERATED | last_three)
 
 
 def host_adapter(vmnet: int) -> str:

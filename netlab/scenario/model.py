@@ -10,6 +10,7 @@ import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -17,6 +18,8 @@ from netlab.scenario.names import (
     DNS_NAME,
     DOMAIN_NAME,
     FORWARD_TARGET,
+    HOST_NAME,
+    HOST_NETWORK,
     HOST_NIC_NAME,
     NODE_NAME,
     SEGMENT_NAME,
@@ -37,6 +40,13 @@ class VmnetService(StrEnum):
 
     NAT = "nat"
     DHCP = "dhcp"
+
+
+class Answer(StrEnum):
+    """What VMware was told when a VM's files were found in another place."""
+
+    MOVED = "moved"
+    COPIED = "copied"
 
 
 class Mode(StrEnum):
@@ -62,6 +72,16 @@ def _unicast(mac: str) -> str:
     if int(mac[:2], 16) & 1 or int(mac.replace(":", ""), 16) == 0:
         raise ValueError("must be a unicast MAC address (first byte even, not all zero)")
     return mac.lower()
+
+
+def _uuid(value: object) -> object:
+    """As a .vmx file has it too: `56 4d 6f 5c 0b 2d 8b 4b-de 5d …`."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    digits = re.sub("[ -]", "", value).lower()
+    if not re.fullmatch("[0-9a-f]{32}", digits):
+        raise ValueError("must be a UUID like 564d6f5c-0b2d-8b4b-de5d-0123456dfadd")
+    return UUID(digits)
 
 
 _NOT_UNICAST = tuple(
@@ -113,6 +133,42 @@ def _host_adapter(value: object) -> object:
     return {"state": _switch(value)} if isinstance(value, str | bool) else value
 
 
+def _firewall(value: object) -> object:
+    """`on` lets in nothing that the machine did not ask for, `off` lets in everything."""
+    return {"on": ["all"], "off": []}.get(value, value) if isinstance(value, str) else value
+
+
+def _unwanted(word: str) -> str:
+    if word in ("all", "icmp", "tcp", "udp"):
+        return word
+    try:
+        return _port(word)
+    except ValueError as error:
+        raise ValueError("must be icmp, tcp, udp, all, or a port like tcp:80") from error
+
+
+def _port(word: str) -> str:
+    protocol, colon, port = word.partition(":")
+    number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
+    if protocol not in ("tcp", "udp") or not colon or not 1 <= number <= 65535:
+        raise ValueError("must be a port like tcp:80 or udp:5000")
+    return f"{protocol}:{number}"
+
+
+def _bandwidth(value: object) -> object:
+    """Bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kmg])bit", value.lower())
+    if not found:
+        raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
+    # The kernel counts bytes.
+    bits = 8 * round(float(found[1]) * {"k": 10**3, "m": 10**6, "g": 10**9}[found[2]] / 8)
+    if not 8_000 <= bits <= 10**10:
+        raise ValueError("must be from 8kbit to 10gbit")
+    return bits
+
+
 def _nic(value: object) -> object:
     return {"network": value} if isinstance(value, str) else value
 
@@ -132,6 +188,21 @@ Subnet = Annotated[
     WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]}),
 ]
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
+_Port = WithJsonSchema({"type": "string", "examples": ["tcp:80", "udp:5000"]})
+Firewall = Annotated[
+    list[
+        Annotated[
+            str,
+            AfterValidator(_unwanted),
+            WithJsonSchema({"type": "string", "examples": ["all", "icmp", "tcp", "tcp:22"]}),
+        ]
+    ],
+    BeforeValidator(
+        lambda value: _firewall(_switch(value)),
+        json_schema_input_type=bool | Literal["on", "off"] | list[str],
+    ),
+]
+Hosts = dict[Annotated[str, Field(pattern=HOST_NAME)], Address]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 VmnetName = Annotated[str, Field(pattern=VMNET_NAME)]
 SegmentName = Annotated[str, Field(pattern=SEGMENT_NAME)]
@@ -211,6 +282,16 @@ class Host(Model):
         min_length=1,
         description="Physical network cards, eth0 to eth9: name and address, or {} for DHCP.",
     )
+    firewall: Firewall = Field(
+        default=[],
+        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        " on and off are all and nothing.",
+    )
+    forwards: list[Annotated[str, Field(pattern=HOST_NETWORK)]] = Field(
+        default=[],
+        description="Networks between which the host is a router (IP forwarding); default: it is none.",
+    )
+    hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
 
 
 class Switching(StrEnum):
@@ -348,6 +429,25 @@ class Vmnet(Model):
     )
 
 
+class Transfer(Model):
+    """One direction of an adapter, as on the page Advanced of VMware's adapter settings."""
+
+    bandwidth: Annotated[
+        int | None,
+        BeforeValidator(_bandwidth, json_schema_input_type=str),
+        Field(examples=["512kbit", "10mbit"]),
+    ] = Field(default=None, description="Whole frames, in bits per second: 512kbit, 10mbit, 1gbit.")
+    loss: Annotated[float, Field(ge=0, le=100)] = Field(
+        default=0, description="Percent of the frames that get lost."
+    )
+    latency: Annotated[float, Field(ge=0, le=10_000)] = Field(
+        default=0, description="Milliseconds; the kernel needs netem for it."
+    )
+    jitter: Annotated[float, Field(ge=0, le=10_000)] = Field(
+        default=0, description="Milliseconds that the latency varies up and down by."
+    )
+
+
 class Nic(Model):
     """A VM's network adapter. Without an address, it is configured by DHCP."""
 
@@ -355,7 +455,15 @@ class Nic(Model):
     address: Address | None = Field(default=None, description="Static; without it, DHCP gives one.")
     gateway: Address | None = Field(default=None, description="Default gateway of a static NIC.")
     dns: Address | None = Field(default=None, description="Name server of a static NIC.")
-    mac: Mac | None = Field(default=None, description="Default: 00:0c:29:…, from the VM's name.")
+    mac: Mac | None = Field(
+        default=None,
+        description="Static; default: 00:0c:29 and the end of the VM's UUID, as VMware makes it.",
+    )
+    model: Literal["vlance", "e1000", "e1000e", "vmxnet", "vmxnet3"] | None = Field(
+        default=None, description="What kind of card the guest sees: a label, nothing more."
+    )
+    incoming: Transfer = Field(default=Transfer(), description="How good the way to the VM is.")
+    outgoing: Transfer = Field(default=Transfer(), description="How good the way from the VM is.")
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
     )
@@ -368,6 +476,37 @@ class Vm(Model):
         list[Annotated[Nic, BeforeValidator(_nic, json_schema_input_type=VmnetName | Nic)]],
         Field(min_length=1, max_length=10),
     ]
+    uuid: Annotated[UUID | None, BeforeValidator(_uuid, json_schema_input_type=str)] = Field(
+        default=None,
+        description="uuid.bios; the adapters' MACs are made of its end. Default: from the name.",
+    )
+    copy_of: NodeName | None = Field(
+        default=None,
+        description="The VM of whose disk this one has a copy: the same guest, with its machine-id.",
+    )
+    answer: Answer = Field(
+        default=Answer.COPIED,
+        description="To VMware's question about a copy. moved: it keeps UUID and MACs; copied, or"
+        " made by the Clone command: it has new ones.",
+    )
+    firewall: Firewall = Field(
+        default=[],
+        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        " on and off are all and nothing.",
+    )
+    forwards: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="It is a router between its adapters (IP forwarding)."
+    )
+    listens: list[Annotated[str, AfterValidator(_port), _Port]] = Field(
+        default=[],
+        description="Ports that are served: tcp:80 by a small web server, udp:5000 by one that sends"
+        " back what it gets.",
+    )
+    hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
+    dhcp_server: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",
+    )
 
 
 class Rule(Model):

@@ -11,9 +11,13 @@ NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
 SEGMENT_NAME = NODE_NAME
 """A LAN segment's switch has a namespace of its own, as a machine has."""
-
+HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 DOMAIN_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{1,62}$"
 FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 """A VM or an address, and a port."""
 HOST_NIC_NAME = r"^eth[0-9]$"
+HOST_NAME = (
+    r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+)
+"""What a line of /etc/hosts names, with a domain or without."""

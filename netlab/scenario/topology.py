@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from uuid import UUID
 
 from netlab.scenario import addressing, mac
 from netlab.scenario.model import (
     Adapter,
+    Answer,
     Dhcp,
     HostAdapter,
     Mode,
@@ -24,6 +26,7 @@ from netlab.scenario.model import (
     Nic,
     Scenario,
     Switching,
+    Transfer,
     Vmnet,
     VmnetService,
 )
@@ -33,6 +36,7 @@ WAN = "wan"
 HOST = "host"
 ROUTER = "router"
 INTERNET = "internet"
+PERFECT = Transfer()
 
 
 class Role(StrEnum):
@@ -69,13 +73,15 @@ class Network:
     """VMware's server; None: there is none."""
     nat: Nat | None = field(default=None, hash=False)
     stopped: frozenset[VmnetService] = frozenset()
+    guest_dhcp: bool = False
+    """A VM serves DHCP here."""
 
     @property
     def leases(self) -> bool:
-        """Who asks for an address here gets one: from VMware's server, or on the LAN."""
+        """Who asks for an address here gets one: from VMware's server, a VM, or on the LAN."""
         outside = self.mode in (None, Mode.BRIDGED)
         runs = self.dhcp is not None and VmnetService.DHCP not in self.stopped
-        return outside or runs
+        return outside or runs or self.guest_dhcp
 
     @property
     def numbered(self) -> bool:
@@ -119,6 +125,10 @@ class Leg:
     """False: its cable is pulled out of the switch."""
     enabled: bool = True
     """False: the adapter itself is switched off."""
+    model: str | None = None
+    """What kind of card a guest sees: a label."""
+    incoming: Transfer = PERFECT
+    outgoing: Transfer = PERFECT
 
     @property
     def name(self) -> str:
@@ -133,6 +143,20 @@ class Node:
     name: str
     role: Role
     legs: tuple[Leg, ...]
+    uuid: UUID | None = None
+    """A VM's, as its BIOS has it."""
+    guest: UUID | None = None
+    """A VM's installed guest: the UUID of the VM in which it was installed."""
+    firewall: tuple[str, ...] = ()
+    """What does not come in (`model.Firewall`)."""
+    forwards: bool = False
+    """It is a router between its adapters."""
+    listens: tuple[str, ...] = ()
+    """Ports that a server answers on, as `tcp:80`."""
+    hosts: tuple[tuple[str, IPv4Address], ...] = ()
+    """Lines of its /etc/hosts."""
+    dhcp_server: bool = False
+    """It serves DHCP on its first adapter's network."""
 
     @property
     def primary(self) -> Leg:
@@ -202,6 +226,7 @@ def resolve(scenario: Scenario) -> Topology:
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
+    served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
     yield Network(WAN, scenario.lan.internet)
     yield Network(LAN, scenario.lan.subnet)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
@@ -210,14 +235,16 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
             hub = vmnet.switching is Switching.HUB
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu, hub)
         elif vmnet.subnet:
-            yield _virtual(name, vmnet, vmnet.subnet)
+            yield _virtual(name, vmnet, vmnet.subnet, name in served)
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or addressing.unnumbered(index)
         hub = segment.switching is Switching.HUB
-        yield Network(name, subnet, Mode.SEGMENT, mtu=segment.mtu, hub=hub)
+        yield Network(
+            name, subnet, Mode.SEGMENT, mtu=segment.mtu, hub=hub, guest_dhcp=name in served
+        )
 
 
-def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
+def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Network:
     """A network with a subnet of its own; a custom one has only what is asked for."""
     bare = vmnet.mode is Mode.CUSTOM
     dhcp = vmnet.dhcp or Dhcp(on=not bare)
@@ -231,6 +258,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
         dhcp=dhcp if dhcp.on else None,
         nat=(vmnet.nat or Nat()) if vmnet.mode is Mode.NAT else None,
         stopped=frozenset(vmnet.stopped),
+        guest_dhcp=served,
     )
 
 
@@ -240,19 +268,70 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
     for name, peer in sorted(scenario.lan.peers.items(), key=lambda item: natural(item[0])):
         leg = _lan_leg(scenario, networks[LAN], name, "eth0", peer.address)
         yield Node(name, Role.PEER, (leg,))
-    yield Node(HOST, Role.HOST, tuple(_host_legs(scenario, networks)))
+    yield Node(
+        HOST,
+        Role.HOST,
+        tuple(_host_legs(scenario, networks)),
+        firewall=tuple(scenario.host.firewall),
+        hosts=tuple(scenario.host.hosts.items()),
+    )
     for network in networks.values():
         yield from _services(network)
-    taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
+    uuids = _uuids(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
-        legs = []
-        for index, nic in enumerate(vm.nics):
-            if nic.network in networks:
-                hardware = nic.mac or mac.vm_adapter(name, index, taken)
-                taken.add(hardware)
-                legs.append(_vm_leg(name, index, nic, networks[nic.network], hardware))
+        legs = tuple(
+            _vm_leg(name, index, nic, networks[nic.network], uuids[name])
+            for index, nic in enumerate(vm.nics)
+            if nic.network in networks
+        )
         if legs:
-            yield Node(name, Role.VM, tuple(legs))
+            yield Node(
+                name,
+                Role.VM,
+                legs,
+                uuids[name],
+                uuids[installation(scenario, name)],
+                tuple(vm.firewall),
+                vm.forwards,
+                tuple(vm.listens),
+                tuple(vm.hosts.items()),
+                vm.dhcp_server,
+            )
+
+
+def installation(scenario: Scenario, vm: str) -> str:
+    """The VM in which the guest of `vm` was installed: the first of a chain of copies."""
+    return _origin(scenario, vm, tuple(Answer))
+
+
+def _origin(scenario: Scenario, vm: str, answers: tuple[Answer, ...]) -> str:
+    """Back along a chain of copies that were so answered; one that is a circle leads nowhere."""
+    chain = [vm]
+    while (copy := scenario.vms[chain[-1]]).answer in answers and copy.copy_of in scenario.vms:
+        if copy.copy_of in chain:
+            return vm
+        chain.append(copy.copy_of)
+    return chain[-1]
+
+
+def _uuids(scenario: Scenario) -> dict[str, UUID]:
+    """Every VM's. One that is made from a name leads to no MAC that another has."""
+    uuids = {name: vm.uuid for name, vm in scenario.vms.items() if vm.uuid}
+    taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
+
+    def take(name: str) -> None:
+        nics = range(len(scenario.vms[name].nics))
+        taken.update(mac.vm_adapter(uuids[name], index) for index in nics)
+
+    for name in uuids:
+        take(name)
+    names = sorted(scenario.vms, key=natural)
+    origins = {name: _origin(scenario, name, (Answer.MOVED,)) for name in names}
+    for name in names:
+        if name not in uuids and origins[name] == name:
+            uuids[name] = mac.vm_uuid(name, len(scenario.vms[name].nics), taken)
+            take(name)
+    return {name: uuids.get(name) or uuids[origins[name]] for name in names}
 
 
 def _internet(scenario: Scenario, wan: Network) -> Node:
@@ -342,12 +421,20 @@ def _services(network: Network) -> Iterator[Node]:
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 
-def _vm_leg(vm: str, index: int, nic: Nic, network: Network, hardware: str) -> Leg:
-    interface = f"eth{index}"
-    if nic.address is None:
-        return Leg(vm, interface, network, hardware, connected=nic.connected)
-    address = _interface(nic.address, network)
-    return Leg(vm, interface, network, hardware, address, nic.gateway, nic.dns, nic.connected)
+def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
+    return Leg(
+        vm,
+        f"eth{index}",
+        network,
+        nic.mac or mac.vm_adapter(uuid, index),
+        _interface(nic.address, network) if nic.address else None,
+        nic.gateway,
+        nic.dns,
+        nic.connected,
+        model=nic.model,
+        incoming=nic.incoming,
+        outgoing=nic.outgoing,
+    )
 
 
 def _interface(address: IPv4Address, network: Network) -> IPv4Interface:

@@ -64,7 +64,7 @@ def test_verify_ends_with_1_and_says_what_is_not_as_expected(nat):
     done = netlab("verify")
     assert done.returncode == 1
     assert (
-        "! vm1 → internet: expected reachable, but dead: the source has no route there"
+        "! vm1 → internet: expected reachable, but dead: at vm1, the routing table has no way"
         in done.stdout
     )
     assert "31 of 35 pairs are as expected" in done.stdout
@@ -202,7 +202,7 @@ def test_ctrl_c_at_arbitrary_times_leaves_nothing():
         _, complaint = process.communicate(timeout=HANG_SECONDS)
         if process.returncode == 0:  # It was up before the signal came.
             lab.down("nat")
-        else:
+        elif "runpy" not in complaint:  # Else Python itself was still starting.
             assert process.returncode in (130, -signal.SIGINT), complaint
             if process.returncode == 130:
                 assert "Traceback" not in complaint

@@ -132,16 +132,27 @@ def test_a_forwarded_port_is_answered(running):
     to_vm = f"tcp dport 8080 dnat to {VM2}:80"
     accept = 'iifname "eth0" oifname "vmnet8-nat" ct status dnat accept'
     accept_device = 'iifname "uplink" ct status dnat accept'
-    run("causes.host", f"nft insert rule ip host forward {accept}")
-    run("causes.vmnet8-nat", f"nft insert rule ip nat_device forward {accept_device}")
     with (
+        inserted("causes.host", "ip host forward", accept),
+        inserted("causes.vmnet8-nat", "ip nat_device forward", accept_device),
         program("causes.vm2", "busybox", "httpd", "-f", "-p", "0.0.0.0:80"),
         rules("causes.host", "prerouting", to_device, kind="nat -100"),
         rules("causes.vmnet8-nat", "prerouting", to_vm, kind="nat -100"),
     ):
+        await_port("causes.vm2", "tcp", 80)
         one = proof(running, "pc", "host@lan", by="tcp:8080")
-    print(one.trace)
     assert one.finding.verdict is ANSWERED, one.finding
+
+
+@contextmanager
+def inserted(place: str, chain: str, rule: str) -> Iterator[None]:
+    """A rule before all others of a chain."""
+    output = run(place, f"nft -e -a insert rule {chain} '{rule}'")
+    handle = output.partition("# handle ")[2].split()[0]
+    try:
+        yield
+    finally:
+        run(place, f"nft delete rule {chain} handle {handle}")
 
 
 def test_protocol_not_translated(running):
@@ -266,7 +277,8 @@ def test_duplicate_mac(running):
         one = proof(running, "host", VM2)
     assert one.end == (DEAD, "vm3", Cause.DUPLICATE_MAC), one.finding
     assert one.without(owners={}) is Cause.NOT_FORWARDING
-    run("causes.vm2", "ping -qc1 10.0.0.2")
+    # The switch learns anew where vm2 is, and vm2 that its neighbour's MAC is not its own.
+    run("causes.vm2", "ip neigh flush all; ping -qc1 10.0.0.2")
 
 
 def test_duplicate_ip(running):

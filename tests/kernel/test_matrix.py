@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -20,6 +21,7 @@ from netlab.probe.tap import Tap
 from netlab.probe.verdict import Verdict
 from tests.bench.bench import full_scenario, half_scenario
 from tests.machine import inside
+from tests.pace import HANG_SECONDS
 
 
 @contextmanager
@@ -125,3 +127,46 @@ def test_the_command_tells_where_and_why(modes):
     blocked = [cell for cell in cells if cell["expected"] == "blocked"]
     assert blocked
     assert all(cell["at"] and cell["cause"] for cell in blocked)
+
+
+def settings() -> str:
+    read = "cat /proc/sys/net/ipv4/neigh/eth0/retrans_time_ms; nft list tables"
+    return inside("matrix.host", "sh", "-c", read).stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(modes, number):
+    before = settings()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "netlab", "verify", "matrix"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while settings() == before:
+        assert process.poll() is None, "it was over before the signal came"
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=HANG_SECONDS)
+    assert (process.returncode, settings()) == (130, before), complaint
+
+
+def test_several_at_once_put_back_what_was_there(modes):
+    before = settings()
+    several = [
+        subprocess.Popen(
+            [sys.executable, "-m", "netlab", "verify", "matrix"], stdout=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    assert all(b"80 of 80" in one.communicate(timeout=HANG_SECONDS)[0] for one in several)
+    assert settings() == before
+
+
+def test_what_cannot_send_proves_nothing_about_being_blocked(modes):
+    inside("matrix.vm3", "ip", "link", "set", "eth0", "down")
+    try:
+        results = lab.verify(modes)
+    finally:
+        inside("matrix.vm3", "ip", "link", "set", "eth0", "up")
+        inside("matrix.vm3", "ip", "route", "replace", "default", "via", "10.0.0.2")
+    own = [r for r in results if r.expectation.source.name == "vm3"]
+    assert {r.outcome.verdict for r in own} == {Verdict.UNKNOWN}
+    assert not any(r.passed for r in own)

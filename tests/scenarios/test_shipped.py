@@ -203,6 +203,51 @@ MUTANTS = [
         | {f"{nat}>{only}" for nat in ("vm2", "vm3") for only in ("vm4", "vm5")},
     ),
     Mutant(
+        "clones",
+        "the moved copy is plugged into the LAN's switch",
+        plugged_into("lan", "clones", "moved"),
+        {f"moved>{to}" for to in ("host", "router", "internet")}
+        | {f"{node}>moved" for node in ("web", "clone", "host", "router")},
+    ),
+    Mutant(
+        "one-way-ping",
+        "the firewalls let pings in",
+        chain(without_rule("host", "echo-request"), without_rule("vm2", "echo-request")),
+        {"vm1>vm2", "host>vm2", "vm1>host", "vm2>host", "pc>host", "pc>host@lan"}
+        | {"router>host", "router>host@lan"},
+    ),
+    Mutant(
+        "one-way-ping",
+        "the host's firewall takes the NAT device for a stranger",
+        with_text("host", '"lo", "vmnet8-nat"', '"lo"'),
+        {"vm1>host@lan", "vm2>host@lan"},
+    ),
+    Mutant(
+        "guest-router",
+        "gw does not forward",
+        with_sysctl("gw", "net.ipv4.ip_forward", "0"),
+        {"vm1>vm2", "vm2>vm1"},
+    ),
+    Mutant(
+        "guest-dhcp",
+        "vm1 is plugged into the LAN's switch, and has its lease from there",
+        plugged_into("lan", "guest-dhcp", "vm1"),
+        {f"{one}>vm1" for one in ("dc", "vm2", "host", "router")}
+        | {f"vm1>{one}" for one in ("dc", "vm2", "host", "router", "internet")},
+    ),
+    Mutant(
+        "slow-link",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "host-routes",
+        "the host's firewall forwards nothing",
+        without_rule("host", "oifname"),
+        {"vm1>vm2", "vm2>vm1"},
+    ),
+    Mutant(
         "lan-segment",
         "a copied VM is on another segment of the same name",
         plugged_into("seg2", "lan-segment", "vm2"),

@@ -435,3 +435,17 @@ def test_addresses_of_now_replace_those_planned():
     texts = [label.text for box in arrange(found).boxes for label in box.labels]
     assert {"10.0.0.128", "8.0.0.1", "+ 2 more", "no address"} <= {*texts}
     assert "DHCP" not in texts
+
+
+def test_every_colour_has_a_fallback_for_viewers_that_know_no_variables():
+    style = (
+        svg.render(graph.planned(lab.prepare(lab.load("nat"))))
+        .partition("<style>")[2]
+        .partition("</style>")[0]
+    )
+    for rule in re.findall(r"\{([^{}]*)\}", style):
+        declared = [part.split(":", 1)[0] for part in rule.split(";")]
+        for part in rule.split(";"):
+            name, _, value = part.partition(":")
+            if "var(" in value and not name.startswith("--"):
+                assert declared.count(name) == 2, part

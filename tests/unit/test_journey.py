@@ -116,7 +116,12 @@ APART = {
     "switches": {"sw"},
 }
 NOT_APART = {**APART, "isolated": {("sw", "p1"): {"vm1"}}}
-DNS = {"kind": "dns", "listening": {"pc": {"udp/53"}}}
+DNS = {
+    "kind": "dns",
+    "listening": {"pc": {"udp/53"}},
+    "counts": {"pc": {"Udp.InDatagrams": 1}},
+}
+NOT_DELIVERED = {**DNS, "counts": {}}
 NO_DNS = {"kind": "dns", "listening": {"host": {"udp/53"}}}
 ADDRESS_ERROR = {"nat": {"Ip.InAddrErrors": 1}}
 TWO = {"Ip.InAddrErrors": 1, "TcpExt.IPReversePathFilter": 1}
@@ -138,6 +143,7 @@ CASES = [
     (evidence(INTO_THE_SWITCH, drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
     (evidence(frames(THERE), **DNS), "dead", "pc", Cause.DNS_SILENT),
     (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(frames(THERE), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **DHCP), "dead", "pc", Cause.NO_OFFER),
     (evidence(frames(THERE), **DHCP, no_address_left={"pc": "none"}), "dead", "pc", Cause.POOL_EMPTY),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"host"}), "dead", "host", Cause.MAPPING_EXPIRED),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from textwrap import dedent
+from uuid import UUID
 
 import jsonschema
 import pytest
@@ -10,7 +12,7 @@ from ruamel.yaml import YAML
 
 from netlab import cli, lab
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario import mac
+from netlab.scenario import edit, mac
 from netlab.scenario.expectation import matrix
 from netlab.scenario.load import lab_name, loads, shipped
 from netlab.scenario.model import json_schema
@@ -38,14 +40,59 @@ def test_vmware_s_defaults():
 
 
 def test_macs_follow_vmware_s_rules():
-    first, second = mac.vm_adapter("vm1", 0), mac.vm_adapter("vm1", 1)
-    assert int(second.replace(":", ""), 16) - int(first.replace(":", ""), 16) == 10
-    assert mac.vm_adapter("vm1", 0, {first}) not in (first, second)
+    uuid = UUID("564d6f5c-0b2d-8b4b-de5d-0a1b2c6dfa2a")
+    macs = [mac.vm_adapter(uuid, index) for index in range(2)]
+    assert macs == ["00:0c:29:6d:fa:2a", "00:0c:29:6d:fa:34"]
+    named = mac.vm_uuid("vm1", 2)
+    assert named == mac.vm_uuid("vm1", 2), "the same every time"
+    taken = {mac.vm_adapter(named, 1)}
+    other = mac.vm_uuid("vm1", 2, taken)
+    assert taken.isdisjoint(mac.vm_adapter(other, index) for index in range(2))
     assert mac.host_adapter(255) == "00:50:56:c0:00:ff"
     for name in ("vmnet8-nat", "vmnet8-dhcp", "vmnet9-nat"):
         assert "00:50:56:e0:00:00" <= mac.service(name) <= "00:50:56:ff:ff:ff"
     for name in ("pc eth0", "router lan0"):
         assert int(mac.physical(name)[:2], 16) & 3 == 2, "locally administered, unicast"
+
+
+COPIES = """
+    vmnets: {vmnet8: {mode: nat, subnet: 10.0.0.0/24}}
+    vms:
+      web:
+        uuid: 56 4d 6f 5c 0b 2d 8b 4b-de 5d 0a 1b 2c 6d fa dd  # as in a .vmx file
+        nics: [{network: vmnet8, address: 10.0.0.10}, vmnet8]
+      clone: {copy_of: web, nics: [{network: vmnet8, address: 10.0.0.10}, vmnet8]}
+      moved: {copy_of: web, answer: moved, nics: [{network: vmnet8, address: 10.0.0.10}, vmnet8]}
+      again: {copy_of: clone, answer: moved, nics: [vmnet8]}
+    expect: {default: blocked}
+"""
+
+
+def test_who_shares_what_of_a_copy():
+    nodes = topology_of(COPIES).nodes
+    web, clone, moved, again = (nodes[name] for name in ("web", "clone", "moved", "again"))
+    assert [leg.mac for leg in web.legs] == ["00:0c:29:6d:fa:dd", "00:0c:29:6d:fa:e7"]
+    assert web.uuid == moved.uuid != clone.uuid == again.uuid
+    assert [leg.mac for leg in web.legs] == [leg.mac for leg in moved.legs]
+    assert {leg.mac for leg in web.legs}.isdisjoint(leg.mac for leg in clone.legs)
+    assert clone.primary.mac == again.primary.mac
+    assert {node.guest for node in (web, clone, moved, again)} == {web.uuid}
+
+
+def test_a_clone_is_written_down_as_a_copy():
+    text = "# mine\n" + dedent(COPIES)
+    for kept, uuid_of in ((False, "new"), (True, "clone")):
+        edited = edit.clone_vm(text.encode(), "clone", "new", kept).decode()
+        nodes = topology_of(edited).nodes
+        assert edited.startswith("# mine\n")
+        assert nodes["new"].uuid == nodes[uuid_of].uuid
+        assert (nodes["new"].uuid == nodes["clone"].uuid) is kept
+        assert nodes["new"].guest == nodes["web"].uuid
+        assert nodes["new"].primary.address == nodes["clone"].primary.address
+    with pytest.raises(UsageError, match="no VM 'x'"):
+        edit.clone_vm(text.encode(), "x", "new", False)
+    with pytest.raises(UsageError, match="already"):
+        edit.clone_vm(text.encode(), "web", "clone", False)
 
 
 def test_the_first_rule_that_names_a_pair_decides_it():

@@ -66,7 +66,7 @@ def probe(by: str, ends: Ends) -> Probe:
 def _number(text: str, allowed: range) -> int | None:
     if not text:
         return None
-    if not text.isdecimal() or int(text) not in allowed:
+    if not (text.isascii() and text.isdecimal()) or int(text) not in allowed:
         raise UsageError(
             f"'{text}' is not a number from {allowed[0]} to {allowed[-1]}", "correct it"
         )

@@ -42,7 +42,11 @@ class DnsProbe(Probe):
     def __init__(self, ends: Ends, name: str) -> None:
         super().__init__(ends)
         labels = name.rstrip(".").split(".")
-        if not name.isascii() or not all(0 < len(label) < 64 for label in labels):
+        if (
+            len(name) > 253
+            or not name.isascii()
+            or not all(0 < len(label) < 64 for label in labels)
+        ):
             raise UsageError(f"'{name}' is no DNS name", "write, for example, dns:www.example.com")
         self.asked = name.rstrip(".").lower()
         self.name = _spelling(self.asked)

@@ -23,6 +23,7 @@ class UdpProbe(Probe):
         self.received: bytes | None = None
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
         self.socket.connect_ex((ends.to, port))
+        self.own_port = str(self.socket.getsockname()[1])
 
     def _listen(self) -> int:
         if self.ends.target is None:
@@ -49,8 +50,10 @@ class UdpProbe(Probe):
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         if "udp.src" not in fields:
             return None
-        forth = fields["udp.dst"] == str(self.port)
-        if self.token in data and (forth or fields["udp.src"] != str(self.port)):
+        ports = (fields["udp.src"], fields["udp.dst"])
+        # NAT changes one of the two; an echo service may answer from a third.
+        back = ports[0] == str(self.port) or ports[1] == self.own_port
+        if self.token in data and (not back or self.own_port == ports[0]):
             return Packet(Part.REQUEST, "UDP datagram")
         if self.token in data or (self.received and payload(data) == self.received):
             return Packet(Part.ANSWER, "UDP answer")

@@ -1,0 +1,74 @@
+"""What a VM's guest does beside having addresses: a firewall, servers, DHCP for its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address
+
+from netlab.plan import dnsmasq
+from netlab.plan.names import namespace
+from netlab.plan.nouns import Listening, Noun, Ruleset, Service
+from netlab.scenario.topology import Node, Topology
+
+
+def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
+    """What runs inside a VM; its adapters are `machine`'s."""
+    here = namespace(lab, node.name)
+    if node.firewall:
+        yield Ruleset(here, firewall(node.firewall))
+    for port in node.listens:
+        yield from _server(here, port)
+    if node.dhcp_server:
+        config = dnsmasq.configuration(node.primary.interface, _dhcp(topology, node))
+        yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
+        yield Listening(here, "dhcp", "udp", 67)
+
+
+def firewall(blocked: Sequence[str], trusted: Sequence[str] = ("lo",)) -> str:
+    """Rules that drop what is `blocked` unless it was asked for or comes in by `trusted`."""
+    drops = "".join(f"\t\t{_match(word)}drop\n" for word in blocked)
+    interfaces = ", ".join(f'"{name}"' for name in trusted)
+    return f"""\
+table ip firewall {{
+	chain input {{
+		type filter hook input priority filter; policy accept;
+		iifname {{ {interfaces} }} accept
+		ct state established,related accept
+{drops}	}}
+}}
+"""
+
+
+def _match(blocked: str) -> str:
+    protocol, _, port = blocked.partition(":")
+    if port:
+        return f"{protocol} dport {port} "
+    return {"all": "", "icmp": "icmp type echo-request "}.get(protocol, f"meta l4proto {protocol} ")
+
+
+def _server(here: str, port: str) -> Iterator[Noun]:
+    """For TCP the web page that tells whom it sees, for UDP a program that sends back what it gets."""
+    protocol, _, number = port.partition(":")
+    web = ("busybox", "httpd", "-f", "-p", f"0.0.0.0:{number}", "-h", "{package}/programs/www")
+    echo = ("{python}", "-IS", "{package}/programs/echo.py", number)
+    name = f"{protocol}-{number}"
+    yield Service(here, name, web if protocol == "tcp" else echo)
+    yield Listening(here, name, protocol, int(number))
+
+
+def _dhcp(topology: Topology, node: Node) -> Iterator[str]:
+    """The quarter of the subnet below VMware's pool, so that leases tell who gave them."""
+    leg = node.primary
+    subnet, legs = leg.network.subnet, topology.legs_on(leg.network)
+    first, last = subnet[subnet.num_addresses // 4], subnet[subnet.num_addresses // 2 - 1]
+    own = leg.address.ip if leg.address else None
+    yield "port=0"
+    yield "dhcp-authoritative"
+    yield "no-ping"
+    yield f"dhcp-range={first},{last},{subnet.netmask},3600s"
+    yield f"dhcp-option=option:router,{own}"
+    yield f"dhcp-option=option:dns-server,{own}"
+    taken = {one.address.ip for one in legs if one.address}
+    free = (a for a in map(IPv4Address, range(int(first), int(last) + 1)) if a not in taken)
+    clients = dict.fromkeys(one.mac for one in legs if one.address is None)
+    yield from (f"dhcp-host={mac},{to}" for mac, to in zip(clients, free, strict=False))
