@@ -8,7 +8,6 @@ from ipaddress import IPv4Interface
 
 from netlab.kernel.patience import Interruption
 from netlab.probe import engine
-from netlab.probe.cause import Cause
 from netlab.probe.engine import Probe
 from netlab.probe.journey import Map
 from netlab.probe.verdict import Outcome, Verdict
@@ -86,8 +85,7 @@ def _probe(
     source, target = expectation.source, expectation.target
     to = target.leg_towards(source)
     if not _of(to, addresses):
-        why, cause = f"{to.name} has no address", Cause.NO_ADDRESS
-        return Outcome(Verdict.DEAD, why, at=target.node.name, cause=cause)
+        return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
     bind = None
     if source.leg:
         if not _of(source.leg, addresses):
