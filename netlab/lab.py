@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
+from netlab.scenario import mode
 
 if TYPE_CHECKING:
     from netlab.explain.way import Explanation
@@ -41,6 +42,15 @@ if TYPE_CHECKING:
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
     from netlab.scenario.topology import Topology
+
+
+def _modes() -> tuple[mode.Mode, ...]:
+    from netlab.plan.build import MODES
+
+    return tuple(MODES)
+
+
+mode.known_by(_modes)
 
 
 @dataclass(frozen=True)
@@ -231,7 +241,7 @@ def without_forward(lab: Lab, protocol: str, port: int) -> Source:
 
 def _nat_network(lab: Lab, vm: str) -> str:
     """The NAT network that a VM (or an address) is on, or the only one."""
-    from netlab.scenario.model import Mode
+    from netlab.scenario.mode import Mode
 
     translated = [network.name for network in lab.topology.vmnets if network.mode is Mode.NAT]
     node = lab.topology.nodes.get(vm)
@@ -449,10 +459,12 @@ def where(lab: Lab) -> Map:
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge
     from netlab.probe.journey import Map
-    from netlab.scenario.model import Mode
     from netlab.scenario.topology import HOST, LAN
 
-    translates = any(network.mode is Mode.NAT for network in lab.topology.vmnets)
+    translates = any(
+        network.mode and (network.mode.nat_device or network.mode.routing)
+        for network in lab.topology.vmnets
+    )
     cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.name == LAN]
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},

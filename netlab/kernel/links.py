@@ -205,8 +205,10 @@ def address(message: Any, namespace: str, names: Names) -> Address | None:
 
 
 def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
-    """Routes of the main table that go through a gateway."""
+    """Routes of the main table that go through a gateway, but not what a redirect has taught."""
     for row in tables.read_routes(netlink, {}):
+        if row.protocol == "unspec":
+            continue
         gateway = row.hops[0].gateway if len(row.hops) == 1 else None
         if isinstance(gateway, IPv4Address):
             yield Route(namespace, row.destination, gateway, row.metric)

@@ -164,8 +164,8 @@ def _kernel() -> list[Check]:
         ("packet sockets", trial.packet_socket, "no verify: the kernel needs CONFIG_PACKET"),
     ]
     needed = [_try(*one, Health.MISSING) for one in trials]
-    no_netem = "labs work, but `tc` can add no delay or loss to a cable: CONFIG_NET_SCH_NETEM"
-    netem = _try("delay and loss (netem)", trial.netem, no_netem, Health.WARNING)
+    no_netem = "adapters can have a bandwidth and loss, but no latency: CONFIG_NET_SCH_NETEM"
+    netem = _try("latency (netem)", trial.netem, no_netem, Health.WARNING)
     no_audit = "labs and verdicts work; `trace --audit` has no second witness"
     tracepoints = _try("tracepoints (audit)", trial.tracepoints, no_audit, Health.WARNING)
     return [*needed, netem, tracepoints, _neighbours()]

@@ -87,9 +87,20 @@ def listens(run: RunDirectory, fact: Listening) -> bool:
         raise KernelError(f"{fact.service} on {fact.namespace} has ended:\n{_log_tail(directory)}")
     with netns.inside(fact.namespace):
         table = Path(f"/proc/thread-self/net/{fact.protocol}").read_text()
-    wanted = f"{fact.port:04X}"
+    wanted, own = f":{fact.port:04X}", _sockets(directory)
     rows = (row.split() for row in table.splitlines()[1:])
-    return any(row[1].endswith(f":{wanted}") and row[3] == WAITING[fact.protocol] for row in rows)
+    waiting = (row for row in rows if row[1].endswith(wanted) and row[3] == WAITING[fact.protocol])
+    return any(row[9] in own for row in waiting)
+
+
+def _sockets(directory: Path) -> set[str]:
+    """The inodes of the sockets that a service has open; a machine may run several on one port."""
+    pid = (directory / "pid").read_text().split()[0]
+    try:
+        links = [str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()]
+    except FileNotFoundError:
+        return set()  # It has just ended, or closed one meanwhile: the next look will tell.
+    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
 
 
 def process(run: RunDirectory, service: Service) -> int | None:

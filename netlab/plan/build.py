@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from netlab.plan import bridged, custom, dhcp, hostonly, nat
+from netlab.plan import bridged, dhcp, hostonly, hyperv, libvirt, nat, routed, virtualbox
 from netlab.plan.guest import guest
 from netlab.plan.host import host
 from netlab.plan.machine import machine, plug
@@ -12,8 +12,26 @@ from netlab.plan.nouns import Noun, Ruleset
 from netlab.plan.plan import Plan
 from netlab.plan.quality import quality
 from netlab.plan.world import world
-from netlab.scenario.model import Mode
+from netlab.scenario.mode import Mode
 from netlab.scenario.topology import Leg, Network, Node, Role, Topology
+
+MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
+    Mode.BRIDGED: bridged.network,
+    Mode.NAT: nat.network,
+    Mode.HOSTONLY: hostonly.network,
+    Mode.CUSTOM: hostonly.network,
+    Mode.SEGMENT: virtualbox.internal,
+    virtualbox.NAT: virtualbox.nat_engine,
+    virtualbox.NAT_NETWORK: virtualbox.nat_network,
+    virtualbox.INTERNAL: virtualbox.internal,
+    virtualbox.HOST_ONLY: hostonly.network,
+    libvirt.NAT: routed.network,
+    libvirt.ROUTE: routed.network,
+    libvirt.ISOLATED: routed.network,
+    libvirt.OPEN: routed.network,
+    hyperv.DEFAULT_SWITCH: routed.network,
+}
+"""Each mode, and what a network of it consists of."""
 
 
 def build(lab: str, topology: Topology) -> Plan:
@@ -36,7 +54,8 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
     yield from world(lab, topology)
     yield from host(lab, topology)
     for vmnet in topology.vmnets:
-        yield from _network(lab, topology, vmnet)
+        if vmnet.mode:
+            yield from MODES[vmnet.mode](lab, topology, vmnet)
     for node in topology.endpoints:
         if node.role is Role.VM:
             yield from machine(lab, node, hungry=_hungry(topology, node))
@@ -50,16 +69,3 @@ def _hungry(topology: Topology, node: Node) -> list[Leg]:
     """A VM's adapters for which VMware's DHCP server has no address left."""
     asking = [leg for leg in node.legs if leg.address is None and leg.network.dhcp]
     return [leg for leg in asking if dhcp.address_of(topology, leg) is None]
-
-
-def _network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
-    match vmnet.mode:
-        case Mode.BRIDGED:
-            return bridged.network(lab, topology, vmnet)
-        case Mode.NAT:
-            return nat.network(lab, topology, vmnet)
-        case Mode.HOSTONLY:
-            return hostonly.network(lab, topology, vmnet)
-        case Mode.CUSTOM | Mode.SEGMENT:
-            return custom.network(lab, topology, vmnet)
-    raise AssertionError(vmnet)

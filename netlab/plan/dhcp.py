@@ -13,37 +13,51 @@ from netlab.plan import dnsmasq
 from netlab.plan.machine import machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Service
-from netlab.scenario.model import Mode, VmnetService
+from netlab.scenario.mode import Place
+from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Role, Topology
 
 
 def options(network: Network) -> dict[str, IPv4Address | str | None]:
     """DHCP options of a vmnet. `router` is None on host-only: no default gateway is handed out."""
-    assert network.dhcp, f"{network.name} has no DHCP server of VMware's"
-    translated = network.mode is Mode.NAT
-    server = network.gateway if translated else network.host_address
-    return {
-        "router": network.gateway if translated else None,
-        "dns-server": ",".join(map(str, network.dhcp.dns)) or server,
-        "domain-name": network.dhcp.domain,
-        **({"netbios-ns": network.gateway} if translated else {}),
+    mode, settings = network.mode, network.dhcp
+    assert mode, f"{network.name} has no DHCP server of a product's"
+    set_there = {mode.nat_device: network.gateway, mode.host_adapter: network.host_address}
+
+    def address(place: Place | None) -> IPv4Address | None:
+        return set_there.get(place, place(network.subnet)) if place else None
+
+    own_dns = ",".join(map(str, settings.dns)) if settings else ""
+    handed_out: dict[str, IPv4Address | str | None] = {
+        "router": address(mode.router),
+        "dns-server": own_dns or address(mode.dns),
+        "domain-name": settings.domain if settings else mode.domain,
     }
+    if not handed_out["domain-name"]:
+        del handed_out["domain-name"]
+    return handed_out | ({"netbios-ns": address(mode.netbios)} if mode.netbios else {})
 
 
 def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     """VMware's virtual DHCP server of one vmnet, if it has one: a machine at the last address."""
-    if not vmnet.dhcp:
+    if not vmnet.has_dhcp_server:
         return
     node = topology.node(Role.DHCP_SERVER, vmnet)
     here = namespace(lab, node.name)
-    legs = topology.legs_on(vmnet)
-    served = pool(legs, vmnet, options(vmnet), (vmnet.dhcp.lease, vmnet.dhcp.max_lease))
-    config = dnsmasq.configuration(node.primary.interface, ["port=0", *served])
+    config = dnsmasq.configuration(node.primary.interface, ["port=0", *served(topology, vmnet)])
     yield from machine(lab, node)
     yield plug(lab, node.primary, vmnet)
     if VmnetService.DHCP not in vmnet.stopped:
         yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
         yield Listening(here, "dhcp", "udp", 67)
+
+
+def served(topology: Topology, vmnet: Network) -> Iterator[str]:
+    """dnsmasq lines of a vmnet's DHCP server, whoever runs it."""
+    mode, settings = vmnet.mode, vmnet.dhcp
+    assert mode
+    seconds = (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
+    yield from pool(topology.legs_on(vmnet), vmnet, options(vmnet), seconds)
 
 
 def pool(

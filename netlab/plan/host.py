@@ -2,6 +2,7 @@
 
 It is no router: it forwards what NAT devices send, to the LAN and back, and otherwise only what the
 scenario says that it forwards.
+Other products make it a router for their networks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from netlab.plan.guest import firewall
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Noun, Ruleset
-from netlab.scenario.model import Mode
+from netlab.scenario.mode import Routing
 from netlab.scenario.topology import HOST, LAN, Leg, Network, Topology
 
 
@@ -25,14 +26,16 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     yield from machine(lab, node)
     for leg in node.legs:
         yield plug(lab, leg, _switch_of(topology, leg))
-    nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode is Mode.NAT]
+    nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.nat_device]
+    products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
     cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
     uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
     between = topology.scenario.host.forwards
     routed = [leg.interface for leg in node.legs if leg.network.name in between]
     rules = ""
-    if nat_networks or routed:
-        inward = [*cards, *uplinks] if nat_networks else []
+    if nat_networks or routed or products:
+        inward = [*cards, *uplinks] if nat_networks or products else []
+        inward += [vmnet.name for vmnet in products]
         for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
         forwards = [
@@ -40,7 +43,7 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
             for vmnet in nat_networks
             for one in nat.forwards(topology, vmnet)
         ]
-        rules += _rules(cards, nat_networks, routed, forwards)
+        rules += _rules(cards, nat_networks, routed, products, forwards)
     if node.firewall:
         # What the NAT device sends to the host comes from the host's own sockets.
         rules += firewall(node.firewall, ["lo", *uplinks])
@@ -55,7 +58,12 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
 def _switch_of(topology: Topology, leg: Leg) -> Network:
     """A bridged card's cable ends in the vmnet: host and VMs share the card behind it."""
     for vmnet in topology.vmnets:
-        if vmnet.mode is Mode.BRIDGED and leg.network.name == LAN and vmnet.nic == leg.interface:
+        if (
+            vmnet.mode
+            and vmnet.mode.on_lan
+            and leg.network.name == LAN
+            and vmnet.nic == leg.interface
+        ):
             return vmnet
     return leg.network
 
@@ -65,12 +73,20 @@ Led = tuple[str, IPv4Address, nat.Forward]
 
 
 def _rules(
-    cards: list[str], nat_networks: list[Network], routed: list[str], forwards: list[Led]
+    cards: list[str],
+    nat_networks: list[Network],
+    routed: list[str],
+    products: list[Network],
+    forwards: list[Led],
 ) -> str:
     forward = []
     if nat_networks:
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
         forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
+    for vmnet in products:
+        forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
+        if vmnet.mode and vmnet.mode.routing is Routing.OPEN:
+            forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
     forward += [
@@ -78,7 +94,13 @@ def _rules(
         for end, device, one in forwards
     ]
     rows = "".join(f"\t\t{rule}\n" for rule in forward)
-    chains = _nat_chains(cards, nat_networks, bool(forwards)) if nat_networks else ""
+    translated = [
+        vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
+    ]
+    called = bool(forwards)
+    chains = ""
+    if nat_networks or translated:
+        chains = _nat_chains(cards, nat_networks, translated, called)
     return f"""\
 table ip host {{{_doors(forwards)}
 	chain forward {{
@@ -89,23 +111,27 @@ table ip host {{{_doors(forwards)}
 """
 
 
-def _nat_chains(cards: list[str], nat_networks: list[Network], called: bool) -> str:
-    from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
-    devices = ", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)
-    back = (
-        f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
-        if called
-        else ""
-    )
-    return f"""\
+def _nat_chains(
+    cards: list[str], nat_networks: list[Network], translated: list[Network], called: bool
+) -> str:
+    chains, masked = "", [str(vmnet.subnet) for vmnet in translated]
+    if nat_networks:
+        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        masked[:0] = [", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)]
+        masked[0] = f"{{ {masked[0]} }}"
+        chains = f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
 		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
 	}}
-	chain postrouting {{
+"""
+    rows = "".join(f"\t\tip saddr {one} oifname {_set(cards)} masquerade\n" for one in masked)
+    if called:
+        rows += f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
+    return f"""\
+{chains}	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {{ {devices} }} oifname {_set(cards)} masquerade
-{back}	}}
+{rows}	}}
 """
 
 

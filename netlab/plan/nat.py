@@ -29,7 +29,7 @@ from netlab.plan.nouns import (
     Sysctl,
 )
 from netlab.scenario import addressing
-from netlab.scenario.model import Nat
+from netlab.scenario.model import Nat, VmnetService
 from netlab.scenario.topology import HOST, Leg, Network, Role, Topology
 
 UPLINK = "uplink"
@@ -39,7 +39,7 @@ def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     """The switch, the NAT device and the DHCP server; the host plugs its adapter in itself."""
     yield from switch(lab, vmnet)
     yield from dhcp.server(lab, topology, vmnet)
-    yield from _device(lab, topology, vmnet)
+    yield from device(lab, topology, vmnet)
 
 
 def host_end(vmnet: Network) -> str:
@@ -62,7 +62,8 @@ def device_outside(vmnet: Network) -> IPv4Interface:
     return IPv4Interface((int(cable[2]), cable.prefixlen))
 
 
-def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    """The NAT device, its cable to the host, and what it serves."""
     node = topology.node(Role.NAT_DEVICE, vmnet)
     here, host = namespace(lab, node.name), namespace(lab, HOST)
     settings, outside = vmnet.nat or Nat(), device_outside(vmnet)
@@ -73,16 +74,24 @@ def _device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Address(here, UPLINK, outside)
     yield Address(host, host_end(vmnet), host_side)
     yield Route(here, DEFAULT_ROUTE, host_side.ip)
-    yield Ruleset(here, _rules(node.primary, forwards(topology, vmnet)))
+    yield Ruleset(here, _rules(node.primary, host_side, forwards(topology, vmnet)))
     yield from udp_timeout(here, settings.udp_timeout)
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
     upstream = settings.dns or [topology.scenario.lan.gateway]
-    config = dnsmasq.configuration(
-        node.primary.interface, [f"server={server}" for server in upstream]
-    )
+    mode, lines = vmnet.mode, [f"server={server}" for server in upstream]
+    assert mode
+    for place in mode.aliases:
+        alias = IPv4Interface((int(place(vmnet.subnet)), vmnet.subnet.prefixlen))
+        yield Address(here, node.primary.interface, alias)
+    leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
+    if leases:
+        lines += dhcp.served(topology, vmnet)
+    config = dnsmasq.configuration(node.primary.interface, lines)
     if node.primary.enabled:
         yield Service(here, "dns", dnsmasq.PROGRAM, config)
         yield Listening(here, "dns", "udp", 53)
+        if leases:
+            yield Listening(here, "dns", "udp", 67)
 
 
 @dataclass(frozen=True)
@@ -119,8 +128,14 @@ def udp_timeout(where: str, seconds: int) -> Iterator[Sysctl]:
         yield Sysctl(where, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
 
 
-def _rules(leg: Leg, forwards: tuple[Forward, ...]) -> str:
-    adapter = leg.network.host_address
+def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
+    mode, subnet = leg.network.mode, leg.network.subnet
+    assert mode
+    client = ""
+    if mode.host_adapter:
+        why = "the host adapter is no client of the NAT device"
+        client = f"""
+		ip saddr {leg.network.host_address} drop comment "{why}\""""
     passed = "".join(
         f'\t\tiifname "{UPLINK}" ip daddr {one.to} {one.protocol} dport {one.to_port} accept\n'
         for one in dict.fromkeys(forwards)
@@ -129,14 +144,18 @@ def _rules(leg: Leg, forwards: tuple[Forward, ...]) -> str:
         f'\t\tiifname "{UPLINK}" {one.protocol} dport {one.port} dnat to {one.to}:{one.to_port}\n'
         for one in forwards
     )
+    if mode.host_at:
+        led += f"""\
+		udp dport {{ 53, 67 }} accept
+		ip daddr {mode.host_at(subnet)} dnat to {host.ip} comment "the host's loopback"
+"""
     return f"""\
-table ip nat_device {{{_prerouting(led)}
+table ip nat_device {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
-		ct state established,related accept
-		ip saddr {adapter} drop comment "the host adapter is no client of the NAT device"
+		ct state established,related accept{client}
 		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
-{passed}	}}
+{passed}	}}{_prerouting(led)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{UPLINK}" masquerade

@@ -8,7 +8,7 @@ from ipaddress import IPv4Interface
 from netlab.plan import dhcp, dnsmasq
 from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Ruleset, Service
+from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
 from netlab.scenario import addressing
 from netlab.scenario.topology import INTERNET, LAN, ROUTER, Leg, Network, Role, Topology
 
@@ -57,13 +57,18 @@ def _router(lab: str, topology: Topology, lan: Network) -> Iterator[Noun]:
         End(here, outside.interface, outside.mac),
         End(namespace(lab, INTERNET), far.interface, far.mac),
     )
-    yield Ruleset(here, _router_rules(inside, outside))
+    routes = topology.scenario.lan.routes
+    for subnet, gateway in routes.items():
+        yield Route(here, subnet, gateway)
+    yield Ruleset(here, _router_rules(inside, outside, bool(routes)))
     yield Service(here, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, far))
     yield Listening(here, "dhcp-dns", "udp", 53)
     yield Listening(here, "dhcp-dns", "udp", 67)
 
 
-def _router_rules(inside: Leg, outside: Leg) -> str:
+def _router_rules(inside: Leg, outside: Leg, leads_back: bool) -> str:
+    back = f"""
+		iifname "{inside.interface}" oifname "{inside.interface}" accept"""
     return f"""\
 table ip home_router {{
 	chain input {{
@@ -75,7 +80,7 @@ table ip home_router {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
-		iifname "{inside.interface}" oifname "{outside.interface}" accept
+		iifname "{inside.interface}" oifname "{outside.interface}" accept{back * leads_back}
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;

@@ -200,6 +200,8 @@ class Evidence:
     answered: bool = False
     """The program that asked has got what it asked for."""
     send_error: int | None = None
+    address: str = ""
+    """Where the probe was sent; empty: to nobody's in particular."""
     carriers: frozenset[str] = frozenset()
     """Interfaces of the source that are up with a cable that is up."""
     addressed: bool = True
@@ -296,6 +298,9 @@ def _never_left(evidence: Evidence) -> Finding:
         return _dead(source, Cause.FIREWALL, evidence.drops[source])
     if source in evidence.unanswered:
         return _not_resolved(source, evidence)
+    owners = evidence.owners.get(evidence.address, frozenset())
+    if {source, evidence.target} <= owners:
+        return _duplicate(source, evidence.address, owners)
     if error:
         return _unknown(source, f"could not be sent: {os.strerror(error)}")
     return _unknown(source, "was not seen leaving its source")

@@ -302,7 +302,7 @@ class _Wave:
         undecided = [seen for seen in self.seen if not seen.decided]
         if not undecided:
             return 0
-        if not all(seen.left for seen in undecided):
+        if not all(seen.left or seen.answered for seen in undecided):
             return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
         quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
         if self.autopsy and self.autopsy.asks(self.arp_seconds):

@@ -123,6 +123,7 @@ def trace(
         kind=question.by.partition(":")[0],
         answered=probe.answered,
         send_error=error,
+        address=str(question.ends.to),
         no_route_back=known.no_route_back(question.target, journey),
         carriers=known.carriers(question.source),
         addressed=bool(known.of(question.source, Table.ADDRESSES)),

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netlab.report.graph import Addresses, name, shown, subnet, title
-from netlab.scenario.model import Mode
 from netlab.scenario.topology import HOST, LAN, WAN, Leg, Network, Role, Topology
 
 _ORDER = (
@@ -65,7 +64,7 @@ def _section(
 def _plugged(topology: Topology, network: Network) -> list[Leg]:
     """Legs that a person expects on the bus: a bridged card of the host is on both its networks."""
     legs = list(topology.legs_on(network))
-    if network.mode is Mode.BRIDGED:
+    if network.mode and network.mode.on_lan:
         host = topology.nodes[HOST]
         legs += [leg for leg in host.legs if leg.interface == network.nic]
     return legs
@@ -102,13 +101,8 @@ def _onward(topology: Topology, network: Network, addresses: Addresses) -> str:
     card = topology.nodes[HOST].primary
     seen = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
     outside = "".join(address.partition("/")[0] for address in seen)
-    match network.mode:
-        case Mode.NAT:
-            return f"the NAT device leaves by the host's {card.interface}, as {outside}"
-        case Mode.HOSTONLY | Mode.CUSTOM | Mode.SEGMENT:
-            return "nothing leaves"
-        case Mode.BRIDGED:
-            return f"bridged to the LAN by the host's {network.nic}"
+    if network.mode:
+        return network.mode.onward.format(nic=network.nic, card=card.interface, outside=outside)
     if network.name == LAN:
         return f"the router leaves as {topology.scenario.lan.public}"
     return ""

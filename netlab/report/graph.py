@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from netlab.plan import nat
 from netlab.plan.names import node as node_of
 from netlab.plan.nouns import Cable, End
-from netlab.scenario.model import Mode
 from netlab.scenario.topology import WAN, Leg, Network, Node, Role, Topology
 
 if TYPE_CHECKING:
@@ -21,13 +20,6 @@ if TYPE_CHECKING:
     from netlab.plan.plan import Plan
 
 ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
-MODES = {
-    Mode.BRIDGED: "bridged",
-    Mode.NAT: "NAT",
-    Mode.HOSTONLY: "host-only",
-    Mode.CUSTOM: "custom",
-    Mode.SEGMENT: "LAN segment",
-}
 
 INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
 """What exists inside the one real computer, beside VMware's switches."""
@@ -135,7 +127,7 @@ def name(network: Network) -> str:
     """What a network is called in drawings, with its mode: `vmnet8 · NAT`."""
     if network.name == WAN:
         return "the Internet"
-    return f"{network.name} · {MODES[network.mode]}" if network.mode else network.name
+    return f"{network.name} · {network.mode.title}" if network.mode else network.name
 
 
 def subnet(network: Network) -> str:

@@ -306,6 +306,7 @@ class _Drawing:
     def _host_span(self, host: Node, up: dict[Wire, int], down: Sequence[Wire]) -> tuple[int, int]:
         """Left and right: below the vmnets that it is plugged into, but for what passes it."""
         spans = []
+        devices = {place for wire in up if wire.plumbing for place in (wire.a.place, wire.b.place)}
         for group in self.groups:
             ports = [wire for wire, _ in group.hanging if wire in up]
             if ports:
@@ -313,6 +314,9 @@ class _Drawing:
                 passed = any(wire.beyond(bar.place) in self._switches for wire, _ in group.hanging)
                 port = up[first] - shapes.port_width(self.graph, first, host) // 2 - PADDING
                 spans.append((port if passed else bar.x, bar.right))
+            elif any(wire.beyond(group.network.name) in devices for wire, _ in group.hanging):
+                bar = self.boxes[group.network.name]
+                spans.append((bar.x, bar.right))
         middle = self._extent()[1] // 2
         left = min([one[0] for one in spans] or [middle])
         right = max([one[1] for one in spans] or [middle])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from netlab.report.graph import MODES, Graph, name, subnet, title
+from netlab.report.graph import Graph, name, subnet, title
 from netlab.report.layout import Layout, Line, Point, arrange
 from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
 from netlab.scenario.topology import Role
@@ -225,7 +225,7 @@ def _description(graph: Graph) -> Iterator[str]:
     """The picture in sentences, for those who hear it."""
     for network in graph.switches:
         names = [wire.beyond(network.name) for wire in graph.wires_at(network.name)]
-        mode = f", {MODES[network.mode]}" if network.mode else ""
+        mode = f", {network.mode.title}" if network.mode else ""
         yield f"{network.name} ({subnet(network)}{mode}) connects {', '.join(dict.fromkeys(names))}."
     for wire in graph.wires:
         nodes = graph.topology.nodes

@@ -8,6 +8,7 @@ the ends and the upper half of the subnet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 
 DOMAIN = "localdomain"
@@ -18,6 +19,11 @@ HOME_ROUTER_LEASE_SECONDS = 86400
 
 UPLINKS = IPv4Network("169.254.0.0/16")
 """Link-local space (RFC 3927), used for the cables between NAT devices and the host."""
+
+
+def at(number: int) -> Callable[[IPv4Network], IPv4Address]:
+    """The place of a fixed number; the last address of a subnet that is smaller."""
+    return lambda subnet: subnet[min(number, subnet.num_addresses - 2)]
 
 
 def host_adapter(subnet: IPv4Network) -> IPv4Address:

@@ -14,7 +14,9 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.model import Adapter, Answer, Mode, Nic, Scenario
+from netlab.scenario.mode import VMWARE, Mode, Place
+from netlab.scenario.model import Adapter, Answer, HostAdapter, Nic, Scenario, Vmnet
+from netlab.scenario.names import VMNET_NAME
 from netlab.scenario.topology import (
     HOST,
     INTERNET,
@@ -26,12 +28,14 @@ from netlab.scenario.topology import (
     Role,
     installation,
     natural,
+    private_name,
     resolve,
 )
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
 MAX_VMNET = 255
 """VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
+INTERFACE_LENGTH = 15
 WINDOWS_VMNETS = 20
 """vmnet0 to vmnet19 (Workstation's Virtual Network Editor on Windows)."""
 BRIDGE_PORTS = 1023
@@ -71,6 +75,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _forwards(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
+    yield from _routes(scenario)
     yield from _addresses(scenario)
     yield from _copies(scenario)
     yield from _guests(scenario)
@@ -113,16 +118,10 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
     bridged: dict[str, str] = {}
     for name, vmnet in scenario.vmnets.items():
         path: Path = ("vmnets", name)
-        if int(name.removeprefix("vmnet")) > MAX_VMNET:
-            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
-        elif int(name.removeprefix("vmnet")) >= WINDOWS_VMNETS:
-            what = (
-                f"VMware on Windows has vmnet0 to vmnet{WINDOWS_VMNETS - 1}; {name} is Linux only"
-            )
-            yield Finding(path, what, "use one of these if it shall work on both", True, True)
+        yield from _network_name(scenario, name, vmnet)
         yield from _settings(scenario, name)
-        if vmnet.mode is not Mode.BRIDGED:
-            if vmnet.subnet is None:
+        if not vmnet.mode.on_lan:
+            if vmnet.own_subnet is None:
                 yield Finding(
                     path,
                     f"{name} is {vmnet.mode.value} and has no subnet",
@@ -158,19 +157,17 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
         bridged.setdefault(nic, name)
 
 
-_MODES = {
-    "adapter": (Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM),
-    "dhcp": (Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM),
-    "nat": (Mode.NAT,),
-}
-"""Which modes have what."""
-
-
 def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
     """What is said of something that a network of this mode does not have."""
     vmnet = scenario.vmnets[name]
-    for key, modes in _MODES.items():
-        if getattr(vmnet, key) is not None and vmnet.mode not in modes:
+    mode = vmnet.mode
+    own = {
+        "adapter": mode.host_adapter,
+        "dhcp": mode.dhcp_server if mode.product is VMWARE else None,
+        "nat": mode.nat_device if mode.product is VMWARE else None,
+    }
+    for key, place in own.items():
+        if getattr(vmnet, key) is not None and place is None:
             what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield Finding(("vmnets", name, key), what, "remove it, or use another mode", True)
     adapter = vmnet.adapter
@@ -275,6 +272,50 @@ def _several_nat(scenario: Scenario) -> Iterator[Finding]:
         yield Finding(("vmnets", name), what, fix, True, True)
 
 
+def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Finding]:
+    path: Path = ("vmnets", name)
+    is_vmnet = re.fullmatch(VMNET_NAME, name) is not None
+    if vmnet.mode.product is VMWARE:
+        if not is_vmnet:
+            yield Finding(
+                path,
+                f"'{name}' is no valid name",
+                "VMware's networks are called vmnet0, vmnet1, … vmnet255",
+                True,
+            )
+        elif int(name.removeprefix("vmnet")) > MAX_VMNET:
+            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+        elif int(name.removeprefix("vmnet")) >= WINDOWS_VMNETS:
+            what = (
+                f"VMware on Windows has vmnet0 to vmnet{WINDOWS_VMNETS - 1}; {name} is Linux only"
+            )
+            yield Finding(path, what, "use one of these if it shall work on both", True, True)
+        return
+    product = vmnet.mode.product.name
+    if name.startswith("vmnet"):
+        what = f"'{name}' is a name of VMware's, and {vmnet.mode.value} is {product}'s"
+        yield Finding(path, what, "call it as that product does", True)
+    if name in RESERVED or re.fullmatch("eth[0-9]*", name):
+        yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
+    if (subnet := vmnet.own_subnet) and subnet.prefixlen > 24:
+        what = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
+        yield Finding((*path, "subnet"), what, "use a /24 or a larger subnet")
+    same = [*scenario.vms, *scenario.lan.peers]
+    if name in same:
+        yield Finding(path, f"'{name}' is a machine too", "rename one of them", True)
+    if (
+        vmnet.mode.serves_itself
+        and vmnet.mode.host_adapter
+        and (vmnet.adapter and vmnet.adapter != HostAdapter())
+    ):
+        yield Finding(
+            (*path, "adapter"),
+            f"the host's adapter is {name}'s gateway and DHCP server",
+            "remove `adapter`",
+            True,
+        )
+
+
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     for vm, index, nic in _all_nics(scenario):
         path: Path = ("vms", vm, "nics", index)
@@ -306,8 +347,22 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                 f"nobody knows to which subnet of {nic.network} {nic.address} belongs",
                 f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
             )
+        vmnet = scenario.vmnets.get(nic.network)
+        given = vmnet and (vmnet.mode.leases or nic.network in _served_by_guests(scenario))
+        if vmnet and not nic.address and not given:
+            what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
+            yield Finding(path, what, "give the adapter an `address`")
+        if vmnet and vmnet.mode.private:
+            own = private_name(nic.network, vm, index)
+            if len(own) > INTERFACE_LENGTH:
+                what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
+                yield Finding(path, what, "shorten the name of the network or of the VM")
         if subnet := _subnets(scenario).get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
+
+
+def _served_by_guests(scenario: Scenario) -> set[str]:
+    return {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
 
 
 def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
@@ -337,10 +392,10 @@ def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
     """Every network's subnet, the bridged ones' being the LAN's."""
     subnets = {LAN: scenario.lan.subnet, WAN: scenario.lan.internet}
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.mode is Mode.BRIDGED:
+        if vmnet.mode.on_lan:
             subnets[name] = scenario.lan.subnet
-        elif vmnet.subnet:
-            subnets[name] = vmnet.subnet
+        elif subnet := vmnet.own_subnet:
+            subnets[name] = subnet
     segments = scenario.segments.items()
     return subnets | {name: segment.subnet for name, segment in segments if segment.subnet}
 
@@ -351,8 +406,8 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
         (("lan", "subnet"), "the LAN", scenario.lan.subnet),
     ]
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.subnet and vmnet.mode is not Mode.BRIDGED:
-            ranges.append((("vmnets", name, "subnet"), name, vmnet.subnet))
+        if subnet := vmnet.own_subnet:
+            ranges.append((("vmnets", name, "subnet"), name, subnet))
     for name, segment in scenario.segments.items():
         if segment.subnet:
             ranges.append((("segments", name, "subnet"), name, segment.subnet))
@@ -371,6 +426,14 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                     f"{address} is inside {who}'s {subnet}",
                     "give the server a public address",
                 )
+
+
+def _routes(scenario: Scenario) -> Iterator[Finding]:
+    for subnet, gateway in scenario.lan.routes.items():
+        path: Path = ("lan", "routes", str(subnet))
+        if gateway not in scenario.lan.subnet or gateway == scenario.lan.gateway:
+            what = f"{gateway} is no neighbour of the router on the LAN {scenario.lan.subnet}"
+            yield Finding(path, what, "use the address of a machine there, for example the host's")
 
 
 def _addresses(scenario: Scenario) -> Iterator[Finding]:
@@ -408,7 +471,7 @@ def _twins(one: _Claim, other: _Claim) -> bool:
 
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
     """Who has which address; VMware's own first, so that a clash is reported at the file's."""
-    yield from _vmware_claims(scenario)
+    yield from _own_claims(scenario)
     yield _Claim(("lan", "router"), ROUTER, scenario.lan.gateway, LAN)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
@@ -478,29 +541,34 @@ def _host_forwards(scenario: Scenario) -> Iterator[Finding]:
         yield Finding(path, "one network is not enough to forward", "name two or more")
 
 
-_VMWARE = {
-    Role.HOST: ("the host adapter", ("adapter", "address")),
-    Role.NAT_DEVICE: ("the NAT device", ("nat", "gateway")),
-    Role.DHCP_SERVER: ("the DHCP server", ("subnet",)),
-}
-"""VMware's machines on a vmnet, and where their addresses may be set."""
-
-
-_DEFAULTS = (addressing.host_adapter, addressing.nat_device, addressing.dhcp_server)
-
-
-def _vmware_claims(scenario: Scenario) -> Iterator[_Claim]:
-    """Addresses that VMware gives by itself, or that are set in its place."""
-    topology = resolve(scenario)
-    for network in topology.vmnets:
-        for leg in topology.legs_on(network):
-            role = topology.nodes[leg.node].role
-            if role in _VMWARE and leg.address:
-                who, key = _VMWARE[role]
-                path: Path = ("vmnets", network.name, *key)
-                if leg.address.ip in (default(network.subnet) for default in _DEFAULTS):
-                    path = ("vmnets", network.name, "subnet")
-                yield _Claim(path, f"{who} of {network.name}", leg.address.ip, network.name)
+def _own_claims(scenario: Scenario) -> Iterator[_Claim]:
+    """Addresses that a product takes by itself, or that are set in their place."""
+    for name, vmnet in scenario.vmnets.items():
+        mode, subnet, adapter = vmnet.mode, vmnet.own_subnet, vmnet.adapter
+        if subnet is None:
+            continue
+        has_adapter = adapter.state is not Adapter.NONE if adapter else not mode.bare
+        has_dhcp = vmnet.dhcp.on if vmnet.dhcp else not mode.bare
+        wanted: list[tuple[str, Place | None, IPv4Address | None, Path]] = [
+            ("DHCP server", mode.dhcp_server if has_dhcp else None, None, ()),
+            ("address of the host", mode.host_at, None, ()),
+        ]
+        if has_adapter:
+            own = adapter.address if adapter else None
+            wanted.insert(0, ("host adapter", mode.host_adapter, own, ("adapter", "address")))
+        own = vmnet.nat.gateway if vmnet.nat else None
+        wanted.insert(-2, ("NAT device", mode.nat_device, own, ("nat", "gateway")))
+        if mode.dns not in (mode.host_adapter, mode.nat_device):
+            wanted.insert(-1, ("name server", mode.dns, None, ()))
+        taken = set()
+        for what, place, own, key in wanted:
+            if place is None:
+                continue
+            address = own or place(subnet)
+            if address not in taken or own:
+                taken.add(address)
+                path: Path = ("vmnets", name, *(key if own else ("subnet",)))
+                yield _Claim(path, f"the {what} of {name}", address, name)
 
 
 def _reserved_claims(scenario: Scenario) -> Iterator[_Claim]:
@@ -552,10 +620,16 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
             )
     clients: dict[IPv4Network, int] = {}
     for _, network in _dhcp_clients(scenario):
+        vmnet = scenario.vmnets.get(network)
+        if vmnet and (vmnet.mode.private or not vmnet.mode.leases):
+            continue
         if subnet := _subnets(scenario).get(network):
             clients[subnet] = clients.get(subnet, 0) + 1
     networks = resolve(scenario).networks
     for name, subnet in _subnets(scenario).items():
+        vmnet = scenario.vmnets.get(name)
+        if vmnet and vmnet.mode.private:
+            continue
         first, last = networks[name].pool
         room = int(last) - int(first) + 1
         if clients.get(subnet, 0) > room:

@@ -35,8 +35,8 @@ from netlab.scenario.names import (
     HOST_NETWORK,
     HOST_NIC_NAME,
     LAB_NAME,
+    NETWORK_NAME,
     NODE_NAME,
-    VMNET_NAME,
 )
 from netlab.scenario.topology import HOST, INTERNET, ROUTER, natural
 
@@ -46,7 +46,8 @@ SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
 
 _PATTERN_MEANING = {
     NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
-    VMNET_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255",
+    NETWORK_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255; others' names have"
+    " 2 to 15 small letters, digits and hyphens",
     HOST_NETWORK: "the host's networks are called lan, vmnet0, vmnet1, … vmnet255",
     DNS_NAME: "a server has a DNS name like www.example.com",
     DOMAIN_NAME: "a domain name is like localdomain or example.com",

@@ -14,7 +14,6 @@ from collections.abc import Container
 from hashlib import sha256
 from uuid import UUID
 
-_OUI_GENERATED = 0x000C29_000000
 _ADAPTER_STEP = 10
 
 
@@ -31,15 +30,20 @@ def vm_uuid(vm: str, adapters: int, taken: Container[str] = ()) -> UUID:
         attempt += 1
 
 
-def vm_adapter(uuid: UUID, index: int) -> str:
-    """MAC of adapter number `index` of the VM with this BIOS UUID."""
+def vm_adapter(uuid: UUID, index: int, vendor: int = 0x000C29) -> str:
+    """MAC of adapter number `index` of the VM with this BIOS UUID; `vendor` is its first three bytes."""
     last_three = (int.from_bytes(uuid.bytes[-3:], "big") + _ADAPTER_STEP * index) & 0xFFFFFF
-    return _text(_OUI_GENERATED | last_three)
+    return _text(vendor << 24 | last_three)
 
 
 def host_adapter(vmnet: int) -> str:
     """MAC of the host's virtual adapter on vmnetN."""
     return _text(0x005056_C00000 | vmnet)
+
+
+def number(name: str) -> int:
+    """What networks without a number have instead: one above VMware's, the same for the same name."""
+    return 256 + _hash(name, 4) % (16384 - 256)
 
 
 def service(name: str) -> str:

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from netlab.scenario.mode import Mode, known
 from netlab.scenario.names import (
     DNS_NAME,
     DOMAIN_NAME,
@@ -21,9 +23,8 @@ from netlab.scenario.names import (
     HOST_NAME,
     HOST_NETWORK,
     HOST_NIC_NAME,
+    NETWORK_NAME,
     NODE_NAME,
-    SEGMENT_NAME,
-    VMNET_NAME,
 )
 
 
@@ -49,14 +50,22 @@ class Answer(StrEnum):
     COPIED = "copied"
 
 
-class Mode(StrEnum):
-    """Network modes, spelled as `ethernetN.connectionType` in a .vmx file (a segment: pvn)."""
+class _ModeWord:
+    """Modes are written as words. Which there are is asked when it matters: `plan` adds some."""
 
-    BRIDGED = "bridged"
-    NAT = "nat"
-    HOSTONLY = "hostonly"
-    CUSTOM = "custom"
-    SEGMENT = "segment"
+    def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(_mode)
+
+    def __get_pydantic_json_schema__(self, _: object, __: object) -> dict[str, Any]:
+        return {"type": "string", "enum": list(known())}
+
+
+def _mode(value: object) -> Mode:
+    modes = known()
+    if not isinstance(value, str) or value not in modes:
+        *most, last = (f"'{word}'" for word in modes)
+        raise PydanticKnownError("enum", {"expected": f"{', '.join(most)} or {last}"})
+    return modes[value]
 
 
 def _text(value: object) -> object:
@@ -111,12 +120,6 @@ def _list(value: object) -> object:
 def _switch(value: object) -> object:
     """YAML 1.2 has true and false; people write on and off, which are text there."""
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
-
-
-def _of_a_vmnet(mode: Mode) -> Mode:
-    if mode is Mode.SEGMENT:
-        raise ValueError("is no mode of a vmnet: LAN segments stand under `segments`")
-    return mode
 
 
 def _on_or_off(value: object) -> object:
@@ -204,8 +207,7 @@ Firewall = Annotated[
 ]
 Hosts = dict[Annotated[str, Field(pattern=HOST_NAME)], Address]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
-VmnetName = Annotated[str, Field(pattern=VMNET_NAME)]
-SegmentName = Annotated[str, Field(pattern=SEGMENT_NAME)]
+VmnetName = Annotated[str, Field(pattern=NETWORK_NAME)]
 Patterns = Annotated[
     list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
 ]
@@ -247,6 +249,10 @@ class Lan(Model):
     )
     public: Address = Field(
         default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
+    )
+    routes: dict[Subnet, Address] = Field(
+        default={},
+        description="Static routes of the home router: a subnet, and the neighbour that leads there.",
     )
     peers: dict[
         NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
@@ -389,11 +395,12 @@ class Segment(Model):
 
 
 class Vmnet(Model):
-    """A virtual network (switch) of VMware."""
+    """A virtual network (switch) of VMware or, to compare, of another product."""
 
-    mode: Annotated[Mode, AfterValidator(_of_a_vmnet)] = Field(
+    mode: Annotated[Mode, _ModeWord()] = Field(
         description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only;"
         " custom: a switch with neither host adapter nor DHCP, unless they are asked for."
+        " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default."
     )
     subnet: Subnet | None = Field(
         default=None, description="Needed by all but bridged, which is on the LAN's."
@@ -428,6 +435,11 @@ class Vmnet(Model):
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
     )
 
+    @property
+    def own_subnet(self) -> IPv4Network | None:
+        """None: it is on the LAN's, or has none."""
+        return None if self.mode.on_lan else self.subnet or self.mode.subnet
+
 
 class Transfer(Model):
     """One direction of an adapter, as on the page Advanced of VMware's adapter settings."""
@@ -451,7 +463,7 @@ class Transfer(Model):
 class Nic(Model):
     """A VM's network adapter. Without an address, it is configured by DHCP."""
 
-    network: SegmentName = Field(description="The vmnet or LAN segment that it is plugged into.")
+    network: VmnetName = Field(description="The vmnet or LAN segment that it is plugged into.")
     address: Address | None = Field(default=None, description="Static; without it, DHCP gives one.")
     gateway: Address | None = Field(default=None, description="Default gateway of a static NIC.")
     dns: Address | None = Field(default=None, description="Name server of a static NIC.")
@@ -543,7 +555,7 @@ class Scenario(Model):
     lan: Lan = Lan()
     host: Host = Host()
     vmnets: dict[VmnetName, Vmnet]
-    segments: dict[SegmentName, Segment] = Field(
+    segments: dict[VmnetName, Segment] = Field(
         default={}, description="LAN segments: name, and {} or the subnet of static addresses."
     )
     vms: dict[NodeName, Vm]

@@ -8,9 +8,12 @@ LAB_NAME = r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$"
 NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """A host name label (RFC 1123): it becomes the VM's host name and part of a namespace's name."""
 
+NETWORK_NAME = r"^[a-z][a-z0-9-]{0,13}[a-z0-9]$"
+"""It becomes a switch, and the host's interface on it."""
+
 VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
-SEGMENT_NAME = NODE_NAME
-"""A LAN segment's switch has a namespace of its own, as a machine has."""
+"""VMware's; other products' networks are called as one likes, or as they do: vboxnet0, virbr0."""
+
 HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 DOMAIN_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{1,62}$"

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from uuid import UUID
 
 from netlab.scenario import addressing, mac
+from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     Adapter,
     Answer,
     Dhcp,
     HostAdapter,
-    Mode,
     Nat,
     Nic,
     Scenario,
@@ -79,9 +79,18 @@ class Network:
     @property
     def leases(self) -> bool:
         """Who asks for an address here gets one: from VMware's server, a VM, or on the LAN."""
-        outside = self.mode in (None, Mode.BRIDGED)
-        runs = self.dhcp is not None and VmnetService.DHCP not in self.stopped
-        return outside or runs or self.guest_dhcp
+        if self.mode is None or self.mode.on_lan:
+            return True
+        there = self.has_dhcp_server or self.mode.serves_itself
+        return self.guest_dhcp or (there and VmnetService.DHCP not in self.stopped)
+
+    @property
+    def has_dhcp_server(self) -> bool:
+        """There is one, a machine of its own."""
+        mode = self.mode
+        if mode is None or mode.dhcp_server is None:
+            return False
+        return mode.product is not VMWARE or self.dhcp is not None
 
     @property
     def numbered(self) -> bool:
@@ -91,22 +100,31 @@ class Network:
     @property
     def host_address(self) -> IPv4Address:
         """The host adapter's, where there is one."""
-        return self.adapter.address or addressing.host_adapter(self.subnet)
+        place = self.mode and self.mode.host_adapter
+        return self.adapter.address or (place or addressing.host_adapter)(self.subnet)
 
     @property
     def gateway(self) -> IPv4Address:
         """The NAT device's address, where there is one."""
-        return (self.nat and self.nat.gateway) or addressing.nat_device(self.subnet)
+        place = self.mode and self.mode.nat_device
+        return (self.nat and self.nat.gateway) or (place or addressing.nat_device)(self.subnet)
 
     @property
     def pool(self) -> tuple[IPv4Address, IPv4Address]:
         """First and last address that DHCP leases."""
-        return (self.dhcp and self.dhcp.range) or addressing.dhcp_pool(self.subnet)
+        pool = self.mode.pool if self.mode else addressing.dhcp_pool
+        return (self.dhcp and self.dhcp.range) or pool(self.subnet)
 
     @property
     def number(self) -> int:
-        """N of vmnetN."""
-        return int(self.name.removeprefix("vmnet"))
+        """N of vmnetN; other products' networks get one of netlab's."""
+        digits = self.name.removeprefix("vmnet")
+        return int(digits) if digits.isdigit() else mac.number(self.name)
+
+    @property
+    def segment(self) -> tuple[IPv4Network, str]:
+        """Equal for two networks if what is on them is in one subnet, and not just alike."""
+        return self.subnet, self.name if self.mode and self.mode.private else ""
 
 
 @dataclass(frozen=True)
@@ -174,8 +192,8 @@ class Node:
 
     def shared_with(self, other: Node) -> Leg | None:
         """This node's first leg in a subnet that `other` is in too."""
-        subnets = {leg.network.subnet for leg in other.legs}
-        return next((leg for leg in self.legs if leg.network.subnet in subnets), None)
+        segments = {leg.network.segment for leg in other.legs}
+        return next((leg for leg in self.legs if leg.network.segment in segments), None)
 
 
 @dataclass(frozen=True)
@@ -230,12 +248,13 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
     yield Network(WAN, scenario.lan.internet)
     yield Network(LAN, scenario.lan.subnet)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
-        if vmnet.mode is Mode.BRIDGED:
+        if vmnet.mode.on_lan:
             nic = vmnet.nic or min(scenario.host.nics)
             hub = vmnet.switching is Switching.HUB
             yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu, hub)
-        elif vmnet.subnet:
-            yield _virtual(name, vmnet, vmnet.subnet, name in served)
+        elif subnet := vmnet.own_subnet:
+            own = _virtual(name, vmnet, subnet, name in served)
+            yield from _private(scenario, own) if vmnet.mode.private else (own,)
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or addressing.unnumbered(index)
         hub = segment.switching is Switching.HUB
@@ -245,21 +264,38 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
 
 
 def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Network:
-    """A network with a subnet of its own; a custom one has only what is asked for."""
-    bare = vmnet.mode is Mode.CUSTOM
-    dhcp = vmnet.dhcp or Dhcp(on=not bare)
+    """A network with a subnet of its own; a bare one has only what is asked for."""
+    mode = vmnet.mode
+    usual = _NO_ADAPTER if mode.bare or not mode.host_adapter else HostAdapter()
+    dhcp = vmnet.dhcp or Dhcp(on=not mode.bare)
+    is_vmware = mode.product is VMWARE and mode.dhcp_server is not None
     return Network(
         name,
         subnet,
-        vmnet.mode,
+        mode,
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
-        adapter=vmnet.adapter or (_NO_ADAPTER if bare else HostAdapter()),
-        dhcp=dhcp if dhcp.on else None,
-        nat=(vmnet.nat or Nat()) if vmnet.mode is Mode.NAT else None,
+        adapter=vmnet.adapter or usual,
+        dhcp=dhcp if dhcp.on and is_vmware else None,
+        nat=(vmnet.nat or Nat()) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
         guest_dhcp=served,
     )
+
+
+def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
+    """One such network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox."""
+    for vm, machine in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
+        for index, nic in enumerate(machine.nics):
+            if nic.network == network.name:
+                first = IPv4Address(int(network.subnet[0]) + 256 * index)
+                subnet = IPv4Network((int(first), network.subnet.prefixlen))
+                yield replace(network, name=private_name(network.name, vm, index), subnet=subnet)
+
+
+def private_name(network: str, vm: str, index: int) -> str:
+    """The network that an adapter has for itself: `vboxnat-vm1`."""
+    return f"{network}-{vm}" + f"-{index}" * bool(index)
 
 
 def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
@@ -280,9 +316,10 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
     uuids = _uuids(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         legs = tuple(
-            _vm_leg(name, index, nic, networks[nic.network], uuids[name])
+            _vm_leg(name, index, nic, plugged, uuids[name])
             for index, nic in enumerate(vm.nics)
-            if nic.network in networks
+            if (plugged := networks.get(nic.network))
+            or (plugged := networks.get(private_name(nic.network, name, index)))
         )
         if legs:
             yield Node(
@@ -407,26 +444,27 @@ def _lan_leg(
 
 
 def _services(network: Network) -> Iterator[Node]:
-    subnet = network.subnet
-    if network.mode is Mode.NAT:
+    mode = network.mode
+    if mode and mode.nat_device:
         name = f"{network.name}-nat"
         address = _interface(network.gateway, network)
         runs = VmnetService.NAT not in network.stopped
         leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))
-    if network.dhcp:
+    if network.has_dhcp_server and mode and mode.dhcp_server:
         name = f"{network.name}-dhcp"
-        address = _interface(addressing.dhcp_server(subnet), network)
+        address = _interface(mode.dhcp_server(network.subnet), network)
         leg = Leg(name, "eth0", network, mac.service(name), address)
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 
 def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
+    vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
     return Leg(
         vm,
         f"eth{index}",
         network,
-        nic.mac or mac.vm_adapter(uuid, index),
+        nic.mac or mac.vm_adapter(uuid, index, vendor),
         _interface(nic.address, network) if nic.address else None,
         nic.gateway,
         nic.dns,

@@ -91,7 +91,7 @@ vmnets:
   vmnet1: {mode: hostonly, subnet: 172.16.78.0/24}
 host: {nics: {eth0: 192.168.1.100}, hosts: {intranet.example.com: 172.16.78.3}}
 vms:
-  vm1: {nics: [{network: vmnet1, address: 172.16.78.2}], hosts: {intranet: 172.16.78.3}}
+  vm1: {nics: [{network: vmnet1, address: 172.16.78.2, model: vmxnet3}], hosts: {intranet: 172.16.78.3}}
   vm2:
     nics: [{network: vmnet1, address: 172.16.78.3}]
     listens: [tcp:80, tcp:8080, udp:5000]
@@ -111,6 +111,15 @@ def guests() -> Iterator[lab.Lab]:
 def end(up: lab.Lab, *question: str, by: str) -> tuple[Verdict, Cause | None]:
     found = lab.trace(up, *question, by=by).finding
     return found.verdict, found.cause
+
+
+def test_status_tells_a_card_s_model_and_a_vm_s_identity(guests):
+    told = json.loads(netlab("status", "guests", "--json").stdout)
+    vm1, vm2 = (next(n for n in told["nodes"] if n["name"] == vm) for vm in ("vm1", "vm2"))
+    assert (vm1["interfaces"][0]["model"], vm2["interfaces"][0]["model"]) == ("vmxnet3", None)
+    assert vm1["uuid"].startswith("564d")
+    assert vm1["machine_id"] == vm1["uuid"].replace("-", "")
+    assert "eth0 vmxnet3" in netlab("status", "guests").stdout
 
 
 def test_names_of_etc_hosts(guests):

@@ -82,6 +82,9 @@ CHANGES = [
     ("vmnet8", {"stopped": "[nat, dhcp]"}),
     ("vmnet8", {"subnet": "10.7.0.0/24"}),
     ("host.eth0", {"address": "192.168.1.101"}),
+    ("host", {"firewall": "[icmp]"}),
+    ("vm2", {"firewall": "on", "listens": "[tcp:80]"}),
+    ("vm2.eth0", {"incoming": "{bandwidth: 1mbit, loss: 5}", "outgoing": "{bandwidth: 2mbit}"}),
 ]
 
 

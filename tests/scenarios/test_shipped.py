@@ -10,7 +10,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from netlab import lab
-from netlab.plan.nouns import Address, Cable, Noun, Ruleset, Service, Sysctl
+from netlab.plan.nouns import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan
 from netlab.scenario.load import shipped
 from tests.machine import netlab
@@ -95,6 +95,16 @@ def switched_on(node: str, interface: str) -> Edit:
             return noun
         its = noun.other.namespace.endswith(f".{node}")
         return replace(noun, other=replace(noun.other, up=True)) if its else noun
+
+    return edit
+
+
+def without_route(node: str, destination: str) -> Edit:
+    """Delete a route of a node."""
+
+    def edit(noun: Noun) -> Noun | None:
+        routes = isinstance(noun, Route) and str(noun.destination) == destination
+        return None if routes and noun_is_on(noun, node) else noun
 
     return edit
 
@@ -201,6 +211,45 @@ MUTANTS = [
         ),
         {"internet>vm1", "internet>host", "internet>host@lan", "internet>pc"}
         | {f"{nat}>{only}" for nat in ("vm2", "vm3") for only in ("vm4", "vm5")},
+    ),
+    Mutant(
+        "virtualbox-beside-vmware",
+        "a VM of VirtualBox's is plugged into VMware's switch",
+        plugged_into("vmnet8", "virtualbox-beside-vmware", "box1"),
+        {f"box1>{to}" for to in ("vm1", "vm2")}
+        | {f"{node}>box1" for node in ("vm1", "vm2", "host")},
+    ),
+    Mutant(
+        "virtualbox-modes",
+        "the NAT network's device does not masquerade",
+        without_rule("natnetwork-nat", "masquerade"),
+        {
+            f"{net}>{to}"
+            for net in ("net1", "net2")
+            for to in ("host", "host@lan", "pc", "router", "internet")
+        },
+    ),
+    Mutant(
+        "libvirt-modes",
+        "the home router knows no way to the routed network",
+        without_route("router", "192.168.123.0/24"),
+        {"pc>route1", "router>route1", "route1>pc", "route1>router", "route1>internet"},
+    ),
+    Mutant(
+        "libvirt-modes",
+        "the host does not translate the network that it ought to",
+        with_text("host", "ip saddr 192.168.122.0/24", "ip saddr 192.168.199.0/24"),
+        {f"{nat}>{to}" for nat in ("nat1", "nat2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "hyperv-beside-vmware",
+        "DHCP hands out no gateway, as on VMware's host-only network",
+        with_text("host", "option:router,172.20.16.1\n", "option:router\n"),
+        {
+            f"{vm}>{to}"
+            for vm in ("hyper1", "hyper2")
+            for to in ("host@lan", "pc", "router", "internet")
+        },
     ),
     Mutant(
         "clones",

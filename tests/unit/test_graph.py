@@ -20,7 +20,7 @@ from netlab.report import diagrams, graph, svg
 from netlab.report.layout import Layout, Line, arrange
 from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
 from netlab.scenario.load import loads, shipped
-from netlab.scenario.model import Mode
+from netlab.scenario.mode import Mode
 from netlab.scenario.topology import Leg, Network, Node, Role, Topology
 
 SVG = "{http://www.w3.org/2000/svg}"

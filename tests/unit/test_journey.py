@@ -107,6 +107,7 @@ HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
 INTO_THE_SWITCH = frames("vm1.eth0> sw.p1<")
 TWIN_SENDERS = {"target": "vm2", "owners": {"10.0.0.1": {"pc", "vm2"}}}
 TWIN_TARGETS = {"target": "vm2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
+TWIN_OF_MINE = {"address": "10.0.0.7", "owners": {"10.0.0.7": {"vm1", "vm2"}}}
 MAC_TWINS = {"b": {"pc", "vm2"}}
 ON_ANOTHER = {"unanswered": {"vm1": "10.0.0.2"}, "elsewhere": {"10.0.0.2": "pc"}}
 DHCP = {"kind": "dhcp", "listening": {"pc": {"udp/67"}}}
@@ -137,6 +138,8 @@ CASES = [
     (evidence(frames(THERE), target="vm2", owners=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
     (evidence(frames(THERE), owners=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), owners={"b": {"pc"}}), "unknown", "pc", Cause.UNKNOWN),
+    (evidence([], **TWIN_OF_MINE, target="vm2"), "dead", "vm1", Cause.DUPLICATE_IP),
+    (evidence([], **TWIN_OF_MINE), "unknown", "vm1", Cause.UNKNOWN),
     (evidence([], **ON_ANOTHER), "dead", "vm1", Cause.WRONG_SEGMENT),
     (evidence(INTO_THE_SWITCH, **APART), "dead", "sw", Cause.ISOLATED_PORT),
     (evidence(INTO_THE_SWITCH, **NOT_APART), "unknown", "sw", Cause.UNKNOWN),

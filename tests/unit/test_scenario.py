@@ -178,7 +178,7 @@ def test_the_schema_beside_the_shipped_scenarios_is_up_to_date(capsys):
     "wrong",
     [
         {"vmnets": {"vmnet8": {"mode": "nat", "gatway": "x"}}},
-        {"vmnets": {"eth0": {"mode": "bridged"}}},
+        {"vmnets": {"VMnet0": {"mode": "bridged"}}},
         {"vms": {"my vm": {"nics": ["vmnet8"]}}},
         {"lan": {"peers": {"pc": 7}}},
         {"expect": {"rules": [{"from": "vm1"}]}},

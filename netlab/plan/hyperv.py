@@ -1,0 +1,29 @@
+"""Hyper-V's Default Switch, beside VMware's networks to compare: Windows itself is gateway and DHCP server.
+
+Its subnet is another after each start of Windows, a /20 out of 172.16.0.0/12; here it stays.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from netlab.scenario.addressing import at
+from netlab.scenario.mode import Mode, Product, Routing
+
+HYPERV = Product("Hyper-V", 0x00155D)
+
+DEFAULT_SWITCH = Mode(
+    "hyperv-default",
+    "Hyper-V Default Switch",
+    HYPERV,
+    "the host leaves by {card}, as {outside}",
+    subnet=IPv4Network("172.20.16.0/20"),
+    routing=Routing.TRANSLATED,
+    host_adapter=at(1),
+    serves_itself=True,
+    pool=lambda subnet: (subnet[2], subnet[-2]),
+    router=at(1),
+    dns=at(1),
+    domain="mshome.net",
+    lease_seconds=86400,
+)

@@ -1,0 +1,148 @@
+"""What a network mode is: who has which address, who is the gateway, what it is called.
+
+VMware's three are here, since the rest of a scenario speaks of them by name. Any other
+stands in its file in `plan/` with what it builds, and is known by its line in `plan/build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import ClassVar
+
+from netlab.scenario import addressing
+
+Place = Callable[[IPv4Network], IPv4Address]
+"""An address by its place in the subnet: the first, the second, the last."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """Whose network it is."""
+
+    name: str
+    adapter_mac: int
+    """Where the MAC addresses of its VMs begin: 3 bytes."""
+
+
+VMWARE = Product("VMware", 0x000C29)
+
+
+class Routing(StrEnum):
+    """What the host does as a router between its cards and a network."""
+
+    TRANSLATED = "translated"
+    """VMs get out as the host; nobody gets in."""
+    OPEN = "open"
+    """Both ways, untranslated."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The facts of a network mode. What has no place does not exist in networks of this mode."""
+
+    value: str
+    """How a scenario calls it; VMware's as `ethernetN.connectionType` in a .vmx file."""
+    title: str
+    """How people call it, in drawings."""
+    product: Product = VMWARE
+    onward: str = "nothing leaves"
+    """Where packets go from here; `{nic}`, `{card}` and `{outside}` are the host's."""
+    on_lan: bool = False
+    """It has no subnet of its own, but the LAN's."""
+    subnet: IPv4Network | None = None
+    """Where a scenario names none."""
+    private: bool = False
+    """Each adapter of a VM is alone on a network of its own."""
+    routing: Routing | None = None
+    """None: the host is no router here."""
+    host_adapter: Place | None = None
+    nat_device: Place | None = None
+    dhcp_server: Place | None = None
+    """A machine of its own."""
+    serves_itself: bool = False
+    """The gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
+    pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = addressing.dhcp_pool
+    """First and last address that DHCP leases."""
+    router: Place | None = None
+    """The default gateway that DHCP hands out."""
+    dns: Place | None = None
+    host_at: Place | None = None
+    """An address that stands for the host: the NAT device hands over to it what comes there."""
+    netbios: Place | None = None
+    """The NetBIOS name server that DHCP hands out."""
+    bare: bool = False
+    """There is nothing of all that but what is asked for."""
+    domain: str = addressing.DOMAIN
+    """The one that DHCP hands out; empty: none."""
+    lease_seconds: int = 1800
+
+    @property
+    def aliases(self) -> tuple[Place, ...]:
+        """What the NAT device has beside its own address."""
+        more = {self.dns, self.host_at} - {None, self.nat_device, self.dhcp_server}
+        return tuple(at for at in (self.dns, self.host_at) if at and at in more)
+
+    @property
+    def leases(self) -> bool:
+        """Whether somebody answers DHCP."""
+        return self.on_lan or self.serves_itself or self.dhcp_server is not None
+
+    BRIDGED: ClassVar[Mode]
+    NAT: ClassVar[Mode]
+    HOSTONLY: ClassVar[Mode]
+    CUSTOM: ClassVar[Mode]
+    SEGMENT: ClassVar[Mode]
+
+
+Mode.BRIDGED = Mode(
+    "bridged", "bridged", onward="bridged to the LAN by the host's {nic}", on_lan=True
+)
+Mode.NAT = Mode(
+    "nat",
+    "NAT",
+    onward="the NAT device leaves by the host's {card}, as {outside}",
+    host_adapter=addressing.host_adapter,
+    nat_device=addressing.nat_device,
+    dhcp_server=addressing.dhcp_server,
+    router=addressing.nat_device,
+    dns=addressing.nat_device,
+    netbios=addressing.nat_device,
+)
+Mode.HOSTONLY = Mode(
+    "hostonly",
+    "host-only",
+    host_adapter=addressing.host_adapter,
+    dhcp_server=addressing.dhcp_server,
+    dns=addressing.host_adapter,
+)
+Mode.CUSTOM = Mode(
+    "custom",
+    "custom",
+    host_adapter=addressing.host_adapter,
+    dhcp_server=addressing.dhcp_server,
+    dns=addressing.host_adapter,
+    bare=True,
+)
+Mode.SEGMENT = Mode("segment", "LAN segment")
+"""No vmnet's: segments stand in a place of their own."""
+
+
+def _own() -> Iterable[Mode]:
+    return Mode.BRIDGED, Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM
+
+
+_known: Callable[[], Iterable[Mode]] = _own
+
+
+def known_by(source: Callable[[], Iterable[Mode]]) -> None:
+    """Who knows all modes: `plan/build`, which this room cannot ask by itself."""
+    global _known
+    _known = source
+
+
+def known() -> dict[str, Mode]:
+    """Every mode that a vmnet can have, by what it is called in a scenario."""
+    return {mode.value: mode for mode in _known() if mode is not Mode.SEGMENT}

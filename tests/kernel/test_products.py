@@ -1,0 +1,92 @@
+"""VirtualBox's, libvirt's and Hyper-V's networks: what is theirs and not VMware's, on real packets."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab import lab
+from netlab.probe.cause import Cause
+from netlab.probe.packet import Part
+from netlab.probe.verdict import Verdict
+from netlab.scenario.load import loads
+from tests.machine import inside
+
+TEXT = """
+lan: {subnet: 192.168.1.0/24, peers: {pc: 192.168.1.50}}
+host: {nics: {eth0: 192.168.1.100}}
+vmnets:
+  vboxnat: {mode: vbox-nat}
+  natnetwork: {mode: vbox-natnetwork, subnet: 10.0.9.0/24}
+  virbr0: {mode: libvirt-nat}
+  virbr1: {mode: libvirt-isolated, subnet: 192.168.123.0/24}
+vms:
+  box1: {nics: [vboxnat]}
+  box2: {nics: [vboxnat]}
+  net1: {nics: [natnetwork]}
+  vir1: {nics: [virbr0]}
+  iso1: {nics: [virbr1]}
+expect: {default: blocked}
+"""
+
+
+def source(text: str = TEXT):
+    return loads(text.encode(), "products.yaml")
+
+
+@pytest.fixture(scope="module")
+def running():
+    with lab.running(lab.prepare(source())) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("vm", "address"), [("box1", "10.0.2.2"), ("net1", "10.0.9.2")])
+def test_virtualbox_hands_over_to_the_host_what_comes_to_an_address_of_its_own(
+    running, vm, address
+):
+    traced = lab.trace(running, vm, address)
+    assert traced.finding.verdict is Verdict.ANSWERED
+    assert traced.journey.of(Part.REQUEST)[-1].node == "host"
+
+
+@pytest.mark.parametrize("server", ["box1", "net1", "vir1"])
+def test_names_are_resolved_by_who_dhcp_says(running, server):
+    traced = lab.trace(running, server, None, by="dns:www.example.com")
+    assert traced.finding.verdict is Verdict.ANSWERED, traced.finding
+
+
+def test_two_vms_of_virtualbox_have_one_address_and_reach_themselves(running):
+    for way in (lab.trace, lab.explain):
+        finding = way(running, "box1", "box2").finding
+        assert (finding.verdict, finding.at) == (Verdict.DEAD, "box1")
+        assert finding.cause is Cause.DUPLICATE_IP
+
+
+def test_every_server_is_its_own(running):
+    """Two dnsmasq on the host, each with the VMs of its network."""
+    assert not lab.status(running).drift
+    given = {
+        interface.addresses
+        for machine in lab.status(running).machines
+        for interface in machine.interfaces
+        if machine.name in ("vir1", "iso1")
+    }
+    assert given == {("192.168.122.2/24",), ("192.168.123.2/24",)}
+
+
+def test_a_running_lab_gets_more_of_them():
+    small = TEXT[: TEXT.index("  natnetwork")] + TEXT[TEXT.index("vms:") : TEXT.index("  box2")]
+    small += "expect: {default: blocked}\n"
+    bigger = (
+        small.replace("vms:", "  virbr2: {mode: libvirt-route, subnet: 10.7.0.0/24}\nvms:")
+        .replace("vms:", "vms:\n  box2: {nics: [vboxnat]}\n  routed: {nics: [virbr2]}")
+        .replace("peers:", "routes: {10.7.0.0/24: 192.168.1.100}, peers:")
+    )
+    with lab.running(lab.prepare(source(small), "grows")) as running:
+        changed = lab.apply(running, source(bigger))
+        assert lab.trace(changed, "box2", "internet").finding.verdict is Verdict.ANSWERED
+        # The router sends a redirect with the second packet.
+        assert inside("grows.pc", "ping", "-c", "3", "-i", "0.2", "10.7.0.2").returncode == 0
+        told = inside("grows.pc", "ip", "route", "show", "cache")
+        assert "10.7.0.2 via 192.168.1.100" in told.stdout, "a redirect has taught nothing"
+        assert not lab.status(changed).drift
+        assert not lab.status(lab.apply(changed, source(small))).drift

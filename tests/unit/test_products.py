@@ -1,0 +1,151 @@
+"""Other products' networks: who has which address, what VMs are given, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab import lab
+from netlab.errors import ScenarioError
+from netlab.plan import dhcp
+from netlab.plan.nouns import Cable, Ruleset
+from netlab.scenario.load import loads
+
+ONE = """
+vmnets: {{net0: {{mode: {mode}, {more}}}}}
+vms: {{vm1: {{nics: [net0]}}}}
+expect: {{default: blocked}}
+"""
+
+FACTS = [
+    # mode, subnet, the host's, the device's, the DHCP server's, router, DNS, VM's first, MAC
+    ("vbox-nat", "10.0.2.0/24", "", "2", "", "2", "3", "15", "08:00:27"),
+    ("vbox-natnetwork", "10.0.2.0/24", "", "1", "3", "1", "1", "4", "08:00:27"),
+    ("vbox-hostonly", "192.168.56.0/24", "1", "", "100", "", "", "101", "08:00:27"),
+    ("libvirt-nat", "192.168.122.0/24", "1", "", "", "1", "1", "2", "52:54:00"),
+    ("libvirt-route", "10.7.7.0/24", "1", "", "", "1", "1", "2", "52:54:00"),
+    ("libvirt-open", "10.7.7.0/24", "1", "", "", "1", "1", "2", "52:54:00"),
+    ("libvirt-isolated", "10.7.7.0/24", "1", "", "", "", "1", "2", "52:54:00"),
+    ("hyperv-default", "172.20.16.0/20", "1", "", "", "1", "1", "2", "00:15:5d"),
+]
+
+
+def prepared(text: str) -> lab.Lab:
+    return lab.prepare(loads(text.encode(), "x.yaml"))
+
+
+def of_mode(mode: str, more: str = "subnet: 10.7.7.0/24") -> lab.Lab:
+    return prepared(ONE.format(mode=mode, more=more))
+
+
+def last(address: object) -> str:
+    return str(address).partition("/")[0].rpartition(".")[2] if address else ""
+
+
+@pytest.mark.parametrize("facts", FACTS, ids=lambda facts: facts[0])
+def test_who_has_which_address(facts):
+    mode, subnet, *places, router, dns, first, mac = facts
+    given = of_mode(mode, f"subnet: {subnet}" if subnet.startswith("10.7") else "")
+    nodes = given.topology.nodes
+    leg = nodes["vm1"].primary
+    assert str(leg.network.subnet) == subnet
+    on_it = {one.node: one for one in given.topology.legs_on(leg.network)}
+    owners = ("host", f"{leg.network.name}-nat", f"{leg.network.name}-dhcp")
+    assert [last(on_it[one].address) if one in on_it else "" for one in owners] == places
+    options = dhcp.options(leg.network)
+    assert (last(options["router"]), last(options.get("dns-server"))) == (router, dns)
+    assert any(row.endswith(f".{first}") for row in dhcp.served(given.topology, leg.network))
+    assert leg.mac.startswith(mac)
+
+
+def test_each_adapter_behind_virtualbox_nat_is_alone():
+    text = """
+vmnets: {nat: {mode: vbox-nat}}
+vms: {vm1: {nics: [nat, nat]}, vm2: {nics: [nat]}}
+expect: {default: blocked}
+"""
+    given = prepared(text)
+    legs = [leg for name in ("vm1", "vm2") for leg in given.topology.nodes[name].legs]
+    assert [str(leg.network.subnet) for leg in legs] == [
+        "10.0.2.0/24",
+        "10.0.3.0/24",
+        "10.0.2.0/24",
+    ]
+    assert len({leg.network.name for leg in legs}) == 3
+    one, other = given.topology.nodes["vm1"], given.topology.nodes["vm2"]
+    assert one.shared_with(other) is None, "an equal subnet is not the same one"
+    uplinks = [
+        noun for noun in given.plan.nouns
+        if isinstance(noun, Cable) and "uplink" in (noun.one.interface, noun.other.interface)
+    ]  # fmt: skip
+    assert len({cable.other.interface for cable in uplinks}) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "inward", "translated"),
+    [
+        ("libvirt-nat", False, True),
+        ("libvirt-route", True, False),
+        ("libvirt-open", True, False),
+        ("hyperv-default", False, True),
+    ],
+)
+def test_what_the_host_forwards_and_translates(mode, inward, translated):
+    rules = next(
+        noun.text for noun in of_mode(mode).plan.nouns
+        if isinstance(noun, Ruleset) and noun.namespace == "x.host"
+    )  # fmt: skip
+    assert 'iifname "net0" oifname { "eth0" } accept' in rules
+    assert ('oifname "net0" accept' in rules) is inward
+    assert ("ip saddr 10.7.7.0/24 oifname" in rules) is translated
+
+
+def test_an_isolated_network_makes_the_host_no_router():
+    nouns = of_mode("libvirt-isolated").plan.nouns
+    assert not [noun for noun in nouns if isinstance(noun, Ruleset) and ".host" in noun.namespace]
+    assert not [noun for noun in nouns if getattr(noun, "key", "").endswith("net0.forwarding")]
+
+
+def refused(text: str) -> str:
+    with pytest.raises(ScenarioError) as caught:
+        prepared(text)
+    return str(caught.value)
+
+
+def test_what_is_refused():
+    text = """
+lan: {routes: {10.9.0.0/16: 10.1.1.1}, peers: {box: 192.168.1.50}}
+vmnets:
+  vmnet3: {mode: vbox-hostonly}
+  virbr0: {mode: nat, subnet: 10.1.0.0/24}
+  box: {mode: vbox-internal, subnet: 10.2.0.0/24}
+  eth5: {mode: vbox-internal, subnet: 10.3.0.0/24}
+  tiny: {mode: vbox-hostonly, subnet: 10.4.0.0/28}
+  off: {mode: libvirt-nat, adapter: off}
+  none: {mode: vbox-internal}
+  nat: {mode: vbox-nat}
+vms:
+  vm1: {nics: [box]}
+  with-a-long-name: {nics: [nat]}
+expect: {default: blocked}
+"""
+    said = refused(text)
+    for words in (
+        "10.1.1.1 is no neighbour of the router",
+        "'vmnet3' is a name of VMware's, and vbox-hostonly is VirtualBox's",
+        "'virbr0' is no valid name; VMware's networks are called vmnet0",
+        "'box' is a machine too",
+        "'eth5' is netlab's own name",
+        "vbox-hostonly has addresses that need 24 bits, and 10.4.0.0/28 is smaller",
+        "the host's adapter is off's gateway and DHCP server",
+        "none is vbox-internal and has no subnet",
+        "nobody answers DHCP on box, which is vbox-internal; give the adapter an `address`",
+        "with-a-long-name has a network of its own, 'nat-with-a-long-name'",
+    ):
+        assert words in said, said
+
+
+def test_what_a_product_takes_is_not_free():
+    for mode, address in (("vbox-natnetwork", "10.7.7.2"), ("vbox-nat", "10.7.7.3")):
+        more = ONE.format(mode=mode, more="subnet: 10.7.7.0/24")
+        said = refused(more.replace("[net0]", f"[{{network: net0, address: {address}}}]"))
+        assert "taken twice" in said
