@@ -32,7 +32,7 @@ PACKAGES_VAGRANT := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
     slirp4netns $(if $(wildcard /run/systemd/system),,libvirt-daemon-system-sysv)
 SUITE ?= bookworm
 
-.PHONY: help setup up down test lint unit kernel page pictures bench vm-test vagrant-test uninstall clean
+.PHONY: help setup up down test lint unit kernel page pictures bench soak vm-test vagrant-test uninstall clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -129,6 +129,9 @@ pictures: setup ## take the screenshots in docs/images anew
 
 bench: setup ## measure up, verify, down; 100 VMs beside ip -batch
 	@$(AS_ROOT) $(BIN)/python tests/bench/bench.py
+
+soak: setup ## the matrix of three-modes 1,000 times under full load: 20 minutes
+	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py
 
 vm-test: PACKAGES += $(PACKAGES_VM)
 vm-test: setup ## kernel tests and scenarios on Debian's own kernel, in a VM (SUITE=trixie: Debian 13)

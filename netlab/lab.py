@@ -459,13 +459,13 @@ def where(lab: Lab) -> Map:
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge
     from netlab.probe.journey import Map
-    from netlab.scenario.topology import HOST, LAN
+    from netlab.scenario.topology import HOST
 
     translates = any(
         network.mode and (network.mode.nat_device or network.mode.routing)
         for network in lab.topology.vmnets
     )
-    cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.name == LAN]
+    cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
         switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),

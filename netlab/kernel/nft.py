@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -32,13 +36,19 @@ def create(namespace: str, text: str) -> str:
         status, _, errors = _command(context, text)
         if status != 0:
             raise KernelError(f"nftables refuses the rules of {namespace}:\n{errors.rstrip()}")
+        context.set_terse_output(True)
         return _listing(context)
 
 
 def read(namespace: str) -> str:
-    """The namespace's whole ruleset, as text; empty if there is none."""
+    """The namespace's whole ruleset, as text; empty if there is none.
+
+    Without the elements of named sets and maps, which rules fill with what they learn.
+    """
     with netns.inside(namespace):
-        return _listing(_module().Nftables())
+        context = _module().Nftables()
+        context.set_terse_output(True)
+        return _listing(context)
 
 
 def _command(context: Any, text: str) -> tuple[int, str, str]:
@@ -64,9 +74,24 @@ def document(namespace: str) -> list[dict[str, Any]]:
         context = _module().Nftables()
         context.set_json_output(True)
         context.set_handle_output(True)
-        listing = _listing(context)
+        with _without_warnings():
+            listing = _listing(context)
     found: list[dict[str, Any]] = json.loads(listing)["nftables"] if listing else []
     return found
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """libnftables 1.0 complains on stderr that it has no JSON for `update @map`; the rest is right."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def read_with_handles(namespace: str) -> str:

@@ -11,6 +11,7 @@ from netlab.kernel import links, netns, nft, queues, services, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import Interface
 from netlab.kernel.rundir import RunDirectory
+from netlab.plan.names import metric
 from netlab.plan.nouns import (
     DEFAULT_ROUTE,
     Address,
@@ -190,8 +191,8 @@ def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
 
 def _default(noun: Lease | DhcpClient, lease: dict[str, str]) -> Route:
     """The default route as the client's script sets it."""
-    metric = int(noun.interface.removeprefix("eth"))
-    return Route(noun.namespace, DEFAULT_ROUTE, IPv4Address(lease["router"]), metric)
+    gateway = IPv4Address(lease["router"])
+    return Route(noun.namespace, DEFAULT_ROUTE, gateway, metric(noun.interface))
 
 
 def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterator[Observed]:

@@ -21,6 +21,7 @@ from netlab.errors import KernelError, Missing
 from netlab.kernel import netns
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.sockets import WAITING
+from netlab.plan.names import metric
 from netlab.plan.nouns import DhcpClient, Lease, Listening, Service
 
 MARK = "NETLAB_SERVICE"
@@ -55,6 +56,7 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
     variables = {
         "NETLAB_LEASE": str(lease),
         "NETLAB_RESOLV": str(resolv),
+        "NETLAB_METRIC": str(metric(client.interface)),
         "NETLAB_DNS": " ".join(map(str, client.name_servers)),
     }
     _spawn(client.namespace, directory, argv, variables)
@@ -215,10 +217,11 @@ def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str
 def _alive(directory: Path) -> bool:
     """Whether the process of that number is still the one that was started."""
     try:
-        pid, started = (directory / "pid").read_text().split()
+        pid, _, started = (directory / "pid").read_text().partition(" ")
     except FileNotFoundError:
         return False
-    return _start_time(int(pid)) == started
+    # One that had ended before its start time could be read has none.
+    return bool(started) and _start_time(int(pid)) == started
 
 
 def _start_time(pid: int) -> str:

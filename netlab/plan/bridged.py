@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.plan import wifi
 from netlab.plan.machine import switch
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Cable, End, Noun
-from netlab.scenario.topology import LAN, Network, Topology
+from netlab.plan.nouns import Cable, End, Noun, Ruleset
+from netlab.scenario.topology import HOST, Network, Topology
 
 UPLINK = "uplink"
 
 
 def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
-    """The switch and its cable to the LAN; addresses come from the LAN."""
+    """The switch and its cable to the LAN of its card; addresses come from there."""
     yield from switch(lab, vmnet)
-    yield Cable(
-        End(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),
-        End(namespace(lab, LAN), vmnet.name, bridge=LAN),
-        vmnet.mtu,
-    )
+    if vmnet.nic and wifi.is_wireless(vmnet):
+        own = next(leg.mac for leg in topology.nodes[HOST].legs if leg.interface == vmnet.nic)
+        yield Ruleset(namespace(lab, vmnet.name), wifi.rules(UPLINK, own))
+    if vmnet.lan:
+        yield Cable(
+            End(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),
+            End(namespace(lab, vmnet.lan), vmnet.name, bridge=vmnet.lan, up=vmnet.linked),
+            vmnet.mtu,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from netlab.plan import bridged, dhcp, hostonly, hyperv, libvirt, nat, routed, virtualbox
+from netlab.plan import bridged, hostonly, hyperv, libvirt, nat, routed, virtualbox
 from netlab.plan.guest import guest
 from netlab.plan.host import host
 from netlab.plan.machine import machine, plug
@@ -13,7 +13,7 @@ from netlab.plan.plan import Plan
 from netlab.plan.quality import quality
 from netlab.plan.world import world
 from netlab.scenario.mode import Mode
-from netlab.scenario.topology import Leg, Network, Node, Role, Topology
+from netlab.scenario.topology import Network, Role, Topology
 
 MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
     Mode.BRIDGED: bridged.network,
@@ -58,14 +58,8 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
             yield from MODES[vmnet.mode](lab, topology, vmnet)
     for node in topology.endpoints:
         if node.role is Role.VM:
-            yield from machine(lab, node, hungry=_hungry(topology, node))
+            yield from machine(lab, node)
             yield from guest(lab, topology, node)
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
                 yield from quality(lab, leg)
-
-
-def _hungry(topology: Topology, node: Node) -> list[Leg]:
-    """A VM's adapters for which VMware's DHCP server has no address left."""
-    asking = [leg for leg in node.legs if leg.address is None and leg.network.dhcp]
-    return [leg for leg in asking if dhcp.address_of(topology, leg) is None]

@@ -103,7 +103,7 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
         if address not in taken
     )
     # Two VMs with one MAC are one client to the server.
-    others = dict.fromkeys(leg.mac for leg in legs if leg.address is None)
+    others = dict.fromkeys(leg.mac for leg in legs if leg.address is None and leg.leased)
     return reserved | dict(zip((mac for mac in others if mac not in reserved), free, strict=False))
 
 

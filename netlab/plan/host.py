@@ -1,7 +1,7 @@
-"""The host: physical cards on the LAN, a virtual adapter on each NAT and host-only network.
+"""The host: physical cards on LANs, a virtual adapter on each NAT and host-only network.
 
-It is no router: it forwards what NAT devices send, to the LAN and back, and otherwise only what the
-scenario says that it forwards.
+It is no router: it forwards what NAT devices send, to the LANs and back, what Internet Connection
+Sharing lets out, and otherwise only what the scenario says that it forwards.
 Other products make it a router for their networks.
 """
 
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from netlab.plan import nat
+from netlab.plan import dnsmasq, nat
 from netlab.plan.guest import firewall
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Noun, Ruleset
+from netlab.plan.nouns import Listening, Noun, Ruleset, Service
 from netlab.scenario.mode import Routing
-from netlab.scenario.topology import HOST, LAN, Leg, Network, Topology
+from netlab.scenario.topology import HOST, Leg, Network, Topology
 
 
 def host(lab: str, topology: Topology) -> Iterator[Noun]:
-    """The host, plugged into the LAN (or the switch that bridges its card) and its vmnets."""
+    """The host, plugged into LANs (or the switch that bridges its card) and its vmnets."""
     node = topology.nodes[HOST]
     here = namespace(lab, HOST)
     yield from machine(lab, node)
@@ -28,14 +28,15 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         yield plug(lab, leg, _switch_of(topology, leg))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.nat_device]
     products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
-    cards = [leg.interface for leg in node.legs if leg.network.name == LAN]
+    cards = [leg.interface for leg in node.legs if leg.network.lan]
     uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
     between = topology.scenario.host.forwards
     routed = [leg.interface for leg in node.legs if leg.network.name in between]
+    shared = _shared(topology)
     rules = ""
-    if nat_networks or routed or products:
-        inward = [*cards, *uplinks] if nat_networks or products else []
-        inward += [vmnet.name for vmnet in products]
+    if nat_networks or routed or products or shared:
+        inward = [*cards, *uplinks] if nat_networks or products or shared else []
+        inward += [*(vmnet.name for vmnet in products), *(leg.interface for leg in shared)]
         for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
         forwards = [
@@ -43,7 +44,8 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
             for vmnet in nat_networks
             for one in nat.forwards(topology, vmnet)
         ]
-        rules += _rules(cards, nat_networks, routed, products, forwards)
+        networks = [leg.network for leg in shared]
+        rules += _rules(cards, nat_networks, routed, products, networks, forwards)
     if node.firewall:
         # What the NAT device sends to the host comes from the host's own sockets.
         rules += firewall(node.firewall, ["lo", *uplinks])
@@ -53,17 +55,29 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
         longest = max(vmnet.nat.udp_timeout for vmnet in nat_networks if vmnet.nat)
         yield from nat.udp_timeout(here, max(longest, _KERNEL_UDP_SECONDS))
+    for leg in shared:
+        yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, leg))
+        yield Listening(here, "sharing", "udp", 53)
+
+
+def _shared(topology: Topology) -> tuple[Leg, ...]:
+    """The adapter to which Internet Connection Sharing gives the Internet."""
+    wanted = topology.scenario.host.shares
+    return tuple(
+        leg for leg in topology.nodes[HOST].legs if leg.interface == wanted and leg.enabled
+    )
+
+
+def _name_server(topology: Topology, leg: Leg) -> str:
+    """It asks the server that the host asks."""
+    gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
+    return dnsmasq.configuration(leg.interface, [f"server={gateway}"])
 
 
 def _switch_of(topology: Topology, leg: Leg) -> Network:
     """A bridged card's cable ends in the vmnet: host and VMs share the card behind it."""
     for vmnet in topology.vmnets:
-        if (
-            vmnet.mode
-            and vmnet.mode.on_lan
-            and leg.network.name == LAN
-            and vmnet.nic == leg.interface
-        ):
+        if vmnet.mode and vmnet.mode.on_lan and leg.network.lan and vmnet.nic == leg.interface:
             return vmnet
     return leg.network
 
@@ -77,13 +91,14 @@ def _rules(
     nat_networks: list[Network],
     routed: list[str],
     products: list[Network],
+    shared: list[Network],
     forwards: list[Led],
 ) -> str:
     forward = []
     if nat_networks:
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
         forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
-    for vmnet in products:
+    for vmnet in (*products, *shared):
         forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
         if vmnet.mode and vmnet.mode.routing is Routing.OPEN:
             forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
@@ -97,6 +112,7 @@ def _rules(
     translated = [
         vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
     ]
+    translated += shared
     called = bool(forwards)
     chains = ""
     if nat_networks or translated:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from ipaddress import IPv4Address
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
 
-from netlab.plan.names import namespace, port
+from netlab.plan.names import metric, namespace, port
 from netlab.plan.nouns import (
+    ANYWHERE,
     DEFAULT_ROUTE,
     Address,
     Bridge,
@@ -27,29 +28,23 @@ _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
 """Names come from the lab's DNS: the machine's own file may ask systemd-resolved over a socket."""
 
 
-def machine(
-    lab: str, node: Node, forwards: bool = False, hungry: Collection[Leg] = ()
-) -> Iterator[Noun]:
-    """A node with its adapters' addresses, but not plugged in (see `plug`).
-
-    Nobody waits for the leases of `hungry` adapters: their DHCP server has no address left.
-    """
+def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
+    """A node with its adapters' addresses, but not plugged in (see `plug`)."""
     here = namespace(lab, node.name)
     yield Namespace(here)
     yield from _kernel_settings(here, forwards or node.forwards)
     yield from _etc(here, node)
-    for leg in node.legs:
+    for leg in _configured(node):
         if leg.address is None:
             servers = _static_name_servers(node)
-            yield DhcpClient(here, leg.interface, node.name, leg.network.subnet, servers)
-            if leg.connected and leg.network.leases and leg not in hungry:
+            yield DhcpClient(here, leg.interface, node.name, _lease_network(leg), servers)
+            if leg.gets_lease:
                 yield Lease(here, leg.interface)
             continue
         yield Address(here, leg.interface, leg.address)
         if leg.gateway and leg.enabled:
             # As the DHCP client does it: with several adapters, the first one's default route wins.
-            number = node.legs.index(leg) if node.role in (Role.VM, Role.HOST) else 0
-            yield Route(here, DEFAULT_ROUTE, leg.gateway, number)
+            yield Route(here, DEFAULT_ROUTE, leg.gateway, metric(leg.interface))
 
 
 def plug(lab: str, leg: Leg, into: Network) -> Cable:
@@ -104,10 +99,21 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
     if node.guest:
         yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
-    if all(leg.address for leg in node.legs):
+    if all(leg.address for leg in _configured(node)):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")
 
 
+def _configured(node: Node) -> tuple[Leg, ...]:
+    """Operating systems take the addresses off a card that is unplugged; VMs keep them here."""
+    return tuple(leg for leg in node.legs if leg.connected or node.role is not Role.HOST)
+
+
+def _lease_network(leg: Leg) -> IPv4Network:
+    """Where a lease is good: a bridged VM does not notice what network its host's card is on."""
+    follows = not (leg.network.mode and leg.network.mode.on_lan) or leg.replicates
+    return leg.network.subnet if follows else ANYWHERE
+
+
 def _static_name_servers(node: Node) -> tuple[IPv4Address, ...]:
-    return tuple(dict.fromkeys(leg.dns for leg in node.legs if leg.dns))
+    return tuple(dict.fromkeys(leg.dns for leg in _configured(node) if leg.dns))

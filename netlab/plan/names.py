@@ -36,6 +36,12 @@ def port(peer: str, interface: str) -> str:
     return interface_name(f"{peer}-{interface}")
 
 
+def metric(interface: str) -> int:
+    """Of the default route by an adapter: the first one's wins, and wired before Wi-Fi."""
+    kind, number = interface[:-1], interface[-1:]
+    return {"eth": 0, "wlan": 10}[kind] + int(number) if kind in ("eth", "wlan") else 0
+
+
 def interface_name(wanted: str) -> str:
     """`wanted`, or a shortened form of it that the kernel can carry."""
     if len(wanted) <= INTERFACE_LENGTH:

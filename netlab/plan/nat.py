@@ -77,8 +77,9 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Ruleset(here, _rules(node.primary, host_side, forwards(topology, vmnet)))
     yield from udp_timeout(here, settings.udp_timeout)
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
-    upstream = settings.dns or [topology.scenario.lan.gateway]
-    mode, lines = vmnet.mode, [f"server={server}" for server in upstream]
+    gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
+    mode = vmnet.mode
+    lines = [f"server={server}" for server in settings.dns or [gateway]]
     assert mode
     for place in mode.aliases:
         alias = IPv4Interface((int(place(vmnet.subnet)), vmnet.subnet.prefixlen))

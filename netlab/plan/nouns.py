@@ -106,7 +106,7 @@ class Route:
     """The lowest wins."""
 
 
-DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
+DEFAULT_ROUTE = ANYWHERE = IPv4Network("0.0.0.0/0")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class DhcpClient:
     interface: str
     host_name: str
     network: IPv4Network
-    """Where it gets its lease: on another, it has to ask anew."""
+    """Where it gets its lease: on another, it has to ask anew. ANYWHERE: it does not notice."""
     name_servers: tuple[IPv4Address, ...] = ()
     """Those of the node's static adapters: they come before the lease's."""
 

@@ -1,35 +1,42 @@
-"""The world around VMware's host: the Internet, the home router, the LAN and its other machines."""
+"""The world around VMware's host: the Internet, LANs with their routers and other machines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 
 from netlab.plan import dhcp, dnsmasq
 from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
 from netlab.scenario import addressing
-from netlab.scenario.topology import INTERNET, LAN, ROUTER, Leg, Network, Role, Topology
+from netlab.scenario.model import VmnetService
+from netlab.scenario.topology import INTERNET, Leg, Node, Role, Topology
 
 
 def world(lab: str, topology: Topology) -> Iterator[Noun]:
     """Everything outside the host."""
-    lan = topology.networks[LAN]
-    yield from switch(lab, lan)
+    for name in topology.scenario.all_lans:
+        yield from switch(lab, topology.networks[name])
+        if topology.scenario.all_lans[name].admits:
+            yield Ruleset(namespace(lab, name), _admission(topology, name))
     yield from _internet(lab, topology)
-    yield from _router(lab, topology, lan)
+    for router, far in zip(topology.routers, topology.nodes[INTERNET].legs, strict=True):
+        yield from _router(lab, topology, router, far)
     for node in topology.endpoints:
         if node.role is Role.PEER:
             yield from machine(lab, node)
-            yield plug(lab, node.primary, lan)
+            yield plug(lab, node.primary, node.primary.network)
 
 
 def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
     """One machine with the addresses of all servers; it answers ping, DNS and HTTP."""
     node = topology.nodes[INTERNET]
     here, interface = namespace(lab, INTERNET), node.primary.interface
-    yield from machine(lab, node)
+    several = len(node.legs) > 1
+    yield from machine(lab, node, forwards=several)
+    if several:
+        yield Ruleset(here, _internet_rules(node.primary.network.subnet))
     servers = topology.scenario.internet.servers
     own = node.primary.address
     for address in dict.fromkeys(servers.values()):
@@ -37,7 +44,8 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
             yield Address(here, interface, IPv4Interface((int(address), 32)))
     records = [f"host-record={name},{address}" for name, address in servers.items()]
     # `local=/#/`: a name that is not listed does not exist, instead of being refused.
-    config = dnsmasq.configuration(interface, ["local=/#/", *records])
+    others = [f"interface={leg.interface}" for leg in node.legs[1:]]
+    config = dnsmasq.configuration(interface, [*others, "local=/#/", *records])
     yield Service(here, "dns", dnsmasq.PROGRAM, config)
     yield Listening(here, "dns", "udp", 53)
     yield Service(
@@ -46,27 +54,72 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
     yield Listening(here, "http", "tcp", 80)
 
 
-def _router(lab: str, topology: Topology, lan: Network) -> Iterator[Noun]:
-    """The home router: NAT, firewall, DHCP and DNS for the LAN."""
-    node, far = topology.nodes[ROUTER], topology.nodes[INTERNET].primary
+def _internet_rules(home: IPv4Network) -> str:
+    """Providers carry packets to public addresses only."""
+    return f"""\
+table ip internet {{
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		ip daddr {{ {home}, {addressing.PROVIDERS} }} accept comment "from router to router"
+	}}
+}}
+"""
+
+
+def _router(lab: str, topology: Topology, node: Node, far: Leg) -> Iterator[Noun]:
+    """A home router: NAT, firewall, DHCP and DNS for its LAN."""
     inside, outside = node.legs
-    here = namespace(lab, ROUTER)
+    here = namespace(lab, node.name)
     yield from machine(lab, node, forwards=True)
-    yield plug(lab, inside, lan)
+    yield plug(lab, inside, inside.network)
     yield Cable(
         End(here, outside.interface, outside.mac),
         End(namespace(lab, INTERNET), far.interface, far.mac),
     )
-    routes = topology.scenario.lan.routes
+    routes = topology.scenario.all_lans[inside.network.name].routes
     for subnet, gateway in routes.items():
         yield Route(here, subnet, gateway)
-    yield Ruleset(here, _router_rules(inside, outside, bool(routes)))
+    rules = _router_rules(inside, outside, bool(routes), _portal(topology, inside))
+    yield Ruleset(here, rules)
     yield Service(here, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, far))
     yield Listening(here, "dhcp-dns", "udp", 53)
-    yield Listening(here, "dhcp-dns", "udp", 67)
+    if VmnetService.DHCP not in inside.network.stopped:
+        yield Listening(here, "dhcp-dns", "udp", 67)
 
 
-def _router_rules(inside: Leg, outside: Leg, leads_back: bool) -> str:
+def _admission(topology: Topology, lan: str) -> str:
+    """Rules of a LAN's switch that takes frames of some devices only."""
+    inside = next(
+        router.primary for router in topology.routers if router.primary.network.lan == lan
+    )
+    macs = ", ".join((inside.mac, *topology.admitted(lan)))
+    return f"""\
+table bridge admission {{
+	chain prerouting {{
+		type filter hook prerouting priority -300; policy accept;
+		ether saddr != {{ {macs} }} drop comment "this device may not join"
+	}}
+}}
+"""
+
+
+def _portal(topology: Topology, inside: Leg) -> str:
+    """A rule for a LAN on which devices have to log in; empty on others."""
+    lan = topology.scenario.all_lans[inside.network.name]
+    if not lan.login:
+        return ""
+    logged_in = {
+        topology.mac_on_the_lan(leg)
+        for name in lan.logged_in
+        for leg in topology.nodes[name].legs
+        if leg.network.lan == inside.network.name
+    }
+    others = f"ether saddr != {{ {', '.join(sorted(logged_in))} }} " if logged_in else ""
+    comment = 'comment "nobody has logged in on this device"'
+    return f'\t\tiifname "{inside.interface}" {others}drop {comment}\n'
+
+
+def _router_rules(inside: Leg, outside: Leg, leads_back: bool, portal: str) -> str:
     back = f"""
 		iifname "{inside.interface}" oifname "{inside.interface}" accept"""
     return f"""\
@@ -79,7 +132,7 @@ table ip home_router {{
 	}}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
-		ct state established,related accept
+{portal}		ct state established,related accept
 		iifname "{inside.interface}" oifname "{outside.interface}" accept{back * leads_back}
 	}}
 	chain postrouting {{
@@ -91,16 +144,19 @@ table ip home_router {{
 
 
 def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
-    subnet = inside.network.subnet
+    lan = inside.network.segment
     legs = tuple(
-        leg for node in topology.nodes.values() for leg in node.legs if leg.network.subnet == subnet
+        leg for node in topology.nodes.values() for leg in node.legs if leg.network.segment == lan
     )
-    gateway = topology.scenario.lan.gateway
+    upstream = f"server={far.address.ip if far.address else None}"
+    if VmnetService.DHCP in inside.network.stopped:
+        return dnsmasq.configuration(inside.interface, [upstream])
+    settings = topology.scenario.all_lans[lan]
+    gateway = settings.gateway
     pool = dhcp.pool(
         legs,
         inside.network,
         {"router": gateway, "dns-server": gateway},
         (addressing.HOME_ROUTER_LEASE_SECONDS,) * 2,
     )
-    upstream = far.address.ip if far.address else None
-    return dnsmasq.configuration(inside.interface, [f"server={upstream}", *pool])
+    return dnsmasq.configuration(inside.interface, [upstream, *pool])

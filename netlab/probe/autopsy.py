@@ -8,12 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from ipaddress import ip_address
 
 from netlab.kernel.events import Table, snapshot
 from netlab.probe import cause, icmp
 from netlab.probe.cause import Evidence, Finding
-from netlab.probe.decision import best_route
 from netlab.probe.frame import Fields, decode
 from netlab.probe.journey import Map, follow
 from netlab.probe.kinds.base import with_errors
@@ -97,7 +95,8 @@ class Autopsy:
         journey = follow(frames, self._where)
         own = [step for step in journey.steps if step.part is not Part.ERROR]
         last = own[-1].node if own else source
-        unanswered = self._in_vain(last, own[-1].after["ip.dst"] if own else case.to)
+        carried = [own[-1].after] if own else []
+        unanswered = self._in_vain(last, self._known.next_hops(last, carried, case.to))
         self._kept[number] = (
             case.token,
             Evidence(
@@ -142,13 +141,11 @@ class Autopsy:
         elif "arp.target" in fields:
             self._asked.setdefault((node, fields["arp.target"]), time.monotonic())
 
-    def _in_vain(self, node: str, to: str) -> dict[str, str]:
-        """The machine and the address for which it asks in vain, if that keeps a packet from going on."""
-        route = best_route(self._known.of(node, Table.ROUTES), ip_address(to))
-        gateway = str(route.hops[0].gateway or to) if route and route.hops else to
-        question = (node, gateway)
-        lost = question in self._asked and question not in self._answered
-        return {node: gateway} if lost else {}
+    def _in_vain(self, node: str, hops: set[str]) -> dict[str, str]:
+        """The machine and the address for which it asks in vain, if that keeps a packet, or its answer,
+        from going on."""
+        questions = {(node, hop) for hop in hops} & self._asked.keys()
+        return dict(sorted(questions - self._answered)[:1])
 
     @cached_property
     def _known(self) -> Knowledge:

@@ -67,7 +67,7 @@ def best_route(routes: Iterable[RouteRow], address: IPAddress) -> RouteRow | Non
 
 
 def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) -> Iterator[Decision]:
-    mac = step.before["eth.dst"]
+    mac = step.after["eth.dst"]  # Of a bridge to Wi-Fi, the one that it has put in its place.
     if mac == _BROADCAST or not step.went_out:
         return
     whose = names.get(mac, mac)

@@ -66,6 +66,8 @@ class Probe:
     """IPv4 address."""
     bind: str | None = None
     """Source address to use; None: the kernel's choice."""
+    mute: bool = False
+    """By the scenario, the source can send nothing."""
     direct: bool = False
     """Source and target are on one network, and need each other's MAC."""
 
@@ -132,15 +134,16 @@ def _round(
     able = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
     for number, probe in enumerate(probes):
         evidence[number].source_could_send = probe.source in able
-    return [_outcome(evidence[n], findings.get(n)) for n in range(len(probes))]
+    return [_outcome(probe, evidence[n], findings.get(n)) for n, probe in enumerate(probes)]
 
 
-def _outcome(evidence: Evidence, finding: Finding | None) -> Outcome:
+def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outcome:
     """What the ends have seen, with what became of the probe between them."""
     outcome = judge(evidence)
     if finding is None:
         return outcome
-    if finding.cause in _NOTHING_LEAVES and not (evidence.left or evidence.source_could_send):
+    able = probe.mute or evidence.left or evidence.source_could_send
+    if finding.cause in _NOTHING_LEAVES and not able:
         why = f"nothing leaves the source: {finding.evidence} ({finding.cause})"
         return replace(
             outcome, verdict=Verdict.UNKNOWN, why=why, at=finding.at, cause=finding.cause

@@ -84,8 +84,13 @@ def _probe(
     """The probe of a pair, or the outcome where none can be sent."""
     source, target = expectation.source, expectation.target
     to = target.leg_towards(source)
+    if not _of(to, addresses) and to.address is None and not to.gets_lease:
+        return Outcome(Verdict.DEAD, f"{to.name} has no address, as DHCP gives it none")
     if not _of(to, addresses):
         return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
+    legs = source.node.legs
+    if not any(leg.leased or _of(leg, addresses) for leg in legs):
+        return Outcome(Verdict.DEAD, f"{source.name} has no address, as DHCP gives it none")
     bind = None
     if source.leg:
         if not _of(source.leg, addresses):
@@ -96,7 +101,8 @@ def _probe(
         namespaces[target.node.name],
         str(_of(to, addresses)[0].ip),
         bind,
-        to.network.subnet in {leg.network.subnet for leg in source.node.legs},
+        mute=not any(leg.speaks for leg in source.node.legs),
+        direct=to.network.segment in {leg.network.segment for leg in source.node.legs},
     )
 
 

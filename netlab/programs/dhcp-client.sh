@@ -3,7 +3,7 @@
 # In: the event ($1); the lease as variables from udhcpc (ip, mask, router, dns, domain,
 #     serverid, lease); NETLAB_LEASE, the file that describes this interface's lease;
 #     NETLAB_RESOLV, the /etc/resolv.conf that programs in the VM see; NETLAB_DNS, name
-#     servers of the VM's static adapters.
+#     servers of the VM's static adapters; NETLAB_METRIC, the default route's.
 # Out: address and default route in the kernel, the two files.
 
 forget() {
@@ -17,11 +17,11 @@ configure() {
         busybox ip addr add "$ip/$mask" broadcast + dev "$interface"
     fi
     gateway=${router%% *}
-    # With several adapters, the first one's default route wins: eth0's metric is 0.
+    # With several adapters, the first one's default route wins.
     if ! busybox ip route | grep -q "^default via ${gateway:-none} dev $interface "; then
         while busybox ip route del default dev "$interface" 2>/dev/null; do :; done
         [ -z "$gateway" ] ||
-            busybox ip route add default via "$gateway" dev "$interface" metric "${interface#eth}"
+            busybox ip route add default via "$gateway" dev "$interface" metric "$NETLAB_METRIC"
     fi
     cat >"$NETLAB_LEASE.new" <<EOF
 address=$ip/$mask
@@ -36,8 +36,8 @@ EOF
 
 # The leases of all adapters of the VM, eth0's first; this one's is the new one.
 leases() {
-    for number in 0 1 2 3 4 5 6 7 8 9; do
-        file=${NETLAB_LEASE%.*}.eth$number
+    for name in eth0 eth1 eth2 eth3 eth4 eth5 eth6 eth7 eth8 eth9 wlan0 wlan1 wlan2 wlan3; do
+        file=${NETLAB_LEASE%.*}.$name
         [ "$file" != "$NETLAB_LEASE" ] || file=$file.new
         [ ! -f "$file" ] || cat "$file"
     done

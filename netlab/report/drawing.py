@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netlab.report.graph import Addresses, name, shown, subnet, title
-from netlab.scenario.topology import HOST, LAN, WAN, Leg, Network, Role, Topology
+from netlab.scenario.topology import HOST, LAN, Leg, Network, Role, Topology
 
 _ORDER = (
     Role.VM,
@@ -40,7 +40,9 @@ class _Box:
 
 def draw(topology: Topology, addresses: Addresses, width: int = 100) -> str:
     """The whole lab; `addresses` are those that the interfaces have now (none: as planned)."""
-    networks = [*reversed(topology.vmnets), topology.networks[LAN], topology.networks[WAN]]
+    lans = [network for network in topology.networks.values() if network.lan and not network.mode]
+    wans = [router.legs[-1].network for router in topology.routers]
+    networks = [*reversed(topology.vmnets), *lans, *wans]
     return "\n\n".join(
         "\n".join(_section(topology, network, addresses, width)) for network in networks
     )
@@ -98,11 +100,19 @@ def _bus(row: list[_Box], named: str) -> Iterator[str]:
 
 def _onward(topology: Topology, network: Network, addresses: Addresses) -> str:
     """Where packets go from here, in words."""
-    card = topology.nodes[HOST].primary
+    card = topology.uplink
     seen = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
     outside = "".join(address.partition("/")[0] for address in seen)
+    if network.mode and network.mode.on_lan:
+        if network.nic is None:
+            return "bridged to no card: none is connected"
+        lan = "the LAN" if network.lan == LAN else f"the LAN {network.lan}"
+        pulled = "" if network.linked else ", which is unplugged"
+        return f"bridged to {lan} by the host's {network.nic}{pulled}"
     if network.mode:
         return network.mode.onward.format(nic=network.nic, card=card.interface, outside=outside)
-    if network.name == LAN:
-        return f"the router leaves as {topology.scenario.lan.public}"
+    for router in topology.routers:
+        inside, public = router.legs
+        if inside.network == network and public.address:
+            return f"the router leaves as {public.address.ip}"
     return ""

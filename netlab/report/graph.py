@@ -125,7 +125,7 @@ def title(node: Node) -> str:
 
 def name(network: Network) -> str:
     """What a network is called in drawings, with its mode: `vmnet8 · NAT`."""
-    if network.name == WAN:
+    if network.name.endswith(WAN) and not network.lan:
         return "the Internet"
     return f"{network.name} · {network.mode.title}" if network.mode else network.name
 

@@ -21,6 +21,19 @@ UPLINKS = IPv4Network("169.254.0.0/16")
 """Link-local space (RFC 3927), used for the cables between NAT devices and the host."""
 
 
+PROVIDERS = IPv4Network("198.51.100.0/24")
+"""The Internet as the routers of further LANs see it, a piece for each: TEST-NET-2 of RFC 5737."""
+
+
+SHARED = IPv4Network("192.168.137.0/24")
+"""What Windows' Internet Connection Sharing gives to the network it shares with (since Windows 7)."""
+
+
+def provider(number: int) -> IPv4Network:
+    """The piece of the Internet that the further LAN `number` is connected to; .1 is the Internet."""
+    return IPv4Network((int(PROVIDERS[number * 16]), 28))
+
+
 def at(number: int) -> Callable[[IPv4Network], IPv4Address]:
     """The place of a fixed number; the last address of a subnet that is smaller."""
     return lambda subnet: subnet[min(number, subnet.num_addresses - 2)]

@@ -15,7 +15,16 @@ from itertools import combinations
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE, Mode, Place
-from netlab.scenario.model import Adapter, Answer, HostAdapter, Nic, Scenario, Vmnet
+from netlab.scenario.model import (
+    AUTOMATIC,
+    Adapter,
+    Answer,
+    HostAdapter,
+    LanDhcp,
+    Nic,
+    Scenario,
+    Vmnet,
+)
 from netlab.scenario.names import VMNET_NAME
 from netlab.scenario.topology import (
     HOST,
@@ -30,9 +39,13 @@ from netlab.scenario.topology import (
     natural,
     private_name,
     resolve,
+    router_of,
+    wan_of,
 )
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
+MAX_LANS = 16
+"""So many pieces of 16 addresses does the lab's Internet have."""
 MAX_VMNET = 255
 """VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
 INTERFACE_LENGTH = 15
@@ -73,6 +86,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _several_nat(scenario)
     yield from _dhcp(scenario)
     yield from _forwards(scenario)
+    yield from _host_nics(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
     yield from _routes(scenario)
@@ -100,12 +114,16 @@ def check_endpoint_names(scenario: Scenario, nodes: Collection[str]) -> Iterator
 
 def _names(scenario: Scenario) -> Iterator[Finding]:
     seen: dict[str, str] = {}
-    named: list[tuple[Path, str]] = [(("lan", "peers", name), name) for name in scenario.lan.peers]
+    named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
+    for lan in scenario.all_lans:
+        named += [((*_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers]
     named += [(("vms", name), name) for name in scenario.vms]
     named += [(("segments", name), name) for name in scenario.segments]
+    own = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
+    own |= set(RESERVED)
     for path, name in named:
         lower = name.lower()
-        if lower in RESERVED or lower.startswith("vmnet"):
+        if lower in own or lower.startswith("vmnet"):
             yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
         elif lower in seen:
             yield Finding(
@@ -128,10 +146,10 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
                     "add for example `subnet: 192.168.99.0/24`",
                     True,
                 )
-            if vmnet.nic is not None:
-                yield Finding(
-                    (*path, "nic"), "only a bridged network has a `nic`", "remove it", True
-                )
+            for key in ("nic", "excluded"):
+                if getattr(vmnet, key):
+                    what = f"only a bridged network has {'a ' if key == 'nic' else ''}`{key}`"
+                    yield Finding((*path, key), what, "remove it", True)
             continue
         if vmnet.subnet is not None:
             yield Finding(
@@ -140,12 +158,26 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
                 "remove `subnet`, or change lan.subnet",
                 True,
             )
-        nic = vmnet.nic or min(scenario.host.nics)
-        if nic not in scenario.host.nics:
+        cards = scenario.cards
+        if not cards:
+            continue  # Told of the host already.
+        nic = vmnet.nic or cards[0]
+        if vmnet.excluded and nic != AUTOMATIC:
+            what = "only an automatic bridge has cards that are `excluded`"
+            yield Finding((*path, "excluded"), what, "remove it, or add `nic: automatic`", True)
+        for named in (nic, *vmnet.excluded):
+            if named not in cards and named != AUTOMATIC:
+                yield Finding(
+                    (*path, "nic" if named == nic else "excluded"),
+                    f"the host has no network card '{named}'",
+                    f"use one of: {', '.join(cards)}",
+                )
+        if nic == AUTOMATIC and AUTOMATIC in bridged:
             yield Finding(
-                (*path, "nic"),
-                f"the host has no network card '{nic}'",
-                f"use one of: {', '.join(scenario.host.nics)}",
+                path,
+                f"{bridged[nic]} is automatic already; a card can be bridged to one vmnet",
+                f"name a card of this one's: {', '.join(cards)}",
+                True,
             )
         elif nic in bridged:
             yield Finding(
@@ -389,37 +421,92 @@ def _all_nics(scenario: Scenario) -> Iterator[tuple[str, int, Nic]]:
 
 
 def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
-    """Every network's subnet, the bridged ones' being the LAN's."""
-    subnets = {LAN: scenario.lan.subnet, WAN: scenario.lan.internet}
-    for name, vmnet in scenario.vmnets.items():
-        if vmnet.mode.on_lan:
-            subnets[name] = scenario.lan.subnet
-        elif subnet := vmnet.own_subnet:
-            subnets[name] = subnet
-    segments = scenario.segments.items()
-    return subnets | {name: segment.subnet for name, segment in segments if segment.subnet}
+    """Every network's subnet, the bridged ones' being that of their card's LAN."""
+    networks = resolve(scenario).networks.items()
+    return {name: network.subnet for name, network in networks if network.numbered}
+
+
+def _path(lan: str) -> Path:
+    """Where a LAN stands in the file."""
+    return (LAN,) if lan == LAN else ("lans", lan)
+
+
+def _host_nics(scenario: Scenario) -> Iterator[Finding]:
+    for name, card in scenario.host.nics.items():
+        if card.lan not in scenario.all_lans:
+            yield Finding(
+                ("host", "nics", name, "lan"),
+                f"nobody defined the LAN '{card.lan}'",
+                f"define it under lans, or use one of: {', '.join(scenario.all_lans)}",
+            )
+        if name not in scenario.cards and not card.address:
+            yield Finding(
+                ("host", "nics", name),
+                f"{name} is the end of a VPN, which gives it an address",
+                f"add `address`, one of {scenario.all_lans.get(card.lan, scenario.lan).subnet}",
+                True,
+            )
+    yield from _sharing(scenario)
+    if not scenario.cards:
+        what = "a VPN needs a card to go through"
+        yield Finding(("host", "nics"), what, "add for example `eth0: {}`", True)
+    for lan, its in scenario.all_lans.items():
+        path = _path(lan)
+        if its.logged_in and not its.login:
+            what = "nobody has to log in here"
+            yield Finding((*path, "logged_in"), what, "add `login: true`, or remove it", True)
+        known = {HOST, *its.peers, *scenario.vms}
+        for index, machine in enumerate(its.logged_in):
+            if machine not in known:
+                yield Finding(
+                    (*path, "logged_in", index),
+                    f"'{machine}' is no machine that could log in",
+                    f"use one of: {', '.join(sorted(known))}",
+                )
+        if isinstance(its.dhcp, LanDhcp):
+            ends = its.dhcp.range
+            if ends[0] > ends[1] or not all(one in its.subnet for one in ends):
+                yield Finding(
+                    (*path, "dhcp", "range"),
+                    f"{ends[0]} to {ends[1]} is no range of {its.subnet}",
+                    "write the first address, then the last: [192.168.1.128, 192.168.1.131]",
+                )
+    if len(scenario.lans) > MAX_LANS:
+        yield Finding(
+            ("lans",),
+            f"{len(scenario.lans)} further LANs; the lab's Internet has room for {MAX_LANS}",
+            "leave some out",
+            True,
+        )
 
 
 def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     ranges: list[tuple[Path, str, IPv4Network]] = [
         ((), "the lab's Internet", scenario.lan.internet),
-        (("lan", "subnet"), "the LAN", scenario.lan.subnet),
     ]
+    if scenario.lans:
+        ranges.append(((), "the lab's Internet", addressing.PROVIDERS))
+    own = len(ranges)
+    for name, lan in scenario.all_lans.items():
+        who = "the LAN" if name == LAN else f"the LAN {name}"
+        ranges.append(((*_path(name), "subnet"), who, lan.subnet))
     for name, vmnet in scenario.vmnets.items():
         if subnet := vmnet.own_subnet:
             ranges.append((("vmnets", name, "subnet"), name, subnet))
     for name, segment in scenario.segments.items():
         if segment.subnet:
             ranges.append((("segments", name, "subnet"), name, segment.subnet))
-    for (_, first, one), (path, second, other) in combinations(ranges, 2):
-        if one.overlaps(other):
+    tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
+    for (place, first, one), (path, second, other) in combinations(ranges, 2):
+        # Nothing keeps a company from using a vmnet's addresses: the longer prefix wins.
+        if one.overlaps(other) and not (place in tunnelled and path[:1] == ("vmnets",)):
             yield Finding(
                 path,
                 f"{second}'s {other} overlaps with {first}'s {one}",
                 "choose another subnet for one of them",
             )
     for server, address in scenario.internet.servers.items():
-        for _, who, subnet in ranges[1:]:
+        for _, who, subnet in ranges[own:]:
             if address in subnet:
                 yield Finding(
                     ("internet", "servers", server),
@@ -428,17 +515,48 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                 )
 
 
+def _sharing(scenario: Scenario) -> Iterator[Finding]:
+    """Windows gives the adapter that it shares with 192.168.137.1, whatever it had before."""
+    name = scenario.host.shares
+    if name is None:
+        return
+    vmnet = scenario.vmnets.get(name)
+    path: Path = ("host", "shares")
+    is_on = vmnet and (vmnet.adapter or HostAdapter()).state is Adapter.ON
+    if vmnet is None or vmnet.mode is not Mode.HOSTONLY or not is_on:
+        hostonly = [n for n, one in scenario.vmnets.items() if one.mode is Mode.HOSTONLY]
+        what = f"{name} is no host-only network with a host adapter"
+        known = ", ".join(hostonly)
+        yield Finding(path, what, f"use one of: {known}" if known else "define one under vmnets")
+    elif vmnet.subnet and vmnet.subnet != addressing.SHARED:
+        yield Finding(
+            ("vmnets", name, "subnet"),
+            f"Windows gives a shared adapter {addressing.SHARED[1]}, which is not in {vmnet.subnet}",
+            f"use `subnet: {addressing.SHARED}`, as the Virtual Network Editor has to be told",
+        )
+
+
+def _behind_vpns(scenario: Scenario) -> set[str]:
+    """LANs that the host reaches by VPNs only."""
+    nics = scenario.host.nics
+    near = {LAN, *(nics[card].lan for card in scenario.cards)}
+    return {card.lan for card in nics.values()} - near
+
+
 def _routes(scenario: Scenario) -> Iterator[Finding]:
-    for subnet, gateway in scenario.lan.routes.items():
-        path: Path = ("lan", "routes", str(subnet))
-        if gateway not in scenario.lan.subnet or gateway == scenario.lan.gateway:
-            what = f"{gateway} is no neighbour of the router on the LAN {scenario.lan.subnet}"
-            yield Finding(path, what, "use the address of a machine there, for example the host's")
+    for name, lan in scenario.all_lans.items():
+        for subnet, gateway in lan.routes.items():
+            path: Path = (*_path(name), "routes", str(subnet))
+            if gateway not in lan.subnet or gateway == lan.gateway:
+                what = f"{gateway} is no neighbour of the router on the LAN {lan.subnet}"
+                fix = "use the address of a machine there, for example the host's"
+                yield Finding(path, what, fix)
 
 
 def _addresses(scenario: Scenario) -> Iterator[Finding]:
     subnets = _subnets(scenario)
-    taken: dict[tuple[IPv4Network, IPv4Address], _Claim] = {}
+    networks = resolve(scenario).networks
+    taken: dict[tuple[str, IPv4Address], _Claim] = {}
     for claim in _claims(scenario):
         subnet = subnets.get(claim.network)
         if subnet is None:
@@ -456,13 +574,15 @@ def _addresses(scenario: Scenario) -> Iterator[Finding]:
                 f"{claim.address} is the {which} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
-        elif (owner := taken.get((subnet, claim.address))) and not _twins(owner, claim):
+        elif (owner := taken.get((networks[claim.network].segment, claim.address))) and not _twins(
+            owner, claim
+        ):
             yield Finding(
                 claim.path,
                 f"{claim.address} is taken twice: by {owner.who} and by {claim.who}",
                 "give one of them another address",
             )
-        taken.setdefault((subnet, claim.address), claim)
+        taken.setdefault((networks[claim.network].segment, claim.address), claim)
 
 
 def _twins(one: _Claim, other: _Claim) -> bool:
@@ -472,19 +592,21 @@ def _twins(one: _Claim, other: _Claim) -> bool:
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
     """Who has which address; VMware's own first, so that a clash is reported at the file's."""
     yield from _own_claims(scenario)
-    yield _Claim(("lan", "router"), ROUTER, scenario.lan.gateway, LAN)
+    for lan, its in scenario.all_lans.items():
+        yield _Claim((*_path(lan), "router"), router_of(lan), its.gateway, lan)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
     for address in dict.fromkeys(servers.values()):
         name = next(name for name in servers if servers[name] == address)
         if address in scenario.lan.internet or address == next(iter(servers.values())):
             yield _Claim(("internet", "servers", name), name, address, WAN)
-    for peer, machine in scenario.lan.peers.items():
-        if machine.address:
-            yield _Claim(("lan", "peers", peer), peer, machine.address, LAN)
+    for lan, its in scenario.all_lans.items():
+        for peer, machine in its.peers.items():
+            if machine.address:
+                yield _Claim((*_path(lan), "peers", peer), peer, machine.address, lan)
     for nic, card in scenario.host.nics.items():
         if card.address:
-            yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, LAN)
+            yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, card.lan)
     yield from _reserved_claims(scenario)
     for vm, index, adapter_ in _all_nics(scenario):
         if adapter_.address:
@@ -632,8 +754,10 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
             continue
         first, last = networks[name].pool
         room = int(last) - int(first) + 1
-        if clients.get(subnet, 0) > room:
-            path: Path = ("lan", "subnet") if name == LAN else ("vmnets", name)
+        at_lan = name in scenario.all_lans
+        chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)
+        if clients.get(subnet, 0) > room and not chosen:
+            path: Path = (*_path(name), "subnet") if at_lan else ("vmnets", name)
             yield Finding(
                 path,
                 f"{clients.pop(subnet)} adapters ask DHCP on {subnet}, which leases {room} addresses"
@@ -646,8 +770,9 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
 
 def _dhcp_clients(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Machines that ask DHCP, and on which network."""
-    yield from ((name, LAN) for name, peer in scenario.lan.peers.items() if not peer.address)
-    yield from ((HOST, LAN) for nic in scenario.host.nics.values() if not nic.address)
+    for lan, its in scenario.all_lans.items():
+        yield from ((name, lan) for name, peer in its.peers.items() if not peer.address)
+    yield from ((HOST, nic.lan) for nic in scenario.host.nics.values() if not nic.address)
     served = {network.name for network in resolve(scenario).networks.values() if network.leases}
     for vm, _, nic in _all_nics(scenario):
         if not nic.address and nic.network in served:

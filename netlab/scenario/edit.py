@@ -137,12 +137,13 @@ def _find(document: Any, target: str) -> Any:
     """The mapping that a name stands for."""
     name, _, adapter = target.partition(".")
     vms, vmnets = document.get("vms", {}), document.get("vmnets", {})
+    lans = document.get("lans", {})
     segments = document.get("segments", {})
     if name in vms and adapter:
         return _nic(vms[name]["nics"], adapter, target)
     if name in vms:
         return vms[name]
-    for networks in (vmnets, segments):
+    for networks in (vmnets, segments, lans):
         if name in networks and not adapter:
             return networks[name]
     if name == "host" and adapter:
@@ -150,8 +151,8 @@ def _find(document: Any, target: str) -> Any:
         return _unfolded(nics, adapter, "address")
     if name in ("lan", "host", "internet") and not adapter:
         return document.setdefault(name, CommentedMap())
-    adapters = [f"{vm}.eth0" for vm in vms]
-    known = [*vms, *adapters, *vmnets, *segments, "host", "host.eth0", "lan", "internet"]
+    known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets, *segments]
+    known += ["host", "host.eth0", "lan", *lans, "internet"]
     raise UsageError(f"'{target}' names nothing in this lab", f"use one of: {', '.join(known)}")
 
 

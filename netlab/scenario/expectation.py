@@ -45,9 +45,10 @@ class Expectation:
         seen = self.seen_as or self.source
         if seen.leg:
             return (seen.leg,)
-        subnets = {leg.network.subnet for leg in self.target.node.legs}
+        segments = {leg.network.segment for leg in self.target.node.legs}
         return (
-            tuple(leg for leg in seen.node.legs if leg.network.subnet in subnets) or seen.node.legs
+            tuple(leg for leg in seen.node.legs if leg.network.segment in segments)
+            or seen.node.legs
         )
 
 

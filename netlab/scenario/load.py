@@ -38,7 +38,7 @@ from netlab.scenario.names import (
     NETWORK_NAME,
     NODE_NAME,
 )
-from netlab.scenario.topology import HOST, INTERNET, ROUTER, natural
+from netlab.scenario.topology import HOST, INTERNET, LAN, natural, router_of
 
 _PACKAGE = FilePath(__file__).parent.parent
 SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
@@ -165,17 +165,21 @@ def _validate(document: Document) -> Scenario | None:
 
 def _expectations(scenario: Scenario, data: Any) -> Iterator[Finding]:
     """Whether all pairs are covered can be judged only if every machine and network is still there."""
-    vms, peers = _keys(data, "vms"), _keys(data, "lan", "peers")
-    networks = _keys(data, "vmnets"), _keys(data, "segments")
-    if (vms, peers, *networks) == (
+    vms, vmnets, lans = _keys(data, "vms"), _keys(data, "vmnets"), _keys(data, "lans")
+    peers = {("lan", name) for name in _keys(data, "lan", "peers")}
+    peers |= {(lan, name) for lan in lans for name in _keys(data, "lans", lan, "peers")}
+    segments = _keys(data, "segments")
+    if (vms, peers, vmnets, lans, segments) == (
         set(scenario.vms),
-        set(scenario.lan.peers),
+        {(lan, name) for lan, its in scenario.all_lans.items() for name in its.peers},
         set(scenario.vmnets),
+        set(scenario.lans),
         set(scenario.segments),
     ):
         return check_expectations(scenario)
-    nodes = sorted(vms | peers, key=natural)
-    return check_endpoint_names(scenario, [*nodes, HOST, ROUTER, INTERNET])
+    nodes = sorted(vms | {name for _, name in peers}, key=natural)
+    routers = [router_of(LAN), *map(router_of, sorted(lans))]
+    return check_endpoint_names(scenario, [*nodes, HOST, *routers, INTERNET])
 
 
 def _errors(data: Any) -> list[ErrorDetails]:

@@ -23,6 +23,7 @@ from netlab.scenario.names import (
     HOST_NAME,
     HOST_NETWORK,
     HOST_NIC_NAME,
+    LAN_NAME,
     NETWORK_NAME,
     NODE_NAME,
 )
@@ -66,6 +67,10 @@ def _mode(value: object) -> Mode:
         *most, last = (f"'{word}'" for word in modes)
         raise PydanticKnownError("enum", {"expected": f"{', '.join(most)} or {last}"})
     return modes[value]
+
+
+AUTOMATIC = "automatic"
+"""A bridged vmnet that follows the host's default route."""
 
 
 def _text(value: object) -> object:
@@ -207,6 +212,8 @@ Firewall = Annotated[
 ]
 Hosts = dict[Annotated[str, Field(pattern=HOST_NAME)], Address]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
+LanName = Annotated[str, Field(pattern=LAN_NAME)]
+HostNicName = Annotated[str, Field(pattern=HOST_NIC_NAME)]
 VmnetName = Annotated[str, Field(pattern=NETWORK_NAME)]
 Patterns = Annotated[
     list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
@@ -238,8 +245,16 @@ class Peer(Model):
     )
 
 
-class Lan(Model):
-    """The physical network: a switch, the home router, and other machines."""
+class LanDhcp(Model):
+    """What a LAN's router leases."""
+
+    range: tuple[Address, Address] = Field(
+        description="First and last address; who comes when all are leased gets none."
+    )
+
+
+class FurtherLan(Model):
+    """A physical network: a switch, a router to the Internet, and other machines."""
 
     subnet: Subnet = Field(
         default=IPv4Network("192.168.1.0/24"), description="The LAN's addresses."
@@ -247,8 +262,20 @@ class Lan(Model):
     router: Address | None = Field(
         default=None, description="The home router's address on the LAN; default: the first."
     )
-    public: Address = Field(
-        default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
+    dhcp: Annotated[bool, Field(strict=True)] | LanDhcp = Field(
+        default=True, description="Whether the router gives addresses, or which."
+    )
+    admits: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=None,
+        description="How many devices (MAC addresses) may join, as phones limit it: the host first,"
+        " then the peers, then bridged VMs.",
+    )
+    login: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether each device has to log in before the router lets it into the Internet.",
+    )
+    logged_in: list[str] = Field(
+        default=[], description="With `login`: the machines on which a user has logged in."
     )
     routes: dict[Subnet, Address] = Field(
         default={},
@@ -259,21 +286,35 @@ class Lan(Model):
     ] = Field(default={}, description="Other machines: name and address, or {} for DHCP.")
 
     @property
+    def gateway(self) -> IPv4Address:
+        """The router's address on the LAN."""
+        return self.router or self.subnet[1]
+
+
+class Lan(FurtherLan):
+    """The physical network at home."""
+
+    public: Address = Field(
+        default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
+    )
+
+    @property
     def internet(self) -> IPv4Network:
         """The lab's piece of the Internet, with the router's public address: TEST-NET-3 of RFC 5737."""
         return IPv4Network((int(self.public), 24), strict=False)
 
-    @property
-    def gateway(self) -> IPv4Address:
-        """The home router's address on the LAN."""
-        return self.router or self.subnet[1]
-
 
 class HostNic(Model):
-    """A physical network card of the host, connected to the LAN."""
+    """A physical network card of the host."""
 
     address: Address | None = Field(
         default=None, description="Static address; without it the LAN's DHCP gives one."
+    )
+    lan: LanName = Field(
+        default="lan", description="The LAN that it is plugged into: `lan`, or one of `lans`."
+    )
+    connected: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="false: the cable is pulled, or the Wi-Fi is out of reach."
     )
 
 
@@ -281,12 +322,19 @@ class Host(Model):
     """The machine that VMware runs on."""
 
     nics: dict[
-        Annotated[str, Field(pattern=HOST_NIC_NAME)],
+        HostNicName,
         Annotated[HostNic, BeforeValidator(_peer, json_schema_input_type=Address | HostNic)],
     ] = Field(
         default={"eth0": HostNic()},
         min_length=1,
-        description="Physical network cards, eth0 to eth9: name and address, or {} for DHCP.",
+        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
+        " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
+        " a LAN, which leads to that LAN's subnet only.",
+    )
+    shares: VmnetName | None = Field(
+        default=None,
+        description="Windows' Internet Connection Sharing: the host-only vmnet whose VMs may go out by"
+        " the host's card, with the host adapter as gateway and name server.",
     )
     firewall: Firewall = Field(
         default=[],
@@ -405,8 +453,13 @@ class Vmnet(Model):
     subnet: Subnet | None = Field(
         default=None, description="Needed by all but bridged, which is on the LAN's."
     )
-    nic: Annotated[str, Field(pattern=HOST_NIC_NAME)] | None = Field(
-        default=None, description="bridged: the host's card it is bridged to; default: the first."
+    nic: HostNicName | Literal["automatic"] | None = Field(
+        default=None,
+        description="bridged: the host's card it is bridged to; default: the first. automatic: the one"
+        " that has the default route.",
+    )
+    excluded: list[HostNicName] = Field(
+        default=[], description="bridged, automatic: cards that it is never bridged to."
     )
     mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
         default=1500, description="Bytes of an IP packet."
@@ -478,6 +531,11 @@ class Nic(Model):
     outgoing: Transfer = Field(default=Transfer(), description="How good the way from the VM is.")
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
+    )
+    replicate: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="VMware's check mark Replicate physical network connection state: the adapter loses"
+        " its link when the host's card does, and asks DHCP anew when that comes to another LAN.",
     )
 
 
@@ -553,6 +611,9 @@ class Scenario(Model):
     title: Annotated[str, Field(max_length=100)] = ""
     internet: Internet = Internet()
     lan: Lan = Lan()
+    lans: dict[LanName, FurtherLan] = Field(
+        default={}, description="More physical networks, each with its own router to the Internet."
+    )
     host: Host = Host()
     vmnets: dict[VmnetName, Vmnet]
     segments: dict[VmnetName, Segment] = Field(
@@ -560,6 +621,16 @@ class Scenario(Model):
     )
     vms: dict[NodeName, Vm]
     expect: Expectations
+
+    @property
+    def cards(self) -> list[str]:
+        """The host's cards, wired ones first; the ends of VPNs are none."""
+        return sorted(name for name in self.host.nics if not name.startswith("vpn"))
+
+    @property
+    def all_lans(self) -> dict[str, FurtherLan]:
+        """Every physical network by name, `lan` first."""
+        return {"lan": self.lan, **self.lans}
 
 
 def json_schema() -> dict[str, Any]:

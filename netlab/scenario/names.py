@@ -19,7 +19,10 @@ DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 DOMAIN_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{1,62}$"
 FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 """A VM or an address, and a port."""
-HOST_NIC_NAME = r"^eth[0-9]$"
+HOST_NIC_NAME = r"^(eth|wlan|vpn)[0-9]$"
+"""A card of the host's: wired, Wi-Fi, or the end of a VPN."""
+LAN_NAME = r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$"
+"""It becomes the name of a Linux bridge (15 characters)."""
 HOST_NAME = (
     r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 )

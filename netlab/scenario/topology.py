@@ -8,7 +8,7 @@ plan knows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -18,10 +18,13 @@ from uuid import UUID
 from netlab.scenario import addressing, mac
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
+    AUTOMATIC,
     Adapter,
     Answer,
     Dhcp,
+    FurtherLan,
     HostAdapter,
+    LanDhcp,
     Nat,
     Nic,
     Scenario,
@@ -36,6 +39,8 @@ WAN = "wan"
 HOST = "host"
 ROUTER = "router"
 INTERNET = "internet"
+WIFI = "wlan"
+"""How the names of Wi-Fi cards begin."""
 PERFECT = Transfer()
 
 
@@ -61,9 +66,13 @@ class Network:
     name: str
     subnet: IPv4Network
     mode: Mode | None = None
-    """None for the LAN and the WAN, which are not VMware's."""
+    """None for LANs and WANs, which are not VMware's."""
     nic: str | None = None
-    """The host's card that a bridged network is bridged to."""
+    """The host's card that a bridged network is bridged to; None: automatic finds none."""
+    lan: str | None = None
+    """The LAN that it is, or that it is bridged to."""
+    linked: bool = True
+    """False: the host's card that it is bridged to has no link."""
     mtu: int = 1500
     hub: bool = False
     """It learns nothing, and every frame goes everywhere."""
@@ -75,13 +84,14 @@ class Network:
     stopped: frozenset[VmnetService] = frozenset()
     guest_dhcp: bool = False
     """A VM serves DHCP here."""
+    leased: tuple[IPv4Address, IPv4Address] | None = None
+    """First and last address that DHCP leases, where the scenario says it."""
 
     @property
     def leases(self) -> bool:
         """Who asks for an address here gets one: from VMware's server, a VM, or on the LAN."""
-        if self.mode is None or self.mode.on_lan:
-            return True
-        there = self.has_dhcp_server or self.mode.serves_itself
+        mode = self.mode
+        there = mode is None or mode.on_lan or mode.serves_itself or self.has_dhcp_server
         return self.guest_dhcp or (there and VmnetService.DHCP not in self.stopped)
 
     @property
@@ -113,18 +123,18 @@ class Network:
     def pool(self) -> tuple[IPv4Address, IPv4Address]:
         """First and last address that DHCP leases."""
         pool = self.mode.pool if self.mode else addressing.dhcp_pool
-        return (self.dhcp and self.dhcp.range) or pool(self.subnet)
+        return self.leased or pool(self.subnet)
+
+    @property
+    def segment(self) -> str:
+        """The name of the network whose machines hear each other: a bridged vmnet is on its LAN."""
+        return self.lan or self.name
 
     @property
     def number(self) -> int:
         """N of vmnetN; other products' networks get one of netlab's."""
         digits = self.name.removeprefix("vmnet")
         return int(digits) if digits.isdigit() else mac.number(self.name)
-
-    @property
-    def segment(self) -> tuple[IPv4Network, str]:
-        """Equal for two networks if what is on them is in one subnet, and not just alike."""
-        return self.subnet, self.name if self.mode and self.mode.private else ""
 
 
 @dataclass(frozen=True)
@@ -143,10 +153,24 @@ class Leg:
     """False: its cable is pulled out of the switch."""
     enabled: bool = True
     """False: the adapter itself is switched off."""
+    leased: bool = True
+    """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
+    replicates: bool = False
+    """Its link and its lease follow the host's card that its network is bridged to."""
     model: str | None = None
     """What kind of card a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
+
+    @property
+    def gets_lease(self) -> bool:
+        """It is configured by DHCP, and a server that it reaches has an address for it."""
+        return self.address is None and self.connected and self.leased and self.network.leases
+
+    @property
+    def speaks(self) -> bool:
+        """By the scenario, it is up, plugged in, and has an address."""
+        return self.connected and self.enabled and (self.address is not None or self.gets_lease)
 
     @property
     def name(self) -> str:
@@ -191,7 +215,7 @@ class Node:
         return names
 
     def shared_with(self, other: Node) -> Leg | None:
-        """This node's first leg in a subnet that `other` is in too."""
+        """This node's first leg on a network that `other` is on too."""
         segments = {leg.network.segment for leg in other.legs}
         return next((leg for leg in self.legs if leg.network.segment in segments), None)
 
@@ -214,6 +238,25 @@ class Topology:
     def vmnets(self) -> tuple[Network, ...]:
         """VMware's networks, by number, then LAN segments."""
         return tuple(network for network in self.networks.values() if network.mode)
+
+    @cached_property
+    def uplink(self) -> Leg:
+        """The host's card with the default route: the first that is connected, else the first."""
+        cards = [leg for leg in self.nodes[HOST].legs if leg.interface in self.scenario.cards]
+        return next((card for card in cards if card.connected), cards[0])
+
+    @cached_property
+    def routers(self) -> tuple[Node, ...]:
+        """The routers of the LANs, the home router first."""
+        return tuple(node for node in self.nodes.values() if node.role is Role.ROUTER)
+
+    def admitted(self, lan: str) -> tuple[str, ...]:
+        """The MAC addresses that a LAN lets in."""
+        return _admitted(self.scenario, lan, self.nodes.values())
+
+    def mac_on_the_lan(self, leg: Leg) -> str:
+        """The MAC address that a LAN sees of an adapter: over Wi-Fi, the host's card's."""
+        return _mac_on_the_lan(leg, self.nodes.values())
 
     def node(self, role: Role, network: Network) -> Node:
         """The NAT device or DHCP server of `network`."""
@@ -239,19 +282,83 @@ def natural(name: str) -> tuple[object, ...]:
 def resolve(scenario: Scenario) -> Topology:
     """Fill in VMware's defaults. Never fails; nonsense is `check.py`'s to find."""
     networks = {network.name: network for network in _networks(scenario)}
-    nodes = {node.name: node for node in _nodes(scenario, networks)}
-    return Topology(scenario, networks, nodes)
+    nodes = tuple(_nodes(scenario, networks))
+    without = {leg for lan in scenario.all_lans for leg in _without_lease(scenario, lan, nodes)}
+    for network in networks.values():
+        without |= set(_left_over(network, nodes))
+    marked = {
+        node.name: replace(
+            node, legs=tuple(replace(leg, leased=leg not in without) for leg in node.legs)
+        )
+        for node in nodes
+    }
+    return Topology(scenario, networks, marked)
+
+
+def _stations(lan: str, nodes: Iterable[Node]) -> list[Leg]:
+    """The adapters on a LAN in the order in which they come: the host's, its peers', bridged VMs'."""
+    order = (Role.HOST, Role.PEER, Role.VM)
+    known = sorted(
+        (node for node in nodes if node.role in order), key=lambda n: order.index(n.role)
+    )
+    return [leg for node in known for leg in node.legs if leg.network.lan == lan and leg.connected]
+
+
+def _mac_on_the_lan(leg: Leg, nodes: Iterable[Node]) -> str:
+    nic = leg.network.nic or ""
+    cards = (card for node in nodes if node.role is Role.HOST for card in node.legs)
+    return next((c.mac for c in cards if nic.startswith(WIFI) and c.interface == nic), leg.mac)
+
+
+def _admitted(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> tuple[str, ...]:
+    nodes = tuple(nodes)
+    macs = dict.fromkeys(_mac_on_the_lan(leg, nodes) for leg in _stations(lan, nodes))
+    return tuple(macs)[: scenario.all_lans[lan].admits]
+
+
+def _without_lease(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> Iterator[Leg]:
+    """Adapters that ask the LAN's DHCP in vain."""
+    nodes = tuple(nodes)
+    admitted = _admitted(scenario, lan, nodes)
+    stations = _stations(lan, nodes)
+    asking = [leg for leg in stations if not leg.address]
+    yield from (leg for leg in asking if _mac_on_the_lan(leg, nodes) not in admitted)
+    dhcp = scenario.all_lans[lan].dhcp
+    if isinstance(dhcp, LanDhcp):
+        first, last = dhcp.range
+        fixed = {leg.address.ip for leg in stations if leg.address}
+        left = int(last) - int(first) + 1 - sum(first <= address <= last for address in fixed)
+        served = [leg for leg in asking if _mac_on_the_lan(leg, nodes) in admitted]
+        yield from served[max(left, 0) :]
+
+
+def _left_over(network: Network, nodes: Iterable[Node]) -> Iterator[Leg]:
+    """Adapters for which a vmnet's DHCP server has no address left."""
+    if network.dhcp is None:
+        return
+    legs = [leg for node in nodes for leg in node.legs if leg.network == network]
+    reserved = network.dhcp.reservations
+    fixed = {leg.address.ip for leg in legs if leg.address} | set(reserved.values())
+    first, last = network.pool
+    room = int(last) - int(first) + 1 - sum(first <= address <= last for address in fixed)
+    asking = [
+        leg for leg in legs if leg.address is None and not {leg.node, leg.mac} & set(reserved)
+    ]
+    served = list(dict.fromkeys(leg.mac for leg in asking))[: max(room, 0)]
+    yield from (leg for leg in asking if leg.mac not in served)
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
     served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
     yield Network(WAN, scenario.lan.internet)
-    yield Network(LAN, scenario.lan.subnet)
+    lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
+    for number, lan in enumerate(lans.values()):
+        yield lan
+        if number:
+            yield Network(wan_of(lan.name), addressing.provider(number - 1))
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode.on_lan:
-            nic = vmnet.nic or min(scenario.host.nics)
-            hub = vmnet.switching is Switching.HUB
-            yield Network(name, scenario.lan.subnet, vmnet.mode, nic, vmnet.mtu, hub)
+            yield _bridged(name, vmnet, scenario, lans)
         elif subnet := vmnet.own_subnet:
             own = _virtual(name, vmnet, subnet, name in served)
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
@@ -277,6 +384,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Netw
         hub=vmnet.switching is Switching.HUB,
         adapter=vmnet.adapter or usual,
         dhcp=dhcp if dhcp.on and is_vmware else None,
+        leased=dhcp.range,
         nat=(vmnet.nat or Nat()) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
         guest_dhcp=served,
@@ -298,12 +406,65 @@ def private_name(network: str, vm: str, index: int) -> str:
     return f"{network}-{vm}" + f"-{index}" * bool(index)
 
 
+def _lan(name: str, lan: FurtherLan) -> Network:
+    stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
+    leased = lan.dhcp.range if isinstance(lan.dhcp, LanDhcp) else None
+    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased)
+
+
+def wan_of(lan: str) -> str:
+    """The name of the network between a LAN's router and the Internet."""
+    return WAN if lan == LAN else f"{lan}-{WAN}"
+
+
+def router_of(lan: str) -> str:
+    """The name of a LAN's router."""
+    return ROUTER if lan == LAN else f"{lan}-{ROUTER}"
+
+
+def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Network]) -> Network:
+    """It is on the LAN of its card; while that has no link, nobody gives addresses there."""
+    chosen = bridged_to(name, scenario)
+    card = scenario.host.nics.get(chosen or "")
+    lan = lans.get(card.lan if card else LAN, lans[LAN])
+    linked = card is not None and card.connected
+    return Network(
+        name,
+        lan.subnet,
+        vmnet.mode,
+        chosen,
+        lan=lan.name if card else None,
+        linked=linked,
+        mtu=vmnet.mtu,
+        hub=vmnet.switching is Switching.HUB,
+        stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
+    )
+
+
+def bridged_to(name: str, scenario: Scenario) -> str | None:
+    """The host's card that a bridged vmnet is bridged to; None: automatic finds none.
+
+    Automatic takes the first connected card, as that has the default route, but none that
+    another vmnet is pinned to, or that is excluded.
+    """
+    vmnet, cards = scenario.vmnets[name], scenario.host.nics
+    first = next(iter(scenario.cards), None)
+    if vmnet.nic != AUTOMATIC:
+        return vmnet.nic or first
+    others = (one for one in scenario.vmnets.values() if one.mode.on_lan)
+    pinned = {one.nic or first for one in others}
+    usable = sorted(set(scenario.cards) - pinned - set(vmnet.excluded))
+    return next((card for card in usable if cards[card].connected), None)
+
+
 def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
-    yield _internet(scenario, networks[WAN])
-    yield _router(scenario, networks)
-    for name, peer in sorted(scenario.lan.peers.items(), key=lambda item: natural(item[0])):
-        leg = _lan_leg(scenario, networks[LAN], name, "eth0", peer.address)
-        yield Node(name, Role.PEER, (leg,))
+    yield _internet(scenario, networks)
+    for lan in scenario.all_lans:
+        yield _router(scenario, lan, networks)
+    for lan, its in scenario.all_lans.items():
+        for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
+            leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
+            yield Node(name, Role.PEER, (leg,))
     yield Node(
         HOST,
         Role.HOST,
@@ -371,53 +532,47 @@ def _uuids(scenario: Scenario) -> dict[str, UUID]:
     return {name: uuids.get(name) or uuids[origins[name]] for name in names}
 
 
-def _internet(scenario: Scenario, wan: Network) -> Node:
+def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
+    """It has a cable to each router."""
     first = next(iter(scenario.internet.servers.values()))
+    hardware = mac.physical(INTERNET)
+    wan = networks[WAN]
+    gateway = scenario.lan.public
+    legs = [Leg(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, first)]
+    for number, lan in enumerate(scenario.lans, 1):
+        wan, name = networks[wan_of(lan)], f"eth{number}"
+        hardware = mac.physical(f"{INTERNET} {name}")
+        legs.append(Leg(INTERNET, name, wan, hardware, _interface(wan.subnet[1], wan)))
+    return Node(INTERNET, Role.INTERNET, tuple(legs))
+
+
+def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node:
+    lan, wan, node = networks[name], networks[wan_of(name)], router_of(name)
+    first = next(iter(scenario.internet.servers.values()))
+    at_home = name == LAN
+    far = first if at_home else wan.subnet[1]
+    public = scenario.lan.public if at_home else wan.subnet[2]
+    gateway = _interface(scenario.all_lans[name].gateway, lan)
+    inside = Leg(node, "lan0", lan, mac.physical(f"{node} lan0"), gateway, dns=first)
+    outside = mac.physical(f"{node} wan0")
     return Node(
-        INTERNET,
-        Role.INTERNET,
-        (
-            Leg(
-                INTERNET,
-                "eth0",
-                wan,
-                mac.physical(INTERNET),
-                _interface(first, wan),
-                gateway=scenario.lan.public,
-                dns=first,
-            ),
-        ),
+        node,
+        Role.ROUTER,
+        (inside, Leg(node, "wan0", wan, outside, _interface(public, wan), gateway=far, dns=first)),
     )
-
-
-def _router(scenario: Scenario, networks: dict[str, Network]) -> Node:
-    lan, wan = networks[LAN], networks[WAN]
-    first = next(iter(scenario.internet.servers.values()))
-    inside = Leg(
-        ROUTER,
-        "lan0",
-        lan,
-        mac.physical("router lan0"),
-        _interface(scenario.lan.gateway, lan),
-        dns=first,
-    )
-    outside = Leg(
-        ROUTER,
-        "wan0",
-        wan,
-        mac.physical("router wan0"),
-        _interface(scenario.lan.public, wan),
-        gateway=first,
-        dns=first,
-    )
-    return Node(ROUTER, Role.ROUTER, (inside, outside))
 
 
 def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg]:
-    for index, (name, nic) in enumerate(sorted(scenario.host.nics.items())):
-        leg = _lan_leg(scenario, networks[LAN], HOST, name, nic.address)
-        # One default route: the first card's, as an operating system prefers one.
-        yield leg if index == 0 else Leg(HOST, name, leg.network, leg.mac, leg.address)
+    seen: set[str] = set()
+    for name, nic in sorted(scenario.host.nics.items()):
+        lan = networks.get(nic.lan, networks[LAN])
+        leg = replace(_lan_leg(scenario, lan, HOST, name, nic.address), connected=nic.connected)
+        # One default route for a LAN: the first card's, as an operating system prefers one. None for
+        # a VPN: only packets to its subnet take it.
+        no_exit = name not in scenario.cards or lan.name in seen
+        yield replace(leg, gateway=None, dns=None) if no_exit else leg
+        if nic.connected:
+            seen.add(lan.name)
     for network in networks.values():
         adapter = network.adapter
         if adapter.state is not Adapter.NONE:
@@ -439,7 +594,7 @@ def _lan_leg(
     hardware = mac.physical(f"{node} {interface}")
     if address is None:
         return Leg(node, interface, lan, hardware)
-    gateway = scenario.lan.gateway
+    gateway = scenario.all_lans[lan.name].gateway
     return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
 
 
@@ -468,7 +623,8 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
         _interface(nic.address, network) if nic.address else None,
         nic.gateway,
         nic.dns,
-        nic.connected,
+        nic.connected and (network.linked or not nic.replicate),
+        replicates=nic.replicate,
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from netlab import lab
+from netlab.errors import KernelError
+from netlab.kernel import services
+from netlab.kernel.rundir import RunDirectory
+from netlab.plan.nouns import Listening, Service
+from netlab.plan.plan import Plan
 from netlab.probe.cause import Cause
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
@@ -73,6 +80,12 @@ def test_every_server_is_its_own(running):
     assert given == {("192.168.122.2/24",), ("192.168.123.2/24",)}
 
 
+def test_what_another_service_of_the_machine_listens_on_does_not_count(running):
+    run = RunDirectory(running.name)
+    assert services.listens(run, Listening("products.internet", "dns", "udp", 53))
+    assert not services.listens(run, Listening("products.internet", "http", "udp", 53))
+
+
 def test_a_running_lab_gets_more_of_them():
     small = TEXT[: TEXT.index("  natnetwork")] + TEXT[TEXT.index("vms:") : TEXT.index("  box2")]
     small += "expect: {default: blocked}\n"
@@ -90,3 +103,21 @@ def test_a_running_lab_gets_more_of_them():
         assert "10.7.0.2 via 192.168.1.100" in told.stdout, "a redirect has taught nothing"
         assert not lab.status(changed).drift
         assert not lab.status(lab.apply(changed, source(small))).drift
+
+
+def test_a_server_that_ends_at_once_is_told_with_its_last_words():
+    """Each dnsmasq on the host would take the loopback, if it were not told to leave it."""
+    planned = lab.prepare(source(), "clash")
+    nouns = [
+        replace(noun, config=noun.config.replace("except-interface=lo\n", ""))
+        if isinstance(noun, Service)
+        else noun
+        for noun in planned.plan.nouns
+    ]
+    with pytest.raises(KernelError, match=r"(?s)has ended:.*Address already in use"):
+        lab.up(replace(planned, plan=Plan.of("clash", nouns)))
+
+
+def test_a_process_that_ended_before_it_was_looked_at_does_not_live(tmp_path):
+    (tmp_path / "pid").write_text("999999 ")
+    assert not services._alive(tmp_path)

@@ -213,6 +213,56 @@ MUTANTS = [
         | {f"{nat}>{only}" for nat in ("vm2", "vm3") for only in ("vm4", "vm5")},
     ),
     Mutant(
+        "two-uplinks",
+        "the host lets NAT VMs out by the card at home only",
+        with_text("host", 'oifname { "eth0", "eth1" } accept', 'oifname "eth0" accept'),
+        {f"vm2>{to}" for to in ("printer", "office-router")},
+    ),
+    Mutant(
+        "wifi",
+        "frames from the air keep the host's MAC address",
+        without_rule("vmnet0", "ether daddr set ip daddr map"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("phone", "router", "internet")}
+        | {f"{one}>{vm}" for one in ("phone", "router") for vm in ("vm1", "vm2")},
+    ),
+    Mutant(
+        "hotspot",
+        "frames from the air keep the host's MAC address",
+        without_rule("vmnet0", "ether daddr set ip daddr map"),
+        {"vm2>router", "vm2>internet", "router>vm2"},
+    ),
+    Mutant(
+        "tethering",
+        "the phone admits everybody",
+        without_rule("lan", "this device may not join"),
+        {"vm2>router", "vm2>internet", "router>vm2"},
+    ),
+    Mutant(
+        "campus",
+        "the campus router asks nobody to log in",
+        without_rule("router", "nobody has logged in"),
+        {"vm1>internet", "pc>internet"},
+    ),
+    Mutant(
+        "pool-exhausted",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {f"vm2>{to}" for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "vpn-overlap",
+        "the VPN brings no route to its network",
+        with_address("host", "10.0.0.140/25", "10.0.0.140/32"),
+        {f"{one}>{to}" for one in ("server", "company-router") for to in ("host", "host@company")}
+        | {f"host>{to}" for to in ("server", "company-router")},
+    ),
+    Mutant(
+        "connection-sharing",
+        "the host shares without translating",
+        without_rule("host", "masquerade"),
+        {f"vm1>{to}" for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
         "virtualbox-beside-vmware",
         "a VM of VirtualBox's is plugged into VMware's switch",
         plugged_into("vmnet8", "virtualbox-beside-vmware", "box1"),
