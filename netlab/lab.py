@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import TYPE_CHECKING
 
 from netlab import __version__
@@ -207,6 +207,61 @@ def without_vm(lab: Lab, name: str) -> Source:
     from netlab.scenario import edit
 
     return _edited(lab, edit.remove_vm(lab.source.text, name))
+
+
+def with_forward(
+    lab: Lab, protocol: str, port: int, target: str, network: str | None = None
+) -> Source:
+    """The lab's scenario with another port of the host that leads to a VM, checked.
+
+    `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if a program of the
+    host's has the port, or it is not clear which NAT network is meant; ScenarioError.
+    """
+    from netlab.kernel.sockets import read_listening
+    from netlab.plan.names import namespace
+    from netlab.scenario import edit
+    from netlab.scenario.topology import HOST
+
+    _require_root()
+    host = namespace(lab.name, HOST)
+    for one in read_listening([host])[host]:
+        if (one.protocol, one.port) == (protocol, port):
+            what = f"the host's {protocol} port {port} is busy: {one.program} waits on it"
+            raise UsageError(what, "end that program, or use another port")
+    vmnet = network or _nat_network(lab, target.partition(":")[0])
+    return _edited(lab, edit.add_forward(lab.source.text, vmnet, protocol, port, target))
+
+
+def without_forward(lab: Lab, protocol: str, port: int) -> Source:
+    """The lab's scenario without a port that leads to a VM, checked. Raises UsageError."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.remove_forward(lab.source.text, protocol, port))
+
+
+def _nat_network(lab: Lab, vm: str) -> str:
+    """The NAT network that a VM (or an address) is on, or the only one."""
+    from netlab.scenario.mode import Mode
+
+    translated = [network.name for network in lab.topology.vmnets if network.mode is Mode.NAT]
+    node = lab.topology.nodes.get(vm)
+    if node:
+        found = [leg.network.name for leg in node.legs]
+    else:
+        found = [net.name for net in lab.topology.vmnets if _is_inside(vm, net.subnet)]
+    meant = [name for name in translated if name in found] or translated
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        raise UsageError(f"the lab '{lab.name}' has no NAT network", "only a NAT device forwards")
+    raise UsageError("several NAT networks could be meant", f"name one of: {', '.join(meant)}")
+
+
+def _is_inside(text: str, subnet: IPv4Network) -> bool:
+    try:
+        return IPv4Address(text) in subnet
+    except ValueError:
+        return False
 
 
 def _edited(lab: Lab, text: bytes) -> Source:

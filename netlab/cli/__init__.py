@@ -74,6 +74,7 @@ for _command in (
     live.add,
     live.clone,
     live.remove,
+    live.forward,
     live.apply,
     nodes.execute,
     nodes.shell,

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 def validate(output: Output, files: tuple[str, ...]) -> None:
     """Check scenario files; report every problem at once.
 
-    Each problem comes with file, line, column, what is wrong and what to do.
+    Each problem comes with file, line, column, what is wrong and what to do. What works here and
+    would not with VMware is a warning, and no error.
     """
     problems: list[Problem] = []
+    warnings: list[Problem] = []
     for file in files:
         try:
-            lab.load(file)
+            warnings += lab.load(file).warnings
         except ScenarioError as error:
             problems += error.problems
         except UsageError as error:
@@ -44,9 +46,10 @@ def validate(output: Output, files: tuple[str, ...]) -> None:
             if not output.json:
                 say(f"{file}: fine")
     if output.json:
-        rows = [vars(problem) for problem in problems]
-        output.document({"files": list(files), "problems": rows})
+        rows, more = [vars(problem) for problem in problems], [vars(one) for one in warnings]
+        output.document({"files": list(files), "problems": rows, "warnings": more})
     else:
+        output.warn(warnings)
         for problem in sorted(problems):
             say(str(problem), to_stderr=True)
     if problems:

@@ -56,6 +56,7 @@ _SHOWN_CHANGES = 10
 def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
     """Build a lab and show it."""
     planned = lab.prepare(lab.load(scenario), name)
+    output.warn(planned.source.warnings)
     if dry_run:
         print_plan(output, planned)
         return

@@ -16,6 +16,7 @@ from netlab.cli.arguments import (
     scenario_argument,
 )
 from netlab.cli.output import Output
+from netlab.cli.show import table_command
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,6 +134,64 @@ def remove(output: Output, vm: str, lab_name: str | None, dry_run: bool) -> None
     _carry_out(output, running, lab.without_vm(running, vm), dry_run)
 
 
+@click.group(
+    epilog=examples(
+        "sudo netlab forward add 8080 vm1:80       # the host's port 8080 leads to vm1's web server",
+        "sudo netlab forward add 5353/udp vm1:53",
+        "sudo netlab forward list",
+        "sudo netlab forward remove 8080",
+    )
+)
+def forward() -> None:
+    """Ports of the host that lead to VMs behind NAT, as in the editor's NAT settings."""
+
+
+@forward.command("add", epilog=examples("sudo netlab forward add 8080 vm1:80"))
+@click.argument("port", metavar="PORT[/udp]")
+@click.argument("target", metavar="VM:PORT")
+@click.option("--network", metavar="VMNET", help="Whose NAT device; default: the VM's.")
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def forward_add(
+    output: Output,
+    port: str,
+    target: str,
+    network: str | None,
+    lab_name: str | None,
+    dry_run: bool,
+) -> None:
+    """Let a port of the host lead to a VM's."""
+    running = lab.attach(lab.pick(lab_name))
+    number, protocol = _port(port)
+    source = lab.with_forward(running, protocol, number, target, network)
+    _carry_out(output, running, source, dry_run)
+
+
+@forward.command("remove", epilog=examples("sudo netlab forward remove 8080"))
+@click.argument("port", metavar="PORT[/udp]")
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def forward_remove(output: Output, port: str, lab_name: str | None, dry_run: bool) -> None:
+    """Give a port of the host back."""
+    running = lab.attach(lab.pick(lab_name))
+    number, protocol = _port(port)
+    _carry_out(output, running, lab.without_forward(running, protocol, number), dry_run)
+
+
+forward.add_command(table_command("forwards", "Ports that lead to a machine behind NAT."), "list")
+
+
+def _port(word: str) -> tuple[int, str]:
+    number, _, protocol = word.partition("/")
+    if not number.isdecimal() or protocol not in ("", "tcp", "udp"):
+        raise UsageError(f"'{word}' is no port", "write 8080 or 5353/udp")
+    return int(number), protocol or "tcp"
+
+
 def _setting(word: str) -> tuple[str, str]:
     key, equals, value = word.partition("=")
     if not key or not equals:
@@ -140,9 +199,15 @@ def _setting(word: str) -> tuple[str, str]:
     return key, value
 
 
+def _known(running: Lab) -> set[str]:
+    """Warnings that `up` has given already; line numbers may have changed."""
+    return {warning.what for warning in running.source.warnings}
+
+
 def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> None:
     from netlab.report import data, text
 
+    output.warn(one for one in source.warnings if one.what not in _known(running))
     wanted, difference = lab.change(running, source)
     if not dry_run and difference:
         with output.changing(wanted, difference) as progress:

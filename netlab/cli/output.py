@@ -10,12 +10,12 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, Problem
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,6 +70,12 @@ class Output:
     """How this command prints."""
 
     json: bool = False
+
+    def warn(self, warnings: Iterable[Problem]) -> None:
+        """What works here, and would not with VMware. In JSON it is part of the document."""
+        if not self.json:
+            for one in warnings:
+                say(f"warning: {one}", to_stderr=True)
 
     def result(self, data: Any, text: Callable[[], RenderableType]) -> None:
         """Print a result, as data or as text. `text` is made only if it is needed."""

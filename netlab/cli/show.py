@@ -49,7 +49,9 @@ def show() -> None:
     """
 
 
-def _command(name: str, about: str) -> click.Command:
+def table_command(name: str, about: str) -> click.Command:
+    """A command that shows one table."""
+
     @click.command(name, help=about, short_help=about, epilog=examples(f"sudo netlab show {name}"))
     @click.argument("place", required=False, type=NodeName(), metavar="[NODE|NETWORK]")
     @lab_option
@@ -73,7 +75,7 @@ def _command(name: str, about: str) -> click.Command:
 
 
 for _name, _about in _TABLES.items():
-    show.add_command(_command(_name, _about))
+    show.add_command(table_command(_name, _about))
 
 
 def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:

@@ -239,6 +239,9 @@ def _key(left: Any) -> str:
     if isinstance(left, dict):
         if "meta" in left:
             return f"meta {left['meta'].get('key')}"
+        if "fib" in left:
+            flags = left["fib"].get("flags")  # One alone is no list in newer versions of nft.
+            return f"fib {flags if isinstance(flags, str) else ' '.join(flags)} {left['fib'].get('result')}"
         if "ct" in left and len(left["ct"]) == 1:
             return f"ct {left['ct']['key']}"
         payload = left.get("payload", {})

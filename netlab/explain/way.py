@@ -384,8 +384,14 @@ class _Walk:
         state: str,
     ) -> _Packet:
         """What the rules at a hook let through, and translate. Raises _Ended."""
-        rules = self.world.places[node].rules
-        met = rules.at(hook, _facts(packet, came_in, out, state))
+        place = self.world.places[node]
+        rules = place.rules
+        own = any(address.ip == packet.target for _, address in place.space.addresses)
+        facts = {
+            **_facts(packet, came_in, out, state),
+            "fib daddr type": "local" if own else "unicast",
+        }
+        met = rules.at(hook, facts)
         if met.end is End.UNKNOWN:
             raise _Ended(node, Cause.UNKNOWN, f"not certain: rule {met.by}")
         if met.end is End.DROP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 
@@ -78,6 +79,8 @@ def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
         case Ruleset(namespace, text):
             assert isinstance(old, Ruleset)
             run.ruleset(namespace).write_text(nft.replace(namespace, old.text, text))
+        case Bridge(namespace):
+            links.set_learning(handles.netlink(namespace), new)
         case Cable(one, other):
             links.switch_cable(
                 new, handles.netlink(one.namespace), handles.netlink(other.namespace)
@@ -94,6 +97,8 @@ def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
             handles.forget(namespace)
             services.end_inside(namespace)
             netns.unlink_etc([namespace])
+            # Whole: a machine of that name that comes again is linked where its folder is made.
+            shutil.rmtree(run.etc(namespace), ignore_errors=True)
             netns.delete(namespace)
         case Sysctl():
             sysctl.reset(noun)

@@ -29,6 +29,8 @@ from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
 _AF_INET = 2
 _ABSENT = (errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENOENT)
+_AGEING = 30_000
+"""Hundredths of a second: the kernel's usual 5 minutes."""
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _LOOPBACK_INDEX = 1
@@ -56,6 +58,8 @@ class Interface:
     """Up, with carrier: the cable's other end is up too."""
     isolated: bool = False
     """A switch port that reaches no other port of this kind."""
+    hub: bool = False
+    """A bridge that learns no addresses."""
 
 
 def loopback_up(netlink: Netlink) -> None:
@@ -64,13 +68,26 @@ def loopback_up(netlink: Netlink) -> None:
 
 
 def create_bridge(netlink: Netlink, bridge: Bridge) -> None:
-    """A learning switch without spanning tree."""
+    """A switch without spanning tree."""
     message = _link(
         ("IFLA_IFNAME", bridge.name),
         ("IFLA_ADDRESS", bridge.mac),
-        ("IFLA_LINKINFO", _kind("bridge")),
+        ("IFLA_LINKINFO", _bridge(bridge)),
     )
     netlink.request(message, RTM_NEWLINK, CREATE)
+
+
+def set_learning(netlink: Netlink, bridge: Bridge) -> None:
+    """Make a hub of a switch, or the other way round; what it has learnt is forgotten at once."""
+    message = _link(("IFLA_LINKINFO", _bridge(bridge)), index=netlink.index(bridge.name))
+    netlink.request(message, RTM_NEWLINK)
+
+
+def _bridge(bridge: Bridge) -> dict[str, Any]:
+    """With an ageing time of 0, a bridge learns nothing (br_fdb_update)."""
+    data = {"attrs": [("IFLA_BR_AGEING_TIME", 0 if bridge.hub else _AGEING)]}
+    kind = _kind("bridge")
+    return {"attrs": [*kind["attrs"], ("IFLA_INFO_DATA", data)]}
 
 
 def create_cable(cable: Cable, one: Netlink, other: Netlink, descriptors: dict[str, int]) -> None:
@@ -233,6 +250,8 @@ def interface(message: Any) -> Interface:
     # The data of another kind of master (a bond) is no port's.
     switched = info and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge"
     port = info.get_attr("IFLA_INFO_SLAVE_DATA") if switched else None
+    is_bridge = info and info.get_attr("IFLA_INFO_KIND") == "bridge"
+    own = info.get_attr("IFLA_INFO_DATA") if is_bridge else None
     return Interface(
         name=message.get_attr("IFLA_IFNAME"),
         index=message["index"],
@@ -243,6 +262,7 @@ def interface(message: Any) -> Interface:
         master=message.get_attr("IFLA_MASTER") or 0,
         up=bool(message["flags"] & _IFF_UP),
         running=message["flags"] & up == up,
+        hub=bool(own and own.get_attr("IFLA_BR_AGEING_TIME") == 0),
         isolated=bool(port and port.get_attr("IFLA_BRPORT_ISOLATED")),
     )
 

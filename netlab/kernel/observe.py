@@ -125,7 +125,7 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
         case Bridge(name=name):
             there = view.interfaces.get(name)
             switched = there and there.kind == "bridge" and there.up
-            return replace(noun, mac=there.mac) if there and switched else None
+            return replace(noun, mac=there.mac, hub=there.hub) if there and switched else None
         case Cable(one, other):
             return noun if _plugged(noun, views[one.namespace], views[other.namespace]) else None
         case Queue(interface=interface):

@@ -19,6 +19,8 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
     Mode.BRIDGED: bridged.network,
     Mode.NAT: nat.network,
     Mode.HOSTONLY: hostonly.network,
+    Mode.CUSTOM: hostonly.network,
+    Mode.SEGMENT: virtualbox.internal,
     virtualbox.NAT: virtualbox.nat_engine,
     virtualbox.NAT_NETWORK: virtualbox.nat_network,
     virtualbox.INTERNAL: virtualbox.internal,

@@ -86,6 +86,8 @@ def _identity(noun: Noun) -> tuple[object, ...]:
             return EtcFile, namespace, name
         case Ruleset(namespace):
             return Ruleset, namespace
+        case Bridge():
+            return (replace(noun, hub=False),)
         case Queue(namespace, interface):
             return Queue, namespace, interface
         case Cable(one, other):
@@ -95,7 +97,7 @@ def _identity(noun: Noun) -> tuple[object, ...]:
 
 
 def _in_place(old: Noun, new: Noun) -> bool:
-    return isinstance(old, Sysctl | EtcFile | Ruleset | Cable | Queue)
+    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue)
 
 
 def _interrupts(old: Noun, new: Noun) -> bool:

@@ -7,36 +7,41 @@ vmnet. Values from generated dhcpd.conf files; see `scenario/addressing.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq
 from netlab.plan.machine import machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Service
-from netlab.scenario import addressing
+from netlab.scenario.mode import Place
 from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Role, Topology
-
-Room = tuple[IPv4Address, IPv4Address]
-"""First and last address of a pool."""
 
 
 def options(network: Network) -> dict[str, IPv4Address | str | None]:
     """DHCP options of a vmnet. `router` is None on host-only: no default gateway is handed out."""
-    mode, subnet = network.mode, network.subnet
+    mode, settings = network.mode, network.dhcp
     assert mode, f"{network.name} has no DHCP server of a product's"
+    set_there = {mode.nat_device: network.gateway, mode.host_adapter: network.host_address}
+
+    def address(place: Place | None) -> IPv4Address | None:
+        return set_there.get(place, place(network.subnet)) if place else None
+
+    own_dns = ",".join(map(str, settings.dns)) if settings else ""
     handed_out: dict[str, IPv4Address | str | None] = {
-        "router": mode.router(subnet) if mode.router else None,
-        "dns-server": mode.dns(subnet) if mode.dns else None,
-        "domain-name": mode.domain,
+        "router": address(mode.router),
+        "dns-server": own_dns or address(mode.dns),
+        "domain-name": settings.domain if settings else mode.domain,
     }
-    if not mode.domain:
+    if not handed_out["domain-name"]:
         del handed_out["domain-name"]
-    return handed_out | ({"netbios-ns": mode.netbios(subnet)} if mode.netbios else {})
+    return handed_out | ({"netbios-ns": address(mode.netbios)} if mode.netbios else {})
 
 
 def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
-    """VMware's virtual DHCP server of one vmnet: a machine at the last address of the subnet."""
+    """VMware's virtual DHCP server of one vmnet, if it has one: a machine at the last address."""
+    if not vmnet.has_dhcp_server:
+        return
     node = topology.node(Role.DHCP_SERVER, vmnet)
     here = namespace(lab, node.name)
     config = dnsmasq.configuration(node.primary.interface, ["port=0", *served(topology, vmnet)])
@@ -49,54 +54,61 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
 
 def served(topology: Topology, vmnet: Network) -> Iterator[str]:
     """dnsmasq lines of a vmnet's DHCP server, whoever runs it."""
-    mode = vmnet.mode
+    mode, settings = vmnet.mode, vmnet.dhcp
     assert mode
-    room, legs = mode.pool(vmnet.subnet), topology.legs_on(vmnet)
-    yield from pool(legs, vmnet.subnet, options(vmnet), mode.lease_seconds, room)
+    seconds = (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
+    yield from pool(topology.legs_on(vmnet), vmnet, options(vmnet), seconds)
 
 
 def pool(
     legs: tuple[Leg, ...],
-    subnet: IPv4Network,
+    network: Network,
     handed_out: dict[str, IPv4Address | str | None],
-    lease_seconds: int,
-    room: Room | None = None,
+    seconds: tuple[int, int],
 ) -> Iterator[str]:
-    """dnsmasq lines that serve `subnet`, by default with VMware's pool."""
-    first, last = room = room or addressing.dhcp_pool(subnet)
+    """dnsmasq lines that serve a network; `seconds` are a lease's for who asks for no time, and at most."""
+    subnet, (first, last) = network.subnet, network.pool
     yield "dhcp-authoritative"
     yield "no-ping"
     yield f"dhcp-lease-max={subnet.num_addresses}"
-    yield f"dhcp-range={first},{last},{subnet.netmask},{lease_seconds}s"
+    usual, longest = seconds
+    if longest > usual:
+        # dnsmasq has one time a range, and gives no more: so a range of its own for who asks (51).
+        yield "dhcp-match=set:asks-time,51"
+        yield f"dhcp-range=tag:asks-time,{first},{last},{subnet.netmask},{longest}s"
+    tag = "tag:!asks-time," if longest > usual else ""
+    yield f"dhcp-range={tag}{first},{last},{subnet.netmask},{usual}s"
     for name, value in handed_out.items():
         # dnsmasq would offer itself as router; an option without a value suppresses that.
         yield f"dhcp-option=option:{name}" + (f",{value}" if value is not None else "")
-    for leg, address in reservations(legs, room):
-        yield f"dhcp-host={leg.mac},{address}"
+    for mac, address in reservations(legs, network).items():
+        yield f"dhcp-host={mac},{address}"
 
 
-def reservations(legs: tuple[Leg, ...], room: Room) -> Iterator[tuple[Leg, IPv4Address]]:
-    """Addresses from the pool's first upward, in the order of the names.
+def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Address]:
+    """MAC to address: what is reserved, then from the pool's first upward, in the order of the names.
 
     VMware leases in the order in which VMs ask. All VMs of a lab ask in the same
     instant, and dnsmasq then offers one address to two of them: the loser is
     refused and waits 3 s (udhcpc). So the order is written down beforehand.
     """
-    first, last = room
-    taken = {leg.address.ip for leg in legs if leg.address}
+    first, last = network.pool
+    wanted = network.dhcp.reservations if network.dhcp else {}
+    macs = {leg.node: leg.mac for leg in reversed(legs)}
+    reserved = {macs.get(who, who.lower()): address for who, address in wanted.items()}
+    taken = {leg.address.ip for leg in legs if leg.address} | set(reserved.values())
     free = (
         address
         for address in map(IPv4Address, range(int(first), int(last) + 1))
         if address not in taken
     )
-    given: dict[str, IPv4Address] = {}
-    for leg in legs:
-        # Two VMs with one MAC are one client to the server.
-        if (
-            leg.address is None
-            and leg.leased
-            and leg.mac not in given
-            and (address := next(free, None))
-        ):
-            given[leg.mac] = address
-            yield leg, address
+    # Two VMs with one MAC are one client to the server.
+    others = dict.fromkeys(leg.mac for leg in legs if leg.address is None and leg.leased)
+    return reserved | dict(zip((mac for mac in others if mac not in reserved), free, strict=False))
+
+
+def address_of(topology: Topology, leg: Leg) -> IPv4Address | None:
+    """What a VM's adapter has or gets; None if VMware's server has no address left for it."""
+    if leg.address:
+        return leg.address.ip
+    return reservations(topology.legs_on(leg.network), leg.network).get(leg.mac)

@@ -8,6 +8,7 @@ Other products make it a router for their networks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq, nat
 from netlab.plan.guest import firewall
@@ -38,12 +39,22 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         inward += [*(vmnet.name for vmnet in products), *(leg.interface for leg in shared)]
         for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
-        rules += _rules(cards, nat_networks, routed, products, [leg.network for leg in shared])
+        forwards = [
+            (nat.host_end(vmnet), nat.device_outside(vmnet).ip, one)
+            for vmnet in nat_networks
+            for one in nat.forwards(topology, vmnet)
+        ]
+        networks = [leg.network for leg in shared]
+        rules += _rules(cards, nat_networks, routed, products, networks, forwards)
     if node.firewall:
         # What the NAT device sends to the host comes from the host's own sockets.
         rules += firewall(node.firewall, ["lo", *uplinks])
     if rules:
         yield Ruleset(here, rules)
+    if nat_networks:
+        # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
+        longest = max(vmnet.nat.udp_timeout for vmnet in nat_networks if vmnet.nat)
+        yield from nat.udp_timeout(here, max(longest, _KERNEL_UDP_SECONDS))
     for leg in shared:
         yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, leg))
         yield Listening(here, "sharing", "udp", 53)
@@ -71,12 +82,17 @@ def _switch_of(topology: Topology, leg: Leg) -> Network:
     return leg.network
 
 
+Led = tuple[str, IPv4Address, nat.Forward]
+"""The interface to a NAT device, the device's address there, and a forward of it."""
+
+
 def _rules(
     cards: list[str],
     nat_networks: list[Network],
     routed: list[str],
     products: list[Network],
     shared: list[Network],
+    forwards: list[Led],
 ) -> str:
     forward = []
     if nat_networks:
@@ -88,14 +104,21 @@ def _rules(
             forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
+    forward += [
+        f'oifname "{end}" ip daddr {device} {one.protocol} dport {one.port} accept'
+        for end, device, one in forwards
+    ]
     rows = "".join(f"\t\t{rule}\n" for rule in forward)
     translated = [
         vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
     ]
     translated += shared
-    chains = _nat_chains(cards, nat_networks, translated) if nat_networks or translated else ""
+    called = bool(forwards)
+    chains = ""
+    if nat_networks or translated:
+        chains = _nat_chains(cards, nat_networks, translated, called)
     return f"""\
-table ip host {{
+table ip host {{{_doors(forwards)}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
@@ -104,7 +127,9 @@ table ip host {{
 """
 
 
-def _nat_chains(cards: list[str], nat_networks: list[Network], translated: list[Network]) -> str:
+def _nat_chains(
+    cards: list[str], nat_networks: list[Network], translated: list[Network], called: bool
+) -> str:
     chains, masked = "", [str(vmnet.subnet) for vmnet in translated]
     if nat_networks:
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
@@ -117,11 +142,31 @@ def _nat_chains(cards: list[str], nat_networks: list[Network], translated: list[
 	}}
 """
     rows = "".join(f"\t\tip saddr {one} oifname {_set(cards)} masquerade\n" for one in masked)
+    if called:
+        rows += f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
     return f"""\
 {chains}	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 {rows}	}}
 """
+
+
+def _doors(forwards: list[Led]) -> str:
+    """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself."""
+    if not forwards:
+        return ""
+    rules = "".join(
+        f"\t\tfib daddr type local {one.protocol} dport {one.port} dnat to {device}:{one.port}\n"
+        for _, device, one in forwards
+    )
+    return "".join(
+        f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rules}\t}}"
+        for hook in ("prerouting", "output")
+    )
+
+
+_KERNEL_UDP_SECONDS = 120
+"""nf_conntrack_udp_timeout_stream of the kernel."""
 
 
 def _set(interfaces: Iterable[str]) -> str:

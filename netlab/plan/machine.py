@@ -68,7 +68,7 @@ def switch(lab: str, network: Network) -> Iterator[Noun]:
     for family in ("arp", "ip", "ip6"):
         yield Sysctl(here, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
     yield from _no_ipv6(here)
-    yield Bridge(here, network.name, mac.physical(f"switch {network.name}"))
+    yield Bridge(here, network.name, mac.physical(f"switch {network.name}"), network.hub)
 
 
 def forwarding_interface(where: str, interface: str) -> Sysctl:

@@ -10,7 +10,8 @@ not over the host adapter, and by the host to the LAN address that it uses itsel
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.plan import dhcp, dnsmasq
 from netlab.plan.machine import machine, plug, switch
@@ -25,9 +26,10 @@ from netlab.plan.nouns import (
     Route,
     Ruleset,
     Service,
+    Sysctl,
 )
 from netlab.scenario import addressing
-from netlab.scenario.model import VmnetService
+from netlab.scenario.model import Nat, VmnetService
 from netlab.scenario.topology import HOST, Leg, Network, Role, Topology
 
 UPLINK = "uplink"
@@ -64,7 +66,7 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     """The NAT device, its cable to the host, and what it serves."""
     node = topology.node(Role.NAT_DEVICE, vmnet)
     here, host = namespace(lab, node.name), namespace(lab, HOST)
-    outside = device_outside(vmnet)
+    settings, outside = vmnet.nat or Nat(), device_outside(vmnet)
     host_side = IPv4Interface((int(outside.network[1]), outside.network.prefixlen))
     yield from machine(lab, node, forwards=True)
     yield plug(lab, node.primary, vmnet)
@@ -72,10 +74,12 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Address(here, UPLINK, outside)
     yield Address(host, host_end(vmnet), host_side)
     yield Route(here, DEFAULT_ROUTE, host_side.ip)
-    yield Ruleset(here, _rules(node.primary, host_side))
+    yield Ruleset(here, _rules(node.primary, host_side, forwards(topology, vmnet)))
+    yield from udp_timeout(here, settings.udp_timeout)
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
     gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
-    mode, lines = vmnet.mode, [f"server={gateway}"]
+    mode = vmnet.mode
+    lines = [f"server={server}" for server in settings.dns or [gateway]]
     assert mode
     for place in mode.aliases:
         alias = IPv4Interface((int(place(vmnet.subnet)), vmnet.subnet.prefixlen))
@@ -91,31 +95,78 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
             yield Listening(here, "dns", "udp", 67)
 
 
-def _rules(leg: Leg, host: IPv4Interface) -> str:
+@dataclass(frozen=True)
+class Forward:
+    """A port of the host that leads to a VM's."""
+
+    protocol: str
+    port: int
+    to: IPv4Address
+    to_port: int
+
+
+def forwards(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
+    """The port forwards of a NAT network; VMware wants addresses, so a VM's name is its address now."""
+    wanted = (vmnet.nat or Nat()).forwards
+    return tuple(
+        Forward(protocol, port, address, int(target.partition(":")[2]))
+        for protocol, ports in (("tcp", wanted.tcp), ("udp", wanted.udp))
+        for port, target in sorted(ports.items())
+        if (address := _address(topology, vmnet, target.partition(":")[0]))
+    )
+
+
+def _address(topology: Topology, vmnet: Network, who: str) -> IPv4Address | None:
+    if who not in topology.nodes:
+        return IPv4Address(who)
+    legs = (leg for leg in topology.nodes[who].legs if leg.network == vmnet)
+    return next((dhcp.address_of(topology, leg) for leg in legs), None)
+
+
+def udp_timeout(where: str, seconds: int) -> Iterator[Sysctl]:
+    """How long connection tracking remembers a UDP conversation of which nothing is heard."""
+    for kind in ("udp_timeout", "udp_timeout_stream"):
+        yield Sysctl(where, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
+
+
+def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
     mode, subnet = leg.network.mode, leg.network.subnet
     assert mode
-    client, redirected = "", ""
+    client = ""
     if mode.host_adapter:
         why = "the host adapter is no client of the NAT device"
         client = f"""
-		ip saddr {mode.host_adapter(subnet)} drop comment "{why}\""""
+		ip saddr {leg.network.host_address} drop comment "{why}\""""
+    passed = "".join(
+        f'\t\tiifname "{UPLINK}" ip daddr {one.to} {one.protocol} dport {one.to_port} accept\n'
+        for one in dict.fromkeys(forwards)
+    )
+    led = "".join(
+        f'\t\tiifname "{UPLINK}" {one.protocol} dport {one.port} dnat to {one.to}:{one.to_port}\n'
+        for one in forwards
+    )
     if mode.host_at:
-        redirected = f"""
-	chain prerouting {{
-		type nat hook prerouting priority dstnat; policy accept;
+        led += f"""\
 		udp dport {{ 53, 67 }} accept
 		ip daddr {mode.host_at(subnet)} dnat to {host.ip} comment "the host's loopback"
-	}}"""
+"""
     return f"""\
 table ip nat_device {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept{client}
 		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
-	}}{redirected}
+{passed}	}}{_prerouting(led)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{UPLINK}" masquerade
 	}}
 }}
 """
+
+
+def _prerouting(rules: str) -> str:
+    if not rules:
+        return ""
+    hook = "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
+    return f"\n\tchain prerouting {{\n{hook}{rules}\t}}"

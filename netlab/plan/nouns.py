@@ -45,6 +45,8 @@ class Bridge:
     namespace: str
     name: str
     mac: str
+    hub: bool = False
+    """It learns no addresses, and every frame goes to every port."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,8 @@ def stage(noun: Noun) -> int:
         case Namespace():
             return 0
         case Sysctl(key=key):
+            if key.startswith("net.netfilter."):
+                return 9  # Connection tracking is loaded by the first rule that needs it.
             return 5 if _of_one_interface(key) else 1
         case EtcFile():
             return 2
@@ -205,13 +209,13 @@ def stage(noun: Noun) -> int:
         case Ruleset():
             return 8
         case Service():
-            return 9
-        case Listening():
             return 10
-        case DhcpClient():
+        case Listening():
             return 11
-        case Lease():
+        case DhcpClient():
             return 12
+        case Lease():
+            return 13
 
 
 def _of_one_interface(key: str) -> bool:

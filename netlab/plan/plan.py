@@ -84,8 +84,8 @@ def line(noun: Observed) -> str:
             return f"sysctl {where} {key}={value}" + (" (if there)" if optional else "")
         case EtcFile(where, name, text):
             return _with_text(f"etc {where} {name}", text)
-        case Bridge(where, name, mac):
-            return f"bridge {where}/{name} ({mac})"
+        case Bridge(where, name, mac, hub):
+            return f"bridge {where}/{name} ({mac}){', a hub' if hub else ''}"
         case End():
             return f"interface {_end(noun)}"
         case Cable(one, other, mtu):

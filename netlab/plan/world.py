@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 
 from netlab.plan import dhcp, dnsmasq
 from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
 from netlab.scenario import addressing
-from netlab.scenario.model import LanDhcp, VmnetService
+from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import INTERNET, Leg, Node, Role, Topology
 
 
@@ -36,7 +36,7 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
     several = len(node.legs) > 1
     yield from machine(lab, node, forwards=several)
     if several:
-        yield Ruleset(here, _INTERNET_RULES)
+        yield Ruleset(here, _internet_rules(node.primary.network.subnet))
     servers = topology.scenario.internet.servers
     own = node.primary.address
     for address in dict.fromkeys(servers.values()):
@@ -54,15 +54,16 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
     yield Listening(here, "http", "tcp", 80)
 
 
-_INTERNET_RULES = f"""\
+def _internet_rules(home: IPv4Network) -> str:
+    """Providers carry packets to public addresses only."""
+    return f"""\
 table ip internet {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
-		ip daddr {{ {addressing.WAN}, {addressing.PROVIDERS} }} accept comment "from router to router"
+		ip daddr {{ {home}, {addressing.PROVIDERS} }} accept comment "from router to router"
 	}}
 }}
 """
-"""Providers carry packets to public addresses only."""
 
 
 def _router(lab: str, topology: Topology, node: Node, far: Leg) -> Iterator[Noun]:
@@ -154,9 +155,8 @@ def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
     gateway = settings.gateway
     pool = dhcp.pool(
         legs,
-        inside.network.subnet,
+        inside.network,
         {"router": gateway, "dns-server": gateway},
-        addressing.HOME_ROUTER_LEASE_SECONDS,
-        settings.dhcp.range if isinstance(settings.dhcp, LanDhcp) else None,
+        (addressing.HOME_ROUTER_LEASE_SECONDS,) * 2,
     )
     return dnsmasq.configuration(inside.interface, [upstream, *pool])

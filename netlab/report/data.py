@@ -43,6 +43,7 @@ def lab_status(status: Status) -> dict[str, Any]:
     return {
         **lab_record(status.record),
         "title": status.lab.source.scenario.title,
+        "warnings": [asdict(warning) for warning in status.lab.source.warnings],
         "nodes": [asdict(machine) for machine in status.machines],
         "drift": difference(status.drift),
     }
@@ -266,7 +267,7 @@ def graph(drawn: Graph) -> dict[str, Any]:
             {
                 "switch": network.name,
                 "mode": network.mode and network.mode.value,
-                "subnet": str(network.subnet),
+                "subnet": str(network.subnet) if network.numbered else None,
             }
             for network in drawn.switches
         ],

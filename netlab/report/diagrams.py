@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.report.graph import INSIDE, Graph, Wire, name, title
+from netlab.report.graph import INSIDE, Graph, Wire, name, subnet, title
 from netlab.scenario.topology import Role
 
 _LEVELS = (
@@ -137,7 +137,7 @@ def _lines(graph: Graph, place: str) -> list[str]:
             ),
         ]
     network = graph.topology.networks[place]
-    return [name(network), str(network.subnet)]
+    return [name(network), subnet(network)]
 
 
 def _quoted(text: str) -> str:

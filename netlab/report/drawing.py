@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlab.report.graph import Addresses, name, shown, title
+from netlab.report.graph import Addresses, name, shown, subnet, title
 from netlab.scenario.topology import HOST, LAN, Leg, Network, Role, Topology
 
 _ORDER = (
@@ -57,7 +57,7 @@ def _section(
     boxes = [_box(topology, leg, addresses) for leg in legs]
     rows = list(_wrap(boxes, width))
     for number, row in enumerate(rows):
-        named = f"  {name(network)} · {network.subnet}" if number == len(rows) - 1 else ""
+        named = f"  {name(network)} · {subnet(network)}" if number == len(rows) - 1 else ""
         yield from _bus(row, named)
     if onward := _onward(topology, network, addresses):
         yield f"  ↳ {onward}"

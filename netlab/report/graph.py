@@ -130,6 +130,11 @@ def name(network: Network) -> str:
     return f"{network.name} · {network.mode.title}" if network.mode else network.name
 
 
+def subnet(network: Network) -> str:
+    """A network's addresses; nobody need have told those of a LAN segment."""
+    return str(network.subnet) if network.numbered else "no subnet"
+
+
 def _graph(name: str, lab: Lab, addresses: Addresses) -> Graph:
     wires = tuple(_wires(lab.topology, lab.plan))
     return Graph(name, lab.source.scenario.title, lab.topology, wires, addresses)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
-from netlab.report.graph import Graph, Wire, name, title
+from netlab.report.graph import Graph, Wire, name, subnet, title
 from netlab.scenario.topology import Network, Node
 
 NAME_SIZE, SMALL_SIZE = 14, 12
@@ -127,8 +127,8 @@ def widened(box: Box, width: int) -> Box:
 
 def switch_width(network: Network) -> int:
     """The width of what is written in a switch."""
-    subnet = text_width(str(network.subnet), "address")
-    return text_width(name(network), "name") + PADDING + subnet
+    addresses = text_width(subnet(network), "address")
+    return text_width(name(network), "name") + PADDING + addresses
 
 
 def switch(network: Network, x: int, y: int, width: int) -> Box:
@@ -137,7 +137,7 @@ def switch(network: Network, x: int, y: int, width: int) -> Box:
     then = start + text_width(name(network), "name") + PADDING
     labels = (
         Label(start, y + _BAR // 2 + 5, name(network), "name", "start"),
-        Label(then, y + _BAR // 2 + 5, str(network.subnet), "address", "start"),
+        Label(then, y + _BAR // 2 + 5, subnet(network), "address", "start"),
     )
     return Box(network.name, x, y, width, _BAR, labels)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from netlab.report.graph import Graph, name, title
+from netlab.report.graph import Graph, name, subnet, title
 from netlab.report.layout import Layout, Line, Point, arrange
 from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
 from netlab.scenario.topology import Role
@@ -169,7 +169,7 @@ def _towards(start: Point, end: Point, by: int) -> Point:
 
 def _switch(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
     network = graph.topology.networks[box.place]
-    tip = f"{name(network)} · {network.subnet}"
+    tip = f"{name(network)} · {subnet(network)}"
     return (
         f'<g class="switch {hues[box.place]}" data-node="{escape(box.place)}">'
         f"<title>{escape(tip)}</title>{_rectangle(box, 8)}{_texts(box.labels)}</g>"
@@ -226,7 +226,7 @@ def _description(graph: Graph) -> Iterator[str]:
     for network in graph.switches:
         names = [wire.beyond(network.name) for wire in graph.wires_at(network.name)]
         mode = f", {network.mode.title}" if network.mode else ""
-        yield f"{network.name} ({network.subnet}{mode}) connects {', '.join(dict.fromkeys(names))}."
+        yield f"{network.name} ({subnet(network)}{mode}) connects {', '.join(dict.fromkeys(names))}."
     for wire in graph.wires:
         nodes = graph.topology.nodes
         if wire.a.place in nodes and wire.b.place in nodes:

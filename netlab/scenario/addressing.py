@@ -11,17 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 
-LEASE_SECONDS = 1800
-"""default-lease-time of every generated dhcpd.conf."""
-
 DOMAIN = "localdomain"
 """option domain-name of every generated dhcpd.conf."""
 
 HOME_ROUTER_LEASE_SECONDS = 86400
 """One day, what most home routers grant."""
-
-WAN = IPv4Network("203.0.113.0/24")
-"""The lab's piece of the Internet: TEST-NET-3 of RFC 5737."""
 
 UPLINKS = IPv4Network("169.254.0.0/16")
 """Link-local space (RFC 3927), used for the cables between NAT devices and the host."""
@@ -63,6 +57,11 @@ def dhcp_server(subnet: IPv4Network) -> IPv4Address:
 def dhcp_pool(subnet: IPv4Network) -> tuple[IPv4Address, IPv4Address]:
     """First and last address that the virtual DHCP server leases: `.128` to `.253` of a /24."""
     return subnet[subnet.num_addresses // 2], subnet[-3]
+
+
+def unnumbered(index: int) -> IPv4Network:
+    """In place of a LAN segment's subnet that nobody told: no address can be of it (RFC 6890)."""
+    return IPv4Network((index, 32))
 
 
 def uplink(vmnet: int) -> IPv4Network:

@@ -14,8 +14,17 @@ from itertools import combinations
 
 from netlab.scenario import addressing, expectation
 from netlab.scenario.document import Path
-from netlab.scenario.mode import VMWARE, Mode
-from netlab.scenario.model import AUTOMATIC, Adapter, Answer, LanDhcp, Nic, Scenario, Vmnet
+from netlab.scenario.mode import VMWARE, Mode, Place
+from netlab.scenario.model import (
+    AUTOMATIC,
+    Adapter,
+    Answer,
+    HostAdapter,
+    LanDhcp,
+    Nic,
+    Scenario,
+    Vmnet,
+)
 from netlab.scenario.names import VMNET_NAME
 from netlab.scenario.topology import (
     HOST,
@@ -24,8 +33,10 @@ from netlab.scenario.topology import (
     ROUTER,
     WAN,
     Leg,
+    Network,
     Role,
     installation,
+    natural,
     private_name,
     resolve,
     router_of,
@@ -38,6 +49,8 @@ MAX_LANS = 16
 MAX_VMNET = 255
 """VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
 INTERFACE_LENGTH = 15
+WINDOWS_VMNETS = 20
+"""vmnet0 to vmnet19 (Workstation's Virtual Network Editor on Windows)."""
 BRIDGE_PORTS = 1023
 """A Linux bridge takes no more ports."""
 
@@ -50,6 +63,8 @@ class Finding:
     what: str
     fix: str
     on_key: bool = False
+    is_warning: bool = False
+    """It works here, and would not with VMware."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,9 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     """Every finding but the expectations'. `declared` are the vmnets that the file names, right or wrong."""
     yield from _names(scenario)
     yield from _vmnets(scenario)
+    yield from _several_nat(scenario)
+    yield from _dhcp(scenario)
+    yield from _forwards(scenario)
     yield from _host_nics(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
@@ -100,6 +118,7 @@ def _names(scenario: Scenario) -> Iterator[Finding]:
     for lan in scenario.all_lans:
         named += [((*_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers]
     named += [(("vms", name), name) for name in scenario.vms]
+    named += [(("segments", name), name) for name in scenario.segments]
     own = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
     own |= set(RESERVED)
     for path, name in named:
@@ -118,6 +137,7 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
     for name, vmnet in scenario.vmnets.items():
         path: Path = ("vmnets", name)
         yield from _network_name(scenario, name, vmnet)
+        yield from _settings(scenario, name)
         if not vmnet.mode.on_lan:
             if vmnet.own_subnet is None:
                 yield Finding(
@@ -169,6 +189,121 @@ def _vmnets(scenario: Scenario) -> Iterator[Finding]:
         bridged.setdefault(nic, name)
 
 
+def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
+    """What is said of something that a network of this mode does not have."""
+    vmnet = scenario.vmnets[name]
+    mode = vmnet.mode
+    own = {
+        "adapter": mode.host_adapter,
+        "dhcp": mode.dhcp_server if mode.product is VMWARE else None,
+        "nat": mode.nat_device if mode.product is VMWARE else None,
+    }
+    for key, place in own.items():
+        if getattr(vmnet, key) is not None and place is None:
+            what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
+            yield Finding(("vmnets", name, key), what, "remove it, or use another mode", True)
+    adapter = vmnet.adapter
+    if adapter and adapter.gateway and vmnet.subnet and adapter.gateway not in vmnet.subnet:
+        yield Finding(
+            ("vmnets", name, "adapter", "gateway"),
+            f"the gateway {adapter.gateway} is outside {name}'s {vmnet.subnet}",
+            "a gateway must be a neighbour: use an address of the subnet",
+        )
+
+
+def _dhcp(scenario: Scenario) -> Iterator[Finding]:
+    """Ranges and reservations that do not fit into their networks."""
+    for network in resolve(scenario).vmnets:
+        if network.dhcp is None:
+            continue
+        path: Path = ("vmnets", network.name, "dhcp")
+        where = f"{network.name}'s {network.subnet}"
+        server = addressing.dhcp_server(network.subnet)
+        ends = network.dhcp.range or ()
+        for address in ends:
+            if address not in network.subnet:
+                yield Finding(
+                    (*path, "range"),
+                    f"the DHCP range's {address} is outside {where}",
+                    "use addresses of the subnet, or remove `range`",
+                )
+        if ends and ends[0] <= server <= ends[1]:
+            what = f"the DHCP range leases {server}, which is the DHCP server's own"
+            yield Finding((*path, "range"), what, f"let it end at {server - 1}")
+        if network.dhcp.lease > network.dhcp.max_lease:
+            what = f"a lease of {network.dhcp.lease} s is longer than `max_lease`"
+            yield Finding((*path, "lease"), what, "make it shorter, or `max_lease` longer")
+        yield from _reservations(scenario, network, (*path, "reservations"))
+
+
+def _reservations(scenario: Scenario, network: Network, path: Path) -> Iterator[Finding]:
+    assert network.dhcp
+    for who, address in network.dhcp.reservations.items():
+        asking = [
+            nic
+            for vm, _, nic in _all_nics(scenario)
+            if vm == who and nic.network == network.name and nic.address is None
+        ]
+        if not asking and not re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", who):
+            what = f"no VM '{who}' asks {network.name}'s DHCP for an address"
+            fix = "name a VM with an adapter there and no static address, or a MAC"
+            yield Finding((*path, who), what, fix, True)
+        if address not in network.subnet:
+            what = f"{who}'s address {address} is outside {network.name}'s {network.subnet}"
+            yield Finding((*path, who), what, f"use an address of {network.subnet}")
+
+
+def _forwards(scenario: Scenario) -> Iterator[Finding]:
+    """A port of the host is one program's, and a forward leads to a VM behind that NAT device."""
+    taken: dict[tuple[str, int], str] = {}
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.nat is None or vmnet.subnet is None:
+            continue
+        for protocol, forwards in (
+            ("tcp", vmnet.nat.forwards.tcp),
+            ("udp", vmnet.nat.forwards.udp),
+        ):
+            for port, target in forwards.items():
+                path: Path = ("vmnets", name, "nat", "forwards", protocol, str(port))
+                if owner := taken.get((protocol, port)):
+                    what = (
+                        f"the host's {protocol} port {port} is taken twice: by {owner} and {name}"
+                    )
+                    yield Finding(path, what, "use another port of the host", True)
+                taken.setdefault((protocol, port), name)
+                yield from _forward_target(scenario, name, vmnet.subnet, target, path)
+
+
+def _forward_target(
+    scenario: Scenario, name: str, subnet: IPv4Network, target: str, path: Path
+) -> Iterator[Finding]:
+    who, _, port = target.partition(":")
+    if int(port) > 65535:
+        yield Finding(path, f"there is no port {port}", "use 1 to 65535")
+    if who[0].isdigit():
+        try:
+            inside = IPv4Address(who) in subnet
+        except ValueError:
+            inside = False
+        if not inside:
+            what = f"{who} is no address of {name}'s {subnet}"
+            yield Finding(path, what, "name a VM, or an address of the subnet")
+        return
+    nics = [nic for vm, _, nic in _all_nics(scenario) if vm == who and nic.network == name]
+    served = resolve(scenario).networks[name].leases
+    if not any(nic.address or served for nic in nics):
+        what = f"no VM '{who}' has an address on {name}"
+        yield Finding(path, what, "name a VM with an adapter there, or an address")
+
+
+def _several_nat(scenario: Scenario) -> Iterator[Finding]:
+    nat = [name for name, vmnet in scenario.vmnets.items() if vmnet.mode is Mode.NAT]
+    for name in nat[1:]:
+        what = f"{name} is a NAT network beside {nat[0]}: VMware Workstation on Windows allows one"
+        fix = "put the VMs on one of them if it shall work there"
+        yield Finding(("vmnets", name), what, fix, True, True)
+
+
 def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Finding]:
     path: Path = ("vmnets", name)
     is_vmnet = re.fullmatch(VMNET_NAME, name) is not None
@@ -182,6 +317,11 @@ def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findi
             )
         elif int(name.removeprefix("vmnet")) > MAX_VMNET:
             yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+        elif int(name.removeprefix("vmnet")) >= WINDOWS_VMNETS:
+            what = (
+                f"VMware on Windows has vmnet0 to vmnet{WINDOWS_VMNETS - 1}; {name} is Linux only"
+            )
+            yield Finding(path, what, "use one of these if it shall work on both", True, True)
         return
     product = vmnet.mode.product.name
     if name.startswith("vmnet"):
@@ -195,7 +335,11 @@ def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findi
     same = [*scenario.vms, *scenario.lan.peers]
     if name in same:
         yield Finding(path, f"'{name}' is a machine too", "rename one of them", True)
-    if vmnet.mode.serves_itself and vmnet.mode.host_adapter and vmnet.adapter is not Adapter.ON:
+    if (
+        vmnet.mode.serves_itself
+        and vmnet.mode.host_adapter
+        and (vmnet.adapter and vmnet.adapter != HostAdapter())
+    ):
         yield Finding(
             (*path, "adapter"),
             f"the host's adapter is {name}'s gateway and DHCP server",
@@ -211,7 +355,8 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
             yield Finding(
                 path,
                 f"nobody defined the network '{nic.network}'",
-                f"define it under vmnets, or use one of: {', '.join(sorted(declared))}",
+                "define it under vmnets or segments, or use one of:"
+                f" {', '.join(sorted(declared, key=natural))}",
             )
         for key in ("incoming", "outgoing"):
             way = getattr(nic, key)
@@ -227,6 +372,13 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
+        segment = scenario.segments.get(nic.network)
+        if nic.address and segment and segment.subnet is None:
+            yield Finding(
+                (*path, "address"),
+                f"nobody knows to which subnet of {nic.network} {nic.address} belongs",
+                f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
+            )
         vmnet = scenario.vmnets.get(nic.network)
         given = vmnet and (vmnet.mode.leases or nic.network in _served_by_guests(scenario))
         if vmnet and not nic.address and not given:
@@ -274,7 +426,8 @@ def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
     VirtualBox's NAT makes a network for each adapter; all have the subnet that the file names.
     """
     own = {n: vmnet.own_subnet for n, vmnet in scenario.vmnets.items() if vmnet.own_subnet}
-    return own | {name: network.subnet for name, network in resolve(scenario).networks.items()}
+    networks = resolve(scenario).networks.items()
+    return own | {name: network.subnet for name, network in networks if network.numbered}
 
 
 def _path(lan: str) -> Path:
@@ -333,7 +486,7 @@ def _host_nics(scenario: Scenario) -> Iterator[Finding]:
 
 def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     ranges: list[tuple[Path, str, IPv4Network]] = [
-        ((), "the lab's Internet", addressing.WAN),
+        ((), "the lab's Internet", scenario.lan.internet),
     ]
     if scenario.lans:
         ranges.append(((), "the lab's Internet", addressing.PROVIDERS))
@@ -344,6 +497,9 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     for name, vmnet in scenario.vmnets.items():
         if subnet := vmnet.own_subnet:
             ranges.append((("vmnets", name, "subnet"), name, subnet))
+    for name, segment in scenario.segments.items():
+        if segment.subnet:
+            ranges.append((("segments", name, "subnet"), name, segment.subnet))
     tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
     for (place, first, one), (path, second, other) in combinations(ranges, 2):
         # Nothing keeps a company from using a vmnet's addresses: the longer prefix wins.
@@ -370,7 +526,8 @@ def _sharing(scenario: Scenario) -> Iterator[Finding]:
         return
     vmnet = scenario.vmnets.get(name)
     path: Path = ("host", "shares")
-    if vmnet is None or vmnet.mode is not Mode.HOSTONLY or vmnet.adapter is not Adapter.ON:
+    is_on = vmnet and (vmnet.adapter or HostAdapter()).state is Adapter.ON
+    if vmnet is None or vmnet.mode is not Mode.HOSTONLY or not is_on:
         hostonly = [n for n, one in scenario.vmnets.items() if one.mode is Mode.HOSTONLY]
         what = f"{name} is no host-only network with a host adapter"
         known = ", ".join(hostonly)
@@ -437,30 +594,14 @@ def _twins(one: _Claim, other: _Claim) -> bool:
 
 def _claims(scenario: Scenario) -> Iterator[_Claim]:
     """Who has which address; VMware's own first, so that a clash is reported at the file's."""
-    for name, vmnet in scenario.vmnets.items():
-        subnet = vmnet.own_subnet
-        if subnet is None:
-            continue
-        path: Path = ("vmnets", name, "subnet")
-        own = (
-            ("host adapter", vmnet.mode.host_adapter),
-            ("NAT device", vmnet.mode.nat_device),
-            ("DHCP server", vmnet.mode.dhcp_server),
-            ("name server", vmnet.mode.dns),
-            ("address of the host", vmnet.mode.host_at),
-        )
-        taken = set()
-        for what, place in own:
-            if place and place(subnet) not in taken:
-                taken.add(place(subnet))
-                yield _Claim(path, f"the {what} of {name}", place(subnet), name)
+    yield from _own_claims(scenario)
     for lan, its in scenario.all_lans.items():
         yield _Claim((*_path(lan), "router"), router_of(lan), its.gateway, lan)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
     for address in dict.fromkeys(servers.values()):
         name = next(name for name in servers if servers[name] == address)
-        if address in addressing.WAN or address == next(iter(servers.values())):
+        if address in scenario.lan.internet or address == next(iter(servers.values())):
             yield _Claim(("internet", "servers", name), name, address, WAN)
     for lan, its in scenario.all_lans.items():
         for peer, machine in its.peers.items():
@@ -469,6 +610,7 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
     for nic, card in scenario.host.nics.items():
         if card.address:
             yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, card.lan)
+    yield from _reserved_claims(scenario)
     for vm, index, adapter_ in _all_nics(scenario):
         if adapter_.address:
             path = ("vms", vm, "nics", index, "address")
@@ -514,17 +656,53 @@ def _guests(scenario: Scenario) -> Iterator[Finding]:
 
 def _host_forwards(scenario: Scenario) -> Iterator[Finding]:
     path: Path = ("host", "forwards")
-    own = [LAN] + [
-        name
-        for name, vmnet in scenario.vmnets.items()
-        if vmnet.mode.host_adapter and vmnet.adapter is not Adapter.NONE
-    ]
+    networks = resolve(scenario).vmnets
+    own = [LAN, *(net.name for net in networks if net.adapter.state is not Adapter.NONE)]
     for index, name in enumerate(scenario.host.forwards):
         if name not in own:
             fix = f"use some of: {', '.join(own)}"
             yield Finding((*path, index), f"the host has no adapter on '{name}'", fix)
     if len(set(scenario.host.forwards)) == 1:
         yield Finding(path, "one network is not enough to forward", "name two or more")
+
+
+def _own_claims(scenario: Scenario) -> Iterator[_Claim]:
+    """Addresses that a product takes by itself, or that are set in their place."""
+    for name, vmnet in scenario.vmnets.items():
+        mode, subnet, adapter = vmnet.mode, vmnet.own_subnet, vmnet.adapter
+        if subnet is None:
+            continue
+        has_adapter = adapter.state is not Adapter.NONE if adapter else not mode.bare
+        has_dhcp = vmnet.dhcp.on if vmnet.dhcp else not mode.bare
+        wanted: list[tuple[str, Place | None, IPv4Address | None, Path]] = [
+            ("DHCP server", mode.dhcp_server if has_dhcp else None, None, ()),
+            ("address of the host", mode.host_at, None, ()),
+        ]
+        if has_adapter:
+            own = adapter.address if adapter else None
+            wanted.insert(0, ("host adapter", mode.host_adapter, own, ("adapter", "address")))
+        own = vmnet.nat.gateway if vmnet.nat else None
+        wanted.insert(-2, ("NAT device", mode.nat_device, own, ("nat", "gateway")))
+        if mode.dns not in (mode.host_adapter, mode.nat_device):
+            wanted.insert(-1, ("name server", mode.dns, None, ()))
+        taken = set()
+        for what, place, own, key in wanted:
+            if place is None:
+                continue
+            address = own or place(subnet)
+            if address not in taken or own:
+                taken.add(address)
+                path: Path = ("vmnets", name, *(key if own else ("subnet",)))
+                yield _Claim(path, f"the {what} of {name}", address, name)
+
+
+def _reserved_claims(scenario: Scenario) -> Iterator[_Claim]:
+    for network in resolve(scenario).vmnets:
+        if network.dhcp:
+            for who, address in network.dhcp.reservations.items():
+                if address in network.subnet:
+                    path = ("vmnets", network.name, "dhcp", "reservations", who)
+                    yield _Claim(path, f"the reservation for {who}", address, network.name)
 
 
 def _macs(scenario: Scenario) -> Iterator[Finding]:
@@ -555,11 +733,11 @@ def _duplicate_mac(scenario: Scenario, vm: str, leg: Leg, what: str) -> Finding:
 
 
 def _sizes(scenario: Scenario) -> Iterator[Finding]:
-    for name in scenario.vmnets:
+    for name in (*scenario.vmnets, *scenario.segments):
         ports = sum(nic.network == name for _, _, nic in _all_nics(scenario))
         if ports > BRIDGE_PORTS - 3:
             yield Finding(
-                ("vmnets", name),
+                ("vmnets" if name in scenario.vmnets else "segments", name),
                 f"{ports} adapters on {name}: a Linux bridge takes {BRIDGE_PORTS} ports, 3 of them"
                 " for the host, NAT and DHCP",
                 "spread the VMs over several vmnets",
@@ -572,9 +750,12 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
             continue
         if subnet := _subnets(scenario).get(network):
             clients[subnet] = clients.get(subnet, 0) + 1
+    networks = resolve(scenario).networks
     for name, subnet in _subnets(scenario).items():
         vmnet = scenario.vmnets.get(name)
-        first, last = (vmnet.mode.pool if vmnet else addressing.dhcp_pool)(subnet)
+        if vmnet and vmnet.mode.private:
+            continue
+        first, last = networks[name].pool
         room = int(last) - int(first) + 1
         at_lan = name in scenario.all_lans
         chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)
@@ -586,6 +767,7 @@ def _sizes(scenario: Scenario) -> Iterator[Finding]:
                 f" ({first} to {last})",
                 "give some of them an address, or use a larger subnet",
                 True,
+                is_warning=networks[name].dhcp is not None,
             )
 
 
@@ -594,4 +776,7 @@ def _dhcp_clients(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for lan, its in scenario.all_lans.items():
         yield from ((name, lan) for name, peer in its.peers.items() if not peer.address)
     yield from ((HOST, nic.lan) for nic in scenario.host.nics.values() if not nic.address)
-    yield from ((vm, nic.network) for vm, _, nic in _all_nics(scenario) if not nic.address)
+    served = {network.name for network in resolve(scenario).networks.values() if network.leases}
+    for vm, _, nic in _all_nics(scenario):
+        if not nic.address and nic.network in served:
+            yield vm, nic.network

@@ -44,6 +44,7 @@ class Document:
     keys: dict[Path, Position] = field(default_factory=dict)
     values: dict[Path, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
     def key(self, path: Path) -> Position:
         """Position of the key at `path`, or of the nearest thing around it."""
@@ -57,8 +58,15 @@ class Document:
 
     def complain(self, position: Position, what: str, fix: str) -> None:
         """Note one problem at `position`. What the file says is shown without control characters."""
+        self.problems.append(self._problem(position, what, fix))
+
+    def warn(self, position: Position, what: str, fix: str) -> None:
+        """Note what is no problem here, but would be one elsewhere."""
+        self.warnings.append(self._problem(position, what, fix))
+
+    def _problem(self, position: Position, what: str, fix: str) -> Problem:
         line, column = position.line, position.column
-        self.problems.append(Problem(self.file, line, column, _visible(what), _visible(fix)))
+        return Problem(self.file, line, column, _visible(what), _visible(fix))
 
 
 def parse(text: bytes, file: str) -> Document:

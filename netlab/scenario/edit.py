@@ -75,6 +75,42 @@ def remove_vm(text: bytes, name: str) -> bytes:
     return _text(document)
 
 
+def add_forward(text: bytes, vmnet: str, protocol: str, port: int, target: str) -> bytes:
+    """Another port of the host that leads to a VM. Raises UsageError if the port is taken."""
+    document = _read(text)
+    ports = _forwards(document, vmnet, protocol)
+    if port in ports:
+        what = f"the host's {protocol} port {port} leads to {ports[port]} already"
+        raise UsageError(what, f"`netlab forward remove {port}/{protocol}` ends that")
+    ports[port] = target
+    return _text(document)
+
+
+def remove_forward(text: bytes, protocol: str, port: int) -> bytes:
+    """One forward less. Raises UsageError if there is none of that port."""
+    document = _read(text)
+    for vmnet, settings in document["vmnets"].items():
+        its = (settings.get("nat") or {}).get("forwards", {})
+        if port in its.get(protocol, {}):
+            del _forwards(document, vmnet, protocol)[port]
+            return _text(document)
+    raise UsageError(
+        f"no forward has the host's {protocol} port {port}", "`netlab forward list` shows them"
+    )
+
+
+def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
+    if vmnet not in document["vmnets"]:
+        known = ", ".join(document["vmnets"])
+        raise UsageError(f"there is no vmnet '{vmnet}'", f"there are: {known}")
+    place = document["vmnets"][vmnet]
+    for key in ("nat", "forwards", protocol):
+        if not place.get(key):
+            place[key] = CommentedMap()
+        place = place[key]
+    return place
+
+
 def _no_vm(name: str, vms: Any) -> UsageError:
     return UsageError(f"there is no VM '{name}'", f"there are: {', '.join(vms)}")
 
@@ -102,20 +138,20 @@ def _find(document: Any, target: str) -> Any:
     name, _, adapter = target.partition(".")
     vms, vmnets = document.get("vms", {}), document.get("vmnets", {})
     lans = document.get("lans", {})
+    segments = document.get("segments", {})
     if name in vms and adapter:
         return _nic(vms[name]["nics"], adapter, target)
     if name in vms:
         return vms[name]
-    if name in vmnets and not adapter:
-        return vmnets[name]
-    if name in lans and not adapter:
-        return lans[name]
+    for networks in (vmnets, segments, lans):
+        if name in networks and not adapter:
+            return networks[name]
     if name == "host" and adapter:
         nics = document.setdefault("host", CommentedMap()).setdefault("nics", CommentedMap())
         return _unfolded(nics, adapter, "address")
     if name in ("lan", "host", "internet") and not adapter:
         return document.setdefault(name, CommentedMap())
-    known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets]
+    known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets, *segments]
     known += ["host", "host.eth0", "lan", *lans, "internet"]
     raise UsageError(f"'{target}' names nothing in this lab", f"use one of: {', '.join(known)}")
 

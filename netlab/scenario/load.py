@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from netlab.errors import ScenarioError, UsageError
+from netlab.errors import Problem, ScenarioError, UsageError
 from netlab.scenario.check import (
     Finding,
     check,
@@ -29,6 +29,8 @@ from netlab.scenario.document import Document, Path, parse
 from netlab.scenario.model import Scenario, json_schema
 from netlab.scenario.names import (
     DNS_NAME,
+    DOMAIN_NAME,
+    FORWARD_TARGET,
     HOST_NAME,
     HOST_NETWORK,
     HOST_NIC_NAME,
@@ -48,6 +50,8 @@ _PATTERN_MEANING = {
     " 2 to 15 small letters, digits and hyphens",
     HOST_NETWORK: "the host's networks are called lan, vmnet0, vmnet1, … vmnet255",
     DNS_NAME: "a server has a DNS name like www.example.com",
+    DOMAIN_NAME: "a domain name is like localdomain or example.com",
+    FORWARD_TARGET: "write a VM (or an address) and a port, like vm1:80",
     HOST_NAME: "names in /etc/hosts are like www.example.com or intranet",
     HOST_NIC_NAME: "the host's cards are called eth0, eth1, … eth9",
 }
@@ -73,6 +77,8 @@ class Source:
     file: str
     text: bytes
     scenario: Scenario
+    warnings: tuple[Problem, ...] = ()
+    """What works here, and would not with VMware."""
 
 
 def shipped() -> dict[str, FilePath]:
@@ -117,7 +123,8 @@ def loads(text: bytes, file: str) -> Source:
     scenario = _validate(document)
     if document.problems or scenario is None:
         raise ScenarioError(document.problems)
-    return Source(FilePath(file).stem, file, text, scenario)
+    warnings = tuple(sorted(document.warnings))
+    return Source(FilePath(file).stem, file, text, scenario, warnings)
 
 
 def lab_name(name: str) -> str:
@@ -146,7 +153,7 @@ def _validate(document: Document) -> Scenario | None:
     if scenario is None:
         return None
     broken = [_path(error) for error in errors]
-    for finding in check(scenario, _keys(data, "vmnets")):
+    for finding in check(scenario, _keys(data, "vmnets") | _keys(data, "segments")):
         # What was cut out below a place explains what seems to be missing there.
         if not any(path[: len(finding.path)] == finding.path for path in broken):
             _note(finding, document)
@@ -161,11 +168,13 @@ def _expectations(scenario: Scenario, data: Any) -> Iterator[Finding]:
     vms, vmnets, lans = _keys(data, "vms"), _keys(data, "vmnets"), _keys(data, "lans")
     peers = {("lan", name) for name in _keys(data, "lan", "peers")}
     peers |= {(lan, name) for lan in lans for name in _keys(data, "lans", lan, "peers")}
-    if (vms, peers, vmnets, lans) == (
+    segments = _keys(data, "segments")
+    if (vms, peers, vmnets, lans, segments) == (
         set(scenario.vms),
         {(lan, name) for lan, its in scenario.all_lans.items() for name in its.peers},
         set(scenario.vmnets),
         set(scenario.lans),
+        set(scenario.segments),
     ):
         return check_expectations(scenario)
     nodes = sorted(vms | {name for _, name in peers}, key=natural)
@@ -227,7 +236,8 @@ def _path(error: ErrorDetails) -> Path:
 
 def _note(finding: Finding, document: Document) -> None:
     where = document.key(finding.path) if finding.on_key else document.value(finding.path)
-    document.complain(where, finding.what, finding.fix)
+    note = document.warn if finding.is_warning else document.complain
+    note(where, finding.what, finding.fix)
 
 
 def _complain_of(error: ErrorDetails, document: Document) -> None:

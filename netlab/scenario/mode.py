@@ -73,9 +73,11 @@ class Mode:
     """An address that stands for the host: the NAT device hands over to it what comes there."""
     netbios: Place | None = None
     """The NetBIOS name server that DHCP hands out."""
+    bare: bool = False
+    """There is nothing of all that but what is asked for."""
     domain: str = addressing.DOMAIN
     """The one that DHCP hands out; empty: none."""
-    lease_seconds: int = addressing.LEASE_SECONDS
+    lease_seconds: int = 1800
 
     @property
     def aliases(self) -> tuple[Place, ...]:
@@ -91,6 +93,8 @@ class Mode:
     BRIDGED: ClassVar[Mode]
     NAT: ClassVar[Mode]
     HOSTONLY: ClassVar[Mode]
+    CUSTOM: ClassVar[Mode]
+    SEGMENT: ClassVar[Mode]
 
 
 Mode.BRIDGED = Mode(
@@ -114,10 +118,20 @@ Mode.HOSTONLY = Mode(
     dhcp_server=addressing.dhcp_server,
     dns=addressing.host_adapter,
 )
+Mode.CUSTOM = Mode(
+    "custom",
+    "custom",
+    host_adapter=addressing.host_adapter,
+    dhcp_server=addressing.dhcp_server,
+    dns=addressing.host_adapter,
+    bare=True,
+)
+Mode.SEGMENT = Mode("segment", "LAN segment")
+"""No vmnet's: segments stand in a place of their own."""
 
 
 def _own() -> Iterable[Mode]:
-    return Mode.BRIDGED, Mode.NAT, Mode.HOSTONLY
+    return Mode.BRIDGED, Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM
 
 
 _known: Callable[[], Iterable[Mode]] = _own
@@ -130,5 +144,5 @@ def known_by(source: Callable[[], Iterable[Mode]]) -> None:
 
 
 def known() -> dict[str, Mode]:
-    """Every mode that a scenario can name, by what it is called there."""
-    return {mode.value: mode for mode in _known()}
+    """Every mode that a vmnet can have, by what it is called in a scenario."""
+    return {mode.value: mode for mode in _known() if mode is not Mode.SEGMENT}

@@ -18,6 +18,8 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 from netlab.scenario.mode import Mode, known
 from netlab.scenario.names import (
     DNS_NAME,
+    DOMAIN_NAME,
+    FORWARD_TARGET,
     HOST_NAME,
     HOST_NETWORK,
     HOST_NIC_NAME,
@@ -123,6 +125,20 @@ def _list(value: object) -> object:
 def _switch(value: object) -> object:
     """YAML 1.2 has true and false; people write on and off, which are text there."""
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+def _on_or_off(value: object) -> object:
+    return {"on": value} if isinstance(value, bool) else value
+
+
+def _in_order(ends: tuple[IPv4Address, IPv4Address]) -> tuple[IPv4Address, IPv4Address]:
+    if ends[0] > ends[1]:
+        raise ValueError("must be a first and a last address, in this order")
+    return ends
+
+
+def _host_adapter(value: object) -> object:
+    return {"state": _switch(value)} if isinstance(value, str | bool) else value
 
 
 def _firewall(value: object) -> object:
@@ -282,6 +298,11 @@ class Lan(FurtherLan):
         default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
     )
 
+    @property
+    def internet(self) -> IPv4Network:
+        """The lab's piece of the Internet, with the router's public address: TEST-NET-3 of RFC 5737."""
+        return IPv4Network((int(self.public), 24), strict=False)
+
 
 class HostNic(Model):
     """A physical network card of the host."""
@@ -327,15 +348,110 @@ class Host(Model):
     hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
 
 
+class Switching(StrEnum):
+    """How a virtual switch passes frames on."""
+
+    SWITCH = "switch"
+    HUB = "hub"
+
+
+_SWITCHING = Field(
+    default=Switching.SWITCH,
+    description="switch: it learns who is where; hub: every VM gets every frame, as with VMware's"
+    " driver for Linux.",
+)
+
+
+class HostAdapter(Model):
+    """The host's virtual adapter on a vmnet, as the host's operating system shows it."""
+
+    state: Annotated[Adapter, BeforeValidator(_switch)] = Field(
+        default=Adapter.ON, description="on, off (as Windows disables it) or none."
+    )
+    address: Address | None = Field(default=None, description="Default: the subnet's first, `.1`.")
+    gateway: Address | None = Field(
+        default=None, description="A default gateway typed in by hand; VMware leaves it empty."
+    )
+    dns: Address | None = Field(default=None, description="A name server that the host asks.")
+
+
+Seconds = Annotated[int, Field(ge=120, le=100_000_000, strict=True)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Dhcp(Model):
+    """VMware's DHCP server of a vmnet, at the subnet's last address."""
+
+    on: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="False: there is none."
+    )
+    range: Annotated[tuple[Address, Address], AfterValidator(_in_order)] | None = Field(
+        default=None, description="First and last address; default: the subnet's upper half."
+    )
+    lease: Seconds = Field(default=1800, description="Seconds, for who asks for no time.")
+    max_lease: Seconds = Field(default=7200, description="Seconds, for who asks for more.")
+    domain: Annotated[str, Field(pattern=DOMAIN_NAME)] = Field(
+        default="localdomain", description="Domain name that clients are told."
+    )
+    dns: list[Address] = Field(
+        default=[], description="Name servers; default: the NAT device, or the host adapter."
+    )
+    reservations: dict[str, Address] = Field(
+        default={}, description="A VM's name, or a MAC: the address that it always gets."
+    )
+
+
+class Forwards(Model):
+    """Ports of the host that lead to VMs ([incomingtcp] and [incomingudp] of vmnetnat.conf)."""
+
+    tcp: dict[Port, Annotated[str, Field(pattern=FORWARD_TARGET)]] = Field(
+        default={}, description="Host port: VM (or address) and port, like 8080: vm1:80."
+    )
+    udp: dict[Port, Annotated[str, Field(pattern=FORWARD_TARGET)]] = Field(
+        default={}, description="As for TCP."
+    )
+
+
+class Nat(Model):
+    """VMware's NAT device of a vmnet."""
+
+    gateway: Address | None = Field(
+        default=None, description="Its address, the VMs' gateway; default: the second, `.2`."
+    )
+    forwards: Forwards = Field(
+        default=Forwards(), description="Ports of the host that lead to VMs."
+    )
+    dns: list[Address] = Field(
+        default=[], description="Servers that its DNS proxy asks; default: the home router."
+    )
+    udp_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
+        default=30,
+        description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
+    )
+
+
+class Segment(Model):
+    """A LAN segment: VMs only. No host, no DHCP, no NAT."""
+
+    subnet: Subnet | None = Field(
+        default=None, description="Of the VMs' static addresses; VMware knows of none."
+    )
+    mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
+        default=1500, description="Bytes of an IP packet."
+    )
+    switching: Switching = _SWITCHING
+
+
 class Vmnet(Model):
     """A virtual network (switch) of VMware or, to compare, of another product."""
 
     mode: Annotated[Mode, _ModeWord()] = Field(
-        description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only."
+        description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only;"
+        " custom: a switch with neither host adapter nor DHCP, unless they are asked for."
         " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default."
     )
     subnet: Subnet | None = Field(
-        default=None, description="Needed by nat and hostonly; a bridged vmnet is on the LAN's."
+        default=None, description="Needed by all but bridged, which is on the LAN's."
     )
     nic: HostNicName | Literal["automatic"] | None = Field(
         default=None,
@@ -348,10 +464,26 @@ class Vmnet(Model):
     mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
         default=1500, description="Bytes of an IP packet."
     )
-    adapter: Annotated[Adapter, BeforeValidator(_switch)] = Field(
-        default=Adapter.ON,
-        description="nat, hostonly: the host's adapter `.1`: on, off (as Windows disables it) or none.",
+    adapter: (
+        Annotated[
+            HostAdapter,
+            BeforeValidator(_host_adapter, json_schema_input_type=Adapter | bool | HostAdapter),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="The host's adapter: on, off, none, or what the host has set. Default: on;"
+        " custom: none.",
     )
+    dhcp: (
+        Annotated[Dhcp, BeforeValidator(_on_or_off, json_schema_input_type=bool | Dhcp)] | None
+    ) = Field(
+        default=None,
+        description="The DHCP server `.254`: true, false, or its settings. Default: true;"
+        " custom: false.",
+    )
+    switching: Switching = _SWITCHING
+    nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
     )
@@ -384,7 +516,7 @@ class Transfer(Model):
 class Nic(Model):
     """A VM's network adapter. Without an address, it is configured by DHCP."""
 
-    network: VmnetName = Field(description="The vmnet that it is plugged into.")
+    network: VmnetName = Field(description="The vmnet or LAN segment that it is plugged into.")
     address: Address | None = Field(default=None, description="Static; without it, DHCP gives one.")
     gateway: Address | None = Field(default=None, description="Default gateway of a static NIC.")
     dns: Address | None = Field(default=None, description="Name server of a static NIC.")
@@ -484,6 +616,9 @@ class Scenario(Model):
     )
     host: Host = Host()
     vmnets: dict[VmnetName, Vmnet]
+    segments: dict[VmnetName, Segment] = Field(
+        default={}, description="LAN segments: name, and {} or the subnet of static addresses."
+    )
     vms: dict[NodeName, Vm]
     expect: Expectations
 

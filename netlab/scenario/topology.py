@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from uuid import UUID
 
 from netlab.scenario import addressing, mac
-from netlab.scenario.mode import Mode
+from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     AUTOMATIC,
     Adapter,
     Answer,
+    Dhcp,
     FurtherLan,
+    HostAdapter,
     LanDhcp,
+    Nat,
     Nic,
     Scenario,
+    Switching,
     Transfer,
     Vmnet,
     VmnetService,
@@ -52,6 +56,9 @@ class Role(StrEnum):
     VM = "vm"
 
 
+_NO_ADAPTER = HostAdapter(state=Adapter.NONE)
+
+
 @dataclass(frozen=True)
 class Network:
     """A switch (or, for the WAN, a cable) and the subnet on it."""
@@ -67,11 +74,56 @@ class Network:
     linked: bool = True
     """False: the host's card that it is bridged to has no link."""
     mtu: int = 1500
-    adapter: Adapter = Adapter.ON
-    """The host's own."""
+    hub: bool = False
+    """It learns nothing, and every frame goes everywhere."""
+    adapter: HostAdapter = _NO_ADAPTER
+    """How the host has set it up: never None where VMware knows a host adapter."""
+    dhcp: Dhcp | None = field(default=None, hash=False)
+    """VMware's server; None: there is none."""
+    nat: Nat | None = field(default=None, hash=False)
     stopped: frozenset[VmnetService] = frozenset()
     guest_dhcp: bool = False
     """A VM serves DHCP here."""
+    leased: tuple[IPv4Address, IPv4Address] | None = None
+    """First and last address that DHCP leases, where the scenario says it."""
+
+    @property
+    def leases(self) -> bool:
+        """Who asks for an address here gets one: from VMware's server, a VM, or on the LAN."""
+        mode = self.mode
+        there = mode is None or mode.on_lan or mode.serves_itself or self.has_dhcp_server
+        return self.guest_dhcp or (there and VmnetService.DHCP not in self.stopped)
+
+    @property
+    def has_dhcp_server(self) -> bool:
+        """There is one, a machine of its own."""
+        mode = self.mode
+        if mode is None or mode.dhcp_server is None:
+            return False
+        return mode.product is not VMWARE or self.dhcp is not None
+
+    @property
+    def numbered(self) -> bool:
+        """It has a subnet: nobody need have told that of a LAN segment."""
+        return self.subnet.prefixlen < 32
+
+    @property
+    def host_address(self) -> IPv4Address:
+        """The host adapter's, where there is one."""
+        place = self.mode and self.mode.host_adapter
+        return self.adapter.address or (place or addressing.host_adapter)(self.subnet)
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The NAT device's address, where there is one."""
+        place = self.mode and self.mode.nat_device
+        return (self.nat and self.nat.gateway) or (place or addressing.nat_device)(self.subnet)
+
+    @property
+    def pool(self) -> tuple[IPv4Address, IPv4Address]:
+        """First and last address that DHCP leases."""
+        pool = self.mode.pool if self.mode else addressing.dhcp_pool
+        return self.leased or pool(self.subnet)
 
     @property
     def segment(self) -> str:
@@ -113,8 +165,7 @@ class Leg:
     @property
     def gets_lease(self) -> bool:
         """It is configured by DHCP, and a server that it reaches has an address for it."""
-        served = self.network.guest_dhcp or VmnetService.DHCP not in self.network.stopped
-        return self.address is None and self.connected and self.leased and served
+        return self.address is None and self.connected and self.leased and self.network.leases
 
     @property
     def speaks(self) -> bool:
@@ -185,7 +236,7 @@ class Topology:
 
     @cached_property
     def vmnets(self) -> tuple[Network, ...]:
-        """VMware's networks, by number."""
+        """VMware's networks, by number, then LAN segments."""
         return tuple(network for network in self.networks.values() if network.mode)
 
     @cached_property
@@ -233,6 +284,8 @@ def resolve(scenario: Scenario) -> Topology:
     networks = {network.name: network for network in _networks(scenario)}
     nodes = tuple(_nodes(scenario, networks))
     without = {leg for lan in scenario.all_lans for leg in _without_lease(scenario, lan, nodes)}
+    for network in networks.values():
+        without |= set(_left_over(network, nodes))
     marked = {
         node.name: replace(
             node, legs=tuple(replace(leg, leased=leg not in without) for leg in node.legs)
@@ -279,9 +332,25 @@ def _without_lease(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> Itera
         yield from served[max(left, 0) :]
 
 
+def _left_over(network: Network, nodes: Iterable[Node]) -> Iterator[Leg]:
+    """Adapters for which a vmnet's DHCP server has no address left."""
+    if network.dhcp is None:
+        return
+    legs = [leg for node in nodes for leg in node.legs if leg.network == network]
+    reserved = network.dhcp.reservations
+    fixed = {leg.address.ip for leg in legs if leg.address} | set(reserved.values())
+    first, last = network.pool
+    room = int(last) - int(first) + 1 - sum(first <= address <= last for address in fixed)
+    asking = [
+        leg for leg in legs if leg.address is None and not {leg.node, leg.mac} & set(reserved)
+    ]
+    served = list(dict.fromkeys(leg.mac for leg in asking))[: max(room, 0)]
+    yield from (leg for leg in asking if leg.mac not in served)
+
+
 def _networks(scenario: Scenario) -> Iterator[Network]:
     served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
-    yield Network(WAN, addressing.WAN)
+    yield Network(WAN, scenario.lan.internet)
     lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
     for number, lan in enumerate(lans.values()):
         yield lan
@@ -291,16 +360,35 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
         elif subnet := vmnet.own_subnet:
-            own = Network(
-                name,
-                subnet,
-                vmnet.mode,
-                mtu=vmnet.mtu,
-                adapter=vmnet.adapter,
-                stopped=frozenset(vmnet.stopped),
-                guest_dhcp=name in served,
-            )
+            own = _virtual(name, vmnet, subnet, name in served)
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
+    for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
+        subnet = segment.subnet or addressing.unnumbered(index)
+        hub = segment.switching is Switching.HUB
+        yield Network(
+            name, subnet, Mode.SEGMENT, mtu=segment.mtu, hub=hub, guest_dhcp=name in served
+        )
+
+
+def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Network:
+    """A network with a subnet of its own; a bare one has only what is asked for."""
+    mode = vmnet.mode
+    usual = _NO_ADAPTER if mode.bare or not mode.host_adapter else HostAdapter()
+    dhcp = vmnet.dhcp or Dhcp(on=not mode.bare)
+    is_vmware = mode.product is VMWARE and mode.dhcp_server is not None
+    return Network(
+        name,
+        subnet,
+        mode,
+        mtu=vmnet.mtu,
+        hub=vmnet.switching is Switching.HUB,
+        adapter=vmnet.adapter or usual,
+        dhcp=dhcp if dhcp.on and is_vmware else None,
+        leased=dhcp.range,
+        nat=(vmnet.nat or Nat()) if mode.nat_device else None,
+        stopped=frozenset(vmnet.stopped),
+        guest_dhcp=served,
+    )
 
 
 def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
@@ -320,7 +408,8 @@ def private_name(network: str, vm: str, index: int) -> str:
 
 def _lan(name: str, lan: FurtherLan) -> Network:
     stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
-    return Network(name, lan.subnet, lan=name, stopped=stopped)
+    leased = lan.dhcp.range if isinstance(lan.dhcp, LanDhcp) else None
+    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased)
 
 
 def wan_of(lan: str) -> str:
@@ -347,6 +436,7 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         lan=lan.name if card else None,
         linked=linked,
         mtu=vmnet.mtu,
+        hub=vmnet.switching is Switching.HUB,
         stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
     )
 
@@ -484,15 +574,17 @@ def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg
         if nic.connected:
             seen.add(lan.name)
     for network in networks.values():
-        place = network.mode and network.mode.host_adapter
-        if place and network.adapter is not Adapter.NONE:
+        adapter = network.adapter
+        if adapter.state is not Adapter.NONE:
             yield Leg(
                 HOST,
                 network.name,
                 network,
                 mac.host_adapter(network.number),
-                _interface(place(network.subnet), network),
-                enabled=network.adapter is Adapter.ON,
+                _interface(network.host_address, network),
+                adapter.gateway,
+                adapter.dns,
+                enabled=adapter.state is Adapter.ON,
             )
 
 
@@ -510,11 +602,11 @@ def _services(network: Network) -> Iterator[Node]:
     mode = network.mode
     if mode and mode.nat_device:
         name = f"{network.name}-nat"
-        address = _interface(mode.nat_device(network.subnet), network)
+        address = _interface(network.gateway, network)
         runs = VmnetService.NAT not in network.stopped
         leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))
-    if mode and mode.dhcp_server:
+    if network.has_dhcp_server and mode and mode.dhcp_server:
         name = f"{network.name}-dhcp"
         address = _interface(mode.dhcp_server(network.subnet), network)
         leg = Leg(name, "eth0", network, mac.service(name), address)

@@ -76,13 +76,25 @@ def with_address(node: str, old: str, new: str) -> Edit:
 
 
 def plugged_into(switch: str, scenario: str, *vms: str) -> Edit:
-    """Plug VMs into another switch instead of their own."""
+    """Plug VMs into another switch than their own."""
 
     def edit(noun: Noun) -> Noun:
         if isinstance(noun, Cable) and noun.other.namespace in {f"{scenario}.{vm}" for vm in vms}:
             port = replace(noun.one, namespace=f"{scenario}.{switch}", bridge=switch)
             return replace(noun, one=port)
         return noun
+
+    return edit
+
+
+def switched_on(node: str, interface: str) -> Edit:
+    """Enable a machine's adapter that is disabled."""
+
+    def edit(noun: Noun) -> Noun:
+        if not isinstance(noun, Cable) or noun.other.interface != interface:
+            return noun
+        its = noun.other.namespace.endswith(f".{node}")
+        return replace(noun, other=replace(noun.other, up=True)) if its else noun
 
     return edit
 
@@ -333,6 +345,90 @@ MUTANTS = [
         "the host's firewall forwards nothing",
         without_rule("host", "oifname"),
         {"vm1>vm2", "vm2>vm1"},
+    ),
+    Mutant(
+        "lan-segment",
+        "a copied VM is on another segment of the same name",
+        plugged_into("seg2", "lan-segment", "vm2"),
+        # Neither has a neighbour left, and what cannot send proves nothing.
+        {"vm1>vm2", "vm2>vm1"}
+        | {
+            f"{vm}>{to}"
+            for vm in ("vm1", "vm2")
+            for to in ("vm3", "vm4", "host", "router", "internet")
+        },
+    ),
+    Mutant(
+        "custom",
+        "vm3 is plugged into the network that has no host adapter",
+        plugged_into("vmnet2", "custom", "vm3"),
+        {"vm3>host", "host>vm3"} | {f"vm3>{to}" for to in ("vm1", "vm2", "router", "internet")},
+    ),
+    Mutant(
+        "two-nat-networks",
+        "the host lets the NAT devices into one of the NAT networks",
+        with_text("host", 'oifname { "eth0" }', 'oifname { "eth0", "vmnet9" }'),
+        {"vm1>vm2"},
+    ),
+    Mutant(
+        "dhcp-off",
+        "the NAT device does not masquerade",
+        without_rule("vmnet8-nat", "masquerade"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("router", "internet")},
+    ),
+    Mutant(
+        "nat-stopped",
+        "the NAT service runs",
+        switched_on("vmnet8-nat", "eth0"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("host@lan", "router", "internet")},
+    ),
+    Mutant(
+        "vmnet8-disabled",
+        "the host adapter is enabled",
+        switched_on("host", "vmnet8"),
+        {"vm1>host", "vm2>host", "host>vm1", "host>vm2"},
+    ),
+    Mutant(
+        "hub",
+        "DHCP hands out a router and the host forwards",
+        ROUTES_HOST_ONLY,
+        {f"vm{n}>{to}" for n in (1, 2, 3) for to in ("router", "internet")},
+    ),
+    Mutant(
+        "port-forward",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "reservations",
+        "DHCP hands out the host adapter as gateway",
+        with_text("vmnet8-dhcp", "option:router,10.0.0.2", "option:router,10.0.0.1"),
+        {f"{vm}>{to}" for vm in ("web", "db", "other") for to in ("router", "internet")},
+    ),
+    Mutant(
+        "experiment-bridged",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {"internet>leaf", "internet>host"},
+    ),
+    Mutant(
+        "experiment-nat",
+        "the NAT device does not masquerade",
+        without_rule("vmnet8-nat", "masquerade"),
+        {"win7>router", "win7>internet"},
+    ),
+    Mutant(
+        "static-nat",
+        "the NAT device has VMware's own address, and not the VMs' gateway",
+        with_address("vmnet8-nat", "192.168.99.10/24", "192.168.99.2/24"),
+        {"vm1>host@lan", "vm1>router", "vm1>internet"},
+    ),
+    Mutant(
+        "company-nat",
+        "the company's router does not translate",
+        without_rule("router", "masquerade"),
+        {f"{node}>internet" for node in ("vm1", "pc", "host")},
     ),
 ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from netlab.plan.build import build
 from netlab.plan.nouns import Address, Cable, Namespace, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan, difference, line
 from netlab.scenario.load import loads, shipped
-from netlab.scenario.topology import resolve
+from netlab.scenario.topology import Network, resolve
 
 
 def plan_of(text: str, name: str = "x") -> Plan:
@@ -70,7 +70,8 @@ def test_dhcp_options_by_mode():
 
 
 def test_an_option_without_value_is_written_so_that_dnsmasq_does_not_offer_itself():
-    pool = list(dhcp.pool((), IPv4Network("172.16.78.0/24"), {"router": None}, 1800))
+    network = Network("vmnet1", IPv4Network("172.16.78.0/24"))
+    pool = list(dhcp.pool((), network, {"router": None}, (1800, 1800)))
     assert "dhcp-option=option:router" in pool
     assert "dhcp-range=172.16.78.128,172.16.78.253,255.255.255.0,1800s" in pool
 

@@ -1,0 +1,85 @@
+"""vmnets and LAN segments: what a scenario can say of them, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+
+from netlab import lab
+from netlab.plan.nouns import DhcpClient, Lease, Listening, Namespace
+from netlab.scenario.load import loads
+from netlab.scenario.topology import resolve
+from tests.machine import netlab
+
+
+def source(vmnets: str, vms: str = "vm1: {nics: [vmnet8]}", more: str = ""):
+    text = f"vmnets: {{{vmnets}}}\nvms: {{{vms}}}\n{more}\nexpect: {{default: blocked}}\n"
+    return loads(text.encode(), "x.yaml")
+
+
+def plan_of(*arguments: str):
+    return lab.prepare(source(*arguments)).plan
+
+
+NAT = "vmnet8: {mode: nat, subnet: 10.0.0.0/24}"
+TWO_NAT = f"{NAT}, vmnet20: {{mode: nat, subnet: 10.0.9.0/24}}"
+
+
+def test_what_windows_does_not_have_is_a_warning_and_no_error():
+    assert source(NAT).warnings == ()
+    found = [warning.what for warning in source(TWO_NAT).warnings]
+    assert len(found) == 2
+    assert any("vmnet19; vmnet20 is Linux only" in one for one in found)
+    assert any("vmnet20 is a NAT network beside vmnet8" in one for one in found)
+    assert all(warning.fix for warning in source(TWO_NAT).warnings)
+
+
+def test_validate_and_up_tell_warnings(tmp_path):
+    file = tmp_path / "two.yaml"
+    file.write_bytes(source(TWO_NAT).text)
+    done = netlab("validate", str(file))
+    assert (done.returncode, done.stdout) == (0, f"{file}: fine\n")
+    assert done.stderr.startswith(f"warning: {file}:1:")
+    document = json.loads(netlab("validate", str(file), "--json").stdout)
+    assert (document["problems"], len(document["warnings"])) == ([], 2)
+    assert netlab("up", str(file), "--dry-run").stderr.count("warning: ") == 2
+
+
+def test_a_custom_network_has_what_is_asked_for_and_nothing_else():
+    def machines(settings: str) -> set[str]:
+        found = plan_of(f"vmnet8: {{mode: custom, subnet: 10.0.0.0/24{settings}}}").nouns
+        return {noun.namespace for noun in found if isinstance(noun, Namespace)}
+
+    bare = machines("")
+    assert "x.vmnet8-dhcp" not in bare
+    assert machines(", dhcp: true") - bare == {"x.vmnet8-dhcp"}
+    topology = resolve(source("vmnet8: {mode: custom, subnet: 10.0.0.0/24}").scenario)
+    assert "host@vmnet8" not in topology.nodes["host"].named_legs
+    asked = resolve(source("vmnet8: {mode: custom, subnet: 10.0.0.0/24, adapter: on}").scenario)
+    assert str(asked.nodes["host"].named_legs["host@vmnet8"].address) == "10.0.0.1/24"
+
+
+def test_nobody_waits_for_a_lease_where_nobody_gives_one():
+    segment = plan_of("", "vm1: {nics: [seg1]}", "segments: {seg1: {}}").nouns
+    without = plan_of("vmnet8: {mode: nat, subnet: 10.0.0.0/24, dhcp: false}").nouns
+    for nouns in (segment, without):
+        assert any(isinstance(noun, DhcpClient) and noun.namespace == "x.vm1" for noun in nouns)
+        assert not any(isinstance(noun, Lease) and noun.namespace == "x.vm1" for noun in nouns)
+        assert not any(isinstance(n, Listening) and n.namespace == "x.vmnet8-dhcp" for n in nouns)
+
+
+def test_segments_never_share_a_subnet_even_if_they_have_none():
+    topology = resolve(
+        source(
+            "", "a: {nics: [seg1]}, b: {nics: [seg2]}", "segments: {seg1: {}, seg2: {}}"
+        ).scenario
+    )
+    assert topology.nodes["a"].shared_with(topology.nodes["b"]) is None
+    assert not topology.networks["seg1"].numbered
+
+
+def test_the_host_adapter_is_as_the_host_has_set_it():
+    setting = "adapter: {address: 10.0.0.9, gateway: 10.0.0.2, dns: 10.0.0.2}"
+    found = source(f"vmnet8: {{mode: hostonly, subnet: 10.0.0.0/24, {setting}}}")
+    leg = resolve(found.scenario).nodes["host"].named_legs["host@vmnet8"]
+    assert (str(leg.address), str(leg.gateway)) == ("10.0.0.9/24", "10.0.0.2")
+    assert (str(leg.dns), leg.enabled) == ("10.0.0.2", True)
