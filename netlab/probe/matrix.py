@@ -88,9 +88,6 @@ def _probe(
         return Outcome(Verdict.DEAD, f"{to.name} has no address, as DHCP gives it none")
     if not _of(to, addresses):
         return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
-    legs = source.node.legs
-    if not any(leg.leased or _of(leg, addresses) for leg in legs):
-        return Outcome(Verdict.DEAD, f"{source.name} has no address, as DHCP gives it none")
     bind = None
     if source.leg:
         if not _of(source.leg, addresses):

@@ -421,9 +421,13 @@ def _all_nics(scenario: Scenario) -> Iterator[tuple[str, int, Nic]]:
 
 
 def _subnets(scenario: Scenario) -> dict[str, IPv4Network]:
-    """Every network's subnet, the bridged ones' being that of their card's LAN."""
+    """Every network's subnet, the bridged ones' being that of their card's LAN.
+
+    VirtualBox's NAT makes a network for each adapter; all have the subnet that the file names.
+    """
+    own = {n: vmnet.own_subnet for n, vmnet in scenario.vmnets.items() if vmnet.own_subnet}
     networks = resolve(scenario).networks.items()
-    return {name: network.subnet for name, network in networks if network.numbered}
+    return own | {name: network.subnet for name, network in networks if network.numbered}
 
 
 def _path(lan: str) -> Path:
@@ -555,10 +559,11 @@ def _routes(scenario: Scenario) -> Iterator[Finding]:
 
 def _addresses(scenario: Scenario) -> Iterator[Finding]:
     subnets = _subnets(scenario)
-    networks = resolve(scenario).networks
+    segments = {name: one.segment for name, one in resolve(scenario).networks.items()}
     taken: dict[tuple[str, IPv4Address], _Claim] = {}
     for claim in _claims(scenario):
         subnet = subnets.get(claim.network)
+        segment = segments.get(claim.network, claim.network)
         if subnet is None:
             continue
         if claim.address not in subnet:
@@ -574,15 +579,13 @@ def _addresses(scenario: Scenario) -> Iterator[Finding]:
                 f"{claim.address} is the {which} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
-        elif (owner := taken.get((networks[claim.network].segment, claim.address))) and not _twins(
-            owner, claim
-        ):
+        elif (owner := taken.get((segment, claim.address))) and not _twins(owner, claim):
             yield Finding(
                 claim.path,
                 f"{claim.address} is taken twice: by {owner.who} and by {claim.who}",
                 "give one of them another address",
             )
-        taken.setdefault((networks[claim.network].segment, claim.address), claim)
+        taken.setdefault((segment, claim.address), claim)
 
 
 def _twins(one: _Claim, other: _Claim) -> bool:
