@@ -192,14 +192,24 @@ def link(**ways: str) -> None:
     assert not lab.status(lab.attach("slow")).drift
 
 
+def holds(source: str, target: str, to: str, mbit: float) -> bool:
+    """Never more than the limit; and as much, unless others keep the processors from it three times."""
+    for _ in range(3):
+        measured = speed(source, target, to)
+        assert measured <= 1.05 * mbit
+        if measured >= 0.95 * mbit:
+            return True
+    return False
+
+
 def test_a_bandwidth_holds_within_5_percent(slow):
-    assert speed("vm2", "vm1", "10.0.0.128") == pytest.approx(8, rel=0.05)
-    assert speed("vm1", "vm2", "10.0.0.129") == pytest.approx(1, rel=0.05)
+    assert holds("vm2", "vm1", "10.0.0.128", 8)
+    assert holds("vm1", "vm2", "10.0.0.129", 1)
 
 
 def test_a_link_gets_better_and_worse_live(slow):
     link(outgoing="{bandwidth: 20mbit}")
-    assert speed("vm1", "vm2", "10.0.0.129") == pytest.approx(20, rel=0.05)
+    assert holds("vm1", "vm2", "10.0.0.129", 20)
     link(outgoing="", incoming="")
     assert speed("vm1", "vm2", "10.0.0.129") > 200
     assert not [n for n in lab.attach("slow").plan.nouns if isinstance(n, Queue)]
