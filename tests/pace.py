@@ -11,7 +11,7 @@ _USUAL_START_SECONDS = 0.02
 """The interpreter's start on a developer's machine."""
 
 
-def _slowness() -> float:
+def slowness() -> float:
     """How many times slower than a developer's machine this one is; never below 1."""
     before = time.perf_counter()
     for _ in range(_STARTS):
@@ -19,7 +19,7 @@ def _slowness() -> float:
     return max(1.0, (time.perf_counter() - before) / _STARTS / _USUAL_START_SECONDS)
 
 
-SLOWNESS = _slowness()
+SLOWNESS = slowness()
 HANG_SECONDS = 60 * SLOWNESS
 """Only what hangs takes that long: the time-out of every process that a test starts."""
 
