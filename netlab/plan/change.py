@@ -113,23 +113,19 @@ def _falls(noun: Noun, gone: Iterable[Noun]) -> bool:
 
 
 def _stands_on(noun: Noun, base: Noun) -> bool:
-    match base:
-        case Namespace(namespace):
+    match base, noun:
+        case Namespace(namespace), _:
             return namespace in _namespaces(noun)
-        case Bridge(namespace, name):
-            ends = (noun.one, noun.other) if isinstance(noun, Cable) else ()
-            return any((end.namespace, end.bridge) == (namespace, name) for end in ends)
-        case Cable(one, other):
+        case Bridge(namespace, name), Cable(one, other):
+            return any((end.namespace, end.bridge) == (namespace, name) for end in (one, other))
+        case Cable(one, other), _:
             return any(_uses(noun, end.namespace, end.interface) for end in (one, other))
-        case Address(namespace, _, address):
-            same = isinstance(noun, Route) and noun.namespace == namespace
-            return same and noun.gateway in address.network  # type: ignore[union-attr]
-        case Service(namespace, name):
-            is_fact = isinstance(noun, Listening)
-            return is_fact and (noun.namespace, noun.service) == (namespace, name)  # type: ignore[union-attr]
-        case DhcpClient(namespace, interface):
-            is_fact = isinstance(noun, Lease)
-            return is_fact and (noun.namespace, noun.interface) == (namespace, interface)  # type: ignore[union-attr]
+        case Address(namespace, _, address), Route(where, _, gateway):
+            return where == namespace and gateway in address.network
+        case Service(namespace, name), Listening(where, service):
+            return (where, service) == (namespace, name)
+        case DhcpClient(namespace, interface), Lease(where, its):
+            return (where, its) == (namespace, interface)
         case _:
             return False
 
