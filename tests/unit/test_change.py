@@ -1,0 +1,151 @@
+"""From one plan to another: what has to go and come, and what is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+import pytest
+
+from netlab import lab
+from netlab.plan.change import Change, change
+from netlab.plan.nouns import (
+    DEFAULT_ROUTE,
+    Address,
+    Bridge,
+    Cable,
+    DhcpClient,
+    End,
+    EtcFile,
+    Lease,
+    Listening,
+    Namespace,
+    Noun,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
+from netlab.plan.plan import Plan
+from netlab.scenario import edit
+from netlab.scenario.load import loads, shipped
+
+SUBNET = IPv4Network("10.0.0.0/24")
+SWITCH = [Namespace("x.sw"), Bridge("x.sw", "sw", "02:00:00:00:00:01")]
+CABLE = Cable(End("x.sw", "p1", bridge="sw"), End("x.vm", "eth0", "02:00:00:00:00:02"))
+ADDRESS = Address("x.vm", "eth0", IPv4Interface("10.0.0.5/24"))
+ROUTE = Route("x.vm", DEFAULT_ROUTE, IPv4Address("10.0.0.1"))
+SERVICE = Service("x.vm", "web", ("httpd",))
+LISTENING = Listening("x.vm", "web", "tcp", 80)
+RULES = Ruleset("x.vm", "table ip a {}")
+ETC = EtcFile("x.vm", "hostname", "vm")
+SETTING = Sysctl("x.vm", "net.ipv4.ip_forward", "0")
+FORWARDING = Sysctl("x.vm", "net.ipv4.conf.eth0.forwarding", "1")
+MACHINE = [Namespace("x.vm"), ADDRESS, ROUTE, SERVICE, LISTENING, RULES, ETC, SETTING, FORWARDING]
+OTHER = [Namespace("x.other"), Address("x.other", "eth0", IPv4Interface("10.0.0.6/24"))]
+ALL: list[Noun] = [*SWITCH, *MACHINE, *OTHER, CABLE]
+
+
+def plan(*nouns: Noun) -> Plan:
+    return Plan.of("x", nouns)
+
+
+def without(*gone: Noun) -> list[Noun]:
+    return [noun for noun in ALL if noun not in gone]
+
+
+def between(new: list[Noun]) -> Change:
+    return change(plan(*ALL), plan(*new))
+
+
+def test_nothing_differs():
+    assert not between(ALL)
+
+
+def test_a_machine_that_goes_takes_everything_that_is_on_it():
+    found = between(without(*MACHINE, CABLE))
+    assert set(found.removed) == {*MACHINE, CABLE}
+    assert found.removed[-1] == Namespace("x.vm")
+    assert not found.created
+
+
+def test_what_stands_on_another_cable_is_made_anew():
+    longer = replace(CABLE, mtu=9000)
+    found = between([*without(CABLE), longer])
+    shaken = {ADDRESS, ROUTE, SERVICE, LISTENING, FORWARDING}
+    assert set(found.removed) == {CABLE, *shaken}
+    assert set(found.created) == {longer, *shaken}
+    assert found.created.index(longer) < found.created.index(ADDRESS) < found.created.index(ROUTE)
+
+
+def test_a_pulled_cable_leaves_address_and_routes():
+    pulled = replace(CABLE, one=replace(CABLE.one, up=False))
+    found = between([*without(CABLE), pulled])
+    assert (found.removed, found.altered, found.created) == ((), ((CABLE, pulled),), ())
+
+
+def test_an_adapter_that_is_switched_off_loses_its_routes():
+    off = replace(CABLE, other=replace(CABLE.other, up=False))
+    found = between([*without(CABLE), off])
+    assert found.altered == ((CABLE, off),)
+    assert ROUTE in found.removed
+    assert ROUTE in found.created
+
+
+def test_another_address_takes_the_routes_with_it_that_lead_over_it():
+    moved = replace(ADDRESS, address=IPv4Interface("10.0.0.7/24"))
+    found = between([*without(ADDRESS), moved])
+    assert set(found.removed) == {ADDRESS, ROUTE}
+    assert set(found.created) == {moved, ROUTE}
+
+
+def test_a_service_with_another_configuration_is_awaited_again():
+    other = replace(SERVICE, config="port=81")
+    found = between([*without(SERVICE), other])
+    assert set(found.removed) == {SERVICE, LISTENING}
+    assert set(found.created) == {other, LISTENING}
+
+
+def test_a_client_in_another_network_needs_another_lease():
+    client, lease = DhcpClient("x.vm", "eth0", "vm", SUBNET), Lease("x.vm", "eth0")
+    elsewhere = replace(client, network=IPv4Network("10.9.0.0/24"))
+    found = change(plan(*ALL, client, lease), plan(*ALL, elsewhere, lease))
+    assert set(found.removed) == {client, lease}
+    assert set(found.created) == {elsewhere, lease}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (RULES, replace(RULES, text="table ip b {}")),
+        (ETC, replace(ETC, text="vm2")),
+        (SETTING, replace(SETTING, value="1")),
+    ],
+)
+def test_content_is_altered_in_place(old, new):
+    found = between([*without(old), new])
+    assert (found.removed, found.altered, found.created) == ((), ((old, new),), ())
+
+
+@pytest.mark.parametrize(
+    "new", [without(*MACHINE, CABLE), [*without(CABLE), replace(CABLE, mtu=9000)], without(RULES)]
+)
+def test_the_way_back_undoes_the_way_there(new):
+    there = between(new)
+    back = there.reverse
+    assert set(back.removed) == set(there.created)
+    assert set(back.created) == set(there.removed)
+
+
+@pytest.mark.parametrize("name", ["nat", "three-modes", "bridged", "hostonly"])
+def test_another_machine_leaves_the_machines_alone_that_are_there(name):
+    source = lab.load(name)
+    before = lab.prepare(source)
+    network = next(iter(source.scenario.vmnets))
+    text = edit.add_vm(source.text, "vm9", [network])
+    after = lab.prepare(replace(loads(text, source.file), name=name))
+    found = change(before.plan, after.plan)
+    vms = {node.name for node in before.topology.endpoints}
+    touched = {getattr(noun, "namespace", "").partition(".")[2] for noun in found.removed}
+    assert not touched & {vm for vm in vms if vm.startswith("vm")}
+    assert name in shipped()
