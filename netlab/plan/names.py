@@ -37,9 +37,10 @@ def port(peer: str, interface: str) -> str:
 
 
 def metric(interface: str) -> int:
-    """Of the default route by an adapter: the first one's wins, and wired before Wi-Fi."""
-    kind, number = interface[:-1], interface[-1:]
-    return {"eth": 0, "wlan": 10}[kind] + int(number) if kind in ("eth", "wlan") else 0
+    """Of the default route by an adapter: the first one's wins, wired before Wi-Fi before vmnets."""
+    kind = interface.rstrip("0123456789")
+    first = {"eth": 0, "wlan": 10, "vmnet": 20}.get(kind)
+    return 0 if first is None else first + int(interface.removeprefix(kind))
 
 
 def interface_name(wanted: str) -> str:
