@@ -22,6 +22,7 @@ from netlab.kernel import netns
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.sockets import WAITING
 from netlab.plan.names import metric
+from netlab.plan.names import node as node_of
 from netlab.plan.nouns import DhcpClient, Lease, Listening, Service
 
 MARK = "NETLAB_SERVICE"
@@ -147,7 +148,7 @@ def dhcp_complaints(run: RunDirectory, mac: str) -> Callable[[], dict[str, str]]
             fresh = log.read_bytes()[size:].decode(errors="replace").splitlines()
             for line in fresh:
                 if mac in line and "no address" in line:
-                    node = log.parent.name.rpartition(".")[0].partition(".")[2]
+                    node = node_of(log.parent.name.rpartition(".")[0])
                     found[node] = line.partition(": ")[2] or line
         return found
 

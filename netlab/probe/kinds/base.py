@@ -13,9 +13,8 @@ from ipaddress import ip_address
 
 from netlab.kernel import netns
 from netlab.probe.frame import Fields, error_name
+from netlab.probe.icmp import TOKEN_BYTES
 from netlab.probe.packet import Frame, Packet, Part
-
-TOKEN_BYTES = 8
 
 
 @dataclass(frozen=True)
