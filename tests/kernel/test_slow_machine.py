@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.machine import NETLAB
 from tests.pace import HANG_SECONDS, slowness
 
 TIMES_SLOWER = 20
+TRIES = 4
 CPU = max(os.sched_getaffinity(0))
 
 HOG = """
@@ -32,16 +34,18 @@ while os.getppid() == parent:
 """Takes its share of a processor before anybody else gets any."""
 
 
-@pytest.fixture(autouse=True)
-def hog() -> Iterator[None]:
-    share = max(0.0, 1 - slowness() / TIMES_SLOWER)  # As it is now: other tests may be at work.
+@contextmanager
+def hog(left: float) -> Iterator[None]:
+    """Leave this part of the processor, 0 to 1, to everybody else."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOG, str(share), str(CPU)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOG, str(1 - left), str(CPU)], stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout.readline() == "ready\n"
-    yield
-    process.kill()
-    process.communicate()
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def slowly(*command: str) -> subprocess.CompletedProcess[str]:
@@ -52,8 +56,21 @@ def slowly(*command: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def slow_machine() -> Iterator[None]:
+    """Measured, not reckoned: how fast the machine is by itself changes from one moment to the next."""
+    left = min(1.0, slowness() / TIMES_SLOWER)
+    for _ in range(TRIES):
+        with hog(left):
+            pace = float(slowly(sys.executable, "-m", "tests.pace").stdout)
+            if pace > TIMES_SLOWER / 2:
+                yield
+                return
+        left /= 2
+    pytest.fail(f"the hog makes this machine {pace:.1f} times slower, not {TIMES_SLOWER}")
+
+
 def test_a_lab_comes_up_right_and_is_measured_right():
-    assert float(slowly(sys.executable, "-m", "tests.pace").stdout) > TIMES_SLOWER / 2
     done = slowly(*NETLAB, "run", "three-modes", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     matrix = json.loads(done.stdout)
