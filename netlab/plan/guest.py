@@ -24,12 +24,19 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
         yield Listening(here, "dhcp", "udp", 67)
 
 
-def firewall(blocked: Sequence[str], trusted: Sequence[str] = ("lo",)) -> str:
-    """Rules that drop what is `blocked` unless it was asked for or comes in by `trusted`."""
-    drops = "".join(f"\t\t{_match(word)}drop\n" for word in blocked)
+def firewall(
+    blocked: Sequence[str], trusted: Sequence[str] = ("lo",), six: bool = False
+) -> str:
+    """Rules that drop what is `blocked` unless it was asked for or comes in by `trusted`.
+
+    `six`: for IPv6. There, neighbours and routers are heard whatever is blocked.
+    """
+    drops = "".join(f"\t\t{_match(word, six)}drop\n" for word in blocked)
+    if six:
+        drops = f"\t\t{NEIGHBOURS} accept\n{drops}"
     interfaces = ", ".join(f'"{name}"' for name in trusted)
     return f"""\
-table ip firewall {{
+table {"ip6" if six else "ip"} firewall {{
 	chain input {{
 		type filter hook input priority filter; policy accept;
 		iifname {{ {interfaces} }} accept
@@ -39,11 +46,16 @@ table ip firewall {{
 """
 
 
-def _match(blocked: str) -> str:
+NEIGHBOURS = "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }"
+"""What IPv6 needs on the cable itself, as IPv4 needs ARP."""
+
+
+def _match(blocked: str, six: bool) -> str:
     protocol, _, port = blocked.partition(":")
     if port:
         return f"{protocol} dport {port} "
-    return {"all": "", "icmp": "icmp type echo-request "}.get(protocol, f"meta l4proto {protocol} ")
+    echo = f"{'icmpv6' if six else 'icmp'} type echo-request "
+    return {"all": "", "icmp": echo}.get(protocol, f"meta l4proto {protocol} ")
 
 
 def _server(here: str, port: str) -> Iterator[Noun]:
