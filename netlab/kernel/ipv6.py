@@ -115,9 +115,7 @@ def read(netlink: Netlink, namespace: str, names: dict[int, str]) -> Ipv6State:
     )
 
 
-def read_addresses(
-    netlink: Netlink, namespace: str, names: dict[int, str]
-) -> Iterator[Address]:
+def read_addresses(netlink: Netlink, namespace: str, names: dict[int, str]) -> Iterator[Address]:
     """The IPv6 addresses of the interfaces in `names`."""
     return (one for one, _ in _addresses(netlink, namespace, names))
 

@@ -24,9 +24,7 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
         yield Listening(here, "dhcp", "udp", 67)
 
 
-def firewall(
-    blocked: Sequence[str], trusted: Sequence[str] = ("lo",), six: bool = False
-) -> str:
+def firewall(blocked: Sequence[str], trusted: Sequence[str] = ("lo",), six: bool = False) -> str:
     """Rules that drop what is `blocked` unless it was asked for or comes in by `trusted`.
 
     `six`: for IPv6. There, neighbours and routers are heard whatever is blocked.

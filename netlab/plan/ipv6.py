@@ -44,7 +44,9 @@ def ipv6(lab: str, topology: Topology) -> Iterator[Noun]:
         if far.ipv6:
             yield from _router(lab, router, far)
     devices = [
-        node for node in topology.nodes.values() if node.role is Role.NAT_DEVICE and node.primary.ipv6
+        node
+        for node in topology.nodes.values()
+        if node.role is Role.NAT_DEVICE and node.primary.ipv6
     ]
     for device in devices:
         yield from _nat_device(lab, device)
