@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 from netlab.kernel import netns
 from netlab.kernel.buffers import enlarge
-from netlab.probe import icmp
 
 ETH_P_ALL = 0x0003
 """Only a socket for all protocols sees what leaves."""
@@ -59,7 +58,7 @@ class Ear:
     """
 
     def __init__(self, namespace: str, six: bool = False) -> None:
-        self._six = six
+        self.six = six
         with netns.inside(namespace):
             self.icmp, self.wire = _raw_icmp(six), _departing_icmp(six)
         self._bound: dict[str, socket.socket] = {}
@@ -78,13 +77,13 @@ class Ear:
             return error.errno or -1
         return None
 
-    def delivered(self) -> Iterator[icmp.Message]:
-        """Messages of probes that have reached the ICMP layer since the last call."""
+    def delivered(self) -> Iterator[tuple[bytes, str]]:
+        """What has reached the ICMP layer since the last call, and from which address.
+
+        IP packets; with `six`, ICMPv6 messages without the IP header.
+        """
         while (received := _receive(self.icmp)) is not None:
-            data, address = received
-            message = icmp.read_six(data, address[0]) if self._six else icmp.read_packet(data)
-            if message:
-                yield message
+            yield received[0], received[1][0]
 
     def departures(self) -> Iterator[bytes]:
         """Frames that have left since the last call."""
@@ -107,7 +106,7 @@ class Ear:
             return self.icmp
         if source not in self._bound:
             with netns.inside(self._namespace):
-                bound = _raw_icmp(self._six)
+                bound = _raw_icmp(self.six)
             try:
                 bound.bind((source, 0))
             except OSError:

@@ -286,7 +286,8 @@ class _Wave:
             if number is not None and self.probes[number].source == namespace:
                 self.seen[number].left = True
                 self.last_sighting = now
-        for message in ear.delivered():
+        for data, source in ear.delivered():
+            message = icmp.read_six(data, source) if ear.six else icmp.read_packet(data)
             number = self.index.get(message.token) if message else None
             if message and number is not None:
                 self._note(message, number, namespace)

@@ -16,6 +16,10 @@ INTERNET = IPv6Network("2001:db8:203:113::/64")
 """The lab's piece of the Internet, as 203.0.113.0/24 is in IPv4: of RFC 3849's documentation prefix."""
 
 
+UPLINKS = IPv6Network("fd6e:6574:6c61::/48")
+"""The cables between NAT devices and the host: nobody else sees these addresses."""
+
+
 def provider(number: int) -> IPv6Network:
     """The piece of the Internet that the further LAN `number` is connected to."""
     return IPv6Network((int(IPv6Address("2001:db8:198:51::")) + (number << 64), 64))
@@ -28,7 +32,7 @@ def nat(vmnet: int) -> IPv6Network:
 
 def uplink(vmnet: int) -> IPv6Network:
     """The prefix of the cable between the NAT device of vmnetN (`::2`) and the host (`::1`)."""
-    return IPv6Network((int(IPv6Address("fd6e:6574:6c61::")) + (vmnet << 64), 64))
+    return IPv6Network((int(UPLINKS.network_address) + (vmnet << 64), 64))
 
 
 def numbered(prefix: IPv6Network, address: IPv4Address, subnet: IPv4Network) -> IPv6Interface:

@@ -12,7 +12,15 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from netlab.scenario import ipv6
@@ -119,7 +127,16 @@ def _usable_address(address: IPv4Address) -> IPv4Address:
     return address
 
 
-def _usable_prefix(prefix: IPv6Network) -> IPv6Network:
+_ON_OFF = {"on": True, "off": False}
+
+
+def _prefix(value: object) -> IPv6Network:
+    try:
+        prefix = IPv6Network(value) if isinstance(value, str) else None
+    except ValueError:
+        prefix = None
+    if prefix is None:
+        raise ValueError("must be an IPv6 prefix like fd00:1::/64")
     if prefix.prefixlen != 64:
         raise ValueError("must be a /64: machines make addresses of no other prefix")
     if not (prefix.subnet_of(ipv6.PRIVATE) or prefix.subnet_of(ipv6.GLOBAL)):
@@ -127,8 +144,19 @@ def _usable_prefix(prefix: IPv6Network) -> IPv6Network:
     return prefix
 
 
-def _prefix_or_switch(value: object) -> object:
-    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+def _prefix_or_off(value: object) -> IPv6Network | None:
+    return None if value in (None, False, "off") else _prefix(value)
+
+
+def _prefix_or_switch(value: object) -> IPv6Network | bool:
+    return _on_off(value) if value in (True, False, "on", "off") else _prefix(value)
+
+
+def _on_off(value: object) -> bool:
+    found = value if isinstance(value, bool) else _ON_OFF.get(str(value))
+    if found is None:
+        raise ValueError("must be on or off")
+    return found
 
 
 def _list(value: object) -> object:
@@ -208,11 +236,21 @@ Subnet = Annotated[
     AfterValidator(_usable_subnet),
     WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]}),
 ]
+_PrefixSchema = {"type": "string", "examples": ["2001:db8:1::/64", "fd00:1::/64"]}
+Switched = Annotated[
+    bool,
+    PlainValidator(_on_off),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}]}),
+]
 Prefix = Annotated[
-    IPv6Network,
-    BeforeValidator(_text),
-    AfterValidator(_usable_prefix),
-    WithJsonSchema({"type": "string", "examples": ["2001:db8:1::/64", "fd00:1::/64"]}),
+    IPv6Network | None,
+    PlainValidator(_prefix_or_off),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off", False, None]}]}),
+]
+PrefixOrSwitch = Annotated[
+    IPv6Network | bool,
+    PlainValidator(_prefix_or_switch),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"type": "boolean"}, {"enum": ["on", "off"]}]}),
 ]
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
 _Port = WithJsonSchema({"type": "string", "examples": ["tcp:80", "udp:5000"]})
@@ -296,9 +334,9 @@ class FurtherLan(Model):
     logged_in: list[str] = Field(
         default=[], description="With `login`: the machines on which a user has logged in."
     )
-    ipv6: Prefix | None = Field(
+    ipv6: Prefix = Field(
         default=None,
-        description="IPv6: the prefix that the router advertises, and the Internet leads to it.",
+        description="IPv6: the prefix that the router advertises; the Internet leads to it.",
     )
     routes: dict[Subnet, Address] = Field(
         default={},
@@ -506,12 +544,7 @@ class Vmnet(Model):
         " custom: false.",
     )
     switching: Switching = _SWITCHING
-    ipv6: Annotated[
-        Annotated[bool, Field(strict=True)] | Prefix,
-        BeforeValidator(
-            _prefix_or_switch, json_schema_input_type=bool | Literal["on", "off"] | Prefix
-        ),
-    ] = Field(
+    ipv6: PrefixOrSwitch = Field(
         default=False,
         description="IPv6: the prefix that VMs make their addresses of. on: VMware's own, with nat.",
     )
@@ -605,11 +638,7 @@ class Vm(Model):
         " back what it gets.",
     )
     hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
-    ipv6: Annotated[
-        bool,
-        BeforeValidator(_prefix_or_switch, json_schema_input_type=bool | Literal["on", "off"]),
-        Field(strict=True),
-    ] = Field(
+    ipv6: Switched = Field(
         default=True,
         description="off: IPv6 is disabled in the guest. on: it has it where its networks have.",
     )
