@@ -121,7 +121,8 @@ def test_the_matrix_covers_every_ordered_pair_of_endpoints_once():
         pairs = [(e.over, e.source.name, e.target.name) for e in matrix(topology)]
         assert len(pairs) == len(set(pairs))
         nodes = [node.name for node in topology.endpoints]
-        assert {(a, b) for a in nodes for b in nodes if a != b} <= set(pairs)
+        for over in {over for over, _, _ in pairs}:
+            assert {(over, a, b) for a in nodes for b in nodes if a != b} <= set(pairs)
 
 
 def test_a_source_may_be_a_leg():
