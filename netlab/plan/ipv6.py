@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 from netlab.plan import nat
-from netlab.plan.guest import NEIGHBOURS, firewall
+from netlab.plan.guest import NEIGHBOURS, firewall, server
 from netlab.plan.names import metric, namespace
 from netlab.plan.nouns import (
     DEFAULT_ROUTE_6,
@@ -72,6 +72,11 @@ def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
         yield Ruleset(here, firewall(node.firewall, six=True))
     if node.forwards:
         yield _forwards(here)
+    if node.listens and legs[0].ipv6:
+        # Servers start before a router has told the address.
+        yield Sysctl(here, "net.ipv6.ip_nonlocal_bind", "1")
+        for port in node.listens:
+            yield from server(here, port, legs[0].ipv6)
 
 
 def _leads_on(network: Network) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,13 +87,13 @@ class TestAsPlanned:
             flags = {int(row.split()[4], 16) for row in rows}
             assert flags
             assert not any(flag & 0x40 for flag in flags)
-        run("vm1", "ip", "-6", "address", "add", "2001:db8:1::77/64", "dev", "eth0")
+        run("vm1", "ip", "-6", "address", "add", "2001:db8:1::77/128", "dev", "eth0")
         started = time.monotonic()
         while "tentative" in run(
             "vm1", "ip", "-6", "-o", "address", "show", "to", "2001:db8:1::77"
         ):
             assert time.monotonic() < started + 0.5, "duplicate address detection is on"
-        run("vm1", "ip", "-6", "address", "delete", "2001:db8:1::77/64", "dev", "eth0")
+        run("vm1", "ip", "-6", "address", "delete", "2001:db8:1::77/128", "dev", "eth0")
 
     def test_a_vm_behind_nat_is_seen_as_the_host_and_a_bridged_one_as_itself(self, running):
         page = ("curl", "-s", "-6", "http://www.example.com/")
@@ -108,11 +109,12 @@ class TestAsPlanned:
     def test_what_somebody_adds_is_drift_and_what_a_router_advertises_is_none(self, running):
         run("vm4", "ip", "-6", "address", "add", "fd00:1::77/128", "dev", "eth0")
         run("vm4", "ip", "-6", "route", "add", "default", "via", "fd00:1::1")
-        run("vm2", "ip", "-6", "address", "flush", "dev", "eth0", "scope", "global")
+        run("vm2", "sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
         run("host", "sysctl", "-qw", "net.ipv6.conf.vmnet1.accept_ra=1")
         drift = lab.status(now()).drift
         assert [line(noun) for noun in drift.missing] == [
             "ipv6 live.host/vmnet1",
+            "ipv6 live.vm2/eth0, takes fd15:4ba5:5a2b:1008::/64 of its router",
             f"advertised live.vm2/eth0 {VM2}/64 and a default route",
         ]
         unplanned = {(type(noun), line(noun)) for noun in drift.unplanned}
@@ -123,8 +125,7 @@ class TestAsPlanned:
         run("vm4", "ip", "-6", "route", "delete", "default", "via", "fd00:1::1")
         run("vm4", "ip", "-6", "address", "delete", "fd00:1::77/128", "dev", "eth0")
         run("host", "sysctl", "-qw", "net.ipv6.conf.vmnet1.accept_ra=0")
-        for value in (1, 0):
-            run("vm2", "sysctl", "-qw", f"net.ipv6.conf.eth0.disable_ipv6={value}")
+        run("vm2", "sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=0")
         advertised = next(
             noun
             for noun in running.plan.nouns
@@ -177,6 +178,14 @@ def test_networks_and_vms_change_while_others_talk():
         with assigned("vm2.eth0", network="vmnet1"):
             assert "fd00:1::20c:29ff:fe36:d01e/64" in run("vm2", "ip", "-6", "-o", "address")
             assert pings("vm2", VM4)
+        with assigned("vm1", listens="[tcp:80, udp:5000]"):
+            assert f"You come from [{HOST}]" in run("host", "curl", "-s", f"http://[{VM1}]/")
+            with netns.inside("live.host"):
+                client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            with client:
+                client.settimeout(HANG_SECONDS)
+                client.sendto(b"hello", (VM1, 5000))
+                assert client.recv(64) == b"hello"
         with assigned("vmnet8", stopped="[nat]"):
             assert silent("vm2", INTERNET)
         with assigned("vmnet8", adapter="off"):
