@@ -382,17 +382,26 @@ def verify(
     died; with `answers_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured.
     """
-    from netlab.kernel.observe import addresses
+    from netlab.kernel.observe import addresses, ipv6_addresses
     from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import namespace
     from netlab.plan.names import node as node_of
-    from netlab.probe.matrix import measure
+    from netlab.probe.matrix import Addresses, measure
+    from netlab.scenario.model import Family
 
     _require_root()
     namespaces = {node.name: namespace(lab.name, node.name) for node in lab.topology.endpoints}
-    found = {
-        (node_of(place), interface): known
-        for (place, interface), known in addresses(list(namespaces.values())).items()
+    readers: dict[Family, Callable[[list[str]], Addresses]] = {
+        Family.IPV4: addresses,
+        Family.IPV6: ipv6_addresses,
+    }
+    found: dict[Family, Addresses] = {
+        family: {
+            (node_of(place), interface): known
+            for (place, interface), known in read(list(namespaces.values())).items()
+        }
+        for family, read in readers.items()
+        if any(one.over is family for one in lab.expectations)
     }
     watched = None if answers_only else where(lab)
     told = progress or (lambda done: None)
@@ -683,7 +692,11 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 leg.network.name,
                 "up" if (place, leg.interface) in plugged else "down",
                 leg.mac,
-                tuple(map(str, observed.addresses.get((place, leg.interface), ()))),
+                tuple(
+                    str(one)
+                    for known in (observed.addresses, observed.ipv6)
+                    for one in known.get((place, leg.interface), ())
+                ),
                 lease(run, Lease(place, leg.interface)) if leg.address is None else None,
                 leg.model,
             )

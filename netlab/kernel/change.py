@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from netlab.errors import KernelError
-from netlab.kernel import links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, links, netns, nft, queues, services, sysctl
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
 from netlab.kernel.patience import Interruption
@@ -15,10 +15,12 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.plan.change import Change
 from netlab.plan.nouns import (
     Address,
+    Advertised,
     Bridge,
     Cable,
     DhcpClient,
     EtcFile,
+    Ipv6,
     Lease,
     Listening,
     Namespace,
@@ -111,6 +113,8 @@ def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
             handles.netlink(other.namespace).forget(other.interface)
         case Queue(namespace):
             queues.remove(handles.netlink(namespace), noun)
+        case Ipv6():
+            ipv6.switch_off(noun)
         case Address(namespace):
             links.delete_address(handles.netlink(namespace), noun)
         case Route(namespace):
@@ -123,5 +127,5 @@ def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
         case DhcpClient(namespace, interface):
             services.stop(run, noun)
             links.delete_addresses(handles.netlink(namespace), interface)
-        case Listening() | Lease():
+        case Listening() | Lease() | Advertised():
             pass  # Facts, which end with what they are about.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from netlab.plan import bridged, hostonly, hyperv, libvirt, nat, routed, virtualbox
 from netlab.plan.guest import guest
 from netlab.plan.host import host
+from netlab.plan.ipv6 import ipv6
 from netlab.plan.machine import machine, plug
 from netlab.plan.nouns import Noun, Ruleset
 from netlab.plan.plan import Plan
@@ -63,3 +64,4 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
                 yield from quality(lab, leg)
+    yield from ipv6(lab, topology)

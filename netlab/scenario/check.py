@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import combinations
 
-from netlab.scenario import addressing, expectation
+from netlab.scenario import addressing, expectation, ipv6
 from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE, Mode, Place
 from netlab.scenario.model import (
@@ -32,6 +32,7 @@ from netlab.scenario.topology import (
     LAN,
     ROUTER,
     WAN,
+    WIFI,
     Leg,
     Network,
     Role,
@@ -89,6 +90,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _host_nics(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
+    yield from _ipv6(scenario)
     yield from _routes(scenario)
     yield from _addresses(scenario)
     yield from _copies(scenario)
@@ -518,6 +520,60 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                     f"{address} is inside {who}'s {subnet}",
                     "give the server a public address",
                 )
+
+
+def _ipv6(scenario: Scenario) -> Iterator[Finding]:
+    """Prefixes that nobody would advertise or route, or that are taken."""
+    networks = resolve(scenario).networks
+    for name, lan in scenario.all_lans.items():
+        path: Path = (*_path(name), "ipv6")
+        if lan.ipv6 and lan.ipv6.subnet_of(ipv6.PRIVATE):
+            fix = "use a public one, for example 2001:db8:1::/64"
+            yield Finding(path, f"no provider leads to the private prefix {lan.ipv6}", fix)
+        for network in networks.values():
+            wireless = network.mode and network.nic and network.nic.startswith(WIFI)
+            if lan.ipv6 and wireless and network.lan == name:
+                where = f"{network.name} is bridged to {network.nic}"
+                what = f"{where}: IPv6 over a Wi-Fi bridge is not emulated"
+                yield Finding(path, what, "remove it, or bridge to a wired card")
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.ipv6:
+            yield from _prefix_of(name, vmnet, networks.get(name))
+    yield from _prefix_overlaps(scenario, networks)
+
+
+def _prefix_of(name: str, vmnet: Vmnet, network: Network | None) -> Iterator[Finding]:
+    path: Path = ("vmnets", name, "ipv6")
+    if vmnet.mode.on_lan:
+        what = f"{name} is bridged: it has the LAN's prefix"
+        yield Finding(path, what, "remove `ipv6`, or give one to the LAN", True)
+    elif vmnet.mode.product is not VMWARE:
+        yield Finding(path, f"{vmnet.mode.value} has IPv4 only in netlab", "remove `ipv6`", True)
+    elif vmnet.ipv6 is True and not vmnet.mode.nat_device:
+        what = f"VMware has a prefix of its own for NAT only, and {name} is {vmnet.mode.value}"
+        yield Finding(path, what, "write one, for example fd00:1::/64")
+    elif network and not vmnet.mode.nat_device and not network.has_dhcp_server:
+        what = f"nobody advertises a prefix on {name}: it has no DHCP server"
+        yield Finding(path, what, "add `dhcp: true`, or remove `ipv6`", True)
+
+
+def _prefix_overlaps(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Finding]:
+    owners: dict[IPv6Network, str] = {ipv6.INTERNET: "the lab's Internet"}
+    owners |= {ipv6.provider(number): "the lab's Internet" for number in range(MAX_LANS)}
+    wanted = [((*_path(name), "ipv6"), name, lan.ipv6) for name, lan in scenario.all_lans.items()]
+    for name in scenario.vmnets:
+        network = networks.get(name)
+        if network and not (network.mode and network.mode.on_lan):
+            wanted.append((("vmnets", name, "ipv6"), name, network.prefix))
+    for path, name, prefix in wanted:
+        if prefix is None:
+            continue
+        if prefix.subnet_of(ipv6.UPLINKS):
+            owners[prefix] = "the cables of NAT devices"
+        if prefix in owners:
+            what = f"{prefix} is taken twice: by {owners[prefix]} and by {name}"
+            yield Finding(path, what, "choose another prefix for one of them")
+        owners.setdefault(prefix, name)
 
 
 def _sharing(scenario: Scenario) -> Iterator[Finding]:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from uuid import UUID
 
-from netlab.scenario import addressing, mac
+from netlab.scenario import addressing, ipv6, mac
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     AUTOMATIC,
@@ -86,6 +86,17 @@ class Network:
     """A VM serves DHCP here."""
     leased: tuple[IPv4Address, IPv4Address] | None = None
     """First and last address that DHCP leases, where the scenario says it."""
+    prefix: IPv6Network | None = None
+    """Of IPv6; a bridged network has its LAN's."""
+
+    @property
+    def advertises(self) -> bool:
+        """Its router, NAT device or DHCP server tells machines the prefix."""
+        if self.prefix is None or self.mode is None or self.mode.on_lan:
+            return self.prefix is not None and self.linked
+        if self.mode.nat_device:
+            return VmnetService.NAT not in self.stopped
+        return self.has_dhcp_server and VmnetService.DHCP not in self.stopped
 
     @property
     def leases(self) -> bool:
@@ -161,6 +172,10 @@ class Leg:
     """What kind of card a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
+    ipv6: IPv6Interface | None = None
+    """The address that it has, or makes of its router's advertisement."""
+    listens_to_router: bool = False
+    """It makes its IPv6 address of what a router advertises, if one does."""
 
     @property
     def gets_lease(self) -> bool:
@@ -199,6 +214,8 @@ class Node:
     """Lines of its /etc/hosts."""
     dhcp_server: bool = False
     """It serves DHCP on its first adapter's network."""
+    ipv6: bool = True
+    """False: IPv6 is disabled."""
 
     @property
     def primary(self) -> Leg:
@@ -288,11 +305,38 @@ def resolve(scenario: Scenario) -> Topology:
         without |= set(_left_over(network, nodes))
     marked = {
         node.name: replace(
-            node, legs=tuple(replace(leg, leased=leg not in without) for leg in node.legs)
+            node,
+            legs=tuple(
+                replace(_with_ipv6(scenario, node, leg, nodes), leased=leg not in without)
+                for leg in node.legs
+            ),
         )
         for node in nodes
     }
     return Topology(scenario, networks, marked)
+
+
+def _with_ipv6(scenario: Scenario, node: Node, leg: Leg, nodes: Iterable[Node]) -> Leg:
+    """The leg with what it has of IPv6. A disabled adapter has none, as a host's card without a link."""
+    network = leg.network
+    unplugged = node.role is Role.HOST and not leg.connected
+    if network.prefix is None or not node.ipv6 or not leg.enabled or unplugged:
+        return leg
+    listens = node.role in (Role.VM, Role.PEER) or (node.role is Role.HOST and bool(network.lan))
+    if not listens:
+        # A NAT device advertises by itself; there, the DHCP server has no part in IPv6.
+        idle = node.role is Role.DHCP_SERVER and network.nat is not None
+        address = leg.address.ip if leg.address else network.subnet[1]
+        own = ipv6.numbered(network.prefix, address, network.subnet)
+        return leg if idle else replace(leg, ipv6=own)
+    hears = network.advertises and leg.connected and _may_join(scenario, leg, nodes)
+    made = ipv6.made(network.prefix, leg.mac) if hears else None
+    return replace(leg, ipv6=made, listens_to_router=True)
+
+
+def _may_join(scenario: Scenario, leg: Leg, nodes: Iterable[Node]) -> bool:
+    lan = leg.network.lan
+    return lan is None or _mac_on_the_lan(leg, nodes) in _admitted(scenario, lan, nodes)
 
 
 def _stations(lan: str, nodes: Iterable[Node]) -> list[Leg]:
@@ -350,12 +394,13 @@ def _left_over(network: Network, nodes: Iterable[Node]) -> Iterator[Leg]:
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
     served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
-    yield Network(WAN, scenario.lan.internet)
+    yield Network(WAN, scenario.lan.internet, prefix=scenario.lan.ipv6 and ipv6.INTERNET)
     lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
     for number, lan in enumerate(lans.values()):
         yield lan
         if number:
-            yield Network(wan_of(lan.name), addressing.provider(number - 1))
+            upstream = lan.prefix and ipv6.provider(number - 1)
+            yield Network(wan_of(lan.name), addressing.provider(number - 1), prefix=upstream)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
@@ -388,7 +433,16 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Netw
         nat=(vmnet.nat or Nat()) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
         guest_dhcp=served,
+        prefix=_prefix(name, vmnet),
     )
+
+
+def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:
+    """A network's own, or VMware's for NAT networks."""
+    if isinstance(vmnet.ipv6, IPv6Network):
+        return vmnet.ipv6
+    digits = name.removeprefix("vmnet")
+    return ipv6.nat(int(digits)) if vmnet.ipv6 and digits.isdigit() else None
 
 
 def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
@@ -409,7 +463,7 @@ def private_name(network: str, vm: str, index: int) -> str:
 def _lan(name: str, lan: FurtherLan) -> Network:
     stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
     leased = lan.dhcp.range if isinstance(lan.dhcp, LanDhcp) else None
-    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased)
+    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased, prefix=lan.ipv6)
 
 
 def wan_of(lan: str) -> str:
@@ -438,6 +492,7 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
         stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
+        prefix=lan.prefix if card else None,
     )
 
 
@@ -494,6 +549,7 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
                 tuple(vm.listens),
                 tuple(vm.hosts.items()),
                 vm.dhcp_server,
+                vm.ipv6,
             )
 
 
