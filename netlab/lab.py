@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from netlab.probe.trace import Trace
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
-    from netlab.scenario.topology import Topology
+    from netlab.scenario.topology import Leg, Topology
 
 
 def _modes() -> tuple[mode.Mode, ...]:
@@ -98,6 +98,8 @@ class Interface:
     """What DHCP gave; None for a static adapter, {} if it has no lease."""
     model: str | None
     """What kind of card a guest sees, if the scenario says so."""
+    released: bool = False
+    """The guest has given its lease back, and asks for none (`without_lease`)."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,79 @@ def without_vm(lab: Lab, name: str) -> Source:
     from netlab.scenario import edit
 
     return _edited(lab, edit.remove_vm(lab.source.text, name))
+
+
+def without_lease(lab: Lab, target: str) -> Source:
+    """The lab's scenario with the lease of a VM (`vm1`), or of one adapter (`vm1.eth0`), given back.
+
+    As `dhclient -r` and `ipconfig /release` do it. Raises UsageError if no DHCP client runs there.
+    """
+    from netlab.scenario import edit
+    from netlab.scenario.topology import Role
+
+    text = lab.source.text
+    for leg in _clients(lab, target):
+        if lab.topology.nodes[leg.node].role is not Role.VM:
+            what = f"{leg.node} is no VM: its lease cannot be given back"
+            raise UsageError(what, f"`netlab dhcp renew {target}` lets it ask anew")
+        text = edit.assign(text, f"{leg.node}.{leg.interface}", {"released": "true"})
+    return _edited(lab, text)
+
+
+def with_lease(lab: Lab, target: str) -> Source:
+    """The lab's scenario with what `without_lease` gave back asked for again. Raises UsageError."""
+    from netlab.scenario import edit
+
+    text = lab.source.text
+    for leg in _clients(lab, target):
+        if leg.released:
+            text = edit.assign(text, f"{leg.node}.{leg.interface}", {"released": ""})
+    return _edited(lab, text)
+
+
+def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | None = None) -> Lab:
+    """Let a machine (`vm1`), or one adapter of it, ask DHCP anew, and wait for the answer.
+
+    As `ipconfig /renew` does it: a server that does not answer within 5 s loses its client, who then
+    asks everybody. Returns the lab, changed if there was a lease that had been given back. Raises
+    UsageError if nothing there is configured by DHCP; KernelError after `seconds` without an address.
+    """
+    from netlab.kernel import leases
+    from netlab.kernel.patience import postponed_signals
+    from netlab.plan.names import namespace
+    from netlab.plan.nouns import DhcpClient
+
+    _require_root()
+    asking = {(namespace(lab.name, leg.node), leg.interface) for leg in _clients(lab, target)}
+    bound = [
+        noun
+        for noun in lab.plan.nouns
+        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in asking
+    ]
+    run = _run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        for client in bound:
+            leases.renew(run, client, seconds, interruption)
+    return apply(lab, with_lease(lab, target), progress)
+
+
+def _clients(lab: Lab, target: str) -> list[Leg]:
+    """The adapters that are configured by DHCP. Raises UsageError if there are none."""
+    name, _, interface = target.partition(".")
+    node = lab.topology.nodes.get(name)
+    if node is None:
+        known = ", ".join(one.name for one in lab.topology.endpoints)
+        raise UsageError(f"there is no machine '{name}'", f"there are: {known}")
+    legs = [leg for leg in node.legs if interface in ("", leg.interface)]
+    if not legs:
+        its = ", ".join(leg.interface for leg in node.legs)
+        raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
+    if clients := [leg for leg in legs if leg.address is None]:
+        return clients
+    raise UsageError(
+        f"{target} has no address from DHCP: it is static",
+        f"`netlab set {name}.{legs[0].interface} address=` lets it ask for one",
+    )
 
 
 def with_forward(
@@ -686,6 +761,7 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 tuple(map(str, observed.addresses.get((place, leg.interface), ()))),
                 lease(run, Lease(place, leg.interface)) if leg.address is None else None,
                 leg.model,
+                leg.released,
             )
             for leg in node.legs
         )

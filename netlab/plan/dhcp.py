@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq
-from netlab.plan.machine import machine, plug
+from netlab.plan.machine import lease_network, machine, plug
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Listening, Noun, Service
+from netlab.plan.nouns import ANYWHERE, Listening, Noun, Service
+from netlab.scenario import addressing
 from netlab.scenario.mode import Place
 from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Role, Topology
@@ -54,10 +55,48 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
 
 def served(topology: Topology, vmnet: Network) -> Iterator[str]:
     """dnsmasq lines of a vmnet's DHCP server, whoever runs it."""
+    yield from pool(topology.legs_on(vmnet), vmnet, options(vmnet), _seconds(vmnet))
+
+
+def _seconds(vmnet: Network) -> tuple[int, int]:
     mode, settings = vmnet.mode, vmnet.dhcp
     assert mode
-    seconds = (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
-    yield from pool(topology.legs_on(vmnet), vmnet, options(vmnet), seconds)
+    return (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
+
+
+def home_router(
+    topology: Topology, lan: str
+) -> tuple[dict[str, IPv4Address | str | None], tuple[int, int]]:
+    """What the router of a LAN hands out, and for how many seconds."""
+    gateway = topology.scenario.all_lans[lan].gateway
+    return (
+        {"router": gateway, "dns-server": gateway},
+        (addressing.HOME_ROUTER_LEASE_SECONDS,) * 2,
+    )
+
+
+def terms(topology: Topology, leg: Leg) -> tuple[str, ...]:
+    """What a DHCP client's server is to give it: address, options and time.
+
+    Empty where no server of the plan's is to give it anything, and for a bridged VM, which keeps its
+    lease when its host's card comes to another LAN.
+    """
+    network = leg.network
+    if lease_network(leg) == ANYWHERE or network.guest_dhcp:
+        return ()
+    if network.mode and not network.mode.on_lan:
+        if not (network.has_dhcp_server or network.mode.serves_itself):
+            return ()
+        handed_out, seconds = options(network), _seconds(network)
+        legs = topology.legs_on(network)
+    else:
+        if not network.leases:
+            return ()
+        handed_out, seconds = home_router(topology, network.segment)
+        network, legs = topology.networks[network.segment], topology.neighbours(network)
+    address = reservations(legs, network).get(leg.mac)
+    said = (f"{name} {value}" for name, value in handed_out.items())
+    return (f"address {address}", *said, f"seconds {seconds[0]} {seconds[1]}")
 
 
 def pool(

@@ -372,6 +372,9 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
+        elif nic.released:
+            what = "a static adapter has no lease that could be given back"
+            yield Finding((*path, "released"), what, "remove `released`, or `address`", True)
         segment = scenario.segments.get(nic.network)
         if nic.address and segment and segment.subnet is None:
             yield Finding(

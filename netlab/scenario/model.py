@@ -532,6 +532,10 @@ class Nic(Model):
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
     )
+    released: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Its guest has given the lease back and asks for none: dhclient -r, ipconfig /release.",
+    )
     replicate: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="VMware's check mark Replicate physical network connection state: the adapter loses"
