@@ -134,8 +134,8 @@ soak: setup ## the matrix of three-modes 1,000 times under full load: 20 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py
 
 vm-test: PACKAGES += $(PACKAGES_VM)
-vm-test: setup ## kernel tests and scenarios on Debian's own kernel, in a VM (SUITE=trixie: Debian 13)
-	@$(AS_ROOT) $(BIN)/python -m tests.vm --suite $(SUITE)
+vm-test: setup ## kernel tests and scenarios on Debian's own kernel, in a VM (SUITE=trixie: Debian 13; TESTS=… for some only)
+	@$(AS_ROOT) $(BIN)/python -m tests.vm --suite $(SUITE) --tests "$(TESTS)"
 
 vagrant-test: PACKAGES += $(PACKAGES_VM) $(PACKAGES_VAGRANT)
 vagrant-test: setup ## the Vagrantfile, with a box made here

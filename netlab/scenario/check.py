@@ -349,6 +349,7 @@ def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findi
 
 
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
+    subnets, served = _subnets(scenario), _served_by_guests(scenario)
     for vm, index, nic in _all_nics(scenario):
         path: Path = ("vms", vm, "nics", index)
         if nic.network not in declared:
@@ -383,7 +384,7 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                 f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
             )
         vmnet = scenario.vmnets.get(nic.network)
-        given = vmnet and (vmnet.mode.leases or nic.network in _served_by_guests(scenario))
+        given = vmnet and (vmnet.mode.leases or nic.network in served)
         if vmnet and not nic.address and not given:
             what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
             yield Finding(path, what, "give the adapter an `address`")
@@ -392,7 +393,7 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
             if len(own) > INTERFACE_LENGTH:
                 what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
                 yield Finding(path, what, "shorten the name of the network or of the VM")
-        if subnet := _subnets(scenario).get(nic.network):
+        if subnet := subnets.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
 
 

@@ -612,7 +612,9 @@ class Expectations(Model):
 class Scenario(Model):
     """A network to build, and what must be true of it."""
 
-    title: Annotated[str, Field(max_length=100)] = ""
+    title: Annotated[str, Field(max_length=100)] = Field(
+        default="", description="One line for `netlab scenarios`."
+    )
     internet: Internet = Internet()
     lan: Lan = Lan()
     lans: dict[LanName, FurtherLan] = Field(
