@@ -120,14 +120,21 @@ def load(scenario: str) -> Source:
 
 
 def prepare(source: Source, name: str | None = None) -> Lab:
-    """Plan a lab without touching anything."""
+    """Plan a lab without touching anything.
+
+    Raises UsageError if a port of the host's that is to lead to a VM is a service's.
+    """
+    from netlab.plan import ports
     from netlab.plan.build import build
     from netlab.scenario.load import lab_name
     from netlab.scenario.topology import resolve
 
     checked = lab_name(name or source.name)
     topology = resolve(source.scenario)
-    return Lab(checked, source, topology, build(checked, topology))
+    plan = build(checked, topology)
+    for (protocol, port), program in ports.taken_by_services(plan, topology).items():
+        raise _busy(protocol, port, program)
+    return Lab(checked, source, topology, plan)
 
 
 def up(lab: Lab, progress: Progress | None = None) -> None:
@@ -289,22 +296,45 @@ def with_forward(
 ) -> Source:
     """The lab's scenario with another port of the host that leads to a VM, checked.
 
-    `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if a program of the
-    host's has the port, or it is not clear which NAT network is meant; ScenarioError.
+    `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if it is not clear which
+    NAT network is meant; ScenarioError.
     """
-    from netlab.kernel.sockets import read_listening
-    from netlab.plan.names import namespace
     from netlab.scenario import edit
-    from netlab.scenario.topology import HOST
 
-    _require_root()
-    host = namespace(lab.name, HOST)
-    for one in read_listening([host])[host]:
-        if (one.protocol, one.port) == (protocol, port):
-            what = f"the host's {protocol} port {port} is busy: {one.program} waits on it"
-            raise UsageError(what, "end that program, or use another port")
     vmnet = network or _nat_network(lab, target.partition(":")[0])
     return _edited(lab, edit.add_forward(lab.source.text, vmnet, protocol, port, target))
+
+
+def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
+    """Raise UsageError if a port of the host's that is to lead to a VM is a running program's.
+
+    Only ports are looked at that lead nowhere yet; the lab's own services are `prepare`'s to judge.
+    """
+    from netlab.kernel.services import process
+    from netlab.kernel.sockets import read_listening
+    from netlab.plan import ports
+    from netlab.plan.names import namespace
+    from netlab.plan.nouns import Service
+    from netlab.scenario.topology import HOST
+
+    new = ports.forwarded(wanted.topology) - ports.forwarded(lab.topology)
+    if not new:
+        return
+    _require_root()
+    host, run = namespace(lab.name, HOST), _run_directory(lab.name)
+    own = {
+        process(run, noun)
+        for noun in lab.plan.nouns
+        if isinstance(noun, Service) and noun.namespace == host
+    }
+    for one in read_listening([host])[host]:
+        if (one.protocol, one.port) in new and (one.pid is None or one.pid not in own):
+            raise _busy(one.protocol, one.port, one.program if one.pid else "another program")
+
+
+def _busy(protocol: str, port: int, program: str) -> UsageError:
+    what = f"the host's {protocol} port {port} is busy: {program} waits on it"
+    return UsageError(what, "end that program, or let another port of the host lead to the VM")
 
 
 def without_forward(lab: Lab, protocol: str, port: int) -> Source:
@@ -348,8 +378,8 @@ def _edited(lab: Lab, text: bytes) -> Source:
 def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
     """Bring a running lab to another scenario; what is equal in both is not touched.
 
-    A failure or a signal on the way leaves the lab as it was. Raises ScenarioError, NoSuchLab,
-    KernelError, Interrupted.
+    A failure or a signal on the way leaves the lab as it was. Raises ScenarioError, UsageError if a
+    port that is to lead to a VM is busy, NoSuchLab, KernelError, Interrupted.
     """
     from netlab.kernel.change import change as carry_out
     from netlab.kernel.patience import postponed_signals
@@ -358,6 +388,7 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
     wanted, difference = change(lab, source)
     run = _run_directory(lab.name)
     with postponed_signals() as interruption, run.locked():
+        refuse_busy_ports(lab, wanted)
         before = run.read()
         both = tuple(dict.fromkeys((*before.namespaces, *wanted.plan.namespaces)))
         after = replace(

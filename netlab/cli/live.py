@@ -275,7 +275,9 @@ def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> N
 
     output.warn(one for one in source.warnings if one.what not in _known(running))
     wanted, difference = lab.change(running, source)
-    if not dry_run and difference:
+    if dry_run:
+        lab.refuse_busy_ports(running, wanted)
+    elif difference:
         with output.changing(wanted, difference) as progress:
             lab.apply(running, source, progress)
     output.result(
