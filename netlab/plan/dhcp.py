@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from itertools import islice
 
 from netlab.plan import dnsmasq
 from netlab.plan.machine import lease_network, machine, plug
@@ -76,7 +77,10 @@ def home_router(
 
 
 def terms(topology: Topology, leg: Leg) -> tuple[str, ...]:
-    """What a DHCP client's server is to give it: address, options and time.
+    """What a DHCP client's server is to give it: reserved address or range, options and time.
+
+    Not the address that is written down for the start of the lab only: that depends on who else is
+    there, and who has one keeps it when another VM comes.
 
     Empty where no server of the plan's is to give it anything, and for a bridged VM, which keeps its
     lease when its host's card comes to another LAN.
@@ -88,15 +92,17 @@ def terms(topology: Topology, leg: Leg) -> tuple[str, ...]:
         if not (network.has_dhcp_server or network.mode.serves_itself):
             return ()
         handed_out, seconds = options(network), _seconds(network)
-        legs = topology.legs_on(network)
     else:
         if not network.leases:
             return ()
         handed_out, seconds = home_router(topology, network.segment)
-        network, legs = topology.networks[network.segment], topology.neighbours(network)
-    address = reservations(legs, network).get(leg.mac)
+        network = topology.networks[network.segment]
+    wanted = network.dhcp.reservations if network.dhcp else {}
+    own = [
+        str(address) for who, address in wanted.items() if leg.node == who or leg.mac == who.lower()
+    ]
     said = (f"{name} {value}" for name, value in handed_out.items())
-    return (f"address {address}", *said, f"seconds {seconds[0]} {seconds[1]}")
+    return (*(own or map(str, network.pool)), *said, f"seconds {seconds[0]} {seconds[1]}")
 
 
 def pool(
@@ -142,8 +148,13 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
         if address not in taken
     )
     # Two VMs with one MAC are one client to the server.
-    others = dict.fromkeys(leg.mac for leg in legs if leg.address is None and leg.leased)
-    return reserved | dict(zip((mac for mac in others if mac not in reserved), free, strict=False))
+    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.address is None and leg.leased))
+    numbered = list(islice(free, len(asking)))
+    if len(numbered) < len(asking):
+        asking = [mac for mac in asking if mac not in reserved]
+    # Who has a reservation keeps its place in the row, or a new one would move all the others.
+    row = zip(asking, numbered, strict=False)
+    return reserved | {mac: address for mac, address in row if mac not in reserved}
 
 
 def address_of(topology: Topology, leg: Leg) -> IPv4Address | None:
