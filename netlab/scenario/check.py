@@ -375,6 +375,9 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
+        elif nic.released:
+            what = "a static adapter has no lease that could be given back"
+            yield Finding((*path, "released"), what, "remove `released`, or `address`", True)
         segment = scenario.segments.get(nic.network)
         if nic.address and segment and segment.subnet is None:
             yield Finding(
@@ -583,11 +586,14 @@ def _sharing(scenario: Scenario) -> Iterator[Finding]:
         return
     vmnet = scenario.vmnets.get(name)
     path: Path = ("host", "shares")
-    is_on = vmnet and (vmnet.adapter or HostAdapter()).state is Adapter.ON
-    if vmnet is None or vmnet.mode is not Mode.HOSTONLY or not is_on:
-        hostonly = [n for n, one in scenario.vmnets.items() if one.mode is Mode.HOSTONLY]
+    shareable = [
+        one
+        for one, its in scenario.vmnets.items()
+        if its.mode is Mode.HOSTONLY and (its.adapter or HostAdapter()).state is not Adapter.NONE
+    ]
+    if vmnet is None or name not in shareable:
         what = f"{name} is no host-only network with a host adapter"
-        known = ", ".join(hostonly)
+        known = ", ".join(shareable)
         yield Finding(path, what, f"use one of: {known}" if known else "define one under vmnets")
     elif vmnet.subnet and vmnet.subnet != addressing.SHARED:
         yield Finding(

@@ -489,6 +489,10 @@ class Nat(Model):
         default=30,
         description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
     )
+    time_wait_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
+        default=30,
+        description="Seconds for which a TCP connection is remembered that both sides have ended.",
+    )
 
 
 class Segment(Model):
@@ -596,6 +600,10 @@ class Nic(Model):
     outgoing: Transfer = Field(default=Transfer(), description="How good the way from the VM is.")
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
+    )
+    released: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Its guest has given the lease back and asks for none: dhclient -r, ipconfig /release.",
     )
     replicate: Annotated[bool, Field(strict=True)] = Field(
         default=False,

@@ -166,6 +166,8 @@ class Leg:
     """False: the adapter itself is switched off."""
     leased: bool = True
     """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
+    released: bool = False
+    """Its guest has given the lease back, and asks for none."""
     replicates: bool = False
     """Its link and its lease follow the host's card that its network is bridged to."""
     model: str | None = None
@@ -178,9 +180,14 @@ class Leg:
     """It makes its IPv6 address of what a router advertises, if one does."""
 
     @property
+    def asks(self) -> bool:
+        """A DHCP client runs on it."""
+        return self.address is None and not self.released
+
+    @property
     def gets_lease(self) -> bool:
         """It is configured by DHCP, and a server that it reaches has an address for it."""
-        return self.address is None and self.connected and self.leased and self.network.leases
+        return self.asks and self.connected and self.leased and self.network.leases
 
     @property
     def speaks(self) -> bool:
@@ -282,6 +289,11 @@ class Topology:
             for node in self.nodes.values()
             if node.role is role and node.primary.network == network
         )
+
+    def neighbours(self, network: Network) -> tuple[Leg, ...]:
+        """Every leg that hears what is said on `network`, in the order of the nodes."""
+        legs = (leg for node in self.nodes.values() for leg in node.legs)
+        return tuple(leg for leg in legs if leg.network.segment == network.segment)
 
     def legs_on(self, network: Network) -> tuple[Leg, ...]:
         """Every leg plugged into `network`, in the order of the nodes."""
@@ -680,6 +692,7 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
         nic.gateway,
         nic.dns,
         nic.connected and (network.linked or not nic.replicate),
+        released=nic.released,
         replicates=nic.replicate,
         model=nic.model,
         incoming=nic.incoming,
