@@ -64,7 +64,7 @@ class Finding:
     fix: str
     on_key: bool = False
     is_warning: bool = False
-    """It works here, and would not with VMware."""
+    """It works here, but not with VMware, or not as one may think."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _host_nics(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
+    yield from _host_twice(scenario)
     yield from _routes(scenario)
     yield from _addresses(scenario)
     yield from _copies(scenario)
@@ -502,8 +503,19 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
             ranges.append((("segments", name, "subnet"), name, segment.subnet))
     tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
     for (place, first, one), (path, second, other) in combinations(ranges, 2):
-        # Nothing keeps a company from using a vmnet's addresses: the longer prefix wins.
-        if one.overlaps(other) and not (place in tunnelled and path[:1] == ("vmnets",)):
+        if not one.overlaps(other):
+            continue
+        # Nothing keeps a LAN from using a vmnet's addresses.
+        if path[:1] == ("vmnets",) and place[-1:] == ("subnet",) and place[:1] != path[:1]:
+            if place not in tunnelled:
+                yield Finding(
+                    path,
+                    f"{second}'s {other} overlaps with {first}'s {one}: machines of the one take those"
+                    " of the other for neighbours, and do not reach them",
+                    "choose another subnet, unless that is what you want to see",
+                    is_warning=True,
+                )
+        else:
             yield Finding(
                 path,
                 f"{second}'s {other} overlaps with {first}'s {one}",
@@ -517,6 +529,20 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                     f"{address} is inside {who}'s {subnet}",
                     "give the server a public address",
                 )
+
+
+def _host_twice(scenario: Scenario) -> Iterator[Finding]:
+    """What has the address of a host adapter is out of the host's reach, wherever it is: it is itself."""
+    legs = resolve(scenario).nodes[HOST].legs
+    own = {leg.address.ip: leg.network for leg in legs if leg.address and not leg.network.lan}
+    for claim in _claims(scenario):
+        if claim.network in scenario.all_lans and (there := own.get(claim.address)):
+            yield Finding(
+                ("vmnets", there.name),
+                f"{claim.address} is taken twice: by {claim.who} and by the host adapter of {there.name}",
+                "give one of them another address: the host would talk to itself",
+                True,
+            )
 
 
 def _sharing(scenario: Scenario) -> Iterator[Finding]:

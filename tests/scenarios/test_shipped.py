@@ -257,6 +257,12 @@ MUTANTS = [
         | {f"host>{to}" for to in ("server", "company-router")},
     ),
     Mutant(
+        "same-subnet",
+        "the host's card leaves the upper half of the subnet to vmnet8",
+        with_address("host", "192.168.1.100/24", "192.168.1.100/25"),
+        {"host>vm1"},
+    ),
+    Mutant(
         "connection-sharing",
         "the host shares without translating",
         without_rule("host", "masquerade"),
