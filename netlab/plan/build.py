@@ -21,6 +21,7 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
     Mode.HOSTONLY: hostonly.network,
     Mode.CUSTOM: hostonly.network,
     Mode.SEGMENT: virtualbox.internal,
+    Mode.HOTSPOT: routed.network,
     virtualbox.NAT: virtualbox.nat_engine,
     virtualbox.NAT_NETWORK: virtualbox.nat_network,
     virtualbox.INTERNAL: virtualbox.internal,

@@ -28,6 +28,7 @@ from netlab.scenario.model import (
 from netlab.scenario.names import VMNET_NAME
 from netlab.scenario.topology import (
     HOST,
+    HOTSPOT,
     INTERNET,
     LAN,
     ROUTER,
@@ -35,6 +36,7 @@ from netlab.scenario.topology import (
     Leg,
     Network,
     Role,
+    hotspot,
     installation,
     natural,
     private_name,
@@ -43,7 +45,7 @@ from netlab.scenario.topology import (
     wan_of,
 )
 
-RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
+RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN, HOTSPOT)
 MAX_LANS = 16
 """So many pieces of 16 addresses does the lab's Internet have."""
 MAX_VMNET = 255
@@ -118,6 +120,7 @@ def _names(scenario: Scenario) -> Iterator[Finding]:
     named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
     for lan in scenario.all_lans:
         named += [((*_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers]
+    named += [(("host", HOTSPOT, name), name) for name in hotspot(scenario)]
     named += [(("vms", name), name) for name in scenario.vms]
     named += [(("segments", name), name) for name in scenario.segments]
     own = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
@@ -501,6 +504,8 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     for name, segment in scenario.segments.items():
         if segment.subnet:
             ranges.append((("segments", name, "subnet"), name, segment.subnet))
+    if scenario.host.hotspot is not None and not scenario.host.shares:
+        ranges.append((("host", HOTSPOT), "the host's hot spot", addressing.SHARED))
     tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
     for (place, first, one), (path, second, other) in combinations(ranges, 2):
         if not one.overlaps(other):
@@ -534,7 +539,7 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
 def _host_twice(scenario: Scenario) -> Iterator[Finding]:
     """What has the address of a host adapter is out of the host's reach, wherever it is: it is itself."""
     legs = resolve(scenario).nodes[HOST].legs
-    own = {leg.address.ip: leg.network for leg in legs if leg.address and not leg.network.lan}
+    own = {leg.address.ip: leg.network for leg in legs if leg.address and not leg.network.outside}
     for claim in _claims(scenario):
         if claim.network in scenario.all_lans and (there := own.get(claim.address)):
             yield Finding(
@@ -552,6 +557,9 @@ def _sharing(scenario: Scenario) -> Iterator[Finding]:
         return
     vmnet = scenario.vmnets.get(name)
     path: Path = ("host", "shares")
+    if scenario.host.hotspot is not None:
+        what = f"Windows shares with one network: the hot spot, or {name}"
+        yield Finding(path, what, "remove `shares` or `hotspot`", True)
     is_on = vmnet and (vmnet.adapter or HostAdapter()).state is Adapter.ON
     if vmnet is None or vmnet.mode is not Mode.HOSTONLY or not is_on:
         hostonly = [n for n, one in scenario.vmnets.items() if one.mode is Mode.HOSTONLY]
@@ -633,6 +641,12 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
         for peer, machine in its.peers.items():
             if machine.address:
                 yield _Claim((*_path(lan), "peers", peer), peer, machine.address, lan)
+    if scenario.host.hotspot is not None:
+        own = addressing.host_adapter(addressing.SHARED)
+        yield _Claim(("host", HOTSPOT), "the host adapter of the hot spot", own, HOTSPOT)
+    for device, machine in hotspot(scenario).items():
+        if machine.address:
+            yield _Claim(("host", HOTSPOT, device), device, machine.address, HOTSPOT)
     for nic, card in scenario.host.nics.items():
         if card.address:
             yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, card.lan)

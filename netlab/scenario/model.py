@@ -245,6 +245,11 @@ class Peer(Model):
     )
 
 
+Peers = dict[
+    NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
+]
+
+
 class LanDhcp(Model):
     """What a LAN's router leases."""
 
@@ -281,9 +286,9 @@ class FurtherLan(Model):
         default={},
         description="Static routes of the home router: a subnet, and the neighbour that leads there.",
     )
-    peers: dict[
-        NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
-    ] = Field(default={}, description="Other machines: name and address, or {} for DHCP.")
+    peers: Peers = Field(
+        default={}, description="Other machines: name and address, or {} for DHCP."
+    )
 
     @property
     def gateway(self) -> IPv4Address:
@@ -335,6 +340,11 @@ class Host(Model):
         default=None,
         description="Windows' Internet Connection Sharing: the host-only vmnet whose VMs may go out by"
         " the host's card, with the host adapter as gateway and name server.",
+    )
+    hotspot: Annotated[Peers, Field(max_length=8)] | None = Field(
+        default=None,
+        description="Windows' mobile hotspot, 192.168.137.0/24: the devices on it, name and address, or"
+        " {} for DHCP. They go out by the host's card, as the host.",
     )
     firewall: Firewall = Field(
         default=[],

@@ -27,6 +27,7 @@ from netlab.scenario.model import (
     LanDhcp,
     Nat,
     Nic,
+    Peer,
     Scenario,
     Switching,
     Transfer,
@@ -35,6 +36,7 @@ from netlab.scenario.model import (
 )
 
 LAN = "lan"
+HOTSPOT = "hotspot"
 WAN = "wan"
 HOST = "host"
 ROUTER = "router"
@@ -101,6 +103,11 @@ class Network:
         if mode is None or mode.dhcp_server is None:
             return False
         return mode.product is not VMWARE or self.dhcp is not None
+
+    @property
+    def outside(self) -> bool:
+        """Its machines are not inside the host's computer: a LAN, a WAN, the host's hot spot."""
+        return self.mode is None or self.mode.outside
 
     @property
     def numbered(self) -> bool:
@@ -362,6 +369,8 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
         elif subnet := vmnet.own_subnet:
             own = _virtual(name, vmnet, subnet, name in served)
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
+    if scenario.host.hotspot is not None:
+        yield Network(HOTSPOT, addressing.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or addressing.unnumbered(index)
         hub = segment.switching is Switching.HUB
@@ -465,6 +474,9 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
         for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
             leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
             yield Node(name, Role.PEER, (leg,))
+    for name, peer in sorted(hotspot(scenario).items(), key=lambda item: natural(item[0])):
+        leg = _lan_leg(scenario, networks[HOTSPOT], name, f"{WIFI}0", peer.address)
+        yield Node(name, Role.PEER, (leg,))
     yield Node(
         HOST,
         Role.HOST,
@@ -495,6 +507,11 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
                 tuple(vm.hosts.items()),
                 vm.dhcp_server,
             )
+
+
+def hotspot(scenario: Scenario) -> dict[str, Peer]:
+    """The devices on the host's hot spot."""
+    return scenario.host.hotspot or {}
 
 
 def installation(scenario: Scenario, vm: str) -> str:
@@ -594,7 +611,7 @@ def _lan_leg(
     hardware = mac.physical(f"{node} {interface}")
     if address is None:
         return Leg(node, interface, lan, hardware)
-    gateway = scenario.all_lans[lan.name].gateway
+    gateway = lan.host_address if lan.mode else scenario.all_lans[lan.name].gateway
     return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
 
 

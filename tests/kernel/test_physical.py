@@ -209,6 +209,23 @@ def test_an_exhausted_pool():
         assert address("vm1") == "192.168.1.102/24"
 
 
+def test_a_hot_spot_of_the_host_s_that_devices_join_and_leave():
+    with lab.running(lab.prepare(lab.load("mobile-hotspot"), NAME)):
+        assert address("phone", "wlan0") == "192.168.137.2/24"
+        assert "203.0.113.1" in seen_by_the_internet("phone"), "a name, asked of the host"
+        assign("host", hotspot="{phone: {}, tablet: 192.168.137.50}")
+        assert address("phone", "wlan0") == "192.168.137.2/24"
+        assert "203.0.113.1" in seen_by_the_internet("tablet")
+        assert answers("phone", "192.168.137.50")
+        # Off, and another network has Windows' sharing.
+        text = now().source.text
+        off = text[: text.index(b"expect:")] + b"expect: {default: blocked}\n"
+        lab.apply(now(), loads(off, "x.yaml"))
+        assign("host", hotspot="")
+        assert "phone" not in lab.places(NAME)
+        assert answers("vm1", "203.0.113.80")
+
+
 def test_sharing_that_is_switched_on_and_off():
     with lab.running(lab.prepare(lab.load("connection-sharing"), NAME)):
         looked_up = inside(f"{NAME}.vm1", "busybox", "nslookup", "www.example.com", "192.168.137.1")

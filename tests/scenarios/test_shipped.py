@@ -263,6 +263,12 @@ MUTANTS = [
         {"host>vm1"},
     ),
     Mutant(
+        "mobile-hotspot",
+        "the host does not translate what the hot spot's devices send",
+        without_rule("host", "ip saddr 192.168.137.0/24"),
+        {f"phone>{to}" for to in ("vm2", "pc", "router", "internet")},
+    ),
+    Mutant(
         "connection-sharing",
         "the host shares without translating",
         without_rule("host", "masquerade"),
