@@ -10,6 +10,7 @@ from netlab.plan.host import host
 from netlab.plan.machine import machine, plug
 from netlab.plan.nouns import Noun, Ruleset
 from netlab.plan.plan import Plan
+from netlab.plan.promiscuous import permission
 from netlab.plan.quality import quality
 from netlab.plan.world import world
 from netlab.scenario.mode import Mode
@@ -64,3 +65,4 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
                 yield from quality(lab, leg)
+                yield from permission(lab, leg)

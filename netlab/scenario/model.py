@@ -372,6 +372,13 @@ _SWITCHING = Field(
 )
 
 
+_PROMISCUOUS = Field(
+    default=True,
+    description="Whether its VMs may listen to frames for others (promiscuous mode). false: as on Linux,"
+    " where the user who runs VMware may not write to /dev/vmnetN.",
+)
+
+
 class HostAdapter(Model):
     """The host's virtual adapter on a vmnet, as the host's operating system shows it."""
 
@@ -450,6 +457,7 @@ class Segment(Model):
         default=1500, description="Bytes of an IP packet."
     )
     switching: Switching = _SWITCHING
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
 
 
 class Vmnet(Model):
@@ -493,6 +501,7 @@ class Vmnet(Model):
         " custom: false.",
     )
     switching: Switching = _SWITCHING
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
     nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
@@ -541,6 +550,10 @@ class Nic(Model):
     outgoing: Transfer = Field(default=Transfer(), description="How good the way from the VM is.")
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
+    )
+    promiscuous: Annotated[bool | None, Field(strict=True)] = Field(
+        default=None,
+        description="Whether it may listen to frames for others; default: as its network says.",
     )
     replicate: Annotated[bool, Field(strict=True)] = Field(
         default=False,

@@ -78,6 +78,8 @@ class Network:
     mtu: int = 1500
     hub: bool = False
     """It learns nothing, and every frame goes everywhere."""
+    promiscuous: bool = True
+    """Its VMs may listen to frames for others."""
     adapter: HostAdapter = _NO_ADAPTER
     """How the host has set it up: never None where VMware knows a host adapter."""
     dhcp: Dhcp | None = field(default=None, hash=False)
@@ -164,6 +166,8 @@ class Leg:
     """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
     replicates: bool = False
     """Its link and its lease follow the host's card that its network is bridged to."""
+    promiscuous: bool = True
+    """It may listen to frames for others."""
     model: str | None = None
     """What kind of card a guest sees: a label."""
     incoming: Transfer = PERFECT
@@ -373,9 +377,14 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
         yield Network(HOTSPOT, addressing.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or addressing.unnumbered(index)
-        hub = segment.switching is Switching.HUB
         yield Network(
-            name, subnet, Mode.SEGMENT, mtu=segment.mtu, hub=hub, guest_dhcp=name in served
+            name,
+            subnet,
+            Mode.SEGMENT,
+            mtu=segment.mtu,
+            hub=segment.switching is Switching.HUB,
+            promiscuous=segment.promiscuous,
+            guest_dhcp=name in served,
         )
 
 
@@ -391,6 +400,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Netw
         mode,
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
+        promiscuous=vmnet.promiscuous,
         adapter=vmnet.adapter or usual,
         dhcp=dhcp if dhcp.on and is_vmware else None,
         leased=dhcp.range,
@@ -446,6 +456,7 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         linked=linked,
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
+        promiscuous=vmnet.promiscuous,
         stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
     )
 
@@ -642,6 +653,7 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
         nic.dns,
         nic.connected and (network.linked or not nic.replicate),
         replicates=nic.replicate,
+        promiscuous=network.promiscuous if nic.promiscuous is None else nic.promiscuous,
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,

@@ -407,6 +407,13 @@ MUTANTS = [
         {f"vm{n}>{to}" for n in (1, 2, 3) for to in ("router", "internet")},
     ),
     Mutant(
+        "sniffer",
+        "vm4's port lets through what is for another MAC address than its own",
+        with_text("vmnet1", "00:0c:29:ae:bf:31", "00:0c:29:00:00:01"),
+        {f"{one}>vm4" for one in ("vm1", "vm2", "vm3", "host")}
+        | {f"vm4>{one}" for one in ("vm1", "vm2", "vm3", "host")},
+    ),
+    Mutant(
         "port-forward",
         "the host does not masquerade",
         without_rule("host", "masquerade"),
