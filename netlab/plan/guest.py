@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from netlab.plan import dnsmasq
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
+from netlab.scenario.model import Listen
 from netlab.scenario.topology import Node, Topology
 
 
@@ -18,6 +19,7 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
         yield Ruleset(here, firewall(node.firewall))
     for port in node.listens:
         yield from _server(here, port)
+    yield from proxy(here, node)
     if node.dhcp_server:
         config = dnsmasq.configuration(node.primary.interface, _dhcp(topology, node))
         yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
@@ -54,6 +56,15 @@ def _server(here: str, port: str) -> Iterator[Noun]:
     name = f"{protocol}-{number}"
     yield Service(here, name, web if protocol == "tcp" else echo)
     yield Listening(here, name, protocol, int(number))
+
+
+def proxy(here: str, node: Node) -> Iterator[Noun]:
+    """A machine's HTTP proxy, if one runs on it."""
+    if node.proxy:
+        at = "127.0.0.1" if node.proxy.listen is Listen.LOOPBACK else "0.0.0.0"
+        program = ("{python}", "-IS", "{package}/programs/proxy.py", at, str(node.proxy.port))
+        yield Service(here, "proxy", program, asks_names=True)
+        yield Listening(here, "proxy", "tcp", node.proxy.port)
 
 
 def _dhcp(topology: Topology, node: Node) -> Iterator[str]:

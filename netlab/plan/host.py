@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq, nat
-from netlab.plan.guest import firewall
+from netlab.plan.guest import firewall, proxy
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
@@ -55,6 +55,7 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
         longest = max(vmnet.nat.udp_timeout for vmnet in nat_networks if vmnet.nat)
         yield from nat.udp_timeout(here, max(longest, _KERNEL_UDP_SECONDS))
+    yield from proxy(here, node)
     for leg in shared:
         yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, leg))
         yield Listening(here, "sharing", "udp", 53)

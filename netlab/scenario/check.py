@@ -260,6 +260,8 @@ def _reservations(scenario: Scenario, network: Network, path: Path) -> Iterator[
 def _forwards(scenario: Scenario) -> Iterator[Finding]:
     """A port of the host is one program's, and a forward leads to a VM behind that NAT device."""
     taken: dict[tuple[str, int], str] = {}
+    if scenario.host.proxy:
+        taken["tcp", scenario.host.proxy.port] = "its proxy"
     for name, vmnet in scenario.vmnets.items():
         if vmnet.nat is None or vmnet.subnet is None:
             continue
@@ -689,6 +691,9 @@ def _guests(scenario: Scenario) -> Iterator[Finding]:
             yield Finding((*path, "forwards"), what, fix, True)
         for port in {port for port in machine.listens if machine.listens.count(port) > 1}:
             yield Finding((*path, "listens"), f"{port} is there twice", "keep only one of them")
+        if machine.proxy and f"tcp:{machine.proxy.port}" in machine.listens:
+            what = f"tcp:{machine.proxy.port} is the proxy's"
+            yield Finding((*path, "listens"), what, "remove it, or give the proxy another port")
         if machine.dhcp_server and "udp:67" in machine.listens:
             what = "udp:67 is the DHCP server's"
             yield Finding((*path, "listens"), what, "remove it, or `dhcp_server`")

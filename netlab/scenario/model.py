@@ -44,6 +44,13 @@ class VmnetService(StrEnum):
     DHCP = "dhcp"
 
 
+class Listen(StrEnum):
+    """The addresses at which a program waits to be asked."""
+
+    ALL = "all"
+    LOOPBACK = "loopback"
+
+
 class Answer(StrEnum):
     """What VMware was told when a VM's files were found in another place."""
 
@@ -185,6 +192,10 @@ def _peer(value: object) -> object:
     return {"address": value} if isinstance(value, str) else value
 
 
+def _proxy(value: object) -> object:
+    return {"port": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 _AddressSchema = WithJsonSchema({"type": "string", "format": "ipv4"})
 Address = Annotated[
     IPv4Address, BeforeValidator(_text), AfterValidator(_usable_address), _AddressSchema
@@ -323,6 +334,23 @@ class HostNic(Model):
     )
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Proxy(Model):
+    """An HTTP proxy."""
+
+    port: Annotated[Port, Field(strict=True)]
+    listen: Listen = Field(
+        default=Listen.ALL, description="loopback: only programs of its own machine reach it."
+    )
+
+
+_OptionalProxy = Annotated[
+    Proxy | None, BeforeValidator(_proxy, json_schema_input_type=int | Proxy | None)
+]
+
+
 class Host(Model):
     """The machine that VMware runs on."""
 
@@ -356,6 +384,9 @@ class Host(Model):
         description="Networks between which the host is a router (IP forwarding); default: it is none.",
     )
     hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
+    proxy: _OptionalProxy = Field(
+        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
+    )
 
 
 class Switching(StrEnum):
@@ -393,7 +424,6 @@ class HostAdapter(Model):
 
 
 Seconds = Annotated[int, Field(ge=120, le=100_000_000, strict=True)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Dhcp(Model):
@@ -596,6 +626,9 @@ class Vm(Model):
         " back what it gets.",
     )
     hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
+    proxy: _OptionalProxy = Field(
+        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
+    )
     dhcp_server: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",

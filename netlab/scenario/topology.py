@@ -28,6 +28,7 @@ from netlab.scenario.model import (
     Nat,
     Nic,
     Peer,
+    Proxy,
     Scenario,
     Switching,
     Transfer,
@@ -208,6 +209,8 @@ class Node:
     """Ports that a server answers on, as `tcp:80`."""
     hosts: tuple[tuple[str, IPv4Address], ...] = ()
     """Lines of its /etc/hosts."""
+    proxy: Proxy | None = None
+    """The HTTP proxy that runs on it."""
     dhcp_server: bool = False
     """It serves DHCP on its first adapter's network."""
 
@@ -494,6 +497,7 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
         tuple(_host_legs(scenario, networks)),
         firewall=tuple(scenario.host.firewall),
         hosts=tuple(scenario.host.hosts.items()),
+        proxy=scenario.host.proxy,
     )
     for network in networks.values():
         yield from _services(network)
@@ -516,6 +520,7 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
                 vm.forwards,
                 tuple(vm.listens),
                 tuple(vm.hosts.items()),
+                vm.proxy,
                 vm.dhcp_server,
             )
 

@@ -407,6 +407,12 @@ MUTANTS = [
         {f"vm{n}>{to}" for n in (1, 2, 3) for to in ("router", "internet")},
     ),
     Mutant(
+        "proxy",
+        "the VM needs no proxy: DHCP hands out a router and the host forwards",
+        ROUTES_HOST_ONLY,
+        {"vm1>router", "vm1>internet"},
+    ),
+    Mutant(
         "sniffer",
         "vm4's port lets through what is for another MAC address than its own",
         with_text("vmnet1", "00:0c:29:ae:bf:31", "00:0c:29:00:00:01"),
