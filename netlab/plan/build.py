@@ -13,6 +13,7 @@ from netlab.plan.machine import machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import DhcpClient, Noun, Ruleset
 from netlab.plan.plan import Plan
+from netlab.plan.promiscuous import permission
 from netlab.plan.quality import quality
 from netlab.plan.world import world
 from netlab.scenario.mode import Mode
@@ -24,6 +25,7 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
     Mode.HOSTONLY: hostonly.network,
     Mode.CUSTOM: hostonly.network,
     Mode.SEGMENT: virtualbox.internal,
+    Mode.HOTSPOT: routed.network,
     virtualbox.NAT: virtualbox.nat_engine,
     virtualbox.NAT_NETWORK: virtualbox.nat_network,
     virtualbox.INTERNAL: virtualbox.internal,
@@ -82,4 +84,5 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
                 yield from quality(lab, leg)
+                yield from permission(lab, leg)
     yield from ipv6(lab, topology)

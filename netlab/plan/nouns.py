@@ -161,6 +161,8 @@ class Service:
     name: str
     argv: tuple[str, ...]
     config: str = ""
+    asks_names: bool = False
+    """It looks names up as the node does: it sees the node's files in /etc."""
 
 
 @dataclass(frozen=True)
