@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from netlab.probe.frame import ETHERNET, decode, error_name
+from netlab.probe.frame import ETHERNET, decode, message_name
 from netlab.probe.packet import Part
 
 MARK = b" netlab probe"
@@ -77,5 +77,5 @@ def read_packet(data: bytes) -> Message | None:
         return None  # A redirect, for example: it quotes a packet that was forwarded all the same.
     source = fields["ip.src"]
     return Message(
-        kind, token, source, source == fields["ip.dst"], f"{source} says: {error_name(fields)}"
+        kind, token, source, source == fields["ip.dst"], f"{source} says: {message_name(fields)}"
     )
