@@ -18,7 +18,8 @@ from netlab.kernel import netns, nft, preflight, services, sockets, spaces, tabl
 from netlab.kernel.links import Interface
 from netlab.kernel.nftrace import TRACE_TABLE
 from netlab.kernel.observe import FALLBACK_NAMES
-from netlab.kernel.rows import Hop, Socket
+from netlab.kernel.owners import Owners, owners
+from netlab.kernel.rows import Hop, Socket, at_port
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.spaces import Space
 from netlab.lab import Lab
@@ -117,22 +118,20 @@ class _Look:
         return frozenset({node, *networks, *others} - {""})
 
     @cached_property
-    def _owners(self) -> dict[str, list[str]]:
-        """Every MAC and every address, and the nodes that have it now: several is a fault."""
-        found: dict[str, list[str]] = {}
-        for place, space in self.spaces.items():
-            own = [one.mac for one in space.interfaces if one.kind == "bridge" or not one.master]
-            for key in dict.fromkeys([*own, *(str(address.ip) for _, address in space.addresses)]):
-                found.setdefault(key, []).append(self.nodes[place])
-        return found
+    def owners(self) -> Owners:
+        """Whose every MAC and every address is now."""
+        return owners(
+            (self.nodes[place], space.interfaces, space.addresses)
+            for place, space in self.spaces.items()
+        )
 
     def owner(self, key: object) -> str:
         """Whose MAC or address it is; empty if it is nobody's in this lab."""
-        return ", ".join(self._owners.get(str(key), ()))
+        return self.owners.name(key)
 
     def named(self, address: object, port: int | None = None) -> str:
         """`10.0.0.2 (vmnet8-nat)`."""
-        text = str(address) if port is None else f"{address}:{port}"
+        text = at_port(address, port)
         return f"{text} ({owner})" if (owner := self.owner(address)) else text
 
     @cached_property

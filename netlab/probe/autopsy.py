@@ -128,7 +128,7 @@ class Autopsy:
             return {}
         scene = self._witness.scene(self._known)
         found = {
-            number: cause.judge(_in_scene(evidence, scene, drops.get(token, {})))
+            number: cause.judge(replace(evidence, scene=scene, drops=drops.get(token, {})))
             for number, (token, evidence) in self._kept.items()
         }
         return _credible(found, scene.counts)
@@ -154,22 +154,6 @@ class Autopsy:
             self._where,
             {(self._where.nodes[place], table): found for (place, table), found in rows.items()},
         )
-
-
-def _in_scene(evidence: Evidence, scene: Evidence, drops: Mapping[str, str]) -> Evidence:
-    return replace(
-        scene,
-        source=evidence.source,
-        target=evidence.target,
-        journey=evidence.journey,
-        send_error=evidence.send_error,
-        address=evidence.address,
-        carriers=evidence.carriers,
-        addressed=evidence.addressed,
-        unanswered=evidence.unanswered,
-        elsewhere=evidence.elsewhere,
-        drops=drops,
-    )
 
 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:

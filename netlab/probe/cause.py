@@ -189,12 +189,37 @@ _COUNTED = {
 
 
 @dataclass(frozen=True)
+class Scene:
+    """What is the same for all probes that were under way at the same time."""
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Node to the kernel's counts that have grown."""
+    owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """IP or MAC address to the nodes that have it."""
+    switches: frozenset[str] = frozenset()
+    nat_devices: frozenset[str] = frozenset()
+    doors: frozenset[tuple[str, str]] = frozenset()
+    """(host, card) where a NAT device's port forwards are reached from outside."""
+    isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """(switch, port) of ports that reach no other such port, and the machines behind them."""
+    listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to what programs listen on: `udp/53`."""
+    unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to sockets with packets that no program has taken yet: `udp/53`."""
+    no_address_left: Mapping[str, str] = field(default_factory=dict)
+    """Node to what its DHCP server said of it."""
+    lost: int = 0
+    """Frames that no tap had room for."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known of one probe when it is over."""
 
     source: str
     target: str
     journey: Journey
+    scene: Scene = field(default_factory=Scene)
     kind: str = "icmp"
     """The probe's kind: `icmp`, `tcp`, `dns`, …"""
     answered: bool = False
@@ -210,30 +235,12 @@ class Evidence:
     """Node to the rule that ended the packet there."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     """Node to the address for which it asked by ARP, and nobody answered."""
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Node to the kernel's counts that have grown."""
     no_route_back: str = ""
     """The address to which the target would have to answer, if its routing table does not lead there."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine that has it on another network."""
-    owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """IP or MAC address to the nodes that have it."""
-    switches: frozenset[str] = frozenset()
-    nat_devices: frozenset[str] = frozenset()
-    doors: frozenset[tuple[str, str]] = frozenset()
-    """(host, card) where a NAT device's port forwards are reached from outside."""
-    isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    """(switch, port) of ports that reach no other such port, and the machines behind them."""
-    listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Node to what programs listen on: `udp/53`."""
-    unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Node to sockets with packets that no program has taken yet: `udp/53`."""
     forgotten: frozenset[str] = frozenset()
     """Nodes that translated the request and have no entry for it any more."""
-    no_address_left: Mapping[str, str] = field(default_factory=dict)
-    """Node to what its DHCP server said of it."""
-    lost: int = 0
-    """Frames that no tap had room for."""
 
 
 @dataclass(frozen=True)
@@ -254,8 +261,8 @@ class Finding:
 def judge(evidence: Evidence) -> Finding:
     """What the evidence proves. First what is certain, then what the last node counted."""
     journey = evidence.journey
-    if evidence.lost:
-        return _unknown(evidence.source, f"{evidence.lost} frames found no room in a buffer")
+    if evidence.scene.lost:
+        return _unknown(evidence.source, f"{evidence.scene.lost} frames found no room in a buffer")
     if not journey.of(Part.REQUEST):
         return _never_left(evidence)
     if evidence.answered:
@@ -298,7 +305,7 @@ def _never_left(evidence: Evidence) -> Finding:
         return _dead(source, Cause.FIREWALL, evidence.drops[source])
     if source in evidence.unanswered:
         return _not_resolved(source, evidence)
-    owners = evidence.owners.get(evidence.address, frozenset())
+    owners = evidence.scene.owners.get(evidence.address, frozenset())
     if {source, evidence.target} <= owners:
         return _duplicate(source, evidence.address, owners)
     if error:
@@ -340,9 +347,9 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     if step.went_out and overheard:
         text = f"frames for {step.after['eth.dst']} reached {len(overheard)} others"
         return _dead(node, Cause.NO_TAKER, text)
-    twins = evidence.owners.get(step.after.get("eth.dst", ""), frozenset())
+    twins = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
     meant = evidence.target if step.part is Part.REQUEST else evidence.source
-    if node not in evidence.switches | {meant} and node in twins and len(twins) > 1:
+    if node not in evidence.scene.switches | {meant} and node in twins and len(twins) > 1:
         others = ", ".join(sorted(twins - {node}))
         text = f"{step.after['eth.dst']} is the MAC address of {node} and of {others}"
         return _dead(node, Cause.DUPLICATE_MAC, text)
@@ -350,18 +357,18 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     if node in twins and evidence.target in twins - {node}:
         return _duplicate(node, step.after["ip.dst"], twins)
     if step.came_in and not step.went_out:
-        owners = evidence.owners.get(step.after.get("eth.dst", ""), frozenset())
+        owners = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
         if apart := _apart(node, step.came_in.interface, owners, evidence):
             return apart
-    grown = evidence.counts.get(node, {})
+    grown = evidence.scene.counts.get(node, {})
     suspects = [name for name in _COUNTED if name in grown and _may_count(name, step, evidence)]
     if len(suspects) == 1 and not step.went_out:
         (name,) = suspects
         found = _dead(node, _COUNTED[name], f"{name} of {node} grew by {grown[name]}")
         return replace(found, counted=name)
-    taken = evidence.counts.get(node, {}).get("Udp.InDatagrams")
-    delivered = taken or "udp/53" in evidence.unread.get(node, ())
-    if evidence.kind == "dns" and delivered and "udp/53" in evidence.listening.get(node, ()):
+    taken = evidence.scene.counts.get(node, {}).get("Udp.InDatagrams")
+    delivered = taken or "udp/53" in evidence.scene.unread.get(node, ())
+    if evidence.kind == "dns" and delivered and "udp/53" in evidence.scene.listening.get(node, ()):
         return _dead(node, Cause.DNS_SILENT, f"{node} listens on udp/53, and nothing came back")
     return _unknown(node, "no rule, no error and no count tells why")
 
@@ -379,7 +386,9 @@ def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
     """Whether this packet can be the one that was counted: the count may be another's."""
     match name:
         case "Ip.InAddrErrors":
-            return step.node not in evidence.owners.get(step.after.get("ip.dst", ""), frozenset())
+            return step.node not in evidence.scene.owners.get(
+                step.after.get("ip.dst", ""), frozenset()
+            )
         case "Ip.InHdrErrors":
             return step.after.get("ip.ttl") in ("0", "1")
         case "Ip.FragFails":
@@ -391,10 +400,10 @@ def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
 def _dropped(step: Step, evidence: Evidence) -> Finding:
     """A rule ended it: whose, and what for?"""
     node, rule = step.node, evidence.drops[step.node]
-    if node in evidence.switches:
+    if node in evidence.scene.switches:
         return _dead(node, Cause.NOT_ADMITTED, f"{step.before['eth.src']}: {rule}")
     protocol = step.after.get("ip.protocol")
-    if node in evidence.nat_devices and protocol not in _TRANSLATED:
+    if node in evidence.scene.nat_devices and protocol not in _TRANSLATED:
         return _dead(node, Cause.PROTOCOL_NOT_TRANSLATED, f"IP protocol {protocol}: {rule}")
     return _dead(node, Cause.FIREWALL, rule)
 
@@ -407,12 +416,16 @@ def _no_offer(evidence: Evidence) -> Finding:
     """A DHCP question that nobody answered."""
     asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
     for step in asked:
-        if step.node in evidence.switches and step.node in evidence.drops and not step.went_out:
+        if (
+            step.node in evidence.scene.switches
+            and step.node in evidence.drops
+            and not step.went_out
+        ):
             return _dropped(step, evidence)
-    servers = [s.node for s in asked if "udp/67" in evidence.listening.get(s.node, ())]
+    servers = [s.node for s in asked if "udp/67" in evidence.scene.listening.get(s.node, ())]
     for server in servers:
-        if server in evidence.no_address_left:
-            return _dead(server, Cause.POOL_EMPTY, evidence.no_address_left[server])
+        if server in evidence.scene.no_address_left:
+            return _dead(server, Cause.POOL_EMPTY, evidence.scene.no_address_left[server])
         if server in evidence.drops:
             return _dead(server, Cause.FIREWALL, evidence.drops[server])
     text = "nobody whom it reached listens on udp/67"
@@ -468,7 +481,7 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
     if cause is Cause.ARP_UNANSWERED and ":" not in who and last.node not in evidence.unanswered:
         cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
     if cause is Cause.PORT_CLOSED and last.came_in:
-        at_door = (last.node, last.came_in.interface) in evidence.doors
+        at_door = (last.node, last.came_in.interface) in evidence.scene.doors
         cause = Cause.NO_FORWARD if at_door else cause
     verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
     return Finding(verdict, last.node, cause, text, _LOOK_AT.get(cause, ""))
@@ -476,8 +489,8 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
 
 def _apart(switch: str, port: str, owners: frozenset[str], evidence: Evidence) -> Finding | None:
     """Whether a switch keeps a port apart from that of those to whom a frame is addressed."""
-    if (switch, port) in evidence.isolated:
-        for (other, its), behind in evidence.isolated.items():
+    if (switch, port) in evidence.scene.isolated:
+        for (other, its), behind in evidence.scene.isolated.items():
             if other == switch and its != port and behind & owners:
                 text = f"the ports {port} and {its} of {switch} are isolated"
                 return _dead(switch, Cause.ISOLATED_PORT, text)
@@ -488,10 +501,10 @@ def _not_resolved(node: str, evidence: Evidence) -> Finding:
     """A question for a MAC address stays without answer."""
     address = evidence.unanswered[node]
     text = f"it asked who has {address}, and nobody answered"
-    owners = evidence.owners.get(address, frozenset())
+    owners = evidence.scene.owners.get(address, frozenset())
     asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
     for step in asking:
-        if step.node in evidence.switches and step.came_in:
+        if step.node in evidence.scene.switches and step.came_in:
             if step.node in evidence.drops and not step.went_out:
                 return _dropped(step, evidence)
             if apart := _apart(step.node, step.came_in.interface, owners, evidence):
@@ -504,7 +517,7 @@ def _not_resolved(node: str, evidence: Evidence) -> Finding:
 
 def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
     """The machines that have this source address, if they are more than one."""
-    owners = evidence.owners.get(fields.get("ip.src", ""), frozenset())
+    owners = evidence.scene.owners.get(fields.get("ip.src", ""), frozenset())
     return owners if len(owners) > 1 else frozenset()
 
 

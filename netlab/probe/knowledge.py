@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from netlab.kernel.events import Row, Table
-from netlab.kernel.links import Interface
+from netlab.kernel.owners import Owners, owners
 from netlab.probe.decision import Tables, best_route, flow_of, is_about
 from netlab.probe.frame import Fields
 from netlab.probe.journey import Journey, Map, Step
@@ -42,22 +42,12 @@ class Knowledge:
         )
 
     @cached_property
-    def owners(self) -> dict[str, frozenset[str]]:
-        """IP or MAC address to the machines that have it. Switches and plumbing have nothing to say here."""
-        found: dict[str, frozenset[str]] = {}
-        for (node, table), rows in self.rows.items():
-            if node in self.where.switches:
-                continue
-            for row in rows:
-                address = _own_address(row) if table in (Table.INTERFACES, Table.ADDRESSES) else ""
-                if address:
-                    found[address] = found.get(address, frozenset()) | {node}
-        return found
-
-    @cached_property
-    def names(self) -> dict[str, str]:
-        """IP or MAC address to the name of the machine that has it."""
-        return {address: " and ".join(sorted(nodes)) for address, nodes in self.owners.items()}
+    def owners(self) -> Owners:
+        """Whose every IP and MAC address is."""
+        return owners(
+            (node, self.of(node, Table.INTERFACES), self.of(node, Table.ADDRESSES))
+            for node in self.where.nodes.values()
+        )
 
     @cached_property
     def isolated(self) -> dict[tuple[str, str], frozenset[str]]:
@@ -78,12 +68,10 @@ class Knowledge:
         """The machine that has an address, if it hears no question that `node` asks."""
         heard = self.where.neighbourhood(node)
         far = None
-        for owner in self.owners.get(address, ()):
-            for interface, known in self.of(owner, Table.ADDRESSES):
-                if str(known.ip) == address:
-                    if self.where.peers.get((owner, interface)) in heard:
-                        return None
-                    far = owner
+        for plug in self.owners.plugs.get(address, ()):
+            if self.where.peers.get(plug) in heard:
+                return None
+            far, _ = plug
         return far
 
     def translates(self, box: str, step: Step) -> bool:
@@ -116,10 +104,3 @@ class Knowledge:
             gateways = [hop.gateway for hop in route.hops if hop.gateway] if route else []
             hops |= set(map(str, gateways or [end]))
         return hops
-
-
-def _own_address(row: Row) -> str:
-    """An interface's MAC, or the IP of an interface with its address."""
-    if isinstance(row, Interface):
-        return row.mac if row.name != "lo" else ""
-    return str(row[1].ip) if isinstance(row, tuple) else ""

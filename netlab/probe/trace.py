@@ -13,7 +13,7 @@ from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
 from netlab.probe import cause, kinds
-from netlab.probe.cause import Finding
+from netlab.probe.cause import Evidence, Finding
 from netlab.probe.decision import Decision, decisions
 from netlab.probe.frame import ETHERNET, Fields, decode
 from netlab.probe.history import Change, Entry, History, dated
@@ -115,11 +115,11 @@ def trace(
     frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
     unanswered = dict(one for one in watch.unanswered() if one in needed)
-    evidence = replace(
-        scene,
+    evidence = Evidence(
         source=question.source,
         target=question.target,
         journey=journey.only(probe.decides),
+        scene=replace(scene, lost=scene.lost + missed),
         kind=question.by.partition(":")[0],
         answered=probe.answered,
         send_error=error,
@@ -139,7 +139,6 @@ def trace(
             for step in journey.of(Part.REQUEST)
             if step.rewrites and not known.translates(step.node, step)
         ),
-        lost=scene.lost + missed,
     )
     return Trace(
         question,
@@ -149,10 +148,10 @@ def trace(
         journey,
         cause.judge(evidence),
         _decisions(journey, probe, hits, known),
-        tuple(probe.found([frame for frame in frames if frame.packet], known.names)),
+        tuple(probe.found([frame for frame in frames if frame.packet], known.owners.names)),
         tuple(frames),
         History(start, dated(changes, frames, where.nodes)),
-        known.names,
+        known.owners.names,
     )
 
 
@@ -231,7 +230,7 @@ def _decisions(
         met = [text for n in parts for text in rules.get((n, step.packet), ())]
         tables = known.tables(step.node)
         is_switch = step.node in where.switches
-        found.append(tuple(decisions(step, tables, met, is_switch, known.names)))
+        found.append(tuple(decisions(step, tables, met, is_switch, known.owners.names)))
     return tuple(found)
 
 
