@@ -35,7 +35,9 @@ _FOLD_SECONDS = 10
 )
 @click.argument("nodes", nargs=-1, type=NodeName(), metavar="[NODE|NETWORK]...")
 @lab_option
-@click.option("--arp", is_flag=True, help="Tell ARP too, instead of counting it.")
+@click.option(
+    "--arp", is_flag=True, help="Tell ARP and neighbour discovery too, instead of counting them."
+)
 @click.option("--all", "everything", is_flag=True, help="Tell everything: ARP, DHCP, the rest.")
 @click.option("-c", "--count", type=click.IntRange(1), help="End after so many lines.")
 @click.option("--seconds", type=Seconds(0, min_open=True), help="End after so many seconds.")
@@ -61,7 +63,7 @@ def watch(
     for node in nodes:
         lab.place_of(running.name, node)
     owners = lab.following_owners(running)
-    unfolded = exchange.FOLDED if everything else {"arp"} if arp else ()
+    unfolded = exchange.FOLDED if everything else {"arp", "ndp"} if arp else ()
     tracker = exchange.Tracker(lab.where(running), unfolded)
     printer = _Printer(output.json, owners, tracker.folded, count)
     with lab.watching(running) as seen:

@@ -266,6 +266,16 @@ _TRANSPORTS: dict[int, Callable[[bytes, Fields], bytes]] = {
 }
 
 
+def is_group(mac: str) -> bool:
+    """Whether a MAC address is everybody's, or a multicast group's."""
+    return int(mac[:2], 16) & 1 == 1
+
+
+def question_name(fields: Fields) -> str:
+    """What a question for a MAC address is, or the answer to one."""
+    return message_name(fields) if "icmp.type" in fields else f"ARP {fields['arp.op']}"
+
+
 def message_name(fields: Fields) -> str:
     """What an ICMP message is: `ICMP time exceeded`."""
     protocol = "ICMPv6" if fields["ip.protocol"] == str(_ICMPV6) else "ICMP"

@@ -64,6 +64,11 @@ class Knowledge:
         found = self.of(node, Table.INTERFACES)
         return frozenset(one.name for one in found if one.running and one.name != "lo")
 
+    def addressed(self, node: str, towards: str) -> bool:
+        """Whether a machine has an address of the IP version of another one."""
+        six = ":" in towards
+        return any((own.version == 6) == six for _, own in self.of(node, Table.ADDRESSES))
+
     def elsewhere(self, node: str, address: str) -> str | None:
         """The machine that has an address, if it hears no question that `node` asks."""
         heard = self.where.neighbourhood(node)
@@ -83,7 +88,7 @@ class Knowledge:
         """The source address of a request that has reached a node whose routes do not lead there."""
         for step in journey.of(Part.REQUEST):
             source = step.after.get("ip.src", "")
-            if step.node == target and source and ":" not in source:
+            if step.node == target and source:
                 route = best_route(self.of(target, Table.ROUTES), ip_address(source))
                 return "" if route and route.kind == "unicast" else source
         return ""

@@ -8,9 +8,9 @@ from contextlib import ExitStack, closing
 from netlab.kernel import counters, nft, sockets
 from netlab.kernel.netlink import Overflow
 from netlab.kernel.nftrace import Hit, RuleTrace
-from netlab.probe.cause import Scene
 from netlab.probe.ear import STEP
 from netlab.probe.journey import Map
+from netlab.probe.judge import Scene
 from netlab.probe.knowledge import Knowledge
 from netlab.probe.tap import Tap
 

@@ -38,9 +38,10 @@ def what(fields: Fields) -> str:
 
 
 def _arp(fields: Fields) -> str:
+    name = message_name(fields) if "icmp.type" in fields else "ARP"
     if fields["arp.op"] == "answer":
-        return f"ARP {fields['arp.sender']} is at {fields['arp.sender_mac']}"
-    return f"ARP who has {fields['arp.target']}? tell {fields['arp.sender']}"
+        return f"{name} {fields['arp.sender']} is at {fields['arp.sender_mac']}"
+    return f"{name} who has {fields['arp.target']}? tell {fields['arp.sender']}"
 
 
 def _icmp(fields: Fields) -> str:

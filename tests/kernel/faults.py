@@ -14,7 +14,8 @@ from unittest import mock
 from netlab import lab
 from netlab.kernel import nft, sockets
 from netlab.kernel.rundir import RunDirectory
-from netlab.probe.cause import Cause, Evidence, Finding, Scene, judge
+from netlab.probe.cause import Cause, Finding
+from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
 from tests.machine import inside
@@ -48,7 +49,7 @@ class Proof:
 
 def proof(running: lab.Lab, *question: str, **more: Any) -> Proof:
     """Send a probe, and keep what it was judged by."""
-    with mock.patch("netlab.probe.cause.judge", side_effect=judge) as judged:
+    with mock.patch("netlab.probe.judge.judge", side_effect=judge) as judged:
         traced = lab.trace(running, *question, **more)
     return Proof(traced, judged.call_args.args[0])
 

@@ -7,8 +7,9 @@ from dataclasses import fields
 
 import pytest
 
-from netlab.probe.cause import SENTENCES, Cause, Evidence, Scene, judge
+from netlab.probe.cause import SENTENCES, Cause
 from netlab.probe.journey import Map, follow
+from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.kinds.base import Ends
 from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting
