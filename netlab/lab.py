@@ -405,6 +405,32 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
     return wanted
 
 
+def mending(lab: Lab) -> Change:
+    """What `repair` would do."""
+    from netlab.kernel.observe import observe
+    from netlab.plan.change import mend
+
+    _require_root()
+    return mend(lab.plan, observe(lab.plan, _run_directory(lab.name)).nouns)
+
+
+def repair(lab: Lab, progress: Progress | None = None) -> Change:
+    """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
+
+    What somebody made goes, what is missing or another comes anew. A failure or a signal on the way
+    leaves it as it was. Raises KernelError, Interrupted.
+    """
+    from netlab.kernel.change import change as carry_out
+    from netlab.kernel.patience import postponed_signals
+
+    _require_root()
+    run = _run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        wanted = mending(lab)
+        carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
+    return wanted
+
+
 def down(name: str) -> None:
     """End a lab, whatever state it is in. Reads what was made, not the scenario."""
     from netlab.kernel.patience import postponed_signals

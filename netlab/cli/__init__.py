@@ -77,6 +77,7 @@ for _command in (
     live.forward,
     live.dhcp,
     live.apply,
+    live.repair,
     nodes.execute,
     nodes.shell,
     labs.down,

@@ -35,6 +35,7 @@ _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _LOOPBACK_INDEX = 1
 _RT_TABLE_MAIN = 254
+_RTPROT_UNSPEC = 0
 _RTPROT_STATIC = 4
 _RTN_UNICAST = 1
 
@@ -113,7 +114,8 @@ def switch_cable(cable: Cable, one: Netlink, other: Netlink) -> None:
 def delete_interface(netlink: Netlink, name: str) -> None:
     """Remove a bridge, or a cable with both its ends. Forgives absence."""
     message = ifinfmsg()
-    message["index"] = netlink.index(name)
+    # By its name as it is now: somebody may have made another by that name.
+    message["attrs"] = [("IFLA_IFNAME", name)]
     _forgiving(netlink, message, RTM_DELLINK)
     netlink.forget(name)
 
@@ -132,8 +134,10 @@ def delete_addresses(netlink: Netlink, interface: str) -> None:
 
 
 def delete_route(netlink: Netlink, route: Route) -> None:
-    """Remove a route. Forgives absence."""
-    _forgiving(netlink, _route_message(route), RTM_DELROUTE)
+    """Remove a route, whoever made it. Forgives absence."""
+    message = _route_message(route)
+    message["proto"] = _RTPROT_UNSPEC
+    _forgiving(netlink, message, RTM_DELROUTE)
 
 
 def _forgiving(netlink: Netlink, message: Any, kind: int) -> None:
