@@ -345,15 +345,14 @@ def without_forward(lab: Lab, protocol: str, port: int) -> Source:
 
 
 def _nat_network(lab: Lab, vm: str) -> str:
-    """The NAT network that a VM (or an address) is on, or the only one."""
-    from netlab.scenario.mode import Mode
-
-    translated = [network.name for network in lab.topology.vmnets if network.mode is Mode.NAT]
-    node = lab.topology.nodes.get(vm)
-    if node:
-        found = [leg.network.name for leg in node.legs]
+    """The NAT network that a VM (or an address) is on, or the only one, as the scenario calls it."""
+    scenario = lab.source.scenario
+    translated = [name for name, one in scenario.vmnets.items() if one.mode.nat_device]
+    if vm in scenario.vms:
+        found = [nic.network for nic in scenario.vms[vm].nics]
     else:
-        found = [net.name for net in lab.topology.vmnets if _is_inside(vm, net.subnet)]
+        subnets = {name: one.own_subnet for name, one in scenario.vmnets.items()}
+        found = [name for name, subnet in subnets.items() if subnet and _is_inside(vm, subnet)]
     meant = [name for name in translated if name in found] or translated
     if len(meant) == 1:
         return meant[0]

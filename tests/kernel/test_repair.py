@@ -44,7 +44,10 @@ def test_repair_brings_back_what_was_changed_by_hand(running):
         assert not lab.status(running).drift, name
     inside("drift.vm1", "ip", "address", "add", "10.0.0.77/24", "dev", "eth0")
     dry = netlab("repair", "--dry-run")
-    assert (dry.returncode, dry.stdout.splitlines()[-1]) == (0, "1 to remove, 0 to alter, 0 to make")
+    assert (dry.returncode, dry.stdout.splitlines()[-1]) == (
+        0,
+        "1 to remove, 0 to alter, 0 to make",
+    )
     assert netlab("repair").stdout.splitlines()[-1] == "1 removed, 0 altered, 0 made"
     assert netlab("repair").stdout.strip() == "nothing differs: the lab is as wanted"
     assert all(result.passed for result in lab.verify(running))
