@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, ip_address
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from netlab.explain.way import Explanation
     from netlab.kernel.create import Progress
     from netlab.kernel.observe import Observation
+    from netlab.kernel.owners import Owners
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.change import Change
     from netlab.plan.plan import Difference, Plan
@@ -513,17 +514,26 @@ def verify(
     died; with `answers_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured.
     """
-    from netlab.kernel.observe import addresses
+    from netlab.kernel.observe import addresses, ipv6_addresses
     from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import namespace
     from netlab.plan.names import node as node_of
-    from netlab.probe.matrix import measure
+    from netlab.probe.matrix import Addresses, measure
+    from netlab.scenario.model import Family
 
     _require_root()
     namespaces = {node.name: namespace(lab.name, node.name) for node in lab.topology.endpoints}
-    found = {
-        (node_of(place), interface): known
-        for (place, interface), known in addresses(list(namespaces.values())).items()
+    readers: dict[Family, Callable[[list[str]], Addresses]] = {
+        Family.IPV4: addresses,
+        Family.IPV6: ipv6_addresses,
+    }
+    found: dict[Family, Addresses] = {
+        family: {
+            (node_of(place), interface): known
+            for (place, interface), known in read(list(namespaces.values())).items()
+        }
+        for family, read in readers.items()
+        if any(one.over is family for one in lab.expectations)
     }
     watched = None if answers_only else where(lab)
     told = progress or (lambda done: None)
@@ -609,14 +619,28 @@ def where(lab: Lab) -> Map:
     )
 
 
-def owners(lab: Lab) -> dict[str, str]:
-    """Every address in the lab, and the node that has it now."""
-    from netlab.kernel.observe import addresses
+def owners(lab: Lab) -> Owners:
+    """Whose every IP and MAC address of the lab is now. Raises KernelError."""
+    from netlab.kernel import spaces
     from netlab.plan.names import node as node_of
 
     _require_root()
-    found = addresses(list(lab.plan.namespaces))
-    return {str(one.ip): node_of(place) for (place, _), known in found.items() for one in known}
+    return spaces.owners({place: node_of(place) for place in lab.plan.namespaces})
+
+
+def following_owners(lab: Lab) -> Callable[[], Owners]:
+    """`owners` for whatever goes on for long: asked anew if the last answer is a second old."""
+    known, since = owners(lab), time.monotonic()
+
+    def latest() -> Owners:
+        nonlocal known, since
+        if time.monotonic() - since > 1:
+            with suppress(KernelError):  # The lab has ended: its last packets are still to be told.
+                known = owners(lab)
+            since = time.monotonic()
+        return known
+
+    return latest
 
 
 @contextmanager
@@ -683,15 +707,9 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """`explain` for many questions, from one look at the lab."""
     from netlab import aim
     from netlab.explain import gather, way
-    from netlab.kernel.observe import addresses
-    from netlab.plan.names import node as node_of
 
     _require_root()
     places = where(lab)
-    known = {
-        (node_of(place), interface): found
-        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
-    }
     cables = {
         (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
         for (place, interface), other in lab.plan.peers.items()
@@ -701,7 +719,7 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
         def answer(source: str, target: str, by: str) -> Explanation:
             probe = way.probe(by)
             start = aim.node(lab, source)
-            end, to = aim.destination(lab, start, target, known)
+            end, to = aim.destination(lab, start, target, world.owners)
             if end == start.name:
                 fix = "name another machine: no packet would leave"
                 raise UsageError(f"{to} is {end} itself", fix)
@@ -814,7 +832,11 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 leg.network.name,
                 "up" if (place, leg.interface) in plugged else "down",
                 leg.mac,
-                tuple(map(str, observed.addresses.get((place, leg.interface), ()))),
+                tuple(
+                    str(one)
+                    for known in (observed.addresses, observed.ipv6)
+                    for one in known.get((place, leg.interface), ())
+                ),
                 lease(run, Lease(place, leg.interface)) if leg.address is None else None,
                 leg.model,
                 leg.released,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from netlab.errors import KernelError
-from netlab.kernel import leases, links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, leases, links, netns, nft, queues, services, sysctl
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
 from netlab.kernel.patience import Interruption
@@ -15,11 +15,13 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.plan.change import Change
 from netlab.plan.nouns import (
     Address,
+    Advertised,
     Bridge,
     Cable,
     DhcpClient,
     End,
     EtcFile,
+    Ipv6,
     Lease,
     Listening,
     Namespace,
@@ -132,6 +134,8 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
             handles.netlink(other.namespace).forget(other.interface)
         case Queue(namespace):
             queues.remove(handles.netlink(namespace), noun)
+        case Ipv6():
+            ipv6.switch_off(noun)
         case Address(namespace):
             links.delete_address(handles.netlink(namespace), noun)
         case Route(namespace):
@@ -146,5 +150,5 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
             links.delete_addresses(handles.netlink(namespace), interface)
         case End(namespace, interface):
             links.delete_interface(handles.netlink(namespace), interface)
-        case Listening() | Lease():
+        case Listening() | Lease() | Advertised():
             pass  # Facts, which end with what they are about.

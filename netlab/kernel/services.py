@@ -14,11 +14,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
-from netlab.kernel import netns
+from netlab.kernel import enter, netns
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.sockets import WAITING
 from netlab.plan.names import metric
@@ -41,7 +42,8 @@ def start(run: RunDirectory, service: Service) -> None:
         (directory / "config").write_text(service.config)
     places = {"directory": directory, "package": _PACKAGE, "python": sys.executable}
     argv = [word.format(**places) for word in service.argv]
-    _spawn(service.namespace, directory, argv, {})
+    before = partial(enter.see_own_etc, service.namespace) if service.asks_names else None
+    _spawn(service.namespace, directory, argv, {}, before)
 
 
 def start_client(run: RunDirectory, client: DhcpClient) -> None:
@@ -203,7 +205,14 @@ def _client_name(interface: str) -> str:
     return f"dhcp-client-{interface}"
 
 
-def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str, str]) -> None:
+def _spawn(
+    namespace: str,
+    directory: Path,
+    argv: list[str],
+    variables: dict[str, str],
+    before: Callable[[], None] | None = None,
+) -> None:
+    """Start a program in a namespace; `before` is done in the new process first."""
     environment = {"PATH": SEARCH, "LC_ALL": "C", MARK: str(directory), **variables}
     try:
         with netns.inside(namespace), (directory / "log").open("wb") as log:
@@ -215,6 +224,7 @@ def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=before,
             )
     except FileNotFoundError:
         raise Missing(

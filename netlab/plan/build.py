@@ -8,10 +8,12 @@ from dataclasses import replace
 from netlab.plan import bridged, dhcp, hostonly, hyperv, libvirt, nat, routed, virtualbox
 from netlab.plan.guest import guest
 from netlab.plan.host import host
+from netlab.plan.ipv6 import ipv6
 from netlab.plan.machine import machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import DhcpClient, Noun, Ruleset
 from netlab.plan.plan import Plan
+from netlab.plan.promiscuous import permission
 from netlab.plan.quality import quality
 from netlab.plan.world import world
 from netlab.scenario.mode import Mode
@@ -23,6 +25,7 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
     Mode.HOSTONLY: hostonly.network,
     Mode.CUSTOM: hostonly.network,
     Mode.SEGMENT: virtualbox.internal,
+    Mode.HOTSPOT: routed.network,
     virtualbox.NAT: virtualbox.nat_engine,
     virtualbox.NAT_NETWORK: virtualbox.nat_network,
     virtualbox.INTERNAL: virtualbox.internal,
@@ -81,3 +84,5 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
                 yield from quality(lab, leg)
+                yield from permission(lab, leg)
+    yield from ipv6(lab, topology)

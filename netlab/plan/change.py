@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 
 from netlab.plan.nouns import (
     Address,
+    Advertised,
     Bridge,
     Cable,
     DhcpClient,
     End,
     EtcFile,
+    Ipv6,
     Lease,
     Listening,
     Namespace,
@@ -160,6 +162,12 @@ def _stands_on(noun: Noun, base: Noun) -> bool:
             return (where, service) == (namespace, name)
         case DhcpClient(namespace, interface), Lease(where, its):
             return (where, its) == (namespace, interface)
+        case Ipv6(namespace, interface), Address(where, its, address):
+            return (where, its) == (namespace, interface) and address.version == 6
+        case Ipv6(namespace, interface), Advertised(where, its):
+            return (where, its) == (namespace, interface)
+        case Ipv6(namespace), Service() | Listening():
+            return namespace == noun.namespace
         case _:
             return False
 
@@ -174,7 +182,7 @@ def _namespaces(noun: Noun) -> Iterator[str]:
 def _uses(noun: Noun, namespace: str, interface: str) -> bool:
     """Whether a noun is about an interface, or about a service that may be bound to it."""
     match noun:
-        case Address() | DhcpClient() | Lease() | Queue():
+        case Address() | Ipv6() | Advertised() | DhcpClient() | Lease() | Queue():
             return (noun.namespace, noun.interface) == (namespace, interface)
         case Sysctl():
             return noun.namespace == namespace and f".{interface}." in f".{noun.key}."

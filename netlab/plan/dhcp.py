@@ -46,7 +46,9 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
         return
     node = topology.node(Role.DHCP_SERVER, vmnet)
     here = namespace(lab, node.name)
-    config = dnsmasq.configuration(node.primary.interface, ["port=0", *served(topology, vmnet)])
+    interface, prefix = node.primary.interface, vmnet.prefix if node.primary.ipv6 else None
+    lines = [*served(topology, vmnet), *dnsmasq.advertises(interface, prefix, leads_on=False)]
+    config = dnsmasq.configuration(interface, ["port=0", *lines])
     yield from machine(lab, node)
     yield plug(lab, node.primary, vmnet)
     if VmnetService.DHCP not in vmnet.stopped:

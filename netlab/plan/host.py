@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq, nat
-from netlab.plan.guest import firewall
+from netlab.plan.guest import firewall, proxy
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
@@ -59,6 +59,7 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
             max(_KERNEL_SECONDS, *(one.udp_timeout for one in settings)),
             max(_KERNEL_SECONDS, *(one.time_wait_timeout for one in settings)),
         )
+    yield from proxy(here, node)
     for leg in shared:
         yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, leg))
         yield Listening(here, "sharing", "udp", 53)

@@ -87,6 +87,7 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
     if leases:
         lines += dhcp.served(topology, vmnet)
+    lines += dnsmasq.advertises(node.primary.interface, vmnet.prefix)
     config = dnsmasq.configuration(node.primary.interface, lines)
     if node.primary.enabled:
         yield Service(here, "dns", dnsmasq.PROGRAM, config)

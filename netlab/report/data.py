@@ -311,6 +311,7 @@ def _cell(result: Result) -> dict[str, Any]:
     return {
         "from": expectation.source.name,
         "to": expectation.target.name,
+        "over": expectation.over.value,
         "expected": "reachable" if expectation.reachable else "blocked",
         "expected_sources": list(result.allowed_sources),
         "verdict": outcome.verdict.value,
