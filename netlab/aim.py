@@ -93,7 +93,7 @@ def destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[
     if "@" in target and target not in legs:
         raise UsageError(f"'{target}' is no endpoint", f"{found.name} has: {', '.join(legs)}")
     leg = legs[target] if "@" in target else found.shared_with(source) or found.primary
-    its = known.get((leg.node, leg.interface))
+    its = known.get((leg.node, leg.holder))
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")
     return found.name, str(its[0].ip)
@@ -112,12 +112,12 @@ def _ends(
     from netlab.plan.names import namespace
     from netlab.probe.kinds.base import Ends
 
-    own = known.get((source.name, leg.interface), ())
+    own = known.get((source.name, leg.holder), ())
     return Ends(
         namespace(lab.name, source.name),
         namespace(lab.name, target) if target else None,
         to,
-        leg.interface,
+        leg.holder,
         leg.mac,
         str(own[0].ip) if own else "",
         wait,
@@ -154,7 +154,7 @@ def _leg_towards(lab: Lab, source: Node, to: str) -> Leg:
         names = {one.index: one.name for one in read_interfaces(netlink)}
         route = best_route(read_routes(netlink, names), address)
     used = {hop.interface for hop in route.hops} if route else set()
-    return next((leg for leg in source.legs if leg.interface in used), source.primary)
+    return next((leg for leg in source.legs if leg.holder in used), source.primary)
 
 
 def _name_server(lab: Lab, source: Node) -> str:

@@ -458,7 +458,7 @@ def where(lab: Lab) -> Map:
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge
-    from netlab.probe.journey import Map
+    from netlab.probe.journey import BridgeInside, Map
     from netlab.scenario.topology import HOST
 
     translates = any(
@@ -466,9 +466,15 @@ def where(lab: Lab) -> Map:
         for network in lab.topology.vmnets
     )
     cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
+    switches = frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge))
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
-        switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
+        switches=switches - set(lab.topology.nodes),
+        bridges={
+            name: BridgeInside(node.primary.holder, node.primary.mac)
+            for name, node in lab.topology.nodes.items()
+            if name in switches
+        },
         peers={
             (node_of(place), interface): node_of(other.namespace)
             for (place, interface), other in lab.plan.peers.items()
@@ -683,8 +689,10 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 leg.network.name,
                 "up" if (place, leg.interface) in plugged else "down",
                 leg.mac,
-                tuple(map(str, observed.addresses.get((place, leg.interface), ()))),
-                lease(run, Lease(place, leg.interface)) if leg.address is None else None,
+                tuple(
+                    map(str, () if leg.bare else observed.addresses.get((place, leg.holder), ()))
+                ),
+                lease(run, Lease(place, leg.holder)) if leg.asks else None,
                 leg.model,
             )
             for leg in node.legs

@@ -107,6 +107,12 @@ class _Look:
         every = (leg for node in self.lab.topology.nodes.values() for leg in node.legs)
         return {(leg.node, leg.interface): leg for leg in every}
 
+    @cached_property
+    def holders(self) -> dict[tuple[str, str], Leg]:
+        """(node, interface) to the planned adapter whose address it has."""
+        every = (leg for node in self.lab.topology.nodes.values() for leg in node.legs)
+        return {(leg.node, leg.holder): leg for leg in every if not leg.bare}
+
     def about(self, node: str, interface: str | None = None, *others: str) -> frozenset[str]:
         """A node with its networks, or with the one that an interface is plugged into."""
         networks = {
@@ -195,7 +201,8 @@ def _addresses(look: _Look) -> Iterator[Row]:
                 continue
             own = ", ".join(str(address) for name, address in space.addresses if name == one.name)
             leg = look.legs.get((node, one.name))
-            dynamic = leg is not None and leg.address is None
+            holder = look.holders.get((node, one.name))
+            dynamic = holder is not None and holder.asks
             lease = look.lease(place, one.name) if dynamic else {}
             yield Row(
                 (

@@ -57,7 +57,7 @@ def served(topology: Topology, vmnet: Network) -> Iterator[str]:
     mode, settings = vmnet.mode, vmnet.dhcp
     assert mode
     seconds = (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
-    yield from pool(topology.legs_on(vmnet), vmnet, options(vmnet), seconds)
+    yield from pool(topology.legs_that_hear(vmnet), vmnet, options(vmnet), seconds)
 
 
 def pool(
@@ -103,7 +103,7 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
         if address not in taken
     )
     # Two VMs with one MAC are one client to the server.
-    others = dict.fromkeys(leg.mac for leg in legs if leg.address is None and leg.leased)
+    others = dict.fromkeys(leg.mac for leg in legs if leg.asks and leg.leased)
     return reserved | dict(zip((mac for mac in others if mac not in reserved), free, strict=False))
 
 
@@ -111,4 +111,4 @@ def address_of(topology: Topology, leg: Leg) -> IPv4Address | None:
     """What a VM's adapter has or gets; None if VMware's server has no address left for it."""
     if leg.address:
         return leg.address.ip
-    return reservations(topology.legs_on(leg.network), leg.network).get(leg.mac)
+    return reservations(topology.legs_that_hear(leg.network), leg.network).get(leg.mac)

@@ -104,7 +104,7 @@ def _probe(
 
 
 def _of(leg: Leg, addresses: Addresses) -> tuple[IPv4Interface, ...]:
-    return addresses.get((leg.node, leg.interface), ())
+    return () if leg.bare else addresses.get((leg.node, leg.holder), ())
 
 
 def _owners(expectations: Sequence[Expectation], addresses: Addresses) -> dict[str, str]:

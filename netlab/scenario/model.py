@@ -620,6 +620,11 @@ class Vm(Model):
     forwards: Annotated[bool, Field(strict=True)] = Field(
         default=False, description="It is a router between its adapters (IP forwarding)."
     )
+    bridges: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="It bridges its adapters, as Windows' Bridge Connections: their networks are one. Its"
+        " own address is the first adapter's.",
+    )
     listens: list[Annotated[str, AfterValidator(_port), _Port]] = Field(
         default=[],
         description="Ports that are served: tcp:80 by a small web server, udp:5000 by one that sends"
