@@ -202,7 +202,7 @@ def _addresses(look: _Look) -> Iterator[Row]:
             own = ", ".join(str(address) for name, address in space.addresses if name == one.name)
             leg = look.legs.get((node, one.name))
             holder = look.holders.get((node, one.name))
-            dynamic = holder is not None and holder.asks
+            dynamic = holder is not None and holder.by_dhcp
             lease = look.lease(place, one.name) if dynamic else {}
             yield Row(
                 (
@@ -212,7 +212,7 @@ def _addresses(look: _Look) -> Iterator[Row]:
                     _state(one),
                     own or None,
                     one.mac,
-                    _origin(own, dynamic, lease, look),
+                    _origin(own, dynamic, lease, bool(leg and leg.released), look),
                     _gateway(space, one.name),
                     dns or None,
                     _left(lease),
@@ -227,9 +227,13 @@ def _state(one: Interface) -> str:
     return "up" if one.running else "no cable"
 
 
-def _origin(own: str, dynamic: bool, lease: Mapping[str, str], look: _Look) -> str | None:
+def _origin(
+    own: str, dynamic: bool, lease: Mapping[str, str], released: bool, look: _Look
+) -> str | None:
     if not dynamic:
         return "static" if own else None
+    if released:
+        return "DHCP, released"
     return f"DHCP {look.named(lease['server'])}" if lease.get("server") else "DHCP, no lease"
 
 

@@ -79,6 +79,15 @@ def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
         run.lease(noun.namespace, noun.interface).unlink(missing_ok=True)
 
 
+def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
+    """Send a DHCP client a signal; false if it does not live."""
+    directory = run.service(client.namespace, _client_name(client.interface))
+    if not _alive(directory):
+        return False
+    os.kill(int((directory / "pid").read_text().split()[0]), number)
+    return True
+
+
 def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
     """Whether the noun's process is alive."""
     name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)

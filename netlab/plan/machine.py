@@ -38,13 +38,12 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
         yield from _no_rules_for_frames(here)
         yield Bridge(here, bridge, node.primary.mac)
     for leg in _configured(node):
-        if leg.bare:
-            continue
-        if leg.address is None:
+        if leg.asks:
             servers = _static_name_servers(node)
-            yield DhcpClient(here, leg.holder, node.name, _lease_network(leg), servers)
+            yield DhcpClient(here, leg.holder, node.name, lease_network(leg), servers)
             if leg.gets_lease:
                 yield Lease(here, leg.holder)
+        if leg.address is None or leg.bare:
             continue
         yield Address(here, leg.holder, leg.address)
         if leg.gateway and leg.enabled:
@@ -109,7 +108,7 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
     if node.guest:
         yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
-    if not any(leg.asks for leg in _configured(node)):
+    if not any(leg.by_dhcp for leg in _configured(node)):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")
 
@@ -119,7 +118,7 @@ def _configured(node: Node) -> tuple[Leg, ...]:
     return tuple(leg for leg in node.legs if leg.connected or node.role is not Role.HOST)
 
 
-def _lease_network(leg: Leg) -> IPv4Network:
+def lease_network(leg: Leg) -> IPv4Network:
     """Where a lease is good: a bridged VM does not notice what network its host's card is on."""
     follows = not (leg.network.mode and leg.network.mode.on_lan) or leg.replicates
     return leg.network.subnet if follows else ANYWHERE

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import combinations
 
-from netlab.scenario import addressing, expectation
+from netlab.scenario import addressing, expectation, ipv6
 from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE, Mode, Place
 from netlab.scenario.model import (
@@ -33,6 +33,7 @@ from netlab.scenario.topology import (
     LAN,
     ROUTER,
     WAN,
+    WIFI,
     Leg,
     Network,
     Role,
@@ -92,6 +93,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
     yield from _host_twice(scenario)
+    yield from _ipv6(scenario)
     yield from _routes(scenario)
     yield from _addresses(scenario)
     yield from _copies(scenario)
@@ -356,6 +358,7 @@ def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findi
 
 
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
+    subnets, served = _subnets(scenario), _served_by_guests(scenario)
     for vm, index, nic in _all_nics(scenario):
         path: Path = ("vms", vm, "nics", index)
         if nic.network not in declared:
@@ -379,6 +382,9 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
+        elif nic.released:
+            what = "a static adapter has no lease that could be given back"
+            yield Finding((*path, "released"), what, "remove `released`, or `address`", True)
         segment = scenario.segments.get(nic.network)
         if nic.address and segment and segment.subnet is None:
             yield Finding(
@@ -387,7 +393,7 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                 f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
             )
         vmnet = scenario.vmnets.get(nic.network)
-        given = vmnet and (vmnet.mode.leases or nic.network in _served_by_guests(scenario))
+        given = vmnet and (vmnet.mode.leases or nic.network in served)
         if vmnet and not nic.address and not given:
             what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
             yield Finding(path, what, "give the adapter an `address`")
@@ -396,7 +402,7 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
             if len(own) > INTERFACE_LENGTH:
                 what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
                 yield Finding(path, what, "shorten the name of the network or of the VM")
-        if subnet := _subnets(scenario).get(nic.network):
+        if subnet := subnets.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
 
 
@@ -559,6 +565,60 @@ def _host_twice(scenario: Scenario) -> Iterator[Finding]:
             )
 
 
+def _ipv6(scenario: Scenario) -> Iterator[Finding]:
+    """Prefixes that nobody would advertise or route, or that are taken."""
+    networks = resolve(scenario).networks
+    for name, lan in scenario.all_lans.items():
+        path: Path = (*_path(name), "ipv6")
+        if lan.ipv6 and lan.ipv6.subnet_of(ipv6.PRIVATE):
+            fix = "use a public one, for example 2001:db8:1::/64"
+            yield Finding(path, f"no provider leads to the private prefix {lan.ipv6}", fix)
+        for network in networks.values():
+            wireless = network.mode and network.nic and network.nic.startswith(WIFI)
+            if lan.ipv6 and wireless and network.lan == name:
+                where = f"{network.name} is bridged to {network.nic}"
+                what = f"{where}: IPv6 over a Wi-Fi bridge is not emulated"
+                yield Finding(path, what, "remove it, or bridge to a wired card")
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.ipv6:
+            yield from _prefix_of(name, vmnet, networks.get(name))
+    yield from _prefix_overlaps(scenario, networks)
+
+
+def _prefix_of(name: str, vmnet: Vmnet, network: Network | None) -> Iterator[Finding]:
+    path: Path = ("vmnets", name, "ipv6")
+    if vmnet.mode.on_lan:
+        what = f"{name} is bridged: it has the LAN's prefix"
+        yield Finding(path, what, "remove `ipv6`, or give one to the LAN", True)
+    elif vmnet.mode.product is not VMWARE:
+        yield Finding(path, f"{vmnet.mode.value} has IPv4 only in netlab", "remove `ipv6`", True)
+    elif vmnet.ipv6 is True and not vmnet.mode.nat_device:
+        what = f"VMware has a prefix of its own for NAT only, and {name} is {vmnet.mode.value}"
+        yield Finding(path, what, "write one, for example fd00:1::/64")
+    elif network and not vmnet.mode.nat_device and not network.has_dhcp_server:
+        what = f"nobody advertises a prefix on {name}: it has no DHCP server"
+        yield Finding(path, what, "add `dhcp: true`, or remove `ipv6`", True)
+
+
+def _prefix_overlaps(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Finding]:
+    owners: dict[IPv6Network, str] = {ipv6.INTERNET: "the lab's Internet"}
+    owners |= {ipv6.provider(number): "the lab's Internet" for number in range(MAX_LANS)}
+    wanted = [((*_path(name), "ipv6"), name, lan.ipv6) for name, lan in scenario.all_lans.items()]
+    for name in scenario.vmnets:
+        network = networks.get(name)
+        if network and not (network.mode and network.mode.on_lan):
+            wanted.append((("vmnets", name, "ipv6"), name, network.prefix))
+    for path, name, prefix in wanted:
+        if prefix is None:
+            continue
+        if prefix.subnet_of(ipv6.UPLINKS):
+            owners[prefix] = "the cables of NAT devices"
+        if prefix in owners:
+            what = f"{prefix} is taken twice: by {owners[prefix]} and by {name}"
+            yield Finding(path, what, "choose another prefix for one of them")
+        owners.setdefault(prefix, name)
+
+
 def _sharing(scenario: Scenario) -> Iterator[Finding]:
     """Windows gives the adapter that it shares with 192.168.137.1, whatever it had before."""
     name = scenario.host.shares
@@ -569,11 +629,14 @@ def _sharing(scenario: Scenario) -> Iterator[Finding]:
     if scenario.host.hotspot is not None:
         what = f"Windows shares with one network: the hot spot, or {name}"
         yield Finding(path, what, "remove `shares` or `hotspot`", True)
-    is_on = vmnet and (vmnet.adapter or HostAdapter()).state is Adapter.ON
-    if vmnet is None or vmnet.mode is not Mode.HOSTONLY or not is_on:
-        hostonly = [n for n, one in scenario.vmnets.items() if one.mode is Mode.HOSTONLY]
+    shareable = [
+        one
+        for one, its in scenario.vmnets.items()
+        if its.mode is Mode.HOSTONLY and (its.adapter or HostAdapter()).state is not Adapter.NONE
+    ]
+    if vmnet is None or name not in shareable:
         what = f"{name} is no host-only network with a host adapter"
-        known = ", ".join(hostonly)
+        known = ", ".join(shareable)
         yield Finding(path, what, f"use one of: {known}" if known else "define one under vmnets")
     elif vmnet.subnet and vmnet.subnet != addressing.SHARED:
         yield Finding(
@@ -731,9 +794,12 @@ def _bridges(scenario: Scenario) -> Iterator[Finding]:
                 what = f"{vm}'s bridge has the address of eth0, and eth{index} has none"
                 yield Finding(("vms", vm, "nics", index, "address"), what, "remove it")
             there = networks.get(nic.network)
-            here, name = segment(vm), segment(there.lan or there.name if there else nic.network)
+            # Two LANs would be one with two routers and two DHCP servers.
+            here, name = segment(vm), segment(LAN if there and there.lan else nic.network)
             if here == name:
                 what = f"frames would go round in a circle between {vm} and {nic.network} for ever"
+                if name == segment(LAN):
+                    what = f"{vm} would bridge a LAN with itself or another, over {nic.network}"
                 fix = "plug it into another network, or let one VM less bridge"
                 yield Finding(("vms", vm, "nics", index), what, fix)
             else:

@@ -8,10 +8,10 @@ legs of one node is no pair.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from netlab.scenario.model import Expectations, Rule
+from netlab.scenario.model import Expectations, Family, Rule
 from netlab.scenario.topology import Leg, Node, Role, Topology
 
 _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
@@ -39,6 +39,7 @@ class Expectation:
     reachable: bool
     seen_as: Endpoint | None = None
     """Whose address the target must see; None for a blocked pair."""
+    over: Family = Family.IPV4
 
     def seen_legs(self) -> tuple[Leg, ...]:
         """Legs whose address the target may see as source: those on its networks, if there are any."""
@@ -73,20 +74,19 @@ def decide(topology: Topology) -> tuple[tuple[Expectation, ...], tuple[RuleProbl
     rules = topology.scenario.expect
     known = _known(topology)
     problems = [*unknown_names(rules, known), *_pointless_sources(rules)]
-    sources, targets = _rows_and_columns(rules, topology, known)
     decided, uncovered, used = [], [], set()
-    for source in sources:
-        for target in targets:
-            if source.node is target.node:
-                continue
-            index = _first_match(rules.rules, source, target)
-            if index is not None:
-                used.add(index)
-                decided.append(_apply(rules.rules[index], source, target, known))
-            elif rules.default:
-                decided.append(_expectation(rules.default == "reachable", source, target, None))
-            else:
-                uncovered.append(f"{source.name} → {target.name}")
+    for over, source, target in _pairs(rules, topology, known):
+        index = _first_match(rules.rules, over, source, target)
+        if index is not None:
+            used.add(index)
+            found = _apply(rules.rules[index], source, target, known)
+        elif rules.default:
+            found = _expectation(rules.default == "reachable", source, target, None)
+        else:
+            by_six = " over IPv6" * (over is Family.IPV6)
+            uncovered.append(f"{source.name} → {target.name}{by_six}")
+            continue
+        decided.append(replace(found, over=over))
     problems += _idle_rules(rules, used, {problem.path[:2] for problem in problems})
     if uncovered:
         shown = ", ".join(uncovered[:5]) + (", …" if len(uncovered) > 5 else "")
@@ -107,12 +107,24 @@ def _known(topology: Topology) -> dict[str, Endpoint]:
     return known
 
 
-def _rows_and_columns(
+def _pairs(
     rules: Expectations, topology: Topology, known: dict[str, Endpoint]
+) -> Iterator[tuple[Family, Endpoint, Endpoint]]:
+    """All pairs, over IPv4; and if a rule speaks of it, over IPv6."""
+    for over in Family:
+        its = [rule for rule in rules.rules if rule.over is over]
+        if its or over is Family.IPV4:
+            sources, targets = _rows_and_columns(its, topology, known)
+            for source in sources:
+                yield from ((over, source, to) for to in targets if to.node is not source.node)
+
+
+def _rows_and_columns(
+    rules: list[Rule], topology: Topology, known: dict[str, Endpoint]
 ) -> tuple[list[Endpoint], list[Endpoint]]:
     nodes = [known[node.name] for node in _by_distance(topology)]
-    rows = _legs(known, [pattern for rule in rules.rules for pattern in rule.source])
-    columns = _legs(known, [pattern for rule in rules.rules for pattern in rule.target])
+    rows = _legs(known, [pattern for rule in rules for pattern in rule.source])
+    columns = _legs(known, [pattern for rule in rules for pattern in rule.target])
     return _with_legs(nodes, rows, known), _with_legs(nodes, columns, known)
 
 
@@ -179,9 +191,9 @@ def _idle_rules(
             )
 
 
-def _first_match(rules: list[Rule], source: Endpoint, target: Endpoint) -> int | None:
+def _first_match(rules: list[Rule], over: Family, source: Endpoint, target: Endpoint) -> int | None:
     for index, rule in enumerate(rules):
-        if _matches(rule.source, source) and _matches(rule.target, target):
+        if rule.over is over and _matches(rule.source, source) and _matches(rule.target, target):
             return index
     return None
 

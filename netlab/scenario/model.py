@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from netlab.scenario import ipv6
 from netlab.scenario.mode import Mode, known
 from netlab.scenario.names import (
     DNS_NAME,
@@ -125,6 +134,38 @@ def _usable_address(address: IPv4Address) -> IPv4Address:
     return address
 
 
+_ON_OFF = {"on": True, "off": False}
+
+
+def _prefix(value: object) -> IPv6Network:
+    try:
+        prefix = IPv6Network(value) if isinstance(value, str) else None
+    except ValueError:
+        prefix = None
+    if prefix is None:
+        raise ValueError("must be an IPv6 prefix like fd00:1::/64")
+    if prefix.prefixlen != 64:
+        raise ValueError("must be a /64: machines make addresses of no other prefix")
+    if not (prefix.subnet_of(ipv6.PRIVATE) or prefix.subnet_of(ipv6.GLOBAL)):
+        raise ValueError("must be ordinary unicast space, for example fd00:1::/64")
+    return prefix
+
+
+def _prefix_or_off(value: object) -> IPv6Network | None:
+    return None if value in (None, False, "off") else _prefix(value)
+
+
+def _prefix_or_switch(value: object) -> IPv6Network | bool:
+    return _on_off(value) if value in (True, False, "on", "off") else _prefix(value)
+
+
+def _on_off(value: object) -> bool:
+    found = value if isinstance(value, bool) else _ON_OFF.get(str(value))
+    if found is None:
+        raise ValueError("must be on or off")
+    return found
+
+
 def _list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -205,6 +246,22 @@ Subnet = Annotated[
     BeforeValidator(_text),
     AfterValidator(_usable_subnet),
     WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]}),
+]
+_PrefixSchema = {"type": "string", "examples": ["2001:db8:1::/64", "fd00:1::/64"]}
+Switched = Annotated[
+    bool,
+    PlainValidator(_on_off),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}]}),
+]
+Prefix = Annotated[
+    IPv6Network | None,
+    PlainValidator(_prefix_or_off),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off", False, None]}]}),
+]
+PrefixOrSwitch = Annotated[
+    IPv6Network | bool,
+    PlainValidator(_prefix_or_switch),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"type": "boolean"}, {"enum": ["on", "off"]}]}),
 ]
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
 _Port = WithJsonSchema({"type": "string", "examples": ["tcp:80", "udp:5000"]})
@@ -293,6 +350,10 @@ class FurtherLan(Model):
     logged_in: list[str] = Field(
         default=[], description="With `login`: the machines on which a user has logged in."
     )
+    ipv6: Prefix = Field(
+        default=None,
+        description="IPv6: the prefix that the router advertises; the Internet leads to it.",
+    )
     routes: dict[Subnet, Address] = Field(
         default={},
         description="Static routes of the home router: a subnet, and the neighbour that leads there.",
@@ -340,14 +401,14 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 class Proxy(Model):
     """An HTTP proxy."""
 
-    port: Annotated[Port, Field(strict=True)]
+    port: Annotated[Port, Field(strict=True)] = Field(description="TCP; programs are told it.")
     listen: Listen = Field(
         default=Listen.ALL, description="loopback: only programs of its own machine reach it."
     )
 
 
 _OptionalProxy = Annotated[
-    Proxy | None, BeforeValidator(_proxy, json_schema_input_type=int | Proxy | None)
+    Proxy | None, BeforeValidator(_proxy, json_schema_input_type=Port | Proxy | None)
 ]
 
 
@@ -475,6 +536,10 @@ class Nat(Model):
         default=30,
         description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
     )
+    time_wait_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
+        default=30,
+        description="Seconds for which a TCP connection is remembered that both sides have ended.",
+    )
 
 
 class Segment(Model):
@@ -532,6 +597,10 @@ class Vmnet(Model):
     )
     switching: Switching = _SWITCHING
     promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
+    ipv6: PrefixOrSwitch = Field(
+        default=False,
+        description="IPv6: the prefix that VMs make their addresses of. on: VMware's own, with nat.",
+    )
     nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
@@ -585,6 +654,10 @@ class Nic(Model):
         default=None,
         description="Whether it may listen to frames for others; default: as its network says.",
     )
+    released: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Its guest has given the lease back and asks for none: dhclient -r, ipconfig /release.",
+    )
     replicate: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="VMware's check mark Replicate physical network connection state: the adapter loses"
@@ -634,10 +707,21 @@ class Vm(Model):
     proxy: _OptionalProxy = Field(
         default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
     )
+    ipv6: Switched = Field(
+        default=True,
+        description="off: IPv6 is disabled in the guest. on: it has it where its networks have.",
+    )
     dhcp_server: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",
     )
+
+
+class Family(StrEnum):
+    """Of addresses: what packets are sent over."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
 
 
 class Rule(Model):
@@ -655,6 +739,11 @@ class Rule(Model):
         alias="as",
         description="Whose address the target sees as source; default: the sender's own.",
     )
+    over: Family = Field(
+        default=Family.IPV4,
+        description="ipv6: from IPv6 address to IPv6 address. Once a rule says so, all pairs are measured"
+        " over IPv6 too.",
+    )
 
 
 class Expectations(Model):
@@ -669,7 +758,9 @@ class Expectations(Model):
 class Scenario(Model):
     """A network to build, and what must be true of it."""
 
-    title: Annotated[str, Field(max_length=100)] = ""
+    title: Annotated[str, Field(max_length=100)] = Field(
+        default="", description="One line for `netlab scenarios`."
+    )
     internet: Internet = Internet()
     lan: Lan = Lan()
     lans: dict[LanName, FurtherLan] = Field(

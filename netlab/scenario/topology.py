@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from uuid import UUID
 
-from netlab.scenario import addressing, mac
+from netlab.scenario import addressing, ipv6, mac
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     AUTOMATIC,
@@ -95,6 +95,17 @@ class Network:
     """The segment of all networks that VMs have bridged with this one; empty: there are none."""
     leased: tuple[IPv4Address, IPv4Address] | None = None
     """First and last address that DHCP leases, where the scenario says it."""
+    prefix: IPv6Network | None = None
+    """Of IPv6; a bridged network has its LAN's."""
+
+    @property
+    def advertises(self) -> bool:
+        """Its router, NAT device or DHCP server tells machines the prefix."""
+        if self.prefix is None or self.mode is None or self.mode.on_lan:
+            return self.prefix is not None and self.linked
+        if self.mode.nat_device:
+            return VmnetService.NAT not in self.stopped
+        return self.has_dhcp_server and VmnetService.DHCP not in self.stopped
 
     @property
     def leases(self) -> bool:
@@ -173,6 +184,8 @@ class Leg:
     """It is a port without an address of its own: the first has the bridge's."""
     leased: bool = True
     """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
+    released: bool = False
+    """Its guest has given the lease back, and asks for none."""
     replicates: bool = False
     """Its link and its lease follow the host's card that its network is bridged to."""
     promiscuous: bool = True
@@ -181,6 +194,10 @@ class Leg:
     """What kind of card a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
+    ipv6: IPv6Interface | None = None
+    """The address that it has, or makes of its router's advertisement."""
+    listens_to_router: bool = False
+    """It makes its IPv6 address of what a router advertises, if one does."""
 
     @property
     def holder(self) -> str:
@@ -188,9 +205,14 @@ class Leg:
         return self.bridge or self.interface
 
     @property
-    def asks(self) -> bool:
+    def by_dhcp(self) -> bool:
         """It is configured by DHCP."""
         return self.address is None and not self.bare
+
+    @property
+    def asks(self) -> bool:
+        """A DHCP client runs on it."""
+        return self.by_dhcp and not self.released
 
     @property
     def gets_lease(self) -> bool:
@@ -233,6 +255,8 @@ class Node:
     """The HTTP proxy that runs on it."""
     dhcp_server: bool = False
     """It serves DHCP on its first adapter's network."""
+    ipv6: bool = True
+    """False: IPv6 is disabled."""
 
     @property
     def primary(self) -> Leg:
@@ -300,16 +324,19 @@ class Topology:
             if node.role is role and node.primary.network == network
         )
 
+    def neighbours(self, network: Network) -> tuple[Leg, ...]:
+        """Every leg that hears what is said on `network`, in the order of the nodes.
+
+        Also those on other networks that VMs have bridged with it.
+        """
+        legs = (leg for node in self.nodes.values() for leg in node.legs)
+        return tuple(leg for leg in legs if leg.network.segment == network.segment)
+
     def legs_on(self, network: Network) -> tuple[Leg, ...]:
         """Every leg plugged into `network`, in the order of the nodes."""
         return tuple(
             leg for node in self.nodes.values() for leg in node.legs if leg.network == network
         )
-
-    def legs_that_hear(self, network: Network) -> tuple[Leg, ...]:
-        """Also those on other networks that VMs have bridged with it."""
-        legs = (leg for node in self.nodes.values() for leg in node.legs)
-        return tuple(leg for leg in legs if leg.network.segment == network.segment)
 
 
 def natural(name: str) -> tuple[object, ...]:
@@ -328,11 +355,38 @@ def resolve(scenario: Scenario) -> Topology:
         without |= set(_left_over(network, nodes))
     marked = {
         node.name: replace(
-            node, legs=tuple(replace(leg, leased=leg not in without) for leg in node.legs)
+            node,
+            legs=tuple(
+                replace(_with_ipv6(scenario, node, leg, nodes), leased=leg not in without)
+                for leg in node.legs
+            ),
         )
         for node in nodes
     }
     return Topology(scenario, networks, marked)
+
+
+def _with_ipv6(scenario: Scenario, node: Node, leg: Leg, nodes: Iterable[Node]) -> Leg:
+    """The leg with what it has of IPv6. A disabled adapter has none, as a host's card without a link."""
+    network = leg.network
+    unplugged = node.role is Role.HOST and not leg.connected
+    if network.prefix is None or not node.ipv6 or not leg.enabled or unplugged or leg.bare:
+        return leg
+    listens = node.role in (Role.VM, Role.PEER) or (node.role is Role.HOST and bool(network.lan))
+    if not listens:
+        # A NAT device advertises by itself; there, the DHCP server has no part in IPv6.
+        idle = node.role is Role.DHCP_SERVER and network.nat is not None
+        address = leg.address.ip if leg.address else network.subnet[1]
+        own = ipv6.numbered(network.prefix, address, network.subnet)
+        return leg if idle else replace(leg, ipv6=own)
+    hears = network.advertises and leg.connected and _may_join(scenario, leg, nodes)
+    made = ipv6.made(network.prefix, leg.mac) if hears else None
+    return replace(leg, ipv6=made, listens_to_router=True)
+
+
+def _may_join(scenario: Scenario, leg: Leg, nodes: Iterable[Node]) -> bool:
+    lan = leg.network.lan
+    return lan is None or _mac_on_the_lan(leg, nodes) in _admitted(scenario, lan, nodes)
 
 
 def _stations(lan: str, nodes: Iterable[Node]) -> list[Leg]:
@@ -363,7 +417,7 @@ def _without_lease(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> Itera
     nodes = tuple(nodes)
     admitted = _admitted(scenario, lan, nodes)
     stations = _stations(lan, nodes)
-    asking = [leg for leg in stations if leg.asks]
+    asking = [leg for leg in stations if leg.by_dhcp]
     yield from (leg for leg in asking if _mac_on_the_lan(leg, nodes) not in admitted)
     dhcp = scenario.all_lans[lan].dhcp
     if isinstance(dhcp, LanDhcp):
@@ -383,19 +437,20 @@ def _left_over(network: Network, nodes: Iterable[Node]) -> Iterator[Leg]:
     fixed = {leg.address.ip for leg in legs if leg.address} | set(reserved.values())
     first, last = network.pool
     room = int(last) - int(first) + 1 - sum(first <= address <= last for address in fixed)
-    asking = [leg for leg in legs if leg.asks and not {leg.node, leg.mac} & set(reserved)]
+    asking = [leg for leg in legs if leg.by_dhcp and not {leg.node, leg.mac} & set(reserved)]
     served = list(dict.fromkeys(leg.mac for leg in asking))[: max(room, 0)]
     yield from (leg for leg in asking if leg.mac not in served)
 
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
     served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
-    yield Network(WAN, scenario.lan.internet)
+    yield Network(WAN, scenario.lan.internet, prefix=scenario.lan.ipv6 and ipv6.INTERNET)
     lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
     for number, lan in enumerate(lans.values()):
         yield lan
         if number:
-            yield Network(wan_of(lan.name), addressing.provider(number - 1))
+            upstream = lan.prefix and ipv6.provider(number - 1)
+            yield Network(wan_of(lan.name), addressing.provider(number - 1), prefix=upstream)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
@@ -436,7 +491,16 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Netw
         nat=(vmnet.nat or Nat()) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
         guest_dhcp=served,
+        prefix=_prefix(name, vmnet),
     )
+
+
+def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:
+    """A network's own, or VMware's for NAT networks."""
+    if isinstance(vmnet.ipv6, IPv6Network):
+        return vmnet.ipv6
+    digits = name.removeprefix("vmnet")
+    return ipv6.nat(int(digits)) if vmnet.ipv6 and digits.isdigit() else None
 
 
 def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
@@ -470,7 +534,9 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
         segment = next((one.lan for one in members if one.lan), members[0].name if members else "")
         leases = any(one.leases for one in members)
         for one in members:
-            found[one.name] = replace(one, joined=segment, guest_dhcp=one.guest_dhcp or leases)
+            found[one.name] = replace(
+                one, joined=segment, guest_dhcp=one.guest_dhcp or (leases and not one.leases)
+            )
     return found
 
 
@@ -486,7 +552,7 @@ def private_name(network: str, vm: str, index: int) -> str:
 def _lan(name: str, lan: FurtherLan) -> Network:
     stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
     leased = lan.dhcp.range if isinstance(lan.dhcp, LanDhcp) else None
-    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased)
+    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased, prefix=lan.ipv6)
 
 
 def wan_of(lan: str) -> str:
@@ -516,6 +582,7 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         hub=vmnet.switching is Switching.HUB,
         promiscuous=vmnet.promiscuous,
         stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
+        prefix=lan.prefix if card else None,
     )
 
 
@@ -578,6 +645,7 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
                 tuple(vm.hosts.items()),
                 vm.proxy,
                 vm.dhcp_server,
+                vm.ipv6,
             )
 
 
@@ -715,6 +783,7 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID, bridges
         nic.connected and (network.linked or not nic.replicate),
         bridge=BRIDGE if bridges else None,
         bare=bridges and index > 0,
+        released=nic.released,
         replicates=nic.replicate,
         promiscuous=network.promiscuous if nic.promiscuous is None else nic.promiscuous,
         model=nic.model,
