@@ -92,8 +92,8 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _host_nics(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
-    yield from _host_twice(scenario)
     yield from _ipv6(scenario)
+    yield from _host_twice(scenario)
     yield from _routes(scenario)
     yield from _addresses(scenario)
     yield from _copies(scenario)
@@ -106,8 +106,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
 
 def check_expectations(scenario: Scenario) -> Iterator[Finding]:
     """Findings in `expect`: unknown names, idle rules, pairs without an expectation."""
-    _, problems = expectation.decide(resolve(scenario))
-    for problem in problems:
+    for problem in expectation.problems(resolve(scenario)):
         path: Path = ("expect", *problem.path)
         yield Finding(path, problem.what, problem.fix, on_key=path == ("expect",))
 
@@ -551,20 +550,6 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                 )
 
 
-def _host_twice(scenario: Scenario) -> Iterator[Finding]:
-    """What has the address of a host adapter is out of the host's reach, wherever it is: it is itself."""
-    legs = resolve(scenario).nodes[HOST].legs
-    own = {leg.address.ip: leg.network for leg in legs if leg.address and not leg.network.outside}
-    for claim in _claims(scenario):
-        if claim.network in scenario.all_lans and (there := own.get(claim.address)):
-            yield Finding(
-                ("vmnets", there.name),
-                f"{claim.address} is taken twice: by {claim.who} and by the host adapter of {there.name}",
-                "give one of them another address: the host would talk to itself",
-                True,
-            )
-
-
 def _ipv6(scenario: Scenario) -> Iterator[Finding]:
     """Prefixes that nobody would advertise or route, or that are taken."""
     networks = resolve(scenario).networks
@@ -617,6 +602,20 @@ def _prefix_overlaps(scenario: Scenario, networks: dict[str, Network]) -> Iterat
             what = f"{prefix} is taken twice: by {owners[prefix]} and by {name}"
             yield Finding(path, what, "choose another prefix for one of them")
         owners.setdefault(prefix, name)
+
+
+def _host_twice(scenario: Scenario) -> Iterator[Finding]:
+    """What has the address of a host adapter is out of the host's reach, wherever it is: it is itself."""
+    legs = resolve(scenario).nodes[HOST].legs
+    own = {leg.address.ip: leg.network for leg in legs if leg.address and not leg.network.outside}
+    for claim in _claims(scenario):
+        if claim.network in scenario.all_lans and (there := own.get(claim.address)):
+            yield Finding(
+                ("vmnets", there.name),
+                f"{claim.address} is taken twice: by {claim.who} and by the host adapter of {there.name}",
+                "give one of them another address: the host would talk to itself",
+                True,
+            )
 
 
 def _sharing(scenario: Scenario) -> Iterator[Finding]:

@@ -401,7 +401,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 class Proxy(Model):
     """An HTTP proxy."""
 
-    port: Annotated[Port, Field(strict=True)] = Field(description="TCP; programs are told it.")
+    port: Annotated[Port, Field(strict=True)] = Field(description="TCP port.")
     listen: Listen = Field(
         default=Listen.ALL, description="loopback: only programs of its own machine reach it."
     )
@@ -596,11 +596,11 @@ class Vmnet(Model):
         " custom: false.",
     )
     switching: Switching = _SWITCHING
-    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
     ipv6: PrefixOrSwitch = Field(
         default=False,
         description="IPv6: the prefix that VMs make their addresses of. on: VMware's own, with nat.",
     )
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
     nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
@@ -650,13 +650,13 @@ class Nic(Model):
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
     )
-    promiscuous: Annotated[bool | None, Field(strict=True)] = Field(
-        default=None,
-        description="Whether it may listen to frames for others; default: as its network says.",
-    )
     released: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="Its guest has given the lease back and asks for none: dhclient -r, ipconfig /release.",
+    )
+    promiscuous: Annotated[bool | None, Field(strict=True)] = Field(
+        default=None,
+        description="Whether it may listen to frames for others; default: as its network says.",
     )
     replicate: Annotated[bool, Field(strict=True)] = Field(
         default=False,
@@ -704,12 +704,12 @@ class Vm(Model):
         " back what it gets.",
     )
     hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
-    proxy: _OptionalProxy = Field(
-        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
-    )
     ipv6: Switched = Field(
         default=True,
         description="off: IPv6 is disabled in the guest. on: it has it where its networks have.",
+    )
+    proxy: _OptionalProxy = Field(
+        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
     )
     dhcp_server: Annotated[bool, Field(strict=True)] = Field(
         default=False,

@@ -209,6 +209,21 @@ def test_an_exhausted_pool():
         assert address("vm1") == "192.168.1.102/24"
 
 
+def test_sharing_ends_with_the_adapter_that_is_shared_with():
+    with lab.running(lab.prepare(lab.load("connection-sharing"), NAME)) as up:
+        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "off"}))
+        assert not lab.status(now()).drift
+        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "none"}))
+        assert now().source.scenario.host.shares is None
+        assert not lab.status(now()).drift
+        lab.apply(now(), up.source)
+        assert lab.trace(now(), "vm1", "internet").finding.verdict is Verdict.ANSWERED
+    with lab.running(lab.prepare(lab.load("host-routes"), NAME)):
+        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "none"}))
+        assert not now().source.scenario.host.forwards
+        assert not lab.status(now()).drift
+
+
 def test_a_hot_spot_of_the_host_s_that_devices_join_and_leave():
     with lab.running(lab.prepare(lab.load("mobile-hotspot"), NAME)):
         assert address("phone", "wlan0") == "192.168.137.2/24"
@@ -224,21 +239,6 @@ def test_a_hot_spot_of_the_host_s_that_devices_join_and_leave():
         assign("host", hotspot="")
         assert "phone" not in lab.places(NAME)
         assert answers("vm1", "203.0.113.80")
-
-
-def test_sharing_ends_with_the_adapter_that_is_shared_with():
-    with lab.running(lab.prepare(lab.load("connection-sharing"), NAME)) as up:
-        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "off"}))
-        assert not lab.status(now()).drift
-        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "none"}))
-        assert now().source.scenario.host.shares is None
-        assert not lab.status(now()).drift
-        lab.apply(now(), up.source)
-        assert lab.trace(now(), "vm1", "internet").finding.verdict is Verdict.ANSWERED
-    with lab.running(lab.prepare(lab.load("host-routes"), NAME)):
-        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "none"}))
-        assert not now().source.scenario.host.forwards
-        assert not lab.status(now()).drift
 
 
 def test_sharing_that_is_switched_on_and_off():
