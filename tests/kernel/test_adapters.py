@@ -329,6 +329,9 @@ def test_a_guest_that_bridges_makes_one_network_of_two(bridging):
     assert [one.by for one in decided] == [By.ROUTE, By.ARP]
     found = lab.explain(bridging, "vm2", "vm1").finding
     assert (found.verdict, "br bridges" in found.evidence) == (Verdict.UNKNOWN, True)
+    up = bridge("br", firewall="[icmp]")
+    assert end(up, "vm2", "br", by="icmp") == (Verdict.DEAD, Cause.FIREWALL), "it is no switch"
+    assert end(up, "vm2", "vm1", by="icmp") == (Verdict.ANSWERED, None), "frames meet no IP rules"
 
 
 def test_what_a_bridging_guest_hears_and_does_not_pass_on_is_no_part_of_the_way(bridging):
