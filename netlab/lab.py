@@ -260,7 +260,7 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
     from netlab.plan.nouns import DhcpClient
 
     _require_root()
-    asking = {(namespace(lab.name, leg.node), leg.interface) for leg in _clients(lab, target)}
+    asking = {(namespace(lab.name, leg.node), leg.holder) for leg in _clients(lab, target)}
     bound = [
         noun
         for noun in lab.plan.nouns
@@ -284,7 +284,7 @@ def _clients(lab: Lab, target: str) -> list[Leg]:
     if not legs:
         its = ", ".join(leg.interface for leg in node.legs)
         raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
-    if clients := [leg for leg in legs if leg.address is None]:
+    if clients := [leg for leg in legs if leg.by_dhcp]:
         return clients
     raise UsageError(
         f"{target} has no address from DHCP: it is static",
@@ -599,7 +599,7 @@ def where(lab: Lab) -> Map:
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge
-    from netlab.probe.journey import Map
+    from netlab.probe.journey import BridgeInside, Map
     from netlab.scenario.topology import HOST
 
     translates = any(
@@ -607,9 +607,15 @@ def where(lab: Lab) -> Map:
         for network in lab.topology.vmnets
     )
     cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
+    switches = frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge))
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
-        switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
+        switches=switches - set(lab.topology.nodes),
+        bridges={
+            name: BridgeInside(node.primary.holder, node.primary.mac)
+            for name, node in lab.topology.nodes.items()
+            if name in switches
+        },
         peers={
             (node_of(place), interface): node_of(other.namespace)
             for (place, interface), other in lab.plan.peers.items()
@@ -835,9 +841,10 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 tuple(
                     str(one)
                     for known in (observed.addresses, observed.ipv6)
-                    for one in known.get((place, leg.interface), ())
+                    for one in known.get((place, leg.holder), ())
+                    if not leg.bare
                 ),
-                lease(run, Lease(place, leg.interface)) if leg.address is None else None,
+                lease(run, Lease(place, leg.holder)) if leg.by_dhcp else None,
                 leg.model,
                 leg.released,
             )

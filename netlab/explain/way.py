@@ -532,6 +532,7 @@ class _Walk:
                 raise _Ended(switch, Cause.ISOLATED_PORT, text)
             self._cross(_Crossing(switch, port, out), packet, mac)
             come = (switch, out)
+        self._not_through(here[0])
         if not self._is(here, mac):
             raise _Ended(come[0], Cause.NO_TAKER, f"nobody whom the frame reaches has {mac}")
         return here
@@ -570,6 +571,7 @@ class _Walk:
         seen = set()
         while waiting:
             path, (node, interface) = waiting.pop(0)
+            self._not_through(node)
             if node not in self.world.where.switches:
                 yield path, (node, interface)
             elif node not in seen:
@@ -602,9 +604,14 @@ class _Walk:
         inlet = self._outlet(node, came_in) if came_in else None
         stay = Stay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
         self.stays.append(stay)
+        self._not_through(node)
         chain = self.world.places[node].rules.beyond()
         if chain:
             raise _Ended(node, Cause.UNKNOWN, f"not certain: chain {chain}")
+
+    def _not_through(self, node: str) -> None:
+        if node in self.world.where.bridges:
+            raise _Ended(node, Cause.UNKNOWN, f"not certain: {node} bridges its adapters")
 
     def _cross(self, crossing: _Crossing, packet: _Packet, mac: str) -> None:
         """A stay on a switch."""

@@ -154,6 +154,8 @@ def _stands_on(noun: Noun, base: Noun) -> bool:
             return namespace in _namespaces(noun)
         case Bridge(namespace, name), Cable(one, other):
             return any((end.namespace, end.bridge) == (namespace, name) for end in (one, other))
+        case Bridge(namespace, name), _:
+            return _uses(noun, namespace, name)
         case Cable(one, other), _:
             return any(_uses(noun, end.namespace, end.interface) for end in (one, other))
         case Address(namespace, _, address), Route(where, _, gateway):

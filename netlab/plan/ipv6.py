@@ -61,13 +61,13 @@ def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
     yield Ipv6(here, "lo")
     for leg in legs:
         if not leg.listens_to_router:
-            yield Ipv6(here, leg.interface)
+            yield Ipv6(here, leg.holder)
             assert leg.ipv6
-            yield Address(here, leg.interface, leg.ipv6)
+            yield Address(here, leg.holder, leg.ipv6)
             continue
-        yield Ipv6(here, leg.interface, leg.network.prefix, metric(leg.interface))
+        yield Ipv6(here, leg.holder, leg.network.prefix, metric(leg.holder))
         if leg.ipv6:
-            yield Advertised(here, leg.interface, leg.ipv6, _leads_on(leg.network))
+            yield Advertised(here, leg.holder, leg.ipv6, _leads_on(leg.network))
     if node.firewall and node.role is Role.VM:
         yield Ruleset(here, firewall(node.firewall, six=True))
     if node.forwards:

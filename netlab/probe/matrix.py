@@ -143,7 +143,7 @@ def _with_ipv6(target: Endpoint, usual: Leg, addresses: Addresses) -> Leg:
 
 
 def _of(leg: Leg, addresses: Addresses) -> tuple[IPv4Interface | IPv6Interface, ...]:
-    return addresses.get((leg.node, leg.interface), ())
+    return () if leg.bare else addresses.get((leg.node, leg.holder), ())
 
 
 def _owners(expectations: Sequence[Expectation], addresses: Addresses) -> dict[str, str]:

@@ -87,7 +87,7 @@ class Witness:
         self._stack.close()
 
     def _program(self, node: str) -> bytes:
-        steps = _ON_A_SWITCH if node in self.where.switches else _ON_A_MACHINE
+        steps = _ON_A_SWITCH if node in self.where.carriers else _ON_A_MACHINE
         return b"".join(STEP.pack(*step) for step in steps) if self._echoes_only else b""
 
     def begin(self) -> None:

@@ -99,6 +99,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _addresses(scenario)
     yield from _copies(scenario)
     yield from _guests(scenario)
+    yield from _bridges(scenario)
     yield from _host_forwards(scenario)
     yield from _macs(scenario)
     yield from _sizes(scenario)
@@ -427,7 +428,9 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
 
 
 def _served_by_guests(scenario: Scenario) -> set[str]:
-    return {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
+    """And networks that DHCP may come into from others, over a VM that bridges."""
+    bridged = {nic.network for vm in scenario.vms.values() if vm.bridges for nic in vm.nics}
+    return bridged | {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
 
 
 def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
@@ -536,8 +539,12 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     if scenario.host.hotspot is not None and not scenario.host.shares:
         ranges.append((("host", HOTSPOT), "the host's hot spot", addressing.SHARED))
     tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
+    segments: dict[object, str] = {
+        name: one.joined for name, one in resolve(scenario).networks.items() if one.joined
+    }
     for (place, first, one), (path, second, other) in combinations(ranges, 2):
-        if not one.overlaps(other):
+        bridged = place and segments.get(path[-2]) == segments.get(place[-2], "")
+        if bridged or not one.overlaps(other):
             continue
         # Nothing keeps a LAN from using a vmnet's addresses.
         if path[:1] == ("vmnets",) and place[-1:] == ("subnet",) and place[:1] != path[:1]:
@@ -781,6 +788,43 @@ def _guests(scenario: Scenario) -> Iterator[Finding]:
         if machine.dhcp_server and "udp:67" in machine.listens:
             what = "udp:67 is the DHCP server's"
             yield Finding((*path, "listens"), what, "remove it, or `dhcp_server`")
+
+
+def _bridges(scenario: Scenario) -> Iterator[Finding]:
+    """Nobody speaks spanning tree: frames would go round in a circle for ever."""
+    segments: dict[str, str] = {}
+
+    def segment(name: str) -> str:
+        while name in segments:
+            name = segments[name]
+        return name
+
+    networks = resolve(scenario).networks
+    for vm, machine in scenario.vms.items():
+        if not machine.bridges:
+            continue
+        path: Path = ("vms", vm, "bridges")
+        if len(machine.nics) == 1:
+            what = f"{vm} has one adapter: there is nothing to bridge it with"
+            yield Finding(path, what, "add an adapter", True)
+        if machine.forwards:
+            what = f"{vm} is a bridge between its adapters, or a router: one address, or one each"
+            yield Finding(path, what, "remove `bridges` or `forwards`", True)
+        for index, nic in enumerate(machine.nics):
+            if index and nic.address:
+                what = f"{vm}'s bridge has the address of eth0, and eth{index} has none"
+                yield Finding(("vms", vm, "nics", index, "address"), what, "remove it")
+            there = networks.get(nic.network)
+            # Two LANs would be one with two routers and two DHCP servers.
+            here, name = segment(vm), segment(LAN if there and there.lan else nic.network)
+            if here == name:
+                what = f"frames would go round in a circle between {vm} and {nic.network} for ever"
+                if name == segment(LAN):
+                    what = f"{vm} would bridge a LAN with itself or another, over {nic.network}"
+                fix = "plug it into another network, or let one VM less bridge"
+                yield Finding(("vms", vm, "nics", index), what, fix)
+            else:
+                segments[here] = name
 
 
 def _host_forwards(scenario: Scenario) -> Iterator[Finding]:
