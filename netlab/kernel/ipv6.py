@@ -32,7 +32,7 @@ _USUAL_METRIC = 1024
 
 @dataclass(frozen=True)
 class Ipv6State:
-    """What one namespace has of IPv6, without what every interface makes for itself (fe80::, ::1)."""
+    """What one namespace has of IPv6, without ::1."""
 
     addresses: tuple[Address, ...] = ()
     advertised: tuple[Address, ...] = ()
@@ -72,7 +72,7 @@ def _settings(noun: Ipv6) -> dict[str, str]:
         # 2: a host that forwards for a NAT device listens to its own router all the same.
         "accept_ra": "2" if noun.advertised else "0",
         "ra_defrtr_metric": str(_USUAL_METRIC + noun.metric),
-        "addr_gen_mode": "0",
+        "addr_gen_mode": "0" if noun.local else "1",
         "use_tempaddr": "0",
     }
 
@@ -129,7 +129,7 @@ def _addresses(
     for message in netlink.dump(request, RTM_GETADDR):
         address = IPv6Interface((message.get_attr("IFA_ADDRESS"), message["prefixlen"]))
         name = names.get(message["index"])
-        if name and not address.is_link_local and not address.is_loopback:
+        if name and not address.is_loopback:
             permanent = message["flags"] & _IFA_F_PERMANENT
             yield Address(namespace, name, address), not permanent
 

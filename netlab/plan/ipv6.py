@@ -61,7 +61,10 @@ def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
     yield Ipv6(here, "lo")
     for leg in legs:
         if not leg.listens_to_router:
-            yield Ipv6(here, leg.interface)
+            is_vmwares = node.role is Role.NAT_DEVICE
+            yield Ipv6(here, leg.interface, local=not is_vmwares)
+            if is_vmwares:
+                yield Address(here, leg.interface, addressing.NAT_DEVICE)
             assert leg.ipv6
             yield Address(here, leg.interface, leg.ipv6)
             continue

@@ -96,6 +96,7 @@ class TestAsPlanned:
         run("vm1", "ip", "-6", "address", "delete", "2001:db8:1::77/128", "dev", "eth0")
 
     def test_a_vm_behind_nat_is_seen_as_the_host_and_a_bridged_one_as_itself(self, running):
+        assert "default via fe80::250:56ff:fec0:2222" in run("vm2", "ip", "-6", "route")
         page = ("curl", "-s", "-6", "http://www.example.com/")
         assert f"You come from [{HOST}]" in run("vm2", *page)
         assert f"You come from [{VM1}]" in run("vm1", *page)
