@@ -205,7 +205,7 @@ def _addresses(look: _Look) -> Iterator[Row]:
                     _state(one),
                     own or None,
                     one.mac,
-                    _origin(own, dynamic, lease, look),
+                    _origin(own, dynamic, lease, bool(leg and leg.released), look),
                     _gateway(space, one.name),
                     dns or None,
                     _left(lease),
@@ -220,9 +220,13 @@ def _state(one: Interface) -> str:
     return "up" if one.running else "no cable"
 
 
-def _origin(own: str, dynamic: bool, lease: Mapping[str, str], look: _Look) -> str | None:
+def _origin(
+    own: str, dynamic: bool, lease: Mapping[str, str], released: bool, look: _Look
+) -> str | None:
     if not dynamic:
         return "static" if own else None
+    if released:
+        return "DHCP, released"
     return f"DHCP {look.named(lease['server'])}" if lease.get("server") else "DHCP, no lease"
 
 

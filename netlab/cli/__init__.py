@@ -75,6 +75,7 @@ for _command in (
     live.clone,
     live.remove,
     live.forward,
+    live.dhcp,
     live.apply,
     nodes.execute,
     nodes.shell,

@@ -37,7 +37,7 @@ def validate(output: Output, files: tuple[str, ...]) -> None:
     warnings: list[Problem] = []
     for file in files:
         try:
-            warnings += lab.load(file).warnings
+            warnings += lab.prepare(lab.load(file), "validated").source.warnings
         except ScenarioError as error:
             problems += error.problems
         except UsageError as error:

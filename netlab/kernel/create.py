@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from netlab.errors import KernelError, NetlabError
-from netlab.kernel import ipv6, links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, leases, links, netns, nft, queues, services, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import Refused
 from netlab.kernel.patience import Interruption, await_fact
@@ -121,15 +121,7 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case DhcpClient():
             services.start_client(run, noun)
         case Lease():
-            await_fact(
-                lambda: bool(services.lease(run, noun)),
-                _LEASE_SECONDS,
-                lambda: (
-                    f"{noun.namespace} got no address on {noun.interface} within "
-                    f"{_LEASE_SECONDS:.0f} s; its DHCP client says:\n{services.client_log(run, noun)}"
-                ),
-                interruption,
-            )
+            leases.await_lease(run, noun, _LEASE_SECONDS, interruption)
         case Advertised(namespace, interface, address):
             await_fact(
                 lambda: ipv6.took(handles.netlink(namespace), noun),

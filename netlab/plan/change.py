@@ -46,6 +46,15 @@ class Change:
     def __bool__(self) -> bool:
         return bool(self.removed or self.altered or self.created)
 
+    def gives_back(self, client: DhcpClient) -> bool:
+        """Whether a client that goes can tell its server: not if it is torn from its network."""
+        return not any(
+            (end.namespace, end.interface) == (client.namespace, client.interface)
+            for noun in self.removed
+            if isinstance(noun, Cable)
+            for end in (noun.one, noun.other)
+        )
+
     @property
     def reverse(self) -> Change:
         """The way back."""
@@ -92,6 +101,8 @@ def _identity(noun: Noun) -> tuple[object, ...]:
             return (replace(noun, hub=False),)
         case Queue(namespace, interface):
             return Queue, namespace, interface
+        case DhcpClient():
+            return (replace(noun, terms=()),)
         case Cable(one, other):
             return Cable, replace(one, up=True), replace(other, up=True), noun.mtu
         case _:
@@ -99,7 +110,10 @@ def _identity(noun: Noun) -> tuple[object, ...]:
 
 
 def _in_place(old: Noun, new: Noun) -> bool:
-    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue)
+    """A DHCP client that nobody is to give anything keeps what it has, until its lease ends."""
+    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue) or (
+        isinstance(new, DhcpClient) and not new.terms
+    )
 
 
 def _interrupts(old: Noun, new: Noun) -> bool:

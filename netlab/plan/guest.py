@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Interface
 from netlab.plan import dnsmasq
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
+from netlab.scenario.model import Listen
 from netlab.scenario.topology import Node, Topology
 
 
@@ -18,6 +19,7 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
         yield Ruleset(here, firewall(node.firewall))
     for port in node.listens:
         yield from server(here, port)
+    yield from proxy(here, node)
     if node.dhcp_server:
         config = dnsmasq.configuration(node.primary.interface, _dhcp(topology, node))
         yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
@@ -74,6 +76,15 @@ def server(here: str, port: str, six: IPv6Interface | None = None) -> Iterator[N
     name = f"{protocol}{version}-{number}"
     yield Service(here, name, web if protocol == "tcp" else echo)
     yield Listening(here, name, protocol + version, int(number))
+
+
+def proxy(here: str, node: Node) -> Iterator[Noun]:
+    """A machine's HTTP proxy, if one runs on it."""
+    if node.proxy:
+        at = "127.0.0.1" if node.proxy.listen is Listen.LOOPBACK else "0.0.0.0"
+        program = ("{python}", "-IS", "{package}/programs/proxy.py", at, str(node.proxy.port))
+        yield Service(here, "proxy", program, asks_names=True)
+        yield Listening(here, "proxy", "tcp", node.proxy.port)
 
 
 def _dhcp(topology: Topology, node: Node) -> Iterator[str]:

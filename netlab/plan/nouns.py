@@ -163,6 +163,8 @@ class Service:
     name: str
     argv: tuple[str, ...]
     config: str = ""
+    asks_names: bool = False
+    """It looks names up as the node does: it sees the node's files in /etc."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,8 @@ class DhcpClient:
     """Where it gets its lease: on another, it has to ask anew. ANYWHERE: it does not notice."""
     name_servers: tuple[IPv4Address, ...] = ()
     """Those of the node's static adapters: they come before the lease's."""
+    terms: tuple[str, ...] = ()
+    """What its server is to give it; if that changes, it has to ask anew. Empty: nobody knows."""
 
 
 @dataclass(frozen=True)

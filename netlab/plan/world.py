@@ -149,19 +149,10 @@ table ip home_router {{
 
 def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
     lan = inside.network.segment
-    legs = tuple(
-        leg for node in topology.nodes.values() for leg in node.legs if leg.network.segment == lan
-    )
+    legs = topology.neighbours(inside.network)
     lines = [f"server={far.address.ip if far.address else None}"]
     lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
     if VmnetService.DHCP in inside.network.stopped:
         return dnsmasq.configuration(inside.interface, lines)
-    settings = topology.scenario.all_lans[lan]
-    gateway = settings.gateway
-    pool = dhcp.pool(
-        legs,
-        inside.network,
-        {"router": gateway, "dns-server": gateway},
-        (addressing.HOME_ROUTER_LEASE_SECONDS,) * 2,
-    )
+    pool = dhcp.pool(legs, inside.network, *dhcp.home_router(topology, lan))
     return dnsmasq.configuration(inside.interface, [*lines, *pool])

@@ -79,7 +79,7 @@ def _row(node: str, interface: Interface) -> dict[str, str]:
         "adapter": f"{interface.name} {interface.model}" if interface.model else interface.name,
         "network": interface.network,
         "state": interface.state,
-        "address": "\n".join(interface.addresses) or "none",
+        "address": "\n".join(interface.addresses) or ("released" if interface.released else "none"),
         "MAC": interface.mac,
         "from": "static" if interface.lease is None else f"DHCP {lease.get('server', '–')}",
         "gateway": lease.get("router", ""),

@@ -53,6 +53,13 @@ class VmnetService(StrEnum):
     DHCP = "dhcp"
 
 
+class Listen(StrEnum):
+    """The addresses at which a program waits to be asked."""
+
+    ALL = "all"
+    LOOPBACK = "loopback"
+
+
 class Answer(StrEnum):
     """What VMware was told when a VM's files were found in another place."""
 
@@ -226,6 +233,10 @@ def _peer(value: object) -> object:
     return {"address": value} if isinstance(value, str) else value
 
 
+def _proxy(value: object) -> object:
+    return {"port": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 _AddressSchema = WithJsonSchema({"type": "string", "format": "ipv4"})
 Address = Annotated[
     IPv4Address, BeforeValidator(_text), AfterValidator(_usable_address), _AddressSchema
@@ -302,6 +313,11 @@ class Peer(Model):
     )
 
 
+Peers = dict[
+    NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
+]
+
+
 class LanDhcp(Model):
     """What a LAN's router leases."""
 
@@ -342,9 +358,9 @@ class FurtherLan(Model):
         default={},
         description="Static routes of the home router: a subnet, and the neighbour that leads there.",
     )
-    peers: dict[
-        NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
-    ] = Field(default={}, description="Other machines: name and address, or {} for DHCP.")
+    peers: Peers = Field(
+        default={}, description="Other machines: name and address, or {} for DHCP."
+    )
 
     @property
     def gateway(self) -> IPv4Address:
@@ -379,6 +395,23 @@ class HostNic(Model):
     )
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Proxy(Model):
+    """An HTTP proxy."""
+
+    port: Annotated[Port, Field(strict=True)] = Field(description="TCP port.")
+    listen: Listen = Field(
+        default=Listen.ALL, description="loopback: only programs of its own machine reach it."
+    )
+
+
+_OptionalProxy = Annotated[
+    Proxy | None, BeforeValidator(_proxy, json_schema_input_type=int | Proxy | None)
+]
+
+
 class Host(Model):
     """The machine that VMware runs on."""
 
@@ -397,6 +430,11 @@ class Host(Model):
         description="Windows' Internet Connection Sharing: the host-only vmnet whose VMs may go out by"
         " the host's card, with the host adapter as gateway and name server.",
     )
+    hotspot: Annotated[Peers, Field(max_length=8)] | None = Field(
+        default=None,
+        description="Windows' mobile hotspot, 192.168.137.0/24: the devices on it, name and address, or"
+        " {} for DHCP. They go out by the host's card, as the host.",
+    )
     firewall: Firewall = Field(
         default=[],
         description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
@@ -407,6 +445,9 @@ class Host(Model):
         description="Networks between which the host is a router (IP forwarding); default: it is none.",
     )
     hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
+    proxy: _OptionalProxy = Field(
+        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
+    )
 
 
 class Switching(StrEnum):
@@ -420,6 +461,13 @@ _SWITCHING = Field(
     default=Switching.SWITCH,
     description="switch: it learns who is where; hub: every VM gets every frame, as with VMware's"
     " driver for Linux.",
+)
+
+
+_PROMISCUOUS = Field(
+    default=True,
+    description="Whether its VMs may listen to frames for others (promiscuous mode). false: as on Linux,"
+    " where the user who runs VMware may not write to /dev/vmnetN.",
 )
 
 
@@ -437,7 +485,6 @@ class HostAdapter(Model):
 
 
 Seconds = Annotated[int, Field(ge=120, le=100_000_000, strict=True)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Dhcp(Model):
@@ -489,6 +536,10 @@ class Nat(Model):
         default=30,
         description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
     )
+    time_wait_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
+        default=30,
+        description="Seconds for which a TCP connection is remembered that both sides have ended.",
+    )
 
 
 class Segment(Model):
@@ -501,6 +552,7 @@ class Segment(Model):
         default=1500, description="Bytes of an IP packet."
     )
     switching: Switching = _SWITCHING
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
 
 
 class Vmnet(Model):
@@ -548,6 +600,7 @@ class Vmnet(Model):
         default=False,
         description="IPv6: the prefix that VMs make their addresses of. on: VMware's own, with nat.",
     )
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
     nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
@@ -597,6 +650,14 @@ class Nic(Model):
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
     )
+    released: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Its guest has given the lease back and asks for none: dhclient -r, ipconfig /release.",
+    )
+    promiscuous: Annotated[bool | None, Field(strict=True)] = Field(
+        default=None,
+        description="Whether it may listen to frames for others; default: as its network says.",
+    )
     replicate: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="VMware's check mark Replicate physical network connection state: the adapter loses"
@@ -641,6 +702,9 @@ class Vm(Model):
     ipv6: Switched = Field(
         default=True,
         description="off: IPv6 is disabled in the guest. on: it has it where its networks have.",
+    )
+    proxy: _OptionalProxy = Field(
+        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
     )
     dhcp_server: Annotated[bool, Field(strict=True)] = Field(
         default=False,

@@ -27,6 +27,8 @@ from netlab.scenario.model import (
     LanDhcp,
     Nat,
     Nic,
+    Peer,
+    Proxy,
     Scenario,
     Switching,
     Transfer,
@@ -35,6 +37,7 @@ from netlab.scenario.model import (
 )
 
 LAN = "lan"
+HOTSPOT = "hotspot"
 WAN = "wan"
 HOST = "host"
 ROUTER = "router"
@@ -76,6 +79,8 @@ class Network:
     mtu: int = 1500
     hub: bool = False
     """It learns nothing, and every frame goes everywhere."""
+    promiscuous: bool = True
+    """Its VMs may listen to frames for others."""
     adapter: HostAdapter = _NO_ADAPTER
     """How the host has set it up: never None where VMware knows a host adapter."""
     dhcp: Dhcp | None = field(default=None, hash=False)
@@ -112,6 +117,11 @@ class Network:
         if mode is None or mode.dhcp_server is None:
             return False
         return mode.product is not VMWARE or self.dhcp is not None
+
+    @property
+    def outside(self) -> bool:
+        """Its machines are not inside the host's computer: a LAN, a WAN, the host's hot spot."""
+        return self.mode is None or self.mode.outside
 
     @property
     def numbered(self) -> bool:
@@ -166,8 +176,12 @@ class Leg:
     """False: the adapter itself is switched off."""
     leased: bool = True
     """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
+    released: bool = False
+    """Its guest has given the lease back, and asks for none."""
     replicates: bool = False
     """Its link and its lease follow the host's card that its network is bridged to."""
+    promiscuous: bool = True
+    """It may listen to frames for others."""
     model: str | None = None
     """What kind of card a guest sees: a label."""
     incoming: Transfer = PERFECT
@@ -178,9 +192,14 @@ class Leg:
     """It makes its IPv6 address of what a router advertises, if one does."""
 
     @property
+    def asks(self) -> bool:
+        """A DHCP client runs on it."""
+        return self.address is None and not self.released
+
+    @property
     def gets_lease(self) -> bool:
         """It is configured by DHCP, and a server that it reaches has an address for it."""
-        return self.address is None and self.connected and self.leased and self.network.leases
+        return self.asks and self.connected and self.leased and self.network.leases
 
     @property
     def speaks(self) -> bool:
@@ -212,6 +231,8 @@ class Node:
     """Ports that a server answers on, as `tcp:80`."""
     hosts: tuple[tuple[str, IPv4Address], ...] = ()
     """Lines of its /etc/hosts."""
+    proxy: Proxy | None = None
+    """The HTTP proxy that runs on it."""
     dhcp_server: bool = False
     """It serves DHCP on its first adapter's network."""
     ipv6: bool = True
@@ -282,6 +303,11 @@ class Topology:
             for node in self.nodes.values()
             if node.role is role and node.primary.network == network
         )
+
+    def neighbours(self, network: Network) -> tuple[Leg, ...]:
+        """Every leg that hears what is said on `network`, in the order of the nodes."""
+        legs = (leg for node in self.nodes.values() for leg in node.legs)
+        return tuple(leg for leg in legs if leg.network.segment == network.segment)
 
     def legs_on(self, network: Network) -> tuple[Leg, ...]:
         """Every leg plugged into `network`, in the order of the nodes."""
@@ -407,11 +433,18 @@ def _networks(scenario: Scenario) -> Iterator[Network]:
         elif subnet := vmnet.own_subnet:
             own = _virtual(name, vmnet, subnet, name in served)
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
+    if scenario.host.hotspot is not None:
+        yield Network(HOTSPOT, addressing.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or addressing.unnumbered(index)
-        hub = segment.switching is Switching.HUB
         yield Network(
-            name, subnet, Mode.SEGMENT, mtu=segment.mtu, hub=hub, guest_dhcp=name in served
+            name,
+            subnet,
+            Mode.SEGMENT,
+            mtu=segment.mtu,
+            hub=segment.switching is Switching.HUB,
+            promiscuous=segment.promiscuous,
+            guest_dhcp=name in served,
         )
 
 
@@ -427,6 +460,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Netw
         mode,
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
+        promiscuous=vmnet.promiscuous,
         adapter=vmnet.adapter or usual,
         dhcp=dhcp if dhcp.on and is_vmware else None,
         leased=dhcp.range,
@@ -491,6 +525,7 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         linked=linked,
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
+        promiscuous=vmnet.promiscuous,
         stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
         prefix=lan.prefix if card else None,
     )
@@ -520,12 +555,16 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
         for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
             leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
             yield Node(name, Role.PEER, (leg,))
+    for name, peer in sorted(hotspot(scenario).items(), key=lambda item: natural(item[0])):
+        leg = _lan_leg(scenario, networks[HOTSPOT], name, f"{WIFI}0", peer.address)
+        yield Node(name, Role.PEER, (leg,))
     yield Node(
         HOST,
         Role.HOST,
         tuple(_host_legs(scenario, networks)),
         firewall=tuple(scenario.host.firewall),
         hosts=tuple(scenario.host.hosts.items()),
+        proxy=scenario.host.proxy,
     )
     for network in networks.values():
         yield from _services(network)
@@ -548,9 +587,15 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
                 vm.forwards,
                 tuple(vm.listens),
                 tuple(vm.hosts.items()),
+                vm.proxy,
                 vm.dhcp_server,
                 vm.ipv6,
             )
+
+
+def hotspot(scenario: Scenario) -> dict[str, Peer]:
+    """The devices on the host's hot spot."""
+    return scenario.host.hotspot or {}
 
 
 def installation(scenario: Scenario, vm: str) -> str:
@@ -650,7 +695,7 @@ def _lan_leg(
     hardware = mac.physical(f"{node} {interface}")
     if address is None:
         return Leg(node, interface, lan, hardware)
-    gateway = scenario.all_lans[lan.name].gateway
+    gateway = lan.host_address if lan.mode else scenario.all_lans[lan.name].gateway
     return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
 
 
@@ -680,7 +725,9 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
         nic.gateway,
         nic.dns,
         nic.connected and (network.linked or not nic.replicate),
+        released=nic.released,
         replicates=nic.replicate,
+        promiscuous=network.promiscuous if nic.promiscuous is None else nic.promiscuous,
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,

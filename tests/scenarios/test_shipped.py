@@ -258,6 +258,18 @@ MUTANTS = [
         | {f"host>{to}" for to in ("server", "company-router")},
     ),
     Mutant(
+        "same-subnet",
+        "the host's card leaves the upper half of the subnet to vmnet8",
+        with_address("host", "192.168.1.100/24", "192.168.1.100/25"),
+        {"host>vm1"},
+    ),
+    Mutant(
+        "mobile-hotspot",
+        "the host does not translate what the hot spot's devices send",
+        without_rule("host", "ip saddr 192.168.137.0/24"),
+        {f"phone>{to}" for to in ("vm2", "pc", "router", "internet")},
+    ),
+    Mutant(
         "connection-sharing",
         "the host shares without translating",
         without_rule("host", "masquerade"),
@@ -394,6 +406,19 @@ MUTANTS = [
         "DHCP hands out a router and the host forwards",
         ROUTES_HOST_ONLY,
         {f"vm{n}>{to}" for n in (1, 2, 3) for to in ("router", "internet")},
+    ),
+    Mutant(
+        "proxy",
+        "the VM needs no proxy: DHCP hands out a router and the host forwards",
+        ROUTES_HOST_ONLY,
+        {"vm1>router", "vm1>internet"},
+    ),
+    Mutant(
+        "sniffer",
+        "vm4's port lets through what is for another MAC address than its own",
+        with_text("vmnet1", "00:0c:29:ae:bf:31", "00:0c:29:00:00:01"),
+        {f"{one}>vm4" for one in ("vm1", "vm2", "vm3", "host")}
+        | {f"vm4>{one}" for one in ("vm1", "vm2", "vm3", "host")},
     ),
     Mutant(
         "port-forward",
