@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
-    from netlab.kernel.observe import Addresses
+    from netlab.kernel.owners import Owners
     from netlab.kernel.rows import IPAddress
     from netlab.lab import Lab
     from netlab.probe.kinds.base import Ends
@@ -20,16 +20,12 @@ if TYPE_CHECKING:
 
 def question(lab: Lab, source: str, target: str | None, by: str, wait: float) -> Question:
     """The probe that is meant. Raises UsageError with what there is to choose from."""
-    from netlab.kernel.observe import addresses
-    from netlab.plan.names import node as node_of
+    from netlab.lab import owners
     from netlab.probe import kinds
     from netlab.probe.trace import Question
 
     word = kinds.check(by)
-    known = {
-        (node_of(place), interface): found
-        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
-    }
+    known = owners(lab)
     start = node(lab, source)
     if word == "dhcp":
         leg = _leg_on(lab, start, target)
@@ -78,48 +74,46 @@ def node(lab: Lab, name: str) -> Node:
     return lab.topology.nodes[name]
 
 
-def destination(lab: Lab, source: Node, target: str, known: Addresses) -> tuple[str, str]:
+def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str, str]:
     """The node that is meant, and its address: `vm2`, `host@lan`, or an IP address of whomever."""
     with suppress(ValueError):
         address = ip_address(target)
         if address.is_loopback or address.is_unspecified:
             raise UsageError(f"{target} is no other machine's address", "name another machine")
-        owners = [name for (name, _), found in known.items() for one in found if one.ip == address]
-        if address.version == 6:
-            owners = _owners_of_ipv6(lab, target)
-        return (owners[0] if owners else target), str(address)
+        plugs = known.plugs.get(str(address))
+        return (plugs[0][0] if plugs else target), str(address)
     found = node(lab, target.partition("@")[0])
     legs = found.named_legs
     if "@" in target and target not in legs:
         raise UsageError(f"'{target}' is no endpoint", f"{found.name} has: {', '.join(legs)}")
     leg = legs[target] if "@" in target else found.shared_with(source) or found.primary
-    its = known.get((leg.node, leg.interface))
+    its = _own(known, leg, 4) or _own(known, leg, 6)
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")
-    return found.name, str(its[0].ip)
+    return found.name, its
 
 
-def _owners_of_ipv6(lab: Lab, address: str) -> list[str]:
-    from netlab.kernel.spaces import ipv6_owners
-    from netlab.plan.names import node as node_of
-
-    return [node_of(place) for place in ipv6_owners(lab.plan.namespaces, address)]
+def _own(known: Owners, leg: Leg, version: int) -> str:
+    """An adapter's first address of an IP version, of IPv6 no link-local one; empty if it has none."""
+    for one in known.addresses.get((leg.node, leg.interface), ()):
+        if one.version == version and not (version == 6 and one.ip.is_link_local):
+            return str(one.ip)
+    return ""
 
 
 def _ends(
-    lab: Lab, source: Node, target: str, to: str, leg: Leg, known: Addresses, wait: float = 0.0
+    lab: Lab, source: Node, target: str, to: str, leg: Leg, known: Owners, wait: float = 0.0
 ) -> Ends:
     from netlab.plan.names import namespace
     from netlab.probe.kinds.base import Ends
 
-    own = known.get((source.name, leg.interface), ())
     return Ends(
         namespace(lab.name, source.name),
         namespace(lab.name, target) if target else None,
         to,
         leg.interface,
         leg.mac,
-        str(own[0].ip) if own else "",
+        _own(known, leg, 4),
         wait,
     )
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, ip_address
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from netlab.explain.way import Explanation
     from netlab.kernel.create import Progress
     from netlab.kernel.observe import Observation
+    from netlab.kernel.owners import Owners
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.change import Change
     from netlab.plan.plan import Difference, Plan
@@ -593,14 +594,28 @@ def where(lab: Lab) -> Map:
     )
 
 
-def owners(lab: Lab) -> dict[str, str]:
-    """Every address in the lab, and the node that has it now."""
-    from netlab.kernel.observe import addresses
+def owners(lab: Lab) -> Owners:
+    """Whose every IP and MAC address of the lab is now. Raises KernelError."""
+    from netlab.kernel import spaces
     from netlab.plan.names import node as node_of
 
     _require_root()
-    found = addresses(list(lab.plan.namespaces))
-    return {str(one.ip): node_of(place) for (place, _), known in found.items() for one in known}
+    return spaces.owners({place: node_of(place) for place in lab.plan.namespaces})
+
+
+def following_owners(lab: Lab) -> Callable[[], Owners]:
+    """`owners` for whatever goes on for long: asked anew if the last answer is a second old."""
+    known, since = owners(lab), time.monotonic()
+
+    def latest() -> Owners:
+        nonlocal known, since
+        if time.monotonic() - since > 1:
+            with suppress(KernelError):  # The lab has ended: its last packets are still to be told.
+                known = owners(lab)
+            since = time.monotonic()
+        return known
+
+    return latest
 
 
 @contextmanager
@@ -667,15 +682,9 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """`explain` for many questions, from one look at the lab."""
     from netlab import aim
     from netlab.explain import gather, way
-    from netlab.kernel.observe import addresses
-    from netlab.plan.names import node as node_of
 
     _require_root()
     places = where(lab)
-    known = {
-        (node_of(place), interface): found
-        for (place, interface), found in addresses(list(lab.plan.namespaces)).items()
-    }
     cables = {
         (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
         for (place, interface), other in lab.plan.peers.items()
@@ -685,7 +694,7 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
         def answer(source: str, target: str, by: str) -> Explanation:
             probe = way.probe(by)
             start = aim.node(lab, source)
-            end, to = aim.destination(lab, start, target, known)
+            end, to = aim.destination(lab, start, target, world.owners)
             if end == start.name:
                 fix = "name another machine: no packet would leave"
                 raise UsageError(f"{to} is {end} itself", fix)

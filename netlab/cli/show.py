@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TABLES = {
     "addresses": "Adapters with everything of `ipconfig /all`.",
     "routes": "Where each machine sends packets: `ip route`.",
-    "arp": "Whose MAC a machine knows for an address: `ip neigh`.",
+    "arp": "Whose MAC a machine knows for an address, by ARP or IPv6's neighbour discovery: `ip neigh`.",
     "fdb": "Which MAC is behind which switch port: `bridge fdb`.",
     "leases": "What DHCP servers gave, and what clients have.",
     "nat": "What is translated just now: `conntrack -L`.",

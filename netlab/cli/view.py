@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -17,6 +17,7 @@ from netlab.cli.output import Output, say
 from netlab.errors import Interrupted, NetlabError, UsageError
 
 if TYPE_CHECKING:
+    from netlab.kernel.owners import Owners
     from netlab.probe.stream import Stream
     from netlab.report.server import Wish
     from netlab.report.traffic import Traffic
@@ -45,7 +46,7 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
 
     running = lab.attach(lab.pick(lab_name))
     picture = svg.render(graph.running(lab.status(running)))
-    owners = lab.owners(running)
+    owners = lab.following_owners(running)
     wishes: Queue[Wish] = Queue()
     page = html([], picture, language, live=True, send=_KINDS if allow_send else ())
     server = PageServer(port, page, wishes if allow_send else None)
@@ -76,7 +77,7 @@ def write(running: lab.Lab, journeys: Sequence[dict[str, Any]], language: str, f
 
 def _watch(
     running: lab.Lab,
-    owners: Mapping[str, str],
+    owners: Callable[[], Owners],
     stream: Stream,
     traffic: Traffic,
     wishes: Queue[Wish],
@@ -89,7 +90,7 @@ def _watch(
     tracker = exchange.Tracker(lab.where(running), unfolded=exchange.FOLDED)
     for found in exchange.live(stream.portions(), tracker, WINDOW_NS):
         for told in found:
-            traffic.add(journey(told, owners, running.name), sum(told.packets))
+            traffic.add(journey(told, owners().names, running.name), sum(told.packets))
         traffic.count()
         traffic.lose(sum(stream.lost().values()))
         with suppress(Empty):

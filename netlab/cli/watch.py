@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from netlab.cli.capture import say_end
 from netlab.cli.output import Output, discard, say
 
 if TYPE_CHECKING:
+    from netlab.kernel.owners import Owners
     from netlab.probe.exchange import Told
 
 _FOLD_SECONDS = 10
@@ -34,7 +35,9 @@ _FOLD_SECONDS = 10
 )
 @click.argument("nodes", nargs=-1, type=NodeName(), metavar="[NODE|NETWORK]...")
 @lab_option
-@click.option("--arp", is_flag=True, help="Tell ARP too, instead of counting it.")
+@click.option(
+    "--arp", is_flag=True, help="Tell ARP and neighbour discovery too, instead of counting them."
+)
 @click.option("--all", "everything", is_flag=True, help="Tell everything: ARP, DHCP, the rest.")
 @click.option("-c", "--count", type=click.IntRange(1), help="End after so many lines.")
 @click.option("--seconds", type=Seconds(0, min_open=True), help="End after so many seconds.")
@@ -59,8 +62,8 @@ def watch(
     running = lab.attach(lab.pick(lab_name))
     for node in nodes:
         lab.place_of(running.name, node)
-    owners = lab.owners(running)
-    unfolded = exchange.FOLDED if everything else {"arp"} if arp else ()
+    owners = lab.following_owners(running)
+    unfolded = exchange.FOLDED if everything else {"arp", "ndp"} if arp else ()
     tracker = exchange.Tracker(lab.where(running), unfolded)
     printer = _Printer(output.json, owners, tracker.folded, count)
     with lab.watching(running) as seen:
@@ -81,7 +84,7 @@ class _Printer:
     """Prints what is told, and now and then what is only counted."""
 
     def __init__(
-        self, as_json: bool, owners: Mapping[str, str], folded: Counter[str], count: int | None
+        self, as_json: bool, owners: Callable[[], Owners], folded: Counter[str], count: int | None
     ) -> None:
         self._json = as_json
         self._owners = owners
@@ -102,9 +105,10 @@ class _Printer:
             if not self.full:
                 self._left -= 1
                 if self._json:
-                    print(json.dumps(report.document(told, self._owners), ensure_ascii=False))
+                    document = report.document(told, self._owners().names)
+                    print(json.dumps(document, ensure_ascii=False))
                 else:
-                    print(report.line(told, self._owners))
+                    print(report.line(told, self._owners().names))
         if time.monotonic() > self._fold_at:
             self.tell_folded()
         sys.stdout.flush()

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from netlab.explain.rules import Ruleset
-from netlab.explain.way import Place, Plug, World
+from netlab.explain.way import Place, World
 from netlab.kernel import nft, routing, sockets, spaces, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import TRACE_TABLE
+from netlab.kernel.owners import Plug
 from netlab.kernel.routing import Answer, Question
 from netlab.kernel.spaces import Space
 from netlab.probe.journey import Map

@@ -11,27 +11,26 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from ipaddress import IPv4Address
 from typing import Any
 
 from netlab.errors import UsageError
 from netlab.explain.rules import NOT_THERE, End, Facts, Ruleset, Translation
 from netlab.kernel.links import Interface
+from netlab.kernel.owners import Owners, Plug, owners
 from netlab.kernel.routing import Answer, Question
 from netlab.kernel.rows import Socket
 from netlab.kernel.spaces import Space
 from netlab.probe import kinds
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.decision import By, Decision
-from netlab.probe.journey import Map, Outlet
+from netlab.probe.journey import Map, Outlet, without_plumbing
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 
 _ASLEEP = ("failed", "incomplete")
 """States of a neighbour in which the machine has to ask."""
-
-Plug = tuple[str, str]
-"""(node, interface)."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +91,13 @@ class World:
     ask: Callable[[str, Question], Answer]
     """A node's routing decision."""
 
-    def owners(self, address: IPv4Address) -> list[Plug]:
-        """Every interface that has an address."""
-        return [
-            (node, interface)
+    @cached_property
+    def owners(self) -> Owners:
+        """Whose every IP and MAC address is."""
+        return owners(
+            (node, place.space.interfaces, place.space.addresses)
             for node, place in self.places.items()
-            for interface, own in place.space.addresses
-            if own.ip == address
-        ]
+        )
 
 
 @dataclass(frozen=True)
@@ -192,8 +190,8 @@ def explain(world: World, source: str, target: str, to: IPv4Address, probe: Prob
     """Lead a packet from the node `source` to an address of the node `target`, and its answer back."""
     walk = _Walk(world)
     finding = _finding(walk, source, target, to, probe)
-    stays = tuple(_without_plumbing(walk.stays, world.where.plumbing))
-    return Explanation(source, target, str(to), probe, stays, finding)
+    stays = without_plumbing(walk.stays, world.where, lambda stay: stay.part, _together)
+    return Explanation(source, target, str(to), probe, tuple(stays), finding)
 
 
 def _finding(walk: _Walk, source: str, target: str, to: IPv4Address, probe: Probe) -> Finding:
@@ -202,9 +200,9 @@ def _finding(walk: _Walk, source: str, target: str, to: IPv4Address, probe: Prob
         waits = walk.deliver(there, request)
     except _Ended as end:
         return _found(end)
-    owners = {node for node, _ in walk.world.owners(request.target)}
-    if len(owners) > 1 and target in owners and there != target:
-        text = f"{' and '.join(sorted(owners))} both have {request.target}; {there} would get it"
+    twins = walk.world.owners.nodes.get(str(request.target), frozenset())
+    if len(twins) > 1 and target in twins and there != target:
+        text = f"{' and '.join(sorted(twins))} both have {request.target}; {there} would get it"
         return Finding(Verdict.DEAD, there, Cause.DUPLICATE_IP, text)
     before = len(walk.stays)
     try:
@@ -503,9 +501,9 @@ class _Walk:
     def _not_resolved(self, node: str, address: IPv4Address) -> _Ended:
         text = f"it would ask who has {address}, and nobody would answer"
         heard = self.world.where.neighbourhood(node)
-        for owner in self.world.owners(address):
-            if self.world.where.peers.get(owner) not in heard:
-                text = f"{text}; {owner[0]} has it, on another network"
+        for plug in self.world.owners.plugs.get(str(address), ()):
+            if self.world.where.peers.get(plug) not in heard:
+                text = f"{text}; {plug[0]} has it, on another network"
                 return _Ended(node, Cause.WRONG_SEGMENT, text)
         return _Ended(node, Cause.ARP_UNANSWERED, text)
 
@@ -592,13 +590,7 @@ class _Walk:
         return card is not None and card.mac == mac
 
     def _owner(self, mac: str) -> str:
-        owners = [
-            node
-            for node, place in self.world.places.items()
-            if node not in self.world.where.switches
-            and any(one.mac == mac for one in place.space.interfaces)
-        ]
-        return ", ".join(owners) or "?"
+        return self.world.owners.name(mac) or "?"
 
     def _setting(self, node: str, key: str) -> str:
         return self.world.places[node].settings.get(key, "")
@@ -653,19 +645,9 @@ def _facts(packet: _Packet, came_in: str | None, out: str | None, state: str) ->
     return facts | {f"{word} {end}": p for end, p in ports.items() for word in (protocol, "th")}
 
 
-def _without_plumbing(stays: list[Stay], plumbing: Mapping[Plug, str]) -> Iterator[Stay]:
-    """A stay on a NAT device and one on its host are one, if the packet only passes through both."""
-    last: Stay | None = None
-    for stay in stays:
-        box = stay.came_in and plumbing.get((stay.node, stay.came_in.interface))
-        if last and box and last.came_in and stay.went_out and last.part is stay.part:
-            decisions = (*last.decisions, *stay.decisions)
-            last = replace(
-                stay, node=box, came_in=last.came_in, before=last.before, decisions=decisions
-            )
-            continue
-        if last:
-            yield last
-        last = stay
-    if last:
-        yield last
+def _together(first: Stay, second: Stay, box: str) -> Stay:
+    """A stay on a NAT device and one on its host."""
+    decisions = (*first.decisions, *second.decisions)
+    return replace(
+        second, node=box, came_in=first.came_in, before=first.before, decisions=decisions
+    )

@@ -1,4 +1,4 @@
-"""The kernel's own counts of what happened to packets in a namespace: /proc/net/snmp and netstat."""
+"""The kernel's own counts of what happened to packets in a namespace: /proc/net/snmp, netstat and snmp6."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from netlab.kernel import netns
 
 Counts = dict[str, int]
-"""`Ip.InAddrErrors`, `TcpExt.IPReversePathFilter`, …: a count that has never been needed may be missing."""
+"""`Ip.InAddrErrors`, `Ip6.InAddrErrors`, …: a count that has never been needed may be missing."""
 
 _FILES = ("snmp", "netstat")
 
@@ -19,7 +19,10 @@ def read(namespaces: Sequence[str]) -> dict[str, Counts]:
     for name in namespaces:
         with netns.inside(name):
             texts = [Path("/proc/thread-self/net", file).read_text() for file in _FILES]
+            six = Path("/proc/thread-self/net/snmp6")
+            lines = six.read_text().splitlines() if six.exists() else []
         found[name] = dict(entry for text in texts for entry in _entries(text))
+        found[name] |= dict(map(_of_ipv6, lines))
     return found
 
 
@@ -34,3 +37,9 @@ def _entries(text: str) -> Iterator[tuple[str, int]]:
         group, *keys = names.split()
         for key, value in zip(keys, values.split()[1:], strict=True):
             yield f"{group}{key}".replace(":", "."), int(value)
+
+
+def _of_ipv6(row: str) -> tuple[str, int]:
+    """`Ip6InAddrErrors 1` as the others are called."""
+    name, value = row.split()
+    return name.replace("6", "6.", 1), int(value)

@@ -35,9 +35,10 @@ from netlab.kernel import links, netns, tables
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import Interface
 from netlab.kernel.netlink import NETFILTER, ROUTE, Netlink, Overflow, Subscription
-from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Neighbour, RouteRow
+from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Hop, Neighbour, RouteRow
 
-_LINK, _NEIGHBOUR, _ADDRESS, _ROUTE_CHANGE = 1, 3, 5, 7  # RTNLGRP_*, of IPv4
+_LINK, _NEIGHBOUR = 1, 3  # RTNLGRP_*
+_ADDRESS, _ROUTE_CHANGE = (5, 9), (7, 11)  # of IPv4, of IPv6
 _NEW, _UPDATE, _DESTROY = 1, 2, 3  # NFNLGRP_CONNTRACK_*
 _CT_NEW, _CT_GONE = 1 << 8, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW and _DELETE
 
@@ -84,12 +85,17 @@ class Lost:
     namespace: str
 
 
+def _one_of_several(route: RouteRow) -> tuple[Hop, ...]:
+    """What tells an IPv6 route from others with its destination and metric."""
+    return route.hops if route.destination.version == 6 else ()
+
+
 _KEYS: dict[Table, Callable[[Any], object]] = {
     Table.INTERFACES: lambda row: row.index,
     Table.ADDRESSES: lambda row: row,
     Table.NEIGHBOURS: lambda row: (row.interface, row.address),
     Table.FDB: lambda row: (row.bridge, row.vlan, row.mac),
-    Table.ROUTES: lambda row: (row.destination, row.metric),
+    Table.ROUTES: lambda row: (row.destination, row.metric, _one_of_several(row)),
     Table.CONNECTIONS: lambda row: row.id,
 }
 
@@ -128,7 +134,7 @@ class Events:
             for name in self._namespaces:
                 with netns.inside(name):
                     for protocol, groups in (
-                        (ROUTE, (_LINK, _NEIGHBOUR, _ADDRESS, _ROUTE_CHANGE)),
+                        (ROUTE, (_LINK, _NEIGHBOUR, *_ADDRESS, *_ROUTE_CHANGE)),
                         (NETFILTER, (_NEW, _UPDATE, _DESTROY)),
                     ):
                         ear = stack.enter_context(closing(Subscription(protocol, groups)))
@@ -176,6 +182,10 @@ class Events:
         if found is None:
             return
         table, row = found
+        if isinstance(row, RouteRow) and row.destination.version == 6:
+            # Which of several with one destination and metric it replaces is not said.
+            yield from self._reread(namespace, table)
+            return
         yield from self._put(namespace, table, row, gone=kind in _GONE)
         if table is Table.INTERFACES:
             # IPv4 routes over an interface that goes down vanish without a word.
@@ -194,8 +204,7 @@ class Events:
                 of_bridge = message["family"] == tables.BRIDGE_FAMILY
                 row = None if of_bridge else links.interface(message)
             case Table.ADDRESSES:
-                one = links.address(message, namespace, names)
-                row = (one.interface, one.address) if one else None
+                row = tables.address(message, names)
             case Table.NEIGHBOURS if message["family"] == tables.BRIDGE_FAMILY:
                 table, row = Table.FDB, tables.fdb_entry(message, names)
             case Table.NEIGHBOURS:
@@ -261,8 +270,7 @@ def _read(namespace: str, table: Table, netlink: Netlink, names: tables.Names) -
         case Table.INTERFACES:
             rows = links.read_interfaces(netlink)
         case Table.ADDRESSES:
-            known = links.read_addresses(netlink, namespace, names)
-            rows = ((one.interface, one.address) for one in known)
+            rows = tables.read_addresses(netlink, names)
         case Table.NEIGHBOURS:
             rows = tables.read_neighbours(netlink, names)
         case Table.FDB:

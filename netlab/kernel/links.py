@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from pyroute2.netlink.rtnl import (
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
-    RTM_GETADDR,
     RTM_GETLINK,
     RTM_NEWADDR,
     RTM_NEWLINK,
@@ -189,30 +188,19 @@ def read_interfaces(netlink: Netlink) -> list[Interface]:
 
 
 def read_addresses(netlink: Netlink, namespace: str, names: Names) -> Iterator[Address]:
-    """Every IPv4 address but the loopback's own."""
-    request = ifaddrmsg()
-    request["family"] = _AF_INET
-    found = (address(message, namespace, names) for message in netlink.dump(request, RTM_GETADDR))
-    return (one for one in found if one)
-
-
-def address(message: Any, namespace: str, names: Names) -> Address | None:
-    """The address that a message is about; None for the loopback's own."""
-    local = message.get_attr("IFA_LOCAL")
-    if local.startswith("127."):
-        return None
-    # An interface may have come between the two dumps.
-    name = names.get(message["index"], "?")
-    return Address(namespace, name, IPv4Interface(f"{local}/{message['prefixlen']}"))
+    """Every IPv4 address but the loopback's own, as the plan has it."""
+    for interface_name, found in tables.read_addresses(netlink, names):
+        if isinstance(found, IPv4Interface):
+            yield Address(namespace, interface_name, found)
 
 
 def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
-    """Routes of the main table that go through a gateway, but not what a redirect has taught."""
+    """IPv4 routes of the main table that go through a gateway, but not what a redirect has taught."""
     for row in tables.read_routes(netlink, {}):
         if row.protocol == "unspec":
             continue
         gateway = row.hops[0].gateway if len(row.hops) == 1 else None
-        if isinstance(gateway, IPv4Address):
+        if isinstance(gateway, IPv4Address) and isinstance(row.destination, IPv4Network):
             yield Route(namespace, row.destination, gateway, row.metric)
 
 

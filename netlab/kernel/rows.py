@@ -1,6 +1,6 @@
 """Rows of the kernel's tables, as plain frozen values. Pure: anybody may import it.
 
-Neighbour    whose MAC address belongs to an IP address: the ARP cache
+Neighbour    whose MAC address belongs to an IP address: what ARP and neighbour discovery have learnt
 FdbEntry     behind which port of a switch a MAC address is
 RouteRow     where packets to a subnet go
 Connection   what connection tracking remembers, translations included
@@ -10,9 +10,18 @@ Socket       who waits for packets on a port
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 
 IPAddress = IPv4Address | IPv6Address
+IPInterface = IPv4Interface | IPv6Interface
+IPNetwork = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
@@ -65,12 +74,12 @@ class Hop:
 class RouteRow:
     """A route of the main table."""
 
-    destination: IPv4Network
+    destination: IPNetwork
     hops: tuple[Hop, ...]
     """Several for a multipath route, none for one that goes nowhere."""
     kind: str = "unicast"
     """unicast, blackhole, unreachable, prohibit, …"""
-    source: IPv4Address | None = None
+    source: IPAddress | None = None
     """The address that the machine itself takes for packets by this route, if not any."""
     metric: int = 0
     """The lowest wins."""
@@ -83,7 +92,7 @@ class RouteRow:
     def __str__(self) -> str:
         """As `ip route` prints it."""
         whole = "default" if not self.destination.prefixlen else str(self.destination)
-        words = [whole.removesuffix("/32")]
+        words = [whole.removesuffix(f"/{self.destination.max_prefixlen}")]
         if self.kind != "unicast":
             words.insert(0, self.kind)
         words += _words(self.hops[0]) if len(self.hops) == 1 else []
@@ -116,8 +125,9 @@ class Flow:
         return Flow(self.target, self.source, self.target_port, self.source_port, self.identifier)
 
     def __str__(self) -> str:
-        return f"{_end(self.source, self.source_port)} → {_end(self.target, self.target_port)}" + (
-            f" id {self.identifier:#06x}" if self.identifier is not None else ""
+        return (
+            f"{at_port(self.source, self.source_port)} → {at_port(self.target, self.target_port)}"
+            + (f" id {self.identifier:#06x}" if self.identifier is not None else "")
         )
 
 
@@ -168,7 +178,7 @@ class Socket:
         return self.address.is_loopback
 
 
-AddressRow = tuple[str, IPv4Interface | IPv6Interface]
+AddressRow = tuple[str, IPInterface]
 """An interface and an address of it."""
 
 
@@ -177,7 +187,9 @@ def _words(hop: Hop) -> list[str]:
     return [*via, "dev", hop.interface] if hop.interface else via
 
 
-def _end(address: IPAddress, port: int | None) -> str:
+def at_port(address: object, port: object | None) -> str:
+    """`10.0.0.1:80`, `[fd00::1]:80` (RFC 5952, 6), or the address alone."""
+    text = str(address)
     if port is None:
-        return str(address)
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+        return text
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"

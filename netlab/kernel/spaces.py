@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address
-from pathlib import Path
 from typing import Any
 
-from netlab.kernel import netns
 from netlab.kernel.events import Table, snapshot
 from netlab.kernel.links import Interface
+from netlab.kernel.owners import Owners
+from netlab.kernel.owners import owners as whose
 from netlab.kernel.rows import AddressRow, FdbEntry, Neighbour, RouteRow
 
 
@@ -26,17 +25,12 @@ class Space:
     fdb: tuple[FdbEntry, ...]
 
 
-def ipv6_owners(namespaces: Iterable[str], address: str) -> list[str]:
-    """The namespaces that have an IPv6 address (proc(5), /proc/net/if_inet6)."""
-    digits = IPv6Address(address).packed.hex()
-    found = []
-    for name in namespaces:
-        with netns.inside(name):
-            table = Path("/proc/thread-self/net/if_inet6")
-            rows = table.read_text().splitlines() if table.exists() else []
-        if any(row.split()[0] == digits for row in rows):
-            found.append(name)
-    return found
+def owners(namespaces: Mapping[str, str]) -> Owners:
+    """Whose every address is now; `namespaces` with their nodes. Raises KernelError if one is gone."""
+    found: dict[tuple[str, Table], Any] = dict(snapshot(namespaces, _OWN))
+    return whose(
+        (node, *(found[name, table] for table in _OWN)) for name, node in namespaces.items()
+    )
 
 
 def look(namespaces: Iterable[str]) -> dict[str, Space]:
@@ -46,5 +40,6 @@ def look(namespaces: Iterable[str]) -> dict[str, Space]:
     return {name: Space(*(found[name, table] for table in _TABLES)) for name in names}
 
 
+_OWN = (Table.INTERFACES, Table.ADDRESSES)
 _TABLES = (Table.INTERFACES, Table.ADDRESSES, Table.ROUTES, Table.NEIGHBOURS, Table.FDB)
 """In the order of the fields of `Space`."""

@@ -1,4 +1,4 @@
-"""The tables of one namespace: neighbours, a switch's addresses, routes, connections.
+"""The tables of one namespace: addresses, neighbours, a switch's addresses, routes, connections.
 
 A reader dumps a whole table; the decoder beside it makes a row of one
 message, of a dump or of a notification.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from ipaddress import IPv4Address, IPv4Network, ip_address
+from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,30 @@ from pyroute2.netlink.nfnetlink.nfctsocket import (
     TCP_CONNTRACK_TO_NAME,
     nfct_msg,
 )
-from pyroute2.netlink.rtnl import RTM_GETNEIGH, RTM_GETROUTE, rt_proto, rt_scope, rt_type
+from pyroute2.netlink.rtnl import (
+    RTM_GETADDR,
+    RTM_GETNEIGH,
+    RTM_GETROUTE,
+    rt_proto,
+    rt_scope,
+    rt_type,
+)
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from netlab.kernel import netns
 from netlab.kernel.netlink import NETFILTER, Netlink
-from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, IPAddress, Neighbour, RouteRow
+from netlab.kernel.rows import (
+    AddressRow,
+    Connection,
+    FdbEntry,
+    Flow,
+    Hop,
+    IPAddress,
+    Neighbour,
+    RouteRow,
+)
 
 Names = Mapping[int, str]
 """Numbers of interfaces, and what they are called."""
@@ -36,6 +53,10 @@ BRIDGE_FAMILY = 7
 """AF_BRIDGE: neighbour messages of this family are about a switch."""
 _MAIN_TABLE = 254
 _RTNH_DEAD_OR_LINKDOWN = 1 | 16
+_RTM_F_CLONED = 0x200
+_NOT_USABLE = 0x40 | 0x08
+"""IFA_F_TENTATIVE, IFA_F_DADFAILED: somebody else may have it, or has it (RFC 4862)."""
+_EVERYWHERE = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 _NUD_PERMANENT = 0x80
 _NUD = {
     0x01: "incomplete",
@@ -96,25 +117,43 @@ def fdb_entry(message: Any, names: Names) -> FdbEntry | None:
     )
 
 
-def read_routes(netlink: Netlink, names: Names) -> Iterator[RouteRow]:
-    """The main table, in the kernel's order."""
-    request = rtmsg()
-    request["family"] = socket.AF_INET
-    rows = (route(message, names) for message in netlink.dump(request, RTM_GETROUTE))
+def read_addresses(netlink: Netlink, names: Names) -> Iterator[AddressRow]:
+    """Every address of both versions that the machine can be reached at."""
+    rows = (address(message, names) for message in netlink.dump(ifaddrmsg(), RTM_GETADDR))
     return (row for row in rows if row)
 
 
+def address(message: Any, names: Names) -> AddressRow | None:
+    """None for the loopback's own, and for one that the machine does not use, or not yet."""
+    text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    found = ip_interface(f"{text}/{message['prefixlen']}")
+    flags = message.get_attr("IFA_FLAGS") or message["flags"]
+    if found.ip.is_loopback or (found.version == 6 and flags & _NOT_USABLE):
+        return None
+    return _name(message["index"], names), found
+
+
+def read_routes(netlink: Netlink, names: Names) -> Iterator[RouteRow]:
+    """The main tables of IPv4 and IPv6, each in the kernel's order."""
+    for family in _EVERYWHERE:
+        request = rtmsg()
+        request["family"] = family
+        rows = (route(message, names) for message in netlink.dump(request, RTM_GETROUTE))
+        yield from (row for row in rows if row)
+
+
 def route(message: Any, names: Names) -> RouteRow | None:
-    """None for a route of another table, or of IPv6."""
+    """None for a route of another table, and for what the kernel has only cached."""
     table = message.get_attr("RTA_TABLE") or message["table"]
-    if message["family"] != socket.AF_INET or table != _MAIN_TABLE:
+    everywhere = _EVERYWHERE.get(message["family"])
+    if everywhere is None or table != _MAIN_TABLE or message["flags"] & _RTM_F_CLONED:
         return None
     source = message.get_attr("RTA_PREFSRC")
     return RouteRow(
-        IPv4Network((message.get_attr("RTA_DST") or "0.0.0.0", message["dst_len"])),
+        ip_network((message.get_attr("RTA_DST") or everywhere, message["dst_len"])),
         tuple(_hops(message, names)),
         rt_type.get(message["type"], str(message["type"])),
-        IPv4Address(source) if source else None,
+        ip_address(source) if source else None,
         message.get_attr("RTA_PRIORITY") or 0,
         rt_proto.get(message["proto"], str(message["proto"])),
         rt_scope.get(message["scope"], str(message["scope"])).replace("universe", "global"),

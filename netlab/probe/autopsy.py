@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from netlab.kernel.events import Table, snapshot
-from netlab.probe import cause, icmp
-from netlab.probe.cause import Evidence, Finding
+from netlab.probe import icmp, judge
+from netlab.probe.cause import Cause, Finding
 from netlab.probe.frame import Fields, decode
 from netlab.probe.journey import Map, follow
+from netlab.probe.judge import Evidence
 from netlab.probe.kinds.base import with_errors
 from netlab.probe.kinds.icmp import echo
 from netlab.probe.knowledge import Knowledge
 from netlab.probe.packet import Frame, Packet, Part
+from netlab.probe.said import said
 from netlab.probe.tap import Sighting, Tap
 from netlab.probe.verdict import Verdict
 from netlab.probe.witness import Witness
@@ -106,7 +108,7 @@ class Autopsy:
                 send_error=case.send_error,
                 address=case.to,
                 carriers=self._known.carriers(source),
-                addressed=bool(self._known.of(source, Table.ADDRESSES)),
+                addressed=self._known.addressed(source, case.to),
                 unanswered=unanswered,
                 elsewhere={
                     address: owner
@@ -128,7 +130,7 @@ class Autopsy:
             return {}
         scene = self._witness.scene(self._known)
         found = {
-            number: cause.judge(_in_scene(evidence, scene, drops.get(token, {})))
+            number: judge.judge(replace(evidence, scene=scene, drops=drops.get(token, {})))
             for number, (token, evidence) in self._kept.items()
         }
         return _credible(found, scene.counts)
@@ -156,22 +158,6 @@ class Autopsy:
         )
 
 
-def _in_scene(evidence: Evidence, scene: Evidence, drops: Mapping[str, str]) -> Evidence:
-    return replace(
-        scene,
-        source=evidence.source,
-        target=evidence.target,
-        journey=evidence.journey,
-        send_error=evidence.send_error,
-        address=evidence.address,
-        carriers=evidence.carriers,
-        addressed=evidence.addressed,
-        unanswered=evidence.unanswered,
-        elsewhere=evidence.elsewhere,
-        drops=drops,
-    )
-
-
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
     fields = decode(sighting.data)
     return with_errors(echo, fields), fields
@@ -190,7 +176,7 @@ def _credible(
     told = Counter((found.at, found.counted) for found in findings.values() if found.counted)
     return {
         number: Finding(
-            Verdict.UNKNOWN, f.at, cause.Cause.UNKNOWN, f"{f.counted} tells of fewer packets"
+            Verdict.UNKNOWN, f.at, Cause.UNKNOWN, said("tells of fewer", count=f.counted)
         )
         if f.counted and told[f.at, f.counted] > counts[f.at][f.counted]
         else f

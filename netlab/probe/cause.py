@@ -1,19 +1,10 @@
-"""Why a packet died: a closed list, and the rules by which evidence proves one of them. Pure.
-
-What is not proved is `unknown`, and `unknown` is a fault of the measurement,
-never a finding.
-"""
+"""Why a packet died: a closed list, and what is found of a probe."""
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from netlab.probe.journey import Journey, Step
-from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 
 
@@ -59,8 +50,8 @@ SENTENCES: dict[Cause, dict[str, str]] = {
         "zh": "路由表里没有到该地址的路由",
     },
     Cause.ARP_UNANSWERED: {
-        "en": "nobody answered the ARP question for the next hop",
-        "zh": "没有人应答查询下一跳的 ARP 请求",
+        "en": "nobody answered the question for the next hop's MAC address",
+        "zh": "没有人应答查询下一跳 MAC 地址的请求",
     },
     Cause.NO_TAKER: {
         "en": "the frame went to every port, and nobody there has its MAC address",
@@ -68,7 +59,7 @@ SENTENCES: dict[Cause, dict[str, str]] = {
     },
     Cause.WRONG_SEGMENT: {
         "en": "the machine with that address is on another network, so it does not hear the question",
-        "zh": "拥有该地址的机器在另一个网段，听不到这个 ARP 请求",
+        "zh": "拥有该地址的机器在另一个网段，听不到这个请求",
     },
     Cause.ISOLATED_PORT: {
         "en": "the switch keeps these two ports apart",
@@ -143,7 +134,7 @@ SENTENCES: dict[Cause, dict[str, str]] = {
     },
 }
 
-_LOOK_AT = {
+LOOK_AT = {
     Cause.NIC_DOWN: "ip link",
     Cause.NO_ADDRESS: "ip address",
     Cause.NO_ROUTE: "ip route",
@@ -169,6 +160,7 @@ _LOOK_AT = {
     Cause.DUPLICATE_MAC: "bridge fdb",
     Cause.DUPLICATE_IP: "ip address",
 }
+"""A command for the machine where it died."""
 
 DNS_WORDS = {
     "0": "no address of that name",
@@ -177,63 +169,8 @@ DNS_WORDS = {
     "5": "refused",
 }
 """What the code of a DNS answer without an address means (RFC 1035, 4.1.1)."""
-_DNS_CODES = {"0": Cause.DNS_NO_NAME, "3": Cause.DNS_NO_NAME}
-
-_COUNTED = {
-    "Ip.InAddrErrors": Cause.NOT_FORWARDING,
-    "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH,
-    "Ip.InHdrErrors": Cause.TTL,
-    "Ip.FragFails": Cause.TOO_BIG,
-}
-"""What the kernel counts where a packet ends without a rule and without a word."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is known of one probe when it is over."""
-
-    source: str
-    target: str
-    journey: Journey
-    kind: str = "icmp"
-    """The probe's kind: `icmp`, `tcp`, `dns`, …"""
-    answered: bool = False
-    """The program that asked has got what it asked for."""
-    send_error: int | None = None
-    address: str = ""
-    """Where the probe was sent; empty: to nobody's in particular."""
-    carriers: frozenset[str] = frozenset()
-    """Interfaces of the source that are up with a cable that is up."""
-    addressed: bool = True
-    """The source has an address besides that of `lo`."""
-    drops: Mapping[str, str] = field(default_factory=dict)
-    """Node to the rule that ended the packet there."""
-    unanswered: Mapping[str, str] = field(default_factory=dict)
-    """Node to the address for which it asked by ARP, and nobody answered."""
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Node to the kernel's counts that have grown."""
-    no_route_back: str = ""
-    """The address to which the target would have to answer, if its routing table does not lead there."""
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """Address that was asked for in vain, to the machine that has it on another network."""
-    owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """IP or MAC address to the nodes that have it."""
-    switches: frozenset[str] = frozenset()
-    nat_devices: frozenset[str] = frozenset()
-    doors: frozenset[tuple[str, str]] = frozenset()
-    """(host, card) where a NAT device's port forwards are reached from outside."""
-    isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    """(switch, port) of ports that reach no other such port, and the machines behind them."""
-    listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Node to what programs listen on: `udp/53`."""
-    unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Node to sockets with packets that no program has taken yet: `udp/53`."""
-    forgotten: frozenset[str] = frozenset()
-    """Nodes that translated the request and have no entry for it any more."""
-    no_address_left: Mapping[str, str] = field(default_factory=dict)
-    """Node to what its DHCP server said of it."""
-    lost: int = 0
-    """Frames that no tap had room for."""
+DNS_CODES = {"0": Cause.DNS_NO_NAME, "3": Cause.DNS_NO_NAME}
+"""The cause that such a code is."""
 
 
 @dataclass(frozen=True)
@@ -245,285 +182,8 @@ class Finding:
     """Node: the last one that had the packet."""
     cause: Cause | None = None
     evidence: str = ""
+    """In English; `said.told` tells it in others."""
     look_at: str = ""
     """A command for that node."""
     counted: str = ""
     """The kernel's count that is the evidence, if it is one."""
-
-
-def judge(evidence: Evidence) -> Finding:
-    """What the evidence proves. First what is certain, then what the last node counted."""
-    journey = evidence.journey
-    if evidence.lost:
-        return _unknown(evidence.source, f"{evidence.lost} frames found no room in a buffer")
-    if not journey.of(Part.REQUEST):
-        return _never_left(evidence)
-    if evidence.answered:
-        return _answered(evidence)
-    if not journey.of(Part.ANSWER) and evidence.kind in _TO_EVERYBODY:
-        return _TO_EVERYBODY[evidence.kind](evidence)
-    last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
-    match last[0].part:
-        case Part.ERROR if last[0].packet.about is Part.ANSWER:
-            return _answer_lost(journey.of(Part.ANSWER)[-1], evidence)
-        case Part.ERROR:
-            return _reported(last[0], journey.of(Part.REQUEST)[-1], evidence)
-        case Part.ANSWER:
-            return _answer_lost(last[-1], evidence)
-        case _:
-            return _end_of(last[-1], evidence)
-
-
-def _answered(evidence: Evidence) -> Finding:
-    home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
-    if not home:
-        return _unknown(evidence.source, "a program got an answer, and no tap saw it arrive")
-    passed = [step.node for step in evidence.journey.of(Part.REQUEST)]
-    twins = _twins(evidence, home[-1].before)
-    if evidence.target in twins and evidence.target not in passed:
-        answerer = next(node for node in reversed(passed) if node in twins)
-        return _duplicate(answerer, home[-1].before["ip.src"], twins)
-    return Finding(Verdict.ANSWERED, evidence.target)
-
-
-def _never_left(evidence: Evidence) -> Finding:
-    source, error = evidence.source, evidence.send_error
-    if not evidence.carriers:
-        return _dead(source, Cause.NIC_DOWN, "no interface of it is up with a cable that is up")
-    if not evidence.addressed:
-        return _dead(source, Cause.NO_ADDRESS, "no interface of it has an IP address")
-    if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-        return _dead(source, Cause.NO_ROUTE, f"the kernel: {os.strerror(error)}")
-    if source in evidence.drops:
-        return _dead(source, Cause.FIREWALL, evidence.drops[source])
-    if source in evidence.unanswered:
-        return _not_resolved(source, evidence)
-    owners = evidence.owners.get(evidence.address, frozenset())
-    if {source, evidence.target} <= owners:
-        return _duplicate(source, evidence.address, owners)
-    if error:
-        return _unknown(source, f"could not be sent: {os.strerror(error)}")
-    return _unknown(source, "was not seen leaving its source")
-
-
-def _answer_lost(step: Step, evidence: Evidence) -> Finding:
-    """The answer came no further than this stay, or was not what was asked for."""
-    said_no = step.after.get("dns.answer") == "none" and step.node not in evidence.drops
-    if said_no and _is_home(step, evidence):
-        server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
-        cause = _DNS_CODES.get(code, Cause.REFUSED)
-        text = f"{server} answers: {DNS_WORDS.get(code, f'error {code}')}"
-        return Finding(Verdict.REFUSED, server, cause, text, _LOOK_AT.get(cause, ""))
-    if step.node in evidence.forgotten:
-        text = f"{step.node} had translated the request, and has no entry for it now"
-        return _dead(step.node, Cause.MAPPING_EXPIRED, text)
-    why = _end_of(step, evidence)
-    if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
-        return why
-    if why.cause is Cause.UNKNOWN and _is_home(step, evidence):
-        return _unknown(step.node, "an answer came in, and no program got it")
-    text = f"the answer was last seen on {step.node}: {_in_short(why)}"
-    return _dead(step.node, Cause.NO_WAY_BACK, text)
-
-
-def _end_of(step: Step, evidence: Evidence) -> Finding:
-    """Why a packet, request or answer, came no further than this stay."""
-    node = step.node
-    if node in evidence.drops:
-        return _dropped(step, evidence)
-    if node in evidence.unanswered and not step.went_out:
-        why = _not_resolved(node, evidence)
-        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
-    if evidence.no_route_back and _arrived(step, evidence):
-        return _never_answered(node, f"it has no route to {evidence.no_route_back}")
-    overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
-    if step.went_out and overheard:
-        text = f"frames for {step.after['eth.dst']} reached {len(overheard)} others"
-        return _dead(node, Cause.NO_TAKER, text)
-    twins = evidence.owners.get(step.after.get("eth.dst", ""), frozenset())
-    meant = evidence.target if step.part is Part.REQUEST else evidence.source
-    if node not in evidence.switches | {meant} and node in twins and len(twins) > 1:
-        others = ", ".join(sorted(twins - {node}))
-        text = f"{step.after['eth.dst']} is the MAC address of {node} and of {others}"
-        return _dead(node, Cause.DUPLICATE_MAC, text)
-    twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
-    if node in twins and evidence.target in twins - {node}:
-        return _duplicate(node, step.after["ip.dst"], twins)
-    if step.came_in and not step.went_out:
-        owners = evidence.owners.get(step.after.get("eth.dst", ""), frozenset())
-        if apart := _apart(node, step.came_in.interface, owners, evidence):
-            return apart
-    grown = evidence.counts.get(node, {})
-    suspects = [name for name in _COUNTED if name in grown and _may_count(name, step, evidence)]
-    if len(suspects) == 1 and not step.went_out:
-        (name,) = suspects
-        found = _dead(node, _COUNTED[name], f"{name} of {node} grew by {grown[name]}")
-        return replace(found, counted=name)
-    taken = evidence.counts.get(node, {}).get("Udp.InDatagrams")
-    delivered = taken or "udp/53" in evidence.unread.get(node, ())
-    if evidence.kind == "dns" and delivered and "udp/53" in evidence.listening.get(node, ()):
-        return _dead(node, Cause.DNS_SILENT, f"{node} listens on udp/53, and nothing came back")
-    return _unknown(node, "no rule, no error and no count tells why")
-
-
-def _arrived(step: Step, evidence: Evidence) -> bool:
-    """The request is where it was meant to go."""
-    return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
-
-
-def _never_answered(node: str, why: str) -> Finding:
-    return _dead(node, Cause.NO_WAY_BACK, f"the answer could not leave {node}: {why}")
-
-
-def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
-    """Whether this packet can be the one that was counted: the count may be another's."""
-    match name:
-        case "Ip.InAddrErrors":
-            return step.node not in evidence.owners.get(step.after.get("ip.dst", ""), frozenset())
-        case "Ip.InHdrErrors":
-            return step.after.get("ip.ttl") in ("0", "1")
-        case "Ip.FragFails":
-            return step.after.get("ip.df") == "1"
-        case _:
-            return True
-
-
-def _dropped(step: Step, evidence: Evidence) -> Finding:
-    """A rule ended it: whose, and what for?"""
-    node, rule = step.node, evidence.drops[step.node]
-    if node in evidence.switches:
-        return _dead(node, Cause.NOT_ADMITTED, f"{step.before['eth.src']}: {rule}")
-    protocol = step.after.get("ip.protocol")
-    if node in evidence.nat_devices and protocol not in _TRANSLATED:
-        return _dead(node, Cause.PROTOCOL_NOT_TRANSLATED, f"IP protocol {protocol}: {rule}")
-    return _dead(node, Cause.FIREWALL, rule)
-
-
-_TRANSLATED = ("1", "6", "17")
-"""ICMP, TCP, UDP."""
-
-
-def _no_offer(evidence: Evidence) -> Finding:
-    """A DHCP question that nobody answered."""
-    asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
-    for step in asked:
-        if step.node in evidence.switches and step.node in evidence.drops and not step.went_out:
-            return _dropped(step, evidence)
-    servers = [s.node for s in asked if "udp/67" in evidence.listening.get(s.node, ())]
-    for server in servers:
-        if server in evidence.no_address_left:
-            return _dead(server, Cause.POOL_EMPTY, evidence.no_address_left[server])
-        if server in evidence.drops:
-            return _dead(server, Cause.FIREWALL, evidence.drops[server])
-    text = "nobody whom it reached listens on udp/67"
-    if servers:
-        return _dead(servers[0], Cause.NO_OFFER, f"{servers[0]} got it and offered nothing")
-    return _dead(asked[0].node if asked else evidence.source, Cause.NO_OFFER, text)
-
-
-def _nobody_has_it(evidence: Evidence) -> Finding:
-    """An ARP question of the prober's own that nobody answered."""
-    address = evidence.journey.of(Part.REQUEST)[0].before["arp.target"]
-    return _not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
-
-
-_TO_EVERYBODY: dict[str, Callable[[Evidence], Finding]] = {
-    "dhcp": _no_offer,
-    "arp": _nobody_has_it,
-}
-"""Kinds whose question goes to every machine of a network: where it was seen last says nothing."""
-
-_REPORTS = {
-    ("3", "4"): Cause.TOO_BIG,
-    ("11", "0"): Cause.TTL,
-    ("3", "0"): Cause.NO_ROUTE,
-    ("3", "1"): Cause.ARP_UNANSWERED,
-    ("3", "3"): Cause.PORT_CLOSED,
-}
-_REPORTS_V6 = {
-    ("2", "0"): Cause.TOO_BIG,
-    ("3", "0"): Cause.TTL,
-    ("1", "0"): Cause.NO_ROUTE,
-    ("1", "3"): Cause.ARP_UNANSWERED,
-    ("1", "4"): Cause.PORT_CLOSED,
-}
-_SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
-"""A machine refuses, rather than fails."""
-
-
-def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
-    """An error quotes the probe: its sender says itself what happened."""
-    who = error.before["ip.src"]
-    if "tcp.flags" in error.before:
-        cause, text = Cause.PORT_CLOSED, f"{who} resets the connection"
-    else:
-        kind = (error.before["icmp.type"], error.before["icmp.code"])
-        cause = (_REPORTS_V6 if ":" in who else _REPORTS).get(kind, Cause.REFUSED)
-        text = f"{who} reports ICMP type {kind[0]}, code {kind[1]}"
-    if error.node in evidence.drops:  # `reject` says whatever the rule wants it to say.
-        text = f"{text}; {evidence.drops[error.node]}"
-        return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text, _LOOK_AT[Cause.FIREWALL])
-    if cause is Cause.ARP_UNANSWERED and evidence.unanswered.get(last.node) in evidence.elsewhere:
-        return _not_resolved(last.node, evidence)
-    if cause is Cause.ARP_UNANSWERED and ":" not in who and last.node not in evidence.unanswered:
-        cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
-    if cause is Cause.PORT_CLOSED and last.came_in:
-        at_door = (last.node, last.came_in.interface) in evidence.doors
-        cause = Cause.NO_FORWARD if at_door else cause
-    verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
-    return Finding(verdict, last.node, cause, text, _LOOK_AT.get(cause, ""))
-
-
-def _apart(switch: str, port: str, owners: frozenset[str], evidence: Evidence) -> Finding | None:
-    """Whether a switch keeps a port apart from that of those to whom a frame is addressed."""
-    if (switch, port) in evidence.isolated:
-        for (other, its), behind in evidence.isolated.items():
-            if other == switch and its != port and behind & owners:
-                text = f"the ports {port} and {its} of {switch} are isolated"
-                return _dead(switch, Cause.ISOLATED_PORT, text)
-    return None
-
-
-def _not_resolved(node: str, evidence: Evidence) -> Finding:
-    """A question for a MAC address stays without answer."""
-    address = evidence.unanswered[node]
-    text = f"it asked who has {address}, and nobody answered"
-    owners = evidence.owners.get(address, frozenset())
-    asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
-    for step in asking:
-        if step.node in evidence.switches and step.came_in:
-            if step.node in evidence.drops and not step.went_out:
-                return _dropped(step, evidence)
-            if apart := _apart(step.node, step.came_in.interface, owners, evidence):
-                return apart
-    if address in evidence.elsewhere:
-        owner = evidence.elsewhere[address]
-        return _dead(node, Cause.WRONG_SEGMENT, f"{text}; {owner} has it, on another network")
-    return _dead(node, Cause.ARP_UNANSWERED, text)
-
-
-def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
-    """The machines that have this source address, if they are more than one."""
-    owners = evidence.owners.get(fields.get("ip.src", ""), frozenset())
-    return owners if len(owners) > 1 else frozenset()
-
-
-def _duplicate(at: str, address: str, twins: frozenset[str]) -> Finding:
-    text = f"{' and '.join(sorted(twins))} both have {address}; {at} got it"
-    return _dead(at, Cause.DUPLICATE_IP, text)
-
-
-def _is_home(step: Step, evidence: Evidence) -> bool:
-    return step.node == evidence.source and step.came_in is not None
-
-
-def _dead(at: str, cause: Cause, evidence: str) -> Finding:
-    return Finding(Verdict.DEAD, at, cause, evidence, _LOOK_AT[cause])
-
-
-def _unknown(at: str, evidence: str) -> Finding:
-    return Finding(Verdict.UNKNOWN, at, Cause.UNKNOWN, evidence)
-
-
-def _in_short(finding: Finding) -> str:
-    return finding.evidence if finding.cause is None else f"{finding.cause}, {finding.evidence}"

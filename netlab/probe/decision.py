@@ -8,7 +8,9 @@ from enum import StrEnum
 from ipaddress import ip_address
 
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, IPAddress, Neighbour, RouteRow
+from netlab.probe.frame import is_group
 from netlab.probe.journey import Step
+from netlab.probe.said import said
 
 
 class By(StrEnum):
@@ -16,6 +18,7 @@ class By(StrEnum):
 
     ROUTE = "route"
     ARP = "arp"
+    NDP = "ndp"
     FDB = "fdb"
     NAT = "nat"
     RULE = "rule"
@@ -27,6 +30,7 @@ class Decision:
 
     by: By
     text: str
+    """In English, or Linux's own words; `said.told` tells it in other languages."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,6 @@ class Tables:
     connections: Sequence[Connection] = ()
 
 
-_BROADCAST = "ff:ff:ff:ff:ff:ff"
 _ADDRESSES_AND_PORTS = {"ip.src", "ip.dst", "icmp.id", "tcp.src", "tcp.dst", "udp.src", "udp.dst"}
 
 
@@ -55,7 +58,8 @@ def decisions(
     if _ADDRESSES_AND_PORTS & step.rewrites.keys():
         for connection in tables.connections:
             if connection.translated and is_about(connection, step):
-                yield Decision(By.NAT, f"{connection.original} goes on as {connection.seen_as}")
+                before, after = connection.original, connection.seen_as
+                yield Decision(By.NAT, said("goes on as", before=before, after=after))
     for rule in dict.fromkeys(rules):
         yield Decision(By.RULE, rule)
 
@@ -68,18 +72,18 @@ def best_route(routes: Iterable[RouteRow], address: IPAddress) -> RouteRow | Non
 
 def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) -> Iterator[Decision]:
     mac = step.after["eth.dst"]  # Of a bridge to Wi-Fi, the one that it has put in its place.
-    if mac == _BROADCAST or not step.went_out:
+    if is_group(mac) or not step.went_out:
         return
     whose = names.get(mac, mac)
     entry = next((one for one in fdb if one.mac == mac and one.learnt), None)
     if entry and len(step.went_out) == 1:
-        yield Decision(By.FDB, f"{whose} is behind the port {entry.port}")
+        yield Decision(By.FDB, said("behind port", owner=whose, port=entry.port))
     elif len(step.went_out) > 1:
-        yield Decision(By.FDB, f"nobody knows the port of {whose}: to every port")
+        yield Decision(By.FDB, said("flooded", owner=whose))
 
 
 def _routed(step: Step, tables: Tables, names: Mapping[str, str]) -> Iterator[Decision]:
-    if step.after["eth.dst"] == _BROADCAST:
+    if is_group(step.after["eth.dst"]):
         return
     target = ip_address(step.after["ip.dst"])
     fitting = [r for r in tables.routes if any(h.interface == _out(step) for h in r.hops)]
@@ -91,9 +95,15 @@ def _routed(step: Step, tables: Tables, names: Mapping[str, str]) -> Iterator[De
     following = hop.gateway or target
     for one in tables.neighbours:
         if one.address == following and one.mac == step.after["eth.dst"]:
-            owner = f" ({names[one.mac]})" if one.mac in names else ""
-            yield Decision(By.ARP, f"{following} is at {one.mac}{owner}")
+            yield found_out(following, one.mac, names.get(one.mac, ""))
             return
+
+
+def found_out(address: IPAddress, mac: str, owner: str, key: str = "is at") -> Decision:
+    """Whose MAC an address leads to, by ARP or, of IPv6, by neighbour discovery."""
+    by = By.ARP if address.version == 4 else By.NDP
+    key = f"{key}, of" if owner and key == "is at" else key
+    return Decision(by, said(key, address=address, mac=mac, owner=owner))
 
 
 def _out(step: Step) -> str:

@@ -20,7 +20,7 @@ from netlab.probe.journey import Map, Step, follow
 from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting
 
-FOLDED = frozenset({"arp", "dhcp", "other"})
+FOLDED = frozenset({"arp", "ndp", "dhcp", "other"})
 """What keeps a network going: counted, not told."""
 _SECOND = 1_000_000_000
 _SILENCE = _SECOND
@@ -31,7 +31,7 @@ _IDLE = 600 * _SECOND
 """A connection is the same one if it goes on within this time."""
 _WEAK, _STRONG = _SECOND // 20, _SECOND
 """How long the key of a packet holds: if two may be equal, and if not."""
-_SINGLE = frozenset({"icmp", "dns", "arp"})
+_SINGLE = frozenset({"icmp", "dns", "arp", "ndp"})
 """Kinds with one question and one answer."""
 
 

@@ -28,23 +28,45 @@ _CUT_OFF = (struct.error, IndexError, ValueError, OSError)
 """What reading beyond the end raises; OSError is what socket.inet_ntoa raises."""
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 
-_ERRORS = {
-    ("3", "0"): "network unreachable",
-    ("3", "1"): "host unreachable",
-    ("3", "2"): "protocol unreachable",
-    ("3", "3"): "port unreachable",
-    ("3", "4"): "too big",
-    ("3", "13"): "administratively prohibited",
-    ("11", "0"): "time exceeded",
+_MESSAGES = {
+    "ICMP": {
+        "0": "echo reply",
+        "3": "destination unreachable",
+        "3/0": "network unreachable",
+        "3/1": "host unreachable",
+        "3/2": "protocol unreachable",
+        "3/3": "port unreachable",
+        "3/4": "too big",
+        "3/9": "network prohibited",
+        "3/10": "host prohibited",
+        "3/13": "administratively prohibited",
+        "5": "redirect",
+        "8": "echo request",
+        "11": "time exceeded",
+        "12": "parameter problem",
+    },
+    "ICMPv6": {
+        "1": "destination unreachable",
+        "1/0": "no route",
+        "1/1": "administratively prohibited",
+        "1/3": "address unreachable",
+        "1/4": "port unreachable",
+        "1/5": "source address prohibited",
+        "1/6": "route prohibited",
+        "2": "too big",
+        "3": "time exceeded",
+        "4": "parameter problem",
+        "128": "echo request",
+        "129": "echo reply",
+        "133": "router solicitation",
+        "134": "router advertisement",
+        "135": "neighbour solicitation",
+        "136": "neighbour advertisement",
+        "137": "redirect",
+        "143": "multicast listener report",
+    },
 }
-_ERRORS_V6 = {
-    ("1", "0"): "no route",
-    ("1", "1"): "administratively prohibited",
-    ("1", "3"): "address unreachable",
-    ("1", "4"): "port unreachable",
-    ("2", "0"): "too big",
-    ("3", "0"): "time exceeded",
-}
+"""Type, or type and code, to what a message is called (RFC 792, 4443, 4861, 3810)."""
 
 ETHERNET = bytes(12) + _IPV4.to_bytes(2)
 """What to put before an IPv4 packet to have a frame."""
@@ -244,9 +266,20 @@ _TRANSPORTS: dict[int, Callable[[bytes, Fields], bytes]] = {
 }
 
 
-def error_name(fields: Fields) -> str:
-    """`ICMP time exceeded`."""
-    kind = (fields.get("icmp.type", ""), fields.get("icmp.code", ""))
-    six = ":" in fields.get("ip.src", "")
-    known = (_ERRORS_V6 if six else _ERRORS).get(kind, f"error {kind[0]}/{kind[1]}")
-    return f"ICMP{'v6' if six else ''} {known}"
+def is_group(mac: str) -> bool:
+    """Whether a MAC address is everybody's, or a multicast group's."""
+    return int(mac[:2], 16) & 1 == 1
+
+
+def question_name(fields: Fields) -> str:
+    """What a question for a MAC address is, or the answer to one."""
+    return message_name(fields) if "icmp.type" in fields else f"ARP {fields['arp.op']}"
+
+
+def message_name(fields: Fields) -> str:
+    """What an ICMP message is: `ICMP time exceeded`."""
+    protocol = "ICMPv6" if fields["ip.protocol"] == str(_ICMPV6) else "ICMP"
+    kind, code = fields["icmp.type"], fields["icmp.code"]
+    names = _MESSAGES[protocol]
+    exact = names.get(f"{kind}/{code}", names.get(kind) if code == "0" else None)
+    return f"{protocol} {exact or names.get(kind, f'type {kind}') + f', code {code}'}"

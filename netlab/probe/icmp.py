@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from netlab.probe.frame import ETHERNET, decode, error_name
+from netlab.probe.frame import ETHERNET, decode, message_name
 from netlab.probe.packet import Part
 
 MARK = b" netlab probe"
@@ -88,7 +88,7 @@ def read_packet(data: bytes) -> Message | None:
         return None  # A redirect, for example: it quotes a packet that was forwarded all the same.
     source = fields["ip.src"]
     return Message(
-        kind, token, source, source == fields["ip.dst"], f"{source} says: {error_name(fields)}"
+        kind, token, source, source == fields["ip.dst"], f"{source} says: {message_name(fields)}"
     )
 
 
@@ -99,5 +99,5 @@ def read_six(data: bytes, source: str) -> Message | None:
         return None
     # The quoted packet's source is at 8: an error of one's own kernel comes from that very address.
     own = kind is Part.ERROR and str(IPv6Address(data[16:32])) == source
-    fields = {"icmp.type": str(data[0]), "icmp.code": str(data[1]), "ip.src": source}
-    return Message(kind, token, source, own, f"{source} says: {error_name(fields)}")
+    fields = {"ip.protocol": "58", "icmp.type": str(data[0]), "icmp.code": str(data[1])}
+    return Message(kind, token, source, own, f"{source} says: {message_name(fields)}")

@@ -14,11 +14,14 @@ from netlab.probe.frame import Fields, decode
 End = tuple[str, str]
 """An address, and the port or ICMP id there."""
 
-WEAK = frozenset({"udp", "dns", "arp", "dhcp", "other"})
+WEAK = frozenset({"udp", "dns", "arp", "ndp", "dhcp", "other"})
 """Kinds of which two packets may be equal: the key holds for a moment only."""
 
 _ETHERNET_BYTES = 14
 _ECHO = {"0", "8", "128", "129"}
+_ICMPV6 = "58"
+_INFORMS = 128
+"""From this type on, a message of ICMPv6 is no error (RFC 4443, 2.1)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Identity:
     """A frame, as one packet among others."""
 
     kind: str
-    """icmp (echo), error, tcp, udp, dns, dhcp, arp; or other."""
+    """icmp (echo), error, tcp, udp, dns, dhcp, arp, ndp; or other."""
     key: tuple[object, ...]
     """Equal in all sightings of the packet."""
     source: End
@@ -68,20 +71,23 @@ def identify(data: bytes) -> Identity:
 
 def _kind(fields: Fields) -> str:
     if "arp.op" in fields:
-        return "arp"
+        return "ndp" if "icmp.type" in fields else "arp"
     if "dhcp.xid" in fields:
         return "dhcp"
     if "dns.name" in fields:
         return "dns"
     if "icmp.type" in fields:
-        return "icmp" if fields["icmp.type"] in _ECHO and "icmp.seq" in fields else "error"
+        if "icmp.seq" in fields:
+            return "icmp" if fields["icmp.type"] in _ECHO else "error"
+        informs = fields.get("ip.protocol") == _ICMPV6 and int(fields["icmp.type"]) >= _INFORMS
+        return "other" if informs else "error"
     return next((name for name in ("tcp", "udp") if f"{name}.dst" in fields), "other")
 
 
 def _ends(kind: str, fields: Fields) -> tuple[End, End, str]:
     """Source, target, turn."""
     match kind:
-        case "arp":
+        case "arp" | "ndp":
             return (fields["arp.sender"], kind), (fields["arp.target"], kind), ""
         case "dhcp":
             # Servers and relays answer from and to changing addresses; the client's own is constant.
@@ -117,7 +123,7 @@ def _octets(fields: Fields, data: bytes) -> int:
 def _key(kind: str, fields: Fields, data: bytes, octets: int) -> tuple[object, ...]:
     number = fields.get("ip.id", "")
     match kind:
-        case "arp":
+        case "arp" | "ndp":
             return kind, fields["arp.op"], fields["arp.sender"], fields["arp.target"]
         case "dhcp":
             return kind, fields.get("dhcp.type"), fields["dhcp.xid"], fields["dhcp.client"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 from netlab.probe.packet import Frame, Packet, Part
 
@@ -154,7 +155,12 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
         else:
             came, went = (None, (outlet,)) if seen.outgoing else (outlet, ())
             steps.append(Step(node, packet, seen.at, came, went, frame.fields, frame.fields))
-    return Journey(tuple(_without_plumbing(steps, where)), tuple(overheard))
+    whole = without_plumbing(steps, where, lambda step: step.packet, _together)
+    return Journey(tuple(whole), tuple(overheard))
+
+
+def _together(first: Step, second: Step, box: str) -> Step:
+    return replace(first, node=box, went_out=second.went_out, after=second.after)
 
 
 def _latest(steps: Sequence[Step], node: str, packet: Packet) -> int | None:
@@ -163,23 +169,39 @@ def _latest(steps: Sequence[Step], node: str, packet: Packet) -> int | None:
     return next((n for n in places if (steps[n].node, steps[n].packet) == (node, packet)), None)
 
 
-def _without_plumbing(steps: Sequence[Step], where: Map) -> list[Step]:
-    """A stay on a NAT device and one on its host are one, if the packet only passes through both."""
-    merged: list[Step] = []
-    for step in steps:
-        before = _before(merged, step)
-        last = merged[before] if before is not None else None
-        box = step.came_in and where.plumbing.get((step.node, step.came_in.interface))
-        if before is not None and last and box and last.came_in and step.went_out:
-            merged[before] = replace(last, node=box, went_out=step.went_out, after=step.after)
+class Stay(Protocol):
+    """A packet's stay on one node, measured or worked out."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def came_in(self) -> Outlet | None: ...
+    @property
+    def went_out(self) -> tuple[Outlet, ...]: ...
+
+
+AnyStay = TypeVar("AnyStay", bound=Stay)
+
+
+def without_plumbing(
+    stays: Iterable[AnyStay],
+    where: Map,
+    packet: Callable[[AnyStay], Hashable],
+    together: Callable[[AnyStay, AnyStay, str], AnyStay],
+) -> list[AnyStay]:
+    """A stay on a NAT device and one on its host are one, if the packet only passes through both.
+
+    `packet` tells of which packet a stay is, `together` makes one of two, on the device of that
+    name.
+    """
+    merged: list[AnyStay] = []
+    latest: dict[Hashable, int] = {}
+    for stay in stays:
+        before = latest.get(packet(stay))
+        box = stay.came_in and where.plumbing.get((stay.node, stay.came_in.interface))
+        if before is not None and box and merged[before].came_in and stay.went_out:
+            merged[before] = together(merged[before], stay, box)
         else:
-            merged.append(step)
+            latest[packet(stay)] = len(merged)
+            merged.append(stay)
     return merged
-
-
-def _before(merged: Sequence[Step], step: Step) -> int | None:
-    """The stay of the same packet just before this one."""
-    for number in range(len(merged) - 1, -1, -1):
-        if merged[number].packet == step.packet:
-            return number
-    return None

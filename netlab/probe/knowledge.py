@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from netlab.kernel.events import Row, Table
-from netlab.kernel.links import Interface
+from netlab.kernel.owners import Owners, owners
 from netlab.probe.decision import Tables, best_route, flow_of, is_about
 from netlab.probe.frame import Fields
 from netlab.probe.journey import Journey, Map, Step
@@ -42,22 +42,12 @@ class Knowledge:
         )
 
     @cached_property
-    def owners(self) -> dict[str, frozenset[str]]:
-        """IP or MAC address to the machines that have it. Switches and plumbing have nothing to say here."""
-        found: dict[str, frozenset[str]] = {}
-        for (node, table), rows in self.rows.items():
-            if node in self.where.switches:
-                continue
-            for row in rows:
-                address = _own_address(row) if table in (Table.INTERFACES, Table.ADDRESSES) else ""
-                if address:
-                    found[address] = found.get(address, frozenset()) | {node}
-        return found
-
-    @cached_property
-    def names(self) -> dict[str, str]:
-        """IP or MAC address to the name of the machine that has it."""
-        return {address: " and ".join(sorted(nodes)) for address, nodes in self.owners.items()}
+    def owners(self) -> Owners:
+        """Whose every IP and MAC address is."""
+        return owners(
+            (node, self.of(node, Table.INTERFACES), self.of(node, Table.ADDRESSES))
+            for node in self.where.nodes.values()
+        )
 
     @cached_property
     def isolated(self) -> dict[tuple[str, str], frozenset[str]]:
@@ -74,16 +64,19 @@ class Knowledge:
         found = self.of(node, Table.INTERFACES)
         return frozenset(one.name for one in found if one.running and one.name != "lo")
 
+    def addressed(self, node: str, towards: str) -> bool:
+        """Whether a machine has an address of the IP version of another one."""
+        six = ":" in towards
+        return any((own.version == 6) == six for _, own in self.of(node, Table.ADDRESSES))
+
     def elsewhere(self, node: str, address: str) -> str | None:
         """The machine that has an address, if it hears no question that `node` asks."""
         heard = self.where.neighbourhood(node)
         far = None
-        for owner in self.owners.get(address, ()):
-            for interface, known in self.of(owner, Table.ADDRESSES):
-                if str(known.ip) == address:
-                    if self.where.peers.get((owner, interface)) in heard:
-                        return None
-                    far = owner
+        for plug in self.owners.plugs.get(address, ()):
+            if self.where.peers.get(plug) in heard:
+                return None
+            far, _ = plug
         return far
 
     def translates(self, box: str, step: Step) -> bool:
@@ -95,7 +88,7 @@ class Knowledge:
         """The source address of a request that has reached a node whose routes do not lead there."""
         for step in journey.of(Part.REQUEST):
             source = step.after.get("ip.src", "")
-            if step.node == target and source and ":" not in source:
+            if step.node == target and source:
                 route = best_route(self.of(target, Table.ROUTES), ip_address(source))
                 return "" if route and route.kind == "unicast" else source
         return ""
@@ -116,10 +109,3 @@ class Knowledge:
             gateways = [hop.gateway for hop in route.hops if hop.gateway] if route else []
             hops |= set(map(str, gateways or [end]))
         return hops
-
-
-def _own_address(row: Row) -> str:
-    """An interface's MAC, or the IP of an interface with its address."""
-    if isinstance(row, Interface):
-        return row.mac if row.name != "lo" else ""
-    return str(row[1].ip) if isinstance(row, tuple) else ""

@@ -12,12 +12,13 @@ from netlab.kernel.events import Events, Lost, Table
 from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
-from netlab.probe import cause, kinds
+from netlab.probe import judge, kinds
 from netlab.probe.cause import Finding
 from netlab.probe.decision import Decision, decisions
-from netlab.probe.frame import ETHERNET, Fields, decode
+from netlab.probe.frame import ETHERNET, Fields, decode, is_group, question_name
 from netlab.probe.history import Change, Entry, History, dated
 from netlab.probe.journey import Journey, Map, follow
+from netlab.probe.judge import Evidence
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.knowledge import Knowledge
 from netlab.probe.packet import Frame, Packet, Part
@@ -90,7 +91,10 @@ def trace(
         probe = stack.enter_context(closing(kinds.probe(question.by, question.ends)))
         events = stack.enter_context(Events(list(where.nodes)))
         name = probe.token.hex()[:16]
-        asks = (f"ether saddr {question.ends.mac} arp operation request",)
+        asks = tuple(
+            f"ether saddr {question.ends.mac} {what}"
+            for what in ("arp operation request", "icmpv6 type nd-neighbor-solicit")
+        )
         witness = stack.enter_context(Witness(where, probe.matches, name, questions=asks))
         events.changes()
         start = _entries(events, where)
@@ -115,18 +119,18 @@ def trace(
     frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
     unanswered = dict(one for one in watch.unanswered() if one in needed)
-    evidence = replace(
-        scene,
+    evidence = Evidence(
         source=question.source,
         target=question.target,
         journey=journey.only(probe.decides),
+        scene=replace(scene, lost=scene.lost + missed),
         kind=question.by.partition(":")[0],
         answered=probe.answered,
         send_error=error,
         address=str(question.ends.to),
         no_route_back=known.no_route_back(question.target, journey),
         carriers=known.carriers(question.source),
-        addressed=bool(known.of(question.source, Table.ADDRESSES)),
+        addressed=known.addressed(question.source, question.ends.to),
         drops={where.nodes[hit.namespace]: hit.text for hit in hits if hit.drops},
         unanswered=unanswered,
         elsewhere={
@@ -139,7 +143,6 @@ def trace(
             for step in journey.of(Part.REQUEST)
             if step.rewrites and not known.translates(step.node, step)
         ),
-        lost=scene.lost + missed,
     )
     return Trace(
         question,
@@ -147,12 +150,12 @@ def trace(
         min((frame.sighting.at for frame in frames if frame.packet), default=sent_at),
         bool(needed),
         journey,
-        cause.judge(evidence),
+        judge.judge(evidence),
         _decisions(journey, probe, hits, known),
-        tuple(probe.found([frame for frame in frames if frame.packet], known.names)),
+        tuple(probe.found([frame for frame in frames if frame.packet], known.owners.names)),
         tuple(frames),
         History(start, dated(changes, frames, where.nodes)),
-        known.names,
+        known.owners.names,
     )
 
 
@@ -194,12 +197,10 @@ def _needed(watch: _Watch, known: Knowledge, question: Question) -> set[tuple[st
     """
     if question.by.startswith("dns"):  # A relay asks whomever it likes.
         return set(watch.asked())
-    six = ":" in question.ends.to
     return {
         (node, address)
         for node, address in watch.asked()
-        if (six and ":" in address)
-        or address in known.next_hops(node, watch.had(node), question.ends.to)
+        if address in known.next_hops(node, watch.had(node), question.ends.to)
     }
 
 
@@ -231,7 +232,7 @@ def _decisions(
         met = [text for n in parts for text in rules.get((n, step.packet), ())]
         tables = known.tables(step.node)
         is_switch = step.node in where.switches
-        found.append(tuple(decisions(step, tables, met, is_switch, known.names)))
+        found.append(tuple(decisions(step, tables, met, is_switch, known.owners.names)))
     return tuple(found)
 
 
@@ -264,8 +265,7 @@ class _Watch:
                 ends = (fields["arp.sender"], fields["arp.target"])
                 asks = fields["arp.op"] == "request"
                 if (ends if asks else ends[::-1]) in exchanges:
-                    name = "ARP request" if asks else "ARP answer"
-                    packet = Packet(Part.ARP, name, ends)
+                    packet = Packet(Part.ARP, question_name(fields), ends)
             yield Frame(frame.sighting, packet, frame.fields)
 
     def _exchanges(self, needed: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -378,4 +378,4 @@ class _Watch:
 
 def _asks_everybody(fields: Fields) -> bool:
     """A question for a MAC that is not known; the kernel also asks the owner itself, to refresh an entry."""
-    return fields.get("arp.op") == "request" and int(fields["eth.dst"][:2], 16) & 1 == 1
+    return fields.get("arp.op") == "request" and is_group(fields["eth.dst"])

@@ -8,9 +8,9 @@ from contextlib import ExitStack, closing
 from netlab.kernel import counters, nft, sockets
 from netlab.kernel.netlink import Overflow
 from netlab.kernel.nftrace import Hit, RuleTrace
-from netlab.probe.cause import Evidence
 from netlab.probe.ear import STEP
-from netlab.probe.journey import Journey, Map
+from netlab.probe.journey import Map
+from netlab.probe.judge import Scene
 from netlab.probe.knowledge import Knowledge
 from netlab.probe.tap import Tap
 
@@ -106,20 +106,17 @@ class Witness:
 
     def scene(
         self, known: Knowledge, dhcp_complaints: Callable[[], Mapping[str, str]] = dict
-    ) -> Evidence:
-        """What is the same for all probes; the rest is to be filled in."""
+    ) -> Scene:
+        """What is the same for all probes."""
         now = counters.read(list(self.where.nodes))
         listening = sockets.read_listening(list(self.where.nodes))
         nodes = self.where.nodes
-        return Evidence(
-            source="",
-            target="",
-            journey=Journey((), ()),
+        return Scene(
             counts={
                 nodes[name]: counters.increases(self._counted[name], counts)
                 for name, counts in now.items()
             },
-            owners=known.owners,
+            owners=known.owners.nodes,
             switches=self.where.switches,
             nat_devices=frozenset(self.where.plumbing.values()),
             doors=self.where.doors,

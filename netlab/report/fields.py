@@ -53,7 +53,7 @@ def _table(step: Step, story: Story) -> Iterator[RenderableType]:
         table.add_row(*row, style="yellow" if row[-1] else "")
     yield table
     for decision in story.decisions(step):
-        text = f"      {pad(words[f'by {decision.by}'], 8)}{decision.text}"
+        text = f"      {pad(words[f'by {decision.by}'], 8)}{story.told(decision.text)}"
         yield Text(text, "dim", no_wrap=True, overflow="ellipsis")
 
 

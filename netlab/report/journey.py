@@ -12,6 +12,7 @@ from rich.text import Text
 
 from netlab.probe.account import Account
 from netlab.probe.cause import SENTENCES
+from netlab.probe.decision import By
 from netlab.probe.journey import Step
 from netlab.probe.packet import Packet, Part
 from netlab.probe.trace import Trace
@@ -71,7 +72,7 @@ class _Picture:
     def lines(self) -> Iterator[Text]:
         story, trace = self._story, self._story.trace
         by = self._words.get(trace.question.by, trace.question.by)
-        warmth = f" · {self._words['cold' if trace.cold else 'warm']}" * bool(trace.journey.steps)
+        warmth = f" · {story.warmth}" * bool(trace.journey.steps)
         yield Text.assemble((story.head(), "bold"), f"   {by}{warmth}")
         yield from self._asked()
         for part in TOLD:
@@ -86,20 +87,21 @@ class _Picture:
     def _asked(self) -> Iterator[Text]:
         """Each question for a MAC address as one line."""
         story, words = self._story, self._words
-        asked = story.asked()
-        if not asked:
-            return
-        yield Text("")
-        yield Text(words["asked"], "bold")
-        rows = []
-        for step, address, answer in asked:
+        found: dict[By, list[tuple[str, str, str]]] = {By.ARP: [], By.NDP: []}
+        for step, address, answer in story.asked():
             question = words["asks"].format(asker=step.node, address=address)
             said = story.named(answer.before["arp.sender_mac"]) if answer else words["nobody"]
-            rows.append((question, said, f"+{story.span(answer.at - step.at)}" if answer else ""))
-        widths = [widest([row[n] for row in rows]) + 3 for n in range(2)]
-        for question, said, time in rows:
-            line = f"    {pad(question, widths[0])}{pad(said, widths[1])}{time}"
-            yield Text(line.rstrip(), no_wrap=True, overflow="ellipsis")
+            time = f"+{story.span(answer.at - step.at)}" if answer else ""
+            found[By.NDP if ":" in address else By.ARP].append((question, said, time))
+        for by, rows in found.items():
+            if not rows:
+                continue
+            yield Text("")
+            yield Text(words[f"asked by {by}"], "bold")
+            widths = [widest([row[n] for row in rows]) + 3 for n in range(2)]
+            for question, said, time in rows:
+                line = f"    {pad(question, widths[0])}{pad(said, widths[1])}{time}"
+                yield Text(line.rstrip(), no_wrap=True, overflow="ellipsis")
 
     def _part(self, part: Part) -> Iterator[Text]:
         """The main packet, and the ways of the others in a line each."""
@@ -168,7 +170,7 @@ class _Picture:
             yield _row(f"    * {name}  {old} → {new}", _REWRITE)
         for decision in story.decisions(step):
             by = pad(self._words[f"by {decision.by}"], 8)
-            yield _row(f"{_INDENT}{by}{decision.text}", _DECISION)
+            yield _row(f"{_INDENT}{by}{story.told(decision.text)}", _DECISION)
 
     def _way(self, steps: Sequence[Step], start: str) -> Iterator[Text]:
         """`7  internet ▸ router * destination → 192.168.1.100 ▸ lan`, folded between two nodes."""
@@ -308,6 +310,6 @@ def _why(story: Story) -> Iterator[tuple[str, str]]:
     finding = story.trace.finding
     if finding.cause:
         yield "why", f"{SENTENCES[finding.cause][story.language]} ({finding.cause})"
-    yield "evidence", finding.evidence
+    yield "evidence", story.told(finding.evidence)
     if finding.look_at:
         yield "look", f"netlab exec {finding.at} -- {finding.look_at}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from netlab.probe.decision import By
 from netlab.probe.journey import Step
@@ -61,7 +63,9 @@ def _hop(step: Step, story: Story) -> Riddle | None:
     text = words["first hop" if step.came_in is None else "then hop"].format(
         source=asked.source, target=asked.ends.to or asked.target, node=step.node
     )
-    decided = [d.text for d in story.decisions(step) if d.by in (By.ROUTE, By.ARP)]
+    decided = [
+        story.told(d.text) for d in story.decisions(step) if d.by in (By.ROUTE, By.ARP, By.NDP)
+    ]
     return _riddle(text, right, (one for one in others if one != step.node), " · ".join(decided))
 
 
@@ -92,8 +96,11 @@ def _seen(steps: tuple[Step, ...], story: Story) -> Riddle | None:
     sources = [
         fields["ip.src"] for s in steps if "ip.src" in s.before for fields in (s.before, s.after)
     ]
-    gateways = [address for address, node in sorted(story.trace.names.items())
-                if node in {s.node for s in steps} and "." in address]  # fmt: skip
+    gateways = [
+        address
+        for address, node in sorted(story.trace.names.items())
+        if node in {s.node for s in steps} and _alike(address, arrived[-1].before["ip.src"])
+    ]
     rewrites = [
         f"{step.node}: {old} → {new}"
         for step in steps
@@ -103,6 +110,13 @@ def _seen(steps: tuple[Step, ...], story: Story) -> Riddle | None:
     reason = ", ".join(rewrites) or words["because source"]
     right = arrived[-1].before["ip.src"]
     return _riddle(words["seen"].format(target=target), right, [*sources, *gateways], reason)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether both are IP addresses of one version; a MAC address is none."""
+    with suppress(ValueError):
+        return ip_address(one).version == ip_address(other).version
+    return False
 
 
 def _riddle(question: str, right: str, others: Iterable[str], reason: str) -> Riddle | None:

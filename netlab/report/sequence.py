@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netlab.probe.cause import SENTENCES
+from netlab.probe.decision import By
 from netlab.probe.journey import Step
 from netlab.probe.packet import Part
 from netlab.probe.trace import Trace
@@ -33,7 +34,8 @@ def _lines(story: Story, aliases: dict[str, str]) -> Iterator[str]:
         if step.node in aliases:
             said = story.named(answer.before["arp.sender_mac"]) if answer else words["nobody"]
             question = words["asks"].format(asker=step.node, address=address)
-            yield _note(aliases[step.node], f"ARP: {question}: {said}")
+            by = By.NDP if ":" in address else By.ARP
+            yield _note(aliases[step.node], f"{words[f'asked by {by}']}: {question}: {said}")
     for part in TOLD:
         for packet in story.packets(part):
             yield from _packet(story.steps(packet), story, aliases)

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from netlab.probe.decision import Decision
 from netlab.probe.journey import Step
 from netlab.probe.packet import Packet, Part
+from netlab.probe.said import told
 from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
 from netlab.report.words import WORDS, Words, field_name, packet_name
@@ -45,10 +46,19 @@ class Story:
         return self.trace.finding.verdict is Verdict.ANSWERED
 
     @property
+    def warmth(self) -> str:
+        """Whether somebody had to ask for a MAC address."""
+        return self._discovery("cold" if self.trace.cold else "warm")
+
+    @property
     def nothing_sent(self) -> str:
         """What is said where there are no steps."""
         asked = bool(self.packets(Part.ARP))
-        return self.words["question" if asked else "nothing"]
+        return self._discovery("question") if asked else self.words["nothing"]
+
+    def _discovery(self, key: str) -> str:
+        """Of ARP, or for an IPv6 target of neighbour discovery."""
+        return self.words[f"{key} ndp" if ":" in self.trace.question.ends.to else key]
 
     def packets(self, part: Part) -> list[Packet]:
         """Of a part, in the order in which they began."""
@@ -110,6 +120,10 @@ class Story:
             return f"{name}, {self.words['size'].format(bytes=first.get('ip.length', '?'))}"
         return name
 
+    def told(self, text: str) -> str:
+        """Evidence or a decision, in the language."""
+        return told(text, self.language)
+
     def owner(self, address: str) -> str:
         """The machine that has an IP or MAC address; empty if none in the lab has."""
         return self.trace.names.get(address, "")
@@ -120,7 +134,7 @@ class Story:
         return f"{address} ({owner})" if owner else address
 
     def asked(self) -> list[tuple[Step, str, Step | None]]:
-        """ARP questions on the way: who asks for which address, and the answer where it came in."""
+        """Questions for MAC addresses: who asks for which address, and the answer where it came in."""
         questions, answers = [], {}
         for packet, steps in self.trace.journey.packets.items():
             if packet.part is not Part.ARP:

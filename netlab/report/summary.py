@@ -2,33 +2,8 @@
 
 from __future__ import annotations
 
-from netlab.probe.frame import Fields
+from netlab.probe.frame import Fields, message_name
 
-_ICMP = {
-    "0": "ICMP echo reply",
-    "3": "ICMP destination unreachable",
-    "5": "ICMP redirect",
-    "8": "ICMP echo request",
-    "11": "ICMP time exceeded",
-    "12": "ICMP parameter problem",
-}
-_UNREACHABLE = {
-    "0": "network",
-    "1": "host",
-    "2": "protocol",
-    "3": "port",
-    "4": "too big, DF set",
-    "9": "network prohibited",
-    "10": "host prohibited",
-    "13": "filtered",
-}
-_ICMPV6 = {
-    "1": "ICMPv6 destination unreachable",
-    "2": "ICMPv6 packet too big",
-    "3": "ICMPv6 time exceeded",
-    "128": "ICMPv6 echo request",
-    "129": "ICMPv6 echo reply",
-}
 _RECORDS = {"1": "A", "2": "NS", "5": "CNAME", "12": "PTR", "15": "MX", "16": "TXT", "28": "AAAA"}
 _DNS_FAILURES = {"2": "SERVFAIL", "3": "NXDOMAIN", "5": "REFUSED"}
 
@@ -63,17 +38,14 @@ def what(fields: Fields) -> str:
 
 
 def _arp(fields: Fields) -> str:
+    name = message_name(fields) if "icmp.type" in fields else "ARP"
     if fields["arp.op"] == "answer":
-        return f"ARP {fields['arp.sender']} is at {fields['arp.sender_mac']}"
-    return f"ARP who has {fields['arp.target']}? tell {fields['arp.sender']}"
+        return f"{name} {fields['arp.sender']} is at {fields['arp.sender_mac']}"
+    return f"{name} who has {fields['arp.target']}? tell {fields['arp.sender']}"
 
 
 def _icmp(fields: Fields) -> str:
-    kind, code = fields["icmp.type"], fields["icmp.code"]
-    names = _ICMPV6 if fields["ip.protocol"] == "58" else _ICMP
-    text = names.get(kind, f"ICMP type {kind}")
-    if names is _ICMP and kind == "3":
-        text += f" ({_UNREACHABLE.get(code, f'code {code}')})"
+    text = message_name(fields)
     if "icmp.seq" in fields:
         text += f", id {fields['icmp.id']}, seq {fields['icmp.seq']}"
     return text

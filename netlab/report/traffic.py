@@ -115,7 +115,7 @@ def _steps(told: Told, begun: int) -> Iterator[dict[str, Any]]:
     """There, back, and those of relayed questions."""
     for steps in (told.there, told.back):
         for step in steps:
-            part = "arp" if told.kind == "arp" else step.part.value
+            part = "arp" if told.kind in ("arp", "ndp") else step.part.value
             packet = _packet(steps[0].before)  # As it was at first: NAT changes what it is called.
             yield {**data.journey_step(step, begun), "part": part, "packet": packet}
     for one in told.relayed:

@@ -13,7 +13,7 @@ from netlab.report.summary import what
 _SIGNS = {Result.ANSWERED: "✔", Result.REFUSED: "✘", Result.SILENT: "✘"}
 _ONE_WAY = "–"
 _NEEDS_NO_ANSWER = {"udp", "error", "dhcp", "other"}
-_FOLDED = {"arp": "ARP", "dhcp": "DHCP", "other": "other"}
+_FOLDED = {"arp": "ARP", "ndp": "neighbour discovery", "dhcp": "DHCP", "other": "other"}
 
 
 def line(told: Told, owners: Mapping[str, str]) -> str:
@@ -60,7 +60,8 @@ def target(told: Told, owners: Mapping[str, str]) -> str:
     """The node that was meant, or its address if nobody has it."""
     if told.result is Result.ANSWERED and told.back:
         return told.back[0].node
-    address = told.fields.get("ip.dst") or told.fields.get("arp.target") or told.fields["eth.dst"]
+    asked = told.fields.get("arp.target")
+    address = asked or told.fields.get("ip.dst") or told.fields["eth.dst"]
     return owners.get(address, address)
 
 
@@ -83,8 +84,8 @@ def _what(told: Told) -> str:
     match told.kind:
         case "icmp":
             return told.kind
-        case "arp":
-            return f"arp {told.fields['arp.target']}"
+        case "arp" | "ndp":
+            return f"{told.kind} {told.fields['arp.target']}"
         case "tcp" | "udp":
             return f"{told.kind} {told.fields[f'{told.kind}.dst']}"
         case "dhcp":
@@ -107,7 +108,7 @@ def _way(steps: Sequence[Step]) -> str:
 def _outcome(told: Told) -> Iterator[str]:
     if told.kind == "dns" and told.answer and "dns.code" in told.answer:
         yield what(told.answer).partition(": ")[2]
-    if told.kind == "arp" and told.answer:
+    if told.kind in ("arp", "ndp") and told.answer:
         yield f"is at {told.answer['arp.sender_mac']}"
     for one in told.relayed:
         yield from _relays(one)

@@ -116,7 +116,40 @@ def test_arp_says_whose_mac_it_is(running):
 def test_an_address_that_two_machines_have_names_both():
     add = "ip address {} 10.0.0.2/32 dev lo"
     with changed("vm3", add.format("add"), add.format("del")):
-        assert row("routes", node="vm2", to="default")["via"] == "10.0.0.2 (vmnet8-nat, vm3)"
+        assert row("routes", node="vm2", to="default")["via"] == "10.0.0.2 (vm3 and vmnet8-nat)"
+
+
+@contextmanager
+def ipv6() -> Iterator[None]:
+    """vm2 and vm3 have IPv6 addresses, and vm2 a router that has told of itself."""
+    on = "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0 net.ipv6.conf.eth0.accept_dad=0; ip address add"
+    router = "ip -6 route add default via fd00::3 dev eth0 proto ra metric 7"
+    off = "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1"
+    with (
+        changed("vm3", f"{on} fd00::3/64 dev eth0 nodad", off),
+        changed("vm2", f"{on} fd00::2/64 dev eth0 nodad; {router}", off),
+    ):
+        yield
+
+
+def test_ipv6_is_shown_where_there_is_any():
+    with ipv6():
+        four, six = (one for one in rows("addresses", "vm2"))
+        assert (four["address"], four["gateway"]) == ("10.0.0.128/24", "10.0.0.2")
+        assert "fd00::2/64" in six["address"].split(", ")
+        assert (six["from"], six["gateway"], six["dns"]) == ("RA fd00::3 (vm3)", "fd00::3", None)
+        assert rows("addresses", "vm3")[1]["from"] == "static"
+        shown = [(one["to"], one["via"], one["metric"]) for one in rows("routes", "vm2")]
+        assert shown == [
+            ("default", "10.0.0.2 (vmnet8-nat)", None),
+            ("10.0.0.0/24", "on the cable", None),
+            ("fd00::/64", "on the cable", 256),
+            ("default", "fd00::3 (vm3)", 7),
+        ]  # Not fe80::/64, which every adapter has, nor ff00::/8.
+        assert inside("show.vm2", "ping", "-c1", "fd00::3").returncode == 0
+        known = row("arp", node="vm2", address="fd00::3")
+        assert (known["address_of"], known["mac_of"]) == ("vm3", "vm3")
+    assert len(rows("addresses", "vm2")) == 1
 
 
 def test_a_switch_and_its_ports(running):
@@ -189,7 +222,7 @@ def test_a_service_that_has_ended_and_one_that_nobody_planned(running):
         while not inside(place, "ss", "-Hlt").stdout:
             assert server.poll() is None
         found = row("services", node="vm3")
-        assert (found["service"], found["waits_on"]) == (None, "tcp :::8080")
+        assert (found["service"], found["waits_on"]) == (None, "tcp [::]:8080")
     finally:
         server.kill()
         server.wait()

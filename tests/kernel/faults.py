@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,7 +14,8 @@ from unittest import mock
 from netlab import lab
 from netlab.kernel import nft, sockets
 from netlab.kernel.rundir import RunDirectory
-from netlab.probe.cause import Cause, Evidence, Finding, judge
+from netlab.probe.cause import Cause, Finding
+from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
 from tests.machine import inside
@@ -38,7 +39,9 @@ class Proof:
 
     def without(self, **changed: Any) -> Cause | None:
         """The cause if this evidence had been missing, or different."""
-        return judge(replace(self.evidence, **changed)).cause
+        scene = {one.name for one in fields(Scene)} & changed.keys()
+        known = replace(self.evidence.scene, **{name: changed.pop(name) for name in scene})
+        return judge(replace(self.evidence, scene=known, **changed)).cause
 
     def found(self, text: str) -> bool:
         return any(text in line for line in self.trace.found)
@@ -46,7 +49,7 @@ class Proof:
 
 def proof(running: lab.Lab, *question: str, **more: Any) -> Proof:
     """Send a probe, and keep what it was judged by."""
-    with mock.patch("netlab.probe.cause.judge", side_effect=judge) as judged:
+    with mock.patch("netlab.probe.judge.judge", side_effect=judge) as judged:
         traced = lab.trace(running, *question, **more)
     return Proof(traced, judged.call_args.args[0])
 

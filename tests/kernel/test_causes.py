@@ -19,7 +19,8 @@ from netlab.kernel import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan import dnsmasq
 from netlab.plan.nouns import Service
-from netlab.probe.cause import Cause, judge
+from netlab.probe.cause import Cause
+from netlab.probe.judge import judge
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 from tests.kernel.faults import Proof, await_port, changed, program, proof, rules, run, service

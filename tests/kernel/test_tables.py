@@ -52,6 +52,44 @@ def test_routes_are_those_of_ip_route(node):
     assert [str(row) for row in read(tables.read_routes, node)] == shown(node, "route")
 
 
+def test_ipv6_routes_and_addresses_too():
+    """Changes are heard of too, one of several routes that differ in nothing but the way."""
+    on = "sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.accept_dad=0"
+    place = "tables.router"
+    assert inside(place, "sh", "-c", on).returncode == 0
+    with Events([place]) as events:
+        for words in (
+            "address add fd00::1/64 dev lan0 nodad",
+            "address add fd01::1/64 dev wan0 nodad",
+            "route add default via fd00::9 dev lan0",
+            "route add fd02::/64 via fd00::9 dev lan0 metric 5",
+            "route append fd02::/64 via fd01::9 dev wan0 metric 5",
+            "route add unreachable fd03::/64",
+            "route replace default via fd00::8 dev lan0",
+        ):
+            assert inside(place, "ip", "-6", *words.split()).returncode == 0, words
+        until(events, lambda change: "via fd00::8" in str(change.row))
+        rows = read(tables.read_routes, "router")
+        assert set(events.rows(place, Table.ROUTES)) == set(rows)
+        own = set(events.rows(place, Table.ADDRESSES))
+    try:
+        assert own == set(read(tables.read_addresses, "router"))
+        assert {str(ip) for _, ip in own} >= {"fd00::1/64", "fd01::1/64", "192.168.1.1/24"}
+        six = [str(row) for row in rows if row.destination.version == 6]
+        # Of several ways, iproute2 prints a line each; what it adds is no part of a row.
+        for row in (
+            "default via fd00::8 dev lan0 metric 1024",
+            "fe80::/64 dev lan0 proto kernel metric 256",
+        ):
+            assert row in six
+            assert f"{row} pref medium" in shown("router", "-6", "route")
+        assert sum("fd02::/64" in row for row in six) == 1
+        assert next(row for row in six if "fd02::/64" in row).count("nexthop via") == 2
+        assert "unreachable fd03::/64 dev lo metric 1024" in six
+    finally:
+        inside(place, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+
+
 @pytest.mark.parametrize(
     "route",
     [

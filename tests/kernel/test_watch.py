@@ -143,7 +143,7 @@ def test_a_closed_port_refuses(told):
     (udp,) = told(on("vm1", "bash", "-c", f"echo > /dev/udp/{INTERNET}/999"))
     assert (udp.kind, udp.result) == ("udp", Result.REFUSED)
     assert way(udp.back)[-1] == "vm1"
-    assert report.line(udp, {}).endswith("ICMP destination unreachable (port) by internet")
+    assert report.line(udp, {}).endswith("ICMP port unreachable by internet")
 
 
 def test_an_error_on_the_way_belongs_to_the_packet_that_it_quotes(told):

@@ -225,7 +225,7 @@ def route(place: Place, asked: Question) -> Answer:
 
 def said(world: World, to: str, probe: Probe | None = None, source: str = "vm") -> Explanation:
     address = IPv4Address(to)
-    target = next((node for node, _ in world.owners(address)), to)
+    target = next((node for node, _ in world.owners.plugs.get(to, ())), to)
     return explain(world, source, target, address, probe or Probe())
 
 

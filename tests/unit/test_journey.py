@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import fields
 
 import pytest
 
-from netlab.probe.cause import SENTENCES, Cause, Evidence, judge
+from netlab.probe.cause import SENTENCES, Cause
 from netlab.probe.journey import Map, follow
+from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.kinds.base import Ends
 from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting
@@ -94,7 +96,8 @@ def test_a_rewrite_is_a_difference_within_one_node():
 
 def evidence(found: list[Frame], **more) -> Evidence:
     given = {"target": "pc", "carriers": frozenset({"eth0"}), **more}
-    return Evidence("vm1", journey=follow(found, MAP), **given)
+    scene = {name: given.pop(name) for name in [one.name for one in fields(Scene)] if name in given}
+    return Evidence("vm1", journey=follow(found, MAP), scene=Scene(**scene), **given)
 
 
 ENDED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")

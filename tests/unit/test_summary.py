@@ -20,7 +20,7 @@ UDP_53 = UDP(sport=4000, dport=53)
 
 FRAMES = [
     (THERE / ICMP(id=7, seq=2), f"{VM} > {SERVER}  ICMP echo request, id 0x0007, seq 2"),
-    (THERE / ICMP(type=3, code=3), f"{VM} > {SERVER}  ICMP destination unreachable (port)"),
+    (THERE / ICMP(type=3, code=3), f"{VM} > {SERVER}  ICMP port unreachable"),
     (THERE / ICMP(type=11), f"{VM} > {SERVER}  ICMP time exceeded"),
     (THERE / TCP(sport=40000, dport=80, flags="SA") / b"abc",
      f"{VM}:40000 > {SERVER}:80  TCP SYN ACK, 3 bytes"),

@@ -194,6 +194,9 @@ class TestHistory:
         assert [one.at for one in dated(rows, [], MAP.nodes)] == [1, 2, 3]
 
 
+ZEROS = "00:00:00:00:00:00"
+
+
 def interface(name: str, mac: str, running: bool = True, isolated: bool = False) -> Interface:
     return Interface(name, 1, 2, "veth", mac, 1500, 0, True, running, isolated)
 
@@ -206,11 +209,12 @@ class TestKnowledge:
     KNOWN = Knowledge(
         MAP,
         {
-            ("a", Table.INTERFACES): [interface("lo", "m:0"), interface("eth0", "m:a")],
+            ("a", Table.INTERFACES): [interface("lo", ZEROS), interface("eth0", "m:a")],
             ("b", Table.INTERFACES): [interface("eth0", "m:a"), interface("eth1", "m:x", False)],
             ("sw", Table.INTERFACES): [
-                interface("pa", "m:sw", isolated=True), interface("pb", "m:sw"),
-                interface("up", "m:sw", isolated=True), interface("sw", "m:sw", isolated=True),
+                *(replace(interface(port, "m:sw", isolated=port != "pb"), master=9)
+                  for port in ("pa", "pb", "up")),
+                replace(interface("sw", "m:sw", isolated=True), index=9, kind="bridge"),
             ],
             ("a", Table.ADDRESSES): [address("eth0", "10.0.0.1/24")],
             ("b", Table.ADDRESSES): [address("eth0", "10.0.0.2/24")],
@@ -226,10 +230,11 @@ class TestKnowledge:
     )  # fmt: skip
 
     def test_two_machines_may_have_one_address(self):
-        assert self.KNOWN.owners["m:a"] == {"a", "b"}
-        assert self.KNOWN.owners["10.0.0.2"] == {"b", "far"}
-        assert self.KNOWN.names["m:a"] == "a and b"
-        assert not {"m:0", "m:sw"} & self.KNOWN.owners.keys()
+        owners = self.KNOWN.owners
+        assert owners.nodes["m:a"] == {"a", "b"}
+        assert owners.nodes["10.0.0.2"] == {"b", "far"}
+        assert owners.name("m:a") == "a and b"
+        assert not {ZEROS, "m:sw"} & owners.plugs.keys()
 
     def test_carriers(self):
         assert self.KNOWN.carriers("a") == {"eth0"}

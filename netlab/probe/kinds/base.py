@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from netlab.kernel import netns
-from netlab.probe.frame import Fields, error_name
+from netlab.probe.frame import Fields, message_name
 from netlab.probe.icmp import TOKEN_BYTES
 from netlab.probe.packet import Frame, Packet, Part
 
@@ -32,7 +32,7 @@ class Ends:
     mac: str
     """That interface's own."""
     address: str
-    """That interface's own; empty if it has none."""
+    """That interface's own of IPv4; empty if it has none."""
     wait: float = 0.0
     """Seconds that netlab's own receiver takes before it answers."""
 
@@ -148,5 +148,5 @@ def with_errors(own: Callable[[Fields], Packet | None], fields: Fields) -> Packe
         about = own(quoted)
         if about is None:
             return None
-        return Packet(Part.ERROR, error_name(fields), about.key, about.part)
+        return Packet(Part.ERROR, message_name(fields), about.key, about.part)
     return own(fields)

@@ -6,19 +6,14 @@ import secrets
 import socket
 from contextlib import suppress
 
-from netlab.probe.frame import Fields
+from netlab.probe.frame import Fields, message_name
 from netlab.probe.icmp import MARK, echo_request
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Packet, Part
 
 ECHO_REPLIES = (0, 129)
 """Types of ICMP and ICMPv6."""
-_NAMES = {
-    "8": (Part.REQUEST, "ICMP echo request"),
-    "0": (Part.ANSWER, "ICMP echo reply"),
-    "128": (Part.REQUEST, "ICMPv6 echo request"),
-    "129": (Part.ANSWER, "ICMPv6 echo reply"),
-}
+_PARTS = {"8": Part.REQUEST, "0": Part.ANSWER, "128": Part.REQUEST, "129": Part.ANSWER}
 
 
 class EchoProbe(Probe):
@@ -61,4 +56,6 @@ class EchoProbe(Probe):
 def echo(fields: Fields) -> Packet | None:
     """The packet, if it is an echo request or reply."""
     kind = fields.get("icmp.type", "")
-    return Packet(*_NAMES[kind], (fields.get("icmp.seq"),)) if kind in _NAMES else None
+    if kind not in _PARTS:
+        return None
+    return Packet(_PARTS[kind], message_name(fields), (fields.get("icmp.seq"),))

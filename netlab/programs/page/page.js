@@ -131,7 +131,7 @@ function changeLetters(step) {
 
 /** Which of the step's deciders has changed a field: `nextHop`, `nat`, … as words. */
 function changedBy(step, field) {
-  const usual = field.startsWith("eth.") ? ["route", "arp"] : field === "ip.ttl" ? [] : ["nat", "rule"];
+  const usual = field.startsWith("eth.") ? ["route", "arp", "ndp"] : field === "ip.ttl" ? [] : ["nat", "rule"];
   const named = usual.filter((kind) => (step.decided_by ?? []).some((one) => one.by === kind));
   if (named.length) return named;
   return [field.startsWith("eth.") ? "nextHop" : field === "ip.ttl" ? "forwarding" : "translation"];

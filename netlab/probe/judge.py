@@ -1,0 +1,388 @@
+"""Evidence in, finding out: the rules by which evidence proves a cause. Pure.
+
+What is not proved is `unknown`, and `unknown` is a fault of the measurement,
+never a finding.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from netlab.probe.cause import DNS_CODES, DNS_WORDS, LOOK_AT, Cause, Finding
+from netlab.probe.journey import Journey, Step
+from netlab.probe.packet import Part
+from netlab.probe.said import said
+from netlab.probe.verdict import Verdict
+
+_COUNTED = {
+    "Ip.InAddrErrors": Cause.NOT_FORWARDING,
+    "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH,
+    "Ip.InHdrErrors": Cause.TTL,
+    "Ip.FragFails": Cause.TOO_BIG,
+    "Ip6.InAddrErrors": Cause.NOT_FORWARDING,
+    "Ip6.InHdrErrors": Cause.TTL,
+    "Ip6.InTooBigErrors": Cause.TOO_BIG,
+}
+"""What the kernel counts where a packet ends without a rule and without a word."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is the same for all probes that were under way at the same time."""
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Node to the kernel's counts that have grown."""
+    owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """IP or MAC address to the nodes that have it."""
+    switches: frozenset[str] = frozenset()
+    nat_devices: frozenset[str] = frozenset()
+    doors: frozenset[tuple[str, str]] = frozenset()
+    """(host, card) where a NAT device's port forwards are reached from outside."""
+    isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """(switch, port) of ports that reach no other such port, and the machines behind them."""
+    listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to what programs listen on: `udp/53`."""
+    unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to sockets with packets that no program has taken yet: `udp/53`."""
+    no_address_left: Mapping[str, str] = field(default_factory=dict)
+    """Node to what its DHCP server said of it."""
+    lost: int = 0
+    """Frames that no tap had room for."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one probe when it is over."""
+
+    source: str
+    target: str
+    journey: Journey
+    scene: Scene = field(default_factory=Scene)
+    kind: str = "icmp"
+    """The probe's kind: `icmp`, `tcp`, `dns`, …"""
+    answered: bool = False
+    """The program that asked has got what it asked for."""
+    send_error: int | None = None
+    address: str = ""
+    """Where the probe was sent; empty: to nobody's in particular."""
+    carriers: frozenset[str] = frozenset()
+    """Interfaces of the source that are up with a cable that is up."""
+    addressed: bool = True
+    """The source has an address besides that of `lo`."""
+    drops: Mapping[str, str] = field(default_factory=dict)
+    """Node to the rule that ended the packet there."""
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    """Node to the address for which it asked by ARP or neighbour discovery, and nobody answered."""
+    no_route_back: str = ""
+    """The address to which the target would have to answer, if its routing table does not lead there."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Address that was asked for in vain, to the machine that has it on another network."""
+    forgotten: frozenset[str] = frozenset()
+    """Nodes that translated the request and have no entry for it any more."""
+
+
+def judge(evidence: Evidence) -> Finding:
+    """What the evidence proves. First what is certain, then what the last node counted."""
+    journey = evidence.journey
+    if evidence.scene.lost:
+        return _unknown(evidence.source, said("lost", count=evidence.scene.lost))
+    if not journey.of(Part.REQUEST):
+        return _never_left(evidence)
+    if evidence.answered:
+        return _answered(evidence)
+    if not journey.of(Part.ANSWER) and evidence.kind in _TO_EVERYBODY:
+        return _TO_EVERYBODY[evidence.kind](evidence)
+    last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
+    match last[0].part:
+        case Part.ERROR if last[0].packet.about is Part.ANSWER:
+            return _answer_lost(journey.of(Part.ANSWER)[-1], evidence)
+        case Part.ERROR:
+            return _reported(last[0], journey.of(Part.REQUEST)[-1], evidence)
+        case Part.ANSWER:
+            return _answer_lost(last[-1], evidence)
+        case _:
+            return _end_of(last[-1], evidence)
+
+
+def _answered(evidence: Evidence) -> Finding:
+    home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
+    if not home:
+        return _unknown(evidence.source, said("not sighted"))
+    passed = [step.node for step in evidence.journey.of(Part.REQUEST)]
+    twins = _twins(evidence, home[-1].before)
+    if evidence.target in twins and evidence.target not in passed:
+        answerer = next(node for node in reversed(passed) if node in twins)
+        return _duplicate(answerer, home[-1].before["ip.src"], twins)
+    return Finding(Verdict.ANSWERED, evidence.target)
+
+
+def _never_left(evidence: Evidence) -> Finding:
+    source, error = evidence.source, evidence.send_error
+    if not evidence.carriers:
+        return _dead(source, Cause.NIC_DOWN, said("no carrier"))
+    if not evidence.addressed:
+        return _dead(source, Cause.NO_ADDRESS, said("no address", version=_version(evidence)))
+    if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return _dead(source, Cause.NO_ROUTE, said("the kernel", error=os.strerror(error)))
+    if source in evidence.drops:
+        return _dead(source, Cause.FIREWALL, evidence.drops[source])
+    if source in evidence.unanswered:
+        return _not_resolved(source, evidence)
+    owners = evidence.scene.owners.get(evidence.address, frozenset())
+    if {source, evidence.target} <= owners:
+        return _duplicate(source, evidence.address, owners)
+    if error:
+        return _unknown(source, said("not sent", error=os.strerror(error)))
+    return _unknown(source, said("not seen leaving"))
+
+
+def _answer_lost(step: Step, evidence: Evidence) -> Finding:
+    """The answer came no further than this stay, or was not what was asked for."""
+    said_no = step.after.get("dns.answer") == "none" and step.node not in evidence.drops
+    if said_no and _is_home(step, evidence):
+        server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
+        cause = DNS_CODES.get(code, Cause.REFUSED)
+        text = said("answers", server=server, word=DNS_WORDS.get(code, f"error {code}"))
+        return Finding(Verdict.REFUSED, server, cause, text, LOOK_AT.get(cause, ""))
+    if step.node in evidence.forgotten:
+        text = said("translated", node=step.node)
+        return _dead(step.node, Cause.MAPPING_EXPIRED, text)
+    why = _end_of(step, evidence)
+    if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
+        return why
+    if why.cause is Cause.UNKNOWN and _is_home(step, evidence):
+        return _unknown(step.node, said("not taken"))
+    text = said("last seen", node=step.node, why=_in_short(why))
+    return _dead(step.node, Cause.NO_WAY_BACK, text)
+
+
+def _end_of(step: Step, evidence: Evidence) -> Finding:
+    """Why a packet, request or answer, came no further than this stay."""
+    node = step.node
+    if node in evidence.drops:
+        return _dropped(step, evidence)
+    if node in evidence.unanswered and not step.went_out:
+        why = _not_resolved(node, evidence)
+        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
+    if evidence.no_route_back and _arrived(step, evidence):
+        return _never_answered(node, said("no route to", address=evidence.no_route_back))
+    overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
+    if step.went_out and overheard:
+        text = said("overheard", mac=step.after["eth.dst"], count=len(overheard))
+        return _dead(node, Cause.NO_TAKER, text)
+    twins = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
+    meant = evidence.target if step.part is Part.REQUEST else evidence.source
+    if node not in evidence.scene.switches | {meant} and node in twins and len(twins) > 1:
+        others = ", ".join(sorted(twins - {node}))
+        text = said("same mac", mac=step.after["eth.dst"], node=node, others=others)
+        return _dead(node, Cause.DUPLICATE_MAC, text)
+    twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
+    if node in twins and evidence.target in twins - {node}:
+        return _duplicate(node, step.after["ip.dst"], twins)
+    if step.came_in and not step.went_out:
+        owners = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
+        if apart := _apart(node, step.came_in.interface, owners, evidence):
+            return apart
+    grown = evidence.scene.counts.get(node, {})
+    suspects = [name for name in _COUNTED if name in grown and _may_count(name, step, evidence)]
+    if len(suspects) == 1 and not step.went_out:
+        (name,) = suspects
+        found = _dead(node, _COUNTED[name], said("grew", count=name, node=node, number=grown[name]))
+        return replace(found, counted=name)
+    taken = evidence.scene.counts.get(node, {}).get("Udp.InDatagrams")
+    delivered = taken or "udp/53" in evidence.scene.unread.get(node, ())
+    if evidence.kind == "dns" and delivered and "udp/53" in evidence.scene.listening.get(node, ()):
+        return _dead(node, Cause.DNS_SILENT, said("silent", node=node))
+    return _unknown(node, said("nothing tells"))
+
+
+def _arrived(step: Step, evidence: Evidence) -> bool:
+    """The request is where it was meant to go."""
+    return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
+
+
+def _never_answered(node: str, why: str) -> Finding:
+    return _dead(node, Cause.NO_WAY_BACK, said("could not leave", node=node, why=why))
+
+
+def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
+    """Whether this packet can be the one that was counted: the count may be another's."""
+    six = ":" in step.after.get("ip.dst", "")
+    if six is not name.startswith("Ip6."):
+        return False
+    match name:
+        case "Ip.InAddrErrors" | "Ip6.InAddrErrors":
+            return step.node not in evidence.scene.owners.get(
+                step.after.get("ip.dst", ""), frozenset()
+            )
+        case "Ip.InHdrErrors" | "Ip6.InHdrErrors":
+            return step.after.get("ip.ttl") in ("0", "1")
+        case "Ip.FragFails":
+            return step.after.get("ip.df") == "1"
+        case _:
+            return True
+
+
+def _dropped(step: Step, evidence: Evidence) -> Finding:
+    """A rule ended it: whose, and what for?"""
+    node, rule = step.node, evidence.drops[step.node]
+    if node in evidence.scene.switches:
+        return _dead(
+            node, Cause.NOT_ADMITTED, said("of mac", mac=step.before["eth.src"], rule=rule)
+        )
+    protocol = step.after.get("ip.protocol")
+    if node in evidence.scene.nat_devices and protocol not in _TRANSLATED:
+        return _dead(
+            node, Cause.PROTOCOL_NOT_TRANSLATED, said("of protocol", protocol=protocol, rule=rule)
+        )
+    return _dead(node, Cause.FIREWALL, rule)
+
+
+_TRANSLATED = ("1", "6", "17")
+"""ICMP, TCP, UDP."""
+
+
+def _no_offer(evidence: Evidence) -> Finding:
+    """A DHCP question that nobody answered."""
+    asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
+    for step in asked:
+        if (
+            step.node in evidence.scene.switches
+            and step.node in evidence.drops
+            and not step.went_out
+        ):
+            return _dropped(step, evidence)
+    servers = [s.node for s in asked if "udp/67" in evidence.scene.listening.get(s.node, ())]
+    for server in servers:
+        if server in evidence.scene.no_address_left:
+            return _dead(server, Cause.POOL_EMPTY, evidence.scene.no_address_left[server])
+        if server in evidence.drops:
+            return _dead(server, Cause.FIREWALL, evidence.drops[server])
+    text = said("no server")
+    if servers:
+        return _dead(servers[0], Cause.NO_OFFER, said("offered nothing", server=servers[0]))
+    return _dead(asked[0].node if asked else evidence.source, Cause.NO_OFFER, text)
+
+
+def _nobody_has_it(evidence: Evidence) -> Finding:
+    """An ARP question of the prober's own that nobody answered."""
+    address = evidence.journey.of(Part.REQUEST)[0].before["arp.target"]
+    return _not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
+
+
+_TO_EVERYBODY: dict[str, Callable[[Evidence], Finding]] = {
+    "dhcp": _no_offer,
+    "arp": _nobody_has_it,
+}
+"""Kinds whose question goes to every machine of a network: where it was seen last says nothing."""
+
+_REPORTS = {
+    ("3", "4"): Cause.TOO_BIG,
+    ("11", "0"): Cause.TTL,
+    ("3", "0"): Cause.NO_ROUTE,
+    ("3", "1"): Cause.ARP_UNANSWERED,
+    ("3", "3"): Cause.PORT_CLOSED,
+}
+_REPORTS_V6 = {
+    ("2", "0"): Cause.TOO_BIG,
+    ("3", "0"): Cause.TTL,
+    ("1", "0"): Cause.NO_ROUTE,
+    ("1", "3"): Cause.ARP_UNANSWERED,
+    ("1", "4"): Cause.PORT_CLOSED,
+}
+_SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
+"""A machine refuses, rather than fails."""
+
+
+def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
+    """An error quotes the probe: its sender says itself what happened."""
+    who = error.before["ip.src"]
+    if "tcp.flags" in error.before:
+        cause, text = Cause.PORT_CLOSED, said("resets", who=who)
+    else:
+        kind = (error.before["icmp.type"], error.before["icmp.code"])
+        cause = (_REPORTS_V6 if ":" in who else _REPORTS).get(kind, Cause.REFUSED)
+        text = said(
+            "reports",
+            who=who,
+            protocol="ICMPv6" if ":" in who else "ICMP",
+            kind=kind[0],
+            code=kind[1],
+        )
+    if error.node in evidence.drops:  # `reject` says whatever the rule wants it to say.
+        text = said("and rule", report=text, rule=evidence.drops[error.node])
+        return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text, LOOK_AT[Cause.FIREWALL])
+    if cause is Cause.ARP_UNANSWERED and evidence.unanswered.get(last.node) in evidence.elsewhere:
+        return _not_resolved(last.node, evidence)
+    if cause is Cause.ARP_UNANSWERED and last.node not in evidence.unanswered:
+        cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
+    if cause is Cause.PORT_CLOSED and last.came_in:
+        at_door = (last.node, last.came_in.interface) in evidence.scene.doors
+        cause = Cause.NO_FORWARD if at_door else cause
+    verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
+    return Finding(verdict, last.node, cause, text, LOOK_AT.get(cause, ""))
+
+
+def _apart(switch: str, port: str, owners: frozenset[str], evidence: Evidence) -> Finding | None:
+    """Whether a switch keeps a port apart from that of those to whom a frame is addressed."""
+    if (switch, port) in evidence.scene.isolated:
+        for (other, its), behind in evidence.scene.isolated.items():
+            if other == switch and its != port and behind & owners:
+                text = said("isolated", one=port, other=its, switch=switch)
+                return _dead(switch, Cause.ISOLATED_PORT, text)
+    return None
+
+
+def _not_resolved(node: str, evidence: Evidence) -> Finding:
+    """A question for a MAC address stays without answer."""
+    address = evidence.unanswered[node]
+    text = said("unanswered", address=address)
+    owners = evidence.scene.owners.get(address, frozenset())
+    asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
+    for step in asking:
+        if step.node in evidence.scene.switches and step.came_in:
+            if step.node in evidence.drops and not step.went_out:
+                return _dropped(step, evidence)
+            if apart := _apart(step.node, step.came_in.interface, owners, evidence):
+                return apart
+    if address in evidence.elsewhere:
+        owner = evidence.elsewhere[address]
+        return _dead(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=owner))
+    return _dead(node, Cause.ARP_UNANSWERED, text)
+
+
+def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
+    """The machines that have this source address, if they are more than one."""
+    owners = evidence.scene.owners.get(fields.get("ip.src", ""), frozenset())
+    return owners if len(owners) > 1 else frozenset()
+
+
+def _duplicate(at: str, address: str, twins: frozenset[str]) -> Finding:
+    text = said("same ip", twins=" and ".join(sorted(twins)), address=address, at=at)
+    return _dead(at, Cause.DUPLICATE_IP, text)
+
+
+def _is_home(step: Step, evidence: Evidence) -> bool:
+    return step.node == evidence.source and step.came_in is not None
+
+
+def _dead(at: str, cause: Cause, evidence: str) -> Finding:
+    return Finding(Verdict.DEAD, at, cause, evidence, LOOK_AT[cause])
+
+
+def _unknown(at: str, evidence: str) -> Finding:
+    return Finding(Verdict.UNKNOWN, at, Cause.UNKNOWN, evidence)
+
+
+def _in_short(finding: Finding) -> str:
+    if finding.cause is None:
+        return finding.evidence
+    return said("in short", cause=finding.cause, evidence=finding.evidence)
+
+
+def _version(evidence: Evidence) -> int:
+    """Of IP."""
+    return 6 if ":" in evidence.address else 4

@@ -1,0 +1,80 @@
+"""What `show` shows: the lab's tables as they are now, one function a table.
+
+Rows are facts with names beside them: whose MAC, whose address. What is
+asked of the kernel is asked once a look (`look.Look`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from netlab.errors import UsageError
+from netlab.kernel import preflight
+from netlab.lab import Lab
+from netlab.views import machines, programs
+from netlab.views.look import Look, Row, Value
+
+
+@dataclass(frozen=True)
+class View:
+    """A table for people and programs."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def of(self, place: str | None) -> View:
+        """Only what concerns a node or network."""
+        kept = tuple(row for row in self.rows if place is None or place in row.about)
+        return View(self.columns, kept)
+
+    @property
+    def steady(self) -> tuple[tuple[Value, ...], ...]:
+        """The values without those that change by themselves, second by second."""
+        still = [n for n, name in enumerate(self.columns) if name not in _COUNTING]
+        return tuple(tuple(row.values[n] for n in still) for row in self.rows)
+
+
+_COUNTING = ("seconds left",)
+
+
+def view(running: Lab, name: str, place: str | None = None) -> View:
+    """One of VIEWS of a running lab; only what concerns `place`, a node or network.
+
+    Raises UsageError for a place that the lab does not have, NeedsRoot, KernelError.
+    """
+    preflight.require_root()
+    look = Look(running)
+    known = [*look.nodes.values(), *running.topology.networks]
+    if place is not None and place not in known:
+        fix = f"it has: {', '.join(dict.fromkeys(known))}"
+        raise UsageError(f"the lab '{running.name}' has no node or network '{place}'", fix)
+    columns, rows = VIEWS[name]
+    return View(columns, tuple(rows(look))).of(place)
+
+
+Rows = Callable[[Look], Iterator[Row]]
+
+VIEWS: dict[str, tuple[tuple[str, ...], Rows]] = {
+    "addresses": (
+        ("node", "adapter", "network", "state", "address", "MAC", "from", "gateway", "DNS",
+         "seconds left"),
+        machines.addresses,
+    ),
+    "routes": (("node", "to", "via", "adapter", "source", "metric", "made by"), machines.routes),
+    "arp": (("node", "adapter", "address", "address of", "MAC", "MAC of", "state"), machines.arp),
+    "fdb": (("switch", "MAC", "MAC of", "port", "leads to"), machines.fdb),
+    "leases": (
+        ("server", "gave", "MAC", "to", "seconds left", "client has", "gateway", "DNS"),
+        machines.leases,
+    ),
+    "nat": (
+        ("node", "protocol", "from", "to", "seen as from", "seen as to", "state", "seconds left"),
+        programs.nat,
+    ),
+    "dns": (("node", "asks", "answers", "forwards to"), programs.dns),
+    "forwards": (("node", "protocol", "address", "port", "to", "to port", "rule"), programs.forwards),
+    "firewall": (("node", "hook", "chain", "rule"), programs.firewall),
+    "services": (("node", "service", "program", "state", "waits on"), programs.waiting),
+}  # fmt: skip
+"""Name of a table to its columns and what fills them."""
