@@ -105,8 +105,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
 
 def check_expectations(scenario: Scenario) -> Iterator[Finding]:
     """Findings in `expect`: unknown names, idle rules, pairs without an expectation."""
-    _, problems = expectation.decide(resolve(scenario))
-    for problem in problems:
+    for problem in expectation.problems(resolve(scenario)):
         path: Path = ("expect", *problem.path)
         yield Finding(path, problem.what, problem.fix, on_key=path == ("expect",))
 
