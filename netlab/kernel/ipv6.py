@@ -17,6 +17,7 @@ from pyroute2.netlink.rtnl import RTM_GETADDR, RTM_GETROUTE
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from netlab.errors import Missing
 from netlab.kernel import netns
 from netlab.kernel.netlink import Netlink
 from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route
@@ -42,8 +43,21 @@ class Ipv6State:
     """Interfaces with a default route that a router has given."""
 
 
+def require() -> None:
+    """Raise Missing on a kernel without IPv6."""
+    if not _CONF.exists():
+        raise Missing(
+            "the kernel has no IPv6",
+            "boot without ipv6.disable=1, or take `ipv6` out of the scenario",
+        )
+
+
 def switch_on(noun: Ipv6) -> None:
-    """Let the interface have addresses: those of its router, if it listens to one, by EUI-64."""
+    """Let the interface have addresses: those of its router, if it listens to one, by EUI-64.
+
+    Raises Missing on a kernel without IPv6.
+    """
+    require()
     _write(noun.namespace, noun.interface, _settings(noun) | {"disable_ipv6": "0"})
 
 
