@@ -109,6 +109,10 @@ TEXTS: dict[str, dict[str, str]] = {
     "ttl": {"en": "its time to live runs out here", "zh": "它的生存时间在这里用完"},
     # Rules and counts.
     "of mac": {"en": "{mac}: {rule}", "zh": "{mac}：{rule}"},
+    "of neighbours": {
+        "en": "neighbour discovery: {rule}",
+        "zh": "邻居发现：{rule}",
+    },
     "of protocol": {"en": "IP protocol {protocol}: {rule}", "zh": "IP 协议 {protocol}：{rule}"},
     "grew": {"en": "{count} of {node} grew by {number}", "zh": "{node} 的 {count} 增加了 {number}"},
     "tells of fewer": {

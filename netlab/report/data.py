@@ -10,7 +10,7 @@ from netlab.errors import NetlabError, ScenarioError
 from netlab.plan.plan import Difference, Plan, line
 
 if TYPE_CHECKING:
-    from netlab.explain.way import Explanation
+    from netlab.explain.world import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Status
