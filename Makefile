@@ -30,6 +30,8 @@ PACKAGES_PICTURES := $(PACKAGES_BROWSER) fonts-wqy-microhei
 PACKAGES_VM := mmdebstrap debian-archive-keyring qemu-system-x86 qemu-utils e2fsprogs openssh-client rsync
 PACKAGES_VAGRANT := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients iptables \
     slirp4netns $(if $(wildcard /run/systemd/system),,libvirt-daemon-system-sysv)
+# Only for `make bench`: who netlab is compared with.
+PACKAGES_BENCH := mininet bridge-utils gcc libc6-dev
 SUITE ?= bookworm
 
 .PHONY: help setup up down test lint unit kernel page pictures bench soak vm-test vagrant-test uninstall clean
@@ -127,15 +129,17 @@ pictures: PACKAGES += $(PACKAGES_PICTURES)
 pictures: setup ## take the screenshots in docs/images anew
 	@$(AS_ROOT) $(BIN)/python -m tests.page.pictures
 
-bench: setup ## measure up, verify, down; 100 VMs beside ip -batch
-	@$(AS_ROOT) $(BIN)/python tests/bench/bench.py
+bench: PACKAGES += $(PACKAGES_BENCH)
+bench: setup ## netlab beside Mininet, `ip -batch` and C, 3 to 1,000 VMs: half an hour
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(AS_ROOT) $(BIN)/python -m tests.bench $(BENCH)
 
 soak: setup ## the matrix of three-modes 1,000 times under full load: 20 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py
 
 vm-test: PACKAGES += $(PACKAGES_VM)
-vm-test: setup ## kernel tests and scenarios on Debian's own kernel, in a VM (SUITE=trixie: Debian 13)
-	@$(AS_ROOT) $(BIN)/python -m tests.vm --suite $(SUITE)
+vm-test: setup ## kernel tests and scenarios on Debian's own kernel, in a VM (SUITE=trixie: Debian 13; TESTS=… for some only)
+	@$(AS_ROOT) $(BIN)/python -m tests.vm --suite $(SUITE) --tests "$(TESTS)"
 
 vagrant-test: PACKAGES += $(PACKAGES_VM) $(PACKAGES_VAGRANT)
 vagrant-test: setup ## the Vagrantfile, with a box made here

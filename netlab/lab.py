@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from netlab.probe.trace import Trace
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.load import Source
-    from netlab.scenario.topology import Topology
+    from netlab.scenario.topology import Leg, Topology
 
 
 def _modes() -> tuple[mode.Mode, ...]:
@@ -99,6 +99,8 @@ class Interface:
     """What DHCP gave; None for a static adapter, {} if it has no lease."""
     model: str | None
     """What kind of card a guest sees, if the scenario says so."""
+    released: bool = False
+    """The guest has given its lease back, and asks for none (`without_lease`)."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,21 @@ def load(scenario: str) -> Source:
 
 
 def prepare(source: Source, name: str | None = None) -> Lab:
-    """Plan a lab without touching anything."""
+    """Plan a lab without touching anything.
+
+    Raises UsageError if a port of the host's that is to lead to a VM is a service's.
+    """
+    from netlab.plan import ports
     from netlab.plan.build import build
     from netlab.scenario.load import lab_name
     from netlab.scenario.topology import resolve
 
     checked = lab_name(name or source.name)
     topology = resolve(source.scenario)
-    return Lab(checked, source, topology, build(checked, topology))
+    plan = build(checked, topology)
+    for (protocol, port), program in ports.taken_by_services(plan, topology).items():
+        raise _busy(protocol, port, program)
+    return Lab(checked, source, topology, plan)
 
 
 def up(lab: Lab, progress: Progress | None = None) -> None:
@@ -210,27 +219,123 @@ def without_vm(lab: Lab, name: str) -> Source:
     return _edited(lab, edit.remove_vm(lab.source.text, name))
 
 
+def without_lease(lab: Lab, target: str) -> Source:
+    """The lab's scenario with the lease of a VM (`vm1`), or of one adapter (`vm1.eth0`), given back.
+
+    As `dhclient -r` and `ipconfig /release` do it. Raises UsageError if no DHCP client runs there.
+    """
+    from netlab.scenario import edit
+    from netlab.scenario.topology import Role
+
+    text = lab.source.text
+    for leg in _clients(lab, target):
+        if lab.topology.nodes[leg.node].role is not Role.VM:
+            what = f"{leg.node} is no VM: its lease cannot be given back"
+            raise UsageError(what, f"`netlab dhcp renew {target}` lets it ask anew")
+        text = edit.assign(text, f"{leg.node}.{leg.interface}", {"released": "true"})
+    return _edited(lab, text)
+
+
+def with_lease(lab: Lab, target: str) -> Source:
+    """The lab's scenario with what `without_lease` gave back asked for again. Raises UsageError."""
+    from netlab.scenario import edit
+
+    text = lab.source.text
+    for leg in _clients(lab, target):
+        if leg.released:
+            text = edit.assign(text, f"{leg.node}.{leg.interface}", {"released": ""})
+    return _edited(lab, text)
+
+
+def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | None = None) -> Lab:
+    """Let a machine (`vm1`), or one adapter of it, ask DHCP anew, and wait for the answer.
+
+    As `ipconfig /renew` does it: a server that does not answer within 5 s loses its client, who then
+    asks everybody. Returns the lab, changed if there was a lease that had been given back. Raises
+    UsageError if nothing there is configured by DHCP; KernelError after `seconds` without an address.
+    """
+    from netlab.kernel import leases
+    from netlab.kernel.patience import postponed_signals
+    from netlab.plan.names import namespace
+    from netlab.plan.nouns import DhcpClient
+
+    _require_root()
+    asking = {(namespace(lab.name, leg.node), leg.interface) for leg in _clients(lab, target)}
+    bound = [
+        noun
+        for noun in lab.plan.nouns
+        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in asking
+    ]
+    run = _run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        for client in bound:
+            leases.renew(run, client, seconds, interruption)
+    return apply(lab, with_lease(lab, target), progress)
+
+
+def _clients(lab: Lab, target: str) -> list[Leg]:
+    """The adapters that are configured by DHCP. Raises UsageError if there are none."""
+    name, _, interface = target.partition(".")
+    node = lab.topology.nodes.get(name)
+    if node is None:
+        known = ", ".join(one.name for one in lab.topology.endpoints)
+        raise UsageError(f"there is no machine '{name}'", f"there are: {known}")
+    legs = [leg for leg in node.legs if interface in ("", leg.interface)]
+    if not legs:
+        its = ", ".join(leg.interface for leg in node.legs)
+        raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
+    if clients := [leg for leg in legs if leg.address is None]:
+        return clients
+    raise UsageError(
+        f"{target} has no address from DHCP: it is static",
+        f"`netlab set {name}.{legs[0].interface} address=` lets it ask for one",
+    )
+
+
 def with_forward(
     lab: Lab, protocol: str, port: int, target: str, network: str | None = None
 ) -> Source:
     """The lab's scenario with another port of the host that leads to a VM, checked.
 
-    `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if a program of the
-    host's has the port, or it is not clear which NAT network is meant; ScenarioError.
+    `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if it is not clear which
+    NAT network is meant; ScenarioError.
     """
-    from netlab.kernel.sockets import read_listening
-    from netlab.plan.names import namespace
     from netlab.scenario import edit
-    from netlab.scenario.topology import HOST
 
-    _require_root()
-    host = namespace(lab.name, HOST)
-    for one in read_listening([host])[host]:
-        if (one.protocol, one.port) == (protocol, port):
-            what = f"the host's {protocol} port {port} is busy: {one.program} waits on it"
-            raise UsageError(what, "end that program, or use another port")
     vmnet = network or _nat_network(lab, target.partition(":")[0])
     return _edited(lab, edit.add_forward(lab.source.text, vmnet, protocol, port, target))
+
+
+def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
+    """Raise UsageError if a port of the host's that is to lead to a VM is a running program's.
+
+    Only ports are looked at that lead nowhere yet; the lab's own services are `prepare`'s to judge.
+    """
+    from netlab.kernel.services import process
+    from netlab.kernel.sockets import read_listening
+    from netlab.plan import ports
+    from netlab.plan.names import namespace
+    from netlab.plan.nouns import Service
+    from netlab.scenario.topology import HOST
+
+    new = ports.forwarded(wanted.topology) - ports.forwarded(lab.topology)
+    if not new:
+        return
+    _require_root()
+    host, run = namespace(lab.name, HOST), _run_directory(lab.name)
+    own = {
+        process(run, noun)
+        for noun in lab.plan.nouns
+        if isinstance(noun, Service) and noun.namespace == host
+    }
+    for one in read_listening([host])[host]:
+        if (one.protocol, one.port) in new and (one.pid is None or one.pid not in own):
+            raise _busy(one.protocol, one.port, one.program if one.pid else "another program")
+
+
+def _busy(protocol: str, port: int, program: str) -> UsageError:
+    what = f"the host's {protocol} port {port} is busy: {program} waits on it"
+    return UsageError(what, "end that program, or let another port of the host lead to the VM")
 
 
 def without_forward(lab: Lab, protocol: str, port: int) -> Source:
@@ -274,8 +379,8 @@ def _edited(lab: Lab, text: bytes) -> Source:
 def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
     """Bring a running lab to another scenario; what is equal in both is not touched.
 
-    A failure or a signal on the way leaves the lab as it was. Raises ScenarioError, NoSuchLab,
-    KernelError, Interrupted.
+    A failure or a signal on the way leaves the lab as it was. Raises ScenarioError, UsageError if a
+    port that is to lead to a VM is busy, NoSuchLab, KernelError, Interrupted.
     """
     from netlab.kernel.change import change as carry_out
     from netlab.kernel.patience import postponed_signals
@@ -284,6 +389,7 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
     wanted, difference = change(lab, source)
     run = _run_directory(lab.name)
     with postponed_signals() as interruption, run.locked():
+        refuse_busy_ports(lab, wanted)
         before = run.read()
         both = tuple(dict.fromkeys((*before.namespaces, *wanted.plan.namespaces)))
         after = replace(
@@ -383,17 +489,26 @@ def verify(
     died; with `answers_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured.
     """
-    from netlab.kernel.observe import addresses
+    from netlab.kernel.observe import addresses, ipv6_addresses
     from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import namespace
     from netlab.plan.names import node as node_of
-    from netlab.probe.matrix import measure
+    from netlab.probe.matrix import Addresses, measure
+    from netlab.scenario.model import Family
 
     _require_root()
     namespaces = {node.name: namespace(lab.name, node.name) for node in lab.topology.endpoints}
-    found = {
-        (node_of(place), interface): known
-        for (place, interface), known in addresses(list(namespaces.values())).items()
+    readers: dict[Family, Callable[[list[str]], Addresses]] = {
+        Family.IPV4: addresses,
+        Family.IPV6: ipv6_addresses,
+    }
+    found: dict[Family, Addresses] = {
+        family: {
+            (node_of(place), interface): known
+            for (place, interface), known in read(list(namespaces.values())).items()
+        }
+        for family, read in readers.items()
+        if any(one.over is family for one in lab.expectations)
     }
     watched = None if answers_only else where(lab)
     told = progress or (lambda done: None)
@@ -689,9 +804,14 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 leg.network.name,
                 "up" if (place, leg.interface) in plugged else "down",
                 leg.mac,
-                tuple(map(str, observed.addresses.get((place, leg.interface), ()))),
+                tuple(
+                    str(one)
+                    for known in (observed.addresses, observed.ipv6)
+                    for one in known.get((place, leg.interface), ())
+                ),
                 lease(run, Lease(place, leg.interface)) if leg.address is None else None,
                 leg.model,
+                leg.released,
             )
             for leg in node.legs
         )

@@ -6,34 +6,60 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from netlab import __version__
-from netlab.cli import (
-    capture,
-    explain,
-    files,
-    graph,
-    labs,
-    live,
-    nodes,
-    packets,
-    show,
-    system,
-    view,
-    watch,
-)
 from netlab.cli.arguments import examples
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
 
+_COMMANDS = {
+    "up": "labs.up",
+    "verify": "labs.verify",
+    "status": "labs.status",
+    "trace": "packets.trace",
+    "explain": "explain.explain",
+    "show": "show.show",
+    "watch": "watch.watch",
+    "view": "view.view",
+    "capture": "capture.capture",
+    "graph": "graph.graph",
+    "set": "live.assign",
+    "add": "live.add",
+    "clone": "live.clone",
+    "remove": "live.remove",
+    "forward": "live.forward",
+    "dhcp": "live.dhcp",
+    "apply": "live.apply",
+    "exec": "nodes.execute",
+    "shell": "nodes.shell",
+    "down": "labs.down",
+    "run": "labs.run",
+    "scenarios": "files.scenarios",
+    "validate": "files.validate",
+    "plan": "files.plan",
+    "schema": "files.schema",
+    "doctor": "system.doctor",
+    "unshare": "system.unshare",
+    "completion": "system.completion",
+}
+"""Module and function of each. Only what is asked for is imported, for a quick start."""
+
 
 class _Commands(click.Group):
-    """Lists commands in the order in which a newcomer needs them."""
+    """Lists commands in the order in which a newcomer needs them, and imports those that it has to."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module, _, function = _COMMANDS.get(cmd_name, "").partition(".")
+        if not module:
+            return None
+        command: click.Command = getattr(import_module(f"netlab.cli.{module}"), function)
+        return command
 
 
 @click.group(
@@ -57,38 +83,6 @@ class _Commands(click.Group):
 def netlab(context: click.Context) -> None:
     """VMware's virtual networks as real packets: bridged, NAT and host-only."""
     context.ensure_object(Output)
-
-
-for _command in (
-    labs.up,
-    labs.verify,
-    labs.status,
-    packets.trace,
-    explain.explain,
-    show.show,
-    watch.watch,
-    view.view,
-    capture.capture,
-    graph.graph,
-    live.assign,
-    live.add,
-    live.clone,
-    live.remove,
-    live.forward,
-    live.apply,
-    nodes.execute,
-    nodes.shell,
-    labs.down,
-    labs.run,
-    files.scenarios,
-    files.validate,
-    files.plan,
-    files.schema,
-    system.doctor,
-    system.unshare,
-    system.completion,
-):
-    netlab.add_command(_command)
 
 
 def run(arguments: Sequence[str], name: str = "netlab") -> int:

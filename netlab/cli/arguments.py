@@ -11,7 +11,6 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from netlab import lab
 from netlab.cli.output import Output
 from netlab.errors import NetlabError
 from netlab.report.words import LANGUAGES
@@ -43,6 +42,8 @@ class LabName(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
+        from netlab import lab
+
         return [CompletionItem(name) for name in lab.names() if name.startswith(incomplete)]
 
 
@@ -55,6 +56,8 @@ class NodeName(click.ParamType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         try:
+            from netlab import lab
+
             known = lab.places(lab.pick(ctx.params.get("lab_name")))
         except NetlabError:
             return []

@@ -37,7 +37,7 @@ def validate(output: Output, files: tuple[str, ...]) -> None:
     warnings: list[Problem] = []
     for file in files:
         try:
-            warnings += lab.load(file).warnings
+            warnings += lab.prepare(lab.load(file), "validated").source.warnings
         except ScenarioError as error:
             problems += error.problems
         except UsageError as error:
@@ -89,9 +89,14 @@ def _table(titles: dict[str, str]) -> RenderableType:
     return text.scenarios(titles)
 
 
-@click.command(epilog=examples("netlab schema > schema.json"))
-def schema() -> None:
+@click.command(epilog=examples("netlab schema > schema.json", "netlab schema --markdown"))
+@click.option("--markdown", is_flag=True, help="A page for people instead: docs/format.md.")
+def schema(markdown: bool) -> None:
     """Print the JSON Schema of scenario files, for editors."""
     from netlab.scenario.model import json_schema
+    from netlab.scenario.reference import page
 
-    say(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+    if markdown:
+        say(page(json_schema()).rstrip("\n"))
+    else:
+        say(json.dumps(json_schema(), indent=1, ensure_ascii=False))

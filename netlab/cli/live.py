@@ -9,13 +9,15 @@ import click
 from netlab import lab
 from netlab.cli.arguments import (
     LabName,
+    NodeName,
+    Seconds,
     examples,
     json_option,
     lab_option,
     pass_output,
     scenario_argument,
 )
-from netlab.cli.output import Output
+from netlab.cli.output import DRAWING_WIDTH, Output, columns
 from netlab.cli.show import table_command
 from netlab.errors import UsageError
 
@@ -185,6 +187,70 @@ def forward_remove(output: Output, port: str, lab_name: str | None, dry_run: boo
 forward.add_command(table_command("forwards", "Ports that lead to a machine behind NAT."), "list")
 
 
+@click.group(
+    epilog=examples(
+        "sudo netlab dhcp release vm1        # as ipconfig /release, dhclient -r",
+        "sudo netlab dhcp renew vm1          # as ipconfig /renew",
+        "sudo netlab dhcp renew host.eth0",
+    )
+)
+def dhcp() -> None:
+    """Leases of a running lab's machines: given back, asked for anew.
+
+    MACHINE is a machine, or one adapter of it: vm1, vm1.eth0.
+    """
+
+
+@dhcp.command("release", epilog=examples("sudo netlab dhcp release vm1"))
+@click.argument("machine", type=NodeName())
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def dhcp_release(output: Output, machine: str, lab_name: str | None, dry_run: bool) -> None:
+    """Let a VM give its lease back; it has no address until it renews.
+
+    As ipconfig /release and dhclient -r: the server is told, and the client ends.
+    """
+    running = lab.attach(lab.pick(lab_name))
+    _carry_out(output, running, lab.without_lease(running, machine), dry_run)
+
+
+@dhcp.command("renew", epilog=examples("sudo netlab dhcp renew vm1"))
+@click.argument("machine", type=NodeName())
+@lab_option
+@click.option(
+    "--wait",
+    type=Seconds(min=0, min_open=True),
+    default=15,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for an answer.",
+)
+@dry_run_option
+@json_option
+@pass_output
+def dhcp_renew(
+    output: Output, machine: str, lab_name: str | None, wait: float, dry_run: bool
+) -> None:
+    """Let a machine ask its DHCP server anew, and wait until it has an address.
+
+    As ipconfig /renew. Who gets no answer gives up its address after 5 s, and asks everybody.
+    """
+    from netlab.report import data, text
+
+    running = lab.attach(lab.pick(lab_name))
+    if dry_run:
+        _carry_out(output, running, lab.with_lease(running, machine), dry_run)
+        return
+    name = machine.partition(".")[0]
+    machines = lab.status(lab.renew(running, machine, wait)).machines
+    found = [one for one in machines if one.name == name]
+    output.result(
+        data.machines(found, running.name), lambda: text.machines(found, columns(DRAWING_WIDTH))
+    )
+
+
 def _port(word: str) -> tuple[int, str]:
     number, _, protocol = word.partition("/")
     if not number.isdecimal() or protocol not in ("", "tcp", "udp"):
@@ -209,7 +275,9 @@ def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> N
 
     output.warn(one for one in source.warnings if one.what not in _known(running))
     wanted, difference = lab.change(running, source)
-    if not dry_run and difference:
+    if dry_run:
+        lab.refuse_busy_ports(running, wanted)
+    elif difference:
         with output.changing(wanted, difference) as progress:
             lab.apply(running, source, progress)
     output.result(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from netlab.errors import KernelError
-from netlab.kernel import links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, leases, links, netns, nft, queues, services, sysctl
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
 from netlab.kernel.patience import Interruption
@@ -15,10 +15,12 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.plan.change import Change
 from netlab.plan.nouns import (
     Address,
+    Advertised,
     Bridge,
     Cable,
     DhcpClient,
     EtcFile,
+    Ipv6,
     Lease,
     Listening,
     Namespace,
@@ -53,7 +55,10 @@ def change(
 
         try:
             for noun in wanted.removed:
-                step("remove", noun, partial(_unmake, noun, run, handles), partial(remake, noun))
+                gone = partial(_unmake, noun, run, handles)
+                if isinstance(noun, DhcpClient) and wanted.gives_back(noun):
+                    gone = partial(_retire, noun, run, handles, interruption)
+                step("remove", noun, gone, partial(remake, noun))
             for old, new in wanted.altered:
                 there, again = partial(_alter, old, new), partial(_alter, new, old)
                 step("alter", new, partial(there, run, handles), partial(again, run, handles))
@@ -87,8 +92,20 @@ def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
             )
         case Queue(namespace):
             queues.put(handles.netlink(namespace), new)
+        case DhcpClient():
+            pass  # Nobody is to give it anything any more: it keeps what it has.
         case _:
             raise AssertionError(new)
+
+
+def _retire(
+    client: DhcpClient, run: RunDirectory, handles: Handles, interruption: Interruption
+) -> None:
+    """A DHCP client that goes gives its lease back, or another could not get the address."""
+    try:
+        leases.give_back(run, client, interruption)
+    finally:
+        _unmake(client, run, handles)
 
 
 def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
@@ -111,6 +128,8 @@ def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
             handles.netlink(other.namespace).forget(other.interface)
         case Queue(namespace):
             queues.remove(handles.netlink(namespace), noun)
+        case Ipv6():
+            ipv6.switch_off(noun)
         case Address(namespace):
             links.delete_address(handles.netlink(namespace), noun)
         case Route(namespace):
@@ -123,5 +142,5 @@ def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
         case DhcpClient(namespace, interface):
             services.stop(run, noun)
             links.delete_addresses(handles.netlink(namespace), interface)
-        case Listening() | Lease():
+        case Listening() | Lease() | Advertised():
             pass  # Facts, which end with what they are about.

@@ -7,17 +7,19 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from netlab.errors import KernelError, NetlabError
-from netlab.kernel import links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, leases, links, netns, nft, queues, services, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import Refused
 from netlab.kernel.patience import Interruption, await_fact
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.nouns import (
     Address,
+    Advertised,
     Bridge,
     Cable,
     DhcpClient,
     EtcFile,
+    Ipv6,
     Lease,
     Listening,
     Namespace,
@@ -97,6 +99,8 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
             )
         case Queue():
             queues.put(handles.netlink(noun.namespace), noun)
+        case Ipv6():
+            ipv6.switch_on(noun)
         case Address():
             links.create_address(handles.netlink(noun.namespace), noun)
         case Route():
@@ -117,12 +121,14 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case DhcpClient():
             services.start_client(run, noun)
         case Lease():
+            leases.await_lease(run, noun, _LEASE_SECONDS, interruption)
+        case Advertised(namespace, interface, address):
             await_fact(
-                lambda: bool(services.lease(run, noun)),
+                lambda: ipv6.took(handles.netlink(namespace), noun),
                 _LEASE_SECONDS,
                 lambda: (
-                    f"{noun.namespace} got no address on {noun.interface} within "
-                    f"{_LEASE_SECONDS:.0f} s; its DHCP client says:\n{services.client_log(run, noun)}"
+                    f"{namespace} did not make {address} on {interface} of a router's advertisement"
+                    f" within {_LEASE_SECONDS:.0f} s"
                 ),
                 interruption,
             )

@@ -26,10 +26,9 @@ def execute(
     """
     try:
         netns.enter(namespace)
-        syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
-        syscalls.mount("", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
+        syscalls.unshare(syscalls.CLONE_NEWUTS)
+        see_own_etc(namespace)
         _own_sys(namespace)
-        _own_etc(namespace)
         socket.sethostname(host_name)
     except OSError as error:
         raise KernelError(f"cannot enter '{namespace}': {error}") from error
@@ -59,8 +58,10 @@ def _own_sys(namespace: str) -> None:
     syscalls.mount(namespace, "/sys", "sysfs")
 
 
-def _own_etc(namespace: str) -> None:
-    """Mount the node's files over the machine's; where the machine has none, there is no place."""
+def see_own_etc(namespace: str) -> None:
+    """Mount the node's files over the machine's, for this process; what the machine lacks has no place."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
     folder = netns.ETC / namespace
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         target = Path("/etc") / file.name

@@ -26,7 +26,8 @@ from netlab.kernel.netlink import CREATE, Netlink, Refused
 from netlab.kernel.tables import Names
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
-_AF_INET = 2
+_AF_INET, _AF_INET6 = 2, 10
+_IFA_F_NODAD = 2
 _ABSENT = (errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENOENT)
 _AGEING = 30_000
 """Hundredths of a second: the kernel's usual 5 minutes."""
@@ -150,12 +151,14 @@ def create_address(netlink: Netlink, address: Address) -> None:
 
 def _address_message(netlink: Netlink, address: Address) -> Any:
     message = ifaddrmsg()
-    message["family"] = _AF_INET
+    six = address.address.version == 6
+    message["family"] = _AF_INET6 if six else _AF_INET
+    message["flags"] = _IFA_F_NODAD if six else 0
     message["prefixlen"] = address.address.network.prefixlen
     message["index"] = netlink.index(address.interface)
     ip = str(address.address.ip)
     message["attrs"] = [("IFA_LOCAL", ip), ("IFA_ADDRESS", ip)]
-    if message["prefixlen"] < 31:
+    if not six and message["prefixlen"] < 31:
         broadcast = str(address.address.network.broadcast_address)
         message["attrs"].append(("IFA_BROADCAST", broadcast))
     return message
@@ -168,7 +171,7 @@ def create_route(netlink: Netlink, route: Route) -> None:
 
 def _route_message(route: Route) -> Any:
     message = rtmsg()
-    message["family"] = _AF_INET
+    message["family"] = _AF_INET6 if route.gateway.version == 6 else _AF_INET
     message["table"] = _RT_TABLE_MAIN
     message["proto"] = _RTPROT_STATIC
     message["type"] = _RTN_UNICAST

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from netlab.errors import KernelError
-from netlab.kernel import links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, links, netns, nft, queues, services, sysctl
 from netlab.kernel.handles import Handles
+from netlab.kernel.ipv6 import Ipv6State
 from netlab.kernel.links import Interface
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.names import metric
 from netlab.plan.nouns import (
     DEFAULT_ROUTE,
     Address,
+    Advertised,
     Bridge,
     Cable,
     DhcpClient,
     End,
     EtcFile,
+    Ipv6,
     Lease,
     Listening,
     Namespace,
@@ -47,12 +50,15 @@ class _View:
     interfaces: dict[str, Interface]
     addresses: tuple[Address, ...]
     routes: tuple[Route, ...]
+    ipv6: Ipv6State
     queues: tuple[Queue, ...]
     ruleset: str
 
 
 Addresses = dict[tuple[str, str], tuple[IPv4Interface, ...]]
 """(namespace, interface) to the addresses that it has."""
+Ipv6Addresses = dict[tuple[str, str], tuple[IPv6Interface, ...]]
+"""The same, of IPv6, without link-local ones."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Observation:
     nouns: tuple[Observed, ...]
     """What is there: as planned, changed, or unplanned; not what DHCP gave, which is as it should be."""
     addresses: Addresses
+    ipv6: Ipv6Addresses
 
 
 def observe(plan: Plan, run: RunDirectory) -> Observation:
@@ -71,7 +78,11 @@ def observe(plan: Plan, run: RunDirectory) -> Observation:
         views = {name: _view(name, handles) for name in present}
     seen = (_seen(noun, views, run) for noun in plan.nouns)
     nouns = (*(noun for noun in seen if noun), *_unplanned(plan, views, run))
-    return Observation(nouns, _grouped(one for view in views.values() for one in view.addresses))
+    return Observation(
+        nouns,
+        _grouped(one for view in views.values() for one in view.addresses),
+        _grouped_ipv6(one for view in views.values() for one in view.ipv6.addresses),
+    )
 
 
 def addresses(namespaces: list[str]) -> Addresses:
@@ -85,11 +96,32 @@ def addresses(namespaces: list[str]) -> Addresses:
     return _grouped(found)
 
 
+def ipv6_addresses(namespaces: list[str]) -> Ipv6Addresses:
+    """The same, of IPv6, without link-local ones."""
+    found: list[Address] = []
+    with Handles(len(namespaces)) as handles:
+        for name in namespaces:
+            netlink = handles.netlink(name)
+            names = {one.index: one.name for one in links.read_interfaces(netlink)}
+            found += ipv6.read_addresses(netlink, name, names)
+    return _grouped_ipv6(found)
+
+
 def _grouped(found: Iterable[Address]) -> Addresses:
     grouped: Addresses = {}
     for one in found:
-        key = (one.namespace, one.interface)
-        grouped[key] = (*grouped.get(key, ()), one.address)
+        if isinstance(one.address, IPv4Interface):
+            key = (one.namespace, one.interface)
+            grouped[key] = (*grouped.get(key, ()), one.address)
+    return grouped
+
+
+def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
+    grouped: Ipv6Addresses = {}
+    for one in found:
+        if isinstance(one.address, IPv6Interface):
+            key = (one.namespace, one.interface)
+            grouped[key] = (*grouped.get(key, ()), one.address)
     return grouped
 
 
@@ -101,6 +133,7 @@ def _view(namespace: str, handles: Handles) -> _View:
         {interface.name: interface for interface in interfaces},
         tuple(links.read_addresses(netlink, namespace, names)),
         tuple(links.read_routes(netlink, namespace)),
+        ipv6.read(netlink, namespace, names),
         tuple(queues.read(netlink, namespace, names)),
         nft.read(namespace),
     )
@@ -130,10 +163,12 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             return noun if _plugged(noun, views[one.namespace], views[other.namespace]) else None
         case Queue(interface=interface):
             return next((one for one in view.queues if one.interface == interface), None)
+        case Ipv6():
+            return noun if ipv6.is_on(noun) else None
         case Address():
-            return noun if noun in view.addresses else None
+            return noun if noun in (*view.addresses, *view.ipv6.addresses) else None
         case Route():
-            return noun if noun in view.routes else None
+            return noun if noun in (*view.routes, *view.ipv6.routes) else None
         case Ruleset(namespace):
             return _seen_ruleset(noun, view, run)
         case Service() | DhcpClient():
@@ -142,6 +177,8 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             return noun if _listens(noun, run) else None
         case Lease():
             return noun if _leased(noun, view, run) else None
+        case Advertised():
+            return noun if ipv6.holds(view.ipv6, noun) else None
 
 
 def _seen_ruleset(noun: Ruleset, view: _View, run: RunDirectory) -> Ruleset | None:
@@ -206,6 +243,9 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
                 yield End(namespace, interface.name, interface.mac)
         yield from (address for address in view.addresses if address not in expected)
         yield from (route for route in view.routes if route not in expected)
+        entered = set(view.ipv6.addresses) - set(view.ipv6.advertised)
+        yield from (one for one in view.ipv6.addresses if one in entered - expected)
+        yield from (route for route in view.ipv6.routes if route not in expected)
         if view.ruleset and namespace not in with_rules:
             yield Ruleset(namespace, view.ruleset)
 

@@ -14,11 +14,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
-from netlab.kernel import netns
+from netlab.kernel import enter, netns
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.sockets import WAITING
 from netlab.plan.names import metric
@@ -41,7 +42,8 @@ def start(run: RunDirectory, service: Service) -> None:
         (directory / "config").write_text(service.config)
     places = {"directory": directory, "package": _PACKAGE, "python": sys.executable}
     argv = [word.format(**places) for word in service.argv]
-    _spawn(service.namespace, directory, argv, {})
+    before = partial(enter.see_own_etc, service.namespace) if service.asks_names else None
+    _spawn(service.namespace, directory, argv, {}, before)
 
 
 def start_client(run: RunDirectory, client: DhcpClient) -> None:
@@ -75,6 +77,15 @@ def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
     (directory / "pid").unlink(missing_ok=True)  # A server's leases stay for its next start.
     if isinstance(noun, DhcpClient):
         run.lease(noun.namespace, noun.interface).unlink(missing_ok=True)
+
+
+def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
+    """Send a DHCP client a signal; false if it does not live."""
+    directory = run.service(client.namespace, _client_name(client.interface))
+    if not _alive(directory):
+        return False
+    os.kill(int((directory / "pid").read_text().split()[0]), number)
+    return True
 
 
 def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
@@ -193,7 +204,14 @@ def _client_name(interface: str) -> str:
     return f"dhcp-client-{interface}"
 
 
-def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str, str]) -> None:
+def _spawn(
+    namespace: str,
+    directory: Path,
+    argv: list[str],
+    variables: dict[str, str],
+    before: Callable[[], None] | None = None,
+) -> None:
+    """Start a program in a namespace; `before` is done in the new process first."""
     environment = {"PATH": SEARCH, "LC_ALL": "C", MARK: str(directory), **variables}
     try:
         with netns.inside(namespace), (directory / "log").open("wb") as log:
@@ -205,6 +223,7 @@ def _spawn(namespace: str, directory: Path, argv: list[str], variables: dict[str
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=before,
             )
     except FileNotFoundError:
         raise Missing(

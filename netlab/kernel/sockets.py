@@ -11,7 +11,7 @@ from netlab.kernel import netns
 from netlab.kernel.rows import IPAddress, Socket
 
 _NET = Path("/proc/thread-self/net")
-WAITING = {"tcp": "0A", "udp": "07"}
+WAITING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
 """The state in /proc/net that means: a socket is open here."""
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
-from netlab.plan import bridged, hostonly, hyperv, libvirt, nat, routed, virtualbox
+from netlab.plan import bridged, dhcp, hostonly, hyperv, libvirt, nat, routed, virtualbox
 from netlab.plan.guest import guest
 from netlab.plan.host import host
+from netlab.plan.ipv6 import ipv6
 from netlab.plan.machine import machine, plug
-from netlab.plan.nouns import Noun, Ruleset
+from netlab.plan.names import namespace
+from netlab.plan.nouns import DhcpClient, Noun, Ruleset
 from netlab.plan.plan import Plan
+from netlab.plan.promiscuous import permission
 from netlab.plan.quality import quality
 from netlab.plan.world import world
 from netlab.scenario.mode import Mode
@@ -21,6 +25,7 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
     Mode.HOSTONLY: hostonly.network,
     Mode.CUSTOM: hostonly.network,
     Mode.SEGMENT: virtualbox.internal,
+    Mode.HOTSPOT: routed.network,
     virtualbox.NAT: virtualbox.nat_engine,
     virtualbox.NAT_NETWORK: virtualbox.nat_network,
     virtualbox.INTERNAL: virtualbox.internal,
@@ -36,7 +41,23 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
 
 def build(lab: str, topology: Topology) -> Plan:
     """Everything that must exist for `topology` to run under the name `lab`."""
-    return Plan.of(lab, _with_rules_together(_nouns(lab, topology)))
+    nouns = _with_terms(lab, topology, _nouns(lab, topology))
+    return Plan.of(lab, _with_rules_together(nouns))
+
+
+def _with_terms(lab: str, topology: Topology, nouns: Iterable[Noun]) -> Iterator[Noun]:
+    """DHCP clients know what they are to get, so that they ask anew when it changes."""
+    legs = {
+        (namespace(lab, node.name), leg.interface): leg
+        for node in topology.nodes.values()
+        for leg in node.legs
+    }
+    for noun in nouns:
+        if isinstance(noun, DhcpClient):
+            leg = legs[noun.namespace, noun.interface]
+            yield replace(noun, terms=dhcp.terms(topology, leg))
+        else:
+            yield noun
 
 
 def _with_rules_together(nouns: Iterable[Noun]) -> Iterator[Noun]:
@@ -63,3 +84,5 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
             for leg in node.legs:
                 yield plug(lab, leg, leg.network)
                 yield from quality(lab, leg)
+                yield from permission(lab, leg)
+    yield from ipv6(lab, topology)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 
 from netlab.plan.nouns import (
     Address,
+    Advertised,
     Bridge,
     Cable,
     DhcpClient,
     EtcFile,
+    Ipv6,
     Lease,
     Listening,
     Namespace,
@@ -43,6 +45,15 @@ class Change:
 
     def __bool__(self) -> bool:
         return bool(self.removed or self.altered or self.created)
+
+    def gives_back(self, client: DhcpClient) -> bool:
+        """Whether a client that goes can tell its server: not if it is torn from its network."""
+        return not any(
+            (end.namespace, end.interface) == (client.namespace, client.interface)
+            for noun in self.removed
+            if isinstance(noun, Cable)
+            for end in (noun.one, noun.other)
+        )
 
     @property
     def reverse(self) -> Change:
@@ -90,6 +101,8 @@ def _identity(noun: Noun) -> tuple[object, ...]:
             return (replace(noun, hub=False),)
         case Queue(namespace, interface):
             return Queue, namespace, interface
+        case DhcpClient():
+            return (replace(noun, terms=()),)
         case Cable(one, other):
             return Cable, replace(one, up=True), replace(other, up=True), noun.mtu
         case _:
@@ -97,7 +110,10 @@ def _identity(noun: Noun) -> tuple[object, ...]:
 
 
 def _in_place(old: Noun, new: Noun) -> bool:
-    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue)
+    """A DHCP client that nobody is to give anything keeps what it has, until its lease ends."""
+    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue) or (
+        isinstance(new, DhcpClient) and not new.terms
+    )
 
 
 def _interrupts(old: Noun, new: Noun) -> bool:
@@ -126,6 +142,12 @@ def _stands_on(noun: Noun, base: Noun) -> bool:
             return (where, service) == (namespace, name)
         case DhcpClient(namespace, interface), Lease(where, its):
             return (where, its) == (namespace, interface)
+        case Ipv6(namespace, interface), Address(where, its, address):
+            return (where, its) == (namespace, interface) and address.version == 6
+        case Ipv6(namespace, interface), Advertised(where, its):
+            return (where, its) == (namespace, interface)
+        case Ipv6(namespace), Service() | Listening():
+            return namespace == noun.namespace
         case _:
             return False
 
@@ -140,7 +162,7 @@ def _namespaces(noun: Noun) -> Iterator[str]:
 def _uses(noun: Noun, namespace: str, interface: str) -> bool:
     """Whether a noun is about an interface, or about a service that may be bound to it."""
     match noun:
-        case Address() | DhcpClient() | Lease() | Queue():
+        case Address() | Ipv6() | Advertised() | DhcpClient() | Lease() | Queue():
             return (noun.namespace, noun.interface) == (namespace, interface)
         case Sysctl():
             return noun.namespace == namespace and f".{interface}." in f".{noun.key}."

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from itertools import islice
 
 from netlab.plan import dnsmasq
-from netlab.plan.machine import machine, plug
+from netlab.plan.machine import lease_network, machine, plug
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Listening, Noun, Service
+from netlab.plan.nouns import ANYWHERE, Listening, Noun, Service
+from netlab.scenario import addressing
 from netlab.scenario.mode import Place
 from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import Leg, Network, Role, Topology
@@ -44,7 +46,9 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
         return
     node = topology.node(Role.DHCP_SERVER, vmnet)
     here = namespace(lab, node.name)
-    config = dnsmasq.configuration(node.primary.interface, ["port=0", *served(topology, vmnet)])
+    interface, prefix = node.primary.interface, vmnet.prefix if node.primary.ipv6 else None
+    lines = [*served(topology, vmnet), *dnsmasq.advertises(interface, prefix, leads_on=False)]
+    config = dnsmasq.configuration(interface, ["port=0", *lines])
     yield from machine(lab, node)
     yield plug(lab, node.primary, vmnet)
     if VmnetService.DHCP not in vmnet.stopped:
@@ -54,10 +58,53 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
 
 def served(topology: Topology, vmnet: Network) -> Iterator[str]:
     """dnsmasq lines of a vmnet's DHCP server, whoever runs it."""
+    yield from pool(topology.legs_on(vmnet), vmnet, options(vmnet), _seconds(vmnet))
+
+
+def _seconds(vmnet: Network) -> tuple[int, int]:
     mode, settings = vmnet.mode, vmnet.dhcp
     assert mode
-    seconds = (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
-    yield from pool(topology.legs_on(vmnet), vmnet, options(vmnet), seconds)
+    return (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
+
+
+def home_router(
+    topology: Topology, lan: str
+) -> tuple[dict[str, IPv4Address | str | None], tuple[int, int]]:
+    """What the router of a LAN hands out, and for how many seconds."""
+    gateway = topology.scenario.all_lans[lan].gateway
+    return (
+        {"router": gateway, "dns-server": gateway},
+        (addressing.HOME_ROUTER_LEASE_SECONDS,) * 2,
+    )
+
+
+def terms(topology: Topology, leg: Leg) -> tuple[str, ...]:
+    """What a DHCP client's server is to give it: reserved address or range, options and time.
+
+    Not the address that is written down for the start of the lab only: that depends on who else is
+    there, and who has one keeps it when another VM comes.
+
+    Empty where no server of the plan's is to give it anything, and for a bridged VM, which keeps its
+    lease when its host's card comes to another LAN.
+    """
+    network = leg.network
+    if lease_network(leg) == ANYWHERE or network.guest_dhcp:
+        return ()
+    if network.mode and not network.mode.on_lan:
+        if not (network.has_dhcp_server or network.mode.serves_itself):
+            return ()
+        handed_out, seconds = options(network), _seconds(network)
+    else:
+        if not network.leases:
+            return ()
+        handed_out, seconds = home_router(topology, network.segment)
+        network = topology.networks[network.segment]
+    wanted = network.dhcp.reservations if network.dhcp else {}
+    own = [
+        str(address) for who, address in wanted.items() if leg.node == who or leg.mac == who.lower()
+    ]
+    said = (f"{name} {value}" for name, value in handed_out.items())
+    return (*(own or map(str, network.pool)), *said, f"seconds {seconds[0]} {seconds[1]}")
 
 
 def pool(
@@ -103,8 +150,13 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
         if address not in taken
     )
     # Two VMs with one MAC are one client to the server.
-    others = dict.fromkeys(leg.mac for leg in legs if leg.address is None and leg.leased)
-    return reserved | dict(zip((mac for mac in others if mac not in reserved), free, strict=False))
+    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.address is None and leg.leased))
+    numbered = list(islice(free, len(asking)))
+    if len(numbered) < len(asking):
+        asking = [mac for mac in asking if mac not in reserved]
+    # Who has a reservation keeps its place in the row, or a new one would move all the others.
+    row = zip(asking, numbered, strict=False)
+    return reserved | {mac: address for mac, address in row if mac not in reserved}
 
 
 def address_of(topology: Topology, leg: Leg) -> IPv4Address | None:

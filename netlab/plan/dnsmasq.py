@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import IPv6Network
 
 PROGRAM = (
     "dnsmasq",
@@ -19,3 +20,11 @@ def configuration(interface: str, lines: Iterable[str]) -> str:
     """A configuration file that serves `interface` and nothing of the machine's."""
     common = [f"interface={interface}", "bind-interfaces", "no-resolv", "no-hosts", "no-poll"]
     return "\n".join([*common, *lines, ""])
+
+
+def advertises(interface: str, prefix: IPv6Network | None, leads_on: bool = True) -> list[str]:
+    """Lines that advertise an IPv6 prefix, with the server as router if it `leads_on`; none without one."""
+    if prefix is None:
+        return []
+    lines = ["enable-ra", f"dhcp-range={prefix.network_address},ra-only,{prefix.prefixlen}"]
+    return lines if leads_on else [*lines, f"ra-param={interface},0,0"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Interface
 
 from netlab.plan import dnsmasq
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
+from netlab.scenario.model import Listen
 from netlab.scenario.topology import Node, Topology
 
 
@@ -17,19 +18,25 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
     if node.firewall:
         yield Ruleset(here, firewall(node.firewall))
     for port in node.listens:
-        yield from _server(here, port)
+        yield from server(here, port)
+    yield from proxy(here, node)
     if node.dhcp_server:
         config = dnsmasq.configuration(node.primary.interface, _dhcp(topology, node))
         yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
         yield Listening(here, "dhcp", "udp", 67)
 
 
-def firewall(blocked: Sequence[str], trusted: Sequence[str] = ("lo",)) -> str:
-    """Rules that drop what is `blocked` unless it was asked for or comes in by `trusted`."""
-    drops = "".join(f"\t\t{_match(word)}drop\n" for word in blocked)
+def firewall(blocked: Sequence[str], trusted: Sequence[str] = ("lo",), six: bool = False) -> str:
+    """Rules that drop what is `blocked` unless it was asked for or comes in by `trusted`.
+
+    `six`: for IPv6. There, neighbours and routers are heard whatever is blocked.
+    """
+    drops = "".join(f"\t\t{_match(word, six)}drop\n" for word in blocked)
+    if six:
+        drops = f"\t\t{NEIGHBOURS} accept\n{drops}"
     interfaces = ", ".join(f'"{name}"' for name in trusted)
     return f"""\
-table ip firewall {{
+table {"ip6" if six else "ip"} firewall {{
 	chain input {{
 		type filter hook input priority filter; policy accept;
 		iifname {{ {interfaces} }} accept
@@ -39,21 +46,45 @@ table ip firewall {{
 """
 
 
-def _match(blocked: str) -> str:
+NEIGHBOURS = "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }"
+"""What IPv6 needs on the cable itself, as IPv4 needs ARP."""
+
+
+def _match(blocked: str, six: bool) -> str:
     protocol, _, port = blocked.partition(":")
     if port:
         return f"{protocol} dport {port} "
-    return {"all": "", "icmp": "icmp type echo-request "}.get(protocol, f"meta l4proto {protocol} ")
+    echo = f"{'icmpv6' if six else 'icmp'} type echo-request "
+    return {"all": "", "icmp": echo}.get(protocol, f"meta l4proto {protocol} ")
 
 
-def _server(here: str, port: str) -> Iterator[Noun]:
-    """For TCP the web page that tells whom it sees, for UDP a program that sends back what it gets."""
+def server(here: str, port: str, six: IPv6Interface | None = None) -> Iterator[Noun]:
+    """For TCP the web page that tells whom it sees, for UDP a program that sends back what it gets.
+
+    At every IPv4 address, or at one of IPv6.
+    """
     protocol, _, number = port.partition(":")
-    web = ("busybox", "httpd", "-f", "-p", f"0.0.0.0:{number}", "-h", "{package}/programs/www")
-    echo = ("{python}", "-IS", "{package}/programs/echo.py", number)
-    name = f"{protocol}-{number}"
+    at, version = (f"[{six.ip}]", "6") if six else ("0.0.0.0", "")
+    web = ("busybox", "httpd", "-f", "-p", f"{at}:{number}", "-h", "{package}/programs/www")
+    echo = (
+        "{python}",
+        "-IS",
+        "{package}/programs/echo.py",
+        number,
+        *([str(six.ip)] if six else []),
+    )
+    name = f"{protocol}{version}-{number}"
     yield Service(here, name, web if protocol == "tcp" else echo)
-    yield Listening(here, name, protocol, int(number))
+    yield Listening(here, name, protocol + version, int(number))
+
+
+def proxy(here: str, node: Node) -> Iterator[Noun]:
+    """A machine's HTTP proxy, if one runs on it."""
+    if node.proxy:
+        at = "127.0.0.1" if node.proxy.listen is Listen.LOOPBACK else "0.0.0.0"
+        program = ("{python}", "-IS", "{package}/programs/proxy.py", at, str(node.proxy.port))
+        yield Service(here, "proxy", program, asks_names=True)
+        yield Listening(here, "proxy", "tcp", node.proxy.port)
 
 
 def _dhcp(topology: Topology, node: Node) -> Iterator[str]:

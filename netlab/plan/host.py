@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq, nat
-from netlab.plan.guest import firewall
+from netlab.plan.guest import firewall, proxy
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
@@ -53,8 +53,13 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         yield Ruleset(here, rules)
     if nat_networks:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
-        longest = max(vmnet.nat.udp_timeout for vmnet in nat_networks if vmnet.nat)
-        yield from nat.udp_timeout(here, max(longest, _KERNEL_UDP_SECONDS))
+        settings = [vmnet.nat for vmnet in nat_networks if vmnet.nat]
+        yield from nat.timeouts(
+            here,
+            max(_KERNEL_SECONDS, *(one.udp_timeout for one in settings)),
+            max(_KERNEL_SECONDS, *(one.time_wait_timeout for one in settings)),
+        )
+    yield from proxy(here, node)
     for leg in shared:
         yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, leg))
         yield Listening(here, "sharing", "udp", 53)
@@ -165,8 +170,8 @@ def _doors(forwards: list[Led]) -> str:
     )
 
 
-_KERNEL_UDP_SECONDS = 120
-"""nf_conntrack_udp_timeout_stream of the kernel."""
+_KERNEL_SECONDS = 120
+"""nf_conntrack_udp_timeout_stream and nf_conntrack_tcp_timeout_time_wait of the kernel."""
 
 
 def _set(interfaces: Iterable[str]) -> str:

@@ -35,11 +35,12 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
     yield from _kernel_settings(here, forwards or node.forwards)
     yield from _etc(here, node)
     for leg in _configured(node):
-        if leg.address is None:
+        if leg.asks:
             servers = _static_name_servers(node)
-            yield DhcpClient(here, leg.interface, node.name, _lease_network(leg), servers)
+            yield DhcpClient(here, leg.interface, node.name, lease_network(leg), servers)
             if leg.gets_lease:
                 yield Lease(here, leg.interface)
+        if leg.address is None:
             continue
         yield Address(here, leg.interface, leg.address)
         if leg.gateway and leg.enabled:
@@ -99,7 +100,7 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
     if node.guest:
         yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
-    if all(leg.address for leg in _configured(node)):
+    if not any(leg.asks for leg in _configured(node)):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")
 
@@ -109,7 +110,7 @@ def _configured(node: Node) -> tuple[Leg, ...]:
     return tuple(leg for leg in node.legs if leg.connected or node.role is not Role.HOST)
 
 
-def _lease_network(leg: Leg) -> IPv4Network:
+def lease_network(leg: Leg) -> IPv4Network:
     """Where a lease is good: a bridged VM does not notice what network its host's card is on."""
     follows = not (leg.network.mode and leg.network.mode.on_lan) or leg.replicates
     return leg.network.subnet if follows else ANYWHERE

@@ -75,7 +75,7 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     yield Address(host, host_end(vmnet), host_side)
     yield Route(here, DEFAULT_ROUTE, host_side.ip)
     yield Ruleset(here, _rules(node.primary, host_side, forwards(topology, vmnet)))
-    yield from udp_timeout(here, settings.udp_timeout)
+    yield from timeouts(here, settings.udp_timeout, settings.time_wait_timeout)
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
     gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
     mode = vmnet.mode
@@ -87,6 +87,7 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
     if leases:
         lines += dhcp.served(topology, vmnet)
+    lines += dnsmasq.advertises(node.primary.interface, vmnet.prefix)
     config = dnsmasq.configuration(node.primary.interface, lines)
     if node.primary.enabled:
         yield Service(here, "dns", dnsmasq.PROGRAM, config)
@@ -123,9 +124,14 @@ def _address(topology: Topology, vmnet: Network, who: str) -> IPv4Address | None
     return next((dhcp.address_of(topology, leg) for leg in legs), None)
 
 
-def udp_timeout(where: str, seconds: int) -> Iterator[Sysctl]:
-    """How long connection tracking remembers a UDP conversation of which nothing is heard."""
-    for kind in ("udp_timeout", "udp_timeout_stream"):
+def timeouts(where: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
+    """How long NAT remembers, in seconds: a UDP conversation of which nothing is heard, a finished TCP one.
+
+    These two are what vmnetnat.conf has ([udp] timeout, [tcp] timeWaitTimeout). An idle TCP connection
+    VMware's device keeps for as long as its sockets live; the kernel's five days stay as they are.
+    """
+    settings = {"udp_timeout": udp, "udp_timeout_stream": udp, "tcp_timeout_time_wait": time_wait}
+    for kind, seconds in settings.items():
         yield Sysctl(where, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
 
 

@@ -8,7 +8,14 @@ set difference. Everything but a Namespace lives in a namespace and dies with it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,34 @@ class Queue:
 
 @dataclass(frozen=True)
 class Address:
-    """An IPv4 address on an interface."""
+    """An address on an interface. One of IPv6 is used at once: the lab knows that nobody else has it."""
 
     namespace: str
     interface: str
-    address: IPv4Interface
+    address: IPv4Interface | IPv6Interface
+
+
+@dataclass(frozen=True)
+class Ipv6:
+    """IPv6 is on at an interface, which is off elsewhere."""
+
+    namespace: str
+    interface: str
+    advertised: IPv6Network | None = None
+    """The prefix of which it takes an address if a router advertises it; None: it listens to no router."""
+    metric: int = 0
+    """Of the default route that the router gives; the lowest wins."""
+
+
+@dataclass(frozen=True)
+class Advertised:
+    """The fact that an interface has made itself an address of what a router advertises."""
+
+    namespace: str
+    interface: str
+    address: IPv6Interface
+    routed: bool
+    """It has the router as default gateway too."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +130,14 @@ class Route:
     """A route through a gateway."""
 
     namespace: str
-    destination: IPv4Network
-    gateway: IPv4Address
+    destination: IPv4Network | IPv6Network
+    gateway: IPv4Address | IPv6Address
     metric: int = 0
     """The lowest wins."""
 
 
 DEFAULT_ROUTE = ANYWHERE = IPv4Network("0.0.0.0/0")
+DEFAULT_ROUTE_6 = IPv6Network("::/0")
 
 
 @dataclass(frozen=True)
@@ -130,6 +161,8 @@ class Service:
     name: str
     argv: tuple[str, ...]
     config: str = ""
+    asks_names: bool = False
+    """It looks names up as the node does: it sees the node's files in /etc."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +172,9 @@ class Listening:
     namespace: str
     service: str
     protocol: str
-    """tcp or udp."""
+    """tcp or udp; tcp6, udp6; raw6: it takes packets of IPv6 itself."""
     port: int
+    """With raw6, the protocol's number."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +188,8 @@ class DhcpClient:
     """Where it gets its lease: on another, it has to ask anew. ANYWHERE: it does not notice."""
     name_servers: tuple[IPv4Address, ...] = ()
     """Those of the node's static adapters: they come before the lease's."""
+    terms: tuple[str, ...] = ()
+    """What its server is to give it; if that changes, it has to ask anew. Empty: nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +207,7 @@ Noun = (
     | Bridge
     | Cable
     | Queue
+    | Ipv6
     | Address
     | Route
     | Ruleset
@@ -178,6 +215,7 @@ Noun = (
     | Listening
     | DhcpClient
     | Lease
+    | Advertised
 )
 """Everything that a plan can hold."""
 
@@ -202,6 +240,9 @@ def stage(noun: Noun) -> int:
             return 4
         case Queue():
             return 5
+        case Ipv6(advertised=advertised):
+            # A question to a router that does not listen yet is repeated after 4 seconds only.
+            return 12 if advertised else 5
         case Address():
             return 6
         case Route():
@@ -214,7 +255,7 @@ def stage(noun: Noun) -> int:
             return 11
         case DhcpClient():
             return 12
-        case Lease():
+        case Lease() | Advertised():
             return 13
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from netlab.plan.nouns import (
     Address,
+    Advertised,
     Bridge,
     Cable,
     DhcpClient,
     End,
     EtcFile,
+    Ipv6,
     Lease,
     Listening,
     Namespace,
@@ -109,6 +111,12 @@ def line(noun: Observed) -> str:
             return f"dhcp client {where}/{interface} for {host_name}"
         case Lease(where, interface):
             return f"lease {where}/{interface}"
+        case Ipv6(where, interface, advertised, metric):
+            listens = f", takes {advertised} of its router" * bool(advertised)
+            return f"ipv6 {where}/{interface}{listens}" + f", metric {metric}" * bool(metric)
+        case Advertised(where, interface, address, routed):
+            way_out = " and a default route" * routed
+            return f"advertised {where}/{interface} {address}{way_out}"
         case Namespace(where):
             return f"namespace {where}"
 

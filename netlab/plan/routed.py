@@ -1,4 +1,4 @@
-"""Networks whose gateway, DHCP and DNS server is the host itself, at `.1`: libvirt's, Hyper-V's.
+"""Networks whose gateway, DHCP and DNS server is the host itself, at `.1`: libvirt's, Hyper-V's, a hot spot.
 
 What of it the host forwards and translates stands in `plan/host._rules`.
 """

@@ -42,7 +42,11 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
     for address in dict.fromkeys(servers.values()):
         if own and address != own.ip:
             yield Address(here, interface, IPv4Interface((int(address), 32)))
-    records = [f"host-record={name},{address}" for name, address in servers.items()]
+    six = f",{node.primary.ipv6.ip}" if node.primary.ipv6 else ""
+    records = [
+        f"host-record={name},{address}" + six * bool(own and address == own.ip)
+        for name, address in servers.items()
+    ]
     # `local=/#/`: a name that is not listed does not exist, instead of being refused.
     others = [f"interface={leg.interface}" for leg in node.legs[1:]]
     config = dnsmasq.configuration(interface, [*others, "local=/#/", *records])
@@ -145,18 +149,10 @@ table ip home_router {{
 
 def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
     lan = inside.network.segment
-    legs = tuple(
-        leg for node in topology.nodes.values() for leg in node.legs if leg.network.segment == lan
-    )
-    upstream = f"server={far.address.ip if far.address else None}"
+    legs = topology.neighbours(inside.network)
+    lines = [f"server={far.address.ip if far.address else None}"]
+    lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
     if VmnetService.DHCP in inside.network.stopped:
-        return dnsmasq.configuration(inside.interface, [upstream])
-    settings = topology.scenario.all_lans[lan]
-    gateway = settings.gateway
-    pool = dhcp.pool(
-        legs,
-        inside.network,
-        {"router": gateway, "dns-server": gateway},
-        (addressing.HOME_ROUTER_LEASE_SECONDS,) * 2,
-    )
-    return dnsmasq.configuration(inside.interface, [upstream, *pool])
+        return dnsmasq.configuration(inside.interface, lines)
+    pool = dhcp.pool(legs, inside.network, *dhcp.home_router(topology, lan))
+    return dnsmasq.configuration(inside.interface, [*lines, *pool])

@@ -38,12 +38,29 @@ _DEPARTING_ICMP = (
 )
 
 
-class Ear:
-    """`icmp` sends and sees what the stack delivers; `wire` sees departing frames, of ICMP only."""
+_DEPARTING_ICMPV6 = (
+    # `tcpdump -dd 'outbound and icmp6'`, without extension headers.
+    (0x28, 0, 0, 0xFFFFF004),
+    (0x15, 0, 5, 4),
+    (0x28, 0, 0, 12),
+    (0x15, 0, 3, 0x86DD),  # IPv6?
+    (0x30, 0, 0, 20),  # the next header
+    (0x15, 0, 1, 58),  # ICMPv6?
+    (0x06, 0, 0, 0x40000),
+    (0x06, 0, 0, 0),
+)
 
-    def __init__(self, namespace: str) -> None:
+
+class Ear:
+    """`icmp` sends and sees what the stack delivers; `wire` sees departing frames, of ICMP only.
+
+    With `six`, both are ICMPv6's.
+    """
+
+    def __init__(self, namespace: str, six: bool = False) -> None:
+        self.six = six
         with netns.inside(namespace):
-            self.icmp, self.wire = _raw_icmp(), _departing_icmp()
+            self.icmp, self.wire = _raw_icmp(six), _departing_icmp(six)
         self._bound: dict[str, socket.socket] = {}
         self._namespace = namespace
 
@@ -60,10 +77,13 @@ class Ear:
             return error.errno or -1
         return None
 
-    def delivered(self) -> Iterator[bytes]:
-        """IP packets that have reached the ICMP layer since the last call."""
+    def delivered(self) -> Iterator[tuple[bytes, str]]:
+        """What has reached the ICMP layer since the last call, and from which address.
+
+        IP packets; with `six`, ICMPv6 messages without the IP header.
+        """
         while (received := _receive(self.icmp)) is not None:
-            yield received[0]
+            yield received[0], received[1][0]
 
     def departures(self) -> Iterator[bytes]:
         """Frames that have left since the last call."""
@@ -86,7 +106,7 @@ class Ear:
             return self.icmp
         if source not in self._bound:
             with netns.inside(self._namespace):
-                bound = _raw_icmp()
+                bound = _raw_icmp(self.six)
             try:
                 bound.bind((source, 0))
             except OSError:
@@ -96,14 +116,18 @@ class Ear:
         return self._bound[source]
 
 
-def _raw_icmp() -> socket.socket:
-    return listening(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
+def _raw_icmp(six: bool) -> socket.socket:
+    family, protocol = (
+        (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
+    )
+    return listening(socket.socket(family, socket.SOCK_RAW, protocol))
 
 
-def _departing_icmp() -> socket.socket:
+def _departing_icmp(six: bool) -> socket.socket:
     """A filter in the kernel keeps other traffic of the lab from filling the buffer."""
     one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    attach(one, b"".join(STEP.pack(*step) for step in _DEPARTING_ICMP))
+    steps = _DEPARTING_ICMPV6 if six else _DEPARTING_ICMP
+    attach(one, b"".join(STEP.pack(*step) for step in steps))
     return listening(one)
 
 

@@ -63,13 +63,18 @@ class Probe:
     target: str
     """Namespace that must receive."""
     to: str
-    """IPv4 address."""
+    """IP address."""
     bind: str | None = None
     """Source address to use; None: the kernel's choice."""
     mute: bool = False
     """By the scenario, the source can send nothing."""
     direct: bool = False
     """Source and target are on one network, and need each other's MAC."""
+
+    @property
+    def six(self) -> bool:
+        """It goes over IPv6."""
+        return ":" in self.to
 
 
 def run(
@@ -78,7 +83,7 @@ def run(
     where: Map | None = None,
     interruption: Interruption | None = None,
 ) -> list[Outcome]:
-    """Send all probes and judge what happened; the outcomes are in the probes' order.
+    """Send all probes, of one family, and judge what happened; the outcomes are in the probes' order.
 
     With `where`, every namespace of the lab is watched, and a probe that was not answered is
     told with where and why it died; without, only what reached its ends is known. What was not
@@ -194,9 +199,10 @@ def _most_at_once(ears: Mapping[str, Ear]) -> int:
 
 def _open_ears(probes: Sequence[Probe], stack: ExitStack) -> dict[str, Ear]:
     namespaces = {probe.source for probe in probes} | {probe.target for probe in probes}
+    six = any(probe.six for probe in probes)
     ears = {}
     for name in sorted(namespaces):
-        ears[name] = Ear(name)
+        ears[name] = Ear(name, six)
         stack.callback(ears[name].close)
     return ears
 
@@ -253,7 +259,7 @@ class _Wave:
         self.begun_at = self.last_sighting = time.monotonic()
         for number, probe in enumerate(self.probes):
             identifier = (self.first_identifier + number) & 0xFFFF
-            message = icmp.echo_request(self.tokens[number], identifier)
+            message = icmp.echo_request(self.tokens[number], identifier, six=probe.six)
             error = self.ears[probe.source].send(message, probe.to, probe.bind)
             self.seen[number].send_error = error
             if number % _BREATH == _BREATH - 1:
@@ -280,8 +286,8 @@ class _Wave:
             if number is not None and self.probes[number].source == namespace:
                 self.seen[number].left = True
                 self.last_sighting = now
-        for data in ear.delivered():
-            message = icmp.read_packet(data)
+        for data, source in ear.delivered():
+            message = icmp.read_six(data, source) if ear.six else icmp.read_packet(data)
             number = self.index.get(message.token) if message else None
             if message and number is not None:
                 self._note(message, number, namespace)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from netlab.probe.frame import ETHERNET, decode, message_name
 from netlab.probe.packet import Part
@@ -24,6 +25,16 @@ KINDS = {
     "8": Part.REQUEST,
     "11": Part.ERROR,  # time exceeded
     "12": Part.ERROR,  # parameter problem
+}
+
+
+_KINDS_OF_SIX = {
+    1: Part.ERROR,  # destination unreachable
+    2: Part.ERROR,  # packet too big
+    3: Part.ERROR,  # time exceeded
+    4: Part.ERROR,  # parameter problem
+    128: Part.REQUEST,
+    129: Part.ANSWER,
 }
 
 
@@ -79,3 +90,14 @@ def read_packet(data: bytes) -> Message | None:
     return Message(
         kind, token, source, source == fields["ip.dst"], f"{source} says: {message_name(fields)}"
     )
+
+
+def read_six(data: bytes, source: str) -> Message | None:
+    """A message as a raw ICMPv6 socket delivers it, without IP header; None if it carries no token."""
+    token, kind = token_of(data), _KINDS_OF_SIX.get(data[0])
+    if token is None or kind is None:
+        return None
+    # The quoted packet's source is at 8: an error of one's own kernel comes from that very address.
+    own = kind is Part.ERROR and str(IPv6Address(data[16:32])) == source
+    fields = {"ip.protocol": "58", "icmp.type": str(data[0]), "icmp.code": str(data[1])}
+    return Message(kind, token, source, own, f"{source} says: {message_name(fields)}")

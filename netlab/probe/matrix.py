@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 from netlab.kernel.patience import Interruption
 from netlab.probe import engine
 from netlab.probe.engine import Probe
 from netlab.probe.journey import Map
 from netlab.probe.verdict import Outcome, Verdict
-from netlab.scenario.expectation import Expectation
+from netlab.scenario.expectation import Endpoint, Expectation
+from netlab.scenario.model import Family
 from netlab.scenario.topology import Leg
 
-Addresses = Mapping[tuple[str, str], tuple[IPv4Interface, ...]]
-"""The addresses that interfaces have now: (node, interface) to addresses."""
+Addresses = Mapping[tuple[str, str], tuple[IPv4Interface | IPv6Interface, ...]]
+"""The addresses of one family that interfaces have now: (node, interface) to addresses."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,43 @@ class Result:
 
 def measure(
     expectations: Sequence[Expectation],
-    addresses: Addresses,
+    addresses: Mapping[Family, Addresses],
     namespaces: Mapping[str, str],
     progress: Callable[[int], None],
     where: Map | None = None,
     interruption: Interruption | None = None,
 ) -> list[Result]:
-    """Probe every pair at once. `namespaces` gives each node's; see `engine.run` for the rest."""
+    """Probe every pair at once, one family of addresses after the other.
+
+    `namespaces` gives each node's; see `engine.run` for the rest. Over IPv6 only the ends are
+    watched: what is dead there is told without a place.
+    """
+    return [
+        result
+        for family in dict.fromkeys(expectation.over for expectation in expectations)
+        for result in _measure(
+            [one for one in expectations if one.over is family],
+            addresses[family],
+            namespaces,
+            progress,
+            where if family is Family.IPV4 else None,
+            interruption,
+        )
+    ]
+
+
+def _measure(
+    expectations: Sequence[Expectation],
+    addresses: Addresses,
+    namespaces: Mapping[str, str],
+    progress: Callable[[int], None],
+    where: Map | None,
+    interruption: Interruption | None,
+) -> Iterator[Result]:
     owners = _owners(expectations, addresses)
     planned = [_probe(expectation, addresses, namespaces) for expectation in expectations]
     probes = [probe for probe in planned if isinstance(probe, Probe)]
     outcomes = iter(engine.run(probes, progress, where, interruption))
-    results = []
     for expectation, probe in zip(expectations, planned, strict=True):
         outcome = next(outcomes) if isinstance(probe, Probe) else probe
         allowed = tuple(
@@ -59,8 +85,7 @@ def measure(
         )
         failure = compare(expectation.reachable, allowed, outcome)
         seen_as = owners.get(outcome.seen_as or "")
-        results.append(Result(expectation, outcome, allowed, failure, seen_as))
-    return results
+        yield Result(expectation, outcome, allowed, failure, seen_as)
 
 
 def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -> str | None:
@@ -84,7 +109,14 @@ def _probe(
     """The probe of a pair, or the outcome where none can be sent."""
     source, target = expectation.source, expectation.target
     to = target.leg_towards(source)
-    if not _of(to, addresses) and to.address is None and not to.gets_lease:
+    if expectation.over is Family.IPV6:
+        # Without an address by the scenario and in fact, nothing can be sent, nor to anybody.
+        for end in (source, target):
+            legs = (end.leg,) if end.leg else end.node.legs
+            if not any(leg.ipv6 or _of(leg, addresses) for leg in legs):
+                return Outcome(Verdict.DEAD, f"{end.name} has no IPv6 address, by the scenario")
+        to = _with_ipv6(target, to, addresses)
+    elif not _of(to, addresses) and to.address is None and not to.gets_lease:
         return Outcome(Verdict.DEAD, f"{to.name} has no address, as DHCP gives it none")
     if not _of(to, addresses):
         return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
@@ -103,7 +135,14 @@ def _probe(
     )
 
 
-def _of(leg: Leg, addresses: Addresses) -> tuple[IPv4Interface, ...]:
+def _with_ipv6(target: Endpoint, usual: Leg, addresses: Addresses) -> Leg:
+    """The leg that a bare name stands for: where `usual` has no IPv6, the first that has."""
+    if target.leg or usual.ipv6 or _of(usual, addresses):
+        return usual
+    return next(leg for leg in target.node.legs if leg.ipv6 or _of(leg, addresses))
+
+
+def _of(leg: Leg, addresses: Addresses) -> tuple[IPv4Interface | IPv6Interface, ...]:
     return addresses.get((leg.node, leg.interface), ())
 
 

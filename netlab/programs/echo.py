@@ -1,10 +1,11 @@
-"""A UDP server of a VM: sends every datagram back. Argument: the port."""
+"""A UDP server of a VM: sends every datagram back. Arguments: the port, and an IPv6 address of its own."""
 
 import socket
 import sys
 
-server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("0.0.0.0", int(sys.argv[1])))
+port, *six = sys.argv[1:]
+server = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((six[0] if six else "0.0.0.0", int(port)))
 while True:
     data, sender = server.recvfrom(1 << 16)
     try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netlab.explain.world import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Lab, Status
+    from netlab.lab import Lab, Machine, Status
     from netlab.plan.change import Change
     from netlab.probe.account import Account
     from netlab.probe.decision import Decision
@@ -47,6 +47,11 @@ def lab_status(status: Status) -> dict[str, Any]:
         "nodes": [asdict(machine) for machine in status.machines],
         "drift": difference(status.drift),
     }
+
+
+def machines(found: Sequence[Machine], lab: str) -> dict[str, Any]:
+    """Some of a lab's machines as they are now."""
+    return {"lab": lab, "nodes": [asdict(machine) for machine in found]}
 
 
 def difference(drift: Difference) -> dict[str, list[str]]:
@@ -318,6 +323,7 @@ def _cell(result: Result) -> dict[str, Any]:
     return {
         "from": expectation.source.name,
         "to": expectation.target.name,
+        "over": expectation.over.value,
         "expected": "reachable" if expectation.reachable else "blocked",
         "expected_sources": list(result.allowed_sources),
         "verdict": outcome.verdict.value,

@@ -101,13 +101,13 @@ def _places(graph: Graph, inside: bool) -> list[str]:
 
 def _is_inside(graph: Graph, place: str) -> bool:
     node = graph.topology.nodes.get(place)
-    return node.role in INSIDE if node else graph.topology.networks[place].mode is not None
+    return node.role in INSIDE if node else not graph.topology.networks[place].outside
 
 
 def _level(graph: Graph, place: str) -> int:
     if node := graph.topology.nodes.get(place):
         return next(number for number, roles in enumerate(_LEVELS) if node.role in roles)
-    return _VMNETS if graph.topology.networks[place].mode else _LANS
+    return _LANS if graph.topology.networks[place].outside else _VMNETS
 
 
 def _edges(graph: Graph) -> Iterator[tuple[str, str, Wire]]:

@@ -102,9 +102,10 @@ def running(status: Status) -> Graph:
 
 
 def addresses_of(status: Status) -> Addresses:
-    """What every adapter has now."""
+    """What every adapter has now, of IPv4: addresses of IPv6 are wider than a drawing's boxes."""
     return {
-        (machine.name, interface.name): interface.addresses or ("no address",)
+        (machine.name, interface.name): [one for one in interface.addresses if ":" not in one]
+        or ("no address",)
         for machine in status.machines
         for interface in machine.interfaces
     }

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as Xml
 
 from netlab.probe.matrix import Result
 from netlab.probe.verdict import Verdict
+from netlab.scenario.model import Family
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def _suite(one: Suite) -> Xml.Element:
 def _case(lab: str, result: Result) -> Xml.Element:
     expectation = result.expectation
     expected = "reachable" if expectation.reachable else "blocked"
-    name = f"{expectation.source.name} → {expectation.target.name}: {expected}"
+    over = " over IPv6" * (expectation.over is Family.IPV6)
+    name = f"{expectation.source.name} → {expectation.target.name}{over}: {expected}"
     case = Xml.Element("testcase", classname=f"netlab.{lab}", name=name)
     if result.failure:
         kind = "error" if _is_error(result) else "failure"

@@ -69,7 +69,7 @@ def arrange(graph: Graph) -> Layout:
 def _vmnets(graph: Graph) -> list[Network]:
     """VMware's switches: those that share a card of the host first, since their cables pass it."""
     switches = {net.name for net in graph.switches}
-    vmnets = [net for net in graph.switches if net.mode]
+    vmnets = [net for net in graph.switches if not net.outside]
     return sorted(
         vmnets,
         key=lambda net: all(
@@ -337,7 +337,7 @@ class _Drawing:
 
     def _lans(self, onward: dict[Wire, Point], computer: Box) -> dict[Wire, Point]:
         """Networks outside, with their machines below; returns what goes on from their routers."""
-        lans = [network for network in self.graph.switches if not network.mode]
+        lans = [network for network in self.graph.switches if network.outside]
         blocks = [_Block.of(self.graph, lan, computer.width) for lan in lans]
         total = sum(block.width + _GROUP_GAP for block in blocks) - _GROUP_GAP
         more = max(0, computer.width - total) // max(1, len(blocks))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netlab.views import View
 
 PIPE_WIDTH = 400
+_FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 _MANY_COLUMNS = 12
 """A wider matrix is printed as a list of its failures only."""
 
@@ -78,7 +79,7 @@ def _row(node: str, interface: Interface) -> dict[str, str]:
         "adapter": f"{interface.name} {interface.model}" if interface.model else interface.name,
         "network": interface.network,
         "state": interface.state,
-        "address": "\n".join(interface.addresses) or "none",
+        "address": "\n".join(interface.addresses) or ("released" if interface.released else "none"),
         "MAC": interface.mac,
         "from": "static" if interface.lease is None else f"DHCP {lease.get('server', '–')}",
         "gateway": lease.get("router", ""),
@@ -133,12 +134,19 @@ def difference(found: Difference, shown: int | None = None) -> RenderableType:
 
 def matrix(results: Sequence[Result], width: int) -> RenderableType:
     """The matrix, what the signs mean, and every failure with its reason."""
-    columns = _columns(results)
+    families = {
+        family: [result for result in results if result.expectation.over is family]
+        for family in dict.fromkeys(result.expectation.over for result in results)
+    }
     parts: list[RenderableType] = []
-    if len(columns) <= _MANY_COLUMNS:
-        by_address = _grid(results, columns, _address)
-        fits = _needs(by_address) <= width
-        parts.append(by_address if fits else _grid(results, columns, _name))
+    if len(_columns(results)) <= _MANY_COLUMNS:
+        grids, fits = _grids(list(families.values()), _address), True
+        if any(_needs(grid) > width for grid in grids):
+            grids, fits = _grids(list(families.values()), _name), False
+        for family, grid in zip(families, grids, strict=True):
+            if len(families) > 1:
+                parts.append(Text(f"over {_FAMILIES[family.value]}", style="bold"))
+            parts.append(grid)
         shown = "has the source that" if fits else "says whose address"
         parts.append(Text(f"Rows send, columns receive; a cell {shown} the receiver saw."))
         if not fits:
@@ -194,6 +202,10 @@ def _columns(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def _grids(families: Sequence[Sequence[Result]], seen: Callable[[Result], str]) -> list[Table]:
+    return [_grid(results, _columns(results), seen) for results in families]
+
+
 def _grid(
     results: Sequence[Result], columns: Sequence[str], seen: Callable[[Result], str]
 ) -> Table:
@@ -230,8 +242,10 @@ def _name(result: Result) -> str:
 def _failures(results: Sequence[Result]) -> Iterator[Text]:
     for result in results:
         if result.failure:
-            pair = f"{result.expectation.source.name} → {result.expectation.target.name}"
-            yield Text(f"! {pair}: {result.failure}", style="red")
+            expected = result.expectation
+            pair = f"{expected.source.name} → {expected.target.name}"
+            over = " over IPv6" * (expected.over.value == "ipv6")
+            yield Text(f"! {pair}{over}: {result.failure}", style="red")
 
 
 def _table(*headings: str) -> Table:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import combinations
 
-from netlab.scenario import addressing, expectation
+from netlab.scenario import addressing, expectation, ipv6
 from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE, Mode, Place
 from netlab.scenario.model import (
@@ -28,13 +28,16 @@ from netlab.scenario.model import (
 from netlab.scenario.names import VMNET_NAME
 from netlab.scenario.topology import (
     HOST,
+    HOTSPOT,
     INTERNET,
     LAN,
     ROUTER,
     WAN,
+    WIFI,
     Leg,
     Network,
     Role,
+    hotspot,
     installation,
     natural,
     private_name,
@@ -43,7 +46,7 @@ from netlab.scenario.topology import (
     wan_of,
 )
 
-RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN)
+RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN, HOTSPOT)
 MAX_LANS = 16
 """So many pieces of 16 addresses does the lab's Internet have."""
 MAX_VMNET = 255
@@ -64,7 +67,7 @@ class Finding:
     fix: str
     on_key: bool = False
     is_warning: bool = False
-    """It works here, and would not with VMware."""
+    """It works here, but not with VMware, or not as one may think."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _host_nics(scenario)
     yield from _nics(scenario, declared)
     yield from _overlaps(scenario)
+    yield from _ipv6(scenario)
+    yield from _host_twice(scenario)
     yield from _routes(scenario)
     yield from _addresses(scenario)
     yield from _copies(scenario)
@@ -100,8 +105,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
 
 def check_expectations(scenario: Scenario) -> Iterator[Finding]:
     """Findings in `expect`: unknown names, idle rules, pairs without an expectation."""
-    _, problems = expectation.decide(resolve(scenario))
-    for problem in problems:
+    for problem in expectation.problems(resolve(scenario)):
         path: Path = ("expect", *problem.path)
         yield Finding(path, problem.what, problem.fix, on_key=path == ("expect",))
 
@@ -117,6 +121,7 @@ def _names(scenario: Scenario) -> Iterator[Finding]:
     named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
     for lan in scenario.all_lans:
         named += [((*_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers]
+    named += [(("host", HOTSPOT, name), name) for name in hotspot(scenario)]
     named += [(("vms", name), name) for name in scenario.vms]
     named += [(("segments", name), name) for name in scenario.segments]
     own = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
@@ -256,6 +261,8 @@ def _reservations(scenario: Scenario, network: Network, path: Path) -> Iterator[
 def _forwards(scenario: Scenario) -> Iterator[Finding]:
     """A port of the host is one program's, and a forward leads to a VM behind that NAT device."""
     taken: dict[tuple[str, int], str] = {}
+    if scenario.host.proxy:
+        taken["tcp", scenario.host.proxy.port] = "its proxy"
     for name, vmnet in scenario.vmnets.items():
         if vmnet.nat is None or vmnet.subnet is None:
             continue
@@ -349,6 +356,7 @@ def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findi
 
 
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
+    subnets, served = _subnets(scenario), _served_by_guests(scenario)
     for vm, index, nic in _all_nics(scenario):
         path: Path = ("vms", vm, "nics", index)
         if nic.network not in declared:
@@ -372,6 +380,9 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                         f"add `address`, or remove `{key}`",
                         True,
                     )
+        elif nic.released:
+            what = "a static adapter has no lease that could be given back"
+            yield Finding((*path, "released"), what, "remove `released`, or `address`", True)
         segment = scenario.segments.get(nic.network)
         if nic.address and segment and segment.subnet is None:
             yield Finding(
@@ -380,7 +391,7 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
                 f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
             )
         vmnet = scenario.vmnets.get(nic.network)
-        given = vmnet and (vmnet.mode.leases or nic.network in _served_by_guests(scenario))
+        given = vmnet and (vmnet.mode.leases or nic.network in served)
         if vmnet and not nic.address and not given:
             what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
             yield Finding(path, what, "give the adapter an `address`")
@@ -389,7 +400,7 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
             if len(own) > INTERFACE_LENGTH:
                 what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
                 yield Finding(path, what, "shorten the name of the network or of the VM")
-        if subnet := _subnets(scenario).get(nic.network):
+        if subnet := subnets.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
 
 
@@ -500,10 +511,23 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     for name, segment in scenario.segments.items():
         if segment.subnet:
             ranges.append((("segments", name, "subnet"), name, segment.subnet))
+    if scenario.host.hotspot is not None and not scenario.host.shares:
+        ranges.append((("host", HOTSPOT), "the host's hot spot", addressing.SHARED))
     tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
     for (place, first, one), (path, second, other) in combinations(ranges, 2):
-        # Nothing keeps a company from using a vmnet's addresses: the longer prefix wins.
-        if one.overlaps(other) and not (place in tunnelled and path[:1] == ("vmnets",)):
+        if not one.overlaps(other):
+            continue
+        # Nothing keeps a LAN from using a vmnet's addresses.
+        if path[:1] == ("vmnets",) and place[-1:] == ("subnet",) and place[:1] != path[:1]:
+            if place not in tunnelled:
+                yield Finding(
+                    path,
+                    f"{second}'s {other} overlaps with {first}'s {one}: machines of the one take those"
+                    " of the other for neighbours, and do not reach them",
+                    "choose another subnet, unless that is what you want to see",
+                    is_warning=True,
+                )
+        else:
             yield Finding(
                 path,
                 f"{second}'s {other} overlaps with {first}'s {one}",
@@ -519,6 +543,74 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
                 )
 
 
+def _ipv6(scenario: Scenario) -> Iterator[Finding]:
+    """Prefixes that nobody would advertise or route, or that are taken."""
+    networks = resolve(scenario).networks
+    for name, lan in scenario.all_lans.items():
+        path: Path = (*_path(name), "ipv6")
+        if lan.ipv6 and lan.ipv6.subnet_of(ipv6.PRIVATE):
+            fix = "use a public one, for example 2001:db8:1::/64"
+            yield Finding(path, f"no provider leads to the private prefix {lan.ipv6}", fix)
+        for network in networks.values():
+            wireless = network.mode and network.nic and network.nic.startswith(WIFI)
+            if lan.ipv6 and wireless and network.lan == name:
+                where = f"{network.name} is bridged to {network.nic}"
+                what = f"{where}: IPv6 over a Wi-Fi bridge is not emulated"
+                yield Finding(path, what, "remove it, or bridge to a wired card")
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.ipv6:
+            yield from _prefix_of(name, vmnet, networks.get(name))
+    yield from _prefix_overlaps(scenario, networks)
+
+
+def _prefix_of(name: str, vmnet: Vmnet, network: Network | None) -> Iterator[Finding]:
+    path: Path = ("vmnets", name, "ipv6")
+    if vmnet.mode.on_lan:
+        what = f"{name} is bridged: it has the LAN's prefix"
+        yield Finding(path, what, "remove `ipv6`, or give one to the LAN", True)
+    elif vmnet.mode.product is not VMWARE:
+        yield Finding(path, f"{vmnet.mode.value} has IPv4 only in netlab", "remove `ipv6`", True)
+    elif vmnet.ipv6 is True and not vmnet.mode.nat_device:
+        what = f"VMware has a prefix of its own for NAT only, and {name} is {vmnet.mode.value}"
+        yield Finding(path, what, "write one, for example fd00:1::/64")
+    elif network and not vmnet.mode.nat_device and not network.has_dhcp_server:
+        what = f"nobody advertises a prefix on {name}: it has no DHCP server"
+        yield Finding(path, what, "add `dhcp: true`, or remove `ipv6`", True)
+
+
+def _prefix_overlaps(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Finding]:
+    owners: dict[IPv6Network, str] = {ipv6.INTERNET: "the lab's Internet"}
+    owners |= {ipv6.provider(number): "the lab's Internet" for number in range(MAX_LANS)}
+    wanted = [((*_path(name), "ipv6"), name, lan.ipv6) for name, lan in scenario.all_lans.items()]
+    for name in scenario.vmnets:
+        network = networks.get(name)
+        if network and not (network.mode and network.mode.on_lan):
+            wanted.append((("vmnets", name, "ipv6"), name, network.prefix))
+    for path, name, prefix in wanted:
+        if prefix is None:
+            continue
+        if prefix.subnet_of(ipv6.UPLINKS):
+            owners[prefix] = "the cables of NAT devices"
+        if prefix in owners:
+            what = f"{prefix} is taken twice: by {owners[prefix]} and by {name}"
+            yield Finding(path, what, "choose another prefix for one of them")
+        owners.setdefault(prefix, name)
+
+
+def _host_twice(scenario: Scenario) -> Iterator[Finding]:
+    """What has the address of a host adapter is out of the host's reach, wherever it is: it is itself."""
+    legs = resolve(scenario).nodes[HOST].legs
+    own = {leg.address.ip: leg.network for leg in legs if leg.address and not leg.network.outside}
+    for claim in _claims(scenario):
+        if claim.network in scenario.all_lans and (there := own.get(claim.address)):
+            yield Finding(
+                ("vmnets", there.name),
+                f"{claim.address} is taken twice: by {claim.who} and by the host adapter of {there.name}",
+                "give one of them another address: the host would talk to itself",
+                True,
+            )
+
+
 def _sharing(scenario: Scenario) -> Iterator[Finding]:
     """Windows gives the adapter that it shares with 192.168.137.1, whatever it had before."""
     name = scenario.host.shares
@@ -526,11 +618,17 @@ def _sharing(scenario: Scenario) -> Iterator[Finding]:
         return
     vmnet = scenario.vmnets.get(name)
     path: Path = ("host", "shares")
-    is_on = vmnet and (vmnet.adapter or HostAdapter()).state is Adapter.ON
-    if vmnet is None or vmnet.mode is not Mode.HOSTONLY or not is_on:
-        hostonly = [n for n, one in scenario.vmnets.items() if one.mode is Mode.HOSTONLY]
+    if scenario.host.hotspot is not None:
+        what = f"Windows shares with one network: the hot spot, or {name}"
+        yield Finding(path, what, "remove `shares` or `hotspot`", True)
+    shareable = [
+        one
+        for one, its in scenario.vmnets.items()
+        if its.mode is Mode.HOSTONLY and (its.adapter or HostAdapter()).state is not Adapter.NONE
+    ]
+    if vmnet is None or name not in shareable:
         what = f"{name} is no host-only network with a host adapter"
-        known = ", ".join(hostonly)
+        known = ", ".join(shareable)
         yield Finding(path, what, f"use one of: {known}" if known else "define one under vmnets")
     elif vmnet.subnet and vmnet.subnet != addressing.SHARED:
         yield Finding(
@@ -607,6 +705,12 @@ def _claims(scenario: Scenario) -> Iterator[_Claim]:
         for peer, machine in its.peers.items():
             if machine.address:
                 yield _Claim((*_path(lan), "peers", peer), peer, machine.address, lan)
+    if scenario.host.hotspot is not None:
+        own = addressing.host_adapter(addressing.SHARED)
+        yield _Claim(("host", HOTSPOT), "the host adapter of the hot spot", own, HOTSPOT)
+    for device, machine in hotspot(scenario).items():
+        if machine.address:
+            yield _Claim(("host", HOTSPOT, device), device, machine.address, HOTSPOT)
     for nic, card in scenario.host.nics.items():
         if card.address:
             yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, card.lan)
@@ -649,6 +753,9 @@ def _guests(scenario: Scenario) -> Iterator[Finding]:
             yield Finding((*path, "forwards"), what, fix, True)
         for port in {port for port in machine.listens if machine.listens.count(port) > 1}:
             yield Finding((*path, "listens"), f"{port} is there twice", "keep only one of them")
+        if machine.proxy and f"tcp:{machine.proxy.port}" in machine.listens:
+            what = f"tcp:{machine.proxy.port} is the proxy's"
+            yield Finding((*path, "listens"), what, "remove it, or give the proxy another port")
         if machine.dhcp_server and "udp:67" in machine.listens:
             what = "udp:67 is the DHCP server's"
             yield Finding((*path, "listens"), what, "remove it, or `dhcp_server`")

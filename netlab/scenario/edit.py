@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -14,15 +15,18 @@ from ruamel.yaml.error import YAMLError
 from netlab.errors import UsageError
 
 _ADAPTER = re.compile(r"eth([0-9])")
+_ENOUGH_TO_FORWARD = 2
+"""Networks between which a host can be a router."""
 
 
 def assign(text: bytes, target: str, settings: dict[str, str]) -> bytes:
     """Set keys of what `target` names: `vm1`, `vm1.eth0`, `vmnet8`, `host.eth0`, `lan`, `internet`.
 
-    Values are YAML; an empty one takes the key out. Raises UsageError; whether the result is a
-    scenario is for `load` to say.
+    Values are YAML; an empty one takes the key out. What speaks of an adapter that is not there any
+    more goes with it. Raises UsageError; whether the result is a scenario is for `load` to say.
     """
     document = _read(text)
+    before = _endpoints(document)
     place = _find(document, target)
     for key, value in settings.items():
         if value:
@@ -31,7 +35,35 @@ def assign(text: bytes, target: str, settings: dict[str, str]) -> bytes:
             del place[key]
         else:
             raise UsageError(f"{target} has no '{key}' that could be taken out", "leave it out")
+    gone = before - _endpoints(document)
+    _forget(document.get("expect", {}), lambda name: name in gone)
+    for name in gone:
+        _forget_adapter(document.get("host", {}), name)
     return _text(document)
+
+
+def _endpoints(document: Any) -> set[str]:
+    """Adapters as rules name them: `vm1@vmnet8`; the host's on vmnets that do not say `adapter: none`."""
+    found = set()
+    for name, vm in document.get("vms", {}).items():
+        for nic in vm["nics"]:
+            found.add(f"{name}@{nic['network'] if isinstance(nic, dict) else nic}")
+    for name, vmnet in document.get("vmnets", {}).items():
+        adapter = vmnet.get("adapter")
+        if (adapter.get("state") if isinstance(adapter, dict) else adapter) != "none":
+            found.add(f"host@{name}")
+    return found
+
+
+def _forget_adapter(host: Any, gone: str) -> None:
+    """The host shares nothing with an adapter that it does not have, and forwards nothing to it."""
+    vmnet = gone.removeprefix("host@")
+    if host.get("shares") == vmnet:
+        del host["shares"]
+    if vmnet in host.get("forwards", []):
+        host["forwards"].remove(vmnet)
+        if len(host["forwards"]) < _ENOUGH_TO_FORWARD:
+            del host["forwards"]
 
 
 def add_vm(text: bytes, name: str, networks: list[str]) -> bytes:
@@ -71,7 +103,7 @@ def remove_vm(text: bytes, name: str) -> bytes:
     if name not in document.get("vms", {}):
         raise _no_vm(name, document.get("vms", {}))
     del document["vms"][name]
-    _forget(document.get("expect", {}), name)
+    _forget(document.get("expect", {}), lambda one: one.partition("@")[0] == name)
     return _text(document)
 
 
@@ -115,12 +147,12 @@ def _no_vm(name: str, vms: Any) -> UsageError:
     return UsageError(f"there is no VM '{name}'", f"there are: {', '.join(vms)}")
 
 
-def _forget(expect: Any, name: str) -> None:
-    """Take a node out of the rules; one that was only about it goes whole."""
+def _forget(expect: Any, is_gone: Callable[[str], bool]) -> None:
+    """Take endpoints out of the rules; one that was only about them goes whole."""
 
     def others(value: Any) -> Any:
         names = value if isinstance(value, list) else [value]
-        return [one for one in names if one.partition("@")[0] != name]
+        return [one for one in names if not is_gone(one)]
 
     kept = []
     for rule in expect.get("rules", []):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from netlab.scenario.model import Expectations, Rule
+from netlab.scenario.model import Expectations, Family, Rule
 from netlab.scenario.topology import Leg, Node, Role, Topology
 
 _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
@@ -39,6 +39,7 @@ class Expectation:
     reachable: bool
     seen_as: Endpoint | None = None
     """Whose address the target must see; None for a blocked pair."""
+    over: Family = Family.IPV4
 
     def seen_legs(self) -> tuple[Leg, ...]:
         """Legs whose address the target may see as source: those on its networks, if there are any."""
@@ -63,41 +64,99 @@ class RuleProblem:
 
 def matrix(topology: Topology) -> tuple[Expectation, ...]:
     """Every expectation of a checked scenario, row by row."""
-    expectations, problems = decide(topology)
-    assert not problems, problems
-    return expectations
+    rules, known = topology.scenario.expect, _known(topology)
+    return tuple(
+        _expectation(rules, known, plane.over, source, target, plane.decider(one, other))
+        for plane in _planes(rules, topology, known)
+        for source, one in plane.sources
+        for target, other in plane.targets
+        if source.node is not target.node
+    )
 
 
-def decide(topology: Topology) -> tuple[tuple[Expectation, ...], tuple[RuleProblem, ...]]:
-    """Apply the rules to every pair; the first rule that names a pair decides it."""
-    rules = topology.scenario.expect
-    known = _known(topology)
-    problems = [*unknown_names(rules, known), *_pointless_sources(rules)]
-    sources, targets = _rows_and_columns(rules, topology, known)
-    decided, uncovered, used = [], [], set()
-    for source in sources:
-        for target in targets:
-            if source.node is target.node:
-                continue
-            index = _first_match(rules.rules, source, target)
-            if index is not None:
-                used.add(index)
-                decided.append(_apply(rules.rules[index], source, target, known))
-            elif rules.default:
-                decided.append(_expectation(rules.default == "reachable", source, target, None))
-            else:
-                uncovered.append(f"{source.name} → {target.name}")
-    problems += _idle_rules(rules, used, {problem.path[:2] for problem in problems})
-    if uncovered:
-        shown = ", ".join(uncovered[:5]) + (", …" if len(uncovered) > 5 else "")
-        problems.append(
-            RuleProblem(
-                (),
-                f"{len(uncovered)} pairs have no expectation: {shown}",
-                "add rules for them, or `default: blocked`",
-            )
-        )
-    return tuple(decided), tuple(problems)
+def problems(topology: Topology) -> tuple[RuleProblem, ...]:
+    """Unknown names, rules that decide nothing, pairs that no rule decides."""
+    rules, known = topology.scenario.expect, _known(topology)
+    found = [*unknown_names(rules, known), *_pointless_sources(rules)]
+    planes = _planes(rules, topology, known)
+    used = {index for plane in planes for index in plane.deciders()}
+    found += _idle_rules(rules, used, {problem.path[:2] for problem in found})
+    if rules.default is None and None in used:
+        found.append(_uncovered(planes))
+    return tuple(found)
+
+
+Named = tuple[int, ...]
+"""The rules that name an endpoint on one side, by their places in the list."""
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """All pairs over one family of addresses, and the first rule that names each.
+
+    Endpoints that the same rules name are alike: 1,000 VMs have a million pairs, but few kinds of them.
+    """
+
+    over: Family
+    sources: tuple[tuple[Endpoint, Named], ...]
+    targets: tuple[tuple[Endpoint, Named], ...]
+
+    def decider(self, source: Named, target: Named) -> int | None:
+        """The first rule that names a pair of these kinds."""
+        return next((index for index in source if index in target), None)
+
+    def deciders(self) -> set[int | None]:
+        """Of all pairs there are; None among them: some are not decided."""
+        return {
+            self.decider(one, other)
+            for one, rows in _alike(self.sources).items()
+            for other, columns in _alike(self.targets).items()
+            if any(row.node is not column.node for row in rows for column in columns)
+        }
+
+
+def _alike(endpoints: tuple[tuple[Endpoint, Named], ...]) -> dict[Named, list[Endpoint]]:
+    groups: dict[Named, list[Endpoint]] = {}
+    for endpoint, named in endpoints:
+        groups.setdefault(named, []).append(endpoint)
+    return groups
+
+
+def _planes(
+    rules: Expectations, topology: Topology, known: dict[str, Endpoint]
+) -> tuple[_Plane, ...]:
+    """One for IPv4; and if a rule speaks of it, one for IPv6."""
+    planes = []
+    for over in Family:
+        its = {index: rule for index, rule in enumerate(rules.rules) if rule.over is over}
+        if its or over is Family.IPV4:
+            sources, targets = _rows_and_columns(list(its.values()), topology, known)
+            rows = {index: rule.source for index, rule in its.items()}
+            columns = {index: rule.target for index, rule in its.items()}
+            planes.append(_Plane(over, _named(sources, rows), _named(targets, columns)))
+    return tuple(planes)
+
+
+def _named(
+    endpoints: list[Endpoint], patterns: dict[int, list[str]]
+) -> tuple[tuple[Endpoint, Named], ...]:
+    return tuple(
+        (one, tuple(index for index, words in patterns.items() if _matches(words, one)))
+        for one in endpoints
+    )
+
+
+def _uncovered(planes: tuple[_Plane, ...]) -> RuleProblem:
+    pairs = [
+        f"{source.name} → {target.name}{' over IPv6' * (plane.over is Family.IPV6)}"
+        for plane in planes
+        for source, one in plane.sources
+        for target, other in plane.targets
+        if source.node is not target.node and plane.decider(one, other) is None
+    ]
+    shown = ", ".join(pairs[:5]) + (", …" if len(pairs) > 5 else "")
+    what = f"{len(pairs)} pairs have no expectation: {shown}"
+    return RuleProblem((), what, "add rules for them, or `default: blocked`")
 
 
 def _known(topology: Topology) -> dict[str, Endpoint]:
@@ -108,11 +167,11 @@ def _known(topology: Topology) -> dict[str, Endpoint]:
 
 
 def _rows_and_columns(
-    rules: Expectations, topology: Topology, known: dict[str, Endpoint]
+    rules: list[Rule], topology: Topology, known: dict[str, Endpoint]
 ) -> tuple[list[Endpoint], list[Endpoint]]:
     nodes = [known[node.name] for node in _by_distance(topology)]
-    rows = _legs(known, [pattern for rule in rules.rules for pattern in rule.source])
-    columns = _legs(known, [pattern for rule in rules.rules for pattern in rule.target])
+    rows = _legs(known, [pattern for rule in rules for pattern in rule.source])
+    columns = _legs(known, [pattern for rule in rules for pattern in rule.target])
     return _with_legs(nodes, rows, known), _with_legs(nodes, columns, known)
 
 
@@ -168,7 +227,7 @@ def _pointless_sources(rules: Expectations) -> Iterator[RuleProblem]:
 
 
 def _idle_rules(
-    rules: Expectations, used: set[int], faulty: set[tuple[str | int, ...]]
+    rules: Expectations, used: set[int | None], faulty: set[tuple[str | int, ...]]
 ) -> Iterator[RuleProblem]:
     for index in range(len(rules.rules)):
         if index not in used and ("rules", index) not in faulty:
@@ -179,25 +238,20 @@ def _idle_rules(
             )
 
 
-def _first_match(rules: list[Rule], source: Endpoint, target: Endpoint) -> int | None:
-    for index, rule in enumerate(rules):
-        if _matches(rule.source, source) and _matches(rule.target, target):
-            return index
-    return None
-
-
 def _matches(patterns: list[str], endpoint: Endpoint) -> bool:
     return any(fnmatchcase(endpoint.name, pattern) for pattern in patterns)
 
 
-def _apply(
-    rule: Rule, source: Endpoint, target: Endpoint, known: dict[str, Endpoint]
-) -> Expectation:
-    seen = known.get(rule.seen_as) if rule.seen_as else source
-    return _expectation(rule.verdict == "reachable", source, target, seen)
-
-
 def _expectation(
-    reachable: bool, source: Endpoint, target: Endpoint, seen: Endpoint | None
+    rules: Expectations,
+    known: dict[str, Endpoint],
+    over: Family,
+    source: Endpoint,
+    target: Endpoint,
+    decider: int | None,
 ) -> Expectation:
-    return Expectation(source, target, reachable, (seen or source) if reachable else None)
+    rule = None if decider is None else rules.rules[decider]
+    if (rule.verdict if rule else rules.default) != "reachable":
+        return Expectation(source, target, False, None, over)
+    seen = known[rule.seen_as] if rule and rule.seen_as else source
+    return Expectation(source, target, True, seen, over)

@@ -38,7 +38,7 @@ from netlab.scenario.names import (
     NETWORK_NAME,
     NODE_NAME,
 )
-from netlab.scenario.topology import HOST, INTERNET, LAN, natural, router_of
+from netlab.scenario.topology import HOST, HOTSPOT, INTERNET, LAN, hotspot, natural, router_of
 
 _PACKAGE = FilePath(__file__).parent.parent
 SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
@@ -168,10 +168,12 @@ def _expectations(scenario: Scenario, data: Any) -> Iterator[Finding]:
     vms, vmnets, lans = _keys(data, "vms"), _keys(data, "vmnets"), _keys(data, "lans")
     peers = {("lan", name) for name in _keys(data, "lan", "peers")}
     peers |= {(lan, name) for lan in lans for name in _keys(data, "lans", lan, "peers")}
+    peers |= {(HOTSPOT, name) for name in _keys(data, "host", HOTSPOT)}
     segments = _keys(data, "segments")
     if (vms, peers, vmnets, lans, segments) == (
         set(scenario.vms),
-        {(lan, name) for lan, its in scenario.all_lans.items() for name in its.peers},
+        {(lan, name) for lan, its in scenario.all_lans.items() for name in its.peers}
+        | {(HOTSPOT, name) for name in hotspot(scenario)},
         set(scenario.vmnets),
         set(scenario.lans),
         set(scenario.segments),

@@ -28,6 +28,7 @@ class Product:
 
 
 VMWARE = Product("VMware", 0x000C29)
+_WINDOWS = Product("Windows", 0)
 
 
 class Routing(StrEnum):
@@ -73,6 +74,8 @@ class Mode:
     """An address that stands for the host: the NAT device hands over to it what comes there."""
     netbios: Place | None = None
     """The NetBIOS name server that DHCP hands out."""
+    outside: bool = False
+    """Other devices join it, and no VMs."""
     bare: bool = False
     """There is nothing of all that but what is asked for."""
     domain: str = addressing.DOMAIN
@@ -95,6 +98,7 @@ class Mode:
     HOSTONLY: ClassVar[Mode]
     CUSTOM: ClassVar[Mode]
     SEGMENT: ClassVar[Mode]
+    HOTSPOT: ClassVar[Mode]
 
 
 Mode.BRIDGED = Mode(
@@ -128,6 +132,23 @@ Mode.CUSTOM = Mode(
 )
 Mode.SEGMENT = Mode("segment", "LAN segment")
 """No vmnet's: segments stand in a place of their own."""
+Mode.HOTSPOT = Mode(
+    "hotspot",
+    "the host's hot spot",
+    _WINDOWS,
+    "the host leaves by {card}, as {outside}",
+    subnet=addressing.SHARED,
+    routing=Routing.TRANSLATED,
+    host_adapter=addressing.host_adapter,
+    serves_itself=True,
+    pool=lambda subnet: (subnet[2], subnet[-2]),
+    router=addressing.host_adapter,
+    dns=addressing.host_adapter,
+    outside=True,
+    domain="mshome.net",
+    lease_seconds=86400,
+)
+"""No vmnet's either: Windows' own, by Internet Connection Sharing."""
 
 
 def _own() -> Iterable[Mode]:
@@ -145,4 +166,4 @@ def known_by(source: Callable[[], Iterable[Mode]]) -> None:
 
 def known() -> dict[str, Mode]:
     """Every mode that a vmnet can have, by what it is called in a scenario."""
-    return {mode.value: mode for mode in _known() if mode is not Mode.SEGMENT}
+    return {mode.value: mode for mode in _known() if mode not in (Mode.SEGMENT, Mode.HOTSPOT)}

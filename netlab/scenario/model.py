@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from netlab.scenario import ipv6
 from netlab.scenario.mode import Mode, known
 from netlab.scenario.names import (
     DNS_NAME,
@@ -42,6 +51,13 @@ class VmnetService(StrEnum):
 
     NAT = "nat"
     DHCP = "dhcp"
+
+
+class Listen(StrEnum):
+    """The addresses at which a program waits to be asked."""
+
+    ALL = "all"
+    LOOPBACK = "loopback"
 
 
 class Answer(StrEnum):
@@ -118,6 +134,38 @@ def _usable_address(address: IPv4Address) -> IPv4Address:
     return address
 
 
+_ON_OFF = {"on": True, "off": False}
+
+
+def _prefix(value: object) -> IPv6Network:
+    try:
+        prefix = IPv6Network(value) if isinstance(value, str) else None
+    except ValueError:
+        prefix = None
+    if prefix is None:
+        raise ValueError("must be an IPv6 prefix like fd00:1::/64")
+    if prefix.prefixlen != 64:
+        raise ValueError("must be a /64: machines make addresses of no other prefix")
+    if not (prefix.subnet_of(ipv6.PRIVATE) or prefix.subnet_of(ipv6.GLOBAL)):
+        raise ValueError("must be ordinary unicast space, for example fd00:1::/64")
+    return prefix
+
+
+def _prefix_or_off(value: object) -> IPv6Network | None:
+    return None if value in (None, False, "off") else _prefix(value)
+
+
+def _prefix_or_switch(value: object) -> IPv6Network | bool:
+    return _on_off(value) if value in (True, False, "on", "off") else _prefix(value)
+
+
+def _on_off(value: object) -> bool:
+    found = value if isinstance(value, bool) else _ON_OFF.get(str(value))
+    if found is None:
+        raise ValueError("must be on or off")
+    return found
+
+
 def _list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -185,6 +233,10 @@ def _peer(value: object) -> object:
     return {"address": value} if isinstance(value, str) else value
 
 
+def _proxy(value: object) -> object:
+    return {"port": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 _AddressSchema = WithJsonSchema({"type": "string", "format": "ipv4"})
 Address = Annotated[
     IPv4Address, BeforeValidator(_text), AfterValidator(_usable_address), _AddressSchema
@@ -194,6 +246,22 @@ Subnet = Annotated[
     BeforeValidator(_text),
     AfterValidator(_usable_subnet),
     WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]}),
+]
+_PrefixSchema = {"type": "string", "examples": ["2001:db8:1::/64", "fd00:1::/64"]}
+Switched = Annotated[
+    bool,
+    PlainValidator(_on_off),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}]}),
+]
+Prefix = Annotated[
+    IPv6Network | None,
+    PlainValidator(_prefix_or_off),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off", False, None]}]}),
+]
+PrefixOrSwitch = Annotated[
+    IPv6Network | bool,
+    PlainValidator(_prefix_or_switch),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"type": "boolean"}, {"enum": ["on", "off"]}]}),
 ]
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
 _Port = WithJsonSchema({"type": "string", "examples": ["tcp:80", "udp:5000"]})
@@ -245,6 +313,11 @@ class Peer(Model):
     )
 
 
+Peers = dict[
+    NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
+]
+
+
 class LanDhcp(Model):
     """What a LAN's router leases."""
 
@@ -277,13 +350,17 @@ class FurtherLan(Model):
     logged_in: list[str] = Field(
         default=[], description="With `login`: the machines on which a user has logged in."
     )
+    ipv6: Prefix = Field(
+        default=None,
+        description="IPv6: the prefix that the router advertises; the Internet leads to it.",
+    )
     routes: dict[Subnet, Address] = Field(
         default={},
         description="Static routes of the home router: a subnet, and the neighbour that leads there.",
     )
-    peers: dict[
-        NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
-    ] = Field(default={}, description="Other machines: name and address, or {} for DHCP.")
+    peers: Peers = Field(
+        default={}, description="Other machines: name and address, or {} for DHCP."
+    )
 
     @property
     def gateway(self) -> IPv4Address:
@@ -318,6 +395,23 @@ class HostNic(Model):
     )
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Proxy(Model):
+    """An HTTP proxy."""
+
+    port: Annotated[Port, Field(strict=True)] = Field(description="TCP port.")
+    listen: Listen = Field(
+        default=Listen.ALL, description="loopback: only programs of its own machine reach it."
+    )
+
+
+_OptionalProxy = Annotated[
+    Proxy | None, BeforeValidator(_proxy, json_schema_input_type=int | Proxy | None)
+]
+
+
 class Host(Model):
     """The machine that VMware runs on."""
 
@@ -336,6 +430,11 @@ class Host(Model):
         description="Windows' Internet Connection Sharing: the host-only vmnet whose VMs may go out by"
         " the host's card, with the host adapter as gateway and name server.",
     )
+    hotspot: Annotated[Peers, Field(max_length=8)] | None = Field(
+        default=None,
+        description="Windows' mobile hotspot, 192.168.137.0/24: the devices on it, name and address, or"
+        " {} for DHCP. They go out by the host's card, as the host.",
+    )
     firewall: Firewall = Field(
         default=[],
         description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
@@ -346,6 +445,9 @@ class Host(Model):
         description="Networks between which the host is a router (IP forwarding); default: it is none.",
     )
     hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
+    proxy: _OptionalProxy = Field(
+        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
+    )
 
 
 class Switching(StrEnum):
@@ -359,6 +461,13 @@ _SWITCHING = Field(
     default=Switching.SWITCH,
     description="switch: it learns who is where; hub: every VM gets every frame, as with VMware's"
     " driver for Linux.",
+)
+
+
+_PROMISCUOUS = Field(
+    default=True,
+    description="Whether its VMs may listen to frames for others (promiscuous mode). false: as on Linux,"
+    " where the user who runs VMware may not write to /dev/vmnetN.",
 )
 
 
@@ -376,7 +485,6 @@ class HostAdapter(Model):
 
 
 Seconds = Annotated[int, Field(ge=120, le=100_000_000, strict=True)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Dhcp(Model):
@@ -428,6 +536,10 @@ class Nat(Model):
         default=30,
         description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
     )
+    time_wait_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
+        default=30,
+        description="Seconds for which a TCP connection is remembered that both sides have ended.",
+    )
 
 
 class Segment(Model):
@@ -440,6 +552,7 @@ class Segment(Model):
         default=1500, description="Bytes of an IP packet."
     )
     switching: Switching = _SWITCHING
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
 
 
 class Vmnet(Model):
@@ -483,6 +596,11 @@ class Vmnet(Model):
         " custom: false.",
     )
     switching: Switching = _SWITCHING
+    ipv6: PrefixOrSwitch = Field(
+        default=False,
+        description="IPv6: the prefix that VMs make their addresses of. on: VMware's own, with nat.",
+    )
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
     nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = Field(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
@@ -532,6 +650,14 @@ class Nic(Model):
     connected: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="VMware's check mark Connected; false: the cable is pulled."
     )
+    released: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Its guest has given the lease back and asks for none: dhclient -r, ipconfig /release.",
+    )
+    promiscuous: Annotated[bool | None, Field(strict=True)] = Field(
+        default=None,
+        description="Whether it may listen to frames for others; default: as its network says.",
+    )
     replicate: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="VMware's check mark Replicate physical network connection state: the adapter loses"
@@ -573,10 +699,24 @@ class Vm(Model):
         " back what it gets.",
     )
     hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
+    ipv6: Switched = Field(
+        default=True,
+        description="off: IPv6 is disabled in the guest. on: it has it where its networks have.",
+    )
+    proxy: _OptionalProxy = Field(
+        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
+    )
     dhcp_server: Annotated[bool, Field(strict=True)] = Field(
         default=False,
         description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",
     )
+
+
+class Family(StrEnum):
+    """Of addresses: what packets are sent over."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
 
 
 class Rule(Model):
@@ -594,6 +734,11 @@ class Rule(Model):
         alias="as",
         description="Whose address the target sees as source; default: the sender's own.",
     )
+    over: Family = Field(
+        default=Family.IPV4,
+        description="ipv6: from IPv6 address to IPv6 address. Once a rule says so, all pairs are measured"
+        " over IPv6 too.",
+    )
 
 
 class Expectations(Model):
@@ -608,7 +753,9 @@ class Expectations(Model):
 class Scenario(Model):
     """A network to build, and what must be true of it."""
 
-    title: Annotated[str, Field(max_length=100)] = ""
+    title: Annotated[str, Field(max_length=100)] = Field(
+        default="", description="One line for `netlab scenarios`."
+    )
     internet: Internet = Internet()
     lan: Lan = Lan()
     lans: dict[LanName, FurtherLan] = Field(

@@ -27,3 +27,16 @@ HOST_NAME = (
     r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 )
 """What a line of /etc/hosts names, with a domain or without."""
+
+EXAMPLES = {
+    NODE_NAME: "vm1",
+    NETWORK_NAME: "vmnet8",
+    HOST_NETWORK: "vmnet1",
+    DNS_NAME: "www.example.com",
+    DOMAIN_NAME: "localdomain",
+    FORWARD_TARGET: "vm1:80",
+    HOST_NIC_NAME: "eth0",
+    LAN_NAME: "office",
+    HOST_NAME: "intranet",
+}
+"""A name of each kind, for people to read."""

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from uuid import UUID
 
-from netlab.scenario import addressing, mac
+from netlab.scenario import addressing, ipv6, mac
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     AUTOMATIC,
@@ -27,6 +27,8 @@ from netlab.scenario.model import (
     LanDhcp,
     Nat,
     Nic,
+    Peer,
+    Proxy,
     Scenario,
     Switching,
     Transfer,
@@ -35,6 +37,7 @@ from netlab.scenario.model import (
 )
 
 LAN = "lan"
+HOTSPOT = "hotspot"
 WAN = "wan"
 HOST = "host"
 ROUTER = "router"
@@ -76,6 +79,8 @@ class Network:
     mtu: int = 1500
     hub: bool = False
     """It learns nothing, and every frame goes everywhere."""
+    promiscuous: bool = True
+    """Its VMs may listen to frames for others."""
     adapter: HostAdapter = _NO_ADAPTER
     """How the host has set it up: never None where VMware knows a host adapter."""
     dhcp: Dhcp | None = field(default=None, hash=False)
@@ -86,6 +91,17 @@ class Network:
     """A VM serves DHCP here."""
     leased: tuple[IPv4Address, IPv4Address] | None = None
     """First and last address that DHCP leases, where the scenario says it."""
+    prefix: IPv6Network | None = None
+    """Of IPv6; a bridged network has its LAN's."""
+
+    @property
+    def advertises(self) -> bool:
+        """Its router, NAT device or DHCP server tells machines the prefix."""
+        if self.prefix is None or self.mode is None or self.mode.on_lan:
+            return self.prefix is not None and self.linked
+        if self.mode.nat_device:
+            return VmnetService.NAT not in self.stopped
+        return self.has_dhcp_server and VmnetService.DHCP not in self.stopped
 
     @property
     def leases(self) -> bool:
@@ -101,6 +117,11 @@ class Network:
         if mode is None or mode.dhcp_server is None:
             return False
         return mode.product is not VMWARE or self.dhcp is not None
+
+    @property
+    def outside(self) -> bool:
+        """Its machines are not inside the host's computer: a LAN, a WAN, the host's hot spot."""
+        return self.mode is None or self.mode.outside
 
     @property
     def numbered(self) -> bool:
@@ -155,17 +176,30 @@ class Leg:
     """False: the adapter itself is switched off."""
     leased: bool = True
     """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
+    released: bool = False
+    """Its guest has given the lease back, and asks for none."""
     replicates: bool = False
     """Its link and its lease follow the host's card that its network is bridged to."""
+    promiscuous: bool = True
+    """It may listen to frames for others."""
     model: str | None = None
     """What kind of card a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
+    ipv6: IPv6Interface | None = None
+    """The address that it has, or makes of its router's advertisement."""
+    listens_to_router: bool = False
+    """It makes its IPv6 address of what a router advertises, if one does."""
+
+    @property
+    def asks(self) -> bool:
+        """A DHCP client runs on it."""
+        return self.address is None and not self.released
 
     @property
     def gets_lease(self) -> bool:
         """It is configured by DHCP, and a server that it reaches has an address for it."""
-        return self.address is None and self.connected and self.leased and self.network.leases
+        return self.asks and self.connected and self.leased and self.network.leases
 
     @property
     def speaks(self) -> bool:
@@ -197,8 +231,12 @@ class Node:
     """Ports that a server answers on, as `tcp:80`."""
     hosts: tuple[tuple[str, IPv4Address], ...] = ()
     """Lines of its /etc/hosts."""
+    proxy: Proxy | None = None
+    """The HTTP proxy that runs on it."""
     dhcp_server: bool = False
     """It serves DHCP on its first adapter's network."""
+    ipv6: bool = True
+    """False: IPv6 is disabled."""
 
     @property
     def primary(self) -> Leg:
@@ -266,6 +304,11 @@ class Topology:
             if node.role is role and node.primary.network == network
         )
 
+    def neighbours(self, network: Network) -> tuple[Leg, ...]:
+        """Every leg that hears what is said on `network`, in the order of the nodes."""
+        legs = (leg for node in self.nodes.values() for leg in node.legs)
+        return tuple(leg for leg in legs if leg.network.segment == network.segment)
+
     def legs_on(self, network: Network) -> tuple[Leg, ...]:
         """Every leg plugged into `network`, in the order of the nodes."""
         return tuple(
@@ -288,11 +331,38 @@ def resolve(scenario: Scenario) -> Topology:
         without |= set(_left_over(network, nodes))
     marked = {
         node.name: replace(
-            node, legs=tuple(replace(leg, leased=leg not in without) for leg in node.legs)
+            node,
+            legs=tuple(
+                replace(_with_ipv6(scenario, node, leg, nodes), leased=leg not in without)
+                for leg in node.legs
+            ),
         )
         for node in nodes
     }
     return Topology(scenario, networks, marked)
+
+
+def _with_ipv6(scenario: Scenario, node: Node, leg: Leg, nodes: Iterable[Node]) -> Leg:
+    """The leg with what it has of IPv6. A disabled adapter has none, as a host's card without a link."""
+    network = leg.network
+    unplugged = node.role is Role.HOST and not leg.connected
+    if network.prefix is None or not node.ipv6 or not leg.enabled or unplugged:
+        return leg
+    listens = node.role in (Role.VM, Role.PEER) or (node.role is Role.HOST and bool(network.lan))
+    if not listens:
+        # A NAT device advertises by itself; there, the DHCP server has no part in IPv6.
+        idle = node.role is Role.DHCP_SERVER and network.nat is not None
+        address = leg.address.ip if leg.address else network.subnet[1]
+        own = ipv6.numbered(network.prefix, address, network.subnet)
+        return leg if idle else replace(leg, ipv6=own)
+    hears = network.advertises and leg.connected and _may_join(scenario, leg, nodes)
+    made = ipv6.made(network.prefix, leg.mac) if hears else None
+    return replace(leg, ipv6=made, listens_to_router=True)
+
+
+def _may_join(scenario: Scenario, leg: Leg, nodes: Iterable[Node]) -> bool:
+    lan = leg.network.lan
+    return lan is None or _mac_on_the_lan(leg, nodes) in _admitted(scenario, lan, nodes)
 
 
 def _stations(lan: str, nodes: Iterable[Node]) -> list[Leg]:
@@ -350,23 +420,31 @@ def _left_over(network: Network, nodes: Iterable[Node]) -> Iterator[Leg]:
 
 def _networks(scenario: Scenario) -> Iterator[Network]:
     served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
-    yield Network(WAN, scenario.lan.internet)
+    yield Network(WAN, scenario.lan.internet, prefix=scenario.lan.ipv6 and ipv6.INTERNET)
     lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
     for number, lan in enumerate(lans.values()):
         yield lan
         if number:
-            yield Network(wan_of(lan.name), addressing.provider(number - 1))
+            upstream = lan.prefix and ipv6.provider(number - 1)
+            yield Network(wan_of(lan.name), addressing.provider(number - 1), prefix=upstream)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
         elif subnet := vmnet.own_subnet:
             own = _virtual(name, vmnet, subnet, name in served)
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
+    if scenario.host.hotspot is not None:
+        yield Network(HOTSPOT, addressing.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or addressing.unnumbered(index)
-        hub = segment.switching is Switching.HUB
         yield Network(
-            name, subnet, Mode.SEGMENT, mtu=segment.mtu, hub=hub, guest_dhcp=name in served
+            name,
+            subnet,
+            Mode.SEGMENT,
+            mtu=segment.mtu,
+            hub=segment.switching is Switching.HUB,
+            promiscuous=segment.promiscuous,
+            guest_dhcp=name in served,
         )
 
 
@@ -382,13 +460,23 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Netw
         mode,
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
+        promiscuous=vmnet.promiscuous,
         adapter=vmnet.adapter or usual,
         dhcp=dhcp if dhcp.on and is_vmware else None,
         leased=dhcp.range,
         nat=(vmnet.nat or Nat()) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
         guest_dhcp=served,
+        prefix=_prefix(name, vmnet),
     )
+
+
+def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:
+    """A network's own, or VMware's for NAT networks."""
+    if isinstance(vmnet.ipv6, IPv6Network):
+        return vmnet.ipv6
+    digits = name.removeprefix("vmnet")
+    return ipv6.nat(int(digits)) if vmnet.ipv6 and digits.isdigit() else None
 
 
 def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
@@ -409,7 +497,7 @@ def private_name(network: str, vm: str, index: int) -> str:
 def _lan(name: str, lan: FurtherLan) -> Network:
     stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
     leased = lan.dhcp.range if isinstance(lan.dhcp, LanDhcp) else None
-    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased)
+    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased, prefix=lan.ipv6)
 
 
 def wan_of(lan: str) -> str:
@@ -437,7 +525,9 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         linked=linked,
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
+        promiscuous=vmnet.promiscuous,
         stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
+        prefix=lan.prefix if card else None,
     )
 
 
@@ -465,12 +555,16 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
         for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
             leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
             yield Node(name, Role.PEER, (leg,))
+    for name, peer in sorted(hotspot(scenario).items(), key=lambda item: natural(item[0])):
+        leg = _lan_leg(scenario, networks[HOTSPOT], name, f"{WIFI}0", peer.address)
+        yield Node(name, Role.PEER, (leg,))
     yield Node(
         HOST,
         Role.HOST,
         tuple(_host_legs(scenario, networks)),
         firewall=tuple(scenario.host.firewall),
         hosts=tuple(scenario.host.hosts.items()),
+        proxy=scenario.host.proxy,
     )
     for network in networks.values():
         yield from _services(network)
@@ -493,8 +587,15 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
                 vm.forwards,
                 tuple(vm.listens),
                 tuple(vm.hosts.items()),
+                vm.proxy,
                 vm.dhcp_server,
+                vm.ipv6,
             )
+
+
+def hotspot(scenario: Scenario) -> dict[str, Peer]:
+    """The devices on the host's hot spot."""
+    return scenario.host.hotspot or {}
 
 
 def installation(scenario: Scenario, vm: str) -> str:
@@ -594,7 +695,7 @@ def _lan_leg(
     hardware = mac.physical(f"{node} {interface}")
     if address is None:
         return Leg(node, interface, lan, hardware)
-    gateway = scenario.all_lans[lan.name].gateway
+    gateway = lan.host_address if lan.mode else scenario.all_lans[lan.name].gateway
     return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
 
 
@@ -624,7 +725,9 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
         nic.gateway,
         nic.dns,
         nic.connected and (network.linked or not nic.replicate),
+        released=nic.released,
         replicates=nic.replicate,
+        promiscuous=network.promiscuous if nic.promiscuous is None else nic.promiscuous,
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,

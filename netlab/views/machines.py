@@ -27,7 +27,7 @@ def addresses(look: Look) -> Iterator[Row]:
                 if version == 4:
                     dynamic = leg is not None and leg.address is None
                     lease = look.lease(place, one.name) if dynamic else {}
-                    origin = _origin(own, dynamic, lease, look)
+                    origin = _origin(own, dynamic, lease, bool(leg and leg.released), look)
                 elif own:
                     lease, origin = {}, _origin_of_ipv6(space, one.name, look)
                 else:
@@ -62,9 +62,13 @@ def _state(one: Interface) -> str:
     return "up" if one.running else "no cable"
 
 
-def _origin(own: str, dynamic: bool, lease: Mapping[str, str], look: Look) -> str | None:
+def _origin(
+    own: str, dynamic: bool, lease: Mapping[str, str], released: bool, look: Look
+) -> str | None:
     if not dynamic:
         return "static" if own else None
+    if released:
+        return "DHCP, released"
     return f"DHCP {look.named(lease['server'])}" if lease.get("server") else "DHCP, no lease"
 
 

@@ -244,3 +244,51 @@ def test_without_netem_a_latency_is_refused_and_nothing_has_changed(slow):
             link(outgoing="{latency: 50}")
     assert not lab.status(lab.attach("slow")).drift
     assert lab.attach("slow").plan == slow.plan
+
+
+@pytest.fixture
+def proxied() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("proxy"), "proxied")) as up:
+        assert not lab.status(up).drift
+        yield up
+
+
+def through(proxy: str, *words: str, at: str = "vm1") -> tuple[int, str]:
+    """What curl ends with and prints, by a proxy."""
+    done = inside(f"proxied.{at}", "curl", "-sS", "-m", "5", "-x", proxy, *words)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_host_only_vm_gets_out_by_the_host_s_proxy_and_by_nothing_else(proxied):
+    host = "172.16.78.1:7890"
+    site = "http://www.example.com/"
+    assert inside("proxied.vm1", "curl", "-sS", "-m", "2", "http://203.0.113.80/").returncode
+    code, page = through(host, site)
+    assert (code, "You come from 203.0.113.1," in page) == (0, True), page
+    code, page = through(host, "-p", site)  # CONNECT
+    assert (code, "This is www.example.com" in page) == (0, True), page
+    assert "200 Connection established" in through(host, "-pv", site)[1]
+    assert "502 Bad Gateway" in through(host, "-i", "http://nowhere.example.com/")[1]
+    assert "400 Bad Request" in through(host, "-i", "--request-target", "/", site)[1]
+    assert through("127.0.0.1:7890", site)[0] == 7, "the VM's own 127.0.0.1"
+
+
+def test_a_proxy_that_listens_on_loopback_only_and_one_behind_a_firewall(proxied):
+    def there(target: str, **settings: str) -> None:
+        up = lab.attach("proxied")
+        lab.apply(up, lab.assigned(up, target, settings))
+        assert not lab.status(lab.attach("proxied")).drift
+
+    site = "http://www.example.com/"
+    there("host", proxy="{port: 7890, listen: loopback}")
+    assert through("172.16.78.1:7890", site)[0] == 7
+    assert "You come from" in through("127.0.0.1:7890", site, at="host")[1]
+    by = "tcp:7890"
+    assert end(lab.attach("proxied"), "vm1", "host", by=by) == (Verdict.REFUSED, Cause.PORT_CLOSED)
+    there("host", proxy="7890", firewall="[tcp:7890]")
+    assert end(lab.attach("proxied"), "vm1", "host", by=by) == (Verdict.DEAD, Cause.FIREWALL)
+    there("host", proxy="", firewall="")
+    there("vm1", proxy="3128")
+    assert "502" in through("172.16.78.128:3128", "-i", "http://203.0.113.80/", at="host")[1], (
+        "no way out"
+    )

@@ -17,6 +17,7 @@ from netlab.kernel import links, netns, nft, services
 from netlab.kernel.rundir import RunDirectory
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
+from netlab.scenario.load import loads
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -135,6 +136,33 @@ def test_a_disabled_vmnet8_leaves_the_internet(running):
     assert lab.trace(now(), "vm2", "internet").finding.verdict is Verdict.ANSWERED
     assert lab.trace(now(), "vm2", "vm3").finding.verdict is Verdict.ANSWERED
     assert end("vm2", "10.0.0.1") == ("vm2", Cause.ARP_UNANSWERED)
+
+
+@pytest.mark.parametrize("settings", [{"adapter": "none"}, {"adapter": "{state: none}"}])
+def test_a_host_adapter_that_goes_takes_the_rules_with_it_that_name_it(running, settings):
+    """As the editor's check mark "Connect a host virtual adapter" does; the NAT device stays."""
+    assert "host@vmnet8" in now().source.text.decode()
+    assign("vmnet8", **settings)
+    assert "host@vmnet8" not in now().source.text.decode()
+    assert not inside("live.host", "ip", "link", "show", "vmnet8").stdout
+    assert lab.trace(now(), "vm2", "internet").finding.verdict is Verdict.ANSWERED
+    failed = [result.expectation for result in lab.verify(now()) if not result.passed]
+    # They still reach it, by the NAT device, and are seen as the host itself.
+    assert {(one.source.name, one.target.name) for one in failed} == {
+        ("vm2", "host"),
+        ("vm3", "host"),
+    }
+    lab.apply(now(), running.source)
+    assert all(result.passed for result in lab.verify(now()))
+
+
+def test_a_vm_that_moves_takes_the_rules_with_it_that_name_its_adapter(running):
+    text = running.source.text.replace(
+        b"as: host@vmnet8", b"as: host@vmnet8}\n    - {from: vm2@vmnet8, to: vm3"
+    )
+    lab.apply(now(), loads(text, "x.yaml"))
+    assign("vm2.eth0", network="vmnet1")
+    assert "vm2@vmnet8" not in now().source.text.decode()
 
 
 def test_a_stopped_nat_service_leaves_neighbours_and_host(running):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -11,7 +12,8 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError, UsageError
-from netlab.kernel import netns
+from netlab.kernel import netns, tables
+from netlab.kernel.patience import Interruption, await_fact
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
@@ -25,7 +27,8 @@ vmnets:
   vmnet8:
     mode: nat
     subnet: 10.0.0.0/24
-    nat: {gateway: 10.0.0.10, dns: [203.0.113.80], udp_timeout: 1, forwards: {tcp: {8080: vm1:80}}}
+    nat: {gateway: 10.0.0.10, dns: [203.0.113.80], udp_timeout: 1, time_wait_timeout: 1,
+          forwards: {tcp: {8080: vm1:80}}}
   vmnet9: {mode: nat, subnet: 10.0.9.0/24}
 vms:
   vm1: {nics: [vmnet8]}
@@ -63,6 +66,19 @@ def waiting(node: str, port: int, kind: int = socket.SOCK_STREAM) -> Iterator[so
         if kind == socket.SOCK_STREAM:
             waits.listen()
         yield waits
+
+
+@contextmanager
+def server_of_a_user(port: int) -> Iterator[None]:
+    """A program that lives on the host, started by a person."""
+    with waiting("host", port) as server, netns.inside("natd.host"):
+        descriptors = [server.fileno()]
+        program = subprocess.Popen(["sleep", "60"], pass_fds=descriptors)
+    try:
+        yield
+    finally:
+        program.kill()
+        program.wait()
 
 
 def seen_as(source: str) -> str:
@@ -145,6 +161,28 @@ def test_an_idle_udp_conversation_is_forgotten():
             near.recv(64)
 
 
+def test_a_finished_tcp_connection_is_forgotten(running):
+    """One second here, 30 in VMware's files, 120 in the kernel's own settings."""
+    with waiting("pc", 9997) as server:
+        with netns.inside("natd.vm1"):
+            near = socket.create_connection(("192.168.1.50", 9997), timeout=HANG_SECONDS)
+        far, _ = server.accept()
+        near.close()
+        assert far.recv(1) == b""
+        far.close()
+
+    def remembered(node: str) -> list[str | None]:
+        return [
+            one.state
+            for one in tables.read_connections(f"natd.{node}")
+            if one.original.target_port == 9997
+        ]
+
+    for fact in (lambda: remembered("host") == ["TIME_WAIT"], lambda: not remembered("vmnet8-nat")):
+        await_fact(fact, 30, lambda: "never", Interruption())
+    assert remembered("host") == ["TIME_WAIT"], "the host remembers for longer than its NAT device"
+
+
 def test_forwards_come_and_go(running):
     lab.apply(now(), lab.with_forward(now(), "udp", 5353, "vm3:53"))
     assert not lab.status(now()).drift
@@ -158,11 +196,33 @@ def test_forwards_come_and_go(running):
     assert now().plan == running.plan
 
 
+def test_a_port_of_a_service_of_the_host_s_is_refused_before_anything_is_made():
+    text = SCENARIO.replace("vmnet9:", "virbr0: {mode: libvirt-nat}\n  vmnet9:")
+    for ports in ("udp: {53: vm1:53}", "tcp: {53: vm1:53}", "udp: {67: vm1:67}"):
+        source = loads(text.replace("tcp: {8080: vm1:80}", ports).encode(), "n.yaml")
+        with pytest.raises(UsageError, match="is busy: virbr0 waits on it"):
+            lab.up(lab.prepare(source, "taken"))
+        with pytest.raises(UsageError, match="is busy: virbr0 waits on it"):
+            lab.apply(now(), source)
+    assert not lab.status(now()).drift
+
+
 def test_a_busy_port_is_refused():
     with waiting("host", 8099):
         done = netlab("forward", "add", "8099", "vm1:80")
         assert done.returncode == 2
-        assert "the host's tcp port 8099 is busy" in done.stderr
+        assert "the host's tcp port 8099 is busy: another program waits on it" in done.stderr
+        assert netlab("forward", "add", "8099", "vm1:80", "--dry-run").returncode == 2
+        forwards = "forwards: {tcp: {8080: vm1:80, 8099: vm1:80}}"
+        done = netlab("set", "vmnet8", f"nat={{gateway: 10.0.0.10, {forwards}}}")
+        assert (done.returncode, "tcp port 8099 is busy" in done.stderr) == (2, True)
+        busy = loads(SCENARIO.replace("{8080", "{8099: vm2:80, 8080").encode(), "n.yaml")
+        with pytest.raises(UsageError, match="tcp port 8099 is busy"):
+            lab.apply(now(), busy)
+        assert not lab.status(now()).drift
+    assert netlab("forward", "add", "8099", "vm1:80", "--dry-run").returncode == 0
+    with server_of_a_user(8099), pytest.raises(UsageError, match="8099 is busy: sleep waits on it"):
+        lab.apply(now(), lab.with_forward(now(), "tcp", 8099, "vm1:80"))
     assert netlab("forward", "add", "8080", "vm2:80").returncode == 2
     with pytest.raises(ScenarioError, match="taken twice: by vmnet8 and vmnet9"):
         lab.with_forward(now(), "tcp", 8080, "vm3:80")

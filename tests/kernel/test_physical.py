@@ -139,6 +139,25 @@ def test_a_vm_in_the_vpn_s_part_of_the_vmnet_gets_no_answer_from_its_host():
         assert answers("vm1", "203.0.113.80")
 
 
+def test_a_vmnet_of_the_lan_s_subnet_comes_and_goes_live():
+    other = lab.load("same-subnet").text.replace(b"192.168.1.0/24}", b"10.0.0.0/24}")
+    other = other.replace(b", firewall: [icmp]", b"")
+    other = other[: other.index(b"expect:")] + b"expect: {default: blocked}\n"
+    with lab.running(lab.prepare(loads(other, "x.yaml"), NAME)):
+        assert answers("vm1", "192.168.1.50")
+        assert answers("vm1", "10.0.0.1")
+        assign("vmnet8", subnet="192.168.1.0/24")
+        assert "neighbours" in now().source.warnings[0].what
+        assert answers("vm1", "203.0.113.80")
+        assert answers("host", "192.168.1.50")
+        assert not answers("vm1", "192.168.1.50")
+        found = lab.trace(now(), "vm1", "host").finding
+        assert (found.at, found.cause) == ("host", Cause.NO_WAY_BACK), found
+        assign("vmnet8", subnet="10.0.0.0/24")
+        assert answers("vm1", "192.168.1.50")
+        assert answers("vm1", "10.0.0.1")
+
+
 def test_nat_reaches_what_the_host_reaches_by_vpn():
     text = lab.load("vpn-overlap").text.replace(b"10.0.0.0/24", b"10.9.0.0/24")
     text = text.replace(b"10.0.0.20,", b"10.9.0.20,").replace(b"10.0.0.2}", b"10.9.0.2}")
@@ -188,6 +207,38 @@ def test_an_exhausted_pool():
         assert (found.at, found.cause) == ("router", Cause.POOL_EMPTY)
         assign("lan", dhcp="{range: [192.168.1.100, 192.168.1.102]}")
         assert address("vm1") == "192.168.1.102/24"
+
+
+def test_sharing_ends_with_the_adapter_that_is_shared_with():
+    with lab.running(lab.prepare(lab.load("connection-sharing"), NAME)) as up:
+        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "off"}))
+        assert not lab.status(now()).drift
+        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "none"}))
+        assert now().source.scenario.host.shares is None
+        assert not lab.status(now()).drift
+        lab.apply(now(), up.source)
+        assert lab.trace(now(), "vm1", "internet").finding.verdict is Verdict.ANSWERED
+    with lab.running(lab.prepare(lab.load("host-routes"), NAME)):
+        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "none"}))
+        assert not now().source.scenario.host.forwards
+        assert not lab.status(now()).drift
+
+
+def test_a_hot_spot_of_the_host_s_that_devices_join_and_leave():
+    with lab.running(lab.prepare(lab.load("mobile-hotspot"), NAME)):
+        assert address("phone", "wlan0") == "192.168.137.2/24"
+        assert "203.0.113.1" in seen_by_the_internet("phone"), "a name, asked of the host"
+        assign("host", hotspot="{phone: {}, tablet: 192.168.137.50}")
+        assert address("phone", "wlan0") == "192.168.137.2/24"
+        assert "203.0.113.1" in seen_by_the_internet("tablet")
+        assert answers("phone", "192.168.137.50")
+        # Off, and another network has Windows' sharing.
+        text = now().source.text
+        off = text[: text.index(b"expect:")] + b"expect: {default: blocked}\n"
+        lab.apply(now(), loads(off, "x.yaml"))
+        assign("host", hotspot="")
+        assert "phone" not in lab.places(NAME)
+        assert answers("vm1", "203.0.113.80")
 
 
 def test_sharing_that_is_switched_on_and_off():

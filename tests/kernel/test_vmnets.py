@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
 from tests.machine import inside
+from tests.pace import HANG_SECONDS
 
 SCENARIO = """
 lan: {peers: {pc: 192.168.1.50}}
@@ -164,3 +166,37 @@ def test_a_hub_gives_every_frame_to_everybody_and_a_switch_does_not():
     assert reaches("vm1", "internet")
     assign("vmnet8", switching="switch")
     assert foreign_frames("vm3", "vm1", "vm2") < 10
+
+
+def overheard(at: str, source: str, target: str) -> int:
+    """How many packets of others' pings tcpdump shows on a machine, in promiscuous mode."""
+    listener = ["ip", "netns", "exec", f"vm.{at}", "tcpdump", "-lni", "eth0", "icmp"]
+    address = on(target, "hostname", "-I").split()[0]
+    with subprocess.Popen(
+        listener, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as tcpdump:
+        assert tcpdump.stderr and any("listening on" in line for line in tcpdump.stderr)
+        assert " 0% packet loss" in on(source, "ping", "-c10", "-i0.01", "-W2", address)
+        # The last word, which it hears itself: what came before is printed by then.
+        on(at, "ping", "-c1", "-W2", "-s100", "10.0.0.1")
+        heard = []
+        for line in tcpdump.stdout or ():
+            if "length 108" in line and "reply" in line:
+                break
+            heard.append(line)
+        tcpdump.terminate()
+        tcpdump.communicate(timeout=HANG_SECONDS)
+    return sum("length 64" in line for line in heard)
+
+
+def test_who_may_not_enter_promiscuous_mode_hears_nothing_on_a_hub_either():
+    assert reaches("vm1", "vm2")
+    assign("vmnet8", switching="hub", promiscuous="false")
+    assert overheard("vm3", "vm1", "vm2") == 0
+    assert reaches("vm3", "internet")
+    assign("vm3.eth0", promiscuous="true")
+    assert overheard("vm3", "vm1", "vm2") == 20
+    assert foreign_frames("vm2", "vm1", "vm3") < 10
+    assign("vmnet8", switching="switch")
+    assert reaches("vm1", "vm2")  # The switch learns who is where.
+    assert overheard("vm3", "vm1", "vm2") == 0

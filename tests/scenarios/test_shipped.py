@@ -13,6 +13,7 @@ from netlab import lab
 from netlab.plan.nouns import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan
 from netlab.scenario.load import shipped
+from netlab.scenario.model import Family
 from tests.machine import netlab
 
 Edit = Callable[[Noun], Noun | None]
@@ -257,6 +258,18 @@ MUTANTS = [
         | {f"host>{to}" for to in ("server", "company-router")},
     ),
     Mutant(
+        "same-subnet",
+        "the host's card leaves the upper half of the subnet to vmnet8",
+        with_address("host", "192.168.1.100/24", "192.168.1.100/25"),
+        {"host>vm1"},
+    ),
+    Mutant(
+        "mobile-hotspot",
+        "the host does not translate what the hot spot's devices send",
+        without_rule("host", "ip saddr 192.168.137.0/24"),
+        {f"phone>{to}" for to in ("vm2", "pc", "router", "internet")},
+    ),
+    Mutant(
         "connection-sharing",
         "the host shares without translating",
         without_rule("host", "masquerade"),
@@ -395,6 +408,19 @@ MUTANTS = [
         {f"vm{n}>{to}" for n in (1, 2, 3) for to in ("router", "internet")},
     ),
     Mutant(
+        "proxy",
+        "the VM needs no proxy: DHCP hands out a router and the host forwards",
+        ROUTES_HOST_ONLY,
+        {"vm1>router", "vm1>internet"},
+    ),
+    Mutant(
+        "sniffer",
+        "vm4's port lets through what is for another MAC address than its own",
+        with_text("vmnet1", "00:0c:29:ae:bf:31", "00:0c:29:00:00:01"),
+        {f"{one}>vm4" for one in ("vm1", "vm2", "vm3", "host")}
+        | {f"vm4>{one}" for one in ("vm1", "vm2", "vm3", "host")},
+    ),
+    Mutant(
         "port-forward",
         "the host does not masquerade",
         without_rule("host", "masquerade"),
@@ -425,6 +451,25 @@ MUTANTS = [
         {"vm1>host@lan", "vm1>router", "vm1>internet"},
     ),
     Mutant(
+        "ipv6",
+        "the host does not translate IPv6 to its own address",
+        without_rule("host", "ip6 saddr"),
+        {f"vm2>{to} over ipv6" for to in ("vm1", "pc", "router", "internet")},
+    ),
+    Mutant(
+        "ipv6",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {f"internet>{to}{over}" for to in ("vm1", "host", "pc") for over in ("", " over ipv6")},
+    ),
+    Mutant(
+        "ipv6",
+        "the NAT device's traffic is let into every network of the host",
+        with_text("host", 'oifname { "eth0" } accept', 'oifname { "eth0", "vmnet1" } accept'),
+        {f"{vm}>{to}" for vm in ("vm2", "vm3") for to in ("vm4", "vm5")}
+        | {f"vm2>{to} over ipv6" for to in ("vm4", "vm5")},
+    ),
+    Mutant(
         "company-nat",
         "the company's router does not translate",
         without_rule("router", "masquerade"),
@@ -445,7 +490,8 @@ def test_a_shipped_scenario_is_as_it_says(scenario):
 def test_verify_catches_a_mutant_and_blames_no_other_pair(mutant):
     with lab.running(mutated(mutant.scenario, mutant.edit)) as running:
         failed = {
-            f"{r.expectation.source.name}>{r.expectation.target.name}": r.failure
+            f"{r.expectation.source.name}>{r.expectation.target.name}"
+            + " over ipv6" * (r.expectation.over is Family.IPV6): r.failure
             for r in lab.verify(running)
             if not r.passed
         }

@@ -114,6 +114,20 @@ def test_a_client_in_another_network_needs_another_lease():
     assert set(found.created) == {elsewhere, lease}
 
 
+def test_a_client_that_is_to_get_something_else_asks_anew_and_one_that_gets_nothing_keeps_it():
+    client = DhcpClient("x.vm", "eth0", "vm", SUBNET, terms=("address 10.0.0.5",))
+    lease = Lease("x.vm", "eth0")
+    other, without_any = replace(client, terms=("address 10.0.0.6",)), replace(client, terms=())
+    found = change(plan(*ALL, client, lease), plan(*ALL, other, lease))
+    assert set(found.removed) == {client, lease}
+    assert set(found.created) == {other, lease}
+    assert found.gives_back(client)
+    kept = change(plan(*ALL, client, lease), plan(*ALL, without_any))
+    assert (kept.removed, kept.altered) == ((lease,), ((client, without_any),))
+    torn = change(plan(*ALL, client, lease), plan(*without(CABLE)))
+    assert not torn.gives_back(client)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -16,7 +16,8 @@ from netlab import cli
 from netlab.cli import netlab as group
 from tests.pace import HANG_SECONDS
 
-COMMANDS = sorted(group.commands)
+CONTEXT = click.Context(group, info_name="netlab")
+COMMANDS = {name: group.get_command(CONTEXT, name) for name in group.list_commands(CONTEXT)}
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,22 @@ def netlab(capsys):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command):
-    context = click.Context(group, info_name="netlab")
-    text = group.commands[command].get_help(
-        click.Context(group.commands[command], context, command)
-    )
+    text = COMMANDS[command].get_help(click.Context(COMMANDS[command], CONTEXT, command))
     assert "Examples:" in text
     assert f"netlab {command}" in text
-    for parameter in group.commands[command].params:
+    for parameter in COMMANDS[command].params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
+
+
+def test_a_command_has_the_name_under_which_it_is_found():
+    assert {name: command.name for name, command in COMMANDS.items()} == {n: n for n in COMMANDS}
 
 
 def test_everything_that_reports_has_json():
     reporting = set(COMMANDS) - {"exec", "shell", "schema", "unshare", "completion"}
     for name in reporting:
-        command = group.commands[name]
+        command = COMMANDS[name]
         parts = command.commands.values() if isinstance(command, click.Group) else [command]
         for part in parts:
             assert "--json" in {flag for p in part.params for flag in p.opts}, (name, part.name)

@@ -273,7 +273,7 @@ def test_the_frame_holds_what_is_inside_the_computer_and_nothing_else(layout):
         if box.place in topology.nodes:
             inside = topology.nodes[box.place].role not in outside
         else:
-            inside = topology.networks[box.place].mode is not None
+            inside = not topology.networks[box.place].outside
         assert overlap(box, layout.computer) == inside, box.place
         assert not inside or box.bottom < layout.computer.bottom
 

@@ -118,10 +118,11 @@ def test_the_first_rule_that_names_a_pair_decides_it():
 def test_the_matrix_covers_every_ordered_pair_of_endpoints_once():
     for name in shipped():
         topology = resolve(lab.load(name).scenario)
-        pairs = [(e.source.name, e.target.name) for e in matrix(topology)]
+        pairs = [(e.over, e.source.name, e.target.name) for e in matrix(topology)]
         assert len(pairs) == len(set(pairs))
         nodes = [node.name for node in topology.endpoints]
-        assert {(a, b) for a in nodes for b in nodes if a != b} <= set(pairs)
+        for over in {over for over, _, _ in pairs}:
+            assert {(over, a, b) for a in nodes for b in nodes if a != b} <= set(pairs)
 
 
 def test_a_source_may_be_a_leg():

@@ -1,0 +1,152 @@
+"""IPv6 of one interface: on, off, and what a router's advertisement has made of it.
+
+It is off in each new namespace (`plan.machine`), so an interface has no IPv6
+but where somebody switches it on. Nothing waits: duplicate address detection
+is off, and the router is asked at once (addrconf of ip-sysctl.rst).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path
+from socket import AF_INET6
+
+from pyroute2.netlink.rtnl import RTM_GETADDR, RTM_GETROUTE
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from netlab.kernel import netns
+from netlab.kernel.netlink import Netlink
+from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route
+
+_CONF = Path("/proc/sys/net/ipv6/conf")
+_IFA_F_PERMANENT = 0x80
+_MAIN_TABLE = 254
+_PROTOCOL_RA = 9
+_PROTOCOL_REDIRECT = 1
+_USUAL_METRIC = 1024
+"""IP6_RT_PRIO_USER: what a route has that is made without one, and one of an advertisement."""
+
+
+@dataclass(frozen=True)
+class Ipv6State:
+    """What one namespace has of IPv6, without what every interface makes for itself (fe80::, ::1)."""
+
+    addresses: tuple[Address, ...] = ()
+    advertised: tuple[Address, ...] = ()
+    """Those that stem from a router's advertisement."""
+    routes: tuple[Route, ...] = ()
+    defaults: frozenset[str] = frozenset()
+    """Interfaces with a default route that a router has given."""
+
+
+def switch_on(noun: Ipv6) -> None:
+    """Let the interface have addresses: those of its router, if it listens to one, by EUI-64."""
+    _write(noun.namespace, noun.interface, _settings(noun) | {"disable_ipv6": "0"})
+
+
+def switch_off(noun: Ipv6) -> None:
+    """The interface loses its addresses and routes. Forgives absence."""
+    _write(noun.namespace, noun.interface, {"disable_ipv6": "1"})
+
+
+def is_on(noun: Ipv6) -> bool:
+    """Whether the interface is as the noun says."""
+    wanted = _settings(noun) | {"disable_ipv6": "0"}
+    folder = _CONF / noun.interface
+    with netns.inside(noun.namespace):
+        return all(
+            (folder / key).read_text().strip() == value
+            for key, value in wanted.items()
+            if (folder / key).exists()
+        )
+
+
+def _settings(noun: Ipv6) -> dict[str, str]:
+    """Each written down: a namespace may inherit the machine's (net.core.devconf_inherit_init_net)."""
+    return {
+        "dad_transmits": "0",
+        "router_solicitation_delay": "0",
+        # 2: a host that forwards for a NAT device listens to its own router all the same.
+        "accept_ra": "2" if noun.advertised else "0",
+        "ra_defrtr_metric": str(_USUAL_METRIC + noun.metric),
+        "addr_gen_mode": "0",
+        "use_tempaddr": "0",
+    }
+
+
+def _write(namespace: str, interface: str, settings: dict[str, str]) -> None:
+    folder = _CONF / interface
+    with netns.inside(namespace):
+        for key, value in settings.items():
+            # ra_defrtr_metric came with Linux 5.12; the interface may have gone.
+            if (folder / key).exists():
+                (folder / key).write_text(value)
+
+
+def took(netlink: Netlink, fact: Advertised) -> bool:
+    """Whether the interface has the address, and its default route."""
+    names = {netlink.index(fact.interface): fact.interface}
+    return holds(read(netlink, fact.namespace, names), fact)
+
+
+def holds(state: Ipv6State, fact: Advertised) -> bool:
+    """Whether a namespace in this state has what the router advertised."""
+    wanted = Address(fact.namespace, fact.interface, fact.address)
+    routed = fact.interface in state.defaults or not fact.routed
+    return wanted in state.advertised and routed
+
+
+def read(netlink: Netlink, namespace: str, names: dict[int, str]) -> Ipv6State:
+    """Everything of the interfaces in `names`."""
+    found = list(_addresses(netlink, namespace, names))
+    routes = list(_routes(netlink, namespace, names))
+    return Ipv6State(
+        tuple(one for one, _ in found),
+        tuple(one for one, advertised in found if advertised),
+        tuple(route for route, protocol, _ in routes if protocol != _PROTOCOL_RA),
+        frozenset(
+            interface
+            for route, protocol, interface in routes
+            if protocol == _PROTOCOL_RA and route.destination == DEFAULT_ROUTE_6
+        ),
+    )
+
+
+def read_addresses(netlink: Netlink, namespace: str, names: dict[int, str]) -> Iterator[Address]:
+    """The IPv6 addresses of the interfaces in `names`."""
+    return (one for one, _ in _addresses(netlink, namespace, names))
+
+
+def _addresses(
+    netlink: Netlink, namespace: str, names: dict[int, str]
+) -> Iterator[tuple[Address, bool]]:
+    """Each address, and whether it stems from an advertisement: what somebody enters stays for ever."""
+    request = ifaddrmsg()
+    request["family"] = AF_INET6
+    for message in netlink.dump(request, RTM_GETADDR):
+        address = IPv6Interface((message.get_attr("IFA_ADDRESS"), message["prefixlen"]))
+        name = names.get(message["index"])
+        if name and not address.is_link_local and not address.is_loopback:
+            permanent = message["flags"] & _IFA_F_PERMANENT
+            yield Address(namespace, name, address), not permanent
+
+
+def _routes(
+    netlink: Netlink, namespace: str, names: dict[int, str]
+) -> Iterator[tuple[Route, int, str]]:
+    """Routes of the main table through a gateway: protocol (rtnetlink's number) and interface."""
+    request = rtmsg()
+    request["family"] = AF_INET6
+    for message in netlink.dump(request, RTM_GETROUTE):
+        table = message.get_attr("RTA_TABLE") or message["table"]
+        gateway, index = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_OIF")
+        if table != _MAIN_TABLE or not gateway or message["proto"] == _PROTOCOL_REDIRECT:
+            continue
+        destination = IPv6Network((message.get_attr("RTA_DST") or "::", message["dst_len"]))
+        metric = message.get_attr("RTA_PRIORITY") or 0
+        usual = metric == _USUAL_METRIC
+        route = Route(namespace, destination, IPv6Address(gateway), 0 if usual else metric)
+        yield route, message["proto"], names.get(index, "?")

@@ -1,0 +1,101 @@
+"""IPv6 in plans: whose address is which, what stands on what, what is left alone."""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+
+import pytest
+
+from netlab import lab
+from netlab.plan.change import change
+from netlab.plan.nouns import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
+from netlab.probe import icmp
+from netlab.probe.packet import Part
+from netlab.scenario import ipv6
+from netlab.scenario.load import loads, shipped
+from netlab.scenario.topology import resolve
+
+
+def edited(old: str, new: str) -> lab.Lab:
+    text = lab.load("ipv6").text.decode()
+    assert old in text
+    return lab.prepare(loads(text.replace(old, new).encode(), "x.yaml"), "ipv6")
+
+
+def test_an_address_is_made_of_prefix_and_mac_as_rfc_4291_says():
+    made = ipv6.made(IPv6Network("2001:db8:1::/64"), "00:0c:29:7b:11:e3")
+    assert made == IPv6Interface("2001:db8:1:0:20c:29ff:fe7b:11e3/64")
+
+
+def test_vmware_has_a_prefix_for_each_nat_network_with_its_number_in_hex():
+    assert str(ipv6.nat(8)) == "fd15:4ba5:5a2b:1008::/64"
+    assert str(ipv6.nat(19)) == "fd15:4ba5:5a2b:1013::/64"
+
+
+@pytest.mark.parametrize("scenario", sorted(set(shipped()) - {"ipv6"}))
+def test_a_lab_without_ipv6_has_nothing_of_it(scenario):
+    kinds = Ipv6 | Advertised
+    planned = lab.prepare(lab.load(scenario)).plan.nouns
+    assert not [noun for noun in planned if isinstance(noun, kinds)]
+    assert not [noun for noun in planned if isinstance(noun, Ruleset) and "table ip6" in noun.text]
+
+
+def test_a_router_is_asked_when_it_listens_and_a_server_starts_when_it_has_its_address():
+    nouns = lab.prepare(lab.load("ipv6")).plan.nouns
+    own = max(
+        n for n, noun in enumerate(nouns) if isinstance(noun, Address) and noun.address.version == 6
+    )
+    servers = [n for n, noun in enumerate(nouns) if isinstance(noun, Service)]
+    listening = [n for n, noun in enumerate(nouns) if isinstance(noun, Listening)]
+    asking = [n for n, noun in enumerate(nouns) if isinstance(noun, Ipv6) and noun.advertised]
+    assert own < min(servers)
+    assert max(listening) < min(asking)
+
+
+def test_a_vm_with_ipv6_disabled_differs_in_nothing_else():
+    with_it, without = edited(", ipv6: off}", "}"), lab.prepare(lab.load("ipv6"))
+    found = change(with_it.plan, without.plan)
+    assert {type(noun) for noun in found.removed} == {Ipv6, Advertised}
+    assert {noun.namespace for noun in found.removed} == {"ipv6.vm3"}
+    assert not found.altered
+    assert not found.created
+
+
+def test_another_prefix_makes_addresses_anew_and_leaves_leases_alone():
+    found = change(
+        lab.prepare(lab.load("ipv6")).plan, edited("ipv6: on", 'ipv6: "fd00:8::/64"').plan
+    )
+    again = [noun for noun in found.created if isinstance(noun, Advertised)]
+    assert [str(noun.address.ip) for noun in again] == ["fd00:8::20c:29ff:fe36:d01e"]
+    assert not [noun for noun in found.removed if isinstance(noun, DhcpClient)]
+
+
+def test_who_hears_no_advertisement_has_no_address():
+    stopped = edited("ipv6: on}", "ipv6: on, stopped: [nat]}")
+    leg = stopped.topology.nodes["vm2"].primary
+    assert leg.listens_to_router
+    assert leg.ipv6 is None
+    pulled = edited("vm2: {nics: [vmnet8]}", "vm2: {nics: [{network: vmnet8, connected: false}]}")
+    assert pulled.topology.nodes["vm2"].primary.ipv6 is None
+
+
+def test_a_device_that_may_not_join_hears_no_advertisement():
+    text = lab.load("tethering").text.decode().replace("lan: {", 'lan: {ipv6: "2001:db8:1::/64", ')
+    nodes = resolve(loads(text.encode(), "x.yaml").scenario).nodes
+    assert nodes["host"].primary.ipv6 is not None
+    assert nodes["vm2"].primary.ipv6 is None
+
+
+def test_a_message_of_icmpv6_is_read_without_ip_header():
+    token, source = b"12345678", "2001:db8::2"
+    request = icmp.echo_request(token, 7, six=True)
+    read = icmp.read_six(request, source)
+    assert (read.kind, read.token, read.source) == (Part.REQUEST, token, source)
+    header = struct.pack("!IHBB", 6 << 28, len(request), 58, 64)
+    quoted = header + IPv6Address(source).packed + IPv6Address("2001:db8::3").packed + request
+    error = struct.pack("!BBHI", 1, 3, 0, 0) + quoted
+    assert icmp.read_six(error, source).own, "the machine's own kernel has given up"
+    assert not icmp.read_six(error, "2001:db8::1").own
+    advertisement = struct.pack("!BBH", 134, 0, 0) + request[4:]
+    assert icmp.read_six(advertisement, source) is None

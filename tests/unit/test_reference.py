@@ -1,0 +1,43 @@
+"""The reference page of the scenario format is whole: each key is explained, and shown in a valid example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from netlab import cli
+from netlab.scenario import model, reference
+from netlab.scenario.model import json_schema
+
+SCHEMA = json_schema()
+KINDS = {name: kind for name, kind in SCHEMA["$defs"].items() if "properties" in kind}
+EXAMPLES = reference.examples()
+
+
+def test_the_page_is_up_to_date(capsys):
+    assert cli.run(["schema", "--markdown"]) == 0
+    assert (Path(__file__).parents[2] / "docs" / "format.md").read_text() == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_right(name):
+    kind = name.split()[0]
+    part = SCHEMA if kind == "Scenario" else {**SCHEMA, **KINDS[kind], "required": []}
+    jsonschema.validate(EXAMPLES[name], part, jsonschema.Draft202012Validator)
+    getattr(model, kind).model_validate(EXAMPLES[name])
+
+
+@pytest.mark.parametrize("kind", ["Scenario", *KINDS])
+def test_every_key_is_shown(kind):
+    shown = {
+        key for name, example in EXAMPLES.items() if name.split()[0] == kind for key in example
+    }
+    schema = SCHEMA if kind == "Scenario" else KINDS[kind]
+    assert shown == set(schema["properties"])
+
+
+def test_every_kind_has_its_section():
+    page = reference.page(SCHEMA)
+    assert page.count("\n## ") == 1 + len(KINDS)
