@@ -253,7 +253,9 @@ class Walk(Cables):
             address = nat.address or packet.source
             if nat.kind == "masquerade":
                 way = self.world.ask(node, self._question(packet, came_in))
-                address = place.address_on(out or "", way.gateway or packet.target)
+                # IPv6 looks at the destination (nf_nat_masquerade_ipv6): a gateway is link-local.
+                towards = way.gateway if packet.version == 4 else None
+                address = place.address_on(out or "", towards or packet.target)
             if address is None:
                 why = said("no address for", interface=out, rule=nat.rule)
                 raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from netlab.explain.world import Explanation, Stay
 
 
+_USUAL_WIDTH = 31
+"""Columns of two IPv4 addresses."""
+
+
 def explanation(found: Explanation, reply: bool, language: str) -> RenderableType:
     """The whole way; that of an answer that arrives only if `reply`."""
     return Text("\n".join(_lines(found, reply, language)), no_wrap=True, overflow="ignore")
@@ -30,7 +34,7 @@ def _lines(found: Explanation, reply: bool, language: str) -> Iterator[str]:
     what = words.get(str(found.probe), str(found.probe))
     yield f"{found.source} → {target}   {what}   {words['nothing is sent']}"
     answered = found.finding.verdict is Verdict.ANSWERED
-    number = 0
+    number, width = 0, max(_USUAL_WIDTH, *(len(" → ".join(one.after)) for one in found.stays), 0)
     for part in (Part.REQUEST, Part.ANSWER):
         stays = found.of(part)
         if not stays or (part is Part.ANSWER and answered and not reply):
@@ -39,18 +43,18 @@ def _lines(found: Explanation, reply: bool, language: str) -> Iterator[str]:
         yield words[part]
         for stay in stays:
             number += 1
-            yield from _stay(number, stay, language)
+            yield from _stay(number, stay, language, width)
     yield ""
     yield from _end(found, language)
 
 
-def _stay(number: int, stay: Stay, language: str) -> Iterator[str]:
+def _stay(number: int, stay: Stay, language: str, width: int) -> Iterator[str]:
     words = WORDS[language]
     came = stay.came_in.peer if stay.came_in else ""
     peers = [out.peer for out in stay.went_out]
     shown = ", ".join(peers) if len(peers) < 3 else f"{peers[0]}, {peers[1]}, …"
     ends = _pad(f"{came} ▸ {shown}".strip(), 26)
-    addresses = _pad(" → ".join(stay.after), 32)
+    addresses = _pad(" → ".join(stay.after), width + 1)
     yield f"{number:2}  {_pad(stay.node, 14)}{ends}{addresses}ttl {stay.ttl:>3}"
     for field, old, new in zip(("ip.src", "ip.dst"), stay.before, stay.after, strict=True):
         if old != new:

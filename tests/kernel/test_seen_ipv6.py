@@ -250,3 +250,27 @@ def test_explain_of_ipv6_in_words(running):
     assert f"     * source {VM1} → {NAT}\n" in text
     assert text.endswith("✔ would be answered · 1 translation\n")
     assert json.loads(netlab("explain", "vm1", PC, "--json").stdout)["probe"]["address"] == PC
+
+
+def test_explain_agrees_with_trace_in_a_lab_with_planned_ipv6(running):
+    """Advertised addresses, link-local gateways, two translations, and VMs that cannot come out."""
+    with lab.running(lab.prepare(lab.load("ipv6"), "seen6")) as planned:
+        own = {
+            plug: str(one.ip)
+            for plug, addresses in lab.owners(planned).addresses.items()
+            for one in addresses
+            if one.version == 6 and not one.is_link_local
+        }
+        internet, vm1, vm2 = (own[node, "eth0"] for node in ("internet", "vm1", "vm2"))
+        for source, target, cause in (
+            ("vm2", internet, None),
+            ("vm1", internet, None),
+            ("vm2", vm1, None),
+            ("host", vm2, None),
+            ("vm4", own["vm5", "eth0"], None),
+            ("vm4", internet, Cause.NO_ROUTE),
+            ("vm3", internet, Cause.NO_ADDRESS),
+            ("internet", vm1, Cause.FIREWALL),
+            ("pc", vm2, Cause.NO_ROUTE),
+        ):
+            assert compared(planned, source, target)[1] is cause, (source, target)
