@@ -202,7 +202,7 @@ class Events:
             case Table.INTERFACES:
                 # A port's interface is told of once more, with its settings in the switch.
                 of_bridge = message["family"] == tables.BRIDGE_FAMILY
-                row = None if of_bridge else links.interface(message)
+                row = None if of_bridge else links.interface(data)
             case Table.ADDRESSES:
                 row = tables.address(message, names)
             case Table.NEIGHBOURS if message["family"] == tables.BRIDGE_FAMILY:

@@ -1,30 +1,21 @@
-"""Bridges, cables, addresses and routes: made by netlink messages, read back by dumps."""
+"""Bridges, cables, addresses and routes: made by netlink messages, read back by dumps (rtnetlink(7))."""
 
 from __future__ import annotations
 
 import errno
+import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Any
 
-from pyroute2.netlink.rtnl import (
-    RTM_DELADDR,
-    RTM_DELLINK,
-    RTM_DELROUTE,
-    RTM_GETLINK,
-    RTM_NEWADDR,
-    RTM_NEWLINK,
-    RTM_NEWROUTE,
-)
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
-from netlab.kernel import tables
-from netlab.kernel.netlink import CREATE, Netlink, Refused
+from netlab.kernel.netlink import CREATE, Netlink, Refused, attribute, attributes
 from netlab.kernel.tables import Names
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
 _AF_INET, _AF_INET6 = 2, 10
 _IFA_F_NODAD = 2
@@ -34,9 +25,27 @@ _AGEING = 30_000
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _LOOPBACK_INDEX = 1
+_LOOPBACK_NETWORK = 127
 _RT_TABLE_MAIN = 254
-_RTPROT_STATIC = 4
+_RTPROT_UNSPEC, _RTPROT_STATIC = 0, 4
 _RTN_UNICAST = 1
+
+# Attributes, from linux/if_link.h, if_addr.h, rtnetlink.h and veth.h.
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
+_IFLA_LINKINFO, _IFLA_NET_NS_FD = 18, 28
+_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
+_VETH_INFO_PEER = 1
+_BR_AGEING_TIME, _BRPORT_ISOLATED = 4, 33
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_RTA_DST, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 5, 6, 15
+
+_HEADER_BYTES = 16
+_LINK = struct.Struct("BxHiII")
+"""ifinfomsg: family, type, index, flags, which flags to change."""
+_ADDRESS = struct.Struct("BBBBi")
+"""ifaddrmsg: family, prefix length, flags, scope, index."""
+_ROUTE = struct.Struct("BBBBBBBBI")
+"""rtmsg: family, prefix lengths of target and source, TOS, table, protocol, scope, type, flags."""
 
 
 @dataclass(frozen=True)
@@ -69,24 +78,23 @@ def loopback_up(netlink: Netlink) -> None:
 def create_bridge(netlink: Netlink, bridge: Bridge) -> None:
     """A switch without spanning tree."""
     message = _link(
-        ("IFLA_IFNAME", bridge.name),
-        ("IFLA_ADDRESS", bridge.mac),
-        ("IFLA_LINKINFO", _bridge(bridge)),
+        attribute(_IFLA_IFNAME, _text(bridge.name)),
+        attribute(_IFLA_ADDRESS, _mac(bridge.mac)),
+        _bridge(bridge),
     )
     netlink.request(message, RTM_NEWLINK, CREATE)
 
 
 def set_learning(netlink: Netlink, bridge: Bridge) -> None:
     """Make a hub of a switch, or the other way round; what it has learnt is forgotten at once."""
-    message = _link(("IFLA_LINKINFO", _bridge(bridge)), index=netlink.index(bridge.name))
+    message = _link(_bridge(bridge), index=netlink.index(bridge.name))
     netlink.request(message, RTM_NEWLINK)
 
 
-def _bridge(bridge: Bridge) -> dict[str, Any]:
+def _bridge(bridge: Bridge) -> bytes:
     """With an ageing time of 0, a bridge learns nothing (br_fdb_update)."""
-    data = {"attrs": [("IFLA_BR_AGEING_TIME", 0 if bridge.hub else _AGEING)]}
-    kind = _kind("bridge")
-    return {"attrs": [*kind["attrs"], ("IFLA_INFO_DATA", data)]}
+    ageing = attribute(_BR_AGEING_TIME, _number(0 if bridge.hub else _AGEING))
+    return _kind("bridge", ageing)
 
 
 def create_cable(cable: Cable, one: Netlink, other: Netlink, descriptors: dict[str, int]) -> None:
@@ -96,12 +104,11 @@ def create_cable(cable: Cable, one: Netlink, other: Netlink, descriptors: dict[s
     (veth_open: ENOTCONN), so the far end comes up by a message of its own.
     """
     near, far = cable.one, cable.other
-    peer = {"attrs": _end(far, cable.mtu, descriptors)}
-    kind = ("IFLA_LINKINFO", _kind("veth", peer))
-    attributes = [*_end(near, cable.mtu, descriptors), *_master(near, one), kind]
-    one.request(_link(*attributes, up=near.up), RTM_NEWLINK, CREATE)
+    peer = attribute(_VETH_INFO_PEER, _LINK.pack(0, 0, 0, 0, 0), _end(far, cable.mtu, descriptors))
+    ends = (_end(near, cable.mtu, descriptors), _master(near, one), _kind("veth", peer))
+    one.request(_link(*ends, up=near.up), RTM_NEWLINK, CREATE)
     there = other.index(far.interface)
-    other.request(_link(*_master(far, other), index=there, up=far.up), RTM_NEWLINK)
+    other.request(_link(_master(far, other), index=there, up=far.up), RTM_NEWLINK)
 
 
 def switch_cable(cable: Cable, one: Netlink, other: Netlink) -> None:
@@ -112,9 +119,7 @@ def switch_cable(cable: Cable, one: Netlink, other: Netlink) -> None:
 
 def delete_interface(netlink: Netlink, name: str) -> None:
     """Remove a bridge, or a cable with both its ends. Forgives absence."""
-    message = ifinfmsg()
-    message["index"] = netlink.index(name)
-    _forgiving(netlink, message, RTM_DELLINK)
+    _forgiving(netlink, _LINK.pack(0, 0, netlink.index(name), 0, 0), RTM_DELLINK)
     netlink.forget(name)
 
 
@@ -136,7 +141,7 @@ def delete_route(netlink: Netlink, route: Route) -> None:
     _forgiving(netlink, _route_message(route), RTM_DELROUTE)
 
 
-def _forgiving(netlink: Netlink, message: Any, kind: int) -> None:
+def _forgiving(netlink: Netlink, message: bytes, kind: int) -> None:
     try:
         netlink.request(message, kind)
     except Refused as error:
@@ -149,18 +154,15 @@ def create_address(netlink: Netlink, address: Address) -> None:
     netlink.request(_address_message(netlink, address), RTM_NEWADDR, CREATE)
 
 
-def _address_message(netlink: Netlink, address: Address) -> Any:
-    message = ifaddrmsg()
+def _address_message(netlink: Netlink, address: Address) -> bytes:
+    ip, network = address.address.packed, address.address.network
     six = address.address.version == 6
-    message["family"] = _AF_INET6 if six else _AF_INET
-    message["flags"] = _IFA_F_NODAD if six else 0
-    message["prefixlen"] = address.address.network.prefixlen
-    message["index"] = netlink.index(address.interface)
-    ip = str(address.address.ip)
-    message["attrs"] = [("IFA_LOCAL", ip), ("IFA_ADDRESS", ip)]
-    if not six and message["prefixlen"] < 31:
-        broadcast = str(address.address.network.broadcast_address)
-        message["attrs"].append(("IFA_BROADCAST", broadcast))
+    family, flags = (_AF_INET6, _IFA_F_NODAD) if six else (_AF_INET, 0)
+    index = netlink.index(address.interface)
+    message = _ADDRESS.pack(family, network.prefixlen, flags, 0, index)
+    message += attribute(_IFA_LOCAL, ip) + attribute(_IFA_ADDRESS, ip)
+    if not six and network.prefixlen < 31:
+        message += attribute(_IFA_BROADCAST, network.broadcast_address.packed)
     return message
 
 
@@ -169,98 +171,124 @@ def create_route(netlink: Netlink, route: Route) -> None:
     netlink.request(_route_message(route), RTM_NEWROUTE, CREATE)
 
 
-def _route_message(route: Route) -> Any:
-    message = rtmsg()
-    message["family"] = _AF_INET6 if route.gateway.version == 6 else _AF_INET
-    message["table"] = _RT_TABLE_MAIN
-    message["proto"] = _RTPROT_STATIC
-    message["type"] = _RTN_UNICAST
-    message["dst_len"] = route.destination.prefixlen
-    message["attrs"] = [("RTA_GATEWAY", str(route.gateway)), ("RTA_PRIORITY", route.metric)]
-    if route.destination.prefixlen:
-        message["attrs"].append(("RTA_DST", str(route.destination.network_address)))
+def _route_message(route: Route) -> bytes:
+    family = _AF_INET6 if route.gateway.version == 6 else _AF_INET
+    length, table = route.destination.prefixlen, _RT_TABLE_MAIN
+    message = _ROUTE.pack(family, length, 0, 0, table, _RTPROT_STATIC, 0, _RTN_UNICAST, 0)
+    message += attribute(_RTA_GATEWAY, route.gateway.packed)
+    message += attribute(_RTA_PRIORITY, _number(route.metric))
+    if length:
+        message += attribute(_RTA_DST, route.destination.network_address.packed)
     return message
 
 
 def read_interfaces(netlink: Netlink) -> list[Interface]:
     """Every interface of the namespace."""
-    return [interface(message) for message in netlink.dump(ifinfmsg(), RTM_GETLINK)]
+    request = _LINK.pack(0, 0, 0, 0, 0)
+    return [interface(message) for message in netlink.dump_bytes(request, RTM_GETLINK)]
 
 
 def read_addresses(netlink: Netlink, namespace: str, names: Names) -> Iterator[Address]:
     """Every IPv4 address but the loopback's own, as the plan has it."""
-    for interface_name, found in tables.read_addresses(netlink, names):
-        if isinstance(found, IPv4Interface):
-            yield Address(namespace, interface_name, found)
+    request = _ADDRESS.pack(_AF_INET, 0, 0, 0, 0)
+    for message in netlink.dump_bytes(request, RTM_GETADDR):
+        _, length, _, _, index = _ADDRESS.unpack_from(message, _HEADER_BYTES)
+        local = dict(attributes(message[_HEADER_BYTES + _ADDRESS.size :]))[_IFA_LOCAL]
+        if local[0] != _LOOPBACK_NETWORK:
+            # An interface may have come between the two dumps.
+            yield Address(namespace, names.get(index, "?"), IPv4Interface((local, length)))
 
 
 def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
     """IPv4 routes of the main table that go through a gateway, but not what a redirect has taught."""
-    for row in tables.read_routes(netlink, {}):
-        if row.protocol == "unspec":
-            continue
-        gateway = row.hops[0].gateway if len(row.hops) == 1 else None
-        if isinstance(gateway, IPv4Address) and isinstance(row.destination, IPv4Network):
-            yield Route(namespace, row.destination, gateway, row.metric)
+    for message in netlink.dump_bytes(_ROUTE.pack(_AF_INET, *bytes(8)), RTM_GETROUTE):
+        _, length, _, _, table, protocol, *_ = _ROUTE.unpack_from(message, _HEADER_BYTES)
+        found = dict(attributes(message[_HEADER_BYTES + _ROUTE.size :]))
+        gateway = found.get(_RTA_GATEWAY)
+        # A table beyond 255 has its number in an attribute, and 252 there.
+        if gateway and table == _RT_TABLE_MAIN and protocol != _RTPROT_UNSPEC:
+            destination = IPv4Network((found.get(_RTA_DST, bytes(4)), length))
+            metric = _value(found.get(_RTA_PRIORITY))
+            yield Route(namespace, destination, IPv4Address(gateway), metric)
 
 
-def _link(*attributes: tuple[str, Any], index: int = 0, up: bool = True) -> Any:
+def _link(*settings: bytes, index: int = 0, up: bool = True) -> bytes:
     """An RTM_NEWLINK message that leaves the interface up, or down."""
-    message = ifinfmsg()
-    message["index"] = index
-    message["flags"], message["change"] = _IFF_UP if up else 0, _IFF_UP
-    message["attrs"] = list(attributes)
-    return message
+    return _LINK.pack(0, 0, index, _IFF_UP if up else 0, _IFF_UP) + b"".join(settings)
 
 
-def _end(end: End, mtu: int, descriptors: dict[str, int]) -> list[tuple[str, Any]]:
-    attributes: list[tuple[str, Any]] = [
-        ("IFLA_IFNAME", end.interface),
-        ("IFLA_MTU", mtu),
-        ("IFLA_NET_NS_FD", descriptors[end.namespace]),
-    ]
-    return attributes + ([("IFLA_ADDRESS", end.mac)] if end.mac else [])
-
-
-def _master(end: End, netlink: Netlink) -> list[tuple[str, Any]]:
-    return [("IFLA_MASTER", netlink.index(end.bridge))] if end.bridge else []
-
-
-def _kind(name: str, peer: Any = None) -> dict[str, Any]:
-    attributes: list[tuple[str, Any]] = [("IFLA_INFO_KIND", name)]
-    if peer is not None:
-        attributes.append(("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", peer)]}))
-    return {"attrs": attributes}
-
-
-def interface(message: Any) -> Interface:
-    """The interface that a message is about."""
-    info = message.get_attr("IFLA_LINKINFO")
-    up = _IFF_UP | _IFF_LOWER_UP
-    # The data of another kind of master (a bond) is no port's.
-    switched = info and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge"
-    port = info.get_attr("IFLA_INFO_SLAVE_DATA") if switched else None
-    is_bridge = info and info.get_attr("IFLA_INFO_KIND") == "bridge"
-    own = info.get_attr("IFLA_INFO_DATA") if is_bridge else None
-    return Interface(
-        name=message.get_attr("IFLA_IFNAME"),
-        index=message["index"],
-        peer_index=message.get_attr("IFLA_LINK") or 0,
-        kind=info.get_attr("IFLA_INFO_KIND") if info else "",
-        mac=message.get_attr("IFLA_ADDRESS") or "",
-        mtu=message.get_attr("IFLA_MTU"),
-        master=message.get_attr("IFLA_MASTER") or 0,
-        up=bool(message["flags"] & _IFF_UP),
-        running=message["flags"] & up == up,
-        hub=bool(own and own.get_attr("IFLA_BR_AGEING_TIME") == 0),
-        isolated=bool(port and port.get_attr("IFLA_BRPORT_ISOLATED")),
+def _end(end: End, mtu: int, descriptors: dict[str, int]) -> bytes:
+    return b"".join(
+        (
+            attribute(_IFLA_IFNAME, _text(end.interface)),
+            attribute(_IFLA_MTU, _number(mtu)),
+            attribute(_IFLA_NET_NS_FD, _number(descriptors[end.namespace])),
+            attribute(_IFLA_ADDRESS, _mac(end.mac)) if end.mac else b"",
+        )
     )
+
+
+def _master(end: End, netlink: Netlink) -> bytes:
+    return attribute(_IFLA_MASTER, _number(netlink.index(end.bridge))) if end.bridge else b""
+
+
+def _kind(name: str, *data: bytes) -> bytes:
+    """What a new interface is, with what its kind wants to know."""
+    told = attribute(_INFO_DATA, *data) if data else b""
+    return attribute(_IFLA_LINKINFO, attribute(_INFO_KIND, _text(name)), told)
+
+
+def _text(words: str) -> bytes:
+    return words.encode() + b"\0"
+
+
+def _number(value: int) -> bytes:
+    return struct.pack("I", value)
+
+
+def _mac(address: str) -> bytes:
+    return bytes.fromhex(address.replace(":", ""))
+
+
+def interface(message: bytes) -> Interface:
+    """The interface that a message, with its header, is about."""
+    _, _, index, flags, _ = _LINK.unpack_from(message, _HEADER_BYTES)
+    found = dict(attributes(message[_HEADER_BYTES + _LINK.size :]))
+    info = dict(attributes(found.get(_IFLA_LINKINFO, b"")))
+    kind = _word(info.get(_INFO_KIND))
+    own = dict(attributes(info.get(_INFO_DATA, b""))) if kind == "bridge" else {}
+    # The data of another kind of master (a bond) is no port's.
+    switched = _word(info.get(_INFO_SLAVE_KIND)) == "bridge"
+    port = dict(attributes(info.get(_INFO_SLAVE_DATA, b""))) if switched else {}
+    up = _IFF_UP | _IFF_LOWER_UP
+    return Interface(
+        name=_word(found[_IFLA_IFNAME]),
+        index=index,
+        peer_index=_value(found.get(_IFLA_LINK)),
+        kind=kind,
+        mac=found.get(_IFLA_ADDRESS, b"").hex(":"),
+        mtu=_value(found.get(_IFLA_MTU)),
+        master=_value(found.get(_IFLA_MASTER)),
+        up=bool(flags & _IFF_UP),
+        running=flags & up == up,
+        hub=own.get(_BR_AGEING_TIME) == bytes(4),
+        isolated=port.get(_BRPORT_ISOLATED) == b"\1",
+    )
+
+
+def _word(data: bytes | None) -> str:
+    return (data or b"").rstrip(b"\0").decode()
+
+
+def _value(data: bytes | None) -> int:
+    """Zero for an attribute that is not there."""
+    return int.from_bytes(data or b"", sys.byteorder)
 
 
 def try_kind(kind: str) -> None:
     """Make an interface of a kind in the present namespace. Raises Refused."""
     netlink = Netlink()
     try:
-        netlink.request(_link(("IFLA_LINKINFO", _kind(kind))), RTM_NEWLINK, CREATE)
+        netlink.request(_link(_kind(kind)), RTM_NEWLINK, CREATE)
     finally:
         netlink.close()

@@ -1,7 +1,9 @@
 """One netlink socket in one namespace: requests in, acknowledgements or decoded answers out.
 
-pyroute2 encodes and decodes the messages. Its IPRoute is not used: opening
-one costs 6.5 ms a namespace, a bare socket 20 µs.
+pyroute2 encodes and decodes the messages, but those of which a lab needs
+thousands: they come and go as bytes, packed in `links`, ten times as fast.
+Its IPRoute is not used: opening one costs 6.5 ms a namespace, a bare socket
+20 µs.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class Netlink:
         self._indexes.pop(interface, None)
 
     def request(self, message: Any, kind: int, flags: int = 0) -> None:
-        """Send one message and await its acknowledgement. Raises Refused."""
+        """Send one message, pyroute2's or bytes, and await its acknowledgement. Raises Refused."""
         self._send(message, kind, _NLM_F_REQUEST | _NLM_F_ACK | flags)
         for answer_kind, payload in self._answers():
             if answer_kind == _NLMSG_ERROR:
@@ -80,6 +82,13 @@ class Netlink:
 
     def dump(self, message: Any, kind: int) -> Iterator[Any]:
         """Everything that the kernel has of a kind, decoded by `message`'s class."""
+        for answer in self.dump_bytes(message, kind):
+            decoded = type(message)(answer)
+            decoded.decode()
+            yield decoded
+
+    def dump_bytes(self, message: Any, kind: int) -> Iterator[bytes]:
+        """The same, each message as it came, with its header."""
         self._send(message, kind, _NLM_F_REQUEST | _NLM_F_DUMP)
         for answer_kind, payload in self._answers(whole=True):
             if answer_kind == _NLMSG_DONE:
@@ -87,9 +96,7 @@ class Netlink:
                 return
             if answer_kind == _NLMSG_ERROR:
                 _raise_for(payload[16:])
-            decoded = type(message)(payload)
-            decoded.decode()
-            yield decoded
+            yield payload
 
     def ask(self, message: Any, kind: int) -> Any:
         """One question, its one answer, decoded by `message`'s class. Raises Refused."""
@@ -103,6 +110,10 @@ class Netlink:
 
     def _send(self, message: Any, kind: int, flags: int) -> None:
         self._sequence += 1
+        if isinstance(message, bytes):
+            header = struct.pack("IHHII", 16 + len(message), kind, flags, self._sequence, 0)
+            self._socket.send(header + message)
+            return
         message["header"] = {"type": kind, "flags": flags, "sequence_number": self._sequence}
         message.encode()
         self._socket.send(message.data)
@@ -161,6 +172,12 @@ def _raise_for(payload: bytes) -> None:
         said = dict(attributes(payload[20:])).get(_NLMSGERR_ATTR_MSG, b"")
         words = said.rstrip(b"\0").decode(errors="replace")
         raise Refused(number, words or os.strerror(number))
+
+
+def attribute(kind: int, *content: bytes) -> bytes:
+    """An attribute in the kernel's form; `content` may be attributes again."""
+    data = b"".join(content)
+    return struct.pack("HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
 
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
