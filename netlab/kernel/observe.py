@@ -53,6 +53,8 @@ class _View:
     ipv6: Ipv6State
     queues: tuple[Queue, ...]
     ruleset: str
+    settings: dict[str, str]
+    """Values of the planned settings that the kernel has."""
 
 
 Addresses = dict[tuple[str, str], tuple[IPv4Interface, ...]]
@@ -74,8 +76,12 @@ class Observation:
 def observe(plan: Plan, run: RunDirectory) -> Observation:
     """Look at everything that is planned, and for what is not."""
     present = [name for name in plan.namespaces if netns.inode(name) is not None]
+    settings: dict[str, list[Sysctl]] = {name: [] for name in plan.namespaces}
+    for noun in plan.nouns:
+        if isinstance(noun, Sysctl):
+            settings[noun.namespace].append(noun)
     with Handles(len(present)) as handles:
-        views = {name: _view(name, handles) for name in present}
+        views = {name: _view(name, settings[name], handles) for name in present}
     seen = (_seen(noun, views, run) for noun in plan.nouns)
     nouns = (*(noun for noun in seen if noun), *_unplanned(plan, views, run))
     return Observation(
@@ -125,7 +131,7 @@ def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
     return grouped
 
 
-def _view(namespace: str, handles: Handles) -> _View:
+def _view(namespace: str, settings: list[Sysctl], handles: Handles) -> _View:
     netlink = handles.netlink(namespace)
     interfaces = links.read_interfaces(netlink)
     names = {interface.index: interface.name for interface in interfaces}
@@ -136,6 +142,7 @@ def _view(namespace: str, handles: Handles) -> _View:
         ipv6.read(netlink, namespace, names),
         tuple(queues.read(netlink, namespace, names)),
         nft.read(namespace),
+        sysctl.values(namespace, [one.key for one in settings]),
     )
 
 
@@ -150,15 +157,18 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
     match noun:
         case Namespace():
             return noun if view.interfaces["lo"].up else None
-        case Sysctl():
-            return sysctl.read(noun)
+        case Sysctl(key=key, value=value, optional=optional):
+            there = view.settings.get(key, value if optional else None)
+            if there is None or there == value:
+                return None if there is None else noun
+            return replace(noun, value=there)
         case EtcFile(namespace, name):
             path = netns.ETC / namespace / name
             return replace(noun, text=path.read_text()) if path.is_file() else None
         case Bridge(name=name):
-            there = view.interfaces.get(name)
-            switched = there and there.kind == "bridge" and there.up
-            return replace(noun, mac=there.mac, hub=there.hub) if there and switched else None
+            found = view.interfaces.get(name)
+            switched = found and found.kind == "bridge" and found.up
+            return replace(noun, mac=found.mac, hub=found.hub) if found and switched else None
         case Cable(one, other):
             return noun if _plugged(noun, views[one.namespace], views[other.namespace]) else None
         case Queue(interface=interface):

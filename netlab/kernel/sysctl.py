@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from netlab.kernel import netns
@@ -25,15 +24,6 @@ def reset(setting: Sysctl) -> None:
     with netns.inside(setting.namespace):
         if setting.value == "1" and path.exists():
             path.write_text("0")
-
-
-def read(setting: Sysctl) -> Sysctl | None:
-    """The setting with its present value; an absent optional one is as planned."""
-    with netns.inside(setting.namespace):
-        try:
-            return replace(setting, value=_path(setting).read_text().strip())
-        except FileNotFoundError:
-            return setting if setting.optional else None
 
 
 def values(namespace: str, keys: Iterable[str]) -> dict[str, str]:

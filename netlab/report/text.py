@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
+from itertools import zip_longest
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -87,11 +88,17 @@ def _row(node: str, interface: Interface) -> dict[str, str]:
     }
 
 
-def _columns_of(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> Table:
-    table = _table(*columns)
-    for row in rows:
-        table.add_row(*(row[column] for column in columns))
-    return table
+def _columns_of(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> Text:
+    """In columns, the headings bold. By hand: rich's Table takes 1.5 ms a row, and labs have 1,000."""
+    lines = [columns, *(line for row in rows for line in _lines(row, columns))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    first, *others = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return Text.assemble((first, "bold"), *(f"\n{line}" for line in others), no_wrap=True)
+
+
+def _lines(row: dict[str, str], columns: Sequence[str]) -> Iterator[Sequence[str]]:
+    """More than one where a cell has several."""
+    return zip_longest(*(row[column].split("\n") for column in columns), fillvalue="")
 
 
 def view(shown: View) -> RenderableType:
