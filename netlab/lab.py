@@ -26,7 +26,7 @@ from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 from netlab.scenario import mode
 
 if TYPE_CHECKING:
-    from netlab.explain.way import Explanation
+    from netlab.explain.world import Explanation
     from netlab.kernel.create import Progress
     from netlab.kernel.observe import Observation
     from netlab.kernel.owners import Owners
@@ -702,7 +702,7 @@ def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]
 def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation:
     """Where a packet would go, and what would become of it; nothing is sent.
 
-    `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none, and for IPv6.
+    `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none.
     """
     with explaining(lab) as answer:
         return answer(source, target, by)
@@ -713,6 +713,7 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """`explain` for many questions, from one look at the lab."""
     from netlab import aim
     from netlab.explain import gather, way
+    from netlab.explain.world import probe as kind
 
     _require_root()
     places = where(lab)
@@ -723,17 +724,13 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     with gather.world(places, cables) as world:
 
         def answer(source: str, target: str, by: str) -> Explanation:
-            probe = way.probe(by)
+            probe = kind(by)
             start = aim.node(lab, source)
             end, to = aim.destination(lab, start, target, world.owners)
             if end == start.name:
                 fix = "name another machine: no packet would leave"
                 raise UsageError(f"{to} is {end} itself", fix)
-            address = ip_address(to)
-            if not isinstance(address, IPv4Address):
-                fix = "`netlab trace` can follow it"
-                raise UsageError(f"explain works out IPv4 only, not {to}", fix)
-            return way.explain(world, start.name, end, address, probe)
+            return way.explain(world, start.name, end, ip_address(to), probe)
 
         yield answer
 

@@ -111,6 +111,7 @@ class Autopsy:
                 journey=journey,
                 send_error=case.send_error,
                 address=case.to,
+                closed_route=self._known.closed_routes(case.to, journey, source),
                 carriers=self._known.carriers(source),
                 addressed=self._known.addressed(source, case.to),
                 unanswered=unanswered,
