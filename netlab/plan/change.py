@@ -99,10 +99,17 @@ def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
     cables = {noun for noun in cables if machines.issuperset(_namespaces(noun))}
     lost = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Lease)}
     lost |= {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, DhcpClient)}
-    asking = {
+    asking: set[Noun] = {
         noun
         for noun in there
         if isinstance(noun, DhcpClient | Lease) and (noun.namespace, noun.interface) in lost
+    }
+    deaf = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Advertised)}
+    # A router tells by itself only now and then; one that IPv6 comes to again asks.
+    asking |= {
+        noun
+        for noun in there
+        if isinstance(noun, Ipv6) and (noun.namespace, noun.interface) in deaf
     }
     found = change(Plan.of(plan.lab, [*there, *cables]), plan, cables | asking)
     return replace(found, removed=(*foreign, *found.removed))

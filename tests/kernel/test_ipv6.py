@@ -166,6 +166,15 @@ class TestAsPlanned:
             pass
         assert not lab.status(now()).drift
 
+    def test_repair_puts_back_what_was_taken_and_takes_what_was_added(self, running):
+        run("vm2", "ip", "-6", "address", "flush", "dev", "eth0", "scope", "global")
+        run("vm4", "ip", "-6", "address", "add", "fd00:1::77/128", "dev", "eth0")
+        run("vm1", "sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
+        run("vmnet8-nat", "ip", "-6", "route", "delete", "default")
+        lab.repair(now())
+        assert not lab.status(now()).drift
+        assert pings("vm2", INTERNET)
+
     def test_a_firewall_keeps_out_what_it_does_in_ipv4_and_hears_its_neighbours(self, running):
         assert pings("host", VM2)
         with assigned("vm2", firewall="on"):

@@ -10,7 +10,7 @@ import pytest
 from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import ipv6 as kernel_ipv6
-from netlab.plan.change import change
+from netlab.plan.change import change, mend
 from netlab.plan.nouns import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
 from netlab.probe import icmp
 from netlab.probe.packet import Part
@@ -108,3 +108,17 @@ def test_a_message_of_icmpv6_is_read_without_ip_header():
     assert not icmp.read_six(error, "2001:db8::1").own
     advertisement = struct.pack("!BBH", 134, 0, 0) + request[4:]
     assert icmp.read_six(advertisement, source) is None
+
+
+def test_who_has_lost_what_a_router_told_asks_again_when_it_is_repaired():
+    planned = lab.prepare(lab.load("ipv6")).plan
+    lost = next(noun for noun in planned.nouns if isinstance(noun, Advertised))
+    asks = next(
+        noun
+        for noun in planned.nouns
+        if isinstance(noun, Ipv6) and noun.advertised and noun.namespace == lost.namespace
+    )
+    found = mend(planned, [noun for noun in planned.nouns if noun != lost])
+    assert found.removed == (asks,)
+    assert found.created == (asks, lost)
+    assert not found.altered
