@@ -80,6 +80,8 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
         address = ip_address(target)
         if address.is_loopback or address.is_unspecified:
             raise UsageError(f"{target} is no other machine's address", "name another machine")
+        if address in _EVERYBODYS or address.is_multicast or _is_broadcast(address, known):
+            raise UsageError(f"{target} is everybody's address", "name one machine's")
         plugs = known.plugs.get(str(address))
         return (plugs[0][0] if plugs else target), str(address)
     found = node(lab, target.partition("@")[0])
@@ -91,6 +93,15 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")
     return found.name, its
+
+
+_EVERYBODYS = (ip_address("255.255.255.255"),)
+
+
+def _is_broadcast(address: IPAddress, known: Owners) -> bool:
+    """Of a subnet of the lab. Those of two addresses, and IPv6's, have none."""
+    subnets = {one.network for own in known.addresses.values() for one in own if one.version == 4}
+    return any(s.prefixlen < 31 and s.broadcast_address == address for s in subnets)
 
 
 def _own(known: Owners, leg: Leg, version: int) -> str:

@@ -26,7 +26,7 @@ from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 from netlab.scenario import mode
 
 if TYPE_CHECKING:
-    from netlab.explain.way import Explanation
+    from netlab.explain.world import Explanation
     from netlab.kernel.create import Progress
     from netlab.kernel.observe import Observation
     from netlab.kernel.owners import Owners
@@ -346,15 +346,14 @@ def without_forward(lab: Lab, protocol: str, port: int) -> Source:
 
 
 def _nat_network(lab: Lab, vm: str) -> str:
-    """The NAT network that a VM (or an address) is on, or the only one."""
-    from netlab.scenario.mode import Mode
-
-    translated = [network.name for network in lab.topology.vmnets if network.mode is Mode.NAT]
-    node = lab.topology.nodes.get(vm)
-    if node:
-        found = [leg.network.name for leg in node.legs]
+    """The NAT network that a VM (or an address) is on, or the only one, as the scenario calls it."""
+    scenario = lab.source.scenario
+    translated = [name for name, one in scenario.vmnets.items() if one.mode.nat_device]
+    if vm in scenario.vms:
+        found = [nic.network for nic in scenario.vms[vm].nics]
     else:
-        found = [net.name for net in lab.topology.vmnets if _is_inside(vm, net.subnet)]
+        subnets = {name: one.own_subnet for name, one in scenario.vmnets.items()}
+        found = [name for name, subnet in subnets.items() if subnet and _is_inside(vm, subnet)]
     meant = [name for name in translated if name in found] or translated
     if len(meant) == 1:
         return meant[0]
@@ -403,6 +402,32 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
         except BaseException:
             run.write(before)
             raise
+    return wanted
+
+
+def mending(lab: Lab) -> Change:
+    """What `repair` would do."""
+    from netlab.kernel.observe import observe
+    from netlab.plan.change import mend
+
+    _require_root()
+    return mend(lab.plan, observe(lab.plan, _run_directory(lab.name)).nouns)
+
+
+def repair(lab: Lab, progress: Progress | None = None) -> Change:
+    """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
+
+    What somebody made goes, what is missing or another comes anew. A failure or a signal on the way
+    leaves it as it was. Raises KernelError, Interrupted.
+    """
+    from netlab.kernel.change import change as carry_out
+    from netlab.kernel.patience import postponed_signals
+
+    _require_root()
+    run = _run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        wanted = mending(lab)
+        carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
     return wanted
 
 
@@ -677,7 +702,7 @@ def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]
 def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation:
     """Where a packet would go, and what would become of it; nothing is sent.
 
-    `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none, and for IPv6.
+    `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none.
     """
     with explaining(lab) as answer:
         return answer(source, target, by)
@@ -688,6 +713,7 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """`explain` for many questions, from one look at the lab."""
     from netlab import aim
     from netlab.explain import gather, way
+    from netlab.explain.world import probe as kind
 
     _require_root()
     places = where(lab)
@@ -698,17 +724,13 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     with gather.world(places, cables) as world:
 
         def answer(source: str, target: str, by: str) -> Explanation:
-            probe = way.probe(by)
+            probe = kind(by)
             start = aim.node(lab, source)
             end, to = aim.destination(lab, start, target, world.owners)
             if end == start.name:
                 fix = "name another machine: no packet would leave"
                 raise UsageError(f"{to} is {end} itself", fix)
-            address = ip_address(to)
-            if not isinstance(address, IPv4Address):
-                fix = "`netlab trace` can follow it"
-                raise UsageError(f"explain works out IPv4 only, not {to}", fix)
-            return way.explain(world, start.name, end, address, probe)
+            return way.explain(world, start.name, end, ip_address(to), probe)
 
         yield answer
 

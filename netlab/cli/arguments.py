@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from netlab.cli.output import Output
 from netlab.errors import NetlabError
+from netlab.report.words import LANGUAGES
 
 Command = Callable[..., Any]
 
@@ -157,14 +158,14 @@ def spoken() -> str:
     """The language that the environment asks for, as locale(7) has it."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(name):
-            return "zh" if value.startswith("zh") else "en"
-    return "en"
+            return next((one for one in LANGUAGES if value.startswith(one)), LANGUAGES[0])
+    return LANGUAGES[0]
 
 
 language_option = click.option(
     "--lang",
     "language",
-    type=click.Choice(["en", "zh"]),
+    type=click.Choice(LANGUAGES),
     default=spoken,
     help="Language of the text; default: zh if LC_ALL or LANG begins with zh, otherwise en.",
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from netlab.explain.rules import Ruleset
-from netlab.explain.way import Place, World
+from netlab.explain.world import Place, World
 from netlab.kernel import nft, routing, sockets, spaces, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import TRACE_TABLE
@@ -15,8 +15,11 @@ from netlab.kernel.routing import Answer, Question
 from netlab.kernel.spaces import Space
 from netlab.probe.journey import Map
 
-_SETTINGS = ("net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all")
-_OF_INTERFACES = ("forwarding", "rp_filter")
+_SETTINGS = (
+    *("net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all"),
+    *("net.ipv6.conf.all.forwarding", "net.ipv6.icmp.echo_ignore_all"),
+)
+_OF_INTERFACES = ("ipv4.conf.{}.forwarding", "ipv4.conf.{}.rp_filter", "ipv6.conf.{}.hop_limit")
 
 
 @contextmanager
@@ -46,7 +49,7 @@ def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
 
 def _settings(namespace: str, space: Space) -> dict[str, str]:
     scopes = ["all", *(one.name for one in space.interfaces)]
-    each = [f"net.ipv4.conf.{scope}.{key}" for scope in scopes for key in _OF_INTERFACES]
+    each = [f"net.{key.format(scope)}" for scope in scopes for key in _OF_INTERFACES]
     return sysctl.values(namespace, [*_SETTINGS, *each])
 
 

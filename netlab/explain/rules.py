@@ -10,8 +10,10 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
+
+from netlab.kernel.rows import IPAddress
 
 NOT_THERE = object()
 """The value of a field that the packet does not have: no comparison with it is true."""
@@ -41,7 +43,7 @@ class Translation:
 
     kind: str
     """snat, dnat, masquerade or redirect."""
-    address: IPv4Address | None
+    address: IPAddress | None
     """None: the machine's own (masquerade, redirect), or it is left as it is."""
     port: int | None
     rule: str
@@ -85,11 +87,12 @@ class Ruleset:
         """What the packet meets at a hook: all base chains there, in the order of their priorities."""
         found: Outcome = Outcome(End.ACCEPT)
         new = "new" in _several(facts.get("ct state"))
+        version = "ip6" if facts.get("meta nfproto") == "ipv6" else "ip"
         chains = [
             chain
             for chain in self.kinds("chain")
             if chain.get("hook") == hook
-            and chain["family"] in ("inet", "ip")
+            and chain["family"] in ("inet", version)
             and (new or chain["type"] != "nat")
         ]
         for chain in sorted(chains, key=lambda chain: int(chain["prio"])):
@@ -199,7 +202,7 @@ class Ruleset:
             return _within(fact, wanted)
         if isinstance(fact, frozenset):
             return str(wanted) in fact
-        if isinstance(fact, IPv4Address):
+        if isinstance(fact, IPv4Address | IPv6Address):
             return _address(wanted) == fact if _address(wanted) else None
         if isinstance(wanted, str) and wanted.endswith("*"):
             return str(fact).startswith(wanted[:-1])
@@ -261,24 +264,25 @@ def _only_traces(word: str, value: Any) -> bool:
 
 def _within(fact: Any, wanted: Mapping[str, Any]) -> bool | None:
     """A subnet, a range, or an element of a set with a comment or time-out."""
-    if "prefix" in wanted and isinstance(fact, IPv4Address):
-        return fact in IPv4Network((wanted["prefix"]["addr"], wanted["prefix"]["len"]))
+    is_address = isinstance(fact, IPv4Address | IPv6Address)
+    if "prefix" in wanted and is_address:
+        network = ip_network((wanted["prefix"]["addr"], wanted["prefix"]["len"]))
+        return bool(fact in network)
     if "range" in wanted:
         low, high = wanted["range"]
-        if isinstance(fact, IPv4Address):
+        if is_address:
             low, high = _address(low), _address(high)
         return bool(low <= fact <= high) if isinstance(low, type(fact)) else None
-    if "elem" in wanted and isinstance(fact, IPv4Address):
-        return _address(wanted["elem"]["val"]) == fact
+    if "elem" in wanted and is_address:
+        return bool(_address(wanted["elem"]["val"]) == fact)
     return None
 
 
-def _address(text: Any) -> IPv4Address | None:
+def _address(text: Any) -> IPAddress | None:
     try:
-        found = ip_address(text)
+        return ip_address(text)
     except ValueError:
         return None
-    return found if isinstance(found, IPv4Address) else None
 
 
 def _several(fact: Any) -> frozenset[str]:

@@ -218,8 +218,12 @@ def _flow(side: Any) -> Flow:
         _address(ip, "DST"),
         protocol.get_attr("CTA_PROTO_SRC_PORT"),
         protocol.get_attr("CTA_PROTO_DST_PORT"),
-        protocol.get_attr("CTA_PROTO_ICMP_ID"),
+        _first(protocol.get_attr("CTA_PROTO_ICMP_ID"), protocol.get_attr("CTA_PROTO_ICMPV6_ID")),
     )
+
+
+def _first(*numbers: int | None) -> int | None:
+    return next((number for number in numbers if number is not None), None)
 
 
 def _address(ip: Any, end: str) -> IPAddress:

@@ -61,7 +61,10 @@ def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
     yield Ipv6(here, "lo")
     for leg in legs:
         if not leg.listens_to_router:
-            yield Ipv6(here, leg.holder)
+            is_vmwares = node.role is Role.NAT_DEVICE
+            yield Ipv6(here, leg.holder, local=not is_vmwares)
+            if is_vmwares:
+                yield Address(here, leg.holder, addressing.NAT_DEVICE)
             assert leg.ipv6
             yield Address(here, leg.holder, leg.ipv6)
             continue

@@ -134,7 +134,7 @@ SENTENCES: dict[Cause, dict[str, str]] = {
     },
 }
 
-LOOK_AT = {
+_LOOK_AT = {
     Cause.NIC_DOWN: "ip link",
     Cause.NO_ADDRESS: "ip address",
     Cause.NO_ROUTE: "ip route",
@@ -160,7 +160,17 @@ LOOK_AT = {
     Cause.DUPLICATE_MAC: "bridge fdb",
     Cause.DUPLICATE_IP: "ip address",
 }
-"""A command for the machine where it died."""
+_OF_IPV6 = {
+    "ip route": "ip -6 route",
+    "sysctl net.ipv4.ip_forward": "sysctl net.ipv6.conf.all.forwarding",
+}
+
+
+def look_at(cause: Cause | None, version: int) -> str:
+    """A command that shows a cause, for the machine where a packet of an IP version died."""
+    command = _LOOK_AT.get(cause, "") if cause else ""
+    return _OF_IPV6.get(command, command) if version == 6 else command
+
 
 DNS_WORDS = {
     "0": "no address of that name",

@@ -20,6 +20,8 @@ _ARP_NAMES = {1: "request", 2: "answer"}
 _ICMP_ECHO, _ICMPV6_ECHO = (0, 8), (128, 129)
 _ICMP_ERRORS, _ICMPV6_ERRORS = (3, 11, 12), (1, 2, 3, 4)
 _NEIGHBOUR_DISCOVERY = {135: "request", 136: "answer"}
+_WITH_SUBJECT = 24
+"""Bytes of such a message up to the address that it is about; the kernel's trace shows fewer."""
 _DNS_PORT = 53
 _DHCP_PORTS = {67, 68}
 _DHCP_COOKIE = b"\x63\x82\x53\x63"
@@ -67,6 +69,8 @@ _MESSAGES = {
     },
 }
 """Type, or type and code, to what a message is called (RFC 792, 4443, 4861, 3810)."""
+
+_ODD = frozenset("13579bdf")
 
 ETHERNET = bytes(12) + _IPV4.to_bytes(2)
 """What to put before an IPv4 packet to have a frame."""
@@ -140,7 +144,7 @@ def _icmp(data: bytes, fields: Fields) -> bytes:
 
 
 def _icmpv6(data: bytes, fields: Fields) -> bytes:
-    if data[0] in _NEIGHBOUR_DISCOVERY:
+    if data[0] in _NEIGHBOUR_DISCOVERY and len(data) >= _WITH_SUBJECT:
         subject = socket.inet_ntop(socket.AF_INET6, data[8:24])
         fields["arp.op"] = _NEIGHBOUR_DISCOVERY[data[0]]
         asks = fields["arp.op"] == "request"
@@ -268,7 +272,7 @@ _TRANSPORTS: dict[int, Callable[[bytes, Fields], bytes]] = {
 
 def is_group(mac: str) -> bool:
     """Whether a MAC address is everybody's, or a multicast group's."""
-    return int(mac[:2], 16) & 1 == 1
+    return mac[1:2] in _ODD
 
 
 def question_name(fields: Fields) -> str:

@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from netlab.probe.cause import DNS_CODES, DNS_WORDS, LOOK_AT, Cause, Finding
+from netlab.kernel.rows import RouteRow
+from netlab.probe.cause import DNS_CODES, DNS_WORDS, Cause, Finding, look_at
 from netlab.probe.journey import Journey, Step
 from netlab.probe.packet import Part
 from netlab.probe.said import said
@@ -74,6 +75,10 @@ class Evidence:
     """The source has an address besides that of `lo`."""
     drops: Mapping[str, str] = field(default_factory=dict)
     """Node to the rule that ended the packet there."""
+    closed_route: Mapping[str, RouteRow] = field(default_factory=dict)
+    """Node to the route of its packet's destination, if that leads nowhere (blackhole, prohibit, …)."""
+    silenced: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Node to the node and the rule that dropped its neighbour solicitation, or the answer to it."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     """Node to the address for which it asked by ARP or neighbour discovery, and nobody answered."""
     no_route_back: str = ""
@@ -86,6 +91,11 @@ class Evidence:
 
 def judge(evidence: Evidence) -> Finding:
     """What the evidence proves. First what is certain, then what the last node counted."""
+    found = _judged(evidence)
+    return replace(found, look_at=look_at(found.cause, _version(evidence)))
+
+
+def _judged(evidence: Evidence) -> Finding:
     journey = evidence.journey
     if evidence.scene.lost:
         return _unknown(evidence.source, said("lost", count=evidence.scene.lost))
@@ -125,10 +135,16 @@ def _never_left(evidence: Evidence) -> Finding:
         return _dead(source, Cause.NIC_DOWN, said("no carrier"))
     if not evidence.addressed:
         return _dead(source, Cause.NO_ADDRESS, said("no address", version=_version(evidence)))
+    if source in evidence.closed_route and error:
+        return _closed(source, evidence)
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return _dead(source, Cause.NO_ROUTE, said("the kernel", error=os.strerror(error)))
     if source in evidence.drops:
         return _dead(source, Cause.FIREWALL, evidence.drops[source])
+    if source in evidence.silenced:
+        return _dead(
+            evidence.silenced[source][0], Cause.FIREWALL, _rule_about_neighbours(source, evidence)
+        )
     if source in evidence.unanswered:
         return _not_resolved(source, evidence)
     owners = evidence.scene.owners.get(evidence.address, frozenset())
@@ -146,7 +162,7 @@ def _answer_lost(step: Step, evidence: Evidence) -> Finding:
         server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
         cause = DNS_CODES.get(code, Cause.REFUSED)
         text = said("answers", server=server, word=DNS_WORDS.get(code, f"error {code}"))
-        return Finding(Verdict.REFUSED, server, cause, text, LOOK_AT.get(cause, ""))
+        return Finding(Verdict.REFUSED, server, cause, text)
     if step.node in evidence.forgotten:
         text = said("translated", node=step.node)
         return _dead(step.node, Cause.MAPPING_EXPIRED, text)
@@ -164,9 +180,16 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     node = step.node
     if node in evidence.drops:
         return _dropped(step, evidence)
+    if node in evidence.silenced and not step.went_out:
+        at, text = evidence.silenced[node][0], _rule_about_neighbours(node, evidence)
+        if _arrived(step, evidence):
+            return _never_answered(node, said("in short", cause=Cause.FIREWALL, evidence=text))
+        return _dead(at, Cause.FIREWALL, text)
     if node in evidence.unanswered and not step.went_out:
         why = _not_resolved(node, evidence)
         return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
+    if node in evidence.closed_route and not step.went_out:
+        return _closed(node, evidence)
     if evidence.no_route_back and _arrived(step, evidence):
         return _never_answered(node, said("no route to", address=evidence.no_route_back))
     overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
@@ -293,6 +316,8 @@ _REPORTS_V6 = {
     ("1", "3"): Cause.ARP_UNANSWERED,
     ("1", "4"): Cause.PORT_CLOSED,
 }
+_NO_WAY = (Cause.NO_ROUTE, Cause.ARP_UNANSWERED)
+"""What a machine reports where a route leads nowhere, besides a refusal."""
 _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
 """A machine refuses, rather than fails."""
 
@@ -314,7 +339,9 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
         )
     if error.node in evidence.drops:  # `reject` says whatever the rule wants it to say.
         text = said("and rule", report=text, rule=evidence.drops[error.node])
-        return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text, LOOK_AT[Cause.FIREWALL])
+        return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text)
+    if last.node in evidence.closed_route and cause in (Cause.REFUSED, *_NO_WAY):
+        return _closed(last.node, evidence)
     if cause is Cause.ARP_UNANSWERED and evidence.unanswered.get(last.node) in evidence.elsewhere:
         return _not_resolved(last.node, evidence)
     if cause is Cause.ARP_UNANSWERED and last.node not in evidence.unanswered:
@@ -323,7 +350,7 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
         at_door = (last.node, last.came_in.interface) in evidence.scene.doors
         cause = Cause.NO_FORWARD if at_door else cause
     verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
-    return Finding(verdict, last.node, cause, text, LOOK_AT.get(cause, ""))
+    return Finding(verdict, last.node, cause, text)
 
 
 def _apart(switch: str, port: str, owners: frozenset[str], evidence: Evidence) -> Finding | None:
@@ -354,6 +381,16 @@ def _not_resolved(node: str, evidence: Evidence) -> Finding:
     return _dead(node, Cause.ARP_UNANSWERED, text)
 
 
+def _rule_about_neighbours(node: str, evidence: Evidence) -> str:
+    return said("of neighbours", rule=evidence.silenced[node][1])
+
+
+def _closed(node: str, evidence: Evidence) -> Finding:
+    """A route that leads nowhere, on purpose."""
+    route = evidence.closed_route[node]
+    return _dead(node, Cause.NO_ROUTE, said("route of kind", kind=route.kind, route=route))
+
+
 def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
     """The machines that have this source address, if they are more than one."""
     owners = evidence.scene.owners.get(fields.get("ip.src", ""), frozenset())
@@ -370,7 +407,7 @@ def _is_home(step: Step, evidence: Evidence) -> bool:
 
 
 def _dead(at: str, cause: Cause, evidence: str) -> Finding:
-    return Finding(Verdict.DEAD, at, cause, evidence, LOOK_AT[cause])
+    return Finding(Verdict.DEAD, at, cause, evidence)
 
 
 def _unknown(at: str, evidence: str) -> Finding:

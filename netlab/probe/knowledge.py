@@ -10,6 +10,7 @@ from typing import Any
 
 from netlab.kernel.events import Row, Table
 from netlab.kernel.owners import Owners, owners
+from netlab.kernel.rows import RouteRow
 from netlab.probe.decision import Tables, best_route, flow_of, is_about
 from netlab.probe.frame import Fields
 from netlab.probe.journey import Journey, Map, Step
@@ -92,6 +93,25 @@ class Knowledge:
                 route = best_route(self.of(target, Table.ROUTES), ip_address(source))
                 return "" if route and route.kind == "unicast" else source
         return ""
+
+    def closed_routes(self, target: str, journey: Journey, source: str) -> dict[str, RouteRow]:
+        """Node to the route by which a packet that was there goes nowhere: a blackhole, a prohibition.
+
+        Where none was seen, that of a packet from `source` to an address counts.
+        """
+        own = (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER))
+        ends = {step.node: step.after["ip.dst"] for step in own if "ip.dst" in step.after}
+        if target:
+            ends.setdefault(source, target)
+        found = {}
+        for node, end in ends.items():
+            route = best_route(self.of(node, Table.ROUTES), ip_address(end))
+            if route and route.kind != "unicast" and end not in self._own(node):
+                found[node] = route
+        return found
+
+    def _own(self, node: str) -> set[str]:
+        return {str(address.ip) for _, address in self.of(node, Table.ADDRESSES)}
 
     def next_hops(self, node: str, packets: Iterable[Fields], target: str) -> set[str]:
         """The addresses whose MAC a node needs to send packets that it had on to their destinations, or,

@@ -47,8 +47,7 @@ def measure(
 ) -> list[Result]:
     """Probe every pair at once, one family of addresses after the other.
 
-    `namespaces` gives each node's; see `engine.run` for the rest. Over IPv6 only the ends are
-    watched: what is dead there is told without a place.
+    `namespaces` gives each node's; see `engine.run` for the rest.
     """
     return [
         result
@@ -58,7 +57,7 @@ def measure(
             addresses[family],
             namespaces,
             progress,
-            where if family is Family.IPV4 else None,
+            where,
             interruption,
         )
     ]

@@ -109,6 +109,10 @@ TEXTS: dict[str, dict[str, str]] = {
     "ttl": {"en": "its time to live runs out here", "zh": "它的生存时间在这里用完"},
     # Rules and counts.
     "of mac": {"en": "{mac}: {rule}", "zh": "{mac}：{rule}"},
+    "of neighbours": {
+        "en": "neighbour discovery: {rule}",
+        "zh": "邻居发现：{rule}",
+    },
     "of protocol": {"en": "IP protocol {protocol}: {rule}", "zh": "IP 协议 {protocol}：{rule}"},
     "grew": {"en": "{count} of {node} grew by {number}", "zh": "{node} 的 {count} 增加了 {number}"},
     "tells of fewer": {
@@ -192,6 +196,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "not certain": {"en": "not certain: {why}", "zh": "无法确定：{why}"},
     "rule": {"en": "rule {rule}", "zh": "规则 {rule}"},
     "chain": {"en": "chain {chain}", "zh": "链 {chain}"},
+    "bridges": {"en": "{node} bridges its adapters", "zh": "{node} 桥接了自己的网卡"},
     "kind": {"en": "a route of the kind {kind}", "zh": "类型为 {kind} 的路由"},
     "no address for": {
         "en": "{interface} has no address for {rule}",

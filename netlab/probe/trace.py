@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 from netlab.kernel.events import Events, Lost, Table
 from netlab.kernel.nftrace import Hit
@@ -25,6 +26,8 @@ from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting, Tap
 from netlab.probe.witness import Witness
 
+_NEIGHBOURS = ("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }",)
+"""Rules of IP meet neighbour discovery too."""
 _INTERRUPTION_SECONDS = 0.1
 """How long Ctrl-C may have to wait."""
 
@@ -95,7 +98,8 @@ def trace(
             f"ether saddr {question.ends.mac} {what}"
             for what in ("arp operation request", "icmpv6 type nd-neighbor-solicit")
         )
-        witness = stack.enter_context(Witness(where, probe.matches, name, questions=asks))
+        matches = (*probe.matches, *(_NEIGHBOURS if ":" in question.ends.to else ()))
+        witness = stack.enter_context(Witness(where, matches, name, questions=asks))
         events.changes()
         start = _entries(events, where)
         asked_before = _asked_before(start, question.source)
@@ -129,9 +133,11 @@ def trace(
         send_error=error,
         address=str(question.ends.to),
         no_route_back=known.no_route_back(question.target, journey),
+        closed_route=known.closed_routes(question.ends.to, journey, question.source),
         carriers=known.carriers(question.source),
         addressed=known.addressed(question.source, question.ends.to),
-        drops={where.nodes[hit.namespace]: hit.text for hit in hits if hit.drops},
+        drops={where.nodes[hit.namespace]: hit.text for hit in hits if _drops_probe(hit)},
+        silenced=_silenced(hits, _next_hops(watch, known, question), known),
         unanswered=unanswered,
         elsewhere={
             address: owner
@@ -157,6 +163,53 @@ def trace(
         History(start, dated(changes, frames, where.nodes)),
         known.owners.names,
     )
+
+
+def _next_hops(watch: _Watch, known: Knowledge, question: Question) -> set[tuple[str, str]]:
+    """(node, address) of everything that had to be known for the probe's packets to go on."""
+    return {
+        (node, address)
+        for node in watch.passed
+        for address in known.next_hops(node, watch.had(node), question.ends.to)
+    }
+
+
+def _neighbours(hit: Hit) -> Fields:
+    """The headers of neighbour discovery that has met a rule; empty for other packets."""
+    fields = decode(ETHERNET + hit.headers)
+    six = fields.get("ip.protocol") == "58" and fields.get("icmp.type") in ("135", "136")
+    return fields if six else {}
+
+
+def _drops_probe(hit: Hit) -> bool:
+    return hit.drops and not _neighbours(hit)
+
+
+def _silenced(
+    hits: Sequence[Hit], hops: Collection[tuple[str, str]], known: Knowledge
+) -> dict[str, tuple[str, str]]:
+    """Asking node to the node and the rule that dropped its neighbour solicitation, or the answer."""
+    found = {}
+    for hit in hits:
+        fields = _neighbours(hit) if hit.drops else {}
+        if not fields:
+            continue
+        asks = fields["icmp.type"] == "135"
+        asker = fields["ip.src" if asks else "ip.dst"]
+        for node, address in hops:
+            # A question goes to a group that is known by the last 24 bits (RFC 4291, 2.7.1).
+            about = (
+                _last_bits(fields["ip.dst"]) == _last_bits(address)
+                if asks
+                else fields["ip.src"] == address
+            )
+            if about and node in known.owners.nodes.get(asker, ()):
+                found[node] = (known.where.nodes[hit.namespace], hit.text)
+    return found
+
+
+def _last_bits(address: str) -> int:
+    return int(ip_address(address)) & 0xFFFFFF
 
 
 def _send(probe: Probe) -> int | None:
@@ -197,11 +250,7 @@ def _needed(watch: _Watch, known: Knowledge, question: Question) -> set[tuple[st
     """
     if question.by.startswith("dns"):  # A relay asks whomever it likes.
         return set(watch.asked())
-    return {
-        (node, address)
-        for node, address in watch.asked()
-        if address in known.next_hops(node, watch.had(node), question.ends.to)
-    }
+    return watch.asked().keys() & _next_hops(watch, known, question)
 
 
 def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
@@ -252,7 +301,7 @@ class _Watch:
         self._where = where
         self._source = source
         self.frames: list[Frame] = []
-        self._passed = {source}
+        self.passed = {source}
         """Machines that have had the packet."""
         self._begun = time.monotonic()
         self._questions = {(source, address): self._begun for address in asked_before}
@@ -343,7 +392,7 @@ class _Watch:
 
     def asked(self) -> dict[tuple[str, str], bool]:
         """(node, address) of ARP questions of machines that had the packet; whether it was answered."""
-        return {one: one in self._answered for one in self._questions if one[0] in self._passed}
+        return {one: one in self._answered for one in self._questions if one[0] in self.passed}
 
     def unanswered(self) -> list[tuple[str, str]]:
         """Who asks for what in vain."""
@@ -361,9 +410,9 @@ class _Watch:
             if packet:
                 news = True
                 if not sighting.foreign and node not in self._where.switches:
-                    self._passed.add(node)
+                    self.passed.add(node)
             elif "arp.op" in fields and node not in self._where.switches:
-                news |= self._hear(node, fields, sighting.outgoing) and node in self._passed
+                news |= self._hear(node, fields, sighting.outgoing) and node in self.passed
         return news
 
     def _hear(self, node: str, fields: Fields, outgoing: bool) -> bool:

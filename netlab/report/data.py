@@ -10,7 +10,7 @@ from netlab.errors import NetlabError, ScenarioError
 from netlab.plan.plan import Difference, Plan, line
 
 if TYPE_CHECKING:
-    from netlab.explain.way import Explanation
+    from netlab.explain.world import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Machine, Status
@@ -125,11 +125,20 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
             "cause": finding.cause.value if finding.cause else None,
             "sentence": SENTENCES[finding.cause] if finding.cause else None,
             "evidence": finding.evidence,
+            **_in_languages("evidence_texts", finding.evidence),
             "look_at": finding.look_at,
         },
         "found": list(traced.found),
         "tables": _tables(traced),
     }
+
+
+def _in_languages(key: str, text: str) -> dict[str, dict[str, str]]:
+    """What netlab says, in each language; nothing of what are Linux's own words."""
+    from netlab.probe.said import Said, told
+    from netlab.report.words import LANGUAGES
+
+    return {key: {one: told(text, one) for one in LANGUAGES}} if isinstance(text, Said) else {}
 
 
 EXPLANATION_VERSION = 1
@@ -187,7 +196,10 @@ def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> 
         "microseconds": (step.at - begun) / 1000,
         "before": step.before,
         "after": step.after,
-        "decided_by": [{"by": one.by.value, "text": one.text} for one in decisions],
+        "decided_by": [
+            {"by": one.by.value, "text": one.text, **_in_languages("texts", one.text)}
+            for one in decisions
+        ],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -11,41 +11,16 @@ from rich.text import Text
 
 from netlab.probe.cause import SENTENCES
 from netlab.probe.packet import Part
+from netlab.probe.said import told
 from netlab.probe.verdict import Verdict
+from netlab.report.words import WORDS, field_name
 
 if TYPE_CHECKING:
-    from netlab.explain.way import Explanation, Stay
+    from netlab.explain.world import Explanation, Stay
 
-_WORDS = {
-    "en": {
-        "sent": "nothing is sent",
-        "request": "REQUEST",
-        "answer": "ANSWER",
-        "source": "source",
-        "destination": "destination",
-        "answered": "would be answered",
-        "dead": "would die at {at}",
-        "refused": "would be refused at {at}",
-        "unknown": "not certain, at {at}",
-        "why": "why",
-        "because": "because",
-    },
-    "zh": {
-        "sent": "不发送任何包",
-        "request": "请求",
-        "answer": "应答",
-        "source": "源地址",
-        "destination": "目的地址",
-        "answered": "将得到应答",
-        "dead": "将死在 {at}",
-        "refused": "将被 {at} 拒绝",
-        "unknown": "在 {at} 无法确定",
-        "why": "原因",
-        "because": "依据",
-    },
-}
 
-Words = Mapping[str, str]
+_USUAL_WIDTH = 31
+"""Columns of two IPv4 addresses."""
 
 
 def explanation(found: Explanation, reply: bool, language: str) -> RenderableType:
@@ -54,12 +29,12 @@ def explanation(found: Explanation, reply: bool, language: str) -> RenderableTyp
 
 
 def _lines(found: Explanation, reply: bool, language: str) -> Iterator[str]:
-    words = _WORDS[language]
+    words = WORDS[language]
     target = found.target if found.to == found.target else f"{found.target} ({found.to})"
-    what = "ICMP echo" if found.probe.protocol == "icmp" else str(found.probe)
-    yield f"{found.source} → {target}   {what}   {words['sent']}"
+    what = words.get(str(found.probe), str(found.probe))
+    yield f"{found.source} → {target}   {what}   {words['nothing is sent']}"
     answered = found.finding.verdict is Verdict.ANSWERED
-    number = 0
+    number, width = 0, max(_USUAL_WIDTH, *(len(" → ".join(one.after)) for one in found.stays), 0)
     for part in (Part.REQUEST, Part.ANSWER):
         stays = found.of(part)
         if not stays or (part is Part.ANSWER and answered and not reply):
@@ -68,37 +43,43 @@ def _lines(found: Explanation, reply: bool, language: str) -> Iterator[str]:
         yield words[part]
         for stay in stays:
             number += 1
-            yield from _stay(number, stay, words)
+            yield from _stay(number, stay, language, width)
     yield ""
-    yield from _end(found, language, words)
+    yield from _end(found, language)
 
 
-def _stay(number: int, stay: Stay, words: Words) -> Iterator[str]:
+def _stay(number: int, stay: Stay, language: str, width: int) -> Iterator[str]:
+    words = WORDS[language]
     came = stay.came_in.peer if stay.came_in else ""
     peers = [out.peer for out in stay.went_out]
     shown = ", ".join(peers) if len(peers) < 3 else f"{peers[0]}, {peers[1]}, …"
     ends = _pad(f"{came} ▸ {shown}".strip(), 26)
-    addresses = _pad(" → ".join(stay.after), 32)
+    addresses = _pad(" → ".join(stay.after), width + 1)
     yield f"{number:2}  {_pad(stay.node, 14)}{ends}{addresses}ttl {stay.ttl:>3}"
-    for word, old, new in zip(("source", "destination"), stay.before, stay.after, strict=True):
+    for field, old, new in zip(("ip.src", "ip.dst"), stay.before, stay.after, strict=True):
         if old != new:
-            yield f"     * {words[word]} {old} → {new}"
+            yield f"     * {field_name(field, language)} {old} → {new}"
     for decision in stay.decisions:
-        yield f"       {_pad(decision.by, 6)} {decision.text}"
+        by = _pad(words[f"by {decision.by}"], 6)
+        yield f"       {by} {told(decision.text, language)}"
 
 
-def _end(found: Explanation, language: str, words: Words) -> Iterator[str]:
-    finding = found.finding
-    said = words[finding.verdict].format(at=finding.at)
+def _end(found: Explanation, language: str) -> Iterator[str]:
+    words, finding = WORDS[language], found.finding
+    verdict = words[f"would {finding.verdict}"].format(at=finding.at)
     if finding.verdict is Verdict.ANSWERED:
         times = sum(stay.before[0] != stay.after[0] for stay in found.of(Part.REQUEST))
-        waits = f" · {finding.evidence}" if finding.evidence else ""
-        yield f"✔ {said}{f' · NAT × {times}' if times else ''}{waits}"
+        figures = [f"✔ {verdict}"]
+        if times:
+            figures.append(
+                words["translation" if times == 1 else "translations"].format(times=times)
+            )
+        yield " · ".join([*figures, told(finding.evidence, language)]).removesuffix(" · ")
         return
-    yield f"{'?' if finding.verdict is Verdict.UNKNOWN else '✘'} {said}"
+    yield f"{'?' if finding.verdict is Verdict.UNKNOWN else '✘'} {verdict}"
     if finding.cause and finding.verdict is not Verdict.UNKNOWN:
         yield f"  {_pad(words['why'], 10)}{SENTENCES[finding.cause][language]} ({finding.cause})"
-    yield f"  {_pad(words['because'], 10)}{finding.evidence}"
+    yield f"  {_pad(words['evidence'], 10)}{told(finding.evidence, language)}"
 
 
 def _pad(text: str, width: int) -> str:

@@ -87,6 +87,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _names(scenario)
     yield from _vmnets(scenario)
     yield from _several_nat(scenario)
+    yield from _numbers(scenario)
     yield from _dhcp(scenario)
     yield from _forwards(scenario)
     yield from _host_nics(scenario)
@@ -202,12 +203,16 @@ def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
     own = {
         "adapter": mode.host_adapter,
         "dhcp": mode.dhcp_server if mode.product is VMWARE else None,
-        "nat": mode.nat_device if mode.product is VMWARE else None,
+        "nat": mode.nat_device,
     }
     for key, place in own.items():
         if getattr(vmnet, key) is not None and place is None:
             what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield Finding(("vmnets", name, key), what, "remove it, or use another mode", True)
+    if vmnet.nat and mode.nat_device and mode.product is not VMWARE:
+        for key in sorted(vmnet.nat.model_fields_set - {"forwards"}):
+            what = f"of {mode.product.name}'s NAT only `forwards` can be set here"
+            yield Finding(("vmnets", name, "nat", key), what, "remove it", True)
     adapter = vmnet.adapter
     if adapter and adapter.gateway and vmnet.subnet and adapter.gateway not in vmnet.subnet:
         yield Finding(
@@ -265,7 +270,7 @@ def _forwards(scenario: Scenario) -> Iterator[Finding]:
     if scenario.host.proxy:
         taken["tcp", scenario.host.proxy.port] = "its proxy"
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.nat is None or vmnet.subnet is None:
+        if vmnet.nat is None or vmnet.own_subnet is None:
             continue
         for protocol, forwards in (
             ("tcp", vmnet.nat.forwards.tcp),
@@ -279,7 +284,7 @@ def _forwards(scenario: Scenario) -> Iterator[Finding]:
                     )
                     yield Finding(path, what, "use another port of the host", True)
                 taken.setdefault((protocol, port), name)
-                yield from _forward_target(scenario, name, vmnet.subnet, target, path)
+                yield from _forward_target(scenario, name, vmnet.own_subnet, target, path)
 
 
 def _forward_target(
@@ -288,6 +293,11 @@ def _forward_target(
     who, _, port = target.partition(":")
     if int(port) > 65535:
         yield Finding(path, f"there is no port {port}", "use 1 to 65535")
+    private = scenario.vmnets[name].mode.private
+    if private and who[0].isdigit():
+        what = f"each VM on {name} has a network of its own, and each may be {who}"
+        yield Finding(path, what, "name a VM")
+        return
     if who[0].isdigit():
         try:
             inside = IPv4Address(who) in subnet
@@ -298,7 +308,7 @@ def _forward_target(
             yield Finding(path, what, "name a VM, or an address of the subnet")
         return
     nics = [nic for vm, _, nic in _all_nics(scenario) if vm == who and nic.network == name]
-    served = resolve(scenario).networks[name].leases
+    served = private or resolve(scenario).networks[name].leases
     if not any(nic.address or served for nic in nics):
         what = f"no VM '{who}' has an address on {name}"
         yield Finding(path, what, "name a VM with an adapter there, or an address")
@@ -354,6 +364,18 @@ def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findi
             "remove `adapter`",
             True,
         )
+
+
+def _numbers(scenario: Scenario) -> Iterator[Finding]:
+    """A network without a number has one that is made of its name: the cable's to its NAT device."""
+    taken: dict[int, Network] = {}
+    for network in resolve(scenario).vmnets:
+        if network.mode and network.mode.nat_device:
+            other = taken.setdefault(network.number, network)
+            if other is not network:
+                name = next(one for one in scenario.vmnets if network.name.startswith(one))
+                what = f"netlab makes the same number of the names {other.name} and {network.name}"
+                yield Finding(("vmnets", name), what, "rename one of the networks", True)
 
 
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:

@@ -256,7 +256,7 @@ Switched = Annotated[
 Prefix = Annotated[
     IPv6Network | None,
     PlainValidator(_prefix_or_off),
-    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off", False, None]}]}),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off"]}, {"type": "null"}]}),
 ]
 PrefixOrSwitch = Annotated[
     IPv6Network | bool,

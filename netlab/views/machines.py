@@ -29,7 +29,7 @@ def addresses(look: Look) -> Iterator[Row]:
                     lease = look.lease(place, one.name) if dynamic else {}
                     origin = _origin(own, dynamic, lease, bool(holder and holder.released), look)
                 elif own:
-                    lease, origin = {}, _origin_of_ipv6(space, one.name, look)
+                    lease, origin = {}, _origin_of_ipv6(place, one.name, look)
                 else:
                     continue
                 dns = (name for name in look.name_servers(place) if (":" in name) == (version == 6))
@@ -72,11 +72,13 @@ def _origin(
     return f"DHCP {look.named(lease['server'])}" if lease.get("server") else "DHCP, no lease"
 
 
-def _origin_of_ipv6(space: Space, interface: str, look: Look) -> str | None:
-    """A router's advertisements leave a default route of their own."""
-    for route, gateway in _default_routes(space, interface, 6):
-        if route.protocol == "ra":
-            return f"RA {look.named(gateway)}"
+def _origin_of_ipv6(place: str, interface: str, look: Look) -> str | None:
+    """Whose advertisement; a router that is none for others leaves no route, and is not known."""
+    space = look.spaces[place]
+    if (place, interface) in look.advertised:
+        routes = _default_routes(space, interface, 6)
+        routers = (look.named(gateway) for route, gateway in routes if route.protocol == "ra")
+        return f"RA {next(routers, '')}".rstrip()
     addresses = (address for name, address in space.addresses if name == interface)
     by_hand = any(one.version == 6 and not one.is_link_local for one in addresses)
     return "static" if by_hand else None

@@ -127,7 +127,9 @@ def ipv6() -> Iterator[None]:
     off = "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1"
     with (
         changed("vm3", f"{on} fd00::3/64 dev eth0 nodad", off),
-        changed("vm2", f"{on} fd00::2/64 dev eth0 nodad; {router}", off),
+        changed(
+            "vm2", f"{on} fd00::2/64 dev eth0 nodad valid_lft 999 preferred_lft 999; {router}", off
+        ),
     ):
         yield
 

@@ -13,7 +13,7 @@ import pytest
 
 from netlab import lab
 from netlab.errors import UsageError
-from netlab.explain.way import Explanation
+from netlab.explain.world import Explanation
 from netlab.kernel import nft
 from netlab.probe.cause import Cause
 from netlab.probe.packet import Part
@@ -262,7 +262,7 @@ def test_the_command(running):
     done = netlab("explain", "vm2", "internet", "--reply")
     assert done.returncode == 0
     assert "     * source 10.0.0.128 → 192.168.1.100\n" in done.stdout
-    assert done.stdout.endswith("✔ would be answered · NAT × 2\n")
+    assert done.stdout.endswith("✔ would be answered · 2 translations\n")
     done = netlab("explain", "vm4", "internet", "--lang", "zh")
     assert (done.returncode, "将死在 vm4" in done.stdout) == (1, True)
     document = json.loads(netlab("explain", "internet", "vm3", "--json").stdout)

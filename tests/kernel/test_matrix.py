@@ -19,7 +19,7 @@ from netlab.kernel import neighbours, nft
 from netlab.probe import engine, witness
 from netlab.probe.tap import Tap
 from netlab.probe.verdict import Verdict
-from tests.bench.bench import full_scenario, half_scenario
+from tests.bench.scenarios import full, half_blocked
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -33,7 +33,7 @@ def running(tmp_path: Path, name: str, text: str) -> Iterator[lab.Lab]:
 
 
 def test_half_of_380_pairs_blocked_each_with_its_cause(tmp_path):
-    with running(tmp_path, "half", half_scenario()) as up:
+    with running(tmp_path, "half", half_blocked()) as up:
         results = lab.verify(up)
         assert [result.failure for result in results if not result.passed] == []
         assert len(results) == 380
@@ -51,7 +51,7 @@ def test_64_vms_do_not_overflow_the_neighbour_table(tmp_path, monkeypatch):
     waves = []
     once = engine._Wave.evidence
     monkeypatch.setattr(engine._Wave, "evidence", lambda wave: waves.append(wave) or once(wave))
-    with running(tmp_path, "full", full_scenario()) as up:
+    with running(tmp_path, "full", full(64)) as up:
         results = lab.verify(up)
         assert [result.failure for result in results if not result.passed] == []
         assert len(results) == 4422

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from netlab.explain.rules import NOT_THERE, End, Ruleset
-from netlab.explain.way import Explanation, Place, Probe, World, explain
+from netlab.explain.way import explain
+from netlab.explain.world import Explanation, Place, Probe, World
 from netlab.kernel.links import Interface
 from netlab.kernel.routing import Answer, Question
 from netlab.kernel.rows import FdbEntry, Hop, Neighbour, RouteRow, Socket

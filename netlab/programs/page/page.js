@@ -22,7 +22,7 @@ const WORDS = {
     passes: (to) => `passed on to ${to}`, becomes: (what, a, b) => `${what} ${a} → ${b}`,
     answered: "answered", dead: (at) => `died at ${at}`, refused: (at) => `refused at ${at}`, unknown: "not known",
     entering: (name) => `entering ${name}`, evidence: "Evidence", lookAt: "Look at", found: "Found",
-    request: "request", answer: "answer", error: "error", arp: "ARP",
+    request: "request", answer: "answer", error: "error", arp: "ARP", ndp: "neighbour discovery",
     route: "route", fdb: "FDB", nat: "NAT entry", rule: "rule", forwarding: "forwarding", nextHop: "next hop",
     translation: "NAT", added: "added at this step", changed: "changed at this step", removed: "removed at this step",
     tableArp: "ARP caches", tableFdb: "FDB of the switches", tableNat: "NAT tables", tableLeases: "DHCP leases",
@@ -66,7 +66,7 @@ const WORDS = {
     passes: (to) => `转给 ${to}`, becomes: (what, a, b) => `${what} ${a} 改为 ${b}`,
     answered: "已应答", dead: (at) => `死在 ${at}`, refused: (at) => `被 ${at} 拒绝`, unknown: "无法判断",
     entering: (name) => `进入 ${name} 时`, evidence: "证据", lookAt: "请看", found: "得知",
-    request: "请求", answer: "应答", error: "差错报文", arp: "ARP",
+    request: "请求", answer: "应答", error: "差错报文", arp: "ARP", ndp: "邻居发现",
     route: "路由", fdb: "转发表", nat: "NAT 表项", rule: "规则", forwarding: "转发", nextHop: "下一跳",
     translation: "NAT", added: "这一步新增", changed: "这一步改变", removed: "这一步删除",
     tableArp: "ARP 缓存", tableFdb: "交换机转发表（FDB）", tableNat: "NAT 表", tableLeases: "DHCP 租约",
@@ -599,7 +599,7 @@ function verdictBox({journey, steps}, letter) {
   return make("div", {class: `verdict ${end.verdict}`},
     make("p", {}, letter ? make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `) : "", make("span", {class: "word"}, word), entered, time),
     end.verdict === "answered" ? "" : make("p", {}, end.sentence?.[page.language] ?? end.cause ?? ""),
-    end.verdict !== "answered" && end.evidence ? line("evidence", [end.evidence]) : "",
+    end.verdict !== "answered" && end.evidence ? line("evidence", [end.evidence_texts?.[page.language] ?? end.evidence]) : "",
     end.look_at ? line("lookAt", [make("code", {}, `netlab exec ${end.at} -- ${end.look_at}`)]) : "",
     journey.found?.length ? line("found", [journey.found.join(" · ")]) : "");
 }
@@ -637,7 +637,7 @@ function fieldRow(step, name, shown) {
 function decidedList(step) {
   if (!step.decided_by?.length) return "";
   return make("div", {}, make("h3", {}, say("decided")),
-    make("ul", {class: "decided"}, ...step.decided_by.map((one) => make("li", {}, make("strong", {}, say(one.by)), " ", make("code", {}, one.text)))));
+    make("ul", {class: "decided"}, ...step.decided_by.map((one) => make("li", {}, make("strong", {}, say(one.by)), " ", make("code", {}, one.texts?.[page.language] ?? one.text)))));
 }
 
 // Predict

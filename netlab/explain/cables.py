@@ -1,0 +1,143 @@
+"""Frames through switches: who hears a question, and who gets what is sent. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netlab.explain.world import Ended, Packet, Stay, World
+from netlab.kernel.owners import Plug
+from netlab.probe.cause import Cause
+from netlab.probe.decision import By, Decision
+from netlab.probe.journey import Outlet
+from netlab.probe.said import said
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A frame's way through a switch, from port to port."""
+
+    switch: str
+    port: str
+    out: str
+
+
+class Cables:
+    """One packet under way: its stays, and the switches between two machines."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.stays: list[Stay] = []
+
+    def carry(self, start: Plug, mac: str, asked: list[Crossing] | None, packet: Packet) -> Plug:
+        """Through the switches to whom a frame is addressed. Raises Ended if nobody takes it."""
+        come = start
+        for crossing in asked or ():
+            self._cross(crossing, packet, mac)
+            come = (crossing.switch, crossing.out)
+        while (here := self.world.cables[come])[0] in self.world.where.switches:
+            switch, port = here
+            out = self._learnt(switch, port, mac)
+            if out is None:
+                return self._flood(come, mac, packet)
+            if self.apart(switch, port, out):
+                self.open(switch, port, packet)
+                text = said("isolated", one=port, other=out, switch=switch)
+                raise Ended(switch, Cause.ISOLATED_PORT, text)
+            self._cross(Crossing(switch, port, out), packet, mac)
+            come = (switch, out)
+        self._not_through(here[0])
+        if not self.belongs(here, mac):
+            raise Ended(come[0], Cause.NO_TAKER, said("not reached", mac=mac))
+        return here
+
+    def _learnt(self, switch: str, port: str, mac: str) -> str | None:
+        """The port behind which the switch has learnt the MAC."""
+        known = [one.port for one in self.world.places[switch].space.fdb if one.mac == mac]
+        there = [one for one in known if one != port and one in self._ports(switch)]
+        return there[0] if there else None
+
+    def apart(self, switch: str, one: str, other: str) -> bool:
+        """Whether a switch carries nothing from one port to the other."""
+        place = self.world.places[switch]
+        ports = (place.interface(one), place.interface(other))
+        return one == other or all(port is not None and port.isolated for port in ports)
+
+    def _flood(self, come: Plug, mac: str, packet: Packet) -> Plug:
+        """A switch that does not know the MAC gives the frame to every other port."""
+        switch, port = self.world.cables[come]
+        ways = [(path, end) for path, end in self.reached(come) if self.belongs(end, mac)]
+        others = [one for one in self._ports(switch) if not self.apart(switch, port, one)]
+        self.open(switch, port, packet)
+        self.change(went_out=tuple(self.outlet(switch, one) for one in others))
+        self.decide(Decision(By.FDB, said("flooded", owner=self.owner(mac))))
+        if not ways:
+            text = said("nobody there", switch=switch, mac=mac)
+            raise Ended(switch, Cause.NO_TAKER, text)
+        for crossing in ways[0][0][1:]:
+            self._cross(crossing, packet, mac)
+        return ways[0][1]
+
+    def reached(self, start: Plug) -> Iterator[tuple[list[Crossing], Plug]]:
+        """Every machine's end that a broadcast reaches, and through which switches."""
+        first = self.world.cables.get(start)
+        waiting: list[tuple[list[Crossing], Plug]] = [([], first)] if first else []
+        seen = set()
+        while waiting:
+            path, (node, interface) = waiting.pop(0)
+            self._not_through(node)
+            if node not in self.world.where.switches:
+                yield path, (node, interface)
+            elif node not in seen:
+                seen.add(node)
+                for port in self._ports(node):
+                    if not self.apart(node, interface, port):
+                        crossing = Crossing(node, interface, port)
+                        waiting.append(([*path, crossing], self.world.cables[node, port]))
+
+    def _ports(self, switch: str) -> list[str]:
+        """Those that carry frames."""
+        interfaces = self.world.places[switch].space.interfaces
+        cables = [one for one in interfaces if (switch, one.name) in self.world.cables]
+        return [one.name for one in cables if one.master and one.running]
+
+    def belongs(self, end: Plug, mac: str) -> bool:
+        card = self.world.places[end[0]].interface(end[1])
+        return card is not None and card.mac == mac
+
+    def owner(self, mac: str) -> str:
+        return self.world.owners.name(mac) or "?"
+
+    def outlet(self, node: str, interface: str) -> Outlet:
+        return Outlet(interface, self.world.cables.get((node, interface), ("",))[0])
+
+    def open(self, node: str, came_in: str | None, packet: Packet) -> None:
+        inlet = self.outlet(node, came_in) if came_in else None
+        stay = Stay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
+        self.stays.append(stay)
+        self._not_through(node)
+        chain = self.world.places[node].rules.beyond()
+        if chain:
+            why = said("chain", chain=chain)
+            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+
+    def _not_through(self, node: str) -> None:
+        if node in self.world.where.bridges:
+            why = said("bridges", node=node)
+            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+
+    def _cross(self, crossing: Crossing, packet: Packet, mac: str) -> None:
+        """A stay on a switch."""
+        self.open(crossing.switch, crossing.port, packet)
+        self.change(went_out=(self.outlet(crossing.switch, crossing.out),))
+        text = said("behind port", owner=self.owner(mac), port=crossing.out)
+        self.decide(Decision(By.FDB, text))
+
+    def decide(self, decision: Decision) -> None:
+        """Something has decided the present stay."""
+        self.change(decisions=(*self.stays[-1].decisions, decision))
+
+    def change(self, **fields: Any) -> None:
+        """What the present stay turns out to be."""
+        self.stays[-1] = replace(self.stays[-1], **fields)
