@@ -106,7 +106,7 @@ def _is_broadcast(address: IPAddress, known: Owners) -> bool:
 
 def _own(known: Owners, leg: Leg, version: int) -> str:
     """An adapter's first address of an IP version, of IPv6 no link-local one; empty if it has none."""
-    for one in known.addresses.get((leg.node, leg.interface), ()):
+    for one in known.addresses.get((leg.node, leg.holder), ()):
         if one.version == version and not (version == 6 and one.ip.is_link_local):
             return str(one.ip)
     return ""
@@ -122,7 +122,7 @@ def _ends(
         namespace(lab.name, source.name),
         namespace(lab.name, target) if target else None,
         to,
-        leg.interface,
+        leg.holder,
         leg.mac,
         _own(known, leg, 4),
         wait,
@@ -157,7 +157,7 @@ def _leg_towards(lab: Lab, source: Node, to: str) -> Leg:
         names = {one.index: one.name for one in read_interfaces(netlink)}
         route = best_route(read_routes(netlink, names), address)
     used = {hop.interface for hop in route.hops} if route else set()
-    return next((leg for leg in source.legs if leg.interface in used), source.primary)
+    return next((leg for leg in source.legs if leg.holder in used), source.primary)
 
 
 def _name_server(lab: Lab, source: Node) -> str:

@@ -260,7 +260,7 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
     from netlab.plan.nouns import DhcpClient
 
     _require_root()
-    asking = {(namespace(lab.name, leg.node), leg.interface) for leg in _clients(lab, target)}
+    asking = {(namespace(lab.name, leg.node), leg.holder) for leg in _clients(lab, target)}
     bound = [
         noun
         for noun in lab.plan.nouns
@@ -284,7 +284,7 @@ def _clients(lab: Lab, target: str) -> list[Leg]:
     if not legs:
         its = ", ".join(leg.interface for leg in node.legs)
         raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
-    if clients := [leg for leg in legs if leg.address is None]:
+    if clients := [leg for leg in legs if leg.by_dhcp]:
         return clients
     raise UsageError(
         f"{target} has no address from DHCP: it is static",
@@ -346,15 +346,14 @@ def without_forward(lab: Lab, protocol: str, port: int) -> Source:
 
 
 def _nat_network(lab: Lab, vm: str) -> str:
-    """The NAT network that a VM (or an address) is on, or the only one."""
-    from netlab.scenario.mode import Mode
-
-    translated = [network.name for network in lab.topology.vmnets if network.mode is Mode.NAT]
-    node = lab.topology.nodes.get(vm)
-    if node:
-        found = [leg.network.name for leg in node.legs]
+    """The NAT network that a VM (or an address) is on, or the only one, as the scenario calls it."""
+    scenario = lab.source.scenario
+    translated = [name for name, one in scenario.vmnets.items() if one.mode.nat_device]
+    if vm in scenario.vms:
+        found = [nic.network for nic in scenario.vms[vm].nics]
     else:
-        found = [net.name for net in lab.topology.vmnets if _is_inside(vm, net.subnet)]
+        subnets = {name: one.own_subnet for name, one in scenario.vmnets.items()}
+        found = [name for name, subnet in subnets.items() if subnet and _is_inside(vm, subnet)]
     meant = [name for name in translated if name in found] or translated
     if len(meant) == 1:
         return meant[0]
@@ -403,6 +402,32 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
         except BaseException:
             run.write(before)
             raise
+    return wanted
+
+
+def mending(lab: Lab) -> Change:
+    """What `repair` would do."""
+    from netlab.kernel.observe import observe
+    from netlab.plan.change import mend
+
+    _require_root()
+    return mend(lab.plan, observe(lab.plan, _run_directory(lab.name)).nouns)
+
+
+def repair(lab: Lab, progress: Progress | None = None) -> Change:
+    """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
+
+    What somebody made goes, what is missing or another comes anew. A failure or a signal on the way
+    leaves it as it was. Raises KernelError, Interrupted.
+    """
+    from netlab.kernel.change import change as carry_out
+    from netlab.kernel.patience import postponed_signals
+
+    _require_root()
+    run = _run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        wanted = mending(lab)
+        carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
     return wanted
 
 
@@ -574,7 +599,7 @@ def where(lab: Lab) -> Map:
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge
-    from netlab.probe.journey import Map
+    from netlab.probe.journey import BridgeInside, Map
     from netlab.scenario.topology import HOST
 
     translates = any(
@@ -582,9 +607,15 @@ def where(lab: Lab) -> Map:
         for network in lab.topology.vmnets
     )
     cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
+    switches = frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge))
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
-        switches=frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge)),
+        switches=switches - set(lab.topology.nodes),
+        bridges={
+            name: BridgeInside(node.primary.holder, node.primary.mac)
+            for name, node in lab.topology.nodes.items()
+            if name in switches
+        },
         peers={
             (node_of(place), interface): node_of(other.namespace)
             for (place, interface), other in lab.plan.peers.items()
@@ -807,9 +838,10 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
                 tuple(
                     str(one)
                     for known in (observed.addresses, observed.ipv6)
-                    for one in known.get((place, leg.interface), ())
+                    for one in known.get((place, leg.holder), ())
+                    if not leg.bare
                 ),
-                lease(run, Lease(place, leg.interface)) if leg.address is None else None,
+                lease(run, Lease(place, leg.holder)) if leg.by_dhcp else None,
                 leg.model,
                 leg.released,
             )

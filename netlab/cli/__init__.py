@@ -33,6 +33,7 @@ _COMMANDS = {
     "forward": "live.forward",
     "dhcp": "live.dhcp",
     "apply": "live.apply",
+    "repair": "live.repair",
     "exec": "nodes.execute",
     "shell": "nodes.shell",
     "down": "labs.down",

@@ -50,6 +50,30 @@ def apply(
     _carry_out(output, running, lab.load(scenario), dry_run)
 
 
+@click.command(epilog=examples("sudo netlab repair --dry-run", "sudo netlab repair"))
+@click.argument("name", required=False, type=LabName(), metavar="[LAB]")
+@lab_option
+@dry_run_option
+@json_option
+@pass_output
+def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool) -> None:
+    """Undo what was changed in a running lab by hand.
+
+    Addresses, routes, rules, settings, interfaces and services become what the scenario says, and
+    what `status` calls drift is gone.
+    """
+    from netlab.report import data, text
+
+    running = lab.attach(lab.pick(name or lab_name))
+    difference = lab.mending(running)
+    if not dry_run and difference:
+        with output.changing(running, difference) as progress:
+            difference = lab.repair(running, progress)
+    output.result(
+        data.change(difference, running.name), lambda: text.change(difference, done=not dry_run)
+    )
+
+
 @click.command(
     "set",
     epilog=examples(

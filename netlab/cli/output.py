@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netlab.kernel.create import Moment, Progress
     from netlab.lab import Lab
     from netlab.plan.change import Change
-    from netlab.plan.nouns import Noun
+    from netlab.plan.nouns import Observed
 
 
 DRAWING_WIDTH = 100
@@ -106,7 +106,7 @@ class Output:
         """A progress bar for `up`."""
         with self._bar(f"building {lab.name}", len(lab.plan.nouns)) as advance:
 
-            def progress(noun: Noun, moment: Moment) -> None:
+            def progress(noun: Observed, moment: Moment) -> None:
                 advance(type(noun).__name__.lower(), int(moment == "after"))
 
             yield progress
@@ -117,7 +117,7 @@ class Output:
         steps = len(change.removed) + len(change.altered) + len(change.created)
         with self._bar(f"changing {lab.name}", steps) as advance:
 
-            def progress(noun: Noun, moment: Moment) -> None:
+            def progress(noun: Observed, moment: Moment) -> None:
                 advance(type(noun).__name__.lower(), int(moment == "after"))
 
             yield progress

@@ -47,6 +47,7 @@ class Cables:
                 raise Ended(switch, Cause.ISOLATED_PORT, text)
             self._cross(Crossing(switch, port, out), packet, mac)
             come = (switch, out)
+        self._not_through(here[0])
         if not self.belongs(here, mac):
             raise Ended(come[0], Cause.NO_TAKER, said("not reached", mac=mac))
         return here
@@ -85,6 +86,7 @@ class Cables:
         seen = set()
         while waiting:
             path, (node, interface) = waiting.pop(0)
+            self._not_through(node)
             if node not in self.world.where.switches:
                 yield path, (node, interface)
             elif node not in seen:
@@ -114,9 +116,16 @@ class Cables:
         inlet = self.outlet(node, came_in) if came_in else None
         stay = Stay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
         self.stays.append(stay)
+        self._not_through(node)
         chain = self.world.places[node].rules.beyond()
         if chain:
             why = said("chain", chain=chain)
+            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+
+    def _not_through(self, node: str) -> None:
+        """What a machine's own bridge does with frames is not worked out. Raises Ended."""
+        if node in self.world.where.bridges:
+            why = said("bridges", node=node)
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
 
     def _cross(self, crossing: Crossing, packet: Packet, mac: str) -> None:

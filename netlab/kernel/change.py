@@ -19,12 +19,14 @@ from netlab.plan.nouns import (
     Bridge,
     Cable,
     DhcpClient,
+    End,
     EtcFile,
     Ipv6,
     Lease,
     Listening,
     Namespace,
     Noun,
+    Observed,
     Queue,
     Route,
     Ruleset,
@@ -40,11 +42,13 @@ def change(
 
     What could not be taken back is told in the error's notes.
     """
-    back: list[tuple[str, Noun, Callable[[], None]]] = []
+    back: list[tuple[str, Observed, Callable[[], None]]] = []
     with Handles(len(wanted.removed) + len(wanted.created)) as handles:
         remake = partial(make, run=run, handles=handles, interruption=Interruption())
 
-        def step(verb: str, noun: Noun, do: Callable[[], None], undo: Callable[[], None]) -> None:
+        def step(
+            verb: str, noun: Observed, do: Callable[[], None], undo: Callable[[], None]
+        ) -> None:
             interruption.check()
             progress(noun, Moment.BEFORE)
             # Noted before it is done: what is half done has to be taken back too.
@@ -58,10 +62,12 @@ def change(
                 gone = partial(_unmake, noun, run, handles)
                 if isinstance(noun, DhcpClient) and wanted.gives_back(noun):
                     gone = partial(_retire, noun, run, handles, interruption)
-                step("remove", noun, gone, partial(remake, noun))
+                # What somebody made by hand cannot be made again.
+                again = (lambda: None) if isinstance(noun, End) else partial(remake, noun)
+                step("remove", noun, gone, again)
             for old, new in wanted.altered:
-                there, again = partial(_alter, old, new), partial(_alter, new, old)
-                step("alter", new, partial(there, run, handles), partial(again, run, handles))
+                there, back_again = partial(_alter, old, new), partial(_alter, new, old)
+                step("alter", new, partial(there, run, handles), partial(back_again, run, handles))
             for noun in wanted.created:
                 there = partial(make, noun, run, handles, interruption)
                 step("make", noun, there, partial(_unmake, noun, run, handles))
@@ -108,7 +114,7 @@ def _retire(
         _unmake(client, run, handles)
 
 
-def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
+def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
     match noun:
         case Namespace(namespace):
             handles.forget(namespace)
@@ -142,5 +148,7 @@ def _unmake(noun: Noun, run: RunDirectory, handles: Handles) -> None:
         case DhcpClient(namespace, interface):
             services.stop(run, noun)
             links.delete_addresses(handles.netlink(namespace), interface)
+        case End(namespace, interface):
+            links.delete_interface(handles.netlink(namespace), interface)
         case Listening() | Lease() | Advertised():
             pass  # Facts, which end with what they are about.

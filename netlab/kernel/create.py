@@ -24,6 +24,7 @@ from netlab.plan.nouns import (
     Listening,
     Namespace,
     Noun,
+    Observed,
     Queue,
     Route,
     Ruleset,
@@ -44,7 +45,7 @@ class Moment(StrEnum):
     AFTER = "after"
 
 
-Progress = Callable[[Noun, Moment], None]
+Progress = Callable[[Observed, Moment], None]
 """Told before and after each noun; an exception from it stops the work."""
 
 
@@ -61,7 +62,7 @@ def create(plan: Plan, run: RunDirectory, progress: Progress, interruption: Inte
 
 
 @contextmanager
-def explained(verb: str, noun: Noun) -> Iterator[None]:
+def explained(verb: str, noun: Observed) -> Iterator[None]:
     """Errors of a block that makes, alters or removes a noun say so. Raises KernelError."""
     try:
         yield
@@ -134,5 +135,5 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
             )
 
 
-def _first_line(noun: Noun) -> str:
+def _first_line(noun: Observed) -> str:
     return line(noun).splitlines()[0]

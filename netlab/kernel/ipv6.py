@@ -17,6 +17,7 @@ from pyroute2.netlink.rtnl import RTM_GETADDR, RTM_GETROUTE
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from netlab.errors import Missing
 from netlab.kernel import netns
 from netlab.kernel.netlink import Netlink
 from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route
@@ -32,7 +33,7 @@ _USUAL_METRIC = 1024
 
 @dataclass(frozen=True)
 class Ipv6State:
-    """What one namespace has of IPv6, without what every interface makes for itself (fe80::, ::1)."""
+    """What one namespace has of IPv6, without ::1."""
 
     addresses: tuple[Address, ...] = ()
     advertised: tuple[Address, ...] = ()
@@ -42,8 +43,21 @@ class Ipv6State:
     """Interfaces with a default route that a router has given."""
 
 
+def require() -> None:
+    """Raise Missing on a kernel without IPv6."""
+    if not _CONF.exists():
+        raise Missing(
+            "the kernel has no IPv6",
+            "boot without ipv6.disable=1, or take `ipv6` out of the scenario",
+        )
+
+
 def switch_on(noun: Ipv6) -> None:
-    """Let the interface have addresses: those of its router, if it listens to one, by EUI-64."""
+    """Let the interface have addresses: those of its router, if it listens to one, by EUI-64.
+
+    Raises Missing on a kernel without IPv6.
+    """
+    require()
     _write(noun.namespace, noun.interface, _settings(noun) | {"disable_ipv6": "0"})
 
 
@@ -72,7 +86,7 @@ def _settings(noun: Ipv6) -> dict[str, str]:
         # 2: a host that forwards for a NAT device listens to its own router all the same.
         "accept_ra": "2" if noun.advertised else "0",
         "ra_defrtr_metric": str(_USUAL_METRIC + noun.metric),
-        "addr_gen_mode": "0",
+        "addr_gen_mode": "0" if noun.local else "1",
         "use_tempaddr": "0",
     }
 
@@ -129,7 +143,7 @@ def _addresses(
     for message in netlink.dump(request, RTM_GETADDR):
         address = IPv6Interface((message.get_attr("IFA_ADDRESS"), message["prefixlen"]))
         name = names.get(message["index"])
-        if name and not address.is_link_local and not address.is_loopback:
+        if name and not address.is_loopback:
             permanent = message["flags"] & _IFA_F_PERMANENT
             yield Address(namespace, name, address), not permanent
 

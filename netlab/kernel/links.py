@@ -119,7 +119,9 @@ def switch_cable(cable: Cable, one: Netlink, other: Netlink) -> None:
 
 def delete_interface(netlink: Netlink, name: str) -> None:
     """Remove a bridge, or a cable with both its ends. Forgives absence."""
-    _forgiving(netlink, _LINK.pack(0, 0, netlink.index(name), 0, 0), RTM_DELLINK)
+    # By its name as it is now: somebody may have made another by that name.
+    message = _LINK.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, _text(name))
+    _forgiving(netlink, message, RTM_DELLINK)
     netlink.forget(name)
 
 
@@ -137,8 +139,8 @@ def delete_addresses(netlink: Netlink, interface: str) -> None:
 
 
 def delete_route(netlink: Netlink, route: Route) -> None:
-    """Remove a route. Forgives absence."""
-    _forgiving(netlink, _route_message(route), RTM_DELROUTE)
+    """Remove a route, whoever made it. Forgives absence."""
+    _forgiving(netlink, _route_message(route, _RTPROT_UNSPEC), RTM_DELROUTE)
 
 
 def _forgiving(netlink: Netlink, message: bytes, kind: int) -> None:
@@ -171,10 +173,10 @@ def create_route(netlink: Netlink, route: Route) -> None:
     netlink.request(_route_message(route), RTM_NEWROUTE, CREATE)
 
 
-def _route_message(route: Route) -> bytes:
+def _route_message(route: Route, protocol: int = _RTPROT_STATIC) -> bytes:
     family = _AF_INET6 if route.gateway.version == 6 else _AF_INET
     length, table = route.destination.prefixlen, _RT_TABLE_MAIN
-    message = _ROUTE.pack(family, length, 0, 0, table, _RTPROT_STATIC, 0, _RTN_UNICAST, 0)
+    message = _ROUTE.pack(family, length, 0, 0, table, protocol, 0, _RTN_UNICAST, 0)
     message += attribute(_RTA_GATEWAY, route.gateway.packed)
     message += attribute(_RTA_PRIORITY, _number(route.metric))
     if length:

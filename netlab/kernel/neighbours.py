@@ -17,7 +17,7 @@ STOCK_ROOM = 1024
 """Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
 _LIMIT = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
 _COUNT = Path("/proc/net/stat/arp_cache")
-_SETTINGS = Path("/proc/sys/net/ipv4/neigh")
+_SETTINGS = (Path("/proc/sys/net/ipv4/neigh"), Path("/proc/sys/net/ipv6/neigh"))
 _RETRANSMISSION = "retrans_time_ms"
 _UNTOUCHED = "lo"
 _AF_INET = 2
@@ -41,7 +41,7 @@ def room() -> int:
 
 @contextmanager
 def impatient(namespaces: Iterable[str], milliseconds: int) -> Iterator[None]:
-    """For the length of a block, ARP questions without an answer are repeated that soon.
+    """For the length of a block, questions of ARP and neighbour discovery are repeated that soon.
 
     Afterwards interfaces have what `lo` has, as new ones do: another block may have begun before this one
     and still be going on, so what is found at the start says nothing.
@@ -55,11 +55,11 @@ def impatient(namespaces: Iterable[str], milliseconds: int) -> Iterator[None]:
     finally:
         for name in places:
             with suppress(KernelError), netns.inside(name):  # It has gone meanwhile.
-                _repeat_every((_SETTINGS / _UNTOUCHED / _RETRANSMISSION).read_text())
+                _repeat_every((_SETTINGS[0] / _UNTOUCHED / _RETRANSMISSION).read_text())
 
 
 def _repeat_every(milliseconds: str) -> None:
-    for setting in _SETTINGS.glob(f"*/{_RETRANSMISSION}"):
+    for setting in (one for known in _SETTINGS for one in known.glob(f"*/{_RETRANSMISSION}")):
         if setting.parent.name not in (_UNTOUCHED, "default"):
             with suppress(FileNotFoundError):
                 setting.write_text(milliseconds)

@@ -119,7 +119,7 @@ def _grouped(found: Iterable[Address]) -> Addresses:
 def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
     grouped: Ipv6Addresses = {}
     for one in found:
-        if isinstance(one.address, IPv6Interface):
+        if isinstance(one.address, IPv6Interface) and not one.address.is_link_local:
             key = (one.namespace, one.interface)
             grouped[key] = (*grouped.get(key, ()), one.address)
     return grouped
@@ -243,8 +243,10 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
                 yield End(namespace, interface.name, interface.mac)
         yield from (address for address in view.addresses if address not in expected)
         yield from (route for route in view.routes if route not in expected)
-        entered = set(view.ipv6.addresses) - set(view.ipv6.advertised)
-        yield from (one for one in view.ipv6.addresses if one in entered - expected)
+        made = set(view.ipv6.advertised) | expected
+        yield from (
+            one for one in view.ipv6.addresses if one not in made and not one.address.is_link_local
+        )
         yield from (route for route in view.ipv6.routes if route not in expected)
         if view.ruleset and namespace not in with_rules:
             yield Ruleset(namespace, view.ruleset)

@@ -56,6 +56,7 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
     # One question a second, and again after a second without an answer, for ever.
     argv += ["-s", str(_PACKAGE / "programs" / "dhcp-client.sh"), "-t", "5", "-T", "1", "-A", "1"]
     lease = run.lease(client.namespace, client.interface)
+    lease.unlink(missing_ok=True)  # A client before this one may have left it.
     variables = {
         "NETLAB_LEASE": str(lease),
         "NETLAB_RESOLV": str(resolv),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netlab.errors import KernelError
 from netlab.kernel import links, netns, services, syscalls
+from netlab.kernel.ipv6 import require
 from netlab.kernel.tracepoints import audit
 
 _RULES = """\
@@ -73,10 +74,20 @@ def bridge() -> None:
 
 def masquerade() -> None:
     """Load the kinds of rules that NAT needs."""
+    _load(_RULES)
+
+
+def masquerade_ipv6() -> None:
+    """The same of IPv6, if the kernel has IPv6 at all."""
+    require()
+    _load(_RULES.replace("table ip ", "table ip6 ").replace("ip daddr", "ip6 daddr"))
+
+
+def _load(rules: str) -> None:
     import nftables
 
     with _nameless():
-        status, _, errors = nftables.Nftables().cmd(_RULES)
+        status, _, errors = nftables.Nftables().cmd(rules)
     if status != 0:
         raise KernelError(errors.strip().splitlines()[0])
 

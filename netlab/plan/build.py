@@ -48,9 +48,10 @@ def build(lab: str, topology: Topology) -> Plan:
 def _with_terms(lab: str, topology: Topology, nouns: Iterable[Noun]) -> Iterator[Noun]:
     """DHCP clients know what they are to get, so that they ask anew when it changes."""
     legs = {
-        (namespace(lab, node.name), leg.interface): leg
+        (namespace(lab, node.name), leg.holder): leg
         for node in topology.nodes.values()
         for leg in node.legs
+        if leg.by_dhcp
     }
     for noun in nouns:
         if isinstance(noun, DhcpClient):

@@ -7,7 +7,7 @@ is reached, a service on the cards of its machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from netlab.plan.nouns import (
@@ -16,12 +16,14 @@ from netlab.plan.nouns import (
     Bridge,
     Cable,
     DhcpClient,
+    End,
     EtcFile,
     Ipv6,
     Lease,
     Listening,
     Namespace,
     Noun,
+    Observed,
     Queue,
     Route,
     Ruleset,
@@ -36,8 +38,8 @@ from netlab.plan.plan import Plan
 class Change:
     """How to come from one plan to another."""
 
-    removed: tuple[Noun, ...]
-    """In this order."""
+    removed: tuple[Observed, ...]
+    """In this order; interfaces that somebody made by hand among them."""
     altered: tuple[tuple[Noun, Noun], ...]
     """Old and new: the same thing with another content, which nothing else notices."""
     created: tuple[Noun, ...]
@@ -55,16 +57,10 @@ class Change:
             for end in (noun.one, noun.other)
         )
 
-    @property
-    def reverse(self) -> Change:
-        """The way back."""
-        altered = tuple((new, old) for old, new in reversed(self.altered))
-        return Change(self.created[::-1], altered, self.removed[::-1])
 
-
-def change(old: Plan, new: Plan) -> Change:
-    """What `apply` has to do."""
-    before, after = set(old.nouns), set(new.nouns)
+def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
+    """What `apply` has to do; what is `broken` goes, and comes if it is in the new plan."""
+    before, after = set(old.nouns), set(new.nouns) - set(broken)
     goes = [noun for noun in old.nouns if noun not in after]
     comes = [noun for noun in new.nouns if noun not in before]
     successors = {_identity(noun): noun for noun in comes}
@@ -86,6 +82,30 @@ def change(old: Plan, new: Plan) -> Change:
         noun for noun in new.nouns if noun not in kept and (noun in gone or noun not in before)
     ]
     return Change(tuple(removed), tuple(altered), tuple(sorted(created, key=stage)))
+
+
+def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
+    """What `repair` has to do: what was made by hand goes, what is missing comes again.
+
+    A cable that is not as planned (its end is down, has another MAC, …) is replaced; a DHCP client
+    whose lease was tampered with asks anew.
+    """
+    observed = tuple(observed)
+    foreign = tuple(noun for noun in observed if isinstance(noun, End))
+    there = [noun for noun in observed if not isinstance(noun, End)]
+    missing = set(plan.nouns) - set(there)
+    machines = {noun.namespace for noun in there if isinstance(noun, Namespace)}
+    cables = {noun for noun in missing if isinstance(noun, Cable)}
+    cables = {noun for noun in cables if machines.issuperset(_namespaces(noun))}
+    lost = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Lease)}
+    lost |= {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, DhcpClient)}
+    asking = {
+        noun
+        for noun in there
+        if isinstance(noun, DhcpClient | Lease) and (noun.namespace, noun.interface) in lost
+    }
+    found = change(Plan.of(plan.lab, [*there, *cables]), plan, cables | asking)
+    return replace(found, removed=(*foreign, *found.removed))
 
 
 def _identity(noun: Noun) -> tuple[object, ...]:
@@ -134,6 +154,8 @@ def _stands_on(noun: Noun, base: Noun) -> bool:
             return namespace in _namespaces(noun)
         case Bridge(namespace, name), Cable(one, other):
             return any((end.namespace, end.bridge) == (namespace, name) for end in (one, other))
+        case Bridge(namespace, name), _:
+            return _uses(noun, namespace, name)
         case Cable(one, other), _:
             return any(_uses(noun, end.namespace, end.interface) for end in (one, other))
         case Address(namespace, _, address), Route(where, _, gateway):

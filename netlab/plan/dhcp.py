@@ -58,7 +58,7 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
 
 def served(topology: Topology, vmnet: Network) -> Iterator[str]:
     """dnsmasq lines of a vmnet's DHCP server, whoever runs it."""
-    yield from pool(topology.legs_on(vmnet), vmnet, options(vmnet), _seconds(vmnet))
+    yield from pool(topology.neighbours(vmnet), vmnet, options(vmnet), _seconds(vmnet))
 
 
 def _seconds(vmnet: Network) -> tuple[int, int]:
@@ -97,8 +97,8 @@ def terms(topology: Topology, leg: Leg) -> tuple[str, ...]:
     else:
         if not network.leases:
             return ()
-        handed_out, seconds = home_router(topology, network.segment)
-        network = topology.networks[network.segment]
+        handed_out, seconds = home_router(topology, network.lan or network.name)
+        network = topology.networks[network.lan or network.name]
     wanted = network.dhcp.reservations if network.dhcp else {}
     own = [
         str(address) for who, address in wanted.items() if leg.node == who or leg.mac == who.lower()
@@ -150,7 +150,7 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
         if address not in taken
     )
     # Two VMs with one MAC are one client to the server.
-    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.address is None and leg.leased))
+    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.by_dhcp and leg.leased))
     numbered = list(islice(free, len(asking)))
     if len(numbered) < len(asking):
         asking = [mac for mac in asking if mac not in reserved]
@@ -163,4 +163,4 @@ def address_of(topology: Topology, leg: Leg) -> IPv4Address | None:
     """What a VM's adapter has or gets; None if VMware's server has no address left for it."""
     if leg.address:
         return leg.address.ip
-    return reservations(topology.legs_on(leg.network), leg.network).get(leg.mac)
+    return reservations(topology.neighbours(leg.network), leg.network).get(leg.mac)

@@ -22,9 +22,14 @@ def configuration(interface: str, lines: Iterable[str]) -> str:
     return "\n".join([*common, *lines, ""])
 
 
+_DAY_SECONDS = 86400
+"""How long an address of a prefix is valid: radvd's default, and what VMs behind VMware's NAT show."""
+
+
 def advertises(interface: str, prefix: IPv6Network | None, leads_on: bool = True) -> list[str]:
     """Lines that advertise an IPv6 prefix, with the server as router if it `leads_on`; none without one."""
     if prefix is None:
         return []
-    lines = ["enable-ra", f"dhcp-range={prefix.network_address},ra-only,{prefix.prefixlen}"]
+    usual = f"dhcp-range={prefix.network_address},ra-only,{prefix.prefixlen},{_DAY_SECONDS}"
+    lines = ["enable-ra", usual]
     return lines if leads_on else [*lines, f"ra-param={interface},0,0"]

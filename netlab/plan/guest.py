@@ -21,7 +21,7 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
         yield from server(here, port)
     yield from proxy(here, node)
     if node.dhcp_server:
-        config = dnsmasq.configuration(node.primary.interface, _dhcp(topology, node))
+        config = dnsmasq.configuration(node.primary.holder, _dhcp(topology, node))
         yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
         yield Listening(here, "dhcp", "udp", 67)
 
@@ -90,7 +90,7 @@ def proxy(here: str, node: Node) -> Iterator[Noun]:
 def _dhcp(topology: Topology, node: Node) -> Iterator[str]:
     """The quarter of the subnet below VMware's pool, so that leases tell who gave them."""
     leg = node.primary
-    subnet, legs = leg.network.subnet, topology.legs_on(leg.network)
+    subnet, legs = leg.network.subnet, topology.neighbours(leg.network)
     first, last = subnet[subnet.num_addresses // 4], subnet[subnet.num_addresses // 2 - 1]
     own = leg.address.ip if leg.address else None
     yield "port=0"
@@ -101,5 +101,5 @@ def _dhcp(topology: Topology, node: Node) -> Iterator[str]:
     yield f"dhcp-option=option:dns-server,{own}"
     taken = {one.address.ip for one in legs if one.address}
     free = (a for a in map(IPv4Address, range(int(first), int(last) + 1)) if a not in taken)
-    clients = dict.fromkeys(one.mac for one in legs if one.address is None)
+    clients = dict.fromkeys(one.mac for one in legs if one.by_dhcp)
     yield from (f"dhcp-host={mac},{to}" for mac, to in zip(clients, free, strict=False))

@@ -1,5 +1,9 @@
 """Hyper-V's Default Switch, beside VMware's networks to compare: Windows itself is gateway and DHCP server.
 
+Not documented by Microsoft. People describe it as Internet Connection Sharing with a DHCP server, NAT and
+the domain mshome.net (mytechiethoughts.com, "Hyper-V Default Switch"), whose subnet is another after a
+start of the host or a change of its network (maxcoreblog.com, 2020-08-09).
+
 Its subnet is another after each start of Windows, a /20 out of 172.16.0.0/12; here it stays.
 """
 

@@ -61,13 +61,16 @@ def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
     yield Ipv6(here, "lo")
     for leg in legs:
         if not leg.listens_to_router:
-            yield Ipv6(here, leg.interface)
+            is_vmwares = node.role is Role.NAT_DEVICE
+            yield Ipv6(here, leg.holder, local=not is_vmwares)
+            if is_vmwares:
+                yield Address(here, leg.holder, addressing.NAT_DEVICE)
             assert leg.ipv6
-            yield Address(here, leg.interface, leg.ipv6)
+            yield Address(here, leg.holder, leg.ipv6)
             continue
-        yield Ipv6(here, leg.interface, leg.network.prefix, metric(leg.interface))
+        yield Ipv6(here, leg.holder, leg.network.prefix, metric(leg.holder))
         if leg.ipv6:
-            yield Advertised(here, leg.interface, leg.ipv6, _leads_on(leg.network))
+            yield Advertised(here, leg.holder, leg.ipv6, _leads_on(leg.network))
     if node.firewall and node.role is Role.VM:
         yield Ruleset(here, firewall(node.firewall, six=True))
     if node.forwards:

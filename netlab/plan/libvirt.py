@@ -1,4 +1,8 @@
-"""libvirt's networks, beside VMware's to compare. Source: libvirt, docs/formatnetwork.rst.
+"""libvirt's networks, beside VMware's to compare.
+
+Source: libvirt, docs/formatnetwork.rst ("Connectivity"; "NAT based network" is the network `default`:
+192.168.122.1/24, leases .2 to .254; "Isolated network config": the host is there too). It names no time
+of a lease: then it is its dnsmasq's own, one hour (dnsmasq(8), --dhcp-range).
 
 The host is the gateway, at `.1`, where VMware has a NAT device at `.2`.
 """

@@ -34,18 +34,21 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
     yield Namespace(here)
     yield from _kernel_settings(here, forwards or node.forwards)
     yield from _etc(here, node)
+    if bridge := node.primary.bridge:
+        yield from _no_rules_for_frames(here)
+        yield Bridge(here, bridge, node.primary.mac)
     for leg in _configured(node):
         if leg.asks:
             servers = _static_name_servers(node)
-            yield DhcpClient(here, leg.interface, node.name, lease_network(leg), servers)
+            yield DhcpClient(here, leg.holder, node.name, lease_network(leg), servers)
             if leg.gets_lease:
-                yield Lease(here, leg.interface)
-        if leg.address is None:
+                yield Lease(here, leg.holder)
+        if leg.address is None or leg.bare:
             continue
-        yield Address(here, leg.interface, leg.address)
+        yield Address(here, leg.holder, leg.address)
         if leg.gateway and leg.enabled:
             # As the DHCP client does it: with several adapters, the first one's default route wins.
-            yield Route(here, DEFAULT_ROUTE, leg.gateway, metric(leg.interface))
+            yield Route(here, DEFAULT_ROUTE, leg.gateway, metric(leg.holder))
 
 
 def plug(lab: str, leg: Leg, into: Network) -> Cable:
@@ -56,7 +59,8 @@ def plug(lab: str, leg: Leg, into: Network) -> Cable:
         bridge=into.name,
         up=leg.connected,
     )
-    machine_end = End(namespace(lab, leg.node), leg.interface, leg.mac, up=leg.enabled)
+    here = namespace(lab, leg.node)
+    machine_end = End(here, leg.interface, leg.mac, leg.bridge, leg.enabled)
     return Cable(switch_end, machine_end, into.mtu)
 
 
@@ -64,12 +68,16 @@ def switch(lab: str, network: Network) -> Iterator[Noun]:
     """An empty switch, in a namespace of its own: no firewall of the machine's sees its frames."""
     here = namespace(lab, network.name)
     yield Namespace(here)
-    # br_netfilter's setting is per namespace and on by default in each new one: bridged frames
-    # would meet IP rules and connection tracking inside the "switch".
-    for family in ("arp", "ip", "ip6"):
-        yield Sysctl(here, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
+    yield from _no_rules_for_frames(here)
     yield from _no_ipv6(here)
     yield Bridge(here, network.name, mac.physical(f"switch {network.name}"), network.hub)
+
+
+def _no_rules_for_frames(here: str) -> Iterator[Noun]:
+    """br_netfilter's setting is per namespace and on by default in each new one: bridged frames
+    would meet IP rules and connection tracking inside the "switch"."""
+    for family in ("arp", "ip", "ip6"):
+        yield Sysctl(here, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
 
 
 def forwarding_interface(where: str, interface: str) -> Sysctl:
@@ -100,7 +108,7 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
     if node.guest:
         yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
-    if not any(leg.asks for leg in _configured(node)):
+    if not any(leg.by_dhcp for leg in _configured(node)):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")
 

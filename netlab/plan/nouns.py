@@ -112,6 +112,8 @@ class Ipv6:
     """The prefix of which it takes an address if a router advertises it; None: it listens to no router."""
     metric: int = 0
     """Of the default route that the router gives; the lowest wins."""
+    local: bool = True
+    """It makes a link-local address (fe80::) of its MAC."""
 
 
 @dataclass(frozen=True)

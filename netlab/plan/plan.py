@@ -111,9 +111,10 @@ def line(noun: Observed) -> str:
             return f"dhcp client {where}/{interface} for {host_name}"
         case Lease(where, interface):
             return f"lease {where}/{interface}"
-        case Ipv6(where, interface, advertised, metric):
+        case Ipv6(where, interface, advertised, metric, local):
             listens = f", takes {advertised} of its router" * bool(advertised)
-            return f"ipv6 {where}/{interface}{listens}" + f", metric {metric}" * bool(metric)
+            listens += f", metric {metric}" * bool(metric)
+            return f"ipv6 {where}/{interface}{listens}" + ", makes no fe80::" * (not local)
         case Advertised(where, interface, address, routed):
             way_out = " and a default route" * routed
             return f"advertised {where}/{interface} {address}{way_out}"

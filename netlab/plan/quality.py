@@ -39,9 +39,10 @@ def _chain(hook: str, match: str, way: Transfer) -> str:
     if not way.loss:
         return ""
     lost = round(way.loss * 1000)
+    some = f" numgen random mod 100000 < {lost}" if lost < 100_000 else ""
     return f"""\
 	chain {hook} {{
 		type filter hook {hook} priority filter; policy accept;
-		{match} numgen random mod 100000 < {lost} drop comment "loss of {way.loss:g} %"
+		{match}{some} drop comment "loss of {way.loss:g} %"
 	}}
 """

@@ -1,6 +1,11 @@
-"""VirtualBox's networks, beside VMware's to compare. Source: its manual, "Virtual Networking".
+"""VirtualBox's networks, beside VMware's to compare.
 
-The address of the DHCP servers is what `VBoxManage list dhcpservers` shows of a new installation.
+Sources: its manual (nat-address-config.dita: 10.0.x.0/24, x being the number of the NAT instance + 2,
+guest .15, gateway .2, name server .3; Network Address Translation: port forwards). Its program
+(NATNetworkImpl.cpp, i_recalculateIpv4AddressAssignments: the NAT network's gateway .1, loopback .2,
+DHCP server .3, leases from .4; slirp's tcp_subr.c: who calls a forwarded port is seen as itself).
+Host-only: the DHCP server of a fresh installation is 192.168.56.100 and leases .101 to .254, as
+Vagrant's tests have it (network_test.rb).
 """
 
 from __future__ import annotations
@@ -33,7 +38,8 @@ NAT = Mode(
     dns=_THIRD,
     host_at=_SECOND,
 )
-"""Each adapter behind a NAT engine of its own, so VMs do not see each other, nor the host them."""
+"""Each adapter behind a NAT engine of its own, so VMs do not see each other; the host sees them by
+port forwards only (`VBoxManage modifyvm … --natpf1 name,tcp,,2222,,22`)."""
 
 NAT_NETWORK = Mode(
     "vbox-natnetwork",
@@ -48,7 +54,11 @@ NAT_NETWORK = Mode(
     dns=_FIRST,
     host_at=_SECOND,
 )
-"""One NAT engine for all its VMs; the host has no adapter there."""
+"""One NAT engine for all its VMs; the host has no adapter there.
+
+VirtualBox hands out the name servers that the host has, and `.1` only where that is the host's own
+loopback (NATNetworkImpl.cpp, i_updateDomainNameServerOption); here it is always `.1`, which asks them.
+"""
 
 INTERNAL = Mode("vbox-internal", "VirtualBox internal", VIRTUALBOX)
 """A switch for VMs only; who wants DHCP runs a server."""

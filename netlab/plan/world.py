@@ -148,11 +148,10 @@ table ip home_router {{
 
 
 def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
-    lan = inside.network.segment
     legs = topology.neighbours(inside.network)
     lines = [f"server={far.address.ip if far.address else None}"]
     lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
     if VmnetService.DHCP in inside.network.stopped:
         return dnsmasq.configuration(inside.interface, lines)
-    pool = dhcp.pool(legs, inside.network, *dhcp.home_router(topology, lan))
+    pool = dhcp.pool(legs, inside.network, *dhcp.home_router(topology, inside.network.name))
     return dnsmasq.configuration(inside.interface, [*lines, *pool])

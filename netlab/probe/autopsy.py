@@ -25,6 +25,9 @@ from netlab.probe.verdict import Verdict
 from netlab.probe.witness import Witness
 
 _ARP = b"\x08\x06"
+_IPV6 = b"\x86\xdd"
+_NEIGHBOURS = (135, 136)
+"""Types of ICMPv6 that do what ARP does."""
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
 """Behind the ICMP header and the token stands the mark."""
 _ANSWER = "answer"
@@ -45,11 +48,12 @@ class Case:
 
 
 class Autopsy:
-    """A context manager: watches a whole lab while waves of echo requests are under way."""
+    """A context manager: watches a whole lab while waves of echo requests, of one family, are under way."""
 
-    def __init__(self, where: Map) -> None:
+    def __init__(self, where: Map, six: bool = False) -> None:
         self._where = where
-        self._witness = Witness(where, (_MARKED,), secrets.token_hex(8), echoes_only=True)
+        name = secrets.token_hex(8)
+        self._witness = Witness(where, (_MARKED,), name, echoes_only=True, six=six)
         self._seen: dict[bytes, list[Sighting]] = {}
         self._asked: dict[tuple[str, str], float] = {}
         self._answered: set[tuple[str, str]] = set()
@@ -76,7 +80,7 @@ class Autopsy:
         """Take in what a tap has seen; whether it has to do with the wave."""
         concerned = False
         for sighting in tap.sightings():
-            if sighting.data[12:14] == _ARP:
+            if _is_arp(sighting.data):
                 self._question(sighting)
                 concerned = True
             elif (seen := self._seen.get(icmp.token_of(sighting.data) or b"")) is not None:
@@ -164,9 +168,14 @@ def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
     return with_errors(echo, fields), fields
 
 
+def _is_arp(frame: bytes) -> bool:
+    return frame[12:14] == _ARP or (frame[12:14] == _IPV6 and frame[54] in _NEIGHBOURS)
+
+
 def _token(headers: bytes) -> bytes:
     """Of an echo message, from its IP header on."""
-    at = (headers[0] & 0xF) * 4 + 8 if headers else 0
+    six = bool(headers) and headers[0] >> 4 == 6
+    at = 48 if six else (headers[0] & 0xF) * 4 + 8 if headers else 0
     return headers[at : at + icmp.TOKEN_BYTES]
 
 

@@ -114,7 +114,8 @@ def _round(
         places = list(where.nodes if where else ears)
         handles = stack.enter_context(Handles(5 * len(places)))
         stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness)))
-        autopsy = stack.enter_context(Autopsy(where)) if where else None
+        six = any(probe.six for probe in probes)
+        autopsy = stack.enter_context(Autopsy(where, six)) if where else None
 
         def forget() -> None:
             for namespace in places:

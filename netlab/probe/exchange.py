@@ -169,7 +169,7 @@ class Tracker:
         for seen in sightings:
             node = self._where.nodes[seen.namespace]
             peer = self._where.peers.get((node, seen.interface))
-            if peer is None or (seen.foreign and node not in self._where.switches):
+            if peer is None or (seen.foreign and node not in self._where.carriers):
                 continue
             identity = identify(seen.data)
             passage = self._passage(identity, node, peer, seen) or self._begin(identity, node)

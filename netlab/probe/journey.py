@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -11,6 +11,14 @@ from netlab.probe.packet import Frame, Packet, Part
 
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
+
+
+@dataclass(frozen=True)
+class BridgeInside:
+    """A machine's bridge of its adapters, which has the machine's addresses."""
+
+    interface: str
+    mac: str
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,15 @@ class Map:
     plumbing: dict[tuple[str, str], str]
     """Outlets of cables between two nodes that stand for one box, and that box: a NAT device, which is a
     program on its host."""
+    bridges: Mapping[str, BridgeInside] = field(default_factory=dict)
+    """Machines that carry frames on too, between their adapters."""
     doors: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
+
+    @property
+    def carriers(self) -> frozenset[str]:
+        """Switches, and machines that bridge."""
+        return self.switches | self.bridges.keys()
 
     def parts(self, box: str) -> tuple[str, ...]:
         """The nodes that are shown as one: a NAT device and its host; otherwise the node itself."""
@@ -43,7 +58,7 @@ class Map:
         while fresh := {
             peer
             for (name, _), peer in self.peers.items()
-            if name in heard & self.switches and peer in self.switches - heard
+            if name in heard & self.carriers and peer in self.carriers - heard
         }:
             heard |= fresh
         return frozenset(heard)
@@ -55,7 +70,7 @@ class Map:
             here = ahead.pop()
             if here not in self.switches:
                 found.add(here)
-            elif here not in passed:
+            if here in self.carriers - passed:
                 passed.add(here)
                 ahead += [peer for (name, _), peer in self.peers.items() if name == here]
         return frozenset(found)
@@ -135,6 +150,8 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
     """Put the frames of a probe together, in the order of the kernel's clock."""
     steps: list[Step] = []
     overheard: list[Frame] = []
+    passing: dict[int, Frame] = {}
+    """Stays on machines that bridge, with the frame for somebody else that came in."""
     seen_before: set[tuple[Packet, str, str, bool]] = set()
     for frame in sorted(frames, key=lambda frame: frame.sighting.at):
         seen, packet = frame.sighting, frame.packet
@@ -147,14 +164,21 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
             continue  # Sent again: TCP does, when no answer comes.
         seen_before.add(place)
         outlet = Outlet(seen.interface, peer)
-        if seen.foreign and node not in where.switches:
+        bridge = where.bridges.get(node)
+        for_others = seen.foreign and not (bridge and bridge.mac == frame.fields["eth.dst"])
+        if for_others and node not in where.carriers:
             overheard.append(frame)
         elif seen.outgoing and (here := _latest(steps, node, packet)) is not None:
             out = (*steps[here].went_out, outlet)
             steps[here] = replace(steps[here], went_out=out, after=frame.fields)
         else:
             came, went = (None, (outlet,)) if seen.outgoing else (outlet, ())
+            if for_others and bridge:
+                passing[len(steps)] = frame
             steps.append(Step(node, packet, seen.at, came, went, frame.fields, frame.fields))
+    idle = {number for number in passing if not steps[number].went_out}
+    overheard += [passing[number] for number in sorted(idle)]
+    steps = [step for number, step in enumerate(steps) if number not in idle]
     whole = without_plumbing(steps, where, lambda step: step.packet, _together)
     return Journey(tuple(whole), tuple(overheard))
 

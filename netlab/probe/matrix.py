@@ -47,8 +47,7 @@ def measure(
 ) -> list[Result]:
     """Probe every pair at once, one family of addresses after the other.
 
-    `namespaces` gives each node's; see `engine.run` for the rest. Over IPv6 only the ends are
-    watched: what is dead there is told without a place.
+    `namespaces` gives each node's; see `engine.run` for the rest.
     """
     return [
         result
@@ -58,7 +57,7 @@ def measure(
             addresses[family],
             namespaces,
             progress,
-            where if family is Family.IPV4 else None,
+            where,
             interruption,
         )
     ]
@@ -143,7 +142,7 @@ def _with_ipv6(target: Endpoint, usual: Leg, addresses: Addresses) -> Leg:
 
 
 def _of(leg: Leg, addresses: Addresses) -> tuple[IPv4Interface | IPv6Interface, ...]:
-    return addresses.get((leg.node, leg.interface), ())
+    return () if leg.bare else addresses.get((leg.node, leg.holder), ())
 
 
 def _owners(expectations: Sequence[Expectation], addresses: Addresses) -> dict[str, str]:

@@ -281,6 +281,11 @@ def _decisions(
         met = [text for n in parts for text in rules.get((n, step.packet), ())]
         tables = known.tables(step.node)
         is_switch = step.node in where.switches
+        if bridge := where.bridges.get(step.node):
+            is_switch = bool(step.came_in and step.went_out)
+            if not is_switch:  # Its routes know the bridge, and not what the bridge made of it.
+                out = tuple(replace(one, interface=bridge.interface) for one in step.went_out)
+                step = replace(step, went_out=out)
         found.append(tuple(decisions(step, tables, met, is_switch, known.owners.names)))
     return tuple(found)
 

@@ -40,6 +40,30 @@ _ON_A_SWITCH = (
     (0x06, 0, 0, _ENOUGH),
     (0x06, 0, 0, 0),
 )
+_ENOUGH_OF_SIX = 160
+_ICMPV6_ON_A_MACHINE = (
+    # The same of IPv6: neighbour discovery is ICMPv6 too.
+    (0x28, 0, 0, 12),
+    (0x15, 0, 7, 0x86DD),  # IPv6?
+    (0x30, 0, 0, 20),  # the next header
+    (0x15, 0, 5, 58),  # ICMPv6?
+    (0x30, 0, 0, 54),  # its type
+    (0x15, 0, 2, 135),  # a question?
+    (0x28, 0, 0, _PACKET_TYPE),
+    (0x15, 0, 1, 4),  # does it leave?
+    (0x06, 0, 0, _ENOUGH_OF_SIX),
+    (0x06, 0, 0, 0),
+)
+_ICMPV6_ON_A_SWITCH = (
+    (0x28, 0, 0, 12),
+    (0x15, 0, 5, 0x86DD),
+    (0x30, 0, 0, 20),
+    (0x15, 0, 3, 58),
+    (0x30, 0, 0, 54),
+    (0x35, 1, 0, 130),  # neither an echo nor an error?
+    (0x06, 0, 0, _ENOUGH_OF_SIX),
+    (0x06, 0, 0, 0),
+)
 
 
 class Witness:
@@ -47,7 +71,7 @@ class Witness:
 
     `matches` are nftables expressions that fit the probes, `questions` the ARP questions for
     them, `name` is this witness's own. With `echoes_only`, it sees just ICMP and what ARP needs
-    for it.
+    for it; with `six`, that of IPv6.
     """
 
     def __init__(
@@ -57,8 +81,10 @@ class Witness:
         name: str,
         echoes_only: bool = False,
         questions: Sequence[str] = (),
+        six: bool = False,
     ) -> None:
         self.where = where
+        self._six = six
         self._matches = matches
         self._questions = questions
         self._name = name
@@ -87,7 +113,12 @@ class Witness:
         self._stack.close()
 
     def _program(self, node: str) -> bytes:
-        steps = _ON_A_SWITCH if node in self.where.switches else _ON_A_MACHINE
+        on_a_switch, on_a_machine = (
+            (_ICMPV6_ON_A_SWITCH, _ICMPV6_ON_A_MACHINE)
+            if self._six
+            else (_ON_A_SWITCH, _ON_A_MACHINE)
+        )
+        steps = on_a_switch if node in self.where.carriers else on_a_machine
         return b"".join(STEP.pack(*step) for step in steps) if self._echoes_only else b""
 
     def begin(self) -> None:

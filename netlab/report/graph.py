@@ -113,6 +113,8 @@ def addresses_of(status: Status) -> Addresses:
 
 def shown(leg: Leg, addresses: Addresses) -> list[str]:
     """An adapter's addresses without prefix lengths; many are counted."""
+    if leg.bare:
+        return ["bridged"]
     planned = (str(leg.address),) if leg.address else ("DHCP",)
     known = addresses.get((leg.node, leg.interface), planned if not addresses else ("no address",))
     found = [address.partition("/")[0] for address in known]
@@ -146,7 +148,7 @@ def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
     for noun in plan.nouns:
         if isinstance(noun, Cable):
             one, other = Plug(*_end(noun.one)), Plug(*_end(noun.other))
-            switch_first = noun.one.bridge and not noun.other.bridge
+            switch_first = noun.one.bridge and _end(noun.other)[0] in topology.nodes
             a, b = (other, one) if switch_first else (one, other)
             network = _network(topology, noun, plumbing)
             yield Wire(a, b, network, _end(noun.one) in plumbing)

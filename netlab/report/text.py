@@ -108,7 +108,9 @@ def drift(found: Difference) -> RenderableType:
     """What differs from the plan."""
     if not found:
         return Text("no drift: everything is as planned", style="green")
-    return Group(Text("drift from the plan:", style="yellow"), difference(found))
+    return Group(
+        Text("drift from the plan, which `netlab repair` ends:", style="yellow"), difference(found)
+    )
 
 
 def change(wanted: Change, done: bool) -> RenderableType:

@@ -87,6 +87,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _names(scenario)
     yield from _vmnets(scenario)
     yield from _several_nat(scenario)
+    yield from _numbers(scenario)
     yield from _dhcp(scenario)
     yield from _forwards(scenario)
     yield from _host_nics(scenario)
@@ -98,6 +99,7 @@ def check(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     yield from _addresses(scenario)
     yield from _copies(scenario)
     yield from _guests(scenario)
+    yield from _bridges(scenario)
     yield from _host_forwards(scenario)
     yield from _macs(scenario)
     yield from _sizes(scenario)
@@ -201,12 +203,16 @@ def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
     own = {
         "adapter": mode.host_adapter,
         "dhcp": mode.dhcp_server if mode.product is VMWARE else None,
-        "nat": mode.nat_device if mode.product is VMWARE else None,
+        "nat": mode.nat_device,
     }
     for key, place in own.items():
         if getattr(vmnet, key) is not None and place is None:
             what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield Finding(("vmnets", name, key), what, "remove it, or use another mode", True)
+    if vmnet.nat and mode.nat_device and mode.product is not VMWARE:
+        for key in sorted(vmnet.nat.model_fields_set - {"forwards"}):
+            what = f"of {mode.product.name}'s NAT only `forwards` can be set here"
+            yield Finding(("vmnets", name, "nat", key), what, "remove it", True)
     adapter = vmnet.adapter
     if adapter and adapter.gateway and vmnet.subnet and adapter.gateway not in vmnet.subnet:
         yield Finding(
@@ -264,7 +270,7 @@ def _forwards(scenario: Scenario) -> Iterator[Finding]:
     if scenario.host.proxy:
         taken["tcp", scenario.host.proxy.port] = "its proxy"
     for name, vmnet in scenario.vmnets.items():
-        if vmnet.nat is None or vmnet.subnet is None:
+        if vmnet.nat is None or vmnet.own_subnet is None:
             continue
         for protocol, forwards in (
             ("tcp", vmnet.nat.forwards.tcp),
@@ -278,7 +284,7 @@ def _forwards(scenario: Scenario) -> Iterator[Finding]:
                     )
                     yield Finding(path, what, "use another port of the host", True)
                 taken.setdefault((protocol, port), name)
-                yield from _forward_target(scenario, name, vmnet.subnet, target, path)
+                yield from _forward_target(scenario, name, vmnet.own_subnet, target, path)
 
 
 def _forward_target(
@@ -287,6 +293,11 @@ def _forward_target(
     who, _, port = target.partition(":")
     if int(port) > 65535:
         yield Finding(path, f"there is no port {port}", "use 1 to 65535")
+    private = scenario.vmnets[name].mode.private
+    if private and who[0].isdigit():
+        what = f"each VM on {name} has a network of its own, and each may be {who}"
+        yield Finding(path, what, "name a VM")
+        return
     if who[0].isdigit():
         try:
             inside = IPv4Address(who) in subnet
@@ -297,7 +308,7 @@ def _forward_target(
             yield Finding(path, what, "name a VM, or an address of the subnet")
         return
     nics = [nic for vm, _, nic in _all_nics(scenario) if vm == who and nic.network == name]
-    served = resolve(scenario).networks[name].leases
+    served = private or resolve(scenario).networks[name].leases
     if not any(nic.address or served for nic in nics):
         what = f"no VM '{who}' has an address on {name}"
         yield Finding(path, what, "name a VM with an adapter there, or an address")
@@ -355,6 +366,18 @@ def _network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findi
         )
 
 
+def _numbers(scenario: Scenario) -> Iterator[Finding]:
+    """A network without a number has one that is made of its name: the cable's to its NAT device."""
+    taken: dict[int, Network] = {}
+    for network in resolve(scenario).vmnets:
+        if network.mode and network.mode.nat_device:
+            other = taken.setdefault(network.number, network)
+            if other is not network:
+                name = next(one for one in scenario.vmnets if network.name.startswith(one))
+                what = f"netlab makes the same number of the names {other.name} and {network.name}"
+                yield Finding(("vmnets", name), what, "rename one of the networks", True)
+
+
 def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
     subnets, served = _subnets(scenario), _served_by_guests(scenario)
     for vm, index, nic in _all_nics(scenario):
@@ -405,7 +428,9 @@ def _nics(scenario: Scenario, declared: set[str]) -> Iterator[Finding]:
 
 
 def _served_by_guests(scenario: Scenario) -> set[str]:
-    return {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
+    """And networks that DHCP may come into from others, over a VM that bridges."""
+    bridged = {nic.network for vm in scenario.vms.values() if vm.bridges for nic in vm.nics}
+    return bridged | {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
 
 
 def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
@@ -514,8 +539,12 @@ def _overlaps(scenario: Scenario) -> Iterator[Finding]:
     if scenario.host.hotspot is not None and not scenario.host.shares:
         ranges.append((("host", HOTSPOT), "the host's hot spot", addressing.SHARED))
     tunnelled = {(*_path(lan), "subnet") for lan in _behind_vpns(scenario)}
+    segments: dict[object, str] = {
+        name: one.joined for name, one in resolve(scenario).networks.items() if one.joined
+    }
     for (place, first, one), (path, second, other) in combinations(ranges, 2):
-        if not one.overlaps(other):
+        bridged = place and segments.get(path[-2]) == segments.get(place[-2], "")
+        if bridged or not one.overlaps(other):
             continue
         # Nothing keeps a LAN from using a vmnet's addresses.
         if path[:1] == ("vmnets",) and place[-1:] == ("subnet",) and place[:1] != path[:1]:
@@ -759,6 +788,43 @@ def _guests(scenario: Scenario) -> Iterator[Finding]:
         if machine.dhcp_server and "udp:67" in machine.listens:
             what = "udp:67 is the DHCP server's"
             yield Finding((*path, "listens"), what, "remove it, or `dhcp_server`")
+
+
+def _bridges(scenario: Scenario) -> Iterator[Finding]:
+    """Nobody speaks spanning tree: frames would go round in a circle for ever."""
+    segments: dict[str, str] = {}
+
+    def segment(name: str) -> str:
+        while name in segments:
+            name = segments[name]
+        return name
+
+    networks = resolve(scenario).networks
+    for vm, machine in scenario.vms.items():
+        if not machine.bridges:
+            continue
+        path: Path = ("vms", vm, "bridges")
+        if len(machine.nics) == 1:
+            what = f"{vm} has one adapter: there is nothing to bridge it with"
+            yield Finding(path, what, "add an adapter", True)
+        if machine.forwards:
+            what = f"{vm} is a bridge between its adapters, or a router: one address, or one each"
+            yield Finding(path, what, "remove `bridges` or `forwards`", True)
+        for index, nic in enumerate(machine.nics):
+            if index and nic.address:
+                what = f"{vm}'s bridge has the address of eth0, and eth{index} has none"
+                yield Finding(("vms", vm, "nics", index, "address"), what, "remove it")
+            there = networks.get(nic.network)
+            # Two LANs would be one with two routers and two DHCP servers.
+            here, name = segment(vm), segment(LAN if there and there.lan else nic.network)
+            if here == name:
+                what = f"frames would go round in a circle between {vm} and {nic.network} for ever"
+                if name == segment(LAN):
+                    what = f"{vm} would bridge a LAN with itself or another, over {nic.network}"
+                fix = "plug it into another network, or let one VM less bridge"
+                yield Finding(("vms", vm, "nics", index), what, fix)
+            else:
+                segments[here] = name
 
 
 def _host_forwards(scenario: Scenario) -> Iterator[Finding]:

@@ -16,6 +16,8 @@ INTERNET = IPv6Network("2001:db8:203:113::/64")
 """The lab's piece of the Internet, as 203.0.113.0/24 is in IPv4: of RFC 3849's documentation prefix."""
 
 
+NAT_DEVICE = IPv6Interface("fe80::250:56ff:fec0:2222/64")
+"""The gateway of VMs behind VMware's NAT, on every vmnet: as their routing tables show it."""
 UPLINKS = IPv6Network("fd6e:6574:6c61::/48")
 """The cables between NAT devices and the host: nobody else sees these addresses."""
 

@@ -256,7 +256,7 @@ Switched = Annotated[
 Prefix = Annotated[
     IPv6Network | None,
     PlainValidator(_prefix_or_off),
-    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off", False, None]}]}),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off"]}, {"type": "null"}]}),
 ]
 PrefixOrSwitch = Annotated[
     IPv6Network | bool,
@@ -408,7 +408,7 @@ class Proxy(Model):
 
 
 _OptionalProxy = Annotated[
-    Proxy | None, BeforeValidator(_proxy, json_schema_input_type=int | Proxy | None)
+    Proxy | None, BeforeValidator(_proxy, json_schema_input_type=Port | Proxy | None)
 ]
 
 
@@ -692,6 +692,11 @@ class Vm(Model):
     )
     forwards: Annotated[bool, Field(strict=True)] = Field(
         default=False, description="It is a router between its adapters (IP forwarding)."
+    )
+    bridges: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="It bridges its adapters, as Windows' Bridge Connections: their networks are one. Its"
+        " own address is the first adapter's.",
     )
     listens: list[Annotated[str, AfterValidator(_port), _Port]] = Field(
         default=[],

@@ -44,6 +44,8 @@ ROUTER = "router"
 INTERNET = "internet"
 WIFI = "wlan"
 """How the names of Wi-Fi cards begin."""
+BRIDGE = "br0"
+"""The bridge inside a VM that bridges its adapters."""
 PERFECT = Transfer()
 
 
@@ -88,7 +90,9 @@ class Network:
     nat: Nat | None = field(default=None, hash=False)
     stopped: frozenset[VmnetService] = frozenset()
     guest_dhcp: bool = False
-    """A VM serves DHCP here."""
+    """A VM serves DHCP here, or lets it in from another network."""
+    joined: str = ""
+    """The segment of all networks that VMs have bridged with this one; empty: there are none."""
     leased: tuple[IPv4Address, IPv4Address] | None = None
     """First and last address that DHCP leases, where the scenario says it."""
     prefix: IPv6Network | None = None
@@ -149,7 +153,7 @@ class Network:
     @property
     def segment(self) -> str:
         """The name of the network whose machines hear each other: a bridged vmnet is on its LAN."""
-        return self.lan or self.name
+        return self.joined or self.lan or self.name
 
     @property
     def number(self) -> int:
@@ -174,6 +178,10 @@ class Leg:
     """False: its cable is pulled out of the switch."""
     enabled: bool = True
     """False: the adapter itself is switched off."""
+    bridge: str | None = None
+    """The bridge inside its machine that it is a port of."""
+    bare: bool = False
+    """It is a port without an address of its own: the first has the bridge's."""
     leased: bool = True
     """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
     released: bool = False
@@ -192,9 +200,19 @@ class Leg:
     """It makes its IPv6 address of what a router advertises, if one does."""
 
     @property
+    def holder(self) -> str:
+        """The interface that has its address: itself, or the bridge that it is a port of."""
+        return self.bridge or self.interface
+
+    @property
+    def by_dhcp(self) -> bool:
+        """It is configured by DHCP."""
+        return self.address is None and not self.bare
+
+    @property
     def asks(self) -> bool:
         """A DHCP client runs on it."""
-        return self.address is None and not self.released
+        return self.by_dhcp and not self.released
 
     @property
     def gets_lease(self) -> bool:
@@ -227,6 +245,8 @@ class Node:
     """What does not come in (`model.Firewall`)."""
     forwards: bool = False
     """It is a router between its adapters."""
+    bridges: bool = False
+    """It is a switch between its adapters."""
     listens: tuple[str, ...] = ()
     """Ports that a server answers on, as `tcp:80`."""
     hosts: tuple[tuple[str, IPv4Address], ...] = ()
@@ -305,7 +325,10 @@ class Topology:
         )
 
     def neighbours(self, network: Network) -> tuple[Leg, ...]:
-        """Every leg that hears what is said on `network`, in the order of the nodes."""
+        """Every leg that hears what is said on `network`, in the order of the nodes.
+
+        Also those on other networks that VMs have bridged with it.
+        """
         legs = (leg for node in self.nodes.values() for leg in node.legs)
         return tuple(leg for leg in legs if leg.network.segment == network.segment)
 
@@ -325,6 +348,7 @@ def natural(name: str) -> tuple[object, ...]:
 def resolve(scenario: Scenario) -> Topology:
     """Fill in VMware's defaults. Never fails; nonsense is `check.py`'s to find."""
     networks = {network.name: network for network in _networks(scenario)}
+    networks |= _joined(scenario, networks)
     nodes = tuple(_nodes(scenario, networks))
     without = {leg for lan in scenario.all_lans for leg in _without_lease(scenario, lan, nodes)}
     for network in networks.values():
@@ -346,7 +370,7 @@ def _with_ipv6(scenario: Scenario, node: Node, leg: Leg, nodes: Iterable[Node]) 
     """The leg with what it has of IPv6. A disabled adapter has none, as a host's card without a link."""
     network = leg.network
     unplugged = node.role is Role.HOST and not leg.connected
-    if network.prefix is None or not node.ipv6 or not leg.enabled or unplugged:
+    if network.prefix is None or not node.ipv6 or not leg.enabled or unplugged or leg.bare:
         return leg
     listens = node.role in (Role.VM, Role.PEER) or (node.role is Role.HOST and bool(network.lan))
     if not listens:
@@ -371,7 +395,9 @@ def _stations(lan: str, nodes: Iterable[Node]) -> list[Leg]:
     known = sorted(
         (node for node in nodes if node.role in order), key=lambda n: order.index(n.role)
     )
-    return [leg for node in known for leg in node.legs if leg.network.lan == lan and leg.connected]
+    return [
+        leg for node in known for leg in node.legs if leg.network.segment == lan and leg.connected
+    ]
 
 
 def _mac_on_the_lan(leg: Leg, nodes: Iterable[Node]) -> str:
@@ -391,7 +417,7 @@ def _without_lease(scenario: Scenario, lan: str, nodes: Iterable[Node]) -> Itera
     nodes = tuple(nodes)
     admitted = _admitted(scenario, lan, nodes)
     stations = _stations(lan, nodes)
-    asking = [leg for leg in stations if not leg.address]
+    asking = [leg for leg in stations if leg.by_dhcp]
     yield from (leg for leg in asking if _mac_on_the_lan(leg, nodes) not in admitted)
     dhcp = scenario.all_lans[lan].dhcp
     if isinstance(dhcp, LanDhcp):
@@ -406,14 +432,12 @@ def _left_over(network: Network, nodes: Iterable[Node]) -> Iterator[Leg]:
     """Adapters for which a vmnet's DHCP server has no address left."""
     if network.dhcp is None:
         return
-    legs = [leg for node in nodes for leg in node.legs if leg.network == network]
+    legs = [leg for node in nodes for leg in node.legs if leg.network.segment == network.segment]
     reserved = network.dhcp.reservations
     fixed = {leg.address.ip for leg in legs if leg.address} | set(reserved.values())
     first, last = network.pool
     room = int(last) - int(first) + 1 - sum(first <= address <= last for address in fixed)
-    asking = [
-        leg for leg in legs if leg.address is None and not {leg.node, leg.mac} & set(reserved)
-    ]
+    asking = [leg for leg in legs if leg.by_dhcp and not {leg.node, leg.mac} & set(reserved)]
     served = list(dict.fromkeys(leg.mac for leg in asking))[: max(room, 0)]
     yield from (leg for leg in asking if leg.mac not in served)
 
@@ -487,6 +511,37 @@ def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
                 first = IPv4Address(int(network.subnet[0]) + 256 * index)
                 subnet = IPv4Network((int(first), network.subnet.prefixlen))
                 yield replace(network, name=private_name(network.name, vm, index), subnet=subnet)
+
+
+def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Network]:
+    """Networks that are one because VMs bridge them; one with a LAN is that LAN."""
+    groups: list[set[str]] = []
+    for vm in scenario.vms.values():
+        if vm.bridges:
+            group = {nic.network for nic in vm.nics if nic.network in networks}
+            group |= {
+                name
+                for name, one in networks.items()
+                if one.lan and one.lan in _lans(group, networks)
+            }
+            for other in [one for one in groups if one & group]:
+                groups.remove(other)
+                group |= other
+            groups.append(group)
+    found = {}
+    for group in groups:
+        members = sorted((networks[name] for name in group), key=lambda one: natural(one.name))
+        segment = next((one.lan for one in members if one.lan), members[0].name if members else "")
+        leases = any(one.leases for one in members)
+        for one in members:
+            found[one.name] = replace(
+                one, joined=segment, guest_dhcp=one.guest_dhcp or (leases and not one.leases)
+            )
+    return found
+
+
+def _lans(names: Iterable[str], networks: dict[str, Network]) -> set[str]:
+    return {lan for name in names if (lan := networks[name].lan)}
 
 
 def private_name(network: str, vm: str, index: int) -> str:
@@ -571,7 +626,7 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
     uuids = _uuids(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         legs = tuple(
-            _vm_leg(name, index, nic, plugged, uuids[name])
+            _vm_leg(name, index, nic, plugged, uuids[name], vm.bridges)
             for index, nic in enumerate(vm.nics)
             if (plugged := networks.get(nic.network))
             or (plugged := networks.get(private_name(nic.network, name, index)))
@@ -585,6 +640,7 @@ def _nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
                 uuids[installation(scenario, name)],
                 tuple(vm.firewall),
                 vm.forwards,
+                vm.bridges,
                 tuple(vm.listens),
                 tuple(vm.hosts.items()),
                 vm.proxy,
@@ -714,7 +770,7 @@ def _services(network: Network) -> Iterator[Node]:
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 
-def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
+def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID, bridges: bool) -> Leg:
     vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
     return Leg(
         vm,
@@ -725,6 +781,8 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID) -> Leg:
         nic.gateway,
         nic.dns,
         nic.connected and (network.linked or not nic.replicate),
+        bridge=BRIDGE if bridges else None,
+        bare=bridges and index > 0,
         released=nic.released,
         replicates=nic.replicate,
         promiscuous=network.promiscuous if nic.promiscuous is None else nic.promiscuous,

@@ -73,6 +73,12 @@ class Look:
         every = (leg for node in self.lab.topology.nodes.values() for leg in node.legs)
         return {(leg.node, leg.interface): leg for leg in every}
 
+    @cached_property
+    def holders(self) -> dict[tuple[str, str], Leg]:
+        """(node, interface) to the planned adapter whose address it has."""
+        every = (leg for node in self.lab.topology.nodes.values() for leg in node.legs)
+        return {(leg.node, leg.holder): leg for leg in every if not leg.bare}
+
     def about(self, node: str, interface: str | None = None, *others: str) -> frozenset[str]:
         """A node with its networks, or with the one that an interface is plugged into."""
         networks = {

@@ -21,13 +21,13 @@ def addresses(look: Look) -> Iterator[Row]:
         for one in space.interfaces:
             if one.name in FALLBACK_NAMES:
                 continue
-            leg = look.legs.get((node, one.name))
+            leg, holder = look.legs.get((node, one.name)), look.holders.get((node, one.name))
             for version in (4, 6):
                 own = ", ".join(_own(space, one.name, version))
                 if version == 4:
-                    dynamic = leg is not None and leg.address is None
+                    dynamic = holder is not None and holder.by_dhcp
                     lease = look.lease(place, one.name) if dynamic else {}
-                    origin = _origin(own, dynamic, lease, bool(leg and leg.released), look)
+                    origin = _origin(own, dynamic, lease, bool(holder and holder.released), look)
                 elif own:
                     lease, origin = {}, _origin_of_ipv6(place, one.name, look)
                 else:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
-from netlab.errors import Missing
+from netlab.errors import Missing, ScenarioError
 from netlab.plan.nouns import Queue
 from netlab.probe.cause import Cause
+from netlab.probe.decision import By
+from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
 from tests.kernel.faults import await_port, program, proof, run
@@ -292,3 +294,71 @@ def test_a_proxy_that_listens_on_loopback_only_and_one_behind_a_firewall(proxied
     assert "502" in through("172.16.78.128:3128", "-i", "http://203.0.113.80/", at="host")[1], (
         "no way out"
     )
+
+
+@pytest.fixture
+def bridging() -> Iterator[lab.Lab]:
+    with lab.running(lab.prepare(lab.load("guest-bridge"), "bridging")) as up:
+        assert not lab.status(up).drift
+        yield up
+
+
+def bridge(target: str, **settings: str) -> lab.Lab:
+    up = lab.attach("bridging")
+    lab.apply(up, lab.assigned(up, target, settings))
+    assert not lab.status(lab.attach("bridging")).drift
+    return lab.attach("bridging")
+
+
+def way(up: lab.Lab, source: str, target: str) -> list[str]:
+    """The nodes that a request passes."""
+    return [step.node for step in lab.trace(up, source, target).journey.of(Part.REQUEST)]
+
+
+def test_a_guest_that_bridges_makes_one_network_of_two(bridging):
+    assert "10.0.0.130/24" in run("bridging.vm2", "ip -4 address show eth0"), "vmnet8's lease"
+    traced = lab.trace(bridging, "vm2", "vm1")
+    assert traced.finding.verdict is Verdict.ANSWERED
+    passed = [step.node for step in traced.journey.of(Part.REQUEST)]
+    assert passed == ["vm2", "seg1", "br", "vmnet8", "vm1"]
+    carried = traced.journey.of(Part.REQUEST)[2]
+    assert carried.before == carried.after, "not even the TTL is another"
+    own = lab.trace(bridging, "br", "internet")
+    (decided,) = [d for step, d in zip(own.journey.steps, own.decisions, strict=True)
+                  if step.node == "br" and step.part is Part.REQUEST]  # fmt: skip
+    assert [one.by for one in decided] == [By.ROUTE, By.ARP]
+    found = lab.explain(bridging, "vm2", "vm1").finding
+    assert (found.verdict, "br bridges" in found.evidence) == (Verdict.UNKNOWN, True)
+    up = bridge("br", firewall="[icmp]")
+    assert end(up, "vm2", "br", by="icmp") == (Verdict.DEAD, Cause.FIREWALL), "it is no switch"
+    assert end(up, "vm2", "vm1", by="icmp") == (Verdict.ANSWERED, None), "frames meet no IP rules"
+
+
+def test_what_a_bridging_guest_hears_and_does_not_pass_on_is_no_part_of_the_way(bridging):
+    up = bridge("vmnet8", switching="hub")
+    assert way(up, "vm1", "vm2") == ["vm1", "vmnet8", "br", "seg1", "vm2"]
+    assert way(up, "host", "vm1") == ["host", "vmnet8", "vm1"]
+    bridge("vmnet8", switching="switch")
+
+
+def test_a_bridge_needs_promiscuous_mode_on_both_sides(bridging):
+    assert lab.trace(bridging, "vm2", "vm1").finding.verdict is Verdict.ANSWERED  # ARP is done.
+    up = bridge("br.eth0", promiscuous="false")
+    found = lab.trace(up, "vm2", "vm1").finding
+    assert found.verdict is Verdict.DEAD
+    assert "promiscuous" in found.evidence, found
+    assert lab.trace(up, "br", "vm1").finding.verdict is Verdict.ANSWERED
+    bridge("br.eth0", promiscuous="true")
+
+
+def test_a_bridge_comes_and_goes_live_and_a_second_one_is_refused(bridging):
+    up = bridge("br", bridges="false")
+    assert lab.trace(up, "vm2", "vm1").finding.verdict is Verdict.DEAD
+    assert lab.trace(up, "br", "vm1").finding.verdict is Verdict.ANSWERED
+    up = bridge("br", bridges="true")
+    assert way(up, "vm2", "vm1") == ["vm2", "seg1", "br", "vmnet8", "vm1"]
+    text = up.source.text.replace(
+        b"  vm1: {nics: [vmnet8]}", b"  vm1: {nics: [vmnet8, seg1], bridges: true}"
+    )
+    with pytest.raises(ScenarioError, match="in a circle between vm1 and seg1"):
+        loads(text, "x.yaml")

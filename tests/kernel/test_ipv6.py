@@ -14,7 +14,12 @@ from netlab import lab
 from netlab.kernel import netns
 from netlab.plan.nouns import Address, Advertised, Route
 from netlab.plan.plan import line
+from netlab.probe import engine
+from netlab.probe.cause import Cause
+from netlab.probe.engine import Probe
+from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
+from netlab.scenario.model import Family
 from tests.kernel.test_live import conversation
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
@@ -26,6 +31,15 @@ VM1, VM2, VM4 = (
     "fd00:1::20c:29ff:feae:bf31",
 )
 HOST = "2001:db8:1:0:a3:6cff:fee6:2701"
+
+
+DEATHS = {
+    ("internet", "vm1"): ("router", Cause.FIREWALL),
+    ("vm2", "vm4"): ("host", Cause.FIREWALL),
+    ("vm1", "vm4"): ("internet", Cause.NO_ROUTE),
+    ("vm4", "internet"): ("vm4", Cause.NO_ROUTE),
+}
+"""Pairs, and where and why their probes end over IPv6."""
 
 
 @pytest.fixture(scope="class")
@@ -96,6 +110,7 @@ class TestAsPlanned:
         run("vm1", "ip", "-6", "address", "delete", "2001:db8:1::77/128", "dev", "eth0")
 
     def test_a_vm_behind_nat_is_seen_as_the_host_and_a_bridged_one_as_itself(self, running):
+        assert "default via fe80::250:56ff:fec0:2222" in run("vm2", "ip", "-6", "route")
         page = ("curl", "-s", "-6", "http://www.example.com/")
         assert f"You come from [{HOST}]" in run("vm2", *page)
         assert f"You come from [{VM1}]" in run("vm1", *page)
@@ -105,6 +120,21 @@ class TestAsPlanned:
         with assigned("vm3", ipv6="on"):
             assert pings("vm3", INTERNET)
         assert run("vm3", "ip", "-6", "address") == ""
+
+    def test_a_matrix_tells_where_and_why_packets_died(self, running):
+        found = {
+            (one.expectation.source.name, one.expectation.target.name): one.outcome
+            for one in lab.verify(now())
+            if one.expectation.over is Family.IPV6
+        }
+        assert {pair: (found[pair].at, found[pair].cause) for pair in DEATHS} == DEATHS
+        assert found["vm2", "vm3"].why == "vm3 has no IPv6 address, by the scenario"
+        assert found["vm4", "vm3"].verdict is Verdict.DEAD
+
+    def test_neighbour_discovery_in_vain_is_what_arp_in_vain_is(self, running):
+        probe = Probe("live.vm4", "live.vm5", "fd00:1::99", direct=True)
+        (outcome,) = engine.run([probe], where=lab.where(now()))
+        assert (outcome.at, outcome.cause) == ("vm4", Cause.ARP_UNANSWERED)
 
     def test_what_somebody_adds_is_drift_and_what_a_router_advertises_is_none(self, running):
         run("vm4", "ip", "-6", "address", "add", "fd00:1::77/128", "dev", "eth0")
@@ -215,6 +245,6 @@ def test_several_lans_lead_to_each_other_over_the_internet():
             - {over: ipv6, from: office-router, to: printer}
     """
     with lab.running(lab.prepare(loads(text.encode(), "x.yaml"), "lans")) as running:
-        results = [one for one in lab.verify(running) if one.expectation.over.value == "ipv6"]
+        results = [one for one in lab.verify(running) if one.expectation.over is Family.IPV6]
         assert [one.failure for one in results if not one.passed] == []
         assert not lab.status(running).drift

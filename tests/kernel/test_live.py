@@ -52,24 +52,27 @@ def conversation(one: str, other: str, address: str) -> Iterator[None]:
     far, _ = listener.accept()
     far.settimeout(HANG_SECONDS)
     stop = threading.Event()
-    sent = bytearray()
+    sent, heard = bytearray(), bytearray()
 
     def talk() -> None:
         while not stop.wait(0.002):
             sent.extend(data := os.urandom(64))
             near.sendall(data)
 
-    talking = threading.Thread(target=talk)
-    talking.start()
+    def hear() -> None:
+        while data := far.recv(1 << 16):
+            heard.extend(data)
+
+    threads = [threading.Thread(target=talk), threading.Thread(target=hear)]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         stop.set()
-        talking.join()
+        threads[0].join()
         near.shutdown(socket.SHUT_WR)
-        heard = bytearray()
-        while data := far.recv(1 << 16):
-            heard.extend(data)
+        threads[1].join()
         for one_socket in (near, far, listener):
             one_socket.close()
     assert heard == sent

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import pytest
 
 from netlab import lab
 from netlab.errors import KernelError
-from netlab.kernel import services
+from netlab.kernel import netns, services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.nouns import Listening, Service
 from netlab.plan.plan import Plan
@@ -17,6 +18,7 @@ from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
 from tests.machine import inside
+from tests.pace import HANG_SECONDS
 
 TEXT = """
 lan: {subnet: 192.168.1.0/24, peers: {pc: 192.168.1.50}}
@@ -66,6 +68,29 @@ def test_two_vms_of_virtualbox_have_one_address_and_reach_themselves(running):
         finding = way(running, "box1", "box2").finding
         assert (finding.verdict, finding.at) == (Verdict.DEAD, "box1")
         assert finding.cause is Cause.DUPLICATE_IP
+
+
+def test_a_port_of_the_host_leads_to_a_vm_behind_virtualbox_s_nat(running):
+    """`VBoxManage modifyvm box2 --natpf1 ssh,tcp,,2222,,22`; slirp tells the guest who really calls."""
+    for port, vm in ((2201, "box1"), (2202, "box2"), (2203, "net1")):
+        now = lab.attach(running.name)
+        lab.apply(now, lab.with_forward(now, "tcp", port, f"{vm}:22"))
+    now = lab.attach(running.name)
+    assert not lab.status(now).drift
+    for port, vm in ((2201, "box1"), (2202, "box2"), (2203, "net1")):
+        traced = lab.trace(now, "pc", "192.168.1.100", f"tcp:{port}")
+        assert (traced.finding.verdict, traced.finding.at) == (Verdict.REFUSED, vm)
+        with netns.inside(f"{now.name}.{vm}"):
+            server = socket.create_server(("0.0.0.0", 22))
+        for caller, seen in (("pc", "192.168.1.50"), ("host", "192.168.1.100")):
+            with netns.inside(f"{now.name}.{caller}"):
+                near = socket.create_connection(("192.168.1.100", port), timeout=HANG_SECONDS)
+            far, (address, _) = server.accept()
+            near.close()
+            far.close()
+            assert address == seen
+        server.close()
+    lab.apply(now, running.source)
 
 
 def test_every_server_is_its_own(running):

@@ -91,7 +91,8 @@ def fine(*words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "vm", "pairs"), [("nat", "vm1", 35), ("three-modes", "vm2", 80)]
+    ("scenario", "vm", "pairs"),
+    [("nat", "vm1", 35), ("three-modes", "vm2", 80), ("ipv6", "vm2", 144)],
 )
 def test_everything_works(scenario, vm, pairs):
     def use() -> None:

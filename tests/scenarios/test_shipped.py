@@ -341,6 +341,12 @@ MUTANTS = [
         {"vm1>vm2", "vm2>vm1"},
     ),
     Mutant(
+        "guest-bridge",
+        "the NAT device does not masquerade",
+        without_rule("vmnet8-nat", "masquerade"),
+        {f"{vm}>{to}" for vm in ("br", "vm1", "vm2") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
         "guest-dhcp",
         "vm1 is plugged into the LAN's switch, and has its lease from there",
         plugged_into("lan", "guest-dhcp", "vm1"),

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from netlab import lab
-from netlab.plan.change import Change, change
+from netlab.plan.change import Change, change, mend
 from netlab.plan.nouns import (
     DEFAULT_ROUTE,
     Address,
@@ -141,14 +141,30 @@ def test_content_is_altered_in_place(old, new):
     assert (found.removed, found.altered, found.created) == ((), ((old, new),), ())
 
 
-@pytest.mark.parametrize(
-    "new", [without(*MACHINE, CABLE), [*without(CABLE), replace(CABLE, mtu=9000)], without(RULES)]
-)
-def test_the_way_back_undoes_the_way_there(new):
-    there = between(new)
-    back = there.reverse
-    assert set(back.removed) == set(there.created)
-    assert set(back.created) == set(there.removed)
+def test_mending_takes_back_what_was_done_by_hand():
+    added = replace(ADDRESS, address=IPv4Interface("10.0.0.77/24"))
+    foreign = End("x.vm", "br9", "02:00:00:00:00:09")
+    found = mend(plan(*ALL), [*without(ADDRESS, ROUTE), added, foreign])
+    assert found.removed == (foreign, added)
+    assert found.created == (ADDRESS, ROUTE)
+
+
+def test_a_cable_that_is_not_as_planned_is_replaced_with_what_stands_on_it():
+    found = mend(plan(*ALL), without(CABLE))
+    assert {CABLE, ADDRESS, ROUTE, SERVICE, LISTENING} <= set(found.removed)
+    assert {CABLE, ADDRESS, ROUTE, SERVICE, LISTENING} <= set(found.created)
+
+
+def test_a_client_whose_lease_is_gone_asks_anew_and_one_that_is_gone_is_awaited():
+    client, lease = DhcpClient("x.vm", "eth0", "vm", SUBNET), Lease("x.vm", "eth0")
+    found = mend(plan(*ALL, client, lease), [*ALL, client])
+    assert (found.removed, found.created) == ((client,), (client, lease))
+    found = mend(plan(*ALL, client, lease), [*ALL, lease])
+    assert (found.removed, found.created) == ((lease,), (client, lease))
+
+
+def test_nothing_to_mend():
+    assert not mend(plan(*ALL), ALL)
 
 
 @pytest.mark.parametrize("name", ["nat", "three-modes", "bridged", "hostonly"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from netlab import lab  # noqa: F401  (all modes are known then)
 from netlab.errors import ScenarioError
 from netlab.scenario.load import loads
 from tests.conftest import GOLDEN

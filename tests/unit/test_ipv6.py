@@ -8,6 +8,8 @@ from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 import pytest
 
 from netlab import lab
+from netlab.errors import Missing
+from netlab.kernel import ipv6 as kernel_ipv6
 from netlab.plan.change import change
 from netlab.plan.nouns import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
 from netlab.probe import icmp
@@ -85,6 +87,13 @@ def test_a_device_that_may_not_join_hears_no_advertisement():
     nodes = resolve(loads(text.encode(), "x.yaml").scenario).nodes
     assert nodes["host"].primary.ipv6 is not None
     assert nodes["vm2"].primary.ipv6 is None
+
+
+def test_a_kernel_without_ipv6_is_told_with_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setattr(kernel_ipv6, "_CONF", tmp_path / "no-ipv6")
+    with pytest.raises(Missing, match="the kernel has no IPv6") as raised:
+        kernel_ipv6.switch_on(Ipv6("x.vm1", "eth0"))
+    assert "ipv6.disable=1" in raised.value.fix
 
 
 def test_a_message_of_icmpv6_is_read_without_ip_header():
