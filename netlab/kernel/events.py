@@ -35,7 +35,7 @@ from netlab.kernel import links, netns, tables
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import Interface
 from netlab.kernel.netlink import NETFILTER, ROUTE, Netlink, Overflow, Subscription
-from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Hop, Neighbour, RouteRow
+from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Hop, Names, Neighbour, RouteRow
 
 _LINK, _NEIGHBOUR = 1, 3  # RTNLGRP_*
 _ADDRESS, _ROUTE_CHANGE = (5, 9), (7, 11)  # of IPv4, of IPv6
@@ -263,7 +263,7 @@ def snapshot(
     return found
 
 
-def _read(namespace: str, table: Table, netlink: Netlink, names: tables.Names) -> dict[object, Row]:
+def _read(namespace: str, table: Table, netlink: Netlink, names: Names) -> dict[object, Row]:
     """A table's rows by what identifies each."""
     rows: Iterable[Row]
     match table:

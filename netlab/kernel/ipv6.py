@@ -9,22 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from socket import AF_INET6
 
-from pyroute2.netlink.rtnl import RTM_GETADDR, RTM_GETROUTE
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
 from netlab.errors import Missing
-from netlab.kernel import netns
+from netlab.kernel import links, netns
 from netlab.kernel.netlink import Netlink
 from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
 _IFA_F_PERMANENT = 0x80
-_MAIN_TABLE = 254
 _PROTOCOL_RA = 9
 _PROTOCOL_REDIRECT = 1
 _USUAL_METRIC = 1024
@@ -116,7 +110,7 @@ def holds(state: Ipv6State, fact: Advertised) -> bool:
 def read(netlink: Netlink, namespace: str, names: dict[int, str]) -> Ipv6State:
     """Everything of the interfaces in `names`."""
     found = list(_addresses(netlink, namespace, names))
-    routes = list(_routes(netlink, namespace, names))
+    routes = list(_routes(netlink, namespace, names)) if found else []
     return Ipv6State(
         tuple(one for one, _ in found),
         tuple(one for one, advertised in found if advertised),
@@ -138,29 +132,19 @@ def _addresses(
     netlink: Netlink, namespace: str, names: dict[int, str]
 ) -> Iterator[tuple[Address, bool]]:
     """Each address, and whether it stems from an advertisement: what somebody enters stays for ever."""
-    request = ifaddrmsg()
-    request["family"] = AF_INET6
-    for message in netlink.dump(request, RTM_GETADDR):
-        address = IPv6Interface((message.get_attr("IFA_ADDRESS"), message["prefixlen"]))
-        name = names.get(message["index"])
-        if name and not address.is_loopback:
-            permanent = message["flags"] & _IFA_F_PERMANENT
-            yield Address(namespace, name, address), not permanent
+    for found in links.addresses(netlink, AF_INET6):
+        name = names.get(found.index)
+        if name and not found.address.is_loopback:
+            permanent = found.flags & _IFA_F_PERMANENT
+            yield Address(namespace, name, found.address), not permanent
 
 
 def _routes(
     netlink: Netlink, namespace: str, names: dict[int, str]
 ) -> Iterator[tuple[Route, int, str]]:
     """Routes of the main table through a gateway: protocol (rtnetlink's number) and interface."""
-    request = rtmsg()
-    request["family"] = AF_INET6
-    for message in netlink.dump(request, RTM_GETROUTE):
-        table = message.get_attr("RTA_TABLE") or message["table"]
-        gateway, index = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_OIF")
-        if table != _MAIN_TABLE or not gateway or message["proto"] == _PROTOCOL_REDIRECT:
-            continue
-        destination = IPv6Network((message.get_attr("RTA_DST") or "::", message["dst_len"]))
-        metric = message.get_attr("RTA_PRIORITY") or 0
-        usual = metric == _USUAL_METRIC
-        route = Route(namespace, destination, IPv6Address(gateway), 0 if usual else metric)
-        yield route, message["proto"], names.get(index, "?")
+    for found in links.gateway_routes(netlink, AF_INET6):
+        if found.protocol != _PROTOCOL_REDIRECT:
+            metric = 0 if found.metric == _USUAL_METRIC else found.metric
+            route = Route(namespace, found.destination, found.gateway, metric)
+            yield route, found.protocol, names.get(found.index, "?")

@@ -7,17 +7,27 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from socket import AF_INET, AF_INET6
 
 from netlab.kernel.netlink import CREATE, Netlink, Refused, attribute, attributes
-from netlab.kernel.tables import Names
+from netlab.kernel.rows import Names
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
-_AF_INET, _AF_INET6 = 2, 10
 _IFA_F_NODAD = 2
 _ABSENT = (errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENOENT)
 _AGEING = 30_000
@@ -25,7 +35,6 @@ _AGEING = 30_000
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _LOOPBACK_INDEX = 1
-_LOOPBACK_NETWORK = 127
 _RT_TABLE_MAIN = 254
 _RTPROT_UNSPEC, _RTPROT_STATIC = 0, 4
 _RTN_UNICAST = 1
@@ -37,7 +46,7 @@ _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_INFO_PEER = 1
 _BR_AGEING_TIME, _BRPORT_ISOLATED = 4, 33
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
-_RTA_DST, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 5, 6, 15
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 
 _HEADER_BYTES = 16
 _LINK = struct.Struct("BxHiII")
@@ -159,7 +168,7 @@ def create_address(netlink: Netlink, address: Address) -> None:
 def _address_message(netlink: Netlink, address: Address) -> bytes:
     ip, network = address.address.packed, address.address.network
     six = address.address.version == 6
-    family, flags = (_AF_INET6, _IFA_F_NODAD) if six else (_AF_INET, 0)
+    family, flags = (AF_INET6, _IFA_F_NODAD) if six else (AF_INET, 0)
     index = netlink.index(address.interface)
     message = _ADDRESS.pack(family, network.prefixlen, flags, 0, index)
     message += attribute(_IFA_LOCAL, ip) + attribute(_IFA_ADDRESS, ip)
@@ -174,7 +183,7 @@ def create_route(netlink: Netlink, route: Route) -> None:
 
 
 def _route_message(route: Route, protocol: int = _RTPROT_STATIC) -> bytes:
-    family = _AF_INET6 if route.gateway.version == 6 else _AF_INET
+    family = AF_INET6 if route.gateway.version == 6 else AF_INET
     length, table = route.destination.prefixlen, _RT_TABLE_MAIN
     message = _ROUTE.pack(family, length, 0, 0, table, protocol, 0, _RTN_UNICAST, 0)
     message += attribute(_RTA_GATEWAY, route.gateway.packed)
@@ -192,26 +201,66 @@ def read_interfaces(netlink: Netlink) -> list[Interface]:
 
 def read_addresses(netlink: Netlink, namespace: str, names: Names) -> Iterator[Address]:
     """Every IPv4 address but the loopback's own, as the plan has it."""
-    request = _ADDRESS.pack(_AF_INET, 0, 0, 0, 0)
-    for message in netlink.dump_bytes(request, RTM_GETADDR):
-        _, length, _, _, index = _ADDRESS.unpack_from(message, _HEADER_BYTES)
-        local = dict(attributes(message[_HEADER_BYTES + _ADDRESS.size :]))[_IFA_LOCAL]
-        if local[0] != _LOOPBACK_NETWORK:
+    for found in addresses(netlink, AF_INET):
+        if not found.address.is_loopback:
             # An interface may have come between the two dumps.
-            yield Address(namespace, names.get(index, "?"), IPv4Interface((local, length)))
+            yield Address(namespace, names.get(found.index, "?"), found.address)
 
 
 def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
     """IPv4 routes of the main table that go through a gateway, but not what a redirect has taught."""
-    for message in netlink.dump_bytes(_ROUTE.pack(_AF_INET, *bytes(8)), RTM_GETROUTE):
+    for found in gateway_routes(netlink, AF_INET):
+        if found.protocol != _RTPROT_UNSPEC:
+            yield Route(namespace, found.destination, found.gateway, found.metric)
+
+
+@dataclass(frozen=True)
+class FoundAddress:
+    """An address, on the interface with this number."""
+
+    index: int
+    address: IPv4Interface | IPv6Interface
+    flags: int
+    """The first eight of if_addr.h."""
+
+
+def addresses(netlink: Netlink, family: int) -> Iterator[FoundAddress]:
+    """Every address of the namespace."""
+    for message in netlink.dump_bytes(_ADDRESS.pack(family, 0, 0, 0, 0), RTM_GETADDR):
+        _, length, flags, _, index = _ADDRESS.unpack_from(message, _HEADER_BYTES)
+        found = dict(attributes(message[_HEADER_BYTES + _ADDRESS.size :]))
+        # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
+        own = ip_address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
+        yield FoundAddress(index, ip_interface((own, length)), flags)
+
+
+@dataclass(frozen=True)
+class FoundRoute:
+    """A route of the main table through one gateway, by the interface with this number."""
+
+    destination: IPv4Network | IPv6Network
+    gateway: IPv4Address | IPv6Address
+    metric: int
+    protocol: int
+    """rtnetlink(7)'s number."""
+    index: int
+
+
+def gateway_routes(netlink: Netlink, family: int) -> Iterator[FoundRoute]:
+    """Every such route of the namespace."""
+    for message in netlink.dump_bytes(_ROUTE.pack(family, *bytes(8)), RTM_GETROUTE):
         _, length, _, _, table, protocol, *_ = _ROUTE.unpack_from(message, _HEADER_BYTES)
         found = dict(attributes(message[_HEADER_BYTES + _ROUTE.size :]))
-        gateway = found.get(_RTA_GATEWAY)
         # A table beyond 255 has its number in an attribute, and 252 there.
-        if gateway and table == _RT_TABLE_MAIN and protocol != _RTPROT_UNSPEC:
-            destination = IPv4Network((found.get(_RTA_DST, bytes(4)), length))
-            metric = _value(found.get(_RTA_PRIORITY))
-            yield Route(namespace, destination, IPv4Address(gateway), metric)
+        if table == _RT_TABLE_MAIN and (gateway := found.get(_RTA_GATEWAY)):
+            anywhere = bytes(len(gateway))
+            yield FoundRoute(
+                ip_network((found.get(_RTA_DST, anywhere), length)),
+                ip_address(gateway),
+                _value(found.get(_RTA_PRIORITY)),
+                protocol,
+                _value(found.get(_RTA_OIF)),
+            )
 
 
 def _link(*settings: bytes, index: int = 0, up: bool = True) -> bytes:

@@ -1,23 +1,25 @@
 """Queueing disciplines of interfaces: tbf for a bandwidth, netem for a latency too.
 
-The options are packed here (linux/pkt_sched.h): nanoseconds and bytes, where
-pyroute2 has the older fields in ticks of the kernel's packet scheduler.
+Packed here (linux/pkt_sched.h): nanoseconds and bytes, where pyroute2 has the
+older fields in ticks of the kernel's packet scheduler.
 """
 
 from __future__ import annotations
 
 import errno
 import struct
-from typing import Any
-
-from pyroute2.netlink import nlmsg
-from pyroute2.netlink.rtnl import RTM_DELQDISC, RTM_GETQDISC, RTM_NEWQDISC, TC_H_ROOT
 
 from netlab.errors import Missing
-from netlab.kernel.netlink import Netlink, Refused, attributes
+from netlab.kernel.netlink import Netlink, Refused, attribute, attributes
 from netlab.plan.nouns import Queue
 
+_RTM_NEWQDISC, _RTM_DELQDISC, _RTM_GETQDISC = 36, 37, 38
+_TCA_KIND, _TCA_OPTIONS = 1, 2
+_TC_H_ROOT = 0xFFFFFFFF
 _CREATE_OR_REPLACE = 0x500
+_HEADER_BYTES = 16
+_QUEUE = struct.Struct("BxxxiIII")
+"""tcmsg: family, index, handle, parent, info."""
 _ETHERNET = 1
 _TBF_PARMS, _TBF_BURST = 1, 6
 _NETEM_RATE, _NETEM_LATENCY, _NETEM_JITTER = 6, 10, 11
@@ -29,22 +31,6 @@ _ROOM_FRAMES = 1000
 _ABSENT = (errno.ENOENT, errno.EINVAL, errno.ENODEV)
 
 
-class _Message(nlmsg):  # type: ignore[misc]
-    """struct tcmsg, with its options as bytes."""
-
-    prefix = "TCA_"
-    fields = (
-        ("family", "B"),
-        ("pad1", "B"),
-        ("pad2", "H"),
-        ("index", "i"),
-        ("handle", "I"),
-        ("parent", "I"),
-        ("info", "I"),
-    )
-    nla_map = (("TCA_UNSPEC", "none"), ("TCA_KIND", "asciiz"), ("TCA_OPTIONS", "cdata"))
-
-
 def put(netlink: Netlink, queue: Queue) -> None:
     """Give an interface this queue, or change the one that it has.
 
@@ -52,9 +38,9 @@ def put(netlink: Netlink, queue: Queue) -> None:
     """
     kind, options = ("netem", _netem(queue)) if queue.latency else ("tbf", _tbf(queue))
     message = _message(netlink, queue.interface)
-    message["attrs"] = [("TCA_KIND", kind), ("TCA_OPTIONS", options)]
+    message += attribute(_TCA_KIND, kind.encode(), b"\0") + attribute(_TCA_OPTIONS, options)
     try:
-        netlink.request(message, RTM_NEWQDISC, _CREATE_OR_REPLACE)
+        netlink.request(message, _RTM_NEWQDISC, _CREATE_OR_REPLACE)
     except Refused as error:
         if error.errno != errno.ENOENT:
             raise
@@ -71,7 +57,7 @@ def put(netlink: Netlink, queue: Queue) -> None:
 def remove(netlink: Netlink, queue: Queue) -> None:
     """Let frames leave at once again. Forgives absence."""
     try:
-        netlink.request(_message(netlink, queue.interface), RTM_DELQDISC)
+        netlink.request(_message(netlink, queue.interface), _RTM_DELQDISC)
     except Refused as error:
         if error.errno not in _ABSENT:
             raise
@@ -80,18 +66,18 @@ def remove(netlink: Netlink, queue: Queue) -> None:
 def read(netlink: Netlink, namespace: str, names: dict[int, str]) -> list[Queue]:
     """The queues of a namespace that are of netlab's kinds."""
     found = []
-    for message in netlink.dump(_Message(), RTM_GETQDISC):
-        kind, options = message.get_attr("TCA_KIND"), message.get_attr("TCA_OPTIONS")
-        if kind in ("tbf", "netem") and message["parent"] == TC_H_ROOT:
-            interface = names.get(message["index"], "?")
-            found.append(_decoded(Queue(namespace, interface), kind, bytes(options)))
+    for message in netlink.dump_bytes(_QUEUE.pack(0, 0, 0, 0, 0), _RTM_GETQDISC):
+        _, index, _, parent, _ = _QUEUE.unpack_from(message, _HEADER_BYTES)
+        told = dict(attributes(message[_HEADER_BYTES + _QUEUE.size :]))
+        kind = told[_TCA_KIND].rstrip(b"\0").decode()
+        if kind in ("tbf", "netem") and parent == _TC_H_ROOT:
+            queue = Queue(namespace, names.get(index, "?"))
+            found.append(_decoded(queue, kind, told[_TCA_OPTIONS]))
     return found
 
 
-def _message(netlink: Netlink, interface: str) -> Any:
-    message = _Message()
-    message["index"], message["parent"] = netlink.index(interface), TC_H_ROOT
-    return message
+def _message(netlink: Netlink, interface: str) -> bytes:
+    return _QUEUE.pack(0, netlink.index(interface), 0, _TC_H_ROOT, 0)
 
 
 def _tbf(queue: Queue) -> bytes:
@@ -100,15 +86,15 @@ def _tbf(queue: Queue) -> bytes:
     speed = struct.pack("BBHhHI", 0, _ETHERNET, 0, 0, 0, rate)
     parameters = speed + bytes(len(speed)) + struct.pack("III", room, 0, 0)
     burst = struct.pack("I", max(int(rate * _BURST_SECONDS), _BURST_BYTES))
-    return _attribute(_TBF_PARMS, parameters) + _attribute(_TBF_BURST, burst)
+    return attribute(_TBF_PARMS, parameters) + attribute(_TBF_BURST, burst)
 
 
 def _netem(queue: Queue) -> bytes:
     options = struct.pack("6I", 0, _ROOM_FRAMES, 0, 0, 0, 0)
-    options += _attribute(_NETEM_LATENCY, struct.pack("q", queue.latency * 1000))
-    options += _attribute(_NETEM_JITTER, struct.pack("q", queue.jitter * 1000))
+    options += attribute(_NETEM_LATENCY, struct.pack("q", queue.latency * 1000))
+    options += attribute(_NETEM_JITTER, struct.pack("q", queue.jitter * 1000))
     if queue.rate:
-        options += _attribute(_NETEM_RATE, struct.pack("IiIi", queue.rate // 8, 0, 0, 0))
+        options += attribute(_NETEM_RATE, struct.pack("IiIi", queue.rate // 8, 0, 0, 0))
     return options
 
 
@@ -122,7 +108,3 @@ def _decoded(queue: Queue, kind: str, options: bytes) -> Queue:
     (jitter,) = struct.unpack("q", found[_NETEM_JITTER])
     rate = struct.unpack_from("I", found[_NETEM_RATE])[0] * 8 if _NETEM_RATE in found else None
     return Queue(*place, rate, latency // 1000, jitter // 1000)
-
-
-def _attribute(kind: int, content: bytes) -> bytes:
-    return struct.pack("HH", len(content) + 4, kind) + content + bytes(-len(content) % 4)

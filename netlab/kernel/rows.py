@@ -9,6 +9,7 @@ Socket       who waits for packets on a port
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -18,6 +19,9 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
+
+Names = Mapping[int, str]
+"""Numbers of interfaces, and what they are called."""
 
 IPAddress = IPv4Address | IPv6Address
 IPInterface = IPv4Interface | IPv6Interface

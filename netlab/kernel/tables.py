@@ -7,7 +7,7 @@ message, of a dump or of a notification.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
@@ -42,12 +42,10 @@ from netlab.kernel.rows import (
     Flow,
     Hop,
     IPAddress,
+    Names,
     Neighbour,
     RouteRow,
 )
-
-Names = Mapping[int, str]
-"""Numbers of interfaces, and what they are called."""
 
 BRIDGE_FAMILY = 7
 """AF_BRIDGE: neighbour messages of this family are about a switch."""

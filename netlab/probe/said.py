@@ -195,8 +195,8 @@ TEXTS: dict[str, dict[str, str]] = {
     },
     "not certain": {"en": "not certain: {why}", "zh": "无法确定：{why}"},
     "rule": {"en": "rule {rule}", "zh": "规则 {rule}"},
-    "bridges": {"en": "{node} bridges its adapters", "zh": "{node} 桥接了自己的网卡"},
     "chain": {"en": "chain {chain}", "zh": "链 {chain}"},
+    "bridges": {"en": "{node} bridges its adapters", "zh": "{node} 桥接了自己的网卡"},
     "kind": {"en": "a route of the kind {kind}", "zh": "类型为 {kind} 的路由"},
     "no address for": {
         "en": "{interface} has no address for {rule}",

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from netlab.cli import arguments, netlab, prediction
+from netlab.cli.packets import trace
 from netlab.errors import UsageError
 from netlab.kernel.tracepoints import Drop
 from netlab.probe.account import Account
@@ -357,7 +358,6 @@ def test_the_document_has_every_kind_of_probe():
 
 
 def test_the_document_has_every_option():
-    (trace,) = [command for name, command in netlab.commands.items() if name == "trace"]
     options = {name for option in trace.params for name in option.opts if name.startswith("--")}
     assert not {name for name in options - {"--lab"} if name not in DOCUMENT}
 
