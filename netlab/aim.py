@@ -152,8 +152,6 @@ def _leg_towards(lab: Lab, source: Node, to: str) -> Leg:
     from netlab.probe.decision import best_route
 
     address: IPAddress = ip_address(to)
-    if address.version == 6:
-        return source.primary
     with Handles(1) as handles:
         netlink = handles.netlink(namespace(lab.name, source.name))
         names = {one.index: one.name for one in read_interfaces(netlink)}

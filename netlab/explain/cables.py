@@ -123,6 +123,7 @@ class Cables:
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
 
     def _not_through(self, node: str) -> None:
+        """What a machine's own bridge does with frames is not worked out. Raises Ended."""
         if node in self.world.where.bridges:
             why = said("bridges", node=node)
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))

@@ -158,6 +158,8 @@ class Walk(Cables):
         route = best_route(self.world.places[node].space.routes, target)
         if route and route.kind != "unicast":
             text = said("route of kind", kind=route.kind, route=route)
+            if route.kind == "prohibit":
+                raise Ended(node, Cause.REFUSED, text, Verdict.REFUSED)
             raise Ended(node, Cause.NO_ROUTE, text)
         text = said("no route", target=target, error=os.strerror(answer.error))
         no_way = answer.error in (errno.ENETUNREACH, errno.EHOSTUNREACH)

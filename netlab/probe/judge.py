@@ -386,9 +386,12 @@ def _rule_about_neighbours(node: str, evidence: Evidence) -> str:
 
 
 def _closed(node: str, evidence: Evidence) -> Finding:
-    """A route that leads nowhere, on purpose."""
+    """A route that leads nowhere, on purpose; `prohibit` also says so."""
     route = evidence.closed_route[node]
-    return _dead(node, Cause.NO_ROUTE, said("route of kind", kind=route.kind, route=route))
+    text = said("route of kind", kind=route.kind, route=route)
+    if route.kind == "prohibit":
+        return Finding(Verdict.REFUSED, node, Cause.REFUSED, text)
+    return _dead(node, Cause.NO_ROUTE, text)
 
 
 def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:

@@ -201,11 +201,13 @@ def test_routes_that_lead_nowhere(running, kind, node, target):
     with changed(f"seen.{node}", route.format("add"), route.format("del")):
         foretold = lab.explain(running, source, target).finding
         one = proof(running, source, target)
-    assert one.end == (Verdict.DEAD, node, Cause.NO_ROUTE)
+    refused, dead = (Verdict.REFUSED, node, Cause.REFUSED), (Verdict.DEAD, node, Cause.NO_ROUTE)
+    assert one.end == (refused if kind == "prohibit" else dead)
     assert (foretold.verdict, foretold.at, foretold.cause) == one.end
     assert one.finding.evidence.startswith(f"the route says {kind}: {kind} {target}")
     assert foretold.evidence == one.finding.evidence
-    assert one.without(closed_route={}) is not Cause.NO_ROUTE or kind == "unreachable"
+    known_otherwise = kind == "unreachable" or (kind == "prohibit" and node != "vm1")
+    assert known_otherwise or one.without(closed_route={}) is Cause.UNKNOWN  # ICMP tells of it.
 
 
 @pytest.mark.parametrize(
