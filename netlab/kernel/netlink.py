@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from fcntl import ioctl
+from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
 from typing import Any
 
 from netlab.errors import KernelError
@@ -45,8 +45,13 @@ class Refused(OSError):
 class Netlink:
     """A socket that stays in the namespace in which it was opened."""
 
-    def __init__(self, protocol: int = ROUTE) -> None:
+    def __init__(self, protocol: int = ROUTE, first: int = 0) -> None:
+        """`first`: the lowest number that its file may have."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        if first:
+            low, number = self._socket, fcntl(self._socket, F_DUPFD_CLOEXEC, first)
+            self._socket = socket.socket(fileno=number)
+            low.close()
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.settimeout(30)
