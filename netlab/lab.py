@@ -141,15 +141,17 @@ def prepare(source: Source, name: str | None = None) -> Lab:
 def up(lab: Lab, progress: Progress | None = None) -> None:
     """Build a lab. Whatever goes wrong or is interrupted leaves nothing behind.
 
-    Raises LabExists, NeedsRoot, Missing, KernelError, Interrupted.
+    Raises LabExists, NeedsRoot, Missing, SystemRefused, KernelError, Interrupted.
     """
     from netlab.kernel import preflight
     from netlab.kernel.create import create
     from netlab.kernel.patience import postponed_signals
     from netlab.kernel.remove import remove
+    from netlab.kernel.room import require_room
     from netlab.kernel.rundir import Record, RunDirectory
 
     preflight.require()
+    require_room(lab.plan)
     run = RunDirectory(lab.name)
     record = Record(
         lab.name, lab.source.name, lab.source.file, __version__, lab.plan.namespaces, time.time()
@@ -167,6 +169,13 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
             except KernelError as failure:
                 error.add_note(str(failure))
             raise
+
+
+def warnings(lab: Lab) -> list[str]:
+    """What works in a lab of this size on this machine, but not for all its machines at once."""
+    from netlab.kernel.room import warnings
+
+    return warnings(lab.plan)
 
 
 @contextmanager

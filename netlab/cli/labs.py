@@ -65,6 +65,8 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
             with output.building(planned) as progress:
                 lab.up(planned, progress)
             _show(output, lab.status(planned))
+            for warning in lab.warnings(planned):
+                output.note(f"\nwarning: {warning}")
             output.note("\n".join(_hints(planned)))
     except LabExists as error:
         _explain_existing(output, planned, error)

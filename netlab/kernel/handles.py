@@ -23,8 +23,8 @@ class Handles:
         self.descriptors: dict[str, int] = {}
         self._netlinks: dict[str, Netlink] = {}
         # libnftables waits with select(2), which takes no number above 1,023: those are left to it.
-        self._first = _SELECTABLE if 2 * namespaces + _OTHER_FILES > _SELECTABLE else 0
-        allow_files(2 * namespaces + self._first)
+        self._first = _SELECTABLE if files_for(namespaces) > _SELECTABLE else 0
+        allow_files(files_for(namespaces) - _OTHER_FILES)
 
     def __enter__(self) -> Handles:
         return self
@@ -66,6 +66,12 @@ class Handles:
         self.descriptors[namespace] = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, self._first)
         os.close(low)
         self._netlinks[namespace] = Netlink(first=self._first)
+
+
+def files_for(namespaces: int) -> int:
+    """How many numbers of open files handles for so many namespaces take."""
+    wanted = 2 * namespaces + _OTHER_FILES
+    return wanted + _SELECTABLE if wanted > _SELECTABLE else wanted
 
 
 def allow_files(more: int) -> None:

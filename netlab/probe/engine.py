@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import selectors
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -111,12 +111,14 @@ def _round(
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
-        ears = _open_ears(probes, stack)
-        places = list(where.nodes if where else ears)
+        ends = {end for probe in probes for end in (probe.source, probe.target)}
+        places = sorted(where.nodes if where else ends)
         handles = stack.enter_context(Handles(5 * len(places)))
         stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness)))
         six = any(probe.six for probe in probes)
+        # Before the ears: libnftables takes no file number above 1,023.
         autopsy = stack.enter_context(Autopsy(where, six)) if where else None
+        ears = _open_ears(ends, six, stack)
 
         def forget() -> None:
             for namespace in places:
@@ -205,9 +207,7 @@ def _most_at_once(ears: Mapping[str, Ear]) -> int:
     return min(ear.room() for ear in ears.values()) // _COPIES
 
 
-def _open_ears(probes: Sequence[Probe], stack: ExitStack) -> dict[str, Ear]:
-    namespaces = {probe.source for probe in probes} | {probe.target for probe in probes}
-    six = any(probe.six for probe in probes)
+def _open_ears(namespaces: Iterable[str], six: bool, stack: ExitStack) -> dict[str, Ear]:
     ears: dict[str, Ear] = {}
     stack.callback(close_together, ears.values())
     for name in sorted(namespaces):
