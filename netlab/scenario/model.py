@@ -1,7 +1,7 @@
 """The shape of a scenario file: what may be written, with what default.
 
 These models are also the source of `netlab schema`. They check one value at
-a time; what concerns several values together is in `check.py`.
+a time; what concerns several values together is in `checks`.
 """
 
 from __future__ import annotations

@@ -346,7 +346,7 @@ def natural(name: str) -> tuple[object, ...]:
 
 
 def resolve(scenario: Scenario) -> Topology:
-    """Fill in VMware's defaults. Never fails; nonsense is `check.py`'s to find."""
+    """Fill in VMware's defaults. Never fails; nonsense is for `checks` to find."""
     networks = {network.name: network for network in _networks(scenario)}
     networks |= _joined(scenario, networks)
     nodes = tuple(_nodes(scenario, networks))
