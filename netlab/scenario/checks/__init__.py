@@ -10,16 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from netlab.scenario import expectation
-from netlab.scenario.checks import (
-    addresses,
-    host,
-    ipv6,
-    names,
-    services,
-    subnets,
-    vmnets,
-    vms,
-)
+from netlab.scenario.checks import addresses, host, ipv6, names, services, subnets, vmnets, vms
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.document import Path
 from netlab.scenario.model import Scenario

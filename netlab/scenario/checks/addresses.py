@@ -12,15 +12,7 @@ from netlab.scenario.checks.places import adapters, lan_path, subnets
 from netlab.scenario.document import Path
 from netlab.scenario.mode import Place
 from netlab.scenario.model import Adapter, Scenario
-from netlab.scenario.topology import (
-    HOST,
-    HOTSPOT,
-    WAN,
-    Topology,
-    hotspot,
-    installation,
-    router_of,
-)
+from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installation, router_of
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,7 @@ from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, subnets
 from netlab.scenario.document import Path
 from netlab.scenario.model import Answer, Nic, Scenario
-from netlab.scenario.topology import (
-    LAN,
-    Leg,
-    Role,
-    Topology,
-    installation,
-    natural,
-    private_name,
-)
+from netlab.scenario.topology import LAN, Leg, Role, Topology, installation, natural, private_name
 
 INTERFACE_LENGTH = 15
 
