@@ -12,7 +12,7 @@ from netlab.scenario.checks.places import adapters, lan_path, subnets
 from netlab.scenario.document import Path
 from netlab.scenario.mode import Place
 from netlab.scenario.model import Adapter, Scenario
-from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installation, router_of
+from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installations, router_of
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ def _claims(topology: Topology) -> Iterator[_Claim]:
         if card.address:
             yield _Claim(("host", "nics", nic), f"the host's {nic}", card.address, card.lan)
     yield from _reserved_claims(topology)
-    for vm, index, adapter_ in adapters(scenario):
-        if adapter_.address:
+    installed = installations(scenario)
+    for vm, index, adapter in adapters(scenario):
+        if adapter.address:
             path = ("vms", vm, "nics", index, "address")
-            guest = installation(scenario, vm)
-            yield _Claim(path, vm, adapter_.address, adapter_.network, guest)
+            yield _Claim(path, vm, adapter.address, adapter.network, installed[vm])
 
 
 def _own_claims(scenario: Scenario) -> Iterator[_Claim]:

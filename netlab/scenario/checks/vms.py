@@ -9,7 +9,7 @@ from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, subnets
 from netlab.scenario.document import Path
 from netlab.scenario.model import Answer, Nic, Scenario
-from netlab.scenario.topology import LAN, Leg, Role, Topology, installation, natural, private_name
+from netlab.scenario.topology import LAN, Leg, Role, Topology, installations, natural, private_name
 
 INTERFACE_LENGTH = 15
 
@@ -90,6 +90,7 @@ def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
 
 def copies(scenario: Scenario) -> Iterator[Finding]:
     """Copies of VMs that there are not, or that go round in a circle."""
+    installed = installations(scenario)
     for vm, machine in scenario.vms.items():
         path: Path = ("vms", vm)
         if machine.answer is Answer.MOVED and machine.uuid:
@@ -104,7 +105,7 @@ def copies(scenario: Scenario) -> Iterator[Finding]:
         elif machine.copy_of not in scenario.vms:
             fix = f"use one of: {', '.join(other for other in scenario.vms if other != vm)}"
             yield Finding((*path, "copy_of"), f"there is no VM '{machine.copy_of}'", fix)
-        elif installation(scenario, vm) == vm:
+        elif installed[vm] == vm:
             what, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
             yield Finding((*path, "copy_of"), what, fix)
 
@@ -171,11 +172,12 @@ def macs(topology: Topology) -> Iterator[Finding]:
     owner: dict[str, tuple[str, str]] = {}
     """MAC to whose it is, and the VM in which its guest was installed."""
     scenario = topology.scenario
+    installed = installations(scenario)
     for node in topology.nodes.values():
         for leg in node.legs:
             who, guest = leg.name, ""
             if node.role is Role.VM:
-                who, guest = node.name, installation(scenario, node.name)
+                who, guest = node.name, installed[node.name]
                 other, original = owner.get(leg.mac, ("", guest))
                 if other == who or original != guest:
                     what = f"{leg.mac} is taken twice: by {other} and by {who}"

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from netlab.scenario.model import Scenario
 from netlab.scenario.topology.admission import Devices, by_segment, left_over, without_lease
-from netlab.scenario.topology.machines import all_nodes, hotspot, installation, with_ipv6
+from netlab.scenario.topology.machines import all_nodes, hotspot, installations, with_ipv6
 from netlab.scenario.topology.names import (
     HOST,
     HOTSPOT,
@@ -44,7 +44,7 @@ __all__ = [
     "Role",
     "Topology",
     "hotspot",
-    "installation",
+    "installations",
     "natural",
     "private_name",
     "resolve",

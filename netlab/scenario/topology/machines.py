@@ -48,7 +48,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
     )
     for network in networks.values():
         yield from _services(network)
-    uuids = _uuids(scenario)
+    uuids, installed = _uuids(scenario), installations(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         legs = tuple(
             _vm_leg(name, index, nic, plugged, uuids[name], vm.bridges)
@@ -62,7 +62,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
                 Role.VM,
                 legs,
                 uuids[name],
-                uuids[installation(scenario, name)],
+                uuids[installed[name]],
                 tuple(vm.firewall),
                 vm.forwards,
                 vm.bridges,
@@ -79,19 +79,28 @@ def hotspot(scenario: Scenario) -> dict[str, Peer]:
     return scenario.host.hotspot or {}
 
 
-def installation(scenario: Scenario, vm: str) -> str:
-    """The VM in which the guest of `vm` was installed: the first of a chain of copies."""
-    return _origin(scenario, vm, tuple(Answer))
+def installations(scenario: Scenario) -> dict[str, str]:
+    """For each VM, the one in which its guest was installed: the first of a chain of copies."""
+    return _origins(scenario, tuple(Answer))
 
 
-def _origin(scenario: Scenario, vm: str, answers: tuple[Answer, ...]) -> str:
-    """Back along a chain of copies that were so answered; one that is a circle leads nowhere."""
-    chain = [vm]
-    while (copy := scenario.vms[chain[-1]]).answer in answers and copy.copy_of in scenario.vms:
-        if copy.copy_of in chain:
-            return vm
-        chain.append(copy.copy_of)
-    return chain[-1]
+def _origins(scenario: Scenario, answers: tuple[Answer, ...]) -> dict[str, str]:
+    """Back along chains of copies that were so answered; one that is a circle leads nowhere."""
+    before = {
+        name: vm.copy_of
+        for name, vm in scenario.vms.items()
+        if vm.answer in answers and vm.copy_of in scenario.vms
+    }
+    found: dict[str, str | None] = {}
+    for vm in scenario.vms:
+        chain: dict[str, None] = {}
+        here = vm
+        while here in before and here not in chain and here not in found:
+            chain[here] = None
+            here = before[here]
+        origin = None if here in chain else found.get(here, here)
+        found |= dict.fromkeys((vm, *chain), origin)
+    return {vm: origin or vm for vm, origin in found.items()}
 
 
 def _uuids(scenario: Scenario) -> dict[str, UUID]:
@@ -106,7 +115,7 @@ def _uuids(scenario: Scenario) -> dict[str, UUID]:
     for name in uuids:
         take(name)
     names = sorted(scenario.vms, key=natural)
-    origins = {name: _origin(scenario, name, (Answer.MOVED,)) for name in names}
+    origins = _origins(scenario, (Answer.MOVED,))
     for name in names:
         if name not in uuids and origins[name] == name:
             uuids[name] = mac.vm_uuid(name, len(scenario.vms[name].nics), taken)
