@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from netlab.probe.tap import Tap
     from netlab.probe.trace import Trace
     from netlab.scenario.expectation import Expectation
-    from netlab.scenario.load import Source
+    from netlab.scenario.source import Source
     from netlab.scenario.topology import Leg, Topology
 
 
@@ -127,7 +127,7 @@ def prepare(source: Source, name: str | None = None) -> Lab:
     """
     from netlab.plan import ports
     from netlab.plan.build import build
-    from netlab.scenario.load import lab_name
+    from netlab.scenario.names import lab_name
     from netlab.scenario.topology import resolve
 
     checked = lab_name(name or source.name)
@@ -141,15 +141,17 @@ def prepare(source: Source, name: str | None = None) -> Lab:
 def up(lab: Lab, progress: Progress | None = None) -> None:
     """Build a lab. Whatever goes wrong or is interrupted leaves nothing behind.
 
-    Raises LabExists, NeedsRoot, Missing, KernelError, Interrupted.
+    Raises LabExists, NeedsRoot, Missing, SystemRefused, KernelError, Interrupted.
     """
     from netlab.kernel import preflight
     from netlab.kernel.create import create
     from netlab.kernel.patience import postponed_signals
     from netlab.kernel.remove import remove
+    from netlab.kernel.room import require_room
     from netlab.kernel.rundir import Record, RunDirectory
 
     preflight.require()
+    require_room(lab.plan)
     run = RunDirectory(lab.name)
     record = Record(
         lab.name, lab.source.name, lab.source.file, __version__, lab.plan.namespaces, time.time()
@@ -157,7 +159,7 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
     with postponed_signals() as interruption, run.created():
         preflight.refuse_taken(lab.plan.namespaces)
         try:
-            run.fill(record, lab.source.text)
+            run.fill(record, lab.source.text, lab.source.remembered())
             create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
             run.write(replace(record, ready=True))
             interruption.check()
@@ -167,6 +169,13 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
             except KernelError as failure:
                 error.add_note(str(failure))
             raise
+
+
+def warnings(lab: Lab) -> list[str]:
+    """What works in a lab of this size on this machine, but not for all its machines at once."""
+    from netlab.kernel.room import warnings
+
+    return warnings(lab.plan)
 
 
 @contextmanager
@@ -398,7 +407,7 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
         run.write(replace(before, namespaces=both))
         try:
             carry_out(difference, run, progress or (lambda noun, moment: None), interruption)
-            run.rewrite(after, source.text)
+            run.rewrite(after, source.text, source.remembered())
         except BaseException:
             run.write(before)
             raise
@@ -479,7 +488,7 @@ def record(name: str) -> Record:
 
 def attach(name: str) -> Lab:
     """A running lab, planned again from the copy of its scenario. Raises NoSuchLab."""
-    from netlab.scenario.load import loads
+    from netlab.scenario.source import recall
 
     run = _run_directory(name)
     known = run.read()
@@ -489,8 +498,9 @@ def attach(name: str) -> Lab:
         raise NoSuchLab(
             f"the lab '{name}' is not complete", f"`netlab down {name}` ends what is left of it"
         )
-    source = replace(loads(run.scenario.read_bytes(), known.file), name=known.scenario)
-    return prepare(source, name)
+    memory = run.memory.read_bytes() if run.memory.is_file() else b""
+    source = recall(run.scenario.read_bytes(), known.file, memory)
+    return prepare(replace(source, name=known.scenario), name)
 
 
 def status(lab: Lab) -> Status:

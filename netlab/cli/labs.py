@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from netlab.lab import Lab, Status
     from netlab.probe.matrix import Result
     from netlab.report.junit import Suite
-    from netlab.scenario.load import Source
+    from netlab.scenario.source import Source
 
 EXIT_NOT_AS_EXPECTED = 1
 _SHOWN_CHANGES = 10
@@ -65,6 +65,8 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
             with output.building(planned) as progress:
                 lab.up(planned, progress)
             _show(output, lab.status(planned))
+            for warning in lab.warnings(planned):
+                output.note(f"\nwarning: {warning}")
             output.note("\n".join(_hints(planned)))
     except LabExists as error:
         _explain_existing(output, planned, error)
@@ -272,13 +274,11 @@ def _show(output: Output, found: Status, alone: bool = True) -> None:
 def _hints(planned: Lab) -> list[str]:
     """Three things to try next."""
     from netlab.kernel import rootless
+    from netlab.scenario.expectation import reaches
 
     node = next(iter(planned.source.scenario.vms), "host")
     which = f"--lab {planned.name} " if len(lab.names()) > 1 else ""
-    online = any(
-        one.reachable and (one.source.name, one.target.name) == (node, "internet")
-        for one in planned.expectations
-    )
+    online = reaches(planned.topology, node, "internet")
     command = "curl -s http://www.example.com/" if online else "ip route"
     what = "as whom the Internet sees it" if online else "no way out"
     inside = rootless.is_inside()

@@ -23,7 +23,7 @@ from netlab.errors import UsageError
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
-    from netlab.scenario.load import Source
+    from netlab.scenario.source import Source
 
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Show what would be removed, altered and made; change nothing."

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pyroute2.netlink.rtnl import RTM_DELNEIGH, RTM_GETNEIGH
-from pyroute2.netlink.rtnl.ndmsg import ndmsg
-
 from netlab.errors import KernelError
 from netlab.kernel import netns
-from netlab.kernel.netlink import Netlink, Refused
+from netlab.kernel.netlink import Netlink, attribute, attributes
 
 STOCK_ROOM = 1024
 """Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
@@ -21,6 +19,11 @@ _SETTINGS = (Path("/proc/sys/net/ipv4/neigh"), Path("/proc/sys/net/ipv6/neigh"))
 _RETRANSMISSION = "retrans_time_ms"
 _UNTOUCHED = "lo"
 _AF_INET = 2
+_RTM_DELNEIGH, _RTM_GETNEIGH = 29, 30
+_NDA_DST = 1
+_HEADER_BYTES = 16
+_NEIGHBOUR = struct.Struct("BxxxiHBB")
+"""ndmsg: family, index, state, flags, type."""
 _NUD_NOARP = 0x40
 _NUD_PERMANENT = 0x80
 
@@ -67,13 +70,11 @@ def _repeat_every(milliseconds: str) -> None:
 
 def forget_neighbours(netlink: Netlink) -> None:
     """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
-    request = ndmsg()
-    request["family"] = _AF_INET
-    for entry in list(netlink.dump(request, RTM_GETNEIGH)):
-        if entry["state"] & _NUD_PERMANENT or entry["state"] & _NUD_NOARP:
-            continue
-        gone = ndmsg()
-        gone["family"], gone["ifindex"] = _AF_INET, entry["ifindex"]
-        gone["attrs"] = [("NDA_DST", entry.get_attr("NDA_DST"))]
-        with suppress(Refused):  # It may have gone by itself meanwhile.
-            netlink.request(gone, RTM_DELNEIGH)
+    learnt = []
+    for message in netlink.dump_bytes(_NEIGHBOUR.pack(_AF_INET, 0, 0, 0, 0), _RTM_GETNEIGH):
+        _, index, state, _, _ = _NEIGHBOUR.unpack_from(message, _HEADER_BYTES)
+        if not state & (_NUD_PERMANENT | _NUD_NOARP):
+            address = dict(attributes(message[_HEADER_BYTES + _NEIGHBOUR.size :]))[_NDA_DST]
+            gone = _NEIGHBOUR.pack(_AF_INET, index, 0, 0, 0)
+            learnt.append(gone + attribute(_NDA_DST, address))
+    netlink.attempt(learnt, _RTM_DELNEIGH)  # One may have gone by itself meanwhile.

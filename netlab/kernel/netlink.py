@@ -12,8 +12,8 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
-from fcntl import ioctl
+from collections.abc import Iterable, Iterator, Sequence
+from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
 from typing import Any
 
 from netlab.errors import KernelError
@@ -25,6 +25,8 @@ NETFILTER = 12
 _SOL_NETLINK = 270
 _ADD_MEMBERSHIP = 1
 _BUFFER_BYTES = 4 << 20
+_AT_A_TIME = 100
+"""Messages whose acknowledgements a socket's usual buffer holds."""
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _NLMSG_ERROR = 2
@@ -45,8 +47,13 @@ class Refused(OSError):
 class Netlink:
     """A socket that stays in the namespace in which it was opened."""
 
-    def __init__(self, protocol: int = ROUTE) -> None:
+    def __init__(self, protocol: int = ROUTE, first: int = 0) -> None:
+        """`first`: the lowest number that its file may have."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        if first:
+            low, number = self._socket, fcntl(self._socket, F_DUPFD_CLOEXEC, first)
+            self._socket = socket.socket(fileno=number)
+            low.close()
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.settimeout(30)
@@ -80,6 +87,15 @@ class Netlink:
                 _raise_for(payload)
                 return
 
+    def attempt(self, bodies: Sequence[bytes], kind: int) -> None:
+        """Send many messages at a time, whatever becomes of each; returns when the last one is done."""
+        for first in range(0, len(bodies), _AT_A_TIME):
+            flags = _NLM_F_REQUEST | _NLM_F_ACK
+            self._socket.send(
+                b"".join(self._packed(body, kind, flags) for body in bodies[first:][:_AT_A_TIME])
+            )
+            next(self._answers())
+
     def dump(self, message: Any, kind: int) -> Iterator[Any]:
         """Everything that the kernel has of a kind, decoded by `message`'s class."""
         for answer in self.dump_bytes(message, kind):
@@ -109,14 +125,18 @@ class Netlink:
         return decoded
 
     def _send(self, message: Any, kind: int, flags: int) -> None:
-        self._sequence += 1
         if isinstance(message, bytes):
-            header = struct.pack("IHHII", 16 + len(message), kind, flags, self._sequence, 0)
-            self._socket.send(header + message)
+            self._socket.send(self._packed(message, kind, flags))
             return
+        self._sequence += 1
         message["header"] = {"type": kind, "flags": flags, "sequence_number": self._sequence}
         message.encode()
         self._socket.send(message.data)
+
+    def _packed(self, body: bytes, kind: int, flags: int) -> bytes:
+        """With a header, and a number that its answers will have; `body` fills whole words."""
+        self._sequence += 1
+        return struct.pack("IHHII", 16 + len(body), kind, flags, self._sequence, 0) + body
 
     def _answers(self, whole: bool = False) -> Iterator[tuple[int, bytes]]:
         """Messages that answer the last request: type, and payload (or the whole message)."""

@@ -100,16 +100,23 @@ class RunDirectory:
                     self.remove()
                 raise
 
-    def fill(self, record: Record, scenario: bytes) -> None:
+    @property
+    def memory(self) -> Path:
+        """What the scenario means, so that it need not be read again."""
+        return self.path / "scenario.json"
+
+    def fill(self, record: Record, scenario: bytes, memory: bytes) -> None:
         """Write the record before anything else, and the folders."""
         self.write(record)
         self.scenario.write_bytes(scenario)
+        self.memory.write_bytes(memory)
         for part in ("rulesets", "leases", "services", "etc"):
             (self.path / part).mkdir()
 
-    def rewrite(self, record: Record, scenario: bytes) -> None:
+    def rewrite(self, record: Record, scenario: bytes, memory: bytes) -> None:
         """Another scenario for the lab."""
         self.scenario.write_bytes(scenario)
+        self.memory.write_bytes(memory)
         self.write(record)
 
     def write(self, record: Record) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import selectors
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from netlab.kernel.closing import close_together
 from netlab.kernel.handles import Handles
 from netlab.kernel.neighbours import forget_neighbours, impatient, room
 from netlab.kernel.patience import Interruption
@@ -110,12 +111,14 @@ def _round(
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
-        ears = _open_ears(probes, stack)
-        places = list(where.nodes if where else ears)
+        ends = {end for probe in probes for end in (probe.source, probe.target)}
+        places = sorted(where.nodes if where else ends)
         handles = stack.enter_context(Handles(5 * len(places)))
         stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness)))
         six = any(probe.six for probe in probes)
+        # Before the ears: libnftables takes no file number above 1,023.
         autopsy = stack.enter_context(Autopsy(where, six)) if where else None
+        ears = _open_ears(ends, six, stack)
 
         def forget() -> None:
             for namespace in places:
@@ -162,23 +165,29 @@ def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outco
 def _waves(probes: Sequence[Probe], most: int) -> Iterator[list[int]]:
     """Numbers of probes that go together: no more than ARP has room for in all namespaces of the machine.
 
-    Both directions between two neighbours need the same two entries, so they go together.
+    Both directions between two neighbours need the same two entries, so they go together; one after
+    the other, as who is asked for its MAC address learns that of who asks: half as many questions,
+    and a switch gives each to all its ports.
     """
     pairs: dict[frozenset[str], list[int]] = {}
     for number, probe in enumerate(probes):
         pairs.setdefault(frozenset((probe.source, probe.target)), []).append(number)
     free = _free()
-    wave: list[int] = []
+    wave: list[list[int]] = []
     entries: set[tuple[str, str]] = set()
     for numbers in pairs.values():
         fresh = {entry for n in numbers for entry in _entries(probes[n])}
-        if wave and (len(entries | fresh) > free or len(wave) + len(numbers) > most):
-            yield wave
+        if wave and (len(entries | fresh) > free or sum(map(len, wave)) + len(numbers) > most):
+            yield _one_direction_first(wave)
             wave, entries = [], set()
-        wave += numbers
+        wave.append(numbers)
         entries |= fresh
     if wave:
-        yield wave
+        yield _one_direction_first(wave)
+
+
+def _one_direction_first(pairs: list[list[int]]) -> list[int]:
+    return [pair[0] for pair in pairs] + [number for pair in pairs for number in pair[1:]]
 
 
 def _free() -> int:
@@ -198,13 +207,11 @@ def _most_at_once(ears: Mapping[str, Ear]) -> int:
     return min(ear.room() for ear in ears.values()) // _COPIES
 
 
-def _open_ears(probes: Sequence[Probe], stack: ExitStack) -> dict[str, Ear]:
-    namespaces = {probe.source for probe in probes} | {probe.target for probe in probes}
-    six = any(probe.six for probe in probes)
-    ears = {}
+def _open_ears(namespaces: Iterable[str], six: bool, stack: ExitStack) -> dict[str, Ear]:
+    ears: dict[str, Ear] = {}
+    stack.callback(close_together, ears.values())
     for name in sorted(namespaces):
         ears[name] = Ear(name, six)
-        stack.callback(ears[name].close)
     return ears
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 from netlab.kernel import counters, nft, sockets
+from netlab.kernel.closing import close_together
 from netlab.kernel.netlink import Overflow
 from netlab.kernel.nftrace import Hit, RuleTrace
 from netlab.probe.ear import STEP
@@ -101,10 +102,10 @@ class Witness:
                 if (self._matches or self._questions)
                 and (listing := nft.read_with_handles(name)).strip()
             ]
-            self.taps = [
-                stack.enter_context(closing(Tap(name, program=self._program(node))))
-                for name, node in self.where.nodes.items()
-            ]
+            self.taps: list[Tap] = []
+            stack.callback(close_together, self.taps)
+            for name, node in self.where.nodes.items():
+                self.taps.append(Tap(name, program=self._program(node)))
             self.begin()
             self._stack = stack.pop_all()
         return self

@@ -74,6 +74,17 @@ def matrix(topology: Topology) -> tuple[Expectation, ...]:
     )
 
 
+def reaches(topology: Topology, source: str, target: str) -> bool:
+    """Whether a checked scenario expects one node to reach another over IPv4."""
+    rules, known = topology.scenario.expect, _known(topology)
+    pair = known[source], known[target]
+    for rule in rules.rules:
+        named = _matches(rule.source, pair[0]) and _matches(rule.target, pair[1])
+        if named and rule.over is Family.IPV4:
+            return rule.verdict == "reachable"
+    return rules.default == "reachable"
+
+
 def problems(topology: Topology) -> tuple[RuleProblem, ...]:
     """Unknown names, rules that decide nothing, pairs that no rule decides."""
     rules, known = topology.scenario.expect, _known(topology)

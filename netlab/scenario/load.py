@@ -10,7 +10,6 @@ import copy
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path as FilePath
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from netlab.errors import Problem, ScenarioError, UsageError
+from netlab.errors import ScenarioError, UsageError
 from netlab.scenario.checks import (
     Finding,
     check,
@@ -34,10 +33,10 @@ from netlab.scenario.names import (
     HOST_NAME,
     HOST_NETWORK,
     HOST_NIC_NAME,
-    LAB_NAME,
     NETWORK_NAME,
     NODE_NAME,
 )
+from netlab.scenario.source import Source
 from netlab.scenario.topology import (
     HOST,
     HOTSPOT,
@@ -76,19 +75,6 @@ _EXAMPLES = {
     "vms": "{vm1: {nics: [vmnet8]}}",
 }
 """What to write where a key is missing."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A scenario and the file that it came from."""
-
-    name: str
-    """The lab's default name: the file's, without `.yaml`."""
-    file: str
-    text: bytes
-    scenario: Scenario
-    warnings: tuple[Problem, ...] = ()
-    """What works here, and would not with VMware."""
 
 
 def shipped() -> dict[str, FilePath]:
@@ -134,17 +120,7 @@ def loads(text: bytes, file: str) -> Source:
     if document.problems or scenario is None:
         raise ScenarioError(document.problems)
     warnings = tuple(sorted(document.warnings))
-    return Source(FilePath(file).stem, file, text, scenario, warnings)
-
-
-def lab_name(name: str) -> str:
-    """`name` if a lab can be called that. Raises UsageError."""
-    if re.fullmatch(LAB_NAME, name):
-        return name
-    raise UsageError(
-        f"'{name}' cannot be the name of a lab",
-        "use 1 to 32 lower-case letters, digits, '-' and '_' (--name)",
-    )
+    return Source(FilePath(file).stem, file, text, scenario, warnings, document.data)
 
 
 def _validate(document: Document) -> Scenario | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from netlab.errors import UsageError
+
 LAB_NAME = r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$"
 """It becomes a folder and the beginning of every namespace's name."""
 
@@ -40,3 +44,13 @@ EXAMPLES = {
     HOST_NAME: "intranet",
 }
 """A name of each kind, for people to read."""
+
+
+def lab_name(name: str) -> str:
+    """`name` if a lab can be called that. Raises UsageError."""
+    if re.fullmatch(LAB_NAME, name):
+        return name
+    raise UsageError(
+        f"'{name}' cannot be the name of a lab",
+        "use 1 to 32 lower-case letters, digits, '-' and '_' (--name)",
+    )
