@@ -132,10 +132,11 @@ def _validate(document: Document) -> Scenario | None:
             "start from `netlab scenarios --show nat`",
         )
         return None
-    errors = _errors(data)
+    scenario, errors = _read(data)
     for error in errors:
         _complain_of(error, document)
-    scenario = _salvage(copy.deepcopy(data), errors)
+    if scenario is None:
+        scenario = _salvage(copy.deepcopy(data), errors)
     if scenario is None:
         return None
     broken = [_path(error) for error in errors]
@@ -172,24 +173,25 @@ def _expectations(topology: Topology, data: Any) -> Iterator[Finding]:
     return check_endpoint_names(scenario, [*nodes, HOST, *routers, INTERNET])
 
 
-def _errors(data: Any) -> list[ErrorDetails]:
+def _read(data: Any) -> tuple[Scenario | None, list[ErrorDetails]]:
     try:
-        Scenario.model_validate(data)
+        return Scenario.model_validate(data), []
     except ValidationError as error:
-        return error.errors(include_url=False)
-    return []
+        return None, error.errors(include_url=False)
 
 
 def _salvage(data: dict[str, Any], errors: list[ErrorDetails]) -> Scenario | None:
     """What is left when everything that fails is cut out; None if nothing usable is."""
-    while errors:
+    scenario = None
+    while scenario is None:
         cut = [_cut(data, _path(e)[:-1] if e["type"] == "missing" else _path(e)) for e in errors]
         for key in ("vmnets", "vms", "expect"):
             data.setdefault(key, {})
-        if not any(cut) and errors == _errors(data):
+        before = errors
+        scenario, errors = _read(data)
+        if not any(cut) and errors == before:
             return None
-        errors = _errors(data)
-    return Scenario.model_validate(data)
+    return scenario
 
 
 def _cut(data: Any, path: Path) -> bool:
