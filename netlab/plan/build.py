@@ -53,10 +53,11 @@ def _with_terms(lab: str, topology: Topology, nouns: Iterable[Noun]) -> Iterator
         for leg in node.legs
         if leg.by_dhcp
     }
+    reserved = {name: dhcp.reserved(network) for name, network in topology.networks.items()}
     for noun in nouns:
         if isinstance(noun, DhcpClient):
             leg = legs[noun.namespace, noun.interface]
-            yield replace(noun, terms=dhcp.terms(topology, leg))
+            yield replace(noun, terms=dhcp.terms(topology, leg, reserved[leg.network.name]))
         else:
             yield noun
 

@@ -6,7 +6,7 @@ vmnet. Values from generated dhcpd.conf files; see `scenario/addressing.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 from itertools import islice
 
@@ -78,8 +78,18 @@ def home_router(
     )
 
 
-def terms(topology: Topology, leg: Leg) -> tuple[str, ...]:
-    """What a DHCP client's server is to give it: reserved address or range, options and time.
+def reserved(network: Network) -> dict[str, list[IPv4Address]]:
+    """What the scenario reserves: by a machine's name, or by a MAC."""
+    found: dict[str, list[IPv4Address]] = {}
+    for who, address in (network.dhcp.reservations if network.dhcp else {}).items():
+        found.setdefault(who.lower() if ":" in who else who, []).append(address)
+    return found
+
+
+def terms(
+    topology: Topology, leg: Leg, reserved: Mapping[str, list[IPv4Address]]
+) -> tuple[str, ...]:
+    """What a DHCP client's server is to give it: address `reserved` there or range, options and time.
 
     Not the address that is written down for the start of the lab only: that depends on who else is
     there, and who has one keeps it when another VM comes.
@@ -99,12 +109,9 @@ def terms(topology: Topology, leg: Leg) -> tuple[str, ...]:
             return ()
         handed_out, seconds = home_router(topology, network.lan or network.name)
         network = topology.networks[network.lan or network.name]
-    wanted = network.dhcp.reservations if network.dhcp else {}
-    own = [
-        str(address) for who, address in wanted.items() if leg.node == who or leg.mac == who.lower()
-    ]
+    own = [*reserved.get(leg.node, ()), *reserved.get(leg.mac, ())]
     said = (f"{name} {value}" for name, value in handed_out.items())
-    return (*(own or map(str, network.pool)), *said, f"seconds {seconds[0]} {seconds[1]}")
+    return (*map(str, own or network.pool), *said, f"seconds {seconds[0]} {seconds[1]}")
 
 
 def pool(
@@ -157,10 +164,3 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
     # Who has a reservation keeps its place in the row, or a new one would move all the others.
     row = zip(asking, numbered, strict=False)
     return reserved | {mac: address for mac, address in row if mac not in reserved}
-
-
-def address_of(topology: Topology, leg: Leg) -> IPv4Address | None:
-    """What a VM's adapter has or gets; None if VMware's server has no address left for it."""
-    if leg.address:
-        return leg.address.ip
-    return reservations(topology.neighbours(leg.network), leg.network).get(leg.mac)

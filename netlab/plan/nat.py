@@ -109,19 +109,24 @@ class Forward:
 def forwards(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
     """The port forwards of a NAT network; VMware wants addresses, so a VM's name is its address now."""
     wanted = (vmnet.nat or Nat()).forwards
+    if not (wanted.tcp or wanted.udp):
+        return ()
+    at = _addresses(topology, vmnet)
     return tuple(
-        Forward(protocol, port, address, int(target.partition(":")[2]))
+        Forward(protocol, port, address, int(to_port))
         for protocol, ports in (("tcp", wanted.tcp), ("udp", wanted.udp))
-        for port, target in sorted(ports.items())
-        if (address := _address(topology, vmnet, target.partition(":")[0]))
+        for port, (who, _, to_port) in sorted((n, to.partition(":")) for n, to in ports.items())
+        if (address := at.get(who) if who in topology.nodes else IPv4Address(who))
     )
 
 
-def _address(topology: Topology, vmnet: Network, who: str) -> IPv4Address | None:
-    if who not in topology.nodes:
-        return IPv4Address(who)
-    legs = (leg for leg in topology.nodes[who].legs if leg.network == vmnet)
-    return next((dhcp.address_of(topology, leg) for leg in legs), None)
+def _addresses(topology: Topology, vmnet: Network) -> dict[str, IPv4Address | None]:
+    """What each machine's first adapter there has, or gets; None: the server has no address left."""
+    leased = dhcp.reservations(topology.neighbours(vmnet), vmnet)
+    return {
+        leg.node: leg.address.ip if leg.address else leased.get(leg.mac)
+        for leg in reversed(topology.legs_on(vmnet))
+    }
 
 
 def timeouts(where: str, udp: int, time_wait: int) -> Iterator[Sysctl]:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario.check import (
+from netlab.scenario.checks import (
     Finding,
     check,
     check_endpoint_names,
@@ -37,7 +37,17 @@ from netlab.scenario.names import (
     NODE_NAME,
 )
 from netlab.scenario.source import Source
-from netlab.scenario.topology import HOST, HOTSPOT, INTERNET, LAN, hotspot, natural, router_of
+from netlab.scenario.topology import (
+    HOST,
+    HOTSPOT,
+    INTERNET,
+    LAN,
+    Topology,
+    hotspot,
+    natural,
+    resolve,
+    router_of,
+)
 
 _PACKAGE = FilePath(__file__).parent.parent
 SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
@@ -122,25 +132,28 @@ def _validate(document: Document) -> Scenario | None:
             "start from `netlab scenarios --show nat`",
         )
         return None
-    errors = _errors(data)
+    scenario, errors = _read(data)
     for error in errors:
         _complain_of(error, document)
-    scenario = _salvage(copy.deepcopy(data), errors)
+    if scenario is None:
+        scenario = _salvage(copy.deepcopy(data), errors)
     if scenario is None:
         return None
     broken = [_path(error) for error in errors]
-    for finding in check(scenario, _keys(data, "vmnets") | _keys(data, "segments")):
+    topology = resolve(scenario)
+    for finding in check(topology, _keys(data, "vmnets") | _keys(data, "segments")):
         # What was cut out below a place explains what seems to be missing there.
         if not any(path[: len(finding.path)] == finding.path for path in broken):
             _note(finding, document)
     if not any(path[:1] == ("expect",) for path in broken):
-        for finding in _expectations(scenario, data):
+        for finding in _expectations(topology, data):
             _note(finding, document)
     return scenario
 
 
-def _expectations(scenario: Scenario, data: Any) -> Iterator[Finding]:
+def _expectations(topology: Topology, data: Any) -> Iterator[Finding]:
     """Whether all pairs are covered can be judged only if every machine and network is still there."""
+    scenario = topology.scenario
     vms, vmnets, lans = _keys(data, "vms"), _keys(data, "vmnets"), _keys(data, "lans")
     peers = {("lan", name) for name in _keys(data, "lan", "peers")}
     peers |= {(lan, name) for lan in lans for name in _keys(data, "lans", lan, "peers")}
@@ -154,30 +167,31 @@ def _expectations(scenario: Scenario, data: Any) -> Iterator[Finding]:
         set(scenario.lans),
         set(scenario.segments),
     ):
-        return check_expectations(scenario)
+        return check_expectations(topology)
     nodes = sorted(vms | {name for _, name in peers}, key=natural)
     routers = [router_of(LAN), *map(router_of, sorted(lans))]
     return check_endpoint_names(scenario, [*nodes, HOST, *routers, INTERNET])
 
 
-def _errors(data: Any) -> list[ErrorDetails]:
+def _read(data: Any) -> tuple[Scenario | None, list[ErrorDetails]]:
     try:
-        Scenario.model_validate(data)
+        return Scenario.model_validate(data), []
     except ValidationError as error:
-        return error.errors(include_url=False)
-    return []
+        return None, error.errors(include_url=False)
 
 
 def _salvage(data: dict[str, Any], errors: list[ErrorDetails]) -> Scenario | None:
     """What is left when everything that fails is cut out; None if nothing usable is."""
-    while errors:
+    scenario = None
+    while scenario is None:
         cut = [_cut(data, _path(e)[:-1] if e["type"] == "missing" else _path(e)) for e in errors]
         for key in ("vmnets", "vms", "expect"):
             data.setdefault(key, {})
-        if not any(cut) and errors == _errors(data):
+        before = errors
+        scenario, errors = _read(data)
+        if not any(cut) and errors == before:
             return None
-        errors = _errors(data)
-    return Scenario.model_validate(data)
+    return scenario
 
 
 def _cut(data: Any, path: Path) -> bool:

@@ -14,8 +14,9 @@ from netlab import cli, lab
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario import edit, mac
 from netlab.scenario.expectation import matrix
+from netlab.scenario.load import loads, shipped
 from netlab.scenario.model import json_schema
-from netlab.scenario.names import lab_name, loads, shipped
+from netlab.scenario.names import lab_name
 from netlab.scenario.topology import natural, resolve
 
 

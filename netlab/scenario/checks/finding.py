@@ -1,0 +1,19 @@
+"""What a check finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netlab.scenario.document import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong at `path`; `on_key` says that the key itself is what is wrong."""
+
+    path: Path
+    what: str
+    fix: str
+    on_key: bool = False
+    is_warning: bool = False
+    """It works here, but not with VMware, or not as one may think."""

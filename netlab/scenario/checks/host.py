@@ -1,0 +1,117 @@
+"""The host and the physical networks: cards, LANs, sharing, routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.scenario import addressing
+from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.places import lan_path
+from netlab.scenario.document import Path
+from netlab.scenario.mode import Mode
+from netlab.scenario.model import Adapter, HostAdapter, LanDhcp, Scenario
+from netlab.scenario.topology import HOST, LAN, Topology
+
+MAX_LANS = 16
+"""So many pieces of 16 addresses does the lab's Internet have."""
+
+
+def host_nics(scenario: Scenario) -> Iterator[Finding]:
+    """Cards, LANs and logins that there are not."""
+    for name, card in scenario.host.nics.items():
+        if card.lan not in scenario.all_lans:
+            yield Finding(
+                ("host", "nics", name, "lan"),
+                f"nobody defined the LAN '{card.lan}'",
+                f"define it under lans, or use one of: {', '.join(scenario.all_lans)}",
+            )
+        if name not in scenario.cards and not card.address:
+            yield Finding(
+                ("host", "nics", name),
+                f"{name} is the end of a VPN, which gives it an address",
+                f"add `address`, one of {scenario.all_lans.get(card.lan, scenario.lan).subnet}",
+                True,
+            )
+    yield from _sharing(scenario)
+    if not scenario.cards:
+        what = "a VPN needs a card to go through"
+        yield Finding(("host", "nics"), what, "add for example `eth0: {}`", True)
+    for lan, its in scenario.all_lans.items():
+        path = lan_path(lan)
+        if its.logged_in and not its.login:
+            what = "nobody has to log in here"
+            yield Finding((*path, "logged_in"), what, "add `login: true`, or remove it", True)
+        known = {HOST, *its.peers, *scenario.vms}
+        for index, machine in enumerate(its.logged_in):
+            if machine not in known:
+                yield Finding(
+                    (*path, "logged_in", index),
+                    f"'{machine}' is no machine that could log in",
+                    f"use one of: {', '.join(sorted(known))}",
+                )
+        if isinstance(its.dhcp, LanDhcp):
+            ends = its.dhcp.range
+            if ends[0] > ends[1] or not all(one in its.subnet for one in ends):
+                yield Finding(
+                    (*path, "dhcp", "range"),
+                    f"{ends[0]} to {ends[1]} is no range of {its.subnet}",
+                    "write the first address, then the last: [192.168.1.128, 192.168.1.131]",
+                )
+    if len(scenario.lans) > MAX_LANS:
+        yield Finding(
+            ("lans",),
+            f"{len(scenario.lans)} further LANs; the lab's Internet has room for {MAX_LANS}",
+            "leave some out",
+            True,
+        )
+
+
+def _sharing(scenario: Scenario) -> Iterator[Finding]:
+    """Windows gives the adapter that it shares with 192.168.137.1, whatever it had before."""
+    name = scenario.host.shares
+    if name is None:
+        return
+    vmnet = scenario.vmnets.get(name)
+    path: Path = ("host", "shares")
+    if scenario.host.hotspot is not None:
+        what = f"Windows shares with one network: the hot spot, or {name}"
+        yield Finding(path, what, "remove `shares` or `hotspot`", True)
+    shareable = [
+        one
+        for one, its in scenario.vmnets.items()
+        if its.mode is Mode.HOSTONLY and (its.adapter or HostAdapter()).state is not Adapter.NONE
+    ]
+    if vmnet is None or name not in shareable:
+        what = f"{name} is no host-only network with a host adapter"
+        known = ", ".join(shareable)
+        yield Finding(path, what, f"use one of: {known}" if known else "define one under vmnets")
+    elif vmnet.subnet and vmnet.subnet != addressing.SHARED:
+        yield Finding(
+            ("vmnets", name, "subnet"),
+            f"Windows gives a shared adapter {addressing.SHARED[1]}, which is not in {vmnet.subnet}",
+            f"use `subnet: {addressing.SHARED}`, as the Virtual Network Editor has to be told",
+        )
+
+
+def routes(scenario: Scenario) -> Iterator[Finding]:
+    """Static routes of routers lead to their neighbours."""
+    for name, lan in scenario.all_lans.items():
+        for subnet, gateway in lan.routes.items():
+            path: Path = (*lan_path(name), "routes", str(subnet))
+            if gateway not in lan.subnet or gateway == lan.gateway:
+                what = f"{gateway} is no neighbour of the router on the LAN {lan.subnet}"
+                fix = "use the address of a machine there, for example the host's"
+                yield Finding(path, what, fix)
+
+
+def forwards(topology: Topology) -> Iterator[Finding]:
+    """Networks between which the host cannot forward."""
+    path: Path = ("host", "forwards")
+    scenario = topology.scenario
+    own = [LAN, *(net.name for net in topology.vmnets if net.adapter.state is not Adapter.NONE)]
+    for index, name in enumerate(scenario.host.forwards):
+        if name not in own:
+            fix = f"use some of: {', '.join(own)}"
+            yield Finding((*path, index), f"the host has no adapter on '{name}'", fix)
+    if len(set(scenario.host.forwards)) == 1:
+        yield Finding(path, "one network is not enough to forward", "name two or more")

@@ -1,0 +1,101 @@
+"""Names of machines and networks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.places import lan_path
+from netlab.scenario.document import Path
+from netlab.scenario.mode import VMWARE
+from netlab.scenario.model import HostAdapter, Scenario, Vmnet
+from netlab.scenario.names import VMNET_NAME
+from netlab.scenario.topology import (
+    HOST,
+    HOTSPOT,
+    INTERNET,
+    LAN,
+    ROUTER,
+    WAN,
+    hotspot,
+    router_of,
+    wan_of,
+)
+
+RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN, HOTSPOT)
+
+
+def names(scenario: Scenario) -> Iterator[Finding]:
+    """Names that are taken, or netlab's own."""
+    seen: dict[str, str] = {}
+    named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
+    for lan in scenario.all_lans:
+        named += [((*lan_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers]
+    named += [(("host", HOTSPOT, name), name) for name in hotspot(scenario)]
+    named += [(("vms", name), name) for name in scenario.vms]
+    named += [(("segments", name), name) for name in scenario.segments]
+    own = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
+    own |= set(RESERVED)
+    for path, name in named:
+        lower = name.lower()
+        if lower in own or lower.startswith("vmnet"):
+            yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
+        elif lower in seen:
+            yield Finding(
+                path, f"'{name}' and '{seen[lower]}' are one name", "rename one of them", True
+            )
+        seen.setdefault(lower, name)
+
+
+MAX_VMNET = 255
+"""VMware's Linux driver has 256 slots (VNET_NUM_VNETS in vnetInt.h)."""
+
+
+WINDOWS_VMNETS = 20
+"""vmnet0 to vmnet19 (Workstation's Virtual Network Editor on Windows)."""
+
+
+def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Finding]:
+    """What a network of this mode cannot be called."""
+    path: Path = ("vmnets", name)
+    is_vmnet = re.fullmatch(VMNET_NAME, name) is not None
+    if vmnet.mode.product is VMWARE:
+        if not is_vmnet:
+            yield Finding(
+                path,
+                f"'{name}' is no valid name",
+                "VMware's networks are called vmnet0, vmnet1, … vmnet255",
+                True,
+            )
+        elif int(name.removeprefix("vmnet")) > MAX_VMNET:
+            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+        elif int(name.removeprefix("vmnet")) >= WINDOWS_VMNETS:
+            what = (
+                f"VMware on Windows has vmnet0 to vmnet{WINDOWS_VMNETS - 1}; {name} is Linux only"
+            )
+            yield Finding(path, what, "use one of these if it shall work on both", True, True)
+        return
+    product = vmnet.mode.product.name
+    if name.startswith("vmnet"):
+        what = f"'{name}' is a name of VMware's, and {vmnet.mode.value} is {product}'s"
+        yield Finding(path, what, "call it as that product does", True)
+    if name in RESERVED or re.fullmatch("eth[0-9]*", name):
+        yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
+    if (subnet := vmnet.own_subnet) and subnet.prefixlen > 24:
+        what = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
+        yield Finding((*path, "subnet"), what, "use a /24 or a larger subnet")
+    same = [*scenario.vms, *scenario.lan.peers]
+    if name in same:
+        yield Finding(path, f"'{name}' is a machine too", "rename one of them", True)
+    if (
+        vmnet.mode.serves_itself
+        and vmnet.mode.host_adapter
+        and (vmnet.adapter and vmnet.adapter != HostAdapter())
+    ):
+        yield Finding(
+            (*path, "adapter"),
+            f"the host's adapter is {name}'s gateway and DHCP server",
+            "remove `adapter`",
+            True,
+        )

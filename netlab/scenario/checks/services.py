@@ -1,0 +1,165 @@
+"""What serves VMs: DHCP's ranges and reservations, NAT's forwards, and room for all who come."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from netlab.scenario import addressing
+from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.places import adapters, lan_path, subnets
+from netlab.scenario.document import Path
+from netlab.scenario.model import LanDhcp
+from netlab.scenario.topology import Network, Topology
+
+
+def dhcp(topology: Topology) -> Iterator[Finding]:
+    """Ranges and reservations that do not fit into their networks."""
+    asking = {
+        (vm, nic.network) for vm, _, nic in adapters(topology.scenario) if nic.address is None
+    }
+    for network in topology.vmnets:
+        if network.dhcp is None:
+            continue
+        path: Path = ("vmnets", network.name, "dhcp")
+        where = f"{network.name}'s {network.subnet}"
+        server = addressing.dhcp_server(network.subnet)
+        ends = network.dhcp.range or ()
+        for address in ends:
+            if address not in network.subnet:
+                yield Finding(
+                    (*path, "range"),
+                    f"the DHCP range's {address} is outside {where}",
+                    "use addresses of the subnet, or remove `range`",
+                )
+        if ends and ends[0] <= server <= ends[1]:
+            what = f"the DHCP range leases {server}, which is the DHCP server's own"
+            yield Finding((*path, "range"), what, f"let it end at {server - 1}")
+        if network.dhcp.lease > network.dhcp.max_lease:
+            what = f"a lease of {network.dhcp.lease} s is longer than `max_lease`"
+            yield Finding((*path, "lease"), what, "make it shorter, or `max_lease` longer")
+        yield from _reservations(asking, network, (*path, "reservations"))
+
+
+def _reservations(asking: set[tuple[str, str]], network: Network, path: Path) -> Iterator[Finding]:
+    """`asking` are VMs that ask DHCP, and on which network."""
+    assert network.dhcp
+    for who, address in network.dhcp.reservations.items():
+        is_mac = re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", who)
+        if (who, network.name) not in asking and not is_mac:
+            what = f"no VM '{who}' asks {network.name}'s DHCP for an address"
+            fix = "name a VM with an adapter there and no static address, or a MAC"
+            yield Finding((*path, who), what, fix, True)
+        if address not in network.subnet:
+            what = f"{who}'s address {address} is outside {network.name}'s {network.subnet}"
+            yield Finding((*path, who), what, f"use an address of {network.subnet}")
+
+
+def forwards(topology: Topology) -> Iterator[Finding]:
+    """A port of the host is one program's, and a forward leads to a VM behind that NAT device."""
+    scenario = topology.scenario
+    taken: dict[tuple[str, int], str] = {}
+    if scenario.host.proxy:
+        taken["tcp", scenario.host.proxy.port] = "its proxy"
+    for name, vmnet in scenario.vmnets.items():
+        if vmnet.nat is None or vmnet.own_subnet is None:
+            continue
+        for protocol, forwards in (
+            ("tcp", vmnet.nat.forwards.tcp),
+            ("udp", vmnet.nat.forwards.udp),
+        ):
+            for port, target in forwards.items():
+                path: Path = ("vmnets", name, "nat", "forwards", protocol, str(port))
+                if owner := taken.get((protocol, port)):
+                    what = (
+                        f"the host's {protocol} port {port} is taken twice: by {owner} and {name}"
+                    )
+                    yield Finding(path, what, "use another port of the host", True)
+                taken.setdefault((protocol, port), name)
+                yield from _forward_target(topology, name, vmnet.own_subnet, target, path)
+
+
+def _forward_target(
+    topology: Topology, name: str, subnet: IPv4Network, target: str, path: Path
+) -> Iterator[Finding]:
+    who, _, port = target.partition(":")
+    if int(port) > 65535:
+        yield Finding(path, f"there is no port {port}", "use 1 to 65535")
+    private = topology.scenario.vmnets[name].mode.private
+    if private and who[0].isdigit():
+        what = f"each VM on {name} has a network of its own, and each may be {who}"
+        yield Finding(path, what, "name a VM")
+        return
+    if who[0].isdigit():
+        try:
+            inside = IPv4Address(who) in subnet
+        except ValueError:
+            inside = False
+        if not inside:
+            what = f"{who} is no address of {name}'s {subnet}"
+            yield Finding(path, what, "name a VM, or an address of the subnet")
+        return
+    vm = topology.scenario.vms.get(who)
+    served = private or topology.networks[name].leases
+    if not vm or not any(nic.network == name and (nic.address or served) for nic in vm.nics):
+        what = f"no VM '{who}' has an address on {name}"
+        yield Finding(path, what, "name a VM with an adapter there, or an address")
+
+
+BRIDGE_PORTS = 1023
+"""A Linux bridge takes no more ports."""
+
+
+def sizes(topology: Topology) -> Iterator[Finding]:
+    """More adapters than a switch has ports, or DHCP has addresses."""
+    scenario, known = topology.scenario, subnets(topology)
+    plugged = Counter(nic.network for _, _, nic in adapters(scenario))
+    for name in (*scenario.vmnets, *scenario.segments):
+        ports = plugged[name]
+        if ports > BRIDGE_PORTS - 3:
+            yield Finding(
+                ("vmnets" if name in scenario.vmnets else "segments", name),
+                f"{ports} adapters on {name}: a Linux bridge takes {BRIDGE_PORTS} ports, 3 of them"
+                " for the host, NAT and DHCP",
+                "spread the VMs over several vmnets",
+                True,
+            )
+    clients: dict[IPv4Network, int] = {}
+    for network in _asked(topology):
+        vmnet = scenario.vmnets.get(network)
+        if vmnet and (vmnet.mode.private or not vmnet.mode.leases):
+            continue
+        if subnet := known.get(network):
+            clients[subnet] = clients.get(subnet, 0) + 1
+    for name, subnet in known.items():
+        vmnet = scenario.vmnets.get(name)
+        if vmnet and vmnet.mode.private:
+            continue
+        first, last = topology.networks[name].pool
+        room = int(last) - int(first) + 1
+        at_lan = name in scenario.all_lans
+        chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)
+        if clients.get(subnet, 0) > room and not chosen:
+            path: Path = (*lan_path(name), "subnet") if at_lan else ("vmnets", name)
+            yield Finding(
+                path,
+                f"{clients.pop(subnet)} adapters ask DHCP on {subnet}, which leases {room} addresses"
+                f" ({first} to {last})",
+                "give some of them an address, or use a larger subnet",
+                True,
+                is_warning=topology.networks[name].dhcp is not None,
+            )
+
+
+def _asked(topology: Topology) -> Iterator[str]:
+    """The network that it is plugged into, for each adapter that asks DHCP."""
+    scenario = topology.scenario
+    for lan, its in scenario.all_lans.items():
+        yield from (lan for peer in its.peers.values() if not peer.address)
+    yield from (nic.lan for nic in scenario.host.nics.values() if not nic.address)
+    served = {network.name for network in topology.networks.values() if network.leases}
+    for _, _, nic in adapters(scenario):
+        if not nic.address and nic.network in served:
+            yield nic.network

@@ -1,0 +1,75 @@
+"""Subnets that overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from itertools import combinations
+
+from netlab.scenario import addressing
+from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.places import lan_path
+from netlab.scenario.document import Path
+from netlab.scenario.model import Scenario
+from netlab.scenario.topology import HOTSPOT, LAN, Topology
+
+
+def overlaps(topology: Topology) -> Iterator[Finding]:
+    """Subnets that overlap, and servers inside of one."""
+    scenario = topology.scenario
+    ranges: list[tuple[Path, str, IPv4Network]] = [
+        ((), "the lab's Internet", scenario.lan.internet),
+    ]
+    if scenario.lans:
+        ranges.append(((), "the lab's Internet", addressing.PROVIDERS))
+    own = len(ranges)
+    for name, lan in scenario.all_lans.items():
+        who = "the LAN" if name == LAN else f"the LAN {name}"
+        ranges.append(((*lan_path(name), "subnet"), who, lan.subnet))
+    for name, vmnet in scenario.vmnets.items():
+        if subnet := vmnet.own_subnet:
+            ranges.append((("vmnets", name, "subnet"), name, subnet))
+    for name, segment in scenario.segments.items():
+        if segment.subnet:
+            ranges.append((("segments", name, "subnet"), name, segment.subnet))
+    if scenario.host.hotspot is not None and not scenario.host.shares:
+        ranges.append((("host", HOTSPOT), "the host's hot spot", addressing.SHARED))
+    tunnelled = {(*lan_path(lan), "subnet") for lan in _behind_vpns(scenario)}
+    segments: dict[object, str] = {
+        name: one.joined for name, one in topology.networks.items() if one.joined
+    }
+    for (place, first, one), (path, second, other) in combinations(ranges, 2):
+        bridged = place and segments.get(path[-2]) == segments.get(place[-2], "")
+        if bridged or not one.overlaps(other):
+            continue
+        # Nothing keeps a LAN from using a vmnet's addresses.
+        if path[:1] == ("vmnets",) and place[-1:] == ("subnet",) and place[:1] != path[:1]:
+            if place not in tunnelled:
+                yield Finding(
+                    path,
+                    f"{second}'s {other} overlaps with {first}'s {one}: machines of the one take those"
+                    " of the other for neighbours, and do not reach them",
+                    "choose another subnet, unless that is what you want to see",
+                    is_warning=True,
+                )
+        else:
+            yield Finding(
+                path,
+                f"{second}'s {other} overlaps with {first}'s {one}",
+                "choose another subnet for one of them",
+            )
+    for server, address in scenario.internet.servers.items():
+        for _, who, subnet in ranges[own:]:
+            if address in subnet:
+                yield Finding(
+                    ("internet", "servers", server),
+                    f"{address} is inside {who}'s {subnet}",
+                    "give the server a public address",
+                )
+
+
+def _behind_vpns(scenario: Scenario) -> set[str]:
+    """LANs that the host reaches by VPNs only."""
+    nics = scenario.host.nics
+    near = {LAN, *(nics[card].lan for card in scenario.cards)}
+    return {card.lan for card in nics.values()} - near

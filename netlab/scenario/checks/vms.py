@@ -1,0 +1,197 @@
+"""Virtual machines: adapters, guests, copies, bridges, MAC addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.places import adapters, subnets
+from netlab.scenario.document import Path
+from netlab.scenario.model import Answer, Nic, Scenario
+from netlab.scenario.topology import LAN, Leg, Role, Topology, installations, natural, private_name
+
+INTERFACE_LENGTH = 15
+
+
+def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
+    """Adapters that are plugged in nowhere, or configured in vain."""
+    scenario, known = topology.scenario, subnets(topology)
+    served = _served_by_guests(scenario)
+    for vm, index, nic in adapters(scenario):
+        path: Path = ("vms", vm, "nics", index)
+        if nic.network not in declared:
+            yield Finding(
+                path,
+                f"nobody defined the network '{nic.network}'",
+                "define it under vmnets or segments, or use one of:"
+                f" {', '.join(sorted(declared, key=natural))}",
+            )
+        for key in ("incoming", "outgoing"):
+            way = getattr(nic, key)
+            if way.jitter > way.latency:
+                what = f"{way.jitter:g} ms more or less than {way.latency:g} ms cannot be"
+                yield Finding((*path, key, "jitter"), what, "give a `latency` that is not smaller")
+        if nic.address is None:
+            for key in ("gateway", "dns"):
+                if getattr(nic, key) is not None:
+                    yield Finding(
+                        (*path, key),
+                        f"`{key}` without `address`: DHCP gives it",
+                        f"add `address`, or remove `{key}`",
+                        True,
+                    )
+        elif nic.released:
+            what = "a static adapter has no lease that could be given back"
+            yield Finding((*path, "released"), what, "remove `released`, or `address`", True)
+        segment = scenario.segments.get(nic.network)
+        if nic.address and segment and segment.subnet is None:
+            yield Finding(
+                (*path, "address"),
+                f"nobody knows to which subnet of {nic.network} {nic.address} belongs",
+                f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
+            )
+        vmnet = scenario.vmnets.get(nic.network)
+        given = vmnet and (vmnet.mode.leases or nic.network in served)
+        if vmnet and not nic.address and not given:
+            what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
+            yield Finding(path, what, "give the adapter an `address`")
+        if vmnet and vmnet.mode.private:
+            own = private_name(nic.network, vm, index)
+            if len(own) > INTERFACE_LENGTH:
+                what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
+                yield Finding(path, what, "shorten the name of the network or of the VM")
+        if subnet := known.get(nic.network):
+            yield from _gateway(nic, subnet, (*path, "gateway"))
+
+
+def _served_by_guests(scenario: Scenario) -> set[str]:
+    """And networks that DHCP may come into from others, over a VM that bridges."""
+    bridged = {nic.network for vm in scenario.vms.values() if vm.bridges for nic in vm.nics}
+    return bridged | {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
+
+
+def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
+    if not nic.address or not nic.gateway:
+        return
+    if nic.gateway not in subnet:
+        yield Finding(
+            path,
+            f"the gateway {nic.gateway} is outside {nic.network}'s {subnet}",
+            "a gateway must be a neighbour: use an address of the subnet",
+        )
+    elif nic.gateway in (subnet.network_address, subnet.broadcast_address, nic.address):
+        yield Finding(
+            path,
+            f"{nic.gateway} cannot be the gateway: it is the subnet's first or last address, or the VM's own",
+            "use another machine's address",
+        )
+
+
+def copies(scenario: Scenario) -> Iterator[Finding]:
+    """Copies of VMs that there are not, or that go round in a circle."""
+    installed = installations(scenario)
+    for vm, machine in scenario.vms.items():
+        path: Path = ("vms", vm)
+        if machine.answer is Answer.MOVED and machine.uuid:
+            what, fix = "a VM that was moved keeps its original's UUID", "remove `uuid`"
+            yield Finding((*path, "uuid"), what, fix, True)
+        if machine.copy_of is None:
+            if machine.answer is Answer.MOVED:
+                what = "VMware asks about a copy only, and this VM is none"
+                yield Finding(
+                    (*path, "answer"), what, "add `copy_of: VM`, or remove `answer`", True
+                )
+        elif machine.copy_of not in scenario.vms:
+            fix = f"use one of: {', '.join(other for other in scenario.vms if other != vm)}"
+            yield Finding((*path, "copy_of"), f"there is no VM '{machine.copy_of}'", fix)
+        elif installed[vm] == vm:
+            what, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
+            yield Finding((*path, "copy_of"), what, fix)
+
+
+def guests(scenario: Scenario) -> Iterator[Finding]:
+    """What a guest cannot do, or does twice."""
+    for vm, machine in scenario.vms.items():
+        path: Path = ("vms", vm)
+        if machine.dhcp_server and machine.nics[0].address is None:
+            what = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
+            yield Finding((*path, "dhcp_server"), what, "add `address` to its first adapter", True)
+        if machine.forwards and len(machine.nics) == 1:
+            what, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
+            yield Finding((*path, "forwards"), what, fix, True)
+        for port in {port for port in machine.listens if machine.listens.count(port) > 1}:
+            yield Finding((*path, "listens"), f"{port} is there twice", "keep only one of them")
+        if machine.proxy and f"tcp:{machine.proxy.port}" in machine.listens:
+            what = f"tcp:{machine.proxy.port} is the proxy's"
+            yield Finding((*path, "listens"), what, "remove it, or give the proxy another port")
+        if machine.dhcp_server and "udp:67" in machine.listens:
+            what = "udp:67 is the DHCP server's"
+            yield Finding((*path, "listens"), what, "remove it, or `dhcp_server`")
+
+
+def bridges(topology: Topology) -> Iterator[Finding]:
+    """Nobody speaks spanning tree: frames would go round in a circle for ever."""
+    segments: dict[str, str] = {}
+
+    def segment(name: str) -> str:
+        while name in segments:
+            name = segments[name]
+        return name
+
+    scenario, networks = topology.scenario, topology.networks
+    for vm, machine in scenario.vms.items():
+        if not machine.bridges:
+            continue
+        path: Path = ("vms", vm, "bridges")
+        if len(machine.nics) == 1:
+            what = f"{vm} has one adapter: there is nothing to bridge it with"
+            yield Finding(path, what, "add an adapter", True)
+        if machine.forwards:
+            what = f"{vm} is a bridge between its adapters, or a router: one address, or one each"
+            yield Finding(path, what, "remove `bridges` or `forwards`", True)
+        for index, nic in enumerate(machine.nics):
+            if index and nic.address:
+                what = f"{vm}'s bridge has the address of eth0, and eth{index} has none"
+                yield Finding(("vms", vm, "nics", index, "address"), what, "remove it")
+            there = networks.get(nic.network)
+            # Two LANs would be one with two routers and two DHCP servers.
+            here, name = segment(vm), segment(LAN if there and there.lan else nic.network)
+            if here == name:
+                what = f"frames would go round in a circle between {vm} and {nic.network} for ever"
+                if name == segment(LAN):
+                    what = f"{vm} would bridge a LAN with itself or another, over {nic.network}"
+                fix = "plug it into another network, or let one VM less bridge"
+                yield Finding(("vms", vm, "nics", index), what, fix)
+            else:
+                segments[here] = name
+
+
+def macs(topology: Topology) -> Iterator[Finding]:
+    """MAC addresses that are taken twice."""
+    owner: dict[str, tuple[str, str]] = {}
+    """MAC to whose it is, and the VM in which its guest was installed."""
+    scenario = topology.scenario
+    installed = installations(scenario)
+    for node in topology.nodes.values():
+        for leg in node.legs:
+            who, guest = leg.name, ""
+            if node.role is Role.VM:
+                who, guest = node.name, installed[node.name]
+                other, original = owner.get(leg.mac, ("", guest))
+                if other == who or original != guest:
+                    what = f"{leg.mac} is taken twice: by {other} and by {who}"
+                    yield _duplicate_mac(scenario, node.name, leg, what)
+            owner.setdefault(leg.mac, (who, guest))
+
+
+def _duplicate_mac(scenario: Scenario, vm: str, leg: Leg, what: str) -> Finding:
+    """At what it comes from: the adapter's own MAC, or the VM's UUID."""
+    machine, index = scenario.vms[vm], int(leg.interface.removeprefix("eth"))
+    if machine.nics[index].mac:
+        fix = "give one of them another MAC, or leave it out"
+        return Finding(("vms", vm, "nics", index, "mac"), what, fix)
+    fix = (
+        f"give one of them another UUID, or make it a copy: `copy_of` and `answer: {Answer.MOVED}`"
+    )
+    return Finding(("vms", vm, "uuid") if machine.uuid else ("vms", vm), what, fix)

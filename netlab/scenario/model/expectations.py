@@ -1,0 +1,41 @@
+"""Who reaches whom."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from netlab.scenario.model.common import Model
+from netlab.scenario.model.values import Family, Patterns
+
+
+class Rule(Model):
+    """Who reaches whom. The first rule that names a pair decides it."""
+
+    source: Patterns = Field(alias="from", description="Endpoints or patterns: vm1, vm*, host.")
+    target: Patterns = Field(
+        alias="to", description="Endpoints or patterns; a leg is written host@vmnet8."
+    )
+    verdict: Literal["reachable", "blocked"] = Field(
+        default="reachable", alias="is", description="What must be true of these pairs."
+    )
+    seen_as: str | None = Field(
+        default=None,
+        alias="as",
+        description="Whose address the target sees as source; default: the sender's own.",
+    )
+    over: Family = Field(
+        default=Family.IPV4,
+        description="ipv6: from IPv6 address to IPv6 address. Once a rule says so, all pairs are measured"
+        " over IPv6 too.",
+    )
+
+
+class Expectations(Model):
+    """The matrix of who reaches whom; it must cover every ordered pair of endpoints."""
+
+    default: Literal["reachable", "blocked"] | None = Field(
+        default=None, description="For pairs that no rule names."
+    )
+    rules: list[Rule] = Field(default=[])

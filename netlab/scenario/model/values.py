@@ -1,0 +1,215 @@
+"""Values of a scenario file, one at a time: addresses, names, ports, words."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+from netlab.scenario import ipv6
+from netlab.scenario.names import HOST_NAME, HOST_NIC_NAME, LAN_NAME, NETWORK_NAME, NODE_NAME
+
+AUTOMATIC = "automatic"
+"""A bridged vmnet that follows the host's default route."""
+
+
+class Adapter(StrEnum):
+    """The host's virtual adapter on a vmnet, `.1`."""
+
+    ON = "on"
+    OFF = "off"
+    NONE = "none"
+
+
+class VmnetService(StrEnum):
+    """VMware's services of a vmnet."""
+
+    NAT = "nat"
+    DHCP = "dhcp"
+
+
+class Listen(StrEnum):
+    """The addresses at which a program waits to be asked."""
+
+    ALL = "all"
+    LOOPBACK = "loopback"
+
+
+class Answer(StrEnum):
+    """What VMware was told when a VM's files were found in another place."""
+
+    MOVED = "moved"
+    COPIED = "copied"
+
+
+class Switching(StrEnum):
+    """How a virtual switch passes frames on."""
+
+    SWITCH = "switch"
+    HUB = "hub"
+
+
+class Family(StrEnum):
+    """Of addresses: what packets are sent over."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+
+def _text(value: object) -> object:
+    """Addresses are text: pydantic alone would read the number 10 as 0.0.0.10."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value
+
+
+def _unicast(mac: str) -> str:
+    if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac.lower()):
+        raise ValueError("must be a MAC address like 00:0c:29:12:34:56")
+    if int(mac[:2], 16) & 1 or int(mac.replace(":", ""), 16) == 0:
+        raise ValueError("must be a unicast MAC address (first byte even, not all zero)")
+    return mac.lower()
+
+
+_NOT_UNICAST = tuple(
+    map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"))
+)
+"""This host, loopback, link-local (the lab's own cables), multicast, reserved: RFC 6890."""
+
+
+def _usable_subnet(subnet: IPv4Network) -> IPv4Network:
+    if not 8 <= subnet.prefixlen <= 29:
+        raise ValueError("must have a prefix length from /8 to /29")
+    if any(subnet.overlaps(special) for special in _NOT_UNICAST):
+        raise ValueError("must be ordinary unicast space, for example 192.168.99.0/24")
+    return subnet
+
+
+def _usable_address(address: IPv4Address) -> IPv4Address:
+    if any(address in special for special in _NOT_UNICAST):
+        raise ValueError("must be an ordinary unicast address, for example 203.0.113.80")
+    return address
+
+
+_ON_OFF = {"on": True, "off": False}
+
+
+def _prefix(value: object) -> IPv6Network:
+    try:
+        prefix = IPv6Network(value) if isinstance(value, str) else None
+    except ValueError:
+        prefix = None
+    if prefix is None:
+        raise ValueError("must be an IPv6 prefix like fd00:1::/64")
+    if prefix.prefixlen != 64:
+        raise ValueError("must be a /64: machines make addresses of no other prefix")
+    if not (prefix.subnet_of(ipv6.PRIVATE) or prefix.subnet_of(ipv6.GLOBAL)):
+        raise ValueError("must be ordinary unicast space, for example fd00:1::/64")
+    return prefix
+
+
+def _prefix_or_off(value: object) -> IPv6Network | None:
+    return None if value in (None, False, "off") else _prefix(value)
+
+
+def _prefix_or_switch(value: object) -> IPv6Network | bool:
+    return _on_off(value) if value in (True, False, "on", "off") else _prefix(value)
+
+
+def _on_off(value: object) -> bool:
+    found = value if isinstance(value, bool) else _ON_OFF.get(str(value))
+    if found is None:
+        raise ValueError("must be on or off")
+    return found
+
+
+def _list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def switch_word(value: object) -> object:
+    """YAML 1.2 has true and false; people write on and off, which are text there."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+def _firewall(value: object) -> object:
+    """`on` lets in nothing that the machine did not ask for, `off` lets in everything."""
+    return {"on": ["all"], "off": []}.get(value, value) if isinstance(value, str) else value
+
+
+def _unwanted(word: str) -> str:
+    if word in ("all", "icmp", "tcp", "udp"):
+        return word
+    try:
+        return _port(word)
+    except ValueError as error:
+        raise ValueError("must be icmp, tcp, udp, all, or a port like tcp:80") from error
+
+
+def _port(word: str) -> str:
+    protocol, colon, port = word.partition(":")
+    number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
+    if protocol not in ("tcp", "udp") or not colon or not 1 <= number <= 65535:
+        raise ValueError("must be a port like tcp:80 or udp:5000")
+    return f"{protocol}:{number}"
+
+
+_AddressSchema = WithJsonSchema({"type": "string", "format": "ipv4"})
+Address = Annotated[
+    IPv4Address, BeforeValidator(_text), AfterValidator(_usable_address), _AddressSchema
+]
+Subnet = Annotated[
+    IPv4Network,
+    BeforeValidator(_text),
+    AfterValidator(_usable_subnet),
+    WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]}),
+]
+_PrefixSchema = {"type": "string", "examples": ["2001:db8:1::/64", "fd00:1::/64"]}
+Switched = Annotated[
+    bool,
+    PlainValidator(_on_off),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}]}),
+]
+Prefix = Annotated[
+    IPv6Network | None,
+    PlainValidator(_prefix_or_off),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off"]}, {"type": "null"}]}),
+]
+PrefixOrSwitch = Annotated[
+    IPv6Network | bool,
+    PlainValidator(_prefix_or_switch),
+    WithJsonSchema({"anyOf": [_PrefixSchema, {"type": "boolean"}, {"enum": ["on", "off"]}]}),
+]
+Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
+ListenPort = Annotated[
+    str,
+    AfterValidator(_port),
+    WithJsonSchema({"type": "string", "examples": ["tcp:80", "udp:5000"]}),
+]
+"""Protocol and port: tcp:80."""
+Firewall = Annotated[
+    list[
+        Annotated[
+            str,
+            AfterValidator(_unwanted),
+            WithJsonSchema({"type": "string", "examples": ["all", "icmp", "tcp", "tcp:22"]}),
+        ]
+    ],
+    BeforeValidator(
+        lambda value: _firewall(switch_word(value)),
+        json_schema_input_type=bool | Literal["on", "off"] | list[str],
+    ),
+]
+Hosts = dict[Annotated[str, Field(pattern=HOST_NAME)], Address]
+NodeName = Annotated[str, Field(pattern=NODE_NAME)]
+LanName = Annotated[str, Field(pattern=LAN_NAME)]
+HostNicName = Annotated[str, Field(pattern=HOST_NIC_NAME)]
+VmnetName = Annotated[str, Field(pattern=NETWORK_NAME)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[int, Field(ge=120, le=100_000_000, strict=True)]
+Patterns = Annotated[
+    list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
+]

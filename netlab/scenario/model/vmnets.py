@@ -1,0 +1,207 @@
+"""Virtual networks, and what serves VMs there."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+
+from netlab.scenario.mode import Mode, known
+from netlab.scenario.model.common import Model
+from netlab.scenario.model.values import (
+    Adapter,
+    Address,
+    HostNicName,
+    Port,
+    PrefixOrSwitch,
+    Seconds,
+    Subnet,
+    Switching,
+    VmnetService,
+    switch_word,
+)
+from netlab.scenario.names import DOMAIN_NAME, FORWARD_TARGET
+
+
+class _ModeWord:
+    """Modes are written as words. Which there are is asked when it matters: `plan` adds some."""
+
+    def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(_mode)
+
+    def __get_pydantic_json_schema__(self, _: object, __: object) -> dict[str, Any]:
+        return {"type": "string", "enum": list(known())}
+
+
+def _mode(value: object) -> Mode:
+    modes = known()
+    if not isinstance(value, str) or value not in modes:
+        *most, last = (f"'{word}'" for word in modes)
+        raise PydanticKnownError("enum", {"expected": f"{', '.join(most)} or {last}"})
+    return modes[value]
+
+
+def _on_or_off(value: object) -> object:
+    return {"on": value} if isinstance(value, bool) else value
+
+
+def _in_order(ends: tuple[IPv4Address, IPv4Address]) -> tuple[IPv4Address, IPv4Address]:
+    if ends[0] > ends[1]:
+        raise ValueError("must be a first and a last address, in this order")
+    return ends
+
+
+def _host_adapter(value: object) -> object:
+    return {"state": switch_word(value)} if isinstance(value, str | bool) else value
+
+
+_SWITCHING = Field(
+    default=Switching.SWITCH,
+    description="switch: it learns who is where; hub: every VM gets every frame, as with VMware's"
+    " driver for Linux.",
+)
+_PROMISCUOUS = Field(
+    default=True,
+    description="Whether its VMs may listen to frames for others (promiscuous mode). false: as on Linux,"
+    " where the user who runs VMware may not write to /dev/vmnetN.",
+)
+
+
+class HostAdapter(Model):
+    """The host's virtual adapter on a vmnet, as the host's operating system shows it."""
+
+    state: Annotated[Adapter, BeforeValidator(switch_word)] = Field(
+        default=Adapter.ON, description="on, off (as Windows disables it) or none."
+    )
+    address: Address | None = Field(default=None, description="Default: the subnet's first, `.1`.")
+    gateway: Address | None = Field(
+        default=None, description="A default gateway typed in by hand; VMware leaves it empty."
+    )
+    dns: Address | None = Field(default=None, description="A name server that the host asks.")
+
+
+class Dhcp(Model):
+    """VMware's DHCP server of a vmnet, at the subnet's last address."""
+
+    on: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="False: there is none."
+    )
+    range: Annotated[tuple[Address, Address], AfterValidator(_in_order)] | None = Field(
+        default=None, description="First and last address; default: the subnet's upper half."
+    )
+    lease: Seconds = Field(default=1800, description="Seconds, for who asks for no time.")
+    max_lease: Seconds = Field(default=7200, description="Seconds, for who asks for more.")
+    domain: Annotated[str, Field(pattern=DOMAIN_NAME)] = Field(
+        default="localdomain", description="Domain name that clients are told."
+    )
+    dns: list[Address] = Field(
+        default=[], description="Name servers; default: the NAT device, or the host adapter."
+    )
+    reservations: dict[str, Address] = Field(
+        default={}, description="A VM's name, or a MAC: the address that it always gets."
+    )
+
+
+class Forwards(Model):
+    """Ports of the host that lead to VMs ([incomingtcp] and [incomingudp] of vmnetnat.conf)."""
+
+    tcp: dict[Port, Annotated[str, Field(pattern=FORWARD_TARGET)]] = Field(
+        default={}, description="Host port: VM (or address) and port, like 8080: vm1:80."
+    )
+    udp: dict[Port, Annotated[str, Field(pattern=FORWARD_TARGET)]] = Field(
+        default={}, description="As for TCP."
+    )
+
+
+class Nat(Model):
+    """VMware's NAT device of a vmnet."""
+
+    gateway: Address | None = Field(
+        default=None, description="Its address, the VMs' gateway; default: the second, `.2`."
+    )
+    forwards: Forwards = Field(
+        default=Forwards(), description="Ports of the host that lead to VMs."
+    )
+    dns: list[Address] = Field(
+        default=[], description="Servers that its DNS proxy asks; default: the home router."
+    )
+    udp_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
+        default=30,
+        description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
+    )
+    time_wait_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
+        default=30,
+        description="Seconds for which a TCP connection is remembered that both sides have ended.",
+    )
+
+
+class Segment(Model):
+    """A LAN segment: VMs only. No host, no DHCP, no NAT."""
+
+    subnet: Subnet | None = Field(
+        default=None, description="Of the VMs' static addresses; VMware knows of none."
+    )
+    mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
+        default=1500, description="Bytes of an IP packet."
+    )
+    switching: Switching = _SWITCHING
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
+
+
+class Vmnet(Model):
+    """A virtual network (switch) of VMware or, to compare, of another product."""
+
+    mode: Annotated[Mode, _ModeWord()] = Field(
+        description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only;"
+        " custom: a switch with neither host adapter nor DHCP, unless they are asked for."
+        " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default."
+    )
+    subnet: Subnet | None = Field(
+        default=None, description="Needed by all but bridged, which is on the LAN's."
+    )
+    nic: HostNicName | Literal["automatic"] | None = Field(
+        default=None,
+        description="bridged: the host's card it is bridged to; default: the first. automatic: the one"
+        " that has the default route.",
+    )
+    excluded: list[HostNicName] = Field(
+        default=[], description="bridged, automatic: cards that it is never bridged to."
+    )
+    mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] = Field(
+        default=1500, description="Bytes of an IP packet."
+    )
+    adapter: (
+        Annotated[
+            HostAdapter,
+            BeforeValidator(_host_adapter, json_schema_input_type=Adapter | bool | HostAdapter),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="The host's adapter: on, off, none, or what the host has set. Default: on;"
+        " custom: none.",
+    )
+    dhcp: (
+        Annotated[Dhcp, BeforeValidator(_on_or_off, json_schema_input_type=bool | Dhcp)] | None
+    ) = Field(
+        default=None,
+        description="The DHCP server `.254`: true, false, or its settings. Default: true;"
+        " custom: false.",
+    )
+    switching: Switching = _SWITCHING
+    ipv6: PrefixOrSwitch = Field(
+        default=False,
+        description="IPv6: the prefix that VMs make their addresses of. on: VMware's own, with nat.",
+    )
+    promiscuous: Annotated[bool, Field(strict=True)] = _PROMISCUOUS
+    nat: Nat | None = Field(default=None, description="nat: settings of the NAT device.")
+    stopped: list[VmnetService] = Field(
+        default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."
+    )
+
+    @property
+    def own_subnet(self) -> IPv4Network | None:
+        """None: it is on the LAN's, or has none."""
+        return None if self.mode.on_lan else self.subnet or self.mode.subnet

@@ -1,0 +1,165 @@
+"""Outside the VMs: the lab's Internet, LANs, and the host."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from netlab.scenario.model.common import Model, OptionalProxy
+from netlab.scenario.model.values import (
+    Address,
+    Firewall,
+    HostNicName,
+    Hosts,
+    LanName,
+    NodeName,
+    Prefix,
+    Subnet,
+    VmnetName,
+)
+from netlab.scenario.names import DNS_NAME, HOST_NETWORK
+
+
+def _peer(value: object) -> object:
+    return {"address": value} if isinstance(value, str) else value
+
+
+class Internet(Model):
+    """The lab's Internet: one machine that answers ping, DNS and a who-am-I web page."""
+
+    servers: Annotated[
+        dict[Annotated[str, Field(pattern=DNS_NAME)], Address], Field(min_length=1)
+    ] = Field(
+        default={"www.example.com": IPv4Address("203.0.113.80")},
+        description="DNS name and address of each server; the first is the node `internet`.",
+    )
+
+
+class Peer(Model):
+    """Another machine on the LAN."""
+
+    address: Address | None = Field(
+        default=None, description="Static address; without it the LAN's DHCP gives one."
+    )
+
+
+Peers = dict[
+    NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
+]
+
+
+class LanDhcp(Model):
+    """What a LAN's router leases."""
+
+    range: tuple[Address, Address] = Field(
+        description="First and last address; who comes when all are leased gets none."
+    )
+
+
+class FurtherLan(Model):
+    """A physical network: a switch, a router to the Internet, and other machines."""
+
+    subnet: Subnet = Field(
+        default=IPv4Network("192.168.1.0/24"), description="The LAN's addresses."
+    )
+    router: Address | None = Field(
+        default=None, description="The home router's address on the LAN; default: the first."
+    )
+    dhcp: Annotated[bool, Field(strict=True)] | LanDhcp = Field(
+        default=True, description="Whether the router gives addresses, or which."
+    )
+    admits: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=None,
+        description="How many devices (MAC addresses) may join, as phones limit it: the host first,"
+        " then the peers, then bridged VMs.",
+    )
+    login: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether each device has to log in before the router lets it into the Internet.",
+    )
+    logged_in: list[str] = Field(
+        default=[], description="With `login`: the machines on which a user has logged in."
+    )
+    ipv6: Prefix = Field(
+        default=None,
+        description="IPv6: the prefix that the router advertises; the Internet leads to it.",
+    )
+    routes: dict[Subnet, Address] = Field(
+        default={},
+        description="Static routes of the home router: a subnet, and the neighbour that leads there.",
+    )
+    peers: Peers = Field(
+        default={}, description="Other machines: name and address, or {} for DHCP."
+    )
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The router's address on the LAN."""
+        return self.router or self.subnet[1]
+
+
+class Lan(FurtherLan):
+    """The physical network at home."""
+
+    public: Address = Field(
+        default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
+    )
+
+    @property
+    def internet(self) -> IPv4Network:
+        """The lab's piece of the Internet, with the router's public address: TEST-NET-3 of RFC 5737."""
+        return IPv4Network((int(self.public), 24), strict=False)
+
+
+class HostNic(Model):
+    """A physical network card of the host."""
+
+    address: Address | None = Field(
+        default=None, description="Static address; without it the LAN's DHCP gives one."
+    )
+    lan: LanName = Field(
+        default="lan", description="The LAN that it is plugged into: `lan`, or one of `lans`."
+    )
+    connected: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="false: the cable is pulled, or the Wi-Fi is out of reach."
+    )
+
+
+class Host(Model):
+    """The machine that VMware runs on."""
+
+    nics: dict[
+        HostNicName,
+        Annotated[HostNic, BeforeValidator(_peer, json_schema_input_type=Address | HostNic)],
+    ] = Field(
+        default={"eth0": HostNic()},
+        min_length=1,
+        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
+        " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
+        " a LAN, which leads to that LAN's subnet only.",
+    )
+    shares: VmnetName | None = Field(
+        default=None,
+        description="Windows' Internet Connection Sharing: the host-only vmnet whose VMs may go out by"
+        " the host's card, with the host adapter as gateway and name server.",
+    )
+    hotspot: Annotated[Peers, Field(max_length=8)] | None = Field(
+        default=None,
+        description="Windows' mobile hotspot, 192.168.137.0/24: the devices on it, name and address, or"
+        " {} for DHCP. They go out by the host's card, as the host.",
+    )
+    firewall: Firewall = Field(
+        default=[],
+        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        " on and off are all and nothing.",
+    )
+    forwards: list[Annotated[str, Field(pattern=HOST_NETWORK)]] = Field(
+        default=[],
+        description="Networks between which the host is a router (IP forwarding); default: it is none.",
+    )
+    hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
+    proxy: OptionalProxy = Field(
+        default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
+    )

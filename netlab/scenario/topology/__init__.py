@@ -1,0 +1,162 @@
+"""Scenario in, topology out: every machine, network and adapter with VMware's defaults filled in.
+
+This is what the rest of netlab works on. Switches are networks here, not
+nodes; the cable between a NAT device and the host is plumbing that only the
+plan knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from netlab.scenario.model import Scenario
+from netlab.scenario.topology.admission import Devices, by_segment, left_over, without_lease
+from netlab.scenario.topology.machines import all_nodes, hotspot, installations, with_ipv6
+from netlab.scenario.topology.names import (
+    HOST,
+    HOTSPOT,
+    INTERNET,
+    LAN,
+    ROUTER,
+    WAN,
+    WIFI,
+    natural,
+    private_name,
+    router_of,
+    wan_of,
+)
+from netlab.scenario.topology.networks import all_networks
+from netlab.scenario.topology.parts import Leg, Network, Node, Role
+
+__all__ = [
+    "HOST",
+    "HOTSPOT",
+    "INTERNET",
+    "LAN",
+    "ROUTER",
+    "WAN",
+    "WIFI",
+    "Leg",
+    "Network",
+    "Node",
+    "Role",
+    "Topology",
+    "hotspot",
+    "installations",
+    "natural",
+    "private_name",
+    "resolve",
+    "router_of",
+    "wan_of",
+]
+
+_SERVICES = (Role.NAT_DEVICE, Role.DHCP_SERVER)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A resolved scenario."""
+
+    scenario: Scenario
+    networks: dict[str, Network]
+    nodes: dict[str, Node]
+
+    @cached_property
+    def endpoints(self) -> tuple[Node, ...]:
+        """The nodes between which reachability is defined: all but VMware's service boxes."""
+        return tuple(node for node in self.nodes.values() if node.role not in _SERVICES)
+
+    @cached_property
+    def vmnets(self) -> tuple[Network, ...]:
+        """VMware's networks, by number, then LAN segments."""
+        return tuple(network for network in self.networks.values() if network.mode)
+
+    @cached_property
+    def uplink(self) -> Leg:
+        """The host's card with the default route: the first that is connected, else the first."""
+        cards = [leg for leg in self.nodes[HOST].legs if leg.interface in self.scenario.cards]
+        return next((card for card in cards if card.connected), cards[0])
+
+    @cached_property
+    def routers(self) -> tuple[Node, ...]:
+        """The routers of the LANs, the home router first."""
+        return tuple(node for node in self.nodes.values() if node.role is Role.ROUTER)
+
+    def admitted(self, lan: str) -> tuple[str, ...]:
+        """The MAC addresses that a LAN lets in."""
+        return self._devices.admitted(lan, self.scenario.all_lans[lan])
+
+    def mac_on_the_lan(self, leg: Leg) -> str:
+        """The MAC address that a LAN sees of an adapter: over Wi-Fi, the host's card's."""
+        return self._devices.mac(leg)
+
+    def node(self, role: Role, network: Network) -> Node:
+        """The NAT device or DHCP server of `network`."""
+        return self._servers[role, network.name]
+
+    def neighbours(self, network: Network) -> tuple[Leg, ...]:
+        """Every leg that hears what is said on `network`, in the order of the nodes.
+
+        Also those on other networks that VMs have bridged with it.
+        """
+        return tuple(self._heard.get(network.segment, ()))
+
+    def legs_on(self, network: Network) -> tuple[Leg, ...]:
+        """Every leg plugged into `network`, in the order of the nodes."""
+        legs = self._heard.get(network.segment, ())
+        return tuple(leg for leg in legs if leg.network.name == network.name)
+
+    @cached_property
+    def _devices(self) -> Devices:
+        return Devices.of(self.nodes.values())
+
+    @cached_property
+    def _heard(self) -> dict[str, list[Leg]]:
+        return by_segment(leg for node in self.nodes.values() for leg in node.legs)
+
+    @cached_property
+    def _servers(self) -> dict[tuple[Role, str], Node]:
+        its = (node for node in self.nodes.values() if node.role in _SERVICES)
+        return {(node.role, node.primary.network.name): node for node in its}
+
+
+def resolve(scenario: Scenario) -> Topology:
+    """Fill in VMware's defaults. Never fails; nonsense is for `checks` to find."""
+    networks = all_networks(scenario)
+    nodes = tuple(all_nodes(scenario, networks))
+    devices = Devices.of(nodes)
+    admitted = {
+        name: frozenset(devices.admitted(name, lan)) for name, lan in scenario.all_lans.items()
+    }
+    without = {
+        (leg.node, leg.interface) for leg in _in_vain(scenario, networks, nodes, devices, admitted)
+    }
+
+    def settled(node: Node, leg: Leg) -> Leg:
+        lan = leg.network.lan
+        joins = lan is None or devices.mac(leg) in admitted[lan]
+        found = with_ipv6(node, leg, joins)
+        asks_in_vain = (leg.node, leg.interface) in without
+        return replace(found, leased=False) if asks_in_vain else found
+
+    settled_nodes = (
+        replace(node, legs=tuple(settled(node, leg) for leg in node.legs)) for node in nodes
+    )
+    return Topology(scenario, networks, {node.name: node for node in settled_nodes})
+
+
+def _in_vain(
+    scenario: Scenario,
+    networks: dict[str, Network],
+    nodes: Iterable[Node],
+    devices: Devices,
+    admitted: dict[str, frozenset[str]],
+) -> Iterator[Leg]:
+    """Adapters that ask DHCP and get nothing."""
+    for name, lan in scenario.all_lans.items():
+        yield from without_lease(name, lan, devices, admitted[name])
+    heard = by_segment(leg for node in nodes for leg in node.legs)
+    for network in networks.values():
+        yield from left_over(network, heard.get(network.segment, ()))

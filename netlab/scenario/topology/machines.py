@@ -1,0 +1,251 @@
+"""Machines and their adapters: the world's, the host, VMware's own, and VMs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
+from uuid import UUID
+
+from netlab.scenario import ipv6, mac
+from netlab.scenario.mode import Mode
+from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, VmnetService
+from netlab.scenario.topology.names import (
+    BRIDGE,
+    HOST,
+    HOTSPOT,
+    INTERNET,
+    LAN,
+    WAN,
+    WIFI,
+    natural,
+    private_name,
+    router_of,
+    wan_of,
+)
+from netlab.scenario.topology.parts import Leg, Network, Node, Role
+
+
+def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
+    """Every machine, without what depends on others of them: leases, and IPv6 of routers' making."""
+    yield _internet(scenario, networks)
+    for lan in scenario.all_lans:
+        yield _router(scenario, lan, networks)
+    for lan, its in scenario.all_lans.items():
+        for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
+            leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
+            yield Node(name, Role.PEER, (leg,))
+    for name, peer in sorted(hotspot(scenario).items(), key=lambda item: natural(item[0])):
+        leg = _lan_leg(scenario, networks[HOTSPOT], name, f"{WIFI}0", peer.address)
+        yield Node(name, Role.PEER, (leg,))
+    yield Node(
+        HOST,
+        Role.HOST,
+        tuple(_host_legs(scenario, networks)),
+        firewall=tuple(scenario.host.firewall),
+        hosts=tuple(scenario.host.hosts.items()),
+        proxy=scenario.host.proxy,
+    )
+    for network in networks.values():
+        yield from _services(network)
+    uuids, installed = _uuids(scenario), installations(scenario)
+    for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
+        legs = tuple(
+            _vm_leg(name, index, nic, plugged, uuids[name], vm.bridges)
+            for index, nic in enumerate(vm.nics)
+            if (plugged := networks.get(nic.network))
+            or (plugged := networks.get(private_name(nic.network, name, index)))
+        )
+        if legs:
+            yield Node(
+                name,
+                Role.VM,
+                legs,
+                uuids[name],
+                uuids[installed[name]],
+                tuple(vm.firewall),
+                vm.forwards,
+                vm.bridges,
+                tuple(vm.listens),
+                tuple(vm.hosts.items()),
+                vm.proxy,
+                vm.dhcp_server,
+                vm.ipv6,
+            )
+
+
+def hotspot(scenario: Scenario) -> dict[str, Peer]:
+    """The devices on the host's hot spot."""
+    return scenario.host.hotspot or {}
+
+
+def installations(scenario: Scenario) -> dict[str, str]:
+    """For each VM, the one in which its guest was installed: the first of a chain of copies."""
+    return _origins(scenario, tuple(Answer))
+
+
+def _origins(scenario: Scenario, answers: tuple[Answer, ...]) -> dict[str, str]:
+    """Back along chains of copies that were so answered; one that is a circle leads nowhere."""
+    before = {
+        name: vm.copy_of
+        for name, vm in scenario.vms.items()
+        if vm.answer in answers and vm.copy_of in scenario.vms
+    }
+    found: dict[str, str | None] = {}
+    for vm in scenario.vms:
+        chain: dict[str, None] = {}
+        here = vm
+        while here in before and here not in chain and here not in found:
+            chain[here] = None
+            here = before[here]
+        origin = None if here in chain else found.get(here, here)
+        found |= dict.fromkeys((vm, *chain), origin)
+    return {vm: origin or vm for vm, origin in found.items()}
+
+
+def _uuids(scenario: Scenario) -> dict[str, UUID]:
+    """Every VM's. One that is made from a name leads to no MAC that another has."""
+    uuids = {name: vm.uuid for name, vm in scenario.vms.items() if vm.uuid}
+    taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
+
+    def take(name: str) -> None:
+        nics = range(len(scenario.vms[name].nics))
+        taken.update(mac.vm_adapter(uuids[name], index) for index in nics)
+
+    for name in uuids:
+        take(name)
+    names = sorted(scenario.vms, key=natural)
+    origins = _origins(scenario, (Answer.MOVED,))
+    for name in names:
+        if name not in uuids and origins[name] == name:
+            uuids[name] = mac.vm_uuid(name, len(scenario.vms[name].nics), taken)
+            take(name)
+    return {name: uuids.get(name) or uuids[origins[name]] for name in names}
+
+
+def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
+    """It has a cable to each router."""
+    first = next(iter(scenario.internet.servers.values()))
+    hardware = mac.physical(INTERNET)
+    wan = networks[WAN]
+    gateway = scenario.lan.public
+    legs = [Leg(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, first)]
+    for number, lan in enumerate(scenario.lans, 1):
+        wan, name = networks[wan_of(lan)], f"eth{number}"
+        hardware = mac.physical(f"{INTERNET} {name}")
+        legs.append(Leg(INTERNET, name, wan, hardware, _interface(wan.subnet[1], wan)))
+    return Node(INTERNET, Role.INTERNET, tuple(legs))
+
+
+def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node:
+    lan, wan, node = networks[name], networks[wan_of(name)], router_of(name)
+    first = next(iter(scenario.internet.servers.values()))
+    at_home = name == LAN
+    far = first if at_home else wan.subnet[1]
+    public = scenario.lan.public if at_home else wan.subnet[2]
+    gateway = _interface(scenario.all_lans[name].gateway, lan)
+    inside = Leg(node, "lan0", lan, mac.physical(f"{node} lan0"), gateway, dns=first)
+    outside = mac.physical(f"{node} wan0")
+    return Node(
+        node,
+        Role.ROUTER,
+        (inside, Leg(node, "wan0", wan, outside, _interface(public, wan), gateway=far, dns=first)),
+    )
+
+
+def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg]:
+    seen: set[str] = set()
+    for name, nic in sorted(scenario.host.nics.items()):
+        lan = networks.get(nic.lan, networks[LAN])
+        leg = replace(_lan_leg(scenario, lan, HOST, name, nic.address), connected=nic.connected)
+        # One default route for a LAN: the first card's, as an operating system prefers one. None for
+        # a VPN: only packets to its subnet take it.
+        no_exit = name not in scenario.cards or lan.name in seen
+        yield replace(leg, gateway=None, dns=None) if no_exit else leg
+        if nic.connected:
+            seen.add(lan.name)
+    for network in networks.values():
+        adapter = network.adapter
+        if adapter.state is not Adapter.NONE:
+            yield Leg(
+                HOST,
+                network.name,
+                network,
+                mac.host_adapter(network.number),
+                _interface(network.host_address, network),
+                adapter.gateway,
+                adapter.dns,
+                enabled=adapter.state is Adapter.ON,
+            )
+
+
+def _lan_leg(
+    scenario: Scenario, lan: Network, node: str, interface: str, address: IPv4Address | None
+) -> Leg:
+    hardware = mac.physical(f"{node} {interface}")
+    if address is None:
+        return Leg(node, interface, lan, hardware)
+    gateway = lan.host_address if lan.mode else scenario.all_lans[lan.name].gateway
+    return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
+
+
+def _services(network: Network) -> Iterator[Node]:
+    mode = network.mode
+    if mode and mode.nat_device:
+        name = f"{network.name}-nat"
+        address = _interface(network.gateway, network)
+        runs = VmnetService.NAT not in network.stopped
+        leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
+        yield Node(name, Role.NAT_DEVICE, (leg,))
+    if network.has_dhcp_server and mode and mode.dhcp_server:
+        name = f"{network.name}-dhcp"
+        address = _interface(mode.dhcp_server(network.subnet), network)
+        leg = Leg(name, "eth0", network, mac.service(name), address)
+        yield Node(name, Role.DHCP_SERVER, (leg,))
+
+
+def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID, bridges: bool) -> Leg:
+    vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
+    return Leg(
+        vm,
+        f"eth{index}",
+        network,
+        nic.mac or mac.vm_adapter(uuid, index, vendor),
+        _interface(nic.address, network) if nic.address else None,
+        nic.gateway,
+        nic.dns,
+        nic.connected and (network.linked or not nic.replicate),
+        bridge=BRIDGE if bridges else None,
+        bare=bridges and index > 0,
+        released=nic.released,
+        replicates=nic.replicate,
+        promiscuous=network.promiscuous if nic.promiscuous is None else nic.promiscuous,
+        model=nic.model,
+        incoming=nic.incoming,
+        outgoing=nic.outgoing,
+    )
+
+
+def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
+    return IPv4Interface((int(address), network.subnet.prefixlen))
+
+
+def with_ipv6(node: Node, leg: Leg, joins: bool) -> Leg:
+    """The leg with what it has of IPv6, if it `joins` its LAN.
+
+    A disabled adapter has none, as a host's card without a link.
+    """
+    network = leg.network
+    unplugged = node.role is Role.HOST and not leg.connected
+    if network.prefix is None or not node.ipv6 or not leg.enabled or unplugged or leg.bare:
+        return leg
+    listens = node.role in (Role.VM, Role.PEER) or (node.role is Role.HOST and bool(network.lan))
+    if not listens:
+        # A NAT device advertises by itself; there, the DHCP server has no part in IPv6.
+        idle = node.role is Role.DHCP_SERVER and network.nat is not None
+        address = leg.address.ip if leg.address else network.subnet[1]
+        own = ipv6.numbered(network.prefix, address, network.subnet)
+        return leg if idle else replace(leg, ipv6=own)
+    hears = network.advertises and leg.connected and joins
+    made = ipv6.made(network.prefix, leg.mac) if hears else None
+    return replace(leg, ipv6=made, listens_to_router=True)

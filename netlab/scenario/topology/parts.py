@@ -1,0 +1,242 @@
+"""What a topology consists of: machines, their adapters, and the networks between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from uuid import UUID
+
+from netlab.scenario import addressing, mac
+from netlab.scenario.mode import VMWARE, Mode
+from netlab.scenario.model import Adapter, Dhcp, HostAdapter, Nat, Proxy, Transfer, VmnetService
+
+
+class Role(StrEnum):
+    """What a node stands for."""
+
+    INTERNET = "internet"
+    ROUTER = "router"
+    PEER = "peer"
+    HOST = "host"
+    NAT_DEVICE = "nat device"
+    DHCP_SERVER = "dhcp server"
+    VM = "vm"
+
+
+PERFECT = Transfer()
+NO_ADAPTER = HostAdapter(state=Adapter.NONE)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A switch (or, for the WAN, a cable) and the subnet on it."""
+
+    name: str
+    subnet: IPv4Network
+    mode: Mode | None = None
+    """None for LANs and WANs, which are not VMware's."""
+    nic: str | None = None
+    """The host's card that a bridged network is bridged to; None: automatic finds none."""
+    lan: str | None = None
+    """The LAN that it is, or that it is bridged to."""
+    linked: bool = True
+    """False: the host's card that it is bridged to has no link."""
+    mtu: int = 1500
+    hub: bool = False
+    """It learns nothing, and every frame goes everywhere."""
+    promiscuous: bool = True
+    """Its VMs may listen to frames for others."""
+    adapter: HostAdapter = NO_ADAPTER
+    """How the host has set it up: never None where VMware knows a host adapter."""
+    dhcp: Dhcp | None = field(default=None, hash=False)
+    """VMware's server; None: there is none."""
+    nat: Nat | None = field(default=None, hash=False)
+    stopped: frozenset[VmnetService] = frozenset()
+    guest_dhcp: bool = False
+    """A VM serves DHCP here, or lets it in from another network."""
+    joined: str = ""
+    """The segment of all networks that VMs have bridged with this one; empty: there are none."""
+    leased: tuple[IPv4Address, IPv4Address] | None = None
+    """First and last address that DHCP leases, where the scenario says it."""
+    prefix: IPv6Network | None = None
+    """Of IPv6; a bridged network has its LAN's."""
+
+    @property
+    def advertises(self) -> bool:
+        """Its router, NAT device or DHCP server tells machines the prefix."""
+        if self.prefix is None or self.mode is None or self.mode.on_lan:
+            return self.prefix is not None and self.linked
+        if self.mode.nat_device:
+            return VmnetService.NAT not in self.stopped
+        return self.has_dhcp_server and VmnetService.DHCP not in self.stopped
+
+    @property
+    def leases(self) -> bool:
+        """Who asks for an address here gets one: from VMware's server, a VM, or on the LAN."""
+        mode = self.mode
+        there = mode is None or mode.on_lan or mode.serves_itself or self.has_dhcp_server
+        return self.guest_dhcp or (there and VmnetService.DHCP not in self.stopped)
+
+    @property
+    def has_dhcp_server(self) -> bool:
+        """There is one, a machine of its own."""
+        mode = self.mode
+        if mode is None or mode.dhcp_server is None:
+            return False
+        return mode.product is not VMWARE or self.dhcp is not None
+
+    @property
+    def outside(self) -> bool:
+        """Its machines are not inside the host's computer: a LAN, a WAN, the host's hot spot."""
+        return self.mode is None or self.mode.outside
+
+    @property
+    def numbered(self) -> bool:
+        """It has a subnet: nobody need have told that of a LAN segment."""
+        return self.subnet.prefixlen < 32
+
+    @property
+    def host_address(self) -> IPv4Address:
+        """The host adapter's, where there is one."""
+        place = self.mode and self.mode.host_adapter
+        return self.adapter.address or (place or addressing.host_adapter)(self.subnet)
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The NAT device's address, where there is one."""
+        place = self.mode and self.mode.nat_device
+        return (self.nat and self.nat.gateway) or (place or addressing.nat_device)(self.subnet)
+
+    @property
+    def pool(self) -> tuple[IPv4Address, IPv4Address]:
+        """First and last address that DHCP leases."""
+        pool = self.mode.pool if self.mode else addressing.dhcp_pool
+        return self.leased or pool(self.subnet)
+
+    @property
+    def segment(self) -> str:
+        """The name of the network whose machines hear each other: a bridged vmnet is on its LAN."""
+        return self.joined or self.lan or self.name
+
+    @property
+    def number(self) -> int:
+        """N of vmnetN; other products' networks get one of netlab's."""
+        digits = self.name.removeprefix("vmnet")
+        return int(digits) if digits.isdigit() else mac.number(self.name)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A node's adapter on one network."""
+
+    node: str
+    interface: str
+    network: Network
+    mac: str
+    address: IPv4Interface | None = None
+    """None: configured by DHCP."""
+    gateway: IPv4Address | None = None
+    dns: IPv4Address | None = None
+    connected: bool = True
+    """False: its cable is pulled out of the switch."""
+    enabled: bool = True
+    """False: the adapter itself is switched off."""
+    bridge: str | None = None
+    """The bridge inside its machine that it is a port of."""
+    bare: bool = False
+    """It is a port without an address of its own: the first has the bridge's."""
+    leased: bool = True
+    """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
+    released: bool = False
+    """Its guest has given the lease back, and asks for none."""
+    replicates: bool = False
+    """Its link and its lease follow the host's card that its network is bridged to."""
+    promiscuous: bool = True
+    """It may listen to frames for others."""
+    model: str | None = None
+    """What kind of card a guest sees: a label."""
+    incoming: Transfer = PERFECT
+    outgoing: Transfer = PERFECT
+    ipv6: IPv6Interface | None = None
+    """The address that it has, or makes of its router's advertisement."""
+    listens_to_router: bool = False
+    """It makes its IPv6 address of what a router advertises, if one does."""
+
+    @property
+    def holder(self) -> str:
+        """The interface that has its address: itself, or the bridge that it is a port of."""
+        return self.bridge or self.interface
+
+    @property
+    def by_dhcp(self) -> bool:
+        """It is configured by DHCP."""
+        return self.address is None and not self.bare
+
+    @property
+    def asks(self) -> bool:
+        """A DHCP client runs on it."""
+        return self.by_dhcp and not self.released
+
+    @property
+    def gets_lease(self) -> bool:
+        """It is configured by DHCP, and a server that it reaches has an address for it."""
+        return self.asks and self.connected and self.leased and self.network.leases
+
+    @property
+    def speaks(self) -> bool:
+        """By the scenario, it is up, plugged in, and has an address."""
+        return self.connected and self.enabled and (self.address is not None or self.gets_lease)
+
+    @property
+    def name(self) -> str:
+        """Node and network: `host@vmnet8`."""
+        return f"{self.node}@{self.network.name}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the lab."""
+
+    name: str
+    role: Role
+    legs: tuple[Leg, ...]
+    uuid: UUID | None = None
+    """A VM's, as its BIOS has it."""
+    guest: UUID | None = None
+    """A VM's installed guest: the UUID of the VM in which it was installed."""
+    firewall: tuple[str, ...] = ()
+    """What does not come in (`model.Firewall`)."""
+    forwards: bool = False
+    """It is a router between its adapters."""
+    bridges: bool = False
+    """It is a switch between its adapters."""
+    listens: tuple[str, ...] = ()
+    """Ports that a server answers on, as `tcp:80`."""
+    hosts: tuple[tuple[str, IPv4Address], ...] = ()
+    """Lines of its /etc/hosts."""
+    proxy: Proxy | None = None
+    """The HTTP proxy that runs on it."""
+    dhcp_server: bool = False
+    """It serves DHCP on its first adapter's network."""
+    ipv6: bool = True
+    """False: IPv6 is disabled."""
+
+    @property
+    def primary(self) -> Leg:
+        """The leg that the bare name stands for where no network is shared."""
+        return self.legs[0]
+
+    @property
+    def named_legs(self) -> dict[str, Leg]:
+        """Legs as endpoints: `host@vmnet8`; a second one on the same network is `host@eth1`."""
+        names: dict[str, Leg] = {}
+        for leg in self.legs:
+            name = leg.name if leg.name not in names else f"{self.name}@{leg.interface}"
+            names[name] = leg
+        return names
+
+    def shared_with(self, other: Node) -> Leg | None:
+        """This node's first leg on a network that `other` is on too."""
+        segments = {leg.network.segment for leg in other.legs}
+        return next((leg for leg in self.legs if leg.network.segment in segments), None)

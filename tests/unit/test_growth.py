@@ -1,0 +1,87 @@
+"""What is made of a scenario takes work in proportion to its VMs: twice as many, twice the work."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from netlab.plan.build import build
+from netlab.scenario import load
+from netlab.scenario.document import Document
+from netlab.scenario.topology import resolve
+
+FEW, MANY = 100, 200
+
+
+def flat(vms: int) -> dict[str, Any]:
+    """VMs on one large NAT network, all of them by DHCP."""
+    return {
+        "lan": {"subnet": "10.2.0.0/16"},
+        "vmnets": {"vmnet8": {"mode": "nat", "subnet": "10.1.0.0/16"}},
+        "vms": {f"vm{number}": {"nics": ["vmnet8"]} for number in range(vms)},
+        "expect": {"default": "blocked"},
+    }
+
+
+def addresses(vms: int) -> dict[str, Any]:
+    data = flat(vms)
+    for number, vm in enumerate(data["vms"].values()):
+        vm["nics"] = [{"network": "vmnet8", "address": f"10.1.1.{number + 3}"}]
+    return data
+
+
+def bridged(vms: int) -> dict[str, Any]:
+    data = flat(vms)
+    data["lan"]["ipv6"] = "2001:db8:1::/64"
+    data["vmnets"] = {"vmnet0": {"mode": "bridged"}}
+    for vm in data["vms"].values():
+        vm["nics"] = ["vmnet0"]
+    return data
+
+
+def reserved(vms: int) -> dict[str, Any]:
+    data = flat(vms)
+    given = {f"vm{number}": f"10.1.1.{number + 3}" for number in range(vms)}
+    data["vmnets"]["vmnet8"]["dhcp"] = {"reservations": given}
+    return data
+
+
+def forwarded(vms: int) -> dict[str, Any]:
+    data = flat(vms)
+    ports = {8000 + number: f"vm{number}:80" for number in range(vms)}
+    data["vmnets"]["vmnet8"]["nat"] = {"forwards": {"tcp": ports}}
+    return data
+
+
+def copied(vms: int) -> dict[str, Any]:
+    data = flat(vms)
+    for number in range(1, vms):
+        data["vms"][f"vm{number}"]["copy_of"] = f"vm{number - 1}"
+    return data
+
+
+def calls(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many calls it takes to check a scenario and to plan its lab."""
+    found = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal found
+        found += event in ("call", "c_call")
+
+    document = Document("flat.yaml", data)
+    monkeypatch.setattr(load, "parse", lambda *_: document)
+    sys.setprofile(count)
+    try:
+        build("flat", resolve(load.loads(b"", "flat.yaml").scenario))
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+@pytest.mark.parametrize("scenario", [flat, addresses, bridged, reserved, forwarded, copied])
+def test_twice_as_many_vms_are_twice_the_work(scenario, monkeypatch):
+    calls(scenario(1), monkeypatch)  # Some things are worked out once for all labs.
+    few, many = (calls(scenario(vms), monkeypatch) for vms in (FEW, MANY))
+    assert many < 2.1 * few
