@@ -108,7 +108,7 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
     if node.guest:
         yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
-    if not any(leg.by_dhcp for leg in _configured(node)):
+    if not any(leg.asks for leg in _configured(node)):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")
 
