@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from netlab.kernel.closing import close_together
 from netlab.kernel.handles import Handles
-from netlab.kernel.neighbours import forget_neighbours, impatient, room
+from netlab.kernel.neighbours import forget_neighbours, impatient, room, times_full
 from netlab.kernel.patience import Interruption
 from netlab.probe import icmp
 from netlab.probe.autopsy import Autopsy, Case
@@ -137,7 +137,10 @@ def _round(
                 [probes[n] for n in chosen], ears, identifier, autopsy, slowness, interruption
             )
             identifier += len(chosen)
+            full = times_full()
             evidence |= zip(chosen, wave.evidence(), strict=True)
+            for n in chosen if times_full() > full else ():
+                evidence[n].crowded = True
             if autopsy:
                 wave.keep_silent(autopsy, chosen)
             progress(len(chosen))
@@ -172,7 +175,8 @@ def _waves(probes: Sequence[Probe], most: int) -> Iterator[list[int]]:
     and a switch gives each to all its ports.
     """
     pairs: dict[frozenset[str], list[int]] = {}
-    for number, probe in enumerate(probes):
+    # Silence has to be waited for: what routers and rules may swallow goes in waves of its own.
+    for number, probe in sorted(enumerate(probes), key=lambda one: not one[1].direct):
         pairs.setdefault(frozenset((probe.source, probe.target)), []).append(number)
     free = _free()
     wave: list[list[int]] = []
@@ -261,7 +265,8 @@ class _Wave:
     def keep_silent(self, autopsy: Autopsy, numbers: Sequence[int]) -> None:
         """Remember what was seen of the probes that were not answered; `numbers` are their names."""
         for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
-            if not seen.sightings_lost and judge(seen).verdict is not Verdict.ANSWERED:
+            told = not seen.sightings_lost and not seen.crowded
+            if told and judge(seen).verdict is not Verdict.ANSWERED:
                 case = Case(self.tokens[n], probe.source, probe.target, probe.to, seen.send_error)
                 autopsy.keep(numbers[n], case)
 

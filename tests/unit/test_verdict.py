@@ -20,6 +20,7 @@ from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
         (Evidence(left=True), Verdict.DEAD),
         (Evidence(left=True, delivered_from=["10.0.0.1"]), Verdict.DEAD),
         (Evidence(unresolved=True), Verdict.DEAD),
+        (Evidence(unresolved=True, crowded=True), Verdict.UNKNOWN),
         (Evidence(), Verdict.UNKNOWN),
         (Evidence(source_could_send=True), Verdict.UNKNOWN),
         (Evidence(send_error=errno.ENETUNREACH, source_could_send=True), Verdict.DEAD),
