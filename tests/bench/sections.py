@@ -33,7 +33,7 @@ start = time.perf_counter()
 results = lab.verify(running, answers_only=sys.argv[2] == "answers")
 seconds = time.perf_counter() - start
 wrong = [result for result in results if not result.passed]
-assert not wrong, [f'{one.expectation.source.name} {one.expectation.target.name} {one.failure}' for one in wrong[:5]]
+assert not wrong, [(one.expectation.source.name, one.failure) for one in wrong[:5]]
 print(seconds)
 """
 """The interpreter's start and imports are not counted."""
