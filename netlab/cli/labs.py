@@ -60,13 +60,12 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
     if dry_run:
         print_plan(output, planned)
         return
+    output.warn(lab.warnings(planned))
     try:
         with lab.undone_by_signals(planned):
             with output.building(planned) as progress:
                 lab.up(planned, progress)
             _show(output, lab.status(planned))
-            for warning in lab.warnings(planned):
-                output.note(f"\nwarning: {warning}")
             output.note("\n".join(_hints(planned)))
     except LabExists as error:
         _explain_existing(output, planned, error)

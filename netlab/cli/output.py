@@ -71,8 +71,8 @@ class Output:
 
     json: bool = False
 
-    def warn(self, warnings: Iterable[Problem]) -> None:
-        """What works here, and would not with VMware. In JSON it is part of the document."""
+    def warn(self, warnings: Iterable[Problem | str]) -> None:
+        """What works, but not everywhere or not always. A scenario's are part of the JSON document."""
         if not self.json:
             for one in warnings:
                 say(f"warning: {one}", to_stderr=True)
