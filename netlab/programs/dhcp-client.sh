@@ -7,7 +7,8 @@
 # Out: address and default route in the kernel, the two files.
 
 forget() {
-    rm -f "$NETLAB_LEASE"
+    # A client that was killed may have left what it was about to say.
+    rm -f "$NETLAB_LEASE" "$NETLAB_LEASE.new"
     busybox ip -4 addr flush dev "$interface"
 }
 
