@@ -92,11 +92,15 @@ def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:
 
 
 def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
-    """One such network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox."""
+    """One such network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox.
+
+    Where the subnet is larger, in the next one of that size.
+    """
+    step = max(256, network.subnet.num_addresses)
     for vm, machine in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         for index, nic in enumerate(machine.nics):
             if nic.network == network.name:
-                first = IPv4Address(int(network.subnet[0]) + 256 * index)
+                first = IPv4Address(int(network.subnet[0]) + step * index)
                 subnet = IPv4Network((int(first), network.subnet.prefixlen))
                 yield replace(network, name=private_name(network.name, vm, index), subnet=subnet)
 
