@@ -124,7 +124,7 @@ def load(scenario: str) -> Source:
 def prepare(source: Source, name: str | None = None) -> Lab:
     """Plan a lab without touching anything.
 
-    Raises UsageError if a port of the host's that is to lead to a VM is a service's.
+    Raises UsageError if a port of the host's that is to lead to a VM, or its proxy's, is a service's.
     """
     from netlab.plan import ports
     from netlab.plan.build import build
@@ -136,6 +136,11 @@ def prepare(source: Source, name: str | None = None) -> Lab:
     plan = build(checked, topology)
     for (protocol, port), program in ports.taken_by_services(plan, topology).items():
         raise _busy(protocol, port, program)
+    if server := ports.name_server_at_proxy(plan, topology):
+        raise UsageError(
+            f"port 53 is the host's DNS ({server}), and cannot be its proxy's",
+            "give `host: {proxy: …}` another port, for example 3128",
+        )
     return Lab(checked, source, topology, plan)
 
 

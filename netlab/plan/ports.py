@@ -1,9 +1,11 @@
-"""Ports of the host that lead to VMs, and who else wants them. Pure.
+"""Ports of the host that lead to VMs, or are its proxy's, and who else wants them. Pure.
 
 VMware's NAT device waits on a socket of the host's for each: a program that has the port keeps it from that.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from netlab.plan import nat
 from netlab.plan.names import namespace
@@ -31,8 +33,22 @@ def taken_by_services(plan: Plan, topology: Topology) -> dict[Port, str]:
     wanted = forwarded(topology)
     return {
         (protocol, noun.port): noun.service
-        for noun in plan.nouns
-        if isinstance(noun, Listening) and noun.namespace == namespace(plan.lab, HOST)
+        for noun in _of_the_host(plan)
         for protocol in ("tcp", "udp")
         if (protocol == noun.protocol or noun.port == _DNS) and (protocol, noun.port) in wanted
     }
+
+
+def name_server_at_proxy(plan: Plan, topology: Topology) -> str | None:
+    """The service of the host's that is a name server, where the host's proxy is to have its port."""
+    proxy = topology.nodes[HOST].proxy
+    if proxy is None or proxy.port != _DNS:
+        return None
+    servers = (one for one in _of_the_host(plan) if (one.protocol, one.port) == ("udp", _DNS))
+    return next((one.service for one in servers), None)
+
+
+def _of_the_host(plan: Plan) -> Iterator[Listening]:
+    here = namespace(plan.lab, HOST)
+    nouns = (noun for noun in plan.nouns if isinstance(noun, Listening))
+    return (noun for noun in nouns if noun.namespace == here)

@@ -20,6 +20,8 @@ NAT_DEVICE = IPv6Interface("fe80::250:56ff:fec0:2222/64")
 """The gateway of VMs behind VMware's NAT, on every vmnet: as their routing tables show it."""
 UPLINKS = IPv6Network("fd6e:6574:6c61::/48")
 """The cables between NAT devices and the host: nobody else sees these addresses."""
+LEAST_MTU = 1280
+"""Bytes (RFC 8200, section 5); Linux has no IPv6 on an interface with a smaller one."""
 
 
 def provider(number: int) -> IPv6Network:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from netlab import lab
+from netlab.errors import UsageError
 from netlab.plan import dhcp, names
 from netlab.plan.build import build
 from netlab.plan.nouns import Address, Cable, Namespace, Ruleset, Service, Sysctl
@@ -146,3 +147,31 @@ expect: {{default: blocked}}
     macs = [noun.other.mac for noun in planned.nouns if isinstance(noun, Cable)]
     assert len(planned.namespaces) > 300
     assert len(set(macs)) == len(macs)
+
+
+@pytest.mark.parametrize(
+    ("host", "vmnet", "service"),
+    [
+        ("shares: vmnet1", "vmnet1: {mode: hostonly, subnet: 192.168.137.0/24}", "sharing"),
+        ("hotspot: {phone: {}}", "vmnet1: {mode: hostonly, subnet: 10.0.0.0/24}", "hotspot"),
+        ("forwards: []", "virbr0: {mode: libvirt-nat}", "virbr0"),
+        ("forwards: []", "vmnet8: {mode: nat, subnet: 10.0.0.0/24}", None),
+    ],
+)
+def test_a_proxy_does_not_get_the_port_of_the_host_s_name_server(host, vmnet, service):
+    def prepare(port: int) -> lab.Lab:
+        name = vmnet.partition(":")[0]
+        text = f"""
+host: {{proxy: {port}, {host}}}
+vmnets: {{{vmnet}}}
+vms: {{vm1: {{nics: [{name}]}}}}
+expect: {{default: blocked}}
+"""
+        return lab.prepare(loads(text.encode(), "x.yaml"), "x")
+
+    prepare(54)
+    if service is None:
+        prepare(53)
+    else:
+        with pytest.raises(UsageError, match=f"port 53 is the host's DNS .{service}."):
+            prepare(53)

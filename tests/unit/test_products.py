@@ -80,6 +80,16 @@ expect: {default: blocked}
     assert len({cable.other.interface for cable in uplinks}) == 3
 
 
+def test_a_second_adapter_behind_virtualbox_nat_is_beside_a_larger_subnet():
+    text = """
+vmnets: {nat: {mode: vbox-nat, subnet: 10.4.0.0/16}}
+vms: {vm1: {nics: [nat, nat]}}
+expect: {default: blocked}
+"""
+    legs = prepared(text).topology.nodes["vm1"].legs
+    assert [str(leg.network.subnet) for leg in legs] == ["10.4.0.0/16", "10.5.0.0/16"]
+
+
 @pytest.mark.parametrize(
     ("mode", "inward", "translated"),
     [

@@ -40,6 +40,34 @@ def test_vmware_s_defaults():
     assert "vmnet0-dhcp" not in nodes, "a bridged network has no DHCP server of VMware's"
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "leased"),
+    [
+        ("", "", True),
+        ("connected: false", "", False),
+        ("", "connected: false", False),
+        ("promiscuous: false", "", False),
+        ("", "promiscuous: false", True),  # Its questions are for everybody.
+    ],
+)
+@pytest.mark.parametrize("on", ["vmnet0", "vmnet8"])
+def test_who_is_behind_a_vm_that_bridges_gets_a_lease_while_answers_pass(on, outer, inner, leased):
+    nodes = topology_of(f"""
+vmnets: {{vmnet0: {{mode: bridged}}, vmnet8: {{mode: nat, subnet: 10.0.0.0/24}}}}
+segments: {{seg1: {{}}, seg2: {{}}}}
+vms:
+  br: {{bridges: true, nics: [{{network: {on}, {outer}}}, {{network: seg1, {inner}}}]}}
+  br2: {{bridges: true, nics: [seg2, seg1]}}
+  near: {{nics: [{on}]}}
+  far: {{nics: [seg1]}}
+  farther: {{nics: [seg2]}}
+expect: {{default: blocked}}
+""").nodes
+    gets = {name: nodes[name].primary.gets_lease for name in ("near", "far", "farther", "br2")}
+    assert gets == {"near": True, "far": leased, "farther": leased, "br2": leased}
+    assert nodes["br"].primary.gets_lease is ("connected" not in outer), "its own MAC's frames pass"
+
+
 def test_macs_follow_vmware_s_rules():
     uuid = UUID("564d6f5c-0b2d-8b4b-de5d-0a1b2c6dfa2a")
     macs = [mac.vm_adapter(uuid, index) for index in range(2)]

@@ -30,8 +30,15 @@ def prefixes(topology: Topology) -> Iterator[Finding]:
                 what = f"{where}: IPv6 over a Wi-Fi bridge is not emulated"
                 yield Finding(path, what, "remove it, or bridge to a wired card")
     for name, vmnet in scenario.vmnets.items():
+        own = networks.get(name)
         if vmnet.ipv6:
-            yield from _prefix_of(name, vmnet, networks.get(name))
+            yield from _prefix_of(name, vmnet, own)
+        if own and own.prefix and vmnet.mtu < ipv6.LEAST_MTU:
+            whose = f"{own.lan} has" if own.lan else "it has"
+            what = (
+                f"{name}'s MTU is {vmnet.mtu} bytes, and {whose} IPv6, which needs {ipv6.LEAST_MTU}"
+            )
+            yield Finding(("vmnets", name, "mtu"), what, "make it larger, or remove `ipv6`")
     yield from _prefix_overlaps(scenario, networks)
 
 

@@ -24,6 +24,8 @@ from netlab.scenario.topology import (
 )
 
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN, HOTSPOT)
+NO_INTERFACE = ("all", "default", "lo")
+"""Linux refuses such bridges: these are folders of /proc/sys/net/ipv4/conf, and the loopback."""
 
 
 def names(scenario: Scenario) -> Iterator[Finding]:
@@ -39,13 +41,23 @@ def names(scenario: Scenario) -> Iterator[Finding]:
     own |= set(RESERVED)
     for path, name in named:
         lower = name.lower()
+        if path[0] in ("lans", "segments"):
+            yield from _no_interface(path, name, path[0].removesuffix("s"))
         if lower in own or lower.startswith("vmnet"):
             yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
         elif lower in seen:
-            yield Finding(
-                path, f"'{name}' and '{seen[lower]}' are one name", "rename one of them", True
-            )
+            other = seen[lower]
+            twice = f"'{name}' is used twice"
+            what = twice if name == other else f"'{name}' and '{other}' are one name"
+            yield Finding(path, what, "rename one of them", True)
         seen.setdefault(lower, name)
+
+
+def _no_interface(path: Path, name: str, kind: str) -> Iterator[Finding]:
+    """What no Linux bridge can be called; `kind` is the first word of a name that is possible."""
+    if name in NO_INTERFACE:
+        what = f"the kernel allows no interface called '{name}'"
+        yield Finding(path, what, f"call it {kind}-{name}", True)
 
 
 MAX_VMNET = 255
@@ -80,14 +92,18 @@ def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findin
     if name.startswith("vmnet"):
         what = f"'{name}' is a name of VMware's, and {vmnet.mode.value} is {product}'s"
         yield Finding(path, what, "call it as that product does", True)
-    if name in RESERVED or re.fullmatch("eth[0-9]*", name):
+    if name in RESERVED or re.fullmatch("(eth|wlan|vpn)[0-9]*", name):
         yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
+    if not vmnet.mode.private:
+        yield from _no_interface(path, name, vmnet.mode.value.partition("-")[0])
     if (subnet := vmnet.own_subnet) and subnet.prefixlen > 24:
         what = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
         yield Finding((*path, "subnet"), what, "use a /24 or a larger subnet")
-    same = [*scenario.vms, *scenario.lan.peers]
-    if name in same:
+    peers = [peer for lan in scenario.all_lans.values() for peer in lan.peers]
+    if name in (*scenario.vms, *peers, *hotspot(scenario)):
         yield Finding(path, f"'{name}' is a machine too", "rename one of them", True)
+    if name in (*scenario.lans, *scenario.segments):
+        yield Finding(path, f"'{name}' is used twice", "rename one of them", True)
     if (
         vmnet.mode.serves_itself
         and vmnet.mode.host_adapter

@@ -27,6 +27,11 @@ def subnets(topology: Topology) -> dict[str, IPv4Network]:
 
     VirtualBox's NAT makes a network for each adapter; all have the subnet that the file names.
     """
-    own = {n: vmnet.own_subnet for n, vmnet in topology.scenario.vmnets.items() if vmnet.own_subnet}
+    scenario = topology.scenario
+    own = {
+        name: vmnet.own_subnet
+        for name, vmnet in scenario.vmnets.items()
+        if vmnet.own_subnet and name not in scenario.segments
+    }
     networks = topology.networks.items()
     return own | {name: network.subnet for name, network in networks if network.numbered}

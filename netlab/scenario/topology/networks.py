@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from itertools import permutations
 
 from netlab.scenario import addressing, ipv6
 from netlab.scenario.mode import VMWARE, Mode
@@ -92,11 +93,15 @@ def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:
 
 
 def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
-    """One such network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox."""
+    """One such network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox.
+
+    Where the subnet is larger, in the next one of that size.
+    """
+    step = max(256, network.subnet.num_addresses)
     for vm, machine in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         for index, nic in enumerate(machine.nics):
             if nic.network == network.name:
-                first = IPv4Address(int(network.subnet[0]) + 256 * index)
+                first = IPv4Address(int(network.subnet[0]) + step * index)
                 subnet = IPv4Network((int(first), network.subnet.prefixlen))
                 yield replace(network, name=private_name(network.name, vm, index), subnet=subnet)
 
@@ -114,15 +119,39 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
                 group |= other
             groups.append(group)
     found = {}
+    served = _served(scenario, networks)
     for group in groups:
         members = sorted((networks[name] for name in group), key=lambda one: natural(one.name))
         segment = next((one.lan for one in members if one.lan), members[0].name if members else "")
-        leases = any(one.leases for one in members)
         for one in members:
-            found[one.name] = replace(
-                one, joined=segment, guest_dhcp=one.guest_dhcp or (leases and not one.leases)
-            )
+            from_afar = _place(one) in served and not one.leases
+            found[one.name] = replace(one, joined=segment, guest_dhcp=one.guest_dhcp or from_afar)
     return found
+
+
+def _served(scenario: Scenario, networks: dict[str, Network]) -> set[str]:
+    """Places whose machines get addresses, be it over VMs that bridge.
+
+    A server answers to the client's own MAC address, so the bridge's adapter that hears it needs the
+    permission for promiscuous mode; questions go to everybody, and pass without.
+    """
+    ways = {
+        (_place(networks[near.network]), _place(networks[far.network]))
+        for vm in scenario.vms.values()
+        if vm.bridges
+        for near, far in permutations((nic for nic in vm.nics if nic.network in networks), 2)
+        if networks[near.network].permits_promiscuous(near)
+        and all(networks[nic.network].connects(nic) for nic in (near, far))
+    }
+    served = {_place(one) for one in networks.values() if one.leases}
+    while more := {far for near, far in ways if near in served} - served:
+        served |= more
+    return served
+
+
+def _place(network: Network) -> str:
+    """What it is one with, whatever VMs do: a bridged network with its LAN, while that has a link."""
+    return (network.linked and network.lan) or network.name
 
 
 def _lans(names: Iterable[str], networks: dict[str, Network]) -> set[str]:

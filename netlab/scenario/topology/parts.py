@@ -9,7 +9,16 @@ from uuid import UUID
 
 from netlab.scenario import addressing, mac
 from netlab.scenario.mode import VMWARE, Mode
-from netlab.scenario.model import Adapter, Dhcp, HostAdapter, Nat, Proxy, Transfer, VmnetService
+from netlab.scenario.model import (
+    Adapter,
+    Dhcp,
+    HostAdapter,
+    Nat,
+    Nic,
+    Proxy,
+    Transfer,
+    VmnetService,
+)
 
 
 class Role(StrEnum):
@@ -118,6 +127,14 @@ class Network:
     def segment(self) -> str:
         """The name of the network whose machines hear each other: a bridged vmnet is on its LAN."""
         return self.joined or self.lan or self.name
+
+    def connects(self, nic: Nic) -> bool:
+        """A VM's adapter here is plugged in."""
+        return nic.connected and (self.linked or not nic.replicate)
+
+    def permits_promiscuous(self, nic: Nic) -> bool:
+        """A VM's adapter here may listen to frames for others."""
+        return self.promiscuous if nic.promiscuous is None else nic.promiscuous
 
     @property
     def number(self) -> int:
