@@ -31,7 +31,7 @@ PACKAGES_VM := mmdebstrap debian-archive-keyring qemu-system-x86 qemu-utils e2fs
 PACKAGES_VAGRANT := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients iptables \
     slirp4netns $(if $(wildcard /run/systemd/system),,libvirt-daemon-system-sysv)
 # Only for `make bench`: who netlab is compared with.
-PACKAGES_BENCH := mininet bridge-utils gcc libc6-dev
+PACKAGES_BENCH := mininet bridge-utils nftables gcc libc6-dev
 SUITE ?= bookworm
 
 .PHONY: help setup up down test lint unit kernel page pictures bench soak vm-test vagrant-test uninstall clean

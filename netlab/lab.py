@@ -22,7 +22,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import TYPE_CHECKING
 
 from netlab import __version__
-from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
+from netlab.errors import Interrupted, KernelError, NoSuchLab, SystemRefused, UsageError
 from netlab.scenario import mode
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from netlab.kernel.owners import Owners
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.change import Change
+    from netlab.plan.nouns import Namespace
     from netlab.plan.plan import Difference, Plan
     from netlab.probe.account import Account
     from netlab.probe.history import Entry
@@ -284,6 +285,8 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
 
 def _clients(lab: Lab, target: str) -> list[Leg]:
     """The adapters that are configured by DHCP. Raises UsageError if there are none."""
+    from netlab.scenario.topology import Role
+
     name, _, interface = target.partition(".")
     node = lab.topology.nodes.get(name)
     if node is None:
@@ -295,9 +298,12 @@ def _clients(lab: Lab, target: str) -> list[Leg]:
         raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
     if clients := [leg for leg in legs if leg.by_dhcp]:
         return clients
+    settable = node.role in (Role.VM, Role.HOST)
     raise UsageError(
         f"{target} has no address from DHCP: it is static",
-        f"`netlab set {name}.{legs[0].interface} address=` lets it ask for one",
+        f"`netlab set {name}.{legs[0].interface} address=` lets it ask for one"
+        if settable
+        else "it asks for one if the scenario gives it none: see `netlab apply --help`",
     )
 
 
@@ -388,8 +394,10 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
     """Bring a running lab to another scenario; what is equal in both is not touched.
 
     A failure or a signal on the way leaves the lab as it was. Raises ScenarioError, UsageError if a
-    port that is to lead to a VM is busy, NoSuchLab, KernelError, Interrupted.
+    port that is to lead to a VM is busy, NoSuchLab, SystemRefused if `lab` is not as the last change
+    left it or that was cut off, KernelError, Interrupted.
     """
+    from netlab.kernel import netns
     from netlab.kernel.change import change as carry_out
     from netlab.kernel.patience import postponed_signals
 
@@ -397,6 +405,12 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
     wanted, difference = change(lab, source)
     run = _run_directory(lab.name)
     with postponed_signals() as interruption, run.locked():
+        _refuse_outdated(lab, run)
+        if _cut_off(lab, run):
+            raise SystemRefused(
+                f"a change of the lab '{lab.name}' was cut off in its middle",
+                f"`netlab repair {lab.name}` ends what it has left",
+            )
         refuse_busy_ports(lab, wanted)
         before = run.read()
         both = tuple(dict.fromkeys((*before.namespaces, *wanted.plan.namespaces)))
@@ -409,9 +423,17 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
             carry_out(difference, run, progress or (lambda noun, moment: None), interruption)
             run.rewrite(after, source.text, source.remembered())
         except BaseException:
-            run.write(before)
+            left = (one for one in both if one in before.namespaces or netns.inode(one))
+            run.write(replace(before, namespaces=tuple(left)))
             raise
     return wanted
+
+
+def _refuse_outdated(lab: Lab, run: RunDirectory) -> None:
+    """A change is planned before the lab is locked: another command may have been faster."""
+    if run.scenario.read_bytes() != lab.source.text:
+        what = f"another netlab command has changed the lab '{lab.name}' meanwhile"
+        raise SystemRefused(what, "do it again")
 
 
 def mending(lab: Lab) -> Change:
@@ -420,14 +442,25 @@ def mending(lab: Lab) -> Change:
     from netlab.plan.change import mend
 
     _require_root()
-    return mend(lab.plan, observe(lab.plan, _run_directory(lab.name)).nouns)
+    run = _run_directory(lab.name)
+    return mend(lab.plan, (*observe(lab.plan, run).nouns, *_cut_off(lab, run)))
+
+
+def _cut_off(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
+    """Machines of another scenario: what a change has left that could not even be taken back."""
+    from netlab.kernel import netns
+    from netlab.plan.nouns import Namespace
+
+    others = (name for name in run.read().namespaces if name not in lab.plan.namespaces)
+    return tuple(Namespace(name) for name in others if netns.inode(name))
 
 
 def repair(lab: Lab, progress: Progress | None = None) -> Change:
     """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
 
     What somebody made goes, what is missing or another comes anew. A failure or a signal on the way
-    leaves it as it was. Raises KernelError, Interrupted.
+    leaves it as it was. Raises SystemRefused if `lab` is not as the last change left it, KernelError,
+    Interrupted.
     """
     from netlab.kernel.change import change as carry_out
     from netlab.kernel.patience import postponed_signals
@@ -435,8 +468,10 @@ def repair(lab: Lab, progress: Progress | None = None) -> Change:
     _require_root()
     run = _run_directory(lab.name)
     with postponed_signals() as interruption, run.locked():
+        _refuse_outdated(lab, run)
         wanted = mending(lab)
         carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
+        run.write(replace(run.read(), namespaces=lab.plan.namespaces))
     return wanted
 
 
@@ -512,7 +547,8 @@ def status(lab: Lab) -> Status:
     run = _run_directory(lab.name)
     observed = observe(lab.plan, run)
     machines = tuple(_machines(lab, run, observed))
-    return Status(lab, run.read(), machines, difference(lab.plan.nouns, observed.nouns))
+    there = (*observed.nouns, *_cut_off(lab, run))
+    return Status(lab, run.read(), machines, difference(lab.plan.nouns, there))
 
 
 def verify(

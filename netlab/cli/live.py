@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -277,7 +278,7 @@ def dhcp_renew(
 
 def _port(word: str) -> tuple[int, str]:
     number, _, protocol = word.partition("/")
-    if not number.isdecimal() or protocol not in ("", "tcp", "udp"):
+    if not re.fullmatch("[0-9]{1,5}", number) or protocol not in ("", "tcp", "udp"):
         raise UsageError(f"'{word}' is no port", "write 8080 or 5353/udp")
     return int(number), protocol or "tcp"
 

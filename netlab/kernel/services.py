@@ -36,8 +36,10 @@ _KILL_SECONDS = 10.0
 
 def start(run: RunDirectory, service: Service) -> None:
     """Start a service; `Listening` nouns await its readiness."""
+    stop(run, service)  # A change that was cut off may have left another of that name.
     directory = run.service(service.namespace, service.name)
     directory.mkdir(exist_ok=True)
+    (directory / "noun").write_text(repr(service))
     if service.config:
         (directory / "config").write_text(service.config)
     places = {"directory": directory, "package": _PACKAGE, "python": sys.executable}
@@ -90,9 +92,11 @@ def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
 
 
 def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
-    """Whether the noun's process is alive."""
-    name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)
-    return _alive(run.service(noun.namespace, name))
+    """Whether the noun's process is alive; a service with other settings is another."""
+    if isinstance(noun, DhcpClient):
+        return _alive(run.service(noun.namespace, _client_name(noun.interface)))
+    directory = run.service(noun.namespace, noun.name)
+    return _alive(directory) and (directory / "noun").read_text() == repr(noun)
 
 
 def listens(run: RunDirectory, fact: Listening) -> bool:

@@ -90,6 +90,8 @@ def run(
     told with where and why it died; without, only what reached its ends is known. What was not
     proved at the first try is tried once more, with patience. Raises Interrupted.
     """
+    if not probes:  # Nobody has an address of this family.
+        return []
     stop = interruption or Interruption()
     outcomes = _round(probes, progress, where, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]

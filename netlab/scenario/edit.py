@@ -46,8 +46,9 @@ def _endpoints(document: Any) -> set[str]:
     """Adapters as rules name them: `vm1@vmnet8`; the host's on vmnets that do not say `adapter: none`."""
     found = set()
     for name, vm in document.get("vms", {}).items():
-        for nic in vm["nics"]:
-            found.add(f"{name}@{nic['network'] if isinstance(nic, dict) else nic}")
+        nics = vm.get("nics")
+        for nic in nics if isinstance(nics, list) else []:  # Else `load` has something to say.
+            found.add(f"{name}@{nic.get('network') if isinstance(nic, dict) else nic}")
     for name, vmnet in document.get("vmnets", {}).items():
         adapter = vmnet.get("adapter")
         if (adapter.get("state") if isinstance(adapter, dict) else adapter) != "none":

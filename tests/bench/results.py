@@ -95,6 +95,10 @@ def _matrix(who: str, size: int) -> Key:
     return ("matrix", who, size)
 
 
+def _tcp(way: str, who: str = "netlab") -> Key:
+    return (f"Gbit/s, {way}", who, 2)
+
+
 TARGETS = (
     Target("300 VMs up, of Mininet's time", _up("netlab", 300), 1 / 8, _up("mininet", 300)),
     Target("300 VMs up, but the start, of the floor", _up("netlab", 300), 2.5, _up("floor", 300), START),
@@ -111,5 +115,7 @@ TARGETS = (
     Target("netlab --version, of the bare start", ("start", "netlab --version", 0), 8, START),
     Target("status of 1,000 VMs: seconds", ("status", "netlab", 1000), 1.5),
     Target("a VM changed among 1,000: seconds", ("change", "netlab", 1000), 0.5),
+    Target("TCP by hand, of TCP through a bridge", _tcp("bridge", "by hand"), 1 / 0.98, _tcp("bridge")),
+    Target("TCP by hand, of TCP through NAT", _tcp("NAT", "by hand"), 1 / 0.98, _tcp("NAT")),
 )  # fmt: skip
 """Seconds: on a machine with 2 cores."""

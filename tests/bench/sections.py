@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.bench import scenarios
 from tests.bench.contestants import (
@@ -21,6 +24,7 @@ from tests.bench.contestants import (
 from tests.bench.measure import NETLAB, await_idle, memory, run, timed
 from tests.bench.results import Results
 
+BY_HAND = Path(__file__).parent / "by_hand.sh"
 _MATRIX = """
 import sys, time
 from netlab import lab
@@ -89,20 +93,51 @@ def start(results: Results, sizes: tuple[int, ...]) -> None:
     results.add("start", "netlab down nat", 0, timed(*NETLAB, "down", LAB))
 
 
+def throughput(results: Results, sizes: tuple[int, ...]) -> None:
+    """TCP from VM to VM, and from VM to the Internet by NAT: netlab's hops and the same made by hand."""
+    run(str(BY_HAND), "up")
+    try:
+        with _running("nat") as lab:
+            for way, server in {"bridge": "vm2", "NAT": "internet"}.items():
+                for who, prefix in {"netlab": f"{lab}.", "by hand": "h-"}.items():
+                    await_idle()
+                    speed = _iperf(f"{prefix}vm1", f"{prefix}{server}")
+                    results.add(f"Gbit/s, {way}", who, 2, speed)
+    finally:
+        run(str(BY_HAND), "down")
+
+
+def _iperf(client: str, server: str) -> float:
+    """Gbit/s of TCP in 3 seconds."""
+    show = run("ip", "-n", server, "-json", "-4", "address", "show", "dev", "eth0")
+    address = json.loads(show)[0]["addr_info"][0]["local"]
+    with subprocess.Popen(
+        ["ip", "netns", "exec", server, "iperf3", "-s", "-1", "--forceflush", "-B", address],
+        stdout=subprocess.PIPE,
+    ) as listening:
+        line = b" "
+        while line and b"listening" not in line:
+            line = listening.stdout.readline() if listening.stdout else b""
+        said = run("ip", "netns", "exec", client, "iperf3", "-c", address, "-t", "3", "-J")
+    return float(json.loads(said)["end"]["sum_received"]["bits_per_second"] / 1e9)
+
+
 SECTIONS: dict[str, Callable[[Results, tuple[int, ...]], None]] = {
     "start": start,
     "build": build,
     "use": use,
     "matrix": matrix,
+    "throughput": throughput,
 }
 
 
 @contextmanager
 def _running(scenario: str) -> Iterator[str]:
+    """Of the text, or of the shipped scenario of that name."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(scenario)
         file.flush()
-        run(*NETLAB, "up", file.name, "--name", LAB)
+        run(*NETLAB, "up", file.name if "\n" in scenario else scenario, "--name", LAB)
     try:
         yield LAB
     finally:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from netlab import lab
-from netlab.errors import Interrupted, KernelError, ScenarioError, UsageError
+from netlab.errors import Interrupted, KernelError, ScenarioError, SystemRefused, UsageError
 from netlab.kernel import links, netns, nft, services
+from netlab.kernel.create import Moment
 from netlab.kernel.rundir import RunDirectory
+from netlab.plan.nouns import DhcpClient, Observed, Service
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.scenario.load import Source, loads
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -236,6 +239,51 @@ def test_a_signal_on_the_way_is_taken_back(running):
     assert "vm9" not in lab.places("live")
 
 
+def killed_after(last: Callable[[Observed], bool], wanted: Source) -> None:
+    """Begin a change in another process, which ends without a chance to take anything back."""
+
+    def progress(noun: Observed, moment: Moment) -> None:
+        if last(noun) and moment is Moment.AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if not (child := os.fork()):
+        lab.apply(now(), wanted, progress)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_what_a_killed_change_has_left_is_repaired(running):
+    killed_after(lambda noun: isinstance(noun, DhcpClient), lab.with_vm(now(), "vm9", ["vmnet8"]))
+    assert "live.vm9" in {noun.namespace for noun in lab.status(now()).drift.unplanned}
+    with pytest.raises(SystemRefused, match="cut off"):
+        lab.apply(now(), lab.assigned(now(), "vmnet8", {"adapter": "off"}))
+    lab.repair(now())
+    assert not lab.status(now()).drift
+    assert netns.inode("live.vm9") is None
+    lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8"]))
+    assert not lab.status(now()).drift
+
+
+def test_a_killed_change_s_service_is_no_service_of_this_scenario(running):
+    def is_new(noun):
+        return isinstance(noun, Service) and "10.7.0." in noun.config
+
+    killed_after(is_new, lab.assigned(now(), "vmnet8", {"subnet": "10.7.0.0/24"}))
+    assert any(isinstance(noun, Service) for noun in lab.status(now()).drift.missing)
+    lab.repair(now())
+    assert not lab.status(now()).drift
+
+
+def test_a_change_that_another_command_has_overtaken_is_refused(running):
+    wanted = lab.with_vm(running, "vm9", ["vmnet8"])
+    assign("vmnet8", adapter="off")
+    with pytest.raises(SystemRefused, match="meanwhile"):
+        lab.apply(running, wanted)
+    with pytest.raises(SystemRefused, match="meanwhile"):
+        lab.repair(running)
+    assert not lab.status(now()).drift
+
+
 def test_rules_are_replaced_at_once(running, monkeypatch):
     """A subnet's change rewrites the NAT device's rules: no packet meets none."""
     seen = []
@@ -252,6 +300,9 @@ def test_what_is_no_scenario_any_more_changes_nothing(running):
         lab.assigned(now(), "vm77", {"connected": "false"})
     with pytest.raises(UsageError):
         lab.without_vm(now(), "vm77")
+    for nics in ("", "~", "[{}]", "2020-01-01"):
+        with pytest.raises(ScenarioError):
+            lab.assigned(now(), "vm2", {"nics": nics})
     assert not lab.status(running).drift
 
 
@@ -266,5 +317,7 @@ def test_the_commands(running):
     assert again.stdout.strip() == "nothing differs: the lab is as wanted"
     assert netlab("set", "vm2.eth0", "nonsense").returncode == 2
     assert netlab("set", "vm2.eth0", "colour=red").returncode == 2
+    for port in ("٣", "9" * 5000):
+        assert netlab("forward", "add", port, "vm2:80").returncode == 2
     assert netlab("apply", "three-modes").returncode == 0
     assert not lab.status(running).drift

@@ -26,6 +26,18 @@ UNUSUAL = {
             - {from: [host, router], to: [host, router]}
             - {from: [router, internet], to: [router, internet]}
     """,
+    "ipv6-where-nobody-has-it": """
+        vmnets: {vmnet1: {mode: hostonly, subnet: 172.16.78.0/24}}
+        vms: {a: {nics: [vmnet1]}, b: {nics: [vmnet1]}}
+        expect:
+          default: blocked
+          rules:
+            - {from: [a, b, host], to: [a, b, host]}
+            - {from: host, to: internet, as: router@wan}
+            - {from: router, to: [host, internet]}
+            - {from: [host, internet], to: router}
+            - {from: a, to: b, is: blocked, over: ipv6}
+    """,
     "long-names-and-capitals": f"""
         vmnets: {{vmnet1: {{mode: hostonly, subnet: 172.16.78.0/24}}}}
         vms: {{{LONG}: {{nics: [vmnet1]}}, WindowsXP: {{nics: [vmnet1]}}}}
