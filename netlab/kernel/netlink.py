@@ -36,6 +36,8 @@ _NLM_F_ACK = 0x4
 _NLM_F_DUMP = 0x300
 _NLMSGERR_ATTR_MSG = 1
 _SIOCGIFINDEX = 0x8933
+_ATTRIBUTE = struct.Struct("HH")
+"""Length, and kind with two flags."""
 CREATE = 0x600
 """NLM_F_CREATE | NLM_F_EXCL: it must not be there yet."""
 
@@ -202,7 +204,8 @@ def attribute(kind: int, *content: bytes) -> bytes:
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Netlink attributes, one after the other: type without its flags, and content."""
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("HH", data)
-        yield kind & 0x3FFF, data[4:length]
-        data = data[max((length + 3) & ~3, 4) :]
+    start, end = 0, len(data)
+    while end - start >= 4:
+        length, kind = _ATTRIBUTE.unpack_from(data, start)
+        yield kind & 0x3FFF, data[start + 4 : start + length]
+        start += max((length + 3) & ~3, 4)

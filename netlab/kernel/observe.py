@@ -253,9 +253,12 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
                 yield End(namespace, interface.name, interface.mac)
         yield from (address for address in view.addresses if address not in expected)
         yield from (route for route in view.routes if route not in expected)
-        made = set(view.ipv6.advertised) | expected
         yield from (
-            one for one in view.ipv6.addresses if one not in made and not one.address.is_link_local
+            one
+            for one in view.ipv6.addresses
+            if one not in view.ipv6.advertised
+            and one not in expected
+            and not one.address.is_link_local
         )
         yield from (route for route in view.ipv6.routes if route not in expected)
         if view.ruleset and namespace not in with_rules:

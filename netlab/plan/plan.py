@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from netlab.plan.nouns import (
     Address,
@@ -40,12 +41,12 @@ class Plan:
         """The nouns in order: by stage, and within a stage as given."""
         return cls(lab, tuple(sorted(nouns, key=stage)))
 
-    @property
+    @cached_property
     def namespaces(self) -> tuple[str, ...]:
         """Names of the namespaces, in the order of creation."""
         return tuple(noun.namespace for noun in self.nouns if isinstance(noun, Namespace))
 
-    @property
+    @cached_property
     def peers(self) -> dict[tuple[str, str], End]:
         """(namespace, interface) of every end of a cable, and its other end."""
         cables = [noun for noun in self.nouns if isinstance(noun, Cable)]
