@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 from types import TracebackType
@@ -11,7 +10,6 @@ from netlab.kernel import netns
 from netlab.kernel.links import loopback_up
 from netlab.kernel.netlink import Netlink
 
-_SELECTABLE = 1024
 _OTHER_FILES = 64
 """Room for everything that is not a namespace: terminals, libraries, pipes."""
 
@@ -22,9 +20,7 @@ class Handles:
     def __init__(self, namespaces: int) -> None:
         self.descriptors: dict[str, int] = {}
         self._netlinks: dict[str, Netlink] = {}
-        # libnftables waits with select(2), which takes no number above 1,023: those are left to it.
-        self._first = _SELECTABLE if files_for(namespaces) > _SELECTABLE else 0
-        allow_files(files_for(namespaces) - _OTHER_FILES)
+        allow_files(2 * namespaces)
 
     def __enter__(self) -> Handles:
         return self
@@ -62,16 +58,14 @@ class Handles:
 
     def _keep(self, namespace: str) -> None:
         """Remember the namespace in which the thread is now."""
-        low = os.open(netns.NAMES / namespace, os.O_RDONLY | os.O_CLOEXEC)
-        self.descriptors[namespace] = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, self._first)
-        os.close(low)
-        self._netlinks[namespace] = Netlink(first=self._first)
+        path = netns.NAMES / namespace
+        self.descriptors[namespace] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._netlinks[namespace] = Netlink()
 
 
 def files_for(namespaces: int) -> int:
     """How many numbers of open files handles for so many namespaces take."""
-    wanted = 2 * namespaces + _OTHER_FILES
-    return wanted + _SELECTABLE if wanted > _SELECTABLE else wanted
+    return 2 * namespaces + _OTHER_FILES
 
 
 def allow_files(more: int) -> None:

@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
+from fcntl import ioctl
 from typing import Any
 
 from netlab.errors import KernelError
@@ -49,13 +49,8 @@ class Refused(OSError):
 class Netlink:
     """A socket that stays in the namespace in which it was opened."""
 
-    def __init__(self, protocol: int = ROUTE, first: int = 0) -> None:
-        """`first`: the lowest number that its file may have."""
+    def __init__(self, protocol: int = ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
-        if first:
-            low, number = self._socket, fcntl(self._socket, F_DUPFD_CLOEXEC, first)
-            self._socket = socket.socket(fileno=number)
-            low.close()
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.settimeout(30)

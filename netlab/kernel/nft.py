@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -38,12 +38,10 @@ def _module() -> Any:
 def create(namespace: str, text: str) -> str:
     """Load a ruleset; returns it as the kernel now shows it. Raises KernelError with line and caret."""
     with netns.inside(namespace):
-        context = _module().Nftables()
-        status, _, errors = _command(context, text)
+        status, _, errors = _command(text)
         if status != 0:
             raise KernelError(f"nftables refuses the rules of {namespace}:\n{errors.rstrip()}")
-        context.set_terse_output(True)
-        return _listing(context)
+        return _listing(_TERSE)
 
 
 def read(namespace: str) -> str:
@@ -54,9 +52,7 @@ def read(namespace: str) -> str:
     with netns.inside(namespace):
         if not _has_tables():
             return ""  # A library's context for each of 1,000 machines would take longer than all else.
-        context = _module().Nftables()
-        context.set_terse_output(True)
-        return _listing(context)
+        return _listing(_TERSE)
 
 
 def _has_tables() -> bool:
@@ -67,31 +63,62 @@ def _has_tables() -> bool:
         netlink.close()
 
 
-def _command(context: Any, text: str) -> tuple[int, str, str]:
+def _command(text: str, *formats: str) -> tuple[int, str, str]:
     """Status, output, errors. A signal has to wait: the library cannot tell where it was interrupted."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        status, output, errors = context.cmd(text)
+        with _LOW_NUMBER.lent():
+            return _in_new_context(text, formats)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return status, output, errors
 
 
-def _listing(context: Any) -> str:
-    status, output, errors = _command(context, "list ruleset")
+def _in_new_context(text: str, formats: Iterable[str]) -> tuple[int, str, str]:
+    context = _module().Nftables()
+    for one in formats:
+        getattr(context, f"set_{one}_output")(True)
+    status, output, errors = context.cmd(text)
+    return status, str(output), errors
+
+
+class _Number:
+    """The number of an open file, kept for somebody who needs a low one.
+
+    libnftables waits with select(2), which takes no number above 1,023; in a lab of 500 machines,
+    two files for each are open by then.
+    """
+
+    def __init__(self) -> None:
+        self._take()
+
+    def _take(self) -> None:
+        self._file = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """While it is free, the next file that is opened gets it."""
+        os.close(self._file)
+        try:
+            yield
+        finally:
+            self._take()
+
+
+_LOW_NUMBER = _Number()
+_TERSE = "terse"
+
+
+def _listing(*formats: str) -> str:
+    status, output, errors = _command("list ruleset", *formats)
     if status != 0:
         raise KernelError(f"cannot list nftables rules: {errors.rstrip()}")
-    return str(output)
+    return output
 
 
 def document(namespace: str) -> list[dict[str, Any]]:
     """The ruleset as libnftables' JSON (see libnftables-json(5)): tables, chains, rules, sets, in order."""
-    with netns.inside(namespace):
-        context = _module().Nftables()
-        context.set_json_output(True)
-        context.set_handle_output(True)
-        with _without_warnings():
-            listing = _listing(context)
+    with netns.inside(namespace), _without_warnings():
+        listing = _listing("json", "handle")
     found: list[dict[str, Any]] = json.loads(listing)["nftables"] if listing else []
     return found
 
@@ -115,9 +142,7 @@ def read_with_handles(namespace: str) -> str:
     with netns.inside(namespace):
         if not _has_tables():
             return ""
-        context = _module().Nftables()
-        context.set_handle_output(True)
-        return _listing(context)
+        return _listing("handle")
 
 
 def rules(listing: str) -> dict[tuple[str, str, int], str]:
@@ -150,7 +175,7 @@ def replace(namespace: str, old: str, new: str) -> str:
 def delete(namespace: str, text: str) -> None:
     """Remove the tables of a ruleset. Forgives absence. Raises KernelError."""
     with netns.inside(namespace):
-        status, _, errors = _command(_module().Nftables(), _deletions(text))
+        status, _, errors = _command(_deletions(text))
     if status != 0:
         raise KernelError(f"cannot delete the rules of {namespace}: {errors.rstrip()}")
 
@@ -166,6 +191,6 @@ def _deletions(text: str) -> str:
 def delete_table(namespace: str, family: str, name: str) -> None:
     """Remove one table. Raises KernelError."""
     with netns.inside(namespace):
-        status, _, errors = _command(_module().Nftables(), f"delete table {family} {name}")
+        status, _, errors = _command(f"delete table {family} {name}")
     if status != 0:
         raise KernelError(f"cannot delete the table {name} of {namespace}: {errors.rstrip()}")

@@ -118,7 +118,6 @@ def _round(
         handles = stack.enter_context(Handles(5 * len(places)))
         stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness)))
         six = any(probe.six for probe in probes)
-        # Before the ears: libnftables takes no file number above 1,023.
         autopsy = stack.enter_context(Autopsy(where, six)) if where else None
         ears = _open_ears(ends, six, stack)
 
