@@ -88,14 +88,15 @@ def run(
 
     With `where`, every namespace of the lab is watched, and a probe that was not answered is
     told with where and why it died; without, only what reached its ends is known. What was not
-    proved at the first try is tried once more, with patience. Raises Interrupted.
+    proved at the first try is tried once more, with patience, if it was watched or the kernel had
+    no room for a neighbour meanwhile. Raises Interrupted.
     """
     if not probes:  # Nobody has an address of this family.
         return []
-    stop = interruption or Interruption()
+    stop, full = interruption or Interruption(), times_full()
     outcomes = _round(probes, progress, where, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
-    if where and unknown:
+    if unknown and (where or times_full() > full):
         again = _round([probes[n] for n in unknown], lambda done: None, where, _PATIENT, stop)
         for n, outcome in zip(unknown, again, strict=True):
             outcomes[n] = outcome

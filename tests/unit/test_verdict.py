@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from netlab.probe import icmp
+from netlab.probe import engine, icmp
 from netlab.probe.matrix import compare
 from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
 
@@ -39,6 +39,23 @@ from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
 )
 def test_a_verdict_claims_no_more_than_was_seen(evidence, verdict):
     assert judge(evidence).verdict is verdict
+
+
+@pytest.mark.parametrize(("refused", "rounds"), [([7, 9], 2), ([7, 7], 1)])
+def test_what_a_full_table_of_neighbours_has_spoilt_is_tried_again(monkeypatch, refused, rounds):
+    """What is unknown for another reason is not, where nobody watches."""
+    outcomes = [Outcome(Verdict.UNKNOWN, "full"), Outcome(Verdict.ANSWERED, "answered")]
+    counts, done = iter(refused), []
+
+    def measured(probes, *_):
+        done.append(probes)
+        return [outcomes[len(done) - 1]]
+
+    monkeypatch.setattr(engine, "times_full", lambda: next(counts))
+    monkeypatch.setattr(engine, "_round", measured)
+    probe = engine.Probe("lab.vm1", "lab.vm2", "10.0.0.2")
+    assert engine.run([probe]) == [outcomes[rounds - 1]]
+    assert len(done) == rounds
 
 
 @pytest.mark.parametrize("reachable", [True, False])
