@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, ip_address
@@ -729,6 +729,7 @@ def watching(lab: Lab) -> Iterator[Stream]:
 @contextmanager
 def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
     from netlab import aim
+    from netlab.kernel.closing import close_together
     from netlab.kernel.handles import allow_files
     from netlab.kernel.patience import postponed_signals
     from netlab.plan.nouns import Bridge
@@ -741,10 +742,10 @@ def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]
     own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
     with postponed_signals() as interruption, ExitStack() as stack:
         allow_files(len(chosen))
-        taps = [
-            stack.enter_context(closing(Tap(place, only, {"lo", own.get(place, "lo")}, program)))
-            for place, only in chosen.items()
-        ]
+        taps: list[Tap] = []
+        stack.callback(close_together, taps)
+        for place, only in chosen.items():
+            taps.append(Tap(place, only, {"lo", own.get(place, "lo")}, program))
         for tap in taps:
             _check_interfaces(lab, tap, chosen[tap.namespace])
         yield Stream(taps, interruption)

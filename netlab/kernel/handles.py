@@ -10,6 +10,7 @@ from netlab.kernel import netns
 from netlab.kernel.links import loopback_up
 from netlab.kernel.netlink import Netlink
 
+_FILES_EACH = 2
 _OTHER_FILES = 64
 """Room for everything that is not a namespace: terminals, libraries, pipes."""
 
@@ -20,7 +21,7 @@ class Handles:
     def __init__(self, namespaces: int) -> None:
         self.descriptors: dict[str, int] = {}
         self._netlinks: dict[str, Netlink] = {}
-        allow_files(2 * namespaces)
+        allow_files(_FILES_EACH * namespaces)
 
     def __enter__(self) -> Handles:
         return self
@@ -65,7 +66,7 @@ class Handles:
 
 def files_for(namespaces: int) -> int:
     """How many numbers of open files handles for so many namespaces take."""
-    return 2 * namespaces + _OTHER_FILES
+    return _FILES_EACH * namespaces + _OTHER_FILES
 
 
 def allow_files(more: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
@@ -11,6 +11,7 @@ from netlab.kernel import ipv6, links, netns, nft, queues, services, sysctl
 from netlab.kernel.handles import Handles
 from netlab.kernel.ipv6 import Ipv6State
 from netlab.kernel.links import Interface
+from netlab.kernel.netlink import Netlink
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.names import metric
 from netlab.plan.nouns import (
@@ -93,24 +94,22 @@ def observe(plan: Plan, run: RunDirectory) -> Observation:
 
 def addresses(namespaces: list[str]) -> Addresses:
     """The IPv4 addresses of every interface in these namespaces, and nothing else."""
-    found: list[Address] = []
-    with Handles(len(namespaces)) as handles:
-        for name in namespaces:
-            netlink = handles.netlink(name)
-            names = {one.index: one.name for one in links.read_interfaces(netlink)}
-            found += links.read_addresses(netlink, name, names)
-    return _grouped(found)
+    return _grouped(_each(namespaces, links.read_addresses))
 
 
 def ipv6_addresses(namespaces: list[str]) -> Ipv6Addresses:
     """The same, of IPv6, without link-local ones."""
-    found: list[Address] = []
+    return _grouped_ipv6(_each(namespaces, ipv6.read_addresses))
+
+
+def _each(
+    namespaces: list[str], read: Callable[[Netlink, str, dict[int, str]], Iterable[Address]]
+) -> Iterator[Address]:
     with Handles(len(namespaces)) as handles:
         for name in namespaces:
             netlink = handles.netlink(name)
             names = {one.index: one.name for one in links.read_interfaces(netlink)}
-            found += ipv6.read_addresses(netlink, name, names)
-    return _grouped_ipv6(found)
+            yield from read(netlink, name, names)
 
 
 def _grouped(found: Iterable[Address]) -> Addresses:
