@@ -77,6 +77,16 @@ def recvmmsg(descriptor: int, messages: int, count: int) -> int:
     return received
 
 
+def sendmmsg(descriptor: int, messages: int, count: int) -> int:
+    """sendmmsg(2); returns how many messages were sent, raises OSError if not even the first one was."""
+    while True:
+        sent = int(_libc.sendmmsg(descriptor, ctypes.c_void_p(messages), count, 0))
+        if sent < 0 and ctypes.get_errno() == errno.EINTR:
+            continue
+        _check(min(sent, 0), "sendmmsg")
+        return sent
+
+
 def filesystem(path: str) -> str:
     """The type of the file system that `path` is on: ext4, tmpfs, …"""
     status = os.stat(path)

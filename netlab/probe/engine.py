@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import secrets
-import selectors
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from netlab.kernel.closing import close_together
 from netlab.kernel.handles import Handles
 from netlab.kernel.neighbours import forget_neighbours, impatient, room, times_full
 from netlab.kernel.patience import Interruption
 from netlab.probe import icmp
-from netlab.probe.autopsy import Autopsy, Case
 from netlab.probe.cause import SENTENCES, Cause, Finding
-from netlab.probe.ear import Ear
+from netlab.probe.ear import Ear, address
 from netlab.probe.journey import Map
 from netlab.probe.packet import Part
+from netlab.probe.senses import Senses
+from netlab.probe.tap import Tap
 from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
+from netlab.probe.waves import Probe, pairs, waves
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from netlab.probe.autopsy import Autopsy
 
 _QUIET_SECONDS = 0.2
 """Silence that ends a wave; on a slow machine, as long as everything from sending on took."""
@@ -42,40 +48,14 @@ _ROUTERS = 64
 _LEAST_ROOM = 64
 """Neighbours to be learnt at once, however full the machine's table is: some of it will be swept."""
 
-_COPIES = 4
-"""Sightings of a probe and its answer on one machine."""
-
 _NOTHING_LEAVES = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
 """At a source from which no other probe has left either, these say nothing about who may reach whom."""
 
-_INTERRUPTION_SECONDS = 0.1
-"""How long Ctrl-C may have to wait."""
+_AT_ONCE = 32
+"""Probes that are sent without a look at anything else."""
 
-_BREATH = 64
-"""Probes that are sent before what they have caused is taken in: buffers are not endless."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One echo request."""
-
-    source: str
-    """Namespace that sends."""
-    target: str
-    """Namespace that must receive."""
-    to: str
-    """IP address."""
-    bind: str | None = None
-    """Source address to use; None: the kernel's choice."""
-    mute: bool = False
-    """By the scenario, the source can send nothing."""
-    direct: bool = False
-    """Source and target are on one network, and need each other's MAC."""
-
-    @property
-    def six(self) -> bool:
-        """It goes over IPv6."""
-        return ":" in self.to
+_GLANCE_SECONDS = 0.02
+"""Between two looks at what comes in while probes are sent: fewer looks see more each."""
 
 
 def run(
@@ -119,23 +99,22 @@ def _round(
         handles = stack.enter_context(Handles(5 * len(places)))
         stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness)))
         six = any(probe.six for probe in probes)
-        autopsy = stack.enter_context(Autopsy(where, six)) if where else None
-        ears = _open_ears(ends, six, stack)
+        autopsy = _watched(where, six, stack) if where else None
+        senses = stack.enter_context(Senses(ends, six, autopsy, interruption))
 
-        def forget() -> None:
-            for namespace in places:
+        def forget(namespaces: Iterable[str]) -> None:
+            for namespace in namespaces:
                 forget_neighbours(handles.netlink(namespace))
 
-        crowded = len({entry for probe in probes for entry in _entries(probe)}) > _free()
+        ordered = pairs(probes, _free())
+        crowded = len(set().union(*(pair.entries for pair in ordered))) > _free()
         if crowded:
-            forget()
-            stack.callback(forget)  # The machine's own neighbours are in the same table.
-        for number, chosen in enumerate(_waves(probes, _most_at_once(ears))):
-            if crowded and number:
-                forget()
-            wave = _Wave(
-                [probes[n] for n in chosen], ears, identifier, autopsy, slowness, interruption
-            )
+            forget(places)
+            stack.callback(forget, places)  # The machine's own neighbours are in the same table.
+        for there, back in waves(ordered, _free(), senses.most_at_once()):
+            chosen = there + back
+            of_it = [probes[n] for n in chosen]
+            wave = _Wave(of_it, len(there), senses, identifier, slowness)
             identifier += len(chosen)
             full = times_full()
             evidence |= zip(chosen, wave.evidence(), strict=True)
@@ -143,12 +122,30 @@ def _round(
                 evidence[n].crowded = True
             if autopsy:
                 wave.keep_silent(autopsy, chosen)
+            if crowded:
+                direct = all(probe.direct for probe in of_it)
+                forget(wave.ends if direct else places)
             progress(len(chosen))
         findings = autopsy.findings() if autopsy else {}
-    able = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
+    able = {
+        probe.source
+        for n, probe in enumerate(probes)
+        if evidence[n].left or evidence[n].delivered_from
+    }
     for number, probe in enumerate(probes):
         evidence[number].source_could_send = probe.source in able
     return [_outcome(probe, evidence[n], findings.get(n)) for n, probe in enumerate(probes)]
+
+
+def _free() -> int:
+    """How many neighbours the probes' ends may learn now."""
+    return max(room() - _ROUTERS, _LEAST_ROOM)
+
+
+def _watched(where: Map, six: bool, stack: ExitStack) -> Autopsy:
+    from netlab.probe.autopsy import Autopsy
+
+    return stack.enter_context(Autopsy(where, six))
 
 
 def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outcome:
@@ -167,154 +164,140 @@ def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outco
     return replace(outcome, verdict=finding.verdict, why=why, at=finding.at, cause=finding.cause)
 
 
-def _waves(probes: Sequence[Probe], most: int) -> Iterator[list[int]]:
-    """Numbers of probes that go together: no more than ARP has room for in all namespaces of the machine.
-
-    Both directions between two neighbours need the same two entries, so they go together; one after
-    the other, as who is asked for its MAC address learns that of who asks: half as many questions,
-    and a switch gives each to all its ports.
-    """
-    pairs: dict[frozenset[str], list[int]] = {}
-    # Silence has to be waited for: what routers and rules may swallow goes in waves of its own.
-    for number, probe in sorted(enumerate(probes), key=lambda one: not one[1].direct):
-        pairs.setdefault(frozenset((probe.source, probe.target)), []).append(number)
-    free = _free()
-    wave: list[list[int]] = []
-    entries: set[tuple[str, str]] = set()
-    for numbers in pairs.values():
-        fresh = {entry for n in numbers for entry in _entries(probes[n])}
-        if wave and (len(entries | fresh) > free or sum(map(len, wave)) + len(numbers) > most):
-            yield _one_direction_first(wave)
-            wave, entries = [], set()
-        wave.append(numbers)
-        entries |= fresh
-    if wave:
-        yield _one_direction_first(wave)
-
-
-def _one_direction_first(pairs: list[list[int]]) -> list[int]:
-    return [pair[0] for pair in pairs] + [number for pair in pairs for number in pair[1:]]
-
-
-def _free() -> int:
-    """How many neighbours the probes' ends may learn now."""
-    return max(room() - _ROUTERS, _LEAST_ROOM)
-
-
-def _entries(probe: Probe) -> Iterator[tuple[str, str]]:
-    """What has to be learnt by ARP: each other's address, or that of a gateway, which learns theirs."""
-    for one, other in ((probe.source, probe.target), (probe.target, probe.source)):
-        yield one, other if probe.direct else ""
-        yield other if probe.direct else "", one
-
-
-def _most_at_once(ears: Mapping[str, Ear]) -> int:
-    """Probes whose copies a socket's buffer holds."""
-    return min(ear.room() for ear in ears.values()) // _COPIES
-
-
-def _open_ears(namespaces: Iterable[str], six: bool, stack: ExitStack) -> dict[str, Ear]:
-    ears: dict[str, Ear] = {}
-    stack.callback(close_together, ears.values())
-    for name in sorted(namespaces):
-        ears[name] = Ear(name, six)
-    return ears
-
-
 class _Wave:
-    """Probes that are under way together."""
+    """Probes that are under way together; the first `there` of them go before the others."""
 
     def __init__(
         self,
         probes: Sequence[Probe],
-        ears: dict[str, Ear],
+        there: int,
+        senses: Senses,
         first_identifier: int,
-        autopsy: Autopsy | None,
         slowness: float,
-        interruption: Interruption,
     ) -> None:
-        self.interruption = interruption
         self.probes = probes
-        self.ears = ears
+        self.there = there
+        self.senses = senses
+        self.autopsy = senses.autopsy
         self.first_identifier = first_identifier
-        self.autopsy = autopsy
         self.slowness = slowness
+        self.ends = {end for probe in probes for end in (probe.source, probe.target)}
         self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
         self.index = {token: number for number, token in enumerate(self.tokens)}
         self.seen = [Evidence() for _ in probes]
+        self.undecided = list(range(len(probes)))
         self.arp_seconds = _ARP_QUESTIONS * _ARP_MILLISECONDS / 1000 * slowness
         self.begun_at = self.sent_at = self.last_sighting = 0.0
 
     def evidence(self) -> list[Evidence]:
         """Send, and wait until there is nothing more to come. What the ends of each probe have seen."""
-        with selectors.DefaultSelector() as self.selector:
-            for name, ear in self.ears.items():
-                self.selector.register(ear.icmp, selectors.EVENT_READ, name)
-                self.selector.register(ear.wire, selectors.EVENT_READ, name)
-            if self.autopsy:
-                self.autopsy.begin(self.tokens)
-                for tap in self.autopsy.taps:
-                    self.selector.register(tap.socket, selectors.EVENT_READ, tap)
-            self._send()
-            # Over only when nothing is waiting to be read: this process may have been asleep.
-            while self._look(0) or self._look(self._patience()) or self._patience() > 0:
-                pass
+        if self.autopsy:
+            self.autopsy.begin(self.tokens)
+        self.begun_at = self.last_sighting = time.monotonic()
+        numbers = range(len(self.probes))
+        self._send(numbers[: self.there])
+        self._send(numbers[self.there :])
+        self.sent_at = time.monotonic()
+        self.last_sighting = max(self.last_sighting, self.sent_at)
+        # Over only when nothing is waiting to be read: this process may have been asleep.
+        while self._look(0) or self._look(self._patience()) or self._patience() > 0:
+            pass
+        self._ask_who_left(n for n, seen in enumerate(self.seen) if not seen.delivered_from)
         self._count_losses()
         return self.seen
 
     def keep_silent(self, autopsy: Autopsy, numbers: Sequence[int]) -> None:
         """Remember what was seen of the probes that were not answered; `numbers` are their names."""
+        from netlab.probe.autopsy import Case
+
         for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
             told = not seen.sightings_lost and not seen.crowded
             if told and judge(seen).verdict is not Verdict.ANSWERED:
                 case = Case(self.tokens[n], probe.source, probe.target, probe.to, seen.send_error)
                 autopsy.keep(numbers[n], case)
 
-    def _send(self) -> None:
-        self.begun_at = self.last_sighting = time.monotonic()
-        for number, probe in enumerate(self.probes):
-            identifier = (self.first_identifier + number) & 0xFFFF
-            message = icmp.echo_request(self.tokens[number], identifier, six=probe.six)
-            error = self.ears[probe.source].send(message, probe.to, probe.bind)
+    def _send(self, numbers: Sequence[int]) -> None:
+        """Send these, those of one socket together, and take in meanwhile what they cause."""
+        batches: dict[tuple[str, str | None], list[int]] = {}
+        for n in numbers:
+            batches.setdefault((self.probes[n].source, self.probes[n].bind), []).append(n)
+        jobs: dict[Future[dict[int, int]], list[int]] = {}
+        for (source, bind), its in batches.items():
+            try:
+                descriptor = self.senses.ears[source].sender(bind).fileno()
+            except OSError as error:
+                self._not_sent(dict.fromkeys(its, error.errno or -1))
+                continue
+            for first in range(0, len(its), _AT_ONCE):
+                few = its[first:][:_AT_ONCE]
+                jobs[self.senses.send(descriptor, list(map(self._letter, few)))] = few
+        from concurrent.futures import wait
+
+        while wait(jobs, _GLANCE_SECONDS).not_done:
+            self._look(0)
+        for job, its in jobs.items():
+            self._not_sent({its[place]: error for place, error in job.result().items()})
+
+    def _letter(self, number: int) -> tuple[bytes, bytes]:
+        """What is sent, and where."""
+        probe, identifier = self.probes[number], (self.first_identifier + number) & 0xFFFF
+        message = icmp.echo_request(self.tokens[number], identifier, six=probe.six)
+        return message, address(probe.to)
+
+    def _not_sent(self, errors: Mapping[int, int]) -> None:
+        for number, error in errors.items():
             self.seen[number].send_error = error
-            if number % _BREATH == _BREATH - 1:
-                self._look(0)
-        self.sent_at = time.monotonic()
-        self.last_sighting = max(self.last_sighting, self.sent_at)
 
     def _look(self, seconds: float) -> bool:
         """Take in what is to be read, or comes within that time; whether there was anything."""
-        self.interruption.check()
-        ready = self.selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))
-        for key, _ in ready:
-            if isinstance(key.data, str):
-                self._listen(key.data)
-            elif self.autopsy and self.autopsy.look(key.data):
+        ready = self.senses.ready(seconds)
+        for socket, of in ready:
+            if isinstance(of, Tap):
+                seen = bool(self.autopsy and self.autopsy.look(of))
+            else:
+                seen = self._hear(of) if socket is of.icmp else self._see_off(of)
+            if seen:
                 self.last_sighting = time.monotonic()
         return bool(ready)
 
-    def _listen(self, namespace: str) -> None:
-        """Take in everything that a namespace has seen since the last look."""
-        ear, now = self.ears[namespace], time.monotonic()
-        for data in ear.departures():
-            number = self.index.get(icmp.token_of(data) or b"")
-            if number is not None and self.probes[number].source == namespace:
-                self.seen[number].left = True
-                self.last_sighting = now
-        for data, source in ear.delivered():
-            message = icmp.read_six(data, source) if ear.six else icmp.read_packet(data)
-            number = self.index.get(message.token) if message else None
-            if message and number is not None:
-                self._note(message, number, namespace)
-                self.last_sighting = now
+    def _see_off(self, ear: Ear) -> bool:
+        """Take in which probes have left; whether there were any."""
+        left = [self.index.get(icmp.token_of(data) or b"") for data in ear.departures()]
+        mine = [n for n in left if n is not None and self.probes[n].source == ear.namespace]
+        for number in mine:
+            self.seen[number].left = True
+        return bool(mine)
 
-    def _note(self, message: icmp.Message, number: int, namespace: str) -> None:
+    def _hear(self, ear: Ear) -> bool:
+        """Take in what was delivered; whether it has to do with the wave."""
+        concerned = False
+        for data, source in ear.delivered():
+            part, token = icmp.echo(data, ear.six)
+            if token in self.index:
+                self._note(part, self.index[token], ear.namespace, source)
+                concerned = True
+                continue
+            message = icmp.read_six(data, source) if ear.six else icmp.read_packet(data)
+            if message and message.token in self.index:
+                number = self.index[message.token]
+                self._note(message.kind, number, ear.namespace, source, message)
+                concerned = True
+        return concerned
+
+    def _note(
+        self,
+        part: Part | None,
+        number: int,
+        namespace: str,
+        source: str,
+        message: icmp.Message | None = None,
+    ) -> None:
         probe, seen = self.probes[number], self.seen[number]
-        if message.kind is Part.REQUEST and namespace == probe.target:
-            seen.delivered_from.append(message.source)
-        elif message.kind is Part.ANSWER and namespace == probe.source:
+        if part is Part.REQUEST and namespace == probe.target:
+            seen.delivered_from.append(source)
+        elif part is Part.ANSWER and namespace == probe.source:
             seen.answered = True
-        elif message.kind is Part.ERROR and namespace == probe.source:
+        elif part is Part.ERROR and namespace == probe.source and message:
             if message.own:
                 seen.unresolved = True
             else:
@@ -323,9 +306,11 @@ class _Wave:
     def _patience(self) -> float:
         """Seconds until the wave is over unless something more is seen."""
         now = time.monotonic()
-        undecided = [seen for seen in self.seen if not seen.decided]
-        if not undecided:
+        self.undecided = [number for number in self.undecided if not self.seen[number].decided]
+        if not self.undecided:
             return 0
+        self._ask_who_left(self.undecided)
+        undecided = [self.seen[number] for number in self.undecided]
         if not all(seen.left or seen.answered for seen in undecided):
             return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
         quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
@@ -333,7 +318,14 @@ class _Wave:
             quiet = max(quiet, self.arp_seconds)
         return self.last_sighting + quiet - now
 
+    def _ask_who_left(self, numbers: Iterable[int]) -> None:
+        """Where taps see what leaves, ears do not listen for it."""
+        if self.autopsy:
+            for number in numbers:
+                token, source = self.tokens[number], self.probes[number].source
+                self.seen[number].left = self.autopsy.left(token, source)
+
     def _count_losses(self) -> None:
-        lost = {name: ear.lost() for name, ear in self.ears.items()}
+        lost = {name: self.senses.ears[name].lost() for name in self.ends}
         for probe, seen in zip(self.probes, self.seen, strict=True):
             seen.sightings_lost = lost[probe.source] + lost[probe.target]

@@ -37,6 +37,12 @@ _KINDS_OF_SIX = {
     129: Part.ANSWER,
 }
 
+_HEADER = struct.Struct("!BBHHH")
+"""Type, code, checksum, identifier, sequence number."""
+_ECHO = {b"\x08": Part.REQUEST, b"\x00": Part.ANSWER}
+_ECHO_OF_SIX = {b"\x80": Part.REQUEST, b"\x81": Part.ANSWER}
+_IPV4_BYTES = 20
+
 
 @dataclass(frozen=True)
 class Message:
@@ -58,23 +64,31 @@ def echo_request(
     """An echo request without IP header, as a raw socket sends it."""
     content = token + MARK + padding
     if six:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
-        return struct.pack("!BBHHH", 128, 0, 0, identifier, sequence) + content
-    checksum = _checksum(struct.pack("!BBHHH", 8, 0, 0, identifier, sequence) + content)
-    return struct.pack("!BBHHH", 8, 0, checksum, identifier, sequence) + content
+        return _HEADER.pack(128, 0, 0, identifier, sequence) + content
+    checksum = _checksum(_HEADER.pack(8, 0, 0, identifier, sequence) + content)
+    return _HEADER.pack(8, 0, checksum, identifier, sequence) + content
 
 
 def _checksum(data: bytes) -> int:
-    """RFC 1071."""
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return int(~total & 0xFFFF)
+    """RFC 1071. Words are added with end-around carry: that is the remainder of the whole, modulo 0xFFFF."""
+    return ~(int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF) & 0xFFFF
 
 
 def token_of(data: bytes) -> bytes | None:
     """The token in any packet, None if it is no probe's. Cheap: no dissection."""
     at = data.find(MARK)
     return data[at - TOKEN_BYTES : at] if at >= TOKEN_BYTES else None
+
+
+def echo(data: bytes, six: bool) -> tuple[Part | None, bytes]:
+    """Of what a raw socket delivers, if it is an echo message: its part in a probe, and its token.
+
+    Of anything else, and behind IPv4 options, neither means anything: no probe has such a token.
+    """
+    if six:
+        return _ECHO_OF_SIX.get(data[:1]), data[_HEADER.size : _HEADER.size + TOKEN_BYTES]
+    at = _IPV4_BYTES + _HEADER.size
+    return _ECHO.get(data[_IPV4_BYTES : _IPV4_BYTES + 1]), data[at : at + TOKEN_BYTES]
 
 
 def read_packet(data: bytes) -> Message | None:

@@ -8,9 +8,9 @@ from ipaddress import IPv4Interface, IPv6Interface
 
 from netlab.kernel.patience import Interruption
 from netlab.probe import engine
-from netlab.probe.engine import Probe
 from netlab.probe.journey import Map
 from netlab.probe.verdict import Outcome, Verdict
+from netlab.probe.waves import Probe
 from netlab.scenario.expectation import Endpoint, Expectation
 from netlab.scenario.model import Family
 from netlab.scenario.topology import Leg

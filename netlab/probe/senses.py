@@ -1,0 +1,81 @@
+"""Everything that sends and sees while echo requests are under way: ears, taps, threads that send."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from netlab.kernel.closing import close_together
+from netlab.kernel.patience import Interruption
+from netlab.probe import batch
+from netlab.probe.ear import Ear
+from netlab.probe.tap import Tap
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from netlab.probe.autopsy import Autopsy
+
+_COPIES = 4
+"""Sightings of a probe and its answer on one machine."""
+
+_INTERRUPTION_SECONDS = 0.1
+"""How long Ctrl-C may have to wait."""
+
+
+class Senses:
+    """Everything that sends and sees during a round, a context manager: ears, taps, threads that send."""
+
+    def __init__(
+        self,
+        namespaces: Iterable[str],
+        six: bool,
+        autopsy: Autopsy | None,
+        interruption: Interruption,
+    ) -> None:
+        self.autopsy = autopsy
+        self._namespaces, self._six = namespaces, six
+        self._interruption = interruption
+
+    def __enter__(self) -> Senses:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ExitStack() as stack:
+            self.ears: dict[str, Ear] = {}
+            stack.callback(close_together, self.ears.values())
+            self._selector = stack.enter_context(selectors.DefaultSelector())
+            # A tap sees what leaves, too.
+            for name in sorted(self._namespaces):
+                self.ears[name] = ear = Ear(name, self._six, wired=self.autopsy is None)
+                self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
+                if ear.wire:
+                    self._selector.register(ear.wire, selectors.EVENT_READ, ear)
+            for tap in self.autopsy.taps if self.autopsy else ():
+                self._selector.register(tap.socket, selectors.EVENT_READ, tap)
+            self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+            stack.callback(self._pool.shutdown, cancel_futures=True)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def most_at_once(self) -> int:
+        """Probes whose copies a socket's buffer holds."""
+        return min(ear.room() for ear in self.ears.values()) // _COPIES
+
+    def send(
+        self, descriptor: int, messages: Sequence[tuple[bytes, bytes]]
+    ) -> Future[dict[int, int]]:
+        """Send beside everything else: see `batch.send`. The kernel works for its sender: it gives each
+        question of ARP to all ports of a switch before it returns."""
+        return self._pool.submit(batch.send, descriptor, messages)
+
+    def ready(self, seconds: float) -> list[tuple[object, Ear | Tap]]:
+        """Sockets that can be read now, or within that time. Raises Interrupted."""
+        self._interruption.check()
+        found = self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))
+        return [(key.fileobj, key.data) for key, _ in found]
