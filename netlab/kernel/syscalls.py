@@ -25,6 +25,7 @@ _FSMOUNT_CLOEXEC = 1
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _MSG_DONTWAIT = 0x40
+_MSG_ERRQUEUE = 0x2000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,11 +67,13 @@ def _descriptor(result: int, what: str) -> int:
     return result
 
 
-def recvmmsg(descriptor: int, messages: int, count: int) -> int:
-    """recvmmsg(2), without waiting; returns how many messages came. `messages`: their address."""
-    received = int(
-        _libc.recvmmsg(descriptor, ctypes.c_void_p(messages), count, _MSG_DONTWAIT, None)
-    )
+def recvmmsg(descriptor: int, messages: int, count: int, errors: bool = False) -> int:
+    """recvmmsg(2), without waiting; returns how many messages came. `messages`: their address.
+
+    With `errors`, of the queue in which the kernel tells a socket what became of what it has sent.
+    """
+    flags = _MSG_DONTWAIT | (_MSG_ERRQUEUE if errors else 0)
+    received = int(_libc.recvmmsg(descriptor, ctypes.c_void_p(messages), count, flags, None))
     if received < 0 and ctypes.get_errno() in (errno.EAGAIN, errno.EINTR):
         return 0
     _check(min(received, 0), "recvmmsg")

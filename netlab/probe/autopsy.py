@@ -88,10 +88,6 @@ class Autopsy:
                 concerned = True
         return concerned
 
-    def left(self, token: bytes, namespace: str) -> bool:
-        """Whether a frame with that token was seen leaving a namespace."""
-        return any(one.outgoing and one.namespace == namespace for one in self._seen[token])
-
     def asks(self, seconds: float) -> bool:
         """Whether somebody is still waiting for an answer to ARP; none is after so long."""
         since = time.monotonic() - seconds

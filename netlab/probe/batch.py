@@ -63,11 +63,11 @@ class _Room:
             for n in numbers
         )
 
-    def receive(self, descriptor: int) -> list[int]:
+    def receive(self, descriptor: int, errors: bool = False) -> list[int]:
         """Fill it; the sizes of what has come."""
         # The kernel writes into the messages how much it has used.
         ctypes.memmove(self.messages, self._blank, len(self._blank))
-        count = syscalls.recvmmsg(descriptor, self.messages, _AT_ONCE)
+        count = syscalls.recvmmsg(descriptor, self.messages, _AT_ONCE, errors)
         written = string_at(self.messages, count * _MESSAGE.size)
         return [size for (size,) in _SIZE.iter_unpack(written)]
 
@@ -102,11 +102,14 @@ def receive(descriptor: int) -> list[Received]:
     return found
 
 
-def receive_messages(descriptor: int) -> Iterator[tuple[bytes, bytes]]:
-    """What waits in any socket: packets, cut off at 2,048 bytes, and their senders (struct sockaddr)."""
+def receive_messages(descriptor: int, errors: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    """What waits in any socket: packets, cut off at 2,048 bytes, and their senders (struct sockaddr).
+
+    With `errors`, what the kernel tells of packets that it has sent: see recvmsg(2), MSG_ERRQUEUE.
+    """
     room, sizes = _for_messages(), [0] * _AT_ONCE
     while len(sizes) == _AT_ONCE:  # Else there are no more.
-        sizes = room.receive(descriptor)
+        sizes = room.receive(descriptor, errors)
         data = [string_at(room.data + n * _MESSAGE_BYTES, size) for n, size in enumerate(sizes)]
         senders = string_at(room.addresses, len(sizes) * _SENDER_BYTES)
         for n, one in enumerate(data):

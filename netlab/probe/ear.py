@@ -27,59 +27,34 @@ _SMALL_PACKET_BYTES = 1280
 _ADDRESS = struct.Struct("=H2x4s8x")
 """struct sockaddr_in: family, address."""
 _ADDRESS_OF_SIX = struct.Struct("=H6x16s4x")
-_INTERFACE = struct.Struct("=4xi")
-"""Of struct sockaddr_ll."""
 STEP = struct.Struct("HBBI")
 """struct sock_filter: code, jump if true, jump if false, operand."""
-_DEPARTING_REQUESTS = (
-    # Classic BPF, as `tcpdump -dd 'outbound and icmp[0] == 8'` prints it.
-    (0x28, 0, 0, 0xFFFFF004),  # the packet's type (SKF_AD_PKTTYPE)
-    (0x15, 0, 8, 4),  # outgoing?
-    (0x28, 0, 0, 12),  # the frame's protocol
-    (0x15, 0, 6, 0x0800),  # IPv4?
-    (0x30, 0, 0, 23),  # the packet's protocol
-    (0x15, 0, 4, 1),  # ICMP?
-    (0xB1, 0, 0, 14),  # the IP header's length
-    (0x50, 0, 0, 14),  # behind it, the message's type
-    (0x15, 0, 1, 8),  # a request?
-    (0x06, 0, 0, 0x40000),  # take it whole
-    (0x06, 0, 0, 0),  # leave it
-)
-_DEPARTING_REQUESTS_OF_SIX = (
-    # `tcpdump -dd 'outbound and ip6[40] == 128'`, without extension headers.
-    (0x28, 0, 0, 0xFFFFF004),
-    (0x15, 0, 7, 4),
-    (0x28, 0, 0, 12),
-    (0x15, 0, 5, 0x86DD),  # IPv6?
-    (0x30, 0, 0, 20),  # the next header
-    (0x15, 0, 3, 58),  # ICMPv6?
-    (0x30, 0, 0, 54),  # its type
-    (0x15, 0, 1, 128),
-    (0x06, 0, 0, 0x40000),
-    (0x06, 0, 0, 0),
-)
+_SO_TIMESTAMPING = 37
+_ON_ITS_WAY = 1 << 1 | 1 << 4  # SOF_TIMESTAMPING_TX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE
+_NOTHING = STEP.pack(0x06, 0, 0, 0)
+"""Classic BPF that takes no packet."""
+_NO_MACS = bytes(12)
+"""How a frame on `lo` begins."""
 
 
 class Ear:
-    """`icmp` sends and sees what the stack delivers; `wire` sees echo requests that leave, if it is wanted.
+    """`icmp` sends, and sees what the stack delivers: ICMP's messages, or with `six` ICMPv6's.
 
-    With `six`, both are ICMPv6's.
+    The kernel tells a socket of each packet of its own that it has handed to a card: it does so for who
+    wants to know when (SO_TIMESTAMPING). A packet socket, which sees what leaves as well, would also
+    have to look at each ARP question that a switch gives to all its ports.
     """
 
-    def __init__(self, namespace: str, six: bool = False, wired: bool = True) -> None:
+    def __init__(self, namespace: str, six: bool = False) -> None:
         self.six = six
         self.namespace = namespace
-        self.wire: socket.socket | None = None
         with netns.inside(namespace):
             self.icmp = _raw_icmp(six)
-            if wired:
-                self.wire = _departing_requests(six)
-                self._loopback = socket.if_nametoindex("lo")
         self._bound: dict[str, socket.socket] = {}
 
     def close(self) -> None:
         """Let go of the sockets, and with them of the namespace."""
-        for one in (*self._own(), *self._bound.values()):
+        for one in (self.icmp, *self._bound.values()):
             one.close()
 
     def sender(self, source: str | None) -> socket.socket:
@@ -89,6 +64,7 @@ class Ear:
         if source not in self._bound:
             with netns.inside(self.namespace):
                 bound = _raw_icmp(self.six)
+            attach(bound, _NOTHING)  # What comes in is `icmp`'s.
             try:
                 bound.bind((source, 0))
             except OSError:
@@ -110,22 +86,19 @@ class Ear:
 
     def departures(self) -> Iterator[bytes]:
         """Frames that have left since the last call."""
-        if self.wire:
-            for data, place in batch.receive_messages(self.wire.fileno()):
-                if _INTERFACE.unpack_from(place)[0] != self._loopback:
+        for one in (self.icmp, *self._bound.values()):
+            for data, _ in batch.receive_messages(one.fileno(), errors=True):
+                if data[: len(_NO_MACS)] != _NO_MACS:
                     yield data
 
     def lost(self) -> int:
-        """Packets that found the buffers full."""
-        return sum(map(drops, self._own()))
+        """Packets that found the buffer full."""
+        return drops(self.icmp)
 
     def room(self) -> int:
         """How many small packets find room in a buffer."""
         buffer = self.icmp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         return max(buffer // _SMALL_PACKET_BYTES, 1)
-
-    def _own(self) -> tuple[socket.socket, ...]:
-        return (self.icmp, self.wire) if self.wire else (self.icmp,)
 
 
 def address(to: str) -> bytes:
@@ -139,15 +112,9 @@ def _raw_icmp(six: bool) -> socket.socket:
     family, protocol = (
         (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
     )
-    return listening(socket.socket(family, socket.SOCK_RAW, protocol))
-
-
-def _departing_requests(six: bool) -> socket.socket:
-    """A filter in the kernel keeps other traffic of the lab from filling the buffer."""
-    one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    steps = _DEPARTING_REQUESTS_OF_SIX if six else _DEPARTING_REQUESTS
-    attach(one, b"".join(STEP.pack(*step) for step in steps))
-    return listening(one)
+    one = listening(socket.socket(family, socket.SOCK_RAW, protocol))
+    one.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _ON_ITS_WAY)
+    return one
 
 
 def attach(one: socket.socket, program: bytes) -> None:

@@ -127,11 +127,7 @@ def _round(
                 forget(wave.ends if direct else places)
             progress(len(chosen))
         findings = autopsy.findings() if autopsy else {}
-    able = {
-        probe.source
-        for n, probe in enumerate(probes)
-        if evidence[n].left or evidence[n].delivered_from
-    }
+    able = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
     for number, probe in enumerate(probes):
         evidence[number].source_could_send = probe.source in able
     return [_outcome(probe, evidence[n], findings.get(n)) for n, probe in enumerate(probes)]
@@ -202,7 +198,6 @@ class _Wave:
         # Over only when nothing is waiting to be read: this process may have been asleep.
         while self._look(0) or self._look(self._patience()) or self._patience() > 0:
             pass
-        self._ask_who_left(n for n, seen in enumerate(self.seen) if not seen.delivered_from)
         self._count_losses()
         return self.seen
 
@@ -222,15 +217,12 @@ class _Wave:
         for n in numbers:
             batches.setdefault((self.probes[n].source, self.probes[n].bind), []).append(n)
         jobs: dict[Future[dict[int, int]], list[int]] = {}
-        for (source, bind), its in batches.items():
-            try:
-                descriptor = self.senses.ears[source].sender(bind).fileno()
-            except OSError as error:
-                self._not_sent(dict.fromkeys(its, error.errno or -1))
-                continue
-            for first in range(0, len(its), _AT_ONCE):
-                few = its[first:][:_AT_ONCE]
-                jobs[self.senses.send(descriptor, list(map(self._letter, few)))] = few
+        for sender, its in batches.items():
+            for few in (its[first:][:_AT_ONCE] for first in range(0, len(its), _AT_ONCE)):
+                try:
+                    jobs[self.senses.send(*sender, [self._letter(n) for n in few])] = few
+                except OSError as error:
+                    self._not_sent(dict.fromkeys(few, error.errno or -1))
         from concurrent.futures import wait
 
         while wait(jobs, _GLANCE_SECONDS).not_done:
@@ -251,11 +243,11 @@ class _Wave:
     def _look(self, seconds: float) -> bool:
         """Take in what is to be read, or comes within that time; whether there was anything."""
         ready = self.senses.ready(seconds)
-        for socket, of in ready:
-            if isinstance(of, Tap):
-                seen = bool(self.autopsy and self.autopsy.look(of))
+        for one in ready:
+            if isinstance(one, Tap):
+                seen = bool(self.autopsy and self.autopsy.look(one))
             else:
-                seen = self._hear(of) if socket is of.icmp else self._see_off(of)
+                seen = self._see_off(one) | self._hear(one)
             if seen:
                 self.last_sighting = time.monotonic()
         return bool(ready)
@@ -309,7 +301,6 @@ class _Wave:
         self.undecided = [number for number in self.undecided if not self.seen[number].decided]
         if not self.undecided:
             return 0
-        self._ask_who_left(self.undecided)
         undecided = [self.seen[number] for number in self.undecided]
         if not all(seen.left or seen.answered for seen in undecided):
             return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
@@ -317,13 +308,6 @@ class _Wave:
         if self.autopsy and self.autopsy.asks(self.arp_seconds):
             quiet = max(quiet, self.arp_seconds)
         return self.last_sighting + quiet - now
-
-    def _ask_who_left(self, numbers: Iterable[int]) -> None:
-        """Where taps see what leaves, ears do not listen for it."""
-        if self.autopsy:
-            for number in numbers:
-                token, source = self.tokens[number], self.probes[number].source
-                self.seen[number].left = self.autopsy.left(token, source)
 
     def _count_losses(self) -> None:
         lost = {name: self.senses.ears[name].lost() for name in self.ends}

@@ -18,8 +18,11 @@ from netlab.scenario.topology import Leg
 Addresses = Mapping[tuple[str, str], tuple[IPv4Interface | IPv6Interface, ...]]
 """The addresses of one family that interfaces have now: (node, interface) to addresses."""
 
+_Known = Mapping[tuple[str, str], tuple[str, ...]]
+"""The same as text, without the network."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One cell: what was expected, what was measured."""
 
@@ -71,16 +74,17 @@ def _measure(
     where: Map | None,
     interruption: Interruption | None,
 ) -> Iterator[Result]:
-    owners = _owners(expectations, addresses)
-    planned = [_probe(expectation, addresses, namespaces) for expectation in expectations]
+    known = {place: tuple(str(one.ip) for one in found) for place, found in addresses.items()}
+    owners = _owners(expectations, known)
+    planned = [_probe(expectation, known, namespaces) for expectation in expectations]
     probes = [probe for probe in planned if isinstance(probe, Probe)]
     outcomes = iter(engine.run(probes, progress, where, interruption))
     for expectation, probe in zip(expectations, planned, strict=True):
         outcome = next(outcomes) if isinstance(probe, Probe) else probe
         allowed = tuple(
-            str(address.ip)
+            address
             for leg in (expectation.seen_legs() if expectation.reachable else ())
-            for address in _of(leg, addresses)
+            for address in _of(leg, known)
         )
         failure = compare(expectation.reachable, allowed, outcome)
         seen_as = owners.get(outcome.seen_as or "")
@@ -103,7 +107,7 @@ def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -
 
 
 def _probe(
-    expectation: Expectation, addresses: Addresses, namespaces: Mapping[str, str]
+    expectation: Expectation, addresses: _Known, namespaces: Mapping[str, str]
 ) -> Probe | Outcome:
     """The probe of a pair, or the outcome where none can be sent."""
     source, target = expectation.source, expectation.target
@@ -123,29 +127,30 @@ def _probe(
     if source.leg:
         if not _of(source.leg, addresses):
             return Outcome(Verdict.UNKNOWN, f"{source.leg.name} has no address")
-        bind = str(_of(source.leg, addresses)[0].ip)
+        bind = _of(source.leg, addresses)[0]
     return Probe(
         namespaces[source.node.name],
         namespaces[target.node.name],
-        str(_of(to, addresses)[0].ip),
+        _of(to, addresses)[0],
         bind,
         mute=not any(leg.speaks for leg in source.node.legs),
-        direct=to.network.segment in {leg.network.segment for leg in source.node.legs},
+        direct=to.network.segment in source.node.segments,
     )
 
 
-def _with_ipv6(target: Endpoint, usual: Leg, addresses: Addresses) -> Leg:
+def _with_ipv6(target: Endpoint, usual: Leg, addresses: _Known) -> Leg:
     """The leg that a bare name stands for: where `usual` has no IPv6, the first that has."""
     if target.leg or usual.ipv6 or _of(usual, addresses):
         return usual
     return next(leg for leg in target.node.legs if leg.ipv6 or _of(leg, addresses))
 
 
-def _of(leg: Leg, addresses: Addresses) -> tuple[IPv4Interface | IPv6Interface, ...]:
+def _of(leg: Leg, addresses: _Known) -> tuple[str, ...]:
     return () if leg.bare else addresses.get((leg.node, leg.holder), ())
 
 
-def _owners(expectations: Sequence[Expectation], addresses: Addresses) -> dict[str, str]:
+def _owners(expectations: Sequence[Expectation], addresses: _Known) -> dict[str, str]:
     """Address to the leg that has it."""
-    legs = {leg for e in expectations for end in (e.source, e.target) for leg in end.node.legs}
-    return {str(address.ip): leg.name for leg in legs for address in _of(leg, addresses)}
+    nodes = {end.node.name: end.node for one in expectations for end in (one.source, one.target)}
+    legs = [leg for node in nodes.values() for leg in node.legs]
+    return {address: leg.name for leg in legs for address in _of(leg, addresses)}

@@ -47,12 +47,9 @@ class Senses:
             self.ears: dict[str, Ear] = {}
             stack.callback(close_together, self.ears.values())
             self._selector = stack.enter_context(selectors.DefaultSelector())
-            # A tap sees what leaves, too.
             for name in sorted(self._namespaces):
-                self.ears[name] = ear = Ear(name, self._six, wired=self.autopsy is None)
+                self.ears[name] = ear = Ear(name, self._six)
                 self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
-                if ear.wire:
-                    self._selector.register(ear.wire, selectors.EVENT_READ, ear)
             for tap in self.autopsy.taps if self.autopsy else ():
                 self._selector.register(tap.socket, selectors.EVENT_READ, tap)
             self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
@@ -68,14 +65,21 @@ class Senses:
         return min(ear.room() for ear in self.ears.values()) // _COPIES
 
     def send(
-        self, descriptor: int, messages: Sequence[tuple[bytes, bytes]]
+        self, source: str, bind: str | None, messages: Sequence[tuple[bytes, bytes]]
     ) -> Future[dict[int, int]]:
-        """Send beside everything else: see `batch.send`. The kernel works for its sender: it gives each
-        question of ARP to all ports of a switch before it returns."""
-        return self._pool.submit(batch.send, descriptor, messages)
+        """Send from a namespace beside everything else: see `batch.send`. Raises OSError.
 
-    def ready(self, seconds: float) -> list[tuple[object, Ear | Tap]]:
-        """Sockets that can be read now, or within that time. Raises Interrupted."""
+        The kernel works for who sends: it gives a question of ARP to all ports of a switch before it
+        returns.
+        """
+        ear = self.ears[source]
+        sender = ear.sender(bind)
+        if sender not in self._selector.get_map():  # It is told there of what has left.
+            self._selector.register(sender, selectors.EVENT_READ, ear)
+        return self._pool.submit(batch.send, sender.fileno(), messages)
+
+    def ready(self, seconds: float) -> list[Ear | Tap]:
+        """Those that can be read now, or within that time. Raises Interrupted."""
         self._interruption.check()
         found = self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))
-        return [(key.fileobj, key.data) for key, _ in found]
+        return [key.data for key, _ in found]

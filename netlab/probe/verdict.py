@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass
+@dataclass(slots=True)
 class Evidence:
     """What was seen of one probe, on the sockets of its source and its target."""
 
@@ -53,7 +53,7 @@ class Evidence:
         return bool(answered or self.send_error or self.error or self.unresolved)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A verdict with its reasons."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Probe:
     """One echo request."""
 
@@ -30,7 +30,7 @@ class Probe:
         return ":" in self.to
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """The probes between two namespaces."""
 

@@ -30,7 +30,7 @@ class Endpoint:
         return self.leg or self.node.shared_with(other.node) or self.node.primary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """What one ordered pair must show."""
 
@@ -46,7 +46,7 @@ class Expectation:
         seen = self.seen_as or self.source
         if seen.leg:
             return (seen.leg,)
-        segments = {leg.network.segment for leg in self.target.node.legs}
+        segments = self.target.node.segments
         return (
             tuple(leg for leg in seen.node.legs if leg.network.segment in segments)
             or seen.node.legs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from uuid import UUID
 
@@ -253,7 +254,12 @@ class Node:
             names[name] = leg
         return names
 
+    @cached_property
+    def segments(self) -> frozenset[str]:
+        """The networks that it is on."""
+        return frozenset(leg.network.segment for leg in self.legs)
+
     def shared_with(self, other: Node) -> Leg | None:
         """This node's first leg on a network that `other` is on too."""
-        segments = {leg.network.segment for leg in other.legs}
+        segments = other.segments
         return next((leg for leg in self.legs if leg.network.segment in segments), None)
