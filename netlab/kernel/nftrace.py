@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,6 +90,11 @@ class RuleTrace:
         for family, table in self._tables.items():
             with suppress(KernelError):  # The namespace has gone meanwhile.
                 nft.delete_table(self.namespace, family, table)
+
+    @property
+    def socket(self) -> socket.socket:
+        """Readable when there are hits."""
+        return self._heard.socket
 
     def hits(self) -> Iterator[Hit]:
         """What the probe's packets have met since the last call. Raises Overflow."""

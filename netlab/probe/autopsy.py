@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from netlab.kernel.events import Table, snapshot
+from netlab.kernel.nftrace import RuleTrace
 from netlab.probe import icmp, judge
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.frame import Fields, decode
@@ -55,8 +56,10 @@ class Autopsy:
         name = secrets.token_hex(8)
         self._witness = Witness(where, (_MARKED,), name, echoes_only=True, six=six)
         self._seen: dict[bytes, list[Sighting]] = {}
+        self._questions: list[tuple[float, Sighting]] = []
         self._asked: dict[tuple[str, str], float] = {}
         self._answered: set[tuple[str, str]] = set()
+        self._drops: dict[bytes, dict[str, str]] = {}
         self._kept: dict[int, tuple[bytes, Evidence]] = {}
 
     def __enter__(self) -> Autopsy:
@@ -67,21 +70,23 @@ class Autopsy:
         self._witness.__exit__(*error)
 
     @property
-    def taps(self) -> Sequence[Tap]:
+    def watching(self) -> Sequence[Tap | RuleTrace]:
         """To be looked at whenever they are readable."""
-        return self._witness.taps
+        return (*self._witness.taps, *self._witness.rules)
 
     def begin(self, tokens: Sequence[bytes]) -> None:
         """A new wave; of the last one, only what was kept is remembered."""
         self._seen = {token: [] for token in tokens}
-        self._asked, self._answered = {}, set()
+        self._questions, self._asked, self._answered = [], {}, set()
 
-    def look(self, tap: Tap) -> bool:
-        """Take in what a tap has seen; whether it has to do with the wave."""
+    def look(self, one: Tap | RuleTrace) -> bool:
+        """Take in what was seen, or what rules have met; whether it has to do with the wave."""
+        if isinstance(one, RuleTrace):
+            return self._hits(one)
         concerned = False
-        for sighting in tap.sightings():
+        for sighting in one.sightings():
             if _is_arp(sighting.data):
-                self._question(sighting)
+                self._questions.append((time.monotonic(), sighting))
                 concerned = True
             elif (seen := self._seen.get(icmp.token_of(sighting.data) or b"")) is not None:
                 seen.append(sighting)
@@ -90,11 +95,13 @@ class Autopsy:
 
     def asks(self, seconds: float) -> bool:
         """Whether somebody is still waiting for an answer to ARP; none is after so long."""
+        self._read_questions()
         since = time.monotonic() - seconds
         return any(begun > since for key, begun in self._asked.items() if key not in self._answered)
 
     def keep(self, number: int, case: Case) -> None:
         """A probe of the wave that is over was not answered: `findings` will tell of it by its number."""
+        self._read_questions()
         nodes = self._where.nodes
         source = nodes[case.source]
         frames = [Frame(one, *_read(one)) for one in self._seen[case.token]]
@@ -125,28 +132,36 @@ class Autopsy:
 
     def findings(self) -> dict[int, Finding]:
         """What became of each that was kept."""
-        drops: dict[bytes, dict[str, str]] = {}
-        for hit in self._witness.hits():
-            if hit.drops:
-                drops.setdefault(_token(hit.headers), {})[self._where.nodes[hit.namespace]] = (
-                    hit.text
-                )
+        for one in self._witness.rules:
+            self._hits(one)
         if not self._kept:
             return {}
         scene = self._witness.scene(self._known)
         found = {
-            number: judge.judge(replace(evidence, scene=scene, drops=drops.get(token, {})))
+            number: judge.judge(replace(evidence, scene=scene, drops=self._drops.get(token, {})))
             for number, (token, evidence) in self._kept.items()
         }
         return _credible(found, scene.counts)
 
-    def _question(self, sighting: Sighting) -> None:
-        fields = decode(sighting.data)
-        node = self._where.nodes[sighting.namespace]
-        if fields.get("arp.op") == _ANSWER:
-            self._answered.add((node, fields["arp.sender"]))
-        elif "arp.target" in fields:
-            self._asked.setdefault((node, fields["arp.target"]), time.monotonic())
+    def _hits(self, machine: RuleTrace) -> bool:
+        """Whether rules of a machine have met a probe. What they drop is remembered."""
+        hits = self._witness.hits_on(machine)
+        for hit in hits:
+            if hit.drops:
+                node = self._where.nodes[hit.namespace]
+                self._drops.setdefault(_token(hit.headers), {})[node] = hit.text
+        return bool(hits)
+
+    def _read_questions(self) -> None:
+        """Only when somebody wants to know: where everything is answered, nobody does."""
+        for at, sighting in self._questions:
+            fields = decode(sighting.data)
+            node = self._where.nodes[sighting.namespace]
+            if fields.get("arp.op") == _ANSWER:
+                self._answered.add((node, fields["arp.sender"]))
+            elif "arp.target" in fields:
+                self._asked.setdefault((node, fields["arp.target"]), at)
+        self._questions.clear()
 
     def _in_vain(self, node: str, hops: set[str]) -> dict[str, str]:
         """The machine and the address for which it asks in vain, if that keeps a packet, or its answer,

@@ -10,7 +10,8 @@ from functools import cache
 
 from netlab.kernel import syscalls
 
-_AT_ONCE = 64
+AT_ONCE = 64
+"""Packets that are received together; if there are fewer, no more are waiting."""
 _FRAME_BYTES = (1 << 16) + 64
 _MESSAGE_BYTES = 2048
 """All of an ICMP message that tells what it is, and more."""
@@ -44,11 +45,11 @@ class _Room:
         """How many bytes there are for each packet's data, address and control messages."""
         self.sizes = (data, address, control)
         everything = (*self.sizes, _VECTOR.size, _MESSAGE.size)
-        self._rows = [ctypes.create_string_buffer(_AT_ONCE * size) for size in everything]
+        self._rows = [ctypes.create_string_buffer(AT_ONCE * size) for size in everything]
         self.data, self.addresses, self.controls, vectors, self.messages = map(
             ctypes.addressof, self._rows
         )
-        numbers = range(_AT_ONCE)
+        numbers = range(AT_ONCE)
         vector = b"".join(_VECTOR.pack(self.data + n * data, data) for n in numbers)
         ctypes.memmove(vectors, vector, len(vector))
         self._blank = b"".join(
@@ -67,7 +68,7 @@ class _Room:
         """Fill it; the sizes of what has come."""
         # The kernel writes into the messages how much it has used.
         ctypes.memmove(self.messages, self._blank, len(self._blank))
-        count = syscalls.recvmmsg(descriptor, self.messages, _AT_ONCE, errors)
+        count = syscalls.recvmmsg(descriptor, self.messages, AT_ONCE, errors)
         written = string_at(self.messages, count * _MESSAGE.size)
         return [size for (size,) in _SIZE.iter_unpack(written)]
 
@@ -107,8 +108,8 @@ def receive_messages(descriptor: int, errors: bool = False) -> Iterator[tuple[by
 
     With `errors`, what the kernel tells of packets that it has sent: see recvmsg(2), MSG_ERRQUEUE.
     """
-    room, sizes = _for_messages(), [0] * _AT_ONCE
-    while len(sizes) == _AT_ONCE:  # Else there are no more.
+    room, sizes = _for_messages(), [0] * AT_ONCE
+    while len(sizes) == AT_ONCE:  # Else there are no more.
         sizes = room.receive(descriptor, errors)
         data = [string_at(room.data + n * _MESSAGE_BYTES, size) for n, size in enumerate(sizes)]
         senders = string_at(room.addresses, len(sizes) * _SENDER_BYTES)

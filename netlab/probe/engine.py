@@ -18,9 +18,8 @@ from netlab.probe.ear import Ear, address
 from netlab.probe.journey import Map
 from netlab.probe.packet import Part
 from netlab.probe.senses import Senses
-from netlab.probe.tap import Tap
 from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
-from netlab.probe.waves import Probe, pairs, waves
+from netlab.probe.waves import Probe, needed, pairs, waves
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -54,7 +53,7 @@ _NOTHING_LEAVES = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
 _AT_ONCE = 32
 """Probes that are sent without a look at anything else."""
 
-_GLANCE_SECONDS = 0.02
+_GLANCE_SECONDS = 0.03
 """Between two looks at what comes in while probes are sent: fewer looks see more each."""
 
 
@@ -107,7 +106,7 @@ def _round(
                 forget_neighbours(handles.netlink(namespace))
 
         ordered = pairs(probes, _free())
-        crowded = len(set().union(*(pair.entries for pair in ordered))) > _free()
+        crowded = needed(ordered) > _free()
         if crowded:
             forget(places)
             stack.callback(forget, places)  # The machine's own neighbours are in the same table.
@@ -244,10 +243,10 @@ class _Wave:
         """Take in what is to be read, or comes within that time; whether there was anything."""
         ready = self.senses.ready(seconds)
         for one in ready:
-            if isinstance(one, Tap):
-                seen = bool(self.autopsy and self.autopsy.look(one))
-            else:
+            if isinstance(one, Ear):
                 seen = self._see_off(one) | self._hear(one)
+            else:
+                seen = bool(self.autopsy and self.autopsy.look(one))
             if seen:
                 self.last_sighting = time.monotonic()
         return bool(ready)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from netlab.kernel.closing import close_together
+from netlab.kernel.nftrace import RuleTrace
 from netlab.kernel.patience import Interruption
 from netlab.probe import batch
 from netlab.probe.ear import Ear
@@ -50,8 +51,8 @@ class Senses:
             for name in sorted(self._namespaces):
                 self.ears[name] = ear = Ear(name, self._six)
                 self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
-            for tap in self.autopsy.taps if self.autopsy else ():
-                self._selector.register(tap.socket, selectors.EVENT_READ, tap)
+            for one in self.autopsy.watching if self.autopsy else ():
+                self._selector.register(one.socket, selectors.EVENT_READ, one)
             self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
             stack.callback(self._pool.shutdown, cancel_futures=True)
             self._stack = stack.pop_all()
@@ -78,7 +79,7 @@ class Senses:
             self._selector.register(sender, selectors.EVENT_READ, ear)
         return self._pool.submit(batch.send, sender.fileno(), messages)
 
-    def ready(self, seconds: float) -> list[Ear | Tap]:
+    def ready(self, seconds: float) -> list[Ear | Tap | RuleTrace]:
         """Those that can be read now, or within that time. Raises Interrupted."""
         self._interruption.check()
         found = self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))

@@ -71,9 +71,9 @@ class Tap:
 
     def sightings(self, until: float = math.inf) -> Iterator[Sighting]:
         """Everything seen since the last call; `until` then (ns), if it comes faster than it is read."""
-        latest = 0
-        while latest < until and (received := batch.receive(self.socket.fileno())):
-            latest = received[-1][0]
+        latest, more = 0, True
+        while more and latest < until and (received := batch.receive(self.socket.fileno())):
+            latest, more = received[-1][0], len(received) == batch.AT_ONCE
             names: dict[int, str] = {}
             for at, index, kind, data, length in received:
                 name = names.get(index)

@@ -35,6 +35,8 @@ class Pair:
     """The probes between two namespaces."""
 
     numbers: list[int]
+    direct: bool
+    """They are neighbours."""
     entries: set[tuple[str, str]]
     """What has to be learnt by ARP: who, and whose address; empty stands for a gateway."""
 
@@ -43,7 +45,8 @@ def pairs(probes: Sequence[Probe], free: int) -> list[Pair]:
     """In the order in which they are best measured, with room for `free` neighbours at a time.
 
     Neighbours come first: silence has to be waited for, and what routers and rules may swallow goes in
-    waves of its own. They come group by group, so that few machines have to do with one wave.
+    waves of its own, if there are several. They come group by group, so that few machines have to do with
+    one wave.
     """
     together: dict[tuple[str, str], list[int]] = {}
     place: dict[str, int] = {}
@@ -60,27 +63,40 @@ def pairs(probes: Sequence[Probe], free: int) -> list[Pair]:
         return not probes[numbers[0]].direct, groups[0], groups[1]
 
     return [
-        Pair(numbers, {entry for n in numbers for entry in _entries(probes[n])})
+        Pair(
+            numbers,
+            probes[numbers[0]].direct,
+            {entry for number in numbers for entry in _entries(probes[number])},
+        )
         for _, numbers in sorted(together.items(), key=rank)
     ]
 
 
-def waves(ordered: Iterable[Pair], free: int, most: int) -> Iterator[tuple[list[int], list[int]]]:
+def needed(ordered: Iterable[Pair]) -> int:
+    """How many neighbours are to be learnt in all."""
+    return len({entry for pair in ordered for entry in pair.entries})
+
+
+def waves(ordered: Sequence[Pair], free: int, most: int) -> Iterator[tuple[list[int], list[int]]]:
     """Numbers of probes that go together: no more than ARP has room for in all namespaces of the machine.
 
     Both directions between two neighbours need the same two entries, so they go together; one after
     the other, as who is asked for its MAC address learns that of who asks: half as many questions,
     and a switch gives each to all its ports.
     """
+    several = needed(ordered) > free
     there: list[int] = []
     back: list[int] = []
     entries: set[tuple[str, str]] = set()
+    direct = True
     for pair in ordered:
         fresh = pair.entries - entries
-        crowded = len(entries) + len(fresh) > free
-        if there and (crowded or len(there) + len(back) + len(pair.numbers) > most):
+        full = len(entries) + len(fresh) > free
+        full |= len(there) + len(back) + len(pair.numbers) > most
+        if there and (full or (several and pair.direct is not direct)):
             yield there, back
             there, back, entries, fresh = [], [], set(), pair.entries
+        direct = pair.direct
         there.append(pair.numbers[0])
         back += pair.numbers[1:]
         entries |= fresh

@@ -94,7 +94,7 @@ class Witness:
 
     def __enter__(self) -> Witness:
         with ExitStack() as stack:
-            self._rules = [
+            self.rules = [
                 stack.enter_context(
                     RuleTrace(name, listing, self._matches, self._name, self._questions)
                 )
@@ -128,12 +128,15 @@ class Witness:
 
     def hits(self) -> list[Hit]:
         """The rules that probes have met since the last call."""
+        return [hit for machine in self.rules for hit in self.hits_on(machine)]
+
+    def hits_on(self, machine: RuleTrace) -> list[Hit]:
+        """The same on one machine."""
         found: list[Hit] = []
-        for rule in self._rules:
-            try:
-                found += rule.hits()
-            except Overflow:
-                self._overflown += 1
+        try:
+            found.extend(machine.hits())
+        except Overflow:
+            self._overflown += 1
         return found
 
     def scene(
