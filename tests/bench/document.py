@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, made of what was measured, each between `<!-- NAME -->` and `<!-- end -->`."""
+"""The tables of docs/performance.md, made of the figures; each between `<!-- NAME -->` and `<!-- end -->`."""
 
 from __future__ import annotations
 
