@@ -1,7 +1,7 @@
 """Queueing disciplines of interfaces: tbf for a bandwidth, netem for a latency too.
 
-Packed here (linux/pkt_sched.h): nanoseconds and bytes, where pyroute2 has the
-older fields in ticks of the kernel's packet scheduler.
+In nanoseconds and bytes (linux/pkt_sched.h); older fields are in ticks of the kernel's packet
+scheduler.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def remove(netlink: Netlink, queue: Queue) -> None:
 def read(netlink: Netlink, namespace: str, names: dict[int, str]) -> list[Queue]:
     """The queues of a namespace that are of netlab's kinds."""
     found = []
-    for message in netlink.dump_bytes(_QUEUE.pack(0, 0, 0, 0, 0), _RTM_GETQDISC):
+    for message in netlink.dump(_QUEUE.pack(0, 0, 0, 0, 0), _RTM_GETQDISC):
         _, index, _, parent, _ = _QUEUE.unpack_from(message, _HEADER_BYTES)
         told = dict(attributes(message[_HEADER_BYTES + _QUEUE.size :]))
         kind = told[_TCA_KIND].rstrip(b"\0").decode()
