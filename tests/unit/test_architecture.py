@@ -32,6 +32,7 @@ ONLY_IN = {
     "click": "cli",
     "pydantic": "scenario",
     "ruamel": "scenario",
+    "yaml": "scenario",
     "subprocess": "kernel",
 }
 
