@@ -35,6 +35,7 @@ class Document:
 
     file: str
     data: Any = None
+    text: bytes = b""
     root: Node | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -76,7 +77,7 @@ def parse(text: bytes, file: str) -> Document:
     Raises ScenarioError when the text is no YAML at all; duplicate keys and
     oversized structures are left in `problems` of the result.
     """
-    document = Document(file)
+    document = Document(file, text=text)
     document.root = _compose(text, document)
     if document.root is None:
         document.complain(

@@ -31,7 +31,6 @@ ONLY_IN = {
     "scapy": "probe",
     "click": "cli",
     "pydantic": "scenario",
-    "ruamel": "scenario",
     "yaml": "scenario",
     "subprocess": "kernel",
 }
