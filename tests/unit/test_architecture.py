@@ -30,7 +30,7 @@ ONLY_IN = {
     "scapy": "probe",
     "click": "cli",
     "pydantic": "scenario",
-    "ruamel": "scenario",
+    "yaml": "scenario",
     "subprocess": "kernel",
 }
 
