@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from netlab.errors import KernelError, NetlabError
-from netlab.kernel import ipv6, leases, links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, leases, links, netns, nft, queues, services
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import Refused
 from netlab.kernel.patience import Interruption, await_fact
@@ -82,7 +82,7 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case Namespace(namespace):
             handles.create(namespace)
         case Sysctl():
-            sysctl.write(noun)
+            handles.set(noun)
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
             if not folder.is_dir():
@@ -101,7 +101,8 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case Queue():
             queues.put(handles.netlink(noun.namespace), noun)
         case Ipv6():
-            ipv6.switch_on(noun)
+            ipv6.require()
+            handles.set(*ipv6.settings(noun))
         case Address():
             links.create_address(handles.netlink(noun.namespace), noun)
         case Route():

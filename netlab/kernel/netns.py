@@ -53,29 +53,45 @@ def inode(name: str) -> int | None:
     return status.st_ino if status.st_dev == os.stat(_OWN).st_dev else None
 
 
+def here() -> int:
+    """A descriptor of the namespace in which the thread is."""
+    return os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def opened(name: str) -> int:
+    """A descriptor of the namespace `name`. Raises KernelError if it is gone."""
+    try:
+        return os.open(f"{NAMES}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise KernelError(
+            f"the namespace '{name}' is gone", "take the lab down and up again"
+        ) from None
+
+
+def move(descriptor: int, name: str) -> None:
+    """Move into a namespace; its `name` is for the error. Raises KernelError."""
+    try:
+        syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
+    except OSError as error:
+        raise KernelError(f"cannot enter the namespace '{name}': {error.strerror}") from error
+
+
 @contextmanager
 def stay_home() -> Iterator[None]:
     """Come back to the present namespace at the end, whatever happens inside."""
-    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    home = here()
     try:
         yield
     finally:
-        syscalls.setns(home, syscalls.CLONE_NEWNET)
+        move(home, "home")
         os.close(home)
 
 
 def enter(name: str) -> None:
     """Move into the namespace `name`. Raises KernelError if it is gone."""
+    descriptor = opened(name)
     try:
-        descriptor = os.open(NAMES / name, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise KernelError(
-            f"the namespace '{name}' is gone", "take the lab down and up again"
-        ) from None
-    try:
-        syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
-    except OSError as error:
-        raise KernelError(f"cannot enter the namespace '{name}': {error.strerror}") from error
+        move(descriptor, name)
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from netlab.errors import KernelError
-from netlab.kernel import ipv6, links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, links, netns, nft, queues, services
 from netlab.kernel.handles import Handles
 from netlab.kernel.ipv6 import Ipv6State
 from netlab.kernel.links import Interface
@@ -77,10 +77,12 @@ class Observation:
 def observe(plan: Plan, run: RunDirectory) -> Observation:
     """Look at everything that is planned, and for what is not."""
     present = [name for name in plan.namespaces if netns.inode(name) is not None]
-    settings: dict[str, list[Sysctl]] = {name: [] for name in plan.namespaces}
+    settings: dict[str, list[str]] = {name: [] for name in plan.namespaces}
     for noun in plan.nouns:
         if isinstance(noun, Sysctl):
-            settings[noun.namespace].append(noun)
+            settings[noun.namespace].append(noun.key)
+        elif isinstance(noun, Ipv6):
+            settings[noun.namespace] += (one.key for one in ipv6.settings(noun))
     with Handles(len(present)) as handles:
         views = {name: _view(name, settings[name], handles) for name in present}
     seen = (_seen(noun, views, run) for noun in plan.nouns)
@@ -130,7 +132,7 @@ def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
     return grouped
 
 
-def _view(namespace: str, settings: list[Sysctl], handles: Handles) -> _View:
+def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
     netlink = handles.netlink(namespace)
     interfaces = links.read_interfaces(netlink)
     names = {interface.index: interface.name for interface in interfaces}
@@ -141,7 +143,7 @@ def _view(namespace: str, settings: list[Sysctl], handles: Handles) -> _View:
         ipv6.read(netlink, namespace, names),
         tuple(queues.read(netlink, namespace, names)),
         nft.read(namespace),
-        sysctl.values(namespace, [one.key for one in settings]),
+        handles.settings(namespace, settings),
     )
 
 
@@ -158,9 +160,9 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             return noun if view.interfaces["lo"].up else None
         case Sysctl(key=key, value=value, optional=optional):
             there = view.settings.get(key, value if optional else None)
-            if there is None or there == value:
-                return None if there is None else noun
-            return replace(noun, value=there)
+            if there == value:
+                return noun
+            return None if there is None else replace(noun, value=there)
         case EtcFile(namespace, name):
             path = netns.ETC / namespace / name
             return replace(noun, text=path.read_text()) if path.is_file() else None
@@ -173,7 +175,7 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
         case Queue(interface=interface):
             return next((one for one in view.queues if one.interface == interface), None)
         case Ipv6():
-            return noun if ipv6.is_on(noun) else None
+            return noun if ipv6.is_on(noun, view.settings) else None
         case Address():
             return noun if noun in (*view.addresses, *view.ipv6.addresses) else None
         case Route():
