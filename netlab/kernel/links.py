@@ -6,7 +6,7 @@ import errno
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -41,7 +41,11 @@ _RTN_UNICAST = 1
 
 # Attributes, from linux/if_link.h, if_addr.h, rtnetlink.h and veth.h.
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
-_IFLA_LINKINFO, _IFLA_NET_NS_FD = 18, 28
+_IFLA_QDISC, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 6, 18, 28, 29
+_WANTED = frozenset(
+    (_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_QDISC, _IFLA_MASTER, _IFLA_LINKINFO)
+)
+_RTEXT_FILTER_SKIP_STATS = 1 << 3
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_INFO_PEER = 1
 _BR_AGEING_TIME, _BRPORT_ISOLATED = 4, 33
@@ -77,6 +81,8 @@ class Interface:
     """A switch port that reaches no other port of this kind."""
     hub: bool = False
     """A bridge that learns no addresses."""
+    queue: str = field(default="", compare=False)
+    """The kind of its root queueing discipline. No change of the interface: it has its own messages."""
 
 
 def loopback_up(netlink: Netlink) -> None:
@@ -196,6 +202,7 @@ def _route_message(route: Route, protocol: int = _RTPROT_STATIC) -> bytes:
 def read_interfaces(netlink: Netlink) -> list[Interface]:
     """Every interface of the namespace."""
     request = _LINK.pack(0, 0, 0, 0, 0)
+    request += attribute(_IFLA_EXT_MASK, _number(_RTEXT_FILTER_SKIP_STATS))
     return [interface(message) for message in netlink.dump_bytes(request, RTM_GETLINK)]
 
 
@@ -228,7 +235,7 @@ def addresses(netlink: Netlink, family: int) -> Iterator[FoundAddress]:
     """Every address of the namespace."""
     for message in netlink.dump_bytes(_ADDRESS.pack(family, 0, 0, 0, 0), RTM_GETADDR):
         _, length, flags, _, index = _ADDRESS.unpack_from(message, _HEADER_BYTES)
-        found = dict(attributes(message[_HEADER_BYTES + _ADDRESS.size :]))
+        found = attributes(message, _HEADER_BYTES + _ADDRESS.size)
         # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
         own = ip_address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
         yield FoundAddress(index, ip_interface((own, length)), flags)
@@ -250,9 +257,10 @@ def gateway_routes(netlink: Netlink, family: int) -> Iterator[FoundRoute]:
     """Every such route of the namespace."""
     for message in netlink.dump_bytes(_ROUTE.pack(family, *bytes(8)), RTM_GETROUTE):
         _, length, _, _, table, protocol, *_ = _ROUTE.unpack_from(message, _HEADER_BYTES)
-        found = dict(attributes(message[_HEADER_BYTES + _ROUTE.size :]))
-        # A table beyond 255 has its number in an attribute, and 252 there.
-        if table == _RT_TABLE_MAIN and (gateway := found.get(_RTA_GATEWAY)):
+        if table != _RT_TABLE_MAIN:  # One beyond 255 has its number in an attribute, and 252 there.
+            continue
+        found = attributes(message, _HEADER_BYTES + _ROUTE.size)
+        if gateway := found.get(_RTA_GATEWAY):
             anywhere = bytes(len(gateway))
             yield FoundRoute(
                 ip_network((found.get(_RTA_DST, anywhere), length)),
@@ -304,13 +312,13 @@ def _mac(address: str) -> bytes:
 def interface(message: bytes) -> Interface:
     """The interface that a message, with its header, is about."""
     _, _, index, flags, _ = _LINK.unpack_from(message, _HEADER_BYTES)
-    found = dict(attributes(message[_HEADER_BYTES + _LINK.size :]))
-    info = dict(attributes(found.get(_IFLA_LINKINFO, b"")))
+    found = attributes(message, _HEADER_BYTES + _LINK.size, _WANTED)
+    info = attributes(found.get(_IFLA_LINKINFO, b""))
     kind = _word(info.get(_INFO_KIND))
-    own = dict(attributes(info.get(_INFO_DATA, b""))) if kind == "bridge" else {}
+    own = attributes(info.get(_INFO_DATA, b""), 0, (_BR_AGEING_TIME,)) if kind == "bridge" else {}
     # The data of another kind of master (a bond) is no port's.
     switched = _word(info.get(_INFO_SLAVE_KIND)) == "bridge"
-    port = dict(attributes(info.get(_INFO_SLAVE_DATA, b""))) if switched else {}
+    port = attributes(info.get(_INFO_SLAVE_DATA, b""), 0, (_BRPORT_ISOLATED,)) if switched else {}
     up = _IFF_UP | _IFF_LOWER_UP
     return Interface(
         name=_word(found[_IFLA_IFNAME]),
@@ -324,6 +332,7 @@ def interface(message: bytes) -> Interface:
         running=flags & up == up,
         hub=own.get(_BR_AGEING_TIME) == bytes(4),
         isolated=port.get(_BRPORT_ISOLATED) == b"\1",
+        queue=_word(found.get(_IFLA_QDISC)),
     )
 
 

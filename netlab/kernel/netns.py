@@ -9,6 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from netlab.errors import KernelError
@@ -47,10 +48,16 @@ def delete(name: str) -> None:
 def inode(name: str) -> int | None:
     """The number that identifies the namespace, None if it is not there."""
     try:
-        status = os.stat(NAMES / name)
+        status = os.stat(f"{NAMES}/{name}")
     except FileNotFoundError:
         return None
-    return status.st_ino if status.st_dev == os.stat(_OWN).st_dev else None
+    return status.st_ino if status.st_dev == _device() else None
+
+
+@cache
+def _device() -> int:
+    """The file system of all namespaces: a name without a mount is a file of another."""
+    return os.stat(_OWN).st_dev
 
 
 def here() -> int:

@@ -136,13 +136,16 @@ def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
     netlink = handles.netlink(namespace)
     interfaces = links.read_interfaces(netlink)
     names = {interface.index: interface.name for interface in interfaces}
+    slowed = any(interface.queue in queues.KINDS for interface in interfaces)
+    with handles.inside(namespace):
+        ruleset = nft.read_here()
     return _View(
         {interface.name: interface for interface in interfaces},
         tuple(links.read_addresses(netlink, namespace, names)),
         tuple(links.read_routes(netlink, namespace)),
         ipv6.read(netlink, namespace, names),
-        tuple(queues.read(netlink, namespace, names)),
-        nft.read(namespace),
+        tuple(queues.read(netlink, namespace, names)) if slowed else (),
+        ruleset,
         handles.settings(namespace, settings),
     )
 
