@@ -37,7 +37,7 @@ def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
             node: Place(
                 found[name],
                 _ruleset(name),
-                handles.settings(name, _settings(found[name])),
+                _settings(handles, name, found[name]),
                 waiting.get(name, ()),
             )
             for node, name in names.items()
@@ -50,9 +50,11 @@ def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
         yield World(places, where, cables, ask)
 
 
-def _settings(space: Space) -> list[str]:
+def _settings(handles: Handles, namespace: str, space: Space) -> dict[str, str]:
     scopes = ["all", *(one.name for one in space.interfaces)]
-    return [*_SETTINGS, *(f"net.{key.format(scope)}" for scope in scopes for key in _OF_INTERFACES)]
+    each = [f"net.{key.format(scope)}" for scope in scopes for key in _OF_INTERFACES]
+    with handles.inside(namespace):
+        return handles.settings.values(namespace, [*_SETTINGS, *each])
 
 
 def _ruleset(namespace: str) -> Ruleset:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from netlab.errors import KernelError, NetlabError
-from netlab.kernel import ipv6, leases, links, netns, nft, queues, services
+from netlab.kernel import files, ipv6, leases, links, netns, nft, queues, services
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import Refused
 from netlab.kernel.patience import Interruption, await_fact
@@ -85,10 +85,12 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
             handles.set(noun)
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
-            if not folder.is_dir():
+            try:
+                files.write(f"{folder}/{name}", text)
+            except FileNotFoundError:  # It is the first.
                 folder.mkdir()
                 netns.link_etc(namespace, folder)
-            (folder / name).write_text(text)
+                files.write(f"{folder}/{name}", text)
         case Bridge():
             links.create_bridge(handles.netlink(noun.namespace), noun)
         case Cable(one, other):

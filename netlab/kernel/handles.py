@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -25,7 +25,8 @@ class Handles:
     def __init__(self, namespaces: int) -> None:
         self.descriptors: dict[str, int] = {}
         self._netlinks: dict[str, Netlink] = {}
-        self._settings = Settings()
+        self.settings = Settings()
+        """Those of the namespace that the thread is in."""
         allow_files(_FILES_EACH * namespaces)
 
     def __enter__(self) -> Handles:
@@ -42,7 +43,7 @@ class Handles:
             netlink.close()
         for descriptor in self.descriptors.values():
             os.close(descriptor)
-        self._settings.close()
+        self.settings.close()
         os.close(self._home)
 
     def create(self, namespace: str) -> None:
@@ -82,16 +83,11 @@ class Handles:
         finally:
             netns.move(self._home, "home")
 
-    def settings(self, namespace: str, keys: Iterable[str]) -> dict[str, str]:
-        """The values of those kernel settings that a namespace has."""
-        with self.inside(namespace):
-            return self._settings.values(namespace, keys)
-
     def set(self, *settings: Sysctl) -> None:
         """Write kernel settings of one namespace."""
         with self.inside(settings[0].namespace):
             for one in settings:
-                self._settings.write(one)
+                self.settings.write(one)
 
 
 def files_for(namespaces: int) -> int:

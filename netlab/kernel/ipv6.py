@@ -120,7 +120,7 @@ def _addresses(
     """Each address, and whether it stems from an advertisement: what somebody enters stays for ever."""
     for found in links.addresses(netlink, AF_INET6):
         name = names.get(found.index)
-        if name and not found.address.is_loopback:
+        if name:
             permanent = found.flags & _IFA_F_PERMANENT
             yield Address(namespace, name, found.address), not permanent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
@@ -18,11 +18,14 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
-from socket import AF_INET, AF_INET6
+from socket import AF_INET, AF_INET6, AF_UNSPEC
+from typing import TYPE_CHECKING
 
 from netlab.kernel.netlink import CREATE, Netlink, Refused, attribute, attributes
-from netlab.kernel.rows import Names
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
+
+if TYPE_CHECKING:
+    from netlab.kernel.rows import Names
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -35,6 +38,8 @@ _AGEING = 30_000
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _LOOPBACK_INDEX = 1
+_LOOPBACK_4, _LOOPBACK_6 = 127, bytes(15) + b"\1"
+"""127.0.0.0/8 and ::1."""
 _RT_TABLE_MAIN = 254
 _RTPROT_UNSPEC, _RTPROT_STATIC = 0, 4
 _RTN_UNICAST = 1
@@ -208,10 +213,15 @@ def read_interfaces(netlink: Netlink) -> list[Interface]:
 
 def read_addresses(netlink: Netlink, namespace: str, names: Names) -> Iterator[Address]:
     """Every IPv4 address but the loopback's own, as the plan has it."""
-    for found in addresses(netlink, AF_INET):
-        if not found.address.is_loopback:
+    return placed(addresses(netlink, AF_INET), namespace, names)
+
+
+def placed(found: Iterable[FoundAddress], namespace: str, names: Names) -> Iterator[Address]:
+    """Those addresses of a namespace that are IPv4's, as the plan has them."""
+    for one in found:
+        if one.address.version == 4:
             # An interface may have come between the two dumps.
-            yield Address(namespace, names.get(found.index, "?"), found.address)
+            yield Address(namespace, names.get(one.index, "?"), one.address)
 
 
 def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
@@ -231,14 +241,17 @@ class FoundAddress:
     """The first eight of if_addr.h."""
 
 
-def addresses(netlink: Netlink, family: int) -> Iterator[FoundAddress]:
-    """Every address of the namespace."""
+def addresses(netlink: Netlink, family: int = AF_UNSPEC) -> Iterator[FoundAddress]:
+    """Every address of the namespace but the loopback's own; of both families, or of one."""
     for message in netlink.dump_bytes(_ADDRESS.pack(family, 0, 0, 0, 0), RTM_GETADDR):
-        _, length, flags, _, index = _ADDRESS.unpack_from(message, _HEADER_BYTES)
+        version, length, flags, _, index = _ADDRESS.unpack_from(message, _HEADER_BYTES)
+        if version not in (AF_INET, AF_INET6):  # A telephone's, where its module is loaded.
+            continue
         found = attributes(message, _HEADER_BYTES + _ADDRESS.size)
         # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
-        own = ip_address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
-        yield FoundAddress(index, ip_interface((own, length)), flags)
+        own = found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]
+        if own != _LOOPBACK_6 and not (len(own) == 4 and own[0] == _LOOPBACK_4):
+            yield FoundAddress(index, ip_interface((own, length)), flags)
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,9 @@ class Netlink:
     def request(self, message: Any, kind: int, flags: int = 0) -> None:
         """Send one message, pyroute2's or bytes, and await its acknowledgement. Raises Refused."""
         self._send(message, kind, _NLM_F_REQUEST | _NLM_F_ACK | flags)
-        for answer_kind, payload in self._answers():
+        for answer_kind, answer in self._answers():
             if answer_kind == _NLMSG_ERROR:
-                _raise_for(payload)
+                _raise_for(answer[16:])
                 return
 
     def attempt(self, bodies: Sequence[bytes], kind: int) -> None:
@@ -107,21 +107,23 @@ class Netlink:
             decoded.decode()
             yield decoded
 
-    def dump_bytes(self, message: Any, kind: int) -> Iterator[bytes]:
-        """The same, each message as it came, with its header."""
+    def dump_bytes(self, message: Any, kind: int) -> list[bytes]:
+        """The same, each message as it came, with its header. Raises Refused."""
         self._send(message, kind, _NLM_F_REQUEST | _NLM_F_DUMP)
-        for answer_kind, payload in self._answers(whole=True):
+        found = []
+        for answer_kind, whole in self._answers():
             if answer_kind == _NLMSG_DONE:
-                _raise_for(payload[16:] + bytes(20))
-                return
+                _raise_for(whole[16:] + bytes(20))
+                break
             if answer_kind == _NLMSG_ERROR:
-                _raise_for(payload[16:])
-            yield payload
+                _raise_for(whole[16:])
+            found.append(whole)
+        return found
 
     def ask(self, message: Any, kind: int) -> Any:
         """One question, its one answer, decoded by `message`'s class. Raises Refused."""
         self._send(message, kind, _NLM_F_REQUEST)
-        _, answer = next(self._answers(whole=True))
+        _, answer = next(self._answers())
         if struct.unpack_from("H", answer, 4)[0] == _NLMSG_ERROR:
             _raise_for(answer[16:])
         decoded = type(message)(answer)
@@ -142,8 +144,8 @@ class Netlink:
         self._sequence += 1
         return _MESSAGE.pack(16 + len(body), kind, flags, self._sequence, 0) + body
 
-    def _answers(self, whole: bool = False) -> Iterator[tuple[int, bytes]]:
-        """Messages that answer the last request: type, and payload (or the whole message)."""
+    def _answers(self) -> Iterator[tuple[int, bytes]]:
+        """Messages that answer the last request: type, and all of it."""
         while True:
             try:
                 data = self._socket.recv(_ANSWER_BYTES)
@@ -153,7 +155,7 @@ class Netlink:
             while start < len(data):
                 length, kind, _, sequence, _ = _MESSAGE.unpack_from(data, start)
                 if sequence == self._sequence:
-                    yield kind, data[start if whole else start + _MESSAGE.size : start + length]
+                    yield kind, data[start : start + length]
                 start += (length + 3) & ~3
 
 

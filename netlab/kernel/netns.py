@@ -132,11 +132,16 @@ def link_etc(name: str, folder: Path) -> None:
     A link, because /etc/netns outlives a reboot and the run directory does
     not: what is left then dangles, and is recognised as ours.
     """
-    ETC.mkdir(mode=0o755, exist_ok=True)
     link = ETC / name
-    if link.is_symlink() and link.readlink() == folder:
-        link.unlink()  # From before a reboot.
-    link.symlink_to(folder)
+    try:
+        link.symlink_to(folder)
+    except FileNotFoundError:
+        ETC.mkdir(mode=0o755, exist_ok=True)
+        link.symlink_to(folder)
+    except FileExistsError:
+        if not link.is_symlink() or link.readlink() != folder:
+            raise
+        # It is there from before a reboot, and right.
 
 
 def unlink_etc(names: Iterable[str]) -> None:

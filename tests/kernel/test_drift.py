@@ -141,7 +141,10 @@ def test_settings_are_those_of_their_namespace_whatever_shows_them(
     with Handles(len(there)) as handles:
         for number, name in enumerate(there):
             handles.set(Sysctl(name, key, str(30 + number)))
-        found = [handles.settings(name, [key, "net.no.such"]) for name in there]
+        found = []
+        for name in there:
+            with handles.inside(name):
+                found.append(handles.settings.values(name, [key, "net.no.such"]))
         assert found == [{key: str(30 + number)} for number in range(len(there))]
         for name in there:
             handles.set(Sysctl(name, key, "64"), Sysctl(name, "net.no.such", "1", optional=True))
