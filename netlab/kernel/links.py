@@ -47,6 +47,7 @@ _RTN_UNICAST = 1
 # Attributes, from linux/if_link.h, if_addr.h, rtnetlink.h and veth.h.
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
 _IFLA_QDISC, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 6, 18, 28, 29
+_IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 31, 32
 _WANTED = frozenset(
     (_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_QDISC, _IFLA_MASTER, _IFLA_LINKINFO)
 )
@@ -295,6 +296,10 @@ def _end(end: End, mtu: int, descriptors: dict[str, int]) -> bytes:
             attribute(_IFLA_IFNAME, _text(end.interface)),
             attribute(_IFLA_MTU, _number(mtu)),
             attribute(_IFLA_NET_NS_FD, _number(descriptors[end.namespace])),
+            # A veth uses one of each unless told otherwise, but makes one for each processor, and
+            # switching the others off again waits for all processors (synchronize_net).
+            attribute(_IFLA_NUM_TX_QUEUES, _number(1)),
+            attribute(_IFLA_NUM_RX_QUEUES, _number(1)),
             attribute(_IFLA_ADDRESS, _mac(end.mac)) if end.mac else b"",
         )
     )

@@ -153,6 +153,12 @@ def test_settings_are_those_of_their_namespace_whatever_shows_them(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_cable_has_one_queue_at_each_end_however_many_processors_there_are(running):
+    for node, interface in (("vm1", "eth0"), ("vmnet8", "vm1-eth0")):
+        shown = inside(f"drift.{node}", "ip", "-d", "link", "show", "dev", interface).stdout
+        assert "numtxqueues 1 numrxqueues 1 " in shown
+
+
 def test_changed_rules_are_drift():
     planned = lab.prepare(lab.load("nat"))
     with lab.running(planned):
