@@ -50,9 +50,14 @@ def read(namespace: str) -> str:
     Without the elements of named sets and maps, which rules fill with what they learn.
     """
     with netns.inside(namespace):
-        if not _has_tables():
-            return ""  # A library's context for each of 1,000 machines would take longer than all else.
-        return _listing(_TERSE)
+        return read_here()
+
+
+def read_here() -> str:
+    """The same, of the namespace in which the thread is."""
+    if not _has_tables():
+        return ""  # A library's context for each of 1,000 machines would take longer than all else.
+    return _listing(_TERSE)
 
 
 def _has_tables() -> bool:

@@ -62,7 +62,7 @@ def ask(netlink: Netlink, names: dict[int, str], question: Question) -> Answer:
     except Refused as refused:
         return Answer(error=refused.errno or 0)
     kind = ROUTE.unpack_from(message, HEADER_BYTES)[7]
-    found = dict(attributes(message[HEADER_BYTES + ROUTE.size :]))
+    found = attributes(message, HEADER_BYTES + ROUTE.size)
     gateway, chosen = found.get(_RTA_GATEWAY), found.get(_RTA_PREFSRC)
     return Answer(
         KINDS.get(kind, str(kind)),

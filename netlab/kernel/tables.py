@@ -147,14 +147,14 @@ def read_addresses(netlink: Netlink, names: Names) -> Iterator[AddressRow]:
 
 def address(message: bytes, names: Names) -> AddressRow | None:
     """None for the loopback's own, and for one that the machine does not use, or not yet."""
-    return _used(links.address(message), names)
+    found = links.address(message)
+    return _used(found, names) if found else None
 
 
 def _used(found: links.FoundAddress, names: Names) -> AddressRow | None:
-    own = found.address
-    if own.ip.is_loopback or (own.version == 6 and found.flags & _NOT_USABLE):
+    if found.address.version == 6 and found.flags & _NOT_USABLE:
         return None
-    return _name(found.index, names), own
+    return _name(found.index, names), found.address
 
 
 def read_routes(netlink: Netlink, names: Names) -> Iterator[RouteRow]:
@@ -193,7 +193,7 @@ def _hops(found: dict[int, bytes], names: Names) -> Iterator[Hop]:
     several = found.get(_RTA_MULTIPATH, b"")
     while several:
         length, _, _, index = _NEXT_HOP.unpack_from(several)
-        yield from _hop(index, dict(attributes(several[_NEXT_HOP.size : length])), names)
+        yield from _hop(index, attributes(several[:length], _NEXT_HOP.size), names)
         several = several[(length + 3) & ~3 :]
     if _RTA_MULTIPATH not in found:
         yield from _hop(links.number(found.get(_RTA_OIF)), found, names)
@@ -222,7 +222,7 @@ def read_connections(namespace: str) -> list[Connection]:
 
 def connection(message: bytes) -> Connection:
     """A notification may lack the timeout."""
-    found = dict(attributes(message[HEADER_BYTES + _NETFILTER_HEADER_BYTES :]))
+    found = attributes(message, HEADER_BYTES + _NETFILTER_HEADER_BYTES)
     original = _nested(found, _CTA_ORIGINAL)
     protocol = _big(_nested(original, _CTA_TUPLE_PROTO)[_CTA_PROTO_NUM])
     timeout = found.get(_CTA_TIMEOUT)
@@ -270,12 +270,12 @@ def _first(found: dict[int, bytes], kinds: tuple[int, int]) -> bytes | None:
 
 def _nested(found: dict[int, bytes], kind: int) -> dict[int, bytes]:
     """The attributes in an attribute; none where it is not there."""
-    return dict(attributes(found.get(kind, b"")))
+    return attributes(found.get(kind, b""))
 
 
 def _behind(message: bytes, form: struct.Struct) -> dict[int, bytes]:
     """The attributes behind a message's headers."""
-    return dict(attributes(message[HEADER_BYTES + form.size :]))
+    return attributes(message, HEADER_BYTES + form.size)
 
 
 def _big(data: bytes) -> int:
