@@ -41,8 +41,9 @@ class Ear:
     """`icmp` sends, and sees what the stack delivers: ICMP's messages, or with `six` ICMPv6's.
 
     The kernel tells a socket of each packet of its own that it has handed to a card: it does so for who
-    wants to know when (SO_TIMESTAMPING). A packet socket, which sees what leaves as well, would also
-    have to look at each ARP question that a switch gives to all its ports.
+    wants to know when (SO_TIMESTAMPING), and again where a switch hands it on. A packet socket, which
+    sees what leaves as well, would also have to look at each ARP question that a switch gives to all
+    its ports.
     """
 
     def __init__(self, namespace: str, six: bool = False) -> None:

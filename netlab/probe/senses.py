@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from netlab.kernel.closing import close_together
 from netlab.kernel.nftrace import RuleTrace
 from netlab.kernel.patience import Interruption
 from netlab.probe import batch
@@ -46,10 +45,10 @@ class Senses:
 
         with ExitStack() as stack:
             self.ears: dict[str, Ear] = {}
-            stack.callback(close_together, self.ears.values())
             self._selector = stack.enter_context(selectors.DefaultSelector())
             for name in sorted(self._namespaces):
                 self.ears[name] = ear = Ear(name, self._six)
+                stack.callback(ear.close)
                 self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
             for one in self.autopsy.watching if self.autopsy else ():
                 self._selector.register(one.socket, selectors.EVENT_READ, one)

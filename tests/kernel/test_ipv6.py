@@ -16,8 +16,8 @@ from netlab.plan.nouns import Address, Advertised, Route
 from netlab.plan.plan import line
 from netlab.probe import engine
 from netlab.probe.cause import Cause
-from netlab.probe.engine import Probe
 from netlab.probe.verdict import Verdict
+from netlab.probe.waves import Probe
 from netlab.scenario.load import loads
 from netlab.scenario.model import Family
 from tests.kernel.test_live import conversation

@@ -16,7 +16,7 @@ import pytest
 
 from netlab import lab
 from netlab.kernel import neighbours, nft
-from netlab.probe import engine, witness
+from netlab.probe import autopsy, engine, witness
 from netlab.probe.tap import Tap
 from netlab.probe.verdict import Verdict
 from tests.bench.scenarios import full, half_blocked
@@ -102,6 +102,17 @@ def test_what_taps_have_lost_makes_silence_unknown(modes, monkeypatch):
     monkeypatch.setattr(Tap, "lost", lambda self: 1)
     found = {r.outcome.verdict for r in lab.verify(modes)}
     assert found == {Verdict.ANSWERED, Verdict.UNKNOWN}
+
+
+def test_rules_are_heard_while_probes_are_under_way(modes, monkeypatch):
+    """The kernel's buffer for them holds those of some hundred probes."""
+    known = []
+    told = autopsy.Autopsy.findings
+    monkeypatch.setattr(
+        autopsy.Autopsy, "findings", lambda self: known.append(len(self._drops)) or told(self)
+    )
+    lab.verify(modes)
+    assert known[0]
 
 
 def test_a_count_that_tells_of_fewer_packets_proves_nothing(modes, monkeypatch):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import threading
+
 import pytest
 
 from netlab import lab
+from netlab.errors import Interrupted
 from netlab.kernel import netns, nft
-from netlab.probe import ear, engine
-from netlab.probe.engine import Probe
+from netlab.kernel.patience import Interruption
+from netlab.probe import batch, ear, engine, icmp
 from netlab.probe.verdict import Outcome, Verdict
+from netlab.probe.waves import Probe
 from tests.machine import inside
 
 
@@ -131,6 +136,57 @@ def test_a_buffer_that_overflows_makes_the_verdict_unknown(monkeypatch):
     many = [Probe("probe.vm1", "probe.vm2", VM2)] * 100
     verdicts = {outcome.verdict for outcome in engine.run(many)}
     assert verdicts == {Verdict.UNKNOWN}
+
+
+def test_a_probe_that_is_bound_and_never_arrives_has_left(rules):
+    rules(
+        "pc", "table ip extra { chain i { type filter hook input priority 0; policy drop;\n }\n }"
+    )
+    outcome = probe("host", "pc", "192.168.1.50", bind="192.168.1.100")
+    assert (outcome.verdict, outcome.why) == (Verdict.DEAD, "left its source and never arrived")
+
+
+def test_what_stays_on_the_machine_has_not_left():
+    listener = ear.Ear("probe.vm1")
+    try:
+        message = icmp.echo_request(b"12345678", 7)
+        to = [ear.address(VM1), ear.address(VM2)]
+        assert not batch.send(listener.icmp.fileno(), [(message, one) for one in to])
+        left = {frame[30:34] for frame in listener.departures()}
+    finally:
+        listener.close()
+    assert left == {bytes(map(int, VM2.split(".")))}
+
+
+def test_each_of_many_that_cannot_be_sent_is_told_with_its_error():
+    inside("probe.pc", "ip", "route", "del", "default")
+    listener = ear.Ear("probe.pc")
+    try:
+        message = icmp.echo_request(b"12345678", 7)
+        to = ["203.0.113.80", "192.168.1.100", "203.0.113.80", "203.0.113.80", "192.168.1.1"]
+        failed = batch.send(listener.icmp.fileno(), [(message, ear.address(one)) for one in to])
+    finally:
+        listener.close()
+        inside("probe.pc", "ip", "route", "add", "default", "via", "192.168.1.1")
+    assert failed == dict.fromkeys((0, 2, 3), errno.ENETUNREACH)
+
+
+def test_no_thread_is_left_after_ctrl_c():
+    class Soon(Interruption):
+        def __init__(self) -> None:
+            super().__init__()
+            self.looks = 0
+
+        def check(self) -> None:
+            self.looks += 1
+            if self.looks > 2:
+                raise Interrupted("now")
+
+    threads = threading.active_count()
+    many = [Probe("probe.vm1", "probe.vm2", VM2)] * 2000
+    with pytest.raises(Interrupted):
+        engine.run(many, interruption=Soon())
+    assert threading.active_count() == threads
 
 
 def test_more_probes_than_fit_in_one_wave():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from netlab.plan.build import build
+from netlab.probe.waves import Probe, pairs, waves
 from netlab.scenario import load
 from netlab.scenario.document import Document
 from netlab.scenario.topology import resolve
@@ -64,17 +66,22 @@ def copied(vms: int) -> dict[str, Any]:
 
 def calls(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
     """How many calls it takes to check a scenario and to plan its lab."""
+    document = Document("flat.yaml", data)
+    monkeypatch.setattr(load, "parse", lambda *_: document)
+    return counted(lambda: build("flat", resolve(load.loads(b"", "flat.yaml").scenario)))
+
+
+def counted(action: Callable[[], object]) -> int:
+    """How many calls it takes to do something."""
     found = 0
 
     def count(_: object, event: str, __: object) -> None:
         nonlocal found
         found += event in ("call", "c_call")
 
-    document = Document("flat.yaml", data)
-    monkeypatch.setattr(load, "parse", lambda *_: document)
     sys.setprofile(count)
     try:
-        build("flat", resolve(load.loads(b"", "flat.yaml").scenario))
+        action()
     finally:
         sys.setprofile(None)
     return found
@@ -85,3 +92,13 @@ def test_twice_as_many_vms_are_twice_the_work(scenario, monkeypatch):
     calls(scenario(1), monkeypatch)  # Some things are worked out once for all labs.
     few, many = (calls(scenario(vms), monkeypatch) for vms in (FEW, MANY))
     assert many < 2.1 * few
+
+
+def test_twice_as_many_pairs_are_twice_the_work():
+    def plan(vms: int) -> None:
+        names = [f"vm{number}" for number in range(vms)]
+        probes = [Probe(a, b, b, direct=True) for a in names for b in names if a != b]
+        list(waves(pairs(probes, 960), 960, 100_000))
+
+    few, many = (counted(lambda vms=vms: plan(vms)) for vms in (FEW, MANY))
+    assert many < 4.1 * few, "four times as many pairs"

@@ -9,6 +9,7 @@ import pytest
 from netlab.probe import engine, icmp
 from netlab.probe.matrix import compare
 from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
+from netlab.probe.waves import Probe
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_what_a_full_table_of_neighbours_has_spoilt_is_tried_again(monkeypatch, 
 
     monkeypatch.setattr(engine, "times_full", lambda: next(counts))
     monkeypatch.setattr(engine, "_round", measured)
-    probe = engine.Probe("lab.vm1", "lab.vm2", "10.0.0.2")
+    probe = Probe("lab.vm1", "lab.vm2", "10.0.0.2")
     assert engine.run([probe]) == [outcomes[rounds - 1]]
     assert len(done) == rounds
 

@@ -6,8 +6,6 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from scapy.layers.l2 import ARP, Ether
-
 from netlab.errors import UsageError
 from netlab.probe.frame import Fields, decode
 from netlab.probe.kinds.base import Ends, Probe
@@ -35,6 +33,8 @@ class ArpProbe(Probe):
         return False  # A second machine may answer too.
 
     def send(self) -> None:
+        from scapy.layers.l2 import ARP, Ether
+
         ends = self.ends
         question = Ether(dst=_BROADCAST, src=ends.mac) / ARP(
             op="who-has", hwsrc=ends.mac, psrc=ends.address or "0.0.0.0", pdst=ends.to

@@ -9,10 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address
 
-from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
-
 from netlab.probe.frame import Fields, decode, dhcp_options, payload
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
@@ -53,6 +49,10 @@ class DhcpProbe(Probe):
         )  # dnsmasq pings an address for 3 s before it offers it.
 
     def send(self) -> None:
+        from scapy.layers.dhcp import BOOTP, DHCP
+        from scapy.layers.inet import IP, UDP
+        from scapy.layers.l2 import Ether
+
         discover = (
             Ether(dst=_BROADCAST, src=self.ends.mac)
             / IP(src="0.0.0.0", dst="255.255.255.255")

@@ -7,8 +7,6 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from scapy.layers.dns import DNS, DNSQR
-
 from netlab.errors import UsageError
 from netlab.probe.cause import DNS_WORDS
 from netlab.probe.frame import Fields
@@ -40,6 +38,8 @@ class DnsProbe(Probe):
     """
 
     def __init__(self, ends: Ends, name: str) -> None:
+        from scapy.layers.dns import DNS, DNSQR
+
         super().__init__(ends)
         labels = name.rstrip(".").split(".")
         if (
@@ -71,6 +71,8 @@ class DnsProbe(Probe):
         self.socket.sendto(self._question, (self.ends.to, _PORT))
 
     def poll(self) -> None:
+        from scapy.layers.dns import DNS
+
         with suppress(BlockingIOError, ConnectionRefusedError):
             answer = DNS(self.socket.recv(1 << 16))
             self.answered = answer.rcode == 0 and answer.ancount > 0

@@ -1,0 +1,64 @@
+"""Which probes go together: all of them, once, no more than there is room for, and of few machines."""
+
+from __future__ import annotations
+
+from netlab.probe.waves import Probe, pairs, waves
+
+VMS = [f"vm{number}" for number in range(100)]
+FREE = 960
+PLENTY = 1_000_000
+
+
+def mesh() -> list[Probe]:
+    """Every VM to every other, and all of them to and from a machine behind a router."""
+    own = [Probe(a, b, b, direct=True) for a in VMS for b in VMS if a != b]
+    far = [Probe(a, "far", "far") for a in VMS] + [Probe("far", a, a) for a in VMS]
+    return [*own, *far]
+
+
+def plan(probes: list[Probe], free: int, most: int = PLENTY) -> list[tuple[list[int], list[int]]]:
+    return list(waves(pairs(probes, free), free, most))
+
+
+def neighbours(probes: list[Probe]) -> int:
+    ends = {frozenset((one.source, one.target)) for one in probes if one.direct}
+    return 2 * len(ends)
+
+
+def test_each_probe_goes_once():
+    probes = mesh()
+    numbers = [n for there, back in plan(probes, FREE) for n in there + back]
+    assert sorted(numbers) == list(range(len(probes)))
+
+
+def test_no_wave_needs_more_neighbours_than_there_is_room_for_and_few_have_room_to_spare():
+    probes = mesh()
+    found = [neighbours([probes[n] for n in there + back]) for there, back in plan(probes, FREE)]
+    assert max(found) <= FREE
+    assert len(found) <= -(-neighbours(probes) // FREE) + 1
+
+
+def test_who_is_asked_answers_later():
+    probes = mesh()
+    for there, back in plan(probes, FREE):
+        asked = {(probes[n].source, probes[n].target) for n in there}
+        assert all((probes[n].target, probes[n].source) in asked for n in back)
+
+
+def test_few_machines_have_to_do_with_a_wave():
+    probes = [probe for probe in mesh() if probe.direct]
+    ends = [{probes[n].source for n in there + back} for there, back in plan(probes, FREE)]
+    assert max(map(len, ends)) < len(VMS)
+    assert sum(map(len, ends)) < 0.8 * len(VMS) * len(ends)
+
+
+def test_what_may_be_silent_goes_apart_only_if_there_are_several_waves():
+    probes = mesh()
+    kinds = [{probes[n].direct for n in there + back} for there, back in plan(probes, FREE)]
+    assert {False} in kinds and {True, False} not in kinds
+    assert len(plan(probes, PLENTY)) == 1
+
+
+def test_no_more_go_together_than_a_buffer_holds():
+    probes = mesh()
+    assert all(len(there) + len(back) <= 100 for there, back in plan(probes, PLENTY, 100))
