@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, SystemRefused, UsageError
@@ -210,28 +210,28 @@ def assigned(lab: Lab, target: str, settings: dict[str, str]) -> Source:
     """The lab's scenario with some values changed (see `scenario.edit.assign`), checked."""
     from netlab.scenario import edit
 
-    return _edited(lab, edit.assign(lab.source.text, target, settings))
+    return _edited(lab, edit.assign(lab.source.data, target, settings))
 
 
 def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
     """The lab's scenario with another VM, checked."""
     from netlab.scenario import edit
 
-    return _edited(lab, edit.add_vm(lab.source.text, name, networks))
+    return _edited(lab, edit.add_vm(lab.source.data, name, networks))
 
 
 def with_clone(lab: Lab, vm: str, name: str, kept: bool) -> Source:
     """The lab's scenario with a copy of a VM; `kept`: with its UUID and MACs, as "I moved it"."""
     from netlab.scenario import edit
 
-    return _edited(lab, edit.clone_vm(lab.source.text, vm, name, kept))
+    return _edited(lab, edit.clone_vm(lab.source.data, vm, name, kept))
 
 
 def without_vm(lab: Lab, name: str) -> Source:
     """The lab's scenario without one of its VMs, checked."""
     from netlab.scenario import edit
 
-    return _edited(lab, edit.remove_vm(lab.source.text, name))
+    return _edited(lab, edit.remove_vm(lab.source.data, name))
 
 
 def without_lease(lab: Lab, target: str) -> Source:
@@ -242,24 +242,24 @@ def without_lease(lab: Lab, target: str) -> Source:
     from netlab.scenario import edit
     from netlab.scenario.topology import Role
 
-    text = lab.source.text
+    data = lab.source.data
     for leg in _clients(lab, target):
         if lab.topology.nodes[leg.node].role is not Role.VM:
             what = f"{leg.node} is no VM: its lease cannot be given back"
             raise UsageError(what, f"`netlab dhcp renew {target}` lets it ask anew")
-        text = edit.assign(text, f"{leg.node}.{leg.interface}", {"released": "true"})
-    return _edited(lab, text)
+        data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": "true"})
+    return _edited(lab, data)
 
 
 def with_lease(lab: Lab, target: str) -> Source:
     """The lab's scenario with what `without_lease` gave back asked for again. Raises UsageError."""
     from netlab.scenario import edit
 
-    text = lab.source.text
+    data = lab.source.data
     for leg in _clients(lab, target):
         if leg.released:
-            text = edit.assign(text, f"{leg.node}.{leg.interface}", {"released": ""})
-    return _edited(lab, text)
+            data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": ""})
+    return _edited(lab, data)
 
 
 def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | None = None) -> Lab:
@@ -323,7 +323,7 @@ def with_forward(
     from netlab.scenario import edit
 
     vmnet = network or _nat_network(lab, target.partition(":")[0])
-    return _edited(lab, edit.add_forward(lab.source.text, vmnet, protocol, port, target))
+    return _edited(lab, edit.add_forward(lab.source.data, vmnet, protocol, port, target))
 
 
 def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
@@ -362,7 +362,7 @@ def without_forward(lab: Lab, protocol: str, port: int) -> Source:
     """The lab's scenario without a port that leads to a VM, checked. Raises UsageError."""
     from netlab.scenario import edit
 
-    return _edited(lab, edit.remove_forward(lab.source.text, protocol, port))
+    return _edited(lab, edit.remove_forward(lab.source.data, protocol, port))
 
 
 def _nat_network(lab: Lab, vm: str) -> str:
@@ -389,10 +389,10 @@ def _is_inside(text: str, subnet: IPv4Network) -> bool:
         return False
 
 
-def _edited(lab: Lab, text: bytes) -> Source:
-    from netlab.scenario.load import loads
+def _edited(lab: Lab, data: dict[str, Any]) -> Source:
+    from netlab.scenario.load import edited
 
-    return replace(loads(text, lab.source.file), name=lab.source.name)
+    return edited(lab.source, data)
 
 
 def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:

@@ -21,7 +21,7 @@ from ipaddress import (
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 from typing import TYPE_CHECKING
 
-from netlab.kernel.netlink import CREATE, Netlink, Refused, attribute, attributes
+from netlab.kernel.netlink import CREATE, HEADER_BYTES, Netlink, Refused, attribute, attributes
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
 if TYPE_CHECKING:
@@ -58,12 +58,11 @@ _BR_AGEING_TIME, _BRPORT_ISOLATED = 4, 33
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 
-_HEADER_BYTES = 16
 _LINK = struct.Struct("BxHiII")
 """ifinfomsg: family, type, index, flags, which flags to change."""
 _ADDRESS = struct.Struct("BBBBi")
 """ifaddrmsg: family, prefix length, flags, scope, index."""
-_ROUTE = struct.Struct("BBBBBBBBI")
+ROUTE = struct.Struct("BBBBBBBBI")
 """rtmsg: family, prefix lengths of target and source, TOS, table, protocol, scope, type, flags."""
 
 
@@ -197,7 +196,7 @@ def create_route(netlink: Netlink, route: Route) -> None:
 def _route_message(route: Route, protocol: int = _RTPROT_STATIC) -> bytes:
     family = AF_INET6 if route.gateway.version == 6 else AF_INET
     length, table = route.destination.prefixlen, _RT_TABLE_MAIN
-    message = _ROUTE.pack(family, length, 0, 0, table, protocol, 0, _RTN_UNICAST, 0)
+    message = ROUTE.pack(family, length, 0, 0, table, protocol, 0, _RTN_UNICAST, 0)
     message += attribute(_RTA_GATEWAY, route.gateway.packed)
     message += attribute(_RTA_PRIORITY, _number(route.metric))
     if length:
@@ -209,7 +208,7 @@ def read_interfaces(netlink: Netlink) -> list[Interface]:
     """Every interface of the namespace."""
     request = _LINK.pack(0, 0, 0, 0, 0)
     request += attribute(_IFLA_EXT_MASK, _number(_RTEXT_FILTER_SKIP_STATS))
-    return [interface(message) for message in netlink.dump_bytes(request, RTM_GETLINK)]
+    return [interface(message) for message in netlink.dump(request, RTM_GETLINK)]
 
 
 def read_addresses(netlink: Netlink, namespace: str, names: Names) -> Iterator[Address]:
@@ -244,15 +243,21 @@ class FoundAddress:
 
 def addresses(netlink: Netlink, family: int = AF_UNSPEC) -> Iterator[FoundAddress]:
     """Every address of the namespace but the loopback's own; of both families, or of one."""
-    for message in netlink.dump_bytes(_ADDRESS.pack(family, 0, 0, 0, 0), RTM_GETADDR):
-        version, length, flags, _, index = _ADDRESS.unpack_from(message, _HEADER_BYTES)
-        if version not in (AF_INET, AF_INET6):  # A telephone's, where its module is loaded.
-            continue
-        found = attributes(message, _HEADER_BYTES + _ADDRESS.size)
-        # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
-        own = found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]
-        if own != _LOOPBACK_6 and not (len(own) == 4 and own[0] == _LOOPBACK_4):
-            yield FoundAddress(index, ip_interface((own, length)), flags)
+    messages = netlink.dump(_ADDRESS.pack(family, 0, 0, 0, 0), RTM_GETADDR)
+    return (found for message in messages if (found := address(message)))
+
+
+def address(message: bytes) -> FoundAddress | None:
+    """The address that a message, with its header, is about; None for the loopback's own."""
+    version, length, flags, _, index = _ADDRESS.unpack_from(message, HEADER_BYTES)
+    if version not in (AF_INET, AF_INET6):  # A telephone's, where its module is loaded.
+        return None
+    found = attributes(message, HEADER_BYTES + _ADDRESS.size)
+    # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
+    own = found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]
+    if own == _LOOPBACK_6 or (len(own) == 4 and own[0] == _LOOPBACK_4):
+        return None
+    return FoundAddress(index, ip_interface((own, length)), flags)
 
 
 @dataclass(frozen=True)
@@ -269,19 +274,19 @@ class FoundRoute:
 
 def gateway_routes(netlink: Netlink, family: int) -> Iterator[FoundRoute]:
     """Every such route of the namespace."""
-    for message in netlink.dump_bytes(_ROUTE.pack(family, *bytes(8)), RTM_GETROUTE):
-        _, length, _, _, table, protocol, *_ = _ROUTE.unpack_from(message, _HEADER_BYTES)
+    for message in netlink.dump(ROUTE.pack(family, *bytes(8)), RTM_GETROUTE):
+        _, length, _, _, table, protocol, *_ = ROUTE.unpack_from(message, HEADER_BYTES)
         if table != _RT_TABLE_MAIN:  # One beyond 255 has its number in an attribute, and 252 there.
             continue
-        found = attributes(message, _HEADER_BYTES + _ROUTE.size)
+        found = attributes(message, HEADER_BYTES + ROUTE.size)
         if gateway := found.get(_RTA_GATEWAY):
             anywhere = bytes(len(gateway))
             yield FoundRoute(
                 ip_network((found.get(_RTA_DST, anywhere), length)),
                 ip_address(gateway),
-                _value(found.get(_RTA_PRIORITY)),
+                number(found.get(_RTA_PRIORITY)),
                 protocol,
-                _value(found.get(_RTA_OIF)),
+                number(found.get(_RTA_OIF)),
             )
 
 
@@ -329,8 +334,8 @@ def _mac(address: str) -> bytes:
 
 def interface(message: bytes) -> Interface:
     """The interface that a message, with its header, is about."""
-    _, _, index, flags, _ = _LINK.unpack_from(message, _HEADER_BYTES)
-    found = attributes(message, _HEADER_BYTES + _LINK.size, _WANTED)
+    _, _, index, flags, _ = _LINK.unpack_from(message, HEADER_BYTES)
+    found = attributes(message, HEADER_BYTES + _LINK.size, _WANTED)
     info = attributes(found.get(_IFLA_LINKINFO, b""))
     kind = _word(info.get(_INFO_KIND))
     own = attributes(info.get(_INFO_DATA, b""), 0, (_BR_AGEING_TIME,)) if kind == "bridge" else {}
@@ -341,11 +346,11 @@ def interface(message: bytes) -> Interface:
     return Interface(
         name=_word(found[_IFLA_IFNAME]),
         index=index,
-        peer_index=_value(found.get(_IFLA_LINK)),
+        peer_index=number(found.get(_IFLA_LINK)),
         kind=kind,
         mac=found.get(_IFLA_ADDRESS, b"").hex(":"),
-        mtu=_value(found.get(_IFLA_MTU)),
-        master=_value(found.get(_IFLA_MASTER)),
+        mtu=number(found.get(_IFLA_MTU)),
+        master=number(found.get(_IFLA_MASTER)),
         up=bool(flags & _IFF_UP),
         running=flags & up == up,
         hub=own.get(_BR_AGEING_TIME) == bytes(4),
@@ -358,8 +363,8 @@ def _word(data: bytes | None) -> str:
     return (data or b"").rstrip(b"\0").decode()
 
 
-def _value(data: bytes | None) -> int:
-    """Zero for an attribute that is not there."""
+def number(data: bytes | None) -> int:
+    """What an attribute of rtnetlink says; zero for one that is not there."""
     return int.from_bytes(data or b"", sys.byteorder)
 
 

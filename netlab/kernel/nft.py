@@ -63,7 +63,7 @@ def read_here() -> str:
 def _has_tables() -> bool:
     netlink = Netlink(NETFILTER)
     try:
-        return any(netlink.dump_bytes(_ANY_FAMILY, _GET_TABLE))
+        return any(netlink.dump(_ANY_FAMILY, _GET_TABLE))
     finally:
         netlink.close()
 

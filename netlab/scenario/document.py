@@ -1,28 +1,22 @@
 """YAML text in, plain data with positions out.
 
-The document is composed, not constructed: ruamel gives the node graph with
-the mark of every node, and this module turns it into dicts, lists and
-scalars itself. So every key and value keeps its line and column, duplicate
-keys are all found, and aliases are expanded under a budget (a "YAML bomb" of
-a few hundred bytes would otherwise become gigabytes).
+The nodes of a text (`syntax`) become dicts, lists and words, and stay beside
+them: so every key and value is found in its line and column. Duplicate keys
+are all found, and aliases are expanded under a budget (a "YAML bomb" of a few
+hundred bytes would otherwise become gigabytes).
 """
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
 from netlab.errors import Problem, ScenarioError
+from netlab.scenario import syntax
+from netlab.scenario.syntax import Mapping, Node, Scalar, Sequence
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
-MAX_DEPTH = 20
 
 Path = tuple[str | int, ...]
 
@@ -37,24 +31,32 @@ class Position:
 
 @dataclass
 class Document:
-    """A parsed file: its data, and where each key and value stands."""
+    """A parsed file: its data, and the nodes that know where each key and value stands."""
 
     file: str
     data: Any = None
-    keys: dict[Path, Position] = field(default_factory=dict)
-    values: dict[Path, Position] = field(default_factory=dict)
+    text: bytes = b""
+    root: Node | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
     def key(self, path: Path) -> Position:
         """Position of the key at `path`, or of the nearest thing around it."""
-        return self.keys.get(path) or self.value(path)
+        around, rest = self._nearest(path[:-1])
+        found = around and path and not rest and syntax.entry(around, path[-1])
+        return _position(found[0]) if found else self.value(path)
 
     def value(self, path: Path) -> Position:
         """Position of the value at `path`, or of the nearest thing around it."""
-        while path and path not in self.values:
-            path = path[:-1]
-        return self.values.get(path, Position(1, 1))
+        node, _ = self._nearest(path)
+        return _position(node) if node else Position(1, 1)
+
+    def _nearest(self, path: Path) -> tuple[Node | None, Path]:
+        """The innermost node on `path`, and how it goes on where there is none."""
+        node = self.root and syntax.meant(self.root)
+        while node and path and (found := syntax.entry(node, path[0])):
+            node, path = syntax.meant(found[1]), path[1:]
+        return node, path
 
     def complain(self, position: Position, what: str, fix: str) -> None:
         """Note one problem at `position`. What the file says is shown without control characters."""
@@ -75,21 +77,26 @@ def parse(text: bytes, file: str) -> Document:
     Raises ScenarioError when the text is no YAML at all; duplicate keys and
     oversized structures are left in `problems` of the result.
     """
-    document = Document(file)
-    node = _compose(text, document)
-    if node is None:
+    document = Document(file, text=text)
+    document.root = _compose(text, document)
+    if document.root is None:
         document.complain(
             Position(1, 1), "the file is empty", "start from `netlab scenarios --show nat`"
         )
         raise ScenarioError(document.problems)
     try:
-        document.data = _Reader(document).read(node, (), 0)
+        document.data = _Reader(document).read(document.root, 0)
     except _TooBig as too_big:
         document.complain(
             _position(too_big.node), str(too_big), "a scenario is a small file; remove the aliases"
         )
         raise ScenarioError(document.problems) from None
     return document
+
+
+def decoded(text: bytes) -> str:
+    """Text without its byte order mark. Raises UnicodeDecodeError."""
+    return text.decode("utf-8-sig")
 
 
 def _compose(text: bytes, document: Document) -> Node | None:
@@ -101,7 +108,7 @@ def _compose(text: bytes, document: Document) -> Node | None:
             "check that this is the file you meant",
         )
     try:
-        decoded = text.decode("utf-8-sig")
+        return syntax.compose(decoded(text))
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         _refuse(
@@ -110,20 +117,8 @@ def _compose(text: bytes, document: Document) -> Node | None:
             f"byte 0x{text[error.start]:02x} is not UTF-8 text",
             "save the scenario as a UTF-8 text file",
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML 1.2 allows it.
-            return YAML(typ="safe", pure=True).compose(io.StringIO(decoded))  # type: ignore[no-any-return]
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        _refuse(document, position, f"not YAML: {what}", "correct the syntax here or just above")
-    except YAMLError as error:
-        what = str(error).splitlines()[0]
-        _refuse(document, Position(1, 1), f"not YAML: {what}", "save the scenario as plain text")
-    except RecursionError:
-        _refuse(document, Position(1, 1), "nested too deeply", f"stay below {MAX_DEPTH} levels")
+    except syntax.Unreadable as error:
+        _refuse(document, Position(*error.place), error.what, error.fix)
 
 
 def _refuse(document: Document, position: Position, what: str, fix: str) -> NoReturn:
@@ -136,7 +131,7 @@ def _visible(text: str) -> str:
 
 
 def _position(node: Node) -> Position:
-    return Position(node.start_mark.line + 1, node.start_mark.column + 1)
+    return Position(*syntax.place(node.start))
 
 
 class _TooBig(Exception):
@@ -146,55 +141,43 @@ class _TooBig(Exception):
 
 
 class _Reader:
-    """Turns nodes into data, noting positions and spending the budget."""
+    """Turns nodes into data, spending the budget."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.budget = MAX_VALUES
 
-    def read(self, node: Node, path: Path, depth: int) -> Any:
+    def read(self, node: Node, depth: int) -> Any:
+        node = syntax.meant(node)
         self.budget -= 1
         if self.budget < 0:
             raise _TooBig(f"more than {MAX_VALUES:,} values after expanding aliases", node)
-        if depth > MAX_DEPTH:
-            raise _TooBig(f"nested more than {MAX_DEPTH} levels deep", node)
-        self.document.values[path] = _position(node)
+        if depth > syntax.MAX_DEPTH:
+            raise _TooBig(f"nested more than {syntax.MAX_DEPTH} levels deep", node)
         match node:
-            case MappingNode():
-                return self._mapping(node, path, depth)
-            case SequenceNode():
-                return [self.read(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
-            case _:
-                return _scalar(node)
+            case Scalar():
+                return node.value
+            case Sequence():
+                return [self.read(item, depth + 1) for item in node.items]
+            case Mapping():
+                return self._mapping(node, depth)
 
-    def _mapping(self, node: MappingNode, path: Path, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: Mapping, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            position = _position(key_node)
-            if not isinstance(key_node, ScalarNode):
-                self.document.complain(position, "a key must be a plain word", "remove this key")
-                continue
-            key = str(key_node.value)
-            if key in result:
-                first = self.document.keys[(*path, key)].line
+        lines: dict[str, int] = {}
+        for key_node, value_node in node.entries:
+            key = syntax.word(key_node)
+            if key is None:
                 self.document.complain(
-                    position, f"'{key}' was already given on line {first}", "keep only one of them"
+                    _position(key_node), "a key must be a plain word", "remove this key"
                 )
-                continue
-            self.document.keys[(*path, key)] = position
-            result[key] = self.read(value_node, (*path, key), depth + 1)
+            elif key in result:
+                self.document.complain(
+                    _position(key_node),
+                    f"'{key}' was already given on line {lines[key]}",
+                    "keep only one of them",
+                )
+            else:
+                lines[key] = key_node.start.line + 1
+                result[key] = self.read(value_node, depth + 1)
         return result
-
-
-def _scalar(node: Node) -> Any:
-    """A scalar by its YAML 1.2 core-schema tag; what is neither null, bool nor integer is text."""
-    text = node.value
-    match str(node.tag).rpartition(":")[2]:
-        case "null":
-            return None
-        case "bool":
-            return text.lower() == "true"
-        case "int" if text.lstrip("+-").isdecimal():
-            return int(text) if len(text) < 20 else text
-        case _:
-            return text

@@ -1,33 +1,32 @@
-"""A scenario's text, edited as a person would: one value changed, comments and order kept. Pure."""
+"""A scenario's data, edited as a person would. The text is then for `rewrite`. Pure."""
 
 from __future__ import annotations
 
-import io
+import json
 import re
 from collections.abc import Callable
-from copy import deepcopy
-from typing import Any
+from typing import Any, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import YAMLError
+from netlab.errors import ScenarioError, UsageError
+from netlab.scenario.document import parse
 
-from netlab.errors import UsageError
+Data: TypeAlias = dict[str, Any]
+"""A scenario's mappings, lists and words, as JSON has them."""
 
 _ADAPTER = re.compile(r"eth([0-9])")
 _ENOUGH_TO_FORWARD = 2
 """Networks between which a host can be a router."""
 
 
-def assign(text: bytes, target: str, settings: dict[str, str]) -> bytes:
+def assign(data: Data, target: str, settings: dict[str, str]) -> Data:
     """Set keys of what `target` names: `vm1`, `vm1.eth0`, `vmnet8`, `host.eth0`, `lan`, `internet`.
 
     Values are YAML; an empty one takes the key out. What speaks of an adapter that is not there any
     more goes with it. Raises UsageError; whether the result is a scenario is for `load` to say.
     """
-    document = _read(text)
-    before = _endpoints(document)
-    place = _find(document, target)
+    wanted = _copy(data)
+    before = _endpoints(wanted)
+    place = _find(wanted, target)
     for key, value in settings.items():
         if value:
             place[key] = _value(value)
@@ -35,11 +34,11 @@ def assign(text: bytes, target: str, settings: dict[str, str]) -> bytes:
             del place[key]
         else:
             raise UsageError(f"{target} has no '{key}' that could be taken out", "leave it out")
-    gone = before - _endpoints(document)
-    _forget(document.get("expect", {}), lambda name: name in gone)
+    gone = before - _endpoints(wanted)
+    _forget(wanted.get("expect", {}), lambda name: name in gone)
     for name in gone:
-        _forget_adapter(document.get("host", {}), name)
-    return _text(document)
+        _forget_adapter(wanted.get("host", {}), name)
+    return wanted
 
 
 def _endpoints(document: Any) -> set[str]:
@@ -67,69 +66,74 @@ def _forget_adapter(host: Any, gone: str) -> None:
             del host["forwards"]
 
 
-def add_vm(text: bytes, name: str, networks: list[str]) -> bytes:
+def add_vm(data: Data, name: str, networks: list[str]) -> Data:
     """Another VM, with an adapter on each network. Raises UsageError if the name is taken."""
-    document = _read(text)
-    vms = document.setdefault("vms", CommentedMap())
+    wanted = _copy(data)
+    vms = wanted.setdefault("vms", {})
     if name in vms:
         raise UsageError(f"there is a VM '{name}' already", "choose another name")
     vms[name] = {"nics": list(networks)}
-    return _text(document)
+    return wanted
 
 
-def clone_vm(text: bytes, vm: str, name: str, kept: bool) -> bytes:
+def clone_vm(data: Data, vm: str, name: str, kept: bool) -> Data:
     """A copy of a VM: as it is, but with a UUID and MACs of its own unless they are `kept`.
 
     What was set in the guest is the same in both: its static addresses among it. Raises UsageError.
     """
-    document = _read(text)
-    vms = document.get("vms", {})
+    wanted = _copy(data)
+    vms = wanted.get("vms", {})
     if vm not in vms:
         raise _no_vm(vm, vms)
     if name in vms:
         raise UsageError(f"there is a VM '{name}' already", "choose another name")
-    copy = deepcopy(vms[vm])
+    copy = _copy(vms[vm])
     for key in ("uuid", "answer"):
         copy.pop(key, None)
     copy["copy_of"] = vm
     if kept:
         copy["answer"] = "moved"
     vms[name] = copy
-    return _text(document)
+    return wanted
 
 
-def remove_vm(text: bytes, name: str) -> bytes:
+def remove_vm(data: Data, name: str) -> Data:
     """One VM less. Raises UsageError if there is none of that name."""
-    document = _read(text)
-    if name not in document.get("vms", {}):
-        raise _no_vm(name, document.get("vms", {}))
-    del document["vms"][name]
-    _forget(document.get("expect", {}), lambda one: one.partition("@")[0] == name)
-    return _text(document)
+    wanted = _copy(data)
+    if name not in wanted.get("vms", {}):
+        raise _no_vm(name, wanted.get("vms", {}))
+    del wanted["vms"][name]
+    _forget(wanted.get("expect", {}), lambda one: one.partition("@")[0] == name)
+    return wanted
 
 
-def add_forward(text: bytes, vmnet: str, protocol: str, port: int, target: str) -> bytes:
+def add_forward(data: Data, vmnet: str, protocol: str, port: int, target: str) -> Data:
     """Another port of the host that leads to a VM. Raises UsageError if the port is taken."""
-    document = _read(text)
-    ports = _forwards(document, vmnet, protocol)
-    if port in ports:
-        what = f"the host's {protocol} port {port} leads to {ports[port]} already"
+    wanted = _copy(data)
+    ports = _forwards(wanted, vmnet, protocol)
+    if taken := _key_of(port, ports):
+        what = f"the host's {protocol} port {port} leads to {ports[taken]} already"
         raise UsageError(what, f"`netlab forward remove {port}/{protocol}` ends that")
-    ports[port] = target
-    return _text(document)
+    ports[str(port)] = target
+    return wanted
 
 
-def remove_forward(text: bytes, protocol: str, port: int) -> bytes:
+def remove_forward(data: Data, protocol: str, port: int) -> Data:
     """One forward less. Raises UsageError if there is none of that port."""
-    document = _read(text)
-    for vmnet, settings in document["vmnets"].items():
+    wanted = _copy(data)
+    for vmnet, settings in wanted["vmnets"].items():
         its = (settings.get("nat") or {}).get("forwards", {})
-        if port in its.get(protocol, {}):
-            del _forwards(document, vmnet, protocol)[port]
-            return _text(document)
+        if key := _key_of(port, its.get(protocol, {})):
+            del _forwards(wanted, vmnet, protocol)[key]
+            return wanted
     raise UsageError(
         f"no forward has the host's {protocol} port {port}", "`netlab forward list` shows them"
     )
+
+
+def _key_of(port: int, ports: Data) -> str | None:
+    """A port as somebody wrote it: 0080 is 80."""
+    return next((key for key in ports if key.isdecimal() and int(key) == port), None)
 
 
 def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
@@ -139,7 +143,7 @@ def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
     place = document["vmnets"][vmnet]
     for key in ("nat", "forwards", protocol):
         if not place.get(key):
-            place[key] = CommentedMap()
+            place[key] = {}
         place = place[key]
     return place
 
@@ -180,10 +184,10 @@ def _find(document: Any, target: str) -> Any:
         if name in networks and not adapter:
             return networks[name]
     if name == "host" and adapter:
-        nics = document.setdefault("host", CommentedMap()).setdefault("nics", CommentedMap())
+        nics = document.setdefault("host", {}).setdefault("nics", {})
         return _unfolded(nics, adapter, "address")
     if name in ("lan", "host", "internet") and not adapter:
-        return document.setdefault(name, CommentedMap())
+        return document.setdefault(name, {})
     known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets, *segments]
     known += ["host", "host.eth0", "lan", *lans, "internet"]
     raise UsageError(f"'{target}' names nothing in this lab", f"use one of: {', '.join(known)}")
@@ -199,33 +203,24 @@ def _nic(nics: Any, adapter: str, target: str) -> Any:
 
 def _unfolded(place: Any, key: Any, meaning: str) -> Any:
     """`vmnet8` stands for `{network: vmnet8}`."""
-    value = place[key] if isinstance(key, int) or key in place else CommentedMap()
+    value = place[key] if isinstance(key, int) or key in place else {}
     if not isinstance(value, dict):
-        value = CommentedMap({meaning: value})
-        value.fa.set_flow_style()
+        value = {meaning: value}
     place[key] = value
     return value
 
 
 def _value(text: str) -> Any:
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise UsageError(f"'{text}' is no value: {error}", "write it as in a scenario") from error
+        document = parse(text.encode(), "")
+        if document.problems:
+            raise ScenarioError(document.problems)
+        return document.data
+    except ScenarioError as error:
+        what = error.problems[0].what
+        raise UsageError(f"'{text}' is no value: {what}", "write it as in a scenario") from error
 
 
-def _read(text: bytes) -> Any:
-    return _yaml().load(text.decode())
-
-
-def _text(document: Any) -> bytes:
-    stream = io.StringIO()
-    _yaml().dump(document, stream)
-    return stream.getvalue().encode()
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 160
-    return yaml
+def _copy(data: Data) -> Data:
+    """Deep: whoever holds the data of a running lab keeps them as they are."""
+    return json.loads(json.dumps(data))  # type: ignore[no-any-return]

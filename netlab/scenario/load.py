@@ -10,6 +10,7 @@ import copy
 import difflib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path as FilePath
 from typing import Any
@@ -36,6 +37,7 @@ from netlab.scenario.names import (
     NETWORK_NAME,
     NODE_NAME,
 )
+from netlab.scenario.rewrite import rewrite
 from netlab.scenario.source import Source
 from netlab.scenario.topology import (
     HOST,
@@ -115,12 +117,21 @@ def load(name: str) -> Source:
 
 def loads(text: bytes, file: str) -> Source:
     """Check the text of a scenario; `file` is for messages. Raises ScenarioError."""
-    document = parse(text, file)
+    return _checked(parse(text, file))
+
+
+def edited(source: Source, data: dict[str, Any]) -> Source:
+    """A scenario with other data, its text changed as little as that takes. Raises ScenarioError."""
+    document = rewrite(parse(source.text, source.file), data)
+    return replace(_checked(document), name=source.name)
+
+
+def _checked(document: Document) -> Source:
     scenario = _validate(document)
     if document.problems or scenario is None:
         raise ScenarioError(document.problems)
-    warnings = tuple(sorted(document.warnings))
-    return Source(FilePath(file).stem, file, text, scenario, warnings, document.data)
+    file, warnings = document.file, tuple(sorted(document.warnings))
+    return Source(FilePath(file).stem, file, document.text, scenario, warnings, document.data)
 
 
 def _validate(document: Document) -> Scenario | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from textwrap import dedent
 from typing import Any
 
 from netlab.scenario.names import EXAMPLES
@@ -135,20 +135,9 @@ def _map(value: Schema, kinds: dict[str, Schema]) -> str:
     return f"`{name}`: {_values(inner, kinds)}"
 
 
-def examples() -> dict[str, Any]:
-    """By the name of a kind, to which a second word may be added: as written, with comments."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    file = files("netlab.scenario").joinpath("examples.yaml")
-    return dict(yaml.load(file.read_text(encoding="utf-8")))
-
-
 def _examples(kind: str) -> Iterator[str]:
-    from ruamel.yaml import YAML
-
-    for name, example in examples().items():
+    """As they are written, with their comments."""
+    file = files("netlab.scenario").joinpath("examples.yaml").read_text(encoding="utf-8")
+    for name, text in re.findall(r"^(\w.*):\n((?: .*\n)+)", file, re.MULTILINE):
         if name.split()[0] == kind:
-            text = io.StringIO()
-            YAML().dump(example, text)
-            yield text.getvalue()
+            yield dedent(text)

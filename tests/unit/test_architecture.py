@@ -26,12 +26,11 @@ ALLOWED = {
 }
 
 ONLY_IN = {
-    "pyroute2": "kernel",
     "nftables": "kernel",
     "scapy": "probe",
     "click": "cli",
     "pydantic": "scenario",
-    "ruamel": "scenario",
+    "yaml": "scenario",
     "subprocess": "kernel",
 }
 

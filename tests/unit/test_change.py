@@ -28,7 +28,7 @@ from netlab.plan.nouns import (
 )
 from netlab.plan.plan import Plan
 from netlab.scenario import edit
-from netlab.scenario.load import loads, shipped
+from netlab.scenario.load import edited, shipped
 
 SUBNET = IPv4Network("10.0.0.0/24")
 SWITCH = [Namespace("x.sw"), Bridge("x.sw", "sw", "02:00:00:00:00:01")]
@@ -172,8 +172,8 @@ def test_another_machine_leaves_the_machines_alone_that_are_there(name):
     source = lab.load(name)
     before = lab.prepare(source)
     network = next(iter(source.scenario.vmnets))
-    text = edit.add_vm(source.text, "vm9", [network])
-    after = lab.prepare(replace(loads(text, source.file), name=name))
+    data = edit.add_vm(source.data, "vm9", [network])
+    after = lab.prepare(edited(source, data))
     found = change(before.plan, after.plan)
     vms = {node.name for node in before.topology.endpoints}
     touched = {getattr(noun, "namespace", "").partition(".")[2] for noun in found.removed}

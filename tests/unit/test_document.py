@@ -22,11 +22,33 @@ BOMB = b"a: &a [x, x]\n" + b"".join(
         (b"title: x\nvms: \xff\xfe\n", 2, "byte 0xff is not UTF-8 text"),
         (b"title: [a\nvms: {}\n", 2, "not YAML"),
         (b"a: b: c\n", 1, "not YAML"),
-        (b"[" * 1_000, 1, "nested too deeply"),
+        (b"a: b\nc: [" + b"[" * 1_000, 2, "nested more than 20 levels deep"),
+        (b"- " * 500_000, 1, "nested more than 20 levels deep"),
+        ("x: 中\n中: \x07".encode(), 2, "the control character \\x07"),
+        (b"a: b\n---\nc: d\n", 2, "expected one document"),
+        (b"a: &a [*a]", 1, "'*a' stands for nothing above it"),
+        (b"a: b\nc: {d: ::1}", 2, "expected node content"),
+        (b"a: @b", 1, "found the character '@'"),
         (b"x" * (10 << 20), 1, "more than the"),
         (BOMB, 1, "values after expanding aliases"),
     ],
-    ids=["empty", "comment", "binary", "latin1", "unclosed", "colons", "deep", "10MB", "bomb"],
+    ids=[
+        "empty",
+        "comment",
+        "binary",
+        "latin1",
+        "unclosed",
+        "colons",
+        "flow",
+        "dashes",
+        "bell",
+        "two",
+        "itself",
+        "colon",
+        "at",
+        "10MB",
+        "bomb",
+    ],
 )
 def test_what_is_no_scenario_is_refused_at_its_place(text, line, says):
     with pytest.raises(ScenarioError) as raised:
@@ -70,3 +92,49 @@ def test_yaml_1_2_reads_a_mac_as_text_and_yes_as_a_word():
 
 def test_an_alias_within_the_budget_works():
     assert parse(b"a: &x {k: 1}\nb: *x\n", "x.yaml").data["b"] == {"k": 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        ("on", "on"),
+        ("1:2", "1:2"),
+        ("010", 10),
+        ("-5", -5),
+        ("0x10", "0x10"),
+        ("1_000", "1_000"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("1.5", "1.5"),
+        ("2001-01-01", "2001-01-01"),
+        ("~", None),
+        ("", None),
+        ("'5'", "5"),
+        ('"true"', "true"),
+        ("!!str 5", "5"),
+        ("!!int '5'", 5),
+        ("!!int +-5", "+-5"),
+        ("!!bool 'true'", True),
+        ("!!null x", None),
+        ("!mine 5", "5"),
+    ],
+)
+def test_words_mean_what_the_core_schema_says(written, means):
+    read = parse(f"a: {written}\n".encode(), "x.yaml").data["a"]
+    assert (type(read), read) == (type(means), means)
+
+
+def test_columns_count_letters_and_neither_bytes_nor_the_byte_order_mark():
+    document = parse("\ufeff网络: {虚拟机: 😀, b: c}\r\nd: e\r\n".encode(), "x.yaml")
+    assert document.key(("网络", "b")) == Position(1, 14)
+    assert document.value(("d",)) == Position(2, 4)
+
+
+def test_an_anchor_may_be_given_anew():
+    assert parse(b"a: &x 1\nb: &x 2\nc: *x\n", "x.yaml").data["c"] == 2
+
+
+def test_what_goes_on_too_long_in_one_line_is_where_it_ends():
+    with pytest.raises(ScenarioError) as raised:
+        parse(b"title: [a\n\n", "x.yaml")
+    (problem,) = raised.value.problems
+    assert (problem.line, problem.column) == (1, 10)

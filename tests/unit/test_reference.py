@@ -10,10 +10,11 @@ import pytest
 from netlab import cli
 from netlab.scenario import model, reference
 from netlab.scenario.model import json_schema
+from tests.editor import as_editors_read
 
 SCHEMA = json_schema()
 KINDS = {name: kind for name, kind in SCHEMA["$defs"].items() if "properties" in kind}
-EXAMPLES = reference.examples()
+EXAMPLES = as_editors_read(Path(reference.__file__).with_name("examples.yaml"))
 
 
 def test_the_page_is_up_to_date(capsys):

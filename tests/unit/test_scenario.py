@@ -8,16 +8,16 @@ from uuid import UUID
 
 import jsonschema
 import pytest
-from ruamel.yaml import YAML
 
 from netlab import cli, lab
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario import edit, mac
 from netlab.scenario.expectation import matrix
-from netlab.scenario.load import loads, shipped
+from netlab.scenario.load import edited, loads, shipped
 from netlab.scenario.model import json_schema
 from netlab.scenario.names import lab_name
 from netlab.scenario.topology import natural, resolve
+from tests.editor import as_editors_read
 
 
 def topology_of(text: str):
@@ -111,17 +111,18 @@ def test_who_shares_what_of_a_copy():
 def test_a_clone_is_written_down_as_a_copy():
     text = "# mine\n" + dedent(COPIES)
     for kept, uuid_of in ((False, "new"), (True, "clone")):
-        edited = edit.clone_vm(text.encode(), "clone", "new", kept).decode()
-        nodes = topology_of(edited).nodes
-        assert edited.startswith("# mine\n")
+        source = loads(text.encode(), "x.yaml")
+        copied = edited(source, edit.clone_vm(source.data, "clone", "new", kept))
+        nodes = resolve(copied.scenario).nodes
+        assert copied.text.startswith(b"# mine\n")
         assert nodes["new"].uuid == nodes[uuid_of].uuid
         assert (nodes["new"].uuid == nodes["clone"].uuid) is kept
         assert nodes["new"].guest == nodes["web"].uuid
         assert nodes["new"].primary.address == nodes["clone"].primary.address
     with pytest.raises(UsageError, match="no VM 'x'"):
-        edit.clone_vm(text.encode(), "x", "new", False)
+        edit.clone_vm(source.data, "x", "new", False)
     with pytest.raises(UsageError, match="already"):
-        edit.clone_vm(text.encode(), "web", "clone", False)
+        edit.clone_vm(source.data, "web", "clone", False)
 
 
 def test_the_first_rule_that_names_a_pair_decides_it():
@@ -193,7 +194,7 @@ def test_an_unknown_scenario_is_answered_with_a_suggestion():
 
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_the_schema_accepts_every_shipped_scenario_as_an_editor_reads_it(name):
-    data = YAML(typ="safe", pure=True).load(shipped()[name])
+    data = as_editors_read(shipped()[name])
     jsonschema.validate(data, json_schema(), jsonschema.Draft202012Validator)
     first = shipped()[name].read_text().splitlines()[0]
     assert first == "# yaml-language-server: $schema=schema.json"

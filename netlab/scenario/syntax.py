@@ -1,0 +1,251 @@
+"""YAML text in, nodes with their places out: libyaml finds them, YAML 1.2 says what words mean.
+
+libyaml is a parser of YAML 1.1, where `on` is a truth and `52:54:00:12:34:56` may be a number. It is
+asked for its events only; what a word means is for `meaning` to say, by the core schema of
+YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), but that only decimal numbers are numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+from yaml.error import MarkedYAMLError
+from yaml.events import (
+    AliasEvent,
+    Event,
+    MappingEndEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from yaml.reader import ReaderError
+
+from netlab.errors import Missing
+
+if TYPE_CHECKING:
+    from yaml._yaml import CParser
+
+MAX_DEPTH = 20
+_LONGEST_NUMBER = 19
+"""Digits. Python takes quadratic time for a number's, and nothing here is counted so high."""
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_NUMBER = re.compile(r"[-+]?[0-9]+")
+
+
+class Mark(Protocol):
+    """A place in a text, in characters and from 0."""
+
+    index: int
+    line: int
+    column: int
+
+
+class Scalar(NamedTuple):
+    """A word; `start` is where its anchor or its tag begins, if it has one."""
+
+    start: Mark
+    end: Mark
+    text: str
+    value: Any
+    """What it means: None, a truth, a number, text."""
+
+
+class Sequence(NamedTuple):
+    """`[a, b]`, or lines with dashes."""
+
+    start: Mark
+    end: Mark
+    items: list[Node]
+    is_flow: bool
+
+
+class Mapping(NamedTuple):
+    """`{a: b}`, or lines."""
+
+    start: Mark
+    end: Mark
+    entries: list[tuple[Node, Node]]
+    is_flow: bool
+
+
+class Alias(NamedTuple):
+    """`*name`: the same as `node` once more."""
+
+    start: Mark
+    end: Mark
+    node: Scalar | Sequence | Mapping
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping | Alias
+
+
+class Unreadable(Exception):
+    """What is wrong with a text, in which line and column (from 1), and what to do."""
+
+    def __init__(self, what: str, place: tuple[int, int], fix: str) -> None:
+        super().__init__(what)
+        self.what, self.place, self.fix = what, place, fix
+
+
+def compose(text: str) -> Node | None:
+    """The nodes of a text's only document; None if it has none. Raises Unreadable, Missing."""
+    try:
+        from yaml._yaml import CParser  # Not in a PyYAML that was built without libyaml.
+    except ImportError as error:
+        raise Missing(
+            "PyYAML was built without libyaml",
+            "install its wheel (`pip install --force-reinstall pyyaml`) or Debian's python3-yaml",
+        ) from error
+    try:
+        return _Composer(CParser(text)).document()
+    except MarkedYAMLError as error:
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        raise _refusal(
+            text, f"not YAML: {what}", error.problem_mark or error.context_mark
+        ) from None
+    except ReaderError as error:
+        before = text.encode()[: error.position].decode()
+        what = f"not YAML: the control character {ascii(text[len(before)])[1:-1]}"
+        raise Unreadable(what, _end(before), "save the scenario as plain text") from None
+
+
+def _refusal(text: str, what: str, mark: Mark | None) -> Unreadable:
+    fix = "correct the syntax here or just above"
+    if mark is None or mark.index >= len(text):  # Behind the last line, where no editor goes.
+        return Unreadable(what, _end(text.rstrip("\r\n")), fix)
+    char = text[mark.index]
+    if char == ":":
+        fix = "put quotes around a text with ':' at its beginning, at its end or before a space"
+    what = what.replace("found character that", f"found the character '{char}' that")
+    return Unreadable(what, place(mark), fix)
+
+
+def _end(text: str) -> tuple[int, int]:
+    lines = text.splitlines(keepends=True) or [""]
+    if lines[-1].endswith(("\r", "\n")):
+        return len(lines) + 1, 1
+    return len(lines), len(lines[-1]) + 1
+
+
+def place(mark: Mark) -> tuple[int, int]:
+    """Line and column, counted from 1."""
+    return mark.line + 1, mark.column + 1
+
+
+def meant(node: Node) -> Scalar | Sequence | Mapping:
+    """The node itself, or what it stands for if it is an alias."""
+    return node.node if isinstance(node, Alias) else node
+
+
+def word(key: Node) -> str | None:
+    """A key as it is written; None if that is no word but a list or a mapping."""
+    key = meant(key)
+    return key.text if isinstance(key, Scalar) else None
+
+
+def entry(node: Node, step: str | int) -> tuple[Node, Node] | None:
+    """What a mapping has under a key, or a list at a place: key and value, which is both in a list."""
+    match node:
+        case Mapping():
+            return next((one for one in node.entries if word(one[0]) == step), None)
+        case Sequence() if isinstance(step, int) and step < len(node.items):
+            return node.items[step], node.items[step]
+    return None
+
+
+class _Composer:
+    """Puts libyaml's events together, no deeper than a scenario goes: nesting cannot crash it."""
+
+    def __init__(self, parser: CParser) -> None:
+        self.parser = parser
+        self.anchors: dict[str | None, Scalar | Sequence | Mapping] = {}
+
+    def document(self) -> Node | None:
+        self._next()  # The stream begins.
+        if isinstance(self._next(), StreamEndEvent):
+            return None
+        root = self._node(self._next(), 0)
+        self._next()  # The document ends.
+        after = self._next()
+        if not isinstance(after, StreamEndEvent):
+            what = "not YAML: expected one document, but found another"
+            raise Unreadable(what, place(_span(after)[0]), "write one scenario in a file")
+        return root
+
+    def _next(self) -> Any:
+        """An event of libyaml's; its types in PyYAML's stubs are less certain than the events are."""
+        return self.parser.get_event()
+
+    def _node(self, event: Any, depth: int) -> Node:
+        node: Scalar | Sequence | Mapping
+        match event:
+            case ScalarEvent():
+                node = Scalar(*_span(event), event.value, _value(event))
+            case AliasEvent():
+                return self._alias(event)
+            case _ if depth > MAX_DEPTH:
+                what = f"nested more than {MAX_DEPTH} levels deep"
+                raise Unreadable(what, place(_span(event)[0]), "a scenario is a few levels deep")
+            case SequenceStartEvent():
+                self.anchors.pop(event.anchor, None)
+                items, end = self._until(SequenceEndEvent, depth)
+                node = Sequence(_span(event)[0], end, items, bool(event.flow_style))
+            case _:
+                self.anchors.pop(event.anchor, None)
+                both, end = self._until(MappingEndEvent, depth)
+                entries = list(zip(both[::2], both[1::2], strict=True))
+                node = Mapping(_span(event)[0], end, entries, bool(event.flow_style))
+        self.anchors[event.anchor] = node
+        return node
+
+    def _until(self, last: type[Event], depth: int) -> tuple[list[Node], Mark]:
+        nodes = []
+        while not isinstance(event := self._next(), last):
+            nodes.append(self._node(event, depth + 1))
+        return nodes, _span(event)[1]
+
+    def _alias(self, event: AliasEvent) -> Alias:
+        if event.anchor not in self.anchors:
+            what = f"not YAML: the alias '*{event.anchor}' stands for nothing above it"
+            raise Unreadable(what, place(_span(event)[0]), "name what has `&` and this name above")
+        return Alias(*_span(event), self.anchors[event.anchor])
+
+
+def _span(event: Any) -> tuple[Mark, Mark]:
+    return event.start_mark, event.end_mark
+
+
+def meaning(text: str) -> Any:
+    """What a word without quotes means."""
+    if text in _WORDS:
+        return _WORDS[text]
+    return _number(text) if text[0] in "+-0123456789" else text
+
+
+def _value(event: ScalarEvent) -> Any:
+    if event.tag is not None:
+        return _tagged(event.value, event.tag)
+    return event.value if event.style else meaning(event.value)
+
+
+def _number(text: str) -> int | str:
+    is_number = len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text)
+    return int(text) if is_number else text
+
+
+def _tagged(text: str, tag: str) -> Any:
+    match tag.rpartition(":")[2]:
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            return _number(text)
+        case _:
+            return text
