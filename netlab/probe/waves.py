@@ -104,8 +104,9 @@ def waves(ordered: Sequence[Pair], free: int, most: int) -> Iterator[tuple[list[
         yield there, back
 
 
-def _entries(probe: Probe) -> Iterator[tuple[str, str]]:
+def _entries(probe: Probe) -> tuple[tuple[str, str], ...]:
     """What has to be learnt by ARP: each other's address, or that of a gateway, which learns theirs."""
-    for one, other in ((probe.source, probe.target), (probe.target, probe.source)):
-        yield one, other if probe.direct else ""
-        yield other if probe.direct else "", one
+    source, target = probe.source, probe.target
+    if probe.direct:
+        return (source, target), (target, source)
+    return (source, ""), ("", source), (target, ""), ("", target)
