@@ -30,11 +30,13 @@ PACKAGES_PICTURES := $(PACKAGES_BROWSER) fonts-wqy-microhei
 PACKAGES_VM := mmdebstrap debian-archive-keyring qemu-system-x86 qemu-utils e2fsprogs openssh-client rsync
 PACKAGES_VAGRANT := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients iptables \
     slirp4netns $(if $(wildcard /run/systemd/system),,libvirt-daemon-system-sysv)
+# Only for `make guard`: a C compiler, for the floor that netlab is measured from.
+PACKAGES_FLOOR := gcc libc6-dev
 # Only for `make bench`: who netlab is compared with.
-PACKAGES_BENCH := mininet bridge-utils nftables gcc libc6-dev
+PACKAGES_BENCH := mininet bridge-utils nftables $(PACKAGES_FLOOR)
 SUITE ?= bookworm
 
-.PHONY: help setup up down test lint unit kernel page pictures bench soak vm-test vagrant-test uninstall clean
+.PHONY: help setup up down test lint unit kernel page pictures guard bench soak vm-test vagrant-test uninstall clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -108,8 +110,8 @@ up: setup ## start the NAT lab, show it, test it
 down: ## end all labs
 	@$(AS_ROOT) $(BIN)/netlab down --all
 
-test: PACKAGES += $(PACKAGES_BROWSER)
-test: setup lint unit kernel page ## every check: lint, types, unit, golden, kernel, scenarios, the page
+test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR)
+test: setup lint unit kernel page guard ## every check: lint, types, unit, golden, kernel, scenarios, the page, speed
 
 lint: $(VENV)/installed ## ruff and mypy
 	@$(BIN)/ruff check netlab tests
@@ -132,7 +134,13 @@ pictures: setup ## take the screenshots in docs/images anew
 bench: PACKAGES += $(PACKAGES_BENCH)
 bench: setup ## netlab beside Mininet, `ip -batch` and C, 3 to 1,000 VMs: half an hour
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m compileall -q netlab
 	$(AS_ROOT) $(BIN)/python -m tests.bench $(BENCH)
+
+guard: PACKAGES += $(PACKAGES_FLOOR)
+guard: setup ## whether netlab has become slower beside C and the bare interpreter: half a minute
+	@$(BIN)/python -m compileall -q netlab
+	$(AS_ROOT) $(BIN)/python -m tests.bench guard --json /dev/null --against docs/bench.json
 
 soak: setup ## the matrix of three-modes 1,000 times under full load: 20 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -105,6 +104,8 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
         return _fail(output, KernelError(f"the system said no: {error}"))
     except Exception as error:
         if os.environ.get("NETLAB_DEBUG"):
+            import traceback
+
             traceback.print_exc()
         fix = "please report it with the output of the same command under NETLAB_DEBUG=1"
         return _fail(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from netlab.explain.rules import Ruleset
 from netlab.explain.world import Place, World
-from netlab.kernel import nft, routing, sockets, spaces, sysctl
+from netlab.kernel import nft, routing, sockets, spaces
 from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import TRACE_TABLE
 from netlab.kernel.owners import Plug
@@ -31,14 +31,17 @@ def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
     found = spaces.look(where.nodes)
     machines = [name for name, node in where.nodes.items() if node not in where.switches]
     waiting = sockets.read_listening(machines)
-    places = {
-        node: Place(
-            found[name], _ruleset(name), _settings(name, found[name]), waiting.get(name, ())
-        )
-        for name, node in where.nodes.items()
-    }
     names = {node: name for name, node in where.nodes.items()}
     with Handles(len(names)) as handles:
+        places = {
+            node: Place(
+                found[name],
+                _ruleset(name),
+                _settings(handles, name, found[name]),
+                waiting.get(name, ()),
+            )
+            for node, name in names.items()
+        }
 
         def ask(node: str, question: Question) -> Answer:
             known = {one.index: one.name for one in places[node].space.interfaces}
@@ -47,10 +50,11 @@ def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
         yield World(places, where, cables, ask)
 
 
-def _settings(namespace: str, space: Space) -> dict[str, str]:
+def _settings(handles: Handles, namespace: str, space: Space) -> dict[str, str]:
     scopes = ["all", *(one.name for one in space.interfaces)]
     each = [f"net.{key.format(scope)}" for scope in scopes for key in _OF_INTERFACES]
-    return sysctl.values(namespace, [*_SETTINGS, *each])
+    with handles.inside(namespace):
+        return handles.settings.values(namespace, [*_SETTINGS, *each])
 
 
 def _ruleset(namespace: str) -> Ruleset:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from netlab.errors import KernelError
-from netlab.kernel import ipv6, leases, links, netns, nft, queues, services, sysctl
+from netlab.kernel import ipv6, leases, links, netns, nft, queues, services
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
 from netlab.kernel.patience import Interruption
@@ -84,7 +85,7 @@ def change(
 def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
     match new:
         case Sysctl():
-            sysctl.write(new)
+            handles.set(new)
         case EtcFile(namespace, name, text):
             (run.etc(namespace) / name).write_text(text)
         case Ruleset(namespace, text):
@@ -123,8 +124,11 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
             # Whole: a machine of that name that comes again is linked where its folder is made.
             shutil.rmtree(run.etc(namespace), ignore_errors=True)
             netns.delete(namespace)
+        case Sysctl(value="1"):
+            # Back to what a new namespace has, where a plan's switches are off.
+            handles.set(replace(noun, value="0", optional=True))
         case Sysctl():
-            sysctl.reset(noun)
+            pass
         case EtcFile(namespace, name):
             (run.etc(namespace) / name).unlink(missing_ok=True)
         case Bridge(namespace, name):
@@ -135,7 +139,7 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
         case Queue(namespace):
             queues.remove(handles.netlink(namespace), noun)
         case Ipv6():
-            ipv6.switch_off(noun)
+            handles.set(ipv6.off(noun))
         case Address(namespace):
             links.delete_address(handles.netlink(namespace), noun)
         case Route(namespace):

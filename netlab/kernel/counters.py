@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from netlab.kernel import netns
+from netlab.kernel import files, netns
 
 Counts = dict[str, int]
 """`Ip.InAddrErrors`, `Ip6.InAddrErrors`, …: a count that has never been needed may be missing."""
 
-_FILES = ("snmp", "netstat")
 
 
-def read(namespaces: Sequence[str]) -> dict[str, Counts]:
+@dataclass(frozen=True)
+class Reading:
+    """The kernel's files as they were: most of a lab's machines have nothing to do, and theirs stay so."""
+
+    tables: tuple[str, ...]
+    """snmp and netstat: names and values, a line each."""
+    six: str
+    """snmp6: a count a line."""
+
+    def counts(self) -> Counts:
+        """What the files say."""
+        found = dict(entry for text in self.tables for entry in _entries(text))
+        return found | dict(map(_of_ipv6, self.six.splitlines()))
+
+
+def read(namespaces: Sequence[str]) -> dict[str, Reading]:
     """The counts of each namespace."""
     found = {}
     for name in namespaces:
         with netns.inside(name):
-            texts = [Path("/proc/thread-self/net", file).read_text() for file in _FILES]
-            six = Path("/proc/thread-self/net/snmp6")
-            lines = six.read_text().splitlines() if six.exists() else []
-        found[name] = dict(entry for text in texts for entry in _entries(text))
-        found[name] |= dict(map(_of_ipv6, lines))
+            found[name] = Reading((_text("snmp"), _text("netstat")), _text("snmp6"))
     return found
 
 
-def increases(before: Counts, after: Counts) -> Counts:
+def increases(before: Reading, after: Reading) -> Counts:
     """What has grown, and by how much."""
-    return {name: n - before.get(name, 0) for name, n in after.items() if n > before.get(name, 0)}
+    if before == after:
+        return {}
+    old, new = before.counts(), after.counts()
+    return {name: n - old.get(name, 0) for name, n in new.items() if n > old.get(name, 0)}
+
+
+def _text(file: str) -> str:
+    """Empty where the kernel has no such file: without IPv6, snmp6."""
+    return files.read(f"/proc/thread-self/net/{file}") or ""
 
 
 def _entries(text: str) -> Iterator[tuple[str, int]]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from netlab.errors import KernelError, NetlabError
-from netlab.kernel import ipv6, leases, links, netns, nft, queues, services, sysctl
+from netlab.kernel import files, ipv6, leases, links, netns, nft, queues, services
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import Refused
 from netlab.kernel.patience import Interruption, await_fact
@@ -82,13 +82,15 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case Namespace(namespace):
             handles.create(namespace)
         case Sysctl():
-            sysctl.write(noun)
+            handles.set(noun)
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
-            if not folder.is_dir():
+            try:
+                files.write(f"{folder}/{name}", text)
+            except FileNotFoundError:  # It is the first.
                 folder.mkdir()
                 netns.link_etc(namespace, folder)
-            (folder / name).write_text(text)
+                files.write(f"{folder}/{name}", text)
         case Bridge():
             links.create_bridge(handles.netlink(noun.namespace), noun)
         case Cable(one, other):
@@ -101,7 +103,8 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case Queue():
             queues.put(handles.netlink(noun.namespace), noun)
         case Ipv6():
-            ipv6.switch_on(noun)
+            ipv6.require()
+            handles.set(*ipv6.settings(noun))
         case Address():
             links.create_address(handles.netlink(noun.namespace), noun)
         case Route():

@@ -15,30 +15,23 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
-from pyroute2.netlink.rtnl import (
+from netlab.kernel import links, netns, tables
+from netlab.kernel.handles import Handles
+from netlab.kernel.links import (
     RTM_DELADDR,
     RTM_DELLINK,
-    RTM_DELNEIGH,
     RTM_DELROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
-    RTM_NEWNEIGH,
     RTM_NEWROUTE,
+    Interface,
 )
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.ndmsg import ndmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
-from netlab.kernel import links, netns, tables
-from netlab.kernel.handles import Handles
-from netlab.kernel.links import Interface
 from netlab.kernel.netlink import NETFILTER, ROUTE, Netlink, Overflow, Subscription
 from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Hop, Names, Neighbour, RouteRow
 
 _LINK, _NEIGHBOUR = 1, 3  # RTNLGRP_*
 _ADDRESS, _ROUTE_CHANGE = (5, 9), (7, 11)  # of IPv4, of IPv6
+_RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
 _NEW, _UPDATE, _DESTROY = 1, 2, 3  # NFNLGRP_CONNTRACK_*
 _CT_NEW, _CT_GONE = 1 << 8, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW and _DELETE
 
@@ -99,19 +92,19 @@ _KEYS: dict[Table, Callable[[Any], object]] = {
     Table.CONNECTIONS: lambda row: row.id,
 }
 
-_ABOUT: dict[int, tuple[Table, type[Any]]] = {
-    RTM_NEWLINK: (Table.INTERFACES, ifinfmsg),
-    RTM_DELLINK: (Table.INTERFACES, ifinfmsg),
-    RTM_NEWADDR: (Table.ADDRESSES, ifaddrmsg),
-    RTM_DELADDR: (Table.ADDRESSES, ifaddrmsg),
-    RTM_NEWNEIGH: (Table.NEIGHBOURS, ndmsg),
-    RTM_DELNEIGH: (Table.NEIGHBOURS, ndmsg),
-    RTM_NEWROUTE: (Table.ROUTES, rtmsg),
-    RTM_DELROUTE: (Table.ROUTES, rtmsg),
-    _CT_NEW: (Table.CONNECTIONS, nfct_msg),
-    _CT_GONE: (Table.CONNECTIONS, nfct_msg),
+_ABOUT = {
+    RTM_NEWLINK: Table.INTERFACES,
+    RTM_DELLINK: Table.INTERFACES,
+    RTM_NEWADDR: Table.ADDRESSES,
+    RTM_DELADDR: Table.ADDRESSES,
+    _RTM_NEWNEIGH: Table.NEIGHBOURS,
+    _RTM_DELNEIGH: Table.NEIGHBOURS,
+    RTM_NEWROUTE: Table.ROUTES,
+    RTM_DELROUTE: Table.ROUTES,
+    _CT_NEW: Table.CONNECTIONS,
+    _CT_GONE: Table.CONNECTIONS,
 }
-_GONE = {RTM_DELLINK, RTM_DELADDR, RTM_DELNEIGH, RTM_DELROUTE, _CT_GONE}
+_GONE = {RTM_DELLINK, RTM_DELADDR, _RTM_DELNEIGH, RTM_DELROUTE, _CT_GONE}
 
 
 class Events:
@@ -191,21 +184,18 @@ class Events:
             # IPv4 routes over an interface that goes down vanish without a word.
             yield from self._reread(namespace, Table.ROUTES)
 
-    def _decoded(self, namespace: str, kind: int, data: bytes) -> tuple[Table, Row] | None:
+    def _decoded(self, namespace: str, kind: int, message: bytes) -> tuple[Table, Row] | None:
         """None for what is in no table: a route of another table, a switch port's settings."""
-        table, form = _ABOUT[kind]
-        message = form(data)
-        message.decode()
-        names = self._names(namespace)
+        table, names = _ABOUT[kind], self._names(namespace)
+        of_bridge = tables.family_of(message) == tables.BRIDGE_FAMILY
         row: Row | None
         match table:
             case Table.INTERFACES:
                 # A port's interface is told of once more, with its settings in the switch.
-                of_bridge = message["family"] == tables.BRIDGE_FAMILY
-                row = None if of_bridge else links.interface(data)
+                row = None if of_bridge else links.interface(message)
             case Table.ADDRESSES:
                 row = tables.address(message, names)
-            case Table.NEIGHBOURS if message["family"] == tables.BRIDGE_FAMILY:
+            case Table.NEIGHBOURS if of_bridge:
                 table, row = Table.FDB, tables.fdb_entry(message, names)
             case Table.NEIGHBOURS:
                 row = tables.neighbour(message, names)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from netlab.kernel import netns
 from netlab.kernel.links import loopback_up
 from netlab.kernel.netlink import Netlink
+from netlab.kernel.sysctl import Settings
+from netlab.plan.nouns import Sysctl
 
 _FILES_EACH = 2
 _OTHER_FILES = 64
@@ -21,9 +25,12 @@ class Handles:
     def __init__(self, namespaces: int) -> None:
         self.descriptors: dict[str, int] = {}
         self._netlinks: dict[str, Netlink] = {}
+        self.settings = Settings()
+        """Those of the namespace that the thread is in."""
         allow_files(_FILES_EACH * namespaces)
 
     def __enter__(self) -> Handles:
+        self._home = netns.here()
         return self
 
     def __exit__(
@@ -36,32 +43,51 @@ class Handles:
             netlink.close()
         for descriptor in self.descriptors.values():
             os.close(descriptor)
+        self.settings.close()
+        os.close(self._home)
 
     def create(self, namespace: str) -> None:
         """Make a namespace with `lo` up, and keep it open."""
-        with netns.stay_home():
+        try:
             netns.create(namespace)
-            self._keep(namespace)
+            self._netlinks[namespace] = Netlink()
+        finally:
+            netns.move(self._home, "home")
+        self.descriptors[namespace] = netns.opened(namespace)
         loopback_up(self._netlinks[namespace])
 
     def forget(self, namespace: str) -> None:
         """Let go of a namespace that is to end."""
-        if namespace in self._netlinks:
-            self._netlinks.pop(namespace).close()
+        if netlink := self._netlinks.pop(namespace, None):
+            netlink.close()
+        if namespace in self.descriptors:
             os.close(self.descriptors.pop(namespace))
 
     def netlink(self, namespace: str) -> Netlink:
         """The namespace's netlink socket, opened at first use."""
         if namespace not in self._netlinks:
-            with netns.inside(namespace):
-                self._keep(namespace)
+            with self.inside(namespace):
+                pass
         return self._netlinks[namespace]
 
-    def _keep(self, namespace: str) -> None:
-        """Remember the namespace in which the thread is now."""
-        path = netns.NAMES / namespace
-        self.descriptors[namespace] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._netlinks[namespace] = Netlink()
+    @contextmanager
+    def inside(self, namespace: str) -> Iterator[None]:
+        """Run a block inside a namespace. Raises KernelError if it is gone."""
+        if namespace not in self.descriptors:
+            self.descriptors[namespace] = netns.opened(namespace)
+        netns.move(self.descriptors[namespace], namespace)
+        try:
+            if namespace not in self._netlinks:
+                self._netlinks[namespace] = Netlink()
+            yield
+        finally:
+            netns.move(self._home, "home")
+
+    def set(self, *settings: Sysctl) -> None:
+        """Write kernel settings of one namespace."""
+        with self.inside(settings[0].namespace):
+            for one in settings:
+                self.settings.write(one)
 
 
 def files_for(namespaces: int) -> int:

@@ -13,9 +13,9 @@ from pathlib import Path
 from socket import AF_INET6
 
 from netlab.errors import Missing
-from netlab.kernel import links, netns
+from netlab.kernel import links
 from netlab.kernel.netlink import Netlink
-from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route
+from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route, Sysctl
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
 _IFA_F_PERMANENT = 0x80
@@ -46,35 +46,13 @@ def require() -> None:
         )
 
 
-def switch_on(noun: Ipv6) -> None:
-    """Let the interface have addresses: those of its router, if it listens to one, by EUI-64.
+def settings(noun: Ipv6) -> tuple[Sysctl, ...]:
+    """What lets the interface have addresses: those of its router, if it listens to one, by EUI-64.
 
-    Raises Missing on a kernel without IPv6.
+    Each is written down: a namespace may inherit the machine's (net.core.devconf_inherit_init_net).
+    ra_defrtr_metric came with Linux 5.12.
     """
-    require()
-    _write(noun.namespace, noun.interface, _settings(noun) | {"disable_ipv6": "0"})
-
-
-def switch_off(noun: Ipv6) -> None:
-    """The interface loses its addresses and routes. Forgives absence."""
-    _write(noun.namespace, noun.interface, {"disable_ipv6": "1"})
-
-
-def is_on(noun: Ipv6) -> bool:
-    """Whether the interface is as the noun says."""
-    wanted = _settings(noun) | {"disable_ipv6": "0"}
-    folder = _CONF / noun.interface
-    with netns.inside(noun.namespace):
-        return all(
-            (folder / key).read_text().strip() == value
-            for key, value in wanted.items()
-            if (folder / key).exists()
-        )
-
-
-def _settings(noun: Ipv6) -> dict[str, str]:
-    """Each written down: a namespace may inherit the machine's (net.core.devconf_inherit_init_net)."""
-    return {
+    values = {
         "dad_transmits": "0",
         "router_solicitation_delay": "0",
         # 2: a host that forwards for a NAT device listens to its own router all the same.
@@ -82,16 +60,24 @@ def _settings(noun: Ipv6) -> dict[str, str]:
         "ra_defrtr_metric": str(_USUAL_METRIC + noun.metric),
         "addr_gen_mode": "0" if noun.local else "1",
         "use_tempaddr": "0",
+        "disable_ipv6": "0",
     }
+    return tuple(_setting(noun, key, value) for key, value in values.items())
 
 
-def _write(namespace: str, interface: str, settings: dict[str, str]) -> None:
-    folder = _CONF / interface
-    with netns.inside(namespace):
-        for key, value in settings.items():
-            # ra_defrtr_metric came with Linux 5.12; the interface may have gone.
-            if (folder / key).exists():
-                (folder / key).write_text(value)
+def off(noun: Ipv6) -> Sysctl:
+    """What takes the interface its addresses and routes."""
+    return _setting(noun, "disable_ipv6", "1")
+
+
+def is_on(noun: Ipv6, found: dict[str, str]) -> bool:
+    """Whether the interface is as the noun says; `found` are the settings that the kernel has."""
+    return all(found.get(one.key, one.value) == one.value for one in settings(noun))
+
+
+def _setting(noun: Ipv6, key: str, value: str) -> Sysctl:
+    where = f"net.ipv6.conf.{noun.interface}.{key}"
+    return Sysctl(noun.namespace, where, value, optional=True)
 
 
 def took(netlink: Netlink, fact: Advertised) -> bool:
@@ -134,7 +120,7 @@ def _addresses(
     """Each address, and whether it stems from an advertisement: what somebody enters stays for ever."""
     for found in links.addresses(netlink, AF_INET6):
         name = names.get(found.index)
-        if name and not found.address.is_loopback:
+        if name:
             permanent = found.flags & _IFA_F_PERMANENT
             yield Address(namespace, name, found.address), not permanent
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import struct
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -18,11 +18,14 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
-from socket import AF_INET, AF_INET6
+from socket import AF_INET, AF_INET6, AF_UNSPEC
+from typing import TYPE_CHECKING
 
-from netlab.kernel.netlink import CREATE, Netlink, Refused, attribute, attributes
-from netlab.kernel.rows import Names
+from netlab.kernel.netlink import CREATE, HEADER_BYTES, Netlink, Refused, attribute, attributes
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
+
+if TYPE_CHECKING:
+    from netlab.kernel.rows import Names
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -35,25 +38,31 @@ _AGEING = 30_000
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _LOOPBACK_INDEX = 1
+_LOOPBACK_4, _LOOPBACK_6 = 127, bytes(15) + b"\1"
+"""127.0.0.0/8 and ::1."""
 _RT_TABLE_MAIN = 254
 _RTPROT_UNSPEC, _RTPROT_STATIC = 0, 4
 _RTN_UNICAST = 1
 
 # Attributes, from linux/if_link.h, if_addr.h, rtnetlink.h and veth.h.
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
-_IFLA_LINKINFO, _IFLA_NET_NS_FD = 18, 28
+_IFLA_QDISC, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 6, 18, 28, 29
+_IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 31, 32
+_WANTED = frozenset(
+    (_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_QDISC, _IFLA_MASTER, _IFLA_LINKINFO)
+)
+_RTEXT_FILTER_SKIP_STATS = 1 << 3
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_INFO_PEER = 1
 _BR_AGEING_TIME, _BRPORT_ISOLATED = 4, 33
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 
-_HEADER_BYTES = 16
 _LINK = struct.Struct("BxHiII")
 """ifinfomsg: family, type, index, flags, which flags to change."""
 _ADDRESS = struct.Struct("BBBBi")
 """ifaddrmsg: family, prefix length, flags, scope, index."""
-_ROUTE = struct.Struct("BBBBBBBBI")
+ROUTE = struct.Struct("BBBBBBBBI")
 """rtmsg: family, prefix lengths of target and source, TOS, table, protocol, scope, type, flags."""
 
 
@@ -77,6 +86,8 @@ class Interface:
     """A switch port that reaches no other port of this kind."""
     hub: bool = False
     """A bridge that learns no addresses."""
+    queue: str = field(default="", compare=False)
+    """The kind of its root queueing discipline. No change of the interface: it has its own messages."""
 
 
 def loopback_up(netlink: Netlink) -> None:
@@ -185,7 +196,7 @@ def create_route(netlink: Netlink, route: Route) -> None:
 def _route_message(route: Route, protocol: int = _RTPROT_STATIC) -> bytes:
     family = AF_INET6 if route.gateway.version == 6 else AF_INET
     length, table = route.destination.prefixlen, _RT_TABLE_MAIN
-    message = _ROUTE.pack(family, length, 0, 0, table, protocol, 0, _RTN_UNICAST, 0)
+    message = ROUTE.pack(family, length, 0, 0, table, protocol, 0, _RTN_UNICAST, 0)
     message += attribute(_RTA_GATEWAY, route.gateway.packed)
     message += attribute(_RTA_PRIORITY, _number(route.metric))
     if length:
@@ -196,15 +207,21 @@ def _route_message(route: Route, protocol: int = _RTPROT_STATIC) -> bytes:
 def read_interfaces(netlink: Netlink) -> list[Interface]:
     """Every interface of the namespace."""
     request = _LINK.pack(0, 0, 0, 0, 0)
-    return [interface(message) for message in netlink.dump_bytes(request, RTM_GETLINK)]
+    request += attribute(_IFLA_EXT_MASK, _number(_RTEXT_FILTER_SKIP_STATS))
+    return [interface(message) for message in netlink.dump(request, RTM_GETLINK)]
 
 
 def read_addresses(netlink: Netlink, namespace: str, names: Names) -> Iterator[Address]:
     """Every IPv4 address but the loopback's own, as the plan has it."""
-    for found in addresses(netlink, AF_INET):
-        if not found.address.is_loopback:
+    return placed(addresses(netlink, AF_INET), namespace, names)
+
+
+def placed(found: Iterable[FoundAddress], namespace: str, names: Names) -> Iterator[Address]:
+    """Those addresses of a namespace that are IPv4's, as the plan has them."""
+    for one in found:
+        if one.address.version == 4:
             # An interface may have come between the two dumps.
-            yield Address(namespace, names.get(found.index, "?"), found.address)
+            yield Address(namespace, names.get(one.index, "?"), one.address)
 
 
 def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
@@ -224,14 +241,23 @@ class FoundAddress:
     """The first eight of if_addr.h."""
 
 
-def addresses(netlink: Netlink, family: int) -> Iterator[FoundAddress]:
-    """Every address of the namespace."""
-    for message in netlink.dump_bytes(_ADDRESS.pack(family, 0, 0, 0, 0), RTM_GETADDR):
-        _, length, flags, _, index = _ADDRESS.unpack_from(message, _HEADER_BYTES)
-        found = dict(attributes(message[_HEADER_BYTES + _ADDRESS.size :]))
-        # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
-        own = ip_address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
-        yield FoundAddress(index, ip_interface((own, length)), flags)
+def addresses(netlink: Netlink, family: int = AF_UNSPEC) -> Iterator[FoundAddress]:
+    """Every address of the namespace but the loopback's own; of both families, or of one."""
+    messages = netlink.dump(_ADDRESS.pack(family, 0, 0, 0, 0), RTM_GETADDR)
+    return (found for message in messages if (found := address(message)))
+
+
+def address(message: bytes) -> FoundAddress | None:
+    """The address that a message, with its header, is about; None for the loopback's own."""
+    version, length, flags, _, index = _ADDRESS.unpack_from(message, HEADER_BYTES)
+    if version not in (AF_INET, AF_INET6):  # A telephone's, where its module is loaded.
+        return None
+    found = attributes(message, HEADER_BYTES + _ADDRESS.size)
+    # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
+    own = found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]
+    if own == _LOOPBACK_6 or (len(own) == 4 and own[0] == _LOOPBACK_4):
+        return None
+    return FoundAddress(index, ip_interface((own, length)), flags)
 
 
 @dataclass(frozen=True)
@@ -248,18 +274,19 @@ class FoundRoute:
 
 def gateway_routes(netlink: Netlink, family: int) -> Iterator[FoundRoute]:
     """Every such route of the namespace."""
-    for message in netlink.dump_bytes(_ROUTE.pack(family, *bytes(8)), RTM_GETROUTE):
-        _, length, _, _, table, protocol, *_ = _ROUTE.unpack_from(message, _HEADER_BYTES)
-        found = dict(attributes(message[_HEADER_BYTES + _ROUTE.size :]))
-        # A table beyond 255 has its number in an attribute, and 252 there.
-        if table == _RT_TABLE_MAIN and (gateway := found.get(_RTA_GATEWAY)):
+    for message in netlink.dump(ROUTE.pack(family, *bytes(8)), RTM_GETROUTE):
+        _, length, _, _, table, protocol, *_ = ROUTE.unpack_from(message, HEADER_BYTES)
+        if table != _RT_TABLE_MAIN:  # One beyond 255 has its number in an attribute, and 252 there.
+            continue
+        found = attributes(message, HEADER_BYTES + ROUTE.size)
+        if gateway := found.get(_RTA_GATEWAY):
             anywhere = bytes(len(gateway))
             yield FoundRoute(
                 ip_network((found.get(_RTA_DST, anywhere), length)),
                 ip_address(gateway),
-                _value(found.get(_RTA_PRIORITY)),
+                number(found.get(_RTA_PRIORITY)),
                 protocol,
-                _value(found.get(_RTA_OIF)),
+                number(found.get(_RTA_OIF)),
             )
 
 
@@ -274,6 +301,10 @@ def _end(end: End, mtu: int, descriptors: dict[str, int]) -> bytes:
             attribute(_IFLA_IFNAME, _text(end.interface)),
             attribute(_IFLA_MTU, _number(mtu)),
             attribute(_IFLA_NET_NS_FD, _number(descriptors[end.namespace])),
+            # A veth uses one of each unless told otherwise, but makes one for each processor, and
+            # switching the others off again waits for all processors (synchronize_net).
+            attribute(_IFLA_NUM_TX_QUEUES, _number(1)),
+            attribute(_IFLA_NUM_RX_QUEUES, _number(1)),
             attribute(_IFLA_ADDRESS, _mac(end.mac)) if end.mac else b"",
         )
     )
@@ -303,27 +334,28 @@ def _mac(address: str) -> bytes:
 
 def interface(message: bytes) -> Interface:
     """The interface that a message, with its header, is about."""
-    _, _, index, flags, _ = _LINK.unpack_from(message, _HEADER_BYTES)
-    found = dict(attributes(message[_HEADER_BYTES + _LINK.size :]))
-    info = dict(attributes(found.get(_IFLA_LINKINFO, b"")))
+    _, _, index, flags, _ = _LINK.unpack_from(message, HEADER_BYTES)
+    found = attributes(message, HEADER_BYTES + _LINK.size, _WANTED)
+    info = attributes(found.get(_IFLA_LINKINFO, b""))
     kind = _word(info.get(_INFO_KIND))
-    own = dict(attributes(info.get(_INFO_DATA, b""))) if kind == "bridge" else {}
+    own = attributes(info.get(_INFO_DATA, b""), 0, (_BR_AGEING_TIME,)) if kind == "bridge" else {}
     # The data of another kind of master (a bond) is no port's.
     switched = _word(info.get(_INFO_SLAVE_KIND)) == "bridge"
-    port = dict(attributes(info.get(_INFO_SLAVE_DATA, b""))) if switched else {}
+    port = attributes(info.get(_INFO_SLAVE_DATA, b""), 0, (_BRPORT_ISOLATED,)) if switched else {}
     up = _IFF_UP | _IFF_LOWER_UP
     return Interface(
         name=_word(found[_IFLA_IFNAME]),
         index=index,
-        peer_index=_value(found.get(_IFLA_LINK)),
+        peer_index=number(found.get(_IFLA_LINK)),
         kind=kind,
         mac=found.get(_IFLA_ADDRESS, b"").hex(":"),
-        mtu=_value(found.get(_IFLA_MTU)),
-        master=_value(found.get(_IFLA_MASTER)),
+        mtu=number(found.get(_IFLA_MTU)),
+        master=number(found.get(_IFLA_MASTER)),
         up=bool(flags & _IFF_UP),
         running=flags & up == up,
         hub=own.get(_BR_AGEING_TIME) == bytes(4),
         isolated=port.get(_BRPORT_ISOLATED) == b"\1",
+        queue=_word(found.get(_IFLA_QDISC)),
     )
 
 
@@ -331,8 +363,8 @@ def _word(data: bytes | None) -> str:
     return (data or b"").rstrip(b"\0").decode()
 
 
-def _value(data: bytes | None) -> int:
-    """Zero for an attribute that is not there."""
+def number(data: bytes | None) -> int:
+    """What an attribute of rtnetlink says; zero for one that is not there."""
     return int.from_bytes(data or b"", sys.byteorder)
 
 

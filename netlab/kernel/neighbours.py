@@ -80,10 +80,10 @@ def _repeat_every(milliseconds: str) -> None:
 def forget_neighbours(netlink: Netlink) -> None:
     """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
     learnt = []
-    for message in netlink.dump_bytes(_NEIGHBOUR.pack(_AF_INET, 0, 0, 0, 0), _RTM_GETNEIGH):
+    for message in netlink.dump(_NEIGHBOUR.pack(_AF_INET, 0, 0, 0, 0), _RTM_GETNEIGH):
         _, index, state, _, _ = _NEIGHBOUR.unpack_from(message, _HEADER_BYTES)
         if not state & (_NUD_PERMANENT | _NUD_NOARP):
-            address = dict(attributes(message[_HEADER_BYTES + _NEIGHBOUR.size :]))[_NDA_DST]
+            address = attributes(message, _HEADER_BYTES + _NEIGHBOUR.size)[_NDA_DST]
             gone = _NEIGHBOUR.pack(_AF_INET, index, 0, 0, 0)
             learnt.append(gone + attribute(_NDA_DST, address))
     netlink.attempt(learnt, _RTM_DELNEIGH)  # One may have gone by itself meanwhile.

@@ -9,6 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from netlab.errors import KernelError
@@ -47,35 +48,57 @@ def delete(name: str) -> None:
 def inode(name: str) -> int | None:
     """The number that identifies the namespace, None if it is not there."""
     try:
-        status = os.stat(NAMES / name)
+        status = os.stat(f"{NAMES}/{name}")
     except FileNotFoundError:
         return None
-    return status.st_ino if status.st_dev == os.stat(_OWN).st_dev else None
+    return status.st_ino if status.st_dev == _device() else None
+
+
+@cache
+def _device() -> int:
+    """The file system of all namespaces: a name without a mount is a file of another."""
+    return os.stat(_OWN).st_dev
+
+
+def here() -> int:
+    """A descriptor of the namespace in which the thread is."""
+    return os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def opened(name: str) -> int:
+    """A descriptor of the namespace `name`. Raises KernelError if it is gone."""
+    try:
+        return os.open(f"{NAMES}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise KernelError(
+            f"the namespace '{name}' is gone", "take the lab down and up again"
+        ) from None
+
+
+def move(descriptor: int, name: str) -> None:
+    """Move into a namespace; its `name` is for the error. Raises KernelError."""
+    try:
+        syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
+    except OSError as error:
+        raise KernelError(f"cannot enter the namespace '{name}': {error.strerror}") from error
 
 
 @contextmanager
 def stay_home() -> Iterator[None]:
     """Come back to the present namespace at the end, whatever happens inside."""
-    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    home = here()
     try:
         yield
     finally:
-        syscalls.setns(home, syscalls.CLONE_NEWNET)
+        move(home, "home")
         os.close(home)
 
 
 def enter(name: str) -> None:
     """Move into the namespace `name`. Raises KernelError if it is gone."""
+    descriptor = opened(name)
     try:
-        descriptor = os.open(NAMES / name, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise KernelError(
-            f"the namespace '{name}' is gone", "take the lab down and up again"
-        ) from None
-    try:
-        syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
-    except OSError as error:
-        raise KernelError(f"cannot enter the namespace '{name}': {error.strerror}") from error
+        move(descriptor, name)
     finally:
         os.close(descriptor)
 
@@ -109,11 +132,16 @@ def link_etc(name: str, folder: Path) -> None:
     A link, because /etc/netns outlives a reboot and the run directory does
     not: what is left then dangles, and is recognised as ours.
     """
-    ETC.mkdir(mode=0o755, exist_ok=True)
     link = ETC / name
-    if link.is_symlink() and link.readlink() == folder:
-        link.unlink()  # From before a reboot.
-    link.symlink_to(folder)
+    try:
+        link.symlink_to(folder)
+    except FileNotFoundError:
+        ETC.mkdir(mode=0o755, exist_ok=True)
+        link.symlink_to(folder)
+    except FileExistsError:
+        if not link.is_symlink() or link.readlink() != folder:
+            raise
+        # It is there from before a reboot, and right.
 
 
 def unlink_etc(names: Iterable[str]) -> None:

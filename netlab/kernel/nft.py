@@ -50,15 +50,20 @@ def read(namespace: str) -> str:
     Without the elements of named sets and maps, which rules fill with what they learn.
     """
     with netns.inside(namespace):
-        if not _has_tables():
-            return ""  # A library's context for each of 1,000 machines would take longer than all else.
-        return _listing(_TERSE)
+        return read_here()
+
+
+def read_here() -> str:
+    """The same, of the namespace in which the thread is."""
+    if not _has_tables():
+        return ""  # A library's context for each of 1,000 machines would take longer than all else.
+    return _listing(_TERSE)
 
 
 def _has_tables() -> bool:
     netlink = Netlink(NETFILTER)
     try:
-        return any(netlink.dump_bytes(_ANY_FAMILY, _GET_TABLE))
+        return any(netlink.dump(_ANY_FAMILY, _GET_TABLE))
     finally:
         netlink.close()
 

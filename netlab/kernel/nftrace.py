@@ -95,7 +95,7 @@ class RuleTrace:
         for kind, data in self._heard.messages():
             if kind != _TRACE_MESSAGE:
                 continue
-            message = dict(attributes(data[_HEADER_BYTES:]))
+            message = attributes(data, _HEADER_BYTES)
             number = message.get(_ID, b"")
             if _NETWORK_HEADER in message:
                 headers = message[_NETWORK_HEADER] + message.get(_TRANSPORT_HEADER, b"")
@@ -122,5 +122,5 @@ def _number(data: bytes) -> int:
 
 
 def _code(verdict: bytes) -> int | None:
-    found = dict(attributes(verdict))
+    found = attributes(verdict)
     return _number(found[_VERDICT_CODE]) if _VERDICT_CODE in found else None

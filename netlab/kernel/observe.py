@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from netlab.errors import KernelError
-from netlab.kernel import ipv6, links, netns, nft, queues, services, sysctl
+from netlab.kernel import files, ipv6, links, netns, nft, queues, services
 from netlab.kernel.handles import Handles
 from netlab.kernel.ipv6 import Ipv6State
 from netlab.kernel.links import Interface
@@ -77,10 +77,12 @@ class Observation:
 def observe(plan: Plan, run: RunDirectory) -> Observation:
     """Look at everything that is planned, and for what is not."""
     present = [name for name in plan.namespaces if netns.inode(name) is not None]
-    settings: dict[str, list[Sysctl]] = {name: [] for name in plan.namespaces}
+    settings: dict[str, list[str]] = {name: [] for name in plan.namespaces}
     for noun in plan.nouns:
         if isinstance(noun, Sysctl):
-            settings[noun.namespace].append(noun)
+            settings[noun.namespace].append(noun.key)
+        elif isinstance(noun, Ipv6):
+            settings[noun.namespace] += (one.key for one in ipv6.settings(noun))
     with Handles(len(present)) as handles:
         views = {name: _view(name, settings[name], handles) for name in present}
     seen = (_seen(noun, views, run) for noun in plan.nouns)
@@ -130,50 +132,56 @@ def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
     return grouped
 
 
-def _view(namespace: str, settings: list[Sysctl], handles: Handles) -> _View:
+def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
+    with handles.inside(namespace):
+        ruleset = nft.read_here()
+        values = handles.settings.values(namespace, settings)
     netlink = handles.netlink(namespace)
     interfaces = links.read_interfaces(netlink)
     names = {interface.index: interface.name for interface in interfaces}
+    addresses = list(links.addresses(netlink))
+    six = any(one.address.version == 6 for one in addresses)
+    slowed = any(interface.queue in queues.KINDS for interface in interfaces)
     return _View(
         {interface.name: interface for interface in interfaces},
-        tuple(links.read_addresses(netlink, namespace, names)),
+        tuple(links.placed(addresses, namespace, names)),
         tuple(links.read_routes(netlink, namespace)),
-        ipv6.read(netlink, namespace, names),
-        tuple(queues.read(netlink, namespace, names)),
-        nft.read(namespace),
-        sysctl.values(namespace, [one.key for one in settings]),
+        ipv6.read(netlink, namespace, names) if six else Ipv6State(),
+        tuple(queues.read(netlink, namespace, names)) if slowed else (),
+        ruleset,
+        values,
     )
 
 
 def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None:
     """The noun as it is: itself, a changed one, or None if it is not there."""
-    namespaces = (
-        (noun.one.namespace, noun.other.namespace) if isinstance(noun, Cable) else (noun.namespace,)
-    )
-    if not all(name in views for name in namespaces):
+    if isinstance(noun, Cable):
+        near, far = views.get(noun.one.namespace), views.get(noun.other.namespace)
+        return noun if near and far and _plugged(noun, near, far) else None
+    view = views.get(noun.namespace)
+    if view is None:
         return None
-    view = views[namespaces[0]]
     match noun:
         case Namespace():
             return noun if view.interfaces["lo"].up else None
         case Sysctl(key=key, value=value, optional=optional):
             there = view.settings.get(key, value if optional else None)
-            if there is None or there == value:
-                return None if there is None else noun
-            return replace(noun, value=there)
-        case EtcFile(namespace, name):
-            path = netns.ETC / namespace / name
-            return replace(noun, text=path.read_text()) if path.is_file() else None
+            if there == value:
+                return noun
+            return None if there is None else replace(noun, value=there)
+        case EtcFile(namespace, name, text):
+            found = files.read(f"{netns.ETC}/{namespace}/{name}")
+            if found == text:
+                return noun
+            return None if found is None else replace(noun, text=found)
         case Bridge(name=name):
-            found = view.interfaces.get(name)
-            switched = found and found.kind == "bridge" and found.up
-            return replace(noun, mac=found.mac, hub=found.hub) if found and switched else None
-        case Cable(one, other):
-            return noun if _plugged(noun, views[one.namespace], views[other.namespace]) else None
+            bridge = view.interfaces.get(name)
+            switched = bridge and bridge.kind == "bridge" and bridge.up
+            return replace(noun, mac=bridge.mac, hub=bridge.hub) if bridge and switched else None
         case Queue(interface=interface):
             return next((one for one in view.queues if one.interface == interface), None)
         case Ipv6():
-            return noun if ipv6.is_on(noun) else None
+            return noun if ipv6.is_on(noun, view.settings) else None
         case Address():
             return noun if noun in (*view.addresses, *view.ipv6.addresses) else None
         case Route():
@@ -243,7 +251,8 @@ def _default(noun: Lease | DhcpClient, lease: dict[str, str]) -> Route:
 
 def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterator[Observed]:
     """Interfaces, addresses, routes through gateways, and rules that somebody added."""
-    expected = {*plan.nouns, *_from_leases(plan, run)}
+    planned = (noun for noun in plan.nouns if isinstance(noun, Address | Route))
+    expected = {*planned, *_from_leases(plan, run)}
     known = _known_interfaces(plan)
     with_rules = {noun.namespace for noun in plan.nouns if isinstance(noun, Ruleset)}
     for namespace, view in views.items():

@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _SignalNow(KeyboardInterrupt):
-    """Raised by the handler: no Exception, which libraries catch and swallow (scapy, pyroute2)."""
+    """Raised by the handler: no Exception, which libraries catch and swallow (scapy, click)."""
 
 
 class Interruption:

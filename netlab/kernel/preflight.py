@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing, NeedsRoot, NetlabError, SystemRefused
-from netlab.kernel import netns, rootless, services
+from netlab.kernel import netns, rootless
 
 PROGRAMS = {
     "dnsmasq": ("DHCP and DNS servers", "dnsmasq-base"),
@@ -48,7 +48,7 @@ def require() -> None:
         raise Missing("labs run on Linux", "use a Linux machine or the Vagrantfile's VM")
     require_root()
     for program, (purpose, package) in PROGRAMS.items():
-        if shutil.which(program, path=services.SEARCH) is None:
+        if _found(program) is None:
             raise Missing(
                 f"'{program}' is not installed ({purpose})", f"install the package {package}"
             )
@@ -112,16 +112,23 @@ def _root() -> list[Check]:
     return [Check("root", otherwise, "no", cost), without]
 
 
+def _found(program: str) -> str | None:
+    """Where it is."""
+    from netlab.kernel.services import SEARCH
+
+    return shutil.which(program, path=SEARCH)
+
+
 def _program(name: str) -> Check:
     purpose, package = PROGRAMS[name]
-    path = shutil.which(name, path=services.SEARCH)
+    path = _found(name)
     if path:
         return Check(name, Health.FINE, path)
     return Check(name, Health.MISSING, "not found", f"{purpose}: install the package {package}")
 
 
 def _applets() -> Check:
-    path = shutil.which("busybox", path=services.SEARCH)
+    path = _found("busybox")
     if not path:
         return Check("busybox applets", Health.MISSING, "no busybox", "install the package busybox")
     listed = subprocess.run([path, "--list"], capture_output=True, text=True, timeout=10).stdout

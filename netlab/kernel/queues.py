@@ -1,7 +1,7 @@
 """Queueing disciplines of interfaces: tbf for a bandwidth, netem for a latency too.
 
-Packed here (linux/pkt_sched.h): nanoseconds and bytes, where pyroute2 has the
-older fields in ticks of the kernel's packet scheduler.
+In nanoseconds and bytes (linux/pkt_sched.h); older fields are in ticks of the kernel's packet
+scheduler.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ import errno
 import struct
 
 from netlab.errors import Missing
-from netlab.kernel.netlink import Netlink, Refused, attribute, attributes
+from netlab.kernel.netlink import HEADER_BYTES, Netlink, Refused, attribute, attributes
 from netlab.plan.nouns import Queue
 
 _RTM_NEWQDISC, _RTM_DELQDISC, _RTM_GETQDISC = 36, 37, 38
 _TCA_KIND, _TCA_OPTIONS = 1, 2
 _TC_H_ROOT = 0xFFFFFFFF
 _CREATE_OR_REPLACE = 0x500
-_HEADER_BYTES = 16
 _QUEUE = struct.Struct("BxxxiIII")
 """tcmsg: family, index, handle, parent, info."""
+KINDS = ("tbf", "netem")
+"""Netlab's."""
 _ETHERNET = 1
 _TBF_PARMS, _TBF_BURST = 1, 6
 _NETEM_RATE, _NETEM_LATENCY, _NETEM_JITTER = 6, 10, 11
@@ -66,11 +67,11 @@ def remove(netlink: Netlink, queue: Queue) -> None:
 def read(netlink: Netlink, namespace: str, names: dict[int, str]) -> list[Queue]:
     """The queues of a namespace that are of netlab's kinds."""
     found = []
-    for message in netlink.dump_bytes(_QUEUE.pack(0, 0, 0, 0, 0), _RTM_GETQDISC):
-        _, index, _, parent, _ = _QUEUE.unpack_from(message, _HEADER_BYTES)
-        told = dict(attributes(message[_HEADER_BYTES + _QUEUE.size :]))
+    for message in netlink.dump(_QUEUE.pack(0, 0, 0, 0, 0), _RTM_GETQDISC):
+        _, index, _, parent, _ = _QUEUE.unpack_from(message, HEADER_BYTES)
+        told = attributes(message, HEADER_BYTES + _QUEUE.size)
         kind = told[_TCA_KIND].rstrip(b"\0").decode()
-        if kind in ("tbf", "netem") and parent == _TC_H_ROOT:
+        if kind in KINDS and parent == _TC_H_ROOT:
             queue = Queue(namespace, names.get(index, "?"))
             found.append(_decoded(queue, kind, told[_TCA_OPTIONS]))
     return found
@@ -101,9 +102,9 @@ def _netem(queue: Queue) -> bytes:
 def _decoded(queue: Queue, kind: str, options: bytes) -> Queue:
     place = (queue.namespace, queue.interface)
     if kind == "tbf":
-        (rate,) = struct.unpack_from("I", dict(attributes(options))[_TBF_PARMS], 8)
+        (rate,) = struct.unpack_from("I", attributes(options)[_TBF_PARMS], 8)
         return Queue(*place, rate * 8)
-    found = dict(attributes(options[24:]))
+    found = attributes(options, 24)
     (latency,) = struct.unpack("q", found[_NETEM_LATENCY])
     (jitter,) = struct.unpack("q", found[_NETEM_JITTER])
     rate = struct.unpack_from("I", found[_NETEM_RATE])[0] * 8 if _NETEM_RATE in found else None

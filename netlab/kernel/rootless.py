@@ -18,8 +18,6 @@ from typing import NoReturn
 
 from netlab.errors import KernelError, Missing
 from netlab.kernel import syscalls
-from netlab.kernel.links import loopback_up
-from netlab.kernel.netlink import Netlink
 
 _NAMESPACES = (
     syscalls.CLONE_NEWUSER
@@ -151,6 +149,9 @@ def _furnish() -> None:
         _cover(Path("/run"), without={"netns", "netlab"})
     except OSError as error:
         raise KernelError(f"cannot set up the namespaces: {error}", "use sudo") from error
+    from netlab.kernel.links import loopback_up
+    from netlab.kernel.netlink import Netlink
+
     netlink = Netlink()
     loopback_up(netlink)
     netlink.close()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import socket
+import struct
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
-from pyroute2.netlink.rtnl import RTM_GETROUTE, rt_type
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
-from netlab.kernel.netlink import Netlink, Refused
+from netlab.kernel import links
+from netlab.kernel.links import ROUTE, RTM_GETROUTE
+from netlab.kernel.netlink import HEADER_BYTES, Netlink, Refused, attribute, attributes
 from netlab.kernel.rows import IPAddress
+from netlab.kernel.tables import KINDS
+
+_RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 2, 3, 4, 5, 7
 
 
 @dataclass(frozen=True)
@@ -44,25 +46,27 @@ class Answer:
 
 def ask(netlink: Netlink, names: dict[int, str], question: Question) -> Answer:
     """The routing decision, by the rules and tables of the socket's namespace."""
-    message = rtmsg()
-    message["family"] = socket.AF_INET if question.target.version == 4 else socket.AF_INET6
-    message["dst_len"] = question.target.max_prefixlen
-    attributes: list[tuple[str, Any]] = [("RTA_DST", str(question.target))]
-    if question.source:
-        message["src_len"] = question.source.max_prefixlen
-        attributes.append(("RTA_SRC", str(question.source)))
+    target, source = question.target, question.source
+    family = socket.AF_INET if target.version == 4 else socket.AF_INET6
+    body = ROUTE.pack(
+        family, target.max_prefixlen, source.max_prefixlen if source else 0, *bytes(6)
+    )
+    body += attribute(_RTA_DST, target.packed)
+    if source:
+        body += attribute(_RTA_SRC, source.packed)
     if question.came_in:
         indexes = {name: index for index, name in names.items()}
-        attributes.append(("RTA_IIF", indexes[question.came_in]))
-    message["attrs"] = attributes
+        body += attribute(_RTA_IIF, struct.pack("I", indexes[question.came_in]))
     try:
-        found = netlink.ask(message, RTM_GETROUTE)
+        message = netlink.ask(body, RTM_GETROUTE)
     except Refused as refused:
         return Answer(error=refused.errno or 0)
-    gateway, source = found.get_attr("RTA_GATEWAY"), found.get_attr("RTA_PREFSRC")
+    kind = ROUTE.unpack_from(message, HEADER_BYTES)[7]
+    found = attributes(message, HEADER_BYTES + ROUTE.size)
+    gateway, chosen = found.get(_RTA_GATEWAY), found.get(_RTA_PREFSRC)
     return Answer(
-        rt_type.get(found["type"], str(found["type"])),
-        names.get(found.get_attr("RTA_OIF"), ""),
+        KINDS.get(kind, str(kind)),
+        names.get(links.number(found.get(_RTA_OIF)), ""),
         ip_address(gateway) if gateway else None,
-        ip_address(source) if source else None,
+        ip_address(chosen) if chosen else None,
     )

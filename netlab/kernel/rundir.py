@@ -22,6 +22,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from netlab.errors import LabExists, NoSuchLab, SystemRefused
@@ -60,7 +61,7 @@ class RunDirectory:
     def _missing(self) -> NoSuchLab:
         return NoSuchLab(f"there is no lab '{self.lab}'", _others())
 
-    @property
+    @cached_property
     def path(self) -> Path:
         return LABS / self.lab
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from netlab.errors import KernelError, Missing
 from netlab.kernel import enter, netns
 from netlab.kernel.rundir import RunDirectory
-from netlab.kernel.sockets import WAITING
 from netlab.plan.names import metric
 from netlab.plan.names import node as node_of
 from netlab.plan.nouns import DhcpClient, Lease, Listening, Service
@@ -101,6 +100,8 @@ def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
 
 def listens(run: RunDirectory, fact: Listening) -> bool:
     """Whether the service lives and has its socket open. Raises KernelError if it has died."""
+    from netlab.kernel.sockets import WAITING
+
     directory = run.service(fact.namespace, fact.service)
     if not _alive(directory):
         raise KernelError(f"{fact.service} on {fact.namespace} has ended:\n{_log_tail(directory)}")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The hops of the scenario `nat`, made as a person would: ip, and nft for two masquerading routers and a host.
+# The hops of the scenario `nat`, made as a person would: ip, and nft for three routers that filter and masquerade.
 #
 #     by_hand.sh up | by_hand.sh down
 #
@@ -33,10 +33,19 @@ port() { # NODE INTERFACE NODE INTERFACE: the first is a bridge's
     ip -n "$1" link set "$2" master br0
 }
 
-forward() { # NODE: masquerade what leaves by `out`
+forward() { # NODE: a router that lets in what belongs to a connection from inside, and masquerades what leaves
     ip netns exec "$1" sysctl -qw net.ipv4.ip_forward=1
-    ip netns exec "$1" nft 'add table ip n; add chain ip n p { type nat hook postrouting priority 100; };
-        add rule ip n p oifname "out" masquerade'
+    ip netns exec "$1" nft 'table ip router {
+        chain forward {
+            type filter hook forward priority filter; policy drop;
+            ct state established,related accept
+            iifname "in" oifname "out" accept
+        }
+        chain postrouting {
+            type nat hook postrouting priority srcnat; policy accept;
+            oifname "out" masquerade
+        }
+    }'
 }
 
 bridge h-sw

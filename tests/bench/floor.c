@@ -112,6 +112,13 @@ static void bridge(int netlink, const char *name) {
     ask(netlink, &m, name);
 }
 
+/* As a veth has them in the end; left to itself, it makes more, and waits for the end of the others. */
+static void queues(struct message *m) {
+    uint32_t one = 1;
+    put(m, IFLA_NUM_TX_QUEUES, &one, sizeof one);
+    put(m, IFLA_NUM_RX_QUEUES, &one, sizeof one);
+}
+
 static void cable(struct space near, const char *port, const char *master, struct space far, int n) {
     struct message m;
     struct ifinfomsg up = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
@@ -120,6 +127,7 @@ static void cable(struct space near, const char *port, const char *master, struc
     start(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &up, sizeof up);
     put(&m, IFLA_IFNAME, port, strlen(port) + 1);
     put(&m, IFLA_MASTER, &index, sizeof index);
+    queues(&m);
     struct rtattr *info = put(&m, IFLA_LINKINFO, NULL, 0);
     put(&m, IFLA_INFO_KIND, "veth", 4);
     struct rtattr *data = put(&m, IFLA_INFO_DATA, NULL, 0);
@@ -128,6 +136,7 @@ static void cable(struct space near, const char *port, const char *master, struc
     put(&m, IFLA_IFNAME, "eth0", 5);
     put(&m, IFLA_ADDRESS, mac, sizeof mac);
     put(&m, IFLA_NET_NS_FD, &far.file, sizeof far.file);
+    queues(&m);
     nested(&m, peer);
     nested(&m, data);
     nested(&m, info);

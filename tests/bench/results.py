@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bench.scenarios import EACH, LIMITS, TOGETHER
+
 Key = tuple[str, str, int]
 """The figure, who was measured, and how many VMs there were."""
 
@@ -31,18 +33,31 @@ class Results:
             raise KeyError((figure, who, size))
         return statistics.median(self.values[figure, who, size])
 
+    def sizes(self, figure: str) -> list[int]:
+        """For how many VMs it was measured by all who were."""
+        each = [self._sizes_of(figure, who) for who in self.contestants(figure)]
+        return sorted(set.intersection(*each)) if each else []
+
+    def contestants(self, figure: str) -> list[str]:
+        """Who was measured, in that order."""
+        return list(dict.fromkeys(who for one, who, _ in self.values if one == figure))
+
     def growth(self, figure: str, who: str, smallest: int = 30) -> float | None:
-        """The exponent of size that fits the medians best: 1 is a straight line; None: too few sizes."""
-        medians = {
-            size: self.median(figure, who, size)
-            for one, other, size in self.values
-            if (one, other) == (figure, who) and size >= smallest
-        }
-        if len(medians) < 2 or min(medians.values()) <= 0:
+        """The exponent of size that fits the medians best: 1 is a straight line; None: too few sizes.
+
+        What the smallest network of all takes is left out: it is the same for every size.
+        """
+        medians = {size: self.median(figure, who, size) for size in self._sizes_of(figure, who)}
+        same = medians[min(medians)] if min(medians) < smallest else 0.0
+        more = {size: value - same for size, value in medians.items() if size >= smallest}
+        if len(more) < 2 or min(more.values()) <= 0:
             return None
         return statistics.linear_regression(
-            [math.log(size) for size in medians], [math.log(value) for value in medians.values()]
+            [math.log(size) for size in more], [math.log(value) for value in more.values()]
         ).slope
+
+    def _sizes_of(self, figure: str, who: str) -> set[int]:
+        return {size for one, other, size in self.values if (one, other) == (figure, who)}
 
     def document(self) -> dict[str, Any]:
         """For JSON; `read` reads it."""
@@ -117,5 +132,22 @@ TARGETS = (
     Target("a VM changed among 1,000: seconds", ("change", "netlab", 1000), 0.5),
     Target("TCP by hand, of TCP through a bridge", _tcp("bridge", "by hand"), 1 / 0.98, _tcp("bridge")),
     Target("TCP by hand, of TCP through NAT", _tcp("NAT", "by hand"), 1 / 0.98, _tcp("NAT")),
+    *(
+        Target(f"{mbit} Mbit/s, {way}: off by", (f"off {mbit} Mbit/s", way, 1), 0.05)
+        for mbit in LIMITS
+        for way in ("outgoing", "incoming")
+    ),
+    Target(f"{EACH} Mbit/s for each of {TOGETHER} VMs: the worst is off by",
+           (f"off {EACH} Mbit/s", "many", TOGETHER), 0.05),
 )  # fmt: skip
 """Seconds: on a machine with 2 cores."""
+
+GUARDED = {
+    "100 VMs up, of the floor": (_up("netlab", 100), _up("floor", 100)),
+    "status of 100 VMs, of the floor's up": (("status", "netlab", 100), _up("floor", 100)),
+    "a VM of 100 changed, of the floor's up": (("change", "netlab", 100), _up("floor", 100)),
+    "matrix of 30, answers, of the floor's up": (_matrix("answers", 30), _up("floor", 100)),
+    "matrix of 30, evidence, of the floor's up": (_matrix("evidence", 30), _up("floor", 100)),
+    "netlab --version, of the bare start": (("start", "netlab --version", 0), START),
+}
+"""What must not become slower beside something that is not netlab's."""

@@ -84,3 +84,31 @@ vms:
     - {{from: [host, router], to: [host, router]}}
     - {{from: [router, internet], to: [router, internet]}}
 """
+
+
+LIMITS = (1, 10, 100, 1000)
+"""Bandwidths that are tried, Mbit/s."""
+EACH, TOGETHER = 20, 10
+"""Mbit/s of each of so many senders at the same time."""
+
+
+def limited() -> str:
+    """Adapters with a bandwidth: `out10` may send 10 Mbit/s, `in10` receive them; `a0` sends to `b0`, …"""
+    machines = "".join(
+        f"  out{mbit}: {{nics: [{{network: vmnet1, outgoing: {{bandwidth: {mbit}mbit}}}}]}}\n"
+        f"  in{mbit}: {{nics: [{{network: vmnet1, incoming: {{bandwidth: {mbit}mbit}}}}]}}\n"
+        for mbit in LIMITS
+    )
+    machines += "".join(
+        f"  a{n}: {{nics: [{{network: vmnet1, outgoing: {{bandwidth: {EACH}mbit}}}}]}}\n"
+        f"  b{n}: {{nics: [vmnet1]}}\n"
+        for n in range(TOGETHER)
+    )
+    return f"""\
+title: limited
+vmnets: {{vmnet1: {{mode: hostonly, subnet: 10.1.0.0/24}}}}
+host: {{nics: {{eth0: 192.168.1.100}}}}
+vms:
+  free: {{nics: [vmnet1]}}
+{machines}expect: {{default: reachable}}
+"""

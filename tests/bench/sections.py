@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,25 +65,43 @@ def use(results: Results, sizes: tuple[int, ...]) -> None:
         before = memory()
         with _running(scenarios.flat(size)) as lab:
             await_idle()
-            if size >= 100:  # With fewer, what the machine does besides is more.
+            if size >= 300:  # With fewer, what the machine does besides is more.
                 results.add("memory", "netlab", size, (memory() - before) / size / 1e6)
             results.add("status", "netlab", size, timed(*NETLAB, "status", lab))
-            results.add("probe", "netlab", size, timed(*NETLAB, "trace", "vm1", "vm2"))
-            results.add("change", "netlab", size, timed(*NETLAB, "set", "vm1", "firewall=on"))
+            results.add(
+                "probe", "netlab", size, timed(*NETLAB, "trace", "vm1", "vm2", "--lab", lab)
+            )
+            results.add(
+                "change", "netlab", size, timed(*NETLAB, "set", "vm1", "firewall=on", "--lab", lab)
+            )
+
+
+def guard(results: Results, sizes: tuple[int, ...]) -> None:
+    """What `results.GUARDED` compares, in a few seconds."""
+    results.add("start", "python -c pass", 0, timed(sys.executable, "-c", "pass"))
+    results.add("start", "netlab --version", 0, timed(*NETLAB, "--version"))
+    results.add("up", "floor", 100, floor(100).up)
+    results.add("up", "netlab", 100, netlab(100).up)
+    use(results, (100,))
+    _both_matrices(results, 30)
 
 
 def matrix(results: Results, sizes: tuple[int, ...]) -> None:
     """Every pair: with answers only, and with every packet followed."""
     for size in (30, 200):
         if size <= max(sizes):
-            with _running(scenarios.full(size)) as lab:
-                for how in ("answers", "evidence"):
-                    await_idle()
-                    said = run(sys.executable, "-c", _MATRIX, lab, how)
-                    results.add("matrix", how, size, float(said))
+            _both_matrices(results, size)
     results.add("matrix", "mininet", 30, mininet_result(30, "pingall")["pingall"])
     with _running(scenarios.half_blocked()) as lab:
         results.add("matrix", "half blocked", 20, timed(*NETLAB, "verify", lab))
+
+
+def _both_matrices(results: Results, size: int) -> None:
+    with _running(scenarios.full(size)) as lab:
+        for how in ("answers", "evidence"):
+            await_idle()
+            said = run(sys.executable, "-c", _MATRIX, lab, how)
+            results.add("matrix", how, size, float(said))
 
 
 def start(results: Results, sizes: tuple[int, ...]) -> None:
@@ -108,8 +127,27 @@ def throughput(results: Results, sizes: tuple[int, ...]) -> None:
         run(str(BY_HAND), "down")
 
 
-def _iperf(client: str, server: str) -> float:
-    """Gbit/s of TCP in 3 seconds."""
+def limits(results: Results, sizes: tuple[int, ...]) -> None:
+    """How far TCP is from the bandwidth of an adapter, as a part of it: each alone, then many at once."""
+    with _running(scenarios.limited()) as lab:
+        for mbit in scenarios.LIMITS:
+            ways = {"outgoing": (f"out{mbit}", "free"), "incoming": ("free", f"in{mbit}")}
+            for way, (client, server) in ways.items():
+                gbit = _iperf(f"{lab}.{client}", f"{lab}.{server}", omit=1) * FRAME / PAYLOAD
+                results.add(f"off {mbit} Mbit/s", way, 1, abs(gbit * 1000 / mbit - 1))
+        pairs = [(f"{lab}.a{n}", f"{lab}.b{n}") for n in range(scenarios.TOGETHER)]
+        with ThreadPoolExecutor(len(pairs)) as pool:
+            speeds = pool.map(lambda pair: _iperf(*pair, omit=1) * FRAME / PAYLOAD, pairs)
+            worst = max(abs(gbit * 1000 / scenarios.EACH - 1) for gbit in speeds)
+        results.add(f"off {scenarios.EACH} Mbit/s", "many", len(pairs), worst)
+
+
+FRAME, PAYLOAD = 1514, 1448
+"""Bytes of a full TCP segment with all headers, and what is in it."""
+
+
+def _iperf(client: str, server: str, omit: int = 0) -> float:
+    """Gbit/s of TCP in 3 seconds, after `omit` seconds that do not count."""
     show = run("ip", "-n", server, "-json", "-4", "address", "show", "dev", "eth0")
     address = json.loads(show)[0]["addr_info"][0]["local"]
     with subprocess.Popen(
@@ -119,7 +157,8 @@ def _iperf(client: str, server: str) -> float:
         line = b" "
         while line and b"listening" not in line:
             line = listening.stdout.readline() if listening.stdout else b""
-        said = run("ip", "netns", "exec", client, "iperf3", "-c", address, "-t", "3", "-J")
+        ask = ["iperf3", "-c", address, "-t", "3", "-O", str(omit), "-J"]
+        said = run("ip", "netns", "exec", client, *ask)
     return float(json.loads(said)["end"]["sum_received"]["bits_per_second"] / 1e9)
 
 
@@ -129,6 +168,8 @@ SECTIONS: dict[str, Callable[[Results, tuple[int, ...]], None]] = {
     "use": use,
     "matrix": matrix,
     "throughput": throughput,
+    "limits": limits,
+    "guard": guard,
 }
 
 

@@ -235,8 +235,9 @@ def test_dns_silent(running):
 
 
 def test_dns_silent_behind_two_relays(running):
+    """A name of its own: a relay does not pass on what it has asked for already, for another test."""
     with asleep(running, "internet", "dns"):
-        one = proof(running, "vm2", by="dns:www.example.com")
+        one = proof(running, "vm2", by="dns:silent.example.com")
     assert one.end == (DEAD, "internet", Cause.DNS_SILENT)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from netlab import lab
-from netlab.kernel import netns
+from netlab.kernel import netns, syscalls, sysctl
+from netlab.kernel.handles import Handles
 from netlab.kernel.rundir import RunDirectory
+from netlab.plan.nouns import Sysctl
 from netlab.plan.plan import line
 from tests.machine import inside
 
@@ -75,6 +79,84 @@ def test_a_changed_kernel_setting_is_drift(running):
     with netns.inside("drift.host"):
         Path("/proc/sys/net/ipv4/conf/eth0/forwarding").write_text("1")
     assert not lab.status(running).drift
+
+
+SETTINGS = {
+    "net.ipv4.ip_forward": "1",
+    "net.ipv4.conf.all.rp_filter": "2",
+    "net.ipv4.conf.default.rp_filter": "1",
+    "net.ipv6.conf.all.disable_ipv6": "0",
+    "net.ipv6.conf.default.disable_ipv6": "0",
+}
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_each_setting_of_a_machine_that_was_changed_is_drift(running, key):
+    planned = (one for one in running.plan.nouns if isinstance(one, Sysctl))
+    own = {one.key: one for one in planned if one.namespace == "drift.vm1"}
+    assert set(own) == set(SETTINGS)
+    with netns.inside("drift.vm1"):
+        file = Path("/proc/sys", key.replace(".", "/"))
+        file.write_text(SETTINGS[key])
+    drift = lab.status(running).drift
+    assert own[key] in drift.missing
+    assert replace(own[key], value=SETTINGS[key]) in drift.unplanned
+    with netns.inside("drift.vm1"):
+        for one in own.values():
+            Path("/proc/sys", one.key.replace(".", "/")).write_text(one.value)
+    assert not lab.status(running).drift
+
+
+def test_what_a_namespace_inherits_from_the_machine_is_put_right(monkeypatch):
+    made = netns.create
+
+    def inheriting(name: str) -> None:
+        """As on a machine with Docker and systemd, whose settings a new namespace has."""
+        made(name)
+        for key, value in SETTINGS.items():
+            Path("/proc/sys", key.replace(".", "/")).write_text(value)
+
+    monkeypatch.setattr(netns, "create", inheriting)
+    with lab.running(lab.prepare(lab.load("hostonly"))) as up:
+        assert not lab.status(up).drift
+        with netns.inside("hostonly.vm1"):
+            found = {
+                key: Path("/proc/sys", key.replace(".", "/")).read_text().strip()
+                for key in SETTINGS
+            }
+    off = {"net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6"}
+    assert found == {key: "1" if key in off else "0" for key in SETTINGS}
+
+
+@pytest.mark.parametrize("namespaces", [1, 2, 1000])
+@pytest.mark.parametrize("own_proc", [True, False])
+def test_settings_are_those_of_their_namespace_whatever_shows_them(
+    running, monkeypatch, namespaces, own_proc
+):
+    monkeypatch.setattr(sysctl, "_NAMESPACES", namespaces)
+    if not own_proc:
+        monkeypatch.setattr(syscalls, "detached_mount", mock.Mock(side_effect=PermissionError))
+    key, there = "net.ipv4.ip_default_ttl", running.plan.namespaces
+    before = len(os.listdir("/proc/self/fd"))
+    with Handles(len(there)) as handles:
+        for number, name in enumerate(there):
+            handles.set(Sysctl(name, key, str(30 + number)))
+        found = []
+        for name in there:
+            with handles.inside(name):
+                found.append(handles.settings.values(name, [key, "net.no.such"]))
+        assert found == [{key: str(30 + number)} for number in range(len(there))]
+        for name in there:
+            handles.set(Sysctl(name, key, "64"), Sysctl(name, "net.no.such", "1", optional=True))
+        with pytest.raises(FileNotFoundError):
+            handles.set(Sysctl(there[0], "net.no.such", "1"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_cable_has_one_queue_at_each_end_however_many_processors_there_are(running):
+    for node, interface in (("vm1", "eth0"), ("vmnet8", "vm1-eth0")):
+        shown = inside(f"drift.{node}", "ip", "-d", "link", "show", "dev", interface).stdout
+        assert "numtxqueues 1 numrxqueues 1 " in shown
 
 
 def test_changed_rules_are_drift():

@@ -9,7 +9,6 @@ from contextlib import closing
 from ipaddress import IPv4Address
 
 import pytest
-from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
 
 from netlab import lab
 from netlab.kernel import netlink, netns, sockets, tables
@@ -240,7 +239,7 @@ def test_nat_entries_come_change_and_go(events):
 def test_a_connection_that_ends_is_gone(events):
     inside("tables.pc", "ping", "-c1", str(INTERNET))
     with netns.inside("tables.router"), closing(Netlink(NETFILTER)) as netfilter:
-        netfilter.request(nfct_msg(), 0x102)  # IPCTNL_MSG_CT_DELETE: all of them
+        netfilter.request(bytes(4), 0x102)  # IPCTNL_MSG_CT_DELETE: all of them
     gone = until(
         events,
         lambda c: (

@@ -26,7 +26,6 @@ ALLOWED = {
 }
 
 ONLY_IN = {
-    "pyroute2": "kernel",
     "nftables": "kernel",
     "scapy": "probe",
     "click": "cli",

@@ -10,6 +10,10 @@ import pytest
 from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import ipv6 as kernel_ipv6
+from netlab.kernel.create import make
+from netlab.kernel.handles import Handles
+from netlab.kernel.patience import Interruption
+from netlab.kernel.rundir import RunDirectory
 from netlab.plan.change import change, mend
 from netlab.plan.nouns import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
 from netlab.probe import icmp
@@ -92,7 +96,7 @@ def test_a_device_that_may_not_join_hears_no_advertisement():
 def test_a_kernel_without_ipv6_is_told_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(kernel_ipv6, "_CONF", tmp_path / "no-ipv6")
     with pytest.raises(Missing, match="the kernel has no IPv6") as raised:
-        kernel_ipv6.switch_on(Ipv6("x.vm1", "eth0"))
+        make(Ipv6("x.vm1", "eth0"), RunDirectory("x"), Handles(1), Interruption())
     assert "ipv6.disable=1" in raised.value.fix
 
 

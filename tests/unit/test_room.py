@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from netlab import lab
+from netlab.errors import ScenarioError
 from netlab.kernel.room import Room, narrows, walls
+from netlab.scenario.load import loads
 
 ENOUGH = Room(files=4096, processes=1000, memory=10**9, neighbours=1024)
 
@@ -39,3 +41,37 @@ def test_what_is_short_is_named_with_its_remedy(plan, short, what, remedy):
 def test_few_neighbours_are_a_warning(plan):
     (warning,) = narrows(plan, replace(ENOUGH, neighbours=16))
     assert "gc_thresh3" in warning
+
+
+def hostonly(vms: int) -> str:
+    """The host's adapter is one more port of the switch."""
+    rows = "".join(
+        f"  v{n}: {{nics: [{{network: vmnet1, address: 10.1.{n // 200}.{n % 200 + 2}}}]}}\n"
+        for n in range(vms)
+    )
+    return (
+        "vmnets: {vmnet1: {mode: hostonly, subnet: 10.1.0.0/16, dhcp: false}}\n"
+        f"vms:\n{rows}expect: {{default: reachable}}\n"
+    )
+
+
+def peers(number: int) -> str:
+    """The router, the host and the cable to the vmnet are three more ports of the LAN."""
+    rows = "".join(f"    p{n}: 10.9.{n // 200}.{n % 200 + 2}\n" for n in range(number))
+    return (
+        f"lan:\n  subnet: 10.9.0.0/16\n  router: 10.9.200.1\n  peers:\n{rows}"
+        "host: {nics: {eth0: 10.9.200.2}}\nvmnets: {vmnet0: {mode: bridged}}\n"
+        "vms: {v1: {nics: [{network: vmnet0, address: 10.9.201.1}]}}\nexpect: {default: reachable}\n"
+    )
+
+
+@pytest.mark.parametrize(("build", "most"), [(hostonly, 1022), (peers, 1020)])
+def test_a_switch_has_1023_ports(build, most):
+    """On a real kernel, the 1,024th is refused: `RTNETLINK answers: Exchange full`."""
+    assert loads(build(most).encode(), "x.yaml")
+    with pytest.raises(ScenarioError) as refused:
+        loads(build(most + 1).encode(), "x.yaml")
+    (problem,) = refused.value.problems
+    assert "1,024 cables to" in problem.what
+    assert "has 1,023 ports" in problem.what
+    assert "spread the" in problem.fix

@@ -109,23 +109,13 @@ def _forward_target(
 
 
 BRIDGE_PORTS = 1023
-"""A Linux bridge takes no more ports."""
+"""A Linux bridge takes no more ports (BR_MAX_PORTS - 1)."""
 
 
 def sizes(topology: Topology) -> Iterator[Finding]:
     """More adapters than a switch has ports, or DHCP has addresses."""
     scenario, known = topology.scenario, subnets(topology)
-    plugged = Counter(nic.network for _, _, nic in adapters(scenario))
-    for name in (*scenario.vmnets, *scenario.segments):
-        ports = plugged[name]
-        if ports > BRIDGE_PORTS - 3:
-            yield Finding(
-                ("vmnets" if name in scenario.vmnets else "segments", name),
-                f"{ports} adapters on {name}: a Linux bridge takes {BRIDGE_PORTS} ports, 3 of them"
-                " for the host, NAT and DHCP",
-                "spread the VMs over several vmnets",
-                True,
-            )
+    yield from _too_few_ports(topology)
     clients: dict[IPv4Network, int] = {}
     for network in _asked(topology):
         vmnet = scenario.vmnets.get(network)
@@ -150,6 +140,26 @@ def sizes(topology: Topology) -> Iterator[Finding]:
                 "give some of them an address, or use a larger subnet",
                 True,
                 is_warning=topology.networks[name].dhcp is not None,
+            )
+
+
+def _too_few_ports(topology: Topology) -> Iterator[Finding]:
+    """Every machine on a network takes a port of its switch, and so does a cable to another switch."""
+    taken = Counter(leg.network.name for node in topology.nodes.values() for leg in node.legs)
+    for vmnet in topology.networks.values():
+        if vmnet.lan and vmnet.lan != vmnet.name:
+            taken.update((vmnet.name, vmnet.lan))
+    for name, ports in taken.items():
+        if ports > BRIDGE_PORTS:
+            at_lan = name in topology.scenario.all_lans
+            section = "vmnets" if name in topology.scenario.vmnets else "segments"
+            yield Finding(
+                lan_path(name) if at_lan else (section, name),
+                f"{ports:,} cables to {name}: a switch, which is a Linux bridge, has {BRIDGE_PORTS:,} ports",
+                "spread the machines over several LANs"
+                if at_lan
+                else "spread the VMs over several vmnets",
+                True,
             )
 
 
