@@ -61,8 +61,12 @@ class Lab:
 
     name: str
     source: Source
-    topology: Topology
     plan: Plan
+
+    @property
+    def topology(self) -> Topology:
+        """Every machine, network and adapter that the user asked for."""
+        return self.source.topology
 
     @cached_property
     def expectations(self) -> tuple[Expectation, ...]:
@@ -129,19 +133,17 @@ def prepare(source: Source, name: str | None = None) -> Lab:
     from netlab.plan import ports
     from netlab.plan.build import build
     from netlab.scenario.names import lab_name
-    from netlab.scenario.topology import resolve
 
     checked = lab_name(name or source.name)
-    topology = resolve(source.scenario)
-    plan = build(checked, topology)
-    for (protocol, port), program in ports.taken_by_services(plan, topology).items():
+    plan = build(checked, source.topology)
+    for (protocol, port), program in ports.taken_by_services(plan, source.topology).items():
         raise _busy(protocol, port, program)
-    if server := ports.name_server_at_proxy(plan, topology):
+    if server := ports.name_server_at_proxy(plan, source.topology):
         raise UsageError(
             f"port 53 is the host's DNS ({server}), and cannot be its proxy's",
             "give `host: {proxy: …}` another port, for example 3128",
         )
-    return Lab(checked, source, topology, plan)
+    return Lab(checked, source, plan)
 
 
 def up(lab: Lab, progress: Progress | None = None) -> None:
@@ -396,19 +398,23 @@ def _edited(lab: Lab, data: dict[str, Any]) -> Source:
 
 
 def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
-    """Bring a running lab to another scenario; what is equal in both is not touched.
+    """Bring a running lab to another scenario: `change`, and `carry_out` what it takes."""
+    return carry_out(lab, *change(lab, source), progress)
 
-    A failure or a signal on the way leaves the lab as it was. Raises ScenarioError, UsageError if a
-    port that is to lead to a VM is busy, NoSuchLab, SystemRefused if `lab` is not as the last change
-    left it or that was cut off, KernelError, Interrupted.
+
+def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | None = None) -> Lab:
+    """Bring a running lab to what `change` has said; what is equal in both is not touched.
+
+    A failure or a signal on the way leaves the lab as it was. Raises UsageError if a port that is to
+    lead to a VM is busy, NoSuchLab, SystemRefused if `lab` is not as the last change left it or that
+    was cut off, KernelError, Interrupted.
     """
     from netlab.kernel import netns
-    from netlab.kernel.change import change as carry_out
+    from netlab.kernel.change import change as bring_about
     from netlab.kernel.patience import postponed_signals
 
     _require_root()
-    wanted, difference = change(lab, source)
-    run = _run_directory(lab.name)
+    source, run = wanted.source, _run_directory(lab.name)
     with postponed_signals() as interruption, run.locked():
         _refuse_outdated(lab, run)
         if _cut_off(lab, run):
@@ -425,7 +431,7 @@ def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
         # Written first: what a crash leaves of either must be found by `down`.
         run.write(replace(before, namespaces=both))
         try:
-            carry_out(difference, run, progress or (lambda noun, moment: None), interruption)
+            bring_about(difference, run, progress or (lambda noun, moment: None), interruption)
             run.rewrite(after, source.text, source.remembered())
         except BaseException:
             left = (one for one in both if one in before.namespaces or netns.inode(one))
@@ -456,7 +462,8 @@ def _cut_off(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
     from netlab.kernel import netns
     from netlab.plan.nouns import Namespace
 
-    others = (name for name in run.read().namespaces if name not in lab.plan.namespaces)
+    planned = set(lab.plan.namespaces)
+    others = (name for name in run.read().namespaces if name not in planned)
     return tuple(Namespace(name) for name in others if netns.inode(name))
 
 

@@ -304,7 +304,7 @@ def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> N
         lab.refuse_busy_ports(running, wanted)
     elif difference:
         with output.changing(wanted, difference) as progress:
-            lab.apply(running, source, progress)
+            lab.carry_out(running, wanted, difference, progress)
     output.result(
         data.change(difference, running.name), lambda: text.change(difference, done=not dry_run)
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from netlab.kernel import netns
+from netlab.kernel import files, netns
 
 Counts = dict[str, int]
 """`Ip.InAddrErrors`, `Ip6.InAddrErrors`, …: a count that has never been needed may be missing."""
 
-_BELOW = Path("/proc/thread-self/net")
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,7 @@ def increases(before: Reading, after: Reading) -> Counts:
 
 def _text(file: str) -> str:
     """Empty where the kernel has no such file: without IPv6, snmp6."""
-    try:
-        return (_BELOW / file).read_text()
-    except FileNotFoundError:
-        return ""
+    return files.read(f"/proc/thread-self/net/{file}") or ""
 
 
 def _entries(text: str) -> Iterator[tuple[str, int]]:

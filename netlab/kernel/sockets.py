@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from netlab.kernel import netns
+from netlab.kernel import files, netns
 from netlab.kernel.rows import IPAddress, Socket
 
-_NET = Path("/proc/thread-self/net")
+_NET = "/proc/thread-self/net"
 WAITING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
 """The state in /proc/net that means: a socket is open here."""
 
@@ -35,7 +35,7 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
 def _rows() -> Iterator[tuple[str, IPAddress, int, str, int]]:
     """Protocol, address, port, inode and unread bytes (see proc(5), /proc/net/tcp)."""
     for protocol, version in _used():
-        for row in (_NET / f"{protocol}{version}").read_text().splitlines()[1:]:
+        for row in (files.read(f"{_NET}/{protocol}{version}") or "").splitlines()[1:]:
             fields = row.split()
             if fields[3] == WAITING[protocol]:
                 address, _, port = fields[1].partition(":")
@@ -50,8 +50,7 @@ def _used() -> Iterator[tuple[str, str]]:
     the whole of it (4 ms); the number of one's own costs nothing.
     """
     for version in ("", "6"):
-        file = _NET / f"sockstat{version}"
-        for row in file.read_text().splitlines() if file.exists() else ():
+        for row in (files.read(f"{_NET}/sockstat{version}") or "").splitlines():
             name, _, counts = row.partition(": inuse ")
             protocol = name.removesuffix(version).lower()
             if protocol in WAITING and counts.split()[0] != "0":

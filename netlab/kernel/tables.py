@@ -11,9 +11,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 
-from netlab.kernel import links, netns
+from netlab.kernel import files, links, netns
 from netlab.kernel.links import ROUTE, RTM_GETROUTE
 from netlab.kernel.netlink import HEADER_BYTES, NETFILTER, Netlink, attributes
 from netlab.kernel.rows import (
@@ -83,7 +82,7 @@ _TCP_STATES = dict(enumerate((
     "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2",
 )))  # fmt: skip
 _NETFILTER_HEADER_BYTES = 4
-_COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+_COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 _PROTOCOLS = {
     number: name.removeprefix("IPPROTO_").lower()
     for name, number in vars(socket).items()
@@ -212,7 +211,7 @@ def read_connections(namespace: str) -> list[Connection]:
     whole of it (10 ms): so it is counted first.
     """
     with netns.inside(namespace):
-        if not _COUNT.exists() or _COUNT.read_text().strip() == "0":
+        if (files.read(_COUNT) or "0").strip() == "0":
             return []
         netfilter = Netlink(NETFILTER)
     with closing(netfilter):

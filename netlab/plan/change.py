@@ -7,6 +7,7 @@ is reached, a service on the cards of its machine.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -60,28 +61,47 @@ class Change:
 
 def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
     """What `apply` has to do; what is `broken` goes, and comes if it is in the new plan."""
-    before, after = set(old.nouns), set(new.nouns) - set(broken)
-    goes = [noun for noun in old.nouns if noun not in after]
-    comes = [noun for noun in new.nouns if noun not in before]
-    successors = {_identity(noun): noun for noun in comes}
+    # By their places: most are equal, and only what is not needs to be put in order.
+    before = {noun: place for place, noun in enumerate(old.nouns)}
+    after = {noun: place for place, noun in enumerate(new.nouns)}
+    goes = set(before) - (set(after) - set(broken))
+    comes = set(after) - set(before)
+    successors = {_identity(noun): noun for noun in sorted(comes, key=after.__getitem__)}
     altered = [
         (noun, successors[_identity(noun)])
-        for noun in goes
+        for noun in sorted(goes, key=before.__getitem__)
         if _identity(noun) in successors and _in_place(noun, successors[_identity(noun)])
     ]
     kept = {noun for pair in altered for noun in pair}
-    gone = set(goes) - kept
-    shaken = gone | {noun for noun, successor in altered if _interrupts(noun, successor)}
-    while fallen := {
-        noun for noun in old.nouns if noun not in shaken | kept and _falls(noun, shaken)
-    }:
-        gone |= fallen
-        shaken |= fallen
-    removed = sorted((noun for noun in old.nouns if noun in gone), key=stage, reverse=True)
-    created = [
-        noun for noun in new.nouns if noun not in kept and (noun in gone or noun not in before)
-    ]
-    return Change(tuple(removed), tuple(altered), tuple(sorted(created, key=stage)))
+    shaken = goes - kept | {noun for noun, successor in altered if _interrupts(noun, successor)}
+    gone = goes - kept | _fallen(old, shaken, kept)
+    removed = sorted(gone, key=lambda noun: (-stage(noun), before[noun]))
+    created = sorted(
+        (comes | gone & set(after)) - kept, key=lambda noun: (stage(noun), after[noun])
+    )
+    return Change(tuple(removed), tuple(altered), tuple(created))
+
+
+def _fallen(plan: Plan, shaken: set[Noun], kept: set[Noun]) -> set[Noun]:
+    """What stands on what is shaken, and on that; nothing stands on what is in other namespaces."""
+    if not shaken:
+        return set()
+    beside = defaultdict(list)
+    for noun in plan.nouns:
+        for namespace in _namespaces(noun):
+            beside[namespace].append(noun)
+    fallen: set[Noun] = set()
+    falling = shaken
+    while falling:
+        falling = {
+            noun
+            for base in falling
+            for namespace in _namespaces(base)
+            for noun in beside[namespace]
+            if _stands_on(noun, base) and noun not in shaken and noun not in kept
+        } - fallen
+        fallen |= falling
+    return fallen
 
 
 def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
@@ -149,10 +169,6 @@ def _interrupts(old: Noun, new: Noun) -> bool:
         return False
     ends = zip((old.one, old.other), (new.one, new.other), strict=True)
     return any(before.up != after.up and before.bridge is None for before, after in ends)
-
-
-def _falls(noun: Noun, gone: Iterable[Noun]) -> bool:
-    return any(_stands_on(noun, one) for one in gone)
 
 
 def _stands_on(noun: Noun, base: Noun) -> bool:

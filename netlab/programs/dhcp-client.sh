@@ -6,49 +6,66 @@
 #     servers of the VM's static adapters; NETLAB_METRIC, the default route's.
 # Out: address and default route in the kernel, the two files.
 
+#
+# With hundreds of VMs, the programs that it calls are what a lab waits for: the shell itself
+# does what it can.
+
 forget() {
     # A client that was killed may have left what it was about to say.
-    rm -f "$NETLAB_LEASE" "$NETLAB_LEASE.new"
+    for file in "$NETLAB_LEASE" "$NETLAB_LEASE.new"; do
+        [ ! -e "$file" ] || rm -f "$file"
+    done
     busybox ip -4 addr flush dev "$interface"
 }
 
 configure() {
-    if ! busybox ip -4 addr show dev "$interface" | grep -qF "inet $ip/$mask "; then
-        busybox ip -4 addr flush dev "$interface"
+    addresses=$(busybox ip -4 addr show dev "$interface")
+    case $addresses in
+    *"inet $ip/$mask "*) ;;
+    *)
+        case $addresses in *"inet "*) busybox ip -4 addr flush dev "$interface" ;; esac
         busybox ip addr add "$ip/$mask" broadcast + dev "$interface"
-    fi
+        ;;
+    esac
     gateway=${router%% *}
+    routes="
+$(busybox ip route)"
     # With several adapters, the first one's default route wins.
-    if ! busybox ip route | grep -q "^default via ${gateway:-none} dev $interface "; then
-        while busybox ip route del default dev "$interface" 2>/dev/null; do :; done
+    case $routes in
+    *"
+default via ${gateway:-none} dev $interface "*) ;;
+    *)
+        case $routes in
+        *"
+default "*) while busybox ip route del default dev "$interface" 2>/dev/null; do :; done ;;
+        esac
         [ -z "$gateway" ] ||
             busybox ip route add default via "$gateway" dev "$interface" metric "$NETLAB_METRIC"
-    fi
-    cat >"$NETLAB_LEASE.new" <<EOF
-address=$ip/$mask
-router=$gateway
-dns=$dns
-domain=$domain
-server=$serverid
-seconds=$lease
-obtained=$(date +%s)
-EOF
+        ;;
+    esac
+    obtained=$(date +%s)
+    printf '%s\n' "address=$ip/$mask" "router=$gateway" "dns=$dns" "domain=$domain" \
+        "server=$serverid" "seconds=$lease" "obtained=$obtained" >"$NETLAB_LEASE.new"
 }
 
-# The leases of all adapters of the VM, eth0's first; this one's is the new one.
-leases() {
+# The VM's resolv.conf: the first domain, the name servers of its static adapters, then those of the
+# leases of all its adapters, eth0's first; this one's lease is the new one.
+resolv() {
+    search= servers=$NETLAB_DNS
     for name in eth0 eth1 eth2 eth3 eth4 eth5 eth6 eth7 eth8 eth9 wlan0 wlan1 wlan2 wlan3; do
         file=${NETLAB_LEASE%.*}.$name
         [ "$file" != "$NETLAB_LEASE" ] || file=$file.new
-        [ ! -f "$file" ] || cat "$file"
+        [ -f "$file" ] || continue
+        while IFS='=' read -r key value; do
+            case $key in
+            domain) search=${search:-$value} ;;
+            dns) servers="$servers $value" ;;
+            esac
+        done <"$file"
     done
-}
-
-# The VM's name servers: those of its static adapters, then those of its leases.
-name_servers() {
-    leases | sed -n 's/^domain=\(..*\)/search \1/p' | head -n 1
-    for server in $NETLAB_DNS $(leases | sed -n 's/^dns=//p'); do
-        echo "nameserver $server"
+    [ -z "$search" ] || printf 'search %s\n' "$search"
+    for server in $servers; do
+        printf 'nameserver %s\n' "$server"
     done
 }
 
@@ -62,8 +79,8 @@ esac
 # be mounted over /etc/resolv.conf just now.
 exec 9<"$NETLAB_RESOLV"
 flock 9
-text=$(name_servers)
-echo "$text" >"$NETLAB_RESOLV"
+text=$(resolv)
+printf '%s\n' "$text" >"$NETLAB_RESOLV"
 
 # Last of all: who waits for the lease finds everything done.
 [ ! -f "$NETLAB_LEASE.new" ] || mv "$NETLAB_LEASE.new" "$NETLAB_LEASE"

@@ -127,14 +127,14 @@ def edited(source: Source, data: dict[str, Any]) -> Source:
 
 
 def _checked(document: Document) -> Source:
-    scenario = _validate(document)
-    if document.problems or scenario is None:
+    topology = _validate(document)
+    if document.problems or topology is None:
         raise ScenarioError(document.problems)
     file, warnings = document.file, tuple(sorted(document.warnings))
-    return Source(FilePath(file).stem, file, document.text, scenario, warnings, document.data)
+    return Source(FilePath(file).stem, file, document.text, topology, warnings, document.data)
 
 
-def _validate(document: Document) -> Scenario | None:
+def _validate(document: Document) -> Topology | None:
     data = document.data
     if not isinstance(data, dict):
         document.complain(
@@ -159,7 +159,7 @@ def _validate(document: Document) -> Scenario | None:
     if not any(path[:1] == ("expect",) for path in broken):
         for finding in _expectations(topology, data):
             _note(finding, document)
-    return scenario
+    return topology
 
 
 def _expectations(topology: Topology, data: Any) -> Iterator[Finding]:

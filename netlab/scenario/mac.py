@@ -61,4 +61,4 @@ def _hash(text: str, size: int) -> int:
 
 
 def _text(value: int) -> str:
-    return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
+    return value.to_bytes(6, "big").hex(":")

@@ -11,6 +11,7 @@ from typing import Any
 from netlab import __version__
 from netlab.errors import Problem
 from netlab.scenario.model import Scenario
+from netlab.scenario.topology import Topology, resolve
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,16 @@ class Source:
     """The lab's default name: the file's, without `.yaml`."""
     file: str
     text: bytes
-    scenario: Scenario
+    topology: Topology
     warnings: tuple[Problem, ...] = ()
     """What works here, and would not with VMware."""
     data: Any = field(default=None, repr=False, compare=False)
     """The text's mappings, lists and words, before any meaning."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was asked for, before defaults."""
+        return self.topology.scenario
 
     def remembered(self) -> bytes:
         """For `recall`."""
@@ -41,14 +47,14 @@ class Source:
 def recall(text: bytes, file: str, memory: bytes) -> Source:
     """The checked scenario of a text; at once if that is the one that was `remembered`.
 
-    Else the text is read: in a lab of 1,000 VMs, that takes a second. Raises ScenarioError.
+    Else the text is read and checked, which takes some times longer. Raises ScenarioError.
     """
     try:
         known = json.loads(memory)
         if (known["netlab"], known["text"]) == (__version__, _digest(text)):
-            scenario = Scenario.model_validate(known["data"])
+            topology = resolve(Scenario.model_validate(known["data"]))
             warnings = tuple(Problem(**warning) for warning in known["warnings"])
-            return Source(Path(file).stem, file, text, scenario, warnings, known["data"])
+            return Source(Path(file).stem, file, text, topology, warnings, known["data"])
     except (ValueError, LookupError, TypeError):
         pass  # Nothing was remembered, or by another netlab.
     from netlab.scenario.load import loads

@@ -8,12 +8,12 @@ YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), but that only decimal n
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from yaml.error import MarkedYAMLError
 from yaml.events import (
     AliasEvent,
-    Event,
     MappingEndEvent,
     ScalarEvent,
     SequenceEndEvent,
@@ -163,7 +163,8 @@ class _Composer:
     """Puts libyaml's events together, no deeper than a scenario goes: nesting cannot crash it."""
 
     def __init__(self, parser: CParser) -> None:
-        self.parser = parser
+        # Any: PyYAML's stubs are less certain of events than they are.
+        self._next: Callable[[], Any] = parser.get_event
         self.anchors: dict[str | None, Scalar | Sequence | Mapping] = {}
 
     def document(self) -> Node | None:
@@ -175,50 +176,42 @@ class _Composer:
         after = self._next()
         if not isinstance(after, StreamEndEvent):
             what = "not YAML: expected one document, but found another"
-            raise Unreadable(what, place(_span(after)[0]), "write one scenario in a file")
+            raise Unreadable(what, place(after.start_mark), "write one scenario in a file")
         return root
 
-    def _next(self) -> Any:
-        """An event of libyaml's; its types in PyYAML's stubs are less certain than the events are."""
-        return self.parser.get_event()
-
     def _node(self, event: Any, depth: int) -> Node:
+        kind = type(event)  # Most are words: a large file has thousands.
         node: Scalar | Sequence | Mapping
-        match event:
-            case ScalarEvent():
-                node = Scalar(*_span(event), event.value, _value(event))
-            case AliasEvent():
-                return self._alias(event)
-            case _ if depth > MAX_DEPTH:
-                what = f"nested more than {MAX_DEPTH} levels deep"
-                raise Unreadable(what, place(_span(event)[0]), "a scenario is a few levels deep")
-            case SequenceStartEvent():
-                self.anchors.pop(event.anchor, None)
-                items, end = self._until(SequenceEndEvent, depth)
-                node = Sequence(_span(event)[0], end, items, bool(event.flow_style))
-            case _:
-                self.anchors.pop(event.anchor, None)
-                both, end = self._until(MappingEndEvent, depth)
-                entries = list(zip(both[::2], both[1::2], strict=True))
-                node = Mapping(_span(event)[0], end, entries, bool(event.flow_style))
+        if kind is ScalarEvent:
+            node = Scalar(event.start_mark, event.end_mark, event.value, _value(event))
+        elif kind is AliasEvent:
+            return self._alias(event)
+        elif depth > MAX_DEPTH:
+            what = f"nested more than {MAX_DEPTH} levels deep"
+            raise Unreadable(what, place(event.start_mark), "a scenario is a few levels deep")
+        elif kind is SequenceStartEvent:
+            self.anchors.pop(event.anchor, None)
+            items, end = self._until(SequenceEndEvent, depth)
+            node = Sequence(event.start_mark, end, items, bool(event.flow_style))
+        else:
+            self.anchors.pop(event.anchor, None)
+            both, end = self._until(MappingEndEvent, depth)
+            entries = list(zip(both[::2], both[1::2], strict=True))
+            node = Mapping(event.start_mark, end, entries, bool(event.flow_style))
         self.anchors[event.anchor] = node
         return node
 
-    def _until(self, last: type[Event], depth: int) -> tuple[list[Node], Mark]:
+    def _until(self, last: object, depth: int) -> tuple[list[Node], Mark]:
         nodes = []
-        while not isinstance(event := self._next(), last):
+        while type(event := self._next()) is not last:
             nodes.append(self._node(event, depth + 1))
-        return nodes, _span(event)[1]
+        return nodes, event.end_mark
 
-    def _alias(self, event: AliasEvent) -> Alias:
+    def _alias(self, event: Any) -> Alias:
         if event.anchor not in self.anchors:
             what = f"not YAML: the alias '*{event.anchor}' stands for nothing above it"
-            raise Unreadable(what, place(_span(event)[0]), "name what has `&` and this name above")
-        return Alias(*_span(event), self.anchors[event.anchor])
-
-
-def _span(event: Any) -> tuple[Mark, Mark]:
-    return event.start_mark, event.end_mark
+            raise Unreadable(what, place(event.start_mark), "name what has `&` and this name above")
+        return Alias(event.start_mark, event.end_mark, self.anchors[event.anchor])
 
 
 def meaning(text: str) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import is_
 
 from netlab.scenario.model import Scenario
 from netlab.scenario.topology.admission import Devices, by_segment, left_over, without_lease
@@ -134,17 +135,18 @@ def resolve(scenario: Scenario) -> Topology:
         (leg.node, leg.interface) for leg in _in_vain(scenario, networks, nodes, devices, admitted)
     }
 
-    def settled(node: Node, leg: Leg) -> Leg:
+    def settled(node: Node) -> Node:
+        legs = tuple(settled_leg(node, leg) for leg in node.legs)
+        return node if all(map(is_, legs, node.legs)) else replace(node, legs=legs)
+
+    def settled_leg(node: Node, leg: Leg) -> Leg:
         lan = leg.network.lan
         joins = lan is None or devices.mac(leg) in admitted[lan]
         found = with_ipv6(node, leg, joins)
         asks_in_vain = (leg.node, leg.interface) in without
         return replace(found, leased=False) if asks_in_vain else found
 
-    settled_nodes = (
-        replace(node, legs=tuple(settled(node, leg) for leg in node.legs)) for node in nodes
-    )
-    return Topology(scenario, networks, {node.name: node for node in settled_nodes})
+    return Topology(scenario, networks, {node.name: settled(node) for node in nodes})
 
 
 def _in_vain(
