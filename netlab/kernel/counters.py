@@ -11,7 +11,6 @@ Counts = dict[str, int]
 """`Ip.InAddrErrors`, `Ip6.InAddrErrors`, …: a count that has never been needed may be missing."""
 
 
-
 @dataclass(frozen=True)
 class Reading:
     """The kernel's files as they were: most of a lab's machines have nothing to do, and theirs stay so."""
