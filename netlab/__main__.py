@@ -17,7 +17,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What a command makes lives mostly to its end: to look through it for garbage every 700 objects
     # is a fifth of its time in a large lab.
-    gc.set_threshold(100_000)
+    gc.set_threshold(500_000)
     _mend_streams()
     from netlab.cli import run
 
@@ -25,6 +25,7 @@ def main() -> None:
     called = sys.argv[0].rpartition("/")[2]
     code = run(sys.argv[1:], called if called in _NAMES else _NAMES[0])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The work is done, and so is its exit code.
+    gc.freeze()  # Else the interpreter's end looks through everything for garbage, twice.
     sys.exit(code)
 
 

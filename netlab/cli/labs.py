@@ -119,8 +119,6 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     Drift is what differs from the plan: missing, or there without being planned.
     """
     name = name or lab_name
-    from netlab.report import data, text
-
     records = [lab.record(one) for one in lab.names()]
     if name is not None or (len(records) == 1 and records[0].ready):
         _show(output, lab.status(lab.attach(lab.pick(name))), alone=name is not None)
@@ -128,6 +126,8 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     if not records and not output.json:
         output.note("no lab is running; `netlab up nat` starts one")
         return
+    from netlab.report import data, text
+
     output.result(
         {"labs": [data.lab_record(record) for record in records]}, lambda: text.labs(records)
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from netlab.plan.nouns import (
     Address,
@@ -86,20 +87,26 @@ def _fallen(plan: Plan, shaken: set[Noun], kept: set[Noun]) -> set[Noun]:
     """What stands on what is shaken, and on that; nothing stands on what is in other namespaces."""
     if not shaken:
         return set()
-    beside = defaultdict(list)
+    beside: dict[str, dict[str | None, list[Noun]]] = defaultdict(lambda: defaultdict(list))
     for noun in plan.nouns:
+        interface = None if isinstance(noun, Cable) else getattr(noun, "interface", "")
         for namespace in _namespaces(noun):
-            beside[namespace].append(noun)
+            beside[namespace][interface].append(noun)
+
+    def near(base: Noun) -> Iterator[Noun]:
+        """What may stand on it. A switch has thousands of cables: none on another, or its queues."""
+        if isinstance(base, Cable):
+            for end in (base.one, base.other):
+                yield from beside[end.namespace][end.interface]
+                yield from beside[end.namespace][""]
+        else:
+            yield from chain.from_iterable(beside[base.namespace].values())
+
     fallen: set[Noun] = set()
     falling = shaken
     while falling:
-        falling = {
-            noun
-            for base in falling
-            for namespace in _namespaces(base)
-            for noun in beside[namespace]
-            if _stands_on(noun, base) and noun not in shaken and noun not in kept
-        } - fallen
+        standing = (noun for base in falling for noun in near(base) if _stands_on(noun, base))
+        falling = set(standing) - shaken - kept - fallen
         fallen |= falling
     return fallen
 

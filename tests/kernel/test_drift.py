@@ -176,7 +176,11 @@ def test_an_edited_file_a_dead_service_and_a_lost_lease_are_drift():
     planned = lab.prepare(lab.load("nat"))
     with lab.running(planned):
         run = RunDirectory("nat")
-        (netns.ETC / "nat.vm1" / "hosts").write_text("127.0.0.1 nonsense\n")
+        etc = netns.ETC / "nat.vm1"
+        (etc / "hosts").write_text("127.0.0.1 nonsense\n")
+        (etc / "nsswitch.conf").write_bytes(b"no text: \xff")
+        (etc / "hostname").unlink()
+        (etc / "hostname").mkdir()
         pid = (run.service("nat.vmnet8-dhcp", "dhcp") / "pid").read_text().split()[0]
         os.kill(int(pid), signal.SIGKILL)
         inside("nat.vm2", "ip", "address", "flush", "dev", "eth0")
@@ -185,6 +189,8 @@ def test_an_edited_file_a_dead_service_and_a_lost_lease_are_drift():
         }
         assert missing == {
             "etc nat.vm1 hosts",
+            "etc nat.vm1 nsswitch.conf",
+            "etc nat.vm1 hostname",
             "service nat.vmnet8-dhcp dhcp",
             "listening nat.vmnet8-dhcp dhcp udp/67",
             "lease nat.vm2/eth0",

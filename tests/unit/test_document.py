@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from netlab.errors import ScenarioError
+from netlab.errors import Missing, ScenarioError
 from netlab.scenario.document import MAX_BYTES, Position, parse
 
 BOMB = b"a: &a [x, x]\n" + b"".join(
@@ -138,3 +140,9 @@ def test_what_goes_on_too_long_in_one_line_is_where_it_ends():
         parse(b"title: [a\n\n", "x.yaml")
     (problem,) = raised.value.problems
     assert (problem.line, problem.column) == (1, 10)
+
+
+def test_a_pyyaml_without_libyaml_is_said_to_be_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml._yaml", None)
+    with pytest.raises(Missing, match="without libyaml"):
+        parse(b"a: 1", "x.yaml")

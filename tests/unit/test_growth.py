@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from netlab.plan.build import build
+from netlab.plan.change import change
 from netlab.probe.waves import Probe, pairs, waves
 from netlab.scenario import load
 from netlab.scenario.document import Document
@@ -64,15 +66,8 @@ def copied(vms: int) -> dict[str, Any]:
     return data
 
 
-def calls(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many calls it takes to check a scenario and to plan its lab."""
-    document = Document("flat.yaml", data)
-    monkeypatch.setattr(load, "parse", lambda *_: document)
-    return counted(lambda: build("flat", resolve(load.loads(b"", "flat.yaml").scenario)))
-
-
-def counted(action: Callable[[], object]) -> int:
-    """How many calls it takes to do something."""
+def counted(work: Callable[[], object]) -> int:
+    """How many calls something takes."""
     found = 0
 
     def count(_: object, event: str, __: object) -> None:
@@ -81,16 +76,40 @@ def counted(action: Callable[[], object]) -> int:
 
     sys.setprofile(count)
     try:
-        action()
+        work()
     finally:
         sys.setprofile(None)
     return found
+
+
+def calls(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many calls it takes to check a scenario and to plan its lab."""
+    document = Document("flat.yaml", data)
+    monkeypatch.setattr(load, "parse", lambda *_: document)
+    return counted(lambda: build("flat", resolve(load.loads(b"", "flat.yaml").scenario)))
 
 
 @pytest.mark.parametrize("scenario", [flat, addresses, bridged, reserved, forwarded, copied])
 def test_twice_as_many_vms_are_twice_the_work(scenario, monkeypatch):
     calls(scenario(1), monkeypatch)  # Some things are worked out once for all labs.
     few, many = (calls(scenario(vms), monkeypatch) for vms in (FEW, MANY))
+    assert many < 2.1 * few
+
+
+def every_vm_changed(vms: int) -> int:
+    """Calls that it takes to change each VM of a lab: its text, and what comes of it."""
+    source = load.loads(json.dumps(flat(vms), indent=1).encode(), "flat.yaml")
+    data = json.loads(json.dumps(source.data))
+    for number in range(vms):
+        data["vms"][f"vm{number}"]["firewall"] = ["icmp"]
+    data["vmnets"]["vmnet8"]["mtu"] = 1400  # Each cable goes, and what stands on it.
+    after = load.edited(source, data)
+    plans = [build("flat", one.topology) for one in (source, after)]
+    return counted(lambda: change(*plans)) + counted(lambda: load.edited(source, data))
+
+
+def test_twice_as_many_changes_are_twice_the_work():
+    few, many = map(every_vm_changed, (FEW, MANY))
     assert many < 2.1 * few
 
 
