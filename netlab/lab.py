@@ -574,13 +574,12 @@ def verify(
     """
     from netlab.kernel.observe import addresses, ipv6_addresses
     from netlab.kernel.patience import postponed_signals
-    from netlab.plan.names import namespace
     from netlab.plan.names import node as node_of
     from netlab.probe.matrix import Addresses, measure
     from netlab.scenario.model import Family
 
     _require_root()
-    namespaces = {node.name: namespace(lab.name, node.name) for node in lab.topology.endpoints}
+    namespaces = {node_of(place): place for place in lab.plan.namespaces}
     readers: dict[Family, Callable[[list[str]], Addresses]] = {
         Family.IPV4: addresses,
         Family.IPV6: ipv6_addresses,

@@ -62,21 +62,26 @@ def run(
     progress: Callable[[int], None] = lambda done: None,
     where: Map | None = None,
     interruption: Interruption | None = None,
+    between: Iterable[str] = (),
 ) -> list[Outcome]:
     """Send all probes, of one family, and judge what happened; the outcomes are in the probes' order.
 
     With `where`, every namespace of the lab is watched, and a probe that was not answered is
     told with where and why it died; without, only what reached its ends is known. What was not
     proved at the first try is tried once more, with patience, if it was watched or the kernel had
-    no room for a neighbour meanwhile. Raises Interrupted.
+    no room for a neighbour meanwhile. What machines `between` the ends learn takes up that room too.
+    Raises Interrupted.
     """
     if not probes:  # Nobody has an address of this family.
         return []
     stop, full = interruption or Interruption(), times_full()
-    outcomes = _round(probes, progress, where, 1.0, stop)
+    ends = (end for probe in probes for end in (probe.source, probe.target))
+    places = sorted({*ends, *between, *(where.nodes if where else ())})
+    outcomes = _round(probes, places, progress, where, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
     if unknown and (where or times_full() > full):
-        again = _round([probes[n] for n in unknown], lambda done: None, where, _PATIENT, stop)
+        tried = [probes[n] for n in unknown]
+        again = _round(tried, places, lambda done: None, where, _PATIENT, stop)
         for n, outcome in zip(unknown, again, strict=True):
             outcomes[n] = outcome
     return outcomes
@@ -84,6 +89,7 @@ def run(
 
 def _round(
     probes: Sequence[Probe],
+    places: Sequence[str],
     progress: Callable[[int], None],
     where: Map | None,
     slowness: float,
@@ -94,7 +100,6 @@ def _round(
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
         ends = {end for probe in probes for end in (probe.source, probe.target)}
-        places = sorted(where.nodes if where else ends)
         handles = stack.enter_context(Handles(5 * len(places)))
         stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness)))
         six = any(probe.six for probe in probes)
@@ -115,10 +120,7 @@ def _round(
             of_it = [probes[n] for n in chosen]
             wave = _Wave(of_it, len(there), senses, identifier, slowness)
             identifier += len(chosen)
-            full = times_full()
             evidence |= zip(chosen, wave.evidence(), strict=True)
-            for n in chosen if times_full() > full else ():
-                evidence[n].crowded = True
             if autopsy:
                 wave.keep_silent(autopsy, chosen)
             if crowded:
@@ -183,6 +185,7 @@ class _Wave:
         self.undecided = list(range(len(probes)))
         self.arp_seconds = _ARP_QUESTIONS * _ARP_MILLISECONDS / 1000 * slowness
         self.begun_at = self.sent_at = self.last_sighting = 0.0
+        self.full = times_full()
 
     def evidence(self) -> list[Evidence]:
         """Send, and wait until there is nothing more to come. What the ends of each probe have seen."""
@@ -198,7 +201,14 @@ class _Wave:
         while self._look(0) or self._look(self._patience()) or self._patience() > 0:
             pass
         self._count_losses()
+        if self._crowded():
+            for seen in self.seen:
+                seen.crowded = True
         return self.seen
+
+    def _crowded(self) -> bool:
+        """The kernel has had no room for a neighbour, somewhere on the machine, since the wave began."""
+        return times_full() > self.full
 
     def keep_silent(self, autopsy: Autopsy, numbers: Sequence[int]) -> None:
         """Remember what was seen of the probes that were not answered; `numbers` are their names."""
@@ -301,7 +311,7 @@ class _Wave:
         if not self.undecided:
             return 0
         undecided = [self.seen[number] for number in self.undecided]
-        if not all(seen.left or seen.answered for seen in undecided):
+        if not all(seen.left or seen.answered for seen in undecided) and not self._crowded():
             return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
         quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
         if self.autopsy and self.autopsy.asks(self.arp_seconds):

@@ -50,7 +50,7 @@ def measure(
 ) -> list[Result]:
     """Probe every pair at once, one family of addresses after the other.
 
-    `namespaces` gives each node's; see `engine.run` for the rest.
+    `namespaces` gives that of every node of the lab; see `engine.run` for the rest.
     """
     return [
         result
@@ -78,7 +78,7 @@ def _measure(
     owners = _owners(expectations, known)
     planned = [_probe(expectation, known, namespaces) for expectation in expectations]
     probes = [probe for probe in planned if isinstance(probe, Probe)]
-    outcomes = iter(engine.run(probes, progress, where, interruption))
+    outcomes = iter(engine.run(probes, progress, where, interruption, namespaces.values()))
     for expectation, probe in zip(expectations, planned, strict=True):
         outcome = next(outcomes) if isinstance(probe, Probe) else probe
         allowed = tuple(
