@@ -100,27 +100,18 @@ def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
 
 def listens(run: RunDirectory, fact: Listening) -> bool:
     """Whether the service lives and has its socket open. Raises KernelError if it has died."""
-    from netlab.kernel.sockets import WAITING
+    from netlab.kernel.sockets import WAITING, inodes_of
 
     directory = run.service(fact.namespace, fact.service)
     if not _alive(directory):
         raise KernelError(f"{fact.service} on {fact.namespace} has ended:\n{_log_tail(directory)}")
     with netns.inside(fact.namespace):
         table = Path(f"/proc/thread-self/net/{fact.protocol}").read_text()
-    wanted, own = f":{fact.port:04X}", _sockets(directory)
+    pid = int((directory / "pid").read_text().split()[0])
+    wanted, own = f":{fact.port:04X}", inodes_of(pid)
     rows = (row.split() for row in table.splitlines()[1:])
     waiting = (row for row in rows if row[1].endswith(wanted) and row[3] == WAITING[fact.protocol])
     return any(row[9] in own for row in waiting)
-
-
-def _sockets(directory: Path) -> set[str]:
-    """The inodes of the sockets that a service has open; a machine may run several on one port."""
-    pid = (directory / "pid").read_text().split()[0]
-    try:
-        links = [str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()]
-    except FileNotFoundError:
-        return set()  # It has just ended, or closed one meanwhile: the next look will tell.
-    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
 
 
 def process(run: RunDirectory, service: Service) -> int | None:

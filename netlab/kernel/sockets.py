@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def _address(digits: str) -> IPAddress:
 def _holders(inodes: set[int]) -> dict[str, tuple[int, str]]:
     """Inode of every socket of the processes that live in these namespaces, to process and program."""
     wanted = {f"net:[{inode}]" for inode in inodes}
-    found = {}
+    found: dict[str, tuple[int, str]] = {}
     for process in Path("/proc").iterdir():
         if not process.name.isdecimal():
             continue
@@ -75,10 +76,21 @@ def _holders(inodes: set[int]) -> dict[str, tuple[int, str]]:
             if os.readlink(process / "ns" / "net") not in wanted:
                 continue
             program = (process / "comm").read_text().strip()
-            for descriptor in (process / "fd").iterdir():
-                kind, _, number = os.readlink(descriptor).partition(":")
-                if kind == "socket":
-                    found[number.strip("[]")] = (int(process.name), program)
         except OSError:
             continue  # It has just ended.
+        pid = int(process.name)
+        found |= dict.fromkeys(inodes_of(pid), (pid, program))
+    return found
+
+
+def inodes_of(pid: int) -> set[str]:
+    """The inodes of the sockets that a process has open; none if it has ended."""
+    found = set()
+    folder = f"/proc/{pid}/fd"
+    with suppress(OSError):
+        for descriptor in os.listdir(folder):
+            with suppress(FileNotFoundError):  # It has closed that one meanwhile.
+                kind, _, number = os.readlink(f"{folder}/{descriptor}").partition(":")
+                if kind == "socket":
+                    found.add(number.strip("[]"))
     return found

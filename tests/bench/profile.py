@@ -1,6 +1,6 @@
-"""Where a command's processor time goes, by part of netlab: docs/performance.md.
+"""Where a command's processor time goes, by part: docs/performance.md.
 
-    python -m tests.bench.profile up FILE --name LAB     prints a table; the command itself is silent
+    python -m tests.bench.profile up FILE --name LAB     prints two tables; the command itself is silent
 
 The profiler makes Python code seem slower than it is, the kernel not: compare rows of one kind.
 """
@@ -17,8 +17,31 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_KERNEL = ("posix.", "_socket.", "select.", "socket", "epoll", "nft_", "_io.open", "fcntl")
+_SYSTEM_CALLS = ("posix.", "_socket.", "select.", "socket", "epoll", "nft_", "_io.open", "fcntl")
 """Built-in functions that are system calls and little else."""
+_GROUPS = {
+    "the kernel": ("system call", "netlab/kernel/syscalls"),
+    "modules and classes, loaded": (
+        *("importing", "pydantic", "typing", "annotated_types"),
+        *("Python's dataclasses", "Python's typing", "Python's enum", "Python's abc", "Python's _"),
+    ),
+    "YAML": (
+        "yaml",
+        "ruamel",
+        *(f"netlab/scenario/{n}" for n in ("syntax", "document", "rewrite")),
+    ),
+    "scenario and plan": ("netlab/scenario", "netlab/plan", "Python's ipaddress"),
+    "messages and files of the kernel": (
+        "netlab/kernel",
+        "pyroute2",
+        "nftables",
+        "Python's pathlib",
+    ),
+    "progress, pictures, tables": ("rich", "netlab/report", "netlab/views", "netlab/cli", "click"),
+}
+"""What the parts belong to: the first group that has the beginning of a part's name."""
+_REST = "all else"
+_LARGEST = 12
 
 
 def main() -> None:
@@ -31,9 +54,14 @@ def main() -> None:
     profiler.disable()
     spent = time.process_time() - began
     parts = _parts(pstats.Stats(profiler))
+    groups = dict.fromkeys((*_GROUPS, _REST), 0.0)
+    for part, seconds in parts.items():
+        groups[_group(part)] += seconds
     print(f"{spent:8.3f}  seconds of processor time")
-    for part, seconds in parts.most_common(18):
-        print(f"{seconds:8.3f}  {part}")
+    for table in (groups.items(), parts.most_common(_LARGEST)):
+        print()
+        for name, seconds in table:
+            print(f"{seconds:8.3f}  {name}")
 
 
 def _parts(stats: pstats.Stats) -> Counter[str]:
@@ -43,8 +71,8 @@ def _parts(stats: pstats.Stats) -> Counter[str]:
     for (file, _, name), (_, _, own, _, callers) in rows.items():
         if file != "~":
             parts[_part(file)] += own
-        elif any(word in name for word in _KERNEL):
-            parts[f"the kernel: {name.strip('<>').removeprefix('built-in method ')}"] += own
+        elif any(word in name for word in _SYSTEM_CALLS):
+            parts[f"system call: {name.strip('<>').removeprefix('built-in method ')}"] += own
         else:
             for (caller, _, _), (_, _, its, _) in callers.items():
                 parts[_part(caller)] += its
@@ -59,6 +87,10 @@ def _part(file: str) -> str:
     if "site-packages" in path.parts:
         return path.parts[path.parts.index("site-packages") + 1]
     return "importing" if "importlib" in file else f"Python's {path.stem}"
+
+
+def _group(part: str) -> str:
+    return next((name for name, begins in _GROUPS.items() if part.startswith(begins)), _REST)
 
 
 if __name__ == "__main__":

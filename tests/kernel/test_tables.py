@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -33,8 +37,8 @@ def running() -> Iterator[lab.Lab]:
 def read(reader, node: str) -> list:
     """A table by one of the readers."""
     with Handles(1) as handles:
-        socket = handles.netlink(f"tables.{node}")
-        return list(reader(socket, {one.index: one.name for one in read_interfaces(socket)}))
+        netlink = handles.netlink(f"tables.{node}")
+        return list(reader(netlink, {one.index: one.name for one in read_interfaces(netlink)}))
 
 
 def connections(node: str) -> list:
@@ -149,6 +153,19 @@ def test_tcp_connections_have_ports_and_a_state():
     entry = next(row for row in connections("vmnet8-nat") if row.protocol == "tcp")
     assert entry.original.target_port == 80
     assert entry.state in ("TIME_WAIT", "CLOSE", "LAST_ACK")
+
+
+def test_sockets_of_a_process_that_opens_and_closes_files_meanwhile():
+    """A DHCP server writes its leases at any moment: it has not closed its port then."""
+    opens = "import os\nwhile True: os.close(os.open('/dev/null', 0))"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kept:
+        number = kept.fileno()
+        with subprocess.Popen([sys.executable, "-c", opens], pass_fds=(number,)) as busy:
+            inode = os.readlink(f"/proc/self/fd/{number}").partition(":")[2].strip("[]")
+            try:
+                assert all(inode in sockets.inodes_of(busy.pid) for _ in range(2000))
+            finally:
+                busy.kill()
 
 
 def test_waiting_sockets_have_an_owner():
