@@ -30,7 +30,7 @@ def _build(figure: str) -> Callable[[Results], str]:
             [
                 who,
                 *(_seconds(results, (figure, who, size)) for size in sizes),
-                f"{results.growth(figure, who):.2f}",
+                "–" if (exponent := results.growth(figure, who)) is None else f"{exponent:.2f}",
             ]
             for who in results.contestants(figure)
         ]
