@@ -17,7 +17,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What a command makes lives mostly to its end: to look through it for garbage every 700 objects
     # is a fifth of its time in a large lab.
-    gc.set_threshold(500_000)
+    gc.set_threshold(100_000)
     _mend_streams()
     from netlab.cli import run
 

@@ -580,6 +580,7 @@ def verify(
 
     _require_root()
     namespaces = {node_of(place): place for place in lab.plan.namespaces}
+    ends = [namespaces[node.name] for node in lab.topology.endpoints]
     readers: dict[Family, Callable[[list[str]], Addresses]] = {
         Family.IPV4: addresses,
         Family.IPV6: ipv6_addresses,
@@ -587,7 +588,7 @@ def verify(
     found: dict[Family, Addresses] = {
         family: {
             (node_of(place), interface): known
-            for (place, interface), known in read(list(namespaces.values())).items()
+            for (place, interface), known in read(ends).items()
         }
         for family, read in readers.items()
         if any(one.over is family for one in lab.expectations)

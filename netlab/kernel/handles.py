@@ -72,7 +72,7 @@ class Handles:
 
     @contextmanager
     def inside(self, namespace: str) -> Iterator[None]:
-        """Run a block inside a namespace. Raises KernelError if it is gone."""
+        """Run a block inside a namespace, then go back to where the command began. Raises KernelError."""
         if namespace not in self.descriptors:
             self.descriptors[namespace] = netns.opened(namespace)
         netns.move(self.descriptors[namespace], namespace)

@@ -42,15 +42,6 @@ def room() -> int:
     return (limit() or STOCK_ROOM) - int(row.split()[0], 16)
 
 
-def times_full() -> int:
-    """How often the machine has had no room for a neighbour since it started; 0 if it cannot be seen."""
-    if not _COUNT.exists():
-        return 0
-    heading, *processors = (row.split() for row in _COUNT.read_text().splitlines())
-    column = heading.index("table_fulls")
-    return sum(int(row[column], 16) for row in processors)
-
-
 @contextmanager
 def impatient(namespaces: Iterable[str], milliseconds: int) -> Iterator[None]:
     """For the length of a block, questions of ARP and neighbour discovery are repeated that soon.

@@ -36,8 +36,10 @@ _NLMSGERR_ATTR_MSG = 1
 _SIOCGIFINDEX = 0x8933
 HEADER_BYTES = 16
 """nlmsghdr, at the start of every answer and notification."""
-_PATIENCE = struct.pack("ll", 30, 0)
-"""timeval: seconds, microseconds."""
+_DONE_BYTES = 4
+"""Of the end of a dump: its errno, and the kernel's words."""
+_RCVTIMEO, _PATIENCE = 20, struct.pack("ll", 30, 0)
+"""SO_RCVTIMEO_OLD and its timeval: where time has 64 bits and longs have 32, Python has another."""
 _MESSAGE = struct.Struct("IHHII")
 """nlmsghdr: length, type, flags, sequence number, port."""
 _ATTRIBUTE = struct.Struct("HH")
@@ -58,7 +60,7 @@ class Netlink:
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         # Python's own time-out would ask poll(2) before each call.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
+        self._socket.setsockopt(socket.SOL_SOCKET, _RCVTIMEO, _PATIENCE)
         self._sequence = 0
         self._indexes: dict[str, int] = {}
 
@@ -86,7 +88,7 @@ class Netlink:
         self._send(body, kind, _NLM_F_REQUEST | _NLM_F_ACK | flags)
         for answer_kind, answer in self._answers():
             if answer_kind == _NLMSG_ERROR:
-                _raise_for(answer[HEADER_BYTES:])
+                _raise_for(answer)
                 return
 
     def attempt(self, bodies: Sequence[bytes], kind: int) -> None:
@@ -104,10 +106,10 @@ class Netlink:
         found = []
         for answer_kind, answer in self._answers():
             if answer_kind == _NLMSG_DONE:
-                _raise_for(answer[HEADER_BYTES:] + bytes(20))
+                _raise_for(answer, _DONE_BYTES)
                 break
             if answer_kind == _NLMSG_ERROR:
-                _raise_for(answer[HEADER_BYTES:])
+                _raise_for(answer)
             found.append(answer)
         return found
 
@@ -116,7 +118,7 @@ class Netlink:
         self._send(body, kind, _NLM_F_REQUEST)
         answer_kind, answer = next(self._answers())
         if answer_kind == _NLMSG_ERROR:
-            _raise_for(answer[HEADER_BYTES:])
+            _raise_for(answer)
         return answer
 
     def _send(self, body: bytes, kind: int, flags: int) -> None:
@@ -178,11 +180,15 @@ class Subscription:
                 data = data[(length + 3) & ~3 :]
 
 
-def _raise_for(payload: bytes) -> None:
-    """Raise Refused if an NLMSG_ERROR payload is an error and not an acknowledgement."""
-    number = -struct.unpack_from("i", payload)[0]
+def _raise_for(answer: bytes, before_words: int = 4 + HEADER_BYTES) -> None:
+    """Raise Refused if an answer is an error: so many bytes, errno first, are before the kernel's words.
+
+    An acknowledgement is an answer too, with the number 0 and the request's header.
+    """
+    (number,) = struct.unpack_from("i", answer, HEADER_BYTES)
     if number:
-        said = attributes(payload, 20).get(_NLMSGERR_ATTR_MSG, b"")
+        number = -number
+        said = attributes(answer, HEADER_BYTES + before_words).get(_NLMSGERR_ATTR_MSG, b"")
         words = said.rstrip(b"\0").decode(errors="replace")
         raise Refused(number, words or os.strerror(number))
 

@@ -1,6 +1,6 @@
 """Network namespaces under names that `ip netns` shows (see ip-netns(8) for the layout).
 
-Only the calling thread moves; netlab has one.
+Only the calling thread moves. Netlab moves its main one; others send from sockets that are open.
 """
 
 from __future__ import annotations

@@ -96,6 +96,10 @@ class RuleTrace:
         """Readable when there are hits."""
         return self._heard.socket
 
+    def forget(self) -> None:
+        """No packet that was seen until now will be told of again."""
+        self._headers.clear()
+
     def hits(self) -> Iterator[Hit]:
         """What the probe's packets have met since the last call. Raises Overflow."""
         for kind, data in self._heard.messages():

@@ -78,6 +78,8 @@ class Autopsy:
         """A new wave; of the last one, only what was kept is remembered."""
         self._seen = {token: [] for token in tokens}
         self._questions, self._asked, self._answered = [], {}, set()
+        for machine in self._witness.rules:
+            machine.forget()
 
     def look(self, one: Tap | RuleTrace) -> bool:
         """Take in what was seen, or what rules have met; whether it has to do with the wave."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+from collections import deque
 from collections.abc import Iterator
 
 from netlab.kernel import netns
@@ -87,13 +88,15 @@ class Ear:
 
     def departures(self) -> Iterator[bytes]:
         """Frames that have left since the last call."""
+        for one in self._bound.values():  # What came in before its filter was there.
+            deque(batch.receive_messages(one.fileno()), maxlen=0)
         for one in (self.icmp, *self._bound.values()):
             for data, _ in batch.receive_messages(one.fileno(), errors=True):
                 if data[: len(_NO_MACS)] != _NO_MACS:
                     yield data
 
     def lost(self) -> int:
-        """Packets that found the buffer full."""
+        """Packets that were delivered and found the buffer full."""
         return drops(self.icmp)
 
     def room(self) -> int:

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.kernel.handles import Handles
-from netlab.kernel.neighbours import forget_neighbours, impatient, room, times_full
+from netlab.kernel import netns
+from netlab.kernel.neighbours import forget_neighbours, impatient, room
 from netlab.kernel.patience import Interruption
+from netlab.kernel.shortage import Shortages
 from netlab.probe import icmp
 from netlab.probe.cause import SENTENCES, Cause, Finding
 from netlab.probe.ear import Ear, address
@@ -68,18 +70,19 @@ def run(
 
     With `where`, every namespace of the lab is watched, and a probe that was not answered is
     told with where and why it died; without, only what reached its ends is known. What was not
-    proved at the first try is tried once more, with patience, if it was watched or the kernel had
-    no room for a neighbour meanwhile. What machines `between` the ends learn takes up that room too.
+    proved at the first try is tried once more, with patience, if it was watched or the machine ran
+    short of something meanwhile. What machines `between` the ends learn takes up room too.
     Raises Interrupted.
     """
     if not probes:  # Nobody has an address of this family.
         return []
-    stop, full = interruption or Interruption(), times_full()
+    stop, shortages = interruption or Interruption(), Shortages()
     ends = (end for probe in probes for end in (probe.source, probe.target))
-    places = sorted({*ends, *between, *(where.nodes if where else ())})
+    there = (place for place in between if netns.inode(place))
+    places = sorted({*ends, *there, *(where.nodes if where else ())})
     outcomes = _round(probes, places, progress, where, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
-    if unknown and (where or times_full() > full):
+    if unknown and (where or shortages.since()):
         tried = [probes[n] for n in unknown]
         again = _round(tried, places, lambda done: None, where, _PATIENT, stop)
         for n, outcome in zip(unknown, again, strict=True):
@@ -185,7 +188,7 @@ class _Wave:
         self.undecided = list(range(len(probes)))
         self.arp_seconds = _ARP_QUESTIONS * _ARP_MILLISECONDS / 1000 * slowness
         self.begun_at = self.sent_at = self.last_sighting = 0.0
-        self.full = times_full()
+        self.shortages = Shortages()
 
     def evidence(self) -> list[Evidence]:
         """Send, and wait until there is nothing more to come. What the ends of each probe have seen."""
@@ -201,21 +204,17 @@ class _Wave:
         while self._look(0) or self._look(self._patience()) or self._patience() > 0:
             pass
         self._count_losses()
-        if self._crowded():
+        if shortage := self.shortages.since():
             for seen in self.seen:
-                seen.crowded = True
+                seen.shortage = shortage
         return self.seen
-
-    def _crowded(self) -> bool:
-        """The kernel has had no room for a neighbour, somewhere on the machine, since the wave began."""
-        return times_full() > self.full
 
     def keep_silent(self, autopsy: Autopsy, numbers: Sequence[int]) -> None:
         """Remember what was seen of the probes that were not answered; `numbers` are their names."""
         from netlab.probe.autopsy import Case
 
         for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
-            told = not seen.sightings_lost and not seen.crowded
+            told = not seen.sightings_lost and not seen.shortage
             if told and judge(seen).verdict is not Verdict.ANSWERED:
                 case = Case(self.tokens[n], probe.source, probe.target, probe.to, seen.send_error)
                 autopsy.keep(numbers[n], case)
@@ -311,7 +310,7 @@ class _Wave:
         if not self.undecided:
             return 0
         undecided = [self.seen[number] for number in self.undecided]
-        if not all(seen.left or seen.answered for seen in undecided) and not self._crowded():
+        if not all(seen.left or seen.answered for seen in undecided) and not self.shortages.since():
             return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
         quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
         if self.autopsy and self.autopsy.asks(self.arp_seconds):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from netlab.errors import KernelError
 from netlab.kernel.nftrace import RuleTrace
 from netlab.kernel.patience import Interruption
 from netlab.probe import batch
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
     from netlab.probe.autopsy import Autopsy
 
-_COPIES = 4
+_COPIES = 6
 """Sightings of a probe and its answer on one machine."""
+
+_SENDERS = 8
+"""At most so many threads: none has more to do with more processors than that."""
 
 _INTERRUPTION_SECONDS = 0.1
 """How long Ctrl-C may have to wait."""
@@ -52,7 +56,7 @@ class Senses:
                 self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
             for one in self.autopsy.watching if self.autopsy else ():
                 self._selector.register(one.socket, selectors.EVENT_READ, one)
-            self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+            self._pool = ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _SENDERS))
             stack.callback(self._pool.shutdown, cancel_futures=True)
             self._stack = stack.pop_all()
         return self
@@ -67,7 +71,7 @@ class Senses:
     def send(
         self, source: str, bind: str | None, messages: Sequence[tuple[bytes, bytes]]
     ) -> Future[dict[int, int]]:
-        """Send from a namespace beside everything else: see `batch.send`. Raises OSError.
+        """Send from a namespace beside everything else: see `batch.send`. Raises OSError, KernelError.
 
         The kernel works for who sends: it gives a question of ARP to all ports of a switch before it
         returns.
@@ -76,7 +80,12 @@ class Senses:
         sender = ear.sender(bind)
         if sender not in self._selector.get_map():  # It is told there of what has left.
             self._selector.register(sender, selectors.EVENT_READ, ear)
-        return self._pool.submit(batch.send, sender.fileno(), messages)
+        try:
+            return self._pool.submit(batch.send, sender.fileno(), messages)
+        except RuntimeError as error:
+            raise KernelError(
+                f"no thread can be started: {error}", "raise pids.max or `ulimit -u`"
+            ) from error
 
     def ready(self, seconds: float) -> list[Ear | Tap | RuleTrace]:
         """Those that can be read now, or within that time. Raises Interrupted."""

@@ -43,8 +43,8 @@ class Evidence:
     sightings_lost: int = 0
     """Packets that overflowed a socket buffer of the source or the target."""
 
-    crowded: bool = False
-    """Meanwhile the kernel had no room for a neighbour: ARP fails, and nobody is to blame."""
+    shortage: str = ""
+    """What the machine ran out of meanwhile, in words: what got lost is nobody's fault."""
 
     @property
     def decided(self) -> bool:
@@ -86,9 +86,8 @@ def judge(evidence: Evidence) -> Outcome:
         return outcome(Verdict.UNKNOWN, "the target saw it from several addresses")
     if evidence.answered and arrived:
         return outcome(Verdict.ANSWERED, f"answered; the target saw {seen_as}")
-    if evidence.crowded:
-        why = "the kernel's table of neighbours was full (net.ipv4.neigh.default.gc_thresh3)"
-        return outcome(Verdict.UNKNOWN, why)
+    if evidence.shortage:
+        return outcome(Verdict.UNKNOWN, evidence.shortage)
     if evidence.answered:
         return outcome(Verdict.UNKNOWN, "answered, but not by the target")
     if evidence.error:

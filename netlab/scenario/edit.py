@@ -212,7 +212,7 @@ def _unfolded(place: Any, key: Any, meaning: str) -> Any:
 
 def _value(text: str) -> Any:
     try:
-        document = parse(text.encode(), "")
+        document = parse(text.encode(errors="surrogateescape"), "")
         if document.problems:
             raise ScenarioError(document.problems)
         return document.data

@@ -21,7 +21,8 @@ from netlab.scenario.syntax import MAX_DEPTH, Alias, Mapping, Node, Sequence, me
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _REST_OF_LINE = re.compile(r"[ \t]*(#[^\r\n]*)?(?=[\r\n]|\Z)")
-_PLAIN = re.compile(r"[\w./](?:[\w./@+*%-]|:(?=[\w:/.])| +(?=[\w./(]))*")
+_DASH = re.compile(r"^[ \t]*(-)(?=\s)", re.MULTILINE)
+_PLAIN = re.compile(r"[\w./](?:[\w./@+*%-]|:(?=[\w:/.])| +(?=[\w./]))*")
 """Words that mean themselves without quotes wherever they stand, numbers and the like apart."""
 
 
@@ -108,7 +109,8 @@ class _Text:
             parts = [(item.start.index, self._end(item)) for item in node.items]
             added = [_written(item) for item in left]
         else:
-            parts = [(self._dash(item), self._end(item)) for item in node.items]
+            ends = map(self._end, node.items)
+            parts = list(zip(self._dashes(node), ends, strict=True))
             added = [f"- {_written(item)}" for item in left]
         self._change_parts(node, parts, stay, added)
 
@@ -176,8 +178,17 @@ class _Text:
         start = node.start.index
         return start + len(self.text[start : node.end.index].rstrip())
 
-    def _dash(self, item: Node) -> int:
-        return self.text.rindex("-", 0, item.start.index)
+    def _dashes(self, node: Sequence) -> Iterator[int]:
+        """Where the items of lines with dashes begin. A comment between may have dashes too."""
+        behind = node.start.index
+        for item in node.items:
+            if self.text.startswith("-", behind):
+                yield behind
+            elif line := _DASH.search(self.text, behind, item.start.index):
+                yield line.start(1)
+            else:
+                yield self.text.rindex("-", 0, item.start.index)
+            behind = self._end(item)
 
     def _line_start(self, index: int) -> int:
         return max(self.text.rfind("\n", 0, index), self.text.rfind("\r", 0, index)) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import threading
 
 import pytest
@@ -15,6 +16,7 @@ from netlab.probe import batch, ear, engine, icmp
 from netlab.probe.verdict import Outcome, Verdict
 from netlab.probe.waves import Probe
 from tests.machine import inside
+from tests.pace import HANG_SECONDS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,6 +54,23 @@ def test_answered_with_the_source_that_the_target_saw():
     assert probe("vm1", "pc", "192.168.1.50") == Outcome(
         Verdict.ANSWERED, "answered; the target saw 192.168.1.100", "192.168.1.100", True
     )
+
+
+def test_what_reaches_a_bound_socket_before_its_filter_keeps_nobody_waiting(monkeypatch):
+    """It is read by nobody else, and a socket that stays readable would be looked at for ever."""
+    attach = ear.attach
+
+    def late(one, program):
+        assert inside("probe.host", "ping", "-c1", "127.0.0.1").returncode == 0
+        attach(one, program)
+
+    monkeypatch.setattr(ear, "attach", late)
+    signal.alarm(int(HANG_SECONDS))
+    try:
+        outcome = probe("host", "pc", "192.168.1.50", bind="192.168.1.100")
+    finally:
+        signal.alarm(0)
+    assert outcome.verdict is Verdict.ANSWERED
 
 
 def test_a_probe_may_be_bound_to_an_address():

@@ -109,6 +109,15 @@ def test_what_is_taken_out(text, path, becomes):
     assert rewritten(text, wanted) == becomes
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_dash_in_a_comment_is_no_item(newline):
+    lines = ["a:", "  - # one-way", "    x: 1", "  # - not yet", "  - # two - ways", "    x: 2", ""]
+    text = newline.join(lines)
+    assert rewritten(text, {"a": [{"x": 2}]}) == newline.join(["a:", *lines[3:]])
+    longer = rewritten(text, {"a": [{"x": 1}, {"x": 2}, {"x": 3}]})
+    assert longer == newline.join([*lines[:-1], "  - {x: 3}", ""])
+
+
 def test_of_rules_the_one_that_goes_takes_its_comment_and_the_others_keep_theirs():
     text = dedent("""\
         rules:
@@ -250,3 +259,11 @@ def _collections(data: Any) -> Any:
         yield data
         for value in data.values() if isinstance(data, dict) else data:
             yield from _collections(value)
+
+
+@pytest.mark.parametrize("value", ["\udcff", "{a: ", "[1, 2", "*nobody"])
+def test_what_is_no_value_is_refused_as_a_persons_mistake(value):
+    """Python has a surrogate for each byte of the command line that is not UTF-8."""
+    data = {"vms": {"vm1": {"nics": ["vmnet8"]}}}
+    with pytest.raises(UsageError, match="is no value: "):
+        edit.assign(data, "vm1", {"hostname": value})

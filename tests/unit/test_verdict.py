@@ -7,6 +7,7 @@ import errno
 import pytest
 
 from netlab.probe import engine, icmp
+from netlab.kernel.shortage import Shortages
 from netlab.probe.matrix import compare
 from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
 from netlab.probe.waves import Probe
@@ -21,7 +22,7 @@ from netlab.probe.waves import Probe
         (Evidence(left=True), Verdict.DEAD),
         (Evidence(left=True, delivered_from=["10.0.0.1"]), Verdict.DEAD),
         (Evidence(unresolved=True), Verdict.DEAD),
-        (Evidence(unresolved=True, crowded=True), Verdict.UNKNOWN),
+        (Evidence(unresolved=True, shortage="the table is full"), Verdict.UNKNOWN),
         (Evidence(), Verdict.UNKNOWN),
         (Evidence(source_could_send=True), Verdict.UNKNOWN),
         (Evidence(send_error=errno.ENETUNREACH, source_could_send=True), Verdict.DEAD),
@@ -42,17 +43,37 @@ def test_a_verdict_claims_no_more_than_was_seen(evidence, verdict):
     assert judge(evidence).verdict is verdict
 
 
-@pytest.mark.parametrize(("refused", "rounds"), [([7, 9], 2), ([7, 7], 1)])
-def test_what_a_full_table_of_neighbours_has_spoilt_is_tried_again(monkeypatch, refused, rounds):
+TABLE = "entries  table_fulls\n000000ca 0000000{}\n000000ca 00000001\n"
+QUEUES = "1475f920 0000000{} 0000002b\n13b07c7e 00000000 00000026\n"
+
+
+@pytest.mark.parametrize(
+    ("full", "dropped", "words"),
+    [(0, 0, ""), (3, 0, "gc_thresh3"), (0, 2, "netdev_max_backlog"), (1, 1, "gc_thresh3")],
+)
+def test_what_the_machine_runs_out_of_is_told_with_its_setting(monkeypatch, full, dropped, words):
+    shown = {"/proc/net/stat/arp_cache": TABLE.format(1), "/proc/net/softnet_stat": QUEUES.format(2)}
+    monkeypatch.setattr("netlab.kernel.files.read", shown.get)
+    shortages = Shortages()
+    shown["/proc/net/stat/arp_cache"] = TABLE.format(1 + full)
+    shown["/proc/net/softnet_stat"] = QUEUES.format(2 + dropped)
+    assert words in shortages.since()
+    assert bool(words) == bool(shortages.since())
+    shown.clear()
+    assert Shortages().since() == "", "a container may not see them"
+
+
+@pytest.mark.parametrize(("shortage", "rounds"), [("the table is full", 2), ("", 1)])
+def test_what_a_shortage_has_spoilt_is_tried_again(monkeypatch, shortage, rounds):
     """What is unknown for another reason is not, where nobody watches."""
     outcomes = [Outcome(Verdict.UNKNOWN, "full"), Outcome(Verdict.ANSWERED, "answered")]
-    counts, done = iter(refused), []
+    done = []
 
     def measured(probes, *_):
         done.append(probes)
         return [outcomes[len(done) - 1]]
 
-    monkeypatch.setattr(engine, "times_full", lambda: next(counts))
+    monkeypatch.setattr(Shortages, "since", lambda _: shortage)
     monkeypatch.setattr(engine, "_round", measured)
     probe = Probe("lab.vm1", "lab.vm2", "10.0.0.2")
     assert engine.run([probe]) == [outcomes[rounds - 1]]
