@@ -587,8 +587,7 @@ def verify(
     }
     found: dict[Family, Addresses] = {
         family: {
-            (node_of(place), interface): known
-            for (place, interface), known in read(ends).items()
+            (node_of(place), interface): known for (place, interface), known in read(ends).items()
         }
         for family, read in readers.items()
         if any(one.over is family for one in lab.expectations)

@@ -19,7 +19,11 @@ MS_REC = 0x4000
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MNT_DETACH = 2
-_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # Nearly everywhere; a kernel that has others says ENOSYS.
+_FSOPEN, _FSCONFIG, _FSMOUNT = (
+    430,
+    431,
+    432,
+)  # Nearly everywhere; a kernel that has others says ENOSYS.
 _FSCONFIG_CMD_CREATE = 6
 _FSMOUNT_CLOEXEC = 1
 _PR_SET_PDEATHSIG = 1

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.kernel.handles import Handles
 from netlab.kernel import netns
+from netlab.kernel.handles import Handles
 from netlab.kernel.neighbours import forget_neighbours, impatient, room
 from netlab.kernel.patience import Interruption
 from netlab.kernel.shortage import Shortages

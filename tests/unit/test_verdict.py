@@ -6,8 +6,8 @@ import errno
 
 import pytest
 
-from netlab.probe import engine, icmp
 from netlab.kernel.shortage import Shortages
+from netlab.probe import engine, icmp
 from netlab.probe.matrix import compare
 from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
 from netlab.probe.waves import Probe
@@ -52,7 +52,10 @@ QUEUES = "1475f920 0000000{} 0000002b\n13b07c7e 00000000 00000026\n"
     [(0, 0, ""), (3, 0, "gc_thresh3"), (0, 2, "netdev_max_backlog"), (1, 1, "gc_thresh3")],
 )
 def test_what_the_machine_runs_out_of_is_told_with_its_setting(monkeypatch, full, dropped, words):
-    shown = {"/proc/net/stat/arp_cache": TABLE.format(1), "/proc/net/softnet_stat": QUEUES.format(2)}
+    shown = {
+        "/proc/net/stat/arp_cache": TABLE.format(1),
+        "/proc/net/softnet_stat": QUEUES.format(2),
+    }
     monkeypatch.setattr("netlab.kernel.files.read", shown.get)
     shortages = Shortages()
     shown["/proc/net/stat/arp_cache"] = TABLE.format(1 + full)
