@@ -20,9 +20,11 @@ from netlab.kernel.handles import Handles
 from netlab.kernel.links import (
     RTM_DELADDR,
     RTM_DELLINK,
+    RTM_DELNEIGH,
     RTM_DELROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
+    RTM_NEWNEIGH,
     RTM_NEWROUTE,
     Interface,
 )
@@ -31,7 +33,6 @@ from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Hop, Names, Nei
 
 _LINK, _NEIGHBOUR = 1, 3  # RTNLGRP_*
 _ADDRESS, _ROUTE_CHANGE = (5, 9), (7, 11)  # of IPv4, of IPv6
-_RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
 _NEW, _UPDATE, _DESTROY = 1, 2, 3  # NFNLGRP_CONNTRACK_*
 _CT_NEW, _CT_GONE = 1 << 8, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW and _DELETE
 
@@ -97,14 +98,14 @@ _ABOUT = {
     RTM_DELLINK: Table.INTERFACES,
     RTM_NEWADDR: Table.ADDRESSES,
     RTM_DELADDR: Table.ADDRESSES,
-    _RTM_NEWNEIGH: Table.NEIGHBOURS,
-    _RTM_DELNEIGH: Table.NEIGHBOURS,
+    RTM_NEWNEIGH: Table.NEIGHBOURS,
+    RTM_DELNEIGH: Table.NEIGHBOURS,
     RTM_NEWROUTE: Table.ROUTES,
     RTM_DELROUTE: Table.ROUTES,
     _CT_NEW: Table.CONNECTIONS,
     _CT_GONE: Table.CONNECTIONS,
 }
-_GONE = {RTM_DELLINK, RTM_DELADDR, _RTM_DELNEIGH, RTM_DELROUTE, _CT_GONE}
+_GONE = {RTM_DELLINK, RTM_DELADDR, RTM_DELNEIGH, RTM_DELROUTE, _CT_GONE}
 
 
 class Events:

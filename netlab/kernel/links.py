@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 
 _IFA_F_NODAD = 2
 _ABSENT = (errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENOENT)
@@ -64,6 +65,9 @@ _ADDRESS = struct.Struct("BBBBi")
 """ifaddrmsg: family, prefix length, flags, scope, index."""
 ROUTE = struct.Struct("BBBBBBBBI")
 """rtmsg: family, prefix lengths of target and source, TOS, table, protocol, scope, type, flags."""
+NEIGHBOUR = struct.Struct("BxxxiHBB")
+"""ndmsg: family, index, state, flags, type."""
+NDA_DST = 1
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netlab.errors import KernelError
 from netlab.kernel import netns
-from netlab.kernel.netlink import Netlink, attribute, attributes
+from netlab.kernel.links import NDA_DST, NEIGHBOUR, RTM_DELNEIGH, RTM_GETNEIGH
+from netlab.kernel.netlink import HEADER_BYTES, Netlink, attribute, attributes
 
 STOCK_ROOM = 1024
 """Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
@@ -19,11 +19,6 @@ _SETTINGS = (Path("/proc/sys/net/ipv4/neigh"), Path("/proc/sys/net/ipv6/neigh"))
 _RETRANSMISSION = "retrans_time_ms"
 _UNTOUCHED = "lo"
 _AF_INET = 2
-_RTM_DELNEIGH, _RTM_GETNEIGH = 29, 30
-_NDA_DST = 1
-_HEADER_BYTES = 16
-_NEIGHBOUR = struct.Struct("BxxxiHBB")
-"""ndmsg: family, index, state, flags, type."""
 _NUD_NOARP = 0x40
 _NUD_PERMANENT = 0x80
 
@@ -71,10 +66,10 @@ def _repeat_every(milliseconds: str) -> None:
 def forget_neighbours(netlink: Netlink) -> None:
     """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
     learnt = []
-    for message in netlink.dump(_NEIGHBOUR.pack(_AF_INET, 0, 0, 0, 0), _RTM_GETNEIGH):
-        _, index, state, _, _ = _NEIGHBOUR.unpack_from(message, _HEADER_BYTES)
+    for message in netlink.dump(NEIGHBOUR.pack(_AF_INET, 0, 0, 0, 0), RTM_GETNEIGH):
+        _, index, state, _, _ = NEIGHBOUR.unpack_from(message, HEADER_BYTES)
         if not state & (_NUD_PERMANENT | _NUD_NOARP):
-            address = attributes(message, _HEADER_BYTES + _NEIGHBOUR.size)[_NDA_DST]
-            gone = _NEIGHBOUR.pack(_AF_INET, index, 0, 0, 0)
-            learnt.append(gone + attribute(_NDA_DST, address))
-    netlink.attempt(learnt, _RTM_DELNEIGH)  # One may have gone by itself meanwhile.
+            address = attributes(message, HEADER_BYTES + NEIGHBOUR.size)[NDA_DST]
+            gone = NEIGHBOUR.pack(_AF_INET, index, 0, 0, 0)
+            learnt.append(gone + attribute(NDA_DST, address))
+    netlink.attempt(learnt, RTM_DELNEIGH)  # One may have gone by itself meanwhile.

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from netlab.errors import KernelError
 from netlab.kernel import netns, nft
-from netlab.kernel.netlink import NETFILTER, Subscription, attributes
+from netlab.kernel.netlink import HEADER_BYTES, NETFILTER, Subscription, attributes
 
 TRACE_TABLE = "netlab_trace_"
 """How the name of a trace's own table begins: it is no rule of the lab's."""
 _NFNLGRP_NFTRACE = 9
 _TRACE_MESSAGE = (10 << 8) | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
-_HEADER_BYTES = 16 + 4  # of netlink and of nfnetlink
+_HEADERS_BYTES = HEADER_BYTES + 4  # of netlink and of nfnetlink
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID, _POLICY = 1, 2, 3, 4, 5, 6, 16  # NFTA_TRACE_*
 _NETWORK_HEADER, _TRANSPORT_HEADER = 8, 9
 _VERDICT_CODE = 1
@@ -105,7 +105,7 @@ class RuleTrace:
         for kind, data in self._heard.messages():
             if kind != _TRACE_MESSAGE:
                 continue
-            message = attributes(data, _HEADER_BYTES)
+            message = attributes(data, _HEADERS_BYTES)
             number = message.get(_ID, b"")
             if _NETWORK_HEADER in message:
                 headers = message[_NETWORK_HEADER] + message.get(_TRANSPORT_HEADER, b"")

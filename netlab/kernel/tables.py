@@ -13,7 +13,7 @@ from contextlib import closing
 from ipaddress import ip_address, ip_network
 
 from netlab.kernel import files, links, netns
-from netlab.kernel.links import ROUTE, RTM_GETROUTE
+from netlab.kernel.links import NDA_DST, NEIGHBOUR, ROUTE, RTM_GETNEIGH, RTM_GETROUTE
 from netlab.kernel.netlink import HEADER_BYTES, NETFILTER, Netlink, attributes
 from netlab.kernel.rows import (
     AddressRow,
@@ -29,9 +29,6 @@ from netlab.kernel.rows import (
 
 BRIDGE_FAMILY = 7
 """AF_BRIDGE: neighbour messages of this family are about a switch."""
-_RTM_GETNEIGH = 30
-_NEIGHBOUR = struct.Struct("BxxxiHBB")
-"""ndmsg: family, index, state, flags, type."""
 _NEXT_HOP = struct.Struct("HBBi")
 """rtnexthop: length, flags, hops, index."""
 _MAIN_TABLE = 254
@@ -53,7 +50,7 @@ _NUD = {
 }
 
 # Attributes and numbers with names, from linux/neighbour.h and rtnetlink.h.
-_NDA_DST, _NDA_LLADDR, _NDA_VLAN, _NDA_MASTER = 1, 2, 5, 9
+_NDA_LLADDR, _NDA_VLAN, _NDA_MASTER = 2, 5, 9
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC = 1, 4, 5, 6, 7
 _RTA_MULTIPATH, _RTA_TABLE = 9, 15
 KINDS = dict(enumerate((
@@ -94,8 +91,8 @@ def read_neighbours(
     netlink: Netlink, names: Names, family: int = socket.AF_UNSPEC
 ) -> Iterator[Neighbour]:
     """What ARP (and IPv6's own) has found out, or tries to, and what was entered by hand."""
-    request = _NEIGHBOUR.pack(family, 0, 0, 0, 0)
-    rows = (neighbour(one, names) for one in netlink.dump(request, _RTM_GETNEIGH))
+    request = NEIGHBOUR.pack(family, 0, 0, 0, 0)
+    rows = (neighbour(one, names) for one in netlink.dump(request, RTM_GETNEIGH))
     return (row for row in rows if row)
 
 
@@ -106,9 +103,9 @@ def family_of(message: bytes) -> int:
 
 def neighbour(message: bytes, names: Names) -> Neighbour | None:
     """None for what needs no question: loopback, multicast."""
-    _, index, number, _, _ = _NEIGHBOUR.unpack_from(message, HEADER_BYTES)
-    found = _behind(message, _NEIGHBOUR)
-    address, state = found.get(_NDA_DST), _NUD.get(number, "none")
+    _, index, number, _, _ = NEIGHBOUR.unpack_from(message, HEADER_BYTES)
+    found = _behind(message, NEIGHBOUR)
+    address, state = found.get(NDA_DST), _NUD.get(number, "none")
     if address is None or state in ("noarp", "none"):
         return None
     mac = found.get(_NDA_LLADDR, b"").hex(":")
@@ -117,15 +114,15 @@ def neighbour(message: bytes, names: Names) -> Neighbour | None:
 
 def read_fdb(netlink: Netlink, names: Names) -> Iterator[FdbEntry]:
     """Every MAC address that the switches of the namespace know."""
-    request = _NEIGHBOUR.pack(BRIDGE_FAMILY, 0, 0, 0, 0)
-    rows = (fdb_entry(one, names) for one in netlink.dump(request, _RTM_GETNEIGH))
+    request = NEIGHBOUR.pack(BRIDGE_FAMILY, 0, 0, 0, 0)
+    rows = (fdb_entry(one, names) for one in netlink.dump(request, RTM_GETNEIGH))
     return (row for row in rows if row)
 
 
 def fdb_entry(message: bytes, names: Names) -> FdbEntry | None:
     """None for a device's own list, of multicast addresses that it listens to."""
-    _, index, state, _, _ = _NEIGHBOUR.unpack_from(message, HEADER_BYTES)
-    found = _behind(message, _NEIGHBOUR)
+    _, index, state, _, _ = NEIGHBOUR.unpack_from(message, HEADER_BYTES)
+    found = _behind(message, NEIGHBOUR)
     bridge, mac = found.get(_NDA_MASTER), found.get(_NDA_LLADDR)
     if bridge is None or mac is None:
         return None
