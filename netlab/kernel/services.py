@@ -72,7 +72,7 @@ def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
     name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)
     directory = run.service(noun.namespace, name)
     if _alive(directory):
-        pid = int((directory / "pid").read_text().split()[0])
+        pid = _pid(directory)
         _end([pid], signal.SIGTERM, _TERM_SECONDS)
         if _alive(directory):
             _end([pid], signal.SIGKILL, _KILL_SECONDS)
@@ -86,7 +86,7 @@ def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
     directory = run.service(client.namespace, _client_name(client.interface))
     if not _alive(directory):
         return False
-    os.kill(int((directory / "pid").read_text().split()[0]), number)
+    os.kill(_pid(directory), number)
     return True
 
 
@@ -107,8 +107,7 @@ def listens(run: RunDirectory, fact: Listening) -> bool:
         raise KernelError(f"{fact.service} on {fact.namespace} has ended:\n{_log_tail(directory)}")
     with netns.inside(fact.namespace):
         table = Path(f"/proc/thread-self/net/{fact.protocol}").read_text()
-    pid = int((directory / "pid").read_text().split()[0])
-    wanted, own = f":{fact.port:04X}", inodes_of(pid)
+    wanted, own = f":{fact.port:04X}", inodes_of(_pid(directory))
     rows = (row.split() for row in table.splitlines()[1:])
     waiting = (row for row in rows if row[1].endswith(wanted) and row[3] == WAITING[fact.protocol])
     return any(row[9] in own for row in waiting)
@@ -117,7 +116,7 @@ def listens(run: RunDirectory, fact: Listening) -> bool:
 def process(run: RunDirectory, service: Service) -> int | None:
     """The number of the service's process; None if it has ended."""
     directory = run.service(service.namespace, service.name)
-    return int((directory / "pid").read_text().split()[0]) if _alive(directory) else None
+    return _pid(directory) if _alive(directory) else None
 
 
 def granted(run: RunDirectory, service: Service) -> list[tuple[int, str, str, str]]:
@@ -229,6 +228,11 @@ def _spawn(
     (directory / "pid").write_text(f"{process.pid} {_start_time(process.pid)}")
     # It outlives this command on purpose; Popen would warn that nobody waited for it.
     process.returncode = 0
+
+
+def _pid(directory: Path) -> int:
+    """The number of the process that was started last. Raises FileNotFoundError if none was."""
+    return int((directory / "pid").read_text().split()[0])
 
 
 def _alive(directory: Path) -> bool:
