@@ -26,6 +26,6 @@ def no_leaks() -> Iterator[None]:
     before = leftovers()
     yield
     after = leftovers()
-    # A lab that was there before and goes on may have had a helper running, which has ended.
+    # A service of a lab that goes on may have ended.
     assert after.processes <= before.processes, "the test left a program of a lab behind"
     assert replace(after, processes=before.processes) == before, "the test left a lab behind"

@@ -185,15 +185,20 @@ def _names(folder: Path) -> frozenset[str]:
 
 
 def _marked_processes() -> list[str]:
-    """Processes of labs, but not those of a container on this machine."""
-    found = []
+    """Processes of labs, but not those of a container on this machine, nor what a living one has started."""
     own = Path("/proc/self/ns/pid").readlink()
+    found: dict[str, tuple[str, str]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
                 here = (entry / "ns" / "pid").readlink() == own
                 if here and b"NETLAB_SERVICE=" in (entry / "environ").read_bytes():
-                    found.append(f"{entry.name} {(entry / 'comm').read_text().strip()}")
+                    status = (entry / "status").read_text()
+                    found[entry.name] = (_field(status, "Name"), _field(status, "PPid"))
             except OSError:
                 continue
-    return found
+    return [f"{pid} {name}" for pid, (name, parent) in found.items() if parent not in found]
+
+
+def _field(status: str, name: str) -> str:
+    return status.partition(f"{name}:")[2].split("\n", 1)[0].strip()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -87,15 +89,17 @@ def rules(
 
 @contextmanager
 def program(place: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that runs in a namespace until the end of the block."""
+    """A program that runs in a namespace, with all that it starts, until the end of the block."""
     command = ["ip", "netns", "exec", place, *words]
+    quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
     ) as one:
         try:
             yield one
         finally:
-            one.kill()
+            with suppress(ProcessLookupError):  # It may have ended.
+                os.killpg(one.pid, signal.SIGKILL)
             one.wait(HANG_SECONDS)
 
 
