@@ -1,0 +1,103 @@
+"""The verbs: the only place where the rooms meet, and the public Python API.
+
+    from netlab import lab
+
+    running = lab.prepare(lab.load("nat"))
+    lab.up(running)
+    results = lab.verify(running)
+    lab.down(running.name)
+
+Every function raises errors of `netlab.errors`. What needs the kernel or
+packets is imported inside the verb that uses it.
+"""
+
+from netlab.lab.edits import (
+    assigned,
+    with_clone,
+    with_forward,
+    with_lease,
+    with_vm,
+    without_forward,
+    without_lease,
+    without_vm,
+)
+from netlab.lab.life import (
+    Lab,
+    attach,
+    down,
+    load,
+    names,
+    pick,
+    prepare,
+    record,
+    running,
+    sweep,
+    undone_by_signals,
+    up,
+    warnings,
+)
+from netlab.lab.live import apply, carry_out, change, mending, refuse_busy_ports, renew, repair
+from netlab.lab.nodes import ensure_root, execute, place_of, places, unshare
+from netlab.lab.packets import (
+    audited_trace,
+    explain,
+    explaining,
+    following_owners,
+    listening,
+    owners,
+    trace,
+    verify,
+    watching,
+    where,
+)
+from netlab.lab.state import Interface, Machine, Status, status
+
+__all__ = [
+    "Interface",
+    "Lab",
+    "Machine",
+    "Status",
+    "apply",
+    "assigned",
+    "attach",
+    "audited_trace",
+    "carry_out",
+    "change",
+    "down",
+    "ensure_root",
+    "execute",
+    "explain",
+    "explaining",
+    "following_owners",
+    "listening",
+    "load",
+    "mending",
+    "names",
+    "owners",
+    "pick",
+    "place_of",
+    "places",
+    "prepare",
+    "record",
+    "refuse_busy_ports",
+    "renew",
+    "repair",
+    "running",
+    "status",
+    "sweep",
+    "trace",
+    "undone_by_signals",
+    "unshare",
+    "up",
+    "verify",
+    "warnings",
+    "watching",
+    "where",
+    "with_clone",
+    "with_forward",
+    "with_lease",
+    "with_vm",
+    "without_forward",
+    "without_lease",
+    "without_vm",
+]

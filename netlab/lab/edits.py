@@ -1,0 +1,144 @@
+"""A running lab's scenario with something changed, checked; `live.apply` brings the lab there."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from netlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlab.lab.life import Lab
+    from netlab.scenario.source import Source
+    from netlab.scenario.topology import Leg
+
+
+def assigned(lab: Lab, target: str, settings: dict[str, str]) -> Source:
+    """The lab's scenario with some values changed (see `scenario.edit.assign`), checked."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.assign(lab.source.data, target, settings))
+
+
+def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
+    """The lab's scenario with another VM, checked."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.add_vm(lab.source.data, name, networks))
+
+
+def with_clone(lab: Lab, vm: str, name: str, kept: bool) -> Source:
+    """The lab's scenario with a copy of a VM; `kept`: with its UUID and MACs, as "I moved it"."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.clone_vm(lab.source.data, vm, name, kept))
+
+
+def without_vm(lab: Lab, name: str) -> Source:
+    """The lab's scenario without one of its VMs, checked."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.remove_vm(lab.source.data, name))
+
+
+def without_lease(lab: Lab, target: str) -> Source:
+    """The lab's scenario with the lease of a VM (`vm1`), or of one adapter (`vm1.eth0`), given back.
+
+    As `dhclient -r` and `ipconfig /release` do it. Raises UsageError if no DHCP client runs there.
+    """
+    from netlab.scenario import edit
+    from netlab.scenario.topology import Role
+
+    data = lab.source.data
+    for leg in clients(lab, target):
+        if lab.topology.nodes[leg.node].role is not Role.VM:
+            what = f"{leg.node} is no VM: its lease cannot be given back"
+            raise UsageError(what, f"`netlab dhcp renew {target}` lets it ask anew")
+        data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": "true"})
+    return _edited(lab, data)
+
+
+def with_lease(lab: Lab, target: str) -> Source:
+    """The lab's scenario with what `without_lease` gave back asked for again. Raises UsageError."""
+    from netlab.scenario import edit
+
+    data = lab.source.data
+    for leg in clients(lab, target):
+        if leg.released:
+            data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": ""})
+    return _edited(lab, data)
+
+
+def clients(lab: Lab, target: str) -> list[Leg]:
+    """The adapters that are configured by DHCP. Raises UsageError if there are none."""
+    from netlab.scenario.topology import Role
+
+    name, _, interface = target.partition(".")
+    node = lab.topology.nodes.get(name)
+    if node is None:
+        known = ", ".join(one.name for one in lab.topology.endpoints)
+        raise UsageError(f"there is no machine '{name}'", f"there are: {known}")
+    legs = [leg for leg in node.legs if interface in ("", leg.interface)]
+    if not legs:
+        its = ", ".join(leg.interface for leg in node.legs)
+        raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
+    if clients := [leg for leg in legs if leg.by_dhcp]:
+        return clients
+    settable = node.role in (Role.VM, Role.HOST)
+    raise UsageError(
+        f"{target} has no address from DHCP: it is static",
+        f"`netlab set {name}.{legs[0].interface} address=` lets it ask for one"
+        if settable
+        else "it asks for one if the scenario gives it none: see `netlab apply --help`",
+    )
+
+
+def with_forward(
+    lab: Lab, protocol: str, port: int, target: str, network: str | None = None
+) -> Source:
+    """The lab's scenario with another port of the host that leads to a VM, checked.
+
+    `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if it is not clear which
+    NAT network is meant; ScenarioError.
+    """
+    from netlab.scenario import edit
+
+    vmnet = network or _nat_network(lab, target.partition(":")[0])
+    return _edited(lab, edit.add_forward(lab.source.data, vmnet, protocol, port, target))
+
+
+def without_forward(lab: Lab, protocol: str, port: int) -> Source:
+    """The lab's scenario without a port that leads to a VM, checked. Raises UsageError."""
+    from netlab.scenario import edit
+
+    return _edited(lab, edit.remove_forward(lab.source.data, protocol, port))
+
+
+def _nat_network(lab: Lab, vm: str) -> str:
+    """The NAT network that a VM (or an address) is on, or the only one, as the scenario calls it."""
+    scenario = lab.source.scenario
+    translated = [name for name, one in scenario.vmnets.items() if one.mode.nat_device]
+    if vm in scenario.vms:
+        found = [nic.network for nic in scenario.vms[vm].nics]
+    else:
+        subnets = {name: one.own_subnet for name, one in scenario.vmnets.items()}
+        found = [name for name, subnet in subnets.items() if subnet and _is_inside(vm, subnet)]
+    meant = [name for name in translated if name in found] or translated
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        raise UsageError(f"the lab '{lab.name}' has no NAT network", "only a NAT device forwards")
+    raise UsageError("several NAT networks could be meant", f"name one of: {', '.join(meant)}")
+
+
+def _is_inside(text: str, subnet: IPv4Network) -> bool:
+    try:
+        return IPv4Address(text) in subnet
+    except ValueError:
+        return False
+
+
+def _edited(lab: Lab, data: dict[str, Any]) -> Source:
+    from netlab.scenario.load import edited
+
+    return edited(lab.source, data)

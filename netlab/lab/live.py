@@ -1,0 +1,158 @@
+"""A running lab brought to another scenario, or back to its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netlab.errors import SystemRefused
+from netlab.lab.edits import clients, with_lease
+from netlab.lab.life import Lab, busy, prepare, require_root, run_directory
+from netlab.lab.state import cut_off
+
+if TYPE_CHECKING:
+    from netlab.kernel.create import Progress
+    from netlab.kernel.rundir import RunDirectory
+    from netlab.plan.change import Change
+    from netlab.scenario.source import Source
+
+
+def change(lab: Lab, source: Source) -> tuple[Lab, Change]:
+    """The lab that another scenario would make of a running one, and how to come there."""
+    from netlab.plan.change import change as between
+
+    wanted = prepare(source, lab.name)
+    return wanted, between(lab.plan, wanted.plan)
+
+
+def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
+    """Bring a running lab to another scenario: `change`, and `carry_out` what it takes."""
+    return carry_out(lab, *change(lab, source), progress)
+
+
+def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | None = None) -> Lab:
+    """Bring a running lab to what `change` has said; what is equal in both is not touched.
+
+    A failure or a signal on the way leaves the lab as it was. Raises UsageError if a port that is to
+    lead to a VM is busy, NoSuchLab, SystemRefused if `lab` is not as the last change left it or that
+    was cut off, KernelError, Interrupted.
+    """
+    from netlab.kernel import netns
+    from netlab.kernel.change import change as bring_about
+    from netlab.kernel.patience import postponed_signals
+
+    require_root()
+    source, run = wanted.source, run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        _refuse_outdated(lab, run)
+        if cut_off(lab, run):
+            raise SystemRefused(
+                f"a change of the lab '{lab.name}' was cut off in its middle",
+                f"`netlab repair {lab.name}` ends what it has left",
+            )
+        refuse_busy_ports(lab, wanted)
+        before = run.read()
+        both = tuple(dict.fromkeys((*before.namespaces, *wanted.plan.namespaces)))
+        after = replace(
+            before, scenario=source.name, file=source.file, namespaces=wanted.plan.namespaces
+        )
+        # Written first: what a crash leaves of either must be found by `down`.
+        run.write(replace(before, namespaces=both))
+        try:
+            bring_about(difference, run, progress or (lambda noun, moment: None), interruption)
+            run.rewrite(after, source.text, source.remembered())
+        except BaseException:
+            left = (one for one in both if one in before.namespaces or netns.inode(one))
+            run.write(replace(before, namespaces=tuple(left)))
+            raise
+    return wanted
+
+
+def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | None = None) -> Lab:
+    """Let a machine (`vm1`), or one adapter of it, ask DHCP anew, and wait for the answer.
+
+    As `ipconfig /renew` does it: a server that does not answer within 5 s loses its client, who then
+    asks everybody. Returns the lab, changed if there was a lease that had been given back. Raises
+    UsageError if nothing there is configured by DHCP; KernelError after `seconds` without an address.
+    """
+    from netlab.kernel import leases
+    from netlab.kernel.patience import postponed_signals
+    from netlab.plan.names import namespace
+    from netlab.plan.nouns import DhcpClient
+
+    require_root()
+    asking = {(namespace(lab.name, leg.node), leg.holder) for leg in clients(lab, target)}
+    bound = [
+        noun
+        for noun in lab.plan.nouns
+        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in asking
+    ]
+    run = run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        for client in bound:
+            leases.renew(run, client, seconds, interruption)
+    return apply(lab, with_lease(lab, target), progress)
+
+
+def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
+    """Raise UsageError if a port of the host's that is to lead to a VM is a running program's.
+
+    Only ports are looked at that lead nowhere yet; the lab's own services are `prepare`'s to judge.
+    """
+    from netlab.kernel.services import process
+    from netlab.kernel.sockets import read_listening
+    from netlab.plan import ports
+    from netlab.plan.names import namespace
+    from netlab.plan.nouns import Service
+    from netlab.scenario.topology import HOST
+
+    new = ports.forwarded(wanted.topology) - ports.forwarded(lab.topology)
+    if not new:
+        return
+    require_root()
+    host, run = namespace(lab.name, HOST), run_directory(lab.name)
+    own = {
+        process(run, noun)
+        for noun in lab.plan.nouns
+        if isinstance(noun, Service) and noun.namespace == host
+    }
+    for one in read_listening([host])[host]:
+        if (one.protocol, one.port) in new and (one.pid is None or one.pid not in own):
+            raise busy(one.protocol, one.port, one.program if one.pid else "another program")
+
+
+def mending(lab: Lab) -> Change:
+    """What `repair` would do."""
+    from netlab.kernel.observe import observe
+    from netlab.plan.change import mend
+
+    require_root()
+    run = run_directory(lab.name)
+    return mend(lab.plan, (*observe(lab.plan, run).nouns, *cut_off(lab, run)))
+
+
+def repair(lab: Lab, progress: Progress | None = None) -> Change:
+    """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
+
+    What somebody made goes, what is missing or another comes anew. A failure or a signal on the way
+    leaves it as it was. Raises SystemRefused if `lab` is not as the last change left it, KernelError,
+    Interrupted.
+    """
+    from netlab.kernel.change import change as carry_out
+    from netlab.kernel.patience import postponed_signals
+
+    require_root()
+    run = run_directory(lab.name)
+    with postponed_signals() as interruption, run.locked():
+        _refuse_outdated(lab, run)
+        wanted = mending(lab)
+        carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
+        run.write(replace(run.read(), namespaces=lab.plan.namespaces))
+    return wanted
+
+
+def _refuse_outdated(lab: Lab, run: RunDirectory) -> None:
+    """A change is planned before the lab is locked: another command may have been faster."""
+    if run.scenario.read_bytes() != lab.source.text:
+        what = f"another netlab command has changed the lab '{lab.name}' meanwhile"
+        raise SystemRefused(what, "do it again")

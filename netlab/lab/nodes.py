@@ -1,0 +1,55 @@
+"""Commands on the machines of a lab."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from netlab.errors import UsageError
+from netlab.lab.life import record, require_root
+
+
+def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, str]) -> None:
+    """Replace this process by a command on a node. Returns only by an exception."""
+    from netlab.kernel import enter
+
+    require_root()
+    place = place_of(lab, node)
+    enter.execute(place, node, command, environment)
+
+
+def places(name: str) -> list[str]:
+    """The nodes and switches of a lab."""
+    from netlab.plan.names import node as node_of
+
+    return [node_of(place) for place in record(name).namespaces]
+
+
+def place_of(name: str, node: str) -> str:
+    """The namespace of a node or switch. Raises UsageError for one that the lab does not have."""
+    from netlab.plan.names import namespace
+
+    known = places(name)
+    if node not in known:
+        raise UsageError(f"the lab '{name}' has no node '{node}'", f"it has: {', '.join(known)}")
+    return namespace(name, node)
+
+
+def ensure_root() -> None:
+    """Without root, go on as root in namespaces of one's own, where all labs end with this process.
+
+    Then it returns only inside: the caller's process waits outside, and ends with the same exit
+    code. Raises Missing where user namespaces are not allowed.
+    """
+    from netlab.kernel import rootless
+
+    if os.geteuid() != 0:
+        rootless.enter()
+
+
+def unshare(command: Sequence[str]) -> None:
+    """Run a command where labs need no root. Returns only by an exception, as `execute`."""
+    from netlab.kernel import enter, rootless
+
+    rootless.enter()
+    enter.replace(command, {})

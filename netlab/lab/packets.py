@@ -1,0 +1,267 @@
+"""Packets of a running lab: sent and followed, listened to, or reasoned about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from netlab.errors import KernelError, UsageError
+from netlab.lab.life import require_root, run_directory
+
+if TYPE_CHECKING:
+    from netlab.explain.world import Explanation
+    from netlab.kernel.owners import Owners
+    from netlab.kernel.rundir import RunDirectory
+    from netlab.lab.life import Lab
+    from netlab.probe.account import Account
+    from netlab.probe.history import Entry
+    from netlab.probe.journey import Map
+    from netlab.probe.matrix import Result
+    from netlab.probe.stream import Stream
+    from netlab.probe.tap import Tap
+    from netlab.probe.trace import Trace
+
+
+def verify(
+    lab: Lab, progress: Callable[[int], None] | None = None, answers_only: bool = False
+) -> list[Result]:
+    """Measure who reaches whom, and compare it with what the scenario expects.
+
+    Every packet is followed, so that one that was not answered is told with where and why it
+    died; with `answers_only`, its two ends alone are looked at, which is faster.
+    `progress` is told now and then how many more pairs have been measured.
+    """
+    from netlab.kernel.observe import addresses, ipv6_addresses
+    from netlab.kernel.patience import postponed_signals
+    from netlab.plan.names import node as node_of
+    from netlab.probe.matrix import Addresses, measure
+    from netlab.scenario.model import Family
+
+    require_root()
+    namespaces = {node_of(place): place for place in lab.plan.namespaces}
+    ends = [namespaces[node.name] for node in lab.topology.endpoints]
+    readers: dict[Family, Callable[[list[str]], Addresses]] = {
+        Family.IPV4: addresses,
+        Family.IPV6: ipv6_addresses,
+    }
+    found: dict[Family, Addresses] = {
+        family: {
+            (node_of(place), interface): known for (place, interface), known in read(ends).items()
+        }
+        for family, read in readers.items()
+        if any(one.over is family for one in lab.expectations)
+    }
+    watched = None if answers_only else where(lab)
+    told = progress or (lambda done: None)
+    with postponed_signals() as interruption:
+        return measure(lab.expectations, found, namespaces, told, watched, interruption)
+
+
+def trace(
+    lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
+) -> Trace:
+    """Send one probe from a node to an endpoint or IP address, and follow it.
+
+    `by` is the kind of probe (`probe.kinds`): `icmp`, `tcp:80`, `dns:www.example.com`, …
+    Without a target, DNS asks the node's own server and DHCP everybody on the node's first
+    network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
+    answers (tcp, udp, raw). Raises UsageError for what is none.
+    """
+    from netlab import aim
+    from netlab.kernel import services
+    from netlab.kernel.patience import postponed_signals
+    from netlab.probe.trace import trace as follow
+
+    require_root()
+    run = run_directory(lab.name)
+    asked = aim.question(lab, source, target, by, wait)
+    complaints = services.dhcp_complaints(run, asked.ends.mac)
+    leases = tuple(_leases(lab, run))
+    with postponed_signals() as interruption:
+        traced = follow(where(lab), asked, interruption, complaints)
+    history = replace(traced.history, start=(*traced.history.start, *leases))
+    return replace(traced, history=history)
+
+
+def audited_trace(
+    lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
+) -> tuple[Trace, Account]:
+    """`trace`, and what the kernel says of its drops meanwhile. Raises Missing without tracepoints."""
+    from netlab.kernel.tracepoints import audit
+    from netlab.probe.account import account
+
+    require_root()
+    with audit() as recorded:
+        traced = trace(lab, source, target, by, wait)
+    return traced, account(recorded, traced)
+
+
+def _leases(lab: Lab, run: RunDirectory) -> Iterator[Entry]:
+    """What each DHCP server has given."""
+    from netlab.kernel.rows import Granted
+    from netlab.kernel.services import granted
+    from netlab.plan.names import node as node_of
+    from netlab.plan.nouns import Service
+    from netlab.probe.history import Entry
+
+    for noun in lab.plan.nouns:
+        if isinstance(noun, Service):
+            for expires, mac, address, name in granted(run, noun):
+                yield Entry(node_of(noun.namespace), Granted(address, mac, name, expires))
+
+
+def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation:
+    """Where a packet would go, and what would become of it; nothing is sent.
+
+    `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none.
+    """
+    with explaining(lab) as answer:
+        return answer(source, target, by)
+
+
+@contextmanager
+def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
+    """`explain` for many questions, from one look at the lab."""
+    from netlab import aim
+    from netlab.explain import gather, way
+    from netlab.explain.world import probe as kind
+
+    require_root()
+    places = where(lab)
+    cables = {
+        (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
+        for (place, interface), other in lab.plan.peers.items()
+    }
+    with gather.world(places, cables) as world:
+
+        def answer(source: str, target: str, by: str) -> Explanation:
+            probe = kind(by)
+            start = aim.node(lab, source)
+            end, to = aim.destination(lab, start, target, world.owners)
+            if end == start.name:
+                fix = "name another machine: no packet would leave"
+                raise UsageError(f"{to} is {end} itself", fix)
+            return way.explain(world, start.name, end, ip_address(to), probe)
+
+        yield answer
+
+
+@contextmanager
+def listening(
+    lab: Lab, points: Sequence[str] = (), expression: str = "", snaplen: int | None = None
+) -> Iterator[Stream]:
+    """See the packets at some points of a lab, for the length of a block.
+
+    A point is a node (`vm1`: all its adapters), an adapter (`vm1:eth0`) or a network (all its ports);
+    no points: everywhere. `expression` is a filter as tcpdump has them; of a frame, the first `snaplen`
+    bytes are wanted. Signals end the stream, not the block. Raises UsageError, Missing.
+    """
+    from netlab.probe import bpf
+
+    program = bpf.compiled(expression, snaplen or bpf.WHOLE) if expression or snaplen else b""
+    with _tapped(lab, points, program) as stream:
+        yield stream
+
+
+@contextmanager
+def watching(lab: Lab) -> Iterator[Stream]:
+    """See every packet of a lab, but not what TCP carries; what `probe.exchange.live` makes lines of."""
+    from netlab.probe import bpf
+
+    with _tapped(lab, (), bpf.HEADERS_OF_TCP) as stream:
+        yield stream
+
+
+@contextmanager
+def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
+    from netlab import aim
+    from netlab.kernel.closing import close_together
+    from netlab.kernel.handles import allow_files
+    from netlab.kernel.patience import postponed_signals
+    from netlab.plan.nouns import Bridge
+    from netlab.probe.stream import Stream
+    from netlab.probe.tap import Tap
+
+    require_root()
+    chosen = aim.points(lab, points)
+    # What a switch sees on itself are copies of what it sees on its ports.
+    own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
+    with postponed_signals() as interruption, ExitStack() as stack:
+        allow_files(len(chosen))
+        taps: list[Tap] = []
+        stack.callback(close_together, taps)
+        for place, only in chosen.items():
+            taps.append(Tap(place, only, {"lo", own.get(place, "lo")}, program))
+        for tap in taps:
+            _check_interfaces(lab, tap, chosen[tap.namespace])
+        yield Stream(taps, interruption)
+
+
+def _check_interfaces(lab: Lab, tap: Tap, wanted: set[str]) -> None:
+    """An interface that ought to be there may be waited for; any other has to be there."""
+    from netlab.plan.names import node as node_of
+
+    node = node_of(tap.namespace)
+    known = {*tap.interfaces, *(name for place, name in where(lab).peers if place == node)}
+    for name in sorted(wanted - known):
+        has = ", ".join(sorted(known))
+        raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")
+
+
+def where(lab: Lab) -> Map:
+    """The lab as a packet meets it."""
+    from netlab.plan.names import node as node_of
+    from netlab.plan.nat import plumbing
+    from netlab.plan.nouns import Bridge
+    from netlab.probe.journey import BridgeInside, Map
+    from netlab.scenario.topology import HOST
+
+    translates = any(
+        network.mode and (network.mode.nat_device or network.mode.routing)
+        for network in lab.topology.vmnets
+    )
+    cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
+    switches = frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge))
+    return Map(
+        nodes={place: node_of(place) for place in lab.plan.namespaces},
+        switches=switches - set(lab.topology.nodes),
+        bridges={
+            name: BridgeInside(node.primary.holder, node.primary.mac)
+            for name, node in lab.topology.nodes.items()
+            if name in switches
+        },
+        peers={
+            (node_of(place), interface): node_of(other.namespace)
+            for (place, interface), other in lab.plan.peers.items()
+        },
+        plumbing=plumbing(lab.topology),
+        doors=frozenset((HOST, card.interface) for card in cards if translates),
+    )
+
+
+def owners(lab: Lab) -> Owners:
+    """Whose every IP and MAC address of the lab is now. Raises KernelError."""
+    from netlab.kernel import spaces
+    from netlab.plan.names import node as node_of
+
+    require_root()
+    return spaces.owners({place: node_of(place) for place in lab.plan.namespaces})
+
+
+def following_owners(lab: Lab) -> Callable[[], Owners]:
+    """`owners` for whatever goes on for long: asked anew if the last answer is a second old."""
+    known, since = owners(lab), time.monotonic()
+
+    def latest() -> Owners:
+        nonlocal known, since
+        if time.monotonic() - since > 1:
+            with suppress(KernelError):  # The lab has ended: its last packets are still to be told.
+                known = owners(lab)
+            since = time.monotonic()
+        return known
+
+    return latest

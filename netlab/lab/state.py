@@ -1,0 +1,119 @@
+"""A running lab as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netlab.lab.life import Lab, require_root, run_directory
+
+if TYPE_CHECKING:
+    from netlab.kernel.observe import Observation
+    from netlab.kernel.rundir import Record, RunDirectory
+    from netlab.plan.nouns import Namespace
+    from netlab.plan.plan import Difference
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A node as it is now."""
+
+    name: str
+    role: str
+    namespace: str
+    interfaces: tuple[Interface, ...]
+    uuid: str | None
+    """A VM's, as its BIOS has it."""
+    machine_id: str | None
+    """A VM's, as its guest has it: copies of a guest share it."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A node's adapter as it is now."""
+
+    name: str
+    network: str
+    state: str
+    """up: as planned, with a cable that is up at both ends; otherwise down."""
+    mac: str
+    addresses: tuple[str, ...]
+    lease: dict[str, str] | None
+    """What DHCP gave; None for a static adapter, {} if it has no lease."""
+    model: str | None
+    """What kind of card a guest sees, if the scenario says so."""
+    released: bool = False
+    """The guest has given its lease back, and asks for none (`without_lease`)."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A lab as it is now."""
+
+    lab: Lab
+    record: Record
+    machines: tuple[Machine, ...]
+    drift: Difference
+
+
+def status(lab: Lab) -> Status:
+    """Look at a running lab: addresses, leases, and drift from the plan."""
+    from netlab.kernel.observe import observe
+    from netlab.plan.plan import difference
+
+    require_root()
+    run = run_directory(lab.name)
+    observed = observe(lab.plan, run)
+    machines = tuple(_machines(lab, run, observed))
+    there = (*observed.nouns, *cut_off(lab, run))
+    return Status(lab, run.read(), machines, difference(lab.plan.nouns, there))
+
+
+def cut_off(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
+    """Machines of another scenario: what a change has left that could not even be taken back."""
+    from netlab.kernel import netns
+    from netlab.plan.nouns import Namespace
+
+    planned = set(lab.plan.namespaces)
+    others = (name for name in run.read().namespaces if name not in planned)
+    return tuple(Namespace(name) for name in others if netns.inode(name))
+
+
+def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Machine]:
+    from netlab.kernel.services import lease
+    from netlab.plan.names import namespace
+    from netlab.plan.nouns import Cable, Lease
+
+    cables = [noun for noun in observed.nouns if isinstance(noun, Cable)]
+    plugged = {
+        (end.namespace, end.interface) for cable in cables for end in (cable.one, cable.other)
+    }
+    for node in lab.topology.nodes.values():
+        place = namespace(lab.name, node.name)
+        interfaces = tuple(
+            Interface(
+                leg.interface,
+                leg.network.name,
+                "up" if (place, leg.interface) in plugged else "down",
+                leg.mac,
+                tuple(
+                    str(one)
+                    for known in (observed.addresses, observed.ipv6)
+                    for one in known.get((place, leg.holder), ())
+                    if not leg.bare
+                ),
+                lease(run, Lease(place, leg.holder)) if leg.by_dhcp else None,
+                leg.model,
+                leg.released,
+            )
+            for leg in node.legs
+        )
+        yield Machine(
+            node.name,
+            node.role.value,
+            place,
+            interfaces,
+            str(node.uuid) if node.uuid else None,
+            node.guest.hex if node.guest else None,
+        )
