@@ -23,6 +23,8 @@ _ADD_MEMBERSHIP = 1
 _BUFFER_BYTES = 4 << 20
 _ANSWER_BYTES = 1 << 16
 """The kernel's dumps come in pieces of at most half of it (netlink_dump)."""
+_DUMPS = 50
+"""Tries to list what keeps changing."""
 _AT_A_TIME = 100
 """Messages whose acknowledgements a socket's usual buffer holds."""
 _NETLINK_CAP_ACK = 10
@@ -31,6 +33,8 @@ _NLMSG_ERROR = 2
 _NLMSG_DONE = 3
 _NLM_F_REQUEST = 0x1
 _NLM_F_ACK = 0x4
+_NLM_F_DUMP_INTR = 0x10
+"""What is listed changed on the way: something may be missing, or twice."""
 _NLM_F_DUMP = 0x300
 _NLMSGERR_ATTR_MSG = 1
 _SIOCGIFINDEX = 0x8933
@@ -101,17 +105,29 @@ class Netlink:
             next(self._answers())
 
     def dump(self, body: bytes, kind: int) -> list[bytes]:
-        """Everything that the kernel has of a kind, each message with its header. Raises Refused."""
+        """Everything that the kernel has of a kind at one moment, each message with its header.
+
+        Raises Refused, also if it kept changing.
+        """
+        for _ in range(_DUMPS):
+            found, whole = self._dump(body, kind)
+            if whole:
+                return found
+        raise Refused(errno.EINTR, "what was to be listed kept changing")
+
+    def _dump(self, body: bytes, kind: int) -> tuple[list[bytes], bool]:
+        """What is there, and whether it stayed as it was meanwhile."""
         self._send(body, kind, _NLM_F_REQUEST | _NLM_F_DUMP)
-        found = []
+        found, interrupted = [], 0
         for answer_kind, answer in self._answers():
+            interrupted |= _MESSAGE.unpack_from(answer)[2] & _NLM_F_DUMP_INTR
             if answer_kind == _NLMSG_DONE:
                 _raise_for(answer, _DONE_BYTES)
                 break
             if answer_kind == _NLMSG_ERROR:
                 _raise_for(answer)
             found.append(answer)
-        return found
+        return found, not interrupted
 
     def ask(self, body: bytes, kind: int) -> bytes:
         """One question, its one answer with its header. Raises Refused."""

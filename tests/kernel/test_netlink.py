@@ -1,0 +1,54 @@
+"""What the kernel lists while it changes."""
+
+import struct
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from netlab.kernel import links, netns
+from netlab.kernel.netlink import Netlink, Refused
+from tests.kernel.faults import program
+from tests.machine import ip
+
+PLACE = "netlink-test"
+PAIRS = 100
+INTERRUPTED = 0x10
+"""NLM_F_DUMP_INTR of linux/netlink.h."""
+COME_AND_GO = "link add x type veth peer name y\nlink del x\n"
+
+
+@pytest.fixture
+def netlink() -> Iterator[Netlink]:
+    ip("netns", "add", PLACE)
+    try:
+        pairs = "".join(f"link add a{n} type veth peer name b{n}\n" for n in range(PAIRS))
+        subprocess.run(["ip", "-n", PLACE, "-batch", "-"], input=pairs, text=True, check=True)
+        with netns.inside(PLACE):
+            socket = Netlink()
+        yield socket
+        socket.close()
+    finally:
+        ip("netns", "del", PLACE)
+
+
+def test_a_list_is_of_one_moment(netlink):
+    """Links come and go beside it: about each tenth answer of the kernel is a mixture of two states."""
+    forever = f"while :; do printf '{COME_AND_GO * 50}'; done | ip -batch -"
+    want = {f"{end}{number}" for end in "ab" for number in range(PAIRS)}
+    with program(PLACE, "sh", "-c", forever):
+        for _ in range(300):
+            messages = netlink.dump(bytes(16), links.RTM_GETLINK)
+            assert not any(struct.unpack_from("IHH", one)[2] & INTERRUPTED for one in messages)
+            assert want <= {links.interface(one).name for one in messages}
+    ip("-n", PLACE, "link", "add", "z", "type", "veth", "peer", "name", "last")
+    assert netlink.index("z") > 2 * PAIRS + 20, "nothing came and went"
+
+
+def test_what_is_never_still_is_refused(netlink, monkeypatch):
+    """It does not go on for ever, and never passes for a list."""
+    monkeypatch.setattr(
+        "netlab.kernel.netlink._NLM_F_DUMP_INTR", 0x2
+    )  # NLM_F_MULTI: on all of them.
+    with pytest.raises(Refused, match="kept changing"):
+        netlink.dump(bytes(16), links.RTM_GETLINK)
