@@ -100,17 +100,14 @@ def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
 
 def listens(run: RunDirectory, fact: Listening) -> bool:
     """Whether the service lives and has its socket open. Raises KernelError if it has died."""
-    from netlab.kernel.sockets import WAITING, inodes_of
+    from netlab.kernel.sockets import inodes_of, waiting
 
     directory = run.service(fact.namespace, fact.service)
     if not _alive(directory):
         raise KernelError(f"{fact.service} on {fact.namespace} has ended:\n{_log_tail(directory)}")
+    port, own = f":{fact.port:04X}", inodes_of(_pid(directory))
     with netns.inside(fact.namespace):
-        table = Path(f"/proc/thread-self/net/{fact.protocol}").read_text()
-    wanted, own = f":{fact.port:04X}", inodes_of(_pid(directory))
-    rows = (row.split() for row in table.splitlines()[1:])
-    waiting = (row for row in rows if row[1].endswith(wanted) and row[3] == WAITING[fact.protocol])
-    return any(row[9] in own for row in waiting)
+        return any(row[1].endswith(port) and row[9] in own for row in waiting(fact.protocol))
 
 
 def process(run: RunDirectory, service: Service) -> int | None:

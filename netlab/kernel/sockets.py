@@ -12,7 +12,7 @@ from netlab.kernel import files, netns
 from netlab.kernel.rows import IPAddress, Socket
 
 _NET = "/proc/thread-self/net"
-WAITING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
+_WAITING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
 """The state in /proc/net that means: a socket is open here."""
 
 
@@ -34,14 +34,20 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
 
 
 def _rows() -> Iterator[tuple[str, IPAddress, int, str, int]]:
-    """Protocol, address, port, inode and unread bytes (see proc(5), /proc/net/tcp)."""
+    """Protocol, address, port, inode and unread bytes."""
     for protocol, version in _used():
-        for row in (files.read(f"{_NET}/{protocol}{version}") or "").splitlines()[1:]:
-            fields = row.split()
-            if fields[3] == WAITING[protocol]:
-                address, _, port = fields[1].partition(":")
-                unread = int(fields[4].partition(":")[2], 16)
-                yield protocol, _address(address), int(port, 16), fields[9], unread
+        for fields in waiting(protocol + version):
+            address, _, port = fields[1].partition(":")
+            unread = int(fields[4].partition(":")[2], 16)
+            yield protocol, _address(address), int(port, 16), fields[9], unread
+
+
+def waiting(table: str) -> Iterator[list[str]]:
+    """The present namespace's sockets that wait, of a table: fields of proc(5), /proc/net/tcp."""
+    for row in (files.read(f"{_NET}/{table}") or "").splitlines()[1:]:
+        fields = row.split()
+        if fields[3] == _WAITING[table]:
+            yield fields
 
 
 def _used() -> Iterator[tuple[str, str]]:
@@ -54,7 +60,7 @@ def _used() -> Iterator[tuple[str, str]]:
         for row in (files.read(f"{_NET}/sockstat{version}") or "").splitlines():
             name, _, counts = row.partition(": inuse ")
             protocol = name.removesuffix(version).lower()
-            if protocol in WAITING and counts.split()[0] != "0":
+            if protocol in _WAITING and counts.split()[0] != "0":
                 yield protocol, version
 
 
