@@ -42,15 +42,13 @@ from netlab.lab.packets import (
     audited_trace,
     explain,
     explaining,
-    following_owners,
     listening,
-    owners,
     trace,
     verify,
     watching,
-    where,
 )
 from netlab.lab.state import Interface, Machine, Status, status
+from netlab.lab.whereabouts import following_owners, owners, where
 
 __all__ = [
     "Interface",

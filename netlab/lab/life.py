@@ -96,6 +96,7 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
     from netlab.kernel.remove import remove
     from netlab.kernel.room import require_room
     from netlab.kernel.rundir import Record, RunDirectory
+    from netlab.scenario.memory import remember
 
     preflight.require()
     require_room(lab.plan)
@@ -106,7 +107,7 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
     with postponed_signals() as interruption, run.created():
         preflight.refuse_taken(lab.plan.namespaces)
         try:
-            run.fill(record, lab.source.text, lab.source.remembered())
+            run.fill(record, lab.source.text, remember(lab.source))
             create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
             run.write(replace(record, ready=True))
             interruption.check()
@@ -201,7 +202,7 @@ def record(name: str) -> Record:
 
 def attach(name: str) -> Lab:
     """A running lab, planned again from the copy of its scenario. Raises NoSuchLab."""
-    from netlab.scenario.source import recall
+    from netlab.scenario.memory import recall
 
     run = run_directory(name)
     known = run.read()

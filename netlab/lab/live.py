@@ -40,6 +40,7 @@ def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | No
     from netlab.kernel import netns
     from netlab.kernel.change import change as bring_about
     from netlab.kernel.patience import postponed_signals
+    from netlab.scenario.memory import remember
 
     require_root()
     source, run = wanted.source, run_directory(lab.name)
@@ -60,7 +61,7 @@ def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | No
         run.write(replace(before, namespaces=both))
         try:
             bring_about(difference, run, progress or (lambda noun, moment: None), interruption)
-            run.rewrite(after, source.text, source.remembered())
+            run.rewrite(after, source.text, remember(source))
         except BaseException:
             left = (one for one in both if one in before.namespaces or netns.inode(one))
             run.write(replace(before, namespaces=tuple(left)))

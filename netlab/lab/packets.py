@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from netlab.errors import KernelError, UsageError
+from netlab.errors import UsageError
 from netlab.lab.life import require_root, run_directory
+from netlab.lab.whereabouts import where
 
 if TYPE_CHECKING:
     from netlab.explain.world import Explanation
-    from netlab.kernel.owners import Owners
     from netlab.kernel.rundir import RunDirectory
     from netlab.lab.life import Lab
     from netlab.probe.account import Account
     from netlab.probe.history import Entry
-    from netlab.probe.journey import Map
     from netlab.probe.matrix import Result
     from netlab.probe.stream import Stream
     from netlab.probe.tap import Tap
@@ -71,9 +69,9 @@ def trace(
     network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
     answers (tcp, udp, raw). Raises UsageError for what is none.
     """
-    from netlab import aim
     from netlab.kernel import services
     from netlab.kernel.patience import postponed_signals
+    from netlab.lab import aim
     from netlab.probe.trace import trace as follow
 
     require_root()
@@ -126,9 +124,9 @@ def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation
 @contextmanager
 def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """`explain` for many questions, from one look at the lab."""
-    from netlab import aim
     from netlab.explain import gather, way
     from netlab.explain.world import probe as kind
+    from netlab.lab import aim
 
     require_root()
     places = where(lab)
@@ -178,10 +176,10 @@ def watching(lab: Lab) -> Iterator[Stream]:
 
 @contextmanager
 def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
-    from netlab import aim
     from netlab.kernel.closing import close_together
     from netlab.kernel.handles import allow_files
     from netlab.kernel.patience import postponed_signals
+    from netlab.lab import aim
     from netlab.plan.nouns import Bridge
     from netlab.probe.stream import Stream
     from netlab.probe.tap import Tap
@@ -210,58 +208,3 @@ def _check_interfaces(lab: Lab, tap: Tap, wanted: set[str]) -> None:
     for name in sorted(wanted - known):
         has = ", ".join(sorted(known))
         raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")
-
-
-def where(lab: Lab) -> Map:
-    """The lab as a packet meets it."""
-    from netlab.plan.names import node as node_of
-    from netlab.plan.nat import plumbing
-    from netlab.plan.nouns import Bridge
-    from netlab.probe.journey import BridgeInside, Map
-    from netlab.scenario.topology import HOST
-
-    translates = any(
-        network.mode and (network.mode.nat_device or network.mode.routing)
-        for network in lab.topology.vmnets
-    )
-    cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
-    switches = frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge))
-    return Map(
-        nodes={place: node_of(place) for place in lab.plan.namespaces},
-        switches=switches - set(lab.topology.nodes),
-        bridges={
-            name: BridgeInside(node.primary.holder, node.primary.mac)
-            for name, node in lab.topology.nodes.items()
-            if name in switches
-        },
-        peers={
-            (node_of(place), interface): node_of(other.namespace)
-            for (place, interface), other in lab.plan.peers.items()
-        },
-        plumbing=plumbing(lab.topology),
-        doors=frozenset((HOST, card.interface) for card in cards if translates),
-    )
-
-
-def owners(lab: Lab) -> Owners:
-    """Whose every IP and MAC address of the lab is now. Raises KernelError."""
-    from netlab.kernel import spaces
-    from netlab.plan.names import node as node_of
-
-    require_root()
-    return spaces.owners({place: node_of(place) for place in lab.plan.namespaces})
-
-
-def following_owners(lab: Lab) -> Callable[[], Owners]:
-    """`owners` for whatever goes on for long: asked anew if the last answer is a second old."""
-    known, since = owners(lab), time.monotonic()
-
-    def latest() -> Owners:
-        nonlocal known, since
-        if time.monotonic() - since > 1:
-            with suppress(KernelError):  # The lab has ended: its last packets are still to be told.
-                known = owners(lab)
-            since = time.monotonic()
-        return known
-
-    return latest

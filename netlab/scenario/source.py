@@ -1,17 +1,13 @@
-"""A scenario with the text that it came from; written down so that it need not be read again."""
+"""A checked scenario, with the text that it came from."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from netlab import __version__
 from netlab.errors import Problem
 from netlab.scenario.model import Scenario
-from netlab.scenario.topology import Topology, resolve
+from netlab.scenario.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -32,35 +28,3 @@ class Source:
     def scenario(self) -> Scenario:
         """What was asked for, before defaults."""
         return self.topology.scenario
-
-    def remembered(self) -> bytes:
-        """For `recall`."""
-        known = {
-            "netlab": __version__,
-            "text": _digest(self.text),
-            "data": self.data,
-            "warnings": [asdict(warning) for warning in self.warnings],
-        }
-        return json.dumps(known).encode()
-
-
-def recall(text: bytes, file: str, memory: bytes) -> Source:
-    """The checked scenario of a text; at once if that is the one that was `remembered`.
-
-    Else the text is read and checked, which takes some times longer. Raises ScenarioError.
-    """
-    try:
-        known = json.loads(memory)
-        if (known["netlab"], known["text"]) == (__version__, _digest(text)):
-            topology = resolve(Scenario.model_validate(known["data"]))
-            warnings = tuple(Problem(**warning) for warning in known["warnings"])
-            return Source(Path(file).stem, file, text, topology, warnings, known["data"])
-    except (ValueError, LookupError, TypeError):
-        pass  # Nothing was remembered, or by another netlab.
-    from netlab.scenario.load import loads
-
-    return loads(text, file)
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()

@@ -12,7 +12,7 @@ from netlab.errors import UsageError
 if TYPE_CHECKING:
     from netlab.kernel.owners import Owners
     from netlab.kernel.rows import IPAddress
-    from netlab.lab import Lab
+    from netlab.lab.life import Lab
     from netlab.probe.kinds.base import Ends
     from netlab.probe.trace import Question
     from netlab.scenario.topology import Leg, Node
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def question(lab: Lab, source: str, target: str | None, by: str, wait: float) -> Question:
     """The probe that is meant. Raises UsageError with what there is to choose from."""
-    from netlab.lab import owners
+    from netlab.lab.whereabouts import owners
     from netlab.probe import kinds
     from netlab.probe.trace import Question
 
