@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 from netlab import lab
 from netlab.cli.arguments import (
     LabName,
+    NodeName,
     ScenarioName,
     examples,
     json_option,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from netlab.lab import Lab, Status
     from netlab.probe.matrix import Result
     from netlab.report.junit import Suite
+    from netlab.scenario.expectation import Expectation
     from netlab.scenario.source import Source
 
 EXIT_NOT_AS_EXPECTED = 1
@@ -133,9 +136,31 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     )
 
 
-@click.command(epilog=examples("sudo netlab verify", "sudo netlab verify nat --junit nat.xml"))
+@click.command(
+    epilog=examples(
+        "sudo netlab verify",
+        "sudo netlab verify nat --junit nat.xml",
+        "sudo netlab verify --from 'vm*' --to internet --to router",
+    )
+)
 @click.argument("name", required=False, type=LabName(), metavar="[LAB]")
 @lab_option
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    type=NodeName(),
+    metavar="ENDPOINT",
+    help="Only pairs from it, for example vm1, 'vm*' or host@lan. Can be repeated.",
+)
+@click.option(
+    "--to",
+    "targets",
+    multiple=True,
+    type=NodeName(),
+    metavar="ENDPOINT",
+    help="Only pairs to it. Can be repeated.",
+)
 @click.option(
     "--answers-only",
     is_flag=True,
@@ -145,15 +170,22 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
 @json_option
 @pass_output
 def verify(
-    output: Output, name: str | None, lab_name: str | None, answers_only: bool, junit: str | None
+    output: Output,
+    name: str | None,
+    lab_name: str | None,
+    sources: tuple[str, ...],
+    targets: tuple[str, ...],
+    answers_only: bool,
+    junit: str | None,
 ) -> None:
     """Measure who reaches whom, and compare it with the scenario.
 
     Probes are sent between all endpoints at the same time, and followed through every machine
     and switch. Exit code 1 if a pair is not as expected, or not known; 3 if there is no such lab.
     """
-    measured = _measure(output, lab.attach(lab.pick(name or lab_name)), answers_only)
-    _report(output, [measured], junit)
+    running = lab.attach(lab.pick(name or lab_name))
+    wanted = lab.pairs(running, sources, targets)
+    _report(output, [_measure(output, running, wanted, answers_only)], junit)
 
 
 @click.command(
@@ -208,10 +240,12 @@ class _Measured:
         return Suite(self.lab.name, self.results, self.seconds, message)
 
 
-def _measure(output: Output, running: Lab, answers_only: bool = False) -> _Measured:
+def _measure(
+    output: Output, running: Lab, pairs: Sequence[Expectation], answers_only: bool = False
+) -> _Measured:
     started = time.monotonic()
-    with output.measuring(running, len(running.expectations)) as progress:
-        results = tuple(lab.verify(running, progress, answers_only))
+    with output.measuring(running, len(pairs)) as progress:
+        results = tuple(lab.verify(running, progress, answers_only, pairs))
     return _Measured(running, results, time.monotonic() - started)
 
 
@@ -225,7 +259,7 @@ def _run_one(output: Output, planned: Lab) -> _Measured:
         with ExitStack() as stack:
             with output.building(planned) as progress:
                 stack.enter_context(lab.running(planned, progress))
-            return _measure(output, planned)
+            return _measure(output, planned, planned.expectations)
     except OSError as error:
         return _Measured(planned, error=KernelError(f"the system said no: {error}"))
     except SystemRefused as error:

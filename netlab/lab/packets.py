@@ -22,24 +22,32 @@ if TYPE_CHECKING:
     from netlab.probe.stream import Stream
     from netlab.probe.tap import Tap
     from netlab.probe.trace import Trace
+    from netlab.scenario.expectation import Expectation
 
 
 def verify(
-    lab: Lab, progress: Callable[[int], None] | None = None, answers_only: bool = False
+    lab: Lab,
+    progress: Callable[[int], None] | None = None,
+    answers_only: bool = False,
+    wanted: Sequence[Expectation] | None = None,
 ) -> list[Result]:
     """Measure who reaches whom, and compare it with what the scenario expects.
 
     Every packet is followed, so that one that was not answered is told with where and why it
     died; with `answers_only`, its two ends alone are looked at, which is faster.
-    `progress` is told now and then how many more pairs have been measured.
+    `progress` is told now and then how many more pairs have been measured. `wanted` are those of
+    `lab.expectations` that are measured (see `pairs`); None: all.
     """
     from netlab.kernel.observe import addresses, ipv6_addresses
     from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import node as node_of
-    from netlab.probe.matrix import Addresses, measure
+    from netlab.probe.matrix import Addresses, Ground, measure
+    from netlab.scenario.expectation import witnesses
     from netlab.scenario.model import Family
 
     require_root()
+    besides = [] if wanted is None else witnesses(lab.expectations, wanted)
+    measured = lab.expectations if wanted is None else [*wanted, *besides]
     namespaces = {node_of(place): place for place in lab.plan.namespaces}
     ends = [namespaces[node.name] for node in lab.topology.endpoints]
     readers: dict[Family, Callable[[list[str]], Addresses]] = {
@@ -51,12 +59,25 @@ def verify(
             (node_of(place), interface): known for (place, interface), known in read(ends).items()
         }
         for family, read in readers.items()
-        if any(one.over is family for one in lab.expectations)
+        if any(one.over is family for one in measured)
     }
+    ground = Ground(lab.topology.endpoints, namespaces, found)
     watched = None if answers_only else where(lab)
     told = progress or (lambda done: None)
     with postponed_signals() as interruption:
-        return measure(lab.expectations, found, namespaces, told, watched, interruption)
+        results = measure(measured, ground, told, watched, interruption)
+    unasked = {id(one) for one in besides}
+    return [result for result in results if id(result.expectation) not in unasked]
+
+
+def pairs(lab: Lab, sources: Sequence[str], targets: Sequence[str]) -> tuple[Expectation, ...]:
+    """Those of a lab's expectations that are named on both sides, as in its rules: `vm1`, `vm*`, `host@lan`.
+
+    No names: all. Raises UsageError for what names none of the matrix, or only pairs of a node with itself.
+    """
+    from netlab.scenario.expectation import selected
+
+    return selected(lab.expectations, sources, targets)
 
 
 def trace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -13,13 +13,24 @@ from netlab.probe.verdict import Outcome, Verdict
 from netlab.probe.waves import Probe
 from netlab.scenario.expectation import Endpoint, Expectation
 from netlab.scenario.model import Family
-from netlab.scenario.topology import Leg
+from netlab.scenario.topology import Leg, Node
 
 Addresses = Mapping[tuple[str, str], tuple[IPv4Interface | IPv6Interface, ...]]
 """The addresses of one family that interfaces have now: (node, interface) to addresses."""
 
 _Known = Mapping[tuple[str, str], tuple[str, ...]]
 """The same as text, without the network."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A lab as it is now, as far as a matrix needs it."""
+
+    nodes: Collection[Node]
+    """All that may have an address that is seen."""
+    namespaces: Mapping[str, str]
+    """Every node's."""
+    addresses: Mapping[Family, Addresses]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +53,19 @@ class Result:
 
 def measure(
     expectations: Sequence[Expectation],
-    addresses: Mapping[Family, Addresses],
-    namespaces: Mapping[str, str],
+    ground: Ground,
     progress: Callable[[int], None],
     where: Map | None = None,
     interruption: Interruption | None = None,
 ) -> list[Result]:
-    """Probe every pair at once, one family of addresses after the other.
-
-    `namespaces` gives that of every node of the lab; see `engine.run` for the rest.
-    """
+    """Probe every pair at once, one family of addresses after the other; see `engine.run` for the rest."""
     return [
         result
         for family in dict.fromkeys(expectation.over for expectation in expectations)
         for result in _measure(
             [one for one in expectations if one.over is family],
-            addresses[family],
-            namespaces,
+            ground,
+            ground.addresses[family],
             progress,
             where,
             interruption,
@@ -68,17 +75,22 @@ def measure(
 
 def _measure(
     expectations: Sequence[Expectation],
+    ground: Ground,
     addresses: Addresses,
-    namespaces: Mapping[str, str],
     progress: Callable[[int], None],
     where: Map | None,
     interruption: Interruption | None,
 ) -> Iterator[Result]:
     known = {place: tuple(str(one.ip) for one in found) for place, found in addresses.items()}
-    owners = _owners(expectations, known)
-    planned = [_probe(expectation, known, namespaces) for expectation in expectations]
+    owners = {
+        address: leg.name
+        for node in ground.nodes
+        for leg in node.legs
+        for address in _of(leg, known)
+    }
+    planned = [_probe(expectation, known, ground.namespaces) for expectation in expectations]
     probes = [probe for probe in planned if isinstance(probe, Probe)]
-    outcomes = iter(engine.run(probes, progress, where, interruption, namespaces.values()))
+    outcomes = iter(engine.run(probes, progress, where, interruption, ground.namespaces.values()))
     for expectation, probe in zip(expectations, planned, strict=True):
         outcome = next(outcomes) if isinstance(probe, Probe) else probe
         allowed = tuple(
@@ -147,10 +159,3 @@ def _with_ipv6(target: Endpoint, usual: Leg, addresses: _Known) -> Leg:
 
 def _of(leg: Leg, addresses: _Known) -> tuple[str, ...]:
     return () if leg.bare else addresses.get((leg.node, leg.holder), ())
-
-
-def _owners(expectations: Sequence[Expectation], addresses: _Known) -> dict[str, str]:
-    """Address to the leg that has it."""
-    nodes = {end.node.name: end.node for one in expectations for end in (one.source, one.target)}
-    legs = [leg for node in nodes.values() for leg in node.legs]
-    return {address: leg.name for leg in legs for address in _of(leg, addresses)}

@@ -200,15 +200,19 @@ def _needs(renderable: RenderableType) -> int:
 
 
 def _columns(results: Sequence[Result]) -> list[str]:
-    """Targets in the order of the rows, a leg after its node."""
-    rows = list(dict.fromkeys(result.expectation.source.node.name for result in results))
-    targets = {result.expectation.target for result in results}
-    return [
-        target.name
-        for target in sorted(
-            targets, key=lambda target: (rows.index(target.node.name), target.name)
-        )
-    ]
+    """Targets in the order of all rows: each row has all but its own machine."""
+    columns: list[str] = []
+    known: set[str] = set()
+    row = before = ""
+    for result in results:
+        source, target = result.expectation.source.name, result.expectation.target.name
+        if source != row:
+            row, before = source, ""
+        if target not in known:
+            known.add(target)
+            columns.insert(columns.index(before) + 1 if before else 0, target)
+        before = target
+    return columns
 
 
 def _grids(families: Sequence[Sequence[Result]], seen: Callable[[Result], str]) -> list[Table]:

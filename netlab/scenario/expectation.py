@@ -7,10 +7,11 @@ legs of one node is no pair.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from netlab.errors import UsageError
 from netlab.scenario.model import Expectations, Family, Rule
 from netlab.scenario.topology import Leg, Node, Role, Topology
 
@@ -40,6 +41,11 @@ class Expectation:
     seen_as: Endpoint | None = None
     """Whose address the target must see; None for a blocked pair."""
     over: Family = Family.IPV4
+
+    @property
+    def between_neighbours(self) -> bool:
+        """The target is on a network of the source's."""
+        return self.target.leg_towards(self.source).network.segment in self.source.node.segments
 
     def seen_legs(self) -> tuple[Leg, ...]:
         """Legs whose address the target may see as source: those on its networks, if there are any."""
@@ -72,6 +78,49 @@ def matrix(topology: Topology) -> tuple[Expectation, ...]:
         for target, other in plane.targets
         if source.node is not target.node
     )
+
+
+def selected(
+    expectations: Sequence[Expectation], sources: Sequence[str], targets: Sequence[str]
+) -> tuple[Expectation, ...]:
+    """Those that are named on both sides, as rules do it; no names: all. Raises UsageError for idle names."""
+    rows = _named_by(sources, (one.source for one in expectations))
+    columns = _named_by(targets, (one.target for one in expectations))
+    found = tuple(
+        one for one in expectations if one.source.name in rows and one.target.name in columns
+    )
+    if not found:
+        named = f"from {', '.join(sources) or 'all'} to {', '.join(targets) or 'all'}"
+        raise UsageError(f"there is no pair {named}", "a pair has two different machines")
+    return found
+
+
+def witnesses(
+    expectations: Sequence[Expectation], wanted: Sequence[Expectation]
+) -> list[Expectation]:
+    """Besides those that are wanted, for each of their sources a pair that shows that it can send.
+
+    That nothing leaves a machine says who cannot be reached only if something else leaves it. A neighbour
+    is best: no router need know of it.
+    """
+    senders = {(one.source.node.name, one.over) for one in wanted}
+    best: dict[tuple[str, Family], Expectation] = {}
+    for one in expectations:
+        sender = (one.source.node.name, one.over)
+        if sender in senders and one.reachable:
+            known = best.setdefault(sender, one)
+            if not known.between_neighbours and one.between_neighbours:
+                best[sender] = one
+    taken = {id(one) for one in wanted}
+    return [one for one in best.values() if id(one) not in taken]
+
+
+def _named_by(patterns: Sequence[str], endpoints: Iterable[Endpoint]) -> set[str]:
+    known = {one.name: one for one in endpoints}
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise UsageError(f"'{pattern}' names no endpoint", f"there are: {', '.join(known)}")
+    return {name for name, one in known.items() if not patterns or _matches(patterns, one)}
 
 
 def reaches(topology: Topology, source: str, target: str) -> bool:
@@ -249,7 +298,7 @@ def _idle_rules(
             )
 
 
-def _matches(patterns: list[str], endpoint: Endpoint) -> bool:
+def _matches(patterns: Sequence[str], endpoint: Endpoint) -> bool:
     return any(fnmatchcase(endpoint.name, pattern) for pattern in patterns)
 
 
