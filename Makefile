@@ -20,7 +20,7 @@ LINK := /usr/local/bin
 # What the system must have, by purpose. `make setup` installs it with apt.
 PACKAGES_PYTHON := python3 python3-venv
 PACKAGES_LAB := dnsmasq-base busybox libnftables1 iproute2
-PACKAGES_TOOLS := ca-certificates curl tcpdump iputils-ping bind9-dnsutils iperf3 openssh-client tshark graphviz
+PACKAGES_TOOLS := ca-certificates curl tcpdump iputils-ping bind9-dnsutils iperf3 openssh-client tshark graphviz librsvg2-bin
 PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TOOLS)
 # Only for `make test`: any Chromium, to test the page in (110 MB to download, 360 MB on disk).
 PACKAGES_BROWSER := chromium
@@ -55,7 +55,7 @@ system:
 	    echo "  dnsmasq                                  DHCP and DNS servers of the lab"
 	    echo "  busybox with udhcpc, httpd and ip        DHCP client of the VMs, web server of the lab's Internet"
 	    echo "  libnftables (libnftables.so.1)           NAT and firewalls"
-	    echo "  iproute2, curl, tcpdump, ping, dig, tshark, dot   to look around in the lab; some tests use them"
+	    echo "  iproute2, curl, tcpdump, ping, dig, tshark, dot, rsvg-convert   to look around in the lab; some tests use them"
 	    exit 1
 	fi
 	missing=()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.report.graph import INSIDE, Graph, Wire, name, subnet, title
+from netlab.report.graph import INSIDE, Graph, Wire
+from netlab.report.words import drawn
 from netlab.scenario.topology import Role
 
 _LEVELS = (
@@ -38,7 +39,7 @@ def _dot(graph: Graph) -> Iterator[str]:
     yield '  node [shape=box, fontname="sans-serif"]'
     yield '  edge [fontname="sans-serif", fontsize=10]'
     yield "  subgraph cluster_computer {"
-    yield '    label="physical computer"; style=dashed'
+    yield f'    label="{drawn("physical computer", graph.language)}"; style=dashed'
     for place in _places(graph, inside=True):
         yield f"    {_dot_box(graph, place)}"
     yield "  }"
@@ -65,7 +66,7 @@ def _dot_box(graph: Graph, place: str) -> str:
 
 def _mermaid(graph: Graph) -> Iterator[str]:
     yield "flowchart TB"
-    yield '  subgraph computer["physical computer"]'
+    yield f'  subgraph computer["{drawn("physical computer", graph.language)}"]'
     for place in _places(graph, inside=True):
         yield f"    {_mermaid_box(graph, place)}"
     yield "  end"
@@ -129,7 +130,7 @@ def _lines(graph: Graph, place: str) -> list[str]:
     if node := graph.topology.nodes.get(place):
         several = len(node.legs) > 1
         return [
-            title(node),
+            graph.title_of(node),
             *(
                 f"{leg.interface} {address}" if several else address
                 for leg in node.legs
@@ -137,7 +138,7 @@ def _lines(graph: Graph, place: str) -> list[str]:
             ),
         ]
     network = graph.topology.networks[place]
-    return [name(network), subnet(network)]
+    return [graph.name_of(network), graph.subnet_of(network)]
 
 
 def _quoted(text: str) -> str:

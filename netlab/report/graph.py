@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from netlab.plan import nat
 from netlab.plan.names import node as node_of
 from netlab.plan.nouns import Cable, End
+from netlab.report.words import drawn
 from netlab.scenario.topology import WAN, Leg, Network, Node, Role, Topology
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Graph:
     wires: tuple[Wire, ...]
     addresses: Addresses
     """Those that the interfaces have now; none: as planned."""
+    language: str = "en"
+    """That of what is written in its drawings; names are the lab's own."""
 
     @cached_property
     def switches(self) -> tuple[Network, ...]:
@@ -88,17 +91,29 @@ class Graph:
 
     def shown(self, leg: Leg) -> list[str]:
         """The adapter's addresses, as drawings show them."""
-        return shown(leg, self.addresses)
+        return shown(leg, self.addresses, self.language)
+
+    def title_of(self, node: Node) -> str:
+        """What a machine is called."""
+        return title(node, self.language)
+
+    def name_of(self, network: Network) -> str:
+        """What a network is called, with its mode: `vmnet8 · NAT`."""
+        return name(network, self.language)
+
+    def subnet_of(self, network: Network) -> str:
+        """A network's addresses."""
+        return subnet(network, self.language)
 
 
-def planned(lab: Lab) -> Graph:
+def planned(lab: Lab, language: str = "en") -> Graph:
     """A lab that need not run: with the addresses that are known beforehand."""
-    return _graph(lab.source.name, lab, {})
+    return _graph(lab.source.name, lab, {}, language)
 
 
-def running(status: Status) -> Graph:
+def running(status: Status, language: str = "en") -> Graph:
     """A lab with the addresses of now."""
-    return _graph(status.lab.name, status.lab, addresses_of(status))
+    return _graph(status.lab.name, status.lab, addresses_of(status), language)
 
 
 def addresses_of(status: Status) -> Addresses:
@@ -111,36 +126,39 @@ def addresses_of(status: Status) -> Addresses:
     }
 
 
-def shown(leg: Leg, addresses: Addresses) -> list[str]:
+def shown(leg: Leg, addresses: Addresses, language: str = "en") -> list[str]:
     """An adapter's addresses without prefix lengths; many are counted."""
     if leg.bare:
-        return ["bridged"]
+        return [drawn("bridged", language)]
     planned = (str(leg.address),) if leg.address else ("DHCP",)
     known = addresses.get((leg.node, leg.interface), planned if not addresses else ("no address",))
-    found = [address.partition("/")[0] for address in known]
-    return [found[0], f"+ {len(found) - 1} more"] if len(found) > 2 else found
+    found = [drawn(address.partition("/")[0], language) for address in known]
+    more = drawn("+ {count} more", language).format(count=len(found) - 1)
+    return [found[0], more] if len(found) > 2 else found
 
 
-def title(node: Node) -> str:
+def title(node: Node, language: str = "en") -> str:
     """What a machine is called in drawings."""
-    return ROLES.get(node.role, node.name)
+    return drawn(ROLES[node.role], language) if node.role in ROLES else node.name
 
 
-def name(network: Network) -> str:
+def name(network: Network, language: str = "en") -> str:
     """What a network is called in drawings, with its mode: `vmnet8 · NAT`."""
     if network.name.endswith(WAN) and not network.lan:
-        return "the Internet"
-    return f"{network.name} · {network.mode.title}" if network.mode else network.name
+        return drawn("the Internet", language)
+    if network.mode:
+        return f"{network.name} · {drawn(network.mode.title, language)}"
+    return network.name
 
 
-def subnet(network: Network) -> str:
+def subnet(network: Network, language: str = "en") -> str:
     """A network's addresses; nobody need have told those of a LAN segment."""
-    return str(network.subnet) if network.numbered else "no subnet"
+    return str(network.subnet) if network.numbered else drawn("no subnet", language)
 
 
-def _graph(name: str, lab: Lab, addresses: Addresses) -> Graph:
+def _graph(name: str, lab: Lab, addresses: Addresses, language: str) -> Graph:
     wires = tuple(_wires(lab.topology, lab.plan))
-    return Graph(name, lab.source.scenario.title, lab.topology, wires, addresses)
+    return Graph(name, lab.source.scenario.title, lab.topology, wires, addresses, language)
 
 
 def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:

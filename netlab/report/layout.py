@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from netlab.report import shapes
-from netlab.report.graph import Graph, Wire, title
+from netlab.report.graph import Graph, Wire
 from netlab.report.shapes import LANE, LINE, PADDING, Box, Label, text_width
+from netlab.report.words import drawn
 from netlab.scenario.topology import Network, Node, Role
 
 _MARGIN = 24
@@ -162,6 +163,8 @@ class _Group:
     """Wires, and the width that each needs below the bar."""
     guests: int
     """Adapters of VMs that are drawn elsewhere."""
+    named: int
+    """The width of what is written in its switch."""
 
     @staticmethod
     def of(graph: Graph, network: Network, rows: int) -> _Group:
@@ -171,7 +174,8 @@ class _Group:
         below = sorted(ranked, key=ranked.__getitem__)
         grid = _Grid.of(graph, _homed(graph, network, Role.VM), rows, bar_below=True)
         guests = len(set(wires) - set(below) - grid.stubs.keys())
-        return _Group(network, grid, tuple(_slots(graph, network, below)), guests)
+        slots = tuple(_slots(graph, network, below))
+        return _Group(network, grid, slots, guests, shapes.switch_width(graph, network))
 
     @property
     def hanging_width(self) -> int:
@@ -179,10 +183,7 @@ class _Group:
 
     @property
     def width(self) -> int:
-        own = (
-            max(self.grid.width, self.hanging_width, shapes.switch_width(self.network))
-            + 2 * PADDING
-        )
+        own = max(self.grid.width, self.hanging_width, self.named) + 2 * PADDING
         return own + self.guests * LANE
 
 
@@ -243,7 +244,9 @@ class _Drawing:
         edge = height + (_WIRE if height else 0) + LANE * self._bent(landing)
         for group in self.groups:
             left, right = spans[group.network.name]
-            self.boxes[group.network.name] = shapes.switch(group.network, left, edge, right - left)
+            self.boxes[group.network.name] = shapes.switch(
+                self.graph, group.network, left, edge, right - left
+            )
         self._land(landing, height + _WIRE // 2, edge)
 
     def _hanging(self) -> dict[Wire, Point]:
@@ -321,7 +324,10 @@ class _Drawing:
         left = min([one[0] for one in spans] or [middle])
         right = max([one[1] for one in spans] or [middle])
         widest = max([0, *(shapes.port_width(self.graph, wire, host) for wire in down)])
-        need = max(text_width(title(host), "name"), (widest + _GAP) * len(down)) + 2 * PADDING
+        need = (
+            max(text_width(self.graph.title_of(host), "name"), (widest + _GAP) * len(down))
+            + 2 * PADDING
+        )
         more = max(0, need - (right - left))
         return left - more // 2, right + more - more // 2
 
@@ -329,7 +335,8 @@ class _Drawing:
         """The frame around everything so far."""
         left, right = self._extent()
         bottom = self._floor()
-        caption = Label(left, -_MARGIN // 2 - 2, "physical computer", "address", "start")
+        words = drawn("physical computer", self.graph.language)
+        caption = Label(left, -_MARGIN // 2 - 2, words, "interface", "start")
         top = -_MARGIN - LINE
         return Box(
             "", left - _MARGIN, top, right - left + 2 * _MARGIN, bottom + _MARGIN - top, (caption,)
@@ -351,7 +358,7 @@ class _Drawing:
         outward: dict[Wire, Point] = {}
         for block in blocks:
             left, right = spans[block.network.name]
-            bar = shapes.switch(block.network, left, edge, right - left)
+            bar = shapes.switch(self.graph, block.network, left, edge, right - left)
             self.boxes[bar.place] = bar
             outward |= self._block(block, bar)
         self._land(landing, computer.bottom + _WIRE // 2, edge)
@@ -512,7 +519,7 @@ class _Gateway:
             (down if wire.beyond(node.name) in graph.topology.nodes else up).append(wire)
         widest = max(shapes.port_width(graph, wire, node) for wire in (*up, *down)) + _GAP
         count = max(len(up), len(down))
-        width = max(text_width(title(node), "name") + _GAP, widest * count) + PADDING
+        width = max(text_width(graph.title_of(node), "name") + _GAP, widest * count) + PADDING
         places = [
             {
                 wire: width * (2 * number + 1) // (2 * len(wires))
@@ -530,6 +537,8 @@ class _Block:
     network: Network
     grid: _Grid
     gateways: tuple[_Gateway, ...]
+    named: int
+    """The width of what is written in its switch."""
 
     @staticmethod
     def of(graph: Graph, network: Network, usual_width: int) -> _Block:
@@ -538,7 +547,8 @@ class _Block:
         gateways = tuple(_Gateway.of(graph, node) for node in leading)
         others = [node for node in nodes if node not in leading]
         for rows in range(1, len(others) + 2):
-            block = _Block(network, _Grid.of(graph, others, rows, bar_below=False), gateways)
+            grid = _Grid.of(graph, others, rows, bar_below=False)
+            block = _Block(network, grid, gateways, shapes.switch_width(graph, network))
             if block.width <= max(usual_width, 600):
                 break
         return block
@@ -550,4 +560,4 @@ class _Block:
 
     @property
     def width(self) -> int:
-        return max(self.content_width, shapes.switch_width(self.network)) + 2 * PADDING
+        return max(self.content_width, self.named) + 2 * PADDING

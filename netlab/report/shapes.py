@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
-from netlab.report.graph import Graph, Wire, name, subnet, title
+from netlab.report.graph import Graph, Wire
 from netlab.scenario.topology import Network, Node
 
 NAME_SIZE, SMALL_SIZE = 14, 12
@@ -98,9 +98,12 @@ def machine(graph: Graph, node: Node) -> Box:
         for leg in node.legs
         for address in graph.shown(leg)
     ]
-    texts = (text_width(title(node), "name"), *(text_width(line, "address") for line in lines))
+    texts = (
+        text_width(graph.title_of(node), "name"),
+        *(text_width(line, "address") for line in lines),
+    )
     width = 2 * PADDING + max(_NARROW, *texts)
-    labels = [Label(width // 2, PADDING + 12, title(node), "name")]
+    labels = [Label(width // 2, PADDING + 12, graph.title_of(node), "name")]
     for number, line in enumerate(lines, 1):
         x, anchor = (PADDING, "start") if several else (width // 2, "middle")
         labels.append(Label(x, labels[0].y + number * LINE + 1, line, "address", anchor))
@@ -125,19 +128,20 @@ def widened(box: Box, width: int) -> Box:
     return replace(box, width=width, labels=labels)
 
 
-def switch_width(network: Network) -> int:
+def switch_width(graph: Graph, network: Network) -> int:
     """The width of what is written in a switch."""
-    addresses = text_width(subnet(network), "address")
-    return text_width(name(network), "name") + PADDING + addresses
+    addresses = text_width(graph.subnet_of(network), "address")
+    return text_width(graph.name_of(network), "name") + PADDING + addresses
 
 
-def switch(network: Network, x: int, y: int, width: int) -> Box:
+def switch(graph: Graph, network: Network, x: int, y: int, width: int) -> Box:
     """A switch as a bar, with the network's name, mode and subnet in it."""
-    start = x + (width - switch_width(network)) // 2
-    then = start + text_width(name(network), "name") + PADDING
+    name = graph.name_of(network)
+    start = x + (width - switch_width(graph, network)) // 2
+    then = start + text_width(name, "name") + PADDING
     labels = (
-        Label(start, y + _BAR // 2 + 5, name(network), "name", "start"),
-        Label(then, y + _BAR // 2 + 5, subnet(network), "address", "start"),
+        Label(start, y + _BAR // 2 + 5, name, "name", "start"),
+        Label(then, y + _BAR // 2 + 5, graph.subnet_of(network), "address", "start"),
     )
     return Box(network.name, x, y, width, _BAR, labels)
 
@@ -161,7 +165,7 @@ def with_ports(
     """A machine with its adapters written where their wires leave, above and below its name."""
     above = [*_ports(graph, node, up, y + 4)]
     line = max([y + 4, *(label.y for label in above)]) + LINE + 6
-    named = Label(x + width // 2, line, title(node), "name")
+    named = Label(x + width // 2, line, graph.title_of(node), "name")
     labels = (*above, named, *_ports(graph, node, down, line + 4))
     return Box(node.name, x, y, width, max(label.y for label in labels) + 12 - y, labels)
 

@@ -1,17 +1,18 @@
 """A layout as SVG: self-contained, dark and light, its texts as text.
 
-Colours are CSS variables below `.netlab-graph`. Without an override they follow the reader's
-`prefers-color-scheme`; `data-theme="dark"` or `"light"` on the picture or around it decides.
+Without an override colours follow the reader's `prefers-color-scheme`; `data-theme="dark"` or
+`"light"` on the picture or around it decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from netlab.report.graph import Graph, name, subnet, title
+from netlab.report.graph import Graph
 from netlab.report.layout import Layout, Line, Point, arrange
 from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
+from netlab.report.words import drawn
 from netlab.scenario.topology import Role
 
 LIGHT = {
@@ -62,6 +63,18 @@ _HUES = 6
 _FONTS = 'system-ui,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans","Noto Sans CJK SC",sans-serif'
 _BEND = 7
 """Radius of a wire's bends."""
+_SHAPES = {
+    "text": f"font:{SMALL_SIZE}px {_FONTS};text-anchor:middle",
+    ".name": f"font-size:{NAME_SIZE}px;font-weight:600",
+    ".shape": "stroke-width:1.5",
+    ".computer .shape": "stroke-width:1;stroke-dasharray:2 4",
+    ".wire path": "fill:none;stroke-width:2",
+    ".plumbing path": "stroke-dasharray:5 4",
+}
+"""What is the same in every theme."""
+_LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}
+_HUED = (Role.NAT_DEVICE, Role.DHCP_SERVER)
+"""Machines in their network's colour."""
 
 
 _PAGE = """\
@@ -107,12 +120,12 @@ def _svg(layout: Layout) -> Iterator[str]:
     hues = _hues(layout)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="netlab-graph" role="img"'
-        f' width="{layout.width}" height="{layout.height}"'
+        f' lang="{_LANGUAGE_TAGS[graph.language]}" width="{layout.width}" height="{layout.height}"'
         f' viewBox="0 0 {layout.width} {layout.height}">'
     )
     yield f"<title>{escape(graph.title or graph.name)}</title>"
     yield f"<desc>{escape(' '.join(_description(graph)))}</desc>"
-    yield f"<style>{_style()}</style>"
+    yield f"<style>{_style(sorted({'outside', *hues.values()}))}</style>"
     yield f'<rect class="paper" width="{layout.width}" height="{layout.height}" rx="10"/>'
     frame = layout.computer
     yield f'<g class="computer">{_rectangle(frame, 10)}{_texts(frame.labels)}</g>'
@@ -125,9 +138,9 @@ def _svg(layout: Layout) -> Iterator[str]:
 
 def _hues(layout: Layout) -> dict[str, str]:
     """The colour class of each network: VMware's have one each, what is outside is grey."""
-    drawn = {box.place for box in layout.boxes}
+    places = {box.place for box in layout.boxes}
     networks = layout.graph.topology.networks.values()
-    hues = {net.name: "outside" for net in networks if net.name in drawn}
+    hues = {net.name: "outside" for net in networks if net.name in places}
     vmnets = [net.name for net in layout.graph.topology.vmnets]
     return hues | {place: f"net-{number % _HUES}" for number, place in enumerate(vmnets)}
 
@@ -141,7 +154,7 @@ def _wire(line: Line, hues: Mapping[str, str]) -> str:
         f'<g class="{kind} {hue}" data-a="{escape(a.place)}"'
         f' data-a-interface="{escape(a.interface)}" data-b="{escape(b.place)}"'
         f' data-b-interface="{escape(b.interface)}"><title>{escape(tip)}</title>'
-        f'<path d="{_path(line.points)}"/>{_texts(line.labels)}</g>'
+        f'<path class="hued" d="{_path(line.points)}"/>{_texts(line.labels)}</g>'
     )
 
 
@@ -169,10 +182,11 @@ def _towards(start: Point, end: Point, by: int) -> Point:
 
 def _switch(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
     network = graph.topology.networks[box.place]
-    tip = f"{name(network)} · {subnet(network)}"
+    tip = f"{graph.name_of(network)} · {graph.subnet_of(network)}"
     return (
         f'<g class="switch {hues[box.place]}" data-node="{escape(box.place)}">'
-        f"<title>{escape(tip)}</title>{_rectangle(box, 8)}{_texts(box.labels)}</g>"
+        f"<title>{escape(tip)}</title>{_rectangle(box, 8, hued=True)}"
+        f"{_texts(box.labels)}</g>"
     )
 
 
@@ -180,18 +194,21 @@ def _node(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
     node = graph.topology.nodes[box.place]
     role = node.role.value.replace(" ", "-")
     adapters = (f"{leg.interface} {' '.join(graph.shown(leg))}" for leg in node.legs)
-    tip = "\n".join((title(node), *adapters))
+    tip = "\n".join((graph.title_of(node), *adapters))
     hue = hues.get(node.primary.network.name, "outside")
-    shape = _cloud(box) if node.role is Role.INTERNET else _rectangle(box, 6)
+    cloudy, hued = node.role is Role.INTERNET, node.role in _HUED
+    shape = _cloud(box) if cloudy else _rectangle(box, 6, hued)
     return (
         f'<g class="node role-{role} {hue}" data-node="{escape(box.place)}">'
         f"<title>{escape(tip)}</title>{shape}{_texts(box.labels)}</g>"
     )
 
 
-def _rectangle(box: Box, radius: int) -> str:
+def _rectangle(box: Box, radius: int, hued: bool = False) -> str:
+    """`hued`: its edge has its network's colour."""
     size = f'width="{box.width}" height="{box.height}" rx="{radius}"'
-    return f'<rect class="shape" x="{box.x}" y="{box.y}" {size}/>'
+    kind = "shape hued" if hued else "shape"
+    return f'<rect class="{kind}" x="{box.x}" y="{box.y}" {size}/>'
 
 
 def _cloud(box: Box) -> str:
@@ -225,56 +242,54 @@ def _description(graph: Graph) -> Iterator[str]:
     """The picture in sentences, for those who hear it."""
     for network in graph.switches:
         names = [wire.beyond(network.name) for wire in graph.wires_at(network.name)]
-        mode = f", {network.mode.title}" if network.mode else ""
-        yield f"{network.name} ({subnet(network)}{mode}) connects {', '.join(dict.fromkeys(names))}."
+        mode = (drawn(network.mode.title, graph.language),) if network.mode else ()
+        yield drawn("{switch} ({facts}) connects {names}.", graph.language).format(
+            switch=network.name,
+            facts=", ".join((graph.subnet_of(network), *mode)),
+            names=", ".join(dict.fromkeys(names)),
+        )
     for wire in graph.wires:
         nodes = graph.topology.nodes
         if wire.a.place in nodes and wire.b.place in nodes:
-            yield f"{wire.a.place} is connected to {wire.b.place}."
+            yield drawn("{one} is connected to {other}.", graph.language).format(
+                one=wire.a.place, other=wire.b.place
+            )
 
 
-def _style() -> str:
-    def variables(values: Mapping[str, str]) -> str:
-        return "".join(f"--{key}:{value};" for key, value in values.items())
+def _style(hues: Iterable[str]) -> str:
+    """Colours stand as they are: not every viewer knows variables, or whom a rule is for.
 
-    root, light, dark = ".netlab-graph", variables(LIGHT), variables(DARK)
-    hues = ("outside", *(f"net-{number}" for number in range(_HUES)))
-    rules = {
-        **{f".{hue}": f"--hue:var(--{hue});--fill:var(--{hue}-fill)" for hue in hues},
-        "text": f"font:{SMALL_SIZE}px {_FONTS};fill:var(--text);text-anchor:middle",
-        "text.name": f"font-size:{NAME_SIZE}px;font-weight:600",
-        "text.interface": "fill:var(--muted)",
-        ".paper": "fill:var(--paper)",
-        ".computer rect": "fill:var(--computer);stroke:var(--edge);stroke-dasharray:2 4",
-        ".computer text": "fill:var(--muted)",
-        ".wire path": "fill:none;stroke:var(--hue);stroke-width:2",
-        ".plumbing path": "stroke-dasharray:5 4",
-        ".node .shape": "fill:var(--box);stroke:var(--edge);stroke-width:1.5",
-        ".role-nat-device .shape": "stroke:var(--hue)",
-        ".role-dhcp-server .shape": "stroke:var(--hue)",
-        ".switch .shape": "fill:var(--fill);stroke:var(--hue);stroke-width:1.5",
-    }
+    The one for browsers alone is the last, for those who stop at what they do not know.
+    """
+    dark = dict(_colours(DARK, hues))
+    chosen = (".netlab-graph[data-theme=dark]", "[data-theme=dark] .netlab-graph")
+    not_light = ".netlab-graph:not([data-theme=light],[data-theme=light] *)"
     return "\n".join(
         (
             "",
-            f"{root}{{{light}}}",
-            f"@media(prefers-color-scheme:dark){{{root}{{{dark}}}}}",
-            f"{root}[data-theme=light],[data-theme=light] {root}{{{light}}}",
-            f"{root}[data-theme=dark],[data-theme=dark] {root}{{{dark}}}",
-            *(f"{root} {selector}{{{_with_fallback(rule)}}}" for selector, rule in rules.items()),
+            *_rules((".netlab-graph",), _SHAPES),
+            *_rules((".netlab-graph",), dict(_colours(LIGHT, hues))),
+            *_rules(chosen, dark),
+            "@media(prefers-color-scheme:dark){",
+            *_rules((not_light,), dark),
+            "}",
             "",
         )
     )
 
 
-def _with_fallback(rule: str) -> str:
-    """Before each colour that is a variable, that of the light theme: not every viewer knows variables."""
-    light = {**LIGHT, "hue": LIGHT["edge"], "fill": LIGHT["computer"]}
-    declarations = []
-    for declaration in rule.split(";"):
-        name, _, value = declaration.partition(":")
-        variable = value.removeprefix("var(--").removesuffix(")")
-        if variable != value and not name.startswith("--"):
-            declarations.append(f"{name}:{light[variable]}")
-        declarations.append(declaration)
-    return ";".join(declarations)
+def _rules(roots: Sequence[str], declarations: Mapping[str, str]) -> Iterator[str]:
+    """Of what is below the roots."""
+    for selector, declared in declarations.items():
+        yield f"{','.join(f'{root} {selector}' for root in roots)}{{{declared}}}"
+
+
+def _colours(theme: Mapping[str, str], hues: Iterable[str]) -> Iterator[tuple[str, str]]:
+    yield ".paper", f"fill:{theme['paper']}"
+    yield "text", f"fill:{theme['text']}"
+    yield ".interface", f"fill:{theme['muted']}"
+    yield ".shape", f"fill:{theme['box']};stroke:{theme['edge']}"
+    yield ".computer .shape", f"fill:{theme['computer']}"
+    for hue in hues:
+        yield f".{hue} .hued", f"stroke:{theme[hue]}"
+        yield f".switch.{hue} .shape", f"fill:{theme[f'{hue}-fill']}"

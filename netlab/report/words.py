@@ -272,6 +272,38 @@ _PACKETS_IN_CHINESE = {
 """Parts of packets' names; a longer one before those that it contains."""
 
 
+_DRAWN_IN_CHINESE = {
+    "physical computer": "物理计算机",
+    "NAT device": "NAT 设备",
+    "DHCP server": "DHCP 服务器",
+    "the Internet": "互联网",
+    "no subnet": "无子网",
+    "no address": "无地址",
+    "+ {count} more": "另有 {count} 个",
+    "{switch} ({facts}) connects {names}.": "{switch}（{facts}）连接 {names}。",
+    "{one} is connected to {other}.": "{one} 与 {other} 相连。",
+    # Modes of networks, as the products' own Chinese versions call them.
+    "bridged": "桥接",
+    "host-only": "仅主机",
+    "custom": "自定义",
+    "LAN segment": "LAN 区段",
+    "the host's hot spot": "主机的热点",
+    "VirtualBox NAT network": "VirtualBox NAT 网络",
+    "VirtualBox internal": "VirtualBox 内部网络",
+    "VirtualBox host-only": "VirtualBox 仅主机网络",
+    "libvirt route": "libvirt 路由",
+    "libvirt open": "libvirt 开放",
+    "libvirt isolated": "libvirt 隔离",
+    "Hyper-V Default Switch": "Hyper-V 默认交换机",
+}
+"""Whole texts of pictures."""
+
+
+def drawn(text: str, language: str) -> str:
+    """What a picture says: a role, a mode, `physical computer`; a name stays as it is."""
+    return _DRAWN_IN_CHINESE.get(text, text) if language == "zh" else text
+
+
 def packet_name(name: str, language: str) -> str:
     """What a packet is: `TCP data, 17 bytes`."""
     if language == "zh":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -14,9 +15,10 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from netlab import lab
+from netlab.plan import build
 from netlab.plan.names import node as node_of
 from netlab.plan.nouns import Cable
-from netlab.report import diagrams, graph, svg
+from netlab.report import diagrams, graph, svg, words
 from netlab.report.layout import Layout, Line, arrange
 from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
 from netlab.scenario.load import loads, shipped
@@ -437,15 +439,37 @@ def test_addresses_of_now_replace_those_planned():
     assert "DHCP" not in texts
 
 
-def test_every_colour_has_a_fallback_for_viewers_that_know_no_variables():
-    style = (
-        svg.render(graph.planned(lab.prepare(lab.load("nat"))))
-        .partition("<style>")[2]
-        .partition("</style>")[0]
-    )
-    for rule in re.findall(r"\{([^{}]*)\}", style):
-        declared = [part.split(":", 1)[0] for part in rule.split(";")]
-        for part in rule.split(";"):
-            name, _, value = part.partition(":")
-            if "var(" in value and not name.startswith("--"):
-                assert declared.count(name) == 2, part
+@pytest.mark.parametrize(("theme", "colours"), [(None, svg.LIGHT), ("dark", svg.DARK)])
+def test_a_viewer_that_is_no_browser_shows_a_picture_s_own_colours(theme, colours):
+    """rsvg-convert knows neither variables nor media: it has to find the colours all the same."""
+    picture = svg.render(drawn("three-modes"))
+    if theme:
+        picture = picture.replace("<svg ", f'<svg data-theme="{theme}" ', 1)
+    shown = subprocess.run(
+        ["rsvg-convert", "-f", "svg"], input=picture, capture_output=True, text=True, check=True
+    ).stdout
+    found = {
+        "#" + "".join(f"{round(float(part) * 2.55):02x}" for part in one)
+        for one in re.findall(r"rgb\(([\d.]+)%, *([\d.]+)%, *([\d.]+)%\)", shown)
+    }
+    drawn_with = {name for name in colours if name[:5] not in ("net-3", "net-4", "net-5")}
+    assert found == {colours[name] for name in drawn_with}
+
+
+def test_in_chinese_a_picture_keeps_only_names_and_what_has_no_other_word():
+    found = graph.planned(lab.prepare(lab.load("three-modes")), "zh")
+    assert "仅主机" in (picture := svg.render(found)) and 'lang="zh-Hans"' in picture
+    texts = [one.text for one in Xml.fromstring(picture).iter(f"{SVG}text")]
+    names = {*found.topology.nodes, *found.topology.networks, "eth0", "lan0", "wan0"}
+    left = {word for text in texts for word in re.findall("[A-Za-z]{2}[\\w-]*", text)} - names
+    assert left == {"DHCP", "NAT"}
+    assert re.findall("[a-z]{2,}", diagrams.mermaid(found).splitlines()[1]) == [
+        "subgraph",
+        "computer",
+    ]
+
+
+def test_every_mode_has_a_chinese_name():
+    """But for names of products, and NAT."""
+    same = {mode.title for mode in build.MODES if words.drawn(mode.title, "zh") == mode.title}
+    assert same == {"NAT", "VirtualBox NAT", "libvirt nat"}
