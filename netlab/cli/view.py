@@ -19,6 +19,7 @@ from netlab.errors import Interrupted, NetlabError, UsageError
 if TYPE_CHECKING:
     from netlab.kernel.owners import Owners
     from netlab.probe.stream import Stream
+    from netlab.report.page import Pictures
     from netlab.report.server import Wish
     from netlab.report.traffic import Traffic
 
@@ -39,16 +40,15 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     Prints the page's address, which holds a secret: who knows it sees the lab's packets. Ctrl-C
     ends it.
     """
-    from netlab.report import graph, svg
     from netlab.report.page import html
     from netlab.report.server import PageServer
     from netlab.report.traffic import Traffic
 
     running = lab.attach(lab.pick(lab_name))
-    picture = svg.render(graph.running(lab.status(running)))
     owners = lab.following_owners(running)
     wishes: Queue[Wish] = Queue()
-    page = html([], picture, language, live=True, send=_KINDS if allow_send else ())
+    kinds = _KINDS if allow_send else ()
+    page = html([], _pictures(running), language, live=True, send=kinds)
     server = PageServer(port, page, wishes if allow_send else None)
     traffic = Traffic(server.audience.tell)
     server.journey = traffic.journey
@@ -61,18 +61,29 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
         say_end(stream, sum(stream.lost().values()), "some packets were not shown")
 
 
-def write(running: lab.Lab, journeys: Sequence[dict[str, Any]], language: str, file: str) -> None:
-    """Write journeys of a lab as a page. Raises UsageError."""
-    from netlab.report import graph, svg
+def write(
+    labs: Sequence[lab.Lab], journeys: Sequence[dict[str, Any]], language: str, file: str
+) -> None:
+    """Write journeys as a page, with the pictures of their labs. Raises UsageError."""
     from netlab.report.page import html
 
-    if file == "-":
-        raise UsageError("--html writes a file, and '-' is none", "name a file")
-    picture = svg.render(graph.running(lab.status(running)))
+    page = html(journeys, _pictures(*labs), language)
     try:
-        Path(file).write_text(html(journeys, picture, language), encoding="utf-8")
+        Path(file).write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write '{file}': {error.strerror}") from error
+
+
+def _pictures(*labs: lab.Lab) -> Pictures:
+    """Of each lab as it is now, in every language."""
+    from netlab.report import graph, svg
+    from netlab.report.words import LANGUAGES
+
+    found = {}
+    for running in {one.name: one for one in labs}.values():
+        status = lab.status(running)
+        found[running.name] = {one: svg.render(graph.running(status, one)) for one in LANGUAGES}
+    return found
 
 
 def _watch(

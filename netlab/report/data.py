@@ -187,9 +187,12 @@ def view(lab: str, name: str, shown: View) -> dict[str, Any]:
 
 def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> dict[str, Any]:
     """A packet's stay on a node. `begun`: nanoseconds since 1970, from which its time counts."""
+    from netlab.report.words import LANGUAGES, packet_name
+
     return {
         "part": step.part.value,
         "packet": step.packet.name,
+        "packet_texts": {one: packet_name(step.packet.name, one) for one in LANGUAGES},
         "node": step.node,
         "in": step.came_in and asdict(step.came_in),
         "out": [asdict(outlet) for outlet in step.went_out],
@@ -245,6 +248,8 @@ def _table_row(entry: Entry, traced: Trace) -> tuple[str, dict[str, str]]:
                 "address": one.address, "mac": one.mac, "name": one.name, "expires": expires,
             }  # fmt: skip
         case one:
+            if not one.translated:
+                return "nat", {}
             return "nat", {
                 "id": str(one.id),
                 "protocol": one.protocol,

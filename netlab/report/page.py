@@ -6,42 +6,57 @@ import hashlib
 import json
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
 
 _PARTS = Path(__file__).parent.parent / "programs" / "page"
 _STYLES = re.compile(r"""<style[^>]*>(.*?)</style>|\sstyle="([^"]*)\"""", re.DOTALL)
-"""Elements and attributes of the picture."""
+"""Elements and attributes of a picture."""
+
+Pictures = Mapping[str, Mapping[str, str]]
+"""Lab to language to the SVG of `graph`."""
 
 
 def html(
     journeys: Sequence[dict[str, Any]],
-    picture: str,
+    pictures: Pictures,
     language: str,
     live: bool = False,
     send: Sequence[str] = (),
 ) -> str:
-    """The page. `journeys` are documents of `trace --json`, `picture` is the SVG of `graph`.
+    """The page. `journeys` are documents of `trace --json`; two are compared.
 
+    `pictures`: of every lab that journeys are in, and of one that is shown without a journey.
     `live`: the page is served by `view`, and asks it for packets. `send`: the kinds of probe that
     the page may ask for; none if it only looks on.
     """
     style, script = (_PARTS / "page.css").read_text(), (_PARTS / "page.js").read_text()
-    picture = picture[picture.index("<svg") :]
+    drawn = "\n".join(_figures(pictures))
     facts = {"language": language, "journeys": journeys, "live": live, "send": list(send)}
     return Template((_PARTS / "page.html").read_text()).substitute(
-        policy=_policy([style, *_styles(picture)], script, live),
+        policy=_policy([style, *_styles(drawn)], script, live),
         style=style,
-        picture=picture,
+        pictures=drawn,
         data=_inert(facts),
         script=script,
     )
 
 
-def _styles(picture: str) -> list[str]:
-    return sorted({element or attribute for element, attribute in _STYLES.findall(picture)})
+def _figures(pictures: Pictures) -> Iterator[str]:
+    """All of them; the page shows those that it needs."""
+    for lab, languages in pictures.items():
+        for language, picture in languages.items():
+            yield (
+                f'<figure class="picture" data-lab="{escape(lab)}" data-language="{language}"'
+                f" hidden>{picture}</figure>"
+            )
+
+
+def _styles(pictures: str) -> list[str]:
+    return sorted({element or attribute for element, attribute in _STYLES.findall(pictures)})
 
 
 def _policy(styles: Sequence[str], script: str, live: bool) -> str:

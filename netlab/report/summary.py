@@ -1,17 +1,18 @@
-"""A frame in a few words, as tcpdump has them; in its language, which people know."""
+"""A frame in a few words, as tcpdump has them."""
 
 from __future__ import annotations
 
 from netlab.probe.frame import Fields, message_name
+from netlab.report.words import WORDS, packet_name
 
 _RECORDS = {"1": "A", "2": "NS", "5": "CNAME", "12": "PTR", "15": "MX", "16": "TXT", "28": "AAAA"}
 _DNS_FAILURES = {"2": "SERVFAIL", "3": "NXDOMAIN", "5": "REFUSED"}
 
 
-def summary(fields: Fields) -> str:
+def summary(fields: Fields, language: str = "en") -> str:
     """From whom to whom, and what."""
     if "arp.op" in fields:
-        return _arp(fields)
+        return _arp(fields, language)
     if "ip.src" not in fields:
         return f"{fields.get('eth.src', '?')} > {fields.get('eth.dst', '?')}"
     transport = next((name for name in ("tcp", "udp") if f"{name}.src" in fields), None)
@@ -19,41 +20,47 @@ def summary(fields: Fields) -> str:
         f"{fields[f'ip.{end}']}{':' + fields[f'{transport}.{end}'] if transport else ''}"
         for end in ("src", "dst")
     )
-    return f"{' > '.join(ends)}  {what(fields)}"
+    return f"{' > '.join(ends)}  {what(fields, language)}"
 
 
-def what(fields: Fields) -> str:
+def what(fields: Fields, language: str = "en") -> str:
     """The packet without its addresses: `ICMP echo request, seq 1`."""
+    words = WORDS[language]
     if "icmp.type" in fields:
-        return _icmp(fields)
+        return _icmp(fields, language)
     if "dns.name" in fields:
-        return _dns(fields)
+        return _dns(fields, language)
     if "dhcp.xid" in fields:
-        return f"DHCP {fields.get('dhcp.type', '?')}, client {fields['dhcp.client']}"
+        name = packet_name(f"DHCP {fields.get('dhcp.type', '?')}", language)
+        return words["frame dhcp"].format(name=name, client=fields["dhcp.client"])
     if "tcp.flags" in fields:
-        return f"TCP {fields['tcp.flags'] or 'no flags'}, {fields['tcp.length']} bytes"
+        flags = fields["tcp.flags"] or words["no flags"]
+        return words["frame tcp"].format(flags=flags, bytes=fields["tcp.length"])
     if "udp.length" in fields:
-        return f"UDP {fields['udp.length']} bytes"
-    return f"protocol {fields.get('ip.protocol', '?')}"
+        return words["frame udp"].format(bytes=fields["udp.length"])
+    return words["protocol"].format(number=fields.get("ip.protocol", "?"))
 
 
-def _arp(fields: Fields) -> str:
-    name = message_name(fields) if "icmp.type" in fields else "ARP"
+def _arp(fields: Fields, language: str) -> str:
+    words = WORDS[language]
+    name = packet_name(message_name(fields), language) if "icmp.type" in fields else "ARP"
+    sender = fields["arp.sender"]
     if fields["arp.op"] == "answer":
-        return f"{name} {fields['arp.sender']} is at {fields['arp.sender_mac']}"
-    return f"{name} who has {fields['arp.target']}? tell {fields['arp.sender']}"
+        return words["frame has"].format(name=name, sender=sender, mac=fields["arp.sender_mac"])
+    return words["frame asks"].format(name=name, sender=sender, target=fields["arp.target"])
 
 
-def _icmp(fields: Fields) -> str:
-    text = message_name(fields)
-    if "icmp.seq" in fields:
-        text += f", id {fields['icmp.id']}, seq {fields['icmp.seq']}"
-    return text
+def _icmp(fields: Fields, language: str) -> str:
+    name = packet_name(message_name(fields), language)
+    if "icmp.seq" not in fields:
+        return name
+    echo = {"id": fields["icmp.id"], "seq": fields["icmp.seq"]}
+    return WORDS[language]["frame echo"].format(name=name, **echo)
 
 
-def _dns(fields: Fields) -> str:
-    record = _RECORDS.get(fields["dns.type"], f"type {fields['dns.type']}")
-    text = f"DNS {record} {fields['dns.name']}"
+def _dns(fields: Fields, language: str) -> str:
+    other = WORDS[language]["record"].format(number=fields["dns.type"])
+    text = f"DNS {_RECORDS.get(fields['dns.type'], other)} {fields['dns.name']}"
     if "dns.code" not in fields:
         return text + "?"
     return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.answer', '?'))}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.probe.exchange import Result
 from netlab.report import data, watch
 from netlab.report.summary import summary, what
+from netlab.report.words import LANGUAGES
 
 if TYPE_CHECKING:
     from netlab.probe.exchange import Told
@@ -55,7 +56,7 @@ class Traffic:
             first = journey["steps"][0]
             dot = {
                 "id": self._number,
-                "text": summary(first["before"]),
+                "texts": {one: summary(first["before"], one) for one in LANGUAGES},
                 "part": first["part"],
                 "way": way,
             }
@@ -116,14 +117,16 @@ def _steps(told: Told, begun: int) -> Iterator[dict[str, Any]]:
     for steps in (told.there, told.back):
         for step in steps:
             part = "arp" if told.kind in ("arp", "ndp") else step.part.value
-            packet = _packet(steps[0].before)  # As it was at first: NAT changes what it is called.
-            yield {**data.journey_step(step, begun), "part": part, "packet": packet}
+            # As it was at first: NAT changes what it is called.
+            texts = {one: _packet(steps[0].before, one) for one in LANGUAGES}
+            named = {"part": part, "packet": texts["en"], "packet_texts": texts}
+            yield {**data.journey_step(step, begun), **named}
     for one in told.relayed:
         yield from _steps(one, begun)
 
 
-def _packet(fields: Fields) -> str:
-    return summary(fields) if "arp.op" in fields else what(fields)
+def _packet(fields: Fields, language: str) -> str:
+    return summary(fields, language) if "arp.op" in fields else what(fields, language)
 
 
 def _verdict(told: Told) -> dict[str, Any] | None:
@@ -133,4 +136,5 @@ def _verdict(told: Told) -> dict[str, Any] | None:
     refused = told.result is Result.REFUSED
     at = told.back[0].node if told.back and refused else told.there[-1].node
     verdict = {"verdict": told.result.value, "at": at, "cause": None, "sentence": None}
-    return {**verdict, "evidence": what(told.answer) if told.answer else "", "look_at": ""}
+    texts = {one: what(told.answer, one) if told.answer else "" for one in LANGUAGES}
+    return {**verdict, "evidence": texts["en"], "evidence_texts": texts, "look_at": ""}

@@ -12,13 +12,25 @@ import pytest
 
 from netlab import lab
 from netlab.report import graph, svg
-from netlab.report.page import html
+from netlab.report.page import Pictures, html
+from netlab.report.words import LANGUAGES
 from tests.page.browser import Browser, browser
 
 RECORDED = Path(__file__).parents[1] / "golden" / "page"
-ANSWERED, DEAD = (
-    json.loads((RECORDED / f"{name}.json").read_text()) for name in ("answered", "dead")
+ANSWERED, DEAD, BRIDGED = (
+    json.loads((RECORDED / f"{name}.json").read_text()) for name in ("answered", "dead", "bridged")
 )
+ASKED = {
+    **ANSWERED,
+    "steps": [step for step in ANSWERED["steps"] if step["packet"] == "ARP request"],
+    "verdict": {
+        **DEAD["verdict"],
+        "at": "vm1",
+        "cause": "arp-unanswered",
+        "sentence": {"en": "nobody answered", "zh": "无人应答"},
+    },
+}
+"""A journey that ends with a question for a MAC address, which others hear and nobody answers."""
 STEPS = ANSWERED["steps"]
 NAT_STEP = next(
     n for n, step in enumerate(STEPS) if step["node"] == "vmnet8-nat" and step["part"] == "request"
@@ -38,9 +50,14 @@ def place(part: str, node: str, answer: bool = False) -> int:
     )
 
 
+def drawn(scenario: str) -> dict[str, str]:
+    planned = lab.prepare(lab.load(scenario))
+    return {one: svg.render(graph.planned(planned, one)) for one in LANGUAGES}
+
+
 @pytest.fixture(scope="module")
-def picture() -> str:
-    return svg.render(graph.planned(lab.prepare(lab.load("nat"))))
+def pictures() -> Pictures:
+    return {"nat": drawn("nat")}
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +67,12 @@ def tab() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def opened(tab, tmp_path, picture):
+def opened(tab, tmp_path, pictures):
     """The page, loaded anew; whatever a test does with it, it may neither complain nor ask a network."""
 
-    def load(journeys=(ANSWERED, DEAD), language="en", **look) -> Browser:
+    def load(journeys=(ANSWERED,), language="en", labs=pictures, **look) -> Browser:
         file = tmp_path / "page.html"
-        file.write_text(html(journeys, picture, language))
+        file.write_text(html(journeys, labs, language))
         tab.look(**{"prefers_reduced_motion": "reduce", **look})
         tab.go(file.as_uri())
         return tab
@@ -102,7 +119,8 @@ def test_buttons_and_keys_walk_through_the_steps(opened):
 
 
 def test_a_keyboard_alone_reaches_everything_in_the_order_of_reading(opened):
-    tab, order = opened(), []
+    tab, order = opened((ANSWERED, DEAD)), []
+    tab.js("choose(0)")
     for _ in range(16):
         tab.press("Tab")
         order.append(tab.js("document.activeElement.id || document.activeElement.className"))
@@ -147,7 +165,7 @@ def test_the_envelope_travels_along_the_wires_to_the_next_node(opened):
 _TRANSFORM = "document.querySelector('.packet').getAttribute('transform')"
 _REST = (
     "((box) => `translate(${box.x + box.width - 16} ${box.y - 2})`)"
-    "(picture.box(page.journeys[0].steps[page.index].node))"
+    "(pictureOf().box(page.journeys[0].steps[page.index].node))"
 )
 
 
@@ -187,7 +205,7 @@ def test_the_packets_way_is_solid_and_what_is_to_come_dashed(opened):
 def test_a_nat_devices_packets_go_through_its_host(opened):
     tab = opened()
     assert tab.js(
-        f"picture.entry(page.journeys[0].steps, {NAT_STEP + 1}).map((end) => end.from + '>' + end.to)"
+        f"pictureOf().entry(page.journeys[0].steps, {NAT_STEP + 1}).map((end) => end.from + '>' + end.to)"
     ) == ["vmnet8-nat>host", "host>lan"]
 
 
@@ -268,13 +286,39 @@ def test_a_death_is_drawn_where_it_was_with_its_sentence(opened):
     assert "entering eth0" in tab.text("#verdict")
     cross = "document.querySelector('.death circle')"
     x, y = (float(tab.js(f"{cross}.getAttribute('{name}')")) for name in ("cx", "cy"))
-    box = tab.js("picture.box('vm2')")
+    box = tab.js("pictureOf().box('vm2')")
     assert box["x"] < x < box["x"] + box["width"]
     assert y == pytest.approx(box["y"] + box["height"])  # Where the wire enters.
     assert (
         tab.js("document.querySelector('.death .sentence').textContent")
         == "a firewall rule dropped it"
     )
+
+
+def test_who_waits_in_vain_is_marked_and_not_who_heard_it_last(opened):
+    tab = opened([ASKED])
+    assert tab.text("#steps button").splitlines() == [
+        "1 vm1 ✘", "2 vmnet8", "3 vm2", "4 vmnet8-nat", "5 vmnet8-dhcp", "6 host",
+    ]  # fmt: skip
+    assert tab.text("#step .summary") == "sent from here: 10.0.0.128 → 10.0.0.2"
+    tab.press("End")
+    heard = "hears it, as everybody does"
+    assert tab.text("#step .summary") == f"{heard} · ✘ died at vm1: nobody answered"
+    cross = "document.querySelector('.death circle')"
+    x, y = (float(tab.js(f"{cross}.getAttribute('{name}')")) for name in ("cx", "cy"))
+    box = tab.js("pictureOf().box('vm1')")
+    assert box["x"] < x < box["x"] + box["width"]
+    assert box["y"] <= y <= box["y"] + box["height"]
+
+
+def test_predict_does_not_tell_beforehand_who_will_wait_in_vain(opened):
+    tab = opened([ASKED])
+    tab.click("#predict")
+    tab.press("ArrowRight")  # Reveals the first step, and not its end.
+    assert tab.text("#steps li:nth-child(2)") == "1 vm1"
+    tab.press("End")
+    tab.press("ArrowRight")
+    assert tab.text("#steps li:nth-child(2)") == "1 vm1 ✘"
 
 
 def test_a_packet_that_was_never_sent_is_said_and_drawn(opened):
@@ -302,6 +346,29 @@ def test_chinese_and_back(opened):
     tab = opened([DEAD], "zh")
     tab.press("End")
     assert "被防火墙规则丢弃" in tab.text("#verdict")
+
+
+def test_the_picture_is_in_the_page_s_language(opened):
+    words = (
+        "[...document.querySelectorAll('#picture figure:not([hidden]) svg > g text')]"
+        ".map((one) => one.textContent)"
+    )
+    tab = opened()
+    assert {"physical computer", "NAT device", "DHCP server"} <= {*tab.js(words)}
+    tab.press("l")
+    assert {"物理计算机", "NAT 设备", "DHCP 服务器"} <= {*tab.js(words)}
+    assert not re.search("computer|server|device", " ".join(tab.js(words)))
+    tab.js(f"go({NAT_STEP})")
+    box = tab.js("pictureOf().box('vmnet8-nat')")
+    here = "document.querySelector('#picture figure:not([hidden]) .here')"
+    assert tab.js(f"Number({here}.getAttribute('x'))") == pytest.approx(box["x"] - 4)
+
+
+def test_packets_are_named_in_the_page_s_language(opened):
+    tab = opened(language="zh")
+    assert tab.text("#step-title").endswith("vm1 · ARP 请求")
+    parts = tab.text("#steps .part").splitlines()
+    assert parts == ["ARP 请求", "ARP 应答", "ICMP 回显请求", "ICMP 回显应答"]
 
 
 def test_both_languages_have_every_word(opened):
@@ -357,11 +424,9 @@ def test_predict_asks_before_it_reveals(opened):
 
 
 def test_every_answer_is_among_the_choices(opened):
-    tab = opened()
+    tab = opened((ANSWERED, DEAD))
     for number, journey in enumerate((ANSWERED, DEAD)):
-        asked = tab.js(
-            f"(({{journey, steps}}) => steps.map((_, n) => question(journey, steps, n)))(sideOf({number}))"
-        )
+        asked = tab.js(f"((side) => side.steps.map((_, n) => question(side, n)))(sideOf({number}))")
         assert len(asked) == len(journey["steps"])
         assert all(one["answer"] in one["choices"] and len(one["choices"]) > 1 for one in asked)
     kinds = {one["kind"] for one in asked}
@@ -369,9 +434,9 @@ def test_every_answer_is_among_the_choices(opened):
     assert asked[-1]["answer"] == "dropped"
 
 
-def test_two_journeys_side_by_side(opened):
-    tab = opened()
-    tab.choose("#compare", "1")
+def test_two_journeys_open_side_by_side(opened):
+    tab = opened((ANSWERED, DEAD))
+    assert tab.text("h1") == "netlab · nat · vm1 → internet · icmp | vm1 → vm2 · icmp"
     rows = tab.text(".pairs tbody tr").splitlines()
     assert rows[1].split("\t")[2] == "="
     (passes,) = (row for row in rows if "passed on to vmnet8-nat" in row)
@@ -393,18 +458,55 @@ def test_two_journeys_side_by_side(opened):
     assert tab.text("#step-title").startswith(f"Step 1 of {len(STEPS)} · vm1")
 
 
+def test_each_of_two_labs_has_its_own_picture_and_its_own_owners(opened, pictures):
+    labs = {**pictures, "three-modes": drawn("three-modes")}
+    tab = opened((ANSWERED, BRIDGED), labs=labs)
+    figures = "[...document.querySelectorAll('#picture figure:not([hidden])')]"
+    count = "['.packet', '.packet.b'].map((which) => one.querySelectorAll(which).length)"
+    shown = f"{figures}.map((one) => [one.dataset.lab, one.querySelector('figcaption').innerText, {count}])"
+    tab.press("End")
+    assert tab.js(shown) == [
+        ["nat", "A nat", [1, 0]],
+        ["three-modes", "B three-modes", [1, 1]],
+    ]
+    vm1 = tab.js("sideOf(1).picture.box('vm1')")
+    here = "document.querySelector('figure[data-lab=three-modes]:not([hidden]) .here.b')"
+    assert tab.js(f"Number({here}.getAttribute('y'))") == pytest.approx(vm1["y"] - 4)
+    assert tab.text("h1") == (
+        "netlab · nat · vm1 → internet · icmp | three-modes · vm1 → internet · icmp"
+    )
+    for number, journey in enumerate((ANSWERED, BRIDGED)):
+        (router,) = {
+            step["after"]["eth.dst"]
+            for step in journey["steps"]
+            if step["part"] == "request" and step["node"] == "lan"
+        }
+        assert tab.js(f"sideOf({number}).macs.get('{router}')") == "router"
+        owners = set(tab.js(f"[...sideOf({number}).macs.values()]"))
+        assert not {name for name in owners if name.startswith("vmnet")} - {
+            "vmnet8-nat", "vmnet8-dhcp", "vmnet1-dhcp",
+        }  # fmt: skip
+    tab.choose("#compare", "")
+    assert [one[0] for one in tab.js(shown)] == ["nat"]
+    tab.choose("#journey", "1")
+    assert tab.js(shown) == [["three-modes", "", [1, 0]]]
+    tab.choose("#compare", "0")
+    left_to_right = ".sort((a, b) => a.getBoundingClientRect().x - b.getBoundingClientRect().x)"
+    captions = tab.js(f"{figures}{left_to_right}.map((one) => one.innerText.split('\\n').at(-1))")
+    assert captions == ["A three-modes", "B nat"]
+
+
 def test_a_request_is_never_beside_an_answer(opened):
     only = [
         {**ANSWERED, "steps": [one for one in STEPS if one["part"] == part]}
         for part in ("request", "answer")
     ]
     tab = opened(only)
-    tab.choose("#compare", "1")
     assert tab.js("places().filter(([n, m]) => n !== null && m !== null)") == []
 
 
 def test_a_journey_is_chosen_and_arp_hidden(opened):
-    tab = opened()
+    tab = opened((ANSWERED, DEAD))
     tab.choose("#journey", "1")
     assert tab.text("h1") == "netlab · nat · vm1 → vm2 · icmp"
     tab.click("#hide-arp")
@@ -456,10 +558,28 @@ def test_everything_that_can_be_used_has_a_name_for_those_who_hear(opened):
 
 @pytest.mark.parametrize(("width", "height"), [(1024, 768), (640, 400), (320, 480)])
 def test_nothing_is_cut_off_on_narrow_screens_and_at_twice_the_size(opened, width, height):
-    tab = opened(width=width, height=height)
+    tab = opened((ANSWERED, DEAD), width=width, height=height)
     for do in (f"go({NAT_STEP})", "setPredict(true)", "choose(0, 1)"):
         tab.js(do)
         assert tab.js("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_no_heading_breaks_within_a_word(opened, width):
+    tab = opened(width=width)
+    tab.js(f"go({place('arp', 'vmnet8')})")
+    assert len(STEPS[place("arp", "vmnet8")]["out"]) > 2
+    assert tab.js(_BROKEN_WORDS) == []
+
+
+_BROKEN_WORDS = """[...document.querySelectorAll('#fields thead th')].flatMap((th) => {
+  const text = th.firstChild, range = document.createRange();
+  return [...text.data.matchAll(/\\S+/g)].filter(({0: word, index}) => {
+    range.setStart(text, index);
+    range.setEnd(text, index + word.length);
+    return range.getClientRects().length > 1 && !word.includes('-');
+  }).map(([word]) => word);
+})"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -527,7 +647,8 @@ def test_the_page_refuses_foreign_scripts_and_networks(opened):
     tab.requests[1:] = [one for one in tab.requests[1:] if "127.0.0.1:9" not in one]
 
 
-def test_the_page_is_small_and_needs_no_other_file(picture):
-    text = html([ANSWERED], picture, "en")
-    assert len(text) - len(json.dumps(ANSWERED)) - len(picture) < 80_000
+def test_the_page_is_small_and_needs_no_other_file(pictures):
+    text = html([ANSWERED], pictures, "en")
+    drawn = "".join(pictures["nat"].values())
+    assert len(text) - len(json.dumps(ANSWERED)) - len(drawn) < 80_000
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")

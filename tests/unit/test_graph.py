@@ -458,7 +458,8 @@ def test_a_viewer_that_is_no_browser_shows_a_picture_s_own_colours(theme, colour
 
 def test_in_chinese_a_picture_keeps_only_names_and_what_has_no_other_word():
     found = graph.planned(lab.prepare(lab.load("three-modes")), "zh")
-    assert "仅主机" in (picture := svg.render(found)) and 'lang="zh-Hans"' in picture
+    picture = svg.render(found)
+    assert "仅主机" in picture and 'lang="zh-Hans"' in picture
     texts = [one.text for one in Xml.fromstring(picture).iter(f"{SVG}text")]
     names = {*found.topology.nodes, *found.topology.networks, "eth0", "lan0", "wan0"}
     left = {word for text in texts for word in re.findall("[A-Za-z]{2}[\\w-]*", text)} - names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dns import DNS, DNSQR, DNSRR
@@ -45,3 +47,26 @@ FRAMES = [
 @pytest.mark.parametrize(("frame", "words"), FRAMES, ids=[words for _, words in FRAMES])
 def test_a_frame_is_told_in_a_line(frame: Packet, words: str):
     assert summary(decode(bytes(frame))) == words
+
+
+NAMED = {
+    "DNS",
+    "SYN",
+    "ACK",
+    "ICMP",
+    "TCP",
+    "UDP",
+    "DHCP",
+    "ARP",
+    "MAC",
+    "NXDOMAIN",
+    "www",
+    "example",
+    "com",
+}
+
+
+@pytest.mark.parametrize(("frame", "words"), FRAMES, ids=[words for _, words in FRAMES])
+def test_in_chinese_only_names_are_left(frame: Packet, words: str):
+    told = re.sub(r"(\w\w:){5}\w\w|0x\w+", "", summary(decode(bytes(frame)), "zh"))
+    assert {*re.findall("[A-Za-z]{2,}", told)} <= NAMED

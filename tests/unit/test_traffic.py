@@ -40,8 +40,11 @@ def traffic(clock, told) -> Traffic:
 
 def test_a_packet_is_told_with_its_way(traffic, told):
     traffic.add(journey(*WAY), 1)
-    text = "10.0.0.128 > 10.0.0.129  ICMP echo request"
-    assert told == [("packet", {"id": 1, "text": text, "part": "request", "way": list(WAY)})]
+    texts = {
+        "en": "10.0.0.128 > 10.0.0.129  ICMP echo request",
+        "zh": "10.0.0.128 > 10.0.0.129  ICMP 回显请求",
+    }
+    assert told == [("packet", {"id": 1, "texts": texts, "part": "request", "way": list(WAY)})]
 
 
 def test_no_more_dots_than_eyes_can_follow_and_the_rest_counted_on_the_wires(traffic, told, clock):

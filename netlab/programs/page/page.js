@@ -18,7 +18,7 @@ const WORDS = {
     noJourney: "No journey yet: click a packet of the live traffic.", nothingSent: "Nothing was sent.",
     stepOf: (n, all) => `Step ${n} of ${all}`, inside: "in", outside: "out", field: "Field", who: "Changed by",
     decided: "Decided by", unchanged: "=", clock: (us) => `${us} µs`, total: (us) => `at ${us} µs`,
-    starts: "sent from here", arrives: "arrived", hears: "hears it, as everybody does", flooded: (to) => `flooded to ${to}`,
+    starts: "sent from here", arrives: "arrived", hears: "hears it, as everybody does", flooded: (to) => `flooded to ${to}`, ports: (n) => `${n} ports`,
     passes: (to) => `passed on to ${to}`, becomes: (what, a, b) => `${what} ${a} → ${b}`,
     answered: "answered", dead: (at) => `died at ${at}`, refused: (at) => `refused at ${at}`, unknown: "not known",
     entering: (name) => `entering ${name}`, evidence: "Evidence", lookAt: "Look at", found: "Found",
@@ -39,7 +39,6 @@ const WORDS = {
     differs: "differs", same: "same", missing: "no such step", both: "Two journeys, side by side",
     keyList: {"← →": "previous, next step", "space": "play, pause", "Home End": "first, last step", "1 – 9": "that step",
       "p": "predict first", "l": "language", "?": "this list"},
-    packets: [],
     fields: {"eth.src": "source MAC", "eth.dst": "destination MAC", "arp.op": "operation", "arp.sender": "sender IP",
       "arp.sender_mac": "sender MAC", "arp.target": "target IP", "ip.src": "source IP", "ip.dst": "destination IP",
       "ip.ttl": "TTL", "ip.id": "id", "ip.length": "length", "ip.protocol": "protocol", "ip.df": "don't fragment", "icmp.type": "type",
@@ -62,7 +61,7 @@ const WORDS = {
     noJourney: "还没有行程：请点击实时流量中的一个数据包。", nothingSent: "没有发出任何包。",
     stepOf: (n, all) => `第 ${n} 步，共 ${all} 步`, inside: "进入时", outside: "离开时", field: "字段", who: "由谁修改",
     decided: "依据", unchanged: "=", clock: (us) => `${us} 微秒`, total: (us) => `第 ${us} 微秒`,
-    starts: "从这里发出", arrives: "已到达", hears: "收到（广播，人人都收到）", flooded: (to) => `泛洪到 ${to}`,
+    starts: "从这里发出", arrives: "已到达", hears: "收到（广播，人人都收到）", flooded: (to) => `泛洪到 ${to}`, ports: (n) => `${n} 个端口`,
     passes: (to) => `转给 ${to}`, becomes: (what, a, b) => `${what} ${a} 改为 ${b}`,
     answered: "已应答", dead: (at) => `死在 ${at}`, refused: (at) => `被 ${at} 拒绝`, unknown: "无法判断",
     entering: (name) => `进入 ${name} 时`, evidence: "证据", lookAt: "请看", found: "得知",
@@ -83,9 +82,6 @@ const WORDS = {
     differs: "不同", same: "相同", missing: "没有这一步", both: "两段行程对比",
     keyList: {"← →": "上一步、下一步", "空格": "播放、暂停", "Home End": "第一步、最后一步", "1 – 9": "跳到该步",
       "p": "先预测", "l": "语言", "?": "本列表"},
-    packets: [[/echo request/, "回显请求"], [/echo reply/, "回显应答"], [/ request$/, " 请求"], [/ answer$/, " 应答"],
-      [/query/, "查询"], [/discover/, "发现"], [/offer/, "提供"], [/ ack$/, " 确认"], [/ nak$/, " 拒绝"],
-      [/data, (\d+) bytes/, "数据 $1 字节"], [/datagram/, "数据报"]],
     fields: {"eth.src": "源 MAC", "eth.dst": "目的 MAC", "arp.op": "操作", "arp.sender": "发送方 IP",
       "arp.sender_mac": "发送方 MAC", "arp.target": "目标 IP", "ip.src": "源 IP", "ip.dst": "目的 IP",
       "ip.ttl": "TTL", "ip.id": "标识", "ip.length": "长度", "ip.protocol": "协议", "ip.df": "不分片", "icmp.type": "类型",
@@ -175,7 +171,7 @@ function tablesAt(journey, steps, index, departed) {
 }
 
 /** Nodes that have to do with a journey: on its way, behind a NAT device, or with a table that it has changed. */
-function involved({steps, tables}) {
+function involved({steps, tables}, picture) {
   const between = steps.flatMap((_, n) => picture.entry(steps, n)).flatMap((end) => [end.from, end.to]);
   return new Set([...steps.map((step) => step.node), ...between, ...(tables.changes ?? []).map((change) => change.node)]);
 }
@@ -197,7 +193,7 @@ function align(one, other) {
   return pairs;
 }
 
-function roles({journey, steps}) {
+function roles({journey, steps, picture}) {
   const {from, to} = journey.probe;
   return steps.map((step) => ({
     part: step.part,
@@ -213,7 +209,7 @@ function differs(a, b) {
 }
 
 /** What could be asked about step `index` before its outcome is shown: the answer comes from the data. */
-function question(journey, steps, index) {
+function question({journey, steps, picture, macs}, index) {
   const step = steps[index], after = step.after;
   const ask = (kind, answer, choices) => ({kind, answer, choices: [...new Set([...choices, answer])].sort()});
   if (!step.out.length)
@@ -229,7 +225,7 @@ function question(journey, steps, index) {
 }
 
 /** MAC address to the node that has it, as far as steps show it: machines send with their own. */
-function macOwners(journeys) {
+function macOwners(journeys, picture) {
   const owners = new Map();
   for (const step of journeys.flatMap((journey) => journey.steps ?? [])) {
     if (picture.switches.has(step.node)) continue;
@@ -255,10 +251,11 @@ function draw(tag, attributes = {}, text = "") {
   return element;
 }
 
-/** The drawn topology: where nodes and wires are, and what lies over them. */
+/** A lab's drawn topology: where nodes and wires are, and what lies over them. */
 class Picture {
-  constructor(root) {
-    this.root = root;
+  constructor(figure) {
+    const root = figure.querySelector("svg");
+    Object.assign(this, {figure, root, lab: figure.dataset.lab, caption: figure.appendChild(make("figcaption"))});
     this.nodes = new Map([...root.querySelectorAll("[data-node]")].map((element) => [element.dataset.node, element]));
     this.switches = new Set([...root.querySelectorAll(".switch[data-node]")].map((element) => element.dataset.node));
     this.ends = [...root.querySelectorAll(".wire[data-a]")].flatMap((element) => {
@@ -268,6 +265,7 @@ class Picture {
     });
     this.over = root.appendChild(draw("g", {"aria-hidden": "true"}));
     this.traffic = root.appendChild(draw("g", {"aria-hidden": "true"}));
+    this.counts = new Map();
     this.frame = 0;
   }
 
@@ -410,11 +408,23 @@ class Picture {
     if (!moving || !way.length) return move(rest);
     const begun = performance.now(), lasts = 250 + 250 * way.length;
     const tick = (now) => {
+      if (!group.isConnected) return;
       const share = Math.min(1, Math.max(0, (now - begun) / lasts));
       move(share < 1 ? this.along(way, share) : rest);
       if (share < 1) this.frame = requestAnimationFrame(tick);
     };
     return tick(begun);
+  }
+
+  /** How many packets in all were not drawn one by one on a wire. */
+  count(from, to, all) {
+    const [end] = this.between(from, to) ?? [];
+    if (!end) return;
+    if (!this.counts.has(end.path)) {
+      const {x, y} = this.along([end], 0.5);
+      this.counts.set(end.path, this.traffic.appendChild(draw("text", {class: "count", x: x + 7, y: y + 4})));
+    }
+    this.counts.get(end.path).textContent = `+${all}`;
   }
 
   /** A file of its own: what the page's style does is written into every element. */
@@ -440,18 +450,32 @@ class Picture {
 
 const $ = (id) => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
-const picture = new Picture($("picture").querySelector("svg"));
+const pictures = [...document.querySelectorAll("#picture figure")].map((figure) => new Picture(figure));
+const labs = [...new Set(pictures.map((one) => one.lab))];
+// Two journeys are written to be compared.
 const page = {
-  language: data.language, journeys: data.journeys, chosen: 0, other: null, index: 0,
+  language: data.language, journeys: data.journeys, chosen: 0, other: data.journeys.length === 2 ? 1 : null, index: 0,
   predict: false, hideArp: false, playing: 0, answers: new Map(),
 };
-let macs = macOwners(page.journeys);
+let owners = learnt();
+let live = null;
+
+/** Who has which MAC address, in each lab for itself. */
+function learnt() {
+  const inside = (lab) => page.journeys.filter((journey) => journey.lab === lab);
+  return new Map(labs.map((lab) => [lab, macOwners(inside(lab), pictures.find((one) => one.lab === lab))]));
+}
+
+/** The picture of a journey's lab; of the lab, where there is no journey. */
+function pictureOf(journey) {
+  return pictures.find((one) => one.lab === (journey?.lab ?? labs[0]) && one.figure.dataset.language === page.language);
+}
 
 const say = (word, ...values) => {
   const found = WORDS[page.language][word];
   return typeof found === "function" ? found(...values) : found ?? word;
 };
-const packetWord = (step) => WORDS[page.language].packets.reduce((text, [word, other]) => text.replace(word, other), step.packet);
+const packetWord = (step) => step.packet_texts[page.language];
 const fieldWord = (name) => WORDS[page.language].fields[name] ?? name.split(".")[1];
 const round = (microseconds) => Math.round(microseconds * 10) / 10;
 
@@ -465,9 +489,16 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-const sideOf = (n) => ({journey: page.journeys[n], steps: stepsOf(page.journeys[n], page.hideArp)});
+/** A journey as it is looked at: its steps, its lab's picture, and whose MAC addresses are whose there. */
+function sideOf(n) {
+  const journey = page.journeys[n];
+  return {journey, steps: stepsOf(journey, page.hideArp), picture: pictureOf(journey), macs: owners.get(journey?.lab)};
+}
+
+const shownNow = () => [page.chosen, page.other].filter((n) => n !== null && page.journeys[n]);
 const title = (journey) => `${journey.probe.from} → ${journey.probe.to} · ${journey.probe.by}`;
-const named = (journey, n) => `${n + 1}. ${title(journey)} ${END_SIGNS[journey.verdict?.verdict] ?? ""}`;
+const titleInLab = (journey) => `${labs.length > 1 ? `${journey.lab} · ` : ""}${title(journey)}`;
+const named = (journey, n) => `${n + 1}. ${titleInLab(journey)} ${END_SIGNS[journey.verdict?.verdict] ?? ""}`;
 
 /** What stands at each place of the time line: indices of steps of both journeys. */
 function places() {
@@ -479,8 +510,8 @@ function places() {
 /** The question that has to be answered before this step's outcome is shown. */
 function pending() {
   if (!page.predict || page.other !== null) return null;
-  const {journey, steps} = sideOf(page.chosen);
-  return steps.length && !page.answers.has(answerKey()) ? question(journey, steps, page.index) : null;
+  const side = sideOf(page.chosen);
+  return side.steps.length && !page.answers.has(answerKey()) ? question(side, page.index) : null;
 }
 
 const answerKey = () => `${page.chosen} ${page.hideArp} ${page.index}`;
@@ -506,9 +537,10 @@ function renderWords() {
   }
   $("language").textContent = say("language");
   $("language").lang = page.language === "zh" ? "en" : "zh-Hans";
-  const journey = page.journeys[page.chosen];
-  const drawn = picture.root.querySelector("title")?.textContent;
-  $("title").textContent = ["netlab", ...(journey ? [journey.lab, title(journey)] : [drawn])].filter(Boolean).join(" · ");
+  const [first, second] = shownNow().map((n) => page.journeys[n]);
+  const drawn = pictureOf().root.querySelector("title").textContent;
+  const told = first ? `${first.lab} · ${title(first)}` : drawn;
+  $("title").textContent = ["netlab", second ? `${told} | ${titleInLab(second)}` : told].join(" · ");
   document.title = $("title").textContent;
   $("keys-list").replaceChildren(...Object.entries(say("keyList")).flatMap(([key, does]) => [make("dt", {}, key), make("dd", {}, does)]));
 }
@@ -527,28 +559,43 @@ function renderChoices() {
 }
 
 function renderPicture(all, moving, hidden) {
-  picture.clear();
   const a = sideOf(page.chosen), [n, m] = all[page.index] ?? [null, null];
+  renderPictures(page.other === null ? [a.picture] : [a.picture, sideOf(page.other).picture]);
   const look = ({journey, steps}, side, isMoving) => ({side, moving: isMoving, hidden, end: death(journey, steps), verdict: journey.verdict});
   if (page.other !== null) {
     const b = sideOf(page.other), at = all.slice(0, page.index + 1);
     const latest = (side) => at.map((pair) => pair[side]).filter((step) => step !== null).pop();
-    if (latest(1) !== undefined) picture.show(b.steps, latest(1), look(b, "b", moving && m !== null));
-    if (latest(0) !== undefined) picture.show(a.steps, latest(0), look(a, "", moving && n !== null));
+    if (latest(1) !== undefined) b.picture.show(b.steps, latest(1), look(b, "b", moving && m !== null));
+    if (latest(0) !== undefined) a.picture.show(a.steps, latest(0), look(a, "", moving && n !== null));
   } else if (a.steps.length) {
-    picture.show(a.steps, page.index, look(a, "", moving));
-  } else if (a.journey?.verdict?.at && picture.nodes.has(a.journey.verdict.at)) {
-    picture.death({node: a.journey.verdict.at}, [], a.journey.verdict);
+    a.picture.show(a.steps, page.index, look(a, "", moving));
+  } else if (a.journey?.verdict?.at && a.picture.nodes.has(a.journey.verdict.at)) {
+    a.picture.death({node: a.journey.verdict.at}, [], a.journey.verdict);
   }
 }
 
+/** Show these pictures, of one lab or of two, with nothing over them yet. */
+function renderPictures(wanted) {
+  const several = new Set(wanted).size > 1;
+  document.querySelector("main").classList.toggle("several", several);
+  for (const one of pictures) {
+    const place = wanted.indexOf(one);
+    one.clear();
+    one.figure.hidden = place < 0;
+    one.figure.style.order = place;
+    one.caption.replaceChildren(...(several && place >= 0 ? [letterSign("AB"[place]), one.lab] : []));
+  }
+}
+
+const letterSign = (letter) => make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `);
+
 function renderStep(all, asked) {
-  const {journey, steps} = sideOf(page.chosen);
+  const side = sideOf(page.chosen), {journey, steps} = side;
   $("question").replaceChildren();
   $("fields").replaceChildren();
   document.querySelector("main").classList.toggle("compared", page.other !== null);
   const over = !page.predict || page.index === all.length - 1 && !asked;
-  const ends = [page.chosen, page.other].filter((n) => n !== null && page.journeys[n]);
+  const ends = shownNow();
   $("verdict").replaceChildren(...(over ? ends.map((n, place) => verdictBox(sideOf(n), ends.length > 1 ? "AB"[place] : "")) : []));
   if (!all.length) {
     $("step-title").textContent = journey ? say("nothingSent") : say("noJourney");
@@ -565,21 +612,24 @@ function renderStep(all, asked) {
   const step = steps[page.index];
   $("step-title").textContent = `${position} · ${step.node} · ${packetWord(step)}`;
   if (asked) $("question").append(questionBox(step, asked));
-  else $("fields").append(make("p", {class: "summary"}, summary(journey, steps, page.index)));
+  else $("fields").append(make("p", {class: "summary"}, summary(side, page.index)));
   if (!asked && page.answers.has(answerKey())) $("question").append(answerLine());
-  $("fields").append(fieldTable(step, asked === null), ...(asked ? [] : [decidedList(step)]));
-  announce(asked ? say(`ask${asked.kind}`, step.node) : `${position}, ${say(step.part)}, ${step.node}: ${summary(journey, steps, page.index)}`);
+  $("fields").append(fieldTable(step, asked === null, side.macs), ...(asked ? [] : [decidedList(step)]));
+  announce(asked ? say(`ask${asked.kind}`, step.node) : `${position}, ${say(step.part)}, ${step.node}: ${summary(side, page.index)}`);
 }
 
 const announce = (text) => { $("said").textContent = text; };
 
-/** One line: what this node did. */
-function summary(journey, steps, index) {
-  const step = steps[index], changed = rewrites(step);
-  if (index === death(journey, steps).known) {
-    const end = journey.verdict;
-    return `${END_SIGNS[end.verdict]} ${say(end.verdict, end.at)}: ${end.sentence?.[page.language] ?? end.cause ?? ""}`;
-  }
+/** One line: what this node did, and the end, where that is known from now on. */
+function summary({journey, steps}, index) {
+  const {step, known} = death(journey, steps), end = journey.verdict;
+  if (index !== known) return deed(steps[index]);
+  const told = `${END_SIGNS[end.verdict]} ${say(end.verdict, end.at)}: ${end.sentence?.[page.language] ?? end.cause ?? ""}`;
+  return index === step ? told : `${deed(steps[index])} · ${told}`;
+}
+
+function deed(step) {
+  const changed = rewrites(step);
   if (changed.length)
     return "* " + changed.map((name) => say("becomes", fieldWord(name), step.before[name] ?? "–", step.after[name] ?? "–")).join(" · ");
   const peers = step.out.map((out) => out.peer).join(", ");
@@ -597,25 +647,26 @@ function verdictBox({journey, steps}, letter) {
   const time = last ? ` · ${say("clock", round(last.microseconds))}` : "";
   const line = (label, text) => make("p", {}, make("span", {class: "quiet"}, `${say(label)}: `), ...text);
   return make("div", {class: `verdict ${end.verdict}`},
-    make("p", {}, letter ? make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `) : "", make("span", {class: "word"}, word), entered, time),
+    make("p", {}, letter ? letterSign(letter) : "", make("span", {class: "word"}, word), entered, time),
     end.verdict === "answered" ? "" : make("p", {}, end.sentence?.[page.language] ?? end.cause ?? ""),
     end.verdict !== "answered" && end.evidence ? line("evidence", [end.evidence_texts?.[page.language] ?? end.evidence]) : "",
     end.look_at ? line("lookAt", [make("code", {}, `netlab exec ${end.at} -- ${end.look_at}`)]) : "",
     journey.found?.length ? line("found", [journey.found.join(" · ")]) : "");
 }
 
-const withOwner = (value) => (macs.has(value) ? `${value} ${macs.get(value)}` : value);
+const withOwner = (value, macs) => (macs.has(value) ? `${value} ${macs.get(value)}` : value);
 
-function fieldTable(step, shown) {
+function fieldTable(step, shown, macs) {
   const names = [...new Set([...Object.keys(step.before), ...Object.keys(step.after)])];
-  const outlet = step.out.map((out) => `${out.interface} → ${out.peer}`).join(", ");
+  const [first, ...others] = step.out.map((out) => `${out.interface} → ${out.peer}`);
+  const outlet = others.length ? say("ports", step.out.length) : first;
   const head = make("tr", {}, make("th", {scope: "col"}, say("field")),
     make("th", {scope: "col"}, `${say("inside")}${step.in ? ` (${step.in.interface} ← ${step.in.peer})` : ""}`),
     make("th", {scope: "col"}, `${say("outside")}${shown && outlet ? ` (${outlet})` : ""}`),
     make("th", {scope: "col"}, say("who")));
   return make("table", {}, make("thead", {}, head), ...layersOf(names).map(([layer, fields]) =>
     make("tbody", {}, make("tr", {}, make("th", {scope: "rowgroup", colspan: 4}, layer)),
-      ...fields.map((name) => fieldRow(step, name, shown)))));
+      ...fields.map((name) => fieldRow(step, name, shown, macs)))));
 }
 
 function layersOf(names) {
@@ -624,13 +675,13 @@ function layersOf(names) {
     .filter(([, fields]) => fields.length);
 }
 
-function fieldRow(step, name, shown) {
+function fieldRow(step, name, shown, macs) {
   const before = step.before[name], after = step.after[name], changed = shown && before !== after;
-  const left = !shown ? "?" : !step.out.length && !changed ? "" : changed ? `*\u00a0${withOwner(after) ?? "–"}` : say("unchanged");
-  const came = step.in || changed ? withOwner(before) ?? "–" : "";
+  const left = !shown ? "?" : !step.out.length && !changed ? "" : changed ? `*\u00a0${withOwner(after, macs) ?? "–"}` : say("unchanged");
+  const came = step.in || changed ? withOwner(before, macs) ?? "–" : "";
   return make("tr", {class: changed ? "changed" : ""},
     make("th", {scope: "row"}, fieldWord(name)), make("td", {}, came),
-    make("td", {class: "new"}, step.in || !shown ? left : `${changed ? "*\u00a0" : ""}${withOwner(after)}`),
+    make("td", {class: "new"}, step.in || !shown ? left : `${changed ? "*\u00a0" : ""}${withOwner(after, macs)}`),
     make("td", {class: "who"}, changed ? changedBy(step, name).map((word) => say(word)).join(", ") : ""));
 }
 
@@ -671,11 +722,11 @@ function answerLine() {
 
 function pairTable(all) {
   const a = sideOf(page.chosen), b = sideOf(page.other);
-  const cell = ({journey, steps}, n) => make("td", {}, n === null ? make("span", {class: "quiet"}, `– ${say("missing")}`) : `${steps[n].node}: ${summary(journey, steps, n)}`);
+  const cell = (side, n) => make("td", {}, n === null ? make("span", {class: "quiet"}, `– ${say("missing")}`) : `${side.steps[n].node}: ${summary(side, n)}`);
   return make("table", {class: "pairs"},
     make("thead", {}, make("tr", {}, make("th", {scope: "col"}, "#"),
-      make("th", {scope: "col"}, make("span", {class: "a-sign"}, "A "), title(a.journey)), make("th", {}, make("span", {class: "unseen"}, say("differs"))),
-      make("th", {scope: "col"}, make("span", {class: "b-sign"}, "B "), title(b.journey)))),
+      make("th", {scope: "col"}, letterSign("A"), titleInLab(a.journey)), make("th", {}, make("span", {class: "unseen"}, say("differs"))),
+      make("th", {scope: "col"}, letterSign("B"), titleInLab(b.journey)))),
     make("tbody", {}, ...all.map(([n, m], place) => {
       const different = differs(a.steps[n], b.steps[m]);
       return make("tr", {class: different ? "differs" : "", "aria-current": place === page.index ? "step" : null},
@@ -685,23 +736,23 @@ function pairTable(all) {
 }
 
 function pairFields([n, m]) {
-  const a = sideOf(page.chosen).steps[n], b = sideOf(page.other).steps[m];
-  const text = (step, name) => {
-    const [before, after] = [step?.before[name], step?.after[name]];
-    return before === after ? withOwner(after) ?? "–" : `${withOwner(before) ?? "–"} → * ${withOwner(after) ?? "–"}`;
+  const sides = [page.chosen, page.other].map(sideOf), a = sides[0].steps[n], b = sides[1].steps[m];
+  const text = (step, name, macs) => {
+    const [before, after] = [step?.before[name], step?.after[name]].map((value) => withOwner(value, macs) ?? "–");
+    return before === after ? after : `${before} → * ${after}`;
   };
   const names = [...new Set([a, b].flatMap((step) => (step ? [...Object.keys(step.before), ...Object.keys(step.after)] : [])))];
   return make("table", {id: "pair-fields"}, make("thead", {}, make("tr", {}, make("th", {scope: "col"}, say("field")),
     make("th", {scope: "col", class: "a-sign"}, `A ${a?.node ?? ""}`), make("th", {}), make("th", {scope: "col", class: "b-sign"}, `B ${b?.node ?? ""}`))),
     make("tbody", {}, ...layersOf(names).flatMap(([layer, fields]) => fields.map((name) => {
-      const [left, right] = [text(a, name), text(b, name)];
+      const [left, right] = [text(a, name, sides[0].macs), text(b, name, sides[1].macs)];
       return make("tr", {class: left === right ? "" : "changed"}, make("th", {scope: "row"}, `${layer} ${fieldWord(name)}`),
         make("td", {}, left), make("td", {class: "new"}, left === right ? "=" : "≠"), make("td", {}, right));
     }))));
 }
 
 function pairSentence([n, m]) {
-  const part = (side, index) => (index === null ? say("missing") : `${side.steps[index].node}, ${summary(side.journey, side.steps, index)}`);
+  const part = (side, index) => (index === null ? say("missing") : `${side.steps[index].node}, ${summary(side, index)}`);
   return `A: ${part(sideOf(page.chosen), n)}. B: ${part(sideOf(page.other), m)}.`;
 }
 
@@ -709,6 +760,8 @@ function pairSentence([n, m]) {
 
 function renderTransport(all, asked) {
   const sides = [page.chosen, page.other].filter((n) => n !== null).map(sideOf);
+  const ends = sides.map(({journey, steps}) => death(journey, steps));
+  const over = !page.predict || page.index >= ends[0].known && !asked;
   const items = [];
   let packet = "";
   all.forEach((pair, place) => {
@@ -716,7 +769,7 @@ function renderTransport(all, asked) {
     if (packetWord(step) !== packet) items.push(make("li", {class: "part", "aria-hidden": "true"}, packet = packetWord(step)));
     const secret = page.predict && place > page.index, open = !secret && !(asked && place === page.index);
     const star = open && pair.some((n, side) => n !== null && rewrites(sides[side].steps[n]).length) ? " *" : "";
-    const dead = open && pair.some((n, side) => n !== null && n === death(sides[side].journey, sides[side].steps).known) ? " ✘" : "";
+    const dead = over && pair.some((n, side) => n !== null && n === ends[side].step) ? " ✘" : "";
     items.push(make("li", {}, make("button", {
       type: "button", class: place <= page.index ? "done" : "", onclick: () => go(place),
       "aria-current": place === page.index ? "step" : null, "aria-label": `${say("stepOf", place + 1, all.length)}, ${say(step.part)}${secret ? "" : `, ${step.node}`}${star}${dead}`,
@@ -743,16 +796,16 @@ function renderTransport(all, asked) {
 function renderTables(all, departed) {
   const pair = all[page.index] ?? [];
   const cards = [page.chosen, page.other].flatMap((chosen, side) => {
-    const {journey, steps} = chosen === null ? {} : sideOf(chosen);
+    const {journey, steps, picture, macs} = chosen === null ? {} : sideOf(chosen);
     if (!journey?.tables || pair[side] === null || pair[side] === undefined) return [];
     const tables = tablesAt(journey, steps, pair[side], departed);
-    const way = involved(journey);
-    return Object.entries(tables).map(([kind, nodes]) => tableCard(kind, nodes, way, steps[pair[side]].node, page.other === null ? "" : "AB"[side]));
+    const way = involved(journey, picture);
+    return Object.entries(tables).map(([kind, nodes]) => tableCard(kind, nodes, way, macs, steps[pair[side]].node, page.other === null ? "" : "AB"[side]));
   });
   $("tables").replaceChildren(...cards);
 }
 
-function tableCard(kind, nodes, way, current, letter) {
+function tableCard(kind, nodes, way, macs, current, letter) {
   const heading = `table${kind[0].toUpperCase()}${kind.slice(1)}`;
   const columns = COLUMNS[kind];
   const rows = Object.entries(nodes)
@@ -761,9 +814,9 @@ function tableCard(kind, nodes, way, current, letter) {
     .sort((one, other) => (other.node === current) - (one.node === current));
   const line = ({node, row, change}) => make("tr", {class: `${change} ${node === current ? "own" : ""}`},
     make("td", {class: "sign", title: change ? say(change) : null}, CHANGE_SIGNS[change] ?? "", change ? make("span", {class: "unseen"}, say(change)) : ""),
-    make("td", {}, node), ...columns.map((name) => make("td", {}, name === "mac" ? withOwner(row.mac) : String(row[name] ?? ""))));
+    make("td", {}, node), ...columns.map((name) => make("td", {}, name === "mac" ? withOwner(row.mac, macs) : String(row[name] ?? ""))));
   return make("div", {class: `table-${kind}`, "data-table": kind, tabindex: 0, role: "region", "aria-label": say(heading)},
-    make("h2", {}, letter ? make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `) : "", say(heading)),
+    make("h2", {}, letter ? letterSign(letter) : "", say(heading)),
     rows.length
       ? make("table", {}, make("thead", {}, make("tr", {}, make("th", {class: "sign"}), make("th", {scope: "col"}, say("node")), ...columns.map((name) => make("th", {scope: "col"}, say(name))))),
         make("tbody", {}, ...rows.map(line)))
@@ -812,17 +865,29 @@ function save(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-const fileName = (end) => {
+/** Of the first journey; of the lab too, where there are several. */
+const fileName = (end, lab = "") => {
   const probe = page.journeys[page.chosen]?.probe;
-  return ["netlab", probe?.from, probe?.to].filter(Boolean).join("-").replace(/[^\w.-]+/g, "_") + end;
+  return ["netlab", probe?.from, probe?.to, lab].filter(Boolean).join("-").replace(/[^\w.-]+/g, "_") + end;
 };
 
 function exportJson() {
-  const shown = [page.chosen, page.other].filter((n) => n !== null).map((n) => page.journeys[n]);
+  const shown = shownNow().map((n) => page.journeys[n]);
   save(fileName(".json"), "application/json", JSON.stringify(shown.length > 1 ? shown : shown[0], null, 1));
 }
 
-const setLanguage = () => { page.language = page.language === "zh" ? "en" : "zh"; render(); };
+function exportSvg() {
+  const shown = pictures.filter((one) => !one.figure.hidden);
+  for (const one of shown)
+    save(fileName(`-${page.index + 1}.svg`, shown.length > 1 ? one.lab : ""), "image/svg+xml", one.file($("said").textContent));
+}
+
+function setLanguage() {
+  page.language = page.language === "zh" ? "en" : "zh";
+  render();
+  live?.translate();
+}
+
 const setPredict = (on) => { page.predict = on; page.other = null; stop(); };
 
 function setTheme() {
@@ -864,7 +929,7 @@ function listen() {
   on("predict", "change", () => setPredict($("predict").checked));
   on("hide-arp", "change", () => { page.hideArp = $("hide-arp").checked; choose(page.chosen, page.other); });
   on("export-json", "click", exportJson);
-  on("export-svg", "click", () => save(fileName(`-${page.index + 1}.svg`), "image/svg+xml", picture.file($("said").textContent)));
+  on("export-svg", "click", exportSvg);
   document.addEventListener("keydown", key);
 }
 
@@ -876,12 +941,13 @@ const HOP_MILLISECONDS = 180;
 class Live {
   constructor() {
     $("live").hidden = $("link").hidden = false;
+    this.lines = [];
     this.counts = new Map();
     this.source = new EventSource("events");
     this.source.addEventListener("open", () => this.state("connected"));
     this.source.addEventListener("error", () => this.state("lost"));
     this.source.addEventListener("packet", (event) => this.packet(JSON.parse(event.data)));
-    this.source.addEventListener("lost", (event) => { $("lost").textContent = say("unseen", JSON.parse(event.data)); });
+    this.source.addEventListener("lost", (event) => this.tell("unseen", JSON.parse(event.data)));
     this.source.addEventListener("more", (event) => this.more(JSON.parse(event.data)));
     this.source.addEventListener("end", () => { this.source.close(); this.state("ended"); });
     if (data.send.length) this.form();
@@ -892,23 +958,39 @@ class Live {
     $("link").textContent = say(word);
   }
 
-  /** A packet and its way: a dot, and a line in the list. */
-  packet({id, text, way, part}) {
-    const line = make("li", {}, make("button", {type: "button", class: "mono", "data-packet": id, onclick: () => this.freeze(id)}, `${text} · ${way.join(" · ")}`));
-    $("packets").prepend(line);
-    while ($("packets").children.length > LINES) $("packets").lastChild.remove();
-    const wires = way.slice(1).flatMap((node, n) => picture.between(way[n], node) ?? []);
-    // A page that nobody sees draws no frames: its dots would never arrive.
-    if (wires.length && !calm.matches && !document.hidden) this.dot(id, wires, part);
+  tell(...words) {
+    this.told = words;
+    $("lost").textContent = say(...words);
   }
 
-  dot(id, wires, part) {
+  /** What was written in the other language. */
+  translate() {
+    for (const line of this.lines) line.write();
+    for (const count of this.counts.values()) pictureOf().count(...count);
+    if (this.told) this.tell(...this.told);
+  }
+
+  /** A packet and its way: a dot, and a line in the list. */
+  packet({id, texts, way, part}) {
+    const button = make("button", {type: "button", class: "mono", "data-packet": id, onclick: () => this.freeze(id)});
+    const line = {item: make("li", {}, button), write: () => { button.textContent = `${texts[page.language]} · ${way.join(" · ")}`; }};
+    line.write();
+    $("packets").prepend(line.item);
+    this.lines.unshift(line);
+    for (const old of this.lines.splice(LINES)) old.item.remove();
+    const picture = pictureOf();
+    const wires = way.slice(1).flatMap((node, n) => picture.between(way[n], node) ?? []);
+    // A page that nobody sees draws no frames: its dots would never arrive.
+    if (wires.length && !calm.matches && !document.hidden) this.dot(id, picture, wires, part);
+  }
+
+  dot(id, picture, wires, part) {
     const dot = picture.traffic.appendChild(draw("circle", {class: `dot ${part === "arp" ? "arp" : ""}`, r: 6, "data-packet": id}));
     dot.addEventListener("click", () => this.freeze(id));
     const begun = performance.now(), lasts = HOP_MILLISECONDS * wires.length;
     const tick = (now) => {
       const share = Math.max(0, (now - begun) / lasts);
-      if (share >= 1) return dot.remove();
+      if (share >= 1 || picture.figure.hidden) return dot.remove();
       const {x, y} = picture.along(wires, share);
       dot.setAttribute("cx", x);
       dot.setAttribute("cy", y);
@@ -919,33 +1001,30 @@ class Live {
 
   /** Packets that are not drawn one by one are counted on their wires. */
   more(wires) {
-    for (const [from, to, count] of wires) {
-      const [end] = picture.between(from, to) ?? [];
-      if (!end) continue;
-      if (!this.counts.has(end.path)) {
-        const {x, y} = picture.along([end], 0.5);
-        this.counts.set(end.path, {all: 0, label: picture.traffic.appendChild(draw("text", {class: "count", x: x + 7, y: y + 4}))});
-      }
-      const entry = this.counts.get(end.path);
-      entry.label.textContent = `+${(entry.all += count)}`;
+    for (const [from, to, more] of wires) {
+      const [,, before] = this.counts.get(`${from} ${to}`) ?? [from, to, 0];
+      const count = [from, to, before + more];
+      this.counts.set(`${from} ${to}`, count);
+      pictureOf().count(...count);
     }
   }
 
   async freeze(id) {
     const answer = await fetch(`journeys/${id}`).catch(() => ({}));
     if (answer.ok) this.show(await answer.json());
-    else $("lost").textContent = say("forgotten");
+    else this.tell("forgotten");
   }
 
   show(journey) {
     page.journeys = [...page.journeys, journey];
-    macs = macOwners(page.journeys);
+    owners = learnt();
     choose(page.journeys.length - 1);
     $("step").focus();
   }
 
   form() {
-    const machines = [...picture.nodes.keys()].filter((name) => !picture.switches.has(name));
+    const {nodes, switches} = pictureOf();
+    const machines = [...nodes.keys()].filter((name) => !switches.has(name));
     const options = (names) => names.map((name) => make("option", {value: name}, name));
     $("send").hidden = false;
     $("send-from").replaceChildren(...options(machines));
@@ -970,4 +1049,4 @@ class Live {
 
 listen();
 render();
-const live = data.live ? new Live() : null;
+if (data.live) live = new Live();
