@@ -55,9 +55,9 @@ _NOT_BUILT = "drawing"
     "-o",
     "--output",
     "file",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Write to a file instead of the terminal.",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE|-",
+    help="Write to a file instead of the terminal; - is the terminal or pipe.",
 )
 @lab_option
 @json_option
@@ -73,6 +73,7 @@ def graph(
     """
     if output.json and (form or file):
         raise UsageError("--json excludes --format and -o", "write `--json > FILE`")
+    file = None if file == "-" else file
     drawn = _graph(name, lab_name)
     if output.json:
         from netlab.report import data

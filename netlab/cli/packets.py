@@ -24,13 +24,16 @@ from netlab.cli.arguments import (
     language_option,
     pass_output,
 )
-from netlab.cli.output import Output, say, show
+from netlab.cli.output import Output, discard, say, show
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from netlab.probe.trace import Trace
 
 _ALL_STEPS = "all"
+_STDOUT = "-"
 _NO_ANSWER = 1
 _WAITS = ("tcp", "udp", "raw")
 """Kinds that netlab's own receiver answers late, if it is told to."""
@@ -54,6 +57,7 @@ def _table(rows: Mapping[str, str]) -> str:
         "sudo netlab trace vm1 internet --predict",
         "sudo netlab trace vm1 internet --mermaid",
         "sudo netlab trace vm1 internet --html journey.html",
+        "sudo netlab trace vm1 internet --pcapng - | wireshark -k -i -",
     )
 )
 @click.argument("source", type=NodeName(), metavar="SRC")
@@ -106,9 +110,9 @@ def _table(rows: Mapping[str, str]) -> str:
 @click.option(
     "--pcapng",
     "file",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Also write every sighting, for Wireshark.",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE|-",
+    help="Also write every sighting, for Wireshark; with -, the text goes to stderr.",
 )
 @click.option(
     "--html",
@@ -156,15 +160,15 @@ def trace(
         "--compare-lab": other_lab,
     }
     comparison = next((name for name, value in compared.items() if value is not None), None)
-    _refuse_two(
-        {
-            "--fields": fields is not None,
-            "--predict": predict,
-            "--mermaid": mermaid,
-            comparison or "--compare": comparison is not None,
-        },
-        {"--json": output.json, "--pcapng": file is not None, "--audit": audit},
-    )
+    views = {
+        "--fields": fields is not None,
+        "--predict": predict,
+        "--mermaid": mermaid,
+        comparison or "--compare": comparison is not None,
+    }
+    others = {"--json": output.json, "--pcapng": file is not None, "--audit": audit}
+    _refuse_two(views, others)
+    _check_files(file, page, {**views, "--json": output.json})
     number = _step_number(fields)
     _check_wait(by, wait)
     running = lab.attach(lab.pick(lab_name))
@@ -180,12 +184,12 @@ def trace(
         second = lab.trace(other, other_source or source, to, by, wait or 0.0)
         if page:
             both = data.trace(traced, running.name), data.trace(second, other.name)
-            view.write(running, both, language, page)
+            view.write((running, other), both, language, page)
         return _compare(output, (traced, second), (running.name, other.name), reply, language)
     if file:
-        _record(output, traced, file)
+        _record(traced, file)
     if page:
-        view.write(running, [data.trace(traced, running.name)], language, page)
+        view.write([running], [data.trace(traced, running.name)], language, page)
     if fields is not None:
         _show_fields(traced, number, language)
     elif mermaid:
@@ -197,15 +201,19 @@ def trace(
             from netlab.cli.prediction import ask
 
             ask(traced, language)
-        terminal = sys.stdout.isatty()
+        terminal = (sys.stderr if file == _STDOUT else sys.stdout).isatty()
         width = min(WIDTH, shutil.get_terminal_size().columns) if terminal else WIDTH
         document = data.trace(traced, running.name)
         if account:
             document["audit"] = data.account(traced, account)
-        output.result(
-            document,
-            lambda: journey(traced, reply, language, account=account, more=terminal, width=width),
-        )
+
+        def text() -> RenderableType:
+            return journey(traced, reply, language, account=account, more=terminal, width=width)
+
+        if file == _STDOUT:
+            show(text(), to_stderr=True)
+        else:
+            output.result(document, text)
     return _code(traced)
 
 
@@ -230,6 +238,20 @@ def _refuse_two(views: Mapping[str, bool], others: Mapping[str, bool]) -> None:
         raise UsageError(f"{view} shows no verdict that --audit could add to", "leave one out")
     if others["--pcapng"] and view.startswith("--compare"):
         raise UsageError("--pcapng writes one journey", f"leave out {view}")
+
+
+def _check_files(file: str | None, page: str | None, prints: Mapping[str, bool]) -> None:
+    """Each output has a place of its own. Raises UsageError. `prints`: what writes to stdout."""
+    if page == _STDOUT:
+        raise UsageError("--html writes a file, and '-' is none", "name a file")
+    if file and page and Path(file).resolve() == Path(page).resolve():
+        raise UsageError(f"--pcapng and --html would both write '{page}'", "name two files")
+    if file != _STDOUT:
+        return
+    if also := next((name for name, on in prints.items() if on), None):
+        raise UsageError(f"--pcapng - and {also} would both write to stdout", "name a file")
+    if sys.stdout.isatty():
+        raise UsageError("this would write binary data to the terminal", "pipe it, or name a file")
 
 
 def _step_number(fields: str | None) -> int | None:
@@ -275,12 +297,20 @@ def _compare(
     return _code(*traces)
 
 
-def _record(output: Output, traced: Trace, file: str) -> None:
+def _record(traced: Trace, file: str) -> None:
     from netlab.report.recording import record
 
     try:
-        with Path(file).open("wb") as stream:
-            count = record(traced, stream)
+        if file == _STDOUT:
+            count = record(traced, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        else:
+            with Path(file).open("wb") as stream:
+                count = record(traced, stream)
+    except BrokenPipeError:  # The reader has enough.
+        discard(sys.stdout)
+        return
     except OSError as error:
         raise UsageError(f"cannot write '{file}': {error.strerror}") from error
-    say(f"{file}: {count} sightings", to_stderr=True)
+    name = "stdout" if file == _STDOUT else file
+    say(f"{name}: {count} sightings", to_stderr=True)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from netlab import lab
-from tests.machine import inside, netlab
+from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +96,16 @@ def test_the_name_of_the_file_tells_the_format(file, start, tmp_path):
 def test_a_format_that_is_named_goes_before_the_file_s_name(tmp_path):
     assert netlab("graph", "nat", "--format", "text", "-o", str(tmp_path / "x.svg")).returncode == 0
     assert (tmp_path / "x.svg").read_text() == netlab("graph", "nat").stdout
+
+
+@pytest.mark.parametrize("form", [[], ["--format", "svg"]])
+def test_a_dash_is_the_pipe(form, tmp_path):
+    done = subprocess.run(
+        [*NETLAB, "graph", "nat", "-o", "-", *form],
+        cwd=tmp_path, capture_output=True, text=True, timeout=HANG_SECONDS,
+    )  # fmt: skip
+    assert done.stdout == netlab("graph", "nat", *form).stdout
+    assert not [*tmp_path.iterdir()]
 
 
 def test_graphviz_reads_the_dot_form():

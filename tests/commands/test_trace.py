@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,50 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path):
     done = netlab("trace", "vm1", "vm2", "--pcapng", str(tmp_path / "no" / "x.pcapng"))
     assert done.returncode == 2
     assert "cannot write" in done.stderr
+
+
+def test_the_recording_can_go_into_a_pipe_and_the_text_is_told_beside_it(tmp_path):
+    words = [*NETLAB, "trace", "vm1", "vm2", "--pcapng", "-"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=HANG_SECONDS)
+    assert done.returncode == 0 and not [*tmp_path.iterdir()]
+    read = subprocess.run(
+        ["tshark", "-r", "-", "-T", "fields", "-e", "frame.interface_name"],
+        input=done.stdout, capture_output=True, check=True, timeout=HANG_SECONDS,
+    )  # fmt: skip
+    told = done.stderr.decode()
+    count = int(re.search(r"stdout: (\d+) sightings", told).group(1))
+    assert len(read.stdout.splitlines()) == count >= 8
+    assert "✔ answered" in told
+
+
+@pytest.mark.parametrize("other", ["--json", "--fields", "--mermaid", "--predict"])
+def test_two_outputs_do_not_share_a_pipe(other):
+    done = netlab("trace", "vm1", "vm2", "--pcapng", "-", other)
+    assert (done.returncode, "would both write to stdout" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("same", ["x", "./x", "link"])
+def test_two_outputs_do_not_share_a_file(same, tmp_path):
+    (tmp_path / "link").symlink_to("x")
+    words = [*NETLAB, "trace", "vm1", "vm2", "--html", "x", "--pcapng", same]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=HANG_SECONDS)
+    assert done.returncode == 2
+    assert "--pcapng and --html would both write 'x'" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_page_is_a_file_and_that_is_said_before_anything_is_sent():
+    done = netlab("trace", "vm1", "vm2", "--html", "-")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--html writes a file" in done.stderr
+
+
+def test_nat_tables_are_of_what_is_translated():
+    """The host has its own connection with a VM in its table too, as it is."""
+    tables = document("vm1", "host", "--by", "tcp")["tables"]
+    rows = [row for rows in tables["start"]["nat"].values() for row in rows]
+    rows += [change["row"] for change in tables["changes"] if change["table"] == "nat"]
+    assert [row for row in rows if row["seen_as"] == row["source"]] == []
 
 
 def test_predictions_from_a_pipe_do_not_change_the_exit_code():

@@ -92,6 +92,23 @@ def test_a_click_on_a_line_freezes_a_packets_journey(opened):
     assert opened.text("#step-title").startswith("Step 6 of 6 · vm1 · ICMP echo reply")
 
 
+def test_the_list_is_in_the_page_s_language(opened):
+    ping("vm1", "10.0.0.129", "-c1")
+    opened.until(
+        "[...document.querySelectorAll('#packets button')].some((one) => one.innerText.includes('echo'))"
+    )
+    opened.press("l")
+    text = "[...document.querySelectorAll('#packets button')].map((one) => one.textContent).join('\\n')"
+    assert re.search(r"ICMP 回显请求，标识 0x\w+，序号 1 · vm1 · vmnet8 · vm2", opened.js(text))
+    assert not re.search("echo|request|who has|client", opened.js(text))
+    line = "[...document.querySelectorAll('#packets button')].find((one) => one.textContent.includes('回显'))"
+    opened.js(f"{line}.click()")
+    opened.until("page.journeys.length === 1")
+    assert opened.text("#step-title").startswith("第 1 步，共 6 步 · vm1 · ICMP 回显请求，标识 0x")
+    opened.press("l")
+    assert "ICMP echo request, id 0x" in opened.js(text)
+
+
 def test_a_packet_is_a_moving_dot_and_a_click_freezes_its_journey(opened):
     opened.js("globalThis.requestAnimationFrame = () => 0")  # A dot that a mouse surely meets.
     ping("vm2", "203.0.113.80", "-c1")
@@ -118,12 +135,14 @@ def test_there_are_no_dots_for_those_who_want_no_motion(opened):
 def test_more_packets_than_eyes_can_follow_are_counted_on_their_wires(opened):
     opened.js(
         "globalThis.drawn = 0; live.source.addEventListener('packet', (event) => {"
-        " globalThis.drawn += JSON.parse(event.data).text.includes('echo'); })"
+        " globalThis.drawn += JSON.parse(event.data).texts.en.includes('echo'); })"
     )
     ping("vm1", "10.0.0.129", "-f", "-c400")
     counted = "Math.max(...[...document.querySelectorAll('.count')].map((one) => one.textContent))"
     opened.until(f"drawn < 400 && {counted} + 2 * drawn >= 800")
     assert opened.js("document.querySelectorAll('#packets li').length") <= 100
+    opened.press("l")  # The counts are on the other language's picture too.
+    opened.until(f"{counted.replace('.count', 'figure:not([hidden]) .count')} + 2 * drawn >= 800")
 
 
 def test_a_probe_is_sent_and_its_journey_shown(opened):
@@ -203,14 +222,31 @@ def test_a_trace_is_written_as_a_page(seen, tab, tmp_path):
     assert (tab.complaints, tab.requests) == ([], [file.as_uri()])
 
 
-def test_two_traces_are_written_as_one_page(seen, tab, tmp_path):
+def test_two_traces_are_written_as_one_page_and_open_side_by_side(seen, tab, tmp_path):
     file = tmp_path / "both.html"
     words = ("--lab", "seen", "--compare", "vm2", "--html", str(file))
     assert netlab("trace", "vm1", "internet", *words).returncode == 0
     tab.go(file.as_uri())
     assert tab.js("page.journeys.map((one) => one.probe.to)") == ["internet", "vm2"]
-    tab.choose("#compare", "1")
     assert "vmnet8: passed on to vm2" in tab.text(".pairs")
+    assert tab.js("document.querySelectorAll('#picture figure:not([hidden])').length") == 1
+
+
+def test_traces_of_two_labs_stand_on_two_pictures(seen, tab, tmp_path):
+    file = tmp_path / "labs.html"
+    with lab.running(lab.prepare(lab.load("bridged"))):
+        words = ("--lab", "seen", "--compare-lab", "bridged", "--html", str(file))
+        assert netlab("trace", "vm1", "internet", *words).returncode == 0
+    tab.go(file.as_uri())
+    shown = "[...document.querySelectorAll('#picture figure:not([hidden])')]"
+    drawn = f"{shown}.map((one) => [one.dataset.lab, Boolean(one.querySelector('[data-node=vmnet8-nat]'))])"
+    assert tab.js(drawn) == [["seen", True], ["bridged", False]]
+    tab.click("#hide-arp")
+    tab.js("go(places().findIndex(([, m]) => m !== null && sideOf(1).steps[m].node === 'lan'))")
+    assert re.search(
+        r"destination MAC\s.*?02:\S+ router\s+=?\s*02:\S+ router", tab.text("#pair-fields")
+    )
+    assert tab.complaints == []
 
 
 def test_a_page_that_cannot_be_written_is_said(seen, tmp_path):
