@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -72,6 +73,19 @@ def leftovers() -> Leftovers:
 def ip(*words: str) -> str:
     """Output of iproute2, as an independent witness."""
     return subprocess.run(["ip", *words], capture_output=True, text=True, check=True).stdout
+
+
+@contextmanager
+def viewing(lab: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`netlab view` for the length of a block, and the address that it prints."""
+    command = [*NETLAB, "view", "--lab", lab, *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as one:
+        try:
+            yield one, one.stdout.readline().strip()
+        finally:
+            one.kill()
 
 
 def inside(namespace: str, *words: str) -> subprocess.CompletedProcess[str]:

@@ -7,28 +7,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.request import urlopen
 
 import pytest
 
 from netlab import lab
-from tests.machine import NETLAB, inside, netlab
+from tests.machine import NETLAB, inside, netlab, viewing
 from tests.pace import HANG_SECONDS
 from tests.page.browser import Browser, browser
-
-
-@contextmanager
-def viewing(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command, and the address that it prints."""
-    command = [*NETLAB, "view", "--lab", "seen", *options]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as one:
-        try:
-            yield one, one.stdout.readline().strip()
-        finally:
-            one.kill()
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +25,7 @@ def seen() -> Iterator[lab.Lab]:
 
 @pytest.fixture(scope="module")
 def url(seen) -> Iterator[str]:
-    with viewing("--allow-send") as (_, address):
+    with viewing("seen", "--allow-send") as (_, address):
         yield address
 
 
@@ -170,7 +156,7 @@ def test_a_journey_that_is_not_kept_any_more_is_said(opened):
 
 
 def test_it_only_looks_on_unless_sending_is_allowed(tab, seen):
-    with viewing() as (_, address):
+    with viewing("seen") as (_, address):
         tab.go(address)
         assert tab.js("$('send').hidden")
         post = "fetch('trace', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'})"
@@ -178,7 +164,7 @@ def test_it_only_looks_on_unless_sending_is_allowed(tab, seen):
 
 
 def test_ctrl_c_ends_it_and_says_so_on_the_page(tab, seen):
-    with viewing() as (process, address):
+    with viewing("seen") as (process, address):
         tab.go(address)
         tab.until("$('link').dataset.word === 'connected'")
         process.send_signal(signal.SIGINT)

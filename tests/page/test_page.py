@@ -14,6 +14,7 @@ from netlab import lab
 from netlab.report import graph, svg
 from netlab.report.page import Pictures, html
 from netlab.report.words import LANGUAGES
+from tests.page import pictures as pictures_taken
 from tests.page.browser import Browser, browser
 
 RECORDED = Path(__file__).parents[1] / "golden" / "page"
@@ -645,6 +646,17 @@ def test_the_page_refuses_foreign_scripts_and_networks(opened):
     assert len(tab.complaints) >= 2
     tab.complaints.clear()
     tab.requests[1:] = [one for one in tab.requests[1:] if "127.0.0.1:9" not in one]
+
+
+def test_every_picture_of_the_documentation_is_one_that_make_pictures_takes():
+    shown = re.findall(
+        r"images/(page-\S+\.png)", (pictures_taken.IMAGES / "../page.md").read_text()
+    )
+    assert (
+        {*shown}
+        == {*pictures_taken.PICTURES}
+        == {file.name for file in pictures_taken.IMAGES.glob("page-*.png")}
+    )
 
 
 def test_the_page_is_small_and_needs_no_other_file(pictures):
