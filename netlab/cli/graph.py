@@ -13,6 +13,7 @@ from netlab.cli.arguments import (
     examples,
     json_option,
     lab_option,
+    language_option,
     pass_output,
 )
 from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
@@ -42,6 +43,7 @@ _NOT_BUILT = "drawing"
         "netlab graph mine.yaml",
         "netlab graph three-modes -o three-modes.svg",
         "netlab graph ./nat.yaml --format dot | dot -Tpdf > nat.pdf",
+        "netlab graph nat --lang zh -o nat.svg",
     )
 )
 @click.argument("name", required=False, type=LabOrScenario(), metavar="[LAB|SCENARIO|FILE]")
@@ -60,10 +62,16 @@ _NOT_BUILT = "drawing"
     help="Write to a file instead of the terminal; - is the terminal or pipe.",
 )
 @lab_option
+@language_option
 @json_option
 @pass_output
 def graph(
-    output: Output, name: str | None, form: str | None, file: str | None, lab_name: str | None
+    output: Output,
+    name: str | None,
+    form: str | None,
+    file: str | None,
+    lab_name: str | None,
+    language: str,
 ) -> None:
     """Draw a lab: VMs, switches, the host, NAT and DHCP, the LAN, the Internet.
 
@@ -74,7 +82,7 @@ def graph(
     if output.json and (form or file):
         raise UsageError("--json excludes --format and -o", "write `--json > FILE`")
     file = None if file == "-" else file
-    drawn = _graph(name, lab_name)
+    drawn = _graph(name, lab_name, "en" if output.json else language)
     if output.json:
         from netlab.report import data
 
@@ -97,27 +105,27 @@ def graph(
         say(content.rstrip("\n"))
 
 
-def _graph(name: str | None, lab_name: str | None) -> Graph:
+def _graph(name: str | None, lab_name: str | None, language: str) -> Graph:
     from netlab.report import graph
 
     if name and lab_name:
         raise UsageError(f"'{name}' and --lab exclude each other", "leave one of them out")
     is_file = name is not None and ("/" in name or name.endswith((".yaml", ".yml")))
     if name is None or (not is_file and name in lab.names()):
-        return graph.running(lab.status(lab.attach(lab.pick(name or lab_name))))
+        return graph.running(lab.status(lab.attach(lab.pick(name or lab_name))), language)
     try:
         source = lab.load(name)
     except UsageError as error:
         if is_file:
             raise
         raise UsageError(f"no lab '{name}' is running, and {error.what}", error.fix) from error
-    return graph.planned(lab.prepare(source, _NOT_BUILT))
+    return graph.planned(lab.prepare(source, _NOT_BUILT), language)
 
 
 def _text(drawn: Graph) -> RenderableType:
     from netlab.report import text
 
-    return text.picture(drawn.topology, drawn.addresses, columns(DRAWING_WIDTH))
+    return text.picture(drawn.topology, drawn.addresses, columns(DRAWING_WIDTH), drawn.language)
 
 
 def _content(drawn: Graph, form: str) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from netlab.report.graph import Addresses, name, shown, subnet, title
+from netlab.report.words import drawn
 from netlab.scenario.topology import HOST, LAN, Leg, Network, Role, Topology
 
 _ORDER = (
@@ -27,39 +30,40 @@ class _Box:
 
     @property
     def width(self) -> int:
-        return max(map(len, self.lines)) + 4
+        return max(map(cell_len, self.lines)) + 4
 
     def rows(self, height: int) -> Iterator[str]:
         inner = self.width - 2
         yield "┌" + "─" * inner + "┐"
         for line in (*self.lines, *[""] * (height - len(self.lines))):
-            yield "│" + line.center(inner) + "│"
+            # Chinese characters take two columns, which `center` does not know.
+            yield "│" + line.center(inner - cell_len(line) + len(line)) + "│"
         left = (inner - 1) // 2
         yield "└" + "─" * left + "┬" + "─" * (inner - 1 - left) + "┘"
 
 
-def draw(topology: Topology, addresses: Addresses, width: int = 100) -> str:
+def draw(topology: Topology, addresses: Addresses, width: int = 100, language: str = "en") -> str:
     """The whole lab; `addresses` are those that the interfaces have now (none: as planned)."""
     lans = [network for network in topology.networks.values() if network.lan and not network.mode]
     wans = [router.legs[-1].network for router in topology.routers]
     networks = [*reversed(topology.vmnets), *lans, *wans]
     return "\n\n".join(
-        "\n".join(_section(topology, network, addresses, width)) for network in networks
+        "\n".join(_section(topology, network, addresses, width, language)) for network in networks
     )
 
 
 def _section(
-    topology: Topology, network: Network, addresses: Addresses, width: int
+    topology: Topology, network: Network, addresses: Addresses, width: int, language: str
 ) -> Iterator[str]:
     legs = sorted(
         _plugged(topology, network), key=lambda leg: _ORDER.index(topology.nodes[leg.node].role)
     )
-    boxes = [_box(topology, leg, addresses) for leg in legs]
+    boxes = [_box(topology, leg, addresses, language) for leg in legs]
     rows = list(_wrap(boxes, width))
     for number, row in enumerate(rows):
-        named = f"  {name(network)} · {subnet(network)}" if number == len(rows) - 1 else ""
-        yield from _bus(row, named)
-    if onward := _onward(topology, network, addresses):
+        named = f"  {name(network, language)} · {subnet(network, language)}"
+        yield from _bus(row, named if number == len(rows) - 1 else "")
+    if onward := _onward(topology, network, addresses, language):
         yield f"  ↳ {onward}"
 
 
@@ -72,8 +76,9 @@ def _plugged(topology: Topology, network: Network) -> list[Leg]:
     return legs
 
 
-def _box(topology: Topology, leg: Leg, addresses: Addresses) -> _Box:
-    return _Box((title(topology.nodes[leg.node]), *shown(leg, addresses)))
+def _box(topology: Topology, leg: Leg, addresses: Addresses, language: str) -> _Box:
+    named = title(topology.nodes[leg.node], language)
+    return _Box((named, *shown(leg, addresses, language)))
 
 
 def _wrap(boxes: list[_Box], width: int) -> Iterator[list[_Box]]:
@@ -98,21 +103,25 @@ def _bus(row: list[_Box], named: str) -> Iterator[str]:
     yield line[:-1] + named
 
 
-def _onward(topology: Topology, network: Network, addresses: Addresses) -> str:
+def _onward(topology: Topology, network: Network, addresses: Addresses, language: str) -> str:
     """Where packets go from here, in words."""
     card = topology.uplink
     seen = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
     outside = "".join(address.partition("/")[0] for address in seen)
     if network.mode and network.mode.on_lan:
         if network.nic is None:
-            return "bridged to no card: none is connected"
-        lan = "the LAN" if network.lan == LAN else f"the LAN {network.lan}"
-        pulled = "" if network.linked else ", which is unplugged"
-        return f"bridged to {lan} by the host's {network.nic}{pulled}"
+            return drawn("bridged to no card: none is connected", language)
+        lan = drawn("the LAN", language) + ("" if network.lan == LAN else f" {network.lan}")
+        pulled = "" if network.linked else drawn(", which is unplugged", language)
+        bridged = drawn("bridged to {lan} by the host's {nic}{pulled}", language)
+        return bridged.format(lan=lan, nic=network.nic, pulled=pulled)
     if network.mode:
-        return network.mode.onward.format(nic=network.nic, card=card.interface, outside=outside)
+        onward = drawn(network.mode.onward, language)
+        return onward.format(nic=network.nic, card=card.interface, outside=outside)
     for router in topology.routers:
         inside, public = router.legs
         if inside.network == network and public.address:
-            return f"the router leaves as {public.address.ip}"
+            return drawn("the router leaves as {outside}", language).format(
+                outside=public.address.ip
+            )
     return ""

@@ -79,7 +79,7 @@ _HUED = (Role.NAT_DEVICE, Role.DHCP_SERVER)
 
 _PAGE = """\
 <!DOCTYPE html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -97,7 +97,7 @@ svg {{ display: block; margin: auto; max-width: 100%; height: auto; }}
 </head>
 <body>
 <h1>{title}</h1>
-<input type="checkbox" id="size"> <label for="size">actual size</label>
+<input type="checkbox" id="size"> <label for="size">{size}</label>
 <main>
 {picture}</main>
 </body>
@@ -112,7 +112,12 @@ def render(graph: Graph) -> str:
 
 def page(graph: Graph) -> str:
     """The picture as an HTML page of one file: it fits the window, or can be scrolled."""
-    return _PAGE.format(title=escape(graph.title or graph.name), picture=render(graph))
+    return _PAGE.format(
+        language=_LANGUAGE_TAGS[graph.language],
+        title=escape(graph.title or graph.name),
+        size=drawn("actual size", graph.language),
+        picture=render(graph),
+    )
 
 
 def _svg(layout: Layout) -> Iterator[str]:

@@ -57,9 +57,11 @@ def lab_status(status: Status, width: int) -> RenderableType:
     return Group(drawn, "", found, "", drift(status.drift))
 
 
-def picture(topology: Topology, addresses: Addresses, width: int) -> RenderableType:
+def picture(
+    topology: Topology, addresses: Addresses, width: int, language: str = "en"
+) -> RenderableType:
     """The drawing; `addresses` are those of now (none: as planned)."""
-    return Text(draw(topology, addresses, width), no_wrap=True, overflow="ignore")
+    return Text(draw(topology, addresses, width, language), no_wrap=True, overflow="ignore")
 
 
 _COLUMNS = ("node", "adapter", "network", "state", "address", "from", "MAC", "gateway", "DNS")

@@ -304,10 +304,28 @@ _DRAWN_IN_CHINESE = {
     "DHCP server": "DHCP 服务器",
     "the Internet": "互联网",
     "no subnet": "无子网",
+    "actual size": "实际大小",
     "no address": "无地址",
     "+ {count} more": "另有 {count} 个",
     "{switch} ({facts}) connects {names}.": "{switch}（{facts}）连接 {names}。",
     "{one} is connected to {other}.": "{one} 与 {other} 相连。",
+    # Where packets go from a network.
+    "nothing leaves": "没有出口",
+    "bridged to no card: none is connected": "没有桥接到任何网卡：没有一块连着网线",
+    "the LAN": "局域网",
+    ", which is unplugged": "（网线已拔下）",
+    "bridged to {lan} by the host's {nic}{pulled}": "经主机的 {nic}{pulled} 桥接到{lan}",
+    "the NAT device leaves by the host's {card}, as {outside}": "NAT 设备经主机的 {card} 以 {outside} 外出",
+    "the NAT service leaves by the host's {card}, as {outside}": "NAT 服务经主机的 {card} 以 {outside} 外出",
+    "the VM's own NAT engine leaves by the host's {card}, as {outside}": (
+        "虚拟机自己的 NAT 引擎经主机的 {card} 以 {outside} 外出"
+    ),
+    "the host leaves by {card}, as {outside}": "主机经 {card} 以 {outside} 外出",
+    "the host forwards by {card}, untranslated": "主机经 {card} 转发，不转换地址",
+    "the host forwards by {card}, untranslated, as far as its own firewall lets it": (
+        "主机经 {card} 转发，不转换地址，只要它自己的防火墙放行"
+    ),
+    "the router leaves as {outside}": "路由器以 {outside} 外出",
     # Modes of networks, as the products' own Chinese versions call them.
     "bridged": "桥接",
     "host-only": "仅主机",

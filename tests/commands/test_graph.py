@@ -93,6 +93,12 @@ def test_the_name_of_the_file_tells_the_format(file, start, tmp_path):
     assert (tmp_path / file).read_text().startswith(start)
 
 
+@pytest.mark.parametrize("form", ["text", "svg", "html", "dot", "mermaid"])
+def test_every_format_is_in_chinese_too(form):
+    drawn = netlab("graph", "nat", "--format", form, "--lang", "zh").stdout
+    assert "DHCP 服务器" in drawn and "DHCP server" not in drawn
+
+
 def test_a_format_that_is_named_goes_before_the_file_s_name(tmp_path):
     assert netlab("graph", "nat", "--format", "text", "-o", str(tmp_path / "x.svg")).returncode == 0
     assert (tmp_path / "x.svg").read_text() == netlab("graph", "nat").stdout

@@ -13,12 +13,14 @@ from itertools import combinations, pairwise
 from xml.etree import ElementTree as Xml
 
 import pytest
+from rich.cells import cell_len
 
 from netlab import lab
 from netlab.plan import build
 from netlab.plan.names import node as node_of
 from netlab.plan.nouns import Cable
 from netlab.report import diagrams, graph, svg, words
+from netlab.report.drawing import draw
 from netlab.report.layout import Layout, Line, arrange
 from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
 from netlab.scenario.load import loads, shipped
@@ -471,6 +473,23 @@ def test_in_chinese_a_picture_keeps_only_names_and_what_has_no_other_word():
 
 
 def test_every_mode_has_a_chinese_name():
-    """But for names of products, and NAT."""
+    """But for names of products, and NAT; and a sentence of where its packets go."""
     same = {mode.title for mode in build.MODES if words.drawn(mode.title, "zh") == mode.title}
     assert same == {"NAT", "VirtualBox NAT", "libvirt nat"}
+    onward = {mode.onward for mode in build.MODES if not mode.on_lan}
+    assert not {sentence for sentence in onward if words.drawn(sentence, "zh") == sentence}
+
+
+def test_the_text_is_in_chinese_too_and_its_boxes_are_whole():
+    text = draw(lab.prepare(lab.load("three-modes")).topology, {}, language="zh")
+    for word in (
+        "NAT 设备",
+        "DHCP 服务器",
+        "仅主机",
+        "经主机的 eth0 桥接到局域网",
+        "路由器以 203.0.113.1 外出",
+    ):
+        assert word in text
+    for section in text.split("\n\n"):
+        frames = [line for line in section.splitlines() if line[0] in "┌│└"]
+        assert len({cell_len(line) for line in frames}) == 1
