@@ -149,8 +149,6 @@ class Ruleset:
         return Ruleset(
             tuple(entry for kind, entry in document if kind == "chain"),
             tuple(
-                (one, texts.get((one["table"], one["chain"], one["handle"]), "?"))
-                for kind, one in document
-                if kind == "rule"
+                (one, texts.get(nft.place(one), "?")) for kind, one in document if kind == "rule"
             ),
         )
