@@ -17,7 +17,7 @@ from netlab.probe import judge, kinds
 from netlab.probe.cause import Finding
 from netlab.probe.decision import Decision, decisions
 from netlab.probe.frame import ETHERNET, Fields, decode, is_group, question_name
-from netlab.probe.history import Change, Entry, History, dated
+from netlab.probe.history import Change, Entry, History, dated, ended
 from netlab.probe.journey import Journey, Map, follow
 from netlab.probe.judge import Evidence
 from netlab.probe.kinds.base import Ends, Probe
@@ -117,6 +117,7 @@ def trace(
                 for namespace, node in where.nodes.items()
                 for table in Table
             },
+            ended(changes),
         )
         scene = witness.scene(known, dhcp_complaints)
     needed = _needed(watch, known, question)

@@ -16,7 +16,9 @@ from netlab.errors import KernelError, UsageError
 from netlab.kernel import netns, nftrace
 from netlab.kernel.events import Events, Lost
 from netlab.kernel.netlink import Overflow
+from netlab.kernel.rows import Connection
 from netlab.probe.cause import Cause
+from netlab.probe.decision import By
 from netlab.probe.kinds.icmp import EchoProbe
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
@@ -257,6 +259,28 @@ def test_two_smaller_cables_on_the_way(running):
         "router says: at most 1300 bytes",
         "path MTU: 1300 bytes",
     )
+
+
+@pytest.mark.parametrize(("by", "ends"), [("tcp:81", True), ("tcp:80", False)])
+def test_nat_entries_are_named_and_live_as_long_as_they_do(running, by, ends):
+    """A reset ends an entry before the tables are read; it has decided all the same, and until then."""
+    trace = lab.trace(running, "vm1", "internet", by=by)
+    pairs = zip(trace.journey.steps, trace.decisions, strict=True)
+    named = {step.node for step, found in pairs if any(one.by is By.NAT for one in found)}
+    assert named == {"vmnet8-nat", "router"}
+    for node in ("vmnet8-nat", "host", "router"):
+        told = [
+            (one.at, one.what, one.entry.row.state)
+            for one in trace.history.changes
+            if one.entry.node == node and isinstance(one.entry.row, Connection)
+        ]
+        first, second, *_ = (at for at, *_ in told)
+        assert first < second <= max(frame.sighting.at for frame in trace.frames)
+        after = ["removed"] if ends else ["changed", "changed"]
+        assert [what for _, what, _ in told][:3] == ["added", *after]
+        if not ends:
+            established = next(at for at, _, state in told if state == "ESTABLISHED")
+            assert established > second
 
 
 WRONG = ["", "ping", "icmp:8", "tcp:", "tcp:0", "tcp:65536", "tcp:-1", "tcp:http", "udp:0x35", "udp: 53",
