@@ -124,12 +124,14 @@ def trace(
     frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
     unanswered = dict(one for one in watch.unanswered() if one in needed)
+    kind = question.by.partition(":")[0]
+    own = {question.source: str(question.ends.to)} if kind == "arp" else {}
     evidence = Evidence(
         source=question.source,
         target=question.target,
         journey=journey.only(probe.decides),
         scene=replace(scene, lost=scene.lost + missed),
-        kind=question.by.partition(":")[0],
+        kind=kind,
         answered=probe.answered,
         send_error=error,
         address=str(question.ends.to),
@@ -142,7 +144,7 @@ def trace(
         unanswered=unanswered,
         elsewhere={
             address: owner
-            for node, address in unanswered.items()
+            for node, address in (unanswered | own).items()
             if (owner := known.elsewhere(node, address))
         },
         forgotten=frozenset(

@@ -17,6 +17,7 @@ from netlab.kernel import netns, nftrace
 from netlab.kernel.events import Events, Lost
 from netlab.kernel.netlink import Overflow
 from netlab.kernel.rows import Connection
+from netlab.probe import kinds
 from netlab.probe.cause import Cause
 from netlab.probe.decision import By
 from netlab.probe.kinds.icmp import EchoProbe
@@ -158,6 +159,15 @@ def test_arp_names_the_owner(running):
     assert re.fullmatch(rf"{VM2} is at [0-9a-f:]{{17}} vm2", one.trace.found[0])
 
 
+@pytest.mark.parametrize(
+    ("target", "cause"),
+    [("internet", Cause.WRONG_SEGMENT), ("10.0.0.99", Cause.ARP_UNANSWERED)],
+)
+def test_arp_that_nobody_answers(running, target, cause):
+    """As with a ping that asks the same: the machine that has the address does not hear the question."""
+    assert proof(running, "vm1", target, by="arp").end == (DEAD, "vm1", cause)
+
+
 def test_arp_names_both_owners(running):
     with changed(
         "kinds.host", f"ip address add {VM2}/24 dev vmnet8", f"ip address del {VM2}/24 dev vmnet8"
@@ -294,6 +304,8 @@ def test_wrong_words(running, by):
     with pytest.raises(UsageError) as said:
         lab.trace(running, "vm1", "vm2", by=by)
     assert said.value.fix
+    advised = re.search("write '([a-z]+)'", said.value.fix)
+    assert not advised or kinds.check(advised[1]), "the advice is wrong too"
 
 
 @pytest.mark.parametrize(
