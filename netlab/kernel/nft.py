@@ -123,8 +123,10 @@ def _listing(*formats: str) -> str:
 def document(namespace: str) -> list[dict[str, Any]]:
     """The ruleset as libnftables' JSON (see libnftables-json(5)): tables, chains, rules, sets, in order."""
     with netns.inside(namespace), _without_warnings():
+        if not _has_tables():
+            return []
         listing = _listing("json", "handle")
-    found: list[dict[str, Any]] = json.loads(listing)["nftables"] if listing else []
+    found: list[dict[str, Any]] = json.loads(listing)["nftables"]
     return found
 
 
