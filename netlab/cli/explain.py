@@ -47,7 +47,7 @@ def explain(
 ) -> int:
     """Say where a packet would go, and why, without sending it.
 
-    SRC is a node, DST a node, a leg of one (host@lan) or an IPv4 address. From routes,
+    SRC is a node, DST a node, a leg of one (host@lan) or an IP address. From routes,
     ARP, switches' tables and nftables' rules as they are now. Exit code 1 if it would
     not be answered, or if that is not certain.
     """

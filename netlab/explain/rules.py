@@ -13,6 +13,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
+from netlab.kernel import nft
+from netlab.kernel.nft import RulePlace
 from netlab.kernel.rows import IPAddress
 
 NOT_THERE = object()
@@ -65,8 +67,8 @@ class Ruleset:
 
     document: Sequence[Mapping[str, Any]] = ()
     """libnftables' list of tables, chains, sets and rules."""
-    texts: Mapping[tuple[str, str, int], str] | None = None
-    """Rules as `nft list ruleset` shows them, by table, chain and handle."""
+    texts: Mapping[RulePlace, str] | None = None
+    """Rules as `nft list ruleset` shows them."""
 
     def kinds(self, kind: str) -> list[Mapping[str, Any]]:
         return [one[kind] for one in self.document if kind in one]
@@ -152,12 +154,9 @@ class Ruleset:
             return _RETURN
         if word == "continue":
             return None
-        if word in ("jump", "goto"):
-            wanted = {**rule, "name": value["target"]}
-            for chain in self.kinds("chain"):
-                if all(chain[key] == wanted[key] for key in ("family", "table", "name")):
-                    met = self._through(chain, facts, depth + 1)
-                    return met if met or word == "jump" else _RETURN
+        if word in ("jump", "goto") and (chain := self._of_table("chain", rule, value["target"])):
+            met = self._through(chain, facts, depth + 1)
+            return met if met or word == "jump" else _RETURN
         if word == "vmap":
             return self._mapped(value, rule, facts, depth)
         return Outcome(End.UNKNOWN, text)
@@ -217,15 +216,20 @@ class Ruleset:
         if isinstance(wanted, dict) and "set" in wanted:
             return list(wanted["set"])
         if isinstance(wanted, str) and wanted.startswith("@"):
-            for one in self.kinds("set"):
-                if (one["table"], one["name"]) == (rule["table"], wanted[1:]):
-                    return list(one.get("elem", []))
-            return [None]  # Not known.
+            known = self._of_table("set", rule, wanted[1:])
+            return list(known.get("elem", [])) if known else [None]  # Not known.
+        return None
+
+    def _of_table(self, kind: str, rule: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+        """The chain or set that a rule means by a name: it is of its own table."""
+        own = (rule["family"], rule["table"], name)
+        for one in self.kinds(kind):
+            if (one["family"], one["table"], one["name"]) == own:
+                return one
         return None
 
     def _text(self, rule: Mapping[str, Any]) -> str:
-        texts = self.texts or {}
-        words = texts.get((rule["table"], rule["chain"], rule.get("handle", 0)), "a rule")
+        words = (self.texts or {}).get(nft.place(rule), "a rule")
         return f"{rule['table']} {rule['chain']}: {words}"
 
 

@@ -6,10 +6,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from netlab.errors import KernelError, Missing
 from netlab.kernel import netns
@@ -123,8 +123,10 @@ def _listing(*formats: str) -> str:
 def document(namespace: str) -> list[dict[str, Any]]:
     """The ruleset as libnftables' JSON (see libnftables-json(5)): tables, chains, rules, sets, in order."""
     with netns.inside(namespace), _without_warnings():
+        if not _has_tables():
+            return []
         listing = _listing("json", "handle")
-    found: list[dict[str, Any]] = json.loads(listing)["nftables"] if listing else []
+    found: list[dict[str, Any]] = json.loads(listing)["nftables"]
     return found
 
 
@@ -150,19 +152,28 @@ def read_with_handles(namespace: str) -> str:
         return _listing("handle")
 
 
-def rules(listing: str) -> dict[tuple[str, str, int], str]:
-    """Every rule of a listing with handles, as text, by table, chain and handle."""
+RulePlace: TypeAlias = tuple[str, str, str, int]
+"""Family, table, chain and handle of a rule: what tells it from all others of a namespace."""
+
+
+def place(rule: Mapping[str, Any]) -> RulePlace:
+    """Where a rule of a `document` is."""
+    return rule["family"], rule["table"], rule["chain"], rule.get("handle", 0)
+
+
+def rules(listing: str) -> dict[RulePlace, str]:
+    """Every rule of a listing with handles, as text."""
     found = {}
-    table = chain = ""
+    family = table = chain = ""
     for row in map(str.strip, listing.splitlines()):
         words = row.split()
         text, mark, handle = row.rpartition(" # handle ")
         if words[:1] == ["table"]:
-            table = words[2]
+            family, table = words[1:3]
         elif words[:1] == ["chain"]:
             chain = words[1]
         elif mark:
-            found[table, chain, int(handle)] = text
+            found[family, table, chain, int(handle)] = text
     return found
 
 

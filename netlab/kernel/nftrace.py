@@ -22,6 +22,8 @@ _NETWORK_HEADER, _TRANSPORT_HEADER = 8, 9
 _VERDICT_CODE = 1
 _BY_RULE, _BY_POLICY = 3, 1  # NFT_TRACETYPE_*
 _DROP = 0
+_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+"""NFPROTO_*, as the headers have it, by the words of nft."""
 _IP_FAMILIES = {"ip", "ip6", "inet"}
 
 
@@ -116,7 +118,9 @@ class RuleTrace:
             headers = self._headers.get(number, b"")
             why = _number(message.get(_TYPE, b""))
             if why == _BY_RULE and _HANDLE in message:  # Without one: the end of a chain.
-                rule = self._rules.get((table, chain, _number(message[_HANDLE])), "a rule")
+                family = _FAMILIES.get(data[HEADER_BYTES], "")
+                place = (family, table, chain, _number(message[_HANDLE]))
+                rule = self._rules.get(place, "a rule")
                 drops = _code(message.get(_VERDICT, b"")) == _DROP
                 yield Hit(self.namespace, f"{table} {chain}: {rule}", drops, headers)
             elif why == _BY_POLICY and _number(message.get(_POLICY, b"\1")) == _DROP:

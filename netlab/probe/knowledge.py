@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 
 from netlab.kernel.events import Row, Table
 from netlab.kernel.owners import Owners, owners
-from netlab.kernel.rows import RouteRow
+from netlab.kernel.rows import Connection, RouteRow
 from netlab.probe.decision import Tables, best_route, flow_of, is_about
 from netlab.probe.frame import Fields
 from netlab.probe.journey import Journey, Map, Step
@@ -24,6 +24,8 @@ class Knowledge:
     where: Map
     rows: Mapping[tuple[str, Table], Sequence[Row]]
     """(node, table) to its rows."""
+    ended: Mapping[str, Sequence[Connection]] = field(default_factory=dict)
+    """Node to what its connection tracking has forgotten meanwhile: that has decided too."""
 
     def of(self, node: str, table: Table) -> Sequence[Any]:
         """One table of one node."""
@@ -39,7 +41,10 @@ class Knowledge:
             together(Table.ROUTES),
             together(Table.NEIGHBOURS),
             together(Table.FDB),
-            together(Table.CONNECTIONS),
+            (
+                *together(Table.CONNECTIONS),
+                *(one for node in self.where.parts(box) for one in self.ended.get(node, ())),
+            ),
         )
 
     @cached_property

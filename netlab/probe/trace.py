@@ -17,7 +17,7 @@ from netlab.probe import judge, kinds
 from netlab.probe.cause import Finding
 from netlab.probe.decision import Decision, decisions
 from netlab.probe.frame import ETHERNET, Fields, decode, is_group, question_name
-from netlab.probe.history import Change, Entry, History, dated
+from netlab.probe.history import Change, Entry, History, dated, ended
 from netlab.probe.journey import Journey, Map, follow
 from netlab.probe.judge import Evidence
 from netlab.probe.kinds.base import Ends, Probe
@@ -117,18 +117,21 @@ def trace(
                 for namespace, node in where.nodes.items()
                 for table in Table
             },
+            ended(changes),
         )
         scene = witness.scene(known, dhcp_complaints)
     needed = _needed(watch, known, question)
     frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
     unanswered = dict(one for one in watch.unanswered() if one in needed)
+    kind = question.by.partition(":")[0]
+    own = {question.source: str(question.ends.to)} if kind == "arp" else {}
     evidence = Evidence(
         source=question.source,
         target=question.target,
         journey=journey.only(probe.decides),
         scene=replace(scene, lost=scene.lost + missed),
-        kind=question.by.partition(":")[0],
+        kind=kind,
         answered=probe.answered,
         send_error=error,
         address=str(question.ends.to),
@@ -141,7 +144,7 @@ def trace(
         unanswered=unanswered,
         elsewhere={
             address: owner
-            for node, address in unanswered.items()
+            for node, address in (unanswered | own).items()
             if (owner := known.elsewhere(node, address))
         },
         forgotten=frozenset(

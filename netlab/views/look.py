@@ -126,7 +126,8 @@ class Look:
 
     @cached_property
     def rulesets(self) -> dict[str, Ruleset]:
-        found = {place: Ruleset.read(place) for place in self.machines}
+        """Of every namespace that has one; switches have rules too (Wi-Fi, admission, isolation)."""
+        found = {place: Ruleset.read(place) for place in self.nodes}
         return {place: ruleset for place, ruleset in found.items() if ruleset.chains}
 
 
@@ -149,8 +150,6 @@ class Ruleset:
         return Ruleset(
             tuple(entry for kind, entry in document if kind == "chain"),
             tuple(
-                (one, texts.get((one["table"], one["chain"], one["handle"]), "?"))
-                for kind, one in document
-                if kind == "rule"
+                (one, texts.get(nft.place(one), "?")) for kind, one in document if kind == "rule"
             ),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from netlab.kernel import services, tables
@@ -78,6 +79,11 @@ def _settings(config: str) -> dict[str, list[str]]:
 
 
 def forwards(look: Look) -> Iterator[Row]:
+    # What comes in and what programs of the machine itself send meet equal rules in two chains.
+    yield from dict.fromkeys(_translations(look))
+
+
+def _translations(look: Look) -> Iterator[Row]:
     for place, ruleset in look.rulesets.items():
         node = look.nodes[place]
         for rule, text in ruleset.rules:
@@ -154,7 +160,10 @@ def waiting(look: Look) -> Iterator[Row]:
 
 
 def _program(service: Service) -> str:
-    return " ".join(service.argv[:2]) if service.argv[0] == "busybox" else service.argv[0]
+    program, *words = service.argv
+    if program == "{python}":
+        return f"python {next(Path(word).name for word in words if word.endswith('.py'))}"
+    return f"{program} {words[0]}" if program == "busybox" else program
 
 
 def _ports(held: Iterable[Socket]) -> str | None:

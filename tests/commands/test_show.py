@@ -14,6 +14,7 @@ import pytest
 from netlab import lab, views
 from netlab.cli import show
 from netlab.kernel import nft
+from netlab.scenario.source import Source
 from tests.machine import NETLAB, inside, ip, netlab
 from tests.pace import HANG_SECONDS
 
@@ -199,6 +200,43 @@ def test_a_forward_that_was_added_by_hand():
         assert rows("forwards", "vm1") == []
     finally:
         nft.delete_table("show.vmnet8-nat", "ip", "hand")
+
+
+def test_rules_of_a_switch_are_shown_too():
+    text = nft.create(
+        "show.vmnet8",
+        "table bridge hand { chain c { type filter hook forward priority 0; ip protocol gre drop; }\n }",
+    )
+    try:
+        its = [one for one in rows("firewall", "vmnet8") if one["node"] == "vmnet8"]
+        assert [(one["chain"], one["rule"]) for one in its] == [
+            ("bridge hand c", "ip protocol gre drop"),
+            ("bridge hand c", "otherwise accept"),
+        ]
+    finally:
+        nft.delete("show.vmnet8", text)
+
+
+def test_planned_forwards_and_programs_are_told_once_and_by_name():
+    with changed_lab(
+        lab.with_forward(lab.attach("show"), "tcp", 8080, "vm2:80"),
+    ):
+        assert [(one["node"], one["port"], one["to_port"]) for one in rows("forwards")] == [
+            ("host", 8080, 8080),
+            ("vmnet8-nat", 8080, 80),
+        ]
+    with changed_lab(lab.assigned(lab.attach("show"), "host", {"proxy": "7890"})):
+        assert row("services", service="proxy")["program"] == "python proxy.py"
+
+
+@contextmanager
+def changed_lab(source: Source) -> Iterator[None]:
+    before = lab.attach("show").source
+    lab.apply(lab.attach("show"), source)
+    try:
+        yield
+    finally:
+        lab.apply(lab.attach("show"), before)
 
 
 def test_rules_and_what_happens_otherwise():

@@ -16,7 +16,10 @@ from netlab.errors import KernelError, UsageError
 from netlab.kernel import netns, nftrace
 from netlab.kernel.events import Events, Lost
 from netlab.kernel.netlink import Overflow
+from netlab.kernel.rows import Connection
+from netlab.probe import kinds
 from netlab.probe.cause import Cause
+from netlab.probe.decision import By
 from netlab.probe.kinds.icmp import EchoProbe
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
@@ -156,6 +159,15 @@ def test_arp_names_the_owner(running):
     assert re.fullmatch(rf"{VM2} is at [0-9a-f:]{{17}} vm2", one.trace.found[0])
 
 
+@pytest.mark.parametrize(
+    ("target", "cause"),
+    [("internet", Cause.WRONG_SEGMENT), ("10.0.0.99", Cause.ARP_UNANSWERED)],
+)
+def test_arp_that_nobody_answers(running, target, cause):
+    """As with a ping that asks the same: the machine that has the address does not hear the question."""
+    assert proof(running, "vm1", target, by="arp").end == (DEAD, "vm1", cause)
+
+
 def test_arp_names_both_owners(running):
     with changed(
         "kinds.host", f"ip address add {VM2}/24 dev vmnet8", f"ip address del {VM2}/24 dev vmnet8"
@@ -259,6 +271,28 @@ def test_two_smaller_cables_on_the_way(running):
     )
 
 
+@pytest.mark.parametrize(("by", "ends"), [("tcp:81", True), ("tcp:80", False)])
+def test_nat_entries_are_named_and_live_as_long_as_they_do(running, by, ends):
+    """A reset ends an entry before the tables are read; it has decided all the same, and until then."""
+    trace = lab.trace(running, "vm1", "internet", by=by)
+    pairs = zip(trace.journey.steps, trace.decisions, strict=True)
+    named = {step.node for step, found in pairs if any(one.by is By.NAT for one in found)}
+    assert named == {"vmnet8-nat", "router"}
+    for node in ("vmnet8-nat", "host", "router"):
+        told = [
+            (one.at, one.what, one.entry.row.state)
+            for one in trace.history.changes
+            if one.entry.node == node and isinstance(one.entry.row, Connection)
+        ]
+        first, second, *_ = (at for at, *_ in told)
+        assert first < second <= max(frame.sighting.at for frame in trace.frames)
+        after = ["removed"] if ends else ["changed", "changed"]
+        assert [what for _, what, _ in told][:3] == ["added", *after]
+        if not ends:
+            established = next(at for at, _, state in told if state == "ESTABLISHED")
+            assert established > second
+
+
 WRONG = ["", "ping", "icmp:8", "tcp:", "tcp:0", "tcp:65536", "tcp:-1", "tcp:http", "udp:0x35", "udp: 53",
          "http:", "http:x", "dns", "dns:", "dns:a..b", "dns:" + "a" * 64, "dns:münchen.de", "raw", "raw:",
          "raw:0", "raw:256", "raw:1", "raw:6", "raw:17", "raw:gre", "arp:1", "dhcp:1", "route:3", "mtu:1500",
@@ -270,6 +304,8 @@ def test_wrong_words(running, by):
     with pytest.raises(UsageError) as said:
         lab.trace(running, "vm1", "vm2", by=by)
     assert said.value.fix
+    advised = re.search("write '([a-z]+)'", said.value.fix)
+    assert not advised or kinds.check(advised[1]), "the advice is wrong too"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from io import StringIO
 
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from netlab import lab
 from netlab.errors import UsageError
+from netlab.kernel import nft
 from netlab.probe import exchange, stream
 from netlab.probe.cause import Cause
 from netlab.probe.decision import By
@@ -178,6 +180,36 @@ def test_rules_of_both_families(running, node, family, hook, rule, cause):
         run(f"seen.{flushed}", "ip -6 neigh flush all")
     with rules(f"seen.{node}", hook, rule, family):
         assert compared(running, "vm1", VM2)[1] is cause
+
+
+TWINS = """
+table ip6 extra {
+ set s { type ipv6_addr; elements = { fd00:8::77 }; }
+ chain c { type filter hook input priority 0; ip6 saddr @s accept; }
+}
+table ip extra {
+ set s { type ipv4_addr; elements = { 10.0.0.128 }; }
+ chain c { type filter hook input priority 0; ip saddr @s drop; }
+}
+"""
+
+
+def test_tables_of_one_name_in_two_families(running):
+    """The handles of their rules are the same too."""
+    text = nft.create("seen.vm2", TWINS)
+    try:
+        listing = run("seen.vm2", "nft -a list ruleset")
+        assert len(set(re.findall(r"@s .* (# handle \d+)", listing))) == 1, listing
+        assert compared(running, "vm1", "vm2") == ("vm2", Cause.FIREWALL)
+        drop = "extra c: ip saddr @s drop"
+        assert proof(running, "vm1", "vm2").finding.evidence == drop
+        assert drop in lab.explain(running, "vm1", "vm2").finding.evidence
+        shown = json.loads(netlab("show", "firewall", "vm2", "--lab", "seen", "--json").stdout)
+        told = {(row["chain"], row["rule"]) for row in shown["rows"]}
+        assert ("ip extra c", "ip saddr @s drop") in told
+        assert ("ip6 extra c", "ip6 saddr @s accept") in told
+    finally:
+        nft.delete("seen.vm2", text)
 
 
 PC_BY_IPV4 = "192.168.1.50"

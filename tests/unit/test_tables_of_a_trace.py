@@ -183,6 +183,63 @@ class TestHistory:
         assert self.when(ENTRY, "nat", *frames) == 200
         assert self.when(replace(ENTRY, state="replied"), "nat", *frames) == 300
 
+    def times(self, changes: list[Change], *frames: Frame) -> list[tuple[int, str, str]]:
+        dates = dated(changes, frames, MAP.nodes)
+        return [(one.at, one.what, getattr(one.entry.row, "state", "")) for one in dates]
+
+    def test_a_connection_goes_on_packet_by_packet(self):
+        ends = (
+            {"ip.src": "10.0.0.1", "ip.dst": "8.8.8.8"},
+            {"ip.src": "8.8.8.8", "ip.dst": "10.0.0.1"},
+        )
+        plain = replace(ENTRY, protocol="tcp", reply=INSIDE.reversed)
+        frames = [
+            self.seen(100, "nat", "uplink", True, ends[0]),
+            self.seen(200, "nat", "uplink", False, ends[1]),
+            self.seen(300, "nat", "uplink", True, ends[0]),
+            self.seen(400, "nat", "uplink", True, ends[0]),
+            self.seen(500, "nat", "uplink", False, ends[1]),
+        ]
+        states = ["SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "TIME_WAIT"]
+        changes = [
+            Change(900, "changed" if n else "added", Entry("nat", replace(plain, state=state)))
+            for n, state in enumerate(states)
+        ]
+        assert self.times(changes, *frames) == [
+            (100 * (n + 1), change.what, state)
+            for n, (change, state) in enumerate(zip(changes, states, strict=True))
+        ]
+
+    def test_a_reset_ends_a_connection_and_time_another(self):
+        ends = (
+            {"ip.src": "10.0.0.1", "ip.dst": "8.8.8.8"},
+            {"ip.src": "8.8.8.8", "ip.dst": "10.0.0.1"},
+        )
+        plain = replace(ENTRY, protocol="tcp", reply=INSIDE.reversed, state="SYN_SENT")
+        changes = [Change(900, what, Entry("nat", plain)) for what in ("added", "removed")]
+        asked = self.seen(100, "nat", "uplink", True, ends[0])
+        answer = self.seen(200, "nat", "uplink", False, ends[1])
+        reset = self.seen(200, "nat", "uplink", False, ends[1] | {"tcp.flags": "RST ACK"})
+        assert [at for at, *_ in self.times(changes, asked, reset)] == [100, 200]
+        assert [at for at, *_ in self.times(changes, asked, answer)] == [100, 900]
+
+    def test_nobody_answered_when_the_kernel_gave_up_and_not_when_it_asked(self):
+        row = Neighbour("eth0", ip_address("10.0.0.1"), "", "failed")
+        asks = ARP | {"arp.op": "request"}
+        assert self.when(row, "b", self.seen(100, "b", "eth0", True, asks)) == 900
+
+    def test_what_was_read_late_was_not_later_than_what_came_after_it(self):
+        row = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
+        changes = [
+            Change(900, "changed", Entry("a", replace(row, mac="", state="incomplete"))),
+            Change(901, "changed", Entry("a", row)),
+        ]
+        answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "answer"})
+        assert self.times(changes, answer) == [
+            (100, "changed", "incomplete"),
+            (100, "changed", "reachable"),
+        ]
+
     def test_nothing_is_dated_by_a_later_frame(self):
         row = FdbEntry("sw", "m:a", "pa", learnt=True)
         assert self.when(row, "sw", self.seen(901, "sw", "pa", False, {"eth.src": "m:a"})) == 900

@@ -37,7 +37,8 @@ KINDS: dict[str, Callable[[Ends, str], Probe]] = {
 """The word before the colon, and what makes the probe of it and of the word behind the colon."""
 
 _WITHOUT_DETAIL = {"icmp", "dhcp", "arp", "route", "mtu"}
-_NEED_DETAIL = {"dns", "raw"}
+_NEED_DETAIL = {"dns": "dns:www.example.com", "raw": "raw:47"}
+"""And an example."""
 
 
 def check(by: str) -> str:
@@ -45,11 +46,12 @@ def check(by: str) -> str:
     word, colon, detail = by.partition(":")
     if word not in KINDS:
         raise UsageError(f"'{by}' is no kind of probe", f"use one of: {', '.join(KINDS)}")
+    if word in _NEED_DETAIL and not detail:
+        raise UsageError(
+            f"'{by}' lacks what is asked for", f"write '{_NEED_DETAIL[word]}', for example"
+        )
     if colon and (word in _WITHOUT_DETAIL or not detail):
         raise UsageError(f"'{by}' has a colon too many", f"write '{word}'")
-    if word in _NEED_DETAIL and not detail:
-        example = {"dns": "dns:www.example.com", "raw": "raw:47"}[word]
-        raise UsageError(f"'{by}' lacks what is asked for", f"write '{example}', for example")
     if word in ("tcp", "udp", "http"):
         _number(detail, _PORTS)
     if word == "raw" and _number(detail, _PROTOCOLS) in _ICMP_TCP_UDP:
