@@ -98,8 +98,11 @@ def test_the_list_is_in_the_page_s_language(opened):
 def test_a_packet_is_a_moving_dot_and_a_click_freezes_its_journey(opened):
     opened.js("globalThis.requestAnimationFrame = () => 0")  # A dot that a mouse surely meets.
     ping("vm2", "203.0.113.80", "-c1")
-    opened.until("Boolean(document.querySelector('.dot:not(.arp)'))")
-    opened.click(".dot:not(.arp)")
+    lines = "[...document.querySelectorAll('#packets button')]"
+    packet = opened.until(
+        f"{lines}.find((one) => one.textContent.includes('> 203.0.113.80'))?.dataset.packet"
+    )
+    opened.click(f".dot[data-packet='{packet}']")
     opened.until("page.journeys.length === 1")
     assert opened.text("h1") == "netlab · seen · vm2 → internet · icmp"
     assert opened.js("rewrites(page.journeys[0].steps[2])") == ["ip.src"]
