@@ -12,10 +12,10 @@ from netlab.explain.facts import neighbour_facts, packet_facts
 from netlab.explain.rules import End, Translation
 from netlab.explain.world import Ended, Packet, Probe, World
 from netlab.kernel.owners import Plug
-from netlab.kernel.routing import Answer, Question
+from netlab.kernel.routing import UNCERTAIN, Answer, Question
 from netlab.kernel.rows import IPAddress, at_port
 from netlab.probe.cause import Cause
-from netlab.probe.decision import By, Decision, best_route, found_out
+from netlab.probe.decision import By, Decision, best_route, closed_route, found_out
 from netlab.probe.packet import Part
 from netlab.probe.said import said
 from netlab.probe.verdict import Verdict
@@ -149,6 +149,8 @@ class Walk(Cables):
         answer = self.world.ask(node, question)
         if not answer.error:
             return answer
+        if answer.error == UNCERTAIN:
+            raise Ended(node, Cause.UNKNOWN, said("not certain", why=said("rules of routing")))
         came_in, target = question.came_in, question.target
         if came_in and self._is_filtered(node, came_in, question):
             text = said("rp_filter", source=question.source, interface=came_in)
@@ -156,7 +158,7 @@ class Walk(Cables):
         if came_in and answer.error == errno.EHOSTUNREACH and target.version == 4:
             self._must_forward(node, came_in, target)
         route = best_route(self.world.places[node].space.routes, target)
-        if route and route.kind != "unicast":
+        if route and closed_route(route, answer):
             text = said("route of kind", kind=route.kind, route=route)
             if route.kind == "prohibit":
                 raise Ended(node, Cause.REFUSED, text, Verdict.REFUSED)

@@ -144,20 +144,17 @@ def _leg_on(lab: Lab, source: Node, network: str | None) -> Leg:
 
 
 def _leg_towards(lab: Lab, source: Node, to: str) -> Leg:
-    """The leg by which the source's routing table sends packets to an address."""
+    """The leg by which the source's kernel sends packets to an address."""
     from netlab.kernel.handles import Handles
     from netlab.kernel.links import read_interfaces
-    from netlab.kernel.tables import read_routes
+    from netlab.kernel.routing import Question, ask
     from netlab.plan.names import namespace
-    from netlab.probe.decision import best_route
 
-    address: IPAddress = ip_address(to)
     with Handles(1) as handles:
         netlink = handles.netlink(namespace(lab.name, source.name))
         names = {one.index: one.name for one in read_interfaces(netlink)}
-        route = best_route(read_routes(netlink, names), address)
-    used = {hop.interface for hop in route.hops} if route else set()
-    return next((leg for leg in source.legs if leg.holder in used), source.primary)
+        used = ask(netlink, names, Question(ip_address(to))).interface
+    return next((leg for leg in source.legs if leg.holder == used), source.primary)
 
 
 def _name_server(lab: Lab, source: Node) -> str:

@@ -194,6 +194,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "没有规则、差错报文或计数器说明原因",
     },
     "not certain": {"en": "not certain: {why}", "zh": "无法确定：{why}"},
+    "rules of routing": {
+        "en": "its ip rules look at more than addresses",
+        "zh": "它的 ip rule 不只看地址",
+    },
     "rule": {"en": "rule {rule}", "zh": "规则 {rule}"},
     "chain": {"en": "chain {chain}", "zh": "链 {chain}"},
     "bridges": {"en": "{node} bridges its adapters", "zh": "{node} 桥接了自己的网卡"},

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from netlab.kernel.events import Events, Lost, Table
+from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
@@ -110,46 +111,40 @@ def trace(
             watch.until_over(interruption)
         hits = witness.hits()
         changes, missed = _changes(events, where)
-        known = Knowledge(
-            where,
-            {
-                (node, table): events.rows(namespace, table)
-                for namespace, node in where.nodes.items()
-                for table in Table
-            },
-        )
+        handles = stack.enter_context(Handles(len(where.nodes)))
+        known = Knowledge.read(where, events.rows, tuple(Table), handles)
         scene = witness.scene(known, dhcp_complaints)
-    needed = _needed(watch, known, question)
-    frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
-    journey = follow(frames, where)
-    unanswered = dict(one for one in watch.unanswered() if one in needed)
-    evidence = Evidence(
-        source=question.source,
-        target=question.target,
-        journey=journey.only(probe.decides),
-        scene=replace(scene, lost=scene.lost + missed),
-        kind=question.by.partition(":")[0],
-        answered=probe.answered,
-        send_error=error,
-        address=str(question.ends.to),
-        no_route_back=known.no_route_back(question.target, journey),
-        closed_route=known.closed_routes(question.ends.to, journey, question.source),
-        carriers=known.carriers(question.source),
-        addressed=known.addressed(question.source, question.ends.to),
-        drops={where.nodes[hit.namespace]: hit.text for hit in hits if _drops_probe(hit)},
-        silenced=_silenced(hits, _next_hops(watch, known, question), known),
-        unanswered=unanswered,
-        elsewhere={
-            address: owner
-            for node, address in unanswered.items()
-            if (owner := known.elsewhere(node, address))
-        },
-        forgotten=frozenset(
-            step.node
-            for step in journey.of(Part.REQUEST)
-            if step.rewrites and not known.translates(step.node, step)
-        ),
-    )
+        needed = _needed(watch, known, question)
+        frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
+        journey = follow(frames, where)
+        unanswered = dict(one for one in watch.unanswered() if one in needed)
+        evidence = Evidence(
+            source=question.source,
+            target=question.target,
+            journey=journey.only(probe.decides),
+            scene=replace(scene, lost=scene.lost + missed),
+            kind=question.by.partition(":")[0],
+            answered=probe.answered,
+            send_error=error,
+            address=str(question.ends.to),
+            no_route_back=known.no_route_back(question.target, journey),
+            closed_route=known.closed_routes(question.ends.to, journey, question.source),
+            carriers=known.carriers(question.source),
+            addressed=known.addressed(question.source, question.ends.to),
+            drops={where.nodes[hit.namespace]: hit.text for hit in hits if _drops_probe(hit)},
+            silenced=_silenced(hits, _next_hops(watch, known, question), known),
+            unanswered=unanswered,
+            elsewhere={
+                address: owner
+                for node, address in unanswered.items()
+                if (owner := known.elsewhere(node, address))
+            },
+            forgotten=frozenset(
+                step.node
+                for step in journey.of(Part.REQUEST)
+                if step.rewrites and not known.translates(step.node, step)
+            ),
+        )
     return Trace(
         question,
         probe.token.hex(),
@@ -361,12 +356,12 @@ class _Watch:
                 elif ended:
                     return
 
-    def had(self, node: str) -> list[Fields]:
-        """The probe's packets that a machine has had."""
+    def had(self, node: str) -> list[tuple[str | None, Fields]]:
+        """The probe's packets that a machine has had: by which interface they came in, or None."""
         return [
-            frame.fields
+            (None if seen.outgoing else seen.interface, frame.fields)
             for frame in self.frames
-            if frame.packet and self._where.nodes[frame.sighting.namespace] == node
+            if frame.packet and self._where.nodes[(seen := frame.sighting).namespace] == node
         ]
 
     def _last_question(self) -> float:

@@ -426,3 +426,62 @@ def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
         one = proof(running, "vm2", by="dns:www.example.com")
     assert one.finding.cause is Cause.DNS_SILENT
     assert monotonic() - begun < 4 * SLOWNESS
+
+
+SILENT_WAN = ("tc qdisc add dev wan0 root pfifo limit 0", "tc qdisc del dev wan0 root")
+PAST_MAIN = {
+    "a rule": (
+        f"ip route add blackhole {INTERNET}; ip rule add pref 100 lookup 100;"
+        "ip route add 203.0.113.0/24 dev wan0 table 100",
+        f"ip route del blackhole {INTERNET}; ip rule del pref 100; ip route flush table 100",
+    ),
+    "a rule about marks": (
+        f"ip route add blackhole {INTERNET}; ip rule add pref 100 fwmark 0/0x1 lookup 100;"
+        "ip route add 203.0.113.0/24 dev wan0 table 100",
+        f"ip route del blackhole {INTERNET}; ip rule del pref 100; ip route flush table 100",
+    ),
+    "another tos": (
+        f"ip route add blackhole {INTERNET} tos 0x10",
+        f"ip route del blackhole {INTERNET} tos 0x10",
+    ),
+    "throw": (
+        f"ip route add throw {INTERNET}; ip route add {INTERNET} dev wan0 table default",
+        f"ip route del throw {INTERNET}; ip route del {INTERNET} dev wan0 table default",
+    ),
+}
+
+
+@pytest.mark.parametrize("past", PAST_MAIN)
+def test_a_route_of_the_main_table_that_was_not_taken_explains_nothing(running, past):
+    """The packet dies on the router without a word, after a decision that the main table did not make."""
+    with changed("causes.router", *PAST_MAIN[past]):
+        assert proof(running, "vm2", "internet").finding.verdict is ANSWERED
+        with changed("causes.router", *SILENT_WAN):
+            one = proof(running, "vm2", "internet")
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+
+
+def test_a_way_back_by_another_table(running):
+    """vm3 could answer by its table 100, and does not want to."""
+    away = "ip rule add pref 100 lookup 100; ip route add 10.0.0.0/24 dev eth0 table 100; "
+    back = "ip rule del pref 100; ip route flush table 100; "
+    main = f"ip route add 10.0.0.0/24 dev eth0 src {VM3}; ip route replace default via 10.0.0.2"
+    quiet = "sysctl -qw net.ipv4.icmp_echo_ignore_all="
+    with changed(
+        "causes.vm3", f"{away}ip route del 10.0.0.0/24; ip route del default", back + main
+    ):
+        assert proof(running, "vm2", "vm3").finding.verdict is ANSWERED
+        with changed("causes.vm3", f"{quiet}1", f"{quiet}0"):
+            one = proof(running, "vm2", "vm3")
+    assert one.end == (Verdict.UNKNOWN, "vm3", Cause.UNKNOWN), one.finding
+
+
+def test_a_next_hop_of_another_table_that_does_not_answer(running):
+    """The router's table 100 says whom it asks in vain; the main table would have had the way."""
+    there = f"ip rule add pref 100 to {INTERNET} lookup 100;"
+    there += f"ip route add {INTERNET} via 203.0.113.99 dev wan0 table 100"
+    back = "ip rule del pref 100; ip route flush table 100"
+    with changed("causes.router", there, back):
+        one = proof(running, "vm2", "internet")
+    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.finding
+    assert one.without(unanswered={}) is Cause.NO_ROUTE  # What the main table alone would tell.
