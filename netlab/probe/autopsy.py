@@ -126,6 +126,7 @@ class Autopsy:
                 journey=journey,
                 send_error=case.send_error,
                 address=case.to,
+                misplaced=self._known.misplaced(journey),
                 closed_route=self._known.closed_routes(case.to, journey, source),
                 carriers=self._known.carriers(source),
                 addressed=self._known.addressed(source, case.to),

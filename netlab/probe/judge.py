@@ -36,6 +36,11 @@ class Scene:
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Node to the kernel's counts that have grown."""
+    smallest_mtu: Mapping[str, int] = field(default_factory=dict)
+    """Node to the bytes that each of its interfaces can send."""
+    ends_at: frozenset[tuple[str, str, int]] = frozenset()
+    """(node, interface, IP version): a machine that has counted packets for somebody else passes on none
+    that comes in there."""
     owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """IP or MAC address to the nodes that have it."""
     switches: frozenset[str] = frozenset()
@@ -81,6 +86,8 @@ class Evidence:
     """Node to the node and the rule that dropped its neighbour solicitation, or the answer to it."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     """Node to the address for which it asked by ARP or neighbour discovery, and nobody answered."""
+    misplaced: frozenset[str] = frozenset()
+    """Nodes whose routing does not admit the packet's source where it came in."""
     no_route_back: str = ""
     """The address to which the target would have to answer, if its routing table does not lead there."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
@@ -233,20 +240,23 @@ def _never_answered(node: str, why: str) -> Finding:
 
 def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
     """Whether this packet can be the one that was counted: the count may be another's."""
-    six = ":" in step.after.get("ip.dst", "")
-    if six is not name.startswith("Ip6."):
+    scene, target = evidence.scene, step.after.get("ip.dst", "")
+    version = 6 if ":" in target else 4
+    if (version == 6) is not name.startswith("Ip6."):
         return False
+    others = step.node not in scene.owners.get(target, frozenset())
     match name:
         case "Ip.InAddrErrors" | "Ip6.InAddrErrors":
-            return step.node not in evidence.scene.owners.get(
-                step.after.get("ip.dst", ""), frozenset()
-            )
+            came_in = step.came_in.interface if step.came_in else ""
+            return others and (step.node, came_in, version) in scene.ends_at
         case "Ip.InHdrErrors" | "Ip6.InHdrErrors":
-            return step.after.get("ip.ttl") in ("0", "1")
-        case "Ip.FragFails":
-            return step.after.get("ip.df") == "1"
+            return others and step.after.get("ip.ttl") in ("0", "1")
+        case "Ip.FragFails" | "Ip6.InTooBigErrors":
+            room, length = scene.smallest_mtu.get(step.node), step.after.get("ip.length", "0")
+            may_be_cut = version == 4 and step.after.get("ip.df") != "1"
+            return room is not None and int(length) > room and not may_be_cut
         case _:
-            return True
+            return step.node in evidence.misplaced
 
 
 def _dropped(step: Step, evidence: Evidence) -> Finding:

@@ -1,7 +1,8 @@
-"""What the lab's machines know, at one moment: whose an address is, what is on which network, and what the kernel would do with a packet."""
+"""What the lab's machines know at one moment: whose an address is, what is where, where packets would go."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,9 @@ from netlab.probe.decision import Tables, best_route, closed_route, flow_of, is_
 from netlab.probe.frame import Fields
 from netlab.probe.journey import Journey, Map, Step
 from netlab.probe.packet import Part
+
+_SOURCE_NOT_ADMITTED = (errno.EXDEV, errno.EINVAL)
+"""The kernel's answers, before and since Linux 6.14."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,34 @@ class Knowledge:
             if route and closed_route(route, self.ask(node, question)):
                 found[node] = route
         return found
+
+    def misplaced(self, journey: Journey) -> frozenset[str]:
+        """Nodes whose routing does not admit a packet's source at the interface by which it came in."""
+        own = (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER))
+        return frozenset(
+            step.node
+            for step in own
+            if step.came_in
+            and not step.went_out
+            and "ip.dst" in step.after
+            and step.node not in self.where.switches
+            and self.ask(step.node, self._routed(step)).error in _SOURCE_NOT_ADMITTED
+        )
+
+    @cached_property
+    def smallest_mtu(self) -> dict[str, int]:
+        """Node to the bytes that each of its interfaces can send."""
+        return {
+            node: min(sizes)
+            for node in self.where.nodes.values()
+            if (sizes := [one.mtu for one in self.of(node, Table.INTERFACES) if one.name != "lo"])
+        }
+
+    def devices(self, node: str) -> dict[str, str]:
+        """Each interface of a node, and what a packet that it takes in comes from: itself, or its bridge."""
+        found = self.of(node, Table.INTERFACES)
+        names = {one.index: one.name for one in found}
+        return {one.name: names.get(one.master, one.name) for one in found}
 
     def _routed(self, step: Step) -> Question:
         """What a machine's routing decided about."""

@@ -128,6 +128,7 @@ def trace(
             send_error=error,
             address=str(question.ends.to),
             no_route_back=known.no_route_back(question.target, journey),
+            misplaced=known.misplaced(journey),
             closed_route=known.closed_routes(question.ends.to, journey, question.source),
             carriers=known.carriers(question.source),
             addressed=known.addressed(question.source, question.ends.to),

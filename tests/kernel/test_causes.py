@@ -29,6 +29,7 @@ from tests.pace import SLOWNESS
 ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
 VM2, VM3, VM4 = "10.0.0.128", "10.0.0.129", "172.16.78.128"
 HOST, INTERNET = "192.168.1.100", "203.0.113.80"
+SILENT_WAN = ("tc qdisc add dev wan0 root pfifo limit 0", "tc qdisc del dev wan0 root")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -417,6 +418,59 @@ def test_another_machines_traffic_explains_nothing(running):
     assert not one.trace.cold
 
 
+SWALLOW = "icmp type destination-unreachable drop"
+
+
+def test_a_count_of_packets_that_came_in_elsewhere_explains_nothing(running):
+    """The host passes on what vm2 sends, and nothing that vm4 sends: that is what it counts."""
+    lab.trace(running, "vm2", "host")
+    lab.trace(running, "host", "pc")
+    there, back = "ip route add 172.31.0.1 via ", "ip route del 172.31.0.1"
+    forwarding = "sysctl -qw net.ipv4.conf.vmnet8.forwarding="
+    with (
+        changed("causes.vm2", f"{there}10.0.0.1", back),
+        changed("causes.vm4", f"{there}172.16.78.1", back),
+        changed("causes.host", f"{forwarding}1; {there}192.168.1.50", f"{forwarding}0; {back}"),
+        inserted("causes.host", "ip host forward", "accept"),
+        changed("causes.host", "tc qdisc add dev eth0 root pfifo limit 0",
+                "tc qdisc del dev eth0 root"),
+        program("causes.vm4", "ping", "-q", "-i", "0.02", "172.31.0.1"),
+    ):  # fmt: skip
+        one = proof(running, "vm2", "172.31.0.1")
+    assert "Ip.InAddrErrors" in one.evidence.scene.counts["host"]
+    assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.finding
+
+
+def test_a_count_of_bigger_packets_explains_nothing(running):
+    big = ["ping", "-q", "-M", "do", "-s", "1372", "-i", "0.02", INTERNET]
+    lab.trace(running, "vm2", "internet")
+    with (
+        small_cable(),
+        rules("causes.router", "output", SWALLOW),
+        changed("causes.router", *SILENT_WAN),
+        program("causes.vm3", *big),
+    ):
+        one = proof(running, "vm2", "internet")
+    assert "Ip.FragFails" in one.evidence.scene.counts["router"]
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+
+
+def test_a_count_of_misplaced_packets_explains_nothing(running):
+    lab.trace(running, "pc", "internet")
+    lab.trace(running, "vm1", "internet")
+    strict = "sysctl -qw net.ipv4.conf.lan0.rp_filter="
+    address = "ip address {} 172.31.0.9/32 dev lo"
+    with (
+        changed("causes.router", f"{strict}1", f"{strict}0"),
+        changed("causes.router", *SILENT_WAN),
+        changed("causes.vm1", address.format("add"), address.format("del")),
+        program("causes.vm1", "ping", "-q", "-I", "172.31.0.9", "-i", "0.02", INTERNET),
+    ):
+        one = proof(running, "pc", "internet")
+    assert "TcpExt.IPReversePathFilter" in one.evidence.scene.counts["router"]
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+
+
 def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
     with (
         program("causes.vm3", "ping", "-i", "0.2", "10.0.0.78"),
@@ -428,7 +482,6 @@ def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
     assert monotonic() - begun < 4 * SLOWNESS
 
 
-SILENT_WAN = ("tc qdisc add dev wan0 root pfifo limit 0", "tc qdisc del dev wan0 root")
 PAST_MAIN = {
     "a rule": (
         f"ip route add blackhole {INTERNET}; ip rule add pref 100 lookup 100;"

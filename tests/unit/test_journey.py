@@ -100,6 +100,16 @@ def evidence(found: list[Frame], **more) -> Evidence:
     return Evidence("vm1", journey=follow(found, MAP), scene=Scene(**scene), **given)
 
 
+def of(length: str, found: list[Frame]) -> list[Frame]:
+    """The same, of so many bytes that may not be cut."""
+    for frame in found:
+        frame.fields.update({"ip.length": length, "ip.df": "1"})
+    return found
+
+
+OF_1400_BYTES, OF_49_BYTES = (
+    of(length, frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")) for length in ("1400", "49")
+)
 ENDED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
 ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Part.ERROR, 10)
 for frame in ERROR:
@@ -127,8 +137,12 @@ DNS = {
 }
 NOT_DELIVERED = {**DNS, "counts": {}}
 NO_DNS = {"kind": "dns", "listening": {"host": {"udp/53"}}}
-ADDRESS_ERROR = {"nat": {"Ip.InAddrErrors": 1}}
+ADDRESS_ERROR = {"counts": {"nat": {"Ip.InAddrErrors": 1}}, "ends_at": {("nat", "eth0", 4)}}
+ON_ITS_OTHER_CARD = {**ADDRESS_ERROR, "ends_at": {("nat", "up", 4), ("nat", "eth0", 6)}}
+FRAGMENTS = {"counts": {"nat": {"Ip.FragFails": 1}}, "smallest_mtu": {"nat": 1300}}
+REVERSE = {"nat": {"TcpExt.IPReversePathFilter": 1}}
 TWO = {"Ip.InAddrErrors": 1, "TcpExt.IPReversePathFilter": 1}
+TWO_COUNTS = {**ADDRESS_ERROR, "counts": {"nat": TWO}, "misplaced": {"nat"}}
 OWN = {"10.0.0.2": {"nat"}}
 
 CASES = [
@@ -164,12 +178,17 @@ CASES = [
     (evidence(ENDED, drops={"nat": "a rule"}), "dead", "nat", Cause.FIREWALL),
     (evidence(ENDED, drops={"pc": "elsewhere"}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dead", "nat", Cause.ARP_UNANSWERED),
-    (evidence(ENDED, counts=ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
+    (evidence(ENDED, **ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
+    (evidence(ENDED, **ON_ITS_OTHER_CARD), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(OF_1400_BYTES, **FRAGMENTS), "dead", "nat", Cause.TOO_BIG),
+    (evidence(OF_49_BYTES, **FRAGMENTS), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, counts=REVERSE, misplaced={"nat"}), "dead", "nat", Cause.REVERSE_PATH),
+    (evidence(ENDED, counts=REVERSE), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": {"Ip.InReceives": 9}}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": {"Ip.InHdrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": {"Ip.FragFails": 1}}), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, counts=ADDRESS_ERROR, owners=OWN), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, counts={"nat": TWO}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, **ADDRESS_ERROR, owners=OWN), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, **TWO_COUNTS), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"pc": {"Ip.InAddrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED + ERROR), "dead", "nat", Cause.TTL),
     (evidence(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x")), "dead", "sw", Cause.NO_TAKER),
