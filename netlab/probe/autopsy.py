@@ -48,6 +48,8 @@ class Case:
     """Namespace."""
     to: str
     send_error: int | None
+    answered: bool
+    """Somebody's answer has come, though not the target's."""
 
 
 class Autopsy:
@@ -125,6 +127,7 @@ class Autopsy:
                 target=nodes[case.target],
                 journey=journey,
                 send_error=case.send_error,
+                answered=case.answered,
                 address=case.to,
                 misplaced=self._known.misplaced(journey),
                 closed_route=self._known.closed_routes(case.to, journey, source),

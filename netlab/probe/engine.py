@@ -151,7 +151,7 @@ def _watched(where: Map, six: bool, stack: ExitStack) -> Autopsy:
 def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outcome:
     """What the ends have seen, with what became of the probe between them."""
     outcome = judge(evidence)
-    if finding is None:
+    if finding is None or finding.verdict is Verdict.ANSWERED:
         return outcome
     able = probe.mute or evidence.left or evidence.source_could_send
     if finding.cause in _NOTHING_LEAVES and not able:
@@ -216,7 +216,8 @@ class _Wave:
         for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
             told = not seen.sightings_lost and not seen.shortage
             if told and judge(seen).verdict is not Verdict.ANSWERED:
-                case = Case(self.tokens[n], probe.source, probe.target, probe.to, seen.send_error)
+                ends = (probe.source, probe.target, probe.to)
+                case = Case(self.tokens[n], *ends, seen.send_error, seen.answered)
                 autopsy.keep(numbers[n], case)
 
     def _send(self, numbers: Sequence[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
@@ -52,9 +52,13 @@ class Map:
         hosts = {self.peers[outlet] for outlet, name in self.plumbing.items() if name == box}
         return (box, *sorted(hosts - {box}))
 
-    def neighbourhood(self, node: str) -> frozenset[str]:
-        """The switches and machines that hear what a machine asks everybody on its cables."""
-        heard = {peer for (name, _), peer in self.peers.items() if name == node}
+    def neighbourhood(self, node: str, interface: str = "") -> frozenset[str]:
+        """The switches and machines that hear what a machine asks everybody on its cables, or on one."""
+        heard = {
+            peer
+            for (name, card), peer in self.peers.items()
+            if name == node and interface in ("", card)
+        }
         while fresh := {
             peer
             for (name, _), peer in self.peers.items()
@@ -62,6 +66,31 @@ class Map:
         }:
             heard |= fresh
         return frozenset(heard)
+
+    def hears(self, plug: tuple[str, str], node: str, interface: str = "") -> bool:
+        """Whether an adapter (node, interface) hears what a machine asks everybody, on all its cables or
+        on one."""
+        heard, peer = self.neighbourhood(node, interface), self.peers.get(plug)
+        return peer in heard & self.carriers or (peer == node and plug[0] in heard)
+
+    def meant(self, plugs: Collection[tuple[str, str]], target: str, named: bool) -> frozenset[str]:
+        """The machines that a question to a target's address is for; `plugs` are those that have it.
+
+        Where no machine was named, that is each of them, but for one on the target's own network: there
+        an address should be one machine's.
+        """
+        if named:
+            return frozenset({target})
+        its = [cable for plug in plugs if plug[0] == target for cable in self._cables(plug)]
+        return frozenset({target}) | {
+            plug[0]
+            for plug in plugs
+            if not any(self.hears(one, *own) for one in self._cables(plug) for own in its)
+        }
+
+    def _cables(self, plug: tuple[str, str]) -> list[tuple[str, str]]:
+        """An adapter's own; for one without, as `lo`, all of its machine: it answers on each."""
+        return [plug] if plug in self.peers else [one for one in self.peers if one[0] == plug[0]]
 
     def behind(self, switch: str, port: str) -> frozenset[str]:
         """The machines that are reached over a port of a switch, over further switches too."""

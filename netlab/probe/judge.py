@@ -15,7 +15,7 @@ from netlab.kernel.rows import RouteRow
 from netlab.probe.cause import DNS_CODES, DNS_WORDS, Cause, Finding, look_at
 from netlab.probe.journey import Journey, Step
 from netlab.probe.packet import Part
-from netlab.probe.said import said
+from netlab.probe.said import both, said
 from netlab.probe.verdict import Verdict
 
 _COUNTED = {
@@ -45,6 +45,8 @@ class Scene:
     """IP or MAC address to the nodes that have it."""
     switches: frozenset[str] = frozenset()
     nat_devices: frozenset[str] = frozenset()
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """NAT device to the nodes that are shown as it: itself, and its host."""
     doors: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
     isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
@@ -74,6 +76,8 @@ class Evidence:
     send_error: int | None = None
     address: str = ""
     """Where the probe was sent; empty: to nobody's in particular."""
+    meant: frozenset[str] = frozenset()
+    """Further machines whose answer is as good as the target's: they have the address that was typed."""
     carriers: frozenset[str] = frozenset()
     """Interfaces of the source that are up with a cable that is up."""
     addressed: bool = True
@@ -128,12 +132,45 @@ def _answered(evidence: Evidence) -> Finding:
     home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
     if not home:
         return _unknown(evidence.source, said("not sighted"))
-    passed = [step.node for step in evidence.journey.of(Part.REQUEST)]
-    twins = _twins(evidence, home[-1].before)
-    if evidence.target in twins and evidence.target not in passed:
-        answerer = next(node for node in reversed(passed) if node in twins)
-        return _duplicate(answerer, home[-1].before["ip.src"], twins)
-    return Finding(Verdict.ANSWERED, evidence.target)
+    senders = [_sender(evidence.journey.packets[step.packet][0]) for step in home]
+    if evidence.kind == "dhcp":
+        return Finding(Verdict.ANSWERED, senders[0])
+    meant = next((one for one in senders if one in _meant(evidence)), None)
+    if meant:
+        return Finding(Verdict.ANSWERED, meant)
+    who = senders[-1]
+    if twins := _rivals(evidence, who):
+        return _duplicate(who, evidence.address, twins)
+    if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
+        return Finding(
+            Verdict.ANSWERED, who
+        )  # The target has passed it on: a port that leads there.
+    return _unknown(who, said("by another", who=who))
+
+
+def _sender(first: Step) -> str:
+    """Who made a packet, by its first stay; one that was not seen leaving came from the cable's other end."""
+    return first.came_in.peer if first.came_in else first.node
+
+
+def _meant(evidence: Evidence) -> frozenset[str]:
+    return evidence.meant | {evidence.target}
+
+
+def _rivals(evidence: Evidence, node: str) -> frozenset[str]:
+    """The owners of the target's address, if a machine that was not meant is one of them."""
+    owners = evidence.scene.owners.get(evidence.address, frozenset())
+    return (
+        owners
+        if {node, evidence.target} <= owners and node not in _meant(evidence)
+        else frozenset()
+    )
+
+
+def _had(step: Step, evidence: Evidence) -> bool:
+    """The request was with the target, at the address that was asked."""
+    parts = evidence.scene.parts.get(step.node, frozenset()) | {step.node}
+    return evidence.target in parts and step.before.get("ip.dst") == evidence.address
 
 
 def _never_left(evidence: Evidence) -> Finding:
@@ -210,7 +247,7 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
         text = said("same mac", mac=step.after["eth.dst"], node=node, others=others)
         return _dead(node, Cause.DUPLICATE_MAC, text)
     twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
-    if node in twins and evidence.target in twins - {node}:
+    if node in twins and meant in twins - {node}:
         return _duplicate(node, step.after["ip.dst"], twins)
     if step.came_in and not step.went_out:
         owners = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
@@ -334,7 +371,9 @@ _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
 
 def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
     """An error quotes the probe: its sender says itself what happened."""
-    who = error.before["ip.src"]
+    who, sender = error.before["ip.src"], _sender(error)
+    if who == evidence.address and (twins := _rivals(evidence, sender)):
+        return _duplicate(sender, who, twins)
     if "tcp.flags" in error.before:
         cause, text = Cause.PORT_CLOSED, said("resets", who=who)
     else:
@@ -411,7 +450,7 @@ def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
 
 
 def _duplicate(at: str, address: str, twins: frozenset[str]) -> Finding:
-    text = said("same ip", twins=" and ".join(sorted(twins)), address=address, at=at)
+    text = said("same ip", twins=both(twins), address=address, at=at)
     return _dead(at, Cause.DUPLICATE_IP, text)
 
 

@@ -99,13 +99,19 @@ class Knowledge:
 
     def elsewhere(self, node: str, address: str) -> str | None:
         """The machine that has an address, if it hears no question that `node` asks."""
-        heard = self.where.neighbourhood(node)
+        asked = ip_address(address)
+        # A link-local address is on every cable: no routing table tells on which it was asked for.
+        asks_on = "" if asked.is_link_local else self.ask(node, Question(asked)).interface
         far = None
         for plug in self.owners.plugs.get(address, ()):
-            if self.where.peers.get(plug) in heard:
+            if self.where.hears(plug, node, asks_on):
                 return None
             far, _ = plug
-        return far
+        return None if far == node else far
+
+    def meant(self, address: str, target: str, named: bool) -> frozenset[str]:
+        """The machines that a question to a target's address is for."""
+        return self.where.meant(self.owners.plugs.get(address, ()), target, named)
 
     def translates(self, box: str, step: Step) -> bool:
         """Whether a machine still has an entry for the translation that was seen on it."""

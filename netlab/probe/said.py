@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 
 TEXTS: dict[str, dict[str, str]] = {
     # Who decided.
@@ -80,6 +81,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{mac} is the MAC address of {node} and of {others}",
         "zh": "{mac} 同时是 {node} 和 {others} 的 MAC 地址",
     },
+    "and": {"en": "{one} and {other}", "zh": "{one} 和 {other}"},
     "same ip": {
         "en": "{twins} both have {address}; {at} got it",
         "zh": "{twins} 都有地址 {address}；收到包的是 {at}",
@@ -184,6 +186,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "an answer of {before} is one of {after}",
         "zh": "来自 {before} 的应答改为来自 {after}",
     },
+    "by another": {"en": "it was answered, but by {who}", "zh": "有应答，但应答来自 {who}"},
+    "by another too": {
+        "en": "it would be answered, but by {who}",
+        "zh": "会有应答，但应答来自 {who}",
+    },
     # What nobody can tell.
     "lost": {
         "en": "{count} frames found no room in a buffer",
@@ -229,6 +236,11 @@ def said(key: str, **facts: object) -> Said:
     text = Said(TEXTS[key]["en"].format(**facts))
     text.key, text.facts = key, facts
     return text
+
+
+def both(names: Iterable[str]) -> str:
+    """`vm1 and vm2`, in the order of the alphabet."""
+    return reduce(lambda one, other: said("and", one=one, other=other), sorted(names))
 
 
 def told(text: object, language: str) -> str:

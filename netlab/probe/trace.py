@@ -50,6 +50,8 @@ class Question:
     ends: Ends
     by: str = "icmp"
     """The kind of probe: `tcp:80`."""
+    named: bool = True
+    """The target was called by its name; False: an address was typed, and whoever has it is meant."""
 
 
 _NOTHING = History()
@@ -127,6 +129,7 @@ def trace(
             answered=probe.answered,
             send_error=error,
             address=str(question.ends.to),
+            meant=known.meant(question.ends.to, question.target, question.named),
             no_route_back=known.no_route_back(question.target, journey),
             misplaced=known.misplaced(journey),
             closed_route=known.closed_routes(question.ends.to, journey, question.source),

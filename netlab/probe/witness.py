@@ -178,6 +178,7 @@ class Witness:
             owners=known.owners.nodes,
             switches=self.where.switches,
             nat_devices=frozenset(self.where.plumbing.values()),
+            parts={box: frozenset(self.where.parts(box)) for box in self.where.plumbing.values()},
             doors=self.where.doors,
             isolated=known.isolated,
             listening={

@@ -143,7 +143,7 @@ def test_a_forwarded_port_is_answered(running):
     ):
         await_port("causes.vm2", "tcp", 80)
         one = proof(running, "pc", "host@lan", by="tcp:8080")
-    assert one.finding.verdict is ANSWERED, one.finding
+    assert one.end == (ANSWERED, "vm2", None), one.finding
 
 
 @contextmanager
@@ -296,6 +296,71 @@ def test_duplicate_ip(running):
     assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
     assert both.found(mac("vm2")) and both.found(mac("vm3"))
     assert one.without(owners={}) is not Cause.DUPLICATE_IP
+
+
+@contextmanager
+def told(node: str, address: str, owner: str) -> Iterator[None]:
+    """A machine is told that an address is at another's MAC."""
+    known = f"ip neigh replace {address} lladdr {mac(owner)} dev eth0 nud permanent"
+    with changed(f"causes.{node}", known, f"ip neigh del {address} dev eth0"):
+        yield
+
+
+@pytest.mark.parametrize("by", ["icmp", "udp:81", "tcp:81", "dns:www.example.com"])
+def test_a_twin_that_answers_or_refuses_in_its_place(running, by):
+    twin = "ip address {} 10.0.0.2/32 dev lo"
+    with (
+        changed("causes.vm3", twin.format("add"), twin.format("del")),
+        told("vm2", "10.0.0.2", "vm3"),
+    ):
+        one = proof(running, "vm2", "vmnet8-nat", by=by)
+        typed = proof(running, "vm2", "10.0.0.2", by=by)
+        foretold = None if ":www" in by else lab.explain(running, "vm2", "vmnet8-nat", by).finding
+    assert one.end == typed.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
+    assert foretold is None or (foretold.at, foretold.cause) == ("vm3", Cause.DUPLICATE_IP)
+
+
+def test_a_twin_of_the_source_that_gets_the_answers(running):
+    twin = f"ip address {{}} {VM2}/32 dev lo"
+    with (
+        changed("causes.vm3", twin.format("add"), twin.format("del")),
+        told("vmnet8-nat", VM2, "vm3"),
+    ):
+        one = proof(running, "vm2", "internet")
+        foretold = lab.explain(running, "vm2", "internet").finding
+    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
+    assert (foretold.at, foretold.cause) == ("vm3", Cause.DUPLICATE_IP)
+    assert one.without(owners={}) is Cause.NO_WAY_BACK
+
+
+def test_an_address_that_another_network_has_too(running):
+    """The one that was asked is the one that is meant: a second owner elsewhere is none of its business."""
+    twin = f"ip address {{}} {VM2}/32 dev lo"
+    with changed("causes.vm1", twin.format("add"), twin.format("del")):
+        for source in ("vm3", "host"):
+            one = proof(running, source, VM2)
+            assert one.end == (ANSWERED, "vm2", None), one.finding
+            assert lab.explain(running, source, VM2).finding.at == "vm2"
+        assert proof(running, "pc", VM2).finding.cause is not Cause.DUPLICATE_IP
+
+
+@pytest.mark.parametrize(
+    ("node", "hook", "to", "who"),
+    [("host", "prerouting", "192.168.1.50", "pc"), ("vm2", "output", VM3, "vm3")],
+)
+def test_what_another_machine_has_answered(running, node, hook, to, who):
+    """Somebody turns the way round: an answer comes, and not from whom it was asked of."""
+    turn = f"ip daddr {INTERNET} icmp type echo-request dnat to {to}"
+    with rules(f"causes.{node}", hook, turn, kind="nat -150"):
+        one = proof(running, "vm2", "internet")
+        foretold = lab.explain(running, "vm2", "internet").finding
+        asked = lab.pairs(running, ["vm2"], ["internet"])
+        (measured,) = lab.verify(running, wanted=asked)
+    assert one.end == (Verdict.UNKNOWN, who, Cause.UNKNOWN), one.finding
+    assert one.finding.evidence == f"it was answered, but by {who}"
+    assert (foretold.verdict, foretold.at) == (Verdict.UNKNOWN, who)
+    assert measured.outcome.verdict is Verdict.UNKNOWN
+    assert f"it was answered, but by {who}" in measured.outcome.why
 
 
 @pytest.mark.parametrize("cold", [False, True])

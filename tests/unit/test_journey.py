@@ -94,6 +94,23 @@ def test_a_rewrite_is_a_difference_within_one_node():
     assert rewrites == [{}, {}, {"ip.src": ("10.0.0.1", "192.168.1.100")}, {}]
 
 
+def test_whom_an_address_means():
+    """The MAP's switch has vm1, nat and pc; the host is on another cable."""
+    plugs = [("pc", "eth0"), ("host", "lan")]
+    apart = Map(MAP.nodes, MAP.switches, {**MAP.peers, ("pc", "eth0"): "sw"}, {})
+    assert apart.meant(plugs, "pc", named=True) == {"pc"}
+    assert apart.meant(plugs, "pc", named=False) == {"pc", "host"}
+    assert apart.meant([*plugs, ("vm1", "eth0")], "pc", named=False) == {"pc", "host"}
+    assert apart.meant([*plugs, ("vm1", "lo")], "pc", named=False) == {"pc", "host"}
+
+
+def test_who_hears_a_question():
+    assert MAP.hears(("nat", "eth0"), "vm1")
+    assert MAP.hears(("host", "down"), "nat")  # A cable without a switch.
+    assert not MAP.hears(("host", "down"), "nat", "eth0")
+    assert not MAP.hears(("pc", "eth0"), "nat", "up")
+
+
 def evidence(found: list[Frame], **more) -> Evidence:
     given = {"target": "pc", "carriers": frozenset({"eth0"}), **more}
     scene = {name: given.pop(name) for name in [one.name for one in fields(Scene)] if name in given}
@@ -116,9 +133,19 @@ for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
 THERE_AND_BACK = frames(THERE) + frames(BACK, Part.ANSWER, 20)
+REFUSAL = frames(BACK, Part.ERROR, 20)
+for frame in REFUSAL:
+    frame.fields.update({"icmp.type": "3", "icmp.code": "3", "ip.src": "10.0.0.2"})
+TO_A_TWIN = frames("pc.eth0> host.lan< host.down> nat.up<", Part.ANSWER, 20)
+for frame in TO_A_TWIN:
+    frame.fields.update({"ip.src": "10.0.0.2", "ip.dst": "10.0.0.1"})
 HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
 INTO_THE_SWITCH = frames("vm1.eth0> sw.p1<")
-TWIN_SENDERS = {"target": "vm2", "owners": {"10.0.0.1": {"pc", "vm2"}}}
+TWIN_SENDERS = {"target": "vm2", "address": "10.0.0.2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
+TYPED = {**TWIN_SENDERS, "meant": {"pc"}}
+AT_THE_BOX = {"target": "host", "address": "10.0.0.2", "parts": {"nat": {"nat", "host"}}}
+TWIN_OF_SOURCE = {"owners": {"10.0.0.1": {"nat", "vm1"}}}
+FORWARDED = {"target": "nat", "address": "10.0.0.2"}
 TWIN_TARGETS = {"target": "vm2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
 TWIN_OF_MINE = {"address": "10.0.0.7", "owners": {"10.0.0.7": {"vm1", "vm2"}}}
 MAC_TWINS = {"b": {"pc", "vm2"}}
@@ -151,6 +178,15 @@ CASES = [
     (evidence(frames(THERE), answered=True), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(THERE_AND_BACK, drops={"vm1": "a rule"}), "dead", "vm1", Cause.NO_WAY_BACK),
     (evidence(THERE_AND_BACK, answered=True, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(THERE_AND_BACK, answered=True, **TYPED), "answered", "pc", None),
+    (evidence(THERE_AND_BACK, answered=True, target="vm2"), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(THERE_AND_BACK, answered=True, **FORWARDED), "answered", "pc", None),
+    (evidence(THERE_AND_BACK, answered=True, **AT_THE_BOX), "answered", "pc", None),
+    (evidence(THERE_AND_BACK, answered=True, kind="dhcp", target="lan"), "answered", "pc", None),
+    (evidence(frames(THERE) + REFUSAL), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(frames(THERE) + REFUSAL, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE) + REFUSAL, **TYPED), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(frames(THERE) + TO_A_TWIN, **TWIN_OF_SOURCE), "dead", "nat", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), **TWIN_TARGETS), "dead", "pc", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), target="vm2", owners=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
     (evidence(frames(THERE), owners=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
