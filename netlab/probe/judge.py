@@ -262,8 +262,21 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     taken = evidence.scene.counts.get(node, {}).get("Udp.InDatagrams")
     delivered = taken or "udp/53" in evidence.scene.unread.get(node, ())
     if evidence.kind == "dns" and delivered and "udp/53" in evidence.scene.listening.get(node, ()):
-        return _dead(node, Cause.DNS_SILENT, said("silent", node=node))
+        return _kept_silent(node, evidence)
     return _unknown(node, said("nothing tells"))
+
+
+def _kept_silent(server: str, evidence: Evidence) -> Finding:
+    """A program has taken the question; whatever its machine has sent may have been the answer."""
+    if _SENT_BY_UDP & evidence.scene.counts.get(server, {}).keys():
+        return _unknown(server, said("sent something", node=server))
+    return _dead(server, Cause.DNS_SILENT, said("silent", node=server))
+
+
+_SENT_BY_UDP = {
+    f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
+}
+"""Where an interface takes nothing at once, the kernel counts it as an error of the buffer."""
 
 
 def _arrived(step: Step, evidence: Evidence) -> bool:

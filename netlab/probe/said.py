@@ -158,6 +158,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{node} listens on udp/53, and nothing came back",
         "zh": "{node} 在监听 udp/53，但没有任何应答",
     },
+    "sent something": {
+        "en": "{node} has sent datagrams meanwhile, and no answer was seen leaving it",
+        "zh": "{node} 在此期间发送过数据报，但没有看到应答离开它",
+    },
     "no server": {
         "en": "nobody whom it reached listens on udp/67",
         "zh": "它到达的机器都没有监听 udp/67",

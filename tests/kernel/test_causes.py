@@ -242,6 +242,18 @@ def test_dns_silent_behind_two_relays(running):
     assert one.end == (DEAD, "internet", Cause.DNS_SILENT)
 
 
+def test_a_server_whose_answer_is_lost_at_once_was_not_silent(running):
+    by = "dns:www.example.com"
+    lab.trace(running, "vm2", "internet", by=by)
+    nothing_out = "tc qdisc {} dev eth0 root"
+    do, undo = nothing_out.format("add") + " pfifo limit 0", nothing_out.format("del")
+    with changed("causes.internet", do, undo):
+        one = proof(running, "vm2", "internet", by=by)
+    assert one.end == (Verdict.UNKNOWN, "internet", Cause.UNKNOWN), one.finding
+    assert "has sent datagrams" in one.finding.evidence
+    assert one.without(counts={"internet": {"Udp.InDatagrams": 1}}) is Cause.DNS_SILENT
+
+
 def test_dns_no_name(running):
     one = proof(running, "vm2", by="dns:nobody.example.com")
     assert one.end == (REFUSED, "internet", Cause.DNS_NO_NAME)

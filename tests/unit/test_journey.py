@@ -163,6 +163,8 @@ DNS = {
     "counts": {"pc": {"Udp.InDatagrams": 1}},
 }
 NOT_DELIVERED = {**DNS, "counts": {}}
+SENT = {"Udp.InDatagrams": 1, "Udp.SndbufErrors": 1}
+NOT_SILENT = {**DNS, "counts": {"pc": SENT}}
 NO_DNS = {"kind": "dns", "listening": {"host": {"udp/53"}}}
 ADDRESS_ERROR = {"counts": {"nat": {"Ip.InAddrErrors": 1}}, "ends_at": {("nat", "eth0", 4)}}
 ON_ITS_OTHER_CARD = {**ADDRESS_ERROR, "ends_at": {("nat", "up", 4), ("nat", "eth0", 6)}}
@@ -198,6 +200,7 @@ CASES = [
     (evidence(INTO_THE_SWITCH, **NOT_APART), "unknown", "sw", Cause.UNKNOWN),
     (evidence(INTO_THE_SWITCH, drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
     (evidence(frames(THERE), **DNS), "dead", "pc", Cause.DNS_SILENT),
+    (evidence(frames(THERE), **NOT_SILENT), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **DHCP), "dead", "pc", Cause.NO_OFFER),
