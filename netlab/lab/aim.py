@@ -89,6 +89,9 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
             raise UsageError(f"{target} is no other machine's address", "name another machine")
         if address in _EVERYBODYS or address.is_multicast or _is_broadcast(address, known):
             raise UsageError(f"{target} is everybody's address", "name one machine's")
+        if address.version == 6 and address.is_link_local:
+            fix = "name the machine, or an address of a wider scope"
+            raise UsageError(f"{target} is link-local: each cable may have one", fix)
         return _owner(lab, source, str(address), known) or target, str(address)
     found = node(lab, target.partition("@")[0])
     legs = found.named_legs

@@ -15,7 +15,7 @@ from netlab.kernel.neighbours import forget_neighbours, impatient, room
 from netlab.kernel.patience import Interruption
 from netlab.kernel.shortage import Shortages
 from netlab.probe import icmp
-from netlab.probe.cause import SENTENCES, Cause, Finding
+from netlab.probe.cause import Cause, Finding, sentences
 from netlab.probe.ear import Ear, address
 from netlab.probe.journey import Map
 from netlab.probe.packet import Part
@@ -159,8 +159,7 @@ def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outco
         return replace(
             outcome, verdict=Verdict.UNKNOWN, why=why, at=finding.at, cause=finding.cause
         )
-    sentence = SENTENCES[finding.cause]["en"] if finding.cause else ""
-    why = f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
+    why = f"at {finding.at}, {sentences(finding)['en']} ({finding.cause}: {finding.evidence})"
     return replace(outcome, verdict=finding.verdict, why=why, at=finding.at, cause=finding.cause)
 
 

@@ -103,7 +103,8 @@ class Evidence:
 def judge(evidence: Evidence) -> Finding:
     """What the evidence proves. First what is certain, then what the last node counted."""
     found = _judged(evidence)
-    return replace(found, look_at=look_at(found.cause, _version(evidence)))
+    on_a_switch = found.at in evidence.scene.switches
+    return replace(found, look_at=look_at(found.cause, _version(evidence), on_a_switch))
 
 
 def _judged(evidence: Evidence) -> Finding:

@@ -83,6 +83,26 @@ def test_wrong_segment(running):
     assert one.without(elsewhere={}) is Cause.ARP_UNANSWERED
 
 
+def test_wrong_segment_where_the_other_card_would_be_right(running):
+    """The host is on both networks, and asks on the LAN who has vm2's address."""
+    add = f"ip route add {VM2} dev eth0"
+    with changed("causes.host", add, add.replace("add", "del")):
+        one = proof(running, "host", "vm2")
+        foretold = lab.explain(running, "host", "vm2").finding
+    assert one.end == (DEAD, "host", Cause.WRONG_SEGMENT), one.finding
+    assert (foretold.at, foretold.cause) == ("host", Cause.WRONG_SEGMENT)
+
+
+def test_nobody_answers_on_a_cable_without_a_switch(running):
+    """The Internet is right there, at the other end, and says nothing."""
+    quiet = "ip link set eth0 arp "
+    for node in ("router", "internet"):
+        run(f"causes.{node}", "ip neigh flush all")
+    with changed("causes.internet", quiet + "off", quiet + "on"):
+        one = proof(running, "router", "internet")
+    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.finding
+
+
 def test_isolated_port(running):
     lab.trace(running, "vm2", "vm3")
     one_of = "bridge link set dev {} isolated {}"
