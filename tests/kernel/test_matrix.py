@@ -16,6 +16,8 @@ import pytest
 
 from netlab import lab
 from netlab.kernel import neighbours, nft
+from netlab.kernel.netlink import Overflow
+from netlab.kernel.nftrace import Hit, RuleTrace
 from netlab.probe import autopsy, engine, witness
 from netlab.probe.tap import Tap
 from netlab.probe.verdict import Verdict
@@ -106,6 +108,15 @@ def test_a_pair_that_fails_is_told_with_where_and_why(modes):
 
 def test_what_taps_have_lost_makes_silence_unknown(modes, monkeypatch):
     monkeypatch.setattr(Tap, "lost", lambda self: 1)
+    found = {r.outcome.verdict for r in lab.verify(modes)}
+    assert found == {Verdict.ANSWERED, Verdict.UNKNOWN}
+
+
+def test_rules_that_were_not_heard_in_full_make_silence_unknown(modes, monkeypatch):
+    def overrun(_: object) -> Iterator[Hit]:
+        raise Overflow
+
+    monkeypatch.setattr(RuleTrace, "hits", overrun)
     found = {r.outcome.verdict for r in lab.verify(modes)}
     assert found == {Verdict.ANSWERED, Verdict.UNKNOWN}
 
