@@ -345,7 +345,7 @@ class Walk(Cables):
         text = said("in vain", address=address)
         where, far = self.world.where, ""
         for plug in self.world.owners.plugs.get(str(address), ()):
-            if where.hears(plug, node, interface):
+            if where.together(plug, (node, interface)):
                 return Ended(node, Cause.ARP_UNANSWERED, text)
             far = plug[0]
         if far in ("", node):

@@ -112,7 +112,7 @@ def _owner(lab: Lab, source: Node, address: str, known: Owners) -> str:
     if len(plugs) < 2:
         return plugs[0][0] if plugs else ""
     ground = where(lab)
-    near = [plug[0] for plug in plugs if ground.hears(plug, source.name)]
+    near = [plug[0] for plug in plugs if ground.together(plug, (source.name, ""))]
     others = [node for node in near if node != source.name]
     own = [node for node, _ in plugs if node == source.name]
     return (*others, *own, plugs[0][0])[0]

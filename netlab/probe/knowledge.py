@@ -104,14 +104,11 @@ class Knowledge:
         asks_on = "" if asked.is_link_local else self.ask(node, Question(asked)).interface
         far = None
         for plug in self.owners.plugs.get(address, ()):
-            if self.where.hears(plug, node, asks_on):
+            if self.where.together(plug, (node, asks_on)):
                 return None
-            far, _ = plug
-        return None if far == node else far
-
-    def meant(self, address: str, target: str, named: bool) -> frozenset[str]:
-        """The machines that a question to a target's address is for."""
-        return self.where.meant(self.owners.plugs.get(address, ()), target, named)
+            if plug[0] != node:
+                far, _ = plug
+        return far
 
     def translates(self, box: str, step: Step) -> bool:
         """Whether a machine still has an entry for the translation that was seen on it."""
@@ -155,6 +152,10 @@ class Knowledge:
             and step.node not in self.where.switches
             and self.ask(step.node, self._routed(step)).error in _SOURCE_NOT_ADMITTED
         )
+
+    def meant(self, address: str, target: str, named: bool) -> frozenset[str]:
+        """The machines that a question to a target's address is for."""
+        return self.where.meant(self.owners.plugs.get(address, ()), target, named)
 
     @cached_property
     def smallest_mtu(self) -> dict[str, int]:

@@ -93,6 +93,17 @@ def trace(
     probe is over, which servers' logs say that they have no address left.
     Raises KernelError, UsageError, Interrupted.
     """
+    with Handles(len(where.nodes)) as handles:
+        return _traced(where, question, interruption, dhcp_complaints, handles)
+
+
+def _traced(
+    where: Map,
+    question: Question,
+    interruption: Interruption,
+    dhcp_complaints: Callable[[], Mapping[str, str]],
+    handles: Handles,
+) -> Trace:
     with ExitStack() as stack:
         probe = stack.enter_context(closing(kinds.probe(question.by, question.ends)))
         events = stack.enter_context(Events(list(where.nodes)))
@@ -113,42 +124,41 @@ def trace(
             watch.until_over(interruption)
         hits = witness.hits()
         changes, missed = _changes(events, where)
-        handles = stack.enter_context(Handles(len(where.nodes)))
         known = Knowledge.read(where, events.rows, tuple(Table), handles)
         scene = witness.scene(known, dhcp_complaints)
-        needed = _needed(watch, known, question)
-        frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
-        journey = follow(frames, where)
-        unanswered = dict(one for one in watch.unanswered() if one in needed)
-        evidence = Evidence(
-            source=question.source,
-            target=question.target,
-            journey=journey.only(probe.decides),
-            scene=replace(scene, lost=scene.lost + missed),
-            kind=question.by.partition(":")[0],
-            answered=probe.answered,
-            send_error=error,
-            address=str(question.ends.to),
-            meant=known.meant(question.ends.to, question.target, question.named),
-            no_route_back=known.no_route_back(question.target, journey),
-            misplaced=known.misplaced(journey),
-            closed_route=known.closed_routes(question.ends.to, journey, question.source),
-            carriers=known.carriers(question.source),
-            addressed=known.addressed(question.source, question.ends.to),
-            drops={where.nodes[hit.namespace]: hit.text for hit in hits if _drops_probe(hit)},
-            silenced=_silenced(hits, _next_hops(watch, known, question), known),
-            unanswered=unanswered,
-            elsewhere={
-                address: owner
-                for node, address in unanswered.items()
-                if (owner := known.elsewhere(node, address))
-            },
-            forgotten=frozenset(
-                step.node
-                for step in journey.of(Part.REQUEST)
-                if step.rewrites and not known.translates(step.node, step)
-            ),
-        )
+    needed = _needed(watch, known, question)
+    frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
+    journey = follow(frames, where)
+    unanswered = dict(one for one in watch.unanswered() if one in needed)
+    evidence = Evidence(
+        source=question.source,
+        target=question.target,
+        journey=journey.only(probe.decides),
+        scene=replace(scene, lost=scene.lost + missed),
+        kind=question.by.partition(":")[0],
+        answered=probe.answered,
+        send_error=error,
+        address=str(question.ends.to),
+        meant=known.meant(question.ends.to, question.target, question.named),
+        no_route_back=known.no_route_back(question.target, journey),
+        misplaced=known.misplaced(journey),
+        closed_route=known.closed_routes(question.ends.to, journey, question.source),
+        carriers=known.carriers(question.source),
+        addressed=known.addressed(question.source, question.ends.to),
+        drops={where.nodes[hit.namespace]: hit.text for hit in hits if _drops_probe(hit)},
+        silenced=_silenced(hits, _next_hops(watch, known, question), known),
+        unanswered=unanswered,
+        elsewhere={
+            address: owner
+            for node, address in unanswered.items()
+            if (owner := known.elsewhere(node, address))
+        },
+        forgotten=frozenset(
+            step.node
+            for step in journey.of(Part.REQUEST)
+            if step.rewrites and not known.translates(step.node, step)
+        ),
+    )
     return Trace(
         question,
         probe.token.hex(),

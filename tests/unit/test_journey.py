@@ -105,10 +105,10 @@ def test_whom_an_address_means():
 
 
 def test_who_hears_a_question():
-    assert MAP.hears(("nat", "eth0"), "vm1")
-    assert MAP.hears(("host", "down"), "nat")  # A cable without a switch.
-    assert not MAP.hears(("host", "down"), "nat", "eth0")
-    assert not MAP.hears(("pc", "eth0"), "nat", "up")
+    assert MAP.together(("nat", "eth0"), ("vm1", ""))
+    assert MAP.together(("host", "down"), ("nat", "up"))  # A cable without a switch.
+    assert not MAP.together(("host", "down"), ("nat", "eth0"))
+    assert not MAP.together(("pc", "eth0"), ("nat", "up"))
 
 
 def evidence(found: list[Frame], **more) -> Evidence:
