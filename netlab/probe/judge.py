@@ -267,6 +267,15 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     return _unknown(node, said("nothing tells"))
 
 
+def _arrived(step: Step, evidence: Evidence) -> bool:
+    """The request is where it was meant to go."""
+    return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
+
+
+def _never_answered(node: str, why: str) -> Finding:
+    return _dead(node, Cause.NO_WAY_BACK, said("could not leave", node=node, why=why))
+
+
 def _kept_silent(server: str, evidence: Evidence) -> Finding:
     """A program has taken the question; whatever its machine has sent may have been the answer."""
     if _SENT_BY_UDP & evidence.scene.counts.get(server, {}).keys():
@@ -278,15 +287,6 @@ _SENT_BY_UDP = {
     f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
 }
 """Where an interface takes nothing at once, the kernel counts it as an error of the buffer."""
-
-
-def _arrived(step: Step, evidence: Evidence) -> bool:
-    """The request is where it was meant to go."""
-    return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
-
-
-def _never_answered(node: str, why: str) -> Finding:
-    return _dead(node, Cause.NO_WAY_BACK, said("could not leave", node=node, why=why))
 
 
 def _may_count(name: str, step: Step, evidence: Evidence) -> bool:

@@ -15,6 +15,7 @@ from time import monotonic
 import pytest
 
 from netlab import lab
+from netlab.errors import UsageError
 from netlab.kernel import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan import dnsmasq
@@ -374,6 +375,8 @@ def test_an_address_that_another_network_has_too(running):
             assert one.end == (ANSWERED, "vm2", None), one.finding
             assert lab.explain(running, source, VM2).finding.at == "vm2"
         assert proof(running, "pc", VM2).finding.cause is not Cause.DUPLICATE_IP
+        with pytest.raises(UsageError, match="is vm1 itself"):
+            lab.trace(running, "vm1", VM2)
 
 
 @pytest.mark.parametrize(
@@ -606,9 +609,14 @@ def test_a_route_of_the_main_table_that_was_not_taken_explains_nothing(running, 
     """The packet dies on the router without a word, after a decision that the main table did not make."""
     with changed("causes.router", *PAST_MAIN[past]):
         assert proof(running, "vm2", "internet").finding.verdict is ANSWERED
+        foretold = lab.explain(running, "vm2", "internet").finding
         with changed("causes.router", *SILENT_WAN):
             one = proof(running, "vm2", "internet")
     assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+    if past == "a rule about marks":
+        assert foretold.evidence == "not certain: its ip rules look at more than addresses"
+    else:
+        assert foretold.verdict is ANSWERED
 
 
 def test_a_way_back_by_another_table(running):

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from netlab.probe.cause import SENTENCES, Cause
+from netlab.probe.cause import SENTENCES, Cause, Finding, look_at
 from netlab.probe.journey import Map, follow
 from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.kinds.base import Ends
@@ -246,10 +246,34 @@ def test_every_cause_has_a_sentence_in_each_language():
     assert all(set(texts) == set(LANGUAGES) and all(texts.values()) for texts in SENTENCES.values())
 
 
+def pictured(given: Evidence, found: Finding, language: str = "en") -> str:
+    ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
+    traced = Trace(Question("vm1", "pc", ends), "00", 0, False, given.journey, found)
+    return plain(journey(traced, False, language))
+
+
+def test_what_died_where_it_never_was_was_last_somewhere_else():
+    """A rule of pc's ended the question for its MAC address: the packet waited elsewhere."""
+    found = Finding(Verdict.DEAD, "pc", Cause.FIREWALL, "a rule")
+    assert "it never left vm1" in pictured(evidence([]), found)
+    assert "step 3: it came in at eth0" in pictured(evidence(ENDED), found)
+
+
+def test_chinese_evidence_is_chinese():
+    found = judge(evidence(frames(THERE), **TWIN_TARGETS))
+    assert "pc 和 vm2 都有地址 10.0.0.2" in pictured(evidence(frames(THERE)), found, "zh")
+
+
+def test_what_is_looked_at_is_what_there_is_to_see():
+    assert look_at(Cause.NO_WAY_BACK, 4, on_a_switch=True) == "bridge fdb"
+    assert look_at(Cause.NO_WAY_BACK, 6, on_a_switch=False) == "ip -6 route"
+    assert look_at(Cause.NO_TAKER, 4, on_a_switch=True) == "bridge fdb"
+    assert look_at(Cause.NO_TAKER, 4, on_a_switch=False) == "ip neighbour"
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_picture_of_a_death(language, golden):
     given = evidence(ENDED, drops={"nat": "t c: icmp type echo-request drop"})
-    ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
-    traced = Trace(Question("vm1", "pc", ends), "00", 0, False, given.journey, judge(given))
-    golden(f"pictures/trace-{language}.txt", f"{plain(journey(traced, False, language))}\n")
-    assert traced.finding.verdict is Verdict.DEAD
+    found = judge(given)
+    golden(f"pictures/trace-{language}.txt", f"{pictured(given, found, language)}\n")
+    assert found.verdict is Verdict.DEAD
