@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from netlab.explain.rules import Ruleset
 from netlab.explain.world import Place, World
-from netlab.kernel import nft, routing, sockets, spaces
+from netlab.kernel import nft, sockets, spaces
 from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import TRACE_TABLE
 from netlab.kernel.owners import Plug
-from netlab.kernel.routing import Answer, Question
+from netlab.kernel.routing import Answer, Question, Routing
 from netlab.kernel.spaces import Space
 from netlab.probe.journey import Map
 
@@ -43,9 +43,10 @@ def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
             for node, name in names.items()
         }
 
+        kernel = Routing(handles, lambda name: found[name].names)
+
         def ask(node: str, question: Question) -> Answer:
-            known = {one.index: one.name for one in places[node].space.interfaces}
-            return routing.ask(handles.netlink(names[node]), known, question)
+            return kernel.ask(names[node], question)
 
         yield World(places, where, cables, ask)
 

@@ -12,10 +12,10 @@ from netlab.explain.facts import neighbour_facts, packet_facts
 from netlab.explain.rules import End, Translation
 from netlab.explain.world import Ended, Packet, Probe, World
 from netlab.kernel.owners import Plug
-from netlab.kernel.routing import Answer, Question
+from netlab.kernel.routing import UNCERTAIN, Answer, Question
 from netlab.kernel.rows import IPAddress, at_port
 from netlab.probe.cause import Cause
-from netlab.probe.decision import By, Decision, best_route, found_out
+from netlab.probe.decision import By, Decision, best_route, closed_route, found_out
 from netlab.probe.packet import Part
 from netlab.probe.said import said
 from netlab.probe.verdict import Verdict
@@ -81,8 +81,8 @@ class Walk(Cables):
         cause = Cause.NO_FORWARD if at_door else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 
-    def answer(self, node: str, request: Packet) -> str:
-        """Send the answer. The node that takes it for its own. Raises Ended."""
+    def answer(self, node: str, request: Packet) -> tuple[str, Packet]:
+        """Send the answer. The node that takes it for its own, and as what. Raises Ended."""
         packet = replace(
             request,
             source=request.target,
@@ -92,7 +92,7 @@ class Walk(Cables):
             part=Part.ANSWER,
             ttl=self._first_ttl(node, self.world.ask(node, Question(request.source))),
         )
-        return self._travel(node, packet)[0]
+        return self._travel(node, packet)
 
     def _first_ttl(self, node: str, way: Answer) -> int:
         """What a machine gives its own packets; of IPv6 each interface has its own."""
@@ -149,6 +149,8 @@ class Walk(Cables):
         answer = self.world.ask(node, question)
         if not answer.error:
             return answer
+        if answer.error == UNCERTAIN:
+            raise Ended(node, Cause.UNKNOWN, said("not certain", why=said("rules of routing")))
         came_in, target = question.came_in, question.target
         if came_in and self._is_filtered(node, came_in, question):
             text = said("rp_filter", source=question.source, interface=came_in)
@@ -156,7 +158,7 @@ class Walk(Cables):
         if came_in and answer.error == errno.EHOSTUNREACH and target.version == 4:
             self._must_forward(node, came_in, target)
         route = best_route(self.world.places[node].space.routes, target)
-        if route and route.kind != "unicast":
+        if route and closed_route(route, answer):
             text = said("route of kind", kind=route.kind, route=route)
             if route.kind == "prohibit":
                 raise Ended(node, Cause.REFUSED, text, Verdict.REFUSED)
@@ -329,7 +331,7 @@ class Walk(Cables):
             if self._answers(end, hop, (node, interface), asker)
         ]
         if not found:
-            raise self._not_resolved(node, hop)
+            raise self._not_resolved(node, interface, hop)
         if len(found) > 1:
             why = said("all answer", who=", ".join(end[0] for _, end in found), address=hop)
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
@@ -339,14 +341,16 @@ class Walk(Cables):
         self.decide(found_out(hop, mac, owner, "would ask"))
         return mac, path
 
-    def _not_resolved(self, node: str, address: IPAddress) -> Ended:
+    def _not_resolved(self, node: str, interface: str, address: IPAddress) -> Ended:
         text = said("in vain", address=address)
-        heard = self.world.where.neighbourhood(node)
+        where, far = self.world.where, ""
         for plug in self.world.owners.plugs.get(str(address), ()):
-            if self.world.where.peers.get(plug) not in heard:
-                text = said("elsewhere", asked=text, owner=plug[0])
-                return Ended(node, Cause.WRONG_SEGMENT, text)
-        return Ended(node, Cause.ARP_UNANSWERED, text)
+            if where.together(plug, (node, interface)):
+                return Ended(node, Cause.ARP_UNANSWERED, text)
+            far = plug[0]
+        if far in ("", node):
+            return Ended(node, Cause.ARP_UNANSWERED, text)
+        return Ended(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=far))
 
     def _answers(self, end: Plug, address: IPAddress, start: Plug, asker: IPAddress | None) -> bool:
         """Whether a machine answers a question for a MAC address that somebody asks on `start`.

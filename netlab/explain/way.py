@@ -6,35 +6,42 @@ from dataclasses import replace
 
 from netlab.explain.walk import Walk
 from netlab.explain.world import Ended, Explanation, Probe, Stay, World
-from netlab.kernel.rows import IPAddress
+from netlab.kernel.rows import IPAddress, at_port
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.journey import without_plumbing
-from netlab.probe.said import said
+from netlab.probe.said import both, said
 from netlab.probe.verdict import Verdict
 
 
-def explain(world: World, source: str, target: str, to: IPAddress, probe: Probe) -> Explanation:
-    """Lead a packet from the node `source` to an address of the node `target`, and its answer back."""
+def explain(
+    world: World, source: str, target: str, to: IPAddress, probe: Probe, named: bool = True
+) -> Explanation:
+    """Lead a packet from the node `source` to an address of the node `target`, and its answer back.
+
+    Not `named`: the address was typed, and whoever has it is meant.
+    """
     walk = Walk(world)
-    finding = _finding(walk, source, target, to, probe)
+    meant = world.where.meant(world.owners.plugs.get(str(to), ()), target, named)
+    finding = _finding(walk, source, target, meant, to, probe)
     stays = without_plumbing(walk.stays, world.where, lambda stay: stay.part, _together)
     return Explanation(source, target, str(to), probe, tuple(stays), finding)
 
 
-def _finding(walk: Walk, source: str, target: str, to: IPAddress, probe: Probe) -> Finding:
+def _finding(
+    walk: Walk, source: str, target: str, meant: frozenset[str], to: IPAddress, probe: Probe
+) -> Finding:
     try:
         there, request = walk.ask(source, to, probe)
+        if there not in meant and (twin := _twin(walk, there, target, to)):
+            return twin
         waits = walk.deliver(there, request)
     except Ended as end:
         return _found(end)
-    twins = walk.world.owners.nodes.get(str(request.target), frozenset())
-    if len(twins) > 1 and target in twins and there != target:
-        names = " and ".join(sorted(twins))
-        text = said("same ip too", twins=names, address=request.target, at=there)
-        return Finding(Verdict.DEAD, there, Cause.DUPLICATE_IP, text)
+    asked = at_port(to, probe.port)
+    passed_on = any((stay.node, stay.before[1]) == (target, asked) for stay in walk.stays)
     before = len(walk.stays)
     try:
-        back = walk.answer(there, request)
+        back, answer = walk.answer(there, request)
     except Ended as end:
         left = any(stay.went_out for stay in walk.stays[before:])
         if end.cause is Cause.UNKNOWN or (end.cause in _SAID_AT_ONCE and not left):
@@ -44,8 +51,21 @@ def _finding(walk: Walk, source: str, target: str, to: IPAddress, probe: Probe) 
         return Finding(Verdict.DEAD, end.at, Cause.NO_WAY_BACK, text)
     if back != source:
         text = said("takes for its own", node=back)
-        return Finding(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
-    return Finding(Verdict.ANSWERED, target, evidence=waits)
+        dead = Finding(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
+        return _twin(walk, back, source, answer.target) or dead
+    if there in meant or passed_on:
+        return Finding(Verdict.ANSWERED, there, evidence=waits)
+    text = said("by another too", who=there)
+    return Finding(Verdict.UNKNOWN, there, Cause.UNKNOWN, text)
+
+
+def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Finding | None:
+    """Whether a machine took a packet because it has the address of the one that was meant."""
+    twins = walk.world.owners.nodes.get(str(address), frozenset())
+    if not {at, meant} <= twins:
+        return None
+    text = said("same ip too", twins=both(twins), address=address, at=at)
+    return Finding(Verdict.DEAD, at, Cause.DUPLICATE_IP, text)
 
 
 _SAID_AT_ONCE = (Cause.FIREWALL, Cause.ARP_UNANSWERED, Cause.WRONG_SEGMENT)

@@ -24,6 +24,11 @@ class Space:
     neighbours: tuple[Neighbour, ...]
     fdb: tuple[FdbEntry, ...]
 
+    @property
+    def names(self) -> dict[int, str]:
+        """Of its interfaces, by number."""
+        return {one.index: one.name for one in self.interfaces}
+
 
 def owners(namespaces: Mapping[str, str]) -> Owners:
     """Whose every address is now; `namespaces` with their nodes. Raises KernelError if one is gone."""

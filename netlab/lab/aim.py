@@ -39,7 +39,14 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
         raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
     leg = _leg_towards(lab, start, to)
     ends = _ends(lab, start, end if end in lab.topology.nodes else "", to, leg, known, wait)
-    return Question(start.name, end, ends, by)
+    return Question(start.name, end, ends, by, named=not is_address(target))
+
+
+def is_address(target: str) -> bool:
+    """Whether an address was typed, and no machine named."""
+    with suppress(ValueError):
+        return bool(ip_address(target))
+    return False
 
 
 def points(lab: Lab, names: Sequence[str]) -> dict[str, set[str]]:
@@ -82,8 +89,10 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
             raise UsageError(f"{target} is no other machine's address", "name another machine")
         if address in _EVERYBODYS or address.is_multicast or _is_broadcast(address, known):
             raise UsageError(f"{target} is everybody's address", "name one machine's")
-        plugs = known.plugs.get(str(address))
-        return (plugs[0][0] if plugs else target), str(address)
+        if address.version == 6 and address.is_link_local:
+            fix = "name the machine, or an address of a wider scope"
+            raise UsageError(f"{target} is link-local: each cable may have one", fix)
+        return _owner(lab, source, str(address), known) or target, str(address)
     found = node(lab, target.partition("@")[0])
     legs = found.named_legs
     if "@" in target and target not in legs:
@@ -93,6 +102,20 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")
     return found.name, its
+
+
+def _owner(lab: Lab, source: Node, address: str, known: Owners) -> str:
+    """Who has an address; of several, first one that hears the source ask for it. Empty: nobody."""
+    from netlab.lab.whereabouts import where
+
+    plugs = known.plugs.get(address, ())
+    if len(plugs) < 2:
+        return plugs[0][0] if plugs else ""
+    ground = where(lab)
+    near = [plug[0] for plug in plugs if ground.together(plug, (source.name, ""))]
+    others = [node for node in near if node != source.name]
+    own = [node for node, _ in plugs if node == source.name]
+    return (*others, *own, plugs[0][0])[0]
 
 
 _EVERYBODYS = (ip_address("255.255.255.255"),)
@@ -144,20 +167,17 @@ def _leg_on(lab: Lab, source: Node, network: str | None) -> Leg:
 
 
 def _leg_towards(lab: Lab, source: Node, to: str) -> Leg:
-    """The leg by which the source's routing table sends packets to an address."""
+    """The leg by which the source's kernel sends packets to an address."""
     from netlab.kernel.handles import Handles
     from netlab.kernel.links import read_interfaces
-    from netlab.kernel.tables import read_routes
+    from netlab.kernel.routing import Question, ask
     from netlab.plan.names import namespace
-    from netlab.probe.decision import best_route
 
-    address: IPAddress = ip_address(to)
     with Handles(1) as handles:
         netlink = handles.netlink(namespace(lab.name, source.name))
         names = {one.index: one.name for one in read_interfaces(netlink)}
-        route = best_route(read_routes(netlink, names), address)
-    used = {hop.interface for hop in route.hops} if route else set()
-    return next((leg for leg in source.legs if leg.holder in used), source.primary)
+        used = ask(netlink, names, Question(ip_address(to))).interface
+    return next((leg for leg in source.legs if leg.holder == used), source.primary)
 
 
 def _name_server(lab: Lab, source: Node) -> str:

@@ -164,7 +164,8 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
             if end == start.name:
                 fix = "name another machine: no packet would leave"
                 raise UsageError(f"{to} is {end} itself", fix)
-            return way.explain(world, start.name, end, ip_address(to), probe)
+            named = not aim.is_address(target)
+            return way.explain(world, start.name, end, ip_address(to), probe, named)
 
         yield answer
 

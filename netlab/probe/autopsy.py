@@ -6,15 +6,17 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from netlab.kernel.events import Table, snapshot
+from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import RuleTrace
 from netlab.probe import icmp, judge
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.frame import Fields, decode
-from netlab.probe.journey import Map, follow
+from netlab.probe.journey import Map, Step, follow
 from netlab.probe.judge import Evidence
 from netlab.probe.kinds.base import with_errors
 from netlab.probe.kinds.icmp import echo
@@ -46,6 +48,8 @@ class Case:
     """Namespace."""
     to: str
     send_error: int | None
+    answered: bool
+    """Somebody's answer has come, though not the target's."""
 
 
 class Autopsy:
@@ -54,6 +58,7 @@ class Autopsy:
     def __init__(self, where: Map, six: bool = False) -> None:
         self._where = where
         name = secrets.token_hex(8)
+        self._handles = Handles(len(where.nodes))
         self._witness = Witness(where, (_MARKED,), name, echoes_only=True, six=six)
         self._seen: dict[bytes, list[Sighting]] = {}
         self._questions: list[tuple[float, Sighting]] = []
@@ -63,11 +68,14 @@ class Autopsy:
         self._kept: dict[int, tuple[bytes, Evidence]] = {}
 
     def __enter__(self) -> Autopsy:
-        self._witness.__enter__()
+        with ExitStack() as stack:
+            stack.enter_context(self._handles)
+            stack.enter_context(self._witness)
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._witness.__exit__(*error)
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     @property
     def watching(self) -> Sequence[Tap | RuleTrace]:
@@ -110,7 +118,7 @@ class Autopsy:
         journey = follow(frames, self._where)
         own = [step for step in journey.steps if step.part is not Part.ERROR]
         last = own[-1].node if own else source
-        carried = [own[-1].after] if own else []
+        carried = [(_inlet(own[-1]), own[-1].after)] if own else []
         unanswered = self._in_vain(last, self._known.next_hops(last, carried, case.to))
         self._kept[number] = (
             case.token,
@@ -119,7 +127,9 @@ class Autopsy:
                 target=nodes[case.target],
                 journey=journey,
                 send_error=case.send_error,
+                answered=case.answered,
                 address=case.to,
+                misplaced=self._known.misplaced(journey),
                 closed_route=self._known.closed_routes(case.to, journey, source),
                 carriers=self._known.carriers(source),
                 addressed=self._known.addressed(source, case.to),
@@ -174,10 +184,13 @@ class Autopsy:
     @cached_property
     def _known(self) -> Knowledge:
         rows = snapshot(self._where.nodes, _TABLES)
-        return Knowledge(
-            self._where,
-            {(self._where.nodes[place], table): found for (place, table), found in rows.items()},
+        return Knowledge.read(
+            self._where, lambda place, table: rows[place, table], _TABLES, self._handles
         )
+
+
+def _inlet(step: Step) -> str | None:
+    return step.came_in.interface if step.came_in else None
 
 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:

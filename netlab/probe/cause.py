@@ -157,7 +157,7 @@ _LOOK_AT = {
     Cause.POOL_EMPTY: "ss -lun",
     Cause.DNS_SILENT: "ss -lunp",
     Cause.DNS_NO_NAME: "cat /etc/resolv.conf",
-    Cause.DUPLICATE_MAC: "bridge fdb",
+    Cause.DUPLICATE_MAC: "ip link",
     Cause.DUPLICATE_IP: "ip address",
 }
 _OF_IPV6 = {
@@ -166,9 +166,15 @@ _OF_IPV6 = {
 }
 
 
-def look_at(cause: Cause | None, version: int) -> str:
-    """A command that shows a cause, for the machine where a packet of an IP version died."""
+_ON_A_SWITCH = {"ip route": "bridge fdb"}
+_ON_A_MACHINE = {"bridge fdb": "ip neighbour"}
+"""What shows the same there: a switch has no routes, and a machine knows no ports."""
+
+
+def look_at(cause: Cause | None, version: int, on_a_switch: bool) -> str:
+    """A command that shows a cause, for the node where a packet of an IP version died."""
     command = _LOOK_AT.get(cause, "") if cause else ""
+    command = (_ON_A_SWITCH if on_a_switch else _ON_A_MACHINE).get(command, command)
     return _OF_IPV6.get(command, command) if version == 6 else command
 
 
@@ -197,3 +203,14 @@ class Finding:
     """A command for that node."""
     counted: str = ""
     """The kernel's count that is the evidence, if it is one."""
+
+
+def sentences(finding: Finding) -> dict[str, str]:
+    """What became of it in a sentence, by language; empty for one that was answered."""
+    if finding.cause is None:
+        return {}
+    rejected = (finding.cause, finding.verdict) == (Cause.FIREWALL, Verdict.REFUSED)
+    return _REJECTED if rejected else SENTENCES[finding.cause]
+
+
+_REJECTED = {"en": "a firewall rule rejected it", "zh": "被防火墙规则拒绝"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
+from netlab.kernel.routing import Answer
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, IPAddress, Neighbour, RouteRow
 from netlab.probe.frame import is_group
 from netlab.probe.journey import Step
@@ -68,6 +70,22 @@ def best_route(routes: Iterable[RouteRow], address: IPAddress) -> RouteRow | Non
     """The longest prefix wins, then the lowest metric."""
     fitting = [route for route in routes if address in route.destination and not route.dead]
     return min(fitting, key=lambda r: (-r.destination.prefixlen, r.metric), default=None)
+
+
+def closed_route(route: RouteRow, answer: Answer) -> bool:
+    """Whether it is by this route of the main table that a packet goes nowhere, by the kernel's answer.
+
+    A rule (`ip rule`), another TOS or a route that says `throw` may have led past it.
+    """
+    return route.kind in _CLOSED and _CLOSED[route.kind] == answer.error
+
+
+_CLOSED = {
+    "blackhole": errno.EINVAL,
+    "unreachable": errno.EHOSTUNREACH,
+    "prohibit": errno.EACCES,
+}
+"""Kinds of routes that go nowhere, and what the kernel answers for each."""
 
 
 def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) -> Iterator[Decision]:

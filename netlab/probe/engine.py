@@ -15,7 +15,7 @@ from netlab.kernel.neighbours import forget_neighbours, impatient, room
 from netlab.kernel.patience import Interruption
 from netlab.kernel.shortage import Shortages
 from netlab.probe import icmp
-from netlab.probe.cause import SENTENCES, Cause, Finding
+from netlab.probe.cause import Cause, Finding, sentences
 from netlab.probe.ear import Ear, address
 from netlab.probe.journey import Map
 from netlab.probe.packet import Part
@@ -151,7 +151,7 @@ def _watched(where: Map, six: bool, stack: ExitStack) -> Autopsy:
 def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outcome:
     """What the ends have seen, with what became of the probe between them."""
     outcome = judge(evidence)
-    if finding is None:
+    if finding is None or finding.verdict is Verdict.ANSWERED:
         return outcome
     able = probe.mute or evidence.left or evidence.source_could_send
     if finding.cause in _NOTHING_LEAVES and not able:
@@ -159,8 +159,7 @@ def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outco
         return replace(
             outcome, verdict=Verdict.UNKNOWN, why=why, at=finding.at, cause=finding.cause
         )
-    sentence = SENTENCES[finding.cause]["en"] if finding.cause else ""
-    why = f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
+    why = f"at {finding.at}, {sentences(finding)['en']} ({finding.cause}: {finding.evidence})"
     return replace(outcome, verdict=finding.verdict, why=why, at=finding.at, cause=finding.cause)
 
 
@@ -216,7 +215,8 @@ class _Wave:
         for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
             told = not seen.sightings_lost and not seen.shortage
             if told and judge(seen).verdict is not Verdict.ANSWERED:
-                case = Case(self.tokens[n], probe.source, probe.target, probe.to, seen.send_error)
+                ends = (probe.source, probe.target, probe.to)
+                case = Case(self.tokens[n], *ends, seen.send_error, seen.answered)
                 autopsy.keep(numbers[n], case)
 
     def _send(self, numbers: Sequence[int]) -> None:

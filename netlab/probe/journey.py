@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
@@ -53,8 +53,27 @@ class Map:
         return (box, *sorted(hosts - {box}))
 
     def neighbourhood(self, node: str) -> frozenset[str]:
-        """The switches and machines that hear what a machine asks everybody on its cables."""
-        heard = {peer for (name, _), peer in self.peers.items() if name == node}
+        """The switches and machines that hear what a machine asks everybody on its cables, itself too."""
+        return self._hear({peer for (name, _), peer in self.peers.items() if name == node} | {node})
+
+    def segment(self, plug: tuple[str, str]) -> frozenset[str]:
+        """The same of one (machine, interface); of one without a cable of its own (a bridge, `lo`),
+        that of the machine."""
+        peer = self.peers.get(plug)
+        return self._hear({plug[0], peer}) if peer else self.neighbourhood(plug[0])
+
+    def together(self, one: tuple[str, str], other: tuple[str, str]) -> bool:
+        """Whether each of two (machine, interface) hears what the other asks everybody."""
+        (its_peer, its), (peer, heard) = (
+            (self.peers.get(plug), self.segment(plug)) for plug in (one, other)
+        )
+        near = all(
+            end is None or end == node or end in there & self.carriers
+            for end, there, node in ((its_peer, heard, other[0]), (peer, its, one[0]))
+        )
+        return near and not its.isdisjoint(heard)
+
+    def _hear(self, heard: set[str]) -> frozenset[str]:
         while fresh := {
             peer
             for (name, _), peer in self.peers.items()
@@ -74,6 +93,18 @@ class Map:
                 passed.add(here)
                 ahead += [peer for (name, _), peer in self.peers.items() if name == here]
         return frozenset(found)
+
+    def meant(self, plugs: Collection[tuple[str, str]], target: str, named: bool) -> frozenset[str]:
+        """The machines that a question to a target's address is for; `plugs` are those that have it.
+
+        Where no machine was named, that is each of them, but for one on the target's own network: there
+        an address should be one machine's.
+        """
+        if named:
+            return frozenset({target})
+        its = [plug for plug in plugs if plug[0] == target]
+        far = {plug[0] for plug in plugs if not any(self.together(plug, own) for own in its)}
+        return frozenset({target}) | far
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from netlab.kernel.rows import RouteRow
 from netlab.probe.cause import DNS_CODES, DNS_WORDS, Cause, Finding, look_at
 from netlab.probe.journey import Journey, Step
 from netlab.probe.packet import Part
-from netlab.probe.said import said
+from netlab.probe.said import both, said
 from netlab.probe.verdict import Verdict
 
 _COUNTED = {
@@ -36,10 +36,17 @@ class Scene:
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Node to the kernel's counts that have grown."""
+    smallest_mtu: Mapping[str, int] = field(default_factory=dict)
+    """Node to the bytes that each of its interfaces can send."""
+    ends_at: frozenset[tuple[str, str, int]] = frozenset()
+    """(node, interface, IP version): a machine that has counted packets for somebody else passes on none
+    that comes in there."""
     owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """IP or MAC address to the nodes that have it."""
     switches: frozenset[str] = frozenset()
     nat_devices: frozenset[str] = frozenset()
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """NAT device to the nodes that are shown as it: itself, and its host."""
     doors: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
     isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
@@ -69,6 +76,8 @@ class Evidence:
     send_error: int | None = None
     address: str = ""
     """Where the probe was sent; empty: to nobody's in particular."""
+    meant: frozenset[str] = frozenset()
+    """Further machines whose answer is as good as the target's: they have the address that was typed."""
     carriers: frozenset[str] = frozenset()
     """Interfaces of the source that are up with a cable that is up."""
     addressed: bool = True
@@ -81,6 +90,8 @@ class Evidence:
     """Node to the node and the rule that dropped its neighbour solicitation, or the answer to it."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     """Node to the address for which it asked by ARP or neighbour discovery, and nobody answered."""
+    misplaced: frozenset[str] = frozenset()
+    """Nodes whose routing does not admit the packet's source where it came in."""
     no_route_back: str = ""
     """The address to which the target would have to answer, if its routing table does not lead there."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +103,8 @@ class Evidence:
 def judge(evidence: Evidence) -> Finding:
     """What the evidence proves. First what is certain, then what the last node counted."""
     found = _judged(evidence)
-    return replace(found, look_at=look_at(found.cause, _version(evidence)))
+    on_a_switch = found.at in evidence.scene.switches
+    return replace(found, look_at=look_at(found.cause, _version(evidence), on_a_switch))
 
 
 def _judged(evidence: Evidence) -> Finding:
@@ -121,12 +133,45 @@ def _answered(evidence: Evidence) -> Finding:
     home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
     if not home:
         return _unknown(evidence.source, said("not sighted"))
-    passed = [step.node for step in evidence.journey.of(Part.REQUEST)]
-    twins = _twins(evidence, home[-1].before)
-    if evidence.target in twins and evidence.target not in passed:
-        answerer = next(node for node in reversed(passed) if node in twins)
-        return _duplicate(answerer, home[-1].before["ip.src"], twins)
-    return Finding(Verdict.ANSWERED, evidence.target)
+    senders = [_sender(evidence.journey.packets[step.packet][0]) for step in home]
+    if evidence.kind == "dhcp":
+        return Finding(Verdict.ANSWERED, senders[0])
+    meant = next((one for one in senders if one in _meant(evidence)), None)
+    if meant:
+        return Finding(Verdict.ANSWERED, meant)
+    who = senders[-1]
+    if twins := _rivals(evidence, who):
+        return _duplicate(who, evidence.address, twins)
+    if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
+        return Finding(
+            Verdict.ANSWERED, who
+        )  # The target has passed it on: a port that leads there.
+    return _unknown(who, said("by another", who=who))
+
+
+def _sender(first: Step) -> str:
+    """Who made a packet, by its first stay; one that was not seen leaving came from the cable's other end."""
+    return first.came_in.peer if first.came_in else first.node
+
+
+def _meant(evidence: Evidence) -> frozenset[str]:
+    return evidence.meant | {evidence.target}
+
+
+def _rivals(evidence: Evidence, node: str) -> frozenset[str]:
+    """The owners of the target's address, if a machine that was not meant is one of them."""
+    owners = evidence.scene.owners.get(evidence.address, frozenset())
+    return (
+        owners
+        if {node, evidence.target} <= owners and node not in _meant(evidence)
+        else frozenset()
+    )
+
+
+def _had(step: Step, evidence: Evidence) -> bool:
+    """The request was with the target, at the address that was asked."""
+    parts = evidence.scene.parts.get(step.node, frozenset()) | {step.node}
+    return evidence.target in parts and step.before.get("ip.dst") == evidence.address
 
 
 def _never_left(evidence: Evidence) -> Finding:
@@ -203,7 +248,7 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
         text = said("same mac", mac=step.after["eth.dst"], node=node, others=others)
         return _dead(node, Cause.DUPLICATE_MAC, text)
     twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
-    if node in twins and evidence.target in twins - {node}:
+    if node in twins and meant in twins - {node}:
         return _duplicate(node, step.after["ip.dst"], twins)
     if step.came_in and not step.went_out:
         owners = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
@@ -218,7 +263,7 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     taken = evidence.scene.counts.get(node, {}).get("Udp.InDatagrams")
     delivered = taken or "udp/53" in evidence.scene.unread.get(node, ())
     if evidence.kind == "dns" and delivered and "udp/53" in evidence.scene.listening.get(node, ()):
-        return _dead(node, Cause.DNS_SILENT, said("silent", node=node))
+        return _kept_silent(node, evidence)
     return _unknown(node, said("nothing tells"))
 
 
@@ -231,22 +276,38 @@ def _never_answered(node: str, why: str) -> Finding:
     return _dead(node, Cause.NO_WAY_BACK, said("could not leave", node=node, why=why))
 
 
+def _kept_silent(server: str, evidence: Evidence) -> Finding:
+    """A program has taken the question; whatever its machine has sent may have been the answer."""
+    if _SENT_BY_UDP & evidence.scene.counts.get(server, {}).keys():
+        return _unknown(server, said("sent something", node=server))
+    return _dead(server, Cause.DNS_SILENT, said("silent", node=server))
+
+
+_SENT_BY_UDP = {
+    f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
+}
+"""Where an interface takes nothing at once, the kernel counts it as an error of the buffer."""
+
+
 def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
     """Whether this packet can be the one that was counted: the count may be another's."""
-    six = ":" in step.after.get("ip.dst", "")
-    if six is not name.startswith("Ip6."):
+    scene, target = evidence.scene, step.after.get("ip.dst", "")
+    version = 6 if ":" in target else 4
+    if (version == 6) is not name.startswith("Ip6."):
         return False
+    others = step.node not in scene.owners.get(target, frozenset())
     match name:
         case "Ip.InAddrErrors" | "Ip6.InAddrErrors":
-            return step.node not in evidence.scene.owners.get(
-                step.after.get("ip.dst", ""), frozenset()
-            )
+            came_in = step.came_in.interface if step.came_in else ""
+            return others and (step.node, came_in, version) in scene.ends_at
         case "Ip.InHdrErrors" | "Ip6.InHdrErrors":
-            return step.after.get("ip.ttl") in ("0", "1")
-        case "Ip.FragFails":
-            return step.after.get("ip.df") == "1"
+            return others and step.after.get("ip.ttl") in ("0", "1")
+        case "Ip.FragFails" | "Ip6.InTooBigErrors":
+            room, length = scene.smallest_mtu.get(step.node), step.after.get("ip.length", "0")
+            may_be_cut = version == 4 and step.after.get("ip.df") != "1"
+            return room is not None and int(length) > room and not may_be_cut
         case _:
-            return True
+            return step.node in evidence.misplaced
 
 
 def _dropped(step: Step, evidence: Evidence) -> Finding:
@@ -324,7 +385,9 @@ _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
 
 def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
     """An error quotes the probe: its sender says itself what happened."""
-    who = error.before["ip.src"]
+    who, sender = error.before["ip.src"], _sender(error)
+    if who == evidence.address and (twins := _rivals(evidence, sender)):
+        return _duplicate(sender, who, twins)
     if "tcp.flags" in error.before:
         cause, text = Cause.PORT_CLOSED, said("resets", who=who)
     else:
@@ -401,7 +464,7 @@ def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
 
 
 def _duplicate(at: str, address: str, twins: frozenset[str]) -> Finding:
-    text = said("same ip", twins=" and ".join(sorted(twins)), address=address, at=at)
+    text = said("same ip", twins=both(twins), address=address, at=at)
     return _dead(at, Cause.DUPLICATE_IP, text)
 
 

@@ -1,20 +1,26 @@
-"""What the lab's machines know, at one moment: whose an address is, and what is on which network."""
+"""What the lab's machines know at one moment: whose an address is, what is where, where packets would go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import errno
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 
 from netlab.kernel.events import Row, Table
+from netlab.kernel.handles import Handles
 from netlab.kernel.owners import Owners, owners
-from netlab.kernel.rows import Connection, RouteRow
-from netlab.probe.decision import Tables, best_route, flow_of, is_about
+from netlab.kernel.routing import UNCERTAIN, Answer, Question, Routing
+from netlab.kernel.rows import Connection, Flow, RouteRow
+from netlab.probe.decision import Tables, best_route, closed_route, flow_of, is_about
 from netlab.probe.frame import Fields
 from netlab.probe.journey import Journey, Map, Step
 from netlab.probe.packet import Part
+
+_SOURCE_NOT_ADMITTED = (errno.EXDEV, errno.EINVAL)
+"""The kernel's answers, before and since Linux 6.14."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +30,29 @@ class Knowledge:
     where: Map
     rows: Mapping[tuple[str, Table], Sequence[Row]]
     """(node, table) to its rows."""
+    ask: Callable[[str, Question], Answer]
+    """A node's routing decision: the main table, which is all that `rows` has, may not be asked at all."""
     ended: Mapping[str, Sequence[Connection]] = field(default_factory=dict)
     """Node to what its connection tracking has forgotten meanwhile: that has decided too."""
+
+    @classmethod
+    def read(
+        cls,
+        where: Map,
+        read: Callable[[str, Table], Sequence[Row]],
+        wanted: Sequence[Table],
+        handles: Handles,
+    ) -> Knowledge:
+        """Tables as `read` gives them by namespace, and routing decisions by the kernel, over `handles`."""
+        names = {node: place for place, node in where.nodes.items()}
+        rows = {(node, table): read(names[node], table) for node in names for table in wanted}
+
+        def interfaces(place: str) -> dict[int, str]:
+            found: Sequence[Any] = rows[where.nodes[place], Table.INTERFACES]
+            return {one.index: one.name for one in found}
+
+        kernel = Routing(handles, interfaces)
+        return cls(where, rows, lambda node, question: kernel.ask(names[node], question))
 
     def of(self, node: str, table: Table) -> Sequence[Any]:
         """One table of one node."""
@@ -77,12 +104,15 @@ class Knowledge:
 
     def elsewhere(self, node: str, address: str) -> str | None:
         """The machine that has an address, if it hears no question that `node` asks."""
-        heard = self.where.neighbourhood(node)
+        asked = ip_address(address)
+        # A link-local address is on every cable: no routing table tells on which it was asked for.
+        asks_on = "" if asked.is_link_local else self.ask(node, Question(asked)).interface
         far = None
         for plug in self.owners.plugs.get(address, ()):
-            if self.where.peers.get(plug) in heard:
+            if self.where.together(plug, (node, asks_on)):
                 return None
-            far, _ = plug
+            if plug[0] != node:
+                far, _ = plug
         return far
 
     def translates(self, box: str, step: Step) -> bool:
@@ -93,10 +123,10 @@ class Knowledge:
     def no_route_back(self, target: str, journey: Journey) -> str:
         """The source address of a request that has reached a node whose routes do not lead there."""
         for step in journey.of(Part.REQUEST):
-            source = step.after.get("ip.src", "")
-            if step.node == target and source:
-                route = best_route(self.of(target, Table.ROUTES), ip_address(source))
-                return "" if route and route.kind == "unicast" else source
+            source, own = step.after.get("ip.src", ""), step.after.get("ip.dst", "")
+            if step.node == target and source and own in self._own(target):
+                answer = self.ask(target, Question(ip_address(source), ip_address(own)))
+                return source if answer.error not in (0, UNCERTAIN) else ""
         return ""
 
     def closed_routes(self, target: str, journey: Journey, source: str) -> dict[str, RouteRow]:
@@ -105,32 +135,97 @@ class Knowledge:
         Where none was seen, that of a packet from `source` to an address counts.
         """
         own = (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER))
-        ends = {step.node: step.after["ip.dst"] for step in own if "ip.dst" in step.after}
+        asked = {step.node: self._routed(step) for step in own if "ip.dst" in step.after}
         if target:
-            ends.setdefault(source, target)
+            asked.setdefault(source, Question(ip_address(target)))
         found = {}
-        for node, end in ends.items():
-            route = best_route(self.of(node, Table.ROUTES), ip_address(end))
-            if route and route.kind != "unicast" and end not in self._own(node):
+        for node, question in asked.items():
+            route = best_route(self.of(node, Table.ROUTES), question.target)
+            if route and closed_route(route, self.ask(node, question)):
                 found[node] = route
         return found
+
+    def misplaced(self, journey: Journey) -> frozenset[str]:
+        """Nodes whose routing does not admit a packet's source at the interface by which it came in."""
+        own = (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER))
+        return frozenset(
+            step.node
+            for step in own
+            if step.came_in
+            and not step.went_out
+            and "ip.dst" in step.after
+            and step.node not in self.where.switches
+            and self.ask(step.node, self._routed(step)).error in _SOURCE_NOT_ADMITTED
+        )
+
+    def meant(self, address: str, target: str, named: bool) -> frozenset[str]:
+        """The machines that a question to a target's address is for."""
+        return self.where.meant(self.owners.plugs.get(address, ()), target, named)
+
+    @cached_property
+    def smallest_mtu(self) -> dict[str, int]:
+        """Node to the bytes that each of its interfaces can send."""
+        return {
+            node: min(sizes)
+            for node in self.where.nodes.values()
+            if (sizes := [one.mtu for one in self.of(node, Table.INTERFACES) if one.name != "lo"])
+        }
+
+    def devices(self, node: str) -> dict[str, str]:
+        """Each interface of a node, and what a packet that it takes in comes from: itself, or its bridge."""
+        found = self.of(node, Table.INTERFACES)
+        names = {one.index: one.name for one in found}
+        return {one.name: names.get(one.master, one.name) for one in found}
+
+    def _routed(self, step: Step) -> Question:
+        """What a machine's routing decided about."""
+        came_in = self._device(step.node, step.came_in.interface if step.came_in else None)
+        target, source = step.after["ip.dst"], step.before["ip.src"]
+        return Question(ip_address(target), ip_address(source), came_in)
+
+    def _device(self, node: str, interface: str | None) -> str | None:
+        """What a packet comes in by to a machine's routing: its bridge, where it has one."""
+        bridge = self.where.bridges.get(node)
+        return bridge.interface if bridge and interface else interface
 
     def _own(self, node: str) -> set[str]:
         return {str(address.ip) for _, address in self.of(node, Table.ADDRESSES)}
 
-    def next_hops(self, node: str, packets: Iterable[Fields], target: str) -> set[str]:
+    def next_hops(
+        self, node: str, packets: Iterable[tuple[str | None, Fields]], target: str
+    ) -> set[str]:
         """The addresses whose MAC a node needs to send packets that it had on to their destinations, or,
-        if it had none, to a target. A NAT's table tells of destinations that it has changed."""
-        flows = [flow_of(fields) for fields in packets if "ip.src" in fields]
-        ends = {flow.target for flow in flows} or ({ip_address(target)} if target else set())
+        if it had none, to a target. `packets` with the interface by which they came in, None for
+        those that left."""
+        flows = {
+            (self._device(node, interface), flow_of(fields))
+            for interface, fields in packets
+            if "ip.src" in fields
+        }
+        asked = set(self._asked(node, flows))
+        if target and not flows:
+            asked.add(Question(ip_address(target)))
+        return {hop for question in asked for hop in self._hops(node, question)}
+
+    def _asked(self, node: str, flows: Iterable[tuple[str | None, Flow]]) -> Iterator[Question]:
+        """What a node's routing has to decide. A NAT's table tells of destinations that it has changed."""
         own = {known.ip for _, known in self.of(node, Table.ADDRESSES)}
-        ends |= {flow.source for flow in flows if flow.target in own}
-        for one in self.of(node, Table.CONNECTIONS):
-            ends |= {one.seen_as.target} if one.original in flows else set()
-            ends |= {one.original.source} if one.reply in flows else set()
-        hops = set()
-        for end in ends:
-            route = best_route(self.of(node, Table.ROUTES), end)
-            gateways = [hop.gateway for hop in route.hops if hop.gateway] if route else []
-            hops |= set(map(str, gateways or [end]))
-        return hops
+        for came_in, flow in flows:
+            ends = {flow.target}
+            for one in self.of(node, Table.CONNECTIONS):
+                ends |= {one.seen_as.target} if one.original == flow else set()
+                ends |= {one.original.source} if one.reply == flow else set()
+            if came_in or flow.source in own:  # Of what it has passed on, the way in tells.
+                yield from (Question(end, flow.source, came_in) for end in ends)
+            if flow.target in own:
+                yield Question(flow.source, flow.target)
+
+    def _hops(self, node: str, question: Question) -> set[str]:
+        """The next hop, or each that the kernel may choose from."""
+        answer = self.ask(node, question)
+        if answer.error or answer.kind != "unicast":
+            return set()
+        route = best_route(self.of(node, Table.ROUTES), question.target)
+        several = {hop.gateway for hop in route.hops} if route else set()
+        gateways = several if answer.gateway in several else {answer.gateway}
+        return {str(gateway or question.target) for gateway in gateways}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 
 TEXTS: dict[str, dict[str, str]] = {
     # Who decided.
@@ -80,6 +81,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{mac} is the MAC address of {node} and of {others}",
         "zh": "{mac} 同时是 {node} 和 {others} 的 MAC 地址",
     },
+    "and": {"en": "{one} and {other}", "zh": "{one} 和 {other}"},
     "same ip": {
         "en": "{twins} both have {address}; {at} got it",
         "zh": "{twins} 都有地址 {address}；收到包的是 {at}",
@@ -156,6 +158,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{node} listens on udp/53, and nothing came back",
         "zh": "{node} 在监听 udp/53，但没有任何应答",
     },
+    "sent something": {
+        "en": "{node} has sent datagrams meanwhile, and no answer was seen leaving it",
+        "zh": "{node} 在此期间发送过数据报，但没有看到应答离开它",
+    },
     "no server": {
         "en": "nobody whom it reached listens on udp/67",
         "zh": "它到达的机器都没有监听 udp/67",
@@ -184,6 +190,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "an answer of {before} is one of {after}",
         "zh": "来自 {before} 的应答改为来自 {after}",
     },
+    "by another": {"en": "it was answered, but by {who}", "zh": "有应答，但应答来自 {who}"},
+    "by another too": {
+        "en": "it would be answered, but by {who}",
+        "zh": "会有应答，但应答来自 {who}",
+    },
     # What nobody can tell.
     "lost": {
         "en": "{count} frames found no room in a buffer",
@@ -194,6 +205,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "没有规则、差错报文或计数器说明原因",
     },
     "not certain": {"en": "not certain: {why}", "zh": "无法确定：{why}"},
+    "rules of routing": {
+        "en": "its ip rules look at more than addresses",
+        "zh": "它的 ip rule 不只看地址",
+    },
     "rule": {"en": "rule {rule}", "zh": "规则 {rule}"},
     "chain": {"en": "chain {chain}", "zh": "链 {chain}"},
     "bridges": {"en": "{node} bridges its adapters", "zh": "{node} 桥接了自己的网卡"},
@@ -225,6 +240,11 @@ def said(key: str, **facts: object) -> Said:
     text = Said(TEXTS[key]["en"].format(**facts))
     text.key, text.facts = key, facts
     return text
+
+
+def both(names: Iterable[str]) -> str:
+    """`vm1 and vm2`, in the order of the alphabet."""
+    return reduce(lambda one, other: said("and", one=one, other=other), sorted(names))
 
 
 def told(text: object, language: str) -> str:

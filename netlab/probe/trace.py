@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from netlab.kernel.events import Events, Lost, Table
+from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
@@ -49,6 +50,8 @@ class Question:
     ends: Ends
     by: str = "icmp"
     """The kind of probe: `tcp:80`."""
+    named: bool = True
+    """The target was called by its name; False: an address was typed, and whoever has it is meant."""
 
 
 _NOTHING = History()
@@ -90,6 +93,17 @@ def trace(
     probe is over, which servers' logs say that they have no address left.
     Raises KernelError, UsageError, Interrupted.
     """
+    with Handles(len(where.nodes)) as handles:
+        return _traced(where, question, interruption, dhcp_complaints, handles)
+
+
+def _traced(
+    where: Map,
+    question: Question,
+    interruption: Interruption,
+    dhcp_complaints: Callable[[], Mapping[str, str]],
+    handles: Handles,
+) -> Trace:
     with ExitStack() as stack:
         probe = stack.enter_context(closing(kinds.probe(question.by, question.ends)))
         events = stack.enter_context(Events(list(where.nodes)))
@@ -110,15 +124,8 @@ def trace(
             watch.until_over(interruption)
         hits = witness.hits()
         changes, missed = _changes(events, where)
-        known = Knowledge(
-            where,
-            {
-                (node, table): events.rows(namespace, table)
-                for namespace, node in where.nodes.items()
-                for table in Table
-            },
-            ended(changes),
-        )
+        read = Knowledge.read(where, events.rows, tuple(Table), handles)
+        known = replace(read, ended=ended(changes))
         scene = witness.scene(known, dhcp_complaints)
     needed = _needed(watch, known, question)
     frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
@@ -135,7 +142,9 @@ def trace(
         answered=probe.answered,
         send_error=error,
         address=str(question.ends.to),
+        meant=known.meant(question.ends.to, question.target, question.named),
         no_route_back=known.no_route_back(question.target, journey),
+        misplaced=known.misplaced(journey),
         closed_route=known.closed_routes(question.ends.to, journey, question.source),
         carriers=known.carriers(question.source),
         addressed=known.addressed(question.source, question.ends.to),
@@ -364,12 +373,12 @@ class _Watch:
                 elif ended:
                     return
 
-    def had(self, node: str) -> list[Fields]:
-        """The probe's packets that a machine has had."""
+    def had(self, node: str) -> list[tuple[str | None, Fields]]:
+        """The probe's packets that a machine has had: by which interface they came in, or None."""
         return [
-            frame.fields
+            (None if seen.outgoing else seen.interface, frame.fields)
             for frame in self.frames
-            if frame.packet and self._where.nodes[frame.sighting.namespace] == node
+            if frame.packet and self._where.nodes[(seen := frame.sighting).namespace] == node
         ]
 
     def _last_question(self) -> float:

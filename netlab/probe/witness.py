@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 
-from netlab.kernel import counters, nft, sockets
+from netlab.kernel import counters, netns, nft, sockets
 from netlab.kernel.closing import close_together
 from netlab.kernel.netlink import Overflow
 from netlab.kernel.nftrace import Hit, RuleTrace
+from netlab.kernel.sysctl import Settings
 from netlab.probe.ear import STEP
 from netlab.probe.journey import Map
 from netlab.probe.judge import Scene
@@ -65,6 +66,22 @@ _ICMPV6_ON_A_SWITCH = (
     (0x06, 0, 0, _ENOUGH_OF_SIX),
     (0x06, 0, 0, 0),
 )
+
+
+_FOR_SOMEBODY_ELSE = {"Ip.InAddrErrors", "Ip6.InAddrErrors"}
+
+
+def _ends(namespace: str, devices: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """(interface, IP version) by which a machine passes nothing on that comes in; IPv6 has one setting."""
+    for_six = "net.ipv6.conf.all.forwarding"
+    settings = {
+        (name, version): f"net.ipv4.conf.{device}.forwarding" if version == 4 else for_six
+        for name, device in devices.items()
+        for version in (4, 6)
+    }
+    with netns.inside(namespace), closing(Settings()) as kernel:
+        values = kernel.values(namespace, {*settings.values()})
+    return (end for end, key in settings.items() if values.get(key) == "0")
 
 
 class Witness:
@@ -146,14 +163,22 @@ class Witness:
         now = counters.read(list(self.where.nodes))
         listening = sockets.read_listening(list(self.where.nodes))
         nodes = self.where.nodes
+        grown = {
+            name: counters.increases(self._counted[name], found) for name, found in now.items()
+        }
         return Scene(
-            counts={
-                nodes[name]: counters.increases(self._counted[name], counts)
-                for name, counts in now.items()
-            },
+            counts={nodes[name]: counts for name, counts in grown.items()},
+            smallest_mtu=known.smallest_mtu,
+            ends_at=frozenset(
+                (nodes[name], *end)
+                for name, counts in grown.items()
+                if _FOR_SOMEBODY_ELSE & counts.keys()
+                for end in _ends(name, known.devices(nodes[name]))
+            ),
             owners=known.owners.nodes,
             switches=self.where.switches,
             nat_devices=frozenset(self.where.plumbing.values()),
+            parts={box: frozenset(self.where.parts(box)) for box in self.where.plumbing.values()},
             doors=self.where.doors,
             isolated=known.isolated,
             listening={

@@ -100,7 +100,7 @@ def account(traced: Trace, found: Account) -> dict[str, Any]:
 
 def trace(traced: Trace, lab: str) -> dict[str, Any]:
     """A packet's journey, what decided it, and its end (docs/trace.md describes every field)."""
-    from netlab.probe.cause import SENTENCES
+    from netlab.probe.cause import sentences
 
     asked, finding = traced.question, traced.finding
     decided = traced.decisions or ((),) * len(traced.journey.steps)
@@ -123,7 +123,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
             "verdict": finding.verdict.value,
             "at": finding.at,
             "cause": finding.cause.value if finding.cause else None,
-            "sentence": SENTENCES[finding.cause] if finding.cause else None,
+            "sentence": sentences(finding) or None,
             "evidence": finding.evidence,
             **_in_languages("evidence_texts", finding.evidence),
             "look_at": finding.look_at,

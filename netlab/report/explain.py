@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
-from netlab.probe.cause import SENTENCES
+from netlab.probe.cause import sentences
 from netlab.probe.packet import Part
 from netlab.probe.said import told
 from netlab.probe.verdict import Verdict
@@ -78,7 +78,7 @@ def _end(found: Explanation, language: str) -> Iterator[str]:
         return
     yield f"{'?' if finding.verdict is Verdict.UNKNOWN else '✘'} {verdict}"
     if finding.cause and finding.verdict is not Verdict.UNKNOWN:
-        yield f"  {_pad(words['why'], 10)}{SENTENCES[finding.cause][language]} ({finding.cause})"
+        yield f"  {_pad(words['why'], 10)}{sentences(finding)[language]} ({finding.cause})"
     yield f"  {_pad(words['evidence'], 10)}{told(finding.evidence, language)}"
 
 

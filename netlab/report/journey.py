@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netlab.probe.account import Account
-from netlab.probe.cause import SENTENCES
+from netlab.probe.cause import sentences
 from netlab.probe.decision import By
 from netlab.probe.journey import Step
 from netlab.probe.packet import Packet, Part
@@ -290,11 +290,12 @@ def _account(account: Account, words: Words) -> Iterator[str]:
 
 def _where(story: Story) -> Iterator[tuple[str, str]]:
     """Where it was seen last; not of a question that goes to everybody, nor of a packet that went on."""
-    words, last = story.words, story.last
+    words, sent = story.words, story.trace.journey.of(Part.REQUEST)
+    last = story.last or (sent[-1] if sent else None)
     if story.kind in _TO_EVERYBODY or (last and last is not story.steps(last.packet)[-1]):
         return
     if last is None:
-        yield "where", words["never"].format(node=story.trace.finding.at)
+        yield "where", words["never"].format(node=story.trace.question.source)
         return
     facts = {"number": story.number(last), "node": last.node, "time": story.after(last)}
     if last.went_out:
@@ -309,7 +310,7 @@ def _where(story: Story) -> Iterator[tuple[str, str]]:
 def _why(story: Story) -> Iterator[tuple[str, str]]:
     finding = story.trace.finding
     if finding.cause:
-        yield "why", f"{SENTENCES[finding.cause][story.language]} ({finding.cause})"
+        yield "why", f"{sentences(finding)[story.language]} ({finding.cause})"
     yield "evidence", story.told(finding.evidence)
     if finding.look_at:
         yield "look", f"netlab exec {finding.at} -- {finding.look_at}"

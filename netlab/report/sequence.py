@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netlab.probe.cause import SENTENCES
+from netlab.probe.cause import sentences
 from netlab.probe.decision import By
 from netlab.probe.journey import Step
 from netlab.probe.packet import Part
@@ -40,7 +40,7 @@ def _lines(story: Story, aliases: dict[str, str]) -> Iterator[str]:
         for packet in story.packets(part):
             yield from _packet(story.steps(packet), story, aliases)
     finding = story.trace.finding
-    why = f": {SENTENCES[finding.cause][story.language]}" if finding.cause else ""
+    why = f": {sentences(finding)[story.language]}" if finding.cause else ""
     yield _note(aliases[finding.at or story.trace.question.source], f"{story.verdict()}{why}")
 
 

@@ -15,6 +15,7 @@ from time import monotonic
 import pytest
 
 from netlab import lab
+from netlab.errors import UsageError
 from netlab.kernel import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan import dnsmasq
@@ -29,6 +30,7 @@ from tests.pace import SLOWNESS
 ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
 VM2, VM3, VM4 = "10.0.0.128", "10.0.0.129", "172.16.78.128"
 HOST, INTERNET = "192.168.1.100", "203.0.113.80"
+SILENT_WAN = ("tc qdisc add dev wan0 root pfifo limit 0", "tc qdisc del dev wan0 root")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,6 +82,26 @@ def test_wrong_segment(running):
     assert one.end == (DEAD, "vm4", Cause.WRONG_SEGMENT)
     assert "vm2 has it" in one.finding.evidence
     assert one.without(elsewhere={}) is Cause.ARP_UNANSWERED
+
+
+def test_wrong_segment_where_the_other_card_would_be_right(running):
+    """The host is on both networks, and asks on the LAN who has vm2's address."""
+    add = f"ip route add {VM2} dev eth0"
+    with changed("causes.host", add, add.replace("add", "del")):
+        one = proof(running, "host", "vm2")
+        foretold = lab.explain(running, "host", "vm2").finding
+    assert one.end == (DEAD, "host", Cause.WRONG_SEGMENT), one.finding
+    assert (foretold.at, foretold.cause) == ("host", Cause.WRONG_SEGMENT)
+
+
+def test_nobody_answers_on_a_cable_without_a_switch(running):
+    """The Internet is right there, at the other end, and says nothing."""
+    quiet = "ip link set eth0 arp "
+    for node in ("router", "internet"):
+        run(f"causes.{node}", "ip neigh flush all")
+    with changed("causes.internet", quiet + "off", quiet + "on"):
+        one = proof(running, "router", "internet")
+    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.finding
 
 
 def test_isolated_port(running):
@@ -142,7 +164,7 @@ def test_a_forwarded_port_is_answered(running):
     ):
         await_port("causes.vm2", "tcp", 80)
         one = proof(running, "pc", "host@lan", by="tcp:8080")
-    assert one.finding.verdict is ANSWERED, one.finding
+    assert one.end == (ANSWERED, "vm2", None), one.finding
 
 
 @contextmanager
@@ -241,6 +263,18 @@ def test_dns_silent_behind_two_relays(running):
     assert one.end == (DEAD, "internet", Cause.DNS_SILENT)
 
 
+def test_a_server_whose_answer_is_lost_at_once_was_not_silent(running):
+    by = "dns:www.example.com"
+    lab.trace(running, "vm2", "internet", by=by)
+    nothing_out = "tc qdisc {} dev eth0 root"
+    do, undo = nothing_out.format("add") + " pfifo limit 0", nothing_out.format("del")
+    with changed("causes.internet", do, undo):
+        one = proof(running, "vm2", "internet", by=by)
+    assert one.end == (Verdict.UNKNOWN, "internet", Cause.UNKNOWN), one.finding
+    assert "has sent datagrams" in one.finding.evidence
+    assert one.without(counts={"internet": {"Udp.InDatagrams": 1}}) is Cause.DNS_SILENT
+
+
 def test_dns_no_name(running):
     one = proof(running, "vm2", by="dns:nobody.example.com")
     assert one.end == (REFUSED, "internet", Cause.DNS_NO_NAME)
@@ -295,6 +329,73 @@ def test_duplicate_ip(running):
     assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
     assert both.found(mac("vm2")) and both.found(mac("vm3"))
     assert one.without(owners={}) is not Cause.DUPLICATE_IP
+
+
+@contextmanager
+def told(node: str, address: str, owner: str) -> Iterator[None]:
+    """A machine is told that an address is at another's MAC."""
+    known = f"ip neigh replace {address} lladdr {mac(owner)} dev eth0 nud permanent"
+    with changed(f"causes.{node}", known, f"ip neigh del {address} dev eth0"):
+        yield
+
+
+@pytest.mark.parametrize("by", ["icmp", "udp:81", "tcp:81", "dns:www.example.com"])
+def test_a_twin_that_answers_or_refuses_in_its_place(running, by):
+    twin = "ip address {} 10.0.0.2/32 dev lo"
+    with (
+        changed("causes.vm3", twin.format("add"), twin.format("del")),
+        told("vm2", "10.0.0.2", "vm3"),
+    ):
+        one = proof(running, "vm2", "vmnet8-nat", by=by)
+        typed = proof(running, "vm2", "10.0.0.2", by=by)
+        foretold = None if ":www" in by else lab.explain(running, "vm2", "vmnet8-nat", by).finding
+    assert one.end == typed.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
+    assert foretold is None or (foretold.at, foretold.cause) == ("vm3", Cause.DUPLICATE_IP)
+
+
+def test_a_twin_of_the_source_that_gets_the_answers(running):
+    twin = f"ip address {{}} {VM2}/32 dev lo"
+    with (
+        changed("causes.vm3", twin.format("add"), twin.format("del")),
+        told("vmnet8-nat", VM2, "vm3"),
+    ):
+        one = proof(running, "vm2", "internet")
+        foretold = lab.explain(running, "vm2", "internet").finding
+    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
+    assert (foretold.at, foretold.cause) == ("vm3", Cause.DUPLICATE_IP)
+    assert one.without(owners={}) is Cause.NO_WAY_BACK
+
+
+def test_an_address_that_another_network_has_too(running):
+    """The one that was asked is the one that is meant: a second owner elsewhere is none of its business."""
+    twin = f"ip address {{}} {VM2}/32 dev lo"
+    with changed("causes.vm1", twin.format("add"), twin.format("del")):
+        for source in ("vm3", "host"):
+            one = proof(running, source, VM2)
+            assert one.end == (ANSWERED, "vm2", None), one.finding
+            assert lab.explain(running, source, VM2).finding.at == "vm2"
+        assert proof(running, "pc", VM2).finding.cause is not Cause.DUPLICATE_IP
+        with pytest.raises(UsageError, match="is vm1 itself"):
+            lab.trace(running, "vm1", VM2)
+
+
+@pytest.mark.parametrize(
+    ("node", "hook", "to", "who"),
+    [("host", "prerouting", "192.168.1.50", "pc"), ("vm2", "output", VM3, "vm3")],
+)
+def test_what_another_machine_has_answered(running, node, hook, to, who):
+    """Somebody turns the way round: an answer comes, and not from whom it was asked of."""
+    turn = f"ip daddr {INTERNET} icmp type echo-request dnat to {to}"
+    with rules(f"causes.{node}", hook, turn, kind="nat -150"):
+        one = proof(running, "vm2", "internet")
+        foretold = lab.explain(running, "vm2", "internet").finding
+        asked = lab.pairs(running, ["vm2"], ["internet"])
+        (measured,) = lab.verify(running, wanted=asked)
+    assert one.end == (Verdict.UNKNOWN, who, Cause.UNKNOWN), one.finding
+    assert one.finding.evidence == f"it was answered, but by {who}"
+    assert (foretold.verdict, foretold.at) == (Verdict.UNKNOWN, who)
+    assert measured.outcome.verdict is Verdict.UNKNOWN
+    assert f"it was answered, but by {who}" in measured.outcome.why
 
 
 @pytest.mark.parametrize("cold", [False, True])
@@ -417,6 +518,59 @@ def test_another_machines_traffic_explains_nothing(running):
     assert not one.trace.cold
 
 
+SWALLOW = "icmp type destination-unreachable drop"
+
+
+def test_a_count_of_packets_that_came_in_elsewhere_explains_nothing(running):
+    """The host passes on what vm2 sends, and nothing that vm4 sends: that is what it counts."""
+    lab.trace(running, "vm2", "host")
+    lab.trace(running, "host", "pc")
+    there, back = "ip route add 172.31.0.1 via ", "ip route del 172.31.0.1"
+    forwarding = "sysctl -qw net.ipv4.conf.vmnet8.forwarding="
+    with (
+        changed("causes.vm2", f"{there}10.0.0.1", back),
+        changed("causes.vm4", f"{there}172.16.78.1", back),
+        changed("causes.host", f"{forwarding}1; {there}192.168.1.50", f"{forwarding}0; {back}"),
+        inserted("causes.host", "ip host forward", "accept"),
+        changed("causes.host", "tc qdisc add dev eth0 root pfifo limit 0",
+                "tc qdisc del dev eth0 root"),
+        program("causes.vm4", "ping", "-q", "-i", "0.02", "172.31.0.1"),
+    ):  # fmt: skip
+        one = proof(running, "vm2", "172.31.0.1")
+    assert "Ip.InAddrErrors" in one.evidence.scene.counts["host"]
+    assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.finding
+
+
+def test_a_count_of_bigger_packets_explains_nothing(running):
+    big = ["ping", "-q", "-M", "do", "-s", "1372", "-i", "0.02", INTERNET]
+    lab.trace(running, "vm2", "internet")
+    with (
+        small_cable(),
+        rules("causes.router", "output", SWALLOW),
+        changed("causes.router", *SILENT_WAN),
+        program("causes.vm3", *big),
+    ):
+        one = proof(running, "vm2", "internet")
+    assert "Ip.FragFails" in one.evidence.scene.counts["router"]
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+
+
+def test_a_count_of_misplaced_packets_explains_nothing(running):
+    lab.trace(running, "pc", "internet")
+    lab.trace(running, "vm1", "internet")
+    strict = "sysctl -qw net.ipv4.conf.lan0.rp_filter="
+    address = "ip address {} 172.31.0.9/32 dev lo"
+    with (
+        changed("causes.router", f"{strict}1", f"{strict}0"),
+        changed("causes.router", *SILENT_WAN),
+        changed("causes.vm1", address.format("add"), address.format("del")),
+        program("causes.vm1", "ping", "-q", "-I", "172.31.0.9", "-i", "0.02", INTERNET),
+    ):
+        one = proof(running, "pc", "internet")
+    assert "TcpExt.IPReversePathFilter" in one.evidence.scene.counts["router"]
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+
+
 def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
     with (
         program("causes.vm3", "ping", "-i", "0.2", "10.0.0.78"),
@@ -426,3 +580,66 @@ def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
         one = proof(running, "vm2", by="dns:www.example.com")
     assert one.finding.cause is Cause.DNS_SILENT
     assert monotonic() - begun < 4 * SLOWNESS
+
+
+PAST_MAIN = {
+    "a rule": (
+        f"ip route add blackhole {INTERNET}; ip rule add pref 100 lookup 100;"
+        "ip route add 203.0.113.0/24 dev wan0 table 100",
+        f"ip route del blackhole {INTERNET}; ip rule del pref 100; ip route flush table 100",
+    ),
+    "a rule about marks": (
+        f"ip route add blackhole {INTERNET}; ip rule add pref 100 fwmark 0/0x1 lookup 100;"
+        "ip route add 203.0.113.0/24 dev wan0 table 100",
+        f"ip route del blackhole {INTERNET}; ip rule del pref 100; ip route flush table 100",
+    ),
+    "another tos": (
+        f"ip route add blackhole {INTERNET} tos 0x10",
+        f"ip route del blackhole {INTERNET} tos 0x10",
+    ),
+    "throw": (
+        f"ip route add throw {INTERNET}; ip route add {INTERNET} dev wan0 table default",
+        f"ip route del throw {INTERNET}; ip route del {INTERNET} dev wan0 table default",
+    ),
+}
+
+
+@pytest.mark.parametrize("past", PAST_MAIN)
+def test_a_route_of_the_main_table_that_was_not_taken_explains_nothing(running, past):
+    """The packet dies on the router without a word, after a decision that the main table did not make."""
+    with changed("causes.router", *PAST_MAIN[past]):
+        assert proof(running, "vm2", "internet").finding.verdict is ANSWERED
+        foretold = lab.explain(running, "vm2", "internet").finding
+        with changed("causes.router", *SILENT_WAN):
+            one = proof(running, "vm2", "internet")
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+    if past == "a rule about marks":
+        assert foretold.evidence == "not certain: its ip rules look at more than addresses"
+    else:
+        assert foretold.verdict is ANSWERED
+
+
+def test_a_way_back_by_another_table(running):
+    """vm3 could answer by its table 100, and does not want to."""
+    away = "ip rule add pref 100 lookup 100; ip route add 10.0.0.0/24 dev eth0 table 100; "
+    back = "ip rule del pref 100; ip route flush table 100; "
+    main = f"ip route add 10.0.0.0/24 dev eth0 src {VM3}; ip route replace default via 10.0.0.2"
+    quiet = "sysctl -qw net.ipv4.icmp_echo_ignore_all="
+    with changed(
+        "causes.vm3", f"{away}ip route del 10.0.0.0/24; ip route del default", back + main
+    ):
+        assert proof(running, "vm2", "vm3").finding.verdict is ANSWERED
+        with changed("causes.vm3", f"{quiet}1", f"{quiet}0"):
+            one = proof(running, "vm2", "vm3")
+    assert one.end == (Verdict.UNKNOWN, "vm3", Cause.UNKNOWN), one.finding
+
+
+def test_a_next_hop_of_another_table_that_does_not_answer(running):
+    """The router's table 100 says whom it asks in vain; the main table would have had the way."""
+    there = f"ip rule add pref 100 to {INTERNET} lookup 100;"
+    there += f"ip route add {INTERNET} via 203.0.113.99 dev wan0 table 100"
+    back = "ip rule del pref 100; ip route flush table 100"
+    with changed("causes.router", there, back):
+        one = proof(running, "vm2", "internet")
+    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.finding
+    assert one.without(unanswered={}) is Cause.NO_ROUTE  # What the main table alone would tell.

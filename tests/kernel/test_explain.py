@@ -169,7 +169,7 @@ def test_a_translation_by_hand(running):
         assert compared(running, "internet", "router@wan") == ("router", Cause.FIREWALL)
     to_vm = "icmp type echo-request dnat to 10.0.0.129"
     with rules("vm2", "output", to_vm, "nat", -100):
-        assert compared(running, "vm2", "10.0.0.77") == ("10.0.0.77", None)
+        assert compared(running, "vm2", "10.0.0.77") == ("vm3", Cause.UNKNOWN)
 
 
 def test_time_to_live(running):

@@ -186,7 +186,7 @@ def test_an_arp_answer_that_does_not_arrive_is_none(running):
 
 def test_dhcp_shows_the_offer_with_its_options(running):
     one = proof(running, "vm1", by="dhcp")
-    assert one.finding.verdict is ANSWERED
+    assert one.end == (ANSWERED, "vmnet8-dhcp", None)
     (offer, total) = one.trace.found
     assert offer.startswith("vmnet8-dhcp offers 10.0.0.128 · ")
     for option in (

@@ -16,10 +16,13 @@ import pytest
 
 from netlab import lab
 from netlab.kernel import neighbours, nft
+from netlab.kernel.netlink import Overflow
+from netlab.kernel.nftrace import Hit, RuleTrace
 from netlab.probe import autopsy, engine, witness
 from netlab.probe.tap import Tap
 from netlab.probe.verdict import Verdict
 from tests.bench.scenarios import full, half_blocked
+from tests.kernel import faults
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -107,6 +110,25 @@ def test_what_taps_have_lost_makes_silence_unknown(modes, monkeypatch):
     monkeypatch.setattr(Tap, "lost", lambda self: 1)
     found = {r.outcome.verdict for r in lab.verify(modes)}
     assert found == {Verdict.ANSWERED, Verdict.UNKNOWN}
+
+
+def test_rules_that_were_not_heard_in_full_make_silence_unknown(modes, monkeypatch):
+    def overrun(_: object) -> Iterator[Hit]:
+        raise Overflow
+
+    monkeypatch.setattr(RuleTrace, "hits", overrun)
+    found = {r.outcome.verdict for r in lab.verify(modes)}
+    assert found == {Verdict.ANSWERED, Verdict.UNKNOWN}
+
+
+def test_what_nat_remembers_of_a_probe_carries_no_other_one(modes):
+    """The router lets through what it knows, and nothing new: each probe is new to it."""
+    asked = lab.pairs(modes, ["vm2"], ["internet"])
+    (before,) = lab.verify(modes, wanted=asked)
+    with faults.rules("matrix.router", "forward", "ct state new drop"):
+        (after,) = lab.verify(modes, wanted=asked)
+    assert before.outcome.verdict is Verdict.ANSWERED
+    assert (after.outcome.at, after.outcome.cause) == ("router", "firewall")
 
 
 def test_rules_are_heard_while_probes_are_under_way(modes, monkeypatch):

@@ -70,6 +70,20 @@ def test_two_vms_of_virtualbox_have_one_address_and_reach_themselves(running):
         assert finding.cause is Cause.DUPLICATE_IP
 
 
+@pytest.mark.parametrize("box", ["box1", "box2"])
+def test_each_vm_of_virtualbox_is_answered_by_its_own_nat(running, box):
+    """All these NATs have the same addresses, each on a cable of its own: nobody is in the way."""
+    own = f"vboxnat-{box}-nat"
+    for target, by, at in (
+        ("10.0.2.2", "icmp", "host"),
+        ("10.0.2.3", "icmp", own),
+        (None, "dns:www.example.com", own),
+    ):
+        one = lab.trace(running, box, target, by)
+        assert (one.finding.verdict, one.finding.at) == (Verdict.ANSWERED, at), one.finding
+        assert one.question.target == own
+
+
 def test_a_port_of_the_host_leads_to_a_vm_behind_virtualbox_s_nat(running):
     """`VBoxManage modifyvm box2 --natpf1 ssh,tcp,,2222,,22`; slirp tells the guest who really calls."""
     for port, vm in ((2201, "box1"), (2202, "box2"), (2203, "net1")):

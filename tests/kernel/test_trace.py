@@ -12,9 +12,9 @@ import pytest
 
 from netlab import lab
 from netlab.errors import UsageError
-from netlab.kernel import nft, nftrace
+from netlab.kernel import nft, nftrace, tables
 from netlab.probe import ear
-from netlab.probe.cause import Cause, Finding
+from netlab.probe.cause import Cause, Finding, sentences
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 from tests.kernel import faults
@@ -74,11 +74,32 @@ def test_the_first_trace_is_cold_and_the_next_one_warm(running):
 
 
 def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
-    monkeypatch.setattr("netlab.probe.kinds.icmp.secrets.randbelow", lambda _: 0x1111)
-    for vm, address in (("vm1", "10.0.0.128"), ("vm2", "10.0.0.129")):
-        traced = lab.trace(running, vm, "internet")
+    """While NAT remembers vm1's ping, vm2's with the same number gets another one on its way."""
+    number = 0x1111
+    monkeypatch.setattr("netlab.probe.kinds.icmp.secrets.randbelow", lambda _: number)
+    first, second = (lab.trace(running, vm, "internet") for vm in ("vm1", "vm2"))
+    for traced, address in ((first, "10.0.0.128"), (second, "10.0.0.129")):
+        request, answer = (traced.journey.of(part) for part in (Part.REQUEST, Part.ANSWER))
         assert traced.finding.verdict is Verdict.ANSWERED
-        assert traced.journey.of(Part.ANSWER)[-1].after["ip.dst"] == address
+        assert answer[-1].after["ip.dst"] == address
+        assert {request[0].before["icmp.id"], answer[-1].after["icmp.id"]} == {"0x1111"}
+    arrived = [one.journey.of(Part.REQUEST)[-1].before["icmp.id"] for one in (first, second)]
+    assert arrived[0] == "0x1111" != arrived[1]
+    (device,) = [step for step in second.journey.of(Part.REQUEST) if step.node == "vmnet8-nat"]
+    assert "icmp.id" in device.rewrites
+    remembered = [
+        one
+        for one in tables.read_connections("trace.vmnet8-nat")
+        if one.original.identifier == number and str(one.original.target) == "203.0.113.80"
+    ]
+    assert {str(one.original.source) for one in remembered} == {"10.0.0.128", "10.0.0.129"}
+
+
+def test_what_nat_remembers_of_a_probe_carries_no_other_one(running):
+    """The router lets through what it knows, and nothing new: each probe is new to it."""
+    assert finding(running, "vm1", "internet").verdict is Verdict.ANSWERED
+    with rules("router", "forward", "ct state new drop"):
+        assert end(running, "vm1", "internet") == ("router", Cause.FIREWALL)
 
 
 def test_other_traffic_is_no_part_of_a_journey(running):
@@ -128,6 +149,26 @@ def test_no_taker(running):
         "vmnet8", mac + "ip link set vmnet8-nat-eth0 down", "ip link set vmnet8-nat-eth0 up"
     ):
         assert end(running, "vm1", "internet") == ("vmnet8", Cause.NO_TAKER)
+        assert finding(running, "vm1", "internet").look_at == "bridge fdb"
+
+
+def test_no_taker_on_a_cable_without_a_switch(running):
+    """The router has no ports to be looked at."""
+    point = "ip neigh replace 203.0.113.80 lladdr 02:00:00:00:00:99 dev wan0 nud permanent"
+    with changed("router", point, "ip neigh del 203.0.113.80 dev wan0"):
+        found = finding(running, "vm1", "internet")
+    assert (found.at, found.cause) == ("router", Cause.NO_TAKER)
+    assert found.look_at == "ip neighbour"
+
+
+def test_an_answer_that_ends_at_a_switch(running):
+    """It has no routes to be looked at."""
+    lab.trace(running, "vm1", "vm2")
+    silent = ("tc qdisc add dev vm1-eth0 root pfifo limit 0", "tc qdisc del dev vm1-eth0 root")
+    with changed("vmnet8", *silent):
+        found = finding(running, "vm1", "vm2")
+    assert (found.at, found.cause) == ("vmnet8", Cause.NO_WAY_BACK)
+    assert found.look_at == "bridge fdb"
 
 
 GATEWAY_1 = "ip route replace default via 10.0.0.1"
@@ -156,6 +197,14 @@ def test_firewall_names_the_policy(running):
     found = finding(running, "internet", "10.0.0.128")
     assert (found.at, found.cause) == ("router", Cause.FIREWALL)
     assert found.evidence == "home_router forward: policy drop"
+
+
+def test_not_forwarding_at_the_nat_device(running):
+    forwarding = "sysctl -qw net.ipv4.conf.eth0.forwarding="
+    with changed("vmnet8-nat", forwarding + "0", forwarding + "1"):
+        found = finding(running, "vm1", "internet")
+    assert (found.at, found.cause) == ("vmnet8-nat", Cause.NOT_FORWARDING)
+    assert found.evidence == "Ip.InAddrErrors of vmnet8-nat grew by 1"
 
 
 def test_firewall_on_the_host(running):
@@ -207,6 +256,7 @@ def test_refused_by_a_firewall_that_says_so(running):
     with rules("router", "forward", reject):
         found = finding(running, "vm1", "internet")
     assert (found.verdict, found.at, found.cause) == (Verdict.REFUSED, "router", Cause.FIREWALL)
+    assert sentences(found) == {"en": "a firewall rule rejected it", "zh": "被防火墙规则拒绝"}
 
 
 def test_frames_that_no_tap_had_room_for_make_it_unknown(running, monkeypatch):
@@ -258,11 +308,16 @@ def test_nothing_of_a_trace_stays_behind(running):
 
 
 @pytest.mark.parametrize(
-    ("source", "target"), [("vm9", "vm1"), ("vm1", "vm9"), ("vm1", "vm1@lan"), ("vm1", "vm1")]
+    ("source", "target"),
+    [
+        *(("vm9", "vm1"), ("vm1", "vm9"), ("vm1", "vm1@lan"), ("vm1", "vm1")),
+        *(("vm1", "fe80::1"), ("vm1", "fe80::1%eth0")),
+    ],
 )
 def test_who_cannot_be_meant_is_said(running, source, target):
-    with pytest.raises(UsageError):
-        lab.trace(running, source, target)
+    for way in (lab.trace, lab.explain):
+        with pytest.raises(UsageError):
+            way(running, source, target)
 
 
 def test_the_command_ends_with_1_if_no_answer_came(running):

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from netlab.probe.cause import SENTENCES, Cause
+from netlab.probe.cause import SENTENCES, Cause, Finding, look_at
 from netlab.probe.journey import Map, follow
 from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.kinds.base import Ends
@@ -94,21 +94,58 @@ def test_a_rewrite_is_a_difference_within_one_node():
     assert rewrites == [{}, {}, {"ip.src": ("10.0.0.1", "192.168.1.100")}, {}]
 
 
+def test_whom_an_address_means():
+    """The MAP's switch has vm1, nat and pc; the host is on another cable."""
+    plugs = [("pc", "eth0"), ("host", "lan")]
+    apart = Map(MAP.nodes, MAP.switches, {**MAP.peers, ("pc", "eth0"): "sw"}, {})
+    assert apart.meant(plugs, "pc", named=True) == {"pc"}
+    assert apart.meant(plugs, "pc", named=False) == {"pc", "host"}
+    assert apart.meant([*plugs, ("vm1", "eth0")], "pc", named=False) == {"pc", "host"}
+    assert apart.meant([*plugs, ("vm1", "lo")], "pc", named=False) == {"pc", "host"}
+
+
+def test_who_hears_a_question():
+    assert MAP.together(("nat", "eth0"), ("vm1", ""))
+    assert MAP.together(("host", "down"), ("nat", "up"))  # A cable without a switch.
+    assert not MAP.together(("host", "down"), ("nat", "eth0"))
+    assert not MAP.together(("pc", "eth0"), ("nat", "up"))
+
+
 def evidence(found: list[Frame], **more) -> Evidence:
     given = {"target": "pc", "carriers": frozenset({"eth0"}), **more}
     scene = {name: given.pop(name) for name in [one.name for one in fields(Scene)] if name in given}
     return Evidence("vm1", journey=follow(found, MAP), scene=Scene(**scene), **given)
 
 
+def of(length: str, found: list[Frame]) -> list[Frame]:
+    """The same, of so many bytes that may not be cut."""
+    for frame in found:
+        frame.fields.update({"ip.length": length, "ip.df": "1"})
+    return found
+
+
+OF_1400_BYTES, OF_49_BYTES = (
+    of(length, frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")) for length in ("1400", "49")
+)
 ENDED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
 ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Part.ERROR, 10)
 for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
 THERE_AND_BACK = frames(THERE) + frames(BACK, Part.ANSWER, 20)
+REFUSAL = frames(BACK, Part.ERROR, 20)
+for frame in REFUSAL:
+    frame.fields.update({"icmp.type": "3", "icmp.code": "3", "ip.src": "10.0.0.2"})
+TO_A_TWIN = frames("pc.eth0> host.lan< host.down> nat.up<", Part.ANSWER, 20)
+for frame in TO_A_TWIN:
+    frame.fields.update({"ip.src": "10.0.0.2", "ip.dst": "10.0.0.1"})
 HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
 INTO_THE_SWITCH = frames("vm1.eth0> sw.p1<")
-TWIN_SENDERS = {"target": "vm2", "owners": {"10.0.0.1": {"pc", "vm2"}}}
+TWIN_SENDERS = {"target": "vm2", "address": "10.0.0.2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
+TYPED = {**TWIN_SENDERS, "meant": {"pc"}}
+AT_THE_BOX = {"target": "host", "address": "10.0.0.2", "parts": {"nat": {"nat", "host"}}}
+TWIN_OF_SOURCE = {"owners": {"10.0.0.1": {"nat", "vm1"}}}
+FORWARDED = {"target": "nat", "address": "10.0.0.2"}
 TWIN_TARGETS = {"target": "vm2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
 TWIN_OF_MINE = {"address": "10.0.0.7", "owners": {"10.0.0.7": {"vm1", "vm2"}}}
 MAC_TWINS = {"b": {"pc", "vm2"}}
@@ -126,9 +163,15 @@ DNS = {
     "counts": {"pc": {"Udp.InDatagrams": 1}},
 }
 NOT_DELIVERED = {**DNS, "counts": {}}
+SENT = {"Udp.InDatagrams": 1, "Udp.SndbufErrors": 1}
+NOT_SILENT = {**DNS, "counts": {"pc": SENT}}
 NO_DNS = {"kind": "dns", "listening": {"host": {"udp/53"}}}
-ADDRESS_ERROR = {"nat": {"Ip.InAddrErrors": 1}}
+ADDRESS_ERROR = {"counts": {"nat": {"Ip.InAddrErrors": 1}}, "ends_at": {("nat", "eth0", 4)}}
+ON_ITS_OTHER_CARD = {**ADDRESS_ERROR, "ends_at": {("nat", "up", 4), ("nat", "eth0", 6)}}
+FRAGMENTS = {"counts": {"nat": {"Ip.FragFails": 1}}, "smallest_mtu": {"nat": 1300}}
+REVERSE = {"nat": {"TcpExt.IPReversePathFilter": 1}}
 TWO = {"Ip.InAddrErrors": 1, "TcpExt.IPReversePathFilter": 1}
+TWO_COUNTS = {**ADDRESS_ERROR, "counts": {"nat": TWO}, "misplaced": {"nat"}}
 OWN = {"10.0.0.2": {"nat"}}
 
 CASES = [
@@ -137,6 +180,15 @@ CASES = [
     (evidence(frames(THERE), answered=True), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(THERE_AND_BACK, drops={"vm1": "a rule"}), "dead", "vm1", Cause.NO_WAY_BACK),
     (evidence(THERE_AND_BACK, answered=True, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(THERE_AND_BACK, answered=True, **TYPED), "answered", "pc", None),
+    (evidence(THERE_AND_BACK, answered=True, target="vm2"), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(THERE_AND_BACK, answered=True, **FORWARDED), "answered", "pc", None),
+    (evidence(THERE_AND_BACK, answered=True, **AT_THE_BOX), "answered", "pc", None),
+    (evidence(THERE_AND_BACK, answered=True, kind="dhcp", target="lan"), "answered", "pc", None),
+    (evidence(frames(THERE) + REFUSAL), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(frames(THERE) + REFUSAL, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE) + REFUSAL, **TYPED), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(frames(THERE) + TO_A_TWIN, **TWIN_OF_SOURCE), "dead", "nat", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), **TWIN_TARGETS), "dead", "pc", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), target="vm2", owners=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
     (evidence(frames(THERE), owners=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
@@ -148,6 +200,7 @@ CASES = [
     (evidence(INTO_THE_SWITCH, **NOT_APART), "unknown", "sw", Cause.UNKNOWN),
     (evidence(INTO_THE_SWITCH, drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
     (evidence(frames(THERE), **DNS), "dead", "pc", Cause.DNS_SILENT),
+    (evidence(frames(THERE), **NOT_SILENT), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **DHCP), "dead", "pc", Cause.NO_OFFER),
@@ -164,12 +217,17 @@ CASES = [
     (evidence(ENDED, drops={"nat": "a rule"}), "dead", "nat", Cause.FIREWALL),
     (evidence(ENDED, drops={"pc": "elsewhere"}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dead", "nat", Cause.ARP_UNANSWERED),
-    (evidence(ENDED, counts=ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
+    (evidence(ENDED, **ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
+    (evidence(ENDED, **ON_ITS_OTHER_CARD), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(OF_1400_BYTES, **FRAGMENTS), "dead", "nat", Cause.TOO_BIG),
+    (evidence(OF_49_BYTES, **FRAGMENTS), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, counts=REVERSE, misplaced={"nat"}), "dead", "nat", Cause.REVERSE_PATH),
+    (evidence(ENDED, counts=REVERSE), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": {"Ip.InReceives": 9}}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": {"Ip.InHdrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": {"Ip.FragFails": 1}}), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, counts=ADDRESS_ERROR, owners=OWN), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, counts={"nat": TWO}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, **ADDRESS_ERROR, owners=OWN), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, **TWO_COUNTS), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"pc": {"Ip.InAddrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED + ERROR), "dead", "nat", Cause.TTL),
     (evidence(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x")), "dead", "sw", Cause.NO_TAKER),
@@ -188,10 +246,34 @@ def test_every_cause_has_a_sentence_in_each_language():
     assert all(set(texts) == set(LANGUAGES) and all(texts.values()) for texts in SENTENCES.values())
 
 
+def pictured(given: Evidence, found: Finding, language: str = "en") -> str:
+    ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
+    traced = Trace(Question("vm1", "pc", ends), "00", 0, False, given.journey, found)
+    return plain(journey(traced, False, language))
+
+
+def test_what_died_where_it_never_was_was_last_somewhere_else():
+    """A rule of pc's ended the question for its MAC address: the packet waited elsewhere."""
+    found = Finding(Verdict.DEAD, "pc", Cause.FIREWALL, "a rule")
+    assert "it never left vm1" in pictured(evidence([]), found)
+    assert "step 3: it came in at eth0" in pictured(evidence(ENDED), found)
+
+
+def test_chinese_evidence_is_chinese():
+    found = judge(evidence(frames(THERE), **TWIN_TARGETS))
+    assert "pc 和 vm2 都有地址 10.0.0.2" in pictured(evidence(frames(THERE)), found, "zh")
+
+
+def test_what_is_looked_at_is_what_there_is_to_see():
+    assert look_at(Cause.NO_WAY_BACK, 4, on_a_switch=True) == "bridge fdb"
+    assert look_at(Cause.NO_WAY_BACK, 6, on_a_switch=False) == "ip -6 route"
+    assert look_at(Cause.NO_TAKER, 4, on_a_switch=True) == "bridge fdb"
+    assert look_at(Cause.NO_TAKER, 4, on_a_switch=False) == "ip neighbour"
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_picture_of_a_death(language, golden):
     given = evidence(ENDED, drops={"nat": "t c: icmp type echo-request drop"})
-    ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
-    traced = Trace(Question("vm1", "pc", ends), "00", 0, False, given.journey, judge(given))
-    golden(f"pictures/trace-{language}.txt", f"{plain(journey(traced, False, language))}\n")
-    assert traced.finding.verdict is Verdict.DEAD
+    found = judge(given)
+    golden(f"pictures/trace-{language}.txt", f"{pictured(given, found, language)}\n")
+    assert found.verdict is Verdict.DEAD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network, ip_address
 
@@ -9,6 +10,7 @@ import pytest
 
 from netlab.kernel.events import Table
 from netlab.kernel.links import Interface
+from netlab.kernel.routing import UNCERTAIN, Answer, Question
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, Neighbour, RouteRow
 from netlab.probe.decision import By, Tables, best_route, decisions, flow_of, is_about
 from netlab.probe.history import Change, Entry, dated
@@ -262,29 +264,41 @@ def address(name: str, text: str) -> tuple[str, IPv4Interface]:
     return name, IPv4Interface(text)
 
 
+ROWS = {
+    ("a", Table.INTERFACES): [interface("lo", ZEROS), interface("eth0", "m:a")],
+    ("b", Table.INTERFACES): [interface("eth0", "m:a"), interface("eth1", "m:x", False)],
+    ("sw", Table.INTERFACES): [
+        *(replace(interface(port, "m:sw", isolated=port != "pb"), master=9)
+          for port in ("pa", "pb", "up")),
+        replace(interface("sw", "m:sw", isolated=True), index=9, kind="bridge"),
+    ],
+    ("a", Table.ADDRESSES): [address("eth0", "10.0.0.1/24")],
+    ("b", Table.ADDRESSES): [address("eth0", "10.0.0.2/24")],
+    ("c", Table.ADDRESSES): [address("eth0", "10.0.0.3/24")],
+    ("far", Table.ADDRESSES): [address("eth0", "10.0.0.9/24"), address("eth0", "10.0.0.2/24")],
+    ("a", Table.ROUTES): [route("0.0.0.0/0", "10.0.0.7", "eth0"), route("10.0.0.0/24", None, "eth0")],
+    ("nat", Table.ROUTES): [
+        route("10.0.0.0/24", None, "eth0"), route("0.0.0.0/0", "169.254.0.1", "up"),
+    ],
+    ("host", Table.ADDRESSES): [address("lan", "10.0.0.8/24")],
+    ("nat", Table.CONNECTIONS): [ENTRY],
+    ("host", Table.ROUTES): [route("8.0.0.0/8", None, "lan", kind="blackhole")],
+}  # fmt: skip
+
+
+def by_main_table(node: str, question: Question) -> Answer:
+    """The kernel's decision where nobody has made rules of routing."""
+    table = ROWS.get((node, Table.ROUTES), ())
+    chosen = best_route(table, question.target)
+    if chosen is None:
+        return Answer(error=errno.ENETUNREACH)
+    if chosen.kind == "blackhole":
+        return Answer(error=errno.EINVAL)
+    return Answer("unicast", chosen.hops[0].interface, chosen.hops[0].gateway)
+
+
 class TestKnowledge:
-    KNOWN = Knowledge(
-        MAP,
-        {
-            ("a", Table.INTERFACES): [interface("lo", ZEROS), interface("eth0", "m:a")],
-            ("b", Table.INTERFACES): [interface("eth0", "m:a"), interface("eth1", "m:x", False)],
-            ("sw", Table.INTERFACES): [
-                *(replace(interface(port, "m:sw", isolated=port != "pb"), master=9)
-                  for port in ("pa", "pb", "up")),
-                replace(interface("sw", "m:sw", isolated=True), index=9, kind="bridge"),
-            ],
-            ("a", Table.ADDRESSES): [address("eth0", "10.0.0.1/24")],
-            ("b", Table.ADDRESSES): [address("eth0", "10.0.0.2/24")],
-            ("c", Table.ADDRESSES): [address("eth0", "10.0.0.3/24")],
-            ("far", Table.ADDRESSES): [address("eth0", "10.0.0.9/24"), address("eth0", "10.0.0.2/24")],
-            ("a", Table.ROUTES): [route("0.0.0.0/0", "10.0.0.7", "eth0"), route("10.0.0.0/24", None, "eth0")],
-            ("nat", Table.ROUTES): [
-                route("10.0.0.0/24", None, "eth0"), route("0.0.0.0/0", "169.254.0.1", "up"),
-            ],
-            ("nat", Table.CONNECTIONS): [ENTRY],
-            ("host", Table.ROUTES): [route("8.0.0.0/8", None, "lan", kind="blackhole")],
-        },
-    )  # fmt: skip
+    KNOWN = Knowledge(MAP, ROWS, by_main_table)
 
     def test_two_machines_may_have_one_address(self):
         owners = self.KNOWN.owners
@@ -308,11 +322,11 @@ class TestKnowledge:
 
     def test_whose_mac_a_machine_needs(self):
         def hops(node: str, *flows: Flow, target: str = "") -> set[str]:
-            return self.KNOWN.next_hops(node, [header(flow) for flow in flows], target)
+            return self.KNOWN.next_hops(node, [("eth0", header(flow)) for flow in flows], target)
 
         assert hops("a", target="10.0.0.2") == {"10.0.0.2"}
         assert hops("a", target="8.8.8.8") == {"10.0.0.7"}
-        assert hops("a", target="fd00::1") == {"fd00::1"}
+        assert hops("a", target="fd00::1") == set()  # No route: it asks nobody.
         assert hops("a") == set()
         assert hops("nat", INSIDE) == {"169.254.0.1"}
         # An answer to what NAT has translated goes to the machine inside.
@@ -322,15 +336,30 @@ class TestKnowledge:
         assert hops("a", to_a) == {"10.0.0.1", "10.0.0.7"}
 
     def test_a_target_that_cannot_answer(self):
-        there = step("c", INSIDE.reversed, INSIDE.reversed)
+        def arrived(node: str, own: str) -> Journey:
+            flow = replace(INSIDE.reversed, target=ip_address(own))
+            return Journey((step(node, flow, flow, ()),), ())
 
-        def unable(node: str) -> str:
-            return self.KNOWN.no_route_back(node, Journey((replace(there, node=node),), ()))
+        def unable(node: str, own: str) -> str:
+            return self.KNOWN.no_route_back(node, arrived(node, own))
 
-        assert unable("a") == ""
-        assert unable("c") == "8.8.8.8"  # No route.
-        assert unable("host") == "8.8.8.8"  # None that leads anywhere.
+        assert unable("a", "10.0.0.1") == ""
+        assert unable("c", "10.0.0.3") == "8.8.8.8"  # No route.
+        assert unable("host", "10.0.0.8") == "8.8.8.8"  # None that leads anywhere.
+        assert unable("c", "10.0.0.1") == ""  # It is not c's to answer.
         assert self.KNOWN.no_route_back("c", Journey((), ())) == ""
+        unsure = replace(self.KNOWN, ask=lambda *_: Answer(error=UNCERTAIN))
+        assert unsure.no_route_back("c", arrived("c", "10.0.0.3")) == ""
+
+    def test_a_route_that_leads_nowhere_if_the_kernel_took_it(self):
+        def closed(known: Knowledge) -> set[str]:
+            there = Journey((step("host", INSIDE, INSIDE, ()),), ())
+            return set(known.closed_routes("8.8.8.8", there, "a"))
+
+        assert closed(self.KNOWN) == {"host"}
+        assert closed(replace(self.KNOWN, ask=lambda *_: Answer("unicast", "lan"))) == set()
+        other_error = Answer(error=errno.EHOSTUNREACH)
+        assert closed(replace(self.KNOWN, ask=lambda *_: other_error)) == set()
 
     def test_whether_a_nat_still_knows_a_packet(self):
         assert self.KNOWN.translates("nat", step("nat", INSIDE, OUTSIDE))
