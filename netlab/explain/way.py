@@ -32,24 +32,19 @@ def _finding(walk: Walk, source: str, target: str, to: IPAddress, probe: Probe) 
         names = " and ".join(sorted(twins))
         text = said("same ip too", twins=names, address=request.target, at=there)
         return Finding(Verdict.DEAD, there, Cause.DUPLICATE_IP, text)
-    before = len(walk.stays)
     try:
         back = walk.answer(there, request)
     except Ended as end:
-        left = any(stay.went_out for stay in walk.stays[before:])
-        if end.cause is Cause.UNKNOWN or (end.cause in _SAID_AT_ONCE and not left):
+        if end.cause is Cause.UNKNOWN:
             return _found(end)
+        last = walk.stays[-1].node
         why = said("in short", cause=end.cause, evidence=end.evidence)
-        text = said("would end", node=end.at, why=why)
-        return Finding(Verdict.DEAD, end.at, Cause.NO_WAY_BACK, text)
+        text = said("would end", node=last, why=why)
+        return Finding(Verdict.DEAD, last, Cause.NO_WAY_BACK, text)
     if back != source:
         text = said("takes for its own", node=back)
         return Finding(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
     return Finding(Verdict.ANSWERED, target, evidence=waits)
-
-
-_SAID_AT_ONCE = (Cause.FIREWALL, Cause.ARP_UNANSWERED, Cause.WRONG_SEGMENT)
-"""Where no answer ever leaves the target for one of these, it is the cause itself."""
 
 
 def _found(end: Ended) -> Finding:
