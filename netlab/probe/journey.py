@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
+from netlab.probe.cause import Cause
 from netlab.probe.packet import Frame, Packet, Part
 
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
@@ -41,6 +42,14 @@ class Map:
     """Machines that carry frames on too, between their adapters."""
     doors: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
+    tables: Mapping[str, Cause] = field(default_factory=dict)
+    """How family and name of an nftables table of a switch's own begin, to what its rules drop
+    packets for; those of other tables are firewalls."""
+
+    def meaning(self, table: str) -> Cause:
+        """What it is that a rule of a table drops a packet."""
+        found = (cause for start, cause in self.tables.items() if table.startswith(start))
+        return next(found, Cause.FIREWALL)
 
     @property
     def carriers(self) -> frozenset[str]:
@@ -53,8 +62,23 @@ class Map:
         return (box, *sorted(hosts - {box}))
 
     def neighbourhood(self, node: str) -> frozenset[str]:
-        """The switches and machines that hear what a machine asks everybody on its cables."""
-        heard = {peer for (name, _), peer in self.peers.items() if name == node}
+        """The switches and machines that hear what a machine asks everybody on its cables, itself too."""
+        return self._hear({peer for (name, _), peer in self.peers.items() if name == node} | {node})
+
+    def segment(self, plug: tuple[str, str]) -> frozenset[str]:
+        """The same of one (machine, interface); of one without a cable of its own (a bridge, `lo`),
+        that of the machine."""
+        peer = self.peers.get(plug)
+        return self._hear({plug[0], peer}) if peer else self.neighbourhood(plug[0])
+
+    def together(self, one: tuple[str, str], other: tuple[str, str]) -> bool:
+        """Whether each of two (machine, interface) hears what the other asks everybody."""
+        ends = [(self.peers.get(plug), self.segment(plug)) for plug in (one, other)]
+        (its_peer, its), (peer, heard) = ends
+        near = all(end is None or end in there for end, there in ((its_peer, heard), (peer, its)))
+        return near and not its.isdisjoint(heard)
+
+    def _hear(self, heard: set[str]) -> frozenset[str]:
         while fresh := {
             peer
             for (name, _), peer in self.peers.items()

@@ -19,7 +19,9 @@ from netlab.kernel import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan import dnsmasq
 from netlab.plan.nouns import Service
+from netlab.plan.world import ADMISSION
 from netlab.probe.cause import Cause
+from netlab.probe.drops import Drop
 from netlab.probe.judge import judge
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
@@ -196,7 +198,7 @@ def test_no_offer(running):
         one = proof(running, "vm2", by="dhcp")
     assert one.end == (DEAD, "vmnet8-dhcp", Cause.NO_OFFER)
     assert one.without(lost=1) is Cause.UNKNOWN
-    assert one.without(drops={"vmnet8-dhcp": "a rule"}) is Cause.FIREWALL
+    assert one.without(drops={("vmnet8-dhcp", Part.REQUEST): Drop("a rule")}) is Cause.FIREWALL
 
 
 @contextmanager
@@ -278,7 +280,7 @@ def test_duplicate_mac(running):
     ):
         one = proof(running, "host", VM2)
     assert one.end == (DEAD, "vm3", Cause.DUPLICATE_MAC), one.finding
-    assert one.without(owners={}) is Cause.NOT_FORWARDING
+    assert one.without(twins={}) is Cause.NOT_FORWARDING
     # The switch learns anew where vm2 is, and vm2 that its neighbour's MAC is not its own.
     run("causes.vm2", "ip neigh flush all; ping -qc1 10.0.0.2")
 
@@ -300,13 +302,16 @@ def test_duplicate_ip(running):
 @pytest.mark.parametrize("cold", [False, True])
 def test_not_admitted(running, cold):
     lab.trace(running, "vm1", "pc")
-    with rules("causes.lan", "prerouting", f"ether saddr {mac('vm1')} drop", "bridge"):
+    rule = f"ether saddr {mac('vm1')} drop"
+    with rules("causes.lan", "prerouting", rule, "bridge", table=ADMISSION):
         if cold:
             for node in ("vm1", "pc"):
                 run(f"causes.{node}", "ip neigh flush all")
         one = proof(running, "vm1", "pc")
     assert one.end == (DEAD, "lan", Cause.NOT_ADMITTED), one.finding
-    assert one.without(drops={}) is (Cause.ARP_UNANSWERED if cold else Cause.UNKNOWN)
+    assert mac("vm1") in one.finding.evidence
+    without = one.without(drops={}, silenced={})
+    assert without is (Cause.ARP_UNANSWERED if cold else Cause.UNKNOWN)
 
 
 @pytest.mark.parametrize("by", ["icmp", "udp", "tcp", "raw:47", "dns:www.example.com"])

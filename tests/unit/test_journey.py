@@ -8,6 +8,7 @@ from dataclasses import fields
 import pytest
 
 from netlab.probe.cause import SENTENCES, Cause
+from netlab.probe.drops import Drop, Silence
 from netlab.probe.journey import Map, follow
 from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.kinds.base import Ends
@@ -100,8 +101,19 @@ def evidence(found: list[Frame], **more) -> Evidence:
     return Evidence("vm1", journey=follow(found, MAP), scene=Scene(**scene), **given)
 
 
+RULE, POLICY = Drop("a rule"), Drop("policy", policy=True)
+ADMISSION, LOSS = Drop("a rule", Cause.NOT_ADMITTED), Drop("a rule", Cause.LOST)
+COPY = Drop("a rule", Cause.LOST, copy=True)
+AT_SW, AT_NAT = ("sw", Part.REQUEST), ("nat", Part.REQUEST)
+NOT_HEARD = Silence("sw", Cause.LOST, "a rule")
+FLOODED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0x")
 ENDED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
 ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Part.ERROR, 10)
+GRE = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
+for frame in GRE:
+    frame.fields["ip.protocol"] = "47"
+for frame in ENDED:
+    frame.fields["ip.protocol"] = "58"
 for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
@@ -111,8 +123,9 @@ INTO_THE_SWITCH = frames("vm1.eth0> sw.p1<")
 TWIN_SENDERS = {"target": "vm2", "owners": {"10.0.0.1": {"pc", "vm2"}}}
 TWIN_TARGETS = {"target": "vm2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
 TWIN_OF_MINE = {"address": "10.0.0.7", "owners": {"10.0.0.7": {"vm1", "vm2"}}}
-MAC_TWINS = {"b": {"pc", "vm2"}}
+MAC_TWINS = {("pc", "b"): {"vm2"}}
 ON_ANOTHER = {"unanswered": {"vm1": "10.0.0.2"}, "elsewhere": {"10.0.0.2": "pc"}}
+ASKED = {"kind": "dhcp", "switches": {"sw"}}
 DHCP = {"kind": "dhcp", "listening": {"pc": {"udp/67"}}}
 APART = {
     "isolated": {("sw", "p1"): {"vm1"}, ("sw", "p3"): {"pc"}},
@@ -135,18 +148,38 @@ CASES = [
     (evidence(THERE_AND_BACK, answered=True), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, lost=1), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(frames(THERE), answered=True), "unknown", "vm1", Cause.UNKNOWN),
-    (evidence(THERE_AND_BACK, drops={"vm1": "a rule"}), "dead", "vm1", Cause.NO_WAY_BACK),
+    (evidence(THERE_AND_BACK, drops={("vm1", Part.ANSWER): RULE}), "dead", "vm1", Cause.NO_WAY_BACK),
     (evidence(THERE_AND_BACK, answered=True, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), **TWIN_TARGETS), "dead", "pc", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE), target="vm2", owners=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
-    (evidence(frames(THERE), owners=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), owners={"b": {"pc"}}), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(frames(THERE), target="vm2", twins=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
+    (evidence(frames(THERE), twins=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(frames(THERE), target="vm2", owners={"b": {"pc", "vm2"}}), "unknown", "pc", Cause.UNKNOWN),
     (evidence([], **TWIN_OF_MINE, target="vm2"), "dead", "vm1", Cause.DUPLICATE_IP),
     (evidence([], **TWIN_OF_MINE), "unknown", "vm1", Cause.UNKNOWN),
     (evidence([], **ON_ANOTHER), "dead", "vm1", Cause.WRONG_SEGMENT),
     (evidence(INTO_THE_SWITCH, **APART), "dead", "sw", Cause.ISOLATED_PORT),
     (evidence(INTO_THE_SWITCH, **NOT_APART), "unknown", "sw", Cause.UNKNOWN),
-    (evidence(INTO_THE_SWITCH, drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, switches={"sw"}), "dead", "sw", Cause.FIREWALL),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: ADMISSION}), "dead", "sw", Cause.NOT_ADMITTED),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: LOSS}), "dead", "sw", Cause.LOST),
+    (evidence(FLOODED, drops={AT_SW: RULE}), "dead", "sw", Cause.NO_TAKER),
+    (evidence(FLOODED, drops={AT_SW: COPY}), "dead", "sw", Cause.LOST),
+    (evidence(FLOODED, present={("sw", "b")}), "unknown", "sw", Cause.UNKNOWN),
+    (evidence(FLOODED, present={("sw", "c")}), "dead", "sw", Cause.NO_TAKER),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, **ASKED), "dead", "sw", Cause.FIREWALL),
+    (evidence(FLOODED, drops={AT_SW: RULE}, **ASKED), "dead", "sw", Cause.NO_OFFER),
+    (evidence(frames(THERE), drops={("pc", Part.ANSWER): RULE}), "dead", "pc", Cause.NO_WAY_BACK),
+    (evidence(frames(THERE), drops={("pc", Part.ERROR): RULE}), "dead", "pc", Cause.NO_WAY_BACK),
+    (evidence(frames(THERE), drops={("pc", Part.REQUEST): RULE}), "dead", "pc", Cause.FIREWALL),
+    (evidence(ENDED, drops={("nat", Part.ANSWER): RULE}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, drops={AT_NAT: POLICY}, nat_devices={"nat"}), "dead", "nat", Cause.FIREWALL),
+    (evidence(GRE, drops={AT_NAT: RULE}, nat_devices={"nat"}), "dead", "nat", Cause.FIREWALL),
+    (evidence(GRE, drops={AT_NAT: POLICY}, nat_devices={"nat"}), "dead", "nat",
+     Cause.PROTOCOL_NOT_TRANSLATED),
+    (evidence([], silenced={"vm1": NOT_HEARD}), "dead", "sw", Cause.LOST),
+    (evidence(ENDED, silenced={"nat": NOT_HEARD}), "dead", "sw", Cause.LOST),
+    (evidence(frames(THERE), silenced={"pc": NOT_HEARD}), "dead", "pc", Cause.NO_WAY_BACK),
+    (evidence(ENDED + ERROR, silenced={"nat": NOT_HEARD}), "dead", "sw", Cause.LOST),
     (evidence(frames(THERE), **DNS), "dead", "pc", Cause.DNS_SILENT),
     (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
@@ -161,8 +194,8 @@ CASES = [
     (evidence([], unanswered={"vm1": "10.0.0.2"}), "dead", "vm1", Cause.ARP_UNANSWERED),
     (evidence([]), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(ENDED), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, drops={"nat": "a rule"}), "dead", "nat", Cause.FIREWALL),
-    (evidence(ENDED, drops={"pc": "elsewhere"}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, drops={AT_NAT: RULE}), "dead", "nat", Cause.FIREWALL),
+    (evidence(ENDED, drops={("pc", Part.REQUEST): RULE}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dead", "nat", Cause.ARP_UNANSWERED),
     (evidence(ENDED, counts=ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
     (evidence(ENDED, counts={"nat": {"Ip.InReceives": 9}}), "unknown", "nat", Cause.UNKNOWN),
@@ -190,7 +223,7 @@ def test_every_cause_has_a_sentence_in_each_language():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_picture_of_a_death(language, golden):
-    given = evidence(ENDED, drops={"nat": "t c: icmp type echo-request drop"})
+    given = evidence(ENDED, drops={AT_NAT: Drop("t c: icmp type echo-request drop")})
     ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
     traced = Trace(Question("vm1", "pc", ends), "00", 0, False, given.journey, judge(given))
     golden(f"pictures/trace-{language}.txt", f"{plain(journey(traced, False, language))}\n")
