@@ -73,16 +73,28 @@ class Cables:
             for crossing in ways[0][0][1:]:
                 self._cross(crossing, packet, mac)
             return ways[0][1]
-        passed = set()
-        while onward:  # Further switches get it too.
-            come = onward.pop(0)
-            switch, _ = self.world.cables[come]
-            if switch in self.world.where.switches and switch not in passed:
-                passed.add(switch)
-                onward += self._give_on(come, mac, packet)
+        gone = [come]
+        for further in onward:  # Further switches get it too.
+            switch, _ = self.world.cables[further]
+            known = {self.world.cables[one][0] for one in gone}
+            if switch in self.world.where.switches and switch not in known:
+                gone.append(further)
+                onward += self._give_on(further, mac, packet)
+        for one in gone:
+            self._must_not_be_apart(one, mac)
         switch = self.stays[-1].node
         text = said("nobody there", switch=switch, mac=mac)
         raise self._not_taken(start, switch, mac, text)
+
+    def _must_not_be_apart(self, come: Plug, mac: str) -> None:
+        """Raises Ended if a switch keeps a frame from who has its MAC."""
+        switch, port = self.world.cables[come]
+        for plug in self.world.owners.plugs.get(mac, ()):
+            for other in self._ports(switch):
+                behind = self.world.where.behind(switch, other)
+                if other != port and self.apart(switch, port, other) and plug[0] in behind:
+                    text = said("isolated", one=port, other=other, switch=switch)
+                    raise Ended(switch, Cause.ISOLATED_PORT, text)
 
     def _give_on(self, come: Plug, mac: str, packet: Packet) -> list[Plug]:
         """A stay on a switch to which a frame was flooded. The ports by which it leaves."""

@@ -233,10 +233,12 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
 def _not_taken(step: Step, count: int, evidence: Evidence) -> Finding:
     """A frame that reached `count` machines, and none to which it was addressed."""
     node, mac = step.node, step.after["eth.dst"]
-    passed = {s.node for s in evidence.journey.packets[step.packet]}
-    if any((switch, mac) in evidence.present for switch in passed):
-        owners = " and ".join(sorted(evidence.scene.owners.get(mac, ())))
-        return _unknown(node, said("is there", mac=mac, owner=owners))
+    owners = evidence.scene.owners.get(mac, frozenset())
+    for passed in evidence.journey.packets[step.packet]:
+        port = passed.came_in.interface if passed.came_in else ""
+        if (passed.node, mac) in evidence.present:
+            text = said("is there", mac=mac, owner=" and ".join(sorted(owners)))
+            return _apart(passed.node, port, owners, evidence) or _unknown(node, text)
     if len(step.went_out) == 1:
         text = said("given to one", node=node, peer=step.went_out[0].peer, mac=mac)
     else:
