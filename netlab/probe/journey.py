@@ -73,9 +73,13 @@ class Map:
 
     def together(self, one: tuple[str, str], other: tuple[str, str]) -> bool:
         """Whether each of two (machine, interface) hears what the other asks everybody."""
-        ends = [(self.peers.get(plug), self.segment(plug)) for plug in (one, other)]
-        (its_peer, its), (peer, heard) = ends
-        near = all(end is None or end in there for end, there in ((its_peer, heard), (peer, its)))
+        (its_peer, its), (peer, heard) = (
+            (self.peers.get(plug), self.segment(plug)) for plug in (one, other)
+        )
+        near = all(
+            end is None or end == node or end in there & self.carriers
+            for end, there, node in ((its_peer, heard, other[0]), (peer, its, one[0]))
+        )
         return near and not its.isdisjoint(heard)
 
     def _hear(self, heard: set[str]) -> frozenset[str]:
