@@ -40,7 +40,7 @@ class Cables:
             switch, port = here
             out = self._learnt(switch, port, mac)
             if out is None:
-                return self._flood(come, mac, packet)
+                return self._flood(start, come, mac, packet)
             if self.apart(switch, port, out):
                 self.open(switch, port, packet)
                 text = said("isolated", one=port, other=out, switch=switch)
@@ -49,7 +49,8 @@ class Cables:
             come = (switch, out)
         self._not_through(here[0])
         if not self.belongs(here, mac):
-            raise Ended(come[0], Cause.NO_TAKER, said("not reached", mac=mac))
+            text = said("given to one", node=come[0], peer=here[0], mac=mac)
+            raise self._not_taken(start, come[0], mac, text)
         return here
 
     def _learnt(self, switch: str, port: str, mac: str) -> str | None:
@@ -64,20 +65,58 @@ class Cables:
         ports = (place.interface(one), place.interface(other))
         return one == other or all(port is not None and port.isolated for port in ports)
 
-    def _flood(self, come: Plug, mac: str, packet: Packet) -> Plug:
+    def _flood(self, start: Plug, come: Plug, mac: str, packet: Packet) -> Plug:
         """A switch that does not know the MAC gives the frame to every other port."""
-        switch, port = self.world.cables[come]
         ways = [(path, end) for path, end in self.reached(come) if self.belongs(end, mac)]
-        others = [one for one in self._ports(switch) if not self.apart(switch, port, one)]
+        onward = self._give_on(come, mac, packet)
+        if ways:
+            for crossing in ways[0][0][1:]:
+                self._cross(crossing, packet, mac)
+            return ways[0][1]
+        gone = [come]
+        for further in onward:  # Further switches get it too.
+            switch, _ = self.world.cables[further]
+            known = {self.world.cables[one][0] for one in gone}
+            if switch in self.world.where.switches and switch not in known:
+                gone.append(further)
+                onward += self._give_on(further, mac, packet)
+        for one in gone:
+            self._must_not_be_apart(one, mac)
+        switch = self.stays[-1].node
+        text = said("nobody there", switch=switch, mac=mac)
+        raise self._not_taken(start, switch, mac, text)
+
+    def _must_not_be_apart(self, come: Plug, mac: str) -> None:
+        """Raises Ended if a switch keeps a frame from who has its MAC."""
+        switch, port = self.world.cables[come]
+        for plug in self.world.owners.plugs.get(mac, ()):
+            for other in self._ports(switch):
+                behind = self.world.where.behind(switch, other)
+                if other != port and self.apart(switch, port, other) and plug[0] in behind:
+                    text = said("isolated", one=port, other=other, switch=switch)
+                    raise Ended(switch, Cause.ISOLATED_PORT, text)
+
+    def _give_on(self, come: Plug, mac: str, packet: Packet) -> list[Plug]:
+        """A stay on a switch to which a frame was flooded. The ports by which it leaves."""
+        switch, port = self.world.cables[come]
+        known = self._learnt(switch, port, mac)
+        ports = [known] if known else self._ports(switch)
+        others = [one for one in ports if not self.apart(switch, port, one)]
         self.open(switch, port, packet)
         self.change(went_out=tuple(self.outlet(switch, one) for one in others))
-        self.decide(Decision(By.FDB, said("flooded", owner=self.owner(mac))))
-        if not ways:
-            text = said("nobody there", switch=switch, mac=mac)
-            raise Ended(switch, Cause.NO_TAKER, text)
-        for crossing in ways[0][0][1:]:
-            self._cross(crossing, packet, mac)
-        return ways[0][1]
+        if not known:
+            self.decide(Decision(By.FDB, said("flooded", owner=self.owner(mac))))
+        return [(switch, one) for one in others]
+
+    def _not_taken(self, start: Plug, at: str, mac: str, text: str) -> Ended:
+        """Nobody who got the frame has its MAC; but somebody whom `start` reaches may."""
+        ends = [end for _, end in self.reached(start)]
+        nodes = {node for node, _ in ends}
+        for plug in self.world.owners.plugs.get(mac, ()):
+            if plug in ends or (plug not in self.world.cables and plug[0] in nodes):
+                why = said("is there", mac=mac, owner=plug[0])
+                return Ended(at, Cause.UNKNOWN, said("not certain", why=why))
+        return Ended(at, Cause.NO_TAKER, text)
 
     def reached(self, start: Plug) -> Iterator[tuple[list[Crossing], Plug]]:
         """Every machine's end that a broadcast reaches, and through which switches."""

@@ -39,16 +39,15 @@ def _finding(
         return _found(end)
     asked = at_port(to, probe.port)
     passed_on = any((stay.node, stay.before[1]) == (target, asked) for stay in walk.stays)
-    before = len(walk.stays)
     try:
         back, answer = walk.answer(there, request)
     except Ended as end:
-        left = any(stay.went_out for stay in walk.stays[before:])
-        if end.cause is Cause.UNKNOWN or (end.cause in _SAID_AT_ONCE and not left):
+        if end.cause is Cause.UNKNOWN:
             return _found(end)
+        last = walk.stays[-1].node
         why = said("in short", cause=end.cause, evidence=end.evidence)
-        text = said("would end", node=end.at, why=why)
-        return Finding(Verdict.DEAD, end.at, Cause.NO_WAY_BACK, text)
+        text = said("would end", node=last, why=why)
+        return Finding(Verdict.DEAD, last, Cause.NO_WAY_BACK, text)
     if back != source:
         text = said("takes for its own", node=back)
         dead = Finding(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
@@ -66,10 +65,6 @@ def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Finding | None
         return None
     text = said("same ip too", twins=both(twins), address=address, at=at)
     return Finding(Verdict.DEAD, at, Cause.DUPLICATE_IP, text)
-
-
-_SAID_AT_ONCE = (Cause.FIREWALL, Cause.ARP_UNANSWERED, Cause.WRONG_SEGMENT)
-"""Where no answer ever leaves the target for one of these, it is the cause itself."""
 
 
 def _found(end: Ended) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,7 +18,9 @@ _NFNLGRP_NFTRACE = 9
 _TRACE_MESSAGE = (10 << 8) | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
 _HEADERS_BYTES = HEADER_BYTES + 4  # of netlink and of nfnetlink
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID, _POLICY = 1, 2, 3, 4, 5, 6, 16  # NFTA_TRACE_*
-_NETWORK_HEADER, _TRANSPORT_HEADER = 8, 9
+_LINK_HEADER, _NETWORK_HEADER, _TRANSPORT_HEADER, _OUT = 7, 8, 9, 12
+_ETHERNET_BYTES = 14
+_UNKNOWN_LINK = bytes(12) + b"\x08\x00"
 _VERDICT_CODE = 1
 _BY_RULE, _BY_POLICY = 3, 1  # NFT_TRACETYPE_*
 _DROP = 0
@@ -27,17 +29,31 @@ _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _IP_FAMILIES = {"ip", "ip6", "inet"}
 
 
+_NO_QUESTIONS = """\
+arp operation request meta nftrace set 0
+icmpv6 type nd-neighbor-solicit meta nftrace set 0"""
+"""Each port's copy of what everybody is asked may meet a rule of each port: n² of n ports; and what the
+switch itself is asked is nobody's loss."""
+
+
 @dataclass(frozen=True)
 class Hit:
     """A rule that a packet has met, or a chain's policy that ended it."""
 
     namespace: str
+    table: str
+    """Its family and name: `bridge admission`."""
     text: str
     """Table, chain, and the rule as `nft list ruleset` shows it."""
     drops: bool
-    headers: bytes
-    """The packet's IP and transport header, with the first bytes behind, as they were when the kernel
-    first told of the packet; empty if it did not."""
+    frame: bytes
+    """The packet's headers, with the first bytes behind (20 of the transport header on), as they were
+    when the kernel first told of it in this chain; empty if it did not. Where there is no Ethernet
+    header (yet), one of IPv4 without addresses stands for it."""
+    out: int = 0
+    """Index of the interface by which it was to leave; 0 if that was not decided yet, or nowhere."""
+    policy: bool = False
+    """It is the chain's policy, and no rule."""
 
 
 class RuleTrace:
@@ -67,7 +83,7 @@ class RuleTrace:
             if wanted
         }
         self._matches = {"inet": matches, "bridge": (*matches, *frames)}
-        self._headers: dict[bytes, bytes] = {}
+        self._packets: dict[bytes, tuple[bytes, int]] = {}
 
     def __enter__(self) -> RuleTrace:
         with netns.inside(self.namespace):
@@ -81,10 +97,9 @@ class RuleTrace:
 
     def _table(self, family: str) -> str:
         rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches[family])
-        chains = "".join(
-            f"chain {hook} {{ type filter hook {hook} priority -400;\n{rules}\n }}\n"
-            for hook in ("prerouting", "output")
-        )
+        chains = "".join(_chain(hook, rules) for hook in ("prerouting", "output"))
+        if family == "bridge":
+            chains += "".join(_chain(hook, _NO_QUESTIONS) for hook in ("input", "postrouting"))
         return f"table {family} {self._tables[family]} {{ {chains} }}\n"
 
     def __exit__(self, *_: object) -> None:
@@ -100,7 +115,7 @@ class RuleTrace:
 
     def forget(self) -> None:
         """No packet that was seen until now will be told of again."""
-        self._headers.clear()
+        self._packets.clear()
 
     def hits(self) -> Iterator[Hit]:
         """What the probe's packets have met since the last call. Raises Overflow."""
@@ -110,21 +125,33 @@ class RuleTrace:
             message = attributes(data, _HEADERS_BYTES)
             number = message.get(_ID, b"")
             if _NETWORK_HEADER in message:
-                headers = message[_NETWORK_HEADER] + message.get(_TRANSPORT_HEADER, b"")
-                self._headers[number] = headers
+                self._packets[number] = _frame(message), _number(message.get(_OUT, b""))
             table, chain = (_text(message.get(key, b"")) for key in (_TABLE, _CHAIN))
             if table in self._tables.values():
                 continue
-            headers = self._headers.get(number, b"")
+            packet = self._packets.get(number, (b"", 0))
             why = _number(message.get(_TYPE, b""))
+            family = _FAMILIES.get(data[HEADER_BYTES], "")
+            whose = f"{family} {table}"
             if why == _BY_RULE and _HANDLE in message:  # Without one: the end of a chain.
-                family = _FAMILIES.get(data[HEADER_BYTES], "")
-                place = (family, table, chain, _number(message[_HANDLE]))
-                rule = self._rules.get(place, "a rule")
+                rule = self._rules.get((family, table, chain, _number(message[_HANDLE])), "a rule")
                 drops = _code(message.get(_VERDICT, b"")) == _DROP
-                yield Hit(self.namespace, f"{table} {chain}: {rule}", drops, headers)
+                yield Hit(self.namespace, whose, f"{table} {chain}: {rule}", drops, *packet)
             elif why == _BY_POLICY and _number(message.get(_POLICY, b"\1")) == _DROP:
-                yield Hit(self.namespace, f"{table} {chain}: policy drop", True, headers)
+                text = f"{table} {chain}: policy drop"
+                yield Hit(self.namespace, whose, text, True, *packet, policy=True)
+
+
+def _chain(hook: str, rules: str) -> str:
+    return f"chain {hook} {{ type filter hook {hook} priority -400;\n{rules}\n }}\n"
+
+
+def _frame(message: Mapping[int, bytes]) -> bytes:
+    link = message.get(_LINK_HEADER, b"")
+    link = (
+        link if len(link) == _ETHERNET_BYTES else _UNKNOWN_LINK
+    )  # With a VLAN's tag, it is longer.
+    return link + message[_NETWORK_HEADER] + message.get(_TRANSPORT_HEADER, b"")
 
 
 def _text(data: bytes) -> str:

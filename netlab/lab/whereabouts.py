@@ -21,6 +21,9 @@ def where(lab: Lab) -> Map:
     from netlab.plan.names import node as node_of
     from netlab.plan.nat import plumbing
     from netlab.plan.nouns import Bridge
+    from netlab.plan.quality import LOSS
+    from netlab.plan.world import ADMISSION
+    from netlab.probe.cause import Cause
     from netlab.probe.journey import BridgeInside, Map
     from netlab.scenario.topology import HOST
 
@@ -44,6 +47,7 @@ def where(lab: Lab) -> Map:
         },
         plumbing=plumbing(lab.topology),
         doors=frozenset((HOST, card.interface) for card in cards if translates),
+        tables={f"bridge {ADMISSION}": Cause.NOT_ADMITTED, f"bridge {LOSS}": Cause.LOST},
     )
 
 

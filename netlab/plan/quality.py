@@ -14,6 +14,9 @@ from netlab.plan.nouns import Noun, Queue, Ruleset
 from netlab.scenario.model import Transfer
 from netlab.scenario.topology import Leg
 
+LOSS = "loss-"
+"""How the names of tables begin by which frames get lost."""
+
 
 def quality(lab: str, leg: Leg) -> Iterator[Noun]:
     """What is not perfect about the cable of an adapter to its network's switch."""
@@ -32,7 +35,7 @@ def quality(lab: str, leg: Leg) -> Iterator[Noun]:
 def _loss(plug: str, outgoing: Transfer, incoming: Transfer) -> str:
     chains = _chain("prerouting", f'iifname "{plug}"', outgoing)
     chains += _chain("postrouting", f'oifname "{plug}"', incoming)
-    return f"table bridge loss-{plug} {{\n{chains}}}\n"
+    return f"table bridge {LOSS}{plug} {{\n{chains}}}\n"
 
 
 def _chain(hook: str, match: str, way: Transfer) -> str:

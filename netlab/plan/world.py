@@ -13,6 +13,9 @@ from netlab.scenario import addressing
 from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import INTERNET, Leg, Node, Role, Topology
 
+ADMISSION = "admission"
+"""The table of a LAN's switch that says who may join."""
+
 
 def world(lab: str, topology: Topology) -> Iterator[Noun]:
     """Everything outside the host."""
@@ -98,7 +101,7 @@ def _admission(topology: Topology, lan: str) -> str:
     )
     macs = ", ".join((inside.mac, *topology.admitted(lan)))
     return f"""\
-table bridge admission {{
+table bridge {ADMISSION} {{
 	chain prerouting {{
 		type filter hook prerouting priority -300; policy accept;
 		ether saddr != {{ {macs} }} drop comment "this device may not join"

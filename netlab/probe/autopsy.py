@@ -12,8 +12,8 @@ from functools import cached_property
 
 from netlab.kernel.events import Table, snapshot
 from netlab.kernel.handles import Handles
-from netlab.kernel.nftrace import RuleTrace
-from netlab.probe import icmp, judge
+from netlab.kernel.nftrace import Hit, RuleTrace
+from netlab.probe import drops, icmp, judge
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.frame import Fields, decode
 from netlab.probe.journey import Map, Step, follow
@@ -29,6 +29,8 @@ from netlab.probe.witness import Witness
 
 _ARP = b"\x08\x06"
 _IPV6 = b"\x86\xdd"
+_ETHERNET_BYTES = 14
+_VERSION_6, _IPV6_BYTES = b"\x60", 40
 _NEIGHBOURS = (135, 136)
 """Types of ICMPv6 that do what ARP does."""
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
@@ -64,8 +66,11 @@ class Autopsy:
         self._questions: list[tuple[float, Sighting]] = []
         self._asked: dict[tuple[str, str], float] = {}
         self._answered: set[tuple[str, str]] = set()
-        self._drops: dict[bytes, dict[str, str]] = {}
-        self._kept: dict[int, tuple[bytes, Evidence]] = {}
+        self._drops: dict[bytes, list[Hit]] = {}
+        self._silenced: list[Hit] = []
+        self._kept: dict[int, Evidence] = {}
+        self._open: dict[int, tuple[bytes, set[tuple[str, str]]]] = {}
+        """Token of those kept of the present wave, with the (node, address) that had to be asked for."""
 
     def __enter__(self) -> Autopsy:
         with ExitStack() as stack:
@@ -84,6 +89,7 @@ class Autopsy:
 
     def begin(self, tokens: Sequence[bytes]) -> None:
         """A new wave; of the last one, only what was kept is remembered."""
+        self._settle()
         self._seen = {token: [] for token in tokens}
         self._questions, self._asked, self._answered = [], {}, set()
         for machine in self._witness.rules:
@@ -119,39 +125,38 @@ class Autopsy:
         own = [step for step in journey.steps if step.part is not Part.ERROR]
         last = own[-1].node if own else source
         carried = [(_inlet(own[-1]), own[-1].after)] if own else []
-        unanswered = self._in_vain(last, self._known.next_hops(last, carried, case.to))
-        self._kept[number] = (
-            case.token,
-            Evidence(
-                source=source,
-                target=nodes[case.target],
-                journey=journey,
-                send_error=case.send_error,
-                answered=case.answered,
-                address=case.to,
-                misplaced=self._known.misplaced(journey),
-                closed_route=self._known.closed_routes(case.to, journey, source),
-                carriers=self._known.carriers(source),
-                addressed=self._known.addressed(source, case.to),
-                unanswered=unanswered,
-                elsewhere={
-                    address: owner
-                    for node, address in unanswered.items()
-                    if (owner := self._known.elsewhere(node, address))
-                },
-            ),
+        hops = self._known.next_hops(last, carried, case.to)
+        unanswered = self._in_vain(last, hops)
+        self._open[number] = case.token, {(last, hop) for hop in hops}
+        self._kept[number] = Evidence(
+            source=source,
+            target=nodes[case.target],
+            journey=journey,
+            send_error=case.send_error,
+            answered=case.answered,
+            address=case.to,
+            misplaced=self._known.misplaced(journey),
+            closed_route=self._known.closed_routes(case.to, journey, source),
+            carriers=self._known.carriers(source),
+            addressed=self._known.addressed(source, case.to),
+            present=self._known.present(journey),
+            unanswered=unanswered,
+            elsewhere={
+                address: owner
+                for node, address in unanswered.items()
+                if (owner := self._known.elsewhere(node, address))
+            },
         )
 
     def findings(self) -> dict[int, Finding]:
         """What became of each that was kept."""
-        for one in self._witness.rules:
-            self._hits(one)
+        self._settle()
         if not self._kept:
             return {}
         scene = self._witness.scene(self._known)
         found = {
-            number: judge.judge(replace(evidence, scene=scene, drops=self._drops.get(token, {})))
-            for number, (token, evidence) in self._kept.items()
+            number: judge.judge(replace(evidence, scene=scene))
+            for number, evidence in self._kept.items()
         }
         return _credible(found, scene.counts)
 
@@ -159,10 +164,34 @@ class Autopsy:
         """Whether rules of a machine have met a probe. What they drop is remembered."""
         hits = self._witness.hits_on(machine)
         for hit in hits:
-            if hit.drops:
-                node = self._where.nodes[hit.namespace]
-                self._drops.setdefault(_token(hit.headers), {})[node] = hit.text
+            if hit.drops and drops.is_about_neighbours(decode(hit.frame)):
+                self._silenced.append(hit)
+            elif hit.drops:
+                _, token = _echo(hit)
+                self._drops.setdefault(token, []).append(hit)
         return bool(hits)
+
+    def _settle(self) -> None:
+        """What rules have ended of the wave that is over, for those that were kept of it."""
+        if self._open:
+            for one in self._witness.rules:
+                self._hits(one)
+        for number, (token, hops) in self._open.items():
+            self._kept[number] = replace(
+                self._kept[number],
+                drops=self._dropped(token),
+                silenced=drops.silenced(self._silenced, hops, self._known),
+            )
+        self._open, self._silenced, self._drops = {}, [], {}
+
+    def _dropped(self, token: bytes) -> dict[tuple[str, Part], drops.Drop]:
+        """Node, and which of a probe's packets, to the rule that ended it."""
+        found = {}
+        for hit in self._drops.get(token, ()):
+            part, _ = _echo(hit)
+            if part and (drop := drops.drop(hit, self._known)):
+                found[self._where.nodes[hit.namespace], part] = drop
+        return found
 
     def _read_questions(self) -> None:
         """Only when somebody wants to know: where everything is answered, nobody does."""
@@ -202,11 +231,11 @@ def _is_arp(frame: bytes) -> bool:
     return frame[12:14] == _ARP or (frame[12:14] == _IPV6 and frame[54] in _NEIGHBOURS)
 
 
-def _token(headers: bytes) -> bytes:
-    """Of an echo message, from its IP header on."""
-    six = bool(headers) and headers[0] >> 4 == 6
-    at = 48 if six else (headers[0] & 0xF) * 4 + 8 if headers else 0
-    return headers[at : at + icmp.TOKEN_BYTES]
+def _echo(hit: Hit) -> tuple[Part | None, bytes]:
+    """What an echo message is to a probe, and whose token it has."""
+    packet = hit.frame[_ETHERNET_BYTES:]
+    six = packet[:1] == _VERSION_6
+    return icmp.echo(packet[_IPV6_BYTES:] if six else packet, six)
 
 
 def _credible(

@@ -19,6 +19,7 @@ class Cause(StrEnum):
     WRONG_SEGMENT = "wrong-segment"
     ISOLATED_PORT = "isolated-port"
     NOT_ADMITTED = "not-admitted"
+    LOST = "lost"
     NOT_FORWARDING = "not-forwarding"
     FIREWALL = "firewall"
     REVERSE_PATH = "reverse-path"
@@ -54,8 +55,8 @@ SENTENCES: dict[Cause, dict[str, str]] = {
         "zh": "没有人应答查询下一跳 MAC 地址的请求",
     },
     Cause.NO_TAKER: {
-        "en": "the frame went to every port, and nobody there has its MAC address",
-        "zh": "帧被泛洪到所有端口，但没有机器拥有该 MAC 地址",
+        "en": "nobody to whom the frame was given has its MAC address",
+        "zh": "收到帧的机器都没有该 MAC 地址",
     },
     Cause.WRONG_SEGMENT: {
         "en": "the machine with that address is on another network, so it does not hear the question",
@@ -68,6 +69,10 @@ SENTENCES: dict[Cause, dict[str, str]] = {
     Cause.NOT_ADMITTED: {
         "en": "the network does not admit this MAC address",
         "zh": "网络不允许这个 MAC 地址接入",
+    },
+    Cause.LOST: {
+        "en": "it got lost on a cable that is set to lose some",
+        "zh": "网线设置了丢包率，它在途中丢失",
     },
     Cause.NOT_FORWARDING: {
         "en": "it took the frame, but the packet is for somebody else and it is no router",
@@ -149,6 +154,7 @@ _LOOK_AT = {
     Cause.WRONG_SEGMENT: "ip address",
     Cause.ISOLATED_PORT: "bridge -d link",
     Cause.NOT_ADMITTED: "nft list ruleset",
+    Cause.LOST: "nft list ruleset",
     Cause.PORT_CLOSED: "ss -ltun",
     Cause.NO_FORWARD: "ss -ltun",
     Cause.PROTOCOL_NOT_TRANSLATED: "nft list ruleset",

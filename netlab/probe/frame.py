@@ -7,6 +7,7 @@ Whatever is not understood, or cut off, has fewer of them.
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -268,6 +269,11 @@ _TRANSPORTS: dict[int, Callable[[bytes, Fields], bytes]] = {
     _TCP: _tcp,
     _UDP: _udp,
 }
+
+
+def is_mac(address: str) -> bool:
+    """Whether a text is a MAC address, and no IP address."""
+    return re.fullmatch(r"..(:..){5}", address) is not None
 
 
 def is_group(mac: str) -> bool:

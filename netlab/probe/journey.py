@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
+from netlab.probe.cause import Cause
 from netlab.probe.packet import Frame, Packet, Part
 
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
@@ -41,6 +42,14 @@ class Map:
     """Machines that carry frames on too, between their adapters."""
     doors: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
+    tables: Mapping[str, Cause] = field(default_factory=dict)
+    """How family and name of an nftables table of a switch's own begin, to what its rules drop
+    packets for; those of other tables are firewalls."""
+
+    def meaning(self, table: str) -> Cause:
+        """What it is that a rule of a table drops a packet."""
+        found = (cause for start, cause in self.tables.items() if table.startswith(start))
+        return next(found, Cause.FIREWALL)
 
     @property
     def carriers(self) -> frozenset[str]:

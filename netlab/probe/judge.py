@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from netlab.kernel.rows import RouteRow
 from netlab.probe.cause import DNS_CODES, DNS_WORDS, Cause, Finding, look_at
+from netlab.probe.drops import Drop, Silence
 from netlab.probe.journey import Journey, Step
 from netlab.probe.packet import Part
 from netlab.probe.said import both, said
@@ -43,6 +44,8 @@ class Scene:
     that comes in there."""
     owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """IP or MAC address to the nodes that have it."""
+    twins: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """(node, its MAC address) to the others on one network with it that have the same."""
     switches: frozenset[str] = frozenset()
     nat_devices: frozenset[str] = frozenset()
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -82,12 +85,14 @@ class Evidence:
     """Interfaces of the source that are up with a cable that is up."""
     addressed: bool = True
     """The source has an address besides that of `lo`."""
-    drops: Mapping[str, str] = field(default_factory=dict)
-    """Node to the rule that ended the packet there."""
+    drops: Mapping[tuple[str, Part], Drop] = field(default_factory=dict)
+    """Node, and which of the probe's packets, to the rule that ended it there."""
+    present: frozenset[tuple[str, str]] = frozenset()
+    """(switch, MAC address) of frames that reached others, and their receiver is behind the switch."""
     closed_route: Mapping[str, RouteRow] = field(default_factory=dict)
     """Node to the route of its packet's destination, if that leads nowhere (blackhole, prohibit, …)."""
-    silenced: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Node to the node and the rule that dropped its neighbour solicitation, or the answer to it."""
+    silenced: Mapping[str, Silence] = field(default_factory=dict)
+    """Node to the rule that ended its question for a MAC address, or the answer."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     """Node to the address for which it asked by ARP or neighbour discovery, and nobody answered."""
     misplaced: frozenset[str] = frozenset()
@@ -118,11 +123,14 @@ def _judged(evidence: Evidence) -> Finding:
     if not journey.of(Part.ANSWER) and evidence.kind in _TO_EVERYBODY:
         return _TO_EVERYBODY[evidence.kind](evidence)
     last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
+    asked = journey.of(Part.REQUEST)[-1]
     match last[0].part:
         case Part.ERROR if last[0].packet.about is Part.ANSWER:
             return _answer_lost(journey.of(Part.ANSWER)[-1], evidence)
+        case Part.ERROR if asked.node in evidence.silenced and not asked.went_out:
+            return _end_of(asked, evidence)
         case Part.ERROR:
-            return _reported(last[0], journey.of(Part.REQUEST)[-1], evidence)
+            return _reported(last[0], asked, evidence)
         case Part.ANSWER:
             return _answer_lost(last[-1], evidence)
         case _:
@@ -184,12 +192,10 @@ def _never_left(evidence: Evidence) -> Finding:
         return _closed(source, evidence)
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return _dead(source, Cause.NO_ROUTE, said("the kernel", error=os.strerror(error)))
-    if source in evidence.drops:
-        return _dead(source, Cause.FIREWALL, evidence.drops[source])
+    if rule := evidence.drops.get((source, Part.REQUEST)):
+        return _dead(source, rule.cause, rule.rule)
     if source in evidence.silenced:
-        return _dead(
-            evidence.silenced[source][0], Cause.FIREWALL, _rule_about_neighbours(source, evidence)
-        )
+        return _silent(evidence.silenced[source])
     if source in evidence.unanswered:
         return _not_resolved(source, evidence)
     owners = evidence.scene.owners.get(evidence.address, frozenset())
@@ -202,7 +208,8 @@ def _never_left(evidence: Evidence) -> Finding:
 
 def _answer_lost(step: Step, evidence: Evidence) -> Finding:
     """The answer came no further than this stay, or was not what was asked for."""
-    said_no = step.after.get("dns.answer") == "none" and step.node not in evidence.drops
+    dropped = (step.node, Part.ANSWER) in evidence.drops
+    said_no = step.after.get("dns.answer") == "none" and not dropped
     if said_no and _is_home(step, evidence):
         server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
         cause = DNS_CODES.get(code, Cause.REFUSED)
@@ -223,13 +230,15 @@ def _answer_lost(step: Step, evidence: Evidence) -> Finding:
 def _end_of(step: Step, evidence: Evidence) -> Finding:
     """Why a packet, request or answer, came no further than this stay."""
     node = step.node
-    if node in evidence.drops:
-        return _dropped(step, evidence)
+    if found := _dropped(step, evidence):
+        return found
+    if _arrived(step, evidence):
+        for part in (Part.ANSWER, Part.ERROR):
+            if rule := evidence.drops.get((node, part)):
+                return _never_answered(node, _in_short(_dead(node, rule.cause, rule.rule)))
     if node in evidence.silenced and not step.went_out:
-        at, text = evidence.silenced[node][0], _rule_about_neighbours(node, evidence)
-        if _arrived(step, evidence):
-            return _never_answered(node, said("in short", cause=Cause.FIREWALL, evidence=text))
-        return _dead(at, Cause.FIREWALL, text)
+        why = _silent(evidence.silenced[node])
+        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
     if node in evidence.unanswered and not step.went_out:
         why = _not_resolved(node, evidence)
         return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
@@ -239,13 +248,12 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
         return _never_answered(node, said("no route to", address=evidence.no_route_back))
     overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
     if step.went_out and overheard:
-        text = said("overheard", mac=step.after["eth.dst"], count=len(overheard))
-        return _dead(node, Cause.NO_TAKER, text)
-    twins = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
+        return _not_taken(step, len(overheard), evidence)
     meant = evidence.target if step.part is Part.REQUEST else evidence.source
-    if node not in evidence.scene.switches | {meant} and node in twins and len(twins) > 1:
-        others = ", ".join(sorted(twins - {node}))
-        text = said("same mac", mac=step.after["eth.dst"], node=node, others=others)
+    others = evidence.scene.twins.get((node, step.after.get("eth.dst", "")))
+    if node not in evidence.scene.switches | {meant} and others:
+        names = ", ".join(sorted(others))
+        text = said("same mac", mac=step.after["eth.dst"], node=node, others=names)
         return _dead(node, Cause.DUPLICATE_MAC, text)
     twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
     if node in twins and meant in twins - {node}:
@@ -265,6 +273,22 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     if evidence.kind == "dns" and delivered and "udp/53" in evidence.scene.listening.get(node, ()):
         return _kept_silent(node, evidence)
     return _unknown(node, said("nothing tells"))
+
+
+def _not_taken(step: Step, count: int, evidence: Evidence) -> Finding:
+    """A frame that reached `count` machines, and none to which it was addressed."""
+    node, mac = step.node, step.after["eth.dst"]
+    owners = evidence.scene.owners.get(mac, frozenset())
+    for passed in evidence.journey.packets[step.packet]:
+        port = passed.came_in.interface if passed.came_in else ""
+        if (passed.node, mac) in evidence.present:
+            text = said("is there", mac=mac, owner=" and ".join(sorted(owners)))
+            return _apart(passed.node, port, owners, evidence) or _unknown(node, text)
+    if len(step.went_out) == 1:
+        text = said("given to one", node=node, peer=step.went_out[0].peer, mac=mac)
+    else:
+        text = said("overheard", mac=mac, count=count)
+    return _dead(node, Cause.NO_TAKER, text)
 
 
 def _arrived(step: Step, evidence: Evidence) -> bool:
@@ -310,41 +334,41 @@ def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
             return step.node in evidence.misplaced
 
 
-def _dropped(step: Step, evidence: Evidence) -> Finding:
-    """A rule ended it: whose, and what for?"""
-    node, rule = step.node, evidence.drops[step.node]
-    if node in evidence.scene.switches:
-        return _dead(
-            node, Cause.NOT_ADMITTED, said("of mac", mac=step.before["eth.src"], rule=rule)
-        )
+def _dropped(step: Step, evidence: Evidence) -> Finding | None:
+    """Whether a rule ended it: whose, and what for?
+
+    What has gone out was ended by no rule, unless it was the copy for its receiver.
+    """
+    node, rule = step.node, evidence.drops.get((step.node, step.part))
+    if rule is None or (step.went_out and not rule.copy):
+        return None
     protocol = step.after.get("ip.protocol")
-    if node in evidence.scene.nat_devices and protocol not in _TRANSLATED:
-        return _dead(
-            node, Cause.PROTOCOL_NOT_TRANSLATED, said("of protocol", protocol=protocol, rule=rule)
-        )
-    return _dead(node, Cause.FIREWALL, rule)
+    if node in evidence.scene.nat_devices and rule.policy and protocol not in _TRANSLATED:
+        text = said("of protocol", protocol=protocol, rule=rule.rule)
+        return _dead(node, Cause.PROTOCOL_NOT_TRANSLATED, text)
+    if rule.cause is Cause.NOT_ADMITTED:
+        text = said("of mac", mac=step.before["eth.src"], rule=rule.rule)
+        return _dead(node, rule.cause, text)
+    return _dead(node, rule.cause, rule.rule)
 
 
-_TRANSLATED = ("1", "6", "17")
-"""ICMP, TCP, UDP."""
+_TRANSLATED = ("1", "6", "17", "58")
+"""ICMP, TCP, UDP, ICMPv6."""
 
 
 def _no_offer(evidence: Evidence) -> Finding:
     """A DHCP question that nobody answered."""
     asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
-    for step in asked:
-        if (
-            step.node in evidence.scene.switches
-            and step.node in evidence.drops
-            and not step.went_out
-        ):
-            return _dropped(step, evidence)
+    if found := _dropped_for_all(asked, evidence):
+        return found
     servers = [s.node for s in asked if "udp/67" in evidence.scene.listening.get(s.node, ())]
     for server in servers:
         if server in evidence.scene.no_address_left:
             return _dead(server, Cause.POOL_EMPTY, evidence.scene.no_address_left[server])
-        if server in evidence.drops:
-            return _dead(server, Cause.FIREWALL, evidence.drops[server])
+        if rule := evidence.drops.get((server, Part.REQUEST)):
+            return _dead(server, rule.cause, rule.rule)
+        if rule := evidence.drops.get((server, Part.ANSWER)):
+            return _never_answered(server, _in_short(_dead(server, rule.cause, rule.rule)))
     text = said("no server")
     if servers:
         return _dead(servers[0], Cause.NO_OFFER, said("offered nothing", server=servers[0]))
@@ -353,8 +377,17 @@ def _no_offer(evidence: Evidence) -> Finding:
 
 def _nobody_has_it(evidence: Evidence) -> Finding:
     """An ARP question of the prober's own that nobody answered."""
-    address = evidence.journey.of(Part.REQUEST)[0].before["arp.target"]
+    asked = evidence.journey.of(Part.REQUEST)
+    if found := _dropped_for_all(asked, evidence):
+        return found
+    address = asked[0].before["arp.target"]
     return _not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
+
+
+def _dropped_for_all(asked: Iterable[Step], evidence: Evidence) -> Finding | None:
+    """A switch's rule that let a question to everybody reach nobody."""
+    at_switches = (step for step in asked if step.node in evidence.scene.switches)
+    return next(filter(None, (_dropped(step, evidence) for step in at_switches)), None)
 
 
 _TO_EVERYBODY: dict[str, Callable[[Evidence], Finding]] = {
@@ -400,8 +433,9 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
             kind=kind[0],
             code=kind[1],
         )
-    if error.node in evidence.drops:  # `reject` says whatever the rule wants it to say.
-        text = said("and rule", report=text, rule=evidence.drops[error.node])
+    if rule := evidence.drops.get((error.node, Part.REQUEST)):
+        # `reject` says whatever the rule wants it to say.
+        text = said("and rule", report=text, rule=rule.rule)
         return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text)
     if last.node in evidence.closed_route and cause in (Cause.REFUSED, *_NO_WAY):
         return _closed(last.node, evidence)
@@ -433,19 +467,17 @@ def _not_resolved(node: str, evidence: Evidence) -> Finding:
     owners = evidence.scene.owners.get(address, frozenset())
     asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
     for step in asking:
-        if step.node in evidence.scene.switches and step.came_in:
-            if step.node in evidence.drops and not step.went_out:
-                return _dropped(step, evidence)
-            if apart := _apart(step.node, step.came_in.interface, owners, evidence):
-                return apart
+        port = step.came_in.interface if step.came_in else ""
+        if apart := _apart(step.node, port, owners, evidence):
+            return apart
     if address in evidence.elsewhere:
         owner = evidence.elsewhere[address]
         return _dead(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=owner))
     return _dead(node, Cause.ARP_UNANSWERED, text)
 
 
-def _rule_about_neighbours(node: str, evidence: Evidence) -> str:
-    return said("of neighbours", rule=evidence.silenced[node][1])
+def _silent(silence: Silence) -> Finding:
+    return _dead(silence.at, silence.cause, silence.text)
 
 
 def _closed(node: str, evidence: Evidence) -> Finding:

@@ -15,7 +15,7 @@ from netlab.kernel.owners import Owners, owners
 from netlab.kernel.routing import UNCERTAIN, Answer, Question, Routing
 from netlab.kernel.rows import Connection, Flow, RouteRow
 from netlab.probe.decision import Tables, best_route, closed_route, flow_of, is_about
-from netlab.probe.frame import Fields
+from netlab.probe.frame import Fields, is_mac
 from netlab.probe.journey import Journey, Map, Step
 from netlab.probe.packet import Part
 
@@ -92,6 +92,66 @@ class Knowledge:
             if one.isolated and (node, one.name) in self.where.peers
         }
 
+    def interface(self, node: str, index: int) -> str:
+        """Its name; empty if there is none of that number."""
+        found = self.of(node, Table.INTERFACES)
+        return next((one.name for one in found if one.index == index), "")
+
+    def leads(self, switch: str, port: str, address: str) -> bool:
+        """Whether who has an IP or MAC address is behind a port of a switch.
+
+        An adapter that is none of the plan's (renamed, or inside a machine) may have any of its cables.
+        """
+        peers = self.where.peers
+        behind = self.where.behind(switch, port) if (switch, port) in peers else frozenset()
+        return any(
+            plug[0] in behind and peers.get(plug, switch) in self.where.neighbourhood(switch)
+            for plug in self.owners.plugs.get(address, ())
+        )
+
+    def present(self, journey: Journey) -> frozenset[tuple[str, str]]:
+        """(switch, MAC address) of frames that reached others, and their receiver is behind another port
+        of the switch, whose cable is up."""
+        if not journey.overheard:
+            return frozenset()
+        return frozenset(
+            (step.node, mac)
+            for step in journey.steps
+            if step.node in self.where.switches and step.came_in
+            if (mac := step.after["eth.dst"]) in self.owners.plugs
+            if self._ports(step.node, mac) - {step.came_in.interface}
+        )
+
+    def _ports(self, switch: str, mac: str) -> frozenset[str]:
+        """Those with a cable that is up behind which a MAC address is."""
+        key = switch, mac
+        if key not in self._found_ports:
+            self._found_ports[key] = frozenset(
+                one.name
+                for one in self.of(switch, Table.INTERFACES)
+                if one.running and self.leads(switch, one.name, mac)
+            )
+        return self._found_ports[key]
+
+    @cached_property
+    def _found_ports(self) -> dict[tuple[str, str], frozenset[str]]:
+        return {}
+
+    @cached_property
+    def twins(self) -> dict[tuple[str, str], frozenset[str]]:
+        """(machine, its MAC address) to the others on one network with it that have the same."""
+        found = {
+            (plug[0], mac): frozenset(
+                other[0]
+                for other in plugs
+                if other[0] != plug[0] and self.where.together(plug, other)
+            )
+            for mac, plugs in self.owners.plugs.items()
+            if len(plugs) > 1 and is_mac(mac)
+            for plug in plugs
+        }
+        return {key: others for key, others in found.items() if others}
+
     def carriers(self, node: str) -> frozenset[str]:
         """Interfaces of a machine that are up with a cable that is up."""
         found = self.of(node, Table.INTERFACES)
@@ -115,10 +175,20 @@ class Knowledge:
                 far, _ = plug
         return far
 
-    def translates(self, box: str, step: Step) -> bool:
-        """Whether a machine still has an entry for the translation that was seen on it."""
-        connections = self.tables(box).connections
-        return any(one.translated and is_about(one, step) for one in connections)
+    def has_forgotten(self, step: Step, past: Iterable[tuple[str, Any]]) -> bool:
+        """Whether a machine had an entry for the translation that was seen on it, and has none now.
+
+        `past` are nodes with rows that they had at some time: without connection tracking, a
+        translation leaves none.
+        """
+
+        def knew(rows: Iterable[Any]) -> bool:
+            found = (row for row in rows if isinstance(row, Connection) and row.translated)
+            return any(is_about(one, step) for one in found)
+
+        parts = self.where.parts(step.node)
+        now = (row for node in parts for row in self.of(node, Table.CONNECTIONS))
+        return knew(row for node, row in past if node in parts) and not knew(now)
 
     def no_route_back(self, target: str, journey: Journey) -> str:
         """The source address of a request that has reached a node whose routes do not lead there."""

@@ -65,13 +65,17 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "frames for {mac} reached {count} others",
         "zh": "发往 {mac} 的帧到了另外 {count} 台机器",
     },
+    "given to one": {
+        "en": "{node} gave it to {peer} alone, and nobody there has {mac}",
+        "zh": "{node} 只把它交给了 {peer}，而那里没有机器拥有 {mac}",
+    },
+    "is there": {
+        "en": "{owner} has {mac}, on the same network",
+        "zh": "{mac} 属于同一网络上的 {owner}",
+    },
     "nobody there": {
         "en": "{switch} gives it to every port, and nobody there has {mac}",
         "zh": "{switch} 把它泛洪到所有端口，但没有机器拥有 {mac}",
-    },
-    "not reached": {
-        "en": "nobody whom the frame reaches has {mac}",
-        "zh": "帧到达的机器都没有 {mac}",
     },
     "isolated": {
         "en": "the ports {one} and {other} of {switch} are isolated",
@@ -111,6 +115,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "ttl": {"en": "its time to live runs out here", "zh": "它的生存时间在这里用完"},
     # Rules and counts.
     "of mac": {"en": "{mac}: {rule}", "zh": "{mac}：{rule}"},
+    "of ARP": {"en": "ARP: {rule}", "zh": "ARP 查询：{rule}"},
     "of neighbours": {
         "en": "neighbour discovery: {rule}",
         "zh": "邻居发现：{rule}",

@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 
 from netlab.kernel.events import Events, Lost, Table
 from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
-from netlab.probe import judge, kinds
+from netlab.probe import drops, judge, kinds
 from netlab.probe.cause import Finding
 from netlab.probe.decision import Decision, decisions
-from netlab.probe.frame import ETHERNET, Fields, decode, is_group, question_name
+from netlab.probe.frame import Fields, decode, is_group, question_name
 from netlab.probe.history import Change, Entry, History, dated, ended
 from netlab.probe.journey import Journey, Map, follow
 from netlab.probe.judge import Evidence
@@ -27,8 +26,6 @@ from netlab.probe.packet import Frame, Packet, Part
 from netlab.probe.tap import Sighting, Tap
 from netlab.probe.witness import Witness
 
-_NEIGHBOURS = ("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }",)
-"""Rules of IP meet neighbour discovery too."""
 _INTERRUPTION_SECONDS = 0.1
 """How long Ctrl-C may have to wait."""
 
@@ -108,12 +105,8 @@ def _traced(
         probe = stack.enter_context(closing(kinds.probe(question.by, question.ends)))
         events = stack.enter_context(Events(list(where.nodes)))
         name = probe.token.hex()[:16]
-        asks = tuple(
-            f"ether saddr {question.ends.mac} {what}"
-            for what in ("arp operation request", "icmpv6 type nd-neighbor-solicit")
-        )
-        matches = (*probe.matches, *(_NEIGHBOURS if ":" in question.ends.to else ()))
-        witness = stack.enter_context(Witness(where, matches, name, questions=asks))
+        six = ":" in question.ends.to
+        witness = stack.enter_context(Witness(where, probe.matches, name, six=six))
         events.changes()
         start = _entries(events, where)
         asked_before = _asked_before(start, question.source)
@@ -130,6 +123,7 @@ def _traced(
     needed = _needed(watch, known, question)
     frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
+    past = [(e.node, e.row) for e in (*start, *(change.entry for change in changes))]
     unanswered = dict(one for one in watch.unanswered() if one in needed)
     kind = question.by.partition(":")[0]
     own = {question.source: str(question.ends.to)} if kind == "arp" else {}
@@ -148,8 +142,11 @@ def _traced(
         closed_route=known.closed_routes(question.ends.to, journey, question.source),
         carriers=known.carriers(question.source),
         addressed=known.addressed(question.source, question.ends.to),
-        drops={where.nodes[hit.namespace]: hit.text for hit in hits if _drops_probe(hit)},
-        silenced=_silenced(hits, _next_hops(watch, known, question), known),
+        drops=_drops(hits, probe, known),
+        present=known.present(journey),
+        silenced=drops.silenced(
+            [hit for hit in hits if hit.drops], _next_hops(watch, known, question), known
+        ),
         unanswered=unanswered,
         elsewhere={
             address: owner
@@ -159,7 +156,7 @@ def _traced(
         forgotten=frozenset(
             step.node
             for step in journey.of(Part.REQUEST)
-            if step.rewrites and not known.translates(step.node, step)
+            if step.rewrites and known.has_forgotten(step, past)
         ),
     )
     return Trace(
@@ -186,42 +183,18 @@ def _next_hops(watch: _Watch, known: Knowledge, question: Question) -> set[tuple
     }
 
 
-def _neighbours(hit: Hit) -> Fields:
-    """The headers of neighbour discovery that has met a rule; empty for other packets."""
-    fields = decode(ETHERNET + hit.headers)
-    six = fields.get("ip.protocol") == "58" and fields.get("icmp.type") in ("135", "136")
-    return fields if six else {}
-
-
-def _drops_probe(hit: Hit) -> bool:
-    return hit.drops and not _neighbours(hit)
-
-
-def _silenced(
-    hits: Sequence[Hit], hops: Collection[tuple[str, str]], known: Knowledge
-) -> dict[str, tuple[str, str]]:
-    """Asking node to the node and the rule that dropped its neighbour solicitation, or the answer."""
+def _drops(
+    hits: Iterable[Hit], probe: Probe, known: Knowledge
+) -> dict[tuple[str, Part], drops.Drop]:
+    """Node, and which of the probe's packets, to the rule that ended it."""
     found = {}
     for hit in hits:
-        fields = _neighbours(hit) if hit.drops else {}
-        if not fields:
-            continue
-        asks = fields["icmp.type"] == "135"
-        asker = fields["ip.src" if asks else "ip.dst"]
-        for node, address in hops:
-            # A question goes to a group that is known by the last 24 bits (RFC 4291, 2.7.1).
-            about = (
-                _last_bits(fields["ip.dst"]) == _last_bits(address)
-                if asks
-                else fields["ip.src"] == address
-            )
-            if about and node in known.owners.nodes.get(asker, ()):
-                found[node] = (known.where.nodes[hit.namespace], hit.text)
+        fields = decode(hit.frame)
+        packet, part = probe.packet(fields, hit.frame), probe.part(fields, hit.frame)
+        counts = hit.drops and (packet is None or probe.decides(packet))
+        if counts and part and (drop := drops.drop(hit, known)):
+            found[known.where.nodes[hit.namespace], part] = drop
     return found
-
-
-def _last_bits(address: str) -> int:
-    return int(ip_address(address)) & 0xFFFFFF
 
 
 def _send(probe: Probe) -> int | None:
@@ -283,7 +256,7 @@ def _decisions(
     where = known.where
     rules: dict[tuple[str, Packet | None], list[str]] = {}
     for hit in hits:
-        packet = probe.packet(decode(ETHERNET + hit.headers), hit.headers)
+        packet = probe.packet(decode(hit.frame), hit.frame)
         rules.setdefault((where.nodes[hit.namespace], packet), []).append(hit.text)
     found = []
     for step in journey.steps:

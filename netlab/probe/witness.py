@@ -17,6 +17,9 @@ from netlab.probe.knowledge import Knowledge
 from netlab.probe.tap import Tap
 
 _PACKET_TYPE = 0xFFFFF004  # SKF_AD_PKTTYPE
+_ARP = ("arp operation { request, reply }",)
+_NEIGHBOUR_DISCOVERY = ("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }",)
+"""Rules of IP meet it too."""
 _ENOUGH = 128
 """Bytes of an ICMP error with all that it quotes of a probe."""
 _ON_A_MACHINE = (
@@ -87,9 +90,8 @@ def _ends(namespace: str, devices: Mapping[str, str]) -> Iterator[tuple[str, int
 class Witness:
     """A context manager: listens in every namespace of a lab, and leaves nothing behind.
 
-    `matches` are nftables expressions that fit the probes, `questions` the ARP questions for
-    them, `name` is this witness's own. With `echoes_only`, it sees just ICMP and what ARP needs
-    for it; with `six`, that of IPv6.
+    `matches` are nftables expressions that fit the probes, `name` is this witness's own. With
+    `echoes_only`, it sees just ICMP and what ARP needs for it; with `six`, that of IPv6.
     """
 
     def __init__(
@@ -98,13 +100,12 @@ class Witness:
         matches: Sequence[str],
         name: str,
         echoes_only: bool = False,
-        questions: Sequence[str] = (),
         six: bool = False,
     ) -> None:
         self.where = where
         self._six = six
-        self._matches = matches
-        self._questions = questions
+        self._matches = (*matches, *(_NEIGHBOUR_DISCOVERY if six else ()))
+        self._questions = () if six else _ARP
         self._name = name
         self._echoes_only = echoes_only
         self._overflown = 0
@@ -116,8 +117,7 @@ class Witness:
                     RuleTrace(name, listing, self._matches, self._name, self._questions)
                 )
                 for name in self.where.nodes
-                if (self._matches or self._questions)
-                and (listing := nft.read_with_handles(name)).strip()
+                if (listing := nft.read_with_handles(name)).strip()
             ]
             self.taps: list[Tap] = []
             stack.callback(close_together, self.taps)
@@ -181,6 +181,7 @@ class Witness:
             parts={box: frozenset(self.where.parts(box)) for box in self.where.plumbing.values()},
             doors=self.where.doors,
             isolated=known.isolated,
+            twins=known.twins,
             listening={
                 nodes[name]: frozenset(f"{one.protocol}/{one.port}" for one in found)
                 for name, found in listening.items()

@@ -75,16 +75,21 @@ def changed(place: str, do: str, undo: str) -> Iterator[None]:
 
 @contextmanager
 def rules(
-    place: str, hook: str, rule: str, family: str = "ip", kind: str = "filter 0"
+    place: str,
+    hook: str,
+    rule: str,
+    family: str = "ip",
+    kind: str = "filter 0",
+    table: str = "extra",
 ) -> Iterator[None]:
     """One more nftables chain; `kind` is its type and priority."""
     sort, priority = kind.split()
     chain = f"chain c {{ type {sort} hook {hook} priority {priority};\n {rule}\n }}"
-    nft.create(place, f"table {family} extra {{ {chain}\n }}")
+    nft.create(place, f"table {family} {table} {{ {chain}\n }}")
     try:
         yield
     finally:
-        nft.delete_table(place, family, "extra")
+        nft.delete_table(place, family, table)
 
 
 @contextmanager

@@ -50,6 +50,15 @@ def test_who_shares_what(running):
     assert clone[1] == web[1]
 
 
+def test_a_copy_with_the_same_mac_address_on_another_network_is_no_twin(running):
+    """web is no router; that moved has its MAC address on vmnet1 plays no part."""
+    run("copies.clone", "ip route add 203.0.113.80 via 10.0.0.129")
+    one = proof(running, "clone", "internet")
+    assert one.end == (Verdict.DEAD, "web", Cause.NOT_FORWARDING), one.finding
+    explained = lab.explain(running, "clone", "internet").finding
+    assert (explained.at, explained.cause) == ("web", Cause.NOT_FORWARDING)
+
+
 def test_a_moved_copy_on_its_originals_switch_is_its_twin(running):
     assign("moved.eth0", network="vmnet8")
     for node in ("moved", "web"):

@@ -20,7 +20,9 @@ from netlab.kernel import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan import dnsmasq
 from netlab.plan.nouns import Service
+from netlab.plan.world import ADMISSION
 from netlab.probe.cause import Cause
+from netlab.probe.drops import Drop
 from netlab.probe.judge import judge
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
@@ -218,7 +220,7 @@ def test_no_offer(running):
         one = proof(running, "vm2", by="dhcp")
     assert one.end == (DEAD, "vmnet8-dhcp", Cause.NO_OFFER)
     assert one.without(lost=1) is Cause.UNKNOWN
-    assert one.without(drops={"vmnet8-dhcp": "a rule"}) is Cause.FIREWALL
+    assert one.without(drops={("vmnet8-dhcp", Part.REQUEST): Drop("a rule")}) is Cause.FIREWALL
 
 
 @contextmanager
@@ -312,7 +314,7 @@ def test_duplicate_mac(running):
     ):
         one = proof(running, "host", VM2)
     assert one.end == (DEAD, "vm3", Cause.DUPLICATE_MAC), one.finding
-    assert one.without(owners={}) is Cause.NOT_FORWARDING
+    assert one.without(twins={}) is Cause.NOT_FORWARDING
     # The switch learns anew where vm2 is, and vm2 that its neighbour's MAC is not its own.
     run("causes.vm2", "ip neigh flush all; ping -qc1 10.0.0.2")
 
@@ -401,13 +403,16 @@ def test_what_another_machine_has_answered(running, node, hook, to, who):
 @pytest.mark.parametrize("cold", [False, True])
 def test_not_admitted(running, cold):
     lab.trace(running, "vm1", "pc")
-    with rules("causes.lan", "prerouting", f"ether saddr {mac('vm1')} drop", "bridge"):
+    rule = f"ether saddr {mac('vm1')} drop"
+    with rules("causes.lan", "prerouting", rule, "bridge", table=ADMISSION):
         if cold:
             for node in ("vm1", "pc"):
                 run(f"causes.{node}", "ip neigh flush all")
         one = proof(running, "vm1", "pc")
     assert one.end == (DEAD, "lan", Cause.NOT_ADMITTED), one.finding
-    assert one.without(drops={}) is (Cause.ARP_UNANSWERED if cold else Cause.UNKNOWN)
+    assert mac("vm1") in one.finding.evidence
+    without = one.without(drops={}, silenced={})
+    assert without is (Cause.ARP_UNANSWERED if cold else Cause.UNKNOWN)
 
 
 @pytest.mark.parametrize("by", ["icmp", "udp", "tcp", "raw:47", "dns:www.example.com"])
@@ -495,6 +500,118 @@ def test_a_firewall_on_the_source_lets_nothing_out(running, by, rule):
         one = proof(running, "vm2", "vm3", by=by)
     assert one.end == (DEAD, "vm2", Cause.FIREWALL)
     assert one.without(drops={}) is Cause.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("by", "rule"),
+    [
+        ("icmp", "icmp type echo-reply drop"),
+        ("tcp:99", "tcp flags rst drop"),
+        ("tcp", "tcp flags syn / fin,syn,rst drop"),
+        ("raw:47", "ip protocol gre drop"),
+    ],
+)
+def test_a_target_that_drops_its_own_answer_has_got_the_request(running, by, rule):
+    with rules("causes.vm3", "output", rule):
+        one = proof(running, "vm2", "vm3", by=by)
+    assert one.end == (DEAD, "vm3", Cause.NO_WAY_BACK), one.finding
+    assert f"could not leave vm3: firewall, extra c: {rule}" in one.finding.evidence
+    assert one.without(drops={}) is Cause.UNKNOWN
+
+
+def test_a_dhcp_or_dns_server_that_drops_its_own_answer(running):
+    with rules("causes.vmnet8-dhcp", "output", "udp sport 67 drop"):
+        offer = proof(running, "vm2", by="dhcp")
+    with rules("causes.vmnet8-nat", "output", "udp sport 53 drop"):
+        told = proof(running, "vm2", by="dns:firewalled.example.com")
+    assert offer.end == (DEAD, "vmnet8-dhcp", Cause.NO_WAY_BACK), offer.finding
+    assert told.end == (DEAD, "vmnet8-nat", Cause.NO_WAY_BACK), told.finding
+
+
+def test_a_rule_of_the_nat_device_is_none_about_protocols(running):
+    with inserted("causes.vmnet8-nat", "ip nat_device forward", "ip protocol 47 drop"):
+        one = proof(running, "vm2", "internet", by="raw:47")
+    assert one.end == (DEAD, "vmnet8-nat", Cause.FIREWALL)
+
+
+def test_without_connection_tracking_nothing_has_expired(running):
+    """The router rewrites addresses, and has no table by which it could rewrite them back."""
+    with (
+        changed("causes.router", "nft list ruleset > /tmp/router.nft; nft flush ruleset",
+                "nft flush ruleset; nft -f /tmp/router.nft; rm /tmp/router.nft"),
+        rules("causes.router", "postrouting", 'oifname "wan0" ip saddr set 203.0.113.1'),
+    ):  # fmt: skip
+        one = proof(running, "vm2", "internet")
+    assert one.end == (DEAD, "router", Cause.NO_WAY_BACK), one.finding
+    assert one.evidence.forgotten == frozenset()
+
+
+@contextmanager
+def sent_to(node: str, address: str, its: str) -> Iterator[None]:
+    """The node believes that an address is at that MAC."""
+    entry = f"ip neigh {{}} {address} lladdr {its} dev eth0 nud permanent"
+    with changed(f"causes.{node}", entry.format("replace"), entry.format("del")):
+        yield
+
+
+@pytest.mark.parametrize("fault", ["table", "flood", "queue", "renamed"])
+def test_who_is_there_is_not_said_to_be_absent(running, fault):
+    """The frame for vm3 goes to others, and vm3 is on that switch with that MAC address."""
+    its, port = mac("vm3"), "vm3-eth0"
+    forget = (
+        f"bridge link set dev {port} learning off; bridge fdb del {its} dev {port} master || true"
+    )
+    learn = f"bridge link set dev {port} learning on"
+    do, undo = {
+        "table": (
+            f"bridge fdb replace {its} dev vmnet8-nat-eth0 master static",
+            f"bridge fdb del {its} dev vmnet8-nat-eth0 master",
+        ),
+        "flood": (
+            f"bridge link set dev {port} flood off; {forget}",
+            f"bridge link set dev {port} flood on; {learn}",
+        ),
+        "queue": (
+            f"tc qdisc add dev {port} root pfifo limit 0; {forget}",
+            f"tc qdisc del dev {port} root; {learn}",
+        ),
+        "renamed": (forget, learn),
+    }[fault]
+    rename = "ip link set {0} down; ip link set {0} name {1}; ip link set {1} up"
+    heal = f"{rename.format('away', 'eth0')}; ip route replace default via 10.0.0.2"
+    with ExitStack() as stack:
+        lab.trace(running, "vm3", "vm2")  # The switch knows where it is.
+        stack.enter_context(sent_to("vm2", VM3, its))
+        if fault == "renamed":
+            quiet = "sysctl -qw net.ipv4.icmp_echo_ignore_all="
+            stack.enter_context(changed("causes.vm3", f"{quiet}1", f"{quiet}0"))
+            stack.enter_context(changed("causes.vm3", rename.format("eth0", "away"), heal))
+        stack.enter_context(changed("causes.vmnet8", do, undo))
+        one = proof(running, "vm2", VM3)
+    assert one.end == (Verdict.UNKNOWN, "vmnet8", Cause.UNKNOWN), one.finding
+    assert one.finding.evidence == f"vm3 has {its}, on the same network"
+    assert one.without(present=frozenset()) is Cause.NO_TAKER
+
+
+def test_a_frame_for_nobody_that_goes_to_one_port(running):
+    nobody = "02:00:00:00:00:77"
+    entry = f"bridge fdb {{}} {nobody} dev vmnet8-nat-eth0 master"
+    with (
+        sent_to("vm2", VM3, nobody),
+        changed("causes.vmnet8", entry.format("replace") + " static", entry.format("del")),
+    ):
+        one = proof(running, "vm2", VM3)
+    assert one.end == (DEAD, "vmnet8", Cause.NO_TAKER)
+    told = f"vmnet8 gave it to vmnet8-nat alone, and nobody there has {nobody}"
+    assert one.finding.evidence == told
+
+
+def test_a_silent_machine_on_a_cable_without_a_switch_is_on_this_network(running):
+    quiet = "ip link set eth0 arp "
+    run("causes.router", "ip neigh flush all")
+    with changed("causes.internet", f"{quiet}off", f"{quiet}on"):
+        one = proof(running, "router", "internet")
+    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED)
 
 
 def test_another_machines_traffic_explains_nothing(running):

@@ -123,6 +123,61 @@ def test_wrong_gateway(running):
             assert compared(running, "vm2", "internet") == ("host", Cause.FIREWALL)
 
 
+STRANGER = "02:00:00:00:00:77"
+
+
+def sent_to(source: str, address: str, mac: str):
+    """The source believes that an address is at that MAC."""
+    entry = f"ip neigh {{}} {address} lladdr {mac} dev eth0 nud permanent"
+    return changed(source, entry.format("replace"), entry.format("del"))
+
+
+def test_a_mac_address_that_nobody_has(running):
+    with sent_to("vm1", "192.168.1.50", STRANGER):
+        assert compared(running, "vm1", "pc") == ("lan", Cause.NO_TAKER)
+    with sent_to("vm2", "10.0.0.129", STRANGER):
+        assert compared(running, "vm2", "10.0.0.129") == ("vmnet8", Cause.NO_TAKER)
+        entry = f"bridge fdb {{}} {STRANGER} dev vmnet8-nat-eth0 master"
+        with changed("vmnet8", entry.format("replace") + " static", entry.format("del")):
+            assert compared(running, "vm2", "10.0.0.129") == ("vmnet8", Cause.NO_TAKER)
+            texts = [
+                found(running, "vm2", "10.0.0.129").finding.evidence
+                for found in (lab.explain, lab.trace)
+            ]
+            assert texts[0] == texts[1]
+
+
+def test_a_wrong_entry_of_a_switch_says_nothing_of_who_is_there(running):
+    mac = inside("explain.vm3", "cat", "/sys/class/net/eth0/address").stdout.strip()
+    entry = f"bridge fdb {{}} {mac} dev vmnet8-nat-eth0 master"
+    with (
+        sent_to("vm2", "10.0.0.129", mac),
+        changed("vmnet8", entry.format("replace") + " static", entry.format("del")),
+    ):
+        assert compared(running, "vm2", "10.0.0.129") == ("vmnet8", Cause.UNKNOWN)
+
+
+def test_an_adapter_of_another_name_is_there_all_the_same(running):
+    mac = inside("explain.vm3", "cat", "/sys/class/net/eth0/address").stdout.strip()
+    rename = "ip link set {0} down && ip link set {0} name {1} && ip link set {1} up"
+    heal = f"{rename.format('away', 'eth0')} && {GATEWAY_2}"
+    learn = "bridge link set dev vm3-eth0 learning "
+    quiet = "sysctl -qw net.ipv4.icmp_echo_ignore_all="
+    with (
+        sent_to("vm2", "10.0.0.129", mac),
+        changed("vm3", f"{quiet}1", f"{quiet}0"),
+        changed("vmnet8", f"{learn}off", f"{learn}on"),
+        changed("vm3", rename.format("eth0", "away"), heal),
+    ):
+        assert compared(running, "vm2", "10.0.0.129") == ("vmnet8", Cause.UNKNOWN)
+
+
+def test_an_answer_that_finds_no_mac_never_leaves(running):
+    route = "ip route {} 10.0.0.128/32 via 10.0.0.99"
+    with changed("vm3", route.format("add"), route.format("del")):
+        assert compared(running, "vm2", "vm3") == ("vm3", Cause.NO_WAY_BACK)
+
+
 def test_an_adapter_that_is_down(running):
     compared(running, "vm3", "vm2")  # Its MAC is known then.
     heal = "ip link set eth0 up; ip route replace default via 10.0.0.2"
@@ -206,6 +261,10 @@ def test_isolated_ports(running):
     )
     with changed("vmnet8", isolated.format("on"), isolated.format("off")):
         assert compared(running, "vm2", "vm3") == ("vmnet8", Cause.ISOLATED_PORT)
+        mac = inside("explain.vm3", "cat", "/sys/class/net/eth0/address").stdout.strip()
+        forget = f"bridge fdb del {mac} dev vm3-eth0 master"
+        with sent_to("vm2", "10.0.0.129", mac), changed("vmnet8", forget, "true"):
+            assert compared(running, "vm2", "vm3") == ("vmnet8", Cause.ISOLATED_PORT)
 
 
 def test_two_machines_with_one_address(running):

@@ -20,6 +20,7 @@ from netlab.probe.verdict import Verdict
 from netlab.probe.waves import Probe
 from netlab.scenario.load import loads
 from netlab.scenario.model import Family
+from tests.kernel.faults import rules
 from tests.kernel.test_live import conversation
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
@@ -130,6 +131,44 @@ class TestAsPlanned:
         assert {pair: (found[pair].at, found[pair].cause) for pair in DEATHS} == DEATHS
         assert found["vm2", "vm3"].why == "vm3 has no IPv6 address, by the scenario"
         assert found["vm4", "vm3"].verdict is Verdict.DEAD
+
+    @pytest.mark.parametrize(
+        ("node", "hook", "rule", "family"),
+        [
+            ("vm2", "output", "icmpv6 type nd-neighbor-advert drop", "ip6"),
+            ("vm2", "input", "icmpv6 type nd-neighbor-solicit drop", "ip6"),
+            ("vmnet8", "prerouting", "icmpv6 type nd-neighbor-solicit drop", "bridge"),
+            ("vmnet8", "forward", "icmpv6 type nd-neighbor-solicit drop", "bridge"),
+            ("vmnet8", "forward", "icmpv6 type nd-neighbor-advert drop", "bridge"),
+        ],
+    )
+    def test_a_rule_against_neighbour_discovery_is_the_same_to_all(
+        self, running, node, hook, rule, family
+    ):
+        run("host", "ip", "-6", "neigh", "flush", "all")
+        with rules(f"live.{node}", hook, rule, family):
+            verified = [
+                one.outcome
+                for one in lab.verify(now(), wanted=lab.pairs(now(), ["host"], ["vm2"]))
+                if one.expectation.over is Family.IPV6
+            ]
+            run("host", "ip", "-6", "neigh", "flush", "all")
+            traced = lab.trace(now(), "host", VM2).finding
+            explained = lab.explain(now(), "host", VM2).finding
+        assert (traced.at, traced.cause) == (node, Cause.FIREWALL)
+        assert [(one.at, one.cause) for one in verified] == [(node, Cause.FIREWALL)]
+        if family == "ip6":
+            assert (explained.at, explained.cause) == (node, Cause.FIREWALL)
+        assert f"neighbour discovery: extra c: {rule}" == traced.evidence
+
+    def test_icmpv6_is_translated(self, running):
+        """The host adapter is no client of the NAT device: that is a rule, and no protocol."""
+        back = f"ip -6 route {{}} {INTERNET} via fd15:4ba5:5a2b:1008::2 src fd15:4ba5:5a2b:1008::1"
+        run("host", *back.format("add").split())
+        found = lab.trace(now(), "host", INTERNET).finding
+        run("host", *back.format("del").split())
+        assert (found.at, found.cause) == ("vmnet8-nat", Cause.FIREWALL)
+        assert "the host adapter is no client of the NAT device" in found.evidence
 
     def test_neighbour_discovery_in_vain_is_what_arp_in_vain_is(self, running):
         probe = Probe("live.vm4", "live.vm5", "fd00:1::99", direct=True)

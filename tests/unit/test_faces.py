@@ -17,6 +17,7 @@ from netlab.kernel.tracepoints import Drop
 from netlab.probe.account import Account
 from netlab.probe.cause import SENTENCES, Finding
 from netlab.probe.decision import By, Decision
+from netlab.probe.drops import Drop as Rule
 from netlab.probe.journey import Step, follow
 from netlab.probe.kinds import KINDS
 from netlab.probe.kinds.base import Ends
@@ -111,9 +112,8 @@ def traced(found: list[Frame], by: str = "icmp", **more) -> Trace:
 
 
 ANSWERED = traced([*arp(), *request(), *answer()], answered=True)
-DEAD = traced(
-    request("vm1.eth0> sw.p1< sw.p2> nat.eth0<"), drops={"nat": "nat_device forward: policy drop"}
-)
+DROPPED = {("nat", Part.REQUEST): Rule("nat_device forward: policy drop")}
+DEAD = traced(request("vm1.eth0> sw.p1< sw.p2> nat.eth0<"), drops=DROPPED)
 SILENT = replace(
     traced(arp()[:4]), finding=Finding(Verdict.UNKNOWN, "vm1", None, "nothing is known", "")
 )
@@ -168,7 +168,7 @@ def test_a_diagram_has_participants_first_and_only_those(trace, language):
 
 
 def test_what_mermaid_reads_as_its_own_is_written_otherwise():
-    drop = traced(request("vm1.eth0> sw.p1<"), drops={"sw": "x"})
+    drop = traced(request("vm1.eth0> sw.p1<"), drops={("sw", Part.REQUEST): Rule("x")})
     odd = replace(drop, names={**NAMES}, question=replace(drop.question, source="vm;1#"))
     text = sequence(odd, "en")
     assert "participant n1 as vm#59;1#35;" in text
@@ -384,7 +384,7 @@ def test_the_packet_told_in_full_is_the_first_or_the_try_that_counts(by, shown, 
 
 
 def test_only_where_the_packet_died_there_is_a_cross():
-    told = text(traced(request(FLOOD), drops={"pc": "a rule"}))
+    told = text(traced(request(FLOOD), drops={("pc", Part.REQUEST): Rule("a rule")}))
     assert re.search(r"^ 3  nat +sw ▸ +arrived", told, re.MULTILINE)
     assert re.search(r"^ 4  pc +host ▸ ✘", told, re.MULTILINE)
 

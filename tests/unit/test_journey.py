@@ -8,6 +8,7 @@ from dataclasses import fields
 import pytest
 
 from netlab.probe.cause import SENTENCES, Cause, Finding, look_at
+from netlab.probe.drops import Drop, Silence
 from netlab.probe.journey import Map, follow
 from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.kinds.base import Ends
@@ -127,8 +128,19 @@ def of(length: str, found: list[Frame]) -> list[Frame]:
 OF_1400_BYTES, OF_49_BYTES = (
     of(length, frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")) for length in ("1400", "49")
 )
+RULE, POLICY = Drop("a rule"), Drop("policy", policy=True)
+ADMISSION, LOSS = Drop("a rule", Cause.NOT_ADMITTED), Drop("a rule", Cause.LOST)
+COPY = Drop("a rule", Cause.LOST, copy=True)
+AT_SW, AT_NAT = ("sw", Part.REQUEST), ("nat", Part.REQUEST)
+NOT_HEARD = Silence("sw", Cause.LOST, "a rule")
+FLOODED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0x")
 ENDED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
 ERROR = frames("nat.eth0> sw.p2< sw.p1> vm1.eth0<", Part.ERROR, 10)
+GRE = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
+for frame in GRE:
+    frame.fields["ip.protocol"] = "47"
+for frame in ENDED:
+    frame.fields["ip.protocol"] = "58"
 for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
@@ -148,8 +160,9 @@ TWIN_OF_SOURCE = {"owners": {"10.0.0.1": {"nat", "vm1"}}}
 FORWARDED = {"target": "nat", "address": "10.0.0.2"}
 TWIN_TARGETS = {"target": "vm2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
 TWIN_OF_MINE = {"address": "10.0.0.7", "owners": {"10.0.0.7": {"vm1", "vm2"}}}
-MAC_TWINS = {"b": {"pc", "vm2"}}
+MAC_TWINS = {("pc", "b"): {"vm2"}}
 ON_ANOTHER = {"unanswered": {"vm1": "10.0.0.2"}, "elsewhere": {"10.0.0.2": "pc"}}
+ASKED = {"kind": "dhcp", "switches": {"sw"}}
 DHCP = {"kind": "dhcp", "listening": {"pc": {"udp/67"}}}
 APART = {
     "isolated": {("sw", "p1"): {"vm1"}, ("sw", "p3"): {"pc"}},
@@ -178,7 +191,7 @@ CASES = [
     (evidence(THERE_AND_BACK, answered=True), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, lost=1), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(frames(THERE), answered=True), "unknown", "vm1", Cause.UNKNOWN),
-    (evidence(THERE_AND_BACK, drops={"vm1": "a rule"}), "dead", "vm1", Cause.NO_WAY_BACK),
+    (evidence(THERE_AND_BACK, drops={("vm1", Part.ANSWER): RULE}), "dead", "vm1", Cause.NO_WAY_BACK),
     (evidence(THERE_AND_BACK, answered=True, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
     (evidence(THERE_AND_BACK, answered=True, **TYPED), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, target="vm2"), "unknown", "pc", Cause.UNKNOWN),
@@ -190,15 +203,35 @@ CASES = [
     (evidence(frames(THERE) + REFUSAL, **TYPED), "refused", "pc", Cause.PORT_CLOSED),
     (evidence(frames(THERE) + TO_A_TWIN, **TWIN_OF_SOURCE), "dead", "nat", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), **TWIN_TARGETS), "dead", "pc", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE), target="vm2", owners=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
-    (evidence(frames(THERE), owners=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), owners={"b": {"pc"}}), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(frames(THERE), target="vm2", twins=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
+    (evidence(frames(THERE), twins=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(frames(THERE), target="vm2", owners={"b": {"pc", "vm2"}}), "unknown", "pc", Cause.UNKNOWN),
     (evidence([], **TWIN_OF_MINE, target="vm2"), "dead", "vm1", Cause.DUPLICATE_IP),
     (evidence([], **TWIN_OF_MINE), "unknown", "vm1", Cause.UNKNOWN),
     (evidence([], **ON_ANOTHER), "dead", "vm1", Cause.WRONG_SEGMENT),
     (evidence(INTO_THE_SWITCH, **APART), "dead", "sw", Cause.ISOLATED_PORT),
     (evidence(INTO_THE_SWITCH, **NOT_APART), "unknown", "sw", Cause.UNKNOWN),
-    (evidence(INTO_THE_SWITCH, drops={"sw": "r"}, switches={"sw"}), "dead", "sw", Cause.NOT_ADMITTED),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, switches={"sw"}), "dead", "sw", Cause.FIREWALL),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: ADMISSION}), "dead", "sw", Cause.NOT_ADMITTED),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: LOSS}), "dead", "sw", Cause.LOST),
+    (evidence(FLOODED, drops={AT_SW: RULE}), "dead", "sw", Cause.NO_TAKER),
+    (evidence(FLOODED, drops={AT_SW: COPY}), "dead", "sw", Cause.LOST),
+    (evidence(FLOODED, present={("sw", "b")}), "unknown", "sw", Cause.UNKNOWN),
+    (evidence(FLOODED, present={("sw", "c")}), "dead", "sw", Cause.NO_TAKER),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, **ASKED), "dead", "sw", Cause.FIREWALL),
+    (evidence(FLOODED, drops={AT_SW: RULE}, **ASKED), "dead", "sw", Cause.NO_OFFER),
+    (evidence(frames(THERE), drops={("pc", Part.ANSWER): RULE}), "dead", "pc", Cause.NO_WAY_BACK),
+    (evidence(frames(THERE), drops={("pc", Part.ERROR): RULE}), "dead", "pc", Cause.NO_WAY_BACK),
+    (evidence(frames(THERE), drops={("pc", Part.REQUEST): RULE}), "dead", "pc", Cause.FIREWALL),
+    (evidence(ENDED, drops={("nat", Part.ANSWER): RULE}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, drops={AT_NAT: POLICY}, nat_devices={"nat"}), "dead", "nat", Cause.FIREWALL),
+    (evidence(GRE, drops={AT_NAT: RULE}, nat_devices={"nat"}), "dead", "nat", Cause.FIREWALL),
+    (evidence(GRE, drops={AT_NAT: POLICY}, nat_devices={"nat"}), "dead", "nat",
+     Cause.PROTOCOL_NOT_TRANSLATED),
+    (evidence([], silenced={"vm1": NOT_HEARD}), "dead", "sw", Cause.LOST),
+    (evidence(ENDED, silenced={"nat": NOT_HEARD}), "dead", "sw", Cause.LOST),
+    (evidence(frames(THERE), silenced={"pc": NOT_HEARD}), "dead", "pc", Cause.NO_WAY_BACK),
+    (evidence(ENDED + ERROR, silenced={"nat": NOT_HEARD}), "dead", "sw", Cause.LOST),
     (evidence(frames(THERE), **DNS), "dead", "pc", Cause.DNS_SILENT),
     (evidence(frames(THERE), **NOT_SILENT), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
@@ -214,8 +247,8 @@ CASES = [
     (evidence([], unanswered={"vm1": "10.0.0.2"}), "dead", "vm1", Cause.ARP_UNANSWERED),
     (evidence([]), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(ENDED), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, drops={"nat": "a rule"}), "dead", "nat", Cause.FIREWALL),
-    (evidence(ENDED, drops={"pc": "elsewhere"}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, drops={AT_NAT: RULE}), "dead", "nat", Cause.FIREWALL),
+    (evidence(ENDED, drops={("pc", Part.REQUEST): RULE}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dead", "nat", Cause.ARP_UNANSWERED),
     (evidence(ENDED, **ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
     (evidence(ENDED, **ON_ITS_OTHER_CARD), "unknown", "nat", Cause.UNKNOWN),
@@ -273,7 +306,7 @@ def test_what_is_looked_at_is_what_there_is_to_see():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_picture_of_a_death(language, golden):
-    given = evidence(ENDED, drops={"nat": "t c: icmp type echo-request drop"})
+    given = evidence(ENDED, drops={AT_NAT: Drop("t c: icmp type echo-request drop")})
     found = judge(given)
     golden(f"pictures/trace-{language}.txt", f"{pictured(given, found, language)}\n")
     assert found.verdict is Verdict.DEAD

@@ -361,9 +361,80 @@ class TestKnowledge:
         other_error = Answer(error=errno.EHOSTUNREACH)
         assert closed(replace(self.KNOWN, ask=lambda *_: other_error)) == set()
 
-    def test_whether_a_nat_still_knows_a_packet(self):
-        assert self.KNOWN.translates("nat", step("nat", INSIDE, OUTSIDE))
-        assert not self.KNOWN.translates("host", step("host", INSIDE, OUTSIDE))
+    def test_whether_a_nat_has_forgotten_a_packet(self):
         late = Connection(2, "udp", OUTSIDE.reversed, OUTSIDE, "unreplied", 30)
         anew = replace(self.KNOWN, rows={("nat", Table.CONNECTIONS): [late]})
-        assert not anew.translates("nat", step("nat", INSIDE, OUTSIDE))
+        here, past = step("nat", INSIDE, OUTSIDE), [("nat", ENTRY)]
+        assert anew.has_forgotten(here, past)
+        assert not self.KNOWN.has_forgotten(here, past)
+        # What translates without connection tracking has nothing to forget.
+        assert not anew.has_forgotten(here, [("nat", OTHERS), ("far", ENTRY)])
+        assert anew.has_forgotten(here, [("host", ENTRY)])  # The same box.
+
+    def test_what_a_cable_without_a_switch_hears(self):
+        assert self.KNOWN.elsewhere("host", "10.0.0.9") is None
+
+
+MACS = {name: f"00:00:00:00:00:0{n}" for n, name in enumerate("abcnh", 1)}
+
+
+def cards(node: str, *names: str, mac: str = "") -> dict:
+    return {(node, Table.INTERFACES): [interface(name, mac or MACS[node[0]]) for name in names]}
+
+
+PORTS = [
+    replace(interface(name, "00:00:00:00:00:99"), index=n, master=9)
+    for n, name in enumerate(("pa", "pb", "up", "pn"), 1)
+]
+CARDS = {
+    ("sw", Table.INTERFACES): PORTS,
+    **cards("a", "eth0"),
+    **cards("b", "eth0"),
+    **cards("c", "eth0"),
+    **cards("nat", "uplink"),
+    **cards("host", "lan"),
+}
+
+
+class TestWhoIsThere:
+    KNOWN = Knowledge(MAP, CARDS, by_main_table)
+
+    def known(self, **rows) -> Knowledge:
+        changed = {k: v for one in rows.values() for k, v in one.items()}
+        return Knowledge(MAP, CARDS | changed, by_main_table)
+
+    def test_who_is_behind_a_port(self):
+        assert self.KNOWN.leads("sw", "pb", MACS["b"])
+        assert self.KNOWN.leads("sw", "up", MACS["c"])
+        assert not self.KNOWN.leads("sw", "pa", MACS["b"])
+        # The machine is there, and the adapter with that MAC address is on another network.
+        assert not self.KNOWN.leads("sw", "pn", MACS["n"])
+        renamed = self.known(b=cards("b", "foo"))
+        assert renamed.leads("sw", "pb", MACS["b"])
+        assert self.KNOWN.interface("sw", 2) == "pb"
+        assert self.KNOWN.interface("sw", 0) == ""
+
+    def present(self, known: Knowledge, mac: str, heard: bool = True) -> frozenset:
+        here = step("sw", INSIDE, INSIDE, ("up",), mac=mac)
+        seen = Sighting(1, "lab.c", "eth0", False, True, b"")
+        overheard = (Frame(seen, REQUEST, {}),) if heard else ()
+        came = replace(here, came_in=Outlet("pa", "a"))
+        return known.present(Journey((came,), overheard))
+
+    def test_whose_frame_went_to_others_although_it_is_there(self):
+        assert self.present(self.KNOWN, MACS["b"]) == {("sw", MACS["b"])}
+        assert self.present(self.KNOWN, MACS["b"], heard=False) == set()
+        assert self.present(self.KNOWN, MACS["a"]) == set()  # It came from there.
+        assert self.present(self.KNOWN, "00:00:00:00:00:77") == set()
+        pulled = [replace(one, running=one.name != "pb") for one in PORTS]
+        unplugged = self.known(sw={("sw", Table.INTERFACES): pulled})
+        assert self.present(unplugged, MACS["b"]) == set()
+
+    def test_only_machines_on_one_network_are_twins(self):
+        near = self.known(c=cards("c", "eth0", mac=MACS["a"]))
+        assert near.twins == {("a", MACS["a"]): {"c"}, ("c", MACS["a"]): {"a"}}
+        assert self.known(far=cards("far", "eth0", mac=MACS["a"])).twins == {}
+        assert self.known(far=cards("far", "eth0", mac=MACS["h"])).twins.keys() == {
+            ("far", MACS["h"]),
+            ("host", MACS["h"]),
+        }

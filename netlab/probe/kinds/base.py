@@ -85,6 +85,12 @@ class Probe(ABC):
         """Which of the probe's packets a frame is, None if it is none: errors that quote one, too."""
         return with_errors(lambda own: self.own(own, data), fields)
 
+    def part(self, fields: Fields, data: bytes) -> Part | None:
+        """What one of the probe's packets is, of which only the headers are there; None: that does
+        not tell."""
+        packet = self.packet(fields, data)
+        return packet.part if packet else None
+
     @abstractmethod
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         """The same for a frame that is no ICMP error, or for what an error quotes."""

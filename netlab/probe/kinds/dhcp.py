@@ -16,6 +16,7 @@ from netlab.probe.packet import Frame, Packet, Part
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 _ETH_P_IP = socket.htons(0x0800)
 _ANSWER_IS_BROADCAST = 0x8000
+_SERVER_PORT = "67"
 _XID_AT = 8 * 8 + 4 * 8
 """Bits from the UDP header on."""
 _ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
@@ -78,6 +79,11 @@ class DhcpProbe(Probe):
                 data = self.socket.recv(1 << 16)
                 found = self.packet(decode(data), data)
                 self.answered |= found is not None and found.part is Part.ANSWER
+
+    def part(self, fields: Fields, data: bytes) -> Part | None:
+        if "udp.dst" not in fields:
+            return None
+        return Part.REQUEST if fields["udp.dst"] == _SERVER_PORT else Part.ANSWER
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         if fields.get("dhcp.xid") != f"{self._number:#010x}":

@@ -78,6 +78,11 @@ class DnsProbe(Probe):
             self.answered = answer.rcode == 0 and answer.ancount > 0
             self.refused = not self.answered
 
+    def part(self, fields: Fields, data: bytes) -> Part | None:
+        if "udp.dst" not in fields:
+            return None
+        return Part.REQUEST if fields["udp.dst"] == str(_PORT) else Part.ANSWER
+
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         name, answers = fields.get("dns.name", ""), "dns.code" in fields
         # A relay asks once for several who ask the same, and spells its answers like the first.

@@ -11,8 +11,9 @@ from netlab.probe.icmp import MARK
 from netlab.probe.kinds.base import Ends, Probe, Receiver
 from netlab.probe.packet import Packet, Part
 
-_BEFORE = bytes(8)
-"""So that the token stands where it does behind a UDP or ICMP header."""
+_BEFORE = bytes(7)
+"""So that, with the mark, the token stands where it does behind a UDP or ICMP header, and of what the
+kernel's trace shows of a packet, it shows both."""
 _THERE, _BACK = b">", b"<"
 
 
@@ -50,16 +51,16 @@ class RawProbe(Probe):
             (_THERE, Part.REQUEST, "packet"),
             (_BACK, Part.ANSWER, "answer"),
         ):
-            if self.token + MARK + mark in data:
+            if mark + self.token in data:
                 return Packet(part, f"IP protocol {self.protocol} {name}")
         return None
 
     def _content(self, mark: bytes) -> bytes:
-        return _BEFORE + self.token + MARK + mark
+        return _BEFORE + mark + self.token + MARK
 
 
 class _RawReceiver(Receiver):
     def strip(self, data: bytes) -> bytes:
         """Without the IP header, which a raw socket delivers; marked as an answer."""
         content = data[(data[0] & 0xF) * 4 :]
-        return content.replace(MARK + _THERE, MARK + _BACK)
+        return content.replace(_BEFORE + _THERE, _BEFORE + _BACK)

@@ -1,0 +1,116 @@
+"""Rules that have ended packets, and what that proves of a probe: hits in, drops out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from netlab.kernel.nftrace import Hit
+from netlab.probe.cause import Cause
+from netlab.probe.frame import Fields, decode, is_group
+from netlab.probe.knowledge import Knowledge
+from netlab.probe.said import said
+
+_NEIGHBOUR_DISCOVERY = {"135": "request", "136": "answer"}
+"""Types of ICMPv6, in the words of ARP."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A rule that ended a packet on a node."""
+
+    rule: str
+    cause: Cause = Cause.FIREWALL
+    """What it is that such a rule drops a packet."""
+    copy: bool = False
+    """It ended a switch's copy for the port behind which the packet's receiver is: others may have
+    gone out."""
+    policy: bool = False
+    """It is a chain's policy."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A rule that ended a question for a MAC address, or the answer to it."""
+
+    at: str
+    """Node."""
+    cause: Cause
+    text: str
+
+
+def drop(hit: Hit, known: Knowledge) -> Drop | None:
+    """What a hit that drops a packet proves; None: only a copy for somebody else was dropped."""
+    fields, node = decode(hit.frame), known.where.nodes[hit.namespace]
+    receiver = fields.get("eth.dst", "")
+    port = known.interface(node, hit.out)
+    is_copy = bool(port) and node in known.where.switches and not is_group(receiver)
+    if is_copy and not known.leads(node, port, receiver):
+        return None
+    return Drop(hit.text, known.where.meaning(hit.table), is_copy, hit.policy)
+
+
+def is_about_neighbours(fields: Fields) -> bool:
+    """Whether a packet is a question for a MAC address, or the answer to one."""
+    return bool(_operation(fields))
+
+
+def silenced(
+    hits: Iterable[Hit], hops: Collection[tuple[str, str]], known: Knowledge
+) -> dict[str, Silence]:
+    """Node to the rule that ended its question for a MAC address, or the answer.
+
+    `hops` are the nodes that had to ask, and the addresses for which. Only what the asker, the
+    machine that was asked, and the switches drop counts: others are not meant to answer.
+    """
+    found: dict[str, Silence] = {}
+    for hit in hits:
+        at, fields = known.where.nodes[hit.namespace], decode(hit.frame)
+        for node, address in hops:
+            owners = known.owners.nodes.get(address, frozenset())
+            concerned = at in owners | {node} | known.where.switches
+            if concerned and _is_exchange(fields, node, address, known):
+                port = known.interface(at, hit.out)
+                receiver = address if _operation(fields) == "request" else fields["eth.dst"]
+                if at not in known.where.switches or not port or known.leads(at, port, receiver):
+                    cause = known.where.meaning(hit.table)
+                    found[node] = Silence(at, cause, _text(hit, fields, cause))
+    return found
+
+
+def _operation(fields: Fields) -> str:
+    """`request` or `answer`; empty for other packets. Of an ICMPv6 message, the kernel's trace shows less
+    than the address that it is about."""
+    six = fields.get("ip.protocol") == "58"
+    default = _NEIGHBOUR_DISCOVERY.get(fields.get("icmp.type", ""), "") if six else ""
+    return fields.get("arp.op", default)
+
+
+def _is_exchange(fields: Fields, node: str, address: str, known: Knowledge) -> bool:
+    """Whether it is the question of a node for an address, or the answer."""
+    if not is_about_neighbours(fields):
+        return False
+    asks = _operation(fields) == "request"
+    if "arp.op" in fields:
+        asker = fields["arp.sender" if asks else "arp.target"]
+        about = fields["arp.target" if asks else "arp.sender"] == address
+    else:
+        asker = fields["ip.src" if asks else "ip.dst"]
+        # A question goes to a group that is known by the last 24 bits (RFC 4291, 2.7.1).
+        about = (
+            _last_bits(fields["ip.dst"]) == _last_bits(address)
+            if asks
+            else fields["ip.src"] == address
+        )
+    return about and node in known.owners.nodes.get(asker, ())
+
+
+def _last_bits(address: str) -> int:
+    return int(ip_address(address)) & 0xFFFFFF
+
+
+def _text(hit: Hit, fields: Fields, cause: Cause) -> str:
+    if cause is Cause.NOT_ADMITTED:
+        return said("of mac", mac=fields["eth.src"], rule=hit.text)
+    return said("of ARP" if "arp.op" in fields else "of neighbours", rule=hit.text)
