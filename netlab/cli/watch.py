@@ -30,7 +30,7 @@ _FOLD_SECONDS = 10
         "sudo netlab watch",
         "sudo netlab watch vm1 router",
         "sudo netlab watch vmnet8 --arp",
-        "sudo netlab watch --json | jq .what",
+        "sudo netlab watch --json | jq 'select(.kind) | .what'",
     )
 )
 @click.argument("nodes", nargs=-1, type=NodeName(), metavar="[NODE|NETWORK]...")
@@ -64,9 +64,10 @@ def watch(
         lab.place_of(running.name, node)
     owners = lab.following_owners(running)
     unfolded = exchange.FOLDED if everything else {"arp", "ndp"} if arp else ()
-    tracker = exchange.Tracker(lab.where(running), unfolded)
-    printer = _Printer(output.json, owners, tracker.folded, count)
+    where = lab.following_where(running)
     with lab.watching(running) as seen:
+        tracker = exchange.Tracker(where, unfolded, seen.since)
+        printer = _Printer(output.json, owners, tracker.folded, count)
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
             for found in exchange.live(seen.portions(seconds), tracker, stream.WINDOW_NS):

@@ -49,9 +49,10 @@ from netlab.lab.packets import (
     watching,
 )
 from netlab.lab.state import Interface, Machine, Status, status
-from netlab.lab.whereabouts import following_owners, owners, where
+from netlab.lab.whereabouts import Following, following_owners, following_where, owners, where
 
 __all__ = [
+    "Following",
     "Interface",
     "Lab",
     "Machine",
@@ -68,6 +69,7 @@ __all__ = [
     "explain",
     "explaining",
     "following_owners",
+    "following_where",
     "listening",
     "load",
     "mending",

@@ -39,8 +39,25 @@ class Map:
     program on its host."""
     bridges: Mapping[str, BridgeInside] = field(default_factory=dict)
     """Machines that carry frames on too, between their adapters."""
+    macs: Mapping[str, str] = field(default_factory=dict)
+    """Switches, and from which MAC address their own frames come."""
     doors: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
+
+    def after(self, former: Map) -> Map:
+        """The same with what has gone since it was `former`."""
+        gone = set(former.nodes.values()) - set(self.nodes.values())
+        bridges = {name: one for name, one in former.bridges.items() if name in gone}
+        return replace(
+            self,
+            nodes=former.nodes | self.nodes,
+            switches=self.switches | (former.switches & gone),
+            bridges={**self.bridges, **bridges},
+            peers=former.peers | self.peers,
+            plumbing=former.plumbing | self.plumbing,
+            macs={**former.macs, **self.macs},
+            doors=former.doors | self.doors,
+        )
 
     @property
     def carriers(self) -> frozenset[str]:
