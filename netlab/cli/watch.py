@@ -60,8 +60,7 @@ def watch(
     from netlab.probe import exchange, stream
 
     running = lab.attach(lab.pick(lab_name))
-    for node in nodes:
-        lab.place_of(running.name, node)
+    wanted = lab.passing(running, nodes)
     owners = lab.following_owners(running)
     unfolded = exchange.FOLDED if everything else {"arp", "ndp"} if arp else ()
     where = lab.following_where(running)
@@ -71,7 +70,7 @@ def watch(
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
             for found in exchange.live(seen.portions(seconds), tracker, stream.WINDOW_NS):
-                printer.tell(one for one in found if not nodes or set(nodes) & set(one.nodes))
+                printer.tell(one for one in found if wanted(one))
                 if printer.full:
                     break
             printer.tell_folded()

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from netlab.kernel.rundir import RunDirectory
     from netlab.lab.life import Lab
     from netlab.probe.account import Account
+    from netlab.probe.exchange import Told
     from netlab.probe.history import Entry
+    from netlab.probe.journey import Step
     from netlab.probe.matrix import Result
     from netlab.probe.stream import Stream
     from netlab.probe.tap import Tap
@@ -195,6 +197,29 @@ def watching(lab: Lab) -> Iterator[Stream]:
 
     with _tapped(lab, (), bpf.HEADERS_OF_TCP) as stream:
         yield stream
+
+
+def passing(lab: Lab, names: Sequence[str]) -> Callable[[Told], bool]:
+    """Whether an exchange has passed some nodes or networks; no names: any has.
+
+    Raises UsageError for what the lab does not have.
+    """
+    from netlab.lab import aim
+    from netlab.plan.names import node as node_of
+
+    for name in names:
+        if ":" in name:
+            raise UsageError(f"'{name}' is an adapter", "name its node or its network")
+    chosen = {node_of(place): wanted for place, wanted in aim.points(lab, names).items()}
+
+    def passes(step: Step) -> bool:
+        wanted = chosen.get(step.node)
+        if not wanted:
+            return wanted is not None
+        outlets = (step.came_in, *step.went_out) if step.came_in else step.went_out
+        return any(one.interface in wanted for one in outlets)
+
+    return lambda told: not names or any(passes(step) for step in told.steps)
 
 
 @contextmanager

@@ -82,10 +82,9 @@ class Told:
     """DNS: what the server that was asked has asked in its turn."""
 
     @property
-    def nodes(self) -> tuple[str, ...]:
-        """Every node on the way, relayed questions included."""
-        own = [step.node for step in (*self.there, *self.back)]
-        return tuple(dict.fromkeys([*own, *(node for one in self.relayed for node in one.nodes)]))
+    def steps(self) -> tuple[Step, ...]:
+        """There and back, relayed questions included."""
+        return (*self.there, *self.back, *(step for one in self.relayed for step in one.steps))
 
 
 class _Passage:

@@ -338,10 +338,24 @@ def test_only_what_passes_a_node():
     assert one["back"][0]["node"] == "internet"
 
 
+def test_only_what_passes_a_network_that_is_a_cable_without_a_switch():
+    with watching("wan", "--json") as process:
+        inside("watch.vm1", "ping", "-c1", "10.0.0.129")
+        inside("watch.vm1", "ping", "-c1", "192.168.1.1")
+        inside("watch.vm1", "ping", "-c1", INTERNET)
+        inside("watch.router", "ping", "-c1", INTERNET)
+    told = [found for line in process.output.splitlines() if "kind" in (found := json.loads(line))]
+    assert [(one["from"], one["to"]) for one in told] == [
+        ("vm1", "internet"),
+        ("router", "internet"),
+    ]
+
+
 def test_it_ends_by_count_or_time_and_refuses_what_is_no_node():
     with watching("-c", "3") as process:
         inside("watch.vm1", "ping", "-c4", "-i", "0.01", INTERNET)
         process.wait(timeout=HANG_SECONDS)
     assert process.output.count("icmp") == 3
     assert netlab("watch", "--lab", "watch", "--seconds", "0.1").returncode == 0
-    assert netlab("watch", "--lab", "watch", "vm9").returncode == 2
+    for word in ("vm9", "vm1:eth0", "wan:eth0"):
+        assert netlab("watch", "--lab", "watch", word).returncode == 2
