@@ -276,11 +276,9 @@ def _compare(
 
 
 def _record(output: Output, traced: Trace, file: str) -> None:
+    from netlab.report.pcapng import written
     from netlab.report.recording import record
 
-    try:
-        with Path(file).open("wb") as stream:
-            count = record(traced, stream)
-    except OSError as error:
-        raise UsageError(f"cannot write '{file}': {error.strerror}") from error
+    with written(Path(file)) as stream:
+        count = record(traced, stream)
     say(f"{file}: {count} sightings", to_stderr=True)

@@ -192,6 +192,51 @@ def test_a_full_file_ends_it_and_a_ring_goes_on(tmp_path):
     assert set(numbers[1:]) == set(range(numbers[1], 41))
 
 
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "small", tmp_path], check=True)
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("ring", [(), ("--bytes", "48k", "--files", "3")])
+def test_a_full_disk_ends_it_with_whole_packets(small_disk, ring):
+    words = ("vm1", "--lab", "capture", "-w", str(small_disk / "x.pcapng"), *ring)
+    command = [*NETLAB, "capture", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline().startswith("capturing at")
+    while process.poll() is None:
+        ping("vm1", 20, INTERNET, "-s", "1000")
+    file = sorted(small_disk.iterdir())[-1]
+    count = len(tshark(file, "frame.number", only="frame"))
+    reason = f"cannot write '{file}': No space left on device; it ends after {count} packets"
+    assert (process.returncode, process.stderr.read()) == (3, f"netlab: {reason}\n")
+    process.stderr.close()
+    assert count > (0 if ring else 50)
+    read = subprocess.run(["tshark", "-r", file], capture_output=True, text=True)
+    assert "cut short" not in read.stderr
+
+
+@pytest.mark.parametrize("file", ["/nope/x", "/", "/dev/full"])
+def test_a_file_that_cannot_be_written_is_named(file):
+    command = ["ip", "netns", "exec", "capture.vm1", "ping", "-q", "-i", "0.01", INTERNET]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sending:
+        done = netlab("capture", "vm1", "--lab", "capture", "-w", file, "-c", "2")
+        sending.kill()
+    assert done.returncode == 3
+    assert f"netlab: cannot write '{file}': " in done.stderr
+
+
+def test_a_full_disk_behind_stdout_is_said():
+    with Path("/dev/full").open("wb") as full:
+        command = [*NETLAB, "capture", "vm1", "--lab", "capture", "-w", "-", "--seconds", "0.1"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    said = "netlab: cannot write to stdout: No space left on device"
+    assert done.stderr.splitlines()[-1] == said
+
+
 def send(vm: str, interface: str, protocol: str) -> None:
     """A frame from an adapter."""
     with netns.inside(f"capture.{vm}"):
@@ -333,7 +378,9 @@ def test_sightings_of_several_taps_come_in_the_order_of_time(running):
         ("vm1", "--files", "3", "-w", "x"),
         ("vm1", "--bytes", "1k"),
         ("vm1", "--bytes", "many", "-w", "x"),
-        ("vm1", "--files", "3", "--bytes", "1k", "-w", "-"),
+        ("vm1", "--bytes", "2047", "-w", "x"),
+        ("vm1", "--files", "3", "--bytes", "5", "-w", "x"),
+        ("vm1", "--files", "3", "--bytes", "2k", "-w", "-"),
         ("vm1", "--json", "-w", "x"),
         ("vm1", "-c", "0"),
         ("vm1", "--seconds", "0"),
