@@ -239,9 +239,12 @@ def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]
 
 
 def _renewed(
-    following: Following, points: Sequence[str], program: bytes, taps: Collection[Tap]
+    following: Following, points: Sequence[str], program: bytes, taps: Collection[Tap] | None
 ) -> list[Tap] | None:
-    """The taps at some points of a lab as it is now: those that there are, and new ones."""
+    """The taps at some points of a lab as it is now: those that there are, and new ones.
+
+    At first (None) all points have to be there, later they may come and go.
+    """
     from netlab.kernel.closing import close_together
     from netlab.kernel.handles import allow_files
     from netlab.lab import aim
@@ -251,19 +254,21 @@ def _renewed(
     if following.ended:
         return None
     lab = following()
-    chosen = aim.points(lab, points, missing_ok=bool(taps))
+    chosen = aim.points(lab, points, missing_ok=taps is not None)
     # What a switch sees on itself are copies of what it sees on its ports.
     own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
     known = {
         tap.namespace: tap
-        for tap in taps
+        for tap in taps or ()
         if not tap.dead and set(tap.only) == chosen.get(tap.namespace)
     }
     fresh: list[Tap] = []
     allow_files(len(chosen))
     try:
         for place in (place for place in chosen if place not in known):
-            with suppress(KernelError) if taps else nullcontext():  # It may have gone just now.
+            with (
+                nullcontext() if taps is None else suppress(KernelError)
+            ):  # It may have gone just now.
                 fresh.append(Tap(place, chosen[place], {"lo", own.get(place, "lo")}, program))
     except BaseException:
         close_together(fresh)

@@ -23,7 +23,11 @@ class Following:
         """Raises NoSuchLab."""
         self._lab = lab
         self._begun = record(lab.name).created
-        self._stamp = self._read_stamp()
+        self._stamp: object = None
+        stamp, run = self._read_stamp(), run_directory(lab.name)
+        with suppress(FileNotFoundError):
+            if run.scenario.read_bytes() == lab.source.text:  # Else it was changed just now.
+                self._stamp = stamp
 
     def __call__(self) -> Lab:
         """The lab; of one that has ended, or is being changed, as it was last."""

@@ -32,8 +32,8 @@ _AHEAD = 1_000_000
 """Sightings in memory for a slow reader; what more there is stays in the taps, which count what they lose."""
 
 
-Renewal = Callable[[Collection[Tap]], Collection[Tap] | None]
-"""Given the taps that there are: those that stay and new ones, or None when the lab has ended."""
+Renewal = Callable[[Collection[Tap] | None], Collection[Tap] | None]
+"""Given the taps that there are (None at first): those that stay, and new ones; None when the lab has ended."""
 
 
 class Stream:
@@ -42,7 +42,7 @@ class Stream:
     def __init__(self, renew: Renewal, interruption: Interruption) -> None:
         """`renew` is asked now for the first taps, and every second for those of then."""
         self._renew = renew
-        self._taps = list(renew(()) or ())
+        self._taps = list(renew(None) or ())
         self._interruption = interruption
         self._lost_before: Counter[str] = Counter()
         """By taps that are closed."""

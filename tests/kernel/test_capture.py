@@ -18,6 +18,7 @@ from netlab.errors import UsageError
 from netlab.kernel import netns
 from netlab.plan.names import node
 from netlab.probe import ear, tap
+from netlab.probe.stream import _LOOK_SECONDS
 from netlab.probe.tap import Sighting
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
@@ -329,8 +330,15 @@ def test_what_comes_while_it_goes_on_is_captured_where_it_belongs_to_the_points(
         while ("vm9.eth0",) not in tshark(files["--all"], "frame.interface_name", whole=False):
             assert time.monotonic() < until
             assert inside("growing.vm9", "ping", "-c1", host).returncode == 0
-        lab.apply(more, lab.without_vm(more, "vm9"))
+        again = tmp_path / "again.pcapng"
+        stack.enter_context(capturing("vm9", "-w", str(again), "-f", "icmp", "--lab", "growing"))
+        less = lab.apply(more, lab.without_vm(more, "vm9"))
         inside("growing.vm1", "ping", "-c1", "-s", "77", host)
+        time.sleep(2 * _LOOK_SECONDS)  # Nothing tells that it has looked, and found nothing there.
+        lab.apply(less, lab.with_vm(less, "vm9", ["vmnet1"]))
+        while not tshark(again, "frame.number", whole=False):
+            assert time.monotonic() < until
+            assert inside("growing.vm9", "ping", "-c1", host).returncode == 0
     found = {
         point: {name for (name,) in tshark(file, "frame.interface_name")}
         for point, file in files.items()
