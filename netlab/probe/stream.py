@@ -33,7 +33,7 @@ _AHEAD = 1_000_000
 
 
 Renewal = Callable[[Collection[Tap] | None], Collection[Tap] | None]
-"""Given the taps that there are (None at first): those that stay, and new ones; None when the lab has ended."""
+"""Given the taps that there are, None at first: those that stay, and new ones. None: the lab has ended."""
 
 
 class Stream:
