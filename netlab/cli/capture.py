@@ -19,7 +19,7 @@ from netlab.cli.arguments import (
     pass_output,
 )
 from netlab.cli.output import Output, discard, say
-from netlab.errors import UsageError
+from netlab.errors import SystemRefused, UsageError
 
 if TYPE_CHECKING:
     from netlab.probe.stream import Stream
@@ -71,7 +71,8 @@ def capture(
     A point is a node, one of its adapters (vm1:eth0) or a network (all ports of its switch). Prints a
     line for each packet, or writes pcapng. Ctrl-C ends it.
     """
-    from netlab.report.captured import Files, Lines
+    from netlab.report.captured import STDOUT, Files, Lines
+    from netlab.report.pcapng import LEAST_BYTES
 
     if points and everywhere:
         raise UsageError("--all and points exclude each other", "leave one of them out")
@@ -81,6 +82,9 @@ def capture(
         raise UsageError("--files needs full files", "say -w FILE and --bytes SIZE as well")
     if size and not file:
         raise UsageError("--bytes is a file's size", "say -w FILE as well")
+    if size and size < LEAST_BYTES:
+        fix = f"say --bytes {LEAST_BYTES >> 10}k or more"
+        raise UsageError(f"{size} bytes have no room for the headers and a packet", fix)
     if file and output.json:
         raise UsageError("--json prints, -w writes", "take one of them")
     if file == "-" and sys.stdout.isatty():
@@ -96,6 +100,10 @@ def capture(
         except BrokenPipeError:  # The reader has enough.
             discard(sys.stdout)
             return
+        except SystemRefused:
+            if file == STDOUT:  # What is left in its buffer is refused too.
+                discard(sys.stdout)
+            raise
         say(f"{taken} packets captured", to_stderr=True)
         say_end(stream, sum(lost.values()), "a filter (-f) or a smaller --snaplen helps")
 

@@ -298,6 +298,7 @@ def _compare(
 
 
 def _record(traced: Trace, file: str) -> None:
+    from netlab.report.pcapng import written
     from netlab.report.recording import record
 
     try:
@@ -305,12 +306,10 @@ def _record(traced: Trace, file: str) -> None:
             count = record(traced, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
-            with Path(file).open("wb") as stream:
+            with written(Path(file)) as stream:
                 count = record(traced, stream)
     except BrokenPipeError:  # The reader has enough.
         discard(sys.stdout)
         return
-    except OSError as error:
-        raise UsageError(f"cannot write '{file}': {error.strerror}") from error
     name = "stdout" if file == _STDOUT else file
     say(f"{name}: {count} sightings", to_stderr=True)

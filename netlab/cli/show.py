@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,8 +16,11 @@ import click
 from netlab import lab
 from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
 from netlab.cli.output import Output, say
+from netlab.errors import Interrupted, KernelError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from netlab.lab import Lab
     from netlab.views import View
 
@@ -33,6 +40,8 @@ _UNHEARD_SECONDS = 1.0
 """How often to look for what the kernel does not tell of: leases, processes, rules."""
 _BREATH_SECONDS = 0.1
 """Between two looks, however much happens."""
+_CHANGE_SECONDS = 10.0
+"""How long a command that changes the lab may need to write down what it has taken away."""
 
 
 @click.group(
@@ -79,23 +88,47 @@ for _name, _about in _TABLES.items():
 
 
 def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:
-    """Until the reader leaves, or Ctrl-C."""
-    from netlab.kernel.events import Events
-    from netlab.views import view
+    """Until the reader leaves, Ctrl-C or another signal, or the lab's end."""
+    from netlab.kernel.patience import postponed_signals
 
-    drawn = None
+    following = lab.Following(running)
+    # On a terminal the seconds may count down; a pipe is told of changes only.
     counting = sys.stdout.isatty() and not output.json
-    with Events(running.plan.namespaces) as events:
-        while True:
-            found = view(running, name, place)
-            # On a terminal the seconds may count down; a pipe is told of changes only.
+    drawn = None
+    with suppress(Interrupted), postponed_signals() as interruption, interruption.at_once():
+        for found in _views(following, name, place):
             if counting or found.steady != drawn:
                 drawn = found.steady
                 if not _draw(output, running, name, found):
                     return
-            time.sleep(_BREATH_SECONDS)
-            events.wait(_UNHEARD_SECONDS)
-            events.changes()
+        say("netlab: the lab has ended", to_stderr=True)
+
+
+def _views(following: lab.Following, name: str, place: str | None) -> Iterator[View]:
+    """The table again and again, for as long as there is the lab."""
+    from netlab.kernel.events import Events
+    from netlab.views import view
+
+    while not following.ended:
+        running = following()
+        try:
+            with Events(running.plan.namespaces) as events:
+                while not following.ended and following() is running:
+                    yield view(running, name, place)
+                    time.sleep(_BREATH_SECONDS)
+                    events.wait(_UNHEARD_SECONDS)
+                    events.changes()
+        except (KernelError, OSError) as error:
+            _await_change(following, running, error)
+
+
+def _await_change(following: lab.Following, running: Lab, error: Exception) -> None:
+    """What was to be read has gone: with the lab, or with a machine that is removed. Else raises `error`."""
+    until = time.monotonic() + _CHANGE_SECONDS
+    while not following.ended and following() is running:
+        if time.monotonic() > until:
+            raise error
+        time.sleep(_BREATH_SECONDS)
 
 
 def _draw(output: Output, running: Lab, name: str, found: View) -> bool:
@@ -108,7 +141,26 @@ def _draw(output: Output, running: Lab, name: str, found: View) -> bool:
     if not sys.stdout.isatty():
         return say(text.plain(text.view(found)) + "\n")
     console = text.console(sys.stdout)
+    title = f"{running.name}: {name}   {time.strftime('%H:%M:%S')}   Ctrl-C ends\n"
+    # The cursor stands in the last line.
+    shown = _fitting(console, found, console.height - len(title.splitlines()) - 2)
     console.clear()
-    console.print(f"{running.name}: {name}   {time.strftime('%H:%M:%S')}   Ctrl-C ends\n")
-    console.print(text.view(found))
+    console.print(title)
+    console.print(text.view(shown))
+    if more := len(found.rows) - len(shown.rows):
+        console.print(f"… and {more} more", end="")
     return True
+
+
+def _fitting(console: Console, found: View, lines: int) -> View:
+    """With as many rows, one at least, as there are lines for."""
+    from netlab.report import text
+
+    def height(count: int) -> int:
+        return len(console.render_lines(text.view(replace(found, rows=found.rows[:count]))))
+
+    every = len(found.rows)
+    if every <= lines and height(every) <= lines:
+        return found
+    most = bisect_right(range(min(every, lines)), lines, key=lambda count: height(count + 1))
+    return replace(found, rows=found.rows[: max(most, 1)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -14,10 +14,9 @@ from netlab import lab
 from netlab.cli.arguments import examples, json_option, lab_option, language_option, pass_output
 from netlab.cli.capture import say_end
 from netlab.cli.output import Output, say
-from netlab.errors import Interrupted, NetlabError, UsageError
+from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
 
 if TYPE_CHECKING:
-    from netlab.kernel.owners import Owners
     from netlab.probe.stream import Stream
     from netlab.report.page import Pictures
     from netlab.report.server import Wish
@@ -45,11 +44,13 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     from netlab.report.traffic import Traffic
 
     running = lab.attach(lab.pick(lab_name))
-    owners = lab.following_owners(running)
-    wishes: Queue[Wish] = Queue()
     kinds = _KINDS if allow_send else ()
-    page = html([], _pictures(running), language, live=True, send=kinds)
-    server = PageServer(port, page, wishes if allow_send else None)
+
+    def page(now: lab.Lab) -> str:
+        return html([], _pictures(now), language, live=True, send=kinds)
+
+    wishes: Queue[Wish] = Queue()
+    server = PageServer(port, page(running), wishes if allow_send else None)
     traffic = Traffic(server.audience.tell)
     server.journey = traffic.journey
     with lab.listening(running) as stream, server.serving():
@@ -57,7 +58,9 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
             output.document({"lab": running.name, "url": server.url})
         else:
             say(server.url)
-        _watch(running, owners, stream, traffic, wishes)
+        for now in _watch(running, stream, traffic, wishes):
+            with suppress(KernelError):  # It is being changed again, and will be drawn then.
+                server.page = page(now)
         say_end(stream, sum(stream.lost().values()), "some packets were not shown")
 
 
@@ -87,23 +90,27 @@ def _pictures(*labs: lab.Lab) -> Pictures:
 
 
 def _watch(
-    running: lab.Lab,
-    owners: Callable[[], Owners],
-    stream: Stream,
-    traffic: Traffic,
-    wishes: Queue[Wish],
-) -> None:
-    """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end."""
+    running: lab.Lab, stream: Stream, traffic: Traffic, wishes: Queue[Wish]
+) -> Iterator[lab.Lab]:
+    """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end.
+
+    Yields the lab whenever it has been changed.
+    """
     from netlab.probe import exchange
     from netlab.probe.stream import WINDOW_NS
     from netlab.report.traffic import journey
 
-    tracker = exchange.Tracker(lab.where(running), unfolded=exchange.FOLDED)
+    following, owners = lab.Following(running), lab.following_owners(running)
+    where = lab.following_where(running)
+    tracker = exchange.Tracker(where, exchange.FOLDED, stream.since)
     for found in exchange.live(stream.portions(), tracker, WINDOW_NS):
         for told in found:
             traffic.add(journey(told, owners().names, running.name), sum(told.packets))
         traffic.count()
         traffic.lose(sum(stream.lost().values()))
+        if (now := following()) is not running:
+            running = now
+            yield running
         with suppress(Empty):
             _fulfil(running, wishes.get_nowait())
 

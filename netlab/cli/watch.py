@@ -30,7 +30,7 @@ _FOLD_SECONDS = 10
         "sudo netlab watch",
         "sudo netlab watch vm1 router",
         "sudo netlab watch vmnet8 --arp",
-        "sudo netlab watch --json | jq .what",
+        "sudo netlab watch --json | jq 'select(.kind) | .what'",
     )
 )
 @click.argument("nodes", nargs=-1, type=NodeName(), metavar="[NODE|NETWORK]...")
@@ -60,17 +60,17 @@ def watch(
     from netlab.probe import exchange, stream
 
     running = lab.attach(lab.pick(lab_name))
-    for node in nodes:
-        lab.place_of(running.name, node)
+    wanted = lab.passing(running, nodes)
     owners = lab.following_owners(running)
     unfolded = exchange.FOLDED if everything else {"arp", "ndp"} if arp else ()
-    tracker = exchange.Tracker(lab.where(running), unfolded)
-    printer = _Printer(output.json, owners, tracker.folded, count)
+    where = lab.following_where(running)
     with lab.watching(running) as seen:
+        tracker = exchange.Tracker(where, unfolded, seen.since)
+        printer = _Printer(output.json, owners, tracker.folded, count)
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
             for found in exchange.live(seen.portions(seconds), tracker, stream.WINDOW_NS):
-                printer.tell(one for one in found if not nodes or set(nodes) & set(one.nodes))
+                printer.tell(one for one in found if wanted(one))
                 if printer.full:
                     break
             printer.tell_folded()

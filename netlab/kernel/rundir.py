@@ -120,6 +120,15 @@ class RunDirectory:
         self.memory.write_bytes(memory)
         self.write(record)
 
+    @property
+    def stamp(self) -> tuple[int, int] | None:
+        """Another one after each change of the record; None without a record."""
+        try:
+            status = (self.path / "lab.json").stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
     def write(self, record: Record) -> None:
         """Replace the record; a crash leaves the old or the new one."""
         new = self.path / "lab.json.new"

@@ -44,14 +44,16 @@ from netlab.lab.packets import (
     explaining,
     listening,
     pairs,
+    passing,
     trace,
     verify,
     watching,
 )
 from netlab.lab.state import Interface, Machine, Status, status
-from netlab.lab.whereabouts import following_owners, owners, where
+from netlab.lab.whereabouts import Following, following_owners, following_where, owners, where
 
 __all__ = [
+    "Following",
     "Interface",
     "Lab",
     "Machine",
@@ -68,12 +70,14 @@ __all__ = [
     "explain",
     "explaining",
     "following_owners",
+    "following_where",
     "listening",
     "load",
     "mending",
     "names",
     "owners",
     "pairs",
+    "passing",
     "pick",
     "place_of",
     "places",

@@ -49,10 +49,10 @@ def is_address(target: str) -> bool:
     return False
 
 
-def points(lab: Lab, names: Sequence[str]) -> dict[str, set[str]]:
+def points(lab: Lab, names: Sequence[str], missing_ok: bool = False) -> dict[str, set[str]]:
     """Namespaces, and which interfaces are meant there (an empty set: all); no names: everywhere.
 
-    Raises UsageError for a node or network that the lab does not have.
+    Raises UsageError for a node or network that the lab does not have, unless `missing_ok`.
     """
     from netlab.plan.names import node as node_of
 
@@ -67,7 +67,7 @@ def points(lab: Lab, names: Sequence[str]) -> dict[str, set[str]]:
         elif name in lab.topology.networks and not interface:  # A cable without a switch.
             for leg in lab.topology.legs_on(lab.topology.networks[name]):
                 found.setdefault(known[leg.node], set()).add(leg.interface)
-        else:
+        elif not missing_ok:
             has = ", ".join([*known, *(lab.topology.networks.keys() - known)])
             raise UsageError(f"the lab '{lab.name}' has no '{name}'", f"it has: {has}")
     return {place: wanted if all(wanted) else set() for place, wanted in found.items()}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from ipaddress import ip_address
+from socket import if_nameindex
 from typing import TYPE_CHECKING
 
-from netlab.errors import UsageError
+from netlab.errors import KernelError, UsageError
 from netlab.lab.life import require_root, run_directory
-from netlab.lab.whereabouts import where
+from netlab.lab.whereabouts import Following, where
 
 if TYPE_CHECKING:
     from netlab.explain.world import Explanation
     from netlab.kernel.rundir import RunDirectory
     from netlab.lab.life import Lab
     from netlab.probe.account import Account
+    from netlab.probe.exchange import Told
     from netlab.probe.history import Entry
+    from netlab.probe.journey import Step
     from netlab.probe.matrix import Result
     from netlab.probe.stream import Stream
     from netlab.probe.tap import Tap
@@ -177,8 +180,9 @@ def listening(
     """See the packets at some points of a lab, for the length of a block.
 
     A point is a node (`vm1`: all its adapters), an adapter (`vm1:eth0`) or a network (all its ports);
-    no points: everywhere. `expression` is a filter as tcpdump has them; of a frame, the first `snaplen`
-    bytes are wanted. Signals end the stream, not the block. Raises UsageError, Missing.
+    no points: everywhere, also at what comes later. `expression` is a filter as tcpdump has them; of a
+    frame, the first `snaplen` bytes are wanted. Signals end the stream, not the block. Raises UsageError,
+    Missing.
     """
     from netlab.probe import bpf
 
@@ -196,37 +200,95 @@ def watching(lab: Lab) -> Iterator[Stream]:
         yield stream
 
 
-@contextmanager
-def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
-    from netlab.kernel.closing import close_together
-    from netlab.kernel.handles import allow_files
-    from netlab.kernel.patience import postponed_signals
+def passing(lab: Lab, names: Sequence[str]) -> Callable[[Told], bool]:
+    """Whether an exchange has passed some nodes or networks; no names: any has.
+
+    Raises UsageError for what the lab does not have.
+    """
     from netlab.lab import aim
-    from netlab.plan.nouns import Bridge
-    from netlab.probe.stream import Stream
-    from netlab.probe.tap import Tap
-
-    require_root()
-    chosen = aim.points(lab, points)
-    # What a switch sees on itself are copies of what it sees on its ports.
-    own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
-    with postponed_signals() as interruption, ExitStack() as stack:
-        allow_files(len(chosen))
-        taps: list[Tap] = []
-        stack.callback(close_together, taps)
-        for place, only in chosen.items():
-            taps.append(Tap(place, only, {"lo", own.get(place, "lo")}, program))
-        for tap in taps:
-            _check_interfaces(lab, tap, chosen[tap.namespace])
-        yield Stream(taps, interruption)
-
-
-def _check_interfaces(lab: Lab, tap: Tap, wanted: set[str]) -> None:
-    """An interface that ought to be there may be waited for; any other has to be there."""
     from netlab.plan.names import node as node_of
 
-    node = node_of(tap.namespace)
-    known = {*tap.interfaces, *(name for place, name in where(lab).peers if place == node)}
-    for name in sorted(wanted - known):
-        has = ", ".join(sorted(known))
-        raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")
+    for name in names:
+        if ":" in name:
+            raise UsageError(f"'{name}' is an adapter", "name its node or its network")
+    chosen = {node_of(place): wanted for place, wanted in aim.points(lab, names).items()}
+
+    def passes(step: Step) -> bool:
+        wanted = chosen.get(step.node)
+        if not wanted:
+            return wanted is not None
+        outlets = (step.came_in, *step.went_out) if step.came_in else step.went_out
+        return any(one.interface in wanted for one in outlets)
+
+    return lambda told: not names or any(passes(step) for step in told.steps)
+
+
+@contextmanager
+def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
+    from netlab.kernel.patience import postponed_signals
+    from netlab.lab import aim
+    from netlab.probe.stream import Stream
+
+    require_root()
+    _check_interfaces(lab, aim.points(lab, points))
+    following = Following(lab)
+    with postponed_signals() as interruption:
+        stream = Stream(lambda taps: _renewed(following, points, program, taps), interruption)
+        with closing(stream):
+            stream.settle()
+            yield stream
+
+
+def _renewed(
+    following: Following, points: Sequence[str], program: bytes, taps: Collection[Tap] | None
+) -> list[Tap] | None:
+    """The taps at some points of a lab as it is now: those that there are, and new ones.
+
+    At first (None) all points have to be there, later they may come and go.
+    """
+    from netlab.kernel.closing import close_together
+    from netlab.kernel.handles import allow_files
+    from netlab.lab import aim
+    from netlab.plan.nouns import Bridge
+    from netlab.probe.tap import Tap
+
+    if following.ended:
+        return None
+    lab = following()
+    chosen = aim.points(lab, points, missing_ok=taps is not None)
+    # What a switch sees on itself are copies of what it sees on its ports.
+    own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
+    known = {
+        tap.namespace: tap
+        for tap in taps or ()
+        if not tap.dead and set(tap.only) == chosen.get(tap.namespace)
+    }
+    fresh: list[Tap] = []
+    allow_files(len(chosen))
+    try:
+        for place in (place for place in chosen if place not in known):
+            with (
+                nullcontext() if taps is None else suppress(KernelError)
+            ):  # It may have gone just now.
+                fresh.append(Tap(place, chosen[place], {"lo", own.get(place, "lo")}, program))
+    except BaseException:
+        close_together(fresh)
+        raise
+    return [*known.values(), *fresh]
+
+
+def _check_interfaces(lab: Lab, chosen: Mapping[str, Collection[str]]) -> None:
+    """An interface that ought to be there may be waited for; any other has to be there."""
+    from netlab.kernel.netns import inside
+    from netlab.plan.names import node as node_of
+
+    for place, wanted in chosen.items():
+        if not wanted:
+            continue
+        node = node_of(place)
+        with inside(place):
+            present = {name for _, name in if_nameindex()}
+        known = {*present, *(name for of, name in where(lab).peers if of == node)}
+        for name in sorted(set(wanted) - known):
+            has = ", ".join(sorted(known))
+            raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")

@@ -7,13 +7,47 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from netlab.errors import KernelError
-from netlab.lab.life import require_root
+from netlab.errors import KernelError, NetlabError, NoSuchLab
+from netlab.lab.life import attach, record, require_root, run_directory
 
 if TYPE_CHECKING:
     from netlab.kernel.owners import Owners
     from netlab.lab.life import Lab
     from netlab.probe.journey import Map
+
+
+class Following:
+    """A running lab as its last change has left it, for whatever goes on for long: call it."""
+
+    def __init__(self, lab: Lab) -> None:
+        """Raises NoSuchLab."""
+        self._lab = lab
+        self._begun = record(lab.name).created
+        self._stamp: object = None
+        stamp, run = self._read_stamp(), run_directory(lab.name)
+        with suppress(FileNotFoundError):
+            if run.scenario.read_bytes() == lab.source.text:  # Else it was changed just now.
+                self._stamp = stamp
+
+    def __call__(self) -> Lab:
+        """The lab; of one that has ended, or is being changed, as it was last."""
+        stamp = self._read_stamp()
+        if stamp != self._stamp and not self.ended:
+            with suppress(NetlabError):  # In the middle of a change.
+                self._lab = attach(self._lab.name)
+                self._stamp = stamp
+        return self._lab
+
+    @property
+    def ended(self) -> bool:
+        """It is down, or another one has its name."""
+        try:
+            return record(self._lab.name).created != self._begun
+        except NoSuchLab:
+            return True
+
+    def _read_stamp(self) -> object:
+        return run_directory(self._lab.name).stamp
 
 
 def where(lab: Lab) -> Map:
@@ -32,20 +66,22 @@ def where(lab: Lab) -> Map:
         for network in lab.topology.vmnets
     )
     cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
-    switches = frozenset(node_of(n.namespace) for n in lab.plan.nouns if isinstance(n, Bridge))
+    macs = {node_of(n.namespace): n.mac for n in lab.plan.nouns if isinstance(n, Bridge)}
+    switches = macs.keys() - lab.topology.nodes.keys()
     return Map(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
-        switches=switches - set(lab.topology.nodes),
+        switches=frozenset(switches),
         bridges={
             name: BridgeInside(node.primary.holder, node.primary.mac)
             for name, node in lab.topology.nodes.items()
-            if name in switches
+            if name in macs
         },
         peers={
             (node_of(place), interface): node_of(other.namespace)
             for (place, interface), other in lab.plan.peers.items()
         },
         plumbing=plumbing(lab.topology),
+        macs={name: macs[name] for name in switches},
         doors=frozenset((HOST, card.interface) for card in cards if translates),
         tables={f"bridge {ADMISSION}": Cause.NOT_ADMITTED, f"bridge {LOSS}": Cause.LOST},
     )
@@ -60,15 +96,31 @@ def owners(lab: Lab) -> Owners:
     return spaces.owners({place: node_of(place) for place in lab.plan.namespaces})
 
 
+def following_where(lab: Lab) -> Callable[[], Map]:
+    """`where` for whatever goes on for long: with what has come, and with what has gone meanwhile.
+
+    What was seen there may still be told.
+    """
+    following, known = Following(lab), where(lab)
+
+    def latest() -> Map:
+        nonlocal lab, known
+        if (now := following()) is not lab:
+            lab, known = now, where(now).after(known)
+        return known
+
+    return latest
+
+
 def following_owners(lab: Lab) -> Callable[[], Owners]:
     """`owners` for whatever goes on for long: asked anew if the last answer is a second old."""
-    known, since = owners(lab), time.monotonic()
+    following, known, since = Following(lab), owners(lab), time.monotonic()
 
     def latest() -> Owners:
         nonlocal known, since
         if time.monotonic() - since > 1:
             with suppress(KernelError):  # The lab has ended: its last packets are still to be told.
-                known = owners(lab)
+                known = owners(following())
             since = time.monotonic()
         return known
 

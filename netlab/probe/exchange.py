@@ -4,13 +4,17 @@ A frame is given to a packet by its key (`identity`), and by the way that a pack
 machine it comes from the neighbour that it has left, and out of one only if it is there. Of several that fit,
 the one that still looks the same is taken, or else the oldest. A packet is given to an exchange by its two
 ends *at this place*, which holds on both sides of every NAT.
+
+Who began is only told if it was seen: a packet whose first sighting is incoming, or carried by a switch, or
+in the first moment of a tap, was under way before, and so is an answer to a question that nobody saw. They
+are counted. A connection that was open before is told as such.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,6 +26,8 @@ from netlab.probe.tap import Sighting
 
 FOLDED = frozenset({"arp", "ndp", "dhcp", "other"})
 """What keeps a network going: counted, not told."""
+UNSEEN = "unseen"
+"""Counted too: packets of exchanges of which nobody has seen who began."""
 _SECOND = 1_000_000_000
 _SILENCE = _SECOND
 """What has been silent for so long is told, answered or not."""
@@ -33,6 +39,8 @@ _WEAK, _STRONG = _SECOND // 20, _SECOND
 """How long the key of a packet holds: if two may be equal, and if not."""
 _SINGLE = frozenset({"icmp", "dns", "arp", "ndp"})
 """Kinds with one question and one answer."""
+_UNASKED = frozenset({"arp", "ndp"})
+"""Who has an address may say so unasked."""
 
 
 class Result(StrEnum):
@@ -68,14 +76,15 @@ class Told:
     """Payload of TCP and UDP; both there and back."""
     goes_on: bool
     """A connection that is still open."""
+    midway: bool
+    """A connection that was open before it was seen: `origin` is who was heard first."""
     relayed: tuple[Told, ...]
     """DNS: what the server that was asked has asked in its turn."""
 
     @property
-    def nodes(self) -> tuple[str, ...]:
-        """Every node on the way, relayed questions included."""
-        own = [step.node for step in (*self.there, *self.back)]
-        return tuple(dict.fromkeys([*own, *(node for one in self.relayed for node in one.nodes)]))
+    def steps(self) -> tuple[Step, ...]:
+        """There and back, relayed questions included."""
+        return (*self.there, *self.back, *(step for one in self.relayed for step in one.steps))
 
 
 class _Passage:
@@ -129,6 +138,9 @@ class _Exchange:
     origin: str
     asked: _Passage
     queue: OrderedDict[_Exchange, None]
+    unseen: bool
+    """Who began was not seen: it is not told."""
+    midway: bool
     answered: _Passage | None = None
     """The first packet back, or the error that says why there is none."""
     packets: list[int] = field(default_factory=lambda: [0, 0])
@@ -147,8 +159,18 @@ class _Exchange:
 class Tracker:
     """Takes sightings in the order of time."""
 
-    def __init__(self, where: Map, unfolded: Collection[str] = ()) -> None:
-        self._where = where
+    def __init__(
+        self,
+        where: Callable[[], Map],
+        unfolded: Collection[str] = (),
+        since: Callable[[str], int] = lambda namespace: 0,
+    ) -> None:
+        """`where` is asked for each portion, since a lab changes. `unfolded`: kinds of FOLDED that are told.
+
+        `since`: from when on (nanoseconds since 1970) everything in a namespace is seen.
+        """
+        self._ask_where, self._where = where, where()
+        self._since = since
         self._folds = FOLDED - set(unfolded)
         self._number = 0
         self._passages: dict[tuple[object, ...], list[_Passage]] = {}
@@ -162,17 +184,18 @@ class Tracker:
         self._idle: OrderedDict[_Exchange, None] = OrderedDict()
         self._done: list[Told] = []
         self.folded: Counter[str] = Counter()
-        """Packets of each kind that is not told."""
+        """Packets of each kind that is not told, and those that are UNSEEN."""
 
     def take(self, sightings: Iterable[Sighting]) -> None:
         """What has been seen."""
+        self._where = self._ask_where()
         for seen in sightings:
-            node = self._where.nodes[seen.namespace]
+            node = self._where.nodes.get(seen.namespace, "")
             peer = self._where.peers.get((node, seen.interface))
             if peer is None or (seen.foreign and node not in self._where.carriers):
                 continue
             identity = identify(seen.data)
-            passage = self._passage(identity, node, peer, seen) or self._begin(identity, node)
+            passage = self._passage(identity, node, peer, seen) or self._begin(identity, node, seen)
             passage.add(node, seen, identity)
             exchange = passage.exchange
             if exchange and not exchange.told:
@@ -185,12 +208,11 @@ class Tracker:
         for queue, patience in ((self._closing, _CLOSING), (self._open, _SILENCE)):
             for exchange in _due(queue, patience, now):
                 if exchange.kind == "tcp" and queue is self._open:
-                    yield self._tell(exchange)
+                    if not exchange.unseen:
+                        yield self._tell(exchange)
                     self._move(exchange, self._idle)
                 else:
-                    told = self._end(exchange)
-                    if not exchange.relays:
-                        yield told
+                    yield from self._end(exchange)
         for exchange in _due(self._idle, _IDLE, now):
             self._end(exchange)
         while self._under_way and (now is None or self._under_way[0].last + _STRONG < now):
@@ -208,7 +230,7 @@ class Tracker:
         )
         return next(same, fitting[0] if fitting else None)
 
-    def _begin(self, identity: Identity, node: str) -> _Passage:
+    def _begin(self, identity: Identity, node: str, seen: Sighting) -> _Passage:
         """A packet that has not been seen before."""
         self._number += 1
         passage = _Passage(self._number, identity, node)
@@ -217,16 +239,35 @@ class Tracker:
         if identity.kind in self._folds:
             self.folded[identity.kind] += 1
         else:
-            self._join(passage, node)
+            self._join(passage, node, seen)
         return passage
 
-    def _join(self, passage: _Passage, node: str) -> None:
+    def _began_here(self, identity: Identity, node: str, seen: Sighting) -> bool:
+        """Whether a packet's first sighting is its sender's."""
+        if not seen.outgoing or seen.at < self._since(seen.namespace):
+            return False
+        return node not in self._where.switches or identity.mac == self._where.macs.get(node)
+
+    def _asked_unseen(self, identity: Identity, seen: Sighting) -> bool:
+        """Whether a packet that belongs to nothing known must be an answer all the same."""
+        recent = seen.at < self._since(seen.namespace) + _SILENCE
+        return identity.answers and (recent or identity.kind not in _UNASKED)
+
+    def _join(self, passage: _Passage, node: str, seen: Sighting) -> None:
         """Find the exchange to which a new packet belongs, or begin one."""
         identity = passage.identity
         ends, turn = identity.quoted or (identity.ends, identity.turn)
         exchange, begun = self._known.get((node, ends, turn), (None, None))
+        began = self._began_here(identity, node, seen)
+        if exchange and exchange.midway and began and not identity.answers:
+            exchange = None  # Another connection between the same two ports.
         if exchange is None:
-            exchange = _Exchange(identity.kind, node, passage, self._open)
+            if identity.kind == "tcp" and not began:
+                self.folded[UNSEEN] += 1  # The next segment will be seen from its beginning on.
+                return
+            midway = identity.kind == "tcp" and identity.answers
+            unseen = not began or (not midway and self._asked_unseen(identity, seen))
+            exchange = _Exchange(identity.kind, node, passage, self._open, unseen, midway)
             self._open[exchange] = None
             self._ask(exchange, node)
         else:
@@ -234,6 +275,8 @@ class Tracker:
         if not passage.forward and exchange.answered is None:
             exchange.answered = passage
         passage.exchange = exchange
+        if exchange.unseen:
+            self.folded[UNSEEN] += 1
         passage.kept = passage in (exchange.asked, exchange.answered)
         way = 0 if passage.forward else 1
         first = exchange.asked if passage.forward else exchange.answered
@@ -248,7 +291,7 @@ class Tracker:
 
     def _ask(self, exchange: _Exchange, node: str) -> None:
         """A DNS question may be that of a server that has been asked the same."""
-        if exchange.kind != "dns":
+        if exchange.kind != "dns" or exchange.unseen:
             return
         asking = self._questions.setdefault(_question(exchange), [])
         for other in reversed(asking):
@@ -274,9 +317,7 @@ class Tracker:
             self._move(exchange, self._closing if ends else self._open)
         home = not passage.forward and node == exchange.origin and not seen.outgoing
         if home and passage is exchange.answered and (exchange.kind in _SINGLE or identity.quoted):
-            told = self._end(exchange)
-            if not exchange.relays:
-                self._done.append(told)
+            self._done += self._end(exchange)
 
     def _move(self, exchange: _Exchange, queue: OrderedDict[_Exchange, None]) -> None:
         """To the end of a queue, which is in the order of the last sightings."""
@@ -284,14 +325,14 @@ class Tracker:
         exchange.queue = queue
         queue[exchange] = None
 
-    def _end(self, exchange: _Exchange) -> Told:
-        """Nothing more is to come of it."""
+    def _end(self, exchange: _Exchange) -> tuple[Told, ...]:
+        """Nothing more is to come of it. Returns what is to be told of that."""
         exchange.told = self._tell(exchange)
         del exchange.queue[exchange]
         for place in exchange.places:
             if self._known[place][0] is exchange:
                 del self._known[place]
-        if exchange.kind == "dns":
+        if exchange.kind == "dns" and not exchange.unseen:
             asking = self._questions[_question(exchange)]
             asking.remove(exchange)
             if not asking:
@@ -299,7 +340,7 @@ class Tracker:
         for passage in (exchange.asked, exchange.answered):
             if passage:
                 passage.sightings.clear()
-        return exchange.told
+        return () if exchange.relays or exchange.unseen else (exchange.told,)
 
     def _tell(self, exchange: _Exchange) -> Told:
         asked, answered = exchange.asked, exchange.answered
@@ -317,6 +358,7 @@ class Tracker:
             took=(answered or asked).last - begun,
             packets=(exchange.packets[0], exchange.packets[1]),
             octets=(exchange.octets[0], exchange.octets[1]),
+            midway=exchange.midway,
             goes_on=exchange.kind == "tcp" and len(exchange.finished) < 2,
             relayed=tuple(one.told or self._tell(one) for one in exchange.relayed),
         )

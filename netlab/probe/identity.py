@@ -19,6 +19,7 @@ WEAK = frozenset({"udp", "dns", "arp", "ndp", "dhcp", "other"})
 
 _ETHERNET_BYTES = 14
 _ECHO = {"0", "8", "128", "129"}
+_ECHO_REPLY = {"0", "129"}
 _ICMPV6 = "58"
 _INFORMS = 128
 """From this type on, a message of ICMPv6 is no error (RFC 4443, 2.1)."""
@@ -39,6 +40,8 @@ class Identity:
     """Which of several exchanges between the two it belongs to; empty if they have only one."""
     quoted: tuple[frozenset[End], str] | None
     """Both ends and the turn of the packet of which an error speaks."""
+    answers: bool
+    """It can only follow what the other end has said: a reply, or TCP but for the first segment."""
     octets: int
     """Content of TCP and UDP."""
     fields: Fields
@@ -47,6 +50,11 @@ class Identity:
     def ends(self) -> frozenset[End]:
         """The same in both directions."""
         return frozenset((self.source, self.target))
+
+    @property
+    def mac(self) -> str:
+        """Of the interface that has sent this frame."""
+        return self.fields.get("eth.src", "")
 
 
 @lru_cache(maxsize=1 << 14)
@@ -66,7 +74,7 @@ def identify(data: bytes) -> Identity:
         quoted = (frozenset((one, other)), number)
     octets = _octets(fields, data)
     key = _key(kind, fields, data, octets)
-    return Identity(kind, key, source, target, turn, quoted, octets, fields)
+    return Identity(kind, key, source, target, turn, quoted, _answers(kind, fields), octets, fields)
 
 
 def _kind(fields: Fields) -> str:
@@ -110,6 +118,22 @@ def _ends(kind: str, fields: Fields) -> tuple[End, End, str]:
     if "ip.src" in fields:
         return (fields["ip.src"], kind), (fields["ip.dst"], kind), ""
     return (fields.get("eth.src", ""), kind), (fields.get("eth.dst", ""), kind), ""
+
+
+def _answers(kind: str, fields: Fields) -> bool:
+    match kind:
+        case "arp" | "ndp":
+            return fields["arp.op"] != "request"
+        case "icmp":
+            return fields["icmp.type"] in _ECHO_REPLY
+        case "dns":
+            return "dns.code" in fields
+        case "dhcp":
+            return fields.get("udp.dst") != "67"
+        case "tcp":
+            flags = fields["tcp.flags"].split()
+            return "SYN" not in flags or "ACK" in flags
+    return False
 
 
 def _octets(fields: Fields, data: bytes) -> int:

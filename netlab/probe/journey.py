@@ -40,6 +40,8 @@ class Map:
     program on its host."""
     bridges: Mapping[str, BridgeInside] = field(default_factory=dict)
     """Machines that carry frames on too, between their adapters."""
+    macs: Mapping[str, str] = field(default_factory=dict)
+    """Switches, and from which MAC address their own frames come."""
     doors: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
     tables: Mapping[str, Cause] = field(default_factory=dict)
@@ -50,6 +52,21 @@ class Map:
         """What it is that a rule of a table drops a packet."""
         found = (cause for start, cause in self.tables.items() if table.startswith(start))
         return next(found, Cause.FIREWALL)
+
+    def after(self, former: Map) -> Map:
+        """The same with what has gone since it was `former`."""
+        gone = set(former.nodes.values()) - set(self.nodes.values())
+        bridges = {name: one for name, one in former.bridges.items() if name in gone}
+        return replace(
+            self,
+            nodes=former.nodes | self.nodes,
+            switches=self.switches | (former.switches & gone),
+            bridges={**self.bridges, **bridges},
+            peers=former.peers | self.peers,
+            plumbing=former.plumbing | self.plumbing,
+            macs={**former.macs, **self.macs},
+            doors=former.doors | self.doors,
+        )
 
     @property
     def carriers(self) -> frozenset[str]:

@@ -7,13 +7,13 @@ import math
 import selectors
 import time
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from operator import itemgetter
 
 from netlab.errors import Interrupted
-from netlab.kernel import netns
+from netlab.kernel.closing import close_together
 from netlab.kernel.patience import Interruption
 from netlab.probe.tap import Sighting, Tap
 
@@ -25,28 +25,56 @@ Both are one piece of the kernel's work, microseconds apart unless the processor
 _IDLE_SECONDS = 0.1
 """How long Ctrl-C and the reader's own clock may have to wait."""
 _LOOK_SECONDS = 1.0
-"""How often to look whether the lab is still there."""
+"""How often to look whether the lab is still there, and who is in it."""
 _PORTION = 2000
 """Sightings at once. While they are looked at, the taps fill."""
 _AHEAD = 1_000_000
 """Sightings in memory for a slow reader; what more there is stays in the taps, which count what they lose."""
 
 
+Renewal = Callable[[Collection[Tap] | None], Collection[Tap] | None]
+"""Given the taps that there are, None at first: those that stay, and new ones. None: the lab has ended."""
+
+
 class Stream:
     """What the taps see from now on."""
 
-    def __init__(self, taps: Sequence[Tap], interruption: Interruption) -> None:
-        self._taps = taps
+    def __init__(self, renew: Renewal, interruption: Interruption) -> None:
+        """`renew` is asked now for the first taps, and every second for those of then."""
+        self._renew = renew
+        self._taps = list(renew(None) or ())
         self._interruption = interruption
-        self._homes = {tap.namespace: netns.inode(tap.namespace) for tap in taps}
+        self._lost_before: Counter[str] = Counter()
+        """By taps that are closed."""
         self._young: list[Sighting] = []
         self._ordered: deque[Sighting] = deque()
         self.gone = False
         """The lab has ended."""
 
+    def settle(self) -> None:
+        """Wait until what was under way when the taps were opened can be told from what begins.
+
+        The kernel takes times of frames some moments after the first one has asked for it; until then, a
+        frame's time is that of its being read.
+        """
+        time.sleep(WINDOW_NS / 1e9)
+        self._read(self._taps, WINDOW_NS)
+
+    def since(self, namespace: str) -> int:
+        """From when on (nanoseconds since 1970) everything in a namespace is seen from its beginning on."""
+        opened = (tap.since for tap in self._taps if tap.namespace == namespace)
+        return max(opened, default=0) + WINDOW_NS
+
     def lost(self) -> dict[str, int]:
         """Namespaces, and how many frames found the tap's buffer full there."""
-        return {tap.namespace: tap.lost() for tap in self._taps}
+        lost = Counter(self._lost_before)
+        for tap in self._taps:
+            lost[tap.namespace] += tap.lost()
+        return dict(lost)
+
+    def close(self) -> None:
+        """Let go of all taps."""
+        close_together(self._taps)
 
     def portions(self, seconds: float | None = None) -> Iterator[list[Sighting]]:
         """Sightings in portions; an empty one now and then, if nothing comes.
@@ -69,10 +97,27 @@ class Stream:
                 now = time.monotonic()
                 if now > look:
                     look = now + _LOOK_SECONDS
-                    self.gone = any(netns.inode(one) != home for one, home in self._homes.items())
+                    self._look(selector)
             self._read(self._taps, 0)
             while self._ordered:
                 yield self._portion()
+
+    def _look(self, selector: selectors.BaseSelector) -> None:
+        """Take up the taps of now, and let go of those of before."""
+        wanted = self._renew(self._taps)
+        self.gone = wanted is None
+        if wanted is None:
+            return
+        dropped = [tap for tap in self._taps if tap not in wanted]
+        self._read(dropped, WINDOW_NS)
+        for tap in dropped:
+            selector.unregister(tap.socket)
+            self._lost_before[tap.namespace] += tap.lost()
+        for tap in wanted:
+            if tap not in self._taps:
+                selector.register(tap.socket, selectors.EVENT_READ, tap)
+        self._taps = list(wanted)
+        close_together(dropped)
 
     def _rest(self, selector: selectors.BaseSelector, seconds: float) -> None:
         """Until something comes; or until what has come is old enough."""
@@ -87,7 +132,7 @@ class Stream:
         for tap in taps:
             self._young += tap.sightings(now)
         self._young.sort()
-        old = bisect_left(self._young, now - window, key=itemgetter(0)) if window else None
+        old = bisect_left(self._young, now - window, key=itemgetter(0))
         self._ordered += self._young[:old]
         del self._young[:old]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import socket
 import struct
+import time
 from collections.abc import Collection, Iterator
 from fcntl import ioctl
 from typing import NamedTuple
@@ -52,7 +53,8 @@ class Tap:
     ) -> None:
         """`only` these interfaces, or if none are named, all `but` these. `program`: see `bpf`."""
         self.namespace = namespace
-        self._only, self._but = frozenset(only), frozenset(but)
+        self.only, self._but = frozenset(only), frozenset(but)
+        self._home = netns.inode(namespace)
         with netns.inside(namespace):
             self.socket = listening(
                 socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -64,6 +66,13 @@ class Tap:
             attach(self.socket, program)
             while batch.receive(self.socket.fileno()):  # What came in before the filter.
                 pass
+        self.since = time.time_ns()
+        """Nanoseconds since 1970: from then on, it sees everything."""
+
+    @property
+    def dead(self) -> bool:
+        """Its namespace is gone, or another one has its name."""
+        return netns.inode(self.namespace) != self._home
 
     def close(self) -> None:
         """Let go of the socket, and with it of the namespace."""
@@ -79,7 +88,7 @@ class Tap:
                 name = names.get(index)
                 if name is None:
                     name = names[index] = self._name(index)
-                if name in self._only if self._only else name not in self._but:
+                if name in self.only if self.only else name not in self._but:
                     yield Sighting(
                         at,
                         self.namespace,
@@ -89,11 +98,6 @@ class Tap:
                         data,
                         length,
                     )
-
-    @property
-    def interfaces(self) -> frozenset[str]:
-        """Those that are there, or were while it listened."""
-        return frozenset(self._names.values())
 
     def lost(self) -> int:
         """Frames that found the buffer full."""

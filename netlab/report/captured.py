@@ -6,15 +6,17 @@ import json
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
+from netlab.errors import SystemRefused
 from netlab.plan.names import node
 from netlab.probe.frame import decode
 from netlab.probe.tap import Sighting
-from netlab.report.pcapng import Pcapng
+from netlab.report.pcapng import Pcapng, cut_short, open_file
 from netlab.report.summary import summary
 
 STDOUT = "-"
@@ -25,7 +27,8 @@ class Files:
 
     def __init__(self, file: str, snaplen: int = 0, size: float = inf, ring: int = 0):
         """`file`: a path, or `-`. A file of `size` bytes is full; then it is over, or, with a `ring`, it goes
-        on in another file, and so many are kept. Raises OSError.
+        on in another file, and so many are kept. Raises SystemRefused for one that cannot be written, here
+        and later, and BrokenPipeError if nobody reads stdout any more.
         """
         self._path = Path(file)
         self._to_stdout = file == STDOUT
@@ -35,7 +38,8 @@ class Files:
         self._number = 0
         self._kept: deque[Path] = deque()
         self._labels: dict[tuple[str, str], str] = {}
-        self._open()
+        with self._writing():
+            self._open()
 
     @property
     def full(self) -> bool:
@@ -43,7 +47,11 @@ class Files:
         return not self._ring and self._file.written >= self._size
 
     def take(self, sightings: Iterable[Sighting]) -> int:
-        """Write sightings; returns how many there was room for. Raises OSError."""
+        """Write sightings; returns how many there was room for. Raises SystemRefused, BrokenPipeError."""
+        with self._writing():
+            return self._take(sightings)
+
+    def _take(self, sightings: Iterable[Sighting]) -> int:
         taken = 0
         for seen in sightings:
             if self._file.written >= self._size:
@@ -60,7 +68,11 @@ class Files:
         return taken
 
     def finish(self, lost: Mapping[str, int]) -> None:
-        """Write what was lost in each namespace, and close the file. Raises OSError."""
+        """Write what was lost in each namespace, and close the file. Raises as `take`."""
+        with self._writing():
+            self._finish(lost)
+
+    def _finish(self, lost: Mapping[str, int]) -> None:
         now = time.time_ns()
         present = set(self._file.interfaces)
         labels = {key: label for key, label in self._labels.items() if label in present}
@@ -76,6 +88,19 @@ class Files:
         if not self._to_stdout:
             self._stream.close()
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if self._to_stdout:
+                raise SystemRefused(f"cannot write to stdout: {error.strerror}") from error
+            with suppress(OSError):  # What is left in its buffer.
+                self._stream.close()
+            raise cut_short(self._current, error) from error
+
     def _open(self) -> None:
         path = self._path
         if self._ring:
@@ -86,7 +111,8 @@ class Files:
             self._kept.append(path)
             if len(self._kept) > self._ring:
                 self._kept.popleft().unlink(missing_ok=True)
-        self._stream: BinaryIO = sys.stdout.buffer if self._to_stdout else path.open("wb")
+        self._current = path
+        self._stream: BinaryIO = sys.stdout.buffer if self._to_stdout else open_file(path)
         self._file = Pcapng(self._stream, self._snaplen)
 
 

@@ -7,10 +7,16 @@ where its first packet comes, so a file may be written while interfaces come and
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from netlab import __version__
+from netlab.errors import SystemRefused
 
+LEAST_BYTES = 2048
+"""A file has room for its headers and a packet of Ethernet's usual length."""
 _SECTION, _INTERFACE, _STATISTICS, _PACKET = 0x0A0D0D0A, 1, 5, 6
 _BYTE_ORDER = 0x1A2B3C4D
 _LENGTH_UNKNOWN = (1 << 64) - 1
@@ -109,3 +115,50 @@ class Pcapng:
         end = struct.pack("<I", length)
         self._write(struct.pack("<I", kind) + end + body + end)
         self.written += length
+
+
+@contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """A file for the length of a block that writes pcapng. Raises SystemRefused."""
+    stream = open_file(path)
+    try:
+        with stream:
+            yield stream
+    except OSError as error:
+        raise cut_short(path, error) from error
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to write it anew. Raises SystemRefused."""
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise SystemRefused(f"cannot write '{path}': {error.strerror}") from error
+
+
+def cut_short(path: Path, error: OSError) -> SystemRefused:
+    """What is to be said of a file that the system took no more of, and leave only whole blocks in it.
+
+    Nothing may be written to it any more.
+    """
+    kept = ""
+    if path.is_file():
+        packets = _keep_whole_blocks(path)
+        kept = f"it ends after {packets} packet{'' if packets == 1 else 's'}"
+    return SystemRefused(f"cannot write '{path}': {error.strerror}", kept)
+
+
+def _keep_whole_blocks(path: Path) -> int:
+    """Returns how many packets they are."""
+    packets = whole = 0
+    with path.open("r+b") as file:
+        size = file.seek(0, 2)
+        while whole + 8 <= size:
+            file.seek(whole)
+            kind, length = struct.unpack("<II", file.read(8))
+            if whole + length > size:
+                break
+            packets += kind == _PACKET
+            whole += length
+        file.truncate(whole)
+    return packets

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from netlab.probe.exchange import Result, Told
+from netlab.probe.exchange import UNSEEN, Result, Told
 from netlab.probe.journey import Step
 from netlab.report.summary import what
 
@@ -29,10 +29,11 @@ def line(told: Told, owners: Mapping[str, str]) -> str:
 
 def folded(counts: Mapping[str, int], at: int) -> str:
     """What was only counted. `at`: nanoseconds since 1970."""
-    found = ", ".join(
-        f"{counts[kind]} {name}" for kind, name in _FOLDED.items() if counts.get(kind)
-    )
-    return f"{_clock(at)}  … {found} (--arp tells ARP, --all tells all)"
+    found = [f"{counts[kind]} {name}" for kind, name in _FOLDED.items() if counts.get(kind)]
+    words = [f"{', '.join(found)} (--arp tells ARP, --all tells all)"] if found else []
+    if many := counts.get(UNSEEN):
+        words.append(f"{many} of what had begun unseen")
+    return f"{_clock(at)}  … {', '.join(words)}"
 
 
 def document(told: Told, owners: Mapping[str, str]) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def document(told: Told, owners: Mapping[str, str]) -> dict[str, Any]:
         "what": _what(told),
         "result": told.result.value,
         "open": told.goes_on,
+        "begun_before": told.midway,
         "microseconds": told.took / 1000,
         "packets": list(told.packets),
         "bytes": list(told.octets),
@@ -58,8 +60,8 @@ def document(told: Told, owners: Mapping[str, str]) -> dict[str, Any]:
 
 def target(told: Told, owners: Mapping[str, str]) -> str:
     """The node that was meant, or its address if nobody has it."""
-    if told.result is Result.ANSWERED and told.back:
-        return told.back[0].node
+    if told.result is Result.ANSWERED and told.back and not told.back[0].came_in:
+        return told.back[0].node  # Not where its answer was first seen on the way.
     asked = told.fields.get("arp.target")
     address = asked or told.fields.get("ip.dst") or told.fields["eth.dst"]
     return owners.get(address, address)
@@ -118,7 +120,8 @@ def _outcome(told: Told) -> Iterator[str]:
         yield "no answer"
     elif told.result is Result.REFUSED and told.answer:
         error = what(told.answer) if "icmp.type" in told.answer else "refused"
-        yield f"{error} by {told.back[0].node}"
+        came = told.back[0].came_in
+        yield f"{error} by {came.peer if came else told.back[0].node}"
     elif told.result is Result.ANSWERED:
         forward, backward = ([step.node for step in way] for way in (told.there, told.back))
         by = "" if forward == backward[::-1] else f" by {_way(told.back)}"
@@ -126,6 +129,8 @@ def _outcome(told: Told) -> Iterator[str]:
     if told.packets[0] + told.packets[1] > 2:
         there, back = told.packets
         yield f"{there} + {back} packets, {told.octets[0]} + {told.octets[1]} bytes"
+    if told.midway:
+        yield "begun before"
     if told.goes_on:
         yield "open"
 

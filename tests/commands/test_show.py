@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import select
 import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -309,9 +315,6 @@ def test_watch_prints_a_table_each_time_it_changed():
         inside("show.vm3", "ping", "-c1", "10.0.0.128")
         second = json.loads(process.stdout.readline())
         assert "10.0.0.128" in [one["address"] for one in second["rows"]]
-        process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=HANG_SECONDS)
-        assert (process.returncode, complaint) == (130, "\nnetlab: interrupted\n")
 
 
 def test_watch_sees_what_the_kernel_does_not_tell_of():
@@ -333,3 +336,68 @@ def test_watch_ends_when_the_reader_has_left():
         assert process.stderr.read() == ""
         process.stdout = None
     inside("show.vm3", "ip", "route", "del", "198.51.100.0/24")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_watching_as_it_ends_a_capture(number):
+    with watching("routes", "vm3", "--json") as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=HANG_SECONDS)
+        assert (process.returncode, complaint) == (0, "")
+
+
+def test_watch_follows_the_lab_and_ends_with_it():
+    growing = lab.prepare(lab.load("hostonly"), "growing")
+    with ExitStack() as stack:
+        with lab.running(growing):
+            words = ("addresses", "vmnet1", "--json", "--lab", "growing")
+            process = stack.enter_context(watching(*words))
+
+            def nodes() -> set[str]:
+                return {one["node"] for one in json.loads(process.stdout.readline())["rows"]}
+
+            assert "vm9" not in nodes()
+            more = lab.apply(growing, lab.with_vm(growing, "vm9", ["vmnet1"]))
+            while "vm9" not in nodes():
+                pass
+            lab.apply(more, lab.without_vm(more, "vm9"))
+            while "vm9" in nodes():
+                pass
+        _, complaint = process.communicate(timeout=HANG_SECONDS)
+        assert (process.returncode, complaint) == (0, "netlab: the lab has ended\n")
+
+
+def on_a_terminal(lines: int, last: bytes, *words: str) -> list[str]:
+    """What stands on a terminal of 80 columns when `last` has been drawn."""
+    near, far = pty.openpty()
+    fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("4H", lines, 80, 0, 0))
+    command = [*NETLAB, "show", *words, "--watch"]
+    own = {
+        **os.environ,
+        "LINES": "",
+        "COLUMNS": "",
+    }  # readline, which pytest loads, exports its own.
+    process = subprocess.Popen(command, stdin=far, stdout=far, stderr=far, env=own)
+    os.close(far)
+    drawn = b""
+    while last not in drawn and select.select([near], [], [], HANG_SECONDS)[0]:
+        drawn += os.read(near, 1 << 16)
+    process.kill()
+    process.wait()
+    os.close(near)
+    return drawn.decode().partition("\x1b[H")[2].replace("\r", "").split("\n")
+
+
+@pytest.mark.parametrize("lines", [24, 12])
+def test_a_table_that_is_longer_than_the_terminal_is_cut(lines):
+    drawn = on_a_terminal(lines, b" more", "addresses")
+    assert drawn[0].startswith("show: addresses")
+    assert lines - 3 <= len(drawn) <= lines
+    shown = sum("  up  " in line for line in drawn)
+    assert drawn[-1] == f"… and {len(rows('addresses')) - shown} more"
+
+
+def test_a_table_that_is_not_longer_is_whole():
+    drawn = on_a_terminal(24, b"eth0", "routes", "vm3")
+    assert not any("more" in line for line in drawn)

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from urllib.request import urlopen
 
@@ -56,6 +57,16 @@ def test_its_address_is_this_machines_own_and_secret(url):
     (line,) = (line for line in listening.splitlines() if f":{port} " in line)
     assert line.split()[3] == f"127.0.0.1:{port}"
     assert b"<svg" in urlopen(url).read()
+
+
+def test_a_machine_that_comes_is_on_the_page_that_is_asked_for_then():
+    growing = lab.prepare(lab.load("hostonly"), "growing")
+    with lab.running(growing), viewing("growing") as (_, address):
+        assert b'data-node="vm9"' not in urlopen(address).read()
+        lab.apply(growing, lab.with_vm(growing, "vm9", ["vmnet1"]))
+        until = time.monotonic() + HANG_SECONDS
+        while b'data-node="vm9"' not in urlopen(address).read():
+            assert time.monotonic() < until
 
 
 def test_a_click_on_a_line_freezes_a_packets_journey(opened):

@@ -6,8 +6,9 @@ import json
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from netlab.errors import UsageError
 from netlab.kernel import netns
 from netlab.plan.names import node
 from netlab.probe import ear, tap
+from netlab.probe.stream import _LOOK_SECONDS
 from netlab.probe.tap import Sighting
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
@@ -43,7 +45,7 @@ def shell(vm: str, command: str) -> None:
 @contextmanager
 def capturing(*words: str) -> Iterator[subprocess.Popen]:
     """The command, from the moment when it listens; it is ended with Ctrl-C."""
-    command = [*NETLAB, "capture", "--lab", "capture", *words]
+    command = [*NETLAB, "capture", *(() if "--lab" in words else ("--lab", "capture")), *words]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
     )
@@ -57,11 +59,13 @@ def capturing(*words: str) -> Iterator[subprocess.Popen]:
     assert process.returncode == 0, process.complaint
 
 
-def tshark(file: Path, *fields: str, only: str = "icmp") -> list[tuple[str, ...]]:
+def tshark(
+    file: Path, *fields: str, only: str = "icmp", whole: bool = True
+) -> list[tuple[str, ...]]:
     command = ["tshark", "-r", str(file), "-Y", only, "-T", "fields"]
     command += [word for field in fields for word in ("-e", field)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 or not whole, done.stderr
     return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
 
 
@@ -189,6 +193,51 @@ def test_a_full_file_ends_it_and_a_ring_goes_on(tmp_path):
     assert set(numbers[1:]) == set(range(numbers[1], 41))
 
 
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "small", tmp_path], check=True)
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("ring", [(), ("--bytes", "48k", "--files", "3")])
+def test_a_full_disk_ends_it_with_whole_packets(small_disk, ring):
+    words = ("vm1", "--lab", "capture", "-w", str(small_disk / "x.pcapng"), *ring)
+    command = [*NETLAB, "capture", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline().startswith("capturing at")
+    while process.poll() is None:
+        ping("vm1", 20, INTERNET, "-s", "1000")
+    file = sorted(small_disk.iterdir())[-1]
+    count = len(tshark(file, "frame.number", only="frame"))
+    reason = f"cannot write '{file}': No space left on device; it ends after {count} packets"
+    assert (process.returncode, process.stderr.read()) == (3, f"netlab: {reason}\n")
+    process.stderr.close()
+    assert count > (0 if ring else 50)
+    read = subprocess.run(["tshark", "-r", file], capture_output=True, text=True)
+    assert "cut short" not in read.stderr
+
+
+@pytest.mark.parametrize("file", ["/nope/x", "/", "/dev/full"])
+def test_a_file_that_cannot_be_written_is_named(file):
+    command = ["ip", "netns", "exec", "capture.vm1", "ping", "-q", "-i", "0.01", INTERNET]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as sending:
+        done = netlab("capture", "vm1", "--lab", "capture", "-w", file, "-c", "2")
+        sending.kill()
+    assert done.returncode == 3
+    assert f"netlab: cannot write '{file}': " in done.stderr
+
+
+def test_a_full_disk_behind_stdout_is_said():
+    with Path("/dev/full").open("wb") as full:
+        command = [*NETLAB, "capture", "vm1", "--lab", "capture", "-w", "-", "--seconds", "0.1"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    said = "netlab: cannot write to stdout: No space left on device"
+    assert done.stderr.splitlines()[-1] == said
+
+
 def send(vm: str, interface: str, protocol: str) -> None:
     """A frame from an adapter."""
     with netns.inside(f"capture.{vm}"):
@@ -267,6 +316,40 @@ def test_what_was_lost_is_said_and_is_in_the_file(tmp_path, monkeypatch):
     assert int(read.stdout) == said > 0
 
 
+def test_what_comes_while_it_goes_on_is_captured_where_it_belongs_to_the_points(tmp_path):
+    """Everywhere: the new machine too. At a network: its new port. At another machine: no."""
+    growing = lab.prepare(lab.load("hostonly"), "growing")
+    files = {point: tmp_path / f"{point}.pcapng" for point in ("--all", "vmnet1", "vm1")}
+    with lab.running(growing), ExitStack() as stack:
+        for point, file in files.items():
+            words = (point, "-w", str(file), "-f", "icmp", "--lab", "growing")
+            stack.enter_context(capturing(*words))
+        more = lab.apply(growing, lab.with_vm(growing, "vm9", ["vmnet1"]))
+        host = "172.16.78.1"
+        until = time.monotonic() + HANG_SECONDS
+        while ("vm9.eth0",) not in tshark(files["--all"], "frame.interface_name", whole=False):
+            assert time.monotonic() < until
+            assert inside("growing.vm9", "ping", "-c1", host).returncode == 0
+        again = tmp_path / "again.pcapng"
+        stack.enter_context(capturing("vm9", "-w", str(again), "-f", "icmp", "--lab", "growing"))
+        less = lab.apply(more, lab.without_vm(more, "vm9"))
+        inside("growing.vm1", "ping", "-c1", "-s", "77", host)
+        time.sleep(2 * _LOOK_SECONDS)  # Nothing tells that it has looked, and found nothing there.
+        lab.apply(less, lab.with_vm(less, "vm9", ["vmnet1"]))
+        while not tshark(again, "frame.number", whole=False):
+            assert time.monotonic() < until
+            assert inside("growing.vm9", "ping", "-c1", host).returncode == 0
+    found = {
+        point: {name for (name,) in tshark(file, "frame.interface_name")}
+        for point, file in files.items()
+    }
+    assert {"vm9.eth0", "vmnet1.vm9-eth0", "host.vmnet1", "vm1.eth0"} <= found["--all"]
+    assert found["vmnet1"] == {name for name in found["--all"] if name.startswith("vmnet1.")}
+    assert found["vm1"] == {"vm1.eth0"}
+    last = tshark(files["--all"], "frame.interface_name", only="icmp and frame.len == 119")
+    assert ("vm1.eth0",) in last
+
+
 def test_it_ends_with_the_lab():
     other = lab.prepare(lab.load("hostonly"), "ending")
     with lab.running(other):
@@ -303,7 +386,9 @@ def test_sightings_of_several_taps_come_in_the_order_of_time(running):
         ("vm1", "--files", "3", "-w", "x"),
         ("vm1", "--bytes", "1k"),
         ("vm1", "--bytes", "many", "-w", "x"),
-        ("vm1", "--files", "3", "--bytes", "1k", "-w", "-"),
+        ("vm1", "--bytes", "2047", "-w", "x"),
+        ("vm1", "--files", "3", "--bytes", "5", "-w", "x"),
+        ("vm1", "--files", "3", "--bytes", "2k", "-w", "-"),
         ("vm1", "--json", "-w", "x"),
         ("vm1", "-c", "0"),
         ("vm1", "--seconds", "0"),

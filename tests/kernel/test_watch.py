@@ -14,7 +14,7 @@ import pytest
 
 from netlab import lab
 from netlab.kernel import netns, nft
-from netlab.probe.exchange import Result, Told, Tracker, live
+from netlab.probe.exchange import UNSEEN, Result, Told, Tracker, live
 from netlab.probe.stream import WINDOW_NS
 from netlab.report import watch as report
 from tests.machine import NETLAB, inside, netlab
@@ -36,8 +36,8 @@ def told(running) -> Callable[..., list[Told]]:
     """What is told of what happens while something is done."""
 
     def find(do: Callable[[], object], *unfolded: str) -> list[Told]:
-        tracker = Tracker(lab.where(running), unfolded)
         with lab.watching(running) as stream:
+            tracker = Tracker(lab.following_where(running), unfolded, stream.since)
             do()
             found = [one for part in live(stream.portions(0.1), tracker, WINDOW_NS) for one in part]
             assert not any(stream.lost().values())
@@ -52,9 +52,9 @@ def on(vm: str, *words: str) -> Callable[[], object]:
 
 
 @contextmanager
-def beside(vm: str, *words: str) -> Iterator[None]:
+def beside(vm: str, *words: str, of: str = "watch") -> Iterator[None]:
     """A program that goes on during a block."""
-    command = ["ip", "netns", "exec", f"watch.{vm}", *words]
+    command = ["ip", "netns", "exec", f"{of}.{vm}", *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
@@ -124,7 +124,7 @@ def test_a_connections_content_is_counted_once(told):
 
 
 def test_an_open_connection_is_told_when_it_is_silent_and_again_at_its_end(running):
-    tracker = Tracker(lab.where(running))
+    tracker = Tracker(lab.following_where(running))
     script = f"exec 3<>/dev/tcp/{INTERNET}/80; sleep 1.5; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
     found: list[Told] = []
     with lab.watching(running) as stream, beside("vm1", "bash", "-c", script):
@@ -233,7 +233,7 @@ def test_equal_datagrams_are_told_apart(told):
 
 def test_a_flood_of_5000_with_other_traffic_is_told_packet_by_packet(running):
     """Among it another flood, and connections."""
-    tracker = Tracker(lab.where(running))
+    tracker = Tracker(lab.following_where(running))
     found: list[Told] = []
     web = f"for i in 1 2 3 4 5 6 7 8; do curl -s http://{INTERNET}/ >/dev/null; done"
     with (
@@ -259,10 +259,52 @@ def test_a_flood_of_5000_with_other_traffic_is_told_packet_by_packet(running):
     assert others <= {("icmp", Result.ANSWERED, "internet"), ("tcp", Result.ANSWERED, "internet")}
 
 
+def test_what_was_under_way_when_it_starts_is_counted_and_nobody_is_said_to_have_begun_it(running):
+    found: list[Told] = []
+    unseen = 0
+    often = "-q", "-i", "0.001"
+    with beside("vm1", "ping", *often, INTERNET), beside("vm2", "ping", *often, "10.0.0.2"):
+        for _ in range(15):
+            with lab.watching(running) as stream:
+                tracker = Tracker(lab.following_where(running), (), stream.since)
+                for part in live(stream.portions(0.02), tracker, WINDOW_NS):
+                    found += [one for one in part if one.result is Result.ANSWERED]
+                unseen += tracker.folded[UNSEEN]
+    assert unseen
+    assert {(one.origin, way(one.there)) for one in found} == {
+        ("vm1", WAY),
+        ("vm2", ("vm2", "vmnet8", "vmnet8-nat")),
+    }
+
+
+def test_a_machine_that_comes_and_goes_while_it_goes_on():
+    """And what is named by it, not by the switch before it."""
+    growing = lab.prepare(lab.load("nat"), "growing")
+    limit = ("--seconds", str(HANG_SECONDS))
+    with lab.running(growing), watching("--json", *limit, of="growing") as process:
+        more = lab.apply(growing, lab.with_vm(growing, "vm9", ["vmnet8"]))
+        address = inside("growing.vm9", "hostname", "-I").stdout.strip()
+        with beside("vm9", "ping", "-q", "-i", "0.1", INTERNET, of="growing"):
+            first = json.loads(process.stdout.readline())
+            while "vm9" not in (first["from"], first["to"]):
+                first = json.loads(process.stdout.readline())
+        assert inside("growing.vm1", "ping", "-c1", address).returncode == 0
+        lab.apply(more, lab.without_vm(more, "vm9"))
+        assert inside("growing.vm1", "ping", "-c1", "10.0.0.2").returncode == 0
+    told = [found for line in process.output.splitlines() if "kind" in (found := json.loads(line))]
+    ways = {(one["from"], one["to"], *(step["node"] for step in one["there"])) for one in told}
+    steps = (name.removesuffix("*") for name in WAY[1:])
+    assert (first["from"], first["to"]) == ("vm9", "internet")
+    assert tuple(step["node"] for step in first["there"]) == ("vm9", *steps)
+    assert ("vm1", "vm9", "vm1", "vmnet8", "vm9") in ways
+    assert ("vm1", "vmnet8-nat", "vm1", "vmnet8", "vmnet8-nat") in ways
+    assert {one["from"] for one in told} <= {"vm1", "vm9", "vmnet8-dhcp"}
+
+
 @contextmanager
-def watching(*words: str) -> Iterator[subprocess.Popen]:
+def watching(*words: str, of: str = "watch") -> Iterator[subprocess.Popen]:
     """The command, from the moment when it listens; it is ended with Ctrl-C."""
-    command = [*NETLAB, "watch", "--lab", "watch", *words]
+    command = [*NETLAB, "watch", "--lab", of, *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     said = process.stderr.readline()
     assert said.startswith("watching"), said + process.stderr.read()
@@ -296,10 +338,24 @@ def test_only_what_passes_a_node():
     assert one["back"][0]["node"] == "internet"
 
 
+def test_only_what_passes_a_network_that_is_a_cable_without_a_switch():
+    with watching("wan", "--json") as process:
+        inside("watch.vm1", "ping", "-c1", "10.0.0.129")
+        inside("watch.vm1", "ping", "-c1", "192.168.1.1")
+        inside("watch.vm1", "ping", "-c1", INTERNET)
+        inside("watch.router", "ping", "-c1", INTERNET)
+    told = [found for line in process.output.splitlines() if "kind" in (found := json.loads(line))]
+    assert [(one["from"], one["to"]) for one in told] == [
+        ("vm1", "internet"),
+        ("router", "internet"),
+    ]
+
+
 def test_it_ends_by_count_or_time_and_refuses_what_is_no_node():
     with watching("-c", "3") as process:
         inside("watch.vm1", "ping", "-c4", "-i", "0.01", INTERNET)
         process.wait(timeout=HANG_SECONDS)
     assert process.output.count("icmp") == 3
     assert netlab("watch", "--lab", "watch", "--seconds", "0.1").returncode == 0
-    assert netlab("watch", "--lab", "watch", "vm9").returncode == 2
+    for word in ("vm9", "vm1:eth0", "wan:eth0"):
+        assert netlab("watch", "--lab", "watch", word).returncode == 2

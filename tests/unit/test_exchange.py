@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dns import DNS, DNSQR
@@ -9,7 +11,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
-from netlab.probe.exchange import Result, Told, Tracker
+from netlab.probe.exchange import UNSEEN, Result, Told, Tracker
 from netlab.probe.identity import identify
 from netlab.probe.journey import Map
 from netlab.probe.tap import Sighting
@@ -25,6 +27,7 @@ CABLES = (
 MAP = Map(
     nodes={f"lab.{node}": node for node in ("vm1", "vm2", "sw", "nat", "host", "pc")},
     switches=frozenset({"sw"}),
+    macs={"sw": "00:50:56:00:00:07"},
     peers={
         tuple(end.split(".")): peer.partition(".")[0]
         for cable in CABLES
@@ -111,12 +114,14 @@ class Lab:
     """Frames at points of the lab, and what is told of them."""
 
     def __init__(self, *unfolded: str) -> None:
-        self.tracker = Tracker(MAP, unfolded)
-        self.now = 0
+        self.now = self.since = 0
+        self.tracker = Tracker(lambda: MAP, unfolded, lambda namespace: self.since)
 
-    def see(self, points: str, *layers: Packet, foreign: bool = False) -> None:
+    def see(
+        self, points: str, *layers: Packet, foreign: bool = False, mac: str = "00:0c:29:00:00:01"
+    ) -> None:
         """`vm1.eth0> sw.p1<`: a packet, in this order, 1 ms apart."""
-        frame: Packet = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02")
+        frame: Packet = Ether(src=mac, dst="00:50:56:00:00:02")
         for layer in layers:
             frame = frame / layer
         for word in points.split():
@@ -209,6 +214,7 @@ def test_nothing_is_remembered_for_ever():
     lab = Lab()
     lab.see("vm1.eth0> sw.p1<", IP(id=1, **TO_PC), ECHO)
     lab.see("vm1.eth0> sw.p1<", IP(id=2, **TO_PC), TCP(sport=4000, **SEGMENT))
+    lab.see("sw.p1<", IP(id=3, **TO_PC), UDP(sport=5) / QUERY)
     lab.see("vm1.eth0> sw.p1<", ARP(psrc="10.0.0.1", pdst="10.0.0.9"))
     assert len(lab.told()) == 2
     remembered = {
@@ -238,3 +244,95 @@ def test_a_question_to_everybody_is_shown_as_a_branch():
     )
     (one,) = lab.told()
     assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  arp 10.0.0.9  vm1·sw·nat, vm2  no answer")
+
+
+BACK = {"src": TO_PC["dst"], "dst": TO_PC["src"]}
+REPLY = ICMP(type=0, id=1, seq=5) / b"payload"
+THROUGH = "sw.p1< sw.p2> nat.eth0< nat.up> host.down< host.lan> pc.eth0<"
+HOME = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
+
+
+@pytest.mark.parametrize("first", range(7))
+def test_nobody_is_said_to_have_begun_what_was_under_way_when_the_taps_came(first):
+    """Wherever it was then: on a cable, in a switch, or in a machine that forwards it."""
+    lab = Lab()
+    after = " ".join(THROUGH.split()[first:])
+    for asked, answer in (
+        (ECHO, REPLY),
+        (UDP(sport=5, dport=7001) / b"x", UDP(sport=7001, dport=5) / b"y"),
+    ):
+        lab.since = lab.now + MS + 1  # The first sighting is a moment before.
+        lab.see(after, IP(id=lab.now // MS, **TO_PC), asked)
+        lab.see(HOME, IP(id=lab.now // MS, **BACK), answer)
+    assert lab.told() == []
+    assert lab.tracker.folded == {UNSEEN: 4}
+
+
+@pytest.mark.parametrize(
+    "answer", [REPLY, UDP(sport=53, dport=5) / DNS(id=7, qr=1, qd=DNSQR(qname="www.example.com"))]
+)
+def test_an_answer_to_a_question_that_nobody_saw_begins_nothing(answer):
+    lab = Lab()
+    lab.see(HOME, IP(id=2, **BACK), answer)
+    assert lab.told() == []
+    assert lab.tracker.folded == {UNSEEN: 1}
+    assert folded(lab.tracker.folded, 0).endswith("  … 1 of what had begun unseen")
+
+
+def test_an_announcement_by_arp_is_no_answer_but_for_the_first_second():
+    answer = ARP(op=2, psrc="10.0.0.1", pdst="10.0.0.9")
+    lab = Lab("arp")
+    lab.see("vm1.eth0> sw.p1<", answer)
+    assert lab.told() == []
+    lab.now += 1000 * MS
+    lab.see("vm1.eth0> sw.p1<", answer)
+    (one,) = lab.told()
+    assert one.origin == "vm1"
+
+
+def test_a_switch_may_begin_too():
+    lab = Lab("other")
+    lab.see("sw.p1> vm1.eth0<", IP(**TO_PC, proto=2), mac=MAP.macs["sw"])
+    lab.see("sw.p2> nat.eth0<", IP(src="10.0.0.3", dst="10.0.0.9", proto=2) / b"x")
+    (one,) = lab.told()
+    assert (one.origin, one.fields["ip.protocol"]) == ("sw", "2")
+    assert lab.tracker.folded == {UNSEEN: 1}
+
+
+def test_a_connection_that_was_open_before_is_told_as_such():
+    lab = Lab()
+    segments = {"sport": 4000, "dport": 80}
+    lab.see("sw.p1< sw.p2>", IP(id=1, **TO_PC), TCP(**segments, flags="A", seq=1))
+    lab.see(f"vm1.eth0> {THROUGH}", IP(id=2, **TO_PC), TCP(**segments, flags="A", seq=2))
+    (one,) = lab.told(lab.now + 2000 * MS)
+    assert (one.origin, one.midway, one.goes_on) == ("vm1", True, True)
+    assert line(one, {}).endswith("no answer, begun before, open")
+    lab.see(f"vm1.eth0> {THROUGH}", IP(id=3, **TO_PC), TCP(**segments, flags="S", seq=3))
+    (one,) = lab.told(lab.now + 2000 * MS)
+    assert (one.midway, one.packets) == (False, (1, 0))
+    assert lab.tracker.folded == {UNSEEN: 1}
+
+
+def test_who_answers_where_nobody_looks_is_named_by_its_address():
+    """A machine that has just been added: its switch is not the one that answered."""
+    lab = Lab()
+    lab.see("vm1.eth0> sw.p1< sw.p3>", IP(id=1, **TO_PC), ECHO)
+    lab.see("sw.p3< sw.p1> vm1.eth0<", IP(id=2, **BACK), REPLY)
+    (one,) = lab.told()
+    assert "✔ vm1 → vm9  icmp  vm1·sw  and back" in line(one, {"10.0.0.9": "vm9"})
+
+
+def test_what_has_gone_from_a_lab_can_still_be_told():
+    now = replace(
+        MAP,
+        nodes={place: node for place, node in MAP.nodes.items() if node not in ("vm2", "sw")},
+        switches=frozenset(),
+        macs={},
+        peers={
+            end: peer for end, peer in MAP.peers.items() if {"vm2", "sw"}.isdisjoint({end[0], peer})
+        },
+    )
+    assert now.after(MAP) == replace(MAP, peers=now.after(MAP).peers)
+    assert now.after(MAP).peers == MAP.peers
+    turned = replace(MAP, switches=frozenset(), macs={})
+    assert turned.after(MAP).switches == frozenset()

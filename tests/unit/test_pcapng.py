@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import subprocess
 
+import pytest
+
+from netlab.errors import SystemRefused
+from netlab.report import pcapng
 from netlab.report.pcapng import Pcapng
 from tests.pace import HANG_SECONDS
 
@@ -75,3 +80,15 @@ def test_what_was_lost_is_in_the_file():
         reader="MIME Files Format",  # Shows the file's own structure.
     )
     assert blocks == [["1", "7"]]
+
+
+@pytest.mark.parametrize("left", [0, 1, 7, 8, 30, 99])
+def test_a_file_that_the_system_takes_no_more_of_ends_with_its_last_whole_packet(tmp_path, left):
+    whole, more = written({}, {}), written({}, {}, {"data": bytes(100)})[len(written({}, {})) :]
+    file = tmp_path / "full.pcapng"
+    with pytest.raises(SystemRefused) as refused, pcapng.written(file) as stream:
+        stream.write(whole + more[:left])
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert file.read_bytes() == whole
+    said = f"cannot write '{file}': No space left on device; it ends after 2 packets"
+    assert str(refused.value) == said

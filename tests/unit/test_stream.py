@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from netlab.kernel.patience import Interruption
+from netlab.probe import stream as stream_module
 from netlab.probe.stream import Stream
 from netlab.probe.tap import Sighting
 
@@ -17,6 +18,7 @@ class LateTap:
     """Readable when told; then it has one frame, whose time was taken a moment before."""
 
     namespace = "lab.none"
+    lose = 0
 
     def __init__(self, age: int, then: Callable[[], None] = lambda: None) -> None:
         self.socket, self._far = socket.socketpair()
@@ -33,7 +35,7 @@ class LateTap:
             self._then()
 
     def lost(self) -> int:
-        return 0
+        return self.lose
 
     def close(self) -> None:
         self.socket.close()
@@ -51,7 +53,7 @@ def taps() -> Iterator[list[LateTap]]:
 
 
 def test_a_frame_that_comes_late_into_its_tap_is_in_its_place(taps):
-    stream = Stream(taps, Interruption())
+    stream = Stream(lambda _: taps, Interruption())
     taps[0].ready()
     found: list[Sighting] = []
     for portion in stream.portions(10):
@@ -64,6 +66,33 @@ def test_a_frame_that_comes_late_into_its_tap_is_in_its_place(taps):
 def test_what_was_seen_before_the_end_still_comes(taps):
     for tap in taps:
         tap.ready()
-    found = [one for portion in Stream(taps, Interruption()).portions(1e-9) for one in portion]
+    found = [
+        one for portion in Stream(lambda _: taps, Interruption()).portions(1e-9) for one in portion
+    ]
     assert found == sorted(found)
     assert len(found) == 2
+
+
+def test_taps_come_and_go_and_what_they_saw_and_lost_stays(monkeypatch):
+    monkeypatch.setattr(stream_module, "_LOOK_SECONDS", 0.0)
+    going, staying, coming = (LateTap(age) for age in (3_000_000, 2_000_000, 1_000_000))
+    going.lose, staying.lose = 3, 1
+    now = [[going, staying], [staying, coming], None]
+    stream = Stream(lambda _: now[0], Interruption())
+    going.ready()
+    portions, found = stream.portions(10), []
+    next(portions)
+    now.pop(0)
+    while going.socket.fileno() != -1:
+        found += next(portions)
+    coming.ready()
+    staying.ready()
+    while len(found) < 3:
+        found += next(portions)
+    assert stream.lost() == {LateTap.namespace: 4}
+    assert not stream.gone
+    now.pop(0)
+    assert [one for portion in portions for one in portion] == []
+    assert stream.gone
+    stream.close()
+    assert (staying.socket.fileno(), coming.socket.fileno()) == (-1, -1)
