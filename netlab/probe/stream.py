@@ -109,7 +109,8 @@ class Stream:
         if wanted is None:
             return
         dropped = [tap for tap in self._taps if tap not in wanted]
-        self._read(dropped, WINDOW_NS)
+        if dropped:
+            self._read(self._taps, WINDOW_NS)  # All, or what is old enough would not be in order.
         for tap in dropped:
             selector.unregister(tap.socket)
             self._lost_before[tap.namespace] += tap.lost()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ class LateTap:
         self._far.send(b"x")
 
     def sightings(self, until: float) -> Iterator[Sighting]:
-        if self._age:
+        if self._age and select.select([self.socket], [], [], 0)[0]:
             self.socket.recv(1)
             yield Sighting(time.time_ns() - self._age, self.namespace, "eth0", True, False, b"")
             self._age = 0
@@ -96,3 +97,25 @@ def test_taps_come_and_go_and_what_they_saw_and_lost_stays(monkeypatch):
     assert stream.gone
     stream.close()
     assert (staying.socket.fileno(), coming.socket.fileno()) == (-1, -1)
+
+
+def test_a_look_leaves_the_order_as_it_is(monkeypatch):
+    """What was young before it has become old meanwhile, and an older frame waits in another tap."""
+    monkeypatch.setattr(stream_module, "_LOOK_SECONDS", 0.0)
+    younger, older = LateTap(2_000_000), LateTap(90_000_000)
+    found: list[Sighting] = []
+
+    def renew(taps: object) -> list[LateTap]:
+        if taps is not None and older.socket.fileno() != -1 and not younger._age:
+            time.sleep(0.03)
+            older.ready()
+        return [younger, older]
+
+    stream = Stream(renew, Interruption())
+    younger.ready()
+    for portion in stream.portions(10):
+        found += portion
+        if len(found) == 2:
+            break
+    stream.close()
+    assert found == sorted(found)
