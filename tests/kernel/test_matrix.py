@@ -113,7 +113,10 @@ def test_what_taps_have_lost_makes_silence_unknown(modes, monkeypatch):
 
 
 def test_rules_that_were_not_heard_in_full_make_silence_unknown(modes, monkeypatch):
-    def overrun(_: object) -> Iterator[Hit]:
+    heard = RuleTrace.hits
+
+    def overrun(machine: RuleTrace) -> Iterator[Hit]:
+        list(heard(machine))  # Or its socket would stay readable.
         raise Overflow
 
     monkeypatch.setattr(RuleTrace, "hits", overrun)
