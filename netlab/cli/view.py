@@ -44,6 +44,8 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     from netlab.report.traffic import Traffic
 
     running = lab.attach(lab.pick(lab_name))
+    following = lab.Following(running)
+    following.owners()  # While it is there: it may end at once.
     kinds = _KINDS if allow_send else ()
 
     def page(now: lab.Lab) -> str:
@@ -58,7 +60,7 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
             output.document({"lab": running.name, "url": server.url})
         else:
             say(server.url)
-        for now in _watch(running, stream, traffic, wishes):
+        for now in _watch(following, stream, traffic, wishes):
             with suppress(KernelError):  # It is being changed again, and will be drawn then.
                 server.page = page(now)
         say_end(stream, sum(stream.lost().values()), "some packets were not shown")
@@ -90,7 +92,7 @@ def _pictures(*labs: lab.Lab) -> Pictures:
 
 
 def _watch(
-    running: lab.Lab, stream: Stream, traffic: Traffic, wishes: Queue[Wish]
+    following: lab.Following, stream: Stream, traffic: Traffic, wishes: Queue[Wish]
 ) -> Iterator[lab.Lab]:
     """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end.
 
@@ -100,12 +102,11 @@ def _watch(
     from netlab.probe.stream import WINDOW_NS
     from netlab.report.traffic import journey
 
-    following, owners = lab.Following(running), lab.following_owners(running)
-    where = lab.following_where(running)
-    tracker = exchange.Tracker(where, exchange.FOLDED, stream.since)
+    running = following()
+    tracker = exchange.Tracker(following.where, exchange.FOLDED, stream.since)
     for found in exchange.live(stream.portions(), tracker, WINDOW_NS):
         for told in found:
-            traffic.add(journey(told, owners().names, running.name), sum(told.packets))
+            traffic.add(journey(told, following.owners().names, running.name), sum(told.packets))
         traffic.count()
         traffic.lose(sum(stream.lost().values()))
         if (now := following()) is not running:

@@ -61,12 +61,12 @@ def watch(
 
     running = lab.attach(lab.pick(lab_name))
     wanted = lab.passing(running, nodes)
-    owners = lab.following_owners(running)
+    following = lab.Following(running)
+    following.owners()  # While it is there: it may end at once.
     unfolded = exchange.FOLDED if everything else {"arp", "ndp"} if arp else ()
-    where = lab.following_where(running)
     with lab.watching(running) as seen:
-        tracker = exchange.Tracker(where, unfolded, seen.since)
-        printer = _Printer(output.json, owners, tracker.folded, count)
+        tracker = exchange.Tracker(following.where, unfolded, seen.since)
+        printer = _Printer(output.json, following.owners, tracker.folded, count)
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
             for found in exchange.live(seen.portions(seconds), tracker, stream.WINDOW_NS):

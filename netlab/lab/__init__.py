@@ -50,7 +50,7 @@ from netlab.lab.packets import (
     watching,
 )
 from netlab.lab.state import Interface, Machine, Status, status
-from netlab.lab.whereabouts import Following, following_owners, following_where, owners, where
+from netlab.lab.whereabouts import Following, owners, where
 
 __all__ = [
     "Following",
@@ -69,8 +69,6 @@ __all__ = [
     "execute",
     "explain",
     "explaining",
-    "following_owners",
-    "following_where",
     "listening",
     "load",
     "mending",

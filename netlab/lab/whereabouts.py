@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,13 +20,16 @@ class Following:
 
     def __init__(self, lab: Lab) -> None:
         """Raises NoSuchLab."""
-        self._lab = lab
+        self._lab = self._mapped = lab
         self._begun = record(lab.name).created
         self._stamp: object = None
         stamp, run = self._read_stamp(), run_directory(lab.name)
         with suppress(FileNotFoundError):
             if run.scenario.read_bytes() == lab.source.text:  # Else it was changed just now.
                 self._stamp = stamp
+        self._where = where(lab)
+        self._owners: Owners | None = None
+        self._asked = 0.0
 
     def __call__(self) -> Lab:
         """The lab; of one that has ended, or is being changed, as it was last."""
@@ -37,6 +39,23 @@ class Following:
                 self._lab = attach(self._lab.name)
                 self._stamp = stamp
         return self._lab
+
+    def where(self) -> Map:
+        """`where`, with what has come, and with what has gone meanwhile: it may still be told of."""
+        if (now := self()) is not self._mapped:
+            self._mapped, self._where = now, where(now).after(self._where)
+        return self._where
+
+    def owners(self) -> Owners:
+        """`owners`, asked anew if the last answer is a second old. Raises KernelError the first time."""
+        if self._owners is None or time.monotonic() - self._asked > 1:
+            try:
+                self._owners = owners(self())
+            except KernelError:  # The lab has ended: its last packets are still to be told.
+                if self._owners is None:
+                    raise
+            self._asked = time.monotonic()
+        return self._owners
 
     @property
     def ended(self) -> bool:
@@ -94,34 +113,3 @@ def owners(lab: Lab) -> Owners:
 
     require_root()
     return spaces.owners({place: node_of(place) for place in lab.plan.namespaces})
-
-
-def following_where(lab: Lab) -> Callable[[], Map]:
-    """`where` for whatever goes on for long: with what has come, and with what has gone meanwhile.
-
-    What was seen there may still be told.
-    """
-    following, known = Following(lab), where(lab)
-
-    def latest() -> Map:
-        nonlocal lab, known
-        if (now := following()) is not lab:
-            lab, known = now, where(now).after(known)
-        return known
-
-    return latest
-
-
-def following_owners(lab: Lab) -> Callable[[], Owners]:
-    """`owners` for whatever goes on for long: asked anew if the last answer is a second old."""
-    following, known, since = Following(lab), owners(lab), time.monotonic()
-
-    def latest() -> Owners:
-        nonlocal known, since
-        if time.monotonic() - since > 1:
-            with suppress(KernelError):  # The lab has ended: its last packets are still to be told.
-                known = owners(following())
-            since = time.monotonic()
-        return known
-
-    return latest

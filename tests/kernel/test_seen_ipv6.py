@@ -253,8 +253,8 @@ def test_what_is_everybodys_is_no_target(running, target):
 
 def test_watch_calls_neighbour_discovery_by_its_name_and_knows_new_addresses(running):
     run("seen.vm1", "ip -6 neigh flush all")
-    owners = lab.following_owners(running)
-    tracker = exchange.Tracker(lab.following_where(running), exchange.FOLDED)
+    owners = lab.Following(running).owners
+    tracker = exchange.Tracker(lab.Following(running).where, exchange.FOLDED)
     late = "fd00:8::abc"
     with (
         changed(

@@ -37,7 +37,7 @@ def told(running) -> Callable[..., list[Told]]:
 
     def find(do: Callable[[], object], *unfolded: str) -> list[Told]:
         with lab.watching(running) as stream:
-            tracker = Tracker(lab.following_where(running), unfolded, stream.since)
+            tracker = Tracker(lab.Following(running).where, unfolded, stream.since)
             do()
             found = [one for part in live(stream.portions(0.1), tracker, WINDOW_NS) for one in part]
             assert not any(stream.lost().values())
@@ -124,7 +124,7 @@ def test_a_connections_content_is_counted_once(told):
 
 
 def test_an_open_connection_is_told_when_it_is_silent_and_again_at_its_end(running):
-    tracker = Tracker(lab.following_where(running))
+    tracker = Tracker(lab.Following(running).where)
     script = f"exec 3<>/dev/tcp/{INTERNET}/80; sleep 1.5; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
     found: list[Told] = []
     with lab.watching(running) as stream, beside("vm1", "bash", "-c", script):
@@ -233,7 +233,7 @@ def test_equal_datagrams_are_told_apart(told):
 
 def test_a_flood_of_5000_with_other_traffic_is_told_packet_by_packet(running):
     """Among it another flood, and connections."""
-    tracker = Tracker(lab.following_where(running))
+    tracker = Tracker(lab.Following(running).where)
     found: list[Told] = []
     web = f"for i in 1 2 3 4 5 6 7 8; do curl -s http://{INTERNET}/ >/dev/null; done"
     with (
@@ -266,7 +266,7 @@ def test_what_was_under_way_when_it_starts_is_counted_and_nobody_is_said_to_have
     with beside("vm1", "ping", *often, INTERNET), beside("vm2", "ping", *often, "10.0.0.2"):
         for _ in range(15):
             with lab.watching(running) as stream:
-                tracker = Tracker(lab.following_where(running), (), stream.since)
+                tracker = Tracker(lab.Following(running).where, (), stream.since)
                 for part in live(stream.portions(0.02), tracker, WINDOW_NS):
                     found += [one for one in part if one.result is Result.ANSWERED]
                 unseen += tracker.folded[UNSEEN]
