@@ -282,7 +282,7 @@ def _not_taken(step: Step, count: int, evidence: Evidence) -> Finding:
     for passed in evidence.journey.packets[step.packet]:
         port = passed.came_in.interface if passed.came_in else ""
         if (passed.node, mac) in evidence.present:
-            text = said("is there", mac=mac, owner=" and ".join(sorted(owners)))
+            text = said("is there", mac=mac, owner=both(owners))
             return _apart(passed.node, port, owners, evidence) or _unknown(node, text)
     if len(step.went_out) == 1:
         text = said("given to one", node=node, peer=step.went_out[0].peer, mac=mac)
