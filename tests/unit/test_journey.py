@@ -216,7 +216,7 @@ CASES = [
     (evidence(INTO_THE_SWITCH, drops={AT_SW: LOSS}), "dead", "sw", Cause.LOST),
     (evidence(FLOODED, drops={AT_SW: RULE}), "dead", "sw", Cause.NO_TAKER),
     (evidence(FLOODED, drops={AT_SW: COPY}), "dead", "sw", Cause.LOST),
-    (evidence(FLOODED, present={("sw", "b")}), "unknown", "sw", Cause.UNKNOWN),
+    (evidence(FLOODED, present={("sw", "b")}, owners={"b": {"vm2"}}), "unknown", "sw", Cause.UNKNOWN),
     (evidence(FLOODED, present={("sw", "c")}), "dead", "sw", Cause.NO_TAKER),
     (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, **ASKED), "dead", "sw", Cause.FIREWALL),
     (evidence(FLOODED, drops={AT_SW: RULE}, **ASKED), "dead", "sw", Cause.NO_OFFER),
