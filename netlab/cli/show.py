@@ -41,7 +41,7 @@ _UNHEARD_SECONDS = 1.0
 _BREATH_SECONDS = 0.1
 """Between two looks, however much happens."""
 _CHANGE_SECONDS = 10.0
-"""How long a command that changes the lab may need to write down what it has taken away."""
+"""How long nothing can be read while another command changes or ends the lab."""
 
 
 @click.group(
@@ -109,26 +109,25 @@ def _views(following: lab.Following, name: str, place: str | None) -> Iterator[V
     from netlab.kernel.events import Events
     from netlab.views import view
 
+    since = time.monotonic()
     while not following.ended:
         running = following()
         try:
             with Events(running.plan.namespaces) as events:
                 while not following.ended and following() is running:
-                    yield view(running, name, place)
+                    found = view(running, name, place)
+                    since = time.monotonic()
+                    yield found
                     time.sleep(_BREATH_SECONDS)
                     events.wait(_UNHEARD_SECONDS)
                     events.changes()
-        except (KernelError, OSError) as error:
-            _await_change(following, running, error)
-
-
-def _await_change(following: lab.Following, running: Lab, error: Exception) -> None:
-    """What was to be read has gone: with the lab, or with a machine that is removed. Else raises `error`."""
-    until = time.monotonic() + _CHANGE_SECONDS
-    while not following.ended and following() is running:
-        if time.monotonic() > until:
-            raise error
-        time.sleep(_BREATH_SECONDS)
+        except (
+            KernelError,
+            OSError,
+        ):  # What was to be read has gone: an interface, a machine, the lab.
+            if time.monotonic() > since + _CHANGE_SECONDS:
+                raise
+            time.sleep(_BREATH_SECONDS)
 
 
 def _draw(output: Output, running: Lab, name: str, found: View) -> bool:

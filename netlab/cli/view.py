@@ -14,7 +14,7 @@ from netlab import lab
 from netlab.cli.arguments import examples, json_option, lab_option, language_option, pass_output
 from netlab.cli.capture import say_end
 from netlab.cli.output import Output, say
-from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
+from netlab.errors import Interrupted, NetlabError, UsageError
 
 if TYPE_CHECKING:
     from netlab.probe.stream import Stream
@@ -61,7 +61,9 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
         else:
             say(server.url)
         for now in _watch(following, stream, traffic, wishes):
-            with suppress(KernelError):  # It is being changed again, and will be drawn then.
+            with suppress(
+                NetlabError, OSError
+            ):  # It is being changed again, and will be drawn then.
                 server.page = page(now)
         say_end(stream, sum(stream.lost().values()), "some packets were not shown")
 

@@ -20,8 +20,9 @@ _RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 2, 3, 4,
 _RTM_GETRULE = 34
 _RULE = struct.Struct("8BI")
 """fib_rule_hdr: family, lengths of destination and source, TOS, table, two unused, action, flags."""
-_NOT_ASKED_FOR = {10, 12, 16, 20, 22, 23, 24, 25}
-"""FRA_FWMARK, TUN_ID, FWMASK, UID_RANGE, IP_PROTO, SPORT_RANGE, DPORT_RANGE, DSCP: no `Question` has them."""
+_NOT_ASKED_FOR = {10, 12, 16, 20, 22, 23, 24, 25, 26}
+"""FRA_FWMARK, TUN_ID, FWMASK, UID_RANGE, IP_PROTO, SPORT_RANGE, DPORT_RANGE, DSCP, FLOWLABEL: no `Question`
+has them."""
 UNCERTAIN = errno.ENODATA
 """An `Answer.error` of netlab's own: rules of the machine (`ip rule`) look at more than was asked."""
 

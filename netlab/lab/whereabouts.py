@@ -35,9 +35,11 @@ class Following:
         """The lab; of one that has ended, or is being changed, as it was last."""
         stamp = self._read_stamp()
         if stamp != self._stamp and not self.ended:
-            with suppress(NetlabError):  # In the middle of a change.
-                self._lab = attach(self._lab.name)
+            with suppress(NetlabError, OSError):  # In the middle of a change, or of its end.
+                now = attach(self._lab.name)
                 self._stamp = stamp
+                if (now.source.text, now.plan) != (self._lab.source.text, self._lab.plan):
+                    self._lab = now
         return self._lab
 
     def where(self) -> Map:

@@ -176,11 +176,12 @@ class Autopsy:
         if self._open:
             for one in self._witness.rules:
                 self._hits(one)
+        unheard = drops.unheard(self._silenced)
         for number, (token, hops) in self._open.items():
             self._kept[number] = replace(
                 self._kept[number],
                 drops=self._dropped(token),
-                silenced=drops.silenced(self._silenced, hops, self._known),
+                silenced=drops.silenced(unheard, hops, self._known),
             )
         self._open, self._silenced, self._drops = {}, [], {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -56,8 +56,22 @@ def is_about_neighbours(fields: Fields) -> bool:
     return bool(_operation(fields))
 
 
+Unheard = Mapping[int, Sequence[tuple[Hit, Fields]]]
+"""Drops that are about neighbours, by the last bits of the address that is asked for."""
+
+
+def unheard(hits: Iterable[Hit]) -> Unheard:
+    """Those that are about neighbours; for `silenced`, which is asked once for each probe."""
+    found: dict[int, list[tuple[Hit, Fields]]] = {}
+    for hit in hits:
+        fields = decode(hit.frame)
+        if hit.drops and is_about_neighbours(fields):
+            found.setdefault(_last_bits(_asked_for(fields)), []).append((hit, fields))
+    return found
+
+
 def silenced(
-    hits: Iterable[Hit], hops: Collection[tuple[str, str]], known: Knowledge
+    told: Unheard, hops: Collection[tuple[str, str]], known: Knowledge
 ) -> dict[str, Silence]:
     """Node to the rule that ended its question for a MAC address, or the answer.
 
@@ -65,9 +79,9 @@ def silenced(
     machine that was asked, and the switches drop counts: others are not meant to answer.
     """
     found: dict[str, Silence] = {}
-    for hit in hits:
-        at, fields = known.where.nodes[hit.namespace], decode(hit.frame)
-        for node, address in hops:
+    for node, address in hops:
+        for hit, fields in told.get(_last_bits(address), ()):
+            at = known.where.nodes[hit.namespace]
             owners = known.owners.nodes.get(address, frozenset())
             concerned = at in owners | {node} | known.where.switches
             if concerned and _is_exchange(fields, node, address, known):
@@ -89,21 +103,24 @@ def _operation(fields: Fields) -> str:
 
 def _is_exchange(fields: Fields, node: str, address: str, known: Knowledge) -> bool:
     """Whether it is the question of a node for an address, or the answer."""
-    if not is_about_neighbours(fields):
-        return False
     asks = _operation(fields) == "request"
     if "arp.op" in fields:
         asker = fields["arp.sender" if asks else "arp.target"]
-        about = fields["arp.target" if asks else "arp.sender"] == address
     else:
         asker = fields["ip.src" if asks else "ip.dst"]
-        # A question goes to a group that is known by the last 24 bits (RFC 4291, 2.7.1).
-        about = (
-            _last_bits(fields["ip.dst"]) == _last_bits(address)
-            if asks
-            else fields["ip.src"] == address
-        )
+    asked_for = _asked_for(fields)
+    # A question goes to a group that is known by the last 24 bits (RFC 4291, 2.7.1).
+    to_a_group = asks and "arp.op" not in fields
+    about = asked_for == address or (to_a_group and _last_bits(asked_for) == _last_bits(address))
     return about and node in known.owners.nodes.get(asker, ())
+
+
+def _asked_for(fields: Fields) -> str:
+    """The address that a question or an answer is about; of a question of IPv6, the group that it goes to."""
+    asks = _operation(fields) == "request"
+    if "arp.op" in fields:
+        return fields["arp.target" if asks else "arp.sender"]
+    return fields["ip.dst" if asks else "ip.src"]
 
 
 def _last_bits(address: str) -> int:

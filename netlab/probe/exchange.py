@@ -250,8 +250,10 @@ class Tracker:
 
     def _asked_unseen(self, identity: Identity, seen: Sighting) -> bool:
         """Whether a packet that belongs to nothing known must be an answer all the same."""
+        if not identity.answers:
+            return False
         recent = seen.at < self._since(seen.namespace) + _SILENCE
-        return identity.answers and (recent or identity.kind not in _UNASKED)
+        return recent or identity.kind not in _UNASKED
 
     def _join(self, passage: _Passage, node: str, seen: Sighting) -> None:
         """Find the exchange to which a new packet belongs, or begin one."""
@@ -330,7 +332,7 @@ class Tracker:
         exchange.told = self._tell(exchange)
         del exchange.queue[exchange]
         for place in exchange.places:
-            if self._known[place][0] is exchange:
+            if self._known.get(place, (None,))[0] is exchange:  # Or another one has come there.
                 del self._known[place]
         if exchange.kind == "dns" and not exchange.unseen:
             asking = self._questions[_question(exchange)]

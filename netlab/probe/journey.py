@@ -68,7 +68,7 @@ class Map:
             doors=former.doors | self.doors,
         )
 
-    @property
+    @cached_property
     def carriers(self) -> frozenset[str]:
         """Switches, and machines that bridge."""
         return self.switches | self.bridges.keys()
@@ -78,9 +78,32 @@ class Map:
         hosts = {self.peers[outlet] for outlet, name in self.plumbing.items() if name == box}
         return (box, *sorted(hosts - {box}))
 
+    @cached_property
+    def _beside(self) -> dict[str, frozenset[str]]:
+        """Who is at the other ends of a node's cables."""
+        found: dict[str, set[str]] = {}
+        for (name, _), peer in self.peers.items():
+            found.setdefault(name, set()).add(peer)
+        return {name: frozenset(peers) for name, peers in found.items()}
+
+    @cached_property
+    def _joined(self) -> dict[str, frozenset[str]]:
+        """Carrier to all carriers that hear what it hears."""
+        found: dict[str, frozenset[str]] = {}
+        for start in self.carriers:
+            if start in found:
+                continue
+            heard, ahead = {start}, [start]
+            while ahead:
+                fresh = (self._beside.get(ahead.pop(), frozenset()) & self.carriers) - heard
+                heard |= fresh
+                ahead += fresh
+            found |= dict.fromkeys(heard, frozenset(heard))
+        return found
+
     def neighbourhood(self, node: str) -> frozenset[str]:
         """The switches and machines that hear what a machine asks everybody on its cables, itself too."""
-        return self._hear({peer for (name, _), peer in self.peers.items() if name == node} | {node})
+        return self._hear(self._beside.get(node, frozenset()) | {node})
 
     def segment(self, plug: tuple[str, str]) -> frozenset[str]:
         """The same of one (machine, interface); of one without a cable of its own (a bridge, `lo`),
@@ -99,14 +122,8 @@ class Map:
         )
         return near and not its.isdisjoint(heard)
 
-    def _hear(self, heard: set[str]) -> frozenset[str]:
-        while fresh := {
-            peer
-            for (name, _), peer in self.peers.items()
-            if name in heard & self.carriers and peer in self.carriers - heard
-        }:
-            heard |= fresh
-        return frozenset(heard)
+    def _hear(self, heard: Collection[str]) -> frozenset[str]:
+        return frozenset(heard).union(*(self._joined.get(one, ()) for one in heard))
 
     def behind(self, switch: str, port: str) -> frozenset[str]:
         """The machines that are reached over a port of a switch, over further switches too."""

@@ -242,7 +242,7 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     if node in evidence.unanswered and not step.went_out:
         why = _not_resolved(node, evidence)
         return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
-    if node in evidence.closed_route and not step.went_out:
+    if node in evidence.closed_route and not step.went_out and not _is_no_router(step, evidence):
         return _closed(node, evidence)
     if evidence.no_route_back and _arrived(step, evidence):
         return _never_answered(node, said("no route to", address=evidence.no_route_back))
@@ -268,7 +268,7 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
         (name,) = suspects
         found = _dead(node, _COUNTED[name], said("grew", count=name, node=node, number=grown[name]))
         return replace(found, counted=name)
-    taken = evidence.scene.counts.get(node, {}).get("Udp.InDatagrams")
+    taken = {"Udp.InDatagrams", "Udp6.InDatagrams"} & grown.keys()
     delivered = taken or "udp/53" in evidence.scene.unread.get(node, ())
     if evidence.kind == "dns" and delivered and "udp/53" in evidence.scene.listening.get(node, ()):
         return _kept_silent(node, evidence)
@@ -311,6 +311,16 @@ _SENT_BY_UDP = {
     f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
 }
 """Where an interface takes nothing at once, the kernel counts it as an error of the buffer."""
+
+
+def _is_no_router(step: Step, evidence: Evidence) -> bool:
+    """Whether the machine has counted the packet as none of its business: then it asked no route for it.
+
+    The kernel's answer to "what of this packet" is the same for both: no route to host.
+    """
+    counted = evidence.scene.counts.get(step.node, {})
+    names = ("Ip.InAddrErrors", "Ip6.InAddrErrors")
+    return any(name in counted and _may_count(name, step, evidence) for name in names)
 
 
 def _may_count(name: str, step: Step, evidence: Evidence) -> bool:

@@ -42,7 +42,7 @@ class Stream:
     def __init__(self, renew: Renewal, interruption: Interruption) -> None:
         """`renew` is asked now for the first taps, and every second for those of then."""
         self._renew = renew
-        self._taps = list(renew(None) or ())
+        self._take(renew(None) or ())
         self._interruption = interruption
         self._lost_before: Counter[str] = Counter()
         """By taps that are closed."""
@@ -50,6 +50,10 @@ class Stream:
         self._ordered: deque[Sighting] = deque()
         self.gone = False
         """The lab has ended."""
+
+    def _take(self, taps: Collection[Tap]) -> None:
+        self._taps = list(taps)
+        self._opened = {tap.namespace: tap.since for tap in sorted(taps, key=lambda tap: tap.since)}
 
     def settle(self) -> None:
         """Wait until what was under way when the taps were opened can be told from what begins.
@@ -62,8 +66,7 @@ class Stream:
 
     def since(self, namespace: str) -> int:
         """From when on (nanoseconds since 1970) everything in a namespace is seen from its beginning on."""
-        opened = (tap.since for tap in self._taps if tap.namespace == namespace)
-        return max(opened, default=0) + WINDOW_NS
+        return self._opened.get(namespace, 0) + WINDOW_NS
 
     def lost(self) -> dict[str, int]:
         """Namespaces, and how many frames found the tap's buffer full there."""
@@ -108,16 +111,17 @@ class Stream:
         self.gone = wanted is None
         if wanted is None:
             return
-        dropped = [tap for tap in self._taps if tap not in wanted]
+        before, stay = set(self._taps), set(wanted)
+        dropped = [tap for tap in self._taps if tap not in stay]
         if dropped:
             self._read(self._taps, WINDOW_NS)  # All, or what is old enough would not be in order.
         for tap in dropped:
             selector.unregister(tap.socket)
             self._lost_before[tap.namespace] += tap.lost()
         for tap in wanted:
-            if tap not in self._taps:
+            if tap not in before:
                 selector.register(tap.socket, selectors.EVENT_READ, tap)
-        self._taps = list(wanted)
+        self._take(wanted)
         close_together(dropped)
 
     def _rest(self, selector: selectors.BaseSelector, seconds: float) -> None:

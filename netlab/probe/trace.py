@@ -144,9 +144,7 @@ def _traced(
         addressed=known.addressed(question.source, question.ends.to),
         drops=_drops(hits, probe, known),
         present=known.present(journey),
-        silenced=drops.silenced(
-            [hit for hit in hits if hit.drops], _next_hops(watch, known, question), known
-        ),
+        silenced=drops.silenced(drops.unheard(hits), _next_hops(watch, known, question), known),
         unanswered=unanswered,
         elsewhere={
             address: owner

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +21,8 @@ _SECTION, _INTERFACE, _STATISTICS, _PACKET = 0x0A0D0D0A, 1, 5, 6
 _BYTE_ORDER = 0x1A2B3C4D
 _LENGTH_UNKNOWN = (1 << 64) - 1
 _ETHERNET = 1
+_LEAST_BLOCK = 12
+"""Bytes of a block without content: its kind, and its length twice."""
 _COMMENT = 1
 _APPLICATION = 4
 _NAME, _RESOLUTION = 2, 9
@@ -142,9 +144,10 @@ def cut_short(path: Path, error: OSError) -> SystemRefused:
     Nothing may be written to it any more.
     """
     kept = ""
-    if path.is_file():
-        packets = _keep_whole_blocks(path)
-        kept = f"it ends after {packets} packet{'' if packets == 1 else 's'}"
+    with suppress(OSError):  # It has gone meanwhile.
+        if path.is_file():
+            packets = _keep_whole_blocks(path)
+            kept = f"it ends after {packets} packet{'' if packets == 1 else 's'}"
     return SystemRefused(f"cannot write '{path}': {error.strerror}", kept)
 
 
@@ -156,7 +159,7 @@ def _keep_whole_blocks(path: Path) -> int:
         while whole + 8 <= size:
             file.seek(whole)
             kind, length = struct.unpack("<II", file.read(8))
-            if whole + length > size:
+            if length < _LEAST_BLOCK or whole + length > size:
                 break
             packets += kind == _PACKET
             whole += length

@@ -13,6 +13,7 @@ import subprocess
 import termios
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -300,9 +301,13 @@ def watching(*words: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
     )
+    # Whoever waits for a line that never comes is told that there are no more.
+    hang = Timer(HANG_SECONDS, process.kill)
+    hang.start()
     try:
         yield process
     finally:
+        hang.cancel()
         process.kill()
         process.communicate(timeout=HANG_SECONDS)
 
@@ -386,7 +391,9 @@ def on_a_terminal(lines: int, last: bytes, *words: str) -> list[str]:
     process.kill()
     process.wait()
     os.close(near)
-    return drawn.decode().partition("\x1b[H")[2].replace("\r", "").split("\n")
+    # The last one that was drawn whole; what is read may end anywhere.
+    whole = drawn[: drawn.index(last) + len(last)].decode()
+    return whole.rpartition("\x1b[H")[2].replace("\r", "").split("\n")
 
 
 @pytest.mark.parametrize("lines", [24, 12])

@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from netlab import lab
-from netlab.kernel import nft, sockets
+from netlab.kernel import counters, nft, sockets
 from netlab.kernel.rundir import RunDirectory
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.judge import Evidence, Scene, judge
@@ -112,6 +112,13 @@ def service(running: lab.Lab, node: str, name: str) -> tuple[int, Path]:
     """Process and folder of a service of the lab."""
     folder = RunDirectory(running.name).service(f"{running.name}.{node}", name)
     return int((folder / "pid").read_text().split()[0]), folder
+
+
+def await_count(place: str, name: str) -> None:
+    """Until the kernel has counted something there once more."""
+    before, deadline = counters.read([place])[place], time.monotonic() + HANG_SECONDS
+    while name not in counters.increases(before, counters.read([place])[place]):
+        assert time.monotonic() < deadline, f"{place} does not count {name}"
 
 
 def await_port(place: str, protocol: str, port: int) -> None:

@@ -26,7 +26,17 @@ from netlab.probe.drops import Drop
 from netlab.probe.judge import judge
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
-from tests.kernel.faults import Proof, await_port, changed, program, proof, rules, run, service
+from tests.kernel.faults import (
+    Proof,
+    await_count,
+    await_port,
+    changed,
+    program,
+    proof,
+    rules,
+    run,
+    service,
+)
 from tests.pace import SLOWNESS
 
 ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
@@ -653,6 +663,7 @@ def test_a_count_of_packets_that_came_in_elsewhere_explains_nothing(running):
                 "tc qdisc del dev eth0 root"),
         program("causes.vm4", "ping", "-q", "-i", "0.02", "172.31.0.1"),
     ):  # fmt: skip
+        await_count("causes.host", "Ip.InAddrErrors")
         one = proof(running, "vm2", "172.31.0.1")
     assert "Ip.InAddrErrors" in one.evidence.scene.counts["host"]
     assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.finding
@@ -667,6 +678,7 @@ def test_a_count_of_bigger_packets_explains_nothing(running):
         changed("causes.router", *SILENT_WAN),
         program("causes.vm3", *big),
     ):
+        await_count("causes.router", "Ip.FragFails")
         one = proof(running, "vm2", "internet")
     assert "Ip.FragFails" in one.evidence.scene.counts["router"]
     assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
@@ -683,6 +695,7 @@ def test_a_count_of_misplaced_packets_explains_nothing(running):
         changed("causes.vm1", address.format("add"), address.format("del")),
         program("causes.vm1", "ping", "-q", "-I", "172.31.0.9", "-i", "0.02", INTERNET),
     ):
+        await_count("causes.router", "TcpExt.IPReversePathFilter")
         one = proof(running, "pc", "internet")
     assert "TcpExt.IPReversePathFilter" in one.evidence.scene.counts["router"]
     assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding

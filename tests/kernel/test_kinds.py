@@ -279,10 +279,15 @@ def test_nat_entries_are_named_and_live_as_long_as_they_do(running, by, ends):
     named = {step.node for step, found in pairs if any(one.by is By.NAT for one in found)}
     assert named == {"vmnet8-nat", "router"}
     for node in ("vmnet8-nat", "host", "router"):
-        told = [
-            (one.at, one.what, one.entry.row.state)
+        changes = [
+            one
             for one in trace.history.changes
             if one.entry.node == node and isinstance(one.entry.row, Connection)
+        ]
+        # Entries of tests before this one may end now.
+        own = next(one.entry.row.id for one in changes if one.what == "added")
+        told = [
+            (one.at, one.what, one.entry.row.state) for one in changes if one.entry.row.id == own
         ]
         first, second, *_ = (at for at, *_ in told)
         assert first < second <= max(frame.sighting.at for frame in trace.frames)

@@ -146,7 +146,7 @@ FOUR, SIX = ("a", "10.0.0.2"), ("a", "fd00::2")
     ],
 )
 def test_whose_question_a_rule_has_silenced(given, hop, at):
-    found = drops.silenced([given], [hop], KNOWN)
+    found = drops.silenced(drops.unheard([given]), [hop], KNOWN)
     assert found == (
         {} if at is None else {"a": drops.Silence(at, Cause.FIREWALL, found["a"].text)}
     )
@@ -154,7 +154,7 @@ def test_whose_question_a_rule_has_silenced(given, hop, at):
 
 def test_what_is_said_of_a_silence():
     def text(given: Hit, hop: tuple[str, str] = FOUR) -> drops.Silence:
-        return drops.silenced([given], [hop], KNOWN)["a"]
+        return drops.silenced(drops.unheard([given]), [hop], KNOWN)["a"]
 
     assert text(hit(ASKS)).text == "ARP: t c: drop"
     assert text(hit(SOLICITS), SIX).text == "neighbour discovery: t c: drop"

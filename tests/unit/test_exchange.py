@@ -311,6 +311,10 @@ def test_a_connection_that_was_open_before_is_told_as_such():
     (one,) = lab.told(lab.now + 2000 * MS)
     assert (one.midway, one.packets) == (False, (1, 0))
     assert lab.tracker.folded == {UNSEEN: 1}
+    # The second one's end, and then the end of watching, which is that of the first.
+    lab.see(f"vm1.eth0> {THROUGH}", IP(id=4, **TO_PC), TCP(**segments, flags="FR", seq=4))
+    lab.told(lab.now + 10_000 * MS)
+    assert all(not one.midway for one in lab.told())
 
 
 def test_who_answers_where_nobody_looks_is_named_by_its_address():

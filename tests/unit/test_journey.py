@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 from dataclasses import fields
+from ipaddress import IPv4Network
 
 import pytest
 
+from netlab.kernel.rows import RouteRow
 from netlab.probe.cause import SENTENCES, Cause, Finding, look_at
 from netlab.probe.drops import Drop, Silence
 from netlab.probe.journey import Map, follow
@@ -180,6 +182,9 @@ SENT = {"Udp.InDatagrams": 1, "Udp.SndbufErrors": 1}
 NOT_SILENT = {**DNS, "counts": {"pc": SENT}}
 NO_DNS = {"kind": "dns", "listening": {"host": {"udp/53"}}}
 ADDRESS_ERROR = {"counts": {"nat": {"Ip.InAddrErrors": 1}}, "ends_at": {("nat", "eth0", 4)}}
+UNREACHABLE = {
+    "closed_route": {"nat": RouteRow(IPv4Network("10.0.0.2/32"), (), "unreachable", metric=0)}
+}
 ON_ITS_OTHER_CARD = {**ADDRESS_ERROR, "ends_at": {("nat", "up", 4), ("nat", "eth0", 6)}}
 FRAGMENTS = {"counts": {"nat": {"Ip.FragFails": 1}}, "smallest_mtu": {"nat": 1300}}
 REVERSE = {"nat": {"TcpExt.IPReversePathFilter": 1}}
@@ -252,6 +257,8 @@ CASES = [
     (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dead", "nat", Cause.ARP_UNANSWERED),
     (evidence(ENDED, **ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
     (evidence(ENDED, **ON_ITS_OTHER_CARD), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, **UNREACHABLE), "dead", "nat", Cause.NO_ROUTE),
+    (evidence(ENDED, **UNREACHABLE, **ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
     (evidence(OF_1400_BYTES, **FRAGMENTS), "dead", "nat", Cause.TOO_BIG),
     (evidence(OF_49_BYTES, **FRAGMENTS), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts=REVERSE, misplaced={"nat"}), "dead", "nat", Cause.REVERSE_PATH),

@@ -20,6 +20,7 @@ class LateTap:
 
     namespace = "lab.none"
     lose = 0
+    since = 0
 
     def __init__(self, age: int, then: Callable[[], None] = lambda: None) -> None:
         self.socket, self._far = socket.socketpair()
