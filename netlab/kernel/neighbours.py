@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netlab.errors import KernelError
-from netlab.kernel import netns
+from netlab.kernel import files, netns
 from netlab.kernel.links import NDA_DST, NEIGHBOUR, RTM_DELNEIGH, RTM_GETNEIGH
 from netlab.kernel.netlink import HEADER_BYTES, Netlink, attribute, attributes
 
@@ -15,7 +16,7 @@ STOCK_ROOM = 1024
 """Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
 _LIMIT = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
 _COUNT = Path("/proc/net/stat/arp_cache")
-_SETTINGS = (Path("/proc/sys/net/ipv4/neigh"), Path("/proc/sys/net/ipv6/neigh"))
+_SETTINGS = {False: "/proc/sys/net/ipv4/neigh", True: "/proc/sys/net/ipv6/neigh"}
 _RETRANSMISSION = "retrans_time_ms"
 _UNTOUCHED = "lo"
 _AF_INET = 2
@@ -38,29 +39,31 @@ def room() -> int:
 
 
 @contextmanager
-def impatient(namespaces: Iterable[str], milliseconds: int) -> Iterator[None]:
-    """For the length of a block, questions of ARP and neighbour discovery are repeated that soon.
+def impatient(namespaces: Iterable[str], milliseconds: int, six: bool = False) -> Iterator[None]:
+    """For the length of a block, questions of ARP (`six`: neighbour discovery) are repeated that soon.
 
     Afterwards interfaces have what `lo` has, as new ones do: another block may have begun before this one
     and still be going on, so what is found at the start says nothing.
     """
-    places = list(namespaces)
+    places, folder = list(namespaces), _SETTINGS[six]
     try:
         for name in places:
             with netns.inside(name):
-                _repeat_every(str(milliseconds))
+                _repeat_every(folder, str(milliseconds))
         yield
     finally:
         for name in places:
             with suppress(KernelError), netns.inside(name):  # It has gone meanwhile.
-                _repeat_every((_SETTINGS[0] / _UNTOUCHED / _RETRANSMISSION).read_text())
+                usual = files.read(f"{folder}/{_UNTOUCHED}/{_RETRANSMISSION}")
+                if usual is not None:
+                    _repeat_every(folder, usual)
 
 
-def _repeat_every(milliseconds: str) -> None:
-    for setting in (one for known in _SETTINGS for one in known.glob(f"*/{_RETRANSMISSION}")):
-        if setting.parent.name not in (_UNTOUCHED, "default"):
+def _repeat_every(folder: str, milliseconds: str) -> None:
+    for interface in os.listdir(folder) if Path(folder).is_dir() else ():
+        if interface not in (_UNTOUCHED, "default"):
             with suppress(FileNotFoundError):
-                setting.write_text(milliseconds)
+                files.write(f"{folder}/{interface}/{_RETRANSMISSION}", milliseconds)
 
 
 def forget_neighbours(netlink: Netlink) -> None:

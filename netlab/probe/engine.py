@@ -104,8 +104,8 @@ def _round(
     with ExitStack() as stack:
         ends = {end for probe in probes for end in (probe.source, probe.target)}
         handles = stack.enter_context(Handles(5 * len(places)))
-        stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness)))
         six = any(probe.six for probe in probes)
+        stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness), six))
         autopsy = _watched(where, six, stack) if where else None
         senses = stack.enter_context(Senses(ends, six, autopsy, interruption))
 
