@@ -142,7 +142,7 @@ guard: setup ## whether netlab has become slower beside C and the bare interpret
 	@$(BIN)/python -m compileall -q netlab
 	$(AS_ROOT) $(BIN)/python -m tests.bench guard --json /dev/null --against docs/bench.json
 
-soak: setup ## the matrix of three-modes 1,000 times under full load: 20 minutes
+soak: setup ## the matrix of three-modes 1,000 times under full load: 8 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py
 
 vm-test: PACKAGES += $(PACKAGES_VM)

@@ -1,6 +1,6 @@
 """The matrix of three-modes a thousand times under full load: every result must be the same.
 
-make soak                                    20 minutes on two cores
+make soak                                    8 minutes on two cores
 python tests/bench/soak.py --times 100       fewer
 """
 
