@@ -49,8 +49,9 @@ def verify(
     from netlab.scenario.model import Family
 
     require_root()
-    besides = [] if wanted is None else witnesses(lab.expectations, wanted)
-    measured = lab.expectations if wanted is None else [*wanted, *besides]
+    wanted = lab.expectations if wanted is None else wanted
+    besides = witnesses(lab.expectations, wanted)
+    measured = [*wanted, *besides]
     namespaces = {node_of(place): place for place in lab.plan.namespaces}
     ends = [namespaces[node.name] for node in lab.topology.endpoints]
     readers: dict[Family, Callable[[list[str]], Addresses]] = {

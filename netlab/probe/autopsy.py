@@ -16,7 +16,7 @@ from netlab.kernel.nftrace import Hit, RuleTrace
 from netlab.probe import drops, icmp, judge
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.frame import Fields, decode
-from netlab.probe.journey import Map, Step, follow
+from netlab.probe.journey import Map, follow
 from netlab.probe.judge import Evidence
 from netlab.probe.kinds.base import with_errors
 from netlab.probe.kinds.icmp import echo
@@ -124,7 +124,7 @@ class Autopsy:
         journey = follow(frames, self._where)
         own = [step for step in journey.steps if step.part is not Part.ERROR]
         last = own[-1].node if own else source
-        carried = [(_inlet(own[-1]), own[-1].after)] if own else []
+        carried = [(own[-1].inlet, own[-1].after)] if own else []
         hops = self._known.next_hops(last, carried, case.to)
         unanswered = self._in_vain(last, hops)
         self._open[number] = case.token, {(last, hop) for hop in hops}
@@ -217,10 +217,6 @@ class Autopsy:
         return Knowledge.read(
             self._where, lambda place, table: rows[place, table], _TABLES, self._handles
         )
-
-
-def _inlet(step: Step) -> str | None:
-    return step.came_in.interface if step.came_in else None
 
 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:

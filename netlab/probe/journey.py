@@ -180,6 +180,11 @@ class Step:
         return self.packet.part
 
     @property
+    def inlet(self) -> str | None:
+        """The interface by which it came in; None at the node that sent it."""
+        return self.came_in.interface if self.came_in else None
+
+    @property
     def rewrites(self) -> dict[str, tuple[str, str]]:
         """Fields that the node has changed, but for what every router changes."""
         return {

@@ -280,7 +280,7 @@ def _not_taken(step: Step, count: int, evidence: Evidence) -> Finding:
     node, mac = step.node, step.after["eth.dst"]
     owners = evidence.scene.owners.get(mac, frozenset())
     for passed in evidence.journey.packets[step.packet]:
-        port = passed.came_in.interface if passed.came_in else ""
+        port = passed.inlet or ""
         if (passed.node, mac) in evidence.present:
             text = said("is there", mac=mac, owner=both(owners))
             return _apart(passed.node, port, owners, evidence) or _unknown(node, text)
@@ -332,8 +332,7 @@ def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
     others = step.node not in scene.owners.get(target, frozenset())
     match name:
         case "Ip.InAddrErrors" | "Ip6.InAddrErrors":
-            came_in = step.came_in.interface if step.came_in else ""
-            return others and (step.node, came_in, version) in scene.ends_at
+            return others and (step.node, step.inlet or "", version) in scene.ends_at
         case "Ip.InHdrErrors" | "Ip6.InHdrErrors":
             return others and step.after.get("ip.ttl") in ("0", "1")
         case "Ip.FragFails" | "Ip6.InTooBigErrors":
@@ -477,8 +476,7 @@ def _not_resolved(node: str, evidence: Evidence) -> Finding:
     owners = evidence.scene.owners.get(address, frozenset())
     asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
     for step in asking:
-        port = step.came_in.interface if step.came_in else ""
-        if apart := _apart(step.node, port, owners, evidence):
+        if apart := _apart(step.node, step.inlet or "", owners, evidence):
             return apart
     if address in evidence.elsewhere:
         owner = evidence.elsewhere[address]

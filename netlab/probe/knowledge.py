@@ -249,7 +249,7 @@ class Knowledge:
 
     def _routed(self, step: Step) -> Question:
         """What a machine's routing decided about."""
-        came_in = self._device(step.node, step.came_in.interface if step.came_in else None)
+        came_in = self._device(step.node, step.inlet)
         target, source = step.after["ip.dst"], step.before["ip.src"]
         return Question(ip_address(target), ip_address(source), came_in)
 
