@@ -153,7 +153,7 @@ def mutated(data: dict[str, Any], others: list[Any], chance: random.Random) -> d
         holder = data
         for step in way:
             holder = holder[step]
-        junk = chance.choice([*others, copy.deepcopy(holder[last])])
+        junk = copy.deepcopy(chance.choice([*others, holder[last]]))
         if isinstance(holder, dict) and chance.random() < 0.3:
             holder[str(chance.choice(NAMES))] = holder.pop(last)
         elif chance.random() < 0.2:
