@@ -122,7 +122,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     Drift is what differs from the plan: missing, or there without being planned.
     """
     name = name or lab_name
-    records = [lab.record(one) for one in lab.names()]
+    records = lab.records()
     if name is not None or (len(records) == 1 and records[0].ready):
         _show(output, lab.status(lab.attach(lab.pick(name))), alone=name is not None)
         return

@@ -68,9 +68,20 @@ def require_root() -> None:
 
 
 def refuse_taken(namespaces: Sequence[str]) -> None:
-    """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete."""
+    """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete.
+
+    A name that leads to no namespace is nobody's, and goes.
+    """
     for name in namespaces:
-        if (netns.NAMES / name).exists():
+        if netns.is_marked(name):
+            lab = name.partition(".")[0]
+            raise SystemRefused(
+                f"a lab '{lab}' runs, and its record in /run/netlab is gone",
+                f"`netlab down {lab}` ends it",
+            )
+        if netns.inode(name) is None:
+            netns.delete(name)
+        else:
             raise SystemRefused(
                 f"a namespace '{name}' is there, and no lab that it belongs to",
                 f"`ip netns del {name}` if nobody needs it, or use another --name",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -161,6 +161,7 @@ def down(name: str) -> None:
 
     require_root()
     run = run_directory(name)
+    run.adopt()
     with postponed_signals(), run.locked():
         remove(run, run.read())
 
@@ -193,6 +194,15 @@ def pick(name: str | None, how: str = "--lab LAB") -> str:
     raise NoSuchLab(
         f"several labs are running: {', '.join(existing)}", f"name one of them: `{how}`"
     )
+
+
+def records() -> list[Record]:
+    """What is written down about all labs; others may come and go meanwhile."""
+    found = []
+    for name in names():
+        with suppress(NoSuchLab):
+            found.append(record(name))
+    return found
 
 
 def record(name: str) -> Record:
