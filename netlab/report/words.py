@@ -304,7 +304,7 @@ _DRAWN_IN_CHINESE = {
     "DHCP server": "DHCP 服务器",
     "the Internet": "互联网",
     "no subnet": "无子网",
-    "actual size": "实际大小",
+    "Actual size": "实际大小",
     "no address": "无地址",
     "+ {count} more": "另有 {count} 个",
     "{switch} ({facts}) connects {names}.": "{switch}（{facts}）连接 {names}。",
