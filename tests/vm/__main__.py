@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from tests.vm.guest import Guest, accelerator, overlay
 from tests.vm.image import CACHE, SUITES, Image, image, kept
-from tests.vm.report import ROOT, Unusable, conclude, row
+from tests.vm.report import ROOT, Unusable, conclude, row, step
 
 TREE = "/vagrant"
 GUEST_RESULTS = "/tmp/results"
@@ -89,7 +89,7 @@ def provisioned(suite: str, base: Image, chosen: str, logs: Path) -> tuple[Path,
             (logs / "provision.log").open("w") as log,
         ):
             guest.ask(f"sudo install -d -o vagrant {TREE}")
-            guest.put(ROOT, TREE)
+            guest.put_clone(TREE)
             if guest.run(f"make -C {TREE} setup", log) != 0:
                 raise Unusable(f"`make setup` failed in the guest: see {log.name}")
 
@@ -102,16 +102,18 @@ def provisioned(suite: str, base: Image, chosen: str, logs: Path) -> tuple[Path,
 
 def _prepare(guest: Guest) -> float:
     """Bring the tree up to date; how many times slower than usual the guest is."""
-    guest.put(ROOT, TREE)
+    guest.put_clone(TREE)
     guest.ask(f"mkdir {GUEST_RESULTS}")
     return float(guest.ask(f"cd {TREE} && .venv/bin/python -m tests.pace"))
 
 
 def _step(guest: Guest, name: str, command: str, results: Path, seconds: float) -> bool:
-    with row(name) as words, (results / f"{name}.log").open("w") as log:
-        code = guest.run(f"cd {TREE} && {command}", log, seconds)
-        words += [*_counts(guest, name), "ok" if code == 0 else f"FAILED, see {log.name}"]
-        return code == 0
+    return step(
+        name,
+        results,
+        lambda log: guest.run(f"cd {TREE} && {command}", log, seconds),
+        lambda: _counts(guest, name),
+    )
 
 
 def _counts(guest: Guest, name: str) -> Iterator[str]:

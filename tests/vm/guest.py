@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO
 
 from tests.pace import SLOWNESS
-from tests.vm.image import Image
+from tests.vm.image import Image, copy_clone, run
 from tests.vm.report import Unusable
 
 MEMORY_MIB, CPUS = 2048, 2
@@ -98,19 +98,18 @@ class Guest:
             raise Unusable(f"`{command}` in the guest: {done.stderr.strip()}")
         return done.stdout
 
-    def put(self, tree: Path, folder: str) -> None:
-        """Make a folder of the guest equal to a tree, without what git ignores."""
-        filters = ["--exclude=/.git", "--filter=:- .gitignore", "--delete"]
-        self._rsync([*filters, f"{tree}/", f"vagrant@127.0.0.1:{folder}/"])
+    def put_clone(self, folder: str) -> None:
+        """Make a folder of the guest equal to this tree, without what git ignores."""
+        copy_clone(f"vagrant@127.0.0.1:{folder}/", "-e", self._shell())
 
     def get(self, folder: str, target: Path) -> None:
         """Copy a folder of the guest into one of ours."""
-        self._rsync([f"vagrant@127.0.0.1:{folder}/", f"{target}/"])
+        source = f"vagrant@127.0.0.1:{folder}/"
+        run("rsync", "--recursive", "-e", self._shell(), source, f"{target}/")
 
-    def _rsync(self, words: list[str]) -> None:
-        shell = " ".join(self._ssh()[:-1])
-        command = ["rsync", "--recursive", "--links", "--perms", "--times", "-e", shell, *words]
-        subprocess.run(command, check=True)
+    def _shell(self) -> str:
+        """For rsync: ssh without the host."""
+        return " ".join(self._ssh()[:-1])
 
     def _ssh(self) -> list[str]:
         options = {
