@@ -149,7 +149,7 @@ soak: setup ## the matrix of three-modes 1,000 times under full load: 8 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py
 
 vm-test: PACKAGES += $(PACKAGES_VM)
-vm-test: setup ## kernel tests and scenarios on Debian's own kernel, in a VM (SUITE=trixie: Debian 13; TESTS=… for some only)
+vm-test: setup ## what another kernel may do otherwise, on Debian's own, in a VM (SUITE=trixie: Debian 13; TESTS=all: every test)
 	@$(AS_ROOT) $(BIN)/python -m tests.vm --suite $(SUITE) --tests "$(TESTS)"
 
 vagrant-test: PACKAGES += $(PACKAGES_VM) $(PACKAGES_VAGRANT)

@@ -81,13 +81,17 @@ def rules(
     family: str = "ip",
     kind: str = "filter 0",
     table: str = "extra",
-) -> Iterator[None]:
-    """One more nftables chain; `kind` is its type and priority."""
+) -> Iterator[str]:
+    """One more nftables chain; `kind` is its type and priority. Yields its rule as nftables writes it:
+
+    versions differ.
+    """
     sort, priority = kind.split()
     chain = f"chain c {{ type {sort} hook {hook} priority {priority};\n {rule}\n }}"
     nft.create(place, f"table {family} {table} {{ {chain}\n }}")
     try:
-        yield
+        listed = nft.rules(nft.read_with_handles(place)).items()
+        yield "\n".join(text for where, text in listed if where[:2] == (family, table))
     finally:
         nft.delete_table(place, family, table)
 

@@ -39,6 +39,8 @@ from tests.kernel.faults import (
 )
 from tests.pace import SLOWNESS
 
+pytestmark = pytest.mark.on_each_kernel
+
 ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
 VM2, VM3, VM4 = "10.0.0.128", "10.0.0.129", "172.16.78.128"
 HOST, INTERNET = "192.168.1.100", "203.0.113.80"
@@ -522,10 +524,10 @@ def test_a_firewall_on_the_source_lets_nothing_out(running, by, rule):
     ],
 )
 def test_a_target_that_drops_its_own_answer_has_got_the_request(running, by, rule):
-    with rules("causes.vm3", "output", rule):
+    with rules("causes.vm3", "output", rule) as written:
         one = proof(running, "vm2", "vm3", by=by)
     assert one.end == (DEAD, "vm3", Cause.NO_WAY_BACK), one.finding
-    assert f"could not leave vm3: firewall, extra c: {rule}" in one.finding.evidence
+    assert f"could not leave vm3: firewall, extra c: {written}" in one.finding.evidence
     assert one.without(drops={}) is Cause.UNKNOWN
 
 

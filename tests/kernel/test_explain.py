@@ -19,7 +19,10 @@ from netlab.probe.cause import Cause
 from netlab.probe.packet import Part
 from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
+from tests.kernel import faults
 from tests.machine import inside, netlab
+
+pytestmark = pytest.mark.on_each_kernel
 
 NODES = ("vm1", "vm2", "vm3", "vm4", "vm5", "host", "pc", "router", "internet")
 
@@ -42,13 +45,9 @@ def changed(node: str, do: str, undo: str) -> Iterator[None]:
 @contextmanager
 def rules(
     node: str, hook: str, rule: str, kind: str = "filter", priority: int = 0
-) -> Iterator[None]:
-    chain = f"chain c {{ type {kind} hook {hook} priority {priority};\n {rule}\n }}"
-    nft.create(f"explain.{node}", f"table ip extra {{ {chain}\n }}")
-    try:
-        yield
-    finally:
-        nft.delete_table(f"explain.{node}", "ip", "extra")
+) -> Iterator[str]:
+    with faults.rules(f"explain.{node}", hook, rule, kind=f"{kind} {priority}") as written:
+        yield written
 
 
 def worked_out(found: Explanation) -> tuple:
@@ -286,10 +285,10 @@ def test_two_machines_with_one_address(running):
     ],
 )
 def test_a_rule_that_cannot_be_worked_out_makes_it_uncertain(running, node, rule):
-    with rules(node, "input", rule):
+    with rules(node, "input", rule) as written:
         found = lab.explain(running, "vm2", "vm3").finding
     assert (found.verdict, found.at, found.cause) == (Verdict.UNKNOWN, node, Cause.UNKNOWN)
-    assert found.evidence == f"not certain: rule extra c: {rule}"
+    assert found.evidence == f"not certain: rule extra c: {written}"
 
 
 def test_rules_of_a_switch_make_it_uncertain(running):

@@ -22,6 +22,8 @@ from netlab.kernel.tracepoints import audit
 from tests.machine import forked, netlab
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 ROOT = Path(__file__).parents[2]
 USER = ROOT.stat().st_uid or 65534
 """Somebody who may read this folder."""

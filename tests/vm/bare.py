@@ -62,7 +62,7 @@ class Newcomer:
             **tests,
             "readme": f"PYTHONDONTWRITEBYTECODE=1 .venv/bin/python -m tests.vm.readme {self.sudo}",
             "make-down": 'make down && [ ! -e /run/netlab ] && [ -z "$(ls /run/netns)" ]',
-            "own-files": f'[ -z "$(find . ! -user {self.name} | tee /dev/stderr)" ]',
+            "own-files": f"! find . ! -user {self.name} | grep .",
         }
 
 
