@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq, nat
 from netlab.plan.guest import firewall, proxy
+from netlab.plan.leaving import leaving
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
@@ -104,6 +105,8 @@ def _rules(
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
         forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
     for vmnet in (*products, *shared):
+        if vmnet.mode and vmnet.mode.rejects_foreign:
+            forward.append(f'iifname "{vmnet.name}" ip saddr != {vmnet.subnet} reject')
         forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
         if vmnet.mode and vmnet.mode.routing is Routing.OPEN:
             forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
@@ -135,25 +138,25 @@ table ip host {{{_doors(forwards)}
 def _nat_chains(
     cards: list[str], nat_networks: list[Network], translated: list[Network], called: bool
 ) -> str:
-    chains, masked = "", [str(vmnet.subnet) for vmnet in translated]
+    chains, masked = "", [f"ip saddr {vmnet.subnet}" for vmnet in translated]
     if nat_networks:
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
-        masked[:0] = [", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)]
-        masked[0] = f"{{ {masked[0]} }}"
+        masked[:0] = [f"iifname {from_nat}"]
         chains = f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
 		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
 	}}
 """
-    rows = "".join(f"\t\tip saddr {one} oifname {_set(cards)} masquerade\n" for one in masked)
+    rows = "".join(f"\t\t{one} oifname {_set(cards)} masquerade\n" for one in masked)
     if called:
         rows += f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
+    inside = _set([*map(nat.host_end, nat_networks), *(vmnet.name for vmnet in translated)])
     return f"""\
 {chains}	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 {rows}	}}
-"""
+{leaving(f"iifname {inside} oifname {_set(cards)}", "saddr")}"""
 
 
 def _doors(forwards: list[Led]) -> str:
