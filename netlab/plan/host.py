@@ -15,7 +15,7 @@ from netlab.plan.guest import firewall, proxy
 from netlab.plan.leaving import leaving
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Listening, Noun, Ruleset, Service
+from netlab.plan.nouns import Listening, Noun, Ruleset, Service, Sysctl
 from netlab.scenario.mode import Routing
 from netlab.scenario.topology import HOST, Leg, Network, Topology
 
@@ -45,6 +45,8 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
             for vmnet in nat_networks
             for one in nat.forwards(topology, vmnet)
         ]
+        for end in _ends(forwards):
+            yield Sysctl(here, f"net.ipv4.conf.{end}.route_localnet", "1")
         networks = [leg.network for leg in shared]
         rules += _rules(cards, nat_networks, routed, products, networks, forwards)
     if node.firewall:
@@ -121,10 +123,9 @@ def _rules(
         vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
     ]
     translated += shared
-    called = bool(forwards)
     chains = ""
     if nat_networks or translated:
-        chains = _nat_chains(cards, nat_networks, translated, called)
+        chains = _nat_chains(cards, nat_networks, translated, _own_calls(nat_networks, forwards))
     return f"""\
 table ip host {{{_doors(forwards)}
 	chain forward {{
@@ -136,7 +137,7 @@ table ip host {{{_doors(forwards)}
 
 
 def _nat_chains(
-    cards: list[str], nat_networks: list[Network], translated: list[Network], called: bool
+    cards: list[str], nat_networks: list[Network], translated: list[Network], called: str
 ) -> str:
     chains, masked = "", [f"ip saddr {vmnet.subnet}" for vmnet in translated]
     if nat_networks:
@@ -151,6 +152,7 @@ def _nat_chains(
     rows = "".join(f"\t\t{one} oifname {_set(cards)} masquerade\n" for one in masked)
     if called:
         rows += f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
+        rows += called
     inside = _set([*map(nat.host_end, nat_networks), *(vmnet.name for vmnet in translated)])
     return f"""\
 {chains}	chain postrouting {{
@@ -171,6 +173,21 @@ def _doors(forwards: list[Led]) -> str:
         f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rules}\t}}"
         for hook in ("prerouting", "output")
     )
+
+
+def _own_calls(nat_networks: list[Network], forwards: list[Led]) -> str:
+    """The host calls such a port at its loopback or its adapter there, whose addresses no VM could answer:
+    VirtualBox's engine calls in its own name then (slirp's tcp_subr.c), and so does the device here."""
+    if not forwards:
+        return ""
+    own = (str(one.host_address) for one in nat_networks if one.mode and one.mode.host_adapter)
+    ends, sources = _set(_ends(forwards)), ", ".join(("127.0.0.0/8", *own))
+    return f"\t\toifname {ends} ip saddr {{ {sources} }} masquerade\n"
+
+
+def _ends(forwards: list[Led]) -> list[str]:
+    """The host's interfaces to NAT devices that it has ports for."""
+    return list(dict.fromkeys(end for end, _, _ in forwards))
 
 
 _KERNEL_SECONDS = 120

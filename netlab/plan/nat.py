@@ -161,6 +161,11 @@ def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
         f'\t\tiifname "{UPLINK}" {one.protocol} dport {one.port} dnat to {one.to}:{one.to_port}\n'
         for one in forwards
     )
+    called = ""
+    if forwards:
+        why = "the host itself calls"
+        called = f"""
+		ip saddr {host.ip} oifname "{leg.interface}" masquerade comment "{why}\""""
     if mode.host_at:
         led += f"""\
 		udp dport {{ 53, 67 }} accept
@@ -176,7 +181,7 @@ table ip nat_device {{
 {passed}	}}{_prerouting(led)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {subnet} oifname "{UPLINK}" masquerade
+		ip saddr {subnet} oifname "{UPLINK}" masquerade{called}
 	}}
 {leaving(f'oifname "{UPLINK}"', "saddr . oif")}}}
 """

@@ -14,7 +14,7 @@ from netlab.plan.nouns import Address, Cable, Noun, Route, Ruleset, Service, Sys
 from netlab.plan.plan import Plan
 from netlab.scenario.load import shipped
 from netlab.scenario.model import Family
-from tests.machine import netlab
+from tests.machine import inside, netlab
 
 Edit = Callable[[Noun], Noun | None]
 
@@ -531,3 +531,17 @@ def test_run_ends_with_1_if_the_scenario_expects_what_is_not(tmp_path):
     failed = [cell for cell in document["cells"] if not cell["passed"]]
     assert {(cell["from"], cell["to"]) for cell in failed} == {("vm1", "pc"), ("vm2", "pc")}
     assert failed[0]["cause"] == "no-route"
+
+
+def test_port_forward_s_port_leads_to_a_web_server():
+    with lab.running(lab.prepare(lab.load("port-forward"))):
+        page = inside("port-forward.pc", "curl", "-sS", "http://192.168.1.100:8080/").stdout
+    assert "You come from 192.168.1.50," in page
+
+
+def test_experiment_bridged_is_on_wi_fi():
+    with lab.running(lab.prepare(lab.load("experiment-bridged"))):
+        assert inside("experiment-bridged.leaf", "ping", "-c1", "192.168.1.1").returncode == 0
+        known = inside("experiment-bridged.router", "ip", "neigh", "show", "192.168.1.106").stdout
+        card = inside("experiment-bridged.host", "cat", "/sys/class/net/wlan0/address").stdout
+    assert f"lladdr {card.strip()} " in known
