@@ -161,13 +161,14 @@ def _kernel() -> list[Check]:
         return [Check("kernel", Health.WARNING, "not examined", "needs root")]
     from netlab.kernel import trial
 
+    no_nat = "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT, NFT_FIB_IPV4"
     trials: list[tuple[str, Callable[[], None], str]] = [
         ("network namespaces", trial.namespace, "nothing works: the kernel needs CONFIG_NET_NS"),
         ("named namespaces", trial.named_namespace, "nothing works: in Docker, use --privileged"),
         ("kernel settings", trial.setting, "nothing works: in Docker, use --privileged"),
         ("cables (veth)", trial.veth, "nothing works: the kernel needs CONFIG_VETH"),
         ("switches (bridge)", trial.bridge, "nothing works: the kernel needs CONFIG_BRIDGE"),
-        ("NAT (nftables)", trial.masquerade, "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT, NFT_FIB_IPV4"),
+        ("NAT (nftables)", trial.masquerade, no_nat),
         ("packet sockets", trial.packet_socket, "no verify: the kernel needs CONFIG_PACKET"),
     ]
     needed = [_try(*one, Health.MISSING) for one in trials]
