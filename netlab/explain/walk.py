@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from netlab.explain.cables import Cables, Crossing
 from netlab.explain.facts import neighbour_facts, packet_facts
-from netlab.explain.rules import End, Translation
+from netlab.explain.rules import End, Facts, Translation
 from netlab.explain.world import Ended, Packet, Probe, World
 from netlab.kernel.owners import Plug
 from netlab.kernel.routing import UNCERTAIN, Answer, Question
@@ -22,6 +22,8 @@ from netlab.probe.verdict import Verdict
 
 _TTL = "net.ipv4.ip_default_ttl"
 _IGNORES_ECHO = {4: "ipv4.icmp_echo_ignore_all", 6: "ipv6.icmp.echo_ignore_all"}
+_SOURCE_NAT = 100
+"""The priority at which Linux translates sources (NF_IP_PRI_NAT_SRC)."""
 _ASLEEP = ("failed", "incomplete")
 """States of a neighbour in which the machine has to ask."""
 
@@ -221,35 +223,46 @@ class Walk(Cables):
         state: str,
     ) -> Packet:
         """What the rules at a hook let through, and translate. Raises Ended."""
-        place = self.world.places[node]
-        rules = place.rules
-        own = any(address.ip == packet.target for _, address in place.space.addresses)
-        facts = {
-            **packet_facts(packet, came_in, out, state),
-            "fib daddr type": "local" if own else "unicast",
-        }
-        met = rules.at(hook, facts)
-        if met.end is End.UNKNOWN:
-            why = said("rule", rule=met.by)
-            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-        if met.end is End.DROP:
-            raise Ended(node, Cause.FIREWALL, met.by)
-        if met.end is End.REJECT:
-            raise Ended(node, Cause.FIREWALL, met.by, Verdict.REFUSED)
-        if met.translation:
-            return self._translate(node, hook, came_in, out, packet, met.translation)
-        if met.by:
-            self.decide(Decision(By.RULE, met.by))
+        rules = self.world.places[node].rules
+        deciding = ""
+        for chain in rules.chains(hook, self._facts(node, came_in, out, packet, state)):
+            if hook == "postrouting" and int(chain["prio"]) > _SOURCE_NAT:
+                packet = self._undo_source(node, packet)
+            met = rules.met(chain, self._facts(node, came_in, out, packet, state))
+            if met is None:
+                continue
+            if met.end is End.UNKNOWN:
+                why = said("rule", rule=met.by)
+                raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+            if met.end is End.DROP:
+                raise Ended(node, Cause.FIREWALL, met.by)
+            if met.end is End.REJECT:
+                raise Ended(node, Cause.FIREWALL, met.by, Verdict.REFUSED)
+            if met.translation:
+                packet = self._translate(node, came_in, out, packet, met.translation)
+            deciding = met.by or deciding
+        if deciding:
+            self.decide(Decision(By.RULE, deciding))
         return packet
 
+    def _facts(
+        self, node: str, came_in: str | None, out: str | None, packet: Packet, state: str
+    ) -> Facts:
+        """A packet in nftables' words, where a machine has it."""
+        place = self.world.places[node]
+
+        def kind(has: bool) -> str:
+            return "local" if has else "unicast"
+
+        return {
+            **packet_facts(packet, came_in, out, state),
+            "fib daddr type": kind(place.has(packet.target)),
+            "fib saddr type": kind(place.has(packet.source)),
+            "fib saddr oif type": kind((out, packet.source) in place.own),
+        }
+
     def _translate(
-        self,
-        node: str,
-        hook: str,
-        came_in: str | None,
-        out: str | None,
-        packet: Packet,
-        nat: Translation,
+        self, node: str, came_in: str | None, out: str | None, packet: Packet, nat: Translation
     ) -> Packet:
         place = self.world.places[node]
         address: IPAddress | None
@@ -263,15 +276,11 @@ class Walk(Cables):
             if address is None:
                 why = said("no address for", interface=out, rule=nat.rule)
                 raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-            new = replace(packet, source=address, source_port=nat.port or packet.source_port)
-            self.decide(Decision(By.RULE, nat.rule))
-            return new
+            return replace(packet, source=address, source_port=nat.port or packet.source_port)
         address = nat.address or packet.target
         if nat.kind == "redirect":
             address = place.address_on(came_in or "lo", packet.source) or address
-        new = replace(packet, target=address, target_port=nat.port or packet.target_port)
-        self.decide(Decision(By.RULE, nat.rule))
-        return new
+        return replace(packet, target=address, target_port=nat.port or packet.target_port)
 
     def _state(self, node: str, packet: Packet) -> str:
         """As connection tracking there would see the packet."""

@@ -26,6 +26,10 @@ table ip trial {
         type nat hook postrouting priority srcnat; policy accept;
         oifname "x" masquerade
     }
+    chain leaving {
+        type filter hook postrouting priority srcnat + 1; policy accept;
+        oifname "x" fib saddr . oif type != local drop
+    }
 }
 """
 

@@ -12,9 +12,10 @@ from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq, nat
 from netlab.plan.guest import firewall, proxy
+from netlab.plan.leaving import leaving
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Listening, Noun, Ruleset, Service
+from netlab.plan.nouns import Listening, Noun, Ruleset, Service, Sysctl
 from netlab.scenario.mode import Routing
 from netlab.scenario.topology import HOST, Leg, Network, Topology
 
@@ -44,6 +45,8 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
             for vmnet in nat_networks
             for one in nat.forwards(topology, vmnet)
         ]
+        for end in _ends(forwards):
+            yield Sysctl(here, f"net.ipv4.conf.{end}.route_localnet", "1")
         networks = [leg.network for leg in shared]
         rules += _rules(cards, nat_networks, routed, products, networks, forwards)
     if node.firewall:
@@ -104,6 +107,8 @@ def _rules(
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
         forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
     for vmnet in (*products, *shared):
+        if vmnet.mode and vmnet.mode.rejects_foreign:
+            forward.append(f'iifname "{vmnet.name}" ip saddr != {vmnet.subnet} reject')
         forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
         if vmnet.mode and vmnet.mode.routing is Routing.OPEN:
             forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
@@ -118,10 +123,9 @@ def _rules(
         vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
     ]
     translated += shared
-    called = bool(forwards)
     chains = ""
     if nat_networks or translated:
-        chains = _nat_chains(cards, nat_networks, translated, called)
+        chains = _nat_chains(cards, nat_networks, translated, _own_calls(nat_networks, forwards))
     return f"""\
 table ip host {{{_doors(forwards)}
 	chain forward {{
@@ -133,27 +137,28 @@ table ip host {{{_doors(forwards)}
 
 
 def _nat_chains(
-    cards: list[str], nat_networks: list[Network], translated: list[Network], called: bool
+    cards: list[str], nat_networks: list[Network], translated: list[Network], called: str
 ) -> str:
-    chains, masked = "", [str(vmnet.subnet) for vmnet in translated]
+    chains, masked = "", [f"ip saddr {vmnet.subnet}" for vmnet in translated]
     if nat_networks:
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
-        masked[:0] = [", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)]
-        masked[0] = f"{{ {masked[0]} }}"
+        masked[:0] = [f"iifname {from_nat}"]
         chains = f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
 		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
 	}}
 """
-    rows = "".join(f"\t\tip saddr {one} oifname {_set(cards)} masquerade\n" for one in masked)
+    rows = "".join(f"\t\t{one} oifname {_set(cards)} masquerade\n" for one in masked)
     if called:
         rows += f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
+        rows += called
+    inside = _set([*map(nat.host_end, nat_networks), *(vmnet.name for vmnet in translated)])
     return f"""\
 {chains}	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 {rows}	}}
-"""
+{leaving(f"iifname {inside} oifname {_set(cards)}", "saddr")}"""
 
 
 def _doors(forwards: list[Led]) -> str:
@@ -168,6 +173,21 @@ def _doors(forwards: list[Led]) -> str:
         f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rules}\t}}"
         for hook in ("prerouting", "output")
     )
+
+
+def _own_calls(nat_networks: list[Network], forwards: list[Led]) -> str:
+    """The host calls such a port at its loopback or its adapter there, whose addresses no VM could answer:
+    VirtualBox's engine calls in its own name then (slirp's tcp_subr.c), and so does the device here."""
+    if not forwards:
+        return ""
+    own = (str(one.host_address) for one in nat_networks if one.mode and one.mode.host_adapter)
+    ends, sources = _set(_ends(forwards)), ", ".join(("127.0.0.0/8", *own))
+    return f"\t\toifname {ends} ip saddr {{ {sources} }} masquerade\n"
+
+
+def _ends(forwards: list[Led]) -> list[str]:
+    """The host's interfaces to NAT devices that it has ports for."""
+    return list(dict.fromkeys(end for end, _, _ in forwards))
 
 
 _KERNEL_SECONDS = 120

@@ -36,6 +36,7 @@ NAT = _mode(
     onward="the host leaves by {card}, as {outside}",
     subnet=IPv4Network("192.168.122.0/24"),
     routing=Routing.TRANSLATED,
+    rejects_foreign=True,
     router=_HOST,
 )
 ROUTE = _mode(
@@ -43,6 +44,7 @@ ROUTE = _mode(
     "libvirt route",
     onward="the host forwards by {card}, untranslated",
     routing=Routing.OPEN,
+    rejects_foreign=True,
     router=_HOST,
 )
 OPEN = _mode(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.plan import dhcp, dnsmasq
+from netlab.plan.leaving import leaving
 from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import interface_name, namespace
 from netlab.plan.nouns import (
@@ -140,9 +141,13 @@ def timeouts(where: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
         yield Sysctl(where, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
 
 
+_ERRORS = "{ destination-unreachable, time-exceeded }"
+"""What the host says of packets that the device has sent on: to VMs the device says it, a program there."""
+
+
 def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
     mode, subnet = leg.network.mode, leg.network.subnet
-    assert mode
+    assert mode and leg.address
     client = ""
     if mode.host_adapter:
         why = "the host adapter is no client of the NAT device"
@@ -156,6 +161,11 @@ def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
         f'\t\tiifname "{UPLINK}" {one.protocol} dport {one.port} dnat to {one.to}:{one.to_port}\n'
         for one in forwards
     )
+    called = ""
+    if forwards:
+        why = "the host itself calls"
+        called = f"""
+		ip saddr {host.ip} oifname "{leg.interface}" masquerade comment "{why}\""""
     if mode.host_at:
         led += f"""\
 		udp dport {{ 53, 67 }} accept
@@ -165,14 +175,15 @@ def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
 table ip nat_device {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
+		iifname "{UPLINK}" ip saddr {host.ip} icmp type {_ERRORS} ip saddr set {leg.address.ip}
 		ct state established,related accept{client}
 		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
 {passed}	}}{_prerouting(led)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		oifname "{UPLINK}" masquerade
+		ip saddr {subnet} oifname "{UPLINK}" masquerade{called}
 	}}
-}}
+{leaving(f'oifname "{UPLINK}"', "saddr . oif")}}}
 """
 
 

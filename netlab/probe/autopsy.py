@@ -135,6 +135,7 @@ class Autopsy:
             send_error=case.send_error,
             answered=case.answered,
             address=case.to,
+            turned=self._known.turned(journey),
             misplaced=self._known.misplaced(journey),
             closed_route=self._known.closed_routes(case.to, journey, source),
             carriers=self._known.carriers(source),

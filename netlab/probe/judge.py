@@ -99,6 +99,8 @@ class Evidence:
     """Nodes whose routing does not admit the packet's source where it came in."""
     no_route_back: str = ""
     """The address to which the target would have to answer, if its routing table does not lead there."""
+    turned: str = ""
+    """Whether the target answers by another interface than the question came in by, in words."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine that has it on another network."""
     forgotten: frozenset[str] = frozenset()
@@ -224,6 +226,8 @@ def _answer_lost(step: Step, evidence: Evidence) -> Finding:
     if why.cause is Cause.UNKNOWN and _is_home(step, evidence):
         return _unknown(step.node, said("not taken"))
     text = said("last seen", node=step.node, why=_in_short(why))
+    if evidence.turned:
+        text = said("and so", why=evidence.turned, what=text)
     return _dead(step.node, Cause.NO_WAY_BACK, text)
 
 
@@ -427,7 +431,8 @@ _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
 
 def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
     """An error quotes the probe: its sender says itself what happened."""
-    who, sender = error.before["ip.src"], _sender(error)
+    # As who has asked sees it: a NAT on the way may have translated it.
+    who, sender = evidence.journey.packets[error.packet][-1].after["ip.src"], _sender(error)
     if who == evidence.address and (twins := _rivals(evidence, sender)):
         return _duplicate(sender, who, twins)
     if "tcp.flags" in error.before:

@@ -16,8 +16,9 @@ from netlab.kernel.routing import UNCERTAIN, Answer, Question, Routing
 from netlab.kernel.rows import Connection, Flow, RouteRow
 from netlab.probe.decision import Tables, best_route, closed_route, flow_of, is_about
 from netlab.probe.frame import Fields, is_mac
-from netlab.probe.journey import Journey, Map, Step
+from netlab.probe.journey import Journey, Map, Step, turn
 from netlab.probe.packet import Part
+from netlab.probe.said import said
 
 _SOURCE_NOT_ADMITTED = (errno.EXDEV, errno.EINVAL)
 """The kernel's answers, before and since Linux 6.14."""
@@ -198,6 +199,21 @@ class Knowledge:
                 answer = self.ask(target, Question(ip_address(source), ip_address(own)))
                 return source if answer.error not in (0, UNCERTAIN) else ""
         return ""
+
+    def turned(self, journey: Journey) -> str:
+        """By which route a machine answers that was asked by another interface, in words."""
+        answered = journey.first(Part.ANSWER)
+        found = turn(journey.first(Part.REQUEST), answered, self.where)
+        if found is None or "ip.dst" not in answered[0].before:
+            return ""
+        by = [
+            route
+            for route in self.of(found.node, Table.ROUTES)
+            if any(hop.interface == found.goes_out for hop in route.hops)
+        ]
+        route = best_route(by, ip_address(answered[0].before["ip.dst"]))
+        way = route or found.goes_out
+        return said("turned", node=found.node, route=way, interface=found.came_in)
 
     def closed_routes(self, target: str, journey: Journey, source: str) -> dict[str, RouteRow]:
         """Node to the route by which a packet that was there goes nowhere: a blackhole, a prohibition.

@@ -138,6 +138,7 @@ def _traced(
         address=str(question.ends.to),
         meant=known.meant(question.ends.to, question.target, question.named),
         no_route_back=known.no_route_back(question.target, journey),
+        turned=known.turned(journey),
         misplaced=known.misplaced(journey),
         closed_route=known.closed_routes(question.ends.to, journey, question.source),
         carriers=known.carriers(question.source),

@@ -59,6 +59,8 @@ class Mode:
     """Each adapter of a VM is alone on a network of its own."""
     routing: Routing | None = None
     """None: the host is no router here."""
+    rejects_foreign: bool = False
+    """The host says so to who sends from an address that is not of the subnet."""
     host_adapter: Place | None = None
     nat_device: Place | None = None
     dhcp_server: Place | None = None
