@@ -249,8 +249,8 @@ def _key(left: Any) -> str:
         if "fib" in left:
             flags = left["fib"].get("flags")  # One alone is no list in newer versions of nft.
             return f"fib {flags if isinstance(flags, str) else ' '.join(flags)} {left['fib'].get('result')}"
-        if "ct" in left and len(left["ct"]) == 1:
-            return f"ct {left['ct']['key']}"
+        if "ct" in left:
+            return " ".join(("ct", *filter(None, (left["ct"].get("dir"), left["ct"]["key"]))))
         payload = left.get("payload", {})
         if "field" in payload:
             return f"{payload['protocol']} {payload['field']}"

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq, nat
-from netlab.plan.guest import firewall, proxy
+from netlab.plan.firewall import Opened, firewall
+from netlab.plan.guest import proxy
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
-from netlab.scenario.mode import Routing
-from netlab.scenario.topology import HOST, Leg, Network, Topology
+from netlab.scenario.mode import SHARING_OPENS, WINDOWS, Routing
+from netlab.scenario.topology import HOST, Leg, Network, Node, Topology
 
 
 def host(lab: str, topology: Topology) -> Iterator[Noun]:
@@ -33,22 +34,20 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     between = topology.scenario.host.forwards
     routed = [leg.interface for leg in node.legs if leg.network.name in between]
     shared = _shared(topology)
+    forwards = [(vmnet, one) for vmnet in nat_networks for one in nat.forwards(topology, vmnet)]
     rules = ""
     if nat_networks or routed or products or shared:
         inward = [*cards, *uplinks] if nat_networks or products or shared else []
         inward += [*(vmnet.name for vmnet in products), *(leg.interface for leg in shared)]
         for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
-        forwards = [
-            (nat.host_end(vmnet), nat.device_outside(vmnet).ip, one)
-            for vmnet in nat_networks
-            for one in nat.forwards(topology, vmnet)
-        ]
+        led = [(nat.host_end(vmnet), nat.device_outside(vmnet).ip, one) for vmnet, one in forwards]
         networks = [leg.network for leg in shared]
-        rules += _rules(cards, nat_networks, routed, products, networks, forwards)
-    if node.firewall:
+        rules += _rules(cards, nat_networks, routed, products, networks, led)
+    if node.firewall.blocks:
         # What the NAT device sends to the host comes from the host's own sockets.
-        rules += firewall(node.firewall, ["lo", *uplinks])
+        trusted, ports = ["lo", *uplinks], [one for _, one in forwards]
+        rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
         yield Ruleset(here, rules)
     if nat_networks:
@@ -71,6 +70,16 @@ def _shared(topology: Topology) -> tuple[Leg, ...]:
     return tuple(
         leg for leg in topology.nodes[HOST].legs if leg.interface == wanted and leg.enabled
     )
+
+
+def _opened(node: Node, shared: Iterable[Leg]) -> Opened:
+    """Where products open ports of the host for the services that they run on it."""
+    opened = {
+        leg.interface: (leg.network.mode.product.name, leg.network.mode.opens)
+        for leg in node.legs
+        if leg.network.mode and leg.network.mode.opens
+    }
+    return opened | {leg.interface: (WINDOWS.name, SHARING_OPENS) for leg in shared}
 
 
 def _name_server(topology: Topology, leg: Leg) -> str:

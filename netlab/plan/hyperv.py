@@ -12,7 +12,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from netlab.scenario.addressing import at
-from netlab.scenario.mode import Mode, Product, Routing
+from netlab.scenario.mode import SHARING_OPENS, Mode, Product, Routing
 
 HYPERV = Product("Hyper-V", 0x00155D)
 
@@ -25,6 +25,7 @@ DEFAULT_SWITCH = Mode(
     routing=Routing.TRANSLATED,
     host_adapter=at(1),
     serves_itself=True,
+    opens=SHARING_OPENS,
     pool=lambda subnet: (subnet[2], subnet[-2]),
     router=at(1),
     dns=at(1),

@@ -28,7 +28,12 @@ class Product:
 
 
 VMWARE = Product("VMware", 0x000C29)
-_WINDOWS = Product("Windows", 0)
+WINDOWS = Product("Windows", 0)
+
+SHARING_OPENS = ("tcp:53", "udp:53", "udp:67")
+"""What Internet Connection Sharing opens in Windows' firewall on the network that it shares with: its name
+server (rules "HNS Container Networking - DNS (UDP-In)" and "- ICS DNS (TCP-In)" in lists that people
+publish) and its DHCP server (inferred: machines get addresses there, and the firewall is on)."""
 
 
 class Routing(StrEnum):
@@ -65,6 +70,8 @@ class Mode:
     """A machine of its own."""
     serves_itself: bool = False
     """The gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
+    opens: tuple[str, ...] = ()
+    """Ports that the product opens in the host's firewall, for machines of the network."""
     pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = addressing.dhcp_pool
     """First and last address that DHCP leases."""
     router: Place | None = None
@@ -135,12 +142,13 @@ Mode.SEGMENT = Mode("segment", "LAN segment")
 Mode.HOTSPOT = Mode(
     "hotspot",
     "the host's hot spot",
-    _WINDOWS,
+    WINDOWS,
     "the host leaves by {card}, as {outside}",
     subnet=addressing.SHARED,
     routing=Routing.TRANSLATED,
     host_adapter=addressing.host_adapter,
     serves_itself=True,
+    opens=SHARING_OPENS,
     pool=lambda subnet: (subnet[2], subnet[-2]),
     router=addressing.host_adapter,
     dns=addressing.host_adapter,

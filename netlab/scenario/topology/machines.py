@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from uuid import UUID
 
 from netlab.scenario import ipv6, mac
+from netlab.scenario.firewall import Firewall
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, VmnetService
 from netlab.scenario.topology.names import (
@@ -42,7 +43,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
         HOST,
         Role.HOST,
         tuple(_host_legs(scenario, networks)),
-        firewall=tuple(scenario.host.firewall),
+        firewall=Firewall(tuple(scenario.host.firewall), tuple(scenario.host.allows)),
         hosts=tuple(scenario.host.hosts.items()),
         proxy=scenario.host.proxy,
     )
@@ -63,7 +64,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
                 legs,
                 uuids[name],
                 uuids[installed[name]],
-                tuple(vm.firewall),
+                Firewall(tuple(vm.firewall), tuple(vm.allows)),
                 vm.forwards,
                 vm.bridges,
                 tuple(vm.listens),

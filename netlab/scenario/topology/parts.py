@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 from uuid import UUID
 
 from netlab.scenario import addressing, mac
+from netlab.scenario.firewall import NO_FIREWALL, Firewall
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     Adapter,
@@ -223,8 +224,7 @@ class Node:
     """A VM's, as its BIOS has it."""
     guest: UUID | None = None
     """A VM's installed guest: the UUID of the VM in which it was installed."""
-    firewall: tuple[str, ...] = ()
-    """What does not come in (`model.Firewall`)."""
+    firewall: Firewall = NO_FIREWALL
     forwards: bool = False
     """It is a router between its adapters."""
     bridges: bool = False
