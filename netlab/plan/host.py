@@ -15,7 +15,7 @@ from netlab.plan.firewall import Opened, firewall
 from netlab.plan.guest import proxy
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Listening, Noun, Ruleset, Service
+from netlab.plan.nouns import Listening, Noun, Ruleset, Service, Sysctl
 from netlab.scenario.mode import SHARING_OPENS, WINDOWS, Routing
 from netlab.scenario.topology import HOST, Leg, Network, Node, Topology
 
@@ -50,6 +50,10 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
         yield Ruleset(here, rules)
+    for vmnet in nat_networks:
+        if vmnet.reaches_loopback:
+            # Nobody else may send to 127.0.0.1 over a cable.
+            yield Sysctl(here, f"net.ipv4.conf.{nat.host_end(vmnet)}.route_localnet", "1")
     if nat_networks:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
         settings = [vmnet.nat for vmnet in nat_networks if vmnet.nat]
@@ -132,7 +136,7 @@ def _rules(
     if nat_networks or translated:
         chains = _nat_chains(cards, nat_networks, translated, called)
     return f"""\
-table ip host {{{_doors(forwards)}
+table ip host {{{_doors(forwards, _into_loopback(nat_networks))}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
@@ -165,17 +169,29 @@ def _nat_chains(
 """
 
 
-def _doors(forwards: list[Led]) -> str:
-    """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself."""
-    if not forwards:
-        return ""
+def _into_loopback(nat_networks: list[Network]) -> str:
+    """What a NAT engine sends to the host itself, past all of its addresses."""
+    return "".join(
+        f'\t\tiifname "{nat.host_end(vmnet)}" ip daddr {nat.host_inside(vmnet).ip}'
+        " meta l4proto { tcp, udp } dnat to 127.0.0.1\n"
+        for vmnet in nat_networks
+        if vmnet.reaches_loopback
+    )
+
+
+def _doors(forwards: list[Led], inward: str) -> str:
+    """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself.
+
+    `inward` are rules for what comes from NAT engines.
+    """
     rules = "".join(
         f"\t\tfib daddr type local {one.protocol} dport {one.port} dnat to {device}:{one.port}\n"
         for _, device, one in forwards
     )
     return "".join(
-        f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rules}\t}}"
-        for hook in ("prerouting", "output")
+        f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rows}\t}}"
+        for hook, rows in (("prerouting", inward + rules), ("output", rules))
+        if rows
     )
 
 

@@ -53,6 +53,7 @@ NAT_NETWORK = Mode(
     router=_FIRST,
     dns=_FIRST,
     host_at=_SECOND,
+    loopback=True,
 )
 """One NAT engine for all its VMs; the host has no adapter there.
 

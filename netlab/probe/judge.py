@@ -427,7 +427,8 @@ _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
 
 def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
     """An error quotes the probe: its sender says itself what happened."""
-    who, sender = error.before["ip.src"], _sender(error)
+    # As who has asked sees it: a NAT on the way may have translated it.
+    who, sender = evidence.journey.packets[error.packet][-1].after["ip.src"], _sender(error)
     if who == evidence.address and (twins := _rivals(evidence, sender)):
         return _duplicate(sender, who, twins)
     if "tcp.flags" in error.before:

@@ -78,7 +78,9 @@ class Mode:
     """The default gateway that DHCP hands out."""
     dns: Place | None = None
     host_at: Place | None = None
-    """An address that stands for the host: the NAT device hands over to it what comes there."""
+    """An address of the NAT device's that stands for the host's loopback."""
+    loopback: bool = False
+    """Whether TCP and UDP to `host_at` get there where a scenario says nothing."""
     netbios: Place | None = None
     """The NetBIOS name server that DHCP hands out."""
     outside: bool = False

@@ -120,6 +120,20 @@ class Network:
         return (self.nat and self.nat.gateway) or (place or addressing.nat_device)(self.subnet)
 
     @property
+    def loopback(self) -> IPv4Address | None:
+        """The address that stands for the host's loopback, where one does."""
+        place = self.mode and self.mode.host_at
+        return place(self.subnet) if place else None
+
+    @property
+    def reaches_loopback(self) -> bool:
+        """What comes to that address by TCP or UDP gets to the host's loopback."""
+        if self.loopback is None or self.mode is None:
+            return False
+        chosen = self.nat.localhost_reachable if self.nat else None
+        return self.mode.loopback if chosen is None else chosen
+
+    @property
     def pool(self) -> tuple[IPv4Address, IPv4Address]:
         """First and last address that DHCP leases."""
         pool = self.mode.pool if self.mode else addressing.dhcp_pool
