@@ -333,7 +333,7 @@ class Walk(Cables):
         for known in place.space.neighbours:
             here = (known.interface, known.address) == (interface, hop)
             if here and known.mac and known.state not in _ASLEEP:
-                self.decide(found_out(hop, known.mac, self.owner(known.mac)))
+                self.decide(found_out(hop, known.mac, self.owner(known.mac, (node, interface))))
                 return known.mac, None
         asker = packet.source if place.has(packet.source) else place.address_on(interface, hop)
         found = [

@@ -18,7 +18,7 @@ from ipaddress import IPv4Network
 from netlab.scenario.addressing import at
 from netlab.scenario.mode import Mode, Product, Routing
 
-LIBVIRT = Product("libvirt", 0x525400)
+LIBVIRT = Product("libvirt", 0x525400, host_mac=0x525400_000000)
 
 _HOST = at(1)
 
@@ -30,8 +30,7 @@ _mode = partial(
     opens=("tcp:53", "tcp:67", "udp:53", "udp:67"),
     pool=lambda subnet: (subnet[2], subnet[-2]),
     dns=_HOST,
-    domain="",
-    lease_seconds=3600,
+    lease_seconds=(3600, 3600),
 )
 
 NAT = _mode(

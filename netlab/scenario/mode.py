@@ -25,9 +25,13 @@ class Product:
     name: str
     adapter_mac: int
     """Where the MAC addresses of its VMs begin: 3 bytes."""
+    host_mac: int | None = None
+    """That of the host's adapter on a network, less the network's number; None: as a card's."""
+    service_macs: range = range(0)
+    """Those of NAT devices and DHCP servers."""
 
 
-VMWARE = Product("VMware", 0x000C29)
+VMWARE = Product("VMware", 0x000C29, 0x005056_C00000, range(0x005056_E00000, 0x005056_FFFFFF + 1))
 WINDOWS = Product("Windows", 0)
 
 SHARING_OPENS = ("tcp:53", "udp:53", "udp:67")
@@ -66,6 +70,10 @@ class Mode:
     """None: the host is no router here."""
     host_adapter: Place | None = None
     nat_device: Place | None = None
+    nat_mac: int | None = None
+    """The NAT device's, where every one has the same."""
+    nat_forgets: tuple[int, int] | None = None
+    """Seconds until it forgets an idle UDP conversation, and a finished TCP connection; None: as is set."""
     dhcp_server: Place | None = None
     """A machine of its own."""
     serves_itself: bool = False
@@ -87,9 +95,10 @@ class Mode:
     """Other devices join it, and no VMs."""
     bare: bool = False
     """There is nothing of all that but what is asked for."""
-    domain: str = addressing.DOMAIN
-    """The one that DHCP hands out; empty: none."""
-    lease_seconds: int = 1800
+    domain: str = ""
+    """The one that DHCP hands out, where a scenario cannot say it; empty: none."""
+    lease_seconds: tuple[int, int] = (0, 0)
+    """There, too: of a lease for who asks for no time, and at most."""
 
     @property
     def aliases(self) -> tuple[Place, ...]:
@@ -156,7 +165,7 @@ Mode.HOTSPOT = Mode(
     dns=addressing.host_adapter,
     outside=True,
     domain="mshome.net",
-    lease_seconds=86400,
+    lease_seconds=(86400, 86400),
 )
 """No vmnet's either: Windows' own, by Internet Connection Sharing."""
 

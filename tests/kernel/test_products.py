@@ -164,6 +164,9 @@ def test_two_vms_of_virtualbox_have_one_address_and_reach_themselves(running):
         assert finding.cause is Cause.DUPLICATE_IP
 
 
+ENGINE = "52:54:00:12:35:02"
+
+
 @pytest.mark.parametrize("box", ["box1", "box2"])
 def test_each_vm_of_virtualbox_is_answered_by_its_own_nat(running, box):
     """All these NATs have the same addresses, each on a cable of its own: nobody is in the way."""
@@ -176,6 +179,14 @@ def test_each_vm_of_virtualbox_is_answered_by_its_own_nat(running, box):
         one = lab.trace(running, box, target, by)
         assert (one.finding.verdict, one.finding.at) == (Verdict.ANSWERED, at), one.finding
         assert one.question.target == own
+        assert one.names[ENGINE] == own, (
+            "the others have that MAC address too, and are not heard here"
+        )
+        decided = [decision.text for step in one.decisions for decision in step]
+        decided += [
+            d.text for stay in lab.explain(running, box, "10.0.2.2").stays for d in stay.decisions
+        ]
+        assert not [text for text in decided if " and " in text]
 
 
 def test_a_port_of_the_host_leads_to_a_vm_behind_virtualbox_s_nat(running):
