@@ -267,6 +267,8 @@ def _key(left: Any) -> str:
             return f"meta {field}"
         case {"ct": {"key": str(field), **more}} if not more:
             return f"ct {field}"
+        case {"ct": {"key": str(field), "dir": str(direction), **more}} if not more:
+            return f"ct {direction} {field}"
         case {"payload": {"protocol": str(header), "field": str(field), **more}} if not more:
             return f"{header} {field}"
         case {"fib": {"flags": str() | list() as flags, "result": str(result), **more}} if not more:

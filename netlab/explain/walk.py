@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, replace
 
 from netlab.explain.cables import Cables, Crossing
-from netlab.explain.facts import neighbour_facts, packet_facts
+from netlab.explain.facts import connection_facts, neighbour_facts, packet_facts
 from netlab.explain.rules import End, Facts, Translation
 from netlab.explain.world import Ended, Packet, Probe, World
 from netlab.kernel.owners import Plug
@@ -45,7 +45,9 @@ class Walk(Cables):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, list[_Track]] = {}
+        self._first: dict[str, Packet] = {}
+        """Node to the packet with which the connection began that is under way there."""
 
     def ask(self, source: str, to: IPAddress, probe: Probe) -> tuple[str, Packet]:
         """Send the request. Where it arrives, and as what. Raises Ended."""
@@ -117,6 +119,8 @@ class Walk(Cables):
         """A machine's part: the packet as it is taken there, or who gets it next."""
         self.open(node, came_in, packet)
         entered, state = packet, self._state(node, packet)
+        track = self._track(node, packet)
+        self._first[node] = track.before if track else packet
         own = self._route(node, self._question(packet, None)) if came_in is None else None
         packet = self._undo_target(node, packet)
         hook, out = ("output", own.interface) if own else ("prerouting", None)
@@ -256,6 +260,7 @@ class Walk(Cables):
 
         return {
             **packet_facts(packet, came_in, out, state),
+            **connection_facts(self._first[node]),
             "fib daddr type": kind(place.has(packet.target)),
             "fib saddr type": kind(place.has(packet.source)),
             "fib saddr oif type": kind((out, packet.source) in place.own),
@@ -286,19 +291,23 @@ class Walk(Cables):
         """As connection tracking there would see the packet."""
         if packet.part is Part.REQUEST:
             return "new"
-        track = self._tracks.get(node)
-        if track and track.answers(packet):
+        if self._track(node, packet):
             return "established"
         return "new" if packet.probe.protocol == "udp" else "invalid"
 
     def _remember(self, node: str, before: Packet, after: Packet) -> None:
         if before.part is Part.REQUEST and self.world.places[node].rules.tracks:
-            self._tracks[node] = _Track(before, after)
+            self._tracks.setdefault(node, []).append(_Track(before, after))
+
+    def _track(self, node: str, packet: Packet) -> _Track | None:
+        """The connection that an answer belongs to: a NAT device may have two of one that came back to it."""
+        known = self._tracks.get(node, ()) if packet.part is not Part.REQUEST else ()
+        return next((track for track in known if track.answers(packet)), None)
 
     def _undo_target(self, node: str, packet: Packet) -> Packet:
         """An answer to a translated source goes to the source itself."""
-        track = self._tracks.get(node)
-        if packet.part is Part.REQUEST or not track or not track.answers(packet):
+        track = self._track(node, packet)
+        if not track:
             return packet
         old = track.before
         new = replace(packet, target=old.source, target_port=old.source_port)
@@ -309,10 +318,12 @@ class Walk(Cables):
 
     def _undo_source(self, node: str, packet: Packet) -> Packet:
         """An answer of a translated target comes from the address that was asked."""
-        track = self._tracks.get(node)
-        if packet.part is Part.REQUEST or not track:
+        if packet.part is Part.REQUEST:
             return packet
-        if (packet.target, packet.source) != (track.before.source, track.after.target):
+        ends = (packet.target, packet.source)
+        known = self._tracks.get(node, ())
+        track = next((t for t in known if (t.before.source, t.after.target) == ends), None)
+        if not track:
             return packet
         new = replace(packet, source=track.before.target, source_port=track.before.target_port)
         if new.source != packet.source:
@@ -331,7 +342,7 @@ class Walk(Cables):
         for known in place.space.neighbours:
             here = (known.interface, known.address) == (interface, hop)
             if here and known.mac and known.state not in _ASLEEP:
-                self.decide(found_out(hop, known.mac, self.owner(known.mac)))
+                self.decide(found_out(hop, known.mac, self.owner(known.mac, (node, interface))))
                 return known.mac, None
         asker = packet.source if place.has(packet.source) else place.address_on(interface, hop)
         found = [

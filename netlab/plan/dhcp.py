@@ -64,7 +64,7 @@ def served(topology: Topology, vmnet: Network) -> Iterator[str]:
 def _seconds(vmnet: Network) -> tuple[int, int]:
     mode, settings = vmnet.mode, vmnet.dhcp
     assert mode
-    return (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
+    return (settings.lease, settings.max_lease) if settings else mode.lease_seconds
 
 
 def home_router(

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 from netlab.plan import nat
-from netlab.plan.guest import NEIGHBOURS, firewall, server
+from netlab.plan.firewall import NEIGHBOURS, firewall_6
+from netlab.plan.guest import server
 from netlab.plan.leaving import leaving
 from netlab.plan.names import metric, namespace
 from netlab.plan.nouns import (
@@ -72,8 +73,8 @@ def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
         yield Ipv6(here, leg.holder, leg.network.prefix, metric(leg.holder))
         if leg.ipv6:
             yield Advertised(here, leg.holder, leg.ipv6, _leads_on(leg.network))
-    if node.firewall and node.role is Role.VM:
-        yield Ruleset(here, firewall(node.firewall, six=True))
+    if node.firewall.blocks and node.role is Role.VM:
+        yield Ruleset(here, firewall_6(node.firewall))
     if node.forwards:
         yield _forwards(here)
     if node.listens and legs[0].ipv6:
@@ -202,8 +203,8 @@ def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[N
         yield _forwards(here)
     if forward or ends:
         yield Ruleset(here, _host_rules(forward, _host_nat(cards, ends)))
-    if node.firewall:
-        yield Ruleset(here, firewall(node.firewall, ("lo", *ends), six=True))
+    if node.firewall.blocks:
+        yield Ruleset(here, firewall_6(node.firewall, ("lo", *ends)))
 
 
 def _host_rules(forward: list[str], chains: str) -> str:

@@ -63,12 +63,17 @@ def device_outside(vmnet: Network) -> IPv4Interface:
     return IPv4Interface((int(cable[2]), cable.prefixlen))
 
 
+def host_inside(vmnet: Network) -> IPv4Interface:
+    """The host's address on that cable."""
+    cable = addressing.uplink(vmnet.number)
+    return IPv4Interface((int(cable[1]), cable.prefixlen))
+
+
 def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     """The NAT device, its cable to the host, and what it serves."""
     node = topology.node(Role.NAT_DEVICE, vmnet)
     here, host = namespace(lab, node.name), namespace(lab, HOST)
-    settings, outside = vmnet.nat or Nat(), device_outside(vmnet)
-    host_side = IPv4Interface((int(outside.network[1]), outside.network.prefixlen))
+    settings, outside, host_side = vmnet.nat or Nat(), device_outside(vmnet), host_inside(vmnet)
     yield from machine(lab, node, forwards=True)
     yield plug(lab, node.primary, vmnet)
     yield Cable(End(here, UPLINK), End(host, host_end(vmnet)), vmnet.mtu)
@@ -146,7 +151,7 @@ _ERRORS = "{ destination-unreachable, time-exceeded }"
 
 
 def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
-    mode, subnet = leg.network.mode, leg.network.subnet
+    mode = leg.network.mode
     assert mode and leg.address
     client = ""
     if mode.host_adapter:
@@ -166,13 +171,15 @@ def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
         why = "the host itself calls"
         called = f"""
 		ip saddr {host.ip} oifname "{leg.interface}" masquerade comment "{why}\""""
-    if mode.host_at:
-        led += f"""\
-		udp dport {{ 53, 67 }} accept
-		ip daddr {mode.host_at(subnet)} dnat to {host.ip} comment "the host's loopback"
-"""
+    shut = ""
+    if leg.network.reaches_loopback:
+        led += _at_loopback(leg.network, f'dnat to {host.ip} comment "the host\'s loopback"')
+    elif leg.network.loopback:
+        hook = "type filter hook input priority filter; policy accept;"
+        rows = _at_loopback(leg.network, 'drop comment "localhost_reachable is off"')
+        shut = f"\n\tchain input {{\n\t\t{hook}\n{rows}\t}}"
     return f"""\
-table ip nat_device {{
+table ip nat_device {{{shut}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		iifname "{UPLINK}" ip saddr {host.ip} icmp type {_ERRORS} ip saddr set {leg.address.ip}
@@ -181,10 +188,17 @@ table ip nat_device {{
 {passed}	}}{_prerouting(led)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {subnet} oifname "{UPLINK}" masquerade{called}
+		ip saddr {leg.network.subnet} oifname "{UPLINK}" masquerade{called}
 	}}
 {leaving(f'oifname "{UPLINK}"', "saddr . oif")}}}
 """
+
+
+def _at_loopback(vmnet: Network, verdict: str) -> str:
+    """What comes to the host's loopback by its address here; ping and DHCP the engine answers itself."""
+    own = f"\t\tip daddr {vmnet.loopback} udp dport 67 accept\n"
+    rest = f"\t\tip daddr {vmnet.loopback} meta l4proto {{ tcp, udp }} {verdict}\n"
+    return own * bool(vmnet.mode and vmnet.mode.serves_itself) + rest
 
 
 def _prerouting(rules: str) -> str:

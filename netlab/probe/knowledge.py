@@ -83,6 +83,12 @@ class Knowledge:
             for node in self.where.nodes.values()
         )
 
+    def names_along(self, journey: Journey) -> Mapping[str, str]:
+        """Whose an IP or MAC address is to who was on the way."""
+        switches = {step.node for step in journey.steps} & self.where.switches
+        near = (self.where.neighbourhood(switch) for switch in switches)
+        return self.owners.names_near(frozenset().union(*near))
+
     @cached_property
     def isolated(self) -> dict[tuple[str, str], frozenset[str]]:
         """(switch, port) of ports that reach no other such port, and the machines behind them."""

@@ -158,6 +158,7 @@ def _traced(
             if step.rewrites and known.has_forgotten(step, past)
         ),
     )
+    names = known.names_along(journey)
     return Trace(
         question,
         probe.token.hex(),
@@ -165,11 +166,11 @@ def _traced(
         bool(needed),
         journey,
         judge.judge(evidence),
-        _decisions(journey, probe, hits, known),
-        tuple(probe.found([frame for frame in frames if frame.packet], known.owners.names)),
+        _decisions(journey, probe, hits, known, names),
+        tuple(probe.found([frame for frame in frames if frame.packet], names)),
         tuple(frames),
         History(start, dated(changes, frames, where.nodes)),
-        known.owners.names,
+        names,
     )
 
 
@@ -249,7 +250,11 @@ def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
 
 
 def _decisions(
-    journey: Journey, probe: Probe, hits: Sequence[Hit], known: Knowledge
+    journey: Journey,
+    probe: Probe,
+    hits: Sequence[Hit],
+    known: Knowledge,
+    names: Mapping[str, str],
 ) -> tuple[tuple[Decision, ...], ...]:
     """What decided each step."""
     where = known.where
@@ -270,7 +275,7 @@ def _decisions(
             if not is_switch:  # Its routes know the bridge, and not what the bridge made of it.
                 out = tuple(replace(one, interface=bridge.interface) for one in step.went_out)
                 step = replace(step, went_out=out)
-        found.append(tuple(decisions(step, tables, met, is_switch, known.owners.names)))
+        found.append(tuple(decisions(step, tables, met, is_switch, names)))
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ import pytest
 from netlab import lab
 from netlab.plan.nouns import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan
+from netlab.probe.verdict import Verdict
 from netlab.scenario.load import shipped
 from netlab.scenario.model import Family
 from tests.machine import inside, netlab
@@ -436,6 +437,13 @@ MUTANTS = [
         {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
     ),
     Mutant(
+        "forward-firewall",
+        "the host's firewall keeps out what is called by a port, and nothing else",
+        with_text("host", "\t\tdrop\n", "\t\tmeta l4proto { tcp, udp } drop\n"),
+        {f"{one}>host" for one in ("vm1", "vm2", "pc", "router")}
+        | {f"{one}>host@lan" for one in ("pc", "router")},
+    ),
+    Mutant(
         "reservations",
         "DHCP hands out the host adapter as gateway",
         with_text("vmnet8-dhcp", "option:router,10.0.0.2", "option:router,10.0.0.1"),
@@ -506,6 +514,25 @@ def test_verify_catches_a_mutant_and_blames_no_other_pair(mutant):
         }
     print(failed)
     assert set(failed) == mutant.fails
+
+
+SHUT = "the host's firewall does not let tcp 8080 in"
+CALLS = [
+    ("8080 is shut", None, "tcp:8080", False),
+    ("8443 is let in", None, "tcp:8443", True),
+    ("nobody shuts 8080", without_rule("host", SHUT), "tcp:8080", True),
+    ("8443 is shut too", with_text("host", "tcp dport 8080 drop", "drop"), "tcp:8443", False),
+]
+
+
+@pytest.mark.parametrize(
+    ("edit", "by", "reached"), [c[1:] for c in CALLS], ids=[c[0] for c in CALLS]
+)
+def test_who_calls_a_forwarded_port_past_the_host_s_firewall(edit, by, reached):
+    name = "forward-firewall"
+    with lab.running(mutated(name, edit) if edit else lab.prepare(lab.load(name))) as running:
+        found = lab.trace(running, "pc", "192.168.1.100", by).finding
+    assert (found.verdict is Verdict.ANSWERED) is reached, found
 
 
 def test_run_goes_through_all_and_writes_junit(tmp_path):

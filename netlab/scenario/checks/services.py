@@ -12,7 +12,7 @@ from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, lan_path, subnets
 from netlab.scenario.document import Path
 from netlab.scenario.model import LanDhcp
-from netlab.scenario.topology import Network, Topology
+from netlab.scenario.topology import HOST, Network, Topology
 
 
 def dhcp(topology: Topology) -> Iterator[Finding]:
@@ -78,7 +78,16 @@ def forwards(topology: Topology) -> Iterator[Finding]:
                     )
                     yield Finding(path, what, "use another port of the host", True)
                 taken.setdefault((protocol, port), name)
+                if not topology.nodes[HOST].firewall.lets_in(protocol, port):
+                    yield _shut(protocol, port, path)
                 yield from _forward_target(topology, name, vmnet.own_subnet, target, path)
+
+
+def _shut(protocol: str, port: int, path: Path) -> Finding:
+    """A program of the host's waits at a forwarded port, so the host's firewall says who calls it."""
+    what = f"the host's firewall does not let {protocol} {port} in: the LAN will not reach the VM"
+    fix = f"add `allows: [{protocol}:{port}]` to the host"
+    return Finding(path, what, fix, True, is_warning=True)
 
 
 def _forward_target(

@@ -156,6 +156,13 @@ def _unwanted(word: str) -> str:
         raise ValueError("must be icmp, tcp, udp, all, or a port like tcp:80") from error
 
 
+def _wanted(word: str) -> str:
+    try:
+        return word if word in ("icmp", "tcp", "udp") else _port(word)
+    except ValueError as error:
+        raise ValueError("must be icmp, tcp, udp, or a port like tcp:80") from error
+
+
 def _port(word: str) -> str:
     protocol, colon, port = word.partition(":")
     number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
@@ -209,6 +216,13 @@ Firewall = Annotated[
         lambda value: _firewall(switch_word(value)),
         json_schema_input_type=bool | Literal["on", "off"] | list[str],
     ),
+]
+Exceptions = list[
+    Annotated[
+        str,
+        AfterValidator(_wanted),
+        WithJsonSchema({"type": "string", "examples": ["tcp:8080", "icmp"]}),
+    ]
 ]
 Hosts = dict[Annotated[str, Field(pattern=HOST_NAME, max_length=LONGEST_NAME)], Address]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]

@@ -12,6 +12,7 @@ from netlab.scenario.model.common import Model, OptionalProxy
 from netlab.scenario.model.values import (
     Address,
     Answer,
+    Exceptions,
     Firewall,
     Hosts,
     ListenPort,
@@ -125,8 +126,13 @@ class Vm(Model):
     )
     firewall: Firewall = Field(
         default=[],
-        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
         " on and off are all and nothing.",
+    )
+    allows: Exceptions = Field(
+        default=[],
+        description="What its firewall lets in all the same: icmp, tcp, udp, tcp:80. A port that"
+        " `firewall` names stays shut.",
     )
     forwards: Annotated[bool, Field(strict=True)] = Field(
         default=False, description="It is a router between its adapters (IP forwarding)."

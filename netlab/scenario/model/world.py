@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from netlab.scenario.model.common import Model, OptionalProxy
 from netlab.scenario.model.values import (
     Address,
+    Exceptions,
     Firewall,
     HostNicName,
     Hosts,
@@ -153,8 +154,14 @@ class Host(Model):
     )
     firewall: Firewall = Field(
         default=[],
-        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
-        " on and off are all and nothing.",
+        description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        " on and off are all and nothing. Ports that lead to VMs are the host's, too: a program of"
+        " VMware's or VirtualBox's waits there.",
+    )
+    allows: Exceptions = Field(
+        default=[],
+        description="What its firewall lets in all the same: icmp, tcp, udp, tcp:8080. A port that"
+        " `firewall` names stays shut.",
     )
     forwards: list[Annotated[str, Field(pattern=HOST_NETWORK)]] = Field(
         default=[],

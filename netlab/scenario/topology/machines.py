@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from uuid import UUID
 
 from netlab.scenario import ipv6, mac
+from netlab.scenario.firewall import Firewall
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, VmnetService
 from netlab.scenario.topology.names import (
@@ -42,7 +43,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
         HOST,
         Role.HOST,
         tuple(_host_legs(scenario, networks)),
-        firewall=tuple(scenario.host.firewall),
+        firewall=Firewall(tuple(scenario.host.firewall), tuple(scenario.host.allows)),
         hosts=tuple(scenario.host.hosts.items()),
         proxy=scenario.host.proxy,
     )
@@ -63,7 +64,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
                 legs,
                 uuids[name],
                 uuids[installed[name]],
-                tuple(vm.firewall),
+                Firewall(tuple(vm.firewall), tuple(vm.allows)),
                 vm.forwards,
                 vm.bridges,
                 tuple(vm.listens),
@@ -171,12 +172,19 @@ def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg
                 HOST,
                 network.name,
                 network,
-                mac.host_adapter(network.number),
+                _host_mac(network),
                 _interface(network.host_address, network),
                 adapter.gateway,
                 adapter.dns,
                 enabled=adapter.state is Adapter.ON,
             )
+
+
+def _host_mac(network: Network) -> str:
+    first = network.mode.product.host_mac if network.mode else None
+    if first is None:
+        return mac.physical(f"{HOST} {network.name}")
+    return mac.host_adapter(first, network.number)
 
 
 def _lan_leg(
@@ -195,12 +203,15 @@ def _services(network: Network) -> Iterator[Node]:
         name = f"{network.name}-nat"
         address = _interface(network.gateway, network)
         runs = VmnetService.NAT not in network.stopped
-        leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
+        fixed, macs = mode.nat_mac, mode.product.service_macs
+        hardware = mac.fixed(fixed) if fixed else mac.service(name, macs)
+        leg = Leg(name, "eth0", network, hardware, address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))
     if network.has_dhcp_server and mode and mode.dhcp_server:
         name = f"{network.name}-dhcp"
         address = _interface(mode.dhcp_server(network.subnet), network)
-        leg = Leg(name, "eth0", network, mac.service(name), address)
+        hardware = mac.service(name, mode.product.service_macs)
+        leg = Leg(name, "eth0", network, hardware, address)
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 

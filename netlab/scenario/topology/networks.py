@@ -77,11 +77,20 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Netw
         adapter=vmnet.adapter or usual,
         dhcp=dhcp if dhcp.on and is_vmware else None,
         leased=dhcp.range,
-        nat=(vmnet.nat or Nat()) if mode.nat_device else None,
+        nat=_nat(vmnet) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
         guest_dhcp=served,
         prefix=_prefix(name, vmnet),
     )
+
+
+def _nat(vmnet: Vmnet) -> Nat:
+    """What is set, and of other products than VMware what nobody can set there."""
+    settings = vmnet.nat or Nat()
+    if vmnet.mode.nat_forgets is None:
+        return settings
+    udp, tcp = vmnet.mode.nat_forgets
+    return settings.model_copy(update={"udp_timeout": udp, "time_wait_timeout": tcp})
 
 
 def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 from uuid import UUID
 
 from netlab.scenario import addressing, mac
+from netlab.scenario.firewall import NO_FIREWALL, Firewall
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     Adapter,
@@ -119,6 +120,20 @@ class Network:
         return (self.nat and self.nat.gateway) or (place or addressing.nat_device)(self.subnet)
 
     @property
+    def loopback(self) -> IPv4Address | None:
+        """The address that stands for the host's loopback, where one does."""
+        place = self.mode and self.mode.host_at
+        return place(self.subnet) if place else None
+
+    @property
+    def reaches_loopback(self) -> bool:
+        """What comes to that address by TCP or UDP gets to the host's loopback."""
+        if self.loopback is None or self.mode is None:
+            return False
+        chosen = self.nat.localhost_reachable if self.nat else None
+        return self.mode.loopback if chosen is None else chosen
+
+    @property
     def pool(self) -> tuple[IPv4Address, IPv4Address]:
         """First and last address that DHCP leases."""
         pool = self.mode.pool if self.mode else addressing.dhcp_pool
@@ -223,8 +238,7 @@ class Node:
     """A VM's, as its BIOS has it."""
     guest: UUID | None = None
     """A VM's installed guest: the UUID of the VM in which it was installed."""
-    firewall: tuple[str, ...] = ()
-    """What does not come in (`model.Firewall`)."""
+    firewall: Firewall = NO_FIREWALL
     forwards: bool = False
     """It is a router between its adapters."""
     bridges: bool = False
