@@ -137,7 +137,8 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
     whys = zip(silent, reasons(renewed, silent), strict=True)
     unleased += [Unleased(leg.node, leg.interface, why) for leg, why in whys]
     if unleased:
-        raise KernelError("; ".join(map(str, unleased)))
+        said = (f"{one.node} gets no lease on {one.interface}: {one.why}" for one in unleased)
+        raise KernelError("; ".join(said))
     return renewed
 
 

@@ -69,7 +69,7 @@ def test_its_pool_ends(backwards):
     pool, adapter = loads(text, "x.yaml").warnings
     assert re.search(r"4 adapters ask DHCP .* leases 3 addresses", pool.what)
     assert adapter.what == (
-        "vm1 gets no address on eth3: the DHCP server of vmnet5 has no address left"
+        "DHCP gives vm1 no address on eth3: the DHCP server of vmnet5 has no address left"
     )
 
 

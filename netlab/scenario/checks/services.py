@@ -48,7 +48,7 @@ def without_address(topology: Topology) -> Iterator[Finding]:
     for node in topology.nodes.values():
         for leg in node.legs:
             if in_vain := leg.in_vain:
-                what = f"{node.name} gets no address on {leg.interface}: {in_vain.why}"
+                what = f"DHCP gives {node.name} no address on {leg.interface}: {in_vain.why}"
                 yield Finding(_adapter(node, leg), what, in_vain.fix, is_warning=True)
 
 

@@ -311,12 +311,10 @@ class Node:
         return frozenset(leg.network.segment for leg in self.legs)
 
     def towards(self, other: Node) -> Leg:
-        """The leg that the bare name stands for where `other` calls it: one on a network that it is on too.
-
-        Otherwise the first; one that is plugged in comes before one that is not.
+        """The leg that the bare name stands for where `other` calls it: one on a network that it is on too,
+        otherwise the first; but one that is plugged in, if there is any.
         """
         segments = other.segments
         shared = [leg for leg in self.legs if leg.network.segment in segments]
-        return next(
-            (leg for leg in shared or self.legs if leg.connected), (*shared, self.primary)[0]
-        )
+        plugged = [leg for leg in (*shared, *self.legs) if leg.connected]
+        return (*plugged, *shared, self.primary)[0]
