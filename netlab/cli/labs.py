@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ from netlab.errors import (
 )
 
 if TYPE_CHECKING:
-    from netlab.lab import Lab, Status
+    from netlab.lab import Lab, Status, Unleased
     from netlab.probe.matrix import Result
     from netlab.report.junit import Suite
     from netlab.scenario.expectation import Expectation
@@ -64,11 +64,13 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
         print_plan(output, planned)
         return
     output.warn(lab.warnings(planned))
+    unleased: list[lab.Unleased] = []
     try:
         with lab.undone_by_signals(planned):
             with output.building(planned) as progress:
-                lab.up(planned, progress)
-            _show(output, lab.status(planned))
+                lab.up(planned, progress, unleased.append)
+            output.warn(unleased)
+            _show(output, lab.status(planned, unleased))
             output.note("\n".join(_hints(planned)))
     except LabExists as error:
         _explain_existing(output, planned, error)
@@ -228,6 +230,7 @@ class _Measured:
     results: tuple[Result, ...] = ()
     seconds: float = 0.0
     error: NetlabError | None = None
+    unleased: tuple[Unleased, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -255,11 +258,15 @@ def _prepare_run(source: Source) -> Lab:
 
 
 def _run_one(output: Output, planned: Lab) -> _Measured:
+    output.warn(planned.source.warnings)
+    unleased: list[lab.Unleased] = []
     try:
         with ExitStack() as stack:
             with output.building(planned) as progress:
-                stack.enter_context(lab.running(planned, progress))
-            return _measure(output, planned, planned.expectations)
+                stack.enter_context(lab.running(planned, progress, unleased.append))
+            output.warn(unleased)
+            measured = _measure(output, planned, planned.expectations)
+            return replace(measured, unleased=tuple(unleased))
     except OSError as error:
         return _Measured(planned, error=KernelError(f"the system said no: {error}"))
     except SystemRefused as error:
@@ -277,7 +284,7 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
             documents.append({"lab": one.lab.name, **data.error(one.error)})
             say(f"netlab: lab {one.lab.name}: {one.error}", to_stderr=True)
             continue
-        documents.append(data.matrix(one.lab, one.results))
+        documents.append(data.matrix(one.lab, one.results, one.unleased))
         if not output.json:
             output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
             show(text.matrix(one.results, columns(text.PIPE_WIDTH)))

@@ -66,12 +66,15 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
     from netlab.report import data, text
 
     running = lab.attach(lab.pick(name or lab_name))
+    unleased: list[lab.Unleased] = []
     difference = lab.mending(running)
     if not dry_run and difference:
         with output.changing(running, difference) as progress:
-            difference = lab.repair(running, progress)
+            difference = lab.repair(running, progress, unleased.append)
+    output.warn(unleased)
     output.result(
-        data.change(difference, running.name), lambda: text.change(difference, done=not dry_run)
+        data.change(difference, running.name, unleased),
+        lambda: text.change(difference, done=not dry_run),
     )
 
 
@@ -250,7 +253,7 @@ def dhcp_release(output: Output, machine: str, lab_name: str | None, dry_run: bo
     default=15,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for an answer.",
+    help="How long to wait at most; who has asked in vain is waited for no longer.",
 )
 @dry_run_option
 @json_option
@@ -260,7 +263,7 @@ def dhcp_renew(
 ) -> None:
     """Let a machine ask its DHCP server anew, and wait until it has an address.
 
-    As ipconfig /renew. Who gets no answer gives up its address after 5 s, and asks everybody.
+    As ipconfig /renew. Who gets no answer gives up its address after 4 s, and asks everybody.
     """
     from netlab.report import data, text
 
@@ -299,12 +302,15 @@ def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> N
     from netlab.report import data, text
 
     output.warn(one for one in source.warnings if one.what not in _known(running))
+    unleased: list[lab.Unleased] = []
     wanted, difference = lab.change(running, source)
     if dry_run:
         lab.refuse_busy_ports(running, wanted)
     elif difference:
         with output.changing(wanted, difference) as progress:
-            lab.carry_out(running, wanted, difference, progress)
+            lab.carry_out(running, wanted, difference, progress, unleased.append)
+    output.warn(unleased)
     output.result(
-        data.change(difference, running.name), lambda: text.change(difference, done=not dry_run)
+        data.change(difference, running.name, unleased),
+        lambda: text.change(difference, done=not dry_run),
     )

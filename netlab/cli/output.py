@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from netlab.kernel.create import Moment, Progress
-    from netlab.lab import Lab
+    from netlab.lab import Lab, Unleased
     from netlab.plan.change import Change
     from netlab.plan.nouns import Observed
 
@@ -71,8 +71,9 @@ class Output:
 
     json: bool = False
 
-    def warn(self, warnings: Iterable[Problem | str]) -> None:
-        """What works, but not everywhere or not always. A scenario's are part of the JSON document."""
+    def warn(self, warnings: Iterable[Problem | Unleased | str]) -> None:
+        """What works, but not everywhere or not always. Those of a scenario and of adapters without an
+        address are part of the JSON document."""
         if not self.json:
             for one in warnings:
                 say(f"warning: {one}", to_stderr=True)

@@ -240,8 +240,13 @@ def _listens(noun: Listening, run: RunDirectory) -> bool:
 
 
 def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
-    """Whether what DHCP gave is there: the address, and the default route if it gave one."""
+    """Whether what DHCP gave is there: the address, and the default route if it gave one.
+
+    Where it has given nothing, there is nothing that somebody could have changed.
+    """
     lease = services.lease(run, noun)
+    if not lease:
+        return True
     addressed = any(
         address.interface == noun.interface and str(address.address) == lease.get("address")
         for address in view.addresses

@@ -82,6 +82,10 @@ class RunDirectory:
     def lease(self, namespace: str, interface: str) -> Path:
         return self.path / "leases" / f"{namespace}.{interface}"
 
+    def in_vain(self, namespace: str, interface: str) -> Path:
+        """There as long as a DHCP client has asked in vain."""
+        return self.path / "leases" / f"{namespace}.{interface}.in-vain"
+
     def service(self, namespace: str, name: str) -> Path:
         return self.path / "services" / f"{namespace}.{name}"
 

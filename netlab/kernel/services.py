@@ -31,6 +31,7 @@ MARK = "NETLAB_SERVICE"
 _PACKAGE = Path(__file__).parent.parent
 SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 """Where programs are looked for: sudo's and a user's path may lack the system folders."""
+_CLIENT_SCRIPT = _PACKAGE / "programs" / "dhcp-client.sh"
 _TERM_SECONDS = 2.0
 _KILL_SECONDS = 10.0
 _LOOK_SECONDS = 0.005
@@ -57,17 +58,25 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
     resolv = run.etc(client.namespace) / "resolv.conf"
     resolv.touch()
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
-    # One question a second, and again after a second without an answer, for ever.
-    argv += ["-s", str(_PACKAGE / "programs" / "dhcp-client.sh"), "-t", "5", "-T", "1", "-A", "1"]
-    lease = run.lease(client.namespace, client.interface)
-    lease.unlink(missing_ok=True)  # A client before this one may have left it.
-    variables = {
-        "NETLAB_LEASE": str(lease),
-        "NETLAB_RESOLV": str(resolv),
+    # Three questions, one a second, and again after a second, for ever.
+    argv += ["-s", str(_CLIENT_SCRIPT), "-t", "3", "-T", "1", "-A", "1"]
+    _forget_lease(run, client)  # A client before this one may have left it.
+    _spawn(client.namespace, directory, argv, _client_variables(run, client))
+
+
+def _client_variables(run: RunDirectory, client: DhcpClient) -> dict[str, str]:
+    """What the client's script is told besides."""
+    return {
+        "NETLAB_LEASE": str(run.lease(client.namespace, client.interface)),
+        "NETLAB_RESOLV": str(run.etc(client.namespace) / "resolv.conf"),
         "NETLAB_METRIC": str(metric(client.interface)),
         "NETLAB_DNS": " ".join(map(str, client.name_servers)),
     }
-    _spawn(client.namespace, directory, argv, variables)
+
+
+def _forget_lease(run: RunDirectory, client: DhcpClient) -> None:
+    run.lease(client.namespace, client.interface).unlink(missing_ok=True)
+    run.in_vain(client.namespace, client.interface).unlink(missing_ok=True)
 
 
 def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
@@ -81,7 +90,16 @@ def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
             _end([pid], signal.SIGKILL, _KILL_SECONDS)
     (directory / "pid").unlink(missing_ok=True)  # A server's leases stay for its next start.
     if isinstance(noun, DhcpClient):
-        run.lease(noun.namespace, noun.interface).unlink(missing_ok=True)
+        _forget_lease(run, noun)
+
+
+def deconfigure(run: RunDirectory, client: DhcpClient) -> None:
+    """What a DHCP client does that loses its lease, done for one that has ended."""
+    # As udhcpc names them: the event, and the interface.
+    variables = {**_client_variables(run, client), "interface": client.interface}
+    environment = {"PATH": SEARCH, "LC_ALL": "C", **variables}
+    with netns.inside(client.namespace):
+        subprocess.run([_CLIENT_SCRIPT, "deconfig"], env=environment, cwd="/", check=True)
 
 
 def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
@@ -151,16 +169,20 @@ def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
     return fields
 
 
-def client_log(run: RunDirectory, fact: Lease) -> str:
-    """The last words of the DHCP client."""
-    return _log_tail(run.service(fact.namespace, _client_name(fact.interface)))
+def has_asked_in_vain(run: RunDirectory, fact: Lease | DhcpClient) -> bool:
+    """Whether a DHCP client has asked three times, and waited a second for an answer each time.
+
+    So has one that has ended.
+    """
+    alive = _alive(run.service(fact.namespace, _client_name(fact.interface)))
+    return not alive or run.in_vain(fact.namespace, fact.interface).exists()
 
 
-def dhcp_complaints(run: RunDirectory, mac: str) -> Callable[[], dict[str, str]]:
+def dhcp_complaints(run: RunDirectory) -> Callable[[str], dict[str, str]]:
     """From now on, which node's DHCP server logs that it has no address for a MAC: node to that line."""
     sizes = {log: log.stat().st_size for log in (run.path / "services").glob("*/log")}
 
-    def complaints() -> dict[str, str]:
+    def complaints(mac: str) -> dict[str, str]:
         found = {}
         for log, size in sizes.items():
             fresh = log.read_bytes()[size:].decode(errors="replace").splitlines()

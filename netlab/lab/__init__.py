@@ -51,6 +51,7 @@ from netlab.lab.packets import (
     watching,
 )
 from netlab.lab.state import Interface, Machine, Status, status
+from netlab.lab.unleased import Unleased
 from netlab.lab.whereabouts import Following, owners, where
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Lab",
     "Machine",
     "Status",
+    "Unleased",
     "apply",
     "assigned",
     "attach",

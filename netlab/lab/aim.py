@@ -28,8 +28,7 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
     known = owners(lab)
     start = node(lab, source)
     if word == "dhcp":
-        leg = _leg_on(lab, start, target)
-        return Question(start.name, leg.network.name, _ends(lab, start, "", "", leg, known), by)
+        return _dhcp_question(lab, _leg_on(lab, start, target), known)
     if target is None:
         if word != "dns":
             raise UsageError("there is no destination", f"netlab trace {source} DST --by {by}")
@@ -40,6 +39,21 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
     leg = _leg_towards(lab, start, to)
     ends = _ends(lab, start, end if end in lab.topology.nodes else "", to, leg, known, wait)
     return Question(start.name, end, ends, by, named=not is_address(target))
+
+
+def dhcp_questions(lab: Lab, legs: Sequence[Leg]) -> list[Question]:
+    """One that each of these adapters asks everybody on its network."""
+    from netlab.lab.whereabouts import owners
+
+    known = owners(lab)
+    return [_dhcp_question(lab, leg, known) for leg in legs]
+
+
+def _dhcp_question(lab: Lab, leg: Leg, known: Owners) -> Question:
+    from netlab.probe.trace import Question
+
+    ends = _ends(lab, lab.topology.nodes[leg.node], "", "", leg, known)
+    return Question(leg.node, leg.network.name, ends, "dhcp")
 
 
 def is_address(target: str) -> bool:
@@ -97,7 +111,7 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
     legs = found.named_legs
     if "@" in target and target not in legs:
         raise UsageError(f"'{target}' is no endpoint", f"{found.name} has: {', '.join(legs)}")
-    leg = legs[target] if "@" in target else found.shared_with(source) or found.primary
+    leg = legs[target] if "@" in target else found.towards(source)
     its = _own(known, leg, 4) or _own(known, leg, 6)
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")

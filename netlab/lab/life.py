@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
+from netlab.lab.unleased import Told, explained, ignore
 from netlab.scenario import mode
 
 if TYPE_CHECKING:
@@ -85,8 +86,11 @@ def busy(protocol: str, port: int, program: str) -> UsageError:
     return UsageError(what, "end that program, or let another port of the host lead to the VM")
 
 
-def up(lab: Lab, progress: Progress | None = None) -> None:
+def up(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> None:
     """Build a lab. Whatever goes wrong or is interrupted leaves nothing behind.
+
+    That DHCP gives an adapter no address is nothing wrong: the lab is up, its client goes on asking,
+    and `unleased` is told of it.
 
     Raises LabExists, NeedsRoot, Missing, SystemRefused, KernelError, Interrupted.
     """
@@ -108,7 +112,10 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
         preflight.refuse_taken(lab.plan.namespaces)
         try:
             run.fill(record, lab.source.text, remember(lab.source))
-            create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
+            told = progress or (lambda noun, moment: None)
+            missing = create(lab.plan, run, told, interruption)
+            for one in explained(lab, run, missing, interruption):
+                unleased(one)
             run.write(replace(record, ready=True))
             interruption.check()
         except BaseException as error:
@@ -141,12 +148,12 @@ def undone_by_signals(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def running(lab: Lab, progress: Progress | None = None) -> Iterator[Lab]:
+def running(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Iterator[Lab]:
     """A lab for the length of a block: up, and down whatever happens inside, signals included."""
     from netlab.kernel.patience import postponed_signals
 
     with postponed_signals() as interruption:
-        up(lab, progress)
+        up(lab, progress, unleased)
         try:
             with interruption.at_once():
                 yield lab

@@ -157,7 +157,7 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
         if address not in taken
     )
     # Two VMs with one MAC are one client to the server.
-    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.by_dhcp and leg.leased))
+    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.by_dhcp and not leg.denied))
     numbered = list(islice(free, len(asking)))
     if len(numbered) < len(asking):
         asking = [mac for mac in asking if mac not in reserved]

@@ -21,7 +21,7 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
     for port in node.listens:
         yield from server(here, port)
     yield from proxy(here, node)
-    if node.dhcp_server:
+    if node.dhcp_server and node.primary.plugged_into:  # dnsmasq does not start without an address.
         config = dnsmasq.configuration(node.primary.holder, _dhcp(topology, node))
         yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
         yield Listening(here, "dhcp", "udp", 67)

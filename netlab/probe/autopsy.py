@@ -138,6 +138,7 @@ class Autopsy:
             turned=self._known.turned(journey),
             misplaced=self._known.misplaced(journey),
             closed_route=self._known.closed_routes(case.to, journey, source),
+            dark=self._known.dark(case.to, journey, source),
             carriers=self._known.carriers(source),
             addressed=self._known.addressed(source, case.to),
             present=self._known.present(journey),

@@ -237,6 +237,27 @@ class Knowledge:
                 found[node] = route
         return found
 
+    def dark(self, target: str, journey: Journey, source: str) -> dict[str, str]:
+        """Node to the interface by which a packet that was there has to leave, if that has no carrier.
+
+        Where none was seen, that of a packet from `source` to an address counts.
+        """
+        flows: dict[str, set[tuple[str | None, Flow]]] = {}
+        for step in (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER)):
+            if "ip.dst" in step.after and step.node not in self.where.switches:
+                here = self._device(step.node, step.inlet), flow_of(step.after)
+                flows.setdefault(step.node, set()).add(here)
+        asked = [(node, one) for node, its in flows.items() for one in self._asked(node, its)]
+        if target and source not in flows:
+            asked.append((source, Question(ip_address(target))))
+        ways = {(node, self.ask(node, question).interface) for node, question in asked}
+        return {
+            node: one.name
+            for node, name in sorted(ways)
+            for one in self.of(node, Table.INTERFACES)
+            if one.name == name and not one.running
+        }
+
     def misplaced(self, journey: Journey) -> frozenset[str]:
         """Nodes whose routing does not admit a packet's source at the interface by which it came in."""
         own = (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER))

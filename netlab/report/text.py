@@ -54,7 +54,10 @@ def lab_status(status: Status, width: int) -> RenderableType:
     """A lab: its picture, every address, and drift."""
     found = machines(status.machines, width)
     drawn = picture(status.lab.topology, addresses_of(status), width)
-    return Group(drawn, "", found, "", drift(status.drift))
+    missing = [Text(str(one), style="yellow") for one in status.unleased]
+    if not status.drift and missing:
+        return Group(drawn, "", found, "", *missing, "no drift: nothing was changed by hand")
+    return Group(drawn, "", found, "", *missing, drift(status.drift))
 
 
 def picture(

@@ -30,7 +30,7 @@ class Endpoint:
 
     def leg_towards(self, other: Endpoint) -> Leg:
         """The leg meant when `other` is at the far end: the shared network's, else the primary."""
-        return self.leg or self.node.shared_with(other.node) or self.node.primary
+        return self.leg or self.node.towards(other.node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ def check(topology: Topology, declared: set[str]) -> Iterator[Finding]:
     yield from host.forwards(topology)
     yield from vms.macs(topology)
     yield from services.sizes(topology)
+    yield from services.without_address(topology)
 
 
 def check_expectations(topology: Topology) -> Iterator[Finding]:

@@ -19,7 +19,6 @@ INTERFACE_LENGTH = 15
 def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
     """Adapters that are plugged in nowhere, or configured in vain."""
     scenario, known = topology.scenario, subnets(topology)
-    served = _served_by_guests(scenario)
     for vm, index, nic in adapters(scenario):
         path: Path = ("vms", vm, "nics", index)
         if nic.network not in declared:
@@ -54,10 +53,6 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
                 f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
             )
         vmnet = scenario.vmnets.get(nic.network)
-        given = vmnet and (vmnet.mode.leases or nic.network in served)
-        if vmnet and not nic.address and not given:
-            what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
-            yield Finding(path, what, "give the adapter an `address`")
         if vmnet and vmnet.mode.private:
             own = private_name(nic.network, vm, index)
             if len(own) > INTERFACE_LENGTH:
@@ -65,12 +60,6 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
                 yield Finding(path, what, "shorten the name of the network or of the VM")
         if subnet := known.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
-
-
-def _served_by_guests(scenario: Scenario) -> set[str]:
-    """And networks that DHCP may come into from others, over a VM that bridges."""
-    bridged = {nic.network for vm in scenario.vms.values() if vm.bridges for nic in vm.nics}
-    return bridged | {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
 
 
 def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:

@@ -87,7 +87,9 @@ class Nic(Model):
     incoming: Transfer = Field(default=Transfer(), description="How good the way to the VM is.")
     outgoing: Transfer = Field(default=Transfer(), description="How good the way from the VM is.")
     connected: Annotated[bool, Field(strict=True)] = Field(
-        default=True, description="VMware's check mark Connected; false: the cable is pulled."
+        default=True,
+        description="VMware's check mark Connected; false: the cable is pulled, and the guest takes the"
+        " adapter's addresses and routes off.",
     )
     released: Annotated[bool, Field(strict=True)] = Field(
         default=False,

@@ -125,7 +125,8 @@ class HostNic(Model):
         default="lan", description="The LAN that it is plugged into: `lan`, or one of `lans`."
     )
     connected: Annotated[bool, Field(strict=True)] = Field(
-        default=True, description="false: the cable is pulled, or the Wi-Fi is out of reach."
+        default=True,
+        description="false: the cable is pulled, or the Wi-Fi is out of reach: the card has no addresses.",
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from netlab.scenario import ipv6, mac
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.mode import Mode
-from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, VmnetService
+from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, Vm, VmnetService
 from netlab.scenario.topology.names import (
     BRIDGE,
     HOST,
@@ -52,7 +52,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
     uuids, installed = _uuids(scenario), installations(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         legs = tuple(
-            _vm_leg(name, index, nic, plugged, uuids[name], vm.bridges)
+            _vm_leg(name, index, nic, plugged, uuids[name], _beside(vm, index, networks))
             for index, nic in enumerate(vm.nics)
             if (plugged := networks.get(nic.network))
             or (plugged := networks.get(private_name(nic.network, name, index)))
@@ -215,7 +215,23 @@ def _services(network: Network) -> Iterator[Node]:
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 
-def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID, bridges: bool) -> Leg:
+def _beside(vm: Vm, index: int, networks: dict[str, Network]) -> tuple[Network, ...] | None:
+    """Where the further ports of a VM's bridge are plugged in; None: it has no bridge."""
+    if not vm.bridges:
+        return None
+    others = (nic for number, nic in enumerate(vm.nics) if number != index)
+    known = ((nic, networks[nic.network]) for nic in others if nic.network in networks)
+    return tuple(network for nic, network in known if network.connects(nic))
+
+
+def _vm_leg(
+    vm: str,
+    index: int,
+    nic: Nic,
+    network: Network,
+    uuid: UUID,
+    beside: tuple[Network, ...] | None,
+) -> Leg:
     vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
     return Leg(
         vm,
@@ -226,8 +242,9 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID, bridges
         nic.gateway,
         nic.dns,
         network.connects(nic),
-        bridge=BRIDGE if bridges else None,
-        bare=bridges and index > 0,
+        bridge=None if beside is None else BRIDGE,
+        bare=beside is not None and index > 0,
+        beside=beside or (),
         released=nic.released,
         replicates=nic.replicate,
         promiscuous=network.permits_promiscuous(nic),
@@ -244,11 +261,11 @@ def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
 def with_ipv6(node: Node, leg: Leg, joins: bool) -> Leg:
     """The leg with what it has of IPv6, if it `joins` its LAN.
 
-    A disabled adapter has none, as a host's card without a link.
+    A disabled adapter has none, as one without a link.
     """
     network = leg.network
-    unplugged = node.role is Role.HOST and not leg.connected
-    if network.prefix is None or not node.ipv6 or not leg.enabled or unplugged or leg.bare:
+    is_off = not (node.ipv6 and leg.enabled and leg.plugged_into)
+    if network.prefix is None or is_off or leg.bare:
         return leg
     listens = node.role in (Role.VM, Role.PEER) or (node.role is Role.HOST and bool(network.lan))
     if not listens:
