@@ -268,8 +268,11 @@ def _run_one(output: Output, planned: Lab) -> _Measured:
 
 def _report(output: Output, measured: list[_Measured], junit: str | None) -> None:
     """Print matrices, write JUnit, and end with the exit code that they deserve."""
-    from netlab.report import data, text
+    from rich.text import Text
+
+    from netlab.report import data
     from netlab.report.junit import render
+    from netlab.report.matrix import Matrix
 
     documents = []
     for one in measured:
@@ -279,8 +282,8 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
             continue
         documents.append(data.matrix(one.lab, one.results))
         if not output.json:
-            output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
-            show(text.matrix(one.results, columns(text.PIPE_WIDTH)))
+            show(Text(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n"))
+            show(Matrix(one.results))
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:

@@ -18,7 +18,7 @@ from netlab.cli.arguments import (
     pass_output,
     scenario_argument,
 )
-from netlab.cli.output import DRAWING_WIDTH, Output, columns
+from netlab.cli.output import Output
 from netlab.cli.show import table_command
 from netlab.errors import UsageError
 
@@ -271,9 +271,7 @@ def dhcp_renew(
     name = machine.partition(".")[0]
     machines = lab.status(lab.renew(running, machine, wait)).machines
     found = [one for one in machines if one.name == name]
-    output.result(
-        data.machines(found, running.name), lambda: text.machines(found, columns(DRAWING_WIDTH))
-    )
+    output.result(data.machines(found, running.name), lambda: text.machines(found))
 
 
 def _port(word: str) -> tuple[int, str]:

@@ -15,7 +15,7 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
-from netlab.cli.output import Output, say
+from netlab.cli.output import Output, say, terminal
 from netlab.errors import Interrupted, KernelError
 
 if TYPE_CHECKING:
@@ -139,13 +139,13 @@ def _draw(output: Output, running: Lab, name: str, found: View) -> bool:
         return say(json.dumps(document, ensure_ascii=False))
     if not sys.stdout.isatty():
         return say(text.plain(text.view(found)) + "\n")
-    console = text.console(sys.stdout)
+    console = terminal(sys.stdout)
     title = f"{running.name}: {name}   {time.strftime('%H:%M:%S')}   Ctrl-C ends\n"
     # The cursor stands in the last line.
     shown = _fitting(console, found, console.height - len(title.splitlines()) - 2)
     console.clear()
     console.print(title)
-    console.print(text.view(shown))
+    console.print(text.view(shown), crop=False)
     if more := len(found.rows) - len(shown.rows):
         console.print(f"… and {more} more", end="")
     return True
