@@ -34,6 +34,10 @@ class NetlabError(Exception):
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
 
+_READ = 100
+"""Problems of a file that anybody reads at once."""
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing wrong in a scenario file. Lines and columns count from 1."""
@@ -55,7 +59,10 @@ class ScenarioError(NetlabError):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(set(problems))
-        super().__init__("\n".join(map(str, self.problems)))
+        lines = [str(problem) for problem in self.problems[:_READ]]
+        if len(self.problems) > _READ:
+            lines.append(f"{len(self.problems):,} problems in all; these are the first {_READ}")
+        super().__init__("\n".join(lines))
 
 
 class UsageError(NetlabError):

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario.document import parse
+from netlab.scenario.suggest import instead
 
 Data: TypeAlias = dict[str, Any]
 """A scenario's mappings, lists and words, as JSON has them."""
@@ -190,7 +191,7 @@ def _find(document: Any, target: str) -> Any:
         return document.setdefault(name, {})
     known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets, *segments]
     known += ["host", "host.eth0", "lan", *lans, "internet"]
-    raise UsageError(f"'{target}' names nothing in this lab", f"use one of: {', '.join(known)}")
+    raise UsageError(f"'{target}' names nothing in this lab", instead(target, known))
 
 
 def _nic(nics: Any, adapter: str, target: str) -> Any:

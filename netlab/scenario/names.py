@@ -21,6 +21,8 @@ VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
 HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 DOMAIN_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{1,62}$"
+LONGEST_NAME = 253
+"""Letters of a DNS name with its dots (RFC 1035, 2.3.4: 255 bytes on the wire)."""
 FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 """A VM or an address, and a port."""
 HOST_NIC_NAME = r"^(eth|wlan|vpn)[0-9]$"

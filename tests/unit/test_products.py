@@ -143,7 +143,7 @@ expect: {default: blocked}
         "10.1.1.1 is no neighbour of the router",
         "'vmnet3' is a name of VMware's, and vbox-hostonly is VirtualBox's",
         "'virbr0' is no valid name; VMware's networks are called vmnet0",
-        "'box' is a machine too",
+        "'box' is used twice",
         "'eth5' is netlab's own name",
         "vbox-hostonly has addresses that need 24 bits, and 10.4.0.0/28 is smaller",
         "the host's adapter is off's gateway and DHCP server",

@@ -9,6 +9,7 @@ from netlab.scenario.checks.names import network_name
 from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import AUTOMATIC, Scenario
+from netlab.scenario.suggest import instead
 from netlab.scenario.topology import Network, Topology
 
 
@@ -57,7 +58,7 @@ def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator
             yield Finding(
                 (*path, "nic" if named == nic else "excluded"),
                 f"the host has no network card '{named}'",
-                f"use one of: {', '.join(cards)}",
+                instead(named, cards),
             )
     if nic == AUTOMATIC and AUTOMATIC in bridged:
         yield Finding(

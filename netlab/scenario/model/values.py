@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from netlab.scenario import ipv6
-from netlab.scenario.names import HOST_NAME, HOST_NIC_NAME, LAN_NAME, NETWORK_NAME, NODE_NAME
+from netlab.scenario.names import (
+    HOST_NAME,
+    HOST_NIC_NAME,
+    LAN_NAME,
+    LONGEST_NAME,
+    NETWORK_NAME,
+    NODE_NAME,
+)
 
 AUTOMATIC = "automatic"
 """A bridged vmnet that follows the host's default route."""
@@ -203,7 +210,7 @@ Firewall = Annotated[
         json_schema_input_type=bool | Literal["on", "off"] | list[str],
     ),
 ]
-Hosts = dict[Annotated[str, Field(pattern=HOST_NAME)], Address]
+Hosts = dict[Annotated[str, Field(pattern=HOST_NAME, max_length=LONGEST_NAME)], Address]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 LanName = Annotated[str, Field(pattern=LAN_NAME)]
 HostNicName = Annotated[str, Field(pattern=HOST_NIC_NAME)]

@@ -22,7 +22,7 @@ from netlab.scenario.model.values import (
     VmnetService,
     switch_word,
 )
-from netlab.scenario.names import DOMAIN_NAME, FORWARD_TARGET
+from netlab.scenario.names import DOMAIN_NAME, FORWARD_TARGET, LONGEST_NAME
 
 
 class _ModeWord:
@@ -93,7 +93,7 @@ class Dhcp(Model):
     )
     lease: Seconds = Field(default=1800, description="Seconds, for who asks for no time.")
     max_lease: Seconds = Field(default=7200, description="Seconds, for who asks for more.")
-    domain: Annotated[str, Field(pattern=DOMAIN_NAME)] = Field(
+    domain: Annotated[str, Field(pattern=DOMAIN_NAME, max_length=LONGEST_NAME)] = Field(
         default="localdomain", description="Domain name that clients are told."
     )
     dns: list[Address] = Field(

@@ -36,7 +36,7 @@ def _bandwidth(value: object) -> object:
     """Bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
     if not isinstance(value, str):
         raise ValueError("must be text")
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kmg])bit", value.lower())
+    found = re.fullmatch(r"([0-9]{1,11}(?:\.[0-9]+)?) *([kmg])bit", value.lower())
     if not found:
         raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
     # The kernel counts bytes.

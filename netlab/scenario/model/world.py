@@ -19,7 +19,7 @@ from netlab.scenario.model.values import (
     Subnet,
     VmnetName,
 )
-from netlab.scenario.names import DNS_NAME, HOST_NETWORK
+from netlab.scenario.names import DNS_NAME, HOST_NETWORK, LONGEST_NAME
 
 
 def _peer(value: object) -> object:
@@ -30,7 +30,8 @@ class Internet(Model):
     """The lab's Internet: one machine that answers ping, DNS and a who-am-I web page."""
 
     servers: Annotated[
-        dict[Annotated[str, Field(pattern=DNS_NAME)], Address], Field(min_length=1)
+        dict[Annotated[str, Field(pattern=DNS_NAME, max_length=LONGEST_NAME)], Address],
+        Field(min_length=1),
     ] = Field(
         default={"www.example.com": IPv4Address("203.0.113.80")},
         description="DNS name and address of each server; the first is the node `internet`.",
