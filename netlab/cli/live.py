@@ -9,13 +9,16 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
+    Group,
     LabName,
     NodeName,
     Seconds,
     examples,
     json_option,
+    lab_of_group_option,
     lab_option,
     pass_output,
+    same_lab,
     scenario_argument,
 )
 from netlab.cli.output import Output
@@ -47,7 +50,7 @@ def apply(
 
     Only what differs is touched; a change that fails on the way is taken back whole.
     """
-    running = lab.attach(lab.pick(name or lab_name))
+    running = lab.attach(lab.pick(same_lab(name, lab_name)))
     _carry_out(output, running, lab.load(scenario), dry_run)
 
 
@@ -65,7 +68,7 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
     """
     from netlab.report import data, text
 
-    running = lab.attach(lab.pick(name or lab_name))
+    running = lab.attach(lab.pick(same_lab(name, lab_name)))
     difference = lab.mending(running)
     if not dry_run and difference:
         with output.changing(running, difference) as progress:
@@ -162,13 +165,15 @@ def remove(output: Output, vm: str, lab_name: str | None, dry_run: bool) -> None
 
 
 @click.group(
+    cls=Group,
     epilog=examples(
         "sudo netlab forward add 8080 vm1:80       # the host's port 8080 leads to vm1's web server",
         "sudo netlab forward add 5353/udp vm1:53",
         "sudo netlab forward list",
         "sudo netlab forward remove 8080",
-    )
+    ),
 )
+@lab_of_group_option
 def forward() -> None:
     """Ports of the host that lead to VMs behind NAT, as in the editor's NAT settings."""
 
@@ -213,12 +218,14 @@ forward.add_command(table_command("forwards", "Ports that lead to a machine behi
 
 
 @click.group(
+    cls=Group,
     epilog=examples(
         "sudo netlab dhcp release vm1        # as ipconfig /release, dhclient -r",
         "sudo netlab dhcp renew vm1          # as ipconfig /renew",
         "sudo netlab dhcp renew host.eth0",
-    )
+    ),
 )
+@lab_of_group_option
 def dhcp() -> None:
     """Leases of a running lab's machines: given back, asked for anew.
 

@@ -74,9 +74,11 @@ def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
 
 @dataclass
 class Output:
-    """How this command prints."""
+    """How this command prints, and what was said before a subcommand."""
 
     json: bool = False
+    lab: str | None = None
+    """What `--lab` says."""
 
     def warn(self, warnings: Iterable[Problem | str]) -> None:
         """What works, but not everywhere or not always. A scenario's are part of the JSON document."""

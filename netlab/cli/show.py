@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
-from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
+from netlab.cli.arguments import (
+    Group,
+    NodeName,
+    examples,
+    json_option,
+    lab_of_group_option,
+    lab_option,
+    pass_output,
+)
 from netlab.cli.output import Output, say, terminal
 from netlab.errors import Interrupted, KernelError
 
@@ -44,13 +52,19 @@ _CHANGE_SECONDS = 10.0
 """How long nothing can be read while another command changes or ends the lab."""
 
 
+class _Tables(Group):
+    what = "table"
+
+
 @click.group(
+    cls=_Tables,
     epilog=examples(
         "sudo netlab show addresses",
         "sudo netlab show arp vm1 --watch",
         "sudo netlab show nat --json",
-    )
+    ),
 )
+@lab_of_group_option
 def show() -> None:
     """Show a table of the lab as it is now.
 

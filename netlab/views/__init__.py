@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from netlab.errors import UsageError
 from netlab.kernel import preflight
 from netlab.lab import Lab
+from netlab.scenario.suggest import instead
 from netlab.views import machines, programs
 from netlab.views.look import Look, Row, Value
 
@@ -49,8 +50,8 @@ def view(running: Lab, name: str, place: str | None = None) -> View:
     look = Look(running)
     known = [*look.nodes.values(), *running.topology.networks]
     if place is not None and place not in known:
-        fix = f"it has: {', '.join(dict.fromkeys(known))}"
-        raise UsageError(f"the lab '{running.name}' has no node or network '{place}'", fix)
+        what = f"the lab '{running.name}' has no node or network '{place}'"
+        raise UsageError(what, instead(place, dict.fromkeys(known)))
     columns, spare, rows = VIEWS[name]
     return View(columns, spare, tuple(rows(look))).of(place)
 

@@ -290,7 +290,7 @@ def test_what_is_wrong_is_said_before_anything_is_watched(words):
 def test_who_is_not_there_is_said():
     done = netlab("show", "arp", "vm9")
     assert done.returncode == 2
-    assert "no node or network 'vm9'; it has: lan," in done.stderr
+    assert "no node or network 'vm9'; use one of: lan," in done.stderr
     assert netlab("show", "arp", "--lab", "nobody").returncode == 3
 
 
