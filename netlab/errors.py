@@ -43,13 +43,20 @@ class Problem:
     """One thing wrong in a scenario file. Lines and columns count from 1."""
 
     file: str
+    """Empty for what stands in no file: it was typed."""
     line: int
     column: int
     what: str
     fix: str
 
+    @property
+    def sentence(self) -> str:
+        """Without the place."""
+        return f"{self.what}; {self.fix}"
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.what}; {self.fix}"
+        place = f"{self.file}:{self.line}:{self.column}: " if self.file else ""
+        return place + self.sentence
 
 
 class ScenarioError(NetlabError):

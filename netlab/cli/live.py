@@ -9,16 +9,19 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
+    Group,
     LabName,
     NodeName,
     Seconds,
     examples,
     json_option,
+    lab_of_group_option,
     lab_option,
     pass_output,
+    same_lab,
     scenario_argument,
 )
-from netlab.cli.output import DRAWING_WIDTH, Output, columns
+from netlab.cli.output import Output
 from netlab.cli.show import table_command
 from netlab.errors import UsageError
 
@@ -47,7 +50,7 @@ def apply(
 
     Only what differs is touched; a change that fails on the way is taken back whole.
     """
-    running = lab.attach(lab.pick(name or lab_name))
+    running = lab.attach(lab.pick(same_lab(name, lab_name)))
     _carry_out(output, running, lab.load(scenario), dry_run)
 
 
@@ -65,7 +68,7 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
     """
     from netlab.report import data, text
 
-    running = lab.attach(lab.pick(name or lab_name))
+    running = lab.attach(lab.pick(same_lab(name, lab_name)))
     unleased: list[lab.Unleased] = []
     difference = lab.mending(running)
     if not dry_run and difference:
@@ -165,13 +168,15 @@ def remove(output: Output, vm: str, lab_name: str | None, dry_run: bool) -> None
 
 
 @click.group(
+    cls=Group,
     epilog=examples(
         "sudo netlab forward add 8080 vm1:80       # the host's port 8080 leads to vm1's web server",
         "sudo netlab forward add 5353/udp vm1:53",
         "sudo netlab forward list",
         "sudo netlab forward remove 8080",
-    )
+    ),
 )
+@lab_of_group_option
 def forward() -> None:
     """Ports of the host that lead to VMs behind NAT, as in the editor's NAT settings."""
 
@@ -216,12 +221,14 @@ forward.add_command(table_command("forwards", "Ports that lead to a machine behi
 
 
 @click.group(
+    cls=Group,
     epilog=examples(
         "sudo netlab dhcp release vm1        # as ipconfig /release, dhclient -r",
         "sudo netlab dhcp renew vm1          # as ipconfig /renew",
         "sudo netlab dhcp renew host.eth0",
-    )
+    ),
 )
+@lab_of_group_option
 def dhcp() -> None:
     """Leases of a running lab's machines: given back, asked for anew.
 
@@ -274,9 +281,7 @@ def dhcp_renew(
     name = machine.partition(".")[0]
     machines = lab.status(lab.renew(running, machine, wait)).machines
     found = [one for one in machines if one.name == name]
-    output.result(
-        data.machines(found, running.name), lambda: text.machines(found, columns(DRAWING_WIDTH))
-    )
+    output.result(data.machines(found, running.name), lambda: text.machines(found))
 
 
 def _port(word: str) -> tuple[int, str]:

@@ -102,6 +102,8 @@ def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
     match new:
         case Sysctl():
             handles.set(new)
+        case EtcFile(name=name) if not netns.has_place(name):
+            pass
         case EtcFile(namespace, name, text):
             (run.etc(namespace) / name).write_text(text)
         case Ruleset(namespace, text):

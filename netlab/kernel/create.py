@@ -94,6 +94,8 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
             handles.create(namespace)
         case Sysctl():
             handles.set(noun)
+        case EtcFile(name=name) if not netns.has_place(name):
+            pass
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
             try:

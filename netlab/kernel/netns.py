@@ -161,6 +161,15 @@ def share_names() -> None:
         os.close(lock)
 
 
+def has_place(name: str) -> bool:
+    """Whether a node can have such a file in its /etc: it is mounted over the machine's.
+
+    `ip netns exec` complains, each time, of one that the machine lacks. The exception is resolv.conf,
+    which netlab reads by itself.
+    """
+    return name == "resolv.conf" or (Path("/etc") / name).exists()
+
+
 def link_etc(name: str, folder: Path) -> None:
     """Let programs in the namespace see the files of `folder` in /etc.
 

@@ -174,7 +174,9 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             found = files.read(f"{netns.ETC}/{namespace}/{name}")
             if found == text:
                 return noun
-            return None if found is None else replace(noun, text=found)
+            if found is None:
+                return None if netns.has_place(name) else noun
+            return replace(noun, text=found)
         case Bridge(name=name):
             bridge = view.interfaces.get(name)
             switched = bridge and bridge.kind == "bridge" and bridge.up

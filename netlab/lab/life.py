@@ -67,9 +67,9 @@ def prepare(source: Source, name: str | None = None) -> Lab:
     """
     from netlab.plan import ports
     from netlab.plan.build import build
-    from netlab.scenario.names import lab_name
+    from netlab.scenario.names import lab_name, lab_name_after
 
-    checked = lab_name(name or source.name)
+    checked = lab_name(name) if name else lab_name_after(source.name)
     plan = build(checked, source.topology)
     for (protocol, port), program in ports.taken_by_services(plan, source.topology).items():
         raise busy(protocol, port, program)
@@ -192,6 +192,10 @@ def pick(name: str | None, how: str = "--lab LAB") -> str:
     """The lab that is meant: `name`, or the only one. Raises NoSuchLab, which tells `how` to name it."""
     existing = names()
     if name is not None:
+        from netlab.scenario.suggest import near
+
+        if name not in existing and (meant := near(name, existing)):
+            raise NoSuchLab(f"there is no lab '{name}'", meant)
         run_directory(name).read()
         return name
     if len(existing) == 1:

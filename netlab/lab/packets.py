@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from netlab.errors import KernelError, UsageError
 from netlab.lab.life import require_root, run_directory
 from netlab.lab.whereabouts import Following, where
+from netlab.scenario.suggest import instead
 
 if TYPE_CHECKING:
     from netlab.explain.world import Explanation
@@ -310,5 +311,4 @@ def _check_interfaces(lab: Lab, chosen: Mapping[str, Collection[str]]) -> None:
             present = {name for _, name in if_nameindex()}
         known = {*present, *(name for of, name in where(lab).peers if of == node)}
         for name in sorted(set(wanted) - known):
-            has = ", ".join(sorted(known))
-            raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")
+            raise UsageError(f"{node} has no interface '{name}'", instead(name, sorted(known)))

@@ -106,7 +106,7 @@ def _compose(text: bytes, document: Document) -> Node | None:
         _refuse(
             document,
             Position(1, 1),
-            f"the file has {len(text):,} bytes, more than the {MAX_BYTES:,} a scenario may have",
+            f"the file has more than the {MAX_BYTES:,} bytes that a scenario may have",
             "check that this is the file you meant",
         )
     try:

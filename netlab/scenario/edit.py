@@ -139,8 +139,7 @@ def _key_of(port: int, ports: Data) -> str | None:
 
 def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
     if vmnet not in document["vmnets"]:
-        known = ", ".join(document["vmnets"])
-        raise UsageError(f"there is no vmnet '{vmnet}'", f"there are: {known}")
+        raise UsageError(f"there is no vmnet '{vmnet}'", instead(vmnet, document["vmnets"]))
     place = document["vmnets"][vmnet]
     for key in ("nat", "forwards", protocol):
         if not place.get(key):
@@ -150,7 +149,7 @@ def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
 
 
 def _no_vm(name: str, vms: Any) -> UsageError:
-    return UsageError(f"there is no VM '{name}'", f"there are: {', '.join(vms)}")
+    return UsageError(f"there is no VM '{name}'", instead(name, vms))
 
 
 def _forget(expect: Any, is_gone: Callable[[str], bool]) -> None:
@@ -197,8 +196,9 @@ def _find(document: Any, target: str) -> Any:
 def _nic(nics: Any, adapter: str, target: str) -> Any:
     found = _ADAPTER.fullmatch(adapter)
     if not found or int(found[1]) >= len(nics):
-        its = ", ".join(f"eth{number}" for number in range(len(nics)))
-        raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
+        name = target.partition(".")[0]
+        its = [f"{name}.eth{number}" for number in range(len(nics))]
+        raise UsageError(f"there is no adapter '{target}'", instead(target, its))
     return _unfolded(nics, int(found[1]), "network")
 
 

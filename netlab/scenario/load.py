@@ -7,7 +7,6 @@ fails the models is cut out of the data and the rest is checked further.
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -25,11 +24,12 @@ from netlab.scenario.checks import (
     check_expectations,
     check_names,
 )
-from netlab.scenario.document import Document, Path, parse
+from netlab.scenario.document import MAX_BYTES, Document, Path, parse
 from netlab.scenario.model import Scenario
 from netlab.scenario.model_errors import ModelError, place, worded
 from netlab.scenario.rewrite import rewrite
 from netlab.scenario.source import Source
+from netlab.scenario.suggest import instead, near
 from netlab.scenario.topology import (
     HOST,
     HOTSPOT,
@@ -46,6 +46,8 @@ _PACKAGE = FilePath(__file__).parent.parent
 SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
 """Where an installed wheel and a source tree keep the shipped scenarios."""
 
+STDIN = "-"
+"""The name of the file that is read from standard input."""
 ENOUGH = 1_000
 """Problems of one kind that are put into words: who has more will see that."""
 
@@ -56,34 +58,52 @@ def shipped() -> dict[str, FilePath]:
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))} if folder else {}
 
 
+def is_path(name: str) -> bool:
+    """Whether a file is meant, and no scenario by its name."""
+    return name == STDIN or "/" in name or FilePath(name).suffix in (".yaml", ".yml")
+
+
 def locate(name: str) -> FilePath:
     """The file of `name`: a path, or a shipped scenario. Raises UsageError."""
-    file = FilePath(name)
-    try:
-        if file.is_file() and ("/" in name or file.suffix):
-            return file
-    except (OSError, ValueError) as error:
-        raise UsageError(f"'{name}' cannot be a file: {error}") from error
-    known = shipped()
+    file, known = FilePath("/dev/stdin" if name == STDIN else name), shipped()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, 1)
-    if file.is_dir():
+    try:
+        is_folder, is_there = file.is_dir(), file.exists()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{name}' cannot be a file: {error}") from error
+    if is_folder:
         raise UsageError(f"'{name}' is a folder", "name a scenario file in it")
-    raise UsageError(
-        f"there is no scenario or file '{name}'",
-        f"did you mean '{near[0]}'?" if near else f"shipped scenarios: {', '.join(known)}",
-    )
+    if is_there:
+        return file
+    if is_path(name):
+        raise _no_file(file)
+    others = [other.name for other in FilePath().glob("*.yaml")]
+    raise UsageError(f"there is no scenario or file '{name}'", instead(name, [*known, *others]))
+
+
+def _no_file(file: FilePath) -> UsageError:
+    folder = file.parent
+    if not folder.is_dir():
+        return UsageError(f"there is no folder '{folder}' for '{file.name}'", "correct the path")
+    what = f"there is no file '{file.name}' in {folder.absolute()}"
+    if file.stem in shipped():
+        meant = f"did you mean the scenario '{file.stem}', which comes with netlab?"
+        return UsageError(what, meant)
+    others = [other.name for other in folder.glob("*.y*ml")]
+    return UsageError(what, near(file.name, others) or "correct the path")
 
 
 def load(name: str) -> Source:
-    """Read and check a scenario. Raises UsageError or ScenarioError."""
+    """Read and check a scenario: what can be read once is read once. Raises UsageError or ScenarioError."""
     file = locate(name)
     try:
-        text = file.read_bytes()
+        with file.open("rb") as stream:
+            text = stream.read(MAX_BYTES + 1)  # A device may have no end.
     except OSError as error:
         raise UsageError(f"cannot read '{file}': {error.strerror}") from error
-    return loads(text, str(file))
+    source = loads(text, "stdin" if name == STDIN else str(file))
+    return source if file.is_file() else replace(source, name="stdin")
 
 
 def loads(text: bytes, file: str) -> Source:

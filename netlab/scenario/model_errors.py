@@ -174,8 +174,9 @@ def _plain(error: ErrorDetails) -> tuple[str, str]:
         case "value_error":
             return f"{shown} {context['error']}", "correct the value"
         case "literal_error" | "enum":
+            words = re.findall("'([^']*)'", context["expected"])
             plain = re.sub("[^a-z]", "", str(given).lower())
-            meant = f"did you mean '{plain}'?" if f"'{plain}'" in context["expected"] else ""
+            meant = near(plain, words) or near(str(given), words)
             return f"{shown} is not possible here", meant or f"use {context['expected']}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"{shown} must be a mapping", "write `key: value` lines below it"

@@ -6,6 +6,7 @@ import re
 
 from netlab.errors import UsageError
 
+_LONGEST_LAB = 32
 LAB_NAME = r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$"
 """It becomes a folder and the beginning of every namespace's name."""
 
@@ -46,6 +47,12 @@ EXAMPLES = {
     HOST_NAME: "intranet",
 }
 """A name of each kind, for people to read."""
+
+
+def lab_name_after(file: str) -> str:
+    """The name of a lab that is called after its file: `My lab` becomes my-lab. Raises UsageError."""
+    plain = re.sub("[^a-z0-9_-]+", "-", file.lower())[:_LONGEST_LAB].strip("-_")
+    return lab_name(plain or file)
 
 
 def lab_name(name: str) -> str:

@@ -33,6 +33,8 @@ def _letters(name: str) -> str:
 def one_of(known: Iterable[str]) -> str:
     """`use one of: vm1, vm2`; of many names, the first ones and how many there are."""
     names = list(known)
+    if not names:
+        return "there is none"
     more = f", … ({len(names):,} in all)" if len(names) > _SHOWN else ""
     return f"use one of: {', '.join(names[:_SHOWN])}{more}"
 

@@ -142,9 +142,16 @@ def switch_word(value: object) -> object:
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
+_ON_OR_OFF: dict[str, list[str]] = {"on": ["all"], "off": []}
+
+
 def _firewall(value: object) -> object:
     """`on` lets in nothing that the machine did not ask for, `off` lets in everything."""
-    return {"on": ["all"], "off": []}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if value not in _ON_OR_OFF:
+        raise ValueError("must be on, off, or a list of icmp, tcp, udp, all and ports like tcp:80")
+    return _ON_OR_OFF[value]
 
 
 def _unwanted(word: str) -> str:
