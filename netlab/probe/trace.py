@@ -187,7 +187,7 @@ def _drops(
     """Node, and which of the probe's packets, to the rule that ended it."""
     found = {}
     for hit in hits:
-        fields = decode(hit.frame)
+        fields = drops.fields_of(hit)
         packet, part = probe.packet(fields, hit.frame), probe.part(fields, hit.frame)
         counts = hit.drops and (packet is None or probe.decides(packet))
         if counts and part and (drop := drops.drop(hit, known)):
@@ -254,7 +254,7 @@ def _decisions(
     where = known.where
     rules: dict[tuple[str, Packet | None], list[str]] = {}
     for hit in hits:
-        packet = probe.packet(decode(hit.frame), hit.frame)
+        packet = probe.packet(drops.fields_of(hit), hit.frame)
         rules.setdefault((where.nodes[hit.namespace], packet), []).append(hit.text)
     found = []
     for step in journey.steps:
@@ -385,7 +385,7 @@ class _Watch:
         """Whether something new has to do with the probe: its packets, or ARP on their way."""
         news = False
         for sighting in sightings:
-            fields = decode(sighting.data)
+            fields = decode(sighting.data, sighting.length)
             packet = self._probe.packet(fields, sighting.data)
             node = self._where.nodes[sighting.namespace]
             if packet or "arp.op" in fields:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from netlab.errors import Problem, ScenarioError
 from netlab.scenario import syntax
 from netlab.scenario.syntax import Mapping, Node, Scalar, Sequence
+from netlab.visible import visible
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
@@ -68,7 +69,7 @@ class Document:
 
     def _problem(self, position: Position, what: str, fix: str) -> Problem:
         line, column = position.line, position.column
-        return Problem(self.file, line, column, _visible(what), _visible(fix))
+        return Problem(visible(self.file), line, column, visible(what), visible(fix))
 
 
 def parse(text: bytes, file: str) -> Document:
@@ -124,10 +125,6 @@ def _compose(text: bytes, document: Document) -> Node | None:
 def _refuse(document: Document, position: Position, what: str, fix: str) -> NoReturn:
     document.complain(position, what, fix)
     raise ScenarioError(document.problems) from None
-
-
-def _visible(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _position(node: Node) -> Position:
