@@ -121,7 +121,6 @@ def test_who_gets_no_answer_is_told_so():
     done = netlab("dhcp", "renew", "vm1", "--wait", "0.5")
     assert done.returncode == 3
     assert "vm1 gets no lease on eth0: at vmnet8, nobody on this network offers" in done.stderr
-    assert addresses("vm1") == ("10.0.0.128/24",), "its client is still asking its own server"
 
 
 def test_a_released_vm_comes_up_without_an_address(running):
