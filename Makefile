@@ -38,7 +38,7 @@ PACKAGES_FLOOR := gcc libc6-dev
 PACKAGES_BENCH := mininet bridge-utils nftables $(PACKAGES_FLOOR)
 SUITE ?= bookworm
 
-.PHONY: help setup up down test lint unit kernel page pictures guard bench soak vm-test vagrant-test bare-test uninstall clean
+.PHONY: help setup up down test lint unit kernel page pictures guard bench soak test-versions vm-test vagrant-test bare-test uninstall clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -147,6 +147,9 @@ guard: setup ## whether netlab has become slower beside C and the bare interpret
 
 soak: setup ## the matrix of three-modes 1,000 times under full load: 8 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py
+
+test-versions: $(VENV)/installed ## unit tests with the lowest and the newest versions that pyproject.toml allows
+	@$(BIN)/python -m tests.versions
 
 vm-test: PACKAGES += $(PACKAGES_VM)
 vm-test: setup ## what another kernel may do otherwise, on Debian's own, in a VM (SUITE=trixie: Debian 13; TESTS=all: every test)

@@ -7,10 +7,12 @@ from typing import Any
 
 from netlab.explain.rules import NOT_THERE, Facts
 from netlab.explain.world import Packet
+from netlab.kernel.nft import PROTOCOLS
 from netlab.kernel.rows import IPAddress
 from netlab.probe.packet import Part
 
 _HEADERS = frozenset({"ip", "ip6", "icmp", "icmpv6", "tcp", "udp", "arp"})
+_NUMBERS = {word: number for number, word in PROTOCOLS.items()}
 _SOLICITED = int(IPv6Address("ff02::1:ff00:0"))
 """Of a solicited-node multicast address (RFC 4291, 2.7.1); the last 24 bits are the address' own."""
 
@@ -57,14 +59,13 @@ def _ip_facts(
     """What the IP header says; what is None is not known."""
     six = (source or target or IPv6Address(0)).version == 6
     header = "ip6" if six else "ip"
-    # nft calls it by both names.
-    called = frozenset({"icmpv6", "ipv6-icmp"}) if protocol == "icmpv6" else protocol
+    number = _NUMBERS[protocol]
     return {
         **dict.fromkeys(_HEADERS - {protocol, header}, NOT_THERE),
         "meta protocol": header,
         "meta nfproto": "ipv6" if six else "ipv4",
-        "meta l4proto": called,
-        f"{header} {'nexthdr' if six else 'protocol'}": called,
+        "meta l4proto": number,
+        f"{header} {'nexthdr' if six else 'protocol'}": number,
         f"{header} saddr": source,
         f"{header} daddr": target,
         f"{header} {'hoplimit' if six else 'ttl'}": ttl,

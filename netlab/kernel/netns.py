@@ -94,6 +94,14 @@ def stay_home() -> Iterator[None]:
         os.close(home)
 
 
+@contextmanager
+def nameless() -> Iterator[None]:
+    """Run a block inside a new namespace that ends with it."""
+    with stay_home():
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        yield
+
+
 def enter(name: str) -> None:
     """Move into the namespace `name`. Raises KernelError if it is gone."""
     descriptor = opened(name)

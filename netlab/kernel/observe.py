@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
@@ -199,11 +200,17 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
 
 
 def _seen_ruleset(noun: Ruleset, view: _View, run: RunDirectory) -> Ruleset | None:
-    """Compared as the kernel prints it, now and when it was new: nft rewrites what it is given."""
+    """Compared as it is shown now and was when it was new: nft rewrites what it is given.
+
+    Another libnftables may have come meanwhile that writes it otherwise.
+    """
     if not view.ruleset:
         return None
     recorded = run.ruleset(noun.namespace)
     same = recorded.is_file() and view.ruleset == recorded.read_text()
+    if not same:
+        with suppress(KernelError):
+            same = view.ruleset == nft.shown(noun.text)
     return noun if same else replace(noun, text=view.ruleset)
 
 

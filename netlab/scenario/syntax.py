@@ -36,6 +36,8 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _NUMBER = re.compile(r"[-+]?[0-9]+")
+_TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
+_NO_BRACKETS = str.maketrans("[{", ",,")
 
 
 class Mark(Protocol):
@@ -103,7 +105,12 @@ def compose(text: str) -> Node | None:
             "install its wheel (`pip install --force-reinstall pyyaml`) or Debian's python3-yaml",
         ) from error
     try:
-        return _Composer(CParser(text)).document()
+        try:
+            return _Composer(CParser(text)).document()
+        except MarkedYAMLError as error:
+            if error.problem != _TOO_DEEP_FOR_LIBYAML or error.problem_mark is None:
+                raise
+            return _Composer(CParser(_shallower(text, error.problem_mark))).document()
     except MarkedYAMLError as error:
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise _refusal(
@@ -113,6 +120,16 @@ def compose(text: str) -> Node | None:
         before = text.encode()[: error.position].decode()
         what = f"not YAML: the control character {ascii(text[len(before)])[1:-1]}"
         raise Unreadable(what, _end(before), "save the scenario as plain text") from None
+
+
+def _shallower(text: str, mark: Mark) -> str:
+    """The text nested no deeper than before a mark, with everything else where it was.
+
+    From 0.2.6 on, libyaml refuses what is a thousand deep by itself, and looks so far ahead before it
+    tells of the first bracket. Without those that are too many for it, it tells of all before, as
+    older ones do.
+    """
+    return text[: mark.index] + text[mark.index :].translate(_NO_BRACKETS)
 
 
 def _refusal(text: str, what: str, mark: Mark | None) -> Unreadable:

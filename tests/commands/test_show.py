@@ -192,16 +192,23 @@ def test_dns_follows_the_question():
     assert row("dns", node="vm4")["asks"] == "172.16.78.1 (host), where nobody answers"
 
 
-def test_a_forward_that_was_added_by_hand():
-    rule = "tcp dport 8080 dnat to 10.0.0.128:80"
+@pytest.mark.parametrize(
+    ("rule", "protocol", "port", "to_port"),
+    [
+        ("tcp dport 8080 dnat to 10.0.0.128:80", "tcp", 8080, 80),
+        ("meta l4proto icmp dnat to 10.0.0.128", "icmp", None, None),
+        ("ip protocol { icmp, udp } dnat to 10.0.0.128", "icmp, udp", None, None),
+    ],
+)
+def test_a_forward_that_was_added_by_hand(rule, protocol, port, to_port):
     nft.create(
         "show.vmnet8-nat",
         f"table ip hand {{ chain c {{ type nat hook prerouting priority -100;\n {rule}\n }}\n }}",
     )
     try:
         assert row("forwards") == {
-            "node": "vmnet8-nat", "protocol": "tcp", "address": None, "port": 8080,
-            "to": "10.0.0.128 (vm2)", "to_port": 80, "rule": rule,
+            "node": "vmnet8-nat", "protocol": protocol, "address": None, "port": port,
+            "to": "10.0.0.128 (vm2)", "to_port": to_port, "rule": rule,
         }  # fmt: skip
         assert rows("forwards", "vm2") == rows("forwards", "vmnet8")
         assert rows("forwards", "vm1") == []
@@ -212,12 +219,12 @@ def test_a_forward_that_was_added_by_hand():
 def test_rules_of_a_switch_are_shown_too():
     text = nft.create(
         "show.vmnet8",
-        "table bridge hand { chain c { type filter hook forward priority 0; ip protocol gre drop; }\n }",
+        "table bridge hand { chain c { type filter hook forward priority 0; ip protocol 47 drop; }\n }",
     )
     try:
         its = [one for one in rows("firewall", "vmnet8") if one["node"] == "vmnet8"]
         assert [(one["chain"], one["rule"]) for one in its] == [
-            ("bridge hand c", "ip protocol gre drop"),
+            ("bridge hand c", "ip protocol 47 drop"),
             ("bridge hand c", "otherwise accept"),
         ]
     finally:

@@ -46,8 +46,8 @@ def changed(node: str, do: str, undo: str) -> Iterator[None]:
 def rules(
     node: str, hook: str, rule: str, kind: str = "filter", priority: int = 0
 ) -> Iterator[str]:
-    with faults.rules(f"explain.{node}", hook, rule, kind=f"{kind} {priority}") as written:
-        yield written
+    with faults.rules(f"explain.{node}", hook, rule, kind=f"{kind} {priority}") as shown:
+        yield shown
 
 
 def worked_out(found: Explanation) -> tuple:
@@ -280,15 +280,17 @@ def test_two_machines_with_one_address(running):
     [
         ("vm3", "icmp type echo-request limit rate 1/second accept"),
         ("vm3", "meta length 1-9 drop"),
+        ("vm3", "icmp type 0-8 drop"),
+        ("vm3", "icmp type vmap { 0-8 : drop }"),
         ("vm3", "meta mark set 0x00000001"),
         ("vm3", "ip daddr . ip saddr { 10.0.0.1 . 10.0.0.2 } drop"),
     ],
 )
 def test_a_rule_that_cannot_be_worked_out_makes_it_uncertain(running, node, rule):
-    with rules(node, "input", rule) as written:
+    with rules(node, "input", rule) as shown:
         found = lab.explain(running, "vm2", "vm3").finding
     assert (found.verdict, found.at, found.cause) == (Verdict.UNKNOWN, node, Cause.UNKNOWN)
-    assert found.evidence == f"not certain: rule extra c: {written}"
+    assert found.evidence == f"not certain: rule extra c: {shown}"
 
 
 def test_rules_of_a_switch_make_it_uncertain(running):
