@@ -27,6 +27,10 @@ table ip trial {
         type nat hook postrouting priority srcnat; policy accept;
         oifname "x" masquerade
     }
+    chain leaving {
+        type filter hook postrouting priority srcnat + 1; policy accept;
+        oifname "x" fib saddr . oif type != local drop
+    }
 }
 """
 
@@ -66,16 +70,17 @@ def bridge() -> None:
 
 def masquerade() -> None:
     """Load the kinds of rules that NAT needs."""
-    _load(_RULES)
+    load_rules(_RULES)
 
 
 def masquerade_ipv6() -> None:
     """The same of IPv6, if the kernel has IPv6 at all."""
     require()
-    _load(_RULES.replace("table ip ", "table ip6 ").replace("ip daddr", "ip6 daddr"))
+    load_rules(_RULES.replace("table ip ", "table ip6 ").replace("ip daddr", "ip6 daddr"))
 
 
-def _load(rules: str) -> None:
+def load_rules(rules: str) -> None:
+    """Have the kernel take rules, and load the modules that they need."""
     import nftables
 
     with netns.nameless():
