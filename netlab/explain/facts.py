@@ -37,6 +37,14 @@ def packet_facts(packet: Packet, came_in: str | None, out: str | None, state: st
     return facts | {f"{word} {end}": p for end, p in ports.items() for word in (protocol, "th")}
 
 
+def connection_facts(first: Packet) -> Facts:
+    """What connection tracking knows of the packet with which a connection began, as it came in."""
+    header = "ip" if first.version == 4 else "ip6"
+    ends = {f"{header} saddr": first.source, f"{header} daddr": first.target}
+    ports = {"proto-src": first.source_port, "proto-dst": first.target_port}
+    return {f"ct original {key}": value for key, value in (ends | ports).items()}
+
+
 def neighbour_facts(address: IPAddress, asker: IPAddress | None) -> tuple[Facts, Facts]:
     """A neighbour solicitation for an address, and its answer. Connection tracking leaves both alone."""
     group = IPv6Address(_SOLICITED | int(address) & 0xFFFFFF)

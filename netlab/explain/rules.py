@@ -97,6 +97,16 @@ class Ruleset:
     def at(self, hook: str, facts: Facts) -> Outcome:
         """What the packet meets at a hook: all base chains there, in the order of their priorities."""
         found: Outcome = Outcome(End.ACCEPT)
+        for chain in self.chains(hook, facts):
+            met = self.met(chain, facts)
+            if met and met.end is not End.ACCEPT:
+                return met
+            if met:
+                found = Outcome(End.ACCEPT, met.by, met.translation or found.translation)
+        return found
+
+    def chains(self, hook: str, facts: Facts) -> list[Mapping[str, Any]]:
+        """The base chains that a packet meets at a hook, in the order of their priorities."""
         new = "new" in _several(facts.get("ct state"))
         version = "ip6" if facts.get("meta nfproto") == "ipv6" else "ip"
         chains = [
@@ -107,17 +117,15 @@ class Ruleset:
             and (new or chain["type"] != "nat")
             and (chain["family"], chain["table"]) not in self.dormant
         ]
-        for chain in sorted(chains, key=lambda chain: int(chain["prio"])):
-            met = self._through(chain, facts, 0)
-            if met is None:
-                policy = chain.get("policy", "accept")
-                met = Outcome(End(policy), f"{_name(chain)}: policy {policy}")
-                if met.end is End.ACCEPT:
-                    continue
-            if met.end is not End.ACCEPT:
-                return met
-            found = Outcome(End.ACCEPT, met.by, met.translation or found.translation)
-        return found
+        return sorted(chains, key=lambda chain: int(chain["prio"]))
+
+    def met(self, chain: Mapping[str, Any], facts: Facts) -> Outcome | None:
+        """What the packet meets in a base chain; None: nothing, and it goes on."""
+        met = self._through(chain, facts, 0)
+        policy = chain.get("policy", "accept")
+        if met is None and policy != "accept":
+            return Outcome(End(policy), f"{_name(chain)}: policy {policy}")
+        return met
 
     def _through(self, chain: Mapping[str, Any], facts: Facts, depth: int) -> Outcome | None:
         """None: the packet comes out at the chain's end."""
@@ -259,6 +267,8 @@ def _key(left: Any) -> str:
             return f"meta {field}"
         case {"ct": {"key": str(field), **more}} if not more:
             return f"ct {field}"
+        case {"ct": {"key": str(field), "dir": str(direction), **more}} if not more:
+            return f"ct {direction} {field}"
         case {"payload": {"protocol": str(header), "field": str(field), **more}} if not more:
             return f"{header} {field}"
         case {"fib": {"flags": str() | list() as flags, "result": str(result), **more}} if not more:

@@ -37,41 +37,53 @@ from netlab.plan.nouns import (
 
 
 def change(
-    wanted: Change, run: RunDirectory, progress: Progress, interruption: Interruption
+    wanted: Change,
+    run: RunDirectory,
+    progress: Progress,
+    interruption: Interruption,
+    unleased: Callable[[tuple[Lease, ...]], None],
 ) -> None:
     """Remove, alter, create. Raises KernelError, Interrupted; then the lab is as it was before.
 
+    `unleased` is told of leases that have not come, and is a part of the change.
     What could not be taken back is told in the error's notes.
     """
-    back: list[tuple[str, Observed, Callable[[], None]]] = []
+    missing: list[Lease] = []
+    back: list[tuple[str, Observed, Callable[[], object]]] = []
     with Handles(len(wanted.removed) + len(wanted.created)) as handles:
         remake = partial(make, run=run, handles=handles, interruption=Interruption())
 
         def step(
-            verb: str, noun: Observed, do: Callable[[], None], undo: Callable[[], None]
-        ) -> None:
+            verb: str, noun: Observed, do: Callable[[], object], undo: Callable[[], object]
+        ) -> object:
             interruption.check()
             progress(noun, Moment.BEFORE)
             # Noted before it is done: what is half done has to be taken back too.
             back.append((verb, noun, undo))
             with explained(verb, noun):
-                do()
+                result = do()
             progress(noun, Moment.AFTER)
+            return result
 
         try:
             for noun in wanted.removed:
                 gone = partial(_unmake, noun, run, handles)
                 if isinstance(noun, DhcpClient) and wanted.gives_back(noun):
                     gone = partial(_retire, noun, run, handles, interruption)
+                elif isinstance(noun, DhcpClient) and wanted.keeps(noun.namespace):
+                    gone = partial(_deconfigure, noun, run, handles)
                 # What somebody made by hand cannot be made again.
-                again = (lambda: None) if isinstance(noun, End) else partial(remake, noun)
-                step("remove", noun, gone, again)
+                by_hand = isinstance(noun, End)
+                step("remove", noun, gone, _nothing if by_hand else partial(remake, noun))
             for old, new in wanted.altered:
                 there, back_again = partial(_alter, old, new), partial(_alter, new, old)
                 step("alter", new, partial(there, run, handles), partial(back_again, run, handles))
             for noun in wanted.created:
-                there = partial(make, noun, run, handles, interruption)
-                step("make", noun, there, partial(_unmake, noun, run, handles))
+                make_it = partial(make, noun, run, handles, interruption)
+                came = step("make", noun, make_it, partial(_unmake, noun, run, handles))
+                if not came and isinstance(noun, Lease):
+                    missing.append(noun)
+            unleased(tuple(missing))
         except BaseException as error:
             for verb, noun, undo in reversed(back):
                 try:
@@ -82,10 +94,16 @@ def change(
             raise
 
 
+def _nothing() -> None:
+    pass
+
+
 def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
     match new:
         case Sysctl():
             handles.set(new)
+        case EtcFile(name=name) if not netns.has_place(name):
+            pass
         case EtcFile(namespace, name, text):
             (run.etc(namespace) / name).write_text(text)
         case Ruleset(namespace, text):
@@ -113,6 +131,12 @@ def _retire(
         leases.give_back(run, client, interruption)
     finally:
         _unmake(client, run, handles)
+
+
+def _deconfigure(client: DhcpClient, run: RunDirectory, handles: Handles) -> None:
+    """Its machine stays: the name servers that it was given go too."""
+    _unmake(client, run, handles)
+    services.deconfigure(run, client)
 
 
 def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:

@@ -174,7 +174,9 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             found = files.read(f"{netns.ETC}/{namespace}/{name}")
             if found == text:
                 return noun
-            return None if found is None else replace(noun, text=found)
+            if found is None:
+                return None if netns.has_place(name) else noun
+            return replace(noun, text=found)
         case Bridge(name=name):
             bridge = view.interfaces.get(name)
             switched = bridge and bridge.kind == "bridge" and bridge.up
@@ -240,8 +242,13 @@ def _listens(noun: Listening, run: RunDirectory) -> bool:
 
 
 def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
-    """Whether what DHCP gave is there: the address, and the default route if it gave one."""
+    """Whether what DHCP gave is there: the address, and the default route if it gave one.
+
+    Where it has given nothing, there is nothing that somebody could have changed.
+    """
     lease = services.lease(run, noun)
+    if not lease:
+        return True
     addressed = any(
         address.interface == noun.interface and str(address.address) == lease.get("address")
         for address in view.addresses

@@ -13,12 +13,7 @@ from pathlib import Path
 
 from netlab.errors import KernelError, Missing, NeedsRoot, NetlabError, SystemRefused
 from netlab.kernel import netns, rootless
-
-PROGRAMS = {
-    "dnsmasq": ("DHCP and DNS servers", "dnsmasq-base"),
-    "busybox": ("the VMs' DHCP client and the Internet's web server", "busybox"),
-}
-"""Program: what it is for, and the Debian package that has it."""
+from netlab.kernel.installed import NEEDED, TYPED, remedy
 
 APPLETS = ("udhcpc", "httpd", "ip")
 
@@ -47,11 +42,9 @@ def require() -> None:
     if sys.platform != "linux":
         raise Missing("labs run on Linux", "use a Linux machine or the Vagrantfile's VM")
     require_root()
-    for program, (purpose, package) in PROGRAMS.items():
-        if _found(program) is None:
-            raise Missing(
-                f"'{program}' is not installed ({purpose})", f"install the package {package}"
-            )
+    for name, program in NEEDED.items():
+        if _found(name) is None:
+            raise Missing(f"'{name}' is not installed ({program.purpose})", remedy(name))
 
 
 def require_root() -> None:
@@ -68,9 +61,20 @@ def require_root() -> None:
 
 
 def refuse_taken(namespaces: Sequence[str]) -> None:
-    """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete."""
+    """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete.
+
+    A name that leads to no namespace is nobody's, and goes.
+    """
     for name in namespaces:
-        if (netns.NAMES / name).exists():
+        if netns.is_marked(name):
+            lab = name.partition(".")[0]
+            raise SystemRefused(
+                f"a lab '{lab}' runs, and its record in /run/netlab is gone",
+                f"`netlab down {lab}` ends it",
+            )
+        if netns.inode(name) is None:
+            netns.delete(name)
+        else:
             raise SystemRefused(
                 f"a namespace '{name}' is there, and no lab that it belongs to",
                 f"`ip netns del {name}` if nobody needs it, or use another --name",
@@ -82,8 +86,9 @@ def examine() -> list[Check]:
     return [
         _python(),
         *_root(),
-        *(_program(name) for name in PROGRAMS),
+        *(_program(name) for name in NEEDED),
         _applets(),
+        *_typed(),
         _libnftables(),
         *_kernel(),
         _etc(),
@@ -120,11 +125,26 @@ def _found(program: str) -> str | None:
 
 
 def _program(name: str) -> Check:
-    purpose, package = PROGRAMS[name]
     path = _found(name)
     if path:
         return Check(name, Health.FINE, path)
-    return Check(name, Health.MISSING, "not found", f"{purpose}: install the package {package}")
+    cost = f"{NEEDED[name].purpose}: {remedy(name)}"
+    return Check(name, Health.MISSING, "not found", cost)
+
+
+def _typed() -> list[Check]:
+    """What people are told to type on a node: one line if all is there, else one for each that is not."""
+    lacking = [
+        Check(
+            name,
+            Health.WARNING,
+            "not found",
+            f"labs work; hints name it for {program.purpose}: {remedy(name)}",
+        )
+        for name, program in TYPED.items()
+        if _found(name) is None
+    ]
+    return lacking or [Check("to look around", Health.FINE, ", ".join(TYPED))]
 
 
 def _applets() -> Check:
@@ -161,19 +181,22 @@ def _kernel() -> list[Check]:
         return [Check("kernel", Health.WARNING, "not examined", "needs root")]
     from netlab.kernel import trial
 
+    no_nat = "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT, NFT_FIB_IPV4"
     trials: list[tuple[str, Callable[[], None], str]] = [
         ("network namespaces", trial.namespace, "nothing works: the kernel needs CONFIG_NET_NS"),
         ("named namespaces", trial.named_namespace, "nothing works: in Docker, use --privileged"),
         ("kernel settings", trial.setting, "nothing works: in Docker, use --privileged"),
         ("cables (veth)", trial.veth, "nothing works: the kernel needs CONFIG_VETH"),
         ("switches (bridge)", trial.bridge, "nothing works: the kernel needs CONFIG_BRIDGE"),
-        ("NAT (nftables)", trial.masquerade, "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT"),
+        ("NAT (nftables)", trial.masquerade, no_nat),
         ("packet sockets", trial.packet_socket, "no verify: the kernel needs CONFIG_PACKET"),
     ]
     needed = [_try(*one, Health.MISSING) for one in trials]
     no_netem = "adapters can have a bandwidth and loss, but no latency: CONFIG_NET_SCH_NETEM"
     netem = _try("latency (netem)", trial.netem, no_netem, Health.WARNING)
-    no_ipv6 = "labs without IPv6 work: boot without ipv6.disable=1, or load nft_masq"
+    no_ipv6 = (
+        "labs without IPv6 work: boot without ipv6.disable=1, or load nft_masq and nft_fib_ipv6"
+    )
     ipv6 = _try("IPv6 and its NAT", trial.masquerade_ipv6, no_ipv6, Health.WARNING)
     no_audit = "labs and verdicts work; `trace --audit` has no second witness"
     tracepoints = _try("tracepoints (audit)", trial.tracepoints, no_audit, Health.WARNING)

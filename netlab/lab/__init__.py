@@ -30,6 +30,8 @@ from netlab.lab.life import (
     pick,
     prepare,
     record,
+    records,
+    require_root,
     running,
     sweep,
     undone_by_signals,
@@ -50,6 +52,7 @@ from netlab.lab.packets import (
     watching,
 )
 from netlab.lab.state import Interface, Machine, Status, status
+from netlab.lab.unleased import Unleased
 from netlab.lab.whereabouts import Following, owners, where
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "Lab",
     "Machine",
     "Status",
+    "Unleased",
     "apply",
     "assigned",
     "attach",
@@ -81,9 +85,11 @@ __all__ = [
     "places",
     "prepare",
     "record",
+    "records",
     "refuse_busy_ports",
     "renew",
     "repair",
+    "require_root",
     "running",
     "status",
     "sweep",

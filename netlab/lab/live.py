@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.errors import SystemRefused
+from netlab.errors import KernelError, SystemRefused
 from netlab.lab.edits import clients, with_lease
 from netlab.lab.life import Lab, busy, prepare, require_root, run_directory
 from netlab.lab.state import cut_off
+from netlab.lab.unleased import Told, Unleased, explained, ignore, reasons
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlab.kernel.create import Progress
+    from netlab.kernel.patience import Interruption
     from netlab.kernel.rundir import RunDirectory
     from netlab.plan.change import Change
+    from netlab.plan.nouns import Lease
     from netlab.scenario.source import Source
 
 
@@ -25,14 +30,23 @@ def change(lab: Lab, source: Source) -> tuple[Lab, Change]:
     return wanted, between(lab.plan, wanted.plan)
 
 
-def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
+def apply(
+    lab: Lab, source: Source, progress: Progress | None = None, unleased: Told = ignore
+) -> Lab:
     """Bring a running lab to another scenario: `change`, and `carry_out` what it takes."""
-    return carry_out(lab, *change(lab, source), progress)
+    return carry_out(lab, *change(lab, source), progress, unleased)
 
 
-def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | None = None) -> Lab:
+def carry_out(
+    lab: Lab,
+    wanted: Lab,
+    difference: Change,
+    progress: Progress | None = None,
+    unleased: Told = ignore,
+) -> Lab:
     """Bring a running lab to what `change` has said; what is equal in both is not touched.
 
+    `unleased` is told of new leases that do not come: that is no failure.
     A failure or a signal on the way leaves the lab as it was. Raises UsageError if a port that is to
     lead to a VM is busy, NoSuchLab, SystemRefused if `lab` is not as the last change left it or that
     was cut off, KernelError, Interrupted.
@@ -60,7 +74,13 @@ def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | No
         # Written first: what a crash leaves of either must be found by `down`.
         run.write(replace(before, namespaces=both))
         try:
-            bring_about(difference, run, progress or (lambda noun, moment: None), interruption)
+            bring_about(
+                difference,
+                run,
+                progress or (lambda noun, moment: None),
+                interruption,
+                lambda missing: _tell(wanted, run, missing, interruption, unleased),
+            )
             run.rewrite(after, source.text, remember(source))
         except BaseException:
             left = (one for one in both if one in before.namespaces or netns.inode(one))
@@ -69,12 +89,24 @@ def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | No
     return wanted
 
 
+def _tell(
+    lab: Lab,
+    run: RunDirectory,
+    missing: Sequence[Lease],
+    interruption: Interruption,
+    unleased: Told,
+) -> None:
+    for one in explained(lab, run, missing, interruption):
+        unleased(one)
+
+
 def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | None = None) -> Lab:
     """Let a machine (`vm1`), or one adapter of it, ask DHCP anew, and wait for the answer.
 
-    As `ipconfig /renew` does it: a server that does not answer within 5 s loses its client, who then
+    As `ipconfig /renew` does it: a server that does not answer within 4 s loses its client, who then
     asks everybody. Returns the lab, changed if there was a lease that had been given back. Raises
-    UsageError if nothing there is configured by DHCP; KernelError after `seconds` without an address.
+    UsageError if nothing there is configured by DHCP; KernelError, with the reason, if it has asked
+    in vain or `seconds` are over.
     """
     from netlab.kernel import leases
     from netlab.kernel.patience import postponed_signals
@@ -82,17 +114,32 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
     from netlab.plan.nouns import DhcpClient
 
     require_root()
-    asking = {(namespace(lab.name, leg.node), leg.holder) for leg in clients(lab, target)}
-    bound = [
+    unleased: list[Unleased] = []
+    renewed = apply(lab, with_lease(lab, target), progress, unleased.append)
+    legs = {(namespace(lab.name, leg.node), leg.holder): leg for leg in clients(renewed, target)}
+    asking = [
         noun
-        for noun in lab.plan.nouns
-        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in asking
+        for noun in renewed.plan.nouns
+        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in legs
     ]
+    known = {(one.node, one.interface) for one in unleased}
     run = run_directory(lab.name)
+    silent = [leg for leg in legs.values() if not leg.asks]
     with postponed_signals() as interruption, run.locked():
-        for client in bound:
-            leases.renew(run, client, seconds, interruption)
-    return apply(lab, with_lease(lab, target), progress)
+        for client in asking:
+            leg = legs[client.namespace, client.interface]
+            is_new = client not in lab.plan.nouns
+            ask = leases.await_lease if is_new else leases.renew
+            if (leg.node, leg.interface) not in known and not ask(
+                run, client, seconds, interruption
+            ):
+                silent.append(leg)
+    whys = zip(silent, reasons(renewed, silent), strict=True)
+    unleased += [Unleased(leg.node, leg.interface, why) for leg, why in whys]
+    if unleased:
+        said = (f"{one.node} gets no lease on {one.interface}: {one.why}" for one in unleased)
+        raise KernelError("; ".join(said))
+    return renewed
 
 
 def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
@@ -132,7 +179,7 @@ def mending(lab: Lab) -> Change:
     return mend(lab.plan, (*observe(lab.plan, run).nouns, *cut_off(lab, run)))
 
 
-def repair(lab: Lab, progress: Progress | None = None) -> Change:
+def repair(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Change:
     """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
 
     What somebody made goes, what is missing or another comes anew. A failure or a signal on the way
@@ -147,7 +194,13 @@ def repair(lab: Lab, progress: Progress | None = None) -> Change:
     with postponed_signals() as interruption, run.locked():
         _refuse_outdated(lab, run)
         wanted = mending(lab)
-        carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
+        carry_out(
+            wanted,
+            run,
+            progress or (lambda noun, moment: None),
+            interruption,
+            lambda missing: _tell(lab, run, missing, interruption, unleased),
+        )
         run.write(replace(run.read(), namespaces=lab.plan.namespaces))
     return wanted
 

@@ -142,6 +142,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "the answer was last seen on {node}: {why}",
         "zh": "应答最后出现在 {node}：{why}",
     },
+    "turned": {
+        "en": "{node} answers by another adapter than it is asked by: its route is {route},"
+        " and the question comes in at {interface}",
+        "zh": "{node} 应答用的网卡不是收到问题的网卡：它的路由是 {route}，而问题从 {interface} 进来",
+    },
+    "and so": {"en": "{why}; {what}", "zh": "{why}；{what}"},
     "in short": {"en": "{cause}, {evidence}", "zh": "{cause}，{evidence}"},
     "could not leave": {
         "en": "the answer could not leave {node}: {why}",

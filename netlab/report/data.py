@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netlab.explain.world import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Lab, Machine, Status
+    from netlab.lab import Lab, Machine, Status, Unleased
     from netlab.plan.change import Change
     from netlab.probe.account import Account
     from netlab.probe.decision import Decision
@@ -45,8 +45,14 @@ def lab_status(status: Status) -> dict[str, Any]:
         "title": status.lab.source.scenario.title,
         "warnings": [asdict(warning) for warning in status.lab.source.warnings],
         "nodes": [asdict(machine) for machine in status.machines],
+        **unleased(status.unleased),
         "drift": difference(status.drift),
     }
+
+
+def unleased(found: Sequence[Unleased]) -> dict[str, Any]:
+    """Adapters that DHCP was to give an address, and that have none."""
+    return {"unleased": [asdict(one) for one in found]}
 
 
 def machines(found: Sequence[Machine], lab: str) -> dict[str, Any]:
@@ -68,13 +74,14 @@ def plan(planned: Plan) -> dict[str, Any]:
     return {"lab": planned.lab, "nouns": nouns}
 
 
-def change(wanted: Change, lab: str) -> dict[str, Any]:
+def change(wanted: Change, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
     """What a change of a running lab removes, alters and makes, as lines."""
     return {
         "lab": lab,
         "removed": [line(noun) for noun in wanted.removed],
         "altered": [line(new) for _, new in wanted.altered],
         "created": [line(noun) for noun in wanted.created],
+        **unleased(missing),
     }
 
 
@@ -300,7 +307,7 @@ def graph(drawn: Graph) -> dict[str, Any]:
     }
 
 
-def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:
+def matrix(lab: Lab, results: Sequence[Result], missing: Sequence[Unleased] = ()) -> dict[str, Any]:
     """Every cell of a measured matrix."""
     return {
         "lab": lab.name,
@@ -308,6 +315,7 @@ def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:
         "passed": sum(result.passed for result in results),
         "failed": sum(not result.passed for result in results),
         "cells": [_cell(result) for result in results],
+        **unleased(missing),
     }
 
 

@@ -17,6 +17,8 @@ from netlab.scenario.syntax import Mapping, Node, Scalar, Sequence
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
+_LONGEST = 1_000
+"""Letters of what is said about one place: the file may have words of any length."""
 
 Path = tuple[str | int, ...]
 
@@ -68,7 +70,7 @@ class Document:
 
     def _problem(self, position: Position, what: str, fix: str) -> Problem:
         line, column = position.line, position.column
-        return Problem(self.file, line, column, _visible(what), _visible(fix))
+        return Problem(self.file, line, column, _shown(what), _shown(fix))
 
 
 def parse(text: bytes, file: str) -> Document:
@@ -104,7 +106,7 @@ def _compose(text: bytes, document: Document) -> Node | None:
         _refuse(
             document,
             Position(1, 1),
-            f"the file has {len(text):,} bytes, more than the {MAX_BYTES:,} a scenario may have",
+            f"the file has more than the {MAX_BYTES:,} bytes that a scenario may have",
             "check that this is the file you meant",
         )
     try:
@@ -124,6 +126,11 @@ def _compose(text: bytes, document: Document) -> Node | None:
 def _refuse(document: Document, position: Position, what: str, fix: str) -> NoReturn:
     document.complain(position, what, fix)
     raise ScenarioError(document.problems) from None
+
+
+def _shown(text: str) -> str:
+    """Without what a terminal would obey, and no longer than anybody would read."""
+    return _visible(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
 def _visible(text: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from yaml.error import MarkedYAMLError
@@ -67,13 +69,19 @@ class Sequence(NamedTuple):
     is_flow: bool
 
 
-class Mapping(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Mapping:
     """`{a: b}`, or lines."""
 
     start: Mark
     end: Mark
     entries: list[tuple[Node, Node]]
     is_flow: bool
+
+    @cached_property
+    def by_key(self) -> dict[str | int | None, tuple[Node, Node]]:
+        """The entries; of those with one key, the first."""
+        return {word(key): (key, value) for key, value in reversed(self.entries)}
 
 
 class Alias(NamedTuple):
@@ -170,7 +178,7 @@ def entry(node: Node, step: str | int) -> tuple[Node, Node] | None:
     """What a mapping has under a key, or a list at a place: key and value, which is both in a list."""
     match node:
         case Mapping():
-            return next((one for one in node.entries if word(one[0]) == step), None)
+            return node.by_key.get(step)
         case Sequence() if isinstance(step, int) and step < len(node.items):
             return node.items[step], node.items[step]
     return None

@@ -39,8 +39,6 @@ from tests.kernel.faults import (
 )
 from tests.pace import SLOWNESS
 
-pytestmark = pytest.mark.on_each_kernel
-
 ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
 VM2, VM3, VM4 = "10.0.0.128", "10.0.0.129", "172.16.78.128"
 HOST, INTERNET = "192.168.1.100", "203.0.113.80"

@@ -29,6 +29,7 @@ FACTS = {
     "tcp dport": 80,
     "udp": NOT_THERE,
     "ct state": frozenset({"new"}),
+    "ct original ip daddr": IPv4Address("192.168.1.100"),
 }
 IP = {"family": "ip", "table": "t"}
 
@@ -83,6 +84,8 @@ DROP, ACCEPT = {"drop": None}, {"accept": None}
         (match(meta("mark"), 1), End.UNKNOWN),
         (match({"ct": {"key": "state"}}, ["established", "related"], "in"), End.ACCEPT),
         (match({"ct": {"key": "state"}}, ["new", "related"], "in"), End.DROP),
+        (match({"ct": {"key": "ip daddr", "dir": "original"}}, "192.168.1.100"), End.DROP),
+        (match({"ct": {"key": "ip daddr", "dir": "reply"}}, "192.168.1.100"), End.UNKNOWN),
         (match({"concat": [meta("iif"), meta("oif")]}, "x"), End.UNKNOWN),
         (match(meta("l4proto"), {"set": [1, 6, 17]}), End.DROP),
         (match(meta("l4proto"), {"set": [1, 17]}), End.ACCEPT),
