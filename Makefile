@@ -20,7 +20,7 @@ LINK := /usr/local/bin
 # What the system must have, by purpose. `make setup` installs it with apt.
 PACKAGES_PYTHON := python3 python3-venv
 PACKAGES_LAB := dnsmasq-base busybox libnftables1 iproute2
-PACKAGES_TOOLS := ca-certificates curl tcpdump iputils-ping bind9-dnsutils iperf3 openssh-client tshark graphviz librsvg2-bin
+PACKAGES_TOOLS := ca-certificates curl tcpdump iputils-ping bind9-dnsutils iperf3 openssh-client tshark graphviz librsvg2-bin zsh fish
 PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TOOLS)
 # Only for `make test`: any Chromium, to test the page in (110 MB to download, 360 MB on disk).
 PACKAGES_BROWSER := chromium
