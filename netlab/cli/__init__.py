@@ -97,6 +97,10 @@ def takes_lab(command: click.Command | None) -> bool:
 def run(arguments: Sequence[str], name: str = "netlab") -> int:
     """Run a command line; returns the exit code. `name` is what the user typed for netlab."""
     output = Output()
+    if any(name.endswith("_COMPLETE") for name in os.environ):
+        from netlab.cli.completion import answers
+
+        answers()
     try:
         # Without click's own ending, errors and exit codes are decided here.
         code = netlab.main(list(arguments), prog_name=name, obj=output, standalone_mode=False)

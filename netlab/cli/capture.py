@@ -11,8 +11,8 @@ import click
 from netlab import lab
 from netlab.cli.arguments import (
     STDOUT,
-    NodeName,
     OutputFile,
+    PointName,
     Seconds,
     Size,
     examples,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         "sudo netlab capture host -w host.pcapng --bytes 10M --files 5",
     )
 )
-@click.argument("points", nargs=-1, type=NodeName(), metavar="[NODE[:IF]|NETWORK]...")
+@click.argument("points", nargs=-1, type=PointName(), metavar="[NODE[:IF]|NETWORK]...")
 @click.option("--all", "everywhere", is_flag=True, help="At every node and network.")
 @lab_option
 @click.option(
