@@ -174,7 +174,9 @@ def _kernel() -> list[Check]:
     needed = [_try(*one, Health.MISSING) for one in trials]
     no_netem = "adapters can have a bandwidth and loss, but no latency: CONFIG_NET_SCH_NETEM"
     netem = _try("latency (netem)", trial.netem, no_netem, Health.WARNING)
-    no_ipv6 = "labs without IPv6 work: boot without ipv6.disable=1, or load nft_masq and nft_fib_ipv6"
+    no_ipv6 = (
+        "labs without IPv6 work: boot without ipv6.disable=1, or load nft_masq and nft_fib_ipv6"
+    )
     ipv6 = _try("IPv6 and its NAT", trial.masquerade_ipv6, no_ipv6, Health.WARNING)
     no_audit = "labs and verdicts work; `trace --audit` has no second witness"
     tracepoints = _try("tracepoints (audit)", trial.tracepoints, no_audit, Health.WARNING)

@@ -45,7 +45,7 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
             for vmnet in nat_networks
             for one in nat.forwards(topology, vmnet)
         ]
-        for end in _ends(forwards):
+        for end in uplinks:  # The host may call a forwarded port at its loopback.
             yield Sysctl(here, f"net.ipv4.conf.{end}.route_localnet", "1")
         networks = [leg.network for leg in shared]
         rules += _rules(cards, nat_networks, routed, products, networks, forwards)
@@ -181,13 +181,9 @@ def _own_calls(nat_networks: list[Network], forwards: list[Led]) -> str:
     if not forwards:
         return ""
     own = (str(one.host_address) for one in nat_networks if one.mode and one.mode.host_adapter)
-    ends, sources = _set(_ends(forwards)), ", ".join(("127.0.0.0/8", *own))
+    ends = _set(dict.fromkeys(end for end, _, _ in forwards))
+    sources = ", ".join(("127.0.0.0/8", *own))
     return f"\t\toifname {ends} ip saddr {{ {sources} }} masquerade\n"
-
-
-def _ends(forwards: list[Led]) -> list[str]:
-    """The host's interfaces to NAT devices that it has ports for."""
-    return list(dict.fromkeys(end for end, _, _ in forwards))
 
 
 _KERNEL_SECONDS = 120
