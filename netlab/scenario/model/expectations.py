@@ -29,8 +29,8 @@ class Rule(Model):
     verdict: Literal["reachable", "blocked"] = Field(
         default="reachable",
         alias="is",
-        description="What must be true of these pairs. Reached means that an ICMP echo request (a ping) arrived"
-        " and was answered: a machine whose firewall drops pings is not, though its web server answers.",
+        description="What must be true of these pairs. Reached means that an ICMP echo request (a ping)"
+        " arrived and was answered: a machine whose firewall drops pings is not, though its web server answers.",
     )
     seen_as: str | None = Field(
         default=None,
