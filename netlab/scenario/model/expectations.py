@@ -30,7 +30,8 @@ class Rule(Model):
         default="reachable",
         alias="is",
         description="What must be true of these pairs. Reached means that an ICMP echo request (a ping)"
-        " arrived and was answered: a machine whose firewall drops pings is not, though its web server answers.",
+        " arrived and was answered: a machine whose firewall drops pings is not, though its web"
+        " server answers.",
     )
     seen_as: str | None = Field(
         default=None,
