@@ -188,8 +188,8 @@ def verify(
 
     Probes are sent between all endpoints at the same time, and followed through every machine
     and switch. Reached means that an ICMP echo request (a ping) arrived and was answered; for a
-    port, see `netlab trace --by tcp:80`. Exit code 1 if a pair
-    is not as expected, or not known; 3 if there is no such lab.
+    port, see `netlab trace --by tcp:80`. Exit code 1 if a pair is not as expected, or not known;
+    3 if there is no such lab.
     """
     running = lab.attach(lab.pick(same_lab(name, lab_name)))
     wanted = lab.pairs(running, sources, targets)
