@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
 from itertools import zip_longest
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from netlab.plan.plan import Difference, line
 from netlab.report.drawing import draw
 from netlab.report.graph import Addresses, addresses_of
+from netlab.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
@@ -109,7 +111,7 @@ def view(shown: View) -> RenderableType:
         return Text("nothing to show")
     table = _table(*shown.columns)
     for row in shown.rows:
-        table.add_row(*("–" if value is None else str(value) for value in row.values))
+        table.add_row(*("–" if value is None else visible(str(value)) for value in row.values))
     return table
 
 
@@ -185,7 +187,24 @@ def checks(found: Sequence[Check]) -> RenderableType:
 
 def console(stream: TextIO, width: int | None = None) -> Console:
     """A rich console that takes texts as they are: a MAC's `:ab:` is no emoji, `[x]` no markup."""
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return _Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+class _Console(Console):
+    """Obeys nothing that stands in a text: control characters are shown."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible_lines(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if text.isprintable() or segment.control:
+                yield segment
+            else:
+                yield Segment(visible_lines(text), segment.style)
 
 
 def plain(renderable: RenderableType) -> str:
