@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netlab.errors import KernelError
-from netlab.kernel import files, netns
+from netlab.kernel import files, netns, tables
 from netlab.kernel.links import NDA_DST, NEIGHBOUR, RTM_DELNEIGH, RTM_GETNEIGH
 from netlab.kernel.netlink import HEADER_BYTES, Netlink, attribute, attributes
+from netlab.kernel.rows import IPAddress
 
 STOCK_ROOM = 1024
 """Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
@@ -64,6 +65,13 @@ def _repeat_every(folder: str, milliseconds: str) -> None:
         if interface not in (_UNTOUCHED, "default"):
             with suppress(FileNotFoundError):
                 files.write(f"{folder}/{interface}/{_RETRANSMISSION}", milliseconds)
+
+
+def given_up(netlink: Netlink) -> set[IPAddress]:
+    """For what addresses the namespace's machine has asked in vain, and asks no more."""
+    rows = list(tables.read_neighbours(netlink, {}))
+    asking = {row.address for row in rows if row.state == "incomplete"}
+    return {row.address for row in rows if row.state == "failed"} - asking
 
 
 def forget_neighbours(netlink: Netlink) -> None:

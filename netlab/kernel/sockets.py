@@ -33,6 +33,12 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
     }
 
 
+def has_udp_port(namespace: str, port: int) -> bool:
+    """Whether anybody there waits for IPv4 datagrams to a port."""
+    with netns.inside(namespace):
+        return any(row[0] == "udp" and row[2] == port for row in _rows())
+
+
 def _rows() -> Iterator[tuple[str, IPAddress, int, str, int]]:
     """Protocol, address, port, inode and unread bytes."""
     for protocol, version in _used():

@@ -115,7 +115,7 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
     legs = found.named_legs
     if "@" in target and target not in legs:
         raise UsageError(f"'{target}' is no endpoint", instead(target, legs))
-    leg = legs[target] if "@" in target else found.towards(source)
+    leg = legs[target] if "@" in target else lab.topology.towards(source, found)
     its = _own(known, leg, 4) or _own(known, leg, 6)
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")

@@ -45,6 +45,8 @@ class Result:
     """Why the expectation is not met, None if it is."""
     seen_as: str | None
     """Endpoint whose address the target saw, if it is one's of the lab."""
+    address: str | None = None
+    """The target's that was asked; None if nothing could be sent."""
 
     @property
     def passed(self) -> bool:
@@ -100,7 +102,8 @@ def _measure(
         )
         failure = compare(expectation.reachable, allowed, outcome)
         seen_as = owners.get(outcome.seen_as or "")
-        yield Result(expectation, outcome, allowed, failure, seen_as)
+        address = probe.to if isinstance(probe, Probe) else None
+        yield Result(expectation, outcome, allowed, failure, seen_as, address)
 
 
 def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -> str | None:
@@ -123,7 +126,7 @@ def _probe(
 ) -> Probe | Outcome:
     """The probe of a pair, or the outcome where none can be sent."""
     source, target = expectation.source, expectation.target
-    to = target.leg_towards(source)
+    to = expectation.to
     if expectation.over is Family.IPV6:
         # Without an address by the scenario and in fact, nothing can be sent, nor to anybody.
         for end in (source, target):

@@ -8,8 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 
+from netlab.kernel import queues
 from netlab.kernel.events import Events, Lost, Table
 from netlab.kernel.handles import Handles
+from netlab.kernel.links import Interface
+from netlab.kernel.neighbours import given_up, impatient
 from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
@@ -31,6 +34,13 @@ _INTERRUPTION_SECONDS = 0.1
 
 _ARP_SECONDS = 4.0
 """After its first question the kernel asks twice more, once a second, and gives up in the fourth."""
+
+_ARP_MILLISECONDS = 300
+"""Between two questions while a probe is under way: a machine that answers in another's stead (proxy ARP)
+takes its time, up to 0.8 s, and three questions last longer."""
+
+_GIVEN_UP_SECONDS = 0.1
+"""After the kernel has given up asking, what it says of that to the packet's sender is under way."""
 
 _DATED = (Table.NEIGHBOURS, Table.FDB, Table.CONNECTIONS)
 """Tables that packets themselves change."""
@@ -100,11 +110,17 @@ def traces(
         witness = stack.enter_context(Witness(where, matches, name, six=six))
         events.changes()
         start = _entries(events, where)
+        slowed = _is_slowed(events, where)
+        if not slowed:
+            machines = [place for place, node in where.nodes.items() if node not in where.switches]
+            stack.enter_context(impatient(machines, _ARP_MILLISECONDS, six))
         watches = [
-            _Watch(probe, where, one.source, _asked_before(start, one.source))
+            _Watch(probe, where, one.source, _asked_before(start, one.source), handles)
             for probe, one in zip(probes, questions, strict=True)
         ]
         for watch in watches:
+            for place in where.nodes if slowed else ():
+                watch.probe.taken_in(place)
             watch.send()
         _until_over(witness.taps, [one for one in watches if one.error is None], interruption)
         hits = witness.hits()
@@ -237,6 +253,15 @@ def _entries(events: Events, where: Map) -> tuple[Entry, ...]:
     )
 
 
+def _is_slowed(events: Events, where: Map) -> bool:
+    """Whether some cable keeps frames waiting: then silence, and ARP without an answer, say less."""
+    return any(
+        isinstance(row, Interface) and row.queue in queues.KINDS
+        for place in where.nodes
+        for row in events.rows(place, Table.INTERFACES)
+    )
+
+
 def _changes(events: Events, where: Map) -> tuple[list[Change], int]:
     """What the tables have learnt and forgotten, and how often changes were lost."""
     found, lost = [], 0
@@ -342,7 +367,14 @@ def _take(sightings: Iterable[Sighting], watches: Sequence[_Watch]) -> bool:
 class _Watch:
     """What is seen of one probe: its packets, and ARP on their way."""
 
-    def __init__(self, probe: Probe, where: Map, source: str, asked_before: set[str]) -> None:
+    def __init__(
+        self,
+        probe: Probe,
+        where: Map,
+        source: str,
+        asked_before: set[str],
+        handles: Handles,
+    ) -> None:
         self.probe = probe
         self.sent_at = 0
         """Nanoseconds, by the kernel's clock."""
@@ -357,6 +389,11 @@ class _Watch:
         self._questions = {(source, address): self._begun for address in asked_before}
         """(node, address) of every ARP question, and when it was heard first."""
         self._answered: set[tuple[str, str]] = set()
+        self._given_up: dict[tuple[str, str], float] = {}
+        """When it is over for questions that the kernel has given up."""
+        self._looked = self._begun
+        self._handles = handles
+        self._places = {node: place for place, node in where.nodes.items()}
 
     def send(self) -> None:
         """Send the probe, or remember why that was refused."""
@@ -409,14 +446,21 @@ class _Watch:
 
     def _last_question(self) -> float:
         """Until when the kernel may still ask for a MAC that the packet waits for."""
+        waiting = self.unanswered()
+        if time.monotonic() > self._looked + _INTERRUPTION_SECONDS:
+            self._look_at({one[0] for one in waiting if one not in self._given_up})
         return max(
-            (
-                self._questions[one] + _ARP_SECONDS
-                for one, answered in self.asked().items()
-                if not answered
-            ),
+            (self._given_up.get(one, self._questions[one] + _ARP_SECONDS) for one in waiting),
             default=0.0,
         )
+
+    def _look_at(self, nodes: Iterable[str]) -> None:
+        """Take in which questions these machines have given up."""
+        for node in nodes:
+            for address in given_up(self._handles.netlink(self._places[node])):
+                end = time.monotonic() + _GIVEN_UP_SECONDS
+                self._given_up.setdefault((node, str(address)), end)
+        self._looked = time.monotonic()
 
     def is_over(self) -> bool:
         """The answer is with the program that asked, and was seen on its way there."""
@@ -444,6 +488,8 @@ class _Watch:
             self.frames.append(Frame(sighting, packet, fields))
         if packet:
             if not sighting.foreign and node not in self._where.switches:
+                if node not in self.passed:
+                    self.probe.taken_in(sighting.namespace)
                 self.passed.add(node)
             return True
         if "arp.op" in fields and node not in self._where.switches:

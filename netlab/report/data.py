@@ -336,6 +336,7 @@ def _cell(result: Result) -> dict[str, Any]:
     return {
         "from": expectation.source.name,
         "to": expectation.target.name,
+        "to_address": result.address,
         "over": expectation.over.value,
         "expected": "reachable" if expectation.reachable else "blocked",
         "expected_sources": list(result.allowed_sources),

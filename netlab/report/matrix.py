@@ -15,6 +15,7 @@ from netlab.probe.verdict import Verdict
 from netlab.report.groups import Block, Group, groups, shortened
 from netlab.report.table import Cell, Table, listing, paragraph
 from netlab.scenario.model import Family
+from netlab.scenario.topology import natural
 
 _FAMILIES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 _MOST_CELLS = 40_000
@@ -210,10 +211,20 @@ def _told(group: Group, width: int) -> Iterator[str]:
             yield "    " + paragraph(f"{_named(block)} ({block.pairs})", width - 4, 6)
         if left := group.blocks[_MOST_BLOCKS:]:
             yield f"    … and {sum(block.pairs for block in left)} more"
+    asked = {
+        f"{one.expectation.target.name} at {one.address}" for one in group.results if _chose(one)
+    }
+    if asked:
+        said = f"of several addresses, asked: {shortened(sorted(asked, key=natural), _MOST_NAMES)}"
+        yield "    " + paragraph(said, width - 4, 6)
     if group.example:
         ends = group.results[0].expectation
         said = f"for example {ends.source.name} → {ends.target.name}: {group.example}"
         yield "    " + paragraph(said, width - 4, 6)
+
+
+def _chose(result: Result) -> bool:
+    return result.address is not None and result.expectation.chose
 
 
 def _named(block: Block) -> str:

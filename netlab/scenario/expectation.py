@@ -28,10 +28,6 @@ class Endpoint:
     node: Node
     leg: Leg | None = None
 
-    def leg_towards(self, other: Endpoint) -> Leg:
-        """The leg meant when `other` is at the far end: the shared network's, else the primary."""
-        return self.leg or self.node.towards(other.node)
-
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
@@ -40,14 +36,21 @@ class Expectation:
     source: Endpoint
     target: Endpoint
     reachable: bool
+    to: Leg
+    """The target's that is meant."""
     seen_as: Endpoint | None = None
     """Whose address the target must see; None for a blocked pair."""
     over: Family = Family.IPV4
 
     @property
+    def chose(self) -> bool:
+        """The target was named without its leg, and has several."""
+        return not self.target.leg and len(self.target.node.callable_legs) > 1
+
+    @property
     def between_neighbours(self) -> bool:
         """The target is on a network of the source's."""
-        return self.target.leg_towards(self.source).network.segment in self.source.node.segments
+        return self.to.network.segment in self.source.node.segments
 
     def seen_legs(self) -> tuple[Leg, ...]:
         """Legs whose address the target may see as source: those on its networks, if there are any."""
@@ -78,7 +81,15 @@ def matrix(topology: Topology) -> tuple[Expectation, ...]:
         for row in plane.rows():
             decider = {target.name: rule for rule, hit in row.decided for target in plane.of(hit)}
             cells += [
-                _expectation(rules, known, plane.over, row.source, target, decider.get(target.name))
+                _expectation(
+                    rules,
+                    known,
+                    plane.over,
+                    row.source,
+                    target,
+                    target.leg or topology.towards(row.source.node, target.node),
+                    decider.get(target.name),
+                )
                 for target in plane.targets
                 if target.node is not row.source.node
             ]
@@ -340,10 +351,11 @@ def _expectation(
     over: Family,
     source: Endpoint,
     target: Endpoint,
+    to: Leg,
     decider: int | None,
 ) -> Expectation:
     rule = None if decider is None else rules.rules[decider]
     if (rule.verdict if rule else rules.default) != "reachable":
-        return Expectation(source, target, False, None, over)
+        return Expectation(source, target, False, to, None, over)
     seen = known[rule.seen_as] if rule and rule.seen_as else source
-    return Expectation(source, target, True, seen, over)
+    return Expectation(source, target, True, to, seen, over)

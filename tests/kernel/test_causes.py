@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from time import monotonic
+from unittest import mock
 
 import pytest
 
@@ -21,9 +23,11 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.plan import dnsmasq
 from netlab.plan.nouns import Service
 from netlab.plan.world import ADMISSION
+from netlab.probe import kinds
 from netlab.probe.cause import Cause
 from netlab.probe.drops import Drop
 from netlab.probe.judge import judge
+from netlab.probe.kinds.base import Ends
 from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 from tests.kernel.faults import (
@@ -37,7 +41,8 @@ from tests.kernel.faults import (
     run,
     service,
 )
-from tests.pace import SLOWNESS
+from tests.machine import NETLAB
+from tests.pace import HANG_SECONDS, SLOWNESS
 
 ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
 VM2, VM3, VM4 = "10.0.0.128", "10.0.0.129", "172.16.78.128"
@@ -710,6 +715,70 @@ def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
         one = proof(running, "vm2", by="dns:www.example.com")
     assert one.finding.cause is Cause.DNS_SILENT
     assert monotonic() - begun < 4 * SLOWNESS
+
+
+@pytest.mark.parametrize("source", ["pc", "vm2"])
+def test_the_questions_for_who_is_not_there_come_soon_after_each_other(running, source):
+    """Left to itself, the kernel takes 2 s for three. vm2's NAT has the host ask."""
+    one = proof(running, source, "192.168.1.222")
+    assert one.end[2] is Cause.ARP_UNANSWERED, one.finding
+    asked = [
+        frame.sighting.at
+        for frame in one.trace.frames
+        if frame.fields.get("arp.target") == "192.168.1.222" and frame.sighting.outgoing
+    ]
+    assert len(asked) >= 3
+    assert max(asked) - min(asked) < 1.5 * 10**9
+
+
+def test_nobody_who_serves_dhcp_is_told_as_before(running):
+    off, on = (f"ip link set eth0 {state}" for state in ("down", "up"))
+    with changed("causes.vmnet1-dhcp", off, on):
+        one = proof(running, "vm4", "vmnet1", by="dhcp")
+    assert one.end[:1] + one.end[2:] == (DEAD, Cause.NO_OFFER), one.finding
+
+
+def pace(node: str) -> str:
+    return run(f"causes.{node}", "cat /proc/sys/net/ipv4/neigh/*/retrans_time_ms")
+
+
+def test_who_keeps_frames_waiting_has_its_time(running):
+    slow = "tc qdisc add dev eth0 root tbf rate 1mbit burst 10k latency 100ms"
+    usual = pace("pc")
+    paces = []
+
+    def answered(*_: object) -> set[str]:
+        paces.append(pace("pc"))
+        return set()
+
+    with mock.patch("netlab.probe.trace.drops.silenced", side_effect=answered):
+        proof(running, "pc", "host")
+        with changed("causes.vm3", slow, "tc qdisc del dev eth0 root"):
+            proof(running, "pc", "host")
+    assert paces[0] != usual
+    assert paces[1] == usual == pace("pc")
+
+
+def test_without_a_slow_cable_only_a_server_of_dhcp_is_waited_for(running):
+    ends = Ends("causes.vm4", None, "", "eth0", "00:0c:29:00:00:01", "")
+    with closing(kinds.probe("dhcp", ends)) as probe:
+        probe.taken_in("causes.vm5")
+        patience = probe.patience
+        probe.taken_in("causes.vmnet1-dhcp")
+        assert patience < 1 < 3 < probe.patience
+
+
+def test_a_signal_gives_back_the_pace_of_questions(running):
+    usual = pace("pc")
+    process = subprocess.Popen(
+        [*NETLAB, "trace", "--lab", "causes", "pc", "192.168.1.222"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while pace("pc") == usual:
+        assert process.poll() is None, "it was over before the signal came"
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=HANG_SECONDS)
+    assert (process.returncode, pace("pc")) == (130, usual), complaint
 
 
 PAST_MAIN = {

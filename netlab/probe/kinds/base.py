@@ -73,6 +73,10 @@ class Probe(ABC):
         """nftables matches of the probe's packets, wherever in the lab."""
         return (f"@th,64,64 {int.from_bytes(self.token):#x}",)
 
+    def taken_in(self, namespace: str) -> None:
+        """A machine has had the probe, or may have it still: whoever needs time to answer may be there."""
+        return
+
     @abstractmethod
     def send(self) -> None:
         """Send it. Raises OSError if the kernel refuses."""

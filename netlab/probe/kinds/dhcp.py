@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address
 
+from netlab.kernel.sockets import has_udp_port
 from netlab.probe.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
@@ -36,6 +37,7 @@ class DhcpProbe(Probe):
 
     def __init__(self, ends: Ends) -> None:
         super().__init__(ends)
+        self._may_be_served = False
         self._number = secrets.randbits(32)
         self.token = self._number.to_bytes(4)
         self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP)
@@ -50,9 +52,11 @@ class DhcpProbe(Probe):
 
     @property
     def patience(self) -> float:
-        return (
-            0.5 if self.answered else 3.5
-        )  # dnsmasq pings an address for 3 s before it offers it.
+        # dnsmasq pings an address for 3 s before it offers it.
+        return 3.5 if self._may_be_served and not self.answered else 0.5
+
+    def taken_in(self, namespace: str) -> None:
+        self._may_be_served = self._may_be_served or has_udp_port(namespace, int(_SERVER_PORT))
 
     def send(self) -> None:
         from scapy.layers.dhcp import BOOTP, DHCP

@@ -28,6 +28,7 @@ from netlab.scenario.topology.names import (
     router_of,
     wan_of,
 )
+from netlab.scenario.topology.nearness import Nearness
 from netlab.scenario.topology.networks import all_networks
 from netlab.scenario.topology.parts import Denial, Leg, Network, Node, Role
 
@@ -108,6 +109,14 @@ class Topology:
         """Every leg plugged into `network`, in the order of the nodes."""
         legs = self._heard.get(network.segment, ())
         return tuple(leg for leg in legs if leg.network.name == network.name)
+
+    def towards(self, source: Node, target: Node) -> Leg:
+        """The leg that the target's bare name stands for where `source` calls it."""
+        return self._nearness.towards(source, target)
+
+    @cached_property
+    def _nearness(self) -> Nearness:
+        return Nearness(self.nodes.values(), self.networks.values())
 
     @cached_property
     def _devices(self) -> Devices:

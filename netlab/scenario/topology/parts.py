@@ -307,7 +307,7 @@ class Node:
 
     @property
     def primary(self) -> Leg:
-        """The leg that the bare name stands for where no network is shared."""
+        """The first leg."""
         return self.legs[0]
 
     @property
@@ -324,11 +324,14 @@ class Node:
         """The networks that it is on."""
         return frozenset(leg.network.segment for leg in self.legs)
 
-    def towards(self, other: Node) -> Leg:
-        """The leg that the bare name stands for where `other` calls it: one on a network that it is on too,
-        otherwise the first; but one that is plugged in, if there is any.
-        """
-        segments = other.segments
-        shared = [leg for leg in self.legs if leg.network.segment in segments]
-        plugged = [leg for leg in (*shared, *self.legs) if leg.connected]
-        return (*plugged, *shared, self.primary)[0]
+    @cached_property
+    def plugged_segments(self) -> frozenset[str]:
+        """The networks that it is on by a cable; if there is none, those that it would be on."""
+        plugged = frozenset(leg.network.segment for leg in self.legs if leg.connected)
+        return plugged or self.segments
+
+    @cached_property
+    def callable_legs(self) -> tuple[Leg, ...]:
+        """Those that its bare name may stand for: with a cable and an address, if there are any."""
+        plugged = tuple(leg for leg in self.legs if leg.connected) or self.legs
+        return tuple(leg for leg in plugged if leg.address or leg.gets_lease) or plugged
