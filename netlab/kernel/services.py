@@ -174,6 +174,11 @@ def has_asked_in_vain(run: RunDirectory, fact: Lease | DhcpClient) -> bool:
     return run.in_vain(fact.namespace, fact.interface).exists()
 
 
+def lives(run: RunDirectory, fact: Lease | DhcpClient) -> bool:
+    """Whether the DHCP client of an interface has not ended."""
+    return _alive(run.service(fact.namespace, _client_name(fact.interface)))
+
+
 def dhcp_complaints(run: RunDirectory) -> Callable[[str], dict[str, str]]:
     """From now on, which node's DHCP server logs that it has no address for a MAC: node to that line."""
     sizes = {log: log.stat().st_size for log in (run.path / "services").glob("*/log")}
