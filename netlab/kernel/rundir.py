@@ -99,7 +99,7 @@ class RunDirectory:
             except FileExistsError:
                 raise LabExists(
                     f"the lab '{self.lab}' is already there",
-                    f"`netlab down {self.lab}` ends it; --name runs another beside it",
+                    f"`sudo netlab down {self.lab}` ends it; --name runs another beside it",
                 ) from None
         with self.locked():
             try:
@@ -275,5 +275,7 @@ def dead_names() -> list[str]:
 
 def _others() -> str:
     return (
-        f"running: {', '.join(labs())}" if labs() else "none is running; `netlab up nat` starts one"
+        f"running: {', '.join(labs())}"
+        if labs()
+        else "none is running; `sudo netlab up nat` starts one"
     )

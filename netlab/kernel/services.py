@@ -22,6 +22,7 @@ from pathlib import Path
 
 from netlab.errors import KernelError, Missing
 from netlab.kernel import enter, files, netns
+from netlab.kernel.installed import remedy
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.names import metric
 from netlab.plan.names import node as node_of
@@ -262,9 +263,7 @@ def _spawn(
                 preexec_fn=before,
             )
     except FileNotFoundError:
-        raise Missing(
-            f"the program '{argv[0]}' is not installed", "`netlab doctor` says which package has it"
-        ) from None
+        raise Missing(f"the program '{argv[0]}' is not installed", remedy(argv[0])) from None
     (directory / "pid").write_text(f"{process.pid} {_start_time(process.pid)}")
     # It outlives this command on purpose; Popen would warn that nobody waited for it.
     process.returncode = 0

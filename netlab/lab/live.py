@@ -63,7 +63,7 @@ def carry_out(
         if cut_off(lab, run):
             raise SystemRefused(
                 f"a change of the lab '{lab.name}' was cut off in its middle",
-                f"`netlab repair {lab.name}` ends what it has left",
+                f"`sudo netlab repair {lab.name}` ends what it has left",
             )
         refuse_busy_ports(lab, wanted)
         before = run.read()

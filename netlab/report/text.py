@@ -104,7 +104,8 @@ def drift(found: Difference) -> RenderableType:
     if not found:
         return Text("no drift: everything is as planned", style="green")
     return Group(
-        Text("drift from the plan, which `netlab repair` ends:", style="yellow"), difference(found)
+        Text("drift from the plan, which `sudo netlab repair` ends:", style="yellow"),
+        difference(found),
     )
 
 
