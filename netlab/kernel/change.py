@@ -1,19 +1,19 @@
-"""A running lab changed, noun by noun; a failure or a signal on the way takes everything back."""
+"""A running lab changed, noun by noun: taken back after a failure, or mended as far as can be."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from netlab.errors import KernelError
-from netlab.kernel import ipv6, leases, links, netns, nft, queues, services
+from netlab.errors import Interrupted, KernelError, NetlabError
+from netlab.kernel import files, ipv6, leases, links, netns, nft, queues, services, strays
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.change import Change
+from netlab.plan.change import Change, stands_on
 from netlab.plan.nouns import (
     Address,
     Advertised,
@@ -82,17 +82,65 @@ def change(
             raise
 
 
+def mend(
+    wanted: Change, run: RunDirectory, progress: Progress, interruption: Interruption
+) -> tuple[NetlabError, ...]:
+    """Remove, alter, create, and go on after a failure: tells them all. Raises Interrupted.
+
+    What stands on something that failed is not tried. Nothing is taken back: what is mended is mended.
+    """
+    failures: dict[Observed, NetlabError] = {}
+    run.furnish()
+    with Handles(len(wanted.removed) + len(wanted.created)) as handles:
+        for verb, noun, do in _steps(wanted, run, handles, interruption):
+            interruption.check()
+            if any(_needs(noun, failed) for failed in failures):
+                continue
+            progress(noun, Moment.BEFORE)
+            try:
+                with explained(verb, noun):
+                    do()
+            except Interrupted:
+                raise
+            except NetlabError as error:
+                failures[noun] = error
+            progress(noun, Moment.AFTER)
+    return tuple(failures.values())
+
+
+def _steps(
+    wanted: Change, run: RunDirectory, handles: Handles, interruption: Interruption
+) -> Iterator[tuple[str, Observed, Callable[[], None]]]:
+    """What there is to do, in order, with the word for it."""
+    for gone in wanted.removed:
+        yield "remove", gone, partial(_unmake, gone, run, handles)
+    for old, new in wanted.altered:
+        yield "alter", new, partial(_alter, old, new, run, handles)
+    for noun in wanted.created:
+        yield "make", noun, partial(make, noun, run, handles, interruption)
+
+
+def _needs(noun: Observed, failed: Observed) -> bool:
+    """Whether there is no sense in trying: it is the same thing, or stands on it."""
+    if isinstance(noun, End) or isinstance(failed, End):
+        return False
+    return noun == failed or stands_on(noun, failed)
+
+
 def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
     match new:
+        case Namespace(namespace):
+            strays.undo(handles.netlink(namespace))
         case Sysctl():
             handles.set(new)
         case EtcFile(namespace, name, text):
-            (run.etc(namespace) / name).write_text(text)
+            files.write(f"{run.etc(namespace)}/{name}", text)
         case Ruleset(namespace, text):
             assert isinstance(old, Ruleset)
             run.ruleset(namespace).write_text(nft.replace(namespace, old.text, text))
         case Bridge(namespace):
-            links.set_learning(handles.netlink(namespace), new)
+            assert isinstance(old, Bridge)
+            links.alter_bridge(handles.netlink(namespace), old, new)
         case Cable(one, other):
             links.switch_cable(
                 new, handles.netlink(one.namespace), handles.netlink(other.namespace)
@@ -116,6 +164,7 @@ def _retire(
 
 
 def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
+    """Remove it. Forgives absence, also of the namespace that it was in."""
     match noun:
         case Namespace(namespace):
             handles.forget(namespace)
@@ -124,18 +173,30 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
             # Whole: a machine of that name that comes again is linked where its folder is made.
             shutil.rmtree(run.etc(namespace), ignore_errors=True)
             netns.delete(namespace)
+        case EtcFile(namespace, name):
+            files.remove(f"{run.etc(namespace)}/{name}")
+            if not netns.shows_etc(namespace, run.etc(namespace)):
+                netns.unlink_etc([namespace])
+        case Cable(one, other):
+            # Both: somebody may have moved one end away, and put another interface in its place.
+            for end in (one, other):
+                if netns.inode(end.namespace) is not None:
+                    links.delete_interface(handles.netlink(end.namespace), end.interface)
+        case Service():
+            services.stop(run, noun)
+        case DhcpClient(namespace, interface):
+            services.stop(run, noun)
+            if netns.inode(namespace) is not None:
+                links.delete_addresses(handles.netlink(namespace), interface)
+        case _ if netns.inode(noun.namespace) is None:
+            pass
         case Sysctl(value="1"):
             # Back to what a new namespace has, where a plan's switches are off.
             handles.set(replace(noun, value="0", optional=True))
         case Sysctl():
             pass
-        case EtcFile(namespace, name):
-            (run.etc(namespace) / name).unlink(missing_ok=True)
         case Bridge(namespace, name):
             links.delete_interface(handles.netlink(namespace), name)
-        case Cable(one, other):
-            links.delete_interface(handles.netlink(one.namespace), one.interface)
-            handles.netlink(other.namespace).forget(other.interface)
         case Queue(namespace):
             queues.remove(handles.netlink(namespace), noun)
         case Ipv6():
@@ -147,11 +208,6 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
         case Ruleset(namespace, text):
             nft.delete(namespace, text)
             run.ruleset(namespace).unlink(missing_ok=True)
-        case Service():
-            services.stop(run, noun)
-        case DhcpClient(namespace, interface):
-            services.stop(run, noun)
-            links.delete_addresses(handles.netlink(namespace), interface)
         case End(namespace, interface):
             links.delete_interface(handles.netlink(namespace), interface)
         case Listening() | Lease() | Advertised():

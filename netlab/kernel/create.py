@@ -85,12 +85,10 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
             handles.set(noun)
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
-            try:
-                files.write(f"{folder}/{name}", text)
-            except FileNotFoundError:  # It is the first.
-                folder.mkdir()
+            if not netns.shows_etc(namespace, folder):  # It is the first.
+                folder.mkdir(exist_ok=True)
                 netns.link_etc(namespace, folder)
-                files.write(f"{folder}/{name}", text)
+            files.write(f"{folder}/{name}", text)
         case Bridge():
             links.create_bridge(handles.netlink(noun.namespace), noun)
         case Cable(one, other):

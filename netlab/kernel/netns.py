@@ -126,6 +126,14 @@ def share_names() -> None:
         os.close(lock)
 
 
+def shows_etc(name: str, folder: Path) -> bool:
+    """Whether programs in the namespace see the files of `folder` in /etc."""
+    try:
+        return os.readlink(f"{ETC}/{name}") == str(folder) and folder.is_dir()
+    except OSError:
+        return False
+
+
 def link_etc(name: str, folder: Path) -> None:
     """Let programs in the namespace see the files of `folder` in /etc.
 
@@ -139,7 +147,7 @@ def link_etc(name: str, folder: Path) -> None:
         ETC.mkdir(mode=0o755, exist_ok=True)
         link.symlink_to(folder)
     except FileExistsError:
-        if not link.is_symlink() or link.readlink() != folder:
+        if not shows_etc(name, folder):
             raise
         # It is there from before a reboot, and right.
 
@@ -152,6 +160,11 @@ def unlink_etc(names: Iterable[str]) -> None:
             link.unlink()
     with suppress(OSError):  # It is not ours if something else is in it.
         ETC.rmdir()
+
+
+def named(name: str) -> bool:
+    """Whether the name is there, with a namespace or (after a crash) without one."""
+    return os.path.lexists(f"{NAMES}/{name}")
 
 
 def dangling_etc(below: Path) -> list[str]:

@@ -14,12 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Interface, ip_address
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
-from netlab.kernel import enter, netns
+from netlab.kernel import enter, files, netns
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.names import metric
 from netlab.plan.names import node as node_of
@@ -35,7 +36,6 @@ _KILL_SECONDS = 10.0
 
 def start(run: RunDirectory, service: Service) -> None:
     """Start a service; `Listening` nouns await its readiness."""
-    stop(run, service)  # A change that was cut off may have left another of that name.
     directory = run.service(service.namespace, service.name)
     directory.mkdir(exist_ok=True)
     (directory / "noun").write_text(repr(service))
@@ -52,7 +52,9 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
     directory = run.service(client.namespace, _client_name(client.interface))
     directory.mkdir(exist_ok=True)
     resolv = run.etc(client.namespace) / "resolv.conf"
-    resolv.touch()
+    if files.read(str(resolv)) is None:  # There is none, or something that leads elsewhere.
+        files.remove(str(resolv))
+        resolv.touch()
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
     # One question a second, and again after a second without an answer, for ever.
     argv += ["-s", str(_PACKAGE / "programs" / "dhcp-client.sh"), "-t", "5", "-T", "1", "-A", "1"]
@@ -69,13 +71,13 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
 
 def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
     """End the noun's process, and forget it. Forgives absence."""
-    name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)
-    directory = run.service(noun.namespace, name)
-    if _alive(directory):
-        pid = _pid(directory)
-        _end([pid], signal.SIGTERM, _TERM_SECONDS)
-        if _alive(directory):
-            _end([pid], signal.SIGKILL, _KILL_SECONDS)
+    directory = _directory(run, noun)
+    # Who has no number is known by its mark: somebody may have removed the file.
+    pids = [_pid(directory)] if _alive(directory) else _found(set(), str(directory))
+    started = {pid: _start_time(pid) for pid in pids}
+    _end(pids, signal.SIGTERM, _TERM_SECONDS)
+    left = [pid for pid in pids if started[pid] and _start_time(pid) == started[pid]]
+    _end(left, signal.SIGKILL, _KILL_SECONDS)
     (directory / "pid").unlink(missing_ok=True)  # A server's leases stay for its next start.
     if isinstance(noun, DhcpClient):
         run.lease(noun.namespace, noun.interface).unlink(missing_ok=True)
@@ -91,11 +93,14 @@ def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
 
 
 def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
-    """Whether the noun's process is alive; a service with other settings is another."""
-    if isinstance(noun, DhcpClient):
-        return _alive(run.service(noun.namespace, _client_name(noun.interface)))
-    directory = run.service(noun.namespace, noun.name)
-    return _alive(directory) and (directory / "noun").read_text() == repr(noun)
+    """Whether the noun's process runs, and where it is to; a service with other settings is another."""
+    directory = _directory(run, noun)
+    if not _alive(directory) or not _runs_in(_pid(directory), noun.namespace):
+        return False
+    return isinstance(noun, DhcpClient) or (
+        files.read(f"{directory}/noun") == repr(noun)
+        and (files.read(f"{directory}/config") or "") == noun.config
+    )
 
 
 def listens(run: RunDirectory, fact: Listening) -> bool:
@@ -129,12 +134,18 @@ def granted(run: RunDirectory, service: Service) -> list[tuple[int, str, str, st
 
 def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
     """The lease of an interface as the client's script wrote it; empty if there is none."""
-    try:
-        text = run.lease(fact.namespace, fact.interface).read_text()
-    except FileNotFoundError:
-        return {}
+    text = files.read(str(run.lease(fact.namespace, fact.interface))) or ""
     fields = dict(row.split("=", 1) for row in text.splitlines() if "=" in row)
-    return fields if "address" in fields else {}
+    return fields if _is_lease(fields) else {}
+
+
+def _is_lease(fields: dict[str, str]) -> bool:
+    """Whether a client has written it: a person may have, or the disk was full."""
+    try:
+        IPv4Interface(fields["address"])
+        return not fields.get("router") or bool(IPv4Address(fields["router"]))
+    except (KeyError, ValueError):
+        return False
 
 
 def client_log(run: RunDirectory, fact: Lease) -> str:
@@ -168,7 +179,7 @@ def _log_tail(directory: Path) -> str:
 
 def end_all(run: RunDirectory, namespaces: Iterable[str]) -> None:
     """End every process of a lab, the users' shells among them: first kindly, then not."""
-    _end_those(namespaces, f"{run.path}/")
+    _end_those(namespaces, str(run.path))
 
 
 def end_inside(namespace: str) -> None:
@@ -191,6 +202,11 @@ def _end(pids: list[int], number: int, seconds: float) -> None:
     signalled = {pid: descriptor for pid in pids if (descriptor := _signal(pid, number))}
     _await_end(list(signalled.values()), seconds)
     _reap(signalled)
+
+
+def _directory(run: RunDirectory, noun: Service | DhcpClient) -> Path:
+    name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)
+    return run.service(noun.namespace, name)
 
 
 def _client_name(interface: str) -> str:
@@ -234,22 +250,33 @@ def _pid(directory: Path) -> int:
 
 def _alive(directory: Path) -> bool:
     """Whether the process of that number is still the one that was started."""
-    try:
-        pid, _, started = (directory / "pid").read_text().partition(" ")
-    except FileNotFoundError:
-        return False
+    pid, _, started = (files.read(f"{directory}/pid") or "").partition(" ")
     # One that had ended before its start time could be read has none.
-    return bool(started) and _start_time(int(pid)) == started
+    return bool(started) and pid.isdecimal() and _start_time(int(pid)) == started
+
+
+def _runs_in(pid: int, namespace: str) -> bool:
+    """Whether a process is in the namespace of that name now, and nobody has stopped it (SIGSTOP)."""
+    try:
+        place = os.stat(f"/proc/{pid}/ns/net").st_ino
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return place == netns.inode(namespace) and _status(pid)[:1] != ["T"]
 
 
 def _start_time(pid: int) -> str:
-    """In clock ticks since boot; empty for a process that has ended (see proc(5), stat)."""
+    """In clock ticks since boot; empty for a process that has ended."""
+    status = _status(pid)
+    return "" if not status or status[0] in "ZX" else status[19]
+
+
+def _status(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: state, … (see proc(5)); none if it is gone."""
     try:
         # The second field, the name, may hold spaces and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
+        return []
 
 
 def _found(inodes: set[int], mark: str | None) -> list[int]:
@@ -269,12 +296,12 @@ def _found(inodes: set[int], mark: str | None) -> list[int]:
     return found
 
 
-def _is_marked(pid: str, beginning: str) -> bool:
-    """Whether a process bears such a mark; one in a container has a lab of its own by that name."""
+def _is_marked(pid: str, folder: str) -> bool:
+    """Whether it bears the mark of a folder or one below; in a container is a lab of its own by that name."""
     if os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid"):
         return False
     marks = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return any(mark.startswith(f"{MARK}={beginning}".encode()) for mark in marks)
+    return any((mark + b"/").startswith(f"{MARK}={folder}/".encode()) for mark in marks)
 
 
 def _signal(pid: int, number: int) -> int | None:
@@ -285,6 +312,8 @@ def _signal(pid: int, number: int) -> int | None:
         return None
     try:
         signal.pidfd_send_signal(descriptor, number)
+        with suppress(ProcessLookupError):  # A stopped one hears it when it goes on.
+            signal.pidfd_send_signal(descriptor, signal.SIGCONT)
     except ProcessLookupError:
         os.close(descriptor)
         return None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netlab.explain.world import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Lab, Machine, Status
+    from netlab.lab import Lab, Machine, Repair, Status
     from netlab.plan.change import Change
     from netlab.probe.account import Account
     from netlab.probe.decision import Decision
@@ -75,6 +75,16 @@ def change(wanted: Change, lab: str) -> dict[str, Any]:
         "removed": [line(noun) for noun in wanted.removed],
         "altered": [line(new) for _, new in wanted.altered],
         "created": [line(noun) for noun in wanted.created],
+    }
+
+
+def repair(done: Repair, lab: str) -> dict[str, Any]:
+    """What `repair` has changed, what is left, and why."""
+    return {
+        **change(done.change, lab),
+        "left": difference(done.left),
+        "failures": [error.told for error in done.failures],
+        "killed": None if done.killed is None else asdict(done.killed),
     }
 
 
