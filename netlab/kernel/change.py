@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 from netlab.errors import Interrupted, KernelError, NetlabError
@@ -82,20 +82,30 @@ def change(
             raise
 
 
+@dataclass(frozen=True)
+class Mending:
+    """What was done of a change, and why not all of it."""
+
+    done: Change
+    failures: tuple[NetlabError, ...]
+
+
 def mend(
     wanted: Change, run: RunDirectory, progress: Progress, interruption: Interruption
-) -> tuple[NetlabError, ...]:
-    """Remove, alter, create, and go on after a failure: tells them all. Raises Interrupted.
+) -> Mending:
+    """Remove, alter, create, and go on after a failure. Raises Interrupted.
 
     What stands on something that failed is not tried. Nothing is taken back: what is mended is mended.
     """
     failures: dict[Observed, NetlabError] = {}
+    netns.share_names()
     run.furnish()
     with Handles(len(wanted.removed) + len(wanted.created)) as handles:
-        for verb, noun, do in _steps(wanted, run, handles, interruption):
+
+        def tried(verb: str, noun: Observed, do: Callable[[], None]) -> bool:
             interruption.check()
             if any(_needs(noun, failed) for failed in failures):
-                continue
+                return False
             progress(noun, Moment.BEFORE)
             try:
                 with explained(verb, noun):
@@ -105,19 +115,24 @@ def mend(
             except NetlabError as error:
                 failures[noun] = error
             progress(noun, Moment.AFTER)
-    return tuple(failures.values())
+            return noun not in failures
 
-
-def _steps(
-    wanted: Change, run: RunDirectory, handles: Handles, interruption: Interruption
-) -> Iterator[tuple[str, Observed, Callable[[], None]]]:
-    """What there is to do, in order, with the word for it."""
-    for gone in wanted.removed:
-        yield "remove", gone, partial(_unmake, gone, run, handles)
-    for old, new in wanted.altered:
-        yield "alter", new, partial(_alter, old, new, run, handles)
-    for noun in wanted.created:
-        yield "make", noun, partial(make, noun, run, handles, interruption)
+        removed = [
+            noun
+            for noun in wanted.removed
+            if tried("remove", noun, partial(_unmake, noun, run, handles))
+        ]
+        altered = [
+            (old, new)
+            for old, new in wanted.altered
+            if tried("alter", new, partial(_alter, old, new, run, handles))
+        ]
+        created = [
+            noun
+            for noun in wanted.created
+            if tried("make", noun, partial(make, noun, run, handles, interruption))
+        ]
+    return Mending(Change(tuple(removed), tuple(altered), tuple(created)), tuple(failures.values()))
 
 
 def _needs(noun: Observed, failed: Observed) -> bool:
@@ -137,7 +152,7 @@ def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
             files.write(f"{run.etc(namespace)}/{name}", text)
         case Ruleset(namespace, text):
             assert isinstance(old, Ruleset)
-            run.ruleset(namespace).write_text(nft.replace(namespace, old.text, text))
+            files.write(str(run.ruleset(namespace)), nft.replace(namespace, old.text, text))
         case Bridge(namespace):
             assert isinstance(old, Bridge)
             links.alter_bridge(handles.netlink(namespace), old, new)
@@ -207,7 +222,7 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
             links.delete_route(handles.netlink(namespace), noun)
         case Ruleset(namespace, text):
             nft.delete(namespace, text)
-            run.ruleset(namespace).unlink(missing_ok=True)
+            files.remove(str(run.ruleset(namespace)))
         case End(namespace, interface):
             links.delete_interface(handles.netlink(namespace), interface)
         case Listening() | Lease() | Advertised():

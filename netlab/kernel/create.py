@@ -86,7 +86,7 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
             if not netns.shows_etc(namespace, folder):  # It is the first.
-                folder.mkdir(exist_ok=True)
+                files.make_folder(folder)
                 netns.link_etc(namespace, folder)
             files.write(f"{folder}/{name}", text)
         case Bridge():
@@ -108,7 +108,7 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case Route():
             links.create_route(handles.netlink(noun.namespace), noun)
         case Ruleset(namespace, text):
-            run.ruleset(namespace).write_text(nft.create(namespace, text))
+            files.write(str(run.ruleset(namespace)), nft.create(namespace, text))
         case Service():
             services.start(run, noun)
         case Listening():

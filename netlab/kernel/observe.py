@@ -275,6 +275,7 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
     expected = {*planned, *_from_leases(plan, run)}
     known = _known_interfaces(plan)
     slowed = {(noun.namespace, noun.interface) for noun in plan.nouns if isinstance(noun, Queue)}
+    with_ipv6 = {(noun.namespace, noun.interface) for noun in plan.nouns if isinstance(noun, Ipv6)}
     with_rules = {noun.namespace for noun in plan.nouns if isinstance(noun, Ruleset)}
     for namespace, view in views.items():
         for interface in view.interfaces.values():
@@ -291,7 +292,7 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
             for one in view.ipv6.addresses
             if one not in view.ipv6.advertised
             and one not in expected
-            and not one.address.is_link_local
+            and not (one.address.is_link_local and (namespace, one.interface) in with_ipv6)
         )
         yield from (route for route in view.ipv6.routes if route not in expected)
         if view.ruleset and namespace not in with_rules:

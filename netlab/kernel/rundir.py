@@ -28,7 +28,7 @@ from functools import cached_property
 from pathlib import Path
 
 from netlab.errors import LabExists, NoSuchLab, SystemRefused
-from netlab.kernel import netns, syscalls
+from netlab.kernel import files, netns, syscalls
 from netlab.plan import names
 
 LABS = Path("/run/netlab")
@@ -124,7 +124,7 @@ class RunDirectory:
     def furnish(self) -> None:
         """The folders, where they are not there yet."""
         for part in ("rulesets", "leases", "services", "etc"):
-            (self.path / part).mkdir(exist_ok=True)
+            files.make_folder(self.path / part)
 
     @property
     def next_scenario(self) -> Path:

@@ -37,7 +37,7 @@ _KILL_SECONDS = 10.0
 def start(run: RunDirectory, service: Service) -> None:
     """Start a service; `Listening` nouns await its readiness."""
     directory = run.service(service.namespace, service.name)
-    directory.mkdir(exist_ok=True)
+    files.make_folder(directory)
     (directory / "noun").write_text(repr(service))
     if service.config:
         (directory / "config").write_text(service.config)
@@ -50,7 +50,7 @@ def start(run: RunDirectory, service: Service) -> None:
 def start_client(run: RunDirectory, client: DhcpClient) -> None:
     """Start a DHCP client; a `Lease` noun awaits its success."""
     directory = run.service(client.namespace, _client_name(client.interface))
-    directory.mkdir(exist_ok=True)
+    files.make_folder(directory)
     resolv = run.etc(client.namespace) / "resolv.conf"
     if files.read(str(resolv)) is None:  # There is none, or something that leads elsewhere.
         files.remove(str(resolv))
@@ -59,7 +59,7 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
     # One question a second, and again after a second without an answer, for ever.
     argv += ["-s", str(_PACKAGE / "programs" / "dhcp-client.sh"), "-t", "5", "-T", "1", "-A", "1"]
     lease = run.lease(client.namespace, client.interface)
-    lease.unlink(missing_ok=True)  # A client before this one may have left it.
+    files.remove(str(lease))  # A client before this one may have left it.
     variables = {
         "NETLAB_LEASE": str(lease),
         "NETLAB_RESOLV": str(resolv),
@@ -78,9 +78,9 @@ def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
     _end(pids, signal.SIGTERM, _TERM_SECONDS)
     left = [pid for pid in pids if started[pid] and _start_time(pid) == started[pid]]
     _end(left, signal.SIGKILL, _KILL_SECONDS)
-    (directory / "pid").unlink(missing_ok=True)  # A server's leases stay for its next start.
+    files.remove(f"{directory}/pid")  # A server's leases stay for its next start.
     if isinstance(noun, DhcpClient):
-        run.lease(noun.namespace, noun.interface).unlink(missing_ok=True)
+        files.remove(str(run.lease(noun.namespace, noun.interface)))
 
 
 def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:

@@ -121,19 +121,21 @@ _HOME = IPv4Network("127.0.0.1/32")
 
 
 def _rules(netlink: Netlink) -> Iterator[_Stray]:
-    missing = set(_OWN_RULES)
+    there: set[tuple[int, int, int]] = set()
     for message in netlink.dump(_RULE.pack(*bytes(7)), _RTM_GETRULE):
-        family, *rest = _RULE.unpack_from(message, HEADER_BYTES)
+        family, *selectors, _, action, flags = _RULE.unpack_from(message, HEADER_BYTES)
         if family not in _BITS:  # Of multicast.
             continue
         found = attributes(message, HEADER_BYTES + _RULE.size)
         rule = (family, number(found.get(_FRA_PRIORITY)), number(found.get(_FRA_TABLE)))
-        for_all = rest == [0, 0, 0, rest[3], _FR_ACT_TO_TBL, 0] and found.keys() <= _OF_OWN_RULES
-        if for_all and rule in missing:
-            missing.discard(rule)
+        for_all = not any((*selectors, flags)) and found.keys() <= _OF_OWN_RULES
+        if for_all and action == _FR_ACT_TO_TBL and rule in _OWN_RULES - there:
+            there.add(rule)
         else:
             yield _Stray(f"with {_rule_name(rule)}", message[HEADER_BYTES:], _RTM_DELRULE)
-    for rule in sorted(missing):
+    # A kernel may have no such rules, or no IPv6; the first one is what nobody takes away.
+    families = {family for family, *_ in there}
+    for rule in sorted(rule for rule in _OWN_RULES - there if rule[0] in families):
         family, priority, table = rule
         body = _RULE.pack(family, 0, 0, 0, table, _FR_ACT_TO_TBL, 0)
         body += attribute(_FRA_PRIORITY, struct.pack("I", priority))

@@ -183,13 +183,14 @@ def repair(lab: Lab, progress: Progress | None = None) -> Repair:
         worthwhile = bool(left)
         while worthwhile and len(changes) < _ROUNDS:
             before, wanted = left, mend(lab.plan, there)
-            failures = carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
-            changes.append(wanted)
+            mended = carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
+            changes.append(mended.done)
+            failures = mended.failures
             there = _there(lab, run)
             left = difference(lab.plan.nouns, there)
             worthwhile = left != before and not _in_vain(wanted, left)
         killed = _settle(lab, run)
-    return Repair(joined(changes), left, failures, killed)
+    return Repair(joined(changes), left, failures if left else (), killed)
 
 
 def _in_vain(tried: Change, left: Difference) -> bool:
