@@ -22,12 +22,14 @@ PACKAGES_PYTHON := python3 python3-venv
 PACKAGES_LAB := dnsmasq-base busybox libnftables1 iproute2
 PACKAGES_TOOLS := ca-certificates curl tcpdump iputils-ping bind9-dnsutils iperf3 openssh-client tshark graphviz librsvg2-bin
 PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TOOLS)
-# Only for `make test`: any Chromium, to test the page in (110 MB to download, 360 MB on disk).
+# Only for `make test` and `make page`: any Chromium, to test the page in (110 MB to download, 360 MB on disk).
 PACKAGES_BROWSER := chromium
 # Only for `make pictures`: Chinese letters.
 PACKAGES_PICTURES := $(PACKAGES_BROWSER) fonts-wqy-microhei
 # Only for `make vm-test` and `make vagrant-test`.
 PACKAGES_VM := mmdebstrap debian-archive-keyring qemu-system-x86 qemu-utils e2fsprogs openssh-client rsync
+# Only for `make bare-test`.
+PACKAGES_BARE := mmdebstrap debian-archive-keyring slirp4netns rsync
 PACKAGES_VAGRANT := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients iptables \
     slirp4netns $(if $(wildcard /run/systemd/system),,libvirt-daemon-system-sysv)
 # Only for `make guard`: a C compiler, for the floor that netlab is measured from.
@@ -36,7 +38,7 @@ PACKAGES_FLOOR := gcc libc6-dev
 PACKAGES_BENCH := mininet bridge-utils nftables $(PACKAGES_FLOOR)
 SUITE ?= bookworm
 
-.PHONY: help setup up down test lint unit kernel page pictures guard bench soak vm-test vagrant-test uninstall clean
+.PHONY: help setup up down test lint unit kernel page pictures guard bench soak test-versions vm-test vagrant-test bare-test uninstall clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -122,9 +124,10 @@ unit: $(VENV)/installed ## tests without root or kernel, in seconds
 	@$(BIN)/pytest tests/unit
 
 kernel: $(VENV)/installed ## tests on real namespaces, as root
-	@$(AS_ROOT) $(BIN)/pytest tests/kernel tests/scenarios tests/commands
+	@$(AS_ROOT) tests/apart.sh $(BIN)/pytest tests/kernel tests/scenarios tests/commands
 
-page: $(VENV)/installed ## the page, in headless Chromium
+page: PACKAGES += $(PACKAGES_BROWSER)
+page: setup ## the page, in headless Chromium
 	@$(BIN)/pytest tests/page
 
 pictures: PACKAGES += $(PACKAGES_PICTURES)
@@ -145,13 +148,20 @@ guard: setup ## whether netlab has become slower beside C and the bare interpret
 soak: setup ## the matrix of three-modes 1,000 times under full load: 8 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py
 
+test-versions: $(VENV)/installed ## unit tests with the lowest and the newest versions that pyproject.toml allows
+	@$(BIN)/python -m tests.versions
+
 vm-test: PACKAGES += $(PACKAGES_VM)
-vm-test: setup ## kernel tests and scenarios on Debian's own kernel, in a VM (SUITE=trixie: Debian 13; TESTS=… for some only)
+vm-test: setup ## what another kernel may do otherwise, on Debian's own, in a VM (SUITE=trixie: Debian 13; TESTS=all: every test)
 	@$(AS_ROOT) $(BIN)/python -m tests.vm --suite $(SUITE) --tests "$(TESTS)"
 
 vagrant-test: PACKAGES += $(PACKAGES_VM) $(PACKAGES_VAGRANT)
 vagrant-test: setup ## the Vagrantfile, with a box made here
 	@$(AS_ROOT) $(BIN)/python -m tests.vm.vagrant
+
+bare-test: PACKAGES += $(PACKAGES_BARE)
+bare-test: setup ## make up, README and make test on a Debian with nothing installed, as root and with sudo (SUITE=…, TESTS=…, BY=…)
+	@$(AS_ROOT) $(BIN)/python -m tests.vm.bare --suite $(SUITE) --tests "$(TESTS)" --by $(BY)
 
 uninstall: ## remove the links and the virtual environment (system packages stay)
 	@for name in netlab vmnetlab; do

@@ -39,18 +39,29 @@ class NetlabError(Exception):
         return "\n".join([str(self), *(f"  ({note})" for note in getattr(self, "__notes__", ()))])
 
 
+_READ = 100
+"""Problems of a file that anybody reads at once."""
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing wrong in a scenario file. Lines and columns count from 1."""
 
     file: str
+    """Empty for what stands in no file: it was typed."""
     line: int
     column: int
     what: str
     fix: str
 
+    @property
+    def sentence(self) -> str:
+        """Without the place."""
+        return f"{self.what}; {self.fix}"
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.what}; {self.fix}"
+        place = f"{self.file}:{self.line}:{self.column}: " if self.file else ""
+        return place + self.sentence
 
 
 class ScenarioError(NetlabError):
@@ -60,7 +71,10 @@ class ScenarioError(NetlabError):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(set(problems))
-        super().__init__("\n".join(map(str, self.problems)))
+        lines = [str(problem) for problem in self.problems[:_READ]]
+        if len(self.problems) > _READ:
+            lines.append(f"{len(self.problems):,} problems in all; these are the first {_READ}")
+        super().__init__("\n".join(lines))
 
 
 class UsageError(NetlabError):

@@ -22,6 +22,8 @@ from tests.pace import HANG_SECONDS
 
 NETLAB = [sys.executable, "-m", "netlab"]
 _VOLATILE_SYSCTLS = {"nf_conntrack_count"}
+_LOGGING = "table inet trial { chain input { type filter hook input priority filter; log\n }\n }"
+"""The first rule with `log` loads a module that puts itself into net.netfilter.nf_log."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def load_modules() -> None:
     """Let the kernel load what labs need: a module's first use adds sysctls to the machine."""
     for attempt in (trial.veth, trial.bridge, trial.masquerade, trial.packet_socket):
         attempt()
+    trial.load_rules(_LOGGING)
 
 
 def _links() -> str:

@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from netlab import __version__
-from netlab.cli.arguments import examples
+from netlab.cli.arguments import Group, examples, lab_of_group_option
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
 
@@ -48,7 +48,7 @@ _COMMANDS = {
 """Module and function of each. Only what is asked for is imported, for a quick start."""
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Lists commands in the order in which a newcomer needs them, and imports those that it has to."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -79,10 +79,19 @@ class _Commands(click.Group):
     "  130  interrupted",
 )
 @click.version_option(__version__, prog_name="netlab")
+@lab_of_group_option
 @click.pass_context
 def netlab(context: click.Context) -> None:
     """VMware's virtual networks as real packets: bridged, NAT and host-only."""
-    context.ensure_object(Output)
+    output = context.ensure_object(Output)
+    verb = context.invoked_subcommand or ""
+    if output.lab and not takes_lab(netlab.get_command(context, verb)):
+        raise UsageError(f"`{verb}` works on no running lab", "leave --lab out")
+
+
+def takes_lab(command: click.Command | None) -> bool:
+    """Whether a command, or every one of its subcommands, works on a running lab."""
+    return any(option.opts == ["--lab"] for option in command.params) if command else False
 
 
 def run(arguments: Sequence[str], name: str = "netlab") -> int:

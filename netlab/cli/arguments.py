@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from netlab.cli.output import Output
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, UsageError
 from netlab.report.words import LANGUAGES
 
 Command = Callable[..., Any]
@@ -31,7 +33,37 @@ KINDS = {
 }
 """How the kinds of probe are written, and what each is good for."""
 
+STDOUT = "-"
+"""The name of the file that is standard output."""
+_WHOLE = 1000
+"""Letters of a sentence that click does not cut."""
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+class Group(click.Group):
+    """Of subcommands, the one that a wrong word may mean is named."""
+
+    what = "command"
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        known = self.list_commands(ctx)
+        if word not in known and not word.startswith("-") and not ctx.resilient_parsing:
+            from netlab.scenario.suggest import near
+
+            more = f"`{ctx.command_path} --help` lists them"
+            raise UsageError(f"there is no {self.what} '{word}'", near(word, known) or more)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first sentence of each, whole."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(_WHOLE)) for name, one in commands.items() if one]
+            )
 
 
 class LabName(click.ParamType):
@@ -52,6 +84,12 @@ class NodeName(click.ParamType):
 
     name = "node"
 
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if ctx and not ctx.resilient_parsing and _is_lab_alone(value):
+            meant = f"did you mean `{ctx.command_path} --lab {value} …`?"
+            raise UsageError(f"'{value}' is a lab, and no node of one", meant)
+        return value
+
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
@@ -62,6 +100,14 @@ class NodeName(click.ParamType):
         except NetlabError:
             return []
         return [CompletionItem(node) for node in known if node.startswith(incomplete)]
+
+
+def _is_lab_alone(name: str) -> bool:
+    """Whether it is a lab's name, and no lab has a node of that name."""
+    from netlab import lab
+
+    existing = lab.names()
+    return name in existing and not any(name in lab.places(one) for one in existing)
 
 
 class ProbeKind(click.ParamType):
@@ -108,6 +154,43 @@ class LabOrScenario(click.ParamType):
         return [*labs, *(item for item in others if item.value not in known)]
 
 
+class OutputFile(click.ParamType):
+    """A file that will be written. What is in the way is said before anything is done."""
+
+    name = "file"
+
+    def __init__(self, or_stdout: bool = False) -> None:
+        self._or_stdout = or_stdout
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == STDOUT and not self._or_stdout:
+            named = param.opts[-1] if param else "this"
+            raise UsageError(f"{named} writes a file, and '{STDOUT}' is none", "name a file")
+        if value != STDOUT and (why := _in_the_way(Path(value))):
+            raise UsageError(f"cannot write '{value}': {why}")
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
+def _in_the_way(file: Path) -> str:
+    if file.is_dir():
+        return "it is a folder"
+    if not file.parent.is_dir():
+        return f"there is no folder '{file.parent}'"
+    if file.exists():  # It may be a pipe, and whoever reads it is to see no end of it yet.
+        return "" if os.access(file, os.W_OK) else os.strerror(errno.EACCES)
+    try:
+        file.touch(exist_ok=False)
+        file.unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 class Size(click.ParamType):
     """A number of bytes: 500000, 500k, 10M, 1G."""
 
@@ -149,8 +232,37 @@ json_option = click.option(
     help="Print the result as JSON.",
 )
 
+
+def _chosen_lab(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """What `--lab` says here, or what it has said before the subcommand."""
+    output = ctx.ensure_object(Output)
+    output.lab = same_lab(output.lab, value)
+    return output.lab
+
+
+def same_lab(one: str | None, other: str | None) -> str | None:
+    """The lab that is named once, or twice. Raises UsageError if two are named."""
+    if one and other and one != other:
+        raise UsageError(f"'{one}' and '{other}' are two labs", "name one of them")
+    return one or other
+
+
 lab_option = click.option(
-    "--lab", "lab_name", type=LabName(), metavar="LAB", help="Which lab, if several run."
+    "--lab",
+    "lab_name",
+    type=LabName(),
+    metavar="LAB",
+    callback=_chosen_lab,
+    help="Which lab, if several run.",
+)
+
+lab_of_group_option = click.option(
+    "--lab",
+    type=LabName(),
+    metavar="LAB",
+    expose_value=False,
+    callback=_chosen_lab,
+    help="Which lab, if several run; it may stand behind the subcommand too.",
 )
 
 
@@ -176,7 +288,7 @@ node_argument = click.argument("node", type=NodeName())
 
 junit_option = click.option(
     "--junit",
-    type=click.Path(dir_okay=False, writable=True),
+    type=OutputFile(),
     metavar="FILE",
     help="Also write the matrix as JUnit XML, a case per pair.",
 )

@@ -10,7 +10,9 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
+    STDOUT,
     NodeName,
+    OutputFile,
     Seconds,
     Size,
     examples,
@@ -38,7 +40,14 @@ if TYPE_CHECKING:
 @click.argument("points", nargs=-1, type=NodeName(), metavar="[NODE[:IF]|NETWORK]...")
 @click.option("--all", "everywhere", is_flag=True, help="At every node and network.")
 @lab_option
-@click.option("-w", "--write", "file", metavar="FILE|-", help="Write pcapng to a file or stdout.")
+@click.option(
+    "-w",
+    "--write",
+    "file",
+    type=OutputFile(or_stdout=True),
+    metavar="FILE|-",
+    help="Write pcapng to a file or stdout.",
+)
 @click.option(
     "-f", "--filter", "expression", default="", metavar="EXPR", help="Only these, as for tcpdump."
 )
@@ -71,14 +80,14 @@ def capture(
     A point is a node, one of its adapters (vm1:eth0) or a network (all ports of its switch). Prints a
     line for each packet, or writes pcapng. Ctrl-C ends it.
     """
-    from netlab.report.captured import STDOUT, Files, Lines
+    from netlab.report.captured import Files, Lines
     from netlab.report.pcapng import LEAST_BYTES
 
     if points and everywhere:
         raise UsageError("--all and points exclude each other", "leave one of them out")
     if not points and not everywhere:
         raise UsageError("where?", "name nodes, adapters or networks, or say --all")
-    if ring and not (size and file and file != "-"):
+    if ring and not (size and file and file != STDOUT):
         raise UsageError("--files needs full files", "say -w FILE and --bytes SIZE as well")
     if size and not file:
         raise UsageError("--bytes is a file's size", "say -w FILE as well")
@@ -87,7 +96,7 @@ def capture(
         raise UsageError(f"{size} bytes have no room for the headers and a packet", fix)
     if file and output.json:
         raise UsageError("--json prints, -w writes", "take one of them")
-    if file == "-" and sys.stdout.isatty():
+    if file == STDOUT and sys.stdout.isatty():
         raise UsageError("this would write binary data to the terminal", "pipe it, or name a file")
     running = lab.attach(lab.pick(lab_name))
     with lab.listening(running, points, expression, snaplen) as stream:

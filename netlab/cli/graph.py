@@ -9,7 +9,9 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
+    STDOUT,
     LabOrScenario,
+    OutputFile,
     examples,
     json_option,
     lab_option,
@@ -57,7 +59,7 @@ _NOT_BUILT = "drawing"
     "-o",
     "--output",
     "file",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=OutputFile(or_stdout=True),
     metavar="FILE|-",
     help="Write to a file instead of the terminal; - is the terminal or pipe.",
 )
@@ -81,7 +83,7 @@ def graph(
     """
     if output.json and (form or file):
         raise UsageError("--json excludes --format and -o", "write `--json > FILE`")
-    file = None if file == "-" else file
+    file = None if file == STDOUT else file
     drawn = _graph(name, lab_name, "en" if output.json else language)
     if output.json:
         from netlab.report import data
@@ -107,10 +109,11 @@ def graph(
 
 def _graph(name: str | None, lab_name: str | None, language: str) -> Graph:
     from netlab.report import graph
+    from netlab.scenario.load import is_path
 
     if name and lab_name:
         raise UsageError(f"'{name}' and --lab exclude each other", "leave one of them out")
-    is_file = name is not None and ("/" in name or name.endswith((".yaml", ".yml")))
+    is_file = name is not None and is_path(name)
     if name is None or (not is_file and name in lab.names()):
         return graph.running(lab.status(lab.attach(lab.pick(name or lab_name))), language)
     try:

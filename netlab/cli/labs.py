@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from netlab.cli.arguments import (
     junit_option,
     lab_option,
     pass_output,
+    same_lab,
     scenario_argument,
 )
 from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
@@ -34,7 +34,7 @@ from netlab.errors import (
 )
 
 if TYPE_CHECKING:
-    from netlab.lab import Lab, Status
+    from netlab.lab import Lab, Status, Unleased
     from netlab.probe.matrix import Result
     from netlab.report.junit import Suite
     from netlab.scenario.expectation import Expectation
@@ -64,12 +64,15 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
         print_plan(output, planned)
         return
     output.warn(lab.warnings(planned))
+    unleased: list[lab.Unleased] = []
     try:
         with lab.undone_by_signals(planned):
             with output.building(planned) as progress:
-                lab.up(planned, progress)
-            _show(output, lab.status(planned))
-            output.note("\n".join(_hints(planned)))
+                lab.up(planned, progress, unleased.append)
+            output.warn(unleased)
+            _show(output, lab.status(planned, unleased))
+            for hint in _hints(planned):
+                output.note(hint)
     except LabExists as error:
         _explain_existing(output, planned, error)
         raise click.exceptions.Exit(error.exit_code) from None
@@ -77,14 +80,17 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
 
 @click.command(epilog=examples("sudo netlab down nat", "sudo netlab down --all"))
 @click.argument("labs", nargs=-1, type=LabName(), metavar="[LAB]...")
+@lab_option
 @click.option("--all", "every", is_flag=True, help="End all labs.")
 @json_option
 @pass_output
-def down(output: Output, labs: tuple[str, ...], every: bool) -> None:
+def down(output: Output, labs: tuple[str, ...], lab_name: str | None, every: bool) -> None:
     """End labs and everything that runs in them.
 
     Also labs that are broken. --all sweeps up what a reboot has left as well.
     """
+    if lab_name:
+        labs = tuple(dict.fromkeys([*labs, lab_name]))
     if every and labs:
         raise UsageError("--all and names exclude each other", "leave one of them out")
     chosen = lab.names() if every else [lab.pick(name, "down LAB") for name in labs or (None,)]
@@ -121,8 +127,8 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
 
     Drift is what differs from the plan: missing, or there without being planned.
     """
-    name = name or lab_name
-    records = [lab.record(one) for one in lab.names()]
+    name = same_lab(name, lab_name)
+    records = lab.records()
     if name is not None or (len(records) == 1 and records[0].ready):
         _show(output, lab.status(lab.attach(lab.pick(name))), alone=name is not None)
         return
@@ -183,7 +189,7 @@ def verify(
     Probes are sent between all endpoints at the same time, and followed through every machine
     and switch. Exit code 1 if a pair is not as expected, or not known; 3 if there is no such lab.
     """
-    running = lab.attach(lab.pick(name or lab_name))
+    running = lab.attach(lab.pick(same_lab(name, lab_name)))
     wanted = lab.pairs(running, sources, targets)
     _report(output, [_measure(output, running, wanted, answers_only)], junit)
 
@@ -228,6 +234,7 @@ class _Measured:
     results: tuple[Result, ...] = ()
     seconds: float = 0.0
     error: NetlabError | None = None
+    unleased: tuple[Unleased, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -250,16 +257,21 @@ def _measure(
 
 
 def _prepare_run(source: Source) -> Lab:
-    plain = re.sub(r"[^a-z0-9]+", "-", source.name.lower())
-    return lab.prepare(source, f"run-{plain}"[:32].rstrip("-"))
+    from netlab.scenario.names import lab_name_after
+
+    return lab.prepare(source, lab_name_after(f"run-{source.name}"))
 
 
 def _run_one(output: Output, planned: Lab) -> _Measured:
+    output.warn(planned.source.warnings)
+    unleased: list[lab.Unleased] = []
     try:
         with ExitStack() as stack:
             with output.building(planned) as progress:
-                stack.enter_context(lab.running(planned, progress))
-            return _measure(output, planned, planned.expectations)
+                stack.enter_context(lab.running(planned, progress, unleased.append))
+            output.warn(unleased)
+            measured = _measure(output, planned, planned.expectations)
+            return replace(measured, unleased=tuple(unleased))
     except OSError as error:
         return _Measured(planned, error=KernelError(f"the system said no: {error}"))
     except SystemRefused as error:
@@ -268,8 +280,11 @@ def _run_one(output: Output, planned: Lab) -> _Measured:
 
 def _report(output: Output, measured: list[_Measured], junit: str | None) -> None:
     """Print matrices, write JUnit, and end with the exit code that they deserve."""
-    from netlab.report import data, text
+    from rich.text import Text
+
+    from netlab.report import data
     from netlab.report.junit import render
+    from netlab.report.matrix import Matrix
 
     documents = []
     for one in measured:
@@ -277,10 +292,10 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
             documents.append({"lab": one.lab.name, **data.error(one.error)})
             say(f"netlab: lab {one.lab.name}: {one.error}", to_stderr=True)
             continue
-        documents.append(data.matrix(one.lab, one.results))
+        documents.append(data.matrix(one.lab, one.results, one.unleased))
         if not output.json:
-            output.note(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n")
-            show(text.matrix(one.results, columns(text.PIPE_WIDTH)))
+            show(Text(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n"))
+            show(Matrix(one.results))
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
@@ -305,10 +320,12 @@ def _show(output: Output, found: Status, alone: bool = True) -> None:
 
 
 def _hints(planned: Lab) -> list[str]:
-    """Three things to try next."""
+    """Three things to try next; none of a lab that ends with this command."""
     from netlab.kernel import rootless
     from netlab.scenario.expectation import reaches
 
+    if rootless.ends_with_this_process():
+        return []
     node = next(iter(planned.source.scenario.vms), "host")
     which = f"--lab {planned.name} " if len(lab.names()) > 1 else ""
     online = reaches(planned.topology, node, "internet")

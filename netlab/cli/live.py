@@ -9,16 +9,19 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
+    Group,
     LabName,
     NodeName,
     Seconds,
     examples,
     json_option,
+    lab_of_group_option,
     lab_option,
     pass_output,
+    same_lab,
     scenario_argument,
 )
-from netlab.cli.output import DRAWING_WIDTH, Output, columns, say
+from netlab.cli.output import Output, say
 from netlab.cli.show import table_command
 from netlab.errors import KernelError, UsageError
 
@@ -47,7 +50,7 @@ def apply(
 
     Only what differs is touched; a change that fails on the way is taken back whole.
     """
-    running = lab.attach(lab.pick(name or lab_name))
+    running = lab.attach(lab.pick(same_lab(name, lab_name)))
     _carry_out(output, running, lab.load(scenario), dry_run)
 
 
@@ -66,7 +69,8 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
     """
     from netlab.report import data, text
 
-    running = lab.attach(lab.pick(name or lab_name))
+    running = lab.attach(lab.pick(same_lab(name, lab_name)))
+    unleased: list[lab.Unleased] = []
     difference = lab.mending(running)
     if dry_run:
         output.result(
@@ -74,8 +78,9 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
         )
         return None
     with output.changing(running, difference) as progress:
-        done = lab.repair(running, progress)
-    output.result(data.repair(done, running.name), lambda: text.repair(done))
+        done = lab.repair(running, progress, unleased.append)
+    output.warn(unleased)
+    output.result(data.repair(done, running.name, unleased), lambda: text.repair(done))
     if not done.left:
         return None
     say(text.plain(text.unmended(done, running.name)), to_stderr=True)
@@ -169,13 +174,15 @@ def remove(output: Output, vm: str, lab_name: str | None, dry_run: bool) -> None
 
 
 @click.group(
+    cls=Group,
     epilog=examples(
         "sudo netlab forward add 8080 vm1:80       # the host's port 8080 leads to vm1's web server",
         "sudo netlab forward add 5353/udp vm1:53",
         "sudo netlab forward list",
         "sudo netlab forward remove 8080",
-    )
+    ),
 )
+@lab_of_group_option
 def forward() -> None:
     """Ports of the host that lead to VMs behind NAT, as in the editor's NAT settings."""
 
@@ -220,12 +227,14 @@ forward.add_command(table_command("forwards", "Ports that lead to a machine behi
 
 
 @click.group(
+    cls=Group,
     epilog=examples(
         "sudo netlab dhcp release vm1        # as ipconfig /release, dhclient -r",
         "sudo netlab dhcp renew vm1          # as ipconfig /renew",
         "sudo netlab dhcp renew host.eth0",
-    )
+    ),
 )
+@lab_of_group_option
 def dhcp() -> None:
     """Leases of a running lab's machines: given back, asked for anew.
 
@@ -257,7 +266,7 @@ def dhcp_release(output: Output, machine: str, lab_name: str | None, dry_run: bo
     default=15,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for an answer.",
+    help="How long to wait at most; who has asked in vain is waited for no longer.",
 )
 @dry_run_option
 @json_option
@@ -267,7 +276,7 @@ def dhcp_renew(
 ) -> None:
     """Let a machine ask its DHCP server anew, and wait until it has an address.
 
-    As ipconfig /renew. Who gets no answer gives up its address after 5 s, and asks everybody.
+    As ipconfig /renew. Who gets no answer gives up its address after 4 s, and asks everybody.
     """
     from netlab.report import data, text
 
@@ -278,9 +287,7 @@ def dhcp_renew(
     name = machine.partition(".")[0]
     machines = lab.status(lab.renew(running, machine, wait)).machines
     found = [one for one in machines if one.name == name]
-    output.result(
-        data.machines(found, running.name), lambda: text.machines(found, columns(DRAWING_WIDTH))
-    )
+    output.result(data.machines(found, running.name), lambda: text.machines(found))
 
 
 def _port(word: str) -> tuple[int, str]:
@@ -306,12 +313,15 @@ def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> N
     from netlab.report import data, text
 
     output.warn(one for one in source.warnings if one.what not in _known(running))
+    unleased: list[lab.Unleased] = []
     wanted, difference = lab.change(running, source)
     if dry_run:
         lab.refuse_busy_ports(running, wanted)
     elif difference:
         with output.changing(wanted, difference) as progress:
-            lab.carry_out(running, wanted, difference, progress)
+            lab.carry_out(running, wanted, difference, progress, unleased.append)
+    output.warn(unleased)
     output.result(
-        data.change(difference, running.name), lambda: text.change(difference, done=not dry_run)
+        data.change(difference, running.name, unleased),
+        lambda: text.change(difference, done=not dry_run),
     )

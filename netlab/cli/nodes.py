@@ -50,6 +50,7 @@ def execute(lab_name: str | None, node: str, command: tuple[str, ...]) -> None:
 def shell(lab_name: str | None, node: str) -> None:
     """Open a root shell on a node."""
     name, node = _where(lab_name, node)
+    lab.require_root()
     lab.place_of(name, node)
     if sys.stdin.isatty():
         say(f"You are on {node}, in the lab {name}. `exit` brings you back.", to_stderr=True)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from netlab.errors import NetlabError, Problem
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from netlab.kernel.create import Moment, Progress
-    from netlab.lab import Lab
+    from netlab.lab import Lab, Unleased
     from netlab.plan.change import Change
     from netlab.plan.nouns import Observed
 
@@ -54,25 +54,35 @@ def columns(in_pipe: int) -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else in_pipe
 
 
+def terminal(stream: TextIO) -> Console:
+    """What prints on a terminal, as wide as that is: also on one that is called dumb."""
+    from netlab.report import text
+
+    return text.console(stream, *shutil.get_terminal_size())
+
+
 def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
     """Print a table or drawing: with colour and wrapped on a terminal, plain and whole in a pipe."""
     from netlab.report import text
 
     stream = sys.stderr if to_stderr else sys.stdout
     if stream.isatty():
-        text.console(stream).print(renderable)
+        terminal(stream).print(renderable, crop=False)
     else:
         say(text.plain(renderable), to_stderr=to_stderr)
 
 
 @dataclass
 class Output:
-    """How this command prints."""
+    """How this command prints, and what was said before a subcommand."""
 
     json: bool = False
+    lab: str | None = None
+    """What `--lab` says."""
 
-    def warn(self, warnings: Iterable[Problem | str]) -> None:
-        """What works, but not everywhere or not always. A scenario's are part of the JSON document."""
+    def warn(self, warnings: Iterable[Problem | Unleased | str]) -> None:
+        """What works, but not everywhere or not always. Those of a scenario and of adapters without an
+        address are part of the JSON document."""
         if not self.json:
             for one in warnings:
                 say(f"warning: {one}", to_stderr=True)

@@ -14,8 +14,10 @@ from netlab import lab
 from netlab.cli import view
 from netlab.cli.arguments import (
     KINDS,
+    STDOUT,
     LabName,
     NodeName,
+    OutputFile,
     ProbeKind,
     Seconds,
     examples,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from netlab.probe.trace import Trace
 
 _ALL_STEPS = "all"
-_STDOUT = "-"
 _NO_ANSWER = 1
 _WAITS = ("tcp", "udp", "raw")
 """Kinds that netlab's own receiver answers late, if it is told to."""
@@ -110,14 +111,14 @@ def _table(rows: Mapping[str, str]) -> str:
 @click.option(
     "--pcapng",
     "file",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=OutputFile(or_stdout=True),
     metavar="FILE|-",
     help="Also write every sighting, for Wireshark; with -, the text goes to stderr.",
 )
 @click.option(
     "--html",
     "page",
-    type=click.Path(dir_okay=False),
+    type=OutputFile(),
     metavar="FILE",
     help="Also write a page that steps through the journey, or through both.",
 )
@@ -201,7 +202,7 @@ def trace(
             from netlab.cli.prediction import ask
 
             ask(traced, language)
-        terminal = (sys.stderr if file == _STDOUT else sys.stdout).isatty()
+        terminal = (sys.stderr if file == STDOUT else sys.stdout).isatty()
         width = min(WIDTH, shutil.get_terminal_size().columns) if terminal else WIDTH
         document = data.trace(traced, running.name)
         if account:
@@ -210,7 +211,7 @@ def trace(
         def text() -> RenderableType:
             return journey(traced, reply, language, account=account, more=terminal, width=width)
 
-        if file == _STDOUT:
+        if file == STDOUT:
             show(text(), to_stderr=True)
         else:
             output.result(document, text)
@@ -242,11 +243,9 @@ def _refuse_two(views: Mapping[str, bool], others: Mapping[str, bool]) -> None:
 
 def _check_files(file: str | None, page: str | None, prints: Mapping[str, bool]) -> None:
     """Each output has a place of its own. Raises UsageError. `prints`: what writes to stdout."""
-    if page == _STDOUT:
-        raise UsageError("--html writes a file, and '-' is none", "name a file")
     if file and page and Path(file).resolve() == Path(page).resolve():
         raise UsageError(f"--pcapng and --html would both write '{page}'", "name two files")
-    if file != _STDOUT:
+    if file != STDOUT:
         return
     if also := next((name for name, on in prints.items() if on), None):
         raise UsageError(f"--pcapng - and {also} would both write to stdout", "name a file")
@@ -302,7 +301,7 @@ def _record(traced: Trace, file: str) -> None:
     from netlab.report.recording import record
 
     try:
-        if file == _STDOUT:
+        if file == STDOUT:
             count = record(traced, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
@@ -311,5 +310,5 @@ def _record(traced: Trace, file: str) -> None:
     except BrokenPipeError:  # The reader has enough.
         discard(sys.stdout)
         return
-    name = "stdout" if file == _STDOUT else file
+    name = "stdout" if file == STDOUT else file
     say(f"{name}: {count} sightings", to_stderr=True)

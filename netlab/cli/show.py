@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
-from netlab.cli.arguments import NodeName, examples, json_option, lab_option, pass_output
-from netlab.cli.output import Output, say
+from netlab.cli.arguments import (
+    Group,
+    NodeName,
+    examples,
+    json_option,
+    lab_of_group_option,
+    lab_option,
+    pass_output,
+)
+from netlab.cli.output import Output, say, terminal
 from netlab.errors import Interrupted, KernelError
 
 if TYPE_CHECKING:
@@ -44,13 +52,19 @@ _CHANGE_SECONDS = 10.0
 """How long nothing can be read while another command changes or ends the lab."""
 
 
+class _Tables(Group):
+    what = "table"
+
+
 @click.group(
+    cls=_Tables,
     epilog=examples(
         "sudo netlab show addresses",
         "sudo netlab show arp vm1 --watch",
         "sudo netlab show nat --json",
-    )
+    ),
 )
+@lab_of_group_option
 def show() -> None:
     """Show a table of the lab as it is now.
 
@@ -139,13 +153,13 @@ def _draw(output: Output, running: Lab, name: str, found: View) -> bool:
         return say(json.dumps(document, ensure_ascii=False))
     if not sys.stdout.isatty():
         return say(text.plain(text.view(found)) + "\n")
-    console = text.console(sys.stdout)
+    console = terminal(sys.stdout)
     title = f"{running.name}: {name}   {time.strftime('%H:%M:%S')}   Ctrl-C ends\n"
     # The cursor stands in the last line.
     shown = _fitting(console, found, console.height - len(title.splitlines()) - 2)
     console.clear()
     console.print(title)
-    console.print(text.view(shown))
+    console.print(text.view(shown), crop=False)
     if more := len(found.rows) - len(shown.rows):
         console.print(f"… and {more} more", end="")
     return True

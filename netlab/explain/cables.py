@@ -105,7 +105,7 @@ class Cables:
         self.open(switch, port, packet)
         self.change(went_out=tuple(self.outlet(switch, one) for one in others))
         if not known:
-            self.decide(Decision(By.FDB, said("flooded", owner=self.owner(mac))))
+            self.decide(Decision(By.FDB, said("flooded", owner=self.owner(mac, (switch, port)))))
         return [(switch, one) for one in others]
 
     def _not_taken(self, start: Plug, at: str, mac: str, text: str) -> Ended:
@@ -145,8 +145,12 @@ class Cables:
         card = self.world.places[end[0]].interface(end[1])
         return card is not None and card.mac == mac
 
-    def owner(self, mac: str) -> str:
-        return self.world.owners.name(mac) or "?"
+    def owner(self, mac: str, near: Plug) -> str:
+        """Whose a MAC address is to who hears what is asked there."""
+        where = self.world.where
+        switches = where.segment(near) & where.carriers
+        heard = frozenset().union(*map(where.neighbourhood, switches))
+        return self.world.owners.names_near(heard).get(mac, "?")
 
     def outlet(self, node: str, interface: str) -> Outlet:
         return Outlet(interface, self.world.cables.get((node, interface), ("",))[0])
@@ -171,7 +175,9 @@ class Cables:
         """A stay on a switch."""
         self.open(crossing.switch, crossing.port, packet)
         self.change(went_out=(self.outlet(crossing.switch, crossing.out),))
-        text = said("behind port", owner=self.owner(mac), port=crossing.out)
+        text = said(
+            "behind port", owner=self.owner(mac, (crossing.switch, crossing.out)), port=crossing.out
+        )
         self.decide(Decision(By.FDB, text))
 
     def decide(self, decision: Decision) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 from netlab.explain.rules import NOT_THERE, Facts
 from netlab.explain.world import Packet
+from netlab.kernel.nft import PROTOCOLS
 from netlab.kernel.rows import IPAddress
 from netlab.probe.packet import Part
 
 _HEADERS = frozenset({"ip", "ip6", "icmp", "icmpv6", "tcp", "udp", "arp"})
+_NUMBERS = {word: number for number, word in PROTOCOLS.items()}
 _SOLICITED = int(IPv6Address("ff02::1:ff00:0"))
 """Of a solicited-node multicast address (RFC 4291, 2.7.1); the last 24 bits are the address' own."""
 
@@ -35,6 +37,14 @@ def packet_facts(packet: Packet, came_in: str | None, out: str | None, state: st
     return facts | {f"{word} {end}": p for end, p in ports.items() for word in (protocol, "th")}
 
 
+def connection_facts(first: Packet) -> Facts:
+    """What connection tracking knows of the packet with which a connection began, as it came in."""
+    header = "ip" if first.version == 4 else "ip6"
+    ends = {f"{header} saddr": first.source, f"{header} daddr": first.target}
+    ports = {"proto-src": first.source_port, "proto-dst": first.target_port}
+    return {f"ct original {key}": value for key, value in (ends | ports).items()}
+
+
 def neighbour_facts(address: IPAddress, asker: IPAddress | None) -> tuple[Facts, Facts]:
     """A neighbour solicitation for an address, and its answer. Connection tracking leaves both alone."""
     group = IPv6Address(_SOLICITED | int(address) & 0xFFFFFF)
@@ -57,14 +67,13 @@ def _ip_facts(
     """What the IP header says; what is None is not known."""
     six = (source or target or IPv6Address(0)).version == 6
     header = "ip6" if six else "ip"
-    # nft calls it by both names.
-    called = frozenset({"icmpv6", "ipv6-icmp"}) if protocol == "icmpv6" else protocol
+    number = _NUMBERS[protocol]
     return {
         **dict.fromkeys(_HEADERS - {protocol, header}, NOT_THERE),
         "meta protocol": header,
         "meta nfproto": "ipv6" if six else "ipv4",
-        "meta l4proto": called,
-        f"{header} {'nexthdr' if six else 'protocol'}": called,
+        "meta l4proto": number,
+        f"{header} {'nexthdr' if six else 'protocol'}": number,
         f"{header} saddr": source,
         f"{header} daddr": target,
         f"{header} {'hoplimit' if six else 'ttl'}": ttl,

@@ -66,5 +66,5 @@ def _ruleset(namespace: str) -> Ruleset:
         for entry in one.values()
         if not str(entry.get("table", entry.get("name", ""))).startswith(TRACE_TABLE)
     ]
-    has_rules = any("rule" in one for one in document)
-    return Ruleset(document, nft.rules(nft.read_with_handles(namespace)) if has_rules else {})
+    listing = nft.read_with_handles(namespace) if document else ""
+    return Ruleset(document, nft.rules(listing), frozenset(nft.dormant(listing)))

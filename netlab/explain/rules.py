@@ -10,7 +10,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from netlab.kernel import nft
@@ -27,6 +27,9 @@ A header's bare name (`tcp`) stands for all of its fields: it is there only if t
 
 _HARMLESS = ("counter", "log")
 _COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
+_OF_FRAMES = ("bridge", "netdev", "arp")
+_ANY = "*"
+"""The element of a set or map for whatever no other element is."""
 _NAT = ("snat", "dnat", "masquerade", "redirect")
 
 
@@ -69,6 +72,8 @@ class Ruleset:
     """libnftables' list of tables, chains, sets and rules."""
     texts: Mapping[RulePlace, str] | None = None
     """Rules as `nft list ruleset` shows them."""
+    dormant: frozenset[tuple[str, str]] = frozenset()
+    """Family and name of the tables that are switched off."""
 
     def kinds(self, kind: str) -> list[Mapping[str, Any]]:
         return [one[kind] for one in self.document if kind in one]
@@ -82,12 +87,26 @@ class Ruleset:
 
     def beyond(self) -> str:
         """A chain that sees frames before IP does, which is not worked out here; empty if there is none."""
-        chains = [c for c in self.kinds("chain") if c["family"] in ("bridge", "netdev", "arp")]
+        chains = [
+            chain
+            for chain in self.kinds("chain")
+            if chain["family"] in _OF_FRAMES or chain.get("hook") in ("ingress", "egress")
+        ]
         return f"{chains[0]['family']} {chains[0]['table']} {chains[0]['name']}" if chains else ""
 
     def at(self, hook: str, facts: Facts) -> Outcome:
         """What the packet meets at a hook: all base chains there, in the order of their priorities."""
         found: Outcome = Outcome(End.ACCEPT)
+        for chain in self.chains(hook, facts):
+            met = self.met(chain, facts)
+            if met and met.end is not End.ACCEPT:
+                return met
+            if met:
+                found = Outcome(End.ACCEPT, met.by, met.translation or found.translation)
+        return found
+
+    def chains(self, hook: str, facts: Facts) -> list[Mapping[str, Any]]:
+        """The base chains that a packet meets at a hook, in the order of their priorities."""
         new = "new" in _several(facts.get("ct state"))
         version = "ip6" if facts.get("meta nfproto") == "ipv6" else "ip"
         chains = [
@@ -96,17 +115,17 @@ class Ruleset:
             if chain.get("hook") == hook
             and chain["family"] in ("inet", version)
             and (new or chain["type"] != "nat")
+            and (chain["family"], chain["table"]) not in self.dormant
         ]
-        for chain in sorted(chains, key=lambda chain: int(chain["prio"])):
-            met = self._through(chain, facts, 0)
-            if met is None:
-                met = Outcome(End(chain["policy"]), f"{_name(chain)}: policy {chain['policy']}")
-                if met.end is End.ACCEPT:
-                    continue
-            if met.end is not End.ACCEPT:
-                return met
-            found = Outcome(End.ACCEPT, met.by, met.translation or found.translation)
-        return found
+        return sorted(chains, key=lambda chain: int(chain["prio"]))
+
+    def met(self, chain: Mapping[str, Any], facts: Facts) -> Outcome | None:
+        """What the packet meets in a base chain; None: nothing, and it goes on."""
+        met = self._through(chain, facts, 0)
+        policy = chain.get("policy", "accept")
+        if met is None and policy != "accept":
+            return Outcome(End(policy), f"{_name(chain)}: policy {policy}")
+        return met
 
     def _through(self, chain: Mapping[str, Any], facts: Facts, depth: int) -> Outcome | None:
         """None: the packet comes out at the chain's end."""
@@ -125,7 +144,8 @@ class Ruleset:
         """None: the rule says nothing about this packet."""
         sure = True
         for part in rule["expr"]:
-            ((word, value),) = part.items()
+            # What has no JSON in a version of libnftables is there as text, or as nothing.
+            ((word, value),) = part.items() if isinstance(part, dict) else (("", part),)
             if word == "match":
                 holds = self._holds(value, facts, rule)
                 if holds is False:
@@ -166,55 +186,54 @@ class Ruleset:
     ) -> Outcome | object | None:
         fact = _fact(value["key"], facts)
         pairs = value["data"].get("set") if isinstance(value["data"], dict) else None
+        if fact is NOT_THERE:
+            return None
         if fact is None or pairs is None:
             return Outcome(End.UNKNOWN, self._text(rule))
-        for wanted, verdict in pairs:
-            if self._equal(fact, wanted, rule):
+        for wanted, verdict in sorted(pairs, key=lambda pair: bool(pair[0] == _ANY)):
+            equal = self._equal(fact, wanted, rule)
+            if equal is None:
+                return Outcome(End.UNKNOWN, self._text(rule))
+            if equal:
                 ((word, argument),) = verdict.items()
                 return self._verdict(word, argument, rule, facts, depth)
         return None
 
     def _holds(self, match: Any, facts: Facts, rule: Mapping[str, Any]) -> bool | None:
         """Whether a comparison is true; None if that is not known."""
-        fact = _fact(match["left"], facts)
+        fact, operation, wanted = _fact(match["left"], facts), match["op"], match["right"]
         if fact is None:
             return None
         if fact is NOT_THERE:
             return False
-        compare = _COMPARE.get(match["op"])
+        compare = _COMPARE.get(operation)
         if compare:
-            right = match["right"]
-            return bool(compare(fact, right)) if isinstance(right, type(fact)) else None
-        equal = self._equal(fact, match["right"], rule)
-        if equal is None or match["op"] in ("==", "in"):
+            return bool(compare(fact, wanted)) if _is_number(fact, wanted) else None
+        if isinstance(wanted, list) and operation == "==":
+            return None  # Several flags at once.
+        equal = self._equal(fact, wanted, rule)
+        if equal is None or operation in ("==", "in"):
             return equal
-        return not equal if match["op"] == "!=" else None
+        return not equal if operation == "!=" else None
 
     def _equal(self, fact: Any, wanted: Any, rule: Mapping[str, Any]) -> bool | None:
-        if fact is NOT_THERE:
-            return False
+        """Whether a fact is what is wanted, or one of several; None if that is not known."""
         several = self._elements(wanted, rule)
         if several is not None:
             answers = [self._equal(fact, one, rule) for one in several]
             return True if True in answers else None if None in answers else False
-        if isinstance(wanted, dict):
-            return _within(fact, wanted)
-        if isinstance(fact, frozenset):
-            return str(wanted) in fact
-        if isinstance(fact, IPv4Address | IPv6Address):
-            return _address(wanted) == fact if _address(wanted) else None
-        if isinstance(wanted, str) and wanted.endswith("*"):
-            return str(fact).startswith(wanted[:-1])
-        if isinstance(fact, int) != isinstance(wanted, int):
-            return None  # A number against a name that only nft knows.
-        return bool(fact == wanted)
+        if not isinstance(wanted, dict):
+            return True if wanted == _ANY else _same(fact, wanted)
+        if "elem" in wanted:  # With a comment, a counter or a time-out.
+            return self._equal(fact, wanted["elem"].get("val"), rule)
+        return _within(fact, wanted)
 
     def _elements(self, wanted: Any, rule: Mapping[str, Any]) -> list[Any] | None:
         """The members of a set, written there or by its name; None for a single value."""
         if isinstance(wanted, list):
             return wanted
         if isinstance(wanted, dict) and "set" in wanted:
-            return list(wanted["set"])
+            return wanted["set"] if isinstance(wanted["set"], list) else [wanted["set"]]
         if isinstance(wanted, str) and wanted.startswith("@"):
             known = self._of_table("set", rule, wanted[1:])
             return list(known.get("elem", [])) if known else [None]  # Not known.
@@ -243,18 +262,19 @@ def _name(chain: Mapping[str, Any]) -> str:
 
 def _key(left: Any) -> str:
     """`meta iifname`, `ip saddr`, …; anything else is a key that no fact has."""
-    if isinstance(left, dict):
-        if "meta" in left:
-            return f"meta {left['meta'].get('key')}"
-        if "fib" in left:
-            flags = left["fib"].get("flags")  # One alone is no list in newer versions of nft.
-            return f"fib {flags if isinstance(flags, str) else ' '.join(flags)} {left['fib'].get('result')}"
-        if "ct" in left and len(left["ct"]) == 1:
-            return f"ct {left['ct']['key']}"
-        payload = left.get("payload", {})
-        if "field" in payload:
-            return f"{payload['protocol']} {payload['field']}"
-    return str(left)
+    match left:
+        case {"meta": {"key": str(field), **more}} if not more:
+            return f"meta {field}"
+        case {"ct": {"key": str(field), **more}} if not more:
+            return f"ct {field}"
+        case {"ct": {"key": str(field), "dir": str(direction), **more}} if not more:
+            return f"ct {direction} {field}"
+        case {"payload": {"protocol": str(header), "field": str(field), **more}} if not more:
+            return f"{header} {field}"
+        case {"fib": {"flags": str() | list() as flags, "result": str(result), **more}} if not more:
+            # One flag alone is no list in newer versions of nft.
+            return f"fib {flags if isinstance(flags, str) else ' '.join(flags)} {result}"
+    return ""
 
 
 def _fact(left: Any, facts: Facts) -> Any:
@@ -267,19 +287,33 @@ def _only_traces(word: str, value: Any) -> bool:
 
 
 def _within(fact: Any, wanted: Mapping[str, Any]) -> bool | None:
-    """A subnet, a range, or an element of a set with a comment or time-out."""
-    is_address = isinstance(fact, IPv4Address | IPv6Address)
-    if "prefix" in wanted and is_address:
-        network = ip_network((wanted["prefix"]["addr"], wanted["prefix"]["len"]))
-        return bool(fact in network)
-    if "range" in wanted:
-        low, high = wanted["range"]
-        if is_address:
-            low, high = _address(low), _address(high)
-        return bool(low <= fact <= high) if isinstance(low, type(fact)) else None
-    if "elem" in wanted and is_address:
-        return bool(_address(wanted["elem"]["val"]) == fact)
+    """Whether it is in a subnet or a range; None of anything else."""
+    match wanted:
+        case {"prefix": {"addr": str(start), "len": int(length)}} if isinstance(fact, IPAddress):
+            return fact in ip_network((start, length))
+        case {"range": [str(low), str(high)]} if isinstance(fact, IPAddress):
+            first, last = _address(low), _address(high)
+            ordered = first and last and first.version == last.version == fact.version
+            return int(first) <= int(fact) <= int(last) if first and last and ordered else None
+        case {"range": [low, high]} if _is_number(fact, low) and _is_number(fact, high):
+            return bool(low <= fact <= high)
     return None
+
+
+def _same(fact: Any, wanted: Any) -> bool | None:
+    """Whether a fact is a single value; None if they are not of one kind, as a number and a name."""
+    if isinstance(fact, IPAddress):
+        address = _address(wanted)
+        return address == fact if address and address.version == fact.version else None
+    if isinstance(wanted, str) and isinstance(fact, frozenset):
+        return wanted in fact
+    if isinstance(wanted, str) and isinstance(fact, str):
+        return fact.startswith(wanted[:-1]) if wanted.endswith("*") else fact == wanted
+    return bool(fact == wanted) if _is_number(fact, wanted) else None
+
+
+def _is_number(*values: Any) -> bool:
+    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
 def _address(text: Any) -> IPAddress | None:

@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass, replace
 
 from netlab.explain.cables import Cables, Crossing
-from netlab.explain.facts import neighbour_facts, packet_facts
-from netlab.explain.rules import End, Translation
+from netlab.explain.facts import connection_facts, neighbour_facts, packet_facts
+from netlab.explain.rules import End, Facts, Translation
 from netlab.explain.world import Ended, Packet, Probe, World
 from netlab.kernel.owners import Plug
 from netlab.kernel.routing import UNCERTAIN, Answer, Question
@@ -22,6 +22,8 @@ from netlab.probe.verdict import Verdict
 
 _TTL = "net.ipv4.ip_default_ttl"
 _IGNORES_ECHO = {4: "ipv4.icmp_echo_ignore_all", 6: "ipv6.icmp.echo_ignore_all"}
+_SOURCE_NAT = 100
+"""The priority at which Linux translates sources (NF_IP_PRI_NAT_SRC)."""
 _ASLEEP = ("failed", "incomplete")
 """States of a neighbour in which the machine has to ask."""
 
@@ -43,7 +45,9 @@ class Walk(Cables):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, list[_Track]] = {}
+        self._first: dict[str, Packet] = {}
+        """Node to the packet with which the connection began that is under way there."""
 
     def ask(self, source: str, to: IPAddress, probe: Probe) -> tuple[str, Packet]:
         """Send the request. Where it arrives, and as what. Raises Ended."""
@@ -115,6 +119,8 @@ class Walk(Cables):
         """A machine's part: the packet as it is taken there, or who gets it next."""
         self.open(node, came_in, packet)
         entered, state = packet, self._state(node, packet)
+        track = self._track(node, packet)
+        self._first[node] = track.before if track else packet
         own = self._route(node, self._question(packet, None)) if came_in is None else None
         packet = self._undo_target(node, packet)
         hook, out = ("output", own.interface) if own else ("prerouting", None)
@@ -221,35 +227,47 @@ class Walk(Cables):
         state: str,
     ) -> Packet:
         """What the rules at a hook let through, and translate. Raises Ended."""
-        place = self.world.places[node]
-        rules = place.rules
-        own = any(address.ip == packet.target for _, address in place.space.addresses)
-        facts = {
-            **packet_facts(packet, came_in, out, state),
-            "fib daddr type": "local" if own else "unicast",
-        }
-        met = rules.at(hook, facts)
-        if met.end is End.UNKNOWN:
-            why = said("rule", rule=met.by)
-            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-        if met.end is End.DROP:
-            raise Ended(node, Cause.FIREWALL, met.by)
-        if met.end is End.REJECT:
-            raise Ended(node, Cause.FIREWALL, met.by, Verdict.REFUSED)
-        if met.translation:
-            return self._translate(node, hook, came_in, out, packet, met.translation)
-        if met.by:
-            self.decide(Decision(By.RULE, met.by))
+        rules = self.world.places[node].rules
+        deciding = ""
+        for chain in rules.chains(hook, self._facts(node, came_in, out, packet, state)):
+            if hook == "postrouting" and int(chain["prio"]) > _SOURCE_NAT:
+                packet = self._undo_source(node, packet)
+            met = rules.met(chain, self._facts(node, came_in, out, packet, state))
+            if met is None:
+                continue
+            if met.end is End.UNKNOWN:
+                why = said("rule", rule=met.by)
+                raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+            if met.end is End.DROP:
+                raise Ended(node, Cause.FIREWALL, met.by)
+            if met.end is End.REJECT:
+                raise Ended(node, Cause.FIREWALL, met.by, Verdict.REFUSED)
+            if met.translation:
+                packet = self._translate(node, came_in, out, packet, met.translation)
+            deciding = met.by or deciding
+        if deciding:
+            self.decide(Decision(By.RULE, deciding))
         return packet
 
+    def _facts(
+        self, node: str, came_in: str | None, out: str | None, packet: Packet, state: str
+    ) -> Facts:
+        """A packet in nftables' words, where a machine has it."""
+        place = self.world.places[node]
+
+        def kind(has: bool) -> str:
+            return "local" if has else "unicast"
+
+        return {
+            **packet_facts(packet, came_in, out, state),
+            **connection_facts(self._first[node]),
+            "fib daddr type": kind(place.has(packet.target)),
+            "fib saddr type": kind(place.has(packet.source)),
+            "fib saddr oif type": kind((out, packet.source) in place.own),
+        }
+
     def _translate(
-        self,
-        node: str,
-        hook: str,
-        came_in: str | None,
-        out: str | None,
-        packet: Packet,
-        nat: Translation,
+        self, node: str, came_in: str | None, out: str | None, packet: Packet, nat: Translation
     ) -> Packet:
         place = self.world.places[node]
         address: IPAddress | None
@@ -263,33 +281,33 @@ class Walk(Cables):
             if address is None:
                 why = said("no address for", interface=out, rule=nat.rule)
                 raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-            new = replace(packet, source=address, source_port=nat.port or packet.source_port)
-            self.decide(Decision(By.RULE, nat.rule))
-            return new
+            return replace(packet, source=address, source_port=nat.port or packet.source_port)
         address = nat.address or packet.target
         if nat.kind == "redirect":
             address = place.address_on(came_in or "lo", packet.source) or address
-        new = replace(packet, target=address, target_port=nat.port or packet.target_port)
-        self.decide(Decision(By.RULE, nat.rule))
-        return new
+        return replace(packet, target=address, target_port=nat.port or packet.target_port)
 
     def _state(self, node: str, packet: Packet) -> str:
         """As connection tracking there would see the packet."""
         if packet.part is Part.REQUEST:
             return "new"
-        track = self._tracks.get(node)
-        if track and track.answers(packet):
+        if self._track(node, packet):
             return "established"
         return "new" if packet.probe.protocol == "udp" else "invalid"
 
     def _remember(self, node: str, before: Packet, after: Packet) -> None:
         if before.part is Part.REQUEST and self.world.places[node].rules.tracks:
-            self._tracks[node] = _Track(before, after)
+            self._tracks.setdefault(node, []).append(_Track(before, after))
+
+    def _track(self, node: str, packet: Packet) -> _Track | None:
+        """The connection that an answer belongs to: a NAT device may have two of one that came back to it."""
+        known = self._tracks.get(node, ()) if packet.part is not Part.REQUEST else ()
+        return next((track for track in known if track.answers(packet)), None)
 
     def _undo_target(self, node: str, packet: Packet) -> Packet:
         """An answer to a translated source goes to the source itself."""
-        track = self._tracks.get(node)
-        if packet.part is Part.REQUEST or not track or not track.answers(packet):
+        track = self._track(node, packet)
+        if not track:
             return packet
         old = track.before
         new = replace(packet, target=old.source, target_port=old.source_port)
@@ -300,10 +318,12 @@ class Walk(Cables):
 
     def _undo_source(self, node: str, packet: Packet) -> Packet:
         """An answer of a translated target comes from the address that was asked."""
-        track = self._tracks.get(node)
-        if packet.part is Part.REQUEST or not track:
+        if packet.part is Part.REQUEST:
             return packet
-        if (packet.target, packet.source) != (track.before.source, track.after.target):
+        ends = (packet.target, packet.source)
+        known = self._tracks.get(node, ())
+        track = next((t for t in known if (t.before.source, t.after.target) == ends), None)
+        if not track:
             return packet
         new = replace(packet, source=track.before.target, source_port=track.before.target_port)
         if new.source != packet.source:
@@ -322,7 +342,7 @@ class Walk(Cables):
         for known in place.space.neighbours:
             here = (known.interface, known.address) == (interface, hop)
             if here and known.mac and known.state not in _ASLEEP:
-                self.decide(found_out(hop, known.mac, self.owner(known.mac)))
+                self.decide(found_out(hop, known.mac, self.owner(known.mac, (node, interface))))
                 return known.mac, None
         asker = packet.source if place.has(packet.source) else place.address_on(interface, hop)
         found = [

@@ -8,7 +8,9 @@ from netlab.explain.walk import Walk
 from netlab.explain.world import Ended, Explanation, Probe, Stay, World
 from netlab.kernel.rows import IPAddress, at_port
 from netlab.probe.cause import Cause, Finding
-from netlab.probe.journey import without_plumbing
+from netlab.probe.decision import By
+from netlab.probe.journey import turn, without_plumbing
+from netlab.probe.packet import Part
 from netlab.probe.said import both, said
 from netlab.probe.verdict import Verdict
 
@@ -47,6 +49,8 @@ def _finding(
         last = walk.stays[-1].node
         why = said("in short", cause=end.cause, evidence=end.evidence)
         text = said("would end", node=last, why=why)
+        if turned := _turned(walk):
+            text = said("and so", why=turned, what=text)
         return Finding(Verdict.DEAD, last, Cause.NO_WAY_BACK, text)
     if back != source:
         text = said("takes for its own", node=back)
@@ -56,6 +60,19 @@ def _finding(
         return Finding(Verdict.ANSWERED, there, evidence=waits)
     text = said("by another too", who=there)
     return Finding(Verdict.UNKNOWN, there, Cause.UNKNOWN, text)
+
+
+def _turned(walk: Walk) -> str:
+    """By which route a machine answers that was asked by another interface, in words."""
+    asked, answered = (
+        [stay for stay in walk.stays if stay.part is part] for part in (Part.REQUEST, Part.ANSWER)
+    )
+    found = turn(asked, answered, walk.world.where)
+    if found is None:
+        return ""
+    routes = (one.text for one in answered[0].decisions if one.by is By.ROUTE)
+    way = next(routes, found.goes_out)
+    return said("turned", node=found.node, route=way, interface=found.came_in)
 
 
 def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Finding | None:
@@ -73,7 +90,9 @@ def _found(end: Ended) -> Finding:
 
 def _together(first: Stay, second: Stay, box: str) -> Stay:
     """A stay on a NAT device and one on its host."""
-    decisions = (*first.decisions, *second.decisions)
+    # By which cable a NAT device reaches its host is no matter: it is a program there.
+    inner = (one for one in first.decisions if one.by in (By.RULE, By.NAT))
+    decisions = (*inner, *second.decisions)
     return replace(
         second, node=box, came_in=first.came_in, before=first.before, decisions=decisions
     )

@@ -57,8 +57,13 @@ class Place:
     def interface(self, name: str) -> Interface | None:
         return next((one for one in self.space.interfaces if one.name == name), None)
 
+    @cached_property
+    def own(self) -> frozenset[tuple[str | None, IPAddress]]:
+        """(interface, address) of all its addresses."""
+        return frozenset((name, own.ip) for name, own in self.space.addresses)
+
     def has(self, address: IPAddress) -> bool:
-        return any(own.ip == address for _, own in self.space.addresses)
+        return any(own == address for _, own in self.own)
 
     def address_on(self, interface: str, towards: IPAddress) -> IPAddress | None:
         """The one that the kernel takes (inet_select_addr): in the other's subnet, or the first."""

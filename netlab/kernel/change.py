@@ -37,41 +37,54 @@ from netlab.plan.nouns import (
 
 
 def change(
-    wanted: Change, run: RunDirectory, progress: Progress, interruption: Interruption
+    wanted: Change,
+    run: RunDirectory,
+    progress: Progress,
+    interruption: Interruption,
+    unleased: Callable[[tuple[Lease, ...]], None],
 ) -> None:
     """Remove, alter, create. Raises KernelError, Interrupted; then the lab is as it was before.
 
+    `unleased` is told of leases that have not come, and is a part of the change.
     What could not be taken back is told in the error's notes.
     """
-    back: list[tuple[str, Observed, Callable[[], None]]] = []
+    missing: list[Lease] = []
+    run.furnish()
+    back: list[tuple[str, Observed, Callable[[], object]]] = []
     with Handles(len(wanted.removed) + len(wanted.created)) as handles:
         remake = partial(make, run=run, handles=handles, interruption=Interruption())
 
         def step(
-            verb: str, noun: Observed, do: Callable[[], None], undo: Callable[[], None]
-        ) -> None:
+            verb: str, noun: Observed, do: Callable[[], object], undo: Callable[[], object]
+        ) -> object:
             interruption.check()
             progress(noun, Moment.BEFORE)
             # Noted before it is done: what is half done has to be taken back too.
             back.append((verb, noun, undo))
             with explained(verb, noun):
-                do()
+                result = do()
             progress(noun, Moment.AFTER)
+            return result
 
         try:
             for noun in wanted.removed:
                 gone = partial(_unmake, noun, run, handles)
                 if isinstance(noun, DhcpClient) and wanted.gives_back(noun):
                     gone = partial(_retire, noun, run, handles, interruption)
+                elif isinstance(noun, DhcpClient) and wanted.keeps(noun.namespace):
+                    gone = partial(_deconfigure, noun, run, handles)
                 # What somebody made by hand cannot be made again.
-                again = (lambda: None) if isinstance(noun, End) else partial(remake, noun)
-                step("remove", noun, gone, again)
+                by_hand = isinstance(noun, End)
+                step("remove", noun, gone, _nothing if by_hand else partial(remake, noun))
             for old, new in wanted.altered:
                 there, back_again = partial(_alter, old, new), partial(_alter, new, old)
                 step("alter", new, partial(there, run, handles), partial(back_again, run, handles))
             for noun in wanted.created:
-                there = partial(make, noun, run, handles, interruption)
-                step("make", noun, there, partial(_unmake, noun, run, handles))
+                make_it = partial(make, noun, run, handles, interruption)
+                came = step("make", noun, make_it, partial(_unmake, noun, run, handles))
+                if not came and isinstance(noun, Lease):
+                    missing.append(noun)
+            unleased(tuple(missing))
         except BaseException as error:
             for verb, noun, undo in reversed(back):
                 try:
@@ -88,6 +101,8 @@ class Mending:
 
     done: Change
     failures: tuple[NetlabError, ...]
+    missing: tuple[Lease, ...]
+    """Leases that have not come, which is no failure."""
 
 
 def mend(
@@ -98,24 +113,27 @@ def mend(
     What stands on something that failed is not tried. Nothing is taken back: what is mended is mended.
     """
     failures: dict[Observed, NetlabError] = {}
+    missing: list[Lease] = []
     netns.share_names()
     run.furnish()
     with Handles(len(wanted.removed) + len(wanted.created)) as handles:
 
-        def tried(verb: str, noun: Observed, do: Callable[[], None]) -> bool:
+        def tried(verb: str, noun: Observed, do: Callable[[], object]) -> bool:
             interruption.check()
             if any(_needs(noun, failed) for failed in failures):
                 return False
             progress(noun, Moment.BEFORE)
             try:
                 with explained(verb, noun):
-                    do()
+                    came = do()
+                if isinstance(noun, Lease) and not came:
+                    missing.append(noun)
             except Interrupted:
                 raise
             except NetlabError as error:
                 failures[noun] = error
             progress(noun, Moment.AFTER)
-            return noun not in failures
+            return noun not in failures and noun not in missing
 
         removed = [
             noun
@@ -132,7 +150,8 @@ def mend(
             for noun in wanted.created
             if tried("make", noun, partial(make, noun, run, handles, interruption))
         ]
-    return Mending(Change(tuple(removed), tuple(altered), tuple(created)), tuple(failures.values()))
+    done = Change(tuple(removed), tuple(altered), tuple(created))
+    return Mending(done, tuple(failures.values()), tuple(missing))
 
 
 def _needs(noun: Observed, failed: Observed) -> bool:
@@ -142,12 +161,18 @@ def _needs(noun: Observed, failed: Observed) -> bool:
     return noun == failed or stands_on(noun, failed)
 
 
+def _nothing() -> None:
+    pass
+
+
 def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
     match new:
         case Namespace(namespace):
             strays.undo(handles.netlink(namespace))
         case Sysctl():
             handles.set(new)
+        case EtcFile(name=name) if not netns.has_place(name):
+            pass
         case EtcFile(namespace, name, text):
             files.write(f"{run.etc(namespace)}/{name}", text)
         case Ruleset(namespace, text):
@@ -176,6 +201,12 @@ def _retire(
         leases.give_back(run, client, interruption)
     finally:
         _unmake(client, run, handles)
+
+
+def _deconfigure(client: DhcpClient, run: RunDirectory, handles: Handles) -> None:
+    """Its machine stays: the name servers that it was given go too."""
+    _unmake(client, run, handles)
+    services.deconfigure(run, client)
 
 
 def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:

@@ -34,7 +34,7 @@ from netlab.plan.nouns import (
 from netlab.plan.plan import Plan, line
 
 _LISTENING_SECONDS = 30.0
-_LEASE_SECONDS = 60.0
+LEASE_SECONDS = 60.0
 """Far beyond what a machine 20 times slower than usual needs; only failures wait that long."""
 
 
@@ -49,16 +49,25 @@ Progress = Callable[[Observed, Moment], None]
 """Told before and after each noun; an exception from it stops the work."""
 
 
-def create(plan: Plan, run: RunDirectory, progress: Progress, interruption: Interruption) -> None:
-    """Create everything in order. On an error, what has been made stays: the caller removes it."""
+def create(
+    plan: Plan, run: RunDirectory, progress: Progress, interruption: Interruption
+) -> tuple[Lease, ...]:
+    """Create everything in order; the leases that have not come.
+
+    On an error, what has been made stays: the caller removes it.
+    """
     netns.share_names()
+    missing = []
     with Handles(len(plan.namespaces)) as handles:
         for noun in plan.nouns:
             interruption.check()
             progress(noun, Moment.BEFORE)
             with explained("make", noun):
-                make(noun, run, handles, interruption)
+                there = make(noun, run, handles, interruption)
+            if not there and isinstance(noun, Lease):
+                missing.append(noun)
             progress(noun, Moment.AFTER)
+    return tuple(missing)
 
 
 @contextmanager
@@ -77,12 +86,16 @@ def explained(verb: str, noun: Observed) -> Iterator[None]:
         raise
 
 
-def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interruption) -> None:
+def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interruption) -> bool:
+    """False: it is a lease that has not come, and its client goes on asking. Raises what is in the way
+    of any other noun."""
     match noun:
         case Namespace(namespace):
             handles.create(namespace)
         case Sysctl():
             handles.set(noun)
+        case EtcFile(name=name) if not netns.has_place(name):
+            pass
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
             if not netns.shows_etc(namespace, folder):  # It is the first.
@@ -123,17 +136,18 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case DhcpClient():
             services.start_client(run, noun)
         case Lease():
-            leases.await_lease(run, noun, _LEASE_SECONDS, interruption)
+            return leases.await_lease(run, noun, LEASE_SECONDS, interruption)
         case Advertised(namespace, interface, address):
             await_fact(
                 lambda: ipv6.took(handles.netlink(namespace), noun),
-                _LEASE_SECONDS,
+                LEASE_SECONDS,
                 lambda: (
                     f"{namespace} did not make {address} on {interface} of a router's advertisement"
-                    f" within {_LEASE_SECONDS:.0f} s"
+                    f" within {LEASE_SECONDS:.0f} s"
                 ),
                 interruption,
             )
+    return True
 
 
 def _first_line(noun: Observed) -> str:

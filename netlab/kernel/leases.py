@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 
 from netlab.kernel import services
-from netlab.kernel.patience import Interruption, await_fact
+from netlab.kernel.patience import Interruption, await_fact, became_true
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.names import node
 from netlab.plan.nouns import DhcpClient, Lease
@@ -19,39 +19,44 @@ _RELEASE_SECONDS = 30.0
 
 def await_lease(
     run: RunDirectory,
-    fact: Lease,
+    fact: Lease | DhcpClient,
     seconds: float,
     interruption: Interruption,
     before: tuple[int, int] | None = None,
-) -> None:
+) -> bool:
     """Wait until an interface has a lease, another than the one `before` (see `_written`).
 
-    Raises KernelError after `seconds`, Interrupted.
+    False: its client has asked in vain, and goes on asking; or `seconds` are over. Raises Interrupted.
     """
-    await_fact(
-        lambda: _written(run, fact) not in (None, before),
-        seconds,
-        lambda: (
-            f"{node(fact.namespace)} got no address on {fact.interface} within {seconds:g} s; "
-            f"its DHCP client says:\n{services.client_log(run, fact)}"
-        ),
-        interruption,
-    )
+
+    def has_come() -> bool:
+        return _written(run, fact) not in (None, before)
+
+    became_true(lambda: has_come() or services.has_asked_in_vain(run, fact), seconds, interruption)
+    return has_come()
+
+
+def await_another_try(
+    run: RunDirectory, fact: Lease, seconds: float, interruption: Interruption
+) -> bool:
+    """The same for a client that has asked in vain and asks again by itself."""
+    run.in_vain(fact.namespace, fact.interface).unlink(missing_ok=True)
+    return await_lease(run, fact, seconds, interruption)
 
 
 def renew(
     run: RunDirectory, client: DhcpClient, seconds: float, interruption: Interruption
-) -> None:
-    """Let a client ask its server again, or start it if it does not run; wait for the answer.
+) -> bool:
+    """Let a client ask its server again, or start it if it does not run; wait as `await_lease` does.
 
-    Without an answer it gives its address up and asks everybody, as udhcpc does after 5 s.
-    Raises KernelError after `seconds`, Interrupted.
+    Without an answer it gives its address up and asks everybody, as udhcpc does after 4 s.
     """
     fact = Lease(client.namespace, client.interface)
     before = _written(run, fact)
+    run.in_vain(fact.namespace, fact.interface).unlink(missing_ok=True)
     if not services.tell_client(run, client, signal.SIGUSR1):
         services.start_client(run, client)
-    await_lease(run, fact, seconds, interruption, before)
+    return await_lease(run, fact, seconds, interruption, before)
 
 
 def give_back(run: RunDirectory, client: DhcpClient, interruption: Interruption) -> None:
@@ -67,7 +72,7 @@ def give_back(run: RunDirectory, client: DhcpClient, interruption: Interruption)
     )
 
 
-def _written(run: RunDirectory, fact: Lease) -> tuple[int, int] | None:
+def _written(run: RunDirectory, fact: Lease | DhcpClient) -> tuple[int, int] | None:
     """Which file describes the lease; each answer of a server makes another. None: there is none."""
     try:
         found = run.lease(fact.namespace, fact.interface).stat()

@@ -31,6 +31,7 @@ from netlab.kernel.netlink import (
     attribute,
     attributes,
 )
+from netlab.kernel.netns import MARK
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ _RTN_UNICAST = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
 _IFLA_QDISC, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 6, 18, 28, 29
 _IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 31, 32
+_IFLA_AF_SPEC, _IFLA_INET_CONF, _DEVCONF_TAG = 26, 1, 12
 _WANTED = frozenset(
     (_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_QDISC, _IFLA_MASTER, _IFLA_LINKINFO)
 )
@@ -125,8 +127,10 @@ class Interface:
 
 
 def loopback_up(netlink: Netlink) -> None:
-    """Bring up `lo`."""
-    netlink.request(_link(index=LOOPBACK_INDEX), RTM_NEWLINK)
+    """Bring up `lo`, with netlab's mark on it."""
+    mark = attribute(_DEVCONF_TAG, _number(MARK))
+    family = attribute(AF_INET, attribute(_IFLA_INET_CONF, mark))
+    netlink.request(_link(attribute(_IFLA_AF_SPEC, family), index=LOOPBACK_INDEX), RTM_NEWLINK)
 
 
 def renew_loopback(netlink: Netlink) -> None:

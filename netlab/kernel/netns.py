@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from netlab.errors import KernelError
-from netlab.kernel import syscalls
+from netlab.kernel import files, syscalls
+from netlab.plan import names
 
 NAMES = Path("/run/netns")
 ETC = Path("/etc/netns")
 _OWN = "/proc/thread-self/ns/net"
+MARK = int.from_bytes(b"nlab")
+"""What netlab's namespaces have in `net.ipv4.conf.lo.tag`, a setting that the kernel keeps for whoever wants
+to write a number down (Documentation/networking/ip-sysctl.rst). So they are known without a record."""
+MARK_KEY = "net.ipv4.conf.lo.tag"
+"""It, as a setting is called."""
+_MARK_FILE = f"/proc/sys/{MARK_KEY.replace('.', '/')}"
 
 
 def create(name: str) -> None:
@@ -52,6 +59,28 @@ def inode(name: str) -> int | None:
     except FileNotFoundError:
         return None
     return status.st_ino if status.st_dev == _device() else None
+
+
+def left_over(known: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
+    """Names that netlab has given for labs that are not `known` (any more), and whether each leads somewhere.
+
+    One that leads nowhere is nobody's, whoever gave it: a container that ended, or a crash, has left it.
+    """
+    for name in sorted(os.listdir(NAMES)) if NAMES.is_dir() else ():
+        lab = names.lab_of(name)
+        if lab is None or known(lab):
+            continue
+        leads_somewhere = inode(name) is not None
+        if not leads_somewhere or is_marked(name):
+            yield name, leads_somewhere
+
+
+def is_marked(name: str) -> bool:
+    """Whether the namespace `name` is there and was made by netlab. Needs root: others see none."""
+    if os.geteuid() != 0 or inode(name) is None:
+        return False
+    with inside(name):
+        return int(files.read(_MARK_FILE) or 0) == MARK
 
 
 @cache
@@ -94,6 +123,14 @@ def stay_home() -> Iterator[None]:
         os.close(home)
 
 
+@contextmanager
+def nameless() -> Iterator[None]:
+    """Run a block inside a new namespace that ends with it."""
+    with stay_home():
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        yield
+
+
 def enter(name: str) -> None:
     """Move into the namespace `name`. Raises KernelError if it is gone."""
     descriptor = opened(name)
@@ -132,6 +169,15 @@ def shows_etc(name: str, folder: Path) -> bool:
         return os.readlink(f"{ETC}/{name}") == str(folder) and folder.is_dir()
     except OSError:
         return False
+
+
+def has_place(name: str) -> bool:
+    """Whether a node can have such a file in its /etc: it is mounted over the machine's.
+
+    `ip netns exec` complains, each time, of one that the machine lacks. The exception is resolv.conf,
+    which netlab reads by itself.
+    """
+    return name == "resolv.conf" or (Path("/etc") / name).exists()
 
 
 def link_etc(name: str, folder: Path) -> None:

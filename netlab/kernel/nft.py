@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,16 @@ _GET_TABLE = 10 << 8 | 1
 """NFNL_SUBSYS_NFTABLES, NFT_MSG_GETTABLE."""
 _ANY_FAMILY = bytes(4)
 """nfgenmsg: family, version, number."""
+
+PROTOCOLS = {
+    1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 50: "esp", 51: "ah",
+    58: "icmpv6", 108: "comp", 132: "sctp", 136: "udplite",
+}  # fmt: skip
+"""The protocols for which nft has words of its own; others it looks up in /etc/protocols."""
+_FLAGS_OF_TABLE = re.compile(r"^table (\w+) (\S+) \{.*\n\tflags (.*)", re.MULTILINE)
+_QUOTED_OR_PROTOCOL = re.compile(
+    r'("[^"]*")|(\b(?:l4proto|protocol|nexthdr) (?:!= )?)(\d+(?![-\w])|\{ \d+(?:, \d+)* \})'
+)
 
 
 @cache
@@ -38,10 +49,14 @@ def _module() -> Any:
 def create(namespace: str, text: str) -> str:
     """Load a ruleset; returns it as the kernel now shows it. Raises KernelError with line and caret."""
     with netns.inside(namespace):
-        status, _, errors = _command(text)
-        if status != 0:
-            raise KernelError(f"nftables refuses the rules of {namespace}:\n{errors.rstrip()}")
-        return _listing(_TERSE)
+        return _loaded(text, namespace)
+
+
+def _loaded(text: str, whose: str) -> str:
+    status, _, errors = _command(text)
+    if status != 0:
+        raise KernelError(f"nftables refuses the rules of {whose}:\n{errors.rstrip()}")
+    return _text(_TERSE)
 
 
 def read(namespace: str) -> str:
@@ -57,7 +72,13 @@ def read_here() -> str:
     """The same, of the namespace in which the thread is."""
     if not _has_tables():
         return ""  # A library's context for each of 1,000 machines would take longer than all else.
-    return _listing(_TERSE)
+    return _text(_TERSE)
+
+
+def shown(text: str) -> str:
+    """A ruleset as `read` would show it, by this machine's libnftables. Raises KernelError."""
+    with netns.nameless():
+        return _loaded(text, "this machine")
 
 
 def _has_tables() -> bool:
@@ -80,6 +101,7 @@ def _command(text: str, *formats: str) -> tuple[int, str, str]:
 
 def _in_new_context(text: str, formats: Iterable[str]) -> tuple[int, str, str]:
     context = _module().Nftables()
+    context.set_numeric_proto_output(True)  # Words would depend on the machine's /etc/protocols.
     for one in formats:
         getattr(context, f"set_{one}_output")(True)
     status, output, errors = context.cmd(text)
@@ -113,21 +135,49 @@ _LOW_NUMBER = _Number()
 _TERSE = "terse"
 
 
-def _listing(*formats: str) -> str:
-    status, output, errors = _command("list ruleset", *formats)
+def _listing(*formats: str, of: str = "ruleset") -> str:
+    status, output, errors = _command(f"list {of}", *formats)
     if status != 0:
         raise KernelError(f"cannot list nftables rules: {errors.rstrip()}")
     return output
 
 
+def _text(*formats: str) -> str:
+    """The rules for people: protocols by the words that nft takes on any machine."""
+    return _QUOTED_OR_PROTOCOL.sub(
+        lambda part: part[1] or part[2] + re.sub(r"\d+", _word, part[3]), _listing(*formats)
+    )
+
+
+def _word(number: re.Match[str]) -> str:
+    return PROTOCOLS.get(int(number[0]), number[0])
+
+
 def document(namespace: str) -> list[dict[str, Any]]:
-    """The ruleset as libnftables' JSON (see libnftables-json(5)): tables, chains, rules, sets, in order."""
+    """The ruleset as libnftables' JSON (see libnftables-json(5)): tables, chains, rules, sets, in order.
+
+    Protocols are numbers.
+    """
     with netns.inside(namespace), _without_warnings():
         if not _has_tables():
             return []
-        listing = _listing("json", "handle")
-    found: list[dict[str, Any]] = json.loads(listing)["nftables"]
-    return found
+        listings = [_listing("json", "handle", of=part) for part in _parts(_text("handle"))]
+    return [entry for listing in listings for entry in json.loads(listing)["nftables"]]
+
+
+def _parts(listing: str) -> list[str]:
+    """What has to be listed to have all of a listing as JSON.
+
+    Of a table with flags its chains, one by one, and no set: libnftables 1.0.6 frees the word for a flag
+    before it writes it, and may end the process by that.
+    """
+    flagged = {(family, table) for family, table, _ in _FLAGS_OF_TABLE.findall(listing)}
+    if not flagged:
+        return ["ruleset"]
+    whole = [f"table {' '.join(table)}" for table in _tables(listing) if table not in flagged]
+    return whole + [
+        f"chain {' '.join(chain)}" for chain in _chains(listing) if chain[:2] in flagged
+    ]
 
 
 @contextmanager
@@ -149,7 +199,7 @@ def read_with_handles(namespace: str) -> str:
     with netns.inside(namespace):
         if not _has_tables():
             return ""
-        return _listing("handle")
+        return _text("handle")
 
 
 RulePlace: TypeAlias = tuple[str, str, str, int]
@@ -163,24 +213,50 @@ def place(rule: Mapping[str, Any]) -> RulePlace:
 
 def rules(listing: str) -> dict[RulePlace, str]:
     """Every rule of a listing with handles, as text."""
-    found = {}
-    family = table = chain = ""
+    return {
+        (*chain, int(handle)): text
+        for chain, rows in _chains(listing).items()
+        for text, mark, handle in (row.rpartition(" # handle ") for row in rows)
+        if mark
+    }
+
+
+def _chains(listing: str) -> dict[tuple[str, str, str], list[str]]:
+    """The rows of each chain of a listing, by its family, table and name."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    family = table = ""
+    rows: list[str] = []
     for row in map(str.strip, listing.splitlines()):
         words = row.split()
-        text, mark, handle = row.rpartition(" # handle ")
         if words[:1] == ["table"]:
             family, table = words[1:3]
         elif words[:1] == ["chain"]:
-            chain = words[1]
-        elif mark:
-            found[family, table, chain, int(handle)] = text
+            rows = found[family, table, words[1]] = []
+        elif row == "}":
+            rows = []  # Of no chain.
+        else:
+            rows.append(row)
     return found
+
+
+def dormant(listing: str) -> set[tuple[str, str]]:
+    """Family and name of each table of a listing whose chains are switched off. Its JSON does not tell."""
+    return {
+        (family, table)
+        for family, table, flags in _FLAGS_OF_TABLE.findall(listing)
+        if "dormant" in flags
+    }
 
 
 def families(listing: str) -> set[str]:
     """The families of a listing's tables: ip, inet, bridge, …"""
-    rows = (row.split() for row in listing.splitlines())
-    return {words[1] for words in rows if words[:1] == ["table"]}
+    return {family for family, _ in _tables(listing)}
+
+
+def _tables(listing: str) -> list[tuple[str, str]]:
+    """Family and name of each table of a listing."""
+    rows = (row.split() for row in listing.splitlines() if row.startswith("table "))
+    return [(words[1], words[2]) for words in rows]
 
 
 def replace(namespace: str, old: str, new: str) -> str:
@@ -198,9 +274,9 @@ def delete(namespace: str, text: str) -> None:
 
 def _deletions(text: str) -> str:
     """Commands that delete a ruleset's tables; `add` first, so that they are there."""
-    names = [row.split()[1:3] for row in text.splitlines() if row.startswith("table ")]
     return "".join(
-        f"add table {family} {name}\ndelete table {family} {name}\n" for family, name in names
+        f"add table {family} {name}\ndelete table {family} {name}\n"
+        for family, name in _tables(text)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
@@ -139,13 +140,15 @@ def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
 def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
     with handles.inside(namespace):
         ruleset = nft.read_here()
-        values = handles.settings.values(namespace, settings)
+        values = handles.settings.values(namespace, [*settings, netns.MARK_KEY])
     netlink = handles.netlink(namespace)
     interfaces = links.read_interfaces(netlink)
     names = {interface.index: interface.name for interface in interfaces}
     addresses = list(links.addresses(netlink))
     six = any(one.address.version == 6 for one in addresses)
     slowed = any(interface.queue in queues.KINDS for interface in interfaces)
+    is_marked = values.get(netns.MARK_KEY) == str(netns.MARK)
+    unmarked = () if is_marked else ("without netlab's mark",)
     return _View(
         {interface.name: interface for interface in interfaces},
         tuple(links.placed(addresses, namespace, names)),
@@ -154,7 +157,7 @@ def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
         tuple(queues.read(netlink, namespace, names)) if slowed else (),
         ruleset,
         values,
-        strays.oddities(netlink, interfaces, addresses),
+        (*unmarked, *strays.oddities(netlink, interfaces, addresses)),
     )
 
 
@@ -178,7 +181,9 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             found = _seen_file(run, namespace, name)
             if found == text:
                 return noun
-            return None if found is None else replace(noun, text=found)
+            if found is None:
+                return None if netns.has_place(name) else noun
+            return replace(noun, text=found)
         case Bridge(name=name):
             return _seen_bridge(noun, view.interfaces.get(name))
         case Queue(interface=interface):
@@ -214,11 +219,17 @@ def _seen_bridge(noun: Bridge, found: Interface | None) -> Bridge | None:
 
 
 def _seen_ruleset(noun: Ruleset, view: _View, run: RunDirectory) -> Ruleset | None:
-    """Compared as the kernel prints it, now and when it was new: nft rewrites what it is given."""
+    """Compared as it is shown now and was when it was new: nft rewrites what it is given.
+
+    Another libnftables may have come meanwhile that writes it otherwise.
+    """
     if not view.ruleset:
         return None
     recorded = run.ruleset(noun.namespace)
     same = recorded.is_file() and view.ruleset == recorded.read_text()
+    if not same:
+        with suppress(KernelError):
+            same = view.ruleset == nft.shown(noun.text)
     return noun if same else replace(noun, text=view.ruleset)
 
 
@@ -252,8 +263,14 @@ def _listens(noun: Listening, run: RunDirectory) -> bool:
 
 
 def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
-    """Whether what DHCP gave is there: the address, the default route if it gave one, name servers."""
+    """Whether what DHCP gave is there: the address, the default route if it gave one, name servers.
+
+    Where it has given nothing, there is nothing that somebody could have changed; but a client that has
+    neither a lease nor asked in vain was robbed of it.
+    """
     lease = services.lease(run, noun)
+    if not lease:
+        return services.has_asked_in_vain(run, noun)
     addressed = any(
         address.interface == noun.interface and str(address.address) == lease.get("address")
         for address in view.addresses

@@ -36,6 +36,13 @@ class Owners:
         """IP or MAC address to the node that has it; `vm1 and vm2` in a conflict."""
         return {key: " and ".join(sorted(nodes)) for key, nodes in self.nodes.items()}
 
+    def names_near(self, near: frozenset[str]) -> Mapping[str, str]:
+        """The same, where those that hear each other are asked for: all of VirtualBox's NAT engines have
+        one MAC address, each on a cable of its own."""
+        several = {key: nodes & near for key, nodes in self.nodes.items() if len(nodes) > 1}
+        here = {key: " and ".join(sorted(nodes)) for key, nodes in several.items() if nodes}
+        return {**self.names, **here}
+
     def name(self, address: object) -> str:
         """Whose an IP or MAC address is; empty if nobody in the lab has it."""
         return self.names.get(str(address), "")

@@ -97,9 +97,16 @@ def await_fact(
     fact: Callable[[], bool], seconds: float, failure: Callable[[], str], interruption: Interruption
 ) -> None:
     """Poll until `fact` is true. Raises KernelError with `failure` after `seconds`, or Interrupted."""
+    if not became_true(fact, seconds, interruption):
+        raise KernelError(failure())
+
+
+def became_true(fact: Callable[[], bool], seconds: float, interruption: Interruption) -> bool:
+    """Poll until `fact` is true, for at most so long. Raises Interrupted."""
     deadline = time.monotonic() + seconds
     while not fact():
         interruption.check()
         if time.monotonic() > deadline:
-            raise KernelError(failure())
+            return False
         time.sleep(_POLL_SECONDS)
+    return True

@@ -68,9 +68,20 @@ def require_root() -> None:
 
 
 def refuse_taken(namespaces: Sequence[str]) -> None:
-    """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete."""
+    """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete.
+
+    A name that leads to no namespace is nobody's, and goes.
+    """
     for name in namespaces:
-        if (netns.NAMES / name).exists():
+        if netns.is_marked(name):
+            lab = name.partition(".")[0]
+            raise SystemRefused(
+                f"a lab '{lab}' runs, and its record in /run/netlab is gone",
+                f"`netlab down {lab}` ends it",
+            )
+        if netns.inode(name) is None:
+            netns.delete(name)
+        else:
             raise SystemRefused(
                 f"a namespace '{name}' is there, and no lab that it belongs to",
                 f"`ip netns del {name}` if nobody needs it, or use another --name",
@@ -161,19 +172,22 @@ def _kernel() -> list[Check]:
         return [Check("kernel", Health.WARNING, "not examined", "needs root")]
     from netlab.kernel import trial
 
+    no_nat = "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT, NFT_FIB_IPV4"
     trials: list[tuple[str, Callable[[], None], str]] = [
         ("network namespaces", trial.namespace, "nothing works: the kernel needs CONFIG_NET_NS"),
         ("named namespaces", trial.named_namespace, "nothing works: in Docker, use --privileged"),
         ("kernel settings", trial.setting, "nothing works: in Docker, use --privileged"),
         ("cables (veth)", trial.veth, "nothing works: the kernel needs CONFIG_VETH"),
         ("switches (bridge)", trial.bridge, "nothing works: the kernel needs CONFIG_BRIDGE"),
-        ("NAT (nftables)", trial.masquerade, "no NAT: the kernel needs CONFIG_NFT_MASQ, NFT_NAT"),
+        ("NAT (nftables)", trial.masquerade, no_nat),
         ("packet sockets", trial.packet_socket, "no verify: the kernel needs CONFIG_PACKET"),
     ]
     needed = [_try(*one, Health.MISSING) for one in trials]
     no_netem = "adapters can have a bandwidth and loss, but no latency: CONFIG_NET_SCH_NETEM"
     netem = _try("latency (netem)", trial.netem, no_netem, Health.WARNING)
-    no_ipv6 = "labs without IPv6 work: boot without ipv6.disable=1, or load nft_masq"
+    no_ipv6 = (
+        "labs without IPv6 work: boot without ipv6.disable=1, or load nft_masq and nft_fib_ipv6"
+    )
     ipv6 = _try("IPv6 and its NAT", trial.masquerade_ipv6, no_ipv6, Health.WARNING)
     no_audit = "labs and verdicts work; `trace --audit` has no second witness"
     tracepoints = _try("tracepoints (audit)", trial.tracepoints, no_audit, Health.WARNING)

@@ -12,7 +12,7 @@ from functools import partial
 
 from netlab.errors import KernelError, SystemRefused
 from netlab.kernel import netns, services
-from netlab.kernel.rundir import LABS, Record, RunDirectory
+from netlab.kernel.rundir import LABS, Record, RunDirectory, dead_names
 
 
 def remove(run: RunDirectory, record: Record) -> None:
@@ -32,8 +32,10 @@ def remove(run: RunDirectory, record: Record) -> None:
 
 
 def sweep() -> None:
-    """Remove what labs have left in /etc that ended with the machine's power."""
+    """Remove what labs have left that ended with the machine's power, or with their container."""
     netns.unlink_etc(netns.dangling_etc(LABS))
+    for name in dead_names():
+        netns.delete(name)
 
 
 def _attempt(failures: list[str], action: Callable[[], None]) -> None:

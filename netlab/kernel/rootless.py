@@ -28,6 +28,8 @@ _NAMESPACES = (
     | syscalls.CLONE_NEWUTS
 )
 _NOBODY = 65534
+_FIRST, _INNER = 1, 2
+"""In namespaces of netlab's own, the process that waits, and the one for which it does."""
 _KERNEL_SETTINGS = Path("/proc/sys")
 _SETTINGS = (
     (
@@ -56,6 +58,11 @@ _SETTINGS = (
 def is_inside() -> bool:
     """Whether this process is root in a user namespace, and not the machine's."""
     return os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split()[2] == "1"
+
+
+def ends_with_this_process() -> bool:
+    """Whether it is the only command of its namespaces: `netlab unshare -- netlab up nat`."""
+    return is_inside() and (os.getppid(), os.getpid()) == (_FIRST, _INNER)
 
 
 def enter() -> None:

@@ -54,7 +54,11 @@ class Record:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths of one lab. Raises NoSuchLab for what can be no lab's name: a path, for example."""
+    """Paths of one lab. Raises NoSuchLab for what can be no lab's name: a path, for example.
+
+    What is made while a lab is `created` or `locked` has the modes that are meant, whatever the user's
+    umask: nobody but root may write there, and the programs of a VM, whoever they run as, may read it.
+    """
 
     lab: str
 
@@ -85,6 +89,10 @@ class RunDirectory:
     def leased_resolv(self, namespace: str) -> Path:
         """The resolv.conf that its DHCP clients have written last."""
         return self.path / "leases" / f"{namespace}.resolv"
+
+    def in_vain(self, namespace: str, interface: str) -> Path:
+        """There as long as a DHCP client has asked in vain."""
+        return self.path / "leases" / f"{namespace}.{interface}.in-vain"
 
     def service(self, namespace: str, name: str) -> Path:
         return self.path / "services" / f"{namespace}.{name}"
@@ -164,16 +172,24 @@ class RunDirectory:
 
     def read(self) -> Record:
         """The record; of a lab without a readable one, what can be told. Raises NoSuchLab."""
-        if not self.path.is_dir():
-            raise self._missing()
         try:
-            fields = json.loads((self.path / "lab.json").read_text())
-            if fields["format"] == FORMAT:
-                return Record(**{**fields, "namespaces": tuple(fields["namespaces"])})
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # A crash before it was written, a damaged disk, another version of netlab.
-        named = sorted(netns.NAMES.glob(f"{self.lab}.*"))
-        return Record(self.lab, "", "", "", tuple(path.name for path in named), 0.0)
+            text = (self.path / "lab.json").read_text()
+        except (OSError, ValueError):
+            text = ""  # A crash before it was written, a damaged disk, somebody's `rm`.
+        if known := _parsed(self.lab, text):
+            return known
+        left = tuple(name for name, _ in netns.left_over(lambda lab: lab != self.lab))
+        if not left and not self.path.is_dir():
+            raise self._missing()
+        return Record(self.lab, "", "", "", left, 0.0)
+
+    def adopt(self) -> None:
+        """Make the directory of a lab that has lost it: then it can be locked, and removed."""
+        if self.path.is_dir() or not self.read().namespaces:
+            return
+        with _all_labs_locked():
+            _make_labs()
+            self.path.mkdir(mode=0o755, exist_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -182,10 +198,12 @@ class RunDirectory:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
         except FileNotFoundError:
             raise self._missing() from None
+        usual = os.umask(0o022)
         try:
             self._lock(descriptor)
             yield
         finally:
+            os.umask(usual)
             os.close(descriptor)
 
     def _lock(self, descriptor: int) -> None:
@@ -211,6 +229,30 @@ class RunDirectory:
         with _all_labs_locked():
             self.path.rmdir()
             _remove_labs_if_empty()
+
+
+def _parsed(lab: str, text: str) -> Record | None:
+    """The record in a text, of whatever version of netlab; None if there is none."""
+    try:
+        fields = json.loads(text)
+        own = tuple(map(str, fields["namespaces"]))
+        # `down` removes whatever is named: a name that netlab does not give makes all of it unbelievable.
+        if any(names.lab_of(name) != lab for name in own):
+            return None
+        if fields["format"] != FORMAT:
+            return Record(lab, "", "", str(fields["version"]), own, 0.0)
+        scenario, file, version = (str(fields[key]) for key in ("scenario", "file", "version"))
+        created, ready = float(fields["created"]), fields["ready"] is True
+        becomes = str(fields.get("becomes", ""))
+    except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
+        return None
+    if not 0 <= created < _FOREVER:
+        return None
+    return Record(lab, scenario, file, version, own, created, ready, becomes)
+
+
+_FOREVER = 1e11
+"""Seconds: a thousand years after any lab."""
 
 
 @contextmanager
@@ -240,9 +282,23 @@ def _remove_labs_if_empty() -> None:
 
 
 def labs() -> list[str]:
-    """Names of all labs, running or broken."""
-    entries = LABS.iterdir() if LABS.is_dir() else ()
-    return sorted(entry.name for entry in entries if entry.is_dir() and names.is_lab(entry.name))
+    """Names of all labs, running or broken; also of those that have lost their records."""
+    found = {name for name in _entries() if names.is_lab(name) and (LABS / name).is_dir()}
+    lost = {names.lab_of(name) for name, lives in netns.left_over(found.__contains__) if lives}
+    return sorted(found | {lab for lab in lost if lab})
+
+
+def _entries() -> list[str]:
+    try:
+        return os.listdir(LABS)
+    except FileNotFoundError:
+        return []
+
+
+def dead_names() -> list[str]:
+    """Names of namespaces that are no more, of labs that are no more."""
+    left = netns.left_over(lambda lab: (LABS / lab).is_dir())
+    return [name for name, lives in left if not lives]
 
 
 def _others() -> str:

@@ -8,6 +8,7 @@ lost its name.
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -30,8 +31,10 @@ MARK = "NETLAB_SERVICE"
 _PACKAGE = Path(__file__).parent.parent
 SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 """Where programs are looked for: sudo's and a user's path may lack the system folders."""
+_CLIENT_SCRIPT = _PACKAGE / "programs" / "dhcp-client.sh"
 _TERM_SECONDS = 2.0
 _KILL_SECONDS = 10.0
+_LOOK_SECONDS = 0.005
 
 
 def start(run: RunDirectory, service: Service) -> None:
@@ -56,17 +59,25 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
         files.remove(str(resolv))
         resolv.touch()
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
-    # One question a second, and again after a second without an answer, for ever.
-    argv += ["-s", str(_PACKAGE / "programs" / "dhcp-client.sh"), "-t", "5", "-T", "1", "-A", "1"]
-    lease = run.lease(client.namespace, client.interface)
-    files.remove(str(lease))  # A client before this one may have left it.
-    variables = {
-        "NETLAB_LEASE": str(lease),
-        "NETLAB_RESOLV": str(resolv),
+    # Three questions, one a second, and again after a second, for ever.
+    argv += ["-s", str(_CLIENT_SCRIPT), "-t", "3", "-T", "1", "-A", "1"]
+    _forget_lease(run, client)  # A client before this one may have left it.
+    _spawn(client.namespace, directory, argv, _client_variables(run, client))
+
+
+def _client_variables(run: RunDirectory, client: DhcpClient) -> dict[str, str]:
+    """What the client's script is told besides."""
+    return {
+        "NETLAB_LEASE": str(run.lease(client.namespace, client.interface)),
+        "NETLAB_RESOLV": str(run.etc(client.namespace) / "resolv.conf"),
         "NETLAB_METRIC": str(metric(client.interface)),
         "NETLAB_DNS": " ".join(map(str, client.name_servers)),
     }
-    _spawn(client.namespace, directory, argv, variables)
+
+
+def _forget_lease(run: RunDirectory, client: DhcpClient) -> None:
+    files.remove(str(run.lease(client.namespace, client.interface)))
+    files.remove(str(run.in_vain(client.namespace, client.interface)))
 
 
 def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
@@ -80,7 +91,16 @@ def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
     _end(left, signal.SIGKILL, _KILL_SECONDS)
     files.remove(f"{directory}/pid")  # A server's leases stay for its next start.
     if isinstance(noun, DhcpClient):
-        files.remove(str(run.lease(noun.namespace, noun.interface)))
+        _forget_lease(run, noun)
+
+
+def deconfigure(run: RunDirectory, client: DhcpClient) -> None:
+    """What a DHCP client does that loses its lease, done for one that has ended."""
+    # As udhcpc names them: the event, and the interface.
+    variables = {**_client_variables(run, client), "interface": client.interface}
+    environment = {"PATH": SEARCH, "LC_ALL": "C", **variables}
+    with netns.inside(client.namespace):
+        subprocess.run([_CLIENT_SCRIPT, "deconfig"], env=environment, cwd="/", check=True)
 
 
 def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
@@ -127,37 +147,46 @@ def granted(run: RunDirectory, service: Service) -> list[tuple[int, str, str, st
     As dnsmasq writes it down; a name is `*` if the client has told none.
     """
     file = run.service(service.namespace, service.name) / "leases"
-    rows = (row.split() for row in file.read_text().splitlines()) if file.is_file() else ()
-    found = [(int(row[0]), row[1], row[2], row[3]) for row in rows if len(row) >= 4]
-    return sorted(found, key=lambda one: ip_address(one[2]))
+    try:
+        rows = [row.split() for row in file.read_text(errors="replace").splitlines()]
+    except OSError:
+        return []
+    found = []
+    for row in rows:
+        with suppress(ValueError, IndexError):  # It is being written, or damaged.
+            found.append((ip_address(row[2]), (int(row[0]), row[1], row[2], row[3])))
+    return [lease for _, lease in sorted(found)]
 
 
 def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
-    """The lease of an interface as the client's script wrote it; empty if there is none."""
-    text = files.read(str(run.lease(fact.namespace, fact.interface))) or ""
-    fields = dict(row.split("=", 1) for row in text.splitlines() if "=" in row)
-    return fields if _is_lease(fields) else {}
-
-
-def _is_lease(fields: dict[str, str]) -> bool:
-    """Whether a client has written it: a person may have, or the disk was full."""
+    """The lease of an interface as the client's script wrote it; empty if there is none that can be read."""
     try:
+        text = run.lease(fact.namespace, fact.interface).read_text(errors="replace")
+        fields = dict(row.split("=", 1) for row in text.splitlines() if "=" in row)
         IPv4Interface(fields["address"])
-        return not fields.get("router") or bool(IPv4Address(fields["router"]))
-    except (KeyError, ValueError):
-        return False
+        if fields.get("router"):
+            IPv4Address(fields["router"])
+        for number in ("seconds", "obtained"):
+            fields[number] = str(int(fields[number]))
+    except (OSError, LookupError, ValueError):
+        return {}
+    return fields
 
 
-def client_log(run: RunDirectory, fact: Lease) -> str:
-    """The last words of the DHCP client."""
-    return _log_tail(run.service(fact.namespace, _client_name(fact.interface)))
+def has_asked_in_vain(run: RunDirectory, fact: Lease | DhcpClient) -> bool:
+    """Whether a DHCP client has asked three times, and waited a second for an answer each time.
+
+    So has one that has ended.
+    """
+    alive = _alive(run.service(fact.namespace, _client_name(fact.interface)))
+    return not alive or run.in_vain(fact.namespace, fact.interface).exists()
 
 
-def dhcp_complaints(run: RunDirectory, mac: str) -> Callable[[], dict[str, str]]:
+def dhcp_complaints(run: RunDirectory) -> Callable[[str], dict[str, str]]:
     """From now on, which node's DHCP server logs that it has no address for a MAC: node to that line."""
     sizes = {log: log.stat().st_size for log in (run.path / "services").glob("*/log")}
 
-    def complaints() -> dict[str, str]:
+    def complaints(mac: str) -> dict[str, str]:
         found = {}
         for log, size in sizes.items():
             fresh = log.read_bytes()[size:].decode(errors="replace").splitlines()
@@ -190,12 +219,18 @@ def end_inside(namespace: str) -> None:
 def _end_those(namespaces: Iterable[str], mark: str | None) -> None:
     """Processes in the namespaces, and those with the mark in namespaces that have lost their names."""
     inodes = {inode for name in namespaces if (inode := netns.inode(name)) is not None}
-    _end(_found(inodes, mark), signal.SIGTERM, _TERM_SECONDS)
-    deadline = time.monotonic() + _KILL_SECONDS
+    residents = [pid for pid in _found(inodes, mark) if not _is_visiting(pid, inodes)]
+    _end(residents, signal.SIGTERM, _TERM_SECONDS)
+    begun = time.monotonic()
     while left := _found(inodes, mark):  # Again: a script may have started one more just now.
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > _KILL_SECONDS:
             raise KernelError(f"processes do not end: {', '.join(map(str, left))}")
-        _end(left, signal.SIGKILL, 1.0)
+        residents = [pid for pid in left if not _is_visiting(pid, inodes)]
+        if residents or waited > _TERM_SECONDS:
+            _end(residents or left, signal.SIGKILL, 1.0)
+        else:
+            time.sleep(_LOOK_SECONDS)
 
 
 def _end(pids: list[int], number: int, seconds: float) -> None:
@@ -244,15 +279,16 @@ def _spawn(
 
 
 def _pid(directory: Path) -> int:
-    """The number of the process that was started last. Raises FileNotFoundError if none was."""
-    return int((directory / "pid").read_text().split()[0])
+    """The number of the process that was started last; 0 if nobody knows of one."""
+    pid, _, _ = (files.read(f"{directory}/pid") or "").partition(" ")
+    return int(pid) if re.fullmatch("[0-9]{1,9}", pid) else 0
 
 
 def _alive(directory: Path) -> bool:
     """Whether the process of that number is still the one that was started."""
-    pid, _, started = (files.read(f"{directory}/pid") or "").partition(" ")
+    _, _, started = (files.read(f"{directory}/pid") or "").partition(" ")
     # One that had ended before its start time could be read has none.
-    return bool(started) and pid.isdecimal() and _start_time(int(pid)) == started
+    return bool(started) and _start_time(_pid(directory)) == started
 
 
 def _runs_in(pid: int, namespace: str) -> bool:
@@ -294,6 +330,19 @@ def _found(inodes: set[int], mark: str | None) -> list[int]:
             except OSError:
                 continue  # It has just ended, or is a kernel thread or a zombie.
     return found
+
+
+def _is_visiting(pid: int, inodes: set[int]) -> bool:
+    """Whether a process keeps the way to another namespace open: it is about to go back there.
+
+    So do netlab's own commands that look at a lab, and programs that use netlab.
+    """
+    lab, kept = {f"net:[{inode}]" for inode in inodes}, set()
+    with suppress(OSError):  # It has just ended.
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):  # It has just closed this one.
+                kept.add(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return any(target.startswith("net:[") for target in kept - lab)
 
 
 def _is_marked(pid: str, folder: str) -> bool:

@@ -88,6 +88,7 @@ def undo(netlink: Netlink) -> None:
     routes = list(_all_routes(netlink))
     if any(_of_loopback(interfaces, routes)):
         links.renew_loopback(netlink)
+    links.loopback_up(netlink)
     for stray in list(_strays(netlink, interfaces, addresses, routes)):
         with forgiven_absence(errno.EEXIST):
             netlink.request(stray.body, stray.kind, stray.flags)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from netlab.errors import KernelError
-from netlab.kernel import links, netns, services, syscalls
+from netlab.kernel import links, netns, services
 from netlab.kernel.ipv6 import require
 from netlab.kernel.tracepoints import audit
 
@@ -28,20 +26,17 @@ table ip trial {
         type nat hook postrouting priority srcnat; policy accept;
         oifname "x" masquerade
     }
+    chain leaving {
+        type filter hook postrouting priority srcnat + 1; policy accept;
+        oifname "x" fib saddr . oif type != local drop
+    }
 }
 """
 
 
-@contextmanager
-def _nameless() -> Iterator[None]:
-    with netns.stay_home():
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        yield
-
-
 def namespace() -> None:
     """Make a network namespace."""
-    with _nameless():
+    with netns.nameless():
         pass
 
 
@@ -56,37 +51,38 @@ def named_namespace() -> None:
 
 def setting() -> None:
     """Write below /proc/sys/net, which containers often may not."""
-    with _nameless():
+    with netns.nameless():
         Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
 
 
 def veth() -> None:
     """Make a cable."""
-    with _nameless():
+    with netns.nameless():
         links.try_kind("veth")
 
 
 def bridge() -> None:
     """Make a switch."""
-    with _nameless():
+    with netns.nameless():
         links.try_kind("bridge")
 
 
 def masquerade() -> None:
     """Load the kinds of rules that NAT needs."""
-    _load(_RULES)
+    load_rules(_RULES)
 
 
 def masquerade_ipv6() -> None:
     """The same of IPv6, if the kernel has IPv6 at all."""
     require()
-    _load(_RULES.replace("table ip ", "table ip6 ").replace("ip daddr", "ip6 daddr"))
+    load_rules(_RULES.replace("table ip ", "table ip6 ").replace("ip daddr", "ip6 daddr"))
 
 
-def _load(rules: str) -> None:
+def load_rules(rules: str) -> None:
+    """Have the kernel take rules, and load the modules that they need."""
     import nftables
 
-    with _nameless():
+    with netns.nameless():
         status, _, errors = nftables.Nftables().cmd(rules)
     if status != 0:
         raise KernelError(errors.strip().splitlines()[0])
@@ -94,7 +90,7 @@ def _load(rules: str) -> None:
 
 def netem() -> None:
     """Delay what leaves an interface."""
-    with _nameless():
+    with netns.nameless():
         command = ["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
         search = {**os.environ, "PATH": services.SEARCH}
         done = subprocess.run(command, capture_output=True, text=True, env=search)
@@ -110,5 +106,5 @@ def tracepoints() -> None:
 
 def packet_socket() -> None:
     """Open the socket that sees frames."""
-    with _nameless():
+    with netns.nameless():
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)).close()

@@ -30,6 +30,8 @@ from netlab.lab.life import (
     pick,
     prepare,
     record,
+    records,
+    require_root,
     running,
     sweep,
     undone_by_signals,
@@ -60,6 +62,7 @@ from netlab.lab.packets import (
     watching,
 )
 from netlab.lab.state import Interface, Machine, Status, status
+from netlab.lab.unleased import Unleased
 from netlab.lab.whereabouts import Following, owners, where
 
 __all__ = [
@@ -70,6 +73,7 @@ __all__ = [
     "Machine",
     "Repair",
     "Status",
+    "Unleased",
     "apply",
     "assigned",
     "attach",
@@ -93,9 +97,11 @@ __all__ = [
     "places",
     "prepare",
     "record",
+    "records",
     "refuse_busy_ports",
     "renew",
     "repair",
+    "require_root",
     "running",
     "status",
     "sweep",

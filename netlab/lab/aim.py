@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from netlab.errors import UsageError
+from netlab.scenario.suggest import instead, near
 
 if TYPE_CHECKING:
     from netlab.kernel.owners import Owners
@@ -28,8 +29,7 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
     known = owners(lab)
     start = node(lab, source)
     if word == "dhcp":
-        leg = _leg_on(lab, start, target)
-        return Question(start.name, leg.network.name, _ends(lab, start, "", "", leg, known), by)
+        return _dhcp_question(lab, _leg_on(lab, start, target), known)
     if target is None:
         if word != "dns":
             raise UsageError("there is no destination", f"netlab trace {source} DST --by {by}")
@@ -40,6 +40,21 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
     leg = _leg_towards(lab, start, to)
     ends = _ends(lab, start, end if end in lab.topology.nodes else "", to, leg, known, wait)
     return Question(start.name, end, ends, by, named=not is_address(target))
+
+
+def dhcp_questions(lab: Lab, legs: Sequence[Leg]) -> list[Question]:
+    """One that each of these adapters asks everybody on its network."""
+    from netlab.lab.whereabouts import owners
+
+    known = owners(lab)
+    return [_dhcp_question(lab, leg, known) for leg in legs]
+
+
+def _dhcp_question(lab: Lab, leg: Leg, known: Owners) -> Question:
+    from netlab.probe.trace import Question
+
+    ends = _ends(lab, lab.topology.nodes[leg.node], "", "", leg, known)
+    return Question(leg.node, leg.network.name, ends, "dhcp")
 
 
 def is_address(target: str) -> bool:
@@ -68,21 +83,24 @@ def points(lab: Lab, names: Sequence[str], missing_ok: bool = False) -> dict[str
             for leg in lab.topology.legs_on(lab.topology.networks[name]):
                 found.setdefault(known[leg.node], set()).add(leg.interface)
         elif not missing_ok:
-            has = ", ".join([*known, *(lab.topology.networks.keys() - known)])
-            raise UsageError(f"the lab '{lab.name}' has no '{name}'", f"it has: {has}")
+            every = dict.fromkeys([*known, *lab.topology.networks])
+            raise UsageError(f"the lab '{lab.name}' has no '{name}'", instead(name, every))
     return {place: wanted if all(wanted) else set() for place, wanted in found.items()}
 
 
 def node(lab: Lab, name: str) -> Node:
     """A machine of the lab. Raises UsageError for one that it does not have."""
     if name not in lab.topology.nodes:
-        names = ", ".join(lab.topology.nodes)
-        raise UsageError(f"the lab '{lab.name}' has no node '{name}'", f"it has: {names}")
+        what = f"the lab '{lab.name}' has no node '{name}'"
+        raise UsageError(what, instead(name, lab.topology.nodes))
     return lab.topology.nodes[name]
 
 
 def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str, str]:
-    """The node that is meant, and its address: `vm2`, `host@lan`, or an IP address of whomever."""
+    """The node that is meant, and its address: `vm2`, `host@lan`, a server's name on the lab's Internet,
+    or an IP address of whomever."""
+    servers = lab.source.scenario.internet.servers
+    target = str(servers.get(target, target))
     with suppress(ValueError):
         address = ip_address(target)
         if address.is_loopback or address.is_unspecified:
@@ -93,15 +111,25 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
             fix = "name the machine, or an address of a wider scope"
             raise UsageError(f"{target} is link-local: each cable may have one", fix)
         return _owner(lab, source, str(address), known) or target, str(address)
-    found = node(lab, target.partition("@")[0])
+    found = _named(lab, target)
     legs = found.named_legs
     if "@" in target and target not in legs:
-        raise UsageError(f"'{target}' is no endpoint", f"{found.name} has: {', '.join(legs)}")
-    leg = legs[target] if "@" in target else found.shared_with(source) or found.primary
+        raise UsageError(f"'{target}' is no endpoint", instead(target, legs))
+    leg = legs[target] if "@" in target else found.towards(source)
     its = _own(known, leg, 4) or _own(known, leg, 6)
     if not its:
         raise UsageError(f"{leg.name} has no address now", "name an address instead")
     return found.name, its
+
+
+def _named(lab: Lab, target: str) -> Node:
+    """The node of `vm2` or `host@lan`. Raises UsageError with what else may be meant."""
+    name = target.partition("@")[0]
+    if "." not in name:
+        return node(lab, name)
+    meant = near(name, lab.source.scenario.internet.servers)
+    ask = f"`netlab trace SRC --by dns:{name}` asks a name server for it"
+    raise UsageError(f"'{name}' is no server on the lab's Internet", f"{meant} {ask}".lstrip())
 
 
 def _owner(lab: Lab, source: Node, address: str, known: Owners) -> str:

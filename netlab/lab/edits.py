@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from netlab.errors import UsageError
+from netlab.errors import ScenarioError, UsageError
+from netlab.scenario.suggest import instead
 
 if TYPE_CHECKING:
     from netlab.lab.life import Lab
@@ -76,12 +78,12 @@ def clients(lab: Lab, target: str) -> list[Leg]:
     name, _, interface = target.partition(".")
     node = lab.topology.nodes.get(name)
     if node is None:
-        known = ", ".join(one.name for one in lab.topology.endpoints)
-        raise UsageError(f"there is no machine '{name}'", f"there are: {known}")
+        known = [one.name for one in lab.topology.endpoints]
+        raise UsageError(f"there is no machine '{name}'", instead(name, known))
     legs = [leg for leg in node.legs if interface in ("", leg.interface)]
     if not legs:
-        its = ", ".join(leg.interface for leg in node.legs)
-        raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
+        its = [f"{name}.{leg.interface}" for leg in node.legs]
+        raise UsageError(f"there is no adapter '{target}'", instead(target, its))
     if clients := [leg for leg in legs if leg.by_dhcp]:
         return clients
     settable = node.role in (Role.VM, Role.HOST)
@@ -139,6 +141,13 @@ def _is_inside(text: str, subnet: IPv4Network) -> bool:
 
 
 def _edited(lab: Lab, data: dict[str, Any]) -> Source:
+    """Problems have no place: nobody has the text in which it would be."""
     from netlab.scenario.load import edited
 
-    return edited(lab.source, data)
+    try:
+        source = edited(lab.source, data)
+    except ScenarioError as error:
+        *others, last = error.problems
+        before = "".join(f"{problem.sentence}\n" for problem in others)
+        raise UsageError(before + last.what, last.fix) from error
+    return replace(source, warnings=tuple(replace(one, file="") for one in source.warnings))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
+from netlab.lab.unleased import Told, explained, ignore
 from netlab.scenario import mode
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def prepare(source: Source, name: str | None = None) -> Lab:
     """
     from netlab.plan import ports
     from netlab.plan.build import build
-    from netlab.scenario.names import lab_name
+    from netlab.scenario.names import lab_name, lab_name_after
 
-    checked = lab_name(name or source.name)
+    checked = lab_name(name) if name else lab_name_after(source.name)
     plan = build(checked, source.topology)
     for (protocol, port), program in ports.taken_by_services(plan, source.topology).items():
         raise busy(protocol, port, program)
@@ -85,8 +86,11 @@ def busy(protocol: str, port: int, program: str) -> UsageError:
     return UsageError(what, "end that program, or let another port of the host lead to the VM")
 
 
-def up(lab: Lab, progress: Progress | None = None) -> None:
+def up(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> None:
     """Build a lab. Whatever goes wrong or is interrupted leaves nothing behind.
+
+    That DHCP gives an adapter no address is nothing wrong: the lab is up, its client goes on asking,
+    and `unleased` is told of it.
 
     Raises LabExists, NeedsRoot, Missing, SystemRefused, KernelError, Interrupted.
     """
@@ -108,7 +112,10 @@ def up(lab: Lab, progress: Progress | None = None) -> None:
         preflight.refuse_taken(lab.plan.namespaces)
         try:
             run.fill(record, lab.source.text, remember(lab.source))
-            create(lab.plan, run, progress or (lambda noun, moment: None), interruption)
+            told = progress or (lambda noun, moment: None)
+            missing = create(lab.plan, run, told, interruption)
+            for one in explained(lab, run, missing, interruption):
+                unleased(one)
             run.write(replace(record, ready=True))
             interruption.check()
         except BaseException as error:
@@ -141,12 +148,12 @@ def undone_by_signals(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def running(lab: Lab, progress: Progress | None = None) -> Iterator[Lab]:
+def running(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Iterator[Lab]:
     """A lab for the length of a block: up, and down whatever happens inside, signals included."""
     from netlab.kernel.patience import postponed_signals
 
     with postponed_signals() as interruption:
-        up(lab, progress)
+        up(lab, progress, unleased)
         try:
             with interruption.at_once():
                 yield lab
@@ -161,6 +168,7 @@ def down(name: str) -> None:
 
     require_root()
     run = run_directory(name)
+    run.adopt()
     with postponed_signals(), run.locked():
         remove(run, run.read())
 
@@ -184,6 +192,10 @@ def pick(name: str | None, how: str = "--lab LAB") -> str:
     """The lab that is meant: `name`, or the only one. Raises NoSuchLab, which tells `how` to name it."""
     existing = names()
     if name is not None:
+        from netlab.scenario.suggest import near
+
+        if name not in existing and (meant := near(name, existing)):
+            raise NoSuchLab(f"there is no lab '{name}'", meant)
         run_directory(name).read()
         return name
     if len(existing) == 1:
@@ -193,6 +205,15 @@ def pick(name: str | None, how: str = "--lab LAB") -> str:
     raise NoSuchLab(
         f"several labs are running: {', '.join(existing)}", f"name one of them: `{how}`"
     )
+
+
+def records() -> list[Record]:
+    """What is written down about all labs; others may come and go meanwhile."""
+    found = []
+    for name in names():
+        with suppress(NoSuchLab):
+            found.append(record(name))
+    return found
 
 
 def record(name: str) -> Record:

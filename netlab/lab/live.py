@@ -6,16 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.errors import NetlabError, SystemRefused
+from netlab.errors import KernelError, NetlabError, SystemRefused
 from netlab.lab.edits import clients, with_lease
 from netlab.lab.life import Lab, busy, prepare, require_root, run_directory
 from netlab.lab.state import cut_off
+from netlab.lab.unleased import Told, Unleased, explained, ignore, reasons
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlab.kernel.create import Progress
+    from netlab.kernel.patience import Interruption
     from netlab.kernel.rundir import RunDirectory
     from netlab.plan.change import Change
-    from netlab.plan.nouns import Observed
+    from netlab.plan.nouns import Lease, Observed
     from netlab.plan.plan import Difference
     from netlab.scenario.source import Source
 
@@ -28,14 +32,23 @@ def change(lab: Lab, source: Source) -> tuple[Lab, Change]:
     return wanted, between(lab.plan, wanted.plan)
 
 
-def apply(lab: Lab, source: Source, progress: Progress | None = None) -> Lab:
+def apply(
+    lab: Lab, source: Source, progress: Progress | None = None, unleased: Told = ignore
+) -> Lab:
     """Bring a running lab to another scenario: `change`, and `carry_out` what it takes."""
-    return carry_out(lab, *change(lab, source), progress)
+    return carry_out(lab, *change(lab, source), progress, unleased)
 
 
-def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | None = None) -> Lab:
+def carry_out(
+    lab: Lab,
+    wanted: Lab,
+    difference: Change,
+    progress: Progress | None = None,
+    unleased: Told = ignore,
+) -> Lab:
     """Bring a running lab to what `change` has said; what is equal in both is not touched.
 
+    `unleased` is told of new leases that do not come: that is no failure.
     A failure or a signal on the way leaves the lab as it was. Raises UsageError if a port that is to
     lead to a VM is busy, NoSuchLab, SystemRefused if `lab` is not as the last change left it or that
     was cut off, KernelError, Interrupted.
@@ -63,7 +76,13 @@ def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | No
         # Written first: what a crash leaves of either must be found by `down`.
         run.begin(replace(before, namespaces=both, becomes=source.file), source.text)
         try:
-            bring_about(difference, run, progress or (lambda noun, moment: None), interruption)
+            bring_about(
+                difference,
+                run,
+                progress or (lambda noun, moment: None),
+                interruption,
+                lambda missing: _tell(wanted, run, missing, interruption, unleased),
+            )
         except BaseException:
             left = (one for one in both if one in before.namespaces or netns.named(one))
             run.abandon(replace(before, namespaces=tuple(left)))
@@ -72,12 +91,24 @@ def carry_out(lab: Lab, wanted: Lab, difference: Change, progress: Progress | No
     return wanted
 
 
+def _tell(
+    lab: Lab,
+    run: RunDirectory,
+    missing: Sequence[Lease],
+    interruption: Interruption,
+    unleased: Told,
+) -> None:
+    for one in explained(lab, run, missing, interruption):
+        unleased(one)
+
+
 def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | None = None) -> Lab:
     """Let a machine (`vm1`), or one adapter of it, ask DHCP anew, and wait for the answer.
 
-    As `ipconfig /renew` does it: a server that does not answer within 5 s loses its client, who then
+    As `ipconfig /renew` does it: a server that does not answer within 4 s loses its client, who then
     asks everybody. Returns the lab, changed if there was a lease that had been given back. Raises
-    UsageError if nothing there is configured by DHCP; KernelError after `seconds` without an address.
+    UsageError if nothing there is configured by DHCP; KernelError, with the reason, if it has asked
+    in vain or `seconds` are over.
     """
     from netlab.kernel import leases
     from netlab.kernel.patience import postponed_signals
@@ -85,17 +116,32 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
     from netlab.plan.nouns import DhcpClient
 
     require_root()
-    asking = {(namespace(lab.name, leg.node), leg.holder) for leg in clients(lab, target)}
-    bound = [
+    unleased: list[Unleased] = []
+    renewed = apply(lab, with_lease(lab, target), progress, unleased.append)
+    legs = {(namespace(lab.name, leg.node), leg.holder): leg for leg in clients(renewed, target)}
+    asking = [
         noun
-        for noun in lab.plan.nouns
-        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in asking
+        for noun in renewed.plan.nouns
+        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in legs
     ]
+    known = {(one.node, one.interface) for one in unleased}
     run = run_directory(lab.name)
+    silent = [leg for leg in legs.values() if not leg.asks]
     with postponed_signals() as interruption, run.locked():
-        for client in bound:
-            leases.renew(run, client, seconds, interruption)
-    return apply(lab, with_lease(lab, target), progress)
+        for client in asking:
+            leg = legs[client.namespace, client.interface]
+            is_new = client not in lab.plan.nouns
+            ask = leases.await_lease if is_new else leases.renew
+            if (leg.node, leg.interface) not in known and not ask(
+                run, client, seconds, interruption
+            ):
+                silent.append(leg)
+    whys = zip(silent, reasons(renewed, silent), strict=True)
+    unleased += [Unleased(leg.node, leg.interface, why) for leg, why in whys]
+    if unleased:
+        said = (f"{one.node} gets no lease on {one.interface}: {one.why}" for one in unleased)
+        raise KernelError("; ".join(said))
+    return renewed
 
 
 def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
@@ -160,7 +206,7 @@ _ROUNDS = 5
 """Who keeps changing the lab meanwhile has the last word."""
 
 
-def repair(lab: Lab, progress: Progress | None = None) -> Repair:
+def repair(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Repair:
     """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
 
     What somebody made goes, what is missing or another comes anew; what cannot be mended keeps nothing
@@ -169,6 +215,7 @@ def repair(lab: Lab, progress: Progress | None = None) -> Repair:
     """
     from netlab.kernel.change import mend as carry_out
     from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.services import lease
     from netlab.plan.change import joined, mend
     from netlab.plan.plan import difference
 
@@ -178,6 +225,7 @@ def repair(lab: Lab, progress: Progress | None = None) -> Repair:
         _refuse_outdated(lab, run)
         changes: list[Change] = []
         failures: tuple[NetlabError, ...] = ()
+        missing: set[Lease] = set()
         there = _there(lab, run)
         left = difference(lab.plan.nouns, there)
         worthwhile = bool(left)
@@ -186,10 +234,12 @@ def repair(lab: Lab, progress: Progress | None = None) -> Repair:
             mended = carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
             changes.append(mended.done)
             failures = mended.failures
+            missing |= {*mended.missing}
             there = _there(lab, run)
             left = difference(lab.plan.nouns, there)
             worthwhile = left != before and not _in_vain(wanted, left)
         killed = _settle(lab, run)
+        _tell(lab, run, [one for one in missing if not lease(run, one)], interruption, unleased)
     return Repair(joined(changes), left, failures if left else (), killed)
 
 

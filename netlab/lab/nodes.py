@@ -31,7 +31,9 @@ def place_of(name: str, node: str) -> str:
 
     known = places(name)
     if node not in known:
-        raise UsageError(f"the lab '{name}' has no node '{node}'", f"it has: {', '.join(known)}")
+        from netlab.scenario.suggest import instead
+
+        raise UsageError(f"the lab '{name}' has no node '{node}'", instead(node, known))
     return namespace(name, node)
 
 

@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING
 from netlab.errors import KernelError, UsageError
 from netlab.lab.life import require_root, run_directory
 from netlab.lab.whereabouts import Following, where
+from netlab.scenario.suggest import instead
 
 if TYPE_CHECKING:
     from netlab.explain.world import Explanation
     from netlab.kernel.rundir import RunDirectory
     from netlab.lab.life import Lab
     from netlab.probe.account import Account
+    from netlab.probe.cause import Finding
     from netlab.probe.exchange import Told
     from netlab.probe.history import Entry
     from netlab.probe.journey import Step
     from netlab.probe.matrix import Result
     from netlab.probe.stream import Stream
     from netlab.probe.tap import Tap
-    from netlab.probe.trace import Trace
+    from netlab.probe.trace import Question, Trace
     from netlab.scenario.expectation import Expectation
+    from netlab.scenario.topology import Leg
 
 
 def verify(
@@ -94,20 +97,37 @@ def trace(
     network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
     answers (tcp, udp, raw). Raises UsageError for what is none.
     """
-    from netlab.kernel import services
-    from netlab.kernel.patience import postponed_signals
     from netlab.lab import aim
-    from netlab.probe.trace import trace as follow
 
     require_root()
-    run = run_directory(lab.name)
     asked = aim.question(lab, source, target, by, wait)
-    complaints = services.dhcp_complaints(run, asked.ends.mac)
-    leases = tuple(_leases(lab, run))
-    with postponed_signals() as interruption:
-        traced = follow(where(lab), asked, interruption, complaints)
+    leases = tuple(_leases(lab, run_directory(lab.name)))
+    (traced,) = _followed(lab, [asked])
     history = replace(traced.history, start=(*traced.history.start, *leases))
     return replace(traced, history=history)
+
+
+def ask_dhcp(lab: Lab, legs: Sequence[Leg]) -> list[Finding]:
+    """What becomes of a DHCP question of each of these adapters: `trace` for many at once."""
+    from netlab.lab import aim
+
+    questions = aim.dhcp_questions(lab, legs)
+    few = (questions[at : at + _AT_ONCE] for at in range(0, len(questions), _AT_ONCE))
+    return [traced.finding for some in few for traced in _followed(lab, some)]
+
+
+_AT_ONCE = 32
+"""Probes that are followed together: each of n is flooded to n ports, and looked for in every frame."""
+
+
+def _followed(lab: Lab, questions: Sequence[Question]) -> list[Trace]:
+    from netlab.kernel import services
+    from netlab.kernel.patience import postponed_signals
+    from netlab.probe.trace import traces
+
+    complaints = services.dhcp_complaints(run_directory(lab.name))
+    with postponed_signals() as interruption:
+        return traces(where(lab), questions, interruption, complaints)
 
 
 def audited_trace(
@@ -291,5 +311,4 @@ def _check_interfaces(lab: Lab, chosen: Mapping[str, Collection[str]]) -> None:
             present = {name for _, name in if_nameindex()}
         known = {*present, *(name for of, name in where(lab).peers if of == node)}
         for name in sorted(set(wanted) - known):
-            has = ", ".join(sorted(known))
-            raise UsageError(f"{node} has no interface '{name}'", f"it has: {has}")
+            raise UsageError(f"{node} has no interface '{name}'", instead(name, sorted(known)))

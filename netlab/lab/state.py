@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.lab.life import Lab, require_root, run_directory
+from netlab.lab.unleased import Unleased, expected
 
 if TYPE_CHECKING:
     from netlab.kernel.observe import Observation
@@ -54,11 +55,16 @@ class Status:
     lab: Lab
     record: Record
     machines: tuple[Machine, ...]
+    unleased: tuple[Unleased, ...]
+    """Adapters that want an address of DHCP and have none. Where nothing was changed, that is no drift."""
     drift: Difference
 
 
-def status(lab: Lab) -> Status:
-    """Look at a running lab: addresses, leases, and drift from the plan."""
+def status(lab: Lab, known: Sequence[Unleased] = ()) -> Status:
+    """Look at a running lab: addresses, leases, and drift from the plan.
+
+    `known` is what was found out just now of leases that have not come.
+    """
     from netlab.kernel.observe import observe
     from netlab.plan.plan import difference
 
@@ -67,7 +73,22 @@ def status(lab: Lab) -> Status:
     observed = observe(lab.plan, run)
     machines = tuple(_machines(lab, run, observed))
     there = (*observed.nouns, *cut_off(lab, run))
-    return Status(lab, run.read(), machines, difference(lab.plan.nouns, there))
+    unleased = tuple(_unleased(lab, machines, known))
+    return Status(lab, run.read(), machines, unleased, difference(lab.plan.nouns, there))
+
+
+def _unleased(
+    lab: Lab, machines: Sequence[Machine], known: Sequence[Unleased]
+) -> Iterator[Unleased]:
+    found_out = {(one.node, one.interface): one for one in known}
+    for machine in machines:
+        legs = {leg.interface: leg for leg in lab.topology.nodes[machine.name].legs}
+        for one in machine.interfaces:
+            wants = one.lease == {} and not one.released and not one.addresses
+            if wants:
+                place = machine.name, one.name
+                why = expected(legs[one.name])
+                yield found_out.get(place) or Unleased(*place, why)
 
 
 def cut_off(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
@@ -85,7 +106,7 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
     from netlab.plan.names import namespace
     from netlab.plan.nouns import Cable, Lease
 
-    cables = [noun for noun in observed.nouns if isinstance(noun, Cable)]
+    cables = [noun for noun in observed.nouns if isinstance(noun, Cable) and noun.is_up]
     plugged = {
         (end.namespace, end.interface) for cable in cables for end in (cable.one, cable.other)
     }

@@ -51,13 +51,21 @@ class Change:
         return bool(self.removed or self.altered or self.created)
 
     def gives_back(self, client: DhcpClient) -> bool:
-        """Whether a client that goes can tell its server: not if it is torn from its network."""
+        """Whether a client that goes can tell its server: not if it is torn from its network.
+
+        Nor if its cable is pulled: its server knows nothing of that.
+        """
+        after = (*self.removed, *(new for _, new in self.altered))
         return not any(
             (end.namespace, end.interface) == (client.namespace, client.interface)
-            for noun in self.removed
-            if isinstance(noun, Cable)
+            for noun in after
+            if isinstance(noun, Cable) and (noun in self.removed or not noun.is_up)
             for end in (noun.one, noun.other)
         )
+
+    def keeps(self, namespace: str) -> bool:
+        """Whether a machine stays."""
+        return Namespace(namespace) not in self.removed
 
 
 def joined(changes: Iterable[Change]) -> Change:

@@ -64,7 +64,7 @@ def served(topology: Topology, vmnet: Network) -> Iterator[str]:
 def _seconds(vmnet: Network) -> tuple[int, int]:
     mode, settings = vmnet.mode, vmnet.dhcp
     assert mode
-    return (settings.lease, settings.max_lease) if settings else (mode.lease_seconds,) * 2
+    return (settings.lease, settings.max_lease) if settings else mode.lease_seconds
 
 
 def home_router(
@@ -157,7 +157,7 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
         if address not in taken
     )
     # Two VMs with one MAC are one client to the server.
-    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.by_dhcp and leg.leased))
+    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.by_dhcp and not leg.denied))
     numbered = list(islice(free, len(asking)))
     if len(numbered) < len(asking):
         asking = [mac for mac in asking if mac not in reserved]

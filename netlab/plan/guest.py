@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Interface
 
 from netlab.plan import dnsmasq
+from netlab.plan.firewall import firewall
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Listening, Noun, Ruleset, Service
 from netlab.scenario.model import Listen
@@ -15,47 +16,15 @@ from netlab.scenario.topology import Node, Topology
 def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
     """What runs inside a VM; its adapters are `machine`'s."""
     here = namespace(lab, node.name)
-    if node.firewall:
+    if node.firewall.blocks:
         yield Ruleset(here, firewall(node.firewall))
     for port in node.listens:
         yield from server(here, port)
     yield from proxy(here, node)
-    if node.dhcp_server:
+    if node.dhcp_server and node.primary.plugged_into:  # dnsmasq does not start without an address.
         config = dnsmasq.configuration(node.primary.holder, _dhcp(topology, node))
         yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
         yield Listening(here, "dhcp", "udp", 67)
-
-
-def firewall(blocked: Sequence[str], trusted: Sequence[str] = ("lo",), six: bool = False) -> str:
-    """Rules that drop what is `blocked` unless it was asked for or comes in by `trusted`.
-
-    `six`: for IPv6. There, neighbours and routers are heard whatever is blocked.
-    """
-    drops = "".join(f"\t\t{_match(word, six)}drop\n" for word in blocked)
-    if six:
-        drops = f"\t\t{NEIGHBOURS} accept\n{drops}"
-    interfaces = ", ".join(f'"{name}"' for name in trusted)
-    return f"""\
-table {"ip6" if six else "ip"} firewall {{
-	chain input {{
-		type filter hook input priority filter; policy accept;
-		iifname {{ {interfaces} }} accept
-		ct state established,related accept
-{drops}	}}
-}}
-"""
-
-
-NEIGHBOURS = "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }"
-"""What IPv6 needs on the cable itself, as IPv4 needs ARP."""
-
-
-def _match(blocked: str, six: bool) -> str:
-    protocol, _, port = blocked.partition(":")
-    if port:
-        return f"{protocol} dport {port} "
-    echo = f"{'icmpv6' if six else 'icmp'} type echo-request "
-    return {"all": "", "icmp": echo}.get(protocol, f"meta l4proto {protocol} ")
 
 
 def server(here: str, port: str, six: IPv6Interface | None = None) -> Iterator[Noun]:

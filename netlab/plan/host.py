@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from netlab.plan import dnsmasq, nat
-from netlab.plan.guest import firewall, proxy
+from netlab.plan.firewall import Opened, firewall
+from netlab.plan.guest import proxy
+from netlab.plan.leaving import leaving
 from netlab.plan.machine import forwarding_interface, machine, plug
 from netlab.plan.names import namespace
-from netlab.plan.nouns import Listening, Noun, Ruleset, Service
-from netlab.scenario.mode import Routing
-from netlab.scenario.topology import HOST, Leg, Network, Topology
+from netlab.plan.nouns import Listening, Noun, Ruleset, Service, Sysctl
+from netlab.scenario.mode import SHARING_OPENS, WINDOWS, Routing
+from netlab.scenario.topology import HOST, Leg, Network, Node, Topology
 
 
 def host(lab: str, topology: Topology) -> Iterator[Noun]:
@@ -33,24 +35,26 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
     between = topology.scenario.host.forwards
     routed = [leg.interface for leg in node.legs if leg.network.name in between]
     shared = _shared(topology)
+    forwards = [(vmnet, one) for vmnet in nat_networks for one in nat.forwards(topology, vmnet)]
+    led = [(nat.host_end(vmnet), nat.device_outside(vmnet).ip, one) for vmnet, one in forwards]
     rules = ""
     if nat_networks or routed or products or shared:
         inward = [*cards, *uplinks] if nat_networks or products or shared else []
         inward += [*(vmnet.name for vmnet in products), *(leg.interface for leg in shared)]
         for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
-        forwards = [
-            (nat.host_end(vmnet), nat.device_outside(vmnet).ip, one)
-            for vmnet in nat_networks
-            for one in nat.forwards(topology, vmnet)
-        ]
         networks = [leg.network for leg in shared]
-        rules += _rules(cards, nat_networks, routed, products, networks, forwards)
-    if node.firewall:
+        rules += _rules(cards, nat_networks, routed, products, networks, led)
+    if node.firewall.blocks:
         # What the NAT device sends to the host comes from the host's own sockets.
-        rules += firewall(node.firewall, ["lo", *uplinks])
+        trusted, ports = ["lo", *uplinks], [one for _, one in forwards]
+        rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
         yield Ruleset(here, rules)
+    # Nobody else sends to 127.0.0.1, or from it, over a cable.
+    by_loopback = [nat.host_end(vmnet) for vmnet in nat_networks if vmnet.reaches_loopback]
+    for end in dict.fromkeys((*_ends(led), *by_loopback)):
+        yield Sysctl(here, f"net.ipv4.conf.{end}.route_localnet", "1")
     if nat_networks:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
         settings = [vmnet.nat for vmnet in nat_networks if vmnet.nat]
@@ -71,6 +75,16 @@ def _shared(topology: Topology) -> tuple[Leg, ...]:
     return tuple(
         leg for leg in topology.nodes[HOST].legs if leg.interface == wanted and leg.enabled
     )
+
+
+def _opened(node: Node, shared: Iterable[Leg]) -> Opened:
+    """Where products open ports of the host for the services that they run on it."""
+    opened = {
+        leg.interface: (leg.network.mode.product.name, leg.network.mode.opens)
+        for leg in node.legs
+        if leg.network.mode and leg.network.mode.opens
+    }
+    return opened | {leg.interface: (WINDOWS.name, SHARING_OPENS) for leg in shared}
 
 
 def _name_server(topology: Topology, leg: Leg) -> str:
@@ -104,6 +118,8 @@ def _rules(
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
         forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
     for vmnet in (*products, *shared):
+        if vmnet.mode and vmnet.mode.rejects_foreign:
+            forward.append(f'iifname "{vmnet.name}" ip saddr != {vmnet.subnet} reject')
         forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
         if vmnet.mode and vmnet.mode.routing is Routing.OPEN:
             forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
@@ -118,12 +134,11 @@ def _rules(
         vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
     ]
     translated += shared
-    called = bool(forwards)
     chains = ""
     if nat_networks or translated:
-        chains = _nat_chains(cards, nat_networks, translated, called)
+        chains = _nat_chains(cards, nat_networks, translated, _own_calls(nat_networks, forwards))
     return f"""\
-table ip host {{{_doors(forwards)}
+table ip host {{{_doors(forwards, _into_loopback(nat_networks))}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
@@ -133,41 +148,69 @@ table ip host {{{_doors(forwards)}
 
 
 def _nat_chains(
-    cards: list[str], nat_networks: list[Network], translated: list[Network], called: bool
+    cards: list[str], nat_networks: list[Network], translated: list[Network], called: str
 ) -> str:
-    chains, masked = "", [str(vmnet.subnet) for vmnet in translated]
+    chains, masked = "", [f"ip saddr {vmnet.subnet}" for vmnet in translated]
     if nat_networks:
         from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
-        masked[:0] = [", ".join(str(nat.device_outside(vmnet).ip) for vmnet in nat_networks)]
-        masked[0] = f"{{ {masked[0]} }}"
+        masked[:0] = [f"iifname {from_nat}"]
         chains = f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
 		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
 	}}
 """
-    rows = "".join(f"\t\tip saddr {one} oifname {_set(cards)} masquerade\n" for one in masked)
+    rows = "".join(f"\t\t{one} oifname {_set(cards)} masquerade\n" for one in masked)
     if called:
         rows += f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
+        rows += called
+    inside = _set([*map(nat.host_end, nat_networks), *(vmnet.name for vmnet in translated)])
     return f"""\
 {chains}	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 {rows}	}}
-"""
+{leaving(f"iifname {inside} oifname {_set(cards)}", "saddr")}"""
 
 
-def _doors(forwards: list[Led]) -> str:
-    """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself."""
-    if not forwards:
-        return ""
+def _into_loopback(nat_networks: list[Network]) -> str:
+    """What a NAT engine sends to the host itself, past all of its addresses."""
+    return "".join(
+        f'\t\tiifname "{nat.host_end(vmnet)}" ip daddr {nat.host_inside(vmnet).ip}'
+        " meta l4proto { tcp, udp } dnat to 127.0.0.1\n"
+        for vmnet in nat_networks
+        if vmnet.reaches_loopback
+    )
+
+
+def _doors(forwards: list[Led], inward: str) -> str:
+    """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself.
+
+    `inward` are rules for what comes from NAT engines.
+    """
     rules = "".join(
         f"\t\tfib daddr type local {one.protocol} dport {one.port} dnat to {device}:{one.port}\n"
         for _, device, one in forwards
     )
     return "".join(
-        f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rules}\t}}"
-        for hook in ("prerouting", "output")
+        f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rows}\t}}"
+        for hook, rows in (("prerouting", inward + rules), ("output", rules))
+        if rows
     )
+
+
+def _own_calls(nat_networks: list[Network], forwards: list[Led]) -> str:
+    """The host calls such a port at its loopback or its adapter there, whose addresses no VM could answer:
+    VirtualBox's engine calls in its own name then (slirp's tcp_subr.c), and so does the device here."""
+    if not forwards:
+        return ""
+    own = (str(one.host_address) for one in nat_networks if one.mode and one.mode.host_adapter)
+    ends, sources = _set(_ends(forwards)), ", ".join(("127.0.0.0/8", *own))
+    return f"\t\toifname {ends} ip saddr {{ {sources} }} masquerade\n"
+
+
+def _ends(forwards: list[Led]) -> list[str]:
+    """The host's interfaces to NAT devices that it has ports for."""
+    return list(dict.fromkeys(end for end, _, _ in forwards))
 
 
 _KERNEL_SECONDS = 120

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 from netlab.plan import nat
-from netlab.plan.guest import NEIGHBOURS, firewall, server
+from netlab.plan.firewall import NEIGHBOURS, firewall_6
+from netlab.plan.guest import server
+from netlab.plan.leaving import leaving
 from netlab.plan.names import metric, namespace
 from netlab.plan.nouns import (
     DEFAULT_ROUTE_6,
@@ -71,8 +73,8 @@ def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
         yield Ipv6(here, leg.holder, leg.network.prefix, metric(leg.holder))
         if leg.ipv6:
             yield Advertised(here, leg.holder, leg.ipv6, _leads_on(leg.network))
-    if node.firewall and node.role is Role.VM:
-        yield Ruleset(here, firewall(node.firewall, six=True))
+    if node.firewall.blocks and node.role is Role.VM:
+        yield Ruleset(here, firewall_6(node.firewall))
     if node.forwards:
         yield _forwards(here)
     if node.listens and legs[0].ipv6:
@@ -157,23 +159,30 @@ def _uplink(vmnet: Network) -> IPv6Network:
     return addressing.uplink(vmnet.number)
 
 
+_ERRORS = "{ destination-unreachable, packet-too-big, time-exceeded }"
+"""As `nat._ERRORS`."""
+
+
 def _nat_rules(leg: Leg) -> str:
     vmnet = leg.network
     assert vmnet.prefix
+    beyond, own = addressing.at(_uplink(vmnet), 1).ip, leg.ipv6
+    assert own
     host = addressing.numbered(vmnet.prefix, vmnet.host_address, vmnet.subnet)
     return f"""\
 table ip6 nat_device {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
+		iifname "{nat.UPLINK}" ip6 saddr {beyond} icmpv6 type {_ERRORS} ip6 saddr set {own.ip}
 		ct state established,related accept
 		ip6 saddr {host.ip} drop comment "the host adapter is no client of the NAT device"
 		iifname "{leg.interface}" oifname "{nat.UPLINK}" meta l4proto {{ icmpv6, tcp, udp }} accept
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		oifname "{nat.UPLINK}" masquerade
+		ip6 saddr {vmnet.prefix} oifname "{nat.UPLINK}" masquerade
 	}}
-}}
+{leaving(f'iifname "{leg.interface}" oifname "{nat.UPLINK}"', "saddr . oif")}}}
 """
 
 
@@ -193,10 +202,9 @@ def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[N
     if forward:
         yield _forwards(here)
     if forward or ends:
-        devices = ", ".join(str(addressing.at(_uplink(vmnet), 2).ip) for vmnet in translated)
-        yield Ruleset(here, _host_rules(forward, _host_nat(cards, ends, devices)))
-    if node.firewall:
-        yield Ruleset(here, firewall(node.firewall, ("lo", *ends), six=True))
+        yield Ruleset(here, _host_rules(forward, _host_nat(cards, ends)))
+    if node.firewall.blocks:
+        yield Ruleset(here, firewall_6(node.firewall, ("lo", *ends)))
 
 
 def _host_rules(forward: list[str], chains: str) -> str:
@@ -211,10 +219,11 @@ table ip6 host {{
 """
 
 
-def _host_nat(cards: list[str], ends: list[str], devices: str) -> str:
+def _host_nat(cards: list[str], ends: list[str]) -> str:
     if not ends:
         return ""
-    out = f"\t\tip6 saddr {{ {devices} }} oifname {_set(cards)} masquerade\n" if cards else ""
+    out = f"\t\tiifname {_set(ends)} oifname {_set(cards)} masquerade\n" if cards else ""
+    last = leaving(f"iifname {_set(ends)} oifname {_set(cards)}", "saddr") if cards else ""
     return f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
@@ -223,7 +232,7 @@ def _host_nat(cards: list[str], ends: list[str], devices: str) -> str:
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 {out}	}}
-"""
+{last}"""
 
 
 def _set(interfaces: list[str]) -> str:

@@ -2,7 +2,10 @@
 
 Source: libvirt, docs/formatnetwork.rst ("Connectivity"; "NAT based network" is the network `default`:
 192.168.122.1/24, leases .2 to .254; "Isolated network config": the host is there too). It names no time
-of a lease: then it is its dnsmasq's own, one hour (dnsmasq(8), --dhcp-range).
+of a lease: then it is its dnsmasq's own, one hour (dnsmasq(8), --dhcp-range). Its rules let DHCP and DNS
+in from the bridge, by UDP and TCP (`-A INPUT -i virbr0 -p udp --dport 67 -j ACCEPT` and three more), as
+its rules for iptables do and firewalld's zone `libvirt`; those for nftables cannot, since there another
+table's "drop" has the last word: `firewall: [udp:67, udp:53]` is such a host.
 
 The host is the gateway, at `.1`, where VMware has a NAT device at `.2`.
 """
@@ -15,7 +18,7 @@ from ipaddress import IPv4Network
 from netlab.scenario.addressing import at
 from netlab.scenario.mode import Mode, Product, Routing
 
-LIBVIRT = Product("libvirt", 0x525400)
+LIBVIRT = Product("libvirt", 0x525400, host_mac=0x525400_000000)
 
 _HOST = at(1)
 
@@ -24,10 +27,10 @@ _mode = partial(
     product=LIBVIRT,
     host_adapter=_HOST,
     serves_itself=True,
+    opens=("tcp:53", "tcp:67", "udp:53", "udp:67"),
     pool=lambda subnet: (subnet[2], subnet[-2]),
     dns=_HOST,
-    domain="",
-    lease_seconds=3600,
+    lease_seconds=(3600, 3600),
 )
 
 NAT = _mode(
@@ -36,6 +39,7 @@ NAT = _mode(
     onward="the host leaves by {card}, as {outside}",
     subnet=IPv4Network("192.168.122.0/24"),
     routing=Routing.TRANSLATED,
+    rejects_foreign=True,
     router=_HOST,
 )
 ROUTE = _mode(
@@ -43,6 +47,7 @@ ROUTE = _mode(
     "libvirt route",
     onward="the host forwards by {card}, untranslated",
     routing=Routing.OPEN,
+    rejects_foreign=True,
     router=_HOST,
 )
 OPEN = _mode(

@@ -22,7 +22,7 @@ from netlab.plan.nouns import (
     Sysctl,
 )
 from netlab.scenario import addressing, mac
-from netlab.scenario.topology import Leg, Network, Node, Role
+from netlab.scenario.topology import Leg, Network, Node
 
 _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
 """Names come from the lab's DNS: the machine's own file may ask systemd-resolved over a socket."""
@@ -114,8 +114,8 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
 
 
 def _configured(node: Node) -> tuple[Leg, ...]:
-    """Operating systems take the addresses off a card that is unplugged; VMs keep them here."""
-    return tuple(leg for leg in node.legs if leg.connected or node.role is not Role.HOST)
+    """Operating systems with media sense take the addresses off an adapter that is unplugged."""
+    return tuple(leg for leg in node.legs if leg.plugged_into)
 
 
 def lease_network(leg: Leg) -> IPv4Network:

@@ -26,6 +26,12 @@ def namespace(lab: str, node: str) -> str:
     return f"{lab}.{node}"
 
 
+def lab_of(namespace_name: str) -> str | None:
+    """The lab that a namespace of such a name may be of; None for a name that no lab would give."""
+    found = re.fullmatch(r"([^./]+)\.[A-Za-z0-9-]+", namespace_name)
+    return found[1] if found and is_lab(found[1]) else None
+
+
 def node(namespace_name: str) -> str:
     """The node or switch of a namespace."""
     return namespace_name.partition(".")[2]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.plan import dhcp, dnsmasq
+from netlab.plan.leaving import leaving
 from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import interface_name, namespace
 from netlab.plan.nouns import (
@@ -62,12 +63,17 @@ def device_outside(vmnet: Network) -> IPv4Interface:
     return IPv4Interface((int(cable[2]), cable.prefixlen))
 
 
+def host_inside(vmnet: Network) -> IPv4Interface:
+    """The host's address on that cable."""
+    cable = addressing.uplink(vmnet.number)
+    return IPv4Interface((int(cable[1]), cable.prefixlen))
+
+
 def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
     """The NAT device, its cable to the host, and what it serves."""
     node = topology.node(Role.NAT_DEVICE, vmnet)
     here, host = namespace(lab, node.name), namespace(lab, HOST)
-    settings, outside = vmnet.nat or Nat(), device_outside(vmnet)
-    host_side = IPv4Interface((int(outside.network[1]), outside.network.prefixlen))
+    settings, outside, host_side = vmnet.nat or Nat(), device_outside(vmnet), host_inside(vmnet)
     yield from machine(lab, node, forwards=True)
     yield plug(lab, node.primary, vmnet)
     yield Cable(End(here, UPLINK), End(host, host_end(vmnet)), vmnet.mtu)
@@ -140,9 +146,13 @@ def timeouts(where: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
         yield Sysctl(where, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
 
 
+_ERRORS = "{ destination-unreachable, time-exceeded }"
+"""What the host says of packets that the device has sent on: to VMs the device says it, a program there."""
+
+
 def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
-    mode, subnet = leg.network.mode, leg.network.subnet
-    assert mode
+    mode = leg.network.mode
+    assert mode and leg.address
     client = ""
     if mode.host_adapter:
         why = "the host adapter is no client of the NAT device"
@@ -156,24 +166,39 @@ def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
         f'\t\tiifname "{UPLINK}" {one.protocol} dport {one.port} dnat to {one.to}:{one.to_port}\n'
         for one in forwards
     )
-    if mode.host_at:
-        led += f"""\
-		udp dport {{ 53, 67 }} accept
-		ip daddr {mode.host_at(subnet)} dnat to {host.ip} comment "the host's loopback"
-"""
+    called = ""
+    if forwards:
+        why = "the host itself calls"
+        called = f"""
+		ip saddr {host.ip} oifname "{leg.interface}" masquerade comment "{why}\""""
+    shut = ""
+    if leg.network.reaches_loopback:
+        led += _at_loopback(leg.network, f'dnat to {host.ip} comment "the host\'s loopback"')
+    elif leg.network.loopback:
+        hook = "type filter hook input priority filter; policy accept;"
+        rows = _at_loopback(leg.network, 'drop comment "localhost_reachable is off"')
+        shut = f"\n\tchain input {{\n\t\t{hook}\n{rows}\t}}"
     return f"""\
-table ip nat_device {{
+table ip nat_device {{{shut}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
+		iifname "{UPLINK}" ip saddr {host.ip} icmp type {_ERRORS} ip saddr set {leg.address.ip}
 		ct state established,related accept{client}
 		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
 {passed}	}}{_prerouting(led)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		oifname "{UPLINK}" masquerade
+		ip saddr {leg.network.subnet} oifname "{UPLINK}" masquerade{called}
 	}}
-}}
+{leaving(f'oifname "{UPLINK}"', "saddr . oif")}}}
 """
+
+
+def _at_loopback(vmnet: Network, verdict: str) -> str:
+    """What comes to the host's loopback by its address here; ping and DHCP the engine answers itself."""
+    own = f"\t\tip daddr {vmnet.loopback} udp dport 67 accept\n"
+    rest = f"\t\tip daddr {vmnet.loopback} meta l4proto {{ tcp, udp }} {verdict}\n"
+    return own * bool(vmnet.mode and vmnet.mode.serves_itself) + rest
 
 
 def _prerouting(rules: str) -> str:

@@ -82,6 +82,11 @@ class Cable:
     mtu: int = 1500
     """Bytes."""
 
+    @property
+    def is_up(self) -> bool:
+        """It carries frames."""
+        return self.one.up and self.other.up
+
 
 @dataclass(frozen=True)
 class Queue:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
 
 from netlab.plan import dhcp, dnsmasq
+from netlab.plan.leaving import leaving
 from netlab.plan.machine import machine, plug, switch
 from netlab.plan.names import namespace
 from netlab.plan.nouns import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
@@ -146,7 +147,7 @@ table ip home_router {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{outside.interface}" masquerade
 	}}
-}}
+{leaving(f'oifname "{outside.interface}"', "saddr . oif")}}}
 """
 
 

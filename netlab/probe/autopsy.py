@@ -31,7 +31,7 @@ _ARP = b"\x08\x06"
 _IPV6 = b"\x86\xdd"
 _ETHERNET_BYTES = 14
 _VERSION_6, _IPV6_BYTES = b"\x60", 40
-_NEIGHBOURS = (135, 136)
+_NEIGHBOURS = (b"\x87", b"\x88")
 """Types of ICMPv6 that do what ARP does."""
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
 """Behind the ICMP header and the token stands the mark."""
@@ -135,8 +135,10 @@ class Autopsy:
             send_error=case.send_error,
             answered=case.answered,
             address=case.to,
+            turned=self._known.turned(journey),
             misplaced=self._known.misplaced(journey),
             closed_route=self._known.closed_routes(case.to, journey, source),
+            dark=self._known.dark(case.to, journey, source),
             carriers=self._known.carriers(source),
             addressed=self._known.addressed(source, case.to),
             present=self._known.present(journey),
@@ -164,7 +166,7 @@ class Autopsy:
         """Whether rules of a machine have met a probe. What they drop is remembered."""
         hits = self._witness.hits_on(machine)
         for hit in hits:
-            if hit.drops and drops.is_about_neighbours(decode(hit.frame)):
+            if hit.drops and drops.is_about_neighbours(drops.fields_of(hit)):
                 self._silenced.append(hit)
             elif hit.drops:
                 _, token = _echo(hit)
@@ -197,7 +199,7 @@ class Autopsy:
     def _read_questions(self) -> None:
         """Only when somebody wants to know: where everything is answered, nobody does."""
         for at, sighting in self._questions:
-            fields = decode(sighting.data)
+            fields = decode(sighting.data, sighting.length)
             node = self._where.nodes[sighting.namespace]
             if fields.get("arp.op") == _ANSWER:
                 self._answered.add((node, fields["arp.sender"]))
@@ -220,12 +222,12 @@ class Autopsy:
 
 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
-    fields = decode(sighting.data)
+    fields = decode(sighting.data, sighting.length)
     return with_errors(echo, fields), fields
 
 
 def _is_arp(frame: bytes) -> bool:
-    return frame[12:14] == _ARP or (frame[12:14] == _IPV6 and frame[54] in _NEIGHBOURS)
+    return frame[12:14] == _ARP or (frame[12:14] == _IPV6 and frame[54:55] in _NEIGHBOURS)
 
 
 def _echo(hit: Hit) -> tuple[Part | None, bytes]:

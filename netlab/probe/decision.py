@@ -58,12 +58,22 @@ def decisions(
     if step.went_out and "ip.dst" in step.after:
         yield from _routed(step, tables, names)
     if _ADDRESSES_AND_PORTS & step.rewrites.keys():
-        for connection in tables.connections:
-            if connection.translated and is_about(connection, step):
-                before, after = connection.original, connection.seen_as
-                yield Decision(By.NAT, said("goes on as", before=before, after=after))
+        for before, after in _translations(step, tables.connections):
+            yield Decision(By.NAT, said("goes on as", before=before, after=after))
     for rule in dict.fromkeys(rules):
         yield Decision(By.RULE, rule)
+
+
+def _translations(step: Step, known: Iterable[Connection]) -> list[tuple[Flow, Flow]]:
+    """What each flow goes on as. Where a NAT device and its host translate one after the other, how they
+    call it between themselves is nobody's business."""
+    found = {one.original: one.seen_as for one in known if one.translated and is_about(one, step)}
+    between = found.keys() & found.values()
+    return [
+        (before, found.get(after, after))
+        for before, after in found.items()
+        if before not in between
+    ]
 
 
 def best_route(routes: Iterable[RouteRow], address: IPAddress) -> RouteRow | None:

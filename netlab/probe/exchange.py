@@ -194,7 +194,7 @@ class Tracker:
             peer = self._where.peers.get((node, seen.interface))
             if peer is None or (seen.foreign and node not in self._where.carriers):
                 continue
-            identity = identify(seen.data)
+            identity = identify(seen.data, seen.length)
             passage = self._passage(identity, node, peer, seen) or self._begin(identity, node, seen)
             passage.add(node, seen, identity)
             exchange = passage.exchange

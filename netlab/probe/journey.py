@@ -244,7 +244,7 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
         seen_before.add(place)
         outlet = Outlet(seen.interface, peer)
         bridge = where.bridges.get(node)
-        for_others = seen.foreign and not (bridge and bridge.mac == frame.fields["eth.dst"])
+        for_others = seen.foreign and not (bridge and bridge.mac == frame.fields.get("eth.dst"))
         if for_others and node not in where.carriers:
             overheard.append(frame)
         elif seen.outgoing and (here := _latest(steps, node, packet)) is not None:
@@ -284,6 +284,27 @@ class Stay(Protocol):
 
 
 AnyStay = TypeVar("AnyStay", bound=Stay)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A machine answers by another interface than the question came in by."""
+
+    node: str
+    came_in: str
+    goes_out: str
+
+
+def turn(asked: Sequence[Stay], answered: Sequence[Stay], where: Map) -> Turn | None:
+    """Whether a question and its answer do so. A machine that bridges has one way, over all its adapters."""
+    if not asked or not answered:
+        return None
+    last, first = asked[-1], answered[0]
+    if last.node != first.node or last.node in where.bridges or not last.came_in:
+        return None
+    came_in = last.came_in.interface
+    ways_out = [outlet.interface for outlet in first.went_out]
+    return Turn(last.node, came_in, ways_out[0]) if ways_out and came_in not in ways_out else None
 
 
 def without_plumbing(

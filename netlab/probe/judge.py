@@ -83,6 +83,8 @@ class Evidence:
     """Further machines whose answer is as good as the target's: they have the address that was typed."""
     carriers: frozenset[str] = frozenset()
     """Interfaces of the source that are up with a cable that is up."""
+    dark: Mapping[str, str] = field(default_factory=dict)
+    """Node to the interface by which its packet would have to leave, which has no carrier."""
     addressed: bool = True
     """The source has an address besides that of `lo`."""
     drops: Mapping[tuple[str, Part], Drop] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class Evidence:
     """Nodes whose routing does not admit the packet's source where it came in."""
     no_route_back: str = ""
     """The address to which the target would have to answer, if its routing table does not lead there."""
+    turned: str = ""
+    """Whether the target answers by another interface than the question came in by, in words."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine that has it on another network."""
     forgotten: frozenset[str] = frozenset()
@@ -120,8 +124,8 @@ def _judged(evidence: Evidence) -> Finding:
         return _never_left(evidence)
     if evidence.answered:
         return _answered(evidence)
-    if not journey.of(Part.ANSWER) and evidence.kind in _TO_EVERYBODY:
-        return _TO_EVERYBODY[evidence.kind](evidence)
+    if not journey.of(Part.ANSWER) and evidence.kind in TO_EVERYBODY:
+        return TO_EVERYBODY[evidence.kind](evidence)
     last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
     asked = journey.of(Part.REQUEST)[-1]
     match last[0].part:
@@ -186,6 +190,8 @@ def _never_left(evidence: Evidence) -> Finding:
     source, error = evidence.source, evidence.send_error
     if not evidence.carriers:
         return _dead(source, Cause.NIC_DOWN, said("no carrier"))
+    if source in evidence.dark:
+        return _unplugged(source, evidence)
     if not evidence.addressed:
         return _dead(source, Cause.NO_ADDRESS, said("no address", version=_version(evidence)))
     if source in evidence.closed_route and error:
@@ -224,6 +230,8 @@ def _answer_lost(step: Step, evidence: Evidence) -> Finding:
     if why.cause is Cause.UNKNOWN and _is_home(step, evidence):
         return _unknown(step.node, said("not taken"))
     text = said("last seen", node=step.node, why=_in_short(why))
+    if evidence.turned:
+        text = said("and so", why=evidence.turned, what=text)
     return _dead(step.node, Cause.NO_WAY_BACK, text)
 
 
@@ -236,6 +244,9 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
         for part in (Part.ANSWER, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
                 return _never_answered(node, _in_short(_dead(node, rule.cause, rule.rule)))
+    if node in evidence.dark and not step.went_out:
+        why = _unplugged(node, evidence)
+        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
     if node in evidence.silenced and not step.went_out:
         why = _silent(evidence.silenced[node])
         return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
@@ -399,7 +410,7 @@ def _dropped_for_all(asked: Iterable[Step], evidence: Evidence) -> Finding | Non
     return next(filter(None, (_dropped(step, evidence) for step in at_switches)), None)
 
 
-_TO_EVERYBODY: dict[str, Callable[[Evidence], Finding]] = {
+TO_EVERYBODY: dict[str, Callable[[Evidence], Finding]] = {
     "dhcp": _no_offer,
     "arp": _nobody_has_it,
 }
@@ -427,7 +438,8 @@ _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
 
 def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
     """An error quotes the probe: its sender says itself what happened."""
-    who, sender = error.before["ip.src"], _sender(error)
+    # As who has asked sees it: a NAT on the way may have translated it.
+    who, sender = evidence.journey.packets[error.packet][-1].after["ip.src"], _sender(error)
     if who == evidence.address and (twins := _rivals(evidence, sender)):
         return _duplicate(sender, who, twins)
     if "tcp.flags" in error.before:
@@ -486,6 +498,10 @@ def _not_resolved(node: str, evidence: Evidence) -> Finding:
 
 def _silent(silence: Silence) -> Finding:
     return _dead(silence.at, silence.cause, silence.text)
+
+
+def _unplugged(node: str, evidence: Evidence) -> Finding:
+    return _dead(node, Cause.NIC_DOWN, said("down", interface=evidence.dark[node]))
 
 
 def _closed(node: str, evidence: Evidence) -> Finding:

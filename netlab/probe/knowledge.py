@@ -16,8 +16,9 @@ from netlab.kernel.routing import UNCERTAIN, Answer, Question, Routing
 from netlab.kernel.rows import Connection, Flow, RouteRow
 from netlab.probe.decision import Tables, best_route, closed_route, flow_of, is_about
 from netlab.probe.frame import Fields, is_mac
-from netlab.probe.journey import Journey, Map, Step
+from netlab.probe.journey import Journey, Map, Step, turn
 from netlab.probe.packet import Part
+from netlab.probe.said import said
 
 _SOURCE_NOT_ADMITTED = (errno.EXDEV, errno.EINVAL)
 """The kernel's answers, before and since Linux 6.14."""
@@ -81,6 +82,12 @@ class Knowledge:
             (node, self.of(node, Table.INTERFACES), self.of(node, Table.ADDRESSES))
             for node in self.where.nodes.values()
         )
+
+    def names_along(self, journey: Journey) -> Mapping[str, str]:
+        """Whose an IP or MAC address is to who was on the way."""
+        switches = {step.node for step in journey.steps} & self.where.switches
+        near = (self.where.neighbourhood(switch) for switch in switches)
+        return self.owners.names_near(frozenset().union(*near))
 
     @cached_property
     def isolated(self) -> dict[tuple[str, str], frozenset[str]]:
@@ -199,6 +206,21 @@ class Knowledge:
                 return source if answer.error not in (0, UNCERTAIN) else ""
         return ""
 
+    def turned(self, journey: Journey) -> str:
+        """By which route a machine answers that was asked by another interface, in words."""
+        answered = journey.first(Part.ANSWER)
+        found = turn(journey.first(Part.REQUEST), answered, self.where)
+        if found is None or "ip.dst" not in answered[0].before:
+            return ""
+        by = [
+            route
+            for route in self.of(found.node, Table.ROUTES)
+            if any(hop.interface == found.goes_out for hop in route.hops)
+        ]
+        route = best_route(by, ip_address(answered[0].before["ip.dst"]))
+        way = route or found.goes_out
+        return said("turned", node=found.node, route=way, interface=found.came_in)
+
     def closed_routes(self, target: str, journey: Journey, source: str) -> dict[str, RouteRow]:
         """Node to the route by which a packet that was there goes nowhere: a blackhole, a prohibition.
 
@@ -214,6 +236,27 @@ class Knowledge:
             if route and closed_route(route, self.ask(node, question)):
                 found[node] = route
         return found
+
+    def dark(self, target: str, journey: Journey, source: str) -> dict[str, str]:
+        """Node to the interface by which a packet that was there has to leave, if that has no carrier.
+
+        Where none was seen, that of a packet from `source` to an address counts.
+        """
+        flows: dict[str, set[tuple[str | None, Flow]]] = {}
+        for step in (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER)):
+            if "ip.dst" in step.after and step.node not in self.where.switches:
+                here = self._device(step.node, step.inlet), flow_of(step.after)
+                flows.setdefault(step.node, set()).add(here)
+        asked = [(node, one) for node, its in flows.items() for one in self._asked(node, its)]
+        if target and source not in flows:
+            asked.append((source, Question(ip_address(target))))
+        ways = {(node, self.ask(node, question).interface) for node, question in asked}
+        return {
+            node: one.name
+            for node, name in sorted(ways)
+            for one in self.of(node, Table.INTERFACES)
+            if one.name == name and not one.running
+        }
 
     def misplaced(self, journey: Journey) -> frozenset[str]:
         """Nodes whose routing does not admit a packet's source at the interface by which it came in."""

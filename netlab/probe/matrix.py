@@ -131,12 +131,14 @@ def _probe(
             if not any(leg.ipv6 or _of(leg, addresses) for leg in legs):
                 return Outcome(Verdict.DEAD, f"{end.name} has no IPv6 address, by the scenario")
         to = _with_ipv6(target, to, addresses)
-    elif not _of(to, addresses) and to.address is None and not to.gets_lease:
-        return Outcome(Verdict.DEAD, f"{to.name} has no address, as DHCP gives it none")
+    elif not _of(to, addresses) and not to.speaks:
+        return _silent(to)
     if not _of(to, addresses):
         return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
     bind = None
     if source.leg:
+        if not _of(source.leg, addresses) and not source.leg.speaks:
+            return _silent(source.leg)
         if not _of(source.leg, addresses):
             return Outcome(Verdict.UNKNOWN, f"{source.leg.name} has no address")
         bind = _of(source.leg, addresses)[0]
@@ -148,6 +150,13 @@ def _probe(
         mute=not any(leg.speaks for leg in source.node.legs),
         direct=to.network.segment in source.node.segments,
     )
+
+
+def _silent(leg: Leg) -> Outcome:
+    """Of an adapter that has no address, by the scenario and in fact."""
+    usual = "its lease was given back" if leg.plugged_into else "it has no cable"
+    why = leg.in_vain.why if leg.in_vain else usual
+    return Outcome(Verdict.DEAD, f"{leg.name} has no address, by the scenario: {why}")
 
 
 def _with_ipv6(target: Endpoint, usual: Leg, addresses: _Known) -> Leg:

@@ -78,48 +78,68 @@ class Trace:
     """IP or MAC address to the machine that has it."""
 
 
-def trace(
+def traces(
     where: Map,
-    question: Question,
+    questions: Sequence[Question],
     interruption: Interruption,
-    dhcp_complaints: Callable[[], Mapping[str, str]] = dict,
-) -> Trace:
-    """Send one probe and follow it.
+    dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
+) -> list[Trace]:
+    """Send probes, all at the same time, and follow each.
 
-    `where` tells of every namespace of the lab. `dhcp_complaints` tells, when the
-    probe is over, which servers' logs say that they have no address left.
+    `where` tells of every namespace of the lab. `dhcp_complaints` tells, when they
+    are over, which servers' logs say that they have no address left for a MAC address.
     Raises KernelError, UsageError, Interrupted.
     """
-    with Handles(len(where.nodes)) as handles:
-        return _traced(where, question, interruption, dhcp_complaints, handles)
-
-
-def _traced(
-    where: Map,
-    question: Question,
-    interruption: Interruption,
-    dhcp_complaints: Callable[[], Mapping[str, str]],
-    handles: Handles,
-) -> Trace:
     with ExitStack() as stack:
-        probe = stack.enter_context(closing(kinds.probe(question.by, question.ends)))
+        handles = stack.enter_context(Handles(len(where.nodes)))
+        probes = [stack.enter_context(closing(kinds.probe(one.by, one.ends))) for one in questions]
         events = stack.enter_context(Events(list(where.nodes)))
-        name = probe.token.hex()[:16]
-        six = ":" in question.ends.to
-        witness = stack.enter_context(Witness(where, probe.matches, name, six=six))
+        matches = tuple(match for probe in probes for match in probe.matches)
+        name = probes[0].token.hex()[:16]
+        six = any(":" in one.ends.to for one in questions)
+        witness = stack.enter_context(Witness(where, matches, name, six=six))
         events.changes()
         start = _entries(events, where)
-        asked_before = _asked_before(start, question.source)
-        watch = _Watch(witness.taps, probe, where, question.source, asked_before)
-        sent_at = time.time_ns()
-        error = _send(probe)
-        if error is None:
-            watch.until_over(interruption)
+        watches = [
+            _Watch(probe, where, one.source, _asked_before(start, one.source))
+            for probe, one in zip(probes, questions, strict=True)
+        ]
+        for watch in watches:
+            watch.send()
+        _until_over(witness.taps, [one for one in watches if one.error is None], interruption)
         hits = witness.hits()
         changes, missed = _changes(events, where)
         read = Knowledge.read(where, events.rows, tuple(Table), handles)
         known = replace(read, ended=ended(changes))
-        scene = witness.scene(known, dhcp_complaints)
+        scene = witness.scene(known)
+        scene = replace(scene, lost=scene.lost + missed)
+        macs = {one.ends.mac for one in questions}
+        complaints = {mac: dhcp_complaints(mac) for mac in macs}
+        return [
+            _judged(
+                one,
+                watch,
+                hits,
+                start,
+                changes,
+                known,
+                replace(scene, no_address_left=complaints[one.ends.mac]),
+            )
+            for one, watch in zip(questions, watches, strict=True)
+        ]
+
+
+def _judged(
+    question: Question,
+    watch: _Watch,
+    hits: Sequence[Hit],
+    start: tuple[Entry, ...],
+    changes: Sequence[Change],
+    known: Knowledge,
+    scene: judge.Scene,
+) -> Trace:
+    """What has become of a probe that is over."""
+    where, probe = known.where, watch.probe
     needed = _needed(watch, known, question)
     frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
@@ -131,15 +151,17 @@ def _traced(
         source=question.source,
         target=question.target,
         journey=journey.only(probe.decides),
-        scene=replace(scene, lost=scene.lost + missed),
+        scene=scene,
         kind=kind,
         answered=probe.answered,
-        send_error=error,
+        send_error=watch.error,
         address=str(question.ends.to),
         meant=known.meant(question.ends.to, question.target, question.named),
         no_route_back=known.no_route_back(question.target, journey),
+        turned=known.turned(journey),
         misplaced=known.misplaced(journey),
         closed_route=known.closed_routes(question.ends.to, journey, question.source),
+        dark=_dark(question, known, journey),
         carriers=known.carriers(question.source),
         addressed=known.addressed(question.source, question.ends.to),
         drops=_drops(hits, probe, known),
@@ -157,19 +179,29 @@ def _traced(
             if step.rewrites and known.has_forgotten(step, past)
         ),
     )
+    names = known.names_along(journey)
     return Trace(
         question,
         probe.token.hex(),
-        min((frame.sighting.at for frame in frames if frame.packet), default=sent_at),
+        min((frame.sighting.at for frame in frames if frame.packet), default=watch.sent_at),
         bool(needed),
         journey,
         judge.judge(evidence),
-        _decisions(journey, probe, hits, known),
-        tuple(probe.found([frame for frame in frames if frame.packet], known.owners.names)),
+        _decisions(journey, probe, hits, known, names),
+        tuple(probe.found([frame for frame in frames if frame.packet], names)),
         tuple(frames),
         History(start, dated(changes, frames, where.nodes)),
-        known.owners.names,
+        names,
     )
+
+
+def _dark(question: Question, known: Knowledge, journey: Journey) -> dict[str, str]:
+    """As `Knowledge.dark`; a question to everybody names the interface itself."""
+    ends = question.ends
+    if question.by.partition(":")[0] not in judge.TO_EVERYBODY:
+        return known.dark(str(ends.to), journey, question.source)
+    is_dark = ends.interface not in known.carriers(question.source)
+    return {question.source: ends.interface} if is_dark else {}
 
 
 def _next_hops(watch: _Watch, known: Knowledge, question: Question) -> set[tuple[str, str]]:
@@ -187,21 +219,12 @@ def _drops(
     """Node, and which of the probe's packets, to the rule that ended it."""
     found = {}
     for hit in hits:
-        fields = decode(hit.frame)
+        fields = drops.fields_of(hit)
         packet, part = probe.packet(fields, hit.frame), probe.part(fields, hit.frame)
         counts = hit.drops and (packet is None or probe.decides(packet))
         if counts and part and (drop := drops.drop(hit, known)):
             found[known.where.nodes[hit.namespace], part] = drop
     return found
-
-
-def _send(probe: Probe) -> int | None:
-    """errno, or None."""
-    try:
-        probe.send()
-    except OSError as error:
-        return error.errno or -1
-    return None
 
 
 def _entries(events: Events, where: Map) -> tuple[Entry, ...]:
@@ -248,13 +271,17 @@ def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
 
 
 def _decisions(
-    journey: Journey, probe: Probe, hits: Sequence[Hit], known: Knowledge
+    journey: Journey,
+    probe: Probe,
+    hits: Sequence[Hit],
+    known: Knowledge,
+    names: Mapping[str, str],
 ) -> tuple[tuple[Decision, ...], ...]:
     """What decided each step."""
     where = known.where
     rules: dict[tuple[str, Packet | None], list[str]] = {}
     for hit in hits:
-        packet = probe.packet(decode(hit.frame), hit.frame)
+        packet = probe.packet(drops.fields_of(hit), hit.frame)
         rules.setdefault((where.nodes[hit.namespace], packet), []).append(hit.text)
     found = []
     for step in journey.steps:
@@ -269,18 +296,58 @@ def _decisions(
             if not is_switch:  # Its routes know the bridge, and not what the bridge made of it.
                 out = tuple(replace(one, interface=bridge.interface) for one in step.went_out)
                 step = replace(step, went_out=out)
-        found.append(tuple(decisions(step, tables, met, is_switch, known.owners.names)))
+        found.append(tuple(decisions(step, tables, met, is_switch, names)))
     return tuple(found)
 
 
-class _Watch:
-    """Reads the taps until there is nothing more to come."""
+def _until_over(taps: Sequence[Tap], watches: Sequence[_Watch], interruption: Interruption) -> None:
+    """Until every probe has what it wants and all is still, or until nothing is heard for long enough."""
+    if not watches:
+        return
+    with selectors.DefaultSelector() as selector:
+        for tap in taps:
+            selector.register(tap.socket, selectors.EVENT_READ, tap)
+        for one in (one for watch in watches for one in watch.probe.sockets):
+            selector.register(one, selectors.EVENT_READ, None)
+        begun = last = time.monotonic()
+        while True:
+            patience = max(watch.until(begun, last) for watch in watches) - time.monotonic()
+            is_over = all(watch.is_over() for watch in watches)
+            wait = 0.0 if is_over else min(max(patience, 0), _INTERRUPTION_SECONDS)
+            ready = [key.data for key, _ in selector.select(wait) if key.data]
+            interruption.check()
+            for watch in watches:
+                watch.probe.poll()
+            ended = patience <= 0 or all(watch.is_over() for watch in watches)
+            if ended:  # What came after the selection too.
+                ready = list(taps)
+            # Other traffic may come faster than it is read: what is not older than now can wait.
+            now = time.time_ns()
+            if sum(_take(tap.sightings(now), watches) for tap in ready):
+                last = time.monotonic()
+            elif ended:
+                return
 
-    def __init__(
-        self, taps: Sequence[Tap], probe: Probe, where: Map, source: str, asked_before: set[str]
-    ) -> None:
-        self._taps = taps
-        self._probe = probe
+
+def _take(sightings: Iterable[Sighting], watches: Sequence[_Watch]) -> bool:
+    """Whether something new has to do with one of the probes."""
+    news = False
+    for sighting in sightings:
+        fields = decode(sighting.data, sighting.length)
+        for watch in watches:
+            news |= watch.take(sighting, fields)
+    return news
+
+
+class _Watch:
+    """What is seen of one probe: its packets, and ARP on their way."""
+
+    def __init__(self, probe: Probe, where: Map, source: str, asked_before: set[str]) -> None:
+        self.probe = probe
+        self.sent_at = 0
+        """Nanoseconds, by the kernel's clock."""
+        self.error: int | None = None
+        """errno, if the kernel refused to send it."""
         self._where = where
         self._source = source
         self.frames: list[Frame] = []
@@ -291,12 +358,25 @@ class _Watch:
         """(node, address) of every ARP question, and when it was heard first."""
         self._answered: set[tuple[str, str]] = set()
 
+    def send(self) -> None:
+        """Send the probe, or remember why that was refused."""
+        self.sent_at = time.time_ns()
+        try:
+            self.probe.send()
+        except OSError as error:
+            self.error = error.errno or -1
+
+    def until(self, begun: float, last: float) -> float:
+        """When it is over if nothing is heard: of all probes, the `last` thing was heard then."""
+        silence = last + max(self.probe.patience, last - begun)
+        return max(silence, self._last_question())
+
     def frames_at_end(self, needed: Collection[tuple[str, str]]) -> Iterator[Frame]:
         """All frames, with what is known of them only now: an answer that took its time to be recognised,
         and the ARP that the probe `needed`, by node and address."""
         exchanges = self._exchanges(needed)
         for frame in self.frames:
-            packet = self._probe.packet(frame.fields, frame.sighting.data)
+            packet = self.probe.packet(frame.fields, frame.sighting.data)
             if packet is None and "arp.op" in frame.fields:
                 fields = frame.fields
                 ends = (fields["arp.sender"], fields["arp.target"])
@@ -319,31 +399,6 @@ class _Watch:
             and (node, frame.sighting.interface) not in where.plumbing
         }
 
-    def until_over(self, interruption: Interruption) -> None:
-        """Until the probe has what it wants and all is still, or until nothing is heard for long enough."""
-        with selectors.DefaultSelector() as selector:
-            for tap in self._taps:
-                selector.register(tap.socket, selectors.EVENT_READ, tap)
-            for one in self._probe.sockets:
-                selector.register(one, selectors.EVENT_READ, None)
-            last = time.monotonic()
-            while True:
-                silence = last + max(self._probe.patience, last - self._begun)
-                patience = max(silence, self._last_question()) - time.monotonic()
-                wait = 0.0 if self._is_over() else min(max(patience, 0), _INTERRUPTION_SECONDS)
-                taps = [key.data for key, _ in selector.select(wait) if key.data]
-                interruption.check()
-                self._probe.poll()
-                ended = patience <= 0 or self._is_over()
-                if ended:  # What came after the selection too.
-                    taps = list(self._taps)
-                # Other traffic may come faster than it is read: what is not older than now can wait.
-                now = time.time_ns()
-                if sum(self._take(tap.sightings(now)) for tap in taps):
-                    last = time.monotonic()
-                elif ended:
-                    return
-
     def had(self, node: str) -> list[tuple[str | None, Fields]]:
         """The probe's packets that a machine has had: by which interface they came in, or None."""
         return [
@@ -363,9 +418,9 @@ class _Watch:
             default=0.0,
         )
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
         """The answer is with the program that asked, and was seen on its way there."""
-        return self._probe.over and any(
+        return self.probe.over and any(
             frame.packet
             and frame.packet.part is not Part.REQUEST
             and not frame.sighting.outgoing
@@ -381,22 +436,19 @@ class _Watch:
         """Who asks for what in vain."""
         return [one for one, answered in self.asked().items() if not answered]
 
-    def _take(self, sightings: Iterable[Sighting]) -> bool:
-        """Whether something new has to do with the probe: its packets, or ARP on their way."""
-        news = False
-        for sighting in sightings:
-            fields = decode(sighting.data)
-            packet = self._probe.packet(fields, sighting.data)
-            node = self._where.nodes[sighting.namespace]
-            if packet or "arp.op" in fields:
-                self.frames.append(Frame(sighting, packet, fields))
-            if packet:
-                news = True
-                if not sighting.foreign and node not in self._where.switches:
-                    self.passed.add(node)
-            elif "arp.op" in fields and node not in self._where.switches:
-                news |= self._hear(node, fields, sighting.outgoing) and node in self.passed
-        return news
+    def take(self, sighting: Sighting, fields: Fields) -> bool:
+        """Whether a frame is news of the probe: its packet, or ARP on its way."""
+        packet = self.probe.packet(fields, sighting.data)
+        node = self._where.nodes[sighting.namespace]
+        if packet or "arp.op" in fields:
+            self.frames.append(Frame(sighting, packet, fields))
+        if packet:
+            if not sighting.foreign and node not in self._where.switches:
+                self.passed.add(node)
+            return True
+        if "arp.op" in fields and node not in self._where.switches:
+            return self._hear(node, fields, sighting.outgoing) and node in self.passed
+        return False
 
     def _hear(self, node: str, fields: Fields, outgoing: bool) -> bool:
         """Keep account of a machine's ARP; whether this was new: not a question asked once more."""

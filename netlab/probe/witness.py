@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 
 from netlab.kernel import counters, netns, nft, sockets
@@ -156,9 +156,7 @@ class Witness:
             self._overflown += 1
         return found
 
-    def scene(
-        self, known: Knowledge, dhcp_complaints: Callable[[], Mapping[str, str]] = dict
-    ) -> Scene:
+    def scene(self, known: Knowledge) -> Scene:
         """What is the same for all probes."""
         now = counters.read(list(self.where.nodes))
         listening = sockets.read_listening(list(self.where.nodes))
@@ -190,6 +188,5 @@ class Witness:
                 nodes[name]: frozenset(f"{s.protocol}/{s.port}" for s in found if s.unread)
                 for name, found in listening.items()
             },
-            no_address_left=dhcp_complaints(),
             lost=sum(tap.lost() for tap in self.taps) + self._overflown,
         )

@@ -2,6 +2,7 @@
 # What udhcpc calls for every event of a lease; see `busybox udhcpc --help`.
 # In: the event ($1); the lease as variables from udhcpc (ip, mask, router, dns, domain,
 #     serverid, lease); NETLAB_LEASE, the file that describes this interface's lease;
+#     NETLAB_LEASE.in-vain, which is there while it has asked in vain;
 #     NETLAB_RESOLV, the /etc/resolv.conf that programs in the VM see; NETLAB_DNS, name
 #     servers of the VM's static adapters; NETLAB_METRIC, the default route's.
 # Out: address and default route in the kernel, the two files, and a copy of the second one beside
@@ -72,7 +73,14 @@ resolv() {
 
 case $1 in
 deconfig) forget ;;
-bound | renew) configure ;;
+bound | renew)
+    [ ! -e "$NETLAB_LEASE.in-vain" ] || rm -f "$NETLAB_LEASE.in-vain"
+    configure
+    ;;
+leasefail)
+    : >"$NETLAB_LEASE.in-vain"
+    exit 0
+    ;;
 *) exit 0 ;;
 esac
 

@@ -139,7 +139,8 @@ def _text(seen: Sighting) -> str:
     seconds, nanoseconds = divmod(seen.at, 1_000_000_000)
     clock = f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{nanoseconds // 1000:06}"
     place = f"{node(seen.namespace)}.{seen.interface}"
-    return f"{clock} {place:<18} {'out' if seen.outgoing else 'in':<3} {summary(decode(seen.data))}"
+    way = "out" if seen.outgoing else "in"
+    return f"{clock} {place:<18} {way:<3} {summary(decode(seen.data, seen.length))}"
 
 
 def _document(seen: Sighting) -> str:
@@ -150,6 +151,6 @@ def _document(seen: Sighting) -> str:
             "interface": seen.interface,
             "direction": "out" if seen.outgoing else "in",
             "length": seen.length,
-            "fields": decode(seen.data),
+            "fields": decode(seen.data, seen.length),
         }
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netlab.explain.world import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Lab, Machine, Repair, Status
+    from netlab.lab import Lab, Machine, Repair, Status, Unleased
     from netlab.plan.change import Change
     from netlab.probe.account import Account
     from netlab.probe.decision import Decision
@@ -45,8 +45,14 @@ def lab_status(status: Status) -> dict[str, Any]:
         "title": status.lab.source.scenario.title,
         "warnings": [asdict(warning) for warning in status.lab.source.warnings],
         "nodes": [asdict(machine) for machine in status.machines],
+        **unleased(status.unleased),
         "drift": difference(status.drift),
     }
+
+
+def unleased(found: Sequence[Unleased]) -> dict[str, Any]:
+    """Adapters that DHCP was to give an address, and that have none."""
+    return {"unleased": [asdict(one) for one in found]}
 
 
 def machines(found: Sequence[Machine], lab: str) -> dict[str, Any]:
@@ -68,20 +74,21 @@ def plan(planned: Plan) -> dict[str, Any]:
     return {"lab": planned.lab, "nouns": nouns}
 
 
-def change(wanted: Change, lab: str) -> dict[str, Any]:
+def change(wanted: Change, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
     """What a change of a running lab removes, alters and makes, as lines."""
     return {
         "lab": lab,
         "removed": [line(noun) for noun in wanted.removed],
         "altered": [line(new) for _, new in wanted.altered],
         "created": [line(noun) for noun in wanted.created],
+        **unleased(missing),
     }
 
 
-def repair(done: Repair, lab: str) -> dict[str, Any]:
+def repair(done: Repair, lab: str, missing: Sequence[Unleased]) -> dict[str, Any]:
     """What `repair` has changed, what is left, and why."""
     return {
-        **change(done.change, lab),
+        **change(done.change, lab, missing),
         "left": difference(done.left),
         "failures": [error.told for error in done.failures],
         "killed": None if done.killed is None else asdict(done.killed),
@@ -310,7 +317,7 @@ def graph(drawn: Graph) -> dict[str, Any]:
     }
 
 
-def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:
+def matrix(lab: Lab, results: Sequence[Result], missing: Sequence[Unleased] = ()) -> dict[str, Any]:
     """Every cell of a measured matrix."""
     return {
         "lab": lab.name,
@@ -318,6 +325,7 @@ def matrix(lab: Lab, results: Sequence[Result]) -> dict[str, Any]:
         "passed": sum(result.passed for result in results),
         "failed": sum(not result.passed for result in results),
         "cells": [_cell(result) for result in results],
+        **unleased(missing),
     }
 
 

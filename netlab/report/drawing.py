@@ -60,11 +60,32 @@ def _section(
     )
     boxes = [_box(topology, leg, addresses, language) for leg in legs]
     rows = list(_wrap(boxes, width))
-    for number, row in enumerate(rows):
-        named = f"  {name(network, language)} · {subnet(network, language)}"
-        yield from _bus(row, named if number == len(rows) - 1 else "")
+    for row in rows:
+        *boxes_above, bar = _bus(row)
+        yield from boxes_above
+        if row is not rows[-1]:
+            yield bar
+    # A name that does not fit behind the bar stands below it.
+    named = f"{name(network, language)} · {subnet(network, language)}"
+    if cell_len(bar) + 2 + cell_len(named) <= width:
+        yield f"{bar}  {named}"
+    else:
+        yield bar
+        yield from _folded(named, " · ", width)
     if onward := _onward(topology, network, addresses, language):
-        yield f"  ↳ {onward}"
+        yield from _folded(f"↳ {onward}", " ", width)
+
+
+def _folded(text: str, separator: str, width: int) -> Iterator[str]:
+    """A text in as many lines as it needs, broken at separators only."""
+    line = ""
+    for part in text.split(separator):
+        longer = f"{line}{separator}{part}" if line else part
+        if line and cell_len(longer) + 2 > width:
+            yield f"  {line}"
+            longer = part
+        line = longer
+    yield f"  {line}"
 
 
 def _plugged(topology: Topology, network: Network) -> list[Leg]:
@@ -92,7 +113,7 @@ def _wrap(boxes: list[_Box], width: int) -> Iterator[list[_Box]]:
         yield row
 
 
-def _bus(row: list[_Box], named: str) -> Iterator[str]:
+def _bus(row: list[_Box]) -> Iterator[str]:
     height = max(len(box.lines) for box in row)
     for parts in zip(*(box.rows(height) for box in row), strict=True):
         yield " ".join(parts)
@@ -100,7 +121,7 @@ def _bus(row: list[_Box], named: str) -> Iterator[str]:
     for box in row:
         left = (box.width - 3) // 2 + 1
         line += "═" * left + "╧" + "═" * (box.width - left)
-    yield line[:-1] + named
+    yield line[:-1]
 
 
 def _onward(topology: Topology, network: Network, addresses: Addresses, language: str) -> str:

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from netlab.probe.decision import By
 from netlab.probe.journey import Step
 from netlab.probe.trace import Trace
 from netlab.report.story import Story, pad
+from netlab.report.table import Table
 from netlab.report.words import FIELDS, field_name
 
-_LAYERS = {"eth": "L2", "arp": "ARP", "ip": "L3", "icmp": "L4", "tcp": "L4", "udp": "L4"}
+_LAYERS = {
+    "eth": "L2",
+    "arp": "ARP",
+    "ip": "L3",
+    "icmp": "L4",
+    "tcp": "L4",
+    "udp": "L4",
+    "malformed": "",
+}
 _APPLICATION = "L7"
 _TRANSLATED = {"ip.src", "ip.dst", "tcp.src", "tcp.dst", "udp.src", "udp.dst", "icmp.id"}
-_MAC_COLUMNS = 17
+_GAP = 3
 _Row = tuple[str, str, str, str, str]
 
 
@@ -43,15 +51,10 @@ def _table(step: Step, story: Story) -> Iterator[RenderableType]:
     came = _interfaces(words["in"], [step.came_in.interface] if step.came_in else [])
     went = _interfaces(words["out"], [out.interface for out in step.went_out])
     rows = list(_rows(step, story))
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    table.add_column("")
-    table.add_column("", no_wrap=True)
-    for heading in (came or words["sent here"], went or words["ends here"]):
-        table.add_column(heading, overflow="fold", min_width=_MAC_COLUMNS)
-    table.add_column(words["changed by"] if any(row[-1] for row in rows) else "")
-    for row in rows:
-        table.add_row(*row, style="yellow" if row[-1] else "")
-    yield table
+    by = words["changed by"] if any(row[-1] for row in rows) else ""
+    headings = ("", "", came or words["sent here"], went or words["ends here"], by)
+    styled = [[Text(cell, "yellow" if row[-1] else "") for cell in row] for row in rows]
+    yield Table(headings, styled, gap=_GAP)
     for decision in story.decisions(step):
         text = f"      {pad(words[f'by {decision.by}'], 8)}{story.told(decision.text)}"
         yield Text(text, "dim", no_wrap=True, overflow="ellipsis")
@@ -89,7 +92,7 @@ def _rows(step: Step, story: Story) -> Iterator[_Row]:
 
 
 def _shown(value: str, story: Story) -> str:
-    return story.named(value) or "–"
+    return story.named(story.told(value)) or "–"
 
 
 def _layer(name: str) -> str:

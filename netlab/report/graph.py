@@ -6,7 +6,7 @@ What every drawing starts from, so that a cable of a new kind is in all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,8 @@ class Graph:
     wires: tuple[Wire, ...]
     addresses: Addresses
     """Those that the interfaces have now; none: as planned."""
+    ipv6: Addresses = field(default_factory=dict)
+    """The same of IPv6, which are too wide for boxes: of those that have any."""
     language: str = "en"
     """That of what is written in its drawings; names are the lab's own."""
 
@@ -93,6 +95,11 @@ class Graph:
         """The adapter's addresses, as drawings show them."""
         return shown(leg, self.addresses, self.language)
 
+    def told(self, leg: Leg) -> list[str]:
+        """All of the adapter's addresses, for where there is room."""
+        six = self.ipv6.get((leg.node, leg.interface), ())
+        return [*self.shown(leg), *(address.partition("/")[0] for address in six)]
+
     def title_of(self, node: Node) -> str:
         """What a machine is called."""
         return title(node, self.language)
@@ -108,19 +115,36 @@ class Graph:
 
 def planned(lab: Lab, language: str = "en") -> Graph:
     """A lab that need not run: with the addresses that are known beforehand."""
-    return _graph(lab.source.name, lab, {}, language)
+    legs = (leg for node in lab.topology.nodes.values() for leg in node.legs)
+    ipv6 = {(leg.node, leg.interface): (str(leg.ipv6),) for leg in legs if leg.ipv6}
+    return _graph(lab.source.name, lab, {}, ipv6, language)
 
 
 def running(status: Status, language: str = "en") -> Graph:
     """A lab with the addresses of now."""
-    return _graph(status.lab.name, status.lab, addresses_of(status), language)
+    addresses = addresses_of(status)
+    return _graph(status.lab.name, status.lab, addresses, _ipv6_of(status), language)
 
 
 def addresses_of(status: Status) -> Addresses:
     """What every adapter has now, of IPv4: addresses of IPv6 are wider than a drawing's boxes."""
     return {
-        (machine.name, interface.name): [one for one in interface.addresses if ":" not in one]
-        or ("no address",)
+        place: [address for address in addresses if ":" not in address] or ("no address",)
+        for place, addresses in _all_of(status).items()
+    }
+
+
+def _ipv6_of(status: Status) -> Addresses:
+    return {
+        place: six
+        for place, addresses in _all_of(status).items()
+        if (six := [address for address in addresses if ":" in address])
+    }
+
+
+def _all_of(status: Status) -> Addresses:
+    return {
+        (machine.name, interface.name): interface.addresses
         for machine in status.machines
         for interface in machine.interfaces
     }
@@ -152,13 +176,14 @@ def name(network: Network, language: str = "en") -> str:
 
 
 def subnet(network: Network, language: str = "en") -> str:
-    """A network's addresses; nobody need have told those of a LAN segment."""
-    return str(network.subnet) if network.numbered else drawn("no subnet", language)
+    """A network's addresses, IPv6's too if it has them; nobody need have told those of a LAN segment."""
+    own = str(network.subnet) if network.numbered else drawn("no subnet", language)
+    return f"{own} · {network.prefix}" if network.prefix else own
 
 
-def _graph(name: str, lab: Lab, addresses: Addresses, language: str) -> Graph:
+def _graph(name: str, lab: Lab, addresses: Addresses, ipv6: Addresses, language: str) -> Graph:
     wires = tuple(_wires(lab.topology, lab.plan))
-    return Graph(name, lab.source.scenario.title, lab.topology, wires, addresses, language)
+    return Graph(name, lab.source.scenario.title, lab.topology, wires, addresses, ipv6, language)
 
 
 def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:

@@ -304,7 +304,9 @@ def _where(story: Story) -> Iterator[tuple[str, str]]:
         yield "where", words["began"].format(**facts)
     else:
         came = last.came_in
-        yield "where", words["inside"].format(interface=came.interface, peer=came.peer, **facts)
+        # The host's interface on a network, and the network's switch, may have one name.
+        key = "inside, from its namesake" if came.interface == came.peer else "inside"
+        yield "where", words[key].format(interface=came.interface, peer=came.peer, **facts)
 
 
 def _why(story: Story) -> Iterator[tuple[str, str]]:

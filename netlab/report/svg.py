@@ -88,11 +88,12 @@ _PAGE = """\
  content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
-body {{ margin: 1rem; font: 1rem system-ui, sans-serif; }}
+body {{ margin: 1rem; font: 1rem system-ui, sans-serif; background: light-dark(#fff, #0d1117); }}
 main {{ overflow: auto; }}
 h1 {{ font-size: 1.25rem; }}
 svg {{ display: block; margin: auto; max-width: 100%; height: auto; }}
 #size:checked ~ main svg {{ max-width: none; }}
+@media print {{ #size, label {{ display: none; }} #size:checked ~ main svg {{ max-width: 100%; }} }}
 </style>
 </head>
 <body>
@@ -115,7 +116,7 @@ def page(graph: Graph) -> str:
     return _PAGE.format(
         language=_LANGUAGE_TAGS[graph.language],
         title=escape(graph.title or graph.name),
-        size=drawn("actual size", graph.language),
+        size=drawn("Actual size", graph.language),
         picture=render(graph),
     )
 
@@ -198,7 +199,7 @@ def _switch(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
 def _node(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
     node = graph.topology.nodes[box.place]
     role = node.role.value.replace(" ", "-")
-    adapters = (f"{leg.interface} {' '.join(graph.shown(leg))}" for leg in node.legs)
+    adapters = (f"{leg.interface} {' '.join(graph.told(leg))}" for leg in node.legs)
     tip = "\n".join((graph.title_of(node), *adapters))
     hue = hues.get(node.primary.network.name, "outside")
     cloudy, hued = node.role is Role.INTERNET, node.role in _HUED
@@ -275,7 +276,7 @@ def _style(hues: Iterable[str]) -> str:
             *_rules((".netlab-graph",), _SHAPES),
             *_rules((".netlab-graph",), dict(_colours(LIGHT, hues))),
             *_rules(chosen, dark),
-            "@media(prefers-color-scheme:dark){",
+            "@media screen and (prefers-color-scheme:dark){",
             *_rules((not_light,), dark),
             "}",
             "",

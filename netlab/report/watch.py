@@ -63,7 +63,7 @@ def target(told: Told, owners: Mapping[str, str]) -> str:
     if told.result is Result.ANSWERED and told.back and not told.back[0].came_in:
         return told.back[0].node  # Not where its answer was first seen on the way.
     asked = told.fields.get("arp.target")
-    address = asked or told.fields.get("ip.dst") or told.fields["eth.dst"]
+    address = asked or told.fields.get("ip.dst") or told.fields.get("eth.dst", "?")
     return owners.get(address, address)
 
 

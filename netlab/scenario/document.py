@@ -14,9 +14,12 @@ from typing import Any, NoReturn
 from netlab.errors import Problem, ScenarioError
 from netlab.scenario import syntax
 from netlab.scenario.syntax import Mapping, Node, Scalar, Sequence
+from netlab.visible import visible
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
+_LONGEST = 1_000
+"""Letters of what is said about one place: the file may have words of any length."""
 
 Path = tuple[str | int, ...]
 
@@ -68,7 +71,7 @@ class Document:
 
     def _problem(self, position: Position, what: str, fix: str) -> Problem:
         line, column = position.line, position.column
-        return Problem(self.file, line, column, _visible(what), _visible(fix))
+        return Problem(visible(self.file), line, column, _shown(what), _shown(fix))
 
 
 def parse(text: bytes, file: str) -> Document:
@@ -104,7 +107,7 @@ def _compose(text: bytes, document: Document) -> Node | None:
         _refuse(
             document,
             Position(1, 1),
-            f"the file has {len(text):,} bytes, more than the {MAX_BYTES:,} a scenario may have",
+            f"the file has more than the {MAX_BYTES:,} bytes that a scenario may have",
             "check that this is the file you meant",
         )
     try:
@@ -126,8 +129,9 @@ def _refuse(document: Document, position: Position, what: str, fix: str) -> NoRe
     raise ScenarioError(document.problems) from None
 
 
-def _visible(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+def _shown(text: str) -> str:
+    """Without what a terminal would obey, and no longer than anybody would read."""
+    return visible(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
 def _position(node: Node) -> Position:

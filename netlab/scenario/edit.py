@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario.document import parse
+from netlab.scenario.suggest import instead
 
 Data: TypeAlias = dict[str, Any]
 """A scenario's mappings, lists and words, as JSON has them."""
@@ -138,8 +139,7 @@ def _key_of(port: int, ports: Data) -> str | None:
 
 def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
     if vmnet not in document["vmnets"]:
-        known = ", ".join(document["vmnets"])
-        raise UsageError(f"there is no vmnet '{vmnet}'", f"there are: {known}")
+        raise UsageError(f"there is no vmnet '{vmnet}'", instead(vmnet, document["vmnets"]))
     place = document["vmnets"][vmnet]
     for key in ("nat", "forwards", protocol):
         if not place.get(key):
@@ -149,7 +149,7 @@ def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
 
 
 def _no_vm(name: str, vms: Any) -> UsageError:
-    return UsageError(f"there is no VM '{name}'", f"there are: {', '.join(vms)}")
+    return UsageError(f"there is no VM '{name}'", instead(name, vms))
 
 
 def _forget(expect: Any, is_gone: Callable[[str], bool]) -> None:
@@ -190,14 +190,15 @@ def _find(document: Any, target: str) -> Any:
         return document.setdefault(name, {})
     known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets, *segments]
     known += ["host", "host.eth0", "lan", *lans, "internet"]
-    raise UsageError(f"'{target}' names nothing in this lab", f"use one of: {', '.join(known)}")
+    raise UsageError(f"'{target}' names nothing in this lab", instead(target, known))
 
 
 def _nic(nics: Any, adapter: str, target: str) -> Any:
     found = _ADAPTER.fullmatch(adapter)
     if not found or int(found[1]) >= len(nics):
-        its = ", ".join(f"eth{number}" for number in range(len(nics)))
-        raise UsageError(f"there is no adapter '{target}'", f"it has: {its}")
+        name = target.partition(".")[0]
+        its = [f"{name}.eth{number}" for number in range(len(nics))]
+        raise UsageError(f"there is no adapter '{target}'", instead(target, its))
     return _unfolded(nics, int(found[1]), "network")
 
 

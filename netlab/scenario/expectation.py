@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from netlab.errors import UsageError
-from netlab.scenario.model import Expectations, Family, Rule
+from netlab.scenario.model import Expectations, Family, is_pattern
+from netlab.scenario.suggest import instead
 from netlab.scenario.topology import Leg, Node, Role, Topology
 
 _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
@@ -28,7 +30,7 @@ class Endpoint:
 
     def leg_towards(self, other: Endpoint) -> Leg:
         """The leg meant when `other` is at the far end: the shared network's, else the primary."""
-        return self.leg or self.node.shared_with(other.node) or self.node.primary
+        return self.leg or self.node.towards(other.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,16 @@ class RuleProblem:
 def matrix(topology: Topology) -> tuple[Expectation, ...]:
     """Every expectation of a checked scenario, row by row."""
     rules, known = topology.scenario.expect, _known(topology)
-    return tuple(
-        _expectation(rules, known, plane.over, source, target, plane.decider(one, other))
-        for plane in _planes(rules, topology, known)
-        for source, one in plane.sources
-        for target, other in plane.targets
-        if source.node is not target.node
-    )
+    cells = []
+    for plane in _planes(rules, topology, known):
+        for row in plane.rows():
+            decider = {target.name: rule for rule, hit in row.decided for target in plane.of(hit)}
+            cells += [
+                _expectation(rules, known, plane.over, row.source, target, decider.get(target.name))
+                for target in plane.targets
+                if target.node is not row.source.node
+            ]
+    return tuple(cells)
 
 
 def selected(
@@ -119,18 +124,21 @@ def witnesses(
 
 def _named_by(patterns: Sequence[str], endpoints: Iterable[Endpoint]) -> set[str]:
     known = {one.name: one for one in endpoints}
+    if not patterns:
+        return set(known)
+    matching = Matching(known)
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in known):
-            raise UsageError(f"'{pattern}' names no endpoint", f"there are: {', '.join(known)}")
-    return {name for name, one in known.items() if not patterns or _matches(patterns, one)}
+        if not matching(pattern):
+            raise UsageError(f"'{pattern}' names no endpoint", instead(pattern, known))
+    return {name for pattern in patterns for name in matching(pattern)}
 
 
 def reaches(topology: Topology, source: str, target: str) -> bool:
     """Whether a checked scenario expects one node to reach another over IPv4."""
-    rules, known = topology.scenario.expect, _known(topology)
-    pair = known[source], known[target]
+    rules, matching = topology.scenario.expect, Matching((source, target))
     for rule in rules.rules:
-        named = _matches(rule.source, pair[0]) and _matches(rule.target, pair[1])
+        sides = ((source, rule.source), (target, rule.target))
+        named = all(any(name in matching(one) for one in patterns) for name, patterns in sides)
         if named and rule.over is Family.IPV4:
             return rule.verdict == "reachable"
     return rules.default == "reachable"
@@ -140,84 +148,133 @@ def problems(topology: Topology) -> tuple[RuleProblem, ...]:
     """Unknown names, rules that decide nothing, pairs that no rule decides."""
     rules, known = topology.scenario.expect, _known(topology)
     found = [*unknown_names(rules, known), *_pointless_sources(rules)]
-    planes = _planes(rules, topology, known)
-    used = {index for plane in planes for index in plane.deciders()}
+    rows = [(plane, row) for plane in _planes(rules, topology, known) for row in plane.rows()]
+    used = {rule for _, row in rows for rule, _ in row.decided}
     found += _idle_rules(rules, used, {problem.path[:2] for problem in found})
-    if rules.default is None and None in used:
-        found.append(_uncovered(planes))
+    uncovered = [(plane, row) for plane, row in rows if row.left]
+    if rules.default is None and uncovered:
+        found.append(_uncovered(uncovered))
     return tuple(found)
 
 
-Named = tuple[int, ...]
-"""The rules that name an endpoint on one side, by their places in the list."""
+LONGEST_PATTERN = 150
+"""Letters: a machine's name, `@` and a network's have 79."""
+
+
+class Matching:
+    """Which of some names a pattern names, worked out once for each pattern."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._matches: dict[str, frozenset[str]] = {}
+
+    def __call__(self, pattern: str) -> frozenset[str]:
+        """The names. A pattern longer than any name has none: its length is work."""
+        if not is_pattern(pattern) or len(pattern) > LONGEST_PATTERN:
+            return frozenset({pattern} if pattern in self._names else ())
+        if pattern not in self._matches:
+            names = (name for name in self._names if fnmatchcase(name, pattern))
+            self._matches[pattern] = frozenset(names)
+        return self._matches[pattern]
 
 
 @dataclass(frozen=True)
 class _Plane:
     """All pairs over one family of addresses, and the first rule that names each.
 
-    Endpoints that the same rules name are alike: 1,000 VMs have a million pairs, but few kinds of them.
+    Sets of targets are numbers with a bit for each: a file may have thousands of rules and of machines.
     """
 
     over: Family
-    sources: tuple[tuple[Endpoint, Named], ...]
-    targets: tuple[tuple[Endpoint, Named], ...]
+    sources: tuple[Endpoint, ...]
+    targets: tuple[Endpoint, ...]
+    naming: dict[str, list[int]]
+    """Of each source, the rules that name it."""
+    named: dict[int, int]
+    """Of each rule, the targets that it names."""
 
-    def decider(self, source: Named, target: Named) -> int | None:
-        """The first rule that names a pair of these kinds."""
-        return next((index for index in source if index in target), None)
+    def rows(self) -> Iterator[_Row]:
+        """One for each source."""
+        every, own = (1 << len(self.targets)) - 1, dict[str, int]()
+        for place, target in enumerate(self.targets):
+            own[target.node.name] = own.get(target.node.name, 0) | 1 << place
+        for source in self.sources:
+            left, decided = every & ~own.get(source.node.name, 0), []
+            for rule in self.naming.get(source.name, ()):
+                if hit := left & self.named[rule]:
+                    decided.append((rule, hit))
+                    left ^= hit
+            yield _Row(source, tuple(decided), left)
 
-    def deciders(self) -> set[int | None]:
-        """Of all pairs there are; None among them: some are not decided."""
-        return {
-            self.decider(one, other)
-            for one, rows in _alike(self.sources).items()
-            for other, columns in _alike(self.targets).items()
-            if any(row.node is not column.node for row in rows for column in columns)
-        }
+    def of(self, targets: int) -> Iterator[Endpoint]:
+        """The targets of a set, in their order."""
+        while targets:
+            yield self.targets[(targets & -targets).bit_length() - 1]
+            targets &= targets - 1
 
 
-def _alike(endpoints: tuple[tuple[Endpoint, Named], ...]) -> dict[Named, list[Endpoint]]:
-    groups: dict[Named, list[Endpoint]] = {}
-    for endpoint, named in endpoints:
-        groups.setdefault(named, []).append(endpoint)
-    return groups
+@dataclass(frozen=True)
+class _Row:
+    """The pairs of one source."""
+
+    source: Endpoint
+    decided: tuple[tuple[int, int], ...]
+    """Rules, and the targets for which each is the first that names the pair."""
+    left: int
+    """Targets for which there is none."""
 
 
 def _planes(
     rules: Expectations, topology: Topology, known: dict[str, Endpoint]
 ) -> tuple[_Plane, ...]:
     """One for IPv4; and if a rule speaks of it, one for IPv6."""
-    planes = []
+    planes, matching = [], Matching(known)
     for over in Family:
         its = {index: rule for index, rule in enumerate(rules.rules) if rule.over is over}
-        if its or over is Family.IPV4:
-            sources, targets = _rows_and_columns(list(its.values()), topology, known)
-            rows = {index: rule.source for index, rule in its.items()}
-            columns = {index: rule.target for index, rule in its.items()}
-            planes.append(_Plane(over, _named(sources, rows), _named(targets, columns)))
+        if not its and over is not Family.IPV4:
+            continue
+        sources = _endpoints(topology, known, matching, (rule.source for rule in its.values()))
+        targets = _endpoints(topology, known, matching, (rule.target for rule in its.values()))
+        bits = {target.name: 1 << place for place, target in enumerate(targets)}
+        naming: dict[str, list[int]] = {}
+        named: dict[int, int] = {}
+        for index, rule in its.items():
+            for name in {name for pattern in rule.source for name in matching(pattern)}:
+                naming.setdefault(name, []).append(index)
+            names = {name for pattern in rule.target for name in matching(pattern)}
+            named[index] = sum(bits.get(name, 0) for name in names)
+        planes.append(_Plane(over, sources, targets, naming, named))
     return tuple(planes)
 
 
-def _named(
-    endpoints: list[Endpoint], patterns: dict[int, list[str]]
-) -> tuple[tuple[Endpoint, Named], ...]:
+def _endpoints(
+    topology: Topology,
+    known: dict[str, Endpoint],
+    matching: Matching,
+    sides: Iterable[Sequence[str]],
+) -> tuple[Endpoint, ...]:
+    """One side of a matrix: nodes, VMs first, each with its legs that a rule names.
+
+    `vm*` alone names no leg, `vm*@vmnet8` does.
+    """
+    patterns = {pattern for side in sides for pattern in side if "@" in pattern}
+    legs = {name for pattern in patterns for name in matching(pattern)}
     return tuple(
-        (one, tuple(index for index, words in patterns.items() if _matches(words, one)))
-        for one in endpoints
+        known[name]
+        for node in _by_distance(topology)
+        for name in (node.name, *(name for name in node.named_legs if name in legs))
     )
 
 
-def _uncovered(planes: tuple[_Plane, ...]) -> RuleProblem:
-    pairs = [
-        f"{source.name} → {target.name}{' over IPv6' * (plane.over is Family.IPV6)}"
-        for plane in planes
-        for source, one in plane.sources
-        for target, other in plane.targets
-        if source.node is not target.node and plane.decider(one, other) is None
-    ]
-    shown = ", ".join(pairs[:5]) + (", …" if len(pairs) > 5 else "")
-    what = f"{len(pairs)} pairs have no expectation: {shown}"
+def _uncovered(uncovered: list[tuple[_Plane, _Row]]) -> RuleProblem:
+    number = sum(row.left.bit_count() for _, row in uncovered)
+    examples = (
+        f"{row.source.name} → {target.name}{' over IPv6' * (plane.over is Family.IPV6)}"
+        for plane, row in uncovered
+        for target in plane.of(row.left)
+    )
+    shown = ", ".join(islice(examples, 5)) + (", …" if number > 5 else "")
+    what = f"{number:,} pairs have no expectation: {shown}"
     return RuleProblem((), what, "add rules for them, or `default: blocked`")
 
 
@@ -228,53 +285,30 @@ def _known(topology: Topology) -> dict[str, Endpoint]:
     return known
 
 
-def _rows_and_columns(
-    rules: list[Rule], topology: Topology, known: dict[str, Endpoint]
-) -> tuple[list[Endpoint], list[Endpoint]]:
-    nodes = [known[node.name] for node in _by_distance(topology)]
-    rows = _legs(known, [pattern for rule in rules for pattern in rule.source])
-    columns = _legs(known, [pattern for rule in rules for pattern in rule.target])
-    return _with_legs(nodes, rows, known), _with_legs(nodes, columns, known)
-
-
-def _legs(known: dict[str, Endpoint], patterns: list[str]) -> set[str]:
-    """Legs that a rule names; `vm*` alone names no legs, `vm*@vmnet8` does."""
-    wanted = [pattern for pattern in patterns if "@" in pattern]
-    return {
-        name
-        for name, endpoint in known.items()
-        if endpoint.leg and any(fnmatchcase(name, pattern) for pattern in wanted)
-    }
-
-
 def _by_distance(topology: Topology) -> list[Node]:
     """VMs first, then the host, then the world: the order in which a matrix reads best."""
     return sorted(topology.endpoints, key=lambda node: _READING_ORDER.index(node.role))
 
 
-def _with_legs(nodes: list[Endpoint], legs: set[str], known: dict[str, Endpoint]) -> list[Endpoint]:
-    endpoints = []
-    for node in nodes:
-        endpoints.append(node)
-        endpoints += [known[name] for name in node.node.named_legs if name in legs]
-    return endpoints
-
-
 def unknown_names(rules: Expectations, known: Collection[str]) -> Iterator[RuleProblem]:
     """Names in the rules that no endpoint has. Where `known` has no legs, a leg's node counts."""
     with_legs = any("@" in name for name in known)
+    matching = Matching(known)
 
     def problem(index: int, key: str, name: str) -> Iterator[RuleProblem]:
         wanted = name if with_legs else name.partition("@")[0]
-        if not any(fnmatchcase(one, wanted) for one in known):
+        if not matching(wanted):
             what = f"'{name}' names no endpoint"
-            yield RuleProblem(("rules", index, key), what, f"use one of: {', '.join(known)}")
+            yield RuleProblem(("rules", index, key), what, instead(wanted, known))
 
     for index, rule in enumerate(rules.rules):
         for key, patterns in (("from", rule.source), ("to", rule.target)):
             for pattern in patterns:
                 yield from problem(index, key, pattern)
-        if rule.seen_as:
+        if rule.seen_as and is_pattern(rule.seen_as):
+            what, fix = f"'{rule.seen_as}' may be several", "name the one whose address is seen"
+            yield RuleProblem(("rules", index, "as"), what, fix)
+        elif rule.seen_as:
             yield from problem(index, "as", rule.seen_as)
 
 
@@ -289,7 +323,7 @@ def _pointless_sources(rules: Expectations) -> Iterator[RuleProblem]:
 
 
 def _idle_rules(
-    rules: Expectations, used: set[int | None], faulty: set[tuple[str | int, ...]]
+    rules: Expectations, used: set[int], faulty: set[tuple[str | int, ...]]
 ) -> Iterator[RuleProblem]:
     for index in range(len(rules.rules)):
         if index not in used and ("rules", index) not in faulty:
@@ -298,10 +332,6 @@ def _idle_rules(
                 "this rule decides no pair: earlier rules decide all that it names",
                 "remove it or move it up",
             )
-
-
-def _matches(patterns: Sequence[str], endpoint: Endpoint) -> bool:
-    return any(fnmatchcase(endpoint.name, pattern) for pattern in patterns)
 
 
 def _expectation(

@@ -7,11 +7,9 @@ fails the models is cut out of the data and the rest is checked further.
 from __future__ import annotations
 
 import copy
-import difflib
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv4Network
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -24,21 +22,14 @@ from netlab.scenario.checks import (
     check,
     check_endpoint_names,
     check_expectations,
+    check_names,
 )
-from netlab.scenario.document import Document, Path, parse
-from netlab.scenario.model import Scenario, json_schema
-from netlab.scenario.names import (
-    DNS_NAME,
-    DOMAIN_NAME,
-    FORWARD_TARGET,
-    HOST_NAME,
-    HOST_NETWORK,
-    HOST_NIC_NAME,
-    NETWORK_NAME,
-    NODE_NAME,
-)
+from netlab.scenario.document import MAX_BYTES, Document, Path, parse
+from netlab.scenario.model import Scenario
+from netlab.scenario.model_errors import ModelError, place, worded
 from netlab.scenario.rewrite import rewrite
 from netlab.scenario.source import Source
+from netlab.scenario.suggest import instead, near
 from netlab.scenario.topology import (
     HOST,
     HOTSPOT,
@@ -55,28 +46,10 @@ _PACKAGE = FilePath(__file__).parent.parent
 SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
 """Where an installed wheel and a source tree keep the shipped scenarios."""
 
-_PATTERN_MEANING = {
-    NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
-    NETWORK_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255; others' names have"
-    " 2 to 15 small letters, digits and hyphens",
-    HOST_NETWORK: "the host's networks are called lan, vmnet0, vmnet1, … vmnet255",
-    DNS_NAME: "a server has a DNS name like www.example.com",
-    DOMAIN_NAME: "a domain name is like localdomain or example.com",
-    FORWARD_TARGET: "write a VM (or an address) and a port, like vm1:80",
-    HOST_NAME: "names in /etc/hosts are like www.example.com or intranet",
-    HOST_NIC_NAME: "the host's cards are called eth0, eth1, … eth9",
-}
-
-
-_EXAMPLES = {
-    "expect": "{default: blocked}",
-    "mode": "nat",
-    "network": "vmnet8",
-    "nics": "[vmnet8]",
-    "vmnets": "{vmnet8: {mode: nat, subnet: 10.0.0.0/24}}",
-    "vms": "{vm1: {nics: [vmnet8]}}",
-}
-"""What to write where a key is missing."""
+STDIN = "-"
+"""The name of the file that is read from standard input."""
+ENOUGH = 1_000
+"""Problems of one kind that are put into words: who has more will see that."""
 
 
 def shipped() -> dict[str, FilePath]:
@@ -85,34 +58,52 @@ def shipped() -> dict[str, FilePath]:
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))} if folder else {}
 
 
+def is_path(name: str) -> bool:
+    """Whether a file is meant, and no scenario by its name."""
+    return name == STDIN or "/" in name or FilePath(name).suffix in (".yaml", ".yml")
+
+
 def locate(name: str) -> FilePath:
     """The file of `name`: a path, or a shipped scenario. Raises UsageError."""
-    file = FilePath(name)
-    try:
-        if file.is_file() and ("/" in name or file.suffix):
-            return file
-    except (OSError, ValueError) as error:
-        raise UsageError(f"'{name}' cannot be a file: {error}") from error
-    known = shipped()
+    file, known = FilePath("/dev/stdin" if name == STDIN else name), shipped()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, 1)
-    if file.is_dir():
+    try:
+        is_folder, is_there = file.is_dir(), file.exists()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{name}' cannot be a file: {error}") from error
+    if is_folder:
         raise UsageError(f"'{name}' is a folder", "name a scenario file in it")
-    raise UsageError(
-        f"there is no scenario or file '{name}'",
-        f"did you mean '{near[0]}'?" if near else f"shipped scenarios: {', '.join(known)}",
-    )
+    if is_there:
+        return file
+    if is_path(name):
+        raise _no_file(file)
+    others = [other.name for other in FilePath().glob("*.yaml")]
+    raise UsageError(f"there is no scenario or file '{name}'", instead(name, [*known, *others]))
+
+
+def _no_file(file: FilePath) -> UsageError:
+    folder = file.parent
+    if not folder.is_dir():
+        return UsageError(f"there is no folder '{folder}' for '{file.name}'", "correct the path")
+    what = f"there is no file '{file.name}' in {folder.absolute()}"
+    if file.stem in shipped():
+        meant = f"did you mean the scenario '{file.stem}', which comes with netlab?"
+        return UsageError(what, meant)
+    others = [other.name for other in folder.glob("*.y*ml")]
+    return UsageError(what, near(file.name, others) or "correct the path")
 
 
 def load(name: str) -> Source:
-    """Read and check a scenario. Raises UsageError or ScenarioError."""
+    """Read and check a scenario: what can be read once is read once. Raises UsageError or ScenarioError."""
     file = locate(name)
     try:
-        text = file.read_bytes()
+        with file.open("rb") as stream:
+            text = stream.read(MAX_BYTES + 1)  # A device may have no end.
     except OSError as error:
         raise UsageError(f"cannot read '{file}': {error.strerror}") from error
-    return loads(text, str(file))
+    source = loads(text, "stdin" if name == STDIN else str(file))
+    return source if file.is_file() else replace(source, name="stdin")
 
 
 def loads(text: bytes, file: str) -> Source:
@@ -144,20 +135,33 @@ def _validate(document: Document) -> Topology | None:
         )
         return None
     scenario, errors = _read(data)
-    for error in errors:
+    for error in islice(worded(data, errors), ENOUGH):
         _complain_of(error, document)
+    broken = [place(data, error).path for error in errors]
+    rest = copy.deepcopy(data) if errors else data
     if scenario is None:
-        scenario = _salvage(copy.deepcopy(data), errors)
+        scenario = _salvage(rest, errors)
+    if scenario and (clashes := list(check_names(scenario))):
+        # What follows asks for things by their names.
+        for finding in islice(clashes, ENOUGH):
+            _note(finding, document)
+        broken += [finding.path for finding in clashes]
+        rest = copy.deepcopy(rest)
+        for finding in clashes:
+            _cut(rest, finding.path)
+        scenario, errors = _read(rest)
+        scenario = scenario or _salvage(rest, errors)
     if scenario is None:
         return None
-    broken = [_path(error) for error in errors]
+    # What was cut out below a place, or beside it, explains what seems to be missing there.
+    explained = {path[:length] for path in broken for length in range(len(path) + 1)}
     topology = resolve(scenario)
-    for finding in check(topology, _keys(data, "vmnets") | _keys(data, "segments")):
-        # What was cut out below a place explains what seems to be missing there.
-        if not any(path[: len(finding.path)] == finding.path for path in broken):
+    findings = check(topology, _keys(data, "vmnets") | _keys(data, "segments"))
+    for finding in islice(findings, ENOUGH):
+        if not explained & {finding.path, (*finding.path[:-1], finding.without)}:
             _note(finding, document)
-    if not any(path[:1] == ("expect",) for path in broken):
-        for finding in _expectations(topology, data):
+    if ("expect",) not in explained:
+        for finding in islice(_expectations(topology, data), ENOUGH):
             _note(finding, document)
     return topology
 
@@ -195,13 +199,12 @@ def _salvage(data: dict[str, Any], errors: list[ErrorDetails]) -> Scenario | Non
     """What is left when everything that fails is cut out; None if nothing usable is."""
     scenario = None
     while scenario is None:
-        cut = [_cut(data, _path(e)[:-1] if e["type"] == "missing" else _path(e)) for e in errors]
-        for key in ("vmnets", "vms", "expect"):
-            data.setdefault(key, {})
-        before = errors
-        scenario, errors = _read(data)
-        if not any(cut) and errors == before:
+        cut = [_cut(data, path) for path in {place(data, error).holder for error in errors}]
+        added = [key for key in ("vmnets", "vms", "expect") if key not in data]
+        data |= {key: {} for key in added}
+        if not (any(cut) or added):
             return None
+        scenario, errors = _read(data)
     return scenario
 
 
@@ -230,94 +233,13 @@ def _keys(data: Any, *path: str) -> set[str]:
     return set(data) if isinstance(data, dict) else set()
 
 
-def _path(error: ErrorDetails) -> Path:
-    """The error's place in the file: the mark `[key]` that pydantic adds for a bad key is dropped."""
-    path = error["loc"]
-    bad_key = error["type"] == "string_pattern_mismatch" and path[-1] == "[key]"
-    return path[:-1] if bad_key else path
-
-
 def _note(finding: Finding, document: Document) -> None:
     where = document.key(finding.path) if finding.on_key else document.value(finding.path)
     note = document.warn if finding.is_warning else document.complain
     note(where, finding.what, finding.fix)
 
 
-def _complain_of(error: ErrorDetails, document: Document) -> None:
-    path = _path(error)
-    name = ".".join(map(str, path)) or "the file"
-    match error["type"]:
-        case "missing":
-            example = _EXAMPLES.get(str(path[-1]), "…")
-            document.complain(
-                document.key(path[:-1]), f"'{path[-1]}' is missing", f"add `{path[-1]}: {example}`"
-            )
-        case "extra_forbidden":
-            document.complain(document.key(path), f"unknown key '{path[-1]}'", _suggest(path))
-        case "string_pattern_mismatch":
-            meaning = _PATTERN_MEANING.get(error["ctx"]["pattern"], "see `netlab schema`")
-            document.complain(document.key(path), f"'{error['input']}' is no valid name", meaning)
-        case _:
-            what, fix = _plain(error)
-            document.complain(document.value(path), f"{name}: {what}", fix)
-
-
-def _plain(error: ErrorDetails) -> tuple[str, str]:
-    """Pydantic's message in plain words: what is wrong, and what to do."""
-    given = error["input"]
-    shown = f"'{given}'" if isinstance(given, str | int | float | bool) else "this"
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "ip_v4_address":
-            return f"{shown} is no IPv4 address", "write four numbers like 192.168.1.50"
-        case "ip_v4_network":
-            return f"{shown} is no IPv4 subnet", _subnet_advice(given)
-        case "value_error":
-            return f"{shown} {context['error']}", "correct the value"
-        case "literal_error" | "enum":
-            plain = re.sub("[^a-z]", "", str(given).lower())
-            meant = f"did you mean '{plain}'?" if f"'{plain}'" in context["expected"] else ""
-            return f"{shown} is not possible here", meant or f"use {context['expected']}"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return f"{shown} must be a mapping", "write `key: value` lines below it"
-        case "string_type":
-            return f"{shown} is not text", "put it in quotes"
-        case "list_type":
-            return f"{shown} must be a list", "write [a, b] or lines that start with '- '"
-        case "too_short":
-            return "at least one entry is needed", "add one"
-        case "too_long":
-            return f"at most {context['max_length']} entries are possible", "remove some"
-        case _:
-            return f"{shown}: {error['msg'].lower()}", "see `netlab schema`"
-
-
-def _subnet_advice(given: object) -> str:
-    try:
-        return f"did you mean {IPv4Network(given, strict=False)}?"
-    except ValueError:
-        return "write an address and a prefix length like 10.0.0.0/24"
-
-
-def _suggest(path: Path) -> str:
-    known = _known_keys(path[:-1])
-    near = difflib.get_close_matches(str(path[-1]), known, 1)
-    return f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
-
-
-def _known_keys(path: Path) -> list[str]:
-    """The keys that the schema knows at `path`."""
-    schema = json_schema()
-    definitions = schema["$defs"]
-
-    def mapping(part: Any) -> Any:
-        """The alternative of `part` that is a mapping or a list, references followed."""
-        options = [definitions.get(o.get("$ref", "")[8:], o) for o in part.get("anyOf", [part])]
-        return next((o for o in options if o.get("type") in ("object", "array")), {})
-
-    part = schema
-    for step in path:
-        names = part.get("patternProperties") or {}
-        inner = part.get("items") if isinstance(step, int) else part.get("properties", {}).get(step)
-        part = mapping(inner or next(iter(names.values()), {}))
-    return sorted(part.get("properties", {}))
+def _complain_of(error: ModelError, document: Document) -> None:
+    where, is_key = error.place.holder, error.place.on_key or error.place.is_missing
+    position = document.key(where) if is_key else document.value(where)
+    document.complain(position, error.what, error.fix)

@@ -5,7 +5,8 @@ ten for each further adapter (`generatedAddressOffset` in every .vmx file
 read). A VM whose UUID the scenario does not give has one made from its name.
 Host adapter of vmnetN: `00:50:56:c0:00:NN`; NAT devices and DHCP servers:
 inside `00:50:56:e0:00:00`-`ff:ff:ff` (vm_oui.h of VMware's vmnet module).
-Everything that VMware does not make gets a locally administered `02:…`.
+Other products have ranges of their own (`mode.Product`). What none of them
+makes gets a locally administered `02:…`.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ def vm_adapter(uuid: UUID, index: int, vendor: int = 0x000C29) -> str:
     return _text(vendor << 24 | last_three)
 
 
-def host_adapter(vmnet: int) -> str:
-    """MAC of the host's virtual adapter on vmnetN."""
-    return _text(0x005056_C00000 | vmnet)
+def host_adapter(first: int, network: int) -> str:
+    """MAC of the host's virtual adapter on a product's network of this number."""
+    return _text(first | network)
 
 
 def number(name: str) -> int:
@@ -46,9 +47,14 @@ def number(name: str) -> int:
     return 256 + _hash(name, 4) % (16384 - 256)
 
 
-def service(name: str) -> str:
-    """MAC of a NAT device or a DHCP server (random in VMware, a hash of the name here)."""
-    return _text(0x005056_E00000 | _hash(name, 3) & 0x1FFFFF)
+def service(name: str, of: range) -> str:
+    """MAC of a NAT device or a DHCP server (random in products, a hash of the name here)."""
+    return _text(of[_hash(name, 3) % len(of)])
+
+
+def fixed(value: int) -> str:
+    """A MAC that is always the same."""
+    return _text(value)
 
 
 def physical(name: str) -> str:

@@ -36,7 +36,7 @@ def recall(text: bytes, file: str, memory: bytes) -> Source:
             topology = resolve(Scenario.model_validate(known["data"]))
             warnings = tuple(Problem(**warning) for warning in known["warnings"])
             return Source(Path(file).stem, file, text, topology, warnings, known["data"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         pass  # Nothing was remembered, or by another netlab.
     from netlab.scenario.load import loads
 

@@ -25,10 +25,19 @@ class Product:
     name: str
     adapter_mac: int
     """Where the MAC addresses of its VMs begin: 3 bytes."""
+    host_mac: int | None = None
+    """That of the host's adapter on a network, less the network's number; None: as a card's."""
+    service_macs: range = range(0)
+    """Those of NAT devices and DHCP servers."""
 
 
-VMWARE = Product("VMware", 0x000C29)
-_WINDOWS = Product("Windows", 0)
+VMWARE = Product("VMware", 0x000C29, 0x005056_C00000, range(0x005056_E00000, 0x005056_FFFFFF + 1))
+WINDOWS = Product("Windows", 0)
+
+SHARING_OPENS = ("tcp:53", "udp:53", "udp:67")
+"""What Internet Connection Sharing opens in Windows' firewall on the network that it shares with: its name
+server (rules "HNS Container Networking - DNS (UDP-In)" and "- ICS DNS (TCP-In)" in lists that people
+publish) and its DHCP server (inferred: machines get addresses there, and the firewall is on)."""
 
 
 class Routing(StrEnum):
@@ -59,28 +68,39 @@ class Mode:
     """Each adapter of a VM is alone on a network of its own."""
     routing: Routing | None = None
     """None: the host is no router here."""
+    rejects_foreign: bool = False
+    """The host says so to who sends from an address that is not of the subnet."""
     host_adapter: Place | None = None
     nat_device: Place | None = None
+    nat_mac: int | None = None
+    """The NAT device's, where every one has the same."""
+    nat_forgets: tuple[int, int] | None = None
+    """Seconds until it forgets an idle UDP conversation, and a finished TCP connection; None: as is set."""
     dhcp_server: Place | None = None
     """A machine of its own."""
     serves_itself: bool = False
     """The gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
+    opens: tuple[str, ...] = ()
+    """Ports that the product opens in the host's firewall, for machines of the network."""
     pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = addressing.dhcp_pool
     """First and last address that DHCP leases."""
     router: Place | None = None
     """The default gateway that DHCP hands out."""
     dns: Place | None = None
     host_at: Place | None = None
-    """An address that stands for the host: the NAT device hands over to it what comes there."""
+    """An address of the NAT device's that stands for the host's loopback."""
+    loopback: bool = False
+    """Whether TCP and UDP to `host_at` get there where a scenario says nothing."""
     netbios: Place | None = None
     """The NetBIOS name server that DHCP hands out."""
     outside: bool = False
     """Other devices join it, and no VMs."""
     bare: bool = False
     """There is nothing of all that but what is asked for."""
-    domain: str = addressing.DOMAIN
-    """The one that DHCP hands out; empty: none."""
-    lease_seconds: int = 1800
+    domain: str = ""
+    """The one that DHCP hands out, where a scenario cannot say it; empty: none."""
+    lease_seconds: tuple[int, int] = (0, 0)
+    """There, too: of a lease for who asks for no time, and at most."""
 
     @property
     def aliases(self) -> tuple[Place, ...]:
@@ -135,18 +155,19 @@ Mode.SEGMENT = Mode("segment", "LAN segment")
 Mode.HOTSPOT = Mode(
     "hotspot",
     "the host's hot spot",
-    _WINDOWS,
+    WINDOWS,
     "the host leaves by {card}, as {outside}",
     subnet=addressing.SHARED,
     routing=Routing.TRANSLATED,
     host_adapter=addressing.host_adapter,
     serves_itself=True,
+    opens=SHARING_OPENS,
     pool=lambda subnet: (subnet[2], subnet[-2]),
     router=addressing.host_adapter,
     dns=addressing.host_adapter,
     outside=True,
     domain="mshome.net",
-    lease_seconds=86400,
+    lease_seconds=(86400, 86400),
 )
 """No vmnet's either: Windows' own, by Internet Connection Sharing."""
 

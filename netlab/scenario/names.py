@@ -6,6 +6,7 @@ import re
 
 from netlab.errors import UsageError
 
+_LONGEST_LAB = 32
 LAB_NAME = r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$"
 """It becomes a folder and the beginning of every namespace's name."""
 
@@ -21,6 +22,8 @@ VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
 HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 DOMAIN_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{1,62}$"
+LONGEST_NAME = 253
+"""Letters of a DNS name with its dots (RFC 1035, 2.3.4: 255 bytes on the wire)."""
 FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 """A VM or an address, and a port."""
 HOST_NIC_NAME = r"^(eth|wlan|vpn)[0-9]$"
@@ -44,6 +47,12 @@ EXAMPLES = {
     HOST_NAME: "intranet",
 }
 """A name of each kind, for people to read."""
+
+
+def lab_name_after(file: str) -> str:
+    """The name of a lab that is called after its file: `My lab` becomes my-lab. Raises UsageError."""
+    plain = re.sub("[^a-z0-9_-]+", "-", file.lower())[:_LONGEST_LAB].strip("-_")
+    return lab_name(plain or file)
 
 
 def lab_name(name: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from yaml.error import MarkedYAMLError
@@ -36,6 +38,8 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _NUMBER = re.compile(r"[-+]?[0-9]+")
+_TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
+_NO_BRACKETS = str.maketrans("[{", ",,")
 
 
 class Mark(Protocol):
@@ -65,13 +69,19 @@ class Sequence(NamedTuple):
     is_flow: bool
 
 
-class Mapping(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Mapping:
     """`{a: b}`, or lines."""
 
     start: Mark
     end: Mark
     entries: list[tuple[Node, Node]]
     is_flow: bool
+
+    @cached_property
+    def by_key(self) -> dict[str | int | None, tuple[Node, Node]]:
+        """The entries; of those with one key, the first."""
+        return {word(key): (key, value) for key, value in reversed(self.entries)}
 
 
 class Alias(NamedTuple):
@@ -103,7 +113,12 @@ def compose(text: str) -> Node | None:
             "install its wheel (`pip install --force-reinstall pyyaml`) or Debian's python3-yaml",
         ) from error
     try:
-        return _Composer(CParser(text)).document()
+        try:
+            return _Composer(CParser(text)).document()
+        except MarkedYAMLError as error:
+            if error.problem != _TOO_DEEP_FOR_LIBYAML or error.problem_mark is None:
+                raise
+            return _Composer(CParser(_shallower(text, error.problem_mark))).document()
     except MarkedYAMLError as error:
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise _refusal(
@@ -113,6 +128,16 @@ def compose(text: str) -> Node | None:
         before = text.encode()[: error.position].decode()
         what = f"not YAML: the control character {ascii(text[len(before)])[1:-1]}"
         raise Unreadable(what, _end(before), "save the scenario as plain text") from None
+
+
+def _shallower(text: str, mark: Mark) -> str:
+    """The text nested no deeper than before a mark, with everything else where it was.
+
+    From 0.2.6 on, libyaml refuses what is a thousand deep by itself, and looks so far ahead before it
+    tells of the first bracket. Without those that are too many for it, it tells of all before, as
+    older ones do.
+    """
+    return text[: mark.index] + text[mark.index :].translate(_NO_BRACKETS)
 
 
 def _refusal(text: str, what: str, mark: Mark | None) -> Unreadable:
@@ -153,7 +178,7 @@ def entry(node: Node, step: str | int) -> tuple[Node, Node] | None:
     """What a mapping has under a key, or a list at a place: key and value, which is both in a list."""
     match node:
         case Mapping():
-            return next((one for one in node.entries if word(one[0]) == step), None)
+            return node.by_key.get(step)
         case Sequence() if isinstance(step, int) and step < len(node.items):
             return node.items[step], node.items[step]
     return None

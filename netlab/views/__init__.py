@@ -7,11 +7,12 @@ asked of the kernel is asked once a look (`look.Look`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlab.errors import UsageError
 from netlab.kernel import preflight
 from netlab.lab import Lab
+from netlab.scenario.suggest import instead
 from netlab.views import machines, programs
 from netlab.views.look import Look, Row, Value
 
@@ -21,12 +22,14 @@ class View:
     """A table for people and programs."""
 
     columns: tuple[str, ...]
+    spare: tuple[str, ...]
+    """Columns that can be left out where there is no room; the most telling first."""
     rows: tuple[Row, ...]
 
     def of(self, place: str | None) -> View:
         """Only what concerns a node or network."""
         kept = tuple(row for row in self.rows if place is None or place in row.about)
-        return View(self.columns, kept)
+        return replace(self, rows=kept)
 
     @property
     def steady(self) -> tuple[tuple[Value, ...], ...]:
@@ -47,34 +50,47 @@ def view(running: Lab, name: str, place: str | None = None) -> View:
     look = Look(running)
     known = [*look.nodes.values(), *running.topology.networks]
     if place is not None and place not in known:
-        fix = f"it has: {', '.join(dict.fromkeys(known))}"
-        raise UsageError(f"the lab '{running.name}' has no node or network '{place}'", fix)
-    columns, rows = VIEWS[name]
-    return View(columns, tuple(rows(look))).of(place)
+        what = f"the lab '{running.name}' has no node or network '{place}'"
+        raise UsageError(what, instead(place, dict.fromkeys(known)))
+    columns, spare, rows = VIEWS[name]
+    return View(columns, spare, tuple(rows(look))).of(place)
 
 
 Rows = Callable[[Look], Iterator[Row]]
 
-VIEWS: dict[str, tuple[tuple[str, ...], Rows]] = {
+VIEWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Rows]] = {
     "addresses": (
         ("node", "adapter", "network", "state", "address", "MAC", "from", "gateway", "DNS",
          "seconds left"),
+        ("MAC", "from", "gateway", "DNS", "seconds left"),
         machines.addresses,
     ),
-    "routes": (("node", "to", "via", "adapter", "source", "metric", "made by"), machines.routes),
-    "arp": (("node", "adapter", "address", "address of", "MAC", "MAC of", "state"), machines.arp),
-    "fdb": (("switch", "MAC", "MAC of", "port", "leads to"), machines.fdb),
+    "routes": (
+        ("node", "to", "via", "adapter", "source", "metric", "made by"),
+        ("source", "made by", "metric"),
+        machines.routes,
+    ),
+    "arp": (
+        ("node", "adapter", "address", "address of", "MAC", "MAC of", "state"),
+        ("state", "address of", "adapter"),
+        machines.arp,
+    ),
+    "fdb": (("switch", "MAC", "MAC of", "port", "leads to"), ("port",), machines.fdb),
     "leases": (
         ("server", "gave", "MAC", "to", "seconds left", "client has", "gateway", "DNS"),
+        ("client has", "MAC", "seconds left", "gateway", "DNS"),
         machines.leases,
     ),
     "nat": (
         ("node", "protocol", "from", "to", "seen as from", "seen as to", "state", "seconds left"),
+        ("state", "seconds left"),
         programs.nat,
     ),
-    "dns": (("node", "asks", "answers", "forwards to"), programs.dns),
-    "forwards": (("node", "protocol", "address", "port", "to", "to port", "rule"), programs.forwards),
-    "firewall": (("node", "hook", "chain", "rule"), programs.firewall),
-    "services": (("node", "service", "program", "state", "waits on"), programs.waiting),
+    "dns": (("node", "asks", "answers", "forwards to"), (), programs.dns),
+    "forwards": (
+        ("node", "protocol", "address", "port", "to", "to port", "rule"), ("rule",), programs.forwards
+    ),
+    "firewall": (("node", "hook", "chain", "rule"), ("hook",), programs.firewall),
+    "services": (("node", "service", "program", "state", "waits on"), (), programs.waiting),
 }  # fmt: skip
-"""Name of a table to its columns and what fills them."""
+"""Name of a table to its columns, those of them that can be spared, and what fills them."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.kernel import services, tables
+from netlab.kernel.nft import PROTOCOLS
 from netlab.kernel.rows import Socket, at_port
 from netlab.plan.nouns import Service
 from netlab.views.look import Look, Row, Value
@@ -87,7 +88,8 @@ def _translations(look: Look) -> Iterator[Row]:
     for place, ruleset in look.rulesets.items():
         node = look.nodes[place]
         for rule, text in ruleset.rules:
-            target = next((one["dnat"] for one in rule["expr"] if "dnat" in one), None)
+            parts = (part for part in rule["expr"] if isinstance(part, dict))
+            target = next((part["dnat"] for part in parts if "dnat" in part), None)
             if target is None:
                 continue
             to = target.get("addr")
@@ -95,7 +97,7 @@ def _translations(look: Look) -> Iterator[Row]:
             yield Row(
                 (
                     node,
-                    _matched(rule, "protocol"),
+                    _of_protocol(rule),
                     _matched(rule, "daddr"),
                     _matched(rule, "dport"),
                     look.named(known) if known else json.dumps(to),
@@ -107,18 +109,36 @@ def _translations(look: Look) -> Iterator[Row]:
 
 
 def _matched(rule: dict[str, Any], field: str) -> Value:
-    """What a rule asks of a header field; `protocol` is the header itself."""
-    for one in rule["expr"]:
-        match = one.get("match", {})
-        left = match.get("left", {})
-        payload = left.get("payload", {})
-        if field == "protocol" and payload.get("protocol") in ("tcp", "udp"):
-            return str(payload["protocol"])
-        if field == "protocol" and left.get("meta", {}).get("key") == "l4proto":
-            return _plain(match["right"])
-        if payload.get("field") == field:
-            return _plain(match["right"])
+    """What a rule asks of a header field."""
+    for part in rule["expr"]:
+        match part:
+            case {"match": {"left": {"payload": {"field": named}}, "right": wanted}}:
+                if named == field:
+                    return _plain(wanted)
     return None
+
+
+def _of_protocol(rule: dict[str, Any]) -> Value:
+    """The protocol that a rule asks for, by its word; that of a port counts too."""
+    for part in rule["expr"]:
+        match part:
+            case {"match": {"left": {"payload": {"protocol": "tcp" | "udp" as header}}}}:
+                return str(header)
+            case {"match": {"left": {"meta": {"key": "l4proto"}}, "right": wanted}}:
+                return _plain(_protocol(wanted))
+            case {"match": {"left": {"payload": {"field": "protocol"}}, "right": wanted}}:
+                return _plain(_protocol(wanted))
+    return None
+
+
+def _protocol(wanted: Any) -> Any:
+    """By its word; several of them side by side."""
+    match wanted:
+        case int():
+            return PROTOCOLS.get(wanted, wanted)
+        case {"set": [*several]}:
+            return ", ".join(str(_protocol(one)) for one in several)
+    return wanted
 
 
 def _plain(value: Any) -> Value:

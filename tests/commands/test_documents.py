@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,33 +10,10 @@ from pathlib import Path
 import pytest
 
 from netlab import lab
+from tests.documents import README, ROOT, blocks, is_as_promised, steps, trimmed
 from tests.pace import HANG_SECONDS
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
-
-
-def blocks(kind: str, document: Path = README) -> list[str]:
-    text = document.read_text()
-    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
 DOCUMENTS = [file for file in (README, *sorted(ROOT.glob("docs/*.md"))) if blocks("console", file)]
-
-
-def steps(document: Path) -> list[tuple[str, str]]:
-    """Every command and the output that a document promises; `…` stands for anything."""
-    found = []
-    for block in blocks("console", document):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            found.append((command, output))
-    return found
-
-
-def pattern(output: str) -> str:
-    lines = [re.escape(line.rstrip()).replace("…", ".*") for line in output.rstrip().splitlines()]
-    return "\n".join(lines)
 
 
 @pytest.fixture
@@ -60,13 +36,12 @@ def test_every_command_prints_what_the_document_says(folder, document):
     others = lab.names()
     lab.up(lab.prepare(lab.load("nat")))
     try:
-        for command, expected in steps(document):
+        for command, promised in steps(document):
             done = subprocess.run(
                 command, shell=True, cwd=folder, env=environment, timeout=HANG_SECONDS, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
-            got = "\n".join(line.rstrip() for line in done.stdout.rstrip().splitlines())
-            assert re.fullmatch(pattern(expected), got), f"$ {command}\n{got}"
+            assert is_as_promised(done.stdout, promised), f"$ {command}\n{trimmed(done.stdout)}"
     finally:
         for left in set(lab.names()) - set(others):  # One that failed in its middle has several.
             lab.down(left)

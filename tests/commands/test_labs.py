@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,17 +65,15 @@ def test_verify_ends_with_1_and_says_what_is_not_as_expected(nat):
     inside("nat.vm1", "ip", "route", "del", "default")
     done = netlab("verify")
     assert done.returncode == 1
-    assert (
-        "! vm1 → internet: expected reachable, but dead: at vm1, the routing table has no way"
-        in done.stdout
-    )
+    pairs = "! vm1 → host@lan, internet, pc, router, 4 pairs: expected reachable"
+    assert f"{pairs}, but dead: at vm1, the routing table has no way to that address" in done.stdout
     assert "31 of 35 pairs are as expected" in done.stdout
     some = netlab("verify", "--from", "vm1", "--to", "internet", "--json")
     (cell,) = json.loads(some.stdout)["cells"]
     assert (some.returncode, cell["verdict"], cell["cause"]) == (1, "dead", "no-route")
     wrong = netlab("verify", "--from", "vm9")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "'vm9' names no endpoint; there are: vm1, vm2" in wrong.stderr
+    assert "'vm9' names no endpoint; use one of: vm1, vm2" in wrong.stderr
     piped = subprocess.run(
         ["bash", "-c", f"{' '.join(NETLAB)} verify | true; echo ${{PIPESTATUS[0]}}"],
         capture_output=True,
@@ -256,11 +256,138 @@ def test_an_encoding_without_line_drawing_is_no_fault(nat):
     assert "10.0.0.128" in done.stdout
 
 
-def test_junit_into_a_missing_folder_is_said_after_the_matrix(nat):
-    done = netlab("verify", "--junit", "/nonexistent/x.xml")
+def test_a_lab_is_no_node_and_the_hint_says_how_it_is_named(nat):
+    with lab.running(lab.prepare(lab.load("hostonly"))):
+        for words in (
+            ["exec", "nat", "vm1", "--", "true"],
+            ["shell", "nat"],
+            ["show", "arp", "nat"],
+        ):
+            done = netlab(*words)
+            assert done.returncode == 2
+            verb = "show arp" if words[0] == "show" else words[0]
+            meant = f"did you mean `netlab {verb} --lab nat …`?"
+            assert done.stderr == f"netlab: 'nat' is a lab, and no node of one; {meant}\n"
+        for words in (["--lab", "nat", "show"], ["show", "--lab", "nat"]):
+            found = json.loads(netlab(*words, "addresses", "vm1", "--json").stdout)
+            assert found["lab"] == "nat"
+        assert netlab("down", "--lab", "hostonly").stdout == "lab hostonly is down\n"
+        lab.up(lab.prepare(lab.load("hostonly")))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("trace vn1 internet", "did you mean 'vm1'?"),
+        ("trace vm1 internt", "did you mean 'internet'?"),
+        ("trace vm1 host@lna", "did you mean 'host@lan'?"),
+        ("trace vm1 internet --by tpc:80", "did you mean 'tcp'?"),
+        ("capture vm1:eht0", "did you mean 'eth0'?"),
+        ("capture VMnet8", "did you mean 'vmnet8'?"),
+        ("exec vn1 -- true", "did you mean 'vm1'?"),
+        ("verify --from vn1", "did you mean 'vm1'?"),
+        ("show arp vn1", "did you mean 'vm1'?"),
+        ("dhcp renew vm1.eht0", "did you mean 'vm1.eth0'?"),
+        ("remove vmm1", "did you mean 'vm1'?"),
+        ("set vm1.eht0 connected=false", "did you mean 'vm1.eth0'?"),
+        (
+            "trace vm1 www.exmaple.com",
+            "did you mean 'www.example.com'? `netlab trace SRC --by dns:",
+        ),
+    ],
+)
+def test_a_name_that_was_meant_is_named(nat, words, says):
+    done = netlab(*words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            "set vm1 firewall=maybe",
+            "vms.vm1.firewall: 'maybe' must be on, off, or a list of icmp, tcp, udp, all and ports"
+            " like tcp:80; correct the value",
+        ),
+        ("set vm1 fierwall=on", "unknown key 'fierwall'; did you mean 'firewall'?"),
+        (
+            "set vmnet8 mode=nta",
+            "vmnets.vmnet8.mode: 'nta' is not possible here; did you mean 'nat'?",
+        ),
+        ("forward add 8080 vm9:80", "no VM 'vm9' has an address on vmnet8; name a VM"),
+    ],
+)
+def test_what_was_typed_has_no_place_in_a_file(nat, words, says):
+    done = netlab(*words.split())
     assert done.returncode == 2
-    assert "35 of 35" in done.stdout
-    assert "cannot write" in done.stderr
+    assert done.stderr.startswith(f"netlab: {says}")
+    data = json.loads(netlab(*words.split(), "--json").stdout)
+    assert says.startswith(data["error"])
+
+
+def test_a_warning_about_what_was_typed_has_no_place_either(nat):
+    done = netlab("set", "vmnet8", "subnet=192.168.0.0/16", "--dry-run")
+    assert done.stderr.startswith("warning: "), done.stderr
+    assert "nat.yaml:" not in done.stderr
+
+
+def test_the_name_of_a_server_is_a_destination(nat):
+    traced = json.loads(netlab("trace", "vm1", "www.example.com", "--json").stdout)
+    assert traced["verdict"]["verdict"] == "answered"
+    assert (traced["probe"]["to"], traced["probe"]["address"]) == ("internet", "203.0.113.80")
+    assert netlab("explain", "vm1", "www.example.com").returncode == 0
+
+
+def test_a_machine_without_such_a_file_in_etc_has_none_in_its_labs(tmp_path):
+    """`ip netns exec` complains of each."""
+    hide = "mount --bind {0} /etc && mount -t tmpfs t /run && mkdir /run/netns"
+    etc = tmp_path / "etc"
+    shutil.copytree(
+        "/etc", etc, symlinks=True, ignore=shutil.ignore_patterns("machine-id", "netns")
+    )
+    (etc / "netns").mkdir()
+    script = (
+        f'{hide.format(etc)}; netlab() {{ {" ".join(NETLAB)} "$@"; }}; netlab up clones >/dev/null;'
+        "ip netns exec clones.web cat /etc/hostname; netlab status; netlab down clones"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "bash", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith("web\n")
+    assert "no drift: everything is as planned" in done.stdout
+
+
+def test_nothing_is_proposed_for_a_lab_that_ends_with_its_command():
+    whole = netlab("unshare", "--", *NETLAB, "up", "hostonly")
+    assert whole.returncode == 0, whole.stderr
+    assert "Try next" not in whole.stdout
+    script = " ".join([*NETLAB, "up", "hostonly"])
+    assert "Try next" in netlab("unshare", "--", "sh", "-c", f"{script}; true").stdout
+
+
+def test_a_shell_says_where_one_is_only_if_one_gets_there(nat):
+    near, far = pty.openpty()
+    script = (
+        "import ctypes, os, sys; os.seteuid(65534); ctypes.CDLL(None).setfsuid(0);"
+        "sys.argv = ['netlab', 'shell', 'vm1']; from netlab.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        stdin=far,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    os.close(near)
+    os.close(far)
+    assert done.returncode == 3
+    assert "need root" in done.stderr
+    assert "You are on" not in done.stderr
 
 
 def test_a_wheel_has_scenarios_and_programs(tmp_path):

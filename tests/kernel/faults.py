@@ -81,15 +81,21 @@ def rules(
     family: str = "ip",
     kind: str = "filter 0",
     table: str = "extra",
-) -> Iterator[None]:
-    """One more nftables chain; `kind` is its type and priority."""
+) -> Iterator[str]:
+    """One more nftables chain; `kind` is its type and priority. Gives the rule as it is shown."""
     sort, priority = kind.split()
     chain = f"chain c {{ type {sort} hook {hook} priority {priority};\n {rule}\n }}"
     nft.create(place, f"table {family} {table} {{ {chain}\n }}")
     try:
-        yield
+        yield shown(place, table)
     finally:
         nft.delete_table(place, family, table)
+
+
+def shown(place: str, table: str) -> str:
+    """A table's first rule as this machine's libnftables writes it: versions differ."""
+    found = nft.rules(nft.read_with_handles(place))
+    return next(text for (_, name, _, _), text in found.items() if name == table)
 
 
 @contextmanager

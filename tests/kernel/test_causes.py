@@ -518,14 +518,14 @@ def test_a_firewall_on_the_source_lets_nothing_out(running, by, rule):
         ("icmp", "icmp type echo-reply drop"),
         ("tcp:99", "tcp flags rst drop"),
         ("tcp", "tcp flags syn / fin,syn,rst drop"),
-        ("raw:47", "ip protocol gre drop"),
+        ("raw:47", "ip protocol 47 drop"),
     ],
 )
 def test_a_target_that_drops_its_own_answer_has_got_the_request(running, by, rule):
-    with rules("causes.vm3", "output", rule):
+    with rules("causes.vm3", "output", rule) as shown:
         one = proof(running, "vm2", "vm3", by=by)
     assert one.end == (DEAD, "vm3", Cause.NO_WAY_BACK), one.finding
-    assert f"could not leave vm3: firewall, extra c: {rule}" in one.finding.evidence
+    assert f"could not leave vm3: firewall, extra c: {shown}" in one.finding.evidence
     assert one.without(drops={}) is Cause.UNKNOWN
 
 

@@ -25,6 +25,8 @@ from tests.kernel.test_live import conversation
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 INTERNET = "2001:db8:203:113::50"
 VM1, VM2, VM4 = (
     "2001:db8:1:0:20c:29ff:fe7b:11e3",

@@ -27,6 +27,8 @@ from tests.kernel.faults import await_port, changed, program, proof, rules, run
 from tests.machine import NETLAB
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 ANSWERED, DEAD, UNKNOWN = Verdict.ANSWERED, Verdict.DEAD, Verdict.UNKNOWN
 VM1, VM2, HOST = "10.0.0.128", "10.0.0.129", "192.168.1.100"
 UDP_ECHO = """

@@ -120,8 +120,7 @@ def test_who_gets_no_answer_is_told_so():
     assign("vmnet8", stopped="[dhcp]")
     done = netlab("dhcp", "renew", "vm1", "--wait", "0.5")
     assert done.returncode == 3
-    assert "vm1 got no address on eth0 within 0.5 s" in done.stderr
-    assert "sending renew to server 10.0.0.254" in done.stderr
+    assert "vm1 gets no lease on eth0: at vmnet8, nobody on this network offers" in done.stderr
 
 
 def test_a_released_vm_comes_up_without_an_address(running):

@@ -81,11 +81,11 @@ def server_of_a_user(port: int) -> Iterator[None]:
         program.wait()
 
 
-def seen_as(source: str) -> str:
+def seen_as(source: str, at: str = HOST) -> str:
     """Whose address vm1's server sees when a machine calls the host's port."""
     with waiting("vm1", 80) as server:
         with netns.inside(f"natd.{source}"):
-            near = socket.create_connection((HOST, PORT), timeout=HANG_SECONDS)
+            near = socket.create_connection((at, PORT), timeout=HANG_SECONDS)
         far, (address, _) = server.accept()
         with near, far:
             far.sendall(b"hello")
@@ -101,6 +101,12 @@ def test_a_lan_peer_reaches_a_vm_by_the_host_s_port_and_is_seen_as_itself():
 def test_the_host_and_its_nat_vms_reach_it_as_the_host(source):
     """Hairpin: VMware's NAT device has a socket of the host's, and calls itself."""
     assert seen_as(source) == HOST
+
+
+@pytest.mark.parametrize("at", ["127.0.0.1", "10.0.0.1", "10.0.9.1"])
+def test_the_host_reaches_it_at_its_loopback_and_adapters_and_is_seen_as_the_device(at):
+    """VMware's device listens there too. No VM could answer to these addresses of the caller."""
+    assert seen_as("host", at) == "10.0.0.10"
 
 
 def test_a_port_that_leads_nowhere_is_no_forward():

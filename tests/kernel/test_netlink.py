@@ -14,6 +14,8 @@ from tests.kernel.faults import program
 from tests.machine import ip
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 PLACE = "netlink-test"
 PAIRS = 100
 INTERRUPTED = 0x10

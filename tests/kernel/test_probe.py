@@ -18,6 +18,8 @@ from netlab.probe.waves import Probe
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 
 @pytest.fixture(scope="module", autouse=True)
 def running():

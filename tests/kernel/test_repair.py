@@ -201,11 +201,9 @@ RUN_DIRECTORY = {
     ),
     "folders for files": (
         THE_MACHINE,
-        f"for file in {RUN}/rulesets/drift.host {RUN}/leases/drift.vm1.eth0"
-        f" {RUN}/services/drift.vmnet8-nat.dns/pid; do rm $file; mkdir $file; done",
+        f"for file in {RUN}/leases/drift.vm1.eth0 {RUN}/services/drift.vmnet8-nat.dns/pid;"
+        "do rm $file; mkdir $file; done",
     ),
-    "rulesets": (THE_MACHINE, f"rm -rf {RUN}/rulesets"),
-    "a ruleset": (THE_MACHINE, f"rm {RUN}/rulesets/drift.host"),
     "services": (THE_MACHINE, f"rm -rf {RUN}/services"),
     "a service": (THE_MACHINE, f"rm -rf {RUN}/services/drift.vmnet8-dhcp.dhcp"),
     "numbers of processes": (THE_MACHINE, f"rm {RUN}/services/*/pid"),
@@ -348,6 +346,16 @@ def test_an_interrupted_repair_is_ended_by_the_next(running):
     assert drift(running)
     lab.repair(running)
     assert not drift(running)
+
+
+def test_rules_as_they_were_shown_are_no_loss(running):
+    by_hand(THE_MACHINE, f"rm -r {RUN}/rulesets")
+    assert not drift(running)
+    changed = lab.apply(running, lab.assigned(running, "vm1", {"firewall": "on"}))
+    by_hand("vm1", "nft flush ruleset")
+    by_hand(THE_MACHINE, f"rm -r {RUN}/rulesets")
+    assert not lab.repair(changed).left
+    assert Path(RUN, "rulesets", "drift.vm1").is_file()
 
 
 def test_a_link_somebody_has_put_for_a_file_is_not_written_through(running):

@@ -22,6 +22,8 @@ from netlab.kernel.tracepoints import audit
 from tests.machine import forked, netlab
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 ROOT = Path(__file__).parents[2]
 USER = ROOT.stat().st_uid or 65534
 """Somebody who may read this folder."""
@@ -103,7 +105,7 @@ def test_everything_works(scenario, vm, pairs):
         assert death.returncode == 1
         assert "evidence   home_router forward: policy drop" in death.stdout
         assert "You come from 203.0.113.1" in fine(
-            "exec", vm, "--", "curl", "-s", "http://www.example.com/"
+            "exec", vm, "--", "curl", "-4", "-s", "http://www.example.com/"
         )
         assert fine("exec", vm, "--", "cat", "/etc/hostname") == f"{vm}\n"
         fine("exec", vm, "--", "sh", "-c", "ping -i 0.1 203.0.113.80 >/dev/null 2>&1 &")

@@ -24,6 +24,8 @@ from tests.kernel.faults import changed, proof, rules, run
 from tests.kernel.test_explain import compared
 from tests.machine import netlab
 
+pytestmark = pytest.mark.on_each_kernel
+
 VM1, VM2, HOST, NAT, PC = "fd00:8::1", "fd00:8::2", "fd00:8::9", "fd00:1::100", "fd00:1::50"
 ADDRESSES = {
     "vm1": {"eth0": VM1},
@@ -162,7 +164,7 @@ def test_wrong_segment(running):
     [
         ("vm2", "ip6", "input", "icmpv6 type echo-request drop", Cause.FIREWALL),
         ("vm2", "inet", "input", f"ip6 saddr {VM1} drop", Cause.FIREWALL),
-        ("vm2", "inet", "input", "meta l4proto ipv6-icmp icmpv6 type echo-request reject", Cause.FIREWALL),
+        ("vm2", "inet", "input", "meta l4proto icmpv6 icmpv6 type echo-request reject", Cause.FIREWALL),
         ("vm2", "ip6", "output", "icmpv6 type { echo-reply } drop", Cause.NO_WAY_BACK),
         ("vm1", "ip6", "output", "ip6 daddr fd00:8::/64 icmpv6 type echo-request drop", Cause.FIREWALL),
         ("vm2", "inet", "input", "meta nfproto ipv4 drop", None),

@@ -12,6 +12,8 @@ from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
 from tests.kernel.faults import changed, proof, rules, run
 
+pytestmark = pytest.mark.on_each_kernel
+
 SCENARIO = """
 lan: {subnet: 192.168.1.0/24}
 host: {nics: {eth0: 192.168.1.100}}

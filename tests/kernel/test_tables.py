@@ -24,6 +24,8 @@ from netlab.kernel.rows import Flow, RouteRow
 from tests.machine import inside, ip
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 INTERNET = IPv4Address("203.0.113.80")
 
 

@@ -21,6 +21,8 @@ from tests.kernel import faults
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[lab.Lab]:
@@ -35,9 +37,9 @@ def changed(node: str, do: str, undo: str) -> Iterator[None]:
 
 
 @contextmanager
-def rules(node: str, hook: str, rule: str) -> Iterator[None]:
-    with faults.rules(f"trace.{node}", hook, rule):
-        yield
+def rules(node: str, hook: str, rule: str) -> Iterator[str]:
+    with faults.rules(f"trace.{node}", hook, rule) as written:
+        yield written
 
 
 def finding(running: lab.Lab, source: str, target: str) -> Finding:
@@ -187,10 +189,10 @@ def test_not_forwarding(running):
 @pytest.mark.parametrize("node", ["vm2", "vm1"])
 def test_firewall_names_the_rule(running, node):
     hook = "input" if node == "vm2" else "output"
-    with rules(node, hook, 'icmp type echo-request drop comment "guest firewall"'):
+    with rules(node, hook, 'icmp type echo-request drop comment "guest firewall"') as written:
         found = finding(running, "vm1", "vm2")
     assert (found.at, found.cause) == (node, Cause.FIREWALL)
-    assert found.evidence == 'extra c: icmp type echo-request drop comment "guest firewall"'
+    assert (found.evidence, '"guest firewall"' in written) == (f"extra c: {written}", True)
 
 
 def test_firewall_names_the_policy(running):

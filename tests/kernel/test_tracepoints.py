@@ -19,6 +19,8 @@ from netlab.probe.tap import Sighting, Tap
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[lab.Lab]:

@@ -12,6 +12,8 @@ from netlab.kernel import netns
 from netlab.probe.verdict import Verdict
 from tests.machine import inside
 
+pytestmark = pytest.mark.on_each_kernel
+
 NAME = "air"
 ALL = socket.htons(3)
 

@@ -14,6 +14,7 @@ from netlab import lab
 from netlab.report import graph, svg
 from netlab.report.page import Pictures, html
 from netlab.report.words import LANGUAGES
+from netlab.scenario.load import loads
 from tests.page import pictures as pictures_taken
 from tests.page.browser import Browser, browser
 
@@ -127,7 +128,7 @@ def test_a_keyboard_alone_reaches_everything_in_the_order_of_reading(opened):
         order.append(tab.js("document.activeElement.id || document.activeElement.className"))
     assert order == [
         "skip", "language", "theme", "help", "journey", "compare", "predict", "hide-arp",
-        "export-json", "export-svg", "play", "next", "last", "done", "", "",
+        "actual-size", "export-json", "export-svg", "play", "next", "last", "done", "",
     ]  # fmt: skip
     tab.js("$('next').focus()")
     tab.press("Enter")
@@ -289,11 +290,44 @@ def test_a_death_is_drawn_where_it_was_with_its_sentence(opened):
     x, y = (float(tab.js(f"{cross}.getAttribute('{name}')")) for name in ("cx", "cy"))
     box = tab.js("pictureOf().box('vm2')")
     assert box["x"] < x < box["x"] + box["width"]
-    assert y == pytest.approx(box["y"] + box["height"])  # Where the wire enters.
+    assert y == pytest.approx(
+        box["y"] + box["height"] + 13
+    )  # Before the place where the wire enters.
     assert (
         tab.js("document.querySelector('.death .sentence').textContent")
         == "a firewall rule dropped it"
     )
+    assert tab.js(COVERED) == []
+
+
+COVERED = """(() => {
+  const one = document.querySelector('.death .ground').getBBox();
+  const others = [...pictureOf().nodes.keys()].filter((name) => {
+    const box = pictureOf().box(name);
+    return one.x < box.x + box.width && box.x < one.x + one.width
+      && one.y < box.y + box.height && box.y < one.y + one.height;
+  });
+  return others;
+})()"""
+"""Machines and switches that the sentence of a death lies upon."""
+
+
+@pytest.mark.parametrize(
+    "node", ["vm1", "vmnet8", "vmnet8-nat", "host", "lan", "router", "internet"]
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_sentence_of_a_death_lies_upon_no_machine_and_no_switch(opened, node, language):
+    sentence = {
+        "en": "the routing table has no way to the destination",
+        "zh": "路由表里没有到目的地的路",
+    }
+    tab = opened(
+        [{**DEAD, "verdict": {**DEAD["verdict"], "at": node, "sentence": sentence}, "steps": []}],
+        language,
+    )
+    written = tab.js("document.querySelector('.death .sentence').textContent")
+    assert written == sentence[language]
+    assert tab.js(COVERED) == []
 
 
 def test_who_waits_in_vain_is_marked_and_not_who_heard_it_last(opened):
@@ -309,7 +343,7 @@ def test_who_waits_in_vain_is_marked_and_not_who_heard_it_last(opened):
     x, y = (float(tab.js(f"{cross}.getAttribute('{name}')")) for name in ("cx", "cy"))
     box = tab.js("pictureOf().box('vm1')")
     assert box["x"] < x < box["x"] + box["width"]
-    assert box["y"] <= y <= box["y"] + box["height"]
+    assert box["y"] - 26 <= y < box["y"], "above its name, which can be read"
 
 
 def test_predict_does_not_tell_beforehand_who_will_wait_in_vain(opened):
@@ -395,7 +429,8 @@ def test_predict_asks_before_it_reveals(opened):
     tab = opened()
     tab.click("#predict")
     assert tab.text("#verdict") == ""
-    tab.js(f"go({NAT_STEP})")
+    told = [step for step in STEPS if step["part"] != "arp"]  # ARP would tell the answers.
+    tab.js(f"go({told.index(STEPS[NAT_STEP])})")
     assert (
         tab.text("#question legend")
         == "Which source address does the packet have when it leaves vmnet8-nat?"
@@ -404,7 +439,7 @@ def test_predict_asks_before_it_reveals(opened):
     assert secret not in tab.text("#fields") and "Decided" not in tab.text("#fields")
     assert FLOW not in tab.text("[data-table=nat]")
     assert "*" not in tab.text("#steps [aria-current]")
-    assert tab.text("#steps li:last-child") == str(len(STEPS))  # Not where that will be.
+    assert tab.text("#steps li:last-child") == str(len(told))  # Not where that will be.
     tab.js(
         "[...document.querySelectorAll('.choice')].find((one) => one.innerText === '10.0.0.128').click()"
     )
@@ -433,6 +468,64 @@ def test_every_answer_is_among_the_choices(opened):
     kinds = {one["kind"] for one in asked}
     assert kinds >= {"Next", "Fate", "NextHop"}
     assert asked[-1]["answer"] == "dropped"
+
+
+def test_predicting_hides_arp_and_stays_at_the_packet(opened):
+    tab = opened()
+    tab.js(f"go({NAT_STEP})")
+    tab.click("#predict")
+    assert tab.js("page.hideArp")
+    assert tab.text("#step-title").split(" · ")[1] == "vmnet8-nat"
+    tab.press("Home")
+    assert "Whose MAC address does vm1 put" in tab.text("#question")
+
+
+def many() -> graph.Graph:
+    """A lab of forty VMs."""
+    nics = "".join(f"  vm{n}: {{nics: [vmnet{(0, 1, 2, 8)[n % 4]}]}}\n" for n in range(40))
+    text = (
+        "vmnets:\n  vmnet0: {mode: bridged}\n"
+        "  vmnet1: {mode: hostonly, subnet: 172.16.78.0/24}\n"
+        "  vmnet2: {mode: hostonly, subnet: 172.16.79.0/24}\n"
+        "  vmnet8: {mode: nat, subnet: 10.0.0.0/24}\n"
+        f"vms:\n{nics}expect: {{default: blocked}}"
+    )
+    return graph.planned(lab.prepare(loads(text.encode(), "x.yaml"), "nat"))
+
+
+def test_a_wide_picture_takes_the_whole_width_and_can_be_seen_as_it_was_drawn(opened):
+    tab = opened(
+        [{**DEAD, "steps": []}],
+        labs={"nat": dict.fromkeys(LANGUAGES, svg.render(many()))},
+        width=1920,
+    )
+    width = "document.querySelector('figure:not([hidden]) svg').getBoundingClientRect().width"
+    assert tab.js(width) > 1700
+    tab.click("#actual-size")
+    drawn_as = tab.js("pictureOf().root.viewBox.baseVal.width")
+    assert tab.js(width) == pytest.approx(drawn_as)
+
+
+def test_on_paper_it_is_light_and_whole(opened):
+    tab = opened(prefers_color_scheme="dark")
+    tab.js(f"go({NAT_STEP})")
+    tab.js("toPaper()")
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert tab.js("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        paper = "getComputedStyle(pictureOf().root.querySelector('.paper')).fill"
+        assert tab.js(paper) == "rgb(255, 255, 255)"
+        for hidden in ("#transport", "#choices", "header .row"):
+            assert tab.js(f"getComputedStyle(document.querySelector('{hidden}')).display") == "none"
+        rows = tab.text("#printed tbody tr").splitlines()
+        assert len(rows) == len(STEPS)
+        cards = "[...document.querySelectorAll('#tables > div')]"
+        assert tab.js(f"{cards}.every((one) => one.scrollHeight <= one.clientHeight + 1)")
+    finally:
+        tab.call("Emulation.setEmulatedMedia", media="")
+        tab.js("fromPaper()")
+    assert tab.js("document.documentElement.dataset.theme ?? null") is None
+    assert tab.text("#printed") == ""
 
 
 def test_two_journeys_open_side_by_side(opened):

@@ -12,6 +12,8 @@ from netlab import lab
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 
 @pytest.fixture(scope="module", autouse=True)
 def running():

@@ -12,9 +12,10 @@ import pytest
 from netlab import lab
 from netlab.plan.nouns import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan
+from netlab.probe.verdict import Verdict
 from netlab.scenario.load import shipped
 from netlab.scenario.model import Family
-from tests.machine import netlab
+from tests.machine import inside, netlab
 
 Edit = Callable[[Noun], Noun | None]
 
@@ -142,16 +143,15 @@ ROUTES_HOST_ONLY = chain(
 MUTANTS = [
     Mutant(
         "nat",
-        "the host does not masquerade: the LAN sees the NAT device's inner address",
+        "the host does not masquerade",
         without_rule("host", "masquerade"),
         {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
     ),
     Mutant(
         "nat",
-        "the NAT device does not masquerade: answers bypass it over the host adapter",
+        "the NAT device does not masquerade: nothing leaves it",
         without_rule("vmnet8-nat", "masquerade"),
-        # Not host@lan: the host answers itself through the cable that the question came by.
-        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("host@lan", "pc", "router", "internet")},
     ),
     Mutant(
         "nat",
@@ -344,7 +344,11 @@ MUTANTS = [
         "guest-bridge",
         "the NAT device does not masquerade",
         without_rule("vmnet8-nat", "masquerade"),
-        {f"{vm}>{to}" for vm in ("br", "vm1", "vm2") for to in ("pc", "router", "internet")},
+        {
+            f"{vm}>{to}"
+            for vm in ("br", "vm1", "vm2")
+            for to in ("host@lan", "pc", "router", "internet")
+        },
     ),
     Mutant(
         "guest-dhcp",
@@ -393,7 +397,7 @@ MUTANTS = [
         "dhcp-off",
         "the NAT device does not masquerade",
         without_rule("vmnet8-nat", "masquerade"),
-        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("router", "internet")},
+        {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("host@lan", "router", "internet")},
     ),
     Mutant(
         "nat-stopped",
@@ -433,6 +437,13 @@ MUTANTS = [
         {f"{vm}>{to}" for vm in ("vm1", "vm2") for to in ("pc", "router", "internet")},
     ),
     Mutant(
+        "forward-firewall",
+        "the host's firewall keeps out what is called by a port, and nothing else",
+        with_text("host", "\t\tdrop\n", "\t\tmeta l4proto { tcp, udp } drop\n"),
+        {f"{one}>host" for one in ("vm1", "vm2", "pc", "router")}
+        | {f"{one}>host@lan" for one in ("pc", "router")},
+    ),
+    Mutant(
         "reservations",
         "DHCP hands out the host adapter as gateway",
         with_text("vmnet8-dhcp", "option:router,10.0.0.2", "option:router,10.0.0.1"),
@@ -458,8 +469,8 @@ MUTANTS = [
     ),
     Mutant(
         "ipv6",
-        "the host does not translate IPv6 to its own address",
-        without_rule("host", "ip6 saddr"),
+        "the NAT device does not translate IPv6",
+        without_rule("vmnet8-nat", "ip6 saddr fd15:4ba5:5a2b:1008::/64"),
         {f"vm2>{to} over ipv6" for to in ("vm1", "pc", "router", "internet")},
     ),
     Mutant(
@@ -505,6 +516,25 @@ def test_verify_catches_a_mutant_and_blames_no_other_pair(mutant):
     assert set(failed) == mutant.fails
 
 
+SHUT = "the host's firewall does not let tcp 8080 in"
+CALLS = [
+    ("8080 is shut", None, "tcp:8080", False),
+    ("8443 is let in", None, "tcp:8443", True),
+    ("nobody shuts 8080", without_rule("host", SHUT), "tcp:8080", True),
+    ("8443 is shut too", with_text("host", "tcp dport 8080 drop", "drop"), "tcp:8443", False),
+]
+
+
+@pytest.mark.parametrize(
+    ("edit", "by", "reached"), [c[1:] for c in CALLS], ids=[c[0] for c in CALLS]
+)
+def test_who_calls_a_forwarded_port_past_the_host_s_firewall(edit, by, reached):
+    name = "forward-firewall"
+    with lab.running(mutated(name, edit) if edit else lab.prepare(lab.load(name))) as running:
+        found = lab.trace(running, "pc", "192.168.1.100", by).finding
+    assert (found.verdict is Verdict.ANSWERED) is reached, found
+
+
 def test_run_goes_through_all_and_writes_junit(tmp_path):
     junit = tmp_path / "out.xml"
     done = netlab("run", "bridged", "hostonly", "--junit", str(junit))
@@ -528,3 +558,17 @@ def test_run_ends_with_1_if_the_scenario_expects_what_is_not(tmp_path):
     failed = [cell for cell in document["cells"] if not cell["passed"]]
     assert {(cell["from"], cell["to"]) for cell in failed} == {("vm1", "pc"), ("vm2", "pc")}
     assert failed[0]["cause"] == "no-route"
+
+
+def test_port_forward_s_port_leads_to_a_web_server():
+    with lab.running(lab.prepare(lab.load("port-forward"))):
+        page = inside("port-forward.pc", "curl", "-sS", "http://192.168.1.100:8080/").stdout
+    assert "You come from 192.168.1.50," in page
+
+
+def test_experiment_bridged_is_on_wi_fi():
+    with lab.running(lab.prepare(lab.load("experiment-bridged"))):
+        assert inside("experiment-bridged.leaf", "ping", "-c1", "192.168.1.1").returncode == 0
+        known = inside("experiment-bridged.router", "ip", "neigh", "show", "192.168.1.106").stdout
+        card = inside("experiment-bridged.host", "cat", "/sys/class/net/wlan0/address").stdout
+    assert f"lladdr {card.strip()} " in known

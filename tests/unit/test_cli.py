@@ -104,6 +104,167 @@ def test_a_wrong_command_line_exits_2_and_says_why(netlab, words):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("verfiy", "did you mean 'verify'?"),
+        ("show adresses", "there is no table 'adresses'; did you mean 'addresses'?"),
+        ("forward ad", "did you mean 'add'?"),
+        ("dhcp relase", "did you mean 'release'?"),
+        ("frobnicate", "`netlab --help` lists them"),
+        ("show frobnicate", "`netlab show --help` lists them"),
+        ("up nta", "did you mean 'nat'?"),
+        ("up NAT", "did you mean 'nat'?"),
+        ("up --dry-rnu nat", "Did you mean '--dry-run'?"),
+    ],
+)
+def test_what_was_meant_is_named(netlab, words, meant):
+    done = netlab(*words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert meant in done.stderr
+
+
+def test_what_works_on_a_running_lab_takes_its_name_before_and_behind_the_verb():
+    """`up`, `run` and what works on files alone do not."""
+    without = {
+        name for name, command in COMMANDS.items() if not any(p.name == "lab_name" for p in leaves(command))
+    }  # fmt: skip
+    files = {"up", "run", "scenarios", "validate", "plan", "schema"}
+    assert without == files | {"doctor", "unshare", "completion"}
+    for name in set(COMMANDS) - without:
+        parts = getattr(COMMANDS[name], "commands", {}).values()
+        for command in (COMMANDS[name], *parts):
+            assert "--lab" in {flag for p in command.params for flag in p.opts}, command.name
+
+
+def leaves(command: click.Command) -> list[click.Parameter]:
+    """The parameters of a command, or of its subcommands."""
+    parts = getattr(command, "commands", {}).values() or [command]
+    return [parameter for part in parts for parameter in part.params]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--lab x up nat", "`up` works on no running lab; leave --lab out"),
+        ("--lab x show --lab y arp", "'x' and 'y' are two labs; name one of them"),
+        ("show --lab x arp --lab y", "'x' and 'y' are two labs; name one of them"),
+        ("verify x --lab y", "'x' and 'y' are two labs; name one of them"),
+        ("apply nat x --lab y", "'x' and 'y' are two labs; name one of them"),
+    ],
+)
+def test_one_lab_at_a_time(netlab, words, says):
+    done = netlab(*words.split())
+    assert (done.returncode, done.stderr) == (2, f"netlab: {says}\n")
+
+
+@pytest.mark.parametrize(
+    "words", ["--lab x show arp", "show --lab x arp", "show arp --lab x", "--lab x verify x"]
+)
+def test_a_lab_is_named_before_or_behind_the_verb(netlab, words):
+    done = netlab(*words.split())
+    assert done.returncode == 3
+    assert "there is no lab 'x'" in done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A folder with a space, and a scenario with one in it."""
+    place = tmp_path / "my labs"
+    place.mkdir()
+    (place / "my lab.yaml").write_text(Path("scenarios/nat.yaml").read_text())
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nofile.yaml", "there is no file 'nofile.yaml' in {folder}; correct the path"),
+        ("./x", "there is no file 'x' in {folder}; correct the path"),
+        ("mylab.yaml", "in {folder}; did you mean 'my lab.yaml'?"),
+        ("nat.yaml", "in {folder}; did you mean the scenario 'nat', which comes with netlab?"),
+        ("no/x.yaml", "there is no folder 'no' for 'x.yaml'; correct the path"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["up", "validate", "plan", "run", "graph"])
+def test_a_file_that_is_not_there(netlab, folder, name, says, verb):
+    done = netlab(verb, name)
+    assert done.returncode == 2
+    assert says.format(folder=folder) in done.stderr
+    assert len(done.stderr) < 300
+
+
+def test_a_file_with_a_space_gives_its_lab_a_name(netlab, folder):
+    assert netlab("validate", "my lab.yaml").stdout == "my lab.yaml: fine\n"
+    assert netlab("up", "my lab.yaml", "--dry-run").stdout.startswith("namespace my-lab.lan\n")
+    assert "vmnet8" in netlab("graph", "my lab.yaml").stdout
+    (folder / "bad one.yaml").write_text("vms: 7\n")
+    assert "bad one.yaml:1:6: " in netlab("validate", "bad one.yaml").stderr
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "up --dry-run", "graph", "run"])
+@pytest.mark.parametrize(
+    "file", ["-", "/dev/stdin", "<(cat nat.yaml)", "<(exec cat nat.yaml | cat)"]
+)
+def test_a_pipe_is_a_file_that_is_read_once(verb, file, tmp_path):
+    (tmp_path / "nat.yaml").write_text(Path("scenarios/nat.yaml").read_text())
+    code = f"{sys.executable} -m netlab {verb} {file} < <(cat nat.yaml)"
+    if verb == "run":  # As far as it gets without a kernel: the name of its lab.
+        code = f"{sys.executable} -c '{RUN_PREPARES}' {file} < <(cat nat.yaml)"
+    done = subprocess.run(
+        ["bash", "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True, text=True, timeout=HANG_SECONDS,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = {
+        "validate": ": fine\n",
+        "graph": "vmnet8",
+        "run": "run-stdin",
+        "plan": "namespace stdin.vm1\n",
+        "up --dry-run": "namespace stdin.vm1\n",
+    }
+    assert expected[verb] in done.stdout
+
+
+RUN_PREPARES = (
+    "import sys; from netlab.cli.labs import _prepare_run; from netlab import lab;"
+    "print(_prepare_run(lab.load(sys.argv[1])).name)"
+)
+
+
+def test_what_has_no_end_is_no_scenario(netlab):
+    done = netlab("validate", "/dev/zero")
+    assert done.returncode == 2
+    assert "more than the 1,048,576 bytes that a scenario may have" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("verify --junit {}", "there is no folder '/nodir'"),
+        ("run none --junit {}", "there is no folder '/nodir'"),
+        ("trace vm1 internet --html {}", "there is no folder '/nodir'"),
+        ("trace vm1 internet --pcapng {}", "there is no folder '/nodir'"),
+        ("graph nat -o {}", "there is no folder '/nodir'"),
+        ("capture --all -w {}", "there is no folder '/nodir'"),
+        ("verify --junit /", "it is a folder"),
+        ("verify --junit -", "--junit writes a file, and '-' is none"),
+        ("verify --junit /proc/x.xml", "cannot write '/proc/x.xml': "),
+    ],
+)
+def test_where_something_is_to_be_written_is_looked_at_first(netlab, words, says):
+    done = netlab(*words.format("/nodir/x.svg").split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+def test_help_tells_whole_sentences(netlab, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in ([], ["show"], ["forward"]):
+        assert "..." not in netlab(*words, "--help").stdout.partition("Commands:")[2]
+
+
 def test_an_error_with_json_is_json_too(netlab):
     done = netlab("up", "no-such-scenario", "--json")
     assert json.loads(done.stdout)["error"]

@@ -62,6 +62,35 @@ def test_what_is_no_scenario_is_refused_at_its_place(text, line, says):
         assert problem.line == line
 
 
+TOO_DEEP = "nested more than 20 levels deep"
+
+
+@pytest.mark.parametrize("levels", [25, 1_000, 1_001, 3_000])
+@pytest.mark.parametrize(
+    ("before", "level", "says", "place"),
+    [
+        ("", "[", TOO_DEEP, (1, 22)),
+        ("", "{", TOO_DEEP, (1, 22)),
+        ("", "[{", TOO_DEEP, (1, 22)),
+        ("", "{a: ", TOO_DEEP, (1, 85)),
+        ("", "&a [", TOO_DEEP, (1, 85)),
+        ("", "[\n", TOO_DEEP, (22, 1)),
+        ("", "- ", TOO_DEEP, (1, 43)),
+        ("", "? ", TOO_DEEP, (1, 43)),
+        ("a:\n- b: ", "[", TOO_DEEP, (2, 24)),
+        ("a: &a {b: c}\nd: [*a, ", "[", TOO_DEEP, (2, 28)),
+        ("[*a, ", "[", "not YAML: the alias '*a' stands for nothing above it", (1, 2)),
+        ('"a" ', "[", "not YAML: did not find expected <document start>", (1, 5)),
+    ],
+)
+def test_every_libyaml_tells_of_deep_nesting_alike(before, level, levels, says, place):
+    """From 0.2.6 on it has words of its own for a thousand levels, and then older ones had none."""
+    with pytest.raises(ScenarioError) as raised:
+        parse((before + level * levels).encode(), "x.yaml")
+    (problem,) = raised.value.problems
+    assert (problem.what, (problem.line, problem.column)) == (says, place)
+
+
 def test_a_file_at_the_limit_is_read():
     assert parse(b"a: " + b"x" * (MAX_BYTES - 4), "x.yaml").data["a"].startswith("x")
 

@@ -106,8 +106,8 @@ def test_frames_without_ip_have_keys_and_ends():
 
 def test_a_frame_that_has_been_cut_off_is_as_long_as_it_was():
     whole = bytes(Ether() / IP(id=77, **INSIDE) / TCP(**SEGMENT) / bytes(5000))
-    assert identify(whole).octets == identify(whole[:160]).octets == 5000
-    assert identify(whole).key == identify(whole[:160]).key
+    assert identify(whole).octets == identify(whole[:160], len(whole)).octets == 5000
+    assert identify(whole).key == identify(whole[:160], len(whole)).key
 
 
 class Lab:

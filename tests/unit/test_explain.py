@@ -22,13 +22,14 @@ from netlab.probe.verdict import Verdict
 FACTS = {
     "meta iifname": "eth0",
     "meta oifname": NOT_THERE,
-    "meta l4proto": "tcp",
+    "meta l4proto": 6,
     "ip saddr": IPv4Address("10.0.0.5"),
     "ip daddr": IPv4Address("10.0.0.6"),
     "ip ttl": 64,
     "tcp dport": 80,
     "udp": NOT_THERE,
     "ct state": frozenset({"new"}),
+    "ct original ip daddr": IPv4Address("192.168.1.100"),
 }
 IP = {"family": "ip", "table": "t"}
 
@@ -83,7 +84,33 @@ DROP, ACCEPT = {"drop": None}, {"accept": None}
         (match(meta("mark"), 1), End.UNKNOWN),
         (match({"ct": {"key": "state"}}, ["established", "related"], "in"), End.ACCEPT),
         (match({"ct": {"key": "state"}}, ["new", "related"], "in"), End.DROP),
+        (match({"ct": {"key": "ip daddr", "dir": "original"}}, "192.168.1.100"), End.DROP),
+        (match({"ct": {"key": "ip daddr", "dir": "reply"}}, "192.168.1.100"), End.UNKNOWN),
         (match({"concat": [meta("iif"), meta("oif")]}, "x"), End.UNKNOWN),
+        (match(meta("l4proto"), {"set": [1, 6, 17]}), End.DROP),
+        (match(meta("l4proto"), {"set": [1, 17]}), End.ACCEPT),
+        # What is not of the fact's kind is not understood, and no verdict rests on it.
+        (match(meta("l4proto"), "tcp"), End.UNKNOWN),
+        (match(meta("l4proto"), "tcp", "!="), End.UNKNOWN),
+        (match(meta("l4proto"), {"set": ["icmp", "udp"]}), End.UNKNOWN),
+        (match(meta("iifname"), 2), End.UNKNOWN),
+        (match(meta("iifname"), {"range": ["eth0", "eth9"]}), End.UNKNOWN),
+        (match(payload("ip", "saddr"), "::1"), End.UNKNOWN),
+        (match(payload("tcp", "dport"), "http"), End.UNKNOWN),
+        (match(payload("tcp", "dport"), True, "<"), End.UNKNOWN),
+        (match({"ct": {"key": "state"}}, 8), End.UNKNOWN),
+        (match({"ct": {"key": "state"}}, ["new", "related"]), End.UNKNOWN),
+        (
+            match(
+                {"payload": {**payload("ip", "saddr")["payload"], "tunnel": "vxlan"}}, "10.0.0.5"
+            ),
+            End.UNKNOWN,
+        ),
+        (match("meta iifname", "eth1"), End.UNKNOWN),
+        (match(payload("tcp", "dport"), {"set": [{"elem": {"val": 80, "timeout": 9}}]}), End.DROP),
+        (match(payload("tcp", "dport"), {"set": 80}), End.DROP),
+        ("update @seen { ip saddr : 1 }", End.UNKNOWN),
+        (None, End.UNKNOWN),
         ({"limit": {"rate": 1}}, End.UNKNOWN),
         ({"counter": {"packets": 1}}, End.DROP),
     ],
@@ -147,6 +174,28 @@ def test_a_verdict_map():
     pairs = [[22, DROP], [80, {"reject": None}]]
     vmap = {"vmap": {"key": payload("tcp", "dport"), "data": {"set": pairs}}}
     assert Ruleset([base(), rule(vmap)]).at("input", FACTS).end is End.REJECT
+
+
+@pytest.mark.parametrize(
+    ("key", "pairs", "end"),
+    [
+        (payload("tcp", "dport"), [["http", ACCEPT]], End.UNKNOWN),
+        (meta("l4proto"), [["tcp", ACCEPT]], End.UNKNOWN),
+        (payload("tcp", "dport"), [["*", {"reject": None}], [80, ACCEPT]], End.ACCEPT),
+        (payload("tcp", "dport"), [["*", {"reject": None}], [81, ACCEPT]], End.REJECT),
+        (payload("udp", "dport"), [["*", {"reject": None}]], End.DROP),  # It has no such field.
+    ],
+)
+def test_a_verdict_map_of_what_is_not_understood_or_of_all(key, pairs, end):
+    vmap = {"vmap": {"key": key, "data": {"set": pairs}}}
+    assert Ruleset([base(policy="drop"), rule(vmap)]).at("input", FACTS).end is end
+
+
+def test_a_table_that_is_switched_off_and_a_chain_before_ip():
+    off = Ruleset([base(policy="drop")], dormant=frozenset({("ip", "t")}))
+    assert off.at("input", FACTS).end is End.ACCEPT
+    assert Ruleset([base(hook="ingress")]).beyond() == "ip t c"
+    assert not Ruleset([base()]).beyond()
 
 
 def test_translations_are_for_new_connections():

@@ -493,3 +493,33 @@ def test_the_text_is_in_chinese_too_and_its_boxes_are_whole():
     for section in text.split("\n\n"):
         frames = [line for line in section.splitlines() if line[0] in "┌│└"]
         assert len({cell_len(line) for line in frames}) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", shipped())
+def test_the_text_picture_keeps_to_its_width_and_cuts_no_name(name, language, width):
+    planned = lab.prepare(lab.load(name))
+    text = draw(planned.topology, {}, width, language)
+    # A machine's own line may be as long as its name.
+    wide = [line for line in text.splitlines() if cell_len(line) > width and line[0] not in "┌│└"]
+    assert not wide
+    for network in planned.topology.networks.values():
+        if network.numbered and not network.outside:
+            assert str(network.subnet) in text
+
+
+def test_pictures_tell_ipv6():
+    planned = lab.prepare(lab.load("ipv6"))
+    picture = svg.render(graph.planned(planned))
+    networks = [net for net in planned.topology.networks.values() if net.prefix]
+    bars = [element.text for element in Xml.fromstring(picture).iter(f"{SVG}text")]
+    for network in networks:
+        assert str(network.prefix) in draw(planned.topology, {})
+    for network in graph.planned(planned).switches:
+        assert not network.prefix or f"{network.subnet} · {network.prefix}" in bars
+    tips = [element.text for element in Xml.fromstring(picture).iter(f"{SVG}title")]
+    for node in planned.topology.nodes.values():
+        for leg in node.legs:
+            if leg.ipv6:
+                assert any(str(leg.ipv6.ip) in tip for tip in tips), leg.name

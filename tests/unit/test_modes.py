@@ -66,8 +66,11 @@ def test_its_pool_ends(backwards):
     text = TEXT.replace(
         b"{vm1: {nics: [vmnet5]}}", b"{vm1: {nics: [%s]}}" % b", ".join([b"vmnet5"] * 4)
     )
-    (warning,) = loads(text, "x.yaml").warnings
-    assert re.search(r"4 adapters ask DHCP .* leases 3 addresses", warning.what)
+    pool, adapter = loads(text, "x.yaml").warnings
+    assert re.search(r"4 adapters ask DHCP .* leases 3 addresses", pool.what)
+    assert adapter.what == (
+        "DHCP gives vm1 no address on eth3: the DHCP server of vmnet5 has no address left"
+    )
 
 
 def test_an_unknown_mode_is_told_those_there_are():

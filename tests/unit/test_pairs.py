@@ -9,6 +9,7 @@ from netlab.errors import UsageError
 from netlab.probe.matrix import Result
 from netlab.probe.verdict import Outcome, Verdict
 from netlab.report import text
+from netlab.report.matrix import Matrix
 from netlab.scenario.expectation import Expectation, witnesses
 
 
@@ -71,5 +72,5 @@ def test_each_source_shows_that_it_can_send(planned):
 def test_columns_are_in_the_order_of_the_whole_matrix(planned, sources, targets, columns):
     outcome = Outcome(Verdict.DEAD, "left its source and never arrived")
     results = [Result(one, outcome, (), None, None) for one in lab.pairs(planned, sources, targets)]
-    first, *_ = text.plain(text.matrix(results, 200)).splitlines()
+    first, *_ = text.plain(Matrix(results)).splitlines()
     assert first.split() == columns.split()

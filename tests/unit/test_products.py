@@ -6,9 +6,10 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError
-from netlab.plan import dhcp
+from netlab.plan import build, dhcp
 from netlab.plan.nouns import Cable, Ruleset
 from netlab.scenario.load import loads
+from netlab.scenario.mode import VMWARE, Mode
 
 ONE = """
 vmnets: {{net0: {{mode: {mode}, {more}}}}}
@@ -57,6 +58,51 @@ def test_who_has_which_address(facts):
     assert leg.mac.startswith(mac)
 
 
+OWN = [
+    # mode, leases (usual, at most), domain, MACs: the host's, the device's, the DHCP server's; idle UDP, TCP
+    ("vbox-nat", (86400, 86400), None, "", "52:54:00:12:35:02", "", (240, 10)),
+    ("vbox-natnetwork", (600, 43200), None, "", "52:54:00:12:35:00", "08:00:27", (240, 10)),
+    ("vbox-hostonly", (600, 43200), None, "0a:00:27", "", "08:00:27", None),
+    ("libvirt-nat", (3600, 3600), None, "52:54:00", "", "", None),
+    ("libvirt-route", (3600, 3600), None, "52:54:00", "", "", None),
+    ("libvirt-open", (3600, 3600), None, "52:54:00", "", "", None),
+    ("libvirt-isolated", (3600, 3600), None, "52:54:00", "", "", None),
+    ("hyperv-default", (86400, 86400), "mshome.net", "00:15:5d", "", "", None),
+    ("nat", (1800, 7200), "localdomain", "00:50:56:c0", "00:50:56", "00:50:56", (30, 30)),
+    ("hostonly", (1800, 7200), "localdomain", "00:50:56:c0", "", "00:50:56", None),
+]
+
+
+@pytest.mark.parametrize("facts", OWN, ids=lambda facts: facts[0])
+def test_what_is_a_product_s_own_and_no_other_s(facts):
+    mode, leases, domain, *macs, forgets = facts
+    name = "net0" if "-" in mode else "vmnet5"
+    given = prepared(ONE.format(mode=mode, more="subnet: 10.7.7.0/24").replace("net0", name))
+    network = given.topology.nodes["vm1"].primary.network
+    served = list(dhcp.served(given.topology, network))
+    ranges = [row for row in served if row.startswith("dhcp-range=")]
+    assert sorted(row.rpartition(",")[2] for row in ranges) == sorted(
+        f"{seconds}s" for seconds in dict.fromkeys(leases)
+    )
+    assert dhcp.options(network).get("domain-name") == domain
+    on_it = {leg.node: leg.mac for leg in given.topology.legs_on(network)}
+    for owner, begins in zip(
+        ("host", f"{network.name}-nat", f"{network.name}-dhcp"), macs, strict=True
+    ):
+        assert (owner in on_it) is bool(begins)
+        assert on_it.get(owner, "").startswith(begins)
+    settings = network.nat and (network.nat.udp_timeout, network.nat.time_wait_timeout)
+    assert settings == forgets
+
+
+def test_every_mode_that_leases_says_for_how_long():
+    for mode in (*build.MODES, Mode.HOTSPOT):
+        if mode.product is not VMWARE and mode.leases:
+            assert all(mode.lease_seconds), mode.value
+        if mode.product is not VMWARE and mode.dhcp_server:
+            assert mode.product.service_macs, mode.value
+
+
 def test_each_adapter_behind_virtualbox_nat_is_alone():
     text = """
 vmnets: {nat: {mode: vbox-nat}}
@@ -72,7 +118,7 @@ expect: {default: blocked}
     ]
     assert len({leg.network.name for leg in legs}) == 3
     one, other = given.topology.nodes["vm1"], given.topology.nodes["vm2"]
-    assert one.shared_with(other) is None, "an equal subnet is not the same one"
+    assert one.segments.isdisjoint(other.segments), "an equal subnet is not the same one"
     uplinks = [
         noun for noun in given.plan.nouns
         if isinstance(noun, Cable) and "uplink" in (noun.one.interface, noun.other.interface)
@@ -143,12 +189,11 @@ expect: {default: blocked}
         "10.1.1.1 is no neighbour of the router",
         "'vmnet3' is a name of VMware's, and vbox-hostonly is VirtualBox's",
         "'virbr0' is no valid name; VMware's networks are called vmnet0",
-        "'box' is a machine too",
+        "'box' is used twice",
         "'eth5' is netlab's own name",
         "vbox-hostonly has addresses that need 24 bits, and 10.4.0.0/28 is smaller",
         "the host's adapter is off's gateway and DHCP server",
         "none is vbox-internal and has no subnet",
-        "nobody answers DHCP on box, which is vbox-internal; give the adapter an `address`",
         "with-a-long-name has a network of its own, 'nat-with-a-long-name'",
     ):
         assert words in said, said

@@ -11,6 +11,7 @@ from netlab.probe.matrix import Result, compare
 from netlab.probe.verdict import Outcome, Verdict
 from netlab.report import data, junit, text
 from netlab.report.drawing import draw
+from netlab.report.matrix import Matrix
 from netlab.scenario.expectation import matrix
 from netlab.scenario.load import loads, shipped
 
@@ -67,7 +68,7 @@ def test_junit_of_a_lab_that_did_not_come_up_is_an_error():
 
 
 def test_a_narrow_terminal_gets_names_instead_of_folded_addresses(results):
-    wide, narrow = (text.plain(text.matrix(results, width)) for width in (200, 60))
+    wide, narrow = (text.plain(Matrix(results), width) for width in (200, 60))
     assert "172.16.78.128" in wide
     assert "172.16.78.128" not in narrow.partition("Rows send")[0]
     assert "whose address" in narrow

@@ -14,6 +14,7 @@ from netlab.errors import ScenarioError, UsageError
 from netlab.scenario import edit, mac
 from netlab.scenario.expectation import matrix
 from netlab.scenario.load import edited, loads, shipped
+from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import json_schema
 from netlab.scenario.names import lab_name
 from netlab.scenario.topology import natural, resolve
@@ -77,9 +78,9 @@ def test_macs_follow_vmware_s_rules():
     taken = {mac.vm_adapter(named, 1)}
     other = mac.vm_uuid("vm1", 2, taken)
     assert taken.isdisjoint(mac.vm_adapter(other, index) for index in range(2))
-    assert mac.host_adapter(255) == "00:50:56:c0:00:ff"
+    assert mac.host_adapter(VMWARE.host_mac, 255) == "00:50:56:c0:00:ff"
     for name in ("vmnet8-nat", "vmnet8-dhcp", "vmnet9-nat"):
-        assert "00:50:56:e0:00:00" <= mac.service(name) <= "00:50:56:ff:ff:ff"
+        assert "00:50:56:e0:00:00" <= mac.service(name, VMWARE.service_macs) <= "00:50:56:ff:ff:ff"
     for name in ("pc eth0", "router lan0"):
         assert int(mac.physical(name)[:2], 16) & 3 == 2, "locally administered, unicast"
 

@@ -73,7 +73,7 @@ def test_segments_never_share_a_subnet_even_if_they_have_none():
             "", "a: {nics: [seg1]}, b: {nics: [seg2]}", "segments: {seg1: {}, seg2: {}}"
         ).scenario
     )
-    assert topology.nodes["a"].shared_with(topology.nodes["b"]) is None
+    assert topology.nodes["a"].segments.isdisjoint(topology.nodes["b"].segments)
     assert not topology.networks["seg1"].numbered
 
 

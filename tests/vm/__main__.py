@@ -1,7 +1,8 @@
 """netlab on another kernel: a Debian VM is built, booted, provisioned and put to work.
 
-    make vm-test                   Debian 12
+    make vm-test                   Debian 12: what another kernel may do otherwise
     make vm-test SUITE=trixie      Debian 13
+    make vm-test TESTS=all         every test, which takes twice as long
     make vm-test TESTS="tests/kernel/test_adapters.py -k latency"
 
 Ends with a table; the exit code is 1 if anything failed. Logs and JUnit files: vm-results/SUITE/.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,22 +21,30 @@ from xml.etree import ElementTree
 
 from tests.vm.guest import Guest, accelerator, overlay
 from tests.vm.image import CACHE, SUITES, Image, image, kept
-from tests.vm.report import ROOT, Unusable, conclude, row
+from tests.vm.report import ROOT, Unusable, conclude, row, step
 
 TREE = "/vagrant"
 GUEST_RESULTS = "/tmp/results"
 
 _PYTEST = f"sudo env PYTHONDONTWRITEBYTECODE=1 .venv/bin/pytest -v --junitxml={GUEST_RESULTS}"
-STEPS = {
-    "second-provision": 'make setup && [ -z "$(make -s setup)" ]',
-    "doctor": "sudo netlab doctor",
-    "make-up": "make up && make down",
-    "scenarios": f"sudo netlab run scenarios/*.yaml --junit {GUEST_RESULTS}/scenarios.xml",
-    "stock-kernel": f"{_PYTEST}/stock-kernel.xml tests/vm/stock_kernel.py",
-    "scenario-tests": f"{_PYTEST}/scenario-tests.xml tests/scenarios",
-    "kernel-tests": f"{_PYTEST}/kernel-tests.xml tests/kernel",
-}
-"""What is done in the guest's copy of the tree. A step that counts tests writes STEP.xml."""
+_EVERYTHING = "all"
+
+
+def _steps(tests: str) -> dict[str, str]:
+    """What is done in the guest's copy of the tree. A step that counts tests writes STEP.xml."""
+    if tests not in ("", _EVERYTHING):
+        return {"tests": f"{_PYTEST}/tests.xml {tests}"}
+    some = "" if tests == _EVERYTHING else "-m on_each_kernel "
+    return {
+        "second-provision": 'make setup && [ -z "$(make -s setup)" ]',
+        "doctor": "sudo netlab doctor",
+        "make-up": "make up && make down",
+        "scenarios": f"sudo netlab run scenarios/*.yaml --junit {GUEST_RESULTS}/scenarios.xml",
+        "stock-kernel": f"{_PYTEST}/stock-kernel.xml tests/vm/stock_kernel.py",
+        "scenario-tests": f"{_PYTEST}/scenario-tests.xml {some}tests/scenarios",
+        "kernel-tests": f"{_PYTEST}/kernel-tests.xml {some}tests/kernel",
+    }
+
 
 _STEP_SECONDS = 1800
 """No step takes half of it on a usual machine; a slower guest gets more, in proportion."""
@@ -45,10 +55,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--suite", choices=SUITES, default="bookworm", help="the Debian release")
-    parser.add_argument("--tests", default="", help="pytest's words: run these, and nothing else")
+    parser.add_argument(
+        "--tests",
+        default="",
+        help=f"pytest's words: run these, and nothing else; `{_EVERYTHING}`: every test",
+    )
     asked = parser.parse_args()
-    steps = {"tests": f"{_PYTEST}/tests.xml {asked.tests}"} if asked.tests else STEPS
-    conclude(asked.suite, lambda results: _test(asked.suite, steps, results))
+    conclude(asked.suite, lambda results: _test(asked.suite, _steps(asked.tests), results))
 
 
 def _test(suite: str, steps: dict[str, str], results: Path) -> list[str]:
@@ -89,29 +102,33 @@ def provisioned(suite: str, base: Image, chosen: str, logs: Path) -> tuple[Path,
             (logs / "provision.log").open("w") as log,
         ):
             guest.ask(f"sudo install -d -o vagrant {TREE}")
-            guest.put(ROOT, TREE)
+            guest.put_clone(TREE)
             if guest.run(f"make -C {TREE} setup", log) != 0:
                 raise Unusable(f"`make setup` failed in the guest: see {log.name}")
 
     everything = ["make", "--dry-run", "--always-make", "--no-print-directory", "setup"]
     commands = subprocess.run(everything, cwd=ROOT, check=True, capture_output=True, text=True)
-    recipe = (base.folder.name, commands.stdout, (ROOT / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    recipe = (base.folder.name, commands.stdout, project["build-system"], project["project"])
     folder, reused = kept(f"provisioned-{suite}", recipe, make)
     return folder / "disk.qcow2", reused
 
 
 def _prepare(guest: Guest) -> float:
     """Bring the tree up to date; how many times slower than usual the guest is."""
-    guest.put(ROOT, TREE)
+    guest.put_clone(TREE)
     guest.ask(f"mkdir {GUEST_RESULTS}")
+    guest.ask(f"sudo unshare --net {TREE}/tests/vm/nftrace.sh")
     return float(guest.ask(f"cd {TREE} && .venv/bin/python -m tests.pace"))
 
 
 def _step(guest: Guest, name: str, command: str, results: Path, seconds: float) -> bool:
-    with row(name) as words, (results / f"{name}.log").open("w") as log:
-        code = guest.run(f"cd {TREE} && {command}", log, seconds)
-        words += [*_counts(guest, name), "ok" if code == 0 else f"FAILED, see {log.name}"]
-        return code == 0
+    return step(
+        name,
+        results,
+        lambda log: guest.run(f"cd {TREE} && {command}", log, seconds),
+        lambda: _counts(guest, name),
+    )
 
 
 def _counts(guest: Guest, name: str) -> Iterator[str]:

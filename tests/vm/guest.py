@@ -11,13 +11,15 @@ from types import TracebackType
 from typing import IO
 
 from tests.pace import SLOWNESS
-from tests.vm.image import Image
+from tests.vm.image import Image, copy_clone, run
 from tests.vm.report import Unusable
 
 MEMORY_MIB, CPUS = 2048, 2
 _BOOT_SECONDS = 300 * SLOWNESS
 """It takes 20 s in software emulation; only what hangs takes that long."""
 
+_LAST_LINES = 30
+_SSH_FAILED = 255
 _TRIAL_SECONDS = 3 * SLOWNESS
 _DEBUG_EXIT_PORT = 0xF4
 _TRIAL = bytes.fromhex(
@@ -78,41 +80,60 @@ class Guest:
     ) -> None:
         try:
             if kind is None:
-                self.run("sudo systemctl poweroff")
+                self._ssh("sudo systemctl poweroff")
                 self._qemu.wait(_BOOT_SECONDS)
         finally:
             self._qemu.kill()
             self._qemu.wait()
 
     def run(self, command: str, log: IO[str] | None = None, seconds: float | None = None) -> int:
-        """Run a shell command as user `vagrant`; its exit code. What it prints goes to `log`."""
-        return subprocess.run(
-            [*self._ssh(), command], stdin=subprocess.DEVNULL, stdout=log or subprocess.DEVNULL,
-            stderr=subprocess.STDOUT, timeout=seconds,
-        ).returncode  # fmt: skip
+        """Run a shell command as user `vagrant`; its exit code. What it prints goes to `log`.
+
+        Raises Unusable with the end of the console if the guest answers no more, or the time is over.
+        """
+        try:
+            code = self._ssh(
+                command, stdout=log, stderr=subprocess.STDOUT, timeout=seconds
+            ).returncode
+        except subprocess.TimeoutExpired as error:
+            raise self._stands_still(f"`{command}` has not ended in {seconds:.0f} s") from error
+        if code == _SSH_FAILED:
+            raise self._stands_still("the guest answers no more")
+        return code
 
     def ask(self, command: str) -> str:
         """What a command prints. Raises Unusable if it fails."""
-        done = subprocess.run([*self._ssh(), command], capture_output=True, text=True)
+        done = self._ssh(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if done.returncode == _SSH_FAILED:
+            raise self._stands_still("the guest answers no more")
         if done.returncode != 0:
             raise Unusable(f"`{command}` in the guest: {done.stderr.strip()}")
         return done.stdout
 
-    def put(self, tree: Path, folder: str) -> None:
-        """Make a folder of the guest equal to a tree, without what git ignores."""
-        filters = ["--exclude=/.git", "--filter=:- .gitignore", "--delete"]
-        self._rsync([*filters, f"{tree}/", f"vagrant@127.0.0.1:{folder}/"])
+    def _stands_still(self, what: str) -> Unusable:
+        """With what a kernel says that is stuck: "soft lockup", or the place of its fault."""
+        lines = self._console.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        return Unusable("\n    ".join([f"{what}; its console ended with", *lines]))
+
+    def put_clone(self, folder: str) -> None:
+        """Make a folder of the guest equal to this tree, without what git ignores."""
+        copy_clone(f"vagrant@127.0.0.1:{folder}/", "-e", self._shell())
 
     def get(self, folder: str, target: Path) -> None:
         """Copy a folder of the guest into one of ours."""
-        self._rsync([f"vagrant@127.0.0.1:{folder}/", f"{target}/"])
+        source = f"vagrant@127.0.0.1:{folder}/"
+        run("rsync", "--recursive", "-e", self._shell(), source, f"{target}/")
 
-    def _rsync(self, words: list[str]) -> None:
-        shell = " ".join(self._ssh()[:-1])
-        command = ["rsync", "--recursive", "--links", "--perms", "--times", "-e", shell, *words]
-        subprocess.run(command, check=True)
+    def _shell(self) -> str:
+        """For rsync: ssh without the host."""
+        return " ".join(self._ssh_words()[:-1])
 
-    def _ssh(self) -> list[str]:
+    def _ssh(self, command: str, **options) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._ssh_words(), command], stdin=subprocess.DEVNULL, text=True, **options
+        )
+
+    def _ssh_words(self) -> list[str]:
         options = {
             "StrictHostKeyChecking": "no",  # A machine on loopback that was made just now.
             "UserKnownHostsFile": "/dev/null",
@@ -120,7 +141,10 @@ class Guest:
             "BatchMode": "yes",
             "IdentitiesOnly": "yes",
             "ConnectTimeout": "20",
+            # ssh ends if nothing has answered for five minutes, which a slow guest does, and one that
+            # stands still does not.
             "ServerAliveInterval": "30",
+            "ServerAliveCountMax": "10",
         }
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         port, key = str(self._port), str(self._image.private_key)
@@ -140,12 +164,12 @@ class Guest:
 
     def _await_login(self) -> None:
         deadline = time.monotonic() + _BOOT_SECONDS
-        while self.run("true", seconds=_BOOT_SECONDS) != 0:
+        while self._ssh("true", stderr=subprocess.DEVNULL, timeout=_BOOT_SECONDS).returncode != 0:
             if self._qemu.poll() is not None:
                 assert self._qemu.stderr is not None
                 raise Unusable(f"QEMU ended: {self._qemu.stderr.read().strip()}")
             if time.monotonic() > deadline:
-                raise Unusable(f"no login after {_BOOT_SECONDS:.0f} s; see {self._console}")
+                raise self._stands_still(f"no login after {_BOOT_SECONDS:.0f} s")
             time.sleep(0.5)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,10 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.vm.report import ROOT, Unusable
+
 CACHE = Path("/var/cache/netlab")
 SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 
 _ROOT_SCRIPT = Path(__file__).with_name("root.sh")
+_REGISTRIES_SCRIPT = Path(__file__).with_name("registries.sh")
 _DISK_BYTES = 6 << 30  # A sparse file: what is not used takes no room.
 _PACKAGES = (
     *("linux-image-cloud-amd64", "systemd-sysv", "systemd-resolved", "udev", "dbus"),
@@ -56,9 +58,39 @@ class Image:
 
 def image(suite: str) -> tuple[Image, bool]:
     """The image of a Debian release, and whether it was there. Raises CalledProcessError."""
-    recipe = (suite, _PACKAGES, _DISK_BYTES, _ROOT_SCRIPT.read_text())
+    scripts = (_ROOT_SCRIPT.read_text(), _REGISTRIES_SCRIPT.read_text())
+    recipe = (suite, _PACKAGES, _DISK_BYTES, scripts)
     folder, reused = kept(suite, recipe, lambda folder: _build(suite, Image(folder)))
     return Image(folder), reused
+
+
+@contextmanager
+def scratch(kind: str) -> Iterator[Path]:
+    """An empty folder of the cache for the length of a block. Raises Unusable if there is such a one."""
+    folder = CACHE / f"{kind}-scratch"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{kind}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unusable(f"{folder} is in use: the same runs already") from error
+        shutil.rmtree(folder, ignore_errors=True)  # One that was killed has left it.
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+
+def minimal_root(suite: str) -> tuple[Path, bool]:
+    """The root folder of a Debian with what every Debian has and no more, and whether it was there."""
+    folder, reused = kept(f"minimal-{suite}", suite, lambda folder: _debian(suite, folder / "root"))
+    return folder / "root", reused
+
+
+def reach_registries(root: Path) -> None:
+    """Let what runs in a root folder get to the package indexes as this machine does."""
+    run(_REGISTRIES_SCRIPT, root)
 
 
 def kept(kind: str, recipe: object, build: Callable[[Path], None]) -> tuple[Path, bool]:
@@ -84,7 +116,11 @@ def kept(kind: str, recipe: object, build: Callable[[Path], None]) -> tuple[Path
 
 def _build(suite: str, image: Image) -> None:
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", image.private_key)
-    with root_file_system(suite, image.private_key.with_suffix(".pub")) as root:
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        root = Path(scratch) / "root"
+        _debian(suite, root, f"--include={','.join(_PACKAGES)}")
+        run(_ROOT_SCRIPT, root, image.private_key.with_suffix(".pub"))
+        reach_registries(root)
         (kernel,) = (root / "boot").glob("vmlinuz-*")
         (initrd,) = (root / "boot").glob("initrd.img-*")
         shutil.copyfile(kernel, image.kernel)
@@ -94,18 +130,17 @@ def _build(suite: str, image: Image) -> None:
         run("mkfs.ext4", "-q", "-L", "netlab", "-d", root, image.disk)
 
 
-@contextmanager
-def root_file_system(suite: str, public_key: Path, *more: str) -> Iterator[Path]:
-    """The root folder of the machine, with `more` packages, for the length of a block."""
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        root = Path(folder) / "root"
-        packages = ",".join((*_PACKAGES, *more))
-        run(
-            *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}"),
-            *(f"--customize-hook={_ROOT_SCRIPT}", suite, root),
-            env={**os.environ, "PUBLIC_KEY": str(public_key)},
-        )
-        yield root
+def copy_clone(target: str, *options: str) -> None:
+    """Make a folder equal to this tree, without what git ignores; `options` are rsync's."""
+    run(
+        *("rsync", "--recursive", "--links", "--perms", "--times", "--delete", *options),
+        *("--exclude=/.git", "--filter=:- .gitignore", f"{ROOT}/", target),
+    )
+
+
+def _debian(suite: str, root: Path, *more: str) -> None:
+    """Make the root folder of a minimal Debian; `more` are words for mmdebstrap."""
+    run("mmdebstrap", "--quiet", "--variant=minbase", *more, suite, root)
 
 
 def run(*command: str | Path, **options) -> None:

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 ROOT = Path(__file__).parents[2]
+_LAST_LINES = 20
 
 
 class Unusable(Exception):
@@ -58,4 +59,21 @@ def row(name: str) -> Iterator[list[str]]:
         words.append("FAILED")
         raise
     finally:
-        print(f"{name:18}{time.monotonic() - before:6.0f} s  {', '.join(words)}", flush=True)
+        print(f"{name:24}{time.monotonic() - before:6.0f} s  {', '.join(words)}", flush=True)
+
+
+def step(
+    name: str,
+    results: Path,
+    run: Callable[[IO[str]], int],
+    counts: Callable[[], Iterable[str]] = tuple,
+) -> bool:
+    """A row for what `run` does, given a log; whether it ends with 0. Else the log's last lines follow."""
+    log = results / f"{name}.log"
+    with row(name) as words, log.open("w") as file:
+        code = run(file)
+        words += [*counts(), "ok" if code == 0 else f"FAILED, see {log.relative_to(ROOT)}"]
+    if code != 0:
+        for line in log.read_text(errors="replace").splitlines()[-_LAST_LINES:]:
+            print(f"    {line}")
+    return code == 0

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes a plain Debian root file system ($1) into a machine that one can log into, as Vagrant's boxes are:
-# a user `vagrant` with sudo and the public key $PUBLIC_KEY, sshd, DHCP on every network card.
+# a user `vagrant` with sudo and the public key $2, sshd, DHCP on every network card.
 set -eu
 root=$1
+public_key=$2
 
 echo netlab >"$root/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 netlab\n' >"$root/etc/hosts"
@@ -15,10 +16,5 @@ echo 'UseDNS no' >"$root/etc/ssh/sshd_config.d/vagrant.conf"
 chroot "$root" useradd --create-home --shell /bin/bash vagrant
 echo 'vagrant ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/vagrant"
 install -d -m 700 "$root/home/vagrant/.ssh"
-install -m 600 "$PUBLIC_KEY" "$root/home/vagrant/.ssh/authorized_keys"
+install -m 600 "$public_key" "$root/home/vagrant/.ssh/authorized_keys"
 chroot "$root" chown -R vagrant: /home/vagrant/.ssh
-
-# The guest gets to the package indexes as this machine does: proxies, mirrors' quirks, certificates.
-apt-config dump Acquire >"$root/etc/apt/apt.conf.d/99machine"
-cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
-echo 'PIP_CERT=/etc/ssl/certs/ca-certificates.crt' >>"$root/etc/environment"

@@ -31,6 +31,11 @@ def test_doctor_finds_nothing_missing():
     assert [check.name for check in examine() if check.health is not Health.FINE] == []
 
 
+def test_the_machine_has_no_file_of_protocols():
+    """So that `explain` has shown in this machine that it needs none: netbase is in no minimal Debian."""
+    assert not Path("/etc/protocols").exists()
+
+
 def test_a_delayed_cable_delays_and_changes_no_verdict():
     delay = ["tc", "qdisc", "add", "dev", "eth0", "root", "netem", "delay", "100ms"]
     with lab.running(lab.prepare(lab.load("nat"))) as nat:

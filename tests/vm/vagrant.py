@@ -15,13 +15,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from tests.machine import leftovers, load_modules, snapshot
 from tests.vm.guest import accelerator
 from tests.vm.image import CACHE, Image, image, kept, run
-from tests.vm.report import ROOT, Unusable, conclude, row
+from tests.vm.namespaces import own_namespaces, unchanged_machine
+from tests.vm.report import ROOT, conclude, row, step
 
 BOX_NAME = "debian/bookworm64"
 BOX_VAGRANTFILE = """\
@@ -61,15 +60,15 @@ def _test(results: Path) -> list[str]:
     with row("box") as words:
         file, reused = box(driver)
         words.append("reused" if reused else "made")
-    load_modules()
-    machine, things = snapshot(), leftovers()
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+    failed: list[str] = []
+    with unchanged_machine(failed), tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         _write_catalog(file, Path(scratch))
-        code = _in_own_namespaces(Path(scratch), results)
-    with row("the machine") as words:
-        changed = (snapshot(), leftovers()) != (machine, things)
-        words.append("FAILED: it is not as it was" if changed else "is as it was")
-    return [name for name, bad in (("a step", code), ("the machine", changed)) if bad]
+        itself = (sys.executable, "-m", "tests.vm.vagrant", scratch, results)
+        script = Path(__file__).with_suffix(".sh")
+        with own_namespaces((script, scratch, *itself), results / "slirp4netns.log") as init:
+            if init.wait() != 0:
+                failed.append("a step")
+    return failed
 
 
 def box(driver: str) -> tuple[Path, bool]:
@@ -103,41 +102,6 @@ def _write_catalog(file: Path, folder: Path) -> None:
     (folder / "catalog.json").write_text(json.dumps(catalog))
 
 
-def _in_own_namespaces(scratch: Path, results: Path) -> int:
-    """Do the steps with libvirt in namespaces that reach the package indexes; the exit code."""
-    script = Path(__file__).with_suffix(".sh")
-    itself = (sys.executable, "-m", "tests.vm.vagrant", str(scratch), str(results))
-    outer = subprocess.Popen([
-        *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-        *("--propagation", "private", str(script), str(scratch), *itself),
-    ])  # fmt: skip
-    inner = _child(outer)
-    slirp = subprocess.Popen(
-        ["slirp4netns", "--configure", "--mtu=1500", "--disable-host-loopback", inner, "tap0"],
-        stdout=subprocess.DEVNULL, stderr=(results / "slirp4netns.log").open("w"),
-    )  # fmt: skip
-    try:
-        while outer.poll() is None:
-            if slirp.poll() is not None:
-                raise Unusable("slirp4netns ended: see slirp4netns.log")
-            time.sleep(0.5)
-        return outer.returncode
-    finally:
-        for process in (outer, slirp):
-            process.kill()
-            process.wait()
-
-
-def _child(process: subprocess.Popen[bytes]) -> str:
-    """In its namespaces from the start: `unshare` forks after it has made them."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while process.poll() is None:
-        if found := children.read_text().split():
-            return found[0]
-        time.sleep(0.01)
-    raise Unusable("`unshare` makes no namespaces here")
-
-
 def _steps(scratch: Path, results: Path) -> int:
     """All steps, also after one that fails; 1 if one did."""
     environment = {
@@ -151,13 +115,14 @@ def _steps(scratch: Path, results: Path) -> int:
     failed = False
     for name, command in STEPS.items():
         # A file and not a pipe: vagrant's background processes would hold the pipe open.
-        with row(name) as words, (results / f"{name}.log").open("w") as log:
-            code = subprocess.run(
+        failed |= not step(
+            name,
+            results,
+            lambda log, command=command: subprocess.run(
                 ["bash", "-c", command], cwd=scratch, env=environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            ).returncode  # fmt: skip
-            words.append("ok" if code == 0 else f"FAILED, see {log.name}")
-            failed |= code != 0
+            ).returncode,
+        )  # fmt: skip
     return int(failed)
 
 

@@ -17,6 +17,7 @@ from netlab.probe.kinds.path import MtuProbe, RouteProbe
 from netlab.probe.kinds.raw import RawProbe
 from netlab.probe.kinds.tcp import HttpProbe, TcpProbe
 from netlab.probe.kinds.udp import UdpProbe
+from netlab.scenario.suggest import instead
 
 _PORTS = range(1, 65536)
 _PROTOCOLS = range(1, 256)
@@ -45,7 +46,7 @@ def check(by: str) -> str:
     """The kind's word. Raises UsageError if `by` is no kind of probe."""
     word, colon, detail = by.partition(":")
     if word not in KINDS:
-        raise UsageError(f"'{by}' is no kind of probe", f"use one of: {', '.join(KINDS)}")
+        raise UsageError(f"'{by}' is no kind of probe", instead(word, KINDS))
     if word in _NEED_DETAIL and not detail:
         raise UsageError(
             f"'{by}' lacks what is asked for", f"write '{_NEED_DETAIL[word]}', for example"

@@ -9,25 +9,30 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address
 
-from netlab.probe.frame import Fields, decode, dhcp_options, payload
+from netlab.probe.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
+from netlab.visible import visible
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 _ETH_P_IP = socket.htons(0x0800)
-_ANSWER_IS_BROADCAST = 0x8000
 _SERVER_PORT = "67"
+_ETHERNET = b"\1"
+"""The type of address that a client's identifier begins with (RFC 2132, 9.14)."""
 _XID_AT = 8 * 8 + 4 * 8
 """Bits from the UDP header on."""
 _ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
 _LEASE_SECONDS = 51
 _DOMAIN = 15
-_OPTIONS = 240
-"""Bytes of the fixed part, magic cookie included (RFC 2131)."""
 
 
 class DhcpProbe(Probe):
-    """A DISCOVER with the MAC of the interface; the offers are heard and not accepted."""
+    """A DISCOVER with the MAC of the interface, as the lab's clients send it; the offers are heard and
+    not accepted.
+
+    Like udhcpc's, it asks for an answer to that MAC address, and for none to everybody: a switch that
+    does not let such frames through keeps the address from both.
+    """
 
     def __init__(self, ends: Ends) -> None:
         super().__init__(ends)
@@ -54,19 +59,18 @@ class DhcpProbe(Probe):
         from scapy.layers.inet import IP, UDP
         from scapy.layers.l2 import Ether
 
+        hardware = bytes.fromhex(self.ends.mac.replace(":", ""))
         discover = (
             Ether(dst=_BROADCAST, src=self.ends.mac)
             / IP(src="0.0.0.0", dst="255.255.255.255")
             / UDP(sport=68, dport=67)
-            / BOOTP(
-                chaddr=bytes.fromhex(self.ends.mac.replace(":", "")),
-                xid=self._number,
-                flags=_ANSWER_IS_BROADCAST,
-            )
+            / BOOTP(chaddr=hardware, xid=self._number)
             / DHCP(
                 options=[
                     ("message-type", "discover"),
-                    ("param_req_list", [1, 3, 6, 15, 51, 54]),
+                    ("client_id", _ETHERNET + hardware),
+                    ("max_dhcp_size", 576),
+                    ("param_req_list", [1, 3, 6, 12, 15, 28, 42]),
                     "end",
                 ]
             )
@@ -95,25 +99,28 @@ class DhcpProbe(Probe):
     def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         """One line an offer, and how many servers there are."""
         offers: dict[object, str] = {}
+        arrived = set()
         for frame in frames:
             if frame.packet and frame.packet.part is Part.ANSWER:
-                text = _offer(frame, names)
-                offers.setdefault(frame.packet.key, text)
+                offers.setdefault(frame.packet.key, _offer(frame, names))
+                if frame.sighting.namespace == self.ends.source and not frame.sighting.foreign:
+                    arrived.add(frame.packet.key)
         servers = f"{len(offers)} server" + "s" * (len(offers) != 1)
-        return [*offers.values(), f"{servers} answered"]
+        lost = f", {len(offers) - len(arrived)} in vain" * (len(arrived) < len(offers))
+        return [*offers.values(), f"{servers} answered{lost}"]
 
 
 def _offer(frame: Frame, names: Mapping[str, str]) -> str:
-    options = dict(dhcp_options(payload(frame.sighting.data)[_OPTIONS:]))
+    options = dict(dhcp_options(payload(frame.sighting.data)[DHCP_OPTIONS:]))
     said = {
         word: ", ".join(str(IPv4Address(raw)) for (raw,) in struct.iter_unpack("4s", options[code]))
         for code, word in _ADDRESSES.items()
         if options.get(code) and len(options[code]) % 4 == 0
     }
-    if _LEASE_SECONDS in options:
+    if len(options.get(_LEASE_SECONDS, b"")) == 4:
         said["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"
     if _DOMAIN in options:
-        said["domain"] = options[_DOMAIN].rstrip(b"\0").decode(errors="replace")
+        said["domain"] = visible(options[_DOMAIN].rstrip(b"\0").decode(errors="replace"))
     server = names.get(frame.fields["ip.src"], frame.fields["ip.src"])
     detail = " · ".join(f"{word} {value}" for word, value in said.items())
     return f"{server} offers {frame.fields.get('dhcp.address', 'nothing')} · {detail}"

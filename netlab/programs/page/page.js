@@ -7,7 +7,7 @@
 const WORDS = {
   en: {
     skip: "To the step", language: "中文", theme: "Light or dark", help: "Keys",
-    journey: "Journey", compare: "Compare with", nothing: "–", predict: "Predict first", hideArp: "Hide ARP",
+    journey: "Journey", compare: "Compare with", nothing: "–", predict: "Predict first", hideArp: "Hide ARP", actualSize: "Actual size",
     export: "Export", exportSvg: "SVG of this step", from: "From", to: "To", by: "By", send: "Send",
     transport: "Steps", first: "First step (Home)", previous: "Previous step (←)", next: "Next step (→)",
     last: "Last step (End)", play: "Play, one second a step (space)", pause: "Pause (space)", steps: "All steps",
@@ -50,7 +50,7 @@ const WORDS = {
   },
   zh: {
     skip: "跳到当前步骤", language: "English", theme: "浅色或深色", help: "快捷键",
-    journey: "行程", compare: "对比", nothing: "–", predict: "先预测", hideArp: "隐藏 ARP",
+    journey: "行程", compare: "对比", nothing: "–", predict: "先预测", hideArp: "隐藏 ARP", actualSize: "原始大小",
     export: "导出", exportSvg: "当前步骤的 SVG 图", from: "从", to: "到", by: "方式", send: "发送",
     transport: "步骤控制", first: "第一步（Home）", previous: "上一步（←）", next: "下一步（→）",
     last: "最后一步（End）", play: "播放，每步一秒（空格）", pause: "暂停（空格）", steps: "所有步骤",
@@ -385,17 +385,38 @@ class Picture {
     this.add(draw("text", {class: "ring-sign", x, y: y + 5}, "?"));
   }
 
-  /** The sign of the end, at the interface where it came. */
+  /** The sign of the end, before the interface where it came, and why, where it covers no machine and no switch. */
   death(step, way, verdict) {
-    const box = this.box(step.node);
-    const {x, y} = way.length ? this.along(way, 1) : {x: box.x + box.width / 2, y: box.y};
+    const box = this.box(step.node), length = way.reduce((sum, {path}) => sum + path.getTotalLength(), 0);
+    const {x, y} = length ? this.along(way, Math.max(0.5, 1 - 13 / length)) : {x: box.x + box.width / 2, y: box.y - 13};
     const group = this.add(draw("g", {class: "death"}));
-    group.append(draw("circle", {cx: x, cy: y, r: 11}), draw("text", {x, y: y + 5.5}, END_SIGNS[verdict.verdict]));
     const sentence = verdict.sentence?.[page.language] ?? "";
-    const middle = box.x + box.width / 2, above = y > box.y + box.height / 2;
-    const text = group.appendChild(draw("text", {class: "sentence", x: middle, y: above ? box.y - 20 : box.y + box.height + 24}, sentence));
-    const view = this.root.viewBox.baseVal, half = text.getBBox().width / 2 + 4;
-    text.setAttribute("x", Math.max(view.x + half, Math.min(view.x + view.width - half, middle)));
+    // As large on the screen in a picture of forty machines as in one of four.
+    const size = Math.min(40, 13 / Math.min(1, this.root.getScreenCTM()?.a || 1));
+    const ground = group.appendChild(draw("rect", {class: "ground", rx: 5}));
+    const text = group.appendChild(draw("text", {class: "sentence"}, sentence));
+    text.style.fontSize = `${size}px`;
+    group.append(draw("circle", {cx: x, cy: y, r: 11}), draw("text", {x, y: y + 5.5}, END_SIGNS[verdict.verdict]));
+    const width = text.getBBox().width + size, height = size * 1.7;
+    const envelope = {x: box.x - 8, y: box.y - 28, width: box.width + 16, height: 36};
+    const free = this.free(box, width, height, [{x: x - 13, y: y - 13, width: 26, height: 26}, envelope]);
+    for (const [name, value] of Object.entries({...free, width, height})) ground.setAttribute(name, value);
+    text.setAttribute("x", free.x + width / 2);
+    text.setAttribute("y", free.y + size * 1.2);
+  }
+
+  /** Where in the picture a label of this size covers nothing, as near to a box as can be; upon it, if there is no such place. */
+  free(box, width, height, others) {
+    const view = this.root.viewBox.baseVal, taken = [...[...this.nodes.keys()].map((name) => this.box(name)), ...others];
+    const covers = (x, y) => taken.some((one) => x - 4 < one.x + one.width && one.x < x + width + 4 && y - 4 < one.y + one.height && one.y < y + height + 4);
+    const middle = {x: box.x + (box.width - width) / 2, y: box.y + (box.height - height) / 2};
+    let best = middle, nearest = Infinity;
+    for (let y = view.y + 4; y < view.y + view.height - height; y += 6)
+      for (let x = view.x + 4; x < view.x + view.width - width; x += 12) {
+        const far = Math.hypot(x - middle.x, y - middle.y);
+        if (far < nearest && !covers(x, y)) [best, nearest] = [{x, y}, far];
+      }
+    return best;
   }
 
   packet(step, box, way, side, moving, hidden) {
@@ -577,7 +598,9 @@ function renderPicture(all, moving, hidden) {
 /** Show these pictures, of one lab or of two, with nothing over them yet. */
 function renderPictures(wanted) {
   const several = new Set(wanted).size > 1;
-  document.querySelector("main").classList.toggle("several", several);
+  const {classList} = document.querySelector("main");
+  classList.toggle("several", several);
+  classList.toggle("wide", !several && wanted.some((one) => one.root.viewBox.baseVal.width > WIDE));
   for (const one of pictures) {
     const place = wanted.indexOf(one);
     one.clear();
@@ -586,6 +609,9 @@ function renderPictures(wanted) {
     one.caption.replaceChildren(...(several && place >= 0 ? [letterSign("AB"[place]), one.lab] : []));
   }
 }
+
+/** Pixels: a wider picture takes the whole width, and the step is below it. */
+const WIDE = 1100;
 
 const letterSign = (letter) => make("span", {class: letter === "A" ? "a-sign" : "b-sign"}, `${letter} `);
 
@@ -888,7 +914,44 @@ function setLanguage() {
   live?.translate();
 }
 
-const setPredict = (on) => { page.predict = on; page.other = null; stop(); };
+/** The questions are about the packet: what was asked beforehand by ARP would tell the answers. */
+function setPredict(on) {
+  const {journey, steps} = sideOf(page.chosen), step = steps[page.index];
+  const others = stepsOf(journey, true);
+  Object.assign(page, {predict: on, other: null, hideArp: on ? others.length > 0 : page.hideArp});
+  const then = sideOf(page.chosen).steps;
+  page.index = Math.max(0, then.findIndex((one) => one === step || step && one.microseconds >= step.microseconds));
+  stop();
+}
+
+/** The picture as large as it was drawn, to be scrolled; or as it fits. */
+function setActualSize(on) {
+  document.querySelector("main").classList.toggle("actual", on);
+  render();
+}
+
+/** On paper: light, and every step of what is shown. */
+function toPaper() {
+  toPaper.theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+  render();
+  $("printed").replaceChildren(...shownNow().flatMap((n, place) => printedSteps(sideOf(n), page.other === null ? "" : "AB"[place])));
+}
+
+function fromPaper() {
+  if (toPaper.theme) document.documentElement.dataset.theme = toPaper.theme;
+  else delete document.documentElement.dataset.theme;
+  $("printed").replaceChildren();
+  render();
+}
+
+function printedSteps(side, letter) {
+  const told = page.predict ? side.steps.slice(0, page.index + 1) : side.steps;
+  const head = ["", say("node"), say("journey"), ""].map((word) => make("th", {scope: "col"}, word));
+  return [make("h2", {}, letter ? letterSign(letter) : "", say("steps")), make("table", {}, make("thead", {}, make("tr", {}, ...head)),
+    make("tbody", {}, ...told.map((step, n) => make("tr", {}, make("td", {}, String(n + 1)), make("td", {}, step.node),
+      make("td", {}, packetWord(step)), make("td", {}, summary(side, n))))))];
+}
 
 function setTheme() {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
@@ -927,6 +990,9 @@ function listen() {
   on("journey", "change", () => choose(Number($("journey").value), page.other));
   on("compare", "change", () => { page.predict = false; choose(page.chosen, $("compare").value === "" ? null : Number($("compare").value)); });
   on("predict", "change", () => setPredict($("predict").checked));
+  on("actual-size", "change", () => setActualSize($("actual-size").checked));
+  addEventListener("beforeprint", toPaper);
+  addEventListener("afterprint", fromPaper);
   on("hide-arp", "change", () => { page.hideArp = $("hide-arp").checked; choose(page.chosen, page.other); });
   on("export-json", "click", exportJson);
   on("export-svg", "click", exportSvg);
@@ -943,6 +1009,7 @@ class Live {
     $("live").hidden = $("link").hidden = false;
     this.lines = [];
     this.counts = new Map();
+    this.dots = 0;
     this.source = new EventSource("events");
     this.source.addEventListener("open", () => this.state("connected"));
     this.source.addEventListener("error", () => this.state("lost"));
@@ -988,12 +1055,14 @@ class Live {
     const dot = picture.traffic.appendChild(draw("circle", {class: `dot ${part === "arp" ? "arp" : ""}`, r: 6, "data-packet": id}));
     dot.addEventListener("click", () => this.freeze(id));
     const begun = performance.now(), lasts = HOP_MILLISECONDS * wires.length;
+    // Those that are under way at once lie beside each other, on whatever wire.
+    const aside = (this.dots++ % 5 - 2) * 4;
     const tick = (now) => {
       const share = Math.max(0, (now - begun) / lasts);
       if (share >= 1 || picture.figure.hidden) return dot.remove();
       const {x, y} = picture.along(wires, share);
-      dot.setAttribute("cx", x);
-      dot.setAttribute("cy", y);
+      dot.setAttribute("cx", x + aside);
+      dot.setAttribute("cy", y + aside);
       return requestAnimationFrame(tick);
     };
     tick(begun);

@@ -16,13 +16,17 @@ from netlab.scenario.document import Path
 from netlab.scenario.model import Scenario
 from netlab.scenario.topology import Topology
 
-__all__ = ["Finding", "check", "check_endpoint_names", "check_expectations"]
+__all__ = ["Finding", "check", "check_endpoint_names", "check_expectations", "check_names"]
+
+
+def check_names(scenario: Scenario) -> Iterator[Finding]:
+    """What must be right before a topology is made: it knows everything by its name."""
+    yield from names.names(scenario)
 
 
 def check(topology: Topology, declared: set[str]) -> Iterator[Finding]:
     """Every finding but the expectations'. `declared` are the vmnets that the file names, right or wrong."""
     scenario = topology.scenario
-    yield from names.names(scenario)
     yield from vmnets.vmnets(scenario)
     yield from vmnets.several_nat(scenario)
     yield from vmnets.numbers(topology)
@@ -41,6 +45,7 @@ def check(topology: Topology, declared: set[str]) -> Iterator[Finding]:
     yield from host.forwards(topology)
     yield from vms.macs(topology)
     yield from services.sizes(topology)
+    yield from services.without_address(topology)
 
 
 def check_expectations(topology: Topology) -> Iterator[Finding]:

@@ -85,8 +85,9 @@ def _claims(topology: Topology) -> Iterator[_Claim]:
         yield _Claim((*lan_path(lan), "router"), router_of(lan), its.gateway, lan)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
+    first_of = {address: name for name, address in reversed(servers.items())}
     for address in dict.fromkeys(servers.values()):
-        name = next(name for name in servers if servers[name] == address)
+        name = first_of[address]
         if address in scenario.lan.internet or address == next(iter(servers.values())):
             yield _Claim(("internet", "servers", name), name, address, WAN)
     for lan, its in scenario.all_lans.items():

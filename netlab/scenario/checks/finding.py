@@ -17,3 +17,5 @@ class Finding:
     on_key: bool = False
     is_warning: bool = False
     """It works here, but not with VMware, or not as one may think."""
+    without: str = ""
+    """The key beside it whose absence is what is wrong."""

@@ -10,6 +10,7 @@ from netlab.scenario.checks.places import lan_path
 from netlab.scenario.document import Path
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import Adapter, HostAdapter, LanDhcp, Scenario
+from netlab.scenario.suggest import instead
 from netlab.scenario.topology import HOST, LAN, Topology
 
 MAX_LANS = 16
@@ -23,7 +24,7 @@ def host_nics(scenario: Scenario) -> Iterator[Finding]:
             yield Finding(
                 ("host", "nics", name, "lan"),
                 f"nobody defined the LAN '{card.lan}'",
-                f"define it under lans, or use one of: {', '.join(scenario.all_lans)}",
+                f"define it under lans; {instead(card.lan, scenario.all_lans)}",
             )
         if name not in scenario.cards and not card.address:
             yield Finding(
@@ -47,7 +48,7 @@ def host_nics(scenario: Scenario) -> Iterator[Finding]:
                 yield Finding(
                     (*path, "logged_in", index),
                     f"'{machine}' is no machine that could log in",
-                    f"use one of: {', '.join(sorted(known))}",
+                    instead(machine, sorted(known)),
                 )
         if isinstance(its.dhcp, LanDhcp):
             ends = its.dhcp.range
@@ -83,8 +84,8 @@ def _sharing(scenario: Scenario) -> Iterator[Finding]:
     ]
     if vmnet is None or name not in shareable:
         what = f"{name} is no host-only network with a host adapter"
-        known = ", ".join(shareable)
-        yield Finding(path, what, f"use one of: {known}" if known else "define one under vmnets")
+        fix = instead(name, shareable) if shareable else "define one under vmnets"
+        yield Finding(path, what, fix)
     elif vmnet.subnet and vmnet.subnet != addressing.SHARED:
         yield Finding(
             ("vmnets", name, "subnet"),

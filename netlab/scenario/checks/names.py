@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from netlab.scenario.checks.finding import Finding
-from netlab.scenario.checks.places import lan_path
+from netlab.scenario.checks.places import adapters, lan_path
 from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import HostAdapter, Scenario, Vmnet
@@ -19,6 +19,7 @@ from netlab.scenario.topology import (
     ROUTER,
     WAN,
     hotspot,
+    private_name,
     router_of,
     wan_of,
 )
@@ -28,22 +29,38 @@ NO_INTERFACE = ("all", "default", "lo")
 """Linux refuses such bridges: these are folders of /proc/sys/net/ipv4/conf, and the loopback."""
 
 
+MAX_MACHINES = 4096
+"""netlab was measured with 1,000; pairs are the square of it."""
+
+
 def names(scenario: Scenario) -> Iterator[Finding]:
     """Names that are taken, or netlab's own."""
     seen: dict[str, str] = {}
     named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
+    vmnets = scenario.vmnets.items()
+    named += [(("vmnets", name), name) for name, its in vmnets if its.mode.product is not VMWARE]
     for lan in scenario.all_lans:
         named += [((*lan_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers]
     named += [(("host", HOTSPOT, name), name) for name in hotspot(scenario)]
     named += [(("vms", name), name) for name in scenario.vms]
     named += [(("segments", name), name) for name in scenario.segments]
     own = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
-    own |= set(RESERVED)
+    own |= {*RESERVED, *_private_networks(scenario)}
+    servers = {f"{name}-{server}" for name in (*scenario.vmnets, *own) for server in _SERVERS}
+    machines = sum(path[0] not in ("lans", "vmnets", "segments") for path, _ in named)
+    if machines > MAX_MACHINES:
+        yield Finding(
+            ("vms",), f"{machines:,} machines", f"netlab has room for {MAX_MACHINES:,}", True
+        )
     for path, name in named:
         lower = name.lower()
         if path[0] in ("lans", "segments"):
             yield from _no_interface(path, name, path[0].removesuffix("s"))
-        if lower in own or lower.startswith("vmnet"):
+        if path[0] == "vmnets" and lower.startswith("vmnet"):
+            mode = scenario.vmnets[name].mode
+            what = f"'{name}' is a name of VMware's, and {mode.value} is {mode.product.name}'s"
+            yield Finding(path, what, "call it as that product does", True)
+        elif lower in own or lower in servers or lower.startswith("vmnet") or _is_card(path, lower):
             yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
         elif lower in seen:
             other = seen[lower]
@@ -51,6 +68,23 @@ def names(scenario: Scenario) -> Iterator[Finding]:
             what = twice if name == other else f"'{name}' and '{other}' are one name"
             yield Finding(path, what, "rename one of them", True)
         seen.setdefault(lower, name)
+
+
+_SERVERS = ("nat", "dhcp")
+"""How the names of a network's NAT device and DHCP server end."""
+
+
+def _private_networks(scenario: Scenario) -> Iterator[str]:
+    """What the networks are called that adapters have for themselves."""
+    for vm, index, nic in adapters(scenario):
+        network = scenario.vmnets.get(nic.network)
+        if network and network.mode.private:
+            yield private_name(nic.network, vm, index).lower()
+
+
+def _is_card(path: Path, name: str) -> bool:
+    """Whether a network has the name of a card: the host has an interface for both."""
+    return path[0] == "vmnets" and re.fullmatch("(eth|wlan|vpn)[0-9]*", name) is not None
 
 
 def _no_interface(path: Path, name: str, kind: str) -> Iterator[Finding]:
@@ -88,22 +122,11 @@ def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Findin
             )
             yield Finding(path, what, "use one of these if it shall work on both", True, True)
         return
-    product = vmnet.mode.product.name
-    if name.startswith("vmnet"):
-        what = f"'{name}' is a name of VMware's, and {vmnet.mode.value} is {product}'s"
-        yield Finding(path, what, "call it as that product does", True)
-    if name in RESERVED or re.fullmatch("(eth|wlan|vpn)[0-9]*", name):
-        yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
     if not vmnet.mode.private:
         yield from _no_interface(path, name, vmnet.mode.value.partition("-")[0])
     if (subnet := vmnet.own_subnet) and subnet.prefixlen > 24:
         what = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
         yield Finding((*path, "subnet"), what, "use a /24 or a larger subnet")
-    peers = [peer for lan in scenario.all_lans.values() for peer in lan.peers]
-    if name in (*scenario.vms, *peers, *hotspot(scenario)):
-        yield Finding(path, f"'{name}' is a machine too", "rename one of them", True)
-    if name in (*scenario.lans, *scenario.segments):
-        yield Finding(path, f"'{name}' is used twice", "rename one of them", True)
     if (
         vmnet.mode.serves_itself
         and vmnet.mode.host_adapter

@@ -12,7 +12,7 @@ from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, lan_path, subnets
 from netlab.scenario.document import Path
 from netlab.scenario.model import LanDhcp
-from netlab.scenario.topology import Network, Topology
+from netlab.scenario.topology import HOST, HOTSPOT, Leg, Network, Node, Role, Topology
 
 
 def dhcp(topology: Topology) -> Iterator[Finding]:
@@ -41,6 +41,28 @@ def dhcp(topology: Topology) -> Iterator[Finding]:
             what = f"a lease of {network.dhcp.lease} s is longer than `max_lease`"
             yield Finding((*path, "lease"), what, "make it shorter, or `max_lease` longer")
         yield from _reservations(asking, network, (*path, "reservations"))
+
+
+def without_address(topology: Topology) -> Iterator[Finding]:
+    """Adapters that DHCP gives no address: it is known here already."""
+    for node in topology.nodes.values():
+        for leg in node.legs:
+            if in_vain := leg.in_vain:
+                what = f"DHCP gives {node.name} no address on {leg.interface}: {in_vain.why}"
+                yield Finding(_adapter(node, leg), what, in_vain.fix, is_warning=True)
+
+
+def _adapter(node: Node, leg: Leg) -> Path:
+    """Where the file speaks of an adapter that DHCP configures."""
+    match node.role:
+        case Role.VM:
+            return ("vms", node.name, "nics", int(leg.interface.removeprefix("eth")))
+        case Role.HOST:
+            return ("host", "nics", leg.interface)
+        case _ if leg.network.lan:
+            return (*lan_path(leg.network.lan), "peers", node.name)
+        case _:
+            return ("host", HOTSPOT, node.name)
 
 
 def _reservations(asking: set[tuple[str, str]], network: Network, path: Path) -> Iterator[Finding]:
@@ -78,7 +100,16 @@ def forwards(topology: Topology) -> Iterator[Finding]:
                     )
                     yield Finding(path, what, "use another port of the host", True)
                 taken.setdefault((protocol, port), name)
+                if not topology.nodes[HOST].firewall.lets_in(protocol, port):
+                    yield _shut(protocol, port, path)
                 yield from _forward_target(topology, name, vmnet.own_subnet, target, path)
+
+
+def _shut(protocol: str, port: int, path: Path) -> Finding:
+    """A program of the host's waits at a forwarded port, so the host's firewall says who calls it."""
+    what = f"the host's firewall does not let {protocol} {port} in: the LAN will not reach the VM"
+    fix = f"add `allows: [{protocol}:{port}]` to the host"
+    return Finding(path, what, fix, True, is_warning=True)
 
 
 def _forward_target(
@@ -139,7 +170,7 @@ def sizes(topology: Topology) -> Iterator[Finding]:
                 f" ({first} to {last})",
                 "give some of them an address, or use a larger subnet",
                 True,
-                is_warning=topology.networks[name].dhcp is not None,
+                is_warning=True,
             )
 
 

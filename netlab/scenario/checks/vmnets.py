@@ -9,6 +9,7 @@ from netlab.scenario.checks.names import network_name
 from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import AUTOMATIC, Scenario
+from netlab.scenario.suggest import instead
 from netlab.scenario.topology import Network, Topology
 
 
@@ -57,7 +58,7 @@ def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator
             yield Finding(
                 (*path, "nic" if named == nic else "excluded"),
                 f"the host has no network card '{named}'",
-                f"use one of: {', '.join(cards)}",
+                instead(named, cards),
             )
     if nic == AUTOMATIC and AUTOMATIC in bridged:
         yield Finding(
@@ -89,9 +90,12 @@ def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
         if getattr(vmnet, key) is not None and place is None:
             what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield Finding(("vmnets", name, key), what, "remove it, or use another mode", True)
-    if vmnet.nat and mode.nat_device and mode.product is not VMWARE:
-        for key in sorted(vmnet.nat.model_fields_set - {"forwards"}):
-            what = f"of {mode.product.name}'s NAT only `forwards` can be set here"
+    if vmnet.nat and mode.nat_device:
+        settable = {"forwards", "localhost_reachable"}
+        if mode.product is VMWARE:
+            settable = vmnet.nat.model_fields_set - {"localhost_reachable"}
+        for key in sorted(vmnet.nat.model_fields_set - settable):
+            what = f"{mode.product.name}'s NAT has no `{key}` that could be set here"
             yield Finding(("vmnets", name, "nat", key), what, "remove it", True)
     adapter = vmnet.adapter
     if adapter and adapter.gateway and vmnet.subnet and adapter.gateway not in vmnet.subnet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
@@ -9,7 +10,8 @@ from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, subnets
 from netlab.scenario.document import Path
 from netlab.scenario.model import Answer, Nic, Scenario
-from netlab.scenario.topology import LAN, Leg, Role, Topology, installations, natural, private_name
+from netlab.scenario.suggest import instead
+from netlab.scenario.topology import LAN, Leg, Role, Topology, installations, private_name
 
 INTERFACE_LENGTH = 15
 
@@ -17,15 +19,13 @@ INTERFACE_LENGTH = 15
 def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
     """Adapters that are plugged in nowhere, or configured in vain."""
     scenario, known = topology.scenario, subnets(topology)
-    served = _served_by_guests(scenario)
     for vm, index, nic in adapters(scenario):
         path: Path = ("vms", vm, "nics", index)
         if nic.network not in declared:
             yield Finding(
                 path,
                 f"nobody defined the network '{nic.network}'",
-                "define it under vmnets or segments, or use one of:"
-                f" {', '.join(sorted(declared, key=natural))}",
+                f"define it under vmnets or segments; {instead(nic.network, sorted(declared))}",
             )
         for key in ("incoming", "outgoing"):
             way = getattr(nic, key)
@@ -40,6 +40,7 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
                         f"`{key}` without `address`: DHCP gives it",
                         f"add `address`, or remove `{key}`",
                         True,
+                        without="address",
                     )
         elif nic.released:
             what = "a static adapter has no lease that could be given back"
@@ -52,10 +53,6 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
                 f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
             )
         vmnet = scenario.vmnets.get(nic.network)
-        given = vmnet and (vmnet.mode.leases or nic.network in served)
-        if vmnet and not nic.address and not given:
-            what = f"nobody answers DHCP on {nic.network}, which is {vmnet.mode.value}"
-            yield Finding(path, what, "give the adapter an `address`")
         if vmnet and vmnet.mode.private:
             own = private_name(nic.network, vm, index)
             if len(own) > INTERFACE_LENGTH:
@@ -63,12 +60,6 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
                 yield Finding(path, what, "shorten the name of the network or of the VM")
         if subnet := known.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
-
-
-def _served_by_guests(scenario: Scenario) -> set[str]:
-    """And networks that DHCP may come into from others, over a VM that bridges."""
-    bridged = {nic.network for vm in scenario.vms.values() if vm.bridges for nic in vm.nics}
-    return bridged | {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
 
 
 def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
@@ -103,7 +94,7 @@ def copies(scenario: Scenario) -> Iterator[Finding]:
                     (*path, "answer"), what, "add `copy_of: VM`, or remove `answer`", True
                 )
         elif machine.copy_of not in scenario.vms:
-            fix = f"use one of: {', '.join(other for other in scenario.vms if other != vm)}"
+            fix = instead(machine.copy_of, (other for other in scenario.vms if other != vm))
             yield Finding((*path, "copy_of"), f"there is no VM '{machine.copy_of}'", fix)
         elif installed[vm] == vm:
             what, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
@@ -120,7 +111,7 @@ def guests(scenario: Scenario) -> Iterator[Finding]:
         if machine.forwards and len(machine.nics) == 1:
             what, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
             yield Finding((*path, "forwards"), what, fix, True)
-        for port in {port for port in machine.listens if machine.listens.count(port) > 1}:
+        for port in (port for port, times in Counter(machine.listens).items() if times > 1):
             yield Finding((*path, "listens"), f"{port} is there twice", "keep only one of them")
         if machine.proxy and f"tcp:{machine.proxy.port}" in machine.listens:
             what = f"tcp:{machine.proxy.port} is the proxy's"

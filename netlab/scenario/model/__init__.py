@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from netlab.scenario.model.common import Model, Proxy
-from netlab.scenario.model.expectations import Expectations, Rule
+from netlab.scenario.model.expectations import Expectations, Rule, is_pattern
 from netlab.scenario.model.values import (
     AUTOMATIC,
     Adapter,
@@ -56,6 +56,7 @@ __all__ = [
     "Vm",
     "Vmnet",
     "VmnetService",
+    "is_pattern",
     "json_schema",
 ]
 
@@ -68,7 +69,7 @@ class Scenario(Model):
     )
     internet: Internet = Internet()
     lan: Lan = Lan()
-    lans: dict[LanName, FurtherLan] = Field(
+    lans: Annotated[dict[LanName, FurtherLan], Field(max_length=16)] = Field(
         default={}, description="More physical networks, each with its own router to the Internet."
     )
     host: Host = Host()

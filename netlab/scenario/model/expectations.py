@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netlab.scenario.model.common import Model
 from netlab.scenario.model.values import Family, Patterns
+
+MAX_PATTERNS = 500
+"""Each is compared with every machine."""
+_WILDCARDS = frozenset("*?[")
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a name in a rule may be several endpoints'."""
+    return not _WILDCARDS.isdisjoint(name)
 
 
 class Rule(Model):
@@ -39,3 +48,11 @@ class Expectations(Model):
         default=None, description="For pairs that no rule names."
     )
     rules: list[Rule] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _has_few_patterns(self) -> Expectations:
+        sides = (side for rule in self.rules for side in (rule.source, rule.target))
+        patterns = {name for side in sides for name in side if is_pattern(name)}
+        if len(patterns) > MAX_PATTERNS:
+            raise ValueError(f"has {len(patterns):,} patterns, and {MAX_PATTERNS} are possible")
+        return self

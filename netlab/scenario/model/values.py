@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from netlab.scenario import ipv6
-from netlab.scenario.names import HOST_NAME, HOST_NIC_NAME, LAN_NAME, NETWORK_NAME, NODE_NAME
+from netlab.scenario.names import (
+    HOST_NAME,
+    HOST_NIC_NAME,
+    LAN_NAME,
+    LONGEST_NAME,
+    NETWORK_NAME,
+    NODE_NAME,
+)
 
 AUTOMATIC = "automatic"
 """A bridged vmnet that follows the host's default route."""
@@ -135,9 +142,16 @@ def switch_word(value: object) -> object:
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
+_ON_OR_OFF: dict[str, list[str]] = {"on": ["all"], "off": []}
+
+
 def _firewall(value: object) -> object:
     """`on` lets in nothing that the machine did not ask for, `off` lets in everything."""
-    return {"on": ["all"], "off": []}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if value not in _ON_OR_OFF:
+        raise ValueError("must be on, off, or a list of icmp, tcp, udp, all and ports like tcp:80")
+    return _ON_OR_OFF[value]
 
 
 def _unwanted(word: str) -> str:
@@ -147,6 +161,13 @@ def _unwanted(word: str) -> str:
         return _port(word)
     except ValueError as error:
         raise ValueError("must be icmp, tcp, udp, all, or a port like tcp:80") from error
+
+
+def _wanted(word: str) -> str:
+    try:
+        return word if word in ("icmp", "tcp", "udp") else _port(word)
+    except ValueError as error:
+        raise ValueError("must be icmp, tcp, udp, or a port like tcp:80") from error
 
 
 def _port(word: str) -> str:
@@ -203,7 +224,14 @@ Firewall = Annotated[
         json_schema_input_type=bool | Literal["on", "off"] | list[str],
     ),
 ]
-Hosts = dict[Annotated[str, Field(pattern=HOST_NAME)], Address]
+Exceptions = list[
+    Annotated[
+        str,
+        AfterValidator(_wanted),
+        WithJsonSchema({"type": "string", "examples": ["tcp:8080", "icmp"]}),
+    ]
+]
+Hosts = dict[Annotated[str, Field(pattern=HOST_NAME, max_length=LONGEST_NAME)], Address]
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 LanName = Annotated[str, Field(pattern=LAN_NAME)]
 HostNicName = Annotated[str, Field(pattern=HOST_NIC_NAME)]

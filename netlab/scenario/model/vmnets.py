@@ -18,11 +18,12 @@ from netlab.scenario.model.values import (
     PrefixOrSwitch,
     Seconds,
     Subnet,
+    Switched,
     Switching,
     VmnetService,
     switch_word,
 )
-from netlab.scenario.names import DOMAIN_NAME, FORWARD_TARGET
+from netlab.scenario.names import DOMAIN_NAME, FORWARD_TARGET, LONGEST_NAME
 
 
 class _ModeWord:
@@ -93,7 +94,7 @@ class Dhcp(Model):
     )
     lease: Seconds = Field(default=1800, description="Seconds, for who asks for no time.")
     max_lease: Seconds = Field(default=7200, description="Seconds, for who asks for more.")
-    domain: Annotated[str, Field(pattern=DOMAIN_NAME)] = Field(
+    domain: Annotated[str, Field(pattern=DOMAIN_NAME, max_length=LONGEST_NAME)] = Field(
         default="localdomain", description="Domain name that clients are told."
     )
     dns: list[Address] = Field(
@@ -116,7 +117,7 @@ class Forwards(Model):
 
 
 class Nat(Model):
-    """VMware's NAT device of a vmnet."""
+    """The NAT device of a vmnet: VMware's, or VirtualBox's engine."""
 
     gateway: Address | None = Field(
         default=None, description="Its address, the VMs' gateway; default: the second, `.2`."
@@ -134,6 +135,12 @@ class Nat(Model):
     time_wait_timeout: Annotated[int, Field(ge=1, le=86400, strict=True)] = Field(
         default=30,
         description="Seconds for which a TCP connection is remembered that both sides have ended.",
+    )
+    localhost_reachable: Switched | None = Field(
+        default=None,
+        description="VirtualBox's only: whether TCP and UDP to 10.0.2.2 reach the host's 127.0.0.1"
+        " (VBoxManage modifyvm … --nat-localhostreachable1). Default: off, as since VirtualBox 7;"
+        " vbox-natnetwork: on.",
     )
 
 

@@ -12,6 +12,7 @@ from netlab.scenario.model.common import Model, OptionalProxy
 from netlab.scenario.model.values import (
     Address,
     Answer,
+    Exceptions,
     Firewall,
     Hosts,
     ListenPort,
@@ -36,7 +37,7 @@ def _bandwidth(value: object) -> object:
     """Bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
     if not isinstance(value, str):
         raise ValueError("must be text")
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kmg])bit", value.lower())
+    found = re.fullmatch(r"([0-9]{1,11}(?:\.[0-9]+)?) *([kmg])bit", value.lower())
     if not found:
         raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
     # The kernel counts bytes.
@@ -86,7 +87,9 @@ class Nic(Model):
     incoming: Transfer = Field(default=Transfer(), description="How good the way to the VM is.")
     outgoing: Transfer = Field(default=Transfer(), description="How good the way from the VM is.")
     connected: Annotated[bool, Field(strict=True)] = Field(
-        default=True, description="VMware's check mark Connected; false: the cable is pulled."
+        default=True,
+        description="VMware's check mark Connected; false: the cable is pulled, and the guest takes the"
+        " adapter's addresses and routes off.",
     )
     released: Annotated[bool, Field(strict=True)] = Field(
         default=False,
@@ -125,8 +128,13 @@ class Vm(Model):
     )
     firewall: Firewall = Field(
         default=[],
-        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
         " on and off are all and nothing.",
+    )
+    allows: Exceptions = Field(
+        default=[],
+        description="What its firewall lets in all the same: icmp, tcp, udp, tcp:80. A port that"
+        " `firewall` names stays shut.",
     )
     forwards: Annotated[bool, Field(strict=True)] = Field(
         default=False, description="It is a router between its adapters (IP forwarding)."

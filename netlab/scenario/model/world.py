@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from netlab.scenario.model.common import Model, OptionalProxy
 from netlab.scenario.model.values import (
     Address,
+    Exceptions,
     Firewall,
     HostNicName,
     Hosts,
@@ -19,7 +20,7 @@ from netlab.scenario.model.values import (
     Subnet,
     VmnetName,
 )
-from netlab.scenario.names import DNS_NAME, HOST_NETWORK
+from netlab.scenario.names import DNS_NAME, HOST_NETWORK, LONGEST_NAME
 
 
 def _peer(value: object) -> object:
@@ -30,7 +31,8 @@ class Internet(Model):
     """The lab's Internet: one machine that answers ping, DNS and a who-am-I web page."""
 
     servers: Annotated[
-        dict[Annotated[str, Field(pattern=DNS_NAME)], Address], Field(min_length=1)
+        dict[Annotated[str, Field(pattern=DNS_NAME, max_length=LONGEST_NAME)], Address],
+        Field(min_length=1),
     ] = Field(
         default={"www.example.com": IPv4Address("203.0.113.80")},
         description="DNS name and address of each server; the first is the node `internet`.",
@@ -123,7 +125,8 @@ class HostNic(Model):
         default="lan", description="The LAN that it is plugged into: `lan`, or one of `lans`."
     )
     connected: Annotated[bool, Field(strict=True)] = Field(
-        default=True, description="false: the cable is pulled, or the Wi-Fi is out of reach."
+        default=True,
+        description="false: the cable is pulled, or the Wi-Fi is out of reach: the card has no addresses.",
     )
 
 
@@ -152,8 +155,14 @@ class Host(Model):
     )
     firewall: Firewall = Field(
         default=[],
-        description="What it does not let in, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
-        " on and off are all and nothing.",
+        description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
+        " on and off are all and nothing. Ports that lead to VMs are the host's, too: a program of"
+        " VMware's or VirtualBox's waits there.",
+    )
+    allows: Exceptions = Field(
+        default=[],
+        description="What its firewall lets in all the same: icmp, tcp, udp, tcp:8080. A port that"
+        " `firewall` names stays shut.",
     )
     forwards: list[Annotated[str, Field(pattern=HOST_NETWORK)]] = Field(
         default=[],

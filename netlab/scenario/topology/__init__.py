@@ -29,7 +29,7 @@ from netlab.scenario.topology.names import (
     wan_of,
 )
 from netlab.scenario.topology.networks import all_networks
-from netlab.scenario.topology.parts import Leg, Network, Node, Role
+from netlab.scenario.topology.parts import Denial, Leg, Network, Node, Role
 
 __all__ = [
     "HOST",
@@ -131,8 +131,9 @@ def resolve(scenario: Scenario) -> Topology:
     admitted = {
         name: frozenset(devices.admitted(name, lan)) for name, lan in scenario.all_lans.items()
     }
-    without = {
-        (leg.node, leg.interface) for leg in _in_vain(scenario, networks, nodes, devices, admitted)
+    denials = {
+        (leg.node, leg.interface): denial
+        for leg, denial in _denials(scenario, networks, nodes, devices, admitted)
     }
 
     def settled(node: Node) -> Node:
@@ -143,22 +144,22 @@ def resolve(scenario: Scenario) -> Topology:
         lan = leg.network.lan
         joins = lan is None or devices.mac(leg) in admitted[lan]
         found = with_ipv6(node, leg, joins)
-        asks_in_vain = (leg.node, leg.interface) in without
-        return replace(found, leased=False) if asks_in_vain else found
+        denied = denials.get((leg.node, leg.interface))
+        return replace(found, denied=denied) if denied else found
 
     return Topology(scenario, networks, {node.name: settled(node) for node in nodes})
 
 
-def _in_vain(
+def _denials(
     scenario: Scenario,
     networks: dict[str, Network],
     nodes: Iterable[Node],
     devices: Devices,
     admitted: dict[str, frozenset[str]],
-) -> Iterator[Leg]:
-    """Adapters that ask DHCP and get nothing."""
+) -> Iterator[tuple[Leg, Denial]]:
+    """Adapters that ask DHCP and get nothing, and why."""
     for name, lan in scenario.all_lans.items():
-        yield from without_lease(name, lan, devices, admitted[name])
+        yield from without_lease(networks[name], lan, devices, admitted[name])
     heard = by_segment(leg for node in nodes for leg in node.legs)
     for network in networks.values():
         yield from left_over(network, heard.get(network.segment, ()))

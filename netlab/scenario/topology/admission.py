@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from netlab.scenario.model import FurtherLan, LanDhcp
+from netlab.scenario.model import FurtherLan
 from netlab.scenario.topology.names import WIFI
-from netlab.scenario.topology.parts import Leg, Network, Node, Role
+from netlab.scenario.topology.parts import Denial, Leg, Network, Node, Role
 
 _ORDER = (Role.HOST, Role.PEER, Role.VM)
 """In which they come to a LAN."""
@@ -53,30 +53,34 @@ def by_segment(legs: Iterable[Leg]) -> dict[str, list[Leg]]:
 
 
 def without_lease(
-    name: str, lan: FurtherLan, devices: Devices, admitted: Collection[str]
-) -> Iterator[Leg]:
+    network: Network, lan: FurtherLan, devices: Devices, admitted: Collection[str]
+) -> Iterator[tuple[Leg, Denial]]:
     """Adapters that ask the LAN's DHCP in vain."""
-    stations = devices.stations.get(name, [])
+    stations = devices.stations.get(network.name, [])
     asking = [leg for leg in stations if leg.by_dhcp]
-    yield from (leg for leg in asking if devices.mac(leg) not in admitted)
-    if isinstance(lan.dhcp, LanDhcp):
-        left = _room(lan.dhcp.range, {leg.address.ip for leg in stations if leg.address})
+    yield from ((leg, Denial.NOT_ADMITTED) for leg in asking if devices.mac(leg) not in admitted)
+    if lan.dhcp and not network.guest_dhcp:
+        left = _room(network.pool, {leg.address.ip for leg in stations if leg.address})
         served = [leg for leg in asking if devices.mac(leg) in admitted]
-        yield from served[left:]
+        yield from ((leg, Denial.POOL_EMPTY) for leg in served[left:])
 
 
-def left_over(network: Network, legs: Sequence[Leg]) -> Iterator[Leg]:
-    """Adapters for which a vmnet's DHCP server has no address left, of those that it hears."""
-    if network.dhcp is None:
+def left_over(network: Network, legs: Sequence[Leg]) -> Iterator[tuple[Leg, Denial]]:
+    """Adapters for which a vmnet's DHCP server has no address left, of those that it hears.
+
+    Where a VM serves too, who gets what nobody knows.
+    """
+    is_lans = network.mode is None or network.mode.on_lan
+    if is_lans or network.guest_dhcp or not network.leases:
         return
-    reserved = network.dhcp.reservations
+    reserved = network.dhcp.reservations if network.dhcp else {}
     fixed = {leg.address.ip for leg in legs if leg.address} | set(reserved.values())
     asking = [
         leg for leg in legs if leg.by_dhcp and leg.node not in reserved and leg.mac not in reserved
     ]
     macs = list(dict.fromkeys(leg.mac for leg in asking))
     refused = set(macs[_room(network.pool, fixed) :])
-    yield from (leg for leg in asking if leg.mac in refused)
+    yield from ((leg, Denial.POOL_EMPTY) for leg in asking if leg.mac in refused)
 
 
 def _room(pool: tuple[IPv4Address, IPv4Address], fixed: set[IPv4Address]) -> int:

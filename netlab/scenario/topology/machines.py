@@ -8,8 +8,9 @@ from ipaddress import IPv4Address, IPv4Interface
 from uuid import UUID
 
 from netlab.scenario import ipv6, mac
+from netlab.scenario.firewall import Firewall
 from netlab.scenario.mode import Mode
-from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, VmnetService
+from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, Vm, VmnetService
 from netlab.scenario.topology.names import (
     BRIDGE,
     HOST,
@@ -42,7 +43,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
         HOST,
         Role.HOST,
         tuple(_host_legs(scenario, networks)),
-        firewall=tuple(scenario.host.firewall),
+        firewall=Firewall(tuple(scenario.host.firewall), tuple(scenario.host.allows)),
         hosts=tuple(scenario.host.hosts.items()),
         proxy=scenario.host.proxy,
     )
@@ -51,7 +52,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
     uuids, installed = _uuids(scenario), installations(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         legs = tuple(
-            _vm_leg(name, index, nic, plugged, uuids[name], vm.bridges)
+            _vm_leg(name, index, nic, plugged, uuids[name], _beside(vm, index, networks))
             for index, nic in enumerate(vm.nics)
             if (plugged := networks.get(nic.network))
             or (plugged := networks.get(private_name(nic.network, name, index)))
@@ -63,7 +64,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
                 legs,
                 uuids[name],
                 uuids[installed[name]],
-                tuple(vm.firewall),
+                Firewall(tuple(vm.firewall), tuple(vm.allows)),
                 vm.forwards,
                 vm.bridges,
                 tuple(vm.listens),
@@ -171,12 +172,19 @@ def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg
                 HOST,
                 network.name,
                 network,
-                mac.host_adapter(network.number),
+                _host_mac(network),
                 _interface(network.host_address, network),
                 adapter.gateway,
                 adapter.dns,
                 enabled=adapter.state is Adapter.ON,
             )
+
+
+def _host_mac(network: Network) -> str:
+    first = network.mode.product.host_mac if network.mode else None
+    if first is None:
+        return mac.physical(f"{HOST} {network.name}")
+    return mac.host_adapter(first, network.number)
 
 
 def _lan_leg(
@@ -195,16 +203,35 @@ def _services(network: Network) -> Iterator[Node]:
         name = f"{network.name}-nat"
         address = _interface(network.gateway, network)
         runs = VmnetService.NAT not in network.stopped
-        leg = Leg(name, "eth0", network, mac.service(name), address, enabled=runs)
+        fixed, macs = mode.nat_mac, mode.product.service_macs
+        hardware = mac.fixed(fixed) if fixed else mac.service(name, macs)
+        leg = Leg(name, "eth0", network, hardware, address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (leg,))
     if network.has_dhcp_server and mode and mode.dhcp_server:
         name = f"{network.name}-dhcp"
         address = _interface(mode.dhcp_server(network.subnet), network)
-        leg = Leg(name, "eth0", network, mac.service(name), address)
+        hardware = mac.service(name, mode.product.service_macs)
+        leg = Leg(name, "eth0", network, hardware, address)
         yield Node(name, Role.DHCP_SERVER, (leg,))
 
 
-def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID, bridges: bool) -> Leg:
+def _beside(vm: Vm, index: int, networks: dict[str, Network]) -> tuple[Network, ...] | None:
+    """Where the further ports of a VM's bridge are plugged in; None: it has no bridge."""
+    if not vm.bridges:
+        return None
+    others = (nic for number, nic in enumerate(vm.nics) if number != index)
+    known = ((nic, networks[nic.network]) for nic in others if nic.network in networks)
+    return tuple(network for nic, network in known if network.connects(nic))
+
+
+def _vm_leg(
+    vm: str,
+    index: int,
+    nic: Nic,
+    network: Network,
+    uuid: UUID,
+    beside: tuple[Network, ...] | None,
+) -> Leg:
     vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
     return Leg(
         vm,
@@ -215,8 +242,9 @@ def _vm_leg(vm: str, index: int, nic: Nic, network: Network, uuid: UUID, bridges
         nic.gateway,
         nic.dns,
         network.connects(nic),
-        bridge=BRIDGE if bridges else None,
-        bare=bridges and index > 0,
+        bridge=None if beside is None else BRIDGE,
+        bare=beside is not None and index > 0,
+        beside=beside or (),
         released=nic.released,
         replicates=nic.replicate,
         promiscuous=network.permits_promiscuous(nic),
@@ -233,11 +261,11 @@ def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
 def with_ipv6(node: Node, leg: Leg, joins: bool) -> Leg:
     """The leg with what it has of IPv6, if it `joins` its LAN.
 
-    A disabled adapter has none, as a host's card without a link.
+    A disabled adapter has none, as one without a link.
     """
     network = leg.network
-    unplugged = node.role is Role.HOST and not leg.connected
-    if network.prefix is None or not node.ipv6 or not leg.enabled or unplugged or leg.bare:
+    is_off = not (node.ipv6 and leg.enabled and leg.plugged_into)
+    if network.prefix is None or is_off or leg.bare:
         return leg
     listens = node.role in (Role.VM, Role.PEER) or (node.role is Role.HOST and bool(network.lan))
     if not listens:

@@ -28,11 +28,11 @@ from netlab.scenario.topology.parts import NO_ADAPTER, Network
 def all_networks(scenario: Scenario) -> dict[str, Network]:
     """Every network by name: WANs and LANs, then VMware's by number, and LAN segments."""
     networks = {network.name: network for network in _each(scenario)}
+    networks |= _served_by_guests(scenario, networks)
     return networks | _joined(scenario, networks)
 
 
 def _each(scenario: Scenario) -> Iterator[Network]:
-    served = {vm.nics[0].network for vm in scenario.vms.values() if vm.dhcp_server}
     yield Network(WAN, scenario.lan.internet, prefix=scenario.lan.ipv6 and ipv6.INTERNET)
     lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
     for number, lan in enumerate(lans.values()):
@@ -44,7 +44,7 @@ def _each(scenario: Scenario) -> Iterator[Network]:
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
         elif subnet := vmnet.own_subnet:
-            own = _virtual(name, vmnet, subnet, name in served)
+            own = _virtual(name, vmnet, subnet)
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
     if scenario.host.hotspot is not None:
         yield Network(HOTSPOT, addressing.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
@@ -57,11 +57,24 @@ def _each(scenario: Scenario) -> Iterator[Network]:
             mtu=segment.mtu,
             hub=segment.switching is Switching.HUB,
             promiscuous=segment.promiscuous,
-            guest_dhcp=name in served,
         )
 
 
-def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Network:
+def _served_by_guests(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Network]:
+    """Networks on which VMs serve DHCP, for all who hear them there."""
+    servers = [vm for vm in scenario.vms.values() if vm.dhcp_server]
+    # A bridge listens on all its ports.
+    listening = (nic for vm in servers for nic in (vm.nics if vm.bridges else vm.nics[:1]))
+    known = ((nic, networks[nic.network]) for nic in listening if nic.network in networks)
+    places = {_place(network) for nic, network in known if network.connects(nic)}
+    return {
+        name: replace(one, guest_dhcp=True)
+        for name, one in networks.items()
+        if _place(one) in places
+    }
+
+
+def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
     """A network with a subnet of its own; a bare one has only what is asked for."""
     mode = vmnet.mode
     usual = NO_ADAPTER if mode.bare or not mode.host_adapter else HostAdapter()
@@ -77,11 +90,19 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network, served: bool) -> Netw
         adapter=vmnet.adapter or usual,
         dhcp=dhcp if dhcp.on and is_vmware else None,
         leased=dhcp.range,
-        nat=(vmnet.nat or Nat()) if mode.nat_device else None,
+        nat=_nat(vmnet) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
-        guest_dhcp=served,
         prefix=_prefix(name, vmnet),
     )
+
+
+def _nat(vmnet: Vmnet) -> Nat:
+    """What is set, and of other products than VMware what nobody can set there."""
+    settings = vmnet.nat or Nat()
+    if vmnet.mode.nat_forgets is None:
+        return settings
+    udp, tcp = vmnet.mode.nat_forgets
+    return settings.model_copy(update={"udp_timeout": udp, "time_wait_timeout": tcp})
 
 
 def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:
@@ -124,29 +145,41 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
         members = sorted((networks[name] for name in group), key=lambda one: natural(one.name))
         segment = next((one.lan for one in members if one.lan), members[0].name if members else "")
         for one in members:
-            from_afar = _place(one) in served and not one.leases
-            found[one.name] = replace(one, joined=segment, guest_dhcp=one.guest_dhcp or from_afar)
+            barred = served.get(_place(one), "")
+            from_afar = _place(one) in served and not barred and not one.leases
+            guest_dhcp = one.guest_dhcp or from_afar
+            found[one.name] = replace(one, joined=segment, guest_dhcp=guest_dhcp, barred=barred)
     return found
 
 
-def _served(scenario: Scenario, networks: dict[str, Network]) -> set[str]:
-    """Places whose machines get addresses, be it over VMs that bridge.
+def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
+    """Places whose machines are heard by a DHCP server, be it over VMs that bridge, and the adapter that
+    keeps its answers from them; empty: none does.
 
     A server answers to the client's own MAC address, so the bridge's adapter that hears it needs the
     permission for promiscuous mode; questions go to everybody, and pass without.
     """
     ways = {
-        (_place(networks[near.network]), _place(networks[far.network]))
-        for vm in scenario.vms.values()
-        if vm.bridges
-        for near, far in permutations((nic for nic in vm.nics if nic.network in networks), 2)
+        (_place(networks[near.network]), _place(networks[far.network])): ""
         if networks[near.network].permits_promiscuous(near)
-        and all(networks[nic.network].connects(nic) for nic in (near, far))
+        else f"{name}'s eth{index} on {near.network}"
+        for name, vm in scenario.vms.items()
+        if vm.bridges
+        for (index, near), (_, far) in permutations(enumerate(vm.nics), 2)
+        if all(
+            nic.network in networks and networks[nic.network].connects(nic) for nic in (near, far)
+        )
     }
-    served = {_place(one) for one in networks.values() if one.leases}
-    while more := {far for near, far in ways if near in served} - served:
-        served |= more
-    return served
+    found = {_place(one): "" for one in networks.values() if one.leases}
+    for permitted in (True, False):
+        open_ways = {way: bar for way, bar in ways.items() if not (permitted and bar)}
+        while more := {
+            far: found[near] or bar
+            for (near, far), bar in open_ways.items()
+            if near in found and far not in found
+        }:
+            found |= more
+    return found
 
 
 def _place(network: Network) -> str:

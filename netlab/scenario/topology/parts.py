@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 from uuid import UUID
 
 from netlab.scenario import addressing, mac
+from netlab.scenario.firewall import NO_FIREWALL, Firewall
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     Adapter,
@@ -32,6 +33,23 @@ class Role(StrEnum):
     NAT_DEVICE = "nat device"
     DHCP_SERVER = "dhcp server"
     VM = "vm"
+
+
+class Denial(StrEnum):
+    """Why a DHCP server that is asked gives an adapter nothing."""
+
+    NOT_ADMITTED = "not admitted"
+    POOL_EMPTY = "pool empty"
+
+
+@dataclass(frozen=True)
+class InVain:
+    """Why an adapter gets no address by DHCP, known before anybody asks."""
+
+    cause: str
+    """As `trace --by dhcp` calls it."""
+    why: str
+    fix: str
 
 
 PERFECT = Transfer()
@@ -65,6 +83,8 @@ class Network:
     stopped: frozenset[VmnetService] = frozenset()
     guest_dhcp: bool = False
     """A VM serves DHCP here, or lets it in from another network."""
+    barred: str = ""
+    """The adapter of a VM that bridges which would let DHCP in, were it permitted to hear the answers."""
     joined: str = ""
     """The segment of all networks that VMs have bridged with this one; empty: there are none."""
     leased: tuple[IPv4Address, IPv4Address] | None = None
@@ -119,6 +139,20 @@ class Network:
         return (self.nat and self.nat.gateway) or (place or addressing.nat_device)(self.subnet)
 
     @property
+    def loopback(self) -> IPv4Address | None:
+        """The address that stands for the host's loopback, where one does."""
+        place = self.mode and self.mode.host_at
+        return place(self.subnet) if place else None
+
+    @property
+    def reaches_loopback(self) -> bool:
+        """What comes to that address by TCP or UDP gets to the host's loopback."""
+        if self.loopback is None or self.mode is None:
+            return False
+        chosen = self.nat.localhost_reachable if self.nat else None
+        return self.mode.loopback if chosen is None else chosen
+
+    @property
     def pool(self) -> tuple[IPv4Address, IPv4Address]:
         """First and last address that DHCP leases."""
         pool = self.mode.pool if self.mode else addressing.dhcp_pool
@@ -164,8 +198,10 @@ class Leg:
     """The bridge inside its machine that it is a port of."""
     bare: bool = False
     """It is a port without an address of its own: the first has the bridge's."""
-    leased: bool = True
-    """False: it asks DHCP, and will get nothing: it is not admitted, or no address is left."""
+    beside: tuple[Network, ...] = ()
+    """The networks into which further ports of its bridge are plugged."""
+    denied: Denial | None = None
+    """Why it asks DHCP and will get nothing, though a server hears it."""
     released: bool = False
     """Its guest has given the lease back, and asks for none."""
     replicates: bool = False
@@ -192,19 +228,49 @@ class Leg:
         return self.address is None and not self.bare
 
     @property
+    def plugged_into(self) -> tuple[Network, ...]:
+        """The networks that hear it; none: it has no carrier, and its machine takes its addresses off."""
+        return (self.network, *self.beside) if self.connected else self.beside
+
+    @property
     def asks(self) -> bool:
         """A DHCP client runs on it."""
-        return self.by_dhcp and not self.released
+        return self.by_dhcp and bool(self.plugged_into) and not self.released
 
     @property
     def gets_lease(self) -> bool:
         """It is configured by DHCP, and a server that it reaches has an address for it."""
-        return self.asks and self.connected and self.leased and self.network.leases
+        return self.asks and not self.denied and any(one.leases for one in self.plugged_into)
+
+    @property
+    def in_vain(self) -> InVain | None:
+        """Why DHCP, by which it is configured, gives it no address; None also if it wants none."""
+        if not self.by_dhcp or self.released or self.gets_lease:
+            return None
+        network = self.network
+        if not self.plugged_into:
+            return InVain("nic-down", "the adapter has no cable", "plug it in: `connected: true`")
+        if self.denied is Denial.NOT_ADMITTED:
+            why = f"{network.segment} does not admit its MAC address"
+            return InVain("not-admitted", why, "let more devices in: `admits`")
+        if any(one.leases for one in self.plugged_into):
+            why = f"the DHCP server of {network.name} has no address left"
+            return InVain("pool-empty", why, "give it an `address`, or the server a larger `range`")
+        if network.barred:
+            why = f"{network.barred} is not given the answers: promiscuous mode is not permitted"
+            return InVain("no-way-back", why, "permit it: `promiscuous: true`")
+        if not network.linked or (network.mode and network.mode.on_lan and not network.lan):
+            card = f"the host's {network.nic}, which has no link" if network.nic else "no card"
+            why = f"no DHCP server answers: {network.name} is bridged to {card}"
+            return InVain("no-offer", why, "plug the card in, or choose another: `nic`")
+        why = f"no DHCP server answers on {network.name}"
+        return InVain("no-offer", why, "give it an `address`, or let a server run there")
 
     @property
     def speaks(self) -> bool:
         """By the scenario, it is up, plugged in, and has an address."""
-        return self.connected and self.enabled and (self.address is not None or self.gets_lease)
+        has_address = self.address is not None or self.gets_lease
+        return bool(self.plugged_into) and self.enabled and has_address
 
     @property
     def name(self) -> str:
@@ -223,8 +289,7 @@ class Node:
     """A VM's, as its BIOS has it."""
     guest: UUID | None = None
     """A VM's installed guest: the UUID of the VM in which it was installed."""
-    firewall: tuple[str, ...] = ()
-    """What does not come in (`model.Firewall`)."""
+    firewall: Firewall = NO_FIREWALL
     forwards: bool = False
     """It is a router between its adapters."""
     bridges: bool = False
@@ -259,7 +324,11 @@ class Node:
         """The networks that it is on."""
         return frozenset(leg.network.segment for leg in self.legs)
 
-    def shared_with(self, other: Node) -> Leg | None:
-        """This node's first leg on a network that `other` is on too."""
+    def towards(self, other: Node) -> Leg:
+        """The leg that the bare name stands for where `other` calls it: one on a network that it is on too,
+        otherwise the first; but one that is plugged in, if there is any.
+        """
         segments = other.segments
-        return next((leg for leg in self.legs if leg.network.segment in segments), None)
+        shared = [leg for leg in self.legs if leg.network.segment in segments]
+        plugged = [leg for leg in (*shared, *self.legs) if leg.connected]
+        return (*plugged, *shared, self.primary)[0]

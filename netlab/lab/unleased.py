@@ -1,0 +1,97 @@
+"""Adapters that DHCP was to give an address, and that have none: which, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netlab.errors import SystemRefused
+
+if TYPE_CHECKING:
+    from netlab.kernel.patience import Interruption
+    from netlab.kernel.rundir import RunDirectory
+    from netlab.lab.life import Lab
+    from netlab.plan.nouns import Lease
+    from netlab.probe.cause import Finding
+    from netlab.scenario.topology import Leg
+
+
+@dataclass(frozen=True)
+class Unleased:
+    """An adapter without an address."""
+
+    node: str
+    interface: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.node} has no address on {self.interface}: {self.why}"
+
+
+Told = Callable[[Unleased], None]
+"""Told of each adapter whose lease has not come."""
+
+
+def ignore(_: Unleased) -> None:
+    """For who does not want to know."""
+
+
+def explained(
+    lab: Lab, run: RunDirectory, missing: Sequence[Lease], interruption: Interruption
+) -> Iterator[Unleased]:
+    """Why leases have not come, each by a DHCP question of its own that is followed.
+
+    Whose question is answered is only slow, and is waited for once more. Raises Interrupted.
+    """
+    from netlab.kernel import leases
+    from netlab.kernel.create import LEASE_SECONDS
+    from netlab.probe.verdict import Verdict
+
+    legs = [_leg(lab, fact) for fact in missing]
+    for fact, leg, found in zip(missing, legs, _asked(lab, legs), strict=True):
+        is_served = not isinstance(found, str) and found.verdict is Verdict.ANSWERED
+        if is_served and leases.await_another_try(run, fact, LEASE_SECONDS, interruption):
+            continue
+        yield Unleased(leg.node, leg.interface, found if isinstance(found, str) else told(found))
+
+
+def reasons(lab: Lab, legs: Sequence[Leg]) -> list[str]:
+    """What becomes of a DHCP question of each of these adapters, in words."""
+    return [found if isinstance(found, str) else told(found) for found in _asked(lab, legs)]
+
+
+def _asked(lab: Lab, legs: Sequence[Leg]) -> Sequence[Finding | str]:
+    """What was found out for each, or why nothing could be: that must not end what was done meanwhile."""
+    from netlab.lab.packets import ask_dhcp
+
+    try:
+        return ask_dhcp(lab, legs)
+    except SystemRefused as error:
+        return [f"its client has asked in vain; why could not be found out: {error}"] * len(legs)
+
+
+def told(finding: Finding) -> str:
+    """What became of a DHCP question, in a sentence."""
+    from netlab.probe.cause import sentences
+
+    if finding.cause is None:
+        return "a server offers it an address, and its client has taken none yet"
+    sentence = sentences(finding)["en"]
+    return f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
+
+
+def expected(leg: Leg) -> str:
+    """Why an adapter has no lease that wants one, as far as that is known without asking anybody."""
+    if leg.in_vain:
+        return f"{leg.in_vain.why} ({leg.in_vain.cause})"
+    asked = f"`netlab trace {leg.node} {leg.network.name} --by dhcp`"
+    return f"its client asks, and gets no answer; {asked} says why"
+
+
+def _leg(lab: Lab, fact: Lease) -> Leg:
+    """The adapter that a lease is for."""
+    from netlab.plan.names import node
+
+    legs = lab.topology.nodes[node(fact.namespace)].legs
+    return next(leg for leg in legs if leg.holder == fact.interface and not leg.bare)

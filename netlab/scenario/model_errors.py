@@ -1,0 +1,234 @@
+"""What pydantic finds wrong in a file, in the words of the file: its place, what is wrong, what to do.
+
+Pydantic speaks of Python: its places name the members of unions and the marks of keys, a value that may be
+one of several things is wrong in several ways, and `bool` or `string_too_long` say nothing to a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Network
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from netlab.scenario.document import Path
+from netlab.scenario.model import json_schema
+from netlab.scenario.names import (
+    DNS_NAME,
+    DOMAIN_NAME,
+    FORWARD_TARGET,
+    HOST_NAME,
+    HOST_NETWORK,
+    HOST_NIC_NAME,
+    NETWORK_NAME,
+    NODE_NAME,
+)
+from netlab.scenario.suggest import near
+
+_PATTERN_MEANING = {
+    NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
+    NETWORK_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255; others' names have"
+    " 2 to 15 small letters, digits and hyphens",
+    HOST_NETWORK: "the host's networks are called lan, vmnet0, vmnet1, … vmnet255",
+    DNS_NAME: "a server has a DNS name like www.example.com",
+    DOMAIN_NAME: "a domain name is like localdomain or example.com",
+    FORWARD_TARGET: "write a VM (or an address) and a port, like vm1:80",
+    HOST_NAME: "names in /etc/hosts are like www.example.com or intranet",
+    HOST_NIC_NAME: "the host's cards are called eth0, eth1, … eth9, and wlan0, … wlan9 (Wi-Fi)",
+}
+
+_KEY = "[key]"
+"""Pydantic's mark for an error of a key."""
+
+_SCHEMA = "see `netlab schema`"
+
+_EXAMPLES = {
+    "expect": "{default: blocked}",
+    "mode": "nat",
+    "network": "vmnet8",
+    "nics": "[vmnet8]",
+    "vmnets": "{vmnet8: {mode: nat, subnet: 10.0.0.0/24}}",
+    "vms": "{vm1: {nics: [vmnet8]}}",
+}
+"""What to write where a key is missing."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the data an error is."""
+
+    path: Path
+    on_key: bool
+    """It is about the key there, not about its value."""
+    is_missing: bool
+    """There is nothing there, and there should be."""
+    choice: Path | None
+    """The value on the path that may be one of several things; None: there is none."""
+
+    @property
+    def holder(self) -> Path:
+        """What is there: of what is missing, the mapping or list that lacks it."""
+        return self.path[:-1] if self.is_missing else self.path
+
+
+@dataclass(frozen=True)
+class ModelError:
+    """One thing that is wrong, and what to do."""
+
+    place: Place
+    what: str
+    fix: str
+
+
+def place(data: Any, error: ErrorDetails) -> Place:
+    """An error's place: pydantic's, without the steps that the data do not have.
+
+    These are the member of a union that was tried, `[key]` where a key is wrong, and keys of the long form
+    of what the file has in short.
+    """
+    steps, choice = error["loc"], None
+    is_missing = error["type"] == "missing"
+    path: Path = ()
+    for number, step in enumerate(steps, 1):
+        if _has(data, step):
+            data = data[step]
+        elif not is_missing or number < len(steps):
+            if choice is None and step != _KEY:
+                choice = path
+            continue
+        path = (*path, step)
+    on_key = _KEY in steps or error["type"] in ("extra_forbidden", "string_pattern_mismatch")
+    return Place(path, on_key, is_missing, choice)
+
+
+def _has(data: Any, step: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(step, int) and step < len(data)
+    return isinstance(data, dict) and step in data
+
+
+def worded(data: Any, errors: Iterable[ErrorDetails]) -> Iterator[ModelError]:
+    """What is wrong with the data, each thing once."""
+    choices: dict[Path, list[tuple[Place, ErrorDetails]]] = {}
+    for error in errors:
+        where = place(data, error)
+        if where.choice is None:
+            yield ModelError(where, *_words(where, error))
+        else:
+            choices.setdefault(where.choice, []).append((where, error))
+    for path, tried in choices.items():
+        # What is wrong further in is of the member that has the value's form.
+        inside = [(where, error) for where, error in tried if len(where.path) > len(path)]
+        if inside or len(tried) == 1:
+            yield from (
+                ModelError(where, *_words(where, error)) for where, error in inside or tried
+            )
+        else:
+            fixes = dict.fromkeys(_words(where, error)[1] for where, error in tried)
+            what = f"{_named(path)}{_shown(tried[0][1]['input'])} is not possible here"
+            yield ModelError(Place(path, False, False, path), what, ", or ".join(fixes))
+
+
+def _words(where: Place, error: ErrorDetails) -> tuple[str, str]:
+    """What is wrong at a place, and what to do."""
+    last = where.path[-1] if where.path else ""
+    match error["type"]:
+        case "missing" if isinstance(last, int):
+            return f"{_named(where.holder)}there is one entry too few", "give two, first and last"
+        case "missing":
+            return f"'{last}' is missing", f"add `{last}: {_EXAMPLES.get(str(last), '…')}`"
+        case "extra_forbidden":
+            known = _known_keys(where.path[:-1])
+            fix = near(str(last), known) or f"known keys here: {', '.join(known)}"
+            return f"unknown key '{last}'", fix
+        case "string_pattern_mismatch":
+            pattern, given = error["ctx"]["pattern"], str(error["input"])
+            meant = f"did you mean '{given.lower()}'? " * bool(re.fullmatch(pattern, given.lower()))
+            return f"'{given}' is no valid name", meant + _PATTERN_MEANING.get(pattern, _SCHEMA)
+    what, fix = _plain(error)
+    return f"{_named(where.path) or 'the file: '}{what}", fix
+
+
+def _named(path: Path) -> str:
+    return f"{'.'.join(map(str, path))}: " if path else ""
+
+
+def _shown(given: object) -> str:
+    return f"'{given}'" if isinstance(given, str | int | float | bool) else "this"
+
+
+def _plain(error: ErrorDetails) -> tuple[str, str]:
+    """What is wrong with one value, and what to do."""
+    given = error["input"]
+    shown = _shown(given)
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "ip_v4_address":
+            return f"{shown} is no IPv4 address", "write four numbers like 192.168.1.50"
+        case "ip_v4_network":
+            return f"{shown} is no IPv4 subnet", _subnet_advice(given)
+        case "value_error":
+            return f"{shown} {context['error']}", "correct the value"
+        case "literal_error" | "enum":
+            words = re.findall("'([^']*)'", context["expected"])
+            plain = re.sub("[^a-z]", "", str(given).lower())
+            meant = near(plain, words) or near(str(given), words)
+            return f"{shown} is not possible here", meant or f"use {context['expected']}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"{shown} must be a mapping", "write `key: value` lines below it"
+        case "string_type":
+            return f"{shown} is not text", "put it in quotes"
+        case "bool_type":
+            return f"{shown} must be true or false", "write true or false"
+        case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
+            return f"{shown} must be a whole number", "write digits, without quotes"
+        case "float_type" | "float_parsing":
+            return f"{shown} must be a number", "write digits, without quotes"
+        case "greater_than_equal":
+            return f"{shown} is too small", f"use at least {context['ge']:g}"
+        case "less_than_equal":
+            return f"{shown} is too large", f"use at most {context['le']:g}"
+        case "list_type" | "tuple_type":
+            return f"{shown} must be a list", "write [a, b] or lines that start with '- '"
+        case "too_short":
+            return "at least one entry is needed", "add one"
+        case "too_long":
+            return f"at most {context['max_length']} entries are possible", "remove some"
+        case "string_too_long":
+            limit = context["max_length"]
+            return f"{len(str(given))} letters are too many", f"use at most {limit}"
+        case _:
+            return f"{shown}: {error['msg'].lower()}", _SCHEMA
+
+
+def _subnet_advice(given: object) -> str:
+    try:
+        return f"did you mean {IPv4Network(given, strict=False)}?"
+    except ValueError:
+        return "write an address and a prefix length like 10.0.0.0/24"
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return json_schema()
+
+
+def _known_keys(path: Path) -> list[str]:
+    """The keys that the schema knows at `path`."""
+    definitions = _schema()["$defs"]
+
+    def mapping(part: Any) -> Any:
+        """The alternative of `part` that is a mapping or a list, references followed."""
+        options = [definitions.get(o.get("$ref", "")[8:], o) for o in part.get("anyOf", [part])]
+        return next((o for o in options if o.get("type") in ("object", "array")), {})
+
+    part = _schema()
+    for step in path:
+        names = part.get("patternProperties") or {}
+        inner = part.get("items") if isinstance(step, int) else part.get("properties", {}).get(step)
+        part = mapping(inner or next(iter(names.values()), {}))
+    return sorted(part.get("properties", {}))
