@@ -19,9 +19,13 @@ LINK := /usr/local/bin
 
 # What the system must have, by purpose. `make setup` installs it with apt.
 PACKAGES_PYTHON := python3 python3-venv
-PACKAGES_LAB := dnsmasq-base busybox libnftables1 iproute2
-PACKAGES_TOOLS := ca-certificates curl tcpdump iputils-ping bind9-dnsutils iperf3 openssh-client tshark graphviz librsvg2-bin
-PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TOOLS)
+PACKAGES_LAB := dnsmasq-base busybox libnftables1
+# What hints and documents tell people to type on a node.
+PACKAGES_TYPED := iproute2 nftables procps iputils-ping curl bind9-dnsutils tcpdump conntrack hostname
+PACKAGES_TOOLS := ca-certificates iperf3 openssh-client tshark graphviz librsvg2-bin
+PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TYPED) $(PACKAGES_TOOLS)
+# Only for `make test`: shells that complete commands.
+PACKAGES_SHELLS := zsh fish
 # Only for `make test` and `make page`: any Chromium, to test the page in (110 MB to download, 360 MB on disk).
 PACKAGES_BROWSER := chromium
 # Only for `make pictures`: Chinese letters.
@@ -35,7 +39,7 @@ PACKAGES_VAGRANT := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
 # Only for `make guard`: a C compiler, for the floor that netlab is measured from.
 PACKAGES_FLOOR := gcc libc6-dev
 # Only for `make bench`: who netlab is compared with.
-PACKAGES_BENCH := mininet bridge-utils nftables $(PACKAGES_FLOOR)
+PACKAGES_BENCH := mininet bridge-utils $(PACKAGES_FLOOR)
 SUITE ?= bookworm
 
 .PHONY: help setup up down test lint unit kernel page pictures guard bench soak test-versions vm-test vagrant-test bare-test uninstall clean
@@ -57,7 +61,8 @@ system:
 	    echo "  dnsmasq                                  DHCP and DNS servers of the lab"
 	    echo "  busybox with udhcpc, httpd and ip        DHCP client of the VMs, web server of the lab's Internet"
 	    echo "  libnftables (libnftables.so.1)           NAT and firewalls"
-	    echo "  iproute2, curl, tcpdump, ping, dig, tshark, dot, rsvg-convert   to look around in the lab; some tests use them"
+	    echo "  ip, nft, ss, sysctl, ping, curl, dig, tcpdump, conntrack        to look around in the lab"
+	    echo "  tshark, dot, rsvg-convert, iperf3, ssh                          some tests use them"
 	    exit 1
 	fi
 	missing=()
@@ -112,7 +117,7 @@ up: setup ## start the NAT lab, show it, test it
 down: ## end all labs
 	@$(AS_ROOT) $(BIN)/netlab down --all
 
-test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR)
+test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR) $(PACKAGES_SHELLS)
 test: setup lint unit kernel page guard ## every check: lint, types, unit, golden, kernel, scenarios, the page, speed
 
 lint: $(VENV)/installed ## ruff and mypy

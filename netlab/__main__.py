@@ -20,7 +20,9 @@ def main() -> None:
     gc.set_threshold(100_000)
     _mend_streams()
     from netlab.cli import run
+    from netlab.cli.output import unblock
 
+    unblock()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     called = sys.argv[0].rpartition("/")[2]
     code = run(sys.argv[1:], called if called in _NAMES else _NAMES[0])

@@ -9,10 +9,15 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
+    ClientName,
     Group,
     LabName,
-    NodeName,
+    NetworkName,
     Seconds,
+    Setting,
+    Target,
+    VmName,
+    VmPort,
     examples,
     json_option,
     lab_of_group_option,
@@ -97,8 +102,8 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
         "sudo netlab set vmnet8 stopped=                # start it again",
     ),
 )
-@click.argument("target", metavar="WHAT")
-@click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE...")
+@click.argument("target", type=Target(), metavar="WHAT")
+@click.argument("settings", nargs=-1, required=True, type=Setting(), metavar="KEY=VALUE...")
 @lab_option
 @dry_run_option
 @json_option
@@ -118,7 +123,7 @@ def assign(
 
 @click.command(epilog=examples("sudo netlab add vm3 vmnet8", "sudo netlab add vm3 vmnet8 vmnet1"))
 @click.argument("vm")
-@click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
+@click.argument("networks", nargs=-1, required=True, type=NetworkName(), metavar="NETWORK...")
 @lab_option
 @dry_run_option
 @json_option
@@ -137,7 +142,7 @@ def add(
         "sudo netlab clone vm1 vm3 --as moved     # a copy of its files, answered with I moved it",
     )
 )
-@click.argument("vm")
+@click.argument("vm", type=VmName())
 @click.argument("new")
 @click.option(
     "--as",
@@ -162,7 +167,7 @@ def clone(output: Output, vm: str, new: str, way: str, lab_name: str | None, dry
 
 
 @click.command(epilog=examples("sudo netlab remove vm3"))
-@click.argument("vm")
+@click.argument("vm", type=VmName())
 @lab_option
 @dry_run_option
 @json_option
@@ -189,8 +194,10 @@ def forward() -> None:
 
 @forward.command("add", epilog=examples("sudo netlab forward add 8080 vm1:80"))
 @click.argument("port", metavar="PORT[/udp]")
-@click.argument("target", metavar="VM:PORT")
-@click.option("--network", metavar="VMNET", help="Whose NAT device; default: the VM's.")
+@click.argument("target", type=VmPort(), metavar="VM:PORT")
+@click.option(
+    "--network", type=NetworkName(), metavar="VMNET", help="Whose NAT device; default: the VM's."
+)
 @lab_option
 @dry_run_option
 @json_option
@@ -243,7 +250,7 @@ def dhcp() -> None:
 
 
 @dhcp.command("release", epilog=examples("sudo netlab dhcp release vm1"))
-@click.argument("machine", type=NodeName())
+@click.argument("machine", type=ClientName())
 @lab_option
 @dry_run_option
 @json_option
@@ -258,7 +265,7 @@ def dhcp_release(output: Output, machine: str, lab_name: str | None, dry_run: bo
 
 
 @dhcp.command("renew", epilog=examples("sudo netlab dhcp renew vm1"))
-@click.argument("machine", type=NodeName())
+@click.argument("machine", type=ClientName())
 @lab_option
 @click.option(
     "--wait",

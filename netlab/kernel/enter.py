@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from netlab.errors import KernelError
 from netlab.kernel import netns, syscalls
+from netlab.kernel.installed import remedy
 
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
@@ -45,7 +46,7 @@ def replace(command: Sequence[str], environment: dict[str, str]) -> NoReturn:
     except FileNotFoundError:
         raise KernelError(
             f"there is no command '{command[0]}'",
-            "a lab runs the machine's programs: install it on the machine",
+            f"a lab runs the machine's programs: {remedy(command[0])} on the machine",
         ) from None
     except OSError as error:
         raise KernelError(f"cannot run '{command[0]}': {error.strerror}") from error

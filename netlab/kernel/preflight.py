@@ -13,12 +13,7 @@ from pathlib import Path
 
 from netlab.errors import KernelError, Missing, NeedsRoot, NetlabError, SystemRefused
 from netlab.kernel import netns, rootless
-
-PROGRAMS = {
-    "dnsmasq": ("DHCP and DNS servers", "dnsmasq-base"),
-    "busybox": ("the VMs' DHCP client and the Internet's web server", "busybox"),
-}
-"""Program: what it is for, and the Debian package that has it."""
+from netlab.kernel.installed import NEEDED, TYPED, remedy
 
 APPLETS = ("udhcpc", "httpd", "ip")
 
@@ -47,11 +42,9 @@ def require() -> None:
     if sys.platform != "linux":
         raise Missing("labs run on Linux", "use a Linux machine or the Vagrantfile's VM")
     require_root()
-    for program, (purpose, package) in PROGRAMS.items():
-        if _found(program) is None:
-            raise Missing(
-                f"'{program}' is not installed ({purpose})", f"install the package {package}"
-            )
+    for name, program in NEEDED.items():
+        if _found(name) is None:
+            raise Missing(f"'{name}' is not installed ({program.purpose})", remedy(name))
 
 
 def require_root() -> None:
@@ -93,8 +86,9 @@ def examine() -> list[Check]:
     return [
         _python(),
         *_root(),
-        *(_program(name) for name in PROGRAMS),
+        *(_program(name) for name in NEEDED),
         _applets(),
+        *_typed(),
         _libnftables(),
         *_kernel(),
         _etc(),
@@ -131,11 +125,26 @@ def _found(program: str) -> str | None:
 
 
 def _program(name: str) -> Check:
-    purpose, package = PROGRAMS[name]
     path = _found(name)
     if path:
         return Check(name, Health.FINE, path)
-    return Check(name, Health.MISSING, "not found", f"{purpose}: install the package {package}")
+    cost = f"{NEEDED[name].purpose}: {remedy(name)}"
+    return Check(name, Health.MISSING, "not found", cost)
+
+
+def _typed() -> list[Check]:
+    """What people are told to type on a node: one line if all is there, else one for each that is not."""
+    lacking = [
+        Check(
+            name,
+            Health.WARNING,
+            "not found",
+            f"labs work; hints name it for {program.purpose}: {remedy(name)}",
+        )
+        for name, program in TYPED.items()
+        if _found(name) is None
+    ]
+    return lacking or [Check("to look around", Health.FINE, ", ".join(TYPED))]
 
 
 def _applets() -> Check:

@@ -174,12 +174,8 @@ def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
 
 
 def has_asked_in_vain(run: RunDirectory, fact: Lease | DhcpClient) -> bool:
-    """Whether a DHCP client has asked three times, and waited a second for an answer each time.
-
-    So has one that has ended.
-    """
-    alive = _alive(run.service(fact.namespace, _client_name(fact.interface)))
-    return not alive or run.in_vain(fact.namespace, fact.interface).exists()
+    """Whether a DHCP client has asked three times, and waited a second for an answer each time."""
+    return run.in_vain(fact.namespace, fact.interface).exists()
 
 
 def dhcp_complaints(run: RunDirectory) -> Callable[[str], dict[str, str]]:

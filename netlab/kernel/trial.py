@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 from pathlib import Path
 
-from netlab.errors import KernelError
-from netlab.kernel import links, netns, services
+from netlab.errors import KernelError, Missing
+from netlab.kernel import links, netns, queues
 from netlab.kernel.ipv6 import require
+from netlab.kernel.netlink import Netlink
 from netlab.kernel.tracepoints import audit
+from netlab.plan.nouns import Queue
 
 _RULES = """\
 table ip trial {
@@ -91,11 +92,13 @@ def load_rules(rules: str) -> None:
 def netem() -> None:
     """Delay what leaves an interface."""
     with netns.nameless():
-        command = ["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
-        search = {**os.environ, "PATH": services.SEARCH}
-        done = subprocess.run(command, capture_output=True, text=True, env=search)
-    if done.returncode != 0:
-        raise KernelError(done.stderr.strip() or "`tc` refuses it")
+        netlink = Netlink()
+        try:
+            queues.put(netlink, Queue("", "lo", latency=1000))
+        except Missing:
+            raise KernelError("this kernel has none") from None
+        finally:
+            netlink.close()
 
 
 def tracepoints() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from io import StringIO
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from netlab.plan.nouns import Bridge, Namespace
@@ -16,6 +17,7 @@ from netlab.plan.plan import Difference, line
 from netlab.report.drawing import draw
 from netlab.report.graph import Addresses, addresses_of
 from netlab.report.table import Table
+from netlab.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
@@ -92,7 +94,10 @@ def view(shown: View) -> RenderableType:
     """One of the tables of `show`."""
     if not shown.rows:
         return Text("nothing to show")
-    rows = [["–" if value is None else str(value) for value in row.values] for row in shown.rows]
+    rows = [
+        ["–" if value is None else visible(str(value)) for value in row.values]
+        for row in shown.rows
+    ]
     return Table(shown.columns, rows, shown.spare)
 
 
@@ -165,9 +170,26 @@ def console(stream: TextIO, width: int, height: int = 1) -> Console:
 
     Of both sizes, or rich believes a terminal that is called dumb to have 80 columns.
     """
-    return Console(
+    return _Console(
         file=stream, width=width, height=height, highlight=False, markup=False, emoji=False
     )
+
+
+class _Console(Console):
+    """Obeys nothing that stands in a text: control characters are shown."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible_lines(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if text.isprintable() or segment.control:
+                yield segment
+            else:
+                yield Segment(visible_lines(text), segment.style)
 
 
 def plain(renderable: RenderableType, width: int = PIPE_WIDTH) -> str:

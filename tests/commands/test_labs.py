@@ -117,9 +117,15 @@ def test_doctor_and_up_say_what_is_missing_and_which_package_has_it(tmp_path):
     )
     for words in (["doctor"], ["up", "nat"]):
         command = [sys.executable, "-c", code, *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=HANG_SECONDS,
+            env={**os.environ, "PATH": str(tmp_path)},
+        )  # fmt: skip
         assert done.returncode == 3
         assert "install the package dnsmasq-base" in done.stdout + done.stderr
+        assert "Errno" not in done.stdout + done.stderr
+        if words == ["doctor"]:
+            assert "install the package iproute2" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["/tmp/precious", "../../tmp/precious", "", ".", "..", "a/b"])

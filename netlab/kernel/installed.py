@@ -1,0 +1,40 @@
+"""Programs of the machine: what labs need, and what hints and documents tell people to type."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Program(NamedTuple):
+    """What a program is for, and the Debian package that has it."""
+
+    purpose: str
+    package: str
+
+
+NEEDED = {
+    "dnsmasq": Program("DHCP and DNS servers", "dnsmasq-base"),
+    "busybox": Program("the VMs' DHCP client and the Internet's web server", "busybox"),
+}
+"""Without one of these there is no lab."""
+
+TYPED = {
+    "ip": Program("addresses, routes and neighbours", "iproute2"),
+    "bridge": Program("which port of a switch leads to whom", "iproute2"),
+    "ss": Program("who listens on which port", "iproute2"),
+    "nft": Program("rules of a firewall or a NAT", "nftables"),
+    "sysctl": Program("settings of the kernel", "procps"),
+    "ping": Program("whether a machine answers", "iputils-ping"),
+    "curl": Program("web pages", "curl"),
+    "dig": Program("names and addresses", "bind9-dnsutils"),
+    "tcpdump": Program("packets, and filters of `capture`", "tcpdump"),
+    "conntrack": Program("connections that are translated", "conntrack"),
+    "hostname": Program("what a machine is called", "hostname"),
+}
+"""Labs and verdicts do without these; people on a node do not."""
+
+
+def remedy(program: str) -> str:
+    """What to do where a program is not found."""
+    known = NEEDED.get(program) or TYPED.get(program)
+    return f"install the package {known.package}" if known else "install it"
