@@ -113,9 +113,9 @@ def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
 
 
 def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
-    """Whether the noun's process runs, and where it is to; a service with other settings is another."""
+    """Whether the noun's process runs, and is not stopped; a service with other settings is another."""
     directory = _directory(run, noun)
-    if not _alive(directory) or not _runs_in(_pid(directory), noun.namespace):
+    if not _alive(directory) or _status(_pid(directory))[:1] == ["T"]:
         return False
     return isinstance(noun, DhcpClient) or (
         files.read(f"{directory}/noun") == repr(noun)
@@ -285,15 +285,6 @@ def _alive(directory: Path) -> bool:
     _, _, started = (files.read(f"{directory}/pid") or "").partition(" ")
     # One that had ended before its start time could be read has none.
     return bool(started) and _start_time(_pid(directory)) == started
-
-
-def _runs_in(pid: int, namespace: str) -> bool:
-    """Whether a process is in the namespace of that name now, and nobody has stopped it (SIGSTOP)."""
-    try:
-        place = os.stat(f"/proc/{pid}/ns/net").st_ino
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return place == netns.inode(namespace) and _status(pid)[:1] != ["T"]
 
 
 def _start_time(pid: int) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from ipaddress import IPv4Interface
 from pathlib import Path
 from unittest import mock
 
@@ -13,10 +14,11 @@ import pytest
 
 from netlab import lab
 from netlab.errors import Interrupted, KernelError
-from netlab.kernel import links
+from netlab.kernel import links, queues
 from netlab.kernel.create import Moment
+from netlab.kernel.handles import Handles
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.nouns import Address, Cable
+from netlab.plan.nouns import Address, Cable, Queue
 from netlab.plan.plan import line
 from tests.kernel.test_drift import CHANGES
 from tests.machine import inside, netlab
@@ -184,6 +186,10 @@ SETTINGS = {
     "a file": ("vm1", "echo 10.9.9.9 other >>/etc/hosts"),
     "no file": (THE_MACHINE, f"rm {ETC}/drift.vm1/hosts"),
     "a link for a file": (THE_MACHINE, f"ln -sf /etc/hostname {ETC}/drift.vm1/hosts"),
+    "a link to the same text": (
+        THE_MACHINE,
+        f"cp {ETC}/drift.vm1/hosts {RUN}/copy; ln -sf {RUN}/copy {ETC}/drift.vm1/hosts",
+    ),
     "a folder for a file": (
         THE_MACHINE,
         f"rm {ETC}/drift.vm1/hosts; mkdir {ETC}/drift.vm1/hosts",
@@ -358,10 +364,21 @@ def test_rules_as_they_were_shown_are_no_loss(running):
     assert Path(RUN, "rulesets", "drift.vm1").is_file()
 
 
+def test_removing_forgives_absence_of_the_interface_too(running):
+    with Handles(1) as handles:
+        netlink = handles.netlink("drift.vm1")
+        links.delete_address(netlink, Address("drift.vm1", "eth9", IPv4Interface("10.0.0.9/24")))
+        links.delete_interface(netlink, "eth9")
+        queues.remove(netlink, Queue("drift.vm1", "eth9"))
+    assert not drift(running)
+
+
 def test_a_link_somebody_has_put_for_a_file_is_not_written_through(running):
     elsewhere = RunDirectory("drift").path / "elsewhere"
     elsewhere.write_text("theirs\n")
     for name in ("hosts", "resolv.conf"):
         by_hand(THE_MACHINE, f"ln -sf {elsewhere} {ETC}/drift.vm1/{name}")
+    by_hand(THE_MACHINE, f"ln -sf {elsewhere} {RUN}/rulesets/drift.host")
+    by_hand("host", "nft add table ip mine")
     assert not lab.repair(running).left
     assert elsewhere.read_text() == "theirs\n"
