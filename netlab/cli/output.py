@@ -129,8 +129,7 @@ class Output:
 
     def failure(self, error: NetlabError, details: dict[str, Any] | None = None) -> None:
         """Print an error: for people on stderr, and as data on stdout if JSON is wanted."""
-        lines = [str(error), *(f"  ({note})" for note in getattr(error, "__notes__", ()))]
-        say(typed("netlab: " + "\n".join(lines)), to_stderr=True)
+        say(typed(f"netlab: {error.told}"), to_stderr=True)
         if self.json:
             from netlab.report import data
 
