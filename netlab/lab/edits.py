@@ -84,7 +84,7 @@ def without_lease(lab: Lab, target: str) -> Source:
     for leg in clients(lab, target):
         if lab.topology.nodes[leg.node].role is not Role.VM:
             what = f"{leg.node} is no VM: its lease cannot be given back"
-            raise UsageError(what, f"`netlab dhcp renew {target}` lets it ask anew")
+            raise UsageError(what, f"`sudo netlab dhcp renew {target}` lets it ask anew")
         data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": "true"})
     return _edited(lab, data)
 
@@ -118,7 +118,7 @@ def clients(lab: Lab, target: str) -> list[Leg]:
     settable = node.role in (Role.VM, Role.HOST)
     raise UsageError(
         f"{target} has no address from DHCP: it is static",
-        f"`netlab set {name}.{legs[0].interface} address=` lets it ask for one"
+        f"`sudo netlab set {name}.{legs[0].interface} address=` lets it ask for one"
         if settable
         else "it asks for one if the scenario gives it none: see `netlab apply --help`",
     )
