@@ -164,6 +164,10 @@ class Netlink:
                 start += (length + 3) & ~3
 
 
+_MOST_AT_ONCE = 50_000
+"""Datagrams: more than a buffer holds."""
+
+
 class Overflow(Exception):
     """Messages came faster than they were read, and the kernel has thrown some away."""
 
@@ -184,8 +188,11 @@ class Subscription:
         self.socket.close()
 
     def messages(self) -> Iterator[tuple[int, bytes]]:
-        """Type and bytes of every message that is there. Raises Overflow; what follows can still be read."""
-        while True:
+        """Type and bytes of every message that is there. Raises Overflow; what follows can still be read.
+
+        If they come faster than they are read, it is those that there were, and some more.
+        """
+        for _ in range(_MOST_AT_ONCE):
             try:
                 data = self.socket.recv(1 << 17)
             except BlockingIOError:
