@@ -24,6 +24,8 @@ PACKAGES_LAB := dnsmasq-base busybox libnftables1
 PACKAGES_TYPED := iproute2 nftables procps iputils-ping curl bind9-dnsutils tcpdump conntrack hostname
 PACKAGES_TOOLS := ca-certificates iperf3 openssh-client tshark graphviz librsvg2-bin
 PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TYPED) $(PACKAGES_TOOLS)
+# Only for `make test`: shells that complete commands.
+PACKAGES_SHELLS := zsh fish
 # Only for `make test` and `make page`: any Chromium, to test the page in (110 MB to download, 360 MB on disk).
 PACKAGES_BROWSER := chromium
 # Only for `make pictures`: Chinese letters.
@@ -91,14 +93,15 @@ $(VENV)/installed: pyproject.toml | system
 
 link: $(VENV)/installed
 	@for name in netlab vmnetlab; do
-	    target=$(CURDIR)/$(BIN)/$$name
-	    [ "$$(readlink $(LINK)/$$name 2>/dev/null)" = "$$target" ] && continue
+	    target="$$(pwd -P)/$(BIN)/$$name"
+	    link="$(LINK)/$$name"
+	    [ "$$(readlink "$$link" 2>/dev/null)" = "$$target" ] && continue
 	    # Another checkout's link has `vmnetlab` beside its target; anything else is not ours.
-	    if [ -e $(LINK)/$$name ] && [ ! -x "$$(dirname "$$(readlink -f $(LINK)/$$name)")/vmnetlab" -o ! -L $(LINK)/$$name ]; then
-	        echo "$(LINK)/$$name is another program: it stays; use vmnetlab"
+	    if [ -e "$$link" ] && [ ! -x "$$(dirname "$$(readlink -f "$$link")")/vmnetlab" -o ! -L "$$link" ]; then
+	        echo "$$link is another program: it stays; use vmnetlab"
 	        continue
 	    fi
-	    $(SUDO) ln -sfn "$$target" $(LINK)/$$name
+	    $(SUDO) ln -sfn "$$target" "$$link"
 	done
 
 up: setup ## start the NAT lab, show it, test it
@@ -108,14 +111,15 @@ up: setup ## start the NAT lab, show it, test it
 	$(AS_ROOT) $(BIN)/netlab verify nat
 	echo
 	echo "Try next:"
-	echo "  sudo netlab shell vm1                                     a root shell on vm1: ip route, ping, tcpdump"
-	echo "  sudo netlab exec vm1 -- curl http://www.example.com/      as whom the Internet sees vm1"
-	echo "  sudo netlab up three-modes                                bridged, NAT and host-only side by side"
+	netlab="$(addsuffix $() ,$(SUDO))netlab"
+	echo "  $$netlab shell vm1                                     a root shell on vm1: ip route, ping, tcpdump"
+	echo "  $$netlab exec vm1 -- curl http://www.example.com/      as whom the Internet sees vm1"
+	echo "  $$netlab up three-modes                                bridged, NAT and host-only side by side"
 
 down: ## end all labs
 	@$(AS_ROOT) $(BIN)/netlab down --all
 
-test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR)
+test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR) $(PACKAGES_SHELLS)
 test: setup lint unit kernel page guard ## every check: lint, types, unit, golden, kernel, scenarios, the page, speed
 
 lint: $(VENV)/installed ## ruff and mypy
@@ -168,7 +172,7 @@ bare-test: setup ## make up, README and make test on a Debian with nothing insta
 
 uninstall: ## remove the links and the virtual environment (system packages stay)
 	@for name in netlab vmnetlab; do
-	    [ "$$(readlink $(LINK)/$$name 2>/dev/null)" = "$(CURDIR)/$(BIN)/$$name" ] && $(SUDO) rm $(LINK)/$$name
+	    [ "$$(readlink "$(LINK)/$$name" 2>/dev/null)" != "$$(pwd -P)/$(BIN)/$$name" ] || $(SUDO) rm "$(LINK)/$$name"
 	done
 	rm -rf $(VENV)
 

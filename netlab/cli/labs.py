@@ -14,7 +14,7 @@ import click
 from netlab import lab
 from netlab.cli.arguments import (
     LabName,
-    NodeName,
+    MatrixEnd,
     ScenarioName,
     examples,
     json_option,
@@ -24,6 +24,7 @@ from netlab.cli.arguments import (
     same_lab,
     scenario_argument,
 )
+from netlab.cli.called import typed
 from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
 from netlab.errors import (
     KernelError,
@@ -133,7 +134,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
         _show(output, lab.status(lab.attach(lab.pick(name))), alone=name is not None)
         return
     if not records and not output.json:
-        output.note("no lab is running; `netlab up nat` starts one")
+        output.note("no lab is running; `sudo netlab up nat` starts one")
         return
     from netlab.report import data, text
 
@@ -155,7 +156,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     "--from",
     "sources",
     multiple=True,
-    type=NodeName(),
+    type=MatrixEnd(),
     metavar="ENDPOINT",
     help="Only pairs from it, for example vm1, 'vm*' or host@lan. Can be repeated.",
 )
@@ -163,7 +164,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     "--to",
     "targets",
     multiple=True,
-    type=NodeName(),
+    type=MatrixEnd(),
     metavar="ENDPOINT",
     help="Only pairs to it. Can be repeated.",
 )
@@ -187,7 +188,9 @@ def verify(
     """Measure who reaches whom, and compare it with the scenario.
 
     Probes are sent between all endpoints at the same time, and followed through every machine
-    and switch. Exit code 1 if a pair is not as expected, or not known; 3 if there is no such lab.
+    and switch. Reached means that an ICMP echo request (a ping) arrived and was answered; for a
+    port, see `netlab trace --by tcp:80`. Exit code 1 if a pair is not as expected, or not known;
+    3 if there is no such lab.
     """
     running = lab.attach(lab.pick(same_lab(name, lab_name)))
     wanted = lab.pairs(running, sources, targets)
@@ -290,7 +293,7 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     for one in measured:
         if one.error:
             documents.append({"lab": one.lab.name, **data.error(one.error)})
-            say(f"netlab: lab {one.lab.name}: {one.error}", to_stderr=True)
+            say(typed(f"netlab: lab {one.lab.name}: {one.error}"), to_stderr=True)
             continue
         documents.append(data.matrix(one.lab, one.results, one.unleased))
         if not output.json:
@@ -332,14 +335,13 @@ def _hints(planned: Lab) -> list[str]:
     command = "curl -s http://www.example.com/" if online else "ip route"
     what = "as whom the Internet sees it" if online else "no way out"
     inside = rootless.is_inside()
-    netlab = "netlab" if inside else "sudo netlab"
     tools = "ip address, ping" if inside else "ip address, ping, tcpdump"  # It wants more users.
     return [
         "",
         "Try next:",
-        f"  {netlab} verify {planned.name}    # who reaches whom, on real packets",
-        f"  {netlab} exec {which}{node} -- {command}    # {what}",
-        f"  {netlab} shell {which}{node}    # look around: {tools}",
+        f"  sudo netlab verify {planned.name}    # who reaches whom, on real packets",
+        f"  sudo netlab exec {which}{node} -- {command}    # {what}",
+        f"  sudo netlab shell {which}{node}    # look around: {tools}",
     ]
 
 

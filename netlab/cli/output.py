@@ -13,9 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedWriter, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
+from netlab.cli.called import typed
 from netlab.errors import NetlabError, Problem
+from netlab.visible import visible_json, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -35,13 +38,27 @@ def say(text: str, *, to_stderr: bool = False) -> bool:
     """Print a line, at once. A reader that has left (`netlab plan nat | head`) is no error, but False."""
     stream = sys.stderr if to_stderr else sys.stdout
     try:
-        print(text, file=stream, flush=True)
+        print(visible_lines(text), file=stream, flush=True)
     except OSError as error:
         discard(stream)  # Or what is left in its buffer fails once more at the very end.
         if not isinstance(error, BrokenPipeError):
             raise
         return False
     return True
+
+
+def unblock() -> None:
+    """From now on, no signal waits for who reads stdout and stderr."""
+    from netlab.kernel.patience import Unblocked
+
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, TextIOWrapper):
+            stream.flush()
+            raw = BufferedWriter(Unblocked(stream))
+            through = name == "stderr"
+            fresh = TextIOWrapper(raw, stream.encoding, stream.errors, write_through=through)
+            setattr(sys, name, fresh)
 
 
 def discard(stream: TextIO) -> None:
@@ -67,9 +84,17 @@ def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
 
     stream = sys.stderr if to_stderr else sys.stdout
     if stream.isatty():
-        terminal(stream).print(renderable, crop=False)
+        console = terminal(stream)
+        with console.capture() as printed:
+            console.print(renderable, crop=False)
+        say(typed(printed.get()).removesuffix("\n"), to_stderr=to_stderr)
     else:
-        say(text.plain(renderable), to_stderr=to_stderr)
+        say(typed(text.plain(renderable)), to_stderr=to_stderr)
+
+
+def as_json(data: Any, indent: int | None = None) -> str:
+    """A document as it may be printed: letters of all languages, and no control character."""
+    return visible_json(json.dumps(data, indent=indent, ensure_ascii=False))
 
 
 @dataclass
@@ -85,7 +110,7 @@ class Output:
         address are part of the JSON document."""
         if not self.json:
             for one in warnings:
-                say(f"warning: {one}", to_stderr=True)
+                say(typed(f"warning: {one}"), to_stderr=True)
 
     def result(self, data: Any, text: Callable[[], RenderableType]) -> None:
         """Print a result, as data or as text. `text` is made only if it is needed."""
@@ -96,16 +121,15 @@ class Output:
 
     def document(self, data: Any) -> None:
         """Print the one JSON document of this command."""
-        say(json.dumps(data, indent=1, ensure_ascii=False))
+        say(as_json(data, indent=1))
 
     def note(self, line: str) -> None:
         """Print a line for people."""
-        say(line, to_stderr=self.json)
+        say(typed(line), to_stderr=self.json)
 
     def failure(self, error: NetlabError, details: dict[str, Any] | None = None) -> None:
         """Print an error: for people on stderr, and as data on stdout if JSON is wanted."""
-        lines = [str(error), *(f"  ({note})" for note in getattr(error, "__notes__", ()))]
-        say("netlab: " + "\n".join(lines), to_stderr=True)
+        say(typed(f"netlab: {error.told}"), to_stderr=True)
         if self.json:
             from netlab.report import data
 

@@ -22,6 +22,35 @@ def assigned(lab: Lab, target: str, settings: dict[str, str]) -> Source:
     return _edited(lab, edit.assign(lab.source.data, target, settings))
 
 
+def targets(lab: Lab) -> list[str]:
+    """What `assigned` can change something of."""
+    from netlab.scenario import edit
+
+    return edit.targets(lab.source.data)
+
+
+def networks(lab: Lab) -> list[str]:
+    """What an adapter can be plugged into."""
+    scenario = lab.source.scenario
+    return [*scenario.vmnets, *scenario.segments]
+
+
+def keys(lab: Lab, target: str) -> list[str]:
+    """The keys of a target."""
+    from netlab.scenario import edit, vocabulary
+
+    return vocabulary.keys(edit.place(lab.source.data, target))
+
+
+def values(lab: Lab, target: str, key: str) -> list[str]:
+    """The values of a target's key, where there are few."""
+    from netlab.scenario import edit, vocabulary
+
+    if key == "network":
+        return networks(lab)
+    return vocabulary.values((*edit.place(lab.source.data, target), key))
+
+
 def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
     """The lab's scenario with another VM, checked."""
     from netlab.scenario import edit
@@ -55,7 +84,7 @@ def without_lease(lab: Lab, target: str) -> Source:
     for leg in clients(lab, target):
         if lab.topology.nodes[leg.node].role is not Role.VM:
             what = f"{leg.node} is no VM: its lease cannot be given back"
-            raise UsageError(what, f"`netlab dhcp renew {target}` lets it ask anew")
+            raise UsageError(what, f"`sudo netlab dhcp renew {target}` lets it ask anew")
         data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": "true"})
     return _edited(lab, data)
 
@@ -89,7 +118,7 @@ def clients(lab: Lab, target: str) -> list[Leg]:
     settable = node.role in (Role.VM, Role.HOST)
     raise UsageError(
         f"{target} has no address from DHCP: it is static",
-        f"`netlab set {name}.{legs[0].interface} address=` lets it ask for one"
+        f"`sudo netlab set {name}.{legs[0].interface} address=` lets it ask for one"
         if settable
         else "it asks for one if the scenario gives it none: see `netlab apply --help`",
     )

@@ -18,6 +18,7 @@ from netlab.probe.frame import decode
 from netlab.probe.tap import Sighting
 from netlab.report.pcapng import Pcapng, cut_short, open_file
 from netlab.report.summary import summary
+from netlab.visible import visible
 
 STDOUT = "-"
 
@@ -61,7 +62,9 @@ class Files:
                 self._open()
             label = self._labels.get(seen[1:3])
             if label is None:
-                label = self._labels[seen[1:3]] = f"{node(seen.namespace)}.{seen.interface}"
+                label = self._labels[seen[1:3]] = visible(
+                    f"{node(seen.namespace)}.{seen.interface}"
+                )
             self._file.packet(label, seen.at, seen.data, outgoing=seen.outgoing, length=seen.length)
             taken += 1
         self._stream.flush()
@@ -126,7 +129,7 @@ class Lines:
 
     def take(self, sightings: Iterable[Sighting]) -> int:
         """Print them; returns how many. Raises OSError."""
-        lines = [self._line(seen) for seen in sightings]
+        lines = [visible(self._line(seen)) for seen in sightings]
         if lines:
             print("\n".join(lines), flush=True)
         return len(lines)

@@ -65,8 +65,7 @@ WORDS: dict[str, dict[str, str]] = {
         "never": "it never left {node}",
         "inside": "step {number}: it came in at {interface} from {peer} {time} after the start, "
         "and did not leave",
-        "inside, from its namesake": "step {number}: it came in at {interface} {time} after the start, "
-        "and did not leave",
+        "inside from": "step {number}: it came in from {peer} {time} after the start, and did not leave",
         "left": "step {number}: it left {node} towards {peers} {time} after the start, "
         "and was not taken in",
         "began": "step {number}: it began at {node}, and did not leave",
@@ -171,7 +170,7 @@ WORDS: dict[str, dict[str, str]] = {
         "audit incomplete": "内核的缓冲区溢出：可能缺少丢包记录",
         "never": "没有离开 {node}",
         "inside": "第 {number} 步：开始后 {time} 从 {peer} 进入 {interface}，没有再出去",
-        "inside, from its namesake": "第 {number} 步：开始后 {time} 进入 {interface}，没有再出去",
+        "inside from": "第 {number} 步：开始后 {time} 从 {peer} 进入，没有再出去",
         "left": "第 {number} 步：开始后 {time} 从 {node} 发往 {peers}，没有被接收",
         "began": "第 {number} 步：在 {node} 产生，没有发出",
         "more": "应答的每一步：--reply · 全部字段：--fields · English: --lang en",

@@ -298,7 +298,7 @@ def test_a_lab_is_no_node_and_the_hint_says_how_it_is_named(nat):
         ("set vm1.eht0 connected=false", "did you mean 'vm1.eth0'?"),
         (
             "trace vm1 www.exmaple.com",
-            "did you mean 'www.example.com'? `netlab trace SRC --by dns:",
+            "did you mean 'www.example.com'?",
         ),
     ],
 )
