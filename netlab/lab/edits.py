@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from netlab.errors import ScenarioError, UsageError
+from netlab.errors import Problem, ScenarioError, UsageError
 from netlab.scenario.suggest import instead
 
 if TYPE_CHECKING:
@@ -176,7 +177,10 @@ def _edited(lab: Lab, data: dict[str, Any]) -> Source:
     try:
         source = edited(lab.source, data)
     except ScenarioError as error:
-        *others, last = error.problems
-        before = "".join(f"{problem.sentence}\n" for problem in others)
-        raise UsageError(before + last.what, last.fix) from error
-    return replace(source, warnings=tuple(replace(one, file="") for one in source.warnings))
+        told = {problem.sentence: problem for problem in _without_place(error.problems)}
+        raise ScenarioError(list(told.values())) from error
+    return replace(source, warnings=_without_place(source.warnings))
+
+
+def _without_place(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(replace(problem, file="") for problem in problems)
