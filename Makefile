@@ -93,14 +93,15 @@ $(VENV)/installed: pyproject.toml | system
 
 link: $(VENV)/installed
 	@for name in netlab vmnetlab; do
-	    target=$(CURDIR)/$(BIN)/$$name
-	    [ "$$(readlink $(LINK)/$$name 2>/dev/null)" = "$$target" ] && continue
+	    target="$$(pwd -P)/$(BIN)/$$name"
+	    link="$(LINK)/$$name"
+	    [ "$$(readlink "$$link" 2>/dev/null)" = "$$target" ] && continue
 	    # Another checkout's link has `vmnetlab` beside its target; anything else is not ours.
-	    if [ -e $(LINK)/$$name ] && [ ! -x "$$(dirname "$$(readlink -f $(LINK)/$$name)")/vmnetlab" -o ! -L $(LINK)/$$name ]; then
-	        echo "$(LINK)/$$name is another program: it stays; use vmnetlab"
+	    if [ -e "$$link" ] && [ ! -x "$$(dirname "$$(readlink -f "$$link")")/vmnetlab" -o ! -L "$$link" ]; then
+	        echo "$$link is another program: it stays; use vmnetlab"
 	        continue
 	    fi
-	    $(SUDO) ln -sfn "$$target" $(LINK)/$$name
+	    $(SUDO) ln -sfn "$$target" "$$link"
 	done
 
 up: setup ## start the NAT lab, show it, test it
@@ -110,9 +111,10 @@ up: setup ## start the NAT lab, show it, test it
 	$(AS_ROOT) $(BIN)/netlab verify nat
 	echo
 	echo "Try next:"
-	echo "  sudo netlab shell vm1                                     a root shell on vm1: ip route, ping, tcpdump"
-	echo "  sudo netlab exec vm1 -- curl http://www.example.com/      as whom the Internet sees vm1"
-	echo "  sudo netlab up three-modes                                bridged, NAT and host-only side by side"
+	netlab="$(addsuffix $() ,$(SUDO))netlab"
+	echo "  $$netlab shell vm1                                     a root shell on vm1: ip route, ping, tcpdump"
+	echo "  $$netlab exec vm1 -- curl http://www.example.com/      as whom the Internet sees vm1"
+	echo "  $$netlab up three-modes                                bridged, NAT and host-only side by side"
 
 down: ## end all labs
 	@$(AS_ROOT) $(BIN)/netlab down --all
@@ -170,7 +172,7 @@ bare-test: setup ## make up, README and make test on a Debian with nothing insta
 
 uninstall: ## remove the links and the virtual environment (system packages stay)
 	@for name in netlab vmnetlab; do
-	    [ "$$(readlink $(LINK)/$$name 2>/dev/null)" = "$(CURDIR)/$(BIN)/$$name" ] && $(SUDO) rm $(LINK)/$$name
+	    [ "$$(readlink "$(LINK)/$$name" 2>/dev/null)" != "$$(pwd -P)/$(BIN)/$$name" ] || $(SUDO) rm "$(LINK)/$$name"
 	done
 	rm -rf $(VENV)
 

@@ -8,8 +8,6 @@ import signal
 import sys
 from io import TextIOWrapper
 
-_NAMES = ("netlab", "vmnetlab")
-
 
 def main() -> None:
     """Run the command line and exit with its code."""
@@ -20,12 +18,13 @@ def main() -> None:
     gc.set_threshold(100_000)
     _mend_streams()
     from netlab.cli import run
+    from netlab.cli.called import NAMES
     from netlab.cli.output import unblock
 
     unblock()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     called = sys.argv[0].rpartition("/")[2]
-    code = run(sys.argv[1:], called if called in _NAMES else _NAMES[0])
+    code = run(sys.argv[1:], called if called in NAMES else NAMES[0])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The work is done, and so is its exit code.
     gc.freeze()  # Else the interpreter's end looks through everything for garbage, twice.
     sys.exit(code)

@@ -297,6 +297,7 @@ def _in_the_way(file: Path) -> str:
         return "it is a folder"
     if not file.parent.is_dir():
         return f"there is no folder '{file.parent}'"
+    file = file.resolve()  # A link may lead to a file that is not there yet.
     if file.exists():  # It may be a pipe, and whoever reads it is to see no end of it yet.
         return "" if os.access(file, os.W_OK) else os.strerror(errno.EACCES)
     try:

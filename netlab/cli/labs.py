@@ -24,6 +24,7 @@ from netlab.cli.arguments import (
     same_lab,
     scenario_argument,
 )
+from netlab.cli.called import typed
 from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
 from netlab.errors import (
     KernelError,
@@ -133,7 +134,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
         _show(output, lab.status(lab.attach(lab.pick(name))), alone=name is not None)
         return
     if not records and not output.json:
-        output.note("no lab is running; `netlab up nat` starts one")
+        output.note("no lab is running; `sudo netlab up nat` starts one")
         return
     from netlab.report import data, text
 
@@ -292,7 +293,7 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     for one in measured:
         if one.error:
             documents.append({"lab": one.lab.name, **data.error(one.error)})
-            say(f"netlab: lab {one.lab.name}: {one.error}", to_stderr=True)
+            say(typed(f"netlab: lab {one.lab.name}: {one.error}"), to_stderr=True)
             continue
         documents.append(data.matrix(one.lab, one.results, one.unleased))
         if not output.json:
@@ -334,14 +335,13 @@ def _hints(planned: Lab) -> list[str]:
     command = "curl -s http://www.example.com/" if online else "ip route"
     what = "as whom the Internet sees it" if online else "no way out"
     inside = rootless.is_inside()
-    netlab = "netlab" if inside else "sudo netlab"
     tools = "ip address, ping" if inside else "ip address, ping, tcpdump"  # It wants more users.
     return [
         "",
         "Try next:",
-        f"  {netlab} verify {planned.name}    # who reaches whom, on real packets",
-        f"  {netlab} exec {which}{node} -- {command}    # {what}",
-        f"  {netlab} shell {which}{node}    # look around: {tools}",
+        f"  sudo netlab verify {planned.name}    # who reaches whom, on real packets",
+        f"  sudo netlab exec {which}{node} -- {command}    # {what}",
+        f"  sudo netlab shell {which}{node}    # look around: {tools}",
     ]
 
 

@@ -26,9 +26,9 @@ from netlab.cli.arguments import (
     same_lab,
     scenario_argument,
 )
-from netlab.cli.output import Output
+from netlab.cli.output import Output, say
 from netlab.cli.show import table_command
-from netlab.errors import UsageError
+from netlab.errors import KernelError, UsageError
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
@@ -65,25 +65,31 @@ def apply(
 @dry_run_option
 @json_option
 @pass_output
-def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool) -> None:
+def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool) -> int | None:
     """Undo what was changed in a running lab by hand.
 
     Addresses, routes, rules, settings, interfaces and services become what the scenario says, and
-    what `status` calls drift is gone.
+    what `status` calls drift is gone. What cannot be mended keeps nothing else from it, and is told in
+    the end (exit code 3).
     """
     from netlab.report import data, text
 
     running = lab.attach(lab.pick(same_lab(name, lab_name)))
     unleased: list[lab.Unleased] = []
     difference = lab.mending(running)
-    if not dry_run and difference:
-        with output.changing(running, difference) as progress:
-            difference = lab.repair(running, progress, unleased.append)
+    if dry_run:
+        output.result(
+            data.change(difference, running.name), lambda: text.change(difference, done=False)
+        )
+        return None
+    with output.changing(running, difference) as progress:
+        done = lab.repair(running, progress, unleased.append)
     output.warn(unleased)
-    output.result(
-        data.change(difference, running.name, unleased),
-        lambda: text.change(difference, done=not dry_run),
-    )
+    output.result(data.repair(done, running.name, unleased), lambda: text.repair(done))
+    if not done.left:
+        return None
+    say(text.plain(text.unmended(done, running.name)), to_stderr=True)
+    return KernelError.exit_code
 
 
 @click.command(

@@ -39,7 +39,7 @@ def execute(lab_name: str | None, node: str, command: tuple[str, ...]) -> None:
         raise UsageError(f"'{command[0]}' stands behind the node", "options of netlab go before it")
     words = command[1:] if command[:1] == ("--",) else command
     if not words or not words[0]:
-        raise UsageError("there is no command", f"netlab exec {node} -- COMMAND")
+        raise UsageError("there is no command", f"sudo netlab exec {node} -- COMMAND")
     name, node = _where(lab_name, node)
     lab.execute(name, node, words, {})
 

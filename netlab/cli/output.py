@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from io import BufferedWriter, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
+from netlab.cli.called import typed
 from netlab.errors import NetlabError, Problem
 from netlab.visible import visible_json, visible_lines
 
@@ -83,9 +84,12 @@ def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
 
     stream = sys.stderr if to_stderr else sys.stdout
     if stream.isatty():
-        terminal(stream).print(renderable, crop=False)
+        console = terminal(stream)
+        with console.capture() as printed:
+            console.print(renderable, crop=False)
+        say(typed(printed.get()).removesuffix("\n"), to_stderr=to_stderr)
     else:
-        say(text.plain(renderable), to_stderr=to_stderr)
+        say(typed(text.plain(renderable)), to_stderr=to_stderr)
 
 
 def as_json(data: Any, indent: int | None = None) -> str:
@@ -106,7 +110,7 @@ class Output:
         address are part of the JSON document."""
         if not self.json:
             for one in warnings:
-                say(f"warning: {one}", to_stderr=True)
+                say(typed(f"warning: {one}"), to_stderr=True)
 
     def result(self, data: Any, text: Callable[[], RenderableType]) -> None:
         """Print a result, as data or as text. `text` is made only if it is needed."""
@@ -121,12 +125,11 @@ class Output:
 
     def note(self, line: str) -> None:
         """Print a line for people."""
-        say(line, to_stderr=self.json)
+        say(typed(line), to_stderr=self.json)
 
     def failure(self, error: NetlabError, details: dict[str, Any] | None = None) -> None:
         """Print an error: for people on stderr, and as data on stdout if JSON is wanted."""
-        lines = [str(error), *(f"  ({note})" for note in getattr(error, "__notes__", ()))]
-        say("netlab: " + "\n".join(lines), to_stderr=True)
+        say(typed(f"netlab: {error.told}"), to_stderr=True)
         if self.json:
             from netlab.report import data
 

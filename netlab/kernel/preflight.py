@@ -70,7 +70,7 @@ def refuse_taken(namespaces: Sequence[str]) -> None:
             lab = name.partition(".")[0]
             raise SystemRefused(
                 f"a lab '{lab}' runs, and its record in /run/netlab is gone",
-                f"`netlab down {lab}` ends it",
+                f"`sudo netlab down {lab}` ends it",
             )
         if netns.inode(name) is None:
             netns.delete(name)

@@ -26,7 +26,7 @@ def remove(run: RunDirectory, record: Record) -> None:
     if failures:
         raise KernelError(
             f"the lab '{record.lab}' could not be removed completely:\n" + "\n".join(failures),
-            f"try `netlab down {record.lab}` again",
+            f"try `sudo netlab down {record.lab}` again",
         )
     run.remove()
 

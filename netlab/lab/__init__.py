@@ -42,7 +42,17 @@ from netlab.lab.life import (
     up,
     warnings,
 )
-from netlab.lab.live import apply, carry_out, change, mending, refuse_busy_ports, renew, repair
+from netlab.lab.live import (
+    Killed,
+    Repair,
+    apply,
+    carry_out,
+    change,
+    mending,
+    refuse_busy_ports,
+    renew,
+    repair,
+)
 from netlab.lab.nodes import ensure_root, execute, place_of, places, unshare
 from netlab.lab.packets import (
     audited_trace,
@@ -62,8 +72,10 @@ from netlab.lab.whereabouts import Following, owners, where
 __all__ = [
     "Following",
     "Interface",
+    "Killed",
     "Lab",
     "Machine",
+    "Repair",
     "Status",
     "Unleased",
     "apply",

@@ -32,7 +32,7 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
         return _dhcp_question(lab, _leg_on(lab, start, target), known)
     if target is None:
         if word != "dns":
-            raise UsageError("there is no destination", f"netlab trace {source} DST --by {by}")
+            raise UsageError("there is no destination", f"sudo netlab trace {source} DST --by {by}")
         target = _name_server(lab, start)
     end, to = destination(lab, start, target, known)
     if end == start.name:
@@ -128,7 +128,7 @@ def _named(lab: Lab, target: str) -> Node:
     if "." not in name:
         return node(lab, name)
     meant = near(name, lab.source.scenario.internet.servers)
-    ask = f"`netlab trace SRC --by dns:{name}` asks a name server for it"
+    ask = f"`sudo netlab trace SRC --by dns:{name}` asks a name server for it"
     raise UsageError(f"'{name}' is no server on the lab's Internet", f"{meant} {ask}".lstrip())
 
 
@@ -220,5 +220,5 @@ def _name_server(lab: Lab, source: Node) -> str:
         if words[:1] == ["nameserver"]:
             return words[1]
     raise UsageError(
-        f"{source.name} has no name server", "name one: netlab trace SRC SERVER --by …"
+        f"{source.name} has no name server", "name one: sudo netlab trace SRC SERVER --by …"
     )

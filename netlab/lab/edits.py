@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from netlab.errors import ScenarioError, UsageError
+from netlab.errors import Problem, ScenarioError, UsageError
 from netlab.scenario.suggest import instead
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def without_lease(lab: Lab, target: str) -> Source:
     for leg in clients(lab, target):
         if lab.topology.nodes[leg.node].role is not Role.VM:
             what = f"{leg.node} is no VM: its lease cannot be given back"
-            raise UsageError(what, f"`netlab dhcp renew {target}` lets it ask anew")
+            raise UsageError(what, f"`sudo netlab dhcp renew {target}` lets it ask anew")
         data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": "true"})
     return _edited(lab, data)
 
@@ -118,7 +119,7 @@ def clients(lab: Lab, target: str) -> list[Leg]:
     settable = node.role in (Role.VM, Role.HOST)
     raise UsageError(
         f"{target} has no address from DHCP: it is static",
-        f"`netlab set {name}.{legs[0].interface} address=` lets it ask for one"
+        f"`sudo netlab set {name}.{legs[0].interface} address=` lets it ask for one"
         if settable
         else "it asks for one if the scenario gives it none: see `netlab apply --help`",
     )
@@ -176,7 +177,10 @@ def _edited(lab: Lab, data: dict[str, Any]) -> Source:
     try:
         source = edited(lab.source, data)
     except ScenarioError as error:
-        *others, last = error.problems
-        before = "".join(f"{problem.sentence}\n" for problem in others)
-        raise UsageError(before + last.what, last.fix) from error
-    return replace(source, warnings=tuple(replace(one, file="") for one in source.warnings))
+        told = {problem.sentence: problem for problem in _without_place(error.problems)}
+        raise ScenarioError(list(told.values())) from error
+    return replace(source, warnings=_without_place(source.warnings))
+
+
+def _without_place(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(replace(problem, file="") for problem in problems)

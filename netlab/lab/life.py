@@ -201,7 +201,7 @@ def pick(name: str | None, how: str = "--lab LAB") -> str:
     if len(existing) == 1:
         return existing[0]
     if not existing:
-        raise NoSuchLab("no lab is running", "`netlab up nat` starts one")
+        raise NoSuchLab("no lab is running", "`sudo netlab up nat` starts one")
     raise NoSuchLab(
         f"several labs are running: {', '.join(existing)}", f"name one of them: `{how}`"
     )
@@ -231,7 +231,8 @@ def attach(name: str) -> Lab:
         with run.locked():  # Raises SystemRefused if it is being built or ended just now.
             pass
         raise NoSuchLab(
-            f"the lab '{name}' is not complete", f"`netlab down {name}` ends what is left of it"
+            f"the lab '{name}' is not complete",
+            f"`sudo netlab down {name}` ends what is left of it",
         )
     memory = run.memory.read_bytes() if run.memory.is_file() else b""
     source = recall(run.scenario.read_bytes(), known.file, memory)

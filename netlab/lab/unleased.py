@@ -85,7 +85,7 @@ def expected(leg: Leg) -> str:
     """Why an adapter has no lease that wants one, as far as that is known without asking anybody."""
     if leg.in_vain:
         return f"{leg.in_vain.why} ({leg.in_vain.cause})"
-    asked = f"`netlab trace {leg.node} {leg.network.name} --by dhcp`"
+    asked = f"`sudo netlab trace {leg.node} {leg.network.name} --by dhcp`"
     return f"its client asks, and gets no answer; {asked} says why"
 
 

@@ -15,26 +15,6 @@ _ETHERNET = 1
 _NETMASK_UNKNOWN = 0xFFFFFFFF
 _RETURN = 0x06
 
-_OF_TCP, _OF_ALL = 160, 2048
-"""Bytes of a frame: all headers of TCP; and what is enough to tell any other packet from the next."""
-HEADERS = b"".join(
-    STEP.pack(*step)
-    for step in (
-        (0x80, 0, 0, 0),  # the frame's length
-        (0x35, 0, 8, 34),  # is there an IP header?
-        (0x28, 0, 0, 12),  # the frame's protocol
-        (0x15, 0, 2, 0x0800),  # IPv4?
-        (0x30, 0, 0, 23),  # the packet's protocol
-        (0x15, 3, 4, 6),  # TCP?
-        (0x15, 0, 3, 0x86DD),  # IPv6?
-        (0x30, 0, 0, 20),
-        (0x15, 0, 1, 6),
-        (_RETURN, 0, 0, _OF_TCP),
-        (_RETURN, 0, 0, _OF_ALL),
-    )
-)
-"""A program for those who do not want what packets carry: 64 kB a frame fill a buffer soon."""
-
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_uint), ("steps", ctypes.c_void_p))

@@ -47,11 +47,14 @@ class Ear:
     its ports.
     """
 
-    def __init__(self, namespace: str, six: bool = False) -> None:
+    def __init__(self, namespace: str, six: bool = False, program: bytes = b"") -> None:
+        """`program`: a filter of what is delivered."""
         self.six = six
         self.namespace = namespace
         with netns.inside(namespace):
             self.icmp = _raw_icmp(six)
+        if program:
+            attach(self.icmp, program)
         self._bound: dict[str, socket.socket] = {}
 
     def close(self) -> None:

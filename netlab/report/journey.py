@@ -315,4 +315,4 @@ def _why(story: Story) -> Iterator[tuple[str, str]]:
         yield "why", f"{sentences(finding)[story.language]} ({finding.cause})"
     yield "evidence", story.told(finding.evidence)
     if finding.look_at:
-        yield "look", f"netlab exec {finding.at} -- {finding.look_at}"
+        yield "look", f"sudo netlab exec {finding.at} -- {finding.look_at}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO
@@ -11,6 +12,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from netlab.plan.nouns import Bridge, Namespace
 from netlab.plan.plan import Difference, line
 from netlab.report.drawing import draw
 from netlab.report.graph import Addresses, addresses_of
@@ -20,7 +22,7 @@ from netlab.visible import visible, visible_lines
 if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Interface, Machine, Status
+    from netlab.lab import Interface, Killed, Machine, Repair, Status
     from netlab.plan.change import Change
     from netlab.scenario.topology import Topology
     from netlab.views import View
@@ -104,7 +106,8 @@ def drift(found: Difference) -> RenderableType:
     if not found:
         return Text("no drift: everything is as planned", style="green")
     return Group(
-        Text("drift from the plan, which `netlab repair` ends:", style="yellow"), difference(found)
+        Text("drift from the plan, which `sudo netlab repair` ends:", style="yellow"),
+        difference(found),
     )
 
 
@@ -120,10 +123,37 @@ def change(wanted: Change, done: bool) -> RenderableType:
     return Text("\n".join([*lines, words.format(*counts)]))
 
 
+def repair(done: Repair) -> RenderableType:
+    """What was mended, and to which scenario after a change that was killed."""
+    return Group(change(done.change, done=True), *(_killed(one) for one in (done.killed,) if one))
+
+
+def _killed(found: Killed) -> Text:
+    wanted = f"A change to the scenario '{found.wanted}' had been killed before its end"
+    if found.done:
+        return Text(f"{wanted}, with all of it done: '{found.now}' is the lab's scenario now.")
+    return Text(f"{wanted}: the lab is what it was before, by the scenario '{found.now}'.")
+
+
+def unmended(done: Repair, lab: str) -> RenderableType:
+    """What `repair` could not mend, and why."""
+    return Group(
+        Text(f"netlab: the lab '{lab}' could not be mended completely:"),
+        difference(done.left, _SHOWN_LEFT),
+        *(Text(f"  ({error.told})") for error in done.failures),
+    )
+
+
+_SHOWN_LEFT = 20
+
+
 def difference(found: Difference, shown: int | None = None) -> RenderableType:
-    """What is missing and what is there without being planned; at most `shown` lines."""
-    lines = [f"- missing    {_first(line(noun))}" for noun in found.missing]
-    lines += [f"+ unplanned  {_first(line(noun))}" for noun in found.unplanned]
+    """What is missing, what is odd, what is there without being planned; at most `shown` lines."""
+    odd = [one for one in found.unplanned if isinstance(one, Namespace | Bridge) and one.oddities]
+    usual = {replace(one, oddities=()) for one in odd}
+    lines = [f"- missing    {_first(line(one))}" for one in found.missing if one not in usual]
+    lines += [f"~ changed    {_first(line(one))}" for one in odd]
+    lines += [f"+ unplanned  {_first(line(one))}" for one in found.unplanned if one not in odd]
     if shown is not None and len(lines) > shown:
         lines = [*lines[:shown], f"  … and {len(lines) - shown} more: --json has them all"]
     return Text("\n".join(lines), style="yellow")

@@ -114,7 +114,7 @@ def add_forward(data: Data, vmnet: str, protocol: str, port: int, target: str) -
     ports = _forwards(wanted, vmnet, protocol)
     if taken := _key_of(port, ports):
         what = f"the host's {protocol} port {port} leads to {ports[taken]} already"
-        raise UsageError(what, f"`netlab forward remove {port}/{protocol}` ends that")
+        raise UsageError(what, f"`sudo netlab forward remove {port}/{protocol}` ends that")
     ports[str(port)] = target
     return wanted
 
@@ -128,7 +128,7 @@ def remove_forward(data: Data, protocol: str, port: int) -> Data:
             del _forwards(wanted, vmnet, protocol)[key]
             return wanted
     raise UsageError(
-        f"no forward has the host's {protocol} port {port}", "`netlab forward list` shows them"
+        f"no forward has the host's {protocol} port {port}", "`sudo netlab forward list` shows them"
     )
 
 

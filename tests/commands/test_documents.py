@@ -27,10 +27,9 @@ def test_every_command_prints_what_the_document_says(folder, document):
     """In the lab `nat`, which is up."""
     bin_ = folder / "bin"
     bin_.mkdir()
-    (bin_ / "netlab").write_text(f'#!/bin/sh\nexec {sys.executable} -m netlab "$@"\n')
-    (bin_ / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
-    for script in bin_.iterdir():
-        script.chmod(0o755)
+    (bin_ / "netlab").symlink_to(Path(sys.executable).with_name("netlab"))
+    (bin_ / "sudo").write_text('#!/bin/sh\nSUDO_COMMAND="$*" exec "$@"\n')
+    (bin_ / "sudo").chmod(0o755)
     path = f"{bin_}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
     others = lab.names()

@@ -298,7 +298,7 @@ def test_a_lab_is_no_node_and_the_hint_says_how_it_is_named(nat):
         ("set vm1.eht0 connected=false", "did you mean 'vm1.eth0'?"),
         (
             "trace vm1 www.exmaple.com",
-            "did you mean 'www.example.com'? `netlab trace SRC --by dns:",
+            "did you mean 'www.example.com'?",
         ),
     ],
 )
@@ -321,6 +321,10 @@ def test_a_name_that_was_meant_is_named(nat, words, says):
             "set vmnet8 mode=nta",
             "vmnets.vmnet8.mode: 'nta' is not possible here; did you mean 'nat'?",
         ),
+        (
+            "add vm9 vmnet9",
+            "nobody defined the network 'vmnet9'; define it under vmnets or segments",
+        ),
         ("forward add 8080 vm9:80", "no VM 'vm9' has an address on vmnet8; name a VM"),
     ],
 )
@@ -328,8 +332,8 @@ def test_what_was_typed_has_no_place_in_a_file(nat, words, says):
     done = netlab(*words.split())
     assert done.returncode == 2
     assert done.stderr.startswith(f"netlab: {says}")
-    data = json.loads(netlab(*words.split(), "--json").stdout)
-    assert says.startswith(data["error"])
+    (problem,) = json.loads(netlab(*words.split(), "--json").stdout)["problems"]
+    assert (problem["file"], says.startswith(problem["what"])) == ("", True)
 
 
 def test_a_warning_about_what_was_typed_has_no_place_either(nat):

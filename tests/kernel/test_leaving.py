@@ -33,6 +33,8 @@ from netlab.scenario.load import loads
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 TEXT = """
 lan: {subnet: 192.168.1.0/24, ipv6: "2001:db8:1::/64", peers: {pc: 192.168.1.50}}
 host: {nics: {eth0: 192.168.1.100}, shares: vmnet1}

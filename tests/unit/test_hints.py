@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click import Context
 
+from netlab.cli import called
+from netlab.cli import netlab as command_line
+from netlab.cli.called import typed
 from netlab.cli.show import _TABLES
 from netlab.kernel import preflight
 from netlab.kernel.installed import NEEDED, TYPED
@@ -96,3 +104,81 @@ def test_doctor_says_what_is_missing_and_which_package_has_it(monkeypatch, name)
     (check,) = preflight._typed()
     assert (check.name, check.health, check.found) == (name, Health.WARNING, "not found")
     assert f"install the package {TYPED[name].package}" in check.cost
+
+
+OF_FILES = {"scenarios", "validate", "plan", "schema", "graph", "completion"}
+WITHOUT_ROOT = OF_FILES | {"unshare", "run", "doctor"}
+
+
+COMMAND = re.compile(r"(?<![\w/-])(sudo )?netlab ([a-z]+)\b(?![^`\n]*--(?:dry-run|help))")
+
+
+def texts(file: Path) -> Iterator[str]:
+    """What a module may say: its strings, but no docstring."""
+    tree = ast.parse(file.read_text())
+    said = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.value
+
+
+@pytest.mark.parametrize("file", [*(ROOT / "netlab").rglob("*.py")], ids=lambda file: file.stem)
+def test_a_command_that_needs_root_is_told_with_sudo(file):
+    """The command line writes it as it has to be typed on this machine."""
+    verbs = set(command_line.list_commands(Context(command_line))) - WITHOUT_ROOT
+    # Within `netlab unshare` everybody is root.
+    told = [
+        match
+        for text in texts(file)
+        if "netlab unshare" not in text
+        for match in COMMAND.findall(text)
+    ]
+    assert not [verb for sudo, verb in told if verb in verbs and not sudo]
+
+
+@pytest.fixture
+def calling(tmp_path, monkeypatch):
+    """How a command is told to who called a program; `linked`: root's path has a link to it."""
+    own, roots = tmp_path / "a folder" / "netlab", tmp_path / "sbin"
+    own.parent.mkdir()
+    roots.mkdir()
+    own.touch(mode=0o755)
+
+    def told(uid: int = 0, sudo: bool = False, linked: bool = True, argv: Path = own) -> str:
+        (roots / "netlab").unlink(missing_ok=True)
+        (roots / "netlab").symlink_to(own if linked else "/bin/true")
+        monkeypatch.setattr(sys, "argv", [str(argv)])
+        monkeypatch.setattr(os, "geteuid", lambda: uid)
+        monkeypatch.setattr(called, "_ROOTS_PATH", str(roots))
+        monkeypatch.setenv("PATH", str(roots) if uid == 0 else str(own.parent))
+        if sudo:
+            monkeypatch.setenv("SUDO_COMMAND", str(own))
+        else:
+            monkeypatch.delenv("SUDO_COMMAND", raising=False)
+        called.as_root.cache_clear()
+        return typed("`sudo netlab up nat` starts one; see `netlab scenarios`").replace(
+            str(tmp_path), "TMP"
+        )
+
+    yield told
+    called.as_root.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [
+        ({}, "netlab"),
+        ({"sudo": True}, "sudo netlab"),
+        ({"uid": 1000}, "sudo netlab"),
+        ({"linked": False}, "'TMP/a folder/netlab'"),
+        ({"sudo": True, "linked": False}, "sudo 'TMP/a folder/netlab'"),
+        ({"uid": 1000, "linked": False}, "sudo 'TMP/a folder/netlab'"),
+        ({"argv": Path("/x/__main__.py"), "linked": False}, f"{sys.executable} -m netlab"),
+    ],
+)
+def test_a_command_is_told_as_it_can_be_typed(calling, who, told):
+    assert calling(**who) == f"`{told} up nat` starts one; see `netlab scenarios`"

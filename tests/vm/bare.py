@@ -29,6 +29,7 @@ from tests.vm.report import Unusable, conclude, row, step
 _STEP_SECONDS = 7200 * SLOWNESS
 """`make test` takes an eighth of it on a usual machine that has nothing else to do."""
 
+_NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 _PIP_CACHE = "/var/cache/pip"
 
 
@@ -97,12 +98,13 @@ class Machine:
     def __init__(self, init: Init) -> None:
         if init.read_line() != "ready":
             raise Unusable("the minimal Debian does not start")
-        self._enter = ["nsenter", "--target", str(init.pid), "--mount", "--uts", "--ipc", "--net"]
+        # Whoever has logged in does not ignore Ctrl-C, which jobs in the background of a script do.
+        self._enter = ["env", "--default-signal=INT,QUIT", "nsenter", "--target", str(init.pid)]
 
     def run(self, user: str, command: str, log: IO[str]) -> int:
         """Run a shell command as a user who has just logged in; its exit code."""
         return subprocess.run(
-            [*self._enter, "--pid", "--", "su", "--login", user, "--command", command],
+            [*self._enter, *_NAMESPACES, "--", "su", "--login", user, "--command", command],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, timeout=_STEP_SECONDS,
         ).returncode  # fmt: skip
 
