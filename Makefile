@@ -24,6 +24,8 @@ PACKAGES_LAB := dnsmasq-base busybox libnftables1
 PACKAGES_TYPED := iproute2 nftables procps iputils-ping curl bind9-dnsutils tcpdump conntrack hostname
 PACKAGES_TOOLS := ca-certificates iperf3 openssh-client tshark graphviz librsvg2-bin
 PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TYPED) $(PACKAGES_TOOLS)
+# Only for `make test`: shells that complete commands.
+PACKAGES_SHELLS := zsh fish
 # Only for `make test` and `make page`: any Chromium, to test the page in (110 MB to download, 360 MB on disk).
 PACKAGES_BROWSER := chromium
 # Only for `make pictures`: Chinese letters.
@@ -117,7 +119,7 @@ up: setup ## start the NAT lab, show it, test it
 down: ## end all labs
 	@$(AS_ROOT) $(BIN)/netlab down --all
 
-test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR)
+test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR) $(PACKAGES_SHELLS)
 test: setup lint unit kernel page guard ## every check: lint, types, unit, golden, kernel, scenarios, the page, speed
 
 lint: $(VENV)/installed ## ruff and mypy

@@ -19,7 +19,9 @@ def main() -> None:
     _mend_streams()
     from netlab.cli import run
     from netlab.cli.called import NAMES
+    from netlab.cli.output import unblock
 
+    unblock()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     called = sys.argv[0].rpartition("/")[2]
     code = run(sys.argv[1:], called if called in NAMES else NAMES[0])

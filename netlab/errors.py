@@ -33,6 +33,11 @@ class NetlabError(Exception):
     def __str__(self) -> str:
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
+    @property
+    def told(self) -> str:
+        """With its notes: while what was done."""
+        return "\n".join([str(self), *(f"  ({note})" for note in getattr(self, "__notes__", ()))])
+
 
 _READ = 100
 """Problems of a file that anybody reads at once."""

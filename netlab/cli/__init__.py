@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -97,6 +98,10 @@ def takes_lab(command: click.Command | None) -> bool:
 def run(arguments: Sequence[str], name: str = "netlab") -> int:
     """Run a command line; returns the exit code. `name` is what the user typed for netlab."""
     output = Output()
+    if any(name.endswith("_COMPLETE") for name in os.environ):
+        from netlab.cli.completion import answers
+
+        answers()
     try:
         # Without click's own ending, errors and exit codes are decided here.
         code = netlab.main(list(arguments), prog_name=name, obj=output, standalone_mode=False)
@@ -106,7 +111,9 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
             return UsageError.exit_code
         return _fail(output, UsageError(error.format_message()))
     except (KeyboardInterrupt, click.Abort):
-        return _fail(output, Interrupted("interrupted"))
+        return _fail_in_haste(output, Interrupted("interrupted"))
+    except Interrupted as error:
+        return _fail_in_haste(output, error)
     except NetlabError as error:
         return _fail(output, error)
     except OSError as error:
@@ -121,6 +128,15 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
             output, NetlabError(f"a fault in netlab: {type(error).__name__}: {error}", fix)
         )
     return code if isinstance(code, int) else 0
+
+
+def _fail_in_haste(output: Output, error: Interrupted) -> int:
+    """After a signal: no reader is waited for, and a second one changes nothing."""
+    from netlab.kernel.patience import hurry
+
+    hurry()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return _fail(output, error)
 
 
 def _fail(output: Output, error: NetlabError) -> int:

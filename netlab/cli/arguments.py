@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,36 @@ class LabName(click.ParamType):
         return [CompletionItem(name) for name in lab.names() if name.startswith(incomplete)]
 
 
-class NodeName(click.ParamType):
+class OfLab(click.ParamType):
+    """A word whose meaning depends on the lab; `words` are those that are proposed."""
+
+    name = "word"
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        raise NotImplementedError
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from netlab import lab
+
+        try:
+            named = lab.pick(ctx.params.get("lab_name") or ctx.params.get("name"))
+            known = list(self.words(named, ctx, incomplete))
+        except NetlabError:
+            return []
+        return [CompletionItem(word) for word in known if word.startswith(incomplete)]
+
+
+class NodeName(OfLab):
     """A node or switch of the lab."""
 
     name = "node"
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        return lab.places(named)
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if ctx and not ctx.resilient_parsing and _is_lab_alone(value):
@@ -90,16 +116,106 @@ class NodeName(click.ParamType):
             raise UsageError(f"'{value}' is a lab, and no node of one", meant)
         return value
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        try:
-            from netlab import lab
 
-            known = lab.places(lab.pick(ctx.params.get("lab_name")))
-        except NetlabError:
-            return []
-        return [CompletionItem(node) for node in known if node.startswith(incomplete)]
+class EndpointName(NodeName):
+    """A machine, a leg of one (`host@lan`), or a server's name on the lab's Internet."""
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        running = lab.attach(named)
+        for node in running.topology.endpoints:
+            yield from (node.name, *node.named_legs)
+        yield from running.source.scenario.internet.servers
+
+
+class MatrixEnd(NodeName):
+    """An endpoint of the lab's matrix."""
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        pairs = lab.attach(named).expectations
+        return dict.fromkeys(end.name for one in pairs for end in (one.source, one.target))
+
+
+class PointName(NodeName):
+    """A node, one of its adapters (`vm1:eth0`), or a network."""
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        node, colon, _ = begun.partition(":")
+        if not colon:
+            return lab.places(named)
+        nodes = lab.attach(named).topology.nodes
+        return [f"{node}:{leg.interface}" for leg in nodes[node].legs] if node in nodes else []
+
+
+class ClientName(NodeName):
+    """A machine that DHCP configures, or one of its adapters (`vm1.eth0`)."""
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        for node in lab.attach(named).topology.endpoints:
+            adapters = [f"{node.name}.{leg.interface}" for leg in node.legs if leg.by_dhcp]
+            yield from (node.name, *adapters) if adapters else ()
+
+
+class VmName(OfLab):
+    """A VM of the lab."""
+
+    name = "vm"
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        return lab.attach(named).source.scenario.vms
+
+
+class VmPort(VmName):
+    """A VM and a port of it: the VM is proposed."""
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        return [f"{vm}:" for vm in super().words(named, context, begun)]
+
+
+class NetworkName(OfLab):
+    """A network that VMs can be plugged into."""
+
+    name = "network"
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        return lab.networks(lab.attach(named))
+
+
+class Target(OfLab):
+    """What `set` can change something of."""
+
+    name = "what"
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        return lab.targets(lab.attach(named))
+
+
+class Setting(OfLab):
+    """KEY=VALUE of a target; values are proposed where there are few."""
+
+    name = "setting"
+
+    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+        from netlab import lab
+
+        key, equals, _ = begun.partition("=")
+        running, target = lab.attach(named), context.params.get("target") or ""
+        if not equals:
+            return [f"{key}=" for key in lab.keys(running, target)]
+        return [f"{key}={value}" for value in lab.values(running, target, key)]
 
 
 def _is_lab_alone(name: str) -> bool:
@@ -137,7 +253,7 @@ class ScenarioName(click.ParamType):
         from netlab.scenario.load import shipped
 
         names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
-        return [*names, CompletionItem(incomplete, type="file")]
+        return [*names, CompletionItem(incomplete, type="scenario")]
 
 
 class LabOrScenario(click.ParamType):
@@ -181,6 +297,7 @@ def _in_the_way(file: Path) -> str:
         return "it is a folder"
     if not file.parent.is_dir():
         return f"there is no folder '{file.parent}'"
+    file = file.resolve()  # A link may lead to a file that is not there yet.
     if file.exists():  # It may be a pipe, and whoever reads it is to see no end of it yet.
         return "" if os.access(file, os.W_OK) else os.strerror(errno.EACCES)
     try:

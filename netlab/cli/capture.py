@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -11,8 +14,8 @@ import click
 from netlab import lab
 from netlab.cli.arguments import (
     STDOUT,
-    NodeName,
     OutputFile,
+    PointName,
     Seconds,
     Size,
     examples,
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
         "sudo netlab capture host -w host.pcapng --bytes 10M --files 5",
     )
 )
-@click.argument("points", nargs=-1, type=NodeName(), metavar="[NODE[:IF]|NETWORK]...")
+@click.argument("points", nargs=-1, type=PointName(), metavar="[NODE[:IF]|NETWORK]...")
 @click.option("--all", "everywhere", is_flag=True, help="At every node and network.")
 @lab_option
 @click.option(
@@ -103,7 +106,8 @@ def capture(
         sink = Files(file, snaplen or 0, size or inf, ring or 0) if file else Lines(output.json)
         say(f"capturing at {', '.join(points) or 'every node'}; Ctrl-C ends it", to_stderr=True)
         try:
-            taken = _pour(stream, sink, seconds, count)
+            with _uncollected():
+                taken = _pour(stream, sink, seconds, count)
             lost = stream.lost()
             sink.finish(lost)
         except BrokenPipeError:  # The reader has enough.
@@ -115,6 +119,16 @@ def capture(
             raise
         say(f"{taken} packets captured", to_stderr=True)
         say_end(stream, sum(lost.values()), "a filter (-f) or a smaller --snaplen helps")
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles, which takes a seventh of the time and finds none among sightings."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _pour(stream: Stream, sink: Files | Lines, seconds: float | None, count: int | None) -> int:
@@ -133,3 +147,5 @@ def say_end(stream: Stream, lost: int, consequence: str) -> None:
         say("netlab: the lab has ended", to_stderr=True)
     if lost:
         say(f"netlab: {lost} packets were lost; {consequence}", to_stderr=True)
+    if stream.interrupted and (untold := stream.untold()):
+        say(f"netlab: {untold} frames were not told: they still waited at the end", to_stderr=True)

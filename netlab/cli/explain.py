@@ -6,6 +6,7 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
+    EndpointName,
     NodeName,
     examples,
     json_option,
@@ -24,7 +25,7 @@ from netlab.cli.output import Output
     )
 )
 @click.argument("source", type=NodeName(), metavar="SRC")
-@click.argument("target", type=NodeName(), metavar="DST")
+@click.argument("target", type=EndpointName(), metavar="DST")
 @lab_option
 @click.option(
     "--by",

@@ -14,7 +14,7 @@ import click
 from netlab import lab
 from netlab.cli.arguments import (
     LabName,
-    NodeName,
+    MatrixEnd,
     ScenarioName,
     examples,
     json_option,
@@ -156,7 +156,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     "--from",
     "sources",
     multiple=True,
-    type=NodeName(),
+    type=MatrixEnd(),
     metavar="ENDPOINT",
     help="Only pairs from it, for example vm1, 'vm*' or host@lan. Can be repeated.",
 )
@@ -164,7 +164,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     "--to",
     "targets",
     multiple=True,
-    type=NodeName(),
+    type=MatrixEnd(),
     metavar="ENDPOINT",
     help="Only pairs to it. Can be repeated.",
 )
@@ -188,7 +188,9 @@ def verify(
     """Measure who reaches whom, and compare it with the scenario.
 
     Probes are sent between all endpoints at the same time, and followed through every machine
-    and switch. Exit code 1 if a pair is not as expected, or not known; 3 if there is no such lab.
+    and switch. Reached means that an ICMP echo request (a ping) arrived and was answered; for a
+    port, see `netlab trace --by tcp:80`. Exit code 1 if a pair is not as expected, or not known;
+    3 if there is no such lab.
     """
     running = lab.attach(lab.pick(same_lab(name, lab_name)))
     wanted = lab.pairs(running, sources, targets)

@@ -9,10 +9,15 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
+    ClientName,
     Group,
     LabName,
-    NodeName,
+    NetworkName,
     Seconds,
+    Setting,
+    Target,
+    VmName,
+    VmPort,
     examples,
     json_option,
     lab_of_group_option,
@@ -21,9 +26,9 @@ from netlab.cli.arguments import (
     same_lab,
     scenario_argument,
 )
-from netlab.cli.output import Output
+from netlab.cli.output import Output, say
 from netlab.cli.show import table_command
-from netlab.errors import UsageError
+from netlab.errors import KernelError, UsageError
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
@@ -60,25 +65,31 @@ def apply(
 @dry_run_option
 @json_option
 @pass_output
-def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool) -> None:
+def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool) -> int | None:
     """Undo what was changed in a running lab by hand.
 
     Addresses, routes, rules, settings, interfaces and services become what the scenario says, and
-    what `status` calls drift is gone.
+    what `status` calls drift is gone. What cannot be mended keeps nothing else from it, and is told in
+    the end (exit code 3).
     """
     from netlab.report import data, text
 
     running = lab.attach(lab.pick(same_lab(name, lab_name)))
     unleased: list[lab.Unleased] = []
     difference = lab.mending(running)
-    if not dry_run and difference:
-        with output.changing(running, difference) as progress:
-            difference = lab.repair(running, progress, unleased.append)
+    if dry_run:
+        output.result(
+            data.change(difference, running.name), lambda: text.change(difference, done=False)
+        )
+        return None
+    with output.changing(running, difference) as progress:
+        done = lab.repair(running, progress, unleased.append)
     output.warn(unleased)
-    output.result(
-        data.change(difference, running.name, unleased),
-        lambda: text.change(difference, done=not dry_run),
-    )
+    output.result(data.repair(done, running.name, unleased), lambda: text.repair(done))
+    if not done.left:
+        return None
+    say(text.plain(text.unmended(done, running.name)), to_stderr=True)
+    return KernelError.exit_code
 
 
 @click.command(
@@ -91,8 +102,8 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
         "sudo netlab set vmnet8 stopped=                # start it again",
     ),
 )
-@click.argument("target", metavar="WHAT")
-@click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE...")
+@click.argument("target", type=Target(), metavar="WHAT")
+@click.argument("settings", nargs=-1, required=True, type=Setting(), metavar="KEY=VALUE...")
 @lab_option
 @dry_run_option
 @json_option
@@ -112,7 +123,7 @@ def assign(
 
 @click.command(epilog=examples("sudo netlab add vm3 vmnet8", "sudo netlab add vm3 vmnet8 vmnet1"))
 @click.argument("vm")
-@click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
+@click.argument("networks", nargs=-1, required=True, type=NetworkName(), metavar="NETWORK...")
 @lab_option
 @dry_run_option
 @json_option
@@ -131,7 +142,7 @@ def add(
         "sudo netlab clone vm1 vm3 --as moved     # a copy of its files, answered with I moved it",
     )
 )
-@click.argument("vm")
+@click.argument("vm", type=VmName())
 @click.argument("new")
 @click.option(
     "--as",
@@ -156,7 +167,7 @@ def clone(output: Output, vm: str, new: str, way: str, lab_name: str | None, dry
 
 
 @click.command(epilog=examples("sudo netlab remove vm3"))
-@click.argument("vm")
+@click.argument("vm", type=VmName())
 @lab_option
 @dry_run_option
 @json_option
@@ -183,8 +194,10 @@ def forward() -> None:
 
 @forward.command("add", epilog=examples("sudo netlab forward add 8080 vm1:80"))
 @click.argument("port", metavar="PORT[/udp]")
-@click.argument("target", metavar="VM:PORT")
-@click.option("--network", metavar="VMNET", help="Whose NAT device; default: the VM's.")
+@click.argument("target", type=VmPort(), metavar="VM:PORT")
+@click.option(
+    "--network", type=NetworkName(), metavar="VMNET", help="Whose NAT device; default: the VM's."
+)
 @lab_option
 @dry_run_option
 @json_option
@@ -237,7 +250,7 @@ def dhcp() -> None:
 
 
 @dhcp.command("release", epilog=examples("sudo netlab dhcp release vm1"))
-@click.argument("machine", type=NodeName())
+@click.argument("machine", type=ClientName())
 @lab_option
 @dry_run_option
 @json_option
@@ -252,7 +265,7 @@ def dhcp_release(output: Output, machine: str, lab_name: str | None, dry_run: bo
 
 
 @dhcp.command("renew", epilog=examples("sudo netlab dhcp renew vm1"))
-@click.argument("machine", type=NodeName())
+@click.argument("machine", type=ClientName())
 @lab_option
 @click.option(
     "--wait",

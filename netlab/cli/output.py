@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedWriter, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 from netlab.cli.called import typed
 from netlab.errors import NetlabError, Problem
+from netlab.visible import visible_json, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -36,13 +38,27 @@ def say(text: str, *, to_stderr: bool = False) -> bool:
     """Print a line, at once. A reader that has left (`netlab plan nat | head`) is no error, but False."""
     stream = sys.stderr if to_stderr else sys.stdout
     try:
-        print(text, file=stream, flush=True)
+        print(visible_lines(text), file=stream, flush=True)
     except OSError as error:
         discard(stream)  # Or what is left in its buffer fails once more at the very end.
         if not isinstance(error, BrokenPipeError):
             raise
         return False
     return True
+
+
+def unblock() -> None:
+    """From now on, no signal waits for who reads stdout and stderr."""
+    from netlab.kernel.patience import Unblocked
+
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, TextIOWrapper):
+            stream.flush()
+            raw = BufferedWriter(Unblocked(stream))
+            through = name == "stderr"
+            fresh = TextIOWrapper(raw, stream.encoding, stream.errors, write_through=through)
+            setattr(sys, name, fresh)
 
 
 def discard(stream: TextIO) -> None:
@@ -76,6 +92,11 @@ def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
         say(typed(text.plain(renderable)), to_stderr=to_stderr)
 
 
+def as_json(data: Any, indent: int | None = None) -> str:
+    """A document as it may be printed: letters of all languages, and no control character."""
+    return visible_json(json.dumps(data, indent=indent, ensure_ascii=False))
+
+
 @dataclass
 class Output:
     """How this command prints, and what was said before a subcommand."""
@@ -100,7 +121,7 @@ class Output:
 
     def document(self, data: Any) -> None:
         """Print the one JSON document of this command."""
-        say(json.dumps(data, indent=1, ensure_ascii=False))
+        say(as_json(data, indent=1))
 
     def note(self, line: str) -> None:
         """Print a line for people."""
@@ -108,8 +129,7 @@ class Output:
 
     def failure(self, error: NetlabError, details: dict[str, Any] | None = None) -> None:
         """Print an error: for people on stderr, and as data on stdout if JSON is wanted."""
-        lines = [str(error), *(f"  ({note})" for note in getattr(error, "__notes__", ()))]
-        say(typed("netlab: " + "\n".join(lines)), to_stderr=True)
+        say(typed(f"netlab: {error.told}"), to_stderr=True)
         if self.json:
             from netlab.report import data
 

@@ -15,6 +15,7 @@ from netlab.cli import view
 from netlab.cli.arguments import (
     KINDS,
     STDOUT,
+    EndpointName,
     LabName,
     NodeName,
     OutputFile,
@@ -62,7 +63,7 @@ def _table(rows: Mapping[str, str]) -> str:
     )
 )
 @click.argument("source", type=NodeName(), metavar="SRC")
-@click.argument("target", type=NodeName(), metavar="[DST]", required=False)
+@click.argument("target", type=EndpointName(), metavar="[DST]", required=False)
 @lab_option
 @click.option(
     "--by",
@@ -88,7 +89,7 @@ def _table(rows: Mapping[str, str]) -> str:
 @click.option(
     "--compare",
     "other_target",
-    type=NodeName(),
+    type=EndpointName(),
     metavar="DST2",
     help="Side by side with the journey to DST2.",
 )

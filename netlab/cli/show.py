@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from bisect import bisect_right
@@ -23,7 +22,7 @@ from netlab.cli.arguments import (
     lab_option,
     pass_output,
 )
-from netlab.cli.output import Output, say, terminal
+from netlab.cli.output import Output, as_json, say, terminal
 from netlab.errors import Interrupted, KernelError
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def _draw(output: Output, running: Lab, name: str, found: View) -> bool:
 
     if output.json:
         document = data.view(running.name, name, found)
-        return say(json.dumps(document, ensure_ascii=False))
+        return say(as_json(document))
     if not sys.stdout.isatty():
         return say(text.plain(text.view(found)) + "\n")
     console = terminal(sys.stdout)

@@ -6,7 +6,6 @@ import os
 import sys
 
 import click
-from click.shell_completion import get_completion_class
 
 from netlab import lab
 from netlab.cli.arguments import examples, json_option, pass_output
@@ -53,6 +52,7 @@ def unshare(command: tuple[str, ...]) -> None:
 @click.command(
     epilog=examples(
         'eval "$(netlab completion bash)"     # in ~/.bashrc',
+        'eval "$(netlab completion zsh)"      # in ~/.zshrc, behind compinit',
         "netlab completion fish > ~/.config/fish/completions/netlab.fish",
     )
 )
@@ -60,9 +60,8 @@ def unshare(command: tuple[str, ...]) -> None:
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script for a shell."""
+    from netlab.cli.completion import CLASSES, asking
+
     root = context.find_root()
     name = root.info_name or "netlab"
-    variable = f"_{name.upper().replace('-', '_')}_COMPLETE"
-    kind = get_completion_class(shell)
-    assert kind is not None, shell
-    say(kind(root.command, {}, name, variable).source())
+    say(CLASSES[shell](root.command, {}, name, asking(name)).source())

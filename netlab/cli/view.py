@@ -55,7 +55,7 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     server = PageServer(port, page(running), wishes if allow_send else None)
     traffic = Traffic(server.audience.tell)
     server.journey = traffic.journey
-    with lab.listening(running) as stream, server.serving():
+    with lab.watching(running) as stream, server.serving():
         if output.json:
             output.document({"lab": running.name, "url": server.url})
         else:
@@ -107,6 +107,8 @@ def _watch(
     running = following()
     tracker = exchange.Tracker(following.where, exchange.FOLDED, stream.since)
     for found in exchange.live(stream.portions(), tracker, WINDOW_NS):
+        if stream.late:
+            return
         for told in found:
             traffic.add(journey(told, following.owners().names, running.name), sum(told.packets))
         traffic.count()

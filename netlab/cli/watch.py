@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -15,7 +14,8 @@ import click
 from netlab import lab
 from netlab.cli.arguments import NodeName, Seconds, examples, json_option, lab_option, pass_output
 from netlab.cli.capture import say_end
-from netlab.cli.output import Output, discard, say
+from netlab.cli.output import Output, as_json, discard, say
+from netlab.visible import visible
 
 if TYPE_CHECKING:
     from netlab.kernel.owners import Owners
@@ -73,6 +73,9 @@ def watch(
                 printer.tell(one for one in found if wanted(one))
                 if printer.full:
                     break
+                if seen.late:
+                    tracker.abandon()
+                    break
             printer.tell_folded()
         except BrokenPipeError:  # The reader has enough.
             discard(sys.stdout)
@@ -106,9 +109,9 @@ class _Printer:
                 self._left -= 1
                 if self._json:
                     document = report.document(told, self._owners().names)
-                    print(json.dumps(document, ensure_ascii=False))
+                    print(as_json(document))
                 else:
-                    print(report.line(told, self._owners().names))
+                    print(visible(report.line(told, self._owners().names)))
         if time.monotonic() > self._fold_at:
             self.tell_folded()
         sys.stdout.flush()
@@ -119,7 +122,7 @@ class _Printer:
 
         self._fold_at = time.monotonic() + _FOLD_SECONDS
         if self._folded and self._json:
-            print(json.dumps({"at": time.time_ns(), "folded": self._folded}))
+            print(as_json({"at": time.time_ns(), "folded": self._folded}))
         elif self._folded:
             print(report.folded(self._folded, time.time_ns()))
         self._folded.clear()

@@ -150,7 +150,7 @@ class Cables:
         where = self.world.where
         switches = where.segment(near) & where.carriers
         heard = frozenset().union(*map(where.neighbourhood, switches))
-        return self.world.owners.names_near(heard).get(mac, "?")
+        return self.world.owners.name(mac, heard) or "?"
 
     def outlet(self, node: str, interface: str) -> Outlet:
         return Outlet(interface, self.world.cables.get((node, interface), ("",))[0])

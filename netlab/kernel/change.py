@@ -1,19 +1,19 @@
-"""A running lab changed, noun by noun; a failure or a signal on the way takes everything back."""
+"""A running lab changed, noun by noun: taken back after a failure, or mended as far as can be."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-from netlab.errors import KernelError
-from netlab.kernel import ipv6, leases, links, netns, nft, queues, services
+from netlab.errors import Interrupted, KernelError, NetlabError
+from netlab.kernel import files, ipv6, leases, links, netns, nft, queues, services, strays
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.change import Change
+from netlab.plan.change import Change, stands_on
 from netlab.plan.nouns import (
     Address,
     Advertised,
@@ -49,6 +49,7 @@ def change(
     What could not be taken back is told in the error's notes.
     """
     missing: list[Lease] = []
+    run.furnish()
     back: list[tuple[str, Observed, Callable[[], object]]] = []
     with Handles(len(wanted.removed) + len(wanted.created)) as handles:
         remake = partial(make, run=run, handles=handles, interruption=Interruption())
@@ -94,23 +95,92 @@ def change(
             raise
 
 
+@dataclass(frozen=True)
+class Mending:
+    """What was done of a change, and why not all of it."""
+
+    done: Change
+    failures: tuple[NetlabError, ...]
+    missing: tuple[Lease, ...]
+    """Leases that have not come, which is no failure."""
+
+
+def mend(
+    wanted: Change, run: RunDirectory, progress: Progress, interruption: Interruption
+) -> Mending:
+    """Remove, alter, create, and go on after a failure. Raises Interrupted.
+
+    What stands on something that failed is not tried. Nothing is taken back: what is mended is mended.
+    """
+    failures: dict[Observed, NetlabError] = {}
+    missing: list[Lease] = []
+    netns.share_names()
+    run.furnish()
+    with Handles(len(wanted.removed) + len(wanted.created)) as handles:
+
+        def tried(verb: str, noun: Observed, do: Callable[[], object]) -> bool:
+            interruption.check()
+            if any(_needs(noun, failed) for failed in failures):
+                return False
+            progress(noun, Moment.BEFORE)
+            try:
+                with explained(verb, noun):
+                    came = do()
+                if isinstance(noun, Lease) and not came:
+                    missing.append(noun)
+            except Interrupted:
+                raise
+            except NetlabError as error:
+                failures[noun] = error
+            progress(noun, Moment.AFTER)
+            return noun not in failures and noun not in missing
+
+        removed = [
+            noun
+            for noun in wanted.removed
+            if tried("remove", noun, partial(_unmake, noun, run, handles))
+        ]
+        altered = [
+            (old, new)
+            for old, new in wanted.altered
+            if tried("alter", new, partial(_alter, old, new, run, handles))
+        ]
+        created = [
+            noun
+            for noun in wanted.created
+            if tried("make", noun, partial(make, noun, run, handles, interruption))
+        ]
+    done = Change(tuple(removed), tuple(altered), tuple(created))
+    return Mending(done, tuple(failures.values()), tuple(missing))
+
+
+def _needs(noun: Observed, failed: Observed) -> bool:
+    """Whether there is no sense in trying: it is the same thing, or stands on it."""
+    if isinstance(noun, End) or isinstance(failed, End):
+        return False
+    return noun == failed or stands_on(noun, failed)
+
+
 def _nothing() -> None:
     pass
 
 
 def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
     match new:
+        case Namespace(namespace):
+            strays.undo(handles.netlink(namespace))
         case Sysctl():
             handles.set(new)
         case EtcFile(name=name) if not netns.has_place(name):
             pass
         case EtcFile(namespace, name, text):
-            (run.etc(namespace) / name).write_text(text)
+            files.write(f"{run.etc(namespace)}/{name}", text)
         case Ruleset(namespace, text):
             assert isinstance(old, Ruleset)
-            run.ruleset(namespace).write_text(nft.replace(namespace, old.text, text))
+            files.write(str(run.ruleset(namespace)), nft.replace(namespace, old.text, text))
         case Bridge(namespace):
-            links.set_learning(handles.netlink(namespace), new)
+            assert isinstance(old, Bridge)
+            links.alter_bridge(handles.netlink(namespace), old, new)
         case Cable(one, other):
             links.switch_cable(
                 new, handles.netlink(one.namespace), handles.netlink(other.namespace)
@@ -140,6 +210,7 @@ def _deconfigure(client: DhcpClient, run: RunDirectory, handles: Handles) -> Non
 
 
 def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
+    """Remove it. Forgives absence, also of the namespace that it was in."""
     match noun:
         case Namespace(namespace):
             handles.forget(namespace)
@@ -148,18 +219,30 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
             # Whole: a machine of that name that comes again is linked where its folder is made.
             shutil.rmtree(run.etc(namespace), ignore_errors=True)
             netns.delete(namespace)
+        case EtcFile(namespace, name):
+            files.remove(f"{run.etc(namespace)}/{name}")
+            if not netns.shows_etc(namespace, run.etc(namespace)):
+                netns.unlink_etc([namespace])
+        case Cable(one, other):
+            # Both: somebody may have moved one end away, and put another interface in its place.
+            for end in (one, other):
+                if netns.inode(end.namespace) is not None:
+                    links.delete_interface(handles.netlink(end.namespace), end.interface)
+        case Service():
+            services.stop(run, noun)
+        case DhcpClient(namespace, interface):
+            services.stop(run, noun)
+            if netns.inode(namespace) is not None:
+                links.delete_addresses(handles.netlink(namespace), interface)
+        case _ if netns.inode(noun.namespace) is None:
+            pass
         case Sysctl(value="1"):
             # Back to what a new namespace has, where a plan's switches are off.
             handles.set(replace(noun, value="0", optional=True))
         case Sysctl():
             pass
-        case EtcFile(namespace, name):
-            (run.etc(namespace) / name).unlink(missing_ok=True)
         case Bridge(namespace, name):
             links.delete_interface(handles.netlink(namespace), name)
-        case Cable(one, other):
-            links.delete_interface(handles.netlink(one.namespace), one.interface)
-            handles.netlink(other.namespace).forget(other.interface)
         case Queue(namespace):
             queues.remove(handles.netlink(namespace), noun)
         case Ipv6():
@@ -170,12 +253,7 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
             links.delete_route(handles.netlink(namespace), noun)
         case Ruleset(namespace, text):
             nft.delete(namespace, text)
-            run.ruleset(namespace).unlink(missing_ok=True)
-        case Service():
-            services.stop(run, noun)
-        case DhcpClient(namespace, interface):
-            services.stop(run, noun)
-            links.delete_addresses(handles.netlink(namespace), interface)
+            files.remove(str(run.ruleset(namespace)))
         case End(namespace, interface):
             links.delete_interface(handles.netlink(namespace), interface)
         case Listening() | Lease() | Advertised():

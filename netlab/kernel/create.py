@@ -98,12 +98,10 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
             pass
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
-            try:
-                files.write(f"{folder}/{name}", text)
-            except FileNotFoundError:  # It is the first.
-                folder.mkdir()
+            if not netns.shows_etc(namespace, folder):  # It is the first.
+                files.make_folder(folder)
                 netns.link_etc(namespace, folder)
-                files.write(f"{folder}/{name}", text)
+            files.write(f"{folder}/{name}", text)
         case Bridge():
             links.create_bridge(handles.netlink(noun.namespace), noun)
         case Cable(one, other):
@@ -123,7 +121,7 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case Route():
             links.create_route(handles.netlink(noun.namespace), noun)
         case Ruleset(namespace, text):
-            run.ruleset(namespace).write_text(nft.create(namespace, text))
+            files.write(str(run.ruleset(namespace)), nft.create(namespace, text))
         case Service():
             services.start(run, noun)
         case Listening():

@@ -6,6 +6,7 @@ udhcpc takes SIGUSR1 for "ask again" and SIGUSR2 for "give back" (`busybox udhcp
 from __future__ import annotations
 
 import signal
+import time
 
 from netlab.kernel import services
 from netlab.kernel.patience import Interruption, await_fact, became_true
@@ -13,6 +14,7 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.plan.names import node
 from netlab.plan.nouns import DhcpClient, Lease
 
+_LIVES_SECONDS = 1.0
 _RELEASE_SECONDS = 30.0
 """Until the client has run its script; nobody answers a release."""
 
@@ -26,13 +28,22 @@ def await_lease(
 ) -> bool:
     """Wait until an interface has a lease, another than the one `before` (see `_written`).
 
-    False: its client has asked in vain, and goes on asking; or `seconds` are over. Raises Interrupted.
+    False: its client has asked in vain, and goes on asking; it has ended; or `seconds` are over.
+    Raises Interrupted.
     """
 
     def has_come() -> bool:
         return _written(run, fact) not in (None, before)
 
-    became_true(lambda: has_come() or services.has_asked_in_vain(run, fact), seconds, interruption)
+    def is_settled() -> bool:
+        return has_come() or services.has_asked_in_vain(run, fact)
+
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        # Whether it lives is asked rarely: a lab's clients need the processor meanwhile.
+        patience = min(left, _LIVES_SECONDS)
+        if became_true(is_settled, patience, interruption) or not services.lives(run, fact):
+            break
     return has_come()
 
 

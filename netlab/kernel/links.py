@@ -6,6 +6,7 @@ import errno
 import struct
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
@@ -21,7 +22,15 @@ from ipaddress import (
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 from typing import TYPE_CHECKING
 
-from netlab.kernel.netlink import CREATE, HEADER_BYTES, Netlink, Refused, attribute, attributes
+from netlab.kernel.netlink import (
+    CREATE,
+    HEADER_BYTES,
+    Netlink,
+    NoInterface,
+    Refused,
+    attribute,
+    attributes,
+)
 from netlab.kernel.netns import MARK
 from netlab.plan.nouns import Address, Bridge, Cable, End, Route
 
@@ -38,8 +47,10 @@ _ABSENT = (errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENOENT)
 _AGEING = 30_000
 """Hundredths of a second: the kernel's usual 5 minutes."""
 _IFF_UP = 1
+_BY_HAND = 1 << 7 | 1 << 8 | 1 << 9
+"""IFF_NOARP, IFF_PROMISC, IFF_ALLMULTI: the last two show only what a person has set."""
 _IFF_LOWER_UP = 1 << 16
-_LOOPBACK_INDEX = 1
+LOOPBACK_INDEX = 1
 _LOOPBACK_4, _LOOPBACK_6 = 127, bytes(15) + b"\1"
 """127.0.0.0/8 and ::1."""
 _RT_TABLE_MAIN = 254
@@ -57,7 +68,20 @@ _WANTED = frozenset(
 _RTEXT_FILTER_SKIP_STATS = 1 << 3
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_INFO_PEER = 1
-_BR_AGEING_TIME, _BRPORT_ISOLATED = 4, 33
+_BR_AGEING_TIME, _BR_STP_STATE, _BR_VLAN_FILTERING = 4, 5, 7
+_BRPORT_STATE, _BRPORT_ISOLATED = 1, 33
+_FORWARDING = 3
+"""BR_STATE_FORWARDING."""
+_USUAL_PORT = {4: 0, 5: 0, 6: 0, 8: 1, 9: 1, 27: 1, 30: 1, 32: 0, _BRPORT_ISOLATED: 0}
+"""What a new port of a bridge has of IFLA_BRPORT_: hairpin mode, guard, protect (root block), learning,
+three kinds of flooding, suppression of ARP, isolation."""
+_OF_PORTS = frozenset((_BRPORT_STATE, *_USUAL_PORT))
+_OF_BRIDGES = frozenset((_BR_AGEING_TIME, _BR_STP_STATE, _BR_VLAN_FILTERING))
+_USUAL = {
+    "with spanning tree": (_BR_STP_STATE, bytes(4)),
+    "with VLANs": (_BR_VLAN_FILTERING, b"\0"),
+}
+"""What a new bridge has, by what one that has not is called."""
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 
@@ -92,6 +116,12 @@ class Interface:
     """A switch port that reaches no other port of this kind."""
     hub: bool = False
     """A bridge that learns no addresses."""
+    plain: bool = True
+    """Without settings that only a person gives it: no ARP, promiscuous, a port that learns nothing, …"""
+    blocked: bool = False
+    """A switch port that has carrier and lets nothing through: spanning tree, or a person."""
+    oddities: tuple[str, ...] = ()
+    """Settings of a bridge that no plan gives it, in words."""
     queue: str = field(default="", compare=False)
     """The kind of its root queueing discipline. No change of the interface: it has its own messages."""
 
@@ -100,7 +130,14 @@ def loopback_up(netlink: Netlink) -> None:
     """Bring up `lo`, with netlab's mark on it."""
     mark = attribute(_DEVCONF_TAG, _number(MARK))
     family = attribute(AF_INET, attribute(_IFLA_INET_CONF, mark))
-    netlink.request(_link(attribute(_IFLA_AF_SPEC, family), index=_LOOPBACK_INDEX), RTM_NEWLINK)
+    netlink.request(_link(attribute(_IFLA_AF_SPEC, family), index=LOOPBACK_INDEX), RTM_NEWLINK)
+
+
+def renew_loopback(netlink: Netlink) -> None:
+    """Give `lo` its name, and 127.0.0.1, which it gets when it comes up and has no address."""
+    name = attribute(_IFLA_IFNAME, _text("lo"))
+    netlink.request(_link(index=LOOPBACK_INDEX, up=False), RTM_NEWLINK)
+    netlink.request(_link(name, index=LOOPBACK_INDEX), RTM_NEWLINK)
 
 
 def create_bridge(netlink: Netlink, bridge: Bridge) -> None:
@@ -113,16 +150,22 @@ def create_bridge(netlink: Netlink, bridge: Bridge) -> None:
     netlink.request(message, RTM_NEWLINK, CREATE)
 
 
-def set_learning(netlink: Netlink, bridge: Bridge) -> None:
-    """Make a hub of a switch, or the other way round; what it has learnt is forgotten at once."""
-    message = _link(_bridge(bridge), index=netlink.index(bridge.name))
+def alter_bridge(netlink: Netlink, old: Bridge, new: Bridge) -> None:
+    """Make a hub of a switch, or the other way round; what it has learnt is forgotten at once.
+
+    It is switched on, and what is odd of the old one is set back.
+    """
+    mac = attribute(_IFLA_ADDRESS, _mac(new.mac))
+    # No others: a kernel may be built without what they are about.
+    usual = (attribute(*setting) for oddity, setting in _USUAL.items() if oddity in old.oddities)
+    message = _link(mac, _bridge(new, *usual), index=netlink.index(new.name))
     netlink.request(message, RTM_NEWLINK)
 
 
-def _bridge(bridge: Bridge) -> bytes:
+def _bridge(bridge: Bridge, *settings: bytes) -> bytes:
     """With an ageing time of 0, a bridge learns nothing (br_fdb_update)."""
     ageing = attribute(_BR_AGEING_TIME, _number(0 if bridge.hub else _AGEING))
-    return _kind("bridge", ageing)
+    return _kind("bridge", ageing, *settings)
 
 
 def create_cable(cable: Cable, one: Netlink, other: Netlink, descriptors: dict[str, int]) -> None:
@@ -149,13 +192,15 @@ def delete_interface(netlink: Netlink, name: str) -> None:
     """Remove a bridge, or a cable with both its ends. Forgives absence."""
     # By its name as it is now: somebody may have made another by that name.
     message = _LINK.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, _text(name))
-    _forgiving(netlink, message, RTM_DELLINK)
+    with forgiven_absence():
+        netlink.request(message, RTM_DELLINK)
     netlink.forget(name)
 
 
 def delete_address(netlink: Netlink, address: Address) -> None:
     """Remove an address. Forgives absence."""
-    _forgiving(netlink, _address_message(netlink, address), RTM_DELADDR)
+    with forgiven_absence():
+        netlink.request(_address_message(netlink, address), RTM_DELADDR)
 
 
 def delete_addresses(netlink: Netlink, interface: str) -> None:
@@ -168,14 +213,19 @@ def delete_addresses(netlink: Netlink, interface: str) -> None:
 
 def delete_route(netlink: Netlink, route: Route) -> None:
     """Remove a route, whoever made it. Forgives absence."""
-    _forgiving(netlink, _route_message(route, _RTPROT_UNSPEC), RTM_DELROUTE)
+    with forgiven_absence():
+        netlink.request(_route_message(route, _RTPROT_UNSPEC), RTM_DELROUTE)
 
 
-def _forgiving(netlink: Netlink, message: bytes, kind: int) -> None:
+@contextmanager
+def forgiven_absence(*errors: int) -> Iterator[None]:
+    """What a block is to remove may have gone, its interface too; or the kernel says one of `errors`."""
     try:
-        netlink.request(message, kind)
+        yield
+    except NoInterface:
+        pass
     except Refused as error:
-        if error.errno not in _ABSENT:
+        if error.errno not in (*_ABSENT, *errors):
             raise
 
 
@@ -346,11 +396,12 @@ def interface(message: bytes) -> Interface:
     found = attributes(message, HEADER_BYTES + _LINK.size, _WANTED)
     info = attributes(found.get(_IFLA_LINKINFO, b""))
     kind = _word(info.get(_INFO_KIND))
-    own = attributes(info.get(_INFO_DATA, b""), 0, (_BR_AGEING_TIME,)) if kind == "bridge" else {}
+    own = attributes(info.get(_INFO_DATA, b""), 0, _OF_BRIDGES) if kind == "bridge" else {}
     # The data of another kind of master (a bond) is no port's.
     switched = _word(info.get(_INFO_SLAVE_KIND)) == "bridge"
-    port = attributes(info.get(_INFO_SLAVE_DATA, b""), 0, (_BRPORT_ISOLATED,)) if switched else {}
+    port = attributes(info.get(_INFO_SLAVE_DATA, b""), 0, _OF_PORTS) if switched else {}
     up = _IFF_UP | _IFF_LOWER_UP
+    running = flags & up == up
     return Interface(
         name=_word(found[_IFLA_IFNAME]),
         index=index,
@@ -360,11 +411,25 @@ def interface(message: bytes) -> Interface:
         mtu=number(found.get(_IFLA_MTU)),
         master=number(found.get(_IFLA_MASTER)),
         up=bool(flags & _IFF_UP),
-        running=flags & up == up,
+        running=running,
         hub=own.get(_BR_AGEING_TIME) == bytes(4),
+        plain=not flags & _BY_HAND
+        and all(number(port[key]) == usual for key, usual in _USUAL_PORT.items() if key in port),
+        blocked=switched and running and number(port.get(_BRPORT_STATE)) != _FORWARDING,
+        oddities=tuple(_oddities(own, bool(flags & _IFF_UP))) if kind == "bridge" else (),
         isolated=port.get(_BRPORT_ISOLATED) == b"\1",
         queue=_word(found.get(_IFLA_QDISC)),
     )
+
+
+def _oddities(bridge: dict[int, bytes], up: bool) -> Iterator[str]:
+    if not up:
+        yield "off"
+    for oddity, (kind, usual) in _USUAL.items():
+        if bridge.get(kind, usual) != usual:
+            yield oddity
+    if number(bridge.get(_BR_AGEING_TIME)) not in (0, _AGEING):
+        yield "with another ageing time"
 
 
 def _word(data: bytes | None) -> str:

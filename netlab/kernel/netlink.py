@@ -56,6 +56,10 @@ class Refused(OSError):
     """The kernel's answer to a request was an error; `strerror` has its own words, if any."""
 
 
+class NoInterface(KernelError):
+    """There is no interface of that name."""
+
+
 class Netlink:
     """A socket that stays in the namespace in which it was opened."""
 
@@ -73,13 +77,13 @@ class Netlink:
         self._socket.close()
 
     def index(self, interface: str) -> int:
-        """The number of an interface, remembered. Raises KernelError if it is not there."""
+        """The number of an interface, remembered. Raises NoInterface."""
         if interface not in self._indexes:
             request = struct.pack("16si20x", interface.encode(), 0)
             try:
                 answer = ioctl(self._socket, _SIOCGIFINDEX, request)
             except OSError as error:
-                raise KernelError(f"no interface '{interface}': {error.strerror}") from error
+                raise NoInterface(f"no interface '{interface}': {error.strerror}") from error
             self._indexes[interface] = struct.unpack_from("i", answer, 16)[0]
         return self._indexes[interface]
 
@@ -160,6 +164,10 @@ class Netlink:
                 start += (length + 3) & ~3
 
 
+_MOST_AT_ONCE = 50_000
+"""Datagrams: more than a buffer holds."""
+
+
 class Overflow(Exception):
     """Messages came faster than they were read, and the kernel has thrown some away."""
 
@@ -180,8 +188,11 @@ class Subscription:
         self.socket.close()
 
     def messages(self) -> Iterator[tuple[int, bytes]]:
-        """Type and bytes of every message that is there. Raises Overflow; what follows can still be read."""
-        while True:
+        """Type and bytes of every message that is there. Raises Overflow; what follows can still be read.
+
+        If they come faster than they are read, it is those that there were, and some more.
+        """
+        for _ in range(_MOST_AT_ONCE):
             try:
                 data = self.socket.recv(1 << 17)
             except BlockingIOError:

@@ -22,7 +22,9 @@ _OWN = "/proc/thread-self/ns/net"
 MARK = int.from_bytes(b"nlab")
 """What netlab's namespaces have in `net.ipv4.conf.lo.tag`, a setting that the kernel keeps for whoever wants
 to write a number down (Documentation/networking/ip-sysctl.rst). So they are known without a record."""
-_MARK_FILE = "/proc/sys/net/ipv4/conf/lo/tag"
+MARK_KEY = "net.ipv4.conf.lo.tag"
+"""It, as a setting is called."""
+_MARK_FILE = f"/proc/sys/{MARK_KEY.replace('.', '/')}"
 
 
 def create(name: str) -> None:
@@ -161,6 +163,14 @@ def share_names() -> None:
         os.close(lock)
 
 
+def shows_etc(name: str, folder: Path) -> bool:
+    """Whether programs in the namespace see the files of `folder` in /etc."""
+    try:
+        return os.readlink(f"{ETC}/{name}") == str(folder) and folder.is_dir()
+    except OSError:
+        return False
+
+
 def has_place(name: str) -> bool:
     """Whether a node can have such a file in its /etc: it is mounted over the machine's.
 
@@ -183,7 +193,7 @@ def link_etc(name: str, folder: Path) -> None:
         ETC.mkdir(mode=0o755, exist_ok=True)
         link.symlink_to(folder)
     except FileExistsError:
-        if not link.is_symlink() or link.readlink() != folder:
+        if not shows_etc(name, folder):
             raise
         # It is there from before a reboot, and right.
 
@@ -196,6 +206,11 @@ def unlink_etc(names: Iterable[str]) -> None:
             link.unlink()
     with suppress(OSError):  # It is not ours if something else is in it.
         ETC.rmdir()
+
+
+def named(name: str) -> bool:
+    """Whether the name is there, with a namespace or (after a crash) without one."""
+    return os.path.lexists(f"{NAMES}/{name}")
 
 
 def dangling_etc(below: Path) -> list[str]:

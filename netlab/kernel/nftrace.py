@@ -20,7 +20,8 @@ _HEADERS_BYTES = HEADER_BYTES + 4  # of netlink and of nfnetlink
 _TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID, _POLICY = 1, 2, 3, 4, 5, 6, 16  # NFTA_TRACE_*
 _LINK_HEADER, _NETWORK_HEADER, _TRANSPORT_HEADER, _OUT = 7, 8, 9, 12
 _ETHERNET_BYTES = 14
-_UNKNOWN_LINK = bytes(12) + b"\x08\x00"
+_UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
+"""By IP version: headers without addresses."""
 _VERDICT_CODE = 1
 _BY_RULE, _BY_POLICY = 3, 1  # NFT_TRACETYPE_*
 _DROP = 0
@@ -49,7 +50,7 @@ class Hit:
     frame: bytes
     """The packet's headers, with the first bytes behind (20 of the transport header on), as they were
     when the kernel first told of it in this chain; empty if it did not. Where there is no Ethernet
-    header (yet), one of IPv4 without addresses stands for it."""
+    header (yet), one without addresses stands for it."""
     out: int = 0
     """Index of the interface by which it was to leave; 0 if that was not decided yet, or nowhere."""
     policy: bool = False
@@ -147,11 +148,11 @@ def _chain(hook: str, rules: str) -> str:
 
 
 def _frame(message: Mapping[int, bytes]) -> bytes:
-    link = message.get(_LINK_HEADER, b"")
-    link = (
-        link if len(link) == _ETHERNET_BYTES else _UNKNOWN_LINK
-    )  # With a VLAN's tag, it is longer.
-    return link + message[_NETWORK_HEADER] + message.get(_TRANSPORT_HEADER, b"")
+    link, network = message.get(_LINK_HEADER, b""), message[_NETWORK_HEADER]
+    if len(link) != _ETHERNET_BYTES:  # With a VLAN's tag, it is longer.
+        version = network[0] >> 4 if network else 4
+        link = _UNKNOWN_LINKS.get(version, _UNKNOWN_LINKS[4])
+    return link + network + message.get(_TRANSPORT_HEADER, b"")
 
 
 def _text(data: bytes) -> str:

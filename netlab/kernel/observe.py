@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from netlab.errors import KernelError
-from netlab.kernel import files, ipv6, links, netns, nft, queues, services
+from netlab.kernel import files, ipv6, links, netns, nft, queues, services, strays
 from netlab.kernel.handles import Handles
 from netlab.kernel.ipv6 import Ipv6State
 from netlab.kernel.links import Interface
@@ -43,6 +43,8 @@ FALLBACK_NAMES = (
     "ip6_vti0",
 )
 """`lo`, and tunnel devices that the kernel puts into every new namespace where their modules are loaded."""
+_NO_QUEUE = ("noqueue", "noop", "")
+"""What an interface has to which nobody gave a queue, and one that was never on."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class _View:
     ruleset: str
     settings: dict[str, str]
     """Values of the planned settings that the kernel has."""
+    oddities: tuple[str, ...]
+    """`Namespace.oddities`."""
 
 
 Addresses = dict[tuple[str, str], tuple[IPv4Interface, ...]]
@@ -136,13 +140,15 @@ def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
 def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
     with handles.inside(namespace):
         ruleset = nft.read_here()
-        values = handles.settings.values(namespace, settings)
+        values = handles.settings.values(namespace, [*settings, netns.MARK_KEY])
     netlink = handles.netlink(namespace)
     interfaces = links.read_interfaces(netlink)
     names = {interface.index: interface.name for interface in interfaces}
     addresses = list(links.addresses(netlink))
     six = any(one.address.version == 6 for one in addresses)
     slowed = any(interface.queue in queues.KINDS for interface in interfaces)
+    is_marked = values.get(netns.MARK_KEY) == str(netns.MARK)
+    unmarked = () if is_marked else ("without netlab's mark",)
     return _View(
         {interface.name: interface for interface in interfaces},
         tuple(links.placed(addresses, namespace, names)),
@@ -151,6 +157,7 @@ def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
         tuple(queues.read(netlink, namespace, names)) if slowed else (),
         ruleset,
         values,
+        (*unmarked, *strays.oddities(netlink, interfaces, addresses)),
     )
 
 
@@ -164,23 +171,21 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
         return None
     match noun:
         case Namespace():
-            return noun if view.interfaces["lo"].up else None
+            return replace(noun, oddities=view.oddities)
         case Sysctl(key=key, value=value, optional=optional):
             there = view.settings.get(key, value if optional else None)
             if there == value:
                 return noun
             return None if there is None else replace(noun, value=there)
         case EtcFile(namespace, name, text):
-            found = files.read(f"{netns.ETC}/{namespace}/{name}")
+            found = _seen_file(run, namespace, name)
             if found == text:
                 return noun
             if found is None:
                 return None if netns.has_place(name) else noun
             return replace(noun, text=found)
         case Bridge(name=name):
-            bridge = view.interfaces.get(name)
-            switched = bridge and bridge.kind == "bridge" and bridge.up
-            return replace(noun, mac=bridge.mac, hub=bridge.hub) if bridge and switched else None
+            return _seen_bridge(noun, view.interfaces.get(name))
         case Queue(interface=interface):
             return next((one for one in view.queues if one.interface == interface), None)
         case Ipv6():
@@ -199,6 +204,18 @@ def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None
             return noun if _leased(noun, view, run) else None
         case Advertised():
             return noun if ipv6.holds(view.ipv6, noun) else None
+
+
+def _seen_file(run: RunDirectory, namespace: str, name: str) -> str | None:
+    """What programs see in /etc, if that is netlab's own file."""
+    folder = run.etc(namespace)
+    return files.read(f"{folder}/{name}") if netns.shows_etc(namespace, folder) else None
+
+
+def _seen_bridge(noun: Bridge, found: Interface | None) -> Bridge | None:
+    if found is None or found.kind != "bridge":
+        return None
+    return replace(noun, mac=found.mac, hub=found.hub, oddities=found.oddities)
 
 
 def _seen_ruleset(noun: Ruleset, view: _View, run: RunDirectory) -> Ruleset | None:
@@ -230,8 +247,12 @@ def _end_interface(end: End, view: _View, mtu: int) -> Interface | None:
         return None
     if end.mac and there.mac != end.mac:
         return None
-    master = view.interfaces[end.bridge].index if end.bridge in view.interfaces else 0
-    return there if there.master == master else None
+    if not there.plain:
+        return None
+    switch = view.interfaces.get(end.bridge or "")
+    if there.blocked and not (switch and switch.oddities):  # Of the switch, that is.
+        return None
+    return there if there.master == (switch.index if switch else 0) else None
 
 
 def _listens(noun: Listening, run: RunDirectory) -> bool:
@@ -242,19 +263,21 @@ def _listens(noun: Listening, run: RunDirectory) -> bool:
 
 
 def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
-    """Whether what DHCP gave is there: the address, and the default route if it gave one.
+    """Whether what DHCP gave is there: the address, the default route if it gave one, name servers.
 
-    Where it has given nothing, there is nothing that somebody could have changed.
+    Where it has given nothing, there is nothing that somebody could have changed; but a client that has
+    neither a lease nor asked in vain was robbed of it.
     """
     lease = services.lease(run, noun)
     if not lease:
-        return True
+        return services.has_asked_in_vain(run, noun)
     addressed = any(
         address.interface == noun.interface and str(address.address) == lease.get("address")
         for address in view.addresses
     )
     routed = not lease.get("router") or _default(noun, lease) in view.routes
-    return addressed and routed
+    written = files.read(str(run.leased_resolv(noun.namespace)))
+    return addressed and routed and _seen_file(run, noun.namespace, "resolv.conf") == written
 
 
 def _default(noun: Lease | DhcpClient, lease: dict[str, str]) -> Route:
@@ -264,14 +287,20 @@ def _default(noun: Lease | DhcpClient, lease: dict[str, str]) -> Route:
 
 
 def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterator[Observed]:
-    """Interfaces, addresses, routes through gateways, and rules that somebody added."""
+    """Interfaces, queues, addresses, routes through gateways, and rules that somebody added."""
     planned = (noun for noun in plan.nouns if isinstance(noun, Address | Route))
     expected = {*planned, *_from_leases(plan, run)}
     known = _known_interfaces(plan)
+    slowed = {(noun.namespace, noun.interface) for noun in plan.nouns if isinstance(noun, Queue)}
+    with_ipv6 = {(noun.namespace, noun.interface) for noun in plan.nouns if isinstance(noun, Ipv6)}
     with_rules = {noun.namespace for noun in plan.nouns if isinstance(noun, Ruleset)}
     for namespace, view in views.items():
         for interface in view.interfaces.values():
-            if interface.name not in FALLBACK_NAMES and (namespace, interface.name) not in known:
+            place = (namespace, interface.name)
+            if place in known:
+                if place not in slowed and interface.queue not in _NO_QUEUE:
+                    yield Queue(*place)
+            elif interface.index != links.LOOPBACK_INDEX and interface.name not in FALLBACK_NAMES:
                 yield End(namespace, interface.name, interface.mac)
         yield from (address for address in view.addresses if address not in expected)
         yield from (route for route in view.routes if route not in expected)
@@ -280,7 +309,7 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
             for one in view.ipv6.addresses
             if one not in view.ipv6.advertised
             and one not in expected
-            and not one.address.is_link_local
+            and not (one.address.is_link_local and (namespace, one.interface) in with_ipv6)
         )
         yield from (route for route in view.ipv6.routes if route not in expected)
         if view.ruleset and namespace not in with_rules:

@@ -37,15 +37,18 @@ class Owners:
         return {key: " and ".join(sorted(nodes)) for key, nodes in self.nodes.items()}
 
     def names_near(self, near: frozenset[str]) -> Mapping[str, str]:
-        """The same, where those that hear each other are asked for: all of VirtualBox's NAT engines have
-        one MAC address, each on a cable of its own."""
-        several = {key: nodes & near for key, nodes in self.nodes.items() if len(nodes) > 1}
-        here = {key: " and ".join(sorted(nodes)) for key, nodes in several.items() if nodes}
-        return {**self.names, **here}
+        """The same, as nodes that hear each other would say."""
+        several = (key for key, nodes in self.nodes.items() if len(nodes) > 1)
+        return {**self.names, **{key: self.name(key, near) for key in several}}
 
-    def name(self, address: object) -> str:
-        """Whose an IP or MAC address is; empty if nobody in the lab has it."""
-        return self.names.get(str(address), "")
+    def name(self, address: object, near: frozenset[str] = frozenset()) -> str:
+        """Whose an IP or MAC address is; empty if nobody in the lab has it.
+
+        Nodes that are `near` are meant before others: all of VirtualBox's NAT engines have one MAC
+        address, each on a cable of its own, and that is no conflict.
+        """
+        nodes = self.nodes.get(str(address), frozenset())
+        return " and ".join(sorted(nodes & near or nodes))
 
 
 def owners(known: Iterable[tuple[str, Iterable[Interface], Iterable[AddressRow]]]) -> Owners:

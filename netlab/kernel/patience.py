@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import os
+import select
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO, IOBase
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from netlab.errors import Interrupted, KernelError
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 _POLL_SECONDS = 0.002
+_LOOK_MILLISECONDS = 50
+_GRACE_SECONDS = 0.2
+"""How long after a signal a reader that takes nothing is still waited for."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -56,11 +68,52 @@ class Interruption:
     def remember(self, number: int, _: FrameType | None) -> None:
         """The signal handler."""
         self._signal = number
+        hurry()
         if self._at_once:
             raise _SignalNow
 
 
 _current: Interruption | None = None
+_hurried = math.inf
+"""When the first signal came, by the monotonic clock."""
+
+
+def hurry() -> None:
+    """A signal has come: from now on, nobody waits for long for who reads the output."""
+    global _hurried
+    _hurried = min(_hurried, time.monotonic())
+
+
+def _is_late() -> bool:
+    return time.monotonic() > _hurried + _GRACE_SECONDS
+
+
+class Unblocked(FileIO):
+    """A pipe, terminal or file to write to, whose reader keeps no signal waiting.
+
+    Who waits in write(2) for a reader that has stopped (`| less`, Ctrl-S, a full pipe) sees a signal's
+    flag when that reader goes on, and maybe never. Here, it waits outside of it, and some moments after
+    a signal, what is not taken goes nowhere.
+    """
+
+    def __init__(self, owner: IOBase) -> None:
+        """The descriptor stays its owner's."""
+        descriptor = owner.fileno()
+        super().__init__(descriptor, "wb", closefd=False)
+        self._owner = owner  # Who would close it when nobody knows him any more.
+        self._always_ready = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._ready = select.poll()
+        self._ready.register(descriptor, select.POLLOUT)
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Some of it; how much. Raises OSError, and what a signal's handler raises."""
+        if self._always_ready:
+            return super().write(data)
+        view = memoryview(data).cast("B")
+        while not self._ready.poll(0 if (late := _is_late()) else _LOOK_MILLISECONDS):
+            if late:
+                return len(view)
+        return super().write(view[: select.PIPE_BUF])  # For so much, there is room.
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import errno
 import struct
 
 from netlab.errors import Missing
+from netlab.kernel.links import forgiven_absence
 from netlab.kernel.netlink import HEADER_BYTES, Netlink, Refused, attribute, attributes
 from netlab.plan.nouns import Queue
 
@@ -29,7 +30,6 @@ _BURST_SECONDS, _BURST_BYTES = 0.004, 3200
 _ROOM_SECONDS, _ROOM_BYTES = 0.1, 32_000
 """How much waits: a tenth of a second's worth, as a router's buffer, or 20 frames."""
 _ROOM_FRAMES = 1000
-_ABSENT = (errno.ENOENT, errno.EINVAL, errno.ENODEV)
 
 
 def put(netlink: Netlink, queue: Queue) -> None:
@@ -57,11 +57,8 @@ def put(netlink: Netlink, queue: Queue) -> None:
 
 def remove(netlink: Netlink, queue: Queue) -> None:
     """Let frames leave at once again. Forgives absence."""
-    try:
+    with forgiven_absence(errno.EINVAL):
         netlink.request(_message(netlink, queue.interface), _RTM_DELQDISC)
-    except Refused as error:
-        if error.errno not in _ABSENT:
-            raise
 
 
 def read(netlink: Netlink, namespace: str, names: dict[int, str]) -> list[Queue]:
@@ -104,6 +101,9 @@ def _decoded(queue: Queue, kind: str, options: bytes) -> Queue:
     if kind == "tbf":
         (rate,) = struct.unpack_from("I", attributes(options)[_TBF_PARMS], 8)
         return Queue(*place, rate * 8)
+    _, _, loss, gap, duplicates, _ = struct.unpack_from("6I", options)
+    if loss or gap or duplicates:
+        return Queue(*place)  # Somebody's.
     found = attributes(options, 24)
     (latency,) = struct.unpack("q", found[_NETEM_LATENCY])
     (jitter,) = struct.unpack("q", found[_NETEM_JITTER])

@@ -3,9 +3,11 @@
     /run/netlab/LAB/
         lab.json            name, scenario, version, namespaces; ready or not
         scenario.yaml       a copy: the user's file may be edited or deleted
+        scenario.yaml.new   what a change is about to make of it
         etc/NS/             files for the node's /etc; /etc/netns/NS is a link to it
         rulesets/NS         each nftables ruleset as the kernel showed it when it was new
         leases/NS.IF        each DHCP lease, written by the client's script
+        leases/NS.resolv    the resolv.conf that it has made of them
         services/NS.NAME/   config, log, pid and leases of each service
 
 `lab.json` is written before anything is created, so a crash at any moment
@@ -26,7 +28,7 @@ from functools import cached_property
 from pathlib import Path
 
 from netlab.errors import LabExists, NoSuchLab, SystemRefused
-from netlab.kernel import netns, syscalls
+from netlab.kernel import files, netns, syscalls
 from netlab.plan import names
 
 LABS = Path("/run/netlab")
@@ -45,6 +47,8 @@ class Record:
     created: float
     """Seconds since the epoch."""
     ready: bool = False
+    becomes: str = ""
+    """The file of the scenario to which a change is under way, or was when it was killed."""
     format: int = FORMAT
 
 
@@ -81,6 +85,10 @@ class RunDirectory:
 
     def lease(self, namespace: str, interface: str) -> Path:
         return self.path / "leases" / f"{namespace}.{interface}"
+
+    def leased_resolv(self, namespace: str) -> Path:
+        """The resolv.conf that its DHCP clients have written last."""
+        return self.path / "leases" / f"{namespace}.resolv"
 
     def in_vain(self, namespace: str, interface: str) -> Path:
         """There as long as a DHCP client has asked in vain."""
@@ -119,14 +127,33 @@ class RunDirectory:
         self.write(record)
         self.scenario.write_bytes(scenario)
         self.memory.write_bytes(memory)
-        for part in ("rulesets", "leases", "services", "etc"):
-            (self.path / part).mkdir()
+        self.furnish()
 
-    def rewrite(self, record: Record, scenario: bytes, memory: bytes) -> None:
-        """Another scenario for the lab."""
-        self.scenario.write_bytes(scenario)
-        self.memory.write_bytes(memory)
+    def furnish(self) -> None:
+        """The folders, where they are not there yet."""
+        for part in ("rulesets", "leases", "services", "etc"):
+            files.make_folder(self.path / part)
+
+    @property
+    def next_scenario(self) -> Path:
+        """There while a change is under way, until the moment at which its scenario is the lab's."""
+        return self.path / "scenario.yaml.new"
+
+    def begin(self, record: Record, scenario: bytes) -> None:
+        """A change to another scenario, which the record says; what a crash leaves of it can be told."""
+        self.next_scenario.write_bytes(scenario)
         self.write(record)
+
+    def commit(self, record: Record, memory: bytes) -> None:
+        """The change is done: its scenario is the lab's from one moment to the next."""
+        self.memory.write_bytes(memory)
+        self.next_scenario.rename(self.scenario)
+        self.write(record)
+
+    def abandon(self, record: Record) -> None:
+        """The change is taken back."""
+        self.write(record)
+        self.next_scenario.unlink(missing_ok=True)
 
     @property
     def stamp(self) -> tuple[int, int] | None:
@@ -216,11 +243,12 @@ def _parsed(lab: str, text: str) -> Record | None:
             return Record(lab, "", "", str(fields["version"]), own, 0.0)
         scenario, file, version = (str(fields[key]) for key in ("scenario", "file", "version"))
         created, ready = float(fields["created"]), fields["ready"] is True
+        becomes = str(fields.get("becomes", ""))
     except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
         return None
     if not 0 <= created < _FOREVER:
         return None
-    return Record(lab, scenario, file, version, own, created, ready)
+    return Record(lab, scenario, file, version, own, created, ready, becomes)
 
 
 _FOREVER = 1e11

@@ -40,9 +40,8 @@ _LOOK_SECONDS = 0.005
 
 def start(run: RunDirectory, service: Service) -> None:
     """Start a service; `Listening` nouns await its readiness."""
-    stop(run, service)  # A change that was cut off may have left another of that name.
     directory = run.service(service.namespace, service.name)
-    directory.mkdir(exist_ok=True)
+    files.make_folder(directory)
     (directory / "noun").write_text(repr(service))
     if service.config:
         (directory / "config").write_text(service.config)
@@ -55,9 +54,11 @@ def start(run: RunDirectory, service: Service) -> None:
 def start_client(run: RunDirectory, client: DhcpClient) -> None:
     """Start a DHCP client; a `Lease` noun awaits its success."""
     directory = run.service(client.namespace, _client_name(client.interface))
-    directory.mkdir(exist_ok=True)
+    files.make_folder(directory)
     resolv = run.etc(client.namespace) / "resolv.conf"
-    resolv.touch()
+    if files.read(str(resolv)) is None:  # There is none, or something that leads elsewhere.
+        files.remove(str(resolv))
+        resolv.touch()
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
     # Three questions, one a second, and again after a second, for ever.
     argv += ["-s", str(_CLIENT_SCRIPT), "-t", "3", "-T", "1", "-A", "1"]
@@ -76,20 +77,20 @@ def _client_variables(run: RunDirectory, client: DhcpClient) -> dict[str, str]:
 
 
 def _forget_lease(run: RunDirectory, client: DhcpClient) -> None:
-    run.lease(client.namespace, client.interface).unlink(missing_ok=True)
-    run.in_vain(client.namespace, client.interface).unlink(missing_ok=True)
+    files.remove(str(run.lease(client.namespace, client.interface)))
+    files.remove(str(run.in_vain(client.namespace, client.interface)))
 
 
 def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
     """End the noun's process, and forget it. Forgives absence."""
-    name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)
-    directory = run.service(noun.namespace, name)
-    if _alive(directory):
-        pid = _pid(directory)
-        _end([pid], signal.SIGTERM, _TERM_SECONDS)
-        if _alive(directory):
-            _end([pid], signal.SIGKILL, _KILL_SECONDS)
-    (directory / "pid").unlink(missing_ok=True)  # A server's leases stay for its next start.
+    directory = _directory(run, noun)
+    # Who has no number is known by its mark: somebody may have removed the file.
+    pids = [_pid(directory)] if _alive(directory) else _found(set(), str(directory))
+    started = {pid: _start_time(pid) for pid in pids}
+    _end(pids, signal.SIGTERM, _TERM_SECONDS)
+    left = [pid for pid in pids if started[pid] and _start_time(pid) == started[pid]]
+    _end(left, signal.SIGKILL, _KILL_SECONDS)
+    files.remove(f"{directory}/pid")  # A server's leases stay for its next start.
     if isinstance(noun, DhcpClient):
         _forget_lease(run, noun)
 
@@ -113,11 +114,14 @@ def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
 
 
 def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
-    """Whether the noun's process is alive; a service with other settings is another."""
-    if isinstance(noun, DhcpClient):
-        return _alive(run.service(noun.namespace, _client_name(noun.interface)))
-    directory = run.service(noun.namespace, noun.name)
-    return _alive(directory) and files.read(f"{directory}/noun") == repr(noun)
+    """Whether the noun's process runs, and is not stopped; a service with other settings is another."""
+    directory = _directory(run, noun)
+    if not _alive(directory) or _status(_pid(directory))[:1] == ["T"]:
+        return False
+    return isinstance(noun, DhcpClient) or (
+        files.read(f"{directory}/noun") == repr(noun)
+        and (files.read(f"{directory}/config") or "") == noun.config
+    )
 
 
 def listens(run: RunDirectory, fact: Listening) -> bool:
@@ -171,12 +175,13 @@ def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
 
 
 def has_asked_in_vain(run: RunDirectory, fact: Lease | DhcpClient) -> bool:
-    """Whether a DHCP client has asked three times, and waited a second for an answer each time.
+    """Whether a DHCP client has asked three times, and waited a second for an answer each time."""
+    return run.in_vain(fact.namespace, fact.interface).exists()
 
-    So has one that has ended.
-    """
-    alive = _alive(run.service(fact.namespace, _client_name(fact.interface)))
-    return not alive or run.in_vain(fact.namespace, fact.interface).exists()
+
+def lives(run: RunDirectory, fact: Lease | DhcpClient) -> bool:
+    """Whether the DHCP client of an interface has not ended."""
+    return _alive(run.service(fact.namespace, _client_name(fact.interface)))
 
 
 def dhcp_complaints(run: RunDirectory) -> Callable[[str], dict[str, str]]:
@@ -205,7 +210,7 @@ def _log_tail(directory: Path) -> str:
 
 def end_all(run: RunDirectory, namespaces: Iterable[str]) -> None:
     """End every process of a lab, the users' shells among them: first kindly, then not."""
-    _end_those(namespaces, f"{run.path}/")
+    _end_those(namespaces, str(run.path))
 
 
 def end_inside(namespace: str) -> None:
@@ -234,6 +239,11 @@ def _end(pids: list[int], number: int, seconds: float) -> None:
     signalled = {pid: descriptor for pid in pids if (descriptor := _signal(pid, number))}
     _await_end(list(signalled.values()), seconds)
     _reap(signalled)
+
+
+def _directory(run: RunDirectory, noun: Service | DhcpClient) -> Path:
+    name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)
+    return run.service(noun.namespace, name)
 
 
 def _client_name(interface: str) -> str:
@@ -282,13 +292,18 @@ def _alive(directory: Path) -> bool:
 
 
 def _start_time(pid: int) -> str:
-    """In clock ticks since boot; empty for a process that has ended (see proc(5), stat)."""
+    """In clock ticks since boot; empty for a process that has ended."""
+    status = _status(pid)
+    return "" if not status or status[0] in "ZX" else status[19]
+
+
+def _status(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: state, … (see proc(5)); none if it is gone."""
     try:
         # The second field, the name, may hold spaces and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
+        return []
 
 
 def _found(inodes: set[int], mark: str | None) -> list[int]:
@@ -321,12 +336,12 @@ def _is_visiting(pid: int, inodes: set[int]) -> bool:
     return any(target.startswith("net:[") for target in kept - lab)
 
 
-def _is_marked(pid: str, beginning: str) -> bool:
-    """Whether a process bears such a mark; one in a container has a lab of its own by that name."""
+def _is_marked(pid: str, folder: str) -> bool:
+    """Whether it bears the mark of a folder or one below; in a container is a lab of its own by that name."""
     if os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid"):
         return False
     marks = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return any(mark.startswith(f"{MARK}={beginning}".encode()) for mark in marks)
+    return any((mark + b"/").startswith(f"{MARK}={folder}/".encode()) for mark in marks)
 
 
 def _signal(pid: int, number: int) -> int | None:
@@ -337,6 +352,8 @@ def _signal(pid: int, number: int) -> int | None:
         return None
     try:
         signal.pidfd_send_signal(descriptor, number)
+        with suppress(ProcessLookupError):  # A stopped one hears it when it goes on.
+            signal.pidfd_send_signal(descriptor, signal.SIGCONT)
     except ProcessLookupError:
         os.close(descriptor)
         return None

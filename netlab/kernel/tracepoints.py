@@ -108,11 +108,11 @@ class Audit:
 
     def read(self, pipe: int) -> None:
         """Take what is in the buffer."""
-        text = b""
+        parts = []
         with suppress(BlockingIOError):
-            while data := os.read(pipe, 1 << 16):
-                text += data
-        self._lines = text.decode(errors="replace").splitlines()
+            while part := os.read(pipe, 1 << 16):
+                parts.append(part)
+        self._lines = b"".join(parts).decode(errors="replace").splitlines()
 
     def _records(self) -> Iterator[tuple[int, str, dict[str, str]]]:
         """Time, event and fields: `…  23070.617833: kfree_skb: skbaddr=… reason: NETFILTER_DROP`."""
@@ -176,6 +176,7 @@ def _instance(instances: Path) -> Iterator[Audit]:
             _write(own / "events" / event / "enable", "1")
         recorded = Audit()
         yield recorded
+        _write(own / "tracing_on", "0")  # A flood on the machine would keep the reader for ever.
         recorded.read(pipe)
     finally:
         os.close(pipe)

@@ -13,6 +13,10 @@ packets is imported inside the verb that uses it.
 
 from netlab.lab.edits import (
     assigned,
+    keys,
+    networks,
+    targets,
+    values,
     with_clone,
     with_forward,
     with_lease,
@@ -38,7 +42,17 @@ from netlab.lab.life import (
     up,
     warnings,
 )
-from netlab.lab.live import apply, carry_out, change, mending, refuse_busy_ports, renew, repair
+from netlab.lab.live import (
+    Killed,
+    Repair,
+    apply,
+    carry_out,
+    change,
+    mending,
+    refuse_busy_ports,
+    renew,
+    repair,
+)
 from netlab.lab.nodes import ensure_root, execute, place_of, places, unshare
 from netlab.lab.packets import (
     audited_trace,
@@ -58,8 +72,10 @@ from netlab.lab.whereabouts import Following, owners, where
 __all__ = [
     "Following",
     "Interface",
+    "Killed",
     "Lab",
     "Machine",
+    "Repair",
     "Status",
     "Unleased",
     "apply",
@@ -73,10 +89,12 @@ __all__ = [
     "execute",
     "explain",
     "explaining",
+    "keys",
     "listening",
     "load",
     "mending",
     "names",
+    "networks",
     "owners",
     "pairs",
     "passing",
@@ -93,10 +111,12 @@ __all__ = [
     "running",
     "status",
     "sweep",
+    "targets",
     "trace",
     "undone_by_signals",
     "unshare",
     "up",
+    "values",
     "verify",
     "warnings",
     "watching",

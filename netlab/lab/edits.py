@@ -22,6 +22,35 @@ def assigned(lab: Lab, target: str, settings: dict[str, str]) -> Source:
     return _edited(lab, edit.assign(lab.source.data, target, settings))
 
 
+def targets(lab: Lab) -> list[str]:
+    """What `assigned` can change something of."""
+    from netlab.scenario import edit
+
+    return edit.targets(lab.source.data)
+
+
+def networks(lab: Lab) -> list[str]:
+    """What an adapter can be plugged into."""
+    scenario = lab.source.scenario
+    return [*scenario.vmnets, *scenario.segments]
+
+
+def keys(lab: Lab, target: str) -> list[str]:
+    """The keys of a target."""
+    from netlab.scenario import edit, vocabulary
+
+    return vocabulary.keys(edit.place(lab.source.data, target))
+
+
+def values(lab: Lab, target: str, key: str) -> list[str]:
+    """The values of a target's key, where there are few."""
+    from netlab.scenario import edit, vocabulary
+
+    if key == "network":
+        return networks(lab)
+    return vocabulary.values((*edit.place(lab.source.data, target), key))
+
+
 def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
     """The lab's scenario with another VM, checked."""
     from netlab.scenario import edit

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.errors import KernelError, SystemRefused
+from netlab.errors import KernelError, NetlabError, SystemRefused
 from netlab.lab.edits import clients, with_lease
 from netlab.lab.life import Lab, busy, prepare, require_root, run_directory
 from netlab.lab.state import cut_off
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from netlab.kernel.patience import Interruption
     from netlab.kernel.rundir import RunDirectory
     from netlab.plan.change import Change
-    from netlab.plan.nouns import Lease
+    from netlab.plan.nouns import Lease, Observed
+    from netlab.plan.plan import Difference
     from netlab.scenario.source import Source
 
 
@@ -60,19 +62,19 @@ def carry_out(
     source, run = wanted.source, run_directory(lab.name)
     with postponed_signals() as interruption, run.locked():
         _refuse_outdated(lab, run)
-        if cut_off(lab, run):
+        before = run.read()
+        if before.becomes or cut_off(lab, run):
             raise SystemRefused(
                 f"a change of the lab '{lab.name}' was cut off in its middle",
                 f"`sudo netlab repair {lab.name}` ends what it has left",
             )
         refuse_busy_ports(lab, wanted)
-        before = run.read()
         both = tuple(dict.fromkeys((*before.namespaces, *wanted.plan.namespaces)))
         after = replace(
             before, scenario=source.name, file=source.file, namespaces=wanted.plan.namespaces
         )
         # Written first: what a crash leaves of either must be found by `down`.
-        run.write(replace(before, namespaces=both))
+        run.begin(replace(before, namespaces=both, becomes=source.file), source.text)
         try:
             bring_about(
                 difference,
@@ -81,11 +83,11 @@ def carry_out(
                 interruption,
                 lambda missing: _tell(wanted, run, missing, interruption, unleased),
             )
-            run.rewrite(after, source.text, remember(source))
         except BaseException:
-            left = (one for one in both if one in before.namespaces or netns.inode(one))
-            run.write(replace(before, namespaces=tuple(left)))
+            left = (one for one in both if one in before.namespaces or netns.named(one))
+            run.abandon(replace(before, namespaces=tuple(left)))
             raise
+        run.commit(after, remember(source))
     return wanted
 
 
@@ -169,40 +171,102 @@ def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
             raise busy(one.protocol, one.port, one.program if one.pid else "another program")
 
 
+@dataclass(frozen=True)
+class Repair:
+    """What `repair` has done."""
+
+    change: Change
+    left: Difference
+    """What is not as planned all the same."""
+    failures: tuple[NetlabError, ...]
+    """Why."""
+    killed: Killed | None = None
+    """The change that had been killed in its middle, if one was."""
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A change that was killed before its end (`kill -9`), by names of scenarios."""
+
+    wanted: str
+    now: str
+    """The lab's: the one before the change, or the wanted one if all was done but to say so."""
+    done: bool
+
+
 def mending(lab: Lab) -> Change:
     """What `repair` would do."""
-    from netlab.kernel.observe import observe
     from netlab.plan.change import mend
 
     require_root()
-    run = run_directory(lab.name)
-    return mend(lab.plan, (*observe(lab.plan, run).nouns, *cut_off(lab, run)))
+    return mend(lab.plan, _there(lab, run_directory(lab.name)))
 
 
-def repair(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Change:
+_ROUNDS = 5
+"""Who keeps changing the lab meanwhile has the last word."""
+
+
+def repair(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Repair:
     """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
 
-    What somebody made goes, what is missing or another comes anew. A failure or a signal on the way
-    leaves it as it was. Raises SystemRefused if `lab` is not as the last change left it, KernelError,
-    Interrupted.
+    What somebody made goes, what is missing or another comes anew; what cannot be mended keeps nothing
+    else from being mended. Then it is looked at again, until nothing is left or nothing gets better.
+    Raises SystemRefused if `lab` is not as the last change left it, Interrupted: what is mended then stays.
     """
-    from netlab.kernel.change import change as carry_out
+    from netlab.kernel.change import mend as carry_out
     from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.services import lease
+    from netlab.plan.change import joined, mend
+    from netlab.plan.plan import difference
 
     require_root()
     run = run_directory(lab.name)
     with postponed_signals() as interruption, run.locked():
         _refuse_outdated(lab, run)
-        wanted = mending(lab)
-        carry_out(
-            wanted,
-            run,
-            progress or (lambda noun, moment: None),
-            interruption,
-            lambda missing: _tell(lab, run, missing, interruption, unleased),
-        )
-        run.write(replace(run.read(), namespaces=lab.plan.namespaces))
-    return wanted
+        changes: list[Change] = []
+        failures: tuple[NetlabError, ...] = ()
+        missing: set[Lease] = set()
+        there = _there(lab, run)
+        left = difference(lab.plan.nouns, there)
+        worthwhile = bool(left)
+        while worthwhile and len(changes) < _ROUNDS:
+            before, wanted = left, mend(lab.plan, there)
+            mended = carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
+            changes.append(mended.done)
+            failures = mended.failures
+            missing |= {*mended.missing}
+            there = _there(lab, run)
+            left = difference(lab.plan.nouns, there)
+            worthwhile = left != before and not _in_vain(wanted, left)
+        killed = _settle(lab, run)
+        _tell(lab, run, [one for one in missing if not lease(run, one)], interruption, unleased)
+    return Repair(joined(changes), left, failures if left else (), killed)
+
+
+def _in_vain(tried: Change, left: Difference) -> bool:
+    """Whether nothing is left but facts for which a mending has waited already."""
+    from netlab.plan.nouns import Advertised, Lease, Listening
+
+    waited = {noun for noun in tried.created if isinstance(noun, Advertised | Lease | Listening)}
+    return waited.issuperset((*left.missing, *left.unplanned))
+
+
+def _settle(lab: Lab, run: RunDirectory) -> Killed | None:
+    """No change is under way any more: write that down, and tell of one that was killed."""
+    record = run.read()
+    wanted, done = Path(record.becomes), not run.next_scenario.exists()
+    now = record
+    if record.becomes and done:
+        now = replace(record, scenario=wanted.stem, file=record.becomes)
+    others = (one.namespace for one in cut_off(lab, run))
+    run.abandon(replace(now, becomes="", namespaces=(*lab.plan.namespaces, *others)))
+    return Killed(wanted.stem, now.scenario, done) if record.becomes else None
+
+
+def _there(lab: Lab, run: RunDirectory) -> tuple[Observed, ...]:
+    from netlab.kernel.observe import observe
+
+    return (*observe(lab.plan, run).nouns, *cut_off(lab, run))
 
 
 def _refuse_outdated(lab: Lab, run: RunDirectory) -> None:

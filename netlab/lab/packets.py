@@ -214,10 +214,10 @@ def listening(
 
 @contextmanager
 def watching(lab: Lab) -> Iterator[Stream]:
-    """See every packet of a lab, but not what TCP carries; what `probe.exchange.live` makes lines of."""
-    from netlab.probe import bpf
+    """See every packet of a lab, but not all that it carries; what `probe.exchange.live` makes lines of."""
+    from netlab.probe import filters
 
-    with _tapped(lab, (), bpf.HEADERS_OF_TCP) as stream:
+    with _tapped(lab, (), filters.HEADERS) as stream:
         yield stream
 
 

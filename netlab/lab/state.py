@@ -98,7 +98,7 @@ def cut_off(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
 
     planned = set(lab.plan.namespaces)
     others = (name for name in run.read().namespaces if name not in planned)
-    return tuple(Namespace(name) for name in others if netns.inode(name))
+    return tuple(Namespace(name) for name in others if netns.named(name))
 
 
 def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Machine]:

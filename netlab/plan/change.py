@@ -68,6 +68,13 @@ class Change:
         return Namespace(namespace) not in self.removed
 
 
+def joined(changes: Iterable[Change]) -> Change:
+    """Several changes, one after the other, told as one."""
+    parts = [(one.removed, one.altered, one.created) for one in changes]
+    removed, altered, created = zip(*parts, strict=True) if parts else ((), (), ())
+    return Change(*(tuple(chain.from_iterable(part)) for part in (removed, altered, created)))
+
+
 def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
     """What `apply` has to do; what is `broken` goes, and comes if it is in the new plan."""
     # By their places: most are equal, and only what is not needs to be put in order.
@@ -76,14 +83,17 @@ def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
     goes = set(before) - (set(after) - set(broken))
     comes = set(after) - set(before)
     successors = {_identity(noun): noun for noun in sorted(comes, key=after.__getitem__)}
-    altered = [
-        (noun, successors[_identity(noun)])
+    pairs = {
+        noun: successors[_identity(noun)]
         for noun in sorted(goes, key=before.__getitem__)
         if _identity(noun) in successors and _in_place(noun, successors[_identity(noun)])
-    ]
+    }
+    shaken = goes - set(pairs) | {noun for noun, to in pairs.items() if _interrupts(noun, to)}
+    fallen = _fallen(old, shaken)
+    # What stands on something that goes is there no more when it is to be altered.
+    altered = [(noun, successor) for noun, successor in pairs.items() if noun not in fallen]
     kept = {noun for pair in altered for noun in pair}
-    shaken = goes - kept | {noun for noun, successor in altered if _interrupts(noun, successor)}
-    gone = goes - kept | _fallen(old, shaken, kept)
+    gone = (goes | fallen) - kept
     removed = sorted(gone, key=lambda noun: (-stage(noun), before[noun]))
     created = sorted(
         (comes | gone & set(after)) - kept, key=lambda noun: (stage(noun), after[noun])
@@ -91,7 +101,7 @@ def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
     return Change(tuple(removed), tuple(altered), tuple(created))
 
 
-def _fallen(plan: Plan, shaken: set[Noun], kept: set[Noun]) -> set[Noun]:
+def _fallen(plan: Plan, shaken: set[Noun]) -> set[Noun]:
     """What stands on what is shaken, and on that; nothing stands on what is in other namespaces."""
     if not shaken:
         return set()
@@ -113,8 +123,8 @@ def _fallen(plan: Plan, shaken: set[Noun], kept: set[Noun]) -> set[Noun]:
     fallen: set[Noun] = set()
     falling = shaken
     while falling:
-        standing = (noun for base in falling for noun in near(base) if _stands_on(noun, base))
-        falling = set(standing) - shaken - kept - fallen
+        standing = (noun for base in falling for noun in near(base) if stands_on(noun, base))
+        falling = set(standing) - shaken - fallen
         fallen |= falling
     return fallen
 
@@ -122,22 +132,24 @@ def _fallen(plan: Plan, shaken: set[Noun], kept: set[Noun]) -> set[Noun]:
 def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
     """What `repair` has to do: what was made by hand goes, what is missing comes again.
 
-    A cable that is not as planned (its end is down, has another MAC, …) is replaced; a DHCP client
-    whose lease was tampered with asks anew.
+    What is not there as planned may be there in another way (a cable whose end is down, or in another
+    switch; a name without a namespace), and in the way: it goes before it comes. What is on an
+    interface that somebody made goes with it. A DHCP client whose lease was tampered with asks anew.
     """
     observed = tuple(observed)
     foreign = tuple(noun for noun in observed if isinstance(noun, End))
-    there = [noun for noun in observed if not isinstance(noun, End)]
+    places = {(noun.namespace, noun.interface) for noun in foreign}
+    there = [noun for noun in observed if not isinstance(noun, End) and _place(noun) not in places]
     missing = set(plan.nouns) - set(there)
-    machines = {noun.namespace for noun in there if isinstance(noun, Namespace)}
-    cables = {noun for noun in missing if isinstance(noun, Cable)}
-    cables = {noun for noun in cables if machines.issuperset(_namespaces(noun))}
+    another = {_identity(noun) for noun in there}
+    in_the_way = {
+        noun for noun in missing if isinstance(noun, _SOLID) and _identity(noun) not in another
+    }
     lost = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Lease)}
-    lost |= {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, DhcpClient)}
     asking: set[Noun] = {
         noun
         for noun in there
-        if isinstance(noun, DhcpClient | Lease) and (noun.namespace, noun.interface) in lost
+        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in lost
     }
     deaf = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Advertised)}
     # A router tells by itself only now and then; one that IPv6 comes to again asks.
@@ -146,8 +158,21 @@ def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
         for noun in there
         if isinstance(noun, Ipv6) and (noun.namespace, noun.interface) in deaf
     }
-    found = change(Plan.of(plan.lab, [*there, *cables]), plan, cables | asking)
+    found = change(Plan.of(plan.lab, [*there, *in_the_way]), plan, in_the_way | asking)
     return replace(found, removed=(*foreign, *found.removed))
+
+
+_SOLID = Namespace | Bridge | Cable | EtcFile | Service | DhcpClient
+"""What cannot be made while something else has its name or its place."""
+
+
+def _place(noun: Noun) -> tuple[str, str] | None:
+    """The interface that a noun is on, if it is on one."""
+    match noun:
+        case Address(namespace, interface) | Queue(namespace, interface):
+            return namespace, interface
+        case _:
+            return None
 
 
 def _identity(noun: Noun) -> tuple[object, ...]:
@@ -159,8 +184,10 @@ def _identity(noun: Noun) -> tuple[object, ...]:
             return EtcFile, namespace, name
         case Ruleset(namespace):
             return Ruleset, namespace
-        case Bridge():
-            return (replace(noun, hub=False),)
+        case Namespace(namespace):
+            return Namespace, namespace
+        case Bridge(namespace, name):
+            return Bridge, namespace, name
         case Queue(namespace, interface):
             return Queue, namespace, interface
         case DhcpClient():
@@ -173,7 +200,7 @@ def _identity(noun: Noun) -> tuple[object, ...]:
 
 def _in_place(old: Noun, new: Noun) -> bool:
     """A DHCP client that nobody is to give anything keeps what it has, until its lease ends."""
-    return isinstance(old, Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue) or (
+    return isinstance(old, Namespace | Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue) or (
         isinstance(new, DhcpClient) and not new.terms
     )
 
@@ -186,7 +213,8 @@ def _interrupts(old: Noun, new: Noun) -> bool:
     return any(before.up != after.up and before.bridge is None for before, after in ends)
 
 
-def _stands_on(noun: Noun, base: Noun) -> bool:
+def stands_on(noun: Noun, base: Noun) -> bool:
+    """Whether a noun cannot be there without another."""
     match base, noun:
         case Namespace(namespace), _:
             return namespace in _namespaces(noun)

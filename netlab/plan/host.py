@@ -51,9 +51,9 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
         yield Ruleset(here, rules)
-    # Nobody else sends to 127.0.0.1, or from it, over a cable.
-    by_loopback = [nat.host_end(vmnet) for vmnet in nat_networks if vmnet.reaches_loopback]
-    for end in dict.fromkeys((*_ends(led), *by_loopback)):
+    for end in (
+        uplinks
+    ):  # The host may call a forwarded port at its loopback, and a NAT engine the loopback.
         yield Sysctl(here, f"net.ipv4.conf.{end}.route_localnet", "1")
     if nat_networks:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
@@ -204,13 +204,9 @@ def _own_calls(nat_networks: list[Network], forwards: list[Led]) -> str:
     if not forwards:
         return ""
     own = (str(one.host_address) for one in nat_networks if one.mode and one.mode.host_adapter)
-    ends, sources = _set(_ends(forwards)), ", ".join(("127.0.0.0/8", *own))
+    ends = _set(dict.fromkeys(end for end, _, _ in forwards))
+    sources = ", ".join(("127.0.0.0/8", *own))
     return f"\t\toifname {ends} ip saddr {{ {sources} }} masquerade\n"
-
-
-def _ends(forwards: list[Led]) -> list[str]:
-    """The host's interfaces to NAT devices that it has ports for."""
-    return list(dict.fromkeys(end for end, _, _ in forwards))
 
 
 _KERNEL_SECONDS = 120

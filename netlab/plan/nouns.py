@@ -23,6 +23,8 @@ class Namespace:
     """A network namespace as `ip netns` shows it, with `lo` up."""
 
     namespace: str
+    oddities: tuple[str, ...] = ()
+    """What was found in it that no plan has a noun for, in words; a plan wants none."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Bridge:
     mac: str
     hub: bool = False
     """It learns no addresses, and every frame goes to every port."""
+    oddities: tuple[str, ...] = ()
+    """What was found of it that no plan wants: it is off, or speaks spanning tree; in words."""
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def line(noun: Observed) -> str:
             return f"sysctl {where} {key}={value}" + (" (if there)" if optional else "")
         case EtcFile(where, name, text):
             return _with_text(f"etc {where} {name}", text)
-        case Bridge(where, name, mac, hub):
-            return f"bridge {where}/{name} ({mac}){', a hub' if hub else ''}"
+        case Bridge(where, name, mac, hub, oddities):
+            return f"bridge {where}/{name} ({mac}){', a hub' if hub else ''}{_but(oddities)}"
         case End():
             return f"interface {_end(noun)}"
         case Cable(one, other, mtu):
@@ -119,8 +119,12 @@ def line(noun: Observed) -> str:
         case Advertised(where, interface, address, routed):
             way_out = " and a default route" * routed
             return f"advertised {where}/{interface} {address}{way_out}"
-        case Namespace(where):
-            return f"namespace {where}"
+        case Namespace(where, oddities):
+            return f"namespace {where}{_but(oddities)}"
+
+
+def _but(oddities: tuple[str, ...]) -> str:
+    return f", but {', '.join(oddities)}" if oddities else ""
 
 
 def _with_text(first: str, text: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +32,7 @@ _ARP = b"\x08\x06"
 _IPV6 = b"\x86\xdd"
 _ETHERNET_BYTES = 14
 _VERSION_6, _IPV6_BYTES = b"\x60", 40
-_NEIGHBOURS = (135, 136)
+_NEIGHBOURS = (b"\x87", b"\x88")
 """Types of ICMPv6 that do what ARP does."""
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
 """Behind the ICMP header and the token stands the mark."""
@@ -57,14 +58,21 @@ class Case:
 class Autopsy:
     """A context manager: watches a whole lab while waves of echo requests, of one family, are under way."""
 
-    def __init__(self, where: Map, six: bool = False) -> None:
+    def __init__(self, where: Map, six: bool = False, soon: float = 0.3) -> None:
+        """`soon`: seconds within which a machine asks by ARP for what a packet needs."""
         self._where = where
+        self._soon = soon
         name = secrets.token_hex(8)
         self._handles = Handles(len(where.nodes))
         self._witness = Witness(where, (_MARKED,), name, echoes_only=True, six=six)
         self._seen: dict[bytes, list[Sighting]] = {}
-        self._questions: list[tuple[float, Sighting]] = []
-        self._asked: dict[tuple[str, str], float] = {}
+        self._had: dict[str, int] = {}
+        """Namespaces, and when they had a packet of the wave last (nanoseconds since 1970)."""
+        self._questions: list[Sighting] = []
+        self._asked: set[tuple[str, str]] = set()
+        """(node, address) of each question."""
+        self._waited: dict[tuple[str, str], float] = {}
+        """Those for whose answer a packet of the wave may wait, and when each was first asked."""
         self._answered: set[tuple[str, str]] = set()
         self._drops: dict[bytes, list[Hit]] = {}
         self._silenced: list[Hit] = []
@@ -91,29 +99,38 @@ class Autopsy:
         """A new wave; of the last one, only what was kept is remembered."""
         self._settle()
         self._seen = {token: [] for token in tokens}
-        self._questions, self._asked, self._answered = [], {}, set()
+        self._questions, self._asked, self._answered = [], set(), set()
+        self._had, self._waited = {}, {}
         for machine in self._witness.rules:
             machine.forget()
 
+    def sends(self, namespaces: Iterable[str]) -> None:
+        """These have just been given packets of the wave to send."""
+        self._had |= dict.fromkeys(namespaces, time.time_ns())
+
     def look(self, one: Tap | RuleTrace) -> bool:
-        """Take in what was seen, or what rules have met; whether it has to do with the wave."""
+        """Take in what was seen until now, or what rules have met; whether it was a packet of the wave."""
         if isinstance(one, RuleTrace):
             return self._hits(one)
         concerned = False
-        for sighting in one.sightings():
+        for sighting in one.sightings(time.time_ns()):
             if _is_arp(sighting.data):
-                self._questions.append((time.monotonic(), sighting))
-                concerned = True
+                self._questions.append(sighting)
             elif (seen := self._seen.get(icmp.token_of(sighting.data) or b"")) is not None:
                 seen.append(sighting)
+                self._had[sighting.namespace] = sighting.at
                 concerned = True
         return concerned
 
-    def asks(self, seconds: float) -> bool:
-        """Whether somebody is still waiting for an answer to ARP; none is after so long."""
+    def last_question(self) -> float:
+        """When an unanswered question was asked first, by the monotonic clock.
+
+        Others may ask for ever, and for one address after the other. For what a packet of the wave waits
+        for, it is asked where the packet is, and soon after it has come there.
+        """
         self._read_questions()
-        since = time.monotonic() - seconds
-        return any(begun > since for key, begun in self._asked.items() if key not in self._answered)
+        waiting = (at for key, at in self._waited.items() if key not in self._answered)
+        return max(waiting, default=-math.inf)
 
     def keep(self, number: int, case: Case) -> None:
         """A probe of the wave that is over was not answered: `findings` will tell of it by its number."""
@@ -164,14 +181,15 @@ class Autopsy:
 
     def _hits(self, machine: RuleTrace) -> bool:
         """Whether rules of a machine have met a probe. What they drop is remembered."""
-        hits = self._witness.hits_on(machine)
-        for hit in hits:
-            if hit.drops and drops.is_about_neighbours(decode(hit.frame)):
+        concerned = False
+        for hit in self._witness.hits_on(machine):
+            _, token = _echo(hit)
+            concerned |= token in self._seen
+            if hit.drops and drops.is_about_neighbours(drops.fields_of(hit)):
                 self._silenced.append(hit)
             elif hit.drops:
-                _, token = _echo(hit)
                 self._drops.setdefault(token, []).append(hit)
-        return bool(hits)
+        return concerned
 
     def _settle(self) -> None:
         """What rules have ended of the wave that is over, for those that were kept of it."""
@@ -198,19 +216,24 @@ class Autopsy:
 
     def _read_questions(self) -> None:
         """Only when somebody wants to know: where everything is answered, nobody does."""
-        for at, sighting in self._questions:
-            fields = decode(sighting.data)
+        now, now_ns = time.monotonic(), time.time_ns()
+        for sighting in self._questions:
+            fields = decode(sighting.data, sighting.length)
             node = self._where.nodes[sighting.namespace]
             if fields.get("arp.op") == _ANSWER:
                 self._answered.add((node, fields["arp.sender"]))
             elif "arp.target" in fields:
-                self._asked.setdefault((node, fields["arp.target"]), at)
+                question = (node, fields["arp.target"])
+                self._asked.add(question)
+                since = (sighting.at - self._had.get(sighting.namespace, 0)) / 1e9
+                if since < self._soon:
+                    self._waited.setdefault(question, now - (now_ns - sighting.at) / 1e9)
         self._questions.clear()
 
     def _in_vain(self, node: str, hops: set[str]) -> dict[str, str]:
         """The machine and the address for which it asks in vain, if that keeps a packet, or its answer,
         from going on."""
-        questions = {(node, hop) for hop in hops} & self._asked.keys()
+        questions = {(node, hop) for hop in hops} & self._asked
         return dict(sorted(questions - self._answered)[:1])
 
     @cached_property
@@ -222,12 +245,12 @@ class Autopsy:
 
 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
-    fields = decode(sighting.data)
+    fields = decode(sighting.data, sighting.length)
     return with_errors(echo, fields), fields
 
 
 def _is_arp(frame: bytes) -> bool:
-    return frame[12:14] == _ARP or (frame[12:14] == _IPV6 and frame[54] in _NEIGHBOURS)
+    return frame[12:14] == _ARP or (frame[12:14] == _IPV6 and frame[54:55] in _NEIGHBOURS)
 
 
 def _echo(hit: Hit) -> tuple[Part | None, bytes]:

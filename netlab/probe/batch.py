@@ -13,6 +13,8 @@ from netlab.kernel import syscalls
 AT_ONCE = 64
 """Packets that are received together; if there are fewer, no more are waiting."""
 _FRAME_BYTES = (1 << 16) + 64
+_MOST_BATCHES = 1000
+"""More than a buffer holds."""
 _MESSAGE_BYTES = 2048
 """All of an ICMP message that tells what it is, and more."""
 
@@ -106,15 +108,18 @@ def receive(descriptor: int) -> list[Received]:
 def receive_messages(descriptor: int, errors: bool = False) -> Iterator[tuple[bytes, bytes]]:
     """What waits in any socket: packets, cut off at 2,048 bytes, and their senders (struct sockaddr).
 
-    With `errors`, what the kernel tells of packets that it has sent: see recvmsg(2), MSG_ERRQUEUE.
+    With `errors`, what the kernel tells of packets that it has sent: see recvmsg(2), MSG_ERRQUEUE. If they
+    come faster than they are read, it is those that there were, and some more.
     """
-    room, sizes = _for_messages(), [0] * AT_ONCE
-    while len(sizes) == AT_ONCE:  # Else there are no more.
+    room = _for_messages()
+    for _ in range(_MOST_BATCHES):
         sizes = room.receive(descriptor, errors)
         data = [string_at(room.data + n * _MESSAGE_BYTES, size) for n, size in enumerate(sizes)]
         senders = string_at(room.addresses, len(sizes) * _SENDER_BYTES)
         for n, one in enumerate(data):
             yield one, senders[n * _SENDER_BYTES : (n + 1) * _SENDER_BYTES]
+        if len(sizes) < AT_ONCE:  # There are no more.
+            return
 
 
 def send(descriptor: int, messages: Sequence[tuple[bytes, bytes]]) -> dict[int, int]:

@@ -15,19 +15,6 @@ _ETHERNET = 1
 _NETMASK_UNKNOWN = 0xFFFFFFFF
 _RETURN = 0x06
 
-HEADERS_OF_TCP = b"".join(
-    STEP.pack(*step)
-    for step in (
-        (0x28, 0, 0, 12),  # the frame's protocol
-        (0x15, 0, 3, 0x0800),  # IPv4?
-        (0x30, 0, 0, 23),  # the packet's protocol
-        (0x15, 0, 1, 6),  # TCP?
-        (_RETURN, 0, 0, 160),
-        (_RETURN, 0, 0, WHOLE),
-    )
-)
-"""A program for those who do not want what a connection carries: 64 kB a frame fill a buffer soon."""
-
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_uint), ("steps", ctypes.c_void_p))

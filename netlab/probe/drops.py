@@ -14,6 +14,8 @@ from netlab.probe.said import said
 
 _NEIGHBOUR_DISCOVERY = {"135": "request", "136": "answer"}
 """Types of ICMPv6, in the words of ARP."""
+_LONGEST = 1 << 16
+"""Bytes of a frame."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,14 @@ class Silence:
     text: str
 
 
+def fields_of(hit: Hit) -> Fields:
+    """The header fields of the packet; of what is behind its headers, only the first bytes are known."""
+    return decode(hit.frame, _LONGEST)
+
+
 def drop(hit: Hit, known: Knowledge) -> Drop | None:
     """What a hit that drops a packet proves; None: only a copy for somebody else was dropped."""
-    fields, node = decode(hit.frame), known.where.nodes[hit.namespace]
+    fields, node = fields_of(hit), known.where.nodes[hit.namespace]
     receiver = fields.get("eth.dst", "")
     port = known.interface(node, hit.out)
     is_copy = bool(port) and node in known.where.switches and not is_group(receiver)
@@ -64,7 +71,7 @@ def unheard(hits: Iterable[Hit]) -> Unheard:
     """Those that are about neighbours; for `silenced`, which is asked once for each probe."""
     found: dict[int, list[tuple[Hit, Fields]]] = {}
     for hit in hits:
-        fields = decode(hit.frame)
+        fields = fields_of(hit)
         if hit.drops and is_about_neighbours(fields):
             found.setdefault(_last_bits(_asked_for(fields)), []).append((hit, fields))
     return found

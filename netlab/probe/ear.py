@@ -32,7 +32,7 @@ STEP = struct.Struct("HBBI")
 """struct sock_filter: code, jump if true, jump if false, operand."""
 _SO_TIMESTAMPING = 37
 _ON_ITS_WAY = 1 << 1 | 1 << 4  # SOF_TIMESTAMPING_TX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE
-_NOTHING = STEP.pack(0x06, 0, 0, 0)
+NOTHING = STEP.pack(0x06, 0, 0, 0)
 """Classic BPF that takes no packet."""
 _NO_MACS = bytes(12)
 """How a frame on `lo` begins."""
@@ -47,11 +47,14 @@ class Ear:
     its ports.
     """
 
-    def __init__(self, namespace: str, six: bool = False) -> None:
+    def __init__(self, namespace: str, six: bool = False, program: bytes = b"") -> None:
+        """`program`: a filter of what is delivered."""
         self.six = six
         self.namespace = namespace
         with netns.inside(namespace):
             self.icmp = _raw_icmp(six)
+        if program:
+            attach(self.icmp, program)
         self._bound: dict[str, socket.socket] = {}
 
     def close(self) -> None:
@@ -66,7 +69,7 @@ class Ear:
         if source not in self._bound:
             with netns.inside(self.namespace):
                 bound = _raw_icmp(self.six)
-            attach(bound, _NOTHING)  # What comes in is `icmp`'s.
+            attach(bound, NOTHING)  # What comes in is `icmp`'s.
             try:
                 bound.bind((source, 0))
             except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,9 @@ _ARP_QUESTIONS = 3
 
 _GIVING_UP_SECONDS = 2.0
 """Within which the kernel tells that it has given up asking."""
+
+_LONGEST_SECONDS, _TIMES_SENDING = 10.0, 4
+"""How long after sending, or after how many times as long as that took, nothing is waited for any more."""
 
 _PATIENT = 5.0
 """Times as long, where the first try has given no verdict."""
@@ -106,7 +110,7 @@ def _round(
         handles = stack.enter_context(Handles(5 * len(places)))
         six = any(probe.six for probe in probes)
         stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness), six))
-        autopsy = _watched(where, six, stack) if where else None
+        autopsy = _watched(where, six, slowness, stack) if where else None
         senses = stack.enter_context(Senses(ends, six, autopsy, interruption))
 
         def forget(namespaces: Iterable[str]) -> None:
@@ -142,10 +146,11 @@ def _free() -> int:
     return max(room() - _ROUTERS, _LEAST_ROOM)
 
 
-def _watched(where: Map, six: bool, stack: ExitStack) -> Autopsy:
+def _watched(where: Map, six: bool, slowness: float, stack: ExitStack) -> Autopsy:
     from netlab.probe.autopsy import Autopsy
 
-    return stack.enter_context(Autopsy(where, six))
+    soon = 1.5 * _ARP_MILLISECONDS / 1000 * slowness
+    return stack.enter_context(Autopsy(where, six, soon))
 
 
 def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outcome:
@@ -199,14 +204,30 @@ class _Wave:
         self._send(numbers[self.there :])
         self.sent_at = time.monotonic()
         self.last_sighting = max(self.last_sighting, self.sent_at)
-        # Over only when nothing is waiting to be read: this process may have been asleep.
-        while self._look(0) or self._look(self._patience()) or self._patience() > 0:
-            pass
+        while not self._is_over():
+            self._look(self._patience())
         self._count_losses()
-        if shortage := self.shortages.since():
+        if shortage := self.shortages.since() or self._unfinished():
             for seen in self.seen:
                 seen.shortage = shortage
         return self.seen
+
+    def _is_over(self) -> bool:
+        """Nothing more will be seen, or what is seen is not to be waited for any more.
+
+        Over only when what has come until now was read, too: this process may have been asleep.
+        """
+        if self._patience() > 0 and not self._unfinished():
+            return False
+        self._look(0)
+        return self._patience() <= 0 or bool(self._unfinished())
+
+    def _unfinished(self) -> str:
+        """That packets of the wave are seen for longer than they can live by themselves; or nothing."""
+        longest = _LONGEST_SECONDS + _TIMES_SENDING * (self.sent_at - self.begun_at)
+        if self.last_sighting + _QUIET_SECONDS < self.sent_at + longest:
+            return ""
+        return f"after {longest:.0f} s, netlab's own packets were still seen: somebody sends them again"
 
     def keep_silent(self, autopsy: Autopsy, numbers: Sequence[int]) -> None:
         """Remember what was seen of the probes that were not answered; `numbers` are their names."""
@@ -225,6 +246,8 @@ class _Wave:
         for n in numbers:
             batches.setdefault((self.probes[n].source, self.probes[n].bind), []).append(n)
         jobs: dict[Future[dict[int, int]], list[int]] = {}
+        if self.autopsy:
+            self.autopsy.sends(sender for sender, _ in batches)
         for sender, its in batches.items():
             for few in (its[first:][:_AT_ONCE] for first in range(0, len(its), _AT_ONCE)):
                 try:
@@ -235,6 +258,8 @@ class _Wave:
 
         while wait(jobs, _GLANCE_SECONDS).not_done:
             self._look(0)
+        if self.autopsy:
+            self.autopsy.sends(sender for sender, _ in batches)
         for job, its in jobs.items():
             self._not_sent({its[place]: error for place, error in job.result().items()})
 
@@ -248,17 +273,15 @@ class _Wave:
         for number, error in errors.items():
             self.seen[number].send_error = error
 
-    def _look(self, seconds: float) -> bool:
-        """Take in what is to be read, or comes within that time; whether there was anything."""
-        ready = self.senses.ready(seconds)
-        for one in ready:
+    def _look(self, seconds: float) -> None:
+        """Take in what is to be read, or comes within that time."""
+        for one in self.senses.ready(seconds):
             if isinstance(one, Ear):
                 seen = self._see_off(one) | self._hear(one)
             else:
                 seen = bool(self.autopsy and self.autopsy.look(one))
             if seen:
                 self.last_sighting = time.monotonic()
-        return bool(ready)
 
     def _see_off(self, ear: Ear) -> bool:
         """Take in which probes have left; whether there were any."""
@@ -313,9 +336,8 @@ class _Wave:
         if not all(seen.left or seen.answered for seen in undecided) and not self.shortages.since():
             return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
         quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
-        if self.autopsy and self.autopsy.asks(self.arp_seconds):
-            quiet = max(quiet, self.arp_seconds)
-        return self.last_sighting + quiet - now
+        asked = self.autopsy.last_question() if self.autopsy else -math.inf
+        return max(self.last_sighting + quiet, asked + self.arp_seconds) - now
 
     def _count_losses(self) -> None:
         lost = {name: self.senses.ears[name].lost() for name in self.ends}

@@ -17,6 +17,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 
 from netlab.probe.frame import Fields
 from netlab.probe.identity import WEAK, End, Identity, identify
@@ -28,6 +29,8 @@ FOLDED = frozenset({"arp", "ndp", "dhcp", "other"})
 """What keeps a network going: counted, not told."""
 UNSEEN = "unseen"
 """Counted too: packets of exchanges of which nobody has seen who began."""
+UNTOLD = "untold"
+"""Counted too: exchanges that were too many at once to be remembered until their end."""
 _SECOND = 1_000_000_000
 _SILENCE = _SECOND
 """What has been silent for so long is told, answered or not."""
@@ -37,6 +40,16 @@ _IDLE = 600 * _SECOND
 """A connection is the same one if it goes on within this time."""
 _WEAK, _STRONG = _SECOND // 20, _SECOND
 """How long the key of a packet holds: if two may be equal, and if not."""
+_MOST_EXCHANGES = 20_000
+"""That are remembered at once: open ones, and connections that may go on. Some 3 kB each."""
+_MOST_PACKETS = 20_000
+"""That are known to be under way at once. Some 2 kB each, with what was seen of them."""
+_MOST_EQUAL = 64
+"""Packets with one key that are known to be under way at once: each is looked at for each sighting."""
+_MOST_PARTS = 8
+"""Of a question and those to which it has led; more are told by themselves."""
+_AT_ONCE = 1000
+"""Exchanges that are told before anybody looks for signals."""
 _SINGLE = frozenset({"icmp", "dns", "arp", "ndp"})
 """Kinds with one question and one answer."""
 _UNASKED = frozenset({"arp", "ndp"})
@@ -132,6 +145,13 @@ _Place = tuple[str, frozenset[End], str]
 """Node, both ends as they are there, turn."""
 
 
+@dataclass
+class _Line:
+    """What is told together: a question, and those to which it has led."""
+
+    parts: int = 1
+
+
 @dataclass(eq=False)
 class _Exchange:
     kind: str
@@ -150,6 +170,8 @@ class _Exchange:
     relayed: list[_Exchange] = field(default_factory=list)
     relays: bool = False
     """It is told as part of another one."""
+    line: _Line = field(default_factory=_Line)
+    ended: bool = False
     told: Told | None = None
     """What was said of it when it ended."""
     last: int = 0
@@ -177,12 +199,12 @@ class Tracker:
         self._under_way: deque[_Passage] = deque()
         self._known: dict[_Place, tuple[_Exchange, End]] = {}
         """And which end has begun, as it is called there."""
-        self._questions: dict[tuple[str, str], list[_Exchange]] = {}
+        self._questions: dict[tuple[str, str], dict[_Exchange, None]] = {}
         """DNS: name and type."""
         self._open: OrderedDict[_Exchange, None] = OrderedDict()
         self._closing: OrderedDict[_Exchange, None] = OrderedDict()
         self._idle: OrderedDict[_Exchange, None] = OrderedDict()
-        self._done: list[Told] = []
+        self._done: deque[Told] = deque()
         self.folded: Counter[str] = Counter()
         """Packets of each kind that is not told, and those that are UNSEEN."""
 
@@ -194,29 +216,37 @@ class Tracker:
             peer = self._where.peers.get((node, seen.interface))
             if peer is None or (seen.foreign and node not in self._where.carriers):
                 continue
-            identity = identify(seen.data)
+            identity = identify(seen.data, seen.length)
             passage = self._passage(identity, node, peer, seen) or self._begin(identity, node, seen)
             passage.add(node, seen, identity)
             exchange = passage.exchange
-            if exchange and not exchange.told:
+            if exchange and not exchange.ended:
                 self._note(exchange, passage, node, seen, identity)
 
     def told(self, now: int | None = None) -> Iterator[Told]:
-        """What has come to an end by `now` (nanoseconds); None: everything."""
-        yield from self._done
-        self._done.clear()
+        """What has come to an end by `now` (nanoseconds); None: everything.
+
+        Who takes only some of it gets the rest the next time.
+        """
+        while self._under_way and (now is None or self._under_way[0].last + _STRONG < now):
+            self._forget(self._under_way.popleft())
+        while self._done:
+            yield self._done.popleft()
         for queue, patience in ((self._closing, _CLOSING), (self._open, _SILENCE)):
             for exchange in _due(queue, patience, now):
                 if exchange.kind == "tcp" and queue is self._open:
+                    self._move(exchange, self._idle)
                     if not exchange.unseen:
                         yield self._tell(exchange)
-                    self._move(exchange, self._idle)
                 else:
                     yield from self._end(exchange)
         for exchange in _due(self._idle, _IDLE, now):
-            self._end(exchange)
-        while self._under_way and (now is None or self._under_way[0].last + _STRONG < now):
-            self._forget(self._under_way.popleft())
+            self._let_go(exchange)
+
+    def abandon(self) -> None:
+        """Nothing more will be told: what is under way is counted."""
+        waiting = [*self._open, *self._closing]
+        self.folded[UNTOLD] += len(self._done) + sum(not one.unseen for one in waiting)
 
     def _passage(self, identity: Identity, node: str, peer: str, seen: Sighting) -> _Passage | None:
         """The packet that is seen here, if it has been seen before."""
@@ -234,8 +264,13 @@ class Tracker:
         """A packet that has not been seen before."""
         self._number += 1
         passage = _Passage(self._number, identity, node)
-        self._passages.setdefault(identity.key, []).append(passage)
+        equal = self._passages.setdefault(identity.key, [])
+        equal.append(passage)
+        if len(equal) > _MOST_EQUAL:
+            del equal[0]
         self._under_way.append(passage)
+        if len(self._under_way) > _MOST_PACKETS:
+            self._forget(self._under_way.popleft())
         if identity.kind in self._folds:
             self.folded[identity.kind] += 1
         else:
@@ -271,6 +306,7 @@ class Tracker:
             unseen = not began or (not midway and self._asked_unseen(identity, seen))
             exchange = _Exchange(identity.kind, node, passage, self._open, unseen, midway)
             self._open[exchange] = None
+            self._make_room()
             self._ask(exchange, node)
         else:
             passage.forward = not identity.quoted and identity.source == begun
@@ -295,13 +331,19 @@ class Tracker:
         """A DNS question may be that of a server that has been asked the same."""
         if exchange.kind != "dns" or exchange.unseen:
             return
-        asking = self._questions.setdefault(_question(exchange), [])
-        for other in reversed(asking):
+        asking = self._questions.setdefault(_question(exchange), {})
+        for other in islice(reversed(asking), _MOST_EQUAL):
             if other.origin != node and node in other.asked.nodes and not other.answered:
-                other.relayed.append(exchange)
-                exchange.relays = True
+                self._relay(exchange, other)
                 break
-        asking.append(exchange)
+        asking[exchange] = None
+
+    def _relay(self, exchange: _Exchange, asker: _Exchange) -> None:
+        """A question is part of another one, if that has not too many parts already."""
+        if asker.line.parts < _MOST_PARTS:
+            asker.line.parts += 1
+            exchange.line, exchange.relays = asker.line, True
+            asker.relayed.append(exchange)
 
     def _note(
         self, exchange: _Exchange, passage: _Passage, node: str, seen: Sighting, identity: Identity
@@ -330,19 +372,33 @@ class Tracker:
     def _end(self, exchange: _Exchange) -> tuple[Told, ...]:
         """Nothing more is to come of it. Returns what is to be told of that."""
         exchange.told = self._tell(exchange)
+        self._let_go(exchange)
+        return () if exchange.relays or exchange.unseen else (exchange.told,)
+
+    def _make_room(self) -> None:
+        """For one more: at the cost of a connection that may go on, or of what was silent for longest."""
+        if len(self._open) + len(self._closing) + len(self._idle) > _MOST_EXCHANGES:
+            oldest = next(iter(self._idle or self._closing or self._open))
+            if oldest.queue is not self._idle and not oldest.unseen:
+                self.folded[UNTOLD] += 1
+            self._let_go(oldest)
+
+    def _let_go(self, exchange: _Exchange) -> None:
+        """Nothing leads to it any more, or from its packets to it: nobody looks for cycles of garbage."""
+        exchange.ended = True
         del exchange.queue[exchange]
         for place in exchange.places:
             if self._known.get(place, (None,))[0] is exchange:  # Or another one has come there.
                 del self._known[place]
         if exchange.kind == "dns" and not exchange.unseen:
             asking = self._questions[_question(exchange)]
-            asking.remove(exchange)
+            asking.pop(exchange, None)
             if not asking:
                 del self._questions[_question(exchange)]
         for passage in (exchange.asked, exchange.answered):
             if passage:
                 passage.sightings.clear()
-        return () if exchange.relays or exchange.unseen else (exchange.told,)
+                passage.exchange = None
 
     def _tell(self, exchange: _Exchange) -> Told:
         asked, answered = exchange.asked, exchange.answered
@@ -362,14 +418,17 @@ class Tracker:
             octets=(exchange.octets[0], exchange.octets[1]),
             midway=exchange.midway,
             goes_on=exchange.kind == "tcp" and len(exchange.finished) < 2,
-            relayed=tuple(one.told or self._tell(one) for one in exchange.relayed),
+            relayed=tuple(
+                one.told or self._tell(one) for one in exchange.relayed if one.told or not one.ended
+            ),
         )
 
     def _forget(self, passage: _Passage) -> None:
-        same = self._passages[passage.identity.key]
-        same.remove(passage)
+        same = self._passages.get(passage.identity.key, [])
+        if passage in same:  # And not one of too many equal ones.
+            same.remove(passage)
         if not same:
-            del self._passages[passage.identity.key]
+            self._passages.pop(passage.identity.key, None)
 
 
 def live(
@@ -381,8 +440,10 @@ def live(
     """
     for portion in portions:
         tracker.take(portion)
-        yield list(tracker.told(portion[-1].at if portion else time.time_ns() - late))
-    yield list(tracker.told())
+        now = portion[-1].at if portion else time.time_ns() - late
+        yield list(islice(tracker.told(now), _AT_ONCE))
+    while last := list(islice(tracker.told(), _AT_ONCE)):
+        yield last
 
 
 def _due(

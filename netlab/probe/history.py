@@ -106,7 +106,9 @@ def _caused(change: Change, frame: Frame) -> bool:
     removed = change.what == "removed"
     match change.entry.row:
         case FdbEntry(mac=mac, port=port) if not removed:
-            return not outgoing and fields["eth.src"] == mac and frame.sighting.interface == port
+            return (
+                not outgoing and fields.get("eth.src") == mac and frame.sighting.interface == port
+            )
         case Neighbour(address=address, state="incomplete") if not removed:
             asks = fields.get("arp.op") == "request" and fields["arp.target"] == str(address)
             return outgoing and asks

@@ -108,10 +108,11 @@ def read_packet(data: bytes) -> Message | None:
 
 def read_six(data: bytes, source: str) -> Message | None:
     """A message as a raw ICMPv6 socket delivers it, without IP header; None if it carries no token."""
-    token, kind = token_of(data), _KINDS_OF_SIX.get(data[0])
+    token = token_of(data)
+    kind = _KINDS_OF_SIX.get(data[0]) if data else None
     if token is None or kind is None:
         return None
     # The quoted packet's source is at 8: an error of one's own kernel comes from that very address.
-    own = kind is Part.ERROR and str(IPv6Address(data[16:32])) == source
+    own = kind is Part.ERROR and data[16:32] == IPv6Address(source).packed
     fields = {"ip.protocol": "58", "icmp.type": str(data[0]), "icmp.code": str(data[1])}
     return Message(kind, token, source, own, f"{source} says: {message_name(fields)}")

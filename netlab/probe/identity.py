@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from netlab.probe.frame import Fields, decode
+from netlab.probe.frame import Fields, read
 
 End = tuple[str, str]
 """An address, and the port or ICMP id there."""
@@ -17,10 +17,10 @@ End = tuple[str, str]
 WEAK = frozenset({"udp", "dns", "arp", "ndp", "dhcp", "other"})
 """Kinds of which two packets may be equal: the key holds for a moment only."""
 
-_ETHERNET_BYTES = 14
 _ECHO = {"0", "8", "128", "129"}
 _ECHO_REPLY = {"0", "129"}
 _ICMPV6 = "58"
+_REMEMBERED = 1 << 12
 _INFORMS = 128
 """From this type on, a message of ICMPv6 is no error (RFC 4443, 2.1)."""
 
@@ -57,27 +57,36 @@ class Identity:
         return self.fields.get("eth.src", "")
 
 
-@lru_cache(maxsize=1 << 14)
-def identify(data: bytes) -> Identity:
-    """Tell a frame's packet. Remembered: between two rewrites, a frame is seen several times."""
-    fields = decode(data)
+@lru_cache(maxsize=_REMEMBERED)
+def identify(data: bytes, length: int = 0) -> Identity:
+    """Tell a frame's packet; `length` as for `frame.decode`.
+
+    Remembered: between two rewrites, a frame is seen several times.
+    """
+    fields, content = read(data, length)
     kind = _kind(fields)
     source, target, turn = _ends(kind, fields)
-    quoted = None
-    if kind == "error":
-        inner = {
-            name.removeprefix("quoted."): value
-            for name, value in fields.items()
-            if name.startswith("quoted.")
-        }
-        one, other, number = _ends(_kind(inner), inner)
-        quoted = (frozenset((one, other)), number)
-    octets = _octets(fields, data)
-    key = _key(kind, fields, data, octets)
+    octets = int(fields.get("tcp.length") or fields.get("udp.length") or 0)
+    key = _key(kind, fields, hash(content if "ip.src" in fields else data))
+    quoted = _quoted(fields) if kind == "error" else None
     return Identity(kind, key, source, target, turn, quoted, _answers(kind, fields), octets, fields)
 
 
+def _quoted(fields: Fields) -> tuple[frozenset[End], str] | None:
+    """None if an error quotes nothing that can be read."""
+    inner = {
+        name.removeprefix("quoted."): value
+        for name, value in fields.items()
+        if name.startswith("quoted.")
+    }
+    if "ip.src" not in inner:
+        return None
+    one, other, turn = _ends(_kind(inner), inner)
+    return frozenset((one, other)), turn
+
+
 def _kind(fields: Fields) -> str:
+    """By fields that are there with all others of their header, or not at all."""
     if "arp.op" in fields:
         return "ndp" if "icmp.type" in fields else "arp"
     if "dhcp.xid" in fields:
@@ -136,15 +145,8 @@ def _answers(kind: str, fields: Fields) -> bool:
     return False
 
 
-def _octets(fields: Fields, data: bytes) -> int:
-    """Also of a frame that has been cut off."""
-    if "tcp.length" in fields:
-        missing = _ETHERNET_BYTES + int(fields["ip.length"]) - len(data)
-        return int(fields["tcp.length"]) + max(missing, 0)
-    return int(fields.get("udp.length", 0))
-
-
-def _key(kind: str, fields: Fields, data: bytes, octets: int) -> tuple[object, ...]:
+def _key(kind: str, fields: Fields, content: int) -> tuple[object, ...]:
+    """`content`: a hash of what is behind the headers."""
     number = fields.get("ip.id", "")
     match kind:
         case "arp" | "ndp":
@@ -152,12 +154,12 @@ def _key(kind: str, fields: Fields, data: bytes, octets: int) -> tuple[object, .
         case "dhcp":
             return kind, fields.get("dhcp.type"), fields["dhcp.xid"], fields["dhcp.client"]
         case "icmp":
-            return kind, fields["icmp.type"], fields["icmp.seq"], number, _content(data, 8)
+            return kind, fields["icmp.type"], fields["icmp.seq"], number, content
         case "tcp":
             order = fields["tcp.seq"], fields["tcp.ack"]
-            return kind, *order, fields["tcp.flags"], octets, number
+            return kind, *order, fields["tcp.flags"], fields["tcp.length"], number
         case "udp" | "dns":
-            return kind, number, octets, _content(data, 8)
+            return kind, number, fields["udp.length"], content
         case "error":  # What it quotes is translated on the way.
             return (
                 kind,
@@ -166,14 +168,5 @@ def _key(kind: str, fields: Fields, data: bytes, octets: int) -> tuple[object, .
                 number,
                 fields.get("quoted.ip.id"),
             )
-    return kind, number, fields.get("ip.protocol", ""), _content(data, 0)
-
-
-def _content(data: bytes, header: int) -> int:
-    """A hash of what is behind the IP header and so many bytes more; of a frame without IP, of all."""
-    if data[12:14] == b"\x08\x00":
-        start = _ETHERNET_BYTES + (data[14] & 0xF) * 4
-        return hash(data[start + header : _ETHERNET_BYTES + int.from_bytes(data[16:18])])
-    if data[12:14] == b"\x86\xdd":
-        return hash(data[_ETHERNET_BYTES + 40 + header :])
-    return hash(data)
+    protocol = fields.get("ip.protocol", ""), fields.get("icmp.type", "")
+    return kind, number, *protocol, fields.get("ip.fragment", ""), content

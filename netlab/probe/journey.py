@@ -244,7 +244,7 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
         seen_before.add(place)
         outlet = Outlet(seen.interface, peer)
         bridge = where.bridges.get(node)
-        for_others = seen.foreign and not (bridge and bridge.mac == frame.fields["eth.dst"])
+        for_others = seen.foreign and not (bridge and bridge.mac == frame.fields.get("eth.dst"))
         if for_others and node not in where.carriers:
             overheard.append(frame)
         elif seen.outgoing and (here := _latest(steps, node, packet)) is not None:

@@ -206,6 +206,35 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "it would be answered, but by {who}",
         "zh": "会有应答，但应答来自 {who}",
     },
+    # What is wrong with a packet.
+    "header": {"en": "{protocol} header", "zh": "{protocol} 首部"},
+    "extension": {"en": "{protocol} extension header", "zh": "{protocol} 扩展首部"},
+    "message": {"en": "{protocol} message", "zh": "{protocol} 报文"},
+    "packet": {"en": "{protocol} packet", "zh": "{protocol} 包"},
+    "datagram": {"en": "{protocol} datagram", "zh": "{protocol} 数据报"},
+    "question": {"en": "{protocol} question", "zh": "{protocol} 问题"},
+    "answer of": {"en": "{protocol} answer", "zh": "{protocol} 应答"},
+    "cut": {
+        "en": "{what} cut after {have} of {size} bytes",
+        "zh": "{what}残缺：{size} 字节中只有 {have} 字节",
+    },
+    "cut off": {"en": "{what} cut off", "zh": "{what}残缺"},
+    "too short": {
+        "en": "{what} says that it has {size} bytes",
+        "zh": "{what}声称自己只有 {size} 字节",
+    },
+    "version": {
+        "en": "IPv{version} header says that it is version {found}",
+        "zh": "IPv{version} 首部声称版本为 {found}",
+    },
+    "strange ARP": {
+        "en": "ARP message with addresses of {mac} and {ip} bytes",
+        "zh": "ARP 报文的地址长度为 {mac} 和 {ip} 字节",
+    },
+    "many extensions": {
+        "en": "more than {most} IPv6 extension headers",
+        "zh": "IPv6 扩展首部超过 {most} 个",
+    },
     # What nobody can tell.
     "lost": {
         "en": "{count} frames found no room in a buffer",

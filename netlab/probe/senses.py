@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from netlab.errors import KernelError
 from netlab.kernel.nftrace import RuleTrace
 from netlab.kernel.patience import Interruption
-from netlab.probe import batch
+from netlab.probe import batch, filters
 from netlab.probe.ear import Ear
 from netlab.probe.tap import Tap
 
@@ -50,8 +50,9 @@ class Senses:
         with ExitStack() as stack:
             self.ears: dict[str, Ear] = {}
             self._selector = stack.enter_context(selectors.DefaultSelector())
+            delivered = filters.SIX_DELIVERED if self._six else filters.DELIVERED
             for name in sorted(self._namespaces):
-                self.ears[name] = ear = Ear(name, self._six)
+                self.ears[name] = ear = Ear(name, self._six, delivered)
                 stack.callback(ear.close)
                 self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
             for one in self.autopsy.watching if self.autopsy else ():

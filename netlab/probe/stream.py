@@ -8,14 +8,13 @@ import selectors
 import time
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import itemgetter
 
 from netlab.errors import Interrupted
 from netlab.kernel.closing import close_together
 from netlab.kernel.patience import Interruption
-from netlab.probe.tap import Sighting, Tap
+from netlab.probe.tap import SIGHTING_BYTES, Sighting, Tap
 
 WINDOW_NS = 20_000_000
 """How long after its time was taken a frame may come into its tap.
@@ -26,10 +25,14 @@ _IDLE_SECONDS = 0.1
 """How long Ctrl-C and the reader's own clock may have to wait."""
 _LOOK_SECONDS = 1.0
 """How often to look whether the lab is still there, and who is in it."""
-_PORTION = 2000
+_PORTION = 500
 """Sightings at once. While they are looked at, the taps fill."""
-_AHEAD = 1_000_000
-"""Sightings in memory for a slow reader; what more there is stays in the taps, which count what they lose."""
+_PASS_BYTES = 1 << 20
+"""Of memory for what is read at once from all taps: before anybody looks for signals."""
+_MOST_BYTES = 64 << 20
+"""Of memory for a slow reader; what more there is stays in the taps, which count what they lose."""
+_GRACE_SECONDS = 0.2
+"""How long after a signal there is still time for what was seen before."""
 
 
 Renewal = Callable[[Collection[Tap] | None], Collection[Tap] | None]
@@ -48,6 +51,9 @@ class Stream:
         """By taps that are closed."""
         self._young: list[Sighting] = []
         self._ordered: deque[Sighting] = deque()
+        self._bytes = 0
+        """Of memory for those in order."""
+        self._interrupted_at = math.inf
         self.gone = False
         """The lab has ended."""
 
@@ -83,27 +89,47 @@ class Stream:
         """Sightings in portions; an empty one now and then, if nothing comes.
 
         Ends after so many seconds, by Ctrl-C or SIGTERM, or with the lab; what was seen until then
-        still comes.
+        still comes, and after a signal as much of it as there is time for.
         """
         now = time.monotonic()
         end = math.inf if seconds is None else now + seconds
         look = now + _LOOK_SECONDS
-        with _uncollected(), selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector:
             for tap in self._taps:
                 selector.register(tap.socket, selectors.EVENT_READ, tap)
-            while now < end and not self.gone and not self._interrupted():
+            while now < end and not self.gone and not self.interrupted:
                 if not self._ordered:
                     self._rest(selector, min(end - now, _IDLE_SECONDS))
-                if len(self._ordered) < _AHEAD:
-                    self._read([key.data for key, _ in selector.select(0)], WINDOW_NS)
+                self._read([key.data for key, _ in selector.select(0)], WINDOW_NS)
                 yield self._portion()
                 now = time.monotonic()
                 if now > look:
                     look = now + _LOOK_SECONDS
                     self._look(selector)
+            for tap in self._taps:
+                tap.stop()
             self._read(self._taps, 0)
-            while self._ordered:
+            while self._ordered and not self.late:
                 yield self._portion()
+                self._read(self._taps, 0)
+
+    @property
+    def interrupted(self) -> bool:
+        """A signal has come."""
+        try:
+            self._interruption.check()
+        except Interrupted:
+            self._interrupted_at = min(self._interrupted_at, time.monotonic())
+        return self._interrupted_at < math.inf
+
+    @property
+    def late(self) -> bool:
+        """A signal has come, and the time for what was seen before is over."""
+        return self.interrupted and time.monotonic() > self._interrupted_at + _GRACE_SECONDS
+
+    def untold(self) -> int:
+        """Frames that were seen, and have come in no portion."""
+        return len(self._ordered) + len(self._young) + sum(tap.waiting() for tap in self._taps)
 
     def _look(self, selector: selectors.BaseSelector) -> None:
         """Take up the taps of now, and let go of those of before."""
@@ -117,46 +143,50 @@ class Stream:
             self._read(self._taps, WINDOW_NS)  # All, or what is old enough would not be in order.
         for tap in dropped:
             selector.unregister(tap.socket)
-            self._lost_before[tap.namespace] += tap.lost()
+            self._lost_before[tap.namespace] += tap.lost() + tap.waiting()
         for tap in wanted:
             if tap not in before:
                 selector.register(tap.socket, selectors.EVENT_READ, tap)
+        if dropped or len(wanted) > len(stay & before):
+            gc.collect()  # Of the lab as it was: who captures has switched that off.
         self._take(wanted)
         close_together(dropped)
 
     def _rest(self, selector: selectors.BaseSelector, seconds: float) -> None:
         """Until something comes; or until what has come is old enough."""
-        if self._young:
+        if self._young and self._behind() == math.inf:
             time.sleep(WINDOW_NS / 1e9)
         else:
             selector.select(seconds)
 
-    def _read(self, taps: Iterable[Tap], window: int) -> None:
-        """Take what has been seen until now; what is older than the window (ns) is in order for good."""
-        now = time.time_ns()
+    def _read(self, taps: Sequence[Tap], window: int) -> None:
+        """Take what has been seen until now; what is older than the window (ns) is in order for good.
+
+        If that is too much at once, what is older than what waits in a tap. A tap that is ahead of such
+        a one is not read meanwhile.
+        """
+        if self._bytes > _MOST_BYTES:
+            return
+        now, slowest = time.time_ns(), self._behind()
+        share = _PASS_BYTES // max(len(taps), 1)
         for tap in taps:
-            self._young += tap.sightings(now)
+            if tap.behind <= slowest or tap.behind == math.inf:
+                self._young += tap.sightings(now, share)
         self._young.sort()
-        old = bisect_left(self._young, now - window, key=itemgetter(0))
+        old = bisect_left(self._young, min(now - window, self._behind()), key=itemgetter(0))
         self._ordered += self._young[:old]
+        self._bytes += _weight(self._young[:old])
         del self._young[:old]
 
+    def _behind(self) -> float:
+        return min((tap.behind for tap in self._taps), default=math.inf)
+
     def _portion(self) -> list[Sighting]:
-        return [self._ordered.popleft() for _ in range(min(_PORTION, len(self._ordered)))]
-
-    def _interrupted(self) -> bool:
-        try:
-            self._interruption.check()
-        except Interrupted:
-            return True
-        return False
+        found = [self._ordered.popleft() for _ in range(min(_PORTION, len(self._ordered)))]
+        self._bytes -= _weight(found)
+        return found
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No search for cycles, which took a quarter of the time and finds none among sightings."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+def _weight(sightings: Sequence[Sighting]) -> int:
+    """Bytes of memory."""
+    return sum(len(seen.data) + SIGHTING_BYTES for seen in sightings)

@@ -6,6 +6,7 @@ It belongs to no interface: those may go down and up, be renamed, removed and ma
 from __future__ import annotations
 
 import math
+import os
 import socket
 import struct
 import time
@@ -15,14 +16,21 @@ from typing import NamedTuple
 
 from netlab.kernel import netns
 from netlab.probe import batch
-from netlab.probe.ear import ETH_P_ALL, attach, drops, listening
+from netlab.probe.ear import ETH_P_ALL, NOTHING, attach, drops, listening
 
 _SO_TIMESTAMPNS = 35
 _SOL_PACKET = 263
 _PACKET_AUXDATA = 8
+_STATISTICS = 6  # PACKET_STATISTICS
 _SIOCGIFNAME = 0x8910
+_MOST_NAMES = 1000
+"""Of interfaces, those that are gone too."""
 _OUTGOING = 4  # PACKET_OUTGOING
 _OTHERHOST = 3  # PACKET_OTHERHOST
+
+
+SIGHTING_BYTES = 256
+"""Of memory that a sighting takes up besides its frame."""
 
 
 class Sighting(NamedTuple):
@@ -66,6 +74,10 @@ class Tap:
             attach(self.socket, program)
             while batch.receive(self.socket.fileno()):  # What came in before the filter.
                 pass
+        self._told_of()
+        self.behind = math.inf
+        """Nanoseconds since 1970: until then it is read, and more is waiting; infinite if all is read."""
+        self._read = self._seen = 0
         self.since = time.time_ns()
         """Nanoseconds since 1970: from then on, it sees everything."""
 
@@ -78,11 +90,16 @@ class Tap:
         """Let go of the socket, and with it of the namespace."""
         self.socket.close()
 
-    def sightings(self, until: float = math.inf) -> Iterator[Sighting]:
-        """Everything seen since the last call; `until` then (ns), if it comes faster than it is read."""
-        latest, more = 0, True
+    def sightings(self, until: float = math.inf, most: float = math.inf) -> Iterator[Sighting]:
+        """Everything seen since the last call; `until` then (ns), if it comes faster than it is read.
+
+        Not much more than `most` bytes of memory at once; `behind` tells whether that was all.
+        """
+        latest, more, size = 0, True, 0
+        self.behind = math.inf
         while more and latest < until and (received := batch.receive(self.socket.fileno())):
             latest, more = received[-1][0], len(received) == batch.AT_ONCE
+            self._read += len(received)
             names: dict[int, str] = {}
             for at, index, kind, data, length in received:
                 name = names.get(index)
@@ -98,6 +115,24 @@ class Tap:
                         data,
                         length,
                     )
+            size += sum(len(one[3]) + SIGHTING_BYTES for one in received)
+            if more and size >= most:
+                self.behind = latest
+                return
+
+    def stop(self) -> None:
+        """Nothing more is seen from now on; what was seen can still be read."""
+        attach(self.socket, NOTHING)
+
+    def waiting(self) -> int:
+        """Frames that were seen, and have not been read."""
+        self._seen += self._told_of()
+        return max(self._seen - self._read, 0)
+
+    def _told_of(self) -> int:
+        """Frames that have found room since the last call."""
+        packets, dropped = struct.unpack("II", self.socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))
+        return int(packets - dropped)
 
     def lost(self) -> int:
         """Frames that found the buffer full."""
@@ -109,5 +144,7 @@ class Tap:
             answer = ioctl(self.socket, _SIOCGIFNAME, struct.pack("16xi20x", index))
         except OSError:
             return self._names.get(index, f"#{index}")
-        self._names[index] = name = answer[:16].rstrip(b"\0").decode()
+        if len(self._names) > _MOST_NAMES:
+            self._names.clear()
+        self._names[index] = name = os.fsdecode(answer[:16].partition(b"\0")[0])
         return name

@@ -219,7 +219,7 @@ def _drops(
     """Node, and which of the probe's packets, to the rule that ended it."""
     found = {}
     for hit in hits:
-        fields = decode(hit.frame)
+        fields = drops.fields_of(hit)
         packet, part = probe.packet(fields, hit.frame), probe.part(fields, hit.frame)
         counts = hit.drops and (packet is None or probe.decides(packet))
         if counts and part and (drop := drops.drop(hit, known)):
@@ -281,7 +281,7 @@ def _decisions(
     where = known.where
     rules: dict[tuple[str, Packet | None], list[str]] = {}
     for hit in hits:
-        packet = probe.packet(decode(hit.frame), hit.frame)
+        packet = probe.packet(drops.fields_of(hit), hit.frame)
         rules.setdefault((where.nodes[hit.namespace], packet), []).append(hit.text)
     found = []
     for step in journey.steps:
@@ -333,7 +333,7 @@ def _take(sightings: Iterable[Sighting], watches: Sequence[_Watch]) -> bool:
     """Whether something new has to do with one of the probes."""
     news = False
     for sighting in sightings:
-        fields = decode(sighting.data)
+        fields = decode(sighting.data, sighting.length)
         for watch in watches:
             news |= watch.take(sighting, fields)
     return news

@@ -10,67 +10,15 @@ from netlab.kernel.closing import close_together
 from netlab.kernel.netlink import Overflow
 from netlab.kernel.nftrace import Hit, RuleTrace
 from netlab.kernel.sysctl import Settings
-from netlab.probe.ear import STEP
+from netlab.probe import filters
 from netlab.probe.journey import Map
 from netlab.probe.judge import Scene
 from netlab.probe.knowledge import Knowledge
 from netlab.probe.tap import Tap
 
-_PACKET_TYPE = 0xFFFFF004  # SKF_AD_PKTTYPE
 _ARP = ("arp operation { request, reply }",)
 _NEIGHBOUR_DISCOVERY = ("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }",)
 """Rules of IP meet it too."""
-_ENOUGH = 128
-"""Bytes of an ICMP error with all that it quotes of a probe."""
-_ON_A_MACHINE = (
-    # Classic BPF: ICMP, ARP questions that leave, and ARP answers that come in.
-    (0x28, 0, 0, 12),  # the frame's protocol
-    (0x15, 3, 0, 0x0806),  # ARP?
-    (0x15, 0, 7, 0x0800),  # IPv4?
-    (0x30, 0, 0, 23),  # the packet's protocol
-    (0x15, 4, 5, 1),  # ICMP?
-    (0x28, 0, 0, _PACKET_TYPE),
-    (0x15, 2, 0, 4),  # does the question leave?
-    (0x28, 0, 0, 20),  # or is it
-    (0x15, 0, 1, 2),  # an answer?
-    (0x06, 0, 0, _ENOUGH),
-    (0x06, 0, 0, 0),
-)
-_ON_A_SWITCH = (
-    # ICMP only: a switch with 64 ports floods every ARP question to 63 of them.
-    (0x28, 0, 0, 12),
-    (0x15, 0, 3, 0x0800),
-    (0x30, 0, 0, 23),
-    (0x15, 0, 1, 1),
-    (0x06, 0, 0, _ENOUGH),
-    (0x06, 0, 0, 0),
-)
-_ENOUGH_OF_SIX = 160
-_ICMPV6_ON_A_MACHINE = (
-    # The same of IPv6: neighbour discovery is ICMPv6 too.
-    (0x28, 0, 0, 12),
-    (0x15, 0, 7, 0x86DD),  # IPv6?
-    (0x30, 0, 0, 20),  # the next header
-    (0x15, 0, 5, 58),  # ICMPv6?
-    (0x30, 0, 0, 54),  # its type
-    (0x15, 0, 2, 135),  # a question?
-    (0x28, 0, 0, _PACKET_TYPE),
-    (0x15, 0, 1, 4),  # does it leave?
-    (0x06, 0, 0, _ENOUGH_OF_SIX),
-    (0x06, 0, 0, 0),
-)
-_ICMPV6_ON_A_SWITCH = (
-    (0x28, 0, 0, 12),
-    (0x15, 0, 5, 0x86DD),
-    (0x30, 0, 0, 20),
-    (0x15, 0, 3, 58),
-    (0x30, 0, 0, 54),
-    (0x35, 1, 0, 130),  # neither an echo nor an error?
-    (0x06, 0, 0, _ENOUGH_OF_SIX),
-    (0x06, 0, 0, 0),
-)
-
-
 _FOR_SOMEBODY_ELSE = {"Ip.InAddrErrors", "Ip6.InAddrErrors"}
 
 
@@ -91,7 +39,7 @@ class Witness:
     """A context manager: listens in every namespace of a lab, and leaves nothing behind.
 
     `matches` are nftables expressions that fit the probes, `name` is this witness's own. With
-    `echoes_only`, it sees just ICMP and what ARP needs for it; with `six`, that of IPv6.
+    `echoes_only`, it sees just marked ICMP and what ARP needs for it; with `six`, that of IPv6.
     """
 
     def __init__(
@@ -131,13 +79,11 @@ class Witness:
         self._stack.close()
 
     def _program(self, node: str) -> bytes:
-        on_a_switch, on_a_machine = (
-            (_ICMPV6_ON_A_SWITCH, _ICMPV6_ON_A_MACHINE)
-            if self._six
-            else (_ON_A_SWITCH, _ON_A_MACHINE)
-        )
-        steps = on_a_switch if node in self.where.carriers else on_a_machine
-        return b"".join(STEP.pack(*step) for step in steps) if self._echoes_only else b""
+        if not self._echoes_only:
+            return b""
+        if node in self.where.carriers:
+            return filters.SIX_ON_A_SWITCH if self._six else filters.ON_A_SWITCH
+        return filters.SIX_ON_A_MACHINE if self._six else filters.ON_A_MACHINE
 
     def begin(self) -> None:
         """What counts grow by from now on is the probes' doing."""

@@ -5,7 +5,8 @@
 #     NETLAB_LEASE.in-vain, which is there while it has asked in vain;
 #     NETLAB_RESOLV, the /etc/resolv.conf that programs in the VM see; NETLAB_DNS, name
 #     servers of the VM's static adapters; NETLAB_METRIC, the default route's.
-# Out: address and default route in the kernel, the two files.
+# Out: address and default route in the kernel, the two files, and a copy of the second one beside
+#     the first: by it `status` sees what somebody has changed.
 
 #
 # With hundreds of VMs, the programs that it calls are what a lab waits for: the shell itself
@@ -89,6 +90,7 @@ exec 9<"$NETLAB_RESOLV"
 flock 9
 text=$(resolv)
 printf '%s\n' "$text" >"$NETLAB_RESOLV"
+printf '%s\n' "$text" >"${NETLAB_LEASE%.*}.resolv"
 
 # Last of all: who waits for the lease finds everything done.
 [ ! -f "$NETLAB_LEASE.new" ] || mv "$NETLAB_LEASE.new" "$NETLAB_LEASE"

@@ -18,6 +18,7 @@ from netlab.probe.frame import decode
 from netlab.probe.tap import Sighting
 from netlab.report.pcapng import Pcapng, cut_short, open_file
 from netlab.report.summary import summary
+from netlab.visible import visible
 
 STDOUT = "-"
 
@@ -61,7 +62,9 @@ class Files:
                 self._open()
             label = self._labels.get(seen[1:3])
             if label is None:
-                label = self._labels[seen[1:3]] = f"{node(seen.namespace)}.{seen.interface}"
+                label = self._labels[seen[1:3]] = visible(
+                    f"{node(seen.namespace)}.{seen.interface}"
+                )
             self._file.packet(label, seen.at, seen.data, outgoing=seen.outgoing, length=seen.length)
             taken += 1
         self._stream.flush()
@@ -126,7 +129,7 @@ class Lines:
 
     def take(self, sightings: Iterable[Sighting]) -> int:
         """Print them; returns how many. Raises OSError."""
-        lines = [self._line(seen) for seen in sightings]
+        lines = [visible(self._line(seen)) for seen in sightings]
         if lines:
             print("\n".join(lines), flush=True)
         return len(lines)
@@ -139,7 +142,8 @@ def _text(seen: Sighting) -> str:
     seconds, nanoseconds = divmod(seen.at, 1_000_000_000)
     clock = f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{nanoseconds // 1000:06}"
     place = f"{node(seen.namespace)}.{seen.interface}"
-    return f"{clock} {place:<18} {'out' if seen.outgoing else 'in':<3} {summary(decode(seen.data))}"
+    way = "out" if seen.outgoing else "in"
+    return f"{clock} {place:<18} {way:<3} {summary(decode(seen.data, seen.length))}"
 
 
 def _document(seen: Sighting) -> str:
@@ -150,6 +154,6 @@ def _document(seen: Sighting) -> str:
             "interface": seen.interface,
             "direction": "out" if seen.outgoing else "in",
             "length": seen.length,
-            "fields": decode(seen.data),
+            "fields": decode(seen.data, seen.length),
         }
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netlab.explain.world import Explanation
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Lab, Machine, Status, Unleased
+    from netlab.lab import Lab, Machine, Repair, Status, Unleased
     from netlab.plan.change import Change
     from netlab.probe.account import Account
     from netlab.probe.decision import Decision
@@ -82,6 +82,16 @@ def change(wanted: Change, lab: str, missing: Sequence[Unleased] = ()) -> dict[s
         "altered": [line(new) for _, new in wanted.altered],
         "created": [line(noun) for noun in wanted.created],
         **unleased(missing),
+    }
+
+
+def repair(done: Repair, lab: str, missing: Sequence[Unleased]) -> dict[str, Any]:
+    """What `repair` has changed, what is left, and why."""
+    return {
+        **change(done.change, lab, missing),
+        "left": difference(done.left),
+        "failures": [error.told for error in done.failures],
+        "killed": None if done.killed is None else asdict(done.killed),
     }
 
 

@@ -14,7 +14,15 @@ from netlab.report.story import Story, pad
 from netlab.report.table import Table
 from netlab.report.words import FIELDS, field_name
 
-_LAYERS = {"eth": "L2", "arp": "ARP", "ip": "L3", "icmp": "L4", "tcp": "L4", "udp": "L4"}
+_LAYERS = {
+    "eth": "L2",
+    "arp": "ARP",
+    "ip": "L3",
+    "icmp": "L4",
+    "tcp": "L4",
+    "udp": "L4",
+    "malformed": "",
+}
 _APPLICATION = "L7"
 _TRANSLATED = {"ip.src", "ip.dst", "tcp.src", "tcp.dst", "udp.src", "udp.dst", "icmp.id"}
 _GAP = 3
@@ -84,7 +92,7 @@ def _rows(step: Step, story: Story) -> Iterator[_Row]:
 
 
 def _shown(value: str, story: Story) -> str:
-    return story.named(value) or "–"
+    return story.named(story.told(value)) or "–"
 
 
 def _layer(name: str) -> str:

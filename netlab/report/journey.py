@@ -304,8 +304,8 @@ def _where(story: Story) -> Iterator[tuple[str, str]]:
         yield "where", words["began"].format(**facts)
     else:
         came = last.came_in
-        # The host's interface on a network, and the network's switch, may have one name.
-        key = "inside, from its namesake" if came.interface == came.peer else "inside"
+        # The host's adapter is often called as the network that it is on.
+        key = "inside from" if came.interface == came.peer else "inside"
         yield "where", words[key].format(interface=came.interface, peer=came.peer, **facts)
 
 

@@ -10,6 +10,7 @@ from netlab.probe.packet import Frame
 from netlab.probe.trace import Trace
 from netlab.report.pcapng import Pcapng
 from netlab.report.story import Story
+from netlab.visible import visible
 
 
 def record(trace: Trace, stream: BinaryIO) -> int:
@@ -19,11 +20,11 @@ def record(trace: Trace, stream: BinaryIO) -> int:
     for frame in trace.frames:
         seen = frame.sighting
         file.packet(
-            f"{node(seen.namespace)}.{seen.interface}",
+            visible(f"{node(seen.namespace)}.{seen.interface}"),
             seen.at,
             seen.data,
             outgoing=seen.outgoing,
-            comment=_comment(frame, story),
+            comment=visible(_comment(frame, story)),
         )
     return len(trace.frames)
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from io import StringIO
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
+from netlab.plan.nouns import Bridge, Namespace
 from netlab.plan.plan import Difference, line
 from netlab.report.drawing import draw
 from netlab.report.graph import Addresses, addresses_of
 from netlab.report.table import Table
+from netlab.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Interface, Machine, Status
+    from netlab.lab import Interface, Killed, Machine, Repair, Status
     from netlab.plan.change import Change
     from netlab.scenario.topology import Topology
     from netlab.views import View
@@ -90,7 +94,10 @@ def view(shown: View) -> RenderableType:
     """One of the tables of `show`."""
     if not shown.rows:
         return Text("nothing to show")
-    rows = [["–" if value is None else str(value) for value in row.values] for row in shown.rows]
+    rows = [
+        ["–" if value is None else visible(str(value)) for value in row.values]
+        for row in shown.rows
+    ]
     return Table(shown.columns, rows, shown.spare)
 
 
@@ -116,10 +123,37 @@ def change(wanted: Change, done: bool) -> RenderableType:
     return Text("\n".join([*lines, words.format(*counts)]))
 
 
+def repair(done: Repair) -> RenderableType:
+    """What was mended, and to which scenario after a change that was killed."""
+    return Group(change(done.change, done=True), *(_killed(one) for one in (done.killed,) if one))
+
+
+def _killed(found: Killed) -> Text:
+    wanted = f"A change to the scenario '{found.wanted}' had been killed before its end"
+    if found.done:
+        return Text(f"{wanted}, with all of it done: '{found.now}' is the lab's scenario now.")
+    return Text(f"{wanted}: the lab is what it was before, by the scenario '{found.now}'.")
+
+
+def unmended(done: Repair, lab: str) -> RenderableType:
+    """What `repair` could not mend, and why."""
+    return Group(
+        Text(f"netlab: the lab '{lab}' could not be mended completely:"),
+        difference(done.left, _SHOWN_LEFT),
+        *(Text(f"  ({error.told})") for error in done.failures),
+    )
+
+
+_SHOWN_LEFT = 20
+
+
 def difference(found: Difference, shown: int | None = None) -> RenderableType:
-    """What is missing and what is there without being planned; at most `shown` lines."""
-    lines = [f"- missing    {_first(line(noun))}" for noun in found.missing]
-    lines += [f"+ unplanned  {_first(line(noun))}" for noun in found.unplanned]
+    """What is missing, what is odd, what is there without being planned; at most `shown` lines."""
+    odd = [one for one in found.unplanned if isinstance(one, Namespace | Bridge) and one.oddities]
+    usual = {replace(one, oddities=()) for one in odd}
+    lines = [f"- missing    {_first(line(one))}" for one in found.missing if one not in usual]
+    lines += [f"~ changed    {_first(line(one))}" for one in odd]
+    lines += [f"+ unplanned  {_first(line(one))}" for one in found.unplanned if one not in odd]
     if shown is not None and len(lines) > shown:
         lines = [*lines[:shown], f"  … and {len(lines) - shown} more: --json has them all"]
     return Text("\n".join(lines), style="yellow")
@@ -137,9 +171,26 @@ def console(stream: TextIO, width: int, height: int = 1) -> Console:
 
     Of both sizes, or rich believes a terminal that is called dumb to have 80 columns.
     """
-    return Console(
+    return _Console(
         file=stream, width=width, height=height, highlight=False, markup=False, emoji=False
     )
+
+
+class _Console(Console):
+    """Obeys nothing that stands in a text: control characters are shown."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible_lines(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if text.isprintable() or segment.control:
+                yield segment
+            else:
+                yield Segment(visible_lines(text), segment.style)
 
 
 def plain(renderable: RenderableType, width: int = PIPE_WIDTH) -> str:

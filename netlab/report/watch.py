@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from netlab.probe.exchange import UNSEEN, Result, Told
+from netlab.probe.exchange import UNSEEN, UNTOLD, Result, Told
 from netlab.probe.journey import Step
 from netlab.report.summary import what
 
@@ -33,6 +33,8 @@ def folded(counts: Mapping[str, int], at: int) -> str:
     words = [f"{', '.join(found)} (--arp tells ARP, --all tells all)"] if found else []
     if many := counts.get(UNSEEN):
         words.append(f"{many} of what had begun unseen")
+    if many := counts.get(UNTOLD):
+        words.append(f"{many} exchanges not told, which were too many at once")
     return f"{_clock(at)}  … {', '.join(words)}"
 
 
@@ -63,7 +65,7 @@ def target(told: Told, owners: Mapping[str, str]) -> str:
     if told.result is Result.ANSWERED and told.back and not told.back[0].came_in:
         return told.back[0].node  # Not where its answer was first seen on the way.
     asked = told.fields.get("arp.target")
-    address = asked or told.fields.get("ip.dst") or told.fields["eth.dst"]
+    address = asked or told.fields.get("ip.dst") or told.fields.get("eth.dst", "?")
     return owners.get(address, address)
 
 

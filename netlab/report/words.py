@@ -65,8 +65,7 @@ WORDS: dict[str, dict[str, str]] = {
         "never": "it never left {node}",
         "inside": "step {number}: it came in at {interface} from {peer} {time} after the start, "
         "and did not leave",
-        "inside, from its namesake": "step {number}: it came in at {interface} {time} after the start, "
-        "and did not leave",
+        "inside from": "step {number}: it came in from {peer} {time} after the start, and did not leave",
         "left": "step {number}: it left {node} towards {peers} {time} after the start, "
         "and was not taken in",
         "began": "step {number}: it began at {node}, and did not leave",
@@ -111,11 +110,13 @@ WORDS: dict[str, dict[str, str]] = {
         # A frame in a few words, as tcpdump has them.
         "frame asks": "{name} who has {target}? tell {sender}",
         "frame has": "{name} {sender} is at {mac}",
+        "frame arp": "{name} operation {number}",
         "frame echo": "{name}, id {id}, seq {seq}",
         "frame dhcp": "{name}, client {client}",
         "frame tcp": "TCP {flags}, {bytes} bytes",
         "frame udp": "UDP {bytes} bytes",
         "no flags": "no flags",
+        "fragment": "fragment from byte {at} on",
         "protocol": "protocol {number}",
         "record": "type {number}",
     },
@@ -169,7 +170,7 @@ WORDS: dict[str, dict[str, str]] = {
         "audit incomplete": "内核的缓冲区溢出：可能缺少丢包记录",
         "never": "没有离开 {node}",
         "inside": "第 {number} 步：开始后 {time} 从 {peer} 进入 {interface}，没有再出去",
-        "inside, from its namesake": "第 {number} 步：开始后 {time} 进入 {interface}，没有再出去",
+        "inside from": "第 {number} 步：开始后 {time} 从 {peer} 进入，没有再出去",
         "left": "第 {number} 步：开始后 {time} 从 {node} 发往 {peers}，没有被接收",
         "began": "第 {number} 步：在 {node} 产生，没有发出",
         "more": "应答的每一步：--reply · 全部字段：--fields · English: --lang en",
@@ -207,11 +208,13 @@ WORDS: dict[str, dict[str, str]] = {
         "because yes": "在 {source} 看到应答进入",
         "frame asks": "{name} 谁拥有 {target}？请告诉 {sender}",
         "frame has": "{name} {sender} 的 MAC 是 {mac}",
+        "frame arp": "{name} 操作 {number}",
         "frame echo": "{name}，标识 {id}，序号 {seq}",
         "frame dhcp": "{name}，客户机 {client}",
         "frame tcp": "TCP {flags}，{bytes} 字节",
         "frame udp": "UDP {bytes} 字节",
         "no flags": "无标志",
+        "fragment": "从第 {at} 字节起的分片",
         "protocol": "协议 {number}",
         "record": "类型 {number}",
     },
@@ -231,6 +234,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "ip.df": {"en": "don't fragment", "zh": "禁止分片"},
     "ip.length": {"en": "length", "zh": "长度"},
     "ip.protocol": {"en": "protocol", "zh": "协议"},
+    "ip.fragment": {"en": "fragment from byte", "zh": "分片起始字节"},
     "icmp.type": {"en": "ICMP type", "zh": "ICMP 类型"},
     "icmp.code": {"en": "ICMP code", "zh": "ICMP 代码"},
     "icmp.id": {"en": "ICMP id", "zh": "ICMP 标识"},
@@ -254,6 +258,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "dhcp.xid": {"en": "DHCP transaction", "zh": "DHCP 事务"},
     "dhcp.client": {"en": "DHCP client's MAC", "zh": "DHCP 客户机 MAC"},
     "dhcp.address": {"en": "DHCP address", "zh": "DHCP 地址"},
+    "malformed": {"en": "malformed", "zh": "残缺"},
 }
 """Header fields, in the order in which they stand in a frame."""
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from netlab.errors import Problem, ScenarioError
 from netlab.scenario import syntax
 from netlab.scenario.syntax import Mapping, Node, Scalar, Sequence
+from netlab.visible import visible
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
@@ -70,7 +71,7 @@ class Document:
 
     def _problem(self, position: Position, what: str, fix: str) -> Problem:
         line, column = position.line, position.column
-        return Problem(self.file, line, column, _shown(what), _shown(fix))
+        return Problem(visible(self.file), line, column, _shown(what), _shown(fix))
 
 
 def parse(text: bytes, file: str) -> Document:
@@ -130,11 +131,7 @@ def _refuse(document: Document, position: Position, what: str, fix: str) -> NoRe
 
 def _shown(text: str) -> str:
     """Without what a terminal would obey, and no longer than anybody would read."""
-    return _visible(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
-
-
-def _visible(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return visible(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
 def _position(node: Node) -> Position:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario.document import parse
+from netlab.scenario.document import Path, parse
 from netlab.scenario.suggest import instead
 
 Data: TypeAlias = dict[str, Any]
@@ -170,6 +170,26 @@ def _forget(expect: Any, is_gone: Callable[[str], bool]) -> None:
         expect["rules"] = kept
 
 
+def targets(data: Data) -> list[str]:
+    """What `assign` can set something of."""
+    vms = data.get("vms", {})
+    adapters = [
+        f"{name}.eth{number}" for name, vm in vms.items() for number in range(len(vm["nics"]))
+    ]
+    cards = [f"host.{card}" for card in data.get("host", {}).get("nics", {"eth0": None})]
+    networks = [*data.get("vmnets", {}), *data.get("segments", {})]
+    return [*vms, *adapters, *networks, "host", *cards, "lan", *data.get("lans", {}), "internet"]
+
+
+def place(data: Data, target: str) -> Path:
+    """Where a target stands in a file; nowhere (the file itself) if it is none."""
+    name, _, adapter = target.partition(".")
+    for holder in ("vms", "vmnets", "segments", "lans"):
+        if name in data.get(holder, {}):
+            return (holder, name, "nics", 0) if adapter else (holder, name)
+    return ("host", "nics", adapter) if adapter else (name,)
+
+
 def _find(document: Any, target: str) -> Any:
     """The mapping that a name stands for."""
     name, _, adapter = target.partition(".")
@@ -188,9 +208,7 @@ def _find(document: Any, target: str) -> Any:
         return _unfolded(nics, adapter, "address")
     if name in ("lan", "host", "internet") and not adapter:
         return document.setdefault(name, {})
-    known = [*vms, *(f"{vm}.eth0" for vm in vms), *vmnets, *segments]
-    known += ["host", "host.eth0", "lan", *lans, "internet"]
-    raise UsageError(f"'{target}' names nothing in this lab", instead(target, known))
+    raise UsageError(f"'{target}' names nothing in this lab", instead(target, targets(document)))
 
 
 def _nic(nics: Any, adapter: str, target: str) -> Any:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from ipaddress import IPv4Network
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from netlab.scenario.document import Path
-from netlab.scenario.model import json_schema
 from netlab.scenario.names import (
     DNS_NAME,
     DOMAIN_NAME,
@@ -28,6 +26,7 @@ from netlab.scenario.names import (
     NODE_NAME,
 )
 from netlab.scenario.suggest import near
+from netlab.scenario.vocabulary import keys
 
 _PATTERN_MEANING = {
     NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
@@ -142,7 +141,7 @@ def _words(where: Place, error: ErrorDetails) -> tuple[str, str]:
         case "missing":
             return f"'{last}' is missing", f"add `{last}: {_EXAMPLES.get(str(last), '…')}`"
         case "extra_forbidden":
-            known = _known_keys(where.path[:-1])
+            known = keys(where.path[:-1])
             fix = near(str(last), known) or f"known keys here: {', '.join(known)}"
             return f"unknown key '{last}'", fix
         case "string_pattern_mismatch":
@@ -210,25 +209,3 @@ def _subnet_advice(given: object) -> str:
         return f"did you mean {IPv4Network(given, strict=False)}?"
     except ValueError:
         return "write an address and a prefix length like 10.0.0.0/24"
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    return json_schema()
-
-
-def _known_keys(path: Path) -> list[str]:
-    """The keys that the schema knows at `path`."""
-    definitions = _schema()["$defs"]
-
-    def mapping(part: Any) -> Any:
-        """The alternative of `part` that is a mapping or a list, references followed."""
-        options = [definitions.get(o.get("$ref", "")[8:], o) for o in part.get("anyOf", [part])]
-        return next((o for o in options if o.get("type") in ("object", "array")), {})
-
-    part = _schema()
-    for step in path:
-        names = part.get("patternProperties") or {}
-        inner = part.get("items") if isinstance(step, int) else part.get("properties", {}).get(step)
-        part = mapping(inner or next(iter(names.values()), {}))
-    return sorted(part.get("properties", {}))

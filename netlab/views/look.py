@@ -96,9 +96,17 @@ class Look:
             for place, space in self.spaces.items()
         )
 
-    def owner(self, key: object) -> str:
-        """Whose MAC or address it is; empty if it is nobody's in this lab."""
-        return self.owners.name(key)
+    def owner(self, key: object, near: frozenset[str] = frozenset()) -> str:
+        """Whose MAC or address it is, of those `near` first; empty if it is nobody's in this lab."""
+        return self.owners.name(key, near)
+
+    def near(self, node: str, interface: str = "") -> frozenset[str]:
+        """The machines on the network that an interface is plugged into, or that a switch is."""
+        leg, topology = self.legs.get((node, interface)), self.lab.topology
+        network = leg.network if leg else topology.networks.get(node)
+        return (
+            frozenset(one.node for one in topology.neighbours(network)) if network else frozenset()
+        )
 
     def named(self, address: object, port: int | None = None) -> str:
         """`10.0.0.2 (vmnet8-nat)`."""

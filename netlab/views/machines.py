@@ -130,14 +130,15 @@ def routes(look: Look) -> Iterator[Row]:
 def arp(look: Look) -> Iterator[Row]:
     for place, node in look.machines.items():
         for one in look.spaces[place].neighbours:
+            near = look.near(node, one.interface)
             yield Row(
                 (
                     node,
                     one.interface,
                     str(one.address),
-                    look.owner(one.address) or None,
+                    look.owner(one.address, near) or None,
                     one.mac or None,
-                    look.owner(one.mac) or None,
+                    look.owner(one.mac, near) or None,
                     one.state,
                 ),
                 look.about(node, one.interface),
@@ -149,7 +150,10 @@ def fdb(look: Look) -> Iterator[Row]:
     for place, switch in look.nodes.items():
         for entry in look.spaces[place].fdb:
             if entry.learnt:
-                owner, peer = look.owner(entry.mac), peers.get((place, entry.port))
+                owner, peer = (
+                    look.owner(entry.mac, look.near(switch)),
+                    peers.get((place, entry.port)),
+                )
                 about = frozenset({switch, owner} - {""})
                 leads_to = look.nodes[peer.namespace] if peer else None
                 yield Row((switch, entry.mac, owner or None, entry.port, leads_to), about)

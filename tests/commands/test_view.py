@@ -159,7 +159,7 @@ def test_a_wish_that_makes_no_sense_is_answered_with_what_to_do(opened):
     opened.js("$('send-to').value = 'vm9'")
     opened.click("#send button")
     opened.until("$('send-said').textContent.includes('vm9')")
-    assert "it has: " in opened.text("#send-said")
+    assert "use one of: " in opened.text("#send-said")
     opened.complaints[:] = [one for one in opened.complaints if "409" not in one]
 
 

@@ -67,6 +67,7 @@ def small_cable() -> Iterator[None]:
         yield
 
 
+@pytest.mark.on_each_kernel
 def test_too_big(running):
     """The error is said, and does not reach the source: a black hole for big packets."""
     swallow = "icmp type destination-unreachable drop"
@@ -78,6 +79,7 @@ def test_too_big(running):
     assert one.without(journey=no_errors(one), counts={}) is Cause.UNKNOWN
 
 
+@pytest.mark.on_each_kernel
 def test_too_big_without_a_word(running):
     swallow = "icmp type destination-unreachable drop"
     with small_cable(), rules("causes.router", "output", swallow):
@@ -116,6 +118,7 @@ def test_nobody_answers_on_a_cable_without_a_switch(running):
     assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.finding
 
 
+@pytest.mark.on_each_kernel
 def test_isolated_port(running):
     lab.trace(running, "vm2", "vm3")
     one_of = "bridge link set dev {} isolated {}"
@@ -144,6 +147,7 @@ def test_one_isolated_port_explains_nothing(running):
     assert one.end == (Verdict.UNKNOWN, "vmnet8", Cause.UNKNOWN), one.finding
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize(("by", "report"), [("tcp:81", "resets"), ("udp:81", "type 3, code 3")])
 @pytest.mark.parametrize(
     ("source", "target", "at"), [("vm2", "vm3", "vm3"), ("vm2", "internet", "internet")]
@@ -190,6 +194,7 @@ def inserted(place: str, chain: str, rule: str) -> Iterator[None]:
         run(place, f"nft delete rule {chain} handle {handle}")
 
 
+@pytest.mark.on_each_kernel
 def test_protocol_not_translated(running):
     one = proof(running, "vm2", "internet", by="raw:47")
     assert one.end == (DEAD, "vmnet8-nat", Cause.PROTOCOL_NOT_TRANSLATED)
@@ -198,6 +203,7 @@ def test_protocol_not_translated(running):
     assert proof(running, "vm2", "vm3", by="raw:47").finding.verdict is ANSWERED
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize("nodes", [("router",), ("vmnet8-nat", "host", "router")])
 def test_mapping_expired(running, nodes):
     setting = "net.netfilter.nf_conntrack_udp_timeout"
@@ -210,6 +216,7 @@ def test_mapping_expired(running, nodes):
     assert one.without(forgotten=frozenset()) is Cause.NO_WAY_BACK
 
 
+@pytest.mark.on_each_kernel
 def test_an_answer_in_time_finds_the_mapping(running):
     one = proof(running, "vm2", "internet", by="udp", wait=0.2)
     assert one.finding.verdict is ANSWERED
@@ -315,6 +322,7 @@ def second_dns(running, node):
         yield
 
 
+@pytest.mark.on_each_kernel
 def test_duplicate_mac(running):
     lab.trace(running, "host", VM2)
     with changed(
@@ -329,6 +337,7 @@ def test_duplicate_mac(running):
     run("causes.vm2", "ip neigh flush all; ping -qc1 10.0.0.2")
 
 
+@pytest.mark.on_each_kernel
 def test_duplicate_ip(running):
     address = f"ip address {{}} {VM2}/24 dev eth0"
     point = f"ip neigh replace {VM2} lladdr {mac('vm3')} dev vmnet8 nud reachable"
@@ -410,6 +419,7 @@ def test_what_another_machine_has_answered(running, node, hook, to, who):
     assert f"it was answered, but by {who}" in measured.outcome.why
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize("cold", [False, True])
 def test_not_admitted(running, cold):
     lab.trace(running, "vm1", "pc")
@@ -452,6 +462,7 @@ def test_no_way_back_where_the_answer_meets_a_rule(running):
     assert "firewall" in one.finding.evidence
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize("by", ["icmp", "tcp", "udp"])
 def test_no_way_back_without_a_route(running, by):
     """The target gets the request, and cannot answer."""
@@ -463,6 +474,7 @@ def test_no_way_back_without_a_route(running, by):
     assert one.without(no_route_back="", counts={}) is Cause.UNKNOWN
 
 
+@pytest.mark.on_each_kernel
 def test_no_way_back_where_the_answer_finds_no_mac(running):
     """The target believes that the source's address is on its own cable."""
     add = f"ip address add 10.0.9.9/32 dev lo; ip route add {VM3} dev eth0 src 10.0.9.9"
@@ -478,6 +490,7 @@ def test_no_way_back_where_the_answer_finds_no_mac(running):
     assert "10.0.9.9, and nobody answered" in one.finding.evidence
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize(
     ("by", "with_"),
     [
@@ -497,6 +510,7 @@ def test_a_firewall_that_says_so(running, by, with_, node, hook):
     assert one.without(drops={}) is not Cause.FIREWALL
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize(
     ("by", "rule"),
     [
@@ -512,6 +526,7 @@ def test_a_firewall_on_the_source_lets_nothing_out(running, by, rule):
     assert one.without(drops={}) is Cause.UNKNOWN
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize(
     ("by", "rule"),
     [
@@ -544,6 +559,7 @@ def test_a_rule_of_the_nat_device_is_none_about_protocols(running):
     assert one.end == (DEAD, "vmnet8-nat", Cause.FIREWALL)
 
 
+@pytest.mark.on_each_kernel
 def test_without_connection_tracking_nothing_has_expired(running):
     """The router rewrites addresses, and has no table by which it could rewrite them back."""
     with (
@@ -564,6 +580,7 @@ def sent_to(node: str, address: str, its: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize("fault", ["table", "flood", "queue", "renamed"])
 def test_who_is_there_is_not_said_to_be_absent(running, fault):
     """The frame for vm3 goes to others, and vm3 is on that switch with that MAC address."""
@@ -648,6 +665,7 @@ def test_another_machines_traffic_explains_nothing(running):
 SWALLOW = "icmp type destination-unreachable drop"
 
 
+@pytest.mark.on_each_kernel
 def test_a_count_of_packets_that_came_in_elsewhere_explains_nothing(running):
     """The host passes on what vm2 sends, and nothing that vm4 sends: that is what it counts."""
     lab.trace(running, "vm2", "host")
@@ -669,6 +687,7 @@ def test_a_count_of_packets_that_came_in_elsewhere_explains_nothing(running):
     assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.finding
 
 
+@pytest.mark.on_each_kernel
 def test_a_count_of_bigger_packets_explains_nothing(running):
     big = ["ping", "-q", "-M", "do", "-s", "1372", "-i", "0.02", INTERNET]
     lab.trace(running, "vm2", "internet")
@@ -684,6 +703,7 @@ def test_a_count_of_bigger_packets_explains_nothing(running):
     assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
 
 
+@pytest.mark.on_each_kernel
 def test_a_count_of_misplaced_packets_explains_nothing(running):
     lab.trace(running, "pc", "internet")
     lab.trace(running, "vm1", "internet")
@@ -734,6 +754,7 @@ PAST_MAIN = {
 }
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize("past", PAST_MAIN)
 def test_a_route_of_the_main_table_that_was_not_taken_explains_nothing(running, past):
     """The packet dies on the router without a word, after a decision that the main table did not make."""
@@ -749,6 +770,7 @@ def test_a_route_of_the_main_table_that_was_not_taken_explains_nothing(running, 
         assert foretold.verdict is ANSWERED
 
 
+@pytest.mark.on_each_kernel
 def test_a_way_back_by_another_table(running):
     """vm3 could answer by its table 100, and does not want to."""
     away = "ip rule add pref 100 lookup 100; ip route add 10.0.0.0/24 dev eth0 table 100; "
@@ -764,6 +786,7 @@ def test_a_way_back_by_another_table(running):
     assert one.end == (Verdict.UNKNOWN, "vm3", Cause.UNKNOWN), one.finding
 
 
+@pytest.mark.on_each_kernel
 def test_a_next_hop_of_another_table_that_does_not_answer(running):
     """The router's table 100 says whom it asks in vain; the main table would have had the way."""
     there = f"ip rule add pref 100 to {INTERNET} lookup 100;"

@@ -78,6 +78,7 @@ def followed(source: str, target: str) -> tuple:
     return measured(lab.trace(lab.attach("explain"), source, target))
 
 
+@pytest.mark.on_each_kernel
 def test_every_pair_goes_where_it_was_said_to(running):
     pairs = list(permutations(NODES, 2))
     with lab.explaining(running) as answer:
@@ -88,6 +89,7 @@ def test_every_pair_goes_where_it_was_said_to(running):
         assert [row for row in rows if row[1] != row[2]] == []
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize(
     ("source", "target", "by", "cause"),
     [
@@ -102,6 +104,7 @@ def test_ports(running, source, target, by, cause):
     assert compared(running, source, target, by)[1] is cause
 
 
+@pytest.mark.on_each_kernel
 def test_no_default_route(running):
     with changed("vm2", "ip route del default", "ip route add default via 10.0.0.2"):
         assert compared(running, "vm2", "internet") == ("vm2", Cause.NO_ROUTE)
@@ -113,6 +116,7 @@ GATEWAY_2 = "ip route replace default via 10.0.0.2"
 FORWARDING = "sysctl -qw net.ipv4.conf.vmnet8.forwarding="
 
 
+@pytest.mark.on_each_kernel
 def test_wrong_gateway(running):
     with changed("vm2", GATEWAY_1, GATEWAY_2):
         assert compared(running, "vm2", "internet") == ("host", Cause.NOT_FORWARDING)
@@ -194,6 +198,7 @@ def test_an_address_that_nobody_has(running):
     assert compared(running, "pc", "10.0.0.99") == ("internet", Cause.NOT_FORWARDING)
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize(
     ("node", "hook", "rule", "verdict"),
     [
@@ -214,6 +219,7 @@ def test_rules_of_a_guest(running, node, hook, rule, verdict):
         assert lab.explain(running, "vm2", "vm3").finding.verdict is verdict
 
 
+@pytest.mark.on_each_kernel
 def test_a_translation_by_hand(running):
     """The router passes on what comes from outside, and its own firewall has the last word."""
     to_pc = "icmp type echo-request ip daddr 203.0.113.1 dnat to 192.168.1.50"
@@ -224,12 +230,14 @@ def test_a_translation_by_hand(running):
         assert compared(running, "vm2", "10.0.0.77") == ("vm3", Cause.UNKNOWN)
 
 
+@pytest.mark.on_each_kernel
 def test_time_to_live(running):
     ttl = "sysctl -qw net.ipv4.ip_default_ttl="
     with changed("vm2", f"{ttl}2", f"{ttl}64"):
         assert compared(running, "vm2", "internet") == ("host", Cause.TTL)
 
 
+@pytest.mark.on_each_kernel
 def test_reverse_path(running):
     strict = "sysctl -qw net.ipv4.conf.lan0.rp_filter="
     compared(running, "pc", "internet")
@@ -242,6 +250,7 @@ def test_reverse_path(running):
         assert compared(running, "pc", "internet") == ("router", Cause.REVERSE_PATH)
 
 
+@pytest.mark.on_each_kernel
 def test_no_way_back(running):
     before = nft.read("explain.host")
     nft.delete_table("explain.host", "ip", "host")
@@ -251,6 +260,7 @@ def test_no_way_back(running):
         nft.create("explain.host", before)
 
 
+@pytest.mark.on_each_kernel
 def test_isolated_ports(running):
     compared(running, "vm2", "vm3")
     isolated = (
@@ -273,6 +283,7 @@ def test_two_machines_with_one_address(running):
     assert found.evidence == "not certain: vmnet8-nat, vm3 would all answer for 10.0.0.2"
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize(
     ("node", "rule"),
     [

@@ -25,8 +25,6 @@ from tests.kernel.test_live import conversation
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
-pytestmark = pytest.mark.on_each_kernel
-
 INTERNET = "2001:db8:203:113::50"
 VM1, VM2, VM4 = (
     "2001:db8:1:0:20c:29ff:fe7b:11e3",
@@ -83,6 +81,7 @@ def run(node: str, *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.on_each_kernel
 class TestAsPlanned:
     def test_addresses_are_those_of_the_plan_and_of_eui_64(self, running):
         planned = {

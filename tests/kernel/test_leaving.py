@@ -33,6 +33,8 @@ from netlab.scenario.load import loads
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 TEXT = """
 lan: {subnet: 192.168.1.0/24, ipv6: "2001:db8:1::/64", peers: {pc: 192.168.1.50}}
 host: {nics: {eth0: 192.168.1.100}, shares: vmnet1}
@@ -192,16 +194,18 @@ BOX = "192.168.1.77"
 
 
 @pytest.mark.parametrize(
-    ("mode", "name", "at"),
+    ("mode", "name", "at", "rule"),
     [
-        ("nat", "vmnet8", "vmnet8-nat"),
-        ("vbox-nat", "vboxnat", "vboxnat-box-nat"),
-        ("vbox-natnetwork", "natnet", "natnet-nat"),
-        ("libvirt-nat", "virbr0", "host"),
-        ("hyperv-default", "dswitch", "host"),
+        ("nat", "vmnet8", "vmnet8-nat", "leaving"),
+        ("vbox-nat", "vboxnat", "vboxnat-box-nat", "leaving"),
+        ("vbox-natnetwork", "natnet", "natnet-nat", "leaving"),
+        ("libvirt-nat", "virbr0", "host", "reject"),
+        ("hyperv-default", "dswitch", "host", "leaving"),
     ],
 )
-def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_heard(mode, name, at):
+def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_heard(
+    mode, name, at, rule
+):
     text = TWO_ADAPTERS.replace("NAME", name).replace("MODE", mode)
     with lab.running(lab.prepare(loads(text.encode(), "two.yaml"), "leave2")) as two:
         traced, told = (one(two, "colleague", BOX, "tcp:80") for one in (lab.trace, lab.explain))
@@ -209,6 +213,7 @@ def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_hea
             assert (found.at, found.cause) == (at, Cause.NO_WAY_BACK)
             assert "box answers by another adapter than it is asked by" in found.evidence
             assert "and the question comes in at eth1" in found.evidence
+            assert rule in found.evidence
             assert "box 应答用的网卡不是收到问题的网卡" in said.told(found.evidence, "zh")
         with netns.inside("leave2.colleague"), pytest.raises(TimeoutError):
             socket.create_connection((BOX, 80), timeout=0.3)

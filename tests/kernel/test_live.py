@@ -17,11 +17,11 @@ from netlab.errors import Interrupted, KernelError, ScenarioError, SystemRefused
 from netlab.kernel import links, netns, nft, services
 from netlab.kernel.create import Moment
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.nouns import DhcpClient, Observed, Service
+from netlab.plan.nouns import DhcpClient, Observed, Ruleset, Service
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
 from netlab.scenario.load import Source, loads
-from tests.machine import inside, netlab
+from tests.machine import forked, inside, netlab
 from tests.pace import HANG_SECONDS
 
 
@@ -240,17 +240,74 @@ def test_a_signal_on_the_way_is_taken_back(running):
     assert "vm9" not in lab.places("live")
 
 
+STEPS_BETWEEN_KILLS = 6
+
+
+@pytest.mark.parametrize("wanted", ["hostonly", "three-modes"])
+def test_one_repair_ends_what_a_kill_leaves_at_any_step_and_says_which_scenario_it_is(wanted):
+    before, after = lab.prepare(lab.load("nat"), "live"), lab.load(wanted)
+    _, change = lab.change(before, after)
+    steps = len(change.removed) + len(change.altered) + len(change.created)
+    with lab.running(before):
+        for number in range(1, steps, STEPS_BETWEEN_KILLS):
+            left = iter(range(number, 0, -1))
+            killed_after(lambda noun, left=left: next(left) == 1, after)
+            told = lab.repair(now()).killed
+            assert told == lab.Killed(wanted=wanted, now="nat", done=False), number
+            assert not lab.status(now()).drift, number
+        assert all(result.passed for result in lab.verify(now()))
+
+
+def test_a_change_that_is_killed_when_all_is_done_is_the_lab_s(running, monkeypatch):
+    monkeypatch.setattr(RunDirectory, "write", die_at_second_call(RunDirectory.write))
+    assert killed(lambda: lab.apply(now(), lab.load("nat")))
+    monkeypatch.undo()
+    assert lab.repair(now()).killed == lab.Killed(wanted="nat", now="nat", done=True)
+    assert lab.record("live").scenario == "nat"
+    assert now().source.text == lab.load("nat").text
+    assert not lab.status(now()).drift
+
+
+def test_after_a_kill_no_other_change_is_accepted_before_a_repair_which_tells(running):
+    def is_ruleset(noun: Observed) -> bool:
+        return isinstance(noun, Ruleset)
+
+    killed_after(is_ruleset, lab.assigned(now(), "vm2", {"firewall": "on"}))
+    assert lab.status(now()).drift
+    with pytest.raises(SystemRefused, match="cut off"):
+        lab.apply(now(), lab.assigned(now(), "vmnet8", {"adapter": "off"}))
+    told = netlab("repair")
+    assert told.returncode == 0
+    assert "had been killed before its end: the lab is what it was before" in told.stdout
+    assert "killed" not in netlab("repair").stdout
+    assign("vmnet8", adapter="off")
+
+
 def killed_after(last: Callable[[Observed], bool], wanted: Source) -> None:
     """Begin a change in another process, which ends without a chance to take anything back."""
 
     def progress(noun: Observed, moment: Moment) -> None:
-        if last(noun) and moment is Moment.AFTER:
+        if moment is Moment.AFTER and last(noun):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    if not (child := os.fork()):
-        lab.apply(now(), wanted, progress)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert killed(lambda: lab.apply(now(), wanted, progress))
+
+
+def killed(action: Callable[[], None]) -> bool:
+    """Do it in another process; whether that was killed."""
+    return forked(action) == -signal.SIGKILL
+
+
+def die_at_second_call(real: Callable[..., None]) -> Callable[..., None]:
+    calls = []
+
+    def dying(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(*arguments)
+
+    return dying
 
 
 def test_what_a_killed_change_has_left_is_repaired(running):

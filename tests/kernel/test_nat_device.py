@@ -150,6 +150,7 @@ def test_the_dns_proxy_asks_its_own_servers():
     assert "192.168.1.1" not in passed, "the home router is not asked"
 
 
+@pytest.mark.on_each_kernel
 def test_an_idle_udp_conversation_is_forgotten():
     """One second here, 30 on Windows: an answer that comes later is for nobody."""
     with (
@@ -167,6 +168,7 @@ def test_an_idle_udp_conversation_is_forgotten():
             near.recv(64)
 
 
+@pytest.mark.on_each_kernel
 def test_a_finished_tcp_connection_is_forgotten(running):
     """One second here, 30 in VMware's files, 120 in the kernel's own settings."""
     with waiting("pc", 9997) as server:

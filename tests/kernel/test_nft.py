@@ -16,6 +16,8 @@ from tests.kernel import faults
 from tests.machine import NETLAB, inside
 from tests.pace import HANG_SECONDS
 
+pytestmark = pytest.mark.on_each_kernel
+
 HIDDEN = """
 for file in /etc/protocols /etc/services; do
     [ ! -e $file ] || mount --bind /dev/null $file || exit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import replace
 
@@ -165,6 +166,17 @@ def test_two_vms_of_virtualbox_have_one_address_and_reach_themselves(running):
 
 
 ENGINE = "52:54:00:12:35:02"
+
+
+def test_tables_name_the_engine_that_is_on_the_cable(running):
+    for box in ("box1", "box2"):
+        inside(f"{running.name}.{box}", "ping", "-c", "1", "10.0.2.2")
+    own = set()
+    for table, column in (("arp", "node"), ("fdb", "switch")):
+        done = netlab("show", table, "--lab", running.name, "--json")
+        rows = json.loads(done.stdout)["rows"]
+        own |= {(row[column], row["mac_of"]) for row in rows if row["mac"] == ENGINE}
+    assert {("box1", "vboxnat-box1-nat"), ("vboxnat-box2", "vboxnat-box2-nat")} <= own
 
 
 @pytest.mark.parametrize("box", ["box1", "box2"])

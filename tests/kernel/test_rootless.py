@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import signal
+import stat
 import time
 import traceback
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pytest
 import netlab as package
 from netlab import lab
 from netlab.errors import Missing
-from netlab.kernel import rootless
+from netlab.kernel import rootless, syscalls
 from netlab.kernel.tracepoints import audit
 from tests.machine import forked, netlab
 from tests.pace import HANG_SECONDS
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.on_each_kernel
 
 ROOT = Path(__file__).parents[2]
 USER = ROOT.stat().st_uid or 65534
-"""Somebody who may read this folder."""
+"""Whose this tree is; nobody, if it is root's."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,6 +49,7 @@ def as_user(action: Callable[[], None]) -> int:
     """The exit code of a process of USER's that does this: 0, or 1 after a failed assertion."""
 
     def run() -> None:
+        open_the_way_to(ROOT)
         rootless.become(USER)
         try:
             action()
@@ -57,6 +59,19 @@ def as_user(action: Callable[[], None]) -> int:
         os._exit(0)
 
     return forked(run)
+
+
+def open_the_way_to(tree: Path) -> None:
+    """Let USER read a tree below a folder that is closed to others, as /root is; for this process."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
+    closed = [folder for folder in tree.parents if not folder.stat().st_mode & stat.S_IXOTH]
+    if closed and closed[-1].stat().st_uid != USER:
+        kept = os.open(tree, os.O_PATH)
+        syscalls.mount("netlab", str(closed[-1]), "tmpfs")
+        closed[-1].chmod(0o755)
+        tree.mkdir(parents=True)
+        syscalls.mount(f"/proc/self/fd/{kept}", str(tree), flags=syscalls.MS_BIND)
 
 
 def unshared(action: Callable[[], None]) -> int:

@@ -12,8 +12,6 @@ from netlab.probe.verdict import Verdict
 from netlab.scenario.load import loads
 from tests.kernel.faults import changed, proof, rules, run
 
-pytestmark = pytest.mark.on_each_kernel
-
 SCENARIO = """
 lan: {subnet: 192.168.1.0/24}
 host: {nics: {eth0: 192.168.1.100}}
@@ -86,6 +84,7 @@ def test_loss_of_what_comes_in(running):
     assert for_one.evidence.journey.overheard == ()
 
 
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize("kind", ["echo", "ARP", "DHCP"])
 def test_a_rule_of_a_switch_is_a_firewall(running, kind):
     match = {
@@ -103,6 +102,7 @@ def test_a_rule_of_a_switch_is_a_firewall(running, kind):
     assert f"extra c: {match[kind]} drop" in one.finding.evidence
 
 
+@pytest.mark.on_each_kernel
 def test_a_rule_that_drops_a_copy_for_somebody_else_is_no_cause(running):
     """modest's port gives it nothing that is for others, and another rule spares the NAT device."""
     unplugged = "ip link set vm2-eth0 "
@@ -118,6 +118,7 @@ def test_a_rule_that_drops_a_copy_for_somebody_else_is_no_cause(running):
     assert (one.end, two.end) == (NO_TAKER, NO_TAKER), (one.finding, two.finding)
 
 
+@pytest.mark.on_each_kernel
 def test_the_same_rule_is_the_cause_for_who_changed_its_address(running):
     """A guest with a MAC address of its own making gets nothing, as VMware has it."""
     own = mac("modest")
@@ -134,6 +135,7 @@ def test_the_same_rule_is_the_cause_for_who_changed_its_address(running):
     assert "not permitted to enter promiscuous mode" in one.finding.evidence
 
 
+@pytest.mark.on_each_kernel
 def test_copies_of_a_question_for_all_ports_are_not_followed_through_the_rules_of_each(running):
     """n ports with rules of their own would make n² messages of a question."""
     run("switches.vm1", "ip neigh flush all")

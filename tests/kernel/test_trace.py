@@ -228,15 +228,16 @@ def test_reverse_path(running):
 
 
 def test_no_way_back(running):
-    """The host translates no more: the answer goes to an address that the LAN's router does not know."""
+    """The host translates no more: the answer goes to an address that is nowhere, by way of the LAN's router,
+    which knows of no question."""
     before = nft.read("trace.host")
     nft.delete_table("trace.host", "ip", "host")
     try:
         found = finding(running, "vm1", "pc")
     finally:
         nft.create("trace.host", before)
-    assert (found.verdict, found.at, found.cause) == (Verdict.DEAD, "internet", Cause.NO_WAY_BACK)
-    assert "the answer was last seen on internet: not-forwarding" in found.evidence
+    assert (found.verdict, found.at, found.cause) == (Verdict.DEAD, "router", Cause.NO_WAY_BACK)
+    assert "the answer was last seen on router: firewall, home_router leaving" in found.evidence
 
 
 def test_ttl(running):

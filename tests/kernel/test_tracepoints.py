@@ -14,7 +14,7 @@ import pytest
 
 from netlab import lab
 from netlab.kernel import nft, tracepoints
-from netlab.kernel.tracepoints import Departure, Drop, audit
+from netlab.kernel.tracepoints import Audit, Departure, Drop, audit
 from netlab.probe.tap import Sighting, Tap
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
@@ -186,6 +186,20 @@ def instances() -> Iterator[Path]:
 def own(instances: Path) -> set[str]:
     """All netlabs' buffers: tracefs is the whole machine's, so others may have some now."""
     return {one.name for one in instances.glob("netlab-*")}
+
+
+def test_nothing_is_recorded_any_more_when_it_is_read(running, monkeypatch):
+    """A machine that drops more than can be read would keep the reader for ever."""
+    read = Audit.read
+
+    def read_while_more_is_dropped(recorded: Audit, pipe: int) -> None:
+        inside("audit.vm1", "ping", "-c1", "-W0.3", "-s", "777", "10.0.0.129")
+        read(recorded, pipe)
+
+    monkeypatch.setattr(Audit, "read", read_while_more_is_dropped)
+    with rules("vm2", "input", "ip protocol icmp drop"), audit() as recorded:
+        pass
+    assert not any("len=819" in line for line in recorded._lines)
 
 
 def test_the_machines_own_tracing_is_not_touched(instances):

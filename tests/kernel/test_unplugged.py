@@ -17,6 +17,8 @@ from netlab.scenario.load import loads
 from tests.kernel.faults import changed, proof, run
 from tests.machine import inside
 
+pytestmark = pytest.mark.on_each_kernel
+
 NAME = "unplugged"
 SCENARIO = """
 lan: {ipv6: "2001:db8:1::/64", peers: {pc: 192.168.1.50}}

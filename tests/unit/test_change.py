@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from netlab import lab
-from netlab.plan.change import Change, change, mend
+from netlab.plan.change import Change, change, joined, mend
 from netlab.plan.nouns import (
     DEFAULT_ROUTE,
     Address,
@@ -21,6 +21,7 @@ from netlab.plan.nouns import (
     Listening,
     Namespace,
     Noun,
+    Queue,
     Route,
     Ruleset,
     Service,
@@ -160,7 +161,59 @@ def test_a_client_whose_lease_is_gone_asks_anew_and_one_that_is_gone_is_awaited(
     found = mend(plan(*ALL, client, lease), [*ALL, client])
     assert (found.removed, found.created) == ((client,), (client, lease))
     found = mend(plan(*ALL, client, lease), [*ALL, lease])
-    assert (found.removed, found.created) == ((lease,), (client, lease))
+    assert (found.removed, found.created) == ((lease, client), (client, lease))
+
+
+def test_what_is_on_an_interface_made_by_hand_goes_with_it():
+    foreign = End("x.vm", "br0", "02:00:00:00:00:09")
+    address = Address("x.vm", "br0", IPv4Interface("172.17.0.1/16"))
+    queue = Queue("x.vm", "br0")
+    found = mend(plan(*ALL), [*ALL, foreign, address, queue])
+    assert found == Change((foreign,), (), ())
+
+
+def test_what_may_be_in_the_way_of_what_is_missing_goes_first():
+    """A name without a namespace, an end in another switch, a folder for a file, a stray process."""
+    for noun in (*SWITCH, CABLE, ETC, SERVICE, Namespace("x.vm")):
+        found = mend(plan(*ALL), without(noun))
+        assert noun in found.removed, noun
+        assert noun in found.created, noun
+    for noun in (ADDRESS, ROUTE, RULES, SETTING, LISTENING):
+        found = mend(plan(*ALL), without(noun))
+        assert noun not in found.removed, noun
+        assert noun in found.created, noun
+
+
+def test_a_cable_is_in_the_way_though_the_namespace_of_one_end_is_gone():
+    found = mend(plan(*ALL), without(*SWITCH, CABLE))
+    assert CABLE in found.removed
+    assert ADDRESS in found.removed, "it goes with its interface"
+    assert {CABLE, ADDRESS, ROUTE} <= set(found.created)
+
+
+@pytest.mark.parametrize("noun", SWITCH)
+def test_what_is_odd_is_altered_in_place(noun):
+    odd = replace(noun, oddities=("off",))
+    assert mend(plan(*ALL), [*without(noun), odd]) == Change((), ((odd, noun),), ())
+
+
+def test_what_is_to_be_altered_goes_and_comes_with_what_it_stands_on():
+    other = replace(FORWARDING, value="0")
+    found = mend(plan(*ALL), [*without(CABLE, FORWARDING), other])
+    assert not found.altered
+    assert other in found.removed
+    assert FORWARDING in found.created
+    queue = Queue("x.vm", "eth0", 1_000_000)
+    longer, faster = replace(CABLE, mtu=9000), replace(queue, rate=2_000_000)
+    found = change(plan(*ALL, queue), plan(*without(CABLE), longer, faster))
+    assert not found.altered
+    assert (queue in found.removed, faster in found.created) == (True, True)
+
+
+def test_several_changes_are_told_as_one():
+    one, other = Change((CABLE,), (), (CABLE, ROUTE)), Change((), ((ETC, ETC),), (ADDRESS,))
+    assert joined([one, other]) == Change((CABLE,), ((ETC, ETC),), (CABLE, ROUTE, ADDRESS))
+    assert not joined([])
 
 
 def test_nothing_to_mend():

@@ -15,6 +15,8 @@ import pytest
 
 from netlab import cli
 from netlab.cli import netlab as group
+from netlab.cli.arguments import KINDS
+from netlab.cli.completion import split
 from tests.pace import HANG_SECONDS
 
 CONTEXT = click.Context(group, info_name="netlab")
@@ -303,23 +305,41 @@ def test_completion_prints_a_script(netlab, shell):
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"), [("netlab ver", "verify"), ("netlab up three", "three-modes")]
+    ("line", "words"),
+    [
+        ("netlab ", ["netlab", ""]),
+        ("netlab ver", ["netlab", "ver"]),
+        ("netlab up my\\ la", ["netlab", "up", "my la"]),
+        ("netlab up 'my la", ["netlab", "up", "my la"]),
+        ('netlab up "my', ["netlab", "up", "my"]),
+        ("netlab up '", ["netlab", "up", ""]),
+        ("netlab up my\\", ["netlab", "up", "my"]),
+        ("netlab 'a b' #c", ["netlab", "a b", "#c"]),
+        ("", [""]),
+    ],
 )
-def test_completion_completes(typed, expected):
-    words = typed.split()
-    done = subprocess.run(
-        [sys.executable, "-m", "netlab"],
-        env={
-            **os.environ,
-            "_NETLAB_COMPLETE": "bash_complete",
-            "COMP_WORDS": typed,
-            "COMP_CWORD": str(len(words) - 1),
-        },
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-    )
-    assert expected in done.stdout
+def test_a_line_is_split_as_the_shell_does_it(line, words):
+    assert split(line) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "replaced", "answers"),
+    [
+        ("netlab trace x --by=udp", "udp", "plain\tudp\t" + KINDS["udp[:PORT]"]),
+        ("netlab up three", "three", "plain\tthree-modes\t\nscenario\tthree\t"),
+        ("netlab graph --format=sv", "sv", "plain\tsvg\t"),
+        ("netlab run --junit=my\\ fi", "my\\ fi", "file\tmy fi\t"),
+        ("netlab run --junit=a:my\\ fi", "my\\ fi", "file\ta:my fi\ta:"),
+    ],
+)
+def test_bash_is_told_what_it_puts_in(monkeypatch, capsys, line, replaced, answers):
+    """Behind a `=` it replaces the rest only."""
+    monkeypatch.setenv("_NETLAB_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_REPLACED", replaced)
+    with pytest.raises(SystemExit):
+        cli.run(())
+    assert capsys.readouterr().out.strip("\n") == answers
 
 
 def without_root(*words: str) -> subprocess.CompletedProcess[str]:

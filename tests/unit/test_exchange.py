@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
@@ -11,7 +14,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
-from netlab.probe.exchange import UNSEEN, Result, Told, Tracker
+from netlab.probe import exchange
+from netlab.probe.exchange import UNSEEN, UNTOLD, Result, Told, Tracker
 from netlab.probe.identity import identify
 from netlab.probe.journey import Map
 from netlab.probe.tap import Sighting
@@ -106,8 +110,8 @@ def test_frames_without_ip_have_keys_and_ends():
 
 def test_a_frame_that_has_been_cut_off_is_as_long_as_it_was():
     whole = bytes(Ether() / IP(id=77, **INSIDE) / TCP(**SEGMENT) / bytes(5000))
-    assert identify(whole).octets == identify(whole[:160]).octets == 5000
-    assert identify(whole).key == identify(whole[:160]).key
+    assert identify(whole).octets == identify(whole[:160], len(whole)).octets == 5000
+    assert identify(whole).key == identify(whole[:160], len(whole)).key
 
 
 class Lab:
@@ -340,3 +344,119 @@ def test_what_has_gone_from_a_lab_can_still_be_told():
     assert now.after(MAP).peers == MAP.peers
     turned = replace(MAP, switches=frozenset(), macs={})
     assert turned.after(MAP).switches == frozenset()
+
+
+def wire(*layers: Packet) -> bytes:
+    """A frame between the two MAC addresses that all frames here have."""
+    frame: Packet = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02")
+    for layer in layers:
+        frame = frame / layer
+    return bytes(frame)
+
+
+class Flood(Lab):
+    """Frames that are built once, and differ in some numbers: scapy takes a millisecond for each."""
+
+    def pass_by(self, points: str, frame: bytes, number: int, *places: int) -> None:
+        """Along these points, 10 µs apart, with the number in two bytes at each of the places."""
+        data = bytearray(frame)
+        for place in places:
+            data[place : place + 2] = (number & 0xFFFF).to_bytes(2)
+        for word in points.split():
+            self.now += MS // 100
+            node, _, rest = word.partition(".")
+            way = rest[:-1], rest[-1] == ">", False
+            self.tracker.take([Sighting(self.now, f"lab.{node}", *way, bytes(data))])
+
+
+IP_ID, SENDER, PORT, SEQUENCE, DNS_ID = 18, 28, 34, 40, 42
+"""Where two bytes of them stand in a frame of IPv4."""
+
+
+def test_what_has_been_told_takes_up_no_memory():
+    """20,000 exchanges, with the collector of cycles switched off: nothing is left for it."""
+    lab, sizes = Flood(), []
+    question, answer = wire(IP(**TO_PC), ECHO), wire(IP(**BACK), REPLY)
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(20_000):
+            lab.pass_by("vm1.eth0> sw.p1<", question, number, IP_ID, SEQUENCE)
+            lab.pass_by("sw.p1> vm1.eth0<", answer, number, IP_ID, SEQUENCE)
+            lab.now += 10 * MS
+            assert len(lab.told(lab.now)) == 1
+            if number % 5000 == 4999:
+                sizes.append(len(gc.get_objects()))
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
+    assert max(sizes) - min(sizes) < 1000
+
+
+FLOODS = {
+    "echo": (wire(IP(**TO_PC), ECHO), IP_ID, SENDER, SEQUENCE),
+    "scan": (wire(IP(**TO_PC), TCP(dport=80, flags="S")), IP_ID, SENDER, PORT),
+    "dns": (wire(IP(**TO_PC), UDP() / QUERY), IP_ID, SENDER, PORT, DNS_ID),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_more_exchanges_than_are_remembered_are_counted(flood, monkeypatch):
+    """Nobody answers, and a connection might go on for minutes."""
+    monkeypatch.setattr(exchange, "_MOST_EXCHANGES", 200)
+    monkeypatch.setattr(exchange, "_MOST_PACKETS", 100)
+    lab, told = Flood(), 0
+    frame, *places = FLOODS[flood]
+    for number in range(1500):
+        lab.pass_by("vm1.eth0> sw.p1<", frame, number, *places)
+        if number == 700:
+            lab.now += 2000 * MS
+            told += len(lab.told(lab.now))
+            assert told == 200
+    assert len(lab.tracker._open) + len(lab.tracker._idle) == 200
+    told += len(lab.told())
+    assert lab.tracker.folded[UNTOLD] + told == 1500
+    assert "exchanges not told, which were too many at once" in folded(lab.tracker.folded, 0)
+
+
+def test_what_there_is_no_time_for_is_counted():
+    lab = Flood()
+    frame, *places = FLOODS["echo"]
+    for number in range(30):
+        lab.pass_by("vm1.eth0> sw.p1<", frame, number, *places)
+    assert len(list(islice(lab.tracker.told(), 10))) == 10
+    lab.tracker.abandon()
+    assert lab.tracker.folded[UNTOLD] == 20
+    assert len(lab.told()) == 20, "who takes only some of it gets the rest the next time"
+
+
+def test_equal_packets_are_compared_with_few_others(monkeypatch):
+    """Or 1,000 of them would be compared 500,000 times."""
+    looks: Counter[str] = Counter()
+    fits = exchange._Passage.fits
+
+    def counted(*found: object) -> bool:
+        looks["fits"] += 1
+        return fits(*found)
+
+    monkeypatch.setattr(exchange._Passage, "fits", counted)
+    lab, frame = Flood(), wire(IP(id=0, **TO_PC), ECHO)
+    for _ in range(1000):
+        lab.pass_by("vm1.eth0>", frame, 0)
+    assert looks["fits"] <= 1000 * exchange._MOST_EQUAL
+    assert lab.told()
+
+
+def test_questions_that_two_machines_throw_at_each_other_are_no_endless_line():
+    """Each seems to be asked because of the one before."""
+    lab = Flood()
+    one, other = {"src": "10.0.0.1", "dst": "10.0.0.2"}, {"src": "10.0.0.2", "dst": "10.0.0.1"}
+    there, back = (wire(IP(**ends), UDP() / QUERY) for ends in (one, other))
+    for number in range(3000):
+        if number % 2:
+            lab.pass_by("vm2.eth0> sw.p3< sw.p1> vm1.eth0<", back, number, PORT, DNS_ID)
+        else:
+            lab.pass_by("vm1.eth0> sw.p1< sw.p3> vm2.eth0<", there, number, PORT, DNS_ID)
+    told = lab.told()
+    assert len(told) > 300
+    assert max(len(line(one, {})) for one in told) < 400

@@ -301,6 +301,21 @@ def test_without_translation_there_is_no_way_back():
     assert (found.at, found.cause) == ("server", Cause.NO_WAY_BACK)
 
 
+def test_rules_after_translation_see_what_was_made_of_the_packet():
+    """As the chain by which nothing leaves a NAT untranslated."""
+    router = the_world().places["router"]
+    own = {"fib": {"flags": ["saddr", "oif"], "result": "type"}}
+    last = base("last", "postrouting", prio=101)
+    outward, foreign = match(meta("oifname"), "eth1"), match(own, "local", "!=")
+    strict = [*router.rules.document, last, rule(outward, foreign, DROP, of="last")]
+    translates = replace(router, rules=Ruleset(strict))
+    assert said(the_world(router=translates), "192.0.2.80").finding.verdict is Verdict.ANSWERED
+    rest = [one for one in strict if "masquerade" not in str(one)]
+    forgets = replace(router, rules=Ruleset(rest))
+    found = said(the_world(router=forgets), "192.0.2.80").finding
+    assert (found.at, found.cause) == ("router", Cause.FIREWALL)
+
+
 def test_a_stale_mac_leads_astray():
     """vm remembers the MAC of somebody else for its gateway, and that machine is no router."""
     vm = machine(10, "10.0.0.10/24", gateway="10.0.0.1")

@@ -203,6 +203,18 @@ def test_where_a_packet_was_seen_last(stop, words):
     assert words in plain(journey(trace, False, "en"))
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "it came in from sw 3"), ("zh", "从 sw 进入，")]
+)
+def test_an_adapter_that_is_called_as_its_network_is_not_told_twice(language, words):
+    """As the host's on virbr0 or vmnet8."""
+    trace = traced(request("vm1.eth0> sw.p1< sw.p2> nat.eth0<"))
+    *before, last = trace.journey.steps
+    last = replace(last, came_in=replace(last.came_in, interface="sw"))
+    named = replace(trace.journey, steps=(*before, last))
+    assert words in plain(journey(replace(trace, journey=named), False, language))
+
+
 def test_an_audit_stands_below_the_verdict_and_changes_nothing():
     drops = (Drop(1, "NETFILTER_DROP", "nft_do_chain", ("eth0", "p2")), Drop(2, "", "", ()))
     text = plain(journey(ANSWERED, False, "en", account=Account(drops, incomplete=True)))

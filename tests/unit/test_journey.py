@@ -11,7 +11,7 @@ import pytest
 from netlab.kernel.rows import RouteRow
 from netlab.probe.cause import SENTENCES, Cause, Finding, look_at
 from netlab.probe.drops import Drop, Silence
-from netlab.probe.journey import Map, follow
+from netlab.probe.journey import Map, Turn, follow, turn
 from netlab.probe.judge import Evidence, Scene, judge
 from netlab.probe.kinds.base import Ends
 from netlab.probe.packet import Frame, Packet, Part
@@ -95,6 +95,23 @@ def test_a_rewrite_is_a_difference_within_one_node():
         frame.fields["ip.src"] = "192.168.1.100"
     rewrites = [step.rewrites for step in follow(there, MAP).steps]
     assert rewrites == [{}, {}, {"ip.src": ("10.0.0.1", "192.168.1.100")}, {}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "found"),
+    [
+        ("host.lan<", "host.down>", Turn("host", "lan", "down")),
+        ("host.lan<", "host.lan>", None),
+        ("host.lan<", "pc.eth0>", None),  # Another machine's answer.
+        ("host.lan< host.down>", "host.down>", Turn("host", "lan", "down")),
+        ("", "host.down>", None),
+        ("host.lan<", "", None),
+        ("host.down>", "host.lan>", None),  # It was not seen coming in.
+    ],
+)
+def test_who_answers_by_another_interface_than_it_is_asked_by(asked, answered, found):
+    there, back = (follow(frames(text), MAP).steps for text in (asked, answered))
+    assert turn(there, back, MAP) == found
 
 
 def test_whom_an_address_means():

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import select
+import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from netlab.kernel import patience
 from netlab.kernel.patience import Interruption
 from netlab.probe import stream as stream_module
-from netlab.probe.stream import Stream
-from netlab.probe.tap import Sighting
+from netlab.probe.stream import _GRACE_SECONDS, Stream
+from netlab.probe.tap import SIGHTING_BYTES, Sighting
+from tests import pace
 
 
 class LateTap:
@@ -21,6 +26,7 @@ class LateTap:
     namespace = "lab.none"
     lose = 0
     since = 0
+    behind = math.inf
 
     def __init__(self, age: int, then: Callable[[], None] = lambda: None) -> None:
         self.socket, self._far = socket.socketpair()
@@ -29,12 +35,18 @@ class LateTap:
     def ready(self) -> None:
         self._far.send(b"x")
 
-    def sightings(self, until: float) -> Iterator[Sighting]:
+    def sightings(self, until: float, most: float) -> Iterator[Sighting]:
         if self._age and select.select([self.socket], [], [], 0)[0]:
             self.socket.recv(1)
             yield Sighting(time.time_ns() - self._age, self.namespace, "eth0", True, False, b"")
             self._age = 0
             self._then()
+
+    def stop(self) -> None:
+        pass
+
+    def waiting(self) -> int:
+        return 0
 
     def lost(self) -> int:
         return self.lose
@@ -120,3 +132,87 @@ def test_a_look_leaves_the_order_as_it_is(monkeypatch):
             break
     stream.close()
     assert found == sorted(found)
+
+
+class FullTap:
+    """Has a frame for every microsecond of some time, and gives some at once."""
+
+    since = 0
+
+    def __init__(self, count: int, at_once: int = 10, begin: int = 0) -> None:
+        self.namespace = f"lab.tap{begin}"
+        self.socket, self._far = socket.socketpair()
+        self._far.send(b"x")  # Always readable.
+        self.left = deque(
+            Sighting(begin + 1000 * n, self.namespace, "eth0", True, False, bytes(100))
+            for n in range(count)
+        )
+        self._at_once = at_once
+        self.behind = math.inf
+        self.stopped = False
+
+    def sightings(self, until: float, most: float) -> Iterator[Sighting]:
+        for _ in range(min(self._at_once, len(self.left))):
+            seen = self.left.popleft()
+            yield seen
+        self.behind = seen.at if self.left else math.inf
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def waiting(self) -> int:
+        return len(self.left)
+
+    def lost(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.socket.close()
+        self._far.close()
+
+
+def test_taps_that_are_not_read_whole_stay_in_order_and_in_little_memory():
+    """One has a long backlog, and another is far ahead of it."""
+    taps = [FullTap(5000, 10), FullTap(5000, 100, begin=7), FullTap(50, 10, begin=2_000_003)]
+    stream, found = Stream(lambda _: taps, Interruption()), []
+    for portion in stream.portions(60):
+        found += portion
+        assert len(stream._young) <= 3 * 100
+        if len(found) == 10_050:
+            break
+    stream.close()
+    assert found == sorted(found)
+
+
+def test_a_slow_reader_leaves_the_rest_in_the_taps(monkeypatch):
+    monkeypatch.setattr(stream_module, "_MOST_BYTES", 50_000)
+    tap = FullTap(100_000, 100)
+    stream = Stream(lambda _: [tap], Interruption())
+    portions = stream.portions(60)
+    for _ in range(20):
+        monkeypatch.setattr(stream_module, "_PORTION", 1)
+        next(portions)
+    weight = sum(len(one.data) + SIGHTING_BYTES for one in stream._ordered)
+    assert weight == stream._bytes <= 50_000 + 100 * 356
+    stream.close()
+
+
+@pytest.mark.parametrize("reading", [0.0, 0.02])
+def test_a_signal_ends_it_at_once_and_what_was_not_told_is_counted(reading, monkeypatch):
+    """However much there is, and however slow its reader."""
+    taps = [FullTap(100_000, 100), FullTap(100_000, 100, begin=7)]
+    interruption = Interruption()
+    monkeypatch.setattr(patience, "_hurried", math.inf)
+    stream, found, late = Stream(lambda _: taps, interruption), [], None
+    for portion in stream.portions():
+        found += portion
+        time.sleep(reading)
+        if late is None and len(found) > 1000:
+            interruption.remember(signal.SIGINT, None)
+            late = time.monotonic() + _GRACE_SECONDS
+    assert time.monotonic() < late + 0.5 * pace.SLOWNESS
+    assert all(tap.stopped for tap in taps)
+    assert stream.late
+    assert stream.untold() == 200_000 - len(found) > 0
+    assert found == sorted(found)
+    stream.close()

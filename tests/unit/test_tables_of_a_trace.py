@@ -118,6 +118,15 @@ class TestDecisions:
         assert found[1].text == "169.254.0.1 is at m:gw (host)"
         assert found[2].text == f"{INSIDE} goes on as {OUTSIDE}"
 
+    def test_what_a_device_and_its_host_translate_one_after_the_other_is_told_as_one(self):
+        between = Flow(ip_address("169.254.0.2"), ip_address("8.8.8.8"), 5000, 53)
+        first = replace(ENTRY, reply=between.reversed)
+        second = replace(ENTRY, original=between)
+        tables = Tables(connections=[second, OTHERS, first])
+        for one in (step("nat", INSIDE, OUTSIDE), step("nat", OUTSIDE.reversed, INSIDE.reversed)):
+            found = [d.text for d in decisions(one, tables, (), False, {})]
+            assert found == [f"{INSIDE} goes on as {OUTSIDE}"]
+
     def test_no_entry_is_named_that_has_not_translated_this_packet(self):
         found = decisions(step("nat", INSIDE, OUTSIDE), Tables(connections=[OTHERS]), (), False, {})
         assert list(found) == []

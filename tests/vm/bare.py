@@ -29,6 +29,7 @@ from tests.vm.report import Unusable, conclude, row, step
 _STEP_SECONDS = 7200 * SLOWNESS
 """`make test` takes an eighth of it on a usual machine that has nothing else to do."""
 
+_NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 _PIP_CACHE = "/var/cache/pip"
 
 
@@ -49,8 +50,8 @@ class Newcomer:
 
     def tests_named(self, words: str) -> dict[str, str]:
         """A step for these words of pytest's."""
-        command = f"{self.sudo}env PYTHONDONTWRITEBYTECODE=1 .venv/bin/pytest {words}"
-        return {"tests": command}
+        environment = "env PYTHONDONTWRITEBYTECODE=1"
+        return {"tests": f"{self.sudo}{environment} tests/apart.sh .venv/bin/pytest {words}"}
 
     def steps(self, tests: dict[str, str]) -> dict[str, str]:
         """Everything that this one does in the clone, by the names of the rows."""
@@ -84,7 +85,7 @@ NEWCOMERS = {
             "make-lint": "make lint",
             "make-unit": "make unit",
             "make-page": "make page",
-            "kernel-tests": "sudo env PYTHONDONTWRITEBYTECODE=1 .venv/bin/pytest"
+            "kernel-tests": "sudo env PYTHONDONTWRITEBYTECODE=1 tests/apart.sh .venv/bin/pytest"
             " tests/kernel/test_rootless.py tests/kernel/test_safety.py tests/commands/test_labs.py",
         },
     ),
@@ -97,12 +98,13 @@ class Machine:
     def __init__(self, init: Init) -> None:
         if init.read_line() != "ready":
             raise Unusable("the minimal Debian does not start")
-        self._enter = ["nsenter", "--target", str(init.pid), "--mount", "--uts", "--ipc", "--net"]
+        # Whoever has logged in does not ignore Ctrl-C, which jobs in the background of a script do.
+        self._enter = ["env", "--default-signal=INT,QUIT", "nsenter", "--target", str(init.pid)]
 
     def run(self, user: str, command: str, log: IO[str]) -> int:
         """Run a shell command as a user who has just logged in; its exit code."""
         return subprocess.run(
-            [*self._enter, "--pid", "--", "su", "--login", user, "--command", command],
+            [*self._enter, *_NAMESPACES, "--", "su", "--login", user, "--command", command],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, timeout=_STEP_SECONDS,
         ).returncode  # fmt: skip
 

@@ -20,6 +20,7 @@ for folder; do
     mkdir -p "./${folder#*:}"
     mount --bind "${folder%%:*}" "./${folder#*:}"
 done
+tr -d - <proc/sys/kernel/random/uuid >etc/machine-id # As an init does at the first boot.
 hostname bare
 printf 'bare\n' >etc/hostname
 printf '127.0.0.1 localhost\n127.0.1.1 bare\n' >etc/hosts

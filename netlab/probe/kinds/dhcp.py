@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address
 
-from netlab.probe.frame import Fields, decode, dhcp_options, payload
+from netlab.probe.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
+from netlab.visible import visible
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 _ETH_P_IP = socket.htons(0x0800)
@@ -23,8 +24,6 @@ _XID_AT = 8 * 8 + 4 * 8
 _ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
 _LEASE_SECONDS = 51
 _DOMAIN = 15
-_OPTIONS = 240
-"""Bytes of the fixed part, magic cookie included (RFC 2131)."""
 
 
 class DhcpProbe(Probe):
@@ -112,16 +111,16 @@ class DhcpProbe(Probe):
 
 
 def _offer(frame: Frame, names: Mapping[str, str]) -> str:
-    options = dict(dhcp_options(payload(frame.sighting.data)[_OPTIONS:]))
+    options = dict(dhcp_options(payload(frame.sighting.data)[DHCP_OPTIONS:]))
     said = {
         word: ", ".join(str(IPv4Address(raw)) for (raw,) in struct.iter_unpack("4s", options[code]))
         for code, word in _ADDRESSES.items()
         if options.get(code) and len(options[code]) % 4 == 0
     }
-    if _LEASE_SECONDS in options:
+    if len(options.get(_LEASE_SECONDS, b"")) == 4:
         said["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"
     if _DOMAIN in options:
-        said["domain"] = options[_DOMAIN].rstrip(b"\0").decode(errors="replace")
+        said["domain"] = visible(options[_DOMAIN].rstrip(b"\0").decode(errors="replace"))
     server = names.get(frame.fields["ip.src"], frame.fields["ip.src"])
     detail = " · ".join(f"{word} {value}" for word, value in said.items())
     return f"{server} offers {frame.fields.get('dhcp.address', 'nothing')} · {detail}"

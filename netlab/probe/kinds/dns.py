@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import secrets
 import socket
+import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from netlab.errors import UsageError
 from netlab.probe.cause import DNS_WORDS
-from netlab.probe.frame import Fields
+from netlab.probe.frame import Fields, dns_name
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
 
 _PORT = 53
-_HEADER_BYTES = 8 + 12
+_DNS_BYTES = 12
+_HEADER_BYTES = 8 + _DNS_BYTES
 """Of UDP and of DNS: behind them stands the name."""
+_IS_ANSWER, _CODE = 0x8000, 0x000F
+"""Of a message's flags."""
 _MATCHED_BYTES = 16
 """nftables compares at most 128 bits of a packet."""
 
@@ -48,11 +52,12 @@ class DnsProbe(Probe):
             or not all(0 < len(label) < 64 for label in labels)
         ):
             raise UsageError(f"'{name}' is no DNS name", "write, for example, dns:www.example.com")
-        self.asked = name.rstrip(".").lower()
-        self.name = _spelling(self.asked)
-        self.token = self.name.encode()
+        spelt = _spelling(name.rstrip(".").lower())
+        self.token = spelt.encode()
         self._id = secrets.randbelow(1 << 16)
-        self._question = bytes(DNS(id=self._id, qd=DNSQR(qname=self.name)))
+        self._question = bytes(DNS(id=self._id, qd=DNSQR(qname=spelt)))
+        self.name, _ = dns_name(self._question, _DNS_BYTES)
+        self.asked = self.name.lower()
         self.refused = False
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
         self.socket.connect_ex((ends.to, _PORT))
@@ -71,11 +76,16 @@ class DnsProbe(Probe):
         self.socket.sendto(self._question, (self.ends.to, _PORT))
 
     def poll(self) -> None:
-        from scapy.layers.dns import DNS
+        with suppress(OSError):  # Nothing yet, or an ICMP error, which the journey tells of.
+            self._heard(self.socket.recv(1 << 16))
 
-        with suppress(BlockingIOError, ConnectionRefusedError):
-            answer = DNS(self.socket.recv(1 << 16))
-            self.answered = answer.rcode == 0 and answer.ancount > 0
+    def _heard(self, message: bytes) -> None:
+        """What is no answer to this question is nothing: anybody may send anything."""
+        if len(message) < _DNS_BYTES:
+            return
+        number, flags, _, answers = struct.unpack_from("!HHHH", message)
+        if number == self._id and flags & _IS_ANSWER:
+            self.answered = flags & _CODE == 0 and answers > 0
             self.refused = not self.answered
 
     def part(self, fields: Fields, data: bytes) -> Part | None:

@@ -11,6 +11,7 @@ from netlab.probe.icmp import MARK, echo_request
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Packet, Part
 
+_HEADER_BYTES = 8
 ECHO_REPLIES = (0, 129)
 """Types of ICMP and ICMPv6."""
 _PARTS = {"8": Part.REQUEST, "0": Part.ANSWER, "128": Part.REQUEST, "129": Part.ANSWER}
@@ -42,7 +43,7 @@ class EchoProbe(Probe):
                 data = self.socket.recv(1 << 16)
                 # An IPv4 raw socket delivers the IP header too.
                 at = 0 if self.ends.family is socket.AF_INET6 else (data[0] & 0xF) * 4
-                if self.token + MARK in data:
+                if self.token + MARK in data[at + _HEADER_BYTES :]:
                     self.heard(data[at:])
 
     def heard(self, message: bytes) -> None:

@@ -15,12 +15,19 @@ from netlab.probe.frame import Fields
 from netlab.probe.icmp import MARK
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
+from netlab.visible import visible
 
 _TCP_REPAIR, _TCP_REPAIR_QUEUE, _TCP_QUEUE_SEQ = 19, 20, 21
 _SEND_QUEUE = 2
 _SPAN = 1 << 12
 """Sequence numbers that one probe may use up."""
 _HTTP_PORT = 80
+_AT_ONCE = 16
+"""Pieces that are received by one look."""
+_KEPT_BYTES = 1 << 16
+"""Of what comes."""
+_LINES, _COLUMNS = 5, 200
+"""Of a web server's answer that are shown."""
 
 
 class TcpProbe(Probe):
@@ -89,15 +96,23 @@ class TcpProbe(Probe):
             except OSError:
                 return
             self.connected = True
-            self.begin()
-        with suppress(BlockingIOError, ConnectionError):
-            while data := self.socket.recv(1 << 16):
-                self.received += data
-            self.ended()
+            with suppress(OSError):  # It may have been reset at once; the journey tells of that.
+                self.begin()
+        with suppress(OSError):
+            self._receive()
         self.look()
 
+    def _receive(self) -> None:
+        """What has come, but not for longer than it takes to look elsewhere: it may have no end."""
+        for _ in range(_AT_ONCE):
+            data = self.socket.recv(1 << 16)
+            if not data:
+                self.ended()
+                return
+            self.received += data[: max(_KEPT_BYTES - len(self.received), 0)]
+
     def _serve(self) -> None:
-        with suppress(BlockingIOError, ConnectionError):
+        with suppress(OSError):
             if self._listener and self._accepted is None:
                 self._accepted, _ = self._listener.accept()
                 self._accepted.setblocking(False)
@@ -169,8 +184,12 @@ class HttpProbe(TcpProbe):
     def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         head, _, body = self.received.partition(b"\r\n\r\n")
         status = head.split(b"\r\n")[0]
-        lines = [status, *body.splitlines()[:4]] if status else []
-        return [line.decode(errors="replace") for line in lines]
+        lines = [status, *body.splitlines()[: _LINES - 1]] if status else []
+        return [_beginning(visible(line.decode(errors="replace"))) for line in lines]
+
+
+def _beginning(line: str) -> str:
+    return line if len(line) <= _COLUMNS else f"{line[:_COLUMNS]}…"
 
 
 def _name(fields: Fields) -> str:

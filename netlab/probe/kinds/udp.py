@@ -43,7 +43,7 @@ class UdpProbe(Probe):
     def poll(self) -> None:
         if self.receiver:
             self.receiver.poll()
-        with suppress(BlockingIOError, ConnectionRefusedError):
+        with suppress(OSError):  # Nothing yet, or an ICMP error, which the journey tells of.
             self.received = self.socket.recv(1 << 16)
             self.answered = self.receiver is None or self.received == self.token + MARK
 

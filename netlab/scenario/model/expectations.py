@@ -27,7 +27,11 @@ class Rule(Model):
         alias="to", description="Endpoints or patterns; a leg is written host@vmnet8."
     )
     verdict: Literal["reachable", "blocked"] = Field(
-        default="reachable", alias="is", description="What must be true of these pairs."
+        default="reachable",
+        alias="is",
+        description="What must be true of these pairs. Reached means that an ICMP echo request (a ping)"
+        " arrived and was answered: a machine whose firewall drops pings is not, though its web"
+        " server answers.",
     )
     seen_as: str | None = Field(
         default=None,

@@ -254,7 +254,7 @@ class Leg:
             why = f"{network.segment} does not admit its MAC address"
             return InVain("not-admitted", why, "let more devices in: `admits`")
         if any(one.leases for one in self.plugged_into):
-            why = f"the DHCP server of {network.name} has no address left"
+            why = f"the DHCP server of {network.segment} has no address left"
             return InVain("pool-empty", why, "give it an `address`, or the server a larger `range`")
         if network.barred:
             why = f"{network.barred} is not given the answers: promiscuous mode is not permitted"

@@ -1,0 +1,48 @@
+"""Text that others have written, so that it can be shown: to a terminal, on a page, in a file.
+
+Scenarios come from the Internet, and packets from machines that do what they like: a control character in
+them could clear the screen, forge a line, or turn the reading order round.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from unicodedata import category
+
+_PLAIN = " -~"
+"""ASCII that can be printed."""
+_LINES = "\n\t"
+_ODD = re.compile(f"[^{_PLAIN}]")
+_ODD_BUT_LINES = re.compile(f"[^{_PLAIN}{_LINES}]")
+
+
+def visible(text: str) -> str:
+    """One line: what cannot be seen as itself is written as an escape."""
+    return _ODD.sub(lambda char: _shown(char[0]), text)
+
+
+def visible_lines(text: str) -> str:
+    """The same of several lines, whose ends and tabs stay."""
+    return _ODD_BUT_LINES.sub(lambda char: _shown(char[0]), text)
+
+
+def visible_json(document: str) -> str:
+    """The same of JSON, which stays the same document: such characters stand in its strings only."""
+    return _ODD_BUT_LINES.sub(lambda char: _in_json(char[0]), document)
+
+
+def is_visible(char: str) -> bool:
+    """Whether a character shows as itself: letters, signs, and spaces of all widths."""
+    return char.isprintable() or category(char) == "Zs"
+
+
+@lru_cache
+def _shown(char: str) -> str:
+    return char if is_visible(char) else ascii(char)[1:-1]
+
+
+@lru_cache
+def _in_json(char: str) -> str:
+    return char if is_visible(char) else json.dumps(char)[1:-1]
