@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import shutil
 import signal
 import subprocess
@@ -358,7 +359,7 @@ def test_a_machine_without_such_a_file_in_etc_has_none_in_its_labs(tmp_path):
     )
     (etc / "netns").mkdir()
     script = (
-        f'{hide.format(etc)}; netlab() {{ {" ".join(NETLAB)} "$@"; }}; netlab up clones >/dev/null;'
+        f'{hide.format(etc)}; netlab() {{ {shlex.join(NETLAB)} "$@"; }}; netlab up clones >/dev/null;'
         "ip netns exec clones.web cat /etc/hostname; netlab status; netlab down clones"
     )
     done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from netlab import lab
 from netlab.errors import Interrupted, LabExists, SystemRefused
 from netlab.kernel.create import Moment
 from netlab.plan.nouns import stage
-from tests.machine import forked, inside, ip, leftovers, netlab, snapshot
+from tests.machine import NETLAB, forked, inside, ip, leftovers, netlab, snapshot
 from tests.pace import HANG_SECONDS
 
 NOTHING = leftovers()
@@ -122,7 +123,7 @@ def test_down_ends_the_users_programs_in_the_lab():
 
 
 def test_down_leaves_a_containers_lab_of_the_same_name_alone():
-    netlab_command = f"{sys.executable} -m netlab"
+    netlab_command = shlex.join(NETLAB)
     script = (
         "mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /etc/netns;"
         f"{netlab_command} up hostonly >/dev/null && echo up && read go;"
@@ -199,7 +200,7 @@ def test_commands_that_change_one_lab_wait_for_nobody():
 def test_a_full_disk_leaves_nothing(inodes):
     script = (
         f"mount -t tmpfs -o nr_inodes={inodes} tmpfs /run || exit 99;"
-        f"{sys.executable} -m netlab up nat >&2; echo $?; ls -A /run | grep -v netns; ls /etc | grep netns"
+        f"{shlex.join(NETLAB)} up nat >&2; echo $?; ls -A /run | grep -v netns; ls /etc | grep netns"
     )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script],

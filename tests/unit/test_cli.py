@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -211,9 +212,9 @@ def test_a_file_with_a_space_gives_its_lab_a_name(netlab, folder):
 )
 def test_a_pipe_is_a_file_that_is_read_once(verb, file, tmp_path):
     (tmp_path / "nat.yaml").write_text(Path("scenarios/nat.yaml").read_text())
-    code = f"{sys.executable} -m netlab {verb} {file} < <(cat nat.yaml)"
+    code = f"{shlex.quote(sys.executable)} -m netlab {verb} {file} < <(cat nat.yaml)"
     if verb == "run":  # As far as it gets without a kernel: the name of its lab.
-        code = f"{sys.executable} -c '{RUN_PREPARES}' {file} < <(cat nat.yaml)"
+        code = f"{shlex.quote(sys.executable)} -c '{RUN_PREPARES}' {file} < <(cat nat.yaml)"
     done = subprocess.run(
         ["bash", "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
         capture_output=True, text=True, timeout=HANG_SECONDS,
@@ -282,7 +283,9 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(netlab, words):
 
 
 def test_a_reader_that_leaves_is_no_error():
-    command = f"{sys.executable} -m netlab plan nat | head -n 1; echo ${{PIPESTATUS[0]}}"
+    command = (
+        f"{shlex.quote(sys.executable)} -m netlab plan nat | head -n 1; echo ${{PIPESTATUS[0]}}"
+    )
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, timeout=HANG_SECONDS
     )

@@ -177,7 +177,10 @@ def calling(tmp_path, monkeypatch):
         ({"linked": False}, "'TMP/a folder/netlab'"),
         ({"sudo": True, "linked": False}, "sudo 'TMP/a folder/netlab'"),
         ({"uid": 1000, "linked": False}, "sudo 'TMP/a folder/netlab'"),
-        ({"argv": Path("/x/__main__.py"), "linked": False}, f"{sys.executable} -m netlab"),
+        (
+            {"argv": Path("/x/__main__.py"), "linked": False},
+            f"{shlex.quote(sys.executable)} -m netlab",
+        ),
     ],
 )
 def test_a_command_is_told_as_it_can_be_typed(calling, who, told):
