@@ -122,7 +122,11 @@ def granted(run: RunDirectory, service: Service) -> list[tuple[int, str, str, st
     As dnsmasq writes it down; a name is `*` if the client has told none.
     """
     file = run.service(service.namespace, service.name) / "leases"
-    rows = (row.split() for row in file.read_text().splitlines()) if file.is_file() else ()
+    rows = (
+        (row.split() for row in file.read_text(errors="replace").splitlines())
+        if file.is_file()
+        else ()
+    )
     found = [(int(row[0]), row[1], row[2], row[3]) for row in rows if len(row) >= 4]
     return sorted(found, key=lambda one: ip_address(one[2]))
 
@@ -130,7 +134,7 @@ def granted(run: RunDirectory, service: Service) -> list[tuple[int, str, str, st
 def lease(run: RunDirectory, fact: Lease) -> dict[str, str]:
     """The lease of an interface as the client's script wrote it; empty if there is none."""
     try:
-        text = run.lease(fact.namespace, fact.interface).read_text()
+        text = run.lease(fact.namespace, fact.interface).read_text(errors="replace")
     except FileNotFoundError:
         return {}
     fields = dict(row.split("=", 1) for row in text.splitlines() if "=" in row)
@@ -246,7 +250,7 @@ def _start_time(pid: int) -> str:
     """In clock ticks since boot; empty for a process that has ended (see proc(5), stat)."""
     try:
         # The second field, the name, may hold spaces and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return ""
     return "" if fields[0] in "ZX" else fields[19]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import selectors
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from netlab.kernel.events import Events, Lost, Table
 from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
-from netlab.probe import drops, judge, kinds
+from netlab.probe import drops, filters, judge, kinds
 from netlab.probe.cause import Finding
 from netlab.probe.decision import Decision, decisions
 from netlab.probe.frame import Fields, decode, is_group, question_name
@@ -23,6 +25,7 @@ from netlab.probe.judge import Evidence
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.knowledge import Knowledge
 from netlab.probe.packet import Frame, Packet, Part
+from netlab.probe.said import said
 from netlab.probe.tap import Sighting, Tap
 from netlab.probe.witness import Witness
 
@@ -31,6 +34,22 @@ _INTERRUPTION_SECONDS = 0.1
 
 _ARP_SECONDS = 4.0
 """After its first question the kernel asks twice more, once a second, and gives up in the fourth."""
+
+_SOON_NS = 1_500_000_000
+"""Within which a machine asks for what a packet that has come to it needs, if it has not asked already."""
+
+_LONGEST_SECONDS = 10
+"""Of waiting, besides the probe's own patience: others may send its packets again and again, or so much
+ARP that it is never read to its end."""
+
+_GLANCE = 1000
+"""Frames that are looked at before somebody looks for signals, and for the end of that time."""
+
+_MOST_FRAMES = 20_000
+"""Of the probe that are kept: more is the end of a long answer, or sent again and again."""
+
+_MOST_ARP = 5_000
+"""Frames that are kept; of more, those that are about what the probe's machines have asked for."""
 
 _DATED = (Table.NEIGHBOURS, Table.FDB, Table.CONNECTIONS)
 """Tables that packets themselves change."""
@@ -106,7 +125,9 @@ def _traced(
         events = stack.enter_context(Events(list(where.nodes)))
         name = probe.token.hex()[:16]
         six = ":" in question.ends.to
-        witness = stack.enter_context(Witness(where, probe.matches, name, six=six))
+        program = filters.following(probe.wanted)
+        listening = Witness(where, probe.matches, name, six=six, program=program)
+        witness = stack.enter_context(listening)
         events.changes()
         start = _entries(events, where)
         asked_before = _asked_before(start, question.source)
@@ -119,7 +140,8 @@ def _traced(
         changes, missed = _changes(events, where)
         read = Knowledge.read(where, events.rows, tuple(Table), handles)
         known = replace(read, ended=ended(changes))
-        scene = witness.scene(known, dhcp_complaints)
+        scene = witness.scene(known, dhcp_complaints, watch.unfinished)
+        lost = scene.lost + probe.lost + missed
     needed = _needed(watch, known, question)
     frames = sorted(watch.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, where)
@@ -131,7 +153,7 @@ def _traced(
         source=question.source,
         target=question.target,
         journey=journey.only(probe.decides),
-        scene=replace(scene, lost=scene.lost + missed),
+        scene=replace(scene, lost=lost),
         kind=kind,
         answered=probe.answered,
         send_error=error,
@@ -284,33 +306,45 @@ class _Watch:
         self._where = where
         self._source = source
         self.frames: list[Frame] = []
-        self.passed = {source}
-        """Machines that have had the packet."""
+        self._arp: list[Frame] = []
+        self._had = {source: time.time_ns()}
+        """Machines that have had the packet, and when they had it last."""
         self._begun = time.monotonic()
-        self._questions = {(source, address): self._begun for address in asked_before}
-        """(node, address) of every ARP question, and when it was heard first."""
+        self._questions = {(source, address) for address in asked_before}
+        """(node, address) of every ARP question."""
+        self._waited = dict.fromkeys(self._questions, self._begun)
+        """Those for whose answer the probe may wait, and when each was heard first."""
+        self._pairs: set[tuple[str, str]] = set()
+        """Who asks for what in these, by address."""
         self._answered: set[tuple[str, str]] = set()
+        self.unfinished = ""
+        """Why it has not ended by itself."""
+
+    @property
+    def passed(self) -> set[str]:
+        """Machines that have had the packet."""
+        return set(self._had)
 
     def frames_at_end(self, needed: Collection[tuple[str, str]]) -> Iterator[Frame]:
         """All frames, with what is known of them only now: an answer that took its time to be recognised,
         and the ARP that the probe `needed`, by node and address."""
-        exchanges = self._exchanges(needed)
         for frame in self.frames:
             packet = self._probe.packet(frame.fields, frame.sighting.data)
-            if packet is None and "arp.op" in frame.fields:
-                fields = frame.fields
-                ends = (fields["arp.sender"], fields["arp.target"])
-                asks = fields["arp.op"] == "request"
-                if (ends if asks else ends[::-1]) in exchanges:
-                    packet = Packet(Part.ARP, question_name(fields), ends)
             yield Frame(frame.sighting, packet, frame.fields)
+        exchanges = self._exchanges(needed)
+        for frame in self._arp:
+            fields, packet = frame.fields, None
+            if _pair(fields) in exchanges:
+                ends = (fields["arp.sender"], fields["arp.target"])
+                packet = Packet(Part.ARP, question_name(fields), ends)
+            yield Frame(frame.sighting, packet, fields)
 
     def _exchanges(self, needed: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """(who asks, for what) of these ARP questions, by address."""
         where = self._where
         return {
-            (frame.fields["arp.sender"], frame.fields["arp.target"])
-            for frame in self.frames
+            _pair(frame.fields)
+            for frame in self._arp
             if _asks_everybody(frame.fields)
             and ((node := where.nodes[frame.sighting.namespace]), frame.fields["arp.target"])
             in needed
@@ -326,8 +360,8 @@ class _Watch:
                 selector.register(tap.socket, selectors.EVENT_READ, tap)
             for one in self._probe.sockets:
                 selector.register(one, selectors.EVENT_READ, None)
-            last = time.monotonic()
-            while True:
+            last = self._begun
+            while not self.unfinished:
                 silence = last + max(self._probe.patience, last - self._begun)
                 patience = max(silence, self._last_question()) - time.monotonic()
                 wait = 0.0 if self._is_over() else min(max(patience, 0), _INTERRUPTION_SECONDS)
@@ -337,12 +371,24 @@ class _Watch:
                 ended = patience <= 0 or self._is_over()
                 if ended:  # What came after the selection too.
                     taps = list(self._taps)
-                # Other traffic may come faster than it is read: what is not older than now can wait.
-                now = time.time_ns()
-                if sum(self._take(tap.sightings(now)) for tap in taps):
+                if self._read(taps, interruption):
                     last = time.monotonic()
                 elif ended:
                     return
+
+    def _read(self, taps: Iterable[Tap], interruption: Interruption) -> bool:
+        """What is not older than now can wait: other traffic may come faster than it is read."""
+        now, news = time.time_ns(), False
+        seconds = round(self._probe.patience + _LONGEST_SECONDS)
+        for tap in taps:
+            sightings = tap.sightings(now)
+            while some := list(islice(sightings, _GLANCE)):
+                interruption.check()
+                news |= self._take(some)
+                if time.monotonic() > self._begun + seconds:
+                    self.unfinished = said("never quiet" if news else "never read", seconds=seconds)
+                    return news
+        return news
 
     def had(self, node: str) -> list[tuple[str | None, Fields]]:
         """The probe's packets that a machine has had: by which interface they came in, or None."""
@@ -354,14 +400,8 @@ class _Watch:
 
     def _last_question(self) -> float:
         """Until when the kernel may still ask for a MAC that the packet waits for."""
-        return max(
-            (
-                self._questions[one] + _ARP_SECONDS
-                for one, answered in self.asked().items()
-                if not answered
-            ),
-            default=0.0,
-        )
+        waiting = (at for one, at in self._waited.items() if one not in self._answered)
+        return max(waiting, default=-math.inf) + _ARP_SECONDS
 
     def _is_over(self) -> bool:
         """The answer is with the program that asked, and was seen on its way there."""
@@ -375,7 +415,7 @@ class _Watch:
 
     def asked(self) -> dict[tuple[str, str], bool]:
         """(node, address) of ARP questions of machines that had the packet; whether it was answered."""
-        return {one: one in self._answered for one in self._questions if one[0] in self.passed}
+        return {one: one in self._answered for one in self._questions if one[0] in self._had}
 
     def unanswered(self) -> list[tuple[str, str]]:
         """Who asks for what in vain."""
@@ -388,29 +428,47 @@ class _Watch:
             fields = decode(sighting.data, sighting.length)
             packet = self._probe.packet(fields, sighting.data)
             node = self._where.nodes[sighting.namespace]
-            if packet or "arp.op" in fields:
-                self.frames.append(Frame(sighting, packet, fields))
             if packet:
                 news = True
+                if len(self.frames) < _MOST_FRAMES:
+                    self.frames.append(Frame(sighting, packet, fields))
                 if not sighting.foreign and node not in self._where.switches:
-                    self.passed.add(node)
-            elif "arp.op" in fields and node not in self._where.switches:
-                news |= self._hear(node, fields, sighting.outgoing) and node in self.passed
+                    self._had[node] = max(sighting.at, self._had.get(node, 0))
+            elif "arp.op" in fields:
+                self._arp.append(Frame(sighting, None, fields))
+                if node not in self._where.switches:
+                    news |= self._hear(node, fields, sighting)
+        if len(self._arp) > _MOST_ARP:
+            self._arp = [one for one in self._arp if _pair(one.fields) in self._pairs][:_MOST_ARP]
         return news
 
-    def _hear(self, node: str, fields: Fields, outgoing: bool) -> bool:
-        """Keep account of a machine's ARP; whether this was new: not a question asked once more."""
-        if outgoing and _asks_everybody(fields):
+    def _hear(self, node: str, fields: Fields, seen: Sighting) -> bool:
+        """Keep account of a machine's ARP; whether the probe waits for it, and this is new.
+
+        Not a question that is asked once more, nor one by a machine that asks for one address after the
+        other, whatever it has had: then it would never be over.
+        """
+        if seen.outgoing and _asks_everybody(fields):
             question = (node, fields["arp.target"])
-            new = question not in self._questions
-            self._questions.setdefault(question, time.monotonic())
+            new = question not in self._waited and seen.at < self._had.get(node, 0) + _SOON_NS
+            if new or len(self._questions) < _MOST_ARP:
+                self._questions.add(question)
+            if new:
+                self._waited[question] = time.monotonic()
+                self._pairs.add(_pair(fields))
             return new
         question = (node, fields["arp.sender"])
-        if fields["arp.op"] != "answer" or outgoing or question not in self._questions:
+        if fields["arp.op"] != "answer" or seen.outgoing or question not in self._questions:
             return False
-        new = question not in self._answered
+        new = question in self._waited and question not in self._answered
         self._answered.add(question)
         return new
+
+
+def _pair(fields: Fields) -> tuple[str, str]:
+    """Who asks for which address, of a question or the answer to one."""
+    ends = (fields["arp.sender"], fields["arp.target"])
+    return ends if fields["arp.op"] == "request" else ends[::-1]
 
 
 def _asks_everybody(fields: Fields) -> bool:

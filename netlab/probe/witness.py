@@ -49,13 +49,16 @@ class Witness:
         name: str,
         echoes_only: bool = False,
         six: bool = False,
+        program: bytes = b"",
     ) -> None:
+        """`program`: what taps see otherwise."""
         self.where = where
         self._six = six
         self._matches = (*matches, *(_NEIGHBOUR_DISCOVERY if six else ()))
         self._questions = () if six else _ARP
         self._name = name
         self._echoes_only = echoes_only
+        self._otherwise = program
         self._overflown = 0
 
     def __enter__(self) -> Witness:
@@ -80,7 +83,7 @@ class Witness:
 
     def _program(self, node: str) -> bytes:
         if not self._echoes_only:
-            return b""
+            return self._otherwise
         if node in self.where.carriers:
             return filters.SIX_ON_A_SWITCH if self._six else filters.ON_A_SWITCH
         return filters.SIX_ON_A_MACHINE if self._six else filters.ON_A_MACHINE
@@ -103,7 +106,10 @@ class Witness:
         return found
 
     def scene(
-        self, known: Knowledge, dhcp_complaints: Callable[[], Mapping[str, str]] = dict
+        self,
+        known: Knowledge,
+        dhcp_complaints: Callable[[], Mapping[str, str]] = dict,
+        unfinished: str = "",
     ) -> Scene:
         """What is the same for all probes."""
         now = counters.read(list(self.where.nodes))
@@ -138,4 +144,5 @@ class Witness:
             },
             no_address_left=dhcp_complaints(),
             lost=sum(tap.lost() for tap in self.taps) + self._overflown,
+            unfinished=unfinished,
         )

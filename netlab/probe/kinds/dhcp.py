@@ -6,11 +6,11 @@ import secrets
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from ipaddress import IPv4Address
 
+from netlab.probe.filters import Wanted, following
 from netlab.probe.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
-from netlab.probe.kinds.base import Ends, Probe
+from netlab.probe.kinds.base import Ends, Probe, received
 from netlab.probe.packet import Frame, Packet, Part
 from netlab.visible import visible
 
@@ -18,6 +18,7 @@ _BROADCAST = "ff:ff:ff:ff:ff:ff"
 _ETH_P_IP = socket.htons(0x0800)
 _ANSWER_IS_BROADCAST = 0x8000
 _SERVER_PORT = "67"
+_PORTS = (67, 68)
 _XID_AT = 8 * 8 + 4 * 8
 """Bits from the UDP header on."""
 _ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
@@ -32,11 +33,16 @@ class DhcpProbe(Probe):
         super().__init__(ends)
         self._number = secrets.randbits(32)
         self.token = self._number.to_bytes(4)
-        self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP)
+        kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP
+        self.socket = self.open(ends.source, *kind, program=following(self.wanted))
 
     @property
     def matches(self) -> tuple[str, ...]:
         return (f"@th,{_XID_AT},32 {self._number:#x}",)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_UDP, ports=_PORTS)
 
     @property
     def over(self) -> bool:
@@ -73,11 +79,9 @@ class DhcpProbe(Probe):
         self.socket.sendto(bytes(discover), (self.ends.interface, 0))
 
     def poll(self) -> None:
-        with suppress(BlockingIOError):
-            while True:
-                data = self.socket.recv(1 << 16)
-                found = self.packet(decode(data), data)
-                self.answered |= found is not None and found.part is Part.ANSWER
+        for data, _ in received(self.socket):
+            found = self.packet(decode(data), data)
+            self.answered |= found is not None and found.part is Part.ANSWER
 
     def part(self, fields: Fields, data: bytes) -> Part | None:
         if "udp.dst" not in fields:
