@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from typing import Any
 from unicodedata import category
 
 _PLAIN = " -~"
@@ -31,6 +32,18 @@ def visible_lines(text: str) -> str:
 def visible_json(document: str) -> str:
     """The same of JSON, which stays the same document: such characters stand in its strings only."""
     return _ODD_BUT_LINES.sub(lambda char: _in_json(char[0]), document)
+
+
+def visible_data(data: Any) -> Any:
+    """The same of every text in what is to become JSON, for who shows it as it is: a page."""
+    match data:
+        case str():
+            return visible(data)
+        case dict():
+            return {visible_data(key): visible_data(value) for key, value in data.items()}
+        case list() | tuple():
+            return [visible_data(one) for one in data]
+    return data
 
 
 def is_visible(char: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 import sys
 from collections.abc import Iterable, Iterator
@@ -433,7 +434,7 @@ def _oddities(bridge: dict[int, bytes], up: bool) -> Iterator[str]:
 
 
 def _word(data: bytes | None) -> str:
-    return (data or b"").rstrip(b"\0").decode()
+    return os.fsdecode((data or b"").rstrip(b"\0"))  # A name may be any bytes.
 
 
 def number(data: bytes | None) -> int:

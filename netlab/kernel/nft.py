@@ -104,8 +104,10 @@ def _in_new_context(text: str, formats: Iterable[str]) -> tuple[int, str, str]:
     context.set_numeric_proto_output(True)  # Words would depend on the machine's /etc/protocols.
     for one in formats:
         getattr(context, f"set_{one}_output")(True)
-    status, output, errors = context.cmd(text)
-    return status, str(output), errors
+    # As bytes: a comment of a rule may be no UTF-8.
+    status, *said = context.cmd(text.encode(errors=_ODD_BYTES))
+    output, errors = (one.decode(errors=_ODD_BYTES) for one in said)
+    return status, output, errors
 
 
 class _Number:
@@ -133,6 +135,7 @@ class _Number:
 
 _LOW_NUMBER = _Number()
 _TERSE = "terse"
+_ODD_BYTES = "surrogateescape"
 
 
 def _listing(*formats: str, of: str = "ruleset") -> str:

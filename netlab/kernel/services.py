@@ -301,7 +301,7 @@ def _status(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third on: state, … (see proc(5)); none if it is gone."""
     try:
         # The second field, the name, may hold spaces and brackets.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
 

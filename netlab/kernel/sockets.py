@@ -87,7 +87,7 @@ def _holders(inodes: set[int]) -> dict[str, tuple[int, str]]:
         try:
             if os.readlink(process / "ns" / "net") not in wanted:
                 continue
-            program = (process / "comm").read_text().strip()
+            program = (process / "comm").read_text(errors="replace").strip()
         except OSError:
             continue  # It has just ended.
         pid = int(process.name)

@@ -214,7 +214,7 @@ def _name_server(lab: Lab, source: Node) -> str:
     from netlab.plan.names import namespace
 
     file = netns.ETC / namespace(lab.name, source.name) / "resolv.conf"
-    rows = file.read_text().splitlines() if file.is_file() else []
+    rows = file.read_text(errors="replace").splitlines() if file.is_file() else []
     for row in rows:
         words = row.split()
         if words[:1] == ["nameserver"]:

@@ -52,17 +52,17 @@ def dated(
     Those of one row are given in their order, and each has a cause of its own. What no frame has caused (a
     time-out) keeps the time at which it was read.
     """
-    ordered = sorted(frames, key=lambda frame: frame.sighting.at)
+    seen: dict[str, list[Frame]] = {}
+    for frame in sorted(frames, key=lambda frame: frame.sighting.at):
+        seen.setdefault(nodes[frame.sighting.namespace], []).append(frame)
     since: dict[tuple[str, object], int] = {}
     found = []
     for change in changes:
         which = (change.entry.node, _identity(change.entry.row))
         causes = [
             frame.sighting.at
-            for frame in ordered
-            if nodes[frame.sighting.namespace] == change.entry.node
-            and since.get(which, 0) < frame.sighting.at <= change.at
-            and _caused(change, frame)
+            for frame in seen.get(change.entry.node, ())
+            if since.get(which, 0) < frame.sighting.at <= change.at and _caused(change, frame)
         ]
         if causes:  # An entry ends with the last packet that it has had to do with.
             since[which] = causes[-1 if change.what == "removed" else 0]

@@ -62,6 +62,8 @@ class Scene:
     """Node to what its DHCP server said of it."""
     lost: int = 0
     """Frames that no tap had room for."""
+    unfinished: str = ""
+    """Why the probe was not waited for until its end."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def _judged(evidence: Evidence) -> Finding:
         return _never_left(evidence)
     if evidence.answered:
         return _answered(evidence)
+    if evidence.scene.unfinished:
+        return _unknown(evidence.source, evidence.scene.unfinished)
     if not journey.of(Part.ANSWER) and evidence.kind in TO_EVERYBODY:
         return TO_EVERYBODY[evidence.kind](evidence)
     last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]

@@ -240,6 +240,14 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{count} frames found no room in a buffer",
         "zh": "有 {count} 个帧因缓冲区已满而没有记录",
     },
+    "never quiet": {
+        "en": "after {seconds} s, its packets were still seen: somebody sends them again",
+        "zh": "{seconds} 秒后仍能看到它的包：有人在重复发送",
+    },
+    "never read": {
+        "en": "after {seconds} s, what others send was not read to its end",
+        "zh": "{seconds} 秒后，别人发送的内容仍未读完",
+    },
     "nothing tells": {
         "en": "no rule, no error and no count tells why",
         "zh": "没有规则、差错报文或计数器说明原因",

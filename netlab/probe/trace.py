@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from netlab.kernel import queues
 from netlab.kernel.events import Events, Lost, Table
@@ -16,7 +17,7 @@ from netlab.kernel.neighbours import given_up, impatient
 from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
-from netlab.probe import drops, judge, kinds
+from netlab.probe import drops, filters, judge, kinds
 from netlab.probe.cause import Finding
 from netlab.probe.decision import Decision, decisions
 from netlab.probe.frame import Fields, decode, is_group, question_name
@@ -26,6 +27,7 @@ from netlab.probe.judge import Evidence
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.knowledge import Knowledge
 from netlab.probe.packet import Frame, Packet, Part
+from netlab.probe.said import said
 from netlab.probe.tap import Sighting, Tap
 from netlab.probe.witness import Witness
 
@@ -41,6 +43,22 @@ takes its time, up to 0.8 s, and three questions last longer."""
 
 _GIVEN_UP_SECONDS = 0.1
 """After the kernel has given up asking, what it says of that to the packet's sender is under way."""
+
+_SOON_NS = 1_500_000_000
+"""Within which a machine asks for what a packet that has come to it needs, if it has not asked already."""
+
+_LONGEST_SECONDS = 10
+"""Of waiting, besides the probe's own patience: others may send its packets again and again, or so much
+ARP that it is never read to its end."""
+
+_GLANCE = 1000
+"""Frames that are looked at before somebody looks for signals, and for the end of that time."""
+
+_MOST_FRAMES = 20_000
+"""Of the probe that are kept: more is the end of a long answer, or sent again and again."""
+
+_MOST_ARP = 5_000
+"""Frames that are kept; of more, those that are about what the probe's machines have asked for."""
 
 _DATED = (Table.NEIGHBOURS, Table.FDB, Table.CONNECTIONS)
 """Tables that packets themselves change."""
@@ -107,7 +125,9 @@ def traces(
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
         six = any(":" in one.ends.to for one in questions)
-        witness = stack.enter_context(Witness(where, matches, name, six=six))
+        # Several are of one kind, and want the same.
+        program = filters.following(probes[0].wanted)
+        witness = stack.enter_context(Witness(where, matches, name, six=six, program=program))
         events.changes()
         start = _entries(events, where)
         slowed = _is_slowed(events, where)
@@ -128,7 +148,6 @@ def traces(
         read = Knowledge.read(where, events.rows, tuple(Table), handles)
         known = replace(read, ended=ended(changes))
         scene = witness.scene(known)
-        scene = replace(scene, lost=scene.lost + missed)
         macs = {one.ends.mac for one in questions}
         complaints = {mac: dhcp_complaints(mac) for mac in macs}
         return [
@@ -139,7 +158,12 @@ def traces(
                 start,
                 changes,
                 known,
-                replace(scene, no_address_left=complaints[one.ends.mac]),
+                replace(
+                    scene,
+                    lost=scene.lost + missed + watch.probe.lost,
+                    unfinished=watch.unfinished,
+                    no_address_left=complaints[one.ends.mac],
+                ),
             )
             for one, watch in zip(questions, watches, strict=True)
         ]
@@ -335,7 +359,7 @@ def _until_over(taps: Sequence[Tap], watches: Sequence[_Watch], interruption: In
         for one in (one for watch in watches for one in watch.probe.sockets):
             selector.register(one, selectors.EVENT_READ, None)
         begun = last = time.monotonic()
-        while True:
+        while not any(watch.unfinished for watch in watches):
             patience = max(watch.until(begun, last) for watch in watches) - time.monotonic()
             is_over = all(watch.is_over() for watch in watches)
             wait = 0.0 if is_over else min(max(patience, 0), _INTERRUPTION_SECONDS)
@@ -346,12 +370,29 @@ def _until_over(taps: Sequence[Tap], watches: Sequence[_Watch], interruption: In
             ended = patience <= 0 or all(watch.is_over() for watch in watches)
             if ended:  # What came after the selection too.
                 ready = list(taps)
-            # Other traffic may come faster than it is read: what is not older than now can wait.
-            now = time.time_ns()
-            if sum(_take(tap.sightings(now), watches) for tap in ready):
+            if _read(ready, watches, begun, interruption):
                 last = time.monotonic()
             elif ended:
                 return
+
+
+def _read(
+    taps: Iterable[Tap], watches: Sequence[_Watch], begun: float, interruption: Interruption
+) -> bool:
+    """Whether there is news. What is not older than now can wait: others may send faster than is read."""
+    now, news = time.time_ns(), False
+    seconds = round(max(watch.probe.patience for watch in watches) + _LONGEST_SECONDS)
+    for tap in taps:
+        sightings = tap.sightings(now)
+        while some := list(islice(sightings, _GLANCE)):
+            interruption.check()
+            news |= _take(some, watches)
+            if time.monotonic() > begun + seconds:
+                why = said("never quiet" if news else "never read", seconds=seconds)
+                for watch in watches:
+                    watch.unfinished = why
+                return news
+    return news
 
 
 def _take(sightings: Iterable[Sighting], watches: Sequence[_Watch]) -> bool:
@@ -361,6 +402,8 @@ def _take(sightings: Iterable[Sighting], watches: Sequence[_Watch]) -> bool:
         fields = decode(sighting.data, sighting.length)
         for watch in watches:
             news |= watch.take(sighting, fields)
+    for watch in watches:
+        watch.forget()
     return news
 
 
@@ -383,17 +426,29 @@ class _Watch:
         self._where = where
         self._source = source
         self.frames: list[Frame] = []
-        self.passed = {source}
-        """Machines that have had the packet."""
+        self._arp: list[Frame] = []
+        self._had = {source: time.time_ns()}
+        """Machines that have had the packet, and when they had it last."""
         self._begun = time.monotonic()
-        self._questions = {(source, address): self._begun for address in asked_before}
-        """(node, address) of every ARP question, and when it was heard first."""
+        self._questions = {(source, address) for address in asked_before}
+        """(node, address) of every ARP question."""
+        self._waited = dict.fromkeys(self._questions, self._begun)
+        """Those for whose answer the probe may wait, and when each was heard first."""
+        self._pairs: set[tuple[str, str]] = set()
+        """Who asks for what in these, by address."""
         self._answered: set[tuple[str, str]] = set()
         self._given_up: dict[tuple[str, str], float] = {}
         """When it is over for questions that the kernel has given up."""
         self._looked = self._begun
+        self.unfinished = ""
+        """Why it has not ended by itself."""
         self._handles = handles
         self._places = {node: place for place, node in where.nodes.items()}
+
+    @property
+    def passed(self) -> set[str]:
+        """Machines that have had the packet."""
+        return set(self._had)
 
     def send(self) -> None:
         """Send the probe, or remember why that was refused."""
@@ -411,23 +466,23 @@ class _Watch:
     def frames_at_end(self, needed: Collection[tuple[str, str]]) -> Iterator[Frame]:
         """All frames, with what is known of them only now: an answer that took its time to be recognised,
         and the ARP that the probe `needed`, by node and address."""
-        exchanges = self._exchanges(needed)
         for frame in self.frames:
             packet = self.probe.packet(frame.fields, frame.sighting.data)
-            if packet is None and "arp.op" in frame.fields:
-                fields = frame.fields
-                ends = (fields["arp.sender"], fields["arp.target"])
-                asks = fields["arp.op"] == "request"
-                if (ends if asks else ends[::-1]) in exchanges:
-                    packet = Packet(Part.ARP, question_name(fields), ends)
             yield Frame(frame.sighting, packet, frame.fields)
+        exchanges = self._exchanges(needed)
+        for frame in self._arp:
+            fields, packet = frame.fields, None
+            if _pair(fields) in exchanges:
+                ends = (fields["arp.sender"], fields["arp.target"])
+                packet = Packet(Part.ARP, question_name(fields), ends)
+            yield Frame(frame.sighting, packet, fields)
 
     def _exchanges(self, needed: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """(who asks, for what) of these ARP questions, by address."""
         where = self._where
         return {
-            (frame.fields["arp.sender"], frame.fields["arp.target"])
-            for frame in self.frames
+            _pair(frame.fields)
+            for frame in self._arp
             if _asks_everybody(frame.fields)
             and ((node := where.nodes[frame.sighting.namespace]), frame.fields["arp.target"])
             in needed
@@ -446,11 +501,11 @@ class _Watch:
 
     def _last_question(self) -> float:
         """Until when the kernel may still ask for a MAC that the packet waits for."""
-        waiting = self.unanswered()
+        waiting = [one for one in self._waited if one not in self._answered]
         if time.monotonic() > self._looked + _INTERRUPTION_SECONDS:
             self._look_at({one[0] for one in waiting if one not in self._given_up})
         return max(
-            (self._given_up.get(one, self._questions[one] + _ARP_SECONDS) for one in waiting),
+            (self._given_up.get(one, self._waited[one] + _ARP_SECONDS) for one in waiting),
             default=0.0,
         )
 
@@ -474,7 +529,7 @@ class _Watch:
 
     def asked(self) -> dict[tuple[str, str], bool]:
         """(node, address) of ARP questions of machines that had the packet; whether it was answered."""
-        return {one: one in self._answered for one in self._questions if one[0] in self.passed}
+        return {one: one in self._answered for one in self._questions if one[0] in self._had}
 
     def unanswered(self) -> list[tuple[str, str]]:
         """Who asks for what in vain."""
@@ -484,31 +539,52 @@ class _Watch:
         """Whether a frame is news of the probe: its packet, or ARP on its way."""
         packet = self.probe.packet(fields, sighting.data)
         node = self._where.nodes[sighting.namespace]
-        if packet or "arp.op" in fields:
-            self.frames.append(Frame(sighting, packet, fields))
+        is_switch = node in self._where.switches
         if packet:
-            if not sighting.foreign and node not in self._where.switches:
-                if node not in self.passed:
+            if len(self.frames) < _MOST_FRAMES:
+                self.frames.append(Frame(sighting, packet, fields))
+            if not sighting.foreign and not is_switch:
+                if node not in self._had:
                     self.probe.taken_in(sighting.namespace)
-                self.passed.add(node)
+                self._had[node] = max(sighting.at, self._had.get(node, 0))
             return True
-        if "arp.op" in fields and node not in self._where.switches:
-            return self._hear(node, fields, sighting.outgoing) and node in self.passed
-        return False
+        if "arp.op" not in fields:
+            return False
+        self._arp.append(Frame(sighting, None, fields))
+        return not is_switch and self._hear(node, fields, sighting)
 
-    def _hear(self, node: str, fields: Fields, outgoing: bool) -> bool:
-        """Keep account of a machine's ARP; whether this was new: not a question asked once more."""
-        if outgoing and _asks_everybody(fields):
+    def forget(self) -> None:
+        """Let go of ARP that nobody on the probe's way has asked for, if there is much."""
+        if len(self._arp) > _MOST_ARP:
+            self._arp = [one for one in self._arp if _pair(one.fields) in self._pairs][:_MOST_ARP]
+
+    def _hear(self, node: str, fields: Fields, seen: Sighting) -> bool:
+        """Keep account of a machine's ARP; whether the probe waits for it, and this is new.
+
+        Not a question that is asked once more, nor one by a machine that asks for one address after the
+        other, whatever it has had: then it would never be over.
+        """
+        if seen.outgoing and _asks_everybody(fields):
             question = (node, fields["arp.target"])
-            new = question not in self._questions
-            self._questions.setdefault(question, time.monotonic())
+            new = question not in self._waited and seen.at < self._had.get(node, 0) + _SOON_NS
+            if new or len(self._questions) < _MOST_ARP:
+                self._questions.add(question)
+            if new:
+                self._waited[question] = time.monotonic()
+                self._pairs.add(_pair(fields))
             return new
         question = (node, fields["arp.sender"])
-        if fields["arp.op"] != "answer" or outgoing or question not in self._questions:
+        if fields["arp.op"] != "answer" or seen.outgoing or question not in self._questions:
             return False
-        new = question not in self._answered
+        new = question in self._waited and question not in self._answered
         self._answered.add(question)
         return new
+
+
+def _pair(fields: Fields) -> tuple[str, str]:
+    """Who asks for which address, of a question or the answer to one."""
+    ends = (fields["arp.sender"], fields["arp.target"])
+    return ends if fields["arp.op"] == "request" else ends[::-1]
 
 
 def _asks_everybody(fields: Fields) -> bool:

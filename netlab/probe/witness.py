@@ -49,13 +49,16 @@ class Witness:
         name: str,
         echoes_only: bool = False,
         six: bool = False,
+        program: bytes = b"",
     ) -> None:
+        """`program`: what taps see otherwise."""
         self.where = where
         self._six = six
         self._matches = (*matches, *(_NEIGHBOUR_DISCOVERY if six else ()))
         self._questions = () if six else _ARP
         self._name = name
         self._echoes_only = echoes_only
+        self._otherwise = program
         self._overflown = 0
 
     def __enter__(self) -> Witness:
@@ -80,7 +83,7 @@ class Witness:
 
     def _program(self, node: str) -> bytes:
         if not self._echoes_only:
-            return b""
+            return self._otherwise
         if node in self.where.carriers:
             return filters.SIX_ON_A_SWITCH if self._six else filters.ON_A_SWITCH
         return filters.SIX_ON_A_MACHINE if self._six else filters.ON_A_MACHINE

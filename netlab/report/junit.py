@@ -9,6 +9,7 @@ from xml.etree import ElementTree as Xml
 from netlab.probe.matrix import Result
 from netlab.probe.verdict import Verdict
 from netlab.scenario.model import Family
+from netlab.visible import visible
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def _suite(one: Suite) -> Xml.Element:
     )
     if one.error:
         case = Xml.SubElement(element, "testcase", classname=f"netlab.{one.name}", name="up")
-        Xml.SubElement(case, "error", message=one.error)
+        Xml.SubElement(case, "error", message=visible(one.error))
     for result in one.results:
         element.append(_case(one.name, result))
     return element
@@ -58,7 +59,9 @@ def _case(lab: str, result: Result) -> Xml.Element:
     case = Xml.Element("testcase", classname=f"netlab.{lab}", name=name)
     if result.failure:
         kind = "error" if _is_error(result) else "failure"
-        Xml.SubElement(case, kind, message=result.failure, type=result.outcome.verdict.value)
+        Xml.SubElement(
+            case, kind, message=visible(result.failure), type=result.outcome.verdict.value
+        )
     return case
 
 

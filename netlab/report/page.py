@@ -12,6 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from netlab.visible import visible_data
+
 _PARTS = Path(__file__).parent.parent / "programs" / "page"
 _STYLES = re.compile(r"""<style[^>]*>(.*?)</style>|\sstyle="([^"]*)\"""", re.DOTALL)
 """Elements and attributes of a picture."""
@@ -79,5 +81,5 @@ def _digest(text: str) -> str:
 
 def _inert(facts: object) -> str:
     """JSON in which nothing can end the element that it stands in, or begin another."""
-    text = json.dumps(facts, ensure_ascii=False)
+    text = json.dumps(visible_data(facts), ensure_ascii=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -20,6 +20,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from netlab.errors import KernelError, NetlabError
+from netlab.visible import visible_data
 
 ADDRESS = "127.0.0.1"
 
@@ -59,7 +60,7 @@ class Audience:
 
     def tell(self, event: str, data: object) -> None:
         """Send an event to all; who is too slow misses it."""
-        line = f"event: {event}\ndata: {json.dumps(data)}\n\n".encode()
+        line = f"event: {event}\ndata: {json.dumps(visible_data(data))}\n\n".encode()
         with self._lock:
             for queue in self._queues:
                 with suppress(Full):
@@ -225,7 +226,9 @@ class _Handler(BaseHTTPRequestHandler):
         if data is None:
             self._refuse(HTTPStatus.NOT_FOUND)
         else:
-            self._send(json.dumps(data, ensure_ascii=False).encode(), "application/json")
+            self._send(
+                json.dumps(visible_data(data), ensure_ascii=False).encode(), "application/json"
+            )
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._send(f"{status.phrase}\n".encode(), "text/plain", status)

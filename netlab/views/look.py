@@ -120,7 +120,11 @@ class Look:
     def name_servers(self, place: str) -> list[str]:
         """What the node's /etc/resolv.conf says."""
         file = netns.ETC / place / "resolv.conf"
-        rows = (row.split() for row in file.read_text().splitlines()) if file.is_file() else ()
+        rows = (
+            (row.split() for row in file.read_text(errors="replace").splitlines())
+            if file.is_file()
+            else ()
+        )
         return [words[1] for words in rows if words[:1] == ["nameserver"] and len(words) > 1]
 
     def services(self) -> Iterator[tuple[str, Service]]:

@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +18,10 @@ from pathlib import Path
 import pytest
 
 from netlab import lab
-from netlab.kernel import netns
+from netlab.kernel import netns, nft
+from netlab.probe import engine, trace
+from netlab.probe.cause import Cause
+from netlab.probe.verdict import Verdict
 from tests.machine import NETLAB, inside, viewing
 from tests.pace import HANG_SECONDS, SLOWNESS
 
@@ -100,12 +104,15 @@ def flooding(*words: str, node: str = "vm1") -> Iterator[None]:
     """A program that goes on in a VM for the length of a block; without words, a ping as fast as it can."""
     words = words or ("ping", "-q", "-f", INTERNET)
     command = ["ip", "netns", "exec", f"hostile.{node}", *words]
-    flood = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    flood = subprocess.Popen(command, stdout=pipe if STORM in words else nowhere, stderr=nowhere)
     try:
+        if STORM in words:
+            flood.stdout.readline()
         yield
     finally:
         flood.kill()
-        flood.wait()
+        flood.communicate()
 
 
 class Stopped:
@@ -216,3 +223,112 @@ def test_a_signal_ends_every_command_whose_reader_has_stopped(words, number):
     code, complaint = command.ends_by(number)
     watches = "--watch" in words
     assert code in ((0, 130) if watches else (-signal.SIGTERM, 130)), complaint
+
+
+STORM = """
+import random, socket, sys
+kind, interface = sys.argv[1:]
+one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+one.bind((interface, 3))
+mac = bytes.fromhex("020000000099")
+everybody = b"\\xff" * 6 + mac
+arp = bytes.fromhex("0806000108000604 0001") + mac + bytes([10, 0, 0, 99]) + bytes(6) + b"\\x0a\\x00"
+syn = bytes.fromhex("0800450000280001000040060000")
+known = []
+print("ready", flush=True)
+while True:
+    two = random.randrange(1 << 16).to_bytes(2)
+    if kind == "scan":
+        frame = everybody + arp + two
+    elif kind == "broadcasts":
+        frame = everybody + b"\\x08\\x00" + bytes(100)
+    elif kind == "syns":
+        ends = b"\\x0a\\x00" + two + bytes.fromhex("cb007150") + two
+        frame = everybody + syn + ends + bytes.fromhex("00500000000100000000500220000000 0000")
+    else:
+        try:
+            seen = one.recv(2000, socket.MSG_DONTWAIT)
+            if b" netlab probe" in seen:
+                known.append(seen[6:12] + seen[:6] + seen[12:])
+        except OSError:
+            pass
+        frame = random.choice(known[-9:]) if known else b""
+    try:
+        one.send(frame)
+    except OSError:
+        pass
+"""
+ASKS_FOR_EVER = "while :; do ip neigh flush dev eth0; ping -c1 -W0.2 10.0.0.77; done"
+STORMS = {
+    "ping -f": ("ping", "-q", "-f", INTERNET),
+    "one address": ("bash", "-c", ASKS_FOR_EVER),
+    **{
+        kind: (sys.executable, "-c", STORM, kind, "eth0") for kind in ("scan", "broadcasts", "syns")
+    },
+}
+
+
+@contextmanager
+def dropping(match: str) -> Iterator[None]:
+    """Echo requests to vm1, silently."""
+    rule = f"type filter hook input priority 0; icmp type echo-request {match} drop;"
+    nft.create("hostile.vm1", f"table ip extra {{\nchain c {{\n{rule}\n}}\n}}")
+    try:
+        yield
+    finally:
+        nft.delete_table("hostile.vm1", "ip", "extra")
+
+
+@pytest.mark.parametrize("storm", STORMS)
+def test_verify_and_trace_end_whatever_goes_on_and_say_what_is_true(storm, running):
+    """One pair is dropped silently, so that it has to be waited for."""
+    with dropping("ip saddr 10.0.0.129"), flooding(*STORMS[storm], node="vm2"):
+        begun = time.monotonic()
+        results = lab.verify(running)
+        assert time.monotonic() - begun < 15 * SLOWNESS
+        traced = lab.trace(running, "vm1", "internet")
+        begun = time.monotonic()
+        silent = lab.trace(running, "vm2", "vm1")
+        assert time.monotonic() - begun < 15 * SLOWNESS
+    failed = {
+        (one.expectation.source.name, one.expectation.target.name): one
+        for one in results
+        if not one.passed
+    }
+    assert failed.keys() == {("vm2", "vm1")} or all(
+        one.outcome.verdict is Verdict.UNKNOWN for one in failed.values()
+    )
+    assert traced.finding.verdict in (Verdict.ANSWERED, Verdict.UNKNOWN)
+    assert silent.finding.verdict is Verdict.UNKNOWN or silent.finding.cause is Cause.FIREWALL
+
+
+def test_who_sends_netlabs_own_packets_again_for_ever_is_not_waited_for(running, monkeypatch):
+    monkeypatch.setattr(engine, "_LONGEST_SECONDS", 2)
+    monkeypatch.setattr(trace, "_LONGEST_SECONDS", 2)
+    with flooding(sys.executable, "-c", STORM, "again", "eth0", node="vm2"):
+        begun = time.monotonic()
+        results = lab.verify(running)
+        lab.trace(running, "vm1", "vm2")
+        assert time.monotonic() - begun < 30 * SLOWNESS
+    assert {one.outcome.verdict for one in results if not one.passed} <= {Verdict.UNKNOWN}
+    assert any("somebody sends them again" in one.outcome.why for one in results)
+
+
+@pytest.mark.parametrize("words", [("verify",), ("trace", "vm1", "10.0.0.99")], ids=" ".join)
+@pytest.mark.parametrize("storm", ["ping -f", "scan"])
+def test_a_signal_ends_verify_and_trace_in_a_storm(storm, words):
+    with dropping(""), flooding(*STORMS[storm], node="vm2"):
+        process = subprocess.Popen(
+            [*NETLAB, *words, "--lab", "hostile"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        while not any(
+            "netlab_trace_" in nft.read(f"hostile.{node}") for node in ("host", "router")
+        ):
+            assert process.poll() is None
+        begun = time.monotonic()
+        process.terminate()
+        process.communicate(timeout=HANG_SECONDS)
+        assert time.monotonic() - begun < 1.5 * SLOWNESS
+    assert process.returncode in (0, 1, 130)

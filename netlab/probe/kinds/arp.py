@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from netlab.errors import UsageError
+from netlab.probe.filters import arp_of
 from netlab.probe.frame import Fields, decode
-from netlab.probe.kinds.base import Ends, Probe
+from netlab.probe.kinds.base import Ends, Probe, received
 from netlab.probe.packet import Frame, Packet, Part
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -22,7 +22,8 @@ class ArpProbe(Probe):
         super().__init__(ends)
         if ends.family is socket.AF_INET6:
             raise UsageError("ARP is IPv4's", "name an IPv4 address")
-        self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_ARP)
+        kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_ARP
+        self.socket = self.open(ends.source, *kind, program=arp_of(ends.to))
 
     @property
     def matches(self) -> tuple[str, ...]:
@@ -42,11 +43,9 @@ class ArpProbe(Probe):
         self.socket.sendto(bytes(question), (ends.interface, 0))
 
     def poll(self) -> None:
-        with suppress(BlockingIOError):
-            while True:
-                data = self.socket.recv(1 << 16)
-                found = self.packet(decode(data), data)
-                self.answered |= found is not None and found.part is Part.ANSWER
+        for data, _ in received(self.socket):
+            found = self.packet(decode(data), data)
+            self.answered |= found is not None and found.part is Part.ANSWER
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         ends = self.ends

@@ -6,15 +6,21 @@ import secrets
 import socket
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from netlab.kernel import netns
+from netlab.probe.ear import attach, drops
+from netlab.probe.filters import Wanted
 from netlab.probe.frame import Fields, message_name
 from netlab.probe.icmp import TOKEN_BYTES
 from netlab.probe.packet import Frame, Packet, Part
+
+_AT_ONCE = 1000
+"""Packets."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Probe(ABC):
         self.ends = ends
         self.token = secrets.token_bytes(TOKEN_BYTES)
         self.sockets: list[socket.socket] = []
+        self._lost_before = 0
         self.answered = False
         """What was asked for has come back, whole and unchanged, to the program that asked."""
         self.receiver: Receiver | None = None
@@ -76,6 +83,11 @@ class Probe(ABC):
     def taken_in(self, namespace: str) -> None:
         """A machine has had the probe, or may have it still: whoever needs time to answer may be there."""
         return
+
+    @property
+    def wanted(self) -> Wanted:
+        """What its packets are, for a filter in the kernel."""
+        return Wanted()
 
     @abstractmethod
     def send(self) -> None:
@@ -112,13 +124,33 @@ class Probe(ABC):
         for one in self.sockets:
             one.close()
 
-    def open(self, namespace: str, *kind: int) -> socket.socket:
-        """A socket in a namespace, closed with the probe, read without waiting."""
+    def open(self, namespace: str, *kind: int, program: bytes = b"") -> socket.socket:
+        """A socket in a namespace, closed with the probe, read without waiting.
+
+        `program`: a filter of what it receives, since others may send as much as they like.
+        """
         with netns.inside(namespace):
             made = socket.socket(*kind)
         made.setblocking(False)
+        if program:
+            attach(made, program)
+            deque(received(made), maxlen=0)  # What came in before its filter was there.
+            self._lost_before += drops(made)
         self.sockets.append(made)
         return made
+
+    @property
+    def lost(self) -> int:
+        """Packets that found no room in a socket's buffer: an answer may have been among them."""
+        datagrams = (one for one in self.sockets if one.type != socket.SOCK_STREAM)
+        return sum(map(drops, datagrams)) - self._lost_before
+
+
+def received(one: socket.socket) -> Iterator[tuple[bytes, tuple[str, int]]]:
+    """What has come, from whom; not for longer than it takes to look elsewhere: it may have no end."""
+    with suppress(OSError):  # Nothing more, or an ICMP error, which the journey tells of.
+        for _ in range(_AT_ONCE):
+            yield one.recvfrom(1 << 16)
 
 
 class Receiver:
@@ -131,9 +163,8 @@ class Receiver:
 
     def poll(self) -> None:
         """Take in what has come, and send back what is due."""
-        with suppress(BlockingIOError):
-            while True:
-                data, sender = self.socket.recvfrom(1 << 16)
+        for data, sender in received(self.socket):
+            if len(self._due) < _AT_ONCE:
                 self._due.append((time.monotonic() + self._wait, self.strip(data), sender))
         now = time.monotonic()
         for when, data, sender in self._due:

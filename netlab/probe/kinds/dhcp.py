@@ -6,18 +6,19 @@ import secrets
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from ipaddress import IPv4Address
 
 from netlab.kernel.sockets import has_udp_port
+from netlab.probe.filters import Wanted, following
 from netlab.probe.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
-from netlab.probe.kinds.base import Ends, Probe
+from netlab.probe.kinds.base import Ends, Probe, received
 from netlab.probe.packet import Frame, Packet, Part
 from netlab.visible import visible
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 _ETH_P_IP = socket.htons(0x0800)
 _SERVER_PORT = "67"
+_PORTS = (67, 68)
 _ETHERNET = b"\1"
 """The type of address that a client's identifier begins with (RFC 2132, 9.14)."""
 _XID_AT = 8 * 8 + 4 * 8
@@ -40,11 +41,16 @@ class DhcpProbe(Probe):
         self._may_be_served = False
         self._number = secrets.randbits(32)
         self.token = self._number.to_bytes(4)
-        self.socket = self.open(ends.source, socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP)
+        kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP
+        self.socket = self.open(ends.source, *kind, program=following(self.wanted))
 
     @property
     def matches(self) -> tuple[str, ...]:
         return (f"@th,{_XID_AT},32 {self._number:#x}",)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_UDP, ports=_PORTS)
 
     @property
     def over(self) -> bool:
@@ -82,11 +88,9 @@ class DhcpProbe(Probe):
         self.socket.sendto(bytes(discover), (self.ends.interface, 0))
 
     def poll(self) -> None:
-        with suppress(BlockingIOError):
-            while True:
-                data = self.socket.recv(1 << 16)
-                found = self.packet(decode(data), data)
-                self.answered |= found is not None and found.part is Part.ANSWER
+        for data, _ in received(self.socket):
+            found = self.packet(decode(data), data)
+            self.answered |= found is not None and found.part is Part.ANSWER
 
     def part(self, fields: Fields, data: bytes) -> Part | None:
         if "udp.dst" not in fields:

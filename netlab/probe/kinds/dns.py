@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from netlab.errors import UsageError
 from netlab.probe.cause import DNS_WORDS
+from netlab.probe.filters import Wanted
 from netlab.probe.frame import Fields, dns_name
 from netlab.probe.kinds.base import Ends, Probe
 from netlab.probe.packet import Frame, Packet, Part
@@ -67,6 +68,10 @@ class DnsProbe(Probe):
         at = _HEADER_BYTES - 8
         wire = self._question[at : at + _MATCHED_BYTES]
         return (f"@th,{_HEADER_BYTES * 8},{len(wire) * 8} 0x{wire.hex()}",)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_UDP, ports=(_PORT,))
 
     @property
     def over(self) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 import socket
-from contextlib import suppress
 
+from netlab.probe.filters import DELIVERED, SIX_DELIVERED, Wanted
 from netlab.probe.frame import Fields, message_name
 from netlab.probe.icmp import MARK, echo_request
-from netlab.probe.kinds.base import Ends, Probe
+from netlab.probe.kinds.base import Ends, Probe, received
 from netlab.probe.packet import Packet, Part
 
 _HEADER_BYTES = 8
@@ -26,7 +26,13 @@ class EchoProbe(Probe):
         self.identifier = secrets.randbelow(1 << 16)
         six = ends.family is socket.AF_INET6
         protocol = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
-        self.socket = self.open(ends.source, ends.family, socket.SOCK_RAW, protocol)
+        program = SIX_DELIVERED if six else DELIVERED
+        kind = ends.family, socket.SOCK_RAW, protocol
+        self.socket = self.open(ends.source, *kind, program=program)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(token=self.token)
 
     def send(self) -> None:
         self.send_numbered(1, b"")
@@ -38,13 +44,11 @@ class EchoProbe(Probe):
         self.socket.sendto(message, (self.ends.to, 0))
 
     def poll(self) -> None:
-        with suppress(BlockingIOError):
-            while True:
-                data = self.socket.recv(1 << 16)
-                # An IPv4 raw socket delivers the IP header too.
-                at = 0 if self.ends.family is socket.AF_INET6 else (data[0] & 0xF) * 4
-                if self.token + MARK in data[at + _HEADER_BYTES :]:
-                    self.heard(data[at:])
+        for data, _ in received(self.socket):
+            # An IPv4 raw socket delivers the IP header too.
+            at = 0 if self.ends.family is socket.AF_INET6 else (data[0] & 0xF) * 4
+            if self.token + MARK in data[at + _HEADER_BYTES :]:
+                self.heard(data[at:])
 
     def heard(self, message: bytes) -> None:
         """An ICMP message with the token, from its header on: an echo reply or an error."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
 
 from netlab.errors import UsageError
+from netlab.probe.filters import Wanted
 from netlab.probe.frame import Fields
 from netlab.probe.icmp import MARK
-from netlab.probe.kinds.base import Ends, Probe, Receiver
+from netlab.probe.kinds.base import Ends, Probe, Receiver, received
 from netlab.probe.packet import Packet, Part
 
 _BEFORE = bytes(7)
@@ -34,15 +34,18 @@ class RawProbe(Probe):
         there = self.open(ends.target, ends.family, socket.SOCK_RAW, self.protocol)
         self.receiver = _RawReceiver(there, ends.wait)
 
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.protocol)
+
     def send(self) -> None:
         self.socket.sendto(self._content(_THERE), (self.ends.to, 0))
 
     def poll(self) -> None:
         if self.receiver:
             self.receiver.poll()
-        with suppress(BlockingIOError):
-            while True:
-                self.answered |= self._content(_BACK) in self.socket.recv(1 << 16)
+        for data, _ in received(self.socket):
+            self.answered |= self._content(_BACK) in data
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         if fields.get("ip.protocol") != str(self.protocol):

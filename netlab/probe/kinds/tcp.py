@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from netlab.errors import UsageError
+from netlab.probe.filters import Wanted
 from netlab.probe.frame import Fields
 from netlab.probe.icmp import MARK
 from netlab.probe.kinds.base import Ends, Probe
@@ -57,6 +58,10 @@ class TcpProbe(Probe):
     def matches(self) -> tuple[str, ...]:
         first, last = self._first, self._first + _SPAN
         return (f"tcp sequence {first}-{last}", f"tcp ackseq {first + 1}-{last}")
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_TCP, numbers=(self._first, self._first + _SPAN))
 
     def _choose_sequence(self) -> None:
         for option, value in (

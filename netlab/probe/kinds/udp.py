@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 
 from netlab.errors import UsageError
+from netlab.probe.filters import Wanted
 from netlab.probe.frame import Fields, payload
 from netlab.probe.icmp import MARK
 from netlab.probe.kinds.base import Ends, Probe, Receiver
@@ -35,6 +36,10 @@ class UdpProbe(Probe):
         there.bind(("", 0))
         self.receiver = Receiver(there, self.ends.wait)
         return int(there.getsockname()[1])
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_UDP)
 
     def send(self) -> None:
         # Not connected if there was no route; the kernel says so now.

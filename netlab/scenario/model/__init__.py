@@ -18,6 +18,7 @@ from netlab.scenario.model.values import (
     Answer,
     Family,
     LanName,
+    Line,
     Listen,
     NodeName,
     Switching,
@@ -64,7 +65,7 @@ __all__ = [
 class Scenario(Model):
     """A network to build, and what must be true of it."""
 
-    title: Annotated[str, Field(max_length=100)] = Field(
+    title: Annotated[Line, Field(max_length=100)] = Field(
         default="", description="One line for `netlab scenarios`."
     )
     internet: Internet = Internet()

@@ -18,6 +18,7 @@ from netlab.scenario.names import (
     NETWORK_NAME,
     NODE_NAME,
 )
+from netlab.visible import is_visible
 
 AUTOMATIC = "automatic"
 """A bridged vmnet that follows the host's default route."""
@@ -71,6 +72,14 @@ def _text(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("must be text")
     return value
+
+
+def _one_line(text: str) -> str:
+    if not all(map(is_visible, text)):
+        raise ValueError(
+            "must be one line of characters that can be seen, without control characters"
+        )
+    return text
 
 
 def _unicast(mac: str) -> str:
@@ -204,6 +213,7 @@ PrefixOrSwitch = Annotated[
     PlainValidator(_prefix_or_switch),
     WithJsonSchema({"anyOf": [_PrefixSchema, {"type": "boolean"}, {"enum": ["on", "off"]}]}),
 ]
+Line = Annotated[str, AfterValidator(_one_line)]
 Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
 ListenPort = Annotated[
     str,
