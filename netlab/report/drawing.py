@@ -60,6 +60,7 @@ def _section(
     )
     boxes = [_box(topology, leg, addresses, language) for leg in legs]
     rows = list(_wrap(boxes, width))
+    bar = ""
     for row in rows:
         *boxes_above, bar = _bus(row)
         yield from boxes_above
@@ -67,10 +68,10 @@ def _section(
             yield bar
     # A name that does not fit behind the bar stands below it.
     named = f"{name(network, language)} · {subnet(network, language)}"
-    if cell_len(bar) + 2 + cell_len(named) <= width:
+    if bar and cell_len(bar) + 2 + cell_len(named) <= width:
         yield f"{bar}  {named}"
     else:
-        yield bar
+        yield from [bar] * bool(bar)
         yield from _folded(named, " · ", width)
     if onward := _onward(topology, network, addresses, language):
         yield from _folded(f"↳ {onward}", " ", width)

@@ -523,3 +523,15 @@ def test_pictures_tell_ipv6():
         for leg in node.legs:
             if leg.ipv6:
                 assert any(str(leg.ipv6.ip) in tip for tip in tips), leg.name
+
+
+def test_a_network_without_machines_is_in_the_text_too():
+    planned = lab.prepare(
+        loads(
+            b"vmnets: {vmnet8: {mode: nat, subnet: 10.0.0.0/24}}\n"
+            b"segments: {empty: {}}\nvms: {vm1: {nics: [vmnet8]}}\nexpect: {default: blocked}",
+            "x.yaml",
+        ),
+        "x",
+    )
+    assert "  empty · LAN segment" in draw(planned.topology, {}).splitlines()[0]
