@@ -66,7 +66,7 @@ class Group(click.Group):
             )
 
 
-class LabName(click.ParamType):
+class LabName(click.ParamType[str]):
     """The name of a lab that exists."""
 
     name = "lab"
@@ -79,7 +79,7 @@ class LabName(click.ParamType):
         return [CompletionItem(name) for name in lab.names() if name.startswith(incomplete)]
 
 
-class OfLab(click.ParamType):
+class OfLab(click.ParamType[str]):
     """A word whose meaning depends on the lab; `words` are those that are proposed."""
 
     name = "word"
@@ -226,7 +226,7 @@ def _is_lab_alone(name: str) -> bool:
     return name in existing and not any(name in lab.places(one) for one in existing)
 
 
-class ProbeKind(click.ParamType):
+class ProbeKind(click.ParamType[str]):
     """A kind of probe; which details it takes is checked where it is made."""
 
     name = "kind"
@@ -242,7 +242,7 @@ class ProbeKind(click.ParamType):
         ]
 
 
-class ScenarioName(click.ParamType):
+class ScenarioName(click.ParamType[str]):
     """A shipped scenario or a file."""
 
     name = "scenario"
@@ -256,7 +256,7 @@ class ScenarioName(click.ParamType):
         return [*names, CompletionItem(incomplete, type="scenario")]
 
 
-class LabOrScenario(click.ParamType):
+class LabOrScenario(click.ParamType[str]):
     """A running lab, a shipped scenario or a file."""
 
     name = "lab"
@@ -270,7 +270,7 @@ class LabOrScenario(click.ParamType):
         return [*labs, *(item for item in others if item.value not in known)]
 
 
-class OutputFile(click.ParamType):
+class OutputFile(click.ParamType[str]):
     """A file that will be written. What is in the way is said before anything is done."""
 
     name = "file"
@@ -308,7 +308,7 @@ def _in_the_way(file: Path) -> str:
     return ""
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes: 500000, 500k, 10M, 1G."""
 
     name = "size"
