@@ -49,8 +49,7 @@ def as_user(action: Callable[[], None]) -> int:
     """The exit code of a process of USER's that does this: 0, or 1 after a failed assertion."""
 
     def run() -> None:
-        open_the_way_to(ROOT)
-        rootless.become(USER)
+        become_user()
         try:
             action()
         except BaseException:
@@ -59,6 +58,11 @@ def as_user(action: Callable[[], None]) -> int:
         os._exit(0)
 
     return forked(run)
+
+
+def become_user() -> None:
+    open_the_way_to(ROOT)
+    rootless.become(USER)
 
 
 def open_the_way_to(tree: Path) -> None:
@@ -153,7 +157,7 @@ def started(action: Callable[[], None]) -> int:
     child = os.fork()
     if child == 0:
         try:
-            rootless.become(USER)
+            become_user()
             rootless.enter()
             action()
             os.write(done, b"!")

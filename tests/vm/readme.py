@@ -14,8 +14,8 @@ from tests.documents import README, is_as_promised, steps
 
 def main() -> None:
     wrong = []
-    for command, promised in steps(README):
-        typed = command if sys.argv[1:] == ["sudo"] else command.replace("sudo ", "")
+    for step in steps(README):
+        typed, promised = (text if sys.argv[1:] else text.replace("sudo ", "") for text in step)
         print(f"$ {typed}", flush=True)
         done = subprocess.run(
             typed, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
