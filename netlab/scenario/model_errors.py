@@ -195,11 +195,10 @@ def _plain(error: ErrorDetails) -> tuple[str, str]:
             return f"{shown} must be a list", "write [a, b] or lines that start with '- '"
         case "too_short":
             return "at least one entry is needed", "add one"
+        case "too_long" | "string_too_long" if isinstance(given, str):
+            return f"{len(given)} letters are too many", f"use at most {context['max_length']}"
         case "too_long":
             return f"at most {context['max_length']} entries are possible", "remove some"
-        case "string_too_long":
-            limit = context["max_length"]
-            return f"{len(str(given))} letters are too many", f"use at most {limit}"
         case _:
             return f"{shown}: {error['msg'].lower()}", _SCHEMA
 
