@@ -26,7 +26,7 @@ from netlab.cli.arguments import (
     same_lab,
     scenario_argument,
 )
-from netlab.cli.output import Output, say
+from netlab.cli.output import Output, show
 from netlab.cli.show import table_command
 from netlab.errors import KernelError, UsageError
 
@@ -88,7 +88,7 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
     output.result(data.repair(done, running.name, unleased), lambda: text.repair(done))
     if not done.left:
         return None
-    say(text.plain(text.unmended(done, running.name)), to_stderr=True)
+    show(text.unmended(done, running.name), to_stderr=True)
     return KernelError.exit_code
 
 
