@@ -105,9 +105,8 @@ def answers() -> None:
 
 def split(line: str) -> list[str]:
     """The words of a line as far as it has been typed; the last one, which may be empty, is begun."""
-    lexer = shlex.shlex(
-        f"{line}x", posix=True
-    )  # With a letter at its end a word is begun for sure.
+    # With a letter at its end a word is begun for sure.
+    lexer = shlex.shlex(f"{line}x", posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     words: list[str] = []
     try:

@@ -85,9 +85,8 @@ def table_command(name: str, about: str) -> click.Command:
         from netlab.views import view
 
         running = lab.attach(lab.pick(lab_name))
-        found = view(
-            running, name, place
-        )  # Also if it is to be watched: what is wrong is said first.
+        # Also if it is to be watched: what is wrong is said first.
+        found = view(running, name, place)
         if watch:
             _watch(output, running, name, place)
             return

@@ -100,7 +100,7 @@ class Unblocked(FileIO):
         """The descriptor stays its owner's."""
         descriptor = owner.fileno()
         super().__init__(descriptor, "wb", closefd=False)
-        self._owner = owner  # Who would close it when nobody knows him any more.
+        self._owner = owner  # It would close the descriptor if nobody kept it.
         self._always_ready = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLOUT)

@@ -14,6 +14,7 @@ from pathlib import Path
 from netlab.errors import KernelError, Missing, NeedsRoot, NetlabError, SystemRefused
 from netlab.kernel import netns, rootless
 from netlab.kernel.installed import NEEDED, TYPED, remedy
+from netlab.plan.names import lab_of
 
 APPLETS = ("udhcpc", "httpd", "ip")
 
@@ -67,7 +68,7 @@ def refuse_taken(namespaces: Sequence[str]) -> None:
     """
     for name in namespaces:
         if netns.is_marked(name):
-            lab = name.partition(".")[0]
+            lab = lab_of(name)
             raise SystemRefused(
                 f"a lab '{lab}' runs, and its record in /run/netlab is gone",
                 f"`sudo netlab down {lab}` ends it",

@@ -33,6 +33,8 @@ from netlab.plan import names
 
 LABS = Path("/run/netlab")
 FORMAT = 1
+_FOREVER = 1e11
+"""Seconds: a thousand years after any lab."""
 
 
 @dataclass(frozen=True)
@@ -249,10 +251,6 @@ def _parsed(lab: str, text: str) -> Record | None:
     if not 0 <= created < _FOREVER:
         return None
     return Record(lab, scenario, file, version, own, created, ready, becomes)
-
-
-_FOREVER = 1e11
-"""Seconds: a thousand years after any lab."""
 
 
 @contextmanager

@@ -34,6 +34,7 @@ _OWN_RULES = {
     (AF_INET6, 32766, _MAIN),
 }
 """What a new namespace has: all packets look there, in the order of these numbers."""
+_HOME, _MULTICAST = IPv4Network("127.0.0.1/32"), IPv6Network("ff00::/8")
 _BITS = {AF_INET: 32, AF_INET6: 128}
 _RTPROT_KERNEL = 2
 _OWN_MAKERS = (1, _RTPROT_KERNEL, 9)
@@ -118,9 +119,6 @@ def _of_loopback(interfaces: Collection[Interface], routes: Collection[_Route]) 
         yield "lo has no 127.0.0.1"
 
 
-_HOME = IPv4Network("127.0.0.1/32")
-
-
 def _rules(netlink: Netlink) -> Iterator[_Stray]:
     there: set[tuple[int, int, int]] = set()
     for message in netlink.dump(_RULE.pack(*bytes(7)), _RTM_GETRULE):
@@ -201,9 +199,6 @@ def _lost(
         if six and (_MULTICAST, _LOCAL, found.index) not in there:
             body = _packed(_MULTICAST, _LOCAL, 0, _RTN_MULTICAST, found)
             yield _Stray(f"without a route to {_MULTICAST}", body, links.RTM_NEWROUTE, _ANOTHER)
-
-
-_MULTICAST = IPv6Network("ff00::/8")
 
 
 def _packed(

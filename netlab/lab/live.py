@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from netlab.plan.plan import Difference
     from netlab.scenario.source import Source
 
+_ROUNDS = 5
+"""Who keeps changing the lab meanwhile has the last word."""
+
 
 def change(lab: Lab, source: Source) -> tuple[Lab, Change]:
     """The lab that another scenario would make of a running one, and how to come there."""
@@ -200,10 +203,6 @@ def mending(lab: Lab) -> Change:
 
     require_root()
     return mend(lab.plan, _there(lab, run_directory(lab.name)))
-
-
-_ROUNDS = 5
-"""Who keeps changing the lab meanwhile has the last word."""
 
 
 def repair(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Repair:

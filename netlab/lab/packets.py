@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.topology import Leg
 
+_AT_ONCE = 32
+"""Probes that are followed together: each of n is flooded to n ports, and looked for in every frame."""
+
 
 def verify(
     lab: Lab,
@@ -114,10 +117,6 @@ def ask_dhcp(lab: Lab, legs: Sequence[Leg]) -> list[Finding]:
     questions = aim.dhcp_questions(lab, legs)
     few = (questions[at : at + _AT_ONCE] for at in range(0, len(questions), _AT_ONCE))
     return [traced.finding for some in few for traced in _followed(lab, some)]
-
-
-_AT_ONCE = 32
-"""Probes that are followed together: each of n is flooded to n ports, and looked for in every frame."""
 
 
 def _followed(lab: Lab, questions: Sequence[Question]) -> list[Trace]:

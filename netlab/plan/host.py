@@ -51,9 +51,8 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
         rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
         yield Ruleset(here, rules)
-    for end in (
-        uplinks
-    ):  # The host may call a forwarded port at its loopback, and a NAT engine the loopback.
+    # The host may call a forwarded port at its loopback, and a NAT engine the loopback.
+    for end in uplinks:
         yield Sysctl(here, f"net.ipv4.conf.{end}.route_localnet", "1")
     if nat_networks:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.

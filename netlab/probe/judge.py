@@ -159,9 +159,8 @@ def _answered(evidence: Evidence) -> Finding:
     if twins := _rivals(evidence, who):
         return _duplicate(who, evidence.address, twins)
     if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
-        return Finding(
-            Verdict.ANSWERED, who
-        )  # The target has passed it on: a port that leads there.
+        # The target has passed it on: a port that leads there.
+        return Finding(Verdict.ANSWERED, who)
     return _unknown(who, said("by another", who=who))
 
 

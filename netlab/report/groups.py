@@ -196,5 +196,5 @@ def _whose(result: Result) -> str:
     """Whose address the target saw."""
     outcome, source = result.outcome, result.expectation.source
     if (result.seen_as or "").partition("@")[0] == source.node.name:
-        return "the sender"
+        return _SENDER
     return f"{result.seen_as} ({outcome.seen_as})" if result.seen_as else f"{outcome.seen_as}"

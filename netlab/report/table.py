@@ -114,9 +114,8 @@ class Table:
             _broken(self.columns[n], width, _PART) for n, width in zip(chosen, widths, strict=True)
         ]
         deepest = max(map(len, heads), default=0)
-        heads = [
-            [""] * (deepest - len(head)) + head for head in heads
-        ]  # At the foot, over its column.
+        # At the foot, over its column.
+        heads = [[""] * (deepest - len(head)) + head for head in heads]
         yield Text(
             "\n".join(_joined(line, widths, gap) for line in zip(*heads, strict=True)), "bold"
         )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 1_000_000
 """A pipe has room for everything."""
+_SHOWN_LEFT = 20
+"""Lines of what could not be mended."""
 
 
 def labs(records: Sequence[Record]) -> RenderableType:
@@ -142,9 +144,6 @@ def unmended(done: Repair, lab: str) -> RenderableType:
         difference(done.left, _SHOWN_LEFT),
         *(Text(f"  ({error.told})") for error in done.failures),
     )
-
-
-_SHOWN_LEFT = 20
 
 
 def difference(found: Difference, shown: int | None = None) -> RenderableType:

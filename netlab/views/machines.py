@@ -150,10 +150,8 @@ def fdb(look: Look) -> Iterator[Row]:
     for place, switch in look.nodes.items():
         for entry in look.spaces[place].fdb:
             if entry.learnt:
-                owner, peer = (
-                    look.owner(entry.mac, look.near(switch)),
-                    peers.get((place, entry.port)),
-                )
+                owner = look.owner(entry.mac, look.near(switch))
+                peer = peers.get((place, entry.port))
                 about = frozenset({switch, owner} - {""})
                 leads_to = look.nodes[peer.namespace] if peer else None
                 yield Row((switch, entry.mac, owner or None, entry.port, leads_to), about)

@@ -27,8 +27,6 @@ from netlab.scenario.topology import (
 RESERVED = (HOST, ROUTER, INTERNET, LAN, WAN, HOTSPOT)
 NO_INTERFACE = ("all", "default", "lo")
 """Linux refuses such bridges: these are folders of /proc/sys/net/ipv4/conf, and the loopback."""
-
-
 MAX_MACHINES = 4096
 """netlab was measured with 1,000; pairs are the square of it."""
 
