@@ -19,7 +19,7 @@ import pytest
 
 from netlab import lab
 from netlab.kernel import netns, nft
-from netlab.probe import engine, trace
+from netlab.probe import engine, pursuit
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
 from tests.machine import NETLAB, inside, viewing
@@ -304,7 +304,7 @@ def test_verify_and_trace_end_whatever_goes_on_and_say_what_is_true(storm, runni
 
 def test_who_sends_netlabs_own_packets_again_for_ever_is_not_waited_for(running, monkeypatch):
     monkeypatch.setattr(engine, "_LONGEST_SECONDS", 2)
-    monkeypatch.setattr(trace, "_LONGEST_SECONDS", 2)
+    monkeypatch.setattr(pursuit, "_LONGEST_SECONDS", 2)
     with flooding(sys.executable, "-c", STORM, "again", "eth0", node="vm2"):
         begun = time.monotonic()
         results = lab.verify(running)
