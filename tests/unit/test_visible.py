@@ -94,10 +94,10 @@ class TestEveryForm:
 
     @pytest.mark.parametrize("terminal", [False, True])
     def test_a_table(self, foreign, terminal):
-        table = text.view(View(("node", foreign), (Row(("vm1", foreign), frozenset()),)))
+        table = text.view(View(("node", foreign), (), (Row(("vm1", foreign), frozenset()),)))
         if terminal:
             stream = io.StringIO()
-            text.console(stream).print(table)
+            text.console(stream, 120).print(table)
             shown = stream.getvalue()
         else:
             shown = text.plain(table)
