@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from netlab.report.server import Wish
     from netlab.report.traffic import Traffic
 
+_MOST_WISHES = 16
+"""To send, that wait for each other; more are refused."""
 _KINDS = ("icmp", "tcp:80", "http", "dns:www.example.com", "dhcp", "arp", "route", "mtu")
 """Kinds of probe that the page proposes; every other one can be written."""
 
@@ -51,7 +53,7 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     def page(now: lab.Lab) -> str:
         return html([], _pictures(now), language, live=True, send=kinds)
 
-    wishes: Queue[Wish] = Queue()
+    wishes: Queue[Wish] = Queue(_MOST_WISHES)
     server = PageServer(port, page(running), wishes if allow_send else None)
     traffic = Traffic(server.audience.tell)
     server.journey = traffic.journey

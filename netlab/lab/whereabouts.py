@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from contextlib import suppress
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError, NetlabError, NoSuchLab
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
     from netlab.kernel.owners import Owners
     from netlab.lab.life import Lab
     from netlab.probe.journey import Map
+
+
+_REMEMBERED = 8
+"""Changes of a lab for which what has gone is still known: its last packets may be under way."""
 
 
 class Following:
@@ -28,6 +34,7 @@ class Following:
             if run.scenario.read_bytes() == lab.source.text:  # Else it was changed just now.
                 self._stamp = stamp
         self._where = where(lab)
+        self._maps = deque([self._where], maxlen=_REMEMBERED)
         self._owners: Owners | None = None
         self._asked = 0.0
 
@@ -45,7 +52,9 @@ class Following:
     def where(self) -> Map:
         """`where`, with what has come, and with what has gone meanwhile: it may still be told of."""
         if (now := self()) is not self._mapped:
-            self._mapped, self._where = now, where(now).after(self._where)
+            self._mapped = now
+            self._maps.append(where(now))
+            self._where = reduce(lambda former, later: later.after(former), self._maps)
         return self._where
 
     def owners(self) -> Owners:

@@ -160,8 +160,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif (wish := self._wish()) is None:
             self._refuse(HTTPStatus.BAD_REQUEST)
         else:
-            wishes.put(wish)
-            self._fulfilled(wish)
+            try:
+                wishes.put_nowait(wish)
+            except Full:
+                self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+            else:
+                self._fulfilled(wish)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 – the library's name
         """The terminal belongs to the person."""

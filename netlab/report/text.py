@@ -100,7 +100,7 @@ def view(shown: View) -> RenderableType:
         ["–" if value is None else visible(str(value)) for value in row.values]
         for row in shown.rows
     ]
-    return Table(shown.columns, rows, shown.spare)
+    return Table([*map(visible, shown.columns)], rows, shown.spare)
 
 
 def drift(found: Difference) -> RenderableType:

@@ -12,17 +12,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from netlab import lab
 from netlab.kernel import netns, nft
 from netlab.probe import engine, pursuit
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
-from tests.machine import NETLAB, inside, viewing
+from netlab.visible import is_visible
+from tests.machine import NETLAB, inside, netlab, viewing
 from tests.pace import HANG_SECONDS, SLOWNESS
 
 INTERNET = "203.0.113.80"
@@ -332,3 +337,125 @@ def test_a_signal_ends_verify_and_trace_in_a_storm(storm, words):
         process.communicate(timeout=HANG_SECONDS)
         assert time.monotonic() - begun < 1.5 * SLOWNESS
     assert process.returncode in (0, 1, 130)
+
+
+ESCAPE = "\x1b[2J\x9b\u202e"
+WEB = """
+import socket
+server = socket.create_server(("", 8000))
+while True:
+    one = server.accept()[0]
+    one.recv(1000)
+    line = b"\\x1b[2J\\xc2\\x9b" + b"x" * 200_000
+    one.sendall(b"HTTP/1.0 200 \\x1b[2J\\r\\n\\r\\n" + line + b"\\n" + line)
+    one.close()
+"""
+NAMED = """
+import ctypes, socket, time
+ctypes.CDLL(None).prctl(15, b"\\x1b[2J\\xff\\n")
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.bind(("", 7777))
+time.sleep(1000)
+"""
+ROGUE = """
+import socket, sys
+one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+one.bind(("eth0", 3))
+offer = bytes.fromhex(sys.argv[1])
+while True:
+    seen = one.recv(2000)
+    if seen[23:24] == b"\\x11" and seen[36:38] == b"\\0\\x43":
+        one.send(offer[:46] + seen[46:50] + offer[50:70] + seen[70:86] + offer[86:])
+"""
+OFFER = (
+    Ether(src="02:00:00:00:00:99", dst="ff:ff:ff:ff:ff:ff")
+    / IP(src="10.0.0.99", dst="255.255.255.255")
+    / UDP(sport=67, dport=68)
+    / BOOTP(op=2, yiaddr="10.0.0.77")
+    / DHCP(options=[("message-type", "offer"), ("domain", ESCAPE.encode()), "end"])
+)
+QUESTION = (
+    Ether(src="02:00:00:00:00:99", dst="ff:ff:ff:ff:ff:ff")
+    / IP(src="10.0.0.129", dst="10.0.0.2")
+    / UDP(sport=4000, dport=53)
+    / Raw(bytes.fromhex("000701000001000000000000") + b"\x0a\x1b[2J\xc2\x9b.\n\xff\0\0\0\1\0\1")
+)
+
+
+@pytest.fixture(scope="module")
+def defaced(running) -> Iterator[None]:
+    """A VM whose names, comments, programs and answers would all be obeyed by a terminal."""
+    comment = f'comment "{ESCAPE}\udcff"'
+    chain = f"chain c {{\ntype filter hook input priority 0;\nudp dport 9 drop {comment};\n}}"
+    nft.create("hostile.vm2", f"table ip defaced {{\n{chain}\n}}")
+    for name in (ESCAPE.encode()[:14], b"\xff\xfe"):
+        added = subprocess.run(
+            [b"ip", b"-n", b"hostile.vm2", b"link", b"add", name, b"type", b"bridge"], check=False
+        )
+        assert added.returncode == 0
+        subprocess.run([b"ip", b"-n", b"hostile.vm2", b"link", b"set", name, b"up"], check=True)
+    with ExitStack() as stack:
+        for program in (("-c", WEB), ("-c", NAMED), ("-c", ROGUE, bytes(OFFER).hex())):
+            stack.enter_context(flooding(sys.executable, *program, node="vm2"))
+        while "7777" not in inside("hostile.vm2", "ss", "-lun").stdout:
+            pass
+        while "8000" not in inside("hostile.vm2", "ss", "-ltn").stdout:
+            pass
+        yield
+    for name in (ESCAPE.encode()[:14], b"\xff\xfe"):
+        subprocess.run([b"ip", b"-n", b"hostile.vm2", b"link", b"del", name], check=True)
+    nft.delete_table("hostile.vm2", "ip", "defaced")
+
+
+EVERY_VERB = (
+    ("status", "hostile"),
+    *(("show", table) for table in ("addresses", "routes", "arp", "fdb", "leases", "nat")),
+    *(("show", table) for table in ("dns", "forwards", "firewall", "services")),
+    ("verify",),
+    ("trace", "vm1", "vm2"),
+    ("trace", "vm1", "vm2", "--by", "udp:9"),
+    ("trace", "vm1", "vm2", "--by", "udp:9", "--fields"),
+    ("trace", "vm1", "vm2", "--by", "udp:9", "--mermaid"),
+    ("trace", "vm1", "--by", "dhcp"),
+    ("trace", "vm1", "vm2", "--by", "http:8000"),
+    ("explain", "vm1", "vm2", "--by", "udp:9"),
+    ("graph", "hostile"),
+    *(("graph", "hostile", "--format", form) for form in ("svg", "dot", "mermaid", "html")),
+    ("repair", "hostile", "--dry-run"),
+)
+
+
+def seen_as_it_is(text: str) -> bool:
+    return all(char == "\n" or is_visible(char) for char in text)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize("words", EVERY_VERB, ids=" ".join)
+def test_nothing_that_a_vm_says_is_obeyed_by_a_terminal(words, form, defaced):
+    if (form and words[-1] in ("--fields", "--mermaid")) or ("--format" in words and form):
+        return  # They exclude each other.
+    named = () if "hostile" in words else ("--lab", "hostile")
+    done = netlab(*words, *form, *named)
+    assert "fault" not in done.stderr, done.stderr
+    assert done.returncode in (0, 1), done.stderr
+    assert seen_as_it_is(done.stdout)
+    assert seen_as_it_is(done.stderr)
+    assert "x" * 1000 not in done.stdout
+    if form:
+        json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    "words", [("capture", "vm2"), ("capture", "vm2", "--json"), ("watch", "--all"), ("watch", "--json")]
+)  # fmt: skip
+def test_nothing_that_a_vm_sends_is_obeyed_by_a_terminal(words, defaced):
+    with closing(raw_socket("vm2")) as one, looking(*words) as process:
+        one.sendto(bytes(QUESTION), ("eth0", 0))
+        one.sendto(bytes(QUESTION), (ESCAPE.encode()[:14].decode(errors="surrogateescape"), 0))
+        inside("hostile.vm2", "ping", "-c1", INTERNET)
+        said = ""
+        while "echo" not in said and "icmp" not in said:
+            said += process.stdout.readline()
+    said += process.output
+    assert seen_as_it_is(said)
+    assert r"\027[2J" in said.replace("\\\\", "\\")
