@@ -56,6 +56,11 @@ def _finding(
         text = said("takes for its own", node=back)
         dead = Finding(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
         return _twin(walk, back, source, answer.target) or dead
+    if answer.source != to:
+        text = said("answered as", node=source, address=to, other=answer.source)
+        if turned := _turned(walk):
+            text = said("and so", why=turned, what=text)
+        return Finding(Verdict.DEAD, source, Cause.NO_WAY_BACK, text)
     if there in meant or passed_on:
         return Finding(Verdict.ANSWERED, there, evidence=waits)
     text = said("by another too", who=there)

@@ -200,12 +200,11 @@ class RunDirectory:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
         except FileNotFoundError:
             raise self._missing() from None
-        usual = os.umask(0o022)
         try:
             self._lock(descriptor)
-            yield
+            with _usual_modes():
+                yield
         finally:
-            os.umask(usual)
             os.close(descriptor)
 
     def _lock(self, descriptor: int) -> None:
@@ -259,9 +258,20 @@ def _all_labs_locked() -> Iterator[None]:
     descriptor = os.open(LABS.parent, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        with _usual_modes():
+            yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _usual_modes() -> Iterator[None]:
+    """What is made meanwhile is for all to read, whatever the umask of who typed the command."""
+    usual = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(usual)
 
 
 def _make_labs() -> None:

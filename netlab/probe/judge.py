@@ -130,6 +130,8 @@ def _judged(evidence: Evidence) -> Finding:
         return _unknown(evidence.source, evidence.scene.unfinished)
     if not journey.of(Part.ANSWER) and evidence.kind in TO_EVERYBODY:
         return TO_EVERYBODY[evidence.kind](evidence)
+    if answered_as := _answered_as(evidence):
+        return answered_as
     last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
     asked = journey.of(Part.REQUEST)[-1]
     match last[0].part:
@@ -143,6 +145,21 @@ def _judged(evidence: Evidence) -> Finding:
             return _answer_lost(last[-1], evidence)
         case _:
             return _end_of(last[-1], evidence)
+
+
+def _answered_as(evidence: Evidence) -> Finding | None:
+    """An answer is home, but from an address that was not asked: no program waits for such a one."""
+    asked = evidence.journey.of(Part.REQUEST)[0].after.get("ip.dst")
+    home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
+    if evidence.kind in TO_EVERYBODY or asked != evidence.address or not home:
+        return None
+    other = home[-1].before.get("ip.src", asked)
+    if other == asked:
+        return None
+    text = said("answered as", node=evidence.source, address=asked, other=other)
+    if evidence.turned:
+        text = said("and so", why=evidence.turned, what=text)
+    return _dead(evidence.source, Cause.NO_WAY_BACK, text)
 
 
 def _answered(evidence: Evidence) -> Finding:

@@ -189,6 +189,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "no program waits on {protocol} {address}",
         "zh": "没有程序在监听 {protocol} {address}",
     },
+    "answered as": {
+        "en": "{node} asked {address}, and the answer comes from {other}",
+        "zh": "{node} 问的是 {address}，应答却来自 {other}",
+    },
     "takes for its own": {
         "en": "{node} would take the answer for its own",
         "zh": "{node} 会把应答当作自己的",

@@ -343,3 +343,27 @@ def without_rule(*nodes: str, family: str = "ip") -> Iterator[None]:
 
 
 TABLES = {"host": "host", "router": "home_router"}
+
+
+FORWARD_TO_TWO_ADAPTERS = """
+lan: {peers: {pc: 192.168.1.50}}
+host: {nics: {eth0: 192.168.1.100}}
+vmnets:
+  vmnet0: {mode: bridged}
+  vmnet8: {mode: nat, subnet: 10.0.0.0/24, nat: {forwards: {tcp: {9090: "box:80"}}}}
+vms: {box: {nics: [vmnet8, vmnet0], listens: ["tcp:80"]}}
+expect: {default: blocked}
+"""
+
+
+def test_an_answer_past_the_forward_that_was_asked_is_none():
+    prepared = lab.prepare(loads(FORWARD_TO_TWO_ADAPTERS.encode(), "two.yaml"), "leave3")
+    with lab.running(prepared) as two:
+        asked = (two, "pc", "192.168.1.100", "tcp:9090")
+        both = [verb(*asked) for verb in (lab.trace, lab.explain)]
+        with netns.inside("leave3.pc"), pytest.raises(TimeoutError):
+            socket.create_connection(("192.168.1.100", 9090), timeout=0.3)
+    for found in (told.finding for told in both):
+        assert (found.at, found.cause) == ("pc", Cause.NO_WAY_BACK)
+        assert "box answers by another adapter than it is asked by" in found.evidence
+        assert "and the answer comes from 10.0.0." in found.evidence

@@ -167,6 +167,7 @@ def test_modes_are_set_and_not_inherited(umask):
             assert file.is_symlink() or not mode & 0o022, f"{file} {mode:o}"
             if "etc" in file.parts:
                 assert mode & 0o044 == 0o044, f"{file} {mode:o}"
+        assert all(folder.stat().st_mode & 0o777 == 0o755 for folder in (LABS, LABS / "nat"))
         read = ["setpriv", "--reuid=65534", "--clear-groups", "cat", "/etc/resolv.conf"]
         assert "10.0.0.2" in inside("nat.vm1", *read).stdout
     finally:
