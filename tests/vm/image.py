@@ -118,8 +118,10 @@ def _build(suite: str, image: Image) -> None:
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", image.private_key)
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         root = Path(scratch) / "root"
-        _debian(suite, root, f"--include={','.join(_PACKAGES)}")
-        run(_ROOT_SCRIPT, root, image.private_key.with_suffix(".pub"))
+        public_key = image.private_key.with_suffix(".pub")
+        # As a hook, with /proc mounted, which systemctl asks for.
+        script = f'--customize-hook="{_ROOT_SCRIPT}" "$1" "{public_key}"'
+        _debian(suite, root, f"--include={','.join(_PACKAGES)}", script)
         reach_registries(root)
         (kernel,) = (root / "boot").glob("vmlinuz-*")
         (initrd,) = (root / "boot").glob("initrd.img-*")
