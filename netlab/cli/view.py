@@ -110,6 +110,7 @@ def _watch(
     tracker = exchange.Tracker(following.where, exchange.FOLDED, stream.since)
     for found in exchange.live(stream.portions(), tracker, WINDOW_NS):
         if stream.late:
+            stream.abandon()
             return
         for told in found:
             traffic.add(journey(told, following.owners().names, running.name), sum(told.packets))

@@ -74,6 +74,7 @@ def watch(
                 if printer.full:
                     break
                 if seen.late:
+                    seen.abandon()
                     tracker.abandon()
                     break
             printer.tell_folded()

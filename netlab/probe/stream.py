@@ -54,6 +54,9 @@ class Stream:
         self._bytes = 0
         """Of memory for those in order."""
         self._interrupted_at = math.inf
+        self._until = math.inf
+        """Nanoseconds since 1970: what is seen later, by taps that end one after the other, is not told."""
+        self._cut_short = False
         self.gone = False
         """The lab has ended."""
 
@@ -106,12 +109,23 @@ class Stream:
                 if now > look:
                     look = now + _LOOK_SECONDS
                     self._look(selector)
-            for tap in self._taps:
-                tap.stop()
+            self._stop()
             self._read(self._taps, 0)
-            while self._ordered and not self.late:
+            while self._ordered and not self._cut_short:
                 yield self._portion()
                 self._read(self._taps, 0)
+                self._cut_short = bool(self._ordered) and self.late
+
+    def _stop(self) -> None:
+        self._until = time.time_ns()
+        for tap in self._taps:
+            tap.stop()
+
+    def abandon(self) -> None:
+        """No more portions are taken, though there may be some."""
+        if self._until == math.inf:
+            self._stop()
+            self._cut_short = True
 
     @property
     def interrupted(self) -> bool:
@@ -128,7 +142,9 @@ class Stream:
         return self.interrupted and time.monotonic() > self._interrupted_at + _GRACE_SECONDS
 
     def untold(self) -> int:
-        """Frames that were seen, and have come in no portion."""
+        """Frames that were seen, and for which there was no time any more."""
+        if not self._cut_short:
+            return 0
         return len(self._ordered) + len(self._young) + sum(tap.waiting() for tap in self._taps)
 
     def _look(self, selector: selectors.BaseSelector) -> None:
@@ -167,7 +183,7 @@ class Stream:
         """
         if self._bytes > _MOST_BYTES:
             return
-        now, slowest = time.time_ns(), self._behind()
+        now, slowest = min(time.time_ns(), self._until), self._behind()
         share = _PASS_BYTES // max(len(taps), 1)
         for tap in taps:
             if tap.behind <= slowest or tap.behind == math.inf:
