@@ -311,12 +311,15 @@ def test_who_sends_netlabs_own_packets_again_for_ever_is_not_waited_for(running,
     monkeypatch.setattr(engine, "_LONGEST_SECONDS", 2)
     monkeypatch.setattr(pursuit, "_LONGEST_SECONDS", 2)
     with flooding(sys.executable, "-c", STORM, "again", "eth0", node="vm2"):
-        begun = time.monotonic()
-        results = lab.verify(running)
-        lab.trace(running, "vm1", "vm2")
-        assert time.monotonic() - begun < 30 * SLOWNESS
-    assert {one.outcome.verdict for one in results if not one.passed} <= {Verdict.UNKNOWN}
-    assert any("somebody sends them again" in one.outcome.why for one in results)
+        for _ in range(10):  # Who sends them again may be kept from it: the machine is busy.
+            begun = time.monotonic()
+            results = lab.verify(running)
+            lab.trace(running, "vm1", "vm2")
+            assert time.monotonic() - begun < 30 * SLOWNESS
+            assert {one.outcome.verdict for one in results if not one.passed} <= {Verdict.UNKNOWN}
+            if any("somebody sends them again" in one.outcome.why for one in results):
+                return
+    raise AssertionError("nobody was told that somebody sends them again")
 
 
 @pytest.mark.parametrize("words", [("verify",), ("trace", "vm1", "10.0.0.99")], ids=" ".join)
