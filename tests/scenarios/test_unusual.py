@@ -129,7 +129,6 @@ def test_a_vm_with_static_and_dhcp_adapters_has_both_name_servers():
         assert "203.0.113.80" in inside("x.a", "getent", "ahostsv4", "www.example.com").stdout
 
 
-@pytest.mark.on_each_kernel
 def test_a_full_matrix_of_fifty_vms_does_not_overflow_the_machines_arp_table():
     vms = "".join(
         f"  vm{n}: {{nics: [{{network: vmnet1, address: 10.1.0.{n + 1}}}]}}\n" for n in range(1, 51)
