@@ -100,7 +100,7 @@ def test_a_file_has_every_point_in_order_with_its_names(tmp_path):
 
 
 def test_stdout_feeds_tshark_while_it_goes_on():
-    with capturing("vm1", "-w", "-") as process:
+    with capturing("vm1", "-f", "icmp", "-w", "-") as process:
         command = ["tshark", "-l", "-c", "2", "-r", "-", "-T", "fields", "-e", "icmp.type"]
         reader = subprocess.Popen(
             command, stdin=process.stdout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
