@@ -118,9 +118,8 @@ def _prepare(guest: Guest) -> float:
     """Bring the tree up to date; how many times slower than usual the guest is."""
     guest.put_clone(TREE)
     guest.ask(f"mkdir {GUEST_RESULTS}")
-    guest.ask(
-        "sudo rm -f /etc/protocols /etc/services"
-    )  # As on Debian 12. 13's Python brings netbase.
+    # As a minimal Debian 12; on Debian 13 Python depends on netbase.
+    guest.ask("sudo rm -f /etc/protocols /etc/services")
     guest.ask(f"sudo unshare --net {TREE}/tests/vm/nftrace.sh")
     return float(guest.ask(f"cd {TREE} && .venv/bin/python -m tests.pace"))
 
