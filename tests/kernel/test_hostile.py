@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -179,7 +180,8 @@ def test_a_signal_ends_it_in_a_flood_and_while_its_reader_has_stopped(words, num
         assert command.peak() < 250
         code, complaint = command.ends_by(number)
     assert code == 0
-    assert "frames were not told: they still waited at the end" in complaint
+    # What waited at the end, or, where a fast machine has told all that, what had found no room.
+    assert re.search("[0-9]+ (frames were not told|packets were lost)", complaint), complaint
 
 
 @pytest.mark.parametrize("number", BOTH, ids=lambda number: number.name)
