@@ -76,7 +76,8 @@ class Box:
 def text_width(text: str, kind: str) -> int:
     """Pixels that a label's text takes at most."""
     em = NAME_SIZE * _BOLD if kind == "name" else SMALL_SIZE
-    return ceil(sum(map(_ems, text)) * em)
+    # Rounded: from Python 3.12 on, sums of floats have other last digits.
+    return ceil(round(sum(map(_ems, text)) * em, 6))
 
 
 def _ems(character: str) -> float:

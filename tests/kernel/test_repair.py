@@ -67,6 +67,7 @@ FOREIGN = {
     ),
     "a VPN": (
         "vm1",
+        "[ -e /dev/net/tun ] || { mkdir -p /dev/net; mknod /dev/net/tun c 10 200; };"  # In containers.
         "ip tuntap add tun0 mode tun; ip address add 10.8.0.1/24 dev tun0; ip link set tun0 up;"
         "ip route add 10.99.0.0/16 via 10.8.0.2; ip route add 0.0.0.0/1 via 10.8.0.2;"
         "ip route add 128.0.0.0/1 dev tun0",
@@ -244,7 +245,8 @@ PROCESSES = {
     "no names": (THE_MACHINE, "ip -all netns del"),
     "no place for names": (
         THE_MACHINE,
-        "while umount -R /run/netns 2>/dev/null; do :; done; rm -r /run/netns",
+        "for name in /run/netns/*; do umount --lazy $name; done;"
+        "while umount --lazy /run/netns 2>/dev/null; do :; done; rm -r /run/netns",
     ),
 }
 
