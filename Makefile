@@ -130,7 +130,8 @@ lint: $(VENV)/installed ## ruff and mypy
 unit: $(VENV)/installed ## tests without root or kernel, in seconds
 	@$(BIN)/pytest tests/unit
 
-kernel: $(VENV)/installed ## tests on real namespaces, as root
+kernel: PACKAGES += $(PACKAGES_SHELLS)
+kernel: setup ## tests on real namespaces, as root
 	@$(AS_ROOT) tests/apart.sh $(BIN)/pytest tests/kernel tests/scenarios tests/commands
 
 page: PACKAGES += $(PACKAGES_BROWSER)
