@@ -190,10 +190,13 @@ FRAME, PAYLOAD = 1514, 1448
 
 
 def speed(source: str, target: str, address: str) -> float:
-    """Mbit/s of whole frames of a TCP connection, by iperf3, once the first burst is over."""
+    """Mbit/s of whole frames of a TCP connection, by iperf3, once the first burst is over.
+
+    In small blocks: of the usual ones, a slow link carries one in a second.
+    """
     with program(f"slow.{target}", "iperf3", "-s", "-1"):
         await_port(f"slow.{target}", "tcp", 5201)
-        told = json.loads(run(f"slow.{source}", f"iperf3 -J -c {address} -t 2 -O 1"))
+        told = json.loads(run(f"slow.{source}", f"iperf3 -J -c {address} -t 3 -O 1 -l 4K"))
     return told["end"]["sum_received"]["bits_per_second"] / 1e6 * FRAME / PAYLOAD
 
 
