@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.002
 _LOOK_MILLISECONDS = 50
-_GRACE_SECONDS = 0.2
-"""How long after a signal a reader that takes nothing is still waited for."""
+GRACE_SECONDS = 0.2
+"""How long after a signal there is time: for a reader that takes nothing, for what was seen before."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -85,7 +85,7 @@ def hurry() -> None:
 
 
 def _is_late() -> bool:
-    return time.monotonic() > _hurried + _GRACE_SECONDS
+    return time.monotonic() > _hurried + GRACE_SECONDS
 
 
 class Unblocked(FileIO):

@@ -13,7 +13,7 @@ from operator import itemgetter
 
 from netlab.errors import Interrupted
 from netlab.kernel.closing import close_together
-from netlab.kernel.patience import Interruption
+from netlab.kernel.patience import GRACE_SECONDS, Interruption
 from netlab.probe.tap import SIGHTING_BYTES, Sighting, Tap
 
 WINDOW_NS = 20_000_000
@@ -31,8 +31,6 @@ _PASS_BYTES = 1 << 20
 """Of memory for what is read at once from all taps: before anybody looks for signals."""
 _MOST_BYTES = 64 << 20
 """Of memory for a slow reader; what more there is stays in the taps, which count what they lose."""
-_GRACE_SECONDS = 0.2
-"""How long after a signal there is still time for what was seen before."""
 
 
 Renewal = Callable[[Collection[Tap] | None], Collection[Tap] | None]
@@ -139,7 +137,7 @@ class Stream:
     @property
     def late(self) -> bool:
         """A signal has come, and the time for what was seen before is over."""
-        return self.interrupted and time.monotonic() > self._interrupted_at + _GRACE_SECONDS
+        return self.interrupted and time.monotonic() > self._interrupted_at + GRACE_SECONDS
 
     def untold(self) -> int:
         """Frames that were seen, and for which there was no time any more."""

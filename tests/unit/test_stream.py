@@ -204,7 +204,7 @@ def test_a_signal_ends_it_at_once_and_what_was_not_told_is_counted(reading, monk
     interruption = Interruption()
     monkeypatch.setattr(patience, "_hurried", math.inf)
     # A fast machine tells everything in the usual time.
-    monkeypatch.setattr(stream_module, "_GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(stream_module, "GRACE_SECONDS", 0.02)
     stream, found, late = Stream(lambda _: taps, interruption), [], None
     for portion in stream.portions():
         found += portion
