@@ -8,7 +8,7 @@ from functools import cached_property
 
 from netlab.errors import UsageError
 from netlab.explain.rules import Ruleset
-from netlab.kernel.links import Interface
+from netlab.kernel.netlink.links import Interface
 from netlab.kernel.owners import Owners, Plug, owners
 from netlab.kernel.routing import Answer, Question
 from netlab.kernel.rows import IPAddress, Socket, at_port

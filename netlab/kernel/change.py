@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from netlab.errors import Interrupted, KernelError, NetlabError
-from netlab.kernel import files, ipv6, leases, links, netns, nft, queues, services, strays
+from netlab.kernel import files, ipv6, leases, netns, nft, services, strays
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
+from netlab.kernel.netlink import addresses, links, queues, routes
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.change import Change, stands_on
@@ -233,7 +234,7 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
         case DhcpClient(namespace, interface):
             services.stop(run, noun)
             if netns.inode(namespace) is not None:
-                links.delete_addresses(handles.netlink(namespace), interface)
+                addresses.delete_of(handles.netlink(namespace), interface)
         case _ if netns.inode(noun.namespace) is None:
             pass
         case Sysctl(value="1"):
@@ -248,9 +249,9 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
         case Ipv6():
             handles.set(ipv6.off(noun))
         case Address(namespace):
-            links.delete_address(handles.netlink(namespace), noun)
+            addresses.delete(handles.netlink(namespace), noun)
         case Route(namespace):
-            links.delete_route(handles.netlink(namespace), noun)
+            routes.delete(handles.netlink(namespace), noun)
         case Ruleset(namespace, text):
             nft.delete(namespace, text)
             files.remove(str(run.ruleset(namespace)))

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from netlab.errors import KernelError, NetlabError
-from netlab.kernel import files, ipv6, leases, links, netns, nft, queues, services
+from netlab.kernel import files, ipv6, leases, netns, nft, services
 from netlab.kernel.handles import Handles
-from netlab.kernel.netlink import Refused
+from netlab.kernel.netlink import addresses, links, queues, routes
+from netlab.kernel.netlink.channel import Refused
 from netlab.kernel.patience import Interruption, await_fact
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.nouns import (
@@ -117,9 +118,9 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
             ipv6.require()
             handles.set(*ipv6.settings(noun))
         case Address():
-            links.create_address(handles.netlink(noun.namespace), noun)
+            addresses.create(handles.netlink(noun.namespace), noun)
         case Route():
-            links.create_route(handles.netlink(noun.namespace), noun)
+            routes.create(handles.netlink(noun.namespace), noun)
         case Ruleset(namespace, text):
             files.write(str(run.ruleset(namespace)), nft.create(namespace, text))
         case Service():

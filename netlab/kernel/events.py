@@ -9,46 +9,23 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from netlab.kernel import links, netns, tables
+from netlab.kernel import netns, tables
 from netlab.kernel.handles import Handles
-from netlab.kernel.links import (
-    RTM_DELADDR,
-    RTM_DELLINK,
-    RTM_DELNEIGH,
-    RTM_DELROUTE,
-    RTM_NEWADDR,
-    RTM_NEWLINK,
-    RTM_NEWNEIGH,
-    RTM_NEWROUTE,
-    Interface,
-)
-from netlab.kernel.netlink import NETFILTER, ROUTE, Netlink, Overflow, Subscription
-from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Hop, Names, Neighbour, RouteRow
-
-_LINK, _NEIGHBOUR = 1, 3  # RTNLGRP_*
-_ADDRESS, _ROUTE_CHANGE = (5, 9), (7, 11)  # of IPv4, of IPv6
-_NEW, _UPDATE, _DESTROY = 1, 2, 3  # NFNLGRP_CONNTRACK_*
-_CT_NEW, _CT_GONE = 1 << 8, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW and _DELETE
-
-
-class Table(StrEnum):
-    """What is kept."""
-
-    INTERFACES = "interfaces"
-    ADDRESSES = "addresses"
-    NEIGHBOURS = "neighbours"
-    FDB = "fdb"
-    ROUTES = "routes"
-    CONNECTIONS = "connections"
-
-
-Row = Interface | AddressRow | Neighbour | FdbEntry | RouteRow | Connection
+from netlab.kernel.netlink import notifications
+from netlab.kernel.netlink.addresses import InterfaceAddress
+from netlab.kernel.netlink.channel import Overflow
+from netlab.kernel.netlink.links import Interface
+from netlab.kernel.netlink.neighbours import ForwardingEntry, KernelNeighbour
+from netlab.kernel.netlink.routes import KernelRoute
+from netlab.kernel.netlink.snapshot import Snapshot
+from netlab.kernel.rows import Connection, Hop, RouteRow
+from netlab.kernel.tables import Row, Table
 
 
 class What(StrEnum):
@@ -93,20 +70,6 @@ _KEYS: dict[Table, Callable[[Any], object]] = {
     Table.CONNECTIONS: lambda row: row.id,
 }
 
-_ABOUT = {
-    RTM_NEWLINK: Table.INTERFACES,
-    RTM_DELLINK: Table.INTERFACES,
-    RTM_NEWADDR: Table.ADDRESSES,
-    RTM_DELADDR: Table.ADDRESSES,
-    RTM_NEWNEIGH: Table.NEIGHBOURS,
-    RTM_DELNEIGH: Table.NEIGHBOURS,
-    RTM_NEWROUTE: Table.ROUTES,
-    RTM_DELROUTE: Table.ROUTES,
-    _CT_NEW: Table.CONNECTIONS,
-    _CT_GONE: Table.CONNECTIONS,
-}
-_GONE = {RTM_DELLINK, RTM_DELADDR, RTM_DELNEIGH, RTM_DELROUTE, _CT_GONE}
-
 
 class Events:
     """A context manager: listens in every namespace from one process, and never waits.
@@ -127,11 +90,8 @@ class Events:
             self._handles = stack.enter_context(Handles(2 * len(self._namespaces)))
             for name in self._namespaces:
                 with netns.inside(name):
-                    for protocol, groups in (
-                        (ROUTE, (_LINK, _NEIGHBOUR, *_ADDRESS, *_ROUTE_CHANGE)),
-                        (NETFILTER, (_NEW, _UPDATE, _DESTROY)),
-                    ):
-                        ear = stack.enter_context(closing(Subscription(protocol, groups)))
+                    for ear in notifications.subscribe():
+                        stack.enter_context(closing(ear))
                         self._selector.register(ear.socket, selectors.EVENT_READ, (name, ear))
                 # After the subscription: a change in between is heard of twice, instead of never.
                 for table in Table:
@@ -180,30 +140,30 @@ class Events:
             # Which of several with one destination and metric it replaces is not said.
             yield from self._reread(namespace, table)
             return
-        yield from self._put(namespace, table, row, gone=kind in _GONE)
+        yield from self._put(namespace, table, row, gone=kind in notifications.GONE)
         if table is Table.INTERFACES:
             # IPv4 routes over an interface that goes down vanish without a word.
             yield from self._reread(namespace, Table.ROUTES)
 
     def _decoded(self, namespace: str, kind: int, message: bytes) -> tuple[Table, Row] | None:
         """None for what is in no table: a route of another table, a switch port's settings."""
-        table, names = _ABOUT[kind], self._names(namespace)
-        of_bridge = tables.family_of(message) == tables.BRIDGE_FAMILY
+        names = self._names(namespace)
         row: Row | None
-        match table:
-            case Table.INTERFACES:
-                # A port's interface is told of once more, with its settings in the switch.
-                row = None if of_bridge else links.interface(message)
-            case Table.ADDRESSES:
-                row = tables.address(message, names)
-            case Table.NEIGHBOURS if of_bridge:
-                table, row = Table.FDB, tables.fdb_entry(message, names)
-            case Table.NEIGHBOURS:
-                row = tables.neighbour(message, names)
-            case Table.ROUTES:
-                row = tables.route(message, names)
-            case _:
-                row = tables.connection(message)
+        match told := notifications.decoded(kind, message):
+            case None:
+                return None
+            case InterfaceAddress():
+                table, row = Table.ADDRESSES, tables.address_row(told, names)
+            case KernelNeighbour():
+                table, row = Table.NEIGHBOURS, tables.neighbour_row(told, names)
+            case ForwardingEntry():
+                table, row = Table.FDB, tables.fdb_row(told, names)
+            case KernelRoute():
+                table, row = Table.ROUTES, tables.route_row(told, names)
+            case Interface():
+                table, row = Table.INTERFACES, told
+            case Connection():
+                table, row = Table.CONNECTIONS, told
         return (table, row) if row else None
 
     def _put(self, namespace: str, table: Table, row: Row, gone: bool) -> Iterator[Change]:
@@ -230,44 +190,11 @@ class Events:
             yield from self._put(namespace, table, row, gone=False)
 
     def _read(self, namespace: str, table: Table) -> dict[object, Row]:
-        netlink = self._handles.netlink(namespace)
-        return _read(namespace, table, netlink, self._names(namespace))
+        """A table's rows by what identifies each."""
+        found = Snapshot(self._handles.netlink(namespace))
+        rows = tables.rows(namespace, table, found, self._names(namespace))
+        return {_KEYS[table](row): row for row in rows}
 
     def _names(self, namespace: str) -> dict[int, str]:
         interfaces = self._rows.get((namespace, Table.INTERFACES), {}).values()
         return {one.index: one.name for one in interfaces if isinstance(one, Interface)}
-
-
-def snapshot(
-    namespaces: Iterable[str], wanted: Sequence[Table] = tuple(Table)
-) -> dict[tuple[str, Table], tuple[Row, ...]]:
-    """The tables of each namespace as they are now."""
-    found: dict[tuple[str, Table], tuple[Row, ...]] = {}
-    places = tuple(namespaces)
-    with Handles(len(places)) as handles:
-        for name in places:
-            netlink = handles.netlink(name)
-            names = {one.index: one.name for one in links.read_interfaces(netlink)}
-            for table in wanted:
-                rows = _read(name, table, netlink, names)
-                found[name, table] = tuple(rows.values())
-    return found
-
-
-def _read(namespace: str, table: Table, netlink: Netlink, names: Names) -> dict[object, Row]:
-    """A table's rows by what identifies each."""
-    rows: Iterable[Row]
-    match table:
-        case Table.INTERFACES:
-            rows = links.read_interfaces(netlink)
-        case Table.ADDRESSES:
-            rows = tables.read_addresses(netlink, names)
-        case Table.NEIGHBOURS:
-            rows = tables.read_neighbours(netlink, names)
-        case Table.FDB:
-            rows = tables.read_fdb(netlink, names)
-        case Table.ROUTES:
-            rows = tables.read_routes(netlink, names)
-        case Table.CONNECTIONS:
-            rows = tables.read_connections(namespace)
-    return {_KEYS[table](row): row for row in rows}

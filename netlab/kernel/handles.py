@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from netlab.kernel import netns
-from netlab.kernel.links import loopback_up
-from netlab.kernel.netlink import Netlink
+from netlab.kernel.netlink.channel import Netlink
+from netlab.kernel.netlink.links import loopback_up
 from netlab.kernel.sysctl import Settings
 from netlab.plan.nouns import Sysctl
 

@@ -10,19 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from socket import AF_INET6
 
 from netlab.errors import Missing
-from netlab.kernel import links
-from netlab.kernel.netlink import Netlink
+from netlab.kernel.netlink.channel import Netlink
+from netlab.kernel.netlink.routes import IPV6_METRIC, KernelRoute
+from netlab.kernel.netlink.snapshot import Snapshot
 from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route, Sysctl
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
-_IFA_F_PERMANENT = 0x80
-_PROTOCOL_RA = 9
-_PROTOCOL_REDIRECT = 1
-_USUAL_METRIC = 1024
-"""IP6_RT_PRIO_USER: what a route has that is made without one, and one of an advertisement."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ def settings(noun: Ipv6) -> tuple[Sysctl, ...]:
         "router_solicitation_delay": "0",
         # 2: a host that forwards for a NAT device listens to its own router all the same.
         "accept_ra": "2" if noun.advertised else "0",
-        "ra_defrtr_metric": str(_USUAL_METRIC + noun.metric),
+        "ra_defrtr_metric": str(IPV6_METRIC + noun.metric),
         "addr_gen_mode": "0" if noun.local else "1",
         "use_tempaddr": "0",
         "disable_ipv6": "0",
@@ -82,8 +77,7 @@ def _setting(noun: Ipv6, key: str, value: str) -> Sysctl:
 
 def took(netlink: Netlink, fact: Advertised) -> bool:
     """Whether the interface has the address, and its default route."""
-    names = {netlink.index(fact.interface): fact.interface}
-    return holds(read(netlink, fact.namespace, names), fact)
+    return holds(read(Snapshot(netlink), fact.namespace), fact)
 
 
 def holds(state: Ipv6State, fact: Advertised) -> bool:
@@ -93,44 +87,45 @@ def holds(state: Ipv6State, fact: Advertised) -> bool:
     return wanted in state.advertised and routed
 
 
-def read(netlink: Netlink, namespace: str, names: dict[int, str]) -> Ipv6State:
-    """Everything of the interfaces in `names`."""
-    found = list(_addresses(netlink, namespace, names))
-    routes = list(_routes(netlink, namespace, names)) if found else []
+def read(found: Snapshot, namespace: str) -> Ipv6State:
+    """IPv6 of a namespace, but of interfaces that have come since the snapshot."""
+    addresses = [
+        (Address(namespace, found.names[address.index], address.address), address.permanent)
+        for address in found.addresses
+        if address.address.version == 6 and address.index in found.names
+    ]
+    learnt = list(_routes(found)) if addresses else []
     return Ipv6State(
-        tuple(one for one, _ in found),
-        tuple(one for one, advertised in found if advertised),
-        tuple(route for route, protocol, _ in routes if protocol != _PROTOCOL_RA),
+        tuple(address for address, _ in addresses),
+        # What somebody enters stays for ever, what is advertised has an end.
+        tuple(address for address, permanent in addresses if not permanent),
+        tuple(_planned(route, namespace) for route in learnt if route.protocol != "ra"),
         frozenset(
-            interface
-            for route, protocol, interface in routes
-            if protocol == _PROTOCOL_RA and route.destination == DEFAULT_ROUTE_6
+            found.names.get(route.hops[0].index, "?")
+            for route in learnt
+            if route.protocol == "ra" and route.destination == DEFAULT_ROUTE_6
         ),
     )
 
 
-def read_addresses(netlink: Netlink, namespace: str, names: dict[int, str]) -> Iterator[Address]:
-    """The IPv6 addresses of the interfaces in `names`."""
-    return (one for one, _ in _addresses(netlink, namespace, names))
+def advertised_on(found: Snapshot) -> frozenset[str]:
+    """Interfaces with an address that stems from a router's advertisement."""
+    return frozenset(
+        found.names[address.index]
+        for address in found.addresses
+        if address.address.version == 6 and not address.permanent and address.index in found.names
+    )
 
 
-def _addresses(
-    netlink: Netlink, namespace: str, names: dict[int, str]
-) -> Iterator[tuple[Address, bool]]:
-    """Each address, and whether it stems from an advertisement: what somebody enters stays for ever."""
-    for found in links.addresses(netlink, AF_INET6):
-        name = names.get(found.index)
-        if name:
-            permanent = found.flags & _IFA_F_PERMANENT
-            yield Address(namespace, name, found.address), not permanent
+def _routes(found: Snapshot) -> Iterator[KernelRoute]:
+    """Those of the main table through a gateway, but for redirects."""
+    for route in found.routes:
+        through_gateway = route.gateway is not None and route.gateway.version == 6
+        if route.main and through_gateway and route.protocol != "redirect":
+            yield route
 
 
-def _routes(
-    netlink: Netlink, namespace: str, names: dict[int, str]
-) -> Iterator[tuple[Route, int, str]]:
-    """Routes of the main table through a gateway: protocol (rtnetlink's number) and interface."""
-    for found in links.gateway_routes(netlink, AF_INET6):
-        if found.protocol != _PROTOCOL_REDIRECT:
-            metric = 0 if found.metric == _USUAL_METRIC else found.metric
-            route = Route(namespace, found.destination, found.gateway, metric)
-            yield route, found.protocol, names.get(found.index, "?")
+def _planned(route: KernelRoute, namespace: str) -> Route:
+    metric = 0 if route.metric == IPV6_METRIC else route.metric
+    assert route.gateway, "it goes through one"
+    return Route(namespace, route.destination, route.gateway, metric)

@@ -1,4 +1,4 @@
-"""What ARP has learnt: how much of it the machine has room for, how to forget it, and how long to ask."""
+"""How many neighbours the machine has room for, and how soon ARP asks again."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netlab.errors import KernelError
-from netlab.kernel import files, netns, tables
-from netlab.kernel.links import NDA_DST, NEIGHBOUR, RTM_DELNEIGH, RTM_GETNEIGH
-from netlab.kernel.netlink import HEADER_BYTES, Netlink, attribute, attributes
-from netlab.kernel.rows import IPAddress
+from netlab.kernel import files, netns
 
 STOCK_ROOM = 1024
 """Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
@@ -20,9 +17,6 @@ _COUNT = Path("/proc/net/stat/arp_cache")
 _SETTINGS = {False: "/proc/sys/net/ipv4/neigh", True: "/proc/sys/net/ipv6/neigh"}
 _RETRANSMISSION = "retrans_time_ms"
 _UNTOUCHED = "lo"
-_AF_INET = 2
-_NUD_NOARP = 0x40
-_NUD_PERMANENT = 0x80
 
 
 def limit() -> int | None:
@@ -65,22 +59,3 @@ def _repeat_every(folder: str, milliseconds: str) -> None:
         if interface not in (_UNTOUCHED, "default"):
             with suppress(FileNotFoundError):
                 files.write(f"{folder}/{interface}/{_RETRANSMISSION}", milliseconds)
-
-
-def given_up(netlink: Netlink) -> set[IPAddress]:
-    """For what addresses the namespace's machine has asked in vain, and asks no more."""
-    rows = list(tables.read_neighbours(netlink, {}))
-    asking = {row.address for row in rows if row.state == "incomplete"}
-    return {row.address for row in rows if row.state == "failed"} - asking
-
-
-def forget_neighbours(netlink: Netlink) -> None:
-    """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
-    learnt = []
-    for message in netlink.dump(NEIGHBOUR.pack(_AF_INET, 0, 0, 0, 0), RTM_GETNEIGH):
-        _, index, state, _, _ = NEIGHBOUR.unpack_from(message, HEADER_BYTES)
-        if not state & (_NUD_PERMANENT | _NUD_NOARP):
-            address = attributes(message, HEADER_BYTES + NEIGHBOUR.size)[NDA_DST]
-            gone = NEIGHBOUR.pack(_AF_INET, index, 0, 0, 0)
-            learnt.append(gone + attribute(NDA_DST, address))
-    netlink.attempt(learnt, RTM_DELNEIGH)  # One may have gone by itself meanwhile.

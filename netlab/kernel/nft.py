@@ -14,13 +14,8 @@ from typing import Any, TypeAlias
 
 from netlab.errors import KernelError, Missing
 from netlab.kernel import netns
-from netlab.kernel.netlink import NETFILTER, Netlink
+from netlab.kernel.netlink.nftables import has_tables
 from netlab.kernel.patience import SIGNALS
-
-_GET_TABLE = 10 << 8 | 1
-"""NFNL_SUBSYS_NFTABLES, NFT_MSG_GETTABLE."""
-_ANY_FAMILY = bytes(4)
-"""nfgenmsg: family, version, number."""
 
 PROTOCOLS = {
     1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 50: "esp", 51: "ah",
@@ -70,7 +65,7 @@ def read(namespace: str) -> str:
 
 def read_here() -> str:
     """The same, of the namespace in which the thread is."""
-    if not _has_tables():
+    if not has_tables():
         return ""  # A library's context for each of 1,000 machines would take longer than all else.
     return _text(_TERSE)
 
@@ -79,14 +74,6 @@ def shown(text: str) -> str:
     """A ruleset as `read` would show it, by this machine's libnftables. Raises KernelError."""
     with netns.nameless():
         return _loaded(text, "this machine")
-
-
-def _has_tables() -> bool:
-    netlink = Netlink(NETFILTER)
-    try:
-        return any(netlink.dump(_ANY_FAMILY, _GET_TABLE))
-    finally:
-        netlink.close()
 
 
 def _command(text: str, *formats: str) -> tuple[int, str, str]:
@@ -162,7 +149,7 @@ def document(namespace: str) -> list[dict[str, Any]]:
     Protocols are numbers.
     """
     with netns.inside(namespace), _without_warnings():
-        if not _has_tables():
+        if not has_tables():
             return []
         listings = [_listing("json", "handle", of=part) for part in _parts(_text("handle"))]
     return [entry for listing in listings for entry in json.loads(listing)["nftables"]]
@@ -200,7 +187,7 @@ def _without_warnings() -> Iterator[None]:
 def read_with_handles(namespace: str) -> str:
     """The same, with the handle of each rule at its end."""
     with netns.inside(namespace):
-        if not _has_tables():
+        if not has_tables():
             return ""
         return _text("handle")
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from netlab.errors import KernelError
 from netlab.kernel import netns, nft
-from netlab.kernel.netlink import HEADER_BYTES, NETFILTER, Subscription, attributes
+from netlab.kernel.netlink.missing import NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE
+from netlab.kernel.netlink.nftables import trace_events, traces, verdict
 
 TRACE_TABLE = "netlab_trace_"
 """How the name of a trace's own table begins: it is no rule of the lab's."""
-_NFNLGRP_NFTRACE = 9
-_TRACE_MESSAGE = (10 << 8) | 17  # NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE
-_HEADERS_BYTES = HEADER_BYTES + 4  # of netlink and of nfnetlink
-_TABLE, _CHAIN, _HANDLE, _TYPE, _VERDICT, _ID, _POLICY = 1, 2, 3, 4, 5, 6, 16  # NFTA_TRACE_*
-_LINK_HEADER, _NETWORK_HEADER, _TRANSPORT_HEADER, _OUT = 7, 8, 9, 12
 _ETHERNET_BYTES = 14
 _UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
 """By IP version: headers without addresses."""
-_VERDICT_CODE = 1
-_BY_RULE, _BY_POLICY = 3, 1  # NFT_TRACETYPE_*
 _DROP = 0
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 """NFPROTO_*, as the headers have it, by the words of nft."""
@@ -84,11 +78,11 @@ class RuleTrace:
             if wanted
         }
         self._matches = {"inet": matches, "bridge": (*matches, *frames)}
-        self._packets: dict[bytes, tuple[bytes, int]] = {}
+        self._packets: dict[int, tuple[bytes, int]] = {}
 
     def __enter__(self) -> RuleTrace:
         with netns.inside(self.namespace):
-            self._heard = Subscription(NETFILTER, [_NFNLGRP_NFTRACE])
+            self._heard = traces()
         try:
             nft.create(self.namespace, "".join(map(self._table, self._tables)))
         except BaseException:
@@ -120,25 +114,22 @@ class RuleTrace:
 
     def hits(self) -> Iterator[Hit]:
         """What the probe's packets have met since the last call. Raises Overflow."""
-        for kind, data in self._heard.messages():
-            if kind != _TRACE_MESSAGE:
-                continue
-            message = attributes(data, _HEADERS_BYTES)
-            number = message.get(_ID, b"")
-            if _NETWORK_HEADER in message:
-                self._packets[number] = _frame(message), _number(message.get(_OUT, b""))
-            table, chain = (_text(message.get(key, b"")) for key in (_TABLE, _CHAIN))
+        for protocol, event in trace_events(self._heard):
+            number = event.get("NFTA_TRACE_ID", 0)
+            if "NFTA_TRACE_NETWORK_HEADER" in event:
+                self._packets[number] = _frame(event), event.get("NFTA_TRACE_OIF", 0)
+            table, chain = event.get("NFTA_TRACE_TABLE", ""), event.get("NFTA_TRACE_CHAIN", "")
             if table in self._tables.values():
                 continue
             packet = self._packets.get(number, (b"", 0))
-            why = _number(message.get(_TYPE, b""))
-            family = _FAMILIES.get(data[HEADER_BYTES], "")
+            why, handle = event.get("NFTA_TRACE_TYPE"), event.get("NFTA_TRACE_RULE_HANDLE")
+            family = _FAMILIES.get(protocol, "")
             whose = f"{family} {table}"
-            if why == _BY_RULE and _HANDLE in message:  # Without one: the end of a chain.
-                rule = self._rules.get((family, table, chain, _number(message[_HANDLE])), "a rule")
-                drops = _code(message.get(_VERDICT, b"")) == _DROP
+            if why == NFT_TRACETYPE_RULE and handle is not None:  # None: the end of a chain.
+                rule = self._rules.get((family, table, chain, handle), "a rule")
+                drops = verdict(event) == _DROP
                 yield Hit(self.namespace, whose, f"{table} {chain}: {rule}", drops, *packet)
-            elif why == _BY_POLICY and _number(message.get(_POLICY, b"\1")) == _DROP:
+            elif why == NFT_TRACETYPE_POLICY and event.get("NFTA_TRACE_POLICY") == _DROP:
                 text = f"{table} {chain}: policy drop"
                 yield Hit(self.namespace, whose, text, True, *packet, policy=True)
 
@@ -147,22 +138,10 @@ def _chain(hook: str, rules: str) -> str:
     return f"chain {hook} {{ type filter hook {hook} priority -400;\n{rules}\n }}\n"
 
 
-def _frame(message: Mapping[int, bytes]) -> bytes:
-    link, network = message.get(_LINK_HEADER, b""), message[_NETWORK_HEADER]
+def _frame(event: Mapping[str, Any]) -> bytes:
+    link = event.get("NFTA_TRACE_LL_HEADER", b"")
+    network = event["NFTA_TRACE_NETWORK_HEADER"]
     if len(link) != _ETHERNET_BYTES:  # With a VLAN's tag, it is longer.
         version = network[0] >> 4 if network else 4
         link = _UNKNOWN_LINKS.get(version, _UNKNOWN_LINKS[4])
-    return link + network + message.get(_TRANSPORT_HEADER, b"")
-
-
-def _text(data: bytes) -> str:
-    return os.fsdecode(data.rstrip(b"\0"))
-
-
-def _number(data: bytes) -> int:
-    return int.from_bytes(data)
-
-
-def _code(verdict: bytes) -> int | None:
-    found = attributes(verdict)
-    return _number(found[_VERDICT_CODE]) if _VERDICT_CODE in found else None
+    return bytes(link + network + event.get("NFTA_TRACE_TRANSPORT_HEADER", b""))

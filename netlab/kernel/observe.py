@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from netlab.errors import KernelError
-from netlab.kernel import files, ipv6, links, netns, nft, queues, services, strays
+from netlab.kernel import files, ipv6, netns, nft, services, strays
 from netlab.kernel.handles import Handles
 from netlab.kernel.ipv6 import Ipv6State
-from netlab.kernel.links import Interface
-from netlab.kernel.netlink import Netlink
+from netlab.kernel.netlink import links, queues
+from netlab.kernel.netlink.links import Interface
+from netlab.kernel.netlink.snapshot import Snapshot
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.names import metric
 from netlab.plan.nouns import (
@@ -99,24 +100,29 @@ def observe(plan: Plan, run: RunDirectory) -> Observation:
     )
 
 
-def addresses(namespaces: list[str]) -> Addresses:
-    """The IPv4 addresses of every interface in these namespaces, and nothing else."""
-    return _grouped(_each(namespaces, links.read_addresses))
-
-
-def ipv6_addresses(namespaces: list[str]) -> Ipv6Addresses:
-    """The same, of IPv6, without link-local ones."""
-    return _grouped_ipv6(_each(namespaces, ipv6.read_addresses))
-
-
-def _each(
-    namespaces: list[str], read: Callable[[Netlink, str, dict[int, str]], Iterable[Address]]
-) -> Iterator[Address]:
+def addresses(namespaces: list[str]) -> tuple[Addresses, Ipv6Addresses]:
+    """The addresses of every interface in these namespaces, and nothing else."""
+    found: list[Address] = []
     with Handles(len(namespaces)) as handles:
         for name in namespaces:
-            netlink = handles.netlink(name)
-            names = {one.index: one.name for one in links.read_interfaces(netlink)}
-            yield from read(netlink, name, names)
+            snapshot = Snapshot(handles.netlink(name))
+            found += (*_ipv4(snapshot, name), *ipv6.read(snapshot, name).addresses)
+    return _grouped(found), _grouped_ipv6(found)
+
+
+def _ipv4(found: Snapshot, namespace: str) -> Iterator[Address]:
+    for address in found.addresses:
+        if address.address.version == 4:
+            # An interface may have come between the two dumps.
+            yield Address(namespace, found.names.get(address.index, "?"), address.address)
+
+
+def _routes(found: Snapshot, namespace: str) -> Iterator[Route]:
+    """IPv4 routes of the main table through a gateway, but not what a redirect has taught."""
+    for route in found.routes:
+        gateway = route.gateway if route.main else None
+        if gateway and gateway.version == 4 and route.protocol not in ("redirect", "unspec"):
+            yield Route(namespace, route.destination, gateway, route.metric)
 
 
 def _grouped(found: Iterable[Address]) -> Addresses:
@@ -141,23 +147,19 @@ def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
     with handles.inside(namespace):
         ruleset = nft.read_here()
         values = handles.settings.values(namespace, [*settings, netns.MARK_KEY])
-    netlink = handles.netlink(namespace)
-    interfaces = links.read_interfaces(netlink)
-    names = {interface.index: interface.name for interface in interfaces}
-    addresses = list(links.addresses(netlink))
-    six = any(one.address.version == 6 for one in addresses)
-    slowed = any(interface.queue in queues.KINDS for interface in interfaces)
+    found = Snapshot(handles.netlink(namespace))
+    slowed = any(interface.queue in queues.KINDS for interface in found.interfaces)
     is_marked = values.get(netns.MARK_KEY) == str(netns.MARK)
     unmarked = () if is_marked else ("without netlab's mark",)
     return _View(
-        {interface.name: interface for interface in interfaces},
-        tuple(links.placed(addresses, namespace, names)),
-        tuple(links.read_routes(netlink, namespace)),
-        ipv6.read(netlink, namespace, names) if six else Ipv6State(),
-        tuple(queues.read(netlink, namespace, names)) if slowed else (),
+        {interface.name: interface for interface in found.interfaces},
+        tuple(_ipv4(found, namespace)),
+        tuple(_routes(found, namespace)),
+        ipv6.read(found, namespace),
+        tuple(queues.read(found.netlink, namespace, found.names)) if slowed else (),
         ruleset,
         values,
-        (*unmarked, *strays.oddities(netlink, interfaces, addresses)),
+        (*unmarked, *strays.oddities(found)),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from netlab.kernel.links import Interface
+from netlab.kernel.netlink.links import Interface
 from netlab.kernel.rows import AddressRow, IPInterface
 
 Plug = tuple[str, str]

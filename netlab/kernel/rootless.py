@@ -156,8 +156,8 @@ def _furnish() -> None:
         _cover(Path("/run"), without={"netns", "netlab"})
     except OSError as error:
         raise KernelError(f"cannot set up the namespaces: {error}", "use sudo") from error
-    from netlab.kernel.links import loopback_up
-    from netlab.kernel.netlink import Netlink
+    from netlab.kernel.netlink.channel import Netlink
+    from netlab.kernel.netlink.links import loopback_up
 
     netlink = Netlink()
     loopback_up(netlink)

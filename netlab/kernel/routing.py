@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import errno
-import socket
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 
-from netlab.kernel import links
 from netlab.kernel.handles import Handles
-from netlab.kernel.links import ROUTE, RTM_GETROUTE
-from netlab.kernel.netlink import HEADER_BYTES, Netlink, Refused, attribute, attributes
+from netlab.kernel.netlink import routes, rules
+from netlab.kernel.netlink.channel import Netlink, Refused
 from netlab.kernel.rows import IPAddress
-from netlab.kernel.tables import KINDS
 
-_RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 2, 3, 4, 5, 7
-_RTM_GETRULE = 34
-_RULE = struct.Struct("8BI")
-"""fib_rule_hdr: family, lengths of destination and source, TOS, table, two unused, action, flags."""
-_NOT_ASKED_FOR = {10, 12, 16, 20, 22, 23, 24, 25, 26}
-"""FRA_FWMARK, TUN_ID, FWMASK, UID_RANGE, IP_PROTO, SPORT_RANGE, DPORT_RANGE, DSCP, FLOWLABEL: no `Question`
-has them."""
 UNCERTAIN = errno.ENODATA
 """An `Answer.error` of netlab's own: rules of the machine (`ip rule`) look at more than was asked."""
 
@@ -62,7 +50,8 @@ class Routing:
         self._handles = handles
         self._names = names
         self._known: dict[tuple[str, Question], Answer] = {}
-        self._plain: dict[tuple[str, int], bool] = {}
+        self._plain: dict[str, frozenset[int]] = {}
+        """Versions of IP whose rules look at nothing but what a question says."""
 
     def ask(self, namespace: str, question: Question) -> Answer:
         """What a machine would do with a packet. Raises KernelError."""
@@ -73,49 +62,27 @@ class Routing:
 
     def _ask(self, namespace: str, question: Question) -> Answer:
         netlink, names = self._handles.netlink(namespace), self._names(namespace)
-        family = namespace, question.target.version
-        if family not in self._plain:
-            self._plain[family] = _is_plain(netlink, question.target.version)
-        if not self._plain[family]:
+        if namespace not in self._plain:
+            self._plain[namespace] = _plain_versions(netlink)
+        if question.target.version not in self._plain[namespace]:
             return Answer(error=UNCERTAIN)
         if question.came_in is not None and question.came_in not in names.values():
             return Answer(error=errno.ENODEV)
         return ask(netlink, names, question)
 
 
-def _is_plain(netlink: Netlink, version: int) -> bool:
-    """Whether the rules (`ip rule`) look at nothing but what a question says."""
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    for message in netlink.dump(_RULE.pack(family, *bytes(8)), _RTM_GETRULE):
-        tos = _RULE.unpack_from(message, HEADER_BYTES)[3]
-        if tos or attributes(message, HEADER_BYTES + _RULE.size).keys() & _NOT_ASKED_FOR:
-            return False
-    return True
+def _plain_versions(netlink: Netlink) -> frozenset[int]:
+    """The versions of IP whose rules (`ip rule`) look at nothing but what a question says."""
+    return frozenset({4, 6} - {rule.key.version for rule in rules.read(netlink) if not rule.plain})
 
 
 def ask(netlink: Netlink, names: Mapping[int, str], question: Question) -> Answer:
     """The routing decision, by the rules and tables of the socket's namespace."""
-    target, source = question.target, question.source
-    family = socket.AF_INET if target.version == 4 else socket.AF_INET6
-    body = ROUTE.pack(
-        family, target.max_prefixlen, source.max_prefixlen if source else 0, *bytes(6)
-    )
-    body += attribute(_RTA_DST, target.packed)
-    if source:
-        body += attribute(_RTA_SRC, source.packed)
-    if question.came_in:
-        indexes = {name: index for index, name in names.items()}
-        body += attribute(_RTA_IIF, struct.pack("I", indexes[question.came_in]))
+    indexes = {name: index for index, name in names.items()}
+    came_in = indexes[question.came_in] if question.came_in else None
     try:
-        message = netlink.ask(body, RTM_GETROUTE)
+        route = routes.ask(netlink, question.target, question.source, came_in)
     except Refused as refused:
         return Answer(error=refused.errno or 0)
-    kind = ROUTE.unpack_from(message, HEADER_BYTES)[7]
-    found = attributes(message, HEADER_BYTES + ROUTE.size)
-    gateway, chosen = found.get(_RTA_GATEWAY), found.get(_RTA_PREFSRC)
-    return Answer(
-        KINDS.get(kind, str(kind)),
-        names.get(links.number(found.get(_RTA_OIF)), ""),
-        ip_address(gateway) if gateway else None,
-        ip_address(chosen) if chosen else None,
-    )
+    hop = route.hops[0] if route.hops else routes.NOWHERE
+    return Answer(route.kind, names.get(hop.index, ""), hop.gateway, route.source)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netlab.kernel.events import Table, snapshot
-from netlab.kernel.links import Interface
+from netlab.kernel import tables
+from netlab.kernel.handles import Handles
+from netlab.kernel.ipv6 import advertised_on
+from netlab.kernel.netlink.links import Interface
+from netlab.kernel.netlink.snapshot import Snapshot
 from netlab.kernel.owners import Owners
 from netlab.kernel.owners import owners as whose
 from netlab.kernel.rows import AddressRow, FdbEntry, Neighbour, RouteRow
+from netlab.kernel.tables import Row, Table
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Space:
     routes: tuple[RouteRow, ...]
     neighbours: tuple[Neighbour, ...]
     fdb: tuple[FdbEntry, ...]
+    advertised: frozenset[str] = frozenset()
+    """Interfaces with an address that stems from a router's advertisement."""
 
     @property
     def names(self) -> dict[int, str]:
@@ -32,7 +38,7 @@ class Space:
 
 def owners(namespaces: Mapping[str, str]) -> Owners:
     """Whose every address is now; `namespaces` with their nodes. Raises KernelError if one is gone."""
-    found: dict[tuple[str, Table], Any] = dict(snapshot(namespaces, _OWN))
+    found: dict[tuple[str, Table], Any] = dict(rows(namespaces, _OWN))
     return whose(
         (node, *(found[name, table] for table in _OWN)) for name, node in namespaces.items()
     )
@@ -40,9 +46,35 @@ def owners(namespaces: Mapping[str, str]) -> Owners:
 
 def look(namespaces: Iterable[str]) -> dict[str, Space]:
     """Read each namespace. Raises KernelError if one is gone."""
+    return {name: _space(name, found) for name, found in _snapshots(namespaces)}
+
+
+def _space(namespace: str, found: Snapshot) -> Space:
+    every: Any = (_rows(namespace, table, found) for table in _TABLES)
+    interfaces, addresses, routes, neighbours, fdb = every
+    return Space(interfaces, addresses, routes, neighbours, fdb, advertised_on(found))
+
+
+def rows(
+    namespaces: Iterable[str], wanted: Sequence[Table] = tuple(Table)
+) -> dict[tuple[str, Table], tuple[Row, ...]]:
+    """The tables of each namespace as they are now. Raises KernelError if one is gone."""
+    return {
+        (name, table): _rows(name, table, found)
+        for name, found in _snapshots(namespaces)
+        for table in wanted
+    }
+
+
+def _rows(namespace: str, table: Table, found: Snapshot) -> tuple[Row, ...]:
+    return tuple(tables.rows(namespace, table, found, found.names))
+
+
+def _snapshots(namespaces: Iterable[str]) -> Iterator[tuple[str, Snapshot]]:
     names = list(namespaces)
-    found: dict[tuple[str, Table], Any] = dict(snapshot(names, _TABLES))
-    return {name: Space(*(found[name, table] for table in _TABLES)) for name in names}
+    with Handles(len(names)) as handles:
+        for name in names:
+            yield name, Snapshot(handles.netlink(name))
 
 
 _OWN = (Table.INTERFACES, Table.ADDRESSES)

@@ -31,7 +31,7 @@ _PR_SET_DUMPABLE = 4
 _MSG_DONTWAIT = 0x40
 _MSG_ERRQUEUE = 0x2000
 
-_libc = ctypes.CDLL(None, use_errno=True)
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _check(result: int, what: str) -> None:
@@ -42,26 +42,26 @@ def _check(result: int, what: str) -> None:
 
 def unshare(flags: int) -> None:
     """Give the calling thread namespaces of its own."""
-    _check(_libc.unshare(flags), "unshare")
+    _check(LIBC.unshare(flags), "unshare")
 
 
 def setns(descriptor: int, kind: int) -> None:
     """Move the calling thread into the namespace behind `descriptor`."""
-    _check(_libc.setns(descriptor, kind), "setns")
+    _check(LIBC.setns(descriptor, kind), "setns")
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
     """mount(2)."""
     arguments = (source.encode(), target.encode(), kind.encode() or None)
-    _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), target)
+    _check(LIBC.mount(*arguments, ctypes.c_ulong(flags), None), target)
 
 
 def detached_mount(kind: str) -> int:
     """A descriptor of a file system's root that is mounted nowhere, and gone when it is closed."""
-    context = _descriptor(_libc.syscall(_FSOPEN, kind.encode(), 0), kind)
+    context = _descriptor(LIBC.syscall(_FSOPEN, kind.encode(), 0), kind)
     try:
-        _check(_libc.syscall(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0), kind)
-        return _descriptor(_libc.syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, 0), kind)
+        _check(LIBC.syscall(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0), kind)
+        return _descriptor(LIBC.syscall(_FSMOUNT, context, _FSMOUNT_CLOEXEC, 0), kind)
     finally:
         os.close(context)
 
@@ -77,7 +77,7 @@ def recvmmsg(descriptor: int, messages: int, count: int, errors: bool = False) -
     With `errors`, of the queue in which the kernel tells a socket what became of what it has sent.
     """
     flags = _MSG_DONTWAIT | (_MSG_ERRQUEUE if errors else 0)
-    received = int(_libc.recvmmsg(descriptor, ctypes.c_void_p(messages), count, flags, None))
+    received = int(LIBC.recvmmsg(descriptor, ctypes.c_void_p(messages), count, flags, None))
     if received < 0 and ctypes.get_errno() in (errno.EAGAIN, errno.EINTR):
         return 0
     _check(min(received, 0), "recvmmsg")
@@ -87,7 +87,7 @@ def recvmmsg(descriptor: int, messages: int, count: int, errors: bool = False) -
 def sendmmsg(descriptor: int, messages: int, count: int) -> int:
     """sendmmsg(2); returns how many messages were sent, raises OSError if not even the first one was."""
     while True:
-        sent = int(_libc.sendmmsg(descriptor, ctypes.c_void_p(messages), count, 0))
+        sent = int(LIBC.sendmmsg(descriptor, ctypes.c_void_p(messages), count, 0))
         if sent < 0 and ctypes.get_errno() == errno.EINTR:
             continue
         _check(min(sent, 0), "sendmmsg")
@@ -106,14 +106,14 @@ def filesystem(path: str) -> str:
 
 def unmount(target: str) -> None:
     """umount2(2), lazily: it succeeds while somebody still uses the mount."""
-    _check(_libc.umount2(target.encode(), MNT_DETACH), target)
+    _check(LIBC.umount2(target.encode(), MNT_DETACH), target)
 
 
 def die_with_parent() -> None:
     """The kernel kills the calling process when its parent ends, however that comes."""
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl")
+    _check(LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl")
 
 
 def own_proc() -> None:
     """After a change of user, the files in /proc/self are root's until this is called."""
-    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")
+    _check(LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")

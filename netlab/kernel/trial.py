@@ -7,9 +7,10 @@ import socket
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
-from netlab.kernel import links, netns, queues
+from netlab.kernel import netns
 from netlab.kernel.ipv6 import require
-from netlab.kernel.netlink import Netlink
+from netlab.kernel.netlink import links, queues
+from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.tracepoints import audit
 from netlab.plan.nouns import Queue
 

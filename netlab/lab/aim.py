@@ -197,13 +197,13 @@ def _leg_on(lab: Lab, source: Node, network: str | None) -> Leg:
 def _leg_towards(lab: Lab, source: Node, to: str) -> Leg:
     """The leg by which the source's kernel sends packets to an address."""
     from netlab.kernel.handles import Handles
-    from netlab.kernel.links import read_interfaces
+    from netlab.kernel.netlink.snapshot import Snapshot
     from netlab.kernel.routing import Question, ask
     from netlab.plan.names import namespace
 
     with Handles(1) as handles:
         netlink = handles.netlink(namespace(lab.name, source.name))
-        names = {one.index: one.name for one in read_interfaces(netlink)}
+        names = Snapshot(netlink).names
         used = ask(netlink, names, Question(ip_address(to))).interface
     return next((leg for leg in source.legs if leg.holder == used), source.primary)
 

@@ -47,7 +47,7 @@ def verify(
     `progress` is told now and then how many more pairs have been measured. `wanted` are those of
     `lab.expectations` that are measured (see `pairs`); None: all.
     """
-    from netlab.kernel.observe import addresses, ipv6_addresses
+    from netlab.kernel.observe import addresses
     from netlab.kernel.patience import postponed_signals
     from netlab.plan.names import node as node_of
     from netlab.probe.matrix import Addresses, Ground, measure
@@ -60,16 +60,10 @@ def verify(
     measured = [*wanted, *besides]
     namespaces = {node_of(place): place for place in lab.plan.namespaces}
     ends = [namespaces[node.name] for node in lab.topology.endpoints]
-    readers: dict[Family, Callable[[list[str]], Addresses]] = {
-        Family.IPV4: addresses,
-        Family.IPV6: ipv6_addresses,
-    }
+    ipv4, ipv6 = addresses(ends)
     found: dict[Family, Addresses] = {
-        family: {
-            (node_of(place), interface): known for (place, interface), known in read(ends).items()
-        }
-        for family, read in readers.items()
-        if any(one.over is family for one in measured)
+        Family.IPV4: {(node_of(place), name): own for (place, name), own in ipv4.items()},
+        Family.IPV6: {(node_of(place), name): own for (place, name), own in ipv6.items()},
     }
     ground = Ground(lab.topology.endpoints, namespaces, found)
     watched = None if answers_only else where(lab)

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from netlab.kernel.events import Table, snapshot
 from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import Hit, RuleTrace
+from netlab.kernel.spaces import rows as read_rows
+from netlab.kernel.tables import Table
 from netlab.probe import drops, icmp, judge
 from netlab.probe.cause import Cause, Finding
 from netlab.probe.frame import Fields, decode
@@ -238,7 +239,7 @@ class Autopsy:
 
     @cached_property
     def _known(self) -> Knowledge:
-        rows = snapshot(self._where.nodes, _TABLES)
+        rows = read_rows(self._where.nodes, _TABLES)
         return Knowledge.read(
             self._where, lambda place, table: rows[place, table], _TABLES, self._handles
         )

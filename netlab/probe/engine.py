@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from netlab.kernel import netns
 from netlab.kernel.handles import Handles
-from netlab.kernel.neighbours import forget_neighbours, impatient, room
+from netlab.kernel.neighbours import impatient, room
+from netlab.kernel.netlink import neighbours
 from netlab.kernel.patience import Interruption
 from netlab.kernel.shortage import Shortages
 from netlab.probe import icmp
@@ -115,7 +116,7 @@ def _round(
 
         def forget(namespaces: Iterable[str]) -> None:
             for namespace in namespaces:
-                forget_neighbours(handles.netlink(namespace))
+                neighbours.forget(handles.netlink(namespace))
 
         ordered = pairs(probes, _free())
         crowded = needed(ordered) > _free()

@@ -9,11 +9,11 @@ from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 
-from netlab.kernel.events import Row, Table
 from netlab.kernel.handles import Handles
 from netlab.kernel.owners import Owners, owners
 from netlab.kernel.routing import UNCERTAIN, Answer, Question, Routing
 from netlab.kernel.rows import Connection, Flow, RouteRow
+from netlab.kernel.tables import Row, Table
 from netlab.probe.decision import Tables, best_route, closed_route, flow_of, is_about
 from netlab.probe.frame import Fields, is_mac
 from netlab.probe.journey import Journey, Map, Step, turn

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from netlab.kernel.handles import Handles
-from netlab.kernel.neighbours import given_up
+from netlab.kernel.netlink.neighbours import given_up
 from netlab.kernel.patience import Interruption
 from netlab.probe.frame import Fields, decode, is_group, question_name
 from netlab.probe.journey import Map

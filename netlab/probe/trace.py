@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 
-from netlab.kernel import queues
-from netlab.kernel.events import Events, Lost, Table
+from netlab.kernel.events import Events, Lost
 from netlab.kernel.handles import Handles
-from netlab.kernel.links import Interface
 from netlab.kernel.neighbours import impatient
+from netlab.kernel.netlink import queues
+from netlab.kernel.netlink.links import Interface
 from netlab.kernel.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
+from netlab.kernel.tables import Table
 from netlab.probe import drops, filters, judge, kinds
 from netlab.probe.cause import Finding
 from netlab.probe.decision import Decision, decisions

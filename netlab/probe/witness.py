@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 
 from netlab.kernel import counters, netns, nft, sockets
 from netlab.kernel.closing import close_together
-from netlab.kernel.netlink import Overflow
+from netlab.kernel.netlink.channel import Overflow
 from netlab.kernel.nftrace import Hit, RuleTrace
 from netlab.kernel.sysctl import Settings
 from netlab.probe import filters

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from netlab.kernel import ipv6, netns, nft, services, sockets, spaces
-from netlab.kernel.handles import Handles
+from netlab.kernel import netns, nft, services, sockets, spaces
 from netlab.kernel.nftrace import TRACE_TABLE
 from netlab.kernel.owners import Owners, owners
 from netlab.kernel.rows import Socket, at_port
@@ -16,7 +15,7 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.spaces import Space
 from netlab.lab import Lab
 from netlab.plan.names import node as node_of
-from netlab.plan.nouns import Address, Lease, Service
+from netlab.plan.nouns import Lease, Service
 from netlab.scenario.topology import Leg
 
 Value = str | int | None
@@ -60,12 +59,11 @@ class Look:
     @cached_property
     def advertised(self) -> frozenset[tuple[str, str]]:
         """(namespace, interface) of every address that stems from a router's advertisement."""
-        found: list[Address] = []
-        with Handles(len(self.machines)) as handles:
-            for place in self.machines:
-                names = {one.index: one.name for one in self.spaces[place].interfaces}
-                found += ipv6.read(handles.netlink(place), place, names).advertised
-        return frozenset((one.namespace, one.interface) for one in found)
+        return frozenset(
+            (place, interface)
+            for place in self.machines
+            for interface in self.spaces[place].advertised
+        )
 
     @cached_property
     def legs(self) -> dict[tuple[str, str], Leg]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from netlab.kernel import services
-from netlab.kernel.links import Interface
+from netlab.kernel.netlink.links import Interface
 from netlab.kernel.observe import FALLBACK_NAMES
 from netlab.kernel.rows import Hop, IPAddress, RouteRow
 from netlab.kernel.spaces import Space

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from netlab.kernel import services, tables
+from netlab.kernel import services
+from netlab.kernel.netlink import connections
 from netlab.kernel.nft import PROTOCOLS
 from netlab.kernel.rows import Socket, at_port
 from netlab.plan.nouns import Service
@@ -16,7 +17,7 @@ from netlab.views.look import Look, Row, Value
 
 def nat(look: Look) -> Iterator[Row]:
     for place, node in look.machines.items():
-        for one in tables.read_connections(place):
+        for one in connections.read(place):
             if one.translated:
                 first, later = one.original, one.seen_as
                 yield Row(

@@ -15,7 +15,7 @@ from netlab import lab
 from netlab.errors import KernelError, UsageError
 from netlab.kernel import netns, nftrace
 from netlab.kernel.events import Events, Lost
-from netlab.kernel.netlink import Overflow
+from netlab.kernel.netlink.channel import Overflow
 from netlab.kernel.rows import Connection
 from netlab.probe import kinds
 from netlab.probe.cause import Cause

@@ -14,8 +14,9 @@ import pytest
 
 from netlab import lab
 from netlab.errors import Interrupted, KernelError, ScenarioError, SystemRefused, UsageError
-from netlab.kernel import links, netns, nft, services
+from netlab.kernel import netns, nft, services
 from netlab.kernel.create import Moment
+from netlab.kernel.netlink import links
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.nouns import DhcpClient, Observed, Ruleset, Service
 from netlab.probe.cause import Cause

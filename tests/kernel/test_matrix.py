@@ -16,7 +16,7 @@ import pytest
 
 from netlab import lab
 from netlab.kernel import neighbours, nft
-from netlab.kernel.netlink import Overflow
+from netlab.kernel.netlink.channel import Overflow
 from netlab.kernel.nftrace import Hit, RuleTrace
 from netlab.probe import autopsy, engine, witness
 from netlab.probe.tap import Tap

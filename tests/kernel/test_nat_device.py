@@ -12,7 +12,8 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError, UsageError
-from netlab.kernel import netns, tables
+from netlab.kernel import netns
+from netlab.kernel.netlink import connections
 from netlab.kernel.patience import Interruption, await_fact
 from netlab.probe.cause import Cause
 from netlab.probe.verdict import Verdict
@@ -182,7 +183,7 @@ def test_a_finished_tcp_connection_is_forgotten(running):
     def remembered(node: str) -> list[str | None]:
         return [
             one.state
-            for one in tables.read_connections(f"natd.{node}")
+            for one in connections.read(f"natd.{node}")
             if one.original.target_port == 9997
         ]
 

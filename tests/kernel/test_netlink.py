@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from netlab.kernel import links, netns
-from netlab.kernel.netlink import Netlink, Refused
+from netlab.kernel import netns
+from netlab.kernel.netlink import links
+from netlab.kernel.netlink.channel import Netlink, Refused
 from tests.kernel.faults import program
 from tests.machine import ip
 from tests.pace import HANG_SECONDS
@@ -61,8 +62,7 @@ def test_a_list_is_of_one_moment(netlink):
 
 def test_what_is_never_still_is_refused(netlink, monkeypatch):
     """It does not go on for ever, and never passes for a list."""
-    monkeypatch.setattr(
-        "netlab.kernel.netlink._NLM_F_DUMP_INTR", 0x2
-    )  # NLM_F_MULTI: on all of them.
+    # NLM_F_MULTI: on all of them.
+    monkeypatch.setattr("netlab.kernel.netlink.channel.NLM_F_DUMP_INTR", 0x2)
     with pytest.raises(Refused, match="kept changing"):
         netlink.dump(bytes(16), links.RTM_GETLINK)

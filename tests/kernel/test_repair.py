@@ -14,9 +14,9 @@ import pytest
 
 from netlab import lab
 from netlab.errors import Interrupted, KernelError
-from netlab.kernel import links, queues
 from netlab.kernel.create import Moment
 from netlab.kernel.handles import Handles
+from netlab.kernel.netlink import addresses, links, queues
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.nouns import Address, Cable, Queue
 from netlab.plan.plan import line
@@ -369,7 +369,7 @@ def test_rules_as_they_were_shown_are_no_loss(running):
 def test_removing_forgives_absence_of_the_interface_too(running):
     with Handles(1) as handles:
         netlink = handles.netlink("drift.vm1")
-        links.delete_address(netlink, Address("drift.vm1", "eth9", IPv4Interface("10.0.0.9/24")))
+        addresses.delete(netlink, Address("drift.vm1", "eth9", IPv4Interface("10.0.0.9/24")))
         links.delete_interface(netlink, "eth9")
         queues.remove(netlink, Queue("drift.vm1", "eth9"))
     assert not drift(running)

@@ -15,12 +15,12 @@ from ipaddress import IPv4Address
 import pytest
 
 from netlab import lab
-from netlab.kernel import netlink, netns, sockets, tables
-from netlab.kernel.events import Change, Events, Lost, Table, What
-from netlab.kernel.handles import Handles
-from netlab.kernel.links import read_interfaces
-from netlab.kernel.netlink import NETFILTER, Netlink
+from netlab.kernel import netns, sockets, spaces
+from netlab.kernel.events import Change, Events, Lost, What
+from netlab.kernel.netlink import channel
+from netlab.kernel.netlink import connections as tracked
 from netlab.kernel.rows import Flow, RouteRow
+from netlab.kernel.tables import Table
 from tests.machine import inside, ip
 from tests.pace import HANG_SECONDS
 
@@ -36,15 +36,14 @@ def running() -> Iterator[lab.Lab]:
         yield up
 
 
-def read(reader, node: str) -> list:
-    """A table by one of the readers."""
-    with Handles(1) as handles:
-        netlink = handles.netlink(f"tables.{node}")
-        return list(reader(netlink, {one.index: one.name for one in read_interfaces(netlink)}))
+def read(table: Table, node: str) -> list:
+    """A table of a node as it is now."""
+    place = f"tables.{node}"
+    return list(spaces.rows([place], [table])[place, table])
 
 
 def connections(node: str) -> list:
-    return tables.read_connections(f"tables.{node}")
+    return read(Table.CONNECTIONS, node)
 
 
 def shown(node: str, *words: str) -> list[str]:
@@ -54,7 +53,7 @@ def shown(node: str, *words: str) -> list[str]:
 
 @pytest.mark.parametrize("node", ["vm1", "host", "router", "internet", "pc"])
 def test_routes_are_those_of_ip_route(node):
-    assert [str(row) for row in read(tables.read_routes, node)] == shown(node, "route")
+    assert [str(row) for row in read(Table.ROUTES, node)] == shown(node, "route")
 
 
 def test_ipv6_routes_and_addresses_too():
@@ -74,11 +73,11 @@ def test_ipv6_routes_and_addresses_too():
         ):
             assert inside(place, "ip", "-6", *words.split()).returncode == 0, words
         until(events, lambda change: "via fd00::8" in str(change.row))
-        rows = read(tables.read_routes, "router")
+        rows = read(Table.ROUTES, "router")
         assert set(events.rows(place, Table.ROUTES)) == set(rows)
         own = set(events.rows(place, Table.ADDRESSES))
     try:
-        assert own == set(read(tables.read_addresses, "router"))
+        assert own == set(read(Table.ADDRESSES, "router"))
         assert {str(ip) for _, ip in own} >= {"fd00::1/64", "fd01::1/64", "192.168.1.1/24"}
         six = [str(row) for row in rows if row.destination.version == 6]
         # Of several ways, iproute2 prints a line each; what it adds is no part of a row.
@@ -108,7 +107,7 @@ def test_ipv6_routes_and_addresses_too():
 def test_unusual_routes_too(route):
     assert inside("tables.pc", "sh", "-c", f"ip route add {route}").returncode == 0
     try:
-        row = next(r for r in read(tables.read_routes, "pc") if "198.51.100" in str(r))
+        row = next(r for r in read(Table.ROUTES, "pc") if "198.51.100" in str(r))
         text = " ".join(shown("pc", "route", "show", "root", "198.51.100.0/24"))
         assert str(row).split() == text.replace(" weight 1", "").split()
     finally:
@@ -121,22 +120,22 @@ def test_neighbours_are_those_of_ip_neighbour(node):
         (row["dst"], row["dev"], row.get("lladdr", ""))
         for row in json.loads(ip("-n", f"tables.{node}", "-j", "neighbour"))
     }
-    rows = read(tables.read_neighbours, node)
+    rows = read(Table.NEIGHBOURS, node)
     assert {(str(row.address), row.interface, row.mac) for row in rows} == expected
     assert expected
 
 
 def test_an_unanswered_question_is_a_neighbour_without_mac():
     inside("tables.vm1", "ping", "-c1", "-W1", "10.0.0.99")
-    (row,) = [r for r in read(tables.read_neighbours, "vm1") if str(r.address) == "10.0.0.99"]
+    (row,) = [r for r in read(Table.NEIGHBOURS, "vm1") if str(r.address) == "10.0.0.99"]
     assert (row.mac, row.state) in (("", "incomplete"), ("", "failed"))
 
 
 def test_a_switch_knows_who_is_behind_which_port(running):
-    learnt = {row.port: row.mac for row in read(tables.read_fdb, "vmnet8") if row.learnt}
+    learnt = {row.port: row.mac for row in read(Table.FDB, "vmnet8") if row.learnt}
     assert learnt["vm1-eth0"] == running.topology.nodes["vm1"].primary.mac
     assert learnt["vmnet8-nat-eth0"] == running.topology.nodes["vmnet8-nat"].primary.mac
-    own = {row.port for row in read(tables.read_fdb, "vmnet8") if not row.learnt}
+    own = {row.port for row in read(Table.FDB, "vmnet8") if not row.learnt}
     assert {"vmnet8", "vm1-eth0", "vmnet8-nat-eth0"} <= own
 
 
@@ -208,9 +207,9 @@ def test_nothing_changes_by_itself(events, running):
     """What the tables hold at first is what the readers read."""
     for node in ("vm1", "router"):
         place = f"tables.{node}"
-        assert list(events.rows(place, Table.ROUTES)) == read(tables.read_routes, node)
+        assert list(events.rows(place, Table.ROUTES)) == read(Table.ROUTES, node)
         known = {(row.address, row.mac) for row in events.rows(place, Table.NEIGHBOURS)}
-        assert known == {(r.address, r.mac) for r in read(tables.read_neighbours, node)}
+        assert known == {(r.address, r.mac) for r in read(Table.NEIGHBOURS, node)}
 
 
 def test_learning_is_heard_of(events):
@@ -226,7 +225,7 @@ def test_a_switch_learns_and_forgets(events, running):
     mac = running.topology.nodes["pc"].primary.mac
     place = "tables.lan"
     inside("tables.pc", "ping", "-c1", "192.168.1.1")
-    port = next(r.port for r in read(tables.read_fdb, "lan") if r.mac == mac)
+    port = next(r.port for r in read(Table.FDB, "lan") if r.mac == mac)
     BACKLOG.clear()
     inside(place, "bridge", "fdb", "del", mac, "dev", port, "master")
     gone = until(events, lambda c: c.table is Table.FDB and c.what is What.REMOVED)
@@ -257,8 +256,11 @@ def test_nat_entries_come_change_and_go(events):
 
 def test_a_connection_that_ends_is_gone(events):
     inside("tables.pc", "ping", "-c1", str(INTERNET))
-    with netns.inside("tables.router"), closing(Netlink(NETFILTER)) as netfilter:
-        netfilter.request(bytes(4), 0x102)  # IPCTNL_MSG_CT_DELETE: all of them
+    with (
+        netns.inside("tables.router"),
+        closing(channel.Netlink(tracked.NETLINK_NETFILTER)) as netfilter,
+    ):
+        netfilter.request(bytes(4), tracked.GONE)  # All of them.
     gone = until(
         events,
         lambda c: (
@@ -291,7 +293,7 @@ def test_an_address_comes_and_goes(events):
 
 
 def test_lost_messages_are_said_and_the_tables_right_all_the_same(running, monkeypatch):
-    monkeypatch.setattr(netlink, "_BUFFER_BYTES", 1)
+    monkeypatch.setattr(channel, "_BUFFER_BYTES", 1)
     with Events(running.plan.namespaces) as events:
         add = "for i in $(seq 1 40); do ip route add 198.51.100.$i/32 dev eth0; done"
         assert inside("tables.pc", "sh", "-c", add).returncode == 0

@@ -12,7 +12,8 @@ import pytest
 
 from netlab import lab
 from netlab.errors import UsageError
-from netlab.kernel import nft, nftrace, tables
+from netlab.kernel import nft, nftrace
+from netlab.kernel.netlink import connections
 from netlab.probe import ear
 from netlab.probe.cause import Cause, Finding, sentences
 from netlab.probe.packet import Part
@@ -91,7 +92,7 @@ def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
     assert "icmp.id" in device.rewrites
     remembered = [
         one
-        for one in tables.read_connections("trace.vmnet8-nat")
+        for one in connections.read("trace.vmnet8-nat")
         if one.original.identifier == number and str(one.original.target) == "203.0.113.80"
     ]
     assert {str(one.original.source) for one in remembered} == {"10.0.0.128", "10.0.0.129"}

@@ -10,8 +10,8 @@ import pytest
 
 from netlab import lab
 from netlab.errors import KernelError
-from netlab.kernel import links
 from netlab.kernel.create import LEASE_SECONDS
+from netlab.kernel.netlink import links
 from netlab.lab.packets import ask_dhcp
 from netlab.plan.nouns import Lease
 from netlab.probe.cause import Cause

@@ -8,9 +8,9 @@ from struct import pack
 
 import pytest
 
-from netlab.kernel.events import Table
-from netlab.kernel.links import Interface
+from netlab.kernel.netlink.links import Interface
 from netlab.kernel.nftrace import Hit
+from netlab.kernel.tables import Table
 from netlab.probe import drops
 from netlab.probe.cause import Cause
 from netlab.probe.journey import Map

@@ -10,7 +10,7 @@ import pytest
 from netlab.explain.rules import NOT_THERE, End, Ruleset
 from netlab.explain.way import explain
 from netlab.explain.world import Explanation, Place, Probe, World
-from netlab.kernel.links import Interface
+from netlab.kernel.netlink.links import Interface
 from netlab.kernel.routing import Answer, Question
 from netlab.kernel.rows import FdbEntry, Hop, Neighbour, RouteRow, Socket
 from netlab.kernel.spaces import Space

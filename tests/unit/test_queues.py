@@ -6,22 +6,34 @@ import struct
 
 import pytest
 
-from netlab.kernel import queues
-from netlab.kernel.netlink import attributes
+from netlab.kernel.netlink import queues
+from netlab.kernel.netlink.codec import Reader, encode
+from netlab.kernel.netlink.missing_queues import netem_options, queue_msg
 from netlab.plan.nouns import Queue
 
 SLOW = Queue("lab.vm1", "eth0", 10_000_000)
 LATE = Queue("lab.vm1", "eth0", None, 50_000, 1_000)
 BOTH = Queue("lab.vm1", "eth0", 10_000_000, 50_000, 1_000)
+HEADER = bytes(16)
+
+
+def options(kind: str, body) -> bytes:
+    """As they stand in a message."""
+    message = encode(queue_msg, {"attrs": [("TCA_KIND", kind), ("TCA_OPTIONS", body)]})
+    return Reader(queue_msg, attributes=("TCA_OPTIONS",)).attributes(HEADER + message)[
+        "TCA_OPTIONS"
+    ]
 
 
 @pytest.mark.parametrize("queue", [LATE, BOTH])
 def test_netem_comes_back_as_it_was(queue):
-    assert queues._decoded(Queue("lab.vm1", "eth0"), "netem", queues._netem(queue)) == queue
+    sent = options("netem", queues._netem(queue))
+    assert queues._decoded(Queue("lab.vm1", "eth0"), "netem", sent) == queue
 
 
 def test_tbf_comes_back_as_it_was():
-    assert queues._decoded(Queue("lab.vm1", "eth0"), "tbf", queues._tbf(SLOW)) == SLOW
+    sent = options("tbf", queues._tbf(SLOW))
+    assert queues._decoded(Queue("lab.vm1", "eth0"), "tbf", sent) == SLOW
 
 
 def test_netem_s_options_are_laid_out_as_tc_s():
@@ -30,11 +42,24 @@ def test_netem_s_options_are_laid_out_as_tc_s():
         "c2eb0b00 e8030000 00000000 00000000 00000000 093d0000"
         "14000600 d0121300 00000000 00000000 00000000"
     )
-    ours = queues._netem(BOTH)
+    ours = options("netem", queues._netem(BOTH))
     assert ours[4:20] == tc[4:20]
-    theirs, found = dict(attributes(tc[24:])), dict(attributes(ours[24:]))
-    assert found[6] == theirs[6]
+    reader = Reader(
+        netem_options,
+        attributes=("TCA_NETEM_RATE", "TCA_NETEM_LATENCY64", "TCA_NETEM_JITTER64"),
+    )
+    found = reader.attributes(ours)
+    assert found["TCA_NETEM_RATE"] == reader.attributes(tc)["TCA_NETEM_RATE"]
     nanoseconds_of_a_tick = 64
     ticks = struct.unpack_from("I", tc)[0], struct.unpack_from("I", tc, 20)[0]
     wanted = [count * nanoseconds_of_a_tick for count in ticks]
-    assert [struct.unpack("q", found[kind])[0] for kind in (10, 11)] == wanted
+    assert [found["TCA_NETEM_LATENCY64"], found["TCA_NETEM_JITTER64"]] == wanted
+
+
+def test_tbf_s_options_are_laid_out_as_tc_s():
+    """`tc qdisc add … tbf rate 10mbit burst 5000b latency …`: a rate, its link layer, a limit, a burst."""
+    sent = options("tbf", queues._tbf(SLOW))
+    assert sent[:4] == struct.pack("HH", 40, 1)
+    assert struct.unpack_from("BBHhHI", sent, 4) == (0, 1, 0, 0, 0, 1_250_000)
+    assert struct.unpack_from("III", sent, 28) == (125_000, 0, 0)
+    assert struct.unpack_from("HHI", sent, 40) == (8, 6, 5000)

@@ -8,10 +8,10 @@ from ipaddress import IPv4Interface, IPv4Network, ip_address
 
 import pytest
 
-from netlab.kernel.events import Table
-from netlab.kernel.links import Interface
+from netlab.kernel.netlink.links import Interface
 from netlab.kernel.routing import UNCERTAIN, Answer, Question
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, Neighbour, RouteRow
+from netlab.kernel.tables import Table
 from netlab.probe.decision import By, Tables, best_route, decisions, flow_of, is_about
 from netlab.probe.history import Change, Entry, dated
 from netlab.probe.journey import Journey, Map, Outlet, Step

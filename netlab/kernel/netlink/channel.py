@@ -1,6 +1,8 @@
 """One netlink socket in one namespace: requests in, acknowledgements or answers out, all of them bytes.
 
-What the bytes mean, the modules know that ask: `links`, `tables`, `queues`, …
+What the bytes mean, the modules know that ask: `links`, `routes`, `queues`, …
+pyroute2's own sockets have an event loop and four descriptors each, and one that is used by another thread
+than the one that made it opens another, in that thread's namespace: netlab's never leaves its own.
 """
 
 from __future__ import annotations
@@ -9,17 +11,28 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fcntl import ioctl
+
+from pyroute2.netlink import (
+    NETLINK_ADD_MEMBERSHIP,
+    NETLINK_EXT_ACK,
+    NETLINK_ROUTE,
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    SOL_NETLINK,
+    nlmsgerr,
+)
 
 from netlab.errors import KernelError
 from netlab.kernel.buffers import enlarge
+from netlab.kernel.netlink.codec import HEADER, Reader
+from netlab.kernel.netlink.missing import NETLINK_CAP_ACK
 
-ROUTE = socket.NETLINK_ROUTE
-NETFILTER = 12
-"""NETLINK_NETFILTER, which Python has no name for."""
-_SOL_NETLINK = 270
-_ADD_MEMBERSHIP = 1
 _BUFFER_BYTES = 4 << 20
 _ANSWER_BYTES = 1 << 16
 """The kernel's dumps come in pieces of at most half of it (netlink_dump)."""
@@ -27,29 +40,10 @@ _DUMPS = 50
 """Tries to list what keeps changing."""
 _AT_A_TIME = 100
 """Messages whose acknowledgements a socket's usual buffer holds."""
-_NETLINK_CAP_ACK = 10
-_NETLINK_EXT_ACK = 11
-_NLMSG_ERROR = 2
-_NLMSG_DONE = 3
-_NLM_F_REQUEST = 0x1
-_NLM_F_ACK = 0x4
-_NLM_F_DUMP_INTR = 0x10
-"""What is listed changed on the way: something may be missing, or twice."""
-_NLM_F_DUMP = 0x300
-_NLMSGERR_ATTR_MSG = 1
+_ERROR = Reader(nlmsgerr, ("error",), ("NLMSGERR_ATTR_MSG",))
 _SIOCGIFINDEX = 0x8933
-HEADER_BYTES = 16
-"""nlmsghdr, at the start of every answer and notification."""
-_DONE_BYTES = 4
-"""Of the end of a dump: its errno, and the kernel's words."""
 _RCVTIMEO, _PATIENCE = 20, struct.pack("ll", 30, 0)
 """SO_RCVTIMEO_OLD and its timeval: where time has 64 bits and longs have 32, Python has another."""
-_MESSAGE = struct.Struct("IHHII")
-"""nlmsghdr: length, type, flags, sequence number, port."""
-_ATTRIBUTE = struct.Struct("HH")
-"""Length, and kind with two flags."""
-CREATE = 0x600
-"""NLM_F_CREATE | NLM_F_EXCL: it must not be there yet."""
 
 
 class Refused(OSError):
@@ -63,10 +57,10 @@ class NoInterface(KernelError):
 class Netlink:
     """A socket that stays in the namespace in which it was opened."""
 
-    def __init__(self, protocol: int = ROUTE) -> None:
+    def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
-        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
-        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         # Python's own time-out would ask poll(2) before each call.
         self._socket.setsockopt(socket.SOL_SOCKET, _RCVTIMEO, _PATIENCE)
         self._sequence = 0
@@ -93,16 +87,16 @@ class Netlink:
 
     def request(self, body: bytes, kind: int, flags: int = 0) -> None:
         """Send one message and await its acknowledgement. Raises Refused."""
-        self._send(body, kind, _NLM_F_REQUEST | _NLM_F_ACK | flags)
+        self._send(body, kind, NLM_F_REQUEST | NLM_F_ACK | flags)
         for answer_kind, answer in self._answers():
-            if answer_kind == _NLMSG_ERROR:
+            if answer_kind == NLMSG_ERROR:
                 _raise_for(answer)
                 return
 
     def attempt(self, bodies: Sequence[bytes], kind: int) -> None:
         """Send many messages at a time, whatever becomes of each; returns when the last one is done."""
         for first in range(0, len(bodies), _AT_A_TIME):
-            flags = _NLM_F_REQUEST | _NLM_F_ACK
+            flags = NLM_F_REQUEST | NLM_F_ACK
             self._socket.send(
                 b"".join(self._packed(body, kind, flags) for body in bodies[first:][:_AT_A_TIME])
             )
@@ -121,23 +115,23 @@ class Netlink:
 
     def _dump(self, body: bytes, kind: int) -> tuple[list[bytes], bool]:
         """What is there, and whether it stayed as it was meanwhile."""
-        self._send(body, kind, _NLM_F_REQUEST | _NLM_F_DUMP)
+        self._send(body, kind, NLM_F_REQUEST | NLM_F_DUMP)
         found, interrupted = [], 0
         for answer_kind, answer in self._answers():
-            interrupted |= _MESSAGE.unpack_from(answer)[2] & _NLM_F_DUMP_INTR
-            if answer_kind == _NLMSG_DONE:
-                _raise_for(answer, _DONE_BYTES)
+            interrupted |= HEADER.unpack_from(answer)[2] & NLM_F_DUMP_INTR
+            if answer_kind == NLMSG_DONE:
+                _raise_for(answer, 0)
                 break
-            if answer_kind == _NLMSG_ERROR:
+            if answer_kind == NLMSG_ERROR:
                 _raise_for(answer)
             found.append(answer)
         return found, not interrupted
 
     def ask(self, body: bytes, kind: int) -> bytes:
         """One question, its one answer with its header. Raises Refused."""
-        self._send(body, kind, _NLM_F_REQUEST)
+        self._send(body, kind, NLM_F_REQUEST)
         answer_kind, answer = next(self._answers())
-        if answer_kind == _NLMSG_ERROR:
+        if answer_kind == NLMSG_ERROR:
             _raise_for(answer)
         return answer
 
@@ -147,7 +141,7 @@ class Netlink:
     def _packed(self, body: bytes, kind: int, flags: int) -> bytes:
         """With a header, and a number that its answers will have; `body` fills whole words."""
         self._sequence += 1
-        return _MESSAGE.pack(HEADER_BYTES + len(body), kind, flags, self._sequence, 0) + body
+        return HEADER.pack(HEADER.size + len(body), kind, flags, self._sequence, 0) + body
 
     def _answers(self) -> Iterator[tuple[int, bytes]]:
         """Messages that answer the last request: type, and all of it."""
@@ -158,7 +152,7 @@ class Netlink:
                 raise TimeoutError("the kernel does not answer") from None
             start = 0
             while start < len(data):
-                length, kind, _, sequence, _ = _MESSAGE.unpack_from(data, start)
+                length, kind, _, sequence, _ = HEADER.unpack_from(data, start)
                 if sequence == self._sequence:
                     yield kind, data[start : start + length]
                 start += (length + 3) & ~3
@@ -180,7 +174,7 @@ class Subscription:
         enlarge(self.socket, _BUFFER_BYTES)
         self.socket.bind((0, 0))  # Without an address of its own it would receive nothing.
         for group in groups:
-            self.socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         self.socket.setblocking(False)
 
     def close(self) -> None:
@@ -202,43 +196,17 @@ class Subscription:
                     raise
                 raise Overflow from error
             while data:
-                length, kind = struct.unpack_from("IH", data)
+                length, kind, *_ = HEADER.unpack_from(data)
                 yield kind, data[:length]
                 data = data[(length + 3) & ~3 :]
 
 
-def _raise_for(answer: bytes, before_words: int = 4 + HEADER_BYTES) -> None:
-    """Raise Refused if an answer is an error: so many bytes, errno first, are before the kernel's words.
+def _raise_for(answer: bytes, before_words: int = HEADER.size) -> None:
+    """Raise Refused if an answer is an error: so many bytes are between its errno and the kernel's words.
 
     An acknowledgement is an answer too, with the number 0 and the request's header.
     """
-    (number,) = struct.unpack_from("i", answer, HEADER_BYTES)
+    (number,) = _ERROR.fields(answer)
     if number:
-        number = -number
-        said = attributes(answer, HEADER_BYTES + before_words).get(_NLMSGERR_ATTR_MSG, b"")
-        words = said.rstrip(b"\0").decode(errors="replace")
-        raise Refused(number, words or os.strerror(number))
-
-
-def attribute(kind: int, *content: bytes) -> bytes:
-    """An attribute in the kernel's form; `content` may be attributes again."""
-    data = b"".join(content)
-    return struct.pack("HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
-
-
-def attributes(
-    data: bytes, start: int = 0, wanted: Container[int] | None = None
-) -> dict[int, bytes]:
-    """Netlink attributes from `start` on: type, without its flags, to content.
-
-    A link has 50, of which few are `wanted`; None: all.
-    """
-    found = {}
-    end, unpack = len(data), _ATTRIBUTE.unpack_from
-    while end - start >= 4:
-        length, kind = unpack(data, start)
-        kind &= 0x3FFF
-        if wanted is None or kind in wanted:
-            found[kind] = data[start + 4 : start + length]
-        start += (length + 3) & ~3 or 4
-    return found
+        words = _ERROR.attributes(answer[before_words:]).get("NLMSGERR_ATTR_MSG")
+        raise Refused(-number, words or os.strerror(-number))

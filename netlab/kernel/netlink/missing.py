@@ -1,0 +1,158 @@
+"""What pyroute2 0.9.7 does not have, in its own notation; and conntrack, which it has behind asyncio.
+
+No class is derived from one of pyroute2's that has a map of its own: a map is compiled at the first use and
+kept in the class, for its heirs too.
+`pyroute2.netlink.nfnetlink.nfctsocket` has conntrack's messages beside its socket, whose import takes 20 ms:
+as long as all others together. A test compares what is repeated here with pyroute2's own.
+"""
+
+from __future__ import annotations
+
+from socket import AF_INET
+
+from pyroute2.netlink import nla, nlmsg
+from pyroute2.netlink.nfnetlink import nfgen_msg
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+# linux/netlink.h
+NETLINK_CAP_ACK = 10
+
+# linux/rtnetlink.h, if_bridge.h, net/ipv6.h
+RTEXT_FILTER_SKIP_STATS = 1 << 3
+RTM_F_CLONED = 0x200
+RT_TABLE_DEFAULT, RT_TABLE_MAIN, RT_TABLE_LOCAL = 253, 254, 255
+BR_STATE_FORWARDING = 3
+IP6_RT_PRIO_ADDRCONF = 256
+
+
+class link_settings_msg(nlmsg):  # noqa: N801
+    """A link with settings of IPv4: pyroute2 can only read them, as one list of numbers."""
+
+    fields = ifinfmsg.fields
+    nla_map = tuple(
+        (name, "af_spec" if name == "IFLA_AF_SPEC" else "hex") for name, *_ in ifinfmsg.nla_map
+    )
+
+    class af_spec(nla):  # noqa: N801
+        """By address family."""
+
+        nla_map = ((int(AF_INET), "AF_INET", "inet"),)
+
+        class inet(nla):  # noqa: N801
+            """if_link.h."""
+
+            nla_map = (("IFLA_INET_UNSPEC", "none"), ("IFLA_INET_CONF", "conf"))
+
+            class conf(nla):  # noqa: N801
+                """Each by its place in the list."""
+
+                nla_map = tuple(
+                    (f"IPV4_DEVCONF_{name.upper()}", "uint32")
+                    for name in ifinfmsg.af_spec_inet.inet.field_names
+                )
+
+
+class rule_msg(nlmsg):  # noqa: N801
+    """A rule with what kernels since 6.13 know (linux/fib_rules.h)."""
+
+    fields = fibmsg.fields
+    nla_map = (
+        *fibmsg.nla_map,
+        (25, "FRA_DSCP", "uint8"),
+        (26, "FRA_FLOWLABEL", "be32"),
+    )
+    uid_range, port_range = fibmsg.uid_range, fibmsg.port_range
+
+
+# linux/netfilter/nf_tables.h: pyroute2 has the first two, behind asyncio.
+NFT_MSG_GETTABLE, NFT_MSG_TRACE = 1, 17
+NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE = 1, 3
+
+
+class trace_msg(nfgen_msg):  # noqa: N801
+    """What nftables tells of a packet that is traced (NFTA_TRACE_* of linux/netfilter/nf_tables.h)."""
+
+    nla_map = (
+        ("NFTA_TRACE_UNSPEC", "none"),
+        ("NFTA_TRACE_TABLE", "asciiz"),
+        ("NFTA_TRACE_CHAIN", "asciiz"),
+        ("NFTA_TRACE_RULE_HANDLE", "be64"),
+        ("NFTA_TRACE_TYPE", "be32"),
+        ("NFTA_TRACE_VERDICT", "verdict"),
+        ("NFTA_TRACE_ID", "be32"),
+        ("NFTA_TRACE_LL_HEADER", "cdata"),
+        ("NFTA_TRACE_NETWORK_HEADER", "cdata"),
+        ("NFTA_TRACE_TRANSPORT_HEADER", "cdata"),
+        ("NFTA_TRACE_IIF", "be32"),
+        ("NFTA_TRACE_IIFTYPE", "be16"),
+        ("NFTA_TRACE_OIF", "be32"),
+        ("NFTA_TRACE_OIFTYPE", "be16"),
+        ("NFTA_TRACE_MARK", "be32"),
+        ("NFTA_TRACE_NFPROTO", "be32"),
+        ("NFTA_TRACE_POLICY", "be32"),
+    )
+
+    class verdict(nla):  # noqa: N801
+        """NFTA_VERDICT_*."""
+
+        nla_map = (("NFTA_VERDICT_UNSPEC", "none"), ("NFTA_VERDICT_CODE", "be32"))
+
+
+# linux/netfilter/nfnetlink_conntrack.h and nf_conntrack_common.h: pyroute2's, behind asyncio.
+IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_DELETE = 0, 1, 2
+IPS_SEEN_REPLY, IPS_ASSURED = 1 << 1, 1 << 2
+TCP_STATES = dict(enumerate((
+    "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT",
+    "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2",
+)))  # fmt: skip
+"""nf_conntrack_tcp.h; pyroute2 calls the last one LISTEN, as it was called before Linux 2.6.31."""
+
+
+class connection_msg(nfgen_msg):  # noqa: N801
+    """An entry of connection tracking: of `nfct_msg`, what is read."""
+
+    nla_map = (
+        (1, "CTA_TUPLE_ORIG", "cta_tuple"),
+        (2, "CTA_TUPLE_REPLY", "cta_tuple"),
+        (3, "CTA_STATUS", "be32"),
+        (4, "CTA_PROTOINFO", "cta_protoinfo"),
+        (7, "CTA_TIMEOUT", "be32"),
+        (12, "CTA_ID", "be32"),
+    )
+
+    class cta_tuple(nla):  # noqa: N801
+        """One direction."""
+
+        nla_map = ((1, "CTA_TUPLE_IP", "cta_ip"), (2, "CTA_TUPLE_PROTO", "cta_proto"))
+
+        class cta_ip(nla):  # noqa: N801
+            """Its addresses."""
+
+            nla_map = (
+                (1, "CTA_IP_V4_SRC", "ip4addr"),
+                (2, "CTA_IP_V4_DST", "ip4addr"),
+                (3, "CTA_IP_V6_SRC", "ip6addr"),
+                (4, "CTA_IP_V6_DST", "ip6addr"),
+            )
+
+        class cta_proto(nla):  # noqa: N801
+            """Its protocol, with ports or an identifier."""
+
+            nla_map = (
+                (1, "CTA_PROTO_NUM", "uint8"),
+                (2, "CTA_PROTO_SRC_PORT", "be16"),
+                (3, "CTA_PROTO_DST_PORT", "be16"),
+                (4, "CTA_PROTO_ICMP_ID", "be16"),
+                (7, "CTA_PROTO_ICMPV6_ID", "be16"),
+            )
+
+    class cta_protoinfo(nla):  # noqa: N801
+        """What only its protocol knows."""
+
+        nla_map = ((1, "CTA_PROTOINFO_TCP", "cta_protoinfo_tcp"),)
+
+        class cta_protoinfo_tcp(nla):  # noqa: N801
+            """TCP's."""
+
+            nla_map = ((1, "CTA_PROTOINFO_TCP_STATE", "uint8"),)

@@ -1,0 +1,158 @@
+"""Neighbours: what ARP and neighbour discovery have found out, and the MAC addresses that a switch knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_address
+from socket import AF_INET, AF_INET6, AF_UNSPEC
+
+from pyroute2.config import AF_BRIDGE
+from pyroute2.netlink.rtnl import RTM_DELNEIGH, RTM_GETNEIGH
+from pyroute2.netlink.rtnl.ndmsg import NTF_MASTER, NUD_NOARP, NUD_PERMANENT, ndmsg, states
+
+from netlab.kernel.netlink import codec
+from netlab.kernel.netlink.channel import Netlink
+from netlab.kernel.netlink.codec import Reader, Template, encode
+from netlab.kernel.rows import IPAddress
+
+_MESSAGE = Reader(
+    ndmsg,
+    ("family", "ifindex", "state"),
+    ("NDA_DST", "NDA_LLADDR", "NDA_VLAN", "NDA_MASTER"),
+)
+_FAMILY = Reader(ndmsg, ("family",))
+"""Every message of rtnetlink begins with it."""
+_EVERY = Template(ndmsg, {"family": codec.octet("family")})
+_STATES: dict[int, str] = {number: word for word, number in states.items()}
+
+
+@dataclass(frozen=True)
+class KernelNeighbour:
+    """What is known of an IP address on the interface with this number."""
+
+    index: int
+    address: IPAddress
+    mac: str
+    """Empty as long as nobody has answered."""
+    state: str
+    """reachable, stale, …: ip-neighbour(8)'s words; none if it has several, or none."""
+
+    @property
+    def permanent(self) -> bool:
+        """Whether somebody has entered it for ever."""
+        return self.state == _STATES[NUD_PERMANENT]
+
+    @property
+    def learnt(self) -> bool:
+        """Whether it was found out by asking."""
+        return self.state not in (_STATES[NUD_PERMANENT], _STATES[NUD_NOARP])
+
+
+@dataclass(frozen=True)
+class ForwardingEntry:
+    """A MAC address that a switch knows (FDB), behind the port with this number."""
+
+    index: int
+    bridge: int
+    """The switch's number."""
+    mac: str
+    vlan: int
+    """0: the switch tells no VLANs apart."""
+    state: int
+
+    @property
+    def learnt(self) -> bool:
+        """False for the switch's and its ports' own, and for what was entered for ever."""
+        return not self.state & NUD_PERMANENT
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the switch never forgets it."""
+        return bool(self.state & (NUD_NOARP | NUD_PERMANENT))
+
+
+def read(netlink: Netlink) -> list[KernelNeighbour]:
+    """Every neighbour of the namespace, of IPv4 and IPv6."""
+    messages = netlink.dump(_EVERY.fill(family=AF_UNSPEC), RTM_GETNEIGH)
+    return [found for message in messages if (found := neighbour(message))]
+
+
+def neighbour(message: bytes) -> KernelNeighbour | None:
+    """The neighbour that a message, with its header, is about; None for a switch's, or without address."""
+    family, index, state = _MESSAGE.fields(message)
+    attributes = _MESSAGE.attributes(message)
+    address = attributes.get("NDA_DST")
+    if family not in (AF_INET, AF_INET6) or address is None:
+        return None
+    mac = attributes.get("NDA_LLADDR", b"").hex(":")
+    return KernelNeighbour(index, ip_address(address), mac, _STATES.get(state, "none"))
+
+
+def read_fdb(netlink: Netlink) -> list[ForwardingEntry]:
+    """Every MAC address that the switches of the namespace know."""
+    messages = netlink.dump(_EVERY.fill(family=AF_BRIDGE), RTM_GETNEIGH)
+    return [found for message in messages if (found := forwarding_entry(message))]
+
+
+def of_switch(message: bytes) -> bool:
+    """Whether a message with its header, about an interface or a neighbour, is told by a switch."""
+    (family,) = _FAMILY.fields(message)
+    return bool(family == AF_BRIDGE)
+
+
+def forwarding_entry(message: bytes) -> ForwardingEntry | None:
+    """None for a device's own list, of multicast addresses that it listens to."""
+    _, index, state = _MESSAGE.fields(message)
+    attributes = _MESSAGE.attributes(message)
+    bridge, mac = attributes.get("NDA_MASTER"), attributes.get("NDA_LLADDR")
+    if bridge is None or mac is None:
+        return None
+    return ForwardingEntry(index, bridge, mac.hex(":"), attributes.get("NDA_VLAN", 0), state)
+
+
+def given_up(netlink: Netlink) -> set[IPAddress]:
+    """For what addresses the namespace's machine has asked in vain, and asks no more."""
+    states: dict[IPAddress, set[str]] = {}
+    for neighbour in read(netlink):
+        states.setdefault(neighbour.address, set()).add(neighbour.state)
+    return {one for one, found in states.items() if "failed" in found and "incomplete" not in found}
+
+
+def forget(netlink: Netlink) -> None:
+    """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
+    learnt = (one for one in read(netlink) if one.address.version == 4 and one.learnt)
+    # One may have gone by itself meanwhile.
+    netlink.attempt([_removal(neighbour) for neighbour in learnt], RTM_DELNEIGH)
+
+
+def delete(netlink: Netlink, neighbour: KernelNeighbour) -> None:
+    """Remove a neighbour. Raises Refused."""
+    netlink.request(_removal(neighbour), RTM_DELNEIGH)
+
+
+def _removal(neighbour: KernelNeighbour) -> bytes:
+    return _template(neighbour.address.version).fill(
+        index=neighbour.index, address=neighbour.address
+    )
+
+
+@cache
+def _template(version: int) -> Template:
+    return Template(
+        ndmsg,
+        {
+            "family": AF_INET if version == 4 else AF_INET6,
+            "ifindex": codec.number("index"),
+            "attrs": [("NDA_DST", codec.ip("address", version))],
+        },
+    )
+
+
+def delete_forwarding(netlink: Netlink, entry: ForwardingEntry) -> None:
+    """Let a switch forget a MAC address. Raises Refused."""
+    attributes: list[tuple[str, object]] = [("NDA_LLADDR", entry.mac)]
+    if entry.vlan:
+        attributes.append(("NDA_VLAN", entry.vlan))
+    body = {"family": AF_BRIDGE, "ifindex": entry.index, "flags": NTF_MASTER, "attrs": attributes}
+    netlink.request(encode(ndmsg, body), RTM_DELNEIGH)

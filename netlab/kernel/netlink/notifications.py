@@ -1,0 +1,72 @@
+"""What the kernel tells of its own accord: that something of a namespace is new, different or gone."""
+
+from __future__ import annotations
+
+from pyroute2.netlink import NETLINK_NETFILTER, NETLINK_ROUTE
+from pyroute2.netlink.nfnetlink import (
+    NFNLGRP_CONNTRACK_DESTROY,
+    NFNLGRP_CONNTRACK_NEW,
+    NFNLGRP_CONNTRACK_UPDATE,
+)
+from pyroute2.netlink.rtnl import (
+    RTM_DELADDR,
+    RTM_DELLINK,
+    RTM_DELNEIGH,
+    RTM_DELROUTE,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWNEIGH,
+    RTM_NEWROUTE,
+    RTNLGRP_IPV4_IFADDR,
+    RTNLGRP_IPV4_ROUTE,
+    RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_ROUTE,
+    RTNLGRP_LINK,
+    RTNLGRP_NEIGH,
+)
+
+from netlab.kernel.netlink import connections
+from netlab.kernel.netlink.addresses import InterfaceAddress, address
+from netlab.kernel.netlink.channel import Subscription
+from netlab.kernel.netlink.links import Interface, interface
+from netlab.kernel.netlink.neighbours import (
+    ForwardingEntry,
+    KernelNeighbour,
+    forwarding_entry,
+    neighbour,
+    of_switch,
+)
+from netlab.kernel.netlink.routes import KernelRoute, route
+from netlab.kernel.rows import Connection
+
+GONE = {RTM_DELLINK, RTM_DELADDR, RTM_DELNEIGH, RTM_DELROUTE, connections.GONE}
+"""Types of messages about what has been removed."""
+_OF_NETWORK = (
+    *(RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR),
+    *(RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE),
+)
+_OF_CONNECTIONS = (NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY)
+
+Told = Interface | InterfaceAddress | KernelNeighbour | ForwardingEntry | KernelRoute | Connection
+
+
+def subscribe() -> tuple[Subscription, Subscription]:
+    """Hear of everything in the present namespace: of its network, of its connections."""
+    return (
+        Subscription(NETLINK_ROUTE, _OF_NETWORK),
+        Subscription(NETLINK_NETFILTER, _OF_CONNECTIONS),
+    )
+
+
+def decoded(kind: int, message: bytes) -> Told | None:
+    """What a message is about; None for what is nobody's, and for a switch port's settings."""
+    if kind in (RTM_NEWLINK, RTM_DELLINK):
+        # A port's interface is told of once more, with its settings in the switch.
+        return None if of_switch(message) else interface(message)
+    if kind in (RTM_NEWADDR, RTM_DELADDR):
+        return address(message)
+    if kind in (RTM_NEWNEIGH, RTM_DELNEIGH):
+        return forwarding_entry(message) if of_switch(message) else neighbour(message)
+    if kind in (RTM_NEWROUTE, RTM_DELROUTE):
+        return route(message)
+    return connections.connection(message)
