@@ -10,6 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from netlab.errors import KernelError, Missing
@@ -17,6 +20,9 @@ from netlab.kernel import netns
 from netlab.kernel.netlink.nftables import has_tables
 from netlab.kernel.patience import SIGNALS
 
+_MODULE = "nftables"
+_DISTRIBUTION = "/usr/lib/python3/dist-packages"
+"""Where Debian and Ubuntu have their Python packages."""
 PROTOCOLS = {
     1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 50: "esp", 51: "ah",
     58: "icmpv6", 108: "comp", 132: "sctp", 136: "udplite",
@@ -29,16 +35,32 @@ _QUOTED_OR_PROTOCOL = re.compile(
 
 
 @cache
-def _module() -> Any:
-    try:
-        import nftables
+def module() -> Any:
+    """nftables' official Python module, with a usable library behind it. Raises Missing.
 
+    It is the distribution's python3-nftables where that is installed, since it comes with its libnftables.
+    A virtual environment does not see it, so PyPI's pip-nftables, a copy, stands in for it elsewhere.
+    """
+    try:
+        spec = PathFinder.find_spec(_MODULE, [_DISTRIBUTION]) or PathFinder.find_spec(_MODULE)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"there is no Python module {_MODULE}")
+        nftables = module_from_spec(spec)
+        sys.modules[_MODULE] = nftables  # It imports a part of its own.
+        spec.loader.exec_module(nftables)
         nftables.Nftables()
     except (ImportError, OSError) as error:
         raise Missing(
             f"libnftables is not usable: {error}", "install the system package libnftables1"
         ) from error
     return nftables
+
+
+def module_origin() -> str:
+    """Which module that is, in words. Raises Missing."""
+    if Path(module().__file__).is_relative_to(_DISTRIBUTION):
+        return "python3-nftables of the distribution"
+    return "pip-nftables of PyPI"
 
 
 def create(namespace: str, text: str) -> str:
@@ -87,7 +109,7 @@ def _command(text: str, *formats: str) -> tuple[int, str, str]:
 
 
 def _in_new_context(text: str, formats: Iterable[str]) -> tuple[int, str, str]:
-    context = _module().Nftables()
+    context = module().Nftables()
     context.set_numeric_proto_output(True)  # Words would depend on the machine's /etc/protocols.
     for one in formats:
         getattr(context, f"set_{one}_output")(True)

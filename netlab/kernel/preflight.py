@@ -165,15 +165,12 @@ def _applets() -> Check:
 
 
 def _libnftables() -> Check:
-    try:
-        import nftables
+    from netlab.kernel import nft
 
-        nftables.Nftables()
-    except (ImportError, OSError) as error:
-        return Check(
-            "libnftables", Health.MISSING, str(error), "no NAT: install the package libnftables1"
-        )
-    return Check("libnftables", Health.FINE, "usable")
+    try:
+        return Check("libnftables", Health.FINE, f"usable, by {nft.module_origin()}")
+    except Missing as error:
+        return Check("libnftables", Health.MISSING, error.what, f"no NAT: {error.fix}")
 
 
 def _kernel() -> list[Check]:

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
-from netlab.kernel import netns
+from netlab.kernel import netns, nft
 from netlab.kernel.ipv6 import require
 from netlab.kernel.netlink import links, queues
 from netlab.kernel.netlink.channel import Netlink
@@ -82,10 +82,8 @@ def masquerade_ipv6() -> None:
 
 def load_rules(rules: str) -> None:
     """Have the kernel take rules, and load the modules that they need."""
-    import nftables
-
     with netns.nameless():
-        status, _, errors = nftables.Nftables().cmd(rules)
+        status, _, errors = nft.module().Nftables().cmd(rules)
     if status != 0:
         raise KernelError(errors.strip().splitlines()[0])
 

@@ -78,10 +78,13 @@ def _table(results: Results) -> str:
 
 
 def compared(results: Results, before: Results) -> int:
-    """1 if a ratio between contestants is worse than in the earlier run."""
+    """1 if a ratio between contestants is worse than in the earlier run; what that has not is new."""
     found = 0
     for what, (key, of) in GUARDED.items():
         now = results.median(*key) / results.median(*of)
+        if of not in before.values:
+            print(f"{'new':8}{what:45}{now:8.2f}")
+            continue
         then = before.median(*key) / before.median(*of)
         worse = now > then * WORSE
         print(f"{'WORSE' if worse else 'fine':8}{what:45}{now:8.2f}, was {then:.2f}")

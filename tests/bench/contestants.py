@@ -1,9 +1,10 @@
-"""Who builds the same flat network: netlab, Mininet, `ip -batch`, and the floor in C."""
+"""Who builds the same flat network: netlab, Mininet, pyroute2, `ip -batch`, and the floor in C."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,13 @@ def _compiled() -> Path:
     folder = Path(tempfile.mkdtemp())
     run("gcc", "-O2", "-o", str(folder / "floor"), str(HERE / "floor.c"))
     return folder / "floor"
+
+
+def pyroute2(vms: int) -> Times:
+    """The library that netlab's messages are from, used as its documentation does; the whole process."""
+    program = (sys.executable, "-m", "tests.bench.pyroute2_lab")
+    up = timed(*program, "up", str(vms))
+    return Times(up, timed(*program, "down", str(vms)))
 
 
 def ip_batch(vms: int) -> Times:

@@ -144,6 +144,10 @@ TARGETS = (
 
 GUARDED = {
     "100 VMs up, of the floor": (_up("netlab", 100), _up("floor", 100)),
+    "100 VMs up, of pyroute2's own calls": (
+        _up("netlab", 100),
+        _up("pyroute2, as documented", 100),
+    ),
     "status of 100 VMs, of the floor's up": (("status", "netlab", 100), _up("floor", 100)),
     "a VM of 100 changed, of the floor's up": (("change", "netlab", 100), _up("floor", 100)),
     "matrix of 30, answers, of the floor's up": (_matrix("answers", 30), _up("floor", 100)),

@@ -21,6 +21,7 @@ from tests.bench.contestants import (
     mininet_result,
     netlab,
     netlab_with_leases,
+    pyroute2,
 )
 from tests.bench.measure import NETLAB, await_idle, memory, run, timed
 from tests.bench.results import Results
@@ -51,6 +52,7 @@ def build(results: Results, sizes: tuple[int, ...]) -> None:
         "netlab, leases": netlab_with_leases,
         "ip -batch": ip_batch,
         "mininet": mininet,
+        "pyroute2, as documented": pyroute2,
         "floor": floor,
     }
     for size in sizes:
@@ -85,6 +87,7 @@ def guard(results: Results, sizes: tuple[int, ...]) -> None:
     results.add("start", "python -c pass", 0, timed(sys.executable, "-c", "pass"))
     results.add("start", "netlab --version", 0, timed(*NETLAB, "--version"))
     results.add("up", "floor", 100, floor(100).up)
+    results.add("up", "pyroute2, as documented", 100, pyroute2(100).up)
     results.add("up", "netlab", 100, netlab(100).up)
     use(results, (100,))
     _both_matrices(results, 30)
