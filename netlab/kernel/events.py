@@ -94,8 +94,7 @@ class Events:
                         stack.enter_context(closing(ear))
                         self._selector.register(ear.socket, selectors.EVENT_READ, (name, ear))
                 # After the subscription: a change in between is heard of twice, instead of never.
-                for table in Table:
-                    self._rows[name, table] = self._read(name, table)
+                self._rows |= self._read(name, *Table)
             self._stack = stack.pop_all()
         return self
 
@@ -128,8 +127,7 @@ class Events:
                     yield from self._heard(namespace, kind, data)
             except Overflow:
                 yield Lost(time.time_ns(), namespace)
-                for table in Table:
-                    yield from self._reread(namespace, table)
+                yield from self._reread(namespace, *Table)
 
     def _heard(self, namespace: str, kind: int, data: bytes) -> Iterator[Change]:
         found = self._decoded(namespace, kind, data)
@@ -182,18 +180,23 @@ class Events:
             what = What.ADDED if old is None else What.CHANGED
             yield Change(time.time_ns(), namespace, table, what, row)
 
-    def _reread(self, namespace: str, table: Table) -> Iterator[Change]:
-        fresh = self._read(namespace, table)
-        for key in [key for key in self._rows[namespace, table] if key not in fresh]:
-            yield from self._put(namespace, table, self._rows[namespace, table][key], gone=True)
-        for row in fresh.values():
-            yield from self._put(namespace, table, row, gone=False)
+    def _reread(self, namespace: str, *wanted: Table) -> Iterator[Change]:
+        for (_, table), fresh in self._read(namespace, *wanted).items():
+            known = self._rows[namespace, table]
+            for gone in [row for key, row in known.items() if key not in fresh]:
+                yield from self._put(namespace, table, gone, gone=True)
+            for row in fresh.values():
+                yield from self._put(namespace, table, row, gone=False)
 
-    def _read(self, namespace: str, table: Table) -> dict[object, Row]:
-        """A table's rows by what identifies each."""
+    def _read(self, namespace: str, *wanted: Table) -> dict[tuple[str, Table], dict[object, Row]]:
+        """Tables of one moment: their rows by what identifies each."""
         found = Snapshot(self._handles.netlink(namespace))
-        rows = tables.rows(namespace, table, found, self._names(namespace))
-        return {_KEYS[table](row): row for row in rows}
+        return {
+            (namespace, table): {
+                _KEYS[table](row): row for row in tables.rows(namespace, table, found)
+            }
+            for table in wanted
+        }
 
     def _names(self, namespace: str) -> dict[int, str]:
         interfaces = self._rows.get((namespace, Table.INTERFACES), {}).values()

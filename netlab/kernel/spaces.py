@@ -67,7 +67,7 @@ def rows(
 
 
 def _rows(namespace: str, table: Table, found: Snapshot) -> tuple[Row, ...]:
-    return tuple(tables.rows(namespace, table, found, found.names))
+    return tuple(tables.rows(namespace, table, found))
 
 
 def _snapshots(namespaces: Iterable[str]) -> Iterator[tuple[str, Snapshot]]:

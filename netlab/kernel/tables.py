@@ -31,9 +31,10 @@ _EVERYWHERE = "universe"
 """rtnetlink's word for a scope that `ip route` calls global."""
 
 
-def rows(namespace: str, table: Table, found: Snapshot, names: Names) -> Iterable[Row]:
+def rows(namespace: str, table: Table, found: Snapshot) -> Iterable[Row]:
     """A table of a namespace, for people."""
     every: Iterable[Row | None]
+    names = found.names
     match table:
         case Table.INTERFACES:
             every = found.interfaces
