@@ -122,7 +122,7 @@ class RunDirectory:
     @property
     def memory(self) -> Path:
         """What the scenario means, so that it need not be read again."""
-        return self.path / "scenario.json"
+        return self.path / "scenario.known"
 
     def fill(self, record: Record, scenario: bytes, memory: bytes) -> None:
         """Write the record before anything else, and the folders."""

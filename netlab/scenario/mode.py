@@ -113,6 +113,10 @@ class Mode:
         """Whether somebody answers DHCP."""
         return self.on_lan or self.serves_itself or self.dhcp_server is not None
 
+    def __reduce__(self) -> tuple[Callable[[str], Mode], tuple[str]]:
+        """Written down, it is its word."""
+        return called, (self.value,)
+
     BRIDGED: ClassVar[Mode]
     NAT: ClassVar[Mode]
     HOSTONLY: ClassVar[Mode]
@@ -183,6 +187,12 @@ def known_by(source: Callable[[], Iterable[Mode]]) -> None:
     """Who knows all modes: `plan/build`, which this room cannot ask by itself."""
     global _known
     _known = source
+
+
+def called(value: str) -> Mode:
+    """The mode of a word, also of one that no vmnet can have."""
+    modes = (*_known(), Mode.SEGMENT, Mode.HOTSPOT)
+    return next(mode for mode in modes if mode.value == value)
 
 
 def known() -> dict[str, Mode]:

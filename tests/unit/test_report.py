@@ -13,7 +13,8 @@ from netlab.report import data, junit, text
 from netlab.report.drawing import draw
 from netlab.report.matrix import Matrix
 from netlab.scenario.expectation import matrix
-from netlab.scenario.load import loads, shipped
+from netlab.scenario.files import shipped
+from netlab.scenario.load import loads
 
 
 @pytest.fixture

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from netlab.scenario.document import Path
+
+
+class Written(Protocol):
+    """The keys that the file has at a place, right or wrong."""
+
+    def __call__(self, *path: str) -> set[str]: ...
 
 
 @dataclass(frozen=True)
