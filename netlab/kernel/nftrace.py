@@ -6,9 +6,9 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from netlab.errors import KernelError
+from netlab.frozen import frozen
 from netlab.kernel import netns, nft
 from netlab.kernel.netlink import HEADER_BYTES, NETFILTER, Subscription, attributes
 
@@ -37,7 +37,7 @@ icmpv6 type nd-neighbor-solicit meta nftrace set 0"""
 switch itself is asked is nobody's loss."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Hit:
     """A rule that a packet has met, or a chain's policy that ended it."""
 

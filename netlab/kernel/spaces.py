@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from netlab.frozen import frozen
 from netlab.kernel.events import Table, snapshot
 from netlab.kernel.links import Interface
 from netlab.kernel.owners import Owners
@@ -13,7 +13,7 @@ from netlab.kernel.owners import owners as whose
 from netlab.kernel.rows import AddressRow, FdbEntry, Neighbour, RouteRow
 
 
-@dataclass(frozen=True)
+@frozen
 class Space:
     """One namespace."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.errors import SystemRefused
+from netlab.frozen import frozen
 
 if TYPE_CHECKING:
     from netlab.kernel.patience import Interruption
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netlab.scenario.topology import Leg
 
 
-@dataclass(frozen=True)
+@frozen
 class Unleased:
     """An adapter without an address."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_lowercase
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
+from netlab.frozen import frozen
 from netlab.probe.matrix import Result
 from netlab.probe.verdict import Verdict
 from netlab.report.groups import Block, Group, groups, shortened
@@ -32,7 +32,7 @@ _SIGNS = ("✘ not reached", "? not known", "– the same machine")
 _MARKED = "a ! marks what is not as expected"
 
 
-@dataclass(frozen=True)
+@frozen
 class Matrix:
     """Who reaches whom, as it was measured."""
 
@@ -89,7 +89,7 @@ class Matrix:
             yield from parts
 
 
-@dataclass(frozen=True)
+@frozen
 class _Grid:
     """The pairs of one family."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 from typing import TypeAlias
@@ -17,6 +16,8 @@ from typing import TypeAlias
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
+
+from netlab.frozen import frozen
 
 Cell: TypeAlias = str | Text
 """Several lines are possible; a Text's own style is that of the whole cell."""
@@ -31,7 +32,7 @@ _PART = re.compile(r"\s*@?[^\s@]+")
 _NOTHING = ("", "–")
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """Rows below headings."""
 

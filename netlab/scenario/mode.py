@@ -7,18 +7,18 @@ stands in its file in `plan/` with what it builds, and is known by its line in `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import ClassVar
 
+from netlab.frozen import frozen
 from netlab.scenario import addressing
 
 Place = Callable[[IPv4Network], IPv4Address]
 """An address by its place in the subnet: the first, the second, the last."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Product:
     """Whose network it is."""
 
@@ -49,7 +49,7 @@ class Routing(StrEnum):
     """Both ways, untranslated."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Mode:
     """The facts of a network mode. What has no place does not exist in networks of this mode."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from netlab.frozen import frozen
 from netlab.scenario.document import Path
 from netlab.scenario.names import (
     DNS_NAME,
@@ -56,7 +56,7 @@ _EXAMPLES = {
 """What to write where a key is missing."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Where in the data an error is."""
 
@@ -74,7 +74,7 @@ class Place:
         return self.path[:-1] if self.is_missing else self.path
 
 
-@dataclass(frozen=True)
+@frozen
 class ModelError:
     """One thing that is wrong, and what to do."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from netlab.frozen import frozen
 from netlab.scenario.document import Path
 
 
@@ -14,7 +14,7 @@ class Written(Protocol):
     def __call__(self, *path: str) -> set[str]: ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """Something wrong at `path`; `on_key` says that the key itself is what is wrong."""
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal, TypeVar, dataclass_transform
 
+from netlab.frozen import furnished
+
 Check = Callable[[Any], object]
 Kind = TypeVar("Kind")
 
@@ -33,7 +35,7 @@ def key(*, default: Any = MISSING, **told: Any) -> Any:
 def mapping(kind: type[Kind]) -> type[Kind]:
     """A mapping of a scenario file: immutable, unknown keys refused."""
     kind.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
-    return dataclass(frozen=True, kw_only=True)(kind)
+    return furnished(dataclass(init=False, repr=False, eq=False, kw_only=True)(kind))
 
 
 class Valid:
