@@ -11,10 +11,11 @@ import selectors
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from netlab.frozen import frozen
 from netlab.kernel import links, netns, tables
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import (
@@ -59,7 +60,7 @@ class What(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """A row that is new, different or gone (then it is the last that was known of it)."""
 
@@ -71,7 +72,7 @@ class Change:
     row: Row
 
 
-@dataclass(frozen=True)
+@frozen
 class Lost:
     """The kernel has thrown messages away: changes are missing before this. The tables were read anew."""
 

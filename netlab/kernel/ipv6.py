@@ -8,11 +8,11 @@ is off, and the router is asked at once (addrconf of ip-sysctl.rst).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from socket import AF_INET6
 
 from netlab.errors import Missing
+from netlab.frozen import frozen
 from netlab.kernel import links
 from netlab.kernel.netlink import Netlink
 from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route, Sysctl
@@ -25,7 +25,7 @@ _USUAL_METRIC = 1024
 """IP6_RT_PRIO_USER: what a route has that is made without one, and one of an advertisement."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ipv6State:
     """What one namespace has of IPv6, without ::1."""
 

@@ -8,7 +8,7 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -23,6 +23,7 @@ from ipaddress import (
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 from typing import TYPE_CHECKING
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink import (
     CREATE,
     HEADER_BYTES,
@@ -97,7 +98,7 @@ NEIGHBOUR = struct.Struct("BxxxiHBB")
 NDA_DST = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Interface:
     """An interface as the kernel shows it."""
 
@@ -290,7 +291,7 @@ def read_routes(netlink: Netlink, namespace: str) -> Iterator[Route]:
             yield Route(namespace, found.destination, found.gateway, found.metric)
 
 
-@dataclass(frozen=True)
+@frozen
 class FoundAddress:
     """An address, on the interface with this number."""
 
@@ -319,7 +320,7 @@ def address(message: bytes) -> FoundAddress | None:
     return FoundAddress(index, ip_interface((own, length)), flags)
 
 
-@dataclass(frozen=True)
+@frozen
 class FoundRoute:
     """A route of the main table through one gateway, by the interface with this number."""
 

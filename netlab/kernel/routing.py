@@ -6,9 +6,9 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from netlab.frozen import frozen
 from netlab.kernel import links
 from netlab.kernel.handles import Handles
 from netlab.kernel.links import ROUTE, RTM_GETROUTE
@@ -27,7 +27,7 @@ UNCERTAIN = errno.ENODATA
 """An `Answer.error` of netlab's own: rules of the machine (`ip rule`) look at more than was asked."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Question:
     """A packet."""
 
@@ -38,7 +38,7 @@ class Question:
     """The interface; None for the machine's own packets."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """The kernel's word. With `error`, nothing else counts."""
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 
+from netlab.frozen import frozen
 from netlab.kernel import links
 from netlab.kernel.links import FoundAddress, Interface, forgiven_absence, number
 from netlab.kernel.netlink import CREATE, HEADER_BYTES, Netlink, attribute, attributes
@@ -52,7 +52,7 @@ _NDA_LLADDR, _NDA_VLAN, _NDA_MASTER = 2, 5, 9
 _NTF_MASTER = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class _Stray:
     """One thing: what it is called, and the request that undoes it."""
 
@@ -62,7 +62,7 @@ class _Stray:
     flags: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class _Route:
     """A route of any table, and the message that tells of it, without its header."""
 

@@ -124,3 +124,8 @@ def test_nothing_calls_the_tools_that_libraries_replace():
                 first = node.elts[0]
                 if isinstance(first, ast.Constant):
                     assert first.value not in ("ip", "nft", "ping", "iptables", "brctl"), file
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_class_that_is_only_frozen_takes_no_time_to_define(file):
+    assert "@dataclass(frozen=True)\n" not in file.read_text()
