@@ -44,6 +44,8 @@ def explained(
 
     Whose question is answered is only slow, and is waited for once more. Raises Interrupted.
     """
+    if not missing:
+        return
     from netlab.kernel import leases
     from netlab.kernel.create import LEASE_SECONDS
     from netlab.probe.verdict import Verdict
@@ -58,6 +60,8 @@ def explained(
 
 def reasons(lab: Lab, legs: Sequence[Leg]) -> list[str]:
     """What becomes of a DHCP question of each of these adapters, in words."""
+    if not legs:
+        return []
     return [found if isinstance(found, str) else told(found) for found in _asked(lab, legs)]
 
 
