@@ -287,7 +287,6 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     from rich.text import Text
 
     from netlab.report import data
-    from netlab.report.junit import render
     from netlab.report.matrix import Matrix
 
     documents = []
@@ -303,6 +302,8 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
+        from netlab.report.junit import render
+
         try:
             Path(junit).write_text(render([one.suite() for one in measured]), encoding="utf-8")
         except OSError as error:
