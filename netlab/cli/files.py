@@ -72,7 +72,7 @@ def plan(output: Output, scenario: str, name: str | None) -> None:
 @pass_output
 def scenarios(output: Output, show: str | None) -> None:
     """List the scenarios that come with netlab."""
-    from netlab.scenario.load import shipped
+    from netlab.scenario.files import shipped
 
     if show:
         text_of = lab.load(show).text.decode()

@@ -109,7 +109,7 @@ def graph(
 
 def _graph(name: str | None, lab_name: str | None, language: str) -> Graph:
     from netlab.report import graph
-    from netlab.scenario.load import is_path
+    from netlab.scenario.files import is_path
 
     if name and lab_name:
         raise UsageError(f"'{name}' and --lab exclude each other", "leave one of them out")

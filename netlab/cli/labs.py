@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from netlab.errors import (
     SystemRefused,
     UsageError,
 )
+from netlab.frozen import frozen
 
 if TYPE_CHECKING:
     from netlab.lab import Lab, Status, Unleased
@@ -229,7 +230,7 @@ def print_plan(output: Output, planned: Lab) -> None:
         say(line(noun))
 
 
-@dataclass(frozen=True)
+@frozen
 class _Measured:
     """A lab and its matrix, or the error that kept it from being measured."""
 
@@ -286,7 +287,6 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     from rich.text import Text
 
     from netlab.report import data
-    from netlab.report.junit import render
     from netlab.report.matrix import Matrix
 
     documents = []
@@ -302,6 +302,8 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
+        from netlab.report.junit import render
+
         try:
             Path(junit).write_text(render([one.suite() for one in measured]), encoding="utf-8")
         except OSError as error:

@@ -73,15 +73,13 @@ def columns(in_pipe: int) -> int:
 
 def terminal(stream: TextIO) -> Console:
     """What prints on a terminal, as wide as that is: also on one that is called dumb."""
-    from netlab.report import text
+    from netlab.report.console import console
 
-    return text.console(stream, *shutil.get_terminal_size())
+    return console(stream, *shutil.get_terminal_size())
 
 
 def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
     """Print a table or drawing: with colour and wrapped on a terminal, plain and whole in a pipe."""
-    from netlab.report import text
-
     stream = sys.stderr if to_stderr else sys.stdout
     if stream.isatty():
         console = terminal(stream)
@@ -89,6 +87,8 @@ def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
             console.print(renderable, crop=False)
         say(typed(printed.get()).removesuffix("\n"), to_stderr=to_stderr)
     else:
+        from netlab.report import text
+
         say(typed(text.plain(renderable)), to_stderr=to_stderr)
 
 

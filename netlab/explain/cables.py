@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from netlab.explain.world import Ended, Packet, Stay, World
+from netlab.frozen import frozen
 from netlab.kernel.owners import Plug
 from netlab.probe.cause import Cause
 from netlab.probe.decision import By, Decision
@@ -14,7 +15,7 @@ from netlab.probe.journey import Outlet
 from netlab.probe.said import said
 
 
-@dataclass(frozen=True)
+@frozen
 class Crossing:
     """A frame's way through a switch, from port to port."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from netlab.frozen import frozen
 from netlab.kernel import nft
 from netlab.kernel.nft import RulePlace
 from netlab.kernel.rows import IPAddress
@@ -42,7 +42,7 @@ class End(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@frozen
 class Translation:
     """A NAT statement that the packet met."""
 
@@ -54,7 +54,7 @@ class Translation:
     rule: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """What the rules of one hook do."""
 
@@ -64,7 +64,7 @@ class Outcome:
     translation: Translation | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Ruleset:
     """A machine's ruleset."""
 

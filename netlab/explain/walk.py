@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netlab.explain.cables import Cables, Crossing
 from netlab.explain.facts import connection_facts, neighbour_facts, packet_facts
 from netlab.explain.rules import End, Facts, Translation
 from netlab.explain.world import Ended, Packet, Probe, World
+from netlab.frozen import frozen
 from netlab.kernel.owners import Plug
 from netlab.kernel.routing import UNCERTAIN, Answer, Question
 from netlab.kernel.rows import IPAddress, at_port
@@ -28,7 +29,7 @@ _ASLEEP = ("failed", "incomplete")
 """States of a neighbour in which the machine has to ask."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Track:
     """What connection tracking of a node would remember of the request."""
 

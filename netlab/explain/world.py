@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from netlab.errors import UsageError
 from netlab.explain.rules import Ruleset
+from netlab.frozen import frozen
 from netlab.kernel.netlink.links import Interface
 from netlab.kernel.owners import Owners, Plug, owners
 from netlab.kernel.routing import Answer, Question
@@ -21,7 +22,7 @@ from netlab.probe.packet import Part
 from netlab.probe.verdict import Verdict
 
 
-@dataclass(frozen=True)
+@frozen
 class Probe:
     """What would be sent."""
 
@@ -44,7 +45,7 @@ def probe(by: str) -> Probe:
     raise UsageError(f"explain cannot work out '{by}'", "use icmp, tcp:PORT or udp:PORT")
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """A machine or switch."""
 
@@ -77,7 +78,7 @@ class Place:
         return next((one.ip for one in (*near, *wide, *own)), None)
 
 
-@dataclass(frozen=True)
+@frozen
 class World:
     """A lab as it is."""
 
@@ -98,7 +99,7 @@ class World:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Stay:
     """A packet's stay on one node."""
 
@@ -113,7 +114,7 @@ class Stay:
     decisions: tuple[Decision, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Explanation:
     """Where a packet would go, and what would become of it."""
 
@@ -129,7 +130,7 @@ class Explanation:
         return tuple(stay for stay in self.stays if stay.part is part)
 
 
-@dataclass(frozen=True)
+@frozen
 class Packet:
     """A packet under way, as it is now."""
 

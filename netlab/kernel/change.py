@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from netlab.errors import Interrupted, KernelError, NetlabError
+from netlab.frozen import frozen
 from netlab.kernel import files, ipv6, leases, netns, nft, services, strays
 from netlab.kernel.create import Moment, Progress, explained, make
 from netlab.kernel.handles import Handles
@@ -96,7 +97,7 @@ def change(
             raise
 
 
-@dataclass(frozen=True)
+@frozen
 class Mending:
     """What was done of a change, and why not all of it."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from netlab.frozen import frozen
 from netlab.kernel import files, netns
 
 Counts = dict[str, int]
 """`Ip.InAddrErrors`, `Ip6.InAddrErrors`, …: a count that has never been needed may be missing."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Reading:
     """The kernel's files as they were: most of a lab's machines have nothing to do, and theirs stay so."""
 

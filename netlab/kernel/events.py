@@ -11,10 +11,11 @@ import selectors
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from netlab.frozen import frozen
 from netlab.kernel import netns, tables
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import notifications
@@ -36,7 +37,7 @@ class What(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """A row that is new, different or gone (then it is the last that was known of it)."""
 
@@ -48,7 +49,7 @@ class Change:
     row: Row
 
 
-@dataclass(frozen=True)
+@frozen
 class Lost:
     """The kernel has thrown messages away: changes are missing before this. The tables were read anew."""
 

@@ -8,10 +8,10 @@ is off, and the router is asked at once (addrconf of ip-sysctl.rst).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import Missing
+from netlab.frozen import frozen
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.routes import IPV6_METRIC, KernelRoute
 from netlab.kernel.netlink.snapshot import Snapshot
@@ -20,7 +20,7 @@ from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route,
 _CONF = Path("/proc/sys/net/ipv6/conf")
 
 
-@dataclass(frozen=True)
+@frozen
 class Ipv6State:
     """What one namespace has of IPv6, without ::1."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from netlab.errors import KernelError
+from netlab.frozen import frozen
 from netlab.kernel import netns, nft
 from netlab.kernel.netlink.missing import NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE
 from netlab.kernel.netlink.nftables import trace_events, traces, verdict
@@ -31,7 +31,7 @@ icmpv6 type nd-neighbor-solicit meta nftrace set 0"""
 switch itself is asked is nobody's loss."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Hit:
     """A rule that a packet has met, or a chain's policy that ended it."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from netlab.errors import KernelError
+from netlab.frozen import frozen
 from netlab.kernel import files, ipv6, netns, nft, services, strays
 from netlab.kernel.handles import Handles
 from netlab.kernel.ipv6 import Ipv6State
@@ -48,7 +49,7 @@ _NO_QUEUE = ("noqueue", "noop", "")
 """What an interface has to which nobody gave a queue, and one that was never on."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _View:
     """One namespace as the kernel shows it."""
 
@@ -70,7 +71,7 @@ Ipv6Addresses = dict[tuple[str, str], tuple[IPv6Interface, ...]]
 """The same, of IPv6, without link-local ones."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Observation:
     """A lab as the kernel shows it."""
 

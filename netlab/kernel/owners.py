@@ -7,9 +7,9 @@ IPv4 and IPv6, and what was changed by hand, since it asks nobody but the kernel
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink.links import Interface
 from netlab.kernel.rows import AddressRow, IPInterface
 
@@ -17,7 +17,7 @@ Plug = tuple[str, str]
 """(node, interface)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Owners:
     """The adapters of a lab and their addresses, both ways round."""
 

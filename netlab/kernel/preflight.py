@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing, NeedsRoot, NetlabError, SystemRefused
+from netlab.frozen import frozen
 from netlab.kernel import netns, rootless
 from netlab.kernel.installed import NEEDED, TYPED, remedy
 from netlab.plan.names import lab_of
@@ -27,7 +27,7 @@ class Health(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True)
+@frozen
 class Check:
     """One thing that `doctor` looked at."""
 

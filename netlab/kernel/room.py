@@ -5,10 +5,10 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import SystemRefused
+from netlab.frozen import frozen
 from netlab.kernel import neighbours
 from netlab.kernel.handles import files_for
 from netlab.plan.nouns import DhcpClient, Service
@@ -22,7 +22,7 @@ _NEIGHBOURS_EACH = 2
 """A machine that talks to its gateway, and the gateway to it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Room:
     """What a machine has left; None: there is no limit, or none that can be seen."""
 

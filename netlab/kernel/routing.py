@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from netlab.frozen import frozen
 from netlab.kernel.handles import Handles
 from netlab.kernel.netlink import routes, rules
 from netlab.kernel.netlink.channel import Netlink, Refused
@@ -15,7 +15,7 @@ UNCERTAIN = errno.ENODATA
 """An `Answer.error` of netlab's own: rules of the machine (`ip rule`) look at more than was asked."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Question:
     """A packet."""
 
@@ -26,7 +26,7 @@ class Question:
     """The interface; None for the machine's own packets."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """The kernel's word. With `error`, nothing else counts."""
 

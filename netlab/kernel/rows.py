@@ -10,7 +10,6 @@ Socket       who waits for packets on a port
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -20,6 +19,8 @@ from ipaddress import (
     IPv6Network,
 )
 
+from netlab.frozen import frozen
+
 Names = Mapping[int, str]
 """Numbers of interfaces, and what they are called."""
 
@@ -28,7 +29,7 @@ IPInterface = IPv4Interface | IPv6Interface
 IPNetwork = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True)
+@frozen
 class Neighbour:
     """What is known of one IP address on one interface."""
 
@@ -40,7 +41,7 @@ class Neighbour:
     """reachable, stale, delay, probe, incomplete, failed, noarp or permanent (see ip-neighbour(8))."""
 
 
-@dataclass(frozen=True)
+@frozen
 class FdbEntry:
     """A MAC address that a switch knows."""
 
@@ -53,7 +54,7 @@ class FdbEntry:
     """0: the switch tells no VLANs apart."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Granted:
     """What a DHCP server has lent to whom."""
 
@@ -65,7 +66,7 @@ class Granted:
     """Seconds since 1970; 0: never."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Hop:
     """A way of a route."""
 
@@ -74,7 +75,7 @@ class Hop:
     interface: str
 
 
-@dataclass(frozen=True)
+@frozen
 class RouteRow:
     """A route of the main table."""
 
@@ -111,7 +112,7 @@ class RouteRow:
         return " ".join([*words, "linkdown"] if self.dead else words)
 
 
-@dataclass(frozen=True)
+@frozen
 class Flow:
     """One direction of a connection."""
 
@@ -135,7 +136,7 @@ class Flow:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Connection:
     """An entry of connection tracking."""
 
@@ -162,7 +163,7 @@ class Connection:
         return self.seen_as != self.original
 
 
-@dataclass(frozen=True)
+@frozen
 class Socket:
     """A socket that waits: TCP in the state LISTEN, UDP without a peer."""
 

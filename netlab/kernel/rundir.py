@@ -23,11 +23,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
 from netlab.errors import LabExists, NoSuchLab, SystemRefused
+from netlab.frozen import frozen
 from netlab.kernel import files, netns, syscalls
 from netlab.plan import names
 
@@ -37,7 +38,7 @@ _FOREVER = 1e11
 """Seconds: a thousand years after any lab."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Record:
     """What is known about a lab, apart from what the kernel shows."""
 
@@ -54,7 +55,7 @@ class Record:
     format: int = FORMAT
 
 
-@dataclass(frozen=True)
+@frozen
 class RunDirectory:
     """Paths of one lab. Raises NoSuchLab for what can be no lab's name: a path, for example.
 
@@ -122,7 +123,7 @@ class RunDirectory:
     @property
     def memory(self) -> Path:
         """What the scenario means, so that it need not be read again."""
-        return self.path / "scenario.json"
+        return self.path / "scenario.known"
 
     def fill(self, record: Record, scenario: bytes, memory: bytes) -> None:
         """Write the record before anything else, and the folders."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from netlab.frozen import frozen
 from netlab.kernel import tables
 from netlab.kernel.handles import Handles
 from netlab.kernel.ipv6 import advertised_on
@@ -17,7 +17,7 @@ from netlab.kernel.rows import AddressRow, FdbEntry, Neighbour, RouteRow
 from netlab.kernel.tables import Row, Table
 
 
-@dataclass(frozen=True)
+@frozen
 class Space:
     """One namespace."""
 

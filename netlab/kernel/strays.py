@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, ip_network
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink import links, neighbours, routes, rules
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.links import forgiven_absence
@@ -25,7 +25,7 @@ _OWN_MAKERS = ("redirect", "kernel", "ra")
 """Who makes routes that nobody has entered."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Stray:
     """One thing: what it is called, and what undoes it."""
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netlab.errors import Missing
+from netlab.frozen import frozen
 from netlab.kernel import syscalls
 
 _MOUNTED = Path("/sys/kernel/tracing")
@@ -33,7 +34,7 @@ _CLEANED_UP = "QUEUE_PURGE"
 _RECORD = re.compile(r"\s(?P<at>\d+\.\d+): (?P<event>\w+): (?P<fields>.*)")
 
 
-@dataclass(frozen=True)
+@frozen
 class Drop:
     """A packet that the kernel freed as dropped."""
 
@@ -47,7 +48,7 @@ class Drop:
     """Where the packet left and arrived, in order. Empty: nowhere, so it may be another packet's."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Departure:
     """A frame of the probe's, seen leaving an interface."""
 

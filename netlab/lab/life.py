@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
+from netlab.frozen import frozen
 from netlab.lab.unleased import Told, explained, ignore
 from netlab.scenario import mode
 
@@ -32,7 +33,7 @@ def _modes() -> tuple[mode.Mode, ...]:
 mode.known_by(_modes)
 
 
-@dataclass(frozen=True)
+@frozen
 class Lab:
     """A lab: its name, what the user asked for, and what must therefore exist."""
 

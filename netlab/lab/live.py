@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError, NetlabError, SystemRefused
+from netlab.frozen import frozen
 from netlab.lab.edits import clients, with_lease
 from netlab.lab.life import Lab, busy, prepare, require_root, run_directory
 from netlab.lab.state import cut_off
@@ -174,7 +175,7 @@ def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
             raise busy(one.protocol, one.port, one.program if one.pid else "another program")
 
 
-@dataclass(frozen=True)
+@frozen
 class Repair:
     """What `repair` has done."""
 
@@ -187,7 +188,7 @@ class Repair:
     """The change that had been killed in its middle, if one was."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Killed:
     """A change that was killed before its end (`kill -9`), by names of scenarios."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from netlab.frozen import frozen
 from netlab.lab.life import Lab, require_root, run_directory
 from netlab.lab.unleased import Unleased, expected
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlab.plan.plan import Difference
 
 
-@dataclass(frozen=True)
+@frozen
 class Machine:
     """A node as it is now."""
 
@@ -30,7 +30,7 @@ class Machine:
     """A VM's, as its guest has it: copies of a guest share it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Interface:
     """A node's adapter as it is now."""
 
@@ -48,7 +48,7 @@ class Interface:
     """The guest has given its lease back, and asks for none (`without_lease`)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Status:
     """A lab as it is now."""
 

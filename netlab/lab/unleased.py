@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netlab.errors import SystemRefused
+from netlab.frozen import frozen
 
 if TYPE_CHECKING:
     from netlab.kernel.patience import Interruption
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netlab.scenario.topology import Leg
 
 
-@dataclass(frozen=True)
+@frozen
 class Unleased:
     """An adapter without an address."""
 
@@ -44,6 +44,8 @@ def explained(
 
     Whose question is answered is only slow, and is waited for once more. Raises Interrupted.
     """
+    if not missing:
+        return
     from netlab.kernel import leases
     from netlab.kernel.create import LEASE_SECONDS
     from netlab.probe.verdict import Verdict
@@ -58,6 +60,8 @@ def explained(
 
 def reasons(lab: Lab, legs: Sequence[Leg]) -> list[str]:
     """What becomes of a DHCP question of each of these adapters, in words."""
+    if not legs:
+        return []
     return [found if isinstance(found, str) else told(found) for found in _asked(lab, legs)]
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
+from netlab.frozen import frozen
 from netlab.plan.nouns import (
     Address,
     Advertised,
@@ -36,7 +37,7 @@ from netlab.plan.nouns import (
 from netlab.plan.plan import Plan
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """How to come from one plan to another."""
 

@@ -10,9 +10,9 @@ not over the host adapter, and by the host to the LAN address that it uses itsel
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
+from netlab.frozen import frozen
 from netlab.plan import dhcp, dnsmasq
 from netlab.plan.leaving import leaving
 from netlab.plan.machine import machine, plug, switch
@@ -102,7 +102,7 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
             yield Listening(here, "dns", "udp", 67)
 
 
-@dataclass(frozen=True)
+@frozen
 class Forward:
     """A port of the host that leads to a VM's."""
 

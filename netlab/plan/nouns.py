@@ -7,7 +7,6 @@ set difference. Everything but a Namespace lives in a namespace and dies with it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -17,8 +16,10 @@ from ipaddress import (
     IPv6Network,
 )
 
+from netlab.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Namespace:
     """A network namespace as `ip netns` shows it, with `lo` up."""
 
@@ -27,7 +28,7 @@ class Namespace:
     """What was found in it that no plan has a noun for, in words; a plan wants none."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Sysctl:
     """A kernel setting below /proc/sys/net of a namespace."""
 
@@ -38,7 +39,7 @@ class Sysctl:
     """Skip it where the kernel does not have the key."""
 
 
-@dataclass(frozen=True)
+@frozen
 class EtcFile:
     """A file that programs in the namespace see in /etc (kept in /etc/netns/NAMESPACE)."""
 
@@ -47,7 +48,7 @@ class EtcFile:
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Bridge:
     """A switch. Its MAC is set once: a bridge's own floats with its ports otherwise."""
 
@@ -60,7 +61,7 @@ class Bridge:
     """What was found of it that no plan wants: it is off, or speaks spanning tree; in words."""
 
 
-@dataclass(frozen=True)
+@frozen
 class End:
     """One end of a cable: an interface, plugged into a bridge or not."""
 
@@ -73,7 +74,7 @@ class End:
     """False: switched off. A switch's end: the cable is pulled; a machine's: its adapter is disabled."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Cable:
     """A veth pair."""
 
@@ -88,7 +89,7 @@ class Cable:
         return self.one.up and self.other.up
 
 
-@dataclass(frozen=True)
+@frozen
 class Queue:
     """What leaves an interface is slowed down or delayed; beyond its room, it is dropped."""
 
@@ -102,7 +103,7 @@ class Queue:
     """Microseconds, up and down."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Address:
     """An address on an interface. One of IPv6 is used at once: the lab knows that nobody else has it."""
 
@@ -111,7 +112,7 @@ class Address:
     address: IPv4Interface | IPv6Interface
 
 
-@dataclass(frozen=True)
+@frozen
 class Ipv6:
     """IPv6 is on at an interface, which is off elsewhere."""
 
@@ -125,7 +126,7 @@ class Ipv6:
     """It makes a link-local address (fe80::) of its MAC."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Advertised:
     """The fact that an interface has made itself an address of what a router advertises."""
 
@@ -136,7 +137,7 @@ class Advertised:
     """It has the router as default gateway too."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Route:
     """A route through a gateway."""
 
@@ -151,7 +152,7 @@ DEFAULT_ROUTE = ANYWHERE = IPv4Network("0.0.0.0/0")
 DEFAULT_ROUTE_6 = IPv6Network("::/0")
 
 
-@dataclass(frozen=True)
+@frozen
 class Ruleset:
     """An nftables table, as text that `nft -f` takes."""
 
@@ -159,7 +160,7 @@ class Ruleset:
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Service:
     """A program that runs in a namespace.
 
@@ -176,7 +177,7 @@ class Service:
     """It looks names up as the node does: it sees the node's files in /etc."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Listening:
     """The fact that a service has its socket open."""
 
@@ -188,7 +189,7 @@ class Listening:
     """With raw6, the protocol's number."""
 
 
-@dataclass(frozen=True)
+@frozen
 class DhcpClient:
     """A DHCP client that keeps the lease of an interface and writes /etc/resolv.conf."""
 
@@ -203,7 +204,7 @@ class DhcpClient:
     """What its server is to give it; if that changes, it has to ask anew. Empty: nobody knows."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Lease:
     """The fact that the interface has an address from DHCP."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
+from netlab.frozen import frozen
 from netlab.plan.nouns import (
     Address,
     Advertised,
@@ -29,7 +29,7 @@ from netlab.plan.nouns import (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """Everything that must exist for a lab, in the order of creation."""
 
@@ -57,7 +57,7 @@ class Plan:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class Difference:
     """What one set of nouns has and the other has not."""
 

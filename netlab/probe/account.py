@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from netlab.frozen import frozen
 from netlab.kernel.tracepoints import Audit, Departure, Drop
 from netlab.probe.packet import Part
 from netlab.probe.trace import Trace
 from netlab.probe.verdict import Verdict
 
 
-@dataclass(frozen=True)
+@frozen
 class Account:
     """What the kernel says that it dropped while a probe was under way. No verdict rests on it."""
 

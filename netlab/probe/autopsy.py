@@ -8,9 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from netlab.frozen import frozen
 from netlab.kernel.handles import Handles
 from netlab.kernel.nftrace import Hit, RuleTrace
 from netlab.kernel.spaces import rows as read_rows
@@ -41,7 +42,7 @@ _ANSWER = "answer"
 _TABLES = (Table.INTERFACES, Table.ADDRESSES, Table.ROUTES)
 
 
-@dataclass(frozen=True)
+@frozen
 class Case:
     """A probe that was not answered."""
 

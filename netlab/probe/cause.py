@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from netlab.frozen import frozen
 from netlab.probe.verdict import Verdict
 
 
@@ -195,7 +195,7 @@ DNS_CODES = {"0": Cause.DNS_NO_NAME, "3": Cause.DNS_NO_NAME}
 """The cause that such a code is."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """What became of a probe; for one that died: where, why, and how that is known."""
 

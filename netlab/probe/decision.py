@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
+from netlab.frozen import frozen
 from netlab.kernel.routing import Answer
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, IPAddress, Neighbour, RouteRow
 from netlab.probe.frame import is_group
@@ -26,7 +26,7 @@ class By(StrEnum):
     RULE = "rule"
 
 
-@dataclass(frozen=True)
+@frozen
 class Decision:
     """One entry or rule."""
 
@@ -35,7 +35,7 @@ class Decision:
     """In English, or Linux's own words; `said.told` tells it in other languages."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Tables:
     """What a machine, or a NAT device with its host, knew when the probe was over."""
 

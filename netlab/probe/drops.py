@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from netlab.frozen import frozen
 from netlab.kernel.nftrace import Hit
 from netlab.probe.cause import Cause
 from netlab.probe.frame import Fields, decode, is_group
@@ -18,7 +18,7 @@ _LONGEST = 1 << 16
 """Bytes of a frame."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Drop:
     """A rule that ended a packet on a node."""
 
@@ -32,7 +32,7 @@ class Drop:
     """It is a chain's policy."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Silence:
     """A rule that ended a question for a MAC address, or the answer to it."""
 

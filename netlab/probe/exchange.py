@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 
+from netlab.frozen import frozen
 from netlab.probe.frame import Fields
 from netlab.probe.identity import WEAK, End, Identity, identify
 from netlab.probe.journey import Map, Step, follow
@@ -66,7 +67,7 @@ class Result(StrEnum):
     """No answer has come back."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Told:
     """An exchange, as far as it has gone."""
 

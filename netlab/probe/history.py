@@ -9,15 +9,16 @@ of a row's by a later one than the last.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from netlab.frozen import frozen
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Granted, Neighbour
 from netlab.probe.packet import Frame
 
 Row = Neighbour | FdbEntry | Connection | Granted
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """A row of a table, and whose."""
 
@@ -25,7 +26,7 @@ class Entry:
     row: Row
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """A row that is new, different or gone."""
 
@@ -36,7 +37,7 @@ class Change:
     entry: Entry
 
 
-@dataclass(frozen=True)
+@frozen
 class History:
     """Everything that the lab's machines knew, from just before a probe until it was over."""
 

@@ -10,9 +10,9 @@ and scapy takes 0.4 ms for each.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 
+from netlab.frozen import frozen
 from netlab.probe.frame import ETHERNET, decode, message_name
 from netlab.probe.packet import Part
 
@@ -44,7 +44,7 @@ _ECHO_OF_SIX = {b"\x80": Part.REQUEST, b"\x81": Part.ANSWER}
 _IPV4_BYTES = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Message:
     """An ICMP message that carries a token."""
 

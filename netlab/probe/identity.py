@@ -6,9 +6,9 @@ unique (equal datagrams without an IP id), the way that a packet can have come d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
+from netlab.frozen import frozen
 from netlab.probe.frame import Fields, read
 
 End = tuple[str, str]
@@ -25,7 +25,7 @@ _INFORMS = 128
 """From this type on, a message of ICMPv6 is no error (RFC 4443, 2.1)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Identity:
     """A frame, as one packet among others."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Protocol, TypeVar
 
+from netlab.frozen import frozen
 from netlab.probe.cause import Cause
 from netlab.probe.packet import Frame, Packet, Part
 
@@ -14,7 +15,7 @@ CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
 
 
-@dataclass(frozen=True)
+@frozen
 class BridgeInside:
     """A machine's bridge of its adapters, which has the machine's addresses."""
 
@@ -22,7 +23,7 @@ class BridgeInside:
     mac: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Map:
     """Where sightings are: the lab, as a packet meets it."""
 
@@ -150,7 +151,7 @@ class Map:
         return frozenset({target}) | far
 
 
-@dataclass(frozen=True)
+@frozen
 class Outlet:
     """An interface, and who is at the other end of its cable."""
 
@@ -158,7 +159,7 @@ class Outlet:
     peer: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """A packet's stay on one node."""
 
@@ -194,7 +195,7 @@ class Step:
         }
 
 
-@dataclass(frozen=True)
+@frozen
 class Journey:
     """Everything seen of one probe."""
 
@@ -286,7 +287,7 @@ class Stay(Protocol):
 AnyStay = TypeVar("AnyStay", bound=Stay)
 
 
-@dataclass(frozen=True)
+@frozen
 class Turn:
     """A machine answers by another interface than the question came in by."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from netlab.frozen import frozen
 from netlab.kernel.rows import RouteRow
 from netlab.probe.cause import DNS_CODES, DNS_WORDS, Cause, Finding, look_at
 from netlab.probe.drops import Drop, Silence
@@ -31,7 +32,7 @@ _COUNTED = {
 """What the kernel counts where a packet ends without a rule and without a word."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Scene:
     """What is the same for all probes that were under way at the same time."""
 
@@ -66,7 +67,7 @@ class Scene:
     """Why the probe was not waited for until its end."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Evidence:
     """What is known of one probe when it is over."""
 

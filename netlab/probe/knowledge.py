@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 
+from netlab.frozen import frozen
 from netlab.kernel.handles import Handles
 from netlab.kernel.owners import Owners, owners
 from netlab.kernel.routing import UNCERTAIN, Answer, Question, Routing
@@ -24,7 +25,7 @@ _SOURCE_NOT_ADMITTED = (errno.EXDEV, errno.EINVAL)
 """The kernel's answers, before and since Linux 6.14."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Knowledge:
     """Every table of every node."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
+from netlab.frozen import frozen
 from netlab.kernel.patience import Interruption
 from netlab.probe import engine
 from netlab.probe.journey import Map
@@ -22,7 +23,7 @@ _Known = Mapping[tuple[str, str], tuple[str, ...]]
 """The same as text, without the network."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ground:
     """A lab as it is now, as far as a matrix needs it."""
 

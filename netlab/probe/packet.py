@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from netlab.frozen import frozen
 from netlab.probe.frame import Fields
 from netlab.probe.tap import Sighting
 
@@ -22,7 +22,7 @@ class Part(StrEnum):
     """A question for a MAC address, or the answer to one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Packet:
     """One packet, the same before and after every router, translator and switch."""
 
@@ -35,7 +35,7 @@ class Packet:
     """An error's: what it quotes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Frame:
     """One sighting, read."""
 

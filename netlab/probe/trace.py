@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from netlab.frozen import frozen
 from netlab.kernel.events import Events, Lost
 from netlab.kernel.handles import Handles
 from netlab.kernel.neighbours import impatient
@@ -35,7 +36,7 @@ _DATED = (Table.NEIGHBOURS, Table.FDB, Table.CONNECTIONS)
 """Tables that packets themselves change."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Question:
     """What is to be traced."""
 
@@ -53,7 +54,7 @@ class Question:
 _NOTHING = History()
 
 
-@dataclass(frozen=True)
+@frozen
 class Trace:
     """A probe's journey and its end."""
 

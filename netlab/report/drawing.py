@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from netlab.frozen import frozen
 from netlab.report.graph import Addresses, name, shown, subnet, title
 from netlab.report.words import drawn
 from netlab.scenario.topology import HOST, LAN, Leg, Network, Role, Topology
@@ -22,7 +22,7 @@ _ORDER = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class _Box:
     """A machine on a bus: centred lines in a frame."""
 

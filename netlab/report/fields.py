@@ -11,6 +11,7 @@ from netlab.probe.decision import By
 from netlab.probe.journey import Step
 from netlab.probe.trace import Trace
 from netlab.report.story import Story, pad
+from netlab.report.styled import Styled
 from netlab.report.table import Table
 from netlab.report.words import FIELDS, field_name
 
@@ -53,7 +54,7 @@ def _table(step: Step, story: Story) -> Iterator[RenderableType]:
     rows = list(_rows(step, story))
     by = words["changed by"] if any(row[-1] for row in rows) else ""
     headings = ("", "", came or words["sent here"], went or words["ends here"], by)
-    styled = [[Text(cell, "yellow" if row[-1] else "") for cell in row] for row in rows]
+    styled = [[Styled(cell, "yellow" if row[-1] else "") for cell in row] for row in rows]
     yield Table(headings, styled, gap=_GAP)
     for decision in story.decisions(step):
         text = f"      {pad(words[f'by {decision.by}'], 8)}{story.told(decision.text)}"

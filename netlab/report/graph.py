@@ -6,10 +6,11 @@ What every drawing starts from, so that a cable of a new kind is in all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from netlab.frozen import frozen
 from netlab.plan import nat
 from netlab.plan.names import node as node_of
 from netlab.plan.nouns import Cable, End
@@ -29,7 +30,7 @@ Addresses = Mapping[tuple[str, str], Sequence[str]]
 """(node, interface) to the addresses it has."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Plug:
     """One end of a wire: an adapter of a machine, or a port of a switch."""
 
@@ -37,7 +38,7 @@ class Plug:
     interface: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Wire:
     """A cable. `a` is the machine where `b` is a switch, and the vmnet where `b` is the LAN."""
 
@@ -57,7 +58,7 @@ class Wire:
         return self.b.place if self.a.place == place else self.a.place
 
 
-@dataclass(frozen=True)
+@frozen
 class Graph:
     """Machines and switches by name, and what connects them."""
 

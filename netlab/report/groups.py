@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from netlab.frozen import frozen
 from netlab.probe.cause import SENTENCES, Cause
 from netlab.probe.matrix import Result
 from netlab.probe.verdict import Verdict
@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"[\w.:/@-]+")
 _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?|[0-9a-f]*(?::[0-9a-f]*){2,}(?:/[0-9]+)?")
 
 
-@dataclass(frozen=True)
+@frozen
 class Block:
     """Every source to every target, but for pairs of a machine with itself."""
 
@@ -34,7 +34,7 @@ class Block:
     pairs: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Group:
     """Pairs that ended alike."""
 

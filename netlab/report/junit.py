@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from xml.etree import ElementTree as Xml
 
+from netlab.frozen import frozen
 from netlab.probe.matrix import Result
 from netlab.probe.verdict import Verdict
 from netlab.scenario.model import Family
 from netlab.visible import visible
 
 
-@dataclass(frozen=True)
+@frozen
 class Suite:
     """What one lab showed. `error` is set if it could not be measured at all."""
 

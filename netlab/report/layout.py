@@ -10,9 +10,9 @@ into the gap between two columns if another VM is below it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil
 
+from netlab.frozen import frozen
 from netlab.report import shapes
 from netlab.report.graph import Graph, Wire
 from netlab.report.shapes import LANE, LINE, PADDING, Box, Label, text_width
@@ -36,7 +36,7 @@ _HANGING = (Role.NAT_DEVICE, Role.HOST, Role.DHCP_SERVER)
 Point = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """A wire's way: it starts at the box of `wire.a`, and every part is horizontal or vertical."""
 
@@ -45,7 +45,7 @@ class Line:
     labels: tuple[Label, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """Where everything is."""
 
@@ -96,7 +96,7 @@ def _cost(graph: Graph, rows: int) -> tuple[int, int]:
     return max(width, _WIDE, height * _FLAT), rows
 
 
-@dataclass(frozen=True)
+@frozen
 class _Grid:
     """Machines in rows on one side of a bar, from (0, 0); wires end at the side of the bar."""
 
@@ -153,7 +153,7 @@ def _stubs(graph: Graph, column: Sequence[Box], bar: int) -> dict[Wire, tuple[Po
     return stubs
 
 
-@dataclass(frozen=True)
+@frozen
 class _Group:
     """A vmnet: its VMs, and what is plugged in from below, from left to right."""
 
@@ -503,7 +503,7 @@ def _straight(before: Point, point: Point, after: Point) -> bool:
     return before[0] == point[0] == after[0] or before[1] == point[1] == after[1]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Gateway:
     """A machine with adapters above and below its name, at (0, 0)."""
 
@@ -530,7 +530,7 @@ class _Gateway:
         return _Gateway(shapes.with_ports(graph, node, 0, 0, width, *places), *places)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Block:
     """A network outside: its machines, and to their right those that lead on."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_lowercase
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
+from netlab.frozen import frozen
 from netlab.probe.matrix import Result
 from netlab.probe.verdict import Verdict
 from netlab.report.groups import Block, Group, groups, shortened
-from netlab.report.table import Cell, Table, listing, paragraph
+from netlab.report.styled import Styled
+from netlab.report.table import Table, listing, paragraph
 from netlab.scenario.model import Family
 from netlab.scenario.topology import natural
 
@@ -32,7 +33,7 @@ _SIGNS = ("✘ not reached", "? not known", "– the same machine")
 _MARKED = "a ! marks what is not as expected"
 
 
-@dataclass(frozen=True)
+@frozen
 class Matrix:
     """Who reaches whom, as it was measured."""
 
@@ -89,7 +90,7 @@ class Matrix:
             yield from parts
 
 
-@dataclass(frozen=True)
+@frozen
 class _Grid:
     """The pairs of one family."""
 
@@ -128,8 +129,8 @@ class _Grid:
 
     def of(self, seen: Callable[[Result], str]) -> Table:
         """A table whose cells say by what address a receiver saw the sender."""
-        same = Text("–", "dim")
-        rows: list[list[Cell]] = [
+        same = Styled("–", "dim")
+        rows: list[list[str]] = [
             [source, *(_cell(row[name], seen) if name in row else same for name in self.columns)]
             for source, row in self.rows.items()
         ]
@@ -253,7 +254,7 @@ def _line(text: str | Text, style: str = "") -> Text:
     return line
 
 
-def _cell(result: Result, seen: Callable[[Result], str]) -> Text:
+def _cell(result: Result, seen: Callable[[Result], str]) -> Styled:
     match result.outcome.verdict:
         case Verdict.ANSWERED:
             shown = seen(result)
@@ -261,7 +262,7 @@ def _cell(result: Result, seen: Callable[[Result], str]) -> Text:
             shown = "?"
         case _:
             shown = "✘"
-    return Text(shown if result.passed else f"! {shown}", "green" if result.passed else "red")
+    return Styled(shown if result.passed else f"! {shown}", "green" if result.passed else "red")
 
 
 def _address(result: Result) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from netlab.frozen import frozen
 from netlab.probe.decision import By
 from netlab.probe.journey import Step
 from netlab.probe.packet import Part
@@ -17,7 +17,7 @@ from netlab.report.story import Story
 _CHOICES = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class Riddle:
     """A question with choices."""
 

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Full, Queue
@@ -20,6 +19,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from netlab.errors import KernelError, NetlabError
+from netlab.frozen import frozen
 from netlab.visible import visible_data
 
 ADDRESS = "127.0.0.1"
@@ -40,7 +40,7 @@ _HEADERS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Wish:
     """A probe that somebody asks for, in words of `trace`. The answer is a journey, or a NetlabError."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 
+from netlab.frozen import frozen
 from netlab.report.graph import Graph, Wire
 from netlab.scenario.topology import Network, Node
 
@@ -28,7 +29,7 @@ _NARROW = 64
 """The least width of a machine's text: boxes of short names are as wide as those of others."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Label:
     """A line of text; `y` is its baseline."""
 
@@ -44,7 +45,7 @@ class Label:
         return replace(self, x=self.x + dx, y=self.y + dy)
 
 
-@dataclass(frozen=True)
+@frozen
 class Box:
     """A machine or a switch, with its place."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from rich.cells import cell_len
 
+from netlab.frozen import frozen
 from netlab.probe.decision import Decision
 from netlab.probe.journey import Step
 from netlab.probe.packet import Packet, Part
@@ -23,7 +23,7 @@ _MANY_TRIES = ("route", "mtu")
 _SHOWN_PORTS = 2
 
 
-@dataclass(frozen=True)
+@frozen
 class Story:
     """One trace and a language."""
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.text import Text
 
-Cell: TypeAlias = str | Text
-"""Several lines are possible; a Text's own style is that of the whole cell."""
+from netlab.frozen import frozen
+from netlab.report.styled import Styled, style_of
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 _GAP = 2
 _LEAST_BROKEN = 16
@@ -31,12 +31,13 @@ _PART = re.compile(r"\s*@?[^\s@]+")
 _NOTHING = ("", "–")
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """Rows below headings."""
 
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[str]]
+    """Several lines in a cell are possible."""
     spare: Sequence[str] = ()
     """Columns that are left out where there is no room; the most telling first."""
     gap: int = _GAP
@@ -45,14 +46,20 @@ class Table:
     """The same where there is no room. One is enough only for cells without a space."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        parts = self._parts(options.max_width)
+        from rich.text import Text
+
+        parts = ((str(part), style_of(part)) for part in self._parts(options.max_width))
         yield Text.assemble(*parts, no_wrap=True, overflow="ignore")
+
+    def as_text(self, width: int) -> str:
+        """Without styles."""
+        return "".join(self._parts(width))
 
     def fits(self, width: int) -> bool:
         """Whether all columns have room with no cell broken."""
         return self._whole(range(len(self.columns)), width) is not None
 
-    def _parts(self, width: int) -> list[Cell]:
+    def _parts(self, width: int) -> list[str]:
         every = range(len(self.columns))
         chosen = self._chosen(width)
         if setting := self._whole(chosen, width) or self._broken(chosen, width):
@@ -109,14 +116,14 @@ class Table:
         widths = _shared(least, most, width - _GAP * (len(chosen) - 1))
         return (_GAP, widths) if widths else None
 
-    def _set(self, chosen: Sequence[int], gap: int, widths: Sequence[int]) -> Iterator[Cell]:
+    def _set(self, chosen: Sequence[int], gap: int, widths: Sequence[int]) -> Iterator[str]:
         heads = [
             _broken(self.columns[n], width, _PART) for n, width in zip(chosen, widths, strict=True)
         ]
         deepest = max(map(len, heads), default=0)
         # At the foot, over its column.
         heads = [[""] * (deepest - len(head)) + head for head in heads]
-        yield Text(
+        yield Styled(
             "\n".join(_joined(line, widths, gap) for line in zip(*heads, strict=True)), "bold"
         )
         for number, row in enumerate(self.rows):
@@ -124,7 +131,7 @@ class Table:
                 [part for line in self._texts[n][number] for part in _broken(line, width)]
                 for n, width in zip(chosen, widths, strict=True)
             ]
-            styles = [one.style if isinstance(one := row[n], Text) else "" for n in chosen]
+            styles = [style_of(row[n]) for n in chosen]
             for line in zip_longest(*cells, fillvalue=""):
                 yield "\n"
                 if any(styles):
@@ -132,7 +139,7 @@ class Table:
                 else:
                     yield _joined(line, widths, gap)
 
-    def _told(self, width: int) -> Iterator[Cell]:
+    def _told(self, width: int) -> Iterator[str]:
         """Every row as lines of key and value; without what has no value."""
         short = [name for name in self.columns if cell_len(name) + _GAP <= width // 2]
         keys = _widest(short) + _GAP
@@ -145,7 +152,7 @@ class Table:
             ]
             for n, (name, value) in enumerate(told):
                 yield "\n" if n else ""
-                yield Text(name.ljust(keys) if value[0] else name, "" if n else "bold")
+                yield Styled(name.ljust(keys) if value[0] else name, "" if n else "bold")
                 yield "\n".join(value)
 
 
@@ -161,10 +168,10 @@ def listing(items: Sequence[str], width: int, between: str = "   ") -> str:
     return "\n".join(_filled([between * bool(n) + item for n, item in enumerate(items)], width))
 
 
-def _said_missing(names: Sequence[str], width: int) -> Iterator[Cell]:
+def _said_missing(names: Sequence[str], width: int) -> Iterator[str]:
     if names:
         said = f"(left out: {', '.join(names)}; a wider terminal, a pipe or --json has all)"
-        yield Text("\n" + paragraph(said, width), "dim")
+        yield Styled("\n" + paragraph(said, width), "dim")
 
 
 def _value(lines: Sequence[str], keys: int, width: int) -> list[str]:
@@ -216,11 +223,11 @@ def _joined(line: Sequence[str], widths: Sequence[int], gap: int) -> str:
 
 
 def _styled(
-    line: Sequence[str], widths: Sequence[int], gap: int, styles: Sequence[object]
-) -> Iterator[Cell]:
+    line: Sequence[str], widths: Sequence[int], gap: int, styles: Sequence[str]
+) -> Iterator[str]:
     end = max((n for n, part in enumerate(line, 1) if part), default=0)
     for n, part in enumerate(line[:end]):
-        yield Text(part, str(styles[n]))
+        yield Styled(part, styles[n])
         if n + 1 < end:
             yield " " * (widths[n] - cell_len(part) + gap)
 

@@ -1,25 +1,24 @@
-"""What happened, for people: tables and drawings as rich renderables."""
+"""What happened, for people: tables and drawings, and how they are printed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from io import StringIO
-from typing import TYPE_CHECKING, Any, TextIO
-
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.segment import Segment
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from netlab.plan.nouns import Bridge, Namespace
 from netlab.plan.plan import Difference, line
 from netlab.report.drawing import draw
 from netlab.report.graph import Addresses, addresses_of
+from netlab.report.styled import Below, Drawing, Shown, Styled, as_text
 from netlab.report.table import Table
 from netlab.visible import visible, visible_lines
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from netlab.kernel.preflight import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Interface, Killed, Machine, Repair, Status
@@ -33,7 +32,7 @@ _SHOWN_LEFT = 20
 """Lines of what could not be mended."""
 
 
-def labs(records: Sequence[Record]) -> RenderableType:
+def labs(records: Sequence[Record]) -> Shown:
     """The list of labs."""
     columns = ("lab", "state", "scenario", "up since", "file")
     return Table(columns, [_lab(record) for record in records], spare=("up since", "file"))
@@ -45,33 +44,31 @@ def _lab(record: Record) -> tuple[str, ...]:
     return (record.lab, state, record.scenario, since, record.file)
 
 
-def scenarios(titles: Mapping[str, str]) -> RenderableType:
+def scenarios(titles: Mapping[str, str]) -> Shown:
     """The shipped scenarios."""
     return Table(("scenario", "what it shows"), list(titles.items()))
 
 
-def lab_status(status: Status, width: int) -> RenderableType:
+def lab_status(status: Status, width: int) -> Shown:
     """A lab: its picture, of a width, every address, and drift."""
     found = machines(status.machines)
     drawn = picture(status.lab.topology, addresses_of(status), width)
-    missing = [Text(str(one), style="yellow") for one in status.unleased]
+    missing = [Styled(str(one), "yellow") for one in status.unleased]
     if not status.drift and missing:
-        return Group(drawn, "", found, "", *missing, "no drift: nothing was changed by hand")
-    return Group(drawn, "", found, "", *missing, drift(status.drift))
+        return Below((drawn, "", found, "", *missing, "no drift: nothing was changed by hand"))
+    return Below((drawn, "", found, "", *missing, drift(status.drift)))
 
 
-def picture(
-    topology: Topology, addresses: Addresses, width: int, language: str = "en"
-) -> RenderableType:
+def picture(topology: Topology, addresses: Addresses, width: int, language: str = "en") -> Shown:
     """The drawing; `addresses` are those of now (none: as planned)."""
-    return Text(draw(topology, addresses, width, language), no_wrap=True, overflow="crop")
+    return Drawing(draw(topology, addresses, width, language))
 
 
 _COLUMNS = ("node", "adapter", "network", "state", "address", "from", "MAC", "gateway", "DNS")
 _SPARE = ("from", "MAC", "gateway", "DNS")
 
 
-def machines(found: Sequence[Machine]) -> RenderableType:
+def machines(found: Sequence[Machine]) -> Shown:
     """Every adapter of every node."""
     rows = [_row(machine.name, one) for machine in found for one in machine.interfaces]
     return Table(_COLUMNS, rows, spare=_SPARE)
@@ -92,10 +89,10 @@ def _row(node: str, interface: Interface) -> tuple[str, ...]:
     )
 
 
-def view(shown: View) -> RenderableType:
+def view(shown: View) -> Shown:
     """One of the tables of `show`."""
     if not shown.rows:
-        return Text("nothing to show")
+        return "nothing to show"
     rows = [
         ["–" if value is None else visible(str(value)) for value in row.values]
         for row in shown.rows
@@ -103,50 +100,46 @@ def view(shown: View) -> RenderableType:
     return Table([*map(visible, shown.columns)], rows, shown.spare)
 
 
-def drift(found: Difference) -> RenderableType:
+def drift(found: Difference) -> Shown:
     """What differs from the plan."""
     if not found:
-        return Text("no drift: everything is as planned", style="green")
-    return Group(
-        Text("drift from the plan, which `sudo netlab repair` ends:", style="yellow"),
-        difference(found),
-    )
+        return Styled("no drift: everything is as planned", "green")
+    told = Styled("drift from the plan, which `sudo netlab repair` ends:", "yellow")
+    return Below((told, difference(found)))
 
 
-def change(wanted: Change, done: bool) -> RenderableType:
+def change(wanted: Change, done: bool) -> Shown:
     """What was changed, or would be."""
     lines = [f"- {_first(line(noun))}" for noun in wanted.removed]
     lines += [f"~ {_first(line(new))}" for _, new in wanted.altered]
     lines += [f"+ {_first(line(noun))}" for noun in wanted.created]
     if not lines:
-        return Text("nothing differs: the lab is as wanted")
+        return "nothing differs: the lab is as wanted"
     counts = (len(wanted.removed), len(wanted.altered), len(wanted.created))
     words = "{} removed, {} altered, {} made" if done else "{} to remove, {} to alter, {} to make"
-    return Text("\n".join([*lines, words.format(*counts)]))
+    return "\n".join([*lines, words.format(*counts)])
 
 
-def repair(done: Repair) -> RenderableType:
+def repair(done: Repair) -> Shown:
     """What was mended, and to which scenario after a change that was killed."""
-    return Group(change(done.change, done=True), *(_killed(one) for one in (done.killed,) if one))
+    return Below((change(done.change, done=True), *(_killed(one) for one in (done.killed,) if one)))
 
 
-def _killed(found: Killed) -> Text:
+def _killed(found: Killed) -> str:
     wanted = f"A change to the scenario '{found.wanted}' had been killed before its end"
     if found.done:
-        return Text(f"{wanted}, with all of it done: '{found.now}' is the lab's scenario now.")
-    return Text(f"{wanted}: the lab is what it was before, by the scenario '{found.now}'.")
+        return f"{wanted}, with all of it done: '{found.now}' is the lab's scenario now."
+    return f"{wanted}: the lab is what it was before, by the scenario '{found.now}'."
 
 
-def unmended(done: Repair, lab: str) -> RenderableType:
+def unmended(done: Repair, lab: str) -> Shown:
     """What `repair` could not mend, and why."""
-    return Group(
-        Text(f"netlab: the lab '{lab}' could not be mended completely:"),
-        difference(done.left, _SHOWN_LEFT),
-        *(Text(f"  ({error.told})") for error in done.failures),
-    )
+    what = f"netlab: the lab '{lab}' could not be mended completely:"
+    why = (f"  ({error.told})" for error in done.failures)
+    return Below((what, difference(done.left, _SHOWN_LEFT), *why))
 
 
-def difference(found: Difference, shown: int | None = None) -> RenderableType:
+def difference(found: Difference, shown: int | None = None) -> Shown:
     """What is missing, what is odd, what is there without being planned; at most `shown` lines."""
     odd = [one for one in found.unplanned if isinstance(one, Namespace | Bridge) and one.oddities]
     usual = {replace(one, oddities=()) for one in odd}
@@ -155,48 +148,28 @@ def difference(found: Difference, shown: int | None = None) -> RenderableType:
     lines += [f"+ unplanned  {_first(line(one))}" for one in found.unplanned if one not in odd]
     if shown is not None and len(lines) > shown:
         lines = [*lines[:shown], f"  … and {len(lines) - shown} more: --json has them all"]
-    return Text("\n".join(lines), style="yellow")
+    return Styled("\n".join(lines), "yellow")
 
 
-def checks(found: Sequence[Check]) -> RenderableType:
+def checks(found: Sequence[Check]) -> Shown:
     """What `doctor` found."""
     signs = {"fine": "✔", "warning": "!", "missing": "✘"}
     rows = [(signs[check.health], check.name, check.found, check.cost) for check in found]
     return Table(("", "what", "found", "what it costs, what to do"), rows)
 
 
-def console(stream: TextIO, width: int, height: int = 1) -> Console:
-    """A rich console that takes texts as they are: a MAC's `:ab:` is no emoji, `[x]` no markup.
-
-    Of both sizes, or rich believes a terminal that is called dumb to have 80 columns.
-    """
-    return _Console(
-        file=stream, width=width, height=height, highlight=False, markup=False, emoji=False
-    )
-
-
-class _Console(Console):
-    """Obeys nothing that stands in a text: control characters are shown."""
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(visible_lines(text), **options)
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterator[Segment]:
-        for segment in super().render(renderable, options):
-            text = segment.text
-            if text.isprintable() or segment.control:
-                yield segment
-            else:
-                yield Segment(visible_lines(text), segment.style)
-
-
-def plain(renderable: RenderableType, width: int = PIPE_WIDTH) -> str:
+def plain(shown: RenderableType, width: int = PIPE_WIDTH) -> str:
     """Without colour; for a pipe, in which no line is cut."""
-    stream = StringIO()
-    console(stream, width).print(renderable, crop=False)
-    return "\n".join(row.rstrip() for row in stream.getvalue().splitlines())
+    match shown:
+        case str() | Below() | Table():
+            text = visible_lines(as_text(shown, width))
+        case _:
+            from netlab.report.console import console
+
+            stream = StringIO()
+            console(stream, width).print(shown, crop=False)
+            text = stream.getvalue()
+    return "\n".join(row.rstrip() for row in text.splitlines())
 
 
 def _first(text: str) -> str:

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from netlab.errors import UsageError
+from netlab.frozen import frozen
 from netlab.scenario.model import Expectations, Family, is_pattern
 from netlab.scenario.suggest import instead
 from netlab.scenario.topology import Leg, Node, Role, Topology
@@ -20,7 +21,7 @@ from netlab.scenario.topology import Leg, Node, Role, Topology
 _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
 
 
-@dataclass(frozen=True)
+@frozen
 class Endpoint:
     """A node, or one leg of it."""
 
@@ -64,7 +65,7 @@ class Expectation:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class RuleProblem:
     """A fault in the rules: `path` below `expect`, what is wrong, what to do."""
 
@@ -189,7 +190,7 @@ class Matching:
         return self._matches[pattern]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Plane:
     """All pairs over one family of addresses, and the first rule that names each.
 
@@ -224,7 +225,7 @@ class _Plane:
             targets &= targets - 1
 
 
-@dataclass(frozen=True)
+@frozen
 class _Row:
     """The pairs of one source."""
 

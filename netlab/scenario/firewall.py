@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from netlab.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Firewall:
     """What does not come in, unless the machine asked for it; words as `all`, `icmp`, `tcp`, `tcp:80`.
 

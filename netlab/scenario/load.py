@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
@@ -25,11 +26,11 @@ from netlab.scenario.checks import (
     check_names,
 )
 from netlab.scenario.document import MAX_BYTES, Document, Path, parse
-from netlab.scenario.model import Scenario
+from netlab.scenario.files import STDIN, locate
+from netlab.scenario.model import Scenario, read
 from netlab.scenario.model_errors import ModelError, place, worded
 from netlab.scenario.rewrite import rewrite
 from netlab.scenario.source import Source
-from netlab.scenario.suggest import instead, near
 from netlab.scenario.topology import (
     HOST,
     HOTSPOT,
@@ -42,56 +43,8 @@ from netlab.scenario.topology import (
     router_of,
 )
 
-_PACKAGE = FilePath(__file__).parent.parent
-SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")
-"""Where an installed wheel and a source tree keep the shipped scenarios."""
-
-STDIN = "-"
-"""The name of the file that is read from standard input."""
 ENOUGH = 1_000
 """Problems of one kind that are put into words: who has more will see that."""
-
-
-def shipped() -> dict[str, FilePath]:
-    """The scenarios that come with netlab, by name."""
-    folder = next((folder for folder in SHIPPED_FOLDERS if folder.is_dir()), None)
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))} if folder else {}
-
-
-def is_path(name: str) -> bool:
-    """Whether a file is meant, and no scenario by its name."""
-    return name == STDIN or "/" in name or FilePath(name).suffix in (".yaml", ".yml")
-
-
-def locate(name: str) -> FilePath:
-    """The file of `name`: a path, or a shipped scenario. Raises UsageError."""
-    file, known = FilePath("/dev/stdin" if name == STDIN else name), shipped()
-    if name in known:
-        return known[name]
-    try:
-        is_folder, is_there = file.is_dir(), file.exists()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"'{name}' cannot be a file: {error}") from error
-    if is_folder:
-        raise UsageError(f"'{name}' is a folder", "name a scenario file in it")
-    if is_there:
-        return file
-    if is_path(name):
-        raise _no_file(file)
-    others = [other.name for other in FilePath().glob("*.yaml")]
-    raise UsageError(f"there is no scenario or file '{name}'", instead(name, [*known, *others]))
-
-
-def _no_file(file: FilePath) -> UsageError:
-    folder = file.parent
-    if not folder.is_dir():
-        return UsageError(f"there is no folder '{folder}' for '{file.name}'", "correct the path")
-    what = f"there is no file '{file.name}' in {folder.absolute()}"
-    if file.stem in shipped():
-        meant = f"did you mean the scenario '{file.stem}', which comes with netlab?"
-        return UsageError(what, meant)
-    others = [other.name for other in folder.glob("*.y*ml")]
-    return UsageError(what, near(file.name, others) or "correct the path")
 
 
 def load(name: str) -> Source:
@@ -156,7 +109,7 @@ def _validate(document: Document) -> Topology | None:
     # What was cut out below a place, or beside it, explains what seems to be missing there.
     explained = {path[:length] for path in broken for length in range(len(path) + 1)}
     topology = resolve(scenario)
-    findings = check(topology, _keys(data, "vmnets") | _keys(data, "segments"))
+    findings = check(topology, partial(_keys, data))
     for finding in islice(findings, ENOUGH):
         if not explained & {finding.path, (*finding.path[:-1], finding.without)}:
             _note(finding, document)
@@ -190,7 +143,7 @@ def _expectations(topology: Topology, data: Any) -> Iterator[Finding]:
 
 def _read(data: Any) -> tuple[Scenario | None, list[ErrorDetails]]:
     try:
-        return Scenario.model_validate(data), []
+        return read(data), []
     except ValidationError as error:
         return None, error.errors(include_url=False)
 

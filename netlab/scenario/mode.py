@@ -7,18 +7,18 @@ stands in its file in `plan/` with what it builds, and is known by its line in `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import ClassVar
 
+from netlab.frozen import frozen
 from netlab.scenario import addressing
 
 Place = Callable[[IPv4Network], IPv4Address]
 """An address by its place in the subnet: the first, the second, the last."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Product:
     """Whose network it is."""
 
@@ -49,7 +49,7 @@ class Routing(StrEnum):
     """Both ways, untranslated."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Mode:
     """The facts of a network mode. What has no place does not exist in networks of this mode."""
 
@@ -112,6 +112,10 @@ class Mode:
     def leases(self) -> bool:
         """Whether somebody answers DHCP."""
         return self.on_lan or self.serves_itself or self.dhcp_server is not None
+
+    def __reduce__(self) -> tuple[Callable[[str], Mode], tuple[str]]:
+        """Written down, it is its word."""
+        return called, (self.value,)
 
     BRIDGED: ClassVar[Mode]
     NAT: ClassVar[Mode]
@@ -183,6 +187,12 @@ def known_by(source: Callable[[], Iterable[Mode]]) -> None:
     """Who knows all modes: `plan/build`, which this room cannot ask by itself."""
     global _known
     _known = source
+
+
+def called(value: str) -> Mode:
+    """The mode of a word, also of one that no vmnet can have."""
+    modes = (*_known(), Mode.SEGMENT, Mode.HOTSPOT)
+    return next(mode for mode in modes if mode.value == value)
 
 
 def known() -> dict[str, Mode]:

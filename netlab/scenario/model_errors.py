@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from netlab.frozen import frozen
 from netlab.scenario.document import Path
 from netlab.scenario.names import (
     DNS_NAME,
@@ -56,7 +56,7 @@ _EXAMPLES = {
 """What to write where a key is missing."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Where in the data an error is."""
 
@@ -74,7 +74,7 @@ class Place:
         return self.path[:-1] if self.is_missing else self.path
 
 
-@dataclass(frozen=True)
+@frozen
 class ModelError:
     """One thing that is wrong, and what to do."""
 
@@ -100,7 +100,10 @@ def place(data: Any, error: ErrorDetails) -> Place:
                 choice = path
             continue
         path = (*path, step)
-    on_key = _KEY in steps or error["type"] in ("extra_forbidden", "string_pattern_mismatch")
+    on_key = _KEY in steps or error["type"] in (
+        "unexpected_keyword_argument",
+        "string_pattern_mismatch",
+    )
     return Place(path, on_key, is_missing, choice)
 
 
@@ -140,7 +143,7 @@ def _words(where: Place, error: ErrorDetails) -> tuple[str, str]:
             return f"{_named(where.holder)}there is one entry too few", "give two, first and last"
         case "missing":
             return f"'{last}' is missing", f"add `{last}: {_EXAMPLES.get(str(last), '…')}`"
-        case "extra_forbidden":
+        case "unexpected_keyword_argument":
             known = keys(where.path[:-1])
             fix = near(str(last), known) or f"known keys here: {', '.join(known)}"
             return f"unknown key '{last}'", fix
@@ -177,7 +180,7 @@ def _plain(error: ErrorDetails) -> tuple[str, str]:
             plain = re.sub("[^a-z]", "", str(given).lower())
             meant = near(plain, words) or near(str(given), words)
             return f"{shown} is not possible here", meant or f"use {context['expected']}"
-        case "model_type" | "dict_type" | "model_attributes_type":
+        case "dataclass_type" | "dict_type":
             return f"{shown} must be a mapping", "write `key: value` lines below it"
         case "string_type":
             return f"{shown} is not text", "put it in quotes"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from netlab.errors import Problem
+from netlab.frozen import frozen
 from netlab.scenario.model import Scenario
 from netlab.scenario.topology import Topology
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     """A checked scenario and the file that it came from."""
 

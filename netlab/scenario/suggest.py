@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable
 
@@ -22,8 +21,14 @@ def near(word: str, known: Collection[str]) -> str:
         return ""
     names = [name for name in list(known)[:_COMPARED] if _letters(name) != _letters(word)]
     same = [name for name in known if name.lower() == word.lower()]
-    like = same or difflib.get_close_matches(word, names, 1)
+    like = same or _like(word, names)
     return f"did you mean '{like[0]}'?" if like else ""
+
+
+def _like(word: str, names: list[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(word, names, 1)
 
 
 def _letters(name: str) -> str:

@@ -7,9 +7,10 @@ asked of the kernel is asked once a look (`look.Look`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netlab.errors import UsageError
+from netlab.frozen import frozen
 from netlab.kernel import preflight
 from netlab.lab import Lab
 from netlab.scenario.suggest import instead
@@ -17,7 +18,7 @@ from netlab.views import machines, programs
 from netlab.views.look import Look, Row, Value
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     """A table for people and programs."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from netlab.frozen import frozen
 from netlab.kernel import netns, nft, services, sockets, spaces
 from netlab.kernel.nftrace import TRACE_TABLE
 from netlab.kernel.owners import Owners, owners
@@ -21,7 +21,7 @@ from netlab.scenario.topology import Leg
 Value = str | int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """A row of a view."""
 
@@ -31,7 +31,7 @@ class Row:
     """Nodes and networks that it concerns: it is shown if one of them is asked for."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Look:
     """Everything that a view may need, asked of the kernel at its first use."""
 
@@ -141,7 +141,7 @@ class Look:
         return {place: ruleset for place, ruleset in found.items() if ruleset.chains}
 
 
-@dataclass(frozen=True)
+@frozen
 class Ruleset:
     """The chains of a namespace, and its rules as text and as data."""
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def test_down_removes_nothing_that_the_record_cannot_mean(hostonly, foreign, tmp
         ip("netns", "del", "victim")
 
 
-@pytest.mark.parametrize("name", ["scenario.json", "scenario.yaml"])
+@pytest.mark.parametrize("name", ["scenario.known", "scenario.yaml"])
 @pytest.mark.parametrize("text", ["", "\0", NESTED, '{"netlab": 1}'])
 def test_a_damaged_scenario_of_a_lab_is_said_to_be_one(hostonly, name, text):
     (LABS / "hostonly" / name).write_text(text)
@@ -244,3 +245,29 @@ def test_down_does_not_end_who_only_looks(hostonly):
     assert os.read(reading, 2) == b"in"
     assert netlab("down", "hostonly").returncode == 0
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ("status", set()),
+        ("show addresses", set()),
+        ("down", set()),
+        ("graph", set()),
+        ("verify", {"rich.console"}),
+        ("trace vm1 vm2", {"rich.console"}),
+        ("explain vm1 vm2", {"rich.console"}),
+    ],
+)
+def test_a_verb_loads_no_library_that_it_has_no_use_for(hostonly, words, needed):
+    """The values of a scenario were checked when the lab was made, and a pipe needs no colours."""
+    script = (
+        "import sys; from netlab import cli; cli.run(sys.argv[1].split());"
+        "heavy = {'yaml', 'pydantic_core', 'rich.console', 'difflib', 'scapy'};"
+        "print(sorted(heavy & {*sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, words], capture_output=True, text=True, timeout=HANG_SECONDS
+    )
+    assert done.stdout
+    assert done.stderr == f"{sorted(needed)}\n"

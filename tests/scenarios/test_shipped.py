@@ -13,7 +13,7 @@ from netlab import lab
 from netlab.plan.nouns import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan
 from netlab.probe.verdict import Verdict
-from netlab.scenario.load import shipped
+from netlab.scenario.files import shipped
 from netlab.scenario.model import Family
 from tests.machine import inside, netlab
 

@@ -12,6 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "netlab"
 
 ALLOWED = {
+    "frozen": set(),
     "errors": set(),
     "visible": set(),
     "scenario": {"errors", "visible"},
@@ -96,7 +97,7 @@ def test_a_room_imports_only_what_its_row_allows(file):
     for name in imports(file):
         if name.startswith("netlab."):
             target = name.split(".")[1]
-            assert target in ALLOWED[own] | {own, "__version__"}, f"{own} imports {name}"
+            assert target in ALLOWED[own] | {own, "__version__", "frozen"}, f"{own} imports {name}"
 
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
@@ -146,3 +147,8 @@ def test_nothing_calls_the_tools_that_libraries_replace():
                 first = node.elts[0]
                 if isinstance(first, ast.Constant):
                     assert first.value not in ("ip", "nft", "ping", "iptables", "brctl"), file
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_class_that_is_only_frozen_takes_no_time_to_define(file):
+    assert "@dataclass(frozen=True)\n" not in file.read_text()

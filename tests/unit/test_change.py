@@ -29,7 +29,8 @@ from netlab.plan.nouns import (
 )
 from netlab.plan.plan import Plan
 from netlab.scenario import edit
-from netlab.scenario.load import edited, shipped
+from netlab.scenario.files import shipped
+from netlab.scenario.load import edited
 
 SUBNET = IPv4Network("10.0.0.0/24")
 SWITCH = [Namespace("x.sw"), Bridge("x.sw", "sw", "02:00:00:00:00:01")]

@@ -23,7 +23,8 @@ from netlab.report import diagrams, graph, svg, words
 from netlab.report.drawing import draw
 from netlab.report.layout import Layout, Line, arrange
 from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
-from netlab.scenario.load import loads, shipped
+from netlab.scenario.files import shipped
+from netlab.scenario.load import loads
 from netlab.scenario.mode import Mode
 from netlab.scenario.topology import Leg, Network, Node, Role, Topology
 

@@ -19,7 +19,8 @@ from netlab.plan.nouns import Address, Advertised, DhcpClient, Ipv6, Listening, 
 from netlab.probe import icmp
 from netlab.probe.packet import Part
 from netlab.scenario import ipv6
-from netlab.scenario.load import loads, shipped
+from netlab.scenario.files import shipped
+from netlab.scenario.load import loads
 from netlab.scenario.topology import resolve
 
 

@@ -15,7 +15,8 @@ from netlab import lab
 from netlab.errors import ScenarioError
 from netlab.plan.build import build
 from netlab.scenario import expectation
-from netlab.scenario.load import loads, shipped
+from netlab.scenario.files import shipped
+from netlab.scenario.load import loads
 from tests.unit.test_growth import counted, flat
 
 FOREIGN = re.compile(

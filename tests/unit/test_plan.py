@@ -13,7 +13,8 @@ from netlab.plan import dhcp, names
 from netlab.plan.build import build
 from netlab.plan.nouns import Address, Cable, Namespace, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan, difference, line
-from netlab.scenario.load import loads, shipped
+from netlab.scenario.files import shipped
+from netlab.scenario.load import loads
 from netlab.scenario.topology import Network, resolve
 
 

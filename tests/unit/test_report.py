@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from xml.etree import ElementTree as Xml
 
 import pytest
+from rich.console import Console
 
 from netlab import lab
 from netlab.probe.matrix import Result, compare
@@ -12,8 +14,10 @@ from netlab.probe.verdict import Outcome, Verdict
 from netlab.report import data, junit, text
 from netlab.report.drawing import draw
 from netlab.report.matrix import Matrix
+from netlab.report.styled import Below, Drawing, Styled
 from netlab.scenario.expectation import matrix
-from netlab.scenario.load import loads, shipped
+from netlab.scenario.files import shipped
+from netlab.scenario.load import loads
 
 
 @pytest.fixture
@@ -84,3 +88,18 @@ def test_json_says_the_same_as_the_matrix(results):
     document = data.matrix(lab.prepare(lab.load("hostonly")), results)
     assert document["passed"] + document["failed"] == len(document["cells"]) == len(results)
     assert {cell["verdict"] for cell in document["cells"]} == {"answered", "unknown", "dead"}
+
+
+def test_a_terminal_shows_in_colour_what_a_pipe_shows_as_text():
+    told = Below((Drawing("12345678"), "", Styled("one two", "yellow"), "plain"))
+    stream = io.StringIO()
+    Console(file=stream, width=5, force_terminal=True, color_system="standard").print(told)
+    colour, none = "\x1b[33m", "\x1b[0m"
+    assert stream.getvalue().splitlines() == [
+        "12345",
+        "",
+        f"{colour}one {none}",
+        f"{colour}two{none}",
+        "plain",
+    ]
+    assert text.plain(told) == "12345678\n\none two\nplain"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario import edit, load, rewrite
+from netlab.scenario import edit, files, rewrite
 from netlab.scenario.document import MAX_BYTES, parse
 
 
@@ -185,9 +185,9 @@ def _vm(data: Any) -> str:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("name", sorted(load.shipped()))
+@pytest.mark.parametrize("name", sorted(files.shipped()))
 def test_an_edit_of_a_shipped_scenario_changes_its_own_lines_only(name, verb, monkeypatch):
-    document = parse(load.shipped()[name].read_bytes(), name)
+    document = parse(files.shipped()[name].read_bytes(), name)
     try:
         wanted = VERBS[verb](document.data)
     except (UsageError, KeyError, StopIteration):

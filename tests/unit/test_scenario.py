@@ -13,7 +13,8 @@ from netlab import cli, lab
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario import edit, mac
 from netlab.scenario.expectation import matrix
-from netlab.scenario.load import edited, loads, shipped
+from netlab.scenario.files import shipped
+from netlab.scenario.load import edited, loads
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import json_schema
 from netlab.scenario.names import lab_name

@@ -15,6 +15,7 @@ from netlab.probe import matrix
 from netlab.probe.tap import Sighting
 from netlab.probe.verdict import Outcome, Verdict
 from netlab.report import captured, junit, page, text
+from netlab.report.console import console
 from netlab.report.server import Audience
 from netlab.scenario.document import Document, Position
 from netlab.scenario.load import loads
@@ -97,7 +98,7 @@ class TestEveryForm:
         table = text.view(View(("node", foreign), (), (Row(("vm1", foreign), frozenset()),)))
         if terminal:
             stream = io.StringIO()
-            text.console(stream, 120).print(table)
+            console(stream, 120).print(table)
             shown = stream.getvalue()
         else:
             shown = text.plain(table)

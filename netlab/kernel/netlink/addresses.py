@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from socket import AF_INET, AF_INET6
@@ -17,6 +16,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import (
     ifaddrmsg,
 )
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.codec import Reader, Template
@@ -33,7 +33,7 @@ _MESSAGE = Reader(
 _EVERY = Template(ifaddrmsg, {})
 
 
-@dataclass(frozen=True)
+@frozen
 class InterfaceAddress:
     """An address, on the interface with this number."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from pyroute2.netlink import NLA_F_NESTED, NLA_F_NET_BYTEORDER, nla, nlmsg, nlmsg_base
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink.loading import misfit
 
 Body = Mapping[str, Any]
@@ -35,7 +35,7 @@ _ATTRIBUTE = packing(nla.header)
 """nlattr: length, type with flags."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Slot:
     """A place in a template, filled in at each use."""
 

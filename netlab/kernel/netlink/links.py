@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import (
     ifinfmsg,
 )
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink, NoInterface, Refused
 from netlab.kernel.netlink.codec import Reader, Template, encode
@@ -147,7 +148,7 @@ _NEW_BRIDGE = Template(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Interface:
     """An interface as the kernel shows it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, AF_UNSPEC
@@ -11,6 +10,7 @@ from pyroute2.config import AF_BRIDGE
 from pyroute2.netlink.rtnl import RTM_DELNEIGH, RTM_GETNEIGH
 from pyroute2.netlink.rtnl.ndmsg import NTF_MASTER, NUD_NOARP, NUD_PERMANENT, ndmsg, states
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.codec import Reader, Template, encode
@@ -27,7 +27,7 @@ _EVERY = Template(ndmsg, {"family": codec.octet("family")})
 _STATES: dict[int, str] = {number: word for word, number in states.items()}
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelNeighbour:
     """What is known of an IP address on the interface with this number."""
 
@@ -49,7 +49,7 @@ class KernelNeighbour:
         return self.state not in (_STATES[NUD_PERMANENT], _STATES[NUD_NOARP])
 
 
-@dataclass(frozen=True)
+@frozen
 class ForwardingEntry:
     """A MAC address that a switch knows (FDB), behind the port with this number."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from ipaddress import IPv6Network, ip_address, ip_network
 from socket import AF_INET, AF_INET6
@@ -20,6 +19,7 @@ from pyroute2.netlink.rtnl import (
 )
 from pyroute2.netlink.rtnl.rtmsg import IP6_RT_PRIO_USER, RTNH_F_DEAD, RTNH_F_LINKDOWN, nh, rtmsg
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.addresses import InterfaceAddress
 from netlab.kernel.netlink.channel import Netlink
@@ -54,7 +54,7 @@ _HOP_ATTRIBUTES = Reader(nh, attributes=("RTA_GATEWAY",))
 _EVERY = Template(rtmsg, {"family": 0})
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelHop:
     """A way of a route: the number of its interface, and a gateway if the destination is behind one."""
 
@@ -65,7 +65,7 @@ class KernelHop:
 NOWHERE = KernelHop(None, 0)
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelRoute:
     """A route of any table, as rtnetlink(7) tells of it."""
 

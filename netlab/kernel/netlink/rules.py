@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from socket import AF_INET, AF_INET6
 
 from pyroute2.netlink.rtnl import RTM_DELRULE, RTM_GETRULE, RTM_NEWRULE, rt_proto
 from pyroute2.netlink.rtnl.fibmsg import FR_ACT_TO_TBL
 
+from netlab.frozen import frozen
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.codec import HEADER, Reader, Template, encode
 from netlab.kernel.netlink.links import NEW
@@ -33,7 +33,7 @@ _OF_PLAIN_RULES = {
 """Those, what chooses by addresses and interfaces, and what chooses nothing."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RuleKey:
     """What a rule does with all packets: it looks them up in a table, in the order of the priorities."""
 
@@ -50,7 +50,7 @@ class RuleKey:
         return f"rule {self.priority} of IPv{self.version} (table {self.table})"
 
 
-@dataclass(frozen=True)
+@frozen
 class KernelRule:
     """A rule as rtnetlink(7) tells of it."""
 

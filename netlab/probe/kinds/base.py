@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from netlab.frozen import frozen
 from netlab.kernel import netns
 from netlab.probe.ear import attach, drops
 from netlab.probe.filters import Wanted
@@ -23,7 +23,7 @@ _AT_ONCE = 1000
 """Packets."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ends:
     """Between whom a probe goes."""
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 from netlab.scenario import expectation
 from netlab.scenario.checks import addresses, host, ipv6, names, services, subnets, vmnets, vms
-from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.finding import Finding, Written
 from netlab.scenario.document import Path
 from netlab.scenario.model import Scenario
 from netlab.scenario.topology import Topology
@@ -24,10 +24,11 @@ def check_names(scenario: Scenario) -> Iterator[Finding]:
     yield from names.names(scenario)
 
 
-def check(topology: Topology, declared: set[str]) -> Iterator[Finding]:
-    """Every finding but the expectations'. `declared` are the vmnets that the file names, right or wrong."""
+def check(topology: Topology, written: Written) -> Iterator[Finding]:
+    """Every finding but the expectations'."""
     scenario = topology.scenario
-    yield from vmnets.vmnets(scenario)
+    declared = written("vmnets") | written("segments")
+    yield from vmnets.vmnets(scenario, written)
     yield from vmnets.several_nat(scenario)
     yield from vmnets.numbers(topology)
     yield from services.dhcp(topology)

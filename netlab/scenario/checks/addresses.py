@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from netlab.frozen import frozen
 from netlab.scenario import addressing
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, lan_path, subnets
@@ -15,7 +15,7 @@ from netlab.scenario.model import Adapter, Scenario
 from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installations, router_of
 
 
-@dataclass(frozen=True)
+@frozen
 class _Claim:
     """An address of the file, or one that VMware takes by itself (`path` is then the network's)."""
 

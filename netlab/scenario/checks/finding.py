@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Protocol
 
+from netlab.frozen import frozen
 from netlab.scenario.document import Path
 
 
-@dataclass(frozen=True)
+class Written(Protocol):
+    """The keys that the file has at a place, right or wrong."""
+
+    def __call__(self, *path: str) -> set[str]: ...
+
+
+@frozen
 class Finding:
     """Something wrong at `path`; `on_key` says that the key itself is what is wrong."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.finding import Finding, Written
 from netlab.scenario.checks.names import network_name
 from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE, Mode
@@ -13,13 +13,13 @@ from netlab.scenario.suggest import instead
 from netlab.scenario.topology import Network, Topology
 
 
-def vmnets(scenario: Scenario) -> Iterator[Finding]:
+def vmnets(scenario: Scenario, written: Written) -> Iterator[Finding]:
     """Subnets, cards and settings that a network of this mode cannot have."""
     bridged: dict[str, str] = {}
     for name, vmnet in scenario.vmnets.items():
         path: Path = ("vmnets", name)
         yield from network_name(scenario, name, vmnet)
-        yield from _settings(scenario, name)
+        yield from _settings(scenario, name, written)
         if not vmnet.mode.on_lan:
             if vmnet.own_subnet is None:
                 yield Finding(
@@ -77,7 +77,7 @@ def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator
     bridged.setdefault(nic, name)
 
 
-def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
+def _settings(scenario: Scenario, name: str, written: Written) -> Iterator[Finding]:
     """What is said of something that a network of this mode does not have."""
     vmnet = scenario.vmnets[name]
     mode = vmnet.mode
@@ -91,10 +91,11 @@ def _settings(scenario: Scenario, name: str) -> Iterator[Finding]:
             what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield Finding(("vmnets", name, key), what, "remove it, or use another mode", True)
     if vmnet.nat and mode.nat_device:
+        keys = written("vmnets", name, "nat")
         settable = {"forwards", "localhost_reachable"}
         if mode.product is VMWARE:
-            settable = vmnet.nat.model_fields_set - {"localhost_reachable"}
-        for key in sorted(vmnet.nat.model_fields_set - settable):
+            settable = keys - {"localhost_reachable"}
+        for key in sorted(keys - settable):
             what = f"{mode.product.name}'s NAT has no `{key}` that could be set here"
             yield Finding(("vmnets", name, "nat", key), what, "remove it", True)
     adapter = vmnet.adapter

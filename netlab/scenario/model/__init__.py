@@ -1,17 +1,17 @@
 """The shape of a scenario file: what may be written, with what default.
 
-These models are also the source of `netlab schema`. They check one value at
-a time; what concerns several values together is in `checks`.
+By these models pydantic reads a text, one value at a time (what concerns several values together
+is in `checks`), and writes `netlab schema`. A checked scenario is data like any other.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
-
-from netlab.scenario.model.common import Model, Proxy
-from netlab.scenario.model.expectations import Expectations, Rule, is_pattern
+from netlab.scenario.model.common import Proxy
+from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_pattern
+from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
     Adapter,
@@ -29,8 +29,12 @@ from netlab.scenario.model.vmnets import Dhcp, Forwards, HostAdapter, Nat, Segme
 from netlab.scenario.model.vms import Nic, Transfer, Vm
 from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, LanDhcp, Peer
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 __all__ = [
     "AUTOMATIC",
+    "MAPPINGS",
     "Adapter",
     "Answer",
     "Dhcp",
@@ -59,27 +63,29 @@ __all__ = [
     "VmnetService",
     "is_pattern",
     "json_schema",
+    "read",
 ]
 
 
-class Scenario(Model):
+@mapping
+class Scenario:
     """A network to build, and what must be true of it."""
 
-    title: Annotated[Line, Field(max_length=100)] = Field(
+    title: Annotated[Line, Valid(max_length=100)] = key(
         default="", description="One line for `netlab scenarios`."
     )
     internet: Internet = Internet()
     lan: Lan = Lan()
-    lans: Annotated[dict[LanName, FurtherLan], Field(max_length=16)] = Field(
+    lans: Annotated[dict[LanName, FurtherLan], Valid(max_length=16)] = key(
         default={}, description="More physical networks, each with its own router to the Internet."
     )
     host: Host = Host()
     vmnets: dict[VmnetName, Vmnet]
-    segments: dict[VmnetName, Segment] = Field(
+    segments: dict[VmnetName, Segment] = key(
         default={}, description="LAN segments: name, and {} or the subnet of static addresses."
     )
     vms: dict[NodeName, Vm]
-    expect: Expectations
+    expect: Expected
 
     @property
     def cards(self) -> list[str]:
@@ -92,9 +98,28 @@ class Scenario(Model):
         return {"lan": self.lan, **self.lans}
 
 
+MAPPINGS = (
+    *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
+    *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
+)
+"""Every kind of mapping that a file has."""
+
+
+@cache
+def _reader() -> TypeAdapter[Scenario]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Scenario)
+
+
+def read(data: Any) -> Scenario:
+    """The scenario that data are. Raises pydantic's ValidationError."""
+    return _reader().validate_python(data)
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a scenario file, for editors."""
-    schema = Scenario.model_json_schema(by_alias=True, mode="validation")
+    schema = _reader().json_schema()
     _close_maps(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-
-from netlab.scenario.model.common import Model
+from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import Family, Patterns
 
 MAX_PATTERNS = 500
@@ -19,44 +17,49 @@ def is_pattern(name: str) -> bool:
     return not _WILDCARDS.isdisjoint(name)
 
 
-class Rule(Model):
+@mapping
+class Rule:
     """Who reaches whom. The first rule that names a pair decides it."""
 
-    source: Patterns = Field(alias="from", description="Endpoints or patterns: vm1, vm*, host.")
-    target: Patterns = Field(
+    source: Patterns = key(alias="from", description="Endpoints or patterns: vm1, vm*, host.")
+    target: Patterns = key(
         alias="to", description="Endpoints or patterns; a leg is written host@vmnet8."
     )
-    verdict: Literal["reachable", "blocked"] = Field(
+    verdict: Literal["reachable", "blocked"] = key(
         default="reachable",
         alias="is",
         description="What must be true of these pairs. Reached means that an ICMP echo request (a ping)"
         " arrived and was answered: a machine whose firewall drops pings is not, though its web"
         " server answers.",
     )
-    seen_as: str | None = Field(
+    seen_as: str | None = key(
         default=None,
         alias="as",
         description="Whose address the target sees as source; default: the sender's own.",
     )
-    over: Family = Field(
+    over: Family = key(
         default=Family.IPV4,
         description="ipv6: from IPv6 address to IPv6 address. Once a rule says so, all pairs are measured"
         " over IPv6 too.",
     )
 
 
-class Expectations(Model):
+@mapping
+class Expectations:
     """The matrix of who reaches whom; it must cover every ordered pair of endpoints."""
 
-    default: Literal["reachable", "blocked"] | None = Field(
+    default: Literal["reachable", "blocked"] | None = key(
         default=None, description="For pairs that no rule names."
     )
-    rules: list[Rule] = Field(default=[])
+    rules: list[Rule] = key(default=[])
 
-    @model_validator(mode="after")
-    def _has_few_patterns(self) -> Expectations:
-        sides = (side for rule in self.rules for side in (rule.source, rule.target))
-        patterns = {name for side in sides for name in side if is_pattern(name)}
-        if len(patterns) > MAX_PATTERNS:
-            raise ValueError(f"has {len(patterns):,} patterns, and {MAX_PATTERNS} are possible")
-        return self
+
+def _with_few_patterns(expect: Expectations) -> Expectations:
+    sides = (side for rule in expect.rules for side in (rule.source, rule.target))
+    patterns = {name for side in sides for name in side if is_pattern(name)}
+    if len(patterns) > MAX_PATTERNS:
+        raise ValueError(f"has {len(patterns):,} patterns, and {MAX_PATTERNS} are possible")
+    return expect
+
+
+Expected = Annotated[Expectations, Valid(after=_with_few_patterns)]

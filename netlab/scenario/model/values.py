@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from typing import Annotated, Any, Literal
 
 from netlab.scenario import ipv6
+from netlab.scenario.model.marks import Valid
 from netlab.scenario.names import (
     HOST_NAME,
     HOST_NIC_NAME,
@@ -187,67 +186,50 @@ def _port(word: str) -> str:
     return f"{protocol}:{number}"
 
 
-_AddressSchema = WithJsonSchema({"type": "string", "format": "ipv4"})
+def _text_like(*examples: str) -> dict[str, Any]:
+    return {"type": "string", "examples": list(examples)}
+
+
 Address = Annotated[
-    IPv4Address, BeforeValidator(_text), AfterValidator(_usable_address), _AddressSchema
+    IPv4Address,
+    Valid(before=_text, after=_usable_address, schema={"type": "string", "format": "ipv4"}),
 ]
 Subnet = Annotated[
-    IPv4Network,
-    BeforeValidator(_text),
-    AfterValidator(_usable_subnet),
-    WithJsonSchema({"type": "string", "examples": ["10.0.0.0/24"]}),
+    IPv4Network, Valid(before=_text, after=_usable_subnet, schema=_text_like("10.0.0.0/24"))
 ]
-_PrefixSchema = {"type": "string", "examples": ["2001:db8:1::/64", "fd00:1::/64"]}
+_PREFIX = _text_like("2001:db8:1::/64", "fd00:1::/64")
+Flag = Annotated[bool, Valid(strict=True)]
 Switched = Annotated[
-    bool,
-    PlainValidator(_on_off),
-    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}]}),
+    bool, Valid(instead=_on_off, schema={"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}]})
 ]
 Prefix = Annotated[
     IPv6Network | None,
-    PlainValidator(_prefix_or_off),
-    WithJsonSchema({"anyOf": [_PrefixSchema, {"enum": ["off"]}, {"type": "null"}]}),
+    Valid(instead=_prefix_or_off, schema={"anyOf": [_PREFIX, {"enum": ["off"]}, {"type": "null"}]}),
 ]
 PrefixOrSwitch = Annotated[
     IPv6Network | bool,
-    PlainValidator(_prefix_or_switch),
-    WithJsonSchema({"anyOf": [_PrefixSchema, {"type": "boolean"}, {"enum": ["on", "off"]}]}),
-]
-Line = Annotated[str, AfterValidator(_one_line)]
-Mac = Annotated[str, AfterValidator(_unicast), Field(examples=["00:0c:29:12:34:56"])]
-ListenPort = Annotated[
-    str,
-    AfterValidator(_port),
-    WithJsonSchema({"type": "string", "examples": ["tcp:80", "udp:5000"]}),
-]
-"""Protocol and port: tcp:80."""
-Firewall = Annotated[
-    list[
-        Annotated[
-            str,
-            AfterValidator(_unwanted),
-            WithJsonSchema({"type": "string", "examples": ["all", "icmp", "tcp", "tcp:22"]}),
-        ]
-    ],
-    BeforeValidator(
-        lambda value: _firewall(switch_word(value)),
-        json_schema_input_type=bool | Literal["on", "off"] | list[str],
+    Valid(
+        instead=_prefix_or_switch,
+        schema={"anyOf": [_PREFIX, {"type": "boolean"}, {"enum": ["on", "off"]}]},
     ),
 ]
-Exceptions = list[
-    Annotated[
-        str,
-        AfterValidator(_wanted),
-        WithJsonSchema({"type": "string", "examples": ["tcp:8080", "icmp"]}),
-    ]
+Line = Annotated[str, Valid(after=_one_line)]
+Mac = Annotated[str, Valid(after=_unicast, examples=["00:0c:29:12:34:56"])]
+ListenPort = Annotated[str, Valid(after=_port, schema=_text_like("tcp:80", "udp:5000"))]
+"""Protocol and port: tcp:80."""
+Firewall = Annotated[
+    list[Annotated[str, Valid(after=_unwanted, schema=_text_like("all", "icmp", "tcp", "tcp:22"))]],
+    Valid(
+        before=lambda value: _firewall(switch_word(value)),
+        written=bool | Literal["on", "off"] | list[str],
+    ),
 ]
-Hosts = dict[Annotated[str, Field(pattern=HOST_NAME, max_length=LONGEST_NAME)], Address]
-NodeName = Annotated[str, Field(pattern=NODE_NAME)]
-LanName = Annotated[str, Field(pattern=LAN_NAME)]
-HostNicName = Annotated[str, Field(pattern=HOST_NIC_NAME)]
-VmnetName = Annotated[str, Field(pattern=NETWORK_NAME)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[int, Field(ge=120, le=100_000_000, strict=True)]
-Patterns = Annotated[
-    list[str], BeforeValidator(_list, json_schema_input_type=str | list[str]), Field(min_length=1)
-]
+Exceptions = list[Annotated[str, Valid(after=_wanted, schema=_text_like("tcp:8080", "icmp"))]]
+Hosts = dict[Annotated[str, Valid(pattern=HOST_NAME, max_length=LONGEST_NAME)], Address]
+NodeName = Annotated[str, Valid(pattern=NODE_NAME)]
+LanName = Annotated[str, Valid(pattern=LAN_NAME)]
+HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]
+VmnetName = Annotated[str, Valid(pattern=NETWORK_NAME)]
+Port = Annotated[int, Valid(ge=1, le=65535)]
+Seconds = Annotated[int, Valid(ge=120, le=100_000_000, strict=True)]
+Patterns = Annotated[list[str], Valid(before=_list, written=str | list[str], min_length=1)]

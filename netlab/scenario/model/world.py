@@ -5,13 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
-
-from netlab.scenario.model.common import Model, OptionalProxy
+from netlab.scenario.model.common import OptionalProxy
+from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     Address,
     Exceptions,
     Firewall,
+    Flag,
     HostNicName,
     Hosts,
     LanName,
@@ -27,74 +27,72 @@ def _peer(value: object) -> object:
     return {"address": value} if isinstance(value, str) else value
 
 
-class Internet(Model):
+@mapping
+class Internet:
     """The lab's Internet: one machine that answers ping, DNS and a who-am-I web page."""
 
     servers: Annotated[
-        dict[Annotated[str, Field(pattern=DNS_NAME, max_length=LONGEST_NAME)], Address],
-        Field(min_length=1),
-    ] = Field(
+        dict[Annotated[str, Valid(pattern=DNS_NAME, max_length=LONGEST_NAME)], Address],
+        Valid(min_length=1),
+    ] = key(
         default={"www.example.com": IPv4Address("203.0.113.80")},
         description="DNS name and address of each server; the first is the node `internet`.",
     )
 
 
-class Peer(Model):
+@mapping
+class Peer:
     """Another machine on the LAN."""
 
-    address: Address | None = Field(
+    address: Address | None = key(
         default=None, description="Static address; without it the LAN's DHCP gives one."
     )
 
 
-Peers = dict[
-    NodeName, Annotated[Peer, BeforeValidator(_peer, json_schema_input_type=Address | Peer)]
-]
+Peers = dict[NodeName, Annotated[Peer, Valid(before=_peer, written=Address | Peer)]]
 
 
-class LanDhcp(Model):
+@mapping
+class LanDhcp:
     """What a LAN's router leases."""
 
-    range: tuple[Address, Address] = Field(
+    range: tuple[Address, Address] = key(
         description="First and last address; who comes when all are leased gets none."
     )
 
 
-class FurtherLan(Model):
+@mapping
+class FurtherLan:
     """A physical network: a switch, a router to the Internet, and other machines."""
 
-    subnet: Subnet = Field(
-        default=IPv4Network("192.168.1.0/24"), description="The LAN's addresses."
-    )
-    router: Address | None = Field(
+    subnet: Subnet = key(default=IPv4Network("192.168.1.0/24"), description="The LAN's addresses.")
+    router: Address | None = key(
         default=None, description="The home router's address on the LAN; default: the first."
     )
-    dhcp: Annotated[bool, Field(strict=True)] | LanDhcp = Field(
+    dhcp: Flag | LanDhcp = key(
         default=True, description="Whether the router gives addresses, or which."
     )
-    admits: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+    admits: Annotated[int, Valid(ge=1, strict=True)] | None = key(
         default=None,
         description="How many devices (MAC addresses) may join, as phones limit it: the host first,"
         " then the peers, then bridged VMs.",
     )
-    login: Annotated[bool, Field(strict=True)] = Field(
+    login: Flag = key(
         default=False,
         description="Whether each device has to log in before the router lets it into the Internet.",
     )
-    logged_in: list[str] = Field(
+    logged_in: list[str] = key(
         default=[], description="With `login`: the machines on which a user has logged in."
     )
-    ipv6: Prefix = Field(
+    ipv6: Prefix = key(
         default=None,
         description="IPv6: the prefix that the router advertises; the Internet leads to it.",
     )
-    routes: dict[Subnet, Address] = Field(
+    routes: dict[Subnet, Address] = key(
         default={},
         description="Static routes of the home router: a subnet, and the neighbour that leads there.",
     )
-    peers: Peers = Field(
-        default={}, description="Other machines: name and address, or {} for DHCP."
-    )
+    peers: Peers = key(default={}, description="Other machines: name and address, or {} for DHCP.")
 
     @property
     def gateway(self) -> IPv4Address:
@@ -102,10 +100,11 @@ class FurtherLan(Model):
         return self.router or self.subnet[1]
 
 
+@mapping
 class Lan(FurtherLan):
     """The physical network at home."""
 
-    public: Address = Field(
+    public: Address = key(
         default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
     )
 
@@ -115,60 +114,62 @@ class Lan(FurtherLan):
         return IPv4Network((int(self.public), 24), strict=False)
 
 
-class HostNic(Model):
+@mapping
+class HostNic:
     """A physical network card of the host."""
 
-    address: Address | None = Field(
+    address: Address | None = key(
         default=None, description="Static address; without it the LAN's DHCP gives one."
     )
-    lan: LanName = Field(
+    lan: LanName = key(
         default="lan", description="The LAN that it is plugged into: `lan`, or one of `lans`."
     )
-    connected: Annotated[bool, Field(strict=True)] = Field(
+    connected: Flag = key(
         default=True,
         description="false: the cable is pulled, or the Wi-Fi is out of reach: the card has no addresses.",
     )
 
 
-class Host(Model):
+@mapping
+class Host:
     """The machine that VMware runs on."""
 
     nics: dict[
         HostNicName,
-        Annotated[HostNic, BeforeValidator(_peer, json_schema_input_type=Address | HostNic)],
-    ] = Field(
+        Annotated[HostNic, Valid(before=_peer, written=Address | HostNic)],
+    ] = key(
         default={"eth0": HostNic()},
         min_length=1,
         description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
         " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
         " a LAN, which leads to that LAN's subnet only.",
     )
-    shares: VmnetName | None = Field(
+    shares: VmnetName | None = key(
         default=None,
         description="Windows' Internet Connection Sharing: the host-only vmnet whose VMs may go out by"
         " the host's card, with the host adapter as gateway and name server.",
     )
-    hotspot: Annotated[Peers, Field(max_length=8)] | None = Field(
+    hotspot: Annotated[Peers, Valid(max_length=8)] | None = key(
         default=None,
         description="Windows' mobile hotspot, 192.168.137.0/24: the devices on it, name and address, or"
         " {} for DHCP. They go out by the host's card, as the host.",
     )
-    firewall: Firewall = Field(
+    firewall: Firewall = key(
         default=[],
         description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
         " on and off are all and nothing. Ports that lead to VMs are the host's, too: a program of"
         " VMware's or VirtualBox's waits there.",
     )
-    allows: Exceptions = Field(
+    allows: Exceptions = key(
         default=[],
         description="What its firewall lets in all the same: icmp, tcp, udp, tcp:8080. A port that"
         " `firewall` names stays shut.",
     )
-    forwards: list[Annotated[str, Field(pattern=HOST_NETWORK)]] = Field(
+    forwards: list[Annotated[str, Valid(pattern=HOST_NETWORK)]] = key(
         default=[],
         description="Networks between which the host is a router (IP forwarding); default: it is none.",
     )
-    hosts: Hosts = Field(default={}, description="Lines of /etc/hosts: name and address.")
-    proxy: OptionalProxy = Field(
+    hosts: Hosts = key(default={}, description="Lines of /etc/hosts: name and address.")
+    proxy: OptionalProxy = key(
         default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
     )

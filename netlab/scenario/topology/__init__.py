@@ -8,10 +8,11 @@ plan knows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from operator import is_
 
+from netlab.frozen import frozen
 from netlab.scenario.model import Scenario
 from netlab.scenario.topology.admission import Devices, by_segment, left_over, without_lease
 from netlab.scenario.topology.machines import all_nodes, hotspot, installations, with_ipv6
@@ -57,7 +58,7 @@ __all__ = [
 _SERVICES = (Role.NAT_DEVICE, Role.DHCP_SERVER)
 
 
-@dataclass(frozen=True)
+@frozen
 class Topology:
     """A resolved scenario."""
 

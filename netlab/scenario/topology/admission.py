@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from netlab.frozen import frozen
 from netlab.scenario.model import FurtherLan
 from netlab.scenario.topology.names import WIFI
 from netlab.scenario.topology.parts import Denial, Leg, Network, Node, Role
@@ -14,7 +14,7 @@ _ORDER = (Role.HOST, Role.PEER, Role.VM)
 """In which they come to a LAN."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Devices:
     """What a LAN sees of machines' adapters."""
 

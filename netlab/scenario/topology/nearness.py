@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from netlab.frozen import frozen
 from netlab.scenario.mode import Routing
 from netlab.scenario.topology.parts import Leg, Network, Node, Role
 
@@ -20,7 +20,7 @@ behind its router; it is the host's alone, inside of that; it is behind a NAT of
 _NOWHERE = 1 << 30
 
 
-@dataclass(frozen=True)
+@frozen
 class _Passage:
     """A machine between networks."""
 

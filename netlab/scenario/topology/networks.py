@@ -102,7 +102,7 @@ def _nat(vmnet: Vmnet) -> Nat:
     if vmnet.mode.nat_forgets is None:
         return settings
     udp, tcp = vmnet.mode.nat_forgets
-    return settings.model_copy(update={"udp_timeout": udp, "time_wait_timeout": tcp})
+    return replace(settings, udp_timeout=udp, time_wait_timeout=tcp)
 
 
 def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:

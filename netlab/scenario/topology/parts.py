@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from uuid import UUID
 
+from netlab.frozen import frozen
 from netlab.scenario import addressing, mac
 from netlab.scenario.firewall import NO_FIREWALL, Firewall
 from netlab.scenario.mode import VMWARE, Mode
@@ -42,7 +43,7 @@ class Denial(StrEnum):
     POOL_EMPTY = "pool empty"
 
 
-@dataclass(frozen=True)
+@frozen
 class InVain:
     """Why an adapter gets no address by DHCP, known before anybody asks."""
 
@@ -56,7 +57,7 @@ PERFECT = Transfer()
 NO_ADAPTER = HostAdapter(state=Adapter.NONE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Network:
     """A switch (or, for the WAN, a cable) and the subnet on it."""
 
@@ -178,7 +179,7 @@ class Network:
         return int(digits) if digits.isdigit() else mac.number(self.name)
 
 
-@dataclass(frozen=True)
+@frozen
 class Leg:
     """A node's adapter on one network."""
 
@@ -278,7 +279,7 @@ class Leg:
         return f"{self.node}@{self.network.name}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Node:
     """A machine of the lab."""
 

@@ -1,0 +1,77 @@
+"""What a model says of its keys and values for pydantic, which is loaded only where a text is checked.
+
+A lab's record holds values that were checked: who reads it needs the models, and no pydantic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Literal, TypeVar, dataclass_transform
+
+from netlab.frozen import furnished
+
+Check = Callable[[Any], object]
+Kind = TypeVar("Kind")
+
+
+def key(*, default: Any = MISSING, **told: Any) -> Any:
+    """A key of a mapping: what is meant where it is left out, and what the schema tells of it.
+
+    A default is shared by all who leave the key out: nobody changes it.
+    """
+    if not isinstance(default, dict | list):
+        return field(default=default, metadata=told)
+
+    def tell(schema: dict[str, Any]) -> None:
+        from pydantic_core import to_jsonable_python
+
+        schema["default"] = to_jsonable_python(default)
+
+    return field(default_factory=lambda: default, metadata={**told, "json_schema_extra": tell})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(key,))
+def mapping(kind: type[Kind]) -> type[Kind]:
+    """A mapping of a scenario file: immutable, unknown keys refused."""
+    kind.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
+    return furnished(dataclass(init=False, repr=False, eq=False, kw_only=True)(kind))
+
+
+class Valid:
+    """How a value is read and checked: the mark of an `Annotated` type.
+
+    It stands for a group of pydantic's own, which are made when pydantic asks.
+    """
+
+    __is_annotated_types_grouped_metadata__: Literal[True] = True
+
+    def __init__(
+        self,
+        *,
+        before: Check | None = None,
+        after: Check | None = None,
+        instead: Check | None = None,
+        written: Any = None,
+        schema: dict[str, Any] | None = None,
+        **limits: Any,
+    ) -> None:
+        """`before`, `after` or `instead` of pydantic's own check, `written` as a value of another type."""
+        self._before, self._after, self._instead = before, after, instead
+        self._written, self._schema, self._limits = written, schema, limits
+
+    def __iter__(self) -> Iterator[Any]:
+        from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+        if self._before and self._written:
+            yield BeforeValidator(self._before, json_schema_input_type=self._written)
+        elif self._before:
+            yield BeforeValidator(self._before)
+        if self._after:
+            yield AfterValidator(self._after)
+        if self._instead:
+            yield PlainValidator(self._instead)
+        if self._schema:
+            yield WithJsonSchema(self._schema)
+        if self._limits:
+            yield Field(**self._limits)

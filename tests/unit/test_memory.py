@@ -1,0 +1,113 @@
+"""What is remembered of a scenario is the same scenario, or it is not believed."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netlab import lab
+from netlab.scenario import load, memory, reference
+from netlab.scenario.files import shipped
+from netlab.scenario.load import loads
+from netlab.scenario.memory import recall, remember
+from netlab.scenario.source import Source
+from tests.pace import HANG_SECONDS
+
+EXAMPLES = yaml.safe_load(Path(reference.__file__).with_name("examples.yaml").read_text())
+WHOLE = {name: file.read_bytes() for name, file in shipped().items()} | {
+    name: yaml.safe_dump(example).encode()
+    for name, example in EXAMPLES.items()
+    if name.split()[0] == "Scenario"
+}
+
+
+NAT = lab.load("nat")
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[bytes]:
+    """The texts that were read because nothing was remembered."""
+    read: list[bytes] = []
+
+    def loads(text: bytes, file: str) -> Source:
+        read.append(text)
+        return NAT
+
+    monkeypatch.setattr(load, "loads", loads)
+    return read
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_is_remembered_is_the_same(reads, name):
+    source = loads(WHOLE[name], "x.yaml")
+    known = remember(source)
+    recalled = recall(source.text, source.file, known)
+    assert not reads
+    assert recalled == source
+    assert recalled.data == source.data
+    assert lab.prepare(recalled).plan == lab.prepare(source).plan
+
+
+def test_what_was_changed_is_not_believed(reads):
+    source = NAT
+    known = remember(source)
+    damages = [known[:-1], known + b"\0", known[32:], b"", b"\0", b"{}"]
+    damages += [
+        known[:place] + bytes([known[place] ^ 1]) + known[place + 1 :]
+        for place in range(0, len(known), 97)
+    ]
+    for damage in damages:
+        assert recall(source.text, source.file, damage) == source
+    recall(source.text + b"\n", source.file, known)
+    assert len(reads) == len(damages) + 1
+
+
+def test_what_another_netlab_remembered_is_not_believed(reads, monkeypatch):
+    source = NAT
+    known = remember(source)
+    monkeypatch.setattr(memory, "__version__", "0.0.1")
+    recall(source.text, source.file, known)
+    assert len(reads) == 1
+
+
+class _Evil:
+    def __reduce__(self):
+        return print, ("this was run",)
+
+
+def test_nothing_that_does_anything_is_made_of_what_is_read(reads, capsys):
+    """Even if who has changed it knows how it is sealed."""
+    source = NAT
+    for evil in (_Evil(), subprocess.run, pickle.Unpickler, Path("/etc/passwd")):
+        known = remember(replace(source, data=evil))
+        assert recall(source.text, source.file, known) == source
+    assert len(reads) == 4
+    assert "this was run" not in capsys.readouterr().out
+
+
+def test_what_is_remembered_is_planned_without_the_libraries_that_read_a_text(tmp_path):
+    source = lab.load("three-modes")
+    (tmp_path / "known").write_bytes(remember(source))
+    (tmp_path / "text").write_bytes(source.text)
+    script = (
+        "import sys; from pathlib import Path; from netlab import lab;"
+        "from netlab.scenario.memory import recall;"
+        "text, known = (Path(name).read_bytes() for name in sys.argv[1:]);"
+        "planned = lab.prepare(recall(text, 'three-modes.yaml', known));"
+        "planned.expectations;"
+        "print([name for name in ('pydantic', 'pydantic_core', 'yaml') if name in sys.modules])"
+    )
+    files = [str(tmp_path / name) for name in ("text", "known")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *files],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    assert done.stdout == "[]\n", done.stderr
