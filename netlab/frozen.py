@@ -15,35 +15,6 @@ from typing import Any, TypeVar, dataclass_transform
 Kind = TypeVar("Kind")
 
 
-class _Methods:
-    """What every frozen dataclass has."""
-
-    _compared: Callable[[Any], object]
-    _hashed: Callable[[Any], object]
-
-    def __repr__(self) -> str:
-        shown = (one.name for one in fields(self) if one.repr)  # type: ignore[arg-type]
-        values = (f"{name}={getattr(self, name)!r}" for name in shown)
-        return f"{self.__class__.__qualname__}({', '.join(values)})"
-
-    def __eq__(self, other: object) -> bool:
-        if other.__class__ is not self.__class__:
-            return NotImplemented
-        return self._compared(self) == self._compared(other)
-
-    def __hash__(self) -> int:
-        return hash(self._hashed(self))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise FrozenInstanceError(f"cannot assign to field '{name}'")
-
-    def __delattr__(self, name: str) -> None:
-        raise FrozenInstanceError(f"cannot delete field '{name}'")
-
-
-_METHODS = ("__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
-
-
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(kind: type[Kind]) -> type[Kind]:
     """`@dataclass(frozen=True)`, but for the time that it takes; methods of the class's own stay."""
@@ -52,22 +23,45 @@ def frozen(kind: type[Kind]) -> type[Kind]:
 
 def furnished(kind: type[Kind]) -> type[Kind]:
     """A dataclass that has fields and no methods, with those of a frozen one."""
-    untyped: Any = kind
-    own = fields(untyped)
-    untyped._compared = _values(one.name for one in own if one.compare)
-    untyped._hashed = _values(
-        one.name for one in own if (one.compare if one.hash is None else one.hash)
-    )
-    for name in _METHODS:
-        if name not in vars(kind):
-            setattr(kind, name, vars(_Methods)[name])
+    own = fields(kind)  # type: ignore[arg-type]
+    compared = _values(one.name for one in own if one.compare)
+    hashed = _values(one.name for one in own if (one.compare if one.hash is None else one.hash))
 
     def initialise(self: Any, *positional: Any, **named: Any) -> None:
-        untyped.__init__ = _initialiser(untyped)
-        untyped.__init__(self, *positional, **named)
+        initialiser = _initialiser(kind)
+        setattr(kind, "__init__", initialiser)  # noqa: B010
+        initialiser(self, *positional, **named)
 
-    untyped.__init__ = initialise
+    def equal(self: Any, other: object) -> object:
+        if other.__class__ is self.__class__:
+            return compared(self) == compared(other)
+        return NotImplemented
+
+    methods = {
+        "__init__": initialise,
+        "__eq__": equal,
+        "__hash__": lambda self: hash(hashed(self)),
+        "__repr__": _shown,
+        "__setattr__": _refuse_to_set,
+        "__delattr__": _refuse_to_delete,
+    }
+    for name, method in methods.items():
+        if name not in vars(kind):
+            setattr(kind, name, method)
     return kind
+
+
+def _shown(self: Any) -> str:
+    shown = (one.name for one in fields(self) if one.repr)
+    return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+
+def _refuse_to_set(self: Any, name: str, value: object) -> None:
+    raise FrozenInstanceError(f"cannot assign to field '{name}'")
+
+
+def _refuse_to_delete(self: Any, name: str) -> None:
+    raise FrozenInstanceError(f"cannot delete field '{name}'")
 
 
 def _values(names: Iterable[str]) -> Callable[[Any], object]:

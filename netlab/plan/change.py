@@ -81,8 +81,9 @@ def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
     # By their places: most are equal, and only what is not needs to be put in order.
     before = {noun: place for place, noun in enumerate(old.nouns)}
     after = {noun: place for place, noun in enumerate(new.nouns)}
-    goes = set(before) - (set(after) - set(broken))
-    comes = set(after) - set(before)
+    differing = set(before) ^ set(after)
+    goes = {noun for noun in (*differing, *broken) if noun in before}
+    comes = {noun for noun in differing if noun in after}
     successors = {_identity(noun): noun for noun in sorted(comes, key=after.__getitem__)}
     pairs = {
         noun: successors[_identity(noun)]
