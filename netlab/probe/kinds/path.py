@@ -7,6 +7,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from netlab.probe.icmp import EchoRequest
 from netlab.probe.kinds.base import Ends
 from netlab.probe.kinds.icmp import ECHO_REPLIES, EchoProbe
 from netlab.probe.packet import Frame, Packet, Part
@@ -34,7 +35,7 @@ class RouteProbe(EchoProbe):
         )
         for hops in range(1, _MAX_HOPS + 1):
             self.socket.setsockopt(*option, hops)
-            self.send_numbered(hops, b"")
+            self.send_numbered(self.request, hops)
 
     @property
     def over(self) -> bool:
@@ -93,7 +94,8 @@ class MtuProbe(EchoProbe):
         number = len(self.sizes) + 1
         self.sizes[number] = size
         padding = bytes(max(0, size - _HEADERS[self.ends.family] - _CONTENT))
-        self.send_numbered(number, padding)
+        request = EchoRequest(self.ends.family is socket.AF_INET6, padding)
+        self.send_numbered(request, number)
 
     def heard(self, message: bytes) -> None:
         super().heard(message)
