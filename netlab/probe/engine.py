@@ -81,15 +81,16 @@ def run(
     """
     if not probes:  # Nobody has an address of this family.
         return []
+    request = icmp.EchoRequest(six=probes[0].six)
     stop, shortages = interruption or Interruption(), Shortages()
     ends = (end for probe in probes for end in (probe.source, probe.target))
     there = (place for place in between if netns.inode(place))
     places = sorted({*ends, *there, *(where.nodes if where else ())})
-    outcomes = _round(probes, places, progress, where, 1.0, stop)
+    outcomes = _round(probes, request, places, progress, where, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
     if unknown and (where or shortages.since()):
         tried = [probes[n] for n in unknown]
-        again = _round(tried, places, lambda done: None, where, _PATIENT, stop)
+        again = _round(tried, request, places, lambda done: None, where, _PATIENT, stop)
         for n, outcome in zip(unknown, again, strict=True):
             outcomes[n] = outcome
     return outcomes
@@ -97,6 +98,7 @@ def run(
 
 def _round(
     probes: Sequence[Probe],
+    request: icmp.EchoRequest,
     places: Sequence[str],
     progress: Callable[[int], None],
     where: Map | None,
@@ -126,7 +128,7 @@ def _round(
         for there, back in waves(ordered, _free(), senses.most_at_once()):
             chosen = there + back
             of_it = [probes[n] for n in chosen]
-            wave = _Wave(of_it, len(there), senses, identifier, slowness)
+            wave = _Wave(of_it, len(there), request, senses, identifier, slowness)
             identifier += len(chosen)
             evidence |= zip(chosen, wave.evidence(), strict=True)
             if autopsy:
@@ -176,12 +178,14 @@ class _Wave:
         self,
         probes: Sequence[Probe],
         there: int,
+        request: icmp.EchoRequest,
         senses: Senses,
         first_identifier: int,
         slowness: float,
     ) -> None:
         self.probes = probes
         self.there = there
+        self.request = request
         self.senses = senses
         self.autopsy = senses.autopsy
         self.first_identifier = first_identifier
@@ -267,8 +271,7 @@ class _Wave:
     def _letter(self, number: int) -> tuple[bytes, bytes]:
         """What is sent, and where."""
         probe, identifier = self.probes[number], (self.first_identifier + number) & 0xFFFF
-        message = icmp.echo_request(self.tokens[number], identifier, six=probe.six)
-        return message, address(probe.to)
+        return self.request.carrying(self.tokens[number], identifier), address(probe.to)
 
     def _not_sent(self, errors: Mapping[int, int]) -> None:
         for number, error in errors.items():

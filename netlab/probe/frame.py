@@ -1,9 +1,10 @@
 """Frames, read: their header fields by name.
 
-Read by struct, not by scapy: a busy lab shows 50,000 frames a second, and scapy
-reads 4,000. Fields are text, in the order in which they stand in the packet. Those of a header are all
-there, or none is, and `malformed` says of what there is only a part, or what cannot be true. An error quotes
-the beginning of a packet: of its TCP header, ports and sequence number may be all that is there.
+Read by struct: a busy lab shows 50,000 frames a second, and scapy reads 4,000. What is read is what scapy
+would read; a test holds it. Fields are text, in the order in which they stand in the packet. Those of a
+header are all there, or none is, and `malformed` says of what there is only a part, or what cannot be true.
+An error quotes the beginning of a packet: of its TCP header, ports and sequence number may be all that is
+there.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ _ICMP_BYTES = _UDP_BYTES = _QUOTED_BYTES = 8
 _TCP_BYTES = 20
 _ECHO = {4: (0, 8), 6: (128, 129)}
 _ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
+_TOO_BIG = {4: (b"\3\4", 6), 6: (b"\2", 4)}
+"""How an error begins that names an MTU, and where that stands, up to the header's end."""
 _NEIGHBOUR_DISCOVERY = {135: "request", 136: "answer"}
 _WITH_SUBJECT = 24
 """Bytes of such a message up to the address that it is about; the kernel's trace shows fewer."""
@@ -295,11 +298,18 @@ def _control(data: bytes, fields: Fields, version: int) -> bytes:
         identifier, sequence = struct.unpack_from("!HH", data, 4)
         fields["icmp.id"], fields["icmp.seq"] = f"{identifier:#06x}", str(sequence)
     if kind in _ERRORS[version]:
-        fields["icmp.mtu"] = str(int.from_bytes(data[6:8]))
+        if (mtu := named_mtu(data, version)) is not None:
+            fields["icmp.mtu"] = str(mtu)
         quoted: Fields = {}
         _ip(data[_ICMP_BYTES:], quoted, version, _QUOTED)
         fields |= {f"quoted.{name}": value for name, value in quoted.items()}
     return data[_ICMP_BYTES:]
+
+
+def named_mtu(message: bytes, version: int) -> int | None:
+    """The MTU that an ICMP message names which says that a packet was too big; None of any other."""
+    begin, at = _TOO_BIG[version]
+    return int.from_bytes(message[at:_ICMP_BYTES]) if message.startswith(begin) else None
 
 
 def _tcp(data: bytes, fields: Fields, extent: _Extent) -> bytes:

@@ -3,18 +3,20 @@
 Every probe is an echo request whose payload is a random token and a mark; a
 router that reports an error quotes them, so one search finds the probe in
 requests, answers and errors alike. The token comes first, where an nftables
-rule finds it. By struct, not by scapy: a matrix of 64 VMs has 4,000 probes,
-and scapy takes 0.4 ms for each.
+rule finds it. One request is built by scapy, which takes 0.4 ms, and all
+others are made of it: a matrix of 200 VMs has 40,000.
 """
 
 from __future__ import annotations
 
-import struct
+from functools import partial
 from ipaddress import IPv6Address
 
 from netlab.frozen import frozen
+from netlab.probe import layers
 from netlab.probe.frame import ETHERNET, decode, message_name
 from netlab.probe.packet import Part
+from netlab.probe.template import template
 
 MARK = b" netlab probe"
 TOKEN_BYTES = 8
@@ -37,11 +39,9 @@ _KINDS_OF_SIX = {
     129: Part.ANSWER,
 }
 
-_HEADER = struct.Struct("!BBHHH")
-"""Type, code, checksum, identifier, sequence number."""
 _ECHO = {b"\x08": Part.REQUEST, b"\x00": Part.ANSWER}
 _ECHO_OF_SIX = {b"\x80": Part.REQUEST, b"\x81": Part.ANSWER}
-_IPV4_BYTES = 20
+_IPV4_BYTES, _ICMP_BYTES = 20, 8
 
 
 @frozen
@@ -58,20 +58,51 @@ class Message:
     """In words: who says what."""
 
 
-def echo_request(
-    token: bytes, identifier: int, sequence: int = 1, padding: bytes = b"", six: bool = False
+class EchoRequest:
+    """Echo requests without IP header, as raw sockets send them, which differ in what `carrying` takes."""
+
+    def __init__(self, six: bool = False, padding: bytes = b"") -> None:
+        """`padding` comes behind token and mark. Imports scapy: 0.1 s."""
+        content = MARK + padding
+        self._six = six
+        if six:
+            self._form = template(partial(_request_of_six, content), 2, 2, TOKEN_BYTES)
+        else:
+            self._form = template(partial(_request, content), 2, 2, 2, TOKEN_BYTES)
+            empty = self._form % (bytes(2), bytes(2), bytes(2), bytes(TOKEN_BYTES))
+            self._checksum = int(layers.checksum(empty))
+
+    def carrying(self, token: bytes, identifier: int, sequence: int = 1) -> bytes:
+        """The request with this token."""
+        if self._six:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
+            return self._form % (identifier.to_bytes(2), sequence.to_bytes(2), token)
+        # RFC 1624: a sum with end-around carry is a remainder. All values begin at even places.
+        checksum = (self._checksum - identifier - sequence - int.from_bytes(token)) % 0xFFFF
+        values = checksum.to_bytes(2), identifier.to_bytes(2), sequence.to_bytes(2), token
+        return self._form % values
+
+
+def _request(
+    content: bytes, checksum: bytes, identifier: bytes, sequence: bytes, token: bytes
 ) -> bytes:
-    """An echo request without IP header, as a raw socket sends it."""
-    content = token + MARK + padding
-    if six:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
-        return _HEADER.pack(128, 0, 0, identifier, sequence) + content
-    checksum = _checksum(_HEADER.pack(8, 0, 0, identifier, sequence) + content)
-    return _HEADER.pack(8, 0, checksum, identifier, sequence) + content
+    header = layers.ICMP(
+        type="echo-request",
+        chksum=int.from_bytes(checksum),
+        id=int.from_bytes(identifier),
+        seq=int.from_bytes(sequence),
+    )
+    return bytes(header / layers.Raw(token + content))
 
 
-def _checksum(data: bytes) -> int:
-    """RFC 1071. Words are added with end-around carry: that is the remainder of the whole, modulo 0xFFFF."""
-    return ~(int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF) & 0xFFFF
+def _request_of_six(content: bytes, identifier: bytes, sequence: bytes, token: bytes) -> bytes:
+    return bytes(
+        layers.ICMPv6EchoRequest(
+            cksum=0,
+            id=int.from_bytes(identifier),
+            seq=int.from_bytes(sequence),
+            data=token + content,
+        )
+    )
 
 
 def token_of(data: bytes) -> bytes | None:
@@ -86,8 +117,8 @@ def echo(data: bytes, six: bool) -> tuple[Part | None, bytes]:
     Of anything else, and behind IPv4 options, neither means anything: no probe has such a token.
     """
     if six:
-        return _ECHO_OF_SIX.get(data[:1]), data[_HEADER.size : _HEADER.size + TOKEN_BYTES]
-    at = _IPV4_BYTES + _HEADER.size
+        return _ECHO_OF_SIX.get(data[:1]), data[_ICMP_BYTES : _ICMP_BYTES + TOKEN_BYTES]
+    at = _IPV4_BYTES + _ICMP_BYTES
     return _ECHO.get(data[_IPV4_BYTES : _IPV4_BYTES + 1]), data[at : at + TOKEN_BYTES]
 
 

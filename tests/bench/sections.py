@@ -32,7 +32,8 @@ import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from netlab import lab
 from netlab.kernel import patience, observe
-from netlab.probe import autopsy, engine, matrix, tap
+from netlab.probe import autopsy, engine, layers, matrix, tap
+layers.ICMP  # Imports scapy.
 running = lab.attach(sys.argv[1])
 pairs = lab.pairs(running, ["v*"], ["v*"])
 start = time.perf_counter()

@@ -170,7 +170,7 @@ def test_a_probe_that_is_bound_and_never_arrives_has_left(rules):
 def test_what_stays_on_the_machine_has_not_left():
     listener = ear.Ear("probe.vm1")
     try:
-        message = icmp.echo_request(b"12345678", 7)
+        message = icmp.EchoRequest().carrying(b"12345678", 7)
         to = [ear.address(VM1), ear.address(VM2)]
         assert not batch.send(listener.icmp.fileno(), [(message, one) for one in to])
         left = {frame[30:34] for frame in listener.departures()}
@@ -183,7 +183,7 @@ def test_each_of_many_that_cannot_be_sent_is_told_with_its_error():
     inside("probe.pc", "ip", "route", "del", "default")
     listener = ear.Ear("probe.pc")
     try:
-        message = icmp.echo_request(b"12345678", 7)
+        message = icmp.EchoRequest().carrying(b"12345678", 7)
         to = ["203.0.113.80", "192.168.1.100", "203.0.113.80", "203.0.113.80", "192.168.1.1"]
         failed = batch.send(listener.icmp.fileno(), [(message, ear.address(one)) for one in to])
     finally:

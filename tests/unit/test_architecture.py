@@ -51,7 +51,7 @@ ALLOWED = {
 ONLY_IN = {
     "nftables": "kernel",
     "pyroute2": "kernel/netlink",
-    "scapy": "probe",
+    "scapy": "probe/layers",
     "click": "cli",
     "pydantic": "scenario",
     "yaml": "scenario",
@@ -102,6 +102,7 @@ def test_a_room_imports_only_what_its_row_allows(file):
 
 @pytest.mark.parametrize("file", modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_a_library_is_used_in_one_room_only(file):
+    """Or in one module of a room."""
     for name in imports(file):
         home = ONLY_IN.get(name.split(".")[0])
         place = str(file.relative_to(PACKAGE).with_suffix(""))

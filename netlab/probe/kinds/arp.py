@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from netlab.errors import UsageError
+from netlab.probe import layers
 from netlab.probe.filters import arp_of
 from netlab.probe.frame import Fields, decode
 from netlab.probe.kinds.base import Ends, Probe, received
@@ -22,6 +23,10 @@ class ArpProbe(Probe):
         super().__init__(ends)
         if ends.family is socket.AF_INET6:
             raise UsageError("ARP is IPv4's", "name an IPv4 address")
+        question = layers.Ether(dst=_BROADCAST, src=ends.mac) / layers.ARP(
+            op="who-has", hwsrc=ends.mac, psrc=ends.address or "0.0.0.0", pdst=ends.to
+        )
+        self._question = bytes(question)
         kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_ARP
         self.socket = self.open(ends.source, *kind, program=arp_of(ends.to))
 
@@ -34,13 +39,7 @@ class ArpProbe(Probe):
         return False  # A second machine may answer too.
 
     def send(self) -> None:
-        from scapy.layers.l2 import ARP, Ether
-
-        ends = self.ends
-        question = Ether(dst=_BROADCAST, src=ends.mac) / ARP(
-            op="who-has", hwsrc=ends.mac, psrc=ends.address or "0.0.0.0", pdst=ends.to
-        )
-        self.socket.sendto(bytes(question), (ends.interface, 0))
+        self.socket.sendto(self._question, (self.ends.interface, 0))
 
     def poll(self) -> None:
         for data, _ in received(self.socket):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
 from netlab.kernel.sockets import has_udp_port
+from netlab.probe import layers
 from netlab.probe.filters import Wanted, following
 from netlab.probe.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
 from netlab.probe.kinds.base import Ends, Probe, received
@@ -41,6 +42,7 @@ class DhcpProbe(Probe):
         self._may_be_served = False
         self._number = secrets.randbits(32)
         self.token = self._number.to_bytes(4)
+        self._discover = _discover(ends.mac, self._number)
         kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP
         self.socket = self.open(ends.source, *kind, program=following(self.wanted))
 
@@ -65,27 +67,7 @@ class DhcpProbe(Probe):
         self._may_be_served = self._may_be_served or has_udp_port(namespace, int(_SERVER_PORT))
 
     def send(self) -> None:
-        from scapy.layers.dhcp import BOOTP, DHCP
-        from scapy.layers.inet import IP, UDP
-        from scapy.layers.l2 import Ether
-
-        hardware = bytes.fromhex(self.ends.mac.replace(":", ""))
-        discover = (
-            Ether(dst=_BROADCAST, src=self.ends.mac)
-            / IP(src="0.0.0.0", dst="255.255.255.255")
-            / UDP(sport=68, dport=67)
-            / BOOTP(chaddr=hardware, xid=self._number)
-            / DHCP(
-                options=[
-                    ("message-type", "discover"),
-                    ("client_id", _ETHERNET + hardware),
-                    ("max_dhcp_size", 576),
-                    ("param_req_list", [1, 3, 6, 12, 15, 28, 42]),
-                    "end",
-                ]
-            )
-        )
-        self.socket.sendto(bytes(discover), (self.ends.interface, 0))
+        self.socket.sendto(self._discover, (self.ends.interface, 0))
 
     def poll(self) -> None:
         for data, _ in received(self.socket):
@@ -116,6 +98,25 @@ class DhcpProbe(Probe):
         servers = f"{len(offers)} server" + "s" * (len(offers) != 1)
         lost = f", {len(offers) - len(arrived)} in vain" * (len(arrived) < len(offers))
         return [*offers.values(), f"{servers} answered{lost}"]
+
+
+def _discover(mac: str, number: int) -> bytes:
+    """The frame."""
+    hardware = bytes.fromhex(mac.replace(":", ""))
+    options = [
+        ("message-type", "discover"),
+        ("client_id", _ETHERNET + hardware),
+        ("max_dhcp_size", 576),
+        ("param_req_list", [1, 3, 6, 12, 15, 28, 42]),
+        "end",
+    ]
+    return bytes(
+        layers.Ether(dst=_BROADCAST, src=mac)
+        / layers.IP(src="0.0.0.0", dst="255.255.255.255")
+        / layers.UDP(sport=68, dport=67)
+        / layers.BOOTP(chaddr=hardware, xid=number)
+        / layers.DHCP(options=options)
+    )
 
 
 def _offer(frame: Frame, names: Mapping[str, str]) -> str:

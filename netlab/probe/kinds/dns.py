@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from netlab.errors import UsageError
+from netlab.probe import layers
 from netlab.probe.cause import DNS_WORDS
 from netlab.probe.filters import Wanted
 from netlab.probe.frame import Fields, dns_name
@@ -43,8 +44,6 @@ class DnsProbe(Probe):
     """
 
     def __init__(self, ends: Ends, name: str) -> None:
-        from scapy.layers.dns import DNS, DNSQR
-
         super().__init__(ends)
         labels = name.rstrip(".").split(".")
         if (
@@ -56,7 +55,7 @@ class DnsProbe(Probe):
         spelt = _spelling(name.rstrip(".").lower())
         self.token = spelt.encode()
         self._id = secrets.randbelow(1 << 16)
-        self._question = bytes(DNS(id=self._id, qd=DNSQR(qname=spelt)))
+        self._question = bytes(layers.DNS(id=self._id, qd=layers.DNSQR(qname=spelt)))
         self.name, _ = dns_name(self._question, _DNS_BYTES)
         self.asked = self.name.lower()
         self.refused = False

@@ -7,7 +7,7 @@ import socket
 
 from netlab.probe.filters import DELIVERED, SIX_DELIVERED, Wanted
 from netlab.probe.frame import Fields, message_name
-from netlab.probe.icmp import MARK, echo_request
+from netlab.probe.icmp import MARK, EchoRequest
 from netlab.probe.kinds.base import Ends, Probe, received
 from netlab.probe.packet import Packet, Part
 
@@ -25,6 +25,7 @@ class EchoProbe(Probe):
         # A fresh identifier: a NAT entry of an earlier probe must not carry this one.
         self.identifier = secrets.randbelow(1 << 16)
         six = ends.family is socket.AF_INET6
+        self.request = EchoRequest(six)
         protocol = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
         program = SIX_DELIVERED if six else DELIVERED
         kind = ends.family, socket.SOCK_RAW, protocol
@@ -35,12 +36,11 @@ class EchoProbe(Probe):
         return Wanted(token=self.token)
 
     def send(self) -> None:
-        self.send_numbered(1, b"")
+        self.send_numbered(self.request, 1)
 
-    def send_numbered(self, sequence: int, padding: bytes) -> None:
-        """An echo request of that sequence number. Raises OSError."""
-        six = self.ends.family is socket.AF_INET6
-        message = echo_request(self.token, self.identifier, sequence, padding, six)
+    def send_numbered(self, request: EchoRequest, sequence: int) -> None:
+        """Send it with that sequence number. Raises OSError."""
+        message = request.carrying(self.token, self.identifier, sequence)
         self.socket.sendto(message, (self.ends.to, 0))
 
     def poll(self) -> None:

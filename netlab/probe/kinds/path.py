@@ -7,6 +7,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from netlab.probe.frame import named_mtu
+from netlab.probe.icmp import EchoRequest
 from netlab.probe.kinds.base import Ends
 from netlab.probe.kinds.icmp import ECHO_REPLIES, EchoProbe
 from netlab.probe.packet import Frame, Packet, Part
@@ -15,8 +17,6 @@ _MAX_HOPS = 16
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PROBE = 10, 23, 3
 _HEADERS = {socket.AF_INET: 28, socket.AF_INET6: 48}
 """Bytes of the IP and the ICMP header."""
-_TOO_BIG = {socket.AF_INET: (3, 4), socket.AF_INET6: (2, 0)}
-"""Type and code of the error that names the MTU in its bytes 6 and 7."""
 _LEAST = {socket.AF_INET: 68, socket.AF_INET6: 1280}
 _CONTENT = 21
 """Bytes of token and mark."""
@@ -34,7 +34,7 @@ class RouteProbe(EchoProbe):
         )
         for hops in range(1, _MAX_HOPS + 1):
             self.socket.setsockopt(*option, hops)
-            self.send_numbered(hops, b"")
+            self.send_numbered(self.request, hops)
 
     @property
     def over(self) -> bool:
@@ -93,15 +93,16 @@ class MtuProbe(EchoProbe):
         number = len(self.sizes) + 1
         self.sizes[number] = size
         padding = bytes(max(0, size - _HEADERS[self.ends.family] - _CONTENT))
-        self.send_numbered(number, padding)
+        request = EchoRequest(self.ends.family is socket.AF_INET6, padding)
+        self.send_numbered(request, number)
 
     def heard(self, message: bytes) -> None:
         super().heard(message)
-        (number,) = struct.unpack_from("!H", message, 6)
+        mtu = named_mtu(message, 6 if self.ends.family is socket.AF_INET6 else 4)
         if message[0] in ECHO_REPLIES:
-            self.largest = self.sizes.get(number, 0)
-        elif (message[0], message[1]) == _TOO_BIG[self.ends.family]:
-            self._try_smaller(number)  # Where a sequence number would be, there is the MTU.
+            self.largest = self.sizes.get(int.from_bytes(message[6:8]), 0)
+        elif mtu is not None:
+            self._try_smaller(mtu)
 
     def decides(self, packet: Packet) -> bool:
         """Only the last size that was tried."""
@@ -118,7 +119,7 @@ class MtuProbe(EchoProbe):
             f"{names.get(f.fields['ip.src'], f.fields['ip.src'])} says: at most "
             f"{f.fields['icmp.mtu']} bytes"
             for f in frames
-            if f.packet and f.packet.part is Part.ERROR and _at_home(f, self.ends)
+            if f.packet and "icmp.mtu" in f.fields and _at_home(f, self.ends)
         ]
         if self.largest:
             lines.append(f"path MTU: {self.largest} bytes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from netlab.errors import UsageError
+from netlab.probe import layers
 from netlab.probe.filters import Wanted
 from netlab.probe.frame import Fields
 from netlab.probe.icmp import MARK
@@ -30,6 +31,7 @@ class RawProbe(Probe):
         if ends.family is socket.AF_INET6:
             raise UsageError("raw probes are IPv4's", "name an IPv4 address")
         self.protocol = protocol or 0
+        self._request, self._answer = self._content(_THERE), self._content(_BACK)
         self.socket = self.open(ends.source, ends.family, socket.SOCK_RAW, self.protocol)
         there = self.open(ends.target, ends.family, socket.SOCK_RAW, self.protocol)
         self.receiver = _RawReceiver(there, ends.wait)
@@ -39,13 +41,13 @@ class RawProbe(Probe):
         return Wanted(self.protocol)
 
     def send(self) -> None:
-        self.socket.sendto(self._content(_THERE), (self.ends.to, 0))
+        self.socket.sendto(self._request, (self.ends.to, 0))
 
     def poll(self) -> None:
         if self.receiver:
             self.receiver.poll()
         for data, _ in received(self.socket):
-            self.answered |= self._content(_BACK) in data
+            self.answered |= self._answer in data
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         if fields.get("ip.protocol") != str(self.protocol):
@@ -59,7 +61,7 @@ class RawProbe(Probe):
         return None
 
     def _content(self, mark: bytes) -> bytes:
-        return _BEFORE + mark + self.token + MARK
+        return bytes(layers.Raw(_BEFORE + mark + self.token + MARK))
 
 
 class _RawReceiver(Receiver):

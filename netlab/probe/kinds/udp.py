@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 
 from netlab.errors import UsageError
+from netlab.probe import layers
 from netlab.probe.filters import Wanted
 from netlab.probe.frame import Fields, payload
 from netlab.probe.icmp import MARK
@@ -18,6 +19,7 @@ class UdpProbe(Probe):
 
     def __init__(self, ends: Ends, port: int | None) -> None:
         super().__init__(ends)
+        self._datagram = bytes(layers.Raw(self.token + MARK))
         if port is None:
             port = self._listen()
         self.port = port
@@ -43,14 +45,14 @@ class UdpProbe(Probe):
 
     def send(self) -> None:
         # Not connected if there was no route; the kernel says so now.
-        self.socket.sendto(self.token + MARK, (self.ends.to, self.port))
+        self.socket.sendto(self._datagram, (self.ends.to, self.port))
 
     def poll(self) -> None:
         if self.receiver:
             self.receiver.poll()
         with suppress(OSError):  # Nothing yet, or an ICMP error, which the journey tells of.
             self.received = self.socket.recv(1 << 16)
-            self.answered = self.receiver is None or self.received == self.token + MARK
+            self.answered = self.receiver is None or self.received == self._datagram
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         if "udp.src" not in fields:
