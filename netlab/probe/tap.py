@@ -71,9 +71,11 @@ class Tap:
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         if program:
-            attach(self.socket, program)
-            while batch.receive(self.socket.fileno()):  # What came in before the filter.
+            # What came in before the filter. With nothing coming after it, that has an end.
+            attach(self.socket, NOTHING)
+            while batch.receive(self.socket.fileno()):
                 pass
+            attach(self.socket, program)
         self._told_of()
         self.behind = math.inf
         """Nanoseconds since 1970: until then it is read, and more is waiting; infinite if all is read."""

@@ -352,6 +352,20 @@ def test_a_signal_ends_verify_and_trace_in_a_storm(storm, words):
     assert process.returncode in (0, 1, 130)
 
 
+OPEN_TAPS = """
+import socket
+from netlab.probe.filters import Wanted, following
+from netlab.probe.tap import Tap
+for _ in range(100):
+    Tap("hostile.vmnet8", program=following(Wanted(socket.IPPROTO_ICMP))).close()
+"""
+
+
+def test_a_tap_is_open_soon_in_a_storm_of_what_it_is_to_see():
+    with flooding(*STORMS["scan"], node="vm2"), flooding(*STORMS["ping -f"], node="vm1"):
+        subprocess.run([sys.executable, "-c", OPEN_TAPS], timeout=HANG_SECONDS, check=True)
+
+
 ESCAPE = "\x1b[2J\x9b\u202e"
 WEB = """
 import socket
