@@ -29,7 +29,6 @@ from netlab.scenario.document import MAX_BYTES, Document, Path, parse
 from netlab.scenario.files import STDIN, locate
 from netlab.scenario.model import Scenario, read
 from netlab.scenario.model_errors import ModelError, place, worded
-from netlab.scenario.rewrite import rewrite
 from netlab.scenario.source import Source
 from netlab.scenario.topology import (
     HOST,
@@ -66,6 +65,8 @@ def loads(text: bytes, file: str) -> Source:
 
 def edited(source: Source, data: dict[str, Any]) -> Source:
     """A scenario with other data, its text changed as little as that takes. Raises ScenarioError."""
+    from netlab.scenario.rewrite import rewrite
+
     document = rewrite(parse(source.text, source.file), data)
     return replace(_checked(document), name=source.name)
 
