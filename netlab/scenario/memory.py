@@ -1,8 +1,8 @@
 """A checked scenario written down, so that its text need not be read and checked again.
 
 What is written are the checked values themselves, as Python keeps them (pickle): reading them needs
-neither YAML nor pydantic, and takes a tenth of the time. Only kinds of values that a scenario has are
-read, and only if nothing was changed since: else the text holds.
+neither YAML nor pydantic. Only kinds of values that a scenario has are made of it, and only if nothing
+was changed since: else the text holds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _KINDS = {
     (kind.__module__, kind.__qualname__): kind
     for kind in (*model.MAPPINGS, *_PARTS, *_WORDS, *_VALUES, mode.called)
 }
-"""All that may be made of what is read: nothing that does anything."""
+"""All that may be made of what is read, whoever wrote it: nothing that does anything."""
 
 
 class _Reader(pickle.Unpickler):
@@ -62,7 +62,7 @@ def recall(text: bytes, file: str, memory: bytes) -> Source:
     size = hashlib.sha256().digest_size
     seal, known = memory[:size], memory[size:]
     if seal == _seal(text, known):
-        with suppress(pickle.UnpicklingError):
+        with suppress(pickle.UnpicklingError, LookupError):  # What no scenario has, or not here.
             parts, warnings, data = _Reader(BytesIO(known)).load()
             return Source(Path(file).stem, file, text, Topology(*parts), warnings, data)
     from netlab.scenario.load import loads

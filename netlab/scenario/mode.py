@@ -191,8 +191,7 @@ def known_by(source: Callable[[], Iterable[Mode]]) -> None:
 
 def called(value: str) -> Mode:
     """The mode of a word, also of one that no vmnet can have."""
-    modes = (*_known(), Mode.SEGMENT, Mode.HOTSPOT)
-    return next(mode for mode in modes if mode.value == value)
+    return {mode.value: mode for mode in (*_known(), Mode.SEGMENT, Mode.HOTSPOT)}[value]
 
 
 def known() -> dict[str, Mode]:

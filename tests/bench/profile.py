@@ -22,7 +22,7 @@ _SYSTEM_CALLS = ("posix.", "_socket.", "select.", "socket", "epoll", "nft_", "_i
 _GROUPS = {
     "the kernel": ("system call", "netlab/kernel/syscalls"),
     "modules and classes, loaded": (
-        *("importing", "pydantic", "typing", "annotated_types"),
+        *("importing", "pydantic", "typing", "annotated_types", "netlab/frozen"),
         *("Python's dataclasses", "Python's typing", "Python's enum", "Python's abc", "Python's _"),
     ),
     "YAML": (

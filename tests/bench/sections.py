@@ -118,6 +118,9 @@ def start(results: Results, sizes: tuple[int, ...]) -> None:
     for command in ("--version", "--help", "status"):
         results.add("start", f"netlab {command}", 0, timed(*NETLAB, command))
     results.add("start", "netlab up nat", 0, timed(*NETLAB, "up", "nat", "--name", LAB))
+    results.add("start", "netlab status nat", 0, timed(*NETLAB, "status", LAB))
+    change = ("set", "vm1", "firewall=on", "--lab", LAB)
+    results.add("start", "netlab set vm1 firewall=on", 0, timed(*NETLAB, *change))
     results.add("start", "netlab down nat", 0, timed(*NETLAB, "down", LAB))
 
 
