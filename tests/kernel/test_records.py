@@ -254,8 +254,8 @@ def test_down_does_not_end_who_only_looks(hostonly):
         ("show addresses", set()),
         ("down", set()),
         ("graph", set()),
-        ("verify", {"rich.console"}),
-        ("trace vm1 vm2", {"rich.console"}),
+        ("verify", {"difflib", "rich.console", "scapy"}),
+        ("trace vm1 vm2", {"difflib", "rich.console", "scapy"}),
         ("explain vm1 vm2", {"rich.console"}),
     ],
 )

@@ -21,5 +21,5 @@ def give_name(path: str) -> None:
     except FileExistsError:
         raise
     except OSError:
-        Path(path).unlink()
+        Path(path).unlink(missing_ok=True)  # A full disk may have had no room for it.
         raise
