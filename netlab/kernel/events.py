@@ -192,9 +192,10 @@ class Events:
     def _read(self, namespace: str, *wanted: Table) -> dict[tuple[str, Table], dict[object, Row]]:
         """Tables of one moment: their rows by what identifies each."""
         found = Snapshot(self._handles.netlink(namespace))
+        names = found.names if Table.INTERFACES in wanted else self._names(namespace)
         return {
             (namespace, table): {
-                _KEYS[table](row): row for row in tables.rows(namespace, table, found)
+                _KEYS[table](row): row for row in tables.rows(namespace, table, found, names)
             }
             for table in wanted
         }

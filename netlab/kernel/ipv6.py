@@ -12,6 +12,7 @@ from pathlib import Path
 
 from netlab.errors import Missing
 from netlab.frozen import frozen
+from netlab.kernel.netlink.addresses import InterfaceAddress
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.routes import IPV6_METRIC, KernelRoute
 from netlab.kernel.netlink.snapshot import Snapshot
@@ -87,39 +88,51 @@ def holds(state: Ipv6State, fact: Advertised) -> bool:
     return wanted in state.advertised and routed
 
 
-def read(found: Snapshot, namespace: str) -> Ipv6State:
+def read(snapshot: Snapshot, namespace: str) -> Ipv6State:
     """IPv6 of a namespace, but of interfaces that have come since the snapshot."""
-    addresses = [
-        (Address(namespace, found.names[address.index], address.address), address.permanent)
-        for address in found.addresses
-        if address.address.version == 6 and address.index in found.names
-    ]
-    learnt = list(_routes(found)) if addresses else []
+    learnt = list(_routes(snapshot)) if any(_own(snapshot)) else []
     return Ipv6State(
-        tuple(address for address, _ in addresses),
+        addresses(snapshot, namespace),
         # What somebody enters stays for ever, what is advertised has an end.
-        tuple(address for address, permanent in addresses if not permanent),
+        tuple(
+            _placed(address, snapshot, namespace)
+            for address in _own(snapshot)
+            if not address.permanent
+        ),
         tuple(_planned(route, namespace) for route in learnt if route.protocol != "ra"),
         frozenset(
-            found.names.get(route.hops[0].index, "?")
+            snapshot.names.get(route.hops[0].index, "?")
             for route in learnt
             if route.protocol == "ra" and route.destination == DEFAULT_ROUTE_6
         ),
     )
 
 
-def advertised_on(found: Snapshot) -> frozenset[str]:
+def addresses(snapshot: Snapshot, namespace: str) -> tuple[Address, ...]:
+    """The IPv6 addresses of a namespace as a plan has them."""
+    return tuple(_placed(address, snapshot, namespace) for address in _own(snapshot))
+
+
+def advertised_on(snapshot: Snapshot) -> frozenset[str]:
     """Interfaces with an address that stems from a router's advertisement."""
     return frozenset(
-        found.names[address.index]
-        for address in found.addresses
-        if address.address.version == 6 and not address.permanent and address.index in found.names
+        snapshot.names[address.index] for address in _own(snapshot) if not address.permanent
     )
 
 
-def _routes(found: Snapshot) -> Iterator[KernelRoute]:
+def _own(snapshot: Snapshot) -> Iterator[InterfaceAddress]:
+    for address in snapshot.addresses:
+        if address.address.version == 6 and address.index in snapshot.names:
+            yield address
+
+
+def _placed(address: InterfaceAddress, snapshot: Snapshot, namespace: str) -> Address:
+    return Address(namespace, snapshot.names[address.index], address.address)
+
+
+def _routes(snapshot: Snapshot) -> Iterator[KernelRoute]:
     """Those of the main table through a gateway, but for redirects."""
-    for route in found.routes:
+    for route in snapshot.routes:
         through_gateway = route.gateway is not None and route.gateway.version == 6
         if route.main and through_gateway and route.protocol != "redirect":
             yield route

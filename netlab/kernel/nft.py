@@ -39,7 +39,7 @@ def module() -> Any:
     """nftables' official Python module, with a usable library behind it. Raises Missing.
 
     It is the distribution's python3-nftables where that is installed, since it comes with its libnftables.
-    A virtual environment does not see it, so PyPI's pip-nftables, a copy, stands in for it elsewhere.
+    A virtual environment does not see it, so where there is none, PyPI's pip-nftables, a copy, is used.
     """
     try:
         spec = PathFinder.find_spec(_MODULE, [_DISTRIBUTION]) or PathFinder.find_spec(_MODULE)
@@ -58,9 +58,10 @@ def module() -> Any:
 
 def module_origin() -> str:
     """Which module that is, in words. Raises Missing."""
-    if Path(module().__file__).is_relative_to(_DISTRIBUTION):
+    file = Path(module().__file__)
+    if file.is_relative_to(_DISTRIBUTION):
         return "python3-nftables of the distribution"
-    return "pip-nftables of PyPI"
+    return f"the Python module {file}"
 
 
 def create(namespace: str, text: str) -> str:

@@ -107,22 +107,22 @@ def addresses(namespaces: list[str]) -> tuple[Addresses, Ipv6Addresses]:
     with Handles(len(namespaces)) as handles:
         for name in namespaces:
             snapshot = Snapshot(handles.netlink(name))
-            found += (*_ipv4(snapshot, name), *ipv6.read(snapshot, name).addresses)
+            found += (*_ipv4(snapshot, name), *ipv6.addresses(snapshot, name))
     return _grouped(found), _grouped_ipv6(found)
 
 
-def _ipv4(found: Snapshot, namespace: str) -> Iterator[Address]:
-    for address in found.addresses:
+def _ipv4(snapshot: Snapshot, namespace: str) -> Iterator[Address]:
+    for address in snapshot.addresses:
         if address.address.version == 4:
             # An interface may have come between the two dumps.
-            yield Address(namespace, found.names.get(address.index, "?"), address.address)
+            yield Address(namespace, snapshot.names.get(address.index, "?"), address.address)
 
 
-def _routes(found: Snapshot, namespace: str) -> Iterator[Route]:
+def _routes(snapshot: Snapshot, namespace: str) -> Iterator[Route]:
     """IPv4 routes of the main table through a gateway, but not what a redirect has taught."""
-    for route in found.routes:
+    for route in snapshot.routes:
         gateway = route.gateway if route.main else None
-        if gateway and gateway.version == 4 and route.protocol not in ("redirect", "unspec"):
+        if gateway and gateway.version == 4 and route.protocol != "unspec":
             yield Route(namespace, route.destination, gateway, route.metric)
 
 
@@ -148,19 +148,19 @@ def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
     with handles.inside(namespace):
         ruleset = nft.read_here()
         values = handles.settings.values(namespace, [*settings, netns.MARK_KEY])
-    found = Snapshot(handles.netlink(namespace))
-    slowed = any(interface.queue in queues.KINDS for interface in found.interfaces)
+    snapshot = Snapshot(handles.netlink(namespace))
+    slowed = any(interface.queue in queues.KINDS for interface in snapshot.interfaces)
     is_marked = values.get(netns.MARK_KEY) == str(netns.MARK)
     unmarked = () if is_marked else ("without netlab's mark",)
     return _View(
-        {interface.name: interface for interface in found.interfaces},
-        tuple(_ipv4(found, namespace)),
-        tuple(_routes(found, namespace)),
-        ipv6.read(found, namespace),
-        tuple(queues.read(found.netlink, namespace, found.names)) if slowed else (),
+        {interface.name: interface for interface in snapshot.interfaces},
+        tuple(_ipv4(snapshot, namespace)),
+        tuple(_routes(snapshot, namespace)),
+        ipv6.read(snapshot, namespace),
+        tuple(queues.read(snapshot.netlink, namespace, snapshot.names)) if slowed else (),
         ruleset,
         values,
-        (*unmarked, *strays.oddities(found)),
+        (*unmarked, *strays.oddities(snapshot)),
     )
 
 

@@ -46,13 +46,13 @@ def owners(namespaces: Mapping[str, str]) -> Owners:
 
 def look(namespaces: Iterable[str]) -> dict[str, Space]:
     """Read each namespace. Raises KernelError if one is gone."""
-    return {name: _space(name, found) for name, found in _snapshots(namespaces)}
+    return {name: _space(name, snapshot) for name, snapshot in _snapshots(namespaces)}
 
 
-def _space(namespace: str, found: Snapshot) -> Space:
-    every: Any = (_rows(namespace, table, found) for table in _TABLES)
+def _space(namespace: str, snapshot: Snapshot) -> Space:
+    every: Any = (_rows(namespace, table, snapshot) for table in _TABLES)
     interfaces, addresses, routes, neighbours, fdb = every
-    return Space(interfaces, addresses, routes, neighbours, fdb, advertised_on(found))
+    return Space(interfaces, addresses, routes, neighbours, fdb, advertised_on(snapshot))
 
 
 def rows(
@@ -60,14 +60,14 @@ def rows(
 ) -> dict[tuple[str, Table], tuple[Row, ...]]:
     """The tables of each namespace as they are now. Raises KernelError if one is gone."""
     return {
-        (name, table): _rows(name, table, found)
-        for name, found in _snapshots(namespaces)
+        (name, table): _rows(name, table, snapshot)
+        for name, snapshot in _snapshots(namespaces)
         for table in wanted
     }
 
 
-def _rows(namespace: str, table: Table, found: Snapshot) -> tuple[Row, ...]:
-    return tuple(tables.rows(namespace, table, found))
+def _rows(namespace: str, table: Table, snapshot: Snapshot) -> tuple[Row, ...]:
+    return tuple(tables.rows(namespace, table, snapshot, snapshot.names))
 
 
 def _snapshots(namespaces: Iterable[str]) -> Iterator[tuple[str, Snapshot]]:

@@ -33,16 +33,16 @@ class _Stray:
     undo: Callable[[Netlink], None]
 
 
-def oddities(found: Snapshot) -> tuple[str, ...]:
+def oddities(snapshot: Snapshot) -> tuple[str, ...]:
     """Everything of that kind in a namespace, in words."""
-    return (*_of_loopback(found), *(stray.what for stray in _strays(found)))
+    return (*_of_loopback(snapshot), *(stray.what for stray in _strays(snapshot)))
 
 
 def undo(netlink: Netlink) -> None:
     """Take all of that away. Raises Refused."""
-    found = Snapshot(netlink)
-    strays = list(_strays(found))
-    if any(_of_loopback(found)):
+    snapshot = Snapshot(netlink)
+    strays = list(_strays(snapshot))
+    if any(_of_loopback(snapshot)):
         links.renew_loopback(netlink)
     links.loopback_up(netlink)
     for stray in strays:
@@ -50,28 +50,28 @@ def undo(netlink: Netlink) -> None:
             stray.undo(netlink)
 
 
-def _strays(found: Snapshot) -> Iterator[_Stray]:
-    yield from _rules(found)
-    yield from _entered_routes(found)
-    yield from _lost_routes(found)
-    yield from _neighbours(found)
-    yield from _fdb(found)
+def _strays(snapshot: Snapshot) -> Iterator[_Stray]:
+    yield from _rules(snapshot)
+    yield from _entered_routes(snapshot)
+    yield from _lost_routes(snapshot)
+    yield from _neighbours(snapshot)
+    yield from _fdb(snapshot)
 
 
-def _of_loopback(found: Snapshot) -> Iterator[str]:
-    lo = next(one for one in found.interfaces if one.index == links.LOOPBACK_INDEX)
+def _of_loopback(snapshot: Snapshot) -> Iterator[str]:
+    lo = next(one for one in snapshot.interfaces if one.index == links.LOOPBACK_INDEX)
     home = (_HOME, RT_TABLE_LOCAL)
     if lo.name != "lo":
         yield f"lo is called {lo.name}"
     if not lo.up:
         yield "lo is off"
-    elif not any((route.destination, route.table) == home for route in found.routes):
+    elif not any((route.destination, route.table) == home for route in snapshot.routes):
         yield "lo has no 127.0.0.1"
 
 
-def _rules(found: Snapshot) -> Iterator[_Stray]:
+def _rules(snapshot: Snapshot) -> Iterator[_Stray]:
     own: set[rules.RuleKey] = set()
-    for rule in found.rules:
+    for rule in snapshot.rules:
         if rule.for_all and rule.key in rules.OWN - own:
             own.add(rule.key)
         else:
@@ -83,9 +83,9 @@ def _rules(found: Snapshot) -> Iterator[_Stray]:
             yield _Stray(f"without {key}", partial(rules.create, key=key))
 
 
-def _entered_routes(found: Snapshot) -> Iterator[_Stray]:
+def _entered_routes(snapshot: Snapshot) -> Iterator[_Stray]:
     """Routes that somebody has made, but for those that a plan's `Route` may be."""
-    for route in found.routes:
+    for route in snapshot.routes:
         planned = route.table == RT_TABLE_MAIN and route.gateway
         if not (route.cached or planned or route.protocol in _OWN_MAKERS):
             where = f" in table {route.table}" * (route.table != RT_TABLE_MAIN)
@@ -93,13 +93,17 @@ def _entered_routes(found: Snapshot) -> Iterator[_Stray]:
             yield _Stray(what, partial(routes.delete_found, route=route))
 
 
-def _lost_routes(found: Snapshot) -> Iterator[_Stray]:
+def _lost_routes(snapshot: Snapshot) -> Iterator[_Stray]:
     """Routes that the kernel itself has made for each address, and that are gone."""
-    running = {interface.index for interface in found.interfaces if interface.running}
-    known = [route for route in found.routes if not route.cached]
-    there = {(route.destination, route.table, hop.index) for route in known for hop in route.hops}
+    running = {interface.index for interface in snapshot.interfaces if interface.running}
+    known = [route for route in snapshot.routes if not route.cached]
+    there = {
+        (route.destination, route.table, route.hops[0].index)
+        for route in known
+        if len(route.hops) == 1
+    }
     at_home = {route.destination for route in known if route.table == RT_TABLE_LOCAL}
-    for address in found.addresses:
+    for address in snapshot.addresses:
         own, network = ip_network(address.address.ip), address.address.network
         if address.index not in running:
             continue  # They come with the carrier.
@@ -114,17 +118,17 @@ def _lost_routes(found: Snapshot) -> Iterator[_Stray]:
             yield _Stray(f"without a route to {routes.MULTICAST}", make)
 
 
-def _neighbours(found: Snapshot) -> Iterator[_Stray]:
-    for neighbour in found.neighbours:
+def _neighbours(snapshot: Snapshot) -> Iterator[_Stray]:
+    for neighbour in snapshot.neighbours:
         if neighbour.permanent:
             what = f"with {neighbour.address} at {neighbour.mac} for ever"
             yield _Stray(what, partial(neighbours.delete, neighbour=neighbour))
 
 
-def _fdb(found: Snapshot) -> Iterator[_Stray]:
+def _fdb(snapshot: Snapshot) -> Iterator[_Stray]:
     """What a switch was told of a MAC; its interfaces' own and what it has learnt is no stray."""
-    own = {interface.mac for interface in found.interfaces}
-    for entry in found.fdb:
+    own = {interface.mac for interface in snapshot.interfaces}
+    for entry in snapshot.fdb:
         if entry.lasting and entry.mac not in own:
             what = f"with {entry.mac} behind a port for ever"
             yield _Stray(what, partial(neighbours.delete_forwarding, entry=entry))

@@ -31,21 +31,20 @@ _EVERYWHERE = "universe"
 """rtnetlink's word for a scope that `ip route` calls global."""
 
 
-def rows(namespace: str, table: Table, found: Snapshot) -> Iterable[Row]:
-    """A table of a namespace, for people."""
+def rows(namespace: str, table: Table, snapshot: Snapshot, names: Names) -> Iterable[Row]:
+    """A table of a namespace, for people; `names` are its interfaces'."""
     every: Iterable[Row | None]
-    names = found.names
     match table:
         case Table.INTERFACES:
-            every = found.interfaces
+            every = snapshot.interfaces
         case Table.ADDRESSES:
-            every = (address_row(address, names) for address in found.addresses)
+            every = (address_row(address, names) for address in snapshot.addresses)
         case Table.NEIGHBOURS:
-            every = (neighbour_row(neighbour, names) for neighbour in found.neighbours)
+            every = (neighbour_row(neighbour, names) for neighbour in snapshot.neighbours)
         case Table.FDB:
-            every = (fdb_row(entry, names) for entry in found.fdb)
+            every = (fdb_row(entry, names) for entry in snapshot.fdb)
         case Table.ROUTES:
-            every = (route_row(route, names) for route in found.routes)
+            every = (route_row(route, names) for route in snapshot.routes)
         case Table.CONNECTIONS:
             every = connections.read(namespace)
     return (row for row in every if row)

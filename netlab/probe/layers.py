@@ -4,7 +4,8 @@
 
 Loaded when they are asked for, and without what scapy does for people who send with it: it lists the
 machine's interfaces and routes, and reads the names of 50,000 manufacturers, which it keeps in HOME. That
-takes as long as all the rest.
+takes as long as all the rest. Who sends with scapy in the same process asks for it: `conf.ifaces.reload()`,
+`conf.route.resync()`.
 """
 
 from __future__ import annotations

@@ -72,8 +72,13 @@ def recall(text: bytes, file: str, memory: bytes) -> Source:
 
 def _seal(text: bytes, known: bytes) -> bytes:
     """Another one if anything was changed: the text, what is known of it, netlab."""
-    shapes = [(name, getattr(kind, "__match_args__", ())) for name, kind in _KINDS.items()]
+    shapes = [(name, _shape(kind)) for name, kind in _KINDS.items()]
     seal = hashlib.sha256(repr((__version__, len(text), shapes)).encode())
     seal.update(text)
     seal.update(known)
     return seal.digest()
+
+
+def _shape(kind: Any) -> list[str]:
+    """The fields of a model, the words of a set of words."""
+    return [*getattr(kind, "__dataclass_fields__", getattr(kind, "__members__", ()))]

@@ -16,7 +16,7 @@ from netlab import lab
 from netlab.errors import Interrupted, KernelError
 from netlab.kernel.create import Moment
 from netlab.kernel.handles import Handles
-from netlab.kernel.netlink import addresses, links, queues
+from netlab.kernel.netlink import addresses, codec, links, neighbours, queues
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.nouns import Address, Cable, Queue
 from netlab.plan.plan import line
@@ -82,6 +82,20 @@ FOREIGN = {
         "ip link add x0 type veth peer name x1 netns drift.vm2; ip address add 10.55.0.1/24 dev x0;"
         "ip link set x0 up",
     ),
+}
+
+UNUSUAL = {
+    "a route said to be a redirect": ("vm1", "ip route add 9.9.9.0/24 via 10.0.0.2 proto redirect"),
+    "several ways instead of one": (
+        "vm1",
+        "ip route del 10.0.0.0/24 dev eth0; ip route add 10.0.0.0/24 proto static"
+        " nexthop dev eth0 nexthop dev lo; ip route replace default via 10.0.0.2 dev eth0 onlink",
+    ),
+    "of the switch's own": (
+        "vmnet8",
+        "bridge fdb add 00:0c:29:00:00:77 dev vmnet8 self permanent",
+    ),
+    "a name that is no text": ("vm1", "ip link add $(printf '\\377\\376b') type bridge"),
 }
 
 ADAPTERS = {
@@ -255,8 +269,18 @@ SEEN_BY_STATUS = {f"{node}: {command}": (node, command) for node, command, _, _ 
 
 @pytest.mark.parametrize(
     "drifts",
-    [FOREIGN, ADAPTERS, SWITCH, IP, SETTINGS, RUN_DIRECTORY, PROCESSES, SEEN_BY_STATUS],
-    ids=["foreign", "adapters", "switch", "ip", "settings", "files", "processes", "status"],
+    [FOREIGN, UNUSUAL, ADAPTERS, SWITCH, IP, SETTINGS, RUN_DIRECTORY, PROCESSES, SEEN_BY_STATUS],
+    ids=[
+        "foreign",
+        "unusual",
+        "adapters",
+        "switch",
+        "ip",
+        "settings",
+        "files",
+        "processes",
+        "status",
+    ],
 )
 def test_one_repair_ends_every_drift_and_the_lab_works(running, drifts):
     """All in one lab, one after the other: each finds what the last one was repaired to."""
@@ -364,6 +388,20 @@ def test_rules_as_they_were_shown_are_no_loss(running):
     by_hand(THE_MACHINE, f"rm -r {RUN}/rulesets")
     assert not lab.repair(changed).left
     assert Path(RUN, "rulesets", "drift.vm1").is_file()
+
+
+def test_an_entry_of_arp_that_is_lasting_and_something_else_is_seen(running):
+    with Handles(1) as handles:
+        body = {
+            "family": 2,
+            "ifindex": handles.netlink("drift.vm1").index("eth0"),
+            "state": neighbours.NUD_PERMANENT | neighbours.NUD_NOARP,
+            "attrs": [("NDA_DST", "10.0.0.77"), ("NDA_LLADDR", "02:00:00:00:00:77")],
+        }
+        handles.netlink("drift.vm1").request(codec.encode(neighbours.ndmsg, body), 28, links.NEW)
+    assert "10.0.0.77 at 02:00:00:00:00:77 for ever" in str(drift(running))
+    lab.repair(running)
+    assert not drift(running)
 
 
 def test_removing_forgives_absence_of_the_interface_too(running):

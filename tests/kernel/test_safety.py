@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -55,6 +56,19 @@ def test_the_machine_is_the_same_while_labs_run():
         assert snapshot() == before
         assert len(leftovers().namespaces) > 30
     assert snapshot() == before
+    assert leftovers() == NOTHING
+
+
+def test_a_lab_that_a_thread_builds_is_a_lab():
+    """Each namespace is that of the thread, and not of the process."""
+    planned = lab.prepare(lab.load("nat"))
+    builder = threading.Thread(target=lab.up, args=(planned,))
+    builder.start()
+    builder.join()
+    try:
+        assert not lab.status(planned).drift
+    finally:
+        lab.down("nat")
     assert leftovers() == NOTHING
 
 

@@ -271,6 +271,14 @@ def test_a_connection_that_ends_is_gone(events):
     assert gone.row not in events.rows("tables.router", Table.CONNECTIONS)
 
 
+def test_what_the_kernel_asks_programs_is_nobody_s_change(events):
+    """With `app_solicit`, it asks who listens for a MAC address, before it asks the network."""
+    inside("tables.vm1", "sysctl", "-qw", "net.ipv4.neigh.eth0.app_solicit=1")
+    inside("tables.vm1", "ping", "-c1", "-W1", "10.0.0.98")
+    failed = until(events, lambda c: str(getattr(c.row, "address", "")) == "10.0.0.98")
+    assert failed.row.mac == ""
+
+
 def test_an_adapter_that_goes_down_takes_its_routes_along(events):
     """The kernel says nothing about them."""
     inside("tables.vm2", "ip", "link", "set", "eth0", "down")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from netlab import lab
-from netlab.scenario import load, memory, reference
+from netlab.scenario import load, memory, model, reference
 from netlab.scenario.files import shipped
 from netlab.scenario.load import loads
 from netlab.scenario.memory import recall, remember
@@ -111,3 +111,9 @@ def test_what_is_remembered_is_planned_without_the_libraries_that_read_a_text(tm
         timeout=HANG_SECONDS,
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_another_key_or_word_is_another_shape():
+    """Of what a newer netlab knows and a record does not, nothing is read from the record."""
+    shapes = {kind: memory._shape(kind) for kind in (*model.MAPPINGS, *memory._WORDS)}
+    assert all(shapes.values()), [kind for kind, shape in shapes.items() if not shape]

@@ -26,7 +26,7 @@ def anew():
 def test_the_distribution_s_module_is_taken_where_it_is(monkeypatch, tmp_path):
     """It is a package of two files, of which one imports the other."""
     monkeypatch.setattr(nft, "_DISTRIBUTION", str(tmp_path / "none"))
-    assert nft.module_origin() == "pip-nftables of PyPI"
+    assert nft.module_origin() == f"the Python module {nft.module().__file__}"
     package = tmp_path / "nftables"
     package.mkdir()
     shutil.copy(nft.module().__file__, package / "nftables.py")

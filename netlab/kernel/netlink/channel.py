@@ -73,7 +73,7 @@ class Netlink:
     def index(self, interface: str) -> int:
         """The number of an interface, remembered. Raises NoInterface."""
         if interface not in self._indexes:
-            request = struct.pack("16si20x", interface.encode(), 0)
+            request = struct.pack("16si20x", os.fsencode(interface), 0)
             try:
                 answer = ioctl(self._socket, _SIOCGIFINDEX, request)
             except OSError as error:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from pyroute2.netlink import NLA_F_NESTED, NLA_F_NET_BYTEORDER, nla, nlmsg, nlmsg_base
+from pyroute2.netlink.rtnl import IFNAMSIZ
 
 from netlab.frozen import frozen
 from netlab.kernel.netlink.loading import misfit
@@ -33,6 +34,9 @@ HEADER = packing(nlmsg.header)
 """nlmsghdr: length, type, flags, sequence number, port."""
 _ATTRIBUTE = packing(nla.header)
 """nlattr: length, type with flags."""
+
+
+_NAME_BYTES = IFNAMSIZ - 1
 
 
 @frozen
@@ -57,8 +61,15 @@ def octet(name: str) -> Slot:
 
 
 def text(name: str) -> Slot:
-    """The name of an interface: at most 15 bytes (IFNAMSIZ), as a plan's names are."""
-    return Slot(name, lambda word: struct.pack("15s", word.encode()), lambda byte: chr(byte) * 15)
+    """The name of an interface. Filling in a longer one than the kernel takes raises ValueError."""
+    return Slot(name, _packed_name, lambda byte: chr(byte) * _NAME_BYTES)
+
+
+def _packed_name(name: str) -> bytes:
+    packed = os.fsencode(name)
+    if len(packed) > _NAME_BYTES:
+        raise ValueError(f"'{name}' is too long for the name of an interface")
+    return packed.ljust(_NAME_BYTES, b"\0")
 
 
 def mac(name: str) -> Slot:

@@ -83,30 +83,14 @@ _SWITCHED = {
     False: Template(ifinfmsg, {"index": codec.number("index"), "flags": 0, "change": IFF_UP}),
 }
 """On, off."""
-_TAGGED = {"attrs": [("IPV4_DEVCONF_TAG", MARK)]}
+_TAGGED = {"attrs": [("IFLA_INET_CONF", {"attrs": [("IPV4_DEVCONF_TAG", MARK)]})]}
 _MARKED_LOOPBACK = Template(
     link_settings_msg,
     {
         "index": LOOPBACK_INDEX,
         "flags": IFF_UP,
         "change": IFF_UP,
-        "attrs": [
-            (
-                "IFLA_AF_SPEC",
-                {
-                    "attrs": [
-                        (
-                            "AF_INET",
-                            {
-                                "attrs": [
-                                    ("IFLA_INET_CONF", {"attrs": [("IPV4_DEVCONF_TAG", MARK)]})
-                                ]
-                            },
-                        )
-                    ]
-                },
-            )
-        ],
+        "attrs": [("IFLA_AF_SPEC", {"attrs": [("AF_INET", _TAGGED)]})],
     },
 )
 _PLUGGED_IN = {

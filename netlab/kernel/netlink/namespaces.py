@@ -6,7 +6,6 @@ is made by the caller, and libc is handed over.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pyroute2 import netns
@@ -15,11 +14,11 @@ from netlab.kernel import syscalls
 
 
 def give_name(path: str) -> None:
-    """Bind the process' namespace to a new file. Raises FileExistsError, and OSError without leaving one."""
+    """Bind the thread's namespace to a new file. Raises FileExistsError, and OSError without leaving one."""
     try:
-        netns.attach(path, os.getpid(), libc=syscalls.LIBC)
+        netns.attach(path, "thread-self", libc=syscalls.LIBC)
     except FileExistsError:
         raise
     except OSError:
-        Path(path).unlink(missing_ok=True)  # A full disk may have had no room for it.
+        Path(path).unlink(missing_ok=True)  # A full disk has no room for it.
         raise

@@ -8,7 +8,14 @@ from socket import AF_INET, AF_INET6, AF_UNSPEC
 
 from pyroute2.config import AF_BRIDGE
 from pyroute2.netlink.rtnl import RTM_DELNEIGH, RTM_GETNEIGH
-from pyroute2.netlink.rtnl.ndmsg import NTF_MASTER, NUD_NOARP, NUD_PERMANENT, ndmsg, states
+from pyroute2.netlink.rtnl.ndmsg import (
+    NTF_MASTER,
+    NTF_SELF,
+    NUD_NOARP,
+    NUD_PERMANENT,
+    ndmsg,
+    states,
+)
 
 from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
@@ -35,18 +42,23 @@ class KernelNeighbour:
     address: IPAddress
     mac: str
     """Empty as long as nobody has answered."""
-    state: str
-    """reachable, stale, …: ip-neighbour(8)'s words; none if it has several, or none."""
+    bits: int
+    """NUD_*."""
 
     @property
     def permanent(self) -> bool:
         """Whether somebody has entered it for ever."""
-        return self.state == _STATES[NUD_PERMANENT]
+        return bool(self.bits & NUD_PERMANENT)
 
     @property
     def learnt(self) -> bool:
         """Whether it was found out by asking."""
-        return self.state not in (_STATES[NUD_PERMANENT], _STATES[NUD_NOARP])
+        return not self.bits & (NUD_PERMANENT | NUD_NOARP)
+
+    @property
+    def state(self) -> str:
+        """reachable, stale, …: ip-neighbour(8)'s words; none if it has several, or none."""
+        return _STATES.get(self.bits, "none")
 
 
 @frozen
@@ -86,7 +98,7 @@ def neighbour(message: bytes) -> KernelNeighbour | None:
     if family not in (AF_INET, AF_INET6) or address is None:
         return None
     mac = attributes.get("NDA_LLADDR", b"").hex(":")
-    return KernelNeighbour(index, ip_address(address), mac, _STATES.get(state, "none"))
+    return KernelNeighbour(index, ip_address(address), mac, state)
 
 
 def read_fdb(netlink: Netlink) -> list[ForwardingEntry]:
@@ -154,5 +166,7 @@ def delete_forwarding(netlink: Netlink, entry: ForwardingEntry) -> None:
     attributes: list[tuple[str, object]] = [("NDA_LLADDR", entry.mac)]
     if entry.vlan:
         attributes.append(("NDA_VLAN", entry.vlan))
-    body = {"family": AF_BRIDGE, "ifindex": entry.index, "flags": NTF_MASTER, "attrs": attributes}
+    # What is the switch's own (`bridge fdb add … self`) is asked of it, all else of who has the port.
+    flags = NTF_SELF if entry.index == entry.bridge else NTF_MASTER
+    body = {"family": AF_BRIDGE, "ifindex": entry.index, "flags": flags, "attrs": attributes}
     netlink.request(encode(ndmsg, body), RTM_DELNEIGH)

@@ -69,4 +69,6 @@ def decoded(kind: int, message: bytes) -> Told | None:
         return forwarding_entry(message) if of_switch(message) else neighbour(message)
     if kind in (RTM_NEWROUTE, RTM_DELROUTE):
         return route(message)
-    return connections.connection(message)
+    if kind in (connections.NEW, connections.GONE):
+        return connections.connection(message)
+    return None
