@@ -206,6 +206,15 @@ def test_who_has_pyroute2_already_keeps_it(wanted):
     assert done.stdout == "read\n", done.stderr
 
 
+def test_a_pyroute2_without_one_of_its_names_is_told_in_words():
+    program = (
+        "import pyroute2.netlink.rtnl.rtmsg as messages; del messages.IP6_RT_PRIO_USER\n"
+        "import netlab.kernel.netlink"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "does not fit: cannot import name 'IP6_RT_PRIO_USER'" in done.stderr
+
+
 def test_without_pyroute2_it_is_said_how_to_get_it():
     program = (
         "import sys; from importlib.machinery import PathFinder as p; find = p.find_spec\n"

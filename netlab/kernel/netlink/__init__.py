@@ -13,6 +13,12 @@ links, addresses, routes, rules, neighbours, queues, connections
 snapshot     everything that a namespace has of them, each asked for at its first use
 """
 
-from netlab.kernel.netlink.loading import load
+from netlab.kernel.netlink.loading import load, misfit
 
 load()
+try:
+    from netlab.kernel.netlink import missing, snapshot  # noqa: F401
+except ImportError as error:
+    if not (error.name or "").startswith("pyroute2"):
+        raise
+    raise misfit(str(error)) from error

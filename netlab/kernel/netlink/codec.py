@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any
 
 from pyroute2.netlink import NLA_F_NESTED, NLA_F_NET_BYTEORDER, nla, nlmsg, nlmsg_base
-from pyroute2.netlink.rtnl import IFNAMSIZ
 
 from netlab.frozen import frozen
 from netlab.kernel.netlink.loading import misfit
+from netlab.plan.names import INTERFACE_LENGTH
 
 Body = Mapping[str, Any]
 """A message in pyroute2's notation: fields by name, and `attrs`, a list of (name, value)."""
@@ -34,9 +34,6 @@ HEADER = packing(nlmsg.header)
 """nlmsghdr: length, type, flags, sequence number, port."""
 _ATTRIBUTE = packing(nla.header)
 """nlattr: length, type with flags."""
-
-
-_NAME_BYTES = IFNAMSIZ - 1
 
 
 @frozen
@@ -62,14 +59,14 @@ def octet(name: str) -> Slot:
 
 def text(name: str) -> Slot:
     """The name of an interface. Filling in a longer one than the kernel takes raises ValueError."""
-    return Slot(name, _packed_name, lambda byte: chr(byte) * _NAME_BYTES)
+    return Slot(name, _packed_name, lambda byte: chr(byte) * INTERFACE_LENGTH)
 
 
 def _packed_name(name: str) -> bytes:
     packed = os.fsencode(name)
-    if len(packed) > _NAME_BYTES:
+    if len(packed) > INTERFACE_LENGTH:
         raise ValueError(f"'{name}' is too long for the name of an interface")
-    return packed.ljust(_NAME_BYTES, b"\0")
+    return packed.ljust(INTERFACE_LENGTH, b"\0")
 
 
 def mac(name: str) -> Slot:
