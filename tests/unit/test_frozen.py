@@ -131,7 +131,9 @@ def test_no_method_is_compiled_before_there_is_an_object():
     script = (
         "import builtins; from netlab.frozen import frozen\n"
         "compiled, real = [], exec\n"
-        "builtins.exec = lambda text, *rest: (compiled.append(text), real(text, *rest))\n"
+        # Since Python 3.13, `dataclass` compiles a text of no methods, too.
+        "def told(text, *rest): compiled.extend(['__init__'] * ('__init__' in text)); real(text, *rest)\n"
+        "builtins.exec = told\n"
         "@frozen\n"
         "class Some:\n"
         "    'One field.'\n"
