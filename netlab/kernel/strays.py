@@ -59,7 +59,7 @@ def _strays(snapshot: Snapshot) -> Iterator[_Stray]:
 
 
 def _of_loopback(snapshot: Snapshot) -> Iterator[str]:
-    lo = next(one for one in snapshot.interfaces if one.index == links.LOOPBACK_INDEX)
+    lo = next(link for link in snapshot.interfaces if link.index == links.LOOPBACK_INDEX)
     home = (_HOME, RT_TABLE_LOCAL)
     if lo.name != "lo":
         yield f"lo is called {lo.name}"

@@ -56,20 +56,20 @@ class InterfaceAddress:
 def read(netlink: Netlink) -> Iterator[InterfaceAddress]:
     """Every address of the namespace but the loopback's own."""
     messages = netlink.dump(_EVERY.fill(), RTM_GETADDR)
-    return (found for message in messages if (found := address(message)))
+    return (address for message in messages if (address := decode(message)))
 
 
-def address(message: bytes) -> InterfaceAddress | None:
+def decode(message: bytes) -> InterfaceAddress | None:
     """The address that a message, with its header, is about; None for the loopback's own."""
     family, length, flags, index = _MESSAGE.fields(message)
     if family not in (AF_INET, AF_INET6):  # A telephone's, where its module is loaded.
         return None
     attributes = _MESSAGE.attributes(message)
     # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
-    own = attributes.get("IFA_LOCAL") or attributes["IFA_ADDRESS"]
-    if own == _LOOPBACK_6 or (len(own) == 4 and own[0] == _LOOPBACK_4):
+    packed = attributes.get("IFA_LOCAL") or attributes["IFA_ADDRESS"]
+    if packed == _LOOPBACK_6 or (len(packed) == 4 and packed[0] == _LOOPBACK_4):
         return None
-    return InterfaceAddress(index, ip_interface((own, length)), flags)
+    return InterfaceAddress(index, ip_interface((packed, length)), flags)
 
 
 def create(netlink: Netlink, address: Address) -> None:
@@ -87,26 +87,26 @@ def delete_of(netlink: Netlink, interface: str) -> None:
     """Remove every IPv4 address of an interface, and with them the routes over it. Forgives absence."""
     with forgiven_absence():
         index = netlink.index(interface)
-        for found in list(read(netlink)):
-            if found.index == index and found.address.version == 4:
-                delete(netlink, Address("", interface, found.address))
+        for address in list(read(netlink)):
+            if address.index == index and address.address.version == 4:
+                delete(netlink, Address("", interface, address.address))
 
 
 def _packed(netlink: Netlink, address: Address) -> bytes:
-    own, network = address.address.ip, address.address.network
-    broadcast = own.version == 4 and network.prefixlen < _WITHOUT_BROADCAST
-    return _template(own.version, broadcast).fill(
+    ip, network = address.address.ip, address.address.network
+    broadcast = ip.version == 4 and network.prefixlen < _WITHOUT_BROADCAST
+    return _template(ip.version, broadcast).fill(
         length=network.prefixlen,
         index=netlink.index(address.interface),
-        address=own,
+        address=ip,
         broadcast=network.broadcast_address,
     )
 
 
 @cache
 def _template(version: int, broadcast: bool) -> Template:
-    own = codec.ip("address", version)
-    attributes = [("IFA_LOCAL", own), ("IFA_ADDRESS", own)]
+    slot = codec.ip("address", version)
+    attributes = [("IFA_LOCAL", slot), ("IFA_ADDRESS", slot)]
     if broadcast:
         attributes.append(("IFA_BROADCAST", codec.ip("broadcast", version)))
     return Template(

@@ -108,15 +108,15 @@ class Netlink:
         Raises Refused, also if it kept changing.
         """
         for _ in range(_DUMPS):
-            found, whole = self._dump(body, kind)
+            messages, whole = self._dump(body, kind)
             if whole:
-                return found
+                return messages
         raise Refused(errno.EINTR, "what was to be listed kept changing")
 
     def _dump(self, body: bytes, kind: int) -> tuple[list[bytes], bool]:
         """What is there, and whether it stayed as it was meanwhile."""
         self._send(body, kind, NLM_F_REQUEST | NLM_F_DUMP)
-        found, interrupted = [], 0
+        messages, interrupted = [], 0
         for answer_kind, answer in self._answers():
             interrupted |= HEADER.unpack_from(answer)[2] & NLM_F_DUMP_INTR
             if answer_kind == NLMSG_DONE:
@@ -124,8 +124,8 @@ class Netlink:
                 break
             if answer_kind == NLMSG_ERROR:
                 _raise_for(answer)
-            found.append(answer)
-        return found, not interrupted
+            messages.append(answer)
+        return messages, not interrupted
 
     def ask(self, body: bytes, kind: int) -> bytes:
         """One question, its one answer with its header. Raises Refused."""

@@ -193,7 +193,7 @@ class Reader:
 
     def attributes(self, message: bytes) -> dict[str, Any]:
         """The wanted attributes that are there: numbers, words, and everything else as bytes."""
-        found: dict[str, Any] = {}
+        picked: dict[str, Any] = {}
         wanted, every = self._wanted, self._every
         unpack, size, end = _ATTRIBUTE.unpack_from, _ATTRIBUTE.size, len(message)
         start = self._start + self._fields.size
@@ -203,11 +203,11 @@ class Reader:
             if attribute := wanted.get(kind):
                 name, decode = attribute
                 data = message[start + size : start + length]
-                found[name] = decode(data) if decode else data
+                picked[name] = decode(data) if decode else data
             elif every:
-                found[str(kind)] = message[start + size : start + length]
+                picked[str(kind)] = message[start + size : start + length]
             start += (length + 3) & ~3 or 4
-        return found
+        return picked
 
 
 def _numbered(rows: Sequence[Any]) -> Iterator[tuple[int, str, str]]:

@@ -56,30 +56,30 @@ def read(namespace: str) -> list[Connection]:
             return []
         netfilter = Netlink(NETLINK_NETFILTER)
     with closing(netfilter):
-        return [connection(message) for message in netfilter.dump(encode(nfgen_msg, {}), _GET)]
+        return [decode(message) for message in netfilter.dump(encode(nfgen_msg, {}), _GET)]
 
 
-def connection(message: bytes) -> Connection:
+def decode(message: bytes) -> Connection:
     """The connection that a message, with its header, is about. A notification may lack the timeout."""
-    found = _MESSAGE.attributes(message)
-    original = _TUPLE.attributes(found["CTA_TUPLE_ORIG"])
+    attributes = _MESSAGE.attributes(message)
+    original = _TUPLE.attributes(attributes["CTA_TUPLE_ORIG"])
     protocol = _PROTOCOL.attributes(original["CTA_TUPLE_PROTO"])["CTA_PROTO_NUM"]
     return Connection(
-        found["CTA_ID"],
+        attributes["CTA_ID"],
         _PROTOCOLS.get(protocol, str(protocol)),
         _flow(original),
-        _flow(_TUPLE.attributes(found["CTA_TUPLE_REPLY"])),
-        _state(found),
-        found.get("CTA_TIMEOUT"),
+        _flow(_TUPLE.attributes(attributes["CTA_TUPLE_REPLY"])),
+        _state(attributes),
+        attributes.get("CTA_TIMEOUT"),
     )
 
 
-def _state(found: dict[str, Any]) -> str:
-    info = _PROTOCOL_INFO.attributes(found.get("CTA_PROTOINFO", b""))
+def _state(attributes: dict[str, Any]) -> str:
+    info = _PROTOCOL_INFO.attributes(attributes.get("CTA_PROTOINFO", b""))
     if tcp := info.get("CTA_PROTOINFO_TCP"):
         number = _TCP.attributes(tcp)["CTA_PROTOINFO_TCP_STATE"]
         return TCP_STATES.get(number, str(number))
-    status = found.get("CTA_STATUS", 0)
+    status = attributes.get("CTA_STATUS", 0)
     if status & IPS_ASSURED:
         return "assured"
     return "replied" if status & IPS_SEEN_REPLY else "unreplied"

@@ -204,7 +204,9 @@ def _ageing(bridge: Bridge) -> int:
     return 0 if bridge.hub else _AGEING
 
 
-def create_cable(cable: Cable, one: Netlink, other: Netlink, descriptors: dict[str, int]) -> None:
+def create_cable(
+    cable: Cable, near_netlink: Netlink, far_netlink: Netlink, descriptors: dict[str, int]
+) -> None:
     """A veth pair with both ends in place, up and plugged in; `descriptors` are the namespaces'.
 
     Two messages: veth refuses to bring up the peer before the pair is complete
@@ -217,18 +219,18 @@ def create_cable(cable: Cable, one: Netlink, other: Netlink, descriptors: dict[s
         name=near.interface,
         namespace=descriptors[near.namespace],
         mac=near.mac,
-        switch=one.index(near.bridge) if near.bridge else 0,
+        switch=near_netlink.index(near.bridge) if near.bridge else 0,
         far_name=far.interface,
         far_namespace=descriptors[far.namespace],
         far_mac=far.mac,
     )
-    one.request(message, RTM_NEWLINK, NEW)
-    index = other.index(far.interface)
+    near_netlink.request(message, RTM_NEWLINK, NEW)
+    index = far_netlink.index(far.interface)
     if far.bridge:
-        message = _PLUGGED_IN[far.up].fill(index=index, switch=other.index(far.bridge))
+        message = _PLUGGED_IN[far.up].fill(index=index, switch=far_netlink.index(far.bridge))
     else:
         message = _SWITCHED[far.up].fill(index=index)
-    other.request(message, RTM_NEWLINK)
+    far_netlink.request(message, RTM_NEWLINK)
 
 
 @cache
@@ -258,9 +260,9 @@ def _end(which: str, with_mac: bool) -> list[tuple[str, Any]]:
     return [*attributes, *([("IFLA_ADDRESS", codec.mac(f"{which}mac"))] if with_mac else [])]
 
 
-def switch_cable(cable: Cable, one: Netlink, other: Netlink) -> None:
+def switch_cable(cable: Cable, near: Netlink, far: Netlink) -> None:
     """Both ends of a cable that is there, off or on as they are to be."""
-    for end, netlink in ((cable.one, one), (cable.other, other)):
+    for end, netlink in ((cable.one, near), (cable.other, far)):
         message = _SWITCHED[end.up].fill(index=netlink.index(end.interface))
         netlink.request(message, RTM_NEWLINK)
 
@@ -287,16 +289,16 @@ def forgiven_absence(*errors: int) -> Iterator[None]:
 
 def read(netlink: Netlink) -> list[Interface]:
     """Every interface of the namespace."""
-    return [interface(message) for message in netlink.dump(_EVERY_LINK.fill(), RTM_GETLINK)]
+    return [decode(message) for message in netlink.dump(_EVERY_LINK.fill(), RTM_GETLINK)]
 
 
-def interface(message: bytes) -> Interface:
+def decode(message: bytes) -> Interface:
     """The interface that a message, with its header, is about."""
     index, flags = _LINK.fields(message)
     link = _LINK.attributes(message)
     info = _INFO.attributes(link.get("IFLA_LINKINFO", b""))
     kind = info.get("IFLA_INFO_KIND", "")
-    own = _BRIDGE.attributes(info.get("IFLA_INFO_DATA", b"")) if kind == "bridge" else {}
+    bridge = _BRIDGE.attributes(info.get("IFLA_INFO_DATA", b"")) if kind == "bridge" else {}
     # The data of another kind of master (a bond) is no port's.
     switched = info.get("IFLA_INFO_SLAVE_KIND") == "bridge"
     port = _PORT.attributes(info.get("IFLA_INFO_SLAVE_DATA", b"")) if switched else {}
@@ -311,11 +313,11 @@ def interface(message: bytes) -> Interface:
         master=link.get("IFLA_MASTER", 0),
         up=bool(flags & IFF_UP),
         running=running,
-        hub=own.get("IFLA_BR_AGEING_TIME") == 0,
+        hub=bridge.get("IFLA_BR_AGEING_TIME") == 0,
         plain=not flags & _BY_HAND
         and all(port.get(name, usual) == usual for name, usual in _USUAL_PORT.items()),
         blocked=switched and running and port.get("IFLA_BRPORT_STATE") != BR_STATE_FORWARDING,
-        oddities=tuple(_oddities(own, bool(flags & IFF_UP))) if kind == "bridge" else (),
+        oddities=tuple(_oddities(bridge, bool(flags & IFF_UP))) if kind == "bridge" else (),
         isolated=port.get("IFLA_BRPORT_ISOLATED") == 1,
         queue=link.get("IFLA_QDISC", ""),
     )

@@ -87,10 +87,10 @@ class ForwardingEntry:
 def read(netlink: Netlink) -> list[KernelNeighbour]:
     """Every neighbour of the namespace, of IPv4 and IPv6."""
     messages = netlink.dump(_EVERY.fill(family=AF_UNSPEC), RTM_GETNEIGH)
-    return [found for message in messages if (found := neighbour(message))]
+    return [neighbour for message in messages if (neighbour := decode(message))]
 
 
-def neighbour(message: bytes) -> KernelNeighbour | None:
+def decode(message: bytes) -> KernelNeighbour | None:
     """The neighbour that a message, with its header, is about; None for a switch's, or without address."""
     family, index, state = _MESSAGE.fields(message)
     attributes = _MESSAGE.attributes(message)
@@ -104,7 +104,7 @@ def neighbour(message: bytes) -> KernelNeighbour | None:
 def read_fdb(netlink: Netlink) -> list[ForwardingEntry]:
     """Every MAC address that the switches of the namespace know."""
     messages = netlink.dump(_EVERY.fill(family=AF_BRIDGE), RTM_GETNEIGH)
-    return [found for message in messages if (found := forwarding_entry(message))]
+    return [entry for message in messages if (entry := decode_entry(message))]
 
 
 def of_switch(message: bytes) -> bool:
@@ -113,7 +113,7 @@ def of_switch(message: bytes) -> bool:
     return bool(family == AF_BRIDGE)
 
 
-def forwarding_entry(message: bytes) -> ForwardingEntry | None:
+def decode_entry(message: bytes) -> ForwardingEntry | None:
     """None for a device's own list, of multicast addresses that it listens to."""
     _, index, state = _MESSAGE.fields(message)
     attributes = _MESSAGE.attributes(message)
@@ -128,12 +128,16 @@ def given_up(netlink: Netlink) -> set[IPAddress]:
     states: dict[IPAddress, set[str]] = {}
     for neighbour in read(netlink):
         states.setdefault(neighbour.address, set()).add(neighbour.state)
-    return {one for one, found in states.items() if "failed" in found and "incomplete" not in found}
+    return {
+        address
+        for address, words in states.items()
+        if "failed" in words and "incomplete" not in words
+    }
 
 
 def forget(netlink: Netlink) -> None:
     """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
-    learnt = (one for one in read(netlink) if one.address.version == 4 and one.learnt)
+    learnt = (entry for entry in read(netlink) if entry.address.version == 4 and entry.learnt)
     # One may have gone by itself meanwhile.
     netlink.attempt([_removal(neighbour) for neighbour in learnt], RTM_DELNEIGH)
 

@@ -25,18 +25,12 @@ from pyroute2.netlink.rtnl import (
     RTNLGRP_NEIGH,
 )
 
-from netlab.kernel.netlink import connections
-from netlab.kernel.netlink.addresses import InterfaceAddress, address
+from netlab.kernel.netlink import addresses, connections, links, neighbours, routes
+from netlab.kernel.netlink.addresses import InterfaceAddress
 from netlab.kernel.netlink.channel import Subscription
-from netlab.kernel.netlink.links import Interface, interface
-from netlab.kernel.netlink.neighbours import (
-    ForwardingEntry,
-    KernelNeighbour,
-    forwarding_entry,
-    neighbour,
-    of_switch,
-)
-from netlab.kernel.netlink.routes import KernelRoute, route
+from netlab.kernel.netlink.links import Interface
+from netlab.kernel.netlink.neighbours import ForwardingEntry, KernelNeighbour
+from netlab.kernel.netlink.routes import KernelRoute
 from netlab.kernel.rows import Connection
 
 GONE = {RTM_DELLINK, RTM_DELADDR, RTM_DELNEIGH, RTM_DELROUTE, connections.GONE}
@@ -62,13 +56,14 @@ def decoded(kind: int, message: bytes) -> Told | None:
     """What a message is about; None for what is nobody's, and for a switch port's settings."""
     if kind in (RTM_NEWLINK, RTM_DELLINK):
         # A port's interface is told of once more, with its settings in the switch.
-        return None if of_switch(message) else interface(message)
+        return None if neighbours.of_switch(message) else links.decode(message)
     if kind in (RTM_NEWADDR, RTM_DELADDR):
-        return address(message)
+        return addresses.decode(message)
     if kind in (RTM_NEWNEIGH, RTM_DELNEIGH):
-        return forwarding_entry(message) if of_switch(message) else neighbour(message)
+        of_switch = neighbours.of_switch(message)
+        return (neighbours.decode_entry if of_switch else neighbours.decode)(message)
     if kind in (RTM_NEWROUTE, RTM_DELROUTE):
-        return route(message)
+        return routes.decode(message)
     if kind in (connections.NEW, connections.GONE):
-        return connections.connection(message)
+        return connections.decode(message)
     return None

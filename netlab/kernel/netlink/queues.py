@@ -45,13 +45,13 @@ def put(netlink: Netlink, queue: Queue) -> None:
     except Refused as error:
         if error.errno != errno.ENOENT:
             raise
-        module, wanted = {
+        module, setting = {
             "netem": ("CONFIG_NET_SCH_NETEM", "latency and jitter"),
             "tbf": ("CONFIG_NET_SCH_TBF", "a bandwidth"),
         }[kind]
         raise Missing(
-            f"this kernel has no {kind}, which {wanted} on {queue.interface} of {queue.namespace} need",
-            f"use a kernel with {module}, or leave {wanted} out",
+            f"this kernel has no {kind}, which {setting} on {queue.interface} of {queue.namespace} need",
+            f"use a kernel with {module}, or leave {setting} out",
         ) from error
 
 
@@ -69,10 +69,10 @@ def read(netlink: Netlink, namespace: str, names: Names) -> list[Queue]:
     queues = []
     for message in netlink.dump(encode(queue_msg, {}), RTM_GETQDISC):
         index, parent = reader.fields(message)
-        found = reader.attributes(message)
-        if found["TCA_KIND"] in KINDS and parent == TC_H_ROOT:
+        attributes = reader.attributes(message)
+        if attributes["TCA_KIND"] in KINDS and parent == TC_H_ROOT:
             queue = Queue(namespace, names.get(index, "?"))
-            queues.append(_decoded(queue, found["TCA_KIND"], found["TCA_OPTIONS"]))
+            queues.append(_decoded(queue, attributes["TCA_KIND"], attributes["TCA_OPTIONS"]))
     return queues
 
 
@@ -117,10 +117,10 @@ def _decoded(queue: Queue, kind: str, options: bytes) -> Queue:
     reader = Reader(netem_options, ("loss", "gap", "duplicate"), names)
     if any(reader.fields(options)):
         return queue  # Somebody's.
-    found = reader.attributes(options)
+    attributes = reader.attributes(options)
     rate = None
-    if "TCA_NETEM_RATE" in found:
-        (rate,) = Reader(netem_options.netem_rate, ("rate",)).fields(found["TCA_NETEM_RATE"])
+    if "TCA_NETEM_RATE" in attributes:
+        (rate,) = Reader(netem_options.netem_rate, ("rate",)).fields(attributes["TCA_NETEM_RATE"])
         rate *= 8
-    latency, jitter = found["TCA_NETEM_LATENCY64"], found["TCA_NETEM_JITTER64"]
+    latency, jitter = attributes["TCA_NETEM_LATENCY64"], attributes["TCA_NETEM_JITTER64"]
     return replace(queue, rate=rate, latency=latency // 1000, jitter=jitter // 1000)

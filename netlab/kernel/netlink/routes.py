@@ -101,26 +101,26 @@ class KernelRoute:
 def read(netlink: Netlink) -> list[KernelRoute]:
     """Every route of IPv4 and IPv6, in the kernel's order."""
     messages = netlink.dump(_EVERY.fill(), RTM_GETROUTE)
-    return [found for message in messages if (found := route(message))]
+    return [route for message in messages if (route := decode(message))]
 
 
-def route(message: bytes) -> KernelRoute | None:
+def decode(message: bytes) -> KernelRoute | None:
     """The route that a message, with its header, is about; None if it is neither IPv4's nor IPv6's."""
     family, length, table, protocol, scope, kind, flags = _MESSAGE.fields(message)
     if family not in FAMILIES:
         return None
-    found = _MESSAGE.attributes(message)
-    source = found.get("RTA_PREFSRC")
+    attributes = _MESSAGE.attributes(message)
+    source = attributes.get("RTA_PREFSRC")
     return KernelRoute(
-        _network(found.get("RTA_DST") or bytes(FAMILIES[family]), length),
-        tuple(_hops(found)),
+        _network(attributes.get("RTA_DST") or bytes(FAMILIES[family]), length),
+        tuple(_hops(attributes)),
         # One beyond 255 has its number in the attribute alone.
-        found.get("RTA_TABLE", table),
+        attributes.get("RTA_TABLE", table),
         str(rt_type.get(kind, kind)),
         str(rt_proto.get(protocol, protocol)),
         str(rt_scope.get(scope, scope)),
         ip_address(source) if source else None,
-        found.get("RTA_PRIORITY", 0),
+        attributes.get("RTA_PRIORITY", 0),
         bool(flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)),
         bool(flags & RTM_F_CLONED),
         message[HEADER.size :],
@@ -247,7 +247,7 @@ def ask(
     message = _question(target.version, source is not None, came_in is not None).fill(
         target=target, source=source, came_in=came_in
     )
-    answer = route(netlink.ask(message, RTM_GETROUTE))
+    answer = decode(netlink.ask(message, RTM_GETROUTE))
     assert answer, "a route of the family that was asked for"
     return answer
 

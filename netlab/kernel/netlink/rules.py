@@ -76,10 +76,10 @@ OWN = frozenset((
 def read(netlink: Netlink) -> list[KernelRule]:
     """Every rule of IPv4 and IPv6."""
     messages = netlink.dump(_EVERY.fill(), RTM_GETRULE)
-    return [found for message in messages if (found := _rule(message))]
+    return [rule for message in messages if (rule := decode(message))]
 
 
-def _rule(message: bytes) -> KernelRule | None:
+def decode(message: bytes) -> KernelRule | None:
     """None for one of multicast."""
     family, target, source, tos, table, action, flags = _MESSAGE.fields(message)
     if family not in FAMILIES:
