@@ -120,7 +120,7 @@ def _prepare(guest: Guest) -> float:
     guest.ask(f"mkdir {GUEST_RESULTS}")
     # As a minimal Debian 12; on Debian 13 Python depends on netbase.
     guest.ask("sudo rm -f /etc/protocols /etc/services")
-    guest.ask(f"sudo unshare --net {TREE}/tests/vm/nftrace.sh")
+    guest.ask(f"sudo unshare --net {TREE}/tests/vm/patched_once.sh")
     return float(guest.ask(f"cd {TREE} && .venv/bin/python -m tests.pace"))
 
 
