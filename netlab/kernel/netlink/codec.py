@@ -99,6 +99,10 @@ def encode(kind: type[nlmsg], body: Body) -> bytes:
     return bytes(message.data[HEADER.size :])
 
 
+_Place = tuple[str, Callable[[Any], bytes], int, int]
+"""Of a slot in a message: its name, how its value is packed, where it begins and ends."""
+
+
 class Template:
     """A message without its header: pyroute2 encodes it at the first use, and its slots are filled in."""
 
@@ -109,12 +113,12 @@ class Template:
         """The message with a value in each slot."""
         encoded, places = self._encoded
         message = bytearray(encoded)
-        for slot, start, end in places:
-            message[start:end] = slot.packed(values[slot.name])
+        for name, packed, start, end in places:
+            message[start:end] = packed(values[name])
         return bytes(message)
 
     @cached_property
-    def _encoded(self) -> tuple[bytes, list[tuple[Slot, int, int]]]:
+    def _encoded(self) -> tuple[bytes, list[_Place]]:
         """The message, and where its slots are.
 
         It is encoded twice, every slot marked by a byte of its own the second time: where the two differ is a
@@ -136,7 +140,7 @@ class Template:
                 places.append((slots[mark], at, at + 1))
         if {slot.name for slot, _, _ in places} != set(names):
             raise misfit(f"its {self._kind.__name__} does not take {', '.join(names)}")
-        return blank, places
+        return blank, [(slot.name, slot.packed, start, end) for slot, start, end in places]
 
 
 def _slots(part: Any) -> Iterator[Slot]:
