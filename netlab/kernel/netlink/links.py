@@ -23,7 +23,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import (
 from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink, NoInterface, Refused
-from netlab.kernel.netlink.codec import Reader, Template, encode
+from netlab.kernel.netlink.codec import Body, Reader, Template, encode
 from netlab.kernel.netlink.missing import (
     BR_STATE_FORWARDING,
     RTEXT_FILTER_SKIP_STATS,
@@ -78,57 +78,39 @@ _BRIDGE = Reader(
 _PORT = Reader(ifinfmsg.ifinfo.bridge_slave_data, attributes=("IFLA_BRPORT_STATE", *_USUAL_PORT))
 
 _EVERY_LINK = Template(ifinfmsg, {"attrs": [("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]})
-_SWITCHED = {
-    True: Template(ifinfmsg, {"index": codec.number("index"), "flags": IFF_UP, "change": IFF_UP}),
-    False: Template(ifinfmsg, {"index": codec.number("index"), "flags": 0, "change": IFF_UP}),
-}
+
+
+def _link(*attributes: tuple[str, Any], up: bool = True, **fields: Any) -> Body:
+    """A message that leaves an interface on, or off."""
+    return {**fields, "flags": IFF_UP * up, "change": IFF_UP, "attrs": [*attributes]}
+
+
+def _kind(name: str, *settings: tuple[str, Any]) -> tuple[str, Any]:
+    """What an interface is, with what its kind wants to know."""
+    info: list[tuple[str, Any]] = [("IFLA_INFO_KIND", name)]
+    if settings:
+        info.append(("IFLA_INFO_DATA", {"attrs": [*settings]}))
+    return "IFLA_LINKINFO", {"attrs": info}
+
+
+_INDEX, _SWITCH = codec.number("index"), ("IFLA_MASTER", codec.number("switch"))
+_SWITCHED = {up: Template(ifinfmsg, _link(up=up, index=_INDEX)) for up in (True, False)}
 """On, off."""
+_PLUGGED_IN = {up: Template(ifinfmsg, _link(_SWITCH, up=up, index=_INDEX)) for up in (True, False)}
+"""On, off: a port of a switch."""
 _TAGGED = {"attrs": [("IFLA_INET_CONF", {"attrs": [("IPV4_DEVCONF_TAG", MARK)]})]}
 _MARKED_LOOPBACK = Template(
     link_settings_msg,
-    {
-        "index": LOOPBACK_INDEX,
-        "flags": IFF_UP,
-        "change": IFF_UP,
-        "attrs": [("IFLA_AF_SPEC", {"attrs": [("AF_INET", _TAGGED)]})],
-    },
+    _link(("IFLA_AF_SPEC", {"attrs": [("AF_INET", _TAGGED)]}), index=LOOPBACK_INDEX),
 )
-_PLUGGED_IN = {
-    up: Template(
-        ifinfmsg,
-        {
-            "index": codec.number("index"),
-            "flags": IFF_UP * up,
-            "change": IFF_UP,
-            "attrs": [("IFLA_MASTER", codec.number("switch"))],
-        },
-    )
-    for up in (True, False)
-}
-"""On, off: a port of a switch."""
 _NAMED = Template(ifinfmsg, {"attrs": [("IFLA_IFNAME", codec.text("name"))]})
 _NEW_BRIDGE = Template(
     ifinfmsg,
-    {
-        "flags": IFF_UP,
-        "change": IFF_UP,
-        "attrs": [
-            ("IFLA_IFNAME", codec.text("name")),
-            ("IFLA_ADDRESS", codec.mac("mac")),
-            (
-                "IFLA_LINKINFO",
-                {
-                    "attrs": [
-                        ("IFLA_INFO_KIND", "bridge"),
-                        (
-                            "IFLA_INFO_DATA",
-                            {"attrs": [("IFLA_BR_AGEING_TIME", codec.number("ageing"))]},
-                        ),
-                    ]
-                },
-            ),
-        ],
-    },
+    _link(
+        ("IFLA_IFNAME", codec.text("name")),
+        ("IFLA_ADDRESS", codec.mac("mac")),
+        _kind("bridge", ("IFLA_BR_AGEING_TIME", codec.number("ageing"))),
+    ),
 )
 
 
@@ -188,14 +170,8 @@ def alter_bridge(netlink: Netlink, old: Bridge, new: Bridge) -> None:
     """
     # No others: a kernel may be built without what they are about.
     usual = [setting for oddity, setting in _USUAL_BRIDGE.items() if oddity in old.oddities]
-    settings = [("IFLA_BR_AGEING_TIME", _ageing(new)), *usual]
-    info = [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", {"attrs": settings})]
-    body = {
-        "index": netlink.index(new.name),
-        "flags": IFF_UP,
-        "change": IFF_UP,
-        "attrs": [("IFLA_ADDRESS", new.mac), ("IFLA_LINKINFO", {"attrs": info})],
-    }
+    kind = _kind("bridge", ("IFLA_BR_AGEING_TIME", _ageing(new)), *usual)
+    body = _link(("IFLA_ADDRESS", new.mac), kind, index=netlink.index(new.name))
     netlink.request(encode(ifinfmsg, body), RTM_NEWLINK)
 
 
@@ -237,14 +213,8 @@ def create_cable(
 def _new_cable(up: bool, near_mac: bool, far_mac: bool, plugged_in: bool) -> Template:
     """Without a MAC address, the kernel takes one by chance."""
     peer = {"attrs": _end("far_", far_mac)}
-    info = [
-        ("IFLA_INFO_KIND", "veth"),
-        ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", peer)]}),
-    ]
-    attributes = [*_end("", near_mac), ("IFLA_LINKINFO", {"attrs": info})]
-    if plugged_in:
-        attributes.append(("IFLA_MASTER", codec.number("switch")))
-    return Template(ifinfmsg, {"flags": IFF_UP * up, "change": IFF_UP, "attrs": attributes})
+    attributes = [*_end("", near_mac), _kind("veth", ("VETH_INFO_PEER", peer))]
+    return Template(ifinfmsg, _link(*attributes, *([_SWITCH] * plugged_in), up=up))
 
 
 def _end(which: str, with_mac: bool) -> list[tuple[str, Any]]:
@@ -335,10 +305,8 @@ def _oddities(bridge: dict[str, Any], up: bool) -> Iterator[str]:
 
 def try_kind(kind: str) -> None:
     """Make an interface of a kind in the present namespace. Raises Refused."""
-    info = {"attrs": [("IFLA_INFO_KIND", kind)]}
     netlink = Netlink()
     try:
-        body = {"flags": IFF_UP, "change": IFF_UP, "attrs": [("IFLA_LINKINFO", info)]}
-        netlink.request(encode(ifinfmsg, body), RTM_NEWLINK, NEW)
+        netlink.request(encode(ifinfmsg, _link(_kind(kind))), RTM_NEWLINK, NEW)
     finally:
         netlink.close()
