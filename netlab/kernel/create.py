@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 
 from netlab.errors import KernelError, NetlabError
 from netlab.kernel import files, ipv6, leases, netns, nft, services
@@ -100,7 +101,7 @@ def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interrup
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
             if not netns.shows_etc(namespace, folder):  # It is the first.
-                files.make_folder(folder)
+                files.make_folder(Path(folder))
                 netns.link_etc(namespace, folder)
             files.write(f"{folder}/{name}", text)
         case Bridge():

@@ -159,10 +159,10 @@ def share_names() -> None:
         os.close(lock)
 
 
-def shows_etc(name: str, folder: Path) -> bool:
+def shows_etc(name: str, folder: str) -> bool:
     """Whether programs in the namespace see the files of `folder` in /etc."""
     try:
-        return os.readlink(f"{ETC}/{name}") == str(folder) and folder.is_dir()
+        return os.readlink(f"{ETC}/{name}") == folder and os.path.isdir(folder)
     except OSError:
         return False
 
@@ -173,10 +173,10 @@ def has_place(name: str) -> bool:
     `ip netns exec` complains, each time, of one that the machine lacks. The exception is resolv.conf,
     which netlab reads by itself.
     """
-    return name == "resolv.conf" or (Path("/etc") / name).exists()
+    return name == "resolv.conf" or os.path.exists(f"/etc/{name}")
 
 
-def link_etc(name: str, folder: Path) -> None:
+def link_etc(name: str, folder: str) -> None:
     """Let programs in the namespace see the files of `folder` in /etc.
 
     A link, because /etc/netns outlives a reboot and the run directory does

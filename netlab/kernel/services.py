@@ -55,10 +55,10 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
     """Start a DHCP client; a `Lease` noun awaits its success."""
     directory = run.service(client.namespace, _client_name(client.interface))
     files.make_folder(directory)
-    resolv = run.etc(client.namespace) / "resolv.conf"
-    if files.read(str(resolv)) is None:  # There is none, or something that leads elsewhere.
-        files.remove(str(resolv))
-        resolv.touch()
+    resolv = f"{run.etc(client.namespace)}/resolv.conf"
+    if files.read(resolv) is None:  # There is none, or something that leads elsewhere.
+        files.remove(resolv)
+        files.write(resolv, "")
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
     # Three questions, one a second, and again after a second, for ever.
     argv += ["-s", str(_CLIENT_SCRIPT), "-t", "3", "-T", "1", "-A", "1"]
@@ -70,7 +70,7 @@ def _client_variables(run: RunDirectory, client: DhcpClient) -> dict[str, str]:
     """What the client's script is told besides."""
     return {
         "NETLAB_LEASE": str(run.lease(client.namespace, client.interface)),
-        "NETLAB_RESOLV": str(run.etc(client.namespace) / "resolv.conf"),
+        "NETLAB_RESOLV": f"{run.etc(client.namespace)}/resolv.conf",
         "NETLAB_METRIC": str(metric(client.interface)),
         "NETLAB_DNS": " ".join(map(str, client.name_servers)),
     }
