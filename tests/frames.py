@@ -13,8 +13,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from netlab import lab
-from netlab.probe.frame import decode
-from netlab.probe.tap import Sighting, Tap
+from netlab.packets.frame import decode
+from netlab.packets.tap import Sighting, Tap
 from netlab.report.pcapng import Pcapng
 from tests.machine import NETLAB, inside
 

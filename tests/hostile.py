@@ -35,27 +35,29 @@ from scapy.layers.ipsec import AH, ESP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-from netlab.kernel.nftrace import Hit
-from netlab.probe import drops, icmp, identity
-from netlab.probe.exchange import Tracker
-from netlab.probe.frame import Fields, decode, payload
-from netlab.probe.icmp import MARK
-from netlab.probe.journey import BridgeInside, Map, follow
-from netlab.probe.kinds.arp import ArpProbe
-from netlab.probe.kinds.base import Ends, Probe
-from netlab.probe.kinds.dhcp import DhcpProbe
-from netlab.probe.kinds.dns import DnsProbe
-from netlab.probe.kinds.icmp import EchoProbe
-from netlab.probe.kinds.path import MtuProbe, RouteProbe
-from netlab.probe.kinds.raw import RawProbe
-from netlab.probe.kinds.tcp import TcpProbe
-from netlab.probe.kinds.udp import UdpProbe
-from netlab.probe.packet import Frame
-from netlab.probe.tap import Sighting
-from netlab.report import captured, traffic, watch
+from netlab.diagnosis import drops
+from netlab.diagnosis.journey import BridgeInside, Map, follow
+from netlab.kernel.nftables.nftrace import Hit
+from netlab.packets import icmp
+from netlab.packets.frame import Fields, decode, payload
+from netlab.packets.icmp import MARK
+from netlab.packets.packet import Frame
+from netlab.packets.tap import Sighting
+from netlab.probes.arp import ArpProbe
+from netlab.probes.base import Ends, Probe
+from netlab.probes.dhcp import DhcpProbe
+from netlab.probes.dns import DnsProbe
+from netlab.probes.icmp import EchoProbe
+from netlab.probes.path import MtuProbe, RouteProbe
+from netlab.probes.raw import RawProbe
+from netlab.probes.tcp import TcpProbe
+from netlab.probes.udp import UdpProbe
 from netlab.report.pcapng import Pcapng
-from netlab.report.summary import summary
+from netlab.report.traffic import conversation_lines, packet_lines, page
+from netlab.report.traffic.one_line import summary
 from netlab.report.words import LANGUAGES
+from netlab.traffic import packet_key
+from netlab.traffic.conversations import Tracker
 from netlab.visible import is_visible
 
 TOKEN = b"\x00token\x01\x02"
@@ -246,7 +248,7 @@ class Everything:
     def __init__(self) -> None:
         self.now = 1_700_000_000_000_000_000
         self.tracker = Tracker(lambda: MAP, ("arp", "ndp", "dhcp", "other"))
-        self.traffic = traffic.Traffic(lambda event, data: json.dumps(data) and None)
+        self.traffic = page.Traffic(lambda event, data: json.dumps(data) and None)
         self.probes = probes()
         self.file = Pcapng(io.BytesIO())
 
@@ -255,7 +257,7 @@ class Everything:
         fields = decode(data, length)
         check(fields)
         payload(data)
-        identity.identify(data, length)
+        packet_key.identify(data, length)
         for part in (data, data[14:], data[34:], data[54:]):
             icmp.read_packet(part)
             icmp.read_six(part, "fd00::1")
@@ -276,8 +278,8 @@ class Everything:
             seen.append(Sighting(self.now, namespace, interface, outgoing, foreign, data, length))
         self.tracker.take(seen)
         for sighting in seen[:1]:
-            assert all(map(is_visible, captured._text(sighting)))
-            json.loads(captured._document(sighting))
+            assert all(map(is_visible, packet_lines._text(sighting)))
+            json.loads(packet_lines._document(sighting))
             self.file.packet("vm1.eth0", sighting.at, data, outgoing=True, length=length)
         for probe in self.probes:
             probe.part(decode(data[:54], 1 << 16), data[:54])
@@ -291,9 +293,9 @@ class Everything:
         for language in LANGUAGES:
             assert all(map(is_visible, summary(fields, language)))
         for told in self.tracker.told(self.now):
-            assert all(map(is_visible, watch.line(told, {})))
-            json.dumps(watch.document(told, {}))
-            self.traffic.add(traffic.journey(told, {}, "lab"), sum(told.packets))
+            assert all(map(is_visible, conversation_lines.line(told, {})))
+            json.dumps(conversation_lines.document(told, {}))
+            self.traffic.add(page.journey(told, {}, "lab"), sum(told.packets))
 
 
 def check(fields: Fields) -> None:
@@ -303,7 +305,7 @@ def check(fields: Fields) -> None:
         assert there in (set(), group), (there, fields)
     assert all(isinstance(value, str) and all(map(is_visible, value)) for value in fields.values())
     if not any(name.startswith(("ip.", "arp.")) for name in fields):
-        assert identity._kind(fields) == "other"
+        assert packet_key._kind(fields) == "other"
 
 
 def main(count: int, seed: int) -> None:

@@ -17,7 +17,7 @@ from tempfile import TemporaryFile
 import nftables
 
 from netlab import __main__
-from netlab.kernel import trial
+from netlab.kernel.host import features
 from tests.pace import HANG_SECONDS
 
 NETLAB = [sys.executable, "-m", "netlab"]
@@ -138,9 +138,9 @@ def _become_netlab(
 
 def load_modules() -> None:
     """Let the kernel load what labs need: a module's first use adds sysctls to the machine."""
-    for attempt in (trial.veth, trial.bridge, trial.masquerade, trial.packet_socket):
+    for attempt in (features.veth, features.bridge, features.masquerade, features.packet_socket):
         attempt()
-    trial.load_rules(_LOGGING)
+    features.load_rules(_LOGGING)
 
 
 def _links() -> str:

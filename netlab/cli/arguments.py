@@ -51,7 +51,7 @@ class Group(click.Group):
         word = args[0]
         known = self.list_commands(ctx)
         if word not in known and not word.startswith("-") and not ctx.resilient_parsing:
-            from netlab.scenario.suggest import near
+            from netlab.suggest import near
 
             more = f"`{ctx.command_path} --help` lists them"
             raise UsageError(f"there is no {self.what} '{word}'", near(word, known) or more)

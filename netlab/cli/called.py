@@ -27,7 +27,7 @@ def typed(text: str) -> str:
 @cache
 def as_root() -> str:
     """`sudo netlab`; for who is root by other means, without sudo; where root finds no netlab, its path."""
-    from netlab.kernel import rootless
+    from netlab.kernel.host import rootless
 
     is_root = os.geteuid() == 0
     needs_sudo = not is_root or "SUDO_COMMAND" in os.environ

@@ -27,8 +27,8 @@ from netlab.cli.output import Output, discard, say
 from netlab.errors import SystemRefused, UsageError
 
 if TYPE_CHECKING:
-    from netlab.probe.stream import Stream
-    from netlab.report.captured import Files, Lines
+    from netlab.packets.stream import Stream
+    from netlab.report.traffic.packet_lines import Files, Lines
 
 
 @click.command(
@@ -83,8 +83,8 @@ def capture(
     A point is a node, one of its adapters (vm1:eth0) or a network (all ports of its switch). Prints a
     line for each packet, or writes pcapng. Ctrl-C ends it.
     """
-    from netlab.report.captured import Files, Lines
     from netlab.report.pcapng import LEAST_BYTES
+    from netlab.report.traffic.packet_lines import Files, Lines
 
     if points and everywhere:
         raise UsageError("--all and points exclude each other", "leave one of them out")

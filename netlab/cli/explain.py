@@ -52,7 +52,7 @@ def explain(
     ARP, switches' tables and nftables' rules as they are now. Exit code 1 if it would
     not be answered, or if that is not certain.
     """
-    from netlab.probe.verdict import Verdict
+    from netlab.diagnosis.verdict import Verdict
     from netlab.report import data
     from netlab.report.explain import explanation
 

@@ -24,7 +24,7 @@ from netlab.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from netlab.report.graph import Graph
+    from netlab.report.topology.graph import Graph
 
 _SUFFIXES = {
     ".txt": "text",
@@ -108,7 +108,7 @@ def graph(
 
 
 def _graph(name: str | None, lab_name: str | None, language: str) -> Graph:
-    from netlab.report import graph
+    from netlab.report.topology import graph
     from netlab.scenario.files import is_path
 
     if name and lab_name:
@@ -132,7 +132,7 @@ def _text(drawn: Graph) -> RenderableType:
 
 
 def _content(drawn: Graph, form: str) -> str:
-    from netlab.report import diagrams, svg
+    from netlab.report.topology import diagrams, svg
 
     match form:
         case "svg":

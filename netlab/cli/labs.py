@@ -37,10 +37,10 @@ from netlab.frozen import frozen
 
 if TYPE_CHECKING:
     from netlab.lab import Lab, Status, Unleased
-    from netlab.probe.matrix import Result
-    from netlab.report.junit import Suite
+    from netlab.report.verify.junit import Suite
     from netlab.scenario.expectation import Expectation
-    from netlab.scenario.source import Source
+    from netlab.scenario.loaded import Source
+    from netlab.verify.matrix import Result
 
 EXIT_NOT_AS_EXPECTED = 1
 _SHOWN_CHANGES = 10
@@ -245,7 +245,7 @@ class _Measured:
         return any(not result.passed for result in self.results)
 
     def suite(self) -> Suite:
-        from netlab.report.junit import Suite
+        from netlab.report.verify.junit import Suite
 
         message = str(self.error) if self.error else None
         return Suite(self.lab.name, self.results, self.seconds, message)
@@ -287,7 +287,7 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     from rich.text import Text
 
     from netlab.report import data
-    from netlab.report.matrix import Matrix
+    from netlab.report.verify.matrix import Matrix
 
     documents = []
     for one in measured:
@@ -302,7 +302,7 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
-        from netlab.report.junit import render
+        from netlab.report.verify.junit import render
 
         try:
             Path(junit).write_text(render([one.suite() for one in measured]), encoding="utf-8")
@@ -326,7 +326,7 @@ def _show(output: Output, found: Status, alone: bool = True) -> None:
 
 def _hints(planned: Lab) -> list[str]:
     """Three things to try next; none of a lab that ends with this command."""
-    from netlab.kernel import rootless
+    from netlab.kernel.host import rootless
     from netlab.scenario.expectation import reaches
 
     if rootless.ends_with_this_process():

@@ -32,7 +32,7 @@ from netlab.errors import KernelError, UsageError
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
-    from netlab.scenario.source import Source
+    from netlab.scenario.loaded import Source
 
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Show what would be removed, altered and made; change nothing."

@@ -23,10 +23,10 @@ from netlab.visible import visible_json, visible_lines
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from netlab.kernel.create import Moment, Progress
+    from netlab.kernel.resources.create import Moment, Progress
     from netlab.lab import Lab, Unleased
-    from netlab.plan.change import Change
-    from netlab.plan.nouns import Observed
+    from netlab.plan.diff import Change
+    from netlab.plan.resources import Observed
 
 
 DRAWING_WIDTH = 100

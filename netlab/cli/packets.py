@@ -33,7 +33,7 @@ from netlab.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from netlab.probe.trace import Trace
+    from netlab.trace.trace import Trace
 
 _ALL_STEPS = "all"
 _NO_ANSWER = 1
@@ -154,7 +154,7 @@ def trace(
     if no answer came back.
     """
     from netlab.report import data
-    from netlab.report.journey import WIDTH, journey
+    from netlab.report.trace.steps import WIDTH, journey
 
     compared = {
         "--compare": other_target,
@@ -195,7 +195,7 @@ def trace(
     if fields is not None:
         _show_fields(traced, number, language)
     elif mermaid:
-        from netlab.report.sequence import sequence
+        from netlab.report.trace.mermaid import sequence
 
         say(sequence(traced, language))
     else:
@@ -220,7 +220,7 @@ def trace(
 
 
 def _code(*traces: Trace) -> int:
-    from netlab.probe.verdict import Verdict
+    from netlab.diagnosis.verdict import Verdict
 
     answered = all(one.finding.verdict is Verdict.ANSWERED for one in traces)
     return 0 if answered else _NO_ANSWER
@@ -274,7 +274,7 @@ def _check_wait(by: str, wait: float | None) -> None:
 
 
 def _show_fields(traced: Trace, number: int | None, language: str) -> None:
-    from netlab.report import fields
+    from netlab.report.trace import fields
 
     most = fields.count(traced)
     if number is not None and number > most:
@@ -287,7 +287,7 @@ def _compare(
     output: Output, traces: tuple[Trace, Trace], labs: tuple[str, str], reply: bool, language: str
 ) -> int:
     from netlab.report import data
-    from netlab.report.comparison import side_by_side
+    from netlab.report.trace.comparison import side_by_side
 
     several = len(set(labs)) > 1
     output.result(
@@ -299,7 +299,7 @@ def _compare(
 
 def _record(traced: Trace, file: str) -> None:
     from netlab.report.pcapng import written
-    from netlab.report.recording import record
+    from netlab.report.trace.pcap_comments import record
 
     try:
         if file == STDOUT:

@@ -9,7 +9,7 @@ from netlab.cli.output import say
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
-    from netlab.probe.trace import Trace
+    from netlab.trace.trace import Trace
 
 _NO_MORE = "q"
 
@@ -19,7 +19,7 @@ def ask(traced: Trace, language: str) -> None:
 
     Raises UsageError if there is no input at all.
     """
-    from netlab.report.riddle import lines, riddles
+    from netlab.report.trace.quiz import lines, riddles
     from netlab.report.words import WORDS
 
     words = WORDS[language]

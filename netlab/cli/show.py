@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from netlab.lab import Lab
-    from netlab.views import View
+    from netlab.show import View
 
 _TABLES = {
     "addresses": "Adapters with everything of `ipconfig /all`.",
@@ -82,7 +82,7 @@ def table_command(name: str, about: str) -> click.Command:
     @pass_output
     def table(output: Output, place: str | None, lab_name: str | None, watch: bool) -> None:
         from netlab.report import data, text
-        from netlab.views import view
+        from netlab.show import view
 
         running = lab.attach(lab.pick(lab_name))
         # Also if it is to be watched: what is wrong is said first.
@@ -118,8 +118,8 @@ def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:
 
 def _views(following: lab.Following, name: str, place: str | None) -> Iterator[View]:
     """The table again and again, for as long as there is the lab."""
-    from netlab.kernel.events import Events
-    from netlab.views import view
+    from netlab.kernel.state.monitor import Events
+    from netlab.show import view
 
     since = time.monotonic()
     while not following.ended:

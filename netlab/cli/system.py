@@ -18,7 +18,7 @@ from netlab.errors import SystemRefused, UsageError
 @pass_output
 def doctor(output: Output) -> None:
     """Say what this machine lacks, and what that costs."""
-    from netlab.kernel.preflight import Health, examine
+    from netlab.kernel.host.doctor import Health, examine
     from netlab.report import data, text
 
     found = examine()

@@ -17,10 +17,10 @@ from netlab.cli.output import Output, say
 from netlab.errors import Interrupted, NetlabError, UsageError
 
 if TYPE_CHECKING:
-    from netlab.probe.stream import Stream
-    from netlab.report.page import Pictures
-    from netlab.report.server import Wish
-    from netlab.report.traffic import Traffic
+    from netlab.packets.stream import Stream
+    from netlab.report.traffic.page import Traffic
+    from netlab.report.web.page import Pictures
+    from netlab.report.web.server import Wish
 
 _MOST_WISHES = 16
 """To send, that wait for each other; more are refused."""
@@ -41,9 +41,9 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     Prints the page's address, which holds a secret: who knows it sees the lab's packets. Ctrl-C
     ends it.
     """
-    from netlab.report.page import html
-    from netlab.report.server import PageServer
-    from netlab.report.traffic import Traffic
+    from netlab.report.traffic.page import Traffic
+    from netlab.report.web.page import html
+    from netlab.report.web.server import PageServer
 
     running = lab.attach(lab.pick(lab_name))
     following = lab.Following(running)
@@ -74,7 +74,7 @@ def write(
     labs: Sequence[lab.Lab], journeys: Sequence[dict[str, Any]], language: str, file: str
 ) -> None:
     """Write journeys as a page, with the pictures of their labs. Raises UsageError."""
-    from netlab.report.page import html
+    from netlab.report.web.page import html
 
     page = html(journeys, _pictures(*labs), language)
     try:
@@ -85,7 +85,7 @@ def write(
 
 def _pictures(*labs: lab.Lab) -> Pictures:
     """Of each lab as it is now, in every language."""
-    from netlab.report import graph, svg
+    from netlab.report.topology import graph, svg
     from netlab.report.words import LANGUAGES
 
     found = {}
@@ -102,13 +102,13 @@ def _watch(
 
     Yields the lab whenever it has been changed.
     """
-    from netlab.probe import exchange
-    from netlab.probe.stream import WINDOW_NS
-    from netlab.report.traffic import journey
+    from netlab.packets.stream import WINDOW_NS
+    from netlab.report.traffic.page import journey
+    from netlab.traffic import conversations
 
     running = following()
-    tracker = exchange.Tracker(following.where, exchange.FOLDED, stream.since)
-    for found in exchange.live(stream.portions(), tracker, WINDOW_NS):
+    tracker = conversations.Tracker(following.where, conversations.FOLDED, stream.since)
+    for found in conversations.live(stream.portions(), tracker, WINDOW_NS):
         if stream.late:
             stream.abandon()
             return

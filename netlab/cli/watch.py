@@ -18,8 +18,8 @@ from netlab.cli.output import Output, as_json, discard, say
 from netlab.visible import visible
 
 if TYPE_CHECKING:
-    from netlab.kernel.owners import Owners
-    from netlab.probe.exchange import Told
+    from netlab.kernel.state.owners import Owners
+    from netlab.traffic.conversations import Told
 
 _FOLD_SECONDS = 10
 """How often what is only counted is said."""
@@ -57,19 +57,20 @@ def watch(
     With nodes or networks, only what passes there. A `*` marks a node that has rewritten the
     packet. Ctrl-C ends it.
     """
-    from netlab.probe import exchange, stream
+    from netlab.packets import stream
+    from netlab.traffic import conversations
 
     running = lab.attach(lab.pick(lab_name))
     wanted = lab.passing(running, nodes)
     following = lab.Following(running)
     following.owners()  # While it is there: it may end at once.
-    unfolded = exchange.FOLDED if everything else {"arp", "ndp"} if arp else ()
+    unfolded = conversations.FOLDED if everything else {"arp", "ndp"} if arp else ()
     with lab.watching(running) as seen:
-        tracker = exchange.Tracker(following.where, unfolded, seen.since)
+        tracker = conversations.Tracker(following.where, unfolded, seen.since)
         printer = _Printer(output.json, following.owners, tracker.folded, count)
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
-            for found in exchange.live(seen.portions(seconds), tracker, stream.WINDOW_NS):
+            for found in conversations.live(seen.portions(seconds), tracker, stream.WINDOW_NS):
                 printer.tell(one for one in found if wanted(one))
                 if printer.full:
                     break
@@ -103,7 +104,7 @@ class _Printer:
 
     def tell(self, exchanges: Iterable[Told]) -> None:
         """Raises BrokenPipeError."""
-        from netlab.report import watch as report
+        from netlab.report.traffic import conversation_lines as report
 
         for told in exchanges:
             if not self.full:
@@ -119,7 +120,7 @@ class _Printer:
 
     def tell_folded(self) -> None:
         """Say what was only counted since the last time."""
-        from netlab.report import watch as report
+        from netlab.report.traffic import conversation_lines as report
 
         self._fold_at = time.monotonic() + _FOLD_SECONDS
         if self._folded and self._json:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from netlab.errors import Missing
 from netlab.frozen import frozen
-from netlab.kernel.netlink.addresses import InterfaceAddress
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.routes import IPV6_METRIC, KernelRoute
+from netlab.kernel.netlink.objects.addresses import InterfaceAddress
+from netlab.kernel.netlink.objects.routes import IPV6_METRIC, KernelRoute
 from netlab.kernel.netlink.snapshot import Snapshot
-from netlab.plan.nouns import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route, Sysctl
+from netlab.plan.resources import DEFAULT_ROUTE_6, Address, Advertised, Ipv6, Route, Sysctl
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
 

@@ -29,7 +29,8 @@ from pathlib import Path
 
 from netlab.errors import LabExists, NoSuchLab, SystemRefused
 from netlab.frozen import frozen
-from netlab.kernel import files, netns, syscalls
+from netlab.kernel import files, syscalls
+from netlab.kernel.namespaces import netns
 from netlab.plan import names
 
 LABS = Path("/run/netlab")

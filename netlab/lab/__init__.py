@@ -11,6 +11,17 @@ Every function raises errors of `netlab.errors`. What needs the kernel or
 packets is imported inside the verb that uses it.
 """
 
+from netlab.lab.change import (
+    Killed,
+    Repair,
+    apply,
+    carry_out,
+    change,
+    mending,
+    refuse_busy_ports,
+    renew,
+    repair,
+)
 from netlab.lab.edits import (
     assigned,
     keys,
@@ -25,7 +36,7 @@ from netlab.lab.edits import (
     without_lease,
     without_vm,
 )
-from netlab.lab.life import (
+from netlab.lab.lifecycle import (
     Lab,
     attach,
     down,
@@ -42,17 +53,7 @@ from netlab.lab.life import (
     up,
     warnings,
 )
-from netlab.lab.live import (
-    Killed,
-    Repair,
-    apply,
-    carry_out,
-    change,
-    mending,
-    refuse_busy_ports,
-    renew,
-    repair,
-)
+from netlab.lab.netmap import Following, owners, where
 from netlab.lab.nodes import ensure_root, execute, place_of, places, unshare
 from netlab.lab.packets import (
     audited_trace,
@@ -65,9 +66,8 @@ from netlab.lab.packets import (
     verify,
     watching,
 )
-from netlab.lab.state import Interface, Machine, Status, status
+from netlab.lab.status import Interface, Machine, Status, status
 from netlab.lab.unleased import Unleased
-from netlab.lab.whereabouts import Following, owners, where
 
 __all__ = [
     "Following",

@@ -8,24 +8,24 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Problem, ScenarioError, UsageError
-from netlab.scenario.suggest import instead
+from netlab.suggest import instead
 
 if TYPE_CHECKING:
-    from netlab.lab.life import Lab
-    from netlab.scenario.source import Source
+    from netlab.lab.lifecycle import Lab
+    from netlab.scenario.loaded import Source
     from netlab.scenario.topology import Leg
 
 
 def assigned(lab: Lab, target: str, settings: dict[str, str]) -> Source:
     """The lab's scenario with some values changed (see `scenario.edit.assign`), checked."""
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
 
     return _edited(lab, edit.assign(lab.source.data, target, settings))
 
 
 def targets(lab: Lab) -> list[str]:
     """What `assigned` can change something of."""
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
 
     return edit.targets(lab.source.data)
 
@@ -38,14 +38,16 @@ def networks(lab: Lab) -> list[str]:
 
 def keys(lab: Lab, target: str) -> list[str]:
     """The keys of a target."""
-    from netlab.scenario import edit, vocabulary
+    from netlab.scenario import vocabulary
+    from netlab.scenario.text import edit
 
     return vocabulary.keys(edit.place(lab.source.data, target))
 
 
 def values(lab: Lab, target: str, key: str) -> list[str]:
     """The values of a target's key, where there are few."""
-    from netlab.scenario import edit, vocabulary
+    from netlab.scenario import vocabulary
+    from netlab.scenario.text import edit
 
     if key == "network":
         return networks(lab)
@@ -54,21 +56,21 @@ def values(lab: Lab, target: str, key: str) -> list[str]:
 
 def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
     """The lab's scenario with another VM, checked."""
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
 
     return _edited(lab, edit.add_vm(lab.source.data, name, networks))
 
 
 def with_clone(lab: Lab, vm: str, name: str, kept: bool) -> Source:
     """The lab's scenario with a copy of a VM; `kept`: with its UUID and MACs, as "I moved it"."""
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
 
     return _edited(lab, edit.clone_vm(lab.source.data, vm, name, kept))
 
 
 def without_vm(lab: Lab, name: str) -> Source:
     """The lab's scenario without one of its VMs, checked."""
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
 
     return _edited(lab, edit.remove_vm(lab.source.data, name))
 
@@ -78,7 +80,7 @@ def without_lease(lab: Lab, target: str) -> Source:
 
     As `dhclient -r` and `ipconfig /release` do it. Raises UsageError if no DHCP client runs there.
     """
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
     from netlab.scenario.topology import Role
 
     data = lab.source.data
@@ -92,7 +94,7 @@ def without_lease(lab: Lab, target: str) -> Source:
 
 def with_lease(lab: Lab, target: str) -> Source:
     """The lab's scenario with what `without_lease` gave back asked for again. Raises UsageError."""
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
 
     data = lab.source.data
     for leg in clients(lab, target):
@@ -133,7 +135,7 @@ def with_forward(
     `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if it is not clear which
     NAT network is meant; ScenarioError.
     """
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
 
     vmnet = network or _nat_network(lab, target.partition(":")[0])
     return _edited(lab, edit.add_forward(lab.source.data, vmnet, protocol, port, target))
@@ -141,7 +143,7 @@ def with_forward(
 
 def without_forward(lab: Lab, protocol: str, port: int) -> Source:
     """The lab's scenario without a port that leads to a VM, checked. Raises UsageError."""
-    from netlab.scenario import edit
+    from netlab.scenario.text import edit
 
     return _edited(lab, edit.remove_forward(lab.source.data, protocol, port))
 
@@ -172,7 +174,7 @@ def _is_inside(text: str, subnet: IPv4Network) -> bool:
 
 def _edited(lab: Lab, data: dict[str, Any]) -> Source:
     """Problems have no place: nobody has the text in which it would be."""
-    from netlab.scenario.load import edited
+    from netlab.scenario.loader import edited
 
     try:
         source = edited(lab.source, data)

@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 
 from netlab.errors import UsageError
-from netlab.lab.life import record, require_root
+from netlab.lab.lifecycle import record, require_root
 
 
 def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, str]) -> None:
     """Replace this process by a command on a node. Returns only by an exception."""
-    from netlab.kernel import enter
+    from netlab.kernel.namespaces import enter
 
     require_root()
     place = place_of(lab, node)
@@ -31,7 +31,7 @@ def place_of(name: str, node: str) -> str:
 
     known = places(name)
     if node not in known:
-        from netlab.scenario.suggest import instead
+        from netlab.suggest import instead
 
         raise UsageError(f"the lab '{name}' has no node '{node}'", instead(node, known))
     return namespace(name, node)
@@ -43,7 +43,7 @@ def ensure_root() -> None:
     Then it returns only inside: the caller's process waits outside, and ends with the same exit
     code. Raises Missing where user namespaces are not allowed.
     """
-    from netlab.kernel import rootless
+    from netlab.kernel.host import rootless
 
     if os.geteuid() != 0:
         rootless.enter()
@@ -51,7 +51,8 @@ def ensure_root() -> None:
 
 def unshare(command: Sequence[str]) -> None:
     """Run a command where labs need no root. Returns only by an exception, as `execute`."""
-    from netlab.kernel import enter, rootless
+    from netlab.kernel.host import rootless
+    from netlab.kernel.namespaces import enter
 
     rootless.enter()
     enter.replace(command, {})

@@ -10,25 +10,25 @@ from socket import if_nameindex
 from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError, UsageError
-from netlab.lab.life import require_root, run_directory
-from netlab.lab.whereabouts import Following, where
-from netlab.scenario.suggest import instead
+from netlab.lab.lifecycle import require_root, run_directory
+from netlab.lab.netmap import Following, where
+from netlab.suggest import instead
 
 if TYPE_CHECKING:
-    from netlab.explain.world import Explanation
+    from netlab.diagnosis.cause import Finding
+    from netlab.diagnosis.history import Entry
+    from netlab.diagnosis.journey import Step
+    from netlab.explain.model import Explanation
     from netlab.kernel.rundir import RunDirectory
-    from netlab.lab.life import Lab
-    from netlab.probe.account import Account
-    from netlab.probe.cause import Finding
-    from netlab.probe.exchange import Told
-    from netlab.probe.history import Entry
-    from netlab.probe.journey import Step
-    from netlab.probe.matrix import Result
-    from netlab.probe.stream import Stream
-    from netlab.probe.tap import Tap
-    from netlab.probe.trace import Question, Trace
+    from netlab.lab.lifecycle import Lab
+    from netlab.packets.stream import Stream
+    from netlab.packets.tap import Tap
     from netlab.scenario.expectation import Expectation
     from netlab.scenario.topology import Leg
+    from netlab.trace.audit import Account
+    from netlab.trace.trace import Question, Trace
+    from netlab.traffic.conversations import Told
+    from netlab.verify.matrix import Result
 
 _AT_ONCE = 32
 """Probes that are followed together: each of n is flooded to n ports, and looked for in every frame."""
@@ -47,12 +47,12 @@ def verify(
     `progress` is told now and then how many more pairs have been measured. `wanted` are those of
     `lab.expectations` that are measured (see `pairs`); None: all.
     """
-    from netlab.kernel.observe import addresses
     from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.resources.observe import addresses
     from netlab.plan.names import node as node_of
-    from netlab.probe.matrix import Addresses, Ground, measure
     from netlab.scenario.expectation import witnesses
     from netlab.scenario.model import Family
+    from netlab.verify.matrix import Addresses, Ground, measure
 
     require_root()
     wanted = lab.expectations if wanted is None else wanted
@@ -94,10 +94,10 @@ def trace(
     network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
     answers (tcp, udp, raw). Raises UsageError for what is none.
     """
-    from netlab.lab import aim
+    from netlab.lab import targets
 
     require_root()
-    asked = aim.question(lab, source, target, by, wait)
+    asked = targets.question(lab, source, target, by, wait)
     leases = tuple(_leases(lab, run_directory(lab.name)))
     (traced,) = _followed(lab, [asked])
     history = replace(traced.history, start=(*traced.history.start, *leases))
@@ -106,17 +106,17 @@ def trace(
 
 def ask_dhcp(lab: Lab, legs: Sequence[Leg]) -> list[Finding]:
     """What becomes of a DHCP question of each of these adapters: `trace` for many at once."""
-    from netlab.lab import aim
+    from netlab.lab import targets
 
-    questions = aim.dhcp_questions(lab, legs)
+    questions = targets.dhcp_questions(lab, legs)
     few = (questions[at : at + _AT_ONCE] for at in range(0, len(questions), _AT_ONCE))
     return [traced.finding for some in few for traced in _followed(lab, some)]
 
 
 def _followed(lab: Lab, questions: Sequence[Question]) -> list[Trace]:
-    from netlab.kernel import services
     from netlab.kernel.patience import postponed_signals
-    from netlab.probe.trace import traces
+    from netlab.kernel.process import services
+    from netlab.trace.trace import traces
 
     complaints = services.dhcp_complaints(run_directory(lab.name))
     with postponed_signals() as interruption:
@@ -127,8 +127,8 @@ def audited_trace(
     lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
 ) -> tuple[Trace, Account]:
     """`trace`, and what the kernel says of its drops meanwhile. Raises Missing without tracepoints."""
-    from netlab.kernel.tracepoints import audit
-    from netlab.probe.account import account
+    from netlab.kernel.host.tracepoints import audit
+    from netlab.trace.audit import account
 
     require_root()
     with audit() as recorded:
@@ -138,11 +138,11 @@ def audited_trace(
 
 def _leases(lab: Lab, run: RunDirectory) -> Iterator[Entry]:
     """What each DHCP server has given."""
+    from netlab.diagnosis.history import Entry
+    from netlab.kernel.process.services import granted
     from netlab.kernel.rows import Granted
-    from netlab.kernel.services import granted
     from netlab.plan.names import node as node_of
-    from netlab.plan.nouns import Service
-    from netlab.probe.history import Entry
+    from netlab.plan.resources import Service
 
     for noun in lab.plan.nouns:
         if isinstance(noun, Service):
@@ -162,9 +162,9 @@ def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation
 @contextmanager
 def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """`explain` for many questions, from one look at the lab."""
-    from netlab.explain import gather, way
-    from netlab.explain.world import probe as kind
-    from netlab.lab import aim
+    from netlab.explain import explain, read
+    from netlab.explain.model import probe as kind
+    from netlab.lab import targets
 
     require_root()
     places = where(lab)
@@ -172,17 +172,17 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
         (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
         for (place, interface), other in lab.plan.peers.items()
     }
-    with gather.world(places, cables) as world:
+    with read.world(places, cables) as world:
 
         def answer(source: str, target: str, by: str) -> Explanation:
             probe = kind(by)
-            start = aim.node(lab, source)
-            end, to = aim.destination(lab, start, target, world.owners)
+            start = targets.node(lab, source)
+            end, to = targets.destination(lab, start, target, world.owners)
             if end == start.name:
                 fix = "name another machine: no packet would leave"
                 raise UsageError(f"{to} is {end} itself", fix)
-            named = not aim.is_address(target)
-            return way.explain(world, start.name, end, ip_address(to), probe, named)
+            named = not targets.is_address(target)
+            return explain.explain(world, start.name, end, ip_address(to), probe, named)
 
         yield answer
 
@@ -198,7 +198,7 @@ def listening(
     frame, the first `snaplen` bytes are wanted. Signals end the stream, not the block. Raises UsageError,
     Missing.
     """
-    from netlab.probe import bpf
+    from netlab.packets import bpf
 
     program = bpf.compiled(expression, snaplen or bpf.WHOLE) if expression or snaplen else b""
     with _tapped(lab, points, program) as stream:
@@ -208,7 +208,7 @@ def listening(
 @contextmanager
 def watching(lab: Lab) -> Iterator[Stream]:
     """See every packet of a lab, but not all that it carries; what `probe.exchange.live` makes lines of."""
-    from netlab.probe import filters
+    from netlab.packets import filters
 
     with _tapped(lab, (), filters.HEADERS) as stream:
         yield stream
@@ -219,13 +219,13 @@ def passing(lab: Lab, names: Sequence[str]) -> Callable[[Told], bool]:
 
     Raises UsageError for what the lab does not have.
     """
-    from netlab.lab import aim
+    from netlab.lab import targets
     from netlab.plan.names import node as node_of
 
     for name in names:
         if ":" in name:
             raise UsageError(f"'{name}' is an adapter", "name its node or its network")
-    chosen = {node_of(place): wanted for place, wanted in aim.points(lab, names).items()}
+    chosen = {node_of(place): wanted for place, wanted in targets.points(lab, names).items()}
 
     def passes(step: Step) -> bool:
         wanted = chosen.get(step.node)
@@ -240,11 +240,11 @@ def passing(lab: Lab, names: Sequence[str]) -> Callable[[Told], bool]:
 @contextmanager
 def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
     from netlab.kernel.patience import postponed_signals
-    from netlab.lab import aim
-    from netlab.probe.stream import Stream
+    from netlab.lab import targets
+    from netlab.packets.stream import Stream
 
     require_root()
-    _check_interfaces(lab, aim.points(lab, points))
+    _check_interfaces(lab, targets.points(lab, points))
     following = Following(lab)
     with postponed_signals() as interruption:
         stream = Stream(lambda taps: _renewed(following, points, program, taps), interruption)
@@ -261,15 +261,15 @@ def _renewed(
     At first (None) all points have to be there, later they may come and go.
     """
     from netlab.kernel.closing import close_together
-    from netlab.kernel.handles import allow_files
-    from netlab.lab import aim
-    from netlab.plan.nouns import Bridge
-    from netlab.probe.tap import Tap
+    from netlab.kernel.netlink.pool import allow_files
+    from netlab.lab import targets
+    from netlab.packets.tap import Tap
+    from netlab.plan.resources import Bridge
 
     if following.ended:
         return None
     lab = following()
-    chosen = aim.points(lab, points, missing_ok=taps is not None)
+    chosen = targets.points(lab, points, missing_ok=taps is not None)
     # What a switch sees on itself are copies of what it sees on its ports.
     own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
     known = {
@@ -293,7 +293,7 @@ def _renewed(
 
 def _check_interfaces(lab: Lab, chosen: Mapping[str, Collection[str]]) -> None:
     """An interface that ought to be there may be waited for; any other has to be there."""
-    from netlab.kernel.netns import inside
+    from netlab.kernel.namespaces.netns import inside
     from netlab.plan.names import node as node_of
 
     for place, wanted in chosen.items():

@@ -9,11 +9,11 @@ from netlab.errors import SystemRefused
 from netlab.frozen import frozen
 
 if TYPE_CHECKING:
+    from netlab.diagnosis.cause import Finding
     from netlab.kernel.patience import Interruption
     from netlab.kernel.rundir import RunDirectory
-    from netlab.lab.life import Lab
-    from netlab.plan.nouns import Lease
-    from netlab.probe.cause import Finding
+    from netlab.lab.lifecycle import Lab
+    from netlab.plan.resources import Lease
     from netlab.scenario.topology import Leg
 
 
@@ -46,9 +46,9 @@ def explained(
     """
     if not missing:
         return
-    from netlab.kernel import leases
-    from netlab.kernel.create import LEASE_SECONDS
-    from netlab.probe.verdict import Verdict
+    from netlab.diagnosis.verdict import Verdict
+    from netlab.kernel.process import leases
+    from netlab.kernel.resources.create import LEASE_SECONDS
 
     legs = [_leg(lab, fact) for fact in missing]
     for fact, leg, found in zip(missing, legs, _asked(lab, legs), strict=True):
@@ -77,7 +77,7 @@ def _asked(lab: Lab, legs: Sequence[Leg]) -> Sequence[Finding | str]:
 
 def told(finding: Finding) -> str:
     """What became of a DHCP question, in a sentence."""
-    from netlab.probe.cause import sentences
+    from netlab.diagnosis.cause import sentences
 
     if finding.cause is None:
         return "a server offers it an address, and its client has taken none yet"

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from netlab.plan import bridged, dhcp, hostonly, hyperv, libvirt, nat, routed, virtualbox
-from netlab.plan.guest import guest
-from netlab.plan.host import host
-from netlab.plan.ipv6 import ipv6
-from netlab.plan.machine import machine, plug
+from netlab.plan.modes import bridged, hostonly, hyperv, libvirt, nat, routed, virtualbox
 from netlab.plan.names import namespace
-from netlab.plan.nouns import DhcpClient, Noun, Ruleset
+from netlab.plan.node import machine, plug
+from netlab.plan.nodes.guest import guest
+from netlab.plan.nodes.host import host
+from netlab.plan.nodes.ipv6 import ipv6
+from netlab.plan.nodes.outside import world
 from netlab.plan.plan import Plan
-from netlab.plan.promiscuous import permission
-from netlab.plan.quality import quality
-from netlab.plan.world import world
+from netlab.plan.resources import DhcpClient, Noun, Ruleset
+from netlab.plan.services import dhcp
+from netlab.plan.switches.promiscuous import permission
+from netlab.plan.switches.quality import quality
 from netlab.scenario.mode import Mode
 from netlab.scenario.topology import Network, Role, Topology
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from netlab.frozen import frozen
-from netlab.plan.nouns import (
+from netlab.plan.resources import (
     Address,
     Advertised,
     Bridge,

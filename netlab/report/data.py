@@ -10,19 +10,19 @@ from netlab.errors import NetlabError, ScenarioError
 from netlab.plan.plan import Difference, Plan, line
 
 if TYPE_CHECKING:
-    from netlab.explain.world import Explanation
-    from netlab.kernel.preflight import Check
+    from netlab.diagnosis.decision import Decision
+    from netlab.diagnosis.history import Entry
+    from netlab.diagnosis.journey import Step
+    from netlab.explain.model import Explanation
+    from netlab.kernel.host.doctor import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Lab, Machine, Repair, Status, Unleased
-    from netlab.plan.change import Change
-    from netlab.probe.account import Account
-    from netlab.probe.decision import Decision
-    from netlab.probe.history import Entry
-    from netlab.probe.journey import Step
-    from netlab.probe.matrix import Result
-    from netlab.probe.trace import Trace
-    from netlab.report.graph import Graph
-    from netlab.views import View
+    from netlab.plan.diff import Change
+    from netlab.report.topology.graph import Graph
+    from netlab.show import View
+    from netlab.trace.audit import Account
+    from netlab.trace.trace import Trace
+    from netlab.verify.matrix import Result
 
 
 def lab_record(record: Record) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def account(traced: Trace, found: Account) -> dict[str, Any]:
 
 def trace(traced: Trace, lab: str) -> dict[str, Any]:
     """A packet's journey, what decided it, and its end (docs/trace.md describes every field)."""
-    from netlab.probe.cause import sentences
+    from netlab.diagnosis.cause import sentences
 
     asked, finding = traced.question, traced.finding
     decided = traced.decisions or ((),) * len(traced.journey.steps)
@@ -152,7 +152,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
 
 def _in_languages(key: str, text: str) -> dict[str, dict[str, str]]:
     """What netlab says, in each language; nothing of what are Linux's own words."""
-    from netlab.probe.said import Said, told
+    from netlab.messages import Said, told
     from netlab.report.words import LANGUAGES
 
     return {key: {one: told(text, one) for one in LANGUAGES}} if isinstance(text, Said) else {}

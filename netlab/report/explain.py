@@ -9,14 +9,14 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
-from netlab.probe.cause import sentences
-from netlab.probe.packet import Part
-from netlab.probe.said import told
-from netlab.probe.verdict import Verdict
+from netlab.diagnosis.cause import sentences
+from netlab.diagnosis.verdict import Verdict
+from netlab.messages import told
+from netlab.packets.packet import Part
 from netlab.report.words import WORDS, field_name
 
 if TYPE_CHECKING:
-    from netlab.explain.world import Explanation, Stay
+    from netlab.explain.model import Explanation, Stay
 
 
 _USUAL_WIDTH = 31

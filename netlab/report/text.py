@@ -8,23 +8,23 @@ from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from netlab.plan.nouns import Bridge, Namespace
 from netlab.plan.plan import Difference, line
-from netlab.report.drawing import draw
-from netlab.report.graph import Addresses, addresses_of
+from netlab.plan.resources import Bridge, Namespace
 from netlab.report.styled import Below, Drawing, Shown, Styled, as_text
 from netlab.report.table import Table
+from netlab.report.topology.drawing import draw
+from netlab.report.topology.graph import Addresses, addresses_of
 from netlab.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from netlab.kernel.preflight import Check
+    from netlab.kernel.host.doctor import Check
     from netlab.kernel.rundir import Record
     from netlab.lab import Interface, Killed, Machine, Repair, Status
-    from netlab.plan.change import Change
+    from netlab.plan.diff import Change
     from netlab.scenario.topology import Topology
-    from netlab.views import View
+    from netlab.show import View
 
 PIPE_WIDTH = 1_000_000
 """A pipe has room for everything."""

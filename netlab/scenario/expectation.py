@@ -15,8 +15,8 @@ from itertools import islice
 from netlab.errors import UsageError
 from netlab.frozen import frozen
 from netlab.scenario.model import Expectations, Family, is_pattern
-from netlab.scenario.suggest import instead
 from netlab.scenario.topology import Leg, Node, Role, Topology
+from netlab.suggest import instead
 
 _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
 

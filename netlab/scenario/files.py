@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netlab.errors import UsageError
-from netlab.scenario.suggest import instead, near
+from netlab.suggest import instead, near
 
 _PACKAGE = Path(__file__).parent.parent
 SHIPPED_FOLDERS = (_PACKAGE / "scenarios", _PACKAGE.parent / "scenarios")

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import ClassVar
 
 from netlab.frozen import frozen
-from netlab.scenario import addressing
+from netlab.scenario.addresses import pools
 
 Place = Callable[[IPv4Network], IPv4Address]
 """An address by its place in the subnet: the first, the second, the last."""
@@ -82,7 +82,7 @@ class Mode:
     """The gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
     opens: tuple[str, ...] = ()
     """Ports that the product opens in the host's firewall, for machines of the network."""
-    pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = addressing.dhcp_pool
+    pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = pools.dhcp_pool
     """First and last address that DHCP leases."""
     router: Place | None = None
     """The default gateway that DHCP hands out."""
@@ -132,26 +132,26 @@ Mode.NAT = Mode(
     "nat",
     "NAT",
     onward="the NAT device leaves by the host's {card}, as {outside}",
-    host_adapter=addressing.host_adapter,
-    nat_device=addressing.nat_device,
-    dhcp_server=addressing.dhcp_server,
-    router=addressing.nat_device,
-    dns=addressing.nat_device,
-    netbios=addressing.nat_device,
+    host_adapter=pools.host_adapter,
+    nat_device=pools.nat_device,
+    dhcp_server=pools.dhcp_server,
+    router=pools.nat_device,
+    dns=pools.nat_device,
+    netbios=pools.nat_device,
 )
 Mode.HOSTONLY = Mode(
     "hostonly",
     "host-only",
-    host_adapter=addressing.host_adapter,
-    dhcp_server=addressing.dhcp_server,
-    dns=addressing.host_adapter,
+    host_adapter=pools.host_adapter,
+    dhcp_server=pools.dhcp_server,
+    dns=pools.host_adapter,
 )
 Mode.CUSTOM = Mode(
     "custom",
     "custom",
-    host_adapter=addressing.host_adapter,
-    dhcp_server=addressing.dhcp_server,
-    dns=addressing.host_adapter,
+    host_adapter=pools.host_adapter,
+    dhcp_server=pools.dhcp_server,
+    dns=pools.host_adapter,
     bare=True,
 )
 Mode.SEGMENT = Mode("segment", "LAN segment")
@@ -161,14 +161,14 @@ Mode.HOTSPOT = Mode(
     "the host's hot spot",
     WINDOWS,
     "the host leaves by {card}, as {outside}",
-    subnet=addressing.SHARED,
+    subnet=pools.SHARED,
     routing=Routing.TRANSLATED,
-    host_adapter=addressing.host_adapter,
+    host_adapter=pools.host_adapter,
     serves_itself=True,
     opens=SHARING_OPENS,
     pool=lambda subnet: (subnet[2], subnet[-2]),
-    router=addressing.host_adapter,
-    dns=addressing.host_adapter,
+    router=pools.host_adapter,
+    dns=pools.host_adapter,
     outside=True,
     domain="mshome.net",
     lease_seconds=(86400, 86400),

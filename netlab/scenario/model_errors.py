@@ -14,7 +14,6 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from netlab.frozen import frozen
-from netlab.scenario.document import Path
 from netlab.scenario.names import (
     DNS_NAME,
     DOMAIN_NAME,
@@ -25,8 +24,9 @@ from netlab.scenario.names import (
     NETWORK_NAME,
     NODE_NAME,
 )
-from netlab.scenario.suggest import near
+from netlab.scenario.text.document import Path
 from netlab.scenario.vocabulary import keys
+from netlab.suggest import near
 
 _PATTERN_MEANING = {
     NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",

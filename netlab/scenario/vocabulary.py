@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from netlab.scenario.document import Path
 from netlab.scenario.model import json_schema
+from netlab.scenario.text.document import Path
 
 
 def keys(path: Path) -> list[str]:

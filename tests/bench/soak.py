@@ -13,7 +13,7 @@ import sys
 import time
 
 from netlab import lab
-from netlab.probe.matrix import Result
+from netlab.verify.matrix import Result
 
 SCENARIO = "three-modes"
 

@@ -47,7 +47,7 @@ def test_every_command_prints_what_the_document_says(folder, document):
 
 
 def test_the_picture_is_what_status_draws():
-    from netlab.report.drawing import draw
+    from netlab.report.topology.drawing import draw
 
     picture = blocks("")[0]
     planned = lab.prepare(lab.load("nat"))

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from netlab import lab, views
-from netlab.cli import show
-from netlab.kernel import nft
-from netlab.scenario.source import Source
+from netlab import lab, show
+from netlab.cli import show as command
+from netlab.kernel.nftables import nft
+from netlab.scenario.loaded import Source
 from tests.machine import NETLAB, inside, ip, netlab
 from tests.pace import HANG_SECONDS
 
@@ -57,13 +57,13 @@ def changed(node: str, do: str, undo: str) -> Iterator[None]:
 
 
 def test_every_table_is_a_command():
-    assert list(show.show.commands) == list(views.VIEWS)
+    assert list(command.show.commands) == list(show.VIEWS)
 
 
-@pytest.mark.parametrize("table", views.VIEWS)
+@pytest.mark.parametrize("table", show.VIEWS)
 def test_every_table_is_text_and_data(table):
     done = netlab("show", table)
-    columns = views.VIEWS[table][0]
+    columns = show.VIEWS[table][0]
     if table != "forwards":
         assert done.stdout.splitlines()[0].split() == " ".join(columns).split()
         expected = [column.lower().replace(" ", "_") for column in columns]

@@ -14,12 +14,13 @@ from typing import Any
 from unittest import mock
 
 from netlab import lab
-from netlab.kernel import counters, nft, sockets
+from netlab.diagnosis.cause import Cause, Finding
+from netlab.diagnosis.diagnose import Evidence, Scene, judge
+from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.nftables import nft
 from netlab.kernel.rundir import RunDirectory
-from netlab.probe.cause import Cause, Finding
-from netlab.probe.judge import Evidence, Scene, judge
-from netlab.probe.trace import Trace
-from netlab.probe.verdict import Verdict
+from netlab.kernel.state import counters, sockets
+from netlab.trace.trace import Trace
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -51,7 +52,7 @@ class Proof:
 
 def proof(running: lab.Lab, *question: str, **more: Any) -> Proof:
     """Send a probe, and keep what it was judged by."""
-    with mock.patch("netlab.probe.judge.judge", side_effect=judge) as judged:
+    with mock.patch("netlab.diagnosis.diagnose.judge", side_effect=judge) as judged:
         traced = lab.trace(running, *question, **more)
     return Proof(traced, judged.call_args.args[0])
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.decision import By
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import Missing, ScenarioError
-from netlab.plan.nouns import Queue
-from netlab.probe.cause import Cause
-from netlab.probe.decision import By
-from netlab.probe.packet import Part
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.packets.packet import Part
+from netlab.plan.resources import Queue
+from netlab.scenario.loader import loads
 from tests.kernel.faults import await_port, program, proof, run
 from tests.machine import inside, netlab
 

@@ -15,11 +15,11 @@ import pytest
 
 from netlab import lab
 from netlab.errors import UsageError
-from netlab.kernel import netns
+from netlab.kernel.namespaces import netns
+from netlab.packets import icmp_socket, tap
+from netlab.packets.stream import _LOOK_SECONDS
+from netlab.packets.tap import Sighting
 from netlab.plan.names import node
-from netlab.probe import ear, tap
-from netlab.probe.stream import _LOOK_SECONDS
-from netlab.probe.tap import Sighting
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -130,7 +130,7 @@ def test_a_switch_is_its_ports(running):
 def test_what_came_before_the_filter_is_thrown_away(running, monkeypatch):
     def attach(one: socket.socket, program: bytes) -> None:
         ping()
-        ear.attach(one, program)
+        icmp_socket.attach(one, program)
 
     monkeypatch.setattr(tap, "attach", attach)
     assert not seen(running, "vm1", expression="tcp", do=lambda: None)
@@ -298,7 +298,7 @@ def test_a_vlan_tag_is_where_it_was_in_the_frame(running):
 
 def test_what_was_lost_is_said_and_is_in_the_file(tmp_path, monkeypatch):
     """The buffer is made too small in the command, which is a fork of this process."""
-    monkeypatch.setattr(ear, "_BUFFER_BYTES", 1)
+    monkeypatch.setattr(icmp_socket, "_BUFFER_BYTES", 1)
     file = tmp_path / "lost.pcapng"
     flood = subprocess.Popen(
         ["ip", "netns", "exec", "capture.vm1", "ping", "-q", "-f", INTERNET], stdout=subprocess.DEVNULL

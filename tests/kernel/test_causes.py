@@ -16,20 +16,19 @@ from unittest import mock
 
 import pytest
 
-from netlab import lab
+from netlab import lab, probes
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.diagnose import judge
+from netlab.diagnosis.drops import Drop
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.kernel import services
+from netlab.kernel.process import services
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan import dnsmasq
-from netlab.plan.nouns import Service
-from netlab.plan.world import ADMISSION
-from netlab.probe import kinds
-from netlab.probe.cause import Cause
-from netlab.probe.drops import Drop
-from netlab.probe.judge import judge
-from netlab.probe.kinds.base import Ends
-from netlab.probe.packet import Part
-from netlab.probe.verdict import Verdict
+from netlab.packets.packet import Part
+from netlab.plan.nodes.outside import ADMISSION
+from netlab.plan.resources import Service
+from netlab.plan.services import dnsmasq
+from netlab.probes.base import Ends
 from tests.kernel.faults import (
     Proof,
     await_count,
@@ -771,7 +770,7 @@ def test_who_keeps_frames_waiting_has_its_time(running):
         paces.append(pace("pc"))
         return set()
 
-    with mock.patch("netlab.probe.trace.drops.silenced", side_effect=answered):
+    with mock.patch("netlab.trace.trace.drops.silenced", side_effect=answered):
         proof(running, "pc", "host")
         with changed("causes.vm3", slow, "tc qdisc del dev eth0 root"):
             proof(running, "pc", "host")
@@ -781,7 +780,7 @@ def test_who_keeps_frames_waiting_has_its_time(running):
 
 def test_without_a_slow_cable_only_a_server_of_dhcp_is_waited_for(running):
     ends = Ends("causes.vm4", None, "", "eth0", "00:0c:29:00:00:01", "")
-    with closing(kinds.probe("dhcp", ends)) as probe:
+    with closing(probes.probe("dhcp", ends)) as probe:
         probe.taken_in("causes.vm5")
         patience = probe.patience
         probe.taken_in("causes.vmnet1-dhcp")

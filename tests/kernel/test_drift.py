@@ -11,11 +11,12 @@ from unittest import mock
 import pytest
 
 from netlab import lab
-from netlab.kernel import netns, syscalls, sysctl
-from netlab.kernel.handles import Handles
+from netlab.kernel import syscalls
+from netlab.kernel.namespaces import netns, sysctl
+from netlab.kernel.netlink.pool import Handles
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.nouns import Sysctl
 from netlab.plan.plan import line
+from netlab.plan.resources import Sysctl
 from tests.machine import inside
 
 

@@ -12,13 +12,13 @@ from multiprocessing import get_context
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.explain.world import Explanation
-from netlab.kernel import nft
-from netlab.probe.cause import Cause
-from netlab.probe.packet import Part
-from netlab.probe.trace import Trace
-from netlab.probe.verdict import Verdict
+from netlab.explain.model import Explanation
+from netlab.kernel.nftables import nft
+from netlab.packets.packet import Part
+from netlab.trace.trace import Trace
 from tests.kernel import faults
 from tests.machine import inside, netlab
 

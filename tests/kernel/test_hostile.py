@@ -23,10 +23,12 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from netlab import lab
-from netlab.kernel import netns, nft
-from netlab.probe import engine, pursuit
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.namespaces import netns
+from netlab.kernel.nftables import nft
+from netlab.trace import pursuit
+from netlab.verify import rounds
 from netlab.visible import is_visible
 from tests.machine import NETLAB, inside, netlab, viewing
 from tests.pace import HANG_SECONDS, SLOWNESS
@@ -318,7 +320,7 @@ def test_verify_and_trace_end_whatever_goes_on_and_say_what_is_true(storm, runni
 
 
 def test_who_sends_netlabs_own_packets_again_for_ever_is_not_waited_for(running, monkeypatch):
-    monkeypatch.setattr(engine, "_LONGEST_SECONDS", 2)
+    monkeypatch.setattr(rounds, "_LONGEST_SECONDS", 2)
     monkeypatch.setattr(pursuit, "_LONGEST_SECONDS", 2)
     with flooding(sys.executable, "-c", STORM, "again", "eth0", node="vm2"):
         for _ in range(10):  # Who sends them again may be kept from it: the machine is busy.
@@ -354,8 +356,8 @@ def test_a_signal_ends_verify_and_trace_in_a_storm(storm, words):
 
 OPEN_TAPS = """
 import socket
-from netlab.probe.filters import Wanted, following
-from netlab.probe.tap import Tap
+from netlab.packets.filters import Wanted, following
+from netlab.packets.tap import Tap
 for _ in range(100):
     Tap("hostile.vmnet8", program=following(Wanted(socket.IPPROTO_ICMP))).close()
 """

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from netlab import lab
-from netlab.kernel import netns
-from netlab.plan.nouns import Address, Advertised, Route
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.namespaces import netns
 from netlab.plan.plan import line
-from netlab.probe import engine
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
-from netlab.probe.waves import Probe
-from netlab.scenario.load import loads
+from netlab.plan.resources import Address, Advertised, Route
+from netlab.scenario.loader import loads
 from netlab.scenario.model import Family
+from netlab.verify import rounds
+from netlab.verify.batches import Probe
 from tests.kernel.faults import rules
 from tests.kernel.test_live import conversation
 from tests.machine import inside
@@ -173,7 +173,7 @@ class TestAsPlanned:
 
     def test_neighbour_discovery_in_vain_is_what_arp_in_vain_is(self, running):
         probe = Probe("live.vm4", "live.vm5", "fd00:1::99", direct=True)
-        (outcome,) = engine.run([probe], where=lab.where(now()))
+        (outcome,) = rounds.run([probe], where=lab.where(now()))
         assert (outcome.at, outcome.cause) == ("vm4", Cause.ARP_UNANSWERED)
 
     def test_what_somebody_adds_is_drift_and_what_a_router_advertises_is_none(self, running):

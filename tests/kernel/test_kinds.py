@@ -11,18 +11,18 @@ from unittest import mock
 
 import pytest
 
-from netlab import lab
+from netlab import lab, probes
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.decision import By
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import KernelError, UsageError
-from netlab.kernel import netns, nftrace
-from netlab.kernel.events import Events, Lost
+from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.channel import Overflow
+from netlab.kernel.nftables import nftrace
 from netlab.kernel.rows import Connection
-from netlab.probe import kinds
-from netlab.probe.cause import Cause
-from netlab.probe.decision import By
-from netlab.probe.kinds.icmp import EchoProbe
-from netlab.probe.packet import Part
-from netlab.probe.verdict import Verdict
+from netlab.kernel.state.monitor import Events, Lost
+from netlab.packets.packet import Part
+from netlab.probes.icmp import EchoProbe
 from tests.kernel.faults import await_port, changed, program, proof, rules, run
 from tests.machine import NETLAB
 from tests.pace import HANG_SECONDS
@@ -320,7 +320,7 @@ def test_wrong_words(running, by):
         lab.trace(running, "vm1", "vm2", by=by)
     assert said.value.fix
     advised = re.search("write '([a-z]+)'", said.value.fix)
-    assert not advised or kinds.check(advised[1]), "the advice is wrong too"
+    assert not advised or probes.check(advised[1]), "the advice is wrong too"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_under_a_throughput_test(running):
 def test_two_probes_with_one_token(running, monkeypatch):
     """Another netlab's probe with the same token is under way: its frames must not make an answer."""
     token = bytes(range(8))
-    monkeypatch.setattr("netlab.probe.kinds.base.secrets.token_bytes", lambda _: token)
+    monkeypatch.setattr("netlab.probes.base.secrets.token_bytes", lambda _: token)
     with rules("kinds.vm1", "input", "icmp type echo-reply drop"):
         one = proof(running, "vm1", "internet")
     assert one.finding.verdict is not ANSWERED
@@ -408,7 +408,10 @@ class TestBrokenProber:
                 raise KernelError("there is no namespace kinds.pc")
             return real(name)
 
-        with mock.patch("netlab.kernel.netns.inside", without_pc), pytest.raises(KernelError):
+        with (
+            mock.patch("netlab.kernel.namespaces.netns.inside", without_pc),
+            pytest.raises(KernelError),
+        ):
             lab.trace(running, "vm1", "internet")
 
     def test_rules_that_were_not_heard_in_full(self, running):

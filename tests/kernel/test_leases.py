@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import Interrupted, KernelError, ScenarioError, UsageError
-from netlab.kernel import leases, services
+from netlab.kernel.process import leases, services
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.nouns import DhcpClient, Service
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.plan.resources import DhcpClient, Service
+from netlab.scenario.loader import loads
 from tests.kernel.test_live import conversation
 from tests.machine import inside, netlab
 

@@ -13,15 +13,17 @@ from contextlib import contextmanager
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import Interrupted, KernelError, ScenarioError, SystemRefused, UsageError
-from netlab.kernel import netns, nft, services
-from netlab.kernel.create import Moment
-from netlab.kernel.netlink import links
+from netlab.kernel.namespaces import netns
+from netlab.kernel.netlink.objects import links
+from netlab.kernel.nftables import nft
+from netlab.kernel.process import services
+from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.nouns import DhcpClient, Observed, Ruleset, Service
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import Source, loads
+from netlab.plan.resources import DhcpClient, Observed, Ruleset, Service
+from netlab.scenario.loader import Source, loads
 from tests.machine import forked, inside, netlab
 from tests.pace import HANG_SECONDS
 

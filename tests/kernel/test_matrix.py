@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from netlab import lab
-from netlab.kernel import neighbours, nft
+from netlab.diagnosis import observer
+from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.host import neighbours
 from netlab.kernel.netlink.channel import Overflow
-from netlab.kernel.nftrace import Hit, RuleTrace
-from netlab.probe import autopsy, engine, witness
-from netlab.probe.tap import Tap
-from netlab.probe.verdict import Verdict
+from netlab.kernel.nftables import nft
+from netlab.kernel.nftables.nftrace import Hit, RuleTrace
+from netlab.packets.tap import Tap
+from netlab.verify import rounds, unanswered
 from tests.bench.scenarios import full, half_blocked
 from tests.kernel import faults
 from tests.machine import inside
@@ -52,8 +54,8 @@ def test_64_vms_do_not_overflow_the_neighbour_table(tmp_path, monkeypatch):
     """4,032 pairs of neighbours, and room for 1,024 of them."""
     monkeypatch.setattr(neighbours, "limit", lambda: neighbours.STOCK_ROOM)
     waves = []
-    once = engine._Wave.evidence
-    monkeypatch.setattr(engine._Wave, "evidence", lambda wave: waves.append(wave) or once(wave))
+    once = rounds._Wave.evidence
+    monkeypatch.setattr(rounds._Wave, "evidence", lambda wave: waves.append(wave) or once(wave))
     with running(tmp_path, "full", full(64)) as up:
         results = lab.verify(up)
         assert [result.failure for result in results if not result.passed] == []
@@ -137,23 +139,23 @@ def test_what_nat_remembers_of_a_probe_carries_no_other_one(modes):
 def test_rules_are_heard_while_probes_are_under_way(modes, monkeypatch):
     """The kernel's buffer for them holds those of some hundred probes."""
     known = []
-    told = autopsy.Autopsy.findings
+    told = unanswered.Autopsy.findings
     monkeypatch.setattr(
-        autopsy.Autopsy, "findings", lambda self: known.append(len(self._drops)) or told(self)
+        unanswered.Autopsy, "findings", lambda self: known.append(len(self._drops)) or told(self)
     )
     lab.verify(modes)
     assert known[0]
 
 
 def test_a_count_that_tells_of_fewer_packets_proves_nothing(modes, monkeypatch):
-    grown = witness.Witness.scene
+    grown = observer.Witness.scene
 
     def by_one_only(*arguments):
         scene = grown(*arguments)
         counts = {node: dict.fromkeys(found, 1) for node, found in scene.counts.items()}
         return replace(scene, counts=counts)
 
-    monkeypatch.setattr(witness.Witness, "scene", by_one_only)
+    monkeypatch.setattr(observer.Witness, "scene", by_one_only)
     found = [r.outcome for r in lab.verify(modes)]
     assert {one.verdict for one in found} == {Verdict.ANSWERED, Verdict.DEAD, Verdict.UNKNOWN}
     assert not [one for one in found if one.cause == "not-forwarding"]

@@ -11,13 +11,13 @@ from contextlib import closing, contextmanager
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import ScenarioError, UsageError
-from netlab.kernel import netns
-from netlab.kernel.netlink import connections
+from netlab.kernel.namespaces import netns
+from netlab.kernel.netlink.objects import connections
 from netlab.kernel.patience import Interruption, await_fact
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from netlab.kernel import netns
-from netlab.kernel.netlink import links
+from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.channel import Netlink, Refused
+from netlab.kernel.netlink.objects import links
 from tests.kernel.faults import program
 from tests.machine import ip
 from tests.pace import HANG_SECONDS

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
-from netlab.kernel import nft
+from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.nftables import nft
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.nouns import Ruleset
-from netlab.probe.verdict import Verdict
+from netlab.plan.resources import Ruleset
 from tests.kernel import faults
 from tests.machine import NETLAB, inside
 from tests.pace import HANG_SECONDS

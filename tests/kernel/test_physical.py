@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
-from netlab.kernel import services
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.process import services
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.nouns import Lease
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.plan.resources import Lease
+from netlab.scenario.loader import loads
 from tests.machine import inside
 
 NAME = "physical"

@@ -9,12 +9,14 @@ import threading
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.errors import Interrupted
-from netlab.kernel import netns, nft
+from netlab.kernel.namespaces import netns
+from netlab.kernel.nftables import nft
 from netlab.kernel.patience import Interruption
-from netlab.probe import batch, ear, engine, icmp
-from netlab.probe.verdict import Outcome, Verdict
-from netlab.probe.waves import Probe
+from netlab.packets import icmp, icmp_socket, mmsg
+from netlab.verify import rounds
+from netlab.verify.batches import Probe
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -31,7 +33,7 @@ VM1, VM2 = "10.0.0.128", "10.0.0.129"
 
 
 def probe(source: str, target: str, to: str, bind: str | None = None) -> Outcome:
-    (outcome,) = engine.run([Probe(f"probe.{source}", f"probe.{target}", to, bind)])
+    (outcome,) = rounds.run([Probe(f"probe.{source}", f"probe.{target}", to, bind)])
     return outcome
 
 
@@ -60,13 +62,13 @@ def test_answered_with_the_source_that_the_target_saw():
 
 def test_what_reaches_a_bound_socket_before_its_filter_keeps_nobody_waiting(monkeypatch):
     """It is read by nobody else, and a socket that stays readable would be looked at for ever."""
-    attach = ear.attach
+    attach = icmp_socket.attach
 
     def late(one, program):
         assert inside("probe.host", "ping", "-c1", "127.0.0.1").returncode == 0
         attach(one, program)
 
-    monkeypatch.setattr(ear, "attach", late)
+    monkeypatch.setattr(icmp_socket, "attach", late)
     signal.alarm(int(HANG_SECONDS))
     try:
         outcome = probe("host", "pc", "192.168.1.50", bind="192.168.1.100")
@@ -129,7 +131,7 @@ def test_no_route_is_dead_only_if_the_source_could_send_otherwise():
             Probe("probe.pc", "probe.internet", "203.0.113.80"),
             Probe("probe.pc", "probe.host", "192.168.1.100"),
         ]
-        with_control = engine.run(pair)[0]
+        with_control = rounds.run(pair)[0]
     finally:
         inside("probe.pc", "ip", "route", "add", "default", "via", "192.168.1.1")
     assert alone.verdict is Verdict.UNKNOWN
@@ -153,9 +155,9 @@ def test_an_interface_that_is_down_is_unknown_not_blocked():
 
 
 def test_a_buffer_that_overflows_makes_the_verdict_unknown(monkeypatch):
-    monkeypatch.setattr(ear, "_BUFFER_BYTES", 1)
+    monkeypatch.setattr(icmp_socket, "_BUFFER_BYTES", 1)
     many = [Probe("probe.vm1", "probe.vm2", VM2)] * 100
-    verdicts = {outcome.verdict for outcome in engine.run(many)}
+    verdicts = {outcome.verdict for outcome in rounds.run(many)}
     assert verdicts == {Verdict.UNKNOWN}
 
 
@@ -168,11 +170,11 @@ def test_a_probe_that_is_bound_and_never_arrives_has_left(rules):
 
 
 def test_what_stays_on_the_machine_has_not_left():
-    listener = ear.Ear("probe.vm1")
+    listener = icmp_socket.Ear("probe.vm1")
     try:
         message = icmp.EchoRequest().carrying(b"12345678", 7)
-        to = [ear.address(VM1), ear.address(VM2)]
-        assert not batch.send(listener.icmp.fileno(), [(message, one) for one in to])
+        to = [icmp_socket.address(VM1), icmp_socket.address(VM2)]
+        assert not mmsg.send(listener.icmp.fileno(), [(message, one) for one in to])
         left = {frame[30:34] for frame in listener.departures()}
     finally:
         listener.close()
@@ -181,11 +183,13 @@ def test_what_stays_on_the_machine_has_not_left():
 
 def test_each_of_many_that_cannot_be_sent_is_told_with_its_error():
     inside("probe.pc", "ip", "route", "del", "default")
-    listener = ear.Ear("probe.pc")
+    listener = icmp_socket.Ear("probe.pc")
     try:
         message = icmp.EchoRequest().carrying(b"12345678", 7)
         to = ["203.0.113.80", "192.168.1.100", "203.0.113.80", "203.0.113.80", "192.168.1.1"]
-        failed = batch.send(listener.icmp.fileno(), [(message, ear.address(one)) for one in to])
+        failed = mmsg.send(
+            listener.icmp.fileno(), [(message, icmp_socket.address(one)) for one in to]
+        )
     finally:
         listener.close()
         inside("probe.pc", "ip", "route", "add", "default", "via", "192.168.1.1")
@@ -200,13 +204,13 @@ def test_no_thread_is_left_after_ctrl_c():
     threads = threading.active_count()
     many = [Probe("probe.vm1", "probe.vm2", VM2)] * 2000
     with pytest.raises(Interrupted):
-        engine.run(many, interruption=AtTheFirstLook())
+        rounds.run(many, interruption=AtTheFirstLook())
     assert threading.active_count() == threads
 
 
 def test_more_probes_than_fit_in_one_wave():
     many = [Probe("probe.vm1", "probe.vm2", VM2), Probe("probe.vm2", "probe.vm1", VM1)] * 600
-    outcomes = engine.run(many)
+    outcomes = rounds.run(many)
     assert {outcome.verdict for outcome in outcomes} == {Verdict.ANSWERED}
     assert [outcome.seen_as for outcome in outcomes] == [VM1, VM2] * 600
 

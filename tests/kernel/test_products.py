@@ -9,15 +9,16 @@ from dataclasses import replace
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import KernelError
-from netlab.kernel import netns, services
+from netlab.kernel.namespaces import netns
+from netlab.kernel.process import services
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan import nat
-from netlab.plan.nouns import Listening, Service
+from netlab.plan.modes import nat
 from netlab.plan.plan import Plan
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.plan.resources import Listening, Service
+from netlab.scenario.loader import loads
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
 

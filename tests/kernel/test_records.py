@@ -14,7 +14,7 @@ import pytest
 
 from netlab import lab
 from netlab.errors import NoSuchLab
-from netlab.kernel import netns
+from netlab.kernel.namespaces import netns
 from netlab.kernel.rundir import LABS
 from tests.machine import forked, inside, ip, leftovers, netlab
 from tests.pace import HANG_SECONDS

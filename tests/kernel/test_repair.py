@@ -14,12 +14,13 @@ import pytest
 
 from netlab import lab
 from netlab.errors import Interrupted, KernelError
-from netlab.kernel.create import Moment
-from netlab.kernel.handles import Handles
-from netlab.kernel.netlink import addresses, codec, links, neighbours, queues
+from netlab.kernel.netlink import codec
+from netlab.kernel.netlink.objects import addresses, links, neighbours, queues
+from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.nouns import Address, Cable, Queue
 from netlab.plan.plan import line
+from netlab.plan.resources import Address, Cable, Queue
 from tests.kernel.test_drift import CHANGES
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS

@@ -18,8 +18,9 @@ import pytest
 import netlab as package
 from netlab import lab
 from netlab.errors import Missing
-from netlab.kernel import rootless, syscalls
-from netlab.kernel.tracepoints import audit
+from netlab.kernel import syscalls
+from netlab.kernel.host import rootless
+from netlab.kernel.host.tracepoints import audit
 from tests.machine import forked, netlab
 from tests.pace import HANG_SECONDS
 

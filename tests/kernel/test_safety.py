@@ -15,8 +15,8 @@ import pytest
 
 from netlab import lab
 from netlab.errors import Interrupted, LabExists, SystemRefused
-from netlab.kernel.create import Moment
-from netlab.plan.nouns import stage
+from netlab.kernel.resources.create import Moment
+from netlab.plan.resources import stage
 from tests.machine import NETLAB, forked, inside, ip, leftovers, netlab, snapshot
 from tests.pace import HANG_SECONDS
 

@@ -11,15 +11,16 @@ import pytest
 from rich.console import Console
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.decision import By
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.kernel import nft
-from netlab.probe import exchange, stream
-from netlab.probe.cause import Cause
-from netlab.probe.decision import By
-from netlab.probe.packet import Part
-from netlab.probe.verdict import Verdict
-from netlab.report import watch
-from netlab.report.journey import journey
+from netlab.kernel.nftables import nft
+from netlab.packets import stream
+from netlab.packets.packet import Part
+from netlab.report.trace.steps import journey
+from netlab.report.traffic import conversation_lines
+from netlab.traffic import conversations
 from tests.kernel.faults import changed, proof, rules, run
 from tests.kernel.test_explain import compared
 from tests.machine import netlab
@@ -256,7 +257,7 @@ def test_what_is_everybodys_is_no_target(running, target):
 def test_watch_calls_neighbour_discovery_by_its_name_and_knows_new_addresses(running):
     run("seen.vm1", "ip -6 neigh flush all")
     owners = lab.Following(running).owners
-    tracker = exchange.Tracker(lab.Following(running).where, exchange.FOLDED)
+    tracker = conversations.Tracker(lab.Following(running).where, conversations.FOLDED)
     late = "fd00:8::abc"
     with (
         changed(
@@ -267,12 +268,12 @@ def test_watch_calls_neighbour_discovery_by_its_name_and_knows_new_addresses(run
         run("seen.vm1", f"ping -c1 {VM2}")
         told = [
             one
-            for found in exchange.live(seen.portions(1.2), tracker, stream.WINDOW_NS)
+            for found in conversations.live(seen.portions(1.2), tracker, stream.WINDOW_NS)
             for one in found
         ]
         assert owners().name(late) == "vm2"  # It has come since.
     (asked,) = (one for one in told if one.kind == "ndp" and one.fields["arp.target"] == VM2)
-    line = watch.line(asked, owners().names)
+    line = conversation_lines.line(asked, owners().names)
     assert f"vm1 → vm2  ndp {VM2}  " in line
     assert "is at 00:0c:29:" in line
     assert {one.kind for one in told} >= {"icmp", "ndp"}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
+from netlab.scenario.loader import loads
 from tests.kernel.faults import changed, proof, rules, run
 
 SCENARIO = """

@@ -15,12 +15,13 @@ from ipaddress import IPv4Address
 import pytest
 
 from netlab import lab
-from netlab.kernel import netns, sockets, spaces
-from netlab.kernel.events import Change, Events, Lost, What
+from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink import channel
-from netlab.kernel.netlink import connections as tracked
+from netlab.kernel.netlink.objects import connections as tracked
 from netlab.kernel.rows import Flow, RouteRow
-from netlab.kernel.tables import Table
+from netlab.kernel.state import sockets, spaces
+from netlab.kernel.state.monitor import Change, Events, Lost, What
+from netlab.kernel.state.tables import Table
 from tests.machine import inside, ip
 from tests.pace import HANG_SECONDS
 

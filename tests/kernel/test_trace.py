@@ -11,13 +11,13 @@ from contextlib import contextmanager
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause, Finding, sentences
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.kernel import nft, nftrace
-from netlab.kernel.netlink import connections
-from netlab.probe import ear
-from netlab.probe.cause import Cause, Finding, sentences
-from netlab.probe.packet import Part
-from netlab.probe.verdict import Verdict
+from netlab.kernel.netlink.objects import connections
+from netlab.kernel.nftables import nft, nftrace
+from netlab.packets import icmp_socket
+from netlab.packets.packet import Part
 from tests.kernel import faults
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
@@ -79,7 +79,7 @@ def test_the_first_trace_is_cold_and_the_next_one_warm(running):
 def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
     """While NAT remembers vm1's ping, vm2's with the same number gets another one on its way."""
     number = 0x1111
-    monkeypatch.setattr("netlab.probe.kinds.icmp.secrets.randbelow", lambda _: number)
+    monkeypatch.setattr("netlab.probes.icmp.secrets.randbelow", lambda _: number)
     first, second = (lab.trace(running, vm, "internet") for vm in ("vm1", "vm2"))
     for traced, address in ((first, "10.0.0.128"), (second, "10.0.0.129")):
         request, answer = (traced.journey.of(part) for part in (Part.REQUEST, Part.ANSWER))
@@ -264,7 +264,7 @@ def test_refused_by_a_firewall_that_says_so(running):
 
 
 def test_frames_that_no_tap_had_room_for_make_it_unknown(running, monkeypatch):
-    monkeypatch.setattr(ear, "_BUFFER_BYTES", 1)
+    monkeypatch.setattr(icmp_socket, "_BUFFER_BYTES", 1)
     found = finding(running, "vm1", "internet")
     assert (found.verdict, found.cause) == (Verdict.UNKNOWN, Cause.UNKNOWN)
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from netlab import lab
-from netlab.kernel import nft, tracepoints
-from netlab.kernel.tracepoints import Audit, Departure, Drop, audit
-from netlab.probe.tap import Sighting, Tap
+from netlab.kernel.host import tracepoints
+from netlab.kernel.host.tracepoints import Audit, Departure, Drop, audit
+from netlab.kernel.nftables import nft
+from netlab.packets.tap import Sighting, Tap
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 

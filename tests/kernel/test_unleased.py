@@ -9,15 +9,15 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import KernelError
-from netlab.kernel.create import LEASE_SECONDS
-from netlab.kernel.netlink import links
+from netlab.kernel.netlink.objects import links
+from netlab.kernel.resources.create import LEASE_SECONDS
 from netlab.lab.packets import ask_dhcp
-from netlab.plan.nouns import Lease
-from netlab.probe.cause import Cause
-from netlab.probe.kinds.dhcp import DhcpProbe
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.plan.resources import Lease
+from netlab.probes.dhcp import DhcpProbe
+from netlab.scenario.loader import loads
 from netlab.scenario.topology import Leg
 from tests.kernel.faults import proof, run
 from tests.machine import inside, netlab

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import ScenarioError
-from netlab.probe.cause import Cause
-from netlab.probe.verdict import Verdict
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 

@@ -13,10 +13,11 @@ from contextlib import closing, contextmanager
 import pytest
 
 from netlab import lab
-from netlab.kernel import netns, nft
-from netlab.probe.exchange import UNSEEN, Result, Told, Tracker, live
-from netlab.probe.stream import WINDOW_NS
-from netlab.report import watch as report
+from netlab.kernel.namespaces import netns
+from netlab.kernel.nftables import nft
+from netlab.packets.stream import WINDOW_NS
+from netlab.report.traffic import conversation_lines as report
+from netlab.traffic.conversations import UNSEEN, Result, Told, Tracker, live
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from netlab import lab
-from netlab.kernel import netns
-from netlab.probe.verdict import Verdict
+from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.namespaces import netns
 from tests.machine import inside
 
 pytestmark = pytest.mark.on_each_kernel

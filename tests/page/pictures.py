@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netlab import lab
-from netlab.report import data, graph, svg
-from netlab.report.page import html
+from netlab.report import data
+from netlab.report.topology import graph, svg
+from netlab.report.web.page import html
 from netlab.report.words import LANGUAGES
 from tests.machine import inside, viewing
 from tests.page import record

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab import lab
-from netlab.kernel import nft
+from netlab.kernel.nftables import nft
 from netlab.report import data
 from tests.machine import inside
 

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from netlab import lab
-from netlab.report import graph, svg
-from netlab.report.page import Pictures, html
+from netlab.report.topology import graph, svg
+from netlab.report.web.page import Pictures, html
 from netlab.report.words import LANGUAGES
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from tests.page import pictures as pictures_taken
 from tests.page.browser import Browser, browser
 

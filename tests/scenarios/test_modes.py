@@ -179,7 +179,7 @@ def _unknown_protocols(snmp: str) -> str:
 
 def test_a_lease_is_renewed_without_losing_the_address(running):
     from netlab.kernel.rundir import RunDirectory
-    from netlab.plan.nouns import Lease
+    from netlab.plan.resources import Lease
 
     run = RunDirectory("modes")
     fact = Lease(f"modes.{NAT}", "eth0")

@@ -10,9 +10,9 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from netlab import lab
-from netlab.plan.nouns import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
+from netlab.diagnosis.verdict import Verdict
 from netlab.plan.plan import Plan
-from netlab.probe.verdict import Verdict
+from netlab.plan.resources import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
 from netlab.scenario.files import shipped
 from netlab.scenario.model import Family
 from tests.machine import inside, netlab

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netlab import lab
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from tests.machine import inside
 
 LONG = "a-name-of-sixty-three-characters-" + "x" * 30

@@ -8,8 +8,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from netlab import lab
-from netlab.plan.change import Change, change, joined, mend
-from netlab.plan.nouns import (
+from netlab.plan.diff import Change, change, joined, mend
+from netlab.plan.plan import Plan
+from netlab.plan.resources import (
     DEFAULT_ROUTE,
     Address,
     Bridge,
@@ -27,10 +28,9 @@ from netlab.plan.nouns import (
     Service,
     Sysctl,
 )
-from netlab.plan.plan import Plan
-from netlab.scenario import edit
 from netlab.scenario.files import shipped
-from netlab.scenario.load import edited
+from netlab.scenario.loader import edited
+from netlab.scenario.text import edit
 
 SUBNET = IPv4Network("10.0.0.0/24")
 SWITCH = [Namespace("x.sw"), Bridge("x.sw", "sw", "02:00:00:00:00:01")]

@@ -14,7 +14,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from netlab.errors import Missing
 from netlab.kernel.netlink import codec, missing
 from netlab.kernel.netlink.codec import HEADER, Reader, Template, encode
-from netlab.kernel.netlink.links import _new_cable
+from netlab.kernel.netlink.objects.links import _new_cable
 
 MACS = "00:50:56:00:00:01", "00:50:56:00:00:02"
 ENDS = {
@@ -201,7 +201,9 @@ def test_only_messages_are_loaded_and_the_rest_of_pyroute2_is_there_when_it_is_w
 
 @pytest.mark.parametrize("wanted", ["import pyroute2", "from pyroute2 import IPRoute"])
 def test_who_has_pyroute2_already_keeps_it(wanted):
-    program = f"{wanted}\nfrom netlab.kernel.netlink.links import read\nprint(read.__name__)"
+    program = (
+        f"{wanted}\nfrom netlab.kernel.netlink.objects.links import read\nprint(read.__name__)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "read\n", done.stderr
 

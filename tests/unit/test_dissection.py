@@ -24,7 +24,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import NoPayload, Packet
 from scapy.utils import rdpcap
 
-from netlab.probe.frame import Fields, decode
+from netlab.packets.frame import Fields, decode
 from tests import frames, hostile
 
 CAPTURED = [bytes(packet) for packet in rdpcap(str(frames.FILE))]

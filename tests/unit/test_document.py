@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from netlab.errors import Missing, ScenarioError
-from netlab.scenario.document import MAX_BYTES, Position, parse
+from netlab.scenario.text.document import MAX_BYTES, Position, parse
 
 BOMB = b"a: &a [x, x]\n" + b"".join(
     f"{chr(c)}: &{chr(c)} [{', '.join(['*' + chr(c - 1)] * 9)}]\n".encode()

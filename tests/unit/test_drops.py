@@ -8,13 +8,13 @@ from struct import pack
 
 import pytest
 
-from netlab.kernel.netlink.links import Interface
-from netlab.kernel.nftrace import Hit
-from netlab.kernel.tables import Table
-from netlab.probe import drops
-from netlab.probe.cause import Cause
-from netlab.probe.journey import Map
-from netlab.probe.knowledge import Knowledge
+from netlab.diagnosis import drops
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.journey import Map
+from netlab.diagnosis.tables import Knowledge
+from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.nftables.nftrace import Hit
+from netlab.kernel.state.tables import Table
 
 A, B, C = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
 EVERYBODY, GROUP = "ff:ff:ff:ff:ff:ff", "33:33:ff:00:00:02"

@@ -6,7 +6,7 @@ import pytest
 
 from netlab import lab  # noqa: F401  (all modes are known then)
 from netlab.errors import ScenarioError
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from tests.conftest import GOLDEN
 
 FILES = sorted((GOLDEN / "errors").glob("*.yaml"))

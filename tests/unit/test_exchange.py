@@ -14,12 +14,12 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
-from netlab.probe import exchange
-from netlab.probe.exchange import UNSEEN, UNTOLD, Result, Told, Tracker
-from netlab.probe.identity import identify
-from netlab.probe.journey import Map
-from netlab.probe.tap import Sighting
-from netlab.report.watch import folded, line
+from netlab.diagnosis.journey import Map
+from netlab.packets.tap import Sighting
+from netlab.report.traffic.conversation_lines import folded, line
+from netlab.traffic import conversations
+from netlab.traffic.conversations import UNSEEN, UNTOLD, Result, Told, Tracker
+from netlab.traffic.packet_key import identify
 
 CABLES = (
     "vm1.eth0 sw.p1",
@@ -403,8 +403,8 @@ FLOODS = {
 @pytest.mark.parametrize("flood", FLOODS)
 def test_more_exchanges_than_are_remembered_are_counted(flood, monkeypatch):
     """Nobody answers, and a connection might go on for minutes."""
-    monkeypatch.setattr(exchange, "_MOST_EXCHANGES", 200)
-    monkeypatch.setattr(exchange, "_MOST_PACKETS", 100)
+    monkeypatch.setattr(conversations, "_MOST_EXCHANGES", 200)
+    monkeypatch.setattr(conversations, "_MOST_PACKETS", 100)
     lab, told = Flood(), 0
     frame, *places = FLOODS[flood]
     for number in range(1500):
@@ -433,17 +433,17 @@ def test_what_there_is_no_time_for_is_counted():
 def test_equal_packets_are_compared_with_few_others(monkeypatch):
     """Or 1,000 of them would be compared 500,000 times."""
     looks: Counter[str] = Counter()
-    fits = exchange._Passage.fits
+    fits = conversations._Passage.fits
 
     def counted(*found: object) -> bool:
         looks["fits"] += 1
         return fits(*found)
 
-    monkeypatch.setattr(exchange._Passage, "fits", counted)
+    monkeypatch.setattr(conversations._Passage, "fits", counted)
     lab, frame = Flood(), wire(IP(id=0, **TO_PC), ECHO)
     for _ in range(1000):
         lab.pass_by("vm1.eth0>", frame, 0)
-    assert looks["fits"] <= 1000 * exchange._MOST_EQUAL
+    assert looks["fits"] <= 1000 * conversations._MOST_EQUAL
     assert lab.told()
 
 

@@ -7,17 +7,17 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
-from netlab.explain.rules import NOT_THERE, End, Ruleset
-from netlab.explain.way import explain
-from netlab.explain.world import Explanation, Place, Probe, World
-from netlab.kernel.netlink.links import Interface
-from netlab.kernel.routing import Answer, Question
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.journey import Map
+from netlab.diagnosis.verdict import Verdict
+from netlab.explain.explain import explain
+from netlab.explain.model import Explanation, Place, Probe, World
+from netlab.explain.nft_rules import NOT_THERE, End, Ruleset
+from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import FdbEntry, Hop, Neighbour, RouteRow, Socket
-from netlab.kernel.spaces import Space
-from netlab.probe.cause import Cause
-from netlab.probe.journey import Map
-from netlab.probe.packet import Part
-from netlab.probe.verdict import Verdict
+from netlab.kernel.state.routing import Answer, Question
+from netlab.kernel.state.spaces import Space
+from netlab.packets.packet import Part
 
 FACTS = {
     "meta iifname": "eth0",

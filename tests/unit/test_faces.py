@@ -12,26 +12,26 @@ from click.testing import CliRunner
 
 from netlab.cli import arguments, netlab, prediction
 from netlab.cli.packets import trace
+from netlab.diagnosis.cause import SENTENCES, Finding
+from netlab.diagnosis.decision import By, Decision
+from netlab.diagnosis.drops import Drop as Rule
+from netlab.diagnosis.journey import Step, follow
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.kernel.tracepoints import Drop
-from netlab.probe.account import Account
-from netlab.probe.cause import SENTENCES, Finding
-from netlab.probe.decision import By, Decision
-from netlab.probe.drops import Drop as Rule
-from netlab.probe.journey import Step, follow
-from netlab.probe.kinds import KINDS
-from netlab.probe.kinds.base import Ends
-from netlab.probe.packet import Frame, Packet, Part
-from netlab.probe.trace import Question, Trace
-from netlab.probe.verdict import Verdict
-from netlab.report.comparison import side_by_side
-from netlab.report.fields import fields
-from netlab.report.journey import journey
-from netlab.report.recording import record
-from netlab.report.riddle import riddles
-from netlab.report.sequence import sequence
+from netlab.kernel.host.tracepoints import Drop
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes import KINDS
+from netlab.probes.base import Ends
 from netlab.report.text import plain
+from netlab.report.trace.comparison import side_by_side
+from netlab.report.trace.fields import fields
+from netlab.report.trace.mermaid import sequence
+from netlab.report.trace.pcap_comments import record
+from netlab.report.trace.quiz import riddles
+from netlab.report.trace.steps import journey
 from netlab.report.words import FIELDS, LANGUAGES, WORDS, field_name, packet_name
+from netlab.trace.audit import Account
+from netlab.trace.trace import Question, Trace
 from tests.unit.test_journey import BACK, MAP, THERE, evidence, frames, judge
 
 VM1, NAT, NAT_OUT, PC = (f"00:00:00:00:00:0{n}" for n in range(1, 5))

@@ -6,9 +6,9 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError
-from netlab.plan.nouns import Ruleset
+from netlab.plan.resources import Ruleset
 from netlab.scenario.firewall import Firewall
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 
 CASES = [
     # blocks, allows, what is let in of tcp:80, tcp:81, udp:80

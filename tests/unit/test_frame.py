@@ -25,13 +25,13 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet as Built
 from scapy.packet import Raw
 
-from netlab.probe.frame import decode, dhcp_options, named_mtu, payload
-from netlab.probe.kinds.base import Ends
-from netlab.probe.kinds.dhcp import DhcpProbe
-from netlab.probe.kinds.path import MtuProbe
-from netlab.probe.packet import Frame, Packet, Part
-from netlab.probe.tap import Sighting
-from netlab.report.summary import summary
+from netlab.packets.frame import decode, dhcp_options, named_mtu, payload
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.packets.tap import Sighting
+from netlab.probes.base import Ends
+from netlab.probes.dhcp import DhcpProbe
+from netlab.probes.path import MtuProbe
+from netlab.report.traffic.one_line import summary
 from tests import hostile
 
 ETHER = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02")

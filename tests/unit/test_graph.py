@@ -18,13 +18,14 @@ from rich.cells import cell_len
 from netlab import lab
 from netlab.plan import build
 from netlab.plan.names import node as node_of
-from netlab.plan.nouns import Cable
-from netlab.report import diagrams, graph, svg, words
-from netlab.report.drawing import draw
-from netlab.report.layout import Layout, Line, arrange
-from netlab.report.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
+from netlab.plan.resources import Cable
+from netlab.report import words
+from netlab.report.topology import diagrams, graph, svg
+from netlab.report.topology.drawing import draw
+from netlab.report.topology.layout import Layout, Line, arrange
+from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
 from netlab.scenario.files import shipped
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from netlab.scenario.mode import Mode
 from netlab.scenario.topology import Leg, Network, Node, Role, Topology
 

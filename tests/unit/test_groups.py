@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from netlab import lab
-from netlab.probe.matrix import Result, compare
-from netlab.probe.verdict import Outcome, Verdict
-from netlab.report.groups import Block, groups, shortened
-from netlab.report.matrix import Matrix
+from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.report.text import plain
+from netlab.report.verify.groups import Block, groups, shortened
+from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import Expectation, matrix
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
+from netlab.verify.matrix import Result, compare
 
 ADDRESSES = {"host@lan": "192.168.1.100", "router@wan": "203.0.113.1"}
 OWN = "10.0.0.99"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from netlab.plan.build import build
-from netlab.plan.change import change
-from netlab.probe.waves import Probe, pairs, waves
-from netlab.scenario import load
-from netlab.scenario.document import Document
+from netlab.plan.diff import change
+from netlab.scenario import loader
+from netlab.scenario.text.document import Document
 from netlab.scenario.topology import resolve
+from netlab.verify.batches import Probe, pairs, waves
 
 FEW, MANY = 100, 200
 
@@ -85,8 +85,8 @@ def counted(work: Callable[[], object]) -> int:
 def calls(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
     """How many calls it takes to check a scenario and to plan its lab."""
     document = Document("flat.yaml", data)
-    monkeypatch.setattr(load, "parse", lambda *_: document)
-    return counted(lambda: build("flat", resolve(load.loads(b"", "flat.yaml").scenario)))
+    monkeypatch.setattr(loader, "parse", lambda *_: document)
+    return counted(lambda: build("flat", resolve(loader.loads(b"", "flat.yaml").scenario)))
 
 
 @pytest.mark.parametrize("scenario", [flat, addresses, bridged, reserved, forwarded, copied])
@@ -98,14 +98,14 @@ def test_twice_as_many_vms_are_twice_the_work(scenario, monkeypatch):
 
 def every_vm_changed(vms: int) -> int:
     """Calls that it takes to change each VM of a lab: its text, and what comes of it."""
-    source = load.loads(json.dumps(flat(vms), indent=1).encode(), "flat.yaml")
+    source = loader.loads(json.dumps(flat(vms), indent=1).encode(), "flat.yaml")
     data = json.loads(json.dumps(source.data))
     for number in range(vms):
         data["vms"][f"vm{number}"]["firewall"] = ["icmp"]
     data["vmnets"]["vmnet8"]["mtu"] = 1400  # Each cable goes, and what stands on it.
-    after = load.edited(source, data)
+    after = loader.edited(source, data)
     plans = [build("flat", one.topology) for one in (source, after)]
-    return counted(lambda: change(*plans)) + counted(lambda: load.edited(source, data))
+    return counted(lambda: change(*plans)) + counted(lambda: loader.edited(source, data))
 
 
 def test_twice_as_many_changes_are_twice_the_work():

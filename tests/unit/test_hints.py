@@ -17,10 +17,10 @@ from netlab.cli import called
 from netlab.cli import netlab as command_line
 from netlab.cli.called import typed
 from netlab.cli.show import _TABLES
-from netlab.kernel import preflight
+from netlab.diagnosis.cause import Cause, look_at
+from netlab.kernel.host import doctor
+from netlab.kernel.host.doctor import Health
 from netlab.kernel.installed import NEEDED, TYPED
-from netlab.kernel.preflight import Health
-from netlab.probe.cause import Cause, look_at
 
 ROOT = Path(__file__).parents[2]
 SOURCES = (
@@ -100,8 +100,8 @@ def test_readme_names_the_same_packages_for_who_has_no_make():
 
 @pytest.mark.parametrize("name", TYPED)
 def test_doctor_says_what_is_missing_and_which_package_has_it(monkeypatch, name):
-    monkeypatch.setattr(preflight, "_found", lambda program: None if program == name else "/bin/x")
-    (check,) = preflight._typed()
+    monkeypatch.setattr(doctor, "_found", lambda program: None if program == name else "/bin/x")
+    (check,) = doctor._typed()
     assert (check.name, check.health, check.found) == (name, Health.WARNING, "not found")
     assert f"install the package {TYPED[name].package}" in check.cost
 

@@ -10,17 +10,17 @@ import pytest
 from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import ipv6 as kernel_ipv6
-from netlab.kernel.create import make
-from netlab.kernel.handles import Handles
+from netlab.kernel.netlink.pool import Handles
 from netlab.kernel.patience import Interruption
+from netlab.kernel.resources.create import make
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.change import change, mend
-from netlab.plan.nouns import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
-from netlab.probe import icmp
-from netlab.probe.packet import Part
-from netlab.scenario import ipv6
+from netlab.packets import icmp
+from netlab.packets.packet import Part
+from netlab.plan.diff import change, mend
+from netlab.plan.resources import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
+from netlab.scenario.addresses import ipv6
 from netlab.scenario.files import shipped
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from netlab.scenario.topology import resolve
 
 

@@ -8,19 +8,19 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from netlab.diagnosis.cause import SENTENCES, Cause, Finding, look_at
+from netlab.diagnosis.diagnose import Evidence, Scene, judge
+from netlab.diagnosis.drops import Drop, Silence
+from netlab.diagnosis.journey import Map, Turn, follow, turn
+from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.rows import RouteRow
-from netlab.probe.cause import SENTENCES, Cause, Finding, look_at
-from netlab.probe.drops import Drop, Silence
-from netlab.probe.journey import Map, Turn, follow, turn
-from netlab.probe.judge import Evidence, Scene, judge
-from netlab.probe.kinds.base import Ends
-from netlab.probe.packet import Frame, Packet, Part
-from netlab.probe.tap import Sighting
-from netlab.probe.trace import Question, Trace
-from netlab.probe.verdict import Verdict
-from netlab.report.journey import journey
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.packets.tap import Sighting
+from netlab.probes.base import Ends
 from netlab.report.text import plain
+from netlab.report.trace.steps import journey
 from netlab.report.words import LANGUAGES
+from netlab.trace.trace import Question, Trace
 
 MAP = Map(
     nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},

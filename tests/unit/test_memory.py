@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from netlab import lab
-from netlab.scenario import load, memory, model, reference
+from netlab.scenario import cache, loader, model, reference
+from netlab.scenario.cache import recall, remember
 from netlab.scenario.files import shipped
-from netlab.scenario.load import loads
-from netlab.scenario.memory import recall, remember
-from netlab.scenario.source import Source
+from netlab.scenario.loaded import Source
+from netlab.scenario.loader import loads
 from tests.pace import HANG_SECONDS
 
 EXAMPLES = yaml.safe_load(Path(reference.__file__).with_name("examples.yaml").read_text())
@@ -39,7 +39,7 @@ def reads(monkeypatch) -> list[bytes]:
         read.append(text)
         return NAT
 
-    monkeypatch.setattr(load, "loads", loads)
+    monkeypatch.setattr(loader, "loads", loads)
     return read
 
 
@@ -71,7 +71,7 @@ def test_what_was_changed_is_not_believed(reads):
 def test_what_another_netlab_remembered_is_not_believed(reads, monkeypatch):
     source = NAT
     known = remember(source)
-    monkeypatch.setattr(memory, "__version__", "0.0.1")
+    monkeypatch.setattr(cache, "__version__", "0.0.1")
     recall(source.text, source.file, known)
     assert len(reads) == 1
 
@@ -97,7 +97,7 @@ def test_what_is_remembered_is_planned_without_the_libraries_that_read_a_text(tm
     (tmp_path / "text").write_bytes(source.text)
     script = (
         "import sys; from pathlib import Path; from netlab import lab;"
-        "from netlab.scenario.memory import recall;"
+        "from netlab.scenario.cache import recall;"
         "text, known = (Path(name).read_bytes() for name in sys.argv[1:]);"
         "planned = lab.prepare(recall(text, 'three-modes.yaml', known));"
         "planned.expectations;"
@@ -115,5 +115,5 @@ def test_what_is_remembered_is_planned_without_the_libraries_that_read_a_text(tm
 
 def test_another_key_or_word_is_another_shape():
     """Of what a newer netlab knows and a record does not, nothing is read from the record."""
-    shapes = {kind: memory._shape(kind) for kind in (*model.MAPPINGS, *memory._WORDS)}
+    shapes = {kind: cache._shape(kind) for kind in (*model.MAPPINGS, *cache._WORDS)}
     assert all(shapes.values()), [kind for kind, shape in shapes.items() if not shape]

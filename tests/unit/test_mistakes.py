@@ -16,7 +16,7 @@ from netlab.errors import ScenarioError
 from netlab.plan.build import build
 from netlab.scenario import expectation
 from netlab.scenario.files import shipped
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from tests.unit.test_growth import counted, flat
 
 FOREIGN = re.compile(

@@ -8,11 +8,13 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError
-from netlab.plan import build, dhcp, hostonly
-from netlab.plan.nouns import Service
-from netlab.report import drawing
+from netlab.plan import build
+from netlab.plan.modes import hostonly
+from netlab.plan.resources import Service
+from netlab.plan.services import dhcp
+from netlab.report.topology import drawing
 from netlab.scenario import mode
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from netlab.scenario.model import json_schema
 
 LAST_ADDRESS = mode.Mode(

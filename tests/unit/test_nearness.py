@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from netlab import lab
-from netlab.probe.matrix import Result
-from netlab.probe.verdict import Outcome, Verdict
+from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.report import text
-from netlab.report.matrix import Matrix
-from netlab.scenario.load import loads
+from netlab.report.verify.matrix import Matrix
+from netlab.scenario.loader import loads
+from netlab.verify.matrix import Result
 
 TEXT = """\
 lan: {peers: {pc: 192.168.1.50}}

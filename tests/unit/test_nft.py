@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from netlab.errors import Missing
-from netlab.kernel import nft
+from netlab.kernel.nftables import nft
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from netlab import lab
+from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.errors import UsageError
-from netlab.probe.matrix import Result
-from netlab.probe.verdict import Outcome, Verdict
 from netlab.report import text
-from netlab.report.matrix import Matrix
+from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import Expectation, witnesses
+from netlab.verify.matrix import Result
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ import pytest
 
 from netlab import lab
 from netlab.errors import UsageError
-from netlab.plan import dhcp, names
+from netlab.plan import names
 from netlab.plan.build import build
-from netlab.plan.nouns import Address, Cable, Namespace, Ruleset, Service, Sysctl
 from netlab.plan.plan import Plan, difference, line
+from netlab.plan.resources import Address, Cable, Namespace, Ruleset, Service, Sysctl
+from netlab.plan.services import dhcp
 from netlab.scenario.files import shipped
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
 from netlab.scenario.topology import Network, resolve
 
 

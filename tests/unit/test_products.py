@@ -6,9 +6,10 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError
-from netlab.plan import build, dhcp
-from netlab.plan.nouns import Cable, Ruleset
-from netlab.scenario.load import loads
+from netlab.plan import build
+from netlab.plan.resources import Cable, Ruleset
+from netlab.plan.services import dhcp
+from netlab.scenario.loader import loads
 from netlab.scenario.mode import VMWARE, Mode
 
 ONE = """

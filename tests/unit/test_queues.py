@@ -6,10 +6,10 @@ import struct
 
 import pytest
 
-from netlab.kernel.netlink import queues
 from netlab.kernel.netlink.codec import Reader, encode
 from netlab.kernel.netlink.missing_queues import netem_options, queue_msg
-from netlab.plan.nouns import Queue
+from netlab.kernel.netlink.objects import queues
+from netlab.plan.resources import Queue
 
 SLOW = Queue("lab.vm1", "eth0", 10_000_000)
 LATE = Queue("lab.vm1", "eth0", None, 50_000, 1_000)

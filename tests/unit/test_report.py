@@ -9,15 +9,16 @@ import pytest
 from rich.console import Console
 
 from netlab import lab
-from netlab.probe.matrix import Result, compare
-from netlab.probe.verdict import Outcome, Verdict
-from netlab.report import data, junit, text
-from netlab.report.drawing import draw
-from netlab.report.matrix import Matrix
+from netlab.diagnosis.verdict import Outcome, Verdict
+from netlab.report import data, text
 from netlab.report.styled import Below, Drawing, Styled
+from netlab.report.topology.drawing import draw
+from netlab.report.verify import junit
+from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import matrix
 from netlab.scenario.files import shipped
-from netlab.scenario.load import loads
+from netlab.scenario.loader import loads
+from netlab.verify.matrix import Result, compare
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from scapy.layers.inet6 import ICMPv6EchoRequest
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
+from netlab import probes
 from netlab.errors import Missing
-from netlab.probe import kinds, layers
-from netlab.probe.icmp import MARK, TOKEN_BYTES, EchoRequest
-from netlab.probe.kinds.base import Ends, Probe
-from netlab.probe.template import template
+from netlab.packets import layers
+from netlab.packets.icmp import MARK, TOKEN_BYTES, EchoRequest
+from netlab.packets.template import template
+from netlab.probes.base import Ends, Probe
 
 PADDINGS = (b"", b"\1", b"%b 100%", bytes(1451), bytes(range(256)))
 
@@ -88,7 +89,7 @@ COMPUTED = ("chksum", "len")
 @pytest.mark.parametrize("by", SENT)
 def test_what_is_sent_is_what_scapy_reads(by, monkeypatch):
     monkeypatch.setattr(Probe, "open", MagicMock())
-    probe = kinds.probe(by, ENDS)
+    probe = probes.probe(by, ENDS)
     probe.send()
     data = probe.socket.sendto.call_args.args[0]
     layer, fields = SENT[by]
@@ -113,7 +114,7 @@ WATCHED = """
 import sys
 from unittest.mock import MagicMock
 from netlab.probe import kinds
-from netlab.probe.kinds.base import Ends, Probe
+from netlab.probes.base import Ends, Probe
 seen = set()
 def look(event, arguments):
     if event in ("socket.__new__", "os.mkdir", "subprocess.Popen"):

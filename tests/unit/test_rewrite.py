@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario import edit, files, rewrite
-from netlab.scenario.document import MAX_BYTES, parse
+from netlab.scenario import files
+from netlab.scenario.text import edit, rewrite
+from netlab.scenario.text.document import MAX_BYTES, parse
 
 
 def rewritten(text: str, wanted: Any) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError
-from netlab.kernel.room import Room, narrows, walls
-from netlab.scenario.load import loads
+from netlab.kernel.host.capacity import Room, narrows, walls
+from netlab.scenario.loader import loads
 
 ENOUGH = Room(files=4096, processes=1000, memory=10**9, neighbours=1024)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.kernel import rootless
+from netlab.kernel.host import rootless
 
 
 @pytest.mark.parametrize(

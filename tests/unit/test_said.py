@@ -9,7 +9,7 @@ from string import Formatter
 
 import pytest
 
-from netlab.probe.said import TEXTS, said, told
+from netlab.messages import TEXTS, said, told
 from netlab.report.words import LANGUAGES, WORDS
 
 

@@ -11,13 +11,14 @@ import pytest
 
 from netlab import cli, lab
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario import edit, mac
+from netlab.scenario.addresses import mac
 from netlab.scenario.expectation import matrix
 from netlab.scenario.files import shipped
-from netlab.scenario.load import edited, loads
+from netlab.scenario.loader import edited, loads
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import json_schema
 from netlab.scenario.names import lab_name
+from netlab.scenario.text import edit
 from netlab.scenario.topology import natural, resolve
 from tests.editor import as_editors_read
 

@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from netlab.errors import KernelError, UsageError
-from netlab.report.server import PageServer, Wish
+from netlab.report.web.server import PageServer, Wish
 from tests.pace import HANG_SECONDS
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from netlab.kernel import patience
 from netlab.kernel.patience import Interruption
-from netlab.probe import stream as stream_module
-from netlab.probe.stream import Stream
-from netlab.probe.tap import SIGHTING_BYTES, Sighting
+from netlab.packets import stream as stream_module
+from netlab.packets.stream import Stream
+from netlab.packets.tap import SIGHTING_BYTES, Sighting
 from tests import pace
 
 

@@ -11,8 +11,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from netlab.probe.frame import decode
-from netlab.report.summary import summary
+from netlab.packets.frame import decode
+from netlab.report.traffic.one_line import summary
 
 VM, SERVER = "10.0.0.128", "203.0.113.80"
 THERE = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02") / IP(src=VM, dst=SERVER)

@@ -8,7 +8,7 @@ from rich.text import Text
 from netlab.cli.files import _table
 from netlab.report.table import Table, listing, paragraph
 from netlab.report.text import plain
-from netlab.views import VIEWS
+from netlab.show import VIEWS
 
 ADDRESSES = Table(
     ("node", "adapter", "address", "MAC", "from", "seconds left"),

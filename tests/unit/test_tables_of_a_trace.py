@@ -8,16 +8,16 @@ from ipaddress import IPv4Interface, IPv4Network, ip_address
 
 import pytest
 
-from netlab.kernel.netlink.links import Interface
-from netlab.kernel.routing import UNCERTAIN, Answer, Question
+from netlab.diagnosis.decision import By, Tables, best_route, decisions, flow_of, is_about
+from netlab.diagnosis.history import Change, Entry, dated
+from netlab.diagnosis.journey import Journey, Map, Outlet, Step
+from netlab.diagnosis.tables import Knowledge
+from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, Neighbour, RouteRow
-from netlab.kernel.tables import Table
-from netlab.probe.decision import By, Tables, best_route, decisions, flow_of, is_about
-from netlab.probe.history import Change, Entry, dated
-from netlab.probe.journey import Journey, Map, Outlet, Step
-from netlab.probe.knowledge import Knowledge
-from netlab.probe.packet import Frame, Packet, Part
-from netlab.probe.tap import Sighting
+from netlab.kernel.state.routing import UNCERTAIN, Answer, Question
+from netlab.kernel.state.tables import Table
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.packets.tap import Sighting
 
 MAP = Map(
     nodes={f"lab.{node}": node for node in ("a", "b", "c", "far", "sw", "sw2", "nat", "host")},

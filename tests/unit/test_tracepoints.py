@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from netlab.kernel.tracepoints import Audit, Departure, Drop
+from netlab.kernel.host.tracepoints import Audit, Departure, Drop
 
 SENT = 5_000_000_000
 REUSED = """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.report.traffic import DOTS_A_SECOND, KEPT, Traffic
+from netlab.report.traffic.page import DOTS_A_SECOND, KEPT, Traffic
 
 WAY = ("vm1", "vmnet8", "vm2")
 

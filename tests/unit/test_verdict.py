@@ -6,11 +6,12 @@ import errno
 
 import pytest
 
-from netlab.kernel.shortage import Shortages
-from netlab.probe import engine, icmp
-from netlab.probe.matrix import compare
-from netlab.probe.verdict import Evidence, Outcome, Verdict, judge
-from netlab.probe.waves import Probe
+from netlab.diagnosis.verdict import Evidence, Outcome, Verdict, judge
+from netlab.kernel.host.overload import Shortages
+from netlab.packets import icmp
+from netlab.verify import rounds
+from netlab.verify.batches import Probe
+from netlab.verify.matrix import compare
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,8 @@ def test_what_the_machine_runs_out_of_is_told_with_its_setting(monkeypatch, full
     assert Shortages().since() == "", "a container may not see them"
 
 
-@pytest.mark.parametrize(("shortage", "rounds"), [("the table is full", 2), ("", 1)])
-def test_what_a_shortage_has_spoilt_is_tried_again(monkeypatch, shortage, rounds):
+@pytest.mark.parametrize(("shortage", "times"), [("the table is full", 2), ("", 1)])
+def test_what_a_shortage_has_spoilt_is_tried_again(monkeypatch, shortage, times):
     """What is unknown for another reason is not, where nobody watches."""
     outcomes = [Outcome(Verdict.UNKNOWN, "full"), Outcome(Verdict.ANSWERED, "answered")]
     done = []
@@ -77,10 +78,10 @@ def test_what_a_shortage_has_spoilt_is_tried_again(monkeypatch, shortage, rounds
         return [outcomes[len(done) - 1]]
 
     monkeypatch.setattr(Shortages, "since", lambda _: shortage)
-    monkeypatch.setattr(engine, "_round", measured)
+    monkeypatch.setattr(rounds, "_round", measured)
     probe = Probe("lab.vm1", "lab.vm2", "10.0.0.2")
-    assert engine.run([probe]) == [outcomes[rounds - 1]]
-    assert len(done) == rounds
+    assert rounds.run([probe]) == [outcomes[times - 1]]
+    assert len(done) == times
 
 
 @pytest.mark.parametrize("reachable", [True, False])

@@ -10,17 +10,20 @@ import pytest
 
 from netlab import lab
 from netlab.cli.output import as_json, say
+from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.errors import Problem, ScenarioError
-from netlab.probe import matrix
-from netlab.probe.tap import Sighting
-from netlab.probe.verdict import Outcome, Verdict
-from netlab.report import captured, junit, page, text
+from netlab.packets.tap import Sighting
+from netlab.report import text
 from netlab.report.console import console
-from netlab.report.server import Audience
-from netlab.scenario.document import Document, Position
-from netlab.scenario.load import loads
-from netlab.views import View
-from netlab.views.look import Row
+from netlab.report.traffic import packet_lines
+from netlab.report.verify import junit
+from netlab.report.web import page
+from netlab.report.web.server import Audience
+from netlab.scenario.loader import loads
+from netlab.scenario.text.document import Document, Position
+from netlab.show import View
+from netlab.show.look import Row
+from netlab.verify import matrix
 from netlab.visible import is_visible, visible, visible_data, visible_json, visible_lines
 
 HOSTILE = {
@@ -136,10 +139,10 @@ class TestEveryForm:
     def test_a_captured_packet_and_its_file(self, foreign, capsys, tmp_path):
         seen = Sighting(0, "lab.vm1", foreign, True, False, bytes(60), 60)
         for as_json_too in (False, True):
-            captured.Lines(as_json_too).take([seen])
+            packet_lines.Lines(as_json_too).take([seen])
         assert clean(capsys.readouterr().out)
         file = tmp_path / "x.pcapng"
-        files = captured.Files(str(file))
+        files = packet_lines.Files(str(file))
         files.take([seen])
         files.finish({})
         assert visible(foreign).encode() in file.read_bytes()

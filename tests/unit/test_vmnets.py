@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from netlab import lab
-from netlab.plan.nouns import DhcpClient, Lease, Listening, Namespace
-from netlab.scenario.load import loads
+from netlab.plan.resources import DhcpClient, Lease, Listening, Namespace
+from netlab.scenario.loader import loads
 from netlab.scenario.topology import resolve
 from tests.machine import netlab
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.probe.waves import Probe, pairs, waves
+from netlab.verify.batches import Probe, pairs, waves
 
 VMS = [f"vm{number}" for number in range(100)]
 FREE = 960

@@ -11,9 +11,9 @@ import nftables
 import pytest
 
 from netlab import lab
-from netlab.kernel import nft
-from netlab.kernel.neighbours import STOCK_ROOM
-from netlab.kernel.preflight import Health, examine
+from netlab.kernel.host.doctor import Health, examine
+from netlab.kernel.host.neighbours import STOCK_ROOM
+from netlab.kernel.nftables import nft
 from tests.leaks import no_leaks, unchanged_machine
 from tests.machine import inside
 

@@ -25,12 +25,12 @@ from pyroute2.netlink.rtnl import (
     RTNLGRP_NEIGH,
 )
 
-from netlab.kernel.netlink import addresses, connections, links, neighbours, routes
-from netlab.kernel.netlink.addresses import InterfaceAddress
 from netlab.kernel.netlink.channel import Subscription
-from netlab.kernel.netlink.links import Interface
-from netlab.kernel.netlink.neighbours import ForwardingEntry, KernelNeighbour
-from netlab.kernel.netlink.routes import KernelRoute
+from netlab.kernel.netlink.objects import addresses, connections, links, neighbours, routes
+from netlab.kernel.netlink.objects.addresses import InterfaceAddress
+from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.netlink.objects.neighbours import ForwardingEntry, KernelNeighbour
+from netlab.kernel.netlink.objects.routes import KernelRoute
 from netlab.kernel.rows import Connection
 
 GONE = {RTM_DELLINK, RTM_DELADDR, RTM_DELNEIGH, RTM_DELROUTE, connections.GONE}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from netlab.kernel.netlink import addresses, links, neighbours, routes, rules
-from netlab.kernel.netlink.addresses import InterfaceAddress
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.links import Interface
-from netlab.kernel.netlink.neighbours import ForwardingEntry, KernelNeighbour
-from netlab.kernel.netlink.routes import KernelRoute
-from netlab.kernel.netlink.rules import KernelRule
+from netlab.kernel.netlink.objects import addresses, links, neighbours, routes, rules
+from netlab.kernel.netlink.objects.addresses import InterfaceAddress
+from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.netlink.objects.neighbours import ForwardingEntry, KernelNeighbour
+from netlab.kernel.netlink.objects.routes import KernelRoute
+from netlab.kernel.netlink.objects.rules import KernelRule
 
 
 class Snapshot:

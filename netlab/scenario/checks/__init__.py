@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator
 from netlab.scenario import expectation
 from netlab.scenario.checks import addresses, host, ipv6, names, services, subnets, vmnets, vms
 from netlab.scenario.checks.finding import Finding, Written
-from netlab.scenario.document import Path
 from netlab.scenario.model import Scenario
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import Topology
 
 __all__ = ["Finding", "check", "check_endpoint_names", "check_expectations", "check_names"]

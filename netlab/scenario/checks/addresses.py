@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from netlab.frozen import frozen
-from netlab.scenario import addressing
+from netlab.scenario.addresses import pools
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, lan_path, subnets
-from netlab.scenario.document import Path
 from netlab.scenario.mode import Place
 from netlab.scenario.model import Adapter, Scenario
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installations, router_of
 
 
@@ -95,7 +95,7 @@ def _claims(topology: Topology) -> Iterator[_Claim]:
             if machine.address:
                 yield _Claim((*lan_path(lan), "peers", peer), peer, machine.address, lan)
     if scenario.host.hotspot is not None:
-        own = addressing.host_adapter(addressing.SHARED)
+        own = pools.host_adapter(pools.SHARED)
         yield _Claim(("host", HOTSPOT), "the host adapter of the hot spot", own, HOTSPOT)
     for device, machine in hotspot(scenario).items():
         if machine.address:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from netlab.frozen import frozen
-from netlab.scenario.document import Path
+from netlab.scenario.text.document import Path
 
 
 class Written(Protocol):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.scenario import addressing
+from netlab.scenario.addresses import pools
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import lan_path
-from netlab.scenario.document import Path
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import Adapter, HostAdapter, LanDhcp, Scenario
-from netlab.scenario.suggest import instead
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import HOST, LAN, Topology
+from netlab.suggest import instead
 
 MAX_LANS = 16
 """So many pieces of 16 addresses does the lab's Internet have."""
@@ -86,11 +86,11 @@ def _sharing(scenario: Scenario) -> Iterator[Finding]:
         what = f"{name} is no host-only network with a host adapter"
         fix = instead(name, shareable) if shareable else "define one under vmnets"
         yield Finding(path, what, fix)
-    elif vmnet.subnet and vmnet.subnet != addressing.SHARED:
+    elif vmnet.subnet and vmnet.subnet != pools.SHARED:
         yield Finding(
             ("vmnets", name, "subnet"),
-            f"Windows gives a shared adapter {addressing.SHARED[1]}, which is not in {vmnet.subnet}",
-            f"use `subnet: {addressing.SHARED}`, as the Virtual Network Editor has to be told",
+            f"Windows gives a shared adapter {pools.SHARED[1]}, which is not in {vmnet.subnet}",
+            f"use `subnet: {pools.SHARED}`, as the Virtual Network Editor has to be told",
         )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv6Network
 
-from netlab.scenario import ipv6
+from netlab.scenario.addresses import ipv6
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.host import MAX_LANS
 from netlab.scenario.checks.places import lan_path
-from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import Scenario, Vmnet
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import WIFI, Network, Topology
 
 

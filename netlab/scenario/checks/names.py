@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, lan_path
-from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import HostAdapter, Scenario, Vmnet
 from netlab.scenario.names import VMNET_NAME
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import (
     HOST,
     HOTSPOT,

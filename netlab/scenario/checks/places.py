@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from netlab.scenario.document import Path
 from netlab.scenario.model import Nic, Scenario
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import LAN, Topology
 
 

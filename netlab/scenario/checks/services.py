@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from netlab.scenario import addressing
+from netlab.scenario.addresses import pools
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, lan_path, subnets
-from netlab.scenario.document import Path
 from netlab.scenario.model import LanDhcp
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import HOST, HOTSPOT, Leg, Network, Node, Role, Topology
 
 
@@ -25,7 +25,7 @@ def dhcp(topology: Topology) -> Iterator[Finding]:
             continue
         path: Path = ("vmnets", network.name, "dhcp")
         where = f"{network.name}'s {network.subnet}"
-        server = addressing.dhcp_server(network.subnet)
+        server = pools.dhcp_server(network.subnet)
         ends = network.dhcp.range or ()
         for address in ends:
             if address not in network.subnet:

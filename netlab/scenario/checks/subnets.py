@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from itertools import combinations
 
-from netlab.scenario import addressing
+from netlab.scenario.addresses import pools
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import lan_path
-from netlab.scenario.document import Path
 from netlab.scenario.model import Scenario
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import HOTSPOT, LAN, Topology
 
 
@@ -21,7 +21,7 @@ def overlaps(topology: Topology) -> Iterator[Finding]:
         ((), "the lab's Internet", scenario.lan.internet),
     ]
     if scenario.lans:
-        ranges.append(((), "the lab's Internet", addressing.PROVIDERS))
+        ranges.append(((), "the lab's Internet", pools.PROVIDERS))
     own = len(ranges)
     for name, lan in scenario.all_lans.items():
         who = "the LAN" if name == LAN else f"the LAN {name}"
@@ -33,7 +33,7 @@ def overlaps(topology: Topology) -> Iterator[Finding]:
         if segment.subnet:
             ranges.append((("segments", name, "subnet"), name, segment.subnet))
     if scenario.host.hotspot is not None and not scenario.host.shares:
-        ranges.append((("host", HOTSPOT), "the host's hot spot", addressing.SHARED))
+        ranges.append((("host", HOTSPOT), "the host's hot spot", pools.SHARED))
     tunnelled = {(*lan_path(lan), "subnet") for lan in _behind_vpns(scenario)}
     segments: dict[object, str] = {
         name: one.joined for name, one in topology.networks.items() if one.joined

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from netlab.scenario.checks.finding import Finding, Written
 from netlab.scenario.checks.names import network_name
-from netlab.scenario.document import Path
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import AUTOMATIC, Scenario
-from netlab.scenario.suggest import instead
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import Network, Topology
+from netlab.suggest import instead
 
 
 def vmnets(scenario: Scenario, written: Written) -> Iterator[Finding]:

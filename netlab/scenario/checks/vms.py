@@ -8,10 +8,10 @@ from ipaddress import IPv4Network
 
 from netlab.scenario.checks.finding import Finding
 from netlab.scenario.checks.places import adapters, subnets
-from netlab.scenario.document import Path
 from netlab.scenario.model import Answer, Nic, Scenario
-from netlab.scenario.suggest import instead
+from netlab.scenario.text.document import Path
 from netlab.scenario.topology import LAN, Leg, Role, Topology, installations, private_name
+from netlab.suggest import instead
 
 INTERFACE_LENGTH = 15
 

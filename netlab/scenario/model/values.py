@@ -7,7 +7,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
-from netlab.scenario import ipv6
+from netlab.scenario.addresses import ipv6
 from netlab.scenario.model.marks import Valid
 from netlab.scenario.names import (
     HOST_NAME,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from uuid import UUID
 
-from netlab.scenario import ipv6, mac
+from netlab.scenario.addresses import ipv6, mac
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, Vm, VmnetService

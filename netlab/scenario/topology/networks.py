@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import permutations
 
-from netlab.scenario import addressing, ipv6
+from netlab.scenario.addresses import ipv6, pools
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     AUTOMATIC,
@@ -39,7 +39,7 @@ def _each(scenario: Scenario) -> Iterator[Network]:
         yield lan
         if number:
             upstream = lan.prefix and ipv6.provider(number - 1)
-            yield Network(wan_of(lan.name), addressing.provider(number - 1), prefix=upstream)
+            yield Network(wan_of(lan.name), pools.provider(number - 1), prefix=upstream)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
@@ -47,9 +47,9 @@ def _each(scenario: Scenario) -> Iterator[Network]:
             own = _virtual(name, vmnet, subnet)
             yield from _private(scenario, own) if vmnet.mode.private else (own,)
     if scenario.host.hotspot is not None:
-        yield Network(HOTSPOT, addressing.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
+        yield Network(HOTSPOT, pools.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
-        subnet = segment.subnet or addressing.unnumbered(index)
+        subnet = segment.subnet or pools.unnumbered(index)
         yield Network(
             name,
             subnet,

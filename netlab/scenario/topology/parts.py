@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 from uuid import UUID
 
 from netlab.frozen import frozen
-from netlab.scenario import addressing, mac
+from netlab.scenario.addresses import mac, pools
 from netlab.scenario.firewall import NO_FIREWALL, Firewall
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
@@ -131,13 +131,13 @@ class Network:
     def host_address(self) -> IPv4Address:
         """The host adapter's, where there is one."""
         place = self.mode and self.mode.host_adapter
-        return self.adapter.address or (place or addressing.host_adapter)(self.subnet)
+        return self.adapter.address or (place or pools.host_adapter)(self.subnet)
 
     @property
     def gateway(self) -> IPv4Address:
         """The NAT device's address, where there is one."""
         place = self.mode and self.mode.nat_device
-        return (self.nat and self.nat.gateway) or (place or addressing.nat_device)(self.subnet)
+        return (self.nat and self.nat.gateway) or (place or pools.nat_device)(self.subnet)
 
     @property
     def loopback(self) -> IPv4Address | None:
@@ -156,7 +156,7 @@ class Network:
     @property
     def pool(self) -> tuple[IPv4Address, IPv4Address]:
         """First and last address that DHCP leases."""
-        pool = self.mode.pool if self.mode else addressing.dhcp_pool
+        pool = self.mode.pool if self.mode else pools.dhcp_pool
         return self.leased or pool(self.subnet)
 
     @property

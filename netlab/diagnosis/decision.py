@@ -1,0 +1,163 @@
+"""Who decided what became of a packet on each machine: the entry of a table, or a rule. Pure."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from ipaddress import ip_address
+
+from netlab.diagnosis.journey import Step
+from netlab.frozen import frozen
+from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, IPAddress, Neighbour, RouteRow
+from netlab.kernel.state.routing import Answer
+from netlab.messages import said
+from netlab.packets.frame import is_group
+
+
+class By(StrEnum):
+    """The kinds of tables and rules."""
+
+    ROUTE = "route"
+    ARP = "arp"
+    NDP = "ndp"
+    FDB = "fdb"
+    NAT = "nat"
+    RULE = "rule"
+
+
+@frozen
+class Decision:
+    """One entry or rule."""
+
+    by: By
+    text: str
+    """In English, or Linux's own words; `said.told` tells it in other languages."""
+
+
+@frozen
+class Tables:
+    """What a machine, or a NAT device with its host, knew when the probe was over."""
+
+    routes: Sequence[RouteRow] = ()
+    neighbours: Sequence[Neighbour] = ()
+    fdb: Sequence[FdbEntry] = ()
+    connections: Sequence[Connection] = ()
+
+
+_ADDRESSES_AND_PORTS = {"ip.src", "ip.dst", "icmp.id", "tcp.src", "tcp.dst", "udp.src", "udp.dst"}
+
+
+def decisions(
+    step: Step, tables: Tables, rules: Iterable[str], is_switch: bool, names: Mapping[str, str]
+) -> Iterator[Decision]:
+    """Everything that decided one stay. `names` says whose an IP or MAC address is."""
+    if is_switch:
+        yield from _forwarded(step, tables.fdb, names)
+        return
+    if step.went_out and "ip.dst" in step.after:
+        yield from _routed(step, tables, names)
+    if _ADDRESSES_AND_PORTS & step.rewrites.keys():
+        for before, after in _translations(step, tables.connections):
+            yield Decision(By.NAT, said("goes on as", before=before, after=after))
+    for rule in dict.fromkeys(rules):
+        yield Decision(By.RULE, rule)
+
+
+def _translations(step: Step, known: Iterable[Connection]) -> list[tuple[Flow, Flow]]:
+    """What each flow goes on as. Where a NAT device and its host translate one after the other, how they
+    call it between themselves is nobody's business."""
+    found = {one.original: one.seen_as for one in known if one.translated and is_about(one, step)}
+    between = found.keys() & found.values()
+    return [
+        (before, found.get(after, after))
+        for before, after in found.items()
+        if before not in between
+    ]
+
+
+def best_route(routes: Iterable[RouteRow], address: IPAddress) -> RouteRow | None:
+    """The longest prefix wins, then the lowest metric."""
+    fitting = [route for route in routes if address in route.destination and not route.dead]
+    return min(fitting, key=lambda r: (-r.destination.prefixlen, r.metric), default=None)
+
+
+def closed_route(route: RouteRow, answer: Answer) -> bool:
+    """Whether it is by this route of the main table that a packet goes nowhere, by the kernel's answer.
+
+    A rule (`ip rule`), another TOS or a route that says `throw` may have led past it.
+    """
+    return route.kind in _CLOSED and _CLOSED[route.kind] == answer.error
+
+
+_CLOSED = {
+    "blackhole": errno.EINVAL,
+    "unreachable": errno.EHOSTUNREACH,
+    "prohibit": errno.EACCES,
+}
+"""Kinds of routes that go nowhere, and what the kernel answers for each."""
+
+
+def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) -> Iterator[Decision]:
+    mac = step.after["eth.dst"]  # Of a bridge to Wi-Fi, the one that it has put in its place.
+    if is_group(mac) or not step.went_out:
+        return
+    whose = names.get(mac, mac)
+    entry = next((one for one in fdb if one.mac == mac and one.learnt), None)
+    if entry and len(step.went_out) == 1:
+        yield Decision(By.FDB, said("behind port", owner=whose, port=entry.port))
+    elif len(step.went_out) > 1:
+        yield Decision(By.FDB, said("flooded", owner=whose))
+
+
+def _routed(step: Step, tables: Tables, names: Mapping[str, str]) -> Iterator[Decision]:
+    if is_group(step.after["eth.dst"]):
+        return
+    target = ip_address(step.after["ip.dst"])
+    fitting = [r for r in tables.routes if any(h.interface == _out(step) for h in r.hops)]
+    route = best_route(fitting, target)
+    if route is None:
+        return
+    yield Decision(By.ROUTE, str(route))
+    hop = next(iter(route.hops), Hop(None, ""))
+    following = hop.gateway or target
+    for one in tables.neighbours:
+        if one.address == following and one.mac == step.after["eth.dst"]:
+            yield found_out(following, one.mac, names.get(one.mac, ""))
+            return
+
+
+def found_out(address: IPAddress, mac: str, owner: str, key: str = "is at") -> Decision:
+    """Whose MAC an address leads to, by ARP or, of IPv6, by neighbour discovery."""
+    by = By.ARP if address.version == 4 else By.NDP
+    key = f"{key}, of" if owner and key == "is at" else key
+    return Decision(by, said(key, address=address, mac=mac, owner=owner))
+
+
+def _out(step: Step) -> str:
+    return step.went_out[-1].interface
+
+
+def is_about(connection: Connection, step: Step) -> bool:
+    """One of its translations is the one that was seen."""
+    before, after = flow_of(step.before), flow_of(step.after)
+    ways = (
+        (connection.original, connection.seen_as),
+        (connection.reply, connection.original.reversed),
+    )
+    return any(old == before or new == after for old, new in ways)
+
+
+def flow_of(fields: Mapping[str, str]) -> Flow:
+    """The addresses and ports of an IP packet."""
+
+    def number(*names: str) -> int | None:
+        return next((int(fields[name], 0) for name in names if name in fields), None)
+
+    return Flow(
+        ip_address(fields["ip.src"]),
+        ip_address(fields["ip.dst"]),
+        number("tcp.src", "udp.src"),
+        number("tcp.dst", "udp.dst"),
+        number("icmp.id"),
+    )

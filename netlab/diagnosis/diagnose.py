@@ -1,0 +1,568 @@
+"""Evidence in, finding out: the rules by which evidence proves a cause. Pure.
+
+What is not proved is `unknown`, and `unknown` is a fault of the measurement,
+never a finding.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field, replace
+
+from netlab.diagnosis.cause import DNS_CODES, DNS_WORDS, Cause, Finding, look_at
+from netlab.diagnosis.drops import Drop, Silence
+from netlab.diagnosis.journey import Journey, Step
+from netlab.diagnosis.verdict import Verdict
+from netlab.frozen import frozen
+from netlab.kernel.rows import RouteRow
+from netlab.messages import both, said
+from netlab.packets.packet import Part
+
+_COUNTED = {
+    "Ip.InAddrErrors": Cause.NOT_FORWARDING,
+    "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH,
+    "Ip.InHdrErrors": Cause.TTL,
+    "Ip.FragFails": Cause.TOO_BIG,
+    "Ip6.InAddrErrors": Cause.NOT_FORWARDING,
+    "Ip6.InHdrErrors": Cause.TTL,
+    "Ip6.InTooBigErrors": Cause.TOO_BIG,
+}
+"""What the kernel counts where a packet ends without a rule and without a word."""
+
+
+@frozen
+class Scene:
+    """What is the same for all probes that were under way at the same time."""
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Node to the kernel's counts that have grown."""
+    smallest_mtu: Mapping[str, int] = field(default_factory=dict)
+    """Node to the bytes that each of its interfaces can send."""
+    ends_at: frozenset[tuple[str, str, int]] = frozenset()
+    """(node, interface, IP version): a machine that has counted packets for somebody else passes on none
+    that comes in there."""
+    owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """IP or MAC address to the nodes that have it."""
+    twins: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """(node, its MAC address) to the others on one network with it that have the same."""
+    switches: frozenset[str] = frozenset()
+    nat_devices: frozenset[str] = frozenset()
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """NAT device to the nodes that are shown as it: itself, and its host."""
+    doors: frozenset[tuple[str, str]] = frozenset()
+    """(host, card) where a NAT device's port forwards are reached from outside."""
+    isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """(switch, port) of ports that reach no other such port, and the machines behind them."""
+    listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to what programs listen on: `udp/53`."""
+    unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to sockets with packets that no program has taken yet: `udp/53`."""
+    no_address_left: Mapping[str, str] = field(default_factory=dict)
+    """Node to what its DHCP server said of it."""
+    lost: int = 0
+    """Frames that no tap had room for."""
+    unfinished: str = ""
+    """Why the probe was not waited for until its end."""
+
+
+@frozen
+class Evidence:
+    """What is known of one probe when it is over."""
+
+    source: str
+    target: str
+    journey: Journey
+    scene: Scene = field(default_factory=Scene)
+    kind: str = "icmp"
+    """The probe's kind: `icmp`, `tcp`, `dns`, …"""
+    answered: bool = False
+    """The program that asked has got what it asked for."""
+    send_error: int | None = None
+    address: str = ""
+    """Where the probe was sent; empty: to nobody's in particular."""
+    meant: frozenset[str] = frozenset()
+    """Further machines whose answer is as good as the target's: they have the address that was typed."""
+    carriers: frozenset[str] = frozenset()
+    """Interfaces of the source that are up with a cable that is up."""
+    dark: Mapping[str, str] = field(default_factory=dict)
+    """Node to the interface by which its packet would have to leave, which has no carrier."""
+    addressed: bool = True
+    """The source has an address besides that of `lo`."""
+    drops: Mapping[tuple[str, Part], Drop] = field(default_factory=dict)
+    """Node, and which of the probe's packets, to the rule that ended it there."""
+    present: frozenset[tuple[str, str]] = frozenset()
+    """(switch, MAC address) of frames that reached others, and their receiver is behind the switch."""
+    closed_route: Mapping[str, RouteRow] = field(default_factory=dict)
+    """Node to the route of its packet's destination, if that leads nowhere (blackhole, prohibit, …)."""
+    silenced: Mapping[str, Silence] = field(default_factory=dict)
+    """Node to the rule that ended its question for a MAC address, or the answer."""
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    """Node to the address for which it asked by ARP or neighbour discovery, and nobody answered."""
+    misplaced: frozenset[str] = frozenset()
+    """Nodes whose routing does not admit the packet's source where it came in."""
+    no_route_back: str = ""
+    """The address to which the target would have to answer, if its routing table does not lead there."""
+    turned: str = ""
+    """Whether the target answers by another interface than the question came in by, in words."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Address that was asked for in vain, to the machine that has it on another network."""
+    forgotten: frozenset[str] = frozenset()
+    """Nodes that translated the request and have no entry for it any more."""
+
+
+def judge(evidence: Evidence) -> Finding:
+    """What the evidence proves. First what is certain, then what the last node counted."""
+    found = _judged(evidence)
+    on_a_switch = found.at in evidence.scene.switches
+    return replace(found, look_at=look_at(found.cause, _version(evidence), on_a_switch))
+
+
+def _judged(evidence: Evidence) -> Finding:
+    journey = evidence.journey
+    if evidence.scene.lost:
+        return _unknown(evidence.source, said("lost", count=evidence.scene.lost))
+    if not journey.of(Part.REQUEST):
+        return _never_left(evidence)
+    if evidence.answered:
+        return _answered(evidence)
+    if evidence.scene.unfinished:
+        return _unknown(evidence.source, evidence.scene.unfinished)
+    if not journey.of(Part.ANSWER) and evidence.kind in TO_EVERYBODY:
+        return TO_EVERYBODY[evidence.kind](evidence)
+    if answered_as := _answered_as(evidence):
+        return answered_as
+    last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
+    asked = journey.of(Part.REQUEST)[-1]
+    match last[0].part:
+        case Part.ERROR if last[0].packet.about is Part.ANSWER:
+            return _answer_lost(journey.of(Part.ANSWER)[-1], evidence)
+        case Part.ERROR if asked.node in evidence.silenced and not asked.went_out:
+            return _end_of(asked, evidence)
+        case Part.ERROR:
+            return _reported(last[0], asked, evidence)
+        case Part.ANSWER:
+            return _answer_lost(last[-1], evidence)
+        case _:
+            return _end_of(last[-1], evidence)
+
+
+def _answered_as(evidence: Evidence) -> Finding | None:
+    """An answer is home, but from an address that was not asked: no program waits for such a one."""
+    asked = evidence.journey.of(Part.REQUEST)[0].after.get("ip.dst")
+    home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
+    if evidence.kind in TO_EVERYBODY or asked != evidence.address or not home:
+        return None
+    other = home[-1].before.get("ip.src", asked)
+    if other == asked:
+        return None
+    text = said("answered as", node=evidence.source, address=asked, other=other)
+    if evidence.turned:
+        text = said("and so", why=evidence.turned, what=text)
+    return _dead(evidence.source, Cause.NO_WAY_BACK, text)
+
+
+def _answered(evidence: Evidence) -> Finding:
+    home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
+    if not home:
+        return _unknown(evidence.source, said("not sighted"))
+    senders = [_sender(evidence.journey.packets[step.packet][0]) for step in home]
+    if evidence.kind == "dhcp":
+        return Finding(Verdict.ANSWERED, senders[0])
+    meant = next((one for one in senders if one in _meant(evidence)), None)
+    if meant:
+        return Finding(Verdict.ANSWERED, meant)
+    who = senders[-1]
+    if twins := _rivals(evidence, who):
+        return _duplicate(who, evidence.address, twins)
+    if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
+        # The target has passed it on: a port that leads there.
+        return Finding(Verdict.ANSWERED, who)
+    return _unknown(who, said("by another", who=who))
+
+
+def _sender(first: Step) -> str:
+    """Who made a packet, by its first stay; one that was not seen leaving came from the cable's other end."""
+    return first.came_in.peer if first.came_in else first.node
+
+
+def _meant(evidence: Evidence) -> frozenset[str]:
+    return evidence.meant | {evidence.target}
+
+
+def _rivals(evidence: Evidence, node: str) -> frozenset[str]:
+    """The owners of the target's address, if a machine that was not meant is one of them."""
+    owners = evidence.scene.owners.get(evidence.address, frozenset())
+    return (
+        owners
+        if {node, evidence.target} <= owners and node not in _meant(evidence)
+        else frozenset()
+    )
+
+
+def _had(step: Step, evidence: Evidence) -> bool:
+    """The request was with the target, at the address that was asked."""
+    parts = evidence.scene.parts.get(step.node, frozenset()) | {step.node}
+    return evidence.target in parts and step.before.get("ip.dst") == evidence.address
+
+
+def _never_left(evidence: Evidence) -> Finding:
+    source, error = evidence.source, evidence.send_error
+    if not evidence.carriers:
+        return _dead(source, Cause.NIC_DOWN, said("no carrier"))
+    if source in evidence.dark:
+        return _unplugged(source, evidence)
+    if not evidence.addressed:
+        return _dead(source, Cause.NO_ADDRESS, said("no address", version=_version(evidence)))
+    if source in evidence.closed_route and error:
+        return _closed(source, evidence)
+    if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return _dead(source, Cause.NO_ROUTE, said("the kernel", error=os.strerror(error)))
+    if rule := evidence.drops.get((source, Part.REQUEST)):
+        return _dead(source, rule.cause, rule.rule)
+    if source in evidence.silenced:
+        return _silent(evidence.silenced[source])
+    if source in evidence.unanswered:
+        return _not_resolved(source, evidence)
+    owners = evidence.scene.owners.get(evidence.address, frozenset())
+    if {source, evidence.target} <= owners:
+        return _duplicate(source, evidence.address, owners)
+    if error:
+        return _unknown(source, said("not sent", error=os.strerror(error)))
+    return _unknown(source, said("not seen leaving"))
+
+
+def _answer_lost(step: Step, evidence: Evidence) -> Finding:
+    """The answer came no further than this stay, or was not what was asked for."""
+    dropped = (step.node, Part.ANSWER) in evidence.drops
+    said_no = step.after.get("dns.answer") == "none" and not dropped
+    if said_no and _is_home(step, evidence):
+        server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
+        cause = DNS_CODES.get(code, Cause.REFUSED)
+        text = said("answers", server=server, word=DNS_WORDS.get(code, f"error {code}"))
+        return Finding(Verdict.REFUSED, server, cause, text)
+    if step.node in evidence.forgotten:
+        text = said("translated", node=step.node)
+        return _dead(step.node, Cause.MAPPING_EXPIRED, text)
+    why = _end_of(step, evidence)
+    if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
+        return why
+    if why.cause is Cause.UNKNOWN and _is_home(step, evidence):
+        return _unknown(step.node, said("not taken"))
+    text = said("last seen", node=step.node, why=_in_short(why))
+    if evidence.turned:
+        text = said("and so", why=evidence.turned, what=text)
+    return _dead(step.node, Cause.NO_WAY_BACK, text)
+
+
+def _end_of(step: Step, evidence: Evidence) -> Finding:
+    """Why a packet, request or answer, came no further than this stay."""
+    node = step.node
+    if found := _dropped(step, evidence):
+        return found
+    if _arrived(step, evidence):
+        for part in (Part.ANSWER, Part.ERROR):
+            if rule := evidence.drops.get((node, part)):
+                return _never_answered(node, _in_short(_dead(node, rule.cause, rule.rule)))
+    if node in evidence.dark and not step.went_out:
+        why = _unplugged(node, evidence)
+        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
+    if node in evidence.silenced and not step.went_out:
+        why = _silent(evidence.silenced[node])
+        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
+    if node in evidence.unanswered and not step.went_out:
+        why = _not_resolved(node, evidence)
+        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
+    if node in evidence.closed_route and not step.went_out and not _is_no_router(step, evidence):
+        return _closed(node, evidence)
+    if evidence.no_route_back and _arrived(step, evidence):
+        return _never_answered(node, said("no route to", address=evidence.no_route_back))
+    overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
+    if step.went_out and overheard:
+        return _not_taken(step, len(overheard), evidence)
+    meant = evidence.target if step.part is Part.REQUEST else evidence.source
+    others = evidence.scene.twins.get((node, step.after.get("eth.dst", "")))
+    if node not in evidence.scene.switches | {meant} and others:
+        names = ", ".join(sorted(others))
+        text = said("same mac", mac=step.after["eth.dst"], node=node, others=names)
+        return _dead(node, Cause.DUPLICATE_MAC, text)
+    twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
+    if node in twins and meant in twins - {node}:
+        return _duplicate(node, step.after["ip.dst"], twins)
+    if step.came_in and not step.went_out:
+        owners = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
+        if apart := _apart(node, step.came_in.interface, owners, evidence):
+            return apart
+    grown = evidence.scene.counts.get(node, {})
+    suspects = [name for name in _COUNTED if name in grown and _may_count(name, step, evidence)]
+    if len(suspects) == 1 and not step.went_out:
+        (name,) = suspects
+        found = _dead(node, _COUNTED[name], said("grew", count=name, node=node, number=grown[name]))
+        return replace(found, counted=name)
+    taken = {"Udp.InDatagrams", "Udp6.InDatagrams"} & grown.keys()
+    delivered = taken or "udp/53" in evidence.scene.unread.get(node, ())
+    if evidence.kind == "dns" and delivered and "udp/53" in evidence.scene.listening.get(node, ()):
+        return _kept_silent(node, evidence)
+    return _unknown(node, said("nothing tells"))
+
+
+def _not_taken(step: Step, count: int, evidence: Evidence) -> Finding:
+    """A frame that reached `count` machines, and none to which it was addressed."""
+    node, mac = step.node, step.after["eth.dst"]
+    owners = evidence.scene.owners.get(mac, frozenset())
+    for passed in evidence.journey.packets[step.packet]:
+        port = passed.inlet or ""
+        if (passed.node, mac) in evidence.present:
+            text = said("is there", mac=mac, owner=both(owners))
+            return _apart(passed.node, port, owners, evidence) or _unknown(node, text)
+    if len(step.went_out) == 1:
+        text = said("given to one", node=node, peer=step.went_out[0].peer, mac=mac)
+    else:
+        text = said("overheard", mac=mac, count=count)
+    return _dead(node, Cause.NO_TAKER, text)
+
+
+def _arrived(step: Step, evidence: Evidence) -> bool:
+    """The request is where it was meant to go."""
+    return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
+
+
+def _never_answered(node: str, why: str) -> Finding:
+    return _dead(node, Cause.NO_WAY_BACK, said("could not leave", node=node, why=why))
+
+
+def _kept_silent(server: str, evidence: Evidence) -> Finding:
+    """A program has taken the question; whatever its machine has sent may have been the answer."""
+    if _SENT_BY_UDP & evidence.scene.counts.get(server, {}).keys():
+        return _unknown(server, said("sent something", node=server))
+    return _dead(server, Cause.DNS_SILENT, said("silent", node=server))
+
+
+_SENT_BY_UDP = {
+    f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
+}
+"""Where an interface takes nothing at once, the kernel counts it as an error of the buffer."""
+
+
+def _is_no_router(step: Step, evidence: Evidence) -> bool:
+    """Whether the machine has counted the packet as none of its business: then it asked no route for it.
+
+    The kernel's answer to "what of this packet" is the same for both: no route to host.
+    """
+    counted = evidence.scene.counts.get(step.node, {})
+    names = ("Ip.InAddrErrors", "Ip6.InAddrErrors")
+    return any(name in counted and _may_count(name, step, evidence) for name in names)
+
+
+def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
+    """Whether this packet can be the one that was counted: the count may be another's."""
+    scene, target = evidence.scene, step.after.get("ip.dst", "")
+    version = 6 if ":" in target else 4
+    if (version == 6) is not name.startswith("Ip6."):
+        return False
+    others = step.node not in scene.owners.get(target, frozenset())
+    match name:
+        case "Ip.InAddrErrors" | "Ip6.InAddrErrors":
+            return others and (step.node, step.inlet or "", version) in scene.ends_at
+        case "Ip.InHdrErrors" | "Ip6.InHdrErrors":
+            return others and step.after.get("ip.ttl") in ("0", "1")
+        case "Ip.FragFails" | "Ip6.InTooBigErrors":
+            room, length = scene.smallest_mtu.get(step.node), step.after.get("ip.length", "0")
+            may_be_cut = version == 4 and step.after.get("ip.df") != "1"
+            return room is not None and int(length) > room and not may_be_cut
+        case _:
+            return step.node in evidence.misplaced
+
+
+def _dropped(step: Step, evidence: Evidence) -> Finding | None:
+    """Whether a rule ended it: whose, and what for?
+
+    What has gone out was ended by no rule, unless it was the copy for its receiver.
+    """
+    node, rule = step.node, evidence.drops.get((step.node, step.part))
+    if rule is None or (step.went_out and not rule.copy):
+        return None
+    protocol = step.after.get("ip.protocol")
+    if node in evidence.scene.nat_devices and rule.policy and protocol not in _TRANSLATED:
+        text = said("of protocol", protocol=protocol, rule=rule.rule)
+        return _dead(node, Cause.PROTOCOL_NOT_TRANSLATED, text)
+    if rule.cause is Cause.NOT_ADMITTED:
+        text = said("of mac", mac=step.before["eth.src"], rule=rule.rule)
+        return _dead(node, rule.cause, text)
+    return _dead(node, rule.cause, rule.rule)
+
+
+_TRANSLATED = ("1", "6", "17", "58")
+"""ICMP, TCP, UDP, ICMPv6."""
+
+
+def _no_offer(evidence: Evidence) -> Finding:
+    """A DHCP question that nobody answered."""
+    asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
+    if found := _dropped_for_all(asked, evidence):
+        return found
+    servers = [s.node for s in asked if "udp/67" in evidence.scene.listening.get(s.node, ())]
+    for server in servers:
+        if server in evidence.scene.no_address_left:
+            return _dead(server, Cause.POOL_EMPTY, evidence.scene.no_address_left[server])
+        if rule := evidence.drops.get((server, Part.REQUEST)):
+            return _dead(server, rule.cause, rule.rule)
+        if rule := evidence.drops.get((server, Part.ANSWER)):
+            return _never_answered(server, _in_short(_dead(server, rule.cause, rule.rule)))
+    text = said("no server")
+    if servers:
+        return _dead(servers[0], Cause.NO_OFFER, said("offered nothing", server=servers[0]))
+    return _dead(asked[0].node if asked else evidence.source, Cause.NO_OFFER, text)
+
+
+def _nobody_has_it(evidence: Evidence) -> Finding:
+    """An ARP question of the prober's own that nobody answered."""
+    asked = evidence.journey.of(Part.REQUEST)
+    if found := _dropped_for_all(asked, evidence):
+        return found
+    address = asked[0].before["arp.target"]
+    return _not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
+
+
+def _dropped_for_all(asked: Iterable[Step], evidence: Evidence) -> Finding | None:
+    """A switch's rule that let a question to everybody reach nobody."""
+    at_switches = (step for step in asked if step.node in evidence.scene.switches)
+    return next(filter(None, (_dropped(step, evidence) for step in at_switches)), None)
+
+
+TO_EVERYBODY: dict[str, Callable[[Evidence], Finding]] = {
+    "dhcp": _no_offer,
+    "arp": _nobody_has_it,
+}
+"""Kinds whose question goes to every machine of a network: where it was seen last says nothing."""
+
+_REPORTS = {
+    ("3", "4"): Cause.TOO_BIG,
+    ("11", "0"): Cause.TTL,
+    ("3", "0"): Cause.NO_ROUTE,
+    ("3", "1"): Cause.ARP_UNANSWERED,
+    ("3", "3"): Cause.PORT_CLOSED,
+}
+_REPORTS_V6 = {
+    ("2", "0"): Cause.TOO_BIG,
+    ("3", "0"): Cause.TTL,
+    ("1", "0"): Cause.NO_ROUTE,
+    ("1", "3"): Cause.ARP_UNANSWERED,
+    ("1", "4"): Cause.PORT_CLOSED,
+}
+_NO_WAY = (Cause.NO_ROUTE, Cause.ARP_UNANSWERED)
+"""What a machine reports where a route leads nowhere, besides a refusal."""
+_SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
+"""A machine refuses, rather than fails."""
+
+
+def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
+    """An error quotes the probe: its sender says itself what happened."""
+    # As who has asked sees it: a NAT on the way may have translated it.
+    who, sender = evidence.journey.packets[error.packet][-1].after["ip.src"], _sender(error)
+    if who == evidence.address and (twins := _rivals(evidence, sender)):
+        return _duplicate(sender, who, twins)
+    if "tcp.flags" in error.before:
+        cause, text = Cause.PORT_CLOSED, said("resets", who=who)
+    else:
+        kind = (error.before["icmp.type"], error.before["icmp.code"])
+        cause = (_REPORTS_V6 if ":" in who else _REPORTS).get(kind, Cause.REFUSED)
+        text = said(
+            "reports",
+            who=who,
+            protocol="ICMPv6" if ":" in who else "ICMP",
+            kind=kind[0],
+            code=kind[1],
+        )
+    if rule := evidence.drops.get((error.node, Part.REQUEST)):
+        # `reject` says whatever the rule wants it to say.
+        text = said("and rule", report=text, rule=rule.rule)
+        return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text)
+    if last.node in evidence.closed_route and cause in (Cause.REFUSED, *_NO_WAY):
+        return _closed(last.node, evidence)
+    if cause is Cause.ARP_UNANSWERED and evidence.unanswered.get(last.node) in evidence.elsewhere:
+        return _not_resolved(last.node, evidence)
+    if cause is Cause.ARP_UNANSWERED and last.node not in evidence.unanswered:
+        cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
+    if cause is Cause.PORT_CLOSED and last.came_in:
+        at_door = (last.node, last.came_in.interface) in evidence.scene.doors
+        cause = Cause.NO_FORWARD if at_door else cause
+    verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
+    return Finding(verdict, last.node, cause, text)
+
+
+def _apart(switch: str, port: str, owners: frozenset[str], evidence: Evidence) -> Finding | None:
+    """Whether a switch keeps a port apart from that of those to whom a frame is addressed."""
+    if (switch, port) in evidence.scene.isolated:
+        for (other, its), behind in evidence.scene.isolated.items():
+            if other == switch and its != port and behind & owners:
+                text = said("isolated", one=port, other=its, switch=switch)
+                return _dead(switch, Cause.ISOLATED_PORT, text)
+    return None
+
+
+def _not_resolved(node: str, evidence: Evidence) -> Finding:
+    """A question for a MAC address stays without answer."""
+    address = evidence.unanswered[node]
+    text = said("unanswered", address=address)
+    owners = evidence.scene.owners.get(address, frozenset())
+    asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
+    for step in asking:
+        if apart := _apart(step.node, step.inlet or "", owners, evidence):
+            return apart
+    if address in evidence.elsewhere:
+        owner = evidence.elsewhere[address]
+        return _dead(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=owner))
+    return _dead(node, Cause.ARP_UNANSWERED, text)
+
+
+def _silent(silence: Silence) -> Finding:
+    return _dead(silence.at, silence.cause, silence.text)
+
+
+def _unplugged(node: str, evidence: Evidence) -> Finding:
+    return _dead(node, Cause.NIC_DOWN, said("down", interface=evidence.dark[node]))
+
+
+def _closed(node: str, evidence: Evidence) -> Finding:
+    """A route that leads nowhere, on purpose; `prohibit` also says so."""
+    route = evidence.closed_route[node]
+    text = said("route of kind", kind=route.kind, route=route)
+    if route.kind == "prohibit":
+        return Finding(Verdict.REFUSED, node, Cause.REFUSED, text)
+    return _dead(node, Cause.NO_ROUTE, text)
+
+
+def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
+    """The machines that have this source address, if they are more than one."""
+    owners = evidence.scene.owners.get(fields.get("ip.src", ""), frozenset())
+    return owners if len(owners) > 1 else frozenset()
+
+
+def _duplicate(at: str, address: str, twins: frozenset[str]) -> Finding:
+    text = said("same ip", twins=both(twins), address=address, at=at)
+    return _dead(at, Cause.DUPLICATE_IP, text)
+
+
+def _is_home(step: Step, evidence: Evidence) -> bool:
+    return step.node == evidence.source and step.came_in is not None
+
+
+def _dead(at: str, cause: Cause, evidence: str) -> Finding:
+    return Finding(Verdict.DEAD, at, cause, evidence)
+
+
+def _unknown(at: str, evidence: str) -> Finding:
+    return Finding(Verdict.UNKNOWN, at, Cause.UNKNOWN, evidence)
+
+
+def _in_short(finding: Finding) -> str:
+    if finding.cause is None:
+        return finding.evidence
+    return said("in short", cause=finding.cause, evidence=finding.evidence)
+
+
+def _version(evidence: Evidence) -> int:
+    """Of IP."""
+    return 6 if ":" in evidence.address else 4

@@ -1,0 +1,146 @@
+"""Tables over time: what machines knew when a probe was sent, and when that changed. Pure.
+
+The kernel tells of a change without saying when. But a change has a cause that
+was seen: a switch learns from a frame that comes in, a machine from an answer
+to ARP, a NAT from a packet that leaves. So a change is dated by that frame, each
+of a row's by a later one than the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from netlab.frozen import frozen
+from netlab.kernel.rows import Connection, FdbEntry, Flow, Granted, Neighbour
+from netlab.packets.packet import Frame
+
+Row = Neighbour | FdbEntry | Connection | Granted
+
+
+@frozen
+class Entry:
+    """A row of a table, and whose."""
+
+    node: str
+    row: Row
+
+
+@frozen
+class Change:
+    """A row that is new, different or gone."""
+
+    at: int
+    """Nanoseconds, by the kernel's clock."""
+    what: str
+    """added, changed or removed."""
+    entry: Entry
+
+
+@frozen
+class History:
+    """Everything that the lab's machines knew, from just before a probe until it was over."""
+
+    start: tuple[Entry, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+def dated(
+    changes: Iterable[Change], frames: Sequence[Frame], nodes: Mapping[str, str]
+) -> tuple[Change, ...]:
+    """The changes with the time of the frame that caused each, in order; `nodes` of namespaces.
+
+    Those of one row are given in their order, and each has a cause of its own. What no frame has caused (a
+    time-out) keeps the time at which it was read.
+    """
+    seen: dict[str, list[Frame]] = {}
+    for frame in sorted(frames, key=lambda frame: frame.sighting.at):
+        seen.setdefault(nodes[frame.sighting.namespace], []).append(frame)
+    since: dict[tuple[str, object], int] = {}
+    found = []
+    for change in changes:
+        which = (change.entry.node, _identity(change.entry.row))
+        causes = [
+            frame.sighting.at
+            for frame in seen.get(change.entry.node, ())
+            if since.get(which, 0) < frame.sighting.at <= change.at and _caused(change, frame)
+        ]
+        if causes:  # An entry ends with the last packet that it has had to do with.
+            since[which] = causes[-1 if change.what == "removed" else 0]
+        found.append((which, replace(change, at=since[which] if causes else change.at)))
+    return tuple(sorted(_in_order(found), key=lambda change: change.at))
+
+
+def ended(changes: Iterable[Change]) -> dict[str, list[Connection]]:
+    """Node to the connections that it has forgotten."""
+    found: dict[str, list[Connection]] = {}
+    for change in changes:
+        if change.what == "removed" and isinstance(change.entry.row, Connection):
+            found.setdefault(change.entry.node, []).append(change.entry.row)
+    return found
+
+
+def _in_order(found: Sequence[tuple[object, Change]]) -> list[Change]:
+    """What was read late was not later than what came after it in the same row."""
+    until: dict[object, int] = {}
+    ordered = []
+    for which, change in reversed(found):
+        until[which] = min(change.at, until.get(which, change.at))
+        ordered.append(replace(change, at=until[which]))
+    return ordered[::-1]
+
+
+def _identity(row: Row) -> object:
+    match row:
+        case FdbEntry(bridge=bridge, vlan=vlan, mac=mac):
+            return bridge, vlan, mac
+        case Neighbour(interface=interface, address=address):
+            return interface, address
+        case Connection(id=number):
+            return number
+        case Granted():
+            return row
+
+
+def _caused(change: Change, frame: Frame) -> bool:
+    fields, outgoing = frame.fields, frame.sighting.outgoing
+    removed = change.what == "removed"
+    match change.entry.row:
+        case FdbEntry(mac=mac, port=port) if not removed:
+            return (
+                not outgoing and fields.get("eth.src") == mac and frame.sighting.interface == port
+            )
+        case Neighbour(address=address, state="incomplete") if not removed:
+            asks = fields.get("arp.op") == "request" and fields["arp.target"] == str(address)
+            return outgoing and asks
+        case Neighbour(address=address, mac=mac) if mac and not removed:
+            return not outgoing and fields.get("arp.sender") == str(address)
+        case Connection() as connection:
+            return _moved(connection, frame, removed)
+        case _:  # Nobody answered, or it has become old.
+            return False
+
+
+_BY_THE_FIRST = ("unreplied", "SYN_SENT")
+_BY_AN_ANSWER = ("replied", "SYN_RECV")
+
+
+def _moved(connection: Connection, frame: Frame, removed: bool) -> bool:
+    """Whether a packet has brought the connection where it is; a reset ends it."""
+    ends = (frame.fields.get("ip.src"), frame.fields.get("ip.dst"))
+    goes_on = frame.sighting.outgoing and ends == _ends(connection.seen_as)
+    comes_back = not frame.sighting.outgoing and ends == _ends(connection.reply)
+    reset = "RST" in frame.fields.get("tcp.flags", "").split()
+    if removed or connection.state == "CLOSE":
+        return reset and (goes_on or comes_back)
+    if connection.state in _BY_THE_FIRST:
+        return goes_on
+    if connection.state in _BY_AN_ANSWER:
+        return comes_back
+    if connection.state == "ESTABLISHED":
+        return goes_on
+    return goes_on or comes_back
+
+
+def _ends(flow: Flow) -> tuple[str, str]:
+    return str(flow.source), str(flow.target)

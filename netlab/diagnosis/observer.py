@@ -1,0 +1,143 @@
+"""Sees everything that happens to probes in a lab: frames, rules, counts; and says what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+
+from netlab.diagnosis.diagnose import Scene
+from netlab.diagnosis.journey import Map
+from netlab.diagnosis.tables import Knowledge
+from netlab.kernel.closing import close_together
+from netlab.kernel.namespaces import netns
+from netlab.kernel.namespaces.sysctl import Settings
+from netlab.kernel.netlink.channel import Overflow
+from netlab.kernel.nftables import nft
+from netlab.kernel.nftables.nftrace import Hit, RuleTrace
+from netlab.kernel.state import counters, sockets
+from netlab.packets import filters
+from netlab.packets.tap import Tap
+
+_ARP = ("arp operation { request, reply }",)
+_NEIGHBOUR_DISCOVERY = ("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }",)
+"""Rules of IP meet it too."""
+_FOR_SOMEBODY_ELSE = {"Ip.InAddrErrors", "Ip6.InAddrErrors"}
+
+
+def _ends(namespace: str, devices: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """(interface, IP version) by which a machine passes nothing on that comes in; IPv6 has one setting."""
+    for_six = "net.ipv6.conf.all.forwarding"
+    settings = {
+        (name, version): f"net.ipv4.conf.{device}.forwarding" if version == 4 else for_six
+        for name, device in devices.items()
+        for version in (4, 6)
+    }
+    with netns.inside(namespace), closing(Settings()) as kernel:
+        values = kernel.values(namespace, {*settings.values()})
+    return (end for end, key in settings.items() if values.get(key) == "0")
+
+
+class Witness:
+    """A context manager: listens in every namespace of a lab, and leaves nothing behind.
+
+    `matches` are nftables expressions that fit the probes, `name` is this witness's own. With
+    `echoes_only`, it sees just marked ICMP and what ARP needs for it; with `six`, that of IPv6.
+    """
+
+    def __init__(
+        self,
+        where: Map,
+        matches: Sequence[str],
+        name: str,
+        echoes_only: bool = False,
+        six: bool = False,
+        program: bytes = b"",
+    ) -> None:
+        """`program`: what taps see otherwise."""
+        self.where = where
+        self._six = six
+        self._matches = (*matches, *(_NEIGHBOUR_DISCOVERY if six else ()))
+        self._questions = () if six else _ARP
+        self._name = name
+        self._echoes_only = echoes_only
+        self._otherwise = program
+        self._overflown = 0
+
+    def __enter__(self) -> Witness:
+        with ExitStack() as stack:
+            self.rules = [
+                stack.enter_context(
+                    RuleTrace(name, listing, self._matches, self._name, self._questions)
+                )
+                for name in self.where.nodes
+                if (listing := nft.read_with_handles(name)).strip()
+            ]
+            self.taps: list[Tap] = []
+            stack.callback(close_together, self.taps)
+            for name, node in self.where.nodes.items():
+                self.taps.append(Tap(name, program=self._program(node)))
+            self.begin()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _program(self, node: str) -> bytes:
+        if not self._echoes_only:
+            return self._otherwise
+        if node in self.where.carriers:
+            return filters.SIX_ON_A_SWITCH if self._six else filters.ON_A_SWITCH
+        return filters.SIX_ON_A_MACHINE if self._six else filters.ON_A_MACHINE
+
+    def begin(self) -> None:
+        """What counts grow by from now on is the probes' doing."""
+        self._counted = counters.read(list(self.where.nodes))
+
+    def hits(self) -> list[Hit]:
+        """The rules that probes have met since the last call."""
+        return [hit for machine in self.rules for hit in self.hits_on(machine)]
+
+    def hits_on(self, machine: RuleTrace) -> list[Hit]:
+        """The same on one machine."""
+        found: list[Hit] = []
+        try:
+            found.extend(machine.hits())
+        except Overflow:
+            self._overflown += 1
+        return found
+
+    def scene(self, known: Knowledge) -> Scene:
+        """What is the same for all probes."""
+        now = counters.read(list(self.where.nodes))
+        listening = sockets.read_listening(list(self.where.nodes))
+        nodes = self.where.nodes
+        grown = {
+            name: counters.increases(self._counted[name], found) for name, found in now.items()
+        }
+        return Scene(
+            counts={nodes[name]: counts for name, counts in grown.items()},
+            smallest_mtu=known.smallest_mtu,
+            ends_at=frozenset(
+                (nodes[name], *end)
+                for name, counts in grown.items()
+                if _FOR_SOMEBODY_ELSE & counts.keys()
+                for end in _ends(name, known.devices(nodes[name]))
+            ),
+            owners=known.owners.nodes,
+            switches=self.where.switches,
+            nat_devices=frozenset(self.where.plumbing.values()),
+            parts={box: frozenset(self.where.parts(box)) for box in self.where.plumbing.values()},
+            doors=self.where.doors,
+            isolated=known.isolated,
+            twins=known.twins,
+            listening={
+                nodes[name]: frozenset(f"{one.protocol}/{one.port}" for one in found)
+                for name, found in listening.items()
+            },
+            unread={
+                nodes[name]: frozenset(f"{s.protocol}/{s.port}" for s in found if s.unread)
+                for name, found in listening.items()
+            },
+            lost=sum(tap.lost() for tap in self.taps) + self._overflown,
+        )

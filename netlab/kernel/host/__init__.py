@@ -1,0 +1,1 @@
+"""The machine that netlab runs on: what it can do, and how much of it."""

@@ -1,0 +1,115 @@
+"""Whether the machine has room for a lab: said before anything is built, with what to change."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from netlab.errors import SystemRefused
+from netlab.frozen import frozen
+from netlab.kernel.host import neighbours
+from netlab.kernel.netlink.pool import files_for
+from netlab.plan.plan import Plan
+from netlab.plan.resources import DhcpClient, Service
+
+_MACHINE_BYTES = 600_000
+"""Of the kernel's memory, for a namespace with its interfaces and settings; measured by `make bench`."""
+_PROCESS_BYTES = 1_500_000
+"""Of a DHCP client or server that shares its program with others."""
+_NEIGHBOURS_EACH = 2
+"""A machine that talks to its gateway, and the gateway to it."""
+
+
+@frozen
+class Room:
+    """What a machine has left; None: there is no limit, or none that can be seen."""
+
+    files: int | None
+    """Open files of one process."""
+    processes: int | None
+    memory: int | None
+    """Bytes."""
+    neighbours: int | None
+    """IP addresses whose MAC address the kernel remembers, in all namespaces together."""
+
+
+def require_room(plan: Plan) -> None:
+    """Raise SystemRefused if the lab cannot be built here."""
+    wall = next(walls(plan, _measure()), None)
+    if wall:
+        raise wall
+
+
+def warnings(plan: Plan) -> list[str]:
+    """What will work, but not for all machines at once."""
+    return list(narrows(plan, _measure()))
+
+
+def walls(plan: Plan, room: Room) -> Iterator[SystemRefused]:
+    """What is too small for the lab, with what to do."""
+    machines, programs = len(plan.namespaces), _programs(plan)
+    files = files_for(machines)
+    lab = f"a lab of {machines:,} machines"
+    if room.files is not None and room.files < files:
+        yield SystemRefused(
+            f"{lab} needs {files:,} open files, and a process may have {room.files:,}",
+            f"raise the limit: `ulimit -Hn {files}` as root, or LimitNOFILE= of the service",
+        )
+    if room.processes is not None and room.processes < programs:
+        yield SystemRefused(
+            f"{lab} needs {programs:,} processes, and there is room for {room.processes:,} more",
+            "raise kernel.pid_max, or pids.max (TasksMax=) of the control group;"
+            " VMs with static addresses need no process",
+        )
+    memory = machines * _MACHINE_BYTES + programs * _PROCESS_BYTES
+    if room.memory is not None and room.memory < memory:
+        yield SystemRefused(
+            f"{lab} needs some {memory // 10**6:,} MB of memory, and {room.memory // 10**6:,} MB are free",
+            "use fewer VMs, or a machine with more memory",
+        )
+
+
+def narrows(plan: Plan, room: Room) -> Iterator[str]:
+    """What works, but not for all machines at once."""
+    wanted = _NEIGHBOURS_EACH * len(plan.namespaces)
+    if room.neighbours is not None and room.neighbours < wanted:
+        yield (
+            f"the kernel remembers {room.neighbours:,} neighbours, and all machines talking at once"
+            f" would need {wanted:,}: some would wait. `verify` takes that into account; for"
+            f" programs of yours: sysctl -w net.ipv4.neigh.default.gc_thresh3={4 * wanted}"
+        )
+
+
+def _programs(plan: Plan) -> int:
+    return sum(isinstance(noun, Service | DhcpClient) for noun in plan.nouns)
+
+
+def _measure() -> Room:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return Room(
+        None if hard == resource.RLIM_INFINITY else hard,
+        min((*_processes_left(),), default=None),
+        _free_memory(),
+        neighbours.limit(),
+    )
+
+
+def _processes_left() -> Iterator[int]:
+    with suppress(OSError, ValueError):
+        running = int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
+        yield int(Path("/proc/sys/kernel/pid_max").read_text()) - running
+    with suppress(OSError, ValueError):  # "max" is no number.
+        group = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip()
+        folder = Path(f"/sys/fs/cgroup{group}")
+        limit = int((folder / "pids.max").read_text())
+        yield limit - int((folder / "pids.current").read_text())
+
+
+def _free_memory() -> int | None:
+    with suppress(OSError):
+        for row in Path("/proc/meminfo").read_text().splitlines():
+            if row.startswith("MemAvailable:"):
+                return int(row.split()[1]) * 1024
+    return None

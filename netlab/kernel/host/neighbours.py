@@ -1,0 +1,62 @@
+"""How many neighbours the machine has room for, and how soon ARP asks again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from netlab.errors import KernelError
+from netlab.kernel import files
+from netlab.kernel.namespaces import netns
+
+STOCK_ROOM = 1024
+"""Linux' own net.ipv4.neigh.default.gc_thresh3, which distributions leave as it is."""
+_LIMIT = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
+_COUNT = Path("/proc/net/stat/arp_cache")
+_SETTINGS = {False: "/proc/sys/net/ipv4/neigh", True: "/proc/sys/net/ipv6/neigh"}
+_RETRANSMISSION = "retrans_time_ms"
+_UNTOUCHED = "lo"
+
+
+def limit() -> int | None:
+    """For how many neighbours the machine has room, all namespaces together; None if it cannot be seen."""
+    try:
+        return int(_LIMIT.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def room() -> int:
+    """How many more neighbours there is room for now."""
+    row = _COUNT.read_text().splitlines()[1] if _COUNT.exists() else "0"
+    return (limit() or STOCK_ROOM) - int(row.split()[0], 16)
+
+
+@contextmanager
+def impatient(namespaces: Iterable[str], milliseconds: int, six: bool = False) -> Iterator[None]:
+    """For the length of a block, questions of ARP (`six`: neighbour discovery) are repeated that soon.
+
+    Afterwards interfaces have what `lo` has, as new ones do: another block may have begun before this one
+    and still be going on, so what is found at the start says nothing.
+    """
+    places, folder = list(namespaces), _SETTINGS[six]
+    try:
+        for name in places:
+            with netns.inside(name):
+                _repeat_every(folder, str(milliseconds))
+        yield
+    finally:
+        for name in places:
+            with suppress(KernelError), netns.inside(name):  # It has gone meanwhile.
+                usual = files.read(f"{folder}/{_UNTOUCHED}/{_RETRANSMISSION}")
+                if usual is not None:
+                    _repeat_every(folder, usual)
+
+
+def _repeat_every(folder: str, milliseconds: str) -> None:
+    for interface in os.listdir(folder) if Path(folder).is_dir() else ():
+        if interface not in (_UNTOUCHED, "default"):
+            with suppress(FileNotFoundError):
+                files.write(f"{folder}/{interface}/{_RETRANSMISSION}", milliseconds)

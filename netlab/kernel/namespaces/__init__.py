@@ -1,0 +1,1 @@
+"""Network namespaces: names, entering one, settings below /proc/sys."""

@@ -1,0 +1,126 @@
+"""Queueing disciplines of interfaces: tbf for a bandwidth, netem for a latency too.
+
+In nanoseconds and bytes (linux/pkt_sched.h); older fields are in ticks of the kernel's packet
+scheduler. pyroute2's module of queues has thirty kinds, which take 20 ms to import: it is imported where
+there are queues.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from typing import Any
+
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_REPLACE
+from pyroute2.netlink.rtnl import RTM_DELQDISC, RTM_GETQDISC, RTM_NEWQDISC, TC_H_ROOT
+
+from netlab.errors import Missing
+from netlab.kernel.netlink.channel import Netlink, Refused
+from netlab.kernel.netlink.codec import Body, Reader, encode
+from netlab.kernel.netlink.objects.links import forgiven_absence
+from netlab.kernel.rows import Names
+from netlab.plan.resources import Queue
+
+KINDS = ("tbf", "netem")
+"""Netlab's."""
+_ETHERNET = 1
+"""TC_LINKLAYER_ETHERNET."""
+_BURST_SECONDS, _BURST_BYTES = 0.004, 3200
+"""What may go at once: two frames at least, or tbf could never send one."""
+_ROOM_SECONDS, _ROOM_BYTES = 0.1, 32_000
+"""How much waits: a tenth of a second's worth, as a router's buffer, or 20 frames."""
+_ROOM_FRAMES = 1000
+
+
+def put(netlink: Netlink, queue: Queue) -> None:
+    """Give an interface this queue, or change the one that it has.
+
+    Raises Missing where a latency needs netem and the kernel has none.
+    """
+    kind, options = ("netem", _netem(queue)) if queue.latency else ("tbf", _tbf(queue))
+    attributes = [("TCA_KIND", kind), ("TCA_OPTIONS", options)]
+    message = _message(netlink, queue.interface, attributes)
+    try:
+        netlink.request(message, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE)
+    except Refused as error:
+        if error.errno != errno.ENOENT:
+            raise
+        module, setting = {
+            "netem": ("CONFIG_NET_SCH_NETEM", "latency and jitter"),
+            "tbf": ("CONFIG_NET_SCH_TBF", "a bandwidth"),
+        }[kind]
+        raise Missing(
+            f"this kernel has no {kind}, which {setting} on {queue.interface} of {queue.namespace} need",
+            f"use a kernel with {module}, or leave {setting} out",
+        ) from error
+
+
+def remove(netlink: Netlink, queue: Queue) -> None:
+    """Let frames leave at once again. Forgives absence."""
+    with forgiven_absence(errno.EINVAL):
+        netlink.request(_message(netlink, queue.interface, []), RTM_DELQDISC)
+
+
+def read(netlink: Netlink, namespace: str, names: Names) -> list[Queue]:
+    """The queues of a namespace that are of netlab's kinds."""
+    from netlab.kernel.netlink.missing_queues import queue_msg
+
+    reader = Reader(queue_msg, ("index", "parent"), ("TCA_KIND", "TCA_OPTIONS"))
+    queues = []
+    for message in netlink.dump(encode(queue_msg, {}), RTM_GETQDISC):
+        index, parent = reader.fields(message)
+        attributes = reader.attributes(message)
+        if attributes["TCA_KIND"] in KINDS and parent == TC_H_ROOT:
+            queue = Queue(namespace, names.get(index, "?"))
+            queues.append(_decoded(queue, attributes["TCA_KIND"], attributes["TCA_OPTIONS"]))
+    return queues
+
+
+def _message(netlink: Netlink, interface: str, attributes: list[tuple[str, Any]]) -> bytes:
+    from netlab.kernel.netlink.missing_queues import queue_msg
+
+    body = {"index": netlink.index(interface), "parent": TC_H_ROOT, "attrs": attributes}
+    return encode(queue_msg, body)
+
+
+def _tbf(queue: Queue) -> Body:
+    rate = (queue.rate or 0) // 8
+    parameters = {
+        # The link layer of `struct tc_ratespec`, which pyroute2 calls reserved.
+        "rate___reserved": _ETHERNET,
+        "rate": rate,
+        "limit": max(int(rate * _ROOM_SECONDS), _ROOM_BYTES),
+    }
+    burst = max(int(rate * _BURST_SECONDS), _BURST_BYTES)
+    return {"attrs": [("TCA_TBF_PARMS", parameters), ("TCA_TBF_BURST", burst)]}
+
+
+def _netem(queue: Queue) -> Body:
+    attributes: list[tuple[str, Any]] = [
+        ("TCA_NETEM_LATENCY64", queue.latency * 1000),
+        ("TCA_NETEM_JITTER64", queue.jitter * 1000),
+    ]
+    if queue.rate:
+        attributes.append(("TCA_NETEM_RATE", {"rate": queue.rate // 8}))
+    return {"limit": _ROOM_FRAMES, "attrs": attributes}
+
+
+def _decoded(queue: Queue, kind: str, options: bytes) -> Queue:
+    """With what the options say."""
+    from netlab.kernel.netlink.missing_queues import netem_options, tbf_options
+
+    if kind == "tbf":
+        parameters = Reader(tbf_options, attributes=("TCA_TBF_PARMS",)).attributes(options)
+        (rate,) = Reader(tbf_options.tbf_parms, ("rate",)).fields(parameters["TCA_TBF_PARMS"])
+        return replace(queue, rate=rate * 8)
+    names = ("TCA_NETEM_LATENCY64", "TCA_NETEM_JITTER64", "TCA_NETEM_RATE")
+    reader = Reader(netem_options, ("loss", "gap", "duplicate"), names)
+    if any(reader.fields(options)):
+        return queue  # Somebody's.
+    attributes = reader.attributes(options)
+    rate = None
+    if "TCA_NETEM_RATE" in attributes:
+        (rate,) = Reader(netem_options.netem_rate, ("rate",)).fields(attributes["TCA_NETEM_RATE"])
+        rate *= 8
+    latency, jitter = attributes["TCA_NETEM_LATENCY64"], attributes["TCA_NETEM_JITTER64"]
+    return replace(queue, rate=rate, latency=latency // 1000, jitter=jitter // 1000)

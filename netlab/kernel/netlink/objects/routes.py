@@ -1,0 +1,271 @@
+"""Routes: what the tables say, and where the kernel would send a packet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from ipaddress import IPv6Network, ip_address, ip_network
+from socket import AF_INET, AF_INET6
+from typing import Any
+
+from pyroute2.netlink import NLM_F_APPEND, NLM_F_CREATE
+from pyroute2.netlink.rtnl import (
+    RTM_DELROUTE,
+    RTM_GETROUTE,
+    RTM_NEWROUTE,
+    rt_proto,
+    rt_scope,
+    rt_type,
+)
+from pyroute2.netlink.rtnl.rtmsg import IP6_RT_PRIO_USER, RTNH_F_DEAD, RTNH_F_LINKDOWN, nh, rtmsg
+
+from netlab.frozen import frozen
+from netlab.kernel.netlink import codec
+from netlab.kernel.netlink.channel import Netlink
+from netlab.kernel.netlink.codec import HEADER, Reader, Template, encode, packing
+from netlab.kernel.netlink.missing import (
+    IP6_RT_PRIO_ADDRCONF,
+    RT_TABLE_LOCAL,
+    RT_TABLE_MAIN,
+    RTM_F_CLONED,
+)
+from netlab.kernel.netlink.objects.addresses import InterfaceAddress
+from netlab.kernel.netlink.objects.links import NEW, forgiven_absence
+from netlab.kernel.rows import IPAddress, IPNetwork
+from netlab.plan.resources import Route
+
+FAMILIES = {AF_INET: 4, AF_INET6: 16}
+"""Of IP, with the bytes of their addresses."""
+IPV6_METRIC = IP6_RT_PRIO_USER
+"""What a route of IPv6 has that is made without one, and one of an advertisement."""
+MULTICAST = IPv6Network("ff00::/8")
+_MESSAGE = Reader(
+    rtmsg,
+    ("family", "dst_len", "table", "proto", "scope", "type", "flags"),
+    (
+        *("RTA_DST", "RTA_OIF", "RTA_GATEWAY", "RTA_PRIORITY", "RTA_PREFSRC", "RTA_MULTIPATH"),
+        "RTA_TABLE",
+    ),
+)
+_HOP = packing((*nh.cell_header, *nh.fields))
+"""rtnexthop: length, flags, hops, index."""
+_LENGTH_BYTES = packing(nh.cell_header).size
+_HOP_ATTRIBUTES = Reader(nh, attributes=("RTA_GATEWAY",))
+_EVERY = Template(rtmsg, {"family": 0})
+
+
+@frozen
+class KernelHop:
+    """A way of a route: the number of its interface, and a gateway if the destination is behind one."""
+
+    gateway: IPAddress | None
+    index: int
+
+
+NOWHERE = KernelHop(None, 0)
+
+
+@frozen
+class KernelRoute:
+    """A route of any table, as rtnetlink(7) tells of it."""
+
+    destination: IPNetwork
+    hops: tuple[KernelHop, ...]
+    """Several for a multipath route, none for one that goes nowhere."""
+    table: int
+    kind: str
+    """unicast, local, blackhole, …; a number if it has no name."""
+    protocol: str
+    """Who made it: kernel, boot, static, …; a number if it has no name."""
+    scope: str
+    source: IPAddress | None
+    metric: int
+    dead: bool
+    """Its interface has lost its carrier."""
+    cached: bool
+    """The kernel has learnt it for one destination (a path MTU), and forgets it."""
+    body: bytes
+    """The message, without its header: as a request, it removes the route, or puts it back."""
+
+    @property
+    def main(self) -> bool:
+        """Whether it is in the table that everybody knows."""
+        return self.table == RT_TABLE_MAIN and not self.cached
+
+    @property
+    def gateway(self) -> IPAddress | None:
+        """The gateway of a route with one hop."""
+        return self.hops[0].gateway if len(self.hops) == 1 else None
+
+
+def read(netlink: Netlink) -> list[KernelRoute]:
+    """Every route of IPv4 and IPv6, in the kernel's order."""
+    messages = netlink.dump(_EVERY.fill(), RTM_GETROUTE)
+    return [route for message in messages if (route := decode(message))]
+
+
+def decode(message: bytes) -> KernelRoute | None:
+    """The route that a message, with its header, is about; None if it is neither IPv4's nor IPv6's."""
+    family, length, table, protocol, scope, kind, flags = _MESSAGE.fields(message)
+    if family not in FAMILIES:
+        return None
+    attributes = _MESSAGE.attributes(message)
+    source = attributes.get("RTA_PREFSRC")
+    return KernelRoute(
+        _network(attributes.get("RTA_DST") or bytes(FAMILIES[family]), length),
+        tuple(_hops(attributes)),
+        # One beyond 255 has its number in the attribute alone.
+        attributes.get("RTA_TABLE", table),
+        str(rt_type.get(kind, kind)),
+        str(rt_proto.get(protocol, protocol)),
+        str(rt_scope.get(scope, scope)),
+        ip_address(source) if source else None,
+        attributes.get("RTA_PRIORITY", 0),
+        bool(flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)),
+        bool(flags & RTM_F_CLONED),
+        message[HEADER.size :],
+    )
+
+
+@lru_cache(4096)
+def _network(address: bytes, length: int) -> IPNetwork:
+    """A lab has few subnets, and each of its machines a route to one."""
+    return ip_network((address, length))
+
+
+def _hops(route: dict[str, Any]) -> Iterator[KernelHop]:
+    several = route.get("RTA_MULTIPATH", b"")
+    while several:
+        length, _, _, index = _HOP.unpack_from(several)
+        gateway = _HOP_ATTRIBUTES.attributes(several[_LENGTH_BYTES:length]).get("RTA_GATEWAY")
+        yield KernelHop(ip_address(gateway) if gateway else None, index)
+        several = several[(length + 3) & ~3 :]
+    if index := route.get("RTA_OIF"):
+        gateway = route.get("RTA_GATEWAY")
+        yield KernelHop(ip_address(gateway) if gateway else None, index)
+
+
+def create(netlink: Netlink, route: Route) -> None:
+    """Add a route to the main table."""
+    netlink.request(_packed(route, rt_proto["static"]), RTM_NEWROUTE, NEW)
+
+
+def delete(netlink: Netlink, route: Route) -> None:
+    """Remove a route, whoever made it. Forgives absence."""
+    with forgiven_absence():
+        netlink.request(_packed(route, rt_proto["unspec"]), RTM_DELROUTE)
+
+
+def _packed(route: Route, protocol: int) -> bytes:
+    length = route.destination.prefixlen
+    return _template(route.gateway.version, bool(length)).fill(
+        length=length,
+        protocol=protocol,
+        gateway=route.gateway,
+        metric=route.metric,
+        destination=route.destination.network_address,
+    )
+
+
+@cache
+def _template(version: int, to_network: bool) -> Template:
+    attributes = [
+        ("RTA_GATEWAY", codec.ip("gateway", version)),
+        ("RTA_PRIORITY", codec.number("metric")),
+    ]
+    if to_network:
+        attributes.append(("RTA_DST", codec.ip("destination", version)))
+    return Template(
+        rtmsg,
+        {
+            "family": AF_INET if version == 4 else AF_INET6,
+            "dst_len": codec.octet("length") if to_network else 0,
+            "table": RT_TABLE_MAIN,
+            "proto": codec.octet("protocol"),
+            "type": rt_type["unicast"],
+            "attrs": attributes,
+        },
+    )
+
+
+def delete_found(netlink: Netlink, route: KernelRoute) -> None:
+    """Remove a route of any table, just as it was read. Raises Refused."""
+    netlink.request(route.body, RTM_DELROUTE)
+
+
+def create_local(netlink: Netlink, address: InterfaceAddress) -> None:
+    """The route by which a machine knows an address for its own. Raises Refused."""
+    _restore(netlink, address, ip_network(address.address.ip), RT_TABLE_LOCAL, "local", "host")
+
+
+def create_connected(netlink: Netlink, address: InterfaceAddress) -> None:
+    """The route to the subnet of an address. Raises Refused."""
+    _restore(netlink, address, address.address.network, RT_TABLE_MAIN, "unicast", "link")
+
+
+def create_multicast(netlink: Netlink, address: InterfaceAddress) -> None:
+    """IPv6's route to all groups, by the address' interface. Raises Refused."""
+    _restore(netlink, address, MULTICAST, RT_TABLE_LOCAL, "multicast", "universe")
+
+
+def _restore(
+    netlink: Netlink,
+    address: InterfaceAddress,
+    destination: IPNetwork,
+    table: int,
+    kind: str,
+    scope: str,
+) -> None:
+    """A route as the kernel makes it for an address, behind one to the same network by another interface."""
+    six = destination.version == 6
+    attributes = [
+        ("RTA_DST", str(destination.network_address)),
+        ("RTA_OIF", address.index),
+        ("RTA_PRIORITY", 0 if kind == "local" else IP6_RT_PRIO_ADDRCONF)
+        if six
+        else ("RTA_PREFSRC", str(address.address.ip)),
+    ]
+    body = {
+        "family": AF_INET6 if six else AF_INET,
+        "dst_len": destination.prefixlen,
+        "table": table,
+        "proto": rt_proto["kernel"],
+        "scope": rt_scope["universe" if six else scope],
+        "type": rt_type[kind],
+        "attrs": attributes,
+    }
+    netlink.request(encode(rtmsg, body), RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND)
+
+
+def ask(
+    netlink: Netlink, target: IPAddress, source: IPAddress | None, came_in: int | None
+) -> KernelRoute:
+    """The route that the kernel takes for a packet, by the rules and tables of the socket's namespace.
+
+    `came_in` is the number of its interface, None for the machine's own packets. Raises Refused.
+    """
+    message = _question(target.version, source is not None, came_in is not None).fill(
+        target=target, source=source, came_in=came_in
+    )
+    answer = decode(netlink.ask(message, RTM_GETROUTE))
+    assert answer, "a route of the family that was asked for"
+    return answer
+
+
+@cache
+def _question(version: int, with_source: bool, came_in: bool) -> Template:
+    bits = FAMILIES[AF_INET if version == 4 else AF_INET6] * 8
+    attributes = [("RTA_DST", codec.ip("target", version))]
+    if with_source:
+        attributes.append(("RTA_SRC", codec.ip("source", version)))
+    if came_in:
+        attributes.append(("RTA_IIF", codec.number("came_in")))
+    return Template(
+        rtmsg,
+        {
+            "family": AF_INET if version == 4 else AF_INET6,
+            "dst_len": bits,
+            "src_len": bits * with_source,
+            "attrs": attributes,
+        },
+    )

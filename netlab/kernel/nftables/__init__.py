@@ -1,0 +1,1 @@
+"""Rulesets, by the official module, and their traces."""

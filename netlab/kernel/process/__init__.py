@@ -1,0 +1,1 @@
+"""Programs of a lab: services, DHCP clients and their leases."""

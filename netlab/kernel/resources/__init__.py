@@ -1,0 +1,1 @@
+"""A plan's resources made, read, changed and removed."""

@@ -1,0 +1,159 @@
+"""A plan's nouns, made real one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+from netlab.errors import KernelError, NetlabError
+from netlab.kernel import files, ipv6
+from netlab.kernel.namespaces import netns
+from netlab.kernel.netlink.channel import Refused
+from netlab.kernel.netlink.objects import addresses, links, queues, routes
+from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.nftables import nft
+from netlab.kernel.patience import Interruption, await_fact
+from netlab.kernel.process import leases, services
+from netlab.kernel.rundir import RunDirectory
+from netlab.plan.plan import Plan, line
+from netlab.plan.resources import (
+    Address,
+    Advertised,
+    Bridge,
+    Cable,
+    DhcpClient,
+    EtcFile,
+    Ipv6,
+    Lease,
+    Listening,
+    Namespace,
+    Noun,
+    Observed,
+    Queue,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
+
+_LISTENING_SECONDS = 30.0
+LEASE_SECONDS = 60.0
+"""Far beyond what a machine 20 times slower than usual needs; only failures wait that long."""
+
+
+class Moment(StrEnum):
+    """When a progress callback is called."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+Progress = Callable[[Observed, Moment], None]
+"""Told before and after each noun; an exception from it stops the work."""
+
+
+def create(
+    plan: Plan, run: RunDirectory, progress: Progress, interruption: Interruption
+) -> tuple[Lease, ...]:
+    """Create everything in order; the leases that have not come.
+
+    On an error, what has been made stays: the caller removes it.
+    """
+    netns.share_names()
+    missing = []
+    with Handles(len(plan.namespaces)) as handles:
+        for noun in plan.nouns:
+            interruption.check()
+            progress(noun, Moment.BEFORE)
+            with explained("make", noun):
+                there = make(noun, run, handles, interruption)
+            if not there and isinstance(noun, Lease):
+                missing.append(noun)
+            progress(noun, Moment.AFTER)
+    return tuple(missing)
+
+
+@contextmanager
+def explained(verb: str, noun: Observed) -> Iterator[None]:
+    """Errors of a block that makes, alters or removes a noun say so. Raises KernelError."""
+    try:
+        yield
+    except Refused as error:
+        raise KernelError(
+            f"the kernel refuses to {verb} `{_first_line(noun)}`: {error.strerror}"
+        ) from error
+    except OSError as error:
+        raise KernelError(f"cannot {verb} `{_first_line(noun)}`: {error}") from error
+    except NetlabError as error:
+        error.add_note(f"while it was to {verb} {_first_line(noun)}")
+        raise
+
+
+def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interruption) -> bool:
+    """False: it is a lease that has not come, and its client goes on asking. Raises what is in the way
+    of any other noun."""
+    match noun:
+        case Namespace(namespace):
+            handles.create(namespace)
+        case Sysctl():
+            handles.set(noun)
+        case EtcFile(name=name) if not netns.has_place(name):
+            pass
+        case EtcFile(namespace, name, text):
+            folder = run.etc(namespace)
+            if not netns.shows_etc(namespace, folder):  # It is the first.
+                files.make_folder(Path(folder))
+                netns.link_etc(namespace, folder)
+            files.write(f"{folder}/{name}", text)
+        case Bridge():
+            links.create_bridge(handles.netlink(noun.namespace), noun)
+        case Cable(one, other):
+            links.create_cable(
+                noun,
+                handles.netlink(one.namespace),
+                handles.netlink(other.namespace),
+                handles.descriptors,
+            )
+        case Queue():
+            queues.put(handles.netlink(noun.namespace), noun)
+        case Ipv6():
+            ipv6.require()
+            handles.set(*ipv6.settings(noun))
+        case Address():
+            addresses.create(handles.netlink(noun.namespace), noun)
+        case Route():
+            routes.create(handles.netlink(noun.namespace), noun)
+        case Ruleset(namespace, text):
+            files.write(str(run.ruleset(namespace)), nft.create(namespace, text))
+        case Service():
+            services.start(run, noun)
+        case Listening():
+            await_fact(
+                lambda: services.listens(run, noun),
+                _LISTENING_SECONDS,
+                lambda: (
+                    f"{noun.service} on {noun.namespace} does not open {noun.protocol}/{noun.port}"
+                ),
+                interruption,
+            )
+        case DhcpClient():
+            services.start_client(run, noun)
+        case Lease():
+            return leases.await_lease(run, noun, LEASE_SECONDS, interruption)
+        case Advertised(namespace, interface, address):
+            await_fact(
+                lambda: ipv6.took(handles.netlink(namespace), noun),
+                LEASE_SECONDS,
+                lambda: (
+                    f"{namespace} did not make {address} on {interface} of a router's advertisement"
+                    f" within {LEASE_SECONDS:.0f} s"
+                ),
+                interruption,
+            )
+    return True
+
+
+def _first_line(noun: Observed) -> str:
+    return line(noun).splitlines()[0]

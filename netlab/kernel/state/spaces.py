@@ -1,0 +1,82 @@
+"""Everything that rtnetlink tells of a set of namespaces, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from netlab.frozen import frozen
+from netlab.kernel.ipv6 import advertised_on
+from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.snapshot import Snapshot
+from netlab.kernel.rows import AddressRow, FdbEntry, Neighbour, RouteRow
+from netlab.kernel.state import tables
+from netlab.kernel.state.owners import Owners
+from netlab.kernel.state.owners import owners as whose
+from netlab.kernel.state.tables import Row, Table
+
+
+@frozen
+class Space:
+    """One namespace."""
+
+    interfaces: tuple[Interface, ...]
+    addresses: tuple[AddressRow, ...]
+    """Without the loopback's own."""
+    routes: tuple[RouteRow, ...]
+    neighbours: tuple[Neighbour, ...]
+    fdb: tuple[FdbEntry, ...]
+    advertised: frozenset[str] = frozenset()
+    """Interfaces with an address that stems from a router's advertisement."""
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Of its interfaces, by number."""
+        return {one.index: one.name for one in self.interfaces}
+
+
+def owners(namespaces: Mapping[str, str]) -> Owners:
+    """Whose every address is now; `namespaces` with their nodes. Raises KernelError if one is gone."""
+    found: dict[tuple[str, Table], Any] = dict(rows(namespaces, _OWN))
+    return whose(
+        (node, *(found[name, table] for table in _OWN)) for name, node in namespaces.items()
+    )
+
+
+def look(namespaces: Iterable[str]) -> dict[str, Space]:
+    """Read each namespace. Raises KernelError if one is gone."""
+    return {name: _space(name, snapshot) for name, snapshot in _snapshots(namespaces)}
+
+
+def _space(namespace: str, snapshot: Snapshot) -> Space:
+    every: Any = (_rows(namespace, table, snapshot) for table in _TABLES)
+    interfaces, addresses, routes, neighbours, fdb = every
+    return Space(interfaces, addresses, routes, neighbours, fdb, advertised_on(snapshot))
+
+
+def rows(
+    namespaces: Iterable[str], wanted: Sequence[Table] = tuple(Table)
+) -> dict[tuple[str, Table], tuple[Row, ...]]:
+    """The tables of each namespace as they are now. Raises KernelError if one is gone."""
+    return {
+        (name, table): _rows(name, table, snapshot)
+        for name, snapshot in _snapshots(namespaces)
+        for table in wanted
+    }
+
+
+def _rows(namespace: str, table: Table, snapshot: Snapshot) -> tuple[Row, ...]:
+    return tuple(tables.rows(namespace, table, snapshot, snapshot.names))
+
+
+def _snapshots(namespaces: Iterable[str]) -> Iterator[tuple[str, Snapshot]]:
+    names = list(namespaces)
+    with Handles(len(names)) as handles:
+        for name in names:
+            yield name, Snapshot(handles.netlink(name))
+
+
+_OWN = (Table.INTERFACES, Table.ADDRESSES)
+_TABLES = (Table.INTERFACES, Table.ADDRESSES, Table.ROUTES, Table.NEIGHBOURS, Table.FDB)
+"""In the order of the fields of `Space`."""

@@ -1,0 +1,91 @@
+"""The kernel's tables as rows for people: names in place of numbers, and only what matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from netlab.kernel.netlink.objects import connections
+from netlab.kernel.netlink.objects.addresses import InterfaceAddress
+from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.netlink.objects.neighbours import ForwardingEntry, KernelNeighbour
+from netlab.kernel.netlink.objects.routes import KernelRoute
+from netlab.kernel.netlink.snapshot import Snapshot
+from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Hop, Names, Neighbour, RouteRow
+
+
+class Table(StrEnum):
+    """What the kernel keeps of a namespace."""
+
+    INTERFACES = "interfaces"
+    ADDRESSES = "addresses"
+    NEIGHBOURS = "neighbours"
+    FDB = "fdb"
+    ROUTES = "routes"
+    CONNECTIONS = "connections"
+
+
+Row = Interface | AddressRow | Neighbour | FdbEntry | RouteRow | Connection
+
+_EVERYWHERE = "universe"
+"""rtnetlink's word for a scope that `ip route` calls global."""
+
+
+def rows(namespace: str, table: Table, snapshot: Snapshot, names: Names) -> Iterable[Row]:
+    """A table of a namespace, for people; `names` are its interfaces'."""
+    every: Iterable[Row | None]
+    match table:
+        case Table.INTERFACES:
+            every = snapshot.interfaces
+        case Table.ADDRESSES:
+            every = (address_row(address, names) for address in snapshot.addresses)
+        case Table.NEIGHBOURS:
+            every = (neighbour_row(neighbour, names) for neighbour in snapshot.neighbours)
+        case Table.FDB:
+            every = (fdb_row(entry, names) for entry in snapshot.fdb)
+        case Table.ROUTES:
+            every = (route_row(route, names) for route in snapshot.routes)
+        case Table.CONNECTIONS:
+            every = connections.read(namespace)
+    return (row for row in every if row)
+
+
+def neighbour_row(neighbour: KernelNeighbour, names: Names) -> Neighbour | None:
+    """None for what needs no question: loopback, multicast."""
+    if neighbour.state in ("noarp", "none"):
+        return None
+    name = _name(neighbour.index, names)
+    return Neighbour(name, neighbour.address, neighbour.mac, neighbour.state)
+
+
+def fdb_row(entry: ForwardingEntry, names: Names) -> FdbEntry:
+    """A MAC address that a switch knows."""
+    return FdbEntry(
+        _name(entry.bridge, names), entry.mac, _name(entry.index, names), entry.learnt, entry.vlan
+    )
+
+
+def address_row(address: InterfaceAddress, names: Names) -> AddressRow | None:
+    """None for one that the machine does not use, or not yet."""
+    return (_name(address.index, names), address.address) if address.usable else None
+
+
+def route_row(route: KernelRoute, names: Names) -> RouteRow | None:
+    """None for a route of another table than the main one, and for what the kernel has only cached."""
+    if not route.main:
+        return None
+    return RouteRow(
+        route.destination,
+        tuple(Hop(hop.gateway, _name(hop.index, names)) for hop in route.hops),
+        route.kind,
+        route.source,
+        route.metric,
+        route.protocol,
+        "global" if route.scope == _EVERYWHERE else route.scope,
+        route.dead,
+    )
+
+
+def _name(index: int, names: Names) -> str:
+    """An interface may have come or gone between two dumps."""
+    return names.get(index, f"if{index}")

@@ -1,0 +1,478 @@
+"""Frames, read: their header fields by name.
+
+Read by struct: a busy lab shows 50,000 frames a second, and scapy reads 4,000. What is read is what scapy
+would read; a test holds it. Fields are text, in the order in which they stand in the packet. Those of a
+header are all there, or none is, and `malformed` says of what there is only a part, or what cannot be true.
+An error quotes the beginning of a packet: of its TCP header, ports and sequence number may be all that is
+there.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from netlab.messages import said
+
+Fields = dict[str, str]
+
+_ARP, _IPV4, _IPV6 = 0x0806, 0x0800, 0x86DD
+_ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
+_ARP_NAMES = {1: "request", 2: "answer"}
+_VERSIONS = {_IPV4: 4, _IPV6: 6}
+_ETHERNET_BYTES = 14
+_ARP_BYTES = 28
+_ARP_SIZES = (6, 4)
+"""Of the addresses: Ethernet's and IPv4's."""
+_IP_BYTES = {4: 20, 6: 40}
+"""Without options and extensions."""
+_FRAGMENT = 44
+_EXTENSIONS = {
+    **dict.fromkeys((0, 43, 60, 135, 139, 140), (8, 8)),
+    _FRAGMENT: (0, 8),
+    51: (4, 8),
+}
+"""IPv6's extension headers: how many bytes each unit of their length is, and how many come to them."""
+_MOST_EXTENSIONS = 16
+_ICMP_BYTES = _UDP_BYTES = _QUOTED_BYTES = 8
+_TCP_BYTES = 20
+_ECHO = {4: (0, 8), 6: (128, 129)}
+_ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
+_TOO_BIG = {4: (b"\3\4", 6), 6: (b"\2", 4)}
+"""How an error begins that names an MTU, and where that stands, up to the header's end."""
+_NEIGHBOUR_DISCOVERY = {135: "request", 136: "answer"}
+_WITH_SUBJECT = 24
+"""Bytes of such a message up to the address that it is about; the kernel's trace shows fewer."""
+_DNS_PORT = 53
+_DNS_BYTES = 12
+_DNS_ANSWERS = 0x8000
+_LONGEST_NAME = 255
+"""Bytes of a DNS name."""
+_MOST_ADDRESSES = 16
+"""Of an answer that are told."""
+_UNUSUAL = re.compile(rb"[^!-~]|[.\\]")
+"""What a DNS label is not to show as it is."""
+_BOOTP_BYTES, DHCP_OPTIONS = 236, 240
+"""Without and with the magic cookie, behind which the options stand."""
+_DHCP_PORTS = {67, 68}
+_DHCP_COOKIE = b"\x63\x82\x53\x63"
+_DHCP_TYPES = ("", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform")
+_CUT_OFF = (struct.error, IndexError, ValueError, OSError)
+"""What reading a DNS message beyond its end raises; ValueError and OSError are inet_ntop's."""
+_TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+
+_MESSAGES = {
+    "ICMP": {
+        "0": "echo reply",
+        "3": "destination unreachable",
+        "3/0": "network unreachable",
+        "3/1": "host unreachable",
+        "3/2": "protocol unreachable",
+        "3/3": "port unreachable",
+        "3/4": "too big",
+        "3/9": "network prohibited",
+        "3/10": "host prohibited",
+        "3/13": "administratively prohibited",
+        "5": "redirect",
+        "8": "echo request",
+        "11": "time exceeded",
+        "12": "parameter problem",
+    },
+    "ICMPv6": {
+        "1": "destination unreachable",
+        "1/0": "no route",
+        "1/1": "administratively prohibited",
+        "1/3": "address unreachable",
+        "1/4": "port unreachable",
+        "1/5": "source address prohibited",
+        "1/6": "route prohibited",
+        "2": "too big",
+        "3": "time exceeded",
+        "4": "parameter problem",
+        "128": "echo request",
+        "129": "echo reply",
+        "133": "router solicitation",
+        "134": "router advertisement",
+        "135": "neighbour solicitation",
+        "136": "neighbour advertisement",
+        "137": "redirect",
+        "143": "multicast listener report",
+    },
+}
+"""Type, or type and code, to what a message is called (RFC 792, 4443, 4861, 3810)."""
+
+_ODD = frozenset("13579bdf")
+
+ETHERNET = bytes(12) + _IPV4.to_bytes(2)
+"""What to put before an IPv4 packet to have a frame."""
+
+
+def decode(data: bytes, length: int = 0) -> Fields:
+    """The fields of an Ethernet frame. `length`: the frame's, if `data` may be only its beginning."""
+    return read(data, length)[0]
+
+
+def payload(data: bytes) -> bytes:
+    """What an IPv4 or IPv6 frame carries behind its last header that is understood; else nothing."""
+    fields, rest = read(data)
+    return rest if "ip.src" in fields else b""
+
+
+def read(data: bytes, length: int = 0) -> tuple[Fields, bytes]:
+    """The fields as `decode` has them, and what is behind the last header that is understood."""
+    fields: Fields = {}
+    if len(data) < _ETHERNET_BYTES:
+        return fields, _cut("Ethernet", data, _ETHERNET_BYTES, fields)
+    fields["eth.src"], fields["eth.dst"] = _mac(data[6:12]), _mac(data[:6])
+    kind, rest = int.from_bytes(data[12:14]), data[_ETHERNET_BYTES:]
+    if kind == _ARP:
+        return fields, _arp(rest, fields)
+    if kind in _VERSIONS:
+        extent = _Extent(max(length - len(data), 0))
+        return fields, _ip(rest, fields, _VERSIONS[kind], extent)
+    return fields, rest
+
+
+def _malformed(why: str, data: bytes, fields: Fields) -> bytes:
+    """A header that is not read. Of several, the innermost one is told."""
+    fields["malformed"] = why
+    return data
+
+
+def _cut(protocol: str, data: bytes, size: int, fields: Fields, part: str = "header") -> bytes:
+    """`data` begins with a header, or is a packet, that ought to have `size` bytes."""
+    what = said(part, protocol=protocol)
+    return _malformed(said("cut", what=what, have=len(data), size=size), data, fields)
+
+
+def _lies(protocol: str, data: bytes, size: int, fields: Fields, part: str = "header") -> bytes:
+    """A header says that it, or the packet, has so many bytes, and that is less than headers have."""
+    what = said(part, protocol=protocol)
+    return _malformed(said("too short", what=what, size=size), data, fields)
+
+
+def _arp(data: bytes, fields: Fields) -> bytes:
+    if len(data) < _ARP_BYTES:
+        return _cut("ARP", data, _ARP_BYTES, fields, "message")
+    operation, sizes = int.from_bytes(data[6:8]), (data[4], data[5])
+    if sizes != _ARP_SIZES:
+        return _malformed(said("strange ARP", mac=sizes[0], ip=sizes[1]), data, fields)
+    fields |= {
+        "arp.op": _ARP_NAMES.get(operation, str(operation)),
+        "arp.sender": socket.inet_ntoa(data[14:18]),
+        "arp.sender_mac": _mac(data[8:14]),
+        "arp.target": socket.inet_ntoa(data[24:28]),
+    }
+    return data[_ARP_BYTES:]
+
+
+class _Carried(NamedTuple):
+    """What an IP packet carries."""
+
+    protocol: int
+    data: bytes
+    fragment: int | None = None
+    """From which byte on it is a part of what was sent; None: it is all of that."""
+
+
+class _Extent(NamedTuple):
+    """How much of what a header begins is in hand."""
+
+    missing: int = 0
+    """Bytes that were on the wire, and are not here."""
+    quoted: bool = False
+    """By an error, which has only the beginning of a packet: eight bytes behind IP's header at least."""
+    fragment: bool = False
+    """Its lengths are those of all fragments together."""
+
+
+_QUOTED = _Extent(quoted=True)
+
+
+def _ip(data: bytes, fields: Fields, version: int, extent: _Extent) -> bytes:
+    """Read an IP packet; returns what is behind the headers that are understood."""
+    least = _IP_BYTES[version]
+    if len(data) < least:
+        return _cut(f"IPv{version}", data, least, fields)
+    if data[0] >> 4 != version:
+        wrong = said("version", version=version, found=data[0] >> 4)
+        return _malformed(wrong, data, fields)
+    carried = (_ipv4 if version == 4 else _ipv6)(data, fields)
+    if carried is None:
+        return data
+    missing = max(int(fields["ip.length"]) - len(data), 0)
+    if missing > extent.missing and not extent.quoted:
+        _cut(f"IPv{version}", data, int(fields["ip.length"]), fields, "packet")
+    fields["ip.protocol"] = str(carried.protocol)
+    if carried.fragment is not None:
+        fields["ip.fragment"] = str(carried.fragment)
+    reader = _TRANSPORTS.get((version, carried.protocol))
+    if reader is None or carried.fragment:
+        return carried.data
+    its = _Extent(min(missing, extent.missing), extent.quoted, carried.fragment is not None)
+    return reader(carried.data, fields, its)
+
+
+def _ipv4(data: bytes, fields: Fields) -> _Carried | None:
+    header = (data[0] & 0xF) * 4
+    if header < _IP_BYTES[4]:
+        _lies("IPv4", data, header, fields)
+        return None
+    if header > len(data):
+        _cut("IPv4", data, header, fields)
+        return None
+    length, number, fragment, ttl, protocol = struct.unpack_from("!HHHBB", data, 2)
+    fields["ip.src"], fields["ip.dst"] = map(socket.inet_ntoa, (data[12:16], data[16:20]))
+    fields["ip.ttl"], fields["ip.id"] = str(ttl), str(number)
+    fields["ip.length"] = str(length)
+    fields["ip.df"] = str(fragment >> 14 & 1)
+    fields["ip.protocol"] = str(protocol)
+    if length < header:
+        _lies("IPv4", data, length, fields, "packet")
+        return None
+    place = (fragment & 0x1FFF) * 8 if fragment & 0x3FFF else None
+    return _Carried(protocol, data[header:length], place)
+
+
+def _ipv6(data: bytes, fields: Fields) -> _Carried | None:
+    length, protocol, limit = struct.unpack_from("!HBB", data, 4)
+    source, target = (socket.inet_ntop(socket.AF_INET6, raw) for raw in (data[8:24], data[24:40]))
+    fields["ip.src"], fields["ip.dst"] = source, target
+    whole = length + _IP_BYTES[6]
+    fields["ip.ttl"], fields["ip.length"] = str(limit), str(whole)
+    return _behind_extensions(protocol, data[_IP_BYTES[6] : whole], fields)
+
+
+def _behind_extensions(protocol: int, data: bytes, fields: Fields) -> _Carried | None:
+    """What IPv6's extension headers (RFC 8200, 4) lead to."""
+    fragment: int | None = None
+    for _ in range(_MOST_EXTENSIONS):
+        if protocol not in _EXTENSIONS or fragment:
+            return _Carried(protocol, data, fragment)
+        fields["ip.protocol"] = str(protocol)
+        unit, base = _EXTENSIONS[protocol]
+        size = data[1] * unit + base if len(data) > 1 else base
+        if len(data) < size:
+            _cut("IPv6", data, size, fields, "extension")
+            return None
+        if protocol == _FRAGMENT:
+            place = int.from_bytes(data[2:4])
+            fragment = place & ~7 if place & ~6 else None
+        protocol, data = data[0], data[size:]
+    _malformed(said("many extensions", most=_MOST_EXTENSIONS), data, fields)
+    return None
+
+
+def _icmp(data: bytes, fields: Fields, extent: _Extent) -> bytes:
+    if len(data) < _ICMP_BYTES:
+        return _cut("ICMP", data, _ICMP_BYTES, fields)
+    return _control(data, fields, 4)
+
+
+def _icmpv6(data: bytes, fields: Fields, extent: _Extent) -> bytes:
+    if len(data) < _ICMP_BYTES:
+        return _cut("ICMPv6", data, _ICMP_BYTES, fields)
+    rest = _control(data, fields, 6)
+    operation = _NEIGHBOUR_DISCOVERY.get(data[0])
+    if operation and len(data) < _WITH_SUBJECT:
+        _cut("ICMPv6", data, _WITH_SUBJECT, fields, "message")
+    elif operation:
+        subject = socket.inet_ntop(socket.AF_INET6, data[8:24])
+        asks = operation == "request"
+        fields |= {
+            "arp.op": operation,
+            "arp.sender": fields["ip.src"] if asks else subject,
+            "arp.sender_mac": fields.get("eth.src", ""),
+            "arp.target": subject if asks else fields["ip.dst"],
+        }
+    return rest
+
+
+def _control(data: bytes, fields: Fields, version: int) -> bytes:
+    kind, code = data[0], data[1]
+    fields["icmp.type"], fields["icmp.code"] = str(kind), str(code)
+    if kind in _ECHO[version]:
+        identifier, sequence = struct.unpack_from("!HH", data, 4)
+        fields["icmp.id"], fields["icmp.seq"] = f"{identifier:#06x}", str(sequence)
+    if kind in _ERRORS[version]:
+        if (mtu := named_mtu(data, version)) is not None:
+            fields["icmp.mtu"] = str(mtu)
+        quoted: Fields = {}
+        _ip(data[_ICMP_BYTES:], quoted, version, _QUOTED)
+        fields |= {f"quoted.{name}": value for name, value in quoted.items()}
+    return data[_ICMP_BYTES:]
+
+
+def named_mtu(message: bytes, version: int) -> int | None:
+    """The MTU that an ICMP message names which says that a packet was too big; None of any other."""
+    begin, at = _TOO_BIG[version]
+    return int.from_bytes(message[at:_ICMP_BYTES]) if message.startswith(begin) else None
+
+
+def _tcp(data: bytes, fields: Fields, extent: _Extent) -> bytes:
+    if len(data) < (_QUOTED_BYTES if extent.quoted else _TCP_BYTES):
+        return _cut("TCP", data, _TCP_BYTES, fields)
+    source, target, sequence = struct.unpack_from("!HHI", data)
+    ports = {"tcp.src": str(source), "tcp.dst": str(target), "tcp.seq": str(sequence)}
+    if len(data) < _TCP_BYTES:
+        fields |= ports
+        return b""
+    acknowledged, offset, flags = struct.unpack_from("!IBB", data, 8)
+    header = (offset >> 4) * 4
+    if header < _TCP_BYTES:
+        return _lies("TCP", data, header, fields)
+    size = len(data) + extent.missing
+    if header > size and not extent.quoted:
+        return _cut("TCP", data, header, fields)
+    fields |= ports
+    fields |= {
+        "tcp.ack": str(acknowledged),
+        "tcp.flags": " ".join(name for n, name in enumerate(_TCP_FLAGS) if flags >> n & 1),
+        "tcp.length": str(max(size - header, 0)),
+    }
+    return data[header:]
+
+
+def _udp(data: bytes, fields: Fields, extent: _Extent) -> bytes:
+    if len(data) < _UDP_BYTES:
+        return _cut("UDP", data, _UDP_BYTES, fields)
+    source, target, length = struct.unpack_from("!HHH", data)
+    if length < _UDP_BYTES:
+        return _lies("UDP", data, length, fields, "datagram")
+    fields["udp.src"], fields["udp.dst"] = str(source), str(target)
+    fields["udp.length"] = str(length - _UDP_BYTES)
+    rest = data[_UDP_BYTES:length]
+    if length > len(data) + extent.missing and not (extent.quoted or extent.fragment):
+        _cut("UDP", data, length, fields, "datagram")
+    elif _DNS_PORT in (source, target):
+        _dns(rest, fields)
+    elif {source, target} <= _DHCP_PORTS:
+        _dhcp(rest, fields)
+    return rest
+
+
+def _dns(data: bytes, fields: Fields) -> None:
+    if len(data) < _DNS_BYTES:
+        _cut("DNS", data, _DNS_BYTES, fields)
+        return
+    number, flags, questions, answers = struct.unpack_from("!HHHH", data)
+    if questions != 1:
+        return
+    try:
+        name, at = dns_name(data, _DNS_BYTES)
+        (kind,) = struct.unpack_from("!H", data, at)
+    except _CUT_OFF:
+        _malformed(said("cut off", what=said("question", protocol="DNS")), data, fields)
+        return
+    fields |= {"dns.id": f"{number:#06x}", "dns.name": name, "dns.type": str(kind)}
+    if flags & _DNS_ANSWERS:
+        found: list[str] = []
+        try:
+            found.extend(_addresses(data, at + 4, answers))
+        except _CUT_OFF:
+            _malformed(said("cut off", what=said("answer of", protocol="DNS")), data, fields)
+        shown = [*found[:_MOST_ADDRESSES], *(["…"] if len(found) > _MOST_ADDRESSES else [])]
+        fields |= {"dns.code": str(flags & 0xF), "dns.answer": " ".join(shown) or "none"}
+
+
+def dns_name(data: bytes, at: int) -> tuple[str, int]:
+    """A DNS name and where it ends. A pointer ends it: only the question is read in full.
+
+    Raises ValueError for one that is longer than names are, and what reading beyond the end raises.
+    """
+    labels: list[str] = []
+    begun = at
+    while length := data[at]:
+        if length & 0xC0:
+            return ".".join(labels), at + 2
+        label = data[at + 1 : at + 1 + length]
+        at += 1 + length
+        if len(label) < length or at - begun > _LONGEST_NAME:
+            raise ValueError("no DNS name")
+        labels.append(_UNUSUAL.sub(_escaped, label).decode("ascii"))
+    return ".".join(labels), at + 1
+
+
+def _escaped(byte: re.Match[bytes]) -> bytes:
+    """As in master files (RFC 1035, 5.1): a dot in a label ends none, and all of it can be printed."""
+    one = byte[0]
+    return b"\\" + one if one in b".\\" else b"\\%03d" % one[0]
+
+
+def _addresses(data: bytes, at: int, count: int) -> Iterator[str]:
+    """The A and AAAA records of an answer."""
+    for _ in range(count):
+        _, at = dns_name(data, at)
+        kind, _, _, length = struct.unpack_from("!HHIH", data, at)
+        at += 10
+        if kind in (1, 28):
+            family = socket.AF_INET if kind == 1 else socket.AF_INET6
+            yield socket.inet_ntop(family, data[at : at + length])
+        at += length
+
+
+def _dhcp(data: bytes, fields: Fields) -> None:
+    if len(data) < _BOOTP_BYTES:
+        _cut("DHCP", data, _BOOTP_BYTES, fields)
+        return
+    fields["dhcp.xid"], fields["dhcp.client"] = f"0x{data[4:8].hex()}", _mac(data[28:34])
+    address = socket.inet_ntoa(data[16:20])
+    if address != "0.0.0.0":
+        fields["dhcp.address"] = address
+    if data[_BOOTP_BYTES:DHCP_OPTIONS] == _DHCP_COOKIE:
+        for code, value in dhcp_options(data[DHCP_OPTIONS:]):
+            if code == 53 and len(value) == 1 and value[0] < len(_DHCP_TYPES):
+                fields["dhcp.type"] = _DHCP_TYPES[value[0]]
+
+
+def dhcp_options(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Code and value of each option behind the magic cookie (RFC 2132) that is there in full."""
+    at = 0
+    while at + 1 < len(data) and data[at] != 255:
+        if data[at] == 0:
+            at += 1
+            continue
+        end = at + 2 + data[at + 1]
+        if end <= len(data):
+            yield data[at], data[at + 2 : end]
+        at = end
+
+
+def _mac(data: bytes) -> str:
+    return data.hex(":")
+
+
+_TRANSPORTS: dict[tuple[int, int], Callable[[bytes, Fields, _Extent], bytes]] = {
+    (4, _ICMP): _icmp,
+    (6, _ICMPV6): _icmpv6,
+    **{(version, _TCP): _tcp for version in (4, 6)},
+    **{(version, _UDP): _udp for version in (4, 6)},
+}
+"""By IP version and protocol."""
+
+
+def is_mac(address: str) -> bool:
+    """Whether a text is a MAC address, and no IP address."""
+    return re.fullmatch(r"..(:..){5}", address) is not None
+
+
+def is_group(mac: str) -> bool:
+    """Whether a MAC address is everybody's, or a multicast group's."""
+    return mac[1:2] in _ODD
+
+
+def question_name(fields: Fields) -> str:
+    """What a question for a MAC address is, or the answer to one."""
+    return message_name(fields) if "icmp.type" in fields else f"ARP {fields['arp.op']}"
+
+
+def message_name(fields: Fields) -> str:
+    """What an ICMP message is: `ICMP time exceeded`."""
+    protocol = "ICMPv6" if fields["ip.protocol"] == str(_ICMPV6) else "ICMP"
+    kind, code = fields["icmp.type"], fields["icmp.code"]
+    names = _MESSAGES[protocol]
+    exact = names.get(f"{kind}/{code}", names.get(kind) if code == "0" else None)
+    return f"{protocol} {exact or names.get(kind, f'type {kind}') + f', code {code}'}"

@@ -1,0 +1,149 @@
+"""ICMP messages that carry a token: built and read.
+
+Every probe is an echo request whose payload is a random token and a mark; a
+router that reports an error quotes them, so one search finds the probe in
+requests, answers and errors alike. The token comes first, where an nftables
+rule finds it. One request is built by scapy, which takes 0.4 ms, and all
+others are made of it: a matrix of 200 VMs has 40,000.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import IPv6Address
+
+from netlab.frozen import frozen
+from netlab.packets import layers
+from netlab.packets.frame import ETHERNET, decode, message_name
+from netlab.packets.packet import Part
+from netlab.packets.template import template
+
+MARK = b" netlab probe"
+TOKEN_BYTES = 8
+
+KINDS = {
+    "0": Part.ANSWER,
+    "3": Part.ERROR,  # destination unreachable
+    "8": Part.REQUEST,
+    "11": Part.ERROR,  # time exceeded
+    "12": Part.ERROR,  # parameter problem
+}
+
+
+_KINDS_OF_SIX = {
+    1: Part.ERROR,  # destination unreachable
+    2: Part.ERROR,  # packet too big
+    3: Part.ERROR,  # time exceeded
+    4: Part.ERROR,  # parameter problem
+    128: Part.REQUEST,
+    129: Part.ANSWER,
+}
+
+_ECHO = {b"\x08": Part.REQUEST, b"\x00": Part.ANSWER}
+_ECHO_OF_SIX = {b"\x80": Part.REQUEST, b"\x81": Part.ANSWER}
+_IPV4_BYTES, _ICMP_BYTES = 20, 8
+
+
+@frozen
+class Message:
+    """An ICMP message that carries a token."""
+
+    kind: Part
+    token: bytes
+    source: str
+    """IP address of the sender."""
+    own: bool
+    """From the receiver's own kernel: it gave up sending."""
+    text: str
+    """In words: who says what."""
+
+
+class EchoRequest:
+    """Echo requests without IP header, as raw sockets send them, which differ in what `carrying` takes."""
+
+    def __init__(self, six: bool = False, padding: bytes = b"") -> None:
+        """`padding` comes behind token and mark. Imports scapy: 0.1 s."""
+        content = MARK + padding
+        self._six = six
+        if six:
+            self._form = template(partial(_request_of_six, content), 2, 2, TOKEN_BYTES)
+        else:
+            self._form = template(partial(_request, content), 2, 2, 2, TOKEN_BYTES)
+            empty = self._form % (bytes(2), bytes(2), bytes(2), bytes(TOKEN_BYTES))
+            self._checksum = int(layers.checksum(empty))
+
+    def carrying(self, token: bytes, identifier: int, sequence: int = 1) -> bytes:
+        """The request with this token."""
+        if self._six:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
+            return self._form % (identifier.to_bytes(2), sequence.to_bytes(2), token)
+        # RFC 1624: a sum with end-around carry is a remainder. All values begin at even places.
+        checksum = (self._checksum - identifier - sequence - int.from_bytes(token)) % 0xFFFF
+        values = checksum.to_bytes(2), identifier.to_bytes(2), sequence.to_bytes(2), token
+        return self._form % values
+
+
+def _request(
+    content: bytes, checksum: bytes, identifier: bytes, sequence: bytes, token: bytes
+) -> bytes:
+    header = layers.ICMP(
+        type="echo-request",
+        chksum=int.from_bytes(checksum),
+        id=int.from_bytes(identifier),
+        seq=int.from_bytes(sequence),
+    )
+    return bytes(header / layers.Raw(token + content))
+
+
+def _request_of_six(content: bytes, identifier: bytes, sequence: bytes, token: bytes) -> bytes:
+    return bytes(
+        layers.ICMPv6EchoRequest(
+            cksum=0,
+            id=int.from_bytes(identifier),
+            seq=int.from_bytes(sequence),
+            data=token + content,
+        )
+    )
+
+
+def token_of(data: bytes) -> bytes | None:
+    """The token in any packet, None if it is no probe's. Cheap: no dissection."""
+    at = data.find(MARK)
+    return data[at - TOKEN_BYTES : at] if at >= TOKEN_BYTES else None
+
+
+def echo(data: bytes, six: bool) -> tuple[Part | None, bytes]:
+    """Of what a raw socket delivers, if it is an echo message: its part in a probe, and its token.
+
+    Of anything else, and behind IPv4 options, neither means anything: no probe has such a token.
+    """
+    if six:
+        return _ECHO_OF_SIX.get(data[:1]), data[_ICMP_BYTES : _ICMP_BYTES + TOKEN_BYTES]
+    at = _IPV4_BYTES + _ICMP_BYTES
+    return _ECHO.get(data[_IPV4_BYTES : _IPV4_BYTES + 1]), data[at : at + TOKEN_BYTES]
+
+
+def read_packet(data: bytes) -> Message | None:
+    """An IP packet as a raw ICMP socket delivers it; None if it carries no token."""
+    token = token_of(data)
+    if token is None:
+        return None
+    fields = decode(ETHERNET + data)
+    kind = KINDS.get(fields.get("icmp.type", ""))
+    if kind is None:
+        return None  # A redirect, for example: it quotes a packet that was forwarded all the same.
+    source = fields["ip.src"]
+    return Message(
+        kind, token, source, source == fields["ip.dst"], f"{source} says: {message_name(fields)}"
+    )
+
+
+def read_six(data: bytes, source: str) -> Message | None:
+    """A message as a raw ICMPv6 socket delivers it, without IP header; None if it carries no token."""
+    token = token_of(data)
+    kind = _KINDS_OF_SIX.get(data[0]) if data else None
+    if token is None or kind is None:
+        return None
+    # The quoted packet's source is at 8: an error of one's own kernel comes from that very address.
+    own = kind is Part.ERROR and data[16:32] == IPv6Address(source).packed
+    fields = {"ip.protocol": "58", "icmp.type": str(data[0]), "icmp.code": str(data[1])}
+    return Message(kind, token, source, own, f"{source} says: {message_name(fields)}")

@@ -1,0 +1,152 @@
+"""A socket that sees every frame in a namespace, on all interfaces, with the kernel's time.
+
+It belongs to no interface: those may go down and up, be renamed, removed and made anew while it listens.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import struct
+import time
+from collections.abc import Collection, Iterator
+from fcntl import ioctl
+from typing import NamedTuple
+
+from netlab.kernel.namespaces import netns
+from netlab.packets import mmsg
+from netlab.packets.icmp_socket import ETH_P_ALL, NOTHING, attach, drops, listening
+
+_SO_TIMESTAMPNS = 35
+_SOL_PACKET = 263
+_PACKET_AUXDATA = 8
+_STATISTICS = 6  # PACKET_STATISTICS
+_SIOCGIFNAME = 0x8910
+_MOST_NAMES = 1000
+"""Of interfaces, those that are gone too."""
+_OUTGOING = 4  # PACKET_OUTGOING
+_OTHERHOST = 3  # PACKET_OTHERHOST
+
+
+SIGHTING_BYTES = 256
+"""Of memory that a sighting takes up besides its frame."""
+
+
+class Sighting(NamedTuple):
+    """One frame on one interface. A tuple, because there are hundreds of thousands a second."""
+
+    at: int
+    """Nanoseconds since 1970, by the kernel's clock, which all namespaces share."""
+    namespace: str
+    interface: str
+    outgoing: bool
+    foreign: bool
+    """Received, but addressed to another MAC: a machine drops it, a switch carries it on."""
+    data: bytes
+    """The frame, from its Ethernet header on."""
+    length: int = 0
+    """The frame's bytes: more than `data` has if only its beginning was wanted."""
+
+
+class Tap:
+    """Opened inside the namespace, read from outside; no process runs in the namespace."""
+
+    def __init__(
+        self,
+        namespace: str,
+        only: Collection[str] = (),
+        but: Collection[str] = ("lo",),
+        program: bytes = b"",
+    ) -> None:
+        """`only` these interfaces, or if none are named, all `but` these. `program`: see `bpf`."""
+        self.namespace = namespace
+        self.only, self._but = frozenset(only), frozenset(but)
+        self._home = netns.inode(namespace)
+        with netns.inside(namespace):
+            self.socket = listening(
+                socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            )
+            self._names = dict(socket.if_nameindex())
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self.socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        if program:
+            # What came in before the filter. With nothing coming after it, that has an end.
+            attach(self.socket, NOTHING)
+            while mmsg.receive(self.socket.fileno()):
+                pass
+            attach(self.socket, program)
+        self._told_of()
+        self.behind = math.inf
+        """Nanoseconds since 1970: until then it is read, and more is waiting; infinite if all is read."""
+        self._read = self._seen = 0
+        self.since = time.time_ns()
+        """Nanoseconds since 1970: from then on, it sees everything."""
+
+    @property
+    def dead(self) -> bool:
+        """Its namespace is gone, or another one has its name."""
+        return netns.inode(self.namespace) != self._home
+
+    def close(self) -> None:
+        """Let go of the socket, and with it of the namespace."""
+        self.socket.close()
+
+    def sightings(self, until: float = math.inf, most: float = math.inf) -> Iterator[Sighting]:
+        """Everything seen since the last call; `until` then (ns), if it comes faster than it is read.
+
+        Not much more than `most` bytes of memory at once; `behind` tells whether that was all.
+        """
+        latest, more, size = 0, True, 0
+        self.behind = math.inf
+        while more and latest < until and (received := mmsg.receive(self.socket.fileno())):
+            latest, more = received[-1][0], len(received) == mmsg.AT_ONCE
+            self._read += len(received)
+            names: dict[int, str] = {}
+            for at, index, kind, data, length in received:
+                name = names.get(index)
+                if name is None:
+                    name = names[index] = self._name(index)
+                if name in self.only if self.only else name not in self._but:
+                    yield Sighting(
+                        at,
+                        self.namespace,
+                        name,
+                        kind == _OUTGOING,
+                        kind == _OTHERHOST,
+                        data,
+                        length,
+                    )
+            size += sum(len(one[3]) + SIGHTING_BYTES for one in received)
+            if more and size >= most:
+                self.behind = latest
+                return
+
+    def stop(self) -> None:
+        """Nothing more is seen from now on; what was seen can still be read."""
+        attach(self.socket, NOTHING)
+
+    def waiting(self) -> int:
+        """Frames that were seen, and have not been read."""
+        self._seen += self._told_of()
+        return max(self._seen - self._read, 0)
+
+    def _told_of(self) -> int:
+        """Frames that have found room since the last call."""
+        packets, dropped = struct.unpack("II", self.socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))
+        return int(packets - dropped)
+
+    def lost(self) -> int:
+        """Frames that found the buffer full."""
+        return drops(self.socket)
+
+    def _name(self, index: int) -> str:
+        """Of an interface as it is called now, or was last if it is gone."""
+        try:
+            answer = ioctl(self.socket, _SIOCGIFNAME, struct.pack("16xi20x", index))
+        except OSError:
+            return self._names.get(index, f"#{index}")
+        if len(self._names) > _MOST_NAMES:
+            self._names.clear()
+        self._names[index] = name = os.fsdecode(answer[:16].partition(b"\0")[0])
+        return name

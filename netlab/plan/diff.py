@@ -1,0 +1,262 @@
+"""From one plan to another: what has to go, what has to come, what is altered in place. Pure.
+
+What is equal in both plans is not touched, unless it stands on something that
+goes: an address on its interface, a route on the address by which its gateway
+is reached, a service on the cards of its machine.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+from netlab.frozen import frozen
+from netlab.plan.plan import Plan
+from netlab.plan.resources import (
+    Address,
+    Advertised,
+    Bridge,
+    Cable,
+    DhcpClient,
+    End,
+    EtcFile,
+    Ipv6,
+    Lease,
+    Listening,
+    Namespace,
+    Noun,
+    Observed,
+    Queue,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+    stage,
+)
+
+
+@frozen
+class Change:
+    """How to come from one plan to another."""
+
+    removed: tuple[Observed, ...]
+    """In this order; interfaces that somebody made by hand among them."""
+    altered: tuple[tuple[Noun, Noun], ...]
+    """Old and new: the same thing with another content, which nothing else notices."""
+    created: tuple[Noun, ...]
+    """In this order."""
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.altered or self.created)
+
+    def gives_back(self, client: DhcpClient) -> bool:
+        """Whether a client that goes can tell its server: not if it is torn from its network.
+
+        Nor if its cable is pulled: its server knows nothing of that.
+        """
+        after = (*self.removed, *(new for _, new in self.altered))
+        return not any(
+            (end.namespace, end.interface) == (client.namespace, client.interface)
+            for noun in after
+            if isinstance(noun, Cable) and (noun in self.removed or not noun.is_up)
+            for end in (noun.one, noun.other)
+        )
+
+    def keeps(self, namespace: str) -> bool:
+        """Whether a machine stays."""
+        return Namespace(namespace) not in self.removed
+
+
+def joined(changes: Iterable[Change]) -> Change:
+    """Several changes, one after the other, told as one."""
+    parts = [(one.removed, one.altered, one.created) for one in changes]
+    removed, altered, created = zip(*parts, strict=True) if parts else ((), (), ())
+    return Change(*(tuple(chain.from_iterable(part)) for part in (removed, altered, created)))
+
+
+def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
+    """What `apply` has to do; what is `broken` goes, and comes if it is in the new plan."""
+    # By their places: most are equal, and only what is not needs to be put in order.
+    before = {noun: place for place, noun in enumerate(old.nouns)}
+    after = {noun: place for place, noun in enumerate(new.nouns)}
+    differing = set(before) ^ set(after)
+    goes = {noun for noun in (*differing, *broken) if noun in before}
+    comes = {noun for noun in differing if noun in after}
+    successors = {_identity(noun): noun for noun in sorted(comes, key=after.__getitem__)}
+    pairs = {
+        noun: successors[_identity(noun)]
+        for noun in sorted(goes, key=before.__getitem__)
+        if _identity(noun) in successors and _in_place(noun, successors[_identity(noun)])
+    }
+    shaken = goes - set(pairs) | {noun for noun, to in pairs.items() if _interrupts(noun, to)}
+    fallen = _fallen(old, shaken)
+    # What stands on something that goes is there no more when it is to be altered.
+    altered = [(noun, successor) for noun, successor in pairs.items() if noun not in fallen]
+    kept = {noun for pair in altered for noun in pair}
+    gone = (goes | fallen) - kept
+    removed = sorted(gone, key=lambda noun: (-stage(noun), before[noun]))
+    created = sorted(
+        (comes | gone & set(after)) - kept, key=lambda noun: (stage(noun), after[noun])
+    )
+    return Change(tuple(removed), tuple(altered), tuple(created))
+
+
+def _fallen(plan: Plan, shaken: set[Noun]) -> set[Noun]:
+    """What stands on what is shaken, and on that; nothing stands on what is in other namespaces."""
+    if not shaken:
+        return set()
+    beside: dict[str, dict[str | None, list[Noun]]] = defaultdict(lambda: defaultdict(list))
+    for noun in plan.nouns:
+        interface = None if isinstance(noun, Cable) else getattr(noun, "interface", "")
+        for namespace in _namespaces(noun):
+            beside[namespace][interface].append(noun)
+
+    def near(base: Noun) -> Iterator[Noun]:
+        """What may stand on it. A switch has thousands of cables: none on another, or its queues."""
+        if isinstance(base, Cable):
+            for end in (base.one, base.other):
+                yield from beside[end.namespace][end.interface]
+                yield from beside[end.namespace][""]
+        else:
+            yield from chain.from_iterable(beside[base.namespace].values())
+
+    fallen: set[Noun] = set()
+    falling = shaken
+    while falling:
+        standing = (noun for base in falling for noun in near(base) if stands_on(noun, base))
+        falling = set(standing) - shaken - fallen
+        fallen |= falling
+    return fallen
+
+
+def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
+    """What `repair` has to do: what was made by hand goes, what is missing comes again.
+
+    What is not there as planned may be there in another way (a cable whose end is down, or in another
+    switch; a name without a namespace), and in the way: it goes before it comes. What is on an
+    interface that somebody made goes with it. A DHCP client whose lease was tampered with asks anew.
+    """
+    observed = tuple(observed)
+    foreign = tuple(noun for noun in observed if isinstance(noun, End))
+    places = {(noun.namespace, noun.interface) for noun in foreign}
+    there = [noun for noun in observed if not isinstance(noun, End) and _place(noun) not in places]
+    missing = set(plan.nouns) - set(there)
+    another = {_identity(noun) for noun in there}
+    in_the_way = {
+        noun for noun in missing if isinstance(noun, _SOLID) and _identity(noun) not in another
+    }
+    lost = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Lease)}
+    asking: set[Noun] = {
+        noun
+        for noun in there
+        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in lost
+    }
+    deaf = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Advertised)}
+    # A router tells by itself only now and then; one that IPv6 comes to again asks.
+    asking |= {
+        noun
+        for noun in there
+        if isinstance(noun, Ipv6) and (noun.namespace, noun.interface) in deaf
+    }
+    found = change(Plan.of(plan.lab, [*there, *in_the_way]), plan, in_the_way | asking)
+    return replace(found, removed=(*foreign, *found.removed))
+
+
+_SOLID = Namespace | Bridge | Cable | EtcFile | Service | DhcpClient
+"""What cannot be made while something else has its name or its place."""
+
+
+def _place(noun: Noun) -> tuple[str, str] | None:
+    """The interface that a noun is on, if it is on one."""
+    match noun:
+        case Address(namespace, interface) | Queue(namespace, interface):
+            return namespace, interface
+        case _:
+            return None
+
+
+def _identity(noun: Noun) -> tuple[object, ...]:
+    """What makes two nouns the same thing, whatever its content."""
+    match noun:
+        case Sysctl(namespace, key):
+            return Sysctl, namespace, key
+        case EtcFile(namespace, name):
+            return EtcFile, namespace, name
+        case Ruleset(namespace):
+            return Ruleset, namespace
+        case Namespace(namespace):
+            return Namespace, namespace
+        case Bridge(namespace, name):
+            return Bridge, namespace, name
+        case Queue(namespace, interface):
+            return Queue, namespace, interface
+        case DhcpClient():
+            return (replace(noun, terms=()),)
+        case Cable(one, other):
+            return Cable, replace(one, up=True), replace(other, up=True), noun.mtu
+        case _:
+            return (noun,)
+
+
+def _in_place(old: Noun, new: Noun) -> bool:
+    """A DHCP client that nobody is to give anything keeps what it has, until its lease ends."""
+    return isinstance(old, Namespace | Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue) or (
+        isinstance(new, DhcpClient) and not new.terms
+    )
+
+
+def _interrupts(old: Noun, new: Noun) -> bool:
+    """A machine's interface that is switched off or on loses its routes; a pulled cable it survives."""
+    if not (isinstance(old, Cable) and isinstance(new, Cable)):
+        return False
+    ends = zip((old.one, old.other), (new.one, new.other), strict=True)
+    return any(before.up != after.up and before.bridge is None for before, after in ends)
+
+
+def stands_on(noun: Noun, base: Noun) -> bool:
+    """Whether a noun cannot be there without another."""
+    match base, noun:
+        case Namespace(namespace), _:
+            return namespace in _namespaces(noun)
+        case Bridge(namespace, name), Cable(one, other):
+            return any((end.namespace, end.bridge) == (namespace, name) for end in (one, other))
+        case Bridge(namespace, name), _:
+            return _uses(noun, namespace, name)
+        case Cable(one, other), _:
+            return any(_uses(noun, end.namespace, end.interface) for end in (one, other))
+        case Address(namespace, _, address), Route(where, _, gateway):
+            return where == namespace and gateway in address.network
+        case Service(namespace, name), Listening(where, service):
+            return (where, service) == (namespace, name)
+        case DhcpClient(namespace, interface), Lease(where, its):
+            return (where, its) == (namespace, interface)
+        case Ipv6(namespace, interface), Address(where, its, address):
+            return (where, its) == (namespace, interface) and address.version == 6
+        case Ipv6(namespace, interface), Advertised(where, its):
+            return (where, its) == (namespace, interface)
+        case Ipv6(namespace), Service() | Listening():
+            return namespace == noun.namespace
+        case _:
+            return False
+
+
+def _namespaces(noun: Noun) -> Iterator[str]:
+    if isinstance(noun, Cable):
+        yield from (noun.one.namespace, noun.other.namespace)
+    else:
+        yield noun.namespace
+
+
+def _uses(noun: Noun, namespace: str, interface: str) -> bool:
+    """Whether a noun is about an interface, or about a service that may be bound to it."""
+    match noun:
+        case Address() | Ipv6() | Advertised() | DhcpClient() | Lease() | Queue():
+            return (noun.namespace, noun.interface) == (namespace, interface)
+        case Sysctl():
+            return noun.namespace == namespace and f".{interface}." in f".{noun.key}."
+        case Service() | Listening():
+            return noun.namespace == namespace
+        case _:
+            return False

@@ -1,0 +1,54 @@
+"""Ports of the host that lead to VMs, or are its proxy's, and who else wants them. Pure.
+
+VMware's NAT device waits on a socket of the host's for each: a program that has the port keeps it from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.plan.modes import nat
+from netlab.plan.names import namespace
+from netlab.plan.plan import Plan
+from netlab.plan.resources import Listening
+from netlab.scenario.topology import HOST, Topology
+
+Port = tuple[str, int]
+"""tcp or udp, and the number."""
+_DNS = 53
+"""Name servers take it for TCP too."""
+
+
+def forwarded(topology: Topology) -> set[Port]:
+    """Ports that lead to VMs."""
+    return {
+        (one.protocol, one.port)
+        for network in topology.vmnets
+        for one in nat.forwards(topology, network)
+    }
+
+
+def taken_by_services(plan: Plan, topology: Topology) -> dict[Port, str]:
+    """Those of them on which the plan itself has a service of the host's, and its name."""
+    wanted = forwarded(topology)
+    return {
+        (protocol, noun.port): noun.service
+        for noun in _of_the_host(plan)
+        for protocol in ("tcp", "udp")
+        if (protocol == noun.protocol or noun.port == _DNS) and (protocol, noun.port) in wanted
+    }
+
+
+def name_server_at_proxy(plan: Plan, topology: Topology) -> str | None:
+    """The service of the host's that is a name server, where the host's proxy is to have its port."""
+    proxy = topology.nodes[HOST].proxy
+    if proxy is None or proxy.port != _DNS:
+        return None
+    servers = (one for one in _of_the_host(plan) if (one.protocol, one.port) == ("udp", _DNS))
+    return next((one.service for one in servers), None)
+
+
+def _of_the_host(plan: Plan) -> Iterator[Listening]:
+    here = namespace(plan.lab, HOST)
+    nouns = (noun for noun in plan.nouns if isinstance(noun, Listening))
+    return (noun for noun in nouns if noun.namespace == here)

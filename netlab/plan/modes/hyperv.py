@@ -1,0 +1,35 @@
+"""Hyper-V's Default Switch, beside VMware's networks to compare: Windows itself is gateway and DHCP server.
+
+Not documented by Microsoft. People describe it as Internet Connection Sharing with a DHCP server, NAT and
+the domain mshome.net (mytechiethoughts.com, "Hyper-V Default Switch"), whose subnet is another after a
+start of the host or a change of its network (maxcoreblog.com, 2020-08-09).
+
+Its subnet is another after each start of Windows, a /20 out of 172.16.0.0/12; here it stays. That a lease
+is for a day is inferred: nobody was found who says it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from netlab.scenario.addresses.pools import at
+from netlab.scenario.mode import SHARING_OPENS, Mode, Product, Routing
+
+HYPERV = Product("Hyper-V", 0x00155D, host_mac=0x00155D_000000)
+
+DEFAULT_SWITCH = Mode(
+    "hyperv-default",
+    "Hyper-V Default Switch",
+    HYPERV,
+    "the host leaves by {card}, as {outside}",
+    subnet=IPv4Network("172.20.16.0/20"),
+    routing=Routing.TRANSLATED,
+    host_adapter=at(1),
+    serves_itself=True,
+    opens=SHARING_OPENS,
+    pool=lambda subnet: (subnet[2], subnet[-2]),
+    router=at(1),
+    dns=at(1),
+    domain="mshome.net",
+    lease_seconds=(86400, 86400),
+)

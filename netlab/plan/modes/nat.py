@@ -1,0 +1,208 @@
+"""NAT (vmnet8): a switch with the host adapter `.1`, the NAT device `.2` and the DHCP server `.254`.
+
+The NAT device is a machine of its own. VMware's runs in user space and uses
+the host's own sockets (VMware Server guide, p. 190-192); here it is a router
+with a cable to the host's stack. Its packets are translated twice: by the
+device to its end of that cable, so that answers come back to the device and
+not over the host adapter, and by the host to the LAN address that it uses itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface
+
+from netlab.frozen import frozen
+from netlab.plan.leaving import leaving
+from netlab.plan.names import interface_name, namespace
+from netlab.plan.node import machine, plug, switch
+from netlab.plan.resources import (
+    DEFAULT_ROUTE,
+    Address,
+    Cable,
+    End,
+    Listening,
+    Noun,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
+from netlab.plan.services import dhcp, dnsmasq
+from netlab.scenario.addresses import pools
+from netlab.scenario.model import Nat, VmnetService
+from netlab.scenario.topology import HOST, Leg, Network, Role, Topology
+
+UPLINK = "uplink"
+
+
+def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    """The switch, the NAT device and the DHCP server; the host plugs its adapter in itself."""
+    yield from switch(lab, vmnet)
+    yield from dhcp.server(lab, topology, vmnet)
+    yield from device(lab, topology, vmnet)
+
+
+def host_end(vmnet: Network) -> str:
+    """The host's interface on the cable to the NAT device."""
+    return interface_name(f"{vmnet.name}-nat")
+
+
+def plumbing(topology: Topology) -> dict[tuple[str, str], str]:
+    """(node, interface) of both ends of each such cable, and the NAT device to which it belongs."""
+    found = {}
+    for node in topology.nodes.values():
+        if node.role is Role.NAT_DEVICE:
+            found[node.name, UPLINK] = found[HOST, host_end(node.primary.network)] = node.name
+    return found
+
+
+def device_outside(vmnet: Network) -> IPv4Interface:
+    """The NAT device's address on the cable to the host."""
+    cable = pools.uplink(vmnet.number)
+    return IPv4Interface((int(cable[2]), cable.prefixlen))
+
+
+def host_inside(vmnet: Network) -> IPv4Interface:
+    """The host's address on that cable."""
+    cable = pools.uplink(vmnet.number)
+    return IPv4Interface((int(cable[1]), cable.prefixlen))
+
+
+def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    """The NAT device, its cable to the host, and what it serves."""
+    node = topology.node(Role.NAT_DEVICE, vmnet)
+    here, host = namespace(lab, node.name), namespace(lab, HOST)
+    settings, outside, host_side = vmnet.nat or Nat(), device_outside(vmnet), host_inside(vmnet)
+    yield from machine(lab, node, forwards=True)
+    yield plug(lab, node.primary, vmnet)
+    yield Cable(End(here, UPLINK), End(host, host_end(vmnet)), vmnet.mtu)
+    yield Address(here, UPLINK, outside)
+    yield Address(host, host_end(vmnet), host_side)
+    yield Route(here, DEFAULT_ROUTE, host_side.ip)
+    yield Ruleset(here, _rules(node.primary, host_side, forwards(topology, vmnet)))
+    yield from timeouts(here, settings.udp_timeout, settings.time_wait_timeout)
+    # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
+    gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
+    mode = vmnet.mode
+    lines = [f"server={server}" for server in settings.dns or [gateway]]
+    assert mode
+    for place in mode.aliases:
+        alias = IPv4Interface((int(place(vmnet.subnet)), vmnet.subnet.prefixlen))
+        yield Address(here, node.primary.interface, alias)
+    leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
+    if leases:
+        lines += dhcp.served(topology, vmnet)
+    lines += dnsmasq.advertises(node.primary.interface, vmnet.prefix)
+    config = dnsmasq.configuration(node.primary.interface, lines)
+    if node.primary.enabled:
+        yield Service(here, "dns", dnsmasq.PROGRAM, config)
+        yield Listening(here, "dns", "udp", 53)
+        if leases:
+            yield Listening(here, "dns", "udp", 67)
+
+
+@frozen
+class Forward:
+    """A port of the host that leads to a VM's."""
+
+    protocol: str
+    port: int
+    to: IPv4Address
+    to_port: int
+
+
+def forwards(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
+    """The port forwards of a NAT network; VMware wants addresses, so a VM's name is its address now."""
+    wanted = (vmnet.nat or Nat()).forwards
+    if not (wanted.tcp or wanted.udp):
+        return ()
+    at = _addresses(topology, vmnet)
+    return tuple(
+        Forward(protocol, port, address, int(to_port))
+        for protocol, ports in (("tcp", wanted.tcp), ("udp", wanted.udp))
+        for port, (who, _, to_port) in sorted((n, to.partition(":")) for n, to in ports.items())
+        if (address := at.get(who) if who in topology.nodes else IPv4Address(who))
+    )
+
+
+def _addresses(topology: Topology, vmnet: Network) -> dict[str, IPv4Address | None]:
+    """What each machine's first adapter there has, or gets; None: the server has no address left."""
+    leased = dhcp.reservations(topology.neighbours(vmnet), vmnet)
+    return {
+        leg.node: leg.address.ip if leg.address else leased.get(leg.mac)
+        for leg in reversed(topology.legs_on(vmnet))
+    }
+
+
+def timeouts(where: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
+    """How long NAT remembers, in seconds: a UDP conversation of which nothing is heard, a finished TCP one.
+
+    These two are what vmnetnat.conf has ([udp] timeout, [tcp] timeWaitTimeout). An idle TCP connection
+    VMware's device keeps for as long as its sockets live; the kernel's five days stay as they are.
+    """
+    settings = {"udp_timeout": udp, "udp_timeout_stream": udp, "tcp_timeout_time_wait": time_wait}
+    for kind, seconds in settings.items():
+        yield Sysctl(where, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
+
+
+_ERRORS = "{ destination-unreachable, time-exceeded }"
+"""What the host says of packets that the device has sent on: to VMs the device says it, a program there."""
+
+
+def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
+    mode = leg.network.mode
+    assert mode and leg.address
+    client = ""
+    if mode.host_adapter:
+        why = "the host adapter is no client of the NAT device"
+        client = f"""
+		ip saddr {leg.network.host_address} drop comment "{why}\""""
+    passed = "".join(
+        f'\t\tiifname "{UPLINK}" ip daddr {one.to} {one.protocol} dport {one.to_port} accept\n'
+        for one in dict.fromkeys(forwards)
+    )
+    led = "".join(
+        f'\t\tiifname "{UPLINK}" {one.protocol} dport {one.port} dnat to {one.to}:{one.to_port}\n'
+        for one in forwards
+    )
+    called = ""
+    if forwards:
+        why = "the host itself calls"
+        called = f"""
+		ip saddr {host.ip} oifname "{leg.interface}" masquerade comment "{why}\""""
+    shut = ""
+    if leg.network.reaches_loopback:
+        led += _at_loopback(leg.network, f'dnat to {host.ip} comment "the host\'s loopback"')
+    elif leg.network.loopback:
+        hook = "type filter hook input priority filter; policy accept;"
+        rows = _at_loopback(leg.network, 'drop comment "localhost_reachable is off"')
+        shut = f"\n\tchain input {{\n\t\t{hook}\n{rows}\t}}"
+    return f"""\
+table ip nat_device {{{shut}
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		iifname "{UPLINK}" ip saddr {host.ip} icmp type {_ERRORS} ip saddr set {leg.address.ip}
+		ct state established,related accept{client}
+		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
+{passed}	}}{_prerouting(led)}
+	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr {leg.network.subnet} oifname "{UPLINK}" masquerade{called}
+	}}
+{leaving(f'oifname "{UPLINK}"', "saddr . oif")}}}
+"""
+
+
+def _at_loopback(vmnet: Network, verdict: str) -> str:
+    """What comes to the host's loopback by its address here; ping and DHCP the engine answers itself."""
+    own = f"\t\tip daddr {vmnet.loopback} udp dport 67 accept\n"
+    rest = f"\t\tip daddr {vmnet.loopback} meta l4proto {{ tcp, udp }} {verdict}\n"
+    return own * bool(vmnet.mode and vmnet.mode.serves_itself) + rest
+
+
+def _prerouting(rules: str) -> str:
+    if not rules:
+        return ""
+    hook = "\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
+    return f"\n\tchain prerouting {{\n{hook}{rules}\t}}"

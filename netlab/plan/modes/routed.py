@@ -1,0 +1,30 @@
+"""Networks whose gateway, DHCP and DNS server is the host itself, at `.1`: libvirt's, Hyper-V's, a hot spot.
+
+What of it the host forwards and translates stands in `plan/nodes/host._rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.plan.names import namespace
+from netlab.plan.node import switch
+from netlab.plan.resources import Listening, Noun, Service
+from netlab.plan.services import dhcp, dnsmasq
+from netlab.scenario.model import VmnetService
+from netlab.scenario.topology import HOST, Network, Topology
+
+
+def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+    """The switch, and the host's dnsmasq on it; the host plugs its adapter in itself."""
+    yield from switch(lab, vmnet)
+    if VmnetService.DHCP in vmnet.stopped:
+        return
+    here = namespace(lab, HOST)
+    # dnsmasq takes the loopback by itself, and here there may be one for each network.
+    lines = ["except-interface=lo", *dhcp.served(topology, vmnet)]
+    if vmnet.mode and vmnet.mode.routing:
+        lines.append(f"server={topology.scenario.lan.gateway}")
+    yield Service(here, vmnet.name, dnsmasq.PROGRAM, dnsmasq.configuration(vmnet.name, lines))
+    for port in (53, 67):
+        yield Listening(here, vmnet.name, "udp", port)

@@ -1,0 +1,1 @@
+"""What stands on one node: the host, a guest, the world outside."""

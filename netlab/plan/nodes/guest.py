@@ -1,0 +1,74 @@
+"""What a VM's guest does beside having addresses: a firewall, servers, DHCP for its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Interface
+
+from netlab.plan.names import namespace
+from netlab.plan.nodes.firewall import firewall
+from netlab.plan.resources import Listening, Noun, Ruleset, Service
+from netlab.plan.services import dnsmasq
+from netlab.scenario.model import Listen
+from netlab.scenario.topology import Node, Topology
+
+
+def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
+    """What runs inside a VM; its adapters are `machine`'s."""
+    here = namespace(lab, node.name)
+    if node.firewall.blocks:
+        yield Ruleset(here, firewall(node.firewall))
+    for port in node.listens:
+        yield from server(here, port)
+    yield from proxy(here, node)
+    if node.dhcp_server and node.primary.plugged_into:  # dnsmasq does not start without an address.
+        config = dnsmasq.configuration(node.primary.holder, _dhcp(topology, node))
+        yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
+        yield Listening(here, "dhcp", "udp", 67)
+
+
+def server(here: str, port: str, six: IPv6Interface | None = None) -> Iterator[Noun]:
+    """For TCP the web page that tells whom it sees, for UDP a program that sends back what it gets.
+
+    At every IPv4 address, or at one of IPv6.
+    """
+    protocol, _, number = port.partition(":")
+    at, version = (f"[{six.ip}]", "6") if six else ("0.0.0.0", "")
+    web = ("busybox", "httpd", "-f", "-p", f"{at}:{number}", "-h", "{package}/programs/www")
+    echo = (
+        "{python}",
+        "-IS",
+        "{package}/programs/echo.py",
+        number,
+        *([str(six.ip)] if six else []),
+    )
+    name = f"{protocol}{version}-{number}"
+    yield Service(here, name, web if protocol == "tcp" else echo)
+    yield Listening(here, name, protocol + version, int(number))
+
+
+def proxy(here: str, node: Node) -> Iterator[Noun]:
+    """A machine's HTTP proxy, if one runs on it."""
+    if node.proxy:
+        at = "127.0.0.1" if node.proxy.listen is Listen.LOOPBACK else "0.0.0.0"
+        program = ("{python}", "-IS", "{package}/programs/proxy.py", at, str(node.proxy.port))
+        yield Service(here, "proxy", program, asks_names=True)
+        yield Listening(here, "proxy", "tcp", node.proxy.port)
+
+
+def _dhcp(topology: Topology, node: Node) -> Iterator[str]:
+    """The quarter of the subnet below VMware's pool, so that leases tell who gave them."""
+    leg = node.primary
+    subnet, legs = leg.network.subnet, topology.neighbours(leg.network)
+    first, last = subnet[subnet.num_addresses // 4], subnet[subnet.num_addresses // 2 - 1]
+    own = leg.address.ip if leg.address else None
+    yield "port=0"
+    yield "dhcp-authoritative"
+    yield "no-ping"
+    yield f"dhcp-range={first},{last},{subnet.netmask},3600s"
+    yield f"dhcp-option=option:router,{own}"
+    yield f"dhcp-option=option:dns-server,{own}"
+    taken = {one.address.ip for one in legs if one.address}
+    free = (a for a in map(IPv4Address, range(int(first), int(last) + 1)) if a not in taken)
+    clients = dict.fromkeys(one.mac for one in legs if one.by_dhcp)
+    yield from (f"dhcp-host={mac},{to}" for mac, to in zip(clients, free, strict=False))

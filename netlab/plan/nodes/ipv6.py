@@ -1,0 +1,240 @@
+"""IPv6, where a scenario has it: addresses, routes and rules of every machine that takes part.
+
+It stands beside IPv4 and changes nothing there. Each LAN's router, NAT device or
+DHCP server advertises a prefix (dnsmasq, see `dnsmasq.advertises`), machines make
+addresses of it. The home router translates nothing; VMware's NAT device does, as
+in IPv4 twice: to its end of the cable to the host, and there to the host's address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv6Network
+
+from netlab.plan.leaving import leaving
+from netlab.plan.modes import nat
+from netlab.plan.names import metric, namespace
+from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6
+from netlab.plan.nodes.guest import server
+from netlab.plan.resources import (
+    DEFAULT_ROUTE_6,
+    Address,
+    Advertised,
+    Ipv6,
+    Listening,
+    Noun,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
+from netlab.scenario.addresses import ipv6 as addressing
+from netlab.scenario.topology import HOST, INTERNET, Leg, Network, Node, Role, Topology
+
+_ICMPV6 = 58
+
+
+def ipv6(lab: str, topology: Topology) -> Iterator[Noun]:
+    """Everything that IPv6 adds to a lab; nothing where no network has a prefix."""
+    for node in topology.nodes.values():
+        legs = [leg for leg in node.legs if leg.ipv6 or leg.listens_to_router]
+        if legs:
+            yield from _machine(lab, node, legs)
+    if topology.nodes[INTERNET].primary.ipv6:
+        yield from _internet(lab, topology)
+    for router, far in zip(topology.routers, topology.nodes[INTERNET].legs, strict=True):
+        if far.ipv6:
+            yield from _router(lab, router, far)
+    devices = [
+        node
+        for node in topology.nodes.values()
+        if node.role is Role.NAT_DEVICE and node.primary.ipv6
+    ]
+    for device in devices:
+        yield from _nat_device(lab, device)
+    for node in topology.nodes.values():
+        if node.role is Role.DHCP_SERVER and node.primary.network.advertises and node.primary.ipv6:
+            yield Listening(namespace(lab, node.name), "dhcp", "raw6", _ICMPV6)
+    yield from _host(lab, topology, [device.primary.network for device in devices])
+
+
+def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
+    here = namespace(lab, node.name)
+    yield Ipv6(here, "lo")
+    for leg in legs:
+        if not leg.listens_to_router:
+            is_vmwares = node.role is Role.NAT_DEVICE
+            yield Ipv6(here, leg.holder, local=not is_vmwares)
+            if is_vmwares:
+                yield Address(here, leg.holder, addressing.NAT_DEVICE)
+            assert leg.ipv6
+            yield Address(here, leg.holder, leg.ipv6)
+            continue
+        yield Ipv6(here, leg.holder, leg.network.prefix, metric(leg.holder))
+        if leg.ipv6:
+            yield Advertised(here, leg.holder, leg.ipv6, _leads_on(leg.network))
+    if node.firewall.blocks and node.role is Role.VM:
+        yield Ruleset(here, firewall_6(node.firewall))
+    if node.forwards:
+        yield _forwards(here)
+    if node.listens and legs[0].ipv6:
+        # Servers start before a router has told the address.
+        yield Sysctl(here, "net.ipv6.ip_nonlocal_bind", "1")
+        for port in node.listens:
+            yield from server(here, port, legs[0].ipv6)
+
+
+def _leads_on(network: Network) -> bool:
+    """Who advertises the prefix is a router too; a host-only network has none."""
+    return network.mode is None or network.mode.on_lan or network.mode.nat_device is not None
+
+
+def _forwards(here: str) -> Sysctl:
+    # An interface's own setting says only that it is a router's, not that packets go through.
+    return Sysctl(here, "net.ipv6.conf.all.forwarding", "1")
+
+
+def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
+    """The way back to each LAN, and the web server once more."""
+    here, own = namespace(lab, INTERNET), topology.nodes[INTERNET].primary.ipv6
+    assert own
+    pairs = zip(topology.routers, topology.nodes[INTERNET].legs, strict=True)
+    reached = [router for router, far in pairs if far.ipv6]
+    for router in reached:
+        inside, outside = router.legs
+        assert inside.network.prefix and outside.ipv6
+        yield Route(here, inside.network.prefix, outside.ipv6.ip)
+    if len(reached) > 1:
+        yield _forwards(here)
+    web = ("busybox", "httpd", "-f", "-p", f"[{own.ip}]:80", "-h", "{package}/programs/www")
+    yield Service(here, "http6", web)
+    yield Listening(here, "http6", "tcp6", 80)
+
+
+def _router(lab: str, node: Node, far: Leg) -> Iterator[Noun]:
+    """A home router: it forwards, and lets nobody in who was not asked."""
+    here, (inside, outside) = namespace(lab, node.name), node.legs
+    assert far.ipv6
+    yield _forwards(here)
+    yield Route(here, DEFAULT_ROUTE_6, far.ipv6.ip)
+    yield Ruleset(here, _router_rules(inside, outside))
+    yield Listening(here, "dhcp-dns", "raw6", _ICMPV6)
+
+
+def _router_rules(inside: Leg, outside: Leg) -> str:
+    return f"""\
+table ip6 home_router {{
+	chain input {{
+		type filter hook input priority filter; policy drop;
+		iifname {{ "lo", "{inside.interface}" }} accept
+		{NEIGHBOURS} accept
+		ct state established,related accept
+		icmpv6 type echo-request accept
+	}}
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+		iifname "{inside.interface}" oifname "{outside.interface}" accept
+	}}
+}}
+"""
+
+
+def _nat_device(lab: str, node: Node) -> Iterator[Noun]:
+    """The cable to the host has a prefix of its own, which nobody else sees."""
+    here, host, leg = namespace(lab, node.name), namespace(lab, HOST), node.primary
+    vmnet = leg.network
+    end = nat.host_end(vmnet)
+    yield _forwards(here)
+    yield Ipv6(here, nat.UPLINK)
+    yield Ipv6(host, end)
+    yield Address(here, nat.UPLINK, addressing.at(_uplink(vmnet), 2))
+    yield Address(host, end, addressing.at(_uplink(vmnet), 1))
+    yield Route(here, DEFAULT_ROUTE_6, addressing.at(_uplink(vmnet), 1).ip)
+    yield Ruleset(here, _nat_rules(leg))
+    yield Listening(here, "dns", "raw6", _ICMPV6)
+
+
+def _uplink(vmnet: Network) -> IPv6Network:
+    return addressing.uplink(vmnet.number)
+
+
+_ERRORS = "{ destination-unreachable, packet-too-big, time-exceeded }"
+"""As `nat._ERRORS`."""
+
+
+def _nat_rules(leg: Leg) -> str:
+    vmnet = leg.network
+    assert vmnet.prefix
+    beyond, own = addressing.at(_uplink(vmnet), 1).ip, leg.ipv6
+    assert own
+    host = addressing.numbered(vmnet.prefix, vmnet.host_address, vmnet.subnet)
+    return f"""\
+table ip6 nat_device {{
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		iifname "{nat.UPLINK}" ip6 saddr {beyond} icmpv6 type {_ERRORS} ip6 saddr set {own.ip}
+		ct state established,related accept
+		ip6 saddr {host.ip} drop comment "the host adapter is no client of the NAT device"
+		iifname "{leg.interface}" oifname "{nat.UPLINK}" meta l4proto {{ icmpv6, tcp, udp }} accept
+	}}
+	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+		ip6 saddr {vmnet.prefix} oifname "{nat.UPLINK}" masquerade
+	}}
+{leaving(f'iifname "{leg.interface}" oifname "{nat.UPLINK}"', "saddr . oif")}}}
+"""
+
+
+def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[Noun]:
+    """It forwards what NAT devices send to its cards, what a scenario wants, and nothing else."""
+    node, here = topology.nodes[HOST], namespace(lab, HOST)
+    legs = [leg for leg in node.legs if leg.ipv6 or leg.listens_to_router]
+    if not legs:
+        return
+    cards = [leg.interface for leg in legs if leg.network.lan]
+    ends = [nat.host_end(vmnet) for vmnet in translated]
+    between = topology.scenario.host.forwards
+    routed = [leg.interface for leg in legs if leg.network.name in between]
+    forward = [f"iifname {_set(ends)} oifname {_set(cards)} accept"] if ends and cards else []
+    if routed:
+        forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
+    if forward:
+        yield _forwards(here)
+    if forward or ends:
+        yield Ruleset(here, _host_rules(forward, _host_nat(cards, ends)))
+    if node.firewall.blocks:
+        yield Ruleset(here, firewall_6(node.firewall, ("lo", *ends)))
+
+
+def _host_rules(forward: list[str], chains: str) -> str:
+    rows = "".join(f"\t\t{rule}\n" for rule in forward)
+    return f"""\
+table ip6 host {{
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+{rows}	}}
+{chains}}}
+"""
+
+
+def _host_nat(cards: list[str], ends: list[str]) -> str:
+    if not ends:
+        return ""
+    out = f"\t\tiifname {_set(ends)} oifname {_set(cards)} masquerade\n" if cards else ""
+    last = leaving(f"iifname {_set(ends)} oifname {_set(cards)}", "saddr") if cards else ""
+    return f"""\
+	chain input {{
+		type nat hook input priority 100; policy accept;
+		iifname {_set(ends)} snat to ip6 daddr comment "the NAT device is the host itself"
+	}}
+	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+{out}	}}
+{last}"""
+
+
+def _set(interfaces: list[str]) -> str:
+    names = ", ".join(f'"{name}"' for name in interfaces)
+    return f"{{ {names} }}"

@@ -1,0 +1,161 @@
+"""The world around VMware's host: the Internet, LANs with their routers and other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Interface, IPv4Network
+
+from netlab.plan.leaving import leaving
+from netlab.plan.names import namespace
+from netlab.plan.node import machine, plug, switch
+from netlab.plan.resources import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
+from netlab.plan.services import dhcp, dnsmasq
+from netlab.scenario.addresses import pools
+from netlab.scenario.model import VmnetService
+from netlab.scenario.topology import INTERNET, Leg, Node, Role, Topology
+
+ADMISSION = "admission"
+"""The table of a LAN's switch that says who may join."""
+
+
+def world(lab: str, topology: Topology) -> Iterator[Noun]:
+    """Everything outside the host."""
+    for name in topology.scenario.all_lans:
+        yield from switch(lab, topology.networks[name])
+        if topology.scenario.all_lans[name].admits:
+            yield Ruleset(namespace(lab, name), _admission(topology, name))
+    yield from _internet(lab, topology)
+    for router, far in zip(topology.routers, topology.nodes[INTERNET].legs, strict=True):
+        yield from _router(lab, topology, router, far)
+    for node in topology.endpoints:
+        if node.role is Role.PEER:
+            yield from machine(lab, node)
+            yield plug(lab, node.primary, node.primary.network)
+
+
+def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
+    """One machine with the addresses of all servers; it answers ping, DNS and HTTP."""
+    node = topology.nodes[INTERNET]
+    here, interface = namespace(lab, INTERNET), node.primary.interface
+    several = len(node.legs) > 1
+    yield from machine(lab, node, forwards=several)
+    if several:
+        yield Ruleset(here, _internet_rules(node.primary.network.subnet))
+    servers = topology.scenario.internet.servers
+    own = node.primary.address
+    for address in dict.fromkeys(servers.values()):
+        if own and address != own.ip:
+            yield Address(here, interface, IPv4Interface((int(address), 32)))
+    six = f",{node.primary.ipv6.ip}" if node.primary.ipv6 else ""
+    records = [
+        f"host-record={name},{address}" + six * bool(own and address == own.ip)
+        for name, address in servers.items()
+    ]
+    # `local=/#/`: a name that is not listed does not exist, instead of being refused.
+    others = [f"interface={leg.interface}" for leg in node.legs[1:]]
+    config = dnsmasq.configuration(interface, [*others, "local=/#/", *records])
+    yield Service(here, "dns", dnsmasq.PROGRAM, config)
+    yield Listening(here, "dns", "udp", 53)
+    yield Service(
+        here, "http", ("busybox", "httpd", "-f", "-p", "0.0.0.0:80", "-h", "{package}/programs/www")
+    )
+    yield Listening(here, "http", "tcp", 80)
+
+
+def _internet_rules(home: IPv4Network) -> str:
+    """Providers carry packets to public addresses only."""
+    return f"""\
+table ip internet {{
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		ip daddr {{ {home}, {pools.PROVIDERS} }} accept comment "from router to router"
+	}}
+}}
+"""
+
+
+def _router(lab: str, topology: Topology, node: Node, far: Leg) -> Iterator[Noun]:
+    """A home router: NAT, firewall, DHCP and DNS for its LAN."""
+    inside, outside = node.legs
+    here = namespace(lab, node.name)
+    yield from machine(lab, node, forwards=True)
+    yield plug(lab, inside, inside.network)
+    yield Cable(
+        End(here, outside.interface, outside.mac),
+        End(namespace(lab, INTERNET), far.interface, far.mac),
+    )
+    routes = topology.scenario.all_lans[inside.network.name].routes
+    for subnet, gateway in routes.items():
+        yield Route(here, subnet, gateway)
+    rules = _router_rules(inside, outside, bool(routes), _portal(topology, inside))
+    yield Ruleset(here, rules)
+    yield Service(here, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, far))
+    yield Listening(here, "dhcp-dns", "udp", 53)
+    if VmnetService.DHCP not in inside.network.stopped:
+        yield Listening(here, "dhcp-dns", "udp", 67)
+
+
+def _admission(topology: Topology, lan: str) -> str:
+    """Rules of a LAN's switch that takes frames of some devices only."""
+    inside = next(
+        router.primary for router in topology.routers if router.primary.network.lan == lan
+    )
+    macs = ", ".join((inside.mac, *topology.admitted(lan)))
+    return f"""\
+table bridge {ADMISSION} {{
+	chain prerouting {{
+		type filter hook prerouting priority -300; policy accept;
+		ether saddr != {{ {macs} }} drop comment "this device may not join"
+	}}
+}}
+"""
+
+
+def _portal(topology: Topology, inside: Leg) -> str:
+    """A rule for a LAN on which devices have to log in; empty on others."""
+    lan = topology.scenario.all_lans[inside.network.name]
+    if not lan.login:
+        return ""
+    logged_in = {
+        topology.mac_on_the_lan(leg)
+        for name in lan.logged_in
+        for leg in topology.nodes[name].legs
+        if leg.network.lan == inside.network.name
+    }
+    others = f"ether saddr != {{ {', '.join(sorted(logged_in))} }} " if logged_in else ""
+    comment = 'comment "nobody has logged in on this device"'
+    return f'\t\tiifname "{inside.interface}" {others}drop {comment}\n'
+
+
+def _router_rules(inside: Leg, outside: Leg, leads_back: bool, portal: str) -> str:
+    back = f"""
+		iifname "{inside.interface}" oifname "{inside.interface}" accept"""
+    return f"""\
+table ip home_router {{
+	chain input {{
+		type filter hook input priority filter; policy drop;
+		iifname {{ "lo", "{inside.interface}" }} accept
+		ct state established,related accept
+		icmp type echo-request accept
+	}}
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+{portal}		ct state established,related accept
+		iifname "{inside.interface}" oifname "{outside.interface}" accept{back * leads_back}
+	}}
+	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+		oifname "{outside.interface}" masquerade
+	}}
+{leaving(f'oifname "{outside.interface}"', "saddr . oif")}}}
+"""
+
+
+def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
+    legs = topology.neighbours(inside.network)
+    lines = [f"server={far.address.ip if far.address else None}"]
+    lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
+    if VmnetService.DHCP in inside.network.stopped:
+        return dnsmasq.configuration(inside.interface, lines)
+    pool = dhcp.pool(legs, inside.network, *dhcp.home_router(topology, inside.network.name))
+    return dnsmasq.configuration(inside.interface, [*lines, *pool])

@@ -1,0 +1,1 @@
+"""The configuration of a node's dnsmasq: DHCP and DNS."""

@@ -1,1 +1,0 @@
-"""Real packets: what was sent, what was seen, and what that proves."""

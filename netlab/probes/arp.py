@@ -1,0 +1,65 @@
+"""ARP: who has an address, and whether more than one machine says so."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+
+from netlab.errors import UsageError
+from netlab.packets import layers
+from netlab.packets.filters import arp_of
+from netlab.packets.frame import Fields, decode
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.base import Ends, Probe, received
+
+_BROADCAST = "ff:ff:ff:ff:ff:ff"
+_ETH_P_ARP = socket.htons(0x0806)
+
+
+class ArpProbe(Probe):
+    """A question to everybody on the network of one interface."""
+
+    def __init__(self, ends: Ends) -> None:
+        super().__init__(ends)
+        if ends.family is socket.AF_INET6:
+            raise UsageError("ARP is IPv4's", "name an IPv4 address")
+        question = layers.Ether(dst=_BROADCAST, src=ends.mac) / layers.ARP(
+            op="who-has", hwsrc=ends.mac, psrc=ends.address or "0.0.0.0", pdst=ends.to
+        )
+        self._question = bytes(question)
+        kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_ARP
+        self.socket = self.open(ends.source, *kind, program=arp_of(ends.to))
+
+    @property
+    def matches(self) -> tuple[str, ...]:
+        return ()  # ARP does not meet the rules of the inet family.
+
+    @property
+    def over(self) -> bool:
+        return False  # A second machine may answer too.
+
+    def send(self) -> None:
+        self.socket.sendto(self._question, (self.ends.interface, 0))
+
+    def poll(self) -> None:
+        for data, _ in received(self.socket):
+            found = self.packet(decode(data), data)
+            self.answered |= found is not None and found.part is Part.ANSWER
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        ends = self.ends
+        asked = (fields.get("arp.sender_mac"), fields.get("arp.target")) == (ends.mac, ends.to)
+        if fields.get("arp.op") == "request" and asked:
+            return Packet(Part.REQUEST, "ARP request")
+        answers = fields.get("arp.op") == "answer" and fields["arp.sender"] == ends.to
+        if answers and fields["eth.dst"] == ends.mac:
+            return Packet(Part.ANSWER, "ARP answer", (fields["arp.sender_mac"],))
+        return None
+
+    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        macs = dict.fromkeys(
+            frame.fields["arp.sender_mac"]
+            for frame in frames
+            if frame.packet and frame.packet.part is Part.ANSWER
+        )
+        return [f"{self.ends.to} is at {mac} {names.get(mac, '')}".rstrip() for mac in macs]

@@ -1,0 +1,135 @@
+"""DHCP: who offers what, without taking it."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
+
+from netlab.kernel.state.sockets import has_udp_port
+from netlab.packets import layers
+from netlab.packets.filters import Wanted, following
+from netlab.packets.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.base import Ends, Probe, received
+from netlab.visible import visible
+
+_BROADCAST = "ff:ff:ff:ff:ff:ff"
+_ETH_P_IP = socket.htons(0x0800)
+_SERVER_PORT = "67"
+_PORTS = (67, 68)
+_ETHERNET = b"\1"
+"""The type of address that a client's identifier begins with (RFC 2132, 9.14)."""
+_XID_AT = 8 * 8 + 4 * 8
+"""Bits from the UDP header on."""
+_ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
+_LEASE_SECONDS = 51
+_DOMAIN = 15
+
+
+class DhcpProbe(Probe):
+    """A DISCOVER with the MAC of the interface, as the lab's clients send it; the offers are heard and
+    not accepted.
+
+    Like udhcpc's, it asks for an answer to that MAC address, and for none to everybody: a switch that
+    does not let such frames through keeps the address from both.
+    """
+
+    def __init__(self, ends: Ends) -> None:
+        super().__init__(ends)
+        self._may_be_served = False
+        self._number = secrets.randbits(32)
+        self.token = self._number.to_bytes(4)
+        self._discover = _discover(ends.mac, self._number)
+        kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP
+        self.socket = self.open(ends.source, *kind, program=following(self.wanted))
+
+    @property
+    def matches(self) -> tuple[str, ...]:
+        return (f"@th,{_XID_AT},32 {self._number:#x}",)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_UDP, ports=_PORTS)
+
+    @property
+    def over(self) -> bool:
+        return False  # A second server may answer too.
+
+    @property
+    def patience(self) -> float:
+        # dnsmasq pings an address for 3 s before it offers it.
+        return 3.5 if self._may_be_served and not self.answered else 0.5
+
+    def taken_in(self, namespace: str) -> None:
+        self._may_be_served = self._may_be_served or has_udp_port(namespace, int(_SERVER_PORT))
+
+    def send(self) -> None:
+        self.socket.sendto(self._discover, (self.ends.interface, 0))
+
+    def poll(self) -> None:
+        for data, _ in received(self.socket):
+            found = self.packet(decode(data), data)
+            self.answered |= found is not None and found.part is Part.ANSWER
+
+    def part(self, fields: Fields, data: bytes) -> Part | None:
+        if "udp.dst" not in fields:
+            return None
+        return Part.REQUEST if fields["udp.dst"] == _SERVER_PORT else Part.ANSWER
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        if fields.get("dhcp.xid") != f"{self._number:#010x}":
+            return None
+        if fields.get("dhcp.type") == "discover":
+            return Packet(Part.REQUEST, "DHCP discover")
+        return Packet(Part.ANSWER, f"DHCP {fields.get('dhcp.type', 'answer')}", (fields["ip.src"],))
+
+    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        """One line an offer, and how many servers there are."""
+        offers: dict[object, str] = {}
+        arrived = set()
+        for frame in frames:
+            if frame.packet and frame.packet.part is Part.ANSWER:
+                offers.setdefault(frame.packet.key, _offer(frame, names))
+                if frame.sighting.namespace == self.ends.source and not frame.sighting.foreign:
+                    arrived.add(frame.packet.key)
+        servers = f"{len(offers)} server" + "s" * (len(offers) != 1)
+        lost = f", {len(offers) - len(arrived)} in vain" * (len(arrived) < len(offers))
+        return [*offers.values(), f"{servers} answered{lost}"]
+
+
+def _discover(mac: str, number: int) -> bytes:
+    """The frame."""
+    hardware = bytes.fromhex(mac.replace(":", ""))
+    options = [
+        ("message-type", "discover"),
+        ("client_id", _ETHERNET + hardware),
+        ("max_dhcp_size", 576),
+        ("param_req_list", [1, 3, 6, 12, 15, 28, 42]),
+        "end",
+    ]
+    return bytes(
+        layers.Ether(dst=_BROADCAST, src=mac)
+        / layers.IP(src="0.0.0.0", dst="255.255.255.255")
+        / layers.UDP(sport=68, dport=67)
+        / layers.BOOTP(chaddr=hardware, xid=number)
+        / layers.DHCP(options=options)
+    )
+
+
+def _offer(frame: Frame, names: Mapping[str, str]) -> str:
+    options = dict(dhcp_options(payload(frame.sighting.data)[DHCP_OPTIONS:]))
+    said = {
+        word: ", ".join(str(IPv4Address(raw)) for (raw,) in struct.iter_unpack("4s", options[code]))
+        for code, word in _ADDRESSES.items()
+        if options.get(code) and len(options[code]) % 4 == 0
+    }
+    if len(options.get(_LEASE_SECONDS, b"")) == 4:
+        said["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"
+    if _DOMAIN in options:
+        said["domain"] = visible(options[_DOMAIN].rstrip(b"\0").decode(errors="replace"))
+    server = names.get(frame.fields["ip.src"], frame.fields["ip.src"])
+    detail = " · ".join(f"{word} {value}" for word, value in said.items())
+    return f"{server} offers {frame.fields.get('dhcp.address', 'nothing')} · {detail}"

@@ -1,0 +1,123 @@
+"""DNS: which server answers what, also through a relay."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from netlab.diagnosis.cause import DNS_WORDS
+from netlab.errors import UsageError
+from netlab.packets import layers
+from netlab.packets.filters import Wanted
+from netlab.packets.frame import Fields, dns_name
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.base import Ends, Probe
+
+_PORT = 53
+_DNS_BYTES = 12
+_HEADER_BYTES = 8 + _DNS_BYTES
+"""Of UDP and of DNS: behind them stands the name."""
+_IS_ANSWER, _CODE = 0x8000, 0x000F
+"""Of a message's flags."""
+_MATCHED_BYTES = 16
+"""nftables compares at most 128 bits of a packet."""
+
+
+def _spelling(name: str) -> str:
+    """A name in upper and lower case, and not as others spell it."""
+    if name.upper() == name:
+        return name
+    while True:
+        spelt = "".join(secrets.choice((letter, letter.upper())) for letter in name)
+        if spelt != name:
+            return spelt
+
+
+class DnsProbe(Probe):
+    """A query for the address of a name.
+
+    A relay asks again, with an id and a port of its own; what stays is the
+    name, letter by letter, so its upper and lower case are the token.
+    """
+
+    def __init__(self, ends: Ends, name: str) -> None:
+        super().__init__(ends)
+        labels = name.rstrip(".").split(".")
+        if (
+            len(name) > 253
+            or not name.isascii()
+            or not all(0 < len(label) < 64 for label in labels)
+        ):
+            raise UsageError(f"'{name}' is no DNS name", "write, for example, dns:www.example.com")
+        spelt = _spelling(name.rstrip(".").lower())
+        self.token = spelt.encode()
+        self._id = secrets.randbelow(1 << 16)
+        self._question = bytes(layers.DNS(id=self._id, qd=layers.DNSQR(qname=spelt)))
+        self.name, _ = dns_name(self._question, _DNS_BYTES)
+        self.asked = self.name.lower()
+        self.refused = False
+        self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
+        self.socket.connect_ex((ends.to, _PORT))
+
+    @property
+    def matches(self) -> tuple[str, ...]:
+        at = _HEADER_BYTES - 8
+        wire = self._question[at : at + _MATCHED_BYTES]
+        return (f"@th,{_HEADER_BYTES * 8},{len(wire) * 8} 0x{wire.hex()}",)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_UDP, ports=(_PORT,))
+
+    @property
+    def over(self) -> bool:
+        return self.answered or self.refused
+
+    def send(self) -> None:
+        self.socket.sendto(self._question, (self.ends.to, _PORT))
+
+    def poll(self) -> None:
+        with suppress(OSError):  # Nothing yet, or an ICMP error, which the journey tells of.
+            self._heard(self.socket.recv(1 << 16))
+
+    def _heard(self, message: bytes) -> None:
+        """What is no answer to this question is nothing: anybody may send anything."""
+        if len(message) < _DNS_BYTES:
+            return
+        number, flags, _, answers = struct.unpack_from("!HHHH", message)
+        if number == self._id and flags & _IS_ANSWER:
+            self.answered = flags & _CODE == 0 and answers > 0
+            self.refused = not self.answered
+
+    def part(self, fields: Fields, data: bytes) -> Part | None:
+        if "udp.dst" not in fields:
+            return None
+        return Part.REQUEST if fields["udp.dst"] == str(_PORT) else Part.ANSWER
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        name, answers = fields.get("dns.name", ""), "dns.code" in fields
+        # A relay asks once for several who ask the same, and spells its answers like the first.
+        shared = name.lower() == self.asked and fields.get("dns.id") == f"{self._id:#06x}"
+        if name != self.name and not (answers and shared):
+            return None
+        return Packet(
+            Part.ANSWER if answers else Part.REQUEST,
+            "DNS answer" if answers else "DNS query",
+            (fields["dns.id"],),
+        )
+
+    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        """Every server that answered, nearest first."""
+        answers: dict[object, str] = {}
+        for frame in frames:
+            if frame.packet and frame.packet.part is Part.ANSWER and frame.sighting.outgoing:
+                fields = frame.fields
+                server = names.get(fields["ip.src"], fields["ip.src"])
+                said = fields["dns.answer"]
+                if said == "none":
+                    said = DNS_WORDS.get(fields["dns.code"], f"error {fields['dns.code']}")
+                answers.setdefault(frame.packet.key, f"{server} answers: {said}")
+        return list(answers.values())[::-1]

@@ -1,0 +1,66 @@
+"""ICMP echo, of IPv4 and IPv6."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+
+from netlab.packets.filters import DELIVERED, SIX_DELIVERED, Wanted
+from netlab.packets.frame import Fields, message_name
+from netlab.packets.icmp import MARK, EchoRequest
+from netlab.packets.packet import Packet, Part
+from netlab.probes.base import Ends, Probe, received
+
+_HEADER_BYTES = 8
+ECHO_REPLIES = (0, 129)
+"""Types of ICMP and ICMPv6."""
+_PARTS = {"8": Part.REQUEST, "0": Part.ANSWER, "128": Part.REQUEST, "129": Part.ANSWER}
+
+
+class EchoProbe(Probe):
+    """One echo request with the token as payload."""
+
+    def __init__(self, ends: Ends) -> None:
+        super().__init__(ends)
+        # A fresh identifier: a NAT entry of an earlier probe must not carry this one.
+        self.identifier = secrets.randbelow(1 << 16)
+        six = ends.family is socket.AF_INET6
+        self.request = EchoRequest(six)
+        protocol = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
+        program = SIX_DELIVERED if six else DELIVERED
+        kind = ends.family, socket.SOCK_RAW, protocol
+        self.socket = self.open(ends.source, *kind, program=program)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(token=self.token)
+
+    def send(self) -> None:
+        self.send_numbered(self.request, 1)
+
+    def send_numbered(self, request: EchoRequest, sequence: int) -> None:
+        """Send it with that sequence number. Raises OSError."""
+        message = request.carrying(self.token, self.identifier, sequence)
+        self.socket.sendto(message, (self.ends.to, 0))
+
+    def poll(self) -> None:
+        for data, _ in received(self.socket):
+            # An IPv4 raw socket delivers the IP header too.
+            at = 0 if self.ends.family is socket.AF_INET6 else (data[0] & 0xF) * 4
+            if self.token + MARK in data[at + _HEADER_BYTES :]:
+                self.heard(data[at:])
+
+    def heard(self, message: bytes) -> None:
+        """An ICMP message with the token, from its header on: an echo reply or an error."""
+        self.answered |= message[0] in ECHO_REPLIES
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        return echo(fields) if self.token in data else None
+
+
+def echo(fields: Fields) -> Packet | None:
+    """The packet, if it is an echo request or reply."""
+    kind = fields.get("icmp.type", "")
+    if kind not in _PARTS:
+        return None
+    return Packet(_PARTS[kind], message_name(fields), (fields.get("icmp.seq"),))

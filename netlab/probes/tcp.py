@@ -1,0 +1,203 @@
+"""TCP: a real connection, and HTTP over one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from netlab.errors import UsageError
+from netlab.packets.filters import Wanted
+from netlab.packets.frame import Fields
+from netlab.packets.icmp import MARK
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.base import Ends, Probe
+from netlab.visible import visible
+
+_TCP_REPAIR, _TCP_REPAIR_QUEUE, _TCP_QUEUE_SEQ = 19, 20, 21
+_SEND_QUEUE = 2
+_SPAN = 1 << 12
+"""Sequence numbers that one probe may use up."""
+_HTTP_PORT = 80
+_AT_ONCE = 16
+"""Pieces that are received by one look."""
+_KEPT_BYTES = 1 << 16
+"""Of what comes."""
+_LINES, _COLUMNS = 5, 200
+"""Of a web server's answer that are shown."""
+
+
+class TcpProbe(Probe):
+    """A connection to a port; without one, to netlab's own receiver, which sends back what it gets.
+
+    Its packets are known by their sequence numbers, which no NAT changes: the
+    first one is random and ours (TCP_REPAIR, made for moving live connections: criu.org/TCP_connection),
+    so it is known before the SYN leaves.
+    """
+
+    def __init__(self, ends: Ends, port: int | None) -> None:
+        super().__init__(ends)
+        self._first = secrets.randbelow((1 << 32) - _SPAN)
+        self.token = self._first.to_bytes(4)
+        self._listener: socket.socket | None = None
+        self._accepted: socket.socket | None = None
+        self._due: tuple[float, bytes] | None = None
+        """When netlab's own receiver sends back what."""
+        self._own_receiver = port is None
+        self.port = self._listen() if port is None else port
+        self.connected = self.refused = False
+        self.received = b""
+        self.socket = self.open(ends.source, ends.family, socket.SOCK_STREAM)
+        self._choose_sequence()
+
+    @property
+    def matches(self) -> tuple[str, ...]:
+        first, last = self._first, self._first + _SPAN
+        return (f"tcp sequence {first}-{last}", f"tcp ackseq {first + 1}-{last}")
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_TCP, numbers=(self._first, self._first + _SPAN))
+
+    def _choose_sequence(self) -> None:
+        for option, value in (
+            (_TCP_REPAIR, 1),
+            (_TCP_REPAIR_QUEUE, _SEND_QUEUE),
+            (_TCP_QUEUE_SEQ, self._first - (1 << 32) * (self._first >> 31)),
+            (_TCP_REPAIR, 0),
+        ):
+            self.socket.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def _listen(self) -> int:
+        if self.ends.target is None:
+            raise UsageError(
+                f"{self.ends.to} is no machine of the lab, so netlab cannot listen there",
+                "name a port: tcp:80",
+            )
+        self._listener = self.open(self.ends.target, self.ends.family, socket.SOCK_STREAM)
+        self._listener.bind(("", 0))
+        self._listener.listen()
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def over(self) -> bool:
+        return self.answered or self.refused
+
+    def send(self) -> None:
+        number = self.socket.connect_ex((self.ends.to, self.port))
+        if number not in (0, errno.EINPROGRESS):
+            raise OSError(number, os.strerror(number))
+
+    def poll(self) -> None:
+        self._serve()
+        if not self.connected:
+            self.refused |= bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            try:
+                self.socket.getpeername()
+            except OSError:
+                return
+            self.connected = True
+            with suppress(OSError):  # It may have been reset at once; the journey tells of that.
+                self.begin()
+        with suppress(OSError):
+            self._receive()
+        self.look()
+
+    def _receive(self) -> None:
+        """What has come, but not for longer than it takes to look elsewhere: it may have no end."""
+        for _ in range(_AT_ONCE):
+            data = self.socket.recv(1 << 16)
+            if not data:
+                self.ended()
+                return
+            self.received += data[: max(_KEPT_BYTES - len(self.received), 0)]
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            if self._listener and self._accepted is None:
+                self._accepted, _ = self._listener.accept()
+                self._accepted.setblocking(False)
+                self.sockets.append(self._accepted)
+            if self._accepted and self._due and self._due[0] <= time.monotonic():
+                self._accepted.send(self._due[1])
+                self._due = None
+            if self._accepted and (data := self._accepted.recv(1 << 16)):
+                self._due = (time.monotonic() + self.ends.wait, data)
+
+    def begin(self) -> None:
+        """The connection is there. A stranger's program is not sent what it does not expect."""
+        if self._own_receiver:
+            self.socket.send(self._content)
+        else:
+            self.answered = True
+
+    def look(self) -> None:
+        """More may have come."""
+        if self._own_receiver and self.received == self._content:
+            self.answered = True
+
+    def ended(self) -> None:
+        """The far end has closed."""
+
+    @property
+    def _content(self) -> bytes:
+        return self.token + MARK
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        if "tcp.seq" not in fields:
+            return None
+        sequence = int(fields["tcp.seq"])
+        if "tcp.flags" not in fields:  # An error quotes the first eight bytes at least.
+            return Packet(Part.REQUEST, "TCP") if self._ours(sequence) else None
+        if "RST" in fields["tcp.flags"] and self._ours(int(fields["tcp.ack"])):
+            return Packet(Part.ERROR, "TCP RST")
+        key = tuple(fields[f"tcp.{name}"] for name in ("seq", "ack", "flags", "length"))
+        if self._ours(sequence):
+            return Packet(Part.REQUEST, _name(fields), key)
+        if "ACK" in fields["tcp.flags"] and self._ours(int(fields["tcp.ack"])):
+            return Packet(Part.ANSWER, _name(fields), key)
+        return None
+
+    def _ours(self, number: int) -> bool:
+        return self._first <= number <= self._first + _SPAN
+
+    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        if self._own_receiver and self.answered:
+            return [f"{len(self.received)} bytes came back as they were sent"]
+        return []
+
+
+class HttpProbe(TcpProbe):
+    """GET /: what a web server says, in the lab's case who it thinks one is."""
+
+    def __init__(self, ends: Ends, port: int | None) -> None:
+        super().__init__(ends, port or _HTTP_PORT)
+
+    def begin(self) -> None:
+        self.socket.send(f"GET / HTTP/1.0\r\nHost: {self.ends.to}\r\n\r\n".encode())
+
+    def look(self) -> None:
+        """Answered only when the page is whole."""
+
+    def ended(self) -> None:
+        self.answered = self.received.startswith(b"HTTP/")
+
+    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        head, _, body = self.received.partition(b"\r\n\r\n")
+        status = head.split(b"\r\n")[0]
+        lines = [status, *body.splitlines()[: _LINES - 1]] if status else []
+        return [_beginning(visible(line.decode(errors="replace"))) for line in lines]
+
+
+def _beginning(line: str) -> str:
+    return line if len(line) <= _COLUMNS else f"{line[:_COLUMNS]}…"
+
+
+def _name(fields: Fields) -> str:
+    length = int(fields["tcp.length"])
+    flags = fields["tcp.flags"].replace(" PSH", "").replace("PSH ", "")
+    return f"TCP data, {length} bytes" if length else f"TCP {flags}"

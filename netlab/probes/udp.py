@@ -1,0 +1,67 @@
+"""UDP: a datagram, and what comes back."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+
+from netlab.errors import UsageError
+from netlab.packets import layers
+from netlab.packets.filters import Wanted
+from netlab.packets.frame import Fields, payload
+from netlab.packets.icmp import MARK
+from netlab.packets.packet import Packet, Part
+from netlab.probes.base import Ends, Probe, Receiver
+
+
+class UdpProbe(Probe):
+    """A datagram with the token, to a port; without one, to netlab's own receiver."""
+
+    def __init__(self, ends: Ends, port: int | None) -> None:
+        super().__init__(ends)
+        self._datagram = bytes(layers.Raw(self.token + MARK))
+        if port is None:
+            port = self._listen()
+        self.port = port
+        self.received: bytes | None = None
+        self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
+        self.socket.connect_ex((ends.to, port))
+        self.own_port = str(self.socket.getsockname()[1])
+
+    def _listen(self) -> int:
+        if self.ends.target is None:
+            raise UsageError(
+                f"{self.ends.to} is no machine of the lab, so netlab cannot listen there",
+                "name a port: udp:53",
+            )
+        there = self.open(self.ends.target, self.ends.family, socket.SOCK_DGRAM)
+        there.bind(("", 0))
+        self.receiver = Receiver(there, self.ends.wait)
+        return int(there.getsockname()[1])
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(socket.IPPROTO_UDP)
+
+    def send(self) -> None:
+        # Not connected if there was no route; the kernel says so now.
+        self.socket.sendto(self._datagram, (self.ends.to, self.port))
+
+    def poll(self) -> None:
+        if self.receiver:
+            self.receiver.poll()
+        with suppress(OSError):  # Nothing yet, or an ICMP error, which the journey tells of.
+            self.received = self.socket.recv(1 << 16)
+            self.answered = self.receiver is None or self.received == self._datagram
+
+    def own(self, fields: Fields, data: bytes) -> Packet | None:
+        if "udp.src" not in fields:
+            return None
+        ports = (fields["udp.src"], fields["udp.dst"])
+        # NAT changes one of the two; an echo service may answer from a third.
+        back = ports[0] == str(self.port) or ports[1] == self.own_port
+        if self.token in data and (not back or self.own_port == ports[0]):
+            return Packet(Part.REQUEST, "UDP datagram")
+        if self.token in data or (self.received and payload(data) == self.received):
+            return Packet(Part.ANSWER, "UDP answer")
+        return None

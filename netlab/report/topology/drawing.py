@@ -1,0 +1,149 @@
+"""A topology as text: boxes on buses, VMs on top, the Internet at the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.cells import cell_len
+
+from netlab.frozen import frozen
+from netlab.report.topology.graph import Addresses, name, shown, subnet, title
+from netlab.report.words import drawn
+from netlab.scenario.topology import HOST, LAN, Leg, Network, Role, Topology
+
+_ORDER = (
+    Role.VM,
+    Role.DHCP_SERVER,
+    Role.NAT_DEVICE,
+    Role.HOST,
+    Role.PEER,
+    Role.ROUTER,
+    Role.INTERNET,
+)
+
+
+@frozen
+class _Box:
+    """A machine on a bus: centred lines in a frame."""
+
+    lines: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_len, self.lines)) + 4
+
+    def rows(self, height: int) -> Iterator[str]:
+        inner = self.width - 2
+        yield "┌" + "─" * inner + "┐"
+        for line in (*self.lines, *[""] * (height - len(self.lines))):
+            # Chinese characters take two columns, which `center` does not know.
+            yield "│" + line.center(inner - cell_len(line) + len(line)) + "│"
+        left = (inner - 1) // 2
+        yield "└" + "─" * left + "┬" + "─" * (inner - 1 - left) + "┘"
+
+
+def draw(topology: Topology, addresses: Addresses, width: int = 100, language: str = "en") -> str:
+    """The whole lab; `addresses` are those that the interfaces have now (none: as planned)."""
+    lans = [network for network in topology.networks.values() if network.lan and not network.mode]
+    wans = [router.legs[-1].network for router in topology.routers]
+    networks = [*reversed(topology.vmnets), *lans, *wans]
+    return "\n\n".join(
+        "\n".join(_section(topology, network, addresses, width, language)) for network in networks
+    )
+
+
+def _section(
+    topology: Topology, network: Network, addresses: Addresses, width: int, language: str
+) -> Iterator[str]:
+    legs = sorted(
+        _plugged(topology, network), key=lambda leg: _ORDER.index(topology.nodes[leg.node].role)
+    )
+    boxes = [_box(topology, leg, addresses, language) for leg in legs]
+    rows = list(_wrap(boxes, width))
+    bar = ""
+    for row in rows:
+        *boxes_above, bar = _bus(row)
+        yield from boxes_above
+        if row is not rows[-1]:
+            yield bar
+    # A name that does not fit behind the bar stands below it.
+    named = f"{name(network, language)} · {subnet(network, language)}"
+    if bar and cell_len(bar) + 2 + cell_len(named) <= width:
+        yield f"{bar}  {named}"
+    else:
+        yield from [bar] * bool(bar)
+        yield from _folded(named, " · ", width)
+    if onward := _onward(topology, network, addresses, language):
+        yield from _folded(f"↳ {onward}", " ", width)
+
+
+def _folded(text: str, separator: str, width: int) -> Iterator[str]:
+    """A text in as many lines as it needs, broken at separators only."""
+    line = ""
+    for part in text.split(separator):
+        longer = f"{line}{separator}{part}" if line else part
+        if line and cell_len(longer) + 2 > width:
+            yield f"  {line}"
+            longer = part
+        line = longer
+    yield f"  {line}"
+
+
+def _plugged(topology: Topology, network: Network) -> list[Leg]:
+    """Legs that a person expects on the bus: a bridged card of the host is on both its networks."""
+    legs = list(topology.legs_on(network))
+    if network.mode and network.mode.on_lan:
+        host = topology.nodes[HOST]
+        legs += [leg for leg in host.legs if leg.interface == network.nic]
+    return legs
+
+
+def _box(topology: Topology, leg: Leg, addresses: Addresses, language: str) -> _Box:
+    named = title(topology.nodes[leg.node], language)
+    return _Box((named, *shown(leg, addresses, language)))
+
+
+def _wrap(boxes: list[_Box], width: int) -> Iterator[list[_Box]]:
+    row: list[_Box] = []
+    for box in boxes:
+        if row and sum(one.width + 1 for one in row) + box.width > width:
+            yield row
+            row = []
+        row.append(box)
+    if row:
+        yield row
+
+
+def _bus(row: list[_Box]) -> Iterator[str]:
+    height = max(len(box.lines) for box in row)
+    for parts in zip(*(box.rows(height) for box in row), strict=True):
+        yield " ".join(parts)
+    line = ""
+    for box in row:
+        left = (box.width - 3) // 2 + 1
+        line += "═" * left + "╧" + "═" * (box.width - left)
+    yield line[:-1]
+
+
+def _onward(topology: Topology, network: Network, addresses: Addresses, language: str) -> str:
+    """Where packets go from here, in words."""
+    card = topology.uplink
+    seen = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
+    outside = "".join(address.partition("/")[0] for address in seen)
+    if network.mode and network.mode.on_lan:
+        if network.nic is None:
+            return drawn("bridged to no card: none is connected", language)
+        lan = drawn("the LAN", language) + ("" if network.lan == LAN else f" {network.lan}")
+        pulled = "" if network.linked else drawn(", which is unplugged", language)
+        bridged = drawn("bridged to {lan} by the host's {nic}{pulled}", language)
+        return bridged.format(lan=lan, nic=network.nic, pulled=pulled)
+    if network.mode:
+        onward = drawn(network.mode.onward, language)
+        return onward.format(nic=network.nic, card=card.interface, outside=outside)
+    for router in topology.routers:
+        inside, public = router.legs
+        if inside.network == network and public.address:
+            return drawn("the router leaves as {outside}", language).format(
+                outside=public.address.ip
+            )
+    return ""

@@ -1,0 +1,211 @@
+"""A lab as a graph: machines, switches, and one wire for each cable of the plan.
+
+What every drawing starts from, so that a cable of a new kind is in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from netlab.frozen import frozen
+from netlab.plan.modes import nat
+from netlab.plan.names import node as node_of
+from netlab.plan.resources import Cable, End
+from netlab.report.words import drawn
+from netlab.scenario.topology import WAN, Leg, Network, Node, Role, Topology
+
+if TYPE_CHECKING:
+    from netlab.lab import Lab, Status
+    from netlab.plan.plan import Plan
+
+ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
+
+INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
+"""What exists inside the one real computer, beside VMware's switches."""
+
+Addresses = Mapping[tuple[str, str], Sequence[str]]
+"""(node, interface) to the addresses it has."""
+
+
+@frozen
+class Plug:
+    """One end of a wire: an adapter of a machine, or a port of a switch."""
+
+    place: str
+    interface: str
+
+
+@frozen
+class Wire:
+    """A cable. `a` is the machine where `b` is a switch, and the vmnet where `b` is the LAN."""
+
+    a: Plug
+    b: Plug
+    network: Network
+    """Whose frames it carries."""
+    plumbing: bool = False
+    """Between a NAT device and the host: to people, the device leaves by the host's card."""
+
+    def end_at(self, place: str) -> Plug:
+        """The end that is plugged in at `place`."""
+        return self.a if self.a.place == place else self.b
+
+    def beyond(self, place: str) -> str:
+        """What is at the other end."""
+        return self.b.place if self.a.place == place else self.a.place
+
+
+@frozen
+class Graph:
+    """Machines and switches by name, and what connects them."""
+
+    name: str
+    """The lab's; of one that does not run, the scenario's."""
+    title: str
+    topology: Topology
+    wires: tuple[Wire, ...]
+    addresses: Addresses
+    """Those that the interfaces have now; none: as planned."""
+    ipv6: Addresses = field(default_factory=dict)
+    """The same of IPv6, which are too wide for boxes: of those that have any."""
+    language: str = "en"
+    """That of what is written in its drawings; names are the lab's own."""
+
+    @cached_property
+    def switches(self) -> tuple[Network, ...]:
+        """Networks with a switch; a network without one is a single cable."""
+        ends = {plug.place for wire in self.wires for plug in (wire.a, wire.b)}
+        return tuple(net for net in self.topology.networks.values() if net.name in ends)
+
+    def wires_at(self, place: str) -> tuple[Wire, ...]:
+        """What is plugged in at a machine or switch."""
+        return self._wires_by_place.get(place, ())
+
+    @cached_property
+    def _wires_by_place(self) -> dict[str, tuple[Wire, ...]]:
+        found: dict[str, tuple[Wire, ...]] = {}
+        for wire in self.wires:
+            for place in (wire.a.place, wire.b.place):
+                found[place] = (*found.get(place, ()), wire)
+        return found
+
+    def shown(self, leg: Leg) -> list[str]:
+        """The adapter's addresses, as drawings show them."""
+        return shown(leg, self.addresses, self.language)
+
+    def told(self, leg: Leg) -> list[str]:
+        """All of the adapter's addresses, for where there is room."""
+        six = self.ipv6.get((leg.node, leg.interface), ())
+        return [*self.shown(leg), *(address.partition("/")[0] for address in six)]
+
+    def title_of(self, node: Node) -> str:
+        """What a machine is called."""
+        return title(node, self.language)
+
+    def name_of(self, network: Network) -> str:
+        """What a network is called, with its mode: `vmnet8 · NAT`."""
+        return name(network, self.language)
+
+    def subnet_of(self, network: Network) -> str:
+        """A network's addresses."""
+        return subnet(network, self.language)
+
+
+def planned(lab: Lab, language: str = "en") -> Graph:
+    """A lab that need not run: with the addresses that are known beforehand."""
+    legs = (leg for node in lab.topology.nodes.values() for leg in node.legs)
+    ipv6 = {(leg.node, leg.interface): (str(leg.ipv6),) for leg in legs if leg.ipv6}
+    return _graph(lab.source.name, lab, {}, ipv6, language)
+
+
+def running(status: Status, language: str = "en") -> Graph:
+    """A lab with the addresses of now."""
+    addresses = addresses_of(status)
+    return _graph(status.lab.name, status.lab, addresses, _ipv6_of(status), language)
+
+
+def addresses_of(status: Status) -> Addresses:
+    """What every adapter has now, of IPv4: addresses of IPv6 are wider than a drawing's boxes."""
+    return {
+        place: [address for address in addresses if ":" not in address] or ("no address",)
+        for place, addresses in _all_of(status).items()
+    }
+
+
+def _ipv6_of(status: Status) -> Addresses:
+    return {
+        place: six
+        for place, addresses in _all_of(status).items()
+        if (six := [address for address in addresses if ":" in address])
+    }
+
+
+def _all_of(status: Status) -> Addresses:
+    return {
+        (machine.name, interface.name): interface.addresses
+        for machine in status.machines
+        for interface in machine.interfaces
+    }
+
+
+def shown(leg: Leg, addresses: Addresses, language: str = "en") -> list[str]:
+    """An adapter's addresses without prefix lengths; many are counted."""
+    if leg.bare:
+        return [drawn("bridged", language)]
+    planned = (str(leg.address),) if leg.address else ("DHCP",)
+    known = addresses.get((leg.node, leg.interface), planned if not addresses else ("no address",))
+    found = [drawn(address.partition("/")[0], language) for address in known]
+    more = drawn("+ {count} more", language).format(count=len(found) - 1)
+    return [found[0], more] if len(found) > 2 else found
+
+
+def title(node: Node, language: str = "en") -> str:
+    """What a machine is called in drawings."""
+    return drawn(ROLES[node.role], language) if node.role in ROLES else node.name
+
+
+def name(network: Network, language: str = "en") -> str:
+    """What a network is called in drawings, with its mode: `vmnet8 · NAT`."""
+    if network.name.endswith(WAN) and not network.lan:
+        return drawn("the Internet", language)
+    if network.mode:
+        return f"{network.name} · {drawn(network.mode.title, language)}"
+    return network.name
+
+
+def subnet(network: Network, language: str = "en") -> str:
+    """A network's addresses, IPv6's too if it has them; nobody need have told those of a LAN segment."""
+    own = str(network.subnet) if network.numbered else drawn("no subnet", language)
+    return f"{own} · {network.prefix}" if network.prefix else own
+
+
+def _graph(name: str, lab: Lab, addresses: Addresses, ipv6: Addresses, language: str) -> Graph:
+    wires = tuple(_wires(lab.topology, lab.plan))
+    return Graph(name, lab.source.scenario.title, lab.topology, wires, addresses, ipv6, language)
+
+
+def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
+    plumbing = nat.plumbing(topology)
+    for noun in plan.nouns:
+        if isinstance(noun, Cable):
+            one, other = Plug(*_end(noun.one)), Plug(*_end(noun.other))
+            switch_first = noun.one.bridge and _end(noun.other)[0] in topology.nodes
+            a, b = (other, one) if switch_first else (one, other)
+            network = _network(topology, noun, plumbing)
+            yield Wire(a, b, network, _end(noun.one) in plumbing)
+
+
+def _end(end: End) -> tuple[str, str]:
+    return node_of(end.namespace), end.interface
+
+
+def _network(topology: Topology, cable: Cable, plumbing: Mapping[tuple[str, str], str]) -> Network:
+    """The switch's; of a cable without a switch, the one that its adapter or its device is on."""
+    if bridge := cable.one.bridge or cable.other.bridge:
+        return topology.networks[bridge]
+    node, interface = _end(cable.one)
+    legs = topology.nodes[plumbing.get((node, interface), node)].legs
+    return next((leg.network for leg in legs if leg.interface == interface), legs[0].network)

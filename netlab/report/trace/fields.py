@@ -1,0 +1,117 @@
+"""What a packet was when it came in and when it left, as Packet Tracer shows a PDU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from netlab.diagnosis.decision import By
+from netlab.diagnosis.journey import Step
+from netlab.report.styled import Styled
+from netlab.report.table import Table
+from netlab.report.trace.narrative import Story, pad
+from netlab.report.words import FIELDS, field_name
+from netlab.trace.trace import Trace
+
+_LAYERS = {
+    "eth": "L2",
+    "arp": "ARP",
+    "ip": "L3",
+    "icmp": "L4",
+    "tcp": "L4",
+    "udp": "L4",
+    "malformed": "",
+}
+_APPLICATION = "L7"
+_TRANSLATED = {"ip.src", "ip.dst", "tcp.src", "tcp.dst", "udp.src", "udp.dst", "icmp.id"}
+_GAP = 3
+_Row = tuple[str, str, str, str, str]
+
+
+def fields(trace: Trace, number: int | None, language: str) -> RenderableType:
+    """A table of one step, or of all of them."""
+    story = Story(trace, language)
+    if not story.numbered:
+        return Text(story.nothing_sent)
+    steps = story.numbered if number is None else [story.numbered[number - 1]]
+    tables = [Group(*_table(step, story)) for step in steps]
+    return Group(*[part for table in tables for part in (table, "")][:-1])
+
+
+def count(trace: Trace) -> int:
+    """How many steps there are to choose from."""
+    return len(Story(trace, "en").numbered)
+
+
+def _table(step: Step, story: Story) -> Iterator[RenderableType]:
+    words = story.words
+    title = words["step"].format(number=story.number(step))
+    yield Text(f"{title} · {step.node} · {story.packet_name(step.packet)}", "bold")
+    came = _interfaces(words["in"], [step.came_in.interface] if step.came_in else [])
+    went = _interfaces(words["out"], [out.interface for out in step.went_out])
+    rows = list(_rows(step, story))
+    by = words["changed by"] if any(row[-1] for row in rows) else ""
+    headings = ("", "", came or words["sent here"], went or words["ends here"], by)
+    styled = [[Styled(cell, "yellow" if row[-1] else "") for cell in row] for row in rows]
+    yield Table(headings, styled, gap=_GAP)
+    for decision in story.decisions(step):
+        text = f"      {pad(words[f'by {decision.by}'], 8)}{story.told(decision.text)}"
+        yield Text(text, "dim", no_wrap=True, overflow="ellipsis")
+
+
+def _interfaces(word: str, names: list[str]) -> str:
+    """`out (eth0)`; of a flood how many."""
+    if not names:
+        return ""
+    return f"{word} ({names[0] if len(names) == 1 else len(names)})"
+
+
+def _rows(step: Step, story: Story) -> Iterator[_Row]:
+    """A field each, in the order of the frame, with whose an address is."""
+    order = {name: place for place, name in enumerate(FIELDS)}
+    names = sorted(step.before, key=lambda name: order.get(name, len(order)))
+    layer = ""
+    for name in names:
+        before, after = step.before[name], step.after.get(name, "")
+        changed = after != before
+        came = _shown(before, story) if step.came_in else ""
+        went = "" if not step.went_out else _shown(after, story)
+        if step.came_in and step.went_out and not changed:
+            went = "="
+        here = _layer(name)
+        by = _changed_by(name, before, after, step, story) if changed else ""
+        yield (
+            f" {here}" if here != layer else "",
+            field_name(name, story.language),
+            came,
+            went,
+            by,
+        )
+        layer = here
+
+
+def _shown(value: str, story: Story) -> str:
+    return story.named(story.told(value)) or "–"
+
+
+def _layer(name: str) -> str:
+    return _LAYERS.get(name.partition(".")[0], _APPLICATION)
+
+
+def _changed_by(name: str, before: str, after: str, step: Step, story: Story) -> str:
+    """Who rewrote a field, where that is known; otherwise a star."""
+    words = story.words
+    plain = name.removeprefix("quoted.")
+    decided = {decision.by for decision in story.decisions(step)}
+    if name == "eth.dst" and By.ROUTE in decided:
+        return f"* {words['next hop']}"
+    if name == "eth.src":
+        return f"* {words['own card']}"
+    if name == "ip.ttl":
+        once = int(before) - int(after) == 1
+        return f"* {words['forwarding' if once else 'forwarding twice']}"
+    if plain in _TRANSLATED:
+        return f"* {words['NAT']}"
+    return "*"

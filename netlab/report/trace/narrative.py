@@ -1,0 +1,231 @@
+"""A trace in the order in which people are told it: steps with numbers, what decided each, whose a MAC is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from rich.cells import cell_len
+
+from netlab.diagnosis.decision import Decision
+from netlab.diagnosis.journey import Step
+from netlab.diagnosis.verdict import Verdict
+from netlab.frozen import frozen
+from netlab.messages import told
+from netlab.packets.packet import Packet, Part
+from netlab.report.words import WORDS, Words, field_name, packet_name
+from netlab.trace.trace import Trace
+
+TOLD = (Part.REQUEST, Part.ANSWER, Part.ERROR)
+"""What has numbers; ARP on the way does not."""
+_MANY_TRIES = ("route", "mtu")
+"""Kinds whose last packet is the one that counts."""
+_SHOWN_PORTS = 2
+
+
+@frozen
+class Story:
+    """One trace and a language."""
+
+    trace: Trace
+    language: str
+
+    @property
+    def words(self) -> Words:
+        """Texts in the language."""
+        return WORDS[self.language]
+
+    @property
+    def kind(self) -> str:
+        """Of the probe: `tcp` of `tcp:80`."""
+        return self.trace.question.by.partition(":")[0]
+
+    @property
+    def ended_well(self) -> bool:
+        """It was answered."""
+        return self.trace.finding.verdict is Verdict.ANSWERED
+
+    @property
+    def warmth(self) -> str:
+        """Whether somebody had to ask for a MAC address."""
+        return self._discovery("cold" if self.trace.cold else "warm")
+
+    @property
+    def nothing_sent(self) -> str:
+        """What is said where there are no steps."""
+        asked = bool(self.packets(Part.ARP))
+        return self._discovery("question") if asked else self.words["nothing"]
+
+    def _discovery(self, key: str) -> str:
+        """Of ARP, or for an IPv6 target of neighbour discovery."""
+        return self.words[f"{key} ndp" if ":" in self.trace.question.ends.to else key]
+
+    def packets(self, part: Part) -> list[Packet]:
+        """Of a part, in the order in which they began."""
+        return [packet for packet in self.trace.journey.packets if packet.part is part]
+
+    def main(self, part: Part) -> Packet | None:
+        """The packet of a part that is told step by step: the first one, or the try that counts."""
+        packets = self.packets(part)
+        if not packets:
+            return None
+        if self.kind not in _MANY_TRIES:
+            return packets[0]
+        # Errors answered the tries before the last one, unless that died too.
+        return None if part is Part.ERROR and self.ended_well else packets[-1]
+
+    def steps(self, packet: Packet) -> tuple[Step, ...]:
+        """Everywhere a packet was."""
+        return self.trace.journey.packets[packet]
+
+    @cached_property
+    def numbered(self) -> list[Step]:
+        """All steps in the order of their numbers: the main packets first, then the others."""
+        main = [packet for part in TOLD if (packet := self.main(part))]
+        others = [p for part in TOLD for p in self.packets(part) if p not in main]
+        return [step for packet in (*main, *others) for step in self.steps(packet)]
+
+    def number(self, step: Step) -> int:
+        """From 1."""
+        return self._numbers[id(step)]
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        return {id(step): number for number, step in enumerate(self.numbered, 1)}
+
+    @cached_property
+    def _decisions(self) -> dict[int, tuple[Decision, ...]]:
+        pairs = zip(self.trace.journey.steps, self.trace.decisions, strict=False)
+        return {id(step): decided for step, decided in pairs}
+
+    def decisions(self, step: Step) -> tuple[Decision, ...]:
+        """What decided a step."""
+        return self._decisions.get(id(step), ())
+
+    def rewrites(self, step: Step) -> list[tuple[str, str, str]]:
+        """(field's name, before, after) of what a node has changed; not what an error quotes."""
+        return [
+            (field_name(name, self.language), old, new)
+            for name, (old, new) in step.rewrites.items()
+            if not name.startswith("quoted.")
+        ]
+
+    def packet_name(self, packet: Packet) -> str:
+        """What a packet is; of several tries, also which one."""
+        name = packet_name(packet.name, self.language)
+        first = self.steps(packet)[0].before
+        if packet.part is Part.REQUEST and self.kind == "route":
+            return f"{name}, TTL {first.get('ip.ttl', '?')}"
+        if packet.part is Part.REQUEST and self.kind == "mtu":
+            return f"{name}, {self.words['size'].format(bytes=first.get('ip.length', '?'))}"
+        return name
+
+    def told(self, text: str) -> str:
+        """Evidence or a decision, in the language."""
+        return told(text, self.language)
+
+    def owner(self, address: str) -> str:
+        """The machine that has an IP or MAC address; empty if none in the lab has."""
+        return self.trace.names.get(address, "")
+
+    def named(self, address: str) -> str:
+        """`00:50:56:fe:37:df (vmnet8-nat)`."""
+        owner = self.owner(address)
+        return f"{address} ({owner})" if owner else address
+
+    def asked(self) -> list[tuple[Step, str, Step | None]]:
+        """Questions for MAC addresses: who asks for which address, and the answer where it came in."""
+        questions, answers = [], {}
+        for packet, steps in self.trace.journey.packets.items():
+            if packet.part is not Part.ARP:
+                continue
+            if steps[0].before.get("arp.op") == "request":
+                questions.append((packet.key, steps[0]))
+            else:
+                answers[packet.key] = steps[-1]
+        return [
+            (step, step.before["arp.target"], answers.get(key[::-1], answers.get(key)))
+            for key, step in questions
+        ]
+
+    def ends(self, step: Step) -> str:
+        """`vm1 ▸ router`: interfaces are named by who is at the other end of their cables."""
+        came = step.came_in.peer if step.came_in else ""
+        return f"{came} ▸ {self.outlets(step) or self._stop(step)}".strip()
+
+    def outlets(self, step: Step) -> str:
+        """Where a packet goes on to, each machine once; only how many if a switch floods it."""
+        peers = [out.peer for out in step.went_out]
+        if len(peers) > _SHOWN_PORTS:
+            return self.words["ports"].format(count=len(peers))
+        return ", ".join(peers)
+
+    def _stop(self, step: Step) -> str:
+        if not self.is_death(step):
+            return ""
+        return "?" if self.trace.finding.verdict is Verdict.UNKNOWN else "✘"
+
+    def is_death(self, step: Step) -> bool:
+        """The packet ended here, and that is why there is no answer."""
+        return not self.ended_well and not step.went_out and step is self.last
+
+    @cached_property
+    def last(self) -> Step | None:
+        """The stay on which the verdict is; None if the packet never was where it died."""
+        at, journey = self.trace.finding.at, self.trace.journey
+        for part in (Part.ANSWER, Part.REQUEST):
+            if here := [step for step in journey.of(part) if step.node == at]:
+                return here[-1]
+        return None
+
+    def span(self, nanoseconds: int) -> str:
+        """`28 µs`, `3045 ms`."""
+        micro = nanoseconds // 1000
+        return f"{micro} µs" if micro < 10_000 else f"{micro // 1000} ms"
+
+    def after(self, step: Step) -> str:
+        """Time since the first sighting."""
+        return self.span(step.at - self.trace.sent_at)
+
+    def head(self) -> str:
+        """`vm1 → internet (203.0.113.80)`."""
+        asked = self.trace.question
+        to = asked.ends.to
+        target = asked.target if to in ("", asked.target) else f"{asked.target} ({to})"
+        return f"{asked.source} → {target}"
+
+    def verdict(self) -> str:
+        """`✔ answered`, `✘ died at router`."""
+        finding = self.trace.finding
+        match finding.verdict:
+            case Verdict.ANSWERED:
+                return f"✔ {self.words['answered']}"
+            case Verdict.UNKNOWN:
+                return f"? {self.words['verdict unknown']}"
+            case verdict:
+                return f"✘ {self.words[verdict.value].format(at=finding.at)}"
+
+
+def flow(fields: Mapping[str, str]) -> str:
+    """`10.0.0.1:5000 → 10.0.0.2:80`; empty if it is no IP packet."""
+    if "ip.src" not in fields:
+        return ""
+    return f"{_end(fields, 'src')} → {_end(fields, 'dst')}"
+
+
+def _end(fields: Mapping[str, str], side: str) -> str:
+    address = fields[f"ip.{side}"]
+    port = fields.get(f"tcp.{side}") or fields.get(f"udp.{side}")
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def pad(text: str, width: int) -> str:
+    """Fill up to a number of columns; Chinese characters take two."""
+    return text + " " * max(0, width - cell_len(text))
+
+
+def widest(texts: Sequence[str]) -> int:
+    """Columns that the longest takes."""
+    return max(map(cell_len, texts), default=0)

@@ -1,0 +1,1 @@
+"""How packets that pass are shown, line by line."""

@@ -1,0 +1,144 @@
+"""Exchanges of foreign traffic, a line each: who, what, by which way, and what came back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from netlab.diagnosis.journey import Step
+from netlab.report.traffic.one_line import what
+from netlab.traffic.conversations import UNSEEN, UNTOLD, Result, Told
+
+_SIGNS = {Result.ANSWERED: "✔", Result.REFUSED: "✘", Result.SILENT: "✘"}
+_ONE_WAY = "–"
+_NEEDS_NO_ANSWER = {"udp", "error", "dhcp", "other"}
+_FOLDED = {"arp": "ARP", "ndp": "neighbour discovery", "dhcp": "DHCP", "other": "other"}
+
+
+def line(told: Told, owners: Mapping[str, str]) -> str:
+    """For people. `owners`: address to node."""
+    words = (
+        f"{_clock(told.at)}  {_sign(told)} {told.origin} → {target(told, owners)}",
+        _what(told),
+        _way(told.there),
+        ", ".join(_outcome(told)),
+    )
+    return "  ".join(words).rstrip()
+
+
+def folded(counts: Mapping[str, int], at: int) -> str:
+    """What was only counted. `at`: nanoseconds since 1970."""
+    found = [f"{counts[kind]} {name}" for kind, name in _FOLDED.items() if counts.get(kind)]
+    words = [f"{', '.join(found)} (--arp tells ARP, --all tells all)"] if found else []
+    if many := counts.get(UNSEEN):
+        words.append(f"{many} of what had begun unseen")
+    if many := counts.get(UNTOLD):
+        words.append(f"{many} exchanges not told, which were too many at once")
+    return f"{_clock(at)}  … {', '.join(words)}"
+
+
+def document(told: Told, owners: Mapping[str, str]) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "at": told.at,
+        "from": told.origin,
+        "to": target(told, owners),
+        "kind": told.kind,
+        "what": _what(told),
+        "result": told.result.value,
+        "open": told.goes_on,
+        "begun_before": told.midway,
+        "microseconds": told.took / 1000,
+        "packets": list(told.packets),
+        "bytes": list(told.octets),
+        "there": [_step(step) for step in told.there],
+        "back": [_step(step) for step in told.back],
+        "fields": told.fields,
+        "answer": told.answer,
+        "relayed": [document(one, owners) for one in told.relayed],
+    }
+
+
+def target(told: Told, owners: Mapping[str, str]) -> str:
+    """The node that was meant, or its address if nobody has it."""
+    if told.result is Result.ANSWERED and told.back and not told.back[0].came_in:
+        return told.back[0].node  # Not where its answer was first seen on the way.
+    asked = told.fields.get("arp.target")
+    address = asked or told.fields.get("ip.dst") or told.fields.get("eth.dst", "?")
+    return owners.get(address, address)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {"node": step.node, "rewrites": {name: list(two) for name, two in step.rewrites.items()}}
+
+
+def _clock(at: int) -> str:
+    seconds, rest = divmod(at, 1_000_000_000)
+    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{rest // 100_000_000}"
+
+
+def _sign(told: Told) -> str:
+    if told.result is Result.SILENT and told.kind in _NEEDS_NO_ANSWER:
+        return _ONE_WAY
+    return _SIGNS[told.result]
+
+
+def _what(told: Told) -> str:
+    match told.kind:
+        case "icmp":
+            return told.kind
+        case "arp" | "ndp":
+            return f"{told.kind} {told.fields['arp.target']}"
+        case "tcp" | "udp":
+            return f"{told.kind} {told.fields[f'{told.kind}.dst']}"
+        case "dhcp":
+            return f"dhcp {told.fields.get('dhcp.type', '')}".rstrip()
+        case "dns":
+            return f"dns {told.fields['dns.name']}"
+    return what(told.fields)
+
+
+def _way(steps: Sequence[Step]) -> str:
+    """`*` marks a node that has rewritten the packet, a comma where a switch has sent it to several."""
+    text = ""
+    for number, step in enumerate(steps):
+        again = step.came_in and step.came_in.peer in (one.node for one in steps[: number - 1])
+        text += (", " if again else "·") if number else ""
+        text += step.node + ("*" if step.rewrites else "")
+    return text
+
+
+def _outcome(told: Told) -> Iterator[str]:
+    if told.kind == "dns" and told.answer and "dns.code" in told.answer:
+        yield what(told.answer).partition(": ")[2]
+    if told.kind in ("arp", "ndp") and told.answer:
+        yield f"is at {told.answer['arp.sender_mac']}"
+    for one in told.relayed:
+        yield from _relays(one)
+    if told.result is Result.SILENT and told.back:
+        yield f"the answer was lost at {told.back[-1].node}"
+    elif told.result is Result.SILENT and told.kind not in _NEEDS_NO_ANSWER:
+        yield "no answer"
+    elif told.result is Result.REFUSED and told.answer:
+        error = what(told.answer) if "icmp.type" in told.answer else "refused"
+        came = told.back[0].came_in
+        yield f"{error} by {came.peer if came else told.back[0].node}"
+    elif told.result is Result.ANSWERED:
+        forward, backward = ([step.node for step in way] for way in (told.there, told.back))
+        by = "" if forward == backward[::-1] else f" by {_way(told.back)}"
+        yield f"and back{by} {told.took / 1e6:.2f} ms"
+    if told.packets[0] + told.packets[1] > 2:
+        there, back = told.packets
+        yield f"{there} + {back} packets, {told.octets[0]} + {told.octets[1]} bytes"
+    if told.midway:
+        yield "begun before"
+    if told.goes_on:
+        yield "open"
+
+
+def _relays(told: Told) -> Iterator[str]:
+    """Which way a DNS server's own question has gone, and those that it led to."""
+    yield f"relayed by {_way(told.there)}"
+    for one in told.relayed:
+        yield from _relays(one)

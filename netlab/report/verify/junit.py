@@ -1,0 +1,74 @@
+"""Measured matrices as JUnit XML: a suite per lab, a case per cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree as Xml
+
+from netlab.diagnosis.verdict import Verdict
+from netlab.frozen import frozen
+from netlab.scenario.model import Family
+from netlab.verify.matrix import Result
+from netlab.visible import visible
+
+
+@frozen
+class Suite:
+    """What one lab showed. `error` is set if it could not be measured at all."""
+
+    name: str
+    results: Sequence[Result] = ()
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def render(suites: Sequence[Suite]) -> str:
+    """The XML document, as CI systems read it."""
+    root = Xml.Element("testsuites", name="netlab")
+    for one in suites:
+        root.append(_suite(one))
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(one: Suite) -> Xml.Element:
+    failures = sum(_is_failure(result) for result in one.results)
+    errors = sum(_is_error(result) for result in one.results) + bool(one.error)
+    element = Xml.Element(
+        "testsuite",
+        name=one.name,
+        tests=str(len(one.results) + bool(one.error)),
+        failures=str(failures),
+        errors=str(errors),
+        skipped="0",
+        time=f"{one.seconds:.3f}",
+    )
+    if one.error:
+        case = Xml.SubElement(element, "testcase", classname=f"netlab.{one.name}", name="up")
+        Xml.SubElement(case, "error", message=visible(one.error))
+    for result in one.results:
+        element.append(_case(one.name, result))
+    return element
+
+
+def _case(lab: str, result: Result) -> Xml.Element:
+    expectation = result.expectation
+    expected = "reachable" if expectation.reachable else "blocked"
+    over = " over IPv6" * (expectation.over is Family.IPV6)
+    name = f"{expectation.source.name} → {expectation.target.name}{over}: {expected}"
+    case = Xml.Element("testcase", classname=f"netlab.{lab}", name=name)
+    if result.failure:
+        kind = "error" if _is_error(result) else "failure"
+        Xml.SubElement(
+            case, kind, message=visible(result.failure), type=result.outcome.verdict.value
+        )
+    return case
+
+
+def _is_error(result: Result) -> bool:
+    """An unknown verdict: the measurement failed, not the network."""
+    return result.outcome.verdict is Verdict.UNKNOWN
+
+
+def _is_failure(result: Result) -> bool:
+    return not result.passed and not _is_error(result)

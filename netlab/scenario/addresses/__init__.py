@@ -1,0 +1,1 @@
+"""Which addresses VMware, and the other products, give to what."""

@@ -1,0 +1,168 @@
+"""One look at a lab: rows, and everything that a view may need, asked of the kernel at its first use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from netlab.frozen import frozen
+from netlab.kernel.namespaces import netns
+from netlab.kernel.nftables import nft
+from netlab.kernel.nftables.nftrace import TRACE_TABLE
+from netlab.kernel.process import services
+from netlab.kernel.rows import Socket, at_port
+from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.state import sockets, spaces
+from netlab.kernel.state.owners import Owners, owners
+from netlab.kernel.state.spaces import Space
+from netlab.lab import Lab
+from netlab.plan.names import node as node_of
+from netlab.plan.resources import Lease, Service
+from netlab.scenario.topology import Leg
+
+Value = str | int | None
+
+
+@frozen
+class Row:
+    """A row of a view."""
+
+    values: tuple[Value, ...]
+    """None where there is nothing to say."""
+    about: frozenset[str]
+    """Nodes and networks that it concerns: it is shown if one of them is asked for."""
+
+
+@frozen
+class Look:
+    """Everything that a view may need, asked of the kernel at its first use."""
+
+    lab: Lab
+
+    @cached_property
+    def run(self) -> RunDirectory:
+        return RunDirectory(self.lab.name)
+
+    @cached_property
+    def nodes(self) -> dict[str, str]:
+        """Namespace to node or switch."""
+        return {place: node_of(place) for place in self.lab.plan.namespaces}
+
+    @cached_property
+    def machines(self) -> dict[str, str]:
+        """Without the switches."""
+        known = self.lab.topology.nodes
+        return {place: node for place, node in self.nodes.items() if node in known}
+
+    @cached_property
+    def spaces(self) -> dict[str, Space]:
+        return spaces.look(self.nodes)
+
+    @cached_property
+    def advertised(self) -> frozenset[tuple[str, str]]:
+        """(namespace, interface) of every address that stems from a router's advertisement."""
+        return frozenset(
+            (place, interface)
+            for place in self.machines
+            for interface in self.spaces[place].advertised
+        )
+
+    @cached_property
+    def legs(self) -> dict[tuple[str, str], Leg]:
+        """(node, interface) to the planned adapter."""
+        every = (leg for node in self.lab.topology.nodes.values() for leg in node.legs)
+        return {(leg.node, leg.interface): leg for leg in every}
+
+    @cached_property
+    def holders(self) -> dict[tuple[str, str], Leg]:
+        """(node, interface) to the planned adapter whose address it has."""
+        every = (leg for node in self.lab.topology.nodes.values() for leg in node.legs)
+        return {(leg.node, leg.holder): leg for leg in every if not leg.bare}
+
+    def about(self, node: str, interface: str | None = None, *others: str) -> frozenset[str]:
+        """A node with its networks, or with the one that an interface is plugged into."""
+        networks = {
+            leg.network.name
+            for (where, adapter), leg in self.legs.items()
+            if where == node and interface in (None, adapter)
+        }
+        return frozenset({node, *networks, *others} - {""})
+
+    @cached_property
+    def owners(self) -> Owners:
+        """Whose every MAC and every address is now."""
+        return owners(
+            (self.nodes[place], space.interfaces, space.addresses)
+            for place, space in self.spaces.items()
+        )
+
+    def owner(self, key: object, near: frozenset[str] = frozenset()) -> str:
+        """Whose MAC or address it is, of those `near` first; empty if it is nobody's in this lab."""
+        return self.owners.name(key, near)
+
+    def near(self, node: str, interface: str = "") -> frozenset[str]:
+        """The machines on the network that an interface is plugged into, or that a switch is."""
+        leg, topology = self.legs.get((node, interface)), self.lab.topology
+        network = leg.network if leg else topology.networks.get(node)
+        return (
+            frozenset(one.node for one in topology.neighbours(network)) if network else frozenset()
+        )
+
+    def named(self, address: object, port: int | None = None) -> str:
+        """`10.0.0.2 (vmnet8-nat)`."""
+        text = at_port(address, port)
+        return f"{text} ({owner})" if (owner := self.owner(address)) else text
+
+    @cached_property
+    def listening(self) -> dict[str, tuple[Socket, ...]]:
+        return sockets.read_listening(list(self.machines))
+
+    def name_servers(self, place: str) -> list[str]:
+        """What the node's /etc/resolv.conf says."""
+        file = netns.ETC / place / "resolv.conf"
+        rows = (
+            (row.split() for row in file.read_text(errors="replace").splitlines())
+            if file.is_file()
+            else ()
+        )
+        return [words[1] for words in rows if words[:1] == ["nameserver"] and len(words) > 1]
+
+    def services(self) -> Iterator[tuple[str, Service]]:
+        """Every planned service, and the node on which it runs."""
+        for noun in self.lab.plan.nouns:
+            if isinstance(noun, Service):
+                yield self.nodes[noun.namespace], noun
+
+    def lease(self, place: str, interface: str) -> dict[str, str]:
+        return services.lease(self.run, Lease(place, interface))
+
+    @cached_property
+    def rulesets(self) -> dict[str, Ruleset]:
+        """Of every namespace that has one; switches have rules too (Wi-Fi, admission, isolation)."""
+        found = {place: Ruleset.read(place) for place in self.nodes}
+        return {place: ruleset for place, ruleset in found.items() if ruleset.chains}
+
+
+@frozen
+class Ruleset:
+    """The chains of a namespace, and its rules as text and as data."""
+
+    chains: tuple[dict[str, Any], ...]
+    rules: tuple[tuple[dict[str, Any], str], ...]
+
+    @staticmethod
+    def read(namespace: str) -> Ruleset:
+        document = [
+            (kind, entry)
+            for one in nft.document(namespace)
+            for kind, entry in one.items()
+            if kind in ("chain", "rule") and not entry["table"].startswith(TRACE_TABLE)
+        ]
+        texts = nft.rules(nft.read_with_handles(namespace)) if document else {}
+        return Ruleset(
+            tuple(entry for kind, entry in document if kind == "chain"),
+            tuple(
+                (one, texts.get(nft.place(one), "?")) for kind, one in document if kind == "rule"
+            ),
+        )

@@ -1,0 +1,1 @@
+"""One probe, watched at every interface."""

@@ -1,0 +1,37 @@
+"""The kernel's own account of a probe: which drops of the whole machine's are this probe's."""
+
+from __future__ import annotations
+
+from netlab.diagnosis.verdict import Verdict
+from netlab.frozen import frozen
+from netlab.kernel.host.tracepoints import Audit, Departure, Drop
+from netlab.packets.packet import Part
+from netlab.trace.trace import Trace
+
+
+@frozen
+class Account:
+    """What the kernel says that it dropped while a probe was under way. No verdict rests on it."""
+
+    drops: tuple[Drop, ...]
+    incomplete: bool
+    """Records were written over before they could be read."""
+
+
+def account(recorded: Audit, traced: Trace) -> Account:
+    """What was recorded, after the end of the recording, of a probe."""
+    departures = [
+        Departure(seen.at, seen.interface, len(seen.data))
+        for frame in traced.frames
+        if frame.packet and (seen := frame.sighting).outgoing
+    ]
+    return Account(tuple(recorded.drops(departures, _home(traced))), recorded.lost())
+
+
+def _home(traced: Trace) -> int | None:
+    """When the answer was back: what is freed later had been delivered."""
+    if traced.finding.verdict is not Verdict.ANSWERED:
+        return None
+    answers = traced.journey.of(Part.ANSWER)
+    source = traced.question.source
+    return next((s.at for s in reversed(answers) if s.node == source and s.came_in), None)

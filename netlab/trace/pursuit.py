@@ -1,0 +1,288 @@
+"""Probes that are under way: what is seen of each in the whole lab, and when it is over."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+
+from netlab.diagnosis.journey import Map
+from netlab.kernel.netlink.objects.neighbours import given_up
+from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.patience import Interruption
+from netlab.messages import said
+from netlab.packets.frame import Fields, decode, is_group, question_name
+from netlab.packets.packet import Frame, Packet, Part
+from netlab.packets.tap import Sighting, Tap
+from netlab.probes.base import Probe
+
+_INTERRUPTION_SECONDS = 0.1
+"""How long Ctrl-C may have to wait."""
+
+_ARP_SECONDS = 4.0
+"""After its first question the kernel asks twice more, once a second, and gives up in the fourth."""
+
+_GIVEN_UP_SECONDS = 0.1
+"""After the kernel has given up asking, what it says of that to the packet's sender is under way."""
+
+_SOON_NS = 1_500_000_000
+"""Within which a machine asks for what a packet that has come to it needs, if it has not asked already."""
+
+_LONGEST_SECONDS = 10
+"""Of waiting, besides the probe's own patience: others may send its packets again and again, or so much
+ARP that it is never read to its end."""
+
+_GLANCE = 1000
+"""Frames that are looked at before somebody looks for signals, and for the end of that time."""
+
+_MOST_FRAMES = 20_000
+"""Of the probe that are kept: more is the end of a long answer, or sent again and again."""
+
+_MOST_ARP = 5_000
+"""Frames that are kept; of more, those that are about what the probe's machines have asked for."""
+
+
+def until_over(
+    taps: Sequence[Tap], pursuits: Sequence[Pursuit], interruption: Interruption
+) -> None:
+    """Until every probe has what it wants and all is still, or until nothing is heard for long enough."""
+    if not pursuits:
+        return
+    with selectors.DefaultSelector() as selector:
+        for tap in taps:
+            selector.register(tap.socket, selectors.EVENT_READ, tap)
+        for one in (own for pursuit in pursuits for own in pursuit.probe.sockets):
+            selector.register(one, selectors.EVENT_READ, None)
+        begun = last = time.monotonic()
+        while not any(pursuit.unfinished for pursuit in pursuits):
+            patience = max(pursuit.until(begun, last) for pursuit in pursuits) - time.monotonic()
+            is_over = all(pursuit.is_over() for pursuit in pursuits)
+            wait = 0.0 if is_over else min(max(patience, 0), _INTERRUPTION_SECONDS)
+            ready = [key.data for key, _ in selector.select(wait) if key.data]
+            interruption.check()
+            for pursuit in pursuits:
+                pursuit.probe.poll()
+            ended = patience <= 0 or all(pursuit.is_over() for pursuit in pursuits)
+            if ended:  # What came after the selection too.
+                ready = list(taps)
+            if _read(ready, pursuits, begun, interruption):
+                last = time.monotonic()
+            elif ended:
+                return
+
+
+def _read(
+    taps: Iterable[Tap], pursuits: Sequence[Pursuit], begun: float, interruption: Interruption
+) -> bool:
+    """Whether there is news. What is not older than now can wait: others may send faster than is read."""
+    now, news = time.time_ns(), False
+    seconds = round(max(pursuit.probe.patience for pursuit in pursuits) + _LONGEST_SECONDS)
+    for tap in taps:
+        sightings = tap.sightings(now)
+        while some := list(islice(sightings, _GLANCE)):
+            interruption.check()
+            news |= _take(some, pursuits)
+            if time.monotonic() > begun + seconds:
+                why = said("never quiet" if news else "never read", seconds=seconds)
+                for pursuit in pursuits:
+                    pursuit.unfinished = why
+                return news
+    return news
+
+
+def _take(sightings: Iterable[Sighting], pursuits: Sequence[Pursuit]) -> bool:
+    """Whether something new has to do with one of the probes."""
+    news = False
+    for sighting in sightings:
+        fields = decode(sighting.data, sighting.length)
+        for pursuit in pursuits:
+            news |= pursuit.take(sighting, fields)
+    for pursuit in pursuits:
+        pursuit.forget()
+    return news
+
+
+class Pursuit:
+    """What is seen of one probe: its packets, and ARP on their way."""
+
+    def __init__(
+        self,
+        probe: Probe,
+        where: Map,
+        source: str,
+        asked_before: set[str],
+        handles: Handles,
+    ) -> None:
+        self.probe = probe
+        self.sent_at = 0
+        """Nanoseconds, by the kernel's clock."""
+        self.error: int | None = None
+        """errno, if the kernel refused to send it."""
+        self._where = where
+        self._source = source
+        self.frames: list[Frame] = []
+        self._arp: list[Frame] = []
+        self._had = {source: time.time_ns()}
+        """Machines that have had the packet, and when they had it last."""
+        self._begun = time.monotonic()
+        self._questions = {(source, address) for address in asked_before}
+        """(node, address) of every ARP question."""
+        self._waited = dict.fromkeys(self._questions, self._begun)
+        """Those for whose answer the probe may wait, and when each was heard first."""
+        self._pairs: set[tuple[str, str]] = set()
+        """Who asks for what in these, by address."""
+        self._answered: set[tuple[str, str]] = set()
+        self._given_up: dict[tuple[str, str], float] = {}
+        """When it is over for questions that the kernel has given up."""
+        self._looked = self._begun
+        self.unfinished = ""
+        """Why it has not ended by itself."""
+        self._handles = handles
+        self._places = {node: place for place, node in where.nodes.items()}
+
+    @property
+    def passed(self) -> set[str]:
+        """Machines that have had the packet."""
+        return set(self._had)
+
+    def send(self) -> None:
+        """Send the probe, or remember why that was refused."""
+        self.sent_at = time.time_ns()
+        try:
+            self.probe.send()
+        except OSError as error:
+            self.error = error.errno or -1
+
+    def until(self, begun: float, last: float) -> float:
+        """When it is over if nothing is heard: of all probes, the `last` thing was heard then."""
+        silence = last + max(self.probe.patience, last - begun)
+        return max(silence, self._last_question())
+
+    def frames_at_end(self, needed: Collection[tuple[str, str]]) -> Iterator[Frame]:
+        """All frames, with what is known of them only now: an answer that took its time to be recognised,
+        and the ARP that the probe `needed`, by node and address."""
+        for frame in self.frames:
+            packet = self.probe.packet(frame.fields, frame.sighting.data)
+            yield Frame(frame.sighting, packet, frame.fields)
+        exchanges = self._exchanges(needed)
+        for frame in self._arp:
+            fields, packet = frame.fields, None
+            if _pair(fields) in exchanges:
+                ends = (fields["arp.sender"], fields["arp.target"])
+                packet = Packet(Part.ARP, question_name(fields), ends)
+            yield Frame(frame.sighting, packet, fields)
+
+    def _exchanges(self, needed: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """(who asks, for what) of these ARP questions, by address."""
+        where = self._where
+        return {
+            _pair(frame.fields)
+            for frame in self._arp
+            if _asks_everybody(frame.fields)
+            and ((node := where.nodes[frame.sighting.namespace]), frame.fields["arp.target"])
+            in needed
+            and frame.sighting.outgoing
+            and node not in where.switches
+            and (node, frame.sighting.interface) not in where.plumbing
+        }
+
+    def had(self, node: str) -> list[tuple[str | None, Fields]]:
+        """The probe's packets that a machine has had: by which interface they came in, or None."""
+        return [
+            (None if seen.outgoing else seen.interface, frame.fields)
+            for frame in self.frames
+            if frame.packet and self._where.nodes[(seen := frame.sighting).namespace] == node
+        ]
+
+    def _last_question(self) -> float:
+        """Until when the kernel may still ask for a MAC that the packet waits for."""
+        waiting = [one for one in self._waited if one not in self._answered]
+        if time.monotonic() > self._looked + _INTERRUPTION_SECONDS:
+            self._look_at({one[0] for one in waiting if one not in self._given_up})
+        return max(
+            (self._given_up.get(one, self._waited[one] + _ARP_SECONDS) for one in waiting),
+            default=0.0,
+        )
+
+    def _look_at(self, nodes: Iterable[str]) -> None:
+        """Take in which questions these machines have given up."""
+        for node in nodes:
+            for address in given_up(self._handles.netlink(self._places[node])):
+                end = time.monotonic() + _GIVEN_UP_SECONDS
+                self._given_up.setdefault((node, str(address)), end)
+        self._looked = time.monotonic()
+
+    def is_over(self) -> bool:
+        """The answer is with the program that asked, and was seen on its way there."""
+        return self.probe.over and any(
+            frame.packet
+            and frame.packet.part is not Part.REQUEST
+            and not frame.sighting.outgoing
+            and self._where.nodes[frame.sighting.namespace] == self._source
+            for frame in self.frames
+        )
+
+    def asked(self) -> dict[tuple[str, str], bool]:
+        """(node, address) of ARP questions of machines that had the packet; whether it was answered."""
+        return {one: one in self._answered for one in self._questions if one[0] in self._had}
+
+    def unanswered(self) -> list[tuple[str, str]]:
+        """Who asks for what in vain."""
+        return [one for one, answered in self.asked().items() if not answered]
+
+    def take(self, sighting: Sighting, fields: Fields) -> bool:
+        """Whether a frame is news of the probe: its packet, or ARP on its way."""
+        packet = self.probe.packet(fields, sighting.data)
+        node = self._where.nodes[sighting.namespace]
+        is_switch = node in self._where.switches
+        if packet:
+            if len(self.frames) < _MOST_FRAMES:
+                self.frames.append(Frame(sighting, packet, fields))
+            if not sighting.foreign and not is_switch:
+                if node not in self._had:
+                    self.probe.taken_in(sighting.namespace)
+                self._had[node] = max(sighting.at, self._had.get(node, 0))
+            return True
+        if "arp.op" not in fields:
+            return False
+        self._arp.append(Frame(sighting, None, fields))
+        return not is_switch and self._hear(node, fields, sighting)
+
+    def forget(self) -> None:
+        """Let go of ARP that nobody on the probe's way has asked for, if there is much."""
+        if len(self._arp) > _MOST_ARP:
+            self._arp = [one for one in self._arp if _pair(one.fields) in self._pairs][:_MOST_ARP]
+
+    def _hear(self, node: str, fields: Fields, seen: Sighting) -> bool:
+        """Keep account of a machine's ARP; whether the probe waits for it, and this is new.
+
+        Not a question that is asked once more, nor one by a machine that asks for one address after the
+        other, whatever it has had: then it would never be over.
+        """
+        if seen.outgoing and _asks_everybody(fields):
+            question = (node, fields["arp.target"])
+            new = question not in self._waited and seen.at < self._had.get(node, 0) + _SOON_NS
+            if new or len(self._questions) < _MOST_ARP:
+                self._questions.add(question)
+            if new:
+                self._waited[question] = time.monotonic()
+                self._pairs.add(_pair(fields))
+            return new
+        question = (node, fields["arp.sender"])
+        if fields["arp.op"] != "answer" or seen.outgoing or question not in self._questions:
+            return False
+        new = question in self._waited and question not in self._answered
+        self._answered.add(question)
+        return new
+
+
+def _pair(fields: Fields) -> tuple[str, str]:
+    """Who asks for which address, of a question or the answer to one."""
+    ends = (fields["arp.sender"], fields["arp.target"])
+    return ends if fields["arp.op"] == "request" else ends[::-1]
+
+
+def _asks_everybody(fields: Fields) -> bool:
+    """A question for a MAC that is not known; the kernel also asks the owner itself, to refresh an entry."""
+    return fields.get("arp.op") == "request" and is_group(fields["eth.dst"])

@@ -1,0 +1,1 @@
+"""Many probes: the matrix of who reaches whom."""

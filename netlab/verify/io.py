@@ -1,0 +1,95 @@
+"""Everything that sends and sees while echo requests are under way: ears, taps, threads that send."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from netlab.errors import KernelError
+from netlab.kernel.nftables.nftrace import RuleTrace
+from netlab.kernel.patience import Interruption
+from netlab.packets import filters, mmsg
+from netlab.packets.icmp_socket import Ear
+from netlab.packets.tap import Tap
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from netlab.verify.unanswered import Autopsy
+
+_COPIES = 6
+"""Sightings of a probe and its answer on one machine."""
+
+_SENDERS = 8
+"""At most so many threads: none has more to do with more processors than that."""
+
+_INTERRUPTION_SECONDS = 0.1
+"""How long Ctrl-C may have to wait."""
+
+
+class Senses:
+    """Everything that sends and sees during a round, a context manager: ears, taps, threads that send."""
+
+    def __init__(
+        self,
+        namespaces: Iterable[str],
+        six: bool,
+        autopsy: Autopsy | None,
+        interruption: Interruption,
+    ) -> None:
+        self.autopsy = autopsy
+        self._namespaces, self._six = namespaces, six
+        self._interruption = interruption
+
+    def __enter__(self) -> Senses:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ExitStack() as stack:
+            self.ears: dict[str, Ear] = {}
+            self._selector = stack.enter_context(selectors.DefaultSelector())
+            delivered = filters.SIX_DELIVERED if self._six else filters.DELIVERED
+            for name in sorted(self._namespaces):
+                self.ears[name] = ear = Ear(name, self._six, delivered)
+                stack.callback(ear.close)
+                self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
+            for one in self.autopsy.watching if self.autopsy else ():
+                self._selector.register(one.socket, selectors.EVENT_READ, one)
+            self._pool = ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _SENDERS))
+            stack.callback(self._pool.shutdown, cancel_futures=True)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def most_at_once(self) -> int:
+        """Probes whose copies a socket's buffer holds."""
+        return min(ear.room() for ear in self.ears.values()) // _COPIES
+
+    def send(
+        self, source: str, bind: str | None, messages: Sequence[tuple[bytes, bytes]]
+    ) -> Future[dict[int, int]]:
+        """Send from a namespace beside everything else: see `batch.send`. Raises OSError, KernelError.
+
+        The kernel works for who sends: it gives a question of ARP to all ports of a switch before it
+        returns.
+        """
+        ear = self.ears[source]
+        sender = ear.sender(bind)
+        if sender not in self._selector.get_map():  # It is told there of what has left.
+            self._selector.register(sender, selectors.EVENT_READ, ear)
+        try:
+            return self._pool.submit(mmsg.send, sender.fileno(), messages)
+        except RuntimeError as error:
+            raise KernelError(
+                f"no thread can be started: {error}", "raise pids.max or `ulimit -u`"
+            ) from error
+
+    def ready(self, seconds: float) -> list[Ear | Tap | RuleTrace]:
+        """Those that can be read now, or within that time. Raises Interrupted."""
+        self._interruption.check()
+        found = self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))
+        return [key.data for key, _ in found]

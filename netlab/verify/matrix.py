@@ -1,0 +1,174 @@
+"""Expectations in, results out: the matrix of who reaches whom, measured and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+
+from netlab.diagnosis.journey import Map
+from netlab.diagnosis.verdict import Outcome, Verdict
+from netlab.frozen import frozen
+from netlab.kernel.patience import Interruption
+from netlab.scenario.expectation import Endpoint, Expectation
+from netlab.scenario.model import Family
+from netlab.scenario.topology import Leg, Node
+from netlab.verify import rounds
+from netlab.verify.batches import Probe
+
+Addresses = Mapping[tuple[str, str], tuple[IPv4Interface | IPv6Interface, ...]]
+"""The addresses of one family that interfaces have now: (node, interface) to addresses."""
+
+_Known = Mapping[tuple[str, str], tuple[str, ...]]
+"""The same as text, without the network."""
+
+
+@frozen
+class Ground:
+    """A lab as it is now, as far as a matrix needs it."""
+
+    nodes: Collection[Node]
+    """All that may have an address that is seen."""
+    namespaces: Mapping[str, str]
+    """Every node's."""
+    addresses: Mapping[Family, Addresses]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One cell: what was expected, what was measured."""
+
+    expectation: Expectation
+    outcome: Outcome
+    allowed_sources: tuple[str, ...]
+    """Source addresses with which a reachable target may see the probe."""
+    failure: str | None
+    """Why the expectation is not met, None if it is."""
+    seen_as: str | None
+    """Endpoint whose address the target saw, if it is one's of the lab."""
+    address: str | None = None
+    """The target's that was asked; None if nothing could be sent."""
+
+    @property
+    def passed(self) -> bool:
+        return self.failure is None
+
+
+def measure(
+    expectations: Sequence[Expectation],
+    ground: Ground,
+    progress: Callable[[int], None],
+    where: Map | None = None,
+    interruption: Interruption | None = None,
+) -> list[Result]:
+    """Probe every pair at once, one family of addresses after the other; see `engine.run` for the rest."""
+    return [
+        result
+        for family in dict.fromkeys(expectation.over for expectation in expectations)
+        for result in _measure(
+            [one for one in expectations if one.over is family],
+            ground,
+            ground.addresses[family],
+            progress,
+            where,
+            interruption,
+        )
+    ]
+
+
+def _measure(
+    expectations: Sequence[Expectation],
+    ground: Ground,
+    addresses: Addresses,
+    progress: Callable[[int], None],
+    where: Map | None,
+    interruption: Interruption | None,
+) -> Iterator[Result]:
+    known = {place: tuple(str(one.ip) for one in found) for place, found in addresses.items()}
+    owners = {
+        address: leg.name
+        for node in ground.nodes
+        for leg in node.legs
+        for address in _of(leg, known)
+    }
+    planned = [_probe(expectation, known, ground.namespaces) for expectation in expectations]
+    probes = [probe for probe in planned if isinstance(probe, Probe)]
+    outcomes = iter(rounds.run(probes, progress, where, interruption, ground.namespaces.values()))
+    for expectation, probe in zip(expectations, planned, strict=True):
+        outcome = next(outcomes) if isinstance(probe, Probe) else probe
+        allowed = tuple(
+            address
+            for leg in (expectation.seen_legs() if expectation.reachable else ())
+            for address in _of(leg, known)
+        )
+        failure = compare(expectation.reachable, allowed, outcome)
+        seen_as = owners.get(outcome.seen_as or "")
+        address = probe.to if isinstance(probe, Probe) else None
+        yield Result(expectation, outcome, allowed, failure, seen_as, address)
+
+
+def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -> str | None:
+    """Why an expectation is not met, None if it is. Nothing meets one that is `unknown`."""
+    if outcome.verdict is Verdict.UNKNOWN:
+        return f"not known: {outcome.why}"
+    if reachable:
+        if outcome.verdict is not Verdict.ANSWERED:
+            return f"expected reachable, but {outcome.verdict}: {outcome.why}"
+        if outcome.seen_as not in allowed_sources:
+            return f"expected to be seen as {' or '.join(allowed_sources)}, not {outcome.seen_as}"
+        return None
+    if outcome.verdict is Verdict.ANSWERED or outcome.arrived:
+        return f"expected blocked, but {outcome.why}"
+    return None
+
+
+def _probe(
+    expectation: Expectation, addresses: _Known, namespaces: Mapping[str, str]
+) -> Probe | Outcome:
+    """The probe of a pair, or the outcome where none can be sent."""
+    source, target = expectation.source, expectation.target
+    to = expectation.to
+    if expectation.over is Family.IPV6:
+        # Without an address by the scenario and in fact, nothing can be sent, nor to anybody.
+        for end in (source, target):
+            legs = (end.leg,) if end.leg else end.node.legs
+            if not any(leg.ipv6 or _of(leg, addresses) for leg in legs):
+                return Outcome(Verdict.DEAD, f"{end.name} has no IPv6 address, by the scenario")
+        to = _with_ipv6(target, to, addresses)
+    elif not _of(to, addresses) and not to.speaks:
+        return _silent(to)
+    if not _of(to, addresses):
+        return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
+    bind = None
+    if source.leg:
+        if not _of(source.leg, addresses) and not source.leg.speaks:
+            return _silent(source.leg)
+        if not _of(source.leg, addresses):
+            return Outcome(Verdict.UNKNOWN, f"{source.leg.name} has no address")
+        bind = _of(source.leg, addresses)[0]
+    return Probe(
+        namespaces[source.node.name],
+        namespaces[target.node.name],
+        _of(to, addresses)[0],
+        bind,
+        mute=not any(leg.speaks for leg in source.node.legs),
+        direct=to.network.segment in source.node.segments,
+    )
+
+
+def _silent(leg: Leg) -> Outcome:
+    """Of an adapter that has no address, by the scenario and in fact."""
+    usual = "its lease was given back" if leg.plugged_into else "it has no cable"
+    why = leg.in_vain.why if leg.in_vain else usual
+    return Outcome(Verdict.DEAD, f"{leg.name} has no address, by the scenario: {why}")
+
+
+def _with_ipv6(target: Endpoint, usual: Leg, addresses: _Known) -> Leg:
+    """The leg that a bare name stands for: where `usual` has no IPv6, the first that has."""
+    if target.leg or usual.ipv6 or _of(usual, addresses):
+        return usual
+    return next(leg for leg in target.node.legs if leg.ipv6 or _of(leg, addresses))
+
+
+def _of(leg: Leg, addresses: _Known) -> tuple[str, ...]:
+    return () if leg.bare else addresses.get((leg.node, leg.holder), ())

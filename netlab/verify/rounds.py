@@ -1,0 +1,349 @@
+"""Sends probes between namespaces, all at the same time, and collects what is seen of them."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netlab.diagnosis.cause import Cause, Finding, sentences
+from netlab.diagnosis.journey import Map
+from netlab.diagnosis.verdict import Evidence, Outcome, Verdict, judge
+from netlab.kernel.host.neighbours import impatient, room
+from netlab.kernel.host.overload import Shortages
+from netlab.kernel.namespaces import netns
+from netlab.kernel.netlink.objects import neighbours
+from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.patience import Interruption
+from netlab.packets import icmp
+from netlab.packets.icmp_socket import Ear, address
+from netlab.packets.packet import Part
+from netlab.verify.batches import Probe, needed, pairs, waves
+from netlab.verify.io import Senses
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from netlab.verify.unanswered import Autopsy
+
+_QUIET_SECONDS = 0.2
+"""Silence that ends a wave; on a slow machine, as long as everything from sending on took."""
+
+_ARP_MILLISECONDS = 200
+"""Between two of the three ARP questions that a machine asks, while probes are under way. The kernel's
+own second would make each address that nobody has cost three of them."""
+
+_ARP_QUESTIONS = 3
+
+_GIVING_UP_SECONDS = 2.0
+"""Within which the kernel tells that it has given up asking."""
+
+_LONGEST_SECONDS, _TIMES_SENDING = 10.0, 4
+"""How long after sending, or after how many times as long as that took, nothing is waited for any more."""
+
+_PATIENT = 5.0
+"""Times as long, where the first try has given no verdict."""
+
+_ROUTERS = 64
+"""Neighbours that routers and NAT devices need besides."""
+
+_LEAST_ROOM = 64
+"""Neighbours to be learnt at once, however full the machine's table is: some of it will be swept."""
+
+_NOTHING_LEAVES = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
+"""At a source from which no other probe has left either, these say nothing about who may reach whom."""
+
+_AT_ONCE = 32
+"""Probes that are sent without a look at anything else."""
+
+_GLANCE_SECONDS = 0.03
+"""Between two looks at what comes in while probes are sent: fewer looks see more each."""
+
+
+def run(
+    probes: Sequence[Probe],
+    progress: Callable[[int], None] = lambda done: None,
+    where: Map | None = None,
+    interruption: Interruption | None = None,
+    between: Iterable[str] = (),
+) -> list[Outcome]:
+    """Send all probes, of one family, and judge what happened; the outcomes are in the probes' order.
+
+    With `where`, every namespace of the lab is watched, and a probe that was not answered is
+    told with where and why it died; without, only what reached its ends is known. What was not
+    proved at the first try is tried once more, with patience, if it was watched or the machine ran
+    short of something meanwhile. What machines `between` the ends learn takes up room too.
+    Raises Interrupted.
+    """
+    if not probes:  # Nobody has an address of this family.
+        return []
+    request = icmp.EchoRequest(six=probes[0].six)
+    stop, shortages = interruption or Interruption(), Shortages()
+    ends = (end for probe in probes for end in (probe.source, probe.target))
+    there = (place for place in between if netns.inode(place))
+    places = sorted({*ends, *there, *(where.nodes if where else ())})
+    outcomes = _round(probes, request, places, progress, where, 1.0, stop)
+    unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
+    if unknown and (where or shortages.since()):
+        tried = [probes[n] for n in unknown]
+        again = _round(tried, request, places, lambda done: None, where, _PATIENT, stop)
+        for n, outcome in zip(unknown, again, strict=True):
+            outcomes[n] = outcome
+    return outcomes
+
+
+def _round(
+    probes: Sequence[Probe],
+    request: icmp.EchoRequest,
+    places: Sequence[str],
+    progress: Callable[[int], None],
+    where: Map | None,
+    slowness: float,
+    interruption: Interruption,
+) -> list[Outcome]:
+    evidence: dict[int, Evidence] = {}
+    # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
+    identifier = secrets.randbelow(1 << 16)
+    with ExitStack() as stack:
+        ends = {end for probe in probes for end in (probe.source, probe.target)}
+        handles = stack.enter_context(Handles(5 * len(places)))
+        six = any(probe.six for probe in probes)
+        stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness), six))
+        autopsy = _watched(where, six, slowness, stack) if where else None
+        senses = stack.enter_context(Senses(ends, six, autopsy, interruption))
+
+        def forget(namespaces: Iterable[str]) -> None:
+            for namespace in namespaces:
+                neighbours.forget(handles.netlink(namespace))
+
+        ordered = pairs(probes, _free())
+        crowded = needed(ordered) > _free()
+        if crowded:
+            forget(places)
+            stack.callback(forget, places)  # The machine's own neighbours are in the same table.
+        for there, back in waves(ordered, _free(), senses.most_at_once()):
+            chosen = there + back
+            of_it = [probes[n] for n in chosen]
+            wave = _Wave(of_it, len(there), request, senses, identifier, slowness)
+            identifier += len(chosen)
+            evidence |= zip(chosen, wave.evidence(), strict=True)
+            if autopsy:
+                wave.keep_silent(autopsy, chosen)
+            if crowded:
+                direct = all(probe.direct for probe in of_it)
+                forget(wave.ends if direct else places)
+            progress(len(chosen))
+        findings = autopsy.findings() if autopsy else {}
+    able = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
+    for number, probe in enumerate(probes):
+        evidence[number].source_could_send = probe.source in able
+    return [_outcome(probe, evidence[n], findings.get(n)) for n, probe in enumerate(probes)]
+
+
+def _free() -> int:
+    """How many neighbours the probes' ends may learn now."""
+    return max(room() - _ROUTERS, _LEAST_ROOM)
+
+
+def _watched(where: Map, six: bool, slowness: float, stack: ExitStack) -> Autopsy:
+    from netlab.verify.unanswered import Autopsy
+
+    soon = 1.5 * _ARP_MILLISECONDS / 1000 * slowness
+    return stack.enter_context(Autopsy(where, six, soon))
+
+
+def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outcome:
+    """What the ends have seen, with what became of the probe between them."""
+    outcome = judge(evidence)
+    if finding is None or finding.verdict is Verdict.ANSWERED:
+        return outcome
+    able = probe.mute or evidence.left or evidence.source_could_send
+    if finding.cause in _NOTHING_LEAVES and not able:
+        why = f"nothing leaves the source: {finding.evidence} ({finding.cause})"
+        return replace(
+            outcome, verdict=Verdict.UNKNOWN, why=why, at=finding.at, cause=finding.cause
+        )
+    why = f"at {finding.at}, {sentences(finding)['en']} ({finding.cause}: {finding.evidence})"
+    return replace(outcome, verdict=finding.verdict, why=why, at=finding.at, cause=finding.cause)
+
+
+class _Wave:
+    """Probes that are under way together; the first `there` of them go before the others."""
+
+    def __init__(
+        self,
+        probes: Sequence[Probe],
+        there: int,
+        request: icmp.EchoRequest,
+        senses: Senses,
+        first_identifier: int,
+        slowness: float,
+    ) -> None:
+        self.probes = probes
+        self.there = there
+        self.request = request
+        self.senses = senses
+        self.autopsy = senses.autopsy
+        self.first_identifier = first_identifier
+        self.slowness = slowness
+        self.ends = {end for probe in probes for end in (probe.source, probe.target)}
+        self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
+        self.index = {token: number for number, token in enumerate(self.tokens)}
+        self.seen = [Evidence() for _ in probes]
+        self.undecided = list(range(len(probes)))
+        self.arp_seconds = _ARP_QUESTIONS * _ARP_MILLISECONDS / 1000 * slowness
+        self.begun_at = self.sent_at = self.last_sighting = 0.0
+        self.shortages = Shortages()
+
+    def evidence(self) -> list[Evidence]:
+        """Send, and wait until there is nothing more to come. What the ends of each probe have seen."""
+        if self.autopsy:
+            self.autopsy.begin(self.tokens)
+        self.begun_at = self.last_sighting = time.monotonic()
+        numbers = range(len(self.probes))
+        self._send(numbers[: self.there])
+        self._send(numbers[self.there :])
+        self.sent_at = time.monotonic()
+        self.last_sighting = max(self.last_sighting, self.sent_at)
+        while not self._is_over():
+            self._look(self._patience())
+        self._count_losses()
+        if shortage := self.shortages.since() or self._unfinished():
+            for seen in self.seen:
+                seen.shortage = shortage
+        return self.seen
+
+    def _is_over(self) -> bool:
+        """Nothing more will be seen, or what is seen is not to be waited for any more.
+
+        Over only when what has come until now was read, too: this process may have been asleep.
+        """
+        if self._patience() > 0 and not self._unfinished():
+            return False
+        self._look(0)
+        return self._patience() <= 0 or bool(self._unfinished())
+
+    def _unfinished(self) -> str:
+        """That packets of the wave are seen for longer than they can live by themselves; or nothing."""
+        longest = _LONGEST_SECONDS + _TIMES_SENDING * (self.sent_at - self.begun_at)
+        if self.last_sighting + _QUIET_SECONDS < self.sent_at + longest:
+            return ""
+        return f"after {longest:.0f} s, netlab's own packets were still seen: somebody sends them again"
+
+    def keep_silent(self, autopsy: Autopsy, numbers: Sequence[int]) -> None:
+        """Remember what was seen of the probes that were not answered; `numbers` are their names."""
+        from netlab.verify.unanswered import Case
+
+        for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
+            told = not seen.sightings_lost and not seen.shortage
+            if told and judge(seen).verdict is not Verdict.ANSWERED:
+                ends = (probe.source, probe.target, probe.to)
+                case = Case(self.tokens[n], *ends, seen.send_error, seen.answered)
+                autopsy.keep(numbers[n], case)
+
+    def _send(self, numbers: Sequence[int]) -> None:
+        """Send these, those of one socket together, and take in meanwhile what they cause."""
+        batches: dict[tuple[str, str | None], list[int]] = {}
+        for n in numbers:
+            batches.setdefault((self.probes[n].source, self.probes[n].bind), []).append(n)
+        jobs: dict[Future[dict[int, int]], list[int]] = {}
+        if self.autopsy:
+            self.autopsy.sends(sender for sender, _ in batches)
+        for sender, its in batches.items():
+            for few in (its[first:][:_AT_ONCE] for first in range(0, len(its), _AT_ONCE)):
+                try:
+                    jobs[self.senses.send(*sender, [self._letter(n) for n in few])] = few
+                except OSError as error:
+                    self._not_sent(dict.fromkeys(few, error.errno or -1))
+        from concurrent.futures import wait
+
+        while wait(jobs, _GLANCE_SECONDS).not_done:
+            self._look(0)
+        if self.autopsy:
+            self.autopsy.sends(sender for sender, _ in batches)
+        for job, its in jobs.items():
+            self._not_sent({its[place]: error for place, error in job.result().items()})
+
+    def _letter(self, number: int) -> tuple[bytes, bytes]:
+        """What is sent, and where."""
+        probe, identifier = self.probes[number], (self.first_identifier + number) & 0xFFFF
+        return self.request.carrying(self.tokens[number], identifier), address(probe.to)
+
+    def _not_sent(self, errors: Mapping[int, int]) -> None:
+        for number, error in errors.items():
+            self.seen[number].send_error = error
+
+    def _look(self, seconds: float) -> None:
+        """Take in what is to be read, or comes within that time."""
+        for one in self.senses.ready(seconds):
+            if isinstance(one, Ear):
+                seen = self._see_off(one) | self._hear(one)
+            else:
+                seen = bool(self.autopsy and self.autopsy.look(one))
+            if seen:
+                self.last_sighting = time.monotonic()
+
+    def _see_off(self, ear: Ear) -> bool:
+        """Take in which probes have left; whether there were any."""
+        left = [self.index.get(icmp.token_of(data) or b"") for data in ear.departures()]
+        mine = [n for n in left if n is not None and self.probes[n].source == ear.namespace]
+        for number in mine:
+            self.seen[number].left = True
+        return bool(mine)
+
+    def _hear(self, ear: Ear) -> bool:
+        """Take in what was delivered; whether it has to do with the wave."""
+        concerned = False
+        for data, source in ear.delivered():
+            part, token = icmp.echo(data, ear.six)
+            if token in self.index:
+                self._note(part, self.index[token], ear.namespace, source)
+                concerned = True
+                continue
+            message = icmp.read_six(data, source) if ear.six else icmp.read_packet(data)
+            if message and message.token in self.index:
+                number = self.index[message.token]
+                self._note(message.kind, number, ear.namespace, source, message)
+                concerned = True
+        return concerned
+
+    def _note(
+        self,
+        part: Part | None,
+        number: int,
+        namespace: str,
+        source: str,
+        message: icmp.Message | None = None,
+    ) -> None:
+        probe, seen = self.probes[number], self.seen[number]
+        if part is Part.REQUEST and namespace == probe.target:
+            seen.delivered_from.append(source)
+        elif part is Part.ANSWER and namespace == probe.source:
+            seen.answered = True
+        elif part is Part.ERROR and namespace == probe.source and message:
+            if message.own:
+                seen.unresolved = True
+            else:
+                seen.error = message.text
+
+    def _patience(self) -> float:
+        """Seconds until the wave is over unless something more is seen."""
+        now = time.monotonic()
+        self.undecided = [number for number in self.undecided if not self.seen[number].decided]
+        if not self.undecided:
+            return 0
+        undecided = [self.seen[number] for number in self.undecided]
+        if not all(seen.left or seen.answered for seen in undecided) and not self.shortages.since():
+            return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
+        quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
+        asked = self.autopsy.last_question() if self.autopsy else -math.inf
+        return max(self.last_sighting + quiet, asked + self.arp_seconds) - now
+
+    def _count_losses(self) -> None:
+        lost = {name: self.senses.ears[name].lost() for name in self.ends}
+        for probe, seen in zip(self.probes, self.seen, strict=True):
+            seen.sightings_lost = lost[probe.source] + lost[probe.target]
