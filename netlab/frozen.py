@@ -12,16 +12,16 @@ from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
-Kind = TypeVar("Kind")
+Class = TypeVar("Class")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def frozen(kind: type[Kind]) -> type[Kind]:
+def frozen(kind: type[Class]) -> type[Class]:
     """`@dataclass(frozen=True)`, but for the time that it takes; methods of the class's own stay."""
     return furnished(dataclass(init=False, repr=False, eq=False)(kind))
 
 
-def furnished(kind: type[Kind]) -> type[Kind]:
+def furnished(kind: type[Class]) -> type[Class]:
     """A dataclass that has fields and no methods, with those of a frozen one."""
     own = fields(kind)  # type: ignore[arg-type]
     compared = _values(one.name for one in own if one.compare)

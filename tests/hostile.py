@@ -36,7 +36,7 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from netlab.diagnosis import drops
-from netlab.diagnosis.journey import BridgeInside, Map, follow
+from netlab.diagnosis.journey import BridgeInside, NetworkMap, follow
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.packets import icmp
 from netlab.packets.frame import Fields, decode, payload
@@ -57,7 +57,7 @@ from netlab.report.traffic import conversation_lines, packet_lines, page
 from netlab.report.traffic.one_line import summary
 from netlab.report.words import LANGUAGES
 from netlab.traffic import packet_key
-from netlab.traffic.conversations import Tracker
+from netlab.traffic.conversations import ConversationTracker
 from netlab.visible import is_visible
 
 TOKEN = b"\x00token\x01\x02"
@@ -95,12 +95,12 @@ PIECES = fragment(FOUR.copy() / UDP(sport=5, dport=6) / Raw(bytes(1000)), 600)
 
 def packets() -> Iterator[Packet]:
     """A whole one of every kind that the project knows."""
-    four, six = ETHER / FOUR, ETHER / SIX
+    four, is_ipv6 = ETHER / FOUR, ETHER / SIX
     yield from (four / ICMP(id=7, seq=3) / ECHO, four / ICMP(type=0, id=7, seq=3) / ECHO)
     yield from (four / ICMP(type=11) / QUOTED_UDP, four / ICMP(type=3, code=13) / QUOTED_TCP)
     yield from (four / ICMP(type=3, code=4, nexthopmtu=1300) / FOUR / ICMP(id=7) / ECHO,)
     yield from (four / ICMP(type=5) / QUOTED_UDP, four / ICMP(type=13))
-    for ip in (four, six):
+    for ip in (four, is_ipv6):
         yield from (ip / SYN, ip / DATA / b"hello", ip / TCP(flags="SA", seq=1, ack=5001))
         yield from (ip / TCP(flags="RA", ack=5001), ip / UDP(sport=4000, dport=7) / ECHO)
         yield from (ip / UDP(sport=4000) / QUERY, ip / UDP(sport=53, dport=4000) / ANSWER)
@@ -111,15 +111,21 @@ def packets() -> Iterator[Packet]:
             / BOOTP(xid=0xABCD)
             / DHCP(options=[("message-type", "discover"), "end"])
         )
-    yield from (six / ICMPv6EchoRequest(id=7, data=ECHO), six / ICMPv6EchoReply(id=7, data=ECHO))
-    yield from (six / ICMPv6PacketTooBig() / SIX / UDP(sport=1), six / ICMPv6TimeExceeded() / SIX)
-    yield six / ICMPv6DestUnreach() / SIX / ICMPv6EchoRequest(id=7, data=ECHO)
-    yield from (six / ICMPv6ND_NS(tgt="fd00::2"), six / ICMPv6ND_NA(tgt="fd00::2"))
-    yield from (six / ICMPv6ND_RA(), six / IPv6ExtHdrHopByHop() / ICMPv6MLReport2())
+    yield from (
+        is_ipv6 / ICMPv6EchoRequest(id=7, data=ECHO),
+        is_ipv6 / ICMPv6EchoReply(id=7, data=ECHO),
+    )
+    yield from (
+        is_ipv6 / ICMPv6PacketTooBig() / SIX / UDP(sport=1),
+        is_ipv6 / ICMPv6TimeExceeded() / SIX,
+    )
+    yield is_ipv6 / ICMPv6DestUnreach() / SIX / ICMPv6EchoRequest(id=7, data=ECHO)
+    yield from (is_ipv6 / ICMPv6ND_NS(tgt="fd00::2"), is_ipv6 / ICMPv6ND_NA(tgt="fd00::2"))
+    yield from (is_ipv6 / ICMPv6ND_RA(), is_ipv6 / IPv6ExtHdrHopByHop() / ICMPv6MLReport2())
     chain = IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting(addresses=["fd00::3"]) / IPv6ExtHdrDestOpt()
-    yield from (six / chain / SYN, six / chain / AH(payloadlen=4) / UDP() / b"x")
-    yield from (six / IPv6ExtHdrFragment(m=1) / UDP(len=2000) / bytes(64),)
-    yield from (six / IPv6ExtHdrFragment(offset=9) / bytes(64), six / ESP() / b"secret")
+    yield from (is_ipv6 / chain / SYN, is_ipv6 / chain / AH(payloadlen=4) / UDP() / b"x")
+    yield from (is_ipv6 / IPv6ExtHdrFragment(m=1) / UDP(len=2000) / bytes(64),)
+    yield from (is_ipv6 / IPv6ExtHdrFragment(offset=9) / bytes(64), is_ipv6 / ESP() / b"secret")
     yield from (ETHER / ARP(psrc="10.0.0.1", pdst="10.0.0.2", hwsrc=MAC),)
     yield from (ETHER / ARP(op=2, psrc="203.0.113.80"), ETHER / ARP(op=9))
     yield from (ETHER / OPTIONS / DATA, ETHER / OPTIONS / ICMP(id=7) / ECHO)
@@ -168,7 +174,7 @@ def mutated(chance: random.Random) -> Iterator[bytes]:
 
 
 CABLES = ("vm1.eth0 sw.p1", "sw.p2 nat.eth0", "nat.up host.down", "host.lan pc.eth0")
-MAP = Map(
+MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},
     switches=frozenset({"sw"}),
     macs={"sw": "00:50:56:00:00:07"},
@@ -247,7 +253,7 @@ class Everything:
 
     def __init__(self) -> None:
         self.now = 1_700_000_000_000_000_000
-        self.tracker = Tracker(lambda: MAP, ("arp", "ndp", "dhcp", "other"))
+        self.tracker = ConversationTracker(lambda: MAP, ("arp", "ndp", "dhcp", "other"))
         self.traffic = page.Traffic(lambda event, data: json.dumps(data) and None)
         self.probes = probes()
         self.file = Pcapng(io.BytesIO())

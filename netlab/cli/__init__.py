@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 from netlab import __version__
-from netlab.cli.arguments import Group, examples, lab_of_group_option
+from netlab.cli.arguments import CommandGroup, examples, lab_of_group_option
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
 
@@ -49,7 +49,7 @@ _COMMANDS = {
 """Module and function of each. Only what is asked for is imported, for a quick start."""
 
 
-class _Commands(Group):
+class _Commands(CommandGroup):
     """Lists commands in the order in which a newcomer needs them, and imports those that it has to."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

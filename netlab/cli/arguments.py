@@ -40,7 +40,7 @@ _WHOLE = 1000
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """Of subcommands, the one that a wrong word may mean is named."""
 
     what = "command"
@@ -93,14 +93,14 @@ class OfLab(click.ParamType[str]):
         from netlab import lab
 
         try:
-            named = lab.pick(ctx.params.get("lab_name") or ctx.params.get("name"))
+            named = lab.find_lab(ctx.params.get("lab_name") or ctx.params.get("name"))
             known = list(self.words(named, ctx, incomplete))
         except NetlabError:
             return []
         return [CompletionItem(word) for word in known if word.startswith(incomplete)]
 
 
-class NodeName(OfLab):
+class NodeArgument(OfLab):
     """A node or switch of the lab."""
 
     name = "node"
@@ -108,7 +108,7 @@ class NodeName(OfLab):
     def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
         from netlab import lab
 
-        return lab.places(named)
+        return lab.node_names(named)
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if ctx and not ctx.resilient_parsing and _is_lab_alone(value):
@@ -117,19 +117,19 @@ class NodeName(OfLab):
         return value
 
 
-class EndpointName(NodeName):
-    """A machine, a leg of one (`host@lan`), or a server's name on the lab's Internet."""
+class EndpointName(NodeArgument):
+    """A machine, an adapter of one (`host@lan`), or a server's name on the lab's Internet."""
 
     def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
         from netlab import lab
 
         running = lab.attach(named)
         for node in running.topology.endpoints:
-            yield from (node.name, *node.named_legs)
+            yield from (node.name, *node.named_adapters)
         yield from running.source.scenario.internet.servers
 
 
-class MatrixEnd(NodeName):
+class MatrixEnd(NodeArgument):
     """An endpoint of the lab's matrix."""
 
     def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
@@ -139,7 +139,7 @@ class MatrixEnd(NodeName):
         return dict.fromkeys(end.name for one in pairs for end in (one.source, one.target))
 
 
-class PointName(NodeName):
+class PointName(NodeArgument):
     """A node, one of its adapters (`vm1:eth0`), or a network."""
 
     def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
@@ -147,19 +147,25 @@ class PointName(NodeName):
 
         node, colon, _ = begun.partition(":")
         if not colon:
-            return lab.places(named)
+            return lab.node_names(named)
         nodes = lab.attach(named).topology.nodes
-        return [f"{node}:{leg.interface}" for leg in nodes[node].legs] if node in nodes else []
+        return (
+            [f"{node}:{adapter.interface}" for adapter in nodes[node].adapters]
+            if node in nodes
+            else []
+        )
 
 
-class ClientName(NodeName):
+class ClientName(NodeArgument):
     """A machine that DHCP configures, or one of its adapters (`vm1.eth0`)."""
 
     def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
         from netlab import lab
 
         for node in lab.attach(named).topology.endpoints:
-            adapters = [f"{node.name}.{leg.interface}" for leg in node.legs if leg.by_dhcp]
+            adapters = [
+                f"{node.name}.{adapter.interface}" for adapter in node.adapters if adapter.by_dhcp
+            ]
             yield from (node.name, *adapters) if adapters else ()
 
 
@@ -200,7 +206,7 @@ class Target(OfLab):
     def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
         from netlab import lab
 
-        return lab.targets(lab.attach(named))
+        return lab.set_targets(lab.attach(named))
 
 
 class Setting(OfLab):
@@ -223,7 +229,7 @@ def _is_lab_alone(name: str) -> bool:
     from netlab import lab
 
     existing = lab.names()
-    return name in existing and not any(name in lab.places(one) for one in existing)
+    return name in existing and not any(name in lab.node_names(one) for one in existing)
 
 
 class ProbeKind(click.ParamType[str]):
@@ -323,7 +329,7 @@ class Size(click.ParamType[int]):
         return int(number) * _UNITS[unit]
 
 
-class Seconds(click.FloatRange):
+class SecondsArgument(click.FloatRange):
     """A span of time; not `nan`, which is in every range."""
 
     def convert(
@@ -401,7 +407,7 @@ language_option = click.option(
 
 scenario_argument = click.argument("scenario", type=ScenarioName(), metavar="SCENARIO|FILE")
 
-node_argument = click.argument("node", type=NodeName())
+node_argument = click.argument("node", type=NodeArgument())
 
 junit_option = click.option(
     "--junit",

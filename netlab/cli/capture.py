@@ -16,7 +16,7 @@ from netlab.cli.arguments import (
     STDOUT,
     OutputFile,
     PointName,
-    Seconds,
+    SecondsArgument,
     Size,
     examples,
     json_option,
@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     "-f", "--filter", "expression", default="", metavar="EXPR", help="Only these, as for tcpdump."
 )
 @click.option("-c", "--count", type=click.IntRange(1), help="End after so many packets.")
-@click.option("--seconds", type=Seconds(0, min_open=True), help="End after so many seconds.")
+@click.option(
+    "--seconds", type=SecondsArgument(0, min_open=True), help="End after so many seconds."
+)
 @click.option("--bytes", "size", type=Size(), help="A file of that size is full: 500k, 10M, 1G.")
 @click.option(
     "--files", "ring", type=click.IntRange(1), help="Go on in another file, and keep the last N."
@@ -101,8 +103,8 @@ def capture(
         raise UsageError("--json prints, -w writes", "take one of them")
     if file == STDOUT and sys.stdout.isatty():
         raise UsageError("this would write binary data to the terminal", "pipe it, or name a file")
-    running = lab.attach(lab.pick(lab_name))
-    with lab.listening(running, points, expression, snaplen) as stream:
+    running = lab.attach(lab.find_lab(lab_name))
+    with lab.capture(running, points, expression, snaplen) as stream:
         sink = Files(file, snaplen or 0, size or inf, ring or 0) if file else Lines(output.json)
         say(f"capturing at {', '.join(points) or 'every node'}; Ctrl-C ends it", to_stderr=True)
         try:

@@ -7,7 +7,7 @@ import click
 from netlab import lab
 from netlab.cli.arguments import (
     EndpointName,
-    NodeName,
+    NodeArgument,
     examples,
     json_option,
     lab_option,
@@ -24,7 +24,7 @@ from netlab.cli.output import Output
         "sudo netlab explain pc 10.0.0.128 --lang zh",
     )
 )
-@click.argument("source", type=NodeName(), metavar="SRC")
+@click.argument("source", type=NodeArgument(), metavar="SRC")
 @click.argument("target", type=EndpointName(), metavar="DST")
 @lab_option
 @click.option(
@@ -48,7 +48,7 @@ def explain(
 ) -> int:
     """Say where a packet would go, and why, without sending it.
 
-    SRC is a node, DST a node, a leg of one (host@lan) or an IP address. From routes,
+    SRC is a node, DST a node, an adapter of one (host@lan) or an IP address. From routes,
     ARP, switches' tables and nftables' rules as they are now. Exit code 1 if it would
     not be answered, or if that is not certain.
     """
@@ -56,7 +56,7 @@ def explain(
     from netlab.report import data
     from netlab.report.explain import explanation
 
-    running = lab.attach(lab.pick(lab_name))
+    running = lab.attach(lab.find_lab(lab_name))
     found = lab.explain(running, source, target, by)
     output.result(
         data.explanation(found, running.name), lambda: explanation(found, reply, language)

@@ -115,7 +115,7 @@ def _graph(name: str | None, lab_name: str | None, language: str) -> Graph:
         raise UsageError(f"'{name}' and --lab exclude each other", "leave one of them out")
     is_file = name is not None and is_path(name)
     if name is None or (not is_file and name in lab.names()):
-        return graph.running(lab.status(lab.attach(lab.pick(name or lab_name))), language)
+        return graph.running(lab.status(lab.attach(lab.find_lab(name or lab_name))), language)
     try:
         source = lab.load(name)
     except UsageError as error:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from netlab.lab import Lab, Status, Unleased
     from netlab.report.verify.junit import Suite
     from netlab.scenario.expectation import Expectation
-    from netlab.scenario.loaded import Source
+    from netlab.scenario.loaded import LoadedScenario
     from netlab.verify.matrix import Result
 
 EXIT_NOT_AS_EXPECTED = 1
@@ -95,7 +95,7 @@ def down(output: Output, labs: tuple[str, ...], lab_name: str | None, every: boo
         labs = tuple(dict.fromkeys([*labs, lab_name]))
     if every and labs:
         raise UsageError("--all and names exclude each other", "leave one of them out")
-    chosen = lab.names() if every else [lab.pick(name, "down LAB") for name in labs or (None,)]
+    chosen = lab.names() if every else [lab.find_lab(name, "down LAB") for name in labs or (None,)]
     if every:
         lab.sweep()
     ended: list[str] = []
@@ -132,7 +132,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     name = same_lab(name, lab_name)
     records = lab.records()
     if name is not None or (len(records) == 1 and records[0].ready):
-        _show(output, lab.status(lab.attach(lab.pick(name))), alone=name is not None)
+        _show(output, lab.status(lab.attach(lab.find_lab(name))), alone=name is not None)
         return
     if not records and not output.json:
         output.note("no lab is running; `sudo netlab up nat` starts one")
@@ -193,7 +193,7 @@ def verify(
     port, see `netlab trace --by tcp:80`. Exit code 1 if a pair is not as expected, or not known;
     3 if there is no such lab.
     """
-    running = lab.attach(lab.pick(same_lab(name, lab_name)))
+    running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     wanted = lab.pairs(running, sources, targets)
     _report(output, [_measure(output, running, wanted, answers_only)], junit)
 
@@ -260,7 +260,7 @@ def _measure(
     return _Measured(running, results, time.monotonic() - started)
 
 
-def _prepare_run(source: Source) -> Lab:
+def _prepare_run(source: LoadedScenario) -> Lab:
     from netlab.scenario.names import lab_name_after
 
     return lab.prepare(source, lab_name_after(f"run-{source.name}"))
@@ -349,7 +349,7 @@ def _hints(planned: Lab) -> list[str]:
 
 def _explain_existing(output: Output, planned: Lab, error: LabExists) -> None:
     """`up` on a running lab changes nothing: it says how the lab differs from what is wanted."""
-    from netlab.plan.plan import difference
+    from netlab.plan.plan import drift_between
     from netlab.report import data, text
 
     try:
@@ -357,7 +357,7 @@ def _explain_existing(output: Output, planned: Lab, error: LabExists) -> None:
     except SystemRefused as incomplete:
         output.failure(incomplete)
         return
-    edited = difference(planned.plan.nouns, running.plan.nouns)
+    edited = drift_between(planned.plan.nouns, running.plan.nouns)
     drifted = lab.status(running).drift
     output.failure(
         error,

@@ -10,10 +10,10 @@ import click
 from netlab import lab
 from netlab.cli.arguments import (
     ClientName,
-    Group,
+    CommandGroup,
     LabName,
     NetworkName,
-    Seconds,
+    SecondsArgument,
     Setting,
     Target,
     VmName,
@@ -32,7 +32,7 @@ from netlab.errors import KernelError, UsageError
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
-    from netlab.scenario.loaded import Source
+    from netlab.scenario.loaded import LoadedScenario
 
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Show what would be removed, altered and made; change nothing."
@@ -55,7 +55,7 @@ def apply(
 
     Only what differs is touched; a change that fails on the way is taken back whole.
     """
-    running = lab.attach(lab.pick(same_lab(name, lab_name)))
+    running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     _carry_out(output, running, lab.load(scenario), dry_run)
 
 
@@ -74,9 +74,9 @@ def repair(output: Output, name: str | None, lab_name: str | None, dry_run: bool
     """
     from netlab.report import data, text
 
-    running = lab.attach(lab.pick(same_lab(name, lab_name)))
+    running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     unleased: list[lab.Unleased] = []
-    difference = lab.mending(running)
+    difference = lab.plan_repair(running)
     if dry_run:
         output.result(
             data.change(difference, running.name), lambda: text.change(difference, done=False)
@@ -117,8 +117,8 @@ def assign(
     host, lan or internet. Keys and values are those of a scenario file; no value takes the key out.
     """
     wanted = dict(_setting(word) for word in settings)
-    running = lab.attach(lab.pick(lab_name))
-    _carry_out(output, running, lab.assigned(running, target, wanted), dry_run)
+    running = lab.attach(lab.find_lab(lab_name))
+    _carry_out(output, running, lab.set_value(running, target, wanted), dry_run)
 
 
 @click.command(epilog=examples("sudo netlab add vm3 vmnet8", "sudo netlab add vm3 vmnet8 vmnet1"))
@@ -132,8 +132,8 @@ def add(
     output: Output, vm: str, networks: tuple[str, ...], lab_name: str | None, dry_run: bool
 ) -> None:
     """Add a VM to a running lab, with an adapter on each network."""
-    running = lab.attach(lab.pick(lab_name))
-    _carry_out(output, running, lab.with_vm(running, vm, list(networks)), dry_run)
+    running = lab.attach(lab.find_lab(lab_name))
+    _carry_out(output, running, lab.add_vm(running, vm, list(networks)), dry_run)
 
 
 @click.command(
@@ -162,8 +162,8 @@ def clone(output: Output, vm: str, new: str, way: str, lab_name: str | None, dry
     Clone and copied give it a UUID and MACs of its own, moved leaves it the original's. What is set
     in the guest is the same in all: static addresses, static MACs and /etc/machine-id.
     """
-    running = lab.attach(lab.pick(lab_name))
-    _carry_out(output, running, lab.with_clone(running, vm, new, way == "moved"), dry_run)
+    running = lab.attach(lab.find_lab(lab_name))
+    _carry_out(output, running, lab.clone_vm(running, vm, new, way == "moved"), dry_run)
 
 
 @click.command(epilog=examples("sudo netlab remove vm3"))
@@ -174,12 +174,12 @@ def clone(output: Output, vm: str, new: str, way: str, lab_name: str | None, dry
 @pass_output
 def remove(output: Output, vm: str, lab_name: str | None, dry_run: bool) -> None:
     """Remove a VM from a running lab."""
-    running = lab.attach(lab.pick(lab_name))
-    _carry_out(output, running, lab.without_vm(running, vm), dry_run)
+    running = lab.attach(lab.find_lab(lab_name))
+    _carry_out(output, running, lab.remove_vm(running, vm), dry_run)
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog=examples(
         "sudo netlab forward add 8080 vm1:80       # the host's port 8080 leads to vm1's web server",
         "sudo netlab forward add 5353/udp vm1:53",
@@ -211,9 +211,9 @@ def forward_add(
     dry_run: bool,
 ) -> None:
     """Let a port of the host lead to a VM's."""
-    running = lab.attach(lab.pick(lab_name))
+    running = lab.attach(lab.find_lab(lab_name))
     number, protocol = _port(port)
-    source = lab.with_forward(running, protocol, number, target, network)
+    source = lab.add_forward(running, protocol, number, target, network)
     _carry_out(output, running, source, dry_run)
 
 
@@ -225,16 +225,16 @@ def forward_add(
 @pass_output
 def forward_remove(output: Output, port: str, lab_name: str | None, dry_run: bool) -> None:
     """Give a port of the host back."""
-    running = lab.attach(lab.pick(lab_name))
+    running = lab.attach(lab.find_lab(lab_name))
     number, protocol = _port(port)
-    _carry_out(output, running, lab.without_forward(running, protocol, number), dry_run)
+    _carry_out(output, running, lab.remove_forward(running, protocol, number), dry_run)
 
 
 forward.add_command(table_command("forwards", "Ports that lead to a machine behind NAT."), "list")
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog=examples(
         "sudo netlab dhcp release vm1        # as ipconfig /release, dhclient -r",
         "sudo netlab dhcp renew vm1          # as ipconfig /renew",
@@ -260,8 +260,8 @@ def dhcp_release(output: Output, machine: str, lab_name: str | None, dry_run: bo
 
     As ipconfig /release and dhclient -r: the server is told, and the client ends.
     """
-    running = lab.attach(lab.pick(lab_name))
-    _carry_out(output, running, lab.without_lease(running, machine), dry_run)
+    running = lab.attach(lab.find_lab(lab_name))
+    _carry_out(output, running, lab.release_lease(running, machine), dry_run)
 
 
 @dhcp.command("renew", epilog=examples("sudo netlab dhcp renew vm1"))
@@ -269,7 +269,7 @@ def dhcp_release(output: Output, machine: str, lab_name: str | None, dry_run: bo
 @lab_option
 @click.option(
     "--wait",
-    type=Seconds(min=0, min_open=True),
+    type=SecondsArgument(min=0, min_open=True),
     default=15,
     show_default=True,
     metavar="SECONDS",
@@ -287,9 +287,9 @@ def dhcp_renew(
     """
     from netlab.report import data, text
 
-    running = lab.attach(lab.pick(lab_name))
+    running = lab.attach(lab.find_lab(lab_name))
     if dry_run:
-        _carry_out(output, running, lab.with_lease(running, machine), dry_run)
+        _carry_out(output, running, lab.renew_lease(running, machine), dry_run)
         return
     name = machine.partition(".")[0]
     machines = lab.status(lab.renew(running, machine, wait)).machines
@@ -316,7 +316,7 @@ def _known(running: Lab) -> set[str]:
     return {warning.what for warning in running.source.warnings}
 
 
-def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> None:
+def _carry_out(output: Output, running: Lab, source: LoadedScenario, dry_run: bool) -> None:
     from netlab.report import data, text
 
     output.warn(one for one in source.warnings if one.what not in _known(running))
@@ -326,7 +326,7 @@ def _carry_out(output: Output, running: Lab, source: Source, dry_run: bool) -> N
         lab.refuse_busy_ports(running, wanted)
     elif difference:
         with output.changing(wanted, difference) as progress:
-            lab.carry_out(running, wanted, difference, progress, unleased.append)
+            lab.apply_change(running, wanted, difference, progress, unleased.append)
     output.warn(unleased)
     output.result(
         data.change(difference, running.name, unleased),

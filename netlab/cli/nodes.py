@@ -40,7 +40,7 @@ def execute(lab_name: str | None, node: str, command: tuple[str, ...]) -> None:
     words = command[1:] if command[:1] == ("--",) else command
     if not words or not words[0]:
         raise UsageError("there is no command", f"sudo netlab exec {node} -- COMMAND")
-    name, node = _where(lab_name, node)
+    name, node = _of_lab(lab_name, node)
     lab.execute(name, node, words, {})
 
 
@@ -49,9 +49,9 @@ def execute(lab_name: str | None, node: str, command: tuple[str, ...]) -> None:
 @node_argument
 def shell(lab_name: str | None, node: str) -> None:
     """Open a root shell on a node."""
-    name, node = _where(lab_name, node)
+    name, node = _of_lab(lab_name, node)
     lab.require_root()
-    lab.place_of(name, node)
+    lab.namespace_of(name, node)
     if sys.stdin.isatty():
         say(f"You are on {node}, in the lab {name}. `exit` brings you back.", to_stderr=True)
     bash = shutil.which("bash")
@@ -60,8 +60,8 @@ def shell(lab_name: str | None, node: str) -> None:
     lab.execute(name, node, command, {"NETLAB_LAB": name, **home})
 
 
-def _where(lab_name: str | None, node: str) -> tuple[str, str]:
+def _of_lab(lab_name: str | None, node: str) -> tuple[str, str]:
     """Lab and node; the node may be written as its namespace, LAB.NODE."""
     if lab_name is None and "." in node:
         lab_name, _, node = node.partition(".")
-    return lab.pick(lab_name), node
+    return lab.find_lab(lab_name), node

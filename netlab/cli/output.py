@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from netlab.kernel.resources.create import Moment, Progress
     from netlab.lab import Lab, Unleased
-    from netlab.plan.diff import Change
+    from netlab.plan.diff import Diff
     from netlab.plan.resources import Observed
 
 
@@ -146,7 +146,7 @@ class Output:
             yield progress
 
     @contextmanager
-    def changing(self, lab: Lab, change: Change) -> Iterator[Progress]:
+    def changing(self, lab: Lab, change: Diff) -> Iterator[Progress]:
         """A progress bar for `apply`."""
         steps = len(change.removed) + len(change.altered) + len(change.created)
         with self._bar(f"changing {lab.name}", steps) as advance:

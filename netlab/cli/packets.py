@@ -17,10 +17,10 @@ from netlab.cli.arguments import (
     STDOUT,
     EndpointName,
     LabName,
-    NodeName,
+    NodeArgument,
     OutputFile,
     ProbeKind,
-    Seconds,
+    SecondsArgument,
     examples,
     json_option,
     lab_option,
@@ -62,7 +62,7 @@ def _table(rows: Mapping[str, str]) -> str:
         "sudo netlab trace vm1 internet --pcapng - | wireshark -k -i -",
     )
 )
-@click.argument("source", type=NodeName(), metavar="SRC")
+@click.argument("source", type=NodeArgument(), metavar="SRC")
 @click.argument("target", type=EndpointName(), metavar="[DST]", required=False)
 @lab_option
 @click.option(
@@ -74,7 +74,7 @@ def _table(rows: Mapping[str, str]) -> str:
 )
 @click.option(
     "--wait",
-    type=Seconds(0, 600),
+    type=SecondsArgument(0, 600),
     metavar="SECONDS",
     help="netlab's own receiver answers only then (udp without a port, raw).",
 )
@@ -96,7 +96,7 @@ def _table(rows: Mapping[str, str]) -> str:
 @click.option(
     "--compare-from",
     "other_source",
-    type=NodeName(),
+    type=NodeArgument(),
     metavar="SRC2",
     help="Side by side with the journey from SRC2.",
 )
@@ -150,7 +150,7 @@ def trace(
 ) -> int:
     """Send one packet, and say where it went, or where and why it died.
 
-    SRC is a node, DST a node, a leg of one (host@lan) or an IP address. Exit code 1
+    SRC is a node, DST a node, an adapter of one (host@lan) or an IP address. Exit code 1
     if no answer came back.
     """
     from netlab.report import data
@@ -173,7 +173,7 @@ def trace(
     _check_files(file, page, {**views, "--json": output.json})
     number = _step_number(fields)
     _check_wait(by, wait)
-    running = lab.attach(lab.pick(lab_name))
+    running = lab.attach(lab.find_lab(lab_name))
     question = (source, target, by, wait or 0.0)
     account = None
     if audit:
@@ -181,7 +181,7 @@ def trace(
     else:
         traced = lab.trace(running, *question)
     if comparison:
-        other = lab.attach(lab.pick(other_lab)) if other_lab else running
+        other = lab.attach(lab.find_lab(other_lab)) if other_lab else running
         to = other_target or target
         second = lab.trace(other, other_source or source, to, by, wait or 0.0)
         if page:

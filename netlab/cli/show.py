@@ -14,8 +14,8 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import (
-    Group,
-    NodeName,
+    CommandGroup,
+    NodeArgument,
     examples,
     json_option,
     lab_of_group_option,
@@ -51,7 +51,7 @@ _CHANGE_SECONDS = 10.0
 """How long nothing can be read while another command changes or ends the lab."""
 
 
-class _Tables(Group):
+class _Tables(CommandGroup):
     what = "table"
 
 
@@ -75,7 +75,7 @@ def table_command(name: str, about: str) -> click.Command:
     """A command that shows one table."""
 
     @click.command(name, help=about, short_help=about, epilog=examples(f"sudo netlab show {name}"))
-    @click.argument("place", required=False, type=NodeName(), metavar="[NODE|NETWORK]")
+    @click.argument("place", required=False, type=NodeArgument(), metavar="[NODE|NETWORK]")
     @lab_option
     @click.option("--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
     @json_option
@@ -84,7 +84,7 @@ def table_command(name: str, about: str) -> click.Command:
         from netlab.report import data, text
         from netlab.show import view
 
-        running = lab.attach(lab.pick(lab_name))
+        running = lab.attach(lab.find_lab(lab_name))
         # Also if it is to be watched: what is wrong is said first.
         found = view(running, name, place)
         if watch:
@@ -103,7 +103,7 @@ def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:
     """Until the reader leaves, Ctrl-C or another signal, or the lab's end."""
     from netlab.kernel.patience import postponed_signals
 
-    following = lab.Following(running)
+    following = lab.LabWatcher(running)
     # On a terminal the seconds may count down; a pipe is told of changes only.
     counting = sys.stdout.isatty() and not output.json
     drawn = None
@@ -116,16 +116,16 @@ def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:
         say("netlab: the lab has ended", to_stderr=True)
 
 
-def _views(following: lab.Following, name: str, place: str | None) -> Iterator[View]:
+def _views(following: lab.LabWatcher, name: str, place: str | None) -> Iterator[View]:
     """The table again and again, for as long as there is the lab."""
-    from netlab.kernel.state.monitor import Events
+    from netlab.kernel.state.monitor import TableMonitor
     from netlab.show import view
 
     since = time.monotonic()
     while not following.ended:
         running = following()
         try:
-            with Events(running.plan.namespaces) as events:
+            with TableMonitor(running.plan.namespaces) as events:
                 while not following.ended and following() is running:
                     found = view(running, name, place)
                     since = time.monotonic()

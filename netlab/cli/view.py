@@ -45,8 +45,8 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     from netlab.report.web.page import html
     from netlab.report.web.server import PageServer
 
-    running = lab.attach(lab.pick(lab_name))
-    following = lab.Following(running)
+    running = lab.attach(lab.find_lab(lab_name))
+    following = lab.LabWatcher(running)
     following.owners()  # While it is there: it may end at once.
     kinds = _KINDS if allow_send else ()
 
@@ -96,7 +96,7 @@ def _pictures(*labs: lab.Lab) -> Pictures:
 
 
 def _watch(
-    following: lab.Following, stream: Stream, traffic: Traffic, wishes: Queue[Wish]
+    following: lab.LabWatcher, stream: Stream, traffic: Traffic, wishes: Queue[Wish]
 ) -> Iterator[lab.Lab]:
     """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end.
 
@@ -107,7 +107,9 @@ def _watch(
     from netlab.traffic import conversations
 
     running = following()
-    tracker = conversations.Tracker(following.where, conversations.FOLDED, stream.since)
+    tracker = conversations.ConversationTracker(
+        following.netmap, conversations.FOLDED, stream.since
+    )
     for found in conversations.live(stream.portions(), tracker, WINDOW_NS):
         if stream.late:
             stream.abandon()

@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
-from netlab.cli.arguments import NodeName, Seconds, examples, json_option, lab_option, pass_output
+from netlab.cli.arguments import (
+    NodeArgument,
+    SecondsArgument,
+    examples,
+    json_option,
+    lab_option,
+    pass_output,
+)
 from netlab.cli.capture import say_end
 from netlab.cli.output import Output, as_json, discard, say
 from netlab.visible import visible
 
 if TYPE_CHECKING:
     from netlab.kernel.state.owners import Owners
-    from netlab.traffic.conversations import Told
+    from netlab.traffic.conversations import Conversation
 
 _FOLD_SECONDS = 10
 """How often what is only counted is said."""
@@ -33,14 +40,16 @@ _FOLD_SECONDS = 10
         "sudo netlab watch --json | jq 'select(.kind) | .what'",
     )
 )
-@click.argument("nodes", nargs=-1, type=NodeName(), metavar="[NODE|NETWORK]...")
+@click.argument("nodes", nargs=-1, type=NodeArgument(), metavar="[NODE|NETWORK]...")
 @lab_option
 @click.option(
     "--arp", is_flag=True, help="Tell ARP and neighbour discovery too, instead of counting them."
 )
 @click.option("--all", "everything", is_flag=True, help="Tell everything: ARP, DHCP, the rest.")
 @click.option("-c", "--count", type=click.IntRange(1), help="End after so many lines.")
-@click.option("--seconds", type=Seconds(0, min_open=True), help="End after so many seconds.")
+@click.option(
+    "--seconds", type=SecondsArgument(0, min_open=True), help="End after so many seconds."
+)
 @json_option
 @pass_output
 def watch(
@@ -60,13 +69,13 @@ def watch(
     from netlab.packets import stream
     from netlab.traffic import conversations
 
-    running = lab.attach(lab.pick(lab_name))
-    wanted = lab.passing(running, nodes)
-    following = lab.Following(running)
+    running = lab.attach(lab.find_lab(lab_name))
+    wanted = lab.exchange_filter(running, nodes)
+    following = lab.LabWatcher(running)
     following.owners()  # While it is there: it may end at once.
     unfolded = conversations.FOLDED if everything else {"arp", "ndp"} if arp else ()
     with lab.watching(running) as seen:
-        tracker = conversations.Tracker(following.where, unfolded, seen.since)
+        tracker = conversations.ConversationTracker(following.netmap, unfolded, seen.since)
         printer = _Printer(output.json, following.owners, tracker.folded, count)
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
@@ -102,7 +111,7 @@ class _Printer:
         """There were as many lines as wanted."""
         return self._left <= 0
 
-    def tell(self, exchanges: Iterable[Told]) -> None:
+    def tell(self, exchanges: Iterable[Conversation]) -> None:
         """Raises BrokenPipeError."""
         from netlab.report.traffic import conversation_lines as report
 

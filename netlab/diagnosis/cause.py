@@ -196,7 +196,7 @@ DNS_CODES = {"0": Cause.DNS_NO_NAME, "3": Cause.DNS_NO_NAME}
 
 
 @frozen
-class Finding:
+class Diagnosis:
     """What became of a probe; for one that died: where, why, and how that is known."""
 
     verdict: Verdict
@@ -211,7 +211,7 @@ class Finding:
     """The kernel's count that is the evidence, if it is one."""
 
 
-def sentences(finding: Finding) -> dict[str, str]:
+def sentences(finding: Diagnosis) -> dict[str, str]:
     """What became of it in a sentence, by language; empty for one that was answered."""
     if finding.cause is None:
         return {}

@@ -9,8 +9,8 @@ from ipaddress import ip_address
 
 from netlab.diagnosis.journey import Step
 from netlab.frozen import frozen
-from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, IPAddress, Neighbour, RouteRow
-from netlab.kernel.state.routing import Answer
+from netlab.kernel.rows import Connection, FdbEntry, Flow, IPAddress, Neighbour, NextHop, RouteRow
+from netlab.kernel.state.routing import RouteResult
 from netlab.messages import said
 from netlab.packets.frame import is_group
 
@@ -36,7 +36,7 @@ class Decision:
 
 
 @frozen
-class Tables:
+class DecisionTables:
     """What a machine, or a NAT device with its host, knew when the probe was over."""
 
     routes: Sequence[RouteRow] = ()
@@ -49,7 +49,11 @@ _ADDRESSES_AND_PORTS = {"ip.src", "ip.dst", "icmp.id", "tcp.src", "tcp.dst", "ud
 
 
 def decisions(
-    step: Step, tables: Tables, rules: Iterable[str], is_switch: bool, names: Mapping[str, str]
+    step: Step,
+    tables: DecisionTables,
+    rules: Iterable[str],
+    is_switch: bool,
+    names: Mapping[str, str],
 ) -> Iterator[Decision]:
     """Everything that decided one stay. `names` says whose an IP or MAC address is."""
     if is_switch:
@@ -82,7 +86,7 @@ def best_route(routes: Iterable[RouteRow], address: IPAddress) -> RouteRow | Non
     return min(fitting, key=lambda r: (-r.destination.prefixlen, r.metric), default=None)
 
 
-def closed_route(route: RouteRow, answer: Answer) -> bool:
+def closed_route(route: RouteRow, answer: RouteResult) -> bool:
     """Whether it is by this route of the main table that a packet goes nowhere, by the kernel's answer.
 
     A rule (`ip rule`), another TOS or a route that says `throw` may have led past it.
@@ -110,7 +114,7 @@ def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) ->
         yield Decision(By.FDB, said("flooded", owner=whose))
 
 
-def _routed(step: Step, tables: Tables, names: Mapping[str, str]) -> Iterator[Decision]:
+def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Iterator[Decision]:
     if is_group(step.after["eth.dst"]):
         return
     target = ip_address(step.after["ip.dst"])
@@ -119,7 +123,7 @@ def _routed(step: Step, tables: Tables, names: Mapping[str, str]) -> Iterator[De
     if route is None:
         return
     yield Decision(By.ROUTE, str(route))
-    hop = next(iter(route.hops), Hop(None, ""))
+    hop = next(iter(route.hops), NextHop(None, ""))
     following = hop.gateway or target
     for one in tables.neighbours:
         if one.address == following and one.mac == step.after["eth.dst"]:

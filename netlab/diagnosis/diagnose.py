@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 
-from netlab.diagnosis.cause import DNS_CODES, DNS_WORDS, Cause, Finding, look_at
-from netlab.diagnosis.drops import Drop, Silence
+from netlab.diagnosis.cause import DNS_CODES, DNS_WORDS, Cause, Diagnosis, look_at
+from netlab.diagnosis.drops import RuleDrop, Silence
 from netlab.diagnosis.journey import Journey, Step
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
@@ -33,7 +33,7 @@ _COUNTED = {
 
 
 @frozen
-class Scene:
+class LabEvidence:
     """What is the same for all probes that were under way at the same time."""
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -68,13 +68,13 @@ class Scene:
 
 
 @frozen
-class Evidence:
+class ProbeEvidence:
     """What is known of one probe when it is over."""
 
     source: str
     target: str
     journey: Journey
-    scene: Scene = field(default_factory=Scene)
+    scene: LabEvidence = field(default_factory=LabEvidence)
     kind: str = "icmp"
     """The probe's kind: `icmp`, `tcp`, `dns`, …"""
     answered: bool = False
@@ -90,7 +90,7 @@ class Evidence:
     """Node to the interface by which its packet would have to leave, which has no carrier."""
     addressed: bool = True
     """The source has an address besides that of `lo`."""
-    drops: Mapping[tuple[str, Part], Drop] = field(default_factory=dict)
+    drops: Mapping[tuple[str, Part], RuleDrop] = field(default_factory=dict)
     """Node, and which of the probe's packets, to the rule that ended it there."""
     present: frozenset[tuple[str, str]] = frozenset()
     """(switch, MAC address) of frames that reached others, and their receiver is behind the switch."""
@@ -112,14 +112,14 @@ class Evidence:
     """Nodes that translated the request and have no entry for it any more."""
 
 
-def judge(evidence: Evidence) -> Finding:
+def diagnose(evidence: ProbeEvidence) -> Diagnosis:
     """What the evidence proves. First what is certain, then what the last node counted."""
     found = _judged(evidence)
     on_a_switch = found.at in evidence.scene.switches
     return replace(found, look_at=look_at(found.cause, _version(evidence), on_a_switch))
 
 
-def _judged(evidence: Evidence) -> Finding:
+def _judged(evidence: ProbeEvidence) -> Diagnosis:
     journey = evidence.journey
     if evidence.scene.lost:
         return _unknown(evidence.source, said("lost", count=evidence.scene.lost))
@@ -148,7 +148,7 @@ def _judged(evidence: Evidence) -> Finding:
             return _end_of(last[-1], evidence)
 
 
-def _answered_as(evidence: Evidence) -> Finding | None:
+def _answered_as(evidence: ProbeEvidence) -> Diagnosis | None:
     """An answer is home, but from an address that was not asked: no program waits for such a one."""
     asked = evidence.journey.of(Part.REQUEST)[0].after.get("ip.dst")
     home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
@@ -163,22 +163,22 @@ def _answered_as(evidence: Evidence) -> Finding | None:
     return _dead(evidence.source, Cause.NO_WAY_BACK, text)
 
 
-def _answered(evidence: Evidence) -> Finding:
+def _answered(evidence: ProbeEvidence) -> Diagnosis:
     home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
     if not home:
         return _unknown(evidence.source, said("not sighted"))
     senders = [_sender(evidence.journey.packets[step.packet][0]) for step in home]
     if evidence.kind == "dhcp":
-        return Finding(Verdict.ANSWERED, senders[0])
+        return Diagnosis(Verdict.ANSWERED, senders[0])
     meant = next((one for one in senders if one in _meant(evidence)), None)
     if meant:
-        return Finding(Verdict.ANSWERED, meant)
+        return Diagnosis(Verdict.ANSWERED, meant)
     who = senders[-1]
     if twins := _rivals(evidence, who):
         return _duplicate(who, evidence.address, twins)
     if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
         # The target has passed it on: a port that leads there.
-        return Finding(Verdict.ANSWERED, who)
+        return Diagnosis(Verdict.ANSWERED, who)
     return _unknown(who, said("by another", who=who))
 
 
@@ -187,11 +187,11 @@ def _sender(first: Step) -> str:
     return first.came_in.peer if first.came_in else first.node
 
 
-def _meant(evidence: Evidence) -> frozenset[str]:
+def _meant(evidence: ProbeEvidence) -> frozenset[str]:
     return evidence.meant | {evidence.target}
 
 
-def _rivals(evidence: Evidence, node: str) -> frozenset[str]:
+def _rivals(evidence: ProbeEvidence, node: str) -> frozenset[str]:
     """The owners of the target's address, if a machine that was not meant is one of them."""
     owners = evidence.scene.owners.get(evidence.address, frozenset())
     return (
@@ -201,13 +201,13 @@ def _rivals(evidence: Evidence, node: str) -> frozenset[str]:
     )
 
 
-def _had(step: Step, evidence: Evidence) -> bool:
+def _had(step: Step, evidence: ProbeEvidence) -> bool:
     """The request was with the target, at the address that was asked."""
     parts = evidence.scene.parts.get(step.node, frozenset()) | {step.node}
     return evidence.target in parts and step.before.get("ip.dst") == evidence.address
 
 
-def _never_left(evidence: Evidence) -> Finding:
+def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     source, error = evidence.source, evidence.send_error
     if not evidence.carriers:
         return _dead(source, Cause.NIC_DOWN, said("no carrier"))
@@ -233,7 +233,7 @@ def _never_left(evidence: Evidence) -> Finding:
     return _unknown(source, said("not seen leaving"))
 
 
-def _answer_lost(step: Step, evidence: Evidence) -> Finding:
+def _answer_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     """The answer came no further than this stay, or was not what was asked for."""
     dropped = (step.node, Part.ANSWER) in evidence.drops
     said_no = step.after.get("dns.answer") == "none" and not dropped
@@ -241,7 +241,7 @@ def _answer_lost(step: Step, evidence: Evidence) -> Finding:
         server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
         cause = DNS_CODES.get(code, Cause.REFUSED)
         text = said("answers", server=server, word=DNS_WORDS.get(code, f"error {code}"))
-        return Finding(Verdict.REFUSED, server, cause, text)
+        return Diagnosis(Verdict.REFUSED, server, cause, text)
     if step.node in evidence.forgotten:
         text = said("translated", node=step.node)
         return _dead(step.node, Cause.MAPPING_EXPIRED, text)
@@ -256,7 +256,7 @@ def _answer_lost(step: Step, evidence: Evidence) -> Finding:
     return _dead(step.node, Cause.NO_WAY_BACK, text)
 
 
-def _end_of(step: Step, evidence: Evidence) -> Finding:
+def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     """Why a packet, request or answer, came no further than this stay."""
     node = step.node
     if found := _dropped(step, evidence):
@@ -307,7 +307,7 @@ def _end_of(step: Step, evidence: Evidence) -> Finding:
     return _unknown(node, said("nothing tells"))
 
 
-def _not_taken(step: Step, count: int, evidence: Evidence) -> Finding:
+def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     """A frame that reached `count` machines, and none to which it was addressed."""
     node, mac = step.node, step.after["eth.dst"]
     owners = evidence.scene.owners.get(mac, frozenset())
@@ -323,16 +323,16 @@ def _not_taken(step: Step, count: int, evidence: Evidence) -> Finding:
     return _dead(node, Cause.NO_TAKER, text)
 
 
-def _arrived(step: Step, evidence: Evidence) -> bool:
+def _arrived(step: Step, evidence: ProbeEvidence) -> bool:
     """The request is where it was meant to go."""
     return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
 
 
-def _never_answered(node: str, why: str) -> Finding:
+def _never_answered(node: str, why: str) -> Diagnosis:
     return _dead(node, Cause.NO_WAY_BACK, said("could not leave", node=node, why=why))
 
 
-def _kept_silent(server: str, evidence: Evidence) -> Finding:
+def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
     """A program has taken the question; whatever its machine has sent may have been the answer."""
     if _SENT_BY_UDP & evidence.scene.counts.get(server, {}).keys():
         return _unknown(server, said("sent something", node=server))
@@ -345,7 +345,7 @@ _SENT_BY_UDP = {
 """Where an interface takes nothing at once, the kernel counts it as an error of the buffer."""
 
 
-def _is_no_router(step: Step, evidence: Evidence) -> bool:
+def _is_no_router(step: Step, evidence: ProbeEvidence) -> bool:
     """Whether the machine has counted the packet as none of its business: then it asked no route for it.
 
     The kernel's answer to "what of this packet" is the same for both: no route to host.
@@ -355,7 +355,7 @@ def _is_no_router(step: Step, evidence: Evidence) -> bool:
     return any(name in counted and _may_count(name, step, evidence) for name in names)
 
 
-def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
+def _may_count(name: str, step: Step, evidence: ProbeEvidence) -> bool:
     """Whether this packet can be the one that was counted: the count may be another's."""
     scene, target = evidence.scene, step.after.get("ip.dst", "")
     version = 6 if ":" in target else 4
@@ -375,7 +375,7 @@ def _may_count(name: str, step: Step, evidence: Evidence) -> bool:
             return step.node in evidence.misplaced
 
 
-def _dropped(step: Step, evidence: Evidence) -> Finding | None:
+def _dropped(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
     """Whether a rule ended it: whose, and what for?
 
     What has gone out was ended by no rule, unless it was the copy for its receiver.
@@ -397,7 +397,7 @@ _TRANSLATED = ("1", "6", "17", "58")
 """ICMP, TCP, UDP, ICMPv6."""
 
 
-def _no_offer(evidence: Evidence) -> Finding:
+def _no_offer(evidence: ProbeEvidence) -> Diagnosis:
     """A DHCP question that nobody answered."""
     asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
     if found := _dropped_for_all(asked, evidence):
@@ -416,7 +416,7 @@ def _no_offer(evidence: Evidence) -> Finding:
     return _dead(asked[0].node if asked else evidence.source, Cause.NO_OFFER, text)
 
 
-def _nobody_has_it(evidence: Evidence) -> Finding:
+def _nobody_has_it(evidence: ProbeEvidence) -> Diagnosis:
     """An ARP question of the prober's own that nobody answered."""
     asked = evidence.journey.of(Part.REQUEST)
     if found := _dropped_for_all(asked, evidence):
@@ -425,13 +425,13 @@ def _nobody_has_it(evidence: Evidence) -> Finding:
     return _not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
 
 
-def _dropped_for_all(asked: Iterable[Step], evidence: Evidence) -> Finding | None:
+def _dropped_for_all(asked: Iterable[Step], evidence: ProbeEvidence) -> Diagnosis | None:
     """A switch's rule that let a question to everybody reach nobody."""
     at_switches = (step for step in asked if step.node in evidence.scene.switches)
     return next(filter(None, (_dropped(step, evidence) for step in at_switches)), None)
 
 
-TO_EVERYBODY: dict[str, Callable[[Evidence], Finding]] = {
+TO_EVERYBODY: dict[str, Callable[[ProbeEvidence], Diagnosis]] = {
     "dhcp": _no_offer,
     "arp": _nobody_has_it,
 }
@@ -457,7 +457,7 @@ _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
 """A machine refuses, rather than fails."""
 
 
-def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
+def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
     """An error quotes the probe: its sender says itself what happened."""
     # As who has asked sees it: a NAT on the way may have translated it.
     who, sender = evidence.journey.packets[error.packet][-1].after["ip.src"], _sender(error)
@@ -478,7 +478,7 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
     if rule := evidence.drops.get((error.node, Part.REQUEST)):
         # `reject` says whatever the rule wants it to say.
         text = said("and rule", report=text, rule=rule.rule)
-        return Finding(Verdict.REFUSED, error.node, Cause.FIREWALL, text)
+        return Diagnosis(Verdict.REFUSED, error.node, Cause.FIREWALL, text)
     if last.node in evidence.closed_route and cause in (Cause.REFUSED, *_NO_WAY):
         return _closed(last.node, evidence)
     if cause is Cause.ARP_UNANSWERED and evidence.unanswered.get(last.node) in evidence.elsewhere:
@@ -489,10 +489,12 @@ def _reported(error: Step, last: Step, evidence: Evidence) -> Finding:
         at_door = (last.node, last.came_in.interface) in evidence.scene.doors
         cause = Cause.NO_FORWARD if at_door else cause
     verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
-    return Finding(verdict, last.node, cause, text)
+    return Diagnosis(verdict, last.node, cause, text)
 
 
-def _apart(switch: str, port: str, owners: frozenset[str], evidence: Evidence) -> Finding | None:
+def _apart(
+    switch: str, port: str, owners: frozenset[str], evidence: ProbeEvidence
+) -> Diagnosis | None:
     """Whether a switch keeps a port apart from that of those to whom a frame is addressed."""
     if (switch, port) in evidence.scene.isolated:
         for (other, its), behind in evidence.scene.isolated.items():
@@ -502,7 +504,7 @@ def _apart(switch: str, port: str, owners: frozenset[str], evidence: Evidence) -
     return None
 
 
-def _not_resolved(node: str, evidence: Evidence) -> Finding:
+def _not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
     """A question for a MAC address stays without answer."""
     address = evidence.unanswered[node]
     text = said("unanswered", address=address)
@@ -517,52 +519,52 @@ def _not_resolved(node: str, evidence: Evidence) -> Finding:
     return _dead(node, Cause.ARP_UNANSWERED, text)
 
 
-def _silent(silence: Silence) -> Finding:
+def _silent(silence: Silence) -> Diagnosis:
     return _dead(silence.at, silence.cause, silence.text)
 
 
-def _unplugged(node: str, evidence: Evidence) -> Finding:
+def _unplugged(node: str, evidence: ProbeEvidence) -> Diagnosis:
     return _dead(node, Cause.NIC_DOWN, said("down", interface=evidence.dark[node]))
 
 
-def _closed(node: str, evidence: Evidence) -> Finding:
+def _closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
     """A route that leads nowhere, on purpose; `prohibit` also says so."""
     route = evidence.closed_route[node]
     text = said("route of kind", kind=route.kind, route=route)
     if route.kind == "prohibit":
-        return Finding(Verdict.REFUSED, node, Cause.REFUSED, text)
+        return Diagnosis(Verdict.REFUSED, node, Cause.REFUSED, text)
     return _dead(node, Cause.NO_ROUTE, text)
 
 
-def _twins(evidence: Evidence, fields: Mapping[str, str]) -> frozenset[str]:
+def _twins(evidence: ProbeEvidence, fields: Mapping[str, str]) -> frozenset[str]:
     """The machines that have this source address, if they are more than one."""
     owners = evidence.scene.owners.get(fields.get("ip.src", ""), frozenset())
     return owners if len(owners) > 1 else frozenset()
 
 
-def _duplicate(at: str, address: str, twins: frozenset[str]) -> Finding:
+def _duplicate(at: str, address: str, twins: frozenset[str]) -> Diagnosis:
     text = said("same ip", twins=both(twins), address=address, at=at)
     return _dead(at, Cause.DUPLICATE_IP, text)
 
 
-def _is_home(step: Step, evidence: Evidence) -> bool:
+def _is_home(step: Step, evidence: ProbeEvidence) -> bool:
     return step.node == evidence.source and step.came_in is not None
 
 
-def _dead(at: str, cause: Cause, evidence: str) -> Finding:
-    return Finding(Verdict.DEAD, at, cause, evidence)
+def _dead(at: str, cause: Cause, evidence: str) -> Diagnosis:
+    return Diagnosis(Verdict.DEAD, at, cause, evidence)
 
 
-def _unknown(at: str, evidence: str) -> Finding:
-    return Finding(Verdict.UNKNOWN, at, Cause.UNKNOWN, evidence)
+def _unknown(at: str, evidence: str) -> Diagnosis:
+    return Diagnosis(Verdict.UNKNOWN, at, Cause.UNKNOWN, evidence)
 
 
-def _in_short(finding: Finding) -> str:
+def _in_short(finding: Diagnosis) -> str:
     if finding.cause is None:
         return finding.evidence
     return said("in short", cause=finding.cause, evidence=finding.evidence)
 
 
-def _version(evidence: Evidence) -> int:
+def _version(evidence: ProbeEvidence) -> int:
     """Of IP."""
     return 6 if ":" in evidence.address else 4

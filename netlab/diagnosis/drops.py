@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.tables import Knowledge
+from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.messages import said
@@ -19,7 +19,7 @@ _LONGEST = 1 << 16
 
 
 @frozen
-class Drop:
+class RuleDrop:
     """A rule that ended a packet on a node."""
 
     rule: str
@@ -47,15 +47,15 @@ def fields_of(hit: Hit) -> Fields:
     return decode(hit.frame, _LONGEST)
 
 
-def drop(hit: Hit, known: Knowledge) -> Drop | None:
+def drop(hit: Hit, known: LabTables) -> RuleDrop | None:
     """What a hit that drops a packet proves; None: only a copy for somebody else was dropped."""
-    fields, node = fields_of(hit), known.where.nodes[hit.namespace]
+    fields, node = fields_of(hit), known.netmap.nodes[hit.namespace]
     receiver = fields.get("eth.dst", "")
     port = known.interface(node, hit.out)
-    is_copy = bool(port) and node in known.where.switches and not is_group(receiver)
+    is_copy = bool(port) and node in known.netmap.switches and not is_group(receiver)
     if is_copy and not known.leads(node, port, receiver):
         return None
-    return Drop(hit.text, known.where.meaning(hit.table), is_copy, hit.policy)
+    return RuleDrop(hit.text, known.netmap.meaning(hit.table), is_copy, hit.policy)
 
 
 def is_about_neighbours(fields: Fields) -> bool:
@@ -78,7 +78,7 @@ def unheard(hits: Iterable[Hit]) -> Unheard:
 
 
 def silenced(
-    told: Unheard, hops: Collection[tuple[str, str]], known: Knowledge
+    told: Unheard, hops: Collection[tuple[str, str]], known: LabTables
 ) -> dict[str, Silence]:
     """Node to the rule that ended its question for a MAC address, or the answer.
 
@@ -88,14 +88,14 @@ def silenced(
     found: dict[str, Silence] = {}
     for node, address in hops:
         for hit, fields in told.get(_last_bits(address), ()):
-            at = known.where.nodes[hit.namespace]
+            at = known.netmap.nodes[hit.namespace]
             owners = known.owners.nodes.get(address, frozenset())
-            concerned = at in owners | {node} | known.where.switches
+            concerned = at in owners | {node} | known.netmap.switches
             if concerned and _is_exchange(fields, node, address, known):
                 port = known.interface(at, hit.out)
                 receiver = address if _operation(fields) == "request" else fields["eth.dst"]
-                if at not in known.where.switches or not port or known.leads(at, port, receiver):
-                    cause = known.where.meaning(hit.table)
+                if at not in known.netmap.switches or not port or known.leads(at, port, receiver):
+                    cause = known.netmap.meaning(hit.table)
                     found[node] = Silence(at, cause, _text(hit, fields, cause))
     return found
 
@@ -103,12 +103,12 @@ def silenced(
 def _operation(fields: Fields) -> str:
     """`request` or `answer`; empty for other packets. Of an ICMPv6 message, the kernel's trace shows less
     than the address that it is about."""
-    six = fields.get("ip.protocol") == "58"
-    default = _NEIGHBOUR_DISCOVERY.get(fields.get("icmp.type", ""), "") if six else ""
+    is_ipv6 = fields.get("ip.protocol") == "58"
+    default = _NEIGHBOUR_DISCOVERY.get(fields.get("icmp.type", ""), "") if is_ipv6 else ""
     return fields.get("arp.op", default)
 
 
-def _is_exchange(fields: Fields, node: str, address: str, known: Knowledge) -> bool:
+def _is_exchange(fields: Fields, node: str, address: str, known: LabTables) -> bool:
     """Whether it is the question of a node for an address, or the answer."""
     asks = _operation(fields) == "request"
     if "arp.op" in fields:

@@ -15,7 +15,7 @@ from netlab.frozen import frozen
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Granted, Neighbour
 from netlab.packets.packet import Frame
 
-Row = Neighbour | FdbEntry | Connection | Granted
+TracedRow = Neighbour | FdbEntry | Connection | Granted
 
 
 @frozen
@@ -23,11 +23,11 @@ class Entry:
     """A row of a table, and whose."""
 
     node: str
-    row: Row
+    row: TracedRow
 
 
 @frozen
-class Change:
+class TableChange:
     """A row that is new, different or gone."""
 
     at: int
@@ -42,12 +42,12 @@ class History:
     """Everything that the lab's machines knew, from just before a probe until it was over."""
 
     start: tuple[Entry, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[TableChange, ...] = ()
 
 
 def dated(
-    changes: Iterable[Change], frames: Sequence[Frame], nodes: Mapping[str, str]
-) -> tuple[Change, ...]:
+    changes: Iterable[TableChange], frames: Sequence[Frame], nodes: Mapping[str, str]
+) -> tuple[TableChange, ...]:
     """The changes with the time of the frame that caused each, in order; `nodes` of namespaces.
 
     Those of one row are given in their order, and each has a cause of its own. What no frame has caused (a
@@ -71,7 +71,7 @@ def dated(
     return tuple(sorted(_in_order(found), key=lambda change: change.at))
 
 
-def ended(changes: Iterable[Change]) -> dict[str, list[Connection]]:
+def ended(changes: Iterable[TableChange]) -> dict[str, list[Connection]]:
     """Node to the connections that it has forgotten."""
     found: dict[str, list[Connection]] = {}
     for change in changes:
@@ -80,7 +80,7 @@ def ended(changes: Iterable[Change]) -> dict[str, list[Connection]]:
     return found
 
 
-def _in_order(found: Sequence[tuple[object, Change]]) -> list[Change]:
+def _in_order(found: Sequence[tuple[object, TableChange]]) -> list[TableChange]:
     """What was read late was not later than what came after it in the same row."""
     until: dict[object, int] = {}
     ordered = []
@@ -90,7 +90,7 @@ def _in_order(found: Sequence[tuple[object, Change]]) -> list[Change]:
     return ordered[::-1]
 
 
-def _identity(row: Row) -> object:
+def _identity(row: TracedRow) -> object:
     match row:
         case FdbEntry(bridge=bridge, vlan=vlan, mac=mac):
             return bridge, vlan, mac
@@ -102,7 +102,7 @@ def _identity(row: Row) -> object:
             return row
 
 
-def _caused(change: Change, frame: Frame) -> bool:
+def _caused(change: TableChange, frame: Frame) -> bool:
     fields, outgoing = frame.fields, frame.sighting.outgoing
     removed = change.what == "removed"
     match change.entry.row:

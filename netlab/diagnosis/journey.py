@@ -24,7 +24,7 @@ class BridgeInside:
 
 
 @frozen
-class Map:
+class NetworkMap:
     """Where sightings are: the lab, as a packet meets it."""
 
     nodes: dict[str, str]
@@ -54,7 +54,7 @@ class Map:
         found = (cause for start, cause in self.tables.items() if table.startswith(start))
         return next(found, Cause.FIREWALL)
 
-    def after(self, former: Map) -> Map:
+    def after(self, former: NetworkMap) -> NetworkMap:
         """The same with what has gone since it was `former`."""
         gone = set(former.nodes.values()) - set(self.nodes.values())
         bridges = {name: one for name, one in former.bridges.items() if name in gone}
@@ -226,7 +226,7 @@ class Journey:
         return next((steps for packet, steps in self.packets.items() if packet.part is part), ())
 
 
-def follow(frames: Iterable[Frame], where: Map) -> Journey:
+def follow(frames: Iterable[Frame], netmap: NetworkMap) -> Journey:
     """Put the frames of a probe together, in the order of the kernel's clock."""
     steps: list[Step] = []
     overheard: list[Frame] = []
@@ -235,8 +235,8 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
     seen_before: set[tuple[Packet, str, str, bool]] = set()
     for frame in sorted(frames, key=lambda frame: frame.sighting.at):
         seen, packet = frame.sighting, frame.packet
-        node = where.nodes[seen.namespace]
-        peer = where.peers.get((node, seen.interface))
+        node = netmap.nodes[seen.namespace]
+        peer = netmap.peers.get((node, seen.interface))
         if packet is None or peer is None:
             continue
         place = (packet, node, seen.interface, seen.outgoing)
@@ -244,9 +244,9 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
             continue  # Sent again: TCP does, when no answer comes.
         seen_before.add(place)
         outlet = Outlet(seen.interface, peer)
-        bridge = where.bridges.get(node)
+        bridge = netmap.bridges.get(node)
         for_others = seen.foreign and not (bridge and bridge.mac == frame.fields.get("eth.dst"))
-        if for_others and node not in where.carriers:
+        if for_others and node not in netmap.carriers:
             overheard.append(frame)
         elif seen.outgoing and (here := _latest(steps, node, packet)) is not None:
             out = (*steps[here].went_out, outlet)
@@ -259,7 +259,7 @@ def follow(frames: Iterable[Frame], where: Map) -> Journey:
     idle = {number for number in passing if not steps[number].went_out}
     overheard += [passing[number] for number in sorted(idle)]
     steps = [step for number, step in enumerate(steps) if number not in idle]
-    whole = without_plumbing(steps, where, lambda step: step.packet, _together)
+    whole = without_plumbing(steps, netmap, lambda step: step.packet, _together)
     return Journey(tuple(whole), tuple(overheard))
 
 
@@ -296,12 +296,12 @@ class Turn:
     goes_out: str
 
 
-def turn(asked: Sequence[Stay], answered: Sequence[Stay], where: Map) -> Turn | None:
+def turn(asked: Sequence[Stay], answered: Sequence[Stay], netmap: NetworkMap) -> Turn | None:
     """Whether a question and its answer do so. A machine that bridges has one way, over all its adapters."""
     if not asked or not answered:
         return None
     last, first = asked[-1], answered[0]
-    if last.node != first.node or last.node in where.bridges or not last.came_in:
+    if last.node != first.node or last.node in netmap.bridges or not last.came_in:
         return None
     came_in = last.came_in.interface
     ways_out = [outlet.interface for outlet in first.went_out]
@@ -310,7 +310,7 @@ def turn(asked: Sequence[Stay], answered: Sequence[Stay], where: Map) -> Turn | 
 
 def without_plumbing(
     stays: Iterable[AnyStay],
-    where: Map,
+    netmap: NetworkMap,
     packet: Callable[[AnyStay], Hashable],
     together: Callable[[AnyStay, AnyStay, str], AnyStay],
 ) -> list[AnyStay]:
@@ -323,7 +323,7 @@ def without_plumbing(
     latest: dict[Hashable, int] = {}
     for stay in stays:
         before = latest.get(packet(stay))
-        box = stay.came_in and where.plumbing.get((stay.node, stay.came_in.interface))
+        box = stay.came_in and netmap.plumbing.get((stay.node, stay.came_in.interface))
         if before is not None and box and merged[before].came_in and stay.went_out:
             merged[before] = together(merged[before], stay, box)
         else:

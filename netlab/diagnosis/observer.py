@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 
-from netlab.diagnosis.diagnose import Scene
-from netlab.diagnosis.journey import Map
-from netlab.diagnosis.tables import Knowledge
+from netlab.diagnosis.diagnose import LabEvidence
+from netlab.diagnosis.journey import NetworkMap
+from netlab.diagnosis.tables import LabTables
 from netlab.kernel.closing import close_together
 from netlab.kernel.namespaces import netns
 from netlab.kernel.namespaces.sysctl import Settings
@@ -37,44 +37,44 @@ def _ends(namespace: str, devices: Mapping[str, str]) -> Iterator[tuple[str, int
     return (end for end, key in settings.items() if values.get(key) == "0")
 
 
-class Witness:
+class LabObserver:
     """A context manager: listens in every namespace of a lab, and leaves nothing behind.
 
     `matches` are nftables expressions that fit the probes, `name` is this witness's own. With
-    `echoes_only`, it sees just marked ICMP and what ARP needs for it; with `six`, that of IPv6.
+    `echoes_only`, it sees just marked ICMP and what ARP needs for it; with `is_ipv6`, that of IPv6.
     """
 
     def __init__(
         self,
-        where: Map,
+        netmap: NetworkMap,
         matches: Sequence[str],
         name: str,
         echoes_only: bool = False,
-        six: bool = False,
+        is_ipv6: bool = False,
         program: bytes = b"",
     ) -> None:
         """`program`: what taps see otherwise."""
-        self.where = where
-        self._six = six
-        self._matches = (*matches, *(_NEIGHBOUR_DISCOVERY if six else ()))
-        self._questions = () if six else _ARP
+        self.netmap = netmap
+        self._is_ipv6 = is_ipv6
+        self._matches = (*matches, *(_NEIGHBOUR_DISCOVERY if is_ipv6 else ()))
+        self._questions = () if is_ipv6 else _ARP
         self._name = name
         self._echoes_only = echoes_only
         self._otherwise = program
         self._overflown = 0
 
-    def __enter__(self) -> Witness:
+    def __enter__(self) -> LabObserver:
         with ExitStack() as stack:
             self.rules = [
                 stack.enter_context(
                     RuleTrace(name, listing, self._matches, self._name, self._questions)
                 )
-                for name in self.where.nodes
+                for name in self.netmap.nodes
                 if (listing := nft.read_with_handles(name)).strip()
             ]
             self.taps: list[Tap] = []
             stack.callback(close_together, self.taps)
-            for name, node in self.where.nodes.items():
+            for name, node in self.netmap.nodes.items():
                 self.taps.append(Tap(name, program=self._program(node)))
             self.begin()
             self._stack = stack.pop_all()
@@ -86,13 +86,13 @@ class Witness:
     def _program(self, node: str) -> bytes:
         if not self._echoes_only:
             return self._otherwise
-        if node in self.where.carriers:
-            return filters.SIX_ON_A_SWITCH if self._six else filters.ON_A_SWITCH
-        return filters.SIX_ON_A_MACHINE if self._six else filters.ON_A_MACHINE
+        if node in self.netmap.carriers:
+            return filters.SIX_ON_A_SWITCH if self._is_ipv6 else filters.ON_A_SWITCH
+        return filters.SIX_ON_A_MACHINE if self._is_ipv6 else filters.ON_A_MACHINE
 
     def begin(self) -> None:
         """What counts grow by from now on is the probes' doing."""
-        self._counted = counters.read(list(self.where.nodes))
+        self._counted = counters.read(list(self.netmap.nodes))
 
     def hits(self) -> list[Hit]:
         """The rules that probes have met since the last call."""
@@ -107,15 +107,15 @@ class Witness:
             self._overflown += 1
         return found
 
-    def scene(self, known: Knowledge) -> Scene:
+    def scene(self, known: LabTables) -> LabEvidence:
         """What is the same for all probes."""
-        now = counters.read(list(self.where.nodes))
-        listening = sockets.read_listening(list(self.where.nodes))
-        nodes = self.where.nodes
+        now = counters.read(list(self.netmap.nodes))
+        listening = sockets.read_listening(list(self.netmap.nodes))
+        nodes = self.netmap.nodes
         grown = {
             name: counters.increases(self._counted[name], found) for name, found in now.items()
         }
-        return Scene(
+        return LabEvidence(
             counts={nodes[name]: counts for name, counts in grown.items()},
             smallest_mtu=known.smallest_mtu,
             ends_at=frozenset(
@@ -125,10 +125,10 @@ class Witness:
                 for end in _ends(name, known.devices(nodes[name]))
             ),
             owners=known.owners.nodes,
-            switches=self.where.switches,
-            nat_devices=frozenset(self.where.plumbing.values()),
-            parts={box: frozenset(self.where.parts(box)) for box in self.where.plumbing.values()},
-            doors=self.where.doors,
+            switches=self.netmap.switches,
+            nat_devices=frozenset(self.netmap.plumbing.values()),
+            parts={box: frozenset(self.netmap.parts(box)) for box in self.netmap.plumbing.values()},
+            doors=self.netmap.doors,
             isolated=known.isolated,
             twins=known.twins,
             listening={

@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(slots=True)
-class Evidence:
+class EchoSightings:
     """What was seen of one probe, on the sockets of its source and its target."""
 
     send_error: int | None = None
@@ -72,7 +72,7 @@ class Outcome:
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
-def judge(evidence: Evidence) -> Outcome:
+def outcome_of(evidence: EchoSightings) -> Outcome:
     """What the evidence proves."""
     arrived = bool(evidence.delivered_from)
     seen_as = evidence.delivered_from[0] if arrived else None

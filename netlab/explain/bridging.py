@@ -9,7 +9,7 @@ from typing import Any
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
-from netlab.explain.model import Ended, Packet, Stay, World
+from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedStay
 from netlab.frozen import frozen
 from netlab.kernel.state.owners import Plug
 from netlab.messages import said
@@ -27,17 +27,19 @@ class Crossing:
 class Cables:
     """One packet under way: its stays, and the switches between two machines."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: LabModel) -> None:
         self.world = world
-        self.stays: list[Stay] = []
+        self.stays: list[PredictedStay] = []
 
-    def carry(self, start: Plug, mac: str, asked: list[Crossing] | None, packet: Packet) -> Plug:
+    def carry(
+        self, start: Plug, mac: str, asked: list[Crossing] | None, packet: PredictedPacket
+    ) -> Plug:
         """Through the switches to whom a frame is addressed. Raises Ended if nobody takes it."""
         come = start
         for crossing in asked or ():
             self._cross(crossing, packet, mac)
             come = (crossing.switch, crossing.out)
-        while (here := self.world.cables[come])[0] in self.world.where.switches:
+        while (here := self.world.cables[come])[0] in self.world.netmap.switches:
             switch, port = here
             out = self._learnt(switch, port, mac)
             if out is None:
@@ -66,7 +68,7 @@ class Cables:
         ports = (place.interface(one), place.interface(other))
         return one == other or all(port is not None and port.isolated for port in ports)
 
-    def _flood(self, start: Plug, come: Plug, mac: str, packet: Packet) -> Plug:
+    def _flood(self, start: Plug, come: Plug, mac: str, packet: PredictedPacket) -> Plug:
         """A switch that does not know the MAC gives the frame to every other port."""
         ways = [(path, end) for path, end in self.reached(come) if self.belongs(end, mac)]
         onward = self._give_on(come, mac, packet)
@@ -78,7 +80,7 @@ class Cables:
         for further in onward:  # Further switches get it too.
             switch, _ = self.world.cables[further]
             known = {self.world.cables[one][0] for one in gone}
-            if switch in self.world.where.switches and switch not in known:
+            if switch in self.world.netmap.switches and switch not in known:
                 gone.append(further)
                 onward += self._give_on(further, mac, packet)
         for one in gone:
@@ -92,12 +94,12 @@ class Cables:
         switch, port = self.world.cables[come]
         for plug in self.world.owners.plugs.get(mac, ()):
             for other in self._ports(switch):
-                behind = self.world.where.behind(switch, other)
+                behind = self.world.netmap.behind(switch, other)
                 if other != port and self.apart(switch, port, other) and plug[0] in behind:
                     text = said("isolated", one=port, other=other, switch=switch)
                     raise Ended(switch, Cause.ISOLATED_PORT, text)
 
-    def _give_on(self, come: Plug, mac: str, packet: Packet) -> list[Plug]:
+    def _give_on(self, come: Plug, mac: str, packet: PredictedPacket) -> list[Plug]:
         """A stay on a switch to which a frame was flooded. The ports by which it leaves."""
         switch, port = self.world.cables[come]
         known = self._learnt(switch, port, mac)
@@ -127,7 +129,7 @@ class Cables:
         while waiting:
             path, (node, interface) = waiting.pop(0)
             self._not_through(node)
-            if node not in self.world.where.switches:
+            if node not in self.world.netmap.switches:
                 yield path, (node, interface)
             elif node not in seen:
                 seen.add(node)
@@ -148,17 +150,17 @@ class Cables:
 
     def owner(self, mac: str, near: Plug) -> str:
         """Whose a MAC address is to who hears what is asked there."""
-        where = self.world.where
-        switches = where.segment(near) & where.carriers
-        heard = frozenset().union(*map(where.neighbourhood, switches))
+        netmap = self.world.netmap
+        switches = netmap.segment(near) & netmap.carriers
+        heard = frozenset().union(*map(netmap.neighbourhood, switches))
         return self.world.owners.name(mac, heard) or "?"
 
     def outlet(self, node: str, interface: str) -> Outlet:
         return Outlet(interface, self.world.cables.get((node, interface), ("",))[0])
 
-    def open(self, node: str, came_in: str | None, packet: Packet) -> None:
+    def open(self, node: str, came_in: str | None, packet: PredictedPacket) -> None:
         inlet = self.outlet(node, came_in) if came_in else None
-        stay = Stay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
+        stay = PredictedStay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
         self.stays.append(stay)
         self._not_through(node)
         chain = self.world.places[node].rules.beyond()
@@ -168,11 +170,11 @@ class Cables:
 
     def _not_through(self, node: str) -> None:
         """What a machine's own bridge does with frames is not worked out. Raises Ended."""
-        if node in self.world.where.bridges:
+        if node in self.world.netmap.bridges:
             why = said("bridges", node=node)
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
 
-    def _cross(self, crossing: Crossing, packet: Packet, mac: str) -> None:
+    def _cross(self, crossing: Crossing, packet: PredictedPacket, mac: str) -> None:
         """A stay on a switch."""
         self.open(crossing.switch, crossing.port, packet)
         self.change(went_out=(self.outlet(crossing.switch, crossing.out),))

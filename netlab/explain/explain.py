@@ -4,34 +4,44 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.diagnosis.cause import Cause, Finding
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import By
 from netlab.diagnosis.journey import turn, without_plumbing
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.forwarding import Walk
-from netlab.explain.model import Ended, Explanation, Probe, Stay, World
+from netlab.explain.model import Ended, Explanation, LabModel, PredictedProbe, PredictedStay
 from netlab.kernel.rows import IPAddress, at_port
 from netlab.messages import both, said
 from netlab.packets.packet import Part
 
 
 def explain(
-    world: World, source: str, target: str, to: IPAddress, probe: Probe, named: bool = True
+    world: LabModel,
+    source: str,
+    target: str,
+    to: IPAddress,
+    probe: PredictedProbe,
+    named: bool = True,
 ) -> Explanation:
     """Lead a packet from the node `source` to an address of the node `target`, and its answer back.
 
     Not `named`: the address was typed, and whoever has it is meant.
     """
     walk = Walk(world)
-    meant = world.where.meant(world.owners.plugs.get(str(to), ()), target, named)
+    meant = world.netmap.meant(world.owners.plugs.get(str(to), ()), target, named)
     finding = _finding(walk, source, target, meant, to, probe)
-    stays = without_plumbing(walk.stays, world.where, lambda stay: stay.part, _together)
+    stays = without_plumbing(walk.stays, world.netmap, lambda stay: stay.part, _together)
     return Explanation(source, target, str(to), probe, tuple(stays), finding)
 
 
 def _finding(
-    walk: Walk, source: str, target: str, meant: frozenset[str], to: IPAddress, probe: Probe
-) -> Finding:
+    walk: Walk,
+    source: str,
+    target: str,
+    meant: frozenset[str],
+    to: IPAddress,
+    probe: PredictedProbe,
+) -> Diagnosis:
     try:
         there, request = walk.ask(source, to, probe)
         if there not in meant and (twin := _twin(walk, there, target, to)):
@@ -51,20 +61,20 @@ def _finding(
         text = said("would end", node=last, why=why)
         if turned := _turned(walk):
             text = said("and so", why=turned, what=text)
-        return Finding(Verdict.DEAD, last, Cause.NO_WAY_BACK, text)
+        return Diagnosis(Verdict.DEAD, last, Cause.NO_WAY_BACK, text)
     if back != source:
         text = said("takes for its own", node=back)
-        dead = Finding(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
+        dead = Diagnosis(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
         return _twin(walk, back, source, answer.target) or dead
     if answer.source != to:
         text = said("answered as", node=source, address=to, other=answer.source)
         if turned := _turned(walk):
             text = said("and so", why=turned, what=text)
-        return Finding(Verdict.DEAD, source, Cause.NO_WAY_BACK, text)
+        return Diagnosis(Verdict.DEAD, source, Cause.NO_WAY_BACK, text)
     if there in meant or passed_on:
-        return Finding(Verdict.ANSWERED, there, evidence=waits)
+        return Diagnosis(Verdict.ANSWERED, there, evidence=waits)
     text = said("by another too", who=there)
-    return Finding(Verdict.UNKNOWN, there, Cause.UNKNOWN, text)
+    return Diagnosis(Verdict.UNKNOWN, there, Cause.UNKNOWN, text)
 
 
 def _turned(walk: Walk) -> str:
@@ -72,7 +82,7 @@ def _turned(walk: Walk) -> str:
     asked, answered = (
         [stay for stay in walk.stays if stay.part is part] for part in (Part.REQUEST, Part.ANSWER)
     )
-    found = turn(asked, answered, walk.world.where)
+    found = turn(asked, answered, walk.world.netmap)
     if found is None:
         return ""
     routes = (one.text for one in answered[0].decisions if one.by is By.ROUTE)
@@ -80,20 +90,20 @@ def _turned(walk: Walk) -> str:
     return said("turned", node=found.node, route=way, interface=found.came_in)
 
 
-def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Finding | None:
+def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Diagnosis | None:
     """Whether a machine took a packet because it has the address of the one that was meant."""
     twins = walk.world.owners.nodes.get(str(address), frozenset())
     if not {at, meant} <= twins:
         return None
     text = said("same ip too", twins=both(twins), address=address, at=at)
-    return Finding(Verdict.DEAD, at, Cause.DUPLICATE_IP, text)
+    return Diagnosis(Verdict.DEAD, at, Cause.DUPLICATE_IP, text)
 
 
-def _found(end: Ended) -> Finding:
-    return Finding(end.verdict, end.at, end.cause, end.evidence)
+def _found(end: Ended) -> Diagnosis:
+    return Diagnosis(end.verdict, end.at, end.cause, end.evidence)
 
 
-def _together(first: Stay, second: Stay, box: str) -> Stay:
+def _together(first: PredictedStay, second: PredictedStay, box: str) -> PredictedStay:
     """A stay on a NAT device and one on its host."""
     # By which cable a NAT device reaches its host is no matter: it is a program there.
     inner = (one for one in first.decisions if one.by in (By.RULE, By.NAT))

@@ -11,13 +11,13 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision, best_route, closed_route, found_out
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.bridging import Cables, Crossing
-from netlab.explain.model import Ended, Packet, Probe, World
+from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedProbe
 from netlab.explain.nft_fields import connection_facts, neighbour_facts, packet_facts
-from netlab.explain.nft_rules import End, Facts, Translation
+from netlab.explain.nft_rules import Facts, HookVerdict, Translation
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, at_port
 from netlab.kernel.state.owners import Plug
-from netlab.kernel.state.routing import UNCERTAIN, Answer, Question
+from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
 from netlab.messages import said
 from netlab.packets.packet import Part
 
@@ -33,10 +33,10 @@ _ASLEEP = ("failed", "incomplete")
 class _Track:
     """What connection tracking of a node would remember of the request."""
 
-    before: Packet
-    after: Packet
+    before: PredictedPacket
+    after: PredictedPacket
 
-    def answers(self, packet: Packet) -> bool:
+    def answers(self, packet: PredictedPacket) -> bool:
         source, source_port, target, target_port = packet.ends
         return (target, target_port, source, source_port) == self.after.ends
 
@@ -44,27 +44,27 @@ class _Track:
 class Walk(Cables):
     """One packet and its answer under way: the stays, and what nodes have remembered of it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: LabModel) -> None:
         super().__init__(world)
         self._tracks: dict[str, list[_Track]] = {}
-        self._first: dict[str, Packet] = {}
+        self._first: dict[str, PredictedPacket] = {}
         """Node to the packet with which the connection began that is under way there."""
 
-    def ask(self, source: str, to: IPAddress, probe: Probe) -> tuple[str, Packet]:
+    def ask(self, source: str, to: IPAddress, probe: PredictedProbe) -> tuple[str, PredictedPacket]:
         """Send the request. Where it arrives, and as what. Raises Ended."""
         place = self.world.places[source]
         if not any(one.running for one in place.space.interfaces if one.name != "lo"):
             raise Ended(source, Cause.NIC_DOWN, said("no carrier"))
         if not any(own.version == to.version for _, own in place.space.addresses):
             raise Ended(source, Cause.NO_ADDRESS, said("no address", version=to.version))
-        way = self._route(source, Question(to))
+        way = self._route(source, RouteLookup(to))
         if way.source is None:
             raise Ended(source, Cause.UNKNOWN, said("no source"))
         ttl = self._first_ttl(source, way)
-        packet = Packet(way.source, to, probe, Part.REQUEST, ttl, target_port=probe.port)
+        packet = PredictedPacket(way.source, to, probe, Part.REQUEST, ttl, target_port=probe.port)
         return self._travel(source, packet)
 
-    def deliver(self, node: str, packet: Packet) -> str:
+    def deliver(self, node: str, packet: PredictedPacket) -> str:
         """Who answers there, in words. Raises Ended if nobody does."""
         place, protocol = self.world.places[node], packet.probe.protocol
         if protocol == "icmp":
@@ -82,11 +82,11 @@ class Walk(Cables):
         address = at_port(packet.target, packet.target_port)
         text = said("nobody waits", protocol=protocol, address=address)
         came_in = self.stays[-1].came_in
-        at_door = came_in and (node, came_in.interface) in self.world.where.doors
+        at_door = came_in and (node, came_in.interface) in self.world.netmap.doors
         cause = Cause.NO_FORWARD if at_door else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 
-    def answer(self, node: str, request: Packet) -> tuple[str, Packet]:
+    def answer(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
         """Send the answer. The node that takes it for its own, and as what. Raises Ended."""
         packet = replace(
             request,
@@ -95,28 +95,28 @@ class Walk(Cables):
             target=request.source,
             target_port=request.source_port,
             part=Part.ANSWER,
-            ttl=self._first_ttl(node, self.world.ask(node, Question(request.source))),
+            ttl=self._first_ttl(node, self.world.ask(node, RouteLookup(request.source))),
         )
         return self._travel(node, packet)
 
-    def _first_ttl(self, node: str, way: Answer) -> int:
+    def _first_ttl(self, node: str, way: RouteResult) -> int:
         """What a machine gives its own packets; of IPv6 each interface has its own."""
         per_interface = f"net.ipv6.conf.{way.interface}.hop_limit"
-        six = way.source is not None and way.source.version == 6
-        return int(self._setting(node, per_interface if six else _TTL) or 64)
+        is_ipv6 = way.source is not None and way.source.version == 6
+        return int(self._setting(node, per_interface if is_ipv6 else _TTL) or 64)
 
-    def _travel(self, node: str, packet: Packet) -> tuple[str, Packet]:
+    def _travel(self, node: str, packet: PredictedPacket) -> tuple[str, PredictedPacket]:
         """From where it is made to where it is taken."""
         came_in: str | None = None
         while True:
             taken = self._pass(node, came_in, packet)
-            if isinstance(taken, Packet):
+            if isinstance(taken, PredictedPacket):
                 return node, taken
             node, came_in, packet = taken
 
     def _pass(
-        self, node: str, came_in: str | None, packet: Packet
-    ) -> Packet | tuple[str, str, Packet]:
+        self, node: str, came_in: str | None, packet: PredictedPacket
+    ) -> PredictedPacket | tuple[str, str, PredictedPacket]:
         """A machine's part: the packet as it is taken there, or who gets it next."""
         self.open(node, came_in, packet)
         entered, state = packet, self._state(node, packet)
@@ -149,10 +149,10 @@ class Walk(Cables):
         there, into = self.carry((node, out), mac, path, packet)
         return there, into, packet
 
-    def _question(self, packet: Packet, came_in: str | None) -> Question:
-        return Question(packet.target, packet.source, came_in)
+    def _question(self, packet: PredictedPacket, came_in: str | None) -> RouteLookup:
+        return RouteLookup(packet.target, packet.source, came_in)
 
-    def _route(self, node: str, question: Question) -> Answer:
+    def _route(self, node: str, question: RouteLookup) -> RouteResult:
         answer = self.world.ask(node, question)
         if not answer.error:
             return answer
@@ -182,7 +182,7 @@ class Walk(Cables):
             text = said("not its own", target=target, setting=setting)
             raise Ended(node, Cause.NOT_FORWARDING, text)
 
-    def _is_filtered(self, node: str, came_in: str, question: Question) -> bool:
+    def _is_filtered(self, node: str, came_in: str, question: RouteLookup) -> bool:
         """Whether the reverse path is wrong: the kernel's error does not tell it from others.
 
         IPv6 has no such check.
@@ -193,10 +193,10 @@ class Walk(Cables):
         modes = [self._setting(node, f"net.ipv4.conf.{scope}.rp_filter") for scope in scopes]
         if question.source is None or not {"1", "2"} & set(modes):
             return False
-        back = self.world.ask(node, Question(question.source))
+        back = self.world.ask(node, RouteLookup(question.source))
         return bool(back.error) or ("2" not in modes and back.interface != came_in)
 
-    def _decide_route(self, node: str, way: Answer, packet: Packet) -> None:
+    def _decide_route(self, node: str, way: RouteResult, packet: PredictedPacket) -> None:
         if way.kind == "local":
             return
         rows = [
@@ -210,7 +210,9 @@ class Walk(Cables):
         best = max(rows, key=lambda row: row.destination.prefixlen, default=None)
         self.decide(Decision(By.ROUTE, str(best or f"dev {way.interface}")))
 
-    def _forward(self, node: str, came_in: str, out: str, packet: Packet, state: str) -> Packet:
+    def _forward(
+        self, node: str, came_in: str, out: str, packet: PredictedPacket, state: str
+    ) -> PredictedPacket:
         if packet.version == 6:  # Of IPv4, the routing decision has seen to it.
             self._must_forward(node, came_in, packet.target)
         if packet.ttl <= 1:
@@ -224,9 +226,9 @@ class Walk(Cables):
         hook: str,
         came_in: str | None,
         out: str | None,
-        packet: Packet,
+        packet: PredictedPacket,
         state: str,
-    ) -> Packet:
+    ) -> PredictedPacket:
         """What the rules at a hook let through, and translate. Raises Ended."""
         rules = self.world.places[node].rules
         deciding = ""
@@ -236,12 +238,12 @@ class Walk(Cables):
             met = rules.met(chain, self._facts(node, came_in, out, packet, state))
             if met is None:
                 continue
-            if met.end is End.UNKNOWN:
+            if met.end is HookVerdict.UNKNOWN:
                 why = said("rule", rule=met.by)
                 raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-            if met.end is End.DROP:
+            if met.end is HookVerdict.DROP:
                 raise Ended(node, Cause.FIREWALL, met.by)
-            if met.end is End.REJECT:
+            if met.end is HookVerdict.REJECT:
                 raise Ended(node, Cause.FIREWALL, met.by, Verdict.REFUSED)
             if met.translation:
                 packet = self._translate(node, came_in, out, packet, met.translation)
@@ -251,7 +253,7 @@ class Walk(Cables):
         return packet
 
     def _facts(
-        self, node: str, came_in: str | None, out: str | None, packet: Packet, state: str
+        self, node: str, came_in: str | None, out: str | None, packet: PredictedPacket, state: str
     ) -> Facts:
         """A packet in nftables' words, where a machine has it."""
         place = self.world.places[node]
@@ -268,8 +270,13 @@ class Walk(Cables):
         }
 
     def _translate(
-        self, node: str, came_in: str | None, out: str | None, packet: Packet, nat: Translation
-    ) -> Packet:
+        self,
+        node: str,
+        came_in: str | None,
+        out: str | None,
+        packet: PredictedPacket,
+        nat: Translation,
+    ) -> PredictedPacket:
         place = self.world.places[node]
         address: IPAddress | None
         if nat.kind in ("snat", "masquerade"):
@@ -288,7 +295,7 @@ class Walk(Cables):
             address = place.address_on(came_in or "lo", packet.source) or address
         return replace(packet, target=address, target_port=nat.port or packet.target_port)
 
-    def _state(self, node: str, packet: Packet) -> str:
+    def _state(self, node: str, packet: PredictedPacket) -> str:
         """As connection tracking there would see the packet."""
         if packet.part is Part.REQUEST:
             return "new"
@@ -296,16 +303,16 @@ class Walk(Cables):
             return "established"
         return "new" if packet.probe.protocol == "udp" else "invalid"
 
-    def _remember(self, node: str, before: Packet, after: Packet) -> None:
+    def _remember(self, node: str, before: PredictedPacket, after: PredictedPacket) -> None:
         if before.part is Part.REQUEST and self.world.places[node].rules.tracks:
             self._tracks.setdefault(node, []).append(_Track(before, after))
 
-    def _track(self, node: str, packet: Packet) -> _Track | None:
+    def _track(self, node: str, packet: PredictedPacket) -> _Track | None:
         """The connection that an answer belongs to: a NAT device may have two of one that came back to it."""
         known = self._tracks.get(node, ()) if packet.part is not Part.REQUEST else ()
         return next((track for track in known if track.answers(packet)), None)
 
-    def _undo_target(self, node: str, packet: Packet) -> Packet:
+    def _undo_target(self, node: str, packet: PredictedPacket) -> PredictedPacket:
         """An answer to a translated source goes to the source itself."""
         track = self._track(node, packet)
         if not track:
@@ -317,7 +324,7 @@ class Walk(Cables):
             self.decide(Decision(By.NAT, text))
         return new
 
-    def _undo_source(self, node: str, packet: Packet) -> Packet:
+    def _undo_source(self, node: str, packet: PredictedPacket) -> PredictedPacket:
         """An answer of a translated target comes from the address that was asked."""
         if packet.part is Part.REQUEST:
             return packet
@@ -333,7 +340,7 @@ class Walk(Cables):
         return new
 
     def _resolve(
-        self, node: str, interface: str, hop: IPAddress, packet: Packet
+        self, node: str, interface: str, hop: IPAddress, packet: PredictedPacket
     ) -> tuple[str, list[Crossing] | None]:
         """The MAC address of the next hop; if it has to be asked for, also the way of the answer."""
         place = self.world.places[node]
@@ -364,9 +371,9 @@ class Walk(Cables):
 
     def _not_resolved(self, node: str, interface: str, address: IPAddress) -> Ended:
         text = said("in vain", address=address)
-        where, far = self.world.where, ""
+        netmap, far = self.world.netmap, ""
         for plug in self.world.owners.plugs.get(str(address), ()):
-            if where.together(plug, (node, interface)):
+            if netmap.together(plug, (node, interface)):
                 return Ended(node, Cause.ARP_UNANSWERED, text)
             far = plug[0]
         if far in ("", node):
@@ -388,7 +395,7 @@ class Walk(Cables):
             return True
         if not self.world.places[node].has(address):
             return False
-        answer = self.world.ask(node, Question(address, asker, interface))
+        answer = self.world.ask(node, RouteLookup(address, asker, interface))
         return answer.kind == "local" and not answer.error
 
     def _solicit(self, end: Plug, address: IPAddress, start: Plug, asker: IPAddress | None) -> None:
@@ -403,10 +410,10 @@ class Walk(Cables):
             card = {"output": "oif", "input": "iif"}[hook]
             known = {**facts, f"meta {card}": interface, f"meta {card}name": interface}
             met = self.world.places[node].rules.at(hook, known)
-            if met.end is End.UNKNOWN:
+            if met.end is HookVerdict.UNKNOWN:
                 why = said("rule", rule=met.by)
                 raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-            if met.end is not End.ACCEPT:
+            if met.end is not HookVerdict.ACCEPT:
                 raise Ended(node, Cause.FIREWALL, said("of neighbours", rule=met.by))
 
     def _setting(self, node: str, key: str) -> str:

@@ -7,23 +7,23 @@ from dataclasses import field
 from functools import cached_property
 
 from netlab import probes
-from netlab.diagnosis.cause import Cause, Finding
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import Decision
-from netlab.diagnosis.journey import Map, Outlet
+from netlab.diagnosis.journey import NetworkMap, Outlet
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.explain.nft_rules import Ruleset
+from netlab.explain.nft_rules import ParsedRuleset
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import IPAddress, Socket, at_port
 from netlab.kernel.state.owners import Owners, Plug, owners
-from netlab.kernel.state.routing import Answer, Question
+from netlab.kernel.state.routing import RouteLookup, RouteResult
 from netlab.kernel.state.spaces import Space
 from netlab.packets.packet import Part
 
 
 @frozen
-class Probe:
+class PredictedProbe:
     """What would be sent."""
 
     protocol: str = "icmp"
@@ -34,23 +34,23 @@ class Probe:
         return self.protocol if self.port is None else f"{self.protocol}:{self.port}"
 
 
-def probe(by: str) -> Probe:
+def probe(by: str) -> PredictedProbe:
     """`icmp`, `tcp:80` or `udp:53`. Raises UsageError."""
     probes.check(by)
     word, _, port = by.partition(":")
     if word == "icmp":
-        return Probe()
+        return PredictedProbe()
     if word in ("tcp", "udp") and port:
-        return Probe(word, int(port))
+        return PredictedProbe(word, int(port))
     raise UsageError(f"explain cannot work out '{by}'", "use icmp, tcp:PORT or udp:PORT")
 
 
 @frozen
-class Place:
+class NodeModel:
     """A machine or switch."""
 
     space: Space
-    rules: Ruleset = field(default_factory=Ruleset)
+    rules: ParsedRuleset = field(default_factory=ParsedRuleset)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Kernel settings by key."""
     waiting: tuple[Socket, ...] = ()
@@ -79,15 +79,15 @@ class Place:
 
 
 @frozen
-class World:
+class LabModel:
     """A lab as it is."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, NodeModel]
     """By node or switch."""
-    where: Map
+    netmap: NetworkMap
     cables: Mapping[Plug, Plug]
     """Both ends of every cable, by the other end."""
-    ask: Callable[[str, Question], Answer]
+    ask: Callable[[str, RouteLookup], RouteResult]
     """A node's routing decision."""
 
     @cached_property
@@ -100,7 +100,7 @@ class World:
 
 
 @frozen
-class Stay:
+class PredictedStay:
     """A packet's stay on one node."""
 
     node: str
@@ -121,22 +121,22 @@ class Explanation:
     source: str
     target: str
     to: str
-    probe: Probe
-    stays: tuple[Stay, ...]
-    finding: Finding
+    probe: PredictedProbe
+    stays: tuple[PredictedStay, ...]
+    finding: Diagnosis
 
-    def of(self, part: Part) -> tuple[Stay, ...]:
+    def of(self, part: Part) -> tuple[PredictedStay, ...]:
         """The stays of the request or of the answer."""
         return tuple(stay for stay in self.stays if stay.part is part)
 
 
 @frozen
-class Packet:
+class PredictedPacket:
     """A packet under way, as it is now."""
 
     source: IPAddress
     target: IPAddress
-    probe: Probe
+    probe: PredictedProbe
     part: Part
     ttl: int
     source_port: int | None = None

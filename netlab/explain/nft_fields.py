@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 from typing import Any
 
-from netlab.explain.model import Packet
+from netlab.explain.model import PredictedPacket
 from netlab.explain.nft_rules import NOT_THERE, Facts
 from netlab.kernel.nftables.nft import PROTOCOLS
 from netlab.kernel.rows import IPAddress
@@ -17,7 +17,9 @@ _SOLICITED = int(IPv6Address("ff02::1:ff00:0"))
 """Of a solicited-node multicast address (RFC 4291, 2.7.1); the last 24 bits are the address' own."""
 
 
-def packet_facts(packet: Packet, came_in: str | None, out: str | None, state: str) -> Facts:
+def packet_facts(
+    packet: PredictedPacket, came_in: str | None, out: str | None, state: str
+) -> Facts:
     """The packet at a hook. Ports that are chosen at random are not among its facts."""
     protocol = packet.probe.protocol
     if protocol == "icmp" and packet.version == 6:
@@ -37,7 +39,7 @@ def packet_facts(packet: Packet, came_in: str | None, out: str | None, state: st
     return facts | {f"{word} {end}": p for end, p in ports.items() for word in (protocol, "th")}
 
 
-def connection_facts(first: Packet) -> Facts:
+def connection_facts(first: PredictedPacket) -> Facts:
     """What connection tracking knows of the packet with which a connection began, as it came in."""
     header = "ip" if first.version == 4 else "ip6"
     ends = {f"{header} saddr": first.source, f"{header} daddr": first.target}
@@ -65,16 +67,16 @@ def _ip_facts(
     source: IPAddress | None, target: IPAddress | None, ttl: int, protocol: str
 ) -> dict[str, Any]:
     """What the IP header says; what is None is not known."""
-    six = (source or target or IPv6Address(0)).version == 6
-    header = "ip6" if six else "ip"
+    is_ipv6 = (source or target or IPv6Address(0)).version == 6
+    header = "ip6" if is_ipv6 else "ip"
     number = _NUMBERS[protocol]
     return {
         **dict.fromkeys(_HEADERS - {protocol, header}, NOT_THERE),
         "meta protocol": header,
-        "meta nfproto": "ipv6" if six else "ipv4",
+        "meta nfproto": "ipv6" if is_ipv6 else "ipv4",
         "meta l4proto": number,
-        f"{header} {'nexthdr' if six else 'protocol'}": number,
+        f"{header} {'nexthdr' if is_ipv6 else 'protocol'}": number,
         f"{header} saddr": source,
         f"{header} daddr": target,
-        f"{header} {'hoplimit' if six else 'ttl'}": ttl,
+        f"{header} {'hoplimit' if is_ipv6 else 'ttl'}": ttl,
     }

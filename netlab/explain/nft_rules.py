@@ -33,7 +33,7 @@ _ANY = "*"
 _NAT = ("snat", "dnat", "masquerade", "redirect")
 
 
-class End(StrEnum):
+class HookVerdict(StrEnum):
     """What becomes of the packet at a hook."""
 
     ACCEPT = "accept"
@@ -55,17 +55,17 @@ class Translation:
 
 
 @frozen
-class Outcome:
+class HookOutcome:
     """What the rules of one hook do."""
 
-    end: End
+    end: HookVerdict
     by: str = ""
     """Table, chain, and the rule or policy that decided; empty if none had to."""
     translation: Translation | None = None
 
 
 @frozen
-class Ruleset:
+class ParsedRuleset:
     """A machine's ruleset."""
 
     document: Sequence[Mapping[str, Any]] = ()
@@ -94,15 +94,17 @@ class Ruleset:
         ]
         return f"{chains[0]['family']} {chains[0]['table']} {chains[0]['name']}" if chains else ""
 
-    def at(self, hook: str, facts: Facts) -> Outcome:
+    def at(self, hook: str, facts: Facts) -> HookOutcome:
         """What the packet meets at a hook: all base chains there, in the order of their priorities."""
-        found: Outcome = Outcome(End.ACCEPT)
+        found: HookOutcome = HookOutcome(HookVerdict.ACCEPT)
         for chain in self.chains(hook, facts):
             met = self.met(chain, facts)
-            if met and met.end is not End.ACCEPT:
+            if met and met.end is not HookVerdict.ACCEPT:
                 return met
             if met:
-                found = Outcome(End.ACCEPT, met.by, met.translation or found.translation)
+                found = HookOutcome(
+                    HookVerdict.ACCEPT, met.by, met.translation or found.translation
+                )
         return found
 
     def chains(self, hook: str, facts: Facts) -> list[Mapping[str, Any]]:
@@ -119,28 +121,30 @@ class Ruleset:
         ]
         return sorted(chains, key=lambda chain: int(chain["prio"]))
 
-    def met(self, chain: Mapping[str, Any], facts: Facts) -> Outcome | None:
+    def met(self, chain: Mapping[str, Any], facts: Facts) -> HookOutcome | None:
         """What the packet meets in a base chain; None: nothing, and it goes on."""
         met = self._through(chain, facts, 0)
         policy = chain.get("policy", "accept")
         if met is None and policy != "accept":
-            return Outcome(End(policy), f"{_name(chain)}: policy {policy}")
+            return HookOutcome(HookVerdict(policy), f"{_name(chain)}: policy {policy}")
         return met
 
-    def _through(self, chain: Mapping[str, Any], facts: Facts, depth: int) -> Outcome | None:
+    def _through(self, chain: Mapping[str, Any], facts: Facts, depth: int) -> HookOutcome | None:
         """None: the packet comes out at the chain's end."""
         if depth > 16:
-            return Outcome(End.UNKNOWN, f"{_name(chain)}: jumps too deep")
+            return HookOutcome(HookVerdict.UNKNOWN, f"{_name(chain)}: jumps too deep")
         for rule in self.kinds("rule"):
             if all(rule[key] == chain[own] for key, own in _OF):
                 met = self._meet(rule, facts, depth)
                 if met is _RETURN:
                     return None
-                if isinstance(met, Outcome):
+                if isinstance(met, HookOutcome):
                     return met
         return None
 
-    def _meet(self, rule: Mapping[str, Any], facts: Facts, depth: int) -> Outcome | object | None:
+    def _meet(
+        self, rule: Mapping[str, Any], facts: Facts, depth: int
+    ) -> HookOutcome | object | None:
         """None: the rule says nothing about this packet."""
         sure = True
         for part in rule["expr"]:
@@ -156,7 +160,7 @@ class Ruleset:
             else:
                 text = self._text(rule)
                 if not sure:
-                    return Outcome(End.UNKNOWN, text)
+                    return HookOutcome(HookVerdict.UNKNOWN, text)
                 met = self._verdict(word, value, rule, facts, depth)
                 if met is not None:
                     return met
@@ -164,10 +168,10 @@ class Ruleset:
 
     def _verdict(
         self, word: str, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
-    ) -> Outcome | object | None:
+    ) -> HookOutcome | object | None:
         text = self._text(rule)
         if word in ("accept", "drop", "reject"):
-            return Outcome(End(word), text)
+            return HookOutcome(HookVerdict(word), text)
         if word in _NAT:
             return _translated(word, value or {}, text, facts)
         if word == "return":
@@ -179,21 +183,21 @@ class Ruleset:
             return met if met or word == "jump" else _RETURN
         if word == "vmap":
             return self._mapped(value, rule, facts, depth)
-        return Outcome(End.UNKNOWN, text)
+        return HookOutcome(HookVerdict.UNKNOWN, text)
 
     def _mapped(
         self, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
-    ) -> Outcome | object | None:
+    ) -> HookOutcome | object | None:
         fact = _fact(value["key"], facts)
         pairs = value["data"].get("set") if isinstance(value["data"], dict) else None
         if fact is NOT_THERE:
             return None
         if fact is None or pairs is None:
-            return Outcome(End.UNKNOWN, self._text(rule))
+            return HookOutcome(HookVerdict.UNKNOWN, self._text(rule))
         for wanted, verdict in sorted(pairs, key=lambda pair: bool(pair[0] == _ANY)):
             equal = self._equal(fact, wanted, rule)
             if equal is None:
-                return Outcome(End.UNKNOWN, self._text(rule))
+                return HookOutcome(HookVerdict.UNKNOWN, self._text(rule))
             if equal:
                 ((word, argument),) = verdict.items()
                 return self._verdict(word, argument, rule, facts, depth)
@@ -327,11 +331,11 @@ def _several(fact: Any) -> frozenset[str]:
     return fact if isinstance(fact, frozenset) else frozenset()
 
 
-def _translated(word: str, value: Mapping[str, Any], text: str, facts: Facts) -> Outcome:
+def _translated(word: str, value: Mapping[str, Any], text: str, facts: Facts) -> HookOutcome:
     address, port = value.get("addr"), value.get("port")
     if isinstance(address, dict):  # `snat to ip daddr`: a field of the packet itself.
         address = facts.get(_key(address))
     known = _address(address)
     if ("addr" in value and known is None) or not isinstance(port, int | None):
-        return Outcome(End.UNKNOWN, text)
-    return Outcome(End.ACCEPT, text, Translation(word, known, port, text))
+        return HookOutcome(HookVerdict.UNKNOWN, text)
+    return HookOutcome(HookVerdict.ACCEPT, text, Translation(word, known, port, text))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from netlab.diagnosis.journey import Map
-from netlab.explain.model import Place, World
-from netlab.explain.nft_rules import Ruleset
-from netlab.kernel.netlink.pool import Handles
+from netlab.diagnosis.journey import NetworkMap
+from netlab.explain.model import LabModel, NodeModel
+from netlab.explain.nft_rules import ParsedRuleset
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
 from netlab.kernel.nftables.nftrace import TRACE_TABLE
 from netlab.kernel.state import sockets, spaces
 from netlab.kernel.state.owners import Plug
-from netlab.kernel.state.routing import Answer, Question, Routing
+from netlab.kernel.state.routing import RouteLookup, RouteLookups, RouteResult
 from netlab.kernel.state.spaces import Space
 
 _SETTINGS = (
@@ -24,18 +24,18 @@ _OF_INTERFACES = ("ipv4.conf.{}.forwarding", "ipv4.conf.{}.rp_filter", "ipv6.con
 
 
 @contextmanager
-def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
+def world(netmap: NetworkMap, cables: Mapping[Plug, Plug]) -> Iterator[LabModel]:
     """Everything as it is now; within the block, the kernel can be asked for routes.
 
     Raises KernelError.
     """
-    found = spaces.look(where.nodes)
-    machines = [name for name, node in where.nodes.items() if node not in where.switches]
+    found = spaces.look(netmap.nodes)
+    machines = [name for name, node in netmap.nodes.items() if node not in netmap.switches]
     waiting = sockets.read_listening(machines)
-    names = {node: name for name, node in where.nodes.items()}
-    with Handles(len(names)) as handles:
+    names = {node: name for name, node in netmap.nodes.items()}
+    with NamespacePool(len(names)) as handles:
         places = {
-            node: Place(
+            node: NodeModel(
                 found[name],
                 _ruleset(name),
                 _settings(handles, name, found[name]),
@@ -44,22 +44,22 @@ def world(where: Map, cables: Mapping[Plug, Plug]) -> Iterator[World]:
             for node, name in names.items()
         }
 
-        kernel = Routing(handles, lambda name: found[name].names)
+        kernel = RouteLookups(handles, lambda name: found[name].names)
 
-        def ask(node: str, question: Question) -> Answer:
+        def ask(node: str, question: RouteLookup) -> RouteResult:
             return kernel.ask(names[node], question)
 
-        yield World(places, where, cables, ask)
+        yield LabModel(places, netmap, cables, ask)
 
 
-def _settings(handles: Handles, namespace: str, space: Space) -> dict[str, str]:
+def _settings(handles: NamespacePool, namespace: str, space: Space) -> dict[str, str]:
     scopes = ["all", *(one.name for one in space.interfaces)]
     each = [f"net.{key.format(scope)}" for scope in scopes for key in _OF_INTERFACES]
     with handles.inside(namespace):
         return handles.settings.values(namespace, [*_SETTINGS, *each])
 
 
-def _ruleset(namespace: str) -> Ruleset:
+def _ruleset(namespace: str) -> ParsedRuleset:
     """Without the tables of a trace that is under way."""
     document = [
         one
@@ -68,4 +68,4 @@ def _ruleset(namespace: str) -> Ruleset:
         if not str(entry.get("table", entry.get("name", ""))).startswith(TRACE_TABLE)
     ]
     listing = nft.read_with_handles(namespace) if document else ""
-    return Ruleset(document, nft.rules(listing), frozenset(nft.dormant(listing)))
+    return ParsedRuleset(document, nft.rules(listing), frozenset(nft.dormant(listing)))

@@ -67,7 +67,7 @@ class Granted:
 
 
 @frozen
-class Hop:
+class NextHop:
     """A way of a route."""
 
     gateway: IPAddress | None
@@ -80,7 +80,7 @@ class RouteRow:
     """A route of the main table."""
 
     destination: IPNetwork
-    hops: tuple[Hop, ...]
+    hops: tuple[NextHop, ...]
     """Several for a multipath route, none for one that goes nowhere."""
     kind: str = "unicast"
     """unicast, blackhole, unreachable, prohibit, …"""
@@ -187,7 +187,7 @@ AddressRow = tuple[str, IPInterface]
 """An interface and an address of it."""
 
 
-def _words(hop: Hop) -> list[str]:
+def _words(hop: NextHop) -> list[str]:
     via = ["via", str(hop.gateway)] if hop.gateway else []
     return [*via, "dev", hop.interface] if hop.interface else via
 

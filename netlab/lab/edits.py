@@ -12,19 +12,19 @@ from netlab.suggest import instead
 
 if TYPE_CHECKING:
     from netlab.lab.lifecycle import Lab
-    from netlab.scenario.loaded import Source
-    from netlab.scenario.topology import Leg
+    from netlab.scenario.loaded import LoadedScenario
+    from netlab.scenario.topology import Adapter
 
 
-def assigned(lab: Lab, target: str, settings: dict[str, str]) -> Source:
+def set_value(lab: Lab, target: str, settings: dict[str, str]) -> LoadedScenario:
     """The lab's scenario with some values changed (see `scenario.edit.assign`), checked."""
     from netlab.scenario.text import edit
 
     return _edited(lab, edit.assign(lab.source.data, target, settings))
 
 
-def targets(lab: Lab) -> list[str]:
-    """What `assigned` can change something of."""
+def set_targets(lab: Lab) -> list[str]:
+    """What `set_value` can change something of."""
     from netlab.scenario.text import edit
 
     return edit.targets(lab.source.data)
@@ -54,28 +54,28 @@ def values(lab: Lab, target: str, key: str) -> list[str]:
     return vocabulary.values((*edit.place(lab.source.data, target), key))
 
 
-def with_vm(lab: Lab, name: str, networks: list[str]) -> Source:
+def add_vm(lab: Lab, name: str, networks: list[str]) -> LoadedScenario:
     """The lab's scenario with another VM, checked."""
     from netlab.scenario.text import edit
 
     return _edited(lab, edit.add_vm(lab.source.data, name, networks))
 
 
-def with_clone(lab: Lab, vm: str, name: str, kept: bool) -> Source:
+def clone_vm(lab: Lab, vm: str, name: str, kept: bool) -> LoadedScenario:
     """The lab's scenario with a copy of a VM; `kept`: with its UUID and MACs, as "I moved it"."""
     from netlab.scenario.text import edit
 
     return _edited(lab, edit.clone_vm(lab.source.data, vm, name, kept))
 
 
-def without_vm(lab: Lab, name: str) -> Source:
+def remove_vm(lab: Lab, name: str) -> LoadedScenario:
     """The lab's scenario without one of its VMs, checked."""
     from netlab.scenario.text import edit
 
     return _edited(lab, edit.remove_vm(lab.source.data, name))
 
 
-def without_lease(lab: Lab, target: str) -> Source:
+def release_lease(lab: Lab, target: str) -> LoadedScenario:
     """The lab's scenario with the lease of a VM (`vm1`), or of one adapter (`vm1.eth0`), given back.
 
     As `dhclient -r` and `ipconfig /release` do it. Raises UsageError if no DHCP client runs there.
@@ -84,26 +84,26 @@ def without_lease(lab: Lab, target: str) -> Source:
     from netlab.scenario.topology import Role
 
     data = lab.source.data
-    for leg in clients(lab, target):
-        if lab.topology.nodes[leg.node].role is not Role.VM:
-            what = f"{leg.node} is no VM: its lease cannot be given back"
+    for adapter in clients(lab, target):
+        if lab.topology.nodes[adapter.node].role is not Role.VM:
+            what = f"{adapter.node} is no VM: its lease cannot be given back"
             raise UsageError(what, f"`sudo netlab dhcp renew {target}` lets it ask anew")
-        data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": "true"})
+        data = edit.assign(data, f"{adapter.node}.{adapter.interface}", {"released": "true"})
     return _edited(lab, data)
 
 
-def with_lease(lab: Lab, target: str) -> Source:
-    """The lab's scenario with what `without_lease` gave back asked for again. Raises UsageError."""
+def renew_lease(lab: Lab, target: str) -> LoadedScenario:
+    """The lab's scenario with what `release_lease` gave back asked for again. Raises UsageError."""
     from netlab.scenario.text import edit
 
     data = lab.source.data
-    for leg in clients(lab, target):
-        if leg.released:
-            data = edit.assign(data, f"{leg.node}.{leg.interface}", {"released": ""})
+    for adapter in clients(lab, target):
+        if adapter.released:
+            data = edit.assign(data, f"{adapter.node}.{adapter.interface}", {"released": ""})
     return _edited(lab, data)
 
 
-def clients(lab: Lab, target: str) -> list[Leg]:
+def clients(lab: Lab, target: str) -> list[Adapter]:
     """The adapters that are configured by DHCP. Raises UsageError if there are none."""
     from netlab.scenario.topology import Role
 
@@ -112,24 +112,24 @@ def clients(lab: Lab, target: str) -> list[Leg]:
     if node is None:
         known = [one.name for one in lab.topology.endpoints]
         raise UsageError(f"there is no machine '{name}'", instead(name, known))
-    legs = [leg for leg in node.legs if interface in ("", leg.interface)]
-    if not legs:
-        its = [f"{name}.{leg.interface}" for leg in node.legs]
+    adapters = [adapter for adapter in node.adapters if interface in ("", adapter.interface)]
+    if not adapters:
+        its = [f"{name}.{adapter.interface}" for adapter in node.adapters]
         raise UsageError(f"there is no adapter '{target}'", instead(target, its))
-    if clients := [leg for leg in legs if leg.by_dhcp]:
+    if clients := [adapter for adapter in adapters if adapter.by_dhcp]:
         return clients
     settable = node.role in (Role.VM, Role.HOST)
     raise UsageError(
         f"{target} has no address from DHCP: it is static",
-        f"`sudo netlab set {name}.{legs[0].interface} address=` lets it ask for one"
+        f"`sudo netlab set {name}.{adapters[0].interface} address=` lets it ask for one"
         if settable
         else "it asks for one if the scenario gives it none: see `netlab apply --help`",
     )
 
 
-def with_forward(
+def add_forward(
     lab: Lab, protocol: str, port: int, target: str, network: str | None = None
-) -> Source:
+) -> LoadedScenario:
     """The lab's scenario with another port of the host that leads to a VM, checked.
 
     `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if it is not clear which
@@ -141,7 +141,7 @@ def with_forward(
     return _edited(lab, edit.add_forward(lab.source.data, vmnet, protocol, port, target))
 
 
-def without_forward(lab: Lab, protocol: str, port: int) -> Source:
+def remove_forward(lab: Lab, protocol: str, port: int) -> LoadedScenario:
     """The lab's scenario without a port that leads to a VM, checked. Raises UsageError."""
     from netlab.scenario.text import edit
 
@@ -172,7 +172,7 @@ def _is_inside(text: str, subnet: IPv4Network) -> bool:
         return False
 
 
-def _edited(lab: Lab, data: dict[str, Any]) -> Source:
+def _edited(lab: Lab, data: dict[str, Any]) -> LoadedScenario:
     """Problems have no place: nobody has the text in which it would be."""
     from netlab.scenario.loader import edited
 

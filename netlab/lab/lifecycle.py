@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from netlab import __version__
 from netlab.errors import Interrupted, KernelError, NoSuchLab, UsageError
 from netlab.frozen import frozen
-from netlab.lab.unleased import Told, explained, ignore
+from netlab.lab.unleased import UnleasedCallback, explained, ignore
 from netlab.scenario import mode
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netlab.kernel.rundir import Record, RunDirectory
     from netlab.plan.plan import Plan
     from netlab.scenario.expectation import Expectation
-    from netlab.scenario.loaded import Source
+    from netlab.scenario.loaded import LoadedScenario
     from netlab.scenario.topology import Topology
 
 
@@ -38,7 +38,7 @@ class Lab:
     """A lab: its name, what the user asked for, and what must therefore exist."""
 
     name: str
-    source: Source
+    source: LoadedScenario
     plan: Plan
 
     @property
@@ -54,14 +54,14 @@ class Lab:
         return matrix(self.topology)
 
 
-def load(scenario: str) -> Source:
+def load(scenario: str) -> LoadedScenario:
     """Read a scenario: a file, or the name of a shipped one."""
     from netlab.scenario.loader import load as read
 
     return read(scenario)
 
 
-def prepare(source: Source, name: str | None = None) -> Lab:
+def prepare(source: LoadedScenario, name: str | None = None) -> Lab:
     """Plan a lab without touching anything.
 
     Raises UsageError if a port of the host's that is to lead to a VM, or its proxy's, is a service's.
@@ -87,7 +87,7 @@ def busy(protocol: str, port: int, program: str) -> UsageError:
     return UsageError(what, "end that program, or let another port of the host lead to the VM")
 
 
-def up(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> None:
+def up(lab: Lab, progress: Progress | None = None, unleased: UnleasedCallback = ignore) -> None:
     """Build a lab. Whatever goes wrong or is interrupted leaves nothing behind.
 
     That DHCP gives an adapter no address is nothing wrong: the lab is up, its client goes on asking,
@@ -149,7 +149,9 @@ def undone_by_signals(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def running(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Iterator[Lab]:
+def running(
+    lab: Lab, progress: Progress | None = None, unleased: UnleasedCallback = ignore
+) -> Iterator[Lab]:
     """A lab for the length of a block: up, and down whatever happens inside, signals included."""
     from netlab.kernel.patience import postponed_signals
 
@@ -189,7 +191,7 @@ def names() -> list[str]:
     return labs()
 
 
-def pick(name: str | None, how: str = "--lab LAB") -> str:
+def find_lab(name: str | None, how: str = "--lab LAB") -> str:
     """The lab that is meant: `name`, or the only one. Raises NoSuchLab, which tells `how` to name it."""
     existing = names()
     if name is not None:

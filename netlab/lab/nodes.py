@@ -14,22 +14,22 @@ def execute(lab: str, node: str, command: Sequence[str], environment: dict[str, 
     from netlab.kernel.namespaces import enter
 
     require_root()
-    place = place_of(lab, node)
+    place = namespace_of(lab, node)
     enter.execute(place, node, command, environment)
 
 
-def places(name: str) -> list[str]:
+def node_names(name: str) -> list[str]:
     """The nodes and switches of a lab."""
     from netlab.plan.names import node as node_of
 
     return [node_of(place) for place in record(name).namespaces]
 
 
-def place_of(name: str, node: str) -> str:
+def namespace_of(name: str, node: str) -> str:
     """The namespace of a node or switch. Raises UsageError for one that the lab does not have."""
     from netlab.plan.names import namespace
 
-    known = places(name)
+    known = node_names(name)
     if node not in known:
         from netlab.suggest import instead
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError, UsageError
 from netlab.lab.lifecycle import require_root, run_directory
-from netlab.lab.netmap import Following, where
+from netlab.lab.network_map import LabWatcher, netmap
 from netlab.suggest import instead
 
 if TYPE_CHECKING:
-    from netlab.diagnosis.cause import Finding
+    from netlab.diagnosis.cause import Diagnosis
     from netlab.diagnosis.history import Entry
     from netlab.diagnosis.journey import Step
     from netlab.explain.model import Explanation
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from netlab.packets.stream import Stream
     from netlab.packets.tap import Tap
     from netlab.scenario.expectation import Expectation
-    from netlab.scenario.topology import Leg
-    from netlab.trace.audit import Account
-    from netlab.trace.trace import Question, Trace
-    from netlab.traffic.conversations import Told
+    from netlab.scenario.topology import Adapter
+    from netlab.trace.audit import DropAudit
+    from netlab.trace.trace import Trace, TraceRequest
+    from netlab.traffic.conversations import Conversation
     from netlab.verify.matrix import Result
 
 _AT_ONCE = 32
@@ -52,7 +52,7 @@ def verify(
     from netlab.plan.names import node as node_of
     from netlab.scenario.expectation import witnesses
     from netlab.scenario.model import Family
-    from netlab.verify.matrix import Addresses, Ground, measure
+    from netlab.verify.matrix import AdapterAddresses, MatrixInput, measure
 
     require_root()
     wanted = lab.expectations if wanted is None else wanted
@@ -61,12 +61,12 @@ def verify(
     namespaces = {node_of(place): place for place in lab.plan.namespaces}
     ends = [namespaces[node.name] for node in lab.topology.endpoints]
     ipv4, ipv6 = addresses(ends)
-    found: dict[Family, Addresses] = {
+    found: dict[Family, AdapterAddresses] = {
         Family.IPV4: {(node_of(place), name): own for (place, name), own in ipv4.items()},
         Family.IPV6: {(node_of(place), name): own for (place, name), own in ipv6.items()},
     }
-    ground = Ground(lab.topology.endpoints, namespaces, found)
-    watched = None if answers_only else where(lab)
+    ground = MatrixInput(lab.topology.endpoints, namespaces, found)
+    watched = None if answers_only else netmap(lab)
     told = progress or (lambda done: None)
     with postponed_signals() as interruption:
         results = measure(measured, ground, told, watched, interruption)
@@ -104,28 +104,28 @@ def trace(
     return replace(traced, history=history)
 
 
-def ask_dhcp(lab: Lab, legs: Sequence[Leg]) -> list[Finding]:
+def ask_dhcp(lab: Lab, adapters: Sequence[Adapter]) -> list[Diagnosis]:
     """What becomes of a DHCP question of each of these adapters: `trace` for many at once."""
     from netlab.lab import targets
 
-    questions = targets.dhcp_questions(lab, legs)
+    questions = targets.dhcp_questions(lab, adapters)
     few = (questions[at : at + _AT_ONCE] for at in range(0, len(questions), _AT_ONCE))
     return [traced.finding for some in few for traced in _followed(lab, some)]
 
 
-def _followed(lab: Lab, questions: Sequence[Question]) -> list[Trace]:
+def _followed(lab: Lab, questions: Sequence[TraceRequest]) -> list[Trace]:
     from netlab.kernel.patience import postponed_signals
     from netlab.kernel.process import services
     from netlab.trace.trace import traces
 
     complaints = services.dhcp_complaints(run_directory(lab.name))
     with postponed_signals() as interruption:
-        return traces(where(lab), questions, interruption, complaints)
+        return traces(netmap(lab), questions, interruption, complaints)
 
 
 def audited_trace(
     lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
-) -> tuple[Trace, Account]:
+) -> tuple[Trace, DropAudit]:
     """`trace`, and what the kernel says of its drops meanwhile. Raises Missing without tracepoints."""
     from netlab.kernel.host.tracepoints import audit
     from netlab.trace.audit import account
@@ -155,19 +155,19 @@ def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation
 
     `by` is `icmp`, `tcp:PORT` or `udp:PORT`. Raises UsageError for what is none.
     """
-    with explaining(lab) as answer:
+    with explainer(lab) as answer:
         return answer(source, target, by)
 
 
 @contextmanager
-def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
+def explainer(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """`explain` for many questions, from one look at the lab."""
     from netlab.explain import explain, read
     from netlab.explain.model import probe as kind
     from netlab.lab import targets
 
     require_root()
-    places = where(lab)
+    places = netmap(lab)
     cables = {
         (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
         for (place, interface), other in lab.plan.peers.items()
@@ -188,7 +188,7 @@ def explaining(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
 
 
 @contextmanager
-def listening(
+def capture(
     lab: Lab, points: Sequence[str] = (), expression: str = "", snaplen: int | None = None
 ) -> Iterator[Stream]:
     """See the packets at some points of a lab, for the length of a block.
@@ -214,7 +214,7 @@ def watching(lab: Lab) -> Iterator[Stream]:
         yield stream
 
 
-def passing(lab: Lab, names: Sequence[str]) -> Callable[[Told], bool]:
+def exchange_filter(lab: Lab, names: Sequence[str]) -> Callable[[Conversation], bool]:
     """Whether an exchange has passed some nodes or networks; no names: any has.
 
     Raises UsageError for what the lab does not have.
@@ -245,7 +245,7 @@ def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]
 
     require_root()
     _check_interfaces(lab, targets.points(lab, points))
-    following = Following(lab)
+    following = LabWatcher(lab)
     with postponed_signals() as interruption:
         stream = Stream(lambda taps: _renewed(following, points, program, taps), interruption)
         with closing(stream):
@@ -254,7 +254,7 @@ def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]
 
 
 def _renewed(
-    following: Following, points: Sequence[str], program: bytes, taps: Collection[Tap] | None
+    following: LabWatcher, points: Sequence[str], program: bytes, taps: Collection[Tap] | None
 ) -> list[Tap] | None:
     """The taps at some points of a lab as it is now: those that there are, and new ones.
 
@@ -302,6 +302,6 @@ def _check_interfaces(lab: Lab, chosen: Mapping[str, Collection[str]]) -> None:
         node = node_of(place)
         with inside(place):
             present = {name for _, name in if_nameindex()}
-        known = {*present, *(name for of, name in where(lab).peers if of == node)}
+        known = {*present, *(name for of, name in netmap(lab).peers if of == node)}
         for name in sorted(set(wanted) - known):
             raise UsageError(f"{node} has no interface '{name}'", instead(name, sorted(known)))

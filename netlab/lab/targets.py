@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from netlab.kernel.state.owners import Owners
     from netlab.lab.lifecycle import Lab
     from netlab.probes.base import Ends
-    from netlab.scenario.topology import Leg, Node
-    from netlab.trace.trace import Question
+    from netlab.scenario.topology import Adapter, Node
+    from netlab.trace.trace import TraceRequest
 
 
-def question(lab: Lab, source: str, target: str | None, by: str, wait: float) -> Question:
+def question(lab: Lab, source: str, target: str | None, by: str, wait: float) -> TraceRequest:
     """The probe that is meant. Raises UsageError with what there is to choose from."""
     from netlab import probes
-    from netlab.lab.netmap import owners
-    from netlab.trace.trace import Question
+    from netlab.lab.network_map import owners
+    from netlab.trace.trace import TraceRequest
 
     word = probes.check(by)
     known = owners(lab)
     start = node(lab, source)
     if word == "dhcp":
-        return _dhcp_question(lab, _leg_on(lab, start, target), known)
+        return _dhcp_question(lab, _adapter_on(lab, start, target), known)
     if target is None:
         if word != "dns":
             raise UsageError("there is no destination", f"sudo netlab trace {source} DST --by {by}")
@@ -37,24 +37,24 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
     end, to = destination(lab, start, target, known)
     if end == start.name:
         raise UsageError(f"{to} is {end} itself", "name another machine: no packet would leave")
-    leg = _leg_towards(lab, start, to)
-    ends = _ends(lab, start, end if end in lab.topology.nodes else "", to, leg, known, wait)
-    return Question(start.name, end, ends, by, named=not is_address(target))
+    adapter = _adapter_towards(lab, start, to)
+    ends = _ends(lab, start, end if end in lab.topology.nodes else "", to, adapter, known, wait)
+    return TraceRequest(start.name, end, ends, by, named=not is_address(target))
 
 
-def dhcp_questions(lab: Lab, legs: Sequence[Leg]) -> list[Question]:
+def dhcp_questions(lab: Lab, adapters: Sequence[Adapter]) -> list[TraceRequest]:
     """One that each of these adapters asks everybody on its network."""
-    from netlab.lab.netmap import owners
+    from netlab.lab.network_map import owners
 
     known = owners(lab)
-    return [_dhcp_question(lab, leg, known) for leg in legs]
+    return [_dhcp_question(lab, adapter, known) for adapter in adapters]
 
 
-def _dhcp_question(lab: Lab, leg: Leg, known: Owners) -> Question:
-    from netlab.trace.trace import Question
+def _dhcp_question(lab: Lab, adapter: Adapter, known: Owners) -> TraceRequest:
+    from netlab.trace.trace import TraceRequest
 
-    ends = _ends(lab, lab.topology.nodes[leg.node], "", "", leg, known)
-    return Question(leg.node, leg.network.name, ends, "dhcp")
+    ends = _ends(lab, lab.topology.nodes[adapter.node], "", "", adapter, known)
+    return TraceRequest(adapter.node, adapter.network.name, ends, "dhcp")
 
 
 def is_address(target: str) -> bool:
@@ -80,8 +80,8 @@ def points(lab: Lab, names: Sequence[str], missing_ok: bool = False) -> dict[str
         if name in known:
             found.setdefault(known[name], set()).add(interface)
         elif name in lab.topology.networks and not interface:  # A cable without a switch.
-            for leg in lab.topology.legs_on(lab.topology.networks[name]):
-                found.setdefault(known[leg.node], set()).add(leg.interface)
+            for adapter in lab.topology.adapters_on(lab.topology.networks[name]):
+                found.setdefault(known[adapter.node], set()).add(adapter.interface)
         elif not missing_ok:
             every = dict.fromkeys([*known, *lab.topology.networks])
             raise UsageError(f"the lab '{lab.name}' has no '{name}'", instead(name, every))
@@ -112,13 +112,13 @@ def destination(lab: Lab, source: Node, target: str, known: Owners) -> tuple[str
             raise UsageError(f"{target} is link-local: each cable may have one", fix)
         return _owner(lab, source, str(address), known) or target, str(address)
     found = _named(lab, target)
-    legs = found.named_legs
-    if "@" in target and target not in legs:
-        raise UsageError(f"'{target}' is no endpoint", instead(target, legs))
-    leg = legs[target] if "@" in target else lab.topology.towards(source, found)
-    its = _own(known, leg, 4) or _own(known, leg, 6)
+    adapters = found.named_adapters
+    if "@" in target and target not in adapters:
+        raise UsageError(f"'{target}' is no endpoint", instead(target, adapters))
+    adapter = adapters[target] if "@" in target else lab.topology.towards(source, found)
+    its = _own(known, adapter, 4) or _own(known, adapter, 6)
     if not its:
-        raise UsageError(f"{leg.name} has no address now", "name an address instead")
+        raise UsageError(f"{adapter.name} has no address now", "name an address instead")
     return found.name, its
 
 
@@ -134,12 +134,12 @@ def _named(lab: Lab, target: str) -> Node:
 
 def _owner(lab: Lab, source: Node, address: str, known: Owners) -> str:
     """Who has an address; of several, first one that hears the source ask for it. Empty: nobody."""
-    from netlab.lab.netmap import where
+    from netlab.lab.network_map import netmap
 
     plugs = known.plugs.get(address, ())
     if len(plugs) < 2:
         return plugs[0][0] if plugs else ""
-    ground = where(lab)
+    ground = netmap(lab)
     near = [plug[0] for plug in plugs if ground.together(plug, (source.name, ""))]
     others = [node for node in near if node != source.name]
     own = [node for node, _ in plugs if node == source.name]
@@ -155,16 +155,16 @@ def _is_broadcast(address: IPAddress, known: Owners) -> bool:
     return any(s.prefixlen < 31 and s.broadcast_address == address for s in subnets)
 
 
-def _own(known: Owners, leg: Leg, version: int) -> str:
+def _own(known: Owners, adapter: Adapter, version: int) -> str:
     """An adapter's first address of an IP version, of IPv6 no link-local one; empty if it has none."""
-    for one in known.addresses.get((leg.node, leg.holder), ()):
+    for one in known.addresses.get((adapter.node, adapter.holder), ()):
         if one.version == version and not (version == 6 and one.ip.is_link_local):
             return str(one.ip)
     return ""
 
 
 def _ends(
-    lab: Lab, source: Node, target: str, to: str, leg: Leg, known: Owners, wait: float = 0.0
+    lab: Lab, source: Node, target: str, to: str, adapter: Adapter, known: Owners, wait: float = 0.0
 ) -> Ends:
     from netlab.plan.names import namespace
     from netlab.probes.base import Ends
@@ -173,39 +173,39 @@ def _ends(
         namespace(lab.name, source.name),
         namespace(lab.name, target) if target else None,
         to,
-        leg.holder,
-        leg.mac,
-        _own(known, leg, 4),
+        adapter.holder,
+        adapter.mac,
+        _own(known, adapter, 4),
         wait,
     )
 
 
-def _leg_on(lab: Lab, source: Node, network: str | None) -> Leg:
-    """The source's leg on a network, or on the network of a node; the first one if none is named."""
+def _adapter_on(lab: Lab, source: Node, network: str | None) -> Adapter:
+    """The source's adapter on a network, or on the network of a node; the first one if none is named."""
     if network is None:
         return source.primary
     wanted = {network}
     if network in lab.topology.nodes:
-        wanted = {leg.network.name for leg in lab.topology.nodes[network].legs}
-    for leg in source.legs:
-        if leg.network.name in wanted:
-            return leg
-    its = ", ".join(leg.network.name for leg in source.legs)
+        wanted = {adapter.network.name for adapter in lab.topology.nodes[network].adapters}
+    for adapter in source.adapters:
+        if adapter.network.name in wanted:
+            return adapter
+    its = ", ".join(adapter.network.name for adapter in source.adapters)
     raise UsageError(f"{source.name} is not on {network}", f"it is on: {its}")
 
 
-def _leg_towards(lab: Lab, source: Node, to: str) -> Leg:
-    """The leg by which the source's kernel sends packets to an address."""
-    from netlab.kernel.netlink.pool import Handles
+def _adapter_towards(lab: Lab, source: Node, to: str) -> Adapter:
+    """The adapter by which the source's kernel sends packets to an address."""
+    from netlab.kernel.netlink.pool import NamespacePool
     from netlab.kernel.netlink.snapshot import Snapshot
-    from netlab.kernel.state.routing import Question, ask
+    from netlab.kernel.state.routing import RouteLookup, ask
     from netlab.plan.names import namespace
 
-    with Handles(1) as handles:
+    with NamespacePool(1) as handles:
         netlink = handles.netlink(namespace(lab.name, source.name))
         names = Snapshot(netlink).names
-        used = ask(netlink, names, Question(ip_address(to))).interface
-    return next((leg for leg in source.legs if leg.holder == used), source.primary)
+        used = ask(netlink, names, RouteLookup(ip_address(to))).interface
+    return next((adapter for adapter in source.adapters if adapter.holder == used), source.primary)
 
 
 def _name_server(lab: Lab, source: Node) -> str:

@@ -9,12 +9,12 @@ from netlab.errors import SystemRefused
 from netlab.frozen import frozen
 
 if TYPE_CHECKING:
-    from netlab.diagnosis.cause import Finding
+    from netlab.diagnosis.cause import Diagnosis
     from netlab.kernel.patience import Interruption
     from netlab.kernel.rundir import RunDirectory
     from netlab.lab.lifecycle import Lab
     from netlab.plan.resources import Lease
-    from netlab.scenario.topology import Leg
+    from netlab.scenario.topology import Adapter
 
 
 @frozen
@@ -29,7 +29,7 @@ class Unleased:
         return f"{self.node} has no address on {self.interface}: {self.why}"
 
 
-Told = Callable[[Unleased], None]
+UnleasedCallback = Callable[[Unleased], None]
 """Told of each adapter whose lease has not come."""
 
 
@@ -50,32 +50,36 @@ def explained(
     from netlab.kernel.process import leases
     from netlab.kernel.resources.create import LEASE_SECONDS
 
-    legs = [_leg(lab, fact) for fact in missing]
-    for fact, leg, found in zip(missing, legs, _asked(lab, legs), strict=True):
+    adapters = [_adapter(lab, fact) for fact in missing]
+    for fact, adapter, found in zip(missing, adapters, _asked(lab, adapters), strict=True):
         is_served = not isinstance(found, str) and found.verdict is Verdict.ANSWERED
         if is_served and leases.await_another_try(run, fact, LEASE_SECONDS, interruption):
             continue
-        yield Unleased(leg.node, leg.interface, found if isinstance(found, str) else told(found))
+        yield Unleased(
+            adapter.node, adapter.interface, found if isinstance(found, str) else told(found)
+        )
 
 
-def reasons(lab: Lab, legs: Sequence[Leg]) -> list[str]:
+def reasons(lab: Lab, adapters: Sequence[Adapter]) -> list[str]:
     """What becomes of a DHCP question of each of these adapters, in words."""
-    if not legs:
+    if not adapters:
         return []
-    return [found if isinstance(found, str) else told(found) for found in _asked(lab, legs)]
+    return [found if isinstance(found, str) else told(found) for found in _asked(lab, adapters)]
 
 
-def _asked(lab: Lab, legs: Sequence[Leg]) -> Sequence[Finding | str]:
+def _asked(lab: Lab, adapters: Sequence[Adapter]) -> Sequence[Diagnosis | str]:
     """What was found out for each, or why nothing could be: that must not end what was done meanwhile."""
     from netlab.lab.packets import ask_dhcp
 
     try:
-        return ask_dhcp(lab, legs)
+        return ask_dhcp(lab, adapters)
     except SystemRefused as error:
-        return [f"its client has asked in vain; why could not be found out: {error}"] * len(legs)
+        return [f"its client has asked in vain; why could not be found out: {error}"] * len(
+            adapters
+        )
 
 
-def told(finding: Finding) -> str:
+def told(finding: Diagnosis) -> str:
     """What became of a DHCP question, in a sentence."""
     from netlab.diagnosis.cause import sentences
 
@@ -85,17 +89,19 @@ def told(finding: Finding) -> str:
     return f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
 
 
-def expected(leg: Leg) -> str:
+def expected(adapter: Adapter) -> str:
     """Why an adapter has no lease that wants one, as far as that is known without asking anybody."""
-    if leg.in_vain:
-        return f"{leg.in_vain.why} ({leg.in_vain.cause})"
-    asked = f"`sudo netlab trace {leg.node} {leg.network.name} --by dhcp`"
+    if adapter.in_vain:
+        return f"{adapter.in_vain.why} ({adapter.in_vain.cause})"
+    asked = f"`sudo netlab trace {adapter.node} {adapter.network.name} --by dhcp`"
     return f"its client asks, and gets no answer; {asked} says why"
 
 
-def _leg(lab: Lab, fact: Lease) -> Leg:
+def _adapter(lab: Lab, fact: Lease) -> Adapter:
     """The adapter that a lease is for."""
     from netlab.plan.names import node
 
-    legs = lab.topology.nodes[node(fact.namespace)].legs
-    return next(leg for leg in legs if leg.holder == fact.interface and not leg.bare)
+    adapters = lab.topology.nodes[node(fact.namespace)].adapters
+    return next(
+        adapter for adapter in adapters if adapter.holder == fact.interface and not adapter.bare
+    )

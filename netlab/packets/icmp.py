@@ -45,7 +45,7 @@ _IPV4_BYTES, _ICMP_BYTES = 20, 8
 
 
 @frozen
-class Message:
+class IcmpMessage:
     """An ICMP message that carries a token."""
 
     kind: Part
@@ -61,11 +61,11 @@ class Message:
 class EchoRequest:
     """Echo requests without IP header, as raw sockets send them, which differ in what `carrying` takes."""
 
-    def __init__(self, six: bool = False, padding: bytes = b"") -> None:
+    def __init__(self, is_ipv6: bool = False, padding: bytes = b"") -> None:
         """`padding` comes behind token and mark. Imports scapy: 0.1 s."""
         content = MARK + padding
-        self._six = six
-        if six:
+        self._is_ipv6 = is_ipv6
+        if is_ipv6:
             self._form = template(partial(_request_of_six, content), 2, 2, TOKEN_BYTES)
         else:
             self._form = template(partial(_request, content), 2, 2, 2, TOKEN_BYTES)
@@ -74,7 +74,7 @@ class EchoRequest:
 
     def carrying(self, token: bytes, identifier: int, sequence: int = 1) -> bytes:
         """The request with this token."""
-        if self._six:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
+        if self._is_ipv6:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
             return self._form % (identifier.to_bytes(2), sequence.to_bytes(2), token)
         # RFC 1624: a sum with end-around carry is a remainder. All values begin at even places.
         checksum = (self._checksum - identifier - sequence - int.from_bytes(token)) % 0xFFFF
@@ -111,18 +111,18 @@ def token_of(data: bytes) -> bytes | None:
     return data[at - TOKEN_BYTES : at] if at >= TOKEN_BYTES else None
 
 
-def echo(data: bytes, six: bool) -> tuple[Part | None, bytes]:
+def echo(data: bytes, is_ipv6: bool) -> tuple[Part | None, bytes]:
     """Of what a raw socket delivers, if it is an echo message: its part in a probe, and its token.
 
     Of anything else, and behind IPv4 options, neither means anything: no probe has such a token.
     """
-    if six:
+    if is_ipv6:
         return _ECHO_OF_SIX.get(data[:1]), data[_ICMP_BYTES : _ICMP_BYTES + TOKEN_BYTES]
     at = _IPV4_BYTES + _ICMP_BYTES
     return _ECHO.get(data[_IPV4_BYTES : _IPV4_BYTES + 1]), data[at : at + TOKEN_BYTES]
 
 
-def read_packet(data: bytes) -> Message | None:
+def read_packet(data: bytes) -> IcmpMessage | None:
     """An IP packet as a raw ICMP socket delivers it; None if it carries no token."""
     token = token_of(data)
     if token is None:
@@ -132,12 +132,12 @@ def read_packet(data: bytes) -> Message | None:
     if kind is None:
         return None  # A redirect, for example: it quotes a packet that was forwarded all the same.
     source = fields["ip.src"]
-    return Message(
+    return IcmpMessage(
         kind, token, source, source == fields["ip.dst"], f"{source} says: {message_name(fields)}"
     )
 
 
-def read_six(data: bytes, source: str) -> Message | None:
+def read_six(data: bytes, source: str) -> IcmpMessage | None:
     """A message as a raw ICMPv6 socket delivers it, without IP header; None if it carries no token."""
     token = token_of(data)
     kind = _KINDS_OF_SIX.get(data[0]) if data else None
@@ -146,4 +146,4 @@ def read_six(data: bytes, source: str) -> Message | None:
     # The quoted packet's source is at 8: an error of one's own kernel comes from that very address.
     own = kind is Part.ERROR and data[16:32] == IPv6Address(source).packed
     fields = {"ip.protocol": "58", "icmp.type": str(data[0]), "icmp.code": str(data[1])}
-    return Message(kind, token, source, own, f"{source} says: {message_name(fields)}")
+    return IcmpMessage(kind, token, source, own, f"{source} says: {message_name(fields)}")

@@ -38,8 +38,8 @@ _NO_MACS = bytes(12)
 """How a frame on `lo` begins."""
 
 
-class Ear:
-    """`icmp` sends, and sees what the stack delivers: ICMP's messages, or with `six` ICMPv6's.
+class IcmpSocket:
+    """`icmp` sends, and sees what the stack delivers: ICMP's messages, or with `is_ipv6` ICMPv6's.
 
     The kernel tells a socket of each packet of its own that it has handed to a card: it does so for who
     wants to know when (SO_TIMESTAMPING), and again where a switch hands it on. A packet socket, which
@@ -47,12 +47,12 @@ class Ear:
     its ports.
     """
 
-    def __init__(self, namespace: str, six: bool = False, program: bytes = b"") -> None:
+    def __init__(self, namespace: str, is_ipv6: bool = False, program: bytes = b"") -> None:
         """`program`: a filter of what is delivered."""
-        self.six = six
+        self.is_ipv6 = is_ipv6
         self.namespace = namespace
         with netns.inside(namespace):
-            self.icmp = _raw_icmp(six)
+            self.icmp = _raw_icmp(is_ipv6)
         if program:
             attach(self.icmp, program)
         self._bound: dict[str, socket.socket] = {}
@@ -68,7 +68,7 @@ class Ear:
             return self.icmp
         if source not in self._bound:
             with netns.inside(self.namespace):
-                bound = _raw_icmp(self.six)
+                bound = _raw_icmp(self.is_ipv6)
             attach(bound, NOTHING)  # What comes in is `icmp`'s.
             try:
                 bound.bind((source, 0))
@@ -81,10 +81,10 @@ class Ear:
     def delivered(self) -> Iterator[tuple[bytes, str]]:
         """What has reached the ICMP layer since the last call, and from which address.
 
-        IP packets; with `six`, ICMPv6 messages without the IP header.
+        IP packets; with `is_ipv6`, ICMPv6 messages without the IP header.
         """
         for data, sender in mmsg.receive_messages(self.icmp.fileno()):
-            if self.six:
+            if self.is_ipv6:
                 yield data, socket.inet_ntop(socket.AF_INET6, sender[8:24])
             else:
                 yield data, socket.inet_ntoa(sender[4:8])
@@ -115,9 +115,11 @@ def address(to: str) -> bytes:
     return _ADDRESS.pack(socket.AF_INET, socket.inet_aton(to))
 
 
-def _raw_icmp(six: bool) -> socket.socket:
+def _raw_icmp(is_ipv6: bool) -> socket.socket:
     family, protocol = (
-        (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
+        (socket.AF_INET6, socket.IPPROTO_ICMPV6)
+        if is_ipv6
+        else (socket.AF_INET, socket.IPPROTO_ICMP)
     )
     one = listening(socket.socket(family, socket.SOCK_RAW, protocol))
     one.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _ON_ITS_WAY)

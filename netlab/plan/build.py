@@ -13,14 +13,14 @@ from netlab.plan.nodes.host import host
 from netlab.plan.nodes.ipv6 import ipv6
 from netlab.plan.nodes.outside import world
 from netlab.plan.plan import Plan
-from netlab.plan.resources import DhcpClient, Noun, Ruleset
+from netlab.plan.resources import DhcpClient, Resource, Ruleset
 from netlab.plan.services import dhcp
 from netlab.plan.switches.promiscuous import permission
 from netlab.plan.switches.quality import quality
 from netlab.scenario.mode import Mode
 from netlab.scenario.topology import Network, Role, Topology
 
-MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Noun]]] = {
+MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Resource]]] = {
     Mode.BRIDGED: bridged.network,
     Mode.NAT: nat.network,
     Mode.HOSTONLY: hostonly.network,
@@ -46,24 +46,24 @@ def build(lab: str, topology: Topology) -> Plan:
     return Plan.of(lab, _with_rules_together(nouns))
 
 
-def _with_terms(lab: str, topology: Topology, nouns: Iterable[Noun]) -> Iterator[Noun]:
+def _with_terms(lab: str, topology: Topology, nouns: Iterable[Resource]) -> Iterator[Resource]:
     """DHCP clients know what they are to get, so that they ask anew when it changes."""
-    legs = {
-        (namespace(lab, node.name), leg.holder): leg
+    adapters = {
+        (namespace(lab, node.name), adapter.holder): adapter
         for node in topology.nodes.values()
-        for leg in node.legs
-        if leg.by_dhcp
+        for adapter in node.adapters
+        if adapter.by_dhcp
     }
     reserved = {name: dhcp.reserved(network) for name, network in topology.networks.items()}
     for noun in nouns:
         if isinstance(noun, DhcpClient):
-            leg = legs[noun.namespace, noun.interface]
-            yield replace(noun, terms=dhcp.terms(topology, leg, reserved[leg.network.name]))
+            adapter = adapters[noun.namespace, noun.interface]
+            yield replace(noun, terms=dhcp.terms(topology, adapter, reserved[adapter.network.name]))
         else:
             yield noun
 
 
-def _with_rules_together(nouns: Iterable[Noun]) -> Iterator[Noun]:
+def _with_rules_together(nouns: Iterable[Resource]) -> Iterator[Resource]:
     """A namespace has one ruleset; several come together, as they are."""
     texts: dict[str, str] = {}
     for noun in nouns:
@@ -74,7 +74,7 @@ def _with_rules_together(nouns: Iterable[Noun]) -> Iterator[Noun]:
     yield from (Ruleset(place, text) for place, text in texts.items())
 
 
-def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
+def _nouns(lab: str, topology: Topology) -> Iterator[Resource]:
     yield from world(lab, topology)
     yield from host(lab, topology)
     for vmnet in topology.vmnets:
@@ -84,8 +84,8 @@ def _nouns(lab: str, topology: Topology) -> Iterator[Noun]:
         if node.role is Role.VM:
             yield from machine(lab, node)
             yield from guest(lab, topology, node)
-            for leg in node.legs:
-                yield plug(lab, leg, leg.network)
-                yield from quality(lab, leg)
-                yield from permission(lab, leg)
+            for adapter in node.adapters:
+                yield plug(lab, adapter, adapter.network)
+                yield from quality(lab, adapter)
+                yield from permission(lab, adapter)
     yield from ipv6(lab, topology)

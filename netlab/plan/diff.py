@@ -19,33 +19,33 @@ from netlab.plan.resources import (
     Advertised,
     Bridge,
     Cable,
+    CableEnd,
     DhcpClient,
-    End,
     EtcFile,
     Ipv6,
     Lease,
     Listening,
     Namespace,
-    Noun,
     Observed,
     Queue,
+    Resource,
     Route,
     Ruleset,
     Service,
     Sysctl,
-    stage,
+    creation_order,
 )
 
 
 @frozen
-class Change:
+class Diff:
     """How to come from one plan to another."""
 
     removed: tuple[Observed, ...]
     """In this order; interfaces that somebody made by hand among them."""
-    altered: tuple[tuple[Noun, Noun], ...]
+    altered: tuple[tuple[Resource, Resource], ...]
     """Old and new: the same thing with another content, which nothing else notices."""
-    created: tuple[Noun, ...]
+    created: tuple[Resource, ...]
     """In this order."""
 
     def __bool__(self) -> bool:
@@ -69,14 +69,14 @@ class Change:
         return Namespace(namespace) not in self.removed
 
 
-def joined(changes: Iterable[Change]) -> Change:
+def joined(changes: Iterable[Diff]) -> Diff:
     """Several changes, one after the other, told as one."""
     parts = [(one.removed, one.altered, one.created) for one in changes]
     removed, altered, created = zip(*parts, strict=True) if parts else ((), (), ())
-    return Change(*(tuple(chain.from_iterable(part)) for part in (removed, altered, created)))
+    return Diff(*(tuple(chain.from_iterable(part)) for part in (removed, altered, created)))
 
 
-def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
+def diff(old: Plan, new: Plan, broken: Collection[Resource] = ()) -> Diff:
     """What `apply` has to do; what is `broken` goes, and comes if it is in the new plan."""
     # By their places: most are equal, and only what is not needs to be put in order.
     before = {noun: place for place, noun in enumerate(old.nouns)}
@@ -96,24 +96,24 @@ def change(old: Plan, new: Plan, broken: Collection[Noun] = ()) -> Change:
     altered = [(noun, successor) for noun, successor in pairs.items() if noun not in fallen]
     kept = {noun for pair in altered for noun in pair}
     gone = (goes | fallen) - kept
-    removed = sorted(gone, key=lambda noun: (-stage(noun), before[noun]))
+    removed = sorted(gone, key=lambda noun: (-creation_order(noun), before[noun]))
     created = sorted(
-        (comes | gone & set(after)) - kept, key=lambda noun: (stage(noun), after[noun])
+        (comes | gone & set(after)) - kept, key=lambda noun: (creation_order(noun), after[noun])
     )
-    return Change(tuple(removed), tuple(altered), tuple(created))
+    return Diff(tuple(removed), tuple(altered), tuple(created))
 
 
-def _fallen(plan: Plan, shaken: set[Noun]) -> set[Noun]:
+def _fallen(plan: Plan, shaken: set[Resource]) -> set[Resource]:
     """What stands on what is shaken, and on that; nothing stands on what is in other namespaces."""
     if not shaken:
         return set()
-    beside: dict[str, dict[str | None, list[Noun]]] = defaultdict(lambda: defaultdict(list))
+    beside: dict[str, dict[str | None, list[Resource]]] = defaultdict(lambda: defaultdict(list))
     for noun in plan.nouns:
         interface = None if isinstance(noun, Cable) else getattr(noun, "interface", "")
         for namespace in _namespaces(noun):
             beside[namespace][interface].append(noun)
 
-    def near(base: Noun) -> Iterator[Noun]:
+    def near(base: Resource) -> Iterator[Resource]:
         """What may stand on it. A switch has thousands of cables: none on another, or its queues."""
         if isinstance(base, Cable):
             for end in (base.one, base.other):
@@ -122,7 +122,7 @@ def _fallen(plan: Plan, shaken: set[Noun]) -> set[Noun]:
         else:
             yield from chain.from_iterable(beside[base.namespace].values())
 
-    fallen: set[Noun] = set()
+    fallen: set[Resource] = set()
     falling = shaken
     while falling:
         standing = (noun for base in falling for noun in near(base) if stands_on(noun, base))
@@ -131,7 +131,7 @@ def _fallen(plan: Plan, shaken: set[Noun]) -> set[Noun]:
     return fallen
 
 
-def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
+def reconcile(plan: Plan, observed: Iterable[Observed]) -> Diff:
     """What `repair` has to do: what was made by hand goes, what is missing comes again.
 
     What is not there as planned may be there in another way (a cable whose end is down, or in another
@@ -139,16 +139,18 @@ def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
     interface that somebody made goes with it. A DHCP client whose lease was tampered with asks anew.
     """
     observed = tuple(observed)
-    foreign = tuple(noun for noun in observed if isinstance(noun, End))
+    foreign = tuple(noun for noun in observed if isinstance(noun, CableEnd))
     places = {(noun.namespace, noun.interface) for noun in foreign}
-    there = [noun for noun in observed if not isinstance(noun, End) and _place(noun) not in places]
+    there = [
+        noun for noun in observed if not isinstance(noun, CableEnd) and _place(noun) not in places
+    ]
     missing = set(plan.nouns) - set(there)
     another = {_identity(noun) for noun in there}
     in_the_way = {
         noun for noun in missing if isinstance(noun, _SOLID) and _identity(noun) not in another
     }
     lost = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Lease)}
-    asking: set[Noun] = {
+    asking: set[Resource] = {
         noun
         for noun in there
         if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in lost
@@ -160,7 +162,7 @@ def mend(plan: Plan, observed: Iterable[Observed]) -> Change:
         for noun in there
         if isinstance(noun, Ipv6) and (noun.namespace, noun.interface) in deaf
     }
-    found = change(Plan.of(plan.lab, [*there, *in_the_way]), plan, in_the_way | asking)
+    found = diff(Plan.of(plan.lab, [*there, *in_the_way]), plan, in_the_way | asking)
     return replace(found, removed=(*foreign, *found.removed))
 
 
@@ -168,7 +170,7 @@ _SOLID = Namespace | Bridge | Cable | EtcFile | Service | DhcpClient
 """What cannot be made while something else has its name or its place."""
 
 
-def _place(noun: Noun) -> tuple[str, str] | None:
+def _place(noun: Resource) -> tuple[str, str] | None:
     """The interface that a noun is on, if it is on one."""
     match noun:
         case Address(namespace, interface) | Queue(namespace, interface):
@@ -177,7 +179,7 @@ def _place(noun: Noun) -> tuple[str, str] | None:
             return None
 
 
-def _identity(noun: Noun) -> tuple[object, ...]:
+def _identity(noun: Resource) -> tuple[object, ...]:
     """What makes two nouns the same thing, whatever its content."""
     match noun:
         case Sysctl(namespace, key):
@@ -200,14 +202,14 @@ def _identity(noun: Noun) -> tuple[object, ...]:
             return (noun,)
 
 
-def _in_place(old: Noun, new: Noun) -> bool:
+def _in_place(old: Resource, new: Resource) -> bool:
     """A DHCP client that nobody is to give anything keeps what it has, until its lease ends."""
     return isinstance(old, Namespace | Sysctl | EtcFile | Ruleset | Bridge | Cable | Queue) or (
         isinstance(new, DhcpClient) and not new.terms
     )
 
 
-def _interrupts(old: Noun, new: Noun) -> bool:
+def _interrupts(old: Resource, new: Resource) -> bool:
     """A machine's interface that is switched off or on loses its routes; a pulled cable it survives."""
     if not (isinstance(old, Cable) and isinstance(new, Cable)):
         return False
@@ -215,7 +217,7 @@ def _interrupts(old: Noun, new: Noun) -> bool:
     return any(before.up != after.up and before.bridge is None for before, after in ends)
 
 
-def stands_on(noun: Noun, base: Noun) -> bool:
+def stands_on(noun: Resource, base: Resource) -> bool:
     """Whether a noun cannot be there without another."""
     match base, noun:
         case Namespace(namespace), _:
@@ -226,30 +228,30 @@ def stands_on(noun: Noun, base: Noun) -> bool:
             return _uses(noun, namespace, name)
         case Cable(one, other), _:
             return any(_uses(noun, end.namespace, end.interface) for end in (one, other))
-        case Address(namespace, _, address), Route(where, _, gateway):
-            return where == namespace and gateway in address.network
-        case Service(namespace, name), Listening(where, service):
-            return (where, service) == (namespace, name)
-        case DhcpClient(namespace, interface), Lease(where, its):
-            return (where, its) == (namespace, interface)
-        case Ipv6(namespace, interface), Address(where, its, address):
-            return (where, its) == (namespace, interface) and address.version == 6
-        case Ipv6(namespace, interface), Advertised(where, its):
-            return (where, its) == (namespace, interface)
+        case Address(namespace, _, address), Route(of, _, gateway):
+            return of == namespace and gateway in address.network
+        case Service(namespace, name), Listening(of, service):
+            return (of, service) == (namespace, name)
+        case DhcpClient(namespace, interface), Lease(of, its):
+            return (of, its) == (namespace, interface)
+        case Ipv6(namespace, interface), Address(of, its, address):
+            return (of, its) == (namespace, interface) and address.version == 6
+        case Ipv6(namespace, interface), Advertised(of, its):
+            return (of, its) == (namespace, interface)
         case Ipv6(namespace), Service() | Listening():
             return namespace == noun.namespace
         case _:
             return False
 
 
-def _namespaces(noun: Noun) -> Iterator[str]:
+def _namespaces(noun: Resource) -> Iterator[str]:
     if isinstance(noun, Cable):
         yield from (noun.one.namespace, noun.other.namespace)
     else:
         yield noun.namespace
 
 
-def _uses(noun: Noun, namespace: str, interface: str) -> bool:
+def _uses(noun: Resource, namespace: str, interface: str) -> bool:
     """Whether a noun is about an interface, or about a service that may be bound to it."""
     match noun:
         case Address() | Ipv6() | Advertised() | DhcpClient() | Lease() | Queue():

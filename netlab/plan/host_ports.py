@@ -13,13 +13,13 @@ from netlab.plan.plan import Plan
 from netlab.plan.resources import Listening
 from netlab.scenario.topology import HOST, Topology
 
-Port = tuple[str, int]
+HostPort = tuple[str, int]
 """tcp or udp, and the number."""
 _DNS = 53
 """Name servers take it for TCP too."""
 
 
-def forwarded(topology: Topology) -> set[Port]:
+def forwarded(topology: Topology) -> set[HostPort]:
     """Ports that lead to VMs."""
     return {
         (one.protocol, one.port)
@@ -28,7 +28,7 @@ def forwarded(topology: Topology) -> set[Port]:
     }
 
 
-def taken_by_services(plan: Plan, topology: Topology) -> dict[Port, str]:
+def taken_by_services(plan: Plan, topology: Topology) -> dict[HostPort, str]:
     """Those of them on which the plan itself has a service of the host's, and its name."""
     wanted = forwarded(topology)
     return {

@@ -12,23 +12,23 @@ from netlab.plan.resources import (
     Address,
     Bridge,
     Cable,
+    CableEnd,
     DhcpClient,
-    End,
     EtcFile,
     Lease,
     Namespace,
-    Noun,
+    Resource,
     Route,
     Sysctl,
 )
 from netlab.scenario.addresses import mac, pools
-from netlab.scenario.topology import Leg, Network, Node
+from netlab.scenario.topology import Adapter, Network, Node
 
 _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
 """Names come from the lab's DNS: the machine's own file may ask systemd-resolved over a socket."""
 
 
-def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
+def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
     """A node with its adapters' addresses, but not plugged in (see `plug`)."""
     here = namespace(lab, node.name)
     yield Namespace(here)
@@ -37,34 +37,34 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Noun]:
     if bridge := node.primary.bridge:
         yield from _no_rules_for_frames(here)
         yield Bridge(here, bridge, node.primary.mac)
-    for leg in _configured(node):
-        if leg.asks:
+    for adapter in _configured(node):
+        if adapter.asks:
             servers = _static_name_servers(node)
-            yield DhcpClient(here, leg.holder, node.name, lease_network(leg), servers)
-            if leg.gets_lease:
-                yield Lease(here, leg.holder)
-        if leg.address is None or leg.bare:
+            yield DhcpClient(here, adapter.holder, node.name, lease_network(adapter), servers)
+            if adapter.gets_lease:
+                yield Lease(here, adapter.holder)
+        if adapter.address is None or adapter.bare:
             continue
-        yield Address(here, leg.holder, leg.address)
-        if leg.gateway and leg.enabled:
+        yield Address(here, adapter.holder, adapter.address)
+        if adapter.gateway and adapter.enabled:
             # As the DHCP client does it: with several adapters, the first one's default route wins.
-            yield Route(here, DEFAULT_ROUTE, leg.gateway, metric(leg.holder))
+            yield Route(here, DEFAULT_ROUTE, adapter.gateway, metric(adapter.holder))
 
 
-def plug(lab: str, leg: Leg, into: Network) -> Cable:
+def plug(lab: str, adapter: Adapter, into: Network) -> Cable:
     """The cable from a machine's adapter to a switch port."""
-    switch_end = End(
+    switch_end = CableEnd(
         namespace(lab, into.name),
-        port(leg.node, leg.interface),
+        port(adapter.node, adapter.interface),
         bridge=into.name,
-        up=leg.connected,
+        up=adapter.connected,
     )
-    here = namespace(lab, leg.node)
-    machine_end = End(here, leg.interface, leg.mac, leg.bridge, leg.enabled)
+    here = namespace(lab, adapter.node)
+    machine_end = CableEnd(here, adapter.interface, adapter.mac, adapter.bridge, adapter.enabled)
     return Cable(switch_end, machine_end, into.mtu)
 
 
-def switch(lab: str, network: Network) -> Iterator[Noun]:
+def switch(lab: str, network: Network) -> Iterator[Resource]:
     """An empty switch, in a namespace of its own: no firewall of the machine's sees its frames."""
     here = namespace(lab, network.name)
     yield Namespace(here)
@@ -73,19 +73,19 @@ def switch(lab: str, network: Network) -> Iterator[Noun]:
     yield Bridge(here, network.name, mac.physical(f"switch {network.name}"), network.hub)
 
 
-def _no_rules_for_frames(here: str) -> Iterator[Noun]:
+def _no_rules_for_frames(here: str) -> Iterator[Resource]:
     """br_netfilter's setting is per namespace and on by default in each new one: bridged frames
     would meet IP rules and connection tracking inside the "switch"."""
     for family in ("arp", "ip", "ip6"):
         yield Sysctl(here, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
 
 
-def forwarding_interface(where: str, interface: str) -> Sysctl:
+def forwarding_interface(namespace: str, interface: str) -> Sysctl:
     """Let packets that come in by `interface` be forwarded, while the machine as a whole is no router."""
-    return Sysctl(where, f"net.ipv4.conf.{interface}.forwarding", "1")
+    return Sysctl(namespace, f"net.ipv4.conf.{interface}.forwarding", "1")
 
 
-def _kernel_settings(here: str, forwards: bool) -> Iterator[Noun]:
+def _kernel_settings(here: str, forwards: bool) -> Iterator[Resource]:
     # A new namespace inherits IPv4 settings from the machine (net.core.devconf_inherit_init_net=0
     # does not stop that): on a Docker host every VM would be a router.
     yield Sysctl(here, "net.ipv4.ip_forward", "1" if forwards else "0")
@@ -94,12 +94,12 @@ def _kernel_settings(here: str, forwards: bool) -> Iterator[Noun]:
     yield from _no_ipv6(here)
 
 
-def _no_ipv6(here: str) -> Iterator[Noun]:
+def _no_ipv6(here: str) -> Iterator[Resource]:
     for scope in ("all", "default"):
         yield Sysctl(here, f"net.ipv6.conf.{scope}.disable_ipv6", "1", optional=True)
 
 
-def _etc(here: str, node: Node) -> Iterator[Noun]:
+def _etc(here: str, node: Node) -> Iterator[Resource]:
     full = f"{node.name}.{pools.DOMAIN}"
     yield EtcFile(here, "hostname", f"{node.name}\n")
     entries = "".join(f"{address} {name}\n" for name, address in node.hosts)
@@ -108,21 +108,21 @@ def _etc(here: str, node: Node) -> Iterator[Noun]:
     yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
     if node.guest:
         yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
-    if not any(leg.asks for leg in _configured(node)):
+    if not any(adapter.asks for adapter in _configured(node)):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
         yield EtcFile(here, "resolv.conf", text or "# no name server\n")
 
 
-def _configured(node: Node) -> tuple[Leg, ...]:
+def _configured(node: Node) -> tuple[Adapter, ...]:
     """Operating systems with media sense take the addresses off an adapter that is unplugged."""
-    return tuple(leg for leg in node.legs if leg.plugged_into)
+    return tuple(adapter for adapter in node.adapters if adapter.plugged_into)
 
 
-def lease_network(leg: Leg) -> IPv4Network:
+def lease_network(adapter: Adapter) -> IPv4Network:
     """Where a lease is good: a bridged VM does not notice what network its host's card is on."""
-    follows = not (leg.network.mode and leg.network.mode.on_lan) or leg.replicates
-    return leg.network.subnet if follows else ANYWHERE
+    follows = not (adapter.network.mode and adapter.network.mode.on_lan) or adapter.replicates
+    return adapter.network.subnet if follows else ANYWHERE
 
 
 def _static_name_servers(node: Node) -> tuple[IPv4Address, ...]:
-    return tuple(dict.fromkeys(leg.dns for leg in _configured(node) if leg.dns))
+    return tuple(dict.fromkeys(adapter.dns for adapter in _configured(node) if adapter.dns))

@@ -11,21 +11,21 @@ from netlab.plan.resources import (
     Advertised,
     Bridge,
     Cable,
+    CableEnd,
     DhcpClient,
-    End,
     EtcFile,
     Ipv6,
     Lease,
     Listening,
     Namespace,
-    Noun,
     Observed,
     Queue,
+    Resource,
     Route,
     Ruleset,
     Service,
     Sysctl,
-    stage,
+    creation_order,
 )
 
 
@@ -34,12 +34,12 @@ class Plan:
     """Everything that must exist for a lab, in the order of creation."""
 
     lab: str
-    nouns: tuple[Noun, ...]
+    nouns: tuple[Resource, ...]
 
     @classmethod
-    def of(cls, lab: str, nouns: Iterable[Noun]) -> Plan:
+    def of(cls, lab: str, nouns: Iterable[Resource]) -> Plan:
         """The nouns in order: by stage, and within a stage as given."""
-        return cls(lab, tuple(sorted(nouns, key=stage)))
+        return cls(lab, tuple(sorted(nouns, key=creation_order)))
 
     @cached_property
     def namespaces(self) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ class Plan:
         return tuple(noun.namespace for noun in self.nouns if isinstance(noun, Namespace))
 
     @cached_property
-    def peers(self) -> dict[tuple[str, str], End]:
+    def peers(self) -> dict[tuple[str, str], CableEnd]:
         """(namespace, interface) of every end of a cable, and its other end."""
         cables = [noun for noun in self.nouns if isinstance(noun, Cable)]
         return {
@@ -58,7 +58,7 @@ class Plan:
 
 
 @frozen
-class Difference:
+class Drift:
     """What one set of nouns has and the other has not."""
 
     missing: tuple[Observed, ...]
@@ -70,11 +70,11 @@ class Difference:
         return bool(self.missing or self.unplanned)
 
 
-def difference(planned: Iterable[Observed], observed: Iterable[Observed]) -> Difference:
+def drift_between(planned: Iterable[Observed], observed: Iterable[Observed]) -> Drift:
     """Compare two lists of nouns as sets; each side keeps its order."""
     planned, observed = tuple(planned), tuple(observed)
     have, want = set(observed), set(planned)
-    return Difference(
+    return Drift(
         tuple(noun for noun in planned if noun not in have),
         tuple(noun for noun in observed if noun not in want),
     )
@@ -83,44 +83,46 @@ def difference(planned: Iterable[Observed], observed: Iterable[Observed]) -> Dif
 def line(noun: Observed) -> str:
     """A noun as one line (a text is indented below it), for people and golden tests."""
     match noun:
-        case Sysctl(where, key, value, optional):
-            return f"sysctl {where} {key}={value}" + (" (if there)" if optional else "")
-        case EtcFile(where, name, text):
-            return _with_text(f"etc {where} {name}", text)
-        case Bridge(where, name, mac, hub, oddities):
-            return f"bridge {where}/{name} ({mac}){', a hub' if hub else ''}{_but(oddities)}"
-        case End():
+        case Sysctl(namespace, key, value, optional):
+            return f"sysctl {namespace} {key}={value}" + (" (if there)" if optional else "")
+        case EtcFile(namespace, name, text):
+            return _with_text(f"etc {namespace} {name}", text)
+        case Bridge(namespace, name, mac, hub, oddities):
+            return f"bridge {namespace}/{name} ({mac}){', a hub' if hub else ''}{_but(oddities)}"
+        case CableEnd():
             return f"interface {_end(noun)}"
         case Cable(one, other, mtu):
             return f"cable {_end(one)} -- {_end(other)}, mtu {mtu}"
-        case Queue(where, interface, rate, latency, jitter):
+        case Queue(namespace, interface, rate, latency, jitter):
             speed = f" {rate} bit/s" * bool(rate)
-            return f"queue {where}/{interface}{speed}" + (
+            return f"queue {namespace}/{interface}{speed}" + (
                 f", {latency} ± {jitter} µs later" * bool(latency)
             )
-        case Address(where, interface, address):
-            return f"address {where}/{interface} {address}"
-        case Route(where, destination, gateway, metric):
-            return f"route {where} {destination} via {gateway}" + f" metric {metric}" * bool(metric)
-        case Ruleset(where, text):
-            return _with_text(f"ruleset {where}", text)
-        case Service(where, name, argv, config):
-            return _with_text(f"service {where} {name}: {' '.join(argv)}", config)
-        case Listening(where, service, protocol, port):
-            return f"listening {where} {service} {protocol}/{port}"
-        case DhcpClient(where, interface, host_name):
-            return f"dhcp client {where}/{interface} for {host_name}"
-        case Lease(where, interface):
-            return f"lease {where}/{interface}"
-        case Ipv6(where, interface, advertised, metric, local):
+        case Address(namespace, interface, address):
+            return f"address {namespace}/{interface} {address}"
+        case Route(namespace, destination, gateway, metric):
+            return f"route {namespace} {destination} via {gateway}" + f" metric {metric}" * bool(
+                metric
+            )
+        case Ruleset(namespace, text):
+            return _with_text(f"ruleset {namespace}", text)
+        case Service(namespace, name, argv, config):
+            return _with_text(f"service {namespace} {name}: {' '.join(argv)}", config)
+        case Listening(namespace, service, protocol, port):
+            return f"listening {namespace} {service} {protocol}/{port}"
+        case DhcpClient(namespace, interface, host_name):
+            return f"dhcp client {namespace}/{interface} for {host_name}"
+        case Lease(namespace, interface):
+            return f"lease {namespace}/{interface}"
+        case Ipv6(namespace, interface, advertised, metric, local):
             listens = f", takes {advertised} of its router" * bool(advertised)
             listens += f", metric {metric}" * bool(metric)
-            return f"ipv6 {where}/{interface}{listens}" + ", makes no fe80::" * (not local)
-        case Advertised(where, interface, address, routed):
+            return f"ipv6 {namespace}/{interface}{listens}" + ", makes no fe80::" * (not local)
+        case Advertised(namespace, interface, address, routed):
             way_out = " and a default route" * routed
-            return f"advertised {where}/{interface} {address}{way_out}"
-        case Namespace(where, oddities):
-            return f"namespace {where}{_but(oddities)}"
+            return f"advertised {namespace}/{interface} {address}{way_out}"
+        case Namespace(namespace, oddities):
+            return f"namespace {namespace}{_but(oddities)}"
 
 
 def _but(oddities: tuple[str, ...]) -> str:
@@ -131,7 +133,7 @@ def _with_text(first: str, text: str) -> str:
     return "\n".join([first, *(f"    {row.expandtabs(4)}" for row in text.splitlines())])
 
 
-def _end(end: End) -> str:
+def _end(end: CableEnd) -> str:
     plugged = f" in {end.bridge}" if end.bridge else ""
     hardware = f" ({end.mac})" if end.mac else ""
     return f"{end.namespace}/{end.interface}{plugged}{hardware}{'' if end.up else ' off'}"

@@ -62,7 +62,7 @@ class Bridge:
 
 
 @frozen
-class End:
+class CableEnd:
     """One end of a cable: an interface, plugged into a bridge or not."""
 
     namespace: str
@@ -78,8 +78,8 @@ class End:
 class Cable:
     """A veth pair."""
 
-    one: End
-    other: End
+    one: CableEnd
+    other: CableEnd
     mtu: int = 1500
     """Bytes."""
 
@@ -212,7 +212,7 @@ class Lease:
     interface: str
 
 
-Noun = (
+Resource = (
     Namespace
     | Sysctl
     | EtcFile
@@ -231,11 +231,11 @@ Noun = (
 )
 """Everything that a plan can hold."""
 
-Observed = Noun | End
+Observed = Resource | CableEnd
 """What can be found in a lab: also an interface that nobody planned."""
 
 
-def stage(noun: Noun) -> int:
+def creation_order(noun: Resource) -> int:
     """When a noun is created: each kind after what it stands on."""
     match noun:
         case Namespace():

@@ -45,8 +45,8 @@ class Ends:
     @property
     def family(self) -> socket.AddressFamily:
         """Of the target's address."""
-        six = bool(self.to) and ip_address(self.to).version == 6
-        return socket.AF_INET6 if six else socket.AF_INET
+        is_ipv6 = bool(self.to) and ip_address(self.to).version == 6
+        return socket.AF_INET6 if is_ipv6 else socket.AF_INET
 
 
 class Probe(ABC):

@@ -24,10 +24,10 @@ class EchoProbe(Probe):
         super().__init__(ends)
         # A fresh identifier: a NAT entry of an earlier probe must not carry this one.
         self.identifier = secrets.randbelow(1 << 16)
-        six = ends.family is socket.AF_INET6
-        self.request = EchoRequest(six)
-        protocol = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
-        program = SIX_DELIVERED if six else DELIVERED
+        is_ipv6 = ends.family is socket.AF_INET6
+        self.request = EchoRequest(is_ipv6)
+        protocol = socket.IPPROTO_ICMPV6 if is_ipv6 else socket.IPPROTO_ICMP
+        program = SIX_DELIVERED if is_ipv6 else DELIVERED
         kind = ends.family, socket.SOCK_RAW, protocol
         self.socket = self.open(ends.source, *kind, program=program)
 

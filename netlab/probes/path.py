@@ -26,10 +26,10 @@ class RouteProbe(EchoProbe):
     """traceroute: echo requests with a TTL of 1, 2, 3, …, all at once."""
 
     def send(self) -> None:
-        six = self.ends.family is socket.AF_INET6
+        is_ipv6 = self.ends.family is socket.AF_INET6
         option = (
             (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)
-            if six
+            if is_ipv6
             else (socket.IPPROTO_IP, socket.IP_TTL)
         )
         for hops in range(1, _MAX_HOPS + 1):
@@ -69,10 +69,10 @@ class MtuProbe(EchoProbe):
 
     def __init__(self, ends: Ends) -> None:
         super().__init__(ends)
-        six = ends.family is socket.AF_INET6
+        is_ipv6 = ends.family is socket.AF_INET6
         self.socket.setsockopt(
-            socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP,
-            _IPV6_MTU_DISCOVER if six else _IP_MTU_DISCOVER,
+            socket.IPPROTO_IPV6 if is_ipv6 else socket.IPPROTO_IP,
+            _IPV6_MTU_DISCOVER if is_ipv6 else _IP_MTU_DISCOVER,
             _PROBE,
         )
         self.sizes: dict[int, int] = {}

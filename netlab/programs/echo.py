@@ -3,9 +3,9 @@
 import socket
 import sys
 
-port, *six = sys.argv[1:]
-server = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
-server.bind((six[0] if six else "0.0.0.0", int(port)))
+port, *is_ipv6 = sys.argv[1:]
+server = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((is_ipv6[0] if is_ipv6 else "0.0.0.0", int(port)))
 while True:
     data, sender = server.recvfrom(1 << 16)
     try:

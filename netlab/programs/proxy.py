@@ -7,7 +7,7 @@ import sys
 from urllib.parse import urlsplit
 
 
-class Proxy(socketserver.ThreadingTCPServer):
+class ProxyServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
@@ -64,5 +64,5 @@ def relay(client: socket.socket, server: socket.socket) -> None:
                 listening.pop(one).shutdown(socket.SHUT_WR)
 
 
-with Proxy((sys.argv[1], int(sys.argv[2])), Client) as proxy:
+with ProxyServer((sys.argv[1], int(sys.argv[2])), Client) as proxy:
     proxy.serve_forever()

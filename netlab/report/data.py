@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import NetlabError, ScenarioError
-from netlab.plan.plan import Difference, Plan, line
+from netlab.plan.plan import Drift, Plan, line
 
 if TYPE_CHECKING:
     from netlab.diagnosis.decision import Decision
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from netlab.explain.model import Explanation
     from netlab.kernel.host.doctor import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Lab, Machine, Repair, Status, Unleased
-    from netlab.plan.diff import Change
+    from netlab.lab import Lab, NodeStatus, Repair, Status, Unleased
+    from netlab.plan.diff import Diff
     from netlab.report.topology.graph import Graph
     from netlab.show import View
-    from netlab.trace.audit import Account
+    from netlab.trace.audit import DropAudit
     from netlab.trace.trace import Trace
     from netlab.verify.matrix import Result
 
@@ -55,12 +55,12 @@ def unleased(found: Sequence[Unleased]) -> dict[str, Any]:
     return {"unleased": [asdict(one) for one in found]}
 
 
-def machines(found: Sequence[Machine], lab: str) -> dict[str, Any]:
+def machines(found: Sequence[NodeStatus], lab: str) -> dict[str, Any]:
     """Some of a lab's machines as they are now."""
     return {"lab": lab, "nodes": [asdict(machine) for machine in found]}
 
 
-def difference(drift: Difference) -> dict[str, list[str]]:
+def difference(drift: Drift) -> dict[str, list[str]]:
     """Nouns as lines, by what is wrong with them."""
     return {
         "missing": [line(noun) for noun in drift.missing],
@@ -74,7 +74,7 @@ def plan(planned: Plan) -> dict[str, Any]:
     return {"lab": planned.lab, "nouns": nouns}
 
 
-def change(wanted: Change, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
+def change(wanted: Diff, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
     """What a change of a running lab removes, alters and makes, as lines."""
     return {
         "lab": lab,
@@ -99,7 +99,7 @@ TRACE_VERSION = 2
 """Grows when a field of `trace` changes its meaning or goes."""
 
 
-def account(traced: Trace, found: Account) -> dict[str, Any]:
+def account(traced: Trace, found: DropAudit) -> dict[str, Any]:
     """What the kernel says that it dropped."""
     return {
         "incomplete": found.incomplete,
@@ -293,11 +293,11 @@ def graph(drawn: Graph) -> dict[str, Any]:
                 "role": node.role.value,
                 "adapters": [
                     {
-                        "interface": leg.interface,
-                        "network": leg.network.name,
-                        "addresses": drawn.shown(leg),
+                        "interface": adapter.interface,
+                        "network": adapter.network.name,
+                        "addresses": drawn.shown(adapter),
                     }
-                    for leg in node.legs
+                    for adapter in node.adapters
                 ],
             }
             for node in drawn.topology.nodes.values()

@@ -16,7 +16,7 @@ from netlab.packets.packet import Part
 from netlab.report.words import WORDS, field_name
 
 if TYPE_CHECKING:
-    from netlab.explain.model import Explanation, Stay
+    from netlab.explain.model import Explanation, PredictedStay
 
 
 _USUAL_WIDTH = 31
@@ -48,7 +48,7 @@ def _lines(found: Explanation, reply: bool, language: str) -> Iterator[str]:
     yield from _end(found, language)
 
 
-def _stay(number: int, stay: Stay, language: str, width: int) -> Iterator[str]:
+def _stay(number: int, stay: PredictedStay, language: str, width: int) -> Iterator[str]:
     words = WORDS[language]
     came = stay.came_in.peer if stay.came_in else ""
     peers = [out.peer for out in stay.went_out]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-class Block(Protocol):
+class Renderable(Protocol):
     """What knows its lines for any width; with `__rich_console__`, rich shows it on a terminal."""
 
     def as_text(self, width: int) -> str: ...
@@ -19,7 +19,7 @@ class Block(Protocol):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult: ...
 
 
-Shown: TypeAlias = str | Block
+Shown: TypeAlias = str | Renderable
 
 
 class Styled(str):

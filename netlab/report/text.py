@@ -8,12 +8,12 @@ from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from netlab.plan.plan import Difference, line
+from netlab.plan.plan import Drift, line
 from netlab.plan.resources import Bridge, Namespace
 from netlab.report.styled import Below, Drawing, Shown, Styled, as_text
 from netlab.report.table import Table
 from netlab.report.topology.drawing import draw
-from netlab.report.topology.graph import Addresses, addresses_of
+from netlab.report.topology.graph import ShownAddresses, addresses_of
 from netlab.visible import visible, visible_lines
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from netlab.kernel.host.doctor import Check
     from netlab.kernel.rundir import Record
-    from netlab.lab import Interface, Killed, Machine, Repair, Status
-    from netlab.plan.diff import Change
+    from netlab.lab import AdapterStatus, Killed, NodeStatus, Repair, Status
+    from netlab.plan.diff import Diff
     from netlab.scenario.topology import Topology
     from netlab.show import View
 
@@ -59,7 +59,9 @@ def lab_status(status: Status, width: int) -> Shown:
     return Below((drawn, "", found, "", *missing, drift(status.drift)))
 
 
-def picture(topology: Topology, addresses: Addresses, width: int, language: str = "en") -> Shown:
+def picture(
+    topology: Topology, addresses: ShownAddresses, width: int, language: str = "en"
+) -> Shown:
     """The drawing; `addresses` are those of now (none: as planned)."""
     return Drawing(draw(topology, addresses, width, language))
 
@@ -68,13 +70,13 @@ _COLUMNS = ("node", "adapter", "network", "state", "address", "from", "MAC", "ga
 _SPARE = ("from", "MAC", "gateway", "DNS")
 
 
-def machines(found: Sequence[Machine]) -> Shown:
+def machines(found: Sequence[NodeStatus]) -> Shown:
     """Every adapter of every node."""
     rows = [_row(machine.name, one) for machine in found for one in machine.interfaces]
     return Table(_COLUMNS, rows, spare=_SPARE)
 
 
-def _row(node: str, interface: Interface) -> tuple[str, ...]:
+def _row(node: str, interface: AdapterStatus) -> tuple[str, ...]:
     lease = interface.lease or {}
     return (
         node,
@@ -100,7 +102,7 @@ def view(shown: View) -> Shown:
     return Table([*map(visible, shown.columns)], rows, shown.spare)
 
 
-def drift(found: Difference) -> Shown:
+def drift(found: Drift) -> Shown:
     """What differs from the plan."""
     if not found:
         return Styled("no drift: everything is as planned", "green")
@@ -108,7 +110,7 @@ def drift(found: Difference) -> Shown:
     return Below((told, difference(found)))
 
 
-def change(wanted: Change, done: bool) -> Shown:
+def change(wanted: Diff, done: bool) -> Shown:
     """What was changed, or would be."""
     lines = [f"- {_first(line(noun))}" for noun in wanted.removed]
     lines += [f"~ {_first(line(new))}" for _, new in wanted.altered]
@@ -139,7 +141,7 @@ def unmended(done: Repair, lab: str) -> Shown:
     return Below((what, difference(done.left, _SHOWN_LEFT), *why))
 
 
-def difference(found: Difference, shown: int | None = None) -> Shown:
+def difference(found: Drift, shown: int | None = None) -> Shown:
     """What is missing, what is odd, what is there without being planned; at most `shown` lines."""
     odd = [one for one in found.unplanned if isinstance(one, Namespace | Bridge) and one.oddities]
     usual = {replace(one, oddities=()) for one in odd}

@@ -20,13 +20,13 @@ from netlab import __version__
 from netlab.errors import Problem
 from netlab.scenario import mode, model
 from netlab.scenario.firewall import Firewall
-from netlab.scenario.loaded import Source
-from netlab.scenario.topology import Leg, Network, Node, Role, Topology
+from netlab.scenario.loaded import LoadedScenario
+from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
 from netlab.scenario.topology.parts import Denial
 
-_PARTS = (Network, Node, Leg, Firewall, Problem)
+_PARTS = (Network, Node, Adapter, Firewall, Problem)
 _WORDS = (
-    *(Role, Denial, model.Adapter, model.Answer, model.Family),
+    *(Role, Denial, model.HostAdapterState, model.MovedOrCopied, model.Family),
     *(model.Listen, model.Switching, model.VmnetService),
 )
 _VALUES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, UUID)
@@ -37,7 +37,7 @@ _KINDS = {
 """All that may be made of what is read, whoever wrote it: nothing that does anything."""
 
 
-class _Reader(pickle.Unpickler):
+class _Unpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> Any:
         try:
             return _KINDS[module_name, global_name]
@@ -46,7 +46,7 @@ class _Reader(pickle.Unpickler):
             raise pickle.UnpicklingError(what) from None
 
 
-def remember(source: Source) -> bytes:
+def remember(source: LoadedScenario) -> bytes:
     """For `recall`."""
     topology = source.topology
     parts = topology.scenario, topology.networks, topology.nodes
@@ -54,7 +54,7 @@ def remember(source: Source) -> bytes:
     return _seal(source.text, known) + known
 
 
-def recall(text: bytes, file: str, memory: bytes) -> Source:
+def recall(text: bytes, file: str, memory: bytes) -> LoadedScenario:
     """The checked scenario of a text; at once if that is the one that was `remember`ed.
 
     Else the text is read and checked, which takes some times longer. Raises ScenarioError.
@@ -63,8 +63,8 @@ def recall(text: bytes, file: str, memory: bytes) -> Source:
     seal, known = memory[:size], memory[size:]
     if seal == _seal(text, known):
         with suppress(pickle.UnpicklingError, LookupError):  # What no scenario has, or not here.
-            parts, warnings, data = _Reader(BytesIO(known)).load()
-            return Source(Path(file).stem, file, text, Topology(*parts), warnings, data)
+            parts, warnings, data = _Unpickler(BytesIO(known)).load()
+            return LoadedScenario(Path(file).stem, file, text, Topology(*parts), warnings, data)
     from netlab.scenario.loader import loads
 
     return loads(text, file)

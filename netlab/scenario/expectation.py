@@ -1,8 +1,8 @@
 """Rules in, matrix out: what is expected of every ordered pair of endpoints.
 
-An endpoint is a node (`host`) or a node's leg on one network (`host@vmnet8`).
-Every node is an endpoint; a leg is one where a rule names it. A pair of two
-legs of one node is no pair.
+An endpoint is a node (`host`) or a node's adapter on one network (`host@vmnet8`).
+Every node is an endpoint; an adapter is one where a rule names it. A pair of two
+adapters of one node is no pair.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import islice
 from netlab.errors import UsageError
 from netlab.frozen import frozen
 from netlab.scenario.model import Expectations, Family, is_pattern
-from netlab.scenario.topology import Leg, Node, Role, Topology
+from netlab.scenario.topology import Adapter, Node, Role, Topology
 from netlab.suggest import instead
 
 _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
@@ -23,11 +23,11 @@ _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
 
 @frozen
 class Endpoint:
-    """A node, or one leg of it."""
+    """A node, or one adapter of it."""
 
     name: str
     node: Node
-    leg: Leg | None = None
+    adapter: Adapter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Expectation:
     source: Endpoint
     target: Endpoint
     reachable: bool
-    to: Leg
+    to: Adapter
     """The target's that is meant."""
     seen_as: Endpoint | None = None
     """Whose address the target must see; None for a blocked pair."""
@@ -45,23 +45,23 @@ class Expectation:
 
     @property
     def chose(self) -> bool:
-        """The target was named without its leg, and has several."""
-        return not self.target.leg and len(self.target.node.callable_legs) > 1
+        """The target was named without its adapter, and has several."""
+        return not self.target.adapter and len(self.target.node.callable_adapters) > 1
 
     @property
     def between_neighbours(self) -> bool:
         """The target is on a network of the source's."""
         return self.to.network.segment in self.source.node.segments
 
-    def seen_legs(self) -> tuple[Leg, ...]:
+    def seen_adapters(self) -> tuple[Adapter, ...]:
         """Legs whose address the target may see as source: those on its networks, if there are any."""
         seen = self.seen_as or self.source
-        if seen.leg:
-            return (seen.leg,)
+        if seen.adapter:
+            return (seen.adapter,)
         segments = self.target.node.segments
         return (
-            tuple(leg for leg in seen.node.legs if leg.network.segment in segments)
-            or seen.node.legs
+            tuple(adapter for adapter in seen.node.adapters if adapter.network.segment in segments)
+            or seen.node.adapters
         )
 
 
@@ -88,7 +88,7 @@ def matrix(topology: Topology) -> tuple[Expectation, ...]:
                     plane.over,
                     row.source,
                     target,
-                    target.leg or topology.towards(row.source.node, target.node),
+                    target.adapter or topology.towards(row.source.node, target.node),
                     decider.get(target.name),
                 )
                 for target in plane.targets
@@ -265,16 +265,16 @@ def _endpoints(
     matching: Matching,
     sides: Iterable[Sequence[str]],
 ) -> tuple[Endpoint, ...]:
-    """One side of a matrix: nodes, VMs first, each with its legs that a rule names.
+    """One side of a matrix: nodes, VMs first, each with its adapters that a rule names.
 
-    `vm*` alone names no leg, `vm*@vmnet8` does.
+    `vm*` alone names no adapter, `vm*@vmnet8` does.
     """
     patterns = {pattern for side in sides for pattern in side if "@" in pattern}
-    legs = {name for pattern in patterns for name in matching(pattern)}
+    adapters = {name for pattern in patterns for name in matching(pattern)}
     return tuple(
         known[name]
         for node in _by_distance(topology)
-        for name in (node.name, *(name for name in node.named_legs if name in legs))
+        for name in (node.name, *(name for name in node.named_adapters if name in adapters))
     )
 
 
@@ -293,7 +293,9 @@ def _uncovered(uncovered: list[tuple[_Plane, _Row]]) -> RuleProblem:
 def _known(topology: Topology) -> dict[str, Endpoint]:
     known = {node.name: Endpoint(node.name, node) for node in topology.endpoints}
     for node in topology.endpoints:
-        known |= {name: Endpoint(name, node, leg) for name, leg in node.named_legs.items()}
+        known |= {
+            name: Endpoint(name, node, adapter) for name, adapter in node.named_adapters.items()
+        }
     return known
 
 
@@ -303,12 +305,12 @@ def _by_distance(topology: Topology) -> list[Node]:
 
 
 def unknown_names(rules: Expectations, known: Collection[str]) -> Iterator[RuleProblem]:
-    """Names in the rules that no endpoint has. Where `known` has no legs, a leg's node counts."""
-    with_legs = any("@" in name for name in known)
+    """Names in the rules that no endpoint has. Where `known` has no adapters, an adapter's node counts."""
+    with_adapters = any("@" in name for name in known)
     matching = Matching(known)
 
     def problem(index: int, key: str, name: str) -> Iterator[RuleProblem]:
-        wanted = name if with_legs else name.partition("@")[0]
+        wanted = name if with_adapters else name.partition("@")[0]
         if not matching(wanted):
             what = f"'{name}' names no endpoint"
             yield RuleProblem(("rules", index, key), what, instead(wanted, known))
@@ -352,7 +354,7 @@ def _expectation(
     over: Family,
     source: Endpoint,
     target: Endpoint,
-    to: Leg,
+    to: Adapter,
     decider: int | None,
 ) -> Expectation:
     rule = None if decider is None else rules.rules[decider]

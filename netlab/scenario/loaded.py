@@ -12,7 +12,7 @@ from netlab.scenario.topology import Topology
 
 
 @frozen
-class Source:
+class LoadedScenario:
     """A checked scenario and the file that it came from."""
 
     name: str

@@ -19,14 +19,14 @@ from pydantic_core import ErrorDetails
 
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario.checks import (
-    Finding,
+    PathProblem,
     check,
     check_endpoint_names,
     check_expectations,
     check_names,
 )
 from netlab.scenario.files import STDIN, locate
-from netlab.scenario.loaded import Source
+from netlab.scenario.loaded import LoadedScenario
 from netlab.scenario.model import Scenario, read
 from netlab.scenario.model_errors import ModelError, place, worded
 from netlab.scenario.text.document import MAX_BYTES, Document, Path, parse
@@ -46,7 +46,7 @@ ENOUGH = 1_000
 """Problems of one kind that are put into words: who has more will see that."""
 
 
-def load(name: str) -> Source:
+def load(name: str) -> LoadedScenario:
     """Read and check a scenario: what can be read once is read once. Raises UsageError or ScenarioError."""
     file = locate(name)
     try:
@@ -58,12 +58,12 @@ def load(name: str) -> Source:
     return source if file.is_file() else replace(source, name="stdin")
 
 
-def loads(text: bytes, file: str) -> Source:
+def loads(text: bytes, file: str) -> LoadedScenario:
     """Check the text of a scenario; `file` is for messages. Raises ScenarioError."""
     return _checked(parse(text, file))
 
 
-def edited(source: Source, data: dict[str, Any]) -> Source:
+def edited(source: LoadedScenario, data: dict[str, Any]) -> LoadedScenario:
     """A scenario with other data, its text changed as little as that takes. Raises ScenarioError."""
     from netlab.scenario.text.rewrite import rewrite
 
@@ -71,12 +71,14 @@ def edited(source: Source, data: dict[str, Any]) -> Source:
     return replace(_checked(document), name=source.name)
 
 
-def _checked(document: Document) -> Source:
+def _checked(document: Document) -> LoadedScenario:
     topology = _validate(document)
     if document.problems or topology is None:
         raise ScenarioError(document.problems)
     file, warnings = document.file, tuple(sorted(document.warnings))
-    return Source(FilePath(file).stem, file, document.text, topology, warnings, document.data)
+    return LoadedScenario(
+        FilePath(file).stem, file, document.text, topology, warnings, document.data
+    )
 
 
 def _validate(document: Document) -> Topology | None:
@@ -120,7 +122,7 @@ def _validate(document: Document) -> Topology | None:
     return topology
 
 
-def _expectations(topology: Topology, data: Any) -> Iterator[Finding]:
+def _expectations(topology: Topology, data: Any) -> Iterator[PathProblem]:
     """Whether all pairs are covered can be judged only if every machine and network is still there."""
     scenario = topology.scenario
     vms, vmnets, lans = _keys(data, "vms"), _keys(data, "vmnets"), _keys(data, "lans")
@@ -187,7 +189,7 @@ def _keys(data: Any, *path: str) -> set[str]:
     return set(data) if isinstance(data, dict) else set()
 
 
-def _note(finding: Finding, document: Document) -> None:
+def _note(finding: PathProblem, document: Document) -> None:
     where = document.key(finding.path) if finding.on_key else document.value(finding.path)
     note = document.warn if finding.is_warning else document.complain
     note(where, finding.what, finding.fix)

@@ -14,7 +14,7 @@ from typing import ClassVar
 from netlab.frozen import frozen
 from netlab.scenario.addresses import pools
 
-Place = Callable[[IPv4Network], IPv4Address]
+AddressPicker = Callable[[IPv4Network], IPv4Address]
 """An address by its place in the subnet: the first, the second, the last."""
 
 
@@ -40,7 +40,7 @@ server (rules "HNS Container Networking - DNS (UDP-In)" and "- ICS DNS (TCP-In)"
 publish) and its DHCP server (inferred: machines get addresses there, and the firewall is on)."""
 
 
-class Routing(StrEnum):
+class HostRouting(StrEnum):
     """What the host does as a router between its cards and a network."""
 
     TRANSLATED = "translated"
@@ -66,17 +66,17 @@ class Mode:
     """Where a scenario names none."""
     private: bool = False
     """Each adapter of a VM is alone on a network of its own."""
-    routing: Routing | None = None
+    routing: HostRouting | None = None
     """None: the host is no router here."""
     rejects_foreign: bool = False
     """The host says so to who sends from an address that is not of the subnet."""
-    host_adapter: Place | None = None
-    nat_device: Place | None = None
+    host_adapter: AddressPicker | None = None
+    nat_device: AddressPicker | None = None
     nat_mac: int | None = None
     """The NAT device's, where every one has the same."""
     nat_forgets: tuple[int, int] | None = None
     """Seconds until it forgets an idle UDP conversation, and a finished TCP connection; None: as is set."""
-    dhcp_server: Place | None = None
+    dhcp_server: AddressPicker | None = None
     """A machine of its own."""
     serves_itself: bool = False
     """The gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
@@ -84,14 +84,14 @@ class Mode:
     """Ports that the product opens in the host's firewall, for machines of the network."""
     pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = pools.dhcp_pool
     """First and last address that DHCP leases."""
-    router: Place | None = None
+    router: AddressPicker | None = None
     """The default gateway that DHCP hands out."""
-    dns: Place | None = None
-    host_at: Place | None = None
+    dns: AddressPicker | None = None
+    host_at: AddressPicker | None = None
     """An address of the NAT device's that stands for the host's loopback."""
     loopback: bool = False
     """Whether TCP and UDP to `host_at` get there where a scenario says nothing."""
-    netbios: Place | None = None
+    netbios: AddressPicker | None = None
     """The NetBIOS name server that DHCP hands out."""
     outside: bool = False
     """Other devices join it, and no VMs."""
@@ -103,7 +103,7 @@ class Mode:
     """There, too: of a lease for who asks for no time, and at most."""
 
     @property
-    def aliases(self) -> tuple[Place, ...]:
+    def aliases(self) -> tuple[AddressPicker, ...]:
         """What the NAT device has beside its own address."""
         more = {self.dns, self.host_at} - {None, self.nat_device, self.dhcp_server}
         return tuple(at for at in (self.dns, self.host_at) if at and at in more)
@@ -162,7 +162,7 @@ Mode.HOTSPOT = Mode(
     WINDOWS,
     "the host leaves by {card}, as {outside}",
     subnet=pools.SHARED,
-    routing=Routing.TRANSLATED,
+    routing=HostRouting.TRANSLATED,
     host_adapter=pools.host_adapter,
     serves_itself=True,
     opens=SHARING_OPENS,

@@ -57,7 +57,7 @@ _EXAMPLES = {
 
 
 @frozen
-class Place:
+class DataPath:
     """Where in the data an error is."""
 
     path: Path
@@ -78,12 +78,12 @@ class Place:
 class ModelError:
     """One thing that is wrong, and what to do."""
 
-    place: Place
+    place: DataPath
     what: str
     fix: str
 
 
-def place(data: Any, error: ErrorDetails) -> Place:
+def place(data: Any, error: ErrorDetails) -> DataPath:
     """An error's place: pydantic's, without the steps that the data do not have.
 
     These are the member of a union that was tried, `[key]` where a key is wrong, and keys of the long form
@@ -104,7 +104,7 @@ def place(data: Any, error: ErrorDetails) -> Place:
         "unexpected_keyword_argument",
         "string_pattern_mismatch",
     )
-    return Place(path, on_key, is_missing, choice)
+    return DataPath(path, on_key, is_missing, choice)
 
 
 def _has(data: Any, step: str | int) -> bool:
@@ -115,7 +115,7 @@ def _has(data: Any, step: str | int) -> bool:
 
 def worded(data: Any, errors: Iterable[ErrorDetails]) -> Iterator[ModelError]:
     """What is wrong with the data, each thing once."""
-    choices: dict[Path, list[tuple[Place, ErrorDetails]]] = {}
+    choices: dict[Path, list[tuple[DataPath, ErrorDetails]]] = {}
     for error in errors:
         where = place(data, error)
         if where.choice is None:
@@ -132,10 +132,10 @@ def worded(data: Any, errors: Iterable[ErrorDetails]) -> Iterator[ModelError]:
         else:
             fixes = dict.fromkeys(_words(where, error)[1] for where, error in tried)
             what = f"{_named(path)}{_shown(tried[0][1]['input'])} is not possible here"
-            yield ModelError(Place(path, False, False, path), what, ", or ".join(fixes))
+            yield ModelError(DataPath(path, False, False, path), what, ", or ".join(fixes))
 
 
-def _words(where: Place, error: ErrorDetails) -> tuple[str, str]:
+def _words(where: DataPath, error: ErrorDetails) -> tuple[str, str]:
     """What is wrong at a place, and what to do."""
     last = where.path[-1] if where.path else ""
     match error["type"]:

@@ -14,7 +14,7 @@ from netlab.frozen import frozen
 from netlab.kernel.host import doctor
 from netlab.lab import Lab
 from netlab.show import machines, programs
-from netlab.show.look import Look, Row, Value
+from netlab.show.look import Look, Value, ViewRow
 from netlab.suggest import instead
 
 
@@ -25,7 +25,7 @@ class View:
     columns: tuple[str, ...]
     spare: tuple[str, ...]
     """Columns that can be left out where there is no room; the most telling first."""
-    rows: tuple[Row, ...]
+    rows: tuple[ViewRow, ...]
 
     def of(self, place: str | None) -> View:
         """Only what concerns a node or network."""
@@ -57,7 +57,7 @@ def view(running: Lab, name: str, place: str | None = None) -> View:
     return View(columns, spare, tuple(rows(look))).of(place)
 
 
-Rows = Callable[[Look], Iterator[Row]]
+Rows = Callable[[Look], Iterator[ViewRow]]
 
 VIEWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Rows]] = {
     "addresses": (

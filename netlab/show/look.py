@@ -19,13 +19,13 @@ from netlab.kernel.state.spaces import Space
 from netlab.lab import Lab
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import Lease, Service
-from netlab.scenario.topology import Leg
+from netlab.scenario.topology import Adapter
 
 Value = str | int | None
 
 
 @frozen
-class Row:
+class ViewRow:
     """A row of a view."""
 
     values: tuple[Value, ...]
@@ -69,23 +69,23 @@ class Look:
         )
 
     @cached_property
-    def legs(self) -> dict[tuple[str, str], Leg]:
+    def adapters(self) -> dict[tuple[str, str], Adapter]:
         """(node, interface) to the planned adapter."""
-        every = (leg for node in self.lab.topology.nodes.values() for leg in node.legs)
-        return {(leg.node, leg.interface): leg for leg in every}
+        every = (adapter for node in self.lab.topology.nodes.values() for adapter in node.adapters)
+        return {(adapter.node, adapter.interface): adapter for adapter in every}
 
     @cached_property
-    def holders(self) -> dict[tuple[str, str], Leg]:
+    def holders(self) -> dict[tuple[str, str], Adapter]:
         """(node, interface) to the planned adapter whose address it has."""
-        every = (leg for node in self.lab.topology.nodes.values() for leg in node.legs)
-        return {(leg.node, leg.holder): leg for leg in every if not leg.bare}
+        every = (adapter for node in self.lab.topology.nodes.values() for adapter in node.adapters)
+        return {(adapter.node, adapter.holder): adapter for adapter in every if not adapter.bare}
 
     def about(self, node: str, interface: str | None = None, *others: str) -> frozenset[str]:
         """A node with its networks, or with the one that an interface is plugged into."""
         networks = {
-            leg.network.name
-            for (where, adapter), leg in self.legs.items()
-            if where == node and interface in (None, adapter)
+            adapter.network.name
+            for (of, name), adapter in self.adapters.items()
+            if of == node and interface in (None, name)
         }
         return frozenset({node, *networks, *others} - {""})
 
@@ -103,8 +103,8 @@ class Look:
 
     def near(self, node: str, interface: str = "") -> frozenset[str]:
         """The machines on the network that an interface is plugged into, or that a switch is."""
-        leg, topology = self.legs.get((node, interface)), self.lab.topology
-        network = leg.network if leg else topology.networks.get(node)
+        adapter, topology = self.adapters.get((node, interface)), self.lab.topology
+        network = adapter.network if adapter else topology.networks.get(node)
         return (
             frozenset(one.node for one in topology.neighbours(network)) if network else frozenset()
         )
@@ -138,21 +138,21 @@ class Look:
         return services.lease(self.run, Lease(place, interface))
 
     @cached_property
-    def rulesets(self) -> dict[str, Ruleset]:
+    def rulesets(self) -> dict[str, ShownRuleset]:
         """Of every namespace that has one; switches have rules too (Wi-Fi, admission, isolation)."""
-        found = {place: Ruleset.read(place) for place in self.nodes}
+        found = {place: ShownRuleset.read(place) for place in self.nodes}
         return {place: ruleset for place, ruleset in found.items() if ruleset.chains}
 
 
 @frozen
-class Ruleset:
+class ShownRuleset:
     """The chains of a namespace, and its rules as text and as data."""
 
     chains: tuple[dict[str, Any], ...]
     rules: tuple[tuple[dict[str, Any], str], ...]
 
     @staticmethod
-    def read(namespace: str) -> Ruleset:
+    def read(namespace: str) -> ShownRuleset:
         document = [
             (kind, entry)
             for one in nft.document(namespace)
@@ -160,7 +160,7 @@ class Ruleset:
             if kind in ("chain", "rule") and not entry["table"].startswith(TRACE_TABLE)
         ]
         texts = nft.rules(nft.read_with_handles(namespace)) if document else {}
-        return Ruleset(
+        return ShownRuleset(
             tuple(entry for kind, entry in document if kind == "chain"),
             tuple(
                 (one, texts.get(nft.place(one), "?")) for kind, one in document if kind == "rule"

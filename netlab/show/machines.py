@@ -8,20 +8,23 @@ from collections.abc import Iterator, Mapping
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.process import services
 from netlab.kernel.resources.observe import FALLBACK_NAMES
-from netlab.kernel.rows import Hop, IPAddress, RouteRow
+from netlab.kernel.rows import IPAddress, NextHop, RouteRow
 from netlab.kernel.state.spaces import Space
 from netlab.plan.resources import DhcpClient
-from netlab.show.look import Look, Row, Value
+from netlab.show.look import Look, Value, ViewRow
 
 
-def addresses(look: Look) -> Iterator[Row]:
+def addresses(look: Look) -> Iterator[ViewRow]:
     """A row an adapter, and one more if it has IPv6 addresses."""
     for place, node in look.machines.items():
         space = look.spaces[place]
         for one in space.interfaces:
             if one.name in FALLBACK_NAMES:
                 continue
-            leg, holder = look.legs.get((node, one.name)), look.holders.get((node, one.name))
+            adapter, holder = (
+                look.adapters.get((node, one.name)),
+                look.holders.get((node, one.name)),
+            )
             for version in (4, 6):
                 own = ", ".join(_own(space, one.name, version))
                 if version == 4:
@@ -33,11 +36,11 @@ def addresses(look: Look) -> Iterator[Row]:
                 else:
                     continue
                 dns = (name for name in look.name_servers(place) if (":" in name) == (version == 6))
-                yield Row(
+                yield ViewRow(
                     (
                         node,
                         one.name,
-                        leg.network.name if leg else None,
+                        adapter.network.name if adapter else None,
                         _state(one),
                         own or None,
                         one.mac,
@@ -106,14 +109,14 @@ def _left(lease: Mapping[str, str]) -> int | None:
     return max(0, int(lease["obtained"]) + int(lease["seconds"]) - int(time.time()))
 
 
-def routes(look: Look) -> Iterator[Row]:
+def routes(look: Look) -> Iterator[ViewRow]:
     for place, node in look.machines.items():
         for route in look.spaces[place].routes:
             if route.destination.is_link_local and route.destination.version == 6:
                 continue  # Every adapter has it.
-            for hop in route.hops or (Hop(None, ""),):
+            for hop in route.hops or (NextHop(None, ""),):
                 kind = "on the cable" if route.kind == "unicast" else route.kind
-                yield Row(
+                yield ViewRow(
                     (
                         node,
                         "default" if not route.destination.prefixlen else str(route.destination),
@@ -127,11 +130,11 @@ def routes(look: Look) -> Iterator[Row]:
                 )
 
 
-def arp(look: Look) -> Iterator[Row]:
+def arp(look: Look) -> Iterator[ViewRow]:
     for place, node in look.machines.items():
         for one in look.spaces[place].neighbours:
             near = look.near(node, one.interface)
-            yield Row(
+            yield ViewRow(
                 (
                     node,
                     one.interface,
@@ -145,7 +148,7 @@ def arp(look: Look) -> Iterator[Row]:
             )
 
 
-def fdb(look: Look) -> Iterator[Row]:
+def fdb(look: Look) -> Iterator[ViewRow]:
     peers = look.lab.plan.peers
     for place, switch in look.nodes.items():
         for entry in look.spaces[place].fdb:
@@ -154,10 +157,10 @@ def fdb(look: Look) -> Iterator[Row]:
                 peer = peers.get((place, entry.port))
                 about = frozenset({switch, owner} - {""})
                 leads_to = look.nodes[peer.namespace] if peer else None
-                yield Row((switch, entry.mac, owner or None, entry.port, leads_to), about)
+                yield ViewRow((switch, entry.mac, owner or None, entry.port, leads_to), about)
 
 
-def leases(look: Look) -> Iterator[Row]:
+def leases(look: Look) -> Iterator[ViewRow]:
     """What each server has given, then what clients have that no server remembers."""
     told = set()
     for node, service in look.services():
@@ -168,11 +171,13 @@ def leases(look: Look) -> Iterator[Row]:
             left = max(0, expiry - int(time.time())) if expiry else None
             said = got[3] if got else {}
             about = look.about(node, None, client)
-            yield Row((node, address, mac, client or name, left, *_said(said)), about)
+            yield ViewRow((node, address, mac, client or name, left, *_said(said)), about)
     for node, interface, mac, lease in _clients(look):
         if mac not in told:
             server = look.owner(lease.get("server", "")) or lease.get("server")
-            yield Row((server, None, mac, node, None, *_said(lease)), look.about(node, interface))
+            yield ViewRow(
+                (server, None, mac, node, None, *_said(lease)), look.about(node, interface)
+            )
 
 
 def _clients(look: Look) -> Iterator[tuple[str, str, str, dict[str, str]]]:

@@ -12,15 +12,15 @@ from netlab.kernel.nftables.nft import PROTOCOLS
 from netlab.kernel.process import services
 from netlab.kernel.rows import Socket, at_port
 from netlab.plan.resources import Service
-from netlab.show.look import Look, Row, Value
+from netlab.show.look import Look, Value, ViewRow
 
 
-def nat(look: Look) -> Iterator[Row]:
+def nat(look: Look) -> Iterator[ViewRow]:
     for place, node in look.machines.items():
         for one in connections.read(place):
             if one.translated:
                 first, later = one.original, one.seen_as
-                yield Row(
+                yield ViewRow(
                     (
                         node,
                         one.protocol,
@@ -35,14 +35,14 @@ def nat(look: Look) -> Iterator[Row]:
                 )
 
 
-def dns(look: Look) -> Iterator[Row]:
+def dns(look: Look) -> Iterator[ViewRow]:
     served = {node: service.config for node, service in look.services() if _is_dns(service)}
     for place, node in look.machines.items():
         asks = [_asked(look, server) for server in look.name_servers(place)]
         config = _settings(served.get(node, ""))
         upstream = [look.named(server) for server in config.get("server", ())]
         names = [record.replace(",", " = ") for record in config.get("host-record", ())]
-        yield Row(
+        yield ViewRow(
             (
                 node,
                 ", ".join(asks) or None,
@@ -80,12 +80,12 @@ def _settings(config: str) -> dict[str, list[str]]:
     return found
 
 
-def forwards(look: Look) -> Iterator[Row]:
+def forwards(look: Look) -> Iterator[ViewRow]:
     # What comes in and what programs of the machine itself send meet equal rules in two chains.
     yield from dict.fromkeys(_translations(look))
 
 
-def _translations(look: Look) -> Iterator[Row]:
+def _translations(look: Look) -> Iterator[ViewRow]:
     for place, ruleset in look.rulesets.items():
         node = look.nodes[place]
         for rule, text in ruleset.rules:
@@ -95,7 +95,7 @@ def _translations(look: Look) -> Iterator[Row]:
                 continue
             to = target.get("addr")
             known = to if isinstance(to, str) else None
-            yield Row(
+            yield ViewRow(
                 (
                     node,
                     _of_protocol(rule),
@@ -146,7 +146,7 @@ def _plain(value: Any) -> Value:
     return value if value is None or isinstance(value, str | int) else json.dumps(value)
 
 
-def firewall(look: Look) -> Iterator[Row]:
+def firewall(look: Look) -> Iterator[ViewRow]:
     for place, ruleset in look.rulesets.items():
         node, about = look.nodes[place], look.about(look.nodes[place])
         for chain in ruleset.chains:
@@ -154,15 +154,15 @@ def firewall(look: Look) -> Iterator[Row]:
             hook = f"{chain['type']} {chain['hook']} {chain['prio']}" if "hook" in chain else None
             for rule, text in ruleset.rules:
                 if all(rule[key] == chain[own] for key, own in _CHAIN_OF):
-                    yield Row((node, hook, where, text), about)
+                    yield ViewRow((node, hook, where, text), about)
             if "policy" in chain:
-                yield Row((node, hook, where, f"otherwise {chain['policy']}"), about)
+                yield ViewRow((node, hook, where, f"otherwise {chain['policy']}"), about)
 
 
 _CHAIN_OF = (("family", "family"), ("table", "table"), ("chain", "name"))
 
 
-def waiting(look: Look) -> Iterator[Row]:
+def waiting(look: Look) -> Iterator[ViewRow]:
     """Those of the plan, then whatever else waits for packets."""
     told: set[Socket] = set()
     for node, service in look.services():
@@ -172,12 +172,14 @@ def waiting(look: Look) -> Iterator[Row]:
         ]
         told |= set(held)
         state = "runs" if pid is not None else "ended"
-        yield Row((node, service.name, _program(service), state, _ports(held)), look.about(node))
+        yield ViewRow(
+            (node, service.name, _program(service), state, _ports(held)), look.about(node)
+        )
     for place, open_ones in look.listening.items():
         node = look.nodes[place]
         for one in open_ones:
             if one not in told:
-                yield Row((node, None, one.program, "runs", _ports([one])), look.about(node))
+                yield ViewRow((node, None, one.program, "runs", _ports([one])), look.about(node))
 
 
 def _program(service: Service) -> str:

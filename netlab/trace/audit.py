@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
-from netlab.kernel.host.tracepoints import Audit, Departure, Drop
+from netlab.kernel.host.tracepoints import Audit, Departure, KernelDrop
 from netlab.packets.packet import Part
 from netlab.trace.trace import Trace
 
 
 @frozen
-class Account:
+class DropAudit:
     """What the kernel says that it dropped while a probe was under way. No verdict rests on it."""
 
-    drops: tuple[Drop, ...]
+    drops: tuple[KernelDrop, ...]
     incomplete: bool
     """Records were written over before they could be read."""
 
 
-def account(recorded: Audit, traced: Trace) -> Account:
+def account(recorded: Audit, traced: Trace) -> DropAudit:
     """What was recorded, after the end of the recording, of a probe."""
     departures = [
         Departure(seen.at, seen.interface, len(seen.data))
         for frame in traced.frames
         if frame.packet and (seen := frame.sighting).outgoing
     ]
-    return Account(tuple(recorded.drops(departures, _home(traced))), recorded.lost())
+    return DropAudit(tuple(recorded.drops(departures, _home(traced))), recorded.lost())
 
 
 def _home(traced: Trace) -> int | None:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from netlab.diagnosis.journey import Map
+from netlab.diagnosis.journey import NetworkMap
 from netlab.kernel.netlink.objects.neighbours import given_up
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.patience import Interruption
 from netlab.messages import said
 from netlab.packets.frame import Fields, decode, is_group, question_name
@@ -109,17 +109,17 @@ class Pursuit:
     def __init__(
         self,
         probe: Probe,
-        where: Map,
+        netmap: NetworkMap,
         source: str,
         asked_before: set[str],
-        handles: Handles,
+        handles: NamespacePool,
     ) -> None:
         self.probe = probe
         self.sent_at = 0
         """Nanoseconds, by the kernel's clock."""
         self.error: int | None = None
         """errno, if the kernel refused to send it."""
-        self._where = where
+        self._netmap = netmap
         self._source = source
         self.frames: list[Frame] = []
         self._arp: list[Frame] = []
@@ -139,7 +139,7 @@ class Pursuit:
         self.unfinished = ""
         """Why it has not ended by itself."""
         self._handles = handles
-        self._places = {node: place for place, node in where.nodes.items()}
+        self._places = {node: place for place, node in netmap.nodes.items()}
 
     @property
     def passed(self) -> set[str]:
@@ -175,16 +175,16 @@ class Pursuit:
 
     def _exchanges(self, needed: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """(who asks, for what) of these ARP questions, by address."""
-        where = self._where
+        netmap = self._netmap
         return {
             _pair(frame.fields)
             for frame in self._arp
             if _asks_everybody(frame.fields)
-            and ((node := where.nodes[frame.sighting.namespace]), frame.fields["arp.target"])
+            and ((node := netmap.nodes[frame.sighting.namespace]), frame.fields["arp.target"])
             in needed
             and frame.sighting.outgoing
-            and node not in where.switches
-            and (node, frame.sighting.interface) not in where.plumbing
+            and node not in netmap.switches
+            and (node, frame.sighting.interface) not in netmap.plumbing
         }
 
     def had(self, node: str) -> list[tuple[str | None, Fields]]:
@@ -192,7 +192,7 @@ class Pursuit:
         return [
             (None if seen.outgoing else seen.interface, frame.fields)
             for frame in self.frames
-            if frame.packet and self._where.nodes[(seen := frame.sighting).namespace] == node
+            if frame.packet and self._netmap.nodes[(seen := frame.sighting).namespace] == node
         ]
 
     def _last_question(self) -> float:
@@ -219,7 +219,7 @@ class Pursuit:
             frame.packet
             and frame.packet.part is not Part.REQUEST
             and not frame.sighting.outgoing
-            and self._where.nodes[frame.sighting.namespace] == self._source
+            and self._netmap.nodes[frame.sighting.namespace] == self._source
             for frame in self.frames
         )
 
@@ -234,8 +234,8 @@ class Pursuit:
     def take(self, sighting: Sighting, fields: Fields) -> bool:
         """Whether a frame is news of the probe: its packet, or ARP on its way."""
         packet = self.probe.packet(fields, sighting.data)
-        node = self._where.nodes[sighting.namespace]
-        is_switch = node in self._where.switches
+        node = self._netmap.nodes[sighting.namespace]
+        is_switch = node in self._netmap.switches
         if packet:
             if len(self.frames) < _MOST_FRAMES:
                 self.frames.append(Frame(sighting, packet, fields))

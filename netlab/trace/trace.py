@@ -7,23 +7,23 @@ from contextlib import ExitStack, closing
 from dataclasses import field, replace
 
 from netlab.diagnosis import diagnose, drops
-from netlab.diagnosis.cause import Finding
+from netlab.diagnosis.cause import Diagnosis
 from netlab.diagnosis.decision import Decision, decisions
-from netlab.diagnosis.diagnose import Evidence
-from netlab.diagnosis.history import Change, Entry, History, dated, ended
-from netlab.diagnosis.journey import Journey, Map, follow
-from netlab.diagnosis.observer import Witness
-from netlab.diagnosis.tables import Knowledge
+from netlab.diagnosis.diagnose import ProbeEvidence
+from netlab.diagnosis.history import Entry, History, TableChange, dated, ended
+from netlab.diagnosis.journey import Journey, NetworkMap, follow
+from netlab.diagnosis.observer import LabObserver
+from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 from netlab.kernel.host.neighbours import impatient
 from netlab.kernel.netlink.objects import queues
 from netlab.kernel.netlink.objects.links import Interface
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
-from netlab.kernel.state.monitor import Events, Lost
-from netlab.kernel.state.tables import Table
+from netlab.kernel.state.monitor import Lost, TableMonitor
+from netlab.kernel.state.tables import KernelTable
 from netlab.packets import filters
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes import probe as probe_by
@@ -34,12 +34,12 @@ _ARP_MILLISECONDS = 300
 """Between two questions while a probe is under way: a machine that answers in another's stead (proxy ARP)
 takes its time, up to 0.8 s, and three questions last longer."""
 
-_DATED = (Table.NEIGHBOURS, Table.FDB, Table.CONNECTIONS)
+_DATED = (KernelTable.NEIGHBOURS, KernelTable.FDB, KernelTable.CONNECTIONS)
 """Tables that packets themselves change."""
 
 
 @frozen
-class Question:
+class TraceRequest:
     """What is to be traced."""
 
     source: str
@@ -60,7 +60,7 @@ _NOTHING = History()
 class Trace:
     """A probe's journey and its end."""
 
-    question: Question
+    question: TraceRequest
     token: str
     """Hexadecimal: what the probe is known by."""
     sent_at: int
@@ -68,7 +68,7 @@ class Trace:
     cold: bool
     """Some machine on the way had to ask for a MAC address first."""
     journey: Journey
-    finding: Finding
+    finding: Diagnosis
     decisions: tuple[tuple[Decision, ...], ...] = ()
     """Of each step of the journey."""
     found: tuple[str, ...] = ()
@@ -81,45 +81,49 @@ class Trace:
 
 
 def traces(
-    where: Map,
-    questions: Sequence[Question],
+    netmap: NetworkMap,
+    questions: Sequence[TraceRequest],
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
 ) -> list[Trace]:
     """Send probes, all at the same time, and follow each.
 
-    `where` tells of every namespace of the lab. `dhcp_complaints` tells, when they
+    `netmap` tells of every namespace of the lab. `dhcp_complaints` tells, when they
     are over, which servers' logs say that they have no address left for a MAC address.
     Raises KernelError, UsageError, Interrupted.
     """
     with ExitStack() as stack:
-        handles = stack.enter_context(Handles(len(where.nodes)))
+        handles = stack.enter_context(NamespacePool(len(netmap.nodes)))
         probes = [stack.enter_context(closing(probe_by(one.by, one.ends))) for one in questions]
-        events = stack.enter_context(Events(list(where.nodes)))
+        events = stack.enter_context(TableMonitor(list(netmap.nodes)))
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
-        six = any(":" in one.ends.to for one in questions)
+        is_ipv6 = any(":" in one.ends.to for one in questions)
         # Several are of one kind, and want the same.
         program = filters.following(probes[0].wanted)
-        witness = stack.enter_context(Witness(where, matches, name, six=six, program=program))
+        witness = stack.enter_context(
+            LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program)
+        )
         events.changes()
-        start = _entries(events, where)
-        slowed = _is_slowed(events, where)
+        start = _entries(events, netmap)
+        slowed = _is_slowed(events, netmap)
         if not slowed:
-            machines = [place for place, node in where.nodes.items() if node not in where.switches]
-            stack.enter_context(impatient(machines, _ARP_MILLISECONDS, six))
+            machines = [
+                place for place, node in netmap.nodes.items() if node not in netmap.switches
+            ]
+            stack.enter_context(impatient(machines, _ARP_MILLISECONDS, is_ipv6))
         pursuits = [
-            Pursuit(probe, where, one.source, _asked_before(start, one.source), handles)
+            Pursuit(probe, netmap, one.source, _asked_before(start, one.source), handles)
             for probe, one in zip(probes, questions, strict=True)
         ]
         for pursuit in pursuits:
-            for place in where.nodes if slowed else ():
+            for place in netmap.nodes if slowed else ():
                 pursuit.probe.taken_in(place)
             pursuit.send()
         until_over(witness.taps, [one for one in pursuits if one.error is None], interruption)
         hits = witness.hits()
-        changes, missed = _changes(events, where)
-        read = Knowledge.read(where, events.rows, tuple(Table), handles)
+        changes, missed = _changes(events, netmap)
+        read = LabTables.read(netmap, events.rows, tuple(KernelTable), handles)
         known = replace(read, ended=ended(changes))
         scene = witness.scene(known)
         macs = {one.ends.mac for one in questions}
@@ -144,24 +148,24 @@ def traces(
 
 
 def _judged(
-    question: Question,
+    question: TraceRequest,
     pursuit: Pursuit,
     hits: Sequence[Hit],
     start: tuple[Entry, ...],
-    changes: Sequence[Change],
-    known: Knowledge,
-    scene: diagnose.Scene,
+    changes: Sequence[TableChange],
+    known: LabTables,
+    scene: diagnose.LabEvidence,
 ) -> Trace:
     """What has become of a probe that is over."""
-    where, probe = known.where, pursuit.probe
+    netmap, probe = known.netmap, pursuit.probe
     needed = _needed(pursuit, known, question)
     frames = sorted(pursuit.frames_at_end(needed), key=lambda frame: frame.sighting.at)
-    journey = follow(frames, where)
+    journey = follow(frames, netmap)
     past = [(e.node, e.row) for e in (*start, *(change.entry for change in changes))]
     unanswered = dict(one for one in pursuit.unanswered() if one in needed)
     kind = question.by.partition(":")[0]
     own = {question.source: str(question.ends.to)} if kind == "arp" else {}
-    evidence = Evidence(
+    evidence = ProbeEvidence(
         source=question.source,
         target=question.target,
         journey=journey.only(probe.decides),
@@ -200,17 +204,17 @@ def _judged(
         min((frame.sighting.at for frame in frames if frame.packet), default=pursuit.sent_at),
         bool(needed),
         journey,
-        diagnose.judge(evidence),
+        diagnose.diagnose(evidence),
         _decisions(journey, probe, hits, known, names),
         tuple(probe.found([frame for frame in frames if frame.packet], names)),
         tuple(frames),
-        History(start, dated(changes, frames, where.nodes)),
+        History(start, dated(changes, frames, netmap.nodes)),
         names,
     )
 
 
-def _dark(question: Question, known: Knowledge, journey: Journey) -> dict[str, str]:
-    """As `Knowledge.dark`; a question to everybody names the interface itself."""
+def _dark(question: TraceRequest, known: LabTables, journey: Journey) -> dict[str, str]:
+    """As `LabTables.dark`; a question to everybody names the interface itself."""
     ends = question.ends
     if question.by.partition(":")[0] not in diagnose.TO_EVERYBODY:
         return known.dark(str(ends.to), journey, question.source)
@@ -218,7 +222,7 @@ def _dark(question: Question, known: Knowledge, journey: Journey) -> dict[str, s
     return {question.source: ends.interface} if is_dark else {}
 
 
-def _next_hops(pursuit: Pursuit, known: Knowledge, question: Question) -> set[tuple[str, str]]:
+def _next_hops(pursuit: Pursuit, known: LabTables, question: TraceRequest) -> set[tuple[str, str]]:
     """(node, address) of everything that had to be known for the probe's packets to go on."""
     return {
         (node, address)
@@ -228,8 +232,8 @@ def _next_hops(pursuit: Pursuit, known: Knowledge, question: Question) -> set[tu
 
 
 def _drops(
-    hits: Iterable[Hit], probe: Probe, known: Knowledge
-) -> dict[tuple[str, Part], drops.Drop]:
+    hits: Iterable[Hit], probe: Probe, known: LabTables
+) -> dict[tuple[str, Part], drops.RuleDrop]:
     """Node, and which of the probe's packets, to the rule that ended it."""
     found = {}
     for hit in hits:
@@ -237,42 +241,42 @@ def _drops(
         packet, part = probe.packet(fields, hit.frame), probe.part(fields, hit.frame)
         counts = hit.drops and (packet is None or probe.decides(packet))
         if counts and part and (drop := drops.drop(hit, known)):
-            found[known.where.nodes[hit.namespace], part] = drop
+            found[known.netmap.nodes[hit.namespace], part] = drop
     return found
 
 
-def _entries(events: Events, where: Map) -> tuple[Entry, ...]:
+def _entries(events: TableMonitor, netmap: NetworkMap) -> tuple[Entry, ...]:
     return tuple(
         Entry(node, row)
-        for namespace, node in where.nodes.items()
+        for namespace, node in netmap.nodes.items()
         for table in _DATED
         for row in events.rows(namespace, table)
         if isinstance(row, Neighbour | FdbEntry | Connection)
     )
 
 
-def _is_slowed(events: Events, where: Map) -> bool:
+def _is_slowed(events: TableMonitor, netmap: NetworkMap) -> bool:
     """Whether some cable keeps frames waiting: then silence, and ARP without an answer, say less."""
     return any(
         isinstance(row, Interface) and row.queue in queues.KINDS
-        for place in where.nodes
-        for row in events.rows(place, Table.INTERFACES)
+        for place in netmap.nodes
+        for row in events.rows(place, KernelTable.INTERFACES)
     )
 
 
-def _changes(events: Events, where: Map) -> tuple[list[Change], int]:
+def _changes(events: TableMonitor, netmap: NetworkMap) -> tuple[list[TableChange], int]:
     """What the tables have learnt and forgotten, and how often changes were lost."""
     found, lost = [], 0
     for one in events.changes():
         if isinstance(one, Lost):
             lost += 1
         elif isinstance(one.row, Neighbour | FdbEntry | Connection):
-            entry = Entry(where.nodes[one.namespace], one.row)
-            found.append(Change(one.at, one.what.value, entry))
+            entry = Entry(netmap.nodes[one.namespace], one.row)
+            found.append(TableChange(one.at, one.what.value, entry))
     return found, lost
 
 
-def _needed(pursuit: Pursuit, known: Knowledge, question: Question) -> set[tuple[str, str]]:
+def _needed(pursuit: Pursuit, known: LabTables, question: TraceRequest) -> set[tuple[str, str]]:
     """(node, address) of the ARP questions that the probe's packets had to wait for.
 
     A machine may ask for somebody else at the same time, on behalf of other traffic.
@@ -297,24 +301,24 @@ def _decisions(
     journey: Journey,
     probe: Probe,
     hits: Sequence[Hit],
-    known: Knowledge,
+    known: LabTables,
     names: Mapping[str, str],
 ) -> tuple[tuple[Decision, ...], ...]:
     """What decided each step."""
-    where = known.where
+    netmap = known.netmap
     rules: dict[tuple[str, Packet | None], list[str]] = {}
     for hit in hits:
         packet = probe.packet(drops.fields_of(hit), hit.frame)
-        rules.setdefault((where.nodes[hit.namespace], packet), []).append(hit.text)
+        rules.setdefault((netmap.nodes[hit.namespace], packet), []).append(hit.text)
     found = []
     for step in journey.steps:
         # What goes on over the plumbing has a step of its own on the host, and the host's rules there.
-        split = any((step.node, out.interface) in where.plumbing for out in step.went_out)
-        parts = (step.node,) if split else where.parts(step.node)
+        split = any((step.node, out.interface) in netmap.plumbing for out in step.went_out)
+        parts = (step.node,) if split else netmap.parts(step.node)
         met = [text for n in parts for text in rules.get((n, step.packet), ())]
         tables = known.tables(step.node)
-        is_switch = step.node in where.switches
-        if bridge := where.bridges.get(step.node):
+        is_switch = step.node in netmap.switches
+        if bridge := netmap.bridges.get(step.node):
             is_switch = bool(step.came_in and step.went_out)
             if not is_switch:  # Its routes know the bridge, and not what the bridge made of it.
                 out = tuple(replace(one, interface=bridge.interface) for one in step.went_out)

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 
-from netlab.diagnosis.journey import Map, Step, follow
+from netlab.diagnosis.journey import NetworkMap, Step, follow
 from netlab.frozen import frozen
 from netlab.packets.frame import Fields
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting
-from netlab.traffic.packet_key import WEAK, End, Identity, identify
+from netlab.traffic.packet_key import WEAK, FlowEnd, Identity, identify
 
 FOLDED = frozenset({"arp", "ndp", "dhcp", "other"})
 """What keeps a network going: counted, not told."""
@@ -57,7 +57,7 @@ _UNASKED = frozenset({"arp", "ndp"})
 """Who has an address may say so unasked."""
 
 
-class Result(StrEnum):
+class ConversationState(StrEnum):
     """How an exchange has ended."""
 
     ANSWERED = "answered"
@@ -68,7 +68,7 @@ class Result(StrEnum):
 
 
 @frozen
-class Told:
+class Conversation:
     """An exchange, as far as it has gone."""
 
     kind: str
@@ -82,7 +82,7 @@ class Told:
     """Of the first packet back, at its end."""
     there: tuple[Step, ...]
     back: tuple[Step, ...]
-    result: Result
+    result: ConversationState
     took: int
     """Nanoseconds from the first packet's first sighting to the last of the first one back."""
     packets: tuple[int, int]
@@ -92,7 +92,7 @@ class Told:
     """A connection that is still open."""
     midway: bool
     """A connection that was open before it was seen: `origin` is who was heard first."""
-    relayed: tuple[Told, ...]
+    relayed: tuple[Conversation, ...]
     """DNS: what the server that was asked has asked in its turn."""
 
     @property
@@ -101,7 +101,7 @@ class Told:
         return (*self.there, *self.back, *(step for one in self.relayed for step in one.steps))
 
 
-class _Passage:
+class _PacketPath:
     """A packet on its way."""
 
     def __init__(self, number: int, identity: Identity, origin: str) -> None:
@@ -142,7 +142,7 @@ class _Passage:
         return [Frame(seen, packet, identity.fields) for seen, identity in self.sightings]
 
 
-_Place = tuple[str, frozenset[End], str]
+_Place = tuple[str, frozenset[FlowEnd], str]
 """Node, both ends as they are there, turn."""
 
 
@@ -157,12 +157,12 @@ class _Line:
 class _Exchange:
     kind: str
     origin: str
-    asked: _Passage
+    asked: _PacketPath
     queue: OrderedDict[_Exchange, None]
     unseen: bool
     """Who began was not seen: it is not told."""
     midway: bool
-    answered: _Passage | None = None
+    answered: _PacketPath | None = None
     """The first packet back, or the error that says why there is none."""
     packets: list[int] = field(default_factory=lambda: [0, 0])
     octets: list[int] = field(default_factory=lambda: [0, 0])
@@ -173,49 +173,49 @@ class _Exchange:
     """It is told as part of another one."""
     line: _Line = field(default_factory=_Line)
     ended: bool = False
-    told: Told | None = None
+    told: Conversation | None = None
     """What was said of it when it ended."""
     last: int = 0
     places: set[_Place] = field(default_factory=set)
 
 
-class Tracker:
+class ConversationTracker:
     """Takes sightings in the order of time."""
 
     def __init__(
         self,
-        where: Callable[[], Map],
+        netmap: Callable[[], NetworkMap],
         unfolded: Collection[str] = (),
         since: Callable[[str], int] = lambda namespace: 0,
     ) -> None:
-        """`where` is asked for each portion, since a lab changes. `unfolded`: kinds of FOLDED that are told.
+        """`netmap` is asked for each portion, since a lab changes. `unfolded`: kinds of FOLDED that are told.
 
         `since`: from when on (nanoseconds since 1970) everything in a namespace is seen.
         """
-        self._ask_where, self._where = where, where()
+        self._ask_where, self._netmap = netmap, netmap()
         self._since = since
         self._folds = FOLDED - set(unfolded)
         self._number = 0
-        self._passages: dict[tuple[object, ...], list[_Passage]] = {}
-        self._under_way: deque[_Passage] = deque()
-        self._known: dict[_Place, tuple[_Exchange, End]] = {}
+        self._passages: dict[tuple[object, ...], list[_PacketPath]] = {}
+        self._under_way: deque[_PacketPath] = deque()
+        self._known: dict[_Place, tuple[_Exchange, FlowEnd]] = {}
         """And which end has begun, as it is called there."""
         self._questions: dict[tuple[str, str], dict[_Exchange, None]] = {}
         """DNS: name and type."""
         self._open: OrderedDict[_Exchange, None] = OrderedDict()
         self._closing: OrderedDict[_Exchange, None] = OrderedDict()
         self._idle: OrderedDict[_Exchange, None] = OrderedDict()
-        self._done: deque[Told] = deque()
+        self._done: deque[Conversation] = deque()
         self.folded: Counter[str] = Counter()
         """Packets of each kind that is not told, and those that are UNSEEN."""
 
     def take(self, sightings: Iterable[Sighting]) -> None:
         """What has been seen."""
-        self._where = self._ask_where()
+        self._netmap = self._ask_where()
         for seen in sightings:
-            node = self._where.nodes.get(seen.namespace, "")
-            peer = self._where.peers.get((node, seen.interface))
-            if peer is None or (seen.foreign and node not in self._where.carriers):
+            node = self._netmap.nodes.get(seen.namespace, "")
+            peer = self._netmap.peers.get((node, seen.interface))
+            if peer is None or (seen.foreign and node not in self._netmap.carriers):
                 continue
             identity = identify(seen.data, seen.length)
             passage = self._passage(identity, node, peer, seen) or self._begin(identity, node, seen)
@@ -224,7 +224,7 @@ class Tracker:
             if exchange and not exchange.ended:
                 self._note(exchange, passage, node, seen, identity)
 
-    def told(self, now: int | None = None) -> Iterator[Told]:
+    def told(self, now: int | None = None) -> Iterator[Conversation]:
         """What has come to an end by `now` (nanoseconds); None: everything.
 
         Who takes only some of it gets the rest the next time.
@@ -249,7 +249,9 @@ class Tracker:
         waiting = [*self._open, *self._closing]
         self.folded[UNTOLD] += len(self._done) + sum(not one.unseen for one in waiting)
 
-    def _passage(self, identity: Identity, node: str, peer: str, seen: Sighting) -> _Passage | None:
+    def _passage(
+        self, identity: Identity, node: str, peer: str, seen: Sighting
+    ) -> _PacketPath | None:
         """The packet that is seen here, if it has been seen before."""
         fitting = [
             one for one in self._passages.get(identity.key, ()) if one.fits(node, peer, seen)
@@ -261,10 +263,10 @@ class Tracker:
         )
         return next(same, fitting[0] if fitting else None)
 
-    def _begin(self, identity: Identity, node: str, seen: Sighting) -> _Passage:
+    def _begin(self, identity: Identity, node: str, seen: Sighting) -> _PacketPath:
         """A packet that has not been seen before."""
         self._number += 1
-        passage = _Passage(self._number, identity, node)
+        passage = _PacketPath(self._number, identity, node)
         equal = self._passages.setdefault(identity.key, [])
         equal.append(passage)
         if len(equal) > _MOST_EQUAL:
@@ -282,7 +284,7 @@ class Tracker:
         """Whether a packet's first sighting is its sender's."""
         if not seen.outgoing or seen.at < self._since(seen.namespace):
             return False
-        return node not in self._where.switches or identity.mac == self._where.macs.get(node)
+        return node not in self._netmap.switches or identity.mac == self._netmap.macs.get(node)
 
     def _asked_unseen(self, identity: Identity, seen: Sighting) -> bool:
         """Whether a packet that belongs to nothing known must be an answer all the same."""
@@ -291,7 +293,7 @@ class Tracker:
         recent = seen.at < self._since(seen.namespace) + _SILENCE
         return recent or identity.kind not in _UNASKED
 
-    def _join(self, passage: _Passage, node: str, seen: Sighting) -> None:
+    def _join(self, passage: _PacketPath, node: str, seen: Sighting) -> None:
         """Find the exchange to which a new packet belongs, or begin one."""
         identity = passage.identity
         ends, turn = identity.quoted or (identity.ends, identity.turn)
@@ -347,7 +349,12 @@ class Tracker:
             asker.relayed.append(exchange)
 
     def _note(
-        self, exchange: _Exchange, passage: _Passage, node: str, seen: Sighting, identity: Identity
+        self,
+        exchange: _Exchange,
+        passage: _PacketPath,
+        node: str,
+        seen: Sighting,
+        identity: Identity,
     ) -> None:
         """Something of an exchange has been seen on a node."""
         exchange.last = seen.at
@@ -370,7 +377,7 @@ class Tracker:
         exchange.queue = queue
         queue[exchange] = None
 
-    def _end(self, exchange: _Exchange) -> tuple[Told, ...]:
+    def _end(self, exchange: _Exchange) -> tuple[Conversation, ...]:
         """Nothing more is to come of it. Returns what is to be told of that."""
         exchange.told = self._tell(exchange)
         self._let_go(exchange)
@@ -401,18 +408,18 @@ class Tracker:
                 passage.sightings.clear()
                 passage.exchange = None
 
-    def _tell(self, exchange: _Exchange) -> Told:
+    def _tell(self, exchange: _Exchange) -> Conversation:
         asked, answered = exchange.asked, exchange.answered
         part = Part.ERROR if answered and answered.identity.quoted else Part.ANSWER
         begun = asked.sightings[0][0].at
-        return Told(
+        return Conversation(
             kind=exchange.kind,
             at=begun,
             origin=exchange.origin,
             fields=asked.identity.fields,
             answer=answered.latest.fields if answered else None,
-            there=follow(asked.frames(Part.REQUEST), self._where).steps,
-            back=follow(answered.frames(part), self._where).steps if answered else (),
+            there=follow(asked.frames(Part.REQUEST), self._netmap).steps,
+            back=follow(answered.frames(part), self._netmap).steps if answered else (),
             result=_result(exchange),
             took=(answered or asked).last - begun,
             packets=(exchange.packets[0], exchange.packets[1]),
@@ -424,7 +431,7 @@ class Tracker:
             ),
         )
 
-    def _forget(self, passage: _Passage) -> None:
+    def _forget(self, passage: _PacketPath) -> None:
         same = self._passages.get(passage.identity.key, [])
         if passage in same:  # And not one of too many equal ones.
             same.remove(passage)
@@ -433,8 +440,8 @@ class Tracker:
 
 
 def live(
-    portions: Iterable[Sequence[Sighting]], tracker: Tracker, late: int
-) -> Iterator[list[Told]]:
+    portions: Iterable[Sequence[Sighting]], tracker: ConversationTracker, late: int
+) -> Iterator[list[Conversation]]:
     """What is told after each portion of a stream, and at its end.
 
     `late`: an empty portion means that nothing was seen until so many nanoseconds ago.
@@ -458,13 +465,17 @@ def _due(
         yield first
 
 
-def _result(exchange: _Exchange) -> Result:
+def _result(exchange: _Exchange) -> ConversationState:
     answered = exchange.answered
     if answered is None:
-        return Result.SILENT
+        return ConversationState.SILENT
     if answered.identity.quoted or "RST" in answered.identity.fields.get("tcp.flags", ""):
-        return Result.REFUSED
-    return Result.ANSWERED if exchange.origin in answered.nodes else Result.SILENT
+        return ConversationState.REFUSED
+    return (
+        ConversationState.ANSWERED
+        if exchange.origin in answered.nodes
+        else ConversationState.SILENT
+    )
 
 
 def _question(exchange: _Exchange) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from netlab.frozen import frozen
 from netlab.packets.frame import Fields, read
 
-End = tuple[str, str]
+FlowEnd = tuple[str, str]
 """An address, and the port or ICMP id there."""
 
 WEAK = frozenset({"udp", "dns", "arp", "ndp", "dhcp", "other"})
@@ -33,12 +33,12 @@ class Identity:
     """icmp (echo), error, tcp, udp, dns, dhcp, arp, ndp; or other."""
     key: tuple[object, ...]
     """Equal in all sightings of the packet."""
-    source: End
-    target: End
+    source: FlowEnd
+    target: FlowEnd
     """As they are in this frame: NAT changes them."""
     turn: str
     """Which of several exchanges between the two it belongs to; empty if they have only one."""
-    quoted: tuple[frozenset[End], str] | None
+    quoted: tuple[frozenset[FlowEnd], str] | None
     """Both ends and the turn of the packet of which an error speaks."""
     answers: bool
     """It can only follow what the other end has said: a reply, or TCP but for the first segment."""
@@ -47,7 +47,7 @@ class Identity:
     fields: Fields
 
     @property
-    def ends(self) -> frozenset[End]:
+    def ends(self) -> frozenset[FlowEnd]:
         """The same in both directions."""
         return frozenset((self.source, self.target))
 
@@ -72,7 +72,7 @@ def identify(data: bytes, length: int = 0) -> Identity:
     return Identity(kind, key, source, target, turn, quoted, _answers(kind, fields), octets, fields)
 
 
-def _quoted(fields: Fields) -> tuple[frozenset[End], str] | None:
+def _quoted(fields: Fields) -> tuple[frozenset[FlowEnd], str] | None:
     """None if an error quotes nothing that can be read."""
     inner = {
         name.removeprefix("quoted."): value
@@ -101,7 +101,7 @@ def _kind(fields: Fields) -> str:
     return next((name for name in ("tcp", "udp") if f"{name}.dst" in fields), "other")
 
 
-def _ends(kind: str, fields: Fields) -> tuple[End, End, str]:
+def _ends(kind: str, fields: Fields) -> tuple[FlowEnd, FlowEnd, str]:
     """Source, target, turn."""
     match kind:
         case "arp" | "ndp":

@@ -8,7 +8,7 @@ from math import isqrt
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class PairProbe:
     """One echo request."""
 
     source: str
@@ -25,7 +25,7 @@ class Probe:
     """Source and target are on one network, and need each other's MAC."""
 
     @property
-    def six(self) -> bool:
+    def is_ipv6(self) -> bool:
         """It goes over IPv6."""
         return ":" in self.to
 
@@ -41,7 +41,7 @@ class Pair:
     """What has to be learnt by ARP: who, and whose address; empty stands for a gateway."""
 
 
-def pairs(probes: Sequence[Probe], free: int) -> list[Pair]:
+def pairs(probes: Sequence[PairProbe], free: int) -> list[Pair]:
     """In the order in which they are best measured, with room for `free` neighbours at a time.
 
     Neighbours come first: silence has to be waited for, and what routers and rules may swallow goes in
@@ -77,7 +77,7 @@ def needed(ordered: Iterable[Pair]) -> int:
     return len({entry for pair in ordered for entry in pair.entries})
 
 
-def waves(ordered: Sequence[Pair], free: int, most: int) -> Iterator[tuple[list[int], list[int]]]:
+def batches(ordered: Sequence[Pair], free: int, most: int) -> Iterator[tuple[list[int], list[int]]]:
     """Numbers of probes that go together: no more than ARP has room for in all namespaces of the machine.
 
     Both directions between two neighbours need the same two entries, so they go together; one after
@@ -104,7 +104,7 @@ def waves(ordered: Sequence[Pair], free: int, most: int) -> Iterator[tuple[list[
         yield there, back
 
 
-def _entries(probe: Probe) -> tuple[tuple[str, str], ...]:
+def _entries(probe: PairProbe) -> tuple[tuple[str, str], ...]:
     """What has to be learnt by ARP: each other's address, or that of a gateway, which learns theirs."""
     source, target = probe.source, probe.target
     if probe.direct:

@@ -12,13 +12,13 @@ from netlab.errors import KernelError
 from netlab.kernel.nftables.nftrace import RuleTrace
 from netlab.kernel.patience import Interruption
 from netlab.packets import filters, mmsg
-from netlab.packets.icmp_socket import Ear
+from netlab.packets.icmp_socket import IcmpSocket
 from netlab.packets.tap import Tap
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from netlab.verify.unanswered import Autopsy
+    from netlab.verify.unanswered import LossAnalyzer
 
 _COPIES = 6
 """Sightings of a probe and its answer on one machine."""
@@ -30,29 +30,29 @@ _INTERRUPTION_SECONDS = 0.1
 """How long Ctrl-C may have to wait."""
 
 
-class Senses:
+class EchoSockets:
     """Everything that sends and sees during a round, a context manager: ears, taps, threads that send."""
 
     def __init__(
         self,
         namespaces: Iterable[str],
-        six: bool,
-        autopsy: Autopsy | None,
+        is_ipv6: bool,
+        autopsy: LossAnalyzer | None,
         interruption: Interruption,
     ) -> None:
         self.autopsy = autopsy
-        self._namespaces, self._six = namespaces, six
+        self._namespaces, self._is_ipv6 = namespaces, is_ipv6
         self._interruption = interruption
 
-    def __enter__(self) -> Senses:
+    def __enter__(self) -> EchoSockets:
         from concurrent.futures import ThreadPoolExecutor
 
         with ExitStack() as stack:
-            self.ears: dict[str, Ear] = {}
+            self.ears: dict[str, IcmpSocket] = {}
             self._selector = stack.enter_context(selectors.DefaultSelector())
-            delivered = filters.SIX_DELIVERED if self._six else filters.DELIVERED
+            delivered = filters.SIX_DELIVERED if self._is_ipv6 else filters.DELIVERED
             for name in sorted(self._namespaces):
-                self.ears[name] = ear = Ear(name, self._six, delivered)
+                self.ears[name] = ear = IcmpSocket(name, self._is_ipv6, delivered)
                 stack.callback(ear.close)
                 self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
             for one in self.autopsy.watching if self.autopsy else ():
@@ -88,7 +88,7 @@ class Senses:
                 f"no thread can be started: {error}", "raise pids.max or `ulimit -u`"
             ) from error
 
-    def ready(self, seconds: float) -> list[Ear | Tap | RuleTrace]:
+    def ready(self, seconds: float) -> list[IcmpSocket | Tap | RuleTrace]:
         """Those that can be read now, or within that time. Raises Interrupted."""
         self._interruption.check()
         found = self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))

@@ -6,17 +6,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
-from netlab.diagnosis.journey import Map
+from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.frozen import frozen
 from netlab.kernel.patience import Interruption
 from netlab.scenario.expectation import Endpoint, Expectation
 from netlab.scenario.model import Family
-from netlab.scenario.topology import Leg, Node
+from netlab.scenario.topology import Adapter, Node
 from netlab.verify import rounds
-from netlab.verify.batches import Probe
+from netlab.verify.batches import PairProbe
 
-Addresses = Mapping[tuple[str, str], tuple[IPv4Interface | IPv6Interface, ...]]
+AdapterAddresses = Mapping[tuple[str, str], tuple[IPv4Interface | IPv6Interface, ...]]
 """The addresses of one family that interfaces have now: (node, interface) to addresses."""
 
 _Known = Mapping[tuple[str, str], tuple[str, ...]]
@@ -24,14 +24,14 @@ _Known = Mapping[tuple[str, str], tuple[str, ...]]
 
 
 @frozen
-class Ground:
+class MatrixInput:
     """A lab as it is now, as far as a matrix needs it."""
 
     nodes: Collection[Node]
     """All that may have an address that is seen."""
     namespaces: Mapping[str, str]
     """Every node's."""
-    addresses: Mapping[Family, Addresses]
+    addresses: Mapping[Family, AdapterAddresses]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Result:
 
 def measure(
     expectations: Sequence[Expectation],
-    ground: Ground,
+    ground: MatrixInput,
     progress: Callable[[int], None],
-    where: Map | None = None,
+    netmap: NetworkMap | None = None,
     interruption: Interruption | None = None,
 ) -> list[Result]:
     """Probe every pair at once, one family of addresses after the other; see `engine.run` for the rest."""
@@ -70,7 +70,7 @@ def measure(
             ground,
             ground.addresses[family],
             progress,
-            where,
+            netmap,
             interruption,
         )
     ]
@@ -78,32 +78,32 @@ def measure(
 
 def _measure(
     expectations: Sequence[Expectation],
-    ground: Ground,
-    addresses: Addresses,
+    ground: MatrixInput,
+    addresses: AdapterAddresses,
     progress: Callable[[int], None],
-    where: Map | None,
+    netmap: NetworkMap | None,
     interruption: Interruption | None,
 ) -> Iterator[Result]:
     known = {place: tuple(str(one.ip) for one in found) for place, found in addresses.items()}
     owners = {
-        address: leg.name
+        address: adapter.name
         for node in ground.nodes
-        for leg in node.legs
-        for address in _of(leg, known)
+        for adapter in node.adapters
+        for address in _of(adapter, known)
     }
     planned = [_probe(expectation, known, ground.namespaces) for expectation in expectations]
-    probes = [probe for probe in planned if isinstance(probe, Probe)]
-    outcomes = iter(rounds.run(probes, progress, where, interruption, ground.namespaces.values()))
+    probes = [probe for probe in planned if isinstance(probe, PairProbe)]
+    outcomes = iter(rounds.run(probes, progress, netmap, interruption, ground.namespaces.values()))
     for expectation, probe in zip(expectations, planned, strict=True):
-        outcome = next(outcomes) if isinstance(probe, Probe) else probe
+        outcome = next(outcomes) if isinstance(probe, PairProbe) else probe
         allowed = tuple(
             address
-            for leg in (expectation.seen_legs() if expectation.reachable else ())
-            for address in _of(leg, known)
+            for adapter in (expectation.seen_adapters() if expectation.reachable else ())
+            for address in _of(adapter, known)
         )
         failure = compare(expectation.reachable, allowed, outcome)
         seen_as = owners.get(outcome.seen_as or "")
-        address = probe.to if isinstance(probe, Probe) else None
+        address = probe.to if isinstance(probe, PairProbe) else None
         yield Result(expectation, outcome, allowed, failure, seen_as, address)
 
 
@@ -124,15 +124,15 @@ def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -
 
 def _probe(
     expectation: Expectation, addresses: _Known, namespaces: Mapping[str, str]
-) -> Probe | Outcome:
+) -> PairProbe | Outcome:
     """The probe of a pair, or the outcome where none can be sent."""
     source, target = expectation.source, expectation.target
     to = expectation.to
     if expectation.over is Family.IPV6:
         # Without an address by the scenario and in fact, nothing can be sent, nor to anybody.
         for end in (source, target):
-            legs = (end.leg,) if end.leg else end.node.legs
-            if not any(leg.ipv6 or _of(leg, addresses) for leg in legs):
+            adapters = (end.adapter,) if end.adapter else end.node.adapters
+            if not any(adapter.ipv6 or _of(adapter, addresses) for adapter in adapters):
                 return Outcome(Verdict.DEAD, f"{end.name} has no IPv6 address, by the scenario")
         to = _with_ipv6(target, to, addresses)
     elif not _of(to, addresses) and not to.speaks:
@@ -140,35 +140,37 @@ def _probe(
     if not _of(to, addresses):
         return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
     bind = None
-    if source.leg:
-        if not _of(source.leg, addresses) and not source.leg.speaks:
-            return _silent(source.leg)
-        if not _of(source.leg, addresses):
-            return Outcome(Verdict.UNKNOWN, f"{source.leg.name} has no address")
-        bind = _of(source.leg, addresses)[0]
-    return Probe(
+    if source.adapter:
+        if not _of(source.adapter, addresses) and not source.adapter.speaks:
+            return _silent(source.adapter)
+        if not _of(source.adapter, addresses):
+            return Outcome(Verdict.UNKNOWN, f"{source.adapter.name} has no address")
+        bind = _of(source.adapter, addresses)[0]
+    return PairProbe(
         namespaces[source.node.name],
         namespaces[target.node.name],
         _of(to, addresses)[0],
         bind,
-        mute=not any(leg.speaks for leg in source.node.legs),
+        mute=not any(adapter.speaks for adapter in source.node.adapters),
         direct=to.network.segment in source.node.segments,
     )
 
 
-def _silent(leg: Leg) -> Outcome:
+def _silent(adapter: Adapter) -> Outcome:
     """Of an adapter that has no address, by the scenario and in fact."""
-    usual = "its lease was given back" if leg.plugged_into else "it has no cable"
-    why = leg.in_vain.why if leg.in_vain else usual
-    return Outcome(Verdict.DEAD, f"{leg.name} has no address, by the scenario: {why}")
+    usual = "its lease was given back" if adapter.plugged_into else "it has no cable"
+    why = adapter.in_vain.why if adapter.in_vain else usual
+    return Outcome(Verdict.DEAD, f"{adapter.name} has no address, by the scenario: {why}")
 
 
-def _with_ipv6(target: Endpoint, usual: Leg, addresses: _Known) -> Leg:
-    """The leg that a bare name stands for: where `usual` has no IPv6, the first that has."""
-    if target.leg or usual.ipv6 or _of(usual, addresses):
+def _with_ipv6(target: Endpoint, usual: Adapter, addresses: _Known) -> Adapter:
+    """The adapter that a bare name stands for: where `usual` has no IPv6, the first that has."""
+    if target.adapter or usual.ipv6 or _of(usual, addresses):
         return usual
-    return next(leg for leg in target.node.legs if leg.ipv6 or _of(leg, addresses))
+    return next(
+        adapter for adapter in target.node.adapters if adapter.ipv6 or _of(adapter, addresses)
+    )
 
 
-def _of(leg: Leg, addresses: _Known) -> tuple[str, ...]:
-    return () if leg.bare else addresses.get((leg.node, leg.holder), ())
+def _of(adapter: Adapter, addresses: _Known) -> tuple[str, ...]:
+    return () if adapter.bare else addresses.get((adapter.node, adapter.holder), ())

@@ -10,25 +10,25 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.diagnosis.cause import Cause, Finding, sentences
-from netlab.diagnosis.journey import Map
-from netlab.diagnosis.verdict import Evidence, Outcome, Verdict, judge
+from netlab.diagnosis.cause import Cause, Diagnosis, sentences
+from netlab.diagnosis.journey import NetworkMap
+from netlab.diagnosis.verdict import EchoSightings, Outcome, Verdict, outcome_of
 from netlab.kernel.host.neighbours import impatient, room
-from netlab.kernel.host.overload import Shortages
+from netlab.kernel.host.overload import OverloadMonitor
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import neighbours
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.patience import Interruption
 from netlab.packets import icmp
-from netlab.packets.icmp_socket import Ear, address
+from netlab.packets.icmp_socket import IcmpSocket, address
 from netlab.packets.packet import Part
-from netlab.verify.batches import Probe, needed, pairs, waves
-from netlab.verify.io import Senses
+from netlab.verify.batches import PairProbe, batches, needed, pairs
+from netlab.verify.io import EchoSockets
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from netlab.verify.unanswered import Autopsy
+    from netlab.verify.unanswered import LossAnalyzer
 
 _QUIET_SECONDS = 0.2
 """Silence that ends a wave; on a slow machine, as long as everything from sending on took."""
@@ -65,15 +65,15 @@ _GLANCE_SECONDS = 0.03
 
 
 def run(
-    probes: Sequence[Probe],
+    probes: Sequence[PairProbe],
     progress: Callable[[int], None] = lambda done: None,
-    where: Map | None = None,
+    netmap: NetworkMap | None = None,
     interruption: Interruption | None = None,
     between: Iterable[str] = (),
 ) -> list[Outcome]:
     """Send all probes, of one family, and judge what happened; the outcomes are in the probes' order.
 
-    With `where`, every namespace of the lab is watched, and a probe that was not answered is
+    With `netmap`, every namespace of the lab is watched, and a probe that was not answered is
     told with where and why it died; without, only what reached its ends is known. What was not
     proved at the first try is tried once more, with patience, if it was watched or the machine ran
     short of something meanwhile. What machines `between` the ends learn takes up room too.
@@ -81,40 +81,40 @@ def run(
     """
     if not probes:  # Nobody has an address of this family.
         return []
-    request = icmp.EchoRequest(six=probes[0].six)
-    stop, shortages = interruption or Interruption(), Shortages()
+    request = icmp.EchoRequest(is_ipv6=probes[0].is_ipv6)
+    stop, shortages = interruption or Interruption(), OverloadMonitor()
     ends = (end for probe in probes for end in (probe.source, probe.target))
     there = (place for place in between if netns.inode(place))
-    places = sorted({*ends, *there, *(where.nodes if where else ())})
-    outcomes = _round(probes, request, places, progress, where, 1.0, stop)
+    places = sorted({*ends, *there, *(netmap.nodes if netmap else ())})
+    outcomes = _round(probes, request, places, progress, netmap, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
-    if unknown and (where or shortages.since()):
+    if unknown and (netmap or shortages.since()):
         tried = [probes[n] for n in unknown]
-        again = _round(tried, request, places, lambda done: None, where, _PATIENT, stop)
+        again = _round(tried, request, places, lambda done: None, netmap, _PATIENT, stop)
         for n, outcome in zip(unknown, again, strict=True):
             outcomes[n] = outcome
     return outcomes
 
 
 def _round(
-    probes: Sequence[Probe],
+    probes: Sequence[PairProbe],
     request: icmp.EchoRequest,
     places: Sequence[str],
     progress: Callable[[int], None],
-    where: Map | None,
+    netmap: NetworkMap | None,
     slowness: float,
     interruption: Interruption,
 ) -> list[Outcome]:
-    evidence: dict[int, Evidence] = {}
+    evidence: dict[int, EchoSightings] = {}
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
         ends = {end for probe in probes for end in (probe.source, probe.target)}
-        handles = stack.enter_context(Handles(5 * len(places)))
-        six = any(probe.six for probe in probes)
-        stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness), six))
-        autopsy = _watched(where, six, slowness, stack) if where else None
-        senses = stack.enter_context(Senses(ends, six, autopsy, interruption))
+        handles = stack.enter_context(NamespacePool(5 * len(places)))
+        is_ipv6 = any(probe.is_ipv6 for probe in probes)
+        stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness), is_ipv6))
+        autopsy = _watched(netmap, is_ipv6, slowness, stack) if netmap else None
+        senses = stack.enter_context(EchoSockets(ends, is_ipv6, autopsy, interruption))
 
         def forget(namespaces: Iterable[str]) -> None:
             for namespace in namespaces:
@@ -125,7 +125,7 @@ def _round(
         if crowded:
             forget(places)
             stack.callback(forget, places)  # The machine's own neighbours are in the same table.
-        for there, back in waves(ordered, _free(), senses.most_at_once()):
+        for there, back in batches(ordered, _free(), senses.most_at_once()):
             chosen = there + back
             of_it = [probes[n] for n in chosen]
             wave = _Wave(of_it, len(there), request, senses, identifier, slowness)
@@ -149,16 +149,16 @@ def _free() -> int:
     return max(room() - _ROUTERS, _LEAST_ROOM)
 
 
-def _watched(where: Map, six: bool, slowness: float, stack: ExitStack) -> Autopsy:
-    from netlab.verify.unanswered import Autopsy
+def _watched(netmap: NetworkMap, is_ipv6: bool, slowness: float, stack: ExitStack) -> LossAnalyzer:
+    from netlab.verify.unanswered import LossAnalyzer
 
     soon = 1.5 * _ARP_MILLISECONDS / 1000 * slowness
-    return stack.enter_context(Autopsy(where, six, soon))
+    return stack.enter_context(LossAnalyzer(netmap, is_ipv6, soon))
 
 
-def _outcome(probe: Probe, evidence: Evidence, finding: Finding | None) -> Outcome:
+def _outcome(probe: PairProbe, evidence: EchoSightings, finding: Diagnosis | None) -> Outcome:
     """What the ends have seen, with what became of the probe between them."""
-    outcome = judge(evidence)
+    outcome = outcome_of(evidence)
     if finding is None or finding.verdict is Verdict.ANSWERED:
         return outcome
     able = probe.mute or evidence.left or evidence.source_could_send
@@ -176,10 +176,10 @@ class _Wave:
 
     def __init__(
         self,
-        probes: Sequence[Probe],
+        probes: Sequence[PairProbe],
         there: int,
         request: icmp.EchoRequest,
-        senses: Senses,
+        senses: EchoSockets,
         first_identifier: int,
         slowness: float,
     ) -> None:
@@ -193,13 +193,13 @@ class _Wave:
         self.ends = {end for probe in probes for end in (probe.source, probe.target)}
         self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
         self.index = {token: number for number, token in enumerate(self.tokens)}
-        self.seen = [Evidence() for _ in probes]
+        self.seen = [EchoSightings() for _ in probes]
         self.undecided = list(range(len(probes)))
         self.arp_seconds = _ARP_QUESTIONS * _ARP_MILLISECONDS / 1000 * slowness
         self.begun_at = self.sent_at = self.last_sighting = 0.0
-        self.shortages = Shortages()
+        self.shortages = OverloadMonitor()
 
-    def evidence(self) -> list[Evidence]:
+    def evidence(self) -> list[EchoSightings]:
         """Send, and wait until there is nothing more to come. What the ends of each probe have seen."""
         if self.autopsy:
             self.autopsy.begin(self.tokens)
@@ -234,15 +234,15 @@ class _Wave:
             return ""
         return f"after {longest:.0f} s, netlab's own packets were still seen: somebody sends them again"
 
-    def keep_silent(self, autopsy: Autopsy, numbers: Sequence[int]) -> None:
+    def keep_silent(self, autopsy: LossAnalyzer, numbers: Sequence[int]) -> None:
         """Remember what was seen of the probes that were not answered; `numbers` are their names."""
-        from netlab.verify.unanswered import Case
+        from netlab.verify.unanswered import UnansweredProbe
 
         for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
             told = not seen.sightings_lost and not seen.shortage
-            if told and judge(seen).verdict is not Verdict.ANSWERED:
+            if told and outcome_of(seen).verdict is not Verdict.ANSWERED:
                 ends = (probe.source, probe.target, probe.to)
-                case = Case(self.tokens[n], *ends, seen.send_error, seen.answered)
+                case = UnansweredProbe(self.tokens[n], *ends, seen.send_error, seen.answered)
                 autopsy.keep(numbers[n], case)
 
     def _send(self, numbers: Sequence[int]) -> None:
@@ -280,14 +280,14 @@ class _Wave:
     def _look(self, seconds: float) -> None:
         """Take in what is to be read, or comes within that time."""
         for one in self.senses.ready(seconds):
-            if isinstance(one, Ear):
+            if isinstance(one, IcmpSocket):
                 seen = self._see_off(one) | self._hear(one)
             else:
                 seen = bool(self.autopsy and self.autopsy.look(one))
             if seen:
                 self.last_sighting = time.monotonic()
 
-    def _see_off(self, ear: Ear) -> bool:
+    def _see_off(self, ear: IcmpSocket) -> bool:
         """Take in which probes have left; whether there were any."""
         left = [self.index.get(icmp.token_of(data) or b"") for data in ear.departures()]
         mine = [n for n in left if n is not None and self.probes[n].source == ear.namespace]
@@ -295,16 +295,16 @@ class _Wave:
             self.seen[number].left = True
         return bool(mine)
 
-    def _hear(self, ear: Ear) -> bool:
+    def _hear(self, ear: IcmpSocket) -> bool:
         """Take in what was delivered; whether it has to do with the wave."""
         concerned = False
         for data, source in ear.delivered():
-            part, token = icmp.echo(data, ear.six)
+            part, token = icmp.echo(data, ear.is_ipv6)
             if token in self.index:
                 self._note(part, self.index[token], ear.namespace, source)
                 concerned = True
                 continue
-            message = icmp.read_six(data, source) if ear.six else icmp.read_packet(data)
+            message = icmp.read_six(data, source) if ear.is_ipv6 else icmp.read_packet(data)
             if message and message.token in self.index:
                 number = self.index[message.token]
                 self._note(message.kind, number, ear.namespace, source, message)
@@ -317,7 +317,7 @@ class _Wave:
         number: int,
         namespace: str,
         source: str,
-        message: icmp.Message | None = None,
+        message: icmp.IcmpMessage | None = None,
     ) -> None:
         probe, seen = self.probes[number], self.seen[number]
         if part is Part.REQUEST and namespace == probe.target:

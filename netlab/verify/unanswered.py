@@ -12,17 +12,17 @@ from dataclasses import replace
 from functools import cached_property
 
 from netlab.diagnosis import diagnose, drops
-from netlab.diagnosis.cause import Cause, Finding
-from netlab.diagnosis.diagnose import Evidence
-from netlab.diagnosis.journey import Map, follow
-from netlab.diagnosis.observer import Witness
-from netlab.diagnosis.tables import Knowledge
+from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.diagnose import ProbeEvidence
+from netlab.diagnosis.journey import NetworkMap, follow
+from netlab.diagnosis.observer import LabObserver
+from netlab.diagnosis.tables import LabTables
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables.nftrace import Hit, RuleTrace
 from netlab.kernel.state.spaces import rows as read_rows
-from netlab.kernel.state.tables import Table
+from netlab.kernel.state.tables import KernelTable
 from netlab.messages import said
 from netlab.packets import icmp
 from netlab.packets.frame import Fields, decode
@@ -40,11 +40,11 @@ _NEIGHBOURS = (b"\x87", b"\x88")
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
 """Behind the ICMP header and the token stands the mark."""
 _ANSWER = "answer"
-_TABLES = (Table.INTERFACES, Table.ADDRESSES, Table.ROUTES)
+_TABLES = (KernelTable.INTERFACES, KernelTable.ADDRESSES, KernelTable.ROUTES)
 
 
 @frozen
-class Case:
+class UnansweredProbe:
     """A probe that was not answered."""
 
     token: bytes
@@ -58,16 +58,16 @@ class Case:
     """Somebody's answer has come, though not the target's."""
 
 
-class Autopsy:
+class LossAnalyzer:
     """A context manager: watches a whole lab while waves of echo requests, of one family, are under way."""
 
-    def __init__(self, where: Map, six: bool = False, soon: float = 0.3) -> None:
+    def __init__(self, netmap: NetworkMap, is_ipv6: bool = False, soon: float = 0.3) -> None:
         """`soon`: seconds within which a machine asks by ARP for what a packet needs."""
-        self._where = where
+        self._netmap = netmap
         self._soon = soon
         name = secrets.token_hex(8)
-        self._handles = Handles(len(where.nodes))
-        self._witness = Witness(where, (_MARKED,), name, echoes_only=True, six=six)
+        self._handles = NamespacePool(len(netmap.nodes))
+        self._witness = LabObserver(netmap, (_MARKED,), name, echoes_only=True, is_ipv6=is_ipv6)
         self._seen: dict[bytes, list[Sighting]] = {}
         self._had: dict[str, int] = {}
         """Namespaces, and when they had a packet of the wave last (nanoseconds since 1970)."""
@@ -79,11 +79,11 @@ class Autopsy:
         self._answered: set[tuple[str, str]] = set()
         self._drops: dict[bytes, list[Hit]] = {}
         self._silenced: list[Hit] = []
-        self._kept: dict[int, Evidence] = {}
+        self._kept: dict[int, ProbeEvidence] = {}
         self._open: dict[int, tuple[bytes, set[tuple[str, str]]]] = {}
         """Token of those kept of the present wave, with the (node, address) that had to be asked for."""
 
-    def __enter__(self) -> Autopsy:
+    def __enter__(self) -> LossAnalyzer:
         with ExitStack() as stack:
             stack.enter_context(self._handles)
             stack.enter_context(self._witness)
@@ -135,20 +135,20 @@ class Autopsy:
         waiting = (at for key, at in self._waited.items() if key not in self._answered)
         return max(waiting, default=-math.inf)
 
-    def keep(self, number: int, case: Case) -> None:
+    def keep(self, number: int, case: UnansweredProbe) -> None:
         """A probe of the wave that is over was not answered: `findings` will tell of it by its number."""
         self._read_questions()
-        nodes = self._where.nodes
+        nodes = self._netmap.nodes
         source = nodes[case.source]
         frames = [Frame(one, *_read(one)) for one in self._seen[case.token]]
-        journey = follow(frames, self._where)
+        journey = follow(frames, self._netmap)
         own = [step for step in journey.steps if step.part is not Part.ERROR]
         last = own[-1].node if own else source
         carried = [(own[-1].inlet, own[-1].after)] if own else []
         hops = self._known.next_hops(last, carried, case.to)
         unanswered = self._in_vain(last, hops)
         self._open[number] = case.token, {(last, hop) for hop in hops}
-        self._kept[number] = Evidence(
+        self._kept[number] = ProbeEvidence(
             source=source,
             target=nodes[case.target],
             journey=journey,
@@ -170,14 +170,14 @@ class Autopsy:
             },
         )
 
-    def findings(self) -> dict[int, Finding]:
+    def findings(self) -> dict[int, Diagnosis]:
         """What became of each that was kept."""
         self._settle()
         if not self._kept:
             return {}
         scene = self._witness.scene(self._known)
         found = {
-            number: diagnose.judge(replace(evidence, scene=scene))
+            number: diagnose.diagnose(replace(evidence, scene=scene))
             for number, evidence in self._kept.items()
         }
         return _credible(found, scene.counts)
@@ -208,13 +208,13 @@ class Autopsy:
             )
         self._open, self._silenced, self._drops = {}, [], {}
 
-    def _dropped(self, token: bytes) -> dict[tuple[str, Part], drops.Drop]:
+    def _dropped(self, token: bytes) -> dict[tuple[str, Part], drops.RuleDrop]:
         """Node, and which of a probe's packets, to the rule that ended it."""
         found = {}
         for hit in self._drops.get(token, ()):
             part, _ = _echo(hit)
             if part and (drop := drops.drop(hit, self._known)):
-                found[self._where.nodes[hit.namespace], part] = drop
+                found[self._netmap.nodes[hit.namespace], part] = drop
         return found
 
     def _read_questions(self) -> None:
@@ -222,7 +222,7 @@ class Autopsy:
         now, now_ns = time.monotonic(), time.time_ns()
         for sighting in self._questions:
             fields = decode(sighting.data, sighting.length)
-            node = self._where.nodes[sighting.namespace]
+            node = self._netmap.nodes[sighting.namespace]
             if fields.get("arp.op") == _ANSWER:
                 self._answered.add((node, fields["arp.sender"]))
             elif "arp.target" in fields:
@@ -240,10 +240,10 @@ class Autopsy:
         return dict(sorted(questions - self._answered)[:1])
 
     @cached_property
-    def _known(self) -> Knowledge:
-        rows = read_rows(self._where.nodes, _TABLES)
-        return Knowledge.read(
-            self._where, lambda place, table: rows[place, table], _TABLES, self._handles
+    def _known(self) -> LabTables:
+        rows = read_rows(self._netmap.nodes, _TABLES)
+        return LabTables.read(
+            self._netmap, lambda place, table: rows[place, table], _TABLES, self._handles
         )
 
 
@@ -259,17 +259,17 @@ def _is_arp(frame: bytes) -> bool:
 def _echo(hit: Hit) -> tuple[Part | None, bytes]:
     """What an echo message is to a probe, and whose token it has."""
     packet = hit.frame[_ETHERNET_BYTES:]
-    six = packet[:1] == _VERSION_6
-    return icmp.echo(packet[_IPV6_BYTES:] if six else packet, six)
+    is_ipv6 = packet[:1] == _VERSION_6
+    return icmp.echo(packet[_IPV6_BYTES:] if is_ipv6 else packet, is_ipv6)
 
 
 def _credible(
-    findings: Mapping[int, Finding], counts: Mapping[str, Mapping[str, int]]
-) -> dict[int, Finding]:
+    findings: Mapping[int, Diagnosis], counts: Mapping[str, Mapping[str, int]]
+) -> dict[int, Diagnosis]:
     """A count may speak for as many probes as it has grown by, and for no more."""
     told = Counter((found.at, found.counted) for found in findings.values() if found.counted)
     return {
-        number: Finding(
+        number: Diagnosis(
             Verdict.UNKNOWN, f.at, Cause.UNKNOWN, said("tells of fewer", count=f.counted)
         )
         if f.counted and told[f.at, f.counted] > counts[f.at][f.counted]

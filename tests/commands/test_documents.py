@@ -53,10 +53,10 @@ def test_the_picture_is_what_status_draws():
     planned = lab.prepare(lab.load("nat"))
     leased = {("vm1", "eth0"): ["10.0.0.128"], ("vm2", "eth0"): ["10.0.0.129"]}
     static = {
-        (leg.node, leg.interface): [str(leg.address)]
+        (adapter.node, adapter.interface): [str(adapter.address)]
         for node in planned.topology.nodes.values()
-        for leg in node.legs
-        if leg.address
+        for adapter in node.adapters
+        if adapter.address
     }
     assert draw(planned.topology, {**static, **leased}) + "\n" == picture
 

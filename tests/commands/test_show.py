@@ -22,7 +22,7 @@ import pytest
 from netlab import lab, show
 from netlab.cli import show as command
 from netlab.kernel.nftables import nft
-from netlab.scenario.loaded import Source
+from netlab.scenario.loaded import LoadedScenario
 from tests.machine import NETLAB, inside, ip, netlab
 from tests.pace import HANG_SECONDS
 
@@ -145,10 +145,14 @@ def ipv6() -> Iterator[None]:
 
 def test_ipv6_is_shown_where_there_is_any():
     with ipv6():
-        four, six = (one for one in rows("addresses", "vm2"))
+        four, is_ipv6 = (one for one in rows("addresses", "vm2"))
         assert (four["address"], four["gateway"]) == ("10.0.0.128/24", "10.0.0.2")
-        assert "fd00::2/64" in six["address"].split(", ")
-        assert (six["from"], six["gateway"], six["dns"]) == ("RA fd00::3 (vm3)", "fd00::3", None)
+        assert "fd00::2/64" in is_ipv6["address"].split(", ")
+        assert (is_ipv6["from"], is_ipv6["gateway"], is_ipv6["dns"]) == (
+            "RA fd00::3 (vm3)",
+            "fd00::3",
+            None,
+        )
         assert rows("addresses", "vm3")[1]["from"] == "static"
         shown = [(one["to"], one["via"], one["metric"]) for one in rows("routes", "vm2")]
         assert shown == [
@@ -234,18 +238,18 @@ def test_rules_of_a_switch_are_shown_too():
 
 def test_planned_forwards_and_programs_are_told_once_and_by_name():
     with changed_lab(
-        lab.with_forward(lab.attach("show"), "tcp", 8080, "vm2:80"),
+        lab.add_forward(lab.attach("show"), "tcp", 8080, "vm2:80"),
     ):
         assert [(one["node"], one["port"], one["to_port"]) for one in rows("forwards")] == [
             ("host", 8080, 8080),
             ("vmnet8-nat", 8080, 80),
         ]
-    with changed_lab(lab.assigned(lab.attach("show"), "host", {"proxy": "7890"})):
+    with changed_lab(lab.set_value(lab.attach("show"), "host", {"proxy": "7890"})):
         assert row("services", service="proxy")["program"] == "python proxy.py"
 
 
 @contextmanager
-def changed_lab(source: Source) -> Iterator[None]:
+def changed_lab(source: LoadedScenario) -> Iterator[None]:
     before = lab.attach("show").source
     lab.apply(lab.attach("show"), source)
     try:
@@ -371,10 +375,10 @@ def test_watch_follows_the_lab_and_ends_with_it():
                 return {one["node"] for one in json.loads(process.stdout.readline())["rows"]}
 
             assert "vm9" not in nodes()
-            more = lab.apply(growing, lab.with_vm(growing, "vm9", ["vmnet1"]))
+            more = lab.apply(growing, lab.add_vm(growing, "vm9", ["vmnet1"]))
             while "vm9" not in nodes():
                 pass
-            lab.apply(more, lab.without_vm(more, "vm9"))
+            lab.apply(more, lab.remove_vm(more, "vm9"))
             while "vm9" in nodes():
                 pass
         _, complaint = process.communicate(timeout=HANG_SECONDS)

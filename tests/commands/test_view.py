@@ -63,7 +63,7 @@ def test_a_machine_that_comes_is_on_the_page_that_is_asked_for_then():
     growing = lab.prepare(lab.load("hostonly"), "growing")
     with lab.running(growing), viewing("growing") as (_, address):
         assert b'data-node="vm9"' not in urlopen(address).read()
-        lab.apply(growing, lab.with_vm(growing, "vm9", ["vmnet1"]))
+        lab.apply(growing, lab.add_vm(growing, "vm9", ["vmnet1"]))
         until = time.monotonic() + HANG_SECONDS
         while b'data-node="vm9"' not in urlopen(address).read():
             assert time.monotonic() < until

@@ -14,8 +14,8 @@ from typing import Any
 from unittest import mock
 
 from netlab import lab
-from netlab.diagnosis.cause import Cause, Finding
-from netlab.diagnosis.diagnose import Evidence, Scene, judge
+from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.diagnose import LabEvidence, ProbeEvidence, diagnose
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.nftables import nft
 from netlab.kernel.rundir import RunDirectory
@@ -30,10 +30,10 @@ class Proof:
     """A traced probe."""
 
     trace: Trace
-    evidence: Evidence
+    evidence: ProbeEvidence
 
     @property
-    def finding(self) -> Finding:
+    def finding(self) -> Diagnosis:
         return self.trace.finding
 
     @property
@@ -42,9 +42,9 @@ class Proof:
 
     def without(self, **changed: Any) -> Cause | None:
         """The cause if this evidence had been missing, or different."""
-        scene = {one.name for one in fields(Scene)} & changed.keys()
+        scene = {one.name for one in fields(LabEvidence)} & changed.keys()
         known = replace(self.evidence.scene, **{name: changed.pop(name) for name in scene})
-        return judge(replace(self.evidence, scene=known, **changed)).cause
+        return diagnose(replace(self.evidence, scene=known, **changed)).cause
 
     def found(self, text: str) -> bool:
         return any(text in line for line in self.trace.found)
@@ -52,7 +52,7 @@ class Proof:
 
 def proof(running: lab.Lab, *question: str, **more: Any) -> Proof:
     """Send a probe, and keep what it was judged by."""
-    with mock.patch("netlab.diagnosis.diagnose.judge", side_effect=judge) as judged:
+    with mock.patch("netlab.diagnosis.diagnose.diagnose", side_effect=diagnose) as judged:
         traced = lab.trace(running, *question, **more)
     return Proof(traced, judged.call_args.args[0])
 

@@ -30,7 +30,7 @@ def now() -> lab.Lab:
 
 
 def assign(target: str, **settings: str) -> None:
-    lab.apply(now(), lab.assigned(now(), target, settings))
+    lab.apply(now(), lab.set_value(now(), target, settings))
     assert not lab.status(now()).drift
 
 
@@ -152,7 +152,7 @@ def test_what_listens_answers_and_nothing_else_does(guests):
 def test_a_firewall_goes_on_and_off_live_and_trace_names_it(guests):
     def there(**settings: str) -> lab.Lab:
         up = lab.attach("guests")
-        lab.apply(up, lab.assigned(up, "vm2", settings))
+        lab.apply(up, lab.set_value(up, "vm2", settings))
         assert not lab.status(lab.attach("guests")).drift
         return lab.attach("guests")
 
@@ -169,7 +169,7 @@ def test_a_firewall_goes_on_and_off_live_and_trace_names_it(guests):
 
 def test_two_dhcp_servers_offer_at_once(guests):
     up = lab.attach("guests")
-    lab.apply(up, lab.assigned(up, "vm3", {"dhcp_server": "true"}))
+    lab.apply(up, lab.set_value(up, "vm3", {"dhcp_server": "true"}))
     up = lab.attach("guests")
     assert not lab.status(up).drift
     lines = lab.trace(up, "vm1", by="dhcp").found
@@ -202,7 +202,7 @@ def speed(source: str, target: str, address: str) -> float:
 
 def link(**ways: str) -> None:
     up = lab.attach("slow")
-    lab.apply(up, lab.assigned(up, "vm1.eth0", ways))
+    lab.apply(up, lab.set_value(up, "vm1.eth0", ways))
     assert not lab.status(lab.attach("slow")).drift
 
 
@@ -290,7 +290,7 @@ def test_a_host_only_vm_gets_out_by_the_host_s_proxy_and_by_nothing_else(proxied
 def test_a_proxy_that_listens_on_loopback_only_and_one_behind_a_firewall(proxied):
     def there(target: str, **settings: str) -> None:
         up = lab.attach("proxied")
-        lab.apply(up, lab.assigned(up, target, settings))
+        lab.apply(up, lab.set_value(up, target, settings))
         assert not lab.status(lab.attach("proxied")).drift
 
     site = "http://www.example.com/"
@@ -317,7 +317,7 @@ def bridging() -> Iterator[lab.Lab]:
 
 def bridge(target: str, **settings: str) -> lab.Lab:
     up = lab.attach("bridging")
-    lab.apply(up, lab.assigned(up, target, settings))
+    lab.apply(up, lab.set_value(up, target, settings))
     assert not lab.status(lab.attach("bridging")).drift
     return lab.attach("bridging")
 

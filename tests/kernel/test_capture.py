@@ -70,7 +70,7 @@ def tshark(
 
 
 def seen(running: lab.Lab, *points: str, expression: str = "icmp", do=ping) -> list[Sighting]:
-    with lab.listening(running, points, expression) as stream:
+    with lab.capture(running, points, expression) as stream:
         do()
         return [sighting for portion in stream.portions(0.1) for sighting in portion]
 
@@ -138,7 +138,7 @@ def test_what_came_before_the_filter_is_thrown_away(running, monkeypatch):
 
 @pytest.mark.parametrize("point", ["vm9", "vm1:eth7", "wan:eth0", ""])
 def test_a_point_that_is_none_is_said(running, point):
-    with pytest.raises(UsageError), lab.listening(running, [point]):
+    with pytest.raises(UsageError), lab.capture(running, [point]):
         pass
 
 
@@ -261,7 +261,7 @@ def test_an_adapter_may_go_down_and_up_and_be_made_anew(running):
 
 def test_an_adapter_has_the_name_that_it_had(running):
     """Also if it is gone when its packets are read."""
-    with lab.listening(running, ["vm2"], "ether proto 0x88b5") as stream:
+    with lab.capture(running, ["vm2"], "ether proto 0x88b5") as stream:
         portions = stream.portions(60)
         found = []
 
@@ -325,7 +325,7 @@ def test_what_comes_while_it_goes_on_is_captured_where_it_belongs_to_the_points(
         for point, file in files.items():
             words = (point, "-w", str(file), "-f", "icmp", "--lab", "growing")
             stack.enter_context(capturing(*words))
-        more = lab.apply(growing, lab.with_vm(growing, "vm9", ["vmnet1"]))
+        more = lab.apply(growing, lab.add_vm(growing, "vm9", ["vmnet1"]))
         host = "172.16.78.1"
         until = time.monotonic() + HANG_SECONDS
         while ("vm9.eth0",) not in tshark(files["--all"], "frame.interface_name", whole=False):
@@ -333,10 +333,10 @@ def test_what_comes_while_it_goes_on_is_captured_where_it_belongs_to_the_points(
             assert inside("growing.vm9", "ping", "-c1", host).returncode == 0
         again = tmp_path / "again.pcapng"
         stack.enter_context(capturing("vm9", "-w", str(again), "-f", "icmp", "--lab", "growing"))
-        less = lab.apply(more, lab.without_vm(more, "vm9"))
+        less = lab.apply(more, lab.remove_vm(more, "vm9"))
         inside("growing.vm1", "ping", "-c1", "-s", "77", host)
         time.sleep(2 * _LOOK_SECONDS)  # Nothing tells that it has looked, and found nothing there.
-        lab.apply(less, lab.with_vm(less, "vm9", ["vmnet1"]))
+        lab.apply(less, lab.add_vm(less, "vm9", ["vmnet1"]))
         while not tshark(again, "frame.number", whole=False):
             assert time.monotonic() < until
             assert inside("growing.vm9", "ping", "-c1", host).returncode == 0
@@ -364,7 +364,7 @@ def test_it_ends_with_the_lab():
 
 def test_sightings_of_several_taps_come_in_the_order_of_time(running):
     """Also while they are read, and none is lost or doubled."""
-    with lab.listening(running, expression="icmp") as stream:
+    with lab.capture(running, expression="icmp") as stream:
         flood = subprocess.Popen(
             ["ip", "netns", "exec", "capture.vm1", "ping", "-q", "-f", "-c", "2000", INTERNET],
             stdout=subprocess.DEVNULL,

@@ -18,8 +18,8 @@ import pytest
 
 from netlab import lab, probes
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.diagnose import judge
-from netlab.diagnosis.drops import Drop
+from netlab.diagnosis.diagnose import diagnose
+from netlab.diagnosis.drops import RuleDrop
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
 from netlab.kernel.process import services
@@ -241,7 +241,7 @@ def test_no_offer(running):
         one = proof(running, "vm2", by="dhcp")
     assert one.end == (DEAD, "vmnet8-dhcp", Cause.NO_OFFER)
     assert one.without(lost=1) is Cause.UNKNOWN
-    assert one.without(drops={("vmnet8-dhcp", Part.REQUEST): Drop("a rule")}) is Cause.FIREWALL
+    assert one.without(drops={("vmnet8-dhcp", Part.REQUEST): RuleDrop("a rule")}) is Cause.FIREWALL
 
 
 @contextmanager
@@ -446,7 +446,7 @@ def test_a_firewall_on_the_source_that_drops_the_answer(running, by):
         one = proof(running, "vm2", "10.0.0.2" if by.startswith("dns") else "vm3", by=by)
     assert one.end == (DEAD, "vm2", Cause.NO_WAY_BACK), one.finding
     assert "extra c: ip saddr 10.0.0.0/24 drop" in one.finding.evidence
-    unseen = judge(replace(one.evidence, drops={}))
+    unseen = diagnose(replace(one.evidence, drops={}))
     assert "firewall" not in unseen.evidence
 
 

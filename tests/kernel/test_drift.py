@@ -13,7 +13,7 @@ import pytest
 from netlab import lab
 from netlab.kernel import syscalls
 from netlab.kernel.namespaces import netns, sysctl
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.plan import line
 from netlab.plan.resources import Sysctl
@@ -139,7 +139,7 @@ def test_settings_are_those_of_their_namespace_whatever_shows_them(
         monkeypatch.setattr(syscalls, "detached_mount", mock.Mock(side_effect=PermissionError))
     key, there = "net.ipv4.ip_default_ttl", running.plan.namespaces
     before = len(os.listdir("/proc/self/fd"))
-    with Handles(len(there)) as handles:
+    with NamespacePool(len(there)) as handles:
         for number, name in enumerate(there):
             handles.set(Sysctl(name, key, str(30 + number)))
         found = []

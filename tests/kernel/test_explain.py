@@ -81,7 +81,7 @@ def followed(source: str, target: str) -> tuple:
 @pytest.mark.on_each_kernel
 def test_every_pair_goes_where_it_was_said_to(running):
     pairs = list(permutations(NODES, 2))
-    with lab.explaining(running) as answer:
+    with lab.explainer(running) as answer:
         foretold = [worked_out(answer(source, target, "icmp")) for source, target in pairs]
     with ProcessPoolExecutor(3, get_context("fork")) as workers:
         really = workers.map(followed, *zip(*pairs, strict=True))

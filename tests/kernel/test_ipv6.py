@@ -19,7 +19,7 @@ from netlab.plan.resources import Address, Advertised, Route
 from netlab.scenario.loader import loads
 from netlab.scenario.model import Family
 from netlab.verify import rounds
-from netlab.verify.batches import Probe
+from netlab.verify.batches import PairProbe
 from tests.kernel.faults import rules
 from tests.kernel.test_live import conversation
 from tests.machine import inside
@@ -57,7 +57,7 @@ def now() -> lab.Lab:
 def assigned(target: str, **settings: str) -> Iterator[None]:
     """The lab with other settings, without drift, for the length of a block."""
     before = now().source
-    lab.apply(now(), lab.assigned(now(), target, settings))
+    lab.apply(now(), lab.set_value(now(), target, settings))
     try:
         assert not lab.status(now()).drift
         yield
@@ -172,8 +172,8 @@ class TestAsPlanned:
         assert "the host adapter is no client of the NAT device" in found.evidence
 
     def test_neighbour_discovery_in_vain_is_what_arp_in_vain_is(self, running):
-        probe = Probe("live.vm4", "live.vm5", "fd00:1::99", direct=True)
-        (outcome,) = rounds.run([probe], where=lab.where(now()))
+        probe = PairProbe("live.vm4", "live.vm5", "fd00:1::99", direct=True)
+        (outcome,) = rounds.run([probe], netmap=lab.netmap(now()))
         assert (outcome.at, outcome.cause) == ("vm4", Cause.ARP_UNANSWERED)
 
     def test_what_somebody_adds_is_drift_and_what_a_router_advertises_is_none(self, running):
@@ -233,7 +233,7 @@ class TestAsPlanned:
         for node, network, gateway in ways:
             run(node, "ip", "-6", "route", "add", network, "via", gateway, "metric", "100")
         assert silent("vm1", VM4)
-        lab.apply(now(), lab.assigned(now(), "host", {"forwards": "[lan, vmnet1]"}))
+        lab.apply(now(), lab.set_value(now(), "host", {"forwards": "[lan, vmnet1]"}))
         assert pings("vm1", VM4)
         lab.apply(now(), running.source)
         assert silent("vm1", VM4)

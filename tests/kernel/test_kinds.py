@@ -20,7 +20,7 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.channel import Overflow
 from netlab.kernel.nftables import nftrace
 from netlab.kernel.rows import Connection
-from netlab.kernel.state.monitor import Events, Lost
+from netlab.kernel.state.monitor import Lost, TableMonitor
 from netlab.packets.packet import Part
 from netlab.probes.icmp import EchoProbe
 from tests.kernel.faults import await_port, changed, program, proof, rules, run
@@ -46,7 +46,7 @@ def running() -> Iterator[lab.Lab]:
 
 
 @pytest.fixture(scope="module")
-def six(running) -> Iterator[None]:
+def is_ipv6(running) -> Iterator[None]:
     """IPv6 between vm1 and vm2; vm2 has a second cable's worth of addresses for what nobody has."""
     for number, node in enumerate(("vm1", "vm2"), 1):
         run(
@@ -127,7 +127,7 @@ def test_udp_to_a_real_service(running):
 
 
 @pytest.mark.on_each_kernel
-def test_icmp_of_ipv6(running, six):
+def test_icmp_of_ipv6(running, is_ipv6):
     one = proof(running, "vm1", "fd00::2")
     assert one.finding.verdict is ANSWERED
     assert nodes(one) == ["vm1", "vmnet8", "vm2"]
@@ -138,12 +138,12 @@ def test_icmp_of_ipv6(running, six):
 
 @pytest.mark.on_each_kernel
 @pytest.mark.parametrize("by", ["mtu", "route"])
-def test_other_kinds_of_ipv6(running, six, by):
+def test_other_kinds_of_ipv6(running, is_ipv6, by):
     assert proof(running, "vm1", "fd00::2", by=by).finding.verdict is ANSWERED
 
 
 @pytest.mark.on_each_kernel
-def test_a_closed_port_of_ipv6(running, six):
+def test_a_closed_port_of_ipv6(running, is_ipv6):
     assert proof(running, "vm1", "fd00::2", by="udp:9").end == (
         Verdict.REFUSED,
         "vm2",
@@ -152,7 +152,7 @@ def test_a_closed_port_of_ipv6(running, six):
 
 
 @pytest.mark.on_each_kernel
-def test_unanswered_neighbour_discovery(running, six):
+def test_unanswered_neighbour_discovery(running, is_ipv6):
     one = proof(running, "vm1", "fd00::99")
     assert one.end == (DEAD, "vm1", Cause.ARP_UNANSWERED)
     assert "fd00::99" in one.finding.evidence
@@ -420,7 +420,7 @@ class TestBrokenProber:
             assert proof(running, "vm1", "internet").finding.verdict is UNKNOWN
 
     def test_tables_whose_changes_were_lost(self, running):
-        with mock.patch.object(Events, "changes", return_value=[Lost(0, "kinds.router")]):
+        with mock.patch.object(TableMonitor, "changes", return_value=[Lost(0, "kinds.router")]):
             assert proof(running, "vm1", "internet").finding.verdict is UNKNOWN
 
     def test_an_interface_that_is_renamed_while_a_probe_is_under_way(self, running):

@@ -45,7 +45,7 @@ def now() -> lab.Lab:
 
 
 def assign(target: str, **settings: str) -> None:
-    lab.apply(now(), lab.assigned(now(), target, settings))
+    lab.apply(now(), lab.set_value(now(), target, settings))
     assert not lab.status(now()).drift
 
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_given_back_is_refused():
         done = netlab("dhcp", *wrong)
         assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     with pytest.raises(ScenarioError, match="no lease that could be given back"):
-        lab.assigned(now(), "vm4.eth0", {"released": "true"})
+        lab.set_value(now(), "vm4.eth0", {"released": "true"})
 
 
 def test_a_dry_run_releases_nothing():
@@ -203,12 +203,12 @@ def test_a_release_that_fails_is_taken_back(running, monkeypatch, fault):
 
     monkeypatch.setattr(leases, "give_back", faulty)
     with pytest.raises(type(fault)):
-        lab.apply(now(), lab.without_lease(now(), "vm1"))
+        lab.apply(now(), lab.release_lease(now(), "vm1"))
     monkeypatch.undo()
     assert now().plan == running.plan
     assert addresses("vm1") == ("10.0.0.128/24",)
     assert not lab.status(now()).drift
-    lab.apply(now(), lab.without_lease(now(), "vm1"))
+    lab.apply(now(), lab.release_lease(now(), "vm1"))
     assert addresses("vm1") == ()
 
 

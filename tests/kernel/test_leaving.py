@@ -109,9 +109,9 @@ def test_the_rule_is_what_stops_it(kind):
 
 def test_neither_does_it_of_ipv6():
     kind = KINDS["VMware's NAT device"]
-    assert leaks(kind, six=True) == set()
+    assert leaks(kind, is_ipv6=True) == set()
     with without_rule("vmnet8-nat", "host", family="ip6"):
-        assert leaks(kind, six=True) >= {own("leave.vm", 6)[0]}
+        assert leaks(kind, is_ipv6=True) >= {own("leave.vm", 6)[0]}
 
 
 @pytest.mark.parametrize(
@@ -252,18 +252,18 @@ def strays_6(source: str, target: str) -> Iterator[Packet]:
     yield whole / UDP(sport=4444, dport=9) / b"stray"
 
 
-def leaks(kind: Kind, six: bool = False) -> set[str]:
+def leaks(kind: Kind, is_ipv6: bool = False) -> set[str]:
     """Sources of packets that come out of a NAT and are not its own."""
     here, (node, interface) = f"leave.{kind.inside}", kind.gate
-    version = 6 if six else 4
+    version = 6 if is_ipv6 else 4
     mine = own(here, version)[0]
     allowed = set(own(f"leave.{node}", version))
-    sources = (mine, "2001:db8:9::5") if six else (mine, *FOREIGN)
-    targets = (own("leave.pc", 6)[0], SERVER_6) if six else kind.targets
+    sources = (mine, "2001:db8:9::5") if is_ipv6 else (mine, *FOREIGN)
+    targets = (own("leave.pc", 6)[0], SERVER_6) if is_ipv6 else kind.targets
     with tap(f"leave.{kind.outside}") as seen:
         for target in targets:
             for source in sources:
-                for packet in (strays_6 if six else strays)(source, target):
+                for packet in (strays_6 if is_ipv6 else strays)(source, target):
                     send(here, packet)
         answered = inside(here, "ping", "-n", "-c1", "-W5", targets[-1])
         assert answered.returncode == 0, answered.stdout  # What went before is through.
@@ -276,8 +276,8 @@ def leaks(kind: Kind, six: bool = False) -> set[str]:
 
 def send(namespace: str, packet: Packet) -> None:
     """As it is, by whatever way the machine's routes lead."""
-    six = packet.version == 6
-    family = socket.AF_INET6 if six else socket.AF_INET
+    is_ipv6 = packet.version == 6
+    family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
     with netns.inside(namespace):
         raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
     with closing(raw):

@@ -23,7 +23,7 @@ from netlab.kernel.process import services
 from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import DhcpClient, Observed, Ruleset, Service
-from netlab.scenario.loader import Source, loads
+from netlab.scenario.loader import LoadedScenario, loads
 from tests.machine import forked, inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -39,7 +39,7 @@ def now() -> lab.Lab:
 
 
 def assign(target: str, **settings: str) -> None:
-    lab.apply(now(), lab.assigned(now(), target, settings))
+    lab.apply(now(), lab.set_value(now(), target, settings))
     assert not lab.status(now()).drift
 
 
@@ -117,18 +117,18 @@ def test_there_and_back_while_others_talk(running, target, settings):
 
 def test_a_vm_that_comes_and_goes(running):
     with conversation("vm4", "vm5", "172.16.78.129"):
-        lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8", "vmnet1"]))
+        lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8", "vmnet1"]))
         assert not lab.status(now()).drift
         assert lab.trace(now(), "vm9", "internet").finding.verdict is Verdict.ANSWERED
         assert lab.trace(now(), "vm9", "vm4").finding.verdict is Verdict.ANSWERED
-        lab.apply(now(), lab.without_vm(now(), "vm9"))
-    assert "vm9" not in lab.places("live")
+        lab.apply(now(), lab.remove_vm(now(), "vm9"))
+    assert "vm9" not in lab.node_names("live")
     assert not netns.inode("live.vm9")
     assert not lab.status(now()).drift
 
 
 def test_a_vm_that_the_rules_name_goes_with_them(running):
-    lab.apply(now(), lab.without_vm(now(), "vm2"))
+    lab.apply(now(), lab.remove_vm(now(), "vm2"))
     assert not lab.status(now()).drift
     assert all(result.passed for result in lab.verify(now()))
     lab.apply(now(), running.source)
@@ -188,7 +188,7 @@ def test_a_stopped_nat_service_leaves_neighbours_and_host(running):
 
 def test_without_the_dhcp_service_a_new_vm_gets_nothing(running):
     assign("vmnet8", stopped="[dhcp]")
-    lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8"]))
+    lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8"]))
     found = lab.trace(now(), "vm9", by="dhcp").finding
     assert (found.verdict, found.cause) == (Verdict.DEAD, Cause.NO_OFFER)
 
@@ -206,7 +206,7 @@ def test_a_fault_on_the_way_is_taken_back(running, monkeypatch, victim):
 
     monkeypatch.setattr(links, victim, faulty)
     settings = {"connected": "false"} if victim == "switch_cable" else {"network": "vmnet1"}
-    wanted = lab.assigned(now(), "vm2.eth0", settings)
+    wanted = lab.set_value(now(), "vm2.eth0", settings)
     with conversation("vm4", "vm5", "172.16.78.129"), pytest.raises(KernelError, match="a fault"):
         lab.apply(now(), wanted)
     assert calls
@@ -227,8 +227,8 @@ def test_a_service_that_does_not_start_is_taken_back(running, monkeypatch):
 
     monkeypatch.setattr(services, "start", once)
     with pytest.raises(KernelError):
-        lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8"]))
-    assert "vm9" not in lab.places("live")
+        lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8"]))
+    assert "vm9" not in lab.node_names("live")
     assert not lab.status(now()).drift
 
 
@@ -238,9 +238,9 @@ def test_a_signal_on_the_way_is_taken_back(running):
             os.kill(os.getpid(), 15)
 
     with pytest.raises(Interrupted):
-        lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8"]), progress)
+        lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8"]), progress)
     assert not lab.status(now()).drift
-    assert "vm9" not in lab.places("live")
+    assert "vm9" not in lab.node_names("live")
 
 
 STEPS_BETWEEN_KILLS = 6
@@ -275,10 +275,10 @@ def test_after_a_kill_no_other_change_is_accepted_before_a_repair_which_tells(ru
     def is_ruleset(noun: Observed) -> bool:
         return isinstance(noun, Ruleset)
 
-    killed_after(is_ruleset, lab.assigned(now(), "vm2", {"firewall": "on"}))
+    killed_after(is_ruleset, lab.set_value(now(), "vm2", {"firewall": "on"}))
     assert lab.status(now()).drift
     with pytest.raises(SystemRefused, match="cut off"):
-        lab.apply(now(), lab.assigned(now(), "vmnet8", {"adapter": "off"}))
+        lab.apply(now(), lab.set_value(now(), "vmnet8", {"adapter": "off"}))
     told = netlab("repair")
     assert told.returncode == 0
     assert "had been killed before its end: the lab is what it was before" in told.stdout
@@ -286,7 +286,7 @@ def test_after_a_kill_no_other_change_is_accepted_before_a_repair_which_tells(ru
     assign("vmnet8", adapter="off")
 
 
-def killed_after(last: Callable[[Observed], bool], wanted: Source) -> None:
+def killed_after(last: Callable[[Observed], bool], wanted: LoadedScenario) -> None:
     """Begin a change in another process, which ends without a chance to take anything back."""
 
     def progress(noun: Observed, moment: Moment) -> None:
@@ -314,14 +314,14 @@ def die_at_second_call(real: Callable[..., None]) -> Callable[..., None]:
 
 
 def test_what_a_killed_change_has_left_is_repaired(running):
-    killed_after(lambda noun: isinstance(noun, DhcpClient), lab.with_vm(now(), "vm9", ["vmnet8"]))
+    killed_after(lambda noun: isinstance(noun, DhcpClient), lab.add_vm(now(), "vm9", ["vmnet8"]))
     assert "live.vm9" in {noun.namespace for noun in lab.status(now()).drift.unplanned}
     with pytest.raises(SystemRefused, match="cut off"):
-        lab.apply(now(), lab.assigned(now(), "vmnet8", {"adapter": "off"}))
+        lab.apply(now(), lab.set_value(now(), "vmnet8", {"adapter": "off"}))
     lab.repair(now())
     assert not lab.status(now()).drift
     assert netns.inode("live.vm9") is None
-    lab.apply(now(), lab.with_vm(now(), "vm9", ["vmnet8"]))
+    lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8"]))
     assert not lab.status(now()).drift
 
 
@@ -329,14 +329,14 @@ def test_a_killed_change_s_service_is_no_service_of_this_scenario(running):
     def is_new(noun):
         return isinstance(noun, Service) and "10.7.0." in noun.config
 
-    killed_after(is_new, lab.assigned(now(), "vmnet8", {"subnet": "10.7.0.0/24"}))
+    killed_after(is_new, lab.set_value(now(), "vmnet8", {"subnet": "10.7.0.0/24"}))
     assert any(isinstance(noun, Service) for noun in lab.status(now()).drift.missing)
     lab.repair(now())
     assert not lab.status(now()).drift
 
 
 def test_a_change_that_another_command_has_overtaken_is_refused(running):
-    wanted = lab.with_vm(running, "vm9", ["vmnet8"])
+    wanted = lab.add_vm(running, "vm9", ["vmnet8"])
     assign("vmnet8", adapter="off")
     with pytest.raises(SystemRefused, match="meanwhile"):
         lab.apply(running, wanted)
@@ -356,14 +356,14 @@ def test_rules_are_replaced_at_once(running, monkeypatch):
 
 def test_what_is_no_scenario_any_more_changes_nothing(running):
     with pytest.raises(ScenarioError):
-        lab.assigned(now(), "vmnet8", {"subnet": "10.7.0.1"})
+        lab.set_value(now(), "vmnet8", {"subnet": "10.7.0.1"})
     with pytest.raises(UsageError):
-        lab.assigned(now(), "vm77", {"connected": "false"})
+        lab.set_value(now(), "vm77", {"connected": "false"})
     with pytest.raises(UsageError):
-        lab.without_vm(now(), "vm77")
+        lab.remove_vm(now(), "vm77")
     for nics in ("", "~", "[{}]", "2020-01-01"):
         with pytest.raises(ScenarioError):
-            lab.assigned(now(), "vm2", {"nics": nics})
+            lab.set_value(now(), "vm2", {"nics": nics})
     assert not lab.status(running).drift
 
 

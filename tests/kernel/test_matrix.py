@@ -139,23 +139,25 @@ def test_what_nat_remembers_of_a_probe_carries_no_other_one(modes):
 def test_rules_are_heard_while_probes_are_under_way(modes, monkeypatch):
     """The kernel's buffer for them holds those of some hundred probes."""
     known = []
-    told = unanswered.Autopsy.findings
+    told = unanswered.LossAnalyzer.findings
     monkeypatch.setattr(
-        unanswered.Autopsy, "findings", lambda self: known.append(len(self._drops)) or told(self)
+        unanswered.LossAnalyzer,
+        "findings",
+        lambda self: known.append(len(self._drops)) or told(self),
     )
     lab.verify(modes)
     assert known[0]
 
 
 def test_a_count_that_tells_of_fewer_packets_proves_nothing(modes, monkeypatch):
-    grown = observer.Witness.scene
+    grown = observer.LabObserver.scene
 
     def by_one_only(*arguments):
         scene = grown(*arguments)
         counts = {node: dict.fromkeys(found, 1) for node, found in scene.counts.items()}
         return replace(scene, counts=counts)
 
-    monkeypatch.setattr(observer.Witness, "scene", by_one_only)
+    monkeypatch.setattr(observer.LabObserver, "scene", by_one_only)
     found = [r.outcome for r in lab.verify(modes)]
     assert {one.verdict for one in found} == {Verdict.ANSWERED, Verdict.DEAD, Verdict.UNKNOWN}
     assert not [one for one in found if one.cause == "not-forwarding"]

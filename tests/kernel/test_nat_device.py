@@ -193,10 +193,10 @@ def test_a_finished_tcp_connection_is_forgotten(running):
 
 
 def test_forwards_come_and_go(running):
-    lab.apply(now(), lab.with_forward(now(), "udp", 5353, "vm3:53"))
+    lab.apply(now(), lab.add_forward(now(), "udp", 5353, "vm3:53"))
     assert not lab.status(now()).drift
     assert end("pc", HOST, "udp:5353") == ("vm3", Cause.PORT_CLOSED)
-    lab.apply(now(), lab.with_forward(now(), "tcp", 8022, "10.0.0.77:22"))
+    lab.apply(now(), lab.add_forward(now(), "tcp", 8022, "10.0.0.77:22"))
     assert end("pc", HOST, "tcp:8022") == ("vmnet8-nat", Cause.ARP_UNANSWERED), "a stale one"
     done = netlab("forward", "remove", "5353/udp")
     assert done.returncode == 0, done.stderr
@@ -231,12 +231,12 @@ def test_a_busy_port_is_refused():
         assert not lab.status(now()).drift
     assert netlab("forward", "add", "8099", "vm1:80", "--dry-run").returncode == 0
     with server_of_a_user(8099), pytest.raises(UsageError, match="8099 is busy: sleep waits on it"):
-        lab.apply(now(), lab.with_forward(now(), "tcp", 8099, "vm1:80"))
+        lab.apply(now(), lab.add_forward(now(), "tcp", 8099, "vm1:80"))
     assert netlab("forward", "add", "8080", "vm2:80").returncode == 2
     with pytest.raises(ScenarioError, match="taken twice: by vmnet8 and vmnet9"):
-        lab.with_forward(now(), "tcp", 8080, "vm3:80")
+        lab.add_forward(now(), "tcp", 8080, "vm3:80")
     with pytest.raises(UsageError, match="several NAT networks"):
-        lab.with_forward(now(), "tcp", 8099, "vm77:80")
+        lab.add_forward(now(), "tcp", 8099, "vm77:80")
     for wrong in (("add", "http", "vm1:80"), ("add", "80", "vm1"), ("remove", "81"),
                   ("add", "80", "vm1:80", "--network", "vmnet7")):  # fmt: skip
         assert netlab("forward", *wrong).returncode == 2

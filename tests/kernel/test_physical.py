@@ -36,7 +36,7 @@ def now() -> lab.Lab:
 
 
 def assign(target: str, **settings: str) -> None:
-    lab.apply(now(), lab.assigned(now(), target, settings))
+    lab.apply(now(), lab.set_value(now(), target, settings))
     assert not lab.status(now()).drift
 
 
@@ -211,15 +211,15 @@ def test_an_exhausted_pool():
 
 def test_sharing_ends_with_the_adapter_that_is_shared_with():
     with lab.running(lab.prepare(lab.load("connection-sharing"), NAME)) as up:
-        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "off"}))
+        lab.apply(now(), lab.set_value(now(), "vmnet1", {"adapter": "off"}))
         assert not lab.status(now()).drift
-        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "none"}))
+        lab.apply(now(), lab.set_value(now(), "vmnet1", {"adapter": "none"}))
         assert now().source.scenario.host.shares is None
         assert not lab.status(now()).drift
         lab.apply(now(), up.source)
         assert lab.trace(now(), "vm1", "internet").finding.verdict is Verdict.ANSWERED
     with lab.running(lab.prepare(lab.load("host-routes"), NAME)):
-        lab.apply(now(), lab.assigned(now(), "vmnet1", {"adapter": "none"}))
+        lab.apply(now(), lab.set_value(now(), "vmnet1", {"adapter": "none"}))
         assert not now().source.scenario.host.forwards
         assert not lab.status(now()).drift
 
@@ -237,7 +237,7 @@ def test_a_hot_spot_of_the_host_s_that_devices_join_and_leave():
         off = text[: text.index(b"expect:")] + b"expect: {default: blocked}\n"
         lab.apply(now(), loads(off, "x.yaml"))
         assign("host", hotspot="")
-        assert "phone" not in lab.places(NAME)
+        assert "phone" not in lab.node_names(NAME)
         assert answers("vm1", "203.0.113.80")
 
 

@@ -16,7 +16,7 @@ from netlab.kernel.nftables import nft
 from netlab.kernel.patience import Interruption
 from netlab.packets import icmp, icmp_socket, mmsg
 from netlab.verify import rounds
-from netlab.verify.batches import Probe
+from netlab.verify.batches import PairProbe
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -33,7 +33,7 @@ VM1, VM2 = "10.0.0.128", "10.0.0.129"
 
 
 def probe(source: str, target: str, to: str, bind: str | None = None) -> Outcome:
-    (outcome,) = rounds.run([Probe(f"probe.{source}", f"probe.{target}", to, bind)])
+    (outcome,) = rounds.run([PairProbe(f"probe.{source}", f"probe.{target}", to, bind)])
     return outcome
 
 
@@ -128,8 +128,8 @@ def test_no_route_is_dead_only_if_the_source_could_send_otherwise():
     try:
         alone = probe("pc", "internet", "203.0.113.80")
         pair = [
-            Probe("probe.pc", "probe.internet", "203.0.113.80"),
-            Probe("probe.pc", "probe.host", "192.168.1.100"),
+            PairProbe("probe.pc", "probe.internet", "203.0.113.80"),
+            PairProbe("probe.pc", "probe.host", "192.168.1.100"),
         ]
         with_control = rounds.run(pair)[0]
     finally:
@@ -156,7 +156,7 @@ def test_an_interface_that_is_down_is_unknown_not_blocked():
 
 def test_a_buffer_that_overflows_makes_the_verdict_unknown(monkeypatch):
     monkeypatch.setattr(icmp_socket, "_BUFFER_BYTES", 1)
-    many = [Probe("probe.vm1", "probe.vm2", VM2)] * 100
+    many = [PairProbe("probe.vm1", "probe.vm2", VM2)] * 100
     verdicts = {outcome.verdict for outcome in rounds.run(many)}
     assert verdicts == {Verdict.UNKNOWN}
 
@@ -170,7 +170,7 @@ def test_a_probe_that_is_bound_and_never_arrives_has_left(rules):
 
 
 def test_what_stays_on_the_machine_has_not_left():
-    listener = icmp_socket.Ear("probe.vm1")
+    listener = icmp_socket.IcmpSocket("probe.vm1")
     try:
         message = icmp.EchoRequest().carrying(b"12345678", 7)
         to = [icmp_socket.address(VM1), icmp_socket.address(VM2)]
@@ -183,7 +183,7 @@ def test_what_stays_on_the_machine_has_not_left():
 
 def test_each_of_many_that_cannot_be_sent_is_told_with_its_error():
     inside("probe.pc", "ip", "route", "del", "default")
-    listener = icmp_socket.Ear("probe.pc")
+    listener = icmp_socket.IcmpSocket("probe.pc")
     try:
         message = icmp.EchoRequest().carrying(b"12345678", 7)
         to = ["203.0.113.80", "192.168.1.100", "203.0.113.80", "203.0.113.80", "192.168.1.1"]
@@ -202,14 +202,17 @@ def test_no_thread_is_left_after_ctrl_c():
             raise Interrupted("now")
 
     threads = threading.active_count()
-    many = [Probe("probe.vm1", "probe.vm2", VM2)] * 2000
+    many = [PairProbe("probe.vm1", "probe.vm2", VM2)] * 2000
     with pytest.raises(Interrupted):
         rounds.run(many, interruption=AtTheFirstLook())
     assert threading.active_count() == threads
 
 
 def test_more_probes_than_fit_in_one_wave():
-    many = [Probe("probe.vm1", "probe.vm2", VM2), Probe("probe.vm2", "probe.vm1", VM1)] * 600
+    many = [
+        PairProbe("probe.vm1", "probe.vm2", VM2),
+        PairProbe("probe.vm2", "probe.vm1", VM1),
+    ] * 600
     outcomes = rounds.run(many)
     assert {outcome.verdict for outcome in outcomes} == {Verdict.ANSWERED}
     assert [outcome.seen_as for outcome in outcomes] == [VM1, VM2] * 600

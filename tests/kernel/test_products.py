@@ -204,7 +204,7 @@ def test_a_port_of_the_host_leads_to_a_vm_behind_virtualbox_s_nat(running):
     """`VBoxManage modifyvm box2 --natpf1 ssh,tcp,,2222,,22`; slirp tells the guest who really calls."""
     for port, vm in ((2201, "box1"), (2202, "box2"), (2203, "net1")):
         now = lab.attach(running.name)
-        lab.apply(now, lab.with_forward(now, "tcp", port, f"{vm}:22"))
+        lab.apply(now, lab.add_forward(now, "tcp", port, f"{vm}:22"))
     now = lab.attach(running.name)
     assert not lab.status(now).drift
     for port, vm in ((2201, "box1"), (2202, "box2"), (2203, "net1")):

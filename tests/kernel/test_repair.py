@@ -16,7 +16,7 @@ from netlab import lab
 from netlab.errors import Interrupted, KernelError
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.objects import addresses, links, neighbours, queues
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.plan import line
@@ -384,7 +384,7 @@ def test_an_interrupted_repair_is_ended_by_the_next(running):
 def test_rules_as_they_were_shown_are_no_loss(running):
     by_hand(THE_MACHINE, f"rm -r {RUN}/rulesets")
     assert not drift(running)
-    changed = lab.apply(running, lab.assigned(running, "vm1", {"firewall": "on"}))
+    changed = lab.apply(running, lab.set_value(running, "vm1", {"firewall": "on"}))
     by_hand("vm1", "nft flush ruleset")
     by_hand(THE_MACHINE, f"rm -r {RUN}/rulesets")
     assert not lab.repair(changed).left
@@ -392,7 +392,7 @@ def test_rules_as_they_were_shown_are_no_loss(running):
 
 
 def test_an_entry_of_arp_that_is_lasting_and_something_else_is_seen(running):
-    with Handles(1) as handles:
+    with NamespacePool(1) as handles:
         body = {
             "family": 2,
             "ifindex": handles.netlink("drift.vm1").index("eth0"),
@@ -406,7 +406,7 @@ def test_an_entry_of_arp_that_is_lasting_and_something_else_is_seen(running):
 
 
 def test_removing_forgives_absence_of_the_interface_too(running):
-    with Handles(1) as handles:
+    with NamespacePool(1) as handles:
         netlink = handles.netlink("drift.vm1")
         addresses.delete(netlink, Address("drift.vm1", "eth9", IPv4Interface("10.0.0.9/24")))
         links.delete_interface(netlink, "eth9")

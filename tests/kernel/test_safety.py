@@ -16,7 +16,7 @@ import pytest
 from netlab import lab
 from netlab.errors import Interrupted, LabExists, SystemRefused
 from netlab.kernel.resources.create import Moment
-from netlab.plan.resources import stage
+from netlab.plan.resources import creation_order
 from tests.machine import NETLAB, forked, inside, ip, leftovers, netlab, snapshot
 from tests.pace import HANG_SECONDS
 
@@ -44,7 +44,7 @@ def accident(at: int, moment: Moment, what=AccidentError):
 
 
 def first_of_each_stage(planned: lab.Lab) -> list[int]:
-    stages = [stage(noun) for noun in planned.plan.nouns]
+    stages = [creation_order(noun) for noun in planned.plan.nouns]
     return [stages.index(number) for number in sorted(set(stages))]
 
 

@@ -256,8 +256,10 @@ def test_what_is_everybodys_is_no_target(running, target):
 
 def test_watch_calls_neighbour_discovery_by_its_name_and_knows_new_addresses(running):
     run("seen.vm1", "ip -6 neigh flush all")
-    owners = lab.Following(running).owners
-    tracker = conversations.Tracker(lab.Following(running).where, conversations.FOLDED)
+    owners = lab.LabWatcher(running).owners
+    tracker = conversations.ConversationTracker(
+        lab.LabWatcher(running).netmap, conversations.FOLDED
+    )
     late = "fd00:8::abc"
     with (
         changed(

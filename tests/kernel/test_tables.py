@@ -20,8 +20,8 @@ from netlab.kernel.netlink import channel
 from netlab.kernel.netlink.objects import connections as tracked
 from netlab.kernel.rows import Flow, RouteRow
 from netlab.kernel.state import sockets, spaces
-from netlab.kernel.state.monitor import Change, Events, Lost, What
-from netlab.kernel.state.tables import Table
+from netlab.kernel.state.monitor import Lost, TableEvent, TableMonitor, What
+from netlab.kernel.state.tables import KernelTable
 from tests.machine import inside, ip
 from tests.pace import HANG_SECONDS
 
@@ -37,14 +37,14 @@ def running() -> Iterator[lab.Lab]:
         yield up
 
 
-def read(table: Table, node: str) -> list:
+def read(table: KernelTable, node: str) -> list:
     """A table of a node as it is now."""
     place = f"tables.{node}"
     return list(spaces.rows([place], [table])[place, table])
 
 
 def connections(node: str) -> list:
-    return read(Table.CONNECTIONS, node)
+    return read(KernelTable.CONNECTIONS, node)
 
 
 def shown(node: str, *words: str) -> list[str]:
@@ -54,7 +54,7 @@ def shown(node: str, *words: str) -> list[str]:
 
 @pytest.mark.parametrize("node", ["vm1", "host", "router", "internet", "pc"])
 def test_routes_are_those_of_ip_route(node):
-    assert [str(row) for row in read(Table.ROUTES, node)] == shown(node, "route")
+    assert [str(row) for row in read(KernelTable.ROUTES, node)] == shown(node, "route")
 
 
 def test_ipv6_routes_and_addresses_too():
@@ -62,7 +62,7 @@ def test_ipv6_routes_and_addresses_too():
     on = "sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.accept_dad=0"
     place = "tables.router"
     assert inside(place, "sh", "-c", on).returncode == 0
-    with Events([place]) as events:
+    with TableMonitor([place]) as events:
         for words in (
             "address add fd00::1/64 dev lan0 nodad",
             "address add fd01::1/64 dev wan0 nodad",
@@ -74,23 +74,23 @@ def test_ipv6_routes_and_addresses_too():
         ):
             assert inside(place, "ip", "-6", *words.split()).returncode == 0, words
         until(events, lambda change: "via fd00::8" in str(change.row))
-        rows = read(Table.ROUTES, "router")
-        assert set(events.rows(place, Table.ROUTES)) == set(rows)
-        own = set(events.rows(place, Table.ADDRESSES))
+        rows = read(KernelTable.ROUTES, "router")
+        assert set(events.rows(place, KernelTable.ROUTES)) == set(rows)
+        own = set(events.rows(place, KernelTable.ADDRESSES))
     try:
-        assert own == set(read(Table.ADDRESSES, "router"))
+        assert own == set(read(KernelTable.ADDRESSES, "router"))
         assert {str(ip) for _, ip in own} >= {"fd00::1/64", "fd01::1/64", "192.168.1.1/24"}
-        six = [str(row) for row in rows if row.destination.version == 6]
+        is_ipv6 = [str(row) for row in rows if row.destination.version == 6]
         # Of several ways, iproute2 prints a line each; what it adds is no part of a row.
         for row in (
             "default via fd00::8 dev lan0 metric 1024",
             "fe80::/64 dev lan0 proto kernel metric 256",
         ):
-            assert row in six
+            assert row in is_ipv6
             assert f"{row} pref medium" in shown("router", "-6", "route")
-        assert sum("fd02::/64" in row for row in six) == 1
-        assert next(row for row in six if "fd02::/64" in row).count("nexthop via") == 2
-        assert "unreachable fd03::/64 dev lo metric 1024" in six
+        assert sum("fd02::/64" in row for row in is_ipv6) == 1
+        assert next(row for row in is_ipv6 if "fd02::/64" in row).count("nexthop via") == 2
+        assert "unreachable fd03::/64 dev lo metric 1024" in is_ipv6
     finally:
         inside(place, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
 
@@ -108,7 +108,7 @@ def test_ipv6_routes_and_addresses_too():
 def test_unusual_routes_too(route):
     assert inside("tables.pc", "sh", "-c", f"ip route add {route}").returncode == 0
     try:
-        row = next(r for r in read(Table.ROUTES, "pc") if "198.51.100" in str(r))
+        row = next(r for r in read(KernelTable.ROUTES, "pc") if "198.51.100" in str(r))
         text = " ".join(shown("pc", "route", "show", "root", "198.51.100.0/24"))
         assert str(row).split() == text.replace(" weight 1", "").split()
     finally:
@@ -121,22 +121,22 @@ def test_neighbours_are_those_of_ip_neighbour(node):
         (row["dst"], row["dev"], row.get("lladdr", ""))
         for row in json.loads(ip("-n", f"tables.{node}", "-j", "neighbour"))
     }
-    rows = read(Table.NEIGHBOURS, node)
+    rows = read(KernelTable.NEIGHBOURS, node)
     assert {(str(row.address), row.interface, row.mac) for row in rows} == expected
     assert expected
 
 
 def test_an_unanswered_question_is_a_neighbour_without_mac():
     inside("tables.vm1", "ping", "-c1", "-W1", "10.0.0.99")
-    (row,) = [r for r in read(Table.NEIGHBOURS, "vm1") if str(r.address) == "10.0.0.99"]
+    (row,) = [r for r in read(KernelTable.NEIGHBOURS, "vm1") if str(r.address) == "10.0.0.99"]
     assert (row.mac, row.state) in (("", "incomplete"), ("", "failed"))
 
 
 def test_a_switch_knows_who_is_behind_which_port(running):
-    learnt = {row.port: row.mac for row in read(Table.FDB, "vmnet8") if row.learnt}
+    learnt = {row.port: row.mac for row in read(KernelTable.FDB, "vmnet8") if row.learnt}
     assert learnt["vm1-eth0"] == running.topology.nodes["vm1"].primary.mac
     assert learnt["vmnet8-nat-eth0"] == running.topology.nodes["vmnet8-nat"].primary.mac
-    own = {row.port for row in read(Table.FDB, "vmnet8") if not row.learnt}
+    own = {row.port for row in read(KernelTable.FDB, "vmnet8") if not row.learnt}
     assert {"vmnet8", "vm1-eth0", "vmnet8-nat-eth0"} <= own
 
 
@@ -182,18 +182,18 @@ def test_waiting_sockets_have_an_owner():
 
 
 @pytest.fixture
-def events(running) -> Iterator[Events]:
-    with Events(running.plan.namespaces) as listening:
+def events(running) -> Iterator[TableMonitor]:
+    with TableMonitor(running.plan.namespaces) as listening:
         BACKLOG.clear()
         yield listening
 
 
-def until(events: Events, wanted: Callable[[Change], bool]) -> Change:
+def until(events: TableMonitor, wanted: Callable[[TableEvent], bool]) -> TableEvent:
     """Read until such a change comes; one that is not wanted yet may be wanted later."""
     deadline = time.monotonic() + HANG_SECONDS
     while True:
         for place, change in enumerate(BACKLOG):
-            if isinstance(change, Change) and wanted(change):
+            if isinstance(change, TableEvent) and wanted(change):
                 del BACKLOG[: place + 1]
                 return change
         assert time.monotonic() < deadline, BACKLOG
@@ -201,16 +201,16 @@ def until(events: Events, wanted: Callable[[Change], bool]) -> Change:
         BACKLOG.extend(events.changes())
 
 
-BACKLOG: list[Change | Lost] = []
+BACKLOG: list[TableEvent | Lost] = []
 
 
 def test_nothing_changes_by_itself(events, running):
     """What the tables hold at first is what the readers read."""
     for node in ("vm1", "router"):
         place = f"tables.{node}"
-        assert list(events.rows(place, Table.ROUTES)) == read(Table.ROUTES, node)
-        known = {(row.address, row.mac) for row in events.rows(place, Table.NEIGHBOURS)}
-        assert known == {(r.address, r.mac) for r in read(Table.NEIGHBOURS, node)}
+        assert list(events.rows(place, KernelTable.ROUTES)) == read(KernelTable.ROUTES, node)
+        known = {(row.address, row.mac) for row in events.rows(place, KernelTable.NEIGHBOURS)}
+        assert known == {(r.address, r.mac) for r in read(KernelTable.NEIGHBOURS, node)}
 
 
 def test_learning_is_heard_of(events):
@@ -218,32 +218,32 @@ def test_learning_is_heard_of(events):
     inside("tables.vmnet8", "bridge", "fdb", "flush", "dev", "vmnet8")
     inside("tables.vm2", "ping", "-c1", "10.0.0.2")
     found = until(events, lambda c: c.namespace == "tables.vm2" and c.what is What.ADDED)
-    assert (found.table, str(found.row.address)) == (Table.NEIGHBOURS, "10.0.0.2")
-    assert found.row in events.rows("tables.vm2", Table.NEIGHBOURS)
+    assert (found.table, str(found.row.address)) == (KernelTable.NEIGHBOURS, "10.0.0.2")
+    assert found.row in events.rows("tables.vm2", KernelTable.NEIGHBOURS)
 
 
 def test_a_switch_learns_and_forgets(events, running):
     mac = running.topology.nodes["pc"].primary.mac
     place = "tables.lan"
     inside("tables.pc", "ping", "-c1", "192.168.1.1")
-    port = next(r.port for r in read(Table.FDB, "lan") if r.mac == mac)
+    port = next(r.port for r in read(KernelTable.FDB, "lan") if r.mac == mac)
     BACKLOG.clear()
     inside(place, "bridge", "fdb", "del", mac, "dev", port, "master")
-    gone = until(events, lambda c: c.table is Table.FDB and c.what is What.REMOVED)
+    gone = until(events, lambda c: c.table is KernelTable.FDB and c.what is What.REMOVED)
     BACKLOG.clear()
     assert (gone.namespace, gone.row.mac, gone.row.port) == (place, mac, port)
     inside("tables.pc", "ping", "-c1", "192.168.1.1")
-    come = until(events, lambda c: c.table is Table.FDB and c.namespace == place)
+    come = until(events, lambda c: c.table is KernelTable.FDB and c.namespace == place)
     assert (come.what, come.row.mac, come.row.learnt) == (What.ADDED, mac, True)
 
 
 def test_nat_entries_come_change_and_go(events):
     inside("tables.vm1", "curl", "-s", f"http://{INTERNET}/")
 
-    def of_router(what: What) -> Callable[[Change], bool]:
+    def of_router(what: What) -> Callable[[TableEvent], bool]:
         return lambda c: (
             c.namespace == "tables.router"
-            and c.table is Table.CONNECTIONS
+            and c.table is KernelTable.CONNECTIONS
             and c.row.protocol == "tcp"
             and c.what is what
         )
@@ -265,11 +265,12 @@ def test_a_connection_that_ends_is_gone(events):
     gone = until(
         events,
         lambda c: (
-            (c.namespace, c.table, c.what) == ("tables.router", Table.CONNECTIONS, What.REMOVED)
+            (c.namespace, c.table, c.what)
+            == ("tables.router", KernelTable.CONNECTIONS, What.REMOVED)
             and (str(c.row.original.source), c.row.protocol) == ("192.168.1.50", "icmp")
         ),
     )
-    assert gone.row not in events.rows("tables.router", Table.CONNECTIONS)
+    assert gone.row not in events.rows("tables.router", KernelTable.CONNECTIONS)
 
 
 def test_what_the_kernel_asks_programs_is_nobody_s_change(events):
@@ -284,10 +285,10 @@ def test_an_adapter_that_goes_down_takes_its_routes_along(events):
     """The kernel says nothing about them."""
     inside("tables.vm2", "ip", "link", "set", "eth0", "down")
     try:
-        down = until(events, lambda c: c.table is Table.INTERFACES and not c.row.up)
+        down = until(events, lambda c: c.table is KernelTable.INTERFACES and not c.row.up)
         assert (down.namespace, down.row.name) == ("tables.vm2", "eth0")
         until(events, lambda c: isinstance(c.row, RouteRow) and c.what is What.REMOVED)
-        assert events.rows("tables.vm2", Table.ROUTES) == ()
+        assert events.rows("tables.vm2", KernelTable.ROUTES) == ()
     finally:
         inside("tables.vm2", "ip", "link", "set", "eth0", "up")
     until(events, lambda c: isinstance(c.row, RouteRow) and c.what is What.ADDED)
@@ -295,20 +296,20 @@ def test_an_adapter_that_goes_down_takes_its_routes_along(events):
 
 def test_an_address_comes_and_goes(events):
     inside("tables.pc", "ip", "address", "add", "192.168.1.77/24", "dev", "eth0")
-    new = until(events, lambda c: c.table is Table.ADDRESSES)
+    new = until(events, lambda c: c.table is KernelTable.ADDRESSES)
     assert (new.what, str(new.row[1])) == (What.ADDED, "192.168.1.77/24")
     inside("tables.pc", "ip", "address", "del", "192.168.1.77/24", "dev", "eth0")
-    assert until(events, lambda c: c.table is Table.ADDRESSES).what is What.REMOVED
+    assert until(events, lambda c: c.table is KernelTable.ADDRESSES).what is What.REMOVED
 
 
 def test_lost_messages_are_said_and_the_tables_right_all_the_same(running, monkeypatch):
     monkeypatch.setattr(channel, "_BUFFER_BYTES", 1)
-    with Events(running.plan.namespaces) as events:
+    with TableMonitor(running.plan.namespaces) as events:
         add = "for i in $(seq 1 40); do ip route add 198.51.100.$i/32 dev eth0; done"
         assert inside("tables.pc", "sh", "-c", add).returncode == 0
         events.wait(HANG_SECONDS)
         changes = list(events.changes())
         assert [c.namespace for c in changes if isinstance(c, Lost)] == ["tables.pc"]
-        present = [str(row.destination) for row in events.rows("tables.pc", Table.ROUTES)]
+        present = [str(row.destination) for row in events.rows("tables.pc", KernelTable.ROUTES)]
         assert sum(one.startswith("198.51.100.") for one in present) == 40
         inside("tables.pc", "ip", "route", "flush", "root", "198.51.100.0/24")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from netlab import lab
-from netlab.diagnosis.cause import Cause, Finding, sentences
+from netlab.diagnosis.cause import Cause, Diagnosis, sentences
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
 from netlab.kernel.netlink.objects import connections
@@ -43,7 +43,7 @@ def rules(node: str, hook: str, rule: str) -> Iterator[str]:
         yield written
 
 
-def finding(running: lab.Lab, source: str, target: str) -> Finding:
+def finding(running: lab.Lab, source: str, target: str) -> Diagnosis:
     return lab.trace(running, source, target).finding
 
 
@@ -67,7 +67,7 @@ def test_a_journey_through_two_nats_names_each_rewrite(running):
         "192.168.1.100",
         "10.0.0.128",
     ]
-    assert traced.finding == Finding(Verdict.ANSWERED, "internet")
+    assert traced.finding == Diagnosis(Verdict.ANSWERED, "internet")
 
 
 def test_the_first_trace_is_cold_and_the_next_one_warm(running):

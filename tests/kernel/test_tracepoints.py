@@ -14,7 +14,7 @@ import pytest
 
 from netlab import lab
 from netlab.kernel.host import tracepoints
-from netlab.kernel.host.tracepoints import Audit, Departure, Drop, audit
+from netlab.kernel.host.tracepoints import Audit, Departure, KernelDrop, audit
 from netlab.kernel.nftables import nft
 from netlab.packets.tap import Sighting, Tap
 from tests.machine import inside
@@ -75,7 +75,7 @@ class Probe:
         return self.seen[-1]
 
 
-def only(found: list[Drop]) -> tuple[str, str, str]:
+def only(found: list[KernelDrop]) -> tuple[str, str, str]:
     """Reason, function and last interface of the one drop that was on an interface."""
     (drop,) = [one for one in found if one.interfaces]
     return drop.reason, drop.location, drop.interfaces[-1]

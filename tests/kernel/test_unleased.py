@@ -18,7 +18,7 @@ from netlab.lab.packets import ask_dhcp
 from netlab.plan.resources import Lease
 from netlab.probes.dhcp import DhcpProbe
 from netlab.scenario.loader import loads
-from netlab.scenario.topology import Leg
+from netlab.scenario.topology import Adapter
 from tests.kernel.faults import proof, run
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
@@ -116,7 +116,7 @@ def test_a_lab_whose_dhcp_a_firewall_eats(tmp_path, hasty, down):
     assert renewed.stderr == f"netlab: c1 gets no lease on eth0: {DROPPED}\n"
 
     assert not lab.status(now()).drift.unplanned
-    lab.apply(now(), lab.assigned(now(), "server", {"firewall": "off"}))
+    lab.apply(now(), lab.set_value(now(), "server", {"firewall": "off"}))
     for client in ("c1", "c2", "c3"):
         await_address(client, "10.9.0.")
     assert not lab.status(now()).unleased
@@ -137,7 +137,7 @@ def test_repair_says_it_too_and_a_change_is_taken_back_soon(monkeypatch, hasty, 
     def faulty(*_: object) -> None:
         raise KernelError("a fault")
 
-    wanted = lab.assigned(now(), "c1.eth0", {"network": "other"})
+    wanted = lab.set_value(now(), "c1.eth0", {"network": "other"})
     monkeypatch.setattr(links, "create_cable", faulty)
     began = time.monotonic()
     with pytest.raises(KernelError, match="a fault"):
@@ -157,20 +157,25 @@ def foreseen() -> Iterator[lab.Lab]:
         yield up
 
 
-def in_vain(running: lab.Lab) -> list[Leg]:
+def in_vain(running: lab.Lab) -> list[Adapter]:
     """The adapters of which the scenario knows that they get nothing."""
-    return [leg for node in running.topology.nodes.values() for leg in node.legs if leg.in_vain]
+    return [
+        adapter
+        for node in running.topology.nodes.values()
+        for adapter in node.adapters
+        if adapter.in_vain
+    ]
 
 
 def test_what_is_foreseen_is_what_a_probe_finds(foreseen):
-    legs = in_vain(foreseen)
-    names = {leg.node for leg in legs}
+    adapters = in_vain(foreseen)
+    names = {adapter.node for adapter in adapters}
     assert names == {
         *("behind", "late", "nobody", "on-internal", "stopped", "unlinked", "unplugged", "client")
     }
-    found = ask_dhcp(foreseen, legs)
-    causes = {leg.node: leg.in_vain.cause for leg in legs if leg.in_vain}
-    assert {leg.node: one.cause for leg, one in zip(legs, found, strict=True)} == causes
+    found = ask_dhcp(foreseen, adapters)
+    causes = {adapter.node: adapter.in_vain.cause for adapter in adapters if adapter.in_vain}
+    assert {adapter.node: one.cause for adapter, one in zip(adapters, found, strict=True)} == causes
     assert {one.verdict for one in found} == {Verdict.DEAD}
     leased = {noun.namespace for noun in foreseen.plan.nouns if isinstance(noun, Lease)}
     assert leased.isdisjoint(f"{NAME}.{name}" for name in names), "nobody waits for these"
@@ -191,9 +196,9 @@ def test_an_offer_dies_where_the_client_s_would(foreseen):
 
 def test_what_was_in_the_way_goes(foreseen):
     """What a change lets through is waited for; a server whose cable is plugged in serves at once."""
-    lab.apply(now(), lab.assigned(now(), "server.eth0", {"connected": "true"}))
-    lab.apply(now(), lab.assigned(now(), "bridge.eth0", {"promiscuous": "true"}))
-    lab.apply(now(), lab.assigned(now(), "vmnet8", {"stopped": ""}))
-    lab.apply(now(), lab.assigned(now(), "unplugged.eth0", {"connected": ""}))
+    lab.apply(now(), lab.set_value(now(), "server.eth0", {"connected": "true"}))
+    lab.apply(now(), lab.set_value(now(), "bridge.eth0", {"promiscuous": "true"}))
+    lab.apply(now(), lab.set_value(now(), "vmnet8", {"stopped": ""}))
+    lab.apply(now(), lab.set_value(now(), "unplugged.eth0", {"connected": ""}))
     left = {one.node for one in lab.status(now()).unleased}
     assert left == {"late", "nobody", "on-internal", "unlinked"}

@@ -50,7 +50,7 @@ def now() -> lab.Lab:
 
 
 def assign(target: str, **settings: str) -> None:
-    lab.apply(now(), lab.assigned(now(), target, settings))
+    lab.apply(now(), lab.set_value(now(), target, settings))
     assert not lab.status(now()).drift
 
 

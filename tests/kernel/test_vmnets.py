@@ -41,7 +41,7 @@ def now() -> lab.Lab:
 
 
 def assign(target: str, **settings: str) -> None:
-    lab.apply(now(), lab.assigned(now(), target, settings))
+    lab.apply(now(), lab.set_value(now(), target, settings))
     assert not lab.status(now()).drift
 
 
@@ -142,7 +142,7 @@ def test_a_subnet_s_change_keeps_what_still_fits_and_says_what_does_not():
     assign("vmnet8", subnet="10.0.0.0/25")
     assert "10.0.0.10" in on("vmnet8-nat", "ip", "-4", "-br", "address", "show", "eth0")
     with pytest.raises(ScenarioError) as raised:
-        lab.assigned(now(), "vmnet8", {"subnet": "10.7.0.0/24"})
+        lab.set_value(now(), "vmnet8", {"subnet": "10.7.0.0/24"})
     assert "the NAT device of vmnet8's address 10.0.0.10 is outside" in str(raised.value)
     assert "the DHCP range's 10.0.0.20 is outside" in str(raised.value)
     assign("vmnet8", subnet="10.7.0.0/24", dhcp="", nat="")

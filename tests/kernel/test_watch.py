@@ -17,7 +17,13 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.nftables import nft
 from netlab.packets.stream import WINDOW_NS
 from netlab.report.traffic import conversation_lines as report
-from netlab.traffic.conversations import UNSEEN, Result, Told, Tracker, live
+from netlab.traffic.conversations import (
+    UNSEEN,
+    Conversation,
+    ConversationState,
+    ConversationTracker,
+    live,
+)
 from tests.machine import NETLAB, inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -33,12 +39,12 @@ def running() -> Iterator[lab.Lab]:
 
 
 @pytest.fixture
-def told(running) -> Callable[..., list[Told]]:
+def told(running) -> Callable[..., list[Conversation]]:
     """What is told of what happens while something is done."""
 
-    def find(do: Callable[[], object], *unfolded: str) -> list[Told]:
+    def find(do: Callable[[], object], *unfolded: str) -> list[Conversation]:
         with lab.watching(running) as stream:
-            tracker = Tracker(lab.Following(running).where, unfolded, stream.since)
+            tracker = ConversationTracker(lab.LabWatcher(running).netmap, unfolded, stream.since)
             do()
             found = [one for part in live(stream.portions(0.1), tracker, WINDOW_NS) for one in part]
             assert not any(stream.lost().values())
@@ -70,7 +76,7 @@ def way(steps) -> tuple[str, ...]:
 
 def test_an_echo_and_its_answer_through_two_nats(told):
     (one,) = told(on("vm1", "ping", "-c1", INTERNET))
-    assert (one.kind, one.origin, one.result) == ("icmp", "vm1", Result.ANSWERED)
+    assert (one.kind, one.origin, one.result) == ("icmp", "vm1", ConversationState.ANSWERED)
     assert way(one.there) == WAY
     assert way(one.back) == WAY[::-1]
     assert one.there[2].rewrites == {"ip.src": ("10.0.0.128", "192.168.1.100")}
@@ -98,7 +104,7 @@ def test_two_vms_with_the_same_icmp_id_and_seq_at_once_stay_apart(told):
 
     found = told(both)
     assert Counter((one.origin, one.result, way(one.there)) for one in found) == {
-        (vm, Result.ANSWERED, (vm, *WAY[1:])): 50 for vm in ("vm1", "vm2")
+        (vm, ConversationState.ANSWERED, (vm, *WAY[1:])): 50 for vm in ("vm1", "vm2")
     }
     for one in found:
         assert {step.node for step in one.back} & {"vm1", "vm2"} == {one.origin}
@@ -106,7 +112,7 @@ def test_two_vms_with_the_same_icmp_id_and_seq_at_once_stay_apart(told):
 
 def test_a_tcp_connection_is_one_line(told):
     (one,) = told(on("vm1", "curl", "-s", f"http://{INTERNET}/"))
-    assert (one.kind, one.result, one.goes_on) == ("tcp", Result.ANSWERED, False)
+    assert (one.kind, one.result, one.goes_on) == ("tcp", ConversationState.ANSWERED, False)
     assert (way(one.there), way(one.back)) == (WAY, WAY[::-1])
     assert min(one.packets) >= 4
     assert one.octets[0] > 50
@@ -125,9 +131,9 @@ def test_a_connections_content_is_counted_once(told):
 
 
 def test_an_open_connection_is_told_when_it_is_silent_and_again_at_its_end(running):
-    tracker = Tracker(lab.Following(running).where)
+    tracker = ConversationTracker(lab.LabWatcher(running).netmap)
     script = f"exec 3<>/dev/tcp/{INTERNET}/80; sleep 1.5; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
-    found: list[Told] = []
+    found: list[Conversation] = []
     with lab.watching(running) as stream, beside("vm1", "bash", "-c", script):
         for part in live(stream.portions(HANG_SECONDS), tracker, WINDOW_NS):
             found += part
@@ -140,9 +146,9 @@ def test_an_open_connection_is_told_when_it_is_silent_and_again_at_its_end(runni
 
 def test_a_closed_port_refuses(told):
     (tcp,) = told(on("vm1", "curl", "-s", f"http://{INTERNET}:81/"))
-    assert (tcp.result, way(tcp.there)[-1]) == (Result.REFUSED, "internet")
+    assert (tcp.result, way(tcp.there)[-1]) == (ConversationState.REFUSED, "internet")
     (udp,) = told(on("vm1", "bash", "-c", f"echo > /dev/udp/{INTERNET}/999"))
-    assert (udp.kind, udp.result) == ("udp", Result.REFUSED)
+    assert (udp.kind, udp.result) == ("udp", ConversationState.REFUSED)
     assert way(udp.back)[-1] == "vm1"
     assert report.line(udp, {}).endswith("ICMP port unreachable by internet")
 
@@ -150,14 +156,18 @@ def test_a_closed_port_refuses(told):
 def test_an_error_on_the_way_belongs_to_the_packet_that_it_quotes(told):
     """Quoted behind two NATs."""
     (one,) = told(on("vm1", "ping", "-c1", "-W1", "-t3", INTERNET))
-    assert (one.kind, one.result) == ("icmp", Result.REFUSED)
+    assert (one.kind, one.result) == ("icmp", ConversationState.REFUSED)
     assert one.back[0].node == one.there[-1].node == "router"
     assert one.back[-1].node == "vm1"
 
 
 def test_what_is_not_answered_is_told_with_the_place_where_it_ended(told):
     (one,) = told(on("internet", "ping", "-c1", "-W0.1", "10.0.0.128"))
-    assert (one.result, way(one.there), one.back) == (Result.SILENT, ("internet", "router"), ())
+    assert (one.result, way(one.there), one.back) == (
+        ConversationState.SILENT,
+        ("internet", "router"),
+        (),
+    )
     assert report.line(one, {"10.0.0.128": "vm1"}).endswith(
         "✘ internet → vm1  icmp  internet·router  no answer"
     )
@@ -170,7 +180,11 @@ def test_an_answer_that_is_lost_is_told(told):
         (one,) = told(on("vm1", "ping", "-c1", "-W0.1", INTERNET))
     finally:
         nft.delete_table("watch.router", "ip", "extra")
-    assert (one.result, way(one.there), one.back[-1].node) == (Result.SILENT, WAY, "router")
+    assert (one.result, way(one.there), one.back[-1].node) == (
+        ConversationState.SILENT,
+        WAY,
+        "router",
+    )
     assert report.line(one, {}).endswith("the answer was lost at router")
 
 
@@ -180,7 +194,7 @@ def test_dns_through_the_relay_is_one_line(told):
     (one,) = found
     assert (one.kind, one.result, way(one.there)) == (
         "dns",
-        Result.ANSWERED,
+        ConversationState.ANSWERED,
         (*WAY[:2], "vmnet8-nat"),
     )
     (relayed,) = one.relayed
@@ -208,7 +222,7 @@ def test_arp_is_counted_and_told_on_demand(told):
     assert [one.kind for one in told(cold)] == ["icmp"]
     assert told.folded["arp"] >= 2
     found = [one for one in told(cold, "arp") if one.kind == "arp" and one.origin == "vm1"]
-    assert found[0].result is Result.ANSWERED
+    assert found[0].result is ConversationState.ANSWERED
     assert [step.node for step in found[0].back] == ["vmnet8-nat", "vmnet8", "vm1"]
     assert not told.folded["arp"]
 
@@ -234,8 +248,8 @@ def test_equal_datagrams_are_told_apart(told):
 
 def test_a_flood_of_5000_with_other_traffic_is_told_packet_by_packet(running):
     """Among it another flood, and connections."""
-    tracker = Tracker(lab.Following(running).where)
-    found: list[Told] = []
+    tracker = ConversationTracker(lab.LabWatcher(running).netmap)
+    found: list[Conversation] = []
     web = f"for i in 1 2 3 4 5 6 7 8; do curl -s http://{INTERNET}/ >/dev/null; done"
     with (
         lab.watching(running) as stream,
@@ -254,22 +268,25 @@ def test_a_flood_of_5000_with_other_traffic_is_told_packet_by_packet(running):
     sequence = sorted(int(one.fields["icmp.seq"]) for one in mine)
     assert sequence == list(range(1, 5001))
     assert {(one.result, way(one.there), way(one.back)) for one in mine} == {
-        (Result.ANSWERED, WAY, WAY[::-1])
+        (ConversationState.ANSWERED, WAY, WAY[::-1])
     }
     others = {(one.kind, one.result, one.there[-1].node) for one in found if one.origin != "vm1"}
-    assert others <= {("icmp", Result.ANSWERED, "internet"), ("tcp", Result.ANSWERED, "internet")}
+    assert others <= {
+        ("icmp", ConversationState.ANSWERED, "internet"),
+        ("tcp", ConversationState.ANSWERED, "internet"),
+    }
 
 
 def test_what_was_under_way_when_it_starts_is_counted_and_nobody_is_said_to_have_begun_it(running):
-    found: list[Told] = []
+    found: list[Conversation] = []
     unseen = 0
     often = "-q", "-i", "0.001"
     with beside("vm1", "ping", *often, INTERNET), beside("vm2", "ping", *often, "10.0.0.2"):
         for _ in range(15):
             with lab.watching(running) as stream:
-                tracker = Tracker(lab.Following(running).where, (), stream.since)
+                tracker = ConversationTracker(lab.LabWatcher(running).netmap, (), stream.since)
                 for part in live(stream.portions(0.02), tracker, WINDOW_NS):
-                    found += [one for one in part if one.result is Result.ANSWERED]
+                    found += [one for one in part if one.result is ConversationState.ANSWERED]
                 unseen += tracker.folded[UNSEEN]
     assert unseen
     assert {(one.origin, way(one.there)) for one in found} == {
@@ -283,14 +300,14 @@ def test_a_machine_that_comes_and_goes_while_it_goes_on():
     growing = lab.prepare(lab.load("nat"), "growing")
     limit = ("--seconds", str(HANG_SECONDS))
     with lab.running(growing), watching("--json", *limit, of="growing") as process:
-        more = lab.apply(growing, lab.with_vm(growing, "vm9", ["vmnet8"]))
+        more = lab.apply(growing, lab.add_vm(growing, "vm9", ["vmnet8"]))
         address = inside("growing.vm9", "hostname", "-I").stdout.strip()
         with beside("vm9", "ping", "-q", "-i", "0.1", INTERNET, of="growing"):
             first = json.loads(process.stdout.readline())
             while "vm9" not in (first.get("from"), first.get("to")):  # Or only counted.
                 first = json.loads(process.stdout.readline())
         assert inside("growing.vm1", "ping", "-c1", address).returncode == 0
-        lab.apply(more, lab.without_vm(more, "vm9"))
+        lab.apply(more, lab.remove_vm(more, "vm9"))
         assert inside("growing.vm1", "ping", "-c1", "10.0.0.2").returncode == 0
     told = [found for line in process.output.splitlines() if "kind" in (found := json.loads(line))]
     ways = {(one["from"], one["to"], *(step["node"] for step in one["there"])) for one in told}

@@ -12,12 +12,12 @@ import pytest
 from netlab import lab
 from netlab.diagnosis.verdict import Verdict
 from netlab.plan.plan import Plan
-from netlab.plan.resources import Address, Cable, Noun, Route, Ruleset, Service, Sysctl
+from netlab.plan.resources import Address, Cable, Resource, Route, Ruleset, Service, Sysctl
 from netlab.scenario.files import shipped
 from netlab.scenario.model import Family
 from tests.machine import inside, netlab
 
-Edit = Callable[[Noun], Noun | None]
+Edit = Callable[[Resource], Resource | None]
 
 
 def mutated(scenario: str, edit: Edit) -> lab.Lab:
@@ -32,7 +32,7 @@ def mutated(scenario: str, edit: Edit) -> lab.Lab:
 def without_rule(node: str, words: str) -> Edit:
     """Delete the rules with these words from a node's ruleset."""
 
-    def edit(noun: Noun) -> Noun:
+    def edit(noun: Resource) -> Resource:
         if isinstance(noun, Ruleset) and noun.namespace.endswith(f".{node}"):
             rows = [row for row in noun.text.splitlines(keepends=True) if words not in row]
             return replace(noun, text="".join(rows))
@@ -44,7 +44,7 @@ def without_rule(node: str, words: str) -> Edit:
 def with_text(node: str, old: str, new: str) -> Edit:
     """Replace text in a node's rules or service configuration."""
 
-    def edit(noun: Noun) -> Noun:
+    def edit(noun: Resource) -> Resource:
         if noun_is_on(noun, node):
             if isinstance(noun, Ruleset):
                 return replace(noun, text=noun.text.replace(old, new))
@@ -58,7 +58,7 @@ def with_text(node: str, old: str, new: str) -> Edit:
 def with_sysctl(node: str, key: str, value: str) -> Edit:
     """Set a kernel parameter to something else."""
 
-    def edit(noun: Noun) -> Noun:
+    def edit(noun: Resource) -> Resource:
         if isinstance(noun, Sysctl) and noun_is_on(noun, node) and noun.key == key:
             return replace(noun, value=value)
         return noun
@@ -69,7 +69,7 @@ def with_sysctl(node: str, key: str, value: str) -> Edit:
 def with_address(node: str, old: str, new: str) -> Edit:
     """Give a node another address."""
 
-    def edit(noun: Noun) -> Noun:
+    def edit(noun: Resource) -> Resource:
         if isinstance(noun, Address) and noun_is_on(noun, node) and str(noun.address) == old:
             return replace(noun, address=type(noun.address)(new))
         return noun
@@ -80,7 +80,7 @@ def with_address(node: str, old: str, new: str) -> Edit:
 def plugged_into(switch: str, scenario: str, *vms: str) -> Edit:
     """Plug VMs into another switch than their own."""
 
-    def edit(noun: Noun) -> Noun:
+    def edit(noun: Resource) -> Resource:
         if isinstance(noun, Cable) and noun.other.namespace in {f"{scenario}.{vm}" for vm in vms}:
             port = replace(noun.one, namespace=f"{scenario}.{switch}", bridge=switch)
             return replace(noun, one=port)
@@ -92,7 +92,7 @@ def plugged_into(switch: str, scenario: str, *vms: str) -> Edit:
 def switched_on(node: str, interface: str) -> Edit:
     """Enable a machine's adapter that is disabled."""
 
-    def edit(noun: Noun) -> Noun:
+    def edit(noun: Resource) -> Resource:
         if not isinstance(noun, Cable) or noun.other.interface != interface:
             return noun
         its = noun.other.namespace.endswith(f".{node}")
@@ -104,7 +104,7 @@ def switched_on(node: str, interface: str) -> Edit:
 def without_route(node: str, destination: str) -> Edit:
     """Delete a route of a node."""
 
-    def edit(noun: Noun) -> Noun | None:
+    def edit(noun: Resource) -> Resource | None:
         routes = isinstance(noun, Route) and str(noun.destination) == destination
         return None if routes and noun_is_on(noun, node) else noun
 
@@ -112,7 +112,7 @@ def without_route(node: str, destination: str) -> Edit:
 
 
 def chain(*edits: Edit) -> Edit:
-    def edit(noun: Noun) -> Noun | None:
+    def edit(noun: Resource) -> Resource | None:
         for one in edits:
             if noun is not None:
                 noun = one(noun)
@@ -121,7 +121,7 @@ def chain(*edits: Edit) -> Edit:
     return edit
 
 
-def noun_is_on(noun: Noun, node: str) -> bool:
+def noun_is_on(noun: Resource, node: str) -> bool:
     return not isinstance(noun, Cable) and noun.namespace.endswith(f".{node}")
 
 

@@ -8,21 +8,21 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from netlab import lab
-from netlab.plan.diff import Change, change, joined, mend
+from netlab.plan.diff import Diff, diff, joined, reconcile
 from netlab.plan.plan import Plan
 from netlab.plan.resources import (
     DEFAULT_ROUTE,
     Address,
     Bridge,
     Cable,
+    CableEnd,
     DhcpClient,
-    End,
     EtcFile,
     Lease,
     Listening,
     Namespace,
-    Noun,
     Queue,
+    Resource,
     Route,
     Ruleset,
     Service,
@@ -34,7 +34,7 @@ from netlab.scenario.text import edit
 
 SUBNET = IPv4Network("10.0.0.0/24")
 SWITCH = [Namespace("x.sw"), Bridge("x.sw", "sw", "02:00:00:00:00:01")]
-CABLE = Cable(End("x.sw", "p1", bridge="sw"), End("x.vm", "eth0", "02:00:00:00:00:02"))
+CABLE = Cable(CableEnd("x.sw", "p1", bridge="sw"), CableEnd("x.vm", "eth0", "02:00:00:00:00:02"))
 ADDRESS = Address("x.vm", "eth0", IPv4Interface("10.0.0.5/24"))
 ROUTE = Route("x.vm", DEFAULT_ROUTE, IPv4Address("10.0.0.1"))
 SERVICE = Service("x.vm", "web", ("httpd",))
@@ -45,19 +45,19 @@ SETTING = Sysctl("x.vm", "net.ipv4.ip_forward", "0")
 FORWARDING = Sysctl("x.vm", "net.ipv4.conf.eth0.forwarding", "1")
 MACHINE = [Namespace("x.vm"), ADDRESS, ROUTE, SERVICE, LISTENING, RULES, ETC, SETTING, FORWARDING]
 OTHER = [Namespace("x.other"), Address("x.other", "eth0", IPv4Interface("10.0.0.6/24"))]
-ALL: list[Noun] = [*SWITCH, *MACHINE, *OTHER, CABLE]
+ALL: list[Resource] = [*SWITCH, *MACHINE, *OTHER, CABLE]
 
 
-def plan(*nouns: Noun) -> Plan:
+def plan(*nouns: Resource) -> Plan:
     return Plan.of("x", nouns)
 
 
-def without(*gone: Noun) -> list[Noun]:
+def without(*gone: Resource) -> list[Resource]:
     return [noun for noun in ALL if noun not in gone]
 
 
-def between(new: list[Noun]) -> Change:
-    return change(plan(*ALL), plan(*new))
+def between(new: list[Resource]) -> Diff:
+    return diff(plan(*ALL), plan(*new))
 
 
 def test_nothing_differs():
@@ -111,7 +111,7 @@ def test_a_service_with_another_configuration_is_awaited_again():
 def test_a_client_in_another_network_needs_another_lease():
     client, lease = DhcpClient("x.vm", "eth0", "vm", SUBNET), Lease("x.vm", "eth0")
     elsewhere = replace(client, network=IPv4Network("10.9.0.0/24"))
-    found = change(plan(*ALL, client, lease), plan(*ALL, elsewhere, lease))
+    found = diff(plan(*ALL, client, lease), plan(*ALL, elsewhere, lease))
     assert set(found.removed) == {client, lease}
     assert set(found.created) == {elsewhere, lease}
 
@@ -120,13 +120,13 @@ def test_a_client_that_is_to_get_something_else_asks_anew_and_one_that_gets_noth
     client = DhcpClient("x.vm", "eth0", "vm", SUBNET, terms=("address 10.0.0.5",))
     lease = Lease("x.vm", "eth0")
     other, without_any = replace(client, terms=("address 10.0.0.6",)), replace(client, terms=())
-    found = change(plan(*ALL, client, lease), plan(*ALL, other, lease))
+    found = diff(plan(*ALL, client, lease), plan(*ALL, other, lease))
     assert set(found.removed) == {client, lease}
     assert set(found.created) == {other, lease}
     assert found.gives_back(client)
-    kept = change(plan(*ALL, client, lease), plan(*ALL, without_any))
+    kept = diff(plan(*ALL, client, lease), plan(*ALL, without_any))
     assert (kept.removed, kept.altered) == ((lease,), ((client, without_any),))
-    torn = change(plan(*ALL, client, lease), plan(*without(CABLE)))
+    torn = diff(plan(*ALL, client, lease), plan(*without(CABLE)))
     assert not torn.gives_back(client)
 
 
@@ -145,48 +145,48 @@ def test_content_is_altered_in_place(old, new):
 
 def test_mending_takes_back_what_was_done_by_hand():
     added = replace(ADDRESS, address=IPv4Interface("10.0.0.77/24"))
-    foreign = End("x.vm", "br9", "02:00:00:00:00:09")
-    found = mend(plan(*ALL), [*without(ADDRESS, ROUTE), added, foreign])
+    foreign = CableEnd("x.vm", "br9", "02:00:00:00:00:09")
+    found = reconcile(plan(*ALL), [*without(ADDRESS, ROUTE), added, foreign])
     assert found.removed == (foreign, added)
     assert found.created == (ADDRESS, ROUTE)
 
 
 def test_a_cable_that_is_not_as_planned_is_replaced_with_what_stands_on_it():
-    found = mend(plan(*ALL), without(CABLE))
+    found = reconcile(plan(*ALL), without(CABLE))
     assert {CABLE, ADDRESS, ROUTE, SERVICE, LISTENING} <= set(found.removed)
     assert {CABLE, ADDRESS, ROUTE, SERVICE, LISTENING} <= set(found.created)
 
 
 def test_a_client_whose_lease_is_gone_asks_anew_and_one_that_is_gone_is_awaited():
     client, lease = DhcpClient("x.vm", "eth0", "vm", SUBNET), Lease("x.vm", "eth0")
-    found = mend(plan(*ALL, client, lease), [*ALL, client])
+    found = reconcile(plan(*ALL, client, lease), [*ALL, client])
     assert (found.removed, found.created) == ((client,), (client, lease))
-    found = mend(plan(*ALL, client, lease), [*ALL, lease])
+    found = reconcile(plan(*ALL, client, lease), [*ALL, lease])
     assert (found.removed, found.created) == ((lease, client), (client, lease))
 
 
 def test_what_is_on_an_interface_made_by_hand_goes_with_it():
-    foreign = End("x.vm", "br0", "02:00:00:00:00:09")
+    foreign = CableEnd("x.vm", "br0", "02:00:00:00:00:09")
     address = Address("x.vm", "br0", IPv4Interface("172.17.0.1/16"))
     queue = Queue("x.vm", "br0")
-    found = mend(plan(*ALL), [*ALL, foreign, address, queue])
-    assert found == Change((foreign,), (), ())
+    found = reconcile(plan(*ALL), [*ALL, foreign, address, queue])
+    assert found == Diff((foreign,), (), ())
 
 
 def test_what_may_be_in_the_way_of_what_is_missing_goes_first():
     """A name without a namespace, an end in another switch, a folder for a file, a stray process."""
     for noun in (*SWITCH, CABLE, ETC, SERVICE, Namespace("x.vm")):
-        found = mend(plan(*ALL), without(noun))
+        found = reconcile(plan(*ALL), without(noun))
         assert noun in found.removed, noun
         assert noun in found.created, noun
     for noun in (ADDRESS, ROUTE, RULES, SETTING, LISTENING):
-        found = mend(plan(*ALL), without(noun))
+        found = reconcile(plan(*ALL), without(noun))
         assert noun not in found.removed, noun
         assert noun in found.created, noun
 
 
 def test_a_cable_is_in_the_way_though_the_namespace_of_one_end_is_gone():
-    found = mend(plan(*ALL), without(*SWITCH, CABLE))
+    found = reconcile(plan(*ALL), without(*SWITCH, CABLE))
     assert CABLE in found.removed
     assert ADDRESS in found.removed, "it goes with its interface"
     assert {CABLE, ADDRESS, ROUTE} <= set(found.created)
@@ -195,30 +195,30 @@ def test_a_cable_is_in_the_way_though_the_namespace_of_one_end_is_gone():
 @pytest.mark.parametrize("noun", SWITCH)
 def test_what_is_odd_is_altered_in_place(noun):
     odd = replace(noun, oddities=("off",))
-    assert mend(plan(*ALL), [*without(noun), odd]) == Change((), ((odd, noun),), ())
+    assert reconcile(plan(*ALL), [*without(noun), odd]) == Diff((), ((odd, noun),), ())
 
 
 def test_what_is_to_be_altered_goes_and_comes_with_what_it_stands_on():
     other = replace(FORWARDING, value="0")
-    found = mend(plan(*ALL), [*without(CABLE, FORWARDING), other])
+    found = reconcile(plan(*ALL), [*without(CABLE, FORWARDING), other])
     assert not found.altered
     assert other in found.removed
     assert FORWARDING in found.created
     queue = Queue("x.vm", "eth0", 1_000_000)
     longer, faster = replace(CABLE, mtu=9000), replace(queue, rate=2_000_000)
-    found = change(plan(*ALL, queue), plan(*without(CABLE), longer, faster))
+    found = diff(plan(*ALL, queue), plan(*without(CABLE), longer, faster))
     assert not found.altered
     assert (queue in found.removed, faster in found.created) == (True, True)
 
 
 def test_several_changes_are_told_as_one():
-    one, other = Change((CABLE,), (), (CABLE, ROUTE)), Change((), ((ETC, ETC),), (ADDRESS,))
-    assert joined([one, other]) == Change((CABLE,), ((ETC, ETC),), (CABLE, ROUTE, ADDRESS))
+    one, other = Diff((CABLE,), (), (CABLE, ROUTE)), Diff((), ((ETC, ETC),), (ADDRESS,))
+    assert joined([one, other]) == Diff((CABLE,), ((ETC, ETC),), (CABLE, ROUTE, ADDRESS))
     assert not joined([])
 
 
 def test_nothing_to_mend():
-    assert not mend(plan(*ALL), ALL)
+    assert not reconcile(plan(*ALL), ALL)
 
 
 @pytest.mark.parametrize("name", ["nat", "three-modes", "bridged", "hostonly"])
@@ -228,7 +228,7 @@ def test_another_machine_leaves_the_machines_alone_that_are_there(name):
     network = next(iter(source.scenario.vmnets))
     data = edit.add_vm(source.data, "vm9", [network])
     after = lab.prepare(edited(source, data))
-    found = change(before.plan, after.plan)
+    found = diff(before.plan, after.plan)
     vms = {node.name for node in before.topology.endpoints}
     touched = {getattr(noun, "namespace", "").partition(".")[2] for noun in found.removed}
     assert not touched & {vm for vm in vms if vm.startswith("vm")}

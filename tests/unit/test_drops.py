@@ -10,15 +10,15 @@ import pytest
 
 from netlab.diagnosis import drops
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.journey import Map
-from netlab.diagnosis.tables import Knowledge
+from netlab.diagnosis.journey import NetworkMap
+from netlab.diagnosis.tables import LabTables
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.nftables.nftrace import Hit
-from netlab.kernel.state.tables import Table
+from netlab.kernel.state.tables import KernelTable
 
 A, B, C = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
 EVERYBODY, GROUP = "ff:ff:ff:ff:ff:ff", "33:33:ff:00:00:02"
-MAP = Map(
+MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("a", "b", "c", "sw")},
     switches=frozenset({"sw"}),
     peers={
@@ -38,18 +38,20 @@ def card(name: str, index: int, mac: str) -> Interface:
 def machine(node: str, mac: str, number: int) -> dict:
     addresses = (IPv4Interface(f"10.0.0.{number}/24"), IPv6Interface(f"fd00::{number}/64"))
     return {
-        (node, Table.INTERFACES): [card("eth0", 1, mac)],
-        (node, Table.ADDRESSES): [("eth0", one) for one in addresses],
+        (node, KernelTable.INTERFACES): [card("eth0", 1, mac)],
+        (node, KernelTable.ADDRESSES): [("eth0", one) for one in addresses],
     }
 
 
-KNOWN = Knowledge(
+KNOWN = LabTables(
     MAP,
     {
         **machine("a", A, 1),
         **machine("b", B, 2),
         **machine("c", C, 3),
-        ("sw", Table.INTERFACES): [card(f"p{n}", at, "02::99") for at, n in enumerate("abc", 1)],
+        ("sw", KernelTable.INTERFACES): [
+            card(f"p{n}", at, "02::99") for at, n in enumerate("abc", 1)
+        ],
     },
     lambda node, question: pytest.fail(f"{node} is asked for {question}: no drop needs a route"),
 )
@@ -99,15 +101,15 @@ def hit(frame: bytes, out: int = 0, table: str = "bridge t", at: str = "sw", **m
 @pytest.mark.parametrize(
     ("given", "proves"),
     [
-        (hit(packet()), drops.Drop("t c: drop")),
-        (hit(packet(), PORT_B), drops.Drop("t c: drop", copy=True)),
+        (hit(packet()), drops.RuleDrop("t c: drop")),
+        (hit(packet(), PORT_B), drops.RuleDrop("t c: drop", copy=True)),
         (hit(packet(), PORT_C), None),
-        (hit(packet(EVERYBODY), PORT_C), drops.Drop("t c: drop")),
-        (hit(packet(), 1, at="a"), drops.Drop("t c: drop")),
-        (hit(packet(), table="bridge loss-pa"), drops.Drop("t c: drop", Cause.LOST)),
-        (hit(packet(), table="bridge admission"), drops.Drop("t c: drop", Cause.NOT_ADMITTED)),
-        (hit(packet(), table="inet loss-pa"), drops.Drop("t c: drop")),
-        (hit(packet(), policy=True), drops.Drop("t c: drop", policy=True)),
+        (hit(packet(EVERYBODY), PORT_C), drops.RuleDrop("t c: drop")),
+        (hit(packet(), 1, at="a"), drops.RuleDrop("t c: drop")),
+        (hit(packet(), table="bridge loss-pa"), drops.RuleDrop("t c: drop", Cause.LOST)),
+        (hit(packet(), table="bridge admission"), drops.RuleDrop("t c: drop", Cause.NOT_ADMITTED)),
+        (hit(packet(), table="inet loss-pa"), drops.RuleDrop("t c: drop")),
+        (hit(packet(), policy=True), drops.RuleDrop("t c: drop", policy=True)),
     ],
 )
 def test_what_a_drop_proves(given, proves):

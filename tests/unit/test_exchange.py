@@ -14,11 +14,17 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
-from netlab.diagnosis.journey import Map
+from netlab.diagnosis.journey import NetworkMap
 from netlab.packets.tap import Sighting
 from netlab.report.traffic.conversation_lines import folded, line
 from netlab.traffic import conversations
-from netlab.traffic.conversations import UNSEEN, UNTOLD, Result, Told, Tracker
+from netlab.traffic.conversations import (
+    UNSEEN,
+    UNTOLD,
+    Conversation,
+    ConversationState,
+    ConversationTracker,
+)
 from netlab.traffic.packet_key import identify
 
 CABLES = (
@@ -28,7 +34,7 @@ CABLES = (
     "nat.up host.down",
     "host.lan pc.eth0",
 )
-MAP = Map(
+MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("vm1", "vm2", "sw", "nat", "host", "pc")},
     switches=frozenset({"sw"}),
     macs={"sw": "00:50:56:00:00:07"},
@@ -119,7 +125,7 @@ class Lab:
 
     def __init__(self, *unfolded: str) -> None:
         self.now = self.since = 0
-        self.tracker = Tracker(lambda: MAP, unfolded, lambda namespace: self.since)
+        self.tracker = ConversationTracker(lambda: MAP, unfolded, lambda namespace: self.since)
 
     def see(
         self, points: str, *layers: Packet, foreign: bool = False, mac: str = "00:0c:29:00:00:01"
@@ -136,7 +142,7 @@ class Lab:
             )
             self.tracker.take([seen])
 
-    def told(self, now: int | None = None) -> list[Told]:
+    def told(self, now: int | None = None) -> list[Conversation]:
         return list(self.tracker.told(now))
 
 
@@ -183,12 +189,12 @@ def test_an_answer_is_told_when_it_is_home_and_silence_after_a_second():
     assert not lab.told(lab.now)
     lab.see("vm1.eth0<", IP(id=2, **back), ICMP(type=0, id=1, seq=5) / b"payload")
     (one,) = lab.told(lab.now)
-    assert (one.result, one.took) == (Result.ANSWERED, 7 * MS)
+    assert (one.result, one.took) == (ConversationState.ANSWERED, 7 * MS)
     assert line(one, {}).endswith("✔ vm1 → vm2  icmp  vm1·sw·vm2  and back 7.00 ms")
     lab.see("vm1.eth0> sw.p1<", IP(id=3, **TO_PC), ICMP(id=1, seq=6))
     assert not lab.told(lab.now + 999 * MS)
     (one,) = lab.told(lab.now + 1001 * MS)
-    assert one.result is Result.SILENT
+    assert one.result is ConversationState.SILENT
     assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  icmp  vm1·sw  no answer")
 
 
@@ -433,13 +439,13 @@ def test_what_there_is_no_time_for_is_counted():
 def test_equal_packets_are_compared_with_few_others(monkeypatch):
     """Or 1,000 of them would be compared 500,000 times."""
     looks: Counter[str] = Counter()
-    fits = conversations._Passage.fits
+    fits = conversations._PacketPath.fits
 
     def counted(*found: object) -> bool:
         looks["fits"] += 1
         return fits(*found)
 
-    monkeypatch.setattr(conversations._Passage, "fits", counted)
+    monkeypatch.setattr(conversations._PacketPath, "fits", counted)
     lab, frame = Flood(), wire(IP(id=0, **TO_PC), ECHO)
     for _ in range(1000):
         lab.pass_by("vm1.eth0>", frame, 0)

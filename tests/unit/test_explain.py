@@ -8,14 +8,14 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.journey import Map
+from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.explain import explain
-from netlab.explain.model import Explanation, Place, Probe, World
-from netlab.explain.nft_rules import NOT_THERE, End, Ruleset
+from netlab.explain.model import Explanation, LabModel, NodeModel, PredictedProbe
+from netlab.explain.nft_rules import NOT_THERE, HookVerdict, ParsedRuleset
 from netlab.kernel.netlink.objects.links import Interface
-from netlab.kernel.rows import FdbEntry, Hop, Neighbour, RouteRow, Socket
-from netlab.kernel.state.routing import Answer, Question
+from netlab.kernel.rows import FdbEntry, Neighbour, NextHop, RouteRow, Socket
+from netlab.kernel.state.routing import RouteLookup, RouteResult
 from netlab.kernel.state.spaces import Space
 from netlab.packets.packet import Part
 
@@ -66,98 +66,114 @@ DROP, ACCEPT = {"drop": None}, {"accept": None}
 @pytest.mark.parametrize(
     ("condition", "end"),
     [
-        (match(meta("iifname"), "eth0"), End.DROP),
-        (match(meta("iifname"), "eth*"), End.DROP),
-        (match(meta("iifname"), "eth1"), End.ACCEPT),
-        (match(meta("iifname"), "eth1", "!="), End.DROP),
-        (match(meta("oifname"), "eth1", "!="), End.ACCEPT),  # It has none: no comparison is true.
-        (match(payload("ip", "saddr"), "10.0.0.5"), End.DROP),
-        (match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 24}}), End.DROP),
-        (match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.1.0", "len": 24}}), End.ACCEPT),
-        (match(payload("ip", "saddr"), {"range": ["10.0.0.1", "10.0.0.9"]}), End.DROP),
-        (match(payload("ip", "saddr"), {"set": ["10.0.0.1", "10.0.0.5"]}), End.DROP),
-        (match(payload("tcp", "dport"), {"set": [22, {"range": [79, 81]}]}), End.DROP),
-        (match(payload("tcp", "dport"), 1024, "<"), End.DROP),
-        (match(payload("udp", "dport"), 80), End.ACCEPT),
-        (match(payload("udp", "dport"), 80, "!="), End.ACCEPT),
-        (match(payload("tcp", "flags"), "syn"), End.UNKNOWN),
-        (match(meta("mark"), 1), End.UNKNOWN),
-        (match({"ct": {"key": "state"}}, ["established", "related"], "in"), End.ACCEPT),
-        (match({"ct": {"key": "state"}}, ["new", "related"], "in"), End.DROP),
-        (match({"ct": {"key": "ip daddr", "dir": "original"}}, "192.168.1.100"), End.DROP),
-        (match({"ct": {"key": "ip daddr", "dir": "reply"}}, "192.168.1.100"), End.UNKNOWN),
-        (match({"concat": [meta("iif"), meta("oif")]}, "x"), End.UNKNOWN),
-        (match(meta("l4proto"), {"set": [1, 6, 17]}), End.DROP),
-        (match(meta("l4proto"), {"set": [1, 17]}), End.ACCEPT),
+        (match(meta("iifname"), "eth0"), HookVerdict.DROP),
+        (match(meta("iifname"), "eth*"), HookVerdict.DROP),
+        (match(meta("iifname"), "eth1"), HookVerdict.ACCEPT),
+        (match(meta("iifname"), "eth1", "!="), HookVerdict.DROP),
+        (
+            match(meta("oifname"), "eth1", "!="),
+            HookVerdict.ACCEPT,
+        ),  # It has none: no comparison is true.
+        (match(payload("ip", "saddr"), "10.0.0.5"), HookVerdict.DROP),
+        (
+            match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 24}}),
+            HookVerdict.DROP,
+        ),
+        (
+            match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.1.0", "len": 24}}),
+            HookVerdict.ACCEPT,
+        ),
+        (match(payload("ip", "saddr"), {"range": ["10.0.0.1", "10.0.0.9"]}), HookVerdict.DROP),
+        (match(payload("ip", "saddr"), {"set": ["10.0.0.1", "10.0.0.5"]}), HookVerdict.DROP),
+        (match(payload("tcp", "dport"), {"set": [22, {"range": [79, 81]}]}), HookVerdict.DROP),
+        (match(payload("tcp", "dport"), 1024, "<"), HookVerdict.DROP),
+        (match(payload("udp", "dport"), 80), HookVerdict.ACCEPT),
+        (match(payload("udp", "dport"), 80, "!="), HookVerdict.ACCEPT),
+        (match(payload("tcp", "flags"), "syn"), HookVerdict.UNKNOWN),
+        (match(meta("mark"), 1), HookVerdict.UNKNOWN),
+        (match({"ct": {"key": "state"}}, ["established", "related"], "in"), HookVerdict.ACCEPT),
+        (match({"ct": {"key": "state"}}, ["new", "related"], "in"), HookVerdict.DROP),
+        (match({"ct": {"key": "ip daddr", "dir": "original"}}, "192.168.1.100"), HookVerdict.DROP),
+        (match({"ct": {"key": "ip daddr", "dir": "reply"}}, "192.168.1.100"), HookVerdict.UNKNOWN),
+        (match({"concat": [meta("iif"), meta("oif")]}, "x"), HookVerdict.UNKNOWN),
+        (match(meta("l4proto"), {"set": [1, 6, 17]}), HookVerdict.DROP),
+        (match(meta("l4proto"), {"set": [1, 17]}), HookVerdict.ACCEPT),
         # What is not of the fact's kind is not understood, and no verdict rests on it.
-        (match(meta("l4proto"), "tcp"), End.UNKNOWN),
-        (match(meta("l4proto"), "tcp", "!="), End.UNKNOWN),
-        (match(meta("l4proto"), {"set": ["icmp", "udp"]}), End.UNKNOWN),
-        (match(meta("iifname"), 2), End.UNKNOWN),
-        (match(meta("iifname"), {"range": ["eth0", "eth9"]}), End.UNKNOWN),
-        (match(payload("ip", "saddr"), "::1"), End.UNKNOWN),
-        (match(payload("tcp", "dport"), "http"), End.UNKNOWN),
-        (match(payload("tcp", "dport"), True, "<"), End.UNKNOWN),
-        (match({"ct": {"key": "state"}}, 8), End.UNKNOWN),
-        (match({"ct": {"key": "state"}}, ["new", "related"]), End.UNKNOWN),
+        (match(meta("l4proto"), "tcp"), HookVerdict.UNKNOWN),
+        (match(meta("l4proto"), "tcp", "!="), HookVerdict.UNKNOWN),
+        (match(meta("l4proto"), {"set": ["icmp", "udp"]}), HookVerdict.UNKNOWN),
+        (match(meta("iifname"), 2), HookVerdict.UNKNOWN),
+        (match(meta("iifname"), {"range": ["eth0", "eth9"]}), HookVerdict.UNKNOWN),
+        (match(payload("ip", "saddr"), "::1"), HookVerdict.UNKNOWN),
+        (match(payload("tcp", "dport"), "http"), HookVerdict.UNKNOWN),
+        (match(payload("tcp", "dport"), True, "<"), HookVerdict.UNKNOWN),
+        (match({"ct": {"key": "state"}}, 8), HookVerdict.UNKNOWN),
+        (match({"ct": {"key": "state"}}, ["new", "related"]), HookVerdict.UNKNOWN),
         (
             match(
                 {"payload": {**payload("ip", "saddr")["payload"], "tunnel": "vxlan"}}, "10.0.0.5"
             ),
-            End.UNKNOWN,
+            HookVerdict.UNKNOWN,
         ),
-        (match("meta iifname", "eth1"), End.UNKNOWN),
-        (match(payload("tcp", "dport"), {"set": [{"elem": {"val": 80, "timeout": 9}}]}), End.DROP),
-        (match(payload("tcp", "dport"), {"set": 80}), End.DROP),
-        ("update @seen { ip saddr : 1 }", End.UNKNOWN),
-        (None, End.UNKNOWN),
-        ({"limit": {"rate": 1}}, End.UNKNOWN),
-        ({"counter": {"packets": 1}}, End.DROP),
+        (match("meta iifname", "eth1"), HookVerdict.UNKNOWN),
+        (
+            match(payload("tcp", "dport"), {"set": [{"elem": {"val": 80, "timeout": 9}}]}),
+            HookVerdict.DROP,
+        ),
+        (match(payload("tcp", "dport"), {"set": 80}), HookVerdict.DROP),
+        ("update @seen { ip saddr : 1 }", HookVerdict.UNKNOWN),
+        (None, HookVerdict.UNKNOWN),
+        ({"limit": {"rate": 1}}, HookVerdict.UNKNOWN),
+        ({"counter": {"packets": 1}}, HookVerdict.DROP),
     ],
 )
 def test_conditions(condition, end):
-    assert Ruleset([base(), rule(condition, DROP)]).at("input", FACTS).end is end
+    assert ParsedRuleset([base(), rule(condition, DROP)]).at("input", FACTS).end is end
 
 
 def test_what_is_not_known_does_not_matter_if_something_else_is_false():
     unknown, false = match(meta("mark"), 1), match(meta("iifname"), "eth1")
     for conditions in ((unknown, false), (false, unknown)):
-        assert Ruleset([base(), rule(*conditions, DROP)]).at("input", FACTS).end is End.ACCEPT
+        assert (
+            ParsedRuleset([base(), rule(*conditions, DROP)]).at("input", FACTS).end
+            is HookVerdict.ACCEPT
+        )
 
 
 def test_the_first_rule_that_decides_does_and_then_the_policy():
-    rules = Ruleset([base(policy="drop"), rule(ACCEPT), rule(DROP)])
-    assert rules.at("input", FACTS).end is End.ACCEPT
-    found = Ruleset([base(policy="drop")]).at("input", FACTS)
-    assert (found.end, found.by) == (End.DROP, "t c: policy drop")
-    assert Ruleset([base(policy="drop")]).at("output", FACTS).end is End.ACCEPT
+    rules = ParsedRuleset([base(policy="drop"), rule(ACCEPT), rule(DROP)])
+    assert rules.at("input", FACTS).end is HookVerdict.ACCEPT
+    found = ParsedRuleset([base(policy="drop")]).at("input", FACTS)
+    assert (found.end, found.by) == (HookVerdict.DROP, "t c: policy drop")
+    assert ParsedRuleset([base(policy="drop")]).at("output", FACTS).end is HookVerdict.ACCEPT
 
 
 def test_accepting_ends_a_chain_and_not_the_next_one():
     late = base("late", prio=10, policy="drop")
     assert (
-        Ruleset([late, base("early"), rule(ACCEPT, of="early")]).at("input", FACTS).end is End.DROP
+        ParsedRuleset([late, base("early"), rule(ACCEPT, of="early")]).at("input", FACTS).end
+        is HookVerdict.DROP
     )
 
 
 def test_the_lower_priority_comes_first():
     chains = [base("late", prio=10), base("early", prio=-10)]
-    rules = Ruleset([*chains, rule({"reject": None}, of="late"), rule(DROP, of="early")])
-    assert rules.at("input", FACTS).end is End.DROP
+    rules = ParsedRuleset([*chains, rule({"reject": None}, of="late"), rule(DROP, of="early")])
+    assert rules.at("input", FACTS).end is HookVerdict.DROP
 
 
 @pytest.mark.parametrize(
     ("word", "inner", "end"),
     [
-        ("jump", DROP, End.DROP),
-        ("jump", {"return": None}, End.ACCEPT),
-        ("goto", {"return": None}, End.DROP),
-        ("goto", ACCEPT, End.ACCEPT),
+        ("jump", DROP, HookVerdict.DROP),
+        ("jump", {"return": None}, HookVerdict.ACCEPT),
+        ("goto", {"return": None}, HookVerdict.DROP),
+        ("goto", ACCEPT, HookVerdict.ACCEPT),
     ],
 )
 def test_jumps(word, inner, end):
     way = {word: {"target": "sub"}}
-    rules = Ruleset(
+    rules = ParsedRuleset(
         [base(policy="drop"), chain("sub"), rule(way), rule(ACCEPT), rule(inner, of="sub")]
     )
     assert rules.at("input", FACTS).end is end
@@ -166,48 +182,55 @@ def test_jumps(word, inner, end):
 def test_a_named_set_and_one_that_is_not_there():
     named = match(payload("tcp", "dport"), "@ports")
     elements = {"set": {**IP, "name": "ports", "elem": [22, 80]}}
-    assert Ruleset([base(), elements, rule(named, DROP)]).at("input", FACTS).end is End.DROP
-    assert Ruleset([base(), rule(named, DROP)]).at("input", FACTS).end is End.UNKNOWN
+    assert (
+        ParsedRuleset([base(), elements, rule(named, DROP)]).at("input", FACTS).end
+        is HookVerdict.DROP
+    )
+    assert ParsedRuleset([base(), rule(named, DROP)]).at("input", FACTS).end is HookVerdict.UNKNOWN
 
 
 def test_a_verdict_map():
     pairs = [[22, DROP], [80, {"reject": None}]]
     vmap = {"vmap": {"key": payload("tcp", "dport"), "data": {"set": pairs}}}
-    assert Ruleset([base(), rule(vmap)]).at("input", FACTS).end is End.REJECT
+    assert ParsedRuleset([base(), rule(vmap)]).at("input", FACTS).end is HookVerdict.REJECT
 
 
 @pytest.mark.parametrize(
     ("key", "pairs", "end"),
     [
-        (payload("tcp", "dport"), [["http", ACCEPT]], End.UNKNOWN),
-        (meta("l4proto"), [["tcp", ACCEPT]], End.UNKNOWN),
-        (payload("tcp", "dport"), [["*", {"reject": None}], [80, ACCEPT]], End.ACCEPT),
-        (payload("tcp", "dport"), [["*", {"reject": None}], [81, ACCEPT]], End.REJECT),
-        (payload("udp", "dport"), [["*", {"reject": None}]], End.DROP),  # It has no such field.
+        (payload("tcp", "dport"), [["http", ACCEPT]], HookVerdict.UNKNOWN),
+        (meta("l4proto"), [["tcp", ACCEPT]], HookVerdict.UNKNOWN),
+        (payload("tcp", "dport"), [["*", {"reject": None}], [80, ACCEPT]], HookVerdict.ACCEPT),
+        (payload("tcp", "dport"), [["*", {"reject": None}], [81, ACCEPT]], HookVerdict.REJECT),
+        (
+            payload("udp", "dport"),
+            [["*", {"reject": None}]],
+            HookVerdict.DROP,
+        ),  # It has no such field.
     ],
 )
 def test_a_verdict_map_of_what_is_not_understood_or_of_all(key, pairs, end):
     vmap = {"vmap": {"key": key, "data": {"set": pairs}}}
-    assert Ruleset([base(policy="drop"), rule(vmap)]).at("input", FACTS).end is end
+    assert ParsedRuleset([base(policy="drop"), rule(vmap)]).at("input", FACTS).end is end
 
 
 def test_a_table_that_is_switched_off_and_a_chain_before_ip():
-    off = Ruleset([base(policy="drop")], dormant=frozenset({("ip", "t")}))
-    assert off.at("input", FACTS).end is End.ACCEPT
-    assert Ruleset([base(hook="ingress")]).beyond() == "ip t c"
-    assert not Ruleset([base()]).beyond()
+    off = ParsedRuleset([base(policy="drop")], dormant=frozenset({("ip", "t")}))
+    assert off.at("input", FACTS).end is HookVerdict.ACCEPT
+    assert ParsedRuleset([base(hook="ingress")]).beyond() == "ip t c"
+    assert not ParsedRuleset([base()]).beyond()
 
 
 def test_translations_are_for_new_connections():
     nat = [base(kind="nat", hook="prerouting"), rule({"dnat": {"addr": "10.0.0.9", "port": 81}})]
-    found = Ruleset(nat).at("prerouting", FACTS).translation
+    found = ParsedRuleset(nat).at("prerouting", FACTS).translation
     assert (found.kind, str(found.address), found.port) == ("dnat", "10.0.0.9", 81)
     known = {**FACTS, "ct state": frozenset({"established"})}
-    assert Ruleset(nat).at("prerouting", known).translation is None
+    assert ParsedRuleset(nat).at("prerouting", known).translation is None
     to_field = [base(kind="nat"), rule({"snat": {"addr": payload("ip", "daddr")}})]
-    assert str(Ruleset(to_field).at("input", FACTS).translation.address) == "10.0.0.6"
+    assert str(ParsedRuleset(to_field).at("input", FACTS).translation.address) == "10.0.0.6"
     to_map = [base(kind="nat"), rule({"dnat": {"addr": {"map": {}}}})]
-    assert Ruleset(to_map).at("input", FACTS).end is End.UNKNOWN
+    assert ParsedRuleset(to_map).at("input", FACTS).end is HookVerdict.UNKNOWN
 
 
 def interface(name: str, number: int, master: int = 0) -> Interface:
@@ -215,31 +238,31 @@ def interface(name: str, number: int, master: int = 0) -> Interface:
     return Interface(name, number, 1, "veth", mac, 1500, master, True, True)
 
 
-def machine(number: int, *addresses: str, gateway: str = "") -> Place:
+def machine(number: int, *addresses: str, gateway: str = "") -> NodeModel:
     """With a card eth0, eth1, … for each address."""
     cards = [interface(f"eth{n}", number + n) for n in range(len(addresses))]
     own = [(f"eth{n}", IPv4Interface(address)) for n, address in enumerate(addresses)]
-    routes = [RouteRow(address.network, (Hop(None, name),)) for name, address in own]
+    routes = [RouteRow(address.network, (NextHop(None, name),)) for name, address in own]
     if gateway:
-        default = RouteRow(IPv4Network("0.0.0.0/0"), (Hop(IPv4Address(gateway), own[-1][0]),))
+        default = RouteRow(IPv4Network("0.0.0.0/0"), (NextHop(IPv4Address(gateway), own[-1][0]),))
         routes.append(default)
     forwarding = {f"net.ipv4.conf.eth{n}.forwarding": "1" for n in range(len(addresses) - 1)}
-    return Place(Space(tuple(cards), tuple(own), tuple(routes), (), ()), settings=forwarding)
+    return NodeModel(Space(tuple(cards), tuple(own), tuple(routes), (), ()), settings=forwarding)
 
 
-def the_world(**changed: Place) -> World:
+def the_world(**changed: NodeModel) -> LabModel:
     """vm and other on the switch sw, with a router that translates, and a server behind it."""
     ports = tuple(interface(f"p{n}", 90 + n, master=1) for n in range(3))
     masquerade = rule(match(meta("oifname"), "eth1"), {"masquerade": None})
     router = replace(
         machine(30, "10.0.0.1/24", "192.0.2.1/24"),
-        rules=Ruleset([base(hook="postrouting", kind="nat", prio=100), masquerade]),
+        rules=ParsedRuleset([base(hook="postrouting", kind="nat", prio=100), masquerade]),
     )
     router.settings["net.ipv4.conf.eth1.forwarding"] = "1"
     places = {
         "vm": machine(10, "10.0.0.10/24", gateway="10.0.0.1"),
         "other": machine(20, "10.0.0.20/24"),
-        "sw": Place(Space(ports, (), (), (), ())),
+        "sw": NodeModel(Space(ports, (), (), (), ())),
         "router": router,
         "server": machine(40, "192.0.2.80/24"),
         **changed,
@@ -252,31 +275,33 @@ def the_world(**changed: Place) -> World:
     ]
     cables = {end: far for one, two in pairs for end, far in ((one, two), (two, one))}
     peers = {end: far[0] for end, far in cables.items()}
-    where = Map({f"x.{n}": n for n in places}, frozenset({"sw"}), peers, {})
-    return World(places, where, cables, lambda node, asked: route(places[node], asked))
+    netmap = NetworkMap({f"x.{n}": n for n in places}, frozenset({"sw"}), peers, {})
+    return LabModel(places, netmap, cables, lambda node, asked: route(places[node], asked))
 
 
-def route(place: Place, asked: Question) -> Answer:
+def route(place: NodeModel, asked: RouteLookup) -> RouteResult:
     """What a kernel would say, as far as these tests go."""
     if place.has(asked.target):
-        return Answer("local", "lo")
+        return RouteResult("local", "lo")
     forwards = place.settings.get(f"net.ipv4.conf.{asked.came_in}.forwarding") == "1"
     if asked.came_in and not forwards:
-        return Answer(error=113)
+        return RouteResult(error=113)
     fitting = [row for row in place.space.routes if asked.target in row.destination]
     if not fitting:
-        return Answer(error=101)
+        return RouteResult(error=101)
     hop = max(fitting, key=lambda row: row.destination.prefixlen).hops[0]
     towards = hop.gateway or asked.target
     own = next(a.ip for name, a in place.space.addresses if name == hop.interface)
     assert towards
-    return Answer("unicast", hop.interface, hop.gateway, own)
+    return RouteResult("unicast", hop.interface, hop.gateway, own)
 
 
-def said(world: World, to: str, probe: Probe | None = None, source: str = "vm") -> Explanation:
+def said(
+    world: LabModel, to: str, probe: PredictedProbe | None = None, source: str = "vm"
+) -> Explanation:
     address = IPv4Address(to)
     target = next((node for node, _ in world.owners.plugs.get(to, ())), to)
-    return explain(world, source, target, address, probe or Probe())
+    return explain(world, source, target, address, probe or PredictedProbe())
 
 
 def nodes(found: Explanation, part: Part) -> list[str]:
@@ -296,7 +321,7 @@ def test_through_a_translator_and_back():
 
 def test_without_translation_there_is_no_way_back():
     world = the_world()
-    plain = replace(world.places["router"], rules=Ruleset())
+    plain = replace(world.places["router"], rules=ParsedRuleset())
     found = said(the_world(router=plain), "192.0.2.80").finding
     assert (found.at, found.cause) == ("server", Cause.NO_WAY_BACK)
 
@@ -308,10 +333,10 @@ def test_rules_after_translation_see_what_was_made_of_the_packet():
     last = base("last", "postrouting", prio=101)
     outward, foreign = match(meta("oifname"), "eth1"), match(own, "local", "!=")
     strict = [*router.rules.document, last, rule(outward, foreign, DROP, of="last")]
-    translates = replace(router, rules=Ruleset(strict))
+    translates = replace(router, rules=ParsedRuleset(strict))
     assert said(the_world(router=translates), "192.0.2.80").finding.verdict is Verdict.ANSWERED
     rest = [one for one in strict if "masquerade" not in str(one)]
-    forgets = replace(router, rules=Ruleset(rest))
+    forgets = replace(router, rules=ParsedRuleset(rest))
     found = said(the_world(router=forgets), "192.0.2.80").finding
     assert (found.at, found.cause) == ("router", Cause.FIREWALL)
 
@@ -356,11 +381,11 @@ def test_the_address_is_on_another_network():
 @pytest.mark.parametrize(
     ("address", "probe", "verdict"),
     [
-        ("0.0.0.0", Probe("tcp", 80), Verdict.ANSWERED),
-        ("10.0.0.20", Probe("tcp", 80), Verdict.ANSWERED),
-        ("127.0.0.1", Probe("tcp", 80), Verdict.REFUSED),
-        ("0.0.0.0", Probe("udp", 80), Verdict.REFUSED),
-        ("0.0.0.0", Probe("tcp", 81), Verdict.REFUSED),
+        ("0.0.0.0", PredictedProbe("tcp", 80), Verdict.ANSWERED),
+        ("10.0.0.20", PredictedProbe("tcp", 80), Verdict.ANSWERED),
+        ("127.0.0.1", PredictedProbe("tcp", 80), Verdict.REFUSED),
+        ("0.0.0.0", PredictedProbe("udp", 80), Verdict.REFUSED),
+        ("0.0.0.0", PredictedProbe("tcp", 81), Verdict.REFUSED),
     ],
 )
 def test_a_port_needs_a_program(address, probe, verdict):
@@ -372,8 +397,8 @@ def test_a_port_needs_a_program(address, probe, verdict):
 
 
 def test_a_rule_about_the_source_port_is_not_certain():
-    picky = Ruleset([base(), rule(match(payload("tcp", "sport"), 1000), DROP)])
+    picky = ParsedRuleset([base(), rule(match(payload("tcp", "sport"), 1000), DROP)])
     other = replace(machine(20, "10.0.0.20/24"), rules=picky)
-    found = said(the_world(other=other), "10.0.0.20", Probe("tcp", 80)).finding
+    found = said(the_world(other=other), "10.0.0.20", PredictedProbe("tcp", 80)).finding
     assert (found.verdict, found.at) == (Verdict.UNKNOWN, "other")
     assert found.evidence == "not certain: rule t c: a rule"

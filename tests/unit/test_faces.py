@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from netlab.cli import arguments, netlab, prediction
 from netlab.cli.packets import trace
-from netlab.diagnosis.cause import SENTENCES, Finding
+from netlab.diagnosis.cause import SENTENCES, Diagnosis
 from netlab.diagnosis.decision import By, Decision
-from netlab.diagnosis.drops import Drop as Rule
+from netlab.diagnosis.drops import RuleDrop as Rule
 from netlab.diagnosis.journey import Step, follow
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.kernel.host.tracepoints import Drop
+from netlab.kernel.host.tracepoints import KernelDrop
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes import KINDS
 from netlab.probes.base import Ends
@@ -30,9 +30,9 @@ from netlab.report.trace.pcap_comments import record
 from netlab.report.trace.quiz import riddles
 from netlab.report.trace.steps import journey
 from netlab.report.words import FIELDS, LANGUAGES, WORDS, field_name, packet_name
-from netlab.trace.audit import Account
-from netlab.trace.trace import Question, Trace
-from tests.unit.test_journey import BACK, MAP, THERE, evidence, frames, judge
+from netlab.trace.audit import DropAudit
+from netlab.trace.trace import Trace, TraceRequest
+from tests.unit.test_journey import BACK, MAP, THERE, diagnose, evidence, frames
 
 VM1, NAT, NAT_OUT, PC = (f"00:00:00:00:00:0{n}" for n in range(1, 5))
 NAMES = {VM1: "vm1", "10.0.0.1": "vm1", NAT: "nat", "10.0.0.9": "nat", NAT_OUT: "host", PC: "pc",
@@ -104,8 +104,8 @@ def traced(found: list[Frame], by: str = "icmp", **more) -> Trace:
         for step in whole.steps
     )
     cold = any(frame.packet.part is Part.ARP for frame in found)
-    question = Question("vm1", "pc", ends, by)
-    finding = judge(replace(given, journey=whole))
+    question = TraceRequest("vm1", "pc", ends, by)
+    finding = diagnose(replace(given, journey=whole))
     return Trace(
         question, "00", start, cold, whole, finding, decided, (), tuple(found), names=NAMES
     )
@@ -115,7 +115,7 @@ ANSWERED = traced([*arp(), *request(), *answer()], answered=True)
 DROPPED = {("nat", Part.REQUEST): Rule("nat_device forward: policy drop")}
 DEAD = traced(request("vm1.eth0> sw.p1< sw.p2> nat.eth0<"), drops=DROPPED)
 SILENT = replace(
-    traced(arp()[:4]), finding=Finding(Verdict.UNKNOWN, "vm1", None, "nothing is known", "")
+    traced(arp()[:4]), finding=Diagnosis(Verdict.UNKNOWN, "vm1", None, "nothing is known", "")
 )
 
 
@@ -216,8 +216,11 @@ def test_an_adapter_that_is_called_as_its_network_is_not_told_twice(language, wo
 
 
 def test_an_audit_stands_below_the_verdict_and_changes_nothing():
-    drops = (Drop(1, "NETFILTER_DROP", "nft_do_chain", ("eth0", "p2")), Drop(2, "", "", ()))
-    text = plain(journey(ANSWERED, False, "en", account=Account(drops, incomplete=True)))
+    drops = (
+        KernelDrop(1, "NETFILTER_DROP", "nft_do_chain", ("eth0", "p2")),
+        KernelDrop(2, "", "", ()),
+    )
+    text = plain(journey(ANSWERED, False, "en", account=DropAudit(drops, incomplete=True)))
     without = plain(journey(ANSWERED, False, "en")).splitlines()
     assert text.splitlines() == [
         *without,
@@ -431,7 +434,7 @@ def test_a_copy_for_somebody_else_is_recorded_as_overheard():
 
 
 def test_an_answer_that_says_no_is_not_told_as_if_it_had_died():
-    no = Finding(Verdict.REFUSED, "pc", None, "pc answers: no such name", "")
+    no = Diagnosis(Verdict.REFUSED, "pc", None, "pc answers: no such name", "")
     told = text(replace(ANSWERED, finding=no))
     assert " 5  pc ▸ nat * destination → 10.0.0.1 ▸ sw ▸ vm1" in told
     assert "where" not in text(replace(ANSWERED, finding=replace(no, at="sw")))

@@ -22,12 +22,12 @@ from netlab.plan.resources import Cable
 from netlab.report import words
 from netlab.report.topology import diagrams, graph, svg
 from netlab.report.topology.drawing import draw
-from netlab.report.topology.layout import Layout, Line, arrange
+from netlab.report.topology.layout import Layout, WireLine, arrange
 from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
 from netlab.scenario.files import shipped
 from netlab.scenario.loader import loads
 from netlab.scenario.mode import Mode
-from netlab.scenario.topology import Leg, Network, Node, Role, Topology
+from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "a-name-of-sixty-three-characters-" + "x" * 30
@@ -126,17 +126,17 @@ def two_lans() -> graph.Graph:
         "internet": (Role.INTERNET, [("eth0", wan)]),
     }
     nodes = {
-        name: Node(name, role, tuple(Leg(name, card, net, "") for card, net in legs))
-        for name, (role, legs) in plugged.items()
+        name: Node(name, role, tuple(Adapter(name, card, net, "") for card, net in adapters))
+        for name, (role, adapters) in plugged.items()
     }
     wires = []
-    for leg in (leg for node in nodes.values() for leg in node.legs):
-        end = graph.Plug(leg.node, leg.interface)
-        if leg.network is not wan:
-            port = graph.Plug(leg.network.name, f"{leg.node}-{leg.interface}")
-            wires.append(graph.Wire(end, port, leg.network))
-        elif leg.node != "internet":
-            wires.append(graph.Wire(end, graph.Plug("internet", f"eth-{leg.node}"), wan))
+    for adapter in (adapter for node in nodes.values() for adapter in node.adapters):
+        end = graph.WireEnd(adapter.node, adapter.interface)
+        if adapter.network is not wan:
+            port = graph.WireEnd(adapter.network.name, f"{adapter.node}-{adapter.interface}")
+            wires.append(graph.Wire(end, port, adapter.network))
+        elif adapter.node != "internet":
+            wires.append(graph.Wire(end, graph.WireEnd("internet", f"eth-{adapter.node}"), wan))
     scenario = lab.load("nat").scenario
     networks = {net.name: net for net in (wan, *lans, segment)}
     return graph.Graph("two-lans", "", Topology(scenario, networks, nodes), tuple(wires), {})
@@ -180,7 +180,7 @@ def extent(label: Label) -> Box:
     return Box("", left, label.y - size, width, size)
 
 
-def stretches(line: Line) -> list[Box]:
+def stretches(line: WireLine) -> list[Box]:
     """The straight parts of a wire, as flat boxes."""
     return [
         Box("", min(x1, x2), min(y1, y2), abs(x2 - x1), abs(y2 - y1))
@@ -188,7 +188,7 @@ def stretches(line: Line) -> list[Box]:
     ]
 
 
-def parts(layout: Layout) -> Iterator[tuple[Line, Box]]:
+def parts(layout: Layout) -> Iterator[tuple[WireLine, Box]]:
     for line in layout.lines:
         for part in stretches(line):
             yield line, part
@@ -251,7 +251,7 @@ def test_wires_cross_only_where_a_machine_is_on_two_networks(layout):
     several = {
         node.name
         for node in layout.graph.topology.nodes.values()
-        if node.role is Role.VM and len(node.legs) > 1
+        if node.role is Role.VM and len(node.adapters) > 1
     }
     wires = defaultdict(list)
     for line, part in parts(layout):
@@ -326,11 +326,11 @@ def test_svg_has_an_element_for_everything_and_a_text_for_those_who_hear_it():
 
 def test_a_wire_starts_at_the_machine_and_ends_at_the_switch():
     wires = {(wire.a.place, wire.b.place): wire for wire in drawn("three-modes").wires}
-    assert wires["vm2", "vmnet8"].a == graph.Plug("vm2", "eth0")
-    assert wires["vm2", "vmnet8"].b == graph.Plug("vmnet8", "vm2-eth0")
-    assert wires["host", "vmnet0"].a == graph.Plug("host", "eth0")
-    assert wires["vmnet0", "lan"].b == graph.Plug("lan", "vmnet0")
-    assert wires["router", "internet"].a == graph.Plug("router", "wan0")
+    assert wires["vm2", "vmnet8"].a == graph.WireEnd("vm2", "eth0")
+    assert wires["vm2", "vmnet8"].b == graph.WireEnd("vmnet8", "vm2-eth0")
+    assert wires["host", "vmnet0"].a == graph.WireEnd("host", "eth0")
+    assert wires["vmnet0", "lan"].b == graph.WireEnd("lan", "vmnet0")
+    assert wires["router", "internet"].a == graph.WireEnd("router", "wan0")
     assert wires["vmnet8-nat", "host"].plumbing and not wires["host", "vmnet8"].plumbing
 
 
@@ -364,7 +364,7 @@ def test_a_wire_s_path_leads_from_the_edge_of_one_box_to_the_edge_of_the_other(n
     for group in Xml.fromstring(svg.render(layout.graph)).iter(f"{SVG}g"):
         if "wire" in group.get("class").split():
             ends = tuple(
-                graph.Plug(group.get(f"data-{end}"), group.get(f"data-{end}-interface"))
+                graph.WireEnd(group.get(f"data-{end}"), group.get(f"data-{end}-interface"))
                 for end in "ab"
             )
             numbers = list(map(int, re.findall(r"\d+", group.find(f"{SVG}path").get("d"))))
@@ -522,9 +522,9 @@ def test_pictures_tell_ipv6():
         assert not network.prefix or f"{network.subnet} · {network.prefix}" in bars
     tips = [element.text for element in Xml.fromstring(picture).iter(f"{SVG}title")]
     for node in planned.topology.nodes.values():
-        for leg in node.legs:
-            if leg.ipv6:
-                assert any(str(leg.ipv6.ip) in tip for tip in tips), leg.name
+        for adapter in node.adapters:
+            if adapter.ipv6:
+                assert any(str(adapter.ipv6.ip) in tip for tip in tips), adapter.name
 
 
 def test_a_network_without_machines_is_in_the_text_too():

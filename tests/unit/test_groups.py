@@ -9,7 +9,7 @@ import pytest
 from netlab import lab
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.report.text import plain
-from netlab.report.verify.groups import Block, groups, shortened
+from netlab.report.verify.groups import PairBlock, groups, shortened
 from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import Expectation, matrix
 from netlab.scenario.loader import loads
@@ -33,7 +33,7 @@ def dead(why: str, at: str = "", cause: str | None = None) -> Outcome:
 def as_wanted(ends: Expectation) -> Outcome:
     if not ends.reachable:
         return dead(POLICY, "host", "firewall")
-    return answered(ADDRESSES.get(ends.seen_legs()[0].name, OWN))
+    return answered(ADDRESSES.get(ends.seen_adapters()[0].name, OWN))
 
 
 def lab_of(vms: Iterable[str], rules: str = "") -> lab.Lab:
@@ -50,7 +50,9 @@ def measured(planned: lab.Lab, decide: Decide) -> list[Result]:
     for ends in matrix(planned.topology):
         outcome = decide(ends)
         allowed = (
-            [ADDRESSES.get(leg.name, OWN) for leg in ends.seen_legs()] if ends.reachable else []
+            [ADDRESSES.get(adapter.name, OWN) for adapter in ends.seen_adapters()]
+            if ends.reachable
+            else []
         )
         others = {address: name for name, address in ADDRESSES.items()}
         seen_as = others.get(outcome.seen_as or "", f"{ends.source.node.name}@vmnet8")
@@ -136,7 +138,7 @@ def test_a_thousand_pairs_of_one_cause_are_one_thing():
 
     names = [f"vm{number}" for number in range(1, 41)]
     (group,) = groups(measured(lab_of(names), decide))
-    assert group.blocks == (Block(tuple(names), tuple(names), 40 * 39),)
+    assert group.blocks == (PairBlock(tuple(names), tuple(names), 40 * 39),)
     assert group.what == f"expected reachable, but dead: at the sender, {silent} (arp-unanswered)"
     assert group.example.startswith("expected reachable, but dead: at vm1, ")
     shown = plain(Matrix(group.results), 80)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from netlab.plan.build import build
-from netlab.plan.diff import change
+from netlab.plan.diff import diff
 from netlab.scenario import loader
 from netlab.scenario.text.document import Document
 from netlab.scenario.topology import resolve
-from netlab.verify.batches import Probe, pairs, waves
+from netlab.verify.batches import PairProbe, batches, pairs
 
 FEW, MANY = 100, 200
 
@@ -105,7 +105,7 @@ def every_vm_changed(vms: int) -> int:
     data["vmnets"]["vmnet8"]["mtu"] = 1400  # Each cable goes, and what stands on it.
     after = loader.edited(source, data)
     plans = [build("flat", one.topology) for one in (source, after)]
-    return counted(lambda: change(*plans)) + counted(lambda: loader.edited(source, data))
+    return counted(lambda: diff(*plans)) + counted(lambda: loader.edited(source, data))
 
 
 def test_twice_as_many_changes_are_twice_the_work():
@@ -116,8 +116,8 @@ def test_twice_as_many_changes_are_twice_the_work():
 def test_twice_as_many_pairs_are_twice_the_work():
     def plan(vms: int) -> None:
         names = [f"vm{number}" for number in range(vms)]
-        probes = [Probe(a, b, b, direct=True) for a in names for b in names if a != b]
-        list(waves(pairs(probes, 960), 960, 100_000))
+        probes = [PairProbe(a, b, b, direct=True) for a in names for b in names if a != b]
+        list(batches(pairs(probes, 960), 960, 100_000))
 
     few, many = (counted(lambda vms=vms: plan(vms)) for vms in (FEW, MANY))
     assert many < 4.1 * few, "four times as many pairs"

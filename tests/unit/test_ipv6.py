@@ -10,13 +10,13 @@ import pytest
 from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import ipv6 as kernel_ipv6
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.patience import Interruption
 from netlab.kernel.resources.create import make
 from netlab.kernel.rundir import RunDirectory
 from netlab.packets import icmp
 from netlab.packets.packet import Part
-from netlab.plan.diff import change, mend
+from netlab.plan.diff import diff, reconcile
 from netlab.plan.resources import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
 from netlab.scenario.addresses import ipv6
 from netlab.scenario.files import shipped
@@ -62,7 +62,7 @@ def test_a_router_is_asked_when_it_listens_and_a_server_starts_when_it_has_its_a
 
 def test_a_vm_with_ipv6_disabled_differs_in_nothing_else():
     with_it, without = edited(", ipv6: off}", "}"), lab.prepare(lab.load("ipv6"))
-    found = change(with_it.plan, without.plan)
+    found = diff(with_it.plan, without.plan)
     assert {type(noun) for noun in found.removed} == {Ipv6, Advertised}
     assert {noun.namespace for noun in found.removed} == {"ipv6.vm3"}
     assert not found.altered
@@ -70,9 +70,7 @@ def test_a_vm_with_ipv6_disabled_differs_in_nothing_else():
 
 
 def test_another_prefix_makes_addresses_anew_and_leaves_leases_alone():
-    found = change(
-        lab.prepare(lab.load("ipv6")).plan, edited("ipv6: on", 'ipv6: "fd00:8::/64"').plan
-    )
+    found = diff(lab.prepare(lab.load("ipv6")).plan, edited("ipv6: on", 'ipv6: "fd00:8::/64"').plan)
     again = [noun for noun in found.created if isinstance(noun, Advertised)]
     assert [str(noun.address.ip) for noun in again] == ["fd00:8::20c:29ff:fe36:d01e"]
     assert not [noun for noun in found.removed if isinstance(noun, DhcpClient)]
@@ -80,9 +78,9 @@ def test_another_prefix_makes_addresses_anew_and_leaves_leases_alone():
 
 def test_who_hears_no_advertisement_has_no_address():
     stopped = edited("ipv6: on}", "ipv6: on, stopped: [nat]}")
-    leg = stopped.topology.nodes["vm2"].primary
-    assert leg.listens_to_router
-    assert leg.ipv6 is None
+    adapter = stopped.topology.nodes["vm2"].primary
+    assert adapter.listens_to_router
+    assert adapter.ipv6 is None
     pulled = edited("vm2: {nics: [vmnet8]}", "vm2: {nics: [{network: vmnet8, connected: false}]}")
     assert pulled.topology.nodes["vm2"].primary.ipv6 is None
 
@@ -97,13 +95,13 @@ def test_a_device_that_may_not_join_hears_no_advertisement():
 def test_a_kernel_without_ipv6_is_told_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(kernel_ipv6, "_CONF", tmp_path / "no-ipv6")
     with pytest.raises(Missing, match="the kernel has no IPv6") as raised:
-        make(Ipv6("x.vm1", "eth0"), RunDirectory("x"), Handles(1), Interruption())
+        make(Ipv6("x.vm1", "eth0"), RunDirectory("x"), NamespacePool(1), Interruption())
     assert "ipv6.disable=1" in raised.value.fix
 
 
 def test_a_message_of_icmpv6_is_read_without_ip_header():
     token, source = b"12345678", "2001:db8::2"
-    request = icmp.EchoRequest(six=True).carrying(token, 7)
+    request = icmp.EchoRequest(is_ipv6=True).carrying(token, 7)
     read = icmp.read_six(request, source)
     assert (read.kind, read.token, read.source) == (Part.REQUEST, token, source)
     header = struct.pack("!IHBB", 6 << 28, len(request), 58, 64)
@@ -123,7 +121,7 @@ def test_who_has_lost_what_a_router_told_asks_again_when_it_is_repaired():
         for noun in planned.nouns
         if isinstance(noun, Ipv6) and noun.advertised and noun.namespace == lost.namespace
     )
-    found = mend(planned, [noun for noun in planned.nouns if noun != lost])
+    found = reconcile(planned, [noun for noun in planned.nouns if noun != lost])
     assert found.removed == (asks,)
     assert found.created == (asks, lost)
     assert not found.altered

@@ -8,10 +8,10 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from netlab.diagnosis.cause import SENTENCES, Cause, Finding, look_at
-from netlab.diagnosis.diagnose import Evidence, Scene, judge
-from netlab.diagnosis.drops import Drop, Silence
-from netlab.diagnosis.journey import Map, Turn, follow, turn
+from netlab.diagnosis.cause import SENTENCES, Cause, Diagnosis, look_at
+from netlab.diagnosis.diagnose import LabEvidence, ProbeEvidence, diagnose
+from netlab.diagnosis.drops import RuleDrop, Silence
+from netlab.diagnosis.journey import NetworkMap, Turn, follow, turn
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.rows import RouteRow
 from netlab.packets.packet import Frame, Packet, Part
@@ -20,9 +20,9 @@ from netlab.probes.base import Ends
 from netlab.report.text import plain
 from netlab.report.trace.steps import journey
 from netlab.report.words import LANGUAGES
-from netlab.trace.trace import Question, Trace
+from netlab.trace.trace import Trace, TraceRequest
 
-MAP = Map(
+MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},
     switches=frozenset({"sw"}),
     peers={
@@ -117,7 +117,7 @@ def test_who_answers_by_another_interface_than_it_is_asked_by(asked, answered, f
 def test_whom_an_address_means():
     """The MAP's switch has vm1, nat and pc; the host is on another cable."""
     plugs = [("pc", "eth0"), ("host", "lan")]
-    apart = Map(MAP.nodes, MAP.switches, {**MAP.peers, ("pc", "eth0"): "sw"}, {})
+    apart = NetworkMap(MAP.nodes, MAP.switches, {**MAP.peers, ("pc", "eth0"): "sw"}, {})
     assert apart.meant(plugs, "pc", named=True) == {"pc"}
     assert apart.meant(plugs, "pc", named=False) == {"pc", "host"}
     assert apart.meant([*plugs, ("vm1", "eth0")], "pc", named=False) == {"pc", "host"}
@@ -131,10 +131,12 @@ def test_who_hears_a_question():
     assert not MAP.together(("pc", "eth0"), ("nat", "up"))
 
 
-def evidence(found: list[Frame], **more) -> Evidence:
+def evidence(found: list[Frame], **more) -> ProbeEvidence:
     given = {"target": "pc", "carriers": frozenset({"eth0"}), **more}
-    scene = {name: given.pop(name) for name in [one.name for one in fields(Scene)] if name in given}
-    return Evidence("vm1", journey=follow(found, MAP), scene=Scene(**scene), **given)
+    scene = {
+        name: given.pop(name) for name in [one.name for one in fields(LabEvidence)] if name in given
+    }
+    return ProbeEvidence("vm1", journey=follow(found, MAP), scene=LabEvidence(**scene), **given)
 
 
 def of(length: str, found: list[Frame]) -> list[Frame]:
@@ -147,9 +149,9 @@ def of(length: str, found: list[Frame]) -> list[Frame]:
 OF_1400_BYTES, OF_49_BYTES = (
     of(length, frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")) for length in ("1400", "49")
 )
-RULE, POLICY = Drop("a rule"), Drop("policy", policy=True)
-ADMISSION, LOSS = Drop("a rule", Cause.NOT_ADMITTED), Drop("a rule", Cause.LOST)
-COPY = Drop("a rule", Cause.LOST, copy=True)
+RULE, POLICY = RuleDrop("a rule"), RuleDrop("policy", policy=True)
+ADMISSION, LOSS = RuleDrop("a rule", Cause.NOT_ADMITTED), RuleDrop("a rule", Cause.LOST)
+COPY = RuleDrop("a rule", Cause.LOST, copy=True)
 AT_SW, AT_NAT = ("sw", Part.REQUEST), ("nat", Part.REQUEST)
 NOT_HEARD = Silence("sw", Cause.LOST, "a rule")
 FLOODED = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0x")
@@ -294,7 +296,7 @@ CASES = [
 
 @pytest.mark.parametrize(("given", "verdict", "at", "cause"), CASES)
 def test_what_proves_what(given, verdict, at, cause):
-    found = judge(given)
+    found = diagnose(given)
     assert (found.verdict, found.at, found.cause) == (verdict, at, cause)
 
 
@@ -303,21 +305,21 @@ def test_every_cause_has_a_sentence_in_each_language():
     assert all(set(texts) == set(LANGUAGES) and all(texts.values()) for texts in SENTENCES.values())
 
 
-def pictured(given: Evidence, found: Finding, language: str = "en") -> str:
+def pictured(given: ProbeEvidence, found: Diagnosis, language: str = "en") -> str:
     ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
-    traced = Trace(Question("vm1", "pc", ends), "00", 0, False, given.journey, found)
+    traced = Trace(TraceRequest("vm1", "pc", ends), "00", 0, False, given.journey, found)
     return plain(journey(traced, False, language))
 
 
 def test_what_died_where_it_never_was_was_last_somewhere_else():
     """A rule of pc's ended the question for its MAC address: the packet waited elsewhere."""
-    found = Finding(Verdict.DEAD, "pc", Cause.FIREWALL, "a rule")
+    found = Diagnosis(Verdict.DEAD, "pc", Cause.FIREWALL, "a rule")
     assert "it never left vm1" in pictured(evidence([]), found)
     assert "step 3: it came in at eth0" in pictured(evidence(ENDED), found)
 
 
 def test_chinese_evidence_is_chinese():
-    found = judge(evidence(frames(THERE), **TWIN_TARGETS))
+    found = diagnose(evidence(frames(THERE), **TWIN_TARGETS))
     assert "pc 和 vm2 都有地址 10.0.0.2" in pictured(evidence(frames(THERE)), found, "zh")
 
 
@@ -330,7 +332,7 @@ def test_what_is_looked_at_is_what_there_is_to_see():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_picture_of_a_death(language, golden):
-    given = evidence(ENDED, drops={AT_NAT: Drop("t c: icmp type echo-request drop")})
-    found = judge(given)
+    given = evidence(ENDED, drops={AT_NAT: RuleDrop("t c: icmp type echo-request drop")})
+    found = diagnose(given)
     golden(f"pictures/trace-{language}.txt", f"{pictured(given, found, language)}\n")
     assert found.verdict is Verdict.DEAD

@@ -15,7 +15,7 @@ from netlab import lab
 from netlab.scenario import cache, loader, model, reference
 from netlab.scenario.cache import recall, remember
 from netlab.scenario.files import shipped
-from netlab.scenario.loaded import Source
+from netlab.scenario.loaded import LoadedScenario
 from netlab.scenario.loader import loads
 from tests.pace import HANG_SECONDS
 
@@ -35,7 +35,7 @@ def reads(monkeypatch) -> list[bytes]:
     """The texts that were read because nothing was remembered."""
     read: list[bytes] = []
 
-    def loads(text: bytes, file: str) -> Source:
+    def loads(text: bytes, file: str) -> LoadedScenario:
         read.append(text)
         return NAT
 

@@ -43,7 +43,9 @@ def backwards(monkeypatch):
 def test_a_mode_is_complete_with_its_facts_and_its_line(backwards):
     planned = lab.prepare(loads(TEXT, "x.yaml"))
     network = planned.topology.networks["vmnet5"]
-    assert str(planned.topology.nodes["host"].named_legs["host@vmnet5"].address) == "10.5.5.254/24"
+    assert (
+        str(planned.topology.nodes["host"].named_adapters["host@vmnet5"].address) == "10.5.5.254/24"
+    )
     assert str(planned.topology.nodes["vmnet5-dhcp"].primary.address) == "10.5.5.1/24"
     assert "vmnet5-nat" not in planned.topology.nodes
     assert str(dhcp.options(network)["router"]) == "10.5.5.254"

@@ -47,7 +47,7 @@ def planned() -> lab.Lab:
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "leg"),
+    ("source", "target", "adapter"),
     [
         # A network that both are on; of several, the target's first.
         ("pc", "box", "box@vmnet0"),
@@ -55,7 +55,11 @@ def planned() -> lab.Lab:
         ("host", "box", "box@vmnet8"),
         ("host", "only", "only@vmnet1"),
         ("host", "pulled", "pulled@vmnet1"),
-        ("inner", "silent", "silent@vmnet0"),  # Nobody serves DHCP there: that leg has no address.
+        (
+            "inner",
+            "silent",
+            "silent@vmnet0",
+        ),  # Nobody serves DHCP there: that adapter has no address.
         ("half", "box", "box@vmnet0"),  # The cable to the network before it is pulled out.
         # One that the source is let into.
         ("alone", "box", "box@vmnet0"),
@@ -78,18 +82,18 @@ def planned() -> lab.Lab:
         ("pc", "alone", "alone@vboxnat-alone"),
     ],
 )
-def test_the_leg_that_is_meant(planned, source, target, leg):
+def test_the_adapter_that_is_meant(planned, source, target, adapter):
     nodes = planned.topology.nodes
-    assert planned.topology.towards(nodes[source], nodes[target]).name == leg
+    assert planned.topology.towards(nodes[source], nodes[target]).name == adapter
 
 
-def test_a_matrix_means_the_same_and_a_named_leg_is_that_leg(planned):
+def test_a_matrix_means_the_same_and_a_named_adapter_is_that_adapter(planned):
     meant = {(one.source.name, one.target.name): one.to.name for one in planned.expectations}
     assert meant["internet", "box"] == "box@vmnet0"
     nodes = planned.topology.nodes
     assert all(
-        planned.topology.towards(nodes[source], nodes[target]).name == leg
-        for (source, target), leg in meant.items()
+        planned.topology.towards(nodes[source], nodes[target]).name == adapter
+        for (source, target), adapter in meant.items()
     )
 
 

@@ -22,7 +22,7 @@ def names(pairs: tuple[Expectation, ...] | list[Expectation]) -> list[str]:
     return [f"{one.source.name} {one.target.name}" for one in pairs]
 
 
-def test_names_patterns_and_legs(planned):
+def test_names_patterns_and_adapters(planned):
     assert names(lab.pairs(planned, ["vm1"], ["internet"])) == ["vm1 internet"]
     assert names(lab.pairs(planned, ["vm[45]"], ["vm[45]", "host@*"])) == [
         "vm4 vm5",

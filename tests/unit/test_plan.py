@@ -11,7 +11,7 @@ from netlab import lab
 from netlab.errors import UsageError
 from netlab.plan import names
 from netlab.plan.build import build
-from netlab.plan.plan import Plan, difference, line
+from netlab.plan.plan import Plan, drift_between, line
 from netlab.plan.resources import Address, Cable, Namespace, Ruleset, Service, Sysctl
 from netlab.plan.services import dhcp
 from netlab.scenario.files import shipped
@@ -117,9 +117,9 @@ def test_a_difference_is_what_went_and_what_came():
     changed = replace(
         planned, nouns=(*planned.nouns[:-1], replace(planned.nouns[-1], interface="eth9"))
     )
-    found = difference(planned.nouns, changed.nouns)
+    found = drift_between(planned.nouns, changed.nouns)
     assert (found.missing, found.unplanned) == ((planned.nouns[-1],), (changed.nouns[-1],))
-    assert not difference(planned.nouns, planned.nouns)
+    assert not drift_between(planned.nouns, planned.nouns)
 
 
 @pytest.mark.parametrize("wanted", ["vm1-eth0", "a" * 63 + "-eth0", "vmnet255-dhcp-eth0"])

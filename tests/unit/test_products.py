@@ -48,15 +48,15 @@ def test_who_has_which_address(facts):
     mode, subnet, *places, router, dns, first, mac = facts
     given = of_mode(mode, f"subnet: {subnet}" if subnet.startswith("10.7") else "")
     nodes = given.topology.nodes
-    leg = nodes["vm1"].primary
-    assert str(leg.network.subnet) == subnet
-    on_it = {one.node: one for one in given.topology.legs_on(leg.network)}
-    owners = ("host", f"{leg.network.name}-nat", f"{leg.network.name}-dhcp")
+    adapter = nodes["vm1"].primary
+    assert str(adapter.network.subnet) == subnet
+    on_it = {one.node: one for one in given.topology.adapters_on(adapter.network)}
+    owners = ("host", f"{adapter.network.name}-nat", f"{adapter.network.name}-dhcp")
     assert [last(on_it[one].address) if one in on_it else "" for one in owners] == places
-    options = dhcp.options(leg.network)
+    options = dhcp.options(adapter.network)
     assert (last(options["router"]), last(options.get("dns-server"))) == (router, dns)
-    assert any(row.endswith(f".{first}") for row in dhcp.served(given.topology, leg.network))
-    assert leg.mac.startswith(mac)
+    assert any(row.endswith(f".{first}") for row in dhcp.served(given.topology, adapter.network))
+    assert adapter.mac.startswith(mac)
 
 
 OWN = [
@@ -86,7 +86,7 @@ def test_what_is_a_product_s_own_and_no_other_s(facts):
         f"{seconds}s" for seconds in dict.fromkeys(leases)
     )
     assert dhcp.options(network).get("domain-name") == domain
-    on_it = {leg.node: leg.mac for leg in given.topology.legs_on(network)}
+    on_it = {adapter.node: adapter.mac for adapter in given.topology.adapters_on(network)}
     for owner, begins in zip(
         ("host", f"{network.name}-nat", f"{network.name}-dhcp"), macs, strict=True
     ):
@@ -111,13 +111,15 @@ vms: {vm1: {nics: [nat, nat]}, vm2: {nics: [nat]}}
 expect: {default: blocked}
 """
     given = prepared(text)
-    legs = [leg for name in ("vm1", "vm2") for leg in given.topology.nodes[name].legs]
-    assert [str(leg.network.subnet) for leg in legs] == [
+    adapters = [
+        adapter for name in ("vm1", "vm2") for adapter in given.topology.nodes[name].adapters
+    ]
+    assert [str(adapter.network.subnet) for adapter in adapters] == [
         "10.0.2.0/24",
         "10.0.3.0/24",
         "10.0.2.0/24",
     ]
-    assert len({leg.network.name for leg in legs}) == 3
+    assert len({adapter.network.name for adapter in adapters}) == 3
     one, other = given.topology.nodes["vm1"], given.topology.nodes["vm2"]
     assert one.segments.isdisjoint(other.segments), "an equal subnet is not the same one"
     uplinks = [
@@ -133,8 +135,8 @@ vmnets: {nat: {mode: vbox-nat, subnet: 10.4.0.0/16}}
 vms: {vm1: {nics: [nat, nat]}}
 expect: {default: blocked}
 """
-    legs = prepared(text).topology.nodes["vm1"].legs
-    assert [str(leg.network.subnet) for leg in legs] == ["10.4.0.0/16", "10.5.0.0/16"]
+    adapters = prepared(text).topology.nodes["vm1"].adapters
+    assert [str(adapter.network.subnet) for adapter in adapters] == ["10.4.0.0/16", "10.5.0.0/16"]
 
 
 @pytest.mark.parametrize(

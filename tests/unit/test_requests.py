@@ -25,23 +25,23 @@ from netlab.probes.base import Ends, Probe
 PADDINGS = (b"", b"\1", b"%b 100%", bytes(1451), bytes(range(256)))
 
 
-def by_scapy(six: bool, padding: bytes, token: bytes, identifier: int, sequence: int) -> bytes:
+def by_scapy(is_ipv6: bool, padding: bytes, token: bytes, identifier: int, sequence: int) -> bytes:
     content = token + MARK + padding
-    if six:
+    if is_ipv6:
         return bytes(ICMPv6EchoRequest(id=identifier, seq=sequence, data=content, cksum=0))
     return bytes(ICMP(id=identifier, seq=sequence) / Raw(content))
 
 
 @pytest.mark.parametrize("six", [False, True])
 @pytest.mark.parametrize("padding", PADDINGS)
-def test_an_echo_request_is_byte_for_byte_what_scapy_builds(six, padding):
-    request, chance = EchoRequest(six, padding), random.Random(4)
+def test_an_echo_request_is_byte_for_byte_what_scapy_builds(is_ipv6, padding):
+    request, chance = EchoRequest(is_ipv6, padding), random.Random(4)
     tokens = [chance.randbytes(TOKEN_BYTES) for _ in range(100)]
     tokens += [bytes(TOKEN_BYTES), b"\xff" * TOKEN_BYTES, b"%b%%(a)s"]
     for token in tokens:
         identifier, sequence = chance.randrange(1 << 16), chance.choice((0, 1, 1 << 8, 0xFFFF))
         made = request.carrying(token, identifier, sequence)
-        assert made == by_scapy(six, padding, token, identifier, sequence)
+        assert made == by_scapy(is_ipv6, padding, token, identifier, sequence)
 
 
 def test_the_checksum_is_right_at_both_ends():

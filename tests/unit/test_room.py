@@ -8,10 +8,10 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError
-from netlab.kernel.host.capacity import Room, narrows, walls
+from netlab.kernel.host.capacity import Capacity, narrows, walls
 from netlab.scenario.loader import loads
 
-ENOUGH = Room(files=4096, processes=1000, memory=10**9, neighbours=1024)
+ENOUGH = Capacity(files=4096, processes=1000, memory=10**9, neighbours=1024)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def plan():
 
 def test_a_usual_machine_has_room_for_a_usual_lab(plan):
     assert not [*walls(plan, ENOUGH), *narrows(plan, ENOUGH)]
-    assert not [*walls(plan, Room(None, None, None, None)), *narrows(plan, ENOUGH)]
+    assert not [*walls(plan, Capacity(None, None, None, None)), *narrows(plan, ENOUGH)]
 
 
 @pytest.mark.parametrize(

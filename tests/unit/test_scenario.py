@@ -29,14 +29,16 @@ def topology_of(text: str):
 
 def test_vmware_s_defaults():
     nodes = resolve(lab.load("three-modes").scenario).nodes
-    addresses = {leg.name: str(leg.address) for node in nodes.values() for leg in node.legs}
+    addresses = {
+        adapter.name: str(adapter.address) for node in nodes.values() for adapter in node.adapters
+    }
     assert addresses["host@vmnet8"] == "10.0.0.1/24"
     assert addresses["vmnet8-nat@vmnet8"] == "10.0.0.2/24"
     assert addresses["vmnet8-dhcp@vmnet8"] == "10.0.0.254/24"
     assert addresses["host@vmnet1"] == "172.16.78.1/24"
     assert addresses["vmnet1-dhcp@vmnet1"] == "172.16.78.254/24"
     assert addresses["vm2@vmnet8"] == "None", "configured by DHCP"
-    hardware = {leg.name: leg.mac for node in nodes.values() for leg in node.legs}
+    hardware = {adapter.name: adapter.mac for node in nodes.values() for adapter in node.adapters}
     assert hardware["host@vmnet8"] == "00:50:56:c0:00:08"
     assert hardware["host@vmnet1"] == "00:50:56:c0:00:01"
     assert hardware["vm2@vmnet8"].startswith("00:0c:29:")
@@ -103,10 +105,12 @@ COPIES = """
 def test_who_shares_what_of_a_copy():
     nodes = topology_of(COPIES).nodes
     web, clone, moved, again = (nodes[name] for name in ("web", "clone", "moved", "again"))
-    assert [leg.mac for leg in web.legs] == ["00:0c:29:6d:fa:dd", "00:0c:29:6d:fa:e7"]
+    assert [adapter.mac for adapter in web.adapters] == ["00:0c:29:6d:fa:dd", "00:0c:29:6d:fa:e7"]
     assert web.uuid == moved.uuid != clone.uuid == again.uuid
-    assert [leg.mac for leg in web.legs] == [leg.mac for leg in moved.legs]
-    assert {leg.mac for leg in web.legs}.isdisjoint(leg.mac for leg in clone.legs)
+    assert [adapter.mac for adapter in web.adapters] == [adapter.mac for adapter in moved.adapters]
+    assert {adapter.mac for adapter in web.adapters}.isdisjoint(
+        adapter.mac for adapter in clone.adapters
+    )
     assert clone.primary.mac == again.primary.mac
     assert {node.guest for node in (web, clone, moved, again)} == {web.uuid}
 
@@ -158,7 +162,7 @@ def test_the_matrix_covers_every_ordered_pair_of_endpoints_once():
             assert {(over, a, b) for a in nodes for b in nodes if a != b} <= set(pairs)
 
 
-def test_a_source_may_be_a_leg():
+def test_a_source_may_be_an_adapter():
     topology = topology_of(
         """
         vmnets: {vmnet8: {mode: nat, subnet: 10.0.0.0/24}}

@@ -8,18 +8,18 @@ from ipaddress import IPv4Interface, IPv4Network, ip_address
 
 import pytest
 
-from netlab.diagnosis.decision import By, Tables, best_route, decisions, flow_of, is_about
-from netlab.diagnosis.history import Change, Entry, dated
-from netlab.diagnosis.journey import Journey, Map, Outlet, Step
-from netlab.diagnosis.tables import Knowledge
+from netlab.diagnosis.decision import By, DecisionTables, best_route, decisions, flow_of, is_about
+from netlab.diagnosis.history import Entry, TableChange, dated
+from netlab.diagnosis.journey import Journey, NetworkMap, Outlet, Step
+from netlab.diagnosis.tables import LabTables
 from netlab.kernel.netlink.objects.links import Interface
-from netlab.kernel.rows import Connection, FdbEntry, Flow, Hop, Neighbour, RouteRow
-from netlab.kernel.state.routing import UNCERTAIN, Answer, Question
-from netlab.kernel.state.tables import Table
+from netlab.kernel.rows import Connection, FdbEntry, Flow, Neighbour, NextHop, RouteRow
+from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
+from netlab.kernel.state.tables import KernelTable
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting
 
-MAP = Map(
+MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("a", "b", "c", "far", "sw", "sw2", "nat", "host")},
     switches=frozenset({"sw", "sw2"}),
     peers={
@@ -54,7 +54,7 @@ def header(flow: Flow, mac: str = "m:gw") -> dict[str, str]:
 def route(
     to: str, via: str | None, interface: str, metric: int = 0, kind: str = "unicast"
 ) -> RouteRow:
-    hop = Hop(ip_address(via) if via else None, interface)
+    hop = NextHop(ip_address(via) if via else None, interface)
     return RouteRow(IPv4Network(to), (hop,), kind, metric=metric)
 
 
@@ -94,16 +94,16 @@ class TestDecisions:
     def test_a_switch_decides_by_its_table_or_sends_to_every_port(self):
         fdb = [FdbEntry("sw", "m:gw", "pn", learnt=True), FdbEntry("sw", "m:a", "pa", learnt=True)]
         one = step("sw", INSIDE, INSIDE, ("pn",))
-        said = list(decisions(one, Tables(fdb=fdb), (), True, {"m:gw": "nat"}))
+        said = list(decisions(one, DecisionTables(fdb=fdb), (), True, {"m:gw": "nat"}))
         assert [(d.by, d.text) for d in said] == [(By.FDB, "nat is behind the port pn")]
         flooded = replace(one, went_out=(*one.went_out, Outlet("pb", "b")))
-        (said,) = decisions(flooded, Tables(), (), True, {})
+        (said,) = decisions(flooded, DecisionTables(), (), True, {})
         assert said.text == "nobody knows the port of m:gw: to every port"
         broadcast = step("sw", INSIDE, INSIDE, ("pn", "pb"), "ff:ff:ff:ff:ff:ff")
-        assert list(decisions(broadcast, Tables(), (), True, {})) == []
+        assert list(decisions(broadcast, DecisionTables(), (), True, {})) == []
 
     def test_a_router_decides_by_route_neighbour_nat_and_rules(self):
-        tables = Tables(
+        tables = DecisionTables(
             [route("0.0.0.0/0", "169.254.0.1", "uplink"), route("0.0.0.0/0", "10.0.0.9", "eth0")],
             [Neighbour("uplink", ip_address("169.254.0.1"), "m:gw", "reachable")],
             connections=[OTHERS, ENTRY],
@@ -122,13 +122,15 @@ class TestDecisions:
         between = Flow(ip_address("169.254.0.2"), ip_address("8.8.8.8"), 5000, 53)
         first = replace(ENTRY, reply=between.reversed)
         second = replace(ENTRY, original=between)
-        tables = Tables(connections=[second, OTHERS, first])
+        tables = DecisionTables(connections=[second, OTHERS, first])
         for one in (step("nat", INSIDE, OUTSIDE), step("nat", OUTSIDE.reversed, INSIDE.reversed)):
             found = [d.text for d in decisions(one, tables, (), False, {})]
             assert found == [f"{INSIDE} goes on as {OUTSIDE}"]
 
     def test_no_entry_is_named_that_has_not_translated_this_packet(self):
-        found = decisions(step("nat", INSIDE, OUTSIDE), Tables(connections=[OTHERS]), (), False, {})
+        found = decisions(
+            step("nat", INSIDE, OUTSIDE), DecisionTables(connections=[OTHERS]), (), False, {}
+        )
         assert list(found) == []
 
     def test_the_way_there_and_the_way_back_are_one_entry(self):
@@ -158,7 +160,7 @@ class TestHistory:
         return Frame(Sighting(at, f"lab.{node}", interface, outgoing, False, b""), REQUEST, fields)
 
     def when(self, row, node: str, *frames: Frame, at: int = 900) -> int:
-        (one,) = dated([Change(at, "added", Entry(node, row))], frames, MAP.nodes)
+        (one,) = dated([TableChange(at, "added", Entry(node, row))], frames, MAP.nodes)
         return one.at
 
     def test_a_switch_learns_from_the_frame_that_comes_in(self):
@@ -194,7 +196,7 @@ class TestHistory:
         assert self.when(ENTRY, "nat", *frames) == 200
         assert self.when(replace(ENTRY, state="replied"), "nat", *frames) == 300
 
-    def times(self, changes: list[Change], *frames: Frame) -> list[tuple[int, str, str]]:
+    def times(self, changes: list[TableChange], *frames: Frame) -> list[tuple[int, str, str]]:
         dates = dated(changes, frames, MAP.nodes)
         return [(one.at, one.what, getattr(one.entry.row, "state", "")) for one in dates]
 
@@ -213,7 +215,7 @@ class TestHistory:
         ]
         states = ["SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "TIME_WAIT"]
         changes = [
-            Change(900, "changed" if n else "added", Entry("nat", replace(plain, state=state)))
+            TableChange(900, "changed" if n else "added", Entry("nat", replace(plain, state=state)))
             for n, state in enumerate(states)
         ]
         assert self.times(changes, *frames) == [
@@ -227,7 +229,7 @@ class TestHistory:
             {"ip.src": "8.8.8.8", "ip.dst": "10.0.0.1"},
         )
         plain = replace(ENTRY, protocol="tcp", reply=INSIDE.reversed, state="SYN_SENT")
-        changes = [Change(900, what, Entry("nat", plain)) for what in ("added", "removed")]
+        changes = [TableChange(900, what, Entry("nat", plain)) for what in ("added", "removed")]
         asked = self.seen(100, "nat", "uplink", True, ends[0])
         answer = self.seen(200, "nat", "uplink", False, ends[1])
         reset = self.seen(200, "nat", "uplink", False, ends[1] | {"tcp.flags": "RST ACK"})
@@ -242,8 +244,8 @@ class TestHistory:
     def test_what_was_read_late_was_not_later_than_what_came_after_it(self):
         row = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
         changes = [
-            Change(900, "changed", Entry("a", replace(row, mac="", state="incomplete"))),
-            Change(901, "changed", Entry("a", row)),
+            TableChange(900, "changed", Entry("a", replace(row, mac="", state="incomplete"))),
+            TableChange(901, "changed", Entry("a", row)),
         ]
         answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "answer"})
         assert self.times(changes, answer) == [
@@ -257,7 +259,8 @@ class TestHistory:
 
     def test_changes_are_in_order(self):
         rows = [
-            Change(n, "added", Entry("sw", FdbEntry("sw", str(n), "pa", True))) for n in (3, 1, 2)
+            TableChange(n, "added", Entry("sw", FdbEntry("sw", str(n), "pa", True)))
+            for n in (3, 1, 2)
         ]
         assert [one.at for one in dated(rows, [], MAP.nodes)] == [1, 2, 3]
 
@@ -274,40 +277,40 @@ def address(name: str, text: str) -> tuple[str, IPv4Interface]:
 
 
 ROWS = {
-    ("a", Table.INTERFACES): [interface("lo", ZEROS), interface("eth0", "m:a")],
-    ("b", Table.INTERFACES): [interface("eth0", "m:a"), interface("eth1", "m:x", False)],
-    ("sw", Table.INTERFACES): [
+    ("a", KernelTable.INTERFACES): [interface("lo", ZEROS), interface("eth0", "m:a")],
+    ("b", KernelTable.INTERFACES): [interface("eth0", "m:a"), interface("eth1", "m:x", False)],
+    ("sw", KernelTable.INTERFACES): [
         *(replace(interface(port, "m:sw", isolated=port != "pb"), master=9)
           for port in ("pa", "pb", "up")),
         replace(interface("sw", "m:sw", isolated=True), index=9, kind="bridge"),
     ],
-    ("a", Table.ADDRESSES): [address("eth0", "10.0.0.1/24")],
-    ("b", Table.ADDRESSES): [address("eth0", "10.0.0.2/24")],
-    ("c", Table.ADDRESSES): [address("eth0", "10.0.0.3/24")],
-    ("far", Table.ADDRESSES): [address("eth0", "10.0.0.9/24"), address("eth0", "10.0.0.2/24")],
-    ("a", Table.ROUTES): [route("0.0.0.0/0", "10.0.0.7", "eth0"), route("10.0.0.0/24", None, "eth0")],
-    ("nat", Table.ROUTES): [
+    ("a", KernelTable.ADDRESSES): [address("eth0", "10.0.0.1/24")],
+    ("b", KernelTable.ADDRESSES): [address("eth0", "10.0.0.2/24")],
+    ("c", KernelTable.ADDRESSES): [address("eth0", "10.0.0.3/24")],
+    ("far", KernelTable.ADDRESSES): [address("eth0", "10.0.0.9/24"), address("eth0", "10.0.0.2/24")],
+    ("a", KernelTable.ROUTES): [route("0.0.0.0/0", "10.0.0.7", "eth0"), route("10.0.0.0/24", None, "eth0")],
+    ("nat", KernelTable.ROUTES): [
         route("10.0.0.0/24", None, "eth0"), route("0.0.0.0/0", "169.254.0.1", "up"),
     ],
-    ("host", Table.ADDRESSES): [address("lan", "10.0.0.8/24")],
-    ("nat", Table.CONNECTIONS): [ENTRY],
-    ("host", Table.ROUTES): [route("8.0.0.0/8", None, "lan", kind="blackhole")],
+    ("host", KernelTable.ADDRESSES): [address("lan", "10.0.0.8/24")],
+    ("nat", KernelTable.CONNECTIONS): [ENTRY],
+    ("host", KernelTable.ROUTES): [route("8.0.0.0/8", None, "lan", kind="blackhole")],
 }  # fmt: skip
 
 
-def by_main_table(node: str, question: Question) -> Answer:
+def by_main_table(node: str, question: RouteLookup) -> RouteResult:
     """The kernel's decision where nobody has made rules of routing."""
-    table = ROWS.get((node, Table.ROUTES), ())
+    table = ROWS.get((node, KernelTable.ROUTES), ())
     chosen = best_route(table, question.target)
     if chosen is None:
-        return Answer(error=errno.ENETUNREACH)
+        return RouteResult(error=errno.ENETUNREACH)
     if chosen.kind == "blackhole":
-        return Answer(error=errno.EINVAL)
-    return Answer("unicast", chosen.hops[0].interface, chosen.hops[0].gateway)
+        return RouteResult(error=errno.EINVAL)
+    return RouteResult("unicast", chosen.hops[0].interface, chosen.hops[0].gateway)
 
 
 class TestKnowledge:
-    KNOWN = Knowledge(MAP, ROWS, by_main_table)
+    KNOWN = LabTables(MAP, ROWS, by_main_table)
 
     def test_two_machines_may_have_one_address(self):
         owners = self.KNOWN.owners
@@ -357,22 +360,22 @@ class TestKnowledge:
         assert unable("host", "10.0.0.8") == "8.8.8.8"  # None that leads anywhere.
         assert unable("c", "10.0.0.1") == ""  # It is not c's to answer.
         assert self.KNOWN.no_route_back("c", Journey((), ())) == ""
-        unsure = replace(self.KNOWN, ask=lambda *_: Answer(error=UNCERTAIN))
+        unsure = replace(self.KNOWN, ask=lambda *_: RouteResult(error=UNCERTAIN))
         assert unsure.no_route_back("c", arrived("c", "10.0.0.3")) == ""
 
     def test_a_route_that_leads_nowhere_if_the_kernel_took_it(self):
-        def closed(known: Knowledge) -> set[str]:
+        def closed(known: LabTables) -> set[str]:
             there = Journey((step("host", INSIDE, INSIDE, ()),), ())
             return set(known.closed_routes("8.8.8.8", there, "a"))
 
         assert closed(self.KNOWN) == {"host"}
-        assert closed(replace(self.KNOWN, ask=lambda *_: Answer("unicast", "lan"))) == set()
-        other_error = Answer(error=errno.EHOSTUNREACH)
+        assert closed(replace(self.KNOWN, ask=lambda *_: RouteResult("unicast", "lan"))) == set()
+        other_error = RouteResult(error=errno.EHOSTUNREACH)
         assert closed(replace(self.KNOWN, ask=lambda *_: other_error)) == set()
 
     def test_whether_a_nat_has_forgotten_a_packet(self):
         late = Connection(2, "udp", OUTSIDE.reversed, OUTSIDE, "unreplied", 30)
-        anew = replace(self.KNOWN, rows={("nat", Table.CONNECTIONS): [late]})
+        anew = replace(self.KNOWN, rows={("nat", KernelTable.CONNECTIONS): [late]})
         here, past = step("nat", INSIDE, OUTSIDE), [("nat", ENTRY)]
         assert anew.has_forgotten(here, past)
         assert not self.KNOWN.has_forgotten(here, past)
@@ -388,7 +391,9 @@ MACS = {name: f"00:00:00:00:00:0{n}" for n, name in enumerate("abcnh", 1)}
 
 
 def cards(node: str, *names: str, mac: str = "") -> dict:
-    return {(node, Table.INTERFACES): [interface(name, mac or MACS[node[0]]) for name in names]}
+    return {
+        (node, KernelTable.INTERFACES): [interface(name, mac or MACS[node[0]]) for name in names]
+    }
 
 
 PORTS = [
@@ -396,7 +401,7 @@ PORTS = [
     for n, name in enumerate(("pa", "pb", "up", "pn"), 1)
 ]
 CARDS = {
-    ("sw", Table.INTERFACES): PORTS,
+    ("sw", KernelTable.INTERFACES): PORTS,
     **cards("a", "eth0"),
     **cards("b", "eth0"),
     **cards("c", "eth0"),
@@ -406,11 +411,11 @@ CARDS = {
 
 
 class TestWhoIsThere:
-    KNOWN = Knowledge(MAP, CARDS, by_main_table)
+    KNOWN = LabTables(MAP, CARDS, by_main_table)
 
-    def known(self, **rows) -> Knowledge:
+    def known(self, **rows) -> LabTables:
         changed = {k: v for one in rows.values() for k, v in one.items()}
-        return Knowledge(MAP, CARDS | changed, by_main_table)
+        return LabTables(MAP, CARDS | changed, by_main_table)
 
     def test_who_is_behind_a_port(self):
         assert self.KNOWN.leads("sw", "pb", MACS["b"])
@@ -423,7 +428,7 @@ class TestWhoIsThere:
         assert self.KNOWN.interface("sw", 2) == "pb"
         assert self.KNOWN.interface("sw", 0) == ""
 
-    def present(self, known: Knowledge, mac: str, heard: bool = True) -> frozenset:
+    def present(self, known: LabTables, mac: str, heard: bool = True) -> frozenset:
         here = step("sw", INSIDE, INSIDE, ("up",), mac=mac)
         seen = Sighting(1, "lab.c", "eth0", False, True, b"")
         overheard = (Frame(seen, REQUEST, {}),) if heard else ()
@@ -436,7 +441,7 @@ class TestWhoIsThere:
         assert self.present(self.KNOWN, MACS["a"]) == set()  # It came from there.
         assert self.present(self.KNOWN, "00:00:00:00:00:77") == set()
         pulled = [replace(one, running=one.name != "pb") for one in PORTS]
-        unplugged = self.known(sw={("sw", Table.INTERFACES): pulled})
+        unplugged = self.known(sw={("sw", KernelTable.INTERFACES): pulled})
         assert self.present(unplugged, MACS["b"]) == set()
 
     def test_only_machines_on_one_network_are_twins(self):

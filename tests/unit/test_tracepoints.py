@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from netlab.kernel.host.tracepoints import Audit, Departure, Drop
+from netlab.kernel.host.tracepoints import Audit, Departure, KernelDrop
 
 SENT = 5_000_000_000
 REUSED = """\
@@ -30,14 +30,14 @@ def audited(text: str) -> Audit:
     return audit
 
 
-def drops(text: str, *departures: Departure) -> list[Drop]:
+def drops(text: str, *departures: Departure) -> list[KernelDrop]:
     return audited(text).drops(departures)
 
 
 def test_an_address_that_was_another_packets_before_begins_anew():
     left = Departure(SENT + 3_000, "eth0", 63)
     assert drops(REUSED + DROP, left) == [
-        Drop(SENT + 33_000, "NETFILTER_DROP", "nft_do_chain", ("eth0", "vm1-eth0"))
+        KernelDrop(SENT + 33_000, "NETFILTER_DROP", "nft_do_chain", ("eth0", "vm1-eth0"))
     ]
 
 
@@ -62,9 +62,9 @@ def test_a_drop_ends_the_packet():
 
 def test_older_kernels_tell_no_function_or_no_reason():
     before_6_4 = " x-1 [0] 5.1: kfree_skb: skbaddr=0b protocol=2048 location=0c reason: NO_SOCKET\n"
-    assert drops(before_6_4) == [Drop(SENT + 100_000_000, "NO_SOCKET", "", ())]
+    assert drops(before_6_4) == [KernelDrop(SENT + 100_000_000, "NO_SOCKET", "", ())]
     before_5_17 = " x-1 [0] 5.1: kfree_skb: skbaddr=0b protocol=2048 location=0c\n"
-    assert drops(before_5_17) == [Drop(SENT + 100_000_000, "", "", ())]
+    assert drops(before_5_17) == [KernelDrop(SENT + 100_000_000, "", "", ())]
 
 
 def test_lost_records_are_noticed():

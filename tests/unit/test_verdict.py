@@ -6,42 +6,42 @@ import errno
 
 import pytest
 
-from netlab.diagnosis.verdict import Evidence, Outcome, Verdict, judge
-from netlab.kernel.host.overload import Shortages
+from netlab.diagnosis.verdict import EchoSightings, Outcome, Verdict, outcome_of
+from netlab.kernel.host.overload import OverloadMonitor
 from netlab.packets import icmp
 from netlab.verify import rounds
-from netlab.verify.batches import Probe
+from netlab.verify.batches import PairProbe
 from netlab.verify.matrix import compare
 
 
 @pytest.mark.parametrize(
     ("evidence", "verdict"),
     [
-        (Evidence(left=True, delivered_from=["10.0.0.1"], answered=True), Verdict.ANSWERED),
-        (Evidence(left=True, answered=True), Verdict.UNKNOWN),
-        (Evidence(left=True, error="192.168.1.1 says: no"), Verdict.REFUSED),
-        (Evidence(left=True), Verdict.DEAD),
-        (Evidence(left=True, delivered_from=["10.0.0.1"]), Verdict.DEAD),
-        (Evidence(unresolved=True), Verdict.DEAD),
-        (Evidence(unresolved=True, shortage="the table is full"), Verdict.UNKNOWN),
-        (Evidence(), Verdict.UNKNOWN),
-        (Evidence(source_could_send=True), Verdict.UNKNOWN),
-        (Evidence(send_error=errno.ENETUNREACH, source_could_send=True), Verdict.DEAD),
-        (Evidence(send_error=errno.ENETUNREACH), Verdict.UNKNOWN),
-        (Evidence(send_error=errno.EPERM, source_could_send=True), Verdict.UNKNOWN),
-        (Evidence(left=True, sightings_lost=1), Verdict.UNKNOWN),
+        (EchoSightings(left=True, delivered_from=["10.0.0.1"], answered=True), Verdict.ANSWERED),
+        (EchoSightings(left=True, answered=True), Verdict.UNKNOWN),
+        (EchoSightings(left=True, error="192.168.1.1 says: no"), Verdict.REFUSED),
+        (EchoSightings(left=True), Verdict.DEAD),
+        (EchoSightings(left=True, delivered_from=["10.0.0.1"]), Verdict.DEAD),
+        (EchoSightings(unresolved=True), Verdict.DEAD),
+        (EchoSightings(unresolved=True, shortage="the table is full"), Verdict.UNKNOWN),
+        (EchoSightings(), Verdict.UNKNOWN),
+        (EchoSightings(source_could_send=True), Verdict.UNKNOWN),
+        (EchoSightings(send_error=errno.ENETUNREACH, source_could_send=True), Verdict.DEAD),
+        (EchoSightings(send_error=errno.ENETUNREACH), Verdict.UNKNOWN),
+        (EchoSightings(send_error=errno.EPERM, source_could_send=True), Verdict.UNKNOWN),
+        (EchoSightings(left=True, sightings_lost=1), Verdict.UNKNOWN),
         (
-            Evidence(left=True, delivered_from=["10.0.0.1"], answered=True, sightings_lost=1),
+            EchoSightings(left=True, delivered_from=["10.0.0.1"], answered=True, sightings_lost=1),
             Verdict.UNKNOWN,
         ),
         (
-            Evidence(left=True, delivered_from=["10.0.0.1", "10.0.0.9"], answered=True),
+            EchoSightings(left=True, delivered_from=["10.0.0.1", "10.0.0.9"], answered=True),
             Verdict.UNKNOWN,
         ),
     ],
 )
 def test_a_verdict_claims_no_more_than_was_seen(evidence, verdict):
-    assert judge(evidence).verdict is verdict
+    assert outcome_of(evidence).verdict is verdict
 
 
 TABLE = "entries  table_fulls\n000000ca 0000000{}\n000000ca 00000001\n"
@@ -58,13 +58,13 @@ def test_what_the_machine_runs_out_of_is_told_with_its_setting(monkeypatch, full
         "/proc/net/softnet_stat": QUEUES.format(2),
     }
     monkeypatch.setattr("netlab.kernel.files.read", shown.get)
-    shortages = Shortages()
+    shortages = OverloadMonitor()
     shown["/proc/net/stat/arp_cache"] = TABLE.format(1 + full)
     shown["/proc/net/softnet_stat"] = QUEUES.format(2 + dropped)
     assert words in shortages.since()
     assert bool(words) == bool(shortages.since())
     shown.clear()
-    assert Shortages().since() == "", "a container may not see them"
+    assert OverloadMonitor().since() == "", "a container may not see them"
 
 
 @pytest.mark.parametrize(("shortage", "times"), [("the table is full", 2), ("", 1)])
@@ -77,9 +77,9 @@ def test_what_a_shortage_has_spoilt_is_tried_again(monkeypatch, shortage, times)
         done.append(probes)
         return [outcomes[len(done) - 1]]
 
-    monkeypatch.setattr(Shortages, "since", lambda _: shortage)
+    monkeypatch.setattr(OverloadMonitor, "since", lambda _: shortage)
     monkeypatch.setattr(rounds, "_round", measured)
-    probe = Probe("lab.vm1", "lab.vm2", "10.0.0.2")
+    probe = PairProbe("lab.vm1", "lab.vm2", "10.0.0.2")
     assert rounds.run([probe]) == [outcomes[times - 1]]
     assert len(done) == times
 

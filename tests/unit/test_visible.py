@@ -22,7 +22,7 @@ from netlab.report.web.server import Audience
 from netlab.scenario.loader import loads
 from netlab.scenario.text.document import Document, Position
 from netlab.show import View
-from netlab.show.look import Row
+from netlab.show.look import ViewRow
 from netlab.verify import matrix
 from netlab.visible import is_visible, visible, visible_data, visible_json, visible_lines
 
@@ -98,7 +98,7 @@ class TestEveryForm:
 
     @pytest.mark.parametrize("terminal", [False, True])
     def test_a_table(self, foreign, terminal):
-        table = text.view(View(("node", foreign), (), (Row(("vm1", foreign), frozenset()),)))
+        table = text.view(View(("node", foreign), (), (ViewRow(("vm1", foreign), frozenset()),)))
         if terminal:
             stream = io.StringIO()
             console(stream, 120).print(table)

@@ -53,9 +53,9 @@ def test_a_custom_network_has_what_is_asked_for_and_nothing_else():
     assert "x.vmnet8-dhcp" not in bare
     assert machines(", dhcp: true") - bare == {"x.vmnet8-dhcp"}
     topology = resolve(source("vmnet8: {mode: custom, subnet: 10.0.0.0/24}").scenario)
-    assert "host@vmnet8" not in topology.nodes["host"].named_legs
+    assert "host@vmnet8" not in topology.nodes["host"].named_adapters
     asked = resolve(source("vmnet8: {mode: custom, subnet: 10.0.0.0/24, adapter: on}").scenario)
-    assert str(asked.nodes["host"].named_legs["host@vmnet8"].address) == "10.0.0.1/24"
+    assert str(asked.nodes["host"].named_adapters["host@vmnet8"].address) == "10.0.0.1/24"
 
 
 def test_nobody_waits_for_a_lease_where_nobody_gives_one():
@@ -80,6 +80,6 @@ def test_segments_never_share_a_subnet_even_if_they_have_none():
 def test_the_host_adapter_is_as_the_host_has_set_it():
     setting = "adapter: {address: 10.0.0.9, gateway: 10.0.0.2, dns: 10.0.0.2}"
     found = source(f"vmnet8: {{mode: hostonly, subnet: 10.0.0.0/24, {setting}}}")
-    leg = resolve(found.scenario).nodes["host"].named_legs["host@vmnet8"]
-    assert (str(leg.address), str(leg.gateway)) == ("10.0.0.9/24", "10.0.0.2")
-    assert (str(leg.dns), leg.enabled) == ("10.0.0.2", True)
+    adapter = resolve(found.scenario).nodes["host"].named_adapters["host@vmnet8"]
+    assert (str(adapter.address), str(adapter.gateway)) == ("10.0.0.9/24", "10.0.0.2")
+    assert (str(adapter.dns), adapter.enabled) == ("10.0.0.2", True)

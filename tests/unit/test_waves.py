@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from netlab.verify.batches import Probe, pairs, waves
+from netlab.verify.batches import PairProbe, batches, pairs
 
 VMS = [f"vm{number}" for number in range(100)]
 FREE = 960
 PLENTY = 1_000_000
 
 
-def mesh() -> list[Probe]:
+def mesh() -> list[PairProbe]:
     """Every VM to every other, and all of them to and from a machine behind a router."""
-    own = [Probe(a, b, b, direct=True) for a in VMS for b in VMS if a != b]
-    far = [Probe(a, "far", "far") for a in VMS] + [Probe("far", a, a) for a in VMS]
+    own = [PairProbe(a, b, b, direct=True) for a in VMS for b in VMS if a != b]
+    far = [PairProbe(a, "far", "far") for a in VMS] + [PairProbe("far", a, a) for a in VMS]
     return [*own, *far]
 
 
-def plan(probes: list[Probe], free: int, most: int = PLENTY) -> list[tuple[list[int], list[int]]]:
-    return list(waves(pairs(probes, free), free, most))
+def plan(
+    probes: list[PairProbe], free: int, most: int = PLENTY
+) -> list[tuple[list[int], list[int]]]:
+    return list(batches(pairs(probes, free), free, most))
 
 
-def neighbours(probes: list[Probe]) -> int:
+def neighbours(probes: list[PairProbe]) -> int:
     ends = {frozenset((one.source, one.target)) for one in probes if one.direct}
     return 2 * len(ends)
 

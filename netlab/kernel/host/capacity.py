@@ -23,7 +23,7 @@ _NEIGHBOURS_EACH = 2
 
 
 @frozen
-class Room:
+class Capacity:
     """What a machine has left; None: there is no limit, or none that can be seen."""
 
     files: int | None
@@ -47,7 +47,7 @@ def warnings(plan: Plan) -> list[str]:
     return list(narrows(plan, _measure()))
 
 
-def walls(plan: Plan, room: Room) -> Iterator[SystemRefused]:
+def walls(plan: Plan, room: Capacity) -> Iterator[SystemRefused]:
     """What is too small for the lab, with what to do."""
     machines, programs = len(plan.namespaces), _programs(plan)
     files = files_for(machines)
@@ -71,7 +71,7 @@ def walls(plan: Plan, room: Room) -> Iterator[SystemRefused]:
         )
 
 
-def narrows(plan: Plan, room: Room) -> Iterator[str]:
+def narrows(plan: Plan, room: Capacity) -> Iterator[str]:
     """What works, but not for all machines at once."""
     wanted = _NEIGHBOURS_EACH * len(plan.namespaces)
     if room.neighbours is not None and room.neighbours < wanted:
@@ -86,9 +86,9 @@ def _programs(plan: Plan) -> int:
     return sum(isinstance(noun, Service | DhcpClient) for noun in plan.nouns)
 
 
-def _measure() -> Room:
+def _measure() -> Capacity:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return Room(
+    return Capacity(
         None if hard == resource.RLIM_INFINITY else hard,
         min((*_processes_left(),), default=None),
         _free_memory(),

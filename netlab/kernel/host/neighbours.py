@@ -35,13 +35,15 @@ def room() -> int:
 
 
 @contextmanager
-def impatient(namespaces: Iterable[str], milliseconds: int, six: bool = False) -> Iterator[None]:
-    """For the length of a block, questions of ARP (`six`: neighbour discovery) are repeated that soon.
+def impatient(
+    namespaces: Iterable[str], milliseconds: int, is_ipv6: bool = False
+) -> Iterator[None]:
+    """For the length of a block, questions of ARP (`is_ipv6`: neighbour discovery) are repeated that soon.
 
     Afterwards interfaces have what `lo` has, as new ones do: another block may have begun before this one
     and still be going on, so what is found at the start says nothing.
     """
-    places, folder = list(namespaces), _SETTINGS[six]
+    places, folder = list(namespaces), _SETTINGS[is_ipv6]
     try:
         for name in places:
             with netns.inside(name):

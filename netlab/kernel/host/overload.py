@@ -14,7 +14,7 @@ _SETTINGS = {
 }
 
 
-class Shortages:
+class OverloadMonitor:
     """Since this was made, whoever's doing they are."""
 
     def __init__(self) -> None:

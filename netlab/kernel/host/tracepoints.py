@@ -35,7 +35,7 @@ _RECORD = re.compile(r"\s(?P<at>\d+\.\d+): (?P<event>\w+): (?P<fields>.*)")
 
 
 @frozen
-class Drop:
+class KernelDrop:
     """A packet that the kernel freed as dropped."""
 
     at: int
@@ -84,7 +84,7 @@ class Audit:
         self._offset = time.time_ns() - time.monotonic_ns()
         self._lines: list[str] = []
 
-    def drops(self, departures: Iterable[Departure], until: int | None = None) -> list[Drop]:
+    def drops(self, departures: Iterable[Departure], until: int | None = None) -> list[KernelDrop]:
         """What became of the packets that departed so, and drops of packets seen on no interface.
 
         `until`: when the answer was home. What is freed later had been delivered.
@@ -100,7 +100,7 @@ class Audit:
             packet = packets.pop(fields["skbaddr"], _Packet(ours=True))
             reason = fields.get("reason", "")
             if packet.ours and reason != _CLEANED_UP and (until is None or at < until):
-                found.append(Drop(at, reason, _function(fields), tuple(packet.interfaces)))
+                found.append(KernelDrop(at, reason, _function(fields), tuple(packet.interfaces)))
         return found
 
     def lost(self) -> bool:

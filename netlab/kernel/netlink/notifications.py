@@ -41,7 +41,9 @@ _OF_NETWORK = (
 )
 _OF_CONNECTIONS = (NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY)
 
-Told = Interface | InterfaceAddress | KernelNeighbour | ForwardingEntry | KernelRoute | Connection
+Notification = (
+    Interface | InterfaceAddress | KernelNeighbour | ForwardingEntry | KernelRoute | Connection
+)
 
 
 def subscribe() -> tuple[Subscription, Subscription]:
@@ -52,7 +54,7 @@ def subscribe() -> tuple[Subscription, Subscription]:
     )
 
 
-def decoded(kind: int, message: bytes) -> Told | None:
+def decoded(kind: int, message: bytes) -> Notification | None:
     """What a message is about; None for what is nobody's, and for a switch port's settings."""
     if kind in (RTM_NEWLINK, RTM_DELLINK):
         # A port's interface is told of once more, with its settings in the switch.

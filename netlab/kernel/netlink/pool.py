@@ -19,7 +19,7 @@ _OTHER_FILES = 64
 """Room for everything that is not a namespace: terminals, libraries, pipes."""
 
 
-class Handles:
+class NamespacePool:
     """Use as a context manager; everything is closed at the end. `namespaces`: how many to expect."""
 
     def __init__(self, namespaces: int) -> None:
@@ -29,7 +29,7 @@ class Handles:
         """Those of the namespace that the thread is in."""
         allow_files(_FILES_EACH * namespaces)
 
-    def __enter__(self) -> Handles:
+    def __enter__(self) -> NamespacePool:
         self._home = netns.here()
         return self
 

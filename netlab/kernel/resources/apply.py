@@ -12,29 +12,29 @@ from netlab.frozen import frozen
 from netlab.kernel import files, ipv6
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import addresses, links, queues, routes
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
 from netlab.kernel.patience import Interruption
 from netlab.kernel.process import leases, services
 from netlab.kernel.resources import strays
 from netlab.kernel.resources.create import Moment, Progress, explained, make
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.diff import Change, stands_on
+from netlab.plan.diff import Diff, stands_on
 from netlab.plan.resources import (
     Address,
     Advertised,
     Bridge,
     Cable,
+    CableEnd,
     DhcpClient,
-    End,
     EtcFile,
     Ipv6,
     Lease,
     Listening,
     Namespace,
-    Noun,
     Observed,
     Queue,
+    Resource,
     Route,
     Ruleset,
     Service,
@@ -43,7 +43,7 @@ from netlab.plan.resources import (
 
 
 def change(
-    wanted: Change,
+    wanted: Diff,
     run: RunDirectory,
     progress: Progress,
     interruption: Interruption,
@@ -57,7 +57,7 @@ def change(
     missing: list[Lease] = []
     run.furnish()
     back: list[tuple[str, Observed, Callable[[], object]]] = []
-    with Handles(len(wanted.removed) + len(wanted.created)) as handles:
+    with NamespacePool(len(wanted.removed) + len(wanted.created)) as handles:
         remake = partial(make, run=run, handles=handles, interruption=Interruption())
 
         def step(
@@ -80,7 +80,7 @@ def change(
                 elif isinstance(noun, DhcpClient) and wanted.keeps(noun.namespace):
                     gone = partial(_deconfigure, noun, run, handles)
                 # What somebody made by hand cannot be made again.
-                by_hand = isinstance(noun, End)
+                by_hand = isinstance(noun, CableEnd)
                 step("remove", noun, gone, _nothing if by_hand else partial(remake, noun))
             for old, new in wanted.altered:
                 there, back_again = partial(_alter, old, new), partial(_alter, new, old)
@@ -105,14 +105,14 @@ def change(
 class Mending:
     """What was done of a change, and why not all of it."""
 
-    done: Change
+    done: Diff
     failures: tuple[NetlabError, ...]
     missing: tuple[Lease, ...]
     """Leases that have not come, which is no failure."""
 
 
 def mend(
-    wanted: Change, run: RunDirectory, progress: Progress, interruption: Interruption
+    wanted: Diff, run: RunDirectory, progress: Progress, interruption: Interruption
 ) -> Mending:
     """Remove, alter, create, and go on after a failure. Raises Interrupted.
 
@@ -122,7 +122,7 @@ def mend(
     missing: list[Lease] = []
     netns.share_names()
     run.furnish()
-    with Handles(len(wanted.removed) + len(wanted.created)) as handles:
+    with NamespacePool(len(wanted.removed) + len(wanted.created)) as handles:
 
         def tried(verb: str, noun: Observed, do: Callable[[], object]) -> bool:
             interruption.check()
@@ -156,13 +156,13 @@ def mend(
             for noun in wanted.created
             if tried("make", noun, partial(make, noun, run, handles, interruption))
         ]
-    done = Change(tuple(removed), tuple(altered), tuple(created))
+    done = Diff(tuple(removed), tuple(altered), tuple(created))
     return Mending(done, tuple(failures.values()), tuple(missing))
 
 
 def _needs(noun: Observed, failed: Observed) -> bool:
     """Whether there is no sense in trying: it is the same thing, or stands on it."""
-    if isinstance(noun, End) or isinstance(failed, End):
+    if isinstance(noun, CableEnd) or isinstance(failed, CableEnd):
         return False
     return noun == failed or stands_on(noun, failed)
 
@@ -171,7 +171,7 @@ def _nothing() -> None:
     pass
 
 
-def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
+def _alter(old: Resource, new: Resource, run: RunDirectory, handles: NamespacePool) -> None:
     match new:
         case Namespace(namespace):
             strays.undo(handles.netlink(namespace))
@@ -200,7 +200,7 @@ def _alter(old: Noun, new: Noun, run: RunDirectory, handles: Handles) -> None:
 
 
 def _retire(
-    client: DhcpClient, run: RunDirectory, handles: Handles, interruption: Interruption
+    client: DhcpClient, run: RunDirectory, handles: NamespacePool, interruption: Interruption
 ) -> None:
     """A DHCP client that goes gives its lease back, or another could not get the address."""
     try:
@@ -209,13 +209,13 @@ def _retire(
         _unmake(client, run, handles)
 
 
-def _deconfigure(client: DhcpClient, run: RunDirectory, handles: Handles) -> None:
+def _deconfigure(client: DhcpClient, run: RunDirectory, handles: NamespacePool) -> None:
     """Its machine stays: the name servers that it was given go too."""
     _unmake(client, run, handles)
     services.deconfigure(run, client)
 
 
-def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
+def _unmake(noun: Observed, run: RunDirectory, handles: NamespacePool) -> None:
     """Remove it. Forgives absence, also of the namespace that it was in."""
     match noun:
         case Namespace(namespace):
@@ -260,7 +260,7 @@ def _unmake(noun: Observed, run: RunDirectory, handles: Handles) -> None:
         case Ruleset(namespace, text):
             nft.delete(namespace, text)
             files.remove(str(run.ruleset(namespace)))
-        case End(namespace, interface):
+        case CableEnd(namespace, interface):
             links.delete_interface(handles.netlink(namespace), interface)
         case Listening() | Lease() | Advertised():
             pass  # Facts, which end with what they are about.

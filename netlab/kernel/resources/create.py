@@ -12,7 +12,7 @@ from netlab.kernel import files, ipv6
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.channel import Refused
 from netlab.kernel.netlink.objects import addresses, links, queues, routes
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
 from netlab.kernel.patience import Interruption, await_fact
 from netlab.kernel.process import leases, services
@@ -29,9 +29,9 @@ from netlab.plan.resources import (
     Lease,
     Listening,
     Namespace,
-    Noun,
     Observed,
     Queue,
+    Resource,
     Route,
     Ruleset,
     Service,
@@ -63,7 +63,7 @@ def create(
     """
     netns.share_names()
     missing = []
-    with Handles(len(plan.namespaces)) as handles:
+    with NamespacePool(len(plan.namespaces)) as handles:
         for noun in plan.nouns:
             interruption.check()
             progress(noun, Moment.BEFORE)
@@ -91,7 +91,9 @@ def explained(verb: str, noun: Observed) -> Iterator[None]:
         raise
 
 
-def make(noun: Noun, run: RunDirectory, handles: Handles, interruption: Interruption) -> bool:
+def make(
+    noun: Resource, run: RunDirectory, handles: NamespacePool, interruption: Interruption
+) -> bool:
     """False: it is a lease that has not come, and its client goes on asking. Raises what is in the way
     of any other noun."""
     match noun:

@@ -14,7 +14,7 @@ from netlab.kernel.ipv6 import Ipv6State
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import links, queues
 from netlab.kernel.netlink.objects.links import Interface
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.netlink.snapshot import Snapshot
 from netlab.kernel.nftables import nft
 from netlab.kernel.process import services
@@ -28,16 +28,16 @@ from netlab.plan.resources import (
     Advertised,
     Bridge,
     Cable,
+    CableEnd,
     DhcpClient,
-    End,
     EtcFile,
     Ipv6,
     Lease,
     Listening,
     Namespace,
-    Noun,
     Observed,
     Queue,
+    Resource,
     Route,
     Ruleset,
     Service,
@@ -69,7 +69,7 @@ class _View:
     """`Namespace.oddities`."""
 
 
-Addresses = dict[tuple[str, str], tuple[IPv4Interface, ...]]
+InterfaceAddresses = dict[tuple[str, str], tuple[IPv4Interface, ...]]
 """(namespace, interface) to the addresses that it has."""
 Ipv6Addresses = dict[tuple[str, str], tuple[IPv6Interface, ...]]
 """The same, of IPv6, without link-local ones."""
@@ -81,7 +81,7 @@ class Observation:
 
     nouns: tuple[Observed, ...]
     """What is there: as planned, changed, or unplanned; not what DHCP gave, which is as it should be."""
-    addresses: Addresses
+    addresses: InterfaceAddresses
     ipv6: Ipv6Addresses
 
 
@@ -94,7 +94,7 @@ def observe(plan: Plan, run: RunDirectory) -> Observation:
             settings[noun.namespace].append(noun.key)
         elif isinstance(noun, Ipv6):
             settings[noun.namespace] += (one.key for one in ipv6.settings(noun))
-    with Handles(len(present)) as handles:
+    with NamespacePool(len(present)) as handles:
         views = {name: _view(name, settings[name], handles) for name in present}
     seen = (_seen(noun, views, run) for noun in plan.nouns)
     nouns = (*(noun for noun in seen if noun), *_unplanned(plan, views, run))
@@ -105,10 +105,10 @@ def observe(plan: Plan, run: RunDirectory) -> Observation:
     )
 
 
-def addresses(namespaces: list[str]) -> tuple[Addresses, Ipv6Addresses]:
+def addresses(namespaces: list[str]) -> tuple[InterfaceAddresses, Ipv6Addresses]:
     """The addresses of every interface in these namespaces, and nothing else."""
     found: list[Address] = []
-    with Handles(len(namespaces)) as handles:
+    with NamespacePool(len(namespaces)) as handles:
         for name in namespaces:
             snapshot = Snapshot(handles.netlink(name))
             found += (*_ipv4(snapshot, name), *ipv6.addresses(snapshot, name))
@@ -130,8 +130,8 @@ def _routes(snapshot: Snapshot, namespace: str) -> Iterator[Route]:
             yield Route(namespace, route.destination, gateway, route.metric)
 
 
-def _grouped(found: Iterable[Address]) -> Addresses:
-    grouped: Addresses = {}
+def _grouped(found: Iterable[Address]) -> InterfaceAddresses:
+    grouped: InterfaceAddresses = {}
     for one in found:
         if isinstance(one.address, IPv4Interface):
             key = (one.namespace, one.interface)
@@ -148,7 +148,7 @@ def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
     return grouped
 
 
-def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
+def _view(namespace: str, settings: list[str], handles: NamespacePool) -> _View:
     with handles.inside(namespace):
         ruleset = nft.read_here()
         values = handles.settings.values(namespace, [*settings, netns.MARK_KEY])
@@ -168,7 +168,7 @@ def _view(namespace: str, settings: list[str], handles: Handles) -> _View:
     )
 
 
-def _seen(noun: Noun, views: dict[str, _View], run: RunDirectory) -> Noun | None:
+def _seen(noun: Resource, views: dict[str, _View], run: RunDirectory) -> Resource | None:
     """The noun as it is: itself, a changed one, or None if it is not there."""
     if isinstance(noun, Cable):
         near, far = views.get(noun.one.namespace), views.get(noun.other.namespace)
@@ -248,7 +248,7 @@ def _plugged(cable: Cable, one: _View, other: _View) -> bool:
     return bool(near and far and near.peer_index == far.index and far.peer_index == near.index)
 
 
-def _end_interface(end: End, view: _View, mtu: int) -> Interface | None:
+def _end_interface(end: CableEnd, view: _View, mtu: int) -> Interface | None:
     there = view.interfaces.get(end.interface)
     if there is None or there.up != end.up or there.mtu != mtu:
         return None
@@ -308,7 +308,7 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
                 if place not in slowed and interface.queue not in _NO_QUEUE:
                     yield Queue(*place)
             elif interface.index != links.LOOPBACK_INDEX and interface.name not in FALLBACK_NAMES:
-                yield End(namespace, interface.name, interface.mac)
+                yield CableEnd(namespace, interface.name, interface.mac)
         yield from (address for address in view.addresses if address not in expected)
         yield from (route for route in view.routes if route not in expected)
         yield from (

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from netlab.frozen import frozen
 from netlab.kernel.netlink.channel import Netlink, Refused
 from netlab.kernel.netlink.objects import routes, rules
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rows import IPAddress
 
 UNCERTAIN = errno.ENODATA
-"""An `Answer.error` of netlab's own: rules of the machine (`ip rule`) look at more than was asked."""
+"""An `RouteResult.error` of netlab's own: rules of the machine (`ip rule`) look at more than was asked."""
 
 
 @frozen
-class Question:
+class RouteLookup:
     """A packet."""
 
     target: IPAddress
@@ -27,7 +27,7 @@ class Question:
 
 
 @frozen
-class Answer:
+class RouteResult:
     """The kernel's word. With `error`, nothing else counts."""
 
     kind: str = ""
@@ -43,31 +43,31 @@ class Answer:
     EXDEV (before Linux 6.14) or EINVAL."""
 
 
-class Routing:
+class RouteLookups:
     """The routing decisions of machines, each asked for once; `names` are those of their interfaces."""
 
-    def __init__(self, handles: Handles, names: Callable[[str], Mapping[int, str]]) -> None:
+    def __init__(self, handles: NamespacePool, names: Callable[[str], Mapping[int, str]]) -> None:
         self._handles = handles
         self._names = names
-        self._known: dict[tuple[str, Question], Answer] = {}
+        self._known: dict[tuple[str, RouteLookup], RouteResult] = {}
         self._plain: dict[str, frozenset[int]] = {}
         """Versions of IP whose rules look at nothing but what a question says."""
 
-    def ask(self, namespace: str, question: Question) -> Answer:
+    def ask(self, namespace: str, question: RouteLookup) -> RouteResult:
         """What a machine would do with a packet. Raises KernelError."""
         key = namespace, question
         if key not in self._known:
             self._known[key] = self._ask(namespace, question)
         return self._known[key]
 
-    def _ask(self, namespace: str, question: Question) -> Answer:
+    def _ask(self, namespace: str, question: RouteLookup) -> RouteResult:
         netlink, names = self._handles.netlink(namespace), self._names(namespace)
         if namespace not in self._plain:
             self._plain[namespace] = _plain_versions(netlink)
         if question.target.version not in self._plain[namespace]:
-            return Answer(error=UNCERTAIN)
+            return RouteResult(error=UNCERTAIN)
         if question.came_in is not None and question.came_in not in names.values():
-            return Answer(error=errno.ENODEV)
+            return RouteResult(error=errno.ENODEV)
         return ask(netlink, names, question)
 
 
@@ -76,13 +76,13 @@ def _plain_versions(netlink: Netlink) -> frozenset[int]:
     return frozenset({4, 6} - {rule.key.version for rule in rules.read(netlink) if not rule.plain})
 
 
-def ask(netlink: Netlink, names: Mapping[int, str], question: Question) -> Answer:
+def ask(netlink: Netlink, names: Mapping[int, str], question: RouteLookup) -> RouteResult:
     """The routing decision, by the rules and tables of the socket's namespace."""
     indexes = {name: index for index, name in names.items()}
     came_in = indexes[question.came_in] if question.came_in else None
     try:
         route = routes.ask(netlink, question.target, question.source, came_in)
     except Refused as refused:
-        return Answer(error=refused.errno or 0)
+        return RouteResult(error=refused.errno or 0)
     hop = route.hops[0] if route.hops else routes.NOWHERE
-    return Answer(route.kind, names.get(hop.index, ""), hop.gateway, route.source)
+    return RouteResult(route.kind, names.get(hop.index, ""), hop.gateway, route.source)

@@ -8,13 +8,13 @@ from typing import Any
 from netlab.frozen import frozen
 from netlab.kernel.ipv6 import advertised_on
 from netlab.kernel.netlink.objects.links import Interface
-from netlab.kernel.netlink.pool import Handles
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.netlink.snapshot import Snapshot
 from netlab.kernel.rows import AddressRow, FdbEntry, Neighbour, RouteRow
 from netlab.kernel.state import tables
 from netlab.kernel.state.owners import Owners
 from netlab.kernel.state.owners import owners as whose
-from netlab.kernel.state.tables import Row, Table
+from netlab.kernel.state.tables import KernelTable, TableRow
 
 
 @frozen
@@ -38,7 +38,7 @@ class Space:
 
 def owners(namespaces: Mapping[str, str]) -> Owners:
     """Whose every address is now; `namespaces` with their nodes. Raises KernelError if one is gone."""
-    found: dict[tuple[str, Table], Any] = dict(rows(namespaces, _OWN))
+    found: dict[tuple[str, KernelTable], Any] = dict(rows(namespaces, _OWN))
     return whose(
         (node, *(found[name, table] for table in _OWN)) for name, node in namespaces.items()
     )
@@ -56,8 +56,8 @@ def _space(namespace: str, snapshot: Snapshot) -> Space:
 
 
 def rows(
-    namespaces: Iterable[str], wanted: Sequence[Table] = tuple(Table)
-) -> dict[tuple[str, Table], tuple[Row, ...]]:
+    namespaces: Iterable[str], wanted: Sequence[KernelTable] = tuple(KernelTable)
+) -> dict[tuple[str, KernelTable], tuple[TableRow, ...]]:
     """The tables of each namespace as they are now. Raises KernelError if one is gone."""
     return {
         (name, table): _rows(name, table, snapshot)
@@ -66,17 +66,23 @@ def rows(
     }
 
 
-def _rows(namespace: str, table: Table, snapshot: Snapshot) -> tuple[Row, ...]:
+def _rows(namespace: str, table: KernelTable, snapshot: Snapshot) -> tuple[TableRow, ...]:
     return tuple(tables.rows(namespace, table, snapshot, snapshot.names))
 
 
 def _snapshots(namespaces: Iterable[str]) -> Iterator[tuple[str, Snapshot]]:
     names = list(namespaces)
-    with Handles(len(names)) as handles:
+    with NamespacePool(len(names)) as handles:
         for name in names:
             yield name, Snapshot(handles.netlink(name))
 
 
-_OWN = (Table.INTERFACES, Table.ADDRESSES)
-_TABLES = (Table.INTERFACES, Table.ADDRESSES, Table.ROUTES, Table.NEIGHBOURS, Table.FDB)
+_OWN = (KernelTable.INTERFACES, KernelTable.ADDRESSES)
+_TABLES = (
+    KernelTable.INTERFACES,
+    KernelTable.ADDRESSES,
+    KernelTable.ROUTES,
+    KernelTable.NEIGHBOURS,
+    KernelTable.FDB,
+)
 """In the order of the fields of `Space`."""

@@ -11,10 +11,10 @@ from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.objects.neighbours import ForwardingEntry, KernelNeighbour
 from netlab.kernel.netlink.objects.routes import KernelRoute
 from netlab.kernel.netlink.snapshot import Snapshot
-from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Hop, Names, Neighbour, RouteRow
+from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Names, Neighbour, NextHop, RouteRow
 
 
-class Table(StrEnum):
+class KernelTable(StrEnum):
     """What the kernel keeps of a namespace."""
 
     INTERFACES = "interfaces"
@@ -25,27 +25,29 @@ class Table(StrEnum):
     CONNECTIONS = "connections"
 
 
-Row = Interface | AddressRow | Neighbour | FdbEntry | RouteRow | Connection
+TableRow = Interface | AddressRow | Neighbour | FdbEntry | RouteRow | Connection
 
 _EVERYWHERE = "universe"
 """rtnetlink's word for a scope that `ip route` calls global."""
 
 
-def rows(namespace: str, table: Table, snapshot: Snapshot, names: Names) -> Iterable[Row]:
+def rows(
+    namespace: str, table: KernelTable, snapshot: Snapshot, names: Names
+) -> Iterable[TableRow]:
     """A table of a namespace, for people; `names` are its interfaces'."""
-    every: Iterable[Row | None]
+    every: Iterable[TableRow | None]
     match table:
-        case Table.INTERFACES:
+        case KernelTable.INTERFACES:
             every = snapshot.interfaces
-        case Table.ADDRESSES:
+        case KernelTable.ADDRESSES:
             every = (address_row(address, names) for address in snapshot.addresses)
-        case Table.NEIGHBOURS:
+        case KernelTable.NEIGHBOURS:
             every = (neighbour_row(neighbour, names) for neighbour in snapshot.neighbours)
-        case Table.FDB:
+        case KernelTable.FDB:
             every = (fdb_row(entry, names) for entry in snapshot.fdb)
-        case Table.ROUTES:
+        case KernelTable.ROUTES:
             every = (route_row(route, names) for route in snapshot.routes)
-        case Table.CONNECTIONS:
+        case KernelTable.CONNECTIONS:
             every = connections.read(namespace)
     return (row for row in every if row)
 
@@ -76,7 +78,7 @@ def route_row(route: KernelRoute, names: Names) -> RouteRow | None:
         return None
     return RouteRow(
         route.destination,
-        tuple(Hop(hop.gateway, _name(hop.index, names)) for hop in route.hops),
+        tuple(NextHop(hop.gateway, _name(hop.index, names)) for hop in route.hops),
         route.kind,
         route.source,
         route.metric,

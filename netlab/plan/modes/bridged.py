@@ -11,22 +11,26 @@ from collections.abc import Iterator
 
 from netlab.plan.names import namespace
 from netlab.plan.node import switch
-from netlab.plan.resources import Cable, End, Noun, Ruleset
+from netlab.plan.resources import Cable, CableEnd, Resource, Ruleset
 from netlab.plan.switches import wifi
 from netlab.scenario.topology import HOST, Network, Topology
 
 UPLINK = "uplink"
 
 
-def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     """The switch and its cable to the LAN of its card; addresses come from there."""
     yield from switch(lab, vmnet)
     if vmnet.nic and wifi.is_wireless(vmnet):
-        own = next(leg.mac for leg in topology.nodes[HOST].legs if leg.interface == vmnet.nic)
+        own = next(
+            adapter.mac
+            for adapter in topology.nodes[HOST].adapters
+            if adapter.interface == vmnet.nic
+        )
         yield Ruleset(namespace(lab, vmnet.name), wifi.rules(UPLINK, own))
     if vmnet.lan:
         yield Cable(
-            End(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),
-            End(namespace(lab, vmnet.lan), vmnet.name, bridge=vmnet.lan, up=vmnet.linked),
+            CableEnd(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),
+            CableEnd(namespace(lab, vmnet.lan), vmnet.name, bridge=vmnet.lan, up=vmnet.linked),
             vmnet.mtu,
         )

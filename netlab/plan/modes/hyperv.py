@@ -13,7 +13,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from netlab.scenario.addresses.pools import at
-from netlab.scenario.mode import SHARING_OPENS, Mode, Product, Routing
+from netlab.scenario.mode import SHARING_OPENS, HostRouting, Mode, Product
 
 HYPERV = Product("Hyper-V", 0x00155D, host_mac=0x00155D_000000)
 
@@ -23,7 +23,7 @@ DEFAULT_SWITCH = Mode(
     HYPERV,
     "the host leaves by {card}, as {outside}",
     subnet=IPv4Network("172.20.16.0/20"),
-    routing=Routing.TRANSLATED,
+    routing=HostRouting.TRANSLATED,
     host_adapter=at(1),
     serves_itself=True,
     opens=SHARING_OPENS,

@@ -16,7 +16,7 @@ from functools import partial
 from ipaddress import IPv4Network
 
 from netlab.scenario.addresses.pools import at
-from netlab.scenario.mode import Mode, Product, Routing
+from netlab.scenario.mode import HostRouting, Mode, Product
 
 LIBVIRT = Product("libvirt", 0x525400, host_mac=0x525400_000000)
 
@@ -38,7 +38,7 @@ NAT = _mode(
     "libvirt nat",
     onward="the host leaves by {card}, as {outside}",
     subnet=IPv4Network("192.168.122.0/24"),
-    routing=Routing.TRANSLATED,
+    routing=HostRouting.TRANSLATED,
     rejects_foreign=True,
     router=_HOST,
 )
@@ -46,7 +46,7 @@ ROUTE = _mode(
     "libvirt-route",
     "libvirt route",
     onward="the host forwards by {card}, untranslated",
-    routing=Routing.OPEN,
+    routing=HostRouting.OPEN,
     rejects_foreign=True,
     router=_HOST,
 )
@@ -54,7 +54,7 @@ OPEN = _mode(
     "libvirt-open",
     "libvirt open",
     onward="the host forwards by {card}, untranslated, as far as its own firewall lets it",
-    routing=Routing.OPEN,
+    routing=HostRouting.OPEN,
     router=_HOST,
 )
 """libvirt adds no rules; the lab's host has no firewall of its own, so it is like `route` here."""

@@ -20,9 +20,9 @@ from netlab.plan.resources import (
     DEFAULT_ROUTE,
     Address,
     Cable,
-    End,
+    CableEnd,
     Listening,
-    Noun,
+    Resource,
     Route,
     Ruleset,
     Service,
@@ -31,12 +31,12 @@ from netlab.plan.resources import (
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.scenario.addresses import pools
 from netlab.scenario.model import Nat, VmnetService
-from netlab.scenario.topology import HOST, Leg, Network, Role, Topology
+from netlab.scenario.topology import HOST, Adapter, Network, Role, Topology
 
 UPLINK = "uplink"
 
 
-def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     """The switch, the NAT device and the DHCP server; the host plugs its adapter in itself."""
     yield from switch(lab, vmnet)
     yield from dhcp.server(lab, topology, vmnet)
@@ -69,14 +69,14 @@ def host_inside(vmnet: Network) -> IPv4Interface:
     return IPv4Interface((int(cable[1]), cable.prefixlen))
 
 
-def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     """The NAT device, its cable to the host, and what it serves."""
     node = topology.node(Role.NAT_DEVICE, vmnet)
     here, host = namespace(lab, node.name), namespace(lab, HOST)
     settings, outside, host_side = vmnet.nat or Nat(), device_outside(vmnet), host_inside(vmnet)
     yield from machine(lab, node, forwards=True)
     yield plug(lab, node.primary, vmnet)
-    yield Cable(End(here, UPLINK), End(host, host_end(vmnet)), vmnet.mtu)
+    yield Cable(CableEnd(here, UPLINK), CableEnd(host, host_end(vmnet)), vmnet.mtu)
     yield Address(here, UPLINK, outside)
     yield Address(host, host_end(vmnet), host_side)
     yield Route(here, DEFAULT_ROUTE, host_side.ip)
@@ -130,12 +130,12 @@ def _addresses(topology: Topology, vmnet: Network) -> dict[str, IPv4Address | No
     """What each machine's first adapter there has, or gets; None: the server has no address left."""
     leased = dhcp.reservations(topology.neighbours(vmnet), vmnet)
     return {
-        leg.node: leg.address.ip if leg.address else leased.get(leg.mac)
-        for leg in reversed(topology.legs_on(vmnet))
+        adapter.node: adapter.address.ip if adapter.address else leased.get(adapter.mac)
+        for adapter in reversed(topology.adapters_on(vmnet))
     }
 
 
-def timeouts(where: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
+def timeouts(namespace: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
     """How long NAT remembers, in seconds: a UDP conversation of which nothing is heard, a finished TCP one.
 
     These two are what vmnetnat.conf has ([udp] timeout, [tcp] timeWaitTimeout). An idle TCP connection
@@ -143,21 +143,21 @@ def timeouts(where: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
     """
     settings = {"udp_timeout": udp, "udp_timeout_stream": udp, "tcp_timeout_time_wait": time_wait}
     for kind, seconds in settings.items():
-        yield Sysctl(where, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
+        yield Sysctl(namespace, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
 
 
 _ERRORS = "{ destination-unreachable, time-exceeded }"
 """What the host says of packets that the device has sent on: to VMs the device says it, a program there."""
 
 
-def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
-    mode = leg.network.mode
-    assert mode and leg.address
+def _rules(adapter: Adapter, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
+    mode = adapter.network.mode
+    assert mode and adapter.address
     client = ""
     if mode.host_adapter:
         why = "the host adapter is no client of the NAT device"
         client = f"""
-		ip saddr {leg.network.host_address} drop comment "{why}\""""
+		ip saddr {adapter.network.host_address} drop comment "{why}\""""
     passed = "".join(
         f'\t\tiifname "{UPLINK}" ip daddr {one.to} {one.protocol} dport {one.to_port} accept\n'
         for one in dict.fromkeys(forwards)
@@ -170,25 +170,25 @@ def _rules(leg: Leg, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
     if forwards:
         why = "the host itself calls"
         called = f"""
-		ip saddr {host.ip} oifname "{leg.interface}" masquerade comment "{why}\""""
+		ip saddr {host.ip} oifname "{adapter.interface}" masquerade comment "{why}\""""
     shut = ""
-    if leg.network.reaches_loopback:
-        led += _at_loopback(leg.network, f'dnat to {host.ip} comment "the host\'s loopback"')
-    elif leg.network.loopback:
+    if adapter.network.reaches_loopback:
+        led += _at_loopback(adapter.network, f'dnat to {host.ip} comment "the host\'s loopback"')
+    elif adapter.network.loopback:
         hook = "type filter hook input priority filter; policy accept;"
-        rows = _at_loopback(leg.network, 'drop comment "localhost_reachable is off"')
+        rows = _at_loopback(adapter.network, 'drop comment "localhost_reachable is off"')
         shut = f"\n\tchain input {{\n\t\t{hook}\n{rows}\t}}"
     return f"""\
 table ip nat_device {{{shut}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
-		iifname "{UPLINK}" ip saddr {host.ip} icmp type {_ERRORS} ip saddr set {leg.address.ip}
+		iifname "{UPLINK}" ip saddr {host.ip} icmp type {_ERRORS} ip saddr set {adapter.address.ip}
 		ct state established,related accept{client}
-		iifname "{leg.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
+		iifname "{adapter.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
 {passed}	}}{_prerouting(led)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {leg.network.subnet} oifname "{UPLINK}" masquerade{called}
+		ip saddr {adapter.network.subnet} oifname "{UPLINK}" masquerade{called}
 	}}
 {leaving(f'oifname "{UPLINK}"', "saddr . oif")}}}
 """

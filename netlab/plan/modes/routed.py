@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from netlab.plan.names import namespace
 from netlab.plan.node import switch
-from netlab.plan.resources import Listening, Noun, Service
+from netlab.plan.resources import Listening, Resource, Service
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import HOST, Network, Topology
 
 
-def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     """The switch, and the host's dnsmasq on it; the host plugs its adapter in itself."""
     yield from switch(lab, vmnet)
     if VmnetService.DHCP in vmnet.stopped:

@@ -27,7 +27,7 @@ from ipaddress import IPv4Network
 
 from netlab.plan.modes import nat
 from netlab.plan.node import switch
-from netlab.plan.resources import Noun
+from netlab.plan.resources import Resource
 from netlab.plan.services import dhcp
 from netlab.scenario.addresses.pools import at
 from netlab.scenario.mode import Mode, Product
@@ -99,19 +99,19 @@ HOST_ONLY = Mode(
 )
 
 
-def nat_engine(lab: str, topology: Topology, network: Network) -> Iterator[Noun]:
+def nat_engine(lab: str, topology: Topology, network: Network) -> Iterator[Resource]:
     """One VM's own router, which is its DHCP and DNS server too."""
     yield from switch(lab, network)
     yield from nat.device(lab, topology, network)
 
 
-def nat_network(lab: str, topology: Topology, network: Network) -> Iterator[Noun]:
+def nat_network(lab: str, topology: Topology, network: Network) -> Iterator[Resource]:
     """A switch, the NAT service and a DHCP server."""
     yield from switch(lab, network)
     yield from dhcp.server(lab, topology, network)
     yield from nat.device(lab, topology, network)
 
 
-def internal(lab: str, topology: Topology, network: Network) -> Iterator[Noun]:
+def internal(lab: str, topology: Topology, network: Network) -> Iterator[Resource]:
     """A switch and nothing else."""
     yield from switch(lab, network)

@@ -29,7 +29,7 @@ def firewall(
     ]
     return f"""\
 table ip firewall {{{_called(wanted, trusted, forwards)}
-{_input(trusted, _decided(wanted, products, six=False))}}}
+{_input(trusted, _decided(wanted, products, is_ipv6=False))}}}
 """
 
 
@@ -41,7 +41,7 @@ def firewall_6(wanted: Firewall, trusted: Sequence[str] = ("lo",)) -> str:
     passed = [f"{NEIGHBOURS} accept", "udp sport 547 udp dport 546 accept"]
     return f"""\
 table ip6 firewall {{
-{_input(trusted, [*passed, *_decided(wanted, (), six=True)])}}}
+{_input(trusted, [*passed, *_decided(wanted, (), is_ipv6=True)])}}}
 """
 
 
@@ -64,19 +64,19 @@ def _known(trusted: Iterable[str]) -> tuple[str, str]:
     return f"iifname {{ {names} }} accept", "ct state established,related accept"
 
 
-def _decided(wanted: Firewall, products: Iterable[str], six: bool) -> Iterator[str]:
+def _decided(wanted: Firewall, products: Iterable[str], is_ipv6: bool) -> Iterator[str]:
     """As `Firewall.lets_in` has it: what is named counts before what is general."""
-    yield from (f"{_match(word, six)}drop" for word in wanted.blocks if port_of(word))
+    yield from (f"{_match(word, is_ipv6)}drop" for word in wanted.blocks if port_of(word))
     yield from products
-    yield from (f"{_match(word, six)}accept" for word in wanted.allows)
-    yield from (f"{_match(word, six)}drop" for word in wanted.blocks if not port_of(word))
+    yield from (f"{_match(word, is_ipv6)}accept" for word in wanted.allows)
+    yield from (f"{_match(word, is_ipv6)}drop" for word in wanted.blocks if not port_of(word))
 
 
-def _match(word: str, six: bool) -> str:
+def _match(word: str, is_ipv6: bool) -> str:
     protocol, _, port = word.partition(":")
     if port:
         return f"{protocol} dport {port} "
-    echo = f"{'icmpv6' if six else 'icmp'} type echo-request "
+    echo = f"{'icmpv6' if is_ipv6 else 'icmp'} type echo-request "
     return {"all": "", "icmp": echo}.get(protocol, f"meta l4proto {protocol} ")
 
 

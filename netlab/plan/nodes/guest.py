@@ -7,13 +7,13 @@ from ipaddress import IPv4Address, IPv6Interface
 
 from netlab.plan.names import namespace
 from netlab.plan.nodes.firewall import firewall
-from netlab.plan.resources import Listening, Noun, Ruleset, Service
+from netlab.plan.resources import Listening, Resource, Ruleset, Service
 from netlab.plan.services import dnsmasq
 from netlab.scenario.model import Listen
 from netlab.scenario.topology import Node, Topology
 
 
-def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
+def guest(lab: str, topology: Topology, node: Node) -> Iterator[Resource]:
     """What runs inside a VM; its adapters are `machine`'s."""
     here = namespace(lab, node.name)
     if node.firewall.blocks:
@@ -27,7 +27,7 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Noun]:
         yield Listening(here, "dhcp", "udp", 67)
 
 
-def server(here: str, port: str, six: IPv6Interface | None = None) -> Iterator[Noun]:
+def server(here: str, port: str, six: IPv6Interface | None = None) -> Iterator[Resource]:
     """For TCP the web page that tells whom it sees, for UDP a program that sends back what it gets.
 
     At every IPv4 address, or at one of IPv6.
@@ -47,7 +47,7 @@ def server(here: str, port: str, six: IPv6Interface | None = None) -> Iterator[N
     yield Listening(here, name, protocol + version, int(number))
 
 
-def proxy(here: str, node: Node) -> Iterator[Noun]:
+def proxy(here: str, node: Node) -> Iterator[Resource]:
     """A machine's HTTP proxy, if one runs on it."""
     if node.proxy:
         at = "127.0.0.1" if node.proxy.listen is Listen.LOOPBACK else "0.0.0.0"
@@ -58,17 +58,17 @@ def proxy(here: str, node: Node) -> Iterator[Noun]:
 
 def _dhcp(topology: Topology, node: Node) -> Iterator[str]:
     """The quarter of the subnet below VMware's pool, so that leases tell who gave them."""
-    leg = node.primary
-    subnet, legs = leg.network.subnet, topology.neighbours(leg.network)
+    adapter = node.primary
+    subnet, adapters = adapter.network.subnet, topology.neighbours(adapter.network)
     first, last = subnet[subnet.num_addresses // 4], subnet[subnet.num_addresses // 2 - 1]
-    own = leg.address.ip if leg.address else None
+    own = adapter.address.ip if adapter.address else None
     yield "port=0"
     yield "dhcp-authoritative"
     yield "no-ping"
     yield f"dhcp-range={first},{last},{subnet.netmask},3600s"
     yield f"dhcp-option=option:router,{own}"
     yield f"dhcp-option=option:dns-server,{own}"
-    taken = {one.address.ip for one in legs if one.address}
+    taken = {one.address.ip for one in adapters if one.address}
     free = (a for a in map(IPv4Address, range(int(first), int(last) + 1)) if a not in taken)
-    clients = dict.fromkeys(one.mac for one in legs if one.by_dhcp)
+    clients = dict.fromkeys(one.mac for one in adapters if one.by_dhcp)
     yield from (f"dhcp-host={mac},{to}" for mac, to in zip(clients, free, strict=False))

@@ -16,35 +16,35 @@ from netlab.plan.names import namespace
 from netlab.plan.node import forwarding_interface, machine, plug
 from netlab.plan.nodes.firewall import Opened, firewall
 from netlab.plan.nodes.guest import proxy
-from netlab.plan.resources import Listening, Noun, Ruleset, Service, Sysctl
+from netlab.plan.resources import Listening, Resource, Ruleset, Service, Sysctl
 from netlab.plan.services import dnsmasq
-from netlab.scenario.mode import SHARING_OPENS, WINDOWS, Routing
-from netlab.scenario.topology import HOST, Leg, Network, Node, Topology
+from netlab.scenario.mode import SHARING_OPENS, WINDOWS, HostRouting
+from netlab.scenario.topology import HOST, Adapter, Network, Node, Topology
 
 
-def host(lab: str, topology: Topology) -> Iterator[Noun]:
+def host(lab: str, topology: Topology) -> Iterator[Resource]:
     """The host, plugged into LANs (or the switch that bridges its card) and its vmnets."""
     node = topology.nodes[HOST]
     here = namespace(lab, HOST)
     yield from machine(lab, node)
-    for leg in node.legs:
-        yield plug(lab, leg, _switch_of(topology, leg))
+    for adapter in node.adapters:
+        yield plug(lab, adapter, _switch_of(topology, adapter))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.nat_device]
     products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
-    cards = [leg.interface for leg in node.legs if leg.network.lan]
+    cards = [adapter.interface for adapter in node.adapters if adapter.network.lan]
     uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
     between = topology.scenario.host.forwards
-    routed = [leg.interface for leg in node.legs if leg.network.name in between]
+    routed = [adapter.interface for adapter in node.adapters if adapter.network.name in between]
     shared = _shared(topology)
     forwards = [(vmnet, one) for vmnet in nat_networks for one in nat.forwards(topology, vmnet)]
     led = [(nat.host_end(vmnet), nat.device_outside(vmnet).ip, one) for vmnet, one in forwards]
     rules = ""
     if nat_networks or routed or products or shared:
         inward = [*cards, *uplinks] if nat_networks or products or shared else []
-        inward += [*(vmnet.name for vmnet in products), *(leg.interface for leg in shared)]
+        inward += [*(vmnet.name for vmnet in products), *(adapter.interface for adapter in shared)]
         for interface in dict.fromkeys((*inward, *routed)):
             yield forwarding_interface(here, interface)
-        networks = [leg.network for leg in shared]
+        networks = [adapter.network for adapter in shared]
         rules += _rules(cards, nat_networks, routed, products, networks, led)
     if node.firewall.blocks:
         # What the NAT device sends to the host comes from the host's own sockets.
@@ -64,44 +64,51 @@ def host(lab: str, topology: Topology) -> Iterator[Noun]:
             max(_KERNEL_SECONDS, *(one.time_wait_timeout for one in settings)),
         )
     yield from proxy(here, node)
-    for leg in shared:
-        yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, leg))
+    for adapter in shared:
+        yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, adapter))
         yield Listening(here, "sharing", "udp", 53)
 
 
-def _shared(topology: Topology) -> tuple[Leg, ...]:
+def _shared(topology: Topology) -> tuple[Adapter, ...]:
     """The adapter to which Internet Connection Sharing gives the Internet."""
     wanted = topology.scenario.host.shares
     return tuple(
-        leg for leg in topology.nodes[HOST].legs if leg.interface == wanted and leg.enabled
+        adapter
+        for adapter in topology.nodes[HOST].adapters
+        if adapter.interface == wanted and adapter.enabled
     )
 
 
-def _opened(node: Node, shared: Iterable[Leg]) -> Opened:
+def _opened(node: Node, shared: Iterable[Adapter]) -> Opened:
     """Where products open ports of the host for the services that they run on it."""
     opened = {
-        leg.interface: (leg.network.mode.product.name, leg.network.mode.opens)
-        for leg in node.legs
-        if leg.network.mode and leg.network.mode.opens
+        adapter.interface: (adapter.network.mode.product.name, adapter.network.mode.opens)
+        for adapter in node.adapters
+        if adapter.network.mode and adapter.network.mode.opens
     }
-    return opened | {leg.interface: (WINDOWS.name, SHARING_OPENS) for leg in shared}
+    return opened | {adapter.interface: (WINDOWS.name, SHARING_OPENS) for adapter in shared}
 
 
-def _name_server(topology: Topology, leg: Leg) -> str:
+def _name_server(topology: Topology, adapter: Adapter) -> str:
     """It asks the server that the host asks."""
     gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
-    return dnsmasq.configuration(leg.interface, [f"server={gateway}"])
+    return dnsmasq.configuration(adapter.interface, [f"server={gateway}"])
 
 
-def _switch_of(topology: Topology, leg: Leg) -> Network:
+def _switch_of(topology: Topology, adapter: Adapter) -> Network:
     """A bridged card's cable ends in the vmnet: host and VMs share the card behind it."""
     for vmnet in topology.vmnets:
-        if vmnet.mode and vmnet.mode.on_lan and leg.network.lan and vmnet.nic == leg.interface:
+        if (
+            vmnet.mode
+            and vmnet.mode.on_lan
+            and adapter.network.lan
+            and vmnet.nic == adapter.interface
+        ):
             return vmnet
-    return leg.network
+    return adapter.network
 
 
-Led = tuple[str, IPv4Address, nat.Forward]
+ForwardPath = tuple[str, IPv4Address, nat.Forward]
 """The interface to a NAT device, the device's address there, and a forward of it."""
 
 
@@ -111,7 +118,7 @@ def _rules(
     routed: list[str],
     products: list[Network],
     shared: list[Network],
-    forwards: list[Led],
+    forwards: list[ForwardPath],
 ) -> str:
     forward = []
     if nat_networks:
@@ -121,7 +128,7 @@ def _rules(
         if vmnet.mode and vmnet.mode.rejects_foreign:
             forward.append(f'iifname "{vmnet.name}" ip saddr != {vmnet.subnet} reject')
         forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
-        if vmnet.mode and vmnet.mode.routing is Routing.OPEN:
+        if vmnet.mode and vmnet.mode.routing is HostRouting.OPEN:
             forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
@@ -131,7 +138,7 @@ def _rules(
     ]
     rows = "".join(f"\t\t{rule}\n" for rule in forward)
     translated = [
-        vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is Routing.TRANSLATED
+        vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is HostRouting.TRANSLATED
     ]
     translated += shared
     chains = ""
@@ -182,7 +189,7 @@ def _into_loopback(nat_networks: list[Network]) -> str:
     )
 
 
-def _doors(forwards: list[Led], inward: str) -> str:
+def _doors(forwards: list[ForwardPath], inward: str) -> str:
     """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself.
 
     `inward` are rules for what comes from NAT engines.
@@ -198,7 +205,7 @@ def _doors(forwards: list[Led], inward: str) -> str:
     )
 
 
-def _own_calls(nat_networks: list[Network], forwards: list[Led]) -> str:
+def _own_calls(nat_networks: list[Network], forwards: list[ForwardPath]) -> str:
     """The host calls such a port at its loopback or its adapter there, whose addresses no VM could answer:
     VirtualBox's engine calls in its own name then (slirp's tcp_subr.c), and so does the device here."""
     if not forwards:

@@ -22,27 +22,29 @@ from netlab.plan.resources import (
     Advertised,
     Ipv6,
     Listening,
-    Noun,
+    Resource,
     Route,
     Ruleset,
     Service,
     Sysctl,
 )
 from netlab.scenario.addresses import ipv6 as addressing
-from netlab.scenario.topology import HOST, INTERNET, Leg, Network, Node, Role, Topology
+from netlab.scenario.topology import HOST, INTERNET, Adapter, Network, Node, Role, Topology
 
 _ICMPV6 = 58
 
 
-def ipv6(lab: str, topology: Topology) -> Iterator[Noun]:
+def ipv6(lab: str, topology: Topology) -> Iterator[Resource]:
     """Everything that IPv6 adds to a lab; nothing where no network has a prefix."""
     for node in topology.nodes.values():
-        legs = [leg for leg in node.legs if leg.ipv6 or leg.listens_to_router]
-        if legs:
-            yield from _machine(lab, node, legs)
+        adapters = [
+            adapter for adapter in node.adapters if adapter.ipv6 or adapter.listens_to_router
+        ]
+        if adapters:
+            yield from _machine(lab, node, adapters)
     if topology.nodes[INTERNET].primary.ipv6:
         yield from _internet(lab, topology)
-    for router, far in zip(topology.routers, topology.nodes[INTERNET].legs, strict=True):
+    for router, far in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
         if far.ipv6:
             yield from _router(lab, router, far)
     devices = [
@@ -58,30 +60,30 @@ def ipv6(lab: str, topology: Topology) -> Iterator[Noun]:
     yield from _host(lab, topology, [device.primary.network for device in devices])
 
 
-def _machine(lab: str, node: Node, legs: list[Leg]) -> Iterator[Noun]:
+def _machine(lab: str, node: Node, adapters: list[Adapter]) -> Iterator[Resource]:
     here = namespace(lab, node.name)
     yield Ipv6(here, "lo")
-    for leg in legs:
-        if not leg.listens_to_router:
+    for adapter in adapters:
+        if not adapter.listens_to_router:
             is_vmwares = node.role is Role.NAT_DEVICE
-            yield Ipv6(here, leg.holder, local=not is_vmwares)
+            yield Ipv6(here, adapter.holder, local=not is_vmwares)
             if is_vmwares:
-                yield Address(here, leg.holder, addressing.NAT_DEVICE)
-            assert leg.ipv6
-            yield Address(here, leg.holder, leg.ipv6)
+                yield Address(here, adapter.holder, addressing.NAT_DEVICE)
+            assert adapter.ipv6
+            yield Address(here, adapter.holder, adapter.ipv6)
             continue
-        yield Ipv6(here, leg.holder, leg.network.prefix, metric(leg.holder))
-        if leg.ipv6:
-            yield Advertised(here, leg.holder, leg.ipv6, _leads_on(leg.network))
+        yield Ipv6(here, adapter.holder, adapter.network.prefix, metric(adapter.holder))
+        if adapter.ipv6:
+            yield Advertised(here, adapter.holder, adapter.ipv6, _leads_on(adapter.network))
     if node.firewall.blocks and node.role is Role.VM:
         yield Ruleset(here, firewall_6(node.firewall))
     if node.forwards:
         yield _forwards(here)
-    if node.listens and legs[0].ipv6:
+    if node.listens and adapters[0].ipv6:
         # Servers start before a router has told the address.
         yield Sysctl(here, "net.ipv6.ip_nonlocal_bind", "1")
         for port in node.listens:
-            yield from server(here, port, legs[0].ipv6)
+            yield from server(here, port, adapters[0].ipv6)
 
 
 def _leads_on(network: Network) -> bool:
@@ -94,14 +96,14 @@ def _forwards(here: str) -> Sysctl:
     return Sysctl(here, "net.ipv6.conf.all.forwarding", "1")
 
 
-def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
+def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
     """The way back to each LAN, and the web server once more."""
     here, own = namespace(lab, INTERNET), topology.nodes[INTERNET].primary.ipv6
     assert own
-    pairs = zip(topology.routers, topology.nodes[INTERNET].legs, strict=True)
+    pairs = zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True)
     reached = [router for router, far in pairs if far.ipv6]
     for router in reached:
-        inside, outside = router.legs
+        inside, outside = router.adapters
         assert inside.network.prefix and outside.ipv6
         yield Route(here, inside.network.prefix, outside.ipv6.ip)
     if len(reached) > 1:
@@ -111,9 +113,9 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
     yield Listening(here, "http6", "tcp6", 80)
 
 
-def _router(lab: str, node: Node, far: Leg) -> Iterator[Noun]:
+def _router(lab: str, node: Node, far: Adapter) -> Iterator[Resource]:
     """A home router: it forwards, and lets nobody in who was not asked."""
-    here, (inside, outside) = namespace(lab, node.name), node.legs
+    here, (inside, outside) = namespace(lab, node.name), node.adapters
     assert far.ipv6
     yield _forwards(here)
     yield Route(here, DEFAULT_ROUTE_6, far.ipv6.ip)
@@ -121,7 +123,7 @@ def _router(lab: str, node: Node, far: Leg) -> Iterator[Noun]:
     yield Listening(here, "dhcp-dns", "raw6", _ICMPV6)
 
 
-def _router_rules(inside: Leg, outside: Leg) -> str:
+def _router_rules(inside: Adapter, outside: Adapter) -> str:
     return f"""\
 table ip6 home_router {{
 	chain input {{
@@ -140,10 +142,10 @@ table ip6 home_router {{
 """
 
 
-def _nat_device(lab: str, node: Node) -> Iterator[Noun]:
+def _nat_device(lab: str, node: Node) -> Iterator[Resource]:
     """The cable to the host has a prefix of its own, which nobody else sees."""
-    here, host, leg = namespace(lab, node.name), namespace(lab, HOST), node.primary
-    vmnet = leg.network
+    here, host, adapter = namespace(lab, node.name), namespace(lab, HOST), node.primary
+    vmnet = adapter.network
     end = nat.host_end(vmnet)
     yield _forwards(here)
     yield Ipv6(here, nat.UPLINK)
@@ -151,7 +153,7 @@ def _nat_device(lab: str, node: Node) -> Iterator[Noun]:
     yield Address(here, nat.UPLINK, addressing.at(_uplink(vmnet), 2))
     yield Address(host, end, addressing.at(_uplink(vmnet), 1))
     yield Route(here, DEFAULT_ROUTE_6, addressing.at(_uplink(vmnet), 1).ip)
-    yield Ruleset(here, _nat_rules(leg))
+    yield Ruleset(here, _nat_rules(adapter))
     yield Listening(here, "dns", "raw6", _ICMPV6)
 
 
@@ -163,10 +165,10 @@ _ERRORS = "{ destination-unreachable, packet-too-big, time-exceeded }"
 """As `nat._ERRORS`."""
 
 
-def _nat_rules(leg: Leg) -> str:
-    vmnet = leg.network
+def _nat_rules(adapter: Adapter) -> str:
+    vmnet = adapter.network
     assert vmnet.prefix
-    beyond, own = addressing.at(_uplink(vmnet), 1).ip, leg.ipv6
+    beyond, own = addressing.at(_uplink(vmnet), 1).ip, adapter.ipv6
     assert own
     host = addressing.numbered(vmnet.prefix, vmnet.host_address, vmnet.subnet)
     return f"""\
@@ -176,26 +178,26 @@ table ip6 nat_device {{
 		iifname "{nat.UPLINK}" ip6 saddr {beyond} icmpv6 type {_ERRORS} ip6 saddr set {own.ip}
 		ct state established,related accept
 		ip6 saddr {host.ip} drop comment "the host adapter is no client of the NAT device"
-		iifname "{leg.interface}" oifname "{nat.UPLINK}" meta l4proto {{ icmpv6, tcp, udp }} accept
+		iifname "{adapter.interface}" oifname "{nat.UPLINK}" meta l4proto {{ icmpv6, tcp, udp }} accept
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		ip6 saddr {vmnet.prefix} oifname "{nat.UPLINK}" masquerade
 	}}
-{leaving(f'iifname "{leg.interface}" oifname "{nat.UPLINK}"', "saddr . oif")}}}
+{leaving(f'iifname "{adapter.interface}" oifname "{nat.UPLINK}"', "saddr . oif")}}}
 """
 
 
-def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[Noun]:
+def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[Resource]:
     """It forwards what NAT devices send to its cards, what a scenario wants, and nothing else."""
     node, here = topology.nodes[HOST], namespace(lab, HOST)
-    legs = [leg for leg in node.legs if leg.ipv6 or leg.listens_to_router]
-    if not legs:
+    adapters = [adapter for adapter in node.adapters if adapter.ipv6 or adapter.listens_to_router]
+    if not adapters:
         return
-    cards = [leg.interface for leg in legs if leg.network.lan]
+    cards = [adapter.interface for adapter in adapters if adapter.network.lan]
     ends = [nat.host_end(vmnet) for vmnet in translated]
     between = topology.scenario.host.forwards
-    routed = [leg.interface for leg in legs if leg.network.name in between]
+    routed = [adapter.interface for adapter in adapters if adapter.network.name in between]
     forward = [f"iifname {_set(ends)} oifname {_set(cards)} accept"] if ends and cards else []
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")

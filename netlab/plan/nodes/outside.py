@@ -8,24 +8,33 @@ from ipaddress import IPv4Interface, IPv4Network
 from netlab.plan.leaving import leaving
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug, switch
-from netlab.plan.resources import Address, Cable, End, Listening, Noun, Route, Ruleset, Service
+from netlab.plan.resources import (
+    Address,
+    Cable,
+    CableEnd,
+    Listening,
+    Resource,
+    Route,
+    Ruleset,
+    Service,
+)
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.scenario.addresses import pools
 from netlab.scenario.model import VmnetService
-from netlab.scenario.topology import INTERNET, Leg, Node, Role, Topology
+from netlab.scenario.topology import INTERNET, Adapter, Node, Role, Topology
 
 ADMISSION = "admission"
 """The table of a LAN's switch that says who may join."""
 
 
-def world(lab: str, topology: Topology) -> Iterator[Noun]:
+def world(lab: str, topology: Topology) -> Iterator[Resource]:
     """Everything outside the host."""
     for name in topology.scenario.all_lans:
         yield from switch(lab, topology.networks[name])
         if topology.scenario.all_lans[name].admits:
             yield Ruleset(namespace(lab, name), _admission(topology, name))
     yield from _internet(lab, topology)
-    for router, far in zip(topology.routers, topology.nodes[INTERNET].legs, strict=True):
+    for router, far in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
         yield from _router(lab, topology, router, far)
     for node in topology.endpoints:
         if node.role is Role.PEER:
@@ -33,11 +42,11 @@ def world(lab: str, topology: Topology) -> Iterator[Noun]:
             yield plug(lab, node.primary, node.primary.network)
 
 
-def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
+def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
     """One machine with the addresses of all servers; it answers ping, DNS and HTTP."""
     node = topology.nodes[INTERNET]
     here, interface = namespace(lab, INTERNET), node.primary.interface
-    several = len(node.legs) > 1
+    several = len(node.adapters) > 1
     yield from machine(lab, node, forwards=several)
     if several:
         yield Ruleset(here, _internet_rules(node.primary.network.subnet))
@@ -52,7 +61,7 @@ def _internet(lab: str, topology: Topology) -> Iterator[Noun]:
         for name, address in servers.items()
     ]
     # `local=/#/`: a name that is not listed does not exist, instead of being refused.
-    others = [f"interface={leg.interface}" for leg in node.legs[1:]]
+    others = [f"interface={adapter.interface}" for adapter in node.adapters[1:]]
     config = dnsmasq.configuration(interface, [*others, "local=/#/", *records])
     yield Service(here, "dns", dnsmasq.PROGRAM, config)
     yield Listening(here, "dns", "udp", 53)
@@ -74,15 +83,15 @@ table ip internet {{
 """
 
 
-def _router(lab: str, topology: Topology, node: Node, far: Leg) -> Iterator[Noun]:
+def _router(lab: str, topology: Topology, node: Node, far: Adapter) -> Iterator[Resource]:
     """A home router: NAT, firewall, DHCP and DNS for its LAN."""
-    inside, outside = node.legs
+    inside, outside = node.adapters
     here = namespace(lab, node.name)
     yield from machine(lab, node, forwards=True)
     yield plug(lab, inside, inside.network)
     yield Cable(
-        End(here, outside.interface, outside.mac),
-        End(namespace(lab, INTERNET), far.interface, far.mac),
+        CableEnd(here, outside.interface, outside.mac),
+        CableEnd(namespace(lab, INTERNET), far.interface, far.mac),
     )
     routes = topology.scenario.all_lans[inside.network.name].routes
     for subnet, gateway in routes.items():
@@ -111,23 +120,23 @@ table bridge {ADMISSION} {{
 """
 
 
-def _portal(topology: Topology, inside: Leg) -> str:
+def _portal(topology: Topology, inside: Adapter) -> str:
     """A rule for a LAN on which devices have to log in; empty on others."""
     lan = topology.scenario.all_lans[inside.network.name]
     if not lan.login:
         return ""
     logged_in = {
-        topology.mac_on_the_lan(leg)
+        topology.mac_on_the_lan(adapter)
         for name in lan.logged_in
-        for leg in topology.nodes[name].legs
-        if leg.network.lan == inside.network.name
+        for adapter in topology.nodes[name].adapters
+        if adapter.network.lan == inside.network.name
     }
     others = f"ether saddr != {{ {', '.join(sorted(logged_in))} }} " if logged_in else ""
     comment = 'comment "nobody has logged in on this device"'
     return f'\t\tiifname "{inside.interface}" {others}drop {comment}\n'
 
 
-def _router_rules(inside: Leg, outside: Leg, leads_back: bool, portal: str) -> str:
+def _router_rules(inside: Adapter, outside: Adapter, leads_back: bool, portal: str) -> str:
     back = f"""
 		iifname "{inside.interface}" oifname "{inside.interface}" accept"""
     return f"""\
@@ -151,11 +160,11 @@ table ip home_router {{
 """
 
 
-def _router_services(topology: Topology, inside: Leg, far: Leg) -> str:
-    legs = topology.neighbours(inside.network)
+def _router_services(topology: Topology, inside: Adapter, far: Adapter) -> str:
+    adapters = topology.neighbours(inside.network)
     lines = [f"server={far.address.ip if far.address else None}"]
     lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
     if VmnetService.DHCP in inside.network.stopped:
         return dnsmasq.configuration(inside.interface, lines)
-    pool = dhcp.pool(legs, inside.network, *dhcp.home_router(topology, inside.network.name))
+    pool = dhcp.pool(adapters, inside.network, *dhcp.home_router(topology, inside.network.name))
     return dnsmasq.configuration(inside.interface, [*lines, *pool])

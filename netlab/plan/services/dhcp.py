@@ -12,12 +12,12 @@ from itertools import islice
 
 from netlab.plan.names import namespace
 from netlab.plan.node import lease_network, machine, plug
-from netlab.plan.resources import ANYWHERE, Listening, Noun, Service
+from netlab.plan.resources import ANYWHERE, Listening, Resource, Service
 from netlab.plan.services import dnsmasq
 from netlab.scenario.addresses import pools
-from netlab.scenario.mode import Place
+from netlab.scenario.mode import AddressPicker
 from netlab.scenario.model import VmnetService
-from netlab.scenario.topology import Leg, Network, Role, Topology
+from netlab.scenario.topology import Adapter, Network, Role, Topology
 
 
 def options(network: Network) -> dict[str, IPv4Address | str | None]:
@@ -26,7 +26,7 @@ def options(network: Network) -> dict[str, IPv4Address | str | None]:
     assert mode, f"{network.name} has no DHCP server of a product's"
     set_there = {mode.nat_device: network.gateway, mode.host_adapter: network.host_address}
 
-    def address(place: Place | None) -> IPv4Address | None:
+    def address(place: AddressPicker | None) -> IPv4Address | None:
         return set_there.get(place, place(network.subnet)) if place else None
 
     own_dns = ",".join(map(str, settings.dns)) if settings else ""
@@ -40,7 +40,7 @@ def options(network: Network) -> dict[str, IPv4Address | str | None]:
     return handed_out | ({"netbios-ns": address(mode.netbios)} if mode.netbios else {})
 
 
-def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Noun]:
+def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     """VMware's virtual DHCP server of one vmnet, if it has one: a machine at the last address."""
     if not vmnet.has_dhcp_server:
         return
@@ -87,7 +87,7 @@ def reserved(network: Network) -> dict[str, list[IPv4Address]]:
 
 
 def terms(
-    topology: Topology, leg: Leg, reserved: Mapping[str, list[IPv4Address]]
+    topology: Topology, adapter: Adapter, reserved: Mapping[str, list[IPv4Address]]
 ) -> tuple[str, ...]:
     """What a DHCP client's server is to give it: address `reserved` there or range, options and time.
 
@@ -97,8 +97,8 @@ def terms(
     Empty where no server of the plan's is to give it anything, and for a bridged VM, which keeps its
     lease when its host's card comes to another LAN.
     """
-    network = leg.network
-    if lease_network(leg) == ANYWHERE or network.guest_dhcp:
+    network = adapter.network
+    if lease_network(adapter) == ANYWHERE or network.guest_dhcp:
         return ()
     if network.mode and not network.mode.on_lan:
         if not (network.has_dhcp_server or network.mode.serves_itself):
@@ -109,13 +109,13 @@ def terms(
             return ()
         handed_out, seconds = home_router(topology, network.lan or network.name)
         network = topology.networks[network.lan or network.name]
-    own = [*reserved.get(leg.node, ()), *reserved.get(leg.mac, ())]
+    own = [*reserved.get(adapter.node, ()), *reserved.get(adapter.mac, ())]
     said = (f"{name} {value}" for name, value in handed_out.items())
     return (*map(str, own or network.pool), *said, f"seconds {seconds[0]} {seconds[1]}")
 
 
 def pool(
-    legs: tuple[Leg, ...],
+    adapters: tuple[Adapter, ...],
     network: Network,
     handed_out: dict[str, IPv4Address | str | None],
     seconds: tuple[int, int],
@@ -135,11 +135,11 @@ def pool(
     for name, value in handed_out.items():
         # dnsmasq would offer itself as router; an option without a value suppresses that.
         yield f"dhcp-option=option:{name}" + (f",{value}" if value is not None else "")
-    for mac, address in reservations(legs, network).items():
+    for mac, address in reservations(adapters, network).items():
         yield f"dhcp-host={mac},{address}"
 
 
-def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Address]:
+def reservations(adapters: tuple[Adapter, ...], network: Network) -> dict[str, IPv4Address]:
     """MAC to address: what is reserved, then from the pool's first upward, in the order of the names.
 
     VMware leases in the order in which VMs ask. All VMs of a lab ask in the same
@@ -148,16 +148,18 @@ def reservations(legs: tuple[Leg, ...], network: Network) -> dict[str, IPv4Addre
     """
     first, last = network.pool
     wanted = network.dhcp.reservations if network.dhcp else {}
-    macs = {leg.node: leg.mac for leg in reversed(legs)}
+    macs = {adapter.node: adapter.mac for adapter in reversed(adapters)}
     reserved = {macs.get(who, who.lower()): address for who, address in wanted.items()}
-    taken = {leg.address.ip for leg in legs if leg.address} | set(reserved.values())
+    taken = {adapter.address.ip for adapter in adapters if adapter.address} | set(reserved.values())
     free = (
         address
         for address in map(IPv4Address, range(int(first), int(last) + 1))
         if address not in taken
     )
     # Two VMs with one MAC are one client to the server.
-    asking = list(dict.fromkeys(leg.mac for leg in legs if leg.by_dhcp and not leg.denied))
+    asking = list(
+        dict.fromkeys(adapter.mac for adapter in adapters if adapter.by_dhcp and not adapter.denied)
+    )
     numbered = list(islice(free, len(asking)))
     if len(numbered) < len(asking):
         asking = [mac for mac in asking if mac not in reserved]

@@ -10,21 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.plan.names import namespace, port
-from netlab.plan.resources import Noun, Ruleset
-from netlab.scenario.topology import Leg
+from netlab.plan.resources import Resource, Ruleset
+from netlab.scenario.topology import Adapter
 
 _GROUP = "01:00:00:00:00:00"
 """The bit of broadcast and multicast addresses."""
 
 
-def permission(lab: str, leg: Leg) -> Iterator[Noun]:
+def permission(lab: str, adapter: Adapter) -> Iterator[Resource]:
     """The rule of an adapter that has no such permission."""
-    if not leg.promiscuous:
-        yield Ruleset(namespace(lab, leg.network.name), _rule(port(leg.node, leg.interface), leg))
+    if not adapter.promiscuous:
+        yield Ruleset(
+            namespace(lab, adapter.network.name),
+            _rule(port(adapter.node, adapter.interface), adapter),
+        )
 
 
-def _rule(plug: str, leg: Leg) -> str:
-    foreign = f"ether daddr != {leg.mac} ether daddr & {_GROUP} != {_GROUP}"
+def _rule(plug: str, adapter: Adapter) -> str:
+    foreign = f"ether daddr != {adapter.mac} ether daddr & {_GROUP} != {_GROUP}"
     return f"""\
 table bridge own-{plug} {{
 	chain postrouting {{

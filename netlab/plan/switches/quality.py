@@ -10,26 +10,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.plan.names import namespace, port
-from netlab.plan.resources import Noun, Queue, Ruleset
+from netlab.plan.resources import Queue, Resource, Ruleset
 from netlab.scenario.model import Transfer
-from netlab.scenario.topology import Leg
+from netlab.scenario.topology import Adapter
 
 LOSS = "loss-"
 """How the names of tables begin by which frames get lost."""
 
 
-def quality(lab: str, leg: Leg) -> Iterator[Noun]:
+def quality(lab: str, adapter: Adapter) -> Iterator[Resource]:
     """What is not perfect about the cable of an adapter to its network's switch."""
-    switch, plug = namespace(lab, leg.network.name), port(leg.node, leg.interface)
-    for where, interface, way in (
-        (namespace(lab, leg.node), leg.interface, leg.outgoing),
-        (switch, plug, leg.incoming),
+    switch, plug = namespace(lab, adapter.network.name), port(adapter.node, adapter.interface)
+    for owner, interface, way in (
+        (namespace(lab, adapter.node), adapter.interface, adapter.outgoing),
+        (switch, plug, adapter.incoming),
     ):
         if way.bandwidth or way.latency:
             latency, jitter = round(way.latency * 1000), round(way.jitter * 1000)
-            yield Queue(where, interface, way.bandwidth, latency, jitter)
-    if leg.outgoing.loss or leg.incoming.loss:
-        yield Ruleset(switch, _loss(plug, leg.outgoing, leg.incoming))
+            yield Queue(owner, interface, way.bandwidth, latency, jitter)
+    if adapter.outgoing.loss or adapter.incoming.loss:
+        yield Ruleset(switch, _loss(plug, adapter.outgoing, adapter.incoming))
 
 
 def _loss(plug: str, outgoing: Transfer, incoming: Transfer) -> str:

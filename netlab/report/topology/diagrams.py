@@ -121,20 +121,20 @@ def _adapter(graph: Graph, wire: Wire, place: str) -> list[str]:
     """The name of the adapter, if the machine has several to tell apart."""
     node = graph.topology.nodes.get(place)
     interface = wire.end_at(place).interface
-    known = {leg.interface for leg in node.legs} if node else set()
+    known = {adapter.interface for adapter in node.adapters} if node else set()
     return [interface] if len(known) > 1 and interface in known else []
 
 
 def _lines(graph: Graph, place: str) -> list[str]:
     """What is written in a box."""
     if node := graph.topology.nodes.get(place):
-        several = len(node.legs) > 1
+        several = len(node.adapters) > 1
         return [
             graph.title_of(node),
             *(
-                f"{leg.interface} {address}" if several else address
-                for leg in node.legs
-                for address in graph.shown(leg)
+                f"{adapter.interface} {address}" if several else address
+                for adapter in node.adapters
+                for address in graph.shown(adapter)
             ),
         ]
     network = graph.topology.networks[place]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 
 from netlab.frozen import frozen
-from netlab.report.topology.graph import Addresses, name, shown, subnet, title
+from netlab.report.topology.graph import ShownAddresses, name, shown, subnet, title
 from netlab.report.words import drawn
-from netlab.scenario.topology import HOST, LAN, Leg, Network, Role, Topology
+from netlab.scenario.topology import HOST, LAN, Adapter, Network, Role, Topology
 
 _ORDER = (
     Role.VM,
@@ -42,10 +42,12 @@ class _Box:
         yield "└" + "─" * left + "┬" + "─" * (inner - 1 - left) + "┘"
 
 
-def draw(topology: Topology, addresses: Addresses, width: int = 100, language: str = "en") -> str:
+def draw(
+    topology: Topology, addresses: ShownAddresses, width: int = 100, language: str = "en"
+) -> str:
     """The whole lab; `addresses` are those that the interfaces have now (none: as planned)."""
     lans = [network for network in topology.networks.values() if network.lan and not network.mode]
-    wans = [router.legs[-1].network for router in topology.routers]
+    wans = [router.adapters[-1].network for router in topology.routers]
     networks = [*reversed(topology.vmnets), *lans, *wans]
     return "\n\n".join(
         "\n".join(_section(topology, network, addresses, width, language)) for network in networks
@@ -53,12 +55,13 @@ def draw(topology: Topology, addresses: Addresses, width: int = 100, language: s
 
 
 def _section(
-    topology: Topology, network: Network, addresses: Addresses, width: int, language: str
+    topology: Topology, network: Network, addresses: ShownAddresses, width: int, language: str
 ) -> Iterator[str]:
-    legs = sorted(
-        _plugged(topology, network), key=lambda leg: _ORDER.index(topology.nodes[leg.node].role)
+    adapters = sorted(
+        _plugged(topology, network),
+        key=lambda adapter: _ORDER.index(topology.nodes[adapter.node].role),
     )
-    boxes = [_box(topology, leg, addresses, language) for leg in legs]
+    boxes = [_box(topology, adapter, addresses, language) for adapter in adapters]
     rows = list(_wrap(boxes, width))
     bar = ""
     for row in rows:
@@ -89,18 +92,18 @@ def _folded(text: str, separator: str, width: int) -> Iterator[str]:
     yield f"  {line}"
 
 
-def _plugged(topology: Topology, network: Network) -> list[Leg]:
+def _plugged(topology: Topology, network: Network) -> list[Adapter]:
     """Legs that a person expects on the bus: a bridged card of the host is on both its networks."""
-    legs = list(topology.legs_on(network))
+    adapters = list(topology.adapters_on(network))
     if network.mode and network.mode.on_lan:
         host = topology.nodes[HOST]
-        legs += [leg for leg in host.legs if leg.interface == network.nic]
-    return legs
+        adapters += [adapter for adapter in host.adapters if adapter.interface == network.nic]
+    return adapters
 
 
-def _box(topology: Topology, leg: Leg, addresses: Addresses, language: str) -> _Box:
-    named = title(topology.nodes[leg.node], language)
-    return _Box((named, *shown(leg, addresses, language)))
+def _box(topology: Topology, adapter: Adapter, addresses: ShownAddresses, language: str) -> _Box:
+    named = title(topology.nodes[adapter.node], language)
+    return _Box((named, *shown(adapter, addresses, language)))
 
 
 def _wrap(boxes: list[_Box], width: int) -> Iterator[list[_Box]]:
@@ -125,7 +128,7 @@ def _bus(row: list[_Box]) -> Iterator[str]:
     yield line[:-1]
 
 
-def _onward(topology: Topology, network: Network, addresses: Addresses, language: str) -> str:
+def _onward(topology: Topology, network: Network, addresses: ShownAddresses, language: str) -> str:
     """Where packets go from here, in words."""
     card = topology.uplink
     seen = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
@@ -141,7 +144,7 @@ def _onward(topology: Topology, network: Network, addresses: Addresses, language
         onward = drawn(network.mode.onward, language)
         return onward.format(nic=network.nic, card=card.interface, outside=outside)
     for router in topology.routers:
-        inside, public = router.legs
+        inside, public = router.adapters
         if inside.network == network and public.address:
             return drawn("the router leaves as {outside}", language).format(
                 outside=public.address.ip

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from netlab.frozen import frozen
 from netlab.plan.modes import nat
 from netlab.plan.names import node as node_of
-from netlab.plan.resources import Cable, End
+from netlab.plan.resources import Cable, CableEnd
 from netlab.report.words import drawn
-from netlab.scenario.topology import WAN, Leg, Network, Node, Role, Topology
+from netlab.scenario.topology import WAN, Adapter, Network, Node, Role, Topology
 
 if TYPE_CHECKING:
     from netlab.lab import Lab, Status
@@ -26,12 +26,12 @@ ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
 INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
 """What exists inside the one real computer, beside VMware's switches."""
 
-Addresses = Mapping[tuple[str, str], Sequence[str]]
+ShownAddresses = Mapping[tuple[str, str], Sequence[str]]
 """(node, interface) to the addresses it has."""
 
 
 @frozen
-class Plug:
+class WireEnd:
     """One end of a wire: an adapter of a machine, or a port of a switch."""
 
     place: str
@@ -42,14 +42,14 @@ class Plug:
 class Wire:
     """A cable. `a` is the machine where `b` is a switch, and the vmnet where `b` is the LAN."""
 
-    a: Plug
-    b: Plug
+    a: WireEnd
+    b: WireEnd
     network: Network
     """Whose frames it carries."""
     plumbing: bool = False
     """Between a NAT device and the host: to people, the device leaves by the host's card."""
 
-    def end_at(self, place: str) -> Plug:
+    def end_at(self, place: str) -> WireEnd:
         """The end that is plugged in at `place`."""
         return self.a if self.a.place == place else self.b
 
@@ -67,9 +67,9 @@ class Graph:
     title: str
     topology: Topology
     wires: tuple[Wire, ...]
-    addresses: Addresses
+    addresses: ShownAddresses
     """Those that the interfaces have now; none: as planned."""
-    ipv6: Addresses = field(default_factory=dict)
+    ipv6: ShownAddresses = field(default_factory=dict)
     """The same of IPv6, which are too wide for boxes: of those that have any."""
     language: str = "en"
     """That of what is written in its drawings; names are the lab's own."""
@@ -92,14 +92,14 @@ class Graph:
                 found[place] = (*found.get(place, ()), wire)
         return found
 
-    def shown(self, leg: Leg) -> list[str]:
+    def shown(self, adapter: Adapter) -> list[str]:
         """The adapter's addresses, as drawings show them."""
-        return shown(leg, self.addresses, self.language)
+        return shown(adapter, self.addresses, self.language)
 
-    def told(self, leg: Leg) -> list[str]:
+    def told(self, adapter: Adapter) -> list[str]:
         """All of the adapter's addresses, for where there is room."""
-        six = self.ipv6.get((leg.node, leg.interface), ())
-        return [*self.shown(leg), *(address.partition("/")[0] for address in six)]
+        is_ipv6 = self.ipv6.get((adapter.node, adapter.interface), ())
+        return [*self.shown(adapter), *(address.partition("/")[0] for address in is_ipv6)]
 
     def title_of(self, node: Node) -> str:
         """What a machine is called."""
@@ -116,8 +116,12 @@ class Graph:
 
 def planned(lab: Lab, language: str = "en") -> Graph:
     """A lab that need not run: with the addresses that are known beforehand."""
-    legs = (leg for node in lab.topology.nodes.values() for leg in node.legs)
-    ipv6 = {(leg.node, leg.interface): (str(leg.ipv6),) for leg in legs if leg.ipv6}
+    adapters = (adapter for node in lab.topology.nodes.values() for adapter in node.adapters)
+    ipv6 = {
+        (adapter.node, adapter.interface): (str(adapter.ipv6),)
+        for adapter in adapters
+        if adapter.ipv6
+    }
     return _graph(lab.source.name, lab, {}, ipv6, language)
 
 
@@ -127,7 +131,7 @@ def running(status: Status, language: str = "en") -> Graph:
     return _graph(status.lab.name, status.lab, addresses, _ipv6_of(status), language)
 
 
-def addresses_of(status: Status) -> Addresses:
+def addresses_of(status: Status) -> ShownAddresses:
     """What every adapter has now, of IPv4: addresses of IPv6 are wider than a drawing's boxes."""
     return {
         place: [address for address in addresses if ":" not in address] or ("no address",)
@@ -135,15 +139,15 @@ def addresses_of(status: Status) -> Addresses:
     }
 
 
-def _ipv6_of(status: Status) -> Addresses:
+def _ipv6_of(status: Status) -> ShownAddresses:
     return {
-        place: six
+        place: is_ipv6
         for place, addresses in _all_of(status).items()
-        if (six := [address for address in addresses if ":" in address])
+        if (is_ipv6 := [address for address in addresses if ":" in address])
     }
 
 
-def _all_of(status: Status) -> Addresses:
+def _all_of(status: Status) -> ShownAddresses:
     return {
         (machine.name, interface.name): interface.addresses
         for machine in status.machines
@@ -151,12 +155,14 @@ def _all_of(status: Status) -> Addresses:
     }
 
 
-def shown(leg: Leg, addresses: Addresses, language: str = "en") -> list[str]:
+def shown(adapter: Adapter, addresses: ShownAddresses, language: str = "en") -> list[str]:
     """An adapter's addresses without prefix lengths; many are counted."""
-    if leg.bare:
+    if adapter.bare:
         return [drawn("bridged", language)]
-    planned = (str(leg.address),) if leg.address else ("DHCP",)
-    known = addresses.get((leg.node, leg.interface), planned if not addresses else ("no address",))
+    planned = (str(adapter.address),) if adapter.address else ("DHCP",)
+    known = addresses.get(
+        (adapter.node, adapter.interface), planned if not addresses else ("no address",)
+    )
     found = [drawn(address.partition("/")[0], language) for address in known]
     more = drawn("+ {count} more", language).format(count=len(found) - 1)
     return [found[0], more] if len(found) > 2 else found
@@ -182,7 +188,9 @@ def subnet(network: Network, language: str = "en") -> str:
     return f"{own} · {network.prefix}" if network.prefix else own
 
 
-def _graph(name: str, lab: Lab, addresses: Addresses, ipv6: Addresses, language: str) -> Graph:
+def _graph(
+    name: str, lab: Lab, addresses: ShownAddresses, ipv6: ShownAddresses, language: str
+) -> Graph:
     wires = tuple(_wires(lab.topology, lab.plan))
     return Graph(name, lab.source.scenario.title, lab.topology, wires, addresses, ipv6, language)
 
@@ -191,14 +199,14 @@ def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
     plumbing = nat.plumbing(topology)
     for noun in plan.nouns:
         if isinstance(noun, Cable):
-            one, other = Plug(*_end(noun.one)), Plug(*_end(noun.other))
+            one, other = WireEnd(*_end(noun.one)), WireEnd(*_end(noun.other))
             switch_first = noun.one.bridge and _end(noun.other)[0] in topology.nodes
             a, b = (other, one) if switch_first else (one, other)
             network = _network(topology, noun, plumbing)
             yield Wire(a, b, network, _end(noun.one) in plumbing)
 
 
-def _end(end: End) -> tuple[str, str]:
+def _end(end: CableEnd) -> tuple[str, str]:
     return node_of(end.namespace), end.interface
 
 
@@ -207,5 +215,8 @@ def _network(topology: Topology, cable: Cable, plumbing: Mapping[tuple[str, str]
     if bridge := cable.one.bridge or cable.other.bridge:
         return topology.networks[bridge]
     node, interface = _end(cable.one)
-    legs = topology.nodes[plumbing.get((node, interface), node)].legs
-    return next((leg.network for leg in legs if leg.interface == interface), legs[0].network)
+    adapters = topology.nodes[plumbing.get((node, interface), node)].adapters
+    return next(
+        (adapter.network for adapter in adapters if adapter.interface == interface),
+        adapters[0].network,
+    )

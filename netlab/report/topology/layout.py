@@ -37,7 +37,7 @@ Point = tuple[int, int]
 
 
 @frozen
-class Line:
+class WireLine:
     """A wire's way: it starts at the box of `wire.a`, and every part is horizontal or vertical."""
 
     wire: Wire
@@ -55,7 +55,7 @@ class Layout:
     computer: Box
     """The frame around what is inside the one real computer."""
     boxes: tuple[Box, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[WireLine, ...]
 
 
 def arrange(graph: Graph) -> Layout:
@@ -476,7 +476,7 @@ class _Drawing:
         width, height = right + dx + _MARGIN, self._floor() + dy + _MARGIN
         return Layout(self.graph, width, height, computer.moved(dx, dy), boxes, lines)
 
-    def _line(self, wire: Wire, dx: int, dy: int, computer: Box) -> Line:
+    def _line(self, wire: Wire, dx: int, dy: int, computer: Box) -> WireLine:
         """A bridged network's cable is told by the card that it goes through."""
         points = self._from_a(wire, self.ways[wire])
         labels = []
@@ -484,7 +484,7 @@ class _Drawing:
             x = next(x for x, y in points if y >= computer.bottom - _MARGIN)
             y = computer.bottom - 8
             labels = [Label(x + 6, y, wire.network.nic, "interface", "start").moved(dx, dy)]
-        return Line(wire, tuple((x + dx, y + dy) for x, y in points), tuple(labels))
+        return WireLine(wire, tuple((x + dx, y + dy) for x, y in points), tuple(labels))
 
     def _from_a(self, wire: Wire, points: tuple[Point, ...]) -> tuple[Point, ...]:
         """In the wire's direction, without points in the middle of a straight part."""

@@ -94,11 +94,11 @@ def _ems(character: str) -> float:
 
 def machine(graph: Graph, node: Node) -> Box:
     """A machine as a box at (0, 0): its name, and below it its addresses."""
-    several = len(node.legs) > 1
+    several = len(node.adapters) > 1
     lines = [
-        f"{leg.interface}  {address}" if several else address
-        for leg in node.legs
-        for address in graph.shown(leg)
+        f"{adapter.interface}  {address}" if several else address
+        for adapter in node.adapters
+        for address in graph.shown(adapter)
     ]
     texts = (
         text_width(graph.title_of(node), "name"),
@@ -115,7 +115,7 @@ def machine(graph: Graph, node: Node) -> Box:
 def exits(graph: Graph, node: Node, box: Box) -> dict[Wire, int]:
     """At which height a wire leaves the box by its side: beside its adapter's line."""
     wires = graph.wires_at(node.name)
-    if len(node.legs) == 1:
+    if len(node.adapters) == 1:
         return {wire: box.y + box.height // 2 + LANE * number for number, wire in enumerate(wires)}
     lines = {}
     for label in reversed(box.labels[1:]):
@@ -151,7 +151,7 @@ def switch(graph: Graph, network: Network, x: int, y: int, width: int) -> Box:
 def _port_lines(graph: Graph, wire: Wire, node: Node) -> list[str]:
     """An adapter and its addresses; nothing for plumbing."""
     interface = wire.end_at(node.name).interface
-    found = [graph.shown(leg) for leg in node.legs if leg.interface == interface]
+    found = [graph.shown(adapter) for adapter in node.adapters if adapter.interface == interface]
     return [interface, *found[0]] if found else []
 
 

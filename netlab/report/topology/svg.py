@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from netlab.report.topology.graph import Graph
-from netlab.report.topology.layout import Layout, Line, Point, arrange
+from netlab.report.topology.layout import Layout, Point, WireLine, arrange
 from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
 from netlab.report.words import drawn
 from netlab.scenario.topology import Role
@@ -151,7 +151,7 @@ def _hues(layout: Layout) -> dict[str, str]:
     return hues | {place: f"net-{number % _HUES}" for number, place in enumerate(vmnets)}
 
 
-def _wire(line: Line, hues: Mapping[str, str]) -> str:
+def _wire(line: WireLine, hues: Mapping[str, str]) -> str:
     a, b = line.wire.a, line.wire.b
     kind = "wire plumbing" if line.wire.plumbing else "wire"
     hue = hues.get(line.wire.network.name, "outside")
@@ -199,7 +199,7 @@ def _switch(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
 def _node(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
     node = graph.topology.nodes[box.place]
     role = node.role.value.replace(" ", "-")
-    adapters = (f"{leg.interface} {' '.join(graph.told(leg))}" for leg in node.legs)
+    adapters = (f"{adapter.interface} {' '.join(graph.told(adapter))}" for adapter in node.adapters)
     tip = "\n".join((graph.title_of(node), *adapters))
     hue = hues.get(node.primary.network.name, "outside")
     cloudy, hued = node.role is Role.INTERNET, node.role in _HUED

@@ -17,7 +17,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.packets.packet import Packet, Part
 from netlab.report.trace.narrative import TOLD, Story, flow, pad, widest
 from netlab.report.words import Words, packet_name
-from netlab.trace.audit import Account
+from netlab.trace.audit import DropAudit
 from netlab.trace.trace import Trace
 
 WIDTH = 100
@@ -37,7 +37,7 @@ def journey(
     reply: bool,
     language: str,
     *,
-    account: Account | None = None,
+    account: DropAudit | None = None,
     more: bool = False,
     width: int = WIDTH,
 ) -> RenderableType:
@@ -241,7 +241,7 @@ def _places(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
     return [(step.node, frozenset(step.rewrites)) for step in steps]
 
 
-def _end(story: Story, account: Account | None, more: bool) -> Iterator[RenderableType]:
+def _end(story: Story, account: DropAudit | None, more: bool) -> Iterator[RenderableType]:
     """The verdict; of a death where, why and what shows it."""
     words, finding = story.words, story.trace.finding
     yield Text("")
@@ -274,7 +274,7 @@ def _figures(story: Story) -> Iterator[str]:
         yield words["tracing"].format(time=story.after(home))
 
 
-def _account(account: Account, words: Words) -> Iterator[str]:
+def _account(account: DropAudit, words: Words) -> Iterator[str]:
     """A line for each drop that the kernel tells of."""
     for drop in account.drops:
         last = drop.interfaces[-_SHOWN_INTERFACES:]

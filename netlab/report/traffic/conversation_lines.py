@@ -8,15 +8,19 @@ from typing import Any
 
 from netlab.diagnosis.journey import Step
 from netlab.report.traffic.one_line import what
-from netlab.traffic.conversations import UNSEEN, UNTOLD, Result, Told
+from netlab.traffic.conversations import UNSEEN, UNTOLD, Conversation, ConversationState
 
-_SIGNS = {Result.ANSWERED: "✔", Result.REFUSED: "✘", Result.SILENT: "✘"}
+_SIGNS = {
+    ConversationState.ANSWERED: "✔",
+    ConversationState.REFUSED: "✘",
+    ConversationState.SILENT: "✘",
+}
 _ONE_WAY = "–"
 _NEEDS_NO_ANSWER = {"udp", "error", "dhcp", "other"}
 _FOLDED = {"arp": "ARP", "ndp": "neighbour discovery", "dhcp": "DHCP", "other": "other"}
 
 
-def line(told: Told, owners: Mapping[str, str]) -> str:
+def line(told: Conversation, owners: Mapping[str, str]) -> str:
     """For people. `owners`: address to node."""
     words = (
         f"{_clock(told.at)}  {_sign(told)} {told.origin} → {target(told, owners)}",
@@ -38,7 +42,7 @@ def folded(counts: Mapping[str, int], at: int) -> str:
     return f"{_clock(at)}  … {', '.join(words)}"
 
 
-def document(told: Told, owners: Mapping[str, str]) -> dict[str, Any]:
+def document(told: Conversation, owners: Mapping[str, str]) -> dict[str, Any]:
     """For programs."""
     return {
         "at": told.at,
@@ -60,9 +64,9 @@ def document(told: Told, owners: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def target(told: Told, owners: Mapping[str, str]) -> str:
+def target(told: Conversation, owners: Mapping[str, str]) -> str:
     """The node that was meant, or its address if nobody has it."""
-    if told.result is Result.ANSWERED and told.back and not told.back[0].came_in:
+    if told.result is ConversationState.ANSWERED and told.back and not told.back[0].came_in:
         return told.back[0].node  # Not where its answer was first seen on the way.
     asked = told.fields.get("arp.target")
     address = asked or told.fields.get("ip.dst") or told.fields.get("eth.dst", "?")
@@ -78,13 +82,13 @@ def _clock(at: int) -> str:
     return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{rest // 100_000_000}"
 
 
-def _sign(told: Told) -> str:
-    if told.result is Result.SILENT and told.kind in _NEEDS_NO_ANSWER:
+def _sign(told: Conversation) -> str:
+    if told.result is ConversationState.SILENT and told.kind in _NEEDS_NO_ANSWER:
         return _ONE_WAY
     return _SIGNS[told.result]
 
 
-def _what(told: Told) -> str:
+def _what(told: Conversation) -> str:
     match told.kind:
         case "icmp":
             return told.kind
@@ -109,22 +113,22 @@ def _way(steps: Sequence[Step]) -> str:
     return text
 
 
-def _outcome(told: Told) -> Iterator[str]:
+def _outcome(told: Conversation) -> Iterator[str]:
     if told.kind == "dns" and told.answer and "dns.code" in told.answer:
         yield what(told.answer).partition(": ")[2]
     if told.kind in ("arp", "ndp") and told.answer:
         yield f"is at {told.answer['arp.sender_mac']}"
     for one in told.relayed:
         yield from _relays(one)
-    if told.result is Result.SILENT and told.back:
+    if told.result is ConversationState.SILENT and told.back:
         yield f"the answer was lost at {told.back[-1].node}"
-    elif told.result is Result.SILENT and told.kind not in _NEEDS_NO_ANSWER:
+    elif told.result is ConversationState.SILENT and told.kind not in _NEEDS_NO_ANSWER:
         yield "no answer"
-    elif told.result is Result.REFUSED and told.answer:
+    elif told.result is ConversationState.REFUSED and told.answer:
         error = what(told.answer) if "icmp.type" in told.answer else "refused"
         came = told.back[0].came_in
         yield f"{error} by {came.peer if came else told.back[0].node}"
-    elif told.result is Result.ANSWERED:
+    elif told.result is ConversationState.ANSWERED:
         forward, backward = ([step.node for step in way] for way in (told.there, told.back))
         by = "" if forward == backward[::-1] else f" by {_way(told.back)}"
         yield f"and back{by} {told.took / 1e6:.2f} ms"
@@ -137,7 +141,7 @@ def _outcome(told: Told) -> Iterator[str]:
         yield "open"
 
 
-def _relays(told: Told) -> Iterator[str]:
+def _relays(told: Conversation) -> Iterator[str]:
     """Which way a DNS server's own question has gone, and those that it led to."""
     yield f"relayed by {_way(told.there)}"
     for one in told.relayed:

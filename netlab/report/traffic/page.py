@@ -13,11 +13,11 @@ from netlab.report import data
 from netlab.report.traffic import conversation_lines
 from netlab.report.traffic.one_line import summary, what
 from netlab.report.words import LANGUAGES
-from netlab.traffic.conversations import Result
+from netlab.traffic.conversations import ConversationState
 
 if TYPE_CHECKING:
     from netlab.packets.frame import Fields
-    from netlab.traffic.conversations import Told
+    from netlab.traffic.conversations import Conversation
 
 DOTS_A_SECOND = 30
 KEPT = 500
@@ -91,7 +91,7 @@ def _way(journey: dict[str, Any]) -> list[str]:
     return [node for n, node in enumerate(nodes) if n == 0 or nodes[n - 1] != node]
 
 
-def journey(told: Told, owners: Mapping[str, str], lab: str) -> dict[str, Any]:
+def journey(told: Conversation, owners: Mapping[str, str], lab: str) -> dict[str, Any]:
     """What was seen of somebody's exchange, in the form of `trace --json`: without tables and deciders.
 
     `owners`: address to node.
@@ -113,7 +113,7 @@ def journey(told: Told, owners: Mapping[str, str], lab: str) -> dict[str, Any]:
     }
 
 
-def _steps(told: Told, begun: int) -> Iterator[dict[str, Any]]:
+def _steps(told: Conversation, begun: int) -> Iterator[dict[str, Any]]:
     """There, back, and those of relayed questions."""
     for steps in (told.there, told.back):
         for step in steps:
@@ -130,11 +130,11 @@ def _packet(fields: Fields, language: str) -> str:
     return summary(fields, language) if "arp.op" in fields else what(fields, language)
 
 
-def _verdict(told: Told) -> dict[str, Any] | None:
+def _verdict(told: Conversation) -> dict[str, Any] | None:
     """Silence may be a death, a datagram that needs no answer or a slow program: it is not judged."""
-    if told.result is Result.SILENT:
+    if told.result is ConversationState.SILENT:
         return None
-    refused = told.result is Result.REFUSED
+    refused = told.result is ConversationState.REFUSED
     at = told.back[0].node if told.back and refused else told.there[-1].node
     verdict = {"verdict": told.result.value, "at": at, "cause": None, "sentence": None}
     texts = {one: what(told.answer, one) if told.answer else "" for one in LANGUAGES}

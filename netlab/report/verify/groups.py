@@ -18,7 +18,7 @@ from netlab.scenario.topology import natural
 from netlab.verify.matrix import Result
 
 _NUMBER = re.compile(r"(.*?)([0-9]+)((?:@.*)?)")
-"""A name that may be one of a range: what is before, the number, and the leg."""
+"""A name that may be one of a range: what is before, the number, and the adapter."""
 _LEAST_RANGE = 3
 _SENDER, _RECEIVER = "the sender", "the receiver"
 _TOKEN = re.compile(r"[\w.:/@-]+")
@@ -26,7 +26,7 @@ _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?|[0-9a-f]*(?::[0-9a-f]*
 
 
 @frozen
-class Block:
+class PairBlock:
     """Every source to every target, but for pairs of a machine with itself."""
 
     sources: tuple[str, ...]
@@ -35,7 +35,7 @@ class Block:
 
 
 @frozen
-class Group:
+class PairGroup:
     """Pairs that ended alike."""
 
     results: tuple[Result, ...]
@@ -61,7 +61,7 @@ class Group:
         return (said.pop() or "") if len(said) == 1 else ""
 
     @cached_property
-    def blocks(self) -> tuple[Block, ...]:
+    def blocks(self) -> tuple[PairBlock, ...]:
         """The pairs in as few blocks as is easily found, the largest first."""
         targets: dict[str, set[str]] = defaultdict(set)
         own: dict[str, set[str]] = defaultdict(set)
@@ -73,7 +73,7 @@ class Group:
             one.expectation.source.name: one.expectation.source.node.name for one in self.results
         }
         blocks = [
-            Block(
+            PairBlock(
                 tuple(sorted(sources, key=natural)),
                 tuple(sorted(to, key=natural)),
                 sum(len(targets[source]) for source in sources),
@@ -83,14 +83,14 @@ class Group:
         return tuple(sorted(blocks, key=lambda block: (-block.pairs, natural(block.sources[0]))))
 
 
-def groups(results: Iterable[Result]) -> list[Group]:
+def groups(results: Iterable[Result]) -> list[PairGroup]:
     """Of all that are not as expected: the largest first, and last what is not known."""
     found: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for result in results:
         if result.failure:
             found[_kind(result)].append(result)
     return sorted(
-        (Group(tuple(its)) for its in found.values()),
+        (PairGroup(tuple(its)) for its in found.values()),
         key=lambda one: (one.results[0].outcome.verdict is Verdict.UNKNOWN, -len(one.results)),
     )
 
@@ -120,8 +120,8 @@ def _next(name: str) -> str | None:
     """The name that is one number on: vm10 after vm9, vm10@lan after vm9@lan, vm010 after vm009."""
     if not (found := _NUMBER.fullmatch(name)):
         return None
-    before, number, leg = found.groups()
-    return f"{before}{str(int(number) + 1).zfill(len(number))}{leg}"
+    before, number, adapter = found.groups()
+    return f"{before}{str(int(number) + 1).zfill(len(number))}{adapter}"
 
 
 def _alike(

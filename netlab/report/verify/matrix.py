@@ -13,7 +13,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
 from netlab.report.styled import Styled
 from netlab.report.table import Table, listing, paragraph
-from netlab.report.verify.groups import Block, Group, groups, shortened
+from netlab.report.verify.groups import PairBlock, PairGroup, groups, shortened
 from netlab.scenario.model import Family
 from netlab.scenario.topology import natural
 from netlab.verify.matrix import Result
@@ -50,11 +50,11 @@ class Matrix:
         yield Text(f"{passed} of {len(self.results)} pairs are as expected", style)
 
     @cached_property
-    def _grids(self) -> list[_Grid]:
+    def _grids(self) -> list[_FamilyGrid]:
         """One for each family of addresses."""
         families = dict.fromkeys(result.expectation.over for result in self.results)
         return [
-            _Grid(tuple(one for one in self.results if one.expectation.over is family))
+            _FamilyGrid(tuple(one for one in self.results if one.expectation.over is family))
             for family in families
         ]
 
@@ -91,7 +91,7 @@ class Matrix:
 
 
 @frozen
-class _Grid:
+class _FamilyGrid:
     """The pairs of one family."""
 
     results: tuple[Result, ...]
@@ -184,7 +184,7 @@ class _Grid:
         return dict(zip(seen, [*ascii_lowercase, *_OTHER * len(seen)], strict=False))
 
 
-def _failures(found: Sequence[Group], width: int) -> Iterator[Text]:
+def _failures(found: Sequence[PairGroup], width: int) -> Iterator[Text]:
     """What is not as expected, in so many lines as a person reads."""
     for group in found[:_MOST_GROUPS]:
         yield _line("\n".join(_told(group, width)), "red")
@@ -200,7 +200,7 @@ def _failures(found: Sequence[Group], width: int) -> Iterator[Text]:
         yield _line(paragraph("(Every pair is told by --json and --junit.)", width))
 
 
-def _told(group: Group, width: int) -> Iterator[str]:
+def _told(group: PairGroup, width: int) -> Iterator[str]:
     """What became of some pairs, and which: in a line, or in one for each block of them."""
     over = " over IPv6" * (group.over is Family.IPV6)
     first, *others = group.blocks
@@ -228,7 +228,7 @@ def _chose(result: Result) -> bool:
     return result.address is not None and result.expectation.chose
 
 
-def _named(block: Block) -> str:
+def _named(block: PairBlock) -> str:
     return f"{shortened(block.sources, _MOST_NAMES)} → {shortened(block.targets, _MOST_NAMES)}"
 
 

@@ -11,20 +11,20 @@ from collections.abc import Collection, Iterator
 
 from netlab.scenario import expectation
 from netlab.scenario.checks import addresses, host, ipv6, names, services, subnets, vmnets, vms
-from netlab.scenario.checks.finding import Finding, Written
+from netlab.scenario.checks.finding import PathProblem, Written
 from netlab.scenario.model import Scenario
 from netlab.scenario.text.document import Path
 from netlab.scenario.topology import Topology
 
-__all__ = ["Finding", "check", "check_endpoint_names", "check_expectations", "check_names"]
+__all__ = ["PathProblem", "check", "check_endpoint_names", "check_expectations", "check_names"]
 
 
-def check_names(scenario: Scenario) -> Iterator[Finding]:
+def check_names(scenario: Scenario) -> Iterator[PathProblem]:
     """What must be right before a topology is made: it knows everything by its name."""
     yield from names.names(scenario)
 
 
-def check(topology: Topology, written: Written) -> Iterator[Finding]:
+def check(topology: Topology, written: Written) -> Iterator[PathProblem]:
     """Every finding but the expectations'."""
     scenario = topology.scenario
     declared = written("vmnets") | written("segments")
@@ -49,14 +49,14 @@ def check(topology: Topology, written: Written) -> Iterator[Finding]:
     yield from services.without_address(topology)
 
 
-def check_expectations(topology: Topology) -> Iterator[Finding]:
+def check_expectations(topology: Topology) -> Iterator[PathProblem]:
     """Findings in `expect`: unknown names, idle rules, pairs without an expectation."""
     for problem in expectation.problems(topology):
         path: Path = ("expect", *problem.path)
-        yield Finding(path, problem.what, problem.fix, on_key=path == ("expect",))
+        yield PathProblem(path, problem.what, problem.fix, on_key=path == ("expect",))
 
 
-def check_endpoint_names(scenario: Scenario, nodes: Collection[str]) -> Iterator[Finding]:
+def check_endpoint_names(scenario: Scenario, nodes: Collection[str]) -> Iterator[PathProblem]:
     """Unknown names in `expect`, for a file of which a part is cut out; `nodes` are all that it names."""
     for problem in expectation.unknown_names(scenario.expect, nodes):
-        yield Finding(("expect", *problem.path), problem.what, problem.fix)
+        yield PathProblem(("expect", *problem.path), problem.what, problem.fix)

@@ -7,10 +7,10 @@ from ipaddress import IPv4Address
 
 from netlab.frozen import frozen
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.finding import PathProblem
 from netlab.scenario.checks.places import adapters, lan_path, subnets
-from netlab.scenario.mode import Place
-from netlab.scenario.model import Adapter, Scenario
+from netlab.scenario.mode import AddressPicker
+from netlab.scenario.model import HostAdapterState, Scenario
 from netlab.scenario.text.document import Path
 from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installations, router_of
 
@@ -27,13 +27,17 @@ class _Claim:
     """The VM in which a VM's guest was installed: its copies may share addresses, as they do."""
 
 
-def host_twice(topology: Topology) -> Iterator[Finding]:
+def host_twice(topology: Topology) -> Iterator[PathProblem]:
     """What has the address of a host adapter is out of the host's reach, wherever it is: it is itself."""
-    legs = topology.nodes[HOST].legs
-    own = {leg.address.ip: leg.network for leg in legs if leg.address and not leg.network.outside}
+    adapters = topology.nodes[HOST].adapters
+    own = {
+        adapter.address.ip: adapter.network
+        for adapter in adapters
+        if adapter.address and not adapter.network.outside
+    }
     for claim in _claims(topology):
         if claim.network in topology.scenario.all_lans and (there := own.get(claim.address)):
-            yield Finding(
+            yield PathProblem(
                 ("vmnets", there.name),
                 f"{claim.address} is taken twice: by {claim.who} and by the host adapter of {there.name}",
                 "give one of them another address: the host would talk to itself",
@@ -41,7 +45,7 @@ def host_twice(topology: Topology) -> Iterator[Finding]:
             )
 
 
-def addresses(topology: Topology) -> Iterator[Finding]:
+def addresses(topology: Topology) -> Iterator[PathProblem]:
     """Addresses outside of their subnets, or taken twice."""
     known = subnets(topology)
     segments = {name: one.segment for name, one in topology.networks.items()}
@@ -52,20 +56,20 @@ def addresses(topology: Topology) -> Iterator[Finding]:
         if subnet is None:
             continue
         if claim.address not in subnet:
-            yield Finding(
+            yield PathProblem(
                 claim.path,
                 f"{claim.who}'s address {claim.address} is outside {claim.network}'s {subnet}",
                 f"use an address of {subnet}",
             )
         elif claim.address in (subnet.network_address, subnet.broadcast_address):
             which = "network" if claim.address == subnet.network_address else "broadcast"
-            yield Finding(
+            yield PathProblem(
                 claim.path,
                 f"{claim.address} is the {which} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
         elif (owner := taken.get((segment, claim.address))) and not _twins(owner, claim):
-            yield Finding(
+            yield PathProblem(
                 claim.path,
                 f"{claim.address} is taken twice: by {owner.who} and by {claim.who}",
                 "give one of them another address",
@@ -117,9 +121,9 @@ def _own_claims(scenario: Scenario) -> Iterator[_Claim]:
         mode, subnet, adapter = vmnet.mode, vmnet.own_subnet, vmnet.adapter
         if subnet is None:
             continue
-        has_adapter = adapter.state is not Adapter.NONE if adapter else not mode.bare
+        has_adapter = adapter.state is not HostAdapterState.NONE if adapter else not mode.bare
         has_dhcp = vmnet.dhcp.on if vmnet.dhcp else not mode.bare
-        wanted: list[tuple[str, Place | None, IPv4Address | None, Path]] = [
+        wanted: list[tuple[str, AddressPicker | None, IPv4Address | None, Path]] = [
             ("DHCP server", mode.dhcp_server if has_dhcp else None, None, ()),
             ("address of the host", mode.host_at, None, ()),
         ]

@@ -15,7 +15,7 @@ class Written(Protocol):
 
 
 @frozen
-class Finding:
+class PathProblem:
     """Something wrong at `path`; `on_key` says that the key itself is what is wrong."""
 
     path: Path

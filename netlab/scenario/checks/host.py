@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.finding import PathProblem
 from netlab.scenario.checks.places import lan_path
 from netlab.scenario.mode import Mode
-from netlab.scenario.model import Adapter, HostAdapter, LanDhcp, Scenario
+from netlab.scenario.model import HostAdapter, HostAdapterState, LanDhcp, Scenario
 from netlab.scenario.text.document import Path
 from netlab.scenario.topology import HOST, LAN, Topology
 from netlab.suggest import instead
@@ -17,17 +17,17 @@ MAX_LANS = 16
 """So many pieces of 16 addresses does the lab's Internet have."""
 
 
-def host_nics(scenario: Scenario) -> Iterator[Finding]:
+def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
     """Cards, LANs and logins that there are not."""
     for name, card in scenario.host.nics.items():
         if card.lan not in scenario.all_lans:
-            yield Finding(
+            yield PathProblem(
                 ("host", "nics", name, "lan"),
                 f"nobody defined the LAN '{card.lan}'",
                 f"define it under lans; {instead(card.lan, scenario.all_lans)}",
             )
         if name not in scenario.cards and not card.address:
-            yield Finding(
+            yield PathProblem(
                 ("host", "nics", name),
                 f"{name} is the end of a VPN, which gives it an address",
                 f"add `address`, one of {scenario.all_lans.get(card.lan, scenario.lan).subnet}",
@@ -36,16 +36,16 @@ def host_nics(scenario: Scenario) -> Iterator[Finding]:
     yield from _sharing(scenario)
     if not scenario.cards:
         what = "a VPN needs a card to go through"
-        yield Finding(("host", "nics"), what, "add for example `eth0: {}`", True)
+        yield PathProblem(("host", "nics"), what, "add for example `eth0: {}`", True)
     for lan, its in scenario.all_lans.items():
         path = lan_path(lan)
         if its.logged_in and not its.login:
             what = "nobody has to log in here"
-            yield Finding((*path, "logged_in"), what, "add `login: true`, or remove it", True)
+            yield PathProblem((*path, "logged_in"), what, "add `login: true`, or remove it", True)
         known = {HOST, *its.peers, *scenario.vms}
         for index, machine in enumerate(its.logged_in):
             if machine not in known:
-                yield Finding(
+                yield PathProblem(
                     (*path, "logged_in", index),
                     f"'{machine}' is no machine that could log in",
                     instead(machine, sorted(known)),
@@ -53,13 +53,13 @@ def host_nics(scenario: Scenario) -> Iterator[Finding]:
         if isinstance(its.dhcp, LanDhcp):
             ends = its.dhcp.range
             if ends[0] > ends[1] or not all(one in its.subnet for one in ends):
-                yield Finding(
+                yield PathProblem(
                     (*path, "dhcp", "range"),
                     f"{ends[0]} to {ends[1]} is no range of {its.subnet}",
                     "write the first address, then the last: [192.168.1.128, 192.168.1.131]",
                 )
     if len(scenario.lans) > MAX_LANS:
-        yield Finding(
+        yield PathProblem(
             ("lans",),
             f"{len(scenario.lans)} further LANs; the lab's Internet has room for {MAX_LANS}",
             "leave some out",
@@ -67,7 +67,7 @@ def host_nics(scenario: Scenario) -> Iterator[Finding]:
         )
 
 
-def _sharing(scenario: Scenario) -> Iterator[Finding]:
+def _sharing(scenario: Scenario) -> Iterator[PathProblem]:
     """Windows gives the adapter that it shares with 192.168.137.1, whatever it had before."""
     name = scenario.host.shares
     if name is None:
@@ -76,25 +76,26 @@ def _sharing(scenario: Scenario) -> Iterator[Finding]:
     path: Path = ("host", "shares")
     if scenario.host.hotspot is not None:
         what = f"Windows shares with one network: the hot spot, or {name}"
-        yield Finding(path, what, "remove `shares` or `hotspot`", True)
+        yield PathProblem(path, what, "remove `shares` or `hotspot`", True)
     shareable = [
         one
         for one, its in scenario.vmnets.items()
-        if its.mode is Mode.HOSTONLY and (its.adapter or HostAdapter()).state is not Adapter.NONE
+        if its.mode is Mode.HOSTONLY
+        and (its.adapter or HostAdapter()).state is not HostAdapterState.NONE
     ]
     if vmnet is None or name not in shareable:
         what = f"{name} is no host-only network with a host adapter"
         fix = instead(name, shareable) if shareable else "define one under vmnets"
-        yield Finding(path, what, fix)
+        yield PathProblem(path, what, fix)
     elif vmnet.subnet and vmnet.subnet != pools.SHARED:
-        yield Finding(
+        yield PathProblem(
             ("vmnets", name, "subnet"),
             f"Windows gives a shared adapter {pools.SHARED[1]}, which is not in {vmnet.subnet}",
             f"use `subnet: {pools.SHARED}`, as the Virtual Network Editor has to be told",
         )
 
 
-def routes(scenario: Scenario) -> Iterator[Finding]:
+def routes(scenario: Scenario) -> Iterator[PathProblem]:
     """Static routes of routers lead to their neighbours."""
     for name, lan in scenario.all_lans.items():
         for subnet, gateway in lan.routes.items():
@@ -102,17 +103,20 @@ def routes(scenario: Scenario) -> Iterator[Finding]:
             if gateway not in lan.subnet or gateway == lan.gateway:
                 what = f"{gateway} is no neighbour of the router on the LAN {lan.subnet}"
                 fix = "use the address of a machine there, for example the host's"
-                yield Finding(path, what, fix)
+                yield PathProblem(path, what, fix)
 
 
-def forwards(topology: Topology) -> Iterator[Finding]:
+def forwards(topology: Topology) -> Iterator[PathProblem]:
     """Networks between which the host cannot forward."""
     path: Path = ("host", "forwards")
     scenario = topology.scenario
-    own = [LAN, *(net.name for net in topology.vmnets if net.adapter.state is not Adapter.NONE)]
+    own = [
+        LAN,
+        *(net.name for net in topology.vmnets if net.adapter.state is not HostAdapterState.NONE),
+    ]
     for index, name in enumerate(scenario.host.forwards):
         if name not in own:
             fix = f"use some of: {', '.join(own)}"
-            yield Finding((*path, index), f"the host has no adapter on '{name}'", fix)
+            yield PathProblem((*path, index), f"the host has no adapter on '{name}'", fix)
     if len(set(scenario.host.forwards)) == 1:
-        yield Finding(path, "one network is not enough to forward", "name two or more")
+        yield PathProblem(path, "one network is not enough to forward", "name two or more")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.finding import PathProblem
 from netlab.scenario.checks.places import adapters, lan_path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import HostAdapter, Scenario, Vmnet
@@ -31,7 +31,7 @@ MAX_MACHINES = 4096
 """netlab was measured with 1,000; pairs are the square of it."""
 
 
-def names(scenario: Scenario) -> Iterator[Finding]:
+def names(scenario: Scenario) -> Iterator[PathProblem]:
     """Names that are taken, or netlab's own."""
     seen: dict[str, str] = {}
     named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
@@ -47,7 +47,7 @@ def names(scenario: Scenario) -> Iterator[Finding]:
     servers = {f"{name}-{server}" for name in (*scenario.vmnets, *own) for server in _SERVERS}
     machines = sum(path[0] not in ("lans", "vmnets", "segments") for path, _ in named)
     if machines > MAX_MACHINES:
-        yield Finding(
+        yield PathProblem(
             ("vms",), f"{machines:,} machines", f"netlab has room for {MAX_MACHINES:,}", True
         )
     for path, name in named:
@@ -57,14 +57,16 @@ def names(scenario: Scenario) -> Iterator[Finding]:
         if path[0] == "vmnets" and lower.startswith("vmnet"):
             mode = scenario.vmnets[name].mode
             what = f"'{name}' is a name of VMware's, and {mode.value} is {mode.product.name}'s"
-            yield Finding(path, what, "call it as that product does", True)
+            yield PathProblem(path, what, "call it as that product does", True)
         elif lower in own or lower in servers or lower.startswith("vmnet") or _is_card(path, lower):
-            yield Finding(path, f"'{name}' is netlab's own name", "call it something else", True)
+            yield PathProblem(
+                path, f"'{name}' is netlab's own name", "call it something else", True
+            )
         elif lower in seen:
             other = seen[lower]
             twice = f"'{name}' is used twice"
             what = twice if name == other else f"'{name}' and '{other}' are one name"
-            yield Finding(path, what, "rename one of them", True)
+            yield PathProblem(path, what, "rename one of them", True)
         seen.setdefault(lower, name)
 
 
@@ -85,11 +87,11 @@ def _is_card(path: Path, name: str) -> bool:
     return path[0] == "vmnets" and re.fullmatch("(eth|wlan|vpn)[0-9]*", name) is not None
 
 
-def _no_interface(path: Path, name: str, kind: str) -> Iterator[Finding]:
+def _no_interface(path: Path, name: str, kind: str) -> Iterator[PathProblem]:
     """What no Linux bridge can be called; `kind` is the first word of a name that is possible."""
     if name in NO_INTERFACE:
         what = f"the kernel allows no interface called '{name}'"
-        yield Finding(path, what, f"call it {kind}-{name}", True)
+        yield PathProblem(path, what, f"call it {kind}-{name}", True)
 
 
 MAX_VMNET = 255
@@ -100,37 +102,39 @@ WINDOWS_VMNETS = 20
 """vmnet0 to vmnet19 (Workstation's Virtual Network Editor on Windows)."""
 
 
-def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[Finding]:
+def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[PathProblem]:
     """What a network of this mode cannot be called."""
     path: Path = ("vmnets", name)
     is_vmnet = re.fullmatch(VMNET_NAME, name) is not None
     if vmnet.mode.product is VMWARE:
         if not is_vmnet:
-            yield Finding(
+            yield PathProblem(
                 path,
                 f"'{name}' is no valid name",
                 "VMware's networks are called vmnet0, vmnet1, … vmnet255",
                 True,
             )
         elif int(name.removeprefix("vmnet")) > MAX_VMNET:
-            yield Finding(path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True)
+            yield PathProblem(
+                path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True
+            )
         elif int(name.removeprefix("vmnet")) >= WINDOWS_VMNETS:
             what = (
                 f"VMware on Windows has vmnet0 to vmnet{WINDOWS_VMNETS - 1}; {name} is Linux only"
             )
-            yield Finding(path, what, "use one of these if it shall work on both", True, True)
+            yield PathProblem(path, what, "use one of these if it shall work on both", True, True)
         return
     if not vmnet.mode.private:
         yield from _no_interface(path, name, vmnet.mode.value.partition("-")[0])
     if (subnet := vmnet.own_subnet) and subnet.prefixlen > 24:
         what = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
-        yield Finding((*path, "subnet"), what, "use a /24 or a larger subnet")
+        yield PathProblem((*path, "subnet"), what, "use a /24 or a larger subnet")
     if (
         vmnet.mode.serves_itself
         and vmnet.mode.host_adapter
         and (vmnet.adapter and vmnet.adapter != HostAdapter())
     ):
-        yield Finding(
+        yield PathProblem(
             (*path, "adapter"),
             f"the host's adapter is {name}'s gateway and DHCP server",
             "remove `adapter`",

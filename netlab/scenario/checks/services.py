@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.finding import PathProblem
 from netlab.scenario.checks.places import adapters, lan_path, subnets
 from netlab.scenario.model import LanDhcp
 from netlab.scenario.text.document import Path
-from netlab.scenario.topology import HOST, HOTSPOT, Leg, Network, Node, Role, Topology
+from netlab.scenario.topology import HOST, HOTSPOT, Adapter, Network, Node, Role, Topology
 
 
-def dhcp(topology: Topology) -> Iterator[Finding]:
+def dhcp(topology: Topology) -> Iterator[PathProblem]:
     """Ranges and reservations that do not fit into their networks."""
     asking = {
         (vm, nic.network) for vm, _, nic in adapters(topology.scenario) if nic.address is None
@@ -29,43 +29,45 @@ def dhcp(topology: Topology) -> Iterator[Finding]:
         ends = network.dhcp.range or ()
         for address in ends:
             if address not in network.subnet:
-                yield Finding(
+                yield PathProblem(
                     (*path, "range"),
                     f"the DHCP range's {address} is outside {where}",
                     "use addresses of the subnet, or remove `range`",
                 )
         if ends and ends[0] <= server <= ends[1]:
             what = f"the DHCP range leases {server}, which is the DHCP server's own"
-            yield Finding((*path, "range"), what, f"let it end at {server - 1}")
+            yield PathProblem((*path, "range"), what, f"let it end at {server - 1}")
         if network.dhcp.lease > network.dhcp.max_lease:
             what = f"a lease of {network.dhcp.lease} s is longer than `max_lease`"
-            yield Finding((*path, "lease"), what, "make it shorter, or `max_lease` longer")
+            yield PathProblem((*path, "lease"), what, "make it shorter, or `max_lease` longer")
         yield from _reservations(asking, network, (*path, "reservations"))
 
 
-def without_address(topology: Topology) -> Iterator[Finding]:
+def without_address(topology: Topology) -> Iterator[PathProblem]:
     """Adapters that DHCP gives no address: it is known here already."""
     for node in topology.nodes.values():
-        for leg in node.legs:
-            if in_vain := leg.in_vain:
-                what = f"DHCP gives {node.name} no address on {leg.interface}: {in_vain.why}"
-                yield Finding(_adapter(node, leg), what, in_vain.fix, is_warning=True)
+        for adapter in node.adapters:
+            if in_vain := adapter.in_vain:
+                what = f"DHCP gives {node.name} no address on {adapter.interface}: {in_vain.why}"
+                yield PathProblem(_adapter(node, adapter), what, in_vain.fix, is_warning=True)
 
 
-def _adapter(node: Node, leg: Leg) -> Path:
+def _adapter(node: Node, adapter: Adapter) -> Path:
     """Where the file speaks of an adapter that DHCP configures."""
     match node.role:
         case Role.VM:
-            return ("vms", node.name, "nics", int(leg.interface.removeprefix("eth")))
+            return ("vms", node.name, "nics", int(adapter.interface.removeprefix("eth")))
         case Role.HOST:
-            return ("host", "nics", leg.interface)
-        case _ if leg.network.lan:
-            return (*lan_path(leg.network.lan), "peers", node.name)
+            return ("host", "nics", adapter.interface)
+        case _ if adapter.network.lan:
+            return (*lan_path(adapter.network.lan), "peers", node.name)
         case _:
             return ("host", HOTSPOT, node.name)
 
 
-def _reservations(asking: set[tuple[str, str]], network: Network, path: Path) -> Iterator[Finding]:
+def _reservations(
+    asking: set[tuple[str, str]], network: Network, path: Path
+) -> Iterator[PathProblem]:
     """`asking` are VMs that ask DHCP, and on which network."""
     assert network.dhcp
     for who, address in network.dhcp.reservations.items():
@@ -73,13 +75,13 @@ def _reservations(asking: set[tuple[str, str]], network: Network, path: Path) ->
         if (who, network.name) not in asking and not is_mac:
             what = f"no VM '{who}' asks {network.name}'s DHCP for an address"
             fix = "name a VM with an adapter there and no static address, or a MAC"
-            yield Finding((*path, who), what, fix, True)
+            yield PathProblem((*path, who), what, fix, True)
         if address not in network.subnet:
             what = f"{who}'s address {address} is outside {network.name}'s {network.subnet}"
-            yield Finding((*path, who), what, f"use an address of {network.subnet}")
+            yield PathProblem((*path, who), what, f"use an address of {network.subnet}")
 
 
-def forwards(topology: Topology) -> Iterator[Finding]:
+def forwards(topology: Topology) -> Iterator[PathProblem]:
     """A port of the host is one program's, and a forward leads to a VM behind that NAT device."""
     scenario = topology.scenario
     taken: dict[tuple[str, int], str] = {}
@@ -98,30 +100,30 @@ def forwards(topology: Topology) -> Iterator[Finding]:
                     what = (
                         f"the host's {protocol} port {port} is taken twice: by {owner} and {name}"
                     )
-                    yield Finding(path, what, "use another port of the host", True)
+                    yield PathProblem(path, what, "use another port of the host", True)
                 taken.setdefault((protocol, port), name)
                 if not topology.nodes[HOST].firewall.lets_in(protocol, port):
                     yield _shut(protocol, port, path)
                 yield from _forward_target(topology, name, vmnet.own_subnet, target, path)
 
 
-def _shut(protocol: str, port: int, path: Path) -> Finding:
+def _shut(protocol: str, port: int, path: Path) -> PathProblem:
     """A program of the host's waits at a forwarded port, so the host's firewall says who calls it."""
     what = f"the host's firewall does not let {protocol} {port} in: the LAN will not reach the VM"
     fix = f"add `allows: [{protocol}:{port}]` to the host"
-    return Finding(path, what, fix, True, is_warning=True)
+    return PathProblem(path, what, fix, True, is_warning=True)
 
 
 def _forward_target(
     topology: Topology, name: str, subnet: IPv4Network, target: str, path: Path
-) -> Iterator[Finding]:
+) -> Iterator[PathProblem]:
     who, _, port = target.partition(":")
     if int(port) > 65535:
-        yield Finding(path, f"there is no port {port}", "use 1 to 65535")
+        yield PathProblem(path, f"there is no port {port}", "use 1 to 65535")
     private = topology.scenario.vmnets[name].mode.private
     if private and who[0].isdigit():
         what = f"each VM on {name} has a network of its own, and each may be {who}"
-        yield Finding(path, what, "name a VM")
+        yield PathProblem(path, what, "name a VM")
         return
     if who[0].isdigit():
         try:
@@ -130,20 +132,20 @@ def _forward_target(
             inside = False
         if not inside:
             what = f"{who} is no address of {name}'s {subnet}"
-            yield Finding(path, what, "name a VM, or an address of the subnet")
+            yield PathProblem(path, what, "name a VM, or an address of the subnet")
         return
     vm = topology.scenario.vms.get(who)
     served = private or topology.networks[name].leases
     if not vm or not any(nic.network == name and (nic.address or served) for nic in vm.nics):
         what = f"no VM '{who}' has an address on {name}"
-        yield Finding(path, what, "name a VM with an adapter there, or an address")
+        yield PathProblem(path, what, "name a VM with an adapter there, or an address")
 
 
 BRIDGE_PORTS = 1023
 """A Linux bridge takes no more ports (BR_MAX_PORTS - 1)."""
 
 
-def sizes(topology: Topology) -> Iterator[Finding]:
+def sizes(topology: Topology) -> Iterator[PathProblem]:
     """More adapters than a switch has ports, or DHCP has addresses."""
     scenario, known = topology.scenario, subnets(topology)
     yield from _too_few_ports(topology)
@@ -164,7 +166,7 @@ def sizes(topology: Topology) -> Iterator[Finding]:
         chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)
         if clients.get(subnet, 0) > room and not chosen:
             path: Path = (*lan_path(name), "subnet") if at_lan else ("vmnets", name)
-            yield Finding(
+            yield PathProblem(
                 path,
                 f"{clients.pop(subnet)} adapters ask DHCP on {subnet}, which leases {room} addresses"
                 f" ({first} to {last})",
@@ -174,9 +176,11 @@ def sizes(topology: Topology) -> Iterator[Finding]:
             )
 
 
-def _too_few_ports(topology: Topology) -> Iterator[Finding]:
+def _too_few_ports(topology: Topology) -> Iterator[PathProblem]:
     """Every machine on a network takes a port of its switch, and so does a cable to another switch."""
-    taken = Counter(leg.network.name for node in topology.nodes.values() for leg in node.legs)
+    taken = Counter(
+        adapter.network.name for node in topology.nodes.values() for adapter in node.adapters
+    )
     for vmnet in topology.networks.values():
         if vmnet.lan and vmnet.lan != vmnet.name:
             taken.update((vmnet.name, vmnet.lan))
@@ -184,7 +188,7 @@ def _too_few_ports(topology: Topology) -> Iterator[Finding]:
         if ports > BRIDGE_PORTS:
             at_lan = name in topology.scenario.all_lans
             section = "vmnets" if name in topology.scenario.vmnets else "segments"
-            yield Finding(
+            yield PathProblem(
                 lan_path(name) if at_lan else (section, name),
                 f"{ports:,} cables to {name}: a switch, which is a Linux bridge, has {BRIDGE_PORTS:,} ports",
                 "spread the machines over several LANs"

@@ -7,14 +7,14 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.finding import PathProblem
 from netlab.scenario.checks.places import lan_path
 from netlab.scenario.model import Scenario
 from netlab.scenario.text.document import Path
 from netlab.scenario.topology import HOTSPOT, LAN, Topology
 
 
-def overlaps(topology: Topology) -> Iterator[Finding]:
+def overlaps(topology: Topology) -> Iterator[PathProblem]:
     """Subnets that overlap, and servers inside of one."""
     scenario = topology.scenario
     ranges: list[tuple[Path, str, IPv4Network]] = [
@@ -45,7 +45,7 @@ def overlaps(topology: Topology) -> Iterator[Finding]:
         # Nothing keeps a LAN from using a vmnet's addresses.
         if path[:1] == ("vmnets",) and place[-1:] == ("subnet",) and place[:1] != path[:1]:
             if place not in tunnelled:
-                yield Finding(
+                yield PathProblem(
                     path,
                     f"{second}'s {other} overlaps with {first}'s {one}: machines of the one take those"
                     " of the other for neighbours, and do not reach them",
@@ -53,7 +53,7 @@ def overlaps(topology: Topology) -> Iterator[Finding]:
                     is_warning=True,
                 )
         else:
-            yield Finding(
+            yield PathProblem(
                 path,
                 f"{second}'s {other} overlaps with {first}'s {one}",
                 "choose another subnet for one of them",
@@ -61,7 +61,7 @@ def overlaps(topology: Topology) -> Iterator[Finding]:
     for server, address in scenario.internet.servers.items():
         for _, who, subnet in ranges[own:]:
             if address in subnet:
-                yield Finding(
+                yield PathProblem(
                     ("internet", "servers", server),
                     f"{address} is inside {who}'s {subnet}",
                     "give the server a public address",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.scenario.checks.finding import Finding, Written
+from netlab.scenario.checks.finding import PathProblem, Written
 from netlab.scenario.checks.names import network_name
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import AUTOMATIC, Scenario
@@ -13,7 +13,7 @@ from netlab.scenario.topology import Network, Topology
 from netlab.suggest import instead
 
 
-def vmnets(scenario: Scenario, written: Written) -> Iterator[Finding]:
+def vmnets(scenario: Scenario, written: Written) -> Iterator[PathProblem]:
     """Subnets, cards and settings that a network of this mode cannot have."""
     bridged: dict[str, str] = {}
     for name, vmnet in scenario.vmnets.items():
@@ -22,7 +22,7 @@ def vmnets(scenario: Scenario, written: Written) -> Iterator[Finding]:
         yield from _settings(scenario, name, written)
         if not vmnet.mode.on_lan:
             if vmnet.own_subnet is None:
-                yield Finding(
+                yield PathProblem(
                     path,
                     f"{name} is {vmnet.mode.value} and has no subnet",
                     "add for example `subnet: 192.168.99.0/24`",
@@ -31,16 +31,16 @@ def vmnets(scenario: Scenario, written: Written) -> Iterator[Finding]:
             for key in ("nic", "excluded"):
                 if getattr(vmnet, key):
                     what = f"only a bridged network has {'a ' if key == 'nic' else ''}`{key}`"
-                    yield Finding((*path, key), what, "remove it", True)
+                    yield PathProblem((*path, key), what, "remove it", True)
             continue
         yield from _bridged(scenario, name, bridged)
 
 
-def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator[Finding]:
+def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator[PathProblem]:
     """`bridged` are cards, and the vmnets that have them."""
     vmnet, path = scenario.vmnets[name], ("vmnets", name)
     if vmnet.subnet is not None:
-        yield Finding(
+        yield PathProblem(
             (*path, "subnet"),
             f"{name} is bridged: it is on the LAN's subnet",
             "remove `subnet`, or change lan.subnet",
@@ -52,23 +52,23 @@ def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator
     nic = vmnet.nic or cards[0]
     if vmnet.excluded and nic != AUTOMATIC:
         what = "only an automatic bridge has cards that are `excluded`"
-        yield Finding((*path, "excluded"), what, "remove it, or add `nic: automatic`", True)
+        yield PathProblem((*path, "excluded"), what, "remove it, or add `nic: automatic`", True)
     for named in (nic, *vmnet.excluded):
         if named not in cards and named != AUTOMATIC:
-            yield Finding(
+            yield PathProblem(
                 (*path, "nic" if named == nic else "excluded"),
                 f"the host has no network card '{named}'",
                 instead(named, cards),
             )
     if nic == AUTOMATIC and AUTOMATIC in bridged:
-        yield Finding(
+        yield PathProblem(
             path,
             f"{bridged[nic]} is automatic already; a card can be bridged to one vmnet",
             f"name a card of this one's: {', '.join(cards)}",
             True,
         )
     elif nic in bridged:
-        yield Finding(
+        yield PathProblem(
             path,
             f"{nic} is already bridged to {bridged[nic]}; a card can be bridged to one vmnet",
             f"put the VMs on {bridged[nic]}",
@@ -77,7 +77,7 @@ def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator
     bridged.setdefault(nic, name)
 
 
-def _settings(scenario: Scenario, name: str, written: Written) -> Iterator[Finding]:
+def _settings(scenario: Scenario, name: str, written: Written) -> Iterator[PathProblem]:
     """What is said of something that a network of this mode does not have."""
     vmnet = scenario.vmnets[name]
     mode = vmnet.mode
@@ -89,7 +89,7 @@ def _settings(scenario: Scenario, name: str, written: Written) -> Iterator[Findi
     for key, place in own.items():
         if getattr(vmnet, key) is not None and place is None:
             what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
-            yield Finding(("vmnets", name, key), what, "remove it, or use another mode", True)
+            yield PathProblem(("vmnets", name, key), what, "remove it, or use another mode", True)
     if vmnet.nat and mode.nat_device:
         keys = written("vmnets", name, "nat")
         settable = {"forwards", "localhost_reachable"}
@@ -97,26 +97,26 @@ def _settings(scenario: Scenario, name: str, written: Written) -> Iterator[Findi
             settable = keys - {"localhost_reachable"}
         for key in sorted(keys - settable):
             what = f"{mode.product.name}'s NAT has no `{key}` that could be set here"
-            yield Finding(("vmnets", name, "nat", key), what, "remove it", True)
+            yield PathProblem(("vmnets", name, "nat", key), what, "remove it", True)
     adapter = vmnet.adapter
     if adapter and adapter.gateway and vmnet.subnet and adapter.gateway not in vmnet.subnet:
-        yield Finding(
+        yield PathProblem(
             ("vmnets", name, "adapter", "gateway"),
             f"the gateway {adapter.gateway} is outside {name}'s {vmnet.subnet}",
             "a gateway must be a neighbour: use an address of the subnet",
         )
 
 
-def several_nat(scenario: Scenario) -> Iterator[Finding]:
+def several_nat(scenario: Scenario) -> Iterator[PathProblem]:
     """VMware Workstation on Windows has one NAT network."""
     nat = [name for name, vmnet in scenario.vmnets.items() if vmnet.mode is Mode.NAT]
     for name in nat[1:]:
         what = f"{name} is a NAT network beside {nat[0]}: VMware Workstation on Windows allows one"
         fix = "put the VMs on one of them if it shall work there"
-        yield Finding(("vmnets", name), what, fix, True, True)
+        yield PathProblem(("vmnets", name), what, fix, True, True)
 
 
-def numbers(topology: Topology) -> Iterator[Finding]:
+def numbers(topology: Topology) -> Iterator[PathProblem]:
     """A network without a number has one that is made of its name: the cable's to its NAT device."""
     taken: dict[int, Network] = {}
     for network in topology.vmnets:
@@ -125,4 +125,4 @@ def numbers(topology: Topology) -> Iterator[Finding]:
             if other is not network:
                 name = next(one for one in topology.scenario.vmnets if network.name.startswith(one))
                 what = f"netlab makes the same number of the names {other.name} and {network.name}"
-                yield Finding(("vmnets", name), what, "rename one of the networks", True)
+                yield PathProblem(("vmnets", name), what, "rename one of the networks", True)

@@ -6,23 +6,23 @@ from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from netlab.scenario.checks.finding import Finding
+from netlab.scenario.checks.finding import PathProblem
 from netlab.scenario.checks.places import adapters, subnets
-from netlab.scenario.model import Answer, Nic, Scenario
+from netlab.scenario.model import MovedOrCopied, Nic, Scenario
 from netlab.scenario.text.document import Path
-from netlab.scenario.topology import LAN, Leg, Role, Topology, installations, private_name
+from netlab.scenario.topology import LAN, Adapter, Role, Topology, installations, private_name
 from netlab.suggest import instead
 
 INTERFACE_LENGTH = 15
 
 
-def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
+def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
     """Adapters that are plugged in nowhere, or configured in vain."""
     scenario, known = topology.scenario, subnets(topology)
     for vm, index, nic in adapters(scenario):
         path: Path = ("vms", vm, "nics", index)
         if nic.network not in declared:
-            yield Finding(
+            yield PathProblem(
                 path,
                 f"nobody defined the network '{nic.network}'",
                 f"define it under vmnets or segments; {instead(nic.network, sorted(declared))}",
@@ -31,11 +31,13 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
             way = getattr(nic, key)
             if way.jitter > way.latency:
                 what = f"{way.jitter:g} ms more or less than {way.latency:g} ms cannot be"
-                yield Finding((*path, key, "jitter"), what, "give a `latency` that is not smaller")
+                yield PathProblem(
+                    (*path, key, "jitter"), what, "give a `latency` that is not smaller"
+                )
         if nic.address is None:
             for key in ("gateway", "dns"):
                 if getattr(nic, key) is not None:
-                    yield Finding(
+                    yield PathProblem(
                         (*path, key),
                         f"`{key}` without `address`: DHCP gives it",
                         f"add `address`, or remove `{key}`",
@@ -44,10 +46,10 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
                     )
         elif nic.released:
             what = "a static adapter has no lease that could be given back"
-            yield Finding((*path, "released"), what, "remove `released`, or `address`", True)
+            yield PathProblem((*path, "released"), what, "remove `released`, or `address`", True)
         segment = scenario.segments.get(nic.network)
         if nic.address and segment and segment.subnet is None:
-            yield Finding(
+            yield PathProblem(
                 (*path, "address"),
                 f"nobody knows to which subnet of {nic.network} {nic.address} belongs",
                 f"add `subnet: {IPv4Network((int(nic.address), 24), strict=False)}` to the segment",
@@ -57,71 +59,73 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[Finding]:
             own = private_name(nic.network, vm, index)
             if len(own) > INTERFACE_LENGTH:
                 what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
-                yield Finding(path, what, "shorten the name of the network or of the VM")
+                yield PathProblem(path, what, "shorten the name of the network or of the VM")
         if subnet := known.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
 
 
-def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[Finding]:
+def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[PathProblem]:
     if not nic.address or not nic.gateway:
         return
     if nic.gateway not in subnet:
-        yield Finding(
+        yield PathProblem(
             path,
             f"the gateway {nic.gateway} is outside {nic.network}'s {subnet}",
             "a gateway must be a neighbour: use an address of the subnet",
         )
     elif nic.gateway in (subnet.network_address, subnet.broadcast_address, nic.address):
-        yield Finding(
+        yield PathProblem(
             path,
             f"{nic.gateway} cannot be the gateway: it is the subnet's first or last address, or the VM's own",
             "use another machine's address",
         )
 
 
-def copies(scenario: Scenario) -> Iterator[Finding]:
+def copies(scenario: Scenario) -> Iterator[PathProblem]:
     """Copies of VMs that there are not, or that go round in a circle."""
     installed = installations(scenario)
     for vm, machine in scenario.vms.items():
         path: Path = ("vms", vm)
-        if machine.answer is Answer.MOVED and machine.uuid:
+        if machine.answer is MovedOrCopied.MOVED and machine.uuid:
             what, fix = "a VM that was moved keeps its original's UUID", "remove `uuid`"
-            yield Finding((*path, "uuid"), what, fix, True)
+            yield PathProblem((*path, "uuid"), what, fix, True)
         if machine.copy_of is None:
-            if machine.answer is Answer.MOVED:
+            if machine.answer is MovedOrCopied.MOVED:
                 what = "VMware asks about a copy only, and this VM is none"
-                yield Finding(
+                yield PathProblem(
                     (*path, "answer"), what, "add `copy_of: VM`, or remove `answer`", True
                 )
         elif machine.copy_of not in scenario.vms:
             fix = instead(machine.copy_of, (other for other in scenario.vms if other != vm))
-            yield Finding((*path, "copy_of"), f"there is no VM '{machine.copy_of}'", fix)
+            yield PathProblem((*path, "copy_of"), f"there is no VM '{machine.copy_of}'", fix)
         elif installed[vm] == vm:
             what, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
-            yield Finding((*path, "copy_of"), what, fix)
+            yield PathProblem((*path, "copy_of"), what, fix)
 
 
-def guests(scenario: Scenario) -> Iterator[Finding]:
+def guests(scenario: Scenario) -> Iterator[PathProblem]:
     """What a guest cannot do, or does twice."""
     for vm, machine in scenario.vms.items():
         path: Path = ("vms", vm)
         if machine.dhcp_server and machine.nics[0].address is None:
             what = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
-            yield Finding((*path, "dhcp_server"), what, "add `address` to its first adapter", True)
+            yield PathProblem(
+                (*path, "dhcp_server"), what, "add `address` to its first adapter", True
+            )
         if machine.forwards and len(machine.nics) == 1:
             what, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
-            yield Finding((*path, "forwards"), what, fix, True)
+            yield PathProblem((*path, "forwards"), what, fix, True)
         for port in (port for port, times in Counter(machine.listens).items() if times > 1):
-            yield Finding((*path, "listens"), f"{port} is there twice", "keep only one of them")
+            yield PathProblem((*path, "listens"), f"{port} is there twice", "keep only one of them")
         if machine.proxy and f"tcp:{machine.proxy.port}" in machine.listens:
             what = f"tcp:{machine.proxy.port} is the proxy's"
-            yield Finding((*path, "listens"), what, "remove it, or give the proxy another port")
+            yield PathProblem((*path, "listens"), what, "remove it, or give the proxy another port")
         if machine.dhcp_server and "udp:67" in machine.listens:
             what = "udp:67 is the DHCP server's"
-            yield Finding((*path, "listens"), what, "remove it, or `dhcp_server`")
+            yield PathProblem((*path, "listens"), what, "remove it, or `dhcp_server`")
 
 
-def bridges(topology: Topology) -> Iterator[Finding]:
+def bridges(topology: Topology) -> Iterator[PathProblem]:
     """Nobody speaks spanning tree: frames would go round in a circle for ever."""
     segments: dict[str, str] = {}
 
@@ -137,14 +141,14 @@ def bridges(topology: Topology) -> Iterator[Finding]:
         path: Path = ("vms", vm, "bridges")
         if len(machine.nics) == 1:
             what = f"{vm} has one adapter: there is nothing to bridge it with"
-            yield Finding(path, what, "add an adapter", True)
+            yield PathProblem(path, what, "add an adapter", True)
         if machine.forwards:
             what = f"{vm} is a bridge between its adapters, or a router: one address, or one each"
-            yield Finding(path, what, "remove `bridges` or `forwards`", True)
+            yield PathProblem(path, what, "remove `bridges` or `forwards`", True)
         for index, nic in enumerate(machine.nics):
             if index and nic.address:
                 what = f"{vm}'s bridge has the address of eth0, and eth{index} has none"
-                yield Finding(("vms", vm, "nics", index, "address"), what, "remove it")
+                yield PathProblem(("vms", vm, "nics", index, "address"), what, "remove it")
             there = networks.get(nic.network)
             # Two LANs would be one with two routers and two DHCP servers.
             here, name = segment(vm), segment(LAN if there and there.lan else nic.network)
@@ -153,36 +157,34 @@ def bridges(topology: Topology) -> Iterator[Finding]:
                 if name == segment(LAN):
                     what = f"{vm} would bridge a LAN with itself or another, over {nic.network}"
                 fix = "plug it into another network, or let one VM less bridge"
-                yield Finding(("vms", vm, "nics", index), what, fix)
+                yield PathProblem(("vms", vm, "nics", index), what, fix)
             else:
                 segments[here] = name
 
 
-def macs(topology: Topology) -> Iterator[Finding]:
+def macs(topology: Topology) -> Iterator[PathProblem]:
     """MAC addresses that are taken twice."""
     owner: dict[str, tuple[str, str]] = {}
     """MAC to whose it is, and the VM in which its guest was installed."""
     scenario = topology.scenario
     installed = installations(scenario)
     for node in topology.nodes.values():
-        for leg in node.legs:
-            who, guest = leg.name, ""
+        for adapter in node.adapters:
+            who, guest = adapter.name, ""
             if node.role is Role.VM:
                 who, guest = node.name, installed[node.name]
-                other, original = owner.get(leg.mac, ("", guest))
+                other, original = owner.get(adapter.mac, ("", guest))
                 if other == who or original != guest:
-                    what = f"{leg.mac} is taken twice: by {other} and by {who}"
-                    yield _duplicate_mac(scenario, node.name, leg, what)
-            owner.setdefault(leg.mac, (who, guest))
+                    what = f"{adapter.mac} is taken twice: by {other} and by {who}"
+                    yield _duplicate_mac(scenario, node.name, adapter, what)
+            owner.setdefault(adapter.mac, (who, guest))
 
 
-def _duplicate_mac(scenario: Scenario, vm: str, leg: Leg, what: str) -> Finding:
+def _duplicate_mac(scenario: Scenario, vm: str, adapter: Adapter, what: str) -> PathProblem:
     """At what it comes from: the adapter's own MAC, or the VM's UUID."""
-    machine, index = scenario.vms[vm], int(leg.interface.removeprefix("eth"))
+    machine, index = scenario.vms[vm], int(adapter.interface.removeprefix("eth"))
     if machine.nics[index].mac:
         fix = "give one of them another MAC, or leave it out"
-        return Finding(("vms", vm, "nics", index, "mac"), what, fix)
-    fix = (
-        f"give one of them another UUID, or make it a copy: `copy_of` and `answer: {Answer.MOVED}`"
-    )
-    return Finding(("vms", vm, "uuid") if machine.uuid else ("vms", vm), what, fix)
+        return PathProblem(("vms", vm, "nics", index, "mac"), what, fix)
+    fix = f"give one of them another UUID, or make it a copy: `copy_of` and `answer: {MovedOrCopied.MOVED}`"
+    return PathProblem(("vms", vm, "uuid") if machine.uuid else ("vms", vm), what, fix)

@@ -14,13 +14,13 @@ from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
-    Adapter,
-    Answer,
     Family,
+    HostAdapterState,
     LanName,
-    Line,
     Listen,
+    MovedOrCopied,
     NodeName,
+    OneLine,
     Switching,
     VmnetName,
     VmnetService,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTOMATIC",
     "MAPPINGS",
-    "Adapter",
-    "Answer",
     "Dhcp",
     "Expectations",
     "Family",
@@ -44,11 +42,13 @@ __all__ = [
     "FurtherLan",
     "Host",
     "HostAdapter",
+    "HostAdapterState",
     "HostNic",
     "Internet",
     "Lan",
     "LanDhcp",
     "Listen",
+    "MovedOrCopied",
     "Nat",
     "Nic",
     "Peer",
@@ -71,7 +71,7 @@ __all__ = [
 class Scenario:
     """A network to build, and what must be true of it."""
 
-    title: Annotated[Line, Valid(max_length=100)] = key(
+    title: Annotated[OneLine, Valid(max_length=100)] = key(
         default="", description="One line for `netlab scenarios`."
     )
     internet: Internet = Internet()

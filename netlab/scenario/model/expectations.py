@@ -23,7 +23,7 @@ class Rule:
 
     source: Patterns = key(alias="from", description="Endpoints or patterns: vm1, vm*, host.")
     target: Patterns = key(
-        alias="to", description="Endpoints or patterns; a leg is written host@vmnet8."
+        alias="to", description="Endpoints or patterns; an adapter is written host@vmnet8."
     )
     verdict: Literal["reachable", "blocked"] = key(
         default="reachable",

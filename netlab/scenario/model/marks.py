@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeVar, dataclass_transform
 
 from netlab.frozen import furnished
 
-Check = Callable[[Any], object]
-Kind = TypeVar("Kind")
+Validator = Callable[[Any], object]
+Marked = TypeVar("Marked")
 
 
 def key(*, default: Any = MISSING, **told: Any) -> Any:
@@ -32,7 +32,7 @@ def key(*, default: Any = MISSING, **told: Any) -> Any:
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(key,))
-def mapping(kind: type[Kind]) -> type[Kind]:
+def mapping(kind: type[Marked]) -> type[Marked]:
     """A mapping of a scenario file: immutable, unknown keys refused."""
     kind.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
     return furnished(dataclass(init=False, repr=False, eq=False, kw_only=True)(kind))
@@ -49,9 +49,9 @@ class Valid:
     def __init__(
         self,
         *,
-        before: Check | None = None,
-        after: Check | None = None,
-        instead: Check | None = None,
+        before: Validator | None = None,
+        after: Validator | None = None,
+        instead: Validator | None = None,
         written: Any = None,
         schema: dict[str, Any] | None = None,
         **limits: Any,

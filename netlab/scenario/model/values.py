@@ -23,7 +23,7 @@ AUTOMATIC = "automatic"
 """A bridged vmnet that follows the host's default route."""
 
 
-class Adapter(StrEnum):
+class HostAdapterState(StrEnum):
     """The host's virtual adapter on a vmnet, `.1`."""
 
     ON = "on"
@@ -45,7 +45,7 @@ class Listen(StrEnum):
     LOOPBACK = "loopback"
 
 
-class Answer(StrEnum):
+class MovedOrCopied(StrEnum):
     """What VMware was told when a VM's files were found in another place."""
 
     MOVED = "moved"
@@ -190,7 +190,7 @@ def _text_like(*examples: str) -> dict[str, Any]:
     return {"type": "string", "examples": list(examples)}
 
 
-Address = Annotated[
+UsableAddress = Annotated[
     IPv4Address,
     Valid(before=_text, after=_usable_address, schema={"type": "string", "format": "ipv4"}),
 ]
@@ -213,11 +213,11 @@ PrefixOrSwitch = Annotated[
         schema={"anyOf": [_PREFIX, {"type": "boolean"}, {"enum": ["on", "off"]}]},
     ),
 ]
-Line = Annotated[str, Valid(after=_one_line)]
+OneLine = Annotated[str, Valid(after=_one_line)]
 Mac = Annotated[str, Valid(after=_unicast, examples=["00:0c:29:12:34:56"])]
 ListenPort = Annotated[str, Valid(after=_port, schema=_text_like("tcp:80", "udp:5000"))]
 """Protocol and port: tcp:80."""
-Firewall = Annotated[
+FirewallWords = Annotated[
     list[Annotated[str, Valid(after=_unwanted, schema=_text_like("all", "icmp", "tcp", "tcp:22"))]],
     Valid(
         before=lambda value: _firewall(switch_word(value)),
@@ -225,7 +225,7 @@ Firewall = Annotated[
     ),
 ]
 Exceptions = list[Annotated[str, Valid(after=_wanted, schema=_text_like("tcp:8080", "icmp"))]]
-Hosts = dict[Annotated[str, Valid(pattern=HOST_NAME, max_length=LONGEST_NAME)], Address]
+Hosts = dict[Annotated[str, Valid(pattern=HOST_NAME, max_length=LONGEST_NAME)], UsableAddress]
 NodeName = Annotated[str, Valid(pattern=NODE_NAME)]
 LanName = Annotated[str, Valid(pattern=LAN_NAME)]
 HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from netlab.scenario.mode import Mode, known
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
-    Adapter,
-    Address,
     Flag,
+    HostAdapterState,
     HostNicName,
     Port,
     PrefixOrSwitch,
@@ -18,6 +17,7 @@ from netlab.scenario.model.values import (
     Subnet,
     Switched,
     Switching,
+    UsableAddress,
     VmnetService,
     switch_word,
 )
@@ -79,14 +79,16 @@ _PROMISCUOUS = key(
 class HostAdapter:
     """The host's virtual adapter on a vmnet, as the host's operating system shows it."""
 
-    state: Annotated[Adapter, Valid(before=switch_word)] = key(
-        default=Adapter.ON, description="on, off (as Windows disables it) or none."
+    state: Annotated[HostAdapterState, Valid(before=switch_word)] = key(
+        default=HostAdapterState.ON, description="on, off (as Windows disables it) or none."
     )
-    address: Address | None = key(default=None, description="Default: the subnet's first, `.1`.")
-    gateway: Address | None = key(
+    address: UsableAddress | None = key(
+        default=None, description="Default: the subnet's first, `.1`."
+    )
+    gateway: UsableAddress | None = key(
         default=None, description="A default gateway typed in by hand; VMware leaves it empty."
     )
-    dns: Address | None = key(default=None, description="A name server that the host asks.")
+    dns: UsableAddress | None = key(default=None, description="A name server that the host asks.")
 
 
 @mapping
@@ -94,7 +96,7 @@ class Dhcp:
     """VMware's DHCP server of a vmnet, at the subnet's last address."""
 
     on: Flag = key(default=True, description="False: there is none.")
-    range: Annotated[tuple[Address, Address], Valid(after=_in_order)] | None = key(
+    range: Annotated[tuple[UsableAddress, UsableAddress], Valid(after=_in_order)] | None = key(
         default=None, description="First and last address; default: the subnet's upper half."
     )
     lease: Seconds = key(default=1800, description="Seconds, for who asks for no time.")
@@ -102,10 +104,10 @@ class Dhcp:
     domain: Annotated[str, Valid(pattern=DOMAIN_NAME, max_length=LONGEST_NAME)] = key(
         default="localdomain", description="Domain name that clients are told."
     )
-    dns: list[Address] = key(
+    dns: list[UsableAddress] = key(
         default=[], description="Name servers; default: the NAT device, or the host adapter."
     )
-    reservations: dict[str, Address] = key(
+    reservations: dict[str, UsableAddress] = key(
         default={}, description="A VM's name, or a MAC: the address that it always gets."
     )
 
@@ -126,11 +128,11 @@ class Forwards:
 class Nat:
     """The NAT device of a vmnet: VMware's, or VirtualBox's engine."""
 
-    gateway: Address | None = key(
+    gateway: UsableAddress | None = key(
         default=None, description="Its address, the VMs' gateway; default: the second, `.2`."
     )
     forwards: Forwards = key(default=Forwards(), description="Ports of the host that lead to VMs.")
-    dns: list[Address] = key(
+    dns: list[UsableAddress] = key(
         default=[], description="Servers that its DNS proxy asks; default: the home router."
     )
     udp_timeout: Annotated[int, Valid(ge=1, le=86400, strict=True)] = key(
@@ -189,7 +191,7 @@ class Vmnet:
     adapter: (
         Annotated[
             HostAdapter,
-            Valid(before=_host_adapter, written=Adapter | bool | HostAdapter),
+            Valid(before=_host_adapter, written=HostAdapterState | bool | HostAdapter),
         ]
         | None
     ) = key(

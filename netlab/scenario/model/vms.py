@@ -9,16 +9,16 @@ from uuid import UUID
 from netlab.scenario.model.common import OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
-    Address,
-    Answer,
     Exceptions,
-    Firewall,
+    FirewallWords,
     Flag,
     Hosts,
     ListenPort,
     Mac,
+    MovedOrCopied,
     NodeName,
     Switched,
+    UsableAddress,
     VmnetName,
 )
 
@@ -75,9 +75,13 @@ class Nic:
     """A VM's network adapter. Without an address, it is configured by DHCP."""
 
     network: VmnetName = key(description="The vmnet or LAN segment that it is plugged into.")
-    address: Address | None = key(default=None, description="Static; without it, DHCP gives one.")
-    gateway: Address | None = key(default=None, description="Default gateway of a static NIC.")
-    dns: Address | None = key(default=None, description="Name server of a static NIC.")
+    address: UsableAddress | None = key(
+        default=None, description="Static; without it, DHCP gives one."
+    )
+    gateway: UsableAddress | None = key(
+        default=None, description="Default gateway of a static NIC."
+    )
+    dns: UsableAddress | None = key(default=None, description="Name server of a static NIC.")
     mac: Mac | None = key(
         default=None,
         description="Static; default: 00:0c:29 and the end of the VM's UUID, as VMware makes it.",
@@ -123,12 +127,12 @@ class Vm:
         default=None,
         description="The VM of whose disk this one has a copy: the same guest, with its machine-id.",
     )
-    answer: Answer = key(
-        default=Answer.COPIED,
+    answer: MovedOrCopied = key(
+        default=MovedOrCopied.COPIED,
         description="To VMware's question about a copy. moved: it keeps UUID and MACs; copied, or"
         " made by the Clone command: it has new ones.",
     )
-    firewall: Firewall = key(
+    firewall: FirewallWords = key(
         default=[],
         description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
         " on and off are all and nothing.",

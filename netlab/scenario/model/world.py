@@ -8,9 +8,8 @@ from typing import Annotated
 from netlab.scenario.model.common import OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
-    Address,
     Exceptions,
-    Firewall,
+    FirewallWords,
     Flag,
     HostNicName,
     Hosts,
@@ -18,6 +17,7 @@ from netlab.scenario.model.values import (
     NodeName,
     Prefix,
     Subnet,
+    UsableAddress,
     VmnetName,
 )
 from netlab.scenario.names import DNS_NAME, HOST_NETWORK, LONGEST_NAME
@@ -32,7 +32,7 @@ class Internet:
     """The lab's Internet: one machine that answers ping, DNS and a who-am-I web page."""
 
     servers: Annotated[
-        dict[Annotated[str, Valid(pattern=DNS_NAME, max_length=LONGEST_NAME)], Address],
+        dict[Annotated[str, Valid(pattern=DNS_NAME, max_length=LONGEST_NAME)], UsableAddress],
         Valid(min_length=1),
     ] = key(
         default={"www.example.com": IPv4Address("203.0.113.80")},
@@ -44,19 +44,19 @@ class Internet:
 class Peer:
     """Another machine on the LAN."""
 
-    address: Address | None = key(
+    address: UsableAddress | None = key(
         default=None, description="Static address; without it the LAN's DHCP gives one."
     )
 
 
-Peers = dict[NodeName, Annotated[Peer, Valid(before=_peer, written=Address | Peer)]]
+Peers = dict[NodeName, Annotated[Peer, Valid(before=_peer, written=UsableAddress | Peer)]]
 
 
 @mapping
 class LanDhcp:
     """What a LAN's router leases."""
 
-    range: tuple[Address, Address] = key(
+    range: tuple[UsableAddress, UsableAddress] = key(
         description="First and last address; who comes when all are leased gets none."
     )
 
@@ -66,7 +66,7 @@ class FurtherLan:
     """A physical network: a switch, a router to the Internet, and other machines."""
 
     subnet: Subnet = key(default=IPv4Network("192.168.1.0/24"), description="The LAN's addresses.")
-    router: Address | None = key(
+    router: UsableAddress | None = key(
         default=None, description="The home router's address on the LAN; default: the first."
     )
     dhcp: Flag | LanDhcp = key(
@@ -88,7 +88,7 @@ class FurtherLan:
         default=None,
         description="IPv6: the prefix that the router advertises; the Internet leads to it.",
     )
-    routes: dict[Subnet, Address] = key(
+    routes: dict[Subnet, UsableAddress] = key(
         default={},
         description="Static routes of the home router: a subnet, and the neighbour that leads there.",
     )
@@ -104,7 +104,7 @@ class FurtherLan:
 class Lan(FurtherLan):
     """The physical network at home."""
 
-    public: Address = key(
+    public: UsableAddress = key(
         default=IPv4Address("203.0.113.1"), description="The router's address on the Internet."
     )
 
@@ -118,7 +118,7 @@ class Lan(FurtherLan):
 class HostNic:
     """A physical network card of the host."""
 
-    address: Address | None = key(
+    address: UsableAddress | None = key(
         default=None, description="Static address; without it the LAN's DHCP gives one."
     )
     lan: LanName = key(
@@ -136,7 +136,7 @@ class Host:
 
     nics: dict[
         HostNicName,
-        Annotated[HostNic, Valid(before=_peer, written=Address | HostNic)],
+        Annotated[HostNic, Valid(before=_peer, written=UsableAddress | HostNic)],
     ] = key(
         default={"eth0": HostNic()},
         min_length=1,
@@ -154,7 +154,7 @@ class Host:
         description="Windows' mobile hotspot, 192.168.137.0/24: the devices on it, name and address, or"
         " {} for DHCP. They go out by the host's card, as the host.",
     )
-    firewall: Firewall = key(
+    firewall: FirewallWords = key(
         default=[],
         description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
         " on and off are all and nothing. Ports that lead to VMs are the host's, too: a program of"

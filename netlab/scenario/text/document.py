@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from netlab.errors import Problem, ScenarioError
 from netlab.scenario.text import yaml_nodes
-from netlab.scenario.text.yaml_nodes import Mapping, Node, Scalar, Sequence
+from netlab.scenario.text.yaml_nodes import Node, YamlMapping, YamlScalar, YamlSequence
 from netlab.visible import visible
 
 MAX_BYTES = 1 << 20
@@ -88,7 +88,7 @@ def parse(text: bytes, file: str) -> Document:
         )
         raise ScenarioError(document.problems)
     try:
-        document.data = _Reader(document).read(document.root, 0)
+        document.data = _Builder(document).read(document.root, 0)
     except _TooBig as too_big:
         document.complain(
             _position(too_big.node), str(too_big), "a scenario is a small file; remove the aliases"
@@ -144,7 +144,7 @@ class _TooBig(Exception):
         self.node = node
 
 
-class _Reader:
+class _Builder:
     """Turns nodes into data, spending the budget."""
 
     def __init__(self, document: Document) -> None:
@@ -159,14 +159,14 @@ class _Reader:
         if depth > yaml_nodes.MAX_DEPTH:
             raise _TooBig(f"nested more than {yaml_nodes.MAX_DEPTH} levels deep", node)
         match node:
-            case Scalar():
+            case YamlScalar():
                 return node.value
-            case Sequence():
+            case YamlSequence():
                 return [self.read(item, depth + 1) for item in node.items]
-            case Mapping():
+            case YamlMapping():
                 return self._mapping(node, depth)
 
-    def _mapping(self, node: Mapping, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: YamlMapping, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key_node, value_node in node.entries:

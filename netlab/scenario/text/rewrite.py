@@ -17,7 +17,15 @@ from typing import Any
 
 from netlab.errors import ScenarioError
 from netlab.scenario.text.document import Document, decoded, parse
-from netlab.scenario.text.yaml_nodes import MAX_DEPTH, Alias, Mapping, Node, Sequence, meaning, word
+from netlab.scenario.text.yaml_nodes import (
+    MAX_DEPTH,
+    Node,
+    YamlAlias,
+    YamlMapping,
+    YamlSequence,
+    meaning,
+    word,
+)
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _REST_OF_LINE = re.compile(r"[ \t]*(#[^\r\n]*)?(?=[\r\n]|\Z)")
@@ -83,14 +91,14 @@ class _Text:
         if self.has_aliases and _is_same(old, new):
             return
         match node:
-            case Mapping() if isinstance(new, dict) and depth < self.finest and {*old} & {*new}:
+            case YamlMapping() if isinstance(new, dict) and depth < self.finest and {*old} & {*new}:
                 self._change_mapping(node, old, new, depth)
-            case Sequence() if isinstance(new, list) and depth < self.finest and old and new:
+            case YamlSequence() if isinstance(new, list) and depth < self.finest and old and new:
                 self._change_sequence(node, old, new, depth)
-            case _ if isinstance(node, Alias) or not _is_same(old, new):
+            case _ if isinstance(node, YamlAlias) or not _is_same(old, new):
                 self._replace(node, _written(new), key)
 
-    def _change_mapping(self, node: Mapping, old: Any, new: Any, depth: int) -> None:
+    def _change_mapping(self, node: YamlMapping, old: Any, new: Any, depth: int) -> None:
         names = [word(key) for key, _ in node.entries]
         for name, (key, value) in zip(names, node.entries, strict=True):
             if name in new:
@@ -99,7 +107,7 @@ class _Text:
         added = [f"{_key(name)}: {_written(new[name])}" for name in new if name not in old]
         self._change_parts(node, parts, [name in new for name in names], added)
 
-    def _change_sequence(self, node: Sequence, old: Any, new: Any, depth: int) -> None:
+    def _change_sequence(self, node: YamlSequence, old: Any, new: Any, depth: int) -> None:
         stay = _staying(old, new)
         left = iter(new)
         for item, before, stays in zip(node.items, old, stay, strict=True):
@@ -116,7 +124,7 @@ class _Text:
 
     def _change_parts(
         self,
-        node: Mapping | Sequence,
+        node: YamlMapping | YamlSequence,
         parts: list[tuple[int, int]],
         stay: list[bool],
         added: list[str],
@@ -171,14 +179,14 @@ class _Text:
     def _end(self, node: Node) -> int:
         """Where a value's last word ends; libyaml's lines end where something else begins."""
         match node:
-            case Mapping(is_flow=False):
+            case YamlMapping(is_flow=False):
                 return self._end(node.entries[-1][1])
-            case Sequence(is_flow=False):
+            case YamlSequence(is_flow=False):
                 return self._end(node.items[-1])
         start = node.start.index
         return start + len(self.text[start : node.end.index].rstrip())
 
-    def _dashes(self, node: Sequence) -> Iterator[int]:
+    def _dashes(self, node: YamlSequence) -> Iterator[int]:
         """Where the items of lines with dashes begin. A comment between may have dashes too."""
         behind = node.start.index
         for item in node.items:
@@ -210,7 +218,7 @@ class _Text:
 
 
 def _has_lines(node: Node) -> bool:
-    return isinstance(node, Mapping | Sequence) and not node.is_flow
+    return isinstance(node, YamlMapping | YamlSequence) and not node.is_flow
 
 
 def _staying(old: list[Any], new: list[Any]) -> list[bool]:

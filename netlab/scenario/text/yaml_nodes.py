@@ -50,7 +50,7 @@ class Mark(Protocol):
     column: int
 
 
-class Scalar(NamedTuple):
+class YamlScalar(NamedTuple):
     """A word; `start` is where its anchor or its tag begins, if it has one."""
 
     start: Mark
@@ -60,7 +60,7 @@ class Scalar(NamedTuple):
     """What it means: None, a truth, a number, text."""
 
 
-class Sequence(NamedTuple):
+class YamlSequence(NamedTuple):
     """`[a, b]`, or lines with dashes."""
 
     start: Mark
@@ -70,7 +70,7 @@ class Sequence(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Mapping:
+class YamlMapping:
     """`{a: b}`, or lines."""
 
     start: Mark
@@ -84,15 +84,15 @@ class Mapping:
         return {word(key): (key, value) for key, value in reversed(self.entries)}
 
 
-class Alias(NamedTuple):
+class YamlAlias(NamedTuple):
     """`*name`: the same as `node` once more."""
 
     start: Mark
     end: Mark
-    node: Scalar | Sequence | Mapping
+    node: YamlScalar | YamlSequence | YamlMapping
 
 
-Node: TypeAlias = Scalar | Sequence | Mapping | Alias
+Node: TypeAlias = YamlScalar | YamlSequence | YamlMapping | YamlAlias
 
 
 class Unreadable(Exception):
@@ -163,23 +163,23 @@ def place(mark: Mark) -> tuple[int, int]:
     return mark.line + 1, mark.column + 1
 
 
-def meant(node: Node) -> Scalar | Sequence | Mapping:
+def meant(node: Node) -> YamlScalar | YamlSequence | YamlMapping:
     """The node itself, or what it stands for if it is an alias."""
-    return node.node if isinstance(node, Alias) else node
+    return node.node if isinstance(node, YamlAlias) else node
 
 
 def word(key: Node) -> str | None:
     """A key as it is written; None if that is no word but a list or a mapping."""
     key = meant(key)
-    return key.text if isinstance(key, Scalar) else None
+    return key.text if isinstance(key, YamlScalar) else None
 
 
 def entry(node: Node, step: str | int) -> tuple[Node, Node] | None:
     """What a mapping has under a key, or a list at a place: key and value, which is both in a list."""
     match node:
-        case Mapping():
+        case YamlMapping():
             return node.by_key.get(step)
-        case Sequence() if isinstance(step, int) and step < len(node.items):
+        case YamlSequence() if isinstance(step, int) and step < len(node.items):
             return node.items[step], node.items[step]
     return None
 
@@ -190,7 +190,7 @@ class _Composer:
     def __init__(self, parser: CParser) -> None:
         # Any: PyYAML's stubs are less certain of events than they are.
         self._next: Callable[[], Any] = parser.get_event
-        self.anchors: dict[str | None, Scalar | Sequence | Mapping] = {}
+        self.anchors: dict[str | None, YamlScalar | YamlSequence | YamlMapping] = {}
 
     def document(self) -> Node | None:
         self._next()  # The stream begins.
@@ -206,9 +206,9 @@ class _Composer:
 
     def _node(self, event: Any, depth: int) -> Node:
         kind = type(event)  # Most are words: a large file has thousands.
-        node: Scalar | Sequence | Mapping
+        node: YamlScalar | YamlSequence | YamlMapping
         if kind is ScalarEvent:
-            node = Scalar(event.start_mark, event.end_mark, event.value, _value(event))
+            node = YamlScalar(event.start_mark, event.end_mark, event.value, _value(event))
         elif kind is AliasEvent:
             return self._alias(event)
         elif depth > MAX_DEPTH:
@@ -217,12 +217,12 @@ class _Composer:
         elif kind is SequenceStartEvent:
             self.anchors.pop(event.anchor, None)
             items, end = self._until(SequenceEndEvent, depth)
-            node = Sequence(event.start_mark, end, items, bool(event.flow_style))
+            node = YamlSequence(event.start_mark, end, items, bool(event.flow_style))
         else:
             self.anchors.pop(event.anchor, None)
             both, end = self._until(MappingEndEvent, depth)
             entries = list(zip(both[::2], both[1::2], strict=True))
-            node = Mapping(event.start_mark, end, entries, bool(event.flow_style))
+            node = YamlMapping(event.start_mark, end, entries, bool(event.flow_style))
         self.anchors[event.anchor] = node
         return node
 
@@ -232,11 +232,11 @@ class _Composer:
             nodes.append(self._node(event, depth + 1))
         return nodes, event.end_mark
 
-    def _alias(self, event: Any) -> Alias:
+    def _alias(self, event: Any) -> YamlAlias:
         if event.anchor not in self.anchors:
             what = f"not YAML: the alias '*{event.anchor}' stands for nothing above it"
             raise Unreadable(what, place(event.start_mark), "name what has `&` and this name above")
-        return Alias(event.start_mark, event.end_mark, self.anchors[event.anchor])
+        return YamlAlias(event.start_mark, event.end_mark, self.anchors[event.anchor])
 
 
 def meaning(text: str) -> Any:

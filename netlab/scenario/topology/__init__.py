@@ -31,7 +31,7 @@ from netlab.scenario.topology.names import (
 )
 from netlab.scenario.topology.nearness import Nearness
 from netlab.scenario.topology.networks import all_networks
-from netlab.scenario.topology.parts import Denial, Leg, Network, Node, Role
+from netlab.scenario.topology.parts import Adapter, Denial, Network, Node, Role
 
 __all__ = [
     "HOST",
@@ -41,7 +41,7 @@ __all__ = [
     "ROUTER",
     "WAN",
     "WIFI",
-    "Leg",
+    "Adapter",
     "Network",
     "Node",
     "Role",
@@ -77,9 +77,13 @@ class Topology:
         return tuple(network for network in self.networks.values() if network.mode)
 
     @cached_property
-    def uplink(self) -> Leg:
+    def uplink(self) -> Adapter:
         """The host's card with the default route: the first that is connected, else the first."""
-        cards = [leg for leg in self.nodes[HOST].legs if leg.interface in self.scenario.cards]
+        cards = [
+            adapter
+            for adapter in self.nodes[HOST].adapters
+            if adapter.interface in self.scenario.cards
+        ]
         return next((card for card in cards if card.connected), cards[0])
 
     @cached_property
@@ -91,28 +95,28 @@ class Topology:
         """The MAC addresses that a LAN lets in."""
         return self._devices.admitted(lan, self.scenario.all_lans[lan])
 
-    def mac_on_the_lan(self, leg: Leg) -> str:
+    def mac_on_the_lan(self, adapter: Adapter) -> str:
         """The MAC address that a LAN sees of an adapter: over Wi-Fi, the host's card's."""
-        return self._devices.mac(leg)
+        return self._devices.mac(adapter)
 
     def node(self, role: Role, network: Network) -> Node:
         """The NAT device or DHCP server of `network`."""
         return self._servers[role, network.name]
 
-    def neighbours(self, network: Network) -> tuple[Leg, ...]:
-        """Every leg that hears what is said on `network`, in the order of the nodes.
+    def neighbours(self, network: Network) -> tuple[Adapter, ...]:
+        """Every adapter that hears what is said on `network`, in the order of the nodes.
 
         Also those on other networks that VMs have bridged with it.
         """
         return tuple(self._heard.get(network.segment, ()))
 
-    def legs_on(self, network: Network) -> tuple[Leg, ...]:
-        """Every leg plugged into `network`, in the order of the nodes."""
-        legs = self._heard.get(network.segment, ())
-        return tuple(leg for leg in legs if leg.network.name == network.name)
+    def adapters_on(self, network: Network) -> tuple[Adapter, ...]:
+        """Every adapter plugged into `network`, in the order of the nodes."""
+        adapters = self._heard.get(network.segment, ())
+        return tuple(adapter for adapter in adapters if adapter.network.name == network.name)
 
-    def towards(self, source: Node, target: Node) -> Leg:
-        """The leg that the target's bare name stands for where `source` calls it."""
+    def towards(self, source: Node, target: Node) -> Adapter:
+        """The adapter that the target's bare name stands for where `source` calls it."""
         return self._nearness.towards(source, target)
 
     @cached_property
@@ -124,8 +128,8 @@ class Topology:
         return Devices.of(self.nodes.values())
 
     @cached_property
-    def _heard(self) -> dict[str, list[Leg]]:
-        return by_segment(leg for node in self.nodes.values() for leg in node.legs)
+    def _heard(self) -> dict[str, list[Adapter]]:
+        return by_segment(adapter for node in self.nodes.values() for adapter in node.adapters)
 
     @cached_property
     def _servers(self) -> dict[tuple[Role, str], Node]:
@@ -142,19 +146,19 @@ def resolve(scenario: Scenario) -> Topology:
         name: frozenset(devices.admitted(name, lan)) for name, lan in scenario.all_lans.items()
     }
     denials = {
-        (leg.node, leg.interface): denial
-        for leg, denial in _denials(scenario, networks, nodes, devices, admitted)
+        (adapter.node, adapter.interface): denial
+        for adapter, denial in _denials(scenario, networks, nodes, devices, admitted)
     }
 
     def settled(node: Node) -> Node:
-        legs = tuple(settled_leg(node, leg) for leg in node.legs)
-        return node if all(map(is_, legs, node.legs)) else replace(node, legs=legs)
+        adapters = tuple(settled_adapter(node, adapter) for adapter in node.adapters)
+        return node if all(map(is_, adapters, node.adapters)) else replace(node, adapters=adapters)
 
-    def settled_leg(node: Node, leg: Leg) -> Leg:
-        lan = leg.network.lan
-        joins = lan is None or devices.mac(leg) in admitted[lan]
-        found = with_ipv6(node, leg, joins)
-        denied = denials.get((leg.node, leg.interface))
+    def settled_adapter(node: Node, adapter: Adapter) -> Adapter:
+        lan = adapter.network.lan
+        joins = lan is None or devices.mac(adapter) in admitted[lan]
+        found = with_ipv6(node, adapter, joins)
+        denied = denials.get((adapter.node, adapter.interface))
         return replace(found, denied=denied) if denied else found
 
     return Topology(scenario, networks, {node.name: settled(node) for node in nodes})
@@ -166,10 +170,10 @@ def _denials(
     nodes: Iterable[Node],
     devices: Devices,
     admitted: dict[str, frozenset[str]],
-) -> Iterator[tuple[Leg, Denial]]:
+) -> Iterator[tuple[Adapter, Denial]]:
     """Adapters that ask DHCP and get nothing, and why."""
     for name, lan in scenario.all_lans.items():
         yield from without_lease(networks[name], lan, devices, admitted[name])
-    heard = by_segment(leg for node in nodes for leg in node.legs)
+    heard = by_segment(adapter for node in nodes for adapter in node.adapters)
     for network in networks.values():
         yield from left_over(network, heard.get(network.segment, ()))

@@ -10,7 +10,15 @@ from uuid import UUID
 from netlab.scenario.addresses import ipv6, mac
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.mode import Mode
-from netlab.scenario.model import Adapter, Answer, Nic, Peer, Scenario, Vm, VmnetService
+from netlab.scenario.model import (
+    HostAdapterState,
+    MovedOrCopied,
+    Nic,
+    Peer,
+    Scenario,
+    Vm,
+    VmnetService,
+)
 from netlab.scenario.topology.names import (
     BRIDGE,
     HOST,
@@ -24,7 +32,7 @@ from netlab.scenario.topology.names import (
     router_of,
     wan_of,
 )
-from netlab.scenario.topology.parts import Leg, Network, Node, Role
+from netlab.scenario.topology.parts import Adapter, Network, Node, Role
 
 
 def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
@@ -34,15 +42,15 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
         yield _router(scenario, lan, networks)
     for lan, its in scenario.all_lans.items():
         for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
-            leg = _lan_leg(scenario, networks[lan], name, "eth0", peer.address)
-            yield Node(name, Role.PEER, (leg,))
+            adapter = _lan_adapter(scenario, networks[lan], name, "eth0", peer.address)
+            yield Node(name, Role.PEER, (adapter,))
     for name, peer in sorted(hotspot(scenario).items(), key=lambda item: natural(item[0])):
-        leg = _lan_leg(scenario, networks[HOTSPOT], name, f"{WIFI}0", peer.address)
-        yield Node(name, Role.PEER, (leg,))
+        adapter = _lan_adapter(scenario, networks[HOTSPOT], name, f"{WIFI}0", peer.address)
+        yield Node(name, Role.PEER, (adapter,))
     yield Node(
         HOST,
         Role.HOST,
-        tuple(_host_legs(scenario, networks)),
+        tuple(_host_adapters(scenario, networks)),
         firewall=Firewall(tuple(scenario.host.firewall), tuple(scenario.host.allows)),
         hosts=tuple(scenario.host.hosts.items()),
         proxy=scenario.host.proxy,
@@ -51,17 +59,17 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
         yield from _services(network)
     uuids, installed = _uuids(scenario), installations(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
-        legs = tuple(
-            _vm_leg(name, index, nic, plugged, uuids[name], _beside(vm, index, networks))
+        adapters = tuple(
+            _vm_adapter(name, index, nic, plugged, uuids[name], _beside(vm, index, networks))
             for index, nic in enumerate(vm.nics)
             if (plugged := networks.get(nic.network))
             or (plugged := networks.get(private_name(nic.network, name, index)))
         )
-        if legs:
+        if adapters:
             yield Node(
                 name,
                 Role.VM,
-                legs,
+                adapters,
                 uuids[name],
                 uuids[installed[name]],
                 Firewall(tuple(vm.firewall), tuple(vm.allows)),
@@ -82,10 +90,10 @@ def hotspot(scenario: Scenario) -> dict[str, Peer]:
 
 def installations(scenario: Scenario) -> dict[str, str]:
     """For each VM, the one in which its guest was installed: the first of a chain of copies."""
-    return _origins(scenario, tuple(Answer))
+    return _origins(scenario, tuple(MovedOrCopied))
 
 
-def _origins(scenario: Scenario, answers: tuple[Answer, ...]) -> dict[str, str]:
+def _origins(scenario: Scenario, answers: tuple[MovedOrCopied, ...]) -> dict[str, str]:
     """Back along chains of copies that were so answered; one that is a circle leads nowhere."""
     before = {
         name: vm.copy_of
@@ -116,7 +124,7 @@ def _uuids(scenario: Scenario) -> dict[str, UUID]:
     for name in uuids:
         take(name)
     names = sorted(scenario.vms, key=natural)
-    origins = _origins(scenario, (Answer.MOVED,))
+    origins = _origins(scenario, (MovedOrCopied.MOVED,))
     for name in names:
         if name not in uuids and origins[name] == name:
             uuids[name] = mac.vm_uuid(name, len(scenario.vms[name].nics), taken)
@@ -130,12 +138,12 @@ def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
     hardware = mac.physical(INTERNET)
     wan = networks[WAN]
     gateway = scenario.lan.public
-    legs = [Leg(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, first)]
+    adapters = [Adapter(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, first)]
     for number, lan in enumerate(scenario.lans, 1):
         wan, name = networks[wan_of(lan)], f"eth{number}"
         hardware = mac.physical(f"{INTERNET} {name}")
-        legs.append(Leg(INTERNET, name, wan, hardware, _interface(wan.subnet[1], wan)))
-    return Node(INTERNET, Role.INTERNET, tuple(legs))
+        adapters.append(Adapter(INTERNET, name, wan, hardware, _interface(wan.subnet[1], wan)))
+    return Node(INTERNET, Role.INTERNET, tuple(adapters))
 
 
 def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node:
@@ -145,38 +153,43 @@ def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node
     far = first if at_home else wan.subnet[1]
     public = scenario.lan.public if at_home else wan.subnet[2]
     gateway = _interface(scenario.all_lans[name].gateway, lan)
-    inside = Leg(node, "lan0", lan, mac.physical(f"{node} lan0"), gateway, dns=first)
+    inside = Adapter(node, "lan0", lan, mac.physical(f"{node} lan0"), gateway, dns=first)
     outside = mac.physical(f"{node} wan0")
     return Node(
         node,
         Role.ROUTER,
-        (inside, Leg(node, "wan0", wan, outside, _interface(public, wan), gateway=far, dns=first)),
+        (
+            inside,
+            Adapter(node, "wan0", wan, outside, _interface(public, wan), gateway=far, dns=first),
+        ),
     )
 
 
-def _host_legs(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Leg]:
+def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Adapter]:
     seen: set[str] = set()
     for name, nic in sorted(scenario.host.nics.items()):
         lan = networks.get(nic.lan, networks[LAN])
-        leg = replace(_lan_leg(scenario, lan, HOST, name, nic.address), connected=nic.connected)
+        adapter = replace(
+            _lan_adapter(scenario, lan, HOST, name, nic.address), connected=nic.connected
+        )
         # One default route for a LAN: the first card's, as an operating system prefers one. None for
         # a VPN: only packets to its subnet take it.
         no_exit = name not in scenario.cards or lan.name in seen
-        yield replace(leg, gateway=None, dns=None) if no_exit else leg
+        yield replace(adapter, gateway=None, dns=None) if no_exit else adapter
         if nic.connected:
             seen.add(lan.name)
     for network in networks.values():
-        adapter = network.adapter
-        if adapter.state is not Adapter.NONE:
-            yield Leg(
+        settings = network.adapter
+        if settings.state is not HostAdapterState.NONE:
+            yield Adapter(
                 HOST,
                 network.name,
                 network,
                 _host_mac(network),
                 _interface(network.host_address, network),
-                adapter.gateway,
-                adapter.dns,
-                enabled=adapter.state is Adapter.ON,
+                settings.gateway,
+                settings.dns,
+                enabled=settings.state is HostAdapterState.ON,
             )
 
 
@@ -187,14 +200,14 @@ def _host_mac(network: Network) -> str:
     return mac.host_adapter(first, network.number)
 
 
-def _lan_leg(
+def _lan_adapter(
     scenario: Scenario, lan: Network, node: str, interface: str, address: IPv4Address | None
-) -> Leg:
+) -> Adapter:
     hardware = mac.physical(f"{node} {interface}")
     if address is None:
-        return Leg(node, interface, lan, hardware)
+        return Adapter(node, interface, lan, hardware)
     gateway = lan.host_address if lan.mode else scenario.all_lans[lan.name].gateway
-    return Leg(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
+    return Adapter(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
 
 
 def _services(network: Network) -> Iterator[Node]:
@@ -205,14 +218,14 @@ def _services(network: Network) -> Iterator[Node]:
         runs = VmnetService.NAT not in network.stopped
         fixed, macs = mode.nat_mac, mode.product.service_macs
         hardware = mac.fixed(fixed) if fixed else mac.service(name, macs)
-        leg = Leg(name, "eth0", network, hardware, address, enabled=runs)
-        yield Node(name, Role.NAT_DEVICE, (leg,))
+        adapter = Adapter(name, "eth0", network, hardware, address, enabled=runs)
+        yield Node(name, Role.NAT_DEVICE, (adapter,))
     if network.has_dhcp_server and mode and mode.dhcp_server:
         name = f"{network.name}-dhcp"
         address = _interface(mode.dhcp_server(network.subnet), network)
         hardware = mac.service(name, mode.product.service_macs)
-        leg = Leg(name, "eth0", network, hardware, address)
-        yield Node(name, Role.DHCP_SERVER, (leg,))
+        adapter = Adapter(name, "eth0", network, hardware, address)
+        yield Node(name, Role.DHCP_SERVER, (adapter,))
 
 
 def _beside(vm: Vm, index: int, networks: dict[str, Network]) -> tuple[Network, ...] | None:
@@ -224,16 +237,16 @@ def _beside(vm: Vm, index: int, networks: dict[str, Network]) -> tuple[Network, 
     return tuple(network for nic, network in known if network.connects(nic))
 
 
-def _vm_leg(
+def _vm_adapter(
     vm: str,
     index: int,
     nic: Nic,
     network: Network,
     uuid: UUID,
     beside: tuple[Network, ...] | None,
-) -> Leg:
+) -> Adapter:
     vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
-    return Leg(
+    return Adapter(
         vm,
         f"eth{index}",
         network,
@@ -258,22 +271,22 @@ def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
     return IPv4Interface((int(address), network.subnet.prefixlen))
 
 
-def with_ipv6(node: Node, leg: Leg, joins: bool) -> Leg:
-    """The leg with what it has of IPv6, if it `joins` its LAN.
+def with_ipv6(node: Node, adapter: Adapter, joins: bool) -> Adapter:
+    """The adapter with what it has of IPv6, if it `joins` its LAN.
 
     A disabled adapter has none, as one without a link.
     """
-    network = leg.network
-    is_off = not (node.ipv6 and leg.enabled and leg.plugged_into)
-    if network.prefix is None or is_off or leg.bare:
-        return leg
+    network = adapter.network
+    is_off = not (node.ipv6 and adapter.enabled and adapter.plugged_into)
+    if network.prefix is None or is_off or adapter.bare:
+        return adapter
     listens = node.role in (Role.VM, Role.PEER) or (node.role is Role.HOST and bool(network.lan))
     if not listens:
         # A NAT device advertises by itself; there, the DHCP server has no part in IPv6.
         idle = node.role is Role.DHCP_SERVER and network.nat is not None
-        address = leg.address.ip if leg.address else network.subnet[1]
+        address = adapter.address.ip if adapter.address else network.subnet[1]
         own = ipv6.numbered(network.prefix, address, network.subnet)
-        return leg if idle else replace(leg, ipv6=own)
-    hears = network.advertises and leg.connected and joins
-    made = ipv6.made(network.prefix, leg.mac) if hears else None
-    return replace(leg, ipv6=made, listens_to_router=True)
+        return adapter if idle else replace(adapter, ipv6=own)
+    hears = network.advertises and adapter.connected and joins
+    made = ipv6.made(network.prefix, adapter.mac) if hears else None
+    return replace(adapter, ipv6=made, listens_to_router=True)

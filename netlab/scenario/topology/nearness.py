@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 
 from netlab.frozen import frozen
-from netlab.scenario.mode import Routing
-from netlab.scenario.topology.parts import Leg, Network, Node, Role
+from netlab.scenario.mode import HostRouting
+from netlab.scenario.topology.parts import Adapter, Network, Node, Role
 
 _OPEN, _LAN, _PRIVATE, _TRANSLATED = range(4)
 """How hard it is to get into a network from its passage's other sides: everybody is let in; it is a LAN,
@@ -21,7 +21,7 @@ _NOWHERE = 1 << 30
 
 
 @frozen
-class _Passage:
+class _Between:
     """A machine between networks."""
 
     machine: str
@@ -33,7 +33,7 @@ class Nearness:
     """How hard it is to get from one network of a topology into another."""
 
     def __init__(self, nodes: Iterable[Node], networks: Iterable[Network]) -> None:
-        self._beside: dict[str, list[_Passage]] = defaultdict(list)
+        self._beside: dict[str, list[_Between]] = defaultdict(list)
         self._known: dict[frozenset[str], dict[str, int]] = {}
         translated = [one for one in networks if one.mode and one.mode.nat_device]
         for node in nodes:
@@ -41,20 +41,20 @@ class Nearness:
                 for segment in passage.sides:
                     self._beside[segment].append(passage)
 
-    def towards(self, source: Node, target: Node) -> Leg:
-        """The target's leg that the source gets to best: on a network of its own, or one that it is let into.
+    def towards(self, source: Node, target: Node) -> Adapter:
+        """The target's adapter that is nearest: on a network of the source's own, or one that it is let into.
 
         Of those that have a cable and an address, if any has; of several, the first.
         """
-        legs = target.callable_legs
-        if len(legs) == 1:
-            return legs[0]
+        adapters = target.callable_adapters
+        if len(adapters) == 1:
+            return adapters[0]
         own = source.plugged_segments
-        for leg in legs:
-            if leg.network.segment in own:
-                return leg
+        for adapter in adapters:
+            if adapter.network.segment in own:
+                return adapter
         walls = self._from(own)
-        return min(legs, key=lambda leg: walls.get(leg.network.segment, _NOWHERE))
+        return min(adapters, key=lambda adapter: walls.get(adapter.network.segment, _NOWHERE))
 
     def _from(self, start: frozenset[str]) -> dict[str, int]:
         """Of every network that there is a way to."""
@@ -77,23 +77,23 @@ class Nearness:
         return self._known[start]
 
 
-def _passages(node: Node, translated: Iterable[Network]) -> Iterator[_Passage]:
+def _passages(node: Node, translated: Iterable[Network]) -> Iterator[_Between]:
     """What a machine is between networks; nothing if it passes nothing on."""
-    networks = [leg.network for leg in node.legs]
+    networks = [adapter.network for adapter in node.adapters]
     if node.role is Role.HOST:
         inside = {one.segment: _into(one) for one in (*networks, *translated) if not one.lan}
         # It passes nothing on from one LAN to another.
         for lan in {one.segment for one in networks if one.lan}:
-            yield _Passage(node.name, inside | {lan: _OPEN})
+            yield _Between(node.name, inside | {lan: _OPEN})
     elif node.role is Role.ROUTER:
-        yield _Passage(node.name, {one.segment: _LAN if one.lan else _OPEN for one in networks})
+        yield _Between(node.name, {one.segment: _LAN if one.lan else _OPEN for one in networks})
     elif node.role is Role.INTERNET or node.forwards:
-        yield _Passage(node.name, {one.segment: _OPEN for one in networks})
+        yield _Between(node.name, {one.segment: _OPEN for one in networks})
 
 
 def _into(network: Network) -> int:
     """A network of the host's, from a LAN."""
     mode = network.mode
-    if mode and mode.routing is Routing.OPEN:
+    if mode and mode.routing is HostRouting.OPEN:
         return _OPEN
     return _TRANSLATED if mode and (mode.nat_device or mode.routing) else _PRIVATE

@@ -13,9 +13,9 @@ from netlab.scenario.addresses import mac, pools
 from netlab.scenario.firewall import NO_FIREWALL, Firewall
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
-    Adapter,
     Dhcp,
     HostAdapter,
+    HostAdapterState,
     Nat,
     Nic,
     Proxy,
@@ -54,7 +54,7 @@ class InVain:
 
 
 PERFECT = Transfer()
-NO_ADAPTER = HostAdapter(state=Adapter.NONE)
+NO_ADAPTER = HostAdapter(state=HostAdapterState.NONE)
 
 
 @frozen
@@ -180,7 +180,7 @@ class Network:
 
 
 @frozen
-class Leg:
+class Adapter:
     """A node's adapter on one network."""
 
     node: str
@@ -285,7 +285,7 @@ class Node:
 
     name: str
     role: Role
-    legs: tuple[Leg, ...]
+    adapters: tuple[Adapter, ...]
     uuid: UUID | None = None
     """A VM's, as its BIOS has it."""
     guest: UUID | None = None
@@ -307,32 +307,37 @@ class Node:
     """False: IPv6 is disabled."""
 
     @property
-    def primary(self) -> Leg:
-        """The first leg."""
-        return self.legs[0]
+    def primary(self) -> Adapter:
+        """The first adapter."""
+        return self.adapters[0]
 
     @property
-    def named_legs(self) -> dict[str, Leg]:
+    def named_adapters(self) -> dict[str, Adapter]:
         """Legs as endpoints: `host@vmnet8`; a second one on the same network is `host@eth1`."""
-        names: dict[str, Leg] = {}
-        for leg in self.legs:
-            name = leg.name if leg.name not in names else f"{self.name}@{leg.interface}"
-            names[name] = leg
+        names: dict[str, Adapter] = {}
+        for adapter in self.adapters:
+            name = adapter.name if adapter.name not in names else f"{self.name}@{adapter.interface}"
+            names[name] = adapter
         return names
 
     @cached_property
     def segments(self) -> frozenset[str]:
         """The networks that it is on."""
-        return frozenset(leg.network.segment for leg in self.legs)
+        return frozenset(adapter.network.segment for adapter in self.adapters)
 
     @cached_property
     def plugged_segments(self) -> frozenset[str]:
         """The networks that it is on by a cable; if there is none, those that it would be on."""
-        plugged = frozenset(leg.network.segment for leg in self.legs if leg.connected)
+        plugged = frozenset(
+            adapter.network.segment for adapter in self.adapters if adapter.connected
+        )
         return plugged or self.segments
 
     @cached_property
-    def callable_legs(self) -> tuple[Leg, ...]:
+    def callable_adapters(self) -> tuple[Adapter, ...]:
         """Those that its bare name may stand for: with a cable and an address, if there are any."""
-        plugged = tuple(leg for leg in self.legs if leg.connected) or self.legs
-        return tuple(leg for leg in plugged if leg.address or leg.gets_lease) or plugged
+        plugged = tuple(adapter for adapter in self.adapters if adapter.connected) or self.adapters
+        return (
+            tuple(adapter for adapter in plugged if adapter.address or adapter.gets_lease)
+            or plugged
+        )

@@ -217,20 +217,20 @@ def _restore(
     scope: str,
 ) -> None:
     """A route as the kernel makes it for an address, behind one to the same network by another interface."""
-    six = destination.version == 6
+    is_ipv6 = destination.version == 6
     attributes = [
         ("RTA_DST", str(destination.network_address)),
         ("RTA_OIF", address.index),
         ("RTA_PRIORITY", 0 if kind == "local" else IP6_RT_PRIO_ADDRCONF)
-        if six
+        if is_ipv6
         else ("RTA_PREFSRC", str(address.address.ip)),
     ]
     body = {
-        "family": AF_INET6 if six else AF_INET,
+        "family": AF_INET6 if is_ipv6 else AF_INET,
         "dst_len": destination.prefixlen,
         "table": table,
         "proto": rt_proto["kernel"],
-        "scope": rt_scope["universe" if six else scope],
+        "scope": rt_scope["universe" if is_ipv6 else scope],
         "type": rt_type[kind],
         "attrs": attributes,
     }

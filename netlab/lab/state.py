@@ -12,18 +12,18 @@ from netlab.lab.unleased import Unleased, expected
 if TYPE_CHECKING:
     from netlab.kernel.resources.observe import Observation
     from netlab.kernel.rundir import Record, RunDirectory
-    from netlab.plan.plan import Difference
+    from netlab.plan.plan import Drift
     from netlab.plan.resources import Namespace
 
 
 @frozen
-class Machine:
+class NodeStatus:
     """A node as it is now."""
 
     name: str
     role: str
     namespace: str
-    interfaces: tuple[Interface, ...]
+    interfaces: tuple[AdapterStatus, ...]
     uuid: str | None
     """A VM's, as its BIOS has it."""
     machine_id: str | None
@@ -31,7 +31,7 @@ class Machine:
 
 
 @frozen
-class Interface:
+class AdapterStatus:
     """A node's adapter as it is now."""
 
     name: str
@@ -54,10 +54,10 @@ class Status:
 
     lab: Lab
     record: Record
-    machines: tuple[Machine, ...]
+    machines: tuple[NodeStatus, ...]
     unleased: tuple[Unleased, ...]
     """Adapters that want an address of DHCP and have none. Where nothing was changed, that is no drift."""
-    drift: Difference
+    drift: Drift
 
 
 def status(lab: Lab, known: Sequence[Unleased] = ()) -> Status:
@@ -66,7 +66,7 @@ def status(lab: Lab, known: Sequence[Unleased] = ()) -> Status:
     `known` is what was found out just now of leases that have not come.
     """
     from netlab.kernel.resources.observe import observe
-    from netlab.plan.plan import difference
+    from netlab.plan.plan import drift_between
 
     require_root()
     run = run_directory(lab.name)
@@ -74,20 +74,22 @@ def status(lab: Lab, known: Sequence[Unleased] = ()) -> Status:
     machines = tuple(_machines(lab, run, observed))
     there = (*observed.nouns, *cut_off(lab, run))
     unleased = tuple(_unleased(lab, machines, known))
-    return Status(lab, run.read(), machines, unleased, difference(lab.plan.nouns, there))
+    return Status(lab, run.read(), machines, unleased, drift_between(lab.plan.nouns, there))
 
 
 def _unleased(
-    lab: Lab, machines: Sequence[Machine], known: Sequence[Unleased]
+    lab: Lab, machines: Sequence[NodeStatus], known: Sequence[Unleased]
 ) -> Iterator[Unleased]:
     found_out = {(one.node, one.interface): one for one in known}
     for machine in machines:
-        legs = {leg.interface: leg for leg in lab.topology.nodes[machine.name].legs}
+        adapters = {
+            adapter.interface: adapter for adapter in lab.topology.nodes[machine.name].adapters
+        }
         for one in machine.interfaces:
             wants = one.lease == {} and not one.released and not one.addresses
             if wants:
                 place = machine.name, one.name
-                why = expected(legs[one.name])
+                why = expected(adapters[one.name])
                 yield found_out.get(place) or Unleased(*place, why)
 
 
@@ -101,7 +103,7 @@ def cut_off(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
     return tuple(Namespace(name) for name in others if netns.named(name))
 
 
-def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Machine]:
+def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[NodeStatus]:
     from netlab.kernel.process.services import lease
     from netlab.plan.names import namespace
     from netlab.plan.resources import Cable, Lease
@@ -113,24 +115,24 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[Ma
     for node in lab.topology.nodes.values():
         place = namespace(lab.name, node.name)
         interfaces = tuple(
-            Interface(
-                leg.interface,
-                leg.network.name,
-                "up" if (place, leg.interface) in plugged else "down",
-                leg.mac,
+            AdapterStatus(
+                adapter.interface,
+                adapter.network.name,
+                "up" if (place, adapter.interface) in plugged else "down",
+                adapter.mac,
                 tuple(
                     str(one)
                     for known in (observed.addresses, observed.ipv6)
-                    for one in known.get((place, leg.holder), ())
-                    if not leg.bare
+                    for one in known.get((place, adapter.holder), ())
+                    if not adapter.bare
                 ),
-                lease(run, Lease(place, leg.holder)) if leg.by_dhcp else None,
-                leg.model,
-                leg.released,
+                lease(run, Lease(place, adapter.holder)) if adapter.by_dhcp else None,
+                adapter.model,
+                adapter.released,
             )
-            for leg in node.legs
+            for adapter in node.adapters
         )
-        yield Machine(
+        yield NodeStatus(
             node.name,
             node.role.value,
             place,

@@ -12,7 +12,7 @@ from netlab.errors import KernelError, NetlabError, NoSuchLab
 from netlab.lab.lifecycle import attach, record, require_root, run_directory
 
 if TYPE_CHECKING:
-    from netlab.diagnosis.journey import Map
+    from netlab.diagnosis.journey import NetworkMap
     from netlab.kernel.state.owners import Owners
     from netlab.lab.lifecycle import Lab
 
@@ -21,7 +21,7 @@ _REMEMBERED = 8
 """Changes of a lab for which what has gone is still known: its last packets may be under way."""
 
 
-class Following:
+class LabWatcher:
     """A running lab as its last change has left it, for whatever goes on for long: call it."""
 
     def __init__(self, lab: Lab) -> None:
@@ -33,8 +33,8 @@ class Following:
         with suppress(FileNotFoundError):
             if run.scenario.read_bytes() == lab.source.text:  # Else it was changed just now.
                 self._stamp = stamp
-        self._where = where(lab)
-        self._maps = deque([self._where], maxlen=_REMEMBERED)
+        self._netmap = netmap(lab)
+        self._maps = deque([self._netmap], maxlen=_REMEMBERED)
         self._owners: Owners | None = None
         self._asked = 0.0
 
@@ -49,13 +49,13 @@ class Following:
                     self._lab = now
         return self._lab
 
-    def where(self) -> Map:
-        """`where`, with what has come, and with what has gone meanwhile: it may still be told of."""
+    def netmap(self) -> NetworkMap:
+        """`netmap`, with what has come, and with what has gone meanwhile: it may still be told of."""
         if (now := self()) is not self._mapped:
             self._mapped = now
-            self._maps.append(where(now))
-            self._where = reduce(lambda former, later: later.after(former), self._maps)
-        return self._where
+            self._maps.append(netmap(now))
+            self._netmap = reduce(lambda former, later: later.after(former), self._maps)
+        return self._netmap
 
     def owners(self) -> Owners:
         """`owners`, asked anew if the last answer is a second old. Raises KernelError the first time."""
@@ -80,10 +80,10 @@ class Following:
         return run_directory(self._lab.name).stamp
 
 
-def where(lab: Lab) -> Map:
+def netmap(lab: Lab) -> NetworkMap:
     """The lab as a packet meets it."""
     from netlab.diagnosis.cause import Cause
-    from netlab.diagnosis.journey import BridgeInside, Map
+    from netlab.diagnosis.journey import BridgeInside, NetworkMap
     from netlab.plan.modes.nat import plumbing
     from netlab.plan.names import node as node_of
     from netlab.plan.nodes.outside import ADMISSION
@@ -95,10 +95,10 @@ def where(lab: Lab) -> Map:
         network.mode and (network.mode.nat_device or network.mode.routing)
         for network in lab.topology.vmnets
     )
-    cards = [leg for leg in lab.topology.nodes[HOST].legs if leg.network.lan]
+    cards = [adapter for adapter in lab.topology.nodes[HOST].adapters if adapter.network.lan]
     macs = {node_of(n.namespace): n.mac for n in lab.plan.nouns if isinstance(n, Bridge)}
     switches = macs.keys() - lab.topology.nodes.keys()
-    return Map(
+    return NetworkMap(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
         switches=frozenset(switches),
         bridges={

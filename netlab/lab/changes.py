@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError, NetlabError, SystemRefused
 from netlab.frozen import frozen
-from netlab.lab.edits import clients, with_lease
+from netlab.lab.edits import clients, renew_lease
 from netlab.lab.lifecycle import Lab, busy, prepare, require_root, run_directory
-from netlab.lab.status import cut_off
-from netlab.lab.unleased import Told, Unleased, explained, ignore, reasons
+from netlab.lab.state import cut_off
+from netlab.lab.unleased import Unleased, UnleasedCallback, explained, ignore, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,36 +19,39 @@ if TYPE_CHECKING:
     from netlab.kernel.patience import Interruption
     from netlab.kernel.resources.create import Progress
     from netlab.kernel.rundir import RunDirectory
-    from netlab.plan.diff import Change
-    from netlab.plan.plan import Difference
+    from netlab.plan.diff import Diff
+    from netlab.plan.plan import Drift
     from netlab.plan.resources import Lease, Observed
-    from netlab.scenario.loaded import Source
+    from netlab.scenario.loaded import LoadedScenario
 
 _ROUNDS = 5
 """Who keeps changing the lab meanwhile has the last word."""
 
 
-def change(lab: Lab, source: Source) -> tuple[Lab, Change]:
+def change(lab: Lab, source: LoadedScenario) -> tuple[Lab, Diff]:
     """The lab that another scenario would make of a running one, and how to come there."""
-    from netlab.plan.diff import change as between
+    from netlab.plan.diff import diff as between
 
     wanted = prepare(source, lab.name)
     return wanted, between(lab.plan, wanted.plan)
 
 
 def apply(
-    lab: Lab, source: Source, progress: Progress | None = None, unleased: Told = ignore
+    lab: Lab,
+    source: LoadedScenario,
+    progress: Progress | None = None,
+    unleased: UnleasedCallback = ignore,
 ) -> Lab:
-    """Bring a running lab to another scenario: `change`, and `carry_out` what it takes."""
-    return carry_out(lab, *change(lab, source), progress, unleased)
+    """Bring a running lab to another scenario: `change`, and `apply_change` what it takes."""
+    return apply_change(lab, *change(lab, source), progress, unleased)
 
 
-def carry_out(
+def apply_change(
     lab: Lab,
     wanted: Lab,
-    difference: Change,
+    difference: Diff,
     progress: Progress | None = None,
-    unleased: Told = ignore,
+    unleased: UnleasedCallback = ignore,
 ) -> Lab:
     """Bring a running lab to what `change` has said; what is equal in both is not touched.
 
@@ -100,7 +103,7 @@ def _tell(
     run: RunDirectory,
     missing: Sequence[Lease],
     interruption: Interruption,
-    unleased: Told,
+    unleased: UnleasedCallback,
 ) -> None:
     for one in explained(lab, run, missing, interruption):
         unleased(one)
@@ -121,27 +124,30 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
 
     require_root()
     unleased: list[Unleased] = []
-    renewed = apply(lab, with_lease(lab, target), progress, unleased.append)
-    legs = {(namespace(lab.name, leg.node), leg.holder): leg for leg in clients(renewed, target)}
+    renewed = apply(lab, renew_lease(lab, target), progress, unleased.append)
+    adapters = {
+        (namespace(lab.name, adapter.node), adapter.holder): adapter
+        for adapter in clients(renewed, target)
+    }
     asking = [
         noun
         for noun in renewed.plan.nouns
-        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in legs
+        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in adapters
     ]
     known = {(one.node, one.interface) for one in unleased}
     run = run_directory(lab.name)
-    silent = [leg for leg in legs.values() if not leg.asks]
+    silent = [adapter for adapter in adapters.values() if not adapter.asks]
     with postponed_signals() as interruption, run.locked():
         for client in asking:
-            leg = legs[client.namespace, client.interface]
+            adapter = adapters[client.namespace, client.interface]
             is_new = client not in lab.plan.nouns
             ask = leases.await_lease if is_new else leases.renew
-            if (leg.node, leg.interface) not in known and not ask(
+            if (adapter.node, adapter.interface) not in known and not ask(
                 run, client, seconds, interruption
             ):
-                silent.append(leg)
+                silent.append(adapter)
     whys = zip(silent, reasons(renewed, silent), strict=True)
-    unleased += [Unleased(leg.node, leg.interface, why) for leg, why in whys]
+    unleased += [Unleased(adapter.node, adapter.interface, why) for adapter, why in whys]
     if unleased:
         said = (f"{one.node} gets no lease on {one.interface}: {one.why}" for one in unleased)
         raise KernelError("; ".join(said))
@@ -179,8 +185,8 @@ def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
 class Repair:
     """What `repair` has done."""
 
-    change: Change
-    left: Difference
+    change: Diff
+    left: Drift
     """What is not as planned all the same."""
     failures: tuple[NetlabError, ...]
     """Why."""
@@ -198,15 +204,17 @@ class Killed:
     done: bool
 
 
-def mending(lab: Lab) -> Change:
+def plan_repair(lab: Lab) -> Diff:
     """What `repair` would do."""
-    from netlab.plan.diff import mend
+    from netlab.plan.diff import reconcile
 
     require_root()
-    return mend(lab.plan, _there(lab, run_directory(lab.name)))
+    return reconcile(lab.plan, _there(lab, run_directory(lab.name)))
 
 
-def repair(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) -> Repair:
+def repair(
+    lab: Lab, progress: Progress | None = None, unleased: UnleasedCallback = ignore
+) -> Repair:
     """Bring a running lab back to its scenario, whatever was done to it by hand; tell what that took.
 
     What somebody made goes, what is missing or another comes anew; what cannot be mended keeps nothing
@@ -215,35 +223,35 @@ def repair(lab: Lab, progress: Progress | None = None, unleased: Told = ignore) 
     """
     from netlab.kernel.patience import postponed_signals
     from netlab.kernel.process.services import lease
-    from netlab.kernel.resources.apply import mend as carry_out
-    from netlab.plan.diff import joined, mend
-    from netlab.plan.plan import difference
+    from netlab.kernel.resources.apply import mend
+    from netlab.plan.diff import joined, reconcile
+    from netlab.plan.plan import drift_between
 
     require_root()
     run = run_directory(lab.name)
     with postponed_signals() as interruption, run.locked():
         _refuse_outdated(lab, run)
-        changes: list[Change] = []
+        changes: list[Diff] = []
         failures: tuple[NetlabError, ...] = ()
         missing: set[Lease] = set()
         there = _there(lab, run)
-        left = difference(lab.plan.nouns, there)
+        left = drift_between(lab.plan.nouns, there)
         worthwhile = bool(left)
         while worthwhile and len(changes) < _ROUNDS:
-            before, wanted = left, mend(lab.plan, there)
-            mended = carry_out(wanted, run, progress or (lambda noun, moment: None), interruption)
+            before, wanted = left, reconcile(lab.plan, there)
+            mended = mend(wanted, run, progress or (lambda noun, moment: None), interruption)
             changes.append(mended.done)
             failures = mended.failures
             missing |= {*mended.missing}
             there = _there(lab, run)
-            left = difference(lab.plan.nouns, there)
+            left = drift_between(lab.plan.nouns, there)
             worthwhile = left != before and not _in_vain(wanted, left)
         killed = _settle(lab, run)
         _tell(lab, run, [one for one in missing if not lease(run, one)], interruption, unleased)
     return Repair(joined(changes), left, failures if left else (), killed)
 
 
-def _in_vain(tried: Change, left: Difference) -> bool:
+def _in_vain(tried: Diff, left: Drift) -> bool:
     """Whether nothing is left but facts for which a mending has waited already."""
     from netlab.plan.resources import Advertised, Lease, Listening
 
