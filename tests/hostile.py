@@ -184,7 +184,7 @@ MAP = NetworkMap(
         for cable in CABLES
         for end, peer in (cable.split(), cable.split()[::-1])
     },
-    plumbing={("nat", "up"): "nat", ("host", "down"): "nat"},
+    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
 )
 POINTS = [
     (f"lab.{node}", interface, outgoing)

@@ -226,8 +226,8 @@ def print_plan(output: Output, planned: Lab) -> None:
     if output.json:
         output.document(data.plan(planned.plan))
         return
-    for noun in planned.plan.nouns:
-        say(line(noun))
+    for resource in planned.plan.resources:
+        say(line(resource))
 
 
 @frozen
@@ -357,7 +357,7 @@ def _explain_existing(output: Output, planned: Lab, error: LabExists) -> None:
     except SystemRefused as incomplete:
         output.failure(incomplete)
         return
-    edited = drift_between(planned.plan.nouns, running.plan.nouns)
+    edited = drift_between(planned.plan.resources, running.plan.resources)
     drifted = lab.status(running).drift
     output.failure(
         error,

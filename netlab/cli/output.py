@@ -138,10 +138,10 @@ class Output:
     @contextmanager
     def building(self, lab: Lab) -> Iterator[Progress]:
         """A progress bar for `up`."""
-        with self._bar(f"building {lab.name}", len(lab.plan.nouns)) as advance:
+        with self._bar(f"building {lab.name}", len(lab.plan.resources)) as advance:
 
-            def progress(noun: Observed, moment: Moment) -> None:
-                advance(type(noun).__name__.lower(), int(moment == "after"))
+            def progress(resource: Observed, moment: Moment) -> None:
+                advance(type(resource).__name__.lower(), int(moment == "after"))
 
             yield progress
 
@@ -151,8 +151,8 @@ class Output:
         steps = len(change.removed) + len(change.altered) + len(change.created)
         with self._bar(f"changing {lab.name}", steps) as advance:
 
-            def progress(noun: Observed, moment: Moment) -> None:
-                advance(type(noun).__name__.lower(), int(moment == "after"))
+            def progress(resource: Observed, moment: Moment) -> None:
+                advance(type(resource).__name__.lower(), int(moment == "after"))
 
             yield progress
 

@@ -103,12 +103,12 @@ def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:
     """Until the reader leaves, Ctrl-C or another signal, or the lab's end."""
     from netlab.kernel.patience import postponed_signals
 
-    following = lab.LabWatcher(running)
+    watcher = lab.LabWatcher(running)
     # On a terminal the seconds may count down; a pipe is told of changes only.
     counting = sys.stdout.isatty() and not output.json
     drawn = None
     with suppress(Interrupted), postponed_signals() as interruption, interruption.at_once():
-        for found in _views(following, name, place):
+        for found in _views(watcher, name, place):
             if counting or found.steady != drawn:
                 drawn = found.steady
                 if not _draw(output, running, name, found):
@@ -116,17 +116,17 @@ def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:
         say("netlab: the lab has ended", to_stderr=True)
 
 
-def _views(following: lab.LabWatcher, name: str, place: str | None) -> Iterator[View]:
+def _views(watcher: lab.LabWatcher, name: str, place: str | None) -> Iterator[View]:
     """The table again and again, for as long as there is the lab."""
     from netlab.kernel.state.monitor import TableMonitor
     from netlab.show import view
 
     since = time.monotonic()
-    while not following.ended:
-        running = following()
+    while not watcher.ended:
+        running = watcher()
         try:
             with TableMonitor(running.plan.namespaces) as events:
-                while not following.ended and following() is running:
+                while not watcher.ended and watcher() is running:
                     found = view(running, name, place)
                     since = time.monotonic()
                     yield found

@@ -46,8 +46,8 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     from netlab.report.web.server import PageServer
 
     running = lab.attach(lab.find_lab(lab_name))
-    following = lab.LabWatcher(running)
-    following.owners()  # While it is there: it may end at once.
+    watcher = lab.LabWatcher(running)
+    watcher.owners()  # While it is there: it may end at once.
     kinds = _KINDS if allow_send else ()
 
     def page(now: lab.Lab) -> str:
@@ -62,7 +62,7 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
             output.document({"lab": running.name, "url": server.url})
         else:
             say(server.url)
-        for now in _watch(following, stream, traffic, wishes):
+        for now in _watch(watcher, stream, traffic, wishes):
             with suppress(
                 NetlabError, OSError
             ):  # It is being changed again, and will be drawn then.
@@ -96,7 +96,7 @@ def _pictures(*labs: lab.Lab) -> Pictures:
 
 
 def _watch(
-    following: lab.LabWatcher, stream: Stream, traffic: Traffic, wishes: Queue[Wish]
+    watcher: lab.LabWatcher, stream: Stream, traffic: Traffic, wishes: Queue[Wish]
 ) -> Iterator[lab.Lab]:
     """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end.
 
@@ -106,19 +106,17 @@ def _watch(
     from netlab.report.traffic.page import journey
     from netlab.traffic import conversations
 
-    running = following()
-    tracker = conversations.ConversationTracker(
-        following.netmap, conversations.FOLDED, stream.since
-    )
+    running = watcher()
+    tracker = conversations.ConversationTracker(watcher.netmap, conversations.FOLDED, stream.since)
     for found in conversations.live(stream.portions(), tracker, WINDOW_NS):
         if stream.late:
             stream.abandon()
             return
         for told in found:
-            traffic.add(journey(told, following.owners().names, running.name), sum(told.packets))
+            traffic.add(journey(told, watcher.owners().names, running.name), sum(told.packets))
         traffic.count()
         traffic.lose(sum(stream.lost().values()))
-        if (now := following()) is not running:
+        if (now := watcher()) is not running:
             running = now
             yield running
         with suppress(Empty):

@@ -71,12 +71,12 @@ def watch(
 
     running = lab.attach(lab.find_lab(lab_name))
     wanted = lab.exchange_filter(running, nodes)
-    following = lab.LabWatcher(running)
-    following.owners()  # While it is there: it may end at once.
+    watcher = lab.LabWatcher(running)
+    watcher.owners()  # While it is there: it may end at once.
     unfolded = conversations.FOLDED if everything else {"arp", "ndp"} if arp else ()
     with lab.watching(running) as seen:
-        tracker = conversations.ConversationTracker(following.netmap, unfolded, seen.since)
-        printer = _Printer(output.json, following.owners, tracker.folded, count)
+        tracker = conversations.ConversationTracker(watcher.netmap, unfolded, seen.since)
+        printer = _Printer(output.json, watcher.owners, tracker.folded, count)
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
             for found in conversations.live(seen.portions(seconds), tracker, stream.WINDOW_NS):

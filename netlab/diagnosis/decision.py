@@ -124,10 +124,10 @@ def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Ite
         return
     yield Decision(By.ROUTE, str(route))
     hop = next(iter(route.hops), NextHop(None, ""))
-    following = hop.gateway or target
+    watcher = hop.gateway or target
     for one in tables.neighbours:
-        if one.address == following and one.mac == step.after["eth.dst"]:
-            yield found_out(following, one.mac, names.get(one.mac, ""))
+        if one.address == watcher and one.mac == step.after["eth.dst"]:
+            yield found_out(watcher, one.mac, names.get(one.mac, ""))
             return
 
 

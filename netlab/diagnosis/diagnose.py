@@ -51,7 +51,7 @@ class LabEvidence:
     nat_devices: frozenset[str] = frozenset()
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """NAT device to the nodes that are shown as it: itself, and its host."""
-    doors: frozenset[tuple[str, str]] = frozenset()
+    forwarded_ports: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
     isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     """(switch, port) of ports that reach no other such port, and the machines behind them."""
@@ -486,7 +486,7 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
     if cause is Cause.ARP_UNANSWERED and last.node not in evidence.unanswered:
         cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
     if cause is Cause.PORT_CLOSED and last.came_in:
-        at_door = (last.node, last.came_in.interface) in evidence.scene.doors
+        at_door = (last.node, last.came_in.interface) in evidence.scene.forwarded_ports
         cause = Cause.NO_FORWARD if at_door else cause
     verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
     return Diagnosis(verdict, last.node, cause, text)

@@ -36,14 +36,14 @@ class NetworkMap:
 
     What is seen on other interfaces, as that of a switch itself, is the kernel's own bookkeeping.
     """
-    plumbing: dict[tuple[str, str], str]
+    nat_uplinks: dict[tuple[str, str], str]
     """Outlets of cables between two nodes that stand for one box, and that box: a NAT device, which is a
     program on its host."""
     bridges: Mapping[str, BridgeInside] = field(default_factory=dict)
     """Machines that carry frames on too, between their adapters."""
     macs: Mapping[str, str] = field(default_factory=dict)
     """Switches, and from which MAC address their own frames come."""
-    doors: frozenset[tuple[str, str]] = frozenset()
+    forwarded_ports: frozenset[tuple[str, str]] = frozenset()
     """(host, card) where a NAT device's port forwards are reached from outside."""
     tables: Mapping[str, Cause] = field(default_factory=dict)
     """How family and name of an nftables table of a switch's own begin, to what its rules drop
@@ -64,9 +64,9 @@ class NetworkMap:
             switches=self.switches | (former.switches & gone),
             bridges={**self.bridges, **bridges},
             peers=former.peers | self.peers,
-            plumbing=former.plumbing | self.plumbing,
+            nat_uplinks=former.nat_uplinks | self.nat_uplinks,
             macs={**former.macs, **self.macs},
-            doors=former.doors | self.doors,
+            forwarded_ports=former.forwarded_ports | self.forwarded_ports,
         )
 
     @cached_property
@@ -76,7 +76,7 @@ class NetworkMap:
 
     def parts(self, box: str) -> tuple[str, ...]:
         """The nodes that are shown as one: a NAT device and its host; otherwise the node itself."""
-        hosts = {self.peers[outlet] for outlet, name in self.plumbing.items() if name == box}
+        hosts = {self.peers[outlet] for outlet, name in self.nat_uplinks.items() if name == box}
         return (box, *sorted(hosts - {box}))
 
     @cached_property
@@ -323,7 +323,7 @@ def without_plumbing(
     latest: dict[Hashable, int] = {}
     for stay in stays:
         before = latest.get(packet(stay))
-        box = stay.came_in and netmap.plumbing.get((stay.node, stay.came_in.interface))
+        box = stay.came_in and netmap.nat_uplinks.get((stay.node, stay.came_in.interface))
         if before is not None and box and merged[before].came_in and stay.went_out:
             merged[before] = together(merged[before], stay, box)
         else:

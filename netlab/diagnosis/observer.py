@@ -126,9 +126,11 @@ class LabObserver:
             ),
             owners=known.owners.nodes,
             switches=self.netmap.switches,
-            nat_devices=frozenset(self.netmap.plumbing.values()),
-            parts={box: frozenset(self.netmap.parts(box)) for box in self.netmap.plumbing.values()},
-            doors=self.netmap.doors,
+            nat_devices=frozenset(self.netmap.nat_uplinks.values()),
+            parts={
+                box: frozenset(self.netmap.parts(box)) for box in self.netmap.nat_uplinks.values()
+            },
+            forwarded_ports=self.netmap.forwarded_ports,
             isolated=known.isolated,
             twins=known.twins,
             listening={

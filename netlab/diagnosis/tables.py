@@ -43,9 +43,9 @@ class LabTables:
         netmap: NetworkMap,
         read: Callable[[str, KernelTable], Sequence[TableRow]],
         wanted: Sequence[KernelTable],
-        handles: NamespacePool,
+        pool: NamespacePool,
     ) -> LabTables:
-        """Tables as `read` gives them by namespace, and routing decisions by the kernel, over `handles`."""
+        """Tables as `read` gives them by namespace, and routing decisions by the kernel, over `pool`."""
         names = {node: place for place, node in netmap.nodes.items()}
         rows = {(node, table): read(names[node], table) for node in names for table in wanted}
 
@@ -53,7 +53,7 @@ class LabTables:
             found: Sequence[Any] = rows[netmap.nodes[place], KernelTable.INTERFACES]
             return {one.index: one.name for one in found}
 
-        kernel = RouteLookups(handles, interfaces)
+        kernel = RouteLookups(pool, interfaces)
         return cls(netmap, rows, lambda node, question: kernel.ask(names[node], question))
 
     def of(self, node: str, table: KernelTable) -> Sequence[Any]:

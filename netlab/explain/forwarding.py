@@ -82,7 +82,7 @@ class Walk(Cables):
         address = at_port(packet.target, packet.target_port)
         text = said("nobody waits", protocol=protocol, address=address)
         came_in = self.stays[-1].came_in
-        at_door = came_in and (node, came_in.interface) in self.world.netmap.doors
+        at_door = came_in and (node, came_in.interface) in self.world.netmap.forwarded_ports
         cause = Cause.NO_FORWARD if at_door else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 

@@ -33,18 +33,18 @@ def world(netmap: NetworkMap, cables: Mapping[Plug, Plug]) -> Iterator[LabModel]
     machines = [name for name, node in netmap.nodes.items() if node not in netmap.switches]
     waiting = sockets.read_listening(machines)
     names = {node: name for name, node in netmap.nodes.items()}
-    with NamespacePool(len(names)) as handles:
+    with NamespacePool(len(names)) as pool:
         places = {
             node: NodeModel(
                 found[name],
                 _ruleset(name),
-                _settings(handles, name, found[name]),
+                _settings(pool, name, found[name]),
                 waiting.get(name, ()),
             )
             for node, name in names.items()
         }
 
-        kernel = RouteLookups(handles, lambda name: found[name].names)
+        kernel = RouteLookups(pool, lambda name: found[name].names)
 
         def ask(node: str, question: RouteLookup) -> RouteResult:
             return kernel.ask(names[node], question)
@@ -52,11 +52,11 @@ def world(netmap: NetworkMap, cables: Mapping[Plug, Plug]) -> Iterator[LabModel]
         yield LabModel(places, netmap, cables, ask)
 
 
-def _settings(handles: NamespacePool, namespace: str, space: Space) -> dict[str, str]:
+def _settings(pool: NamespacePool, namespace: str, space: Space) -> dict[str, str]:
     scopes = ["all", *(one.name for one in space.interfaces)]
     each = [f"net.{key.format(scope)}" for scope in scopes for key in _OF_INTERFACES]
-    with handles.inside(namespace):
-        return handles.settings.values(namespace, [*_SETTINGS, *each])
+    with pool.inside(namespace):
+        return pool.settings.values(namespace, [*_SETTINGS, *each])
 
 
 def _ruleset(namespace: str) -> ParsedRuleset:

@@ -42,7 +42,7 @@ def require() -> None:
         )
 
 
-def settings(noun: Ipv6) -> tuple[Sysctl, ...]:
+def settings(resource: Ipv6) -> tuple[Sysctl, ...]:
     """What lets the interface have addresses: those of its router, if it listens to one, by EUI-64.
 
     Each is written down: a namespace may inherit the machine's (net.core.devconf_inherit_init_net).
@@ -52,28 +52,28 @@ def settings(noun: Ipv6) -> tuple[Sysctl, ...]:
         "dad_transmits": "0",
         "router_solicitation_delay": "0",
         # 2: a host that forwards for a NAT device listens to its own router all the same.
-        "accept_ra": "2" if noun.advertised else "0",
-        "ra_defrtr_metric": str(IPV6_METRIC + noun.metric),
-        "addr_gen_mode": "0" if noun.local else "1",
+        "accept_ra": "2" if resource.advertised else "0",
+        "ra_defrtr_metric": str(IPV6_METRIC + resource.metric),
+        "addr_gen_mode": "0" if resource.local else "1",
         "use_tempaddr": "0",
         "disable_ipv6": "0",
     }
-    return tuple(_setting(noun, key, value) for key, value in values.items())
+    return tuple(_setting(resource, key, value) for key, value in values.items())
 
 
-def off(noun: Ipv6) -> Sysctl:
+def off(resource: Ipv6) -> Sysctl:
     """What takes the interface its addresses and routes."""
-    return _setting(noun, "disable_ipv6", "1")
+    return _setting(resource, "disable_ipv6", "1")
 
 
-def is_on(noun: Ipv6, found: dict[str, str]) -> bool:
+def is_on(resource: Ipv6, found: dict[str, str]) -> bool:
     """Whether the interface is as the noun says; `found` are the settings that the kernel has."""
-    return all(found.get(one.key, one.value) == one.value for one in settings(noun))
+    return all(found.get(one.key, one.value) == one.value for one in settings(resource))
 
 
-def _setting(noun: Ipv6, key: str, value: str) -> Sysctl:
-    where = f"net.ipv6.conf.{noun.interface}.{key}"
-    return Sysctl(noun.namespace, where, value, optional=True)
+def _setting(resource: Ipv6, key: str, value: str) -> Sysctl:
+    where = f"net.ipv6.conf.{resource.interface}.{key}"
+    return Sysctl(resource.namespace, where, value, optional=True)
 
 
 def took(netlink: Netlink, fact: Advertised) -> bool:

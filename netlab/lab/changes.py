@@ -86,7 +86,7 @@ def apply_change(
             bring_about(
                 difference,
                 run,
-                progress or (lambda noun, moment: None),
+                progress or (lambda resource, moment: None),
                 interruption,
                 lambda missing: _tell(wanted, run, missing, interruption, unleased),
             )
@@ -130,9 +130,9 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
         for adapter in clients(renewed, target)
     }
     asking = [
-        noun
-        for noun in renewed.plan.nouns
-        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in adapters
+        resource
+        for resource in renewed.plan.resources
+        if isinstance(resource, DhcpClient) and (resource.namespace, resource.interface) in adapters
     ]
     known = {(one.node, one.interface) for one in unleased}
     run = run_directory(lab.name)
@@ -140,7 +140,7 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
     with postponed_signals() as interruption, run.locked():
         for client in asking:
             adapter = adapters[client.namespace, client.interface]
-            is_new = client not in lab.plan.nouns
+            is_new = client not in lab.plan.resources
             ask = leases.await_lease if is_new else leases.renew
             if (adapter.node, adapter.interface) not in known and not ask(
                 run, client, seconds, interruption
@@ -172,9 +172,9 @@ def refuse_busy_ports(lab: Lab, wanted: Lab) -> None:
     require_root()
     host, run = namespace(lab.name, HOST), run_directory(lab.name)
     own = {
-        process(run, noun)
-        for noun in lab.plan.nouns
-        if isinstance(noun, Service) and noun.namespace == host
+        process(run, resource)
+        for resource in lab.plan.resources
+        if isinstance(resource, Service) and resource.namespace == host
     }
     for one in read_listening([host])[host]:
         if (one.protocol, one.port) in new and (one.pid is None or one.pid not in own):
@@ -235,16 +235,16 @@ def repair(
         failures: tuple[NetlabError, ...] = ()
         missing: set[Lease] = set()
         there = _there(lab, run)
-        left = drift_between(lab.plan.nouns, there)
+        left = drift_between(lab.plan.resources, there)
         worthwhile = bool(left)
         while worthwhile and len(changes) < _ROUNDS:
             before, wanted = left, reconcile(lab.plan, there)
-            mended = mend(wanted, run, progress or (lambda noun, moment: None), interruption)
+            mended = mend(wanted, run, progress or (lambda resource, moment: None), interruption)
             changes.append(mended.done)
             failures = mended.failures
             missing |= {*mended.missing}
             there = _there(lab, run)
-            left = drift_between(lab.plan.nouns, there)
+            left = drift_between(lab.plan.resources, there)
             worthwhile = left != before and not _in_vain(wanted, left)
         killed = _settle(lab, run)
         _tell(lab, run, [one for one in missing if not lease(run, one)], interruption, unleased)
@@ -255,7 +255,11 @@ def _in_vain(tried: Diff, left: Drift) -> bool:
     """Whether nothing is left but facts for which a mending has waited already."""
     from netlab.plan.resources import Advertised, Lease, Listening
 
-    waited = {noun for noun in tried.created if isinstance(noun, Advertised | Lease | Listening)}
+    waited = {
+        resource
+        for resource in tried.created
+        if isinstance(resource, Advertised | Lease | Listening)
+    }
     return waited.issuperset((*left.missing, *left.unplanned))
 
 
@@ -274,7 +278,7 @@ def _settle(lab: Lab, run: RunDirectory) -> Killed | None:
 def _there(lab: Lab, run: RunDirectory) -> tuple[Observed, ...]:
     from netlab.kernel.resources.observe import observe
 
-    return (*observe(lab.plan, run).nouns, *cut_off(lab, run))
+    return (*observe(lab.plan, run).resources, *cut_off(lab, run))
 
 
 def _refuse_outdated(lab: Lab, run: RunDirectory) -> None:

@@ -113,7 +113,7 @@ def up(lab: Lab, progress: Progress | None = None, unleased: UnleasedCallback = 
         doctor.refuse_taken(lab.plan.namespaces)
         try:
             run.fill(record, lab.source.text, remember(lab.source))
-            told = progress or (lambda noun, moment: None)
+            told = progress or (lambda resource, moment: None)
             missing = create(lab.plan, run, told, interruption)
             for one in explained(lab, run, missing, interruption):
                 unleased(one)

@@ -84,7 +84,7 @@ def netmap(lab: Lab) -> NetworkMap:
     """The lab as a packet meets it."""
     from netlab.diagnosis.cause import Cause
     from netlab.diagnosis.journey import BridgeInside, NetworkMap
-    from netlab.plan.modes.nat import plumbing
+    from netlab.plan.modes.nat import nat_uplinks
     from netlab.plan.names import node as node_of
     from netlab.plan.nodes.outside import ADMISSION
     from netlab.plan.resources import Bridge
@@ -96,7 +96,7 @@ def netmap(lab: Lab) -> NetworkMap:
         for network in lab.topology.vmnets
     )
     cards = [adapter for adapter in lab.topology.nodes[HOST].adapters if adapter.network.lan]
-    macs = {node_of(n.namespace): n.mac for n in lab.plan.nouns if isinstance(n, Bridge)}
+    macs = {node_of(n.namespace): n.mac for n in lab.plan.resources if isinstance(n, Bridge)}
     switches = macs.keys() - lab.topology.nodes.keys()
     return NetworkMap(
         nodes={place: node_of(place) for place in lab.plan.namespaces},
@@ -110,9 +110,9 @@ def netmap(lab: Lab) -> NetworkMap:
             (node_of(place), interface): node_of(other.namespace)
             for (place, interface), other in lab.plan.peers.items()
         },
-        plumbing=plumbing(lab.topology),
+        nat_uplinks=nat_uplinks(lab.topology),
         macs={name: macs[name] for name in switches},
-        doors=frozenset((HOST, card.interface) for card in cards if translates),
+        forwarded_ports=frozenset((HOST, card.interface) for card in cards if translates),
         tables={f"bridge {ADMISSION}": Cause.NOT_ADMITTED, f"bridge {LOSS}": Cause.LOST},
     )
 

@@ -65,11 +65,11 @@ def verify(
         Family.IPV4: {(node_of(place), name): own for (place, name), own in ipv4.items()},
         Family.IPV6: {(node_of(place), name): own for (place, name), own in ipv6.items()},
     }
-    ground = MatrixInput(lab.topology.endpoints, namespaces, found)
+    inputs = MatrixInput(lab.topology.endpoints, namespaces, found)
     watched = None if answers_only else netmap(lab)
     told = progress or (lambda done: None)
     with postponed_signals() as interruption:
-        results = measure(measured, ground, told, watched, interruption)
+        results = measure(measured, inputs, told, watched, interruption)
     unasked = {id(one) for one in besides}
     return [result for result in results if id(result.expectation) not in unasked]
 
@@ -144,10 +144,10 @@ def _leases(lab: Lab, run: RunDirectory) -> Iterator[Entry]:
     from netlab.plan.names import node as node_of
     from netlab.plan.resources import Service
 
-    for noun in lab.plan.nouns:
-        if isinstance(noun, Service):
-            for expires, mac, address, name in granted(run, noun):
-                yield Entry(node_of(noun.namespace), Granted(address, mac, name, expires))
+    for resource in lab.plan.resources:
+        if isinstance(resource, Service):
+            for expires, mac, address, name in granted(run, resource):
+                yield Entry(node_of(resource.namespace), Granted(address, mac, name, expires))
 
 
 def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation:
@@ -245,16 +245,16 @@ def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]
 
     require_root()
     _check_interfaces(lab, targets.points(lab, points))
-    following = LabWatcher(lab)
+    watcher = LabWatcher(lab)
     with postponed_signals() as interruption:
-        stream = Stream(lambda taps: _renewed(following, points, program, taps), interruption)
+        stream = Stream(lambda taps: _renewed(watcher, points, program, taps), interruption)
         with closing(stream):
             stream.settle()
             yield stream
 
 
 def _renewed(
-    following: LabWatcher, points: Sequence[str], program: bytes, taps: Collection[Tap] | None
+    watcher: LabWatcher, points: Sequence[str], program: bytes, taps: Collection[Tap] | None
 ) -> list[Tap] | None:
     """The taps at some points of a lab as it is now: those that there are, and new ones.
 
@@ -266,12 +266,16 @@ def _renewed(
     from netlab.packets.tap import Tap
     from netlab.plan.resources import Bridge
 
-    if following.ended:
+    if watcher.ended:
         return None
-    lab = following()
+    lab = watcher()
     chosen = targets.points(lab, points, missing_ok=taps is not None)
     # What a switch sees on itself are copies of what it sees on its ports.
-    own = {noun.namespace: noun.name for noun in lab.plan.nouns if isinstance(noun, Bridge)}
+    own = {
+        resource.namespace: resource.name
+        for resource in lab.plan.resources
+        if isinstance(resource, Bridge)
+    }
     known = {
         tap.namespace: tap
         for tap in taps or ()

@@ -72,9 +72,9 @@ def status(lab: Lab, known: Sequence[Unleased] = ()) -> Status:
     run = run_directory(lab.name)
     observed = observe(lab.plan, run)
     machines = tuple(_machines(lab, run, observed))
-    there = (*observed.nouns, *cut_off(lab, run))
+    there = (*observed.resources, *cut_off(lab, run))
     unleased = tuple(_unleased(lab, machines, known))
-    return Status(lab, run.read(), machines, unleased, drift_between(lab.plan.nouns, there))
+    return Status(lab, run.read(), machines, unleased, drift_between(lab.plan.resources, there))
 
 
 def _unleased(
@@ -108,7 +108,11 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[No
     from netlab.plan.names import namespace
     from netlab.plan.resources import Cable, Lease
 
-    cables = [noun for noun in observed.nouns if isinstance(noun, Cable) and noun.is_up]
+    cables = [
+        resource
+        for resource in observed.resources
+        if isinstance(resource, Cable) and resource.is_up
+    ]
     plugged = {
         (end.namespace, end.interface) for cable in cables for end in (cable.one, cable.other)
     }

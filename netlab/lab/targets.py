@@ -139,8 +139,8 @@ def _owner(lab: Lab, source: Node, address: str, known: Owners) -> str:
     plugs = known.plugs.get(address, ())
     if len(plugs) < 2:
         return plugs[0][0] if plugs else ""
-    ground = netmap(lab)
-    near = [plug[0] for plug in plugs if ground.together(plug, (source.name, ""))]
+    inputs = netmap(lab)
+    near = [plug[0] for plug in plugs if inputs.together(plug, (source.name, ""))]
     others = [node for node in near if node != source.name]
     own = [node for node, _ in plugs if node == source.name]
     return (*others, *own, plugs[0][0])[0]
@@ -201,8 +201,8 @@ def _adapter_towards(lab: Lab, source: Node, to: str) -> Adapter:
     from netlab.kernel.state.routing import RouteLookup, ask
     from netlab.plan.names import namespace
 
-    with NamespacePool(1) as handles:
-        netlink = handles.netlink(namespace(lab.name, source.name))
+    with NamespacePool(1) as pool:
+        netlink = pool.netlink(namespace(lab.name, source.name))
         names = Snapshot(netlink).names
         used = ask(netlink, names, RouteLookup(ip_address(to))).interface
     return next((adapter for adapter in source.adapters if adapter.holder == used), source.primary)

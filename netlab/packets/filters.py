@@ -150,7 +150,7 @@ def arp_of(address: str) -> bytes:
     )
 
 
-def following(wanted: Wanted) -> bytes:
+def watcher(wanted: Wanted) -> bytes:
     """Everything by which one probe is followed: its packets, errors, and who asks for MAC addresses.
 
     Not the echo messages of others, and not the later fragments of what is cut in pieces.

@@ -42,11 +42,11 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Resource]]] = {
 
 def build(lab: str, topology: Topology) -> Plan:
     """Everything that must exist for `topology` to run under the name `lab`."""
-    nouns = _with_terms(lab, topology, _nouns(lab, topology))
-    return Plan.of(lab, _with_rules_together(nouns))
+    resources = _with_terms(lab, topology, _resources(lab, topology))
+    return Plan.of(lab, _with_rules_together(resources))
 
 
-def _with_terms(lab: str, topology: Topology, nouns: Iterable[Resource]) -> Iterator[Resource]:
+def _with_terms(lab: str, topology: Topology, resources: Iterable[Resource]) -> Iterator[Resource]:
     """DHCP clients know what they are to get, so that they ask anew when it changes."""
     adapters = {
         (namespace(lab, node.name), adapter.holder): adapter
@@ -55,26 +55,28 @@ def _with_terms(lab: str, topology: Topology, nouns: Iterable[Resource]) -> Iter
         if adapter.by_dhcp
     }
     reserved = {name: dhcp.reserved(network) for name, network in topology.networks.items()}
-    for noun in nouns:
-        if isinstance(noun, DhcpClient):
-            adapter = adapters[noun.namespace, noun.interface]
-            yield replace(noun, terms=dhcp.terms(topology, adapter, reserved[adapter.network.name]))
+    for resource in resources:
+        if isinstance(resource, DhcpClient):
+            adapter = adapters[resource.namespace, resource.interface]
+            yield replace(
+                resource, terms=dhcp.terms(topology, adapter, reserved[adapter.network.name])
+            )
         else:
-            yield noun
+            yield resource
 
 
-def _with_rules_together(nouns: Iterable[Resource]) -> Iterator[Resource]:
+def _with_rules_together(resources: Iterable[Resource]) -> Iterator[Resource]:
     """A namespace has one ruleset; several come together, as they are."""
     texts: dict[str, str] = {}
-    for noun in nouns:
-        if isinstance(noun, Ruleset):
-            texts[noun.namespace] = texts.get(noun.namespace, "") + noun.text
+    for resource in resources:
+        if isinstance(resource, Ruleset):
+            texts[resource.namespace] = texts.get(resource.namespace, "") + resource.text
         else:
-            yield noun
+            yield resource
     yield from (Ruleset(place, text) for place, text in texts.items())
 
 
-def _nouns(lab: str, topology: Topology) -> Iterator[Resource]:
+def _resources(lab: str, topology: Topology) -> Iterator[Resource]:
     yield from world(lab, topology)
     yield from host(lab, topology)
     for vmnet in topology.vmnets:

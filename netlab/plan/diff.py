@@ -59,9 +59,9 @@ class Diff:
         after = (*self.removed, *(new for _, new in self.altered))
         return not any(
             (end.namespace, end.interface) == (client.namespace, client.interface)
-            for noun in after
-            if isinstance(noun, Cable) and (noun in self.removed or not noun.is_up)
-            for end in (noun.one, noun.other)
+            for resource in after
+            if isinstance(resource, Cable) and (resource in self.removed or not resource.is_up)
+            for end in (resource.one, resource.other)
         )
 
     def keeps(self, namespace: str) -> bool:
@@ -79,26 +79,34 @@ def joined(changes: Iterable[Diff]) -> Diff:
 def diff(old: Plan, new: Plan, broken: Collection[Resource] = ()) -> Diff:
     """What `apply` has to do; what is `broken` goes, and comes if it is in the new plan."""
     # By their places: most are equal, and only what is not needs to be put in order.
-    before = {noun: place for place, noun in enumerate(old.nouns)}
-    after = {noun: place for place, noun in enumerate(new.nouns)}
+    before = {resource: place for place, resource in enumerate(old.resources)}
+    after = {resource: place for place, resource in enumerate(new.resources)}
     differing = set(before) ^ set(after)
-    goes = {noun for noun in (*differing, *broken) if noun in before}
-    comes = {noun for noun in differing if noun in after}
-    successors = {_identity(noun): noun for noun in sorted(comes, key=after.__getitem__)}
-    pairs = {
-        noun: successors[_identity(noun)]
-        for noun in sorted(goes, key=before.__getitem__)
-        if _identity(noun) in successors and _in_place(noun, successors[_identity(noun)])
+    goes = {resource for resource in (*differing, *broken) if resource in before}
+    comes = {resource for resource in differing if resource in after}
+    successors = {
+        _identity(resource): resource for resource in sorted(comes, key=after.__getitem__)
     }
-    shaken = goes - set(pairs) | {noun for noun, to in pairs.items() if _interrupts(noun, to)}
+    pairs = {
+        resource: successors[_identity(resource)]
+        for resource in sorted(goes, key=before.__getitem__)
+        if _identity(resource) in successors
+        and _in_place(resource, successors[_identity(resource)])
+    }
+    shaken = goes - set(pairs) | {
+        resource for resource, to in pairs.items() if _interrupts(resource, to)
+    }
     fallen = _fallen(old, shaken)
     # What stands on something that goes is there no more when it is to be altered.
-    altered = [(noun, successor) for noun, successor in pairs.items() if noun not in fallen]
-    kept = {noun for pair in altered for noun in pair}
+    altered = [
+        (resource, successor) for resource, successor in pairs.items() if resource not in fallen
+    ]
+    kept = {resource for pair in altered for resource in pair}
     gone = (goes | fallen) - kept
-    removed = sorted(gone, key=lambda noun: (-creation_order(noun), before[noun]))
+    removed = sorted(gone, key=lambda resource: (-creation_order(resource), before[resource]))
     created = sorted(
-        (comes | gone & set(after)) - kept, key=lambda noun: (creation_order(noun), after[noun])
+        (comes | gone & set(after)) - kept,
+        key=lambda resource: (creation_order(resource), after[resource]),
     )
     return Diff(tuple(removed), tuple(altered), tuple(created))
 
@@ -108,10 +116,10 @@ def _fallen(plan: Plan, shaken: set[Resource]) -> set[Resource]:
     if not shaken:
         return set()
     beside: dict[str, dict[str | None, list[Resource]]] = defaultdict(lambda: defaultdict(list))
-    for noun in plan.nouns:
-        interface = None if isinstance(noun, Cable) else getattr(noun, "interface", "")
-        for namespace in _namespaces(noun):
-            beside[namespace][interface].append(noun)
+    for resource in plan.resources:
+        interface = None if isinstance(resource, Cable) else getattr(resource, "interface", "")
+        for namespace in _namespaces(resource):
+            beside[namespace][interface].append(resource)
 
     def near(base: Resource) -> Iterator[Resource]:
         """What may stand on it. A switch has thousands of cables: none on another, or its queues."""
@@ -125,7 +133,9 @@ def _fallen(plan: Plan, shaken: set[Resource]) -> set[Resource]:
     fallen: set[Resource] = set()
     falling = shaken
     while falling:
-        standing = (noun for base in falling for noun in near(base) if stands_on(noun, base))
+        standing = (
+            resource for base in falling for resource in near(base) if stands_on(resource, base)
+        )
         falling = set(standing) - shaken - fallen
         fallen |= falling
     return fallen
@@ -139,28 +149,40 @@ def reconcile(plan: Plan, observed: Iterable[Observed]) -> Diff:
     interface that somebody made goes with it. A DHCP client whose lease was tampered with asks anew.
     """
     observed = tuple(observed)
-    foreign = tuple(noun for noun in observed if isinstance(noun, CableEnd))
-    places = {(noun.namespace, noun.interface) for noun in foreign}
+    foreign = tuple(resource for resource in observed if isinstance(resource, CableEnd))
+    places = {(resource.namespace, resource.interface) for resource in foreign}
     there = [
-        noun for noun in observed if not isinstance(noun, CableEnd) and _place(noun) not in places
+        resource
+        for resource in observed
+        if not isinstance(resource, CableEnd) and _place(resource) not in places
     ]
-    missing = set(plan.nouns) - set(there)
-    another = {_identity(noun) for noun in there}
+    missing = set(plan.resources) - set(there)
+    another = {_identity(resource) for resource in there}
     in_the_way = {
-        noun for noun in missing if isinstance(noun, _SOLID) and _identity(noun) not in another
+        resource
+        for resource in missing
+        if isinstance(resource, _SOLID) and _identity(resource) not in another
     }
-    lost = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Lease)}
+    lost = {
+        (resource.namespace, resource.interface)
+        for resource in missing
+        if isinstance(resource, Lease)
+    }
     asking: set[Resource] = {
-        noun
-        for noun in there
-        if isinstance(noun, DhcpClient) and (noun.namespace, noun.interface) in lost
+        resource
+        for resource in there
+        if isinstance(resource, DhcpClient) and (resource.namespace, resource.interface) in lost
     }
-    deaf = {(noun.namespace, noun.interface) for noun in missing if isinstance(noun, Advertised)}
+    deaf = {
+        (resource.namespace, resource.interface)
+        for resource in missing
+        if isinstance(resource, Advertised)
+    }
     # A router tells by itself only now and then; one that IPv6 comes to again asks.
     asking |= {
-        noun
-        for noun in there
-        if isinstance(noun, Ipv6) and (noun.namespace, noun.interface) in deaf
+        resource
+        for resource in there
+        if isinstance(resource, Ipv6) and (resource.namespace, resource.interface) in deaf
     }
     found = diff(Plan.of(plan.lab, [*there, *in_the_way]), plan, in_the_way | asking)
     return replace(found, removed=(*foreign, *found.removed))
@@ -170,18 +192,18 @@ _SOLID = Namespace | Bridge | Cable | EtcFile | Service | DhcpClient
 """What cannot be made while something else has its name or its place."""
 
 
-def _place(noun: Resource) -> tuple[str, str] | None:
+def _place(resource: Resource) -> tuple[str, str] | None:
     """The interface that a noun is on, if it is on one."""
-    match noun:
+    match resource:
         case Address(namespace, interface) | Queue(namespace, interface):
             return namespace, interface
         case _:
             return None
 
 
-def _identity(noun: Resource) -> tuple[object, ...]:
+def _identity(resource: Resource) -> tuple[object, ...]:
     """What makes two nouns the same thing, whatever its content."""
-    match noun:
+    match resource:
         case Sysctl(namespace, key):
             return Sysctl, namespace, key
         case EtcFile(namespace, name):
@@ -195,11 +217,11 @@ def _identity(noun: Resource) -> tuple[object, ...]:
         case Queue(namespace, interface):
             return Queue, namespace, interface
         case DhcpClient():
-            return (replace(noun, terms=()),)
+            return (replace(resource, terms=()),)
         case Cable(one, other):
-            return Cable, replace(one, up=True), replace(other, up=True), noun.mtu
+            return Cable, replace(one, up=True), replace(other, up=True), resource.mtu
         case _:
-            return (noun,)
+            return (resource,)
 
 
 def _in_place(old: Resource, new: Resource) -> bool:
@@ -217,17 +239,17 @@ def _interrupts(old: Resource, new: Resource) -> bool:
     return any(before.up != after.up and before.bridge is None for before, after in ends)
 
 
-def stands_on(noun: Resource, base: Resource) -> bool:
+def stands_on(resource: Resource, base: Resource) -> bool:
     """Whether a noun cannot be there without another."""
-    match base, noun:
+    match base, resource:
         case Namespace(namespace), _:
-            return namespace in _namespaces(noun)
+            return namespace in _namespaces(resource)
         case Bridge(namespace, name), Cable(one, other):
             return any((end.namespace, end.bridge) == (namespace, name) for end in (one, other))
         case Bridge(namespace, name), _:
-            return _uses(noun, namespace, name)
+            return _uses(resource, namespace, name)
         case Cable(one, other), _:
-            return any(_uses(noun, end.namespace, end.interface) for end in (one, other))
+            return any(_uses(resource, end.namespace, end.interface) for end in (one, other))
         case Address(namespace, _, address), Route(of, _, gateway):
             return of == namespace and gateway in address.network
         case Service(namespace, name), Listening(of, service):
@@ -239,26 +261,26 @@ def stands_on(noun: Resource, base: Resource) -> bool:
         case Ipv6(namespace, interface), Advertised(of, its):
             return (of, its) == (namespace, interface)
         case Ipv6(namespace), Service() | Listening():
-            return namespace == noun.namespace
+            return namespace == resource.namespace
         case _:
             return False
 
 
-def _namespaces(noun: Resource) -> Iterator[str]:
-    if isinstance(noun, Cable):
-        yield from (noun.one.namespace, noun.other.namespace)
+def _namespaces(resource: Resource) -> Iterator[str]:
+    if isinstance(resource, Cable):
+        yield from (resource.one.namespace, resource.other.namespace)
     else:
-        yield noun.namespace
+        yield resource.namespace
 
 
-def _uses(noun: Resource, namespace: str, interface: str) -> bool:
+def _uses(resource: Resource, namespace: str, interface: str) -> bool:
     """Whether a noun is about an interface, or about a service that may be bound to it."""
-    match noun:
+    match resource:
         case Address() | Ipv6() | Advertised() | DhcpClient() | Lease() | Queue():
-            return (noun.namespace, noun.interface) == (namespace, interface)
+            return (resource.namespace, resource.interface) == (namespace, interface)
         case Sysctl():
-            return noun.namespace == namespace and f".{interface}." in f".{noun.key}."
+            return resource.namespace == namespace and f".{interface}." in f".{resource.key}."
         case Service() | Listening():
-            return noun.namespace == namespace
+            return resource.namespace == namespace
         case _:
             return False

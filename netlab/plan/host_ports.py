@@ -32,10 +32,11 @@ def taken_by_services(plan: Plan, topology: Topology) -> dict[HostPort, str]:
     """Those of them on which the plan itself has a service of the host's, and its name."""
     wanted = forwarded(topology)
     return {
-        (protocol, noun.port): noun.service
-        for noun in _of_the_host(plan)
+        (protocol, resource.port): resource.service
+        for resource in _of_the_host(plan)
         for protocol in ("tcp", "udp")
-        if (protocol == noun.protocol or noun.port == _DNS) and (protocol, noun.port) in wanted
+        if (protocol == resource.protocol or resource.port == _DNS)
+        and (protocol, resource.port) in wanted
     }
 
 
@@ -50,5 +51,5 @@ def name_server_at_proxy(plan: Plan, topology: Topology) -> str | None:
 
 def _of_the_host(plan: Plan) -> Iterator[Listening]:
     here = namespace(plan.lab, HOST)
-    nouns = (noun for noun in plan.nouns if isinstance(noun, Listening))
-    return (noun for noun in nouns if noun.namespace == here)
+    resources = (resource for resource in plan.resources if isinstance(resource, Listening))
+    return (resource for resource in resources if resource.namespace == here)

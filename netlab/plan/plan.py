@@ -34,22 +34,24 @@ class Plan:
     """Everything that must exist for a lab, in the order of creation."""
 
     lab: str
-    nouns: tuple[Resource, ...]
+    resources: tuple[Resource, ...]
 
     @classmethod
-    def of(cls, lab: str, nouns: Iterable[Resource]) -> Plan:
+    def of(cls, lab: str, resources: Iterable[Resource]) -> Plan:
         """The nouns in order: by stage, and within a stage as given."""
-        return cls(lab, tuple(sorted(nouns, key=creation_order)))
+        return cls(lab, tuple(sorted(resources, key=creation_order)))
 
     @cached_property
     def namespaces(self) -> tuple[str, ...]:
         """Names of the namespaces, in the order of creation."""
-        return tuple(noun.namespace for noun in self.nouns if isinstance(noun, Namespace))
+        return tuple(
+            resource.namespace for resource in self.resources if isinstance(resource, Namespace)
+        )
 
     @cached_property
     def peers(self) -> dict[tuple[str, str], CableEnd]:
         """(namespace, interface) of every end of a cable, and its other end."""
-        cables = [noun for noun in self.nouns if isinstance(noun, Cable)]
+        cables = [resource for resource in self.resources if isinstance(resource, Cable)]
         return {
             (end.namespace, end.interface): other
             for cable in cables
@@ -75,14 +77,14 @@ def drift_between(planned: Iterable[Observed], observed: Iterable[Observed]) -> 
     planned, observed = tuple(planned), tuple(observed)
     have, want = set(observed), set(planned)
     return Drift(
-        tuple(noun for noun in planned if noun not in have),
-        tuple(noun for noun in observed if noun not in want),
+        tuple(resource for resource in planned if resource not in have),
+        tuple(resource for resource in observed if resource not in want),
     )
 
 
-def line(noun: Observed) -> str:
+def line(resource: Observed) -> str:
     """A noun as one line (a text is indented below it), for people and golden tests."""
-    match noun:
+    match resource:
         case Sysctl(namespace, key, value, optional):
             return f"sysctl {namespace} {key}={value}" + (" (if there)" if optional else "")
         case EtcFile(namespace, name, text):
@@ -90,7 +92,7 @@ def line(noun: Observed) -> str:
         case Bridge(namespace, name, mac, hub, oddities):
             return f"bridge {namespace}/{name} ({mac}){', a hub' if hub else ''}{_but(oddities)}"
         case CableEnd():
-            return f"interface {_end(noun)}"
+            return f"interface {_end(resource)}"
         case Cable(one, other, mtu):
             return f"cable {_end(one)} -- {_end(other)}, mtu {mtu}"
         case Queue(namespace, interface, rate, latency, jitter):

@@ -235,9 +235,9 @@ Observed = Resource | CableEnd
 """What can be found in a lab: also an interface that nobody planned."""
 
 
-def creation_order(noun: Resource) -> int:
+def creation_order(resource: Resource) -> int:
     """When a noun is created: each kind after what it stands on."""
-    match noun:
+    match resource:
         case Namespace():
             return 0
         case Sysctl(key=key):

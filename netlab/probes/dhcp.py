@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 from netlab.kernel.state.sockets import has_udp_port
 from netlab.packets import layers
-from netlab.packets.filters import Wanted, following
+from netlab.packets.filters import Wanted, watcher
 from netlab.packets.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes.base import Ends, Probe, received
@@ -44,7 +44,7 @@ class DhcpProbe(Probe):
         self.token = self._number.to_bytes(4)
         self._discover = _discover(ends.mac, self._number)
         kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP
-        self.socket = self.open(ends.source, *kind, program=following(self.wanted))
+        self.socket = self.open(ends.source, *kind, program=watcher(self.wanted))
 
     @property
     def matches(self) -> tuple[str, ...]:

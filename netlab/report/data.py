@@ -63,24 +63,26 @@ def machines(found: Sequence[NodeStatus], lab: str) -> dict[str, Any]:
 def difference(drift: Drift) -> dict[str, list[str]]:
     """Nouns as lines, by what is wrong with them."""
     return {
-        "missing": [line(noun) for noun in drift.missing],
-        "unplanned": [line(noun) for noun in drift.unplanned],
+        "missing": [line(resource) for resource in drift.missing],
+        "unplanned": [line(resource) for resource in drift.unplanned],
     }
 
 
 def plan(planned: Plan) -> dict[str, Any]:
     """A plan as its kinds and lines."""
-    nouns = [{"kind": type(noun).__name__, "text": line(noun)} for noun in planned.nouns]
-    return {"lab": planned.lab, "nouns": nouns}
+    resources = [
+        {"kind": type(resource).__name__, "text": line(resource)} for resource in planned.resources
+    ]
+    return {"lab": planned.lab, "nouns": resources}
 
 
 def change(wanted: Diff, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
     """What a change of a running lab removes, alters and makes, as lines."""
     return {
         "lab": lab,
-        "removed": [line(noun) for noun in wanted.removed],
+        "removed": [line(resource) for resource in wanted.removed],
         "altered": [line(new) for _, new in wanted.altered],
-        "created": [line(noun) for noun in wanted.created],
+        "created": [line(resource) for resource in wanted.created],
         **unleased(missing),
     }
 
@@ -311,7 +313,7 @@ def graph(drawn: Graph) -> dict[str, Any]:
             for network in drawn.switches
         ],
         "wires": [
-            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.plumbing}
+            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.nat_uplinks}
             for wire in drawn.wires
         ],
     }

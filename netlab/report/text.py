@@ -112,9 +112,9 @@ def drift(found: Drift) -> Shown:
 
 def change(wanted: Diff, done: bool) -> Shown:
     """What was changed, or would be."""
-    lines = [f"- {_first(line(noun))}" for noun in wanted.removed]
+    lines = [f"- {_first(line(resource))}" for resource in wanted.removed]
     lines += [f"~ {_first(line(new))}" for _, new in wanted.altered]
-    lines += [f"+ {_first(line(noun))}" for noun in wanted.created]
+    lines += [f"+ {_first(line(resource))}" for resource in wanted.created]
     if not lines:
         return "nothing differs: the lab is as wanted"
     counts = (len(wanted.removed), len(wanted.altered), len(wanted.created))

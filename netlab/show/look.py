@@ -130,9 +130,9 @@ class Look:
 
     def services(self) -> Iterator[tuple[str, Service]]:
         """Every planned service, and the node on which it runs."""
-        for noun in self.lab.plan.nouns:
-            if isinstance(noun, Service):
-                yield self.nodes[noun.namespace], noun
+        for resource in self.lab.plan.resources:
+            if isinstance(resource, Service):
+                yield self.nodes[resource.namespace], resource
 
     def lease(self, place: str, interface: str) -> dict[str, str]:
         return services.lease(self.run, Lease(place, interface))

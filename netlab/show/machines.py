@@ -182,15 +182,15 @@ def leases(look: Look) -> Iterator[ViewRow]:
 
 def _clients(look: Look) -> Iterator[tuple[str, str, str, dict[str, str]]]:
     """Node, interface, MAC and lease of every DHCP client."""
-    for noun in look.lab.plan.nouns:
-        if isinstance(noun, DhcpClient):
-            own = look.spaces[noun.namespace].interfaces
-            mac = next((one.mac for one in own if one.name == noun.interface), "")
+    for resource in look.lab.plan.resources:
+        if isinstance(resource, DhcpClient):
+            own = look.spaces[resource.namespace].interfaces
+            mac = next((one.mac for one in own if one.name == resource.interface), "")
             yield (
-                look.nodes[noun.namespace],
-                noun.interface,
+                look.nodes[resource.namespace],
+                resource.interface,
                 mac,
-                look.lease(noun.namespace, noun.interface),
+                look.lease(resource.namespace, resource.interface),
             )
 
 

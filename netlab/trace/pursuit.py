@@ -112,7 +112,7 @@ class Pursuit:
         netmap: NetworkMap,
         source: str,
         asked_before: set[str],
-        handles: NamespacePool,
+        pool: NamespacePool,
     ) -> None:
         self.probe = probe
         self.sent_at = 0
@@ -138,7 +138,7 @@ class Pursuit:
         self._looked = self._begun
         self.unfinished = ""
         """Why it has not ended by itself."""
-        self._handles = handles
+        self._pool = pool
         self._places = {node: place for place, node in netmap.nodes.items()}
 
     @property
@@ -184,7 +184,7 @@ class Pursuit:
             in needed
             and frame.sighting.outgoing
             and node not in netmap.switches
-            and (node, frame.sighting.interface) not in netmap.plumbing
+            and (node, frame.sighting.interface) not in netmap.nat_uplinks
         }
 
     def had(self, node: str) -> list[tuple[str | None, Fields]]:
@@ -208,7 +208,7 @@ class Pursuit:
     def _look_at(self, nodes: Iterable[str]) -> None:
         """Take in which questions these machines have given up."""
         for node in nodes:
-            for address in given_up(self._handles.netlink(self._places[node])):
+            for address in given_up(self._pool.netlink(self._places[node])):
                 end = time.monotonic() + _GIVEN_UP_SECONDS
                 self._given_up.setdefault((node, str(address)), end)
         self._looked = time.monotonic()

@@ -93,15 +93,15 @@ def traces(
     Raises KernelError, UsageError, Interrupted.
     """
     with ExitStack() as stack:
-        handles = stack.enter_context(NamespacePool(len(netmap.nodes)))
+        pool = stack.enter_context(NamespacePool(len(netmap.nodes)))
         probes = [stack.enter_context(closing(probe_by(one.by, one.ends))) for one in questions]
         events = stack.enter_context(TableMonitor(list(netmap.nodes)))
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
         is_ipv6 = any(":" in one.ends.to for one in questions)
         # Several are of one kind, and want the same.
-        program = filters.following(probes[0].wanted)
-        witness = stack.enter_context(
+        program = filters.watcher(probes[0].wanted)
+        observer = stack.enter_context(
             LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program)
         )
         events.changes()
@@ -113,19 +113,19 @@ def traces(
             ]
             stack.enter_context(impatient(machines, _ARP_MILLISECONDS, is_ipv6))
         pursuits = [
-            Pursuit(probe, netmap, one.source, _asked_before(start, one.source), handles)
+            Pursuit(probe, netmap, one.source, _asked_before(start, one.source), pool)
             for probe, one in zip(probes, questions, strict=True)
         ]
         for pursuit in pursuits:
             for place in netmap.nodes if slowed else ():
                 pursuit.probe.taken_in(place)
             pursuit.send()
-        until_over(witness.taps, [one for one in pursuits if one.error is None], interruption)
-        hits = witness.hits()
+        until_over(observer.taps, [one for one in pursuits if one.error is None], interruption)
+        hits = observer.hits()
         changes, missed = _changes(events, netmap)
-        read = LabTables.read(netmap, events.rows, tuple(KernelTable), handles)
+        read = LabTables.read(netmap, events.rows, tuple(KernelTable), pool)
         known = replace(read, ended=ended(changes))
-        scene = witness.scene(known)
+        scene = observer.scene(known)
         macs = {one.ends.mac for one in questions}
         complaints = {mac: dhcp_complaints(mac) for mac in macs}
         return [
@@ -313,7 +313,7 @@ def _decisions(
     found = []
     for step in journey.steps:
         # What goes on over the plumbing has a step of its own on the host, and the host's rules there.
-        split = any((step.node, out.interface) in netmap.plumbing for out in step.went_out)
+        split = any((step.node, out.interface) in netmap.nat_uplinks for out in step.went_out)
         parts = (step.node,) if split else netmap.parts(step.node)
         met = [text for n in parts for text in rules.get((n, step.packet), ())]
         tables = known.tables(step.node)

@@ -37,10 +37,10 @@ class EchoSockets:
         self,
         namespaces: Iterable[str],
         is_ipv6: bool,
-        autopsy: LossAnalyzer | None,
+        analyzer: LossAnalyzer | None,
         interruption: Interruption,
     ) -> None:
-        self.autopsy = autopsy
+        self.analyzer = analyzer
         self._namespaces, self._is_ipv6 = namespaces, is_ipv6
         self._interruption = interruption
 
@@ -48,14 +48,14 @@ class EchoSockets:
         from concurrent.futures import ThreadPoolExecutor
 
         with ExitStack() as stack:
-            self.ears: dict[str, IcmpSocket] = {}
+            self.icmp_sockets: dict[str, IcmpSocket] = {}
             self._selector = stack.enter_context(selectors.DefaultSelector())
             delivered = filters.SIX_DELIVERED if self._is_ipv6 else filters.DELIVERED
             for name in sorted(self._namespaces):
-                self.ears[name] = ear = IcmpSocket(name, self._is_ipv6, delivered)
-                stack.callback(ear.close)
-                self._selector.register(ear.icmp, selectors.EVENT_READ, ear)
-            for one in self.autopsy.watching if self.autopsy else ():
+                self.icmp_sockets[name] = icmp_socket = IcmpSocket(name, self._is_ipv6, delivered)
+                stack.callback(icmp_socket.close)
+                self._selector.register(icmp_socket.icmp, selectors.EVENT_READ, icmp_socket)
+            for one in self.analyzer.watching if self.analyzer else ():
                 self._selector.register(one.socket, selectors.EVENT_READ, one)
             self._pool = ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _SENDERS))
             stack.callback(self._pool.shutdown, cancel_futures=True)
@@ -67,7 +67,7 @@ class EchoSockets:
 
     def most_at_once(self) -> int:
         """Probes whose copies a socket's buffer holds."""
-        return min(ear.room() for ear in self.ears.values()) // _COPIES
+        return min(icmp_socket.room() for icmp_socket in self.icmp_sockets.values()) // _COPIES
 
     def send(
         self, source: str, bind: str | None, messages: Sequence[tuple[bytes, bytes]]
@@ -77,10 +77,10 @@ class EchoSockets:
         The kernel works for who sends: it gives a question of ARP to all ports of a switch before it
         returns.
         """
-        ear = self.ears[source]
-        sender = ear.sender(bind)
+        icmp_socket = self.icmp_sockets[source]
+        sender = icmp_socket.sender(bind)
         if sender not in self._selector.get_map():  # It is told there of what has left.
-            self._selector.register(sender, selectors.EVENT_READ, ear)
+            self._selector.register(sender, selectors.EVENT_READ, icmp_socket)
         try:
             return self._pool.submit(mmsg.send, sender.fileno(), messages)
         except RuntimeError as error:

@@ -56,7 +56,7 @@ class Result:
 
 def measure(
     expectations: Sequence[Expectation],
-    ground: MatrixInput,
+    inputs: MatrixInput,
     progress: Callable[[int], None],
     netmap: NetworkMap | None = None,
     interruption: Interruption | None = None,
@@ -67,8 +67,8 @@ def measure(
         for family in dict.fromkeys(expectation.over for expectation in expectations)
         for result in _measure(
             [one for one in expectations if one.over is family],
-            ground,
-            ground.addresses[family],
+            inputs,
+            inputs.addresses[family],
             progress,
             netmap,
             interruption,
@@ -78,7 +78,7 @@ def measure(
 
 def _measure(
     expectations: Sequence[Expectation],
-    ground: MatrixInput,
+    inputs: MatrixInput,
     addresses: AdapterAddresses,
     progress: Callable[[int], None],
     netmap: NetworkMap | None,
@@ -87,13 +87,13 @@ def _measure(
     known = {place: tuple(str(one.ip) for one in found) for place, found in addresses.items()}
     owners = {
         address: adapter.name
-        for node in ground.nodes
+        for node in inputs.nodes
         for adapter in node.adapters
         for address in _of(adapter, known)
     }
-    planned = [_probe(expectation, known, ground.namespaces) for expectation in expectations]
+    planned = [_probe(expectation, known, inputs.namespaces) for expectation in expectations]
     probes = [probe for probe in planned if isinstance(probe, PairProbe)]
-    outcomes = iter(rounds.run(probes, progress, netmap, interruption, ground.namespaces.values()))
+    outcomes = iter(rounds.run(probes, progress, netmap, interruption, inputs.namespaces.values()))
     for expectation, probe in zip(expectations, planned, strict=True):
         outcome = next(outcomes) if isinstance(probe, PairProbe) else probe
         allowed = tuple(

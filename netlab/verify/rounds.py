@@ -82,13 +82,13 @@ def run(
     if not probes:  # Nobody has an address of this family.
         return []
     request = icmp.EchoRequest(is_ipv6=probes[0].is_ipv6)
-    stop, shortages = interruption or Interruption(), OverloadMonitor()
+    stop, overload = interruption or Interruption(), OverloadMonitor()
     ends = (end for probe in probes for end in (probe.source, probe.target))
     there = (place for place in between if netns.inode(place))
     places = sorted({*ends, *there, *(netmap.nodes if netmap else ())})
     outcomes = _round(probes, request, places, progress, netmap, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
-    if unknown and (netmap or shortages.since()):
+    if unknown and (netmap or overload.since()):
         tried = [probes[n] for n in unknown]
         again = _round(tried, request, places, lambda done: None, netmap, _PATIENT, stop)
         for n, outcome in zip(unknown, again, strict=True):
@@ -110,34 +110,34 @@ def _round(
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
         ends = {end for probe in probes for end in (probe.source, probe.target)}
-        handles = stack.enter_context(NamespacePool(5 * len(places)))
+        pool = stack.enter_context(NamespacePool(5 * len(places)))
         is_ipv6 = any(probe.is_ipv6 for probe in probes)
         stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness), is_ipv6))
-        autopsy = _watched(netmap, is_ipv6, slowness, stack) if netmap else None
-        senses = stack.enter_context(EchoSockets(ends, is_ipv6, autopsy, interruption))
+        analyzer = _watched(netmap, is_ipv6, slowness, stack) if netmap else None
+        sockets = stack.enter_context(EchoSockets(ends, is_ipv6, analyzer, interruption))
 
         def forget(namespaces: Iterable[str]) -> None:
             for namespace in namespaces:
-                neighbours.forget(handles.netlink(namespace))
+                neighbours.forget(pool.netlink(namespace))
 
         ordered = pairs(probes, _free())
         crowded = needed(ordered) > _free()
         if crowded:
             forget(places)
             stack.callback(forget, places)  # The machine's own neighbours are in the same table.
-        for there, back in batches(ordered, _free(), senses.most_at_once()):
+        for there, back in batches(ordered, _free(), sockets.most_at_once()):
             chosen = there + back
             of_it = [probes[n] for n in chosen]
-            wave = _Wave(of_it, len(there), request, senses, identifier, slowness)
+            wave = _Wave(of_it, len(there), request, sockets, identifier, slowness)
             identifier += len(chosen)
             evidence |= zip(chosen, wave.evidence(), strict=True)
-            if autopsy:
-                wave.keep_silent(autopsy, chosen)
+            if analyzer:
+                wave.keep_silent(analyzer, chosen)
             if crowded:
                 direct = all(probe.direct for probe in of_it)
                 forget(wave.ends if direct else places)
             progress(len(chosen))
-        findings = autopsy.findings() if autopsy else {}
+        findings = analyzer.findings() if analyzer else {}
     able = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
     for number, probe in enumerate(probes):
         evidence[number].source_could_send = probe.source in able
@@ -179,15 +179,15 @@ class _Wave:
         probes: Sequence[PairProbe],
         there: int,
         request: icmp.EchoRequest,
-        senses: EchoSockets,
+        sockets: EchoSockets,
         first_identifier: int,
         slowness: float,
     ) -> None:
         self.probes = probes
         self.there = there
         self.request = request
-        self.senses = senses
-        self.autopsy = senses.autopsy
+        self.sockets = sockets
+        self.analyzer = sockets.analyzer
         self.first_identifier = first_identifier
         self.slowness = slowness
         self.ends = {end for probe in probes for end in (probe.source, probe.target)}
@@ -197,12 +197,12 @@ class _Wave:
         self.undecided = list(range(len(probes)))
         self.arp_seconds = _ARP_QUESTIONS * _ARP_MILLISECONDS / 1000 * slowness
         self.begun_at = self.sent_at = self.last_sighting = 0.0
-        self.shortages = OverloadMonitor()
+        self.overload = OverloadMonitor()
 
     def evidence(self) -> list[EchoSightings]:
         """Send, and wait until there is nothing more to come. What the ends of each probe have seen."""
-        if self.autopsy:
-            self.autopsy.begin(self.tokens)
+        if self.analyzer:
+            self.analyzer.begin(self.tokens)
         self.begun_at = self.last_sighting = time.monotonic()
         numbers = range(len(self.probes))
         self._send(numbers[: self.there])
@@ -212,7 +212,7 @@ class _Wave:
         while not self._is_over():
             self._look(self._patience())
         self._count_losses()
-        if shortage := self.shortages.since() or self._unfinished():
+        if shortage := self.overload.since() or self._unfinished():
             for seen in self.seen:
                 seen.shortage = shortage
         return self.seen
@@ -234,7 +234,7 @@ class _Wave:
             return ""
         return f"after {longest:.0f} s, netlab's own packets were still seen: somebody sends them again"
 
-    def keep_silent(self, autopsy: LossAnalyzer, numbers: Sequence[int]) -> None:
+    def keep_silent(self, analyzer: LossAnalyzer, numbers: Sequence[int]) -> None:
         """Remember what was seen of the probes that were not answered; `numbers` are their names."""
         from netlab.verify.unanswered import UnansweredProbe
 
@@ -243,7 +243,7 @@ class _Wave:
             if told and outcome_of(seen).verdict is not Verdict.ANSWERED:
                 ends = (probe.source, probe.target, probe.to)
                 case = UnansweredProbe(self.tokens[n], *ends, seen.send_error, seen.answered)
-                autopsy.keep(numbers[n], case)
+                analyzer.keep(numbers[n], case)
 
     def _send(self, numbers: Sequence[int]) -> None:
         """Send these, those of one socket together, and take in meanwhile what they cause."""
@@ -251,20 +251,20 @@ class _Wave:
         for n in numbers:
             batches.setdefault((self.probes[n].source, self.probes[n].bind), []).append(n)
         jobs: dict[Future[dict[int, int]], list[int]] = {}
-        if self.autopsy:
-            self.autopsy.sends(sender for sender, _ in batches)
+        if self.analyzer:
+            self.analyzer.sends(sender for sender, _ in batches)
         for sender, its in batches.items():
             for few in (its[first:][:_AT_ONCE] for first in range(0, len(its), _AT_ONCE)):
                 try:
-                    jobs[self.senses.send(*sender, [self._letter(n) for n in few])] = few
+                    jobs[self.sockets.send(*sender, [self._letter(n) for n in few])] = few
                 except OSError as error:
                     self._not_sent(dict.fromkeys(few, error.errno or -1))
         from concurrent.futures import wait
 
         while wait(jobs, _GLANCE_SECONDS).not_done:
             self._look(0)
-        if self.autopsy:
-            self.autopsy.sends(sender for sender, _ in batches)
+        if self.analyzer:
+            self.analyzer.sends(sender for sender, _ in batches)
         for job, its in jobs.items():
             self._not_sent({its[place]: error for place, error in job.result().items()})
 
@@ -279,35 +279,35 @@ class _Wave:
 
     def _look(self, seconds: float) -> None:
         """Take in what is to be read, or comes within that time."""
-        for one in self.senses.ready(seconds):
+        for one in self.sockets.ready(seconds):
             if isinstance(one, IcmpSocket):
                 seen = self._see_off(one) | self._hear(one)
             else:
-                seen = bool(self.autopsy and self.autopsy.look(one))
+                seen = bool(self.analyzer and self.analyzer.look(one))
             if seen:
                 self.last_sighting = time.monotonic()
 
-    def _see_off(self, ear: IcmpSocket) -> bool:
+    def _see_off(self, icmp_socket: IcmpSocket) -> bool:
         """Take in which probes have left; whether there were any."""
-        left = [self.index.get(icmp.token_of(data) or b"") for data in ear.departures()]
-        mine = [n for n in left if n is not None and self.probes[n].source == ear.namespace]
+        left = [self.index.get(icmp.token_of(data) or b"") for data in icmp_socket.departures()]
+        mine = [n for n in left if n is not None and self.probes[n].source == icmp_socket.namespace]
         for number in mine:
             self.seen[number].left = True
         return bool(mine)
 
-    def _hear(self, ear: IcmpSocket) -> bool:
+    def _hear(self, icmp_socket: IcmpSocket) -> bool:
         """Take in what was delivered; whether it has to do with the wave."""
         concerned = False
-        for data, source in ear.delivered():
-            part, token = icmp.echo(data, ear.is_ipv6)
+        for data, source in icmp_socket.delivered():
+            part, token = icmp.echo(data, icmp_socket.is_ipv6)
             if token in self.index:
-                self._note(part, self.index[token], ear.namespace, source)
+                self._note(part, self.index[token], icmp_socket.namespace, source)
                 concerned = True
                 continue
-            message = icmp.read_six(data, source) if ear.is_ipv6 else icmp.read_packet(data)
+            message = icmp.read_six(data, source) if icmp_socket.is_ipv6 else icmp.read_packet(data)
             if message and message.token in self.index:
                 number = self.index[message.token]
-                self._note(message.kind, number, ear.namespace, source, message)
+                self._note(message.kind, number, icmp_socket.namespace, source, message)
                 concerned = True
         return concerned
 
@@ -337,13 +337,13 @@ class _Wave:
         if not self.undecided:
             return 0
         undecided = [self.seen[number] for number in self.undecided]
-        if not all(seen.left or seen.answered for seen in undecided) and not self.shortages.since():
+        if not all(seen.left or seen.answered for seen in undecided) and not self.overload.since():
             return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
         quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
-        asked = self.autopsy.last_question() if self.autopsy else -math.inf
+        asked = self.analyzer.last_question() if self.analyzer else -math.inf
         return max(self.last_sighting + quiet, asked + self.arp_seconds) - now
 
     def _count_losses(self) -> None:
-        lost = {name: self.senses.ears[name].lost() for name in self.ends}
+        lost = {name: self.sockets.icmp_sockets[name].lost() for name in self.ends}
         for probe, seen in zip(self.probes, self.seen, strict=True):
             seen.sightings_lost = lost[probe.source] + lost[probe.target]

@@ -66,8 +66,8 @@ class LossAnalyzer:
         self._netmap = netmap
         self._soon = soon
         name = secrets.token_hex(8)
-        self._handles = NamespacePool(len(netmap.nodes))
-        self._witness = LabObserver(netmap, (_MARKED,), name, echoes_only=True, is_ipv6=is_ipv6)
+        self._pool = NamespacePool(len(netmap.nodes))
+        self._observer = LabObserver(netmap, (_MARKED,), name, echoes_only=True, is_ipv6=is_ipv6)
         self._seen: dict[bytes, list[Sighting]] = {}
         self._had: dict[str, int] = {}
         """Namespaces, and when they had a packet of the wave last (nanoseconds since 1970)."""
@@ -85,8 +85,8 @@ class LossAnalyzer:
 
     def __enter__(self) -> LossAnalyzer:
         with ExitStack() as stack:
-            stack.enter_context(self._handles)
-            stack.enter_context(self._witness)
+            stack.enter_context(self._pool)
+            stack.enter_context(self._observer)
             self._stack = stack.pop_all()
         return self
 
@@ -96,7 +96,7 @@ class LossAnalyzer:
     @property
     def watching(self) -> Sequence[Tap | RuleTrace]:
         """To be looked at whenever they are readable."""
-        return (*self._witness.taps, *self._witness.rules)
+        return (*self._observer.taps, *self._observer.rules)
 
     def begin(self, tokens: Sequence[bytes]) -> None:
         """A new wave; of the last one, only what was kept is remembered."""
@@ -104,7 +104,7 @@ class LossAnalyzer:
         self._seen = {token: [] for token in tokens}
         self._questions, self._asked, self._answered = [], set(), set()
         self._had, self._waited = {}, {}
-        for machine in self._witness.rules:
+        for machine in self._observer.rules:
             machine.forget()
 
     def sends(self, namespaces: Iterable[str]) -> None:
@@ -175,7 +175,7 @@ class LossAnalyzer:
         self._settle()
         if not self._kept:
             return {}
-        scene = self._witness.scene(self._known)
+        scene = self._observer.scene(self._known)
         found = {
             number: diagnose.diagnose(replace(evidence, scene=scene))
             for number, evidence in self._kept.items()
@@ -185,7 +185,7 @@ class LossAnalyzer:
     def _hits(self, machine: RuleTrace) -> bool:
         """Whether rules of a machine have met a probe. What they drop is remembered."""
         concerned = False
-        for hit in self._witness.hits_on(machine):
+        for hit in self._observer.hits_on(machine):
             _, token = _echo(hit)
             concerned |= token in self._seen
             if hit.drops and drops.is_about_neighbours(drops.fields_of(hit)):
@@ -197,7 +197,7 @@ class LossAnalyzer:
     def _settle(self) -> None:
         """What rules have ended of the wave that is over, for those that were kept of it."""
         if self._open:
-            for one in self._witness.rules:
+            for one in self._observer.rules:
                 self._hits(one)
         unheard = drops.unheard(self._silenced)
         for number, (token, hops) in self._open.items():
@@ -243,7 +243,7 @@ class LossAnalyzer:
     def _known(self) -> LabTables:
         rows = read_rows(self._netmap.nodes, _TABLES)
         return LabTables.read(
-            self._netmap, lambda place, table: rows[place, table], _TABLES, self._handles
+            self._netmap, lambda place, table: rows[place, table], _TABLES, self._pool
         )
 
 

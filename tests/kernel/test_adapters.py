@@ -221,7 +221,7 @@ def test_a_link_gets_better_and_worse_live(slow):
     assert holds("vm1", "vm2", "10.0.0.129", 20)
     link(outgoing="", incoming="")
     assert speed("vm1", "vm2", "10.0.0.129") > 200
-    assert not [n for n in lab.attach("slow").plan.nouns if isinstance(n, Queue)]
+    assert not [n for n in lab.attach("slow").plan.resources if isinstance(n, Queue)]
     lab.apply(lab.attach("slow"), slow.source)
     assert not lab.status(slow).drift
 

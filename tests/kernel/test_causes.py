@@ -166,7 +166,7 @@ def test_port_closed(running, by, report, source, target, at):
 def test_no_forward(running):
     one = proof(running, "pc", "host@lan", by="tcp:8080")
     assert one.end == (REFUSED, "host", Cause.NO_FORWARD)
-    assert one.without(doors=frozenset()) is Cause.PORT_CLOSED
+    assert one.without(forwarded_ports=frozenset()) is Cause.PORT_CLOSED
 
 
 def test_a_forwarded_port_is_answered(running):

@@ -46,8 +46,8 @@ def test_a_change_by_hand_is_drift_until_it_is_mended(running, node, change, see
     done = inside(f"drift.{node}", *change.split())
     assert done.returncode == 0, done.stderr
     drift = lab.status(running).drift
-    lines = [f"-{line(noun)}" for noun in drift.missing]
-    lines += [f"+{line(noun)}" for noun in drift.unplanned]
+    lines = [f"-{line(resource)}" for resource in drift.missing]
+    lines += [f"+{line(resource)}" for resource in drift.unplanned]
     assert any(one.startswith(seen) for one in lines), lines
     assert inside(f"drift.{node}", *mend.split()).returncode == 0
     assert not lab.status(running).drift
@@ -74,7 +74,7 @@ def test_a_changed_kernel_setting_is_drift(running):
         setting.write_text("0")
         Path("/proc/sys/net/ipv4/conf/eth0/forwarding").write_text("0")
     drift = lab.status(running).drift
-    assert [line(noun) for noun in drift.missing] == [
+    assert [line(resource) for resource in drift.missing] == [
         "sysctl drift.host net.ipv4.conf.eth0.forwarding=1"
     ]
     with netns.inside("drift.host"):
@@ -93,7 +93,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("key", SETTINGS)
 def test_each_setting_of_a_machine_that_was_changed_is_drift(running, key):
-    planned = (one for one in running.plan.nouns if isinstance(one, Sysctl))
+    planned = (one for one in running.plan.resources if isinstance(one, Sysctl))
     own = {one.key: one for one in planned if one.namespace == "drift.vm1"}
     assert set(own) == set(SETTINGS)
     with netns.inside("drift.vm1"):
@@ -139,18 +139,18 @@ def test_settings_are_those_of_their_namespace_whatever_shows_them(
         monkeypatch.setattr(syscalls, "detached_mount", mock.Mock(side_effect=PermissionError))
     key, there = "net.ipv4.ip_default_ttl", running.plan.namespaces
     before = len(os.listdir("/proc/self/fd"))
-    with NamespacePool(len(there)) as handles:
+    with NamespacePool(len(there)) as pool:
         for number, name in enumerate(there):
-            handles.set(Sysctl(name, key, str(30 + number)))
+            pool.set(Sysctl(name, key, str(30 + number)))
         found = []
         for name in there:
-            with handles.inside(name):
-                found.append(handles.settings.values(name, [key, "net.no.such"]))
+            with pool.inside(name):
+                found.append(pool.settings.values(name, [key, "net.no.such"]))
         assert found == [{key: str(30 + number)} for number in range(len(there))]
         for name in there:
-            handles.set(Sysctl(name, key, "64"), Sysctl(name, "net.no.such", "1", optional=True))
+            pool.set(Sysctl(name, key, "64"), Sysctl(name, "net.no.such", "1", optional=True))
         with pytest.raises(FileNotFoundError):
-            handles.set(Sysctl(there[0], "net.no.such", "1"))
+            pool.set(Sysctl(there[0], "net.no.such", "1"))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -169,8 +169,8 @@ def test_changed_rules_are_drift():
             with netns.inside(namespace):
                 nftables.Nftables().cmd("add table ip extra")
         drift = lab.status(planned).drift
-        assert [type(noun).__name__ for noun in drift.missing] == ["Ruleset"]
-        assert {noun.namespace for noun in drift.unplanned} == {"nat.vmnet8-nat", "nat.vm1"}
+        assert [type(resource).__name__ for resource in drift.missing] == ["Ruleset"]
+        assert {resource.namespace for resource in drift.unplanned} == {"nat.vmnet8-nat", "nat.vm1"}
 
 
 def test_an_edited_file_a_dead_service_and_a_lost_lease_are_drift():
@@ -186,7 +186,8 @@ def test_an_edited_file_a_dead_service_and_a_lost_lease_are_drift():
         os.kill(int(pid), signal.SIGKILL)
         inside("nat.vm2", "ip", "address", "flush", "dev", "eth0")
         missing = {
-            line(noun).split(":")[0].splitlines()[0] for noun in lab.status(planned).drift.missing
+            line(resource).split(":")[0].splitlines()[0]
+            for resource in lab.status(planned).drift.missing
         }
         assert missing == {
             "etc nat.vm1 hosts",
@@ -202,5 +203,5 @@ def test_a_vanished_namespace_is_drift_and_no_crash():
     planned = lab.prepare(lab.load("hostonly"))
     with lab.running(planned):
         netns.delete("hostonly.vm1")
-        missing = [line(noun) for noun in lab.status(planned).drift.missing]
+        missing = [line(resource) for resource in lab.status(planned).drift.missing]
         assert "namespace hostonly.vm1" in missing

@@ -85,9 +85,9 @@ def run(node: str, *command: str) -> str:
 class TestAsPlanned:
     def test_addresses_are_those_of_the_plan_and_of_eui_64(self, running):
         planned = {
-            noun.namespace: str(noun.address.ip)
-            for noun in running.plan.nouns
-            if isinstance(noun, Advertised)
+            resource.namespace: str(resource.address.ip)
+            for resource in running.plan.resources
+            if isinstance(resource, Advertised)
         }
         assert planned["live.vm1"] == VM1
         assert planned["live.vm2"] == VM2
@@ -182,12 +182,12 @@ class TestAsPlanned:
         run("vm2", "sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
         run("host", "sysctl", "-qw", "net.ipv6.conf.vmnet1.accept_ra=1")
         drift = lab.status(now()).drift
-        assert [line(noun) for noun in drift.missing] == [
+        assert [line(resource) for resource in drift.missing] == [
             "ipv6 live.host/vmnet1",
             "ipv6 live.vm2/eth0, takes fd15:4ba5:5a2b:1008::/64 of its router",
             f"advertised live.vm2/eth0 {VM2}/64 and a default route",
         ]
-        unplanned = {(type(noun), line(noun)) for noun in drift.unplanned}
+        unplanned = {(type(resource), line(resource)) for resource in drift.unplanned}
         assert unplanned == {
             (Address, "address live.vm4/eth0 fd00:1::77/128"),
             (Route, "route live.vm4 ::/0 via fd00:1::1"),
@@ -197,9 +197,9 @@ class TestAsPlanned:
         run("host", "sysctl", "-qw", "net.ipv6.conf.vmnet1.accept_ra=0")
         run("vm2", "sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=0")
         advertised = next(
-            noun
-            for noun in running.plan.nouns
-            if isinstance(noun, Advertised) and noun.namespace == "live.vm2"
+            resource
+            for resource in running.plan.resources
+            if isinstance(resource, Advertised) and resource.namespace == "live.vm2"
         )
         deadline = time.monotonic() + 30
         while advertised in lab.status(now()).drift.missing and time.monotonic() < deadline:

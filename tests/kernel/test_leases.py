@@ -61,8 +61,8 @@ def lease(node: str) -> dict[str, str]:
 
 def given() -> set[str]:
     """The addresses that VMware's server has on its list."""
-    nouns = [noun for noun in now().plan.nouns if isinstance(noun, Service)]
-    server = next(noun for noun in nouns if noun.namespace == "live.vmnet8-dhcp")
+    resources = [resource for resource in now().plan.resources if isinstance(resource, Service)]
+    server = next(resource for resource in resources if resource.namespace == "live.vmnet8-dhcp")
     return {address for _, _, address, _ in services.granted(RunDirectory("live"), server)}
 
 

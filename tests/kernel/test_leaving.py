@@ -288,19 +288,19 @@ def send(namespace: str, packet: Packet) -> None:
 def tap(namespace: str) -> Iterator:
     """Everything that a namespace sends and receives from now on, when it is asked for."""
     with netns.inside(namespace):
-        ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-    ear.setblocking(False)
+        icmp_socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    icmp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+    icmp_socket.setblocking(False)
 
     def frames() -> list[bytes]:
         found = []
         while True:
             try:
-                found.append(ear.recv(2048))
+                found.append(icmp_socket.recv(2048))
             except BlockingIOError:
                 return found
 
-    with closing(ear):
+    with closing(icmp_socket):
         yield frames
 
 

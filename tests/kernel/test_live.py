@@ -233,8 +233,8 @@ def test_a_service_that_does_not_start_is_taken_back(running, monkeypatch):
 
 
 def test_a_signal_on_the_way_is_taken_back(running):
-    def progress(noun, moment):
-        if type(noun).__name__ == "Cable" and moment == "after":
+    def progress(resource, moment):
+        if type(resource).__name__ == "Cable" and moment == "after":
             os.kill(os.getpid(), 15)
 
     with pytest.raises(Interrupted):
@@ -254,7 +254,7 @@ def test_one_repair_ends_what_a_kill_leaves_at_any_step_and_says_which_scenario_
     with lab.running(before):
         for number in range(1, steps, STEPS_BETWEEN_KILLS):
             left = iter(range(number, 0, -1))
-            killed_after(lambda noun, left=left: next(left) == 1, after)
+            killed_after(lambda resource, left=left: next(left) == 1, after)
             told = lab.repair(now()).killed
             assert told == lab.Killed(wanted=wanted, now="nat", done=False), number
             assert not lab.status(now()).drift, number
@@ -272,8 +272,8 @@ def test_a_change_that_is_killed_when_all_is_done_is_the_lab_s(running, monkeypa
 
 
 def test_after_a_kill_no_other_change_is_accepted_before_a_repair_which_tells(running):
-    def is_ruleset(noun: Observed) -> bool:
-        return isinstance(noun, Ruleset)
+    def is_ruleset(resource: Observed) -> bool:
+        return isinstance(resource, Ruleset)
 
     killed_after(is_ruleset, lab.set_value(now(), "vm2", {"firewall": "on"}))
     assert lab.status(now()).drift
@@ -289,8 +289,8 @@ def test_after_a_kill_no_other_change_is_accepted_before_a_repair_which_tells(ru
 def killed_after(last: Callable[[Observed], bool], wanted: LoadedScenario) -> None:
     """Begin a change in another process, which ends without a chance to take anything back."""
 
-    def progress(noun: Observed, moment: Moment) -> None:
-        if moment is Moment.AFTER and last(noun):
+    def progress(resource: Observed, moment: Moment) -> None:
+        if moment is Moment.AFTER and last(resource):
             os.kill(os.getpid(), signal.SIGKILL)
 
     assert killed(lambda: lab.apply(now(), wanted, progress))
@@ -314,8 +314,10 @@ def die_at_second_call(real: Callable[..., None]) -> Callable[..., None]:
 
 
 def test_what_a_killed_change_has_left_is_repaired(running):
-    killed_after(lambda noun: isinstance(noun, DhcpClient), lab.add_vm(now(), "vm9", ["vmnet8"]))
-    assert "live.vm9" in {noun.namespace for noun in lab.status(now()).drift.unplanned}
+    killed_after(
+        lambda resource: isinstance(resource, DhcpClient), lab.add_vm(now(), "vm9", ["vmnet8"])
+    )
+    assert "live.vm9" in {resource.namespace for resource in lab.status(now()).drift.unplanned}
     with pytest.raises(SystemRefused, match="cut off"):
         lab.apply(now(), lab.set_value(now(), "vmnet8", {"adapter": "off"}))
     lab.repair(now())
@@ -326,11 +328,11 @@ def test_what_a_killed_change_has_left_is_repaired(running):
 
 
 def test_a_killed_change_s_service_is_no_service_of_this_scenario(running):
-    def is_new(noun):
-        return isinstance(noun, Service) and "10.7.0." in noun.config
+    def is_new(resource):
+        return isinstance(resource, Service) and "10.7.0." in resource.config
 
     killed_after(is_new, lab.set_value(now(), "vmnet8", {"subnet": "10.7.0.0/24"}))
-    assert any(isinstance(noun, Service) for noun in lab.status(now()).drift.missing)
+    assert any(isinstance(resource, Service) for resource in lab.status(now()).drift.missing)
     lab.repair(now())
     assert not lab.status(now()).drift
 

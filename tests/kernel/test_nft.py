@@ -63,7 +63,7 @@ def test_rules_that_another_libnftables_wrote_otherwise_are_no_drift(running):
     assert record.read_text() != written
     assert not lab.status(running).drift
     inside("rules.vmnet8-nat", "nft", "add rule ip nat_device forward udp dport 9 drop")
-    assert [type(noun) for noun in lab.status(running).drift.missing] == [Ruleset]
+    assert [type(resource) for resource in lab.status(running).drift.missing] == [Ruleset]
     record.write_text(written)
     lab.repair(running)
     assert not lab.status(running).drift

@@ -263,14 +263,14 @@ def test_a_running_lab_gets_more_of_them():
 def test_a_server_that_ends_at_once_is_told_with_its_last_words():
     """Each dnsmasq on the host would take the loopback, if it were not told to leave it."""
     planned = lab.prepare(source(), "clash")
-    nouns = [
-        replace(noun, config=noun.config.replace("except-interface=lo\n", ""))
-        if isinstance(noun, Service)
-        else noun
-        for noun in planned.plan.nouns
+    resources = [
+        replace(resource, config=resource.config.replace("except-interface=lo\n", ""))
+        if isinstance(resource, Service)
+        else resource
+        for resource in planned.plan.resources
     ]
     with pytest.raises(KernelError, match=r"(?s)has ended:.*Address already in use"):
-        lab.up(replace(planned, plan=Plan.of("clash", nouns)))
+        lab.up(replace(planned, plan=Plan.of("clash", resources)))
 
 
 def test_a_process_that_ended_before_it_was_looked_at_does_not_live(tmp_path):

@@ -306,7 +306,7 @@ def by_hand(node: str, command: str) -> None:
 
 def drift(running: lab.Lab) -> list[str]:
     found = lab.status(running).drift
-    return [line(noun) for noun in (*found.missing, *found.unplanned)]
+    return [line(resource) for resource in (*found.missing, *found.unplanned)]
 
 
 def test_the_command_says_what_it_does(running):
@@ -357,20 +357,22 @@ def test_what_stands_on_something_that_fails_is_not_tried(running):
     with mock.patch.object(links, "create_cable", side_effect=KernelError("a fault")):
         repaired = lab.repair(running)
     assert [str(error) for error in repaired.failures] == ["a fault"]
-    assert {type(noun) for noun in repaired.left.missing if noun_of(noun, "vm2")} >= {Cable}
-    assert not any(isinstance(noun, Address) for noun in repaired.left.unplanned)
+    assert {type(resource) for resource in repaired.left.missing if noun_of(resource, "vm2")} >= {
+        Cable
+    }
+    assert not any(isinstance(resource, Address) for resource in repaired.left.unplanned)
     assert not lab.repair(running).left
 
 
-def noun_of(noun: object, node: str) -> bool:
-    return f"drift.{node}" in repr(noun)
+def noun_of(resource: object, node: str) -> bool:
+    return f"drift.{node}" in repr(resource)
 
 
 def test_an_interrupted_repair_is_ended_by_the_next(running):
     by_hand("vm1", "ip address add 10.0.0.77/24 dev eth0")
     by_hand("pc", "ip address flush dev eth0")
 
-    def signal_after_first(noun: object, moment: Moment) -> None:
+    def signal_after_first(resource: object, moment: Moment) -> None:
         if moment is Moment.AFTER:
             os.kill(os.getpid(), 15)
 
@@ -392,22 +394,22 @@ def test_rules_as_they_were_shown_are_no_loss(running):
 
 
 def test_an_entry_of_arp_that_is_lasting_and_something_else_is_seen(running):
-    with NamespacePool(1) as handles:
+    with NamespacePool(1) as pool:
         body = {
             "family": 2,
-            "ifindex": handles.netlink("drift.vm1").index("eth0"),
+            "ifindex": pool.netlink("drift.vm1").index("eth0"),
             "state": neighbours.NUD_PERMANENT | neighbours.NUD_NOARP,
             "attrs": [("NDA_DST", "10.0.0.77"), ("NDA_LLADDR", "02:00:00:00:00:77")],
         }
-        handles.netlink("drift.vm1").request(codec.encode(neighbours.ndmsg, body), 28, links.NEW)
+        pool.netlink("drift.vm1").request(codec.encode(neighbours.ndmsg, body), 28, links.NEW)
     assert "10.0.0.77 at 02:00:00:00:00:77 for ever" in str(drift(running))
     lab.repair(running)
     assert not drift(running)
 
 
 def test_removing_forgives_absence_of_the_interface_too(running):
-    with NamespacePool(1) as handles:
-        netlink = handles.netlink("drift.vm1")
+    with NamespacePool(1) as pool:
+        netlink = pool.netlink("drift.vm1")
         addresses.delete(netlink, Address("drift.vm1", "eth9", IPv4Interface("10.0.0.9/24")))
         links.delete_interface(netlink, "eth9")
         queues.remove(netlink, Queue("drift.vm1", "eth9"))

@@ -31,7 +31,7 @@ def accident(at: int, moment: Moment, what=AccidentError):
     """A progress callback that fails before or after noun number `at`."""
     position = -1
 
-    def progress(noun, now: Moment) -> None:
+    def progress(resource, now: Moment) -> None:
         nonlocal position
         position += now is Moment.BEFORE
         if position == at and now is moment:
@@ -44,7 +44,7 @@ def accident(at: int, moment: Moment, what=AccidentError):
 
 
 def first_of_each_stage(planned: lab.Lab) -> list[int]:
-    stages = [creation_order(noun) for noun in planned.plan.nouns]
+    stages = [creation_order(resource) for resource in planned.plan.resources]
     return [stages.index(number) for number in sorted(set(stages))]
 
 
@@ -74,10 +74,10 @@ def test_a_lab_that_a_thread_builds_is_a_lab():
 
 def test_a_failure_after_every_single_noun_leaves_nothing():
     planned = lab.prepare(lab.load("nat"))
-    for at in range(len(planned.plan.nouns)):
+    for at in range(len(planned.plan.resources)):
         with pytest.raises(AccidentError):
             lab.up(planned, accident(at, Moment.AFTER))
-        assert leftovers() == NOTHING, planned.plan.nouns[at]
+        assert leftovers() == NOTHING, planned.plan.resources[at]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -97,7 +97,7 @@ def test_after_kill_9_at_every_stage_down_leaves_nothing():
             assert forked(lambda fatal=fatal: lab.up(planned, fatal)) == -signal.SIGKILL
             assert leftovers() != NOTHING
             assert netlab("down", "nat").returncode == 0
-            assert leftovers() == NOTHING, f"{moment} {planned.plan.nouns[at]}"
+            assert leftovers() == NOTHING, f"{moment} {planned.plan.resources[at]}"
 
 
 def test_what_kill_9_leaves_is_shown_as_incomplete_and_not_built_over():
@@ -202,7 +202,7 @@ def test_a_second_up_refuses_and_changes_nothing():
 def test_commands_that_change_one_lab_wait_for_nobody():
     planned = lab.prepare(lab.load("hostonly"))
 
-    def down_meanwhile(noun, moment) -> None:
+    def down_meanwhile(resource, moment) -> None:
         with pytest.raises(SystemRefused, match="another netlab command"):
             lab.down("hostonly")
 

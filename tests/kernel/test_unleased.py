@@ -177,7 +177,9 @@ def test_what_is_foreseen_is_what_a_probe_finds(foreseen):
     causes = {adapter.node: adapter.in_vain.cause for adapter in adapters if adapter.in_vain}
     assert {adapter.node: one.cause for adapter, one in zip(adapters, found, strict=True)} == causes
     assert {one.verdict for one in found} == {Verdict.DEAD}
-    leased = {noun.namespace for noun in foreseen.plan.nouns if isinstance(noun, Lease)}
+    leased = {
+        resource.namespace for resource in foreseen.plan.resources if isinstance(resource, Lease)
+    }
     assert leased.isdisjoint(f"{NAME}.{name}" for name in names), "nobody waits for these"
     warned = {one.what.split()[2] for one in foreseen.source.warnings if "DHCP gives" in one.what}
     assert warned == names

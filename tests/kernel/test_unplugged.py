@@ -97,8 +97,8 @@ def test_the_next_adapter_takes_over_and_all_comes_back(node):
 
 
 def test_a_server_is_not_told_of_a_pulled_cable():
-    nouns = [noun for noun in now().plan.nouns if isinstance(noun, Service)]
-    server = next(noun for noun in nouns if noun.namespace == f"{NAME}.vmnet8-dhcp")
+    resources = [resource for resource in now().plan.resources if isinstance(resource, Service)]
+    server = next(resource for resource in resources if resource.namespace == f"{NAME}.vmnet8-dhcp")
     run_directory = RunDirectory(NAME)
     before = services.granted(run_directory, server)
     assert before

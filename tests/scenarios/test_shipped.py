@@ -23,7 +23,7 @@ Edit = Callable[[Resource], Resource | None]
 def mutated(scenario: str, edit: Edit) -> lab.Lab:
     """The lab of a scenario with some nouns of its plan changed or left out."""
     planned = lab.prepare(lab.load(scenario))
-    edited = [after for noun in planned.plan.nouns if (after := edit(noun)) is not None]
+    edited = [after for resource in planned.plan.resources if (after := edit(resource)) is not None]
     changed = replace(planned, plan=Plan.of(planned.name, edited))
     assert changed.plan != planned.plan, "the mutant is no mutant"
     return changed
@@ -32,11 +32,11 @@ def mutated(scenario: str, edit: Edit) -> lab.Lab:
 def without_rule(node: str, words: str) -> Edit:
     """Delete the rules with these words from a node's ruleset."""
 
-    def edit(noun: Resource) -> Resource:
-        if isinstance(noun, Ruleset) and noun.namespace.endswith(f".{node}"):
-            rows = [row for row in noun.text.splitlines(keepends=True) if words not in row]
-            return replace(noun, text="".join(rows))
-        return noun
+    def edit(resource: Resource) -> Resource:
+        if isinstance(resource, Ruleset) and resource.namespace.endswith(f".{node}"):
+            rows = [row for row in resource.text.splitlines(keepends=True) if words not in row]
+            return replace(resource, text="".join(rows))
+        return resource
 
     return edit
 
@@ -44,13 +44,13 @@ def without_rule(node: str, words: str) -> Edit:
 def with_text(node: str, old: str, new: str) -> Edit:
     """Replace text in a node's rules or service configuration."""
 
-    def edit(noun: Resource) -> Resource:
-        if noun_is_on(noun, node):
-            if isinstance(noun, Ruleset):
-                return replace(noun, text=noun.text.replace(old, new))
-            if isinstance(noun, Service):
-                return replace(noun, config=noun.config.replace(old, new))
-        return noun
+    def edit(resource: Resource) -> Resource:
+        if noun_is_on(resource, node):
+            if isinstance(resource, Ruleset):
+                return replace(resource, text=resource.text.replace(old, new))
+            if isinstance(resource, Service):
+                return replace(resource, config=resource.config.replace(old, new))
+        return resource
 
     return edit
 
@@ -58,10 +58,10 @@ def with_text(node: str, old: str, new: str) -> Edit:
 def with_sysctl(node: str, key: str, value: str) -> Edit:
     """Set a kernel parameter to something else."""
 
-    def edit(noun: Resource) -> Resource:
-        if isinstance(noun, Sysctl) and noun_is_on(noun, node) and noun.key == key:
-            return replace(noun, value=value)
-        return noun
+    def edit(resource: Resource) -> Resource:
+        if isinstance(resource, Sysctl) and noun_is_on(resource, node) and resource.key == key:
+            return replace(resource, value=value)
+        return resource
 
     return edit
 
@@ -69,10 +69,14 @@ def with_sysctl(node: str, key: str, value: str) -> Edit:
 def with_address(node: str, old: str, new: str) -> Edit:
     """Give a node another address."""
 
-    def edit(noun: Resource) -> Resource:
-        if isinstance(noun, Address) and noun_is_on(noun, node) and str(noun.address) == old:
-            return replace(noun, address=type(noun.address)(new))
-        return noun
+    def edit(resource: Resource) -> Resource:
+        if (
+            isinstance(resource, Address)
+            and noun_is_on(resource, node)
+            and str(resource.address) == old
+        ):
+            return replace(resource, address=type(resource.address)(new))
+        return resource
 
     return edit
 
@@ -80,11 +84,13 @@ def with_address(node: str, old: str, new: str) -> Edit:
 def plugged_into(switch: str, scenario: str, *vms: str) -> Edit:
     """Plug VMs into another switch than their own."""
 
-    def edit(noun: Resource) -> Resource:
-        if isinstance(noun, Cable) and noun.other.namespace in {f"{scenario}.{vm}" for vm in vms}:
-            port = replace(noun.one, namespace=f"{scenario}.{switch}", bridge=switch)
-            return replace(noun, one=port)
-        return noun
+    def edit(resource: Resource) -> Resource:
+        if isinstance(resource, Cable) and resource.other.namespace in {
+            f"{scenario}.{vm}" for vm in vms
+        }:
+            port = replace(resource.one, namespace=f"{scenario}.{switch}", bridge=switch)
+            return replace(resource, one=port)
+        return resource
 
     return edit
 
@@ -92,11 +98,11 @@ def plugged_into(switch: str, scenario: str, *vms: str) -> Edit:
 def switched_on(node: str, interface: str) -> Edit:
     """Enable a machine's adapter that is disabled."""
 
-    def edit(noun: Resource) -> Resource:
-        if not isinstance(noun, Cable) or noun.other.interface != interface:
-            return noun
-        its = noun.other.namespace.endswith(f".{node}")
-        return replace(noun, other=replace(noun.other, up=True)) if its else noun
+    def edit(resource: Resource) -> Resource:
+        if not isinstance(resource, Cable) or resource.other.interface != interface:
+            return resource
+        its = resource.other.namespace.endswith(f".{node}")
+        return replace(resource, other=replace(resource.other, up=True)) if its else resource
 
     return edit
 
@@ -104,25 +110,25 @@ def switched_on(node: str, interface: str) -> Edit:
 def without_route(node: str, destination: str) -> Edit:
     """Delete a route of a node."""
 
-    def edit(noun: Resource) -> Resource | None:
-        routes = isinstance(noun, Route) and str(noun.destination) == destination
-        return None if routes and noun_is_on(noun, node) else noun
+    def edit(resource: Resource) -> Resource | None:
+        routes = isinstance(resource, Route) and str(resource.destination) == destination
+        return None if routes and noun_is_on(resource, node) else resource
 
     return edit
 
 
 def chain(*edits: Edit) -> Edit:
-    def edit(noun: Resource) -> Resource | None:
+    def edit(resource: Resource) -> Resource | None:
         for one in edits:
-            if noun is not None:
-                noun = one(noun)
-        return noun
+            if resource is not None:
+                resource = one(resource)
+        return resource
 
     return edit
 
 
-def noun_is_on(noun: Resource, node: str) -> bool:
-    return not isinstance(noun, Cable) and noun.namespace.endswith(f".{node}")
+def noun_is_on(resource: Resource, node: str) -> bool:
+    return not isinstance(resource, Cable) and resource.namespace.endswith(f".{node}")
 
 
 @dataclass(frozen=True)

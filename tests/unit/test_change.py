@@ -48,12 +48,12 @@ OTHER = [Namespace("x.other"), Address("x.other", "eth0", IPv4Interface("10.0.0.
 ALL: list[Resource] = [*SWITCH, *MACHINE, *OTHER, CABLE]
 
 
-def plan(*nouns: Resource) -> Plan:
-    return Plan.of("x", nouns)
+def plan(*resources: Resource) -> Plan:
+    return Plan.of("x", resources)
 
 
 def without(*gone: Resource) -> list[Resource]:
-    return [noun for noun in ALL if noun not in gone]
+    return [resource for resource in ALL if resource not in gone]
 
 
 def between(new: list[Resource]) -> Diff:
@@ -175,14 +175,14 @@ def test_what_is_on_an_interface_made_by_hand_goes_with_it():
 
 def test_what_may_be_in_the_way_of_what_is_missing_goes_first():
     """A name without a namespace, an end in another switch, a folder for a file, a stray process."""
-    for noun in (*SWITCH, CABLE, ETC, SERVICE, Namespace("x.vm")):
-        found = reconcile(plan(*ALL), without(noun))
-        assert noun in found.removed, noun
-        assert noun in found.created, noun
-    for noun in (ADDRESS, ROUTE, RULES, SETTING, LISTENING):
-        found = reconcile(plan(*ALL), without(noun))
-        assert noun not in found.removed, noun
-        assert noun in found.created, noun
+    for resource in (*SWITCH, CABLE, ETC, SERVICE, Namespace("x.vm")):
+        found = reconcile(plan(*ALL), without(resource))
+        assert resource in found.removed, resource
+        assert resource in found.created, resource
+    for resource in (ADDRESS, ROUTE, RULES, SETTING, LISTENING):
+        found = reconcile(plan(*ALL), without(resource))
+        assert resource not in found.removed, resource
+        assert resource in found.created, resource
 
 
 def test_a_cable_is_in_the_way_though_the_namespace_of_one_end_is_gone():
@@ -193,9 +193,9 @@ def test_a_cable_is_in_the_way_though_the_namespace_of_one_end_is_gone():
 
 
 @pytest.mark.parametrize("noun", SWITCH)
-def test_what_is_odd_is_altered_in_place(noun):
-    odd = replace(noun, oddities=("off",))
-    assert reconcile(plan(*ALL), [*without(noun), odd]) == Diff((), ((odd, noun),), ())
+def test_what_is_odd_is_altered_in_place(resource):
+    odd = replace(resource, oddities=("off",))
+    assert reconcile(plan(*ALL), [*without(resource), odd]) == Diff((), ((odd, resource),), ())
 
 
 def test_what_is_to_be_altered_goes_and_comes_with_what_it_stands_on():
@@ -230,6 +230,6 @@ def test_another_machine_leaves_the_machines_alone_that_are_there(name):
     after = lab.prepare(edited(source, data))
     found = diff(before.plan, after.plan)
     vms = {node.name for node in before.topology.endpoints}
-    touched = {getattr(noun, "namespace", "").partition(".")[2] for noun in found.removed}
+    touched = {getattr(resource, "namespace", "").partition(".")[2] for resource in found.removed}
     assert not touched & {vm for vm in vms if vm.startswith("vm")}
     assert name in shipped()

@@ -25,7 +25,7 @@ MAP = NetworkMap(
         **{(node, "eth0"): "sw" for node in ("a", "b", "c")},
         **{("sw", f"p{node}"): node for node in ("a", "b", "c")},
     },
-    plumbing={},
+    nat_uplinks={},
     tables={"bridge admission": Cause.NOT_ADMITTED, "bridge loss-": Cause.LOST},
 )
 PORT_A, PORT_B, PORT_C = 1, 2, 3

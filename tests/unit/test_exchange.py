@@ -43,7 +43,7 @@ MAP = NetworkMap(
         for cable in CABLES
         for end, peer in (cable.split(), cable.split()[::-1])
     },
-    plumbing={("nat", "up"): "nat", ("host", "down"): "nat"},
+    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
 )
 INSIDE = {"src": "10.0.0.128", "dst": "203.0.113.80"}
 OUTSIDE = {"src": "192.168.1.100", "dst": "203.0.113.80", "ttl": 62}

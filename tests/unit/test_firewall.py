@@ -49,9 +49,9 @@ def test_what_is_let_in(blocks, allows, expected):
         for protocol, port in PORTS
     ]
     rules = next(
-        noun.text
-        for noun in lab.prepare(source).plan.nouns
-        if isinstance(noun, Ruleset) and noun.namespace == "x.host"
+        resource.text
+        for resource in lab.prepare(source).plan.resources
+        if isinstance(resource, Ruleset) and resource.namespace == "x.host"
     )
     shut = [
         f"fib daddr type local {protocol} dport {port} drop" in rules for protocol, port in PORTS
@@ -62,9 +62,9 @@ def test_what_is_let_in(blocks, allows, expected):
 def test_rules_stand_in_the_order_in_which_they_count():
     text = TEXT.format(blocks="[tcp, icmp, tcp:81]", allows="[tcp:80, icmp]")
     rules = next(
-        noun.text
-        for noun in lab.prepare(loads(text.encode(), "x.yaml")).plan.nouns
-        if isinstance(noun, Ruleset) and noun.namespace == "x.host"
+        resource.text
+        for resource in lab.prepare(loads(text.encode(), "x.yaml")).plan.resources
+        if isinstance(resource, Ruleset) and resource.namespace == "x.host"
     )
     _, _, chain = rules.partition("chain input {\n\t\ttype filter")
     assert chain.splitlines()[3:8] == [

@@ -288,9 +288,9 @@ def test_the_frame_holds_what_is_inside_the_computer_and_nothing_else(layout):
 def test_every_cable_of_the_plan_is_one_wire(scenario):
     planned = lab.prepare(lab.load(scenario))
     cables = [
-        {(node_of(end.namespace), end.interface) for end in (noun.one, noun.other)}
-        for noun in planned.plan.nouns
-        if isinstance(noun, Cable)
+        {(node_of(end.namespace), end.interface) for end in (resource.one, resource.other)}
+        for resource in planned.plan.resources
+        if isinstance(resource, Cable)
     ]
     root = Xml.fromstring(svg.render(graph.planned(planned)))
     wires = [
@@ -331,7 +331,7 @@ def test_a_wire_starts_at_the_machine_and_ends_at_the_switch():
     assert wires["host", "vmnet0"].a == graph.WireEnd("host", "eth0")
     assert wires["vmnet0", "lan"].b == graph.WireEnd("lan", "vmnet0")
     assert wires["router", "internet"].a == graph.WireEnd("router", "wan0")
-    assert wires["vmnet8-nat", "host"].plumbing and not wires["host", "vmnet8"].plumbing
+    assert wires["vmnet8-nat", "host"].nat_uplinks and not wires["host", "vmnet8"].nat_uplinks
 
 
 # Measured by Chromium in DejaVu Sans, normal and bold; thousandths of the font's size.

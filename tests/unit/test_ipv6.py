@@ -43,19 +43,29 @@ def test_vmware_has_a_prefix_for_each_nat_network_with_its_number_in_hex():
 @pytest.mark.parametrize("scenario", sorted(set(shipped()) - {"ipv6"}))
 def test_a_lab_without_ipv6_has_nothing_of_it(scenario):
     kinds = Ipv6 | Advertised
-    planned = lab.prepare(lab.load(scenario)).plan.nouns
-    assert not [noun for noun in planned if isinstance(noun, kinds)]
-    assert not [noun for noun in planned if isinstance(noun, Ruleset) and "table ip6" in noun.text]
+    planned = lab.prepare(lab.load(scenario)).plan.resources
+    assert not [resource for resource in planned if isinstance(resource, kinds)]
+    assert not [
+        resource
+        for resource in planned
+        if isinstance(resource, Ruleset) and "table ip6" in resource.text
+    ]
 
 
 def test_a_router_is_asked_when_it_listens_and_a_server_starts_when_it_has_its_address():
-    nouns = lab.prepare(lab.load("ipv6")).plan.nouns
+    resources = lab.prepare(lab.load("ipv6")).plan.resources
     own = max(
-        n for n, noun in enumerate(nouns) if isinstance(noun, Address) and noun.address.version == 6
+        n
+        for n, resource in enumerate(resources)
+        if isinstance(resource, Address) and resource.address.version == 6
     )
-    servers = [n for n, noun in enumerate(nouns) if isinstance(noun, Service)]
-    listening = [n for n, noun in enumerate(nouns) if isinstance(noun, Listening)]
-    asking = [n for n, noun in enumerate(nouns) if isinstance(noun, Ipv6) and noun.advertised]
+    servers = [n for n, resource in enumerate(resources) if isinstance(resource, Service)]
+    listening = [n for n, resource in enumerate(resources) if isinstance(resource, Listening)]
+    asking = [
+        n
+        for n, resource in enumerate(resources)
+        if isinstance(resource, Ipv6) and resource.advertised
+    ]
     assert own < min(servers)
     assert max(listening) < min(asking)
 
@@ -63,17 +73,17 @@ def test_a_router_is_asked_when_it_listens_and_a_server_starts_when_it_has_its_a
 def test_a_vm_with_ipv6_disabled_differs_in_nothing_else():
     with_it, without = edited(", ipv6: off}", "}"), lab.prepare(lab.load("ipv6"))
     found = diff(with_it.plan, without.plan)
-    assert {type(noun) for noun in found.removed} == {Ipv6, Advertised}
-    assert {noun.namespace for noun in found.removed} == {"ipv6.vm3"}
+    assert {type(resource) for resource in found.removed} == {Ipv6, Advertised}
+    assert {resource.namespace for resource in found.removed} == {"ipv6.vm3"}
     assert not found.altered
     assert not found.created
 
 
 def test_another_prefix_makes_addresses_anew_and_leaves_leases_alone():
     found = diff(lab.prepare(lab.load("ipv6")).plan, edited("ipv6: on", 'ipv6: "fd00:8::/64"').plan)
-    again = [noun for noun in found.created if isinstance(noun, Advertised)]
-    assert [str(noun.address.ip) for noun in again] == ["fd00:8::20c:29ff:fe36:d01e"]
-    assert not [noun for noun in found.removed if isinstance(noun, DhcpClient)]
+    again = [resource for resource in found.created if isinstance(resource, Advertised)]
+    assert [str(resource.address.ip) for resource in again] == ["fd00:8::20c:29ff:fe36:d01e"]
+    assert not [resource for resource in found.removed if isinstance(resource, DhcpClient)]
 
 
 def test_who_hears_no_advertisement_has_no_address():
@@ -115,13 +125,15 @@ def test_a_message_of_icmpv6_is_read_without_ip_header():
 
 def test_who_has_lost_what_a_router_told_asks_again_when_it_is_repaired():
     planned = lab.prepare(lab.load("ipv6")).plan
-    lost = next(noun for noun in planned.nouns if isinstance(noun, Advertised))
+    lost = next(resource for resource in planned.resources if isinstance(resource, Advertised))
     asks = next(
-        noun
-        for noun in planned.nouns
-        if isinstance(noun, Ipv6) and noun.advertised and noun.namespace == lost.namespace
+        resource
+        for resource in planned.resources
+        if isinstance(resource, Ipv6)
+        and resource.advertised
+        and resource.namespace == lost.namespace
     )
-    found = reconcile(planned, [noun for noun in planned.nouns if noun != lost])
+    found = reconcile(planned, [resource for resource in planned.resources if resource != lost])
     assert found.removed == (asks,)
     assert found.created == (asks, lost)
     assert not found.altered

@@ -36,7 +36,7 @@ MAP = NetworkMap(
         ("host", "lan"): "pc",
         ("pc", "eth0"): "host",
     },
-    plumbing={("nat", "up"): "nat", ("host", "down"): "nat"},
+    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
 )
 FIELDS = {
     "eth.src": "a",

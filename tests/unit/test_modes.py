@@ -50,8 +50,8 @@ def test_a_mode_is_complete_with_its_facts_and_its_line(backwards):
     assert "vmnet5-nat" not in planned.topology.nodes
     assert str(dhcp.options(network)["router"]) == "10.5.5.254"
     served = next(
-        noun.config for noun in planned.plan.nouns if isinstance(noun, Service)
-        if noun.namespace == "x.vmnet5-dhcp"
+        resource.config for resource in planned.plan.resources if isinstance(resource, Service)
+        if resource.namespace == "x.vmnet5-dhcp"
     )  # fmt: skip
     assert ",10.5.5.7,10.5.5.9,255.255.255.0,1800s" in served
     assert "dhcp-host=00:0c:29:" in served and ",10.5.5.7\n" in served

@@ -26,7 +26,9 @@ def plan_of(text: str, name: str = "x") -> Plan:
 @pytest.mark.parametrize("scenario", sorted(shipped()))
 def test_the_plan_of_a_shipped_scenario(scenario, golden):
     planned = lab.prepare(lab.load(scenario)).plan
-    golden(f"plans/{scenario}.txt", "".join(f"{line(noun)}\n" for noun in planned.nouns))
+    golden(
+        f"plans/{scenario}.txt", "".join(f"{line(resource)}\n" for resource in planned.resources)
+    )
 
 
 def test_the_same_scenario_gives_the_same_plan():
@@ -42,8 +44,8 @@ def test_two_labs_of_one_scenario_share_no_name():
 
 def test_each_thing_is_created_after_what_it_stands_on():
     seen, places = set(), set()
-    for noun in lab.prepare(lab.load("three-modes")).plan.nouns:
-        match noun:
+    for resource in lab.prepare(lab.load("three-modes")).plan.resources:
+        match resource:
             case Namespace(namespace):
                 places.add(namespace)
             case Cable(one, other):
@@ -52,10 +54,10 @@ def test_each_thing_is_created_after_what_it_stands_on():
                     assert end.bridge is None or (end.namespace, end.bridge) in seen
                     seen.add((end.namespace, end.interface))
             case _:
-                assert noun.namespace in places
-                if isinstance(noun, Address):
-                    assert (noun.namespace, noun.interface) in seen
-                seen.add((noun.namespace, getattr(noun, "name", None)))
+                assert resource.namespace in places
+                if isinstance(resource, Address):
+                    assert (resource.namespace, resource.interface) in seen
+                seen.add((resource.namespace, getattr(resource, "name", None)))
 
 
 def test_dhcp_options_by_mode():
@@ -90,7 +92,7 @@ def test_leases_go_upward_in_the_order_of_names_and_skip_static_addresses():
         expect: {default: blocked}
         """
     )
-    (config,) = [n.config for n in planned.nouns if isinstance(n, Service) and n.name == "dhcp"]
+    (config,) = [n.config for n in planned.resources if isinstance(n, Service) and n.name == "dhcp"]
     reserved = [row.rpartition(",")[2] for row in config.splitlines() if "dhcp-host" in row]
     assert reserved == ["10.0.0.129", "10.0.0.130"]
 
@@ -98,9 +100,9 @@ def test_leases_go_upward_in_the_order_of_names_and_skip_static_addresses():
 def test_only_the_routers_forward():
     planned = lab.prepare(lab.load("three-modes")).plan
     forwarding = {
-        names.node(noun.namespace): noun.value
-        for noun in planned.nouns
-        if isinstance(noun, Sysctl) and noun.key == "net.ipv4.ip_forward"
+        names.node(resource.namespace): resource.value
+        for resource in planned.resources
+        if isinstance(resource, Sysctl) and resource.key == "net.ipv4.ip_forward"
     }
     assert {node for node, value in forwarding.items() if value == "1"} == {"router", "vmnet8-nat"}
     assert len(forwarding) == len(resolve(lab.load("three-modes").scenario).nodes)
@@ -108,18 +110,21 @@ def test_only_the_routers_forward():
 
 def test_without_nat_the_host_forwards_nothing_at_all():
     planned = lab.prepare(lab.load("hostonly")).plan
-    assert not [n for n in planned.nouns if isinstance(n, Sysctl) and n.key.endswith("forwarding")]
-    assert "hostonly.host" not in [n.namespace for n in planned.nouns if isinstance(n, Ruleset)]
+    assert not [
+        n for n in planned.resources if isinstance(n, Sysctl) and n.key.endswith("forwarding")
+    ]
+    assert "hostonly.host" not in [n.namespace for n in planned.resources if isinstance(n, Ruleset)]
 
 
 def test_a_difference_is_what_went_and_what_came():
     planned = lab.prepare(lab.load("nat")).plan
     changed = replace(
-        planned, nouns=(*planned.nouns[:-1], replace(planned.nouns[-1], interface="eth9"))
+        planned,
+        resources=(*planned.resources[:-1], replace(planned.resources[-1], interface="eth9")),
     )
-    found = drift_between(planned.nouns, changed.nouns)
-    assert (found.missing, found.unplanned) == ((planned.nouns[-1],), (changed.nouns[-1],))
-    assert not drift_between(planned.nouns, planned.nouns)
+    found = drift_between(planned.resources, changed.resources)
+    assert (found.missing, found.unplanned) == ((planned.resources[-1],), (changed.resources[-1],))
+    assert not drift_between(planned.resources, planned.resources)
 
 
 @pytest.mark.parametrize("wanted", ["vm1-eth0", "a" * 63 + "-eth0", "vmnet255-dhcp-eth0"])
@@ -146,7 +151,7 @@ vms:
 expect: {{default: blocked}}
 """
     planned = build("x", resolve(loads(text.encode(), "x.yaml").scenario))
-    macs = [noun.other.mac for noun in planned.nouns if isinstance(noun, Cable)]
+    macs = [resource.other.mac for resource in planned.resources if isinstance(resource, Cable)]
     assert len(planned.namespaces) > 300
     assert len(set(macs)) == len(macs)
 

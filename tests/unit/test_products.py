@@ -123,8 +123,8 @@ expect: {default: blocked}
     one, other = given.topology.nodes["vm1"], given.topology.nodes["vm2"]
     assert one.segments.isdisjoint(other.segments), "an equal subnet is not the same one"
     uplinks = [
-        noun for noun in given.plan.nouns
-        if isinstance(noun, Cable) and "uplink" in (noun.one.interface, noun.other.interface)
+        resource for resource in given.plan.resources
+        if isinstance(resource, Cable) and "uplink" in (resource.one.interface, resource.other.interface)
     ]  # fmt: skip
     assert len({cable.other.interface for cable in uplinks}) == 3
 
@@ -150,8 +150,8 @@ expect: {default: blocked}
 )
 def test_what_the_host_forwards_and_translates(mode, inward, translated):
     rules = next(
-        noun.text for noun in of_mode(mode).plan.nouns
-        if isinstance(noun, Ruleset) and noun.namespace == "x.host"
+        resource.text for resource in of_mode(mode).plan.resources
+        if isinstance(resource, Ruleset) and resource.namespace == "x.host"
     )  # fmt: skip
     assert 'iifname "net0" oifname { "eth0" } accept' in rules
     assert ('oifname "net0" accept' in rules) is inward
@@ -159,9 +159,17 @@ def test_what_the_host_forwards_and_translates(mode, inward, translated):
 
 
 def test_an_isolated_network_makes_the_host_no_router():
-    nouns = of_mode("libvirt-isolated").plan.nouns
-    assert not [noun for noun in nouns if isinstance(noun, Ruleset) and ".host" in noun.namespace]
-    assert not [noun for noun in nouns if getattr(noun, "key", "").endswith("net0.forwarding")]
+    resources = of_mode("libvirt-isolated").plan.resources
+    assert not [
+        resource
+        for resource in resources
+        if isinstance(resource, Ruleset) and ".host" in resource.namespace
+    ]
+    assert not [
+        resource
+        for resource in resources
+        if getattr(resource, "key", "").endswith("net0.forwarding")
+    ]
 
 
 def refused(text: str) -> str:

@@ -31,7 +31,7 @@ MAP = NetworkMap(
         ("nat", "uplink"): "host", ("host", "nat"): "nat",
         ("far", "eth0"): "host", ("host", "lan"): "far",
     },
-    plumbing={("nat", "uplink"): "nat", ("host", "nat"): "nat"},
+    nat_uplinks={("nat", "uplink"): "nat", ("host", "nat"): "nat"},
 )  # fmt: skip
 REQUEST = Packet(Part.REQUEST, "UDP datagram")
 INSIDE = Flow(ip_address("10.0.0.1"), ip_address("8.8.8.8"), 5000, 53)

@@ -58,11 +58,11 @@ def test_what_the_machine_runs_out_of_is_told_with_its_setting(monkeypatch, full
         "/proc/net/softnet_stat": QUEUES.format(2),
     }
     monkeypatch.setattr("netlab.kernel.files.read", shown.get)
-    shortages = OverloadMonitor()
+    overload = OverloadMonitor()
     shown["/proc/net/stat/arp_cache"] = TABLE.format(1 + full)
     shown["/proc/net/softnet_stat"] = QUEUES.format(2 + dropped)
-    assert words in shortages.since()
-    assert bool(words) == bool(shortages.since())
+    assert words in overload.since()
+    assert bool(words) == bool(overload.since())
     shown.clear()
     assert OverloadMonitor().since() == "", "a container may not see them"
 

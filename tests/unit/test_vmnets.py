@@ -46,8 +46,8 @@ def test_validate_and_up_tell_warnings(tmp_path):
 
 def test_a_custom_network_has_what_is_asked_for_and_nothing_else():
     def machines(settings: str) -> set[str]:
-        found = plan_of(f"vmnet8: {{mode: custom, subnet: 10.0.0.0/24{settings}}}").nouns
-        return {noun.namespace for noun in found if isinstance(noun, Namespace)}
+        found = plan_of(f"vmnet8: {{mode: custom, subnet: 10.0.0.0/24{settings}}}").resources
+        return {resource.namespace for resource in found if isinstance(resource, Namespace)}
 
     bare = machines("")
     assert "x.vmnet8-dhcp" not in bare
@@ -59,12 +59,19 @@ def test_a_custom_network_has_what_is_asked_for_and_nothing_else():
 
 
 def test_nobody_waits_for_a_lease_where_nobody_gives_one():
-    segment = plan_of("", "vm1: {nics: [seg1]}", "segments: {seg1: {}}").nouns
-    without = plan_of("vmnet8: {mode: nat, subnet: 10.0.0.0/24, dhcp: false}").nouns
-    for nouns in (segment, without):
-        assert any(isinstance(noun, DhcpClient) and noun.namespace == "x.vm1" for noun in nouns)
-        assert not any(isinstance(noun, Lease) and noun.namespace == "x.vm1" for noun in nouns)
-        assert not any(isinstance(n, Listening) and n.namespace == "x.vmnet8-dhcp" for n in nouns)
+    segment = plan_of("", "vm1: {nics: [seg1]}", "segments: {seg1: {}}").resources
+    without = plan_of("vmnet8: {mode: nat, subnet: 10.0.0.0/24, dhcp: false}").resources
+    for resources in (segment, without):
+        assert any(
+            isinstance(resource, DhcpClient) and resource.namespace == "x.vm1"
+            for resource in resources
+        )
+        assert not any(
+            isinstance(resource, Lease) and resource.namespace == "x.vm1" for resource in resources
+        )
+        assert not any(
+            isinstance(n, Listening) and n.namespace == "x.vmnet8-dhcp" for n in resources
+        )
 
 
 def test_segments_never_share_a_subnet_even_if_they_have_none():

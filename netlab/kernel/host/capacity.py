@@ -83,7 +83,7 @@ def narrows(plan: Plan, room: Capacity) -> Iterator[str]:
 
 
 def _programs(plan: Plan) -> int:
-    return sum(isinstance(noun, Service | DhcpClient) for noun in plan.nouns)
+    return sum(isinstance(resource, Service | DhcpClient) for resource in plan.resources)
 
 
 def _measure() -> Capacity:

@@ -82,9 +82,9 @@ def _forget_lease(run: RunDirectory, client: DhcpClient) -> None:
     files.remove(str(run.in_vain(client.namespace, client.interface)))
 
 
-def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
+def stop(run: RunDirectory, resource: Service | DhcpClient) -> None:
     """End the noun's process, and forget it. Forgives absence."""
-    directory = _directory(run, noun)
+    directory = _directory(run, resource)
     # Who has no number is known by its mark: somebody may have removed the file.
     pids = [_pid(directory)] if _alive(directory) else _found(set(), str(directory))
     started = {pid: _start_time(pid) for pid in pids}
@@ -92,8 +92,8 @@ def stop(run: RunDirectory, noun: Service | DhcpClient) -> None:
     left = [pid for pid in pids if started[pid] and _start_time(pid) == started[pid]]
     _end(left, signal.SIGKILL, _KILL_SECONDS)
     files.remove(f"{directory}/pid")  # A server's leases stay for its next start.
-    if isinstance(noun, DhcpClient):
-        _forget_lease(run, noun)
+    if isinstance(resource, DhcpClient):
+        _forget_lease(run, resource)
 
 
 def deconfigure(run: RunDirectory, client: DhcpClient) -> None:
@@ -114,14 +114,14 @@ def tell_client(run: RunDirectory, client: DhcpClient, number: int) -> bool:
     return True
 
 
-def runs(run: RunDirectory, noun: Service | DhcpClient) -> bool:
+def runs(run: RunDirectory, resource: Service | DhcpClient) -> bool:
     """Whether the noun's process runs, and is not stopped; a service with other settings is another."""
-    directory = _directory(run, noun)
+    directory = _directory(run, resource)
     if not _alive(directory) or _status(_pid(directory))[:1] == ["T"]:
         return False
-    return isinstance(noun, DhcpClient) or (
-        files.read(f"{directory}/noun") == repr(noun)
-        and (files.read(f"{directory}/config") or "") == noun.config
+    return isinstance(resource, DhcpClient) or (
+        files.read(f"{directory}/noun") == repr(resource)
+        and (files.read(f"{directory}/config") or "") == resource.config
     )
 
 
@@ -242,9 +242,9 @@ def _end(pids: list[int], number: int, seconds: float) -> None:
     _reap(signalled)
 
 
-def _directory(run: RunDirectory, noun: Service | DhcpClient) -> Path:
-    name = noun.name if isinstance(noun, Service) else _client_name(noun.interface)
-    return run.service(noun.namespace, name)
+def _directory(run: RunDirectory, resource: Service | DhcpClient) -> Path:
+    name = resource.name if isinstance(resource, Service) else _client_name(resource.interface)
+    return run.service(resource.namespace, name)
 
 
 def _client_name(interface: str) -> str:

@@ -57,44 +57,44 @@ def change(
     missing: list[Lease] = []
     run.furnish()
     back: list[tuple[str, Observed, Callable[[], object]]] = []
-    with NamespacePool(len(wanted.removed) + len(wanted.created)) as handles:
-        remake = partial(make, run=run, handles=handles, interruption=Interruption())
+    with NamespacePool(len(wanted.removed) + len(wanted.created)) as pool:
+        remake = partial(make, run=run, pool=pool, interruption=Interruption())
 
         def step(
-            verb: str, noun: Observed, do: Callable[[], object], undo: Callable[[], object]
+            verb: str, resource: Observed, do: Callable[[], object], undo: Callable[[], object]
         ) -> object:
             interruption.check()
-            progress(noun, Moment.BEFORE)
+            progress(resource, Moment.BEFORE)
             # Noted before it is done: what is half done has to be taken back too.
-            back.append((verb, noun, undo))
-            with explained(verb, noun):
+            back.append((verb, resource, undo))
+            with explained(verb, resource):
                 result = do()
-            progress(noun, Moment.AFTER)
+            progress(resource, Moment.AFTER)
             return result
 
         try:
-            for noun in wanted.removed:
-                gone = partial(_unmake, noun, run, handles)
-                if isinstance(noun, DhcpClient) and wanted.gives_back(noun):
-                    gone = partial(_retire, noun, run, handles, interruption)
-                elif isinstance(noun, DhcpClient) and wanted.keeps(noun.namespace):
-                    gone = partial(_deconfigure, noun, run, handles)
+            for resource in wanted.removed:
+                gone = partial(_unmake, resource, run, pool)
+                if isinstance(resource, DhcpClient) and wanted.gives_back(resource):
+                    gone = partial(_retire, resource, run, pool, interruption)
+                elif isinstance(resource, DhcpClient) and wanted.keeps(resource.namespace):
+                    gone = partial(_deconfigure, resource, run, pool)
                 # What somebody made by hand cannot be made again.
-                by_hand = isinstance(noun, CableEnd)
-                step("remove", noun, gone, _nothing if by_hand else partial(remake, noun))
+                by_hand = isinstance(resource, CableEnd)
+                step("remove", resource, gone, _nothing if by_hand else partial(remake, resource))
             for old, new in wanted.altered:
                 there, back_again = partial(_alter, old, new), partial(_alter, new, old)
-                step("alter", new, partial(there, run, handles), partial(back_again, run, handles))
-            for noun in wanted.created:
-                make_it = partial(make, noun, run, handles, interruption)
-                came = step("make", noun, make_it, partial(_unmake, noun, run, handles))
-                if not came and isinstance(noun, Lease):
-                    missing.append(noun)
+                step("alter", new, partial(there, run, pool), partial(back_again, run, pool))
+            for resource in wanted.created:
+                make_it = partial(make, resource, run, pool, interruption)
+                came = step("make", resource, make_it, partial(_unmake, resource, run, pool))
+                if not came and isinstance(resource, Lease):
+                    missing.append(resource)
             unleased(tuple(missing))
         except BaseException as error:
-            for verb, noun, undo in reversed(back):
+            for verb, resource, undo in reversed(back):
                 try:
-                    with explained(f"take back: {verb}", noun):
+                    with explained(f"take back: {verb}", resource):
                         undo()
                 except KernelError as failure:
                     error.add_note(str(failure))
@@ -122,61 +122,61 @@ def mend(
     missing: list[Lease] = []
     netns.share_names()
     run.furnish()
-    with NamespacePool(len(wanted.removed) + len(wanted.created)) as handles:
+    with NamespacePool(len(wanted.removed) + len(wanted.created)) as pool:
 
-        def tried(verb: str, noun: Observed, do: Callable[[], object]) -> bool:
+        def tried(verb: str, resource: Observed, do: Callable[[], object]) -> bool:
             interruption.check()
-            if any(_needs(noun, failed) for failed in failures):
+            if any(_needs(resource, failed) for failed in failures):
                 return False
-            progress(noun, Moment.BEFORE)
+            progress(resource, Moment.BEFORE)
             try:
-                with explained(verb, noun):
+                with explained(verb, resource):
                     came = do()
-                if isinstance(noun, Lease) and not came:
-                    missing.append(noun)
+                if isinstance(resource, Lease) and not came:
+                    missing.append(resource)
             except Interrupted:
                 raise
             except NetlabError as error:
-                failures[noun] = error
-            progress(noun, Moment.AFTER)
-            return noun not in failures and noun not in missing
+                failures[resource] = error
+            progress(resource, Moment.AFTER)
+            return resource not in failures and resource not in missing
 
         removed = [
-            noun
-            for noun in wanted.removed
-            if tried("remove", noun, partial(_unmake, noun, run, handles))
+            resource
+            for resource in wanted.removed
+            if tried("remove", resource, partial(_unmake, resource, run, pool))
         ]
         altered = [
             (old, new)
             for old, new in wanted.altered
-            if tried("alter", new, partial(_alter, old, new, run, handles))
+            if tried("alter", new, partial(_alter, old, new, run, pool))
         ]
         created = [
-            noun
-            for noun in wanted.created
-            if tried("make", noun, partial(make, noun, run, handles, interruption))
+            resource
+            for resource in wanted.created
+            if tried("make", resource, partial(make, resource, run, pool, interruption))
         ]
     done = Diff(tuple(removed), tuple(altered), tuple(created))
     return Mending(done, tuple(failures.values()), tuple(missing))
 
 
-def _needs(noun: Observed, failed: Observed) -> bool:
+def _needs(resource: Observed, failed: Observed) -> bool:
     """Whether there is no sense in trying: it is the same thing, or stands on it."""
-    if isinstance(noun, CableEnd) or isinstance(failed, CableEnd):
+    if isinstance(resource, CableEnd) or isinstance(failed, CableEnd):
         return False
-    return noun == failed or stands_on(noun, failed)
+    return resource == failed or stands_on(resource, failed)
 
 
 def _nothing() -> None:
     pass
 
 
-def _alter(old: Resource, new: Resource, run: RunDirectory, handles: NamespacePool) -> None:
+def _alter(old: Resource, new: Resource, run: RunDirectory, pool: NamespacePool) -> None:
     match new:
         case Namespace(namespace):
-            strays.undo(handles.netlink(namespace))
+            strays.undo(pool.netlink(namespace))
         case Sysctl():
-            handles.set(new)
+            pool.set(new)
         case EtcFile(name=name) if not netns.has_place(name):
             pass
         case EtcFile(namespace, name, text):
@@ -186,13 +186,11 @@ def _alter(old: Resource, new: Resource, run: RunDirectory, handles: NamespacePo
             files.write(str(run.ruleset(namespace)), nft.replace(namespace, old.text, text))
         case Bridge(namespace):
             assert isinstance(old, Bridge)
-            links.alter_bridge(handles.netlink(namespace), old, new)
+            links.alter_bridge(pool.netlink(namespace), old, new)
         case Cable(one, other):
-            links.switch_cable(
-                new, handles.netlink(one.namespace), handles.netlink(other.namespace)
-            )
+            links.switch_cable(new, pool.netlink(one.namespace), pool.netlink(other.namespace))
         case Queue(namespace):
-            queues.put(handles.netlink(namespace), new)
+            queues.put(pool.netlink(namespace), new)
         case DhcpClient():
             pass  # Nobody is to give it anything any more: it keeps what it has.
         case _:
@@ -200,26 +198,26 @@ def _alter(old: Resource, new: Resource, run: RunDirectory, handles: NamespacePo
 
 
 def _retire(
-    client: DhcpClient, run: RunDirectory, handles: NamespacePool, interruption: Interruption
+    client: DhcpClient, run: RunDirectory, pool: NamespacePool, interruption: Interruption
 ) -> None:
     """A DHCP client that goes gives its lease back, or another could not get the address."""
     try:
         leases.give_back(run, client, interruption)
     finally:
-        _unmake(client, run, handles)
+        _unmake(client, run, pool)
 
 
-def _deconfigure(client: DhcpClient, run: RunDirectory, handles: NamespacePool) -> None:
+def _deconfigure(client: DhcpClient, run: RunDirectory, pool: NamespacePool) -> None:
     """Its machine stays: the name servers that it was given go too."""
-    _unmake(client, run, handles)
+    _unmake(client, run, pool)
     services.deconfigure(run, client)
 
 
-def _unmake(noun: Observed, run: RunDirectory, handles: NamespacePool) -> None:
+def _unmake(resource: Observed, run: RunDirectory, pool: NamespacePool) -> None:
     """Remove it. Forgives absence, also of the namespace that it was in."""
-    match noun:
+    match resource:
         case Namespace(namespace):
-            handles.forget(namespace)
+            pool.forget(namespace)
             services.end_inside(namespace)
             netns.unlink_etc([namespace])
             # Whole: a machine of that name that comes again is linked where its folder is made.
@@ -233,34 +231,34 @@ def _unmake(noun: Observed, run: RunDirectory, handles: NamespacePool) -> None:
             # Both: somebody may have moved one end away, and put another interface in its place.
             for end in (one, other):
                 if netns.inode(end.namespace) is not None:
-                    links.delete_interface(handles.netlink(end.namespace), end.interface)
+                    links.delete_interface(pool.netlink(end.namespace), end.interface)
         case Service():
-            services.stop(run, noun)
+            services.stop(run, resource)
         case DhcpClient(namespace, interface):
-            services.stop(run, noun)
+            services.stop(run, resource)
             if netns.inode(namespace) is not None:
-                addresses.delete_of(handles.netlink(namespace), interface)
-        case _ if netns.inode(noun.namespace) is None:
+                addresses.delete_of(pool.netlink(namespace), interface)
+        case _ if netns.inode(resource.namespace) is None:
             pass
         case Sysctl(value="1"):
             # Back to what a new namespace has, where a plan's switches are off.
-            handles.set(replace(noun, value="0", optional=True))
+            pool.set(replace(resource, value="0", optional=True))
         case Sysctl():
             pass
         case Bridge(namespace, name):
-            links.delete_interface(handles.netlink(namespace), name)
+            links.delete_interface(pool.netlink(namespace), name)
         case Queue(namespace):
-            queues.remove(handles.netlink(namespace), noun)
+            queues.remove(pool.netlink(namespace), resource)
         case Ipv6():
-            handles.set(ipv6.off(noun))
+            pool.set(ipv6.off(resource))
         case Address(namespace):
-            addresses.delete(handles.netlink(namespace), noun)
+            addresses.delete(pool.netlink(namespace), resource)
         case Route(namespace):
-            routes.delete(handles.netlink(namespace), noun)
+            routes.delete(pool.netlink(namespace), resource)
         case Ruleset(namespace, text):
             nft.delete(namespace, text)
             files.remove(str(run.ruleset(namespace)))
         case CableEnd(namespace, interface):
-            links.delete_interface(handles.netlink(namespace), interface)
+            links.delete_interface(pool.netlink(namespace), interface)
         case Listening() | Lease() | Advertised():
             pass  # Facts, which end with what they are about.

@@ -63,44 +63,44 @@ def create(
     """
     netns.share_names()
     missing = []
-    with NamespacePool(len(plan.namespaces)) as handles:
-        for noun in plan.nouns:
+    with NamespacePool(len(plan.namespaces)) as pool:
+        for resource in plan.resources:
             interruption.check()
-            progress(noun, Moment.BEFORE)
-            with explained("make", noun):
-                there = make(noun, run, handles, interruption)
-            if not there and isinstance(noun, Lease):
-                missing.append(noun)
-            progress(noun, Moment.AFTER)
+            progress(resource, Moment.BEFORE)
+            with explained("make", resource):
+                there = make(resource, run, pool, interruption)
+            if not there and isinstance(resource, Lease):
+                missing.append(resource)
+            progress(resource, Moment.AFTER)
     return tuple(missing)
 
 
 @contextmanager
-def explained(verb: str, noun: Observed) -> Iterator[None]:
+def explained(verb: str, resource: Observed) -> Iterator[None]:
     """Errors of a block that makes, alters or removes a noun say so. Raises KernelError."""
     try:
         yield
     except Refused as error:
         raise KernelError(
-            f"the kernel refuses to {verb} `{_first_line(noun)}`: {error.strerror}"
+            f"the kernel refuses to {verb} `{_first_line(resource)}`: {error.strerror}"
         ) from error
     except OSError as error:
-        raise KernelError(f"cannot {verb} `{_first_line(noun)}`: {error}") from error
+        raise KernelError(f"cannot {verb} `{_first_line(resource)}`: {error}") from error
     except NetlabError as error:
-        error.add_note(f"while it was to {verb} {_first_line(noun)}")
+        error.add_note(f"while it was to {verb} {_first_line(resource)}")
         raise
 
 
 def make(
-    noun: Resource, run: RunDirectory, handles: NamespacePool, interruption: Interruption
+    resource: Resource, run: RunDirectory, pool: NamespacePool, interruption: Interruption
 ) -> bool:
     """False: it is a lease that has not come, and its client goes on asking. Raises what is in the way
     of any other noun."""
-    match noun:
+    match resource:
         case Namespace(namespace):
-            handles.create(namespace)
+            pool.create(namespace)
         case Sysctl():
-            handles.set(noun)
+            pool.set(resource)
         case EtcFile(name=name) if not netns.has_place(name):
             pass
         case EtcFile(namespace, name, text):
@@ -110,43 +110,44 @@ def make(
                 netns.link_etc(namespace, folder)
             files.write(f"{folder}/{name}", text)
         case Bridge():
-            links.create_bridge(handles.netlink(noun.namespace), noun)
+            links.create_bridge(pool.netlink(resource.namespace), resource)
         case Cable(one, other):
             links.create_cable(
-                noun,
-                handles.netlink(one.namespace),
-                handles.netlink(other.namespace),
-                handles.descriptors,
+                resource,
+                pool.netlink(one.namespace),
+                pool.netlink(other.namespace),
+                pool.descriptors,
             )
         case Queue():
-            queues.put(handles.netlink(noun.namespace), noun)
+            queues.put(pool.netlink(resource.namespace), resource)
         case Ipv6():
             ipv6.require()
-            handles.set(*ipv6.settings(noun))
+            pool.set(*ipv6.settings(resource))
         case Address():
-            addresses.create(handles.netlink(noun.namespace), noun)
+            addresses.create(pool.netlink(resource.namespace), resource)
         case Route():
-            routes.create(handles.netlink(noun.namespace), noun)
+            routes.create(pool.netlink(resource.namespace), resource)
         case Ruleset(namespace, text):
             files.write(str(run.ruleset(namespace)), nft.create(namespace, text))
         case Service():
-            services.start(run, noun)
+            services.start(run, resource)
         case Listening():
             await_fact(
-                lambda: services.listens(run, noun),
+                lambda: services.listens(run, resource),
                 _LISTENING_SECONDS,
                 lambda: (
-                    f"{noun.service} on {noun.namespace} does not open {noun.protocol}/{noun.port}"
+                    f"{resource.service} on {resource.namespace}"
+                    f" does not open {resource.protocol}/{resource.port}"
                 ),
                 interruption,
             )
         case DhcpClient():
-            services.start_client(run, noun)
+            services.start_client(run, resource)
         case Lease():
-            return leases.await_lease(run, noun, LEASE_SECONDS, interruption)
+            return leases.await_lease(run, resource, LEASE_SECONDS, interruption)
         case Advertised(namespace, interface, address):
             await_fact(
-                lambda: ipv6.took(handles.netlink(namespace), noun),
+                lambda: ipv6.took(pool.netlink(namespace), resource),
                 LEASE_SECONDS,
                 lambda: (
                     f"{namespace} did not make {address} on {interface} of a router's advertisement"
@@ -157,5 +158,5 @@ def make(
     return True
 
 
-def _first_line(noun: Observed) -> str:
-    return line(noun).splitlines()[0]
+def _first_line(resource: Observed) -> str:
+    return line(resource).splitlines()[0]

@@ -79,7 +79,7 @@ Ipv6Addresses = dict[tuple[str, str], tuple[IPv6Interface, ...]]
 class Observation:
     """A lab as the kernel shows it."""
 
-    nouns: tuple[Observed, ...]
+    resources: tuple[Observed, ...]
     """What is there: as planned, changed, or unplanned; not what DHCP gave, which is as it should be."""
     addresses: InterfaceAddresses
     ipv6: Ipv6Addresses
@@ -89,17 +89,17 @@ def observe(plan: Plan, run: RunDirectory) -> Observation:
     """Look at everything that is planned, and for what is not."""
     present = [name for name in plan.namespaces if netns.inode(name) is not None]
     settings: dict[str, list[str]] = {name: [] for name in plan.namespaces}
-    for noun in plan.nouns:
-        if isinstance(noun, Sysctl):
-            settings[noun.namespace].append(noun.key)
-        elif isinstance(noun, Ipv6):
-            settings[noun.namespace] += (one.key for one in ipv6.settings(noun))
-    with NamespacePool(len(present)) as handles:
-        views = {name: _view(name, settings[name], handles) for name in present}
-    seen = (_seen(noun, views, run) for noun in plan.nouns)
-    nouns = (*(noun for noun in seen if noun), *_unplanned(plan, views, run))
+    for resource in plan.resources:
+        if isinstance(resource, Sysctl):
+            settings[resource.namespace].append(resource.key)
+        elif isinstance(resource, Ipv6):
+            settings[resource.namespace] += (one.key for one in ipv6.settings(resource))
+    with NamespacePool(len(present)) as pool:
+        views = {name: _view(name, settings[name], pool) for name in present}
+    seen = (_seen(resource, views, run) for resource in plan.resources)
+    resources = (*(resource for resource in seen if resource), *_unplanned(plan, views, run))
     return Observation(
-        nouns,
+        resources,
         _grouped(one for view in views.values() for one in view.addresses),
         _grouped_ipv6(one for view in views.values() for one in view.ipv6.addresses),
     )
@@ -108,9 +108,9 @@ def observe(plan: Plan, run: RunDirectory) -> Observation:
 def addresses(namespaces: list[str]) -> tuple[InterfaceAddresses, Ipv6Addresses]:
     """The addresses of every interface in these namespaces, and nothing else."""
     found: list[Address] = []
-    with NamespacePool(len(namespaces)) as handles:
+    with NamespacePool(len(namespaces)) as pool:
         for name in namespaces:
-            snapshot = Snapshot(handles.netlink(name))
+            snapshot = Snapshot(pool.netlink(name))
             found += (*_ipv4(snapshot, name), *ipv6.addresses(snapshot, name))
     return _grouped(found), _grouped_ipv6(found)
 
@@ -148,11 +148,11 @@ def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
     return grouped
 
 
-def _view(namespace: str, settings: list[str], handles: NamespacePool) -> _View:
-    with handles.inside(namespace):
+def _view(namespace: str, settings: list[str], pool: NamespacePool) -> _View:
+    with pool.inside(namespace):
         ruleset = nft.read_here()
-        values = handles.settings.values(namespace, [*settings, netns.MARK_KEY])
-    snapshot = Snapshot(handles.netlink(namespace))
+        values = pool.settings.values(namespace, [*settings, netns.MARK_KEY])
+    snapshot = Snapshot(pool.netlink(namespace))
     slowed = any(interface.queue in queues.KINDS for interface in snapshot.interfaces)
     is_marked = values.get(netns.MARK_KEY) == str(netns.MARK)
     unmarked = () if is_marked else ("without netlab's mark",)
@@ -168,49 +168,49 @@ def _view(namespace: str, settings: list[str], handles: NamespacePool) -> _View:
     )
 
 
-def _seen(noun: Resource, views: dict[str, _View], run: RunDirectory) -> Resource | None:
+def _seen(resource: Resource, views: dict[str, _View], run: RunDirectory) -> Resource | None:
     """The noun as it is: itself, a changed one, or None if it is not there."""
-    if isinstance(noun, Cable):
-        near, far = views.get(noun.one.namespace), views.get(noun.other.namespace)
-        return noun if near and far and _plugged(noun, near, far) else None
-    view = views.get(noun.namespace)
+    if isinstance(resource, Cable):
+        near, far = views.get(resource.one.namespace), views.get(resource.other.namespace)
+        return resource if near and far and _plugged(resource, near, far) else None
+    view = views.get(resource.namespace)
     if view is None:
         return None
-    match noun:
+    match resource:
         case Namespace():
-            return replace(noun, oddities=view.oddities)
+            return replace(resource, oddities=view.oddities)
         case Sysctl(key=key, value=value, optional=optional):
             there = view.settings.get(key, value if optional else None)
             if there == value:
-                return noun
-            return None if there is None else replace(noun, value=there)
+                return resource
+            return None if there is None else replace(resource, value=there)
         case EtcFile(namespace, name, text):
             found = _seen_file(run, namespace, name)
             if found == text:
-                return noun
+                return resource
             if found is None:
-                return None if netns.has_place(name) else noun
-            return replace(noun, text=found)
+                return None if netns.has_place(name) else resource
+            return replace(resource, text=found)
         case Bridge(name=name):
-            return _seen_bridge(noun, view.interfaces.get(name))
+            return _seen_bridge(resource, view.interfaces.get(name))
         case Queue(interface=interface):
             return next((one for one in view.queues if one.interface == interface), None)
         case Ipv6():
-            return noun if ipv6.is_on(noun, view.settings) else None
+            return resource if ipv6.is_on(resource, view.settings) else None
         case Address():
-            return noun if noun in (*view.addresses, *view.ipv6.addresses) else None
+            return resource if resource in (*view.addresses, *view.ipv6.addresses) else None
         case Route():
-            return noun if noun in (*view.routes, *view.ipv6.routes) else None
+            return resource if resource in (*view.routes, *view.ipv6.routes) else None
         case Ruleset(namespace):
-            return _seen_ruleset(noun, view, run)
+            return _seen_ruleset(resource, view, run)
         case Service() | DhcpClient():
-            return noun if services.runs(run, noun) else None
+            return resource if services.runs(run, resource) else None
         case Listening():
-            return noun if _listens(noun, run) else None
+            return resource if _listens(resource, run) else None
         case Lease():
-            return noun if _leased(noun, view, run) else None
+            return resource if _leased(resource, view, run) else None
         case Advertised():
-            return noun if ipv6.holds(view.ipv6, noun) else None
+            return resource if ipv6.holds(view.ipv6, resource) else None
 
 
 def _seen_file(run: RunDirectory, namespace: str, name: str) -> str | None:
@@ -219,25 +219,25 @@ def _seen_file(run: RunDirectory, namespace: str, name: str) -> str | None:
     return files.read(f"{folder}/{name}") if netns.shows_etc(namespace, folder) else None
 
 
-def _seen_bridge(noun: Bridge, found: Interface | None) -> Bridge | None:
+def _seen_bridge(resource: Bridge, found: Interface | None) -> Bridge | None:
     if found is None or found.kind != "bridge":
         return None
-    return replace(noun, mac=found.mac, hub=found.hub, oddities=found.oddities)
+    return replace(resource, mac=found.mac, hub=found.hub, oddities=found.oddities)
 
 
-def _seen_ruleset(noun: Ruleset, view: _View, run: RunDirectory) -> Ruleset | None:
+def _seen_ruleset(resource: Ruleset, view: _View, run: RunDirectory) -> Ruleset | None:
     """Compared as it is shown now and was when it was new: nft rewrites what it is given.
 
     Another libnftables may have come meanwhile that writes it otherwise.
     """
     if not view.ruleset:
         return None
-    recorded = run.ruleset(noun.namespace)
+    recorded = run.ruleset(resource.namespace)
     same = recorded.is_file() and view.ruleset == recorded.read_text()
     if not same:
         with suppress(KernelError):
-            same = view.ruleset == nft.shown(noun.text)
-    return noun if same else replace(noun, text=view.ruleset)
+            same = view.ruleset == nft.shown(resource.text)
+    return resource if same else replace(resource, text=view.ruleset)
 
 
 def _plugged(cable: Cable, one: _View, other: _View) -> bool:
@@ -262,45 +262,55 @@ def _end_interface(end: CableEnd, view: _View, mtu: int) -> Interface | None:
     return there if there.master == (switch.index if switch else 0) else None
 
 
-def _listens(noun: Listening, run: RunDirectory) -> bool:
+def _listens(resource: Listening, run: RunDirectory) -> bool:
     try:
-        return services.listens(run, noun)
+        return services.listens(run, resource)
     except KernelError:
         return False
 
 
-def _leased(noun: Lease, view: _View, run: RunDirectory) -> bool:
+def _leased(resource: Lease, view: _View, run: RunDirectory) -> bool:
     """Whether what DHCP gave is there: the address, the default route if it gave one, name servers.
 
     Where it has given nothing, there is nothing that somebody could have changed; but a client that has
     neither a lease nor asked in vain was robbed of it.
     """
-    lease = services.lease(run, noun)
+    lease = services.lease(run, resource)
     if not lease:
-        return services.has_asked_in_vain(run, noun)
+        return services.has_asked_in_vain(run, resource)
     addressed = any(
-        address.interface == noun.interface and str(address.address) == lease.get("address")
+        address.interface == resource.interface and str(address.address) == lease.get("address")
         for address in view.addresses
     )
-    routed = not lease.get("router") or _default(noun, lease) in view.routes
-    written = files.read(str(run.leased_resolv(noun.namespace)))
-    return addressed and routed and _seen_file(run, noun.namespace, "resolv.conf") == written
+    routed = not lease.get("router") or _default(resource, lease) in view.routes
+    written = files.read(str(run.leased_resolv(resource.namespace)))
+    return addressed and routed and _seen_file(run, resource.namespace, "resolv.conf") == written
 
 
-def _default(noun: Lease | DhcpClient, lease: dict[str, str]) -> Route:
+def _default(resource: Lease | DhcpClient, lease: dict[str, str]) -> Route:
     """The default route as the client's script sets it."""
     gateway = IPv4Address(lease["router"])
-    return Route(noun.namespace, DEFAULT_ROUTE, gateway, metric(noun.interface))
+    return Route(resource.namespace, DEFAULT_ROUTE, gateway, metric(resource.interface))
 
 
 def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterator[Observed]:
     """Interfaces, queues, addresses, routes through gateways, and rules that somebody added."""
-    planned = (noun for noun in plan.nouns if isinstance(noun, Address | Route))
+    planned = (resource for resource in plan.resources if isinstance(resource, Address | Route))
     expected = {*planned, *_from_leases(plan, run)}
     known = _known_interfaces(plan)
-    slowed = {(noun.namespace, noun.interface) for noun in plan.nouns if isinstance(noun, Queue)}
-    with_ipv6 = {(noun.namespace, noun.interface) for noun in plan.nouns if isinstance(noun, Ipv6)}
-    with_rules = {noun.namespace for noun in plan.nouns if isinstance(noun, Ruleset)}
+    slowed = {
+        (resource.namespace, resource.interface)
+        for resource in plan.resources
+        if isinstance(resource, Queue)
+    }
+    with_ipv6 = {
+        (resource.namespace, resource.interface)
+        for resource in plan.resources
+        if isinstance(resource, Ipv6)
+    }
+    with_rules = {
+        resource.namespace for resource in plan.resources if isinstance(resource, Ruleset)
+    }
     for namespace, view in views.items():
         for interface in view.interfaces.values():
             place = (namespace, interface.name)
@@ -325,8 +335,8 @@ def _unplanned(plan: Plan, views: dict[str, _View], run: RunDirectory) -> Iterat
 
 def _known_interfaces(plan: Plan) -> set[tuple[str, str]]:
     known = set()
-    for noun in plan.nouns:
-        match noun:
+    for resource in plan.resources:
+        match resource:
             case Cable(one, other):
                 known |= {(one.namespace, one.interface), (other.namespace, other.interface)}
             case Bridge(namespace, name):
@@ -336,11 +346,11 @@ def _known_interfaces(plan: Plan) -> set[tuple[str, str]]:
 
 def _from_leases(plan: Plan, run: RunDirectory) -> Iterator[Observed]:
     """Addresses and default routes that DHCP gave."""
-    for noun in plan.nouns:
-        if isinstance(noun, DhcpClient):
-            lease = services.lease(run, Lease(noun.namespace, noun.interface))
+    for resource in plan.resources:
+        if isinstance(resource, DhcpClient):
+            lease = services.lease(run, Lease(resource.namespace, resource.interface))
             if lease:
                 interface = IPv4Interface(lease["address"])
-                yield Address(noun.namespace, noun.interface, interface)
+                yield Address(resource.namespace, resource.interface, interface)
             if lease.get("router"):
-                yield _default(noun, lease)
+                yield _default(resource, lease)

@@ -89,12 +89,14 @@ class TableMonitor:
     def __enter__(self) -> TableMonitor:
         with ExitStack() as stack:
             stack.enter_context(closing(self._selector))
-            self._handles = stack.enter_context(NamespacePool(2 * len(self._namespaces)))
+            self._pool = stack.enter_context(NamespacePool(2 * len(self._namespaces)))
             for name in self._namespaces:
                 with netns.inside(name):
-                    for ear in notifications.subscribe():
-                        stack.enter_context(closing(ear))
-                        self._selector.register(ear.socket, selectors.EVENT_READ, (name, ear))
+                    for icmp_socket in notifications.subscribe():
+                        stack.enter_context(closing(icmp_socket))
+                        self._selector.register(
+                            icmp_socket.socket, selectors.EVENT_READ, (name, icmp_socket)
+                        )
                 # After the subscription: a change in between is heard of twice, instead of never.
                 self._rows |= self._read(name, *KernelTable)
             self._stack = stack.pop_all()
@@ -122,10 +124,10 @@ class TableMonitor:
 
     def _changes(self) -> Iterator[TableEvent | Lost]:
         for key, _ in self._selector.select(0):
-            namespace, ear = key.data
+            namespace, icmp_socket = key.data
             try:
                 # All at once: where much happens, more comes while one message is decoded.
-                for kind, data in list(ear.messages()):
+                for kind, data in list(icmp_socket.messages()):
                     yield from self._heard(namespace, kind, data)
             except Overflow:
                 yield Lost(time.time_ns(), namespace)
@@ -198,7 +200,7 @@ class TableMonitor:
         self, namespace: str, *wanted: KernelTable
     ) -> dict[tuple[str, KernelTable], dict[object, TableRow]]:
         """Tables of one moment: their rows by what identifies each."""
-        found = Snapshot(self._handles.netlink(namespace))
+        found = Snapshot(self._pool.netlink(namespace))
         names = found.names if KernelTable.INTERFACES in wanted else self._names(namespace)
         return {
             (namespace, table): {

@@ -46,8 +46,8 @@ class RouteResult:
 class RouteLookups:
     """The routing decisions of machines, each asked for once; `names` are those of their interfaces."""
 
-    def __init__(self, handles: NamespacePool, names: Callable[[str], Mapping[int, str]]) -> None:
-        self._handles = handles
+    def __init__(self, pool: NamespacePool, names: Callable[[str], Mapping[int, str]]) -> None:
+        self._pool = pool
         self._names = names
         self._known: dict[tuple[str, RouteLookup], RouteResult] = {}
         self._plain: dict[str, frozenset[int]] = {}
@@ -61,7 +61,7 @@ class RouteLookups:
         return self._known[key]
 
     def _ask(self, namespace: str, question: RouteLookup) -> RouteResult:
-        netlink, names = self._handles.netlink(namespace), self._names(namespace)
+        netlink, names = self._pool.netlink(namespace), self._names(namespace)
         if namespace not in self._plain:
             self._plain[namespace] = _plain_versions(netlink)
         if question.target.version not in self._plain[namespace]:

@@ -72,9 +72,9 @@ def _rows(namespace: str, table: KernelTable, snapshot: Snapshot) -> tuple[Table
 
 def _snapshots(namespaces: Iterable[str]) -> Iterator[tuple[str, Snapshot]]:
     names = list(namespaces)
-    with NamespacePool(len(names)) as handles:
+    with NamespacePool(len(names)) as pool:
         for name in names:
-            yield name, Snapshot(handles.netlink(name))
+            yield name, Snapshot(pool.netlink(name))
 
 
 _OWN = (KernelTable.INTERFACES, KernelTable.ADDRESSES)

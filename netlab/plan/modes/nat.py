@@ -48,7 +48,7 @@ def host_end(vmnet: Network) -> str:
     return interface_name(f"{vmnet.name}-nat")
 
 
-def plumbing(topology: Topology) -> dict[tuple[str, str], str]:
+def nat_uplinks(topology: Topology) -> dict[tuple[str, str], str]:
     """(node, interface) of both ends of each such cable, and the NAT device to which it belongs."""
     found = {}
     for node in topology.nodes.values():

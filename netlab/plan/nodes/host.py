@@ -145,7 +145,7 @@ def _rules(
     if nat_networks or translated:
         chains = _nat_chains(cards, nat_networks, translated, _own_calls(nat_networks, forwards))
     return f"""\
-table ip host {{{_doors(forwards, _into_loopback(nat_networks))}
+table ip host {{{_forwarded_ports(forwards, _into_loopback(nat_networks))}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
@@ -189,7 +189,7 @@ def _into_loopback(nat_networks: list[Network]) -> str:
     )
 
 
-def _doors(forwards: list[ForwardPath], inward: str) -> str:
+def _forwarded_ports(forwards: list[ForwardPath], inward: str) -> str:
     """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself.
 
     `inward` are rules for what comes from NAT engines.

@@ -52,7 +52,7 @@ def _dot(graph: Graph) -> Iterator[str]:
             for key, place in ends
             for interface in _adapter(graph, wire, place)
         ]
-        if wire.plumbing:
+        if wire.nat_uplinks:
             styles.append("style=dashed")
         yield f"  {_quoted(upper)} -- {_quoted(lower)} [{', '.join(styles)}]".replace(" []", "")
     yield "}"
@@ -74,7 +74,7 @@ def _mermaid(graph: Graph) -> Iterator[str]:
         yield f"  {_mermaid_box(graph, place)}"
     for upper, lower, wire in _edges(graph):
         names = [*_adapter(graph, wire, upper), *_adapter(graph, wire, lower)]
-        line = "-.-" if wire.plumbing else "---"
+        line = "-.-" if wire.nat_uplinks else "---"
         label = f'|"{" – ".join(names)}"|' if names else ""
         yield f"  {_identifier(upper)} {line}{label} {_identifier(lower)}"
 

@@ -46,7 +46,7 @@ class Wire:
     b: WireEnd
     network: Network
     """Whose frames it carries."""
-    plumbing: bool = False
+    nat_uplinks: bool = False
     """Between a NAT device and the host: to people, the device leaves by the host's card."""
 
     def end_at(self, place: str) -> WireEnd:
@@ -196,26 +196,28 @@ def _graph(
 
 
 def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
-    plumbing = nat.plumbing(topology)
-    for noun in plan.nouns:
-        if isinstance(noun, Cable):
-            one, other = WireEnd(*_end(noun.one)), WireEnd(*_end(noun.other))
-            switch_first = noun.one.bridge and _end(noun.other)[0] in topology.nodes
+    nat_uplinks = nat.nat_uplinks(topology)
+    for resource in plan.resources:
+        if isinstance(resource, Cable):
+            one, other = WireEnd(*_end(resource.one)), WireEnd(*_end(resource.other))
+            switch_first = resource.one.bridge and _end(resource.other)[0] in topology.nodes
             a, b = (other, one) if switch_first else (one, other)
-            network = _network(topology, noun, plumbing)
-            yield Wire(a, b, network, _end(noun.one) in plumbing)
+            network = _network(topology, resource, nat_uplinks)
+            yield Wire(a, b, network, _end(resource.one) in nat_uplinks)
 
 
 def _end(end: CableEnd) -> tuple[str, str]:
     return node_of(end.namespace), end.interface
 
 
-def _network(topology: Topology, cable: Cable, plumbing: Mapping[tuple[str, str], str]) -> Network:
+def _network(
+    topology: Topology, cable: Cable, nat_uplinks: Mapping[tuple[str, str], str]
+) -> Network:
     """The switch's; of a cable without a switch, the one that its adapter or its device is on."""
     if bridge := cable.one.bridge or cable.other.bridge:
         return topology.networks[bridge]
     node, interface = _end(cable.one)
-    adapters = topology.nodes[plumbing.get((node, interface), node)].adapters
+    adapters = topology.nodes[nat_uplinks.get((node, interface), node)].adapters
     return next(
         (adapter.network for adapter in adapters if adapter.interface == interface),
         adapters[0].network,

@@ -309,7 +309,9 @@ class _Drawing:
     def _host_span(self, host: Node, up: dict[Wire, int], down: Sequence[Wire]) -> tuple[int, int]:
         """Left and right: below the vmnets that it is plugged into, but for what passes it."""
         spans = []
-        devices = {place for wire in up if wire.plumbing for place in (wire.a.place, wire.b.place)}
+        devices = {
+            place for wire in up if wire.nat_uplinks for place in (wire.a.place, wire.b.place)
+        }
         for group in self.groups:
             ports = [wire for wire, _ in group.hanging if wire in up]
             if ports:
