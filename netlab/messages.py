@@ -109,7 +109,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "{target} 不是它自己的地址，而 {setting} 为 0",
     },
     "rp_filter": {
-        "en": "an answer to {source} would not leave by {interface} (rp_filter)",
+        "en": "a reply to {source} would not leave by {interface} (rp_filter)",
         "zh": "发往 {source} 的应答不会从 {interface} 出去（rp_filter）",
     },
     "ttl": {"en": "its time to live runs out here", "zh": "它的生存时间在这里用完"},
@@ -126,7 +126,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{count} tells of fewer packets",
         "zh": "{count} 的增量少于丢失的包数",
     },
-    # Errors and answers.
+    # Errors and replies.
     "resets": {"en": "{who} resets the connection", "zh": "{who} 重置了连接"},
     "reports": {
         "en": "{who} reports {protocol} type {kind}, code {code}",
@@ -135,11 +135,11 @@ TEXTS: dict[str, dict[str, str]] = {
     "and rule": {"en": "{report}; {rule}", "zh": "{report}；{rule}"},
     "answers": {"en": "{server} answers: {word}", "zh": "{server} 的应答：{word}"},
     "would end": {
-        "en": "the answer would end on {node}: {why}",
+        "en": "the reply would end on {node}: {why}",
         "zh": "应答会终止于 {node}：{why}",
     },
     "last seen": {
-        "en": "the answer was last seen on {node}: {why}",
+        "en": "the reply was last seen on {node}: {why}",
         "zh": "应答最后出现在 {node}：{why}",
     },
     "turned": {
@@ -150,7 +150,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "and so": {"en": "{why}; {what}", "zh": "{why}；{what}"},
     "in short": {"en": "{cause}, {evidence}", "zh": "{cause}，{evidence}"},
     "could not leave": {
-        "en": "the answer could not leave {node}: {why}",
+        "en": "the reply could not leave {node}: {why}",
         "zh": "应答无法离开 {node}：{why}",
     },
     "translated": {
@@ -158,11 +158,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "{node} 转换过这个请求，但现在已没有它的表项",
     },
     "not taken": {
-        "en": "an answer came in, and no program got it",
+        "en": "a reply came in, and no program got it",
         "zh": "有应答进来，但没有程序收到它",
     },
     "not sighted": {
-        "en": "a program got an answer, and no tap saw it arrive",
+        "en": "a program got a reply, and no tap saw it arrive",
         "zh": "程序得到了应答，但没有看到它到达",
     },
     "silent": {
@@ -170,7 +170,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "{node} 在监听 udp/53，但没有任何应答",
     },
     "sent something": {
-        "en": "{node} has sent datagrams meanwhile, and no answer was seen leaving it",
+        "en": "{node} has sent datagrams meanwhile, and no reply was seen leaving it",
         "zh": "{node} 在此期间发送过数据报，但没有看到应答离开它",
     },
     "no server": {
@@ -190,7 +190,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "没有程序在监听 {protocol} {address}",
     },
     "answered as": {
-        "en": "{node} asked {address}, and the answer comes from {other}",
+        "en": "{node} asked {address}, and the reply comes from {other}",
         "zh": "{node} 问的是 {address}，应答却来自 {other}",
     },
     "takes for its own": {
@@ -198,11 +198,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "{node} 会把应答当作自己的",
     },
     "translated back to": {
-        "en": "an answer to {before} is one to {after}",
+        "en": "a reply to {before} is one to {after}",
         "zh": "发往 {before} 的应答转给 {after}",
     },
     "translated back from": {
-        "en": "an answer of {before} is one of {after}",
+        "en": "a reply of {before} is one of {after}",
         "zh": "来自 {before} 的应答改为来自 {after}",
     },
     "by another": {"en": "it was answered, but by {who}", "zh": "有应答，但应答来自 {who}"},
@@ -217,7 +217,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "packet": {"en": "{protocol} packet", "zh": "{protocol} 包"},
     "datagram": {"en": "{protocol} datagram", "zh": "{protocol} 数据报"},
     "question": {"en": "{protocol} question", "zh": "{protocol} 问题"},
-    "answer of": {"en": "{protocol} answer", "zh": "{protocol} 应答"},
+    "response of": {"en": "{protocol} response", "zh": "{protocol} 应答"},
     "cut": {
         "en": "{what} cut after {have} of {size} bytes",
         "zh": "{what}残缺：{size} 字节中只有 {have} 字节",

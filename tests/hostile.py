@@ -66,7 +66,7 @@ ETHER = Ether(src=MAC, dst="00:50:56:00:00:02")
 FOUR, SIX = IP(src="10.0.0.128", dst="203.0.113.80", id=777), IPv6(src="fd00::1", dst="fd00::2")
 ECHO = TOKEN + MARK
 QUERY = DNS(id=7, qd=DNSQR(qname="wWw.example.com"))
-ANSWER = DNS(
+REPLY = DNS(
     id=7,
     qr=1,
     qd=DNSQR(qname="wWw.example.com"),
@@ -103,7 +103,7 @@ def packets() -> Iterator[Packet]:
     for ip in (four, is_ipv6):
         yield from (ip / SYN, ip / DATA / b"hello", ip / TCP(flags="SA", seq=1, ack=5001))
         yield from (ip / TCP(flags="RA", ack=5001), ip / UDP(sport=4000, dport=7) / ECHO)
-        yield from (ip / UDP(sport=4000) / QUERY, ip / UDP(sport=53, dport=4000) / ANSWER)
+        yield from (ip / UDP(sport=4000) / QUERY, ip / UDP(sport=53, dport=4000) / REPLY)
         yield ip / UDP(sport=67, dport=68) / OFFER
         yield (
             ip

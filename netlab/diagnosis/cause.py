@@ -1,4 +1,4 @@
-"""Why a packet died: a closed list, and what is found of a probe."""
+"""Why a packet was dropped: a closed list, and what is found of a probe."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from netlab.frozen import frozen
 
 
 class Cause(StrEnum):
-    """Why a packet died."""
+    """Why a packet was dropped."""
 
     NIC_DOWN = "nic-down"
     NO_ADDRESS = "no-address"
     NO_ROUTE = "no-route"
     ARP_UNANSWERED = "arp-unanswered"
-    NO_TAKER = "no-taker"
+    MAC_UNKNOWN = "mac-unknown"
     WRONG_SEGMENT = "wrong-segment"
     ISOLATED_PORT = "isolated-port"
-    NOT_ADMITTED = "not-admitted"
+    MAC_NOT_ALLOWED = "mac-not-allowed"
     LOST = "lost"
     NOT_FORWARDING = "not-forwarding"
     FIREWALL = "firewall"
-    REVERSE_PATH = "reverse-path"
-    NO_WAY_BACK = "no-way-back"
+    REVERSE_PATH_FILTER = "reverse-path-filter"
+    NO_RETURN_PATH = "no-return-path"
     PORT_CLOSED = "port-closed"
-    NO_FORWARD = "no-forward"
+    NO_PORT_FORWARD = "no-port-forward"
     PROTOCOL_NOT_TRANSLATED = "protocol-not-translated"
-    MAPPING_EXPIRED = "mapping-expired"
-    TTL = "ttl"
-    TOO_BIG = "too-big"
-    NO_OFFER = "no-offer"
-    POOL_EMPTY = "pool-empty"
-    DNS_SILENT = "dns-silent"
-    DNS_NO_NAME = "dns-no-name"
+    NAT_MAPPING_EXPIRED = "nat-mapping-expired"
+    TTL_EXCEEDED = "ttl-exceeded"
+    MTU_EXCEEDED = "mtu-exceeded"
+    DHCP_NO_OFFER = "dhcp-no-offer"
+    DHCP_POOL_EXHAUSTED = "dhcp-pool-exhausted"
+    DNS_TIMEOUT = "dns-timeout"
+    NXDOMAIN = "nxdomain"
     DUPLICATE_MAC = "duplicate-mac"
     DUPLICATE_IP = "duplicate-ip"
     REFUSED = "refused"
@@ -54,7 +54,7 @@ SENTENCES: dict[Cause, dict[str, str]] = {
         "en": "nobody answered the question for the next hop's MAC address",
         "zh": "没有人应答查询下一跳 MAC 地址的请求",
     },
-    Cause.NO_TAKER: {
+    Cause.MAC_UNKNOWN: {
         "en": "nobody to whom the frame was given has its MAC address",
         "zh": "收到帧的机器都没有该 MAC 地址",
     },
@@ -66,7 +66,7 @@ SENTENCES: dict[Cause, dict[str, str]] = {
         "en": "the switch keeps these two ports apart",
         "zh": "交换机的端口隔离不让这两个端口互通",
     },
-    Cause.NOT_ADMITTED: {
+    Cause.MAC_NOT_ALLOWED: {
         "en": "the network does not admit this MAC address",
         "zh": "网络不允许这个 MAC 地址接入",
     },
@@ -79,19 +79,19 @@ SENTENCES: dict[Cause, dict[str, str]] = {
         "zh": "它收下了帧，但包不是给它的，而它不是路由器，不做转发",
     },
     Cause.FIREWALL: {"en": "a firewall rule dropped it", "zh": "被防火墙规则丢弃"},
-    Cause.REVERSE_PATH: {
-        "en": "an answer to its source would leave by another interface, so it was dropped",
+    Cause.REVERSE_PATH_FILTER: {
+        "en": "a reply to its source would leave by another interface, so it was dropped",
         "zh": "反向路径检查失败：回包会走另一个接口，因此丢弃",
     },
-    Cause.NO_WAY_BACK: {
-        "en": "it arrived, but the answer died on its way back",
+    Cause.NO_RETURN_PATH: {
+        "en": "it arrived, but the reply was dropped on its way back",
         "zh": "请求到达了，但应答在返回途中丢失",
     },
     Cause.PORT_CLOSED: {
         "en": "it arrived, but no program listens on that port",
         "zh": "请求到达了，但该端口没有程序在监听",
     },
-    Cause.NO_FORWARD: {
+    Cause.NO_PORT_FORWARD: {
         "en": "the host has no program on that port, and NAT forwards it to no VM",
         "zh": "宿主机的该端口没有程序监听，NAT 也没有把它转发给虚拟机",
     },
@@ -99,28 +99,28 @@ SENTENCES: dict[Cause, dict[str, str]] = {
         "en": "the NAT device translates TCP, UDP and ICMP only",
         "zh": "NAT 设备只转换 TCP、UDP 和 ICMP",
     },
-    Cause.MAPPING_EXPIRED: {
-        "en": "the answer came too late: NAT had forgotten whom it was for",
+    Cause.NAT_MAPPING_EXPIRED: {
+        "en": "the reply came too late: NAT had forgotten whom it was for",
         "zh": "应答来得太晚：NAT 的映射已过期，不知道该交给谁",
     },
-    Cause.TTL: {"en": "its time to live ran out", "zh": "生存时间（TTL）用完了"},
-    Cause.TOO_BIG: {
+    Cause.TTL_EXCEEDED: {"en": "its time to live ran out", "zh": "生存时间（TTL）用完了"},
+    Cause.MTU_EXCEEDED: {
         "en": "it is too big for the next cable and may not be cut",
         "zh": "包太大，下一段链路传不了，又不允许分片",
     },
-    Cause.NO_OFFER: {
+    Cause.DHCP_NO_OFFER: {
         "en": "nobody on this network offers an address by DHCP",
         "zh": "这个网络上没有 DHCP 服务器应答",
     },
-    Cause.POOL_EMPTY: {
+    Cause.DHCP_POOL_EXHAUSTED: {
         "en": "the DHCP server has no address left",
         "zh": "DHCP 服务器的地址池已用完",
     },
-    Cause.DNS_SILENT: {
+    Cause.DNS_TIMEOUT: {
         "en": "the DNS server got the question and did not answer",
         "zh": "DNS 服务器收到了查询，但没有应答",
     },
-    Cause.DNS_NO_NAME: {
+    Cause.NXDOMAIN: {
         "en": "the DNS server says that there is no such name",
         "zh": "DNS 服务器说没有这个域名",
     },
@@ -144,25 +144,25 @@ _LOOK_AT = {
     Cause.NO_ADDRESS: "ip address",
     Cause.NO_ROUTE: "ip route",
     Cause.ARP_UNANSWERED: "ip neighbour",
-    Cause.NO_TAKER: "bridge fdb",
+    Cause.MAC_UNKNOWN: "bridge fdb",
     Cause.NOT_FORWARDING: "sysctl net.ipv4.ip_forward",
     Cause.FIREWALL: "nft list ruleset",
-    Cause.REVERSE_PATH: "sysctl -a -r '\\.rp_filter'",
-    Cause.NO_WAY_BACK: "ip route",
-    Cause.TTL: "ip route",
-    Cause.TOO_BIG: "ip link",
+    Cause.REVERSE_PATH_FILTER: "sysctl -a -r '\\.rp_filter'",
+    Cause.NO_RETURN_PATH: "ip route",
+    Cause.TTL_EXCEEDED: "ip route",
+    Cause.MTU_EXCEEDED: "ip link",
     Cause.WRONG_SEGMENT: "ip address",
     Cause.ISOLATED_PORT: "bridge -d link",
-    Cause.NOT_ADMITTED: "nft list ruleset",
+    Cause.MAC_NOT_ALLOWED: "nft list ruleset",
     Cause.LOST: "nft list ruleset",
     Cause.PORT_CLOSED: "ss -ltun",
-    Cause.NO_FORWARD: "ss -ltun",
+    Cause.NO_PORT_FORWARD: "ss -ltun",
     Cause.PROTOCOL_NOT_TRANSLATED: "nft list ruleset",
-    Cause.MAPPING_EXPIRED: "sysctl -a -r conntrack_.*timeout",
-    Cause.NO_OFFER: "ss -lun",
-    Cause.POOL_EMPTY: "ss -lun",
-    Cause.DNS_SILENT: "ss -lunp",
-    Cause.DNS_NO_NAME: "cat /etc/resolv.conf",
+    Cause.NAT_MAPPING_EXPIRED: "sysctl -a -r conntrack_.*timeout",
+    Cause.DHCP_NO_OFFER: "ss -lun",
+    Cause.DHCP_POOL_EXHAUSTED: "ss -lun",
+    Cause.DNS_TIMEOUT: "ss -lunp",
+    Cause.NXDOMAIN: "cat /etc/resolv.conf",
     Cause.DUPLICATE_MAC: "ip link",
     Cause.DUPLICATE_IP: "ip address",
 }
@@ -190,14 +190,14 @@ DNS_WORDS = {
     "3": "no such name",
     "5": "refused",
 }
-"""What the code of a DNS answer without an address means (RFC 1035, 4.1.1)."""
-DNS_CODES = {"0": Cause.DNS_NO_NAME, "3": Cause.DNS_NO_NAME}
+"""What the code of a DNS response without an address means (RFC 1035, 4.1.1)."""
+DNS_CODES = {"0": Cause.NXDOMAIN, "3": Cause.NXDOMAIN}
 """The cause that such a code is."""
 
 
 @frozen
 class Diagnosis:
-    """What became of a probe; for one that died: where, why, and how that is known."""
+    """What became of a probe; for one that was dropped: where, why, and how that is known."""
 
     verdict: Verdict
     at: str

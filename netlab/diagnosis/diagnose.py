@@ -22,12 +22,12 @@ from netlab.packets.packet import Part
 
 _COUNTED = {
     "Ip.InAddrErrors": Cause.NOT_FORWARDING,
-    "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH,
-    "Ip.InHdrErrors": Cause.TTL,
-    "Ip.FragFails": Cause.TOO_BIG,
+    "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH_FILTER,
+    "Ip.InHdrErrors": Cause.TTL_EXCEEDED,
+    "Ip.FragFails": Cause.MTU_EXCEEDED,
     "Ip6.InAddrErrors": Cause.NOT_FORWARDING,
-    "Ip6.InHdrErrors": Cause.TTL,
-    "Ip6.InTooBigErrors": Cause.TOO_BIG,
+    "Ip6.InHdrErrors": Cause.TTL_EXCEEDED,
+    "Ip6.InTooBigErrors": Cause.MTU_EXCEEDED,
 }
 """What the kernel counts where a packet ends without a rule and without a word."""
 
@@ -83,7 +83,7 @@ class ProbeEvidence:
     address: str = ""
     """Where the probe was sent; empty: to nobody's in particular."""
     meant: frozenset[str] = frozenset()
-    """Further machines whose answer is as good as the target's: they have the address that was typed."""
+    """Further machines whose reply is as good as the target's: they have the address that was typed."""
     carriers: frozenset[str] = frozenset()
     """Interfaces of the source that are up with a cable that is up."""
     dark: Mapping[str, str] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class ProbeEvidence:
     closed_route: Mapping[str, RouteRow] = field(default_factory=dict)
     """Node to the route of its packet's destination, if that leads nowhere (blackhole, prohibit, …)."""
     silenced: Mapping[str, Silence] = field(default_factory=dict)
-    """Node to the rule that ended its question for a MAC address, or the answer."""
+    """Node to the rule that ended its question for a MAC address, or the reply."""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     """Node to the address for which it asked by ARP or neighbour discovery, and nobody answered."""
     misplaced: frozenset[str] = frozenset()
@@ -129,29 +129,29 @@ def _judged(evidence: ProbeEvidence) -> Diagnosis:
         return _answered(evidence)
     if evidence.scene.unfinished:
         return _unknown(evidence.source, evidence.scene.unfinished)
-    if not journey.of(Part.ANSWER) and evidence.kind in TO_EVERYBODY:
+    if not journey.of(Part.REPLY) and evidence.kind in TO_EVERYBODY:
         return TO_EVERYBODY[evidence.kind](evidence)
     if answered_as := _answered_as(evidence):
         return answered_as
     last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
     asked = journey.of(Part.REQUEST)[-1]
     match last[0].part:
-        case Part.ERROR if last[0].packet.about is Part.ANSWER:
-            return _answer_lost(journey.of(Part.ANSWER)[-1], evidence)
+        case Part.ERROR if last[0].packet.about is Part.REPLY:
+            return _reply_lost(journey.of(Part.REPLY)[-1], evidence)
         case Part.ERROR if asked.node in evidence.silenced and not asked.went_out:
             return _end_of(asked, evidence)
         case Part.ERROR:
             return _reported(last[0], asked, evidence)
-        case Part.ANSWER:
-            return _answer_lost(last[-1], evidence)
+        case Part.REPLY:
+            return _reply_lost(last[-1], evidence)
         case _:
             return _end_of(last[-1], evidence)
 
 
 def _answered_as(evidence: ProbeEvidence) -> Diagnosis | None:
-    """An answer is home, but from an address that was not asked: no program waits for such a one."""
+    """A reply is home, but from an address that was not asked: no program waits for such a one."""
     asked = evidence.journey.of(Part.REQUEST)[0].after.get("ip.dst")
-    home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
+    home = [step for step in evidence.journey.of(Part.REPLY) if _is_home(step, evidence)]
     if evidence.kind in TO_EVERYBODY or asked != evidence.address or not home:
         return None
     other = home[-1].before.get("ip.src", asked)
@@ -160,11 +160,11 @@ def _answered_as(evidence: ProbeEvidence) -> Diagnosis | None:
     text = said("answered as", node=evidence.source, address=asked, other=other)
     if evidence.turned:
         text = said("and so", why=evidence.turned, what=text)
-    return _dead(evidence.source, Cause.NO_WAY_BACK, text)
+    return _dropped(evidence.source, Cause.NO_RETURN_PATH, text)
 
 
 def _answered(evidence: ProbeEvidence) -> Diagnosis:
-    home = [step for step in evidence.journey.of(Part.ANSWER) if _is_home(step, evidence)]
+    home = [step for step in evidence.journey.of(Part.REPLY) if _is_home(step, evidence)]
     if not home:
         return _unknown(evidence.source, said("not sighted"))
     senders = [_sender(evidence.journey.packets[step.packet][0]) for step in home]
@@ -210,17 +210,17 @@ def _had(step: Step, evidence: ProbeEvidence) -> bool:
 def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     source, error = evidence.source, evidence.send_error
     if not evidence.carriers:
-        return _dead(source, Cause.NIC_DOWN, said("no carrier"))
+        return _dropped(source, Cause.NIC_DOWN, said("no carrier"))
     if source in evidence.dark:
         return _unplugged(source, evidence)
     if not evidence.addressed:
-        return _dead(source, Cause.NO_ADDRESS, said("no address", version=_version(evidence)))
+        return _dropped(source, Cause.NO_ADDRESS, said("no address", version=_version(evidence)))
     if source in evidence.closed_route and error:
         return _closed(source, evidence)
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-        return _dead(source, Cause.NO_ROUTE, said("the kernel", error=os.strerror(error)))
+        return _dropped(source, Cause.NO_ROUTE, said("the kernel", error=os.strerror(error)))
     if rule := evidence.drops.get((source, Part.REQUEST)):
-        return _dead(source, rule.cause, rule.rule)
+        return _dropped(source, rule.cause, rule.rule)
     if source in evidence.silenced:
         return _silent(evidence.silenced[source])
     if source in evidence.unanswered:
@@ -233,18 +233,18 @@ def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     return _unknown(source, said("not seen leaving"))
 
 
-def _answer_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """The answer came no further than this stay, or was not what was asked for."""
-    dropped = (step.node, Part.ANSWER) in evidence.drops
+def _reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
+    """The reply came no further than this stay, or was not what was asked for."""
+    dropped = (step.node, Part.REPLY) in evidence.drops
     said_no = step.after.get("dns.answer") == "none" and not dropped
     if said_no and _is_home(step, evidence):
-        server, code = evidence.journey.of(Part.ANSWER)[0].node, step.after["dns.code"]
+        server, code = evidence.journey.of(Part.REPLY)[0].node, step.after["dns.code"]
         cause = DNS_CODES.get(code, Cause.REFUSED)
         text = said("answers", server=server, word=DNS_WORDS.get(code, f"error {code}"))
         return Diagnosis(Verdict.REFUSED, server, cause, text)
     if step.node in evidence.forgotten:
         text = said("translated", node=step.node)
-        return _dead(step.node, Cause.MAPPING_EXPIRED, text)
+        return _dropped(step.node, Cause.NAT_MAPPING_EXPIRED, text)
     why = _end_of(step, evidence)
     if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
         return why
@@ -253,18 +253,18 @@ def _answer_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     text = said("last seen", node=step.node, why=_in_short(why))
     if evidence.turned:
         text = said("and so", why=evidence.turned, what=text)
-    return _dead(step.node, Cause.NO_WAY_BACK, text)
+    return _dropped(step.node, Cause.NO_RETURN_PATH, text)
 
 
 def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """Why a packet, request or answer, came no further than this stay."""
+    """Why a packet, request or reply, came no further than this stay."""
     node = step.node
-    if found := _dropped(step, evidence):
+    if found := _ended_by_rule(step, evidence):
         return found
     if _arrived(step, evidence):
-        for part in (Part.ANSWER, Part.ERROR):
+        for part in (Part.REPLY, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
-                return _never_answered(node, _in_short(_dead(node, rule.cause, rule.rule)))
+                return _never_answered(node, _in_short(_dropped(node, rule.cause, rule.rule)))
     if node in evidence.dark and not step.went_out:
         why = _unplugged(node, evidence)
         return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
@@ -286,7 +286,7 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if node not in evidence.scene.switches | {meant} and others:
         names = ", ".join(sorted(others))
         text = said("same mac", mac=step.after["eth.dst"], node=node, others=names)
-        return _dead(node, Cause.DUPLICATE_MAC, text)
+        return _dropped(node, Cause.DUPLICATE_MAC, text)
     twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
     if node in twins and meant in twins - {node}:
         return _duplicate(node, step.after["ip.dst"], twins)
@@ -298,7 +298,9 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     suspects = [name for name in _COUNTED if name in grown and _may_count(name, step, evidence)]
     if len(suspects) == 1 and not step.went_out:
         (name,) = suspects
-        found = _dead(node, _COUNTED[name], said("grew", count=name, node=node, number=grown[name]))
+        found = _dropped(
+            node, _COUNTED[name], said("grew", count=name, node=node, number=grown[name])
+        )
         return replace(found, counted=name)
     taken = {"Udp.InDatagrams", "Udp6.InDatagrams"} & grown.keys()
     delivered = taken or "udp/53" in evidence.scene.unread.get(node, ())
@@ -320,7 +322,7 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
         text = said("given to one", node=node, peer=step.went_out[0].peer, mac=mac)
     else:
         text = said("overheard", mac=mac, count=count)
-    return _dead(node, Cause.NO_TAKER, text)
+    return _dropped(node, Cause.MAC_UNKNOWN, text)
 
 
 def _arrived(step: Step, evidence: ProbeEvidence) -> bool:
@@ -329,14 +331,14 @@ def _arrived(step: Step, evidence: ProbeEvidence) -> bool:
 
 
 def _never_answered(node: str, why: str) -> Diagnosis:
-    return _dead(node, Cause.NO_WAY_BACK, said("could not leave", node=node, why=why))
+    return _dropped(node, Cause.NO_RETURN_PATH, said("could not leave", node=node, why=why))
 
 
 def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
-    """A program has taken the question; whatever its machine has sent may have been the answer."""
+    """A program has taken the question; whatever its machine has sent may have been the reply."""
     if _SENT_BY_UDP & evidence.scene.counts.get(server, {}).keys():
         return _unknown(server, said("sent something", node=server))
-    return _dead(server, Cause.DNS_SILENT, said("silent", node=server))
+    return _dropped(server, Cause.DNS_TIMEOUT, said("silent", node=server))
 
 
 _SENT_BY_UDP = {
@@ -375,7 +377,7 @@ def _may_count(name: str, step: Step, evidence: ProbeEvidence) -> bool:
             return step.node in evidence.misplaced
 
 
-def _dropped(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
+def _ended_by_rule(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
     """Whether a rule ended it: whose, and what for?
 
     What has gone out was ended by no rule, unless it was the copy for its receiver.
@@ -386,11 +388,11 @@ def _dropped(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
     protocol = step.after.get("ip.protocol")
     if node in evidence.scene.nat_devices and rule.policy and protocol not in _TRANSLATED:
         text = said("of protocol", protocol=protocol, rule=rule.rule)
-        return _dead(node, Cause.PROTOCOL_NOT_TRANSLATED, text)
-    if rule.cause is Cause.NOT_ADMITTED:
+        return _dropped(node, Cause.PROTOCOL_NOT_TRANSLATED, text)
+    if rule.cause is Cause.MAC_NOT_ALLOWED:
         text = said("of mac", mac=step.before["eth.src"], rule=rule.rule)
-        return _dead(node, rule.cause, text)
-    return _dead(node, rule.cause, rule.rule)
+        return _dropped(node, rule.cause, text)
+    return _dropped(node, rule.cause, rule.rule)
 
 
 _TRANSLATED = ("1", "6", "17", "58")
@@ -405,15 +407,17 @@ def _no_offer(evidence: ProbeEvidence) -> Diagnosis:
     servers = [s.node for s in asked if "udp/67" in evidence.scene.listening.get(s.node, ())]
     for server in servers:
         if server in evidence.scene.no_address_left:
-            return _dead(server, Cause.POOL_EMPTY, evidence.scene.no_address_left[server])
+            return _dropped(
+                server, Cause.DHCP_POOL_EXHAUSTED, evidence.scene.no_address_left[server]
+            )
         if rule := evidence.drops.get((server, Part.REQUEST)):
-            return _dead(server, rule.cause, rule.rule)
-        if rule := evidence.drops.get((server, Part.ANSWER)):
-            return _never_answered(server, _in_short(_dead(server, rule.cause, rule.rule)))
+            return _dropped(server, rule.cause, rule.rule)
+        if rule := evidence.drops.get((server, Part.REPLY)):
+            return _never_answered(server, _in_short(_dropped(server, rule.cause, rule.rule)))
     text = said("no server")
     if servers:
-        return _dead(servers[0], Cause.NO_OFFER, said("offered nothing", server=servers[0]))
-    return _dead(asked[0].node if asked else evidence.source, Cause.NO_OFFER, text)
+        return _dropped(servers[0], Cause.DHCP_NO_OFFER, said("offered nothing", server=servers[0]))
+    return _dropped(asked[0].node if asked else evidence.source, Cause.DHCP_NO_OFFER, text)
 
 
 def _nobody_has_it(evidence: ProbeEvidence) -> Diagnosis:
@@ -428,7 +432,7 @@ def _nobody_has_it(evidence: ProbeEvidence) -> Diagnosis:
 def _dropped_for_all(asked: Iterable[Step], evidence: ProbeEvidence) -> Diagnosis | None:
     """A switch's rule that let a question to everybody reach nobody."""
     at_switches = (step for step in asked if step.node in evidence.scene.switches)
-    return next(filter(None, (_dropped(step, evidence) for step in at_switches)), None)
+    return next(filter(None, (_ended_by_rule(step, evidence) for step in at_switches)), None)
 
 
 TO_EVERYBODY: dict[str, Callable[[ProbeEvidence], Diagnosis]] = {
@@ -438,22 +442,22 @@ TO_EVERYBODY: dict[str, Callable[[ProbeEvidence], Diagnosis]] = {
 """Kinds whose question goes to every machine of a network: where it was seen last says nothing."""
 
 _REPORTS = {
-    ("3", "4"): Cause.TOO_BIG,
-    ("11", "0"): Cause.TTL,
+    ("3", "4"): Cause.MTU_EXCEEDED,
+    ("11", "0"): Cause.TTL_EXCEEDED,
     ("3", "0"): Cause.NO_ROUTE,
     ("3", "1"): Cause.ARP_UNANSWERED,
     ("3", "3"): Cause.PORT_CLOSED,
 }
 _REPORTS_V6 = {
-    ("2", "0"): Cause.TOO_BIG,
-    ("3", "0"): Cause.TTL,
+    ("2", "0"): Cause.MTU_EXCEEDED,
+    ("3", "0"): Cause.TTL_EXCEEDED,
     ("1", "0"): Cause.NO_ROUTE,
     ("1", "3"): Cause.ARP_UNANSWERED,
     ("1", "4"): Cause.PORT_CLOSED,
 }
 _NO_WAY = (Cause.NO_ROUTE, Cause.ARP_UNANSWERED)
 """What a machine reports where a route leads nowhere, besides a refusal."""
-_SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
+_SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_PORT_FORWARD)
 """A machine refuses, rather than fails."""
 
 
@@ -487,8 +491,8 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
         cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
     if cause is Cause.PORT_CLOSED and last.came_in:
         at_door = (last.node, last.came_in.interface) in evidence.scene.forwarded_ports
-        cause = Cause.NO_FORWARD if at_door else cause
-    verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DEAD
+        cause = Cause.NO_PORT_FORWARD if at_door else cause
+    verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DROPPED
     return Diagnosis(verdict, last.node, cause, text)
 
 
@@ -500,12 +504,12 @@ def _apart(
         for (other, its), behind in evidence.scene.isolated.items():
             if other == switch and its != port and behind & owners:
                 text = said("isolated", one=port, other=its, switch=switch)
-                return _dead(switch, Cause.ISOLATED_PORT, text)
+                return _dropped(switch, Cause.ISOLATED_PORT, text)
     return None
 
 
 def _not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
-    """A question for a MAC address stays without answer."""
+    """A question for a MAC address stays without reply."""
     address = evidence.unanswered[node]
     text = said("unanswered", address=address)
     owners = evidence.scene.owners.get(address, frozenset())
@@ -515,16 +519,16 @@ def _not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
             return apart
     if address in evidence.elsewhere:
         owner = evidence.elsewhere[address]
-        return _dead(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=owner))
-    return _dead(node, Cause.ARP_UNANSWERED, text)
+        return _dropped(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=owner))
+    return _dropped(node, Cause.ARP_UNANSWERED, text)
 
 
 def _silent(silence: Silence) -> Diagnosis:
-    return _dead(silence.at, silence.cause, silence.text)
+    return _dropped(silence.at, silence.cause, silence.text)
 
 
 def _unplugged(node: str, evidence: ProbeEvidence) -> Diagnosis:
-    return _dead(node, Cause.NIC_DOWN, said("down", interface=evidence.dark[node]))
+    return _dropped(node, Cause.NIC_DOWN, said("down", interface=evidence.dark[node]))
 
 
 def _closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
@@ -533,7 +537,7 @@ def _closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
     text = said("route of kind", kind=route.kind, route=route)
     if route.kind == "prohibit":
         return Diagnosis(Verdict.REFUSED, node, Cause.REFUSED, text)
-    return _dead(node, Cause.NO_ROUTE, text)
+    return _dropped(node, Cause.NO_ROUTE, text)
 
 
 def _twins(evidence: ProbeEvidence, fields: Mapping[str, str]) -> frozenset[str]:
@@ -544,15 +548,15 @@ def _twins(evidence: ProbeEvidence, fields: Mapping[str, str]) -> frozenset[str]
 
 def _duplicate(at: str, address: str, twins: frozenset[str]) -> Diagnosis:
     text = said("same ip", twins=both(twins), address=address, at=at)
-    return _dead(at, Cause.DUPLICATE_IP, text)
+    return _dropped(at, Cause.DUPLICATE_IP, text)
 
 
 def _is_home(step: Step, evidence: ProbeEvidence) -> bool:
     return step.node == evidence.source and step.came_in is not None
 
 
-def _dead(at: str, cause: Cause, evidence: str) -> Diagnosis:
-    return Diagnosis(Verdict.DEAD, at, cause, evidence)
+def _dropped(at: str, cause: Cause, evidence: str) -> Diagnosis:
+    return Diagnosis(Verdict.DROPPED, at, cause, evidence)
 
 
 def _unknown(at: str, evidence: str) -> Diagnosis:

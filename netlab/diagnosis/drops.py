@@ -12,7 +12,7 @@ from netlab.kernel.nftables.nftrace import Hit
 from netlab.messages import said
 from netlab.packets.frame import Fields, decode, is_group
 
-_NEIGHBOUR_DISCOVERY = {"135": "request", "136": "answer"}
+_NEIGHBOUR_DISCOVERY = {"135": "request", "136": "reply"}
 """Types of ICMPv6, in the words of ARP."""
 _LONGEST = 1 << 16
 """Bytes of a frame."""
@@ -34,7 +34,7 @@ class RuleDrop:
 
 @frozen
 class Silence:
-    """A rule that ended a question for a MAC address, or the answer to it."""
+    """A rule that ended a question for a MAC address, or the reply to it."""
 
     at: str
     """Node."""
@@ -59,7 +59,7 @@ def drop(hit: Hit, known: LabTables) -> RuleDrop | None:
 
 
 def is_about_neighbours(fields: Fields) -> bool:
-    """Whether a packet is a question for a MAC address, or the answer to one."""
+    """Whether a packet is a question for a MAC address, or the reply to one."""
     return bool(_operation(fields))
 
 
@@ -80,7 +80,7 @@ def unheard(hits: Iterable[Hit]) -> Unheard:
 def silenced(
     told: Unheard, hops: Collection[tuple[str, str]], known: LabTables
 ) -> dict[str, Silence]:
-    """Node to the rule that ended its question for a MAC address, or the answer.
+    """Node to the rule that ended its question for a MAC address, or the reply.
 
     `hops` are the nodes that had to ask, and the addresses for which. Only what the asker, the
     machine that was asked, and the switches drop counts: others are not meant to answer.
@@ -109,7 +109,7 @@ def _operation(fields: Fields) -> str:
 
 
 def _is_exchange(fields: Fields, node: str, address: str, known: LabTables) -> bool:
-    """Whether it is the question of a node for an address, or the answer."""
+    """Whether it is the question of a node for an address, or the reply."""
     asks = _operation(fields) == "request"
     if "arp.op" in fields:
         asker = fields["arp.sender" if asks else "arp.target"]
@@ -123,7 +123,7 @@ def _is_exchange(fields: Fields, node: str, address: str, known: LabTables) -> b
 
 
 def _asked_for(fields: Fields) -> str:
-    """The address that a question or an answer is about; of a question of IPv6, the group that it goes to."""
+    """The address that a question or a reply is about; of a question of IPv6, the group that it goes to."""
     asks = _operation(fields) == "request"
     if "arp.op" in fields:
         return fields["arp.target" if asks else "arp.sender"]
@@ -135,6 +135,6 @@ def _last_bits(address: str) -> int:
 
 
 def _text(hit: Hit, fields: Fields, cause: Cause) -> str:
-    if cause is Cause.NOT_ADMITTED:
+    if cause is Cause.MAC_NOT_ALLOWED:
         return said("of mac", mac=fields["eth.src"], rule=hit.text)
     return said("of ARP" if "arp.op" in fields else "of neighbours", rule=hit.text)

@@ -1,7 +1,7 @@
 """Tables over time: what machines knew when a probe was sent, and when that changed. Pure.
 
 The kernel tells of a change without saying when. But a change has a cause that
-was seen: a switch learns from a frame that comes in, a machine from an answer
+was seen: a switch learns from a frame that comes in, a machine from a reply
 to ARP, a NAT from a packet that leaves. So a change is dated by that frame, each
 of a row's by a later one than the last.
 """

@@ -241,7 +241,7 @@ def follow(frames: Iterable[Frame], netmap: NetworkMap) -> Journey:
             continue
         place = (packet, node, seen.interface, seen.outgoing)
         if place in seen_before:
-            continue  # Sent again: TCP does, when no answer comes.
+            continue  # Sent again: TCP does, when no reply comes.
         seen_before.add(place)
         outlet = Outlet(seen.interface, peer)
         bridge = netmap.bridges.get(node)
@@ -297,7 +297,7 @@ class Turn:
 
 
 def turn(asked: Sequence[Stay], answered: Sequence[Stay], netmap: NetworkMap) -> Turn | None:
-    """Whether a question and its answer do so. A machine that bridges has one way, over all its adapters."""
+    """Whether a question and its reply do so. A machine that bridges has one way, over all its adapters."""
     if not asked or not answered:
         return None
     last, first = asked[-1], answered[0]

@@ -209,7 +209,7 @@ class LabTables:
 
     def turned(self, journey: Journey) -> str:
         """By which route a machine answers that was asked by another interface, in words."""
-        answered = journey.first(Part.ANSWER)
+        answered = journey.first(Part.REPLY)
         found = turn(journey.first(Part.REQUEST), answered, self.netmap)
         if found is None or "ip.dst" not in answered[0].before:
             return ""
@@ -227,7 +227,7 @@ class LabTables:
 
         Where none was seen, that of a packet from `source` to an address counts.
         """
-        own = (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER))
+        own = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
         asked = {step.node: self._routed(step) for step in own if "ip.dst" in step.after}
         if target:
             asked.setdefault(source, RouteLookup(ip_address(target)))
@@ -244,7 +244,7 @@ class LabTables:
         Where none was seen, that of a packet from `source` to an address counts.
         """
         flows: dict[str, set[tuple[str | None, Flow]]] = {}
-        for step in (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER)):
+        for step in (*journey.of(Part.REQUEST), *journey.of(Part.REPLY)):
             if "ip.dst" in step.after and step.node not in self.netmap.switches:
                 here = self._device(step.node, step.inlet), flow_of(step.after)
                 flows.setdefault(step.node, set()).add(here)
@@ -261,7 +261,7 @@ class LabTables:
 
     def misplaced(self, journey: Journey) -> frozenset[str]:
         """Nodes whose routing does not admit a packet's source at the interface by which it came in."""
-        own = (*journey.of(Part.REQUEST), *journey.of(Part.ANSWER))
+        own = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
         return frozenset(
             step.node
             for step in own

@@ -1,6 +1,6 @@
 """Evidence in, verdict out. Pure: the rules by which netlab says what happened to a probe.
 
-`dead` is a finding, not the absence of an answer: the probe was seen
+`dropped` is a finding, not the absence of a reply: the probe was seen
 leaving its source, and it did not arrive. What is not proved is `unknown`,
 and `unknown` never meets an expectation.
 """
@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
     ANSWERED = "answered"
     REFUSED = "refused"
-    DEAD = "dead"
+    DROPPED = "dropped"
     UNKNOWN = "unknown"
 
 
@@ -33,7 +33,7 @@ class EchoSightings:
     delivered_from: list[str] = field(default_factory=list)
     """Source addresses with which the request reached the target's ICMP layer."""
     answered: bool = False
-    """An answer reached the source's ICMP layer."""
+    """A reply reached the source's ICMP layer."""
     error: str | None = None
     """An ICMP error from another machine quoted the probe: its summary."""
     unresolved: bool = False
@@ -93,13 +93,13 @@ def outcome_of(evidence: EchoSightings) -> Outcome:
     if evidence.error:
         return outcome(Verdict.REFUSED, evidence.error)
     if arrived:
-        return outcome(Verdict.DEAD, f"arrived from {seen_as}, but no answer came back")
+        return outcome(Verdict.DROPPED, f"arrived from {seen_as}, but no reply came back")
     if evidence.unresolved:
-        return outcome(Verdict.DEAD, "nobody answered ARP for the next hop")
+        return outcome(Verdict.DROPPED, "nobody answered ARP for the next hop")
     if evidence.left:
-        return outcome(Verdict.DEAD, "left its source and never arrived")
+        return outcome(Verdict.DROPPED, "left its source and never arrived")
     if evidence.send_error in _NO_ROUTE and evidence.source_could_send:
-        return outcome(Verdict.DEAD, "the source has no route there")
+        return outcome(Verdict.DROPPED, "the source has no route there")
     if evidence.send_error:
         return outcome(Verdict.UNKNOWN, f"could not be sent: {os.strerror(evidence.send_error)}")
     return outcome(Verdict.UNKNOWN, "was not seen leaving its source")

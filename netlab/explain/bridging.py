@@ -119,7 +119,7 @@ class Cables:
             if plug in ends or (plug not in self.world.cables and plug[0] in nodes):
                 why = said("is there", mac=mac, owner=plug[0])
                 return Ended(at, Cause.UNKNOWN, said("not certain", why=why))
-        return Ended(at, Cause.NO_TAKER, text)
+        return Ended(at, Cause.MAC_UNKNOWN, text)
 
     def reached(self, start: Plug) -> Iterator[tuple[list[Crossing], Plug]]:
         """Every machine's end that a broadcast reaches, and through which switches."""

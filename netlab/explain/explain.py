@@ -1,4 +1,4 @@
-"""Tables in, way out: a packet led through machines and switches, and its answer back. Pure."""
+"""Tables in, way out: a packet led through machines and switches, and its reply back. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def explain(
     probe: PredictedProbe,
     named: bool = True,
 ) -> Explanation:
-    """Lead a packet from the node `source` to an address of the node `target`, and its answer back.
+    """Lead a packet from the node `source` to an address of the node `target`, and its reply back.
 
     Not `named`: the address was typed, and whoever has it is meant.
     """
@@ -52,7 +52,7 @@ def _finding(
     asked = at_port(to, probe.port)
     passed_on = any((stay.node, stay.before[1]) == (target, asked) for stay in walk.stays)
     try:
-        back, answer = walk.answer(there, request)
+        back, reply = walk.reply(there, request)
     except Ended as end:
         if end.cause is Cause.UNKNOWN:
             return _found(end)
@@ -61,16 +61,16 @@ def _finding(
         text = said("would end", node=last, why=why)
         if turned := _turned(walk):
             text = said("and so", why=turned, what=text)
-        return Diagnosis(Verdict.DEAD, last, Cause.NO_WAY_BACK, text)
+        return Diagnosis(Verdict.DROPPED, last, Cause.NO_RETURN_PATH, text)
     if back != source:
         text = said("takes for its own", node=back)
-        dead = Diagnosis(Verdict.DEAD, back, Cause.NO_WAY_BACK, text)
-        return _twin(walk, back, source, answer.target) or dead
-    if answer.source != to:
-        text = said("answered as", node=source, address=to, other=answer.source)
+        dropped = Diagnosis(Verdict.DROPPED, back, Cause.NO_RETURN_PATH, text)
+        return _twin(walk, back, source, reply.target) or dropped
+    if reply.source != to:
+        text = said("answered as", node=source, address=to, other=reply.source)
         if turned := _turned(walk):
             text = said("and so", why=turned, what=text)
-        return Diagnosis(Verdict.DEAD, source, Cause.NO_WAY_BACK, text)
+        return Diagnosis(Verdict.DROPPED, source, Cause.NO_RETURN_PATH, text)
     if there in meant or passed_on:
         return Diagnosis(Verdict.ANSWERED, there, evidence=waits)
     text = said("by another too", who=there)
@@ -80,7 +80,7 @@ def _finding(
 def _turned(walk: Walk) -> str:
     """By which route a machine answers that was asked by another interface, in words."""
     asked, answered = (
-        [stay for stay in walk.stays if stay.part is part] for part in (Part.REQUEST, Part.ANSWER)
+        [stay for stay in walk.stays if stay.part is part] for part in (Part.REQUEST, Part.REPLY)
     )
     found = turn(asked, answered, walk.world.netmap)
     if found is None:
@@ -96,7 +96,7 @@ def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Diagnosis | No
     if not {at, meant} <= twins:
         return None
     text = said("same ip too", twins=both(twins), address=address, at=at)
-    return Diagnosis(Verdict.DEAD, at, Cause.DUPLICATE_IP, text)
+    return Diagnosis(Verdict.DROPPED, at, Cause.DUPLICATE_IP, text)
 
 
 def _found(end: Ended) -> Diagnosis:

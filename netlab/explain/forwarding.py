@@ -42,7 +42,7 @@ class _Track:
 
 
 class Walk(Cables):
-    """One packet and its answer under way: the stays, and what nodes have remembered of it."""
+    """One packet and its reply under way: the stays, and what nodes have remembered of it."""
 
     def __init__(self, world: LabModel) -> None:
         super().__init__(world)
@@ -83,18 +83,18 @@ class Walk(Cables):
         text = said("nobody waits", protocol=protocol, address=address)
         came_in = self.stays[-1].came_in
         at_door = came_in and (node, came_in.interface) in self.world.netmap.forwarded_ports
-        cause = Cause.NO_FORWARD if at_door else Cause.PORT_CLOSED
+        cause = Cause.NO_PORT_FORWARD if at_door else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 
-    def answer(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
-        """Send the answer. The node that takes it for its own, and as what. Raises Ended."""
+    def reply(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
+        """Send the reply. The node that takes it for its own, and as what. Raises Ended."""
         packet = replace(
             request,
             source=request.target,
             source_port=request.target_port,
             target=request.source,
             target_port=request.source_port,
-            part=Part.ANSWER,
+            part=Part.REPLY,
             ttl=self._first_ttl(node, self.world.ask(node, RouteLookup(request.source))),
         )
         return self._travel(node, packet)
@@ -161,7 +161,7 @@ class Walk(Cables):
         came_in, target = question.came_in, question.target
         if came_in and self._is_filtered(node, came_in, question):
             text = said("rp_filter", source=question.source, interface=came_in)
-            raise Ended(node, Cause.REVERSE_PATH, text)
+            raise Ended(node, Cause.REVERSE_PATH_FILTER, text)
         if came_in and answer.error == errno.EHOSTUNREACH and target.version == 4:
             self._must_forward(node, came_in, target)
         route = best_route(self.world.places[node].space.routes, target)
@@ -216,7 +216,7 @@ class Walk(Cables):
         if packet.version == 6:  # Of IPv4, the routing decision has seen to it.
             self._must_forward(node, came_in, packet.target)
         if packet.ttl <= 1:
-            raise Ended(node, Cause.TTL, said("ttl"))
+            raise Ended(node, Cause.TTL_EXCEEDED, said("ttl"))
         packet = replace(packet, ttl=packet.ttl - 1)
         return self._rules(node, "forward", came_in, out, packet, state)
 
@@ -308,12 +308,12 @@ class Walk(Cables):
             self._tracks.setdefault(node, []).append(_Track(before, after))
 
     def _track(self, node: str, packet: PredictedPacket) -> _Track | None:
-        """The connection that an answer belongs to: a NAT device may have two of one that came back to it."""
+        """The connection that a reply belongs to: a NAT device may have two of one that came back to it."""
         known = self._tracks.get(node, ()) if packet.part is not Part.REQUEST else ()
         return next((track for track in known if track.answers(packet)), None)
 
     def _undo_target(self, node: str, packet: PredictedPacket) -> PredictedPacket:
-        """An answer to a translated source goes to the source itself."""
+        """A reply to a translated source goes to the source itself."""
         track = self._track(node, packet)
         if not track:
             return packet
@@ -325,7 +325,7 @@ class Walk(Cables):
         return new
 
     def _undo_source(self, node: str, packet: PredictedPacket) -> PredictedPacket:
-        """An answer of a translated target comes from the address that was asked."""
+        """A reply of a translated target comes from the address that was asked."""
         if packet.part is Part.REQUEST:
             return packet
         ends = (packet.target, packet.source)
@@ -342,7 +342,7 @@ class Walk(Cables):
     def _resolve(
         self, node: str, interface: str, hop: IPAddress, packet: PredictedPacket
     ) -> tuple[str, list[Crossing] | None]:
-        """The MAC address of the next hop; if it has to be asked for, also the way of the answer."""
+        """The MAC address of the next hop; if it has to be asked for, also the way of the reply."""
         place = self.world.places[node]
         card = place.interface(interface)
         if card is None or not card.running:
@@ -399,7 +399,7 @@ class Walk(Cables):
         return answer.kind == "local" and not answer.error
 
     def _solicit(self, end: Plug, address: IPAddress, start: Plug, asker: IPAddress | None) -> None:
-        """Rules let a neighbour solicitation through, and its answer; or it raises Ended."""
+        """Rules let a neighbour solicitation through, and its reply; or it raises Ended."""
         asking, answering = neighbour_facts(address, asker)
         for (node, interface), hook, facts in (
             (start, "output", asking),

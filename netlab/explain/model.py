@@ -126,7 +126,7 @@ class Explanation:
     finding: Diagnosis
 
     def of(self, part: Part) -> tuple[PredictedStay, ...]:
-        """The stays of the request or of the answer."""
+        """The stays of the request or of the reply."""
         return tuple(stay for stay in self.stays if stay.part is part)
 
 
@@ -165,7 +165,7 @@ class Ended(Exception):
     """The packet comes no further."""
 
     def __init__(
-        self, at: str, cause: Cause, evidence: str, verdict: Verdict = Verdict.DEAD
+        self, at: str, cause: Cause, evidence: str, verdict: Verdict = Verdict.DROPPED
     ) -> None:
         super().__init__(evidence)
         self.at, self.cause, self.evidence = at, cause, evidence

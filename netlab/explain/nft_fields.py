@@ -48,7 +48,7 @@ def connection_facts(first: PredictedPacket) -> Facts:
 
 
 def neighbour_facts(address: IPAddress, asker: IPAddress | None) -> tuple[Facts, Facts]:
-    """A neighbour solicitation for an address, and its answer. Connection tracking leaves both alone."""
+    """A neighbour solicitation for an address, and its reply. Connection tracking leaves both alone."""
     group = IPv6Address(_SOLICITED | int(address) & 0xFFFFFF)
     none = {f"meta {card}": NOT_THERE for card in ("iif", "iifname", "oif", "oifname")}
     asking, answering = (

@@ -113,7 +113,7 @@ def netmap(lab: Lab) -> NetworkMap:
         nat_uplinks=nat_uplinks(lab.topology),
         macs={name: macs[name] for name in switches},
         forwarded_ports=frozenset((HOST, card.interface) for card in cards if translates),
-        tables={f"bridge {ADMISSION}": Cause.NOT_ADMITTED, f"bridge {LOSS}": Cause.LOST},
+        tables={f"bridge {ADMISSION}": Cause.MAC_NOT_ALLOWED, f"bridge {LOSS}": Cause.LOST},
     )
 
 

@@ -80,7 +80,7 @@ ON_A_SWITCH = _program(
     *_MARKED_OF_FOUR,
 )
 ON_A_MACHINE = _program(
-    # Marked ICMP, ARP questions that leave, and ARP answers that come in.
+    # Marked ICMP, ARP questions that leave, and ARP replies that come in.
     (_HALF, 12),
     (_IS, _ARP, "arp", "next"),
     (_IS, _IPV4, "next", "nothing"),
@@ -102,7 +102,7 @@ SIX_ON_A_SWITCH = _program(
     *_MARKED_OF_SIX,
 )
 SIX_ON_A_MACHINE = _program(
-    # Neighbour discovery is ICMPv6 too: questions that leave, and answers that come in.
+    # Neighbour discovery is ICMPv6 too: questions that leave, and replies that come in.
     (_HALF, 12),
     (_IS, _IPV6, "next", "nothing"),
     (_BYTE, 20),

@@ -21,7 +21,7 @@ Fields = dict[str, str]
 
 _ARP, _IPV4, _IPV6 = 0x0806, 0x0800, 0x86DD
 _ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
-_ARP_NAMES = {1: "request", 2: "answer"}
+_ARP_NAMES = {1: "request", 2: "reply"}
 _VERSIONS = {_IPV4: 4, _IPV6: 6}
 _ETHERNET_BYTES = 14
 _ARP_BYTES = 28
@@ -43,7 +43,7 @@ _ECHO = {4: (0, 8), 6: (128, 129)}
 _ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
 _TOO_BIG = {4: (b"\3\4", 6), 6: (b"\2", 4)}
 """How an error begins that names an MTU, and where that stands, up to the header's end."""
-_NEIGHBOUR_DISCOVERY = {135: "request", 136: "answer"}
+_NEIGHBOUR_DISCOVERY = {135: "request", 136: "reply"}
 _WITH_SUBJECT = 24
 """Bytes of such a message up to the address that it is about; the kernel's trace shows fewer."""
 _DNS_PORT = 53
@@ -52,7 +52,7 @@ _DNS_ANSWERS = 0x8000
 _LONGEST_NAME = 255
 """Bytes of a DNS name."""
 _MOST_ADDRESSES = 16
-"""Of an answer that are told."""
+"""Of a reply that are told."""
 _UNUSUAL = re.compile(rb"[^!-~]|[.\\]")
 """What a DNS label is not to show as it is."""
 _BOOTP_BYTES, DHCP_OPTIONS = 236, 240
@@ -373,7 +373,7 @@ def _dns(data: bytes, fields: Fields) -> None:
         try:
             found.extend(_addresses(data, at + 4, answers))
         except _CUT_OFF:
-            _malformed(said("cut off", what=said("answer of", protocol="DNS")), data, fields)
+            _malformed(said("cut off", what=said("response of", protocol="DNS")), data, fields)
         shown = [*found[:_MOST_ADDRESSES], *(["…"] if len(found) > _MOST_ADDRESSES else [])]
         fields |= {"dns.code": str(flags & 0xF), "dns.answer": " ".join(shown) or "none"}
 
@@ -403,7 +403,7 @@ def _escaped(byte: re.Match[bytes]) -> bytes:
 
 
 def _addresses(data: bytes, at: int, count: int) -> Iterator[str]:
-    """The A and AAAA records of an answer."""
+    """The A and AAAA records of a reply."""
     for _ in range(count):
         _, at = dns_name(data, at)
         kind, _, _, length = struct.unpack_from("!HHIH", data, at)
@@ -465,7 +465,7 @@ def is_group(mac: str) -> bool:
 
 
 def question_name(fields: Fields) -> str:
-    """What a question for a MAC address is, or the answer to one."""
+    """What a question for a MAC address is, or the reply to one."""
     return message_name(fields) if "icmp.type" in fields else f"ARP {fields['arp.op']}"
 
 

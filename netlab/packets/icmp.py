@@ -22,7 +22,7 @@ MARK = b" netlab probe"
 TOKEN_BYTES = 8
 
 KINDS = {
-    "0": Part.ANSWER,
+    "0": Part.REPLY,
     "3": Part.ERROR,  # destination unreachable
     "8": Part.REQUEST,
     "11": Part.ERROR,  # time exceeded
@@ -36,11 +36,11 @@ _KINDS_OF_SIX = {
     3: Part.ERROR,  # time exceeded
     4: Part.ERROR,  # parameter problem
     128: Part.REQUEST,
-    129: Part.ANSWER,
+    129: Part.REPLY,
 }
 
-_ECHO = {b"\x08": Part.REQUEST, b"\x00": Part.ANSWER}
-_ECHO_OF_SIX = {b"\x80": Part.REQUEST, b"\x81": Part.ANSWER}
+_ECHO = {b"\x08": Part.REQUEST, b"\x00": Part.REPLY}
+_ECHO_OF_SIX = {b"\x80": Part.REQUEST, b"\x81": Part.REPLY}
 _IPV4_BYTES, _ICMP_BYTES = 20, 8
 
 

@@ -14,12 +14,12 @@ class Part(StrEnum):
 
     REQUEST = "request"
     """Towards the target."""
-    ANSWER = "answer"
+    REPLY = "reply"
     """Back to the source."""
     ERROR = "error"
     """A machine on the way says that it could not go on: an ICMP error, a TCP reset."""
     ARP = "arp"
-    """A question for a MAC address, or the answer to one."""
+    """A question for a MAC address, or the reply to one."""
 
 
 @frozen

@@ -44,22 +44,22 @@ class ArpProbe(Probe):
     def poll(self) -> None:
         for data, _ in received(self.socket):
             found = self.packet(decode(data), data)
-            self.answered |= found is not None and found.part is Part.ANSWER
+            self.answered |= found is not None and found.part is Part.REPLY
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         ends = self.ends
         asked = (fields.get("arp.sender_mac"), fields.get("arp.target")) == (ends.mac, ends.to)
         if fields.get("arp.op") == "request" and asked:
             return Packet(Part.REQUEST, "ARP request")
-        answers = fields.get("arp.op") == "answer" and fields["arp.sender"] == ends.to
+        answers = fields.get("arp.op") == "reply" and fields["arp.sender"] == ends.to
         if answers and fields["eth.dst"] == ends.mac:
-            return Packet(Part.ANSWER, "ARP answer", (fields["arp.sender_mac"],))
+            return Packet(Part.REPLY, "ARP reply", (fields["arp.sender_mac"],))
         return None
 
     def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         macs = dict.fromkeys(
             frame.fields["arp.sender_mac"]
             for frame in frames
-            if frame.packet and frame.packet.part is Part.ANSWER
+            if frame.packet and frame.packet.part is Part.REPLY
         )
         return [f"{self.ends.to} is at {mac} {names.get(mac, '')}".rstrip() for mac in macs]

@@ -141,7 +141,7 @@ class Probe(ABC):
 
     @property
     def lost(self) -> int:
-        """Packets that found no room in a socket's buffer: an answer may have been among them."""
+        """Packets that found no room in a socket's buffer: a reply may have been among them."""
         datagrams = (one for one in self.sockets if one.type != socket.SOCK_STREAM)
         return sum(map(drops, datagrams)) - self._lost_before
 

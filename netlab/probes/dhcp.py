@@ -33,7 +33,7 @@ class DhcpProbe(Probe):
     """A DISCOVER with the MAC of the interface, as the lab's clients send it; the offers are heard and
     not accepted.
 
-    Like udhcpc's, it asks for an answer to that MAC address, and for none to everybody: a switch that
+    Like udhcpc's, it asks for a reply to that MAC address, and for none to everybody: a switch that
     does not let such frames through keeps the address from both.
     """
 
@@ -72,26 +72,26 @@ class DhcpProbe(Probe):
     def poll(self) -> None:
         for data, _ in received(self.socket):
             found = self.packet(decode(data), data)
-            self.answered |= found is not None and found.part is Part.ANSWER
+            self.answered |= found is not None and found.part is Part.REPLY
 
     def part(self, fields: Fields, data: bytes) -> Part | None:
         if "udp.dst" not in fields:
             return None
-        return Part.REQUEST if fields["udp.dst"] == _SERVER_PORT else Part.ANSWER
+        return Part.REQUEST if fields["udp.dst"] == _SERVER_PORT else Part.REPLY
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         if fields.get("dhcp.xid") != f"{self._number:#010x}":
             return None
         if fields.get("dhcp.type") == "discover":
             return Packet(Part.REQUEST, "DHCP discover")
-        return Packet(Part.ANSWER, f"DHCP {fields.get('dhcp.type', 'answer')}", (fields["ip.src"],))
+        return Packet(Part.REPLY, f"DHCP {fields.get('dhcp.type', 'reply')}", (fields["ip.src"],))
 
     def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         """One line an offer, and how many servers there are."""
         offers: dict[object, str] = {}
         arrived = set()
         for frame in frames:
-            if frame.packet and frame.packet.part is Part.ANSWER:
+            if frame.packet and frame.packet.part is Part.REPLY:
                 offers.setdefault(frame.packet.key, _offer(frame, names))
                 if frame.sighting.namespace == self.ends.source and not frame.sighting.foreign:
                     arrived.add(frame.packet.key)

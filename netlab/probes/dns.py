@@ -84,7 +84,7 @@ class DnsProbe(Probe):
             self._heard(self.socket.recv(1 << 16))
 
     def _heard(self, message: bytes) -> None:
-        """What is no answer to this question is nothing: anybody may send anything."""
+        """What is no reply to this question is nothing: anybody may send anything."""
         if len(message) < _DNS_BYTES:
             return
         number, flags, _, answers = struct.unpack_from("!HHHH", message)
@@ -95,17 +95,17 @@ class DnsProbe(Probe):
     def part(self, fields: Fields, data: bytes) -> Part | None:
         if "udp.dst" not in fields:
             return None
-        return Part.REQUEST if fields["udp.dst"] == str(_PORT) else Part.ANSWER
+        return Part.REQUEST if fields["udp.dst"] == str(_PORT) else Part.REPLY
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         name, answers = fields.get("dns.name", ""), "dns.code" in fields
-        # A relay asks once for several who ask the same, and spells its answers like the first.
+        # A relay asks once for several who ask the same, and spells its replies like the first.
         shared = name.lower() == self.asked and fields.get("dns.id") == f"{self._id:#06x}"
         if name != self.name and not (answers and shared):
             return None
         return Packet(
-            Part.ANSWER if answers else Part.REQUEST,
-            "DNS answer" if answers else "DNS query",
+            Part.REPLY if answers else Part.REQUEST,
+            "DNS response" if answers else "DNS query",
             (fields["dns.id"],),
         )
 
@@ -113,7 +113,7 @@ class DnsProbe(Probe):
         """Every server that answered, nearest first."""
         answers: dict[object, str] = {}
         for frame in frames:
-            if frame.packet and frame.packet.part is Part.ANSWER and frame.sighting.outgoing:
+            if frame.packet and frame.packet.part is Part.REPLY and frame.sighting.outgoing:
                 fields = frame.fields
                 server = names.get(fields["ip.src"], fields["ip.src"])
                 said = fields["dns.answer"]

@@ -14,7 +14,7 @@ from netlab.probes.base import Ends, Probe, received
 _HEADER_BYTES = 8
 ECHO_REPLIES = (0, 129)
 """Types of ICMP and ICMPv6."""
-_PARTS = {"8": Part.REQUEST, "0": Part.ANSWER, "128": Part.REQUEST, "129": Part.ANSWER}
+_PARTS = {"8": Part.REQUEST, "0": Part.REPLY, "128": Part.REQUEST, "129": Part.REPLY}
 
 
 class EchoProbe(Probe):

@@ -38,7 +38,7 @@ class RouteProbe(EchoProbe):
 
     @property
     def over(self) -> bool:
-        return False  # Errors may still be under way when the first answer is there.
+        return False  # Errors may still be under way when the first reply is there.
 
     def decides(self, packet: Packet) -> bool:
         """Only the one with the longest life."""
@@ -52,14 +52,14 @@ class RouteProbe(EchoProbe):
             home = [f for f in mine if f.packet and f.packet.part is not Part.REQUEST]
             last = home[-1] if home and _at_home(home[-1], self.ends) else None
             if last is None or last.packet is None:
-                lines.append(f"{hop:2}  no answer")
+                lines.append(f"{hop:2}  no reply")
                 continue
             who = last.fields["ip.src"]
             time = (last.sighting.at - sent[0].sighting.at) // 1000 if sent else 0
             lines.append(f"{hop:2}  {who}  {names.get(who, '')}  {time} µs".replace("    ", "  "))
-            if last.packet.part is Part.ANSWER:
+            if last.packet.part is Part.REPLY:
                 return lines
-        while len(lines) > 1 and lines[-2].endswith("no answer"):
+        while len(lines) > 1 and lines[-2].endswith("no reply"):
             lines.pop()
         return lines
 

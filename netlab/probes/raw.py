@@ -31,7 +31,7 @@ class RawProbe(Probe):
         if ends.family is socket.AF_INET6:
             raise UsageError("raw probes are IPv4's", "name an IPv4 address")
         self.protocol = protocol or 0
-        self._request, self._answer = self._content(_THERE), self._content(_BACK)
+        self._request, self._reply = self._content(_THERE), self._content(_BACK)
         self.socket = self.open(ends.source, ends.family, socket.SOCK_RAW, self.protocol)
         there = self.open(ends.target, ends.family, socket.SOCK_RAW, self.protocol)
         self.receiver = _RawReceiver(there, ends.wait)
@@ -47,14 +47,14 @@ class RawProbe(Probe):
         if self.receiver:
             self.receiver.poll()
         for data, _ in received(self.socket):
-            self.answered |= self._answer in data
+            self.answered |= self._reply in data
 
     def own(self, fields: Fields, data: bytes) -> Packet | None:
         if fields.get("ip.protocol") != str(self.protocol):
             return None
         for mark, part, name in (
             (_THERE, Part.REQUEST, "packet"),
-            (_BACK, Part.ANSWER, "answer"),
+            (_BACK, Part.REPLY, "reply"),
         ):
             if mark + self.token in data:
                 return Packet(part, f"IP protocol {self.protocol} {name}")
@@ -66,6 +66,6 @@ class RawProbe(Probe):
 
 class _RawReceiver(Receiver):
     def strip(self, data: bytes) -> bytes:
-        """Without the IP header, which a raw socket delivers; marked as an answer."""
+        """Without the IP header, which a raw socket delivers; marked as a reply."""
         content = data[(data[0] & 0xF) * 4 :]
         return content.replace(_BEFORE + _THERE, _BEFORE + _BACK)

@@ -28,7 +28,7 @@ _AT_ONCE = 16
 _KEPT_BYTES = 1 << 16
 """Of what comes."""
 _LINES, _COLUMNS = 5, 200
-"""Of a web server's answer that are shown."""
+"""Of a web server's reply that are shown."""
 
 
 class TcpProbe(Probe):
@@ -159,7 +159,7 @@ class TcpProbe(Probe):
         if self._ours(sequence):
             return Packet(Part.REQUEST, _name(fields), key)
         if "ACK" in fields["tcp.flags"] and self._ours(int(fields["tcp.ack"])):
-            return Packet(Part.ANSWER, _name(fields), key)
+            return Packet(Part.REPLY, _name(fields), key)
         return None
 
     def _ours(self, number: int) -> bool:

@@ -63,5 +63,5 @@ class UdpProbe(Probe):
         if self.token in data and (not back or self.own_port == ports[0]):
             return Packet(Part.REQUEST, "UDP datagram")
         if self.token in data or (self.received and payload(data) == self.received):
-            return Packet(Part.ANSWER, "UDP answer")
+            return Packet(Part.REPLY, "UDP reply")
         return None

@@ -97,7 +97,7 @@ def repair(done: Repair, lab: str, missing: Sequence[Unleased]) -> dict[str, Any
     }
 
 
-TRACE_VERSION = 2
+TRACE_VERSION = 3
 """Grows when a field of `trace` changes its meaning or goes."""
 
 
@@ -160,7 +160,7 @@ def _in_languages(key: str, text: str) -> dict[str, dict[str, str]]:
     return {key: {one: told(text, one) for one in LANGUAGES}} if isinstance(text, Said) else {}
 
 
-EXPLANATION_VERSION = 1
+EXPLANATION_VERSION = 2
 """Grows when a field of `explanation` changes its meaning or goes."""
 
 

@@ -24,7 +24,7 @@ _USUAL_WIDTH = 31
 
 
 def explanation(found: Explanation, reply: bool, language: str) -> RenderableType:
-    """The whole way; that of an answer that arrives only if `reply`."""
+    """The whole way; that of a reply that arrives only if `reply`."""
     return Text("\n".join(_lines(found, reply, language)), no_wrap=True, overflow="ignore")
 
 
@@ -35,9 +35,9 @@ def _lines(found: Explanation, reply: bool, language: str) -> Iterator[str]:
     yield f"{found.source} → {target}   {what}   {words['nothing is sent']}"
     answered = found.finding.verdict is Verdict.ANSWERED
     number, width = 0, max(_USUAL_WIDTH, *(len(" → ".join(one.after)) for one in found.stays), 0)
-    for part in (Part.REQUEST, Part.ANSWER):
+    for part in (Part.REQUEST, Part.REPLY):
         stays = found.of(part)
-        if not stays or (part is Part.ANSWER and answered and not reply):
+        if not stays or (part is Part.REPLY and answered and not reply):
             continue
         yield ""
         yield words[part]

@@ -29,9 +29,9 @@ def account(recorded: Audit, traced: Trace) -> DropAudit:
 
 
 def _home(traced: Trace) -> int | None:
-    """When the answer was back: what is freed later had been delivered."""
+    """When the reply was back: what is freed later had been delivered."""
     if traced.finding.verdict is not Verdict.ANSWERED:
         return None
-    answers = traced.journey.of(Part.ANSWER)
+    replies = traced.journey.of(Part.REPLY)
     source = traced.question.source
-    return next((s.at for s in reversed(answers) if s.node == source and s.came_in), None)
+    return next((s.at for s in reversed(replies) if s.node == source and s.came_in), None)

@@ -37,7 +37,7 @@ _GLANCE = 1000
 """Frames that are looked at before somebody looks for signals, and for the end of that time."""
 
 _MOST_FRAMES = 20_000
-"""Of the probe that are kept: more is the end of a long answer, or sent again and again."""
+"""Of the probe that are kept: more is the end of a long reply, or sent again and again."""
 
 _MOST_ARP = 5_000
 """Frames that are kept; of more, those that are about what the probe's machines have asked for."""
@@ -129,7 +129,7 @@ class Pursuit:
         self._questions = {(source, address) for address in asked_before}
         """(node, address) of every ARP question."""
         self._waited = dict.fromkeys(self._questions, self._begun)
-        """Those for whose answer the probe may wait, and when each was heard first."""
+        """Those for whose reply the probe may wait, and when each was heard first."""
         self._pairs: set[tuple[str, str]] = set()
         """Who asks for what in these, by address."""
         self._answered: set[tuple[str, str]] = set()
@@ -160,7 +160,7 @@ class Pursuit:
         return max(silence, self._last_question())
 
     def frames_at_end(self, needed: Collection[tuple[str, str]]) -> Iterator[Frame]:
-        """All frames, with what is known of them only now: an answer that took its time to be recognised,
+        """All frames, with what is known of them only now: a reply that took its time to be recognised,
         and the ARP that the probe `needed`, by node and address."""
         for frame in self.frames:
             packet = self.probe.packet(frame.fields, frame.sighting.data)
@@ -214,7 +214,7 @@ class Pursuit:
         self._looked = time.monotonic()
 
     def is_over(self) -> bool:
-        """The answer is with the program that asked, and was seen on its way there."""
+        """The reply is with the program that asked, and was seen on its way there."""
         return self.probe.over and any(
             frame.packet
             and frame.packet.part is not Part.REQUEST
@@ -270,7 +270,7 @@ class Pursuit:
                 self._pairs.add(_pair(fields))
             return new
         question = (node, fields["arp.sender"])
-        if fields["arp.op"] != "answer" or seen.outgoing or question not in self._questions:
+        if fields["arp.op"] != "reply" or seen.outgoing or question not in self._questions:
             return False
         new = question in self._waited and question not in self._answered
         self._answered.add(question)
@@ -278,7 +278,7 @@ class Pursuit:
 
 
 def _pair(fields: Fields) -> tuple[str, str]:
-    """Who asks for which address, of a question or the answer to one."""
+    """Who asks for which address, of a question or the reply to one."""
     ends = (fields["arp.sender"], fields["arp.target"])
     return ends if fields["arp.op"] == "request" else ends[::-1]
 

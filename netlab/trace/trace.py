@@ -256,7 +256,7 @@ def _entries(events: TableMonitor, netmap: NetworkMap) -> tuple[Entry, ...]:
 
 
 def _is_slowed(events: TableMonitor, netmap: NetworkMap) -> bool:
-    """Whether some cable keeps frames waiting: then silence, and ARP without an answer, say less."""
+    """Whether some cable keeps frames waiting: then silence, and ARP without a reply, say less."""
     return any(
         isinstance(row, Interface) and row.queue in queues.KINDS
         for place in netmap.nodes

@@ -6,7 +6,7 @@ the one that still looks the same is taken, or else the oldest. A packet is give
 ends *at this place*, which holds on both sides of every NAT.
 
 Who began is only told if it was seen: a packet whose first sighting is incoming, or carried by a switch, or
-in the first moment of a tap, was under way before, and so is an answer to a question that nobody saw. They
+in the first moment of a tap, was under way before, and so is a reply to a question that nobody saw. They
 are counted. A connection that was open before is told as such.
 """
 
@@ -52,7 +52,7 @@ _MOST_PARTS = 8
 _AT_ONCE = 1000
 """Exchanges that are told before anybody looks for signals."""
 _SINGLE = frozenset({"icmp", "dns", "arp", "ndp"})
-"""Kinds with one question and one answer."""
+"""Kinds with one question and one reply."""
 _UNASKED = frozenset({"arp", "ndp"})
 """Who has an address may say so unasked."""
 
@@ -64,7 +64,7 @@ class ConversationState(StrEnum):
     REFUSED = "refused"
     """By an ICMP error or a TCP reset."""
     SILENT = "silent"
-    """No answer has come back."""
+    """No reply has come back."""
 
 
 @frozen
@@ -78,7 +78,7 @@ class Conversation:
     """The node that began."""
     fields: Fields
     """Of the first packet, where it began."""
-    answer: Fields | None
+    reply: Fields | None
     """Of the first packet back, at its end."""
     there: tuple[Step, ...]
     back: tuple[Step, ...]
@@ -287,8 +287,8 @@ class ConversationTracker:
         return node not in self._netmap.switches or identity.mac == self._netmap.macs.get(node)
 
     def _asked_unseen(self, identity: Identity, seen: Sighting) -> bool:
-        """Whether a packet that belongs to nothing known must be an answer all the same."""
-        if not identity.answers:
+        """Whether a packet that belongs to nothing known must be a reply all the same."""
+        if not identity.is_reply:
             return False
         recent = seen.at < self._since(seen.namespace) + _SILENCE
         return recent or identity.kind not in _UNASKED
@@ -299,13 +299,13 @@ class ConversationTracker:
         ends, turn = identity.quoted or (identity.ends, identity.turn)
         exchange, begun = self._known.get((node, ends, turn), (None, None))
         began = self._began_here(identity, node, seen)
-        if exchange and exchange.midway and began and not identity.answers:
+        if exchange and exchange.midway and began and not identity.is_reply:
             exchange = None  # Another connection between the same two ports.
         if exchange is None:
             if identity.kind == "tcp" and not began:
                 self.folded[UNSEEN] += 1  # The next segment will be seen from its beginning on.
                 return
-            midway = identity.kind == "tcp" and identity.answers
+            midway = identity.kind == "tcp" and identity.is_reply
             unseen = not began or (not midway and self._asked_unseen(identity, seen))
             exchange = _Exchange(identity.kind, node, passage, self._open, unseen, midway)
             self._open[exchange] = None
@@ -410,14 +410,14 @@ class ConversationTracker:
 
     def _tell(self, exchange: _Exchange) -> Conversation:
         asked, answered = exchange.asked, exchange.answered
-        part = Part.ERROR if answered and answered.identity.quoted else Part.ANSWER
+        part = Part.ERROR if answered and answered.identity.quoted else Part.REPLY
         begun = asked.sightings[0][0].at
         return Conversation(
             kind=exchange.kind,
             at=begun,
             origin=exchange.origin,
             fields=asked.identity.fields,
-            answer=answered.latest.fields if answered else None,
+            reply=answered.latest.fields if answered else None,
             there=follow(asked.frames(Part.REQUEST), self._netmap).steps,
             back=follow(answered.frames(part), self._netmap).steps if answered else (),
             result=_result(exchange),

@@ -40,7 +40,7 @@ class Identity:
     """Which of several exchanges between the two it belongs to; empty if they have only one."""
     quoted: tuple[frozenset[FlowEnd], str] | None
     """Both ends and the turn of the packet of which an error speaks."""
-    answers: bool
+    is_reply: bool
     """It can only follow what the other end has said: a reply, or TCP but for the first segment."""
     octets: int
     """Content of TCP and UDP."""

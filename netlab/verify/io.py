@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netlab.verify.unanswered import LossAnalyzer
 
 _COPIES = 6
-"""Sightings of a probe and its answer on one machine."""
+"""Sightings of a probe and its reply on one machine."""
 
 _SENDERS = 8
 """At most so many threads: none has more to do with more processors than that."""

@@ -133,7 +133,7 @@ def _probe(
         for end in (source, target):
             adapters = (end.adapter,) if end.adapter else end.node.adapters
             if not any(adapter.ipv6 or _of(adapter, addresses) for adapter in adapters):
-                return Outcome(Verdict.DEAD, f"{end.name} has no IPv6 address, by the scenario")
+                return Outcome(Verdict.DROPPED, f"{end.name} has no IPv6 address, by the scenario")
         to = _with_ipv6(target, to, addresses)
     elif not _of(to, addresses) and not to.speaks:
         return _silent(to)
@@ -160,7 +160,7 @@ def _silent(adapter: Adapter) -> Outcome:
     """Of an adapter that has no address, by the scenario and in fact."""
     usual = "its lease was given back" if adapter.plugged_into else "it has no cable"
     why = adapter.in_vain.why if adapter.in_vain else usual
-    return Outcome(Verdict.DEAD, f"{adapter.name} has no address, by the scenario: {why}")
+    return Outcome(Verdict.DROPPED, f"{adapter.name} has no address, by the scenario: {why}")
 
 
 def _with_ipv6(target: Endpoint, usual: Adapter, addresses: _Known) -> Adapter:

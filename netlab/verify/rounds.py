@@ -74,7 +74,7 @@ def run(
     """Send all probes, of one family, and judge what happened; the outcomes are in the probes' order.
 
     With `netmap`, every namespace of the lab is watched, and a probe that was not answered is
-    told with where and why it died; without, only what reached its ends is known. What was not
+    told with where and why it was dropped; without, only what reached its ends is known. What was not
     proved at the first try is tried once more, with patience, if it was watched or the machine ran
     short of something meanwhile. What machines `between` the ends learn takes up room too.
     Raises Interrupted.
@@ -322,7 +322,7 @@ class _Wave:
         probe, seen = self.probes[number], self.seen[number]
         if part is Part.REQUEST and namespace == probe.target:
             seen.delivered_from.append(source)
-        elif part is Part.ANSWER and namespace == probe.source:
+        elif part is Part.REPLY and namespace == probe.source:
             seen.answered = True
         elif part is Part.ERROR and namespace == probe.source and message:
             if message.own:

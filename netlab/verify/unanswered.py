@@ -39,7 +39,7 @@ _NEIGHBOURS = (b"\x87", b"\x88")
 """Types of ICMPv6 that do what ARP does."""
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
 """Behind the ICMP header and the token stands the mark."""
-_ANSWER = "answer"
+_REPLY = "reply"
 _TABLES = (KernelTable.INTERFACES, KernelTable.ADDRESSES, KernelTable.ROUTES)
 
 
@@ -55,7 +55,7 @@ class UnansweredProbe:
     to: str
     send_error: int | None
     answered: bool
-    """Somebody's answer has come, though not the target's."""
+    """Somebody's reply has come, though not the target's."""
 
 
 class LossAnalyzer:
@@ -223,7 +223,7 @@ class LossAnalyzer:
         for sighting in self._questions:
             fields = decode(sighting.data, sighting.length)
             node = self._netmap.nodes[sighting.namespace]
-            if fields.get("arp.op") == _ANSWER:
+            if fields.get("arp.op") == _REPLY:
                 self._answered.add((node, fields["arp.sender"]))
             elif "arp.target" in fields:
                 question = (node, fields["arp.target"])
@@ -234,7 +234,7 @@ class LossAnalyzer:
         self._questions.clear()
 
     def _in_vain(self, node: str, hops: set[str]) -> dict[str, str]:
-        """The machine and the address for which it asks in vain, if that keeps a packet, or its answer,
+        """The machine and the address for which it asks in vain, if that keeps a packet, or its reply,
         from going on."""
         questions = {(node, hop) for hop in hops} & self._asked
         return dict(sorted(questions - self._answered)[:1])

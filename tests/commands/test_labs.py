@@ -71,7 +71,7 @@ def test_verify_ends_with_1_and_says_what_is_not_as_expected(nat):
     assert "31 of 35 pairs are as expected" in done.stdout
     some = netlab("verify", "--from", "vm1", "--to", "internet", "--json")
     (cell,) = json.loads(some.stdout)["cells"]
-    assert (some.returncode, cell["verdict"], cell["cause"]) == (1, "dead", "no-route")
+    assert (some.returncode, cell["verdict"], cell["cause"]) == (1, "dropped", "no-route")
     wrong = netlab("verify", "--from", "vm9")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "'vm9' names no endpoint; use one of: vm1, vm2" in wrong.stderr

@@ -183,7 +183,7 @@ def test_predictions_from_a_pipe_do_not_change_the_exit_code():
 
 def test_a_receiver_that_waits_is_waited_for():
     found = document("vm1", "internet", "--by", "udp", "--wait", "0.5")
-    last = [step for step in found["steps"] if step["part"] == "answer"][-1]
+    last = [step for step in found["steps"] if step["part"] == "reply"][-1]
     assert last["microseconds"] > 500_000
 
 

@@ -54,7 +54,7 @@ def test_a_copy_with_the_same_mac_address_on_another_network_is_no_twin(running)
     """web is no router; that moved has its MAC address on vmnet1 plays no part."""
     run("copies.clone", "ip route add 203.0.113.80 via 10.0.0.129")
     one = proof(running, "clone", "internet")
-    assert one.end == (Verdict.DEAD, "web", Cause.NOT_FORWARDING), one.finding
+    assert one.end == (Verdict.DROPPED, "web", Cause.NOT_FORWARDING), one.finding
     explained = lab.explain(running, "clone", "internet").finding
     assert (explained.at, explained.cause) == ("web", Cause.NOT_FORWARDING)
 
@@ -69,7 +69,7 @@ def test_a_moved_copy_on_its_originals_switch_is_its_twin(running):
     run("copies.host", f"ip neigh replace 10.0.0.129 {known}")
     speaks_last("moved")
     one = proof(now(), "host", "web")
-    assert one.end == (Verdict.DEAD, "moved", Cause.DUPLICATE_IP), one.finding
+    assert one.end == (Verdict.DROPPED, "moved", Cause.DUPLICATE_IP), one.finding
     speaks_last("web")
     assert lab.trace(now(), "host", "web").finding.verdict is Verdict.ANSWERED
 
@@ -92,7 +92,7 @@ def test_a_copy_of_a_guest_with_a_static_address_is_a_duplicate(running):
     lladdr = identity("copy")[0]
     run("copies.host", f"ip neigh replace 10.0.0.10 lladdr {lladdr} dev vmnet8 nud reachable")
     one = proof(now(), "host", "web")
-    assert one.end == (Verdict.DEAD, "copy", Cause.DUPLICATE_IP), one.finding
+    assert one.end == (Verdict.DROPPED, "copy", Cause.DUPLICATE_IP), one.finding
     both = lab.trace(now(), "host", "web", by="arp").found
     assert all(any(identity(node)[0] in line for line in both) for node in ("web", "copy"))
 
@@ -156,12 +156,12 @@ def test_a_firewall_goes_on_and_off_live_and_trace_names_it(guests):
         assert not lab.status(lab.attach("guests")).drift
         return lab.attach("guests")
 
-    assert end(guests, "vm1", "vm2", by="tcp:8080") == (Verdict.DEAD, Cause.FIREWALL)
+    assert end(guests, "vm1", "vm2", by="tcp:8080") == (Verdict.DROPPED, Cause.FIREWALL)
     assert end(guests, "vm1", "vm2", by="icmp") == (Verdict.ANSWERED, None)
     shut = there(firewall="on")
     for by in ("icmp", "tcp:80", "udp:5000"):
-        assert end(shut, "vm1", "vm2", by=by) == (Verdict.DEAD, Cause.FIREWALL)
-    assert end(shut, "vm2", "vm1", by="icmp") == (Verdict.ANSWERED, None), "it asked for the answer"
+        assert end(shut, "vm1", "vm2", by=by) == (Verdict.DROPPED, Cause.FIREWALL)
+    assert end(shut, "vm2", "vm1", by="icmp") == (Verdict.ANSWERED, None), "it asked for the reply"
     opened = there(firewall="")
     assert end(opened, "vm1", "vm2", by="tcp:8080") == (Verdict.ANSWERED, None)
     there(firewall="[tcp:8080]")
@@ -300,7 +300,7 @@ def test_a_proxy_that_listens_on_loopback_only_and_one_behind_a_firewall(proxied
     by = "tcp:7890"
     assert end(lab.attach("proxied"), "vm1", "host", by=by) == (Verdict.REFUSED, Cause.PORT_CLOSED)
     there("host", proxy="7890", firewall="[tcp:7890]")
-    assert end(lab.attach("proxied"), "vm1", "host", by=by) == (Verdict.DEAD, Cause.FIREWALL)
+    assert end(lab.attach("proxied"), "vm1", "host", by=by) == (Verdict.DROPPED, Cause.FIREWALL)
     there("host", proxy="", firewall="")
     there("vm1", proxy="3128")
     assert "502" in through("172.16.78.128:3128", "-i", "http://203.0.113.80/", at="host")[1], (
@@ -342,7 +342,7 @@ def test_a_guest_that_bridges_makes_one_network_of_two(bridging):
     found = lab.explain(bridging, "vm2", "vm1").finding
     assert (found.verdict, "br bridges" in found.evidence) == (Verdict.UNKNOWN, True)
     up = bridge("br", firewall="[icmp]")
-    assert end(up, "vm2", "br", by="icmp") == (Verdict.DEAD, Cause.FIREWALL), "it is no switch"
+    assert end(up, "vm2", "br", by="icmp") == (Verdict.DROPPED, Cause.FIREWALL), "it is no switch"
     assert end(up, "vm2", "vm1", by="icmp") == (Verdict.ANSWERED, None), "frames meet no IP rules"
 
 
@@ -357,7 +357,7 @@ def test_a_bridge_needs_promiscuous_mode_on_both_sides(bridging):
     assert lab.trace(bridging, "vm2", "vm1").finding.verdict is Verdict.ANSWERED  # ARP is done.
     up = bridge("br.eth0", promiscuous="false")
     found = lab.trace(up, "vm2", "vm1").finding
-    assert found.verdict is Verdict.DEAD
+    assert found.verdict is Verdict.DROPPED
     assert "promiscuous" in found.evidence, found
     assert lab.trace(up, "br", "vm1").finding.verdict is Verdict.ANSWERED
     bridge("br.eth0", promiscuous="true")
@@ -365,7 +365,7 @@ def test_a_bridge_needs_promiscuous_mode_on_both_sides(bridging):
 
 def test_a_bridge_comes_and_goes_live_and_a_second_one_is_refused(bridging):
     up = bridge("br", bridges="false")
-    assert lab.trace(up, "vm2", "vm1").finding.verdict is Verdict.DEAD
+    assert lab.trace(up, "vm2", "vm1").finding.verdict is Verdict.DROPPED
     assert lab.trace(up, "br", "vm1").finding.verdict is Verdict.ANSWERED
     up = bridge("br", bridges="true")
     assert way(up, "vm2", "vm1") == ["vm2", "seg1", "br", "vmnet8", "vm1"]

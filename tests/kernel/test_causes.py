@@ -43,7 +43,7 @@ from tests.kernel.faults import (
 from tests.machine import NETLAB
 from tests.pace import HANG_SECONDS, SLOWNESS
 
-ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DEAD, Verdict.REFUSED
+ANSWERED, DEAD, REFUSED = Verdict.ANSWERED, Verdict.DROPPED, Verdict.REFUSED
 VM2, VM3, VM4 = "10.0.0.128", "10.0.0.129", "172.16.78.128"
 HOST, INTERNET = "192.168.1.100", "203.0.113.80"
 SILENT_WAN = ("tc qdisc add dev wan0 root pfifo limit 0", "tc qdisc del dev wan0 root")
@@ -77,9 +77,9 @@ def test_too_big(running):
     swallow = "icmp type destination-unreachable drop"
     with small_cable(), rules("causes.host", "prerouting", swallow):
         one = proof(running, "vm2", "internet", by="mtu")
-    assert one.end == (DEAD, "router", Cause.TOO_BIG)
+    assert one.end == (DEAD, "router", Cause.MTU_EXCEEDED)
     assert one.trace.found == ()
-    assert one.without(journey=no_errors(one)) is Cause.TOO_BIG  # By the router's count.
+    assert one.without(journey=no_errors(one)) is Cause.MTU_EXCEEDED  # By the router's count.
     assert one.without(journey=no_errors(one), counts={}) is Cause.UNKNOWN
 
 
@@ -88,7 +88,7 @@ def test_too_big_without_a_word(running):
     swallow = "icmp type destination-unreachable drop"
     with small_cable(), rules("causes.router", "output", swallow):
         one = proof(running, "vm2", "internet", by="mtu")
-    assert one.end == (DEAD, "router", Cause.TOO_BIG)
+    assert one.end == (DEAD, "router", Cause.MTU_EXCEEDED)
     assert "FragFails" in one.finding.evidence
     assert one.without(counts={}) is Cause.UNKNOWN
 
@@ -165,7 +165,7 @@ def test_port_closed(running, by, report, source, target, at):
 
 def test_no_forward(running):
     one = proof(running, "pc", "host@lan", by="tcp:8080")
-    assert one.end == (REFUSED, "host", Cause.NO_FORWARD)
+    assert one.end == (REFUSED, "host", Cause.NO_PORT_FORWARD)
     assert one.without(forwarded_ports=frozenset()) is Cause.PORT_CLOSED
 
 
@@ -216,8 +216,8 @@ def test_mapping_expired(running, nodes):
         for node in nodes:
             stack.enter_context(changed(f"causes.{node}", do, undo))
         one = proof(running, "vm2", "internet", by="udp", wait=2)
-    assert one.end == (DEAD, "router", Cause.MAPPING_EXPIRED)
-    assert one.without(forgotten=frozenset()) is Cause.NO_WAY_BACK
+    assert one.end == (DEAD, "router", Cause.NAT_MAPPING_EXPIRED)
+    assert one.without(forgotten=frozenset()) is Cause.NO_RETURN_PATH
 
 
 @pytest.mark.on_each_kernel
@@ -239,7 +239,7 @@ def asleep(running, node, name):
 def test_no_offer(running):
     with asleep(running, "vmnet8-dhcp", "dhcp"):
         one = proof(running, "vm2", by="dhcp")
-    assert one.end == (DEAD, "vmnet8-dhcp", Cause.NO_OFFER)
+    assert one.end == (DEAD, "vmnet8-dhcp", Cause.DHCP_NO_OFFER)
     assert one.without(lost=1) is Cause.UNKNOWN
     assert one.without(drops={("vmnet8-dhcp", Part.REQUEST): RuleDrop("a rule")}) is Cause.FIREWALL
 
@@ -268,14 +268,14 @@ def test_pool_empty(running):
     ]
     with asleep(running, "vmnet1-dhcp", "dhcp"), second_server(running, "vm5", *lines):
         one = proof(running, "vm4", by="dhcp")
-    assert one.end == (DEAD, "vm5", Cause.POOL_EMPTY), one
-    assert one.without(no_address_left={}) is Cause.NO_OFFER
+    assert one.end == (DEAD, "vm5", Cause.DHCP_POOL_EXHAUSTED), one
+    assert one.without(no_address_left={}) is Cause.DHCP_NO_OFFER
 
 
 def test_dns_silent(running):
     with asleep(running, "vmnet8-nat", "dns"):
         one = proof(running, "vm2", by="dns:www.example.com")
-    assert one.end == (DEAD, "vmnet8-nat", Cause.DNS_SILENT)
+    assert one.end == (DEAD, "vmnet8-nat", Cause.DNS_TIMEOUT)
     assert one.without(listening={}) is Cause.UNKNOWN
 
 
@@ -283,7 +283,7 @@ def test_dns_silent_behind_two_relays(running):
     """A name of its own: a relay does not pass on what it has asked for already, for another test."""
     with asleep(running, "internet", "dns"):
         one = proof(running, "vm2", by="dns:silent.example.com")
-    assert one.end == (DEAD, "internet", Cause.DNS_SILENT)
+    assert one.end == (DEAD, "internet", Cause.DNS_TIMEOUT)
 
 
 def test_a_server_whose_answer_is_lost_at_once_was_not_silent(running):
@@ -295,12 +295,12 @@ def test_a_server_whose_answer_is_lost_at_once_was_not_silent(running):
         one = proof(running, "vm2", "internet", by=by)
     assert one.end == (Verdict.UNKNOWN, "internet", Cause.UNKNOWN), one.finding
     assert "has sent datagrams" in one.finding.evidence
-    assert one.without(counts={"internet": {"Udp.InDatagrams": 1}}) is Cause.DNS_SILENT
+    assert one.without(counts={"internet": {"Udp.InDatagrams": 1}}) is Cause.DNS_TIMEOUT
 
 
 def test_dns_no_name(running):
     one = proof(running, "vm2", by="dns:nobody.example.com")
-    assert one.end == (REFUSED, "internet", Cause.DNS_NO_NAME)
+    assert one.end == (REFUSED, "internet", Cause.NXDOMAIN)
 
 
 def test_a_server_that_cannot_answer_says_nothing_about_the_name(running):
@@ -388,7 +388,7 @@ def test_a_twin_of_the_source_that_gets_the_answers(running):
         foretold = lab.explain(running, "vm2", "internet").finding
     assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
     assert (foretold.at, foretold.cause) == ("vm3", Cause.DUPLICATE_IP)
-    assert one.without(owners={}) is Cause.NO_WAY_BACK
+    assert one.without(owners={}) is Cause.NO_RETURN_PATH
 
 
 def test_an_address_that_another_network_has_too(running):
@@ -409,7 +409,7 @@ def test_an_address_that_another_network_has_too(running):
     [("host", "prerouting", "192.168.1.50", "pc"), ("vm2", "output", VM3, "vm3")],
 )
 def test_what_another_machine_has_answered(running, node, hook, to, who):
-    """Somebody turns the way round: an answer comes, and not from whom it was asked of."""
+    """Somebody turns the way round: a reply comes, and not from whom it was asked of."""
     turn = f"ip daddr {INTERNET} icmp type echo-request dnat to {to}"
     with rules(f"causes.{node}", hook, turn, kind="nat -150"):
         one = proof(running, "vm2", "internet")
@@ -433,7 +433,7 @@ def test_not_admitted(running, cold):
             for node in ("vm1", "pc"):
                 run(f"causes.{node}", "ip neigh flush all")
         one = proof(running, "vm1", "pc")
-    assert one.end == (DEAD, "lan", Cause.NOT_ADMITTED), one.finding
+    assert one.end == (DEAD, "lan", Cause.MAC_NOT_ALLOWED), one.finding
     assert mac("vm1") in one.finding.evidence
     without = one.without(drops={}, silenced={})
     assert without is (Cause.ARP_UNANSWERED if cold else Cause.UNKNOWN)
@@ -441,28 +441,28 @@ def test_not_admitted(running, cold):
 
 @pytest.mark.parametrize("by", ["icmp", "udp", "tcp", "raw:47", "dns:www.example.com"])
 def test_a_firewall_on_the_source_that_drops_the_answer(running, by):
-    """The answer comes home, and the program does not get it."""
+    """The reply comes home, and the program does not get it."""
     with rules("causes.vm2", "input", "ip saddr 10.0.0.0/24 drop"):
         one = proof(running, "vm2", "10.0.0.2" if by.startswith("dns") else "vm3", by=by)
-    assert one.end == (DEAD, "vm2", Cause.NO_WAY_BACK), one.finding
+    assert one.end == (DEAD, "vm2", Cause.NO_RETURN_PATH), one.finding
     assert "extra c: ip saddr 10.0.0.0/24 drop" in one.finding.evidence
     unseen = diagnose(replace(one.evidence, drops={}))
     assert "firewall" not in unseen.evidence
 
 
 def test_an_error_about_the_answer_is_none_about_the_request(running):
-    """The router refuses to bring the answer home, and tells the target so."""
+    """The router refuses to bring the reply home, and tells the target so."""
     add = f"ip route add prohibit {HOST}/32"
     with changed("causes.router", add, add.replace("add", "del")):
         one = proof(running, "vm2", "internet")
-    assert one.end == (DEAD, "router", Cause.NO_WAY_BACK)
+    assert one.end == (DEAD, "router", Cause.NO_RETURN_PATH)
     assert one.evidence.journey.of(Part.ERROR)
 
 
 def test_no_way_back_where_the_answer_meets_a_rule(running):
     with rules("causes.router", "forward", "icmp type echo-reply drop"):
         one = proof(running, "vm2", "internet")
-    assert one.end == (DEAD, "router", Cause.NO_WAY_BACK)
+    assert one.end == (DEAD, "router", Cause.NO_RETURN_PATH)
     assert "firewall" in one.finding.evidence
 
 
@@ -473,7 +473,7 @@ def test_no_way_back_without_a_route(running, by):
     unreachable = f"ip route {{}} unreachable {HOST}"
     with changed("causes.pc", unreachable.format("add"), unreachable.format("del")):
         one = proof(running, "vm2", "pc", by=by)
-    assert one.end == (DEAD, "pc", Cause.NO_WAY_BACK)
+    assert one.end == (DEAD, "pc", Cause.NO_RETURN_PATH)
     assert f"no route to {HOST}" in one.finding.evidence
     assert one.without(no_route_back="", counts={}) is Cause.UNKNOWN
 
@@ -490,7 +490,7 @@ def test_no_way_back_where_the_answer_finds_no_mac(running):
         changed("causes.vm3", "ip route add 10.0.9.9 dev eth0", "ip route del 10.0.9.9"),
     ):
         one = proof(running, "vm2", VM3)
-    assert one.end == (DEAD, "vm3", Cause.NO_WAY_BACK)
+    assert one.end == (DEAD, "vm3", Cause.NO_RETURN_PATH)
     assert "10.0.9.9, and nobody answered" in one.finding.evidence
 
 
@@ -543,7 +543,7 @@ def test_a_firewall_on_the_source_lets_nothing_out(running, by, rule):
 def test_a_target_that_drops_its_own_answer_has_got_the_request(running, by, rule):
     with rules("causes.vm3", "output", rule) as shown:
         one = proof(running, "vm2", "vm3", by=by)
-    assert one.end == (DEAD, "vm3", Cause.NO_WAY_BACK), one.finding
+    assert one.end == (DEAD, "vm3", Cause.NO_RETURN_PATH), one.finding
     assert f"could not leave vm3: firewall, extra c: {shown}" in one.finding.evidence
     assert one.without(drops={}) is Cause.UNKNOWN
 
@@ -553,8 +553,8 @@ def test_a_dhcp_or_dns_server_that_drops_its_own_answer(running):
         offer = proof(running, "vm2", by="dhcp")
     with rules("causes.vmnet8-nat", "output", "udp sport 53 drop"):
         told = proof(running, "vm2", by="dns:firewalled.example.com")
-    assert offer.end == (DEAD, "vmnet8-dhcp", Cause.NO_WAY_BACK), offer.finding
-    assert told.end == (DEAD, "vmnet8-nat", Cause.NO_WAY_BACK), told.finding
+    assert offer.end == (DEAD, "vmnet8-dhcp", Cause.NO_RETURN_PATH), offer.finding
+    assert told.end == (DEAD, "vmnet8-nat", Cause.NO_RETURN_PATH), told.finding
 
 
 def test_a_rule_of_the_nat_device_is_none_about_protocols(running):
@@ -572,7 +572,7 @@ def test_without_connection_tracking_nothing_has_expired(running):
         rules("causes.router", "postrouting", 'oifname "wan0" ip saddr set 203.0.113.1'),
     ):  # fmt: skip
         one = proof(running, "vm2", "internet")
-    assert one.end == (DEAD, "router", Cause.NO_WAY_BACK), one.finding
+    assert one.end == (DEAD, "router", Cause.NO_RETURN_PATH), one.finding
     assert one.evidence.forgotten == frozenset()
 
 
@@ -621,7 +621,7 @@ def test_who_is_there_is_not_said_to_be_absent(running, fault):
         one = proof(running, "vm2", VM3)
     assert one.end == (Verdict.UNKNOWN, "vmnet8", Cause.UNKNOWN), one.finding
     assert one.finding.evidence == f"vm3 has {its}, on the same network"
-    assert one.without(present=frozenset()) is Cause.NO_TAKER
+    assert one.without(present=frozenset()) is Cause.MAC_UNKNOWN
 
 
 def test_a_frame_for_nobody_that_goes_to_one_port(running):
@@ -632,7 +632,7 @@ def test_a_frame_for_nobody_that_goes_to_one_port(running):
         changed("causes.vmnet8", entry.format("replace") + " static", entry.format("del")),
     ):
         one = proof(running, "vm2", VM3)
-    assert one.end == (DEAD, "vmnet8", Cause.NO_TAKER)
+    assert one.end == (DEAD, "vmnet8", Cause.MAC_UNKNOWN)
     told = f"vmnet8 gave it to vmnet8-nat alone, and nobody there has {nobody}"
     assert one.finding.evidence == told
 
@@ -646,7 +646,7 @@ def test_a_silent_machine_on_a_cable_without_a_switch_is_on_this_network(running
 
 
 def test_another_machines_traffic_explains_nothing(running):
-    """vm2's packet dies at the host without a word; others make it count errors and ask by ARP."""
+    """vm2's packet is dropped at the host without a word; others make it count errors and ask by ARP."""
     lab.trace(running, "vm2", "host")
     blackhole = "ip route {} blackhole 172.31.0.1"
     with (
@@ -732,7 +732,7 @@ def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
     ):
         begun = monotonic()
         one = proof(running, "vm2", by="dns:www.example.com")
-    assert one.finding.cause is Cause.DNS_SILENT
+    assert one.finding.cause is Cause.DNS_TIMEOUT
     assert monotonic() - begun < 4 * SLOWNESS
 
 
@@ -754,7 +754,7 @@ def test_nobody_who_serves_dhcp_is_told_as_before(running):
     off, on = (f"ip link set eth0 {state}" for state in ("down", "up"))
     with changed("causes.vmnet1-dhcp", off, on):
         one = proof(running, "vm4", "vmnet1", by="dhcp")
-    assert one.end[:1] + one.end[2:] == (DEAD, Cause.NO_OFFER), one.finding
+    assert one.end[:1] + one.end[2:] == (DEAD, Cause.DHCP_NO_OFFER), one.finding
 
 
 def pace(node: str) -> str:
@@ -825,7 +825,7 @@ PAST_MAIN = {
 @pytest.mark.on_each_kernel
 @pytest.mark.parametrize("past", PAST_MAIN)
 def test_a_route_of_the_main_table_that_was_not_taken_explains_nothing(running, past):
-    """The packet dies on the router without a word, after a decision that the main table did not make."""
+    """The packet is dropped on the router without a word, after a decision that the main table did not make."""
     with changed("causes.router", *PAST_MAIN[past]):
         assert proof(running, "vm2", "internet").finding.verdict is ANSWERED
         foretold = lab.explain(running, "vm2", "internet").finding

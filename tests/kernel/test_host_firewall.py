@@ -47,7 +47,7 @@ def test_nobody_gets_by_a_forwarded_port_who_would_not_reach_a_program_of_the_ho
     protocol, _, port = by.partition(":")
     for way in (lab.trace, lab.explain):
         found = way(running, caller, target, by).finding
-        assert (found.verdict, found.at, found.cause) == (Verdict.DEAD, "host", Cause.FIREWALL)
+        assert (found.verdict, found.at, found.cause) == (Verdict.DROPPED, "host", Cause.FIREWALL)
         assert f"the host's firewall does not let {protocol} {port} in" in found.evidence
 
 
@@ -80,7 +80,7 @@ def test_it_decides_about_programs_of_the_host_s_in_the_same_way(running):
         port: lab.trace(lab.attach("fwall"), "pc", HOST, f"tcp:{port}").finding
         for port in (9000, 9001)
     }
-    assert found[9000].cause is Cause.NO_FORWARD
+    assert found[9000].cause is Cause.NO_PORT_FORWARD
     assert found[9001].cause is Cause.FIREWALL
     lab.apply(lab.attach("fwall"), running.source)
 
@@ -190,13 +190,13 @@ expect: {default: reachable}
         assert ends == {
             "tcp:80": Verdict.ANSWERED,
             "icmp": Verdict.ANSWERED,
-            "tcp:81": Verdict.DEAD,
-            "udp:80": Verdict.DEAD,
+            "tcp:81": Verdict.DROPPED,
+            "udp:80": Verdict.DROPPED,
         }
 
 
 def test_ipv6_s_own_words_come_in():
-    """An answer of DHCPv6 comes from who was asked through a group: no connection is known for it."""
+    """A reply of DHCPv6 comes from who was asked through a group: no connection is known for it."""
     text = """
 lan: {ipv6: 2001:db8:1::/64, peers: {pc: 192.168.1.50}}
 host: {nics: {eth0: 192.168.1.100}, firewall: on}

@@ -413,7 +413,7 @@ QUESTION = (
 
 @pytest.fixture(scope="module")
 def defaced(running) -> Iterator[None]:
-    """A VM whose names, comments, programs and answers would all be obeyed by a terminal."""
+    """A VM whose names, comments, programs and replies would all be obeyed by a terminal."""
     comment = f'comment "{ESCAPE}\udcff"'
     chain = f"chain c {{\ntype filter hook input priority 0;\nudp dport 9 drop {comment};\n}}"
     nft.create("hostile.vm2", f"table ip defaced {{\n{chain}\n}}")

@@ -131,7 +131,7 @@ class TestAsPlanned:
         }
         assert {pair: (found[pair].at, found[pair].cause) for pair in DEATHS} == DEATHS
         assert found["vm2", "vm3"].why == "vm3 has no IPv6 address, by the scenario"
-        assert found["vm4", "vm3"].verdict is Verdict.DEAD
+        assert found["vm4", "vm3"].verdict is Verdict.DROPPED
 
     @pytest.mark.parametrize(
         ("node", "hook", "rule", "family"),

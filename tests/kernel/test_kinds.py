@@ -27,7 +27,7 @@ from tests.kernel.faults import await_port, changed, program, proof, rules, run
 from tests.machine import NETLAB
 from tests.pace import HANG_SECONDS
 
-ANSWERED, DEAD, UNKNOWN = Verdict.ANSWERED, Verdict.DEAD, Verdict.UNKNOWN
+ANSWERED, DEAD, UNKNOWN = Verdict.ANSWERED, Verdict.DROPPED, Verdict.UNKNOWN
 VM1, VM2, HOST = "10.0.0.128", "10.0.0.129", "192.168.1.100"
 UDP_ECHO = """
 import socket
@@ -87,7 +87,7 @@ def test_every_kind_is_one_packet_through_two_nats(running, by):
     one = proof(running, "vm1", "internet", by=by)
     assert one.finding.verdict is ANSWERED
     assert nodes(one) == WAY
-    assert nodes(one, Part.ANSWER) == WAY[::-1]
+    assert nodes(one, Part.REPLY) == WAY[::-1]
     assert [
         s.rewrites["ip.src"][1] for s in one.trace.journey.first(Part.REQUEST) if s.rewrites
     ] == [HOST, "203.0.113.1"]
@@ -100,7 +100,7 @@ def test_three_nats(running, by):
         one = proof(running, "vm1", "internet", by=by)
     assert one.finding.verdict is ANSWERED
     way = ["vm1", "vmnet8", "vm2", "vmnet8", "vmnet8-nat", "lan", "router", "internet"]
-    assert (nodes(one), nodes(one, Part.ANSWER)) == (way, way[::-1])
+    assert (nodes(one), nodes(one, Part.REPLY)) == (way, way[::-1])
     rewrites = [s.rewrites["ip.src"] for s in one.trace.journey.first(Part.REQUEST) if s.rewrites]
     assert rewrites == [(VM1, VM2), (VM2, HOST), (HOST, "203.0.113.1")]
 
@@ -188,7 +188,7 @@ def test_an_arp_answer_that_does_not_arrive_is_none(running):
     with rules("kinds.vmnet8", "forward", f"ether saddr {mac} arp operation reply drop", "bridge"):
         one = proof(running, "vm1", "vm2", by="arp")
     assert one.finding.verdict is not ANSWERED
-    assert one.end == (DEAD, "vmnet8", Cause.NO_WAY_BACK), one.finding
+    assert one.end == (DEAD, "vmnet8", Cause.NO_RETURN_PATH), one.finding
 
 
 def test_dhcp_shows_the_offer_with_its_options(running):
@@ -254,7 +254,7 @@ def test_a_hop_that_says_nothing(running):
     with rules("kinds.router", "output", "icmp type time-exceeded drop"):
         one = proof(running, "vm1", "internet", by="route")
     assert one.finding.verdict is ANSWERED
-    assert any(line.endswith("no answer") for line in one.trace.found)
+    assert any(line.endswith("no reply") for line in one.trace.found)
 
 
 @pytest.mark.on_each_kernel
@@ -380,7 +380,7 @@ def test_under_a_throughput_test(running):
 
 
 def test_two_probes_with_one_token(running, monkeypatch):
-    """Another netlab's probe with the same token is under way: its frames must not make an answer."""
+    """Another netlab's probe with the same token is under way: its frames must not make a reply."""
     token = bytes(range(8))
     monkeypatch.setattr("netlab.probes.base.secrets.token_bytes", lambda _: token)
     with rules("kinds.vm1", "input", "icmp type echo-reply drop"):

@@ -209,7 +209,7 @@ def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_hea
     with lab.running(lab.prepare(loads(text.encode(), "two.yaml"), "leave2")) as two:
         traced, told = (one(two, "colleague", BOX, "tcp:80") for one in (lab.trace, lab.explain))
         for found in (traced.finding, told.finding):
-            assert (found.at, found.cause) == (at, Cause.NO_WAY_BACK)
+            assert (found.at, found.cause) == (at, Cause.NO_RETURN_PATH)
             assert "box answers by another adapter than it is asked by" in found.evidence
             assert "and the question comes in at eth1" in found.evidence
             assert rule in found.evidence
@@ -217,12 +217,12 @@ def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_hea
         with netns.inside("leave2.colleague"), pytest.raises(TimeoutError):
             socket.create_connection((BOX, 80), timeout=0.3)
         (result,) = lab.verify(two, wanted=lab.pairs(two, ["colleague"], ["box@vmnet0"]))
-        assert (result.outcome.at, result.outcome.cause) == (at, Cause.NO_WAY_BACK)
+        assert (result.outcome.at, result.outcome.cause) == (at, Cause.NO_RETURN_PATH)
         assert not result.passed
 
 
 def strays(source: str, target: str) -> Iterator[Packet]:
-    """Packets of no connection, one of each kind; and a SYN, whose answer must not go out again."""
+    """Packets of no connection, one of each kind; and a SYN, whose reply must not go out again."""
     about_none = IP(src=target, dst=source) / UDP(sport=7, dport=7) / b"stray"
     whole = IP(src=source, dst=target)
     yield whole / ICMP(type="echo-reply", id=7) / b"stray"
@@ -363,6 +363,6 @@ def test_an_answer_past_the_forward_that_was_asked_is_none():
         with netns.inside("leave3.pc"), pytest.raises(TimeoutError):
             socket.create_connection(("192.168.1.100", 9090), timeout=0.3)
     for found in (told.finding for told in both):
-        assert (found.at, found.cause) == ("pc", Cause.NO_WAY_BACK)
+        assert (found.at, found.cause) == ("pc", Cause.NO_RETURN_PATH)
         assert "box answers by another adapter than it is asked by" in found.evidence
-        assert "and the answer comes from 10.0.0." in found.evidence
+        assert "and the reply comes from 10.0.0." in found.evidence

@@ -190,7 +190,7 @@ def test_without_the_dhcp_service_a_new_vm_gets_nothing(running):
     assign("vmnet8", stopped="[dhcp]")
     lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8"]))
     found = lab.trace(now(), "vm9", by="dhcp").finding
-    assert (found.verdict, found.cause) == (Verdict.DEAD, Cause.NO_OFFER)
+    assert (found.verdict, found.cause) == (Verdict.DROPPED, Cause.DHCP_NO_OFFER)
 
 
 @pytest.mark.parametrize("victim", ["create_cable", "delete_interface", "switch_cable"])

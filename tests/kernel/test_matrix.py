@@ -159,7 +159,7 @@ def test_a_count_that_tells_of_fewer_packets_proves_nothing(modes, monkeypatch):
 
     monkeypatch.setattr(observer.LabObserver, "scene", by_one_only)
     found = [r.outcome for r in lab.verify(modes)]
-    assert {one.verdict for one in found} == {Verdict.ANSWERED, Verdict.DEAD, Verdict.UNKNOWN}
+    assert {one.verdict for one in found} == {Verdict.ANSWERED, Verdict.DROPPED, Verdict.UNKNOWN}
     assert not [one for one in found if one.cause == "not-forwarding"]
 
 

@@ -152,7 +152,7 @@ def test_a_vmnet_of_the_lan_s_subnet_comes_and_goes_live():
         assert answers("host", "192.168.1.50")
         assert not answers("vm1", "192.168.1.50")
         found = lab.trace(now(), "vm1", "host").finding
-        assert (found.at, found.cause) == ("host", Cause.NO_WAY_BACK), found
+        assert (found.at, found.cause) == ("host", Cause.NO_RETURN_PATH), found
         assign("vmnet8", subnet="10.0.0.0/24")
         assert answers("vm1", "192.168.1.50")
         assert answers("vm1", "10.0.0.1")
@@ -190,7 +190,7 @@ def test_over_wifi_the_host_s_login_is_the_vm_s_too():
 def test_who_is_not_admitted_gets_no_lease_and_the_trace_says_why():
     with lab.running(lab.prepare(lab.load("tethering"), NAME)) as up:
         found = lab.trace(up, "vm2", "internet").finding
-        assert (found.at, found.cause) == ("lan", Cause.NOT_ADMITTED)
+        assert (found.at, found.cause) == ("lan", Cause.MAC_NOT_ALLOWED)
         text = up.source.text.replace(b"address: 192.168.43.50, gateway: 192.168.43.1", b"")
         lab.apply(now(), loads(text.replace(b"vmnet0, }", b"vmnet0}"), "x.yaml"))
         assert not lab.status(now()).drift
@@ -204,7 +204,7 @@ def test_an_exhausted_pool():
     with lab.running(lab.prepare(lab.load("pool-exhausted"), NAME)):
         assert not address("vm1")
         found = lab.trace(now(), "vm1", by="dhcp").finding
-        assert (found.at, found.cause) == ("router", Cause.POOL_EMPTY)
+        assert (found.at, found.cause) == ("router", Cause.DHCP_POOL_EXHAUSTED)
         assign("lan", dhcp="{range: [192.168.1.100, 192.168.1.102]}")
         assert address("vm1") == "192.168.1.102/24"
 

@@ -83,7 +83,7 @@ def test_a_probe_may_be_bound_to_an_address():
 
 
 def test_dead_on_the_way():
-    assert probe("internet", "vm1", VM1).verdict is Verdict.DEAD
+    assert probe("internet", "vm1", VM1).verdict is Verdict.DROPPED
 
 
 def test_dead_at_the_targets_firewall(rules):
@@ -91,7 +91,7 @@ def test_dead_at_the_targets_firewall(rules):
         "vm2", "table ip extra { chain i { type filter hook input priority 0; policy drop;\n }\n }"
     )
     outcome = probe("vm1", "vm2", VM2)
-    assert (outcome.verdict, outcome.arrived) == (Verdict.DEAD, False)
+    assert (outcome.verdict, outcome.arrived) == (Verdict.DROPPED, False)
 
 
 def test_refused_by_a_reject(rules):
@@ -110,12 +110,12 @@ def test_arrived_without_answer_is_no_block(rules):
         "vm2", "table ip extra { chain o { type filter hook output priority 0; policy drop;\n }\n }"
     )
     outcome = probe("vm1", "vm2", VM2)
-    assert (outcome.verdict, outcome.arrived) == (Verdict.DEAD, True)
+    assert (outcome.verdict, outcome.arrived) == (Verdict.DROPPED, True)
 
 
 def test_nobody_answers_arp():
     outcome = probe("vm1", "vm2", "10.0.0.99")
-    assert outcome.verdict is Verdict.DEAD
+    assert outcome.verdict is Verdict.DROPPED
     assert "ARP" in outcome.why
 
 
@@ -135,7 +135,7 @@ def test_no_route_is_dead_only_if_the_source_could_send_otherwise():
     finally:
         inside("probe.pc", "ip", "route", "add", "default", "via", "192.168.1.1")
     assert alone.verdict is Verdict.UNKNOWN
-    assert with_control.verdict is Verdict.DEAD
+    assert with_control.verdict is Verdict.DROPPED
 
 
 def test_a_source_that_may_not_send_is_unknown(rules):
@@ -166,7 +166,7 @@ def test_a_probe_that_is_bound_and_never_arrives_has_left(rules):
         "pc", "table ip extra { chain i { type filter hook input priority 0; policy drop;\n }\n }"
     )
     outcome = probe("host", "pc", "192.168.1.50", bind="192.168.1.100")
-    assert (outcome.verdict, outcome.why) == (Verdict.DEAD, "left its source and never arrived")
+    assert (outcome.verdict, outcome.why) == (Verdict.DROPPED, "left its source and never arrived")
 
 
 def test_what_stays_on_the_machine_has_not_left():

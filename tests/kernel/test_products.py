@@ -103,7 +103,7 @@ def test_it_leads_to_the_host_s_loopback_or_nowhere(running, programs, vm, by):
             if reachable:
                 assert (found.verdict, found.at) == (verdict, "host"), (way, port, found)
             else:
-                assert found.verdict is Verdict.DEAD
+                assert found.verdict is Verdict.DROPPED
                 assert found.cause is Cause.FIREWALL
                 assert "localhost_reachable is off" in found.evidence
 
@@ -140,7 +140,7 @@ def test_it_is_switched_live(running):
         lab.apply(now, running.source)
         now = lab.attach(running.name)
         assert not lab.status(now).drift
-        assert lab.trace(now, "box1", "10.0.2.2", "tcp:8006").finding.verdict is Verdict.DEAD
+        assert lab.trace(now, "box1", "10.0.2.2", "tcp:8006").finding.verdict is Verdict.DROPPED
 
 
 def test_only_nat_engines_may_send_to_the_host_s_loopback(running):
@@ -160,7 +160,7 @@ def test_names_are_resolved_by_who_dhcp_says(running, server):
 def test_two_vms_of_virtualbox_have_one_address_and_reach_themselves(running):
     for way in (lab.trace, lab.explain):
         finding = way(running, "box1", "box2").finding
-        assert (finding.verdict, finding.at) == (Verdict.DEAD, "box1")
+        assert (finding.verdict, finding.at) == (Verdict.DROPPED, "box1")
         assert finding.cause is Cause.DUPLICATE_IP
 
 

@@ -145,14 +145,14 @@ def test_a_machine_that_is_no_router(running):
 def test_time_to_live(running):
     limit = "sysctl -qw net.ipv6.conf.eth0.hop_limit="
     with changed("seen.vm1", f"{limit}1", f"{limit}64"):
-        assert compared(running, "vm1", PC) == ("host", Cause.TTL)
+        assert compared(running, "vm1", PC) == ("host", Cause.TTL_EXCEEDED)
 
 
 def test_no_way_back_without_a_route(running):
     compared(running, "vm1", VM2)
     nowhere = f"ip -6 route {{}} unreachable {VM1}"
     with changed("seen.vm2", nowhere.format("add"), nowhere.format("del")):
-        assert compared(running, "vm1", VM2) == ("vm2", Cause.NO_WAY_BACK)
+        assert compared(running, "vm1", VM2) == ("vm2", Cause.NO_RETURN_PATH)
 
 
 def test_wrong_segment(running):
@@ -166,7 +166,7 @@ def test_wrong_segment(running):
         ("vm2", "ip6", "input", "icmpv6 type echo-request drop", Cause.FIREWALL),
         ("vm2", "inet", "input", f"ip6 saddr {VM1} drop", Cause.FIREWALL),
         ("vm2", "inet", "input", "meta l4proto icmpv6 icmpv6 type echo-request reject", Cause.FIREWALL),
-        ("vm2", "ip6", "output", "icmpv6 type { echo-reply } drop", Cause.NO_WAY_BACK),
+        ("vm2", "ip6", "output", "icmpv6 type { echo-reply } drop", Cause.NO_RETURN_PATH),
         ("vm1", "ip6", "output", "ip6 daddr fd00:8::/64 icmpv6 type echo-request drop", Cause.FIREWALL),
         ("vm2", "inet", "input", "meta nfproto ipv4 drop", None),
         ("vm2", "inet", "input", "ip saddr 10.0.0.0/8 drop", None),
@@ -236,7 +236,7 @@ def test_routes_that_lead_nowhere(running, kind, node, target):
     with changed(f"seen.{node}", route.format("add"), route.format("del")):
         foretold = lab.explain(running, source, target).finding
         one = proof(running, source, target)
-    refused, dead = (Verdict.REFUSED, node, Cause.REFUSED), (Verdict.DEAD, node, Cause.NO_ROUTE)
+    refused, dead = (Verdict.REFUSED, node, Cause.REFUSED), (Verdict.DROPPED, node, Cause.NO_ROUTE)
     assert one.end == (refused if kind == "prohibit" else dead)
     assert (foretold.verdict, foretold.at, foretold.cause) == one.end
     assert one.finding.evidence.startswith(f"the route says {kind}: {kind} {target}")

@@ -24,10 +24,10 @@ vms:
   deaf: {nics: [{network: vmnet8, address: 10.0.0.51, incoming: {loss: 100}}]}
 expect: {default: blocked}
 """
-DEAD = Verdict.DEAD
+DEAD = Verdict.DROPPED
 LOST = (DEAD, "vmnet8", Cause.LOST)
 FIREWALL = (DEAD, "vmnet8", Cause.FIREWALL)
-NO_TAKER = (DEAD, "vmnet8", Cause.NO_TAKER)
+NO_TAKER = (DEAD, "vmnet8", Cause.MAC_UNKNOWN)
 STRANGER = "02:00:00:00:00:77"
 
 
@@ -70,7 +70,7 @@ def test_loss_is_no_refusal(running):
 
 
 def test_loss_of_what_comes_in(running):
-    """The answer to a question for a MAC address; the copy of a flooded frame; a frame for one port."""
+    """The reply to a question for a MAC address; the copy of a flooded frame; a frame for one port."""
     assert proof(running, "deaf", "vm1").end == LOST
     assert verified(running, "deaf", "vm1") == LOST
     with knows("vm1", "10.0.0.51", mac("deaf")):

@@ -55,7 +55,7 @@ def end(running: lab.Lab, source: str, target: str) -> tuple[str, Cause | None]:
 def test_a_journey_through_two_nats_names_each_rewrite(running):
     traced = lab.trace(running, "vm1", "internet")
     request = traced.journey.of(Part.REQUEST)
-    answer = traced.journey.of(Part.ANSWER)
+    answer = traced.journey.of(Part.REPLY)
     way = ["vm1", "vmnet8", "vmnet8-nat", "lan", "router", "internet"]
     assert [step.node for step in request] == way
     assert [step.node for step in answer] == way[::-1]
@@ -82,7 +82,7 @@ def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
     monkeypatch.setattr("netlab.probes.icmp.secrets.randbelow", lambda _: number)
     first, second = (lab.trace(running, vm, "internet") for vm in ("vm1", "vm2"))
     for traced, address in ((first, "10.0.0.128"), (second, "10.0.0.129")):
-        request, answer = (traced.journey.of(part) for part in (Part.REQUEST, Part.ANSWER))
+        request, answer = (traced.journey.of(part) for part in (Part.REQUEST, Part.REPLY))
         assert traced.finding.verdict is Verdict.ANSWERED
         assert answer[-1].after["ip.dst"] == address
         assert {request[0].before["icmp.id"], answer[-1].after["icmp.id"]} == {"0x1111"}
@@ -111,7 +111,7 @@ def test_other_traffic_is_no_part_of_a_journey(running):
     with faults.program("trace.vm2", "ping", "-q", "-i", "0.002", "203.0.113.80"):
         inside("trace.vm1", "ip", "neigh", "flush", "all")
         journey = lab.trace(running, "vm1", "internet").journey
-    request, answer = journey.of(Part.REQUEST), journey.of(Part.ANSWER)
+    request, answer = journey.of(Part.REQUEST), journey.of(Part.REPLY)
     assert (len(request), len(answer)) == (6, 6)
     assert len({step.before["icmp.id"] for step in request + answer}) == 1
     arp = [packet.key for packet in journey.packets if packet.part is Part.ARP]
@@ -151,7 +151,7 @@ def test_no_taker(running):
     with changed(
         "vmnet8", mac + "ip link set vmnet8-nat-eth0 down", "ip link set vmnet8-nat-eth0 up"
     ):
-        assert end(running, "vm1", "internet") == ("vmnet8", Cause.NO_TAKER)
+        assert end(running, "vm1", "internet") == ("vmnet8", Cause.MAC_UNKNOWN)
         assert finding(running, "vm1", "internet").look_at == "bridge fdb"
 
 
@@ -160,7 +160,7 @@ def test_no_taker_on_a_cable_without_a_switch(running):
     point = "ip neigh replace 203.0.113.80 lladdr 02:00:00:00:00:99 dev wan0 nud permanent"
     with changed("router", point, "ip neigh del 203.0.113.80 dev wan0"):
         found = finding(running, "vm1", "internet")
-    assert (found.at, found.cause) == ("router", Cause.NO_TAKER)
+    assert (found.at, found.cause) == ("router", Cause.MAC_UNKNOWN)
     assert found.look_at == "ip neighbour"
 
 
@@ -170,7 +170,7 @@ def test_an_answer_that_ends_at_a_switch(running):
     silent = ("tc qdisc add dev vm1-eth0 root pfifo limit 0", "tc qdisc del dev vm1-eth0 root")
     with changed("vmnet8", *silent):
         found = finding(running, "vm1", "vm2")
-    assert (found.at, found.cause) == ("vmnet8", Cause.NO_WAY_BACK)
+    assert (found.at, found.cause) == ("vmnet8", Cause.NO_RETURN_PATH)
     assert found.look_at == "bridge fdb"
 
 
@@ -225,11 +225,11 @@ def test_reverse_path(running):
                 "ip route replace 203.0.113.80 via 192.168.1.1 src 172.31.0.9",
                 "ip route del 203.0.113.80; ip address del 172.31.0.9/32 dev lo"),
     ):  # fmt: skip
-        assert end(running, "pc", "internet") == ("router", Cause.REVERSE_PATH)
+        assert end(running, "pc", "internet") == ("router", Cause.REVERSE_PATH_FILTER)
 
 
 def test_no_way_back(running):
-    """The host translates no more: the answer goes to an address that is nowhere, by way of the LAN's router,
+    """The host translates no more: the reply goes to an address that is nowhere, by way of the LAN's router,
     which knows of no question."""
     before = nft.read("trace.host")
     nft.delete_table("trace.host", "ip", "host")
@@ -237,15 +237,19 @@ def test_no_way_back(running):
         found = finding(running, "vm1", "pc")
     finally:
         nft.create("trace.host", before)
-    assert (found.verdict, found.at, found.cause) == (Verdict.DEAD, "router", Cause.NO_WAY_BACK)
-    assert "the answer was last seen on router: firewall, home_router leaving" in found.evidence
+    assert (found.verdict, found.at, found.cause) == (
+        Verdict.DROPPED,
+        "router",
+        Cause.NO_RETURN_PATH,
+    )
+    assert "the reply was last seen on router: firewall, home_router leaving" in found.evidence
 
 
 def test_ttl(running):
     with changed(
         "vm1", "sysctl -qw net.ipv4.ip_default_ttl=2", "sysctl -qw net.ipv4.ip_default_ttl=64"
     ):
-        assert end(running, "vm1", "internet") == ("host", Cause.TTL)
+        assert end(running, "vm1", "internet") == ("host", Cause.TTL_EXCEEDED)
 
 
 def test_refused(running):
@@ -291,7 +295,7 @@ def test_traces_may_run_side_by_side(running):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_no_rules_behind(running, number):
-    """While it waits for an answer to ARP that never comes."""
+    """While it waits for a reply to ARP that never comes."""
     process = subprocess.Popen(
         [*NETLAB, "trace", "vm1", "10.0.0.99"],
         stdout=subprocess.PIPE,
@@ -327,9 +331,9 @@ def test_who_cannot_be_meant_is_said(running, source, target):
 def test_the_command_ends_with_1_if_no_answer_came(running):
     done = netlab("trace", "vm1", "10.0.0.98")
     assert done.returncode == 1
-    assert "✘ died at vm1" in done.stdout
+    assert "✘ dropped at vm1" in done.stdout
     assert "netlab exec vm1 -- ip neighbour" in done.stdout
-    assert "死在 vm1" in netlab("trace", "vm1", "10.0.0.97", "--lang", "zh").stdout
+    assert "在 vm1 被丢弃" in netlab("trace", "vm1", "10.0.0.97", "--lang", "zh").stdout
     answered = netlab("trace", "vm1", "vm2", "--json")
     assert answered.returncode == 0
     assert json.loads(answered.stdout)["verdict"]["verdict"] == "answered"

@@ -101,7 +101,7 @@ def test_a_lab_whose_dhcp_a_firewall_eats(tmp_path, hasty, down):
     assert status["drift"] == {"missing": [], "unplanned": []}
     assert [one["node"] for one in status["unleased"]] == ["c1", "c2"]
     told = netlab("status", NAME).stdout
-    assert "c1 has no address on eth0: its client asks, and gets no answer; `netlab" in told
+    assert "c1 has no address on eth0: its client asks, and gets no reply; `netlab" in told
     assert "no drift: nothing was changed by hand" in told
     served = next(one for one in status["nodes"] if one["name"] == "served")
     assert served["interfaces"][0]["addresses"] == ["10.0.0.128/24"]
@@ -176,7 +176,7 @@ def test_what_is_foreseen_is_what_a_probe_finds(foreseen):
     found = ask_dhcp(foreseen, adapters)
     causes = {adapter.node: adapter.in_vain.cause for adapter in adapters if adapter.in_vain}
     assert {adapter.node: one.cause for adapter, one in zip(adapters, found, strict=True)} == causes
-    assert {one.verdict for one in found} == {Verdict.DEAD}
+    assert {one.verdict for one in found} == {Verdict.DROPPED}
     leased = {
         resource.namespace for resource in foreseen.plan.resources if isinstance(resource, Lease)
     }
@@ -191,7 +191,7 @@ def test_what_is_foreseen_is_what_a_probe_finds(foreseen):
 def test_an_offer_dies_where_the_client_s_would(foreseen):
     """VMware's DHCP server answers to the client's own MAC address, and so it is asked."""
     one = proof(foreseen, "behind", by="dhcp")
-    assert one.end == (Verdict.DEAD, "vmnet0", Cause.NO_WAY_BACK)
+    assert one.end == (Verdict.DROPPED, "vmnet0", Cause.NO_RETURN_PATH)
     assert "not permitted to enter promiscuous mode" in one.finding.evidence
     assert one.found("1 server answered, 1 in vain")
 

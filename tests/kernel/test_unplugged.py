@@ -131,7 +131,7 @@ def test_verify_knows_that_who_has_no_cable_has_no_address():
     assign("single.eth0", connected="false")
     results = lab.verify(now(), wanted=lab.pairs(now(), ["pc", "single"], ["single", "pc"]))
     ends = {one.expectation.source.name: (one.outcome.verdict, one.outcome.why) for one in results}
-    assert ends["pc"][0] is ends["single"][0] is Verdict.DEAD
+    assert ends["pc"][0] is ends["single"][0] is Verdict.DROPPED
     assert ends["pc"][1].endswith("has no address, by the scenario: it has no cable")
     assign("single.eth0", connected="")
 
@@ -151,7 +151,7 @@ class TestByHand:
         self.led_by_eth0()
         with self.pulled("static-eth0"):
             one = proof(running, "static", "internet")
-            assert one.end == (Verdict.DEAD, "static", Cause.NIC_DOWN)
+            assert one.end == (Verdict.DROPPED, "static", Cause.NIC_DOWN)
             assert one.finding.evidence == "eth0 is down or has no carrier"
             assert one.without(dark={}) is Cause.UNKNOWN
             told = lab.explain(running, "static", "internet").finding
@@ -160,7 +160,7 @@ class TestByHand:
     def test_of_a_question_to_everybody(self, running):
         with self.pulled("box-eth0"):
             one = proof(running, "box", by="dhcp")
-        assert one.end == (Verdict.DEAD, "box", Cause.NIC_DOWN)
+        assert one.end == (Verdict.DROPPED, "box", Cause.NIC_DOWN)
         assert one.finding.evidence == "eth0 is down or has no carrier"
 
     def test_of_a_router_and_of_who_answers(self, running):
@@ -169,7 +169,7 @@ class TestByHand:
         try:
             with self.pulled("gate-eth1", "seg"):
                 one = proof(running, "pc", "far")
-                assert one.end == (Verdict.DEAD, "gate", Cause.NIC_DOWN)
+                assert one.end == (Verdict.DROPPED, "gate", Cause.NIC_DOWN)
                 assert one.finding.evidence == "eth1 is down or has no carrier"
         finally:
             run(f"{NAME}.pc", "ip route del 10.5.0.0/24")
@@ -180,7 +180,7 @@ class TestByHand:
                 one = proof(running, "pc", "192.168.1.77")
         finally:
             run(f"{NAME}.static", "ip route del 192.168.1.50/32")
-        assert one.end == (Verdict.DEAD, "static", Cause.NO_WAY_BACK)
+        assert one.end == (Verdict.DROPPED, "static", Cause.NO_RETURN_PATH)
         assert "nic-down, eth0 is down or has no carrier" in one.finding.evidence
 
     def test_of_ipv6(self, running):
@@ -191,7 +191,7 @@ class TestByHand:
                 one = proof(running, "box", target)
         finally:
             run(f"{NAME}.box", f"ip -6 route del {target} dev eth0")
-        assert one.end == (Verdict.DEAD, "box", Cause.NIC_DOWN)
+        assert one.end == (Verdict.DROPPED, "box", Cause.NIC_DOWN)
         assert "eth0" in one.finding.evidence
 
     def test_verify_says_it_at_the_first_try(self, running):
@@ -204,7 +204,7 @@ class TestByHand:
             }
             took = time.monotonic() - began
         lost = results["internet"].outcome
-        assert (lost.verdict, lost.cause) == (Verdict.DEAD, Cause.NIC_DOWN)
+        assert (lost.verdict, lost.cause) == (Verdict.DROPPED, Cause.NIC_DOWN)
         assert "eth0 is down" in lost.why
         assert results["pc"].outcome.verdict is Verdict.ANSWERED
         assert took < 3, "a second try takes longer"

@@ -83,7 +83,7 @@ def test_a_custom_network_gets_dhcp_and_a_host_adapter_when_it_is_told_to():
 
 def test_dhcp_switched_off_and_on_again():
     assign("vmnet8", dhcp="false")
-    assert end("vm1", by="dhcp")[1] is Cause.NO_OFFER
+    assert end("vm1", by="dhcp")[1] is Cause.DHCP_NO_OFFER
     assert "10.0.0.128" in on("vm1", "ip", "-4", "address"), "a lease lives on until it ends"
     assign("vmnet8", dhcp="true")
     assert reaches("vm1", "internet")
@@ -132,7 +132,7 @@ def test_a_pool_that_is_too_small_leaves_the_last_without_an_address():
     assert any("leases 2 addresses" in warning.what for warning in now().source.warnings)
     assign("vm3.eth0", network="vmnet2")
     assign("vm3.eth0", network="vmnet8")
-    assert end("vm3", by="dhcp") == ("vmnet8-dhcp", Cause.POOL_EMPTY)
+    assert end("vm3", by="dhcp") == ("vmnet8-dhcp", Cause.DHCP_POOL_EXHAUSTED)
     assign("vmnet8", dhcp="{range: [10.0.0.20, 10.0.0.22]}")
     assert reaches("vm3", "internet")
 

@@ -169,7 +169,7 @@ def test_what_is_not_answered_is_told_with_the_place_where_it_ended(told):
         (),
     )
     assert report.line(one, {"10.0.0.128": "vm1"}).endswith(
-        "✘ internet → vm1  icmp  internet·router  no answer"
+        "✘ internet → vm1  icmp  internet·router  no reply"
     )
 
 
@@ -185,7 +185,7 @@ def test_an_answer_that_is_lost_is_told(told):
         WAY,
         "router",
     )
-    assert report.line(one, {}).endswith("the answer was lost at router")
+    assert report.line(one, {}).endswith("the reply was lost at router")
 
 
 def test_dns_through_the_relay_is_one_line(told):

@@ -20,7 +20,8 @@ from tests.page.browser import Browser, browser
 
 RECORDED = Path(__file__).parents[1] / "golden" / "page"
 ANSWERED, DEAD, BRIDGED = (
-    json.loads((RECORDED / f"{name}.json").read_text()) for name in ("answered", "dead", "bridged")
+    json.loads((RECORDED / f"{name}.json").read_text())
+    for name in ("answered", "dropped", "bridged")
 )
 ASKED = {
     **ANSWERED,
@@ -283,7 +284,7 @@ def test_a_death_is_drawn_where_it_was_with_its_sentence(opened):
     tab = opened([DEAD])
     assert tab.js("document.querySelector('.death')") is None
     tab.press("End")
-    assert tab.text("#step .summary") == "✘ died at vm2: a firewall rule dropped it"
+    assert tab.text("#step .summary") == "✘ dropped at vm2: a firewall rule dropped it"
     assert "netlab exec vm2 -- nft list ruleset" in tab.text("#verdict")
     assert "entering eth0" in tab.text("#verdict")
     cross = "document.querySelector('.death circle')"
@@ -338,7 +339,7 @@ def test_who_waits_in_vain_is_marked_and_not_who_heard_it_last(opened):
     assert tab.text("#step .summary") == "sent from here: 10.0.0.128 → 10.0.0.2"
     tab.press("End")
     heard = "hears it, as everybody does"
-    assert tab.text("#step .summary") == f"{heard} · ✘ died at vm1: nobody answered"
+    assert tab.text("#step .summary") == f"{heard} · ✘ dropped at vm1: nobody answered"
     cross = "document.querySelector('.death circle')"
     x, y = (float(tab.js(f"{cross}.getAttribute('{name}')")) for name in ("cx", "cy"))
     box = tab.js("pictureOf().box('vm1')")
@@ -429,7 +430,7 @@ def test_predict_asks_before_it_reveals(opened):
     tab = opened()
     tab.click("#predict")
     assert tab.text("#verdict") == ""
-    told = [step for step in STEPS if step["part"] != "arp"]  # ARP would tell the answers.
+    told = [step for step in STEPS if step["part"] != "arp"]  # ARP would tell the replies.
     tab.js(f"go({told.index(STEPS[NAT_STEP])})")
     assert (
         tab.text("#question legend")
@@ -541,10 +542,10 @@ def test_two_journeys_open_side_by_side(opened):
     ]
     (translated,) = (row for row in rows if "vmnet8-nat: * source IP" in row)
     assert translated.split("\t")[3] == "– no such step"
-    assert any("died at vm2" in row for row in rows)
+    assert any("dropped at vm2" in row for row in rows)
     tab.click(".pairs tbody tr:last-child button")
     assert tab.js("document.querySelectorAll('.packet').length") == 2
-    assert "✘ died at vm2" in tab.text("#verdict") and "✔ answered" in tab.text("#verdict")
+    assert "✘ dropped at vm2" in tab.text("#verdict") and "✔ answered" in tab.text("#verdict")
     tab.press("Home")
     fields = tab.text("#pair-fields tr.changed")
     assert fields.split("\t") == ["ARP target IP", "10.0.0.2", "≠", "10.0.0.129"]
@@ -593,7 +594,7 @@ def test_each_of_two_labs_has_its_own_picture_and_its_own_owners(opened, picture
 def test_a_request_is_never_beside_an_answer(opened):
     only = [
         {**ANSWERED, "steps": [one for one in STEPS if one["part"] == part]}
-        for part in ("request", "answer")
+        for part in ("request", "reply")
     ]
     tab = opened(only)
     assert tab.js("places().filter(([n, m]) => n !== null && m !== null)") == []

@@ -30,7 +30,7 @@ from tests import frames, hostile
 CAPTURED = [bytes(packet) for packet in rdpcap(str(frames.FILE))]
 FRAMES = (*CAPTURED, *hostile.corpus())
 A, AAAA, UDP_NUMBER = 1, 28, 17
-OPERATIONS = {1: "request", 2: "answer"}
+OPERATIONS = {1: "request", 2: "reply"}
 FLAGS = {
     "F": "FIN",
     "S": "SYN",
@@ -151,7 +151,7 @@ def icmp6(packet: _ICMPv6, outer: Fields) -> Fields:
     if isinstance(packet, ICMPv6ND_NS | ICMPv6ND_NA):
         asks = isinstance(packet, ICMPv6ND_NS)
         fields |= {
-            "arp.op": "request" if asks else "answer",
+            "arp.op": "request" if asks else "reply",
             "arp.sender": outer["ip.src"] if asks else packet.tgt,
             "arp.sender_mac": outer["eth.src"],
             "arp.target": packet.tgt if asks else outer["ip.dst"],

@@ -26,7 +26,7 @@ MAP = NetworkMap(
         **{("sw", f"p{node}"): node for node in ("a", "b", "c")},
     },
     nat_uplinks={},
-    tables={"bridge admission": Cause.NOT_ADMITTED, "bridge loss-": Cause.LOST},
+    tables={"bridge admission": Cause.MAC_NOT_ALLOWED, "bridge loss-": Cause.LOST},
 )
 PORT_A, PORT_B, PORT_C = 1, 2, 3
 
@@ -107,7 +107,10 @@ def hit(frame: bytes, out: int = 0, table: str = "bridge t", at: str = "sw", **m
         (hit(packet(EVERYBODY), PORT_C), drops.RuleDrop("t c: drop")),
         (hit(packet(), 1, at="a"), drops.RuleDrop("t c: drop")),
         (hit(packet(), table="bridge loss-pa"), drops.RuleDrop("t c: drop", Cause.LOST)),
-        (hit(packet(), table="bridge admission"), drops.RuleDrop("t c: drop", Cause.NOT_ADMITTED)),
+        (
+            hit(packet(), table="bridge admission"),
+            drops.RuleDrop("t c: drop", Cause.MAC_NOT_ALLOWED),
+        ),
         (hit(packet(), table="inet loss-pa"), drops.RuleDrop("t c: drop")),
         (hit(packet(), policy=True), drops.RuleDrop("t c: drop", policy=True)),
     ],
@@ -161,7 +164,7 @@ def test_what_is_said_of_a_silence():
     assert text(hit(ASKS)).text == "ARP: t c: drop"
     assert text(hit(SOLICITS), SIX).text == "neighbour discovery: t c: drop"
     refused = text(hit(ASKS, table="bridge admission"))
-    assert (refused.cause, refused.text) == (Cause.NOT_ADMITTED, f"{A}: t c: drop")
+    assert (refused.cause, refused.text) == (Cause.MAC_NOT_ALLOWED, f"{A}: t c: drop")
     lost = text(replace(hit(ASKS), table="bridge loss-pa"))
     assert (lost.cause, lost.text) == (Cause.LOST, "ARP: t c: drop")
 

@@ -195,7 +195,7 @@ def test_an_answer_is_told_when_it_is_home_and_silence_after_a_second():
     assert not lab.told(lab.now + 999 * MS)
     (one,) = lab.told(lab.now + 1001 * MS)
     assert one.result is ConversationState.SILENT
-    assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  icmp  vm1·sw  no answer")
+    assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  icmp  vm1·sw  no reply")
 
 
 def test_late_copies_are_not_told_again():
@@ -216,8 +216,8 @@ def test_a_question_is_relayed_only_by_the_one_who_was_asked():
     one, other = lab.told()
     assert (one.origin, one.relayed, other.origin) == ("vm1", (), "vm2")
     assert [step.node for step in other.relayed[0].there] == ["nat", "host"]
-    assert line(one, {}).endswith("✘ vm1 → 10.0.0.2  dns www.example.com  vm1·sw·nat  no answer")
-    assert line(other, {}).endswith("vm2·sw·nat  relayed by nat·host, no answer")
+    assert line(one, {}).endswith("✘ vm1 → 10.0.0.2  dns www.example.com  vm1·sw·nat  no reply")
+    assert line(other, {}).endswith("vm2·sw·nat  relayed by nat·host, no reply")
 
 
 def test_nothing_is_remembered_for_ever():
@@ -253,7 +253,7 @@ def test_a_question_to_everybody_is_shown_as_a_branch():
         "vm1.eth0> sw.p1< sw.p2> sw.p3> nat.eth0< vm2.eth0<", ARP(psrc="10.0.0.1", pdst="10.0.0.9")
     )
     (one,) = lab.told()
-    assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  arp 10.0.0.9  vm1·sw·nat, vm2  no answer")
+    assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  arp 10.0.0.9  vm1·sw·nat, vm2  no reply")
 
 
 BACK = {"src": TO_PC["dst"], "dst": TO_PC["src"]}
@@ -316,7 +316,7 @@ def test_a_connection_that_was_open_before_is_told_as_such():
     lab.see(f"vm1.eth0> {THROUGH}", IP(id=2, **TO_PC), TCP(**segments, flags="A", seq=2))
     (one,) = lab.told(lab.now + 2000 * MS)
     assert (one.origin, one.midway, one.goes_on) == ("vm1", True, True)
-    assert line(one, {}).endswith("no answer, begun before, open")
+    assert line(one, {}).endswith("no reply, begun before, open")
     lab.see(f"vm1.eth0> {THROUGH}", IP(id=3, **TO_PC), TCP(**segments, flags="S", seq=3))
     (one,) = lab.told(lab.now + 2000 * MS)
     assert (one.midway, one.packets) == (False, (1, 0))

@@ -312,8 +312,8 @@ def test_through_a_translator_and_back():
     found = said(the_world(), "192.0.2.80")
     assert found.finding.verdict is Verdict.ANSWERED
     assert nodes(found, Part.REQUEST) == ["vm", "sw", "router", "server"]
-    assert nodes(found, Part.ANSWER) == ["server", "router", "sw", "vm"]
-    there, back = found.of(Part.REQUEST)[2], found.of(Part.ANSWER)[1]
+    assert nodes(found, Part.REPLY) == ["server", "router", "sw", "vm"]
+    there, back = found.of(Part.REQUEST)[2], found.of(Part.REPLY)[1]
     assert (there.before[0], there.after[0]) == ("10.0.0.10", "192.0.2.1")
     assert (back.before[1], back.after[1]) == ("192.0.2.1", "10.0.0.10")
     assert found.of(Part.REQUEST)[-1].ttl == 63
@@ -323,7 +323,7 @@ def test_without_translation_there_is_no_way_back():
     world = the_world()
     plain = replace(world.places["router"], rules=ParsedRuleset())
     found = said(the_world(router=plain), "192.0.2.80").finding
-    assert (found.at, found.cause) == ("server", Cause.NO_WAY_BACK)
+    assert (found.at, found.cause) == ("server", Cause.NO_RETURN_PATH)
 
 
 def test_rules_after_translation_see_what_was_made_of_the_packet():
@@ -359,7 +359,7 @@ def test_a_mac_that_nobody_has_is_flooded():
     gone = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "reachable")
     vm = replace(vm, space=replace(vm.space, neighbours=(gone,)))
     found = said(the_world(vm=vm), "10.0.0.20")
-    assert (found.finding.at, found.finding.cause) == ("sw", Cause.NO_TAKER)
+    assert (found.finding.at, found.finding.cause) == ("sw", Cause.MAC_UNKNOWN)
     assert [out.peer for out in found.of(Part.REQUEST)[1].went_out] == ["other", "router"]
 
 

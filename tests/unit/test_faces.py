@@ -55,7 +55,7 @@ def request(way: str = THERE) -> list[Frame]:
 
 
 def answer() -> list[Frame]:
-    found = named(frames(BACK, Part.ANSWER, 30), "ICMP echo reply")
+    found = named(frames(BACK, Part.REPLY, 30), "ICMP echo reply")
     for number, frame in enumerate(found):
         frame.fields.update(
             INSIDE | {"icmp.type": "0"} | HOME | (HOME_INSIDE if number > 3 else {})
@@ -68,7 +68,7 @@ def arp() -> list[Frame]:
     found = []
     for way, op, start, mac, ends in (
         ("vm1.eth0> sw.p1< sw.p2> nat.eth0<", "request", 0, VM1, ("10.0.0.1", "10.0.0.9")),
-        ("nat.eth0> sw.p2< sw.p1> vm1.eth0<", "answer", 4, NAT, ("10.0.0.9", "10.0.0.1")),
+        ("nat.eth0> sw.p2< sw.p1> vm1.eth0<", "reply", 4, NAT, ("10.0.0.9", "10.0.0.1")),
     ):
         said = {"arp.op": op, "arp.sender": ends[0], "arp.sender_mac": mac, "arp.target": ends[1]}
         packet = Packet(Part.ARP, f"ARP {op}", ("10.0.0.1", "10.0.0.9"))
@@ -120,7 +120,7 @@ SILENT = replace(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(("name", "trace"), [("answered", ANSWERED), ("dead", DEAD)])
+@pytest.mark.parametrize(("name", "trace"), [("answered", ANSWERED), ("dropped", DEAD)])
 def test_the_default_view(name, trace, language, golden):
     golden(f"faces/{name}-{language}.txt", f"{plain(journey(trace, False, language))}\n")
 
@@ -158,7 +158,7 @@ MERMAID = re.compile(
 )
 
 
-@pytest.mark.parametrize("trace", [ANSWERED, DEAD, SILENT], ids=["answered", "dead", "silent"])
+@pytest.mark.parametrize("trace", [ANSWERED, DEAD, SILENT], ids=["answered", "dropped", "silent"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_diagram_has_participants_first_and_only_those(trace, language):
     text = sequence(trace, language)
@@ -405,7 +405,7 @@ def test_only_where_the_packet_died_there_is_a_cross():
 
 
 def test_what_a_switch_floods_is_with_several_machines_at_once():
-    back = named(frames(FLOOD, Part.ANSWER, 30), "DHCP offer")
+    back = named(frames(FLOOD, Part.REPLY, 30), "DHCP offer")
     assert "vm1 ▸ sw ▸ nat, pc" in text(traced([*request(), *back, *answer()], answered=True))
 
 

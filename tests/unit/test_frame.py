@@ -38,7 +38,7 @@ ETHER = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02")
 FOUR = IP(src="10.0.0.128", dst="203.0.113.80", ttl=63, id=777, flags="DF")
 SIX = IPv6(src="fd00::1", dst="fd00::2", hlim=64)
 QUESTION = DNS(id=0x9FC3, qd=DNSQR(qname="wWw.example.com"))
-ANSWER = DNS(
+REPLY = DNS(
     id=0x9FC3,
     qr=1,
     qd=DNSQR(qname="www.example.com"),
@@ -68,7 +68,7 @@ CORPUS = {
     "data": ETHER / FOUR / TCP(sport=1025, dport=80, seq=5, ack=9, flags="PA") / b"hello",
     "udp": ETHER / FOUR / UDP(sport=4000, dport=7) / b"hello",
     "dns query": ETHER / FOUR / UDP(sport=4000, dport=53) / QUESTION,
-    "dns answer": ETHER / FOUR / UDP(sport=53, dport=4000) / ANSWER,
+    "dns answer": ETHER / FOUR / UDP(sport=53, dport=4000) / REPLY,
     "no name": ETHER / FOUR / UDP(sport=53, dport=4000) / DNS(qr=1, rcode=3, qd=DNSQR(qname="x.y")),
     "dhcp": ETHER / IP(src="10.0.0.254") / UDP(sport=67, dport=68) / OFFER,
     "arp": ETHER / ARP(op=1, hwsrc="00:0c:29:00:00:01", psrc="10.0.0.1", pdst="10.0.0.2"),
@@ -134,8 +134,8 @@ def test_dns():
 
 
 def test_dns_names_that_point_to_others():
-    """As servers send them: the answers' names are pointers to the question's."""
-    question = bytes(ANSWER)[:12] + b"\3www\2ex\0" + b"\0\1\0\1"
+    """As servers send them: the replies' names are pointers to the question's."""
+    question = bytes(REPLY)[:12] + b"\3www\2ex\0" + b"\0\1\0\1"
     record = b"\xc0\x0c" + b"\0\1\0\1" + bytes(4) + b"\0\4" + bytes([203, 0, 113, 80])
     message = question[:6] + b"\0\1" + question[8:12] + question[12:] + record
     found = decode(bytes(ETHER / FOUR / UDP(sport=53, dport=9) / Raw(message)))
@@ -149,9 +149,9 @@ def test_dhcp():
 
 def test_arp_and_neighbour_discovery():
     assert has("arp", arp_op="request", arp_sender="10.0.0.1", arp_target="10.0.0.2")
-    assert has("arp answer", arp_op="answer", arp_sender_mac="00:0c:29:00:00:01")
+    assert has("arp reply", arp_op="reply", arp_sender_mac="00:0c:29:00:00:01")
     assert has("ndp", arp_op="request", arp_sender="fd00::1", arp_target="fd00::2")
-    assert has("ndp answer", arp_op="answer", arp_sender="fd00::2", arp_target="fd00::2")
+    assert has("ndp reply", arp_op="reply", arp_sender="fd00::2", arp_target="fd00::2")
 
 
 def test_only_the_first_fragment_has_ports():
@@ -214,7 +214,7 @@ WIRE = bytes(CORPUS["syn"])
         (IP() / UDP(dport=53) / Raw(b"\0" * 11), "DNS header cut after 11 of 12 bytes"),
         (IP() / UDP(dport=53) / Raw(bytes(QUESTION)[:20]), "DNS question cut off"),
         (IP() / UDP(dport=53) / DNS(qd=DNSQR(qname="a." * 200)), "DNS question cut off"),
-        (IP() / UDP(sport=53) / Raw(bytes(ANSWER)[:-1]), "DNS answer cut off"),
+        (IP() / UDP(sport=53) / Raw(bytes(REPLY)[:-1]), "DNS response cut off"),
         (IP() / UDP(sport=68, dport=67) / Raw(bytes(OFFER)[:200]), "DHCP header cut after 200 of 236 bytes"),
         (IP() / ICMP(type=3) / Raw(b"\x45rubbish"), None),
     ],

@@ -27,7 +27,7 @@ def answered(seen: str = OWN) -> Outcome:
 
 
 def dead(why: str, at: str = "", cause: str | None = None) -> Outcome:
-    return Outcome(Verdict.DEAD, why, at=at, cause=cause)
+    return Outcome(Verdict.DROPPED, why, at=at, cause=cause)
 
 
 def as_wanted(ends: Expectation) -> Outcome:
@@ -178,7 +178,7 @@ def test_what_is_not_known_comes_last():
         return as_wanted(ends)
 
     found = groups(measured(lab_of(["vm1", "vm2"]), decide))
-    assert [one.results[0].outcome.verdict for one in found] == [Verdict.DEAD, Verdict.UNKNOWN]
+    assert [one.results[0].outcome.verdict for one in found] == [Verdict.DROPPED, Verdict.UNKNOWN]
     assert found[1].what == "not known: 7 packets were not recorded"
 
 

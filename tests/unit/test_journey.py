@@ -68,7 +68,7 @@ BACK = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
 
 
 def test_a_box_and_its_plumbing_are_one_step_both_ways():
-    found = frames(THERE) + frames(BACK, Part.ANSWER, 20)
+    found = frames(THERE) + frames(BACK, Part.REPLY, 20)
     assert nodes(found) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
     box = follow(found, MAP).steps[2]
     assert (box.came_in.peer, [out.peer for out in box.went_out]) == ("sw", ["pc"])
@@ -150,7 +150,7 @@ OF_1400_BYTES, OF_49_BYTES = (
     of(length, frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")) for length in ("1400", "49")
 )
 RULE, POLICY = RuleDrop("a rule"), RuleDrop("policy", policy=True)
-ADMISSION, LOSS = RuleDrop("a rule", Cause.NOT_ADMITTED), RuleDrop("a rule", Cause.LOST)
+ADMISSION, LOSS = RuleDrop("a rule", Cause.MAC_NOT_ALLOWED), RuleDrop("a rule", Cause.LOST)
 COPY = RuleDrop("a rule", Cause.LOST, copy=True)
 AT_SW, AT_NAT = ("sw", Part.REQUEST), ("nat", Part.REQUEST)
 NOT_HEARD = Silence("sw", Cause.LOST, "a rule")
@@ -165,14 +165,14 @@ for frame in ENDED:
 for frame in ERROR:
     frame.fields.update({"icmp.type": "11", "icmp.code": "0"})
 
-THERE_AND_BACK = frames(THERE) + frames(BACK, Part.ANSWER, 20)
+THERE_AND_BACK = frames(THERE) + frames(BACK, Part.REPLY, 20)
 REFUSAL = frames(BACK, Part.ERROR, 20)
 for frame in REFUSAL:
     frame.fields.update({"icmp.type": "3", "icmp.code": "3", "ip.src": "10.0.0.2"})
-TO_A_TWIN = frames("pc.eth0> host.lan< host.down> nat.up<", Part.ANSWER, 20)
+TO_A_TWIN = frames("pc.eth0> host.lan< host.down> nat.up<", Part.REPLY, 20)
 for frame in TO_A_TWIN:
     frame.fields.update({"ip.src": "10.0.0.2", "ip.dst": "10.0.0.1"})
-HALF_BACK = frames("pc.eth0> host.lan<", Part.ANSWER, 20)
+HALF_BACK = frames("pc.eth0> host.lan<", Part.REPLY, 20)
 INTO_THE_SWITCH = frames("vm1.eth0> sw.p1<")
 TWIN_SENDERS = {"target": "vm2", "address": "10.0.0.2", "owners": {"10.0.0.2": {"pc", "vm2"}}}
 TYPED = {**TWIN_SENDERS, "meant": {"pc"}}
@@ -215,72 +215,72 @@ CASES = [
     (evidence(THERE_AND_BACK, answered=True), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, lost=1), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(frames(THERE), answered=True), "unknown", "vm1", Cause.UNKNOWN),
-    (evidence(THERE_AND_BACK, drops={("vm1", Part.ANSWER): RULE}), "dead", "vm1", Cause.NO_WAY_BACK),
-    (evidence(THERE_AND_BACK, answered=True, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(THERE_AND_BACK, drops={("vm1", Part.REPLY): RULE}), "dropped", "vm1", Cause.NO_RETURN_PATH),
+    (evidence(THERE_AND_BACK, answered=True, **TWIN_SENDERS), "dropped", "pc", Cause.DUPLICATE_IP),
     (evidence(THERE_AND_BACK, answered=True, **TYPED), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, target="vm2"), "unknown", "pc", Cause.UNKNOWN),
     (evidence(THERE_AND_BACK, answered=True, **FORWARDED), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, **AT_THE_BOX), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, kind="dhcp", target="lan"), "answered", "pc", None),
     (evidence(frames(THERE) + REFUSAL), "refused", "pc", Cause.PORT_CLOSED),
-    (evidence(frames(THERE) + REFUSAL, **TWIN_SENDERS), "dead", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE) + REFUSAL, **TWIN_SENDERS), "dropped", "pc", Cause.DUPLICATE_IP),
     (evidence(frames(THERE) + REFUSAL, **TYPED), "refused", "pc", Cause.PORT_CLOSED),
-    (evidence(frames(THERE) + TO_A_TWIN, **TWIN_OF_SOURCE), "dead", "nat", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE), **TWIN_TARGETS), "dead", "pc", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE), target="vm2", twins=MAC_TWINS), "dead", "pc", Cause.DUPLICATE_MAC),
+    (evidence(frames(THERE) + TO_A_TWIN, **TWIN_OF_SOURCE), "dropped", "nat", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE), **TWIN_TARGETS), "dropped", "pc", Cause.DUPLICATE_IP),
+    (evidence(frames(THERE), target="vm2", twins=MAC_TWINS), "dropped", "pc", Cause.DUPLICATE_MAC),
     (evidence(frames(THERE), twins=MAC_TWINS), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), target="vm2", owners={"b": {"pc", "vm2"}}), "unknown", "pc", Cause.UNKNOWN),
-    (evidence([], **TWIN_OF_MINE, target="vm2"), "dead", "vm1", Cause.DUPLICATE_IP),
+    (evidence([], **TWIN_OF_MINE, target="vm2"), "dropped", "vm1", Cause.DUPLICATE_IP),
     (evidence([], **TWIN_OF_MINE), "unknown", "vm1", Cause.UNKNOWN),
-    (evidence([], **ON_ANOTHER), "dead", "vm1", Cause.WRONG_SEGMENT),
-    (evidence(INTO_THE_SWITCH, **APART), "dead", "sw", Cause.ISOLATED_PORT),
+    (evidence([], **ON_ANOTHER), "dropped", "vm1", Cause.WRONG_SEGMENT),
+    (evidence(INTO_THE_SWITCH, **APART), "dropped", "sw", Cause.ISOLATED_PORT),
     (evidence(INTO_THE_SWITCH, **NOT_APART), "unknown", "sw", Cause.UNKNOWN),
-    (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, switches={"sw"}), "dead", "sw", Cause.FIREWALL),
-    (evidence(INTO_THE_SWITCH, drops={AT_SW: ADMISSION}), "dead", "sw", Cause.NOT_ADMITTED),
-    (evidence(INTO_THE_SWITCH, drops={AT_SW: LOSS}), "dead", "sw", Cause.LOST),
-    (evidence(FLOODED, drops={AT_SW: RULE}), "dead", "sw", Cause.NO_TAKER),
-    (evidence(FLOODED, drops={AT_SW: COPY}), "dead", "sw", Cause.LOST),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, switches={"sw"}), "dropped", "sw", Cause.FIREWALL),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: ADMISSION}), "dropped", "sw", Cause.MAC_NOT_ALLOWED),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: LOSS}), "dropped", "sw", Cause.LOST),
+    (evidence(FLOODED, drops={AT_SW: RULE}), "dropped", "sw", Cause.MAC_UNKNOWN),
+    (evidence(FLOODED, drops={AT_SW: COPY}), "dropped", "sw", Cause.LOST),
     (evidence(FLOODED, present={("sw", "b")}, owners={"b": {"vm2"}}), "unknown", "sw", Cause.UNKNOWN),
-    (evidence(FLOODED, present={("sw", "c")}), "dead", "sw", Cause.NO_TAKER),
-    (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, **ASKED), "dead", "sw", Cause.FIREWALL),
-    (evidence(FLOODED, drops={AT_SW: RULE}, **ASKED), "dead", "sw", Cause.NO_OFFER),
-    (evidence(frames(THERE), drops={("pc", Part.ANSWER): RULE}), "dead", "pc", Cause.NO_WAY_BACK),
-    (evidence(frames(THERE), drops={("pc", Part.ERROR): RULE}), "dead", "pc", Cause.NO_WAY_BACK),
-    (evidence(frames(THERE), drops={("pc", Part.REQUEST): RULE}), "dead", "pc", Cause.FIREWALL),
-    (evidence(ENDED, drops={("nat", Part.ANSWER): RULE}), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, drops={AT_NAT: POLICY}, nat_devices={"nat"}), "dead", "nat", Cause.FIREWALL),
-    (evidence(GRE, drops={AT_NAT: RULE}, nat_devices={"nat"}), "dead", "nat", Cause.FIREWALL),
-    (evidence(GRE, drops={AT_NAT: POLICY}, nat_devices={"nat"}), "dead", "nat",
+    (evidence(FLOODED, present={("sw", "c")}), "dropped", "sw", Cause.MAC_UNKNOWN),
+    (evidence(INTO_THE_SWITCH, drops={AT_SW: RULE}, **ASKED), "dropped", "sw", Cause.FIREWALL),
+    (evidence(FLOODED, drops={AT_SW: RULE}, **ASKED), "dropped", "sw", Cause.DHCP_NO_OFFER),
+    (evidence(frames(THERE), drops={("pc", Part.REPLY): RULE}), "dropped", "pc", Cause.NO_RETURN_PATH),
+    (evidence(frames(THERE), drops={("pc", Part.ERROR): RULE}), "dropped", "pc", Cause.NO_RETURN_PATH),
+    (evidence(frames(THERE), drops={("pc", Part.REQUEST): RULE}), "dropped", "pc", Cause.FIREWALL),
+    (evidence(ENDED, drops={("nat", Part.REPLY): RULE}), "unknown", "nat", Cause.UNKNOWN),
+    (evidence(ENDED, drops={AT_NAT: POLICY}, nat_devices={"nat"}), "dropped", "nat", Cause.FIREWALL),
+    (evidence(GRE, drops={AT_NAT: RULE}, nat_devices={"nat"}), "dropped", "nat", Cause.FIREWALL),
+    (evidence(GRE, drops={AT_NAT: POLICY}, nat_devices={"nat"}), "dropped", "nat",
      Cause.PROTOCOL_NOT_TRANSLATED),
-    (evidence([], silenced={"vm1": NOT_HEARD}), "dead", "sw", Cause.LOST),
-    (evidence(ENDED, silenced={"nat": NOT_HEARD}), "dead", "sw", Cause.LOST),
-    (evidence(frames(THERE), silenced={"pc": NOT_HEARD}), "dead", "pc", Cause.NO_WAY_BACK),
-    (evidence(ENDED + ERROR, silenced={"nat": NOT_HEARD}), "dead", "sw", Cause.LOST),
-    (evidence(frames(THERE), **DNS), "dead", "pc", Cause.DNS_SILENT),
+    (evidence([], silenced={"vm1": NOT_HEARD}), "dropped", "sw", Cause.LOST),
+    (evidence(ENDED, silenced={"nat": NOT_HEARD}), "dropped", "sw", Cause.LOST),
+    (evidence(frames(THERE), silenced={"pc": NOT_HEARD}), "dropped", "pc", Cause.NO_RETURN_PATH),
+    (evidence(ENDED + ERROR, silenced={"nat": NOT_HEARD}), "dropped", "sw", Cause.LOST),
+    (evidence(frames(THERE), **DNS), "dropped", "pc", Cause.DNS_TIMEOUT),
     (evidence(frames(THERE), **NOT_SILENT), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), **DHCP), "dead", "pc", Cause.NO_OFFER),
-    (evidence(frames(THERE), **DHCP, no_address_left={"pc": "none"}), "dead", "pc", Cause.POOL_EMPTY),
-    (evidence(frames(THERE) + HALF_BACK, forgotten={"host"}), "dead", "host", Cause.MAPPING_EXPIRED),
-    (evidence(frames(THERE) + HALF_BACK, forgotten={"nat"}), "dead", "host", Cause.NO_WAY_BACK),
-    (evidence([], carriers=frozenset()), "dead", "vm1", Cause.NIC_DOWN),
-    (evidence([], addressed=False), "dead", "vm1", Cause.NO_ADDRESS),
-    (evidence([], send_error=errno.ENETUNREACH), "dead", "vm1", Cause.NO_ROUTE),
+    (evidence(frames(THERE), **DHCP), "dropped", "pc", Cause.DHCP_NO_OFFER),
+    (evidence(frames(THERE), **DHCP, no_address_left={"pc": "none"}), "dropped", "pc", Cause.DHCP_POOL_EXHAUSTED),
+    (evidence(frames(THERE) + HALF_BACK, forgotten={"host"}), "dropped", "host", Cause.NAT_MAPPING_EXPIRED),
+    (evidence(frames(THERE) + HALF_BACK, forgotten={"nat"}), "dropped", "host", Cause.NO_RETURN_PATH),
+    (evidence([], carriers=frozenset()), "dropped", "vm1", Cause.NIC_DOWN),
+    (evidence([], addressed=False), "dropped", "vm1", Cause.NO_ADDRESS),
+    (evidence([], send_error=errno.ENETUNREACH), "dropped", "vm1", Cause.NO_ROUTE),
     (evidence([], send_error=errno.EPERM), "unknown", "vm1", Cause.UNKNOWN),
-    (evidence([], unanswered={"vm1": "10.0.0.2"}), "dead", "vm1", Cause.ARP_UNANSWERED),
+    (evidence([], unanswered={"vm1": "10.0.0.2"}), "dropped", "vm1", Cause.ARP_UNANSWERED),
     (evidence([]), "unknown", "vm1", Cause.UNKNOWN),
     (evidence(ENDED), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, drops={AT_NAT: RULE}), "dead", "nat", Cause.FIREWALL),
+    (evidence(ENDED, drops={AT_NAT: RULE}), "dropped", "nat", Cause.FIREWALL),
     (evidence(ENDED, drops={("pc", Part.REQUEST): RULE}), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dead", "nat", Cause.ARP_UNANSWERED),
-    (evidence(ENDED, **ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
+    (evidence(ENDED, unanswered={"nat": "10.0.9.9"}), "dropped", "nat", Cause.ARP_UNANSWERED),
+    (evidence(ENDED, **ADDRESS_ERROR), "dropped", "nat", Cause.NOT_FORWARDING),
     (evidence(ENDED, **ON_ITS_OTHER_CARD), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, **UNREACHABLE), "dead", "nat", Cause.NO_ROUTE),
-    (evidence(ENDED, **UNREACHABLE, **ADDRESS_ERROR), "dead", "nat", Cause.NOT_FORWARDING),
-    (evidence(OF_1400_BYTES, **FRAGMENTS), "dead", "nat", Cause.TOO_BIG),
+    (evidence(ENDED, **UNREACHABLE), "dropped", "nat", Cause.NO_ROUTE),
+    (evidence(ENDED, **UNREACHABLE, **ADDRESS_ERROR), "dropped", "nat", Cause.NOT_FORWARDING),
+    (evidence(OF_1400_BYTES, **FRAGMENTS), "dropped", "nat", Cause.MTU_EXCEEDED),
     (evidence(OF_49_BYTES, **FRAGMENTS), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED, counts=REVERSE, misplaced={"nat"}), "dead", "nat", Cause.REVERSE_PATH),
+    (evidence(ENDED, counts=REVERSE, misplaced={"nat"}), "dropped", "nat", Cause.REVERSE_PATH_FILTER),
     (evidence(ENDED, counts=REVERSE), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": {"Ip.InReceives": 9}}), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"nat": {"Ip.InHdrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
@@ -288,9 +288,9 @@ CASES = [
     (evidence(ENDED, **ADDRESS_ERROR, owners=OWN), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, **TWO_COUNTS), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"pc": {"Ip.InAddrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED + ERROR), "dead", "nat", Cause.TTL),
-    (evidence(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x")), "dead", "sw", Cause.NO_TAKER),
-    (evidence(frames(THERE) + HALF_BACK), "dead", "host", Cause.NO_WAY_BACK),
+    (evidence(ENDED + ERROR), "dropped", "nat", Cause.TTL_EXCEEDED),
+    (evidence(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x")), "dropped", "sw", Cause.MAC_UNKNOWN),
+    (evidence(frames(THERE) + HALF_BACK), "dropped", "host", Cause.NO_RETURN_PATH),
 ]  # fmt: skip
 
 
@@ -313,7 +313,7 @@ def pictured(given: ProbeEvidence, found: Diagnosis, language: str = "en") -> st
 
 def test_what_died_where_it_never_was_was_last_somewhere_else():
     """A rule of pc's ended the question for its MAC address: the packet waited elsewhere."""
-    found = Diagnosis(Verdict.DEAD, "pc", Cause.FIREWALL, "a rule")
+    found = Diagnosis(Verdict.DROPPED, "pc", Cause.FIREWALL, "a rule")
     assert "it never left vm1" in pictured(evidence([]), found)
     assert "step 3: it came in at eth0" in pictured(evidence(ENDED), found)
 
@@ -324,10 +324,10 @@ def test_chinese_evidence_is_chinese():
 
 
 def test_what_is_looked_at_is_what_there_is_to_see():
-    assert look_at(Cause.NO_WAY_BACK, 4, on_a_switch=True) == "bridge fdb"
-    assert look_at(Cause.NO_WAY_BACK, 6, on_a_switch=False) == "ip -6 route"
-    assert look_at(Cause.NO_TAKER, 4, on_a_switch=True) == "bridge fdb"
-    assert look_at(Cause.NO_TAKER, 4, on_a_switch=False) == "ip neighbour"
+    assert look_at(Cause.NO_RETURN_PATH, 4, on_a_switch=True) == "bridge fdb"
+    assert look_at(Cause.NO_RETURN_PATH, 6, on_a_switch=False) == "ip -6 route"
+    assert look_at(Cause.MAC_UNKNOWN, 4, on_a_switch=True) == "bridge fdb"
+    assert look_at(Cause.MAC_UNKNOWN, 4, on_a_switch=False) == "ip neighbour"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -335,4 +335,4 @@ def test_the_picture_of_a_death(language, golden):
     given = evidence(ENDED, drops={AT_NAT: RuleDrop("t c: icmp type echo-request drop")})
     found = diagnose(given)
     golden(f"pictures/trace-{language}.txt", f"{pictured(given, found, language)}\n")
-    assert found.verdict is Verdict.DEAD
+    assert found.verdict is Verdict.DROPPED

@@ -98,7 +98,7 @@ def test_a_matrix_means_the_same_and_a_named_adapter_is_that_adapter(planned):
 
 
 def test_a_pair_that_fails_is_told_with_the_address_that_was_asked(planned):
-    dead = Outcome(Verdict.DEAD, "left its source and never arrived")
+    dead = Outcome(Verdict.DROPPED, "left its source and never arrived")
     results = [
         Result(one, dead, (), "expected reachable", None, "192.168.1.128")
         for one in planned.expectations

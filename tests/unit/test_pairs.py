@@ -70,7 +70,7 @@ def test_each_source_shows_that_it_can_send(planned):
     ],
 )
 def test_columns_are_in_the_order_of_the_whole_matrix(planned, sources, targets, columns):
-    outcome = Outcome(Verdict.DEAD, "left its source and never arrived")
+    outcome = Outcome(Verdict.DROPPED, "left its source and never arrived")
     results = [Result(one, outcome, (), None, None) for one in lab.pairs(planned, sources, targets)]
     first, *_ = text.plain(Matrix(results)).splitlines()
     assert first.split() == columns.split()

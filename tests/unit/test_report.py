@@ -28,7 +28,7 @@ def results() -> list[Result]:
         "vm1": Outcome(Verdict.ANSWERED, "answered", "172.16.78.128", True),
         "vm2": Outcome(Verdict.UNKNOWN, "was not seen leaving its source"),
     }
-    dead = Outcome(Verdict.DEAD, "left its source and never arrived")
+    dead = Outcome(Verdict.DROPPED, "left its source and never arrived")
     measured = []
     for expectation in matrix(planned.topology):
         outcome = outcomes.get(expectation.source.name, dead)
@@ -88,7 +88,7 @@ def test_texts_are_shown_as_they_are():
 def test_json_says_the_same_as_the_matrix(results):
     document = data.matrix(lab.prepare(lab.load("hostonly")), results)
     assert document["passed"] + document["failed"] == len(document["cells"]) == len(results)
-    assert {cell["verdict"] for cell in document["cells"]} == {"answered", "unknown", "dead"}
+    assert {cell["verdict"] for cell in document["cells"]} == {"answered", "unknown", "dropped"}
 
 
 def test_a_terminal_shows_in_colour_what_a_pipe_shows_as_text():

@@ -38,7 +38,7 @@ def test_what_was_said_can_be_told_in_another_language_part_by_part():
     asked = said("unanswered", address="10.0.0.9")
     text = said("last seen", node="vm2", why=said("elsewhere", asked=asked, owner="pc"))
     assert text == (
-        "the answer was last seen on vm2: it asked who has 10.0.0.9, and nobody answered; "
+        "the reply was last seen on vm2: it asked who has 10.0.0.9, and nobody answered; "
         "pc has it, on another network"
     )
     chinese = "应答最后出现在 vm2：它询问谁拥有 10.0.0.9，无人应答；拥有它的是 pc，在另一个网络上"

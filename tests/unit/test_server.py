@@ -1,4 +1,4 @@
-"""The page's server: who gets an answer, and who does not."""
+"""The page's server: who gets a reply, and who does not."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from netlab.report.traffic.one_line import summary
 VM, SERVER = "10.0.0.128", "203.0.113.80"
 THERE = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02") / IP(src=VM, dst=SERVER)
 QUESTION = DNSQR(qname="www.example.com")
-ANSWER = DNSRR(rrname="www.example.com", rdata=SERVER)
+REPLY = DNSRR(rrname="www.example.com", rdata=SERVER)
 UDP_53 = UDP(sport=4000, dport=53)
 
 FRAMES = [
@@ -28,7 +28,7 @@ FRAMES = [
      f"{VM}:40000 > {SERVER}:80  TCP SYN ACK, 3 bytes"),
     (THERE / UDP(sport=4000, dport=9) / b"abcd", f"{VM}:4000 > {SERVER}:9  UDP 4 bytes"),
     (THERE / UDP_53 / DNS(qd=QUESTION), f"{VM}:4000 > {SERVER}:53  DNS A www.example.com?"),
-    (THERE / UDP_53 / DNS(qr=1, qd=QUESTION, an=ANSWER),
+    (THERE / UDP_53 / DNS(qr=1, qd=QUESTION, an=REPLY),
      f"{VM}:4000 > {SERVER}:53  DNS A www.example.com: {SERVER}"),
     (THERE / UDP_53 / DNS(qr=1, rcode=3, qd=QUESTION),
      f"{VM}:4000 > {SERVER}:53  DNS A www.example.com: NXDOMAIN"),

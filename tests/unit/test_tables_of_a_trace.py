@@ -177,7 +177,7 @@ class TestHistory:
 
     def test_a_machine_learns_from_the_answer(self):
         row = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
-        answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "answer"})
+        answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "reply"})
         assert self.when(row, "a", answer) == 100
         assert self.when(replace(row, address=ip_address("10.0.0.3")), "a", answer) == 900
 
@@ -247,7 +247,7 @@ class TestHistory:
             TableChange(900, "changed", Entry("a", replace(row, mac="", state="incomplete"))),
             TableChange(901, "changed", Entry("a", row)),
         ]
-        answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "answer"})
+        answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "reply"})
         assert self.times(changes, answer) == [
             (100, "changed", "incomplete"),
             (100, "changed", "reachable"),
@@ -341,7 +341,7 @@ class TestKnowledge:
         assert hops("a", target="fd00::1") == set()  # No route: it asks nobody.
         assert hops("a") == set()
         assert hops("nat", INSIDE) == {"169.254.0.1"}
-        # An answer to what NAT has translated goes to the machine inside.
+        # A reply to what NAT has translated goes to the machine inside.
         assert hops("nat", OUTSIDE.reversed) == {"10.0.0.1", "169.254.0.1"}
         # Who got it answers it.
         to_a = replace(INSIDE, source=INSIDE.target, target=INSIDE.source)

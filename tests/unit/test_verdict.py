@@ -20,13 +20,13 @@ from netlab.verify.matrix import compare
         (EchoSightings(left=True, delivered_from=["10.0.0.1"], answered=True), Verdict.ANSWERED),
         (EchoSightings(left=True, answered=True), Verdict.UNKNOWN),
         (EchoSightings(left=True, error="192.168.1.1 says: no"), Verdict.REFUSED),
-        (EchoSightings(left=True), Verdict.DEAD),
-        (EchoSightings(left=True, delivered_from=["10.0.0.1"]), Verdict.DEAD),
-        (EchoSightings(unresolved=True), Verdict.DEAD),
+        (EchoSightings(left=True), Verdict.DROPPED),
+        (EchoSightings(left=True, delivered_from=["10.0.0.1"]), Verdict.DROPPED),
+        (EchoSightings(unresolved=True), Verdict.DROPPED),
         (EchoSightings(unresolved=True, shortage="the table is full"), Verdict.UNKNOWN),
         (EchoSightings(), Verdict.UNKNOWN),
         (EchoSightings(source_could_send=True), Verdict.UNKNOWN),
-        (EchoSightings(send_error=errno.ENETUNREACH, source_could_send=True), Verdict.DEAD),
+        (EchoSightings(send_error=errno.ENETUNREACH, source_could_send=True), Verdict.DROPPED),
         (EchoSightings(send_error=errno.ENETUNREACH), Verdict.UNKNOWN),
         (EchoSightings(send_error=errno.EPERM, source_could_send=True), Verdict.UNKNOWN),
         (EchoSightings(left=True, sightings_lost=1), Verdict.UNKNOWN),
@@ -95,8 +95,8 @@ def test_unknown_never_meets_an_expectation(reachable):
         (Outcome(Verdict.ANSWERED, "", seen_as="10.0.0.1", arrived=True), True, False),
         (Outcome(Verdict.ANSWERED, "", seen_as="10.0.0.2", arrived=True), False, False),
         (Outcome(Verdict.REFUSED, ""), False, True),
-        (Outcome(Verdict.DEAD, ""), False, True),
-        (Outcome(Verdict.DEAD, "", seen_as="10.0.0.1", arrived=True), False, False),
+        (Outcome(Verdict.DROPPED, ""), False, True),
+        (Outcome(Verdict.DROPPED, "", seen_as="10.0.0.1", arrived=True), False, False),
     ],
 )
 def test_what_meets_what(outcome, meets_reachable, meets_blocked):
@@ -116,7 +116,7 @@ def test_a_token_is_found_in_requests_answers_and_quoted_errors():
     read = [icmp.read_packet(bytes(packet)) for packet in (request, answer, error, own)]
     assert [(m.kind, m.token, m.source, m.own) for m in read] == [
         (icmp.Part.REQUEST, token, "10.0.0.1", False),
-        (icmp.Part.ANSWER, token, "10.0.0.2", False),
+        (icmp.Part.REPLY, token, "10.0.0.2", False),
         (icmp.Part.ERROR, token, "10.0.0.9", False),
         (icmp.Part.ERROR, token, "10.0.0.1", True),
     ]

@@ -118,7 +118,7 @@ class TestEveryForm:
 
     def test_junit(self, foreign):
         expectation = lab.prepare(lab.load("nat"), "nat").expectations[0]
-        result = matrix.Result(expectation, Outcome(Verdict.DEAD, foreign), (), foreign, None)
+        result = matrix.Result(expectation, Outcome(Verdict.DROPPED, foreign), (), foreign, None)
         told = junit.render([junit.Suite("x", (result,), error=foreign)])
         assert clean(told)
         messages = [one.get("message") for one in ElementTree.fromstring(told).iter("failure")]

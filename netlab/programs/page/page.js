@@ -20,9 +20,9 @@ const WORDS = {
     decided: "Decided by", unchanged: "=", clock: (us) => `${us} µs`, total: (us) => `at ${us} µs`,
     starts: "sent from here", arrives: "arrived", hears: "hears it, as everybody does", flooded: (to) => `flooded to ${to}`, ports: (n) => `${n} ports`,
     passes: (to) => `passed on to ${to}`, becomes: (what, a, b) => `${what} ${a} → ${b}`,
-    answered: "answered", dead: (at) => `died at ${at}`, refused: (at) => `refused at ${at}`, unknown: "not known",
+    answered: "answered", dropped: (at) => `dropped at ${at}`, refused: (at) => `refused at ${at}`, unknown: "not known",
     entering: (name) => `entering ${name}`, evidence: "Evidence", lookAt: "Look at", found: "Found",
-    request: "request", answer: "answer", error: "error", arp: "ARP", ndp: "neighbour discovery",
+    request: "request", reply: "reply", error: "error", arp: "ARP", ndp: "neighbour discovery",
     route: "route", fdb: "FDB", nat: "NAT entry", rule: "rule", forwarding: "forwarding", nextHop: "next hop",
     translation: "NAT", added: "added at this step", changed: "changed at this step", removed: "removed at this step",
     tableArp: "ARP caches", tableFdb: "FDB of the switches", tableNat: "NAT tables", tableLeases: "DHCP leases",
@@ -63,9 +63,9 @@ const WORDS = {
     decided: "依据", unchanged: "=", clock: (us) => `${us} 微秒`, total: (us) => `第 ${us} 微秒`,
     starts: "从这里发出", arrives: "已到达", hears: "收到（广播，人人都收到）", flooded: (to) => `泛洪到 ${to}`, ports: (n) => `${n} 个端口`,
     passes: (to) => `转给 ${to}`, becomes: (what, a, b) => `${what} ${a} 改为 ${b}`,
-    answered: "已应答", dead: (at) => `死在 ${at}`, refused: (at) => `被 ${at} 拒绝`, unknown: "无法判断",
+    answered: "已应答", dropped: (at) => `在 ${at} 被丢弃`, refused: (at) => `被 ${at} 拒绝`, unknown: "无法判断",
     entering: (name) => `进入 ${name} 时`, evidence: "证据", lookAt: "请看", found: "得知",
-    request: "请求", answer: "应答", error: "差错报文", arp: "ARP", ndp: "邻居发现",
+    request: "请求", reply: "应答", error: "差错报文", arp: "ARP", ndp: "邻居发现",
     route: "路由", fdb: "转发表", nat: "NAT 表项", rule: "规则", forwarding: "转发", nextHop: "下一跳",
     translation: "NAT", added: "这一步新增", changed: "这一步改变", removed: "这一步删除",
     tableArp: "ARP 缓存", tableFdb: "交换机转发表（FDB）", tableNat: "NAT 表", tableLeases: "DHCP 租约",
@@ -104,7 +104,7 @@ const COLUMNS = {
 const KEYS = {arp: ["interface", "address"], fdb: ["mac"], nat: ["id"], leases: ["address"]};
 const CHANGE_SIGNS = {added: "+", changed: "~", removed: "−"};
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
-const END_SIGNS = {dead: "✘", refused: "⊘", unknown: "?", answered: "✔"};
+const END_SIGNS = {dropped: "✘", refused: "⊘", unknown: "?", answered: "✔"};
 
 // ── facts of a journey: pure ────────────────────────────────────────────────────────────────────────
 
@@ -135,7 +135,7 @@ function changedBy(step, field) {
 
 /** Where a journey ended badly: the step, and from which step on that is known. −1: nowhere.
  *
- * A machine that waits in vain, for an answer to ARP, has sent something: that is known at the end only. */
+ * A machine that waits in vain, for a reply to ARP, has sent something: that is known at the end only. */
 function death(journey, steps) {
   const verdict = journey?.verdict;
   if (!verdict?.at || verdict.verdict === "answered") return {step: -1, known: -1};
@@ -795,11 +795,11 @@ function renderTransport(all, asked) {
     if (packetWord(step) !== packet) items.push(make("li", {class: "part", "aria-hidden": "true"}, packet = packetWord(step)));
     const secret = page.predict && place > page.index, open = !secret && !(asked && place === page.index);
     const star = open && pair.some((n, side) => n !== null && rewrites(sides[side].steps[n]).length) ? " *" : "";
-    const dead = over && pair.some((n, side) => n !== null && n === ends[side].step) ? " ✘" : "";
+    const dropped = over && pair.some((n, side) => n !== null && n === ends[side].step) ? " ✘" : "";
     items.push(make("li", {}, make("button", {
       type: "button", class: place <= page.index ? "done" : "", onclick: () => go(place),
-      "aria-current": place === page.index ? "step" : null, "aria-label": `${say("stepOf", place + 1, all.length)}, ${say(step.part)}${secret ? "" : `, ${step.node}`}${star}${dead}`,
-    }, `${place + 1}${secret ? "" : ` ${step.node}`}${star}${dead}`)));
+      "aria-current": place === page.index ? "step" : null, "aria-label": `${say("stepOf", place + 1, all.length)}, ${say(step.part)}${secret ? "" : `, ${step.node}`}${star}${dropped}`,
+    }, `${place + 1}${secret ? "" : ` ${step.node}`}${star}${dropped}`)));
   });
   $("steps").replaceChildren(...items);
   const current = $("steps").querySelector("[aria-current]");

@@ -31,7 +31,7 @@ def side_by_side(
     ]
     rows = [(False, heads[0], heads[1]), (False, "", "")]
     for part in TOLD:
-        if part is not Part.ANSWER or reply:
+        if part is not Part.REPLY or reply:
             rows += _part(part, one, other)
     rows += _ends(one, other)
     width = widest([row[1] for row in rows]) + _GAP
@@ -87,10 +87,10 @@ def _steps(
 
 
 def _goes(step: Step | None, story: Story) -> list[str]:
-    """Where a packet goes on to; the cross where it died."""
+    """Where a packet goes on to; the cross where it was dropped."""
     if step is None:
         return []
-    if story.is_death(step):
+    if story.is_drop(step):
         return ["✘"]
     return sorted(_role(out.peer, story) for out in step.went_out)
 

@@ -11,7 +11,7 @@ from netlab.packets.packet import Part
 from netlab.report.trace.narrative import TOLD, Story, flow
 from netlab.trace.trace import Trace
 
-_ARROWS = {Part.REQUEST: "->>", Part.ANSWER: "-->>", Part.ERROR: "--x"}
+_ARROWS = {Part.REQUEST: "->>", Part.REPLY: "-->>", Part.ERROR: "--x"}
 _ESCAPED = {"#": "#35;", ";": "#59;", "\n": " "}
 
 
@@ -30,9 +30,9 @@ def sequence(trace: Trace, language: str) -> str:
 
 def _lines(story: Story, aliases: dict[str, str]) -> Iterator[str]:
     words = story.words
-    for step, address, answer in story.asked():
+    for step, address, reply in story.asked():
         if step.node in aliases:
-            said = story.named(answer.before["arp.sender_mac"]) if answer else words["nobody"]
+            said = story.named(reply.before["arp.sender_mac"]) if reply else words["nobody"]
             question = words["asks"].format(asker=step.node, address=address)
             by = By.NDP if ":" in address else By.ARP
             yield _note(aliases[step.node], f"{words[f'asked by {by}']}: {question}: {said}")

@@ -16,7 +16,7 @@ from netlab.packets.packet import Packet, Part
 from netlab.report.words import WORDS, Words, field_name, packet_name
 from netlab.trace.trace import Trace
 
-TOLD = (Part.REQUEST, Part.ANSWER, Part.ERROR)
+TOLD = (Part.REQUEST, Part.REPLY, Part.ERROR)
 """What has numbers; ARP on the way does not."""
 _MANY_TRIES = ("route", "mtu")
 """Kinds whose last packet is the one that counts."""
@@ -71,7 +71,7 @@ class Story:
             return None
         if self.kind not in _MANY_TRIES:
             return packets[0]
-        # Errors answered the tries before the last one, unless that died too.
+        # Errors answered the tries before the last one, unless that was dropped too.
         return None if part is Part.ERROR and self.ended_well else packets[-1]
 
     def steps(self, packet: Packet) -> tuple[Step, ...]:
@@ -134,17 +134,17 @@ class Story:
         return f"{address} ({owner})" if owner else address
 
     def asked(self) -> list[tuple[Step, str, Step | None]]:
-        """Questions for MAC addresses: who asks for which address, and the answer where it came in."""
-        questions, answers = [], {}
+        """Questions for MAC addresses: who asks for which address, and the reply where it came in."""
+        questions, replies = [], {}
         for packet, steps in self.trace.journey.packets.items():
             if packet.part is not Part.ARP:
                 continue
             if steps[0].before.get("arp.op") == "request":
                 questions.append((packet.key, steps[0]))
             else:
-                answers[packet.key] = steps[-1]
+                replies[packet.key] = steps[-1]
         return [
-            (step, step.before["arp.target"], answers.get(key[::-1], answers.get(key)))
+            (step, step.before["arp.target"], replies.get(key[::-1], replies.get(key)))
             for key, step in questions
         ]
 
@@ -161,19 +161,19 @@ class Story:
         return ", ".join(peers)
 
     def _stop(self, step: Step) -> str:
-        if not self.is_death(step):
+        if not self.is_drop(step):
             return ""
         return "?" if self.trace.finding.verdict is Verdict.UNKNOWN else "✘"
 
-    def is_death(self, step: Step) -> bool:
-        """The packet ended here, and that is why there is no answer."""
+    def is_drop(self, step: Step) -> bool:
+        """The packet ended here, and that is why there is no reply."""
         return not self.ended_well and not step.went_out and step is self.last
 
     @cached_property
     def last(self) -> Step | None:
-        """The stay on which the verdict is; None if the packet never was where it died."""
+        """The stay on which the verdict is; None if the packet never was where it was dropped."""
         at, journey = self.trace.finding.at, self.trace.journey
-        for part in (Part.ANSWER, Part.REQUEST):
+        for part in (Part.REPLY, Part.REQUEST):
             if here := [step for step in journey.of(part) if step.node == at]:
                 return here[-1]
         return None
@@ -195,7 +195,7 @@ class Story:
         return f"{asked.source} → {target}"
 
     def verdict(self) -> str:
-        """`✔ answered`, `✘ died at router`."""
+        """`✔ answered`, `✘ dropped at router`."""
         finding = self.trace.finding
         match finding.verdict:
             case Verdict.ANSWERED:

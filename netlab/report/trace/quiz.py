@@ -78,7 +78,7 @@ def _outcome(steps: Iterable[Step], story: Story) -> Riddle | None:
             right, reason = yes, words["because yes"].format(source=asked.source)
         case Verdict.REFUSED:
             right, reason = words["outcome refused"].format(node=at), finding.evidence
-        case Verdict.DEAD:
+        case Verdict.DROPPED:
             right, reason = no.format(node=at), finding.evidence
         case _:
             return None

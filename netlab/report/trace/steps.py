@@ -28,7 +28,7 @@ _SHOWN_INTERFACES = 3
 """Of those that a dropped packet has passed, the last ones."""
 _TO_EVERYBODY = ("arp", "dhcp")
 """Kinds whose question goes to every machine of a network."""
-_REWRITE, _DEATH, _DECISION = "yellow", "bold red", "dim"
+_REWRITE, _DROPPED, _DECISION = "yellow", "bold red", "dim"
 _VERDICTS = {Verdict.ANSWERED: "bold green", Verdict.UNKNOWN: "bold yellow"}
 
 
@@ -43,7 +43,7 @@ def journey(
 ) -> RenderableType:
     """The request step by step, and where and why it ended.
 
-    With `reply` the answer step by step too. `account`: the kernel's own, if somebody asked for it.
+    With `reply` the reply step by step too. `account`: the kernel's own, if somebody asked for it.
     `more`: say which options show more. `width`: where what can be folded is folded.
     """
     story = Story(trace, language)
@@ -62,7 +62,7 @@ class _Picture:
         self._whole = {
             packet
             for part, packet in main.items()
-            if reply or part is Part.REQUEST or (lost and part is Part.ANSWER)
+            if reply or part is Part.REQUEST or (lost and part is Part.REPLY)
         }
         shown = [step for packet in self._whole for step in story.steps(packet)]
         self._node_width = widest([step.node for step in shown]) + 3
@@ -88,10 +88,10 @@ class _Picture:
         """Each question for a MAC address as one line."""
         story, words = self._story, self._words
         found: dict[By, list[tuple[str, str, str]]] = {By.ARP: [], By.NDP: []}
-        for step, address, answer in story.asked():
+        for step, address, reply in story.asked():
             question = words["asks"].format(asker=step.node, address=address)
-            said = story.named(answer.before["arp.sender_mac"]) if answer else words["nobody"]
-            time = f"+{story.span(answer.at - step.at)}" if answer else ""
+            said = story.named(reply.before["arp.sender_mac"]) if reply else words["nobody"]
+            time = f"+{story.span(reply.at - step.at)}" if reply else ""
             found[By.NDP if ":" in address else By.ARP].append((question, said, time))
         for by, rows in found.items():
             if not rows:
@@ -157,10 +157,10 @@ class _Picture:
         ttl = step.after.get("ip.ttl", "–")
         if before and before.after.get("ip.ttl", "–") == ttl:
             ttl = "="
-        death = _DEATH if story.is_death(step) else ""
+        drop_style = _DROPPED if story.is_drop(step) else ""
         yield Text.assemble(
             (left, "bold"),
-            (ends, death),
+            (ends, drop_style),
             (what, "" if what.strip() == flow(step.after) else _DECISION),
             f"{ttl:>{_TTL_WIDTH}}{time:>{_TIME_WIDTH}}",
             no_wrap=True,
@@ -188,8 +188,8 @@ class _Picture:
             for star in stars:
                 line.append(star, _REWRITE)
             before = step
-        if steps and story.is_death(steps[-1]):
-            line.append(" ▸ ✘", _DEATH)
+        if steps and story.is_drop(steps[-1]):
+            line.append(" ▸ ✘", _DROPPED)
         yield line
 
     def _folded(self, line: str) -> list[str]:
@@ -206,7 +206,7 @@ def _row(text: str, style: str) -> Text:
 def _addresses(step: Step, story: Story, before: Step | None = None) -> str:
     """Whom a packet is from and for, if that is not what it was one step before."""
     words = story.words
-    if before and not step.went_out and step.came_in and not story.is_death(step):
+    if before and not step.went_out and step.came_in and not story.is_drop(step):
         return words["arrived"]
     shown = flow(step.after) or _arp(step, story)
     if before and shown == (flow(before.after) or _arp(before, story)):
@@ -249,7 +249,7 @@ def _end(story: Story, account: DropAudit | None, more: bool) -> Iterator[Render
         yield Text(" · ".join([story.verdict(), *_figures(story)]), _VERDICTS[finding.verdict])
         rows = []
     else:
-        yield Text(story.verdict(), _VERDICTS.get(finding.verdict, _DEATH))
+        yield Text(story.verdict(), _VERDICTS.get(finding.verdict, _DROPPED))
         rows = [*_where(story), *_why(story)]
     if account:
         rows += [("audit", line) for line in _account(account, words)]
@@ -269,8 +269,8 @@ def _figures(story: Story) -> Iterator[str]:
     times = sum("ip.src" in step.rewrites for step in story.steps(main)) if main else 0
     if times:
         yield words["translation" if times == 1 else "translations"].format(times=times)
-    if len(story.packets(Part.ANSWER)) == 1 or story.kind in ("tcp", "http", "dns"):
-        home = journey.of(Part.ANSWER)[-1]
+    if len(story.packets(Part.REPLY)) == 1 or story.kind in ("tcp", "http", "dns"):
+        home = journey.of(Part.REPLY)[-1]
         yield words["tracing"].format(time=story.after(home))
 
 

@@ -59,7 +59,7 @@ def document(told: Conversation, owners: Mapping[str, str]) -> dict[str, Any]:
         "there": [_step(step) for step in told.there],
         "back": [_step(step) for step in told.back],
         "fields": told.fields,
-        "answer": told.answer,
+        "reply": told.reply,
         "relayed": [document(one, owners) for one in told.relayed],
     }
 
@@ -67,7 +67,7 @@ def document(told: Conversation, owners: Mapping[str, str]) -> dict[str, Any]:
 def target(told: Conversation, owners: Mapping[str, str]) -> str:
     """The node that was meant, or its address if nobody has it."""
     if told.result is ConversationState.ANSWERED and told.back and not told.back[0].came_in:
-        return told.back[0].node  # Not where its answer was first seen on the way.
+        return told.back[0].node  # Not where its reply was first seen on the way.
     asked = told.fields.get("arp.target")
     address = asked or told.fields.get("ip.dst") or told.fields.get("eth.dst", "?")
     return owners.get(address, address)
@@ -114,18 +114,18 @@ def _way(steps: Sequence[Step]) -> str:
 
 
 def _outcome(told: Conversation) -> Iterator[str]:
-    if told.kind == "dns" and told.answer and "dns.code" in told.answer:
-        yield what(told.answer).partition(": ")[2]
-    if told.kind in ("arp", "ndp") and told.answer:
-        yield f"is at {told.answer['arp.sender_mac']}"
+    if told.kind == "dns" and told.reply and "dns.code" in told.reply:
+        yield what(told.reply).partition(": ")[2]
+    if told.kind in ("arp", "ndp") and told.reply:
+        yield f"is at {told.reply['arp.sender_mac']}"
     for one in told.relayed:
         yield from _relays(one)
     if told.result is ConversationState.SILENT and told.back:
-        yield f"the answer was lost at {told.back[-1].node}"
+        yield f"the reply was lost at {told.back[-1].node}"
     elif told.result is ConversationState.SILENT and told.kind not in _NEEDS_NO_ANSWER:
-        yield "no answer"
-    elif told.result is ConversationState.REFUSED and told.answer:
-        error = what(told.answer) if "icmp.type" in told.answer else "refused"
+        yield "no reply"
+    elif told.result is ConversationState.REFUSED and told.reply:
+        error = what(told.reply) if "icmp.type" in told.reply else "refused"
         came = told.back[0].came_in
         yield f"{error} by {came.peer if came else told.back[0].node}"
     elif told.result is ConversationState.ANSWERED:

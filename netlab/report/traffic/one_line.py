@@ -71,7 +71,7 @@ def _arp(fields: Fields, language: str) -> str:
     name = packet_name(message_name(fields), language) if "icmp.type" in fields else "ARP"
     sender = fields["arp.sender"]
     match fields["arp.op"]:
-        case "answer":
+        case "reply":
             return words["frame has"].format(name=name, sender=sender, mac=fields["arp.sender_mac"])
         case "request":
             return words["frame asks"].format(name=name, sender=sender, target=fields["arp.target"])
@@ -92,4 +92,4 @@ def _dns(fields: Fields, language: str) -> str:
     text = f"DNS {_RECORDS.get(fields['dns.type'], other)} {fields['dns.name']}"
     if "dns.code" not in fields:
         return text + "?"
-    return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.answer', '?'))}"
+    return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.reply', '?'))}"

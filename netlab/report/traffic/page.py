@@ -131,11 +131,11 @@ def _packet(fields: Fields, language: str) -> str:
 
 
 def _verdict(told: Conversation) -> dict[str, Any] | None:
-    """Silence may be a death, a datagram that needs no answer or a slow program: it is not judged."""
+    """Silence may be a death, a datagram that needs no reply or a slow program: it is not judged."""
     if told.result is ConversationState.SILENT:
         return None
     refused = told.result is ConversationState.REFUSED
     at = told.back[0].node if told.back and refused else told.there[-1].node
     verdict = {"verdict": told.result.value, "at": at, "cause": None, "sentence": None}
-    texts = {one: what(told.answer, one) if told.answer else "" for one in LANGUAGES}
+    texts = {one: what(told.reply, one) if told.reply else "" for one in LANGUAGES}
     return {**verdict, "evidence": texts["en"], "evidence_texts": texts, "look_at": ""}

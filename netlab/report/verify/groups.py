@@ -175,7 +175,7 @@ def _in_common(result: Result, place: str = "") -> str:
     if outcome.cause:
         why = f"at {place or _place(result)}, {SENTENCES[Cause(outcome.cause)]['en']} ({outcome.cause})"
     elif outcome.arrived:
-        why = "it arrived, and no answer came back"
+        why = "it arrived, and no reply came back"
     if outcome.verdict is Verdict.UNKNOWN:
         return f"not known: {why}"
     if not expectation.reachable:

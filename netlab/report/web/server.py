@@ -42,7 +42,7 @@ _HEADERS = {
 
 @frozen
 class Wish:
-    """A probe that somebody asks for, in words of `trace`. The answer is a journey, or a NetlabError."""
+    """A probe that somebody asks for, in words of `trace`. The reply is a journey, or a NetlabError."""
 
     source: str
     target: str
