@@ -825,7 +825,7 @@ PAST_MAIN = {
 @pytest.mark.on_each_kernel
 @pytest.mark.parametrize("past", PAST_MAIN)
 def test_a_route_of_the_main_table_that_was_not_taken_explains_nothing(running, past):
-    """The packet is dropped on the router without a word, after a decision that the main table did not make."""
+    """The router drops the packet without a word, after a decision that the main table did not make."""
     with changed("causes.router", *PAST_MAIN[past]):
         assert proof(running, "vm2", "internet").finding.verdict is ANSWERED
         foretold = lab.explain(running, "vm2", "internet").finding
