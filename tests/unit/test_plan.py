@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from ipaddress import IPv4Network
 
 import pytest
@@ -17,18 +19,44 @@ from netlab.plan.services import dhcp
 from netlab.scenario.files import shipped
 from netlab.scenario.loader import loads
 from netlab.scenario.topology import Network, resolve
+from tests import plans
 
 
 def plan_of(text: str, name: str = "x") -> Plan:
     return lab.prepare(loads(text.encode(), "x.yaml"), name).plan
 
 
+@cache
+def plans_of_shipped() -> dict[str, str]:
+    planned = {name: lab.prepare(lab.load(name)).plan for name in shipped()}
+    return {
+        name: "".join(f"{line(resource)}\n" for resource in plan.resources)
+        for name, plan in planned.items()
+    }
+
+
+@cache
+def common_to_shipped() -> Mapping[tuple[str, tuple[str, ...]], str]:
+    return plans.common(plans_of_shipped().values())
+
+
 @pytest.mark.parametrize("scenario", sorted(shipped()))
 def test_the_plan_of_a_shipped_scenario(scenario, golden):
-    planned = lab.prepare(lab.load(scenario)).plan
-    golden(
-        f"plans/{scenario}.txt", "".join(f"{line(resource)}\n" for resource in planned.resources)
-    )
+    golden(f"plans/{scenario}.txt", plans.folded(plans_of_shipped()[scenario], common_to_shipped()))
+
+
+def test_what_the_plans_of_shipped_scenarios_have_in_common(golden):
+    golden("plans-common.txt", plans.listed(common_to_shipped()))
+
+
+@pytest.mark.parametrize("scenario", ["nat", "three-modes", "ipv6"])
+def test_a_folded_plan_leaves_nothing_out(scenario):
+    """A line that is missing in a plan is missed, whichever it is."""
+    plan, names = plans_of_shipped()[scenario], common_to_shipped()
+    whole, lines = plans.folded(plan, names), plan.splitlines(keepends=True)
+    for at, missing in enumerate(lines):
+        without = "".join([*lines[:at], *lines[at + 1 :]])
+        assert missing.startswith("namespace") or plans.folded(without, names) != whole, missing
 
 
 def test_the_same_scenario_gives_the_same_plan():
