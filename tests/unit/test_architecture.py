@@ -22,7 +22,7 @@ ALLOWED = {
     "kernel": {"errors", "visible", "plan"},
     "packets": {"errors", "messages", "visible", "kernel"},
     "diagnosis": {"messages", "kernel", "packets"},
-    "probes": {"errors", "suggest", "kernel", "packets", "diagnosis"},
+    "probes": {"errors", "suggest", "visible", "kernel", "packets", "diagnosis"},
     "trace": {"errors", "messages", "kernel", "packets", "diagnosis", "probes"},
     "verify": {"errors", "messages", "scenario", "kernel", "packets", "diagnosis", "probes"},
     "traffic": {"packets", "diagnosis"},

@@ -282,7 +282,7 @@ def test_every_sighting_is_recorded_with_what_it_was():
     assert record(ANSWERED, stream) == len(ANSWERED.frames)
     data = stream.getvalue()
     for comment in ("arp, vm1: ARP request", "request, step 3, nat: ICMP echo request",
-                    "answer, step 8, vm1: ICMP echo reply"):  # fmt: skip
+                    "reply, step 8, vm1: ICMP echo reply"):  # fmt: skip
         assert comment.encode() in data
 
 
