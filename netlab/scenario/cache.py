@@ -65,9 +65,9 @@ def recall(text: bytes, file: str, memory: bytes) -> LoadedScenario:
         with suppress(pickle.UnpicklingError, LookupError):  # What no scenario has, or not here.
             parts, warnings, data = _Unpickler(BytesIO(known)).load()
             return LoadedScenario(Path(file).stem, file, text, Topology(*parts), warnings, data)
-    from netlab.scenario.loader import loads
+    from netlab.scenario.loader import load_text
 
-    return loads(text, file)
+    return load_text(text, file)
 
 
 def _seal(text: bytes, known: bytes) -> bytes:

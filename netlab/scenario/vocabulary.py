@@ -7,15 +7,15 @@ from functools import cache
 from typing import Any
 
 from netlab.scenario.model import json_schema
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath
 
 
-def keys(path: Path) -> list[str]:
+def keys(path: DataPath) -> list[str]:
     """The keys that may stand below `path`."""
     return sorted(_inside(path).get("properties", {}))
 
 
-def values(path: Path) -> list[str]:
+def values(path: DataPath) -> list[str]:
     """The values of the key at `path`, where there are few: words, true and false, lists of one word."""
     *holder, key = path
     part = _inside(tuple(holder)).get("properties", {}).get(key, {})
@@ -35,7 +35,7 @@ def _words(part: Any) -> Iterator[str]:
                 yield from (f"[{word}]" for word in _words(item))
 
 
-def _inside(path: Path) -> Any:
+def _inside(path: DataPath) -> Any:
     """The schema of the mapping at `path`."""
     part = _schema()
     for step in path:

@@ -16,7 +16,7 @@ from netlab.scenario import cache, loader, model, reference
 from netlab.scenario.cache import recall, remember
 from netlab.scenario.files import shipped
 from netlab.scenario.loaded import LoadedScenario
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.pace import HANG_SECONDS
 
 EXAMPLES = yaml.safe_load(Path(reference.__file__).with_name("examples.yaml").read_text())
@@ -35,17 +35,17 @@ def reads(monkeypatch) -> list[bytes]:
     """The texts that were read because nothing was remembered."""
     read: list[bytes] = []
 
-    def loads(text: bytes, file: str) -> LoadedScenario:
+    def load_text(text: bytes, file: str) -> LoadedScenario:
         read.append(text)
         return NAT
 
-    monkeypatch.setattr(loader, "loads", loads)
+    monkeypatch.setattr(loader, "load_text", load_text)
     return read
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_is_remembered_is_the_same(reads, name):
-    source = loads(WHOLE[name], "x.yaml")
+    source = load_text(WHOLE[name], "x.yaml")
     known = remember(source)
     recalled = recall(source.text, source.file, known)
     assert not reads

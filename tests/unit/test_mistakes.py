@@ -16,7 +16,7 @@ from netlab.errors import ScenarioError
 from netlab.plan.build import build
 from netlab.scenario import expectation
 from netlab.scenario.files import shipped
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.unit.test_growth import counted, flat
 
 FOREIGN = re.compile(
@@ -29,7 +29,7 @@ FOREIGN = re.compile(
 def complaints(data: Any) -> str:
     """What is said about a file with these data; nothing if it is right."""
     try:
-        loads(json.dumps(data).encode(), "x.yaml")
+        load_text(json.dumps(data).encode(), "x.yaml")
     except ScenarioError as error:
         return str(error)
     return ""
@@ -202,7 +202,7 @@ def fuzz(rounds: int, seed: int) -> None:
         data = mutated(chance.choice(originals), JUNK, chance)
         text = json.dumps(data).encode()
         try:
-            source = loads(text, "x.yaml")
+            source = load_text(text, "x.yaml")
         except ScenarioError as error:
             assert error.problems
             assert not FOREIGN.search(str(error)), (str(error), text)
@@ -279,6 +279,6 @@ def test_as_many_machines_as_a_file_can_hold_are_refused():
 
 def test_of_thousands_of_problems_the_first_hundred_are_told():
     with pytest.raises(ScenarioError) as raised:
-        loads(json.dumps(flat(1) | {f"x{n}": 1 for n in range(500)}).encode(), "x.yaml")
+        load_text(json.dumps(flat(1) | {f"x{n}": 1 for n in range(500)}).encode(), "x.yaml")
     assert len(raised.value.problems) == 500
     assert str(raised.value).splitlines()[-1] == "500 problems in all; these are the first 100"

@@ -6,14 +6,14 @@ import json
 
 from netlab import lab
 from netlab.plan.resources import DhcpClient, Lease, Listening, Namespace
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.topology import resolve
 from tests.machine import netlab
 
 
 def source(vmnets: str, vms: str = "vm1: {nics: [vmnet8]}", more: str = ""):
     text = f"vmnets: {{{vmnets}}}\nvms: {{{vms}}}\n{more}\nexpect: {{default: blocked}}\n"
-    return loads(text.encode(), "x.yaml")
+    return load_text(text.encode(), "x.yaml")
 
 
 def plan_of(*arguments: str):

@@ -7,11 +7,10 @@ from ipaddress import IPv4Address
 
 from netlab.frozen import frozen
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import adapters, lan_path, subnets
+from netlab.scenario.checks.lookup import adapters, lan_path, subnets
 from netlab.scenario.mode import AddressPicker
 from netlab.scenario.model import HostAdapterState, Scenario
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installations, router_of
 
 
@@ -19,7 +18,7 @@ from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, inst
 class _Claim:
     """An address of the file, or one that VMware takes by itself (`path` is then the network's)."""
 
-    path: Path
+    path: DataPath
     who: str
     address: IPv4Address
     network: str
@@ -123,7 +122,7 @@ def _own_claims(scenario: Scenario) -> Iterator[_Claim]:
             continue
         has_adapter = adapter.state is not HostAdapterState.NONE if adapter else not mode.bare
         has_dhcp = vmnet.dhcp.on if vmnet.dhcp else not mode.bare
-        wanted: list[tuple[str, AddressPicker | None, IPv4Address | None, Path]] = [
+        wanted: list[tuple[str, AddressPicker | None, IPv4Address | None, DataPath]] = [
             ("DHCP server", mode.dhcp_server if has_dhcp else None, None, ()),
             ("address of the host", mode.host_at, None, ()),
         ]
@@ -141,7 +140,7 @@ def _own_claims(scenario: Scenario) -> Iterator[_Claim]:
             address = own or place(subnet)
             if address not in taken or own:
                 taken.add(address)
-                path: Path = ("vmnets", name, *(key if own else ("subnet",)))
+                path: DataPath = ("vmnets", name, *(key if own else ("subnet",)))
                 yield _Claim(path, f"the {what} of {name}", address, name)
 
 

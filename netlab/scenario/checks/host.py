@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import lan_path
+from netlab.scenario.checks.lookup import lan_path
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import HostAdapter, HostAdapterState, LanDhcp, Scenario
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, LAN, Topology
 from netlab.suggest import instead
 
@@ -73,7 +72,7 @@ def _sharing(scenario: Scenario) -> Iterator[PathProblem]:
     if name is None:
         return
     vmnet = scenario.vmnets.get(name)
-    path: Path = ("host", "shares")
+    path: DataPath = ("host", "shares")
     if scenario.host.hotspot is not None:
         what = f"Windows shares with one network: the hot spot, or {name}"
         yield PathProblem(path, what, "remove `shares` or `hotspot`", True)
@@ -99,7 +98,7 @@ def routes(scenario: Scenario) -> Iterator[PathProblem]:
     """Static routes of routers lead to their neighbours."""
     for name, lan in scenario.all_lans.items():
         for subnet, gateway in lan.routes.items():
-            path: Path = (*lan_path(name), "routes", str(subnet))
+            path: DataPath = (*lan_path(name), "routes", str(subnet))
             if gateway not in lan.subnet or gateway == lan.gateway:
                 what = f"{gateway} is no neighbour of the router on the LAN {lan.subnet}"
                 fix = "use the address of a machine there, for example the host's"
@@ -108,7 +107,7 @@ def routes(scenario: Scenario) -> Iterator[PathProblem]:
 
 def forwards(topology: Topology) -> Iterator[PathProblem]:
     """Networks between which the host cannot forward."""
-    path: Path = ("host", "forwards")
+    path: DataPath = ("host", "forwards")
     scenario = topology.scenario
     own = [
         LAN,

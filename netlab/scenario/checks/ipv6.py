@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 from netlab.scenario.addresses import ipv6
-from netlab.scenario.checks.finding import PathProblem
 from netlab.scenario.checks.host import MAX_LANS
-from netlab.scenario.checks.places import lan_path
+from netlab.scenario.checks.lookup import lan_path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import Scenario, Vmnet
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import WIFI, Network, Topology
 
 
@@ -19,7 +18,7 @@ def prefixes(topology: Topology) -> Iterator[PathProblem]:
     """Prefixes that nobody would advertise or route, or that are taken."""
     scenario, networks = topology.scenario, topology.networks
     for name, lan in scenario.all_lans.items():
-        path: Path = (*lan_path(name), "ipv6")
+        path: DataPath = (*lan_path(name), "ipv6")
         if lan.ipv6 and lan.ipv6.subnet_of(ipv6.PRIVATE):
             fix = "use a public one, for example 2001:db8:1::/64"
             yield PathProblem(path, f"no provider leads to the private prefix {lan.ipv6}", fix)
@@ -43,7 +42,7 @@ def prefixes(topology: Topology) -> Iterator[PathProblem]:
 
 
 def _prefix_of(name: str, vmnet: Vmnet, network: Network | None) -> Iterator[PathProblem]:
-    path: Path = ("vmnets", name, "ipv6")
+    path: DataPath = ("vmnets", name, "ipv6")
     if vmnet.mode.on_lan:
         what = f"{name} is bridged: it has the LAN's prefix"
         yield PathProblem(path, what, "remove `ipv6`, or give one to the LAN", True)

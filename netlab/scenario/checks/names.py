@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import adapters, lan_path
+from netlab.scenario.checks.lookup import adapters, lan_path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import HostAdapter, Scenario, Vmnet
 from netlab.scenario.names import VMNET_NAME
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import (
     HOST,
     HOTSPOT,
@@ -34,7 +33,7 @@ MAX_MACHINES = 4096
 def names(scenario: Scenario) -> Iterator[PathProblem]:
     """Names that are taken, or netlab's own."""
     seen: dict[str, str] = {}
-    named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
+    named: list[tuple[DataPath, str]] = [(("lans", name), name) for name in scenario.lans]
     vmnets = scenario.vmnets.items()
     named += [(("vmnets", name), name) for name, its in vmnets if its.mode.product is not VMWARE]
     for lan in scenario.all_lans:
@@ -82,12 +81,12 @@ def _private_networks(scenario: Scenario) -> Iterator[str]:
             yield private_name(nic.network, vm, index).lower()
 
 
-def _is_card(path: Path, name: str) -> bool:
+def _is_card(path: DataPath, name: str) -> bool:
     """Whether a network has the name of a card: the host has an interface for both."""
     return path[0] == "vmnets" and re.fullmatch("(eth|wlan|vpn)[0-9]*", name) is not None
 
 
-def _no_interface(path: Path, name: str, kind: str) -> Iterator[PathProblem]:
+def _no_interface(path: DataPath, name: str, kind: str) -> Iterator[PathProblem]:
     """What no Linux bridge can be called; `kind` is the first word of a name that is possible."""
     if name in NO_INTERFACE:
         what = f"the kernel allows no interface called '{name}'"
@@ -104,7 +103,7 @@ WINDOWS_VMNETS = 20
 
 def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[PathProblem]:
     """What a network of this mode cannot be called."""
-    path: Path = ("vmnets", name)
+    path: DataPath = ("vmnets", name)
     is_vmnet = re.fullmatch(VMNET_NAME, name) is not None
     if vmnet.mode.product is VMWARE:
         if not is_vmnet:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import adapters, lan_path, subnets
+from netlab.scenario.checks.lookup import adapters, lan_path, subnets
 from netlab.scenario.model import LanDhcp
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, HOTSPOT, Adapter, Network, Node, Role, Topology
 
 
@@ -23,7 +22,7 @@ def dhcp(topology: Topology) -> Iterator[PathProblem]:
     for network in topology.vmnets:
         if network.dhcp is None:
             continue
-        path: Path = ("vmnets", network.name, "dhcp")
+        path: DataPath = ("vmnets", network.name, "dhcp")
         where = f"{network.name}'s {network.subnet}"
         server = pools.dhcp_server(network.subnet)
         ends = network.dhcp.range or ()
@@ -52,7 +51,7 @@ def without_address(topology: Topology) -> Iterator[PathProblem]:
                 yield PathProblem(_adapter(node, adapter), what, in_vain.fix, is_warning=True)
 
 
-def _adapter(node: Node, adapter: Adapter) -> Path:
+def _adapter(node: Node, adapter: Adapter) -> DataPath:
     """Where the file speaks of an adapter that DHCP configures."""
     match node.role:
         case Role.VM:
@@ -66,7 +65,7 @@ def _adapter(node: Node, adapter: Adapter) -> Path:
 
 
 def _reservations(
-    asking: set[tuple[str, str]], network: Network, path: Path
+    asking: set[tuple[str, str]], network: Network, path: DataPath
 ) -> Iterator[PathProblem]:
     """`asking` are VMs that ask DHCP, and on which network."""
     assert network.dhcp
@@ -95,7 +94,7 @@ def forwards(topology: Topology) -> Iterator[PathProblem]:
             ("udp", vmnet.nat.forwards.udp),
         ):
             for port, target in forwards.items():
-                path: Path = ("vmnets", name, "nat", "forwards", protocol, str(port))
+                path: DataPath = ("vmnets", name, "nat", "forwards", protocol, str(port))
                 if owner := taken.get((protocol, port)):
                     what = (
                         f"the host's {protocol} port {port} is taken twice: by {owner} and {name}"
@@ -107,7 +106,7 @@ def forwards(topology: Topology) -> Iterator[PathProblem]:
                 yield from _forward_target(topology, name, vmnet.own_subnet, target, path)
 
 
-def _shut(protocol: str, port: int, path: Path) -> PathProblem:
+def _shut(protocol: str, port: int, path: DataPath) -> PathProblem:
     """A program of the host's waits at a forwarded port, so the host's firewall says who calls it."""
     what = f"the host's firewall does not let {protocol} {port} in: the LAN will not reach the VM"
     fix = f"add `allows: [{protocol}:{port}]` to the host"
@@ -115,7 +114,7 @@ def _shut(protocol: str, port: int, path: Path) -> PathProblem:
 
 
 def _forward_target(
-    topology: Topology, name: str, subnet: IPv4Network, target: str, path: Path
+    topology: Topology, name: str, subnet: IPv4Network, target: str, path: DataPath
 ) -> Iterator[PathProblem]:
     who, _, port = target.partition(":")
     if int(port) > 65535:
@@ -165,7 +164,7 @@ def sizes(topology: Topology) -> Iterator[PathProblem]:
         at_lan = name in scenario.all_lans
         chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)
         if clients.get(subnet, 0) > room and not chosen:
-            path: Path = (*lan_path(name), "subnet") if at_lan else ("vmnets", name)
+            path: DataPath = (*lan_path(name), "subnet") if at_lan else ("vmnets", name)
             yield PathProblem(
                 path,
                 f"{clients.pop(subnet)} adapters ask DHCP on {subnet}, which leases {room} addresses"

@@ -7,17 +7,16 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import lan_path
+from netlab.scenario.checks.lookup import lan_path
 from netlab.scenario.model import Scenario
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOTSPOT, LAN, Topology
 
 
 def overlaps(topology: Topology) -> Iterator[PathProblem]:
     """Subnets that overlap, and servers inside of one."""
     scenario = topology.scenario
-    ranges: list[tuple[Path, str, IPv4Network]] = [
+    ranges: list[tuple[DataPath, str, IPv4Network]] = [
         ((), "the lab's Internet", scenario.lan.internet),
     ]
     if scenario.lans:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.scenario.checks.finding import PathProblem, Written
+from netlab.scenario.checks.lookup import KeysAt
 from netlab.scenario.checks.names import network_name
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import AUTOMATIC, Scenario
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import Network, Topology
 from netlab.suggest import instead
 
 
-def vmnets(scenario: Scenario, written: Written) -> Iterator[PathProblem]:
+def vmnets(scenario: Scenario, keys_at: KeysAt) -> Iterator[PathProblem]:
     """Subnets, cards and settings that a network of this mode cannot have."""
     bridged: dict[str, str] = {}
     for name, vmnet in scenario.vmnets.items():
-        path: Path = ("vmnets", name)
+        path: DataPath = ("vmnets", name)
         yield from network_name(scenario, name, vmnet)
-        yield from _settings(scenario, name, written)
+        yield from _settings(scenario, name, keys_at)
         if not vmnet.mode.on_lan:
             if vmnet.own_subnet is None:
                 yield PathProblem(
@@ -77,7 +77,7 @@ def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator
     bridged.setdefault(nic, name)
 
 
-def _settings(scenario: Scenario, name: str, written: Written) -> Iterator[PathProblem]:
+def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathProblem]:
     """What is said of something that a network of this mode does not have."""
     vmnet = scenario.vmnets[name]
     mode = vmnet.mode
@@ -91,7 +91,7 @@ def _settings(scenario: Scenario, name: str, written: Written) -> Iterator[PathP
             what = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield PathProblem(("vmnets", name, key), what, "remove it, or use another mode", True)
     if vmnet.nat and mode.nat_device:
-        keys = written("vmnets", name, "nat")
+        keys = keys_at("vmnets", name, "nat")
         settable = {"forwards", "localhost_reachable"}
         if mode.product is VMWARE:
             settable = keys - {"localhost_reachable"}

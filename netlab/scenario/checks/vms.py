@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import adapters, subnets
+from netlab.scenario.checks.lookup import adapters, subnets
 from netlab.scenario.model import MovedOrCopied, Nic, Scenario
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import LAN, Adapter, Role, Topology, installations, private_name
 from netlab.suggest import instead
 
@@ -20,7 +19,7 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
     """Adapters that are plugged in nowhere, or configured in vain."""
     scenario, known = topology.scenario, subnets(topology)
     for vm, index, nic in adapters(scenario):
-        path: Path = ("vms", vm, "nics", index)
+        path: DataPath = ("vms", vm, "nics", index)
         if nic.network not in declared:
             yield PathProblem(
                 path,
@@ -42,7 +41,7 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
                         f"`{key}` without `address`: DHCP gives it",
                         f"add `address`, or remove `{key}`",
                         True,
-                        without="address",
+                        missing_key="address",
                     )
         elif nic.released:
             what = "a static adapter has no lease that could be given back"
@@ -64,7 +63,7 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
             yield from _gateway(nic, subnet, (*path, "gateway"))
 
 
-def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[PathProblem]:
+def _gateway(nic: Nic, subnet: IPv4Network, path: DataPath) -> Iterator[PathProblem]:
     if not nic.address or not nic.gateway:
         return
     if nic.gateway not in subnet:
@@ -85,7 +84,7 @@ def copies(scenario: Scenario) -> Iterator[PathProblem]:
     """Copies of VMs that there are not, or that go round in a circle."""
     installed = installations(scenario)
     for vm, machine in scenario.vms.items():
-        path: Path = ("vms", vm)
+        path: DataPath = ("vms", vm)
         if machine.answer is MovedOrCopied.MOVED and machine.uuid:
             what, fix = "a VM that was moved keeps its original's UUID", "remove `uuid`"
             yield PathProblem((*path, "uuid"), what, fix, True)
@@ -106,7 +105,7 @@ def copies(scenario: Scenario) -> Iterator[PathProblem]:
 def guests(scenario: Scenario) -> Iterator[PathProblem]:
     """What a guest cannot do, or does twice."""
     for vm, machine in scenario.vms.items():
-        path: Path = ("vms", vm)
+        path: DataPath = ("vms", vm)
         if machine.dhcp_server and machine.nics[0].address is None:
             what = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
             yield PathProblem(
@@ -138,7 +137,7 @@ def bridges(topology: Topology) -> Iterator[PathProblem]:
     for vm, machine in scenario.vms.items():
         if not machine.bridges:
             continue
-        path: Path = ("vms", vm, "bridges")
+        path: DataPath = ("vms", vm, "bridges")
         if len(machine.nics) == 1:
             what = f"{vm} has one adapter: there is nothing to bridge it with"
             yield PathProblem(path, what, "add an adapter", True)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario.text.document import Path, parse
+from netlab.scenario.text.document import parse
+from netlab.scenario.text.paths import DataPath
 from netlab.suggest import instead
 
 Data: TypeAlias = dict[str, Any]
@@ -181,7 +182,7 @@ def targets(data: Data) -> list[str]:
     return [*vms, *adapters, *networks, "host", *cards, "lan", *data.get("lans", {}), "internet"]
 
 
-def place(data: Data, target: str) -> Path:
+def place(data: Data, target: str) -> DataPath:
     """Where a target stands in a file; nowhere (the file itself) if it is none."""
     name, _, adapter = target.partition(".")
     for holder in ("vms", "vmnets", "segments", "lans"):

@@ -19,12 +19,12 @@ from netlab.errors import ScenarioError
 from netlab.scenario.text.document import Document, decoded, parse
 from netlab.scenario.text.yaml_nodes import (
     MAX_DEPTH,
-    Node,
     YamlAlias,
     YamlMapping,
+    YamlNode,
     YamlSequence,
-    meaning,
-    word,
+    key_text,
+    resolve_scalar,
 )
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -87,7 +87,9 @@ class _Text:
             done = max(done, end)
         return "".join((*pieces, self.text[done:]))
 
-    def _change(self, node: Node, old: Any, new: Any, depth: int, key: Node | None = None) -> None:
+    def _change(
+        self, node: YamlNode, old: Any, new: Any, depth: int, key: YamlNode | None = None
+    ) -> None:
         if self.has_aliases and _is_same(old, new):
             return
         match node:
@@ -99,7 +101,7 @@ class _Text:
                 self._replace(node, _written(new), key)
 
     def _change_mapping(self, node: YamlMapping, old: Any, new: Any, depth: int) -> None:
-        names = [word(key) for key, _ in node.entries]
+        names = [key_text(key) for key, _ in node.entries]
         for name, (key, value) in zip(names, node.entries, strict=True):
             if name in new:
                 self._change(value, old[name], new[name], depth + 1, key)
@@ -161,7 +163,7 @@ class _Text:
         else:  # It stands behind a dash, where the next one takes its place.
             self._note(start, parts[last + 1][0] if last + 1 < len(parts) else end, "")
 
-    def _replace(self, node: Node, text: str, key: Node | None) -> None:
+    def _replace(self, node: YamlNode, text: str, key: YamlNode | None) -> None:
         start, end = node.start.index, self._end(node)
         if start == end:
             is_apart = self.text[start - 1 : start].isspace()
@@ -176,7 +178,7 @@ class _Text:
     def _note(self, start: int, end: int, text: str) -> None:
         self.splices.append((start, end, text))
 
-    def _end(self, node: Node) -> int:
+    def _end(self, node: YamlNode) -> int:
         """Where a value's last word ends; libyaml's lines end where something else begins."""
         match node:
             case YamlMapping(is_flow=False):
@@ -217,7 +219,7 @@ class _Text:
         return found.end() if found else len(self.text)
 
 
-def _has_lines(node: Node) -> bool:
+def _has_lines(node: YamlNode) -> bool:
     return isinstance(node, YamlMapping | YamlSequence) and not node.is_flow
 
 
@@ -259,7 +261,11 @@ def _written(value: Any) -> str:
         case int():
             return str(value)
         case _:
-            return value if _PLAIN.fullmatch(value) and meaning(value) == value else _quoted(value)
+            return (
+                value
+                if _PLAIN.fullmatch(value) and resolve_scalar(value) == value
+                else _quoted(value)
+            )
 
 
 def _key(name: str) -> str:
