@@ -1,4 +1,4 @@
-"""What several checks look up: adapters, subnets, the path of a LAN in the file."""
+"""Look-ups that several checks share: adapters, subnets, the path of a LAN in the file."""
 
 from __future__ import annotations
 
