@@ -25,7 +25,7 @@ _LONGEST = 1_000
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """A place in the file, counted from 1."""
+    """A position in the file, counted from 1."""
 
     line: int
     column: int
@@ -33,7 +33,7 @@ class Position:
 
 @dataclass
 class Document:
-    """A parsed file: its data, and the nodes that know where each key and value stands."""
+    """A parsed file: its data, and the nodes that know the position of each key and value."""
 
     file: str
     data: Any = None
