@@ -201,7 +201,7 @@ class Matching:
 
 @frozen
 class _Plane:
-    """All pairs over one family of addresses, and the first rule that names each.
+    """The pairs over one family of addresses, and the rules that name them.
 
     Sets of targets are numbers with a bit for each: a file may have thousands of rules and of machines.
     """
@@ -210,9 +210,9 @@ class _Plane:
     sources: tuple[Endpoint, ...]
     targets: tuple[Endpoint, ...]
     rules_of: dict[str, list[int]]
-    """Of each source, the rules that name it."""
+    """Rules that name a source, by its name."""
     targets_of: dict[int, int]
-    """Of each rule, the targets that it names."""
+    """Targets that a rule names, by its index."""
 
     def pairs(self) -> Iterator[_SourcePairs]:
         """Yield the pairs of each source."""
@@ -276,7 +276,7 @@ def _endpoints(
     matching: Matching,
     sides: Iterable[Sequence[str]],
 ) -> tuple[Endpoint, ...]:
-    """One side of a matrix: nodes, VMs first, each with its adapters that a rule names.
+    """Return one side of a matrix: nodes, VMs first, each with its adapters that a rule names.
 
     `vm*` alone names no adapter, `vm*@vmnet8` does.
     """
