@@ -21,9 +21,9 @@ def near(word: str, names: Collection[str]) -> str:
     if len(word) > _LONGEST:
         return ""
     comparable = [name for name in list(names)[:_COMPARED] if _letters(name) != _letters(word)]
-    same = [name for name in names if name.lower() == word.lower()]
-    like = same or _like(word, comparable)
-    return f"did you mean '{like[0]}'?" if like else ""
+    equal = [name for name in names if name.lower() == word.lower()]
+    matches = equal or _like(word, comparable)
+    return f"did you mean '{matches[0]}'?" if matches else ""
 
 
 def _like(word: str, names: list[str]) -> list[str]:

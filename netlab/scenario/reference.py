@@ -34,9 +34,13 @@ def _reading_order(kind: str, kinds: dict[str, Schema]) -> list[str]:
     """Return a mapping before those below it, which follow in the order of its keys."""
     order = [kind]
     for value in kinds[kind]["properties"].values():
-        for below in _references(value):
-            if "properties" in kinds[below]:
-                order += [later for later in _reading_order(below, kinds) if later not in order]
+        for child in _references(value):
+            if "properties" in kinds[child]:
+                order += [
+                    descendant
+                    for descendant in _reading_order(child, kinds)
+                    if descendant not in order
+                ]
     return list(dict.fromkeys(order))
 
 
@@ -96,8 +100,8 @@ def _values(value: Schema, kinds: dict[str, Schema]) -> str:
     """Return the values that may be written, in a few words."""
     match value:
         case {"$ref": _}:
-            below = kinds[_kind(value)]
-            return _link(_kind(value)) if "properties" in below else _values(below, kinds)
+            definition = kinds[_kind(value)]
+            return _link(_kind(value)) if "properties" in definition else _values(definition, kinds)
         case {"anyOf": choices}:
             words = [_values(choice, kinds) for choice in choices if choice != {"type": "null"}]
             return " or ".join(dict.fromkeys(words))

@@ -19,7 +19,7 @@ class _Claim:
     """A claim to an address: the file's, or VMware's by itself (`path` is then the network's)."""
 
     path: DataPath
-    who: str
+    owner: str
     address: IPv4Address
     network: str
     guest: str = ""
@@ -39,7 +39,7 @@ def host_twice(topology: Topology) -> Iterator[PathProblem]:
         ):
             yield PathProblem(
                 ("vmnets", network.name),
-                f"{claim.address} is taken twice: by {claim.who} and by the host adapter of {network.name}",
+                f"{claim.address} is taken twice: by {claim.owner} and by the host adapter of {network.name}",
                 "give one of them another address: the host would talk to itself",
                 on_key=True,
             )
@@ -58,7 +58,7 @@ def addresses(topology: Topology) -> Iterator[PathProblem]:
         if claim.address not in subnet:
             yield PathProblem(
                 claim.path,
-                f"{claim.who}'s address {claim.address} is outside {claim.network}'s {subnet}",
+                f"{claim.owner}'s address {claim.address} is outside {claim.network}'s {subnet}",
                 f"use an address of {subnet}",
             )
         elif claim.address in (subnet.network_address, subnet.broadcast_address):
@@ -68,17 +68,17 @@ def addresses(topology: Topology) -> Iterator[PathProblem]:
                 f"{claim.address} is the {kind} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
-        elif (owner := taken.get((segment, claim.address))) and not _twins(owner, claim):
+        elif (earlier := taken.get((segment, claim.address))) and not _twins(earlier, claim):
             yield PathProblem(
                 claim.path,
-                f"{claim.address} is taken twice: by {owner.who} and by {claim.who}",
+                f"{claim.address} is taken twice: by {earlier.owner} and by {claim.owner}",
                 "give one of them another address",
             )
         taken.setdefault((segment, claim.address), claim)
 
 
 def _twins(first: _Claim, second: _Claim) -> bool:
-    return bool(first.guest) and first.guest == second.guest and first.who != second.who
+    return bool(first.guest) and first.guest == second.guest and first.owner != second.owner
 
 
 def _claims(topology: Topology) -> Iterator[_Claim]:
@@ -148,7 +148,7 @@ def _product_claims(scenario: Scenario) -> Iterator[_Claim]:
 def _reserved_claims(topology: Topology) -> Iterator[_Claim]:
     for network in topology.vmnets:
         if network.dhcp:
-            for who, address in network.dhcp.reservations.items():
+            for client, address in network.dhcp.reservations.items():
                 if address in network.subnet:
-                    path = ("vmnets", network.name, "dhcp", "reservations", who)
-                    yield _Claim(path, f"the reservation for {who}", address, network.name)
+                    path = ("vmnets", network.name, "dhcp", "reservations", client)
+                    yield _Claim(path, f"the reservation for {client}", address, network.name)

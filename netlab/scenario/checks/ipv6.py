@@ -25,8 +25,8 @@ def prefixes(topology: Topology) -> Iterator[PathProblem]:
         for bridged in networks.values():
             wireless = bridged.mode and bridged.nic and bridged.nic.startswith(WIFI)
             if lan.ipv6 and wireless and bridged.lan == name:
-                where = f"{bridged.name} is bridged to {bridged.nic}"
-                message = f"{where}: IPv6 over a Wi-Fi bridge is not emulated"
+                bridge = f"{bridged.name} is bridged to {bridged.nic}"
+                message = f"{bridge}: IPv6 over a Wi-Fi bridge is not emulated"
                 yield PathProblem(path, message, "remove it, or bridge to a wired card")
     for name, vmnet in scenario.vmnets.items():
         network = networks.get(name)

@@ -23,14 +23,14 @@ def dhcp(topology: Topology) -> Iterator[PathProblem]:
         if network.dhcp is None:
             continue
         path: DataPath = ("vmnets", network.name, "dhcp")
-        where = f"{network.name}'s {network.subnet}"
+        subnet = f"{network.name}'s {network.subnet}"
         server = pools.dhcp_server(network.subnet)
         ends = network.dhcp.range or ()
         for address in ends:
             if address not in network.subnet:
                 yield PathProblem(
                     (*path, "range"),
-                    f"the DHCP range's {address} is outside {where}",
+                    f"the DHCP range's {address} is outside {subnet}",
                     "use addresses of the subnet, or remove `range`",
                 )
         if ends and ends[0] <= server <= ends[1]:
@@ -71,15 +71,15 @@ def _reservations(
 ) -> Iterator[PathProblem]:
     """Yield reservations for nobody; `asking` are VMs that ask DHCP, and their networks."""
     assert network.dhcp
-    for who, address in network.dhcp.reservations.items():
-        is_mac = re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", who)
-        if (who, network.name) not in asking and not is_mac:
-            message = f"no VM '{who}' asks {network.name}'s DHCP for an address"
+    for client, address in network.dhcp.reservations.items():
+        is_mac = re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", client)
+        if (client, network.name) not in asking and not is_mac:
+            message = f"no VM '{client}' asks {network.name}'s DHCP for an address"
             fix = "name a VM with an adapter there and no static address, or a MAC"
-            yield PathProblem((*path, who), message, fix, on_key=True)
+            yield PathProblem((*path, client), message, fix, on_key=True)
         if address not in network.subnet:
-            message = f"{who}'s address {address} is outside {network.name}'s {network.subnet}"
-            yield PathProblem((*path, who), message, f"use an address of {network.subnet}")
+            message = f"{client}'s address {address} is outside {network.name}'s {network.subnet}"
+            yield PathProblem((*path, client), message, f"use an address of {network.subnet}")
 
 
 def forwards(topology: Topology) -> Iterator[PathProblem]:
@@ -120,27 +120,27 @@ def _shut(protocol: str, port: int, path: DataPath) -> PathProblem:
 def _forward_target(
     topology: Topology, name: str, subnet: IPv4Network, target: str, path: DataPath
 ) -> Iterator[PathProblem]:
-    who, _, port = target.partition(":")
+    machine, _, port = target.partition(":")
     if int(port) > 65535:
         yield PathProblem(path, f"there is no port {port}", "use 1 to 65535")
     private = topology.scenario.vmnets[name].mode.private
-    if private and who[0].isdigit():
-        message = f"each VM on {name} has a network of its own, and each may be {who}"
+    if private and machine[0].isdigit():
+        message = f"each VM on {name} has a network of its own, and each may be {machine}"
         yield PathProblem(path, message, "name a VM")
         return
-    if who[0].isdigit():
+    if machine[0].isdigit():
         try:
-            inside = IPv4Address(who) in subnet
+            is_inside = IPv4Address(machine) in subnet
         except ValueError:
-            inside = False
-        if not inside:
-            message = f"{who} is no address of {name}'s {subnet}"
+            is_inside = False
+        if not is_inside:
+            message = f"{machine} is no address of {name}'s {subnet}"
             yield PathProblem(path, message, "name a VM, or an address of the subnet")
         return
-    vm = topology.scenario.vms.get(who)
+    vm = topology.scenario.vms.get(machine)
     served = private or topology.networks[name].leases
     if not vm or not any(nic.network == name and (nic.address or served) for nic in vm.nics):
-        message = f"no VM '{who}' has an address on {name}"
+        message = f"no VM '{machine}' has an address on {name}"
         yield PathProblem(path, message, "name a VM with an adapter there, or an address")
 
 

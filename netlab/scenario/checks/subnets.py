@@ -23,8 +23,8 @@ def overlaps(topology: Topology) -> Iterator[PathProblem]:
         ranges.append(((), "the lab's Internet", pools.PROVIDERS))
     without_path = len(ranges)
     for name, lan in scenario.all_lans.items():
-        who = "the LAN" if name == LAN else f"the LAN {name}"
-        ranges.append(((*lan_path(name), "subnet"), who, lan.subnet))
+        owner = "the LAN" if name == LAN else f"the LAN {name}"
+        ranges.append(((*lan_path(name), "subnet"), owner, lan.subnet))
     for name, vmnet in scenario.vmnets.items():
         if subnet := vmnet.own_subnet:
             ranges.append((("vmnets", name, "subnet"), name, subnet))
@@ -56,11 +56,11 @@ def overlaps(topology: Topology) -> Iterator[PathProblem]:
         else:
             yield PathProblem(path, message, "choose another subnet for one of them")
     for server, address in scenario.internet.servers.items():
-        for _, who, subnet in ranges[without_path:]:
+        for _, owner, subnet in ranges[without_path:]:
             if address in subnet:
                 yield PathProblem(
                     ("internet", "servers", server),
-                    f"{address} is inside {who}'s {subnet}",
+                    f"{address} is inside {owner}'s {subnet}",
                     "give the server a public address",
                 )
 

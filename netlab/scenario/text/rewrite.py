@@ -112,17 +112,17 @@ class _Text:
 
     def _change_sequence(self, node: YamlSequence, old: Any, new: Any, depth: int) -> None:
         stay = _staying(old, new)
-        left = iter(new)
-        for item, before, stays in zip(node.items, old, stay, strict=True):
+        new_items = iter(new)
+        for item, old_item, stays in zip(node.items, old, stay, strict=True):
             if stays:
-                self._change(item, before, next(left), depth + 1)
+                self._change(item, old_item, next(new_items), depth + 1)
         if node.is_flow:
             parts = [(item.start.index, self._end(item)) for item in node.items]
-            added = [_written(item) for item in left]
+            added = [_written(item) for item in new_items]
         else:
             ends = map(self._end, node.items)
             parts = list(zip(self._dashes(node), ends, strict=True))
-            added = [f"- {_written(item)}" for item in left]
+            added = [f"- {_written(item)}" for item in new_items]
         self._change_parts(node, parts, stay, added)
 
     def _change_parts(

@@ -150,7 +150,7 @@ def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node
     lan, wan, node = networks[name], networks[wan_of(name)], router_of(name)
     first = next(iter(scenario.internet.servers.values()))
     at_home = name == LAN
-    far = first if at_home else wan.subnet[1]
+    upstream = first if at_home else wan.subnet[1]
     public = scenario.lan.public if at_home else wan.subnet[2]
     gateway = _interface(scenario.all_lans[name].gateway, lan)
     inside = Adapter(node, "lan0", lan, mac.physical(f"{node} lan0"), gateway, dns=first)
@@ -160,7 +160,9 @@ def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node
         Role.ROUTER,
         (
             inside,
-            Adapter(node, "wan0", wan, outside, _interface(public, wan), gateway=far, dns=first),
+            Adapter(
+                node, "wan0", wan, outside, _interface(public, wan), gateway=upstream, dns=first
+            ),
         ),
     )
 

@@ -166,7 +166,7 @@ def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
     client's own MAC address, so the bridge's adapter that hears it needs the permission for promiscuous
     mode; requests are broadcast, and pass without.
     """
-    ways = {
+    bridges = {
         (_broadcast_domain(networks[near.network]), _broadcast_domain(networks[far.network])): ""
         if networks[near.network].permits_promiscuous(near)
         else f"{name}'s eth{index} on {near.network}"
@@ -179,10 +179,12 @@ def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
     }
     barred_by = {_broadcast_domain(network): "" for network in networks.values() if network.leases}
     for permitted in (True, False):
-        open_ways = {way: bar for way, bar in ways.items() if not (permitted and bar)}
+        open_bridges = {
+            bridge: barring for bridge, barring in bridges.items() if not (permitted and barring)
+        }
         while reached := {
-            far: barred_by[near] or bar
-            for (near, far), bar in open_ways.items()
+            far: barred_by[near] or barring
+            for (near, far), barring in open_bridges.items()
             if near in barred_by and far not in barred_by
         }:
             barred_by |= reached
