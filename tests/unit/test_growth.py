@@ -68,18 +68,18 @@ def copied(vms: int) -> dict[str, Any]:
 
 def counted(work: Callable[[], object]) -> int:
     """How many calls something takes."""
-    found = 0
+    calls = 0
 
     def count(_: object, event: str, __: object) -> None:
-        nonlocal found
-        found += event in ("call", "c_call")
+        nonlocal calls
+        calls += event in ("call", "c_call")
 
     sys.setprofile(count)
     try:
         work()
     finally:
         sys.setprofile(None)
-    return found
+    return calls
 
 
 def calls(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
@@ -104,7 +104,7 @@ def every_vm_changed(vms: int) -> int:
         data["vms"][f"vm{number}"]["firewall"] = ["icmp"]
     data["vmnets"]["vmnet8"]["mtu"] = 1400  # Each cable goes, and what stands on it.
     after = loader.edited(source, data)
-    plans = [build("flat", one.topology) for one in (source, after)]
+    plans = [build("flat", loaded.topology) for loaded in (source, after)]
     return counted(lambda: diff(*plans)) + counted(lambda: loader.edited(source, data))
 
 

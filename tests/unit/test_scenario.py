@@ -80,8 +80,8 @@ def test_macs_follow_vmware_s_rules():
     named = mac.vm_uuid("vm1", 2)
     assert named == mac.vm_uuid("vm1", 2), "the same every time"
     taken = {mac.vm_adapter(named, 1)}
-    other = mac.vm_uuid("vm1", 2, taken)
-    assert taken.isdisjoint(mac.vm_adapter(other, index) for index in range(2))
+    renewed = mac.vm_uuid("vm1", 2, taken)
+    assert taken.isdisjoint(mac.vm_adapter(renewed, index) for index in range(2))
     assert mac.host_adapter(VMWARE.host_mac, 255) == "00:50:56:c0:00:ff"
     for name in ("vmnet8-nat", "vmnet8-dhcp", "vmnet9-nat"):
         assert "00:50:56:e0:00:00" <= mac.service(name, VMWARE.service_macs) <= "00:50:56:ff:ff:ff"
