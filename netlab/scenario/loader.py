@@ -78,14 +78,28 @@ def _checked(document: Document) -> LoadedScenario:
 
 
 def _validate(document: Document) -> Topology | None:
+    """Report every problem of a document; return its topology without what is wrong, if anything is left."""
     data = document.data
     if not isinstance(data, dict):
-        document.complain(
-            document.value(()),
-            "a scenario is a mapping",
-            "start from `netlab scenarios --show nat`",
-        )
+        fix = "start from `netlab scenarios --show nat`"
+        document.report(PathProblem((), "a scenario is a mapping", fix))
         return None
+    scenario, broken = _usable(data, document)
+    if scenario is None:
+        return None
+    # What was cut out below a path, or beside it, explains what seems to be missing there.
+    explained = {path[:length] for path in broken for length in range(len(path) + 1)}
+    topology = resolve(scenario)
+    for problem in islice(check(topology, partial(_keys, data)), ENOUGH):
+        if not explained & {problem.path, (*problem.path[:-1], problem.missing_key)}:
+            document.report(problem)
+    if ("expect",) not in explained:
+        _report(_expectations(topology, data), document)
+    return topology
+
+
+def _usable(data: dict[str, Any], document: Document) -> tuple[Scenario | None, list[DataPath]]:
+    """Report what fails the models, and names that clash; return the scenario without it, and its paths."""
     scenario, errors = _read(data)
     _report(model_errors.problems(data, errors), document)
     broken = [model_errors.locate(data, error).path for error in errors]
@@ -101,17 +115,7 @@ def _validate(document: Document) -> Topology | None:
             _cut(usable, problem.path)
         scenario, errors = _read(usable)
         scenario = scenario or _salvage(usable, errors)
-    if scenario is None:
-        return None
-    # What was cut out below a path, or beside it, explains what seems to be missing there.
-    explained = {path[:length] for path in broken for length in range(len(path) + 1)}
-    topology = resolve(scenario)
-    for problem in islice(check(topology, partial(_keys, data)), ENOUGH):
-        if not explained & {problem.path, (*problem.path[:-1], problem.missing_key)}:
-            document.report(problem)
-    if ("expect",) not in explained:
-        _report(_expectations(topology, data), document)
-    return topology
+    return scenario, broken
 
 
 def _report(problems: Iterable[PathProblem], document: Document) -> None:
