@@ -31,7 +31,7 @@ def edited(old: str, new: str) -> lab.Lab:
 
 
 def test_an_address_is_made_of_prefix_and_mac_as_rfc_4291_says():
-    made = ipv6.made(IPv6Network("2001:db8:1::/64"), "00:0c:29:7b:11:e3")
+    made = ipv6.slaac_address(IPv6Network("2001:db8:1::/64"), "00:0c:29:7b:11:e3")
     assert made == IPv6Interface("2001:db8:1:0:20c:29ff:fe7b:11e3/64")
 
 

@@ -49,8 +49,8 @@ def at(prefix: IPv6Network, number: int) -> IPv6Interface:
     return IPv6Interface((int(prefix.network_address) + number, prefix.prefixlen))
 
 
-def made(prefix: IPv6Network, mac: str) -> IPv6Interface:
-    """Return an adapter's address in a prefix: its MAC with ff:fe in the middle and one bit flipped."""
+def slaac_address(prefix: IPv6Network, mac: str) -> IPv6Interface:
+    """Return an adapter's address in a prefix (RFC 4291): its MAC, ff:fe in the middle, one bit flipped."""
     octets = bytes.fromhex(mac.replace(":", ""))
     number = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
     return at(prefix, int.from_bytes(number))

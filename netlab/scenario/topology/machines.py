@@ -290,5 +290,5 @@ def with_ipv6(node: Node, adapter: Adapter, joins: bool) -> Adapter:
         numbered = ipv6.numbered(network.prefix, address, network.subnet)
         return adapter if idle else replace(adapter, ipv6=numbered)
     hears = network.advertises and adapter.connected and joins
-    made = ipv6.made(network.prefix, adapter.mac) if hears else None
-    return replace(adapter, ipv6=made, listens_to_router=True)
+    by_slaac = ipv6.slaac_address(network.prefix, adapter.mac) if hears else None
+    return replace(adapter, ipv6=by_slaac, listens_to_router=True)
