@@ -16,20 +16,8 @@ PACKAGE = ROOT / "netlab"
 
 PRONOUNS = frozenset(
     (
-        *(
-            "one",
-            "each",
-            "both",
-            "some",
-            "less",
-            "more",
-            "others",
-            "other",
-            "own",
-            "rest",
-            "row",
-            "place",
-        ),
+        *("one", "each", "both", "some", "less", "more", "other", "others", "own", "rest"),
+        *("row", "place"),
         *("here", "there", "it", "its", "them", "those", "what", "which", "whose"),
         *("found", "gone", "known", "said", "seen", "told", "wanted"),
     )
