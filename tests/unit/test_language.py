@@ -88,4 +88,4 @@ def test_what_is_in_a_folder_imports_in_no_circle(folder):
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        pytest.fail(" <- ".join(error.args[1]))
+        pytest.fail(" <- ".join(error.args[1]), pytrace=False)
