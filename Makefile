@@ -42,7 +42,7 @@ PACKAGES_FLOOR := gcc libc6-dev
 PACKAGES_BENCH := mininet bridge-utils $(PACKAGES_FLOOR)
 SUITE ?= bookworm
 
-.PHONY: help setup up down test lint unit kernel page pictures guard bench soak test-versions vm-test vagrant-test bare-test uninstall clean
+.PHONY: help setup up down test lint unit kernel page pictures guard language bench soak test-versions vm-test vagrant-test bare-test uninstall clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -152,6 +152,9 @@ guard: PACKAGES += $(PACKAGES_FLOOR)
 guard: setup ## whether netlab has become slower beside C and the bare interpreter: half a minute
 	@$(BIN)/python -m compileall -q netlab
 	$(AS_ROOT) $(BIN)/python -m tests.bench guard --json /dev/null --against docs/bench.json
+
+language: $(VENV)/installed ## count names, docstrings, imports and sizes that make netlab hard to read
+	@$(BIN)/python -m tests.language
 
 soak: setup ## the matrix of three-modes 1,000 times under full load: 8 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py

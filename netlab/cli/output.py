@@ -129,7 +129,7 @@ class Output:
 
     def failure(self, error: NetlabError, details: dict[str, Any] | None = None) -> None:
         """Print an error: for people on stderr, and as data on stdout if JSON is wanted."""
-        say(typed(f"netlab: {error.told}"), to_stderr=True)
+        say(typed(f"netlab: {error.with_notes}"), to_stderr=True)
         if self.json:
             from netlab.report import data
 

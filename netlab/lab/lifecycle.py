@@ -56,9 +56,9 @@ class Lab:
 
 def load(scenario: str) -> LoadedScenario:
     """Read a scenario: a file, or the name of a shipped one."""
-    from netlab.scenario.loader import load as read
+    from netlab.scenario.loader import load_named
 
-    return read(scenario)
+    return load_named(scenario)
 
 
 def prepare(source: LoadedScenario, name: str | None = None) -> Lab:

@@ -92,7 +92,7 @@ def repair(done: Repair, lab: str, missing: Sequence[Unleased]) -> dict[str, Any
     return {
         **change(done.change, lab, missing),
         "left": difference(done.left),
-        "failures": [error.told for error in done.failures],
+        "failures": [error.with_notes for error in done.failures],
         "killed": None if done.killed is None else asdict(done.killed),
     }
 

@@ -137,7 +137,7 @@ def _killed(found: Killed) -> str:
 def unmended(done: Repair, lab: str) -> Shown:
     """What `repair` could not mend, and why."""
     what = f"netlab: the lab '{lab}' could not be mended completely:"
-    why = (f"  ({error.told})" for error in done.failures)
+    why = (f"  ({error.with_notes})" for error in done.failures)
     return Below((what, difference(done.left, _SHOWN_LEFT), *why))
 
 

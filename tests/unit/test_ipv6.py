@@ -20,18 +20,18 @@ from netlab.plan.diff import diff, reconcile
 from netlab.plan.resources import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
 from netlab.scenario.addresses import ipv6
 from netlab.scenario.files import shipped
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.topology import resolve
 
 
 def edited(old: str, new: str) -> lab.Lab:
     text = lab.load("ipv6").text.decode()
     assert old in text
-    return lab.prepare(loads(text.replace(old, new).encode(), "x.yaml"), "ipv6")
+    return lab.prepare(load_text(text.replace(old, new).encode(), "x.yaml"), "ipv6")
 
 
 def test_an_address_is_made_of_prefix_and_mac_as_rfc_4291_says():
-    made = ipv6.made(IPv6Network("2001:db8:1::/64"), "00:0c:29:7b:11:e3")
+    made = ipv6.slaac_address(IPv6Network("2001:db8:1::/64"), "00:0c:29:7b:11:e3")
     assert made == IPv6Interface("2001:db8:1:0:20c:29ff:fe7b:11e3/64")
 
 
@@ -97,7 +97,7 @@ def test_who_hears_no_advertisement_has_no_address():
 
 def test_a_device_that_may_not_join_hears_no_advertisement():
     text = lab.load("tethering").text.decode().replace("lan: {", 'lan: {ipv6: "2001:db8:1::/64", ')
-    nodes = resolve(loads(text.encode(), "x.yaml").scenario).nodes
+    nodes = resolve(load_text(text.encode(), "x.yaml").scenario).nodes
     assert nodes["host"].primary.ipv6 is not None
     assert nodes["vm2"].primary.ipv6 is None
 

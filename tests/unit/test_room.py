@@ -9,7 +9,7 @@ import pytest
 from netlab import lab
 from netlab.errors import ScenarioError
 from netlab.kernel.host.capacity import Capacity, narrows, walls
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 
 ENOUGH = Capacity(files=4096, processes=1000, memory=10**9, neighbours=1024)
 
@@ -68,9 +68,9 @@ def peers(number: int) -> str:
 @pytest.mark.parametrize(("build", "most"), [(hostonly, 1022), (peers, 1020)])
 def test_a_switch_has_1023_ports(build, most):
     """On a real kernel, the 1,024th is refused: `RTNETLINK answers: Exchange full`."""
-    assert loads(build(most).encode(), "x.yaml")
+    assert load_text(build(most).encode(), "x.yaml")
     with pytest.raises(ScenarioError) as refused:
-        loads(build(most + 1).encode(), "x.yaml")
+        load_text(build(most + 1).encode(), "x.yaml")
     (problem,) = refused.value.problems
     assert "1,024 cables to" in problem.what
     assert "has 1,023 ports" in problem.what

@@ -16,7 +16,7 @@ from netlab.scenario import cache, loader, model, reference
 from netlab.scenario.cache import recall, remember
 from netlab.scenario.files import shipped
 from netlab.scenario.loaded import LoadedScenario
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.pace import HANG_SECONDS
 
 EXAMPLES = yaml.safe_load(Path(reference.__file__).with_name("examples.yaml").read_text())
@@ -35,19 +35,19 @@ def reads(monkeypatch) -> list[bytes]:
     """The texts that were read because nothing was remembered."""
     read: list[bytes] = []
 
-    def loads(text: bytes, file: str) -> LoadedScenario:
+    def load_text(text: bytes, file: str) -> LoadedScenario:
         read.append(text)
         return NAT
 
-    monkeypatch.setattr(loader, "loads", loads)
+    monkeypatch.setattr(loader, "load_text", load_text)
     return read
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_is_remembered_is_the_same(reads, name):
-    source = loads(WHOLE[name], "x.yaml")
-    known = remember(source)
-    recalled = recall(source.text, source.file, known)
+    source = load_text(WHOLE[name], "x.yaml")
+    memory = remember(source)
+    recalled = recall(source.text, source.file, memory)
     assert not reads
     assert recalled == source
     assert recalled.data == source.data
@@ -56,23 +56,23 @@ def test_what_is_remembered_is_the_same(reads, name):
 
 def test_what_was_changed_is_not_believed(reads):
     source = NAT
-    known = remember(source)
-    damages = [known[:-1], known + b"\0", known[32:], b"", b"\0", b"{}"]
+    memory = remember(source)
+    damages = [memory[:-1], memory + b"\0", memory[32:], b"", b"\0", b"{}"]
     damages += [
-        known[:place] + bytes([known[place] ^ 1]) + known[place + 1 :]
-        for place in range(0, len(known), 97)
+        memory[:index] + bytes([memory[index] ^ 1]) + memory[index + 1 :]
+        for index in range(0, len(memory), 97)
     ]
     for damage in damages:
         assert recall(source.text, source.file, damage) == source
-    recall(source.text + b"\n", source.file, known)
+    recall(source.text + b"\n", source.file, memory)
     assert len(reads) == len(damages) + 1
 
 
 def test_what_another_netlab_remembered_is_not_believed(reads, monkeypatch):
     source = NAT
-    known = remember(source)
+    memory = remember(source)
     monkeypatch.setattr(cache, "__version__", "0.0.1")
-    recall(source.text, source.file, known)
+    recall(source.text, source.file, memory)
     assert len(reads) == 1
 
 
@@ -85,8 +85,8 @@ def test_nothing_that_does_anything_is_made_of_what_is_read(reads, capsys):
     """Even if who has changed it knows how it is sealed."""
     source = NAT
     for evil in (_Evil(), subprocess.run, pickle.Unpickler, Path("/etc/passwd")):
-        known = remember(replace(source, data=evil))
-        assert recall(source.text, source.file, known) == source
+        memory = remember(replace(source, data=evil))
+        assert recall(source.text, source.file, memory) == source
     assert len(reads) == 4
     assert "this was run" not in capsys.readouterr().out
 
