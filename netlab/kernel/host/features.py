@@ -10,6 +10,7 @@ from netlab.errors import KernelError, Missing
 from netlab.kernel.host.tracepoints import audit
 from netlab.kernel.ipv6 import require
 from netlab.kernel.namespaces import netns
+from netlab.kernel.netlink import namespaces
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.objects import links, queues
 from netlab.kernel.nftables import nft
@@ -48,7 +49,7 @@ def named_namespace() -> None:
     name = f"netlab-doctor-{os.getpid()}"
     netns.share_names()
     with netns.stay_home():
-        netns.create(name)
+        namespaces.create(name)
     netns.delete(name)
 
 

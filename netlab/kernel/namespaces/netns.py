@@ -27,19 +27,6 @@ MARK_KEY = "net.ipv4.conf.lo.tag"
 _MARK_FILE = f"/proc/sys/{MARK_KEY.replace('.', '/')}"
 
 
-def create(name: str) -> None:
-    """Make the namespace `name` and stay inside it until the caller leaves (see `stay_home`)."""
-    from netlab.kernel.netlink.namespaces import give_name  # Only who makes some needs it.
-
-    syscalls.unshare(syscalls.CLONE_NEWNET)
-    try:
-        give_name(f"{NAMES}/{name}")
-    except FileExistsError:
-        raise KernelError(
-            f"a namespace '{name}' is already there", "is it yours? `ip netns del` removes it"
-        ) from None
-
-
 def delete(name: str) -> None:
     """Remove the name; the namespace ends with its last process and socket. Forgives absence."""
     path = NAMES / name

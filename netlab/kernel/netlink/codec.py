@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from socket import AF_INET, AF_INET6
 from typing import Any
 
 from pyroute2.netlink import NLA_F_NESTED, NLA_F_NET_BYTEORDER, nla, nlmsg, nlmsg_base
@@ -17,6 +18,10 @@ from pyroute2.netlink import NLA_F_NESTED, NLA_F_NET_BYTEORDER, nla, nlmsg, nlms
 from netlab.frozen import frozen
 from netlab.kernel.netlink.loading import misfit
 from netlab.plan.names import INTERFACE_LENGTH
+
+VERSIONS: dict[int, int] = {AF_INET: 4, AF_INET6: 6}
+"""The version of IP that each address family is."""
+FAMILIES = {version: family for family, version in VERSIONS.items()}
 
 Body = Mapping[str, Any]
 """A message in pyroute2's notation: fields by name, and `attrs`, a list of (name, value)."""

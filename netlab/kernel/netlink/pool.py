@@ -10,6 +10,7 @@ from types import TracebackType
 
 from netlab.kernel.namespaces import netns
 from netlab.kernel.namespaces.sysctl import Settings
+from netlab.kernel.netlink import namespaces
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.objects.links import loopback_up
 from netlab.plan.resources import Sysctl
@@ -20,14 +21,14 @@ _OTHER_FILES = 64
 
 
 class NamespacePool:
-    """Use as a context manager; everything is closed at the end. `namespaces`: how many to expect."""
+    """Use as a context manager; everything is closed at the end. `expected`: how many namespaces."""
 
-    def __init__(self, namespaces: int) -> None:
+    def __init__(self, expected: int) -> None:
         self.descriptors: dict[str, int] = {}
         self._netlinks: dict[str, Netlink] = {}
         self.settings = Settings()
         """Those of the namespace that the thread is in."""
-        allow_files(_FILES_EACH * namespaces)
+        allow_files(_FILES_EACH * expected)
 
     def __enter__(self) -> NamespacePool:
         self._home = netns.here()
@@ -49,7 +50,7 @@ class NamespacePool:
     def create(self, namespace: str) -> None:
         """Make a namespace with `lo` up, and keep it open."""
         try:
-            netns.create(namespace)
+            namespaces.create(namespace)
             self._netlinks[namespace] = Netlink()
         finally:
             netns.move(self._home, "home")
@@ -90,9 +91,9 @@ class NamespacePool:
                 self.settings.write(one)
 
 
-def files_for(namespaces: int) -> int:
+def files_for(count: int) -> int:
     """How many numbers of open files handles for so many namespaces take."""
-    return _FILES_EACH * namespaces + _OTHER_FILES
+    return _FILES_EACH * count + _OTHER_FILES
 
 
 def allow_files(more: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
-from socket import AF_INET, AF_INET6
 
 from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR
 from pyroute2.netlink.rtnl.ifaddrmsg import (
@@ -19,7 +18,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import (
 from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import Reader, Template
+from netlab.kernel.netlink.codec import FAMILIES, VERSIONS, Reader, Template
 from netlab.kernel.netlink.objects.links import NEW, forgiven_absence
 from netlab.plan.resources import Address
 
@@ -62,7 +61,7 @@ def read(netlink: Netlink) -> Iterator[InterfaceAddress]:
 def decode(message: bytes) -> InterfaceAddress | None:
     """The address that a message, with its header, is about; None for the loopback's own."""
     family, length, flags, index = _MESSAGE.fields(message)
-    if family not in (AF_INET, AF_INET6):  # A telephone's, where its module is loaded.
+    if family not in VERSIONS:  # A telephone's, where its module is loaded.
         return None
     attributes = _MESSAGE.attributes(message)
     # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
@@ -112,7 +111,7 @@ def _template(version: int, broadcast: bool) -> Template:
     return Template(
         ifaddrmsg,
         {
-            "family": AF_INET if version == 4 else AF_INET6,
+            "family": FAMILIES[version],
             "prefixlen": codec.octet("length"),
             "flags": 0 if version == 4 else IFA_F_NODAD,
             "index": codec.number("index"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from ipaddress import ip_address
-from socket import AF_INET, AF_INET6, AF_UNSPEC
+from socket import AF_UNSPEC
 
 from pyroute2.config import AF_BRIDGE
 from pyroute2.netlink.rtnl import RTM_DELNEIGH, RTM_GETNEIGH
@@ -20,7 +20,7 @@ from pyroute2.netlink.rtnl.ndmsg import (
 from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import Reader, Template, encode
+from netlab.kernel.netlink.codec import FAMILIES, VERSIONS, Reader, Template, encode
 from netlab.kernel.rows import IPAddress
 
 _MESSAGE = Reader(
@@ -95,7 +95,7 @@ def decode(message: bytes) -> KernelNeighbour | None:
     family, index, state = _MESSAGE.fields(message)
     attributes = _MESSAGE.attributes(message)
     address = attributes.get("NDA_DST")
-    if family not in (AF_INET, AF_INET6) or address is None:
+    if family not in VERSIONS or address is None:
         return None
     mac = attributes.get("NDA_LLADDR", b"").hex(":")
     return KernelNeighbour(index, ip_address(address), mac, state)
@@ -158,7 +158,7 @@ def _template(version: int) -> Template:
     return Template(
         ndmsg,
         {
-            "family": AF_INET if version == 4 else AF_INET6,
+            "family": FAMILIES[version],
             "ifindex": codec.number("index"),
             "attrs": [("NDA_DST", codec.ip("address", version))],
         },

@@ -22,7 +22,15 @@ from pyroute2.netlink.rtnl.rtmsg import IP6_RT_PRIO_USER, RTNH_F_DEAD, RTNH_F_LI
 from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import HEADER, Reader, Template, encode, packing
+from netlab.kernel.netlink.codec import (
+    FAMILIES,
+    HEADER,
+    VERSIONS,
+    Reader,
+    Template,
+    encode,
+    packing,
+)
 from netlab.kernel.netlink.missing import (
     IP6_RT_PRIO_ADDRCONF,
     RT_TABLE_LOCAL,
@@ -34,8 +42,8 @@ from netlab.kernel.netlink.objects.links import NEW, forgiven_absence
 from netlab.kernel.rows import IPAddress, IPNetwork
 from netlab.plan.resources import Route
 
-FAMILIES = {AF_INET: 4, AF_INET6: 16}
-"""Of IP, with the bytes of their addresses."""
+_UNSPECIFIED: dict[int, bytes] = {AF_INET: bytes(4), AF_INET6: bytes(16)}
+"""0.0.0.0 and ::, by address family."""
 IPV6_METRIC = IP6_RT_PRIO_USER
 """What a route of IPv6 has that is made without one, and one of an advertisement."""
 MULTICAST = IPv6Network("ff00::/8")
@@ -107,12 +115,12 @@ def read(netlink: Netlink) -> list[KernelRoute]:
 def decode(message: bytes) -> KernelRoute | None:
     """The route that a message, with its header, is about; None if it is neither IPv4's nor IPv6's."""
     family, length, table, protocol, scope, kind, flags = _MESSAGE.fields(message)
-    if family not in FAMILIES:
+    if family not in VERSIONS:
         return None
     attributes = _MESSAGE.attributes(message)
     source = attributes.get("RTA_PREFSRC")
     return KernelRoute(
-        _network(attributes.get("RTA_DST") or bytes(FAMILIES[family]), length),
+        _network(attributes.get("RTA_DST") or _UNSPECIFIED[family], length),
         tuple(_hops(attributes)),
         # One beyond 255 has its number in the attribute alone.
         attributes.get("RTA_TABLE", table),
@@ -178,7 +186,7 @@ def _template(version: int, to_network: bool) -> Template:
     return Template(
         rtmsg,
         {
-            "family": AF_INET if version == 4 else AF_INET6,
+            "family": FAMILIES[version],
             "dst_len": codec.octet("length") if to_network else 0,
             "table": RT_TABLE_MAIN,
             "proto": codec.octet("protocol"),
@@ -226,7 +234,7 @@ def _restore(
         else ("RTA_PREFSRC", str(address.address.ip)),
     ]
     body = {
-        "family": AF_INET6 if is_ipv6 else AF_INET,
+        "family": FAMILIES[destination.version],
         "dst_len": destination.prefixlen,
         "table": table,
         "proto": rt_proto["kernel"],
@@ -254,7 +262,8 @@ def ask(
 
 @cache
 def _question(version: int, with_source: bool, came_in: bool) -> Template:
-    bits = FAMILIES[AF_INET if version == 4 else AF_INET6] * 8
+    family = FAMILIES[version]
+    bits = 8 * len(_UNSPECIFIED[family])
     attributes = [("RTA_DST", codec.ip("target", version))]
     if with_source:
         attributes.append(("RTA_SRC", codec.ip("source", version)))
@@ -263,7 +272,7 @@ def _question(version: int, with_source: bool, came_in: bool) -> Template:
     return Template(
         rtmsg,
         {
-            "family": AF_INET if version == 4 else AF_INET6,
+            "family": family,
             "dst_len": bits,
             "src_len": bits * with_source,
             "attrs": attributes,

@@ -9,7 +9,7 @@ from pyroute2.netlink.rtnl.fibmsg import FR_ACT_TO_TBL
 
 from netlab.frozen import frozen
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import HEADER, Reader, Template, encode
+from netlab.kernel.netlink.codec import HEADER, VERSIONS, Reader, Template, encode
 from netlab.kernel.netlink.missing import (
     RT_TABLE_DEFAULT,
     RT_TABLE_LOCAL,
@@ -17,7 +17,6 @@ from netlab.kernel.netlink.missing import (
     rule_msg,
 )
 from netlab.kernel.netlink.objects.links import NEW
-from netlab.kernel.netlink.objects.routes import FAMILIES
 
 _MESSAGE = Reader(
     rule_msg, ("family", "dst_len", "src_len", "tos", "table", "action", "flags"), None
@@ -43,8 +42,8 @@ class RuleKey:
 
     @property
     def version(self) -> int:
-        """Of IP."""
-        return 4 if self.family == AF_INET else 6
+        """The version of IP."""
+        return VERSIONS[self.family]
 
     def __str__(self) -> str:
         return f"rule {self.priority} of IPv{self.version} (table {self.table})"
@@ -82,7 +81,7 @@ def read(netlink: Netlink) -> list[KernelRule]:
 def decode(message: bytes) -> KernelRule | None:
     """None for one of multicast."""
     family, target, source, tos, table, action, flags = _MESSAGE.fields(message)
-    if family not in FAMILIES:
+    if family not in VERSIONS:
         return None
     attributes = _MESSAGE.attributes(message)
     key = RuleKey(family, attributes.get("FRA_PRIORITY", 0), attributes.get("FRA_TABLE", table))
