@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from netlab.errors import KernelError, Missing
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects.nftables import has_tables
-from netlab.kernel.patience import SIGNALS
+from netlab.kernel.signals import SIGNALS
 
 _MODULE = "nftables"
 _DISTRIBUTION = "/usr/lib/python3/dist-packages"

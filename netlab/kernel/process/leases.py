@@ -8,9 +8,10 @@ from __future__ import annotations
 import signal
 import time
 
-from netlab.kernel.patience import Interruption, await_fact, became_true
 from netlab.kernel.process import services
 from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.signals import Interruption
+from netlab.kernel.wait import became_true, wait_until
 from netlab.plan.names import node
 from netlab.plan.resources import DhcpClient, Lease
 
@@ -75,7 +76,7 @@ def give_back(run: RunDirectory, client: DhcpClient, interruption: Interruption)
     fact = Lease(client.namespace, client.interface)
     if not services.tell_client(run, client, signal.SIGUSR2):
         return
-    await_fact(
+    wait_until(
         lambda: _written(run, fact) is None,
         _RELEASE_SECONDS,
         lambda: f"{node(client.namespace)} does not give its lease of {client.interface} back",

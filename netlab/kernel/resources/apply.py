@@ -14,11 +14,11 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import addresses, links, queues, routes
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
-from netlab.kernel.patience import Interruption
 from netlab.kernel.process import leases, services
 from netlab.kernel.resources import strays
 from netlab.kernel.resources.create import Moment, Progress, explained, make
 from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.signals import Interruption
 from netlab.plan.diff import Diff, stands_on
 from netlab.plan.resources import (
     Address,
