@@ -183,7 +183,7 @@ class RunDirectory:
             text = ""  # A crash before it was written, a damaged disk, somebody's `rm`.
         if known := _parsed(self.lab, text):
             return known
-        left = tuple(name for name, _ in netns.left_over(lambda lab: lab != self.lab))
+        left = tuple(name for name, _ in netns.leftovers(lambda lab: lab != self.lab))
         if not left and not self.path.is_dir():
             raise self._missing()
         return Record(self.lab, "", "", "", left, 0.0)
@@ -295,7 +295,7 @@ def _remove_labs_if_empty() -> None:
 def labs() -> list[str]:
     """Names of all labs, running or broken; also of those that have lost their records."""
     found = {name for name in _entries() if names.is_lab(name) and (LABS / name).is_dir()}
-    lost = {names.lab_of(name) for name, lives in netns.left_over(found.__contains__) if lives}
+    lost = {names.lab_of(name) for name, lives in netns.leftovers(found.__contains__) if lives}
     return sorted(found | {lab for lab in lost if lab})
 
 
@@ -308,7 +308,7 @@ def _entries() -> list[str]:
 
 def dead_names() -> list[str]:
     """Names of namespaces that are no more, of labs that are no more."""
-    left = netns.left_over(lambda lab: (LABS / lab).is_dir())
+    left = netns.leftovers(lambda lab: (LABS / lab).is_dir())
     return [name for name, lives in left if not lives]
 
 

@@ -1,4 +1,4 @@
-"""Kernel features, tried out in a nameless namespace that ends when the attempt does."""
+"""Kernel features, each tried out in a temporary namespace."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ table ip trial {
 
 def namespace() -> None:
     """Make a network namespace."""
-    with netns.nameless():
+    with netns.temporary():
         pass
 
 
@@ -48,26 +48,26 @@ def named_namespace() -> None:
     """Make one that `ip netns` shows, which needs mount(2)."""
     name = f"netlab-doctor-{os.getpid()}"
     netns.share_names()
-    with netns.stay_home():
+    with netns.returning():
         namespaces.create(name)
     netns.delete(name)
 
 
 def setting() -> None:
     """Write below /proc/sys/net, which containers often may not."""
-    with netns.nameless():
+    with netns.temporary():
         Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
 
 
 def veth() -> None:
     """Make a cable."""
-    with netns.nameless():
+    with netns.temporary():
         links.try_kind("veth")
 
 
 def bridge() -> None:
     """Make a switch."""
-    with netns.nameless():
+    with netns.temporary():
         links.try_kind("bridge")
 
 
@@ -84,7 +84,7 @@ def masquerade_ipv6() -> None:
 
 def load_rules(rules: str) -> None:
     """Have the kernel take rules, and load the modules that they need."""
-    with netns.nameless():
+    with netns.temporary():
         status, _, errors = nft.module().Nftables().cmd(rules)
     if status != 0:
         raise KernelError(errors.strip().splitlines()[0])
@@ -92,7 +92,7 @@ def load_rules(rules: str) -> None:
 
 def netem() -> None:
     """Delay what leaves an interface."""
-    with netns.nameless():
+    with netns.temporary():
         netlink = Netlink()
         try:
             queues.put(netlink, Queue("", "lo", latency=1000))
@@ -110,5 +110,5 @@ def tracepoints() -> None:
 
 def packet_socket() -> None:
     """Open the socket that sees frames."""
-    with netns.nameless():
+    with netns.temporary():
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)).close()

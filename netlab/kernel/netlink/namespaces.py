@@ -14,7 +14,7 @@ from netlab.kernel.namespaces import netns
 
 
 def create(name: str) -> None:
-    """Make the namespace `name` and stay inside it until the caller leaves (see `netns.stay_home`).
+    """Make the namespace `name` and stay inside it until the caller leaves (see `netns.returning`).
 
     Raises KernelError if the name is taken.
     """

@@ -31,7 +31,7 @@ class NamespacePool:
         allow_files(_FILES_EACH * expected)
 
     def __enter__(self) -> NamespacePool:
-        self._home = netns.here()
+        self._home = netns.current()
         return self
 
     def __exit__(
@@ -54,7 +54,7 @@ class NamespacePool:
             self._netlinks[namespace] = Netlink()
         finally:
             netns.move(self._home, "home")
-        self.descriptors[namespace] = netns.opened(namespace)
+        self.descriptors[namespace] = netns.open_named(namespace)
         loopback_up(self._netlinks[namespace])
 
     def forget(self, namespace: str) -> None:
@@ -75,7 +75,7 @@ class NamespacePool:
     def inside(self, namespace: str) -> Iterator[None]:
         """Run a block inside a namespace, then go back to where the command began. Raises KernelError."""
         if namespace not in self.descriptors:
-            self.descriptors[namespace] = netns.opened(namespace)
+            self.descriptors[namespace] = netns.open_named(namespace)
         netns.move(self.descriptors[namespace], namespace)
         try:
             if namespace not in self._netlinks:

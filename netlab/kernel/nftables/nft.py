@@ -95,7 +95,7 @@ def read_here() -> str:
 
 def shown(text: str) -> str:
     """A ruleset as `read` would show it, by this machine's libnftables. Raises KernelError."""
-    with netns.nameless():
+    with netns.temporary():
         return _loaded(text, "this machine")
 
 

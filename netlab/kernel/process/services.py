@@ -48,7 +48,7 @@ def start(run: RunDirectory, service: Service) -> None:
         (directory / "config").write_text(service.config)
     places = {"directory": directory, "package": _PACKAGE, "python": sys.executable}
     argv = [word.format(**places) for word in service.argv]
-    before = partial(enter.see_own_etc, service.namespace) if service.asks_names else None
+    before = partial(enter.mount_etc, service.namespace) if service.asks_names else None
     _spawn(service.namespace, directory, argv, {}, before)
 
 

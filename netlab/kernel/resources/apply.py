@@ -177,7 +177,7 @@ def _alter(old: Resource, new: Resource, run: RunDirectory, pool: NamespacePool)
             strays.undo(pool.netlink(namespace))
         case Sysctl():
             pool.set(new)
-        case EtcFile(name=name) if not netns.has_place(name):
+        case EtcFile(name=name) if not netns.can_have_etc(name):
             pass
         case EtcFile(namespace, name, text):
             files.write(f"{run.etc(namespace)}/{name}", text)

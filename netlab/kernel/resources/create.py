@@ -102,7 +102,7 @@ def make(
             pool.create(namespace)
         case Sysctl():
             pool.set(resource)
-        case EtcFile(name=name) if not netns.has_place(name):
+        case EtcFile(name=name) if not netns.can_have_etc(name):
             pass
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)

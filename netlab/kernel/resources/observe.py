@@ -189,7 +189,7 @@ def _seen(resource: Resource, views: dict[str, _View], run: RunDirectory) -> Res
             if found == text:
                 return resource
             if found is None:
-                return None if netns.has_place(name) else resource
+                return None if netns.can_have_etc(name) else resource
             return replace(resource, text=found)
         case Bridge(name=name):
             return _seen_bridge(resource, view.interfaces.get(name))
