@@ -27,7 +27,7 @@ class NamespacePool:
         self.descriptors: dict[str, int] = {}
         self._netlinks: dict[str, Netlink] = {}
         self.settings = Settings()
-        """Those of the namespace that the thread is in."""
+        """Kernel settings of the namespace that the thread is in."""
         allow_files(_FILES_EACH * expected)
 
     def __enter__(self) -> NamespacePool:
@@ -58,14 +58,14 @@ class NamespacePool:
         loopback_up(self._netlinks[namespace])
 
     def forget(self, namespace: str) -> None:
-        """Let go of a namespace that is to end."""
+        """Close a namespace that is to end."""
         if netlink := self._netlinks.pop(namespace, None):
             netlink.close()
         if namespace in self.descriptors:
             os.close(self.descriptors.pop(namespace))
 
     def netlink(self, namespace: str) -> Netlink:
-        """The namespace's netlink socket, opened at first use."""
+        """Return the namespace's netlink socket, opened at first use. Raises KernelError if it is gone."""
         if namespace not in self._netlinks:
             with self.inside(namespace):
                 pass
@@ -87,19 +87,19 @@ class NamespacePool:
     def set(self, *settings: Sysctl) -> None:
         """Write kernel settings of one namespace."""
         with self.inside(settings[0].namespace):
-            for one in settings:
-                self.settings.write(one)
+            for setting in settings:
+                self.settings.write(setting)
 
 
 def files_for(count: int) -> int:
-    """How many numbers of open files handles for so many namespaces take."""
+    """Return how many open files a command with so many namespaces needs."""
     return _FILES_EACH * count + _OTHER_FILES
 
 
-def allow_files(more: int) -> None:
-    """Raise the soft limit (usually 1,024 files) if it is too low, and no further than needed."""
-    wanted = more + _OTHER_FILES
+def allow_files(count: int) -> None:
+    """Raise the soft limit (usually 1,024 files) to `count` and some, if it is lower."""
+    required = count + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted and soft != resource.RLIM_INFINITY:
-        ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < required and soft != resource.RLIM_INFINITY:
+        ceiling = required if hard == resource.RLIM_INFINITY else min(required, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, ceiling), hard))
