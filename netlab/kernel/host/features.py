@@ -45,7 +45,7 @@ def namespace() -> None:
 
 
 def named_namespace() -> None:
-    """Make one that `ip netns` shows, which needs mount(2)."""
+    """Make a network namespace that `ip netns` shows, which needs mount(2)."""
     name = f"netlab-doctor-{os.getpid()}"
     netns.share_names()
     with netns.returning():
@@ -77,13 +77,13 @@ def masquerade() -> None:
 
 
 def masquerade_ipv6() -> None:
-    """The same of IPv6, if the kernel has IPv6 at all."""
+    """Load the kinds of rules that NAT of IPv6 needs. Raises Missing on a kernel without IPv6."""
     require()
     load_rules(_RULES.replace("table ip ", "table ip6 ").replace("ip daddr", "ip6 daddr"))
 
 
 def load_rules(rules: str) -> None:
-    """Have the kernel take rules, and load the modules that they need."""
+    """Have the kernel take rules, and load the modules that they need. Raises KernelError."""
     with netns.temporary():
         status, _, errors = nft.module().Nftables().cmd(rules)
     if status != 0:
@@ -91,7 +91,7 @@ def load_rules(rules: str) -> None:
 
 
 def netem() -> None:
-    """Delay what leaves an interface."""
+    """Delay the packets that leave an interface."""
     with netns.temporary():
         netlink = Netlink()
         try:
@@ -103,12 +103,12 @@ def netem() -> None:
 
 
 def tracepoints() -> None:
-    """Record the kernel's drops in a buffer of one's own."""
+    """Record the kernel's drops in a separate buffer."""
     with audit():
         pass
 
 
 def packet_socket() -> None:
-    """Open the socket that sees frames."""
+    """Open a socket that sees frames."""
     with netns.temporary():
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)).close()
