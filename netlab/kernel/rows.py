@@ -89,13 +89,13 @@ class RouteRow:
     metric: int = 0
     """The lowest wins."""
     protocol: str = ""
-    """Who made it: kernel, boot, static, dhcp, …; a number if it has no name."""
+    """The route's maker: kernel, boot, static, dhcp, …; a number if it has no name."""
     scope: str = "global"
     dead: bool = False
     """Its interface has lost its carrier."""
 
     def __str__(self) -> str:
-        """As `ip route` prints it."""
+        """Format the route as `ip route` does."""
         whole = "default" if not self.destination.prefixlen else str(self.destination)
         words = [whole.removesuffix(f"/{self.destination.max_prefixlen}")]
         if self.kind != "unicast":
@@ -114,7 +114,7 @@ class RouteRow:
 
 @frozen
 class Flow:
-    """One direction of a connection."""
+    """A direction of a connection."""
 
     source: IPAddress
     target: IPAddress

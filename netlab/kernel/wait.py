@@ -1,4 +1,4 @@
-"""Waiting until a fact is true, which a signal may interrupt."""
+"""Waiting for a condition, which a signal may interrupt."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ _POLL_SECONDS = 0.002
 
 
 def wait_until(
-    fact: Callable[[], bool], seconds: float, failure: Callable[[], str], interruption: Interruption
+    condition: Callable[[], bool],
+    seconds: float,
+    failure: Callable[[], str],
+    interruption: Interruption,
 ) -> None:
-    """Poll until `fact` is true. Raises KernelError with `failure` after `seconds`, or Interrupted."""
-    if not became_true(fact, seconds, interruption):
+    """Poll until `condition` is true. Raises KernelError with `failure` after `seconds`, or Interrupted."""
+    if not became_true(condition, seconds, interruption):
         raise KernelError(failure())
 
 
-def became_true(fact: Callable[[], bool], seconds: float, interruption: Interruption) -> bool:
-    """Poll until `fact` is true, for at most `seconds`; return whether it is. Raises Interrupted."""
+def became_true(condition: Callable[[], bool], seconds: float, interruption: Interruption) -> bool:
+    """Poll until `condition` is true, for at most `seconds`; return whether it is. Raises Interrupted."""
     deadline = time.monotonic() + seconds
-    while not fact():
+    while not condition():
         interruption.check()
         if time.monotonic() > deadline:
             return False

@@ -21,7 +21,7 @@ APPLETS = ("udhcpc", "httpd", "ip")
 
 
 class Health(StrEnum):
-    """How a check ended."""
+    """A check's result."""
 
     FINE = "fine"
     WARNING = "warning"

@@ -9,7 +9,7 @@ from netlab.kernel import syscalls
 from netlab.plan.resources import Sysctl
 
 _NAMESPACES = 30
-"""How many one /proc serves."""
+"""The most namespaces that one /proc serves."""
 
 
 class Settings:

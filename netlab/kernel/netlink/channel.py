@@ -1,4 +1,4 @@
-"""One netlink socket in one namespace: requests in, acknowledgements or answers out, all of them bytes.
+"""A netlink socket in a namespace: requests in, acknowledgements or answers out, all of them bytes.
 
 The modules in `objects` know their meaning.
 pyroute2's own sockets have an event loop and four descriptors each, and a socket that is used by another

@@ -179,7 +179,7 @@ class Reader:
         fields: Sequence[str] = (),
         attributes: Sequence[str] | None = (),
     ) -> None:
-        """Pick these; `attributes` None: every attribute, by its number where it has no name.
+        """Pick `fields` and `attributes`; None: every attribute, by its number where it has no name.
 
         Raises Missing if pyroute2 does not know one of the names.
         """

@@ -122,7 +122,7 @@ class connection_msg(nfgen_msg):  # noqa: N801
     )
 
     class cta_tuple(nla):  # noqa: N801
-        """One direction of a connection."""
+        """A direction of a connection."""
 
         nla_map = ((1, "CTA_TUPLE_IP", "cta_ip"), (2, "CTA_TUPLE_PROTO", "cta_proto"))
 

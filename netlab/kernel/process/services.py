@@ -40,7 +40,7 @@ _POLL_SECONDS = 0.005
 
 
 def start(run: RunDirectory, service: Service) -> None:
-    """Start a service; `Listening` nouns await its readiness."""
+    """Start a service; a `Listening` resource waits until it is ready. Raises Missing."""
     directory = run.service(service.namespace, service.name)
     files.make_folder(directory)
     (directory / "noun").write_text(repr(service))
@@ -53,7 +53,7 @@ def start(run: RunDirectory, service: Service) -> None:
 
 
 def start_client(run: RunDirectory, client: DhcpClient) -> None:
-    """Start a DHCP client; a `Lease` noun awaits its success."""
+    """Start a DHCP client; a `Lease` resource waits for its success. Raises Missing."""
     directory = run.service(client.namespace, _client_name(client.interface))
     files.make_folder(directory)
     resolv = f"{run.etc(client.namespace)}/resolv.conf"
@@ -97,7 +97,7 @@ def stop(run: RunDirectory, resource: Service | DhcpClient) -> None:
 
 
 def deconfigure(run: RunDirectory, client: DhcpClient) -> None:
-    """Do for a DHCP client that has ended what it does itself when it loses its lease."""
+    """Take an interface the lease of a DHCP client that has ended, as the client's script does."""
     # As udhcpc names them: the event, and the interface.
     variables = {**_client_variables(run, client), "interface": client.interface}
     environment = {"PATH": SEARCH, "LC_ALL": "C", **variables}
@@ -127,7 +127,7 @@ def runs(run: RunDirectory, resource: Service | DhcpClient) -> bool:
 
 def listens(run: RunDirectory, fact: Listening) -> bool:
     """Return whether the service has its socket open. Raises KernelError if it has ended."""
-    from netlab.kernel.state.sockets import inodes_of, waiting
+    from netlab.kernel.state.sockets import inodes_of, listening_entries
 
     directory = run.service(fact.namespace, fact.service)
     if not _alive(directory):
@@ -135,7 +135,8 @@ def listens(run: RunDirectory, fact: Listening) -> bool:
     port, inodes = f":{fact.port:04X}", inodes_of(_pid(directory))
     with netns.inside(fact.namespace):
         return any(
-            fields[1].endswith(port) and fields[9] in inodes for fields in waiting(fact.protocol)
+            entry[1].endswith(port) and entry[9] in inodes
+            for entry in listening_entries(fact.protocol)
         )
 
 

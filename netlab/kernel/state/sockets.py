@@ -22,7 +22,7 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
     tables = {}
     for name in namespaces:
         with netns.inside(name):
-            tables[name] = tuple(_listening())
+            tables[name] = tuple(_listening_sockets())
     holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
     return {
         name: tuple(
@@ -37,19 +37,19 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
 def has_udp_port(namespace: str, port: int) -> bool:
     """Return whether a program in the namespace waits for IPv4 datagrams to a port."""
     with netns.inside(namespace):
-        return any(entry[0] == "udp" and entry[2] == port for entry in _listening())
+        return any(entry[0] == "udp" and entry[2] == port for entry in _listening_sockets())
 
 
-def _listening() -> Iterator[tuple[str, IPAddress, int, str, int]]:
+def _listening_sockets() -> Iterator[tuple[str, IPAddress, int, str, int]]:
     """Yield protocol, address, port, inode and unread bytes of the present namespace's listening sockets."""
     for protocol, version in _used_protocols():
-        for fields in waiting(protocol + version):
+        for fields in listening_entries(protocol + version):
             address, _, port = fields[1].partition(":")
             unread = int(fields[4].partition(":")[2], 16)
             yield protocol, _address(address), int(port, 16), fields[9], unread
 
 
-def waiting(table: str) -> Iterator[list[str]]:
+def listening_entries(table: str) -> Iterator[list[str]]:
     """Yield the fields of the present namespace's listening sockets in a table (proc(5), /proc/net/tcp)."""
     for line in (files.read(f"{_NET}/{table}") or "").splitlines()[1:]:
         fields = line.split()

@@ -84,7 +84,7 @@ class KernelRoute:
     kind: str
     """unicast, local, blackhole, …; a number if it has no name."""
     protocol: str
-    """Who made it: kernel, boot, static, …; a number if it has no name."""
+    """The route's maker: kernel, boot, static, …; a number if it has no name."""
     scope: str
     source: IPAddress | None
     metric: int
