@@ -233,9 +233,8 @@ def _end_processes(namespaces: Iterable[str], mark: str | None) -> None:
     residents = [pid for pid in _processes(inodes, mark) if not _is_visiting(pid, inodes)]
     _end(residents, signal.SIGTERM, _TERM_SECONDS)
     begun = time.monotonic()
-    while remaining := _processes(
-        inodes, mark
-    ):  # Again: a script may have started another just now.
+    # Found again each time: a script may have started another one just now.
+    while remaining := _processes(inodes, mark):
         waited = time.monotonic() - begun
         if waited > _KILL_SECONDS:
             raise KernelError(f"processes do not end: {', '.join(map(str, remaining))}")

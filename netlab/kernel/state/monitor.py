@@ -154,7 +154,7 @@ class TableMonitor:
     def _decoded(
         self, namespace: str, kind: int, message: bytes
     ) -> tuple[KernelTable, TableRow] | None:
-        """Return a message's table and row; None for neither: a cached route, a switch port's settings."""
+        """Return a message's table and row; None if no table has it: a cached route, a port's settings."""
         names = self._names(namespace)
         entry: TableRow | None
         match notification := notifications.decoded(kind, message):
