@@ -180,9 +180,8 @@ def _instance(instances: Path) -> Iterator[Audit]:
             _write(instance / "events" / event / "enable", "1")
         recording = Audit()
         yield recording
-        _write(
-            instance / "tracing_on", "0"
-        )  # A flood on the machine would keep the reader for ever.
+        # While it records, a flood on the machine would keep the reader for ever.
+        _write(instance / "tracing_on", "0")
         recording.read(pipe)
     finally:
         os.close(pipe)
