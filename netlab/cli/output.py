@@ -49,13 +49,13 @@ def say(text: str, *, to_stderr: bool = False) -> bool:
 
 def unblock() -> None:
     """From now on, no signal waits for who reads stdout and stderr."""
-    from netlab.kernel.patience import Unblocked
+    from netlab.kernel.signals import InterruptibleFile
 
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, TextIOWrapper):
             stream.flush()
-            raw = BufferedWriter(Unblocked(stream))
+            raw = BufferedWriter(InterruptibleFile(stream))
             through = name == "stderr"
             fresh = TextIOWrapper(raw, stream.encoding, stream.errors, write_through=through)
             setattr(sys, name, fresh)

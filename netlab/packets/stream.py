@@ -13,7 +13,7 @@ from operator import itemgetter
 
 from netlab.errors import Interrupted
 from netlab.kernel.closing import close_together
-from netlab.kernel.patience import GRACE_SECONDS, Interruption
+from netlab.kernel.signals import GRACE_SECONDS, Interruption
 from netlab.packets.tap import SIGHTING_BYTES, Sighting, Tap
 
 WINDOW_NS = 20_000_000

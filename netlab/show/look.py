@@ -163,6 +163,6 @@ class ShownRuleset:
         return ShownRuleset(
             tuple(entry for kind, entry in document if kind == "chain"),
             tuple(
-                (one, texts.get(nft.place(one), "?")) for kind, one in document if kind == "rule"
+                (one, texts.get(nft.rule_id(one), "?")) for kind, one in document if kind == "rule"
             ),
         )

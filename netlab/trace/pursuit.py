@@ -10,7 +10,7 @@ from itertools import islice
 from netlab.diagnosis.journey import NetworkMap
 from netlab.kernel.netlink.objects.neighbours import given_up
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.messages import said
 from netlab.packets.frame import Fields, decode, is_group, question_name
 from netlab.packets.packet import Frame, Packet, Part

@@ -20,8 +20,8 @@ from netlab.kernel.netlink.objects import queues
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables.nftrace import Hit
-from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
+from netlab.kernel.signals import Interruption
 from netlab.kernel.state.monitor import Lost, TableMonitor
 from netlab.kernel.state.tables import KernelTable
 from netlab.packets import filters

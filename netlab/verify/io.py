@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError
 from netlab.kernel.nftables.nftrace import RuleTrace
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.packets import filters, mmsg
 from netlab.packets.icmp_socket import IcmpSocket
 from netlab.packets.tap import Tap

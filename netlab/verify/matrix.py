@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.frozen import frozen
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.scenario.expectation import Endpoint, Expectation
 from netlab.scenario.model import Family
 from netlab.scenario.topology import Adapter, Node

@@ -18,7 +18,7 @@ from netlab.kernel.host.overload import OverloadMonitor
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.packets import icmp
 from netlab.packets.icmp_socket import IcmpSocket, address
 from netlab.packets.packet import Part

@@ -31,6 +31,7 @@ _MATRIX = """
 import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from netlab import lab
+from netlab.kernel import signals
 from netlab.kernel.resources import observe
 from netlab.packets import layers, tap
 from netlab.verify import matrix, rounds, unanswered

@@ -109,7 +109,7 @@ def test_everybody_with_a_client_may_renew(machine):
 
 def test_a_client_that_somebody_ended_is_started_again():
     client = DhcpClient("live.vm1", "eth0", "vm1", now().topology.networks["vmnet8"].subnet)
-    assert services.tell_client(RunDirectory("live"), client, signal.SIGKILL)
+    assert services.signal_client(RunDirectory("live"), client, signal.SIGKILL)
     inside("live.vm1", "ip", "address", "flush", "dev", "eth0")
     assert "missing" in str(lab.status(now()).drift)
     lab.renew(now(), "vm1")

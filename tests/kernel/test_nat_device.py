@@ -16,7 +16,8 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.errors import ScenarioError, UsageError
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import connections
-from netlab.kernel.patience import Interruption, await_fact
+from netlab.kernel.signals import Interruption
+from netlab.kernel.wait import wait_until
 from netlab.scenario.loader import load_text
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
@@ -188,7 +189,7 @@ def test_a_finished_tcp_connection_is_forgotten(running):
         ]
 
     for fact in (lambda: remembered("host") == ["TIME_WAIT"], lambda: not remembered("vmnet8-nat")):
-        await_fact(fact, 30, lambda: "never", Interruption())
+        wait_until(fact, 30, lambda: "never", Interruption())
     assert remembered("host") == ["TIME_WAIT"], "the host remembers for longer than its NAT device"
 
 

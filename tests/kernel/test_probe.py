@@ -13,7 +13,7 @@ from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.errors import Interrupted
 from netlab.kernel.namespaces import netns
 from netlab.kernel.nftables import nft
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.packets import icmp, icmp_socket, mmsg
 from netlab.verify import rounds
 from netlab.verify.batches import PairProbe

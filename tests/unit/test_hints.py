@@ -100,8 +100,8 @@ def test_readme_names_the_same_packages_for_who_has_no_make():
 
 @pytest.mark.parametrize("name", TYPED)
 def test_doctor_says_what_is_missing_and_which_package_has_it(monkeypatch, name):
-    monkeypatch.setattr(doctor, "_found", lambda program: None if program == name else "/bin/x")
-    (check,) = doctor._typed()
+    monkeypatch.setattr(doctor, "_path_of", lambda program: None if program == name else "/bin/x")
+    (check,) = doctor._typed_programs()
     assert (check.name, check.health, check.found) == (name, Health.WARNING, "not found")
     assert f"install the package {TYPED[name].package}" in check.cost
 

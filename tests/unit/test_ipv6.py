@@ -11,9 +11,9 @@ from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import ipv6 as kernel_ipv6
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.patience import Interruption
 from netlab.kernel.resources.create import make
 from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.signals import Interruption
 from netlab.packets import icmp
 from netlab.packets.packet import Part
 from netlab.plan.diff import diff, reconcile

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from netlab.kernel import patience
-from netlab.kernel.patience import Interruption
+from netlab.kernel import signals
+from netlab.kernel.signals import Interruption
 from netlab.packets import stream as stream_module
 from netlab.packets.stream import Stream
 from netlab.packets.tap import SIGHTING_BYTES, Sighting
@@ -202,7 +202,7 @@ def test_a_signal_ends_it_at_once_and_what_was_not_told_is_counted(reading, monk
     """However much there is, and however slow its reader."""
     taps = [FullTap(100_000, 100), FullTap(100_000, 100, begin=7)]
     interruption = Interruption()
-    monkeypatch.setattr(patience, "_hurried", math.inf)
+    monkeypatch.setattr(signals, "_hurried", math.inf)
     # A fast machine tells everything in the usual time.
     monkeypatch.setattr(stream_module, "GRACE_SECONDS", 0.02)
     stream, found, late = Stream(lambda _: taps, interruption), [], None

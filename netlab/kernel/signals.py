@@ -1,4 +1,4 @@
-"""Waiting for facts, and being interrupted at moments when nothing gets lost."""
+"""Signals as flags, noticed at moments when nothing gets lost, and never kept waiting by a slow reader."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO, IOBase
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from netlab.errors import Interrupted, KernelError
+from netlab.errors import Interrupted
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_POLL_SECONDS = 0.002
 _LOOK_MILLISECONDS = 50
 GRACE_SECONDS = 0.2
-"""How long after a signal there is time: for a reader that takes nothing, for what was seen before."""
+"""Time left after a signal: for a reader that takes nothing, for packets that were seen before it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -32,7 +31,7 @@ class _SignalNow(KeyboardInterrupt):
 
 
 class Interruption:
-    """A signal that has come: raised by `check` where the lab is in a known state."""
+    """A signal as a flag: raised by `check` where the lab is in a known state."""
 
     def __init__(self) -> None:
         self._signal: int | None = None
@@ -46,7 +45,7 @@ class Interruption:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """A block in which a signal is raised where it comes, as Python does by itself."""
+        """Run a block in which a signal is raised where it comes, as Python does by itself."""
         self._at_once = True
         try:
             self.check()
@@ -57,8 +56,8 @@ class Interruption:
             self._at_once = False
 
     @contextmanager
-    def later(self) -> Iterator[None]:
-        """A block, maybe inside one of `at_once`, in which a signal is a flag again."""
+    def deferred(self) -> Iterator[None]:
+        """Run a block, maybe inside one of `at_once`, in which a signal is a flag again."""
         before, self._at_once = self._at_once, False
         try:
             yield
@@ -66,7 +65,7 @@ class Interruption:
             self._at_once = before
 
     def remember(self, number: int, _: FrameType | None) -> None:
-        """The signal handler."""
+        """Set the flag: this is the signal handler."""
         self._signal = number
         hurry()
         if self._at_once:
@@ -79,7 +78,7 @@ _hurried = math.inf
 
 
 def hurry() -> None:
-    """A signal has come: from now on, nobody waits for long for who reads the output."""
+    """Note that a signal has come: from now on, nobody waits for long for a reader of the output."""
     global _hurried
     _hurried = min(_hurried, time.monotonic())
 
@@ -88,16 +87,16 @@ def _is_late() -> bool:
     return time.monotonic() > _hurried + GRACE_SECONDS
 
 
-class Unblocked(FileIO):
+class InterruptibleFile(FileIO):
     """A pipe, terminal or file to write to, whose reader keeps no signal waiting.
 
-    Who waits in write(2) for a reader that has stopped (`| less`, Ctrl-S, a full pipe) sees a signal's
-    flag when that reader goes on, and maybe never. Here, it waits outside of it, and some moments after
-    a signal, what is not taken goes nowhere.
+    A thread that waits in write(2) for a reader that has stopped (`| less`, Ctrl-S, a full pipe) sees a
+    signal's flag when that reader goes on, and maybe never. Here, it waits outside of the system call, and
+    GRACE_SECONDS after a signal, what the reader has not taken is thrown away.
     """
 
     def __init__(self, owner: IOBase) -> None:
-        """The descriptor stays its owner's."""
+        """Write to the owner's descriptor, which the owner closes."""
         descriptor = owner.fileno()
         super().__init__(descriptor, "wb", closefd=False)
         self._owner = owner  # It would close the descriptor if nobody kept it.
@@ -106,7 +105,7 @@ class Unblocked(FileIO):
         self._ready.register(descriptor, select.POLLOUT)
 
     def write(self, data: ReadableBuffer) -> int:
-        """Some of it; how much. Raises OSError, and what a signal's handler raises."""
+        """Write a part of `data`; return its bytes. Raises OSError, and what a signal's handler raises."""
         if self._always_ready:
             return super().write(data)
         view = memoryview(data).cast("B")
@@ -117,7 +116,7 @@ class Unblocked(FileIO):
 
 
 @contextmanager
-def postponed_signals() -> Iterator[Interruption]:
+def deferred_signals() -> Iterator[Interruption]:
     """Turn Ctrl-C, SIGTERM and SIGHUP into a flag for the length of a block.
 
     Blocks inside the block share the flag. A signal that nobody has checked for
@@ -125,7 +124,7 @@ def postponed_signals() -> Iterator[Interruption]:
     """
     global _current
     if _current is not None:
-        with _current.later():
+        with _current.deferred():
             yield _current
         return
     if threading.current_thread() is not threading.main_thread():
@@ -133,8 +132,11 @@ def postponed_signals() -> Iterator[Interruption]:
         return
     _current = interruption = Interruption()
     # What is ignored stays ignored: `nohup netlab up nat &` must survive the logout.
-    wanted = {number: signal.getsignal(number) for number in SIGNALS}
-    previous = {number: old for number, old in wanted.items() if old not in (signal.SIG_IGN, None)}
+    previous = {
+        number: handler
+        for number in SIGNALS
+        if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
     for number in previous:
         signal.signal(number, interruption.remember)
     try:
@@ -144,22 +146,3 @@ def postponed_signals() -> Iterator[Interruption]:
         for number, handler in previous.items():
             signal.signal(number, handler)
     interruption.check()
-
-
-def await_fact(
-    fact: Callable[[], bool], seconds: float, failure: Callable[[], str], interruption: Interruption
-) -> None:
-    """Poll until `fact` is true. Raises KernelError with `failure` after `seconds`, or Interrupted."""
-    if not became_true(fact, seconds, interruption):
-        raise KernelError(failure())
-
-
-def became_true(fact: Callable[[], bool], seconds: float, interruption: Interruption) -> bool:
-    """Poll until `fact` is true, for at most so long. Raises Interrupted."""
-    deadline = time.monotonic() + seconds
-    while not fact():
-        interruption.check()
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_SECONDS)
-    return True
