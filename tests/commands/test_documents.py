@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from netlab import lab
-from tests.documents import README, ROOT, blocks, is_as_promised, steps, trimmed
+from tests.documents import PAGES, ROOT, blocks, is_as_promised, steps, trimmed
 from tests.pace import HANG_SECONDS
 
-DOCUMENTS = [file for file in (README, *sorted(ROOT.glob("docs/*.md"))) if blocks("console", file)]
+DOCUMENTS = [file for file in PAGES if blocks("console", file)]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_command_prints_what_the_document_says(folder, document):
     """In the lab `nat`, which is up."""
     bin_ = folder / "bin"

@@ -25,7 +25,7 @@ from netlab.kernel.installed import NEEDED, TYPED
 ROOT = Path(__file__).parents[2]
 SOURCES = (
     *(ROOT / name for name in ("README.md", "Makefile")),
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
     *(file for kind in ("py", "js", "rc") for file in (ROOT / "netlab").rglob(f"*.{kind}")),
 )
 OF_EVERY_MACHINE = {"cat", "id", "sh", "timeout"}
