@@ -180,7 +180,7 @@ def _purpose(room: Path) -> str:
     return re.split(r"(?<=\.)\s+(?=[A-Z])", paragraph)[0].replace("\n", " ")
 
 
-_WIDTH, _HEIGHT, _GAP, _LETTERS = 960, 58, 12, 6.6
+_WIDTH, _GAP, _LETTERS, _LINE = 960, 10, 6.6, 14
 _STYLE = """\
 text{font:13px sans-serif;fill:#1b1f24}.name{font-weight:bold}.what{font-size:12px}
 rect{fill:#eef3f8;stroke:#5b7083}.ground{fill:#f6f6f6}
@@ -190,29 +190,30 @@ rect{fill:#eef3f8;stroke:#5b7083}.ground{fill:#f6f6f6}
 
 def picture() -> str:
     """The rooms as floors: what is above imports what is below, and never the other way round."""
-    floors = [[name for name in floor if name != "__main__"] for floor in _floors()]
-    floors = [floor for floor in floors if floor]
-    height = len(floors) * (_HEIGHT + _GAP) + _GAP
-    parts = []
-    for number, floor in enumerate(reversed(floors)):
-        width = (_WIDTH - _GAP) / len(floor) - _GAP
-        y = _GAP + number * (_HEIGHT + _GAP)
-        for place, name in enumerate(floor):
-            parts += _box(_GAP + place * (width + _GAP), y, width, name)
+    parts, y = [], _GAP
+    for floor in reversed(_floors()):
+        names = [name for name in floor if name != "__main__"]
+        width = (_WIDTH - _GAP) // max(len(names), 1) - _GAP
+        letters = int((width - 20) / _LETTERS)
+        texts = {name: wrap(_purpose(PACKAGE / name).replace("`", ""), letters) for name in names}
+        height = 30 + _LINE * max(map(len, texts.values()), default=0)
+        for place, (name, lines) in enumerate(texts.items()):
+            parts += _box(_GAP + place * (width + _GAP), y, width, height, name, lines)
+        y += height + _GAP if names else 0
     title = "The rooms of netlab: each imports only what stands below it"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" role="img">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n{''.join(parts)}</svg>\n"
     )
 
 
-def _box(x: float, y: float, width: float, name: str) -> Iterator[str]:
+def _box(x: int, y: int, width: int, height: int, name: str, lines: list[str]) -> Iterator[str]:
     ground = "" if ALLOWED[name] else ' class="ground"'
-    yield f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{_HEIGHT}" rx="4"{ground}/>\n'
-    yield f'<text class="name" x="{x + 10:.0f}" y="{y + 20}">{name}</text>\n'
-    lines = wrap(_purpose(PACKAGE / name).replace("`", ""), int((width - 20) / _LETTERS))
-    for number, line in enumerate(lines[:2]):
-        yield f'<text class="what" x="{x + 10:.0f}" y="{y + 36 + 14 * number}">{escape(line)}</text>\n'
+    yield f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="4"{ground}/>\n'
+    yield f'<text class="name" x="{x + 10}" y="{y + 19}">{name}</text>\n'
+    for number, line in enumerate(lines):
+        below = y + 36 + _LINE * number
+        yield f'<text class="what" x="{x + 10}" y="{below}">{escape(line)}</text>\n'
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def anchors(file: Path) -> set[str]:
 
 
 def sentences_of_one_line(line: str) -> list[str]:
-    return TWO_SENTENCES.split(re.sub(r"`[^`]*`", "`", line))
+    text = re.sub(r"^ *(?:[*-]|\d+\.) ", "", line)
+    return TWO_SENTENCES.split(re.sub(r"`[^`]*`", "`", text))
 
 
 @pytest.mark.parametrize("file", pages(), ids=name)
