@@ -149,7 +149,7 @@ pages: $(VENV)/installed ## write the documents that are made of the program ane
 
 docs: $(VENV)/installed ## the site of the documents, in site/; every link is checked
 	@$(BIN)/python -c 'import material' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: PACKAGES += $(PACKAGES_BENCH)
 bench: setup ## netlab beside Mininet, `ip -batch` and C, 3 to 1,000 VMs: half an hour
