@@ -118,7 +118,7 @@ def account(traced: Trace, found: DropAudit) -> dict[str, Any]:
 
 
 def trace(traced: Trace, lab: str) -> dict[str, Any]:
-    """A packet's journey, what decided it, and its end (docs/trace.md describes every field)."""
+    """A packet's journey, what decided it, and its end (docs/reference/json.md describes every field)."""
     from netlab.diagnosis.cause import sentences
 
     asked, finding = traced.question, traced.finding

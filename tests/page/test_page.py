@@ -746,7 +746,7 @@ def test_the_page_refuses_foreign_scripts_and_networks(opened):
 
 def test_every_picture_of_the_documentation_is_one_that_make_pictures_takes():
     shown = re.findall(
-        r"images/(page-\S+\.png)", (pictures_taken.IMAGES / "../page.md").read_text()
+        r"images/(page-\S+\.png)", (pictures_taken.IMAGES / "../guide/view.md").read_text()
     )
     assert (
         {*shown}
