@@ -208,7 +208,7 @@ def test_no_thread_is_left_after_ctrl_c():
     assert threading.active_count() == threads
 
 
-def test_more_probes_than_fit_in_one_wave():
+def test_more_probes_than_fit_in_one_batch():
     many = [
         PairProbe("probe.vm1", "probe.vm2", VM2),
         PairProbe("probe.vm2", "probe.vm1", VM1),

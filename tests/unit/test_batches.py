@@ -33,7 +33,7 @@ def test_each_probe_goes_once():
     assert sorted(numbers) == list(range(len(probes)))
 
 
-def test_no_wave_needs_more_neighbours_than_there_is_room_for_and_few_have_room_to_spare():
+def test_no_batch_needs_more_neighbours_than_there_is_room_for_and_few_have_room_to_spare():
     probes = mesh()
     found = [neighbours([probes[n] for n in there + back]) for there, back in plan(probes, FREE)]
     assert max(found) <= FREE
@@ -47,14 +47,14 @@ def test_who_is_asked_answers_later():
         assert sorted(asked) == sorted((probes[n].target, probes[n].source) for n in back)
 
 
-def test_few_machines_have_to_do_with_a_wave():
+def test_few_machines_have_to_do_with_a_batch():
     probes = [probe for probe in mesh() if probe.direct]
     ends = [{probes[n].source for n in there + back} for there, back in plan(probes, FREE)]
     assert max(map(len, ends)) < len(VMS)
     assert sum(map(len, ends)) < 0.8 * len(VMS) * len(ends)
 
 
-def test_what_may_be_silent_goes_apart_only_if_there_are_several_waves():
+def test_what_may_be_silent_goes_apart_only_if_there_are_several_batches():
     probes = mesh()
     kinds = [{probes[n].direct for n in there + back} for there, back in plan(probes, FREE)]
     assert {False} in kinds and {True, False} not in kinds
