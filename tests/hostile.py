@@ -298,7 +298,7 @@ class Everything:
         """What is told of it, and of what has come to its end."""
         for language in LANGUAGES:
             assert all(map(is_visible, summary(fields, language)))
-        for told in self.tracker.told(self.now):
+        for told in self.tracker.ended(self.now):
             assert all(map(is_visible, conversation_lines.line(told, {})))
             json.dumps(conversation_lines.document(told, {}))
             self.traffic.add(page.journey(told, {}, "lab"), sum(told.packets))

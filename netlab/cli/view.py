@@ -107,7 +107,9 @@ def _watch(
     from netlab.traffic import conversations
 
     running = watcher()
-    tracker = conversations.ConversationTracker(watcher.netmap, conversations.FOLDED, stream.since)
+    tracker = conversations.ConversationTracker(
+        watcher.netmap, conversations.BACKGROUND, stream.since
+    )
     for found in conversations.live(stream.portions(), tracker, WINDOW_NS):
         if stream.late:
             stream.abandon()

@@ -1,4 +1,4 @@
-"""Where and why probes of a matrix were lost: many at once, from what one observer has seen."""
+"""Place and cause of lost probes of a matrix: many at once, from what one observer has seen."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from netlab.diagnosis.journey import Step
 from netlab.report.traffic.one_line import what
-from netlab.traffic.conversations import UNSEEN, UNTOLD, Conversation, ConversationState
+from netlab.traffic.conversations import ORPHAN, UNREPORTED, Conversation, ConversationState
 
 _SIGNS = {
     ConversationState.ANSWERED: "✔",
@@ -17,7 +17,7 @@ _SIGNS = {
 }
 _ONE_WAY = "–"
 _NEEDS_NO_ANSWER = {"udp", "error", "dhcp", "other"}
-_FOLDED = {"arp": "ARP", "ndp": "neighbour discovery", "dhcp": "DHCP", "other": "other"}
+_BACKGROUND_NAMES = {"arp": "ARP", "ndp": "neighbour discovery", "dhcp": "DHCP", "other": "other"}
 
 
 def line(told: Conversation, owners: Mapping[str, str]) -> str:
@@ -31,13 +31,15 @@ def line(told: Conversation, owners: Mapping[str, str]) -> str:
     return "  ".join(words).rstrip()
 
 
-def folded(counts: Mapping[str, int], at: int) -> str:
+def counts_line(counts: Mapping[str, int], at: int) -> str:
     """What was only counted. `at`: nanoseconds since 1970."""
-    found = [f"{counts[kind]} {name}" for kind, name in _FOLDED.items() if counts.get(kind)]
+    found = [
+        f"{counts[kind]} {name}" for kind, name in _BACKGROUND_NAMES.items() if counts.get(kind)
+    ]
     words = [f"{', '.join(found)} (--arp tells ARP, --all tells all)"] if found else []
-    if many := counts.get(UNSEEN):
+    if many := counts.get(ORPHAN):
         words.append(f"{many} of what had begun unseen")
-    if many := counts.get(UNTOLD):
+    if many := counts.get(UNREPORTED):
         words.append(f"{many} exchanges not told, which were too many at once")
     return f"{_clock(at)}  … {', '.join(words)}"
 

@@ -16,11 +16,11 @@ from scapy.packet import Packet
 
 from netlab.diagnosis.journey import NetworkMap
 from netlab.packets.tap import Sighting
-from netlab.report.traffic.conversation_lines import folded, line
+from netlab.report.traffic.conversation_lines import counts_line, line
 from netlab.traffic import conversations
 from netlab.traffic.conversations import (
-    UNSEEN,
-    UNTOLD,
+    ORPHAN,
+    UNREPORTED,
     Conversation,
     ConversationState,
     ConversationTracker,
@@ -123,9 +123,9 @@ def test_a_frame_that_has_been_cut_off_is_as_long_as_it_was():
 class Lab:
     """Frames at points of the lab, and what is told of them."""
 
-    def __init__(self, *unfolded: str) -> None:
+    def __init__(self, *shown: str) -> None:
         self.now = self.since = 0
-        self.tracker = ConversationTracker(lambda: MAP, unfolded, lambda namespace: self.since)
+        self.tracker = ConversationTracker(lambda: MAP, shown, lambda namespace: self.since)
 
     def see(
         self, points: str, *layers: Packet, foreign: bool = False, mac: str = "00:0c:29:00:00:01"
@@ -143,7 +143,7 @@ class Lab:
             self.tracker.take([seen])
 
     def told(self, now: int | None = None) -> list[Conversation]:
-        return list(self.tracker.told(now))
+        return list(self.tracker.ended(now))
 
 
 TO_PC = {"src": "10.0.0.1", "dst": "10.0.0.9"}
@@ -241,8 +241,8 @@ def test_what_keeps_the_network_going_is_counted():
     lab.see("vm1.eth0> sw.p1< sw.p2> nat.eth0<", ARP(psrc="10.0.0.1", pdst="10.0.0.2"))
     lab.see("vm1.eth0> sw.p1<", IP(src="10.0.0.1", dst="224.0.0.22", proto=2))
     assert not lab.told()
-    assert lab.tracker.folded == {"arp": 1, "other": 1}
-    assert folded(lab.tracker.folded, 0).endswith(
+    assert lab.tracker.counted == {"arp": 1, "other": 1}
+    assert counts_line(lab.tracker.counted, 0).endswith(
         "… 1 ARP, 1 other (--arp tells ARP, --all tells all)"
     )
 
@@ -275,7 +275,7 @@ def test_nobody_is_said_to_have_begun_what_was_under_way_when_the_taps_came(firs
         lab.see(after, IP(id=lab.now // MS, **TO_PC), asked)
         lab.see(HOME, IP(id=lab.now // MS, **BACK), answer)
     assert lab.told() == []
-    assert lab.tracker.folded == {UNSEEN: 4}
+    assert lab.tracker.counted == {ORPHAN: 4}
 
 
 @pytest.mark.parametrize(
@@ -285,8 +285,8 @@ def test_an_answer_to_a_question_that_nobody_saw_begins_nothing(answer):
     lab = Lab()
     lab.see(HOME, IP(id=2, **BACK), answer)
     assert lab.told() == []
-    assert lab.tracker.folded == {UNSEEN: 1}
-    assert folded(lab.tracker.folded, 0).endswith("  … 1 of what had begun unseen")
+    assert lab.tracker.counted == {ORPHAN: 1}
+    assert counts_line(lab.tracker.counted, 0).endswith("  … 1 of what had begun unseen")
 
 
 def test_an_announcement_by_arp_is_no_answer_but_for_the_first_second():
@@ -306,7 +306,7 @@ def test_a_switch_may_begin_too():
     lab.see("sw.p2> nat.eth0<", IP(src="10.0.0.3", dst="10.0.0.9", proto=2) / b"x")
     (one,) = lab.told()
     assert (one.origin, one.fields["ip.protocol"]) == ("sw", "2")
-    assert lab.tracker.folded == {UNSEEN: 1}
+    assert lab.tracker.counted == {ORPHAN: 1}
 
 
 def test_a_connection_that_was_open_before_is_told_as_such():
@@ -320,7 +320,7 @@ def test_a_connection_that_was_open_before_is_told_as_such():
     lab.see(f"vm1.eth0> {THROUGH}", IP(id=3, **TO_PC), TCP(**segments, flags="S", seq=3))
     (one,) = lab.told(lab.now + 2000 * MS)
     assert (one.midway, one.packets) == (False, (1, 0))
-    assert lab.tracker.folded == {UNSEEN: 1}
+    assert lab.tracker.counted == {ORPHAN: 1}
     # The second one's end, and then the end of watching, which is that of the first.
     lab.see(f"vm1.eth0> {THROUGH}", IP(id=4, **TO_PC), TCP(**segments, flags="FR", seq=4))
     lab.told(lab.now + 10_000 * MS)
@@ -409,7 +409,7 @@ FLOODS = {
 @pytest.mark.parametrize("flood", FLOODS)
 def test_more_exchanges_than_are_remembered_are_counted(flood, monkeypatch):
     """Nobody answers, and a connection might go on for minutes."""
-    monkeypatch.setattr(conversations, "_MOST_EXCHANGES", 200)
+    monkeypatch.setattr(conversations, "_MOST_FLOWS", 200)
     monkeypatch.setattr(conversations, "_MOST_PACKETS", 100)
     lab, told = Flood(), 0
     frame, *places = FLOODS[flood]
@@ -421,8 +421,8 @@ def test_more_exchanges_than_are_remembered_are_counted(flood, monkeypatch):
             assert told == 200
     assert len(lab.tracker._open) + len(lab.tracker._idle) == 200
     told += len(lab.told())
-    assert lab.tracker.folded[UNTOLD] + told == 1500
-    assert "exchanges not told, which were too many at once" in folded(lab.tracker.folded, 0)
+    assert lab.tracker.counted[UNREPORTED] + told == 1500
+    assert "exchanges not told, which were too many at once" in counts_line(lab.tracker.counted, 0)
 
 
 def test_what_there_is_no_time_for_is_counted():
@@ -430,9 +430,9 @@ def test_what_there_is_no_time_for_is_counted():
     frame, *places = FLOODS["echo"]
     for number in range(30):
         lab.pass_by("vm1.eth0> sw.p1<", frame, number, *places)
-    assert len(list(islice(lab.tracker.told(), 10))) == 10
+    assert len(list(islice(lab.tracker.ended(), 10))) == 10
     lab.tracker.abandon()
-    assert lab.tracker.folded[UNTOLD] == 20
+    assert lab.tracker.counted[UNREPORTED] == 20
     assert len(lab.told()) == 20, "who takes only some of it gets the rest the next time"
 
 
