@@ -50,7 +50,7 @@ class EchoSockets:
         with ExitStack() as stack:
             self.icmp_sockets: dict[str, IcmpSocket] = {}
             self._selector = stack.enter_context(selectors.DefaultSelector())
-            delivered = filters.SIX_DELIVERED if self._is_ipv6 else filters.DELIVERED
+            delivered = filters.IPV6_DELIVERED if self._is_ipv6 else filters.IPV4_DELIVERED
             for name in sorted(self._namespaces):
                 self.icmp_sockets[name] = icmp_socket = IcmpSocket(name, self._is_ipv6, delivered)
                 stack.callback(icmp_socket.close)
@@ -67,7 +67,7 @@ class EchoSockets:
 
     def most_at_once(self) -> int:
         """Return for how many probes a socket's buffer holds all copies."""
-        return min(icmp_socket.room() for icmp_socket in self.icmp_sockets.values()) // _COPIES
+        return min(icmp_socket.capacity() for icmp_socket in self.icmp_sockets.values()) // _COPIES
 
     def send(
         self, source: str, bind: str | None, messages: Sequence[tuple[bytes, bytes]]

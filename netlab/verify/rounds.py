@@ -20,7 +20,7 @@ from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.patience import Interruption
 from netlab.packets import icmp
-from netlab.packets.icmp_socket import IcmpSocket, address
+from netlab.packets.icmp_socket import IcmpSocket, sockaddr
 from netlab.packets.packet import Part
 from netlab.verify.batches import PairProbe, batches, needed, pairs
 from netlab.verify.io import EchoSockets
@@ -284,7 +284,7 @@ class _Batch:
     def _message(self, number: int) -> tuple[bytes, bytes]:
         """Return the request with the probe's token, and its address (struct sockaddr)."""
         probe, identifier = self.probes[number], (self.first_identifier + number) & 0xFFFF
-        return self.request.carrying(self.tokens[number], identifier), address(probe.to)
+        return self.request.carrying(self.tokens[number], identifier), sockaddr(probe.to)
 
     def _note_send_errors(self, errors: Mapping[int, int]) -> None:
         for number, error in errors.items():
@@ -319,7 +319,11 @@ class _Batch:
                 self._note_arrival(part, self.index[token], icmp_socket.namespace, source)
                 concerned = True
                 continue
-            message = icmp.read_six(data, source) if icmp_socket.is_ipv6 else icmp.read_packet(data)
+            message = (
+                icmp.read_ipv6_message(data, source)
+                if icmp_socket.is_ipv6
+                else icmp.read_ipv4_packet(data)
+            )
             if message and message.token in self.index:
                 number = self.index[message.token]
                 self._note_arrival(message.kind, number, icmp_socket.namespace, source, message)
@@ -340,7 +344,7 @@ class _Batch:
         elif part is Part.REPLY and namespace == probe.source:
             evidence.answered = True
         elif part is Part.ERROR and namespace == probe.source and message:
-            if message.own:
+            if message.local:
                 evidence.unresolved = True
             else:
                 evidence.error = message.text

@@ -173,7 +173,7 @@ def test_what_stays_on_the_machine_has_not_left():
     listener = icmp_socket.IcmpSocket("probe.vm1")
     try:
         message = icmp.EchoRequest().carrying(b"12345678", 7)
-        to = [icmp_socket.address(VM1), icmp_socket.address(VM2)]
+        to = [icmp_socket.sockaddr(VM1), icmp_socket.sockaddr(VM2)]
         assert not mmsg.send(listener.icmp.fileno(), [(message, one) for one in to])
         left = {frame[30:34] for frame in listener.departures()}
     finally:
@@ -188,7 +188,7 @@ def test_each_of_many_that_cannot_be_sent_is_told_with_its_error():
         message = icmp.EchoRequest().carrying(b"12345678", 7)
         to = ["203.0.113.80", "192.168.1.100", "203.0.113.80", "203.0.113.80", "192.168.1.1"]
         failed = mmsg.send(
-            listener.icmp.fileno(), [(message, icmp_socket.address(one)) for one in to]
+            listener.icmp.fileno(), [(message, icmp_socket.sockaddr(one)) for one in to]
         )
     finally:
         listener.close()

@@ -121,7 +121,7 @@ def test_only_what_names_an_mtu_is_told_to():
         data = bytes(packet)
         seen = Sighting(0, "n", "eth0", False, False, data)
         frames.append(Frame(seen, Packet(Part.ERROR, ""), decode(data)))
-    assert probe.found(frames, {}) == ["fd00::1 says: at most 70000 bytes"]
+    assert probe.results(frames, {}) == ["fd00::1 says: at most 70000 bytes"]
     assert named_mtu(bytes(CORPUS["too big"])[34:], 4) == 1300
     assert named_mtu(bytes(CORPUS["error"])[34:], 4) is None
 
@@ -308,4 +308,4 @@ def test_an_offer_of_nonsense_is_no_traceback(option):
     found = decode(data)
     packet = probe.packet(found, data)
     seen = Sighting(0, "n", "eth0", False, False, data)
-    assert probe.found([Frame(seen, packet, found)], {})[-1] == "1 server answered"
+    assert probe.results([Frame(seen, packet, found)], {})[-1] == "1 server answered"

@@ -92,4 +92,4 @@ def _dns(fields: Fields, language: str) -> str:
     text = f"DNS {_RECORDS.get(fields['dns.type'], other)} {fields['dns.name']}"
     if "dns.code" not in fields:
         return text + "?"
-    return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.reply', '?'))}"
+    return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.answer', '?'))}"
