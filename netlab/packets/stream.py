@@ -72,7 +72,7 @@ class Stream:
         self._read(self._taps, WINDOW_NS)
 
     def since(self, namespace: str) -> int:
-        """Return from when on (nanoseconds since 1970) a namespace's packets are seen from their beginning."""
+        """Return from when on (ns since 1970) a namespace's packets are seen from their beginning."""
         return self._opened.get(namespace, 0) + WINDOW_NS
 
     def lost(self) -> dict[str, int]:
