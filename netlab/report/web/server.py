@@ -25,12 +25,12 @@ from netlab.visible import visible_data
 ADDRESS = "127.0.0.1"
 
 _MOST_BYTES = 4096
-"""Of a wish to send."""
+"""Bytes of a wish to send, at most."""
 _MOST_READERS = 16
 _BEHIND = 1000
 """Events that wait for a slow reader; more are left out for it."""
 _ALIVE_SECONDS = 2.0
-"""How often a silent stream of events says that it is there, and finds out that its reader is not."""
+"""Interval at which a silent stream of events says that it is there, and finds out whether its reader is."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -59,7 +59,7 @@ class Audience:
         self._lock = Lock()
 
     def tell(self, event: str, data: object) -> None:
-        """Send an event to all; who is too slow misses it."""
+        """Send an event to all; a reader that is too slow misses it."""
         line = f"event: {event}\ndata: {json.dumps(visible_data(data))}\n\n".encode()
         with self._lock:
             for queue in self._queues:
@@ -68,7 +68,7 @@ class Audience:
 
     @contextmanager
     def reader(self) -> Iterator[Queue[bytes] | None]:
-        """What one more browser has to be sent; None if there are too many already."""
+        """Yield the queue of events for one more browser; None if there are too many already."""
         queue: Queue[bytes] = Queue(_BEHIND)
         with self._lock:
             admitted = len(self._queues) < _MOST_READERS
@@ -78,7 +78,7 @@ class Audience:
             yield queue if admitted else None
         finally:
             with self._lock:
-                self._queues = [one for one in self._queues if one is not queue]
+                self._queues = [existing for existing in self._queues if existing is not queue]
 
 
 class PageServer:
@@ -104,7 +104,7 @@ class PageServer:
 
     @property
     def url(self) -> str:
-        """Where the page is, with its token."""
+        """Address of the page, with its token."""
         return f"http://{ADDRESS}:{self.port}/{self.token}/"
 
     @contextmanager
@@ -177,14 +177,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.MISDIRECTED_REQUEST)
             return None
         token, slash, path = self.path.removeprefix("/").partition("/")
-        known = secrets.compare_digest(token.encode(), owner.token.encode())
-        if not known or not slash:
+        is_owner = secrets.compare_digest(token.encode(), owner.token.encode())
+        if not is_owner or not slash:
             self._refuse(HTTPStatus.NOT_FOUND)
             return None
         return path
 
     def _wish(self) -> Wish | None:
-        """What the body asks for, if it can be understood.
+        """Return the wish in the body, if it can be understood.
 
         Only a page with our token gets here; that it must be JSON keeps even its own forms out.
         """
@@ -208,8 +208,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not wish.answer.done():
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         elif isinstance(error := wish.answer.exception(), NetlabError):
-            said = {"error": error.what, "fix": error.fix}
-            self._send(json.dumps(said).encode(), "application/json", HTTPStatus.CONFLICT)
+            body = {"error": error.what, "fix": error.fix}
+            self._send(json.dumps(body).encode(), "application/json", HTTPStatus.CONFLICT)
         else:
             self._json(wish.answer.result())
 
