@@ -59,7 +59,7 @@ class IcmpMessage:
 
 
 class EchoRequest:
-    """Echo requests without IP header, as raw sockets send them, which differ in the values of `carrying`."""
+    """Echo requests without IP header, as raw sockets send them, which differ in the values of `build`."""
 
     def __init__(self, is_ipv6: bool = False, padding: bytes = b"") -> None:
         """`padding` comes behind token and mark. Imports scapy: 0.1 s."""
@@ -72,7 +72,7 @@ class EchoRequest:
             empty = self._form % (bytes(2), bytes(2), bytes(2), bytes(TOKEN_BYTES))
             self._checksum = int(layers.checksum(empty))
 
-    def carrying(self, token: bytes, identifier: int, sequence: int = 1) -> bytes:
+    def build(self, token: bytes, identifier: int, sequence: int = 1) -> bytes:
         """Return the request with this token, identifier and sequence number."""
         if self._is_ipv6:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
             return self._form % (identifier.to_bytes(2), sequence.to_bytes(2), token)

@@ -139,7 +139,7 @@ class Stream:
         """True if a signal has come, and the time for what was seen before is over."""
         return self.interrupted and time.monotonic() > self._interrupted_at + GRACE_SECONDS
 
-    def untold(self) -> int:
+    def unread(self) -> int:
         """Return how many frames were seen, and not passed on for lack of time."""
         if not self._cut_short:
             return 0

@@ -40,7 +40,7 @@ class EchoProbe(Probe):
 
     def send_numbered(self, request: EchoRequest, sequence: int) -> None:
         """Send the probe with that sequence number. Raises OSError."""
-        message = request.carrying(self.token, self.identifier, sequence)
+        message = request.build(self.token, self.identifier, sequence)
         self.socket.sendto(message, (self.ends.to, 0))
 
     def poll(self) -> None:

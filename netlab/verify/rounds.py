@@ -265,7 +265,7 @@ class _Batch:
             by_socket.setdefault((self.probes[n].source, self.probes[n].bind), []).append(n)
         jobs: dict[Future[dict[int, int]], list[int]] = {}
         if self.analyzer:
-            self.analyzer.sends(sender for sender, _ in by_socket)
+            self.analyzer.note_sending(sender for sender, _ in by_socket)
         for sender, queue in by_socket.items():
             for chunk in (queue[first:][:_CHUNK] for first in range(0, len(queue), _CHUNK)):
                 try:
@@ -277,14 +277,14 @@ class _Batch:
         while wait(jobs, _LOOK_INTERVAL_SECONDS).not_done:
             self._receive(0)
         if self.analyzer:
-            self.analyzer.sends(sender for sender, _ in by_socket)
+            self.analyzer.note_sending(sender for sender, _ in by_socket)
         for job, queue in jobs.items():
             self._note_send_errors({queue[index]: error for index, error in job.result().items()})
 
     def _message(self, number: int) -> tuple[bytes, bytes]:
         """Return the request with the probe's token, and its address (struct sockaddr)."""
         probe, identifier = self.probes[number], (self.first_identifier + number) & 0xFFFF
-        return self.request.carrying(self.tokens[number], identifier), sockaddr(probe.to)
+        return self.request.build(self.tokens[number], identifier), sockaddr(probe.to)
 
     def _note_send_errors(self, errors: Mapping[int, int]) -> None:
         for number, error in errors.items():

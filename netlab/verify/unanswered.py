@@ -107,7 +107,7 @@ class LossAnalyzer:
         for trace in self._observer.rules:
             trace.forget()
 
-    def sends(self, namespaces: Iterable[str]) -> None:
+    def note_sending(self, namespaces: Iterable[str]) -> None:
         """Note that these namespaces have just been given packets of the batch to send."""
         self._last_packet |= dict.fromkeys(namespaces, time.time_ns())
 

@@ -111,7 +111,7 @@ def test_a_kernel_without_ipv6_is_told_with_the_remedy(monkeypatch, tmp_path):
 
 def test_a_message_of_icmpv6_is_read_without_ip_header():
     token, source = b"12345678", "2001:db8::2"
-    request = icmp.EchoRequest(is_ipv6=True).carrying(token, 7)
+    request = icmp.EchoRequest(is_ipv6=True).build(token, 7)
     read = icmp.read_ipv6_message(request, source)
     assert (read.kind, read.token, read.source) == (Part.REQUEST, token, source)
     header = struct.pack("!IHBB", 6 << 28, len(request), 58, 64)

@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from netlab.errors import KernelError, UsageError
-from netlab.report.web.server import PageServer, Wish
+from netlab.report.web.server import PageRequest, PageServer
 from tests.pace import HANG_SECONDS
 
 
@@ -92,9 +92,9 @@ def test_nobody_sends_unless_it_is_allowed(server):
     assert ask(server, "POST", f"/{server.token}/trace", WISH, **JSON).status == 403
 
 
-def answered(server: PageServer, with_: dict | Exception) -> Wish:
+def answered(server: PageServer, with_: dict | Exception) -> PageRequest:
     """Take one wish and fulfil it."""
-    wish = server.wishes.get(timeout=HANG_SECONDS)
+    wish = server.requests.get(timeout=HANG_SECONDS)
     if isinstance(with_, Exception):
         wish.answer.set_exception(with_)
     else:
@@ -135,7 +135,7 @@ def test_a_wish_that_makes_no_sense_is_told_why(sending):
 )
 def test_what_is_no_wish_is_refused(sending, body, kind):
     assert ask(sending, "POST", f"/{sending.token}/trace", body, Content_Type=kind).status == 400
-    assert sending.wishes.empty()
+    assert sending.requests.empty()
 
 
 def test_a_wish_is_let_go_when_the_server_ends():
@@ -145,7 +145,7 @@ def test_a_wish_is_let_go_when_the_server_ends():
         path = f"/{one.token}/trace"
         asking = Thread(target=lambda: seen.append(ask(one, "POST", path, WISH, **JSON).status))
         asking.start()
-        one.wishes.get(timeout=HANG_SECONDS)
+        one.requests.get(timeout=HANG_SECONDS)
     asking.join(HANG_SECONDS)
     assert seen == [503]
 

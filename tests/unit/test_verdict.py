@@ -109,7 +109,7 @@ def test_a_token_is_found_in_requests_answers_and_quoted_errors():
     from scapy.packet import Raw
 
     token = b"12345678"
-    request = IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(icmp.EchoRequest().carrying(token, 7))
+    request = IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(icmp.EchoRequest().build(token, 7))
     answer = IP(src="10.0.0.2", dst="10.0.0.1") / ICMP(type=0, id=7) / Raw(token + icmp.MARK)
     error = IP(src="10.0.0.9", dst="10.0.0.1") / ICMP(type=3, code=1) / bytes(request)
     own = IP(src="10.0.0.1", dst="10.0.0.1") / ICMP(type=3, code=1) / bytes(request)

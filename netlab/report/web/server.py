@@ -25,7 +25,7 @@ from netlab.visible import visible_data
 ADDRESS = "127.0.0.1"
 
 _MOST_BYTES = 4096
-"""Bytes of a wish to send, at most."""
+"""Bytes of a request for a probe, at most."""
 _MOST_READERS = 16
 _BEHIND = 1000
 """Events that wait for a slow reader; more are left out for it."""
@@ -41,8 +41,8 @@ _HEADERS = {
 
 
 @frozen
-class Wish:
-    """A probe that somebody asks for, in words of `trace`. The reply is a journey, or a NetlabError."""
+class PageRequest:
+    """A probe that a browser asks for, in words of `trace`. The answer is a journey, or a NetlabError."""
 
     source: str
     target: str
@@ -52,7 +52,7 @@ class Wish:
 
 
 class Audience:
-    """The browsers that look on."""
+    """The browsers that look on, each with a queue of events."""
 
     def __init__(self) -> None:
         self._queues: list[Queue[bytes]] = []
@@ -84,10 +84,10 @@ class Audience:
 class PageServer:
     """Answers in threads of its own; it knows nothing of labs."""
 
-    def __init__(self, port: int, page: str, wishes: Queue[Wish] | None) -> None:
-        """`wishes`: where wishes to send go; None if nobody may send. Raises KernelError."""
+    def __init__(self, port: int, page: str, requests: Queue[PageRequest] | None) -> None:
+        """`requests`: the queue for probes to be sent; None if nobody may send. Raises KernelError."""
         self.audience = Audience()
-        self.page, self.wishes = page, wishes
+        self.page, self.requests = page, requests
         self.journey: Callable[[int], dict[str, Any] | None] = lambda number: None
         """Gives a journey by its number; called in the server's threads."""
         self.token = secrets.token_urlsafe(24)
@@ -152,20 +152,20 @@ class _Handler(BaseHTTPRequestHandler):
         path = self._allowed()
         if path is None:
             return
-        wishes = self.server.owner.wishes
+        requests = self.server.owner.requests
         if path != "trace":
             self._refuse(HTTPStatus.NOT_FOUND)
-        elif wishes is None:
+        elif requests is None:
             self._refuse(HTTPStatus.FORBIDDEN)
-        elif (wish := self._wish()) is None:
+        elif (request := self._trace_request()) is None:
             self._refuse(HTTPStatus.BAD_REQUEST)
         else:
             try:
-                wishes.put_nowait(wish)
+                requests.put_nowait(request)
             except Full:
                 self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             else:
-                self._fulfilled(wish)
+                self._send_result(request)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 – the library's name
         """The terminal belongs to the person."""
@@ -183,8 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return path
 
-    def _wish(self) -> Wish | None:
-        """Return the wish in the body, if it can be understood.
+    def _trace_request(self) -> PageRequest | None:
+        """Return the probe that the body asks for, if it can be understood.
 
         Only a page with our token gets here; that it must be JSON keeps even its own forms out.
         """
@@ -199,19 +199,19 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         match body:
             case {"from": str(source), "to": str(target), "by": str(by)} if source and by:
-                return Wish(source, target, by, Future())
+                return PageRequest(source, target, by, Future())
         return None
 
-    def _fulfilled(self, wish: Wish) -> None:
-        while not wish.answer.done() and not self.server.owner.ended:
-            wait([wish.answer], timeout=_ALIVE_SECONDS)
-        if not wish.answer.done():
+    def _send_result(self, request: PageRequest) -> None:
+        while not request.answer.done() and not self.server.owner.ended:
+            wait([request.answer], timeout=_ALIVE_SECONDS)
+        if not request.answer.done():
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
-        elif isinstance(error := wish.answer.exception(), NetlabError):
+        elif isinstance(error := request.answer.exception(), NetlabError):
             body = {"error": error.what, "fix": error.fix}
             self._send(json.dumps(body).encode(), "application/json", HTTPStatus.CONFLICT)
         else:
-            self._json(wish.answer.result())
+            self._json(request.answer.result())
 
     def _events(self) -> None:
         with self.server.owner.audience.reader() as queue:
