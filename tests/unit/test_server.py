@@ -19,17 +19,17 @@ from tests.pace import HANG_SECONDS
 @pytest.fixture(scope="module")
 def server() -> Iterator[PageServer]:
     journeys = {7: {"steps": ["一"]}}
-    one = PageServer(0, "<p>the page</p>", None)
-    one.journey = journeys.get
-    with one.serving():
-        yield one
+    server = PageServer(0, "<p>the page</p>", None)
+    server.journey = journeys.get
+    with server.serving():
+        yield server
 
 
 @pytest.fixture(scope="module")
 def sending() -> Iterator[PageServer]:
-    one = PageServer(0, "", Queue())
-    with one.serving():
-        yield one
+    server = PageServer(0, "", Queue())
+    with server.serving():
+        yield server
 
 
 def ask(
@@ -139,13 +139,13 @@ def test_what_is_no_wish_is_refused(sending, body, kind):
 
 
 def test_a_wish_is_let_go_when_the_server_ends():
-    one = PageServer(0, "", Queue())
+    server = PageServer(0, "", Queue())
     seen = []
-    with one.serving():
-        path = f"/{one.token}/trace"
-        asking = Thread(target=lambda: seen.append(ask(one, "POST", path, WISH, **JSON).status))
+    with server.serving():
+        path = f"/{server.token}/trace"
+        asking = Thread(target=lambda: seen.append(ask(server, "POST", path, WISH, **JSON).status))
         asking.start()
-        one.requests.get(timeout=HANG_SECONDS)
+        server.requests.get(timeout=HANG_SECONDS)
     asking.join(HANG_SECONDS)
     assert seen == [503]
 
