@@ -62,7 +62,7 @@ class EchoRequest:
     """Echo requests without IP header, as raw sockets send them, which differ in the values of `build`."""
 
     def __init__(self, is_ipv6: bool = False, padding: bytes = b"") -> None:
-        """`padding` comes behind token and mark. Imports scapy: 0.1 s."""
+        """Build the form of a request. `padding` comes behind token and mark. Imports scapy: 0.1 s."""
         content = MARK + padding
         self._is_ipv6 = is_ipv6
         if is_ipv6:

@@ -13,9 +13,9 @@ class Part(StrEnum):
     """Role of a packet in a probe."""
 
     REQUEST = "request"
-    """Towards the target."""
+    """A packet towards the target."""
     REPLY = "reply"
-    """Back to the source."""
+    """A packet back to the source."""
     ERROR = "error"
     """A machine on the way reports that it could not go on: an ICMP error, a TCP reset."""
     ARP = "arp"
@@ -32,7 +32,7 @@ class Packet:
     key: tuple[object, ...] = ()
     """Tells it from the other packets of its part and name."""
     about: Part | None = None
-    """Of an error: the part of the packet that it quotes."""
+    """Part of the packet that an error quotes."""
 
 
 @frozen

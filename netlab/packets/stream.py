@@ -34,7 +34,7 @@ _MOST_BYTES = 64 << 20
 
 
 Renewal = Callable[[Collection[Tap] | None], Collection[Tap] | None]
-"""Given the present taps, None at first: those that stay, and new ones. None: the lab has ended."""
+"""Function of the present taps (None at first) to those that stay and new ones; None: the lab has ended."""
 
 
 class Stream:

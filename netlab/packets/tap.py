@@ -59,7 +59,7 @@ class Tap:
         but: Collection[str] = ("lo",),
         program: bytes = b"",
     ) -> None:
-        """`only` these interfaces, or if none are named, all `but` these. `program`: see `bpf`."""
+        """Open it for `only` these interfaces, or if none is named, all `but` these. `program`: a filter."""
         self.namespace = namespace
         self.only, self._but = frozenset(only), frozenset(but)
         self._home = netns.inode(namespace)

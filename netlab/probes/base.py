@@ -36,9 +36,9 @@ class Ends:
     interface: str
     """The source's interface towards the target's network, for probes that name one."""
     mac: str
-    """That interface's own MAC address."""
+    """MAC address of that interface."""
     address: str
-    """That interface's own IPv4 address; empty if it has none."""
+    """IPv4 address of that interface; empty if it has none."""
     wait: float = 0.0
     """Seconds that netlab's own receiver waits before it replies."""
 

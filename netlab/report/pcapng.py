@@ -47,7 +47,7 @@ class Pcapng:
     """Writes to a stream, one packet at a time. The stream stays the caller's, who closes it."""
 
     def __init__(self, stream: BinaryIO, snaplen: int = 0) -> None:
-        """`snaplen`: the most bytes of a frame that a packet may have, 0 without a limit."""
+        """Write the file's head. `snaplen`: bytes of a frame that a packet has at most, 0 without a limit."""
         self._write = stream.write
         self._snaplen = snaplen
         self._interfaces: dict[str, int] = {}

@@ -62,7 +62,7 @@ class ConversationState(StrEnum):
 
     ANSWERED = "answered"
     REFUSED = "refused"
-    """By an ICMP error or a TCP reset."""
+    """Ended by an ICMP error or a TCP reset."""
     SILENT = "silent"
     """No reply has come back."""
 
@@ -89,9 +89,9 @@ class Conversation:
     octets: tuple[int, int]
     """Bytes of payload of TCP and UDP, there and back; `packets` likewise."""
     goes_on: bool
-    """A connection that is still open."""
+    """True if a connection is still open."""
     midway: bool
-    """A connection that was open before it was seen: `origin` is the first node heard."""
+    """True if a connection was open before it was seen: `origin` is the first node heard."""
     relayed: tuple[Conversation, ...]
     """DNS: the questions that the server has asked in its turn."""
 
@@ -106,7 +106,7 @@ class _PacketPath:
 
     def __init__(self, number: int, identity: Identity, origin: str) -> None:
         self.identity = identity
-        """As it was first seen, on the node `origin`."""
+        """Identity at the first sighting, on the node `origin`."""
         self.origin = origin
         self.number = number
         self.flow: _Flow | None = None
@@ -149,7 +149,7 @@ _FlowKey = tuple[str, frozenset[FlowEnd], str]
 
 
 @dataclass
-class _Group:
+class _ReportGroup:
     """Flows that are reported together: a question, and those to which it has led."""
 
     parts: int = 1
@@ -164,7 +164,7 @@ class _Flow:
     request: _PacketPath
     queue: OrderedDict[_Flow, None]
     orphan: bool
-    """Its beginning was not seen: it is not reported."""
+    """True if its beginning was not seen: it is not reported."""
     midway: bool
     reply: _PacketPath | None = None
     """The first packet back, or the error that says why there is none."""
@@ -174,8 +174,8 @@ class _Flow:
     """Directions in which a connection is closed."""
     relayed: list[_Flow] = field(default_factory=list)
     relays: bool = False
-    """It is reported as part of another one."""
-    group: _Group = field(default_factory=_Group)
+    """True if it is reported as part of another one."""
+    group: _ReportGroup = field(default_factory=_ReportGroup)
     ended: bool = False
     conversation: Conversation | None = None
     """Its report, when it has ended."""
@@ -192,9 +192,10 @@ class ConversationTracker:
         shown: Collection[str] = (),
         since: Callable[[str], int] = lambda namespace: 0,
     ) -> None:
-        """`netmap` is asked for each portion, since a lab changes; `shown`: kinds of BACKGROUND to report.
+        """Begin without flows. `netmap` is asked for each portion, since a lab changes.
 
-        `since`: the time (nanoseconds since 1970) from which on everything in a namespace is seen.
+        `shown`: kinds of BACKGROUND to report. `since`: the time (nanoseconds since 1970) from which on
+        everything in a namespace is seen.
         """
         self._read_netmap, self._netmap = netmap, netmap()
         self._since = since

@@ -20,9 +20,9 @@ class PairProbe:
     bind: str | None = None
     """Source address to use; None: the kernel's choice."""
     mute: bool = False
-    """By the scenario, the source can send nothing."""
+    """True if, by the scenario, the source can send nothing."""
     direct: bool = False
-    """Source and target are on one network, and need each other's MAC."""
+    """True if source and target are on one network, and need each other's MAC."""
 
     @property
     def is_ipv6(self) -> bool:
@@ -36,7 +36,7 @@ class Pair:
 
     numbers: list[int]
     direct: bool
-    """They are neighbours."""
+    """True if they are neighbours."""
     entries: set[tuple[str, str]]
     """Neighbours to be learnt by ARP: (who, whose address); an empty name stands for a gateway."""
 

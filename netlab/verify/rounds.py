@@ -55,7 +55,7 @@ _LEAST_ROOM = 64
 """Neighbours to be learnt at once, however full the machine's table is: some of it will be swept."""
 
 _SOURCE_FAULTS = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
-"""At a source from which no other probe has left either, these say nothing about who may reach whom."""
+"""Causes that say nothing about the pair at a source from which no other probe has left either."""
 
 _CHUNK = 32
 """Probes that are sent by one system call, without a look at anything else."""

@@ -62,7 +62,7 @@ class LossAnalyzer:
     """A context manager: watches a whole lab while echo requests, of one family, are under way."""
 
     def __init__(self, netmap: NetworkMap, is_ipv6: bool = False, soon: float = 0.3) -> None:
-        """`soon`: seconds within which a machine asks by ARP for what a packet needs."""
+        """Prepare to watch. `soon`: seconds within which a machine asks by ARP for what a packet needs."""
         self._netmap = netmap
         self._soon = soon
         name = secrets.token_hex(8)

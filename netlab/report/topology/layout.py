@@ -26,9 +26,9 @@ _GROUP_GAP = 36
 _WIRE = 28
 """Length of a wire that only goes down."""
 _WIDE = 1280
-"""VMs go into more rows before a picture gets wider than this …"""
+"""VMs go into more rows before a picture gets wider than this, unless `_FLAT` forbids."""
 _FLAT = 3
-"""… unless the rows get higher than the picture's width divided by this."""
+"""Rows do not get higher than the picture's width divided by this."""
 
 _HANGING = (Role.NAT_DEVICE, Role.HOST, Role.DHCP_SERVER)
 """Roles of machines below a vmnet's bar, from left to right, after its cable to another switch."""

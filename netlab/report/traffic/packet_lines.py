@@ -27,9 +27,10 @@ class Files:
     """Writer of sightings to pcapng files; `finish` completes the last file."""
 
     def __init__(self, file: str, snaplen: int = 0, size: float = inf, ring: int = 0):
-        """`file`: a path, or `-`. A file of `size` bytes is full; then it is over, or, with a `ring`, it goes
-        on in another file, and so many are kept. Raises SystemRefused for one that cannot be written, here
-        and later, and BrokenPipeError if nobody reads stdout any more.
+        """Open the first file. `file`: a path, or `-`; with a `ring`, so many files are kept.
+
+        A file of `size` bytes is full, and without a ring that is the end. Raises SystemRefused for a file
+        that cannot be written, here and later, and BrokenPipeError if nobody reads stdout any more.
         """
         self._path = Path(file)
         self._to_stdout = file == STDOUT

@@ -32,7 +32,7 @@ class Traffic:
     def __init__(
         self, tell: Callable[[str, object], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`tell` sends an event with its data; `clock` is in seconds."""
+        """Begin without journeys. `tell` sends an event with its data; `clock` is in seconds."""
         self._tell, self._clock = tell, clock
         self._kept: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._lock = Lock()

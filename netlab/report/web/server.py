@@ -85,7 +85,7 @@ class PageServer:
     """Answers in threads of its own; it knows nothing of labs."""
 
     def __init__(self, port: int, page: str, requests: Queue[PageRequest] | None) -> None:
-        """`requests`: the queue for probes to be sent; None if nobody may send. Raises KernelError."""
+        """Listen. `requests`: the queue for probes to send; None if nobody may send. Raises KernelError."""
         self.audience = Audience()
         self.page, self.requests = page, requests
         self.journey: Callable[[int], dict[str, Any] | None] = lambda number: None
