@@ -241,7 +241,7 @@ class Pursuit:
                 self.frames.append(Frame(sighting, packet, fields))
             if not sighting.foreign and not is_switch:
                 if node not in self._had:
-                    self.probe.taken_in(sighting.namespace)
+                    self.probe.note_reached(sighting.namespace)
                 self._had[node] = max(sighting.at, self._had.get(node, 0))
             return True
         if "arp.op" not in fields:

@@ -20,7 +20,7 @@ ALLOWED = {
     "scenario": {"errors", "suggest", "visible"},
     "plan": {"errors", "scenario"},
     "kernel": {"errors", "visible", "plan"},
-    "packets": {"errors", "messages", "visible", "kernel"},
+    "packets": {"errors", "messages", "kernel"},
     "diagnosis": {"messages", "kernel", "packets"},
     "probes": {"errors", "suggest", "visible", "kernel", "packets", "diagnosis"},
     "trace": {"errors", "messages", "kernel", "packets", "diagnosis", "probes"},

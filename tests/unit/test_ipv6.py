@@ -111,16 +111,16 @@ def test_a_kernel_without_ipv6_is_told_with_the_remedy(monkeypatch, tmp_path):
 
 def test_a_message_of_icmpv6_is_read_without_ip_header():
     token, source = b"12345678", "2001:db8::2"
-    request = icmp.EchoRequest(is_ipv6=True).carrying(token, 7)
-    read = icmp.read_six(request, source)
+    request = icmp.EchoRequest(is_ipv6=True).build(token, 7)
+    read = icmp.read_ipv6_message(request, source)
     assert (read.kind, read.token, read.source) == (Part.REQUEST, token, source)
     header = struct.pack("!IHBB", 6 << 28, len(request), 58, 64)
     quoted = header + IPv6Address(source).packed + IPv6Address("2001:db8::3").packed + request
     error = struct.pack("!BBHI", 1, 3, 0, 0) + quoted
-    assert icmp.read_six(error, source).own, "the machine's own kernel has given up"
-    assert not icmp.read_six(error, "2001:db8::1").own
+    assert icmp.read_ipv6_message(error, source).local, "the machine's own kernel has given up"
+    assert not icmp.read_ipv6_message(error, "2001:db8::1").local
     advertisement = struct.pack("!BBH", 134, 0, 0) + request[4:]
-    assert icmp.read_six(advertisement, source) is None
+    assert icmp.read_ipv6_message(advertisement, source) is None
 
 
 def test_who_has_lost_what_a_router_told_asks_again_when_it_is_repaired():

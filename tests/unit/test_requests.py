@@ -40,7 +40,7 @@ def test_an_echo_request_is_byte_for_byte_what_scapy_builds(is_ipv6, padding):
     tokens += [bytes(TOKEN_BYTES), b"\xff" * TOKEN_BYTES, b"%b%%(a)s"]
     for token in tokens:
         identifier, sequence = chance.randrange(1 << 16), chance.choice((0, 1, 1 << 8, 0xFFFF))
-        made = request.carrying(token, identifier, sequence)
+        made = request.build(token, identifier, sequence)
         assert made == by_scapy(is_ipv6, padding, token, identifier, sequence)
 
 
@@ -48,7 +48,7 @@ def test_the_checksum_is_right_at_both_ends():
     """A sum of 0xFFFF makes 0, and no sum makes 0xFFFF."""
     request, checksums = EchoRequest(), set()
     for identifier in range(1 << 16):
-        made = request.carrying(bytes(TOKEN_BYTES), identifier)
+        made = request.build(bytes(TOKEN_BYTES), identifier)
         checksums.add(int.from_bytes(made[2:4]))
         if made[2:4] in (b"\0\0", b"\0\1", b"\xff\xfe"):
             assert made == by_scapy(False, b"", bytes(TOKEN_BYTES), identifier, 1)

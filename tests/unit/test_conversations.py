@@ -16,11 +16,11 @@ from scapy.packet import Packet
 
 from netlab.diagnosis.journey import NetworkMap
 from netlab.packets.tap import Sighting
-from netlab.report.traffic.conversation_lines import folded, line
+from netlab.report.traffic.conversation_lines import counts_line, line
 from netlab.traffic import conversations
 from netlab.traffic.conversations import (
-    UNSEEN,
-    UNTOLD,
+    ORPHAN,
+    UNREPORTED,
     Conversation,
     ConversationState,
     ConversationTracker,
@@ -79,7 +79,7 @@ def test_nat_leaves_a_packets_key_alone(inside, outside):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         (ECHO, ICMP(id=1, seq=6) / b"payload"),
         (ECHO, ICMP(id=1, seq=5) / b"another"),
@@ -89,13 +89,13 @@ def test_nat_leaves_a_packets_key_alone(inside, outside):
         (UDP(sport=4000, dport=9) / b"x", UDP(sport=4000, dport=9) / b"y"),
     ],
 )
-def test_other_packets_have_other_keys(one, other):
-    assert key(IP(id=77, **INSIDE), one) != key(IP(id=77, **INSIDE), other)
+def test_other_packets_have_other_keys(first, second):
+    assert key(IP(id=77, **INSIDE), first) != key(IP(id=77, **INSIDE), second)
 
 
 def test_frames_without_ip_have_keys_and_ends():
-    one, other = ARP(psrc="10.0.0.1", pdst="10.0.0.2"), ARP(op=2, psrc="10.0.0.2", pdst="10.0.0.1")
-    asked, answered = (identify(bytes(Ether() / arp)) for arp in (one, other))
+    messages = ARP(psrc="10.0.0.1", pdst="10.0.0.2"), ARP(op=2, psrc="10.0.0.2", pdst="10.0.0.1")
+    asked, answered = (identify(bytes(Ether() / arp)) for arp in messages)
     assert asked.ends == answered.ends
     assert asked.key != answered.key
     assert identify(bytes(Ether() / Dot1Q(vlan=7) / IP(**INSIDE))).kind == "other"
@@ -123,9 +123,9 @@ def test_a_frame_that_has_been_cut_off_is_as_long_as_it_was():
 class Lab:
     """Frames at points of the lab, and what is told of them."""
 
-    def __init__(self, *unfolded: str) -> None:
+    def __init__(self, *shown: str) -> None:
         self.now = self.since = 0
-        self.tracker = ConversationTracker(lambda: MAP, unfolded, lambda namespace: self.since)
+        self.tracker = ConversationTracker(lambda: MAP, shown, lambda namespace: self.since)
 
     def see(
         self, points: str, *layers: Packet, foreign: bool = False, mac: str = "00:0c:29:00:00:01"
@@ -136,14 +136,14 @@ class Lab:
             frame = frame / layer
         for word in points.split():
             self.now += MS
-            node, _, rest = word.partition(".")
-            seen = Sighting(
-                self.now, f"lab.{node}", rest[:-1], rest[-1] == ">", foreign, bytes(frame)
+            node, _, point = word.partition(".")
+            sighting = Sighting(
+                self.now, f"lab.{node}", point[:-1], point[-1] == ">", foreign, bytes(frame)
             )
-            self.tracker.take([seen])
+            self.tracker.take([sighting])
 
-    def told(self, now: int | None = None) -> list[Conversation]:
-        return list(self.tracker.told(now))
+    def ended(self, now: int | None = None) -> list[Conversation]:
+        return list(self.tracker.ended(now))
 
 
 TO_PC = {"src": "10.0.0.1", "dst": "10.0.0.9"}
@@ -152,14 +152,17 @@ TO_PC = {"src": "10.0.0.1", "dst": "10.0.0.9"}
 def test_equal_packets_of_two_senders_are_told_apart_by_their_way():
     """One IP id, one content; they meet on the NAT device."""
     lab = Lab()
-    one, other = ({"src": f"10.0.0.{n}", "dst": "10.0.0.9"} for n in (1, 2))
-    lab.see("vm1.eth0> sw.p1<", IP(id=0, **one), ECHO)
-    lab.see("vm2.eth0> sw.p3< sw.p2> nat.eth0<", IP(id=0, **other), ECHO)
-    lab.see("sw.p2> nat.eth0<", IP(id=0, **one), ECHO)
-    lab.see("nat.up> host.down< host.lan>", IP(id=0, **one), ECHO)
-    lab.see("nat.up> host.down< host.lan> pc.eth0<", IP(id=0, **other), ECHO)
-    found = {told.origin: [step.node for step in told.there] for told in lab.told()}
-    assert found == {"vm1": ["vm1", "sw", "nat"], "vm2": ["vm2", "sw", "nat", "pc"]}
+    first, second = ({"src": f"10.0.0.{n}", "dst": "10.0.0.9"} for n in (1, 2))
+    lab.see("vm1.eth0> sw.p1<", IP(id=0, **first), ECHO)
+    lab.see("vm2.eth0> sw.p3< sw.p2> nat.eth0<", IP(id=0, **second), ECHO)
+    lab.see("sw.p2> nat.eth0<", IP(id=0, **first), ECHO)
+    lab.see("nat.up> host.down< host.lan>", IP(id=0, **first), ECHO)
+    lab.see("nat.up> host.down< host.lan> pc.eth0<", IP(id=0, **second), ECHO)
+    ways = {
+        conversation.origin: [step.node for step in conversation.there]
+        for conversation in lab.ended()
+    }
+    assert ways == {"vm1": ["vm1", "sw", "nat"], "vm2": ["vm2", "sw", "nat", "pc"]}
 
 
 def test_a_packet_that_is_sent_again_is_another_one():
@@ -168,17 +171,17 @@ def test_a_packet_that_is_sent_again_is_another_one():
         lab.see(
             "vm1.eth0> sw.p1< sw.p2> nat.eth0<", IP(id=1, **TO_PC), UDP(sport=5, dport=9) / b"x"
         )
-    (one,) = lab.told()
-    assert one.packets == (2, 0)
-    assert [step.node for step in one.there] == ["vm1", "sw", "nat"]
+    (conversation,) = lab.ended()
+    assert conversation.packets == (2, 0)
+    assert [step.node for step in conversation.there] == ["vm1", "sw", "nat"]
 
 
 def test_what_a_switch_floods_is_one_packet_and_machines_drop_what_is_not_for_them():
     lab = Lab()
     lab.see("vm1.eth0> sw.p1< sw.p2> sw.p3> nat.eth0<", IP(id=1, **TO_PC), ECHO)
     lab.see("vm2.eth0<", IP(id=1, **TO_PC), ECHO, foreign=True)
-    (one,) = lab.told()
-    assert [step.node for step in one.there] == ["vm1", "sw", "nat"]
+    (conversation,) = lab.ended()
+    assert [step.node for step in conversation.there] == ["vm1", "sw", "nat"]
 
 
 def test_an_answer_is_told_when_it_is_home_and_silence_after_a_second():
@@ -186,16 +189,16 @@ def test_an_answer_is_told_when_it_is_home_and_silence_after_a_second():
     back = {"src": TO_PC["dst"], "dst": TO_PC["src"]}
     lab.see("vm1.eth0> sw.p1< sw.p3> vm2.eth0<", IP(id=1, **TO_PC), ECHO)
     lab.see("vm2.eth0> sw.p3< sw.p1>", IP(id=2, **back), ICMP(type=0, id=1, seq=5) / b"payload")
-    assert not lab.told(lab.now)
+    assert not lab.ended(lab.now)
     lab.see("vm1.eth0<", IP(id=2, **back), ICMP(type=0, id=1, seq=5) / b"payload")
-    (one,) = lab.told(lab.now)
-    assert (one.result, one.took) == (ConversationState.ANSWERED, 7 * MS)
-    assert line(one, {}).endswith("✔ vm1 → vm2  icmp  vm1·sw·vm2  and back 7.00 ms")
+    (conversation,) = lab.ended(lab.now)
+    assert (conversation.result, conversation.took) == (ConversationState.ANSWERED, 7 * MS)
+    assert line(conversation, {}).endswith("✔ vm1 → vm2  icmp  vm1·sw·vm2  and back 7.00 ms")
     lab.see("vm1.eth0> sw.p1<", IP(id=3, **TO_PC), ICMP(id=1, seq=6))
-    assert not lab.told(lab.now + 999 * MS)
-    (one,) = lab.told(lab.now + 1001 * MS)
-    assert one.result is ConversationState.SILENT
-    assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  icmp  vm1·sw  no reply")
+    assert not lab.ended(lab.now + 999 * MS)
+    (conversation,) = lab.ended(lab.now + 1001 * MS)
+    assert conversation.result is ConversationState.SILENT
+    assert line(conversation, {}).endswith("✘ vm1 → 10.0.0.9  icmp  vm1·sw  no reply")
 
 
 def test_late_copies_are_not_told_again():
@@ -204,7 +207,7 @@ def test_late_copies_are_not_told_again():
     answer = ICMP(type=0, id=1, seq=5) / b"payload"
     lab.see("vm1.eth0> sw.p1< sw.p3> vm2.eth0<", IP(id=1, **TO_PC), ECHO)
     lab.see("vm2.eth0> sw.p3< sw.p1> vm1.eth0< sw.p2> nat.eth0<", IP(id=2, **back), answer)
-    assert len(lab.told()) == 1
+    assert len(lab.ended()) == 1
 
 
 def test_a_question_is_relayed_only_by_the_one_who_was_asked():
@@ -213,11 +216,13 @@ def test_a_question_is_relayed_only_by_the_one_who_was_asked():
     lab.see("vm1.eth0> sw.p1< sw.p2> nat.eth0<", IP(id=1, **server), UDP(sport=5) / QUERY)
     lab.see("vm2.eth0> sw.p3< sw.p2> nat.eth0<", IP(id=2, **TO_PC), UDP(sport=6) / QUERY)
     lab.see("nat.up> host.down<", IP(id=3, src="1.1.1.1", dst="8.8.8.8"), UDP(sport=7) / QUERY)
-    one, other = lab.told()
-    assert (one.origin, one.relayed, other.origin) == ("vm1", (), "vm2")
-    assert [step.node for step in other.relayed[0].there] == ["nat", "host"]
-    assert line(one, {}).endswith("✘ vm1 → 10.0.0.2  dns www.example.com  vm1·sw·nat  no reply")
-    assert line(other, {}).endswith("vm2·sw·nat  relayed by nat·host, no reply")
+    unanswered, relayed = lab.ended()
+    assert (unanswered.origin, unanswered.relayed, relayed.origin) == ("vm1", (), "vm2")
+    assert [step.node for step in relayed.relayed[0].there] == ["nat", "host"]
+    assert line(unanswered, {}).endswith(
+        "✘ vm1 → 10.0.0.2  dns www.example.com  vm1·sw·nat  no reply"
+    )
+    assert line(relayed, {}).endswith("vm2·sw·nat  relayed by nat·host, no reply")
 
 
 def test_nothing_is_remembered_for_ever():
@@ -226,11 +231,11 @@ def test_nothing_is_remembered_for_ever():
     lab.see("vm1.eth0> sw.p1<", IP(id=2, **TO_PC), TCP(sport=4000, **SEGMENT))
     lab.see("sw.p1<", IP(id=3, **TO_PC), UDP(sport=5) / QUERY)
     lab.see("vm1.eth0> sw.p1<", ARP(psrc="10.0.0.1", pdst="10.0.0.9"))
-    assert len(lab.told()) == 2
+    assert len(lab.ended()) == 2
     remembered = {
         name: value
         for name, value in vars(lab.tracker).items()
-        if name.startswith("_") and hasattr(value, "__len__") and name not in ("_folds", "_where")
+        if name.startswith("_") and hasattr(value, "__len__") and name != "_background"
     }
     # A silent connection may go on.
     assert {name: len(value) for name, value in remembered.items() if value} == {}
@@ -240,9 +245,9 @@ def test_what_keeps_the_network_going_is_counted():
     lab = Lab()
     lab.see("vm1.eth0> sw.p1< sw.p2> nat.eth0<", ARP(psrc="10.0.0.1", pdst="10.0.0.2"))
     lab.see("vm1.eth0> sw.p1<", IP(src="10.0.0.1", dst="224.0.0.22", proto=2))
-    assert not lab.told()
-    assert lab.tracker.folded == {"arp": 1, "other": 1}
-    assert folded(lab.tracker.folded, 0).endswith(
+    assert not lab.ended()
+    assert lab.tracker.counted == {"arp": 1, "other": 1}
+    assert counts_line(lab.tracker.counted, 0).endswith(
         "… 1 ARP, 1 other (--arp tells ARP, --all tells all)"
     )
 
@@ -252,8 +257,10 @@ def test_a_question_to_everybody_is_shown_as_a_branch():
     lab.see(
         "vm1.eth0> sw.p1< sw.p2> sw.p3> nat.eth0< vm2.eth0<", ARP(psrc="10.0.0.1", pdst="10.0.0.9")
     )
-    (one,) = lab.told()
-    assert line(one, {}).endswith("✘ vm1 → 10.0.0.9  arp 10.0.0.9  vm1·sw·nat, vm2  no reply")
+    (conversation,) = lab.ended()
+    assert line(conversation, {}).endswith(
+        "✘ vm1 → 10.0.0.9  arp 10.0.0.9  vm1·sw·nat, vm2  no reply"
+    )
 
 
 BACK = {"src": TO_PC["dst"], "dst": TO_PC["src"]}
@@ -274,8 +281,8 @@ def test_nobody_is_said_to_have_begun_what_was_under_way_when_the_taps_came(firs
         lab.since = lab.now + MS + 1  # The first sighting is a moment before.
         lab.see(after, IP(id=lab.now // MS, **TO_PC), asked)
         lab.see(HOME, IP(id=lab.now // MS, **BACK), answer)
-    assert lab.told() == []
-    assert lab.tracker.folded == {UNSEEN: 4}
+    assert lab.ended() == []
+    assert lab.tracker.counted == {ORPHAN: 4}
 
 
 @pytest.mark.parametrize(
@@ -284,29 +291,29 @@ def test_nobody_is_said_to_have_begun_what_was_under_way_when_the_taps_came(firs
 def test_an_answer_to_a_question_that_nobody_saw_begins_nothing(answer):
     lab = Lab()
     lab.see(HOME, IP(id=2, **BACK), answer)
-    assert lab.told() == []
-    assert lab.tracker.folded == {UNSEEN: 1}
-    assert folded(lab.tracker.folded, 0).endswith("  … 1 of what had begun unseen")
+    assert lab.ended() == []
+    assert lab.tracker.counted == {ORPHAN: 1}
+    assert counts_line(lab.tracker.counted, 0).endswith("  … 1 of what had begun unseen")
 
 
 def test_an_announcement_by_arp_is_no_answer_but_for_the_first_second():
     answer = ARP(op=2, psrc="10.0.0.1", pdst="10.0.0.9")
     lab = Lab("arp")
     lab.see("vm1.eth0> sw.p1<", answer)
-    assert lab.told() == []
+    assert lab.ended() == []
     lab.now += 1000 * MS
     lab.see("vm1.eth0> sw.p1<", answer)
-    (one,) = lab.told()
-    assert one.origin == "vm1"
+    (conversation,) = lab.ended()
+    assert conversation.origin == "vm1"
 
 
 def test_a_switch_may_begin_too():
     lab = Lab("other")
     lab.see("sw.p1> vm1.eth0<", IP(**TO_PC, proto=2), mac=MAP.macs["sw"])
     lab.see("sw.p2> nat.eth0<", IP(src="10.0.0.3", dst="10.0.0.9", proto=2) / b"x")
-    (one,) = lab.told()
-    assert (one.origin, one.fields["ip.protocol"]) == ("sw", "2")
-    assert lab.tracker.folded == {UNSEEN: 1}
+    (conversation,) = lab.ended()
+    assert (conversation.origin, conversation.fields["ip.protocol"]) == ("sw", "2")
+    assert lab.tracker.counted == {ORPHAN: 1}
 
 
 def test_a_connection_that_was_open_before_is_told_as_such():
@@ -314,17 +321,17 @@ def test_a_connection_that_was_open_before_is_told_as_such():
     segments = {"sport": 4000, "dport": 80}
     lab.see("sw.p1< sw.p2>", IP(id=1, **TO_PC), TCP(**segments, flags="A", seq=1))
     lab.see(f"vm1.eth0> {THROUGH}", IP(id=2, **TO_PC), TCP(**segments, flags="A", seq=2))
-    (one,) = lab.told(lab.now + 2000 * MS)
-    assert (one.origin, one.midway, one.goes_on) == ("vm1", True, True)
-    assert line(one, {}).endswith("no reply, begun before, open")
+    (conversation,) = lab.ended(lab.now + 2000 * MS)
+    assert (conversation.origin, conversation.midway, conversation.goes_on) == ("vm1", True, True)
+    assert line(conversation, {}).endswith("no reply, begun before, open")
     lab.see(f"vm1.eth0> {THROUGH}", IP(id=3, **TO_PC), TCP(**segments, flags="S", seq=3))
-    (one,) = lab.told(lab.now + 2000 * MS)
-    assert (one.midway, one.packets) == (False, (1, 0))
-    assert lab.tracker.folded == {UNSEEN: 1}
+    (conversation,) = lab.ended(lab.now + 2000 * MS)
+    assert (conversation.midway, conversation.packets) == (False, (1, 0))
+    assert lab.tracker.counted == {ORPHAN: 1}
     # The second one's end, and then the end of watching, which is that of the first.
     lab.see(f"vm1.eth0> {THROUGH}", IP(id=4, **TO_PC), TCP(**segments, flags="FR", seq=4))
-    lab.told(lab.now + 10_000 * MS)
-    assert all(not one.midway for one in lab.told())
+    lab.ended(lab.now + 10_000 * MS)
+    assert all(not conversation.midway for conversation in lab.ended())
 
 
 def test_who_answers_where_nobody_looks_is_named_by_its_address():
@@ -332,14 +339,16 @@ def test_who_answers_where_nobody_looks_is_named_by_its_address():
     lab = Lab()
     lab.see("vm1.eth0> sw.p1< sw.p3>", IP(id=1, **TO_PC), ECHO)
     lab.see("sw.p3< sw.p1> vm1.eth0<", IP(id=2, **BACK), REPLY)
-    (one,) = lab.told()
-    assert "✔ vm1 → vm9  icmp  vm1·sw  and back" in line(one, {"10.0.0.9": "vm9"})
+    (conversation,) = lab.ended()
+    assert "✔ vm1 → vm9  icmp  vm1·sw  and back" in line(conversation, {"10.0.0.9": "vm9"})
 
 
 def test_what_has_gone_from_a_lab_can_still_be_told():
     now = replace(
         MAP,
-        nodes={place: node for place, node in MAP.nodes.items() if node not in ("vm2", "sw")},
+        nodes={
+            namespace: node for namespace, node in MAP.nodes.items() if node not in ("vm2", "sw")
+        },
         switches=frozenset(),
         macs={},
         peers={
@@ -363,15 +372,15 @@ def wire(*layers: Packet) -> bytes:
 class Flood(Lab):
     """Frames that are built once, and differ in some numbers: scapy takes a millisecond for each."""
 
-    def pass_by(self, points: str, frame: bytes, number: int, *places: int) -> None:
+    def pass_by(self, points: str, frame: bytes, number: int, *offsets: int) -> None:
         """Along these points, 10 µs apart, with the number in two bytes at each of the places."""
         data = bytearray(frame)
-        for place in places:
-            data[place : place + 2] = (number & 0xFFFF).to_bytes(2)
+        for offset in offsets:
+            data[offset : offset + 2] = (number & 0xFFFF).to_bytes(2)
         for word in points.split():
             self.now += MS // 100
-            node, _, rest = word.partition(".")
-            way = rest[:-1], rest[-1] == ">", False
+            node, _, point = word.partition(".")
+            way = point[:-1], point[-1] == ">", False
             self.tracker.take([Sighting(self.now, f"lab.{node}", *way, bytes(data))])
 
 
@@ -390,7 +399,7 @@ def test_what_has_been_told_takes_up_no_memory():
             lab.pass_by("vm1.eth0> sw.p1<", question, number, IP_ID, SEQUENCE)
             lab.pass_by("sw.p1> vm1.eth0<", answer, number, IP_ID, SEQUENCE)
             lab.now += 10 * MS
-            assert len(lab.told(lab.now)) == 1
+            assert len(lab.ended(lab.now)) == 1
             if number % 5000 == 4999:
                 sizes.append(len(gc.get_objects()))
         assert gc.collect() < 100
@@ -409,31 +418,31 @@ FLOODS = {
 @pytest.mark.parametrize("flood", FLOODS)
 def test_more_exchanges_than_are_remembered_are_counted(flood, monkeypatch):
     """Nobody answers, and a connection might go on for minutes."""
-    monkeypatch.setattr(conversations, "_MOST_EXCHANGES", 200)
+    monkeypatch.setattr(conversations, "_MOST_FLOWS", 200)
     monkeypatch.setattr(conversations, "_MOST_PACKETS", 100)
-    lab, told = Flood(), 0
-    frame, *places = FLOODS[flood]
+    lab, reported = Flood(), 0
+    frame, *offsets = FLOODS[flood]
     for number in range(1500):
-        lab.pass_by("vm1.eth0> sw.p1<", frame, number, *places)
+        lab.pass_by("vm1.eth0> sw.p1<", frame, number, *offsets)
         if number == 700:
             lab.now += 2000 * MS
-            told += len(lab.told(lab.now))
-            assert told == 200
+            reported += len(lab.ended(lab.now))
+            assert reported == 200
     assert len(lab.tracker._open) + len(lab.tracker._idle) == 200
-    told += len(lab.told())
-    assert lab.tracker.folded[UNTOLD] + told == 1500
-    assert "exchanges not told, which were too many at once" in folded(lab.tracker.folded, 0)
+    reported += len(lab.ended())
+    assert lab.tracker.counted[UNREPORTED] + reported == 1500
+    assert "exchanges not told, which were too many at once" in counts_line(lab.tracker.counted, 0)
 
 
 def test_what_there_is_no_time_for_is_counted():
     lab = Flood()
-    frame, *places = FLOODS["echo"]
+    frame, *offsets = FLOODS["echo"]
     for number in range(30):
-        lab.pass_by("vm1.eth0> sw.p1<", frame, number, *places)
-    assert len(list(islice(lab.tracker.told(), 10))) == 10
+        lab.pass_by("vm1.eth0> sw.p1<", frame, number, *offsets)
+    assert len(list(islice(lab.tracker.ended(), 10))) == 10
     lab.tracker.abandon()
-    assert lab.tracker.folded[UNTOLD] == 20
-    assert len(lab.told()) == 20, "who takes only some of it gets the rest the next time"
+    assert lab.tracker.counted[UNREPORTED] == 20
+    assert len(lab.ended()) == 20, "who takes only some of it gets the rest the next time"
 
 
 def test_equal_packets_are_compared_with_few_others(monkeypatch):
@@ -441,28 +450,28 @@ def test_equal_packets_are_compared_with_few_others(monkeypatch):
     looks: Counter[str] = Counter()
     fits = conversations._PacketPath.fits
 
-    def counted(*found: object) -> bool:
+    def counted(*arguments: object) -> bool:
         looks["fits"] += 1
-        return fits(*found)
+        return fits(*arguments)
 
     monkeypatch.setattr(conversations._PacketPath, "fits", counted)
     lab, frame = Flood(), wire(IP(id=0, **TO_PC), ECHO)
     for _ in range(1000):
         lab.pass_by("vm1.eth0>", frame, 0)
     assert looks["fits"] <= 1000 * conversations._MOST_EQUAL
-    assert lab.told()
+    assert lab.ended()
 
 
 def test_questions_that_two_machines_throw_at_each_other_are_no_endless_line():
     """Each seems to be asked because of the one before."""
     lab = Flood()
-    one, other = {"src": "10.0.0.1", "dst": "10.0.0.2"}, {"src": "10.0.0.2", "dst": "10.0.0.1"}
-    there, back = (wire(IP(**ends), UDP() / QUERY) for ends in (one, other))
+    first, second = {"src": "10.0.0.1", "dst": "10.0.0.2"}, {"src": "10.0.0.2", "dst": "10.0.0.1"}
+    forward, reverse = (wire(IP(**ends), UDP() / QUERY) for ends in (first, second))
     for number in range(3000):
         if number % 2:
-            lab.pass_by("vm2.eth0> sw.p3< sw.p1> vm1.eth0<", back, number, PORT, DNS_ID)
+            lab.pass_by("vm2.eth0> sw.p3< sw.p1> vm1.eth0<", reverse, number, PORT, DNS_ID)
         else:
-            lab.pass_by("vm1.eth0> sw.p1< sw.p3> vm2.eth0<", there, number, PORT, DNS_ID)
-    told = lab.told()
-    assert len(told) > 300
-    assert max(len(line(one, {})) for one in told) < 400
+            lab.pass_by("vm1.eth0> sw.p1< sw.p3> vm2.eth0<", forward, number, PORT, DNS_ID)
+    ended = lab.ended()
+    assert len(ended) > 300
+    assert max(len(line(conversation, {})) for conversation in ended) < 400
