@@ -42,7 +42,7 @@ PACKAGES_FLOOR := gcc libc6-dev
 PACKAGES_BENCH := mininet bridge-utils $(PACKAGES_FLOOR)
 SUITE ?= bookworm
 
-.PHONY: help setup up down test lint unit kernel page pictures guard bench soak test-versions vm-test vagrant-test bare-test uninstall clean
+.PHONY: help setup up down test lint unit kernel page pictures pages docs guard language bench soak test-versions vm-test vagrant-test bare-test uninstall clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -142,6 +142,15 @@ pictures: PACKAGES += $(PACKAGES_PICTURES)
 pictures: setup ## take the screenshots in docs/images anew
 	@$(AS_ROOT) $(BIN)/python -m tests.page.pictures
 
+pages: $(VENV)/installed ## write the documents that are made of the program anew
+	@$(BIN)/netlab schema > scenarios/schema.json
+	$(BIN)/netlab schema --markdown > docs/reference/format.md
+	$(BIN)/python -m tests.pages
+
+docs: $(VENV)/installed ## the site of the documents, in site/; every link is checked
+	@$(BIN)/python -c 'import material' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: PACKAGES += $(PACKAGES_BENCH)
 bench: setup ## netlab beside Mininet, `ip -batch` and C, 3 to 1,000 VMs: half an hour
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
@@ -152,6 +161,9 @@ guard: PACKAGES += $(PACKAGES_FLOOR)
 guard: setup ## whether netlab has become slower beside C and the bare interpreter: half a minute
 	@$(BIN)/python -m compileall -q netlab
 	$(AS_ROOT) $(BIN)/python -m tests.bench guard --json /dev/null --against docs/bench.json
+
+language: $(VENV)/installed ## count names, docstrings, imports and sizes that make netlab hard to read
+	@$(BIN)/python -m tests.language
 
 soak: setup ## the matrix of three-modes 1,000 times under full load: 8 minutes
 	@$(AS_ROOT) $(BIN)/python tests/bench/soak.py
@@ -179,5 +191,5 @@ uninstall: ## remove the links and the virtual environment (system packages stay
 
 clean: ## remove caches, and the disks of vm-test and vagrant-test
 	@[ ! -d /var/cache/netlab ] || $(SUDO) rm -rf /var/cache/netlab
-	rm -rf vm-results .mypy_cache .ruff_cache dist build
+	rm -rf vm-results site .mypy_cache .ruff_cache dist build
 	find netlab tests -name __pycache__ -prune -exec rm -rf {} +

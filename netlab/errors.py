@@ -1,7 +1,7 @@
-"""Every error that netlab raises on purpose.
+"""Errors that netlab raises on purpose.
 
     NetlabError                       what went wrong, and what to do about it
-    ├── ScenarioError        exit 2   the scenario file is wrong: holds every Problem found
+    ├── ScenarioError        exit 2   the scenario file is wrong: holds every Problem
     ├── UsageError           exit 2   the command line asks for something that makes no sense
     ├── SystemRefused        exit 3   the system said no
     │   ├── NeedsRoot                 not root
@@ -21,34 +21,34 @@ from dataclasses import dataclass
 
 
 class NetlabError(Exception):
-    """Root of the tree. `fix` is one sentence that says what to do."""
+    """The root of the tree. `what` says what went wrong, `fix` what to do: a sentence, or empty."""
 
     exit_code = 3
 
-    def __init__(self, what: str, fix: str = "") -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.what = message
         self.fix = fix
 
     def __str__(self) -> str:
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
     @property
-    def told(self) -> str:
-        """With its notes: while what was done."""
+    def with_notes(self) -> str:
+        """The text with its notes, a line each: what was being done."""
         return "\n".join([str(self), *(f"  ({note})" for note in getattr(self, "__notes__", ()))])
 
 
-_READ = 100
-"""Problems of a file that anybody reads at once."""
+_MOST_SHOWN = 100
+"""Problems of a file that are shown."""
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong in a scenario file. Lines and columns count from 1."""
+    """A problem in a scenario file. Lines and columns count from 1."""
 
     file: str
-    """Empty for what stands in no file: it was typed."""
+    """The file's name; empty for what was typed on the command line."""
     line: int
     column: int
     what: str
@@ -56,12 +56,12 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """Without the place."""
+        """The problem and the fix, without file and line."""
         return f"{self.what}; {self.fix}"
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}: " if self.file else ""
-        return place + self.sentence
+        position = f"{self.file}:{self.line}:{self.column}: " if self.file else ""
+        return position + self.sentence
 
 
 class ScenarioError(NetlabError):
@@ -71,9 +71,11 @@ class ScenarioError(NetlabError):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(set(problems))
-        lines = [str(problem) for problem in self.problems[:_READ]]
-        if len(self.problems) > _READ:
-            lines.append(f"{len(self.problems):,} problems in all; these are the first {_READ}")
+        lines = [str(problem) for problem in self.problems[:_MOST_SHOWN]]
+        if len(self.problems) > _MOST_SHOWN:
+            lines.append(
+                f"{len(self.problems):,} problems in all; these are the first {_MOST_SHOWN}"
+            )
         super().__init__("\n".join(lines))
 
 
@@ -96,7 +98,7 @@ class Missing(SystemRefused):
 
 
 class NoSuchLab(SystemRefused):
-    """No lab of that name, or the name is needed because several run."""
+    """There is no lab of that name, or the name is needed because several run."""
 
 
 class LabExists(SystemRefused):

@@ -17,24 +17,28 @@ Class = TypeVar("Class")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(kind: type[Class]) -> type[Class]:
-    """`@dataclass(frozen=True)`, but for the time that it takes; methods of the class's own stay."""
+    """Define a class as `@dataclass(frozen=True)` does, in less time; methods of the class's own stay."""
     return furnished(dataclass(init=False, repr=False, eq=False)(kind))
 
 
 def furnished(kind: type[Class]) -> type[Class]:
-    """A dataclass that has fields and no methods, with those of a frozen one."""
-    own = fields(kind)  # type: ignore[arg-type]
-    compared = _values(one.name for one in own if one.compare)
-    hashed = _values(one.name for one in own if (one.compare if one.hash is None else one.hash))
+    """Give a dataclass that has fields and no methods those of a frozen one."""
+    members = fields(kind)  # type: ignore[arg-type]
+    compared = _values(member.name for member in members if member.compare)
+    hashed = _values(
+        member.name
+        for member in members
+        if (member.compare if member.hash is None else member.hash)
+    )
 
     def initialise(self: Any, *positional: Any, **named: Any) -> None:
         initialiser = _initialiser(kind)
         setattr(kind, "__init__", initialiser)  # noqa: B010
         initialiser(self, *positional, **named)
 
-    def equal(self: Any, other: object) -> object:
-        if other.__class__ is self.__class__:
-            return compared(self) == compared(other)
+    def equal(self: Any, value: object) -> object:
+        if value.__class__ is self.__class__:
+            return compared(self) == compared(value)
         return NotImplemented
 
     methods = {
@@ -52,7 +56,7 @@ def furnished(kind: type[Class]) -> type[Class]:
 
 
 def _shown(self: Any) -> str:
-    shown = (one.name for one in fields(self) if one.repr)
+    shown = (member.name for member in fields(self) if member.repr)
     return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
@@ -69,23 +73,23 @@ def _values(names: Iterable[str]) -> Callable[[Any], object]:
 
 
 def _initialiser(kind: Any) -> Callable[..., None]:
-    """`__init__`, which sets fields behind the back of `__setattr__`."""
-    known: dict[str, Any] = {"_set": object.__setattr__, "_left_out": MISSING}
+    """Compile `__init__`, which sets fields behind the back of `__setattr__`."""
+    namespace: dict[str, Any] = {"_set": object.__setattr__, "_left_out": MISSING}
     positional, named, lines = ["self"], ["*"], []
-    for one in fields(kind):
-        name = value = one.name
+    for member in fields(kind):
+        name = value = member.name
         default = ""
-        if one.default_factory is not MISSING:
-            known[f"_new_{name}"], default = one.default_factory, "=_left_out"
+        if member.default_factory is not MISSING:
+            namespace[f"_new_{name}"], default = member.default_factory, "=_left_out"
             value = f"_new_{name}() if {name} is _left_out else {name}"
-        elif one.default is not MISSING:
-            known[f"_default_{name}"], default = one.default, f"=_default_{name}"
-        (named if one.kw_only else positional).append(name + default)
+        elif member.default is not MISSING:
+            namespace[f"_default_{name}"], default = member.default, f"=_default_{name}"
+        (named if member.kw_only else positional).append(name + default)
         lines.append(f"_set(self, '{name}', {value})")
     if hasattr(kind, "__post_init__"):
         lines.append("self.__post_init__()")
     head = ", ".join(positional + named if named[1:] else positional)
-    exec(f"def __init__({head}):\n " + "\n ".join(lines or ["pass"]), known)
-    initialiser: Callable[..., None] = known["__init__"]
+    exec(f"def __init__({head}):\n " + "\n ".join(lines or ["pass"]), namespace)
+    initialiser: Callable[..., None] = namespace["__init__"]
     initialiser.__qualname__ = f"{kind.__qualname__}.__init__"  # Errors name it.
     return initialiser

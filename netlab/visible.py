@@ -13,41 +13,41 @@ from typing import Any
 from unicodedata import category
 
 _PLAIN = " -~"
-"""ASCII that can be printed."""
+"""A range of ASCII: what can be printed."""
 _LINES = "\n\t"
 _ODD = re.compile(f"[^{_PLAIN}]")
 _ODD_BUT_LINES = re.compile(f"[^{_PLAIN}{_LINES}]")
 
 
 def visible(text: str) -> str:
-    """One line: what cannot be seen as itself is written as an escape."""
+    """Return a line in which every character that cannot be seen as itself is an escape."""
     return _ODD.sub(lambda char: _shown(char[0]), text)
 
 
 def visible_lines(text: str) -> str:
-    """The same of several lines, whose ends and tabs stay."""
+    """Return lines as `visible` does; line ends and tabs stay."""
     return _ODD_BUT_LINES.sub(lambda char: _shown(char[0]), text)
 
 
 def visible_json(document: str) -> str:
-    """The same of JSON, which stays the same document: such characters stand in its strings only."""
+    """Return JSON as `visible` does; it stays the same document: such characters are in strings only."""
     return _ODD_BUT_LINES.sub(lambda char: _in_json(char[0]), document)
 
 
 def visible_data(data: Any) -> Any:
-    """The same of every text in what is to become JSON, for who shows it as it is: a page."""
+    """Return data, to become JSON for a page, with every text in it as `visible` returns it."""
     match data:
         case str():
             return visible(data)
         case dict():
             return {visible_data(key): visible_data(value) for key, value in data.items()}
         case list() | tuple():
-            return [visible_data(one) for one in data]
+            return [visible_data(item) for item in data]
     return data
 
 
 def is_visible(char: str) -> bool:
-    """Whether a character shows as itself: letters, signs, and spaces of all widths."""
+    """Return whether a character shows as itself: letters, signs, and spaces of all widths."""
     return char.isprintable() or category(char) == "Zs"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PAGES = (README, *sorted(ROOT.glob("docs/**/*.md")))
 
 
 def blocks(kind: str, document: Path = README) -> list[str]:

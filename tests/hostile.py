@@ -265,8 +265,8 @@ class Everything:
         payload(data)
         packet_key.identify(data, length)
         for part in (data, data[14:], data[34:], data[54:]):
-            icmp.read_packet(part)
-            icmp.read_six(part, "fd00::1")
+            icmp.read_ipv4_packet(part)
+            icmp.read_ipv6_message(part, "fd00::1")
             icmp.echo(part, True)
             icmp.echo(part, False)
         hit = Hit("lab.sw", "bridge filter", "a rule", True, data[:60])
@@ -292,13 +292,13 @@ class Everything:
             if packet := probe.packet(fields, data):
                 frames = [Frame(one, packet, fields) for one in seen]
                 follow(frames, MAP)
-                assert all(map(is_visible, "".join(probe.found(frames, {}))))
+                assert all(map(is_visible, "".join(probe.results(frames, {}))))
 
     def tell(self, fields: Fields) -> None:
         """What is told of it, and of what has come to its end."""
         for language in LANGUAGES:
             assert all(map(is_visible, summary(fields, language)))
-        for told in self.tracker.told(self.now):
+        for told in self.tracker.ended(self.now):
             assert all(map(is_visible, conversation_lines.line(told, {})))
             json.dumps(conversation_lines.document(told, {}))
             self.traffic.add(page.journey(told, {}, "lab"), sum(told.packets))

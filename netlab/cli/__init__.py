@@ -132,7 +132,7 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
 
 def _fail_in_haste(output: Output, error: Interrupted) -> int:
     """After a signal: no reader is waited for, and a second one changes nothing."""
-    from netlab.kernel.patience import hurry
+    from netlab.kernel.signals import hurry
 
     hurry()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -149,5 +149,5 @@ def say_end(stream: Stream, lost: int, consequence: str) -> None:
         say("netlab: the lab has ended", to_stderr=True)
     if lost:
         say(f"netlab: {lost} packets were lost; {consequence}", to_stderr=True)
-    if untold := stream.untold():
+    if untold := stream.unread():
         say(f"netlab: {untold} frames were not told: they still waited at the end", to_stderr=True)

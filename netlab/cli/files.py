@@ -90,7 +90,9 @@ def _table(titles: dict[str, str]) -> RenderableType:
 
 
 @click.command(epilog=examples("netlab schema > schema.json", "netlab schema --markdown"))
-@click.option("--markdown", is_flag=True, help="A page for people instead: docs/format.md.")
+@click.option(
+    "--markdown", is_flag=True, help="A page for people instead: docs/reference/format.md."
+)
 def schema(markdown: bool) -> None:
     """Print the JSON Schema of scenario files, for editors."""
     from netlab.scenario.model import json_schema

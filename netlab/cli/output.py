@@ -49,13 +49,13 @@ def say(text: str, *, to_stderr: bool = False) -> bool:
 
 def unblock() -> None:
     """From now on, no signal waits for who reads stdout and stderr."""
-    from netlab.kernel.patience import Unblocked
+    from netlab.kernel.signals import InterruptibleFile
 
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, TextIOWrapper):
             stream.flush()
-            raw = BufferedWriter(Unblocked(stream))
+            raw = BufferedWriter(InterruptibleFile(stream))
             through = name == "stderr"
             fresh = TextIOWrapper(raw, stream.encoding, stream.errors, write_through=through)
             setattr(sys, name, fresh)
@@ -129,7 +129,7 @@ class Output:
 
     def failure(self, error: NetlabError, details: dict[str, Any] | None = None) -> None:
         """Print an error: for people on stderr, and as data on stdout if JSON is wanted."""
-        say(typed(f"netlab: {error.told}"), to_stderr=True)
+        say(typed(f"netlab: {error.with_notes}"), to_stderr=True)
         if self.json:
             from netlab.report import data
 

@@ -101,13 +101,13 @@ for _name, _about in _TABLES.items():
 
 def _watch(output: Output, running: Lab, name: str, place: str | None) -> None:
     """Until the reader leaves, Ctrl-C or another signal, or the lab's end."""
-    from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.signals import deferred_signals
 
     watcher = lab.LabWatcher(running)
     # On a terminal the seconds may count down; a pipe is told of changes only.
     counting = sys.stdout.isatty() and not output.json
     drawn = None
-    with suppress(Interrupted), postponed_signals() as interruption, interruption.at_once():
+    with suppress(Interrupted), deferred_signals() as interruption, interruption.at_once():
         for found in _views(watcher, name, place):
             if counting or found.steady != drawn:
                 drawn = found.steady

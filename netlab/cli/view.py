@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netlab.packets.stream import Stream
     from netlab.report.traffic.page import Traffic
     from netlab.report.web.page import Pictures
-    from netlab.report.web.server import Wish
+    from netlab.report.web.server import PageRequest
 
 _MOST_WISHES = 16
 """To send, that wait for each other; more are refused."""
@@ -53,7 +53,7 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     def page(now: lab.Lab) -> str:
         return html([], _pictures(now), language, live=True, send=kinds)
 
-    wishes: Queue[Wish] = Queue(_MOST_WISHES)
+    wishes: Queue[PageRequest] = Queue(_MOST_WISHES)
     server = PageServer(port, page(running), wishes if allow_send else None)
     traffic = Traffic(server.audience.tell)
     server.journey = traffic.journey
@@ -96,7 +96,7 @@ def _pictures(*labs: lab.Lab) -> Pictures:
 
 
 def _watch(
-    watcher: lab.LabWatcher, stream: Stream, traffic: Traffic, wishes: Queue[Wish]
+    watcher: lab.LabWatcher, stream: Stream, traffic: Traffic, wishes: Queue[PageRequest]
 ) -> Iterator[lab.Lab]:
     """Tell the page of what is seen, and send what it wishes, until Ctrl-C or the lab's end.
 
@@ -107,7 +107,9 @@ def _watch(
     from netlab.traffic import conversations
 
     running = watcher()
-    tracker = conversations.ConversationTracker(watcher.netmap, conversations.FOLDED, stream.since)
+    tracker = conversations.ConversationTracker(
+        watcher.netmap, conversations.BACKGROUND, stream.since
+    )
     for found in conversations.live(stream.portions(), tracker, WINDOW_NS):
         if stream.late:
             stream.abandon()
@@ -123,7 +125,7 @@ def _watch(
             _fulfil(running, wishes.get_nowait())
 
 
-def _fulfil(running: lab.Lab, wish: Wish) -> None:
+def _fulfil(running: lab.Lab, wish: PageRequest) -> None:
     from netlab.report import data
 
     try:

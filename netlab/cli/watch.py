@@ -73,10 +73,10 @@ def watch(
     wanted = lab.exchange_filter(running, nodes)
     watcher = lab.LabWatcher(running)
     watcher.owners()  # While it is there: it may end at once.
-    unfolded = conversations.FOLDED if everything else {"arp", "ndp"} if arp else ()
+    shown = conversations.BACKGROUND if everything else {"arp", "ndp"} if arp else ()
     with lab.watching(running) as seen:
-        tracker = conversations.ConversationTracker(watcher.netmap, unfolded, seen.since)
-        printer = _Printer(output.json, watcher.owners, tracker.folded, count)
+        tracker = conversations.ConversationTracker(watcher.netmap, shown, seen.since)
+        printer = _Printer(output.json, watcher.owners, tracker.counted, count)
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
             for found in conversations.live(seen.portions(seconds), tracker, stream.WINDOW_NS):
@@ -135,6 +135,6 @@ class _Printer:
         if self._folded and self._json:
             print(as_json({"at": time.time_ns(), "folded": self._folded}))
         elif self._folded:
-            print(report.folded(self._folded, time.time_ns()))
+            print(report.counts_line(self._folded, time.time_ns()))
         self._folded.clear()
         sys.stdout.flush()

@@ -87,8 +87,8 @@ class LabObserver:
         if not self._echoes_only:
             return self._otherwise
         if node in self.netmap.carriers:
-            return filters.SIX_ON_A_SWITCH if self._is_ipv6 else filters.ON_A_SWITCH
-        return filters.SIX_ON_A_MACHINE if self._is_ipv6 else filters.ON_A_MACHINE
+            return filters.IPV6_ON_A_SWITCH if self._is_ipv6 else filters.IPV4_ON_A_SWITCH
+        return filters.IPV6_ON_A_MACHINE if self._is_ipv6 else filters.IPV4_ON_A_MACHINE
 
     def begin(self) -> None:
         """What counts grow by from now on is the probes' doing."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from netlab.frozen import frozen
 from netlab.kernel.nftables import nft
-from netlab.kernel.nftables.nft import RulePlace
+from netlab.kernel.nftables.nft import RuleId
 from netlab.kernel.rows import IPAddress
 
 NOT_THERE = object()
@@ -70,7 +70,7 @@ class ParsedRuleset:
 
     document: Sequence[Mapping[str, Any]] = ()
     """libnftables' list of tables, chains, sets and rules."""
-    texts: Mapping[RulePlace, str] | None = None
+    texts: Mapping[RuleId, str] | None = None
     """Rules as `nft list ruleset` shows them."""
     dormant: frozenset[tuple[str, str]] = frozenset()
     """Family and name of the tables that are switched off."""
@@ -252,7 +252,7 @@ class ParsedRuleset:
         return None
 
     def _text(self, rule: Mapping[str, Any]) -> str:
-        words = (self.texts or {}).get(nft.place(rule), "a rule")
+        words = (self.texts or {}).get(nft.rule_id(rule), "a rule")
         return f"{rule['table']} {rule['chain']}: {words}"
 
 

@@ -1,1 +1,1 @@
-"""The only room that touches Linux: creates, observes and removes nouns."""
+"""The only room that touches Linux: creates, observes, alters and removes a plan's resources."""

@@ -2,7 +2,7 @@
 
 Before a packet socket goes, the kernel waits until nobody can be looking at it
 any more (packet_release, synchronize_net): some milliseconds, which a lab of
-200 machines would wait 400 times over. Who waits at the same time waits once.
+200 machines would wait 400 times over. Threads that wait at the same time wait once.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-_AT_ONCE = 64
+_THREADS = 64
 
 
 class Closable(Protocol):
-    """A socket, or what has some."""
+    """A socket, or an object that has some."""
 
     def close(self) -> None:
-        """Let go of them."""
+        """Close all its sockets."""
 
 
-def close_together(many: Collection[Closable]) -> None:
-    """Close all; the first error is raised when everybody is done."""
+def close_together(sockets: Collection[Closable]) -> None:
+    """Close all of them; raise the first error when all are done."""
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda one: one.close(), many))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda closable: closable.close(), sockets))

@@ -13,7 +13,7 @@ _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def read(path: str) -> str | None:
-    """The text of a file; None if it is none (a link is none), or not there."""
+    """Return the text of a file; None if it is no regular file (but a link, a folder), or not there."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except (FileNotFoundError, NotADirectoryError):
@@ -35,7 +35,7 @@ def read(path: str) -> str | None:
 
 
 def write(path: str, text: str) -> None:
-    """Make a file of this text, or give it another. A link or a folder in its place goes."""
+    """Write a file of this text; a link or a folder of its name goes."""
     try:
         file = os.open(path, _WRITING, 0o666)
     except OSError as error:
@@ -52,17 +52,17 @@ def write(path: str, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Let a folder be there. Anything else in its place goes."""
+    """Make a folder where there is none yet; a file or a link of its name goes."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         path.mkdir()
 
 
 def remove(path: str) -> None:
-    """Let nothing be there: no file, no link, no folder. Forgives absence."""
-    there = Path(path)
-    if there.is_dir() and not there.is_symlink():
-        shutil.rmtree(there)
+    """Remove a file, a link or a folder with its contents. Forgives absence."""
+    entry = Path(path)
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
     else:
         with suppress(FileNotFoundError, NotADirectoryError):
-            there.unlink()
+            entry.unlink()

@@ -1,4 +1,4 @@
-"""Programs of the machine: what labs need, and what hints and documents tell people to type."""
+"""Programs of the machine: those that labs need, and those that hints and documents tell people to type."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Program(NamedTuple):
-    """What a program is for, and the Debian package that has it."""
+    """A program's purpose, and the Debian package that has it."""
 
     purpose: str
     package: str
@@ -16,7 +16,7 @@ NEEDED = {
     "dnsmasq": Program("DHCP and DNS servers", "dnsmasq-base"),
     "busybox": Program("the VMs' DHCP client and the Internet's web server", "busybox"),
 }
-"""Without one of these there is no lab."""
+"""Programs without which there is no lab."""
 
 TYPED = {
     "ip": Program("addresses, routes and neighbours", "iproute2"),
@@ -31,10 +31,10 @@ TYPED = {
     "conntrack": Program("connections that are translated", "conntrack"),
     "hostname": Program("what a machine is called", "hostname"),
 }
-"""Labs and verdicts do without these; people on a node do not."""
+"""Programs that people need on a node; labs and verdicts do without."""
 
 
 def remedy(program: str) -> str:
-    """What to do where a program is not found."""
-    known = NEEDED.get(program) or TYPED.get(program)
-    return f"install the package {known.package}" if known else "install it"
+    """Return a hint for a program that is not installed."""
+    listed = NEEDED.get(program) or TYPED.get(program)
+    return f"install the package {listed.package}" if listed else "install it"

@@ -1,7 +1,7 @@
-"""IPv6 of one interface: on, off, and what a router's advertisement has made of it.
+"""IPv6 of interfaces: on, off, and the addresses and routes from a router's advertisement.
 
 It is off in each new namespace (`plan.machine`), so an interface has no IPv6
-but where somebody switches it on. Nothing waits: duplicate address detection
+unless it is switched on. Nothing waits: duplicate address detection
 is off, and the router is asked at once (addrconf of ip-sysctl.rst).
 """
 
@@ -23,11 +23,11 @@ _CONF = Path("/proc/sys/net/ipv6/conf")
 
 @frozen
 class Ipv6State:
-    """What one namespace has of IPv6, without ::1."""
+    """The IPv6 addresses and routes of one namespace, without ::1."""
 
     addresses: tuple[Address, ...] = ()
     advertised: tuple[Address, ...] = ()
-    """Those that stem from a router's advertisement."""
+    """Addresses from a router's advertisement."""
     routes: tuple[Route, ...] = ()
     defaults: frozenset[str] = frozenset()
     """Interfaces with a default route that a router has given."""
@@ -43,9 +43,9 @@ def require() -> None:
 
 
 def settings(resource: Ipv6) -> tuple[Sysctl, ...]:
-    """What lets the interface have addresses: those of its router, if it listens to one, by EUI-64.
+    """Return the settings that turn IPv6 on: with its router's addresses, if it listens to one, by EUI-64.
 
-    Each is written down: a namespace may inherit the machine's (net.core.devconf_inherit_init_net).
+    Every setting is written: a namespace may inherit the machine's (net.core.devconf_inherit_init_net).
     ra_defrtr_metric came with Linux 5.12.
     """
     values = {
@@ -62,44 +62,46 @@ def settings(resource: Ipv6) -> tuple[Sysctl, ...]:
 
 
 def off(resource: Ipv6) -> Sysctl:
-    """What takes the interface its addresses and routes."""
+    """Return the setting that turns IPv6 off, which takes the interface its addresses and routes."""
     return _setting(resource, "disable_ipv6", "1")
 
 
-def is_on(resource: Ipv6, found: dict[str, str]) -> bool:
-    """Whether the interface is as the noun says; `found` are the settings that the kernel has."""
-    return all(found.get(one.key, one.value) == one.value for one in settings(resource))
+def is_on(resource: Ipv6, values: dict[str, str]) -> bool:
+    """Return whether the interface is as planned; `values` are the settings that the kernel has, by key."""
+    return all(
+        values.get(setting.key, setting.value) == setting.value for setting in settings(resource)
+    )
 
 
 def _setting(resource: Ipv6, key: str, value: str) -> Sysctl:
-    where = f"net.ipv6.conf.{resource.interface}.{key}"
-    return Sysctl(resource.namespace, where, value, optional=True)
+    full_key = f"net.ipv6.conf.{resource.interface}.{key}"
+    return Sysctl(resource.namespace, full_key, value, optional=True)
 
 
 def took(netlink: Netlink, fact: Advertised) -> bool:
-    """Whether the interface has the address, and its default route."""
+    """Read whether the interface has taken the advertised address, and its default route."""
     return holds(read(Snapshot(netlink), fact.namespace), fact)
 
 
 def holds(state: Ipv6State, fact: Advertised) -> bool:
-    """Whether a namespace in this state has what the router advertised."""
-    wanted = Address(fact.namespace, fact.interface, fact.address)
+    """Return whether a namespace in this state has the address, and the route, that the router advertised."""
+    address = Address(fact.namespace, fact.interface, fact.address)
     routed = fact.interface in state.defaults or not fact.routed
-    return wanted in state.advertised and routed
+    return address in state.advertised and routed
 
 
 def read(snapshot: Snapshot, namespace: str) -> Ipv6State:
-    """IPv6 of a namespace, but of interfaces that have come since the snapshot."""
-    learnt = list(_routes(snapshot)) if any(_own(snapshot)) else []
+    """Return a namespace's IPv6 state, without interfaces that have come since the snapshot."""
+    learnt = list(_gateway_routes(snapshot)) if any(_ipv6_addresses(snapshot)) else []
     return Ipv6State(
         addresses(snapshot, namespace),
-        # What somebody enters stays for ever, what is advertised has an end.
+        # An address that is entered stays for ever, an advertised one has an end.
         tuple(
-            _placed(address, snapshot, namespace)
-            for address in _own(snapshot)
+            _planned_address(address, snapshot, namespace)
+            for address in _ipv6_addresses(snapshot)
             if not address.permanent
         ),
-        tuple(_planned(route, namespace) for route in learnt if route.protocol != "ra"),
+        tuple(_planned_route(route, namespace) for route in learnt if route.protocol != "ra"),
         frozenset(
             snapshot.names.get(route.hops[0].index, "?")
             for route in learnt
@@ -109,36 +111,40 @@ def read(snapshot: Snapshot, namespace: str) -> Ipv6State:
 
 
 def addresses(snapshot: Snapshot, namespace: str) -> tuple[Address, ...]:
-    """The IPv6 addresses of a namespace as a plan has them."""
-    return tuple(_placed(address, snapshot, namespace) for address in _own(snapshot))
-
-
-def advertised_on(snapshot: Snapshot) -> frozenset[str]:
-    """Interfaces with an address that stems from a router's advertisement."""
-    return frozenset(
-        snapshot.names[address.index] for address in _own(snapshot) if not address.permanent
+    """Return the IPv6 addresses of a namespace as a plan has them."""
+    return tuple(
+        _planned_address(address, snapshot, namespace) for address in _ipv6_addresses(snapshot)
     )
 
 
-def _own(snapshot: Snapshot) -> Iterator[InterfaceAddress]:
+def advertised_on(snapshot: Snapshot) -> frozenset[str]:
+    """Return the interfaces with an address from a router's advertisement."""
+    return frozenset(
+        snapshot.names[address.index]
+        for address in _ipv6_addresses(snapshot)
+        if not address.permanent
+    )
+
+
+def _ipv6_addresses(snapshot: Snapshot) -> Iterator[InterfaceAddress]:
     for address in snapshot.addresses:
         if address.address.version == 6 and address.index in snapshot.names:
             yield address
 
 
-def _placed(address: InterfaceAddress, snapshot: Snapshot, namespace: str) -> Address:
+def _planned_address(address: InterfaceAddress, snapshot: Snapshot, namespace: str) -> Address:
     return Address(namespace, snapshot.names[address.index], address.address)
 
 
-def _routes(snapshot: Snapshot) -> Iterator[KernelRoute]:
-    """Those of the main table through a gateway, but for redirects."""
+def _gateway_routes(snapshot: Snapshot) -> Iterator[KernelRoute]:
+    """Yield the IPv6 routes of the main table through a gateway, but for redirects."""
     for route in snapshot.routes:
         through_gateway = route.gateway is not None and route.gateway.version == 6
         if route.main and through_gateway and route.protocol != "redirect":
             yield route
 
 
-def _planned(route: KernelRoute, namespace: str) -> Route:
+def _planned_route(route: KernelRoute, namespace: str) -> Route:
     metric = 0 if route.metric == IPV6_METRIC else route.metric
-    assert route.gateway, "it goes through one"
+    assert route.gateway, "see `_gateway_routes`"
     return Route(namespace, route.destination, route.gateway, metric)

@@ -1,10 +1,10 @@
 """Rows of the kernel's tables, as plain frozen values. Pure: anybody may import it.
 
-Neighbour    whose MAC address belongs to an IP address: what ARP and neighbour discovery have learnt
-FdbEntry     behind which port of a switch a MAC address is
-RouteRow     where packets to a subnet go
-Connection   what connection tracking remembers, translations included
-Socket       who waits for packets on a port
+Neighbour    the MAC address of an IP address, as ARP and neighbour discovery have learnt it
+FdbEntry     the port of a switch behind which a MAC address is
+RouteRow     a route to a subnet
+Connection   an entry of connection tracking, translations included
+Socket       a program that waits for packets on a port
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ipaddress import (
 from netlab.frozen import frozen
 
 Names = Mapping[int, str]
-"""Numbers of interfaces, and what they are called."""
+"""Names of interfaces, by number."""
 
 IPAddress = IPv4Address | IPv6Address
 IPInterface = IPv4Interface | IPv6Interface
@@ -31,7 +31,7 @@ IPNetwork = IPv4Network | IPv6Network
 
 @frozen
 class Neighbour:
-    """What is known of one IP address on one interface."""
+    """An IP address that is known on an interface, and its MAC address."""
 
     interface: str
     address: IPAddress
@@ -49,26 +49,26 @@ class FdbEntry:
     mac: str
     port: str
     learnt: bool
-    """False for the switch's and its ports' own addresses, and for what was entered by hand."""
+    """False for the addresses of the switch and its ports, and for those entered by hand."""
     vlan: int = 0
     """0: the switch tells no VLANs apart."""
 
 
 @frozen
 class Granted:
-    """What a DHCP server has lent to whom."""
+    """A lease, as a DHCP server has granted it."""
 
     address: str
     mac: str
     name: str
-    """`*` if the client has told none."""
+    """`*` if the client has sent none."""
     expires: int
     """Seconds since 1970; 0: never."""
 
 
 @frozen
 class NextHop:
-    """A way of a route."""
+    """A next hop of a route."""
 
     gateway: IPAddress | None
     """None: the destination is on the cable."""
@@ -85,17 +85,17 @@ class RouteRow:
     kind: str = "unicast"
     """unicast, blackhole, unreachable, prohibit, …"""
     source: IPAddress | None = None
-    """The address that the machine itself takes for packets by this route, if not any."""
+    """The address that the machine itself takes for packets by this route, if the route names one."""
     metric: int = 0
     """The lowest wins."""
     protocol: str = ""
-    """Who made it: kernel, boot, static, dhcp, …; a number if it has no name."""
+    """The route's maker: kernel, boot, static, dhcp, …; a number if it has no name."""
     scope: str = "global"
     dead: bool = False
     """Its interface has lost its carrier."""
 
     def __str__(self) -> str:
-        """As `ip route` prints it."""
+        """Format the route as `ip route` does."""
         whole = "default" if not self.destination.prefixlen else str(self.destination)
         words = [whole.removesuffix(f"/{self.destination.max_prefixlen}")]
         if self.kind != "unicast":
@@ -114,7 +114,7 @@ class RouteRow:
 
 @frozen
 class Flow:
-    """One direction of a connection."""
+    """A direction of a connection."""
 
     source: IPAddress
     target: IPAddress
@@ -122,11 +122,11 @@ class Flow:
     """None for protocols without ports."""
     target_port: int | None = None
     identifier: int | None = None
-    """Of ICMP echo."""
+    """The identifier of an ICMP echo."""
 
     @property
     def reversed(self) -> Flow:
-        """The same, seen from the other end."""
+        """The flow as it is seen from the other end."""
         return Flow(self.target, self.source, self.target_port, self.source_port, self.identifier)
 
     def __str__(self) -> str:
@@ -146,7 +146,7 @@ class Connection:
     original: Flow
     """The first packet, as it came."""
     reply: Flow
-    """The answers, as they come: the other end's view, the other way round."""
+    """The replies, as they come: from the other end's point of view."""
     state: str
     """TCP's own (ESTABLISHED, …); otherwise unreplied, replied or assured."""
     timeout: int | None
@@ -159,7 +159,7 @@ class Connection:
 
     @property
     def translated(self) -> bool:
-        """Whether NAT changes anything."""
+        """True if NAT changes anything."""
         return self.seen_as != self.original
 
 
@@ -179,12 +179,12 @@ class Socket:
 
     @property
     def loopback(self) -> bool:
-        """Nobody outside its machine can reach it."""
+        """True if only its own machine can reach it."""
         return self.address.is_loopback
 
 
 AddressRow = tuple[str, IPInterface]
-"""An interface and an address of it."""
+"""An interface, and an address that it has."""
 
 
 def _words(hop: NextHop) -> list[str]:
@@ -193,7 +193,7 @@ def _words(hop: NextHop) -> list[str]:
 
 
 def at_port(address: object, port: object | None) -> str:
-    """`10.0.0.1:80`, `[fd00::1]:80` (RFC 5952, 6), or the address alone."""
+    """Format an address and a port: `10.0.0.1:80`, `[fd00::1]:80` (RFC 5952, 6), or the address alone."""
     text = str(address)
     if port is None:
         return text

@@ -1,13 +1,13 @@
-"""The run directory: what netlab knows about its labs, below /run/netlab.
+"""The run directory: netlab's records and files of its labs, below /run/netlab.
 
     /run/netlab/LAB/
         lab.json            name, scenario, version, namespaces; ready or not
         scenario.yaml       a copy: the user's file may be edited or deleted
-        scenario.yaml.new   what a change is about to make of it
+        scenario.yaml.new   the scenario of a change that is under way
         etc/NS/             files for the node's /etc; /etc/netns/NS is a link to it
         rulesets/NS         each nftables ruleset as the kernel showed it when it was new
         leases/NS.IF        each DHCP lease, written by the client's script
-        leases/NS.resolv    the resolv.conf that it has made of them
+        leases/NS.resolv    the resolv.conf that the script has made of them
         services/NS.NAME/   config, log, pid and leases of each service
 
 `lab.json` is written before anything is created, so a crash at any moment
@@ -41,7 +41,7 @@ _FOREVER = 1e11
 
 @frozen
 class Record:
-    """What is known about a lab, apart from what the kernel shows."""
+    """A lab's facts that the kernel does not show."""
 
     lab: str
     scenario: str
@@ -52,16 +52,16 @@ class Record:
     """Seconds since the epoch."""
     ready: bool = False
     becomes: str = ""
-    """The file of the scenario to which a change is under way, or was when it was killed."""
+    """The scenario's file of a change that is under way, or was when it was killed."""
     format: int = FORMAT
 
 
 @frozen
 class RunDirectory:
-    """Paths of one lab. Raises NoSuchLab for what can be no lab's name: a path, for example.
+    """Paths of one lab. Raises NoSuchLab for a name that no lab can have: a path, for example.
 
-    What is made while a lab is `created` or `locked` has the modes that are meant, whatever the user's
-    umask: nobody but root may write there, and the programs of a VM, whoever they run as, may read it.
+    Files that are made while a lab is `created` or `locked` have the usual modes, whatever the user's
+    umask: nobody but root may write there, and the programs of a VM, whoever they run as, may read them.
     """
 
     lab: str
@@ -71,7 +71,7 @@ class RunDirectory:
             raise self._missing()
 
     def _missing(self) -> NoSuchLab:
-        return NoSuchLab(f"there is no lab '{self.lab}'", _others())
+        return NoSuchLab(f"there is no lab '{self.lab}'", _running_labs())
 
     @cached_property
     def path(self) -> Path:
@@ -82,7 +82,7 @@ class RunDirectory:
         return self.path / "scenario.yaml"
 
     def etc(self, namespace: str) -> str:
-        """The folder of a node's files for /etc. Text: a Path takes four times as long, for each file."""
+        """Return the folder of a node's files for /etc, as text: a Path takes four times as long."""
         return f"{LABS}/{self.lab}/etc/{namespace}"
 
     def ruleset(self, namespace: str) -> Path:
@@ -92,11 +92,11 @@ class RunDirectory:
         return self.path / "leases" / f"{namespace}.{interface}"
 
     def leased_resolv(self, namespace: str) -> Path:
-        """The resolv.conf that its DHCP clients have written last."""
+        """Return the path of the resolv.conf that the node's DHCP clients have written last."""
         return self.path / "leases" / f"{namespace}.resolv"
 
     def in_vain(self, namespace: str, interface: str) -> Path:
-        """There as long as a DHCP client has asked in vain."""
+        """Return the path of a file that exists as long as a DHCP client has asked in vain."""
         return self.path / "leases" / f"{namespace}.{interface}.in-vain"
 
     def service(self, namespace: str, name: str) -> Path:
@@ -124,45 +124,45 @@ class RunDirectory:
 
     @property
     def memory(self) -> Path:
-        """What the scenario means, so that it need not be read again."""
+        """The scenario in its parsed form, which need not be read again."""
         return self.path / "scenario.known"
 
     def fill(self, record: Record, scenario: bytes, memory: bytes) -> None:
-        """Write the record before anything else, and the folders."""
+        """Write the record before anything else; make the folders."""
         self.write(record)
         self.scenario.write_bytes(scenario)
         self.memory.write_bytes(memory)
         self.furnish()
 
     def furnish(self) -> None:
-        """The folders, where they are not there yet."""
+        """Make the folders that are missing."""
         for part in ("rulesets", "leases", "services", "etc"):
             files.make_folder(self.path / part)
 
     @property
     def next_scenario(self) -> Path:
-        """There while a change is under way, until the moment at which its scenario is the lab's."""
+        """The scenario of a change that is under way, until the moment at which it is the lab's."""
         return self.path / "scenario.yaml.new"
 
     def begin(self, record: Record, scenario: bytes) -> None:
-        """A change to another scenario, which the record says; what a crash leaves of it can be told."""
+        """Begin a change to another scenario, which the record names: so a crash of it can be reported."""
         self.next_scenario.write_bytes(scenario)
         self.write(record)
 
     def commit(self, record: Record, memory: bytes) -> None:
-        """The change is done: its scenario is the lab's from one moment to the next."""
+        """End a change that is done: its scenario is the lab's from one moment to the next."""
         self.memory.write_bytes(memory)
         self.next_scenario.rename(self.scenario)
         self.write(record)
 
     def abandon(self, record: Record) -> None:
-        """The change is taken back."""
+        """End a change that was taken back."""
         self.write(record)
         self.next_scenario.unlink(missing_ok=True)
 
     @property
     def stamp(self) -> tuple[int, int] | None:
-        """Another one after each change of the record; None without a record."""
+        """The record's version, another one after each change; None without a record."""
         try:
             status = (self.path / "lab.json").stat()
         except FileNotFoundError:
@@ -176,20 +176,20 @@ class RunDirectory:
         new.rename(self.path / "lab.json")
 
     def read(self) -> Record:
-        """The record; of a lab without a readable one, what can be told. Raises NoSuchLab."""
+        """Return the record; without a readable one, a record of the namespaces found. Raises NoSuchLab."""
         try:
             text = (self.path / "lab.json").read_text()
         except (OSError, ValueError):
             text = ""  # A crash before it was written, a damaged disk, somebody's `rm`.
-        if known := _parsed(self.lab, text):
-            return known
-        left = tuple(name for name, _ in netns.left_over(lambda lab: lab != self.lab))
-        if not left and not self.path.is_dir():
+        if record := _parsed(self.lab, text):
+            return record
+        namespaces = tuple(name for name, _ in netns.leftovers(lambda lab: lab != self.lab))
+        if not namespaces and not self.path.is_dir():
             raise self._missing()
-        return Record(self.lab, "", "", "", left, 0.0)
+        return Record(self.lab, "", "", "", namespaces, 0.0)
 
     def adopt(self) -> None:
-        """Make the directory of a lab that has lost it: then it can be locked, and removed."""
+        """Make the directory of a lab that has lost it, so that the lab can be locked, and removed."""
         if self.path.is_dir() or not self.read().namespaces:
             return
         with _all_labs_locked():
@@ -217,7 +217,7 @@ class RunDirectory:
             raise SystemRefused(
                 f"another netlab command is changing the lab '{self.lab}'", "wait for its end"
             ) from None
-        # It may have been ended, and another lab of that name made, since it was opened.
+        # The lab may have ended, and another of that name begun, since its directory was opened.
         if not self.path.is_dir() or os.fstat(descriptor).st_ino != self.path.stat().st_ino:
             raise self._missing()
 
@@ -236,15 +236,15 @@ class RunDirectory:
 
 
 def _parsed(lab: str, text: str) -> Record | None:
-    """The record in a text, of whatever version of netlab; None if there is none."""
+    """Parse a record, of whatever version of netlab; None if it is damaged."""
     try:
         fields = json.loads(text)
-        own = tuple(map(str, fields["namespaces"]))
-        # `down` removes whatever is named: a name that netlab does not give makes all of it unbelievable.
-        if any(names.lab_of(name) != lab for name in own):
+        namespaces = tuple(map(str, fields["namespaces"]))
+        # `down` removes the namespaces of the record: with a name that netlab does not give, none is trusted.
+        if any(names.lab_of(name) != lab for name in namespaces):
             return None
         if fields["format"] != FORMAT:
-            return Record(lab, "", "", str(fields["version"]), own, 0.0)
+            return Record(lab, "", "", str(fields["version"]), namespaces, 0.0)
         scenario, file, version = (str(fields[key]) for key in ("scenario", "file", "version"))
         created, ready = float(fields["created"]), fields["ready"] is True
         becomes = str(fields.get("becomes", ""))
@@ -252,7 +252,7 @@ def _parsed(lab: str, text: str) -> Record | None:
         return None
     if not 0 <= created < _FOREVER:
         return None
-    return Record(lab, scenario, file, version, own, created, ready, becomes)
+    return Record(lab, scenario, file, version, namespaces, created, ready, becomes)
 
 
 @contextmanager
@@ -269,16 +269,16 @@ def _all_labs_locked() -> Iterator[None]:
 
 @contextmanager
 def _usual_modes() -> Iterator[None]:
-    """What is made meanwhile is for all to read, whatever the umask of who typed the command."""
-    usual = os.umask(0o022)
+    """Let all users read the files that a block makes, whatever the umask of the command's user."""
+    previous = os.umask(0o022)
     try:
         yield
     finally:
-        os.umask(usual)
+        os.umask(previous)
 
 
 def _make_labs() -> None:
-    """LABS is in memory, as /run is on most machines: on a disk, making a file costs 40 times more."""
+    """Make LABS, in memory as /run is on most machines: on a disk, making a file costs 40 times more."""
     LABS.mkdir(mode=0o755, exist_ok=True)
     if syscalls.filesystem(str(LABS)) != "tmpfs" and not any(LABS.iterdir()):
         syscalls.mount("netlab", str(LABS), "tmpfs")
@@ -293,10 +293,10 @@ def _remove_labs_if_empty() -> None:
 
 
 def labs() -> list[str]:
-    """Names of all labs, running or broken; also of those that have lost their records."""
-    found = {name for name in _entries() if names.is_lab(name) and (LABS / name).is_dir()}
-    lost = {names.lab_of(name) for name, lives in netns.left_over(found.__contains__) if lives}
-    return sorted(found | {lab for lab in lost if lab})
+    """Return the names of all labs, running or broken, also of those that have lost their records."""
+    recorded = {name for name in _entries() if names.is_lab(name) and (LABS / name).is_dir()}
+    lost = {names.lab_of(name) for name, lives in netns.leftovers(recorded.__contains__) if lives}
+    return sorted(recorded | {lab for lab in lost if lab})
 
 
 def _entries() -> list[str]:
@@ -307,12 +307,12 @@ def _entries() -> list[str]:
 
 
 def dead_names() -> list[str]:
-    """Names of namespaces that are no more, of labs that are no more."""
-    left = netns.left_over(lambda lab: (LABS / lab).is_dir())
-    return [name for name, lives in left if not lives]
+    """Return the names without a namespace that ended labs have left."""
+    leftovers = netns.leftovers(lambda lab: (LABS / lab).is_dir())
+    return [name for name, lives in leftovers if not lives]
 
 
-def _others() -> str:
+def _running_labs() -> str:
     return (
         f"running: {', '.join(labs())}"
         if labs()

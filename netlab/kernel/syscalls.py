@@ -1,4 +1,4 @@
-"""The system calls that Python lacks before 3.12, through libc."""
+"""System calls that Python lacks before 3.12, through libc. They raise OSError."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _MSG_ERRQUEUE = 0x2000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def _check(result: int, what: str) -> None:
+def _check(result: int, filename: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), what)
+        raise OSError(number, os.strerror(number), filename)
 
 
 def unshare(flags: int) -> None:
@@ -51,13 +51,13 @@ def setns(descriptor: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
-    """mount(2)."""
+    """Mount a file system (mount(2))."""
     arguments = (source.encode(), target.encode(), kind.encode() or None)
     _check(LIBC.mount(*arguments, ctypes.c_ulong(flags), None), target)
 
 
 def detached_mount(kind: str) -> int:
-    """A descriptor of a file system's root that is mounted nowhere, and gone when it is closed."""
+    """Mount a file system nowhere; return a descriptor of its root, which ends it when it is closed."""
     context = _descriptor(LIBC.syscall(_FSOPEN, kind.encode(), 0), kind)
     try:
         _check(LIBC.syscall(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0), kind)
@@ -66,15 +66,15 @@ def detached_mount(kind: str) -> int:
         os.close(context)
 
 
-def _descriptor(result: int, what: str) -> int:
-    _check(min(result, 0), what)
+def _descriptor(result: int, filename: str) -> int:
+    _check(min(result, 0), filename)
     return result
 
 
 def recvmmsg(descriptor: int, messages: int, count: int, errors: bool = False) -> int:
-    """recvmmsg(2), without waiting; returns how many messages came. `messages`: their address.
+    """Receive messages without waiting (recvmmsg(2)); return how many came. `messages`: their address.
 
-    With `errors`, of the queue in which the kernel tells a socket what became of what it has sent.
+    With `errors`, they come from the queue in which the kernel reports what became of sent packets.
     """
     flags = _MSG_DONTWAIT | (_MSG_ERRQUEUE if errors else 0)
     received = int(LIBC.recvmmsg(descriptor, ctypes.c_void_p(messages), count, flags, None))
@@ -85,7 +85,7 @@ def recvmmsg(descriptor: int, messages: int, count: int, errors: bool = False) -
 
 
 def sendmmsg(descriptor: int, messages: int, count: int) -> int:
-    """sendmmsg(2); returns how many messages were sent, raises OSError if not even the first one was."""
+    """Send messages (sendmmsg(2)); return how many were sent, raise OSError if not even the first was."""
     while True:
         sent = int(LIBC.sendmmsg(descriptor, ctypes.c_void_p(messages), count, 0))
         if sent < 0 and ctypes.get_errno() == errno.EINTR:
@@ -95,25 +95,25 @@ def sendmmsg(descriptor: int, messages: int, count: int) -> int:
 
 
 def filesystem(path: str) -> str:
-    """The type of the file system that `path` is on: ext4, tmpfs, …"""
+    """Return the type of the file system that `path` is on: ext4, tmpfs, …"""
     status = os.stat(path)
     device = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
     with Path("/proc/self/mountinfo").open() as mounts:
         # 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw (see proc(5))
-        rows = [row.split() for row in mounts]
-    return next((row[row.index("-") + 1] for row in rows if row[2] == device), "")
+        entries = [line.split() for line in mounts]
+    return next((fields[fields.index("-") + 1] for fields in entries if fields[2] == device), "")
 
 
 def unmount(target: str) -> None:
-    """umount2(2), lazily: it succeeds while somebody still uses the mount."""
+    """Unmount lazily (umount2(2)): it succeeds while somebody still uses the mount."""
     _check(LIBC.umount2(target.encode(), MNT_DETACH), target)
 
 
 def die_with_parent() -> None:
-    """The kernel kills the calling process when its parent ends, however that comes."""
+    """Let the kernel kill the calling process when its parent ends, in whatever way."""
     _check(LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl")
 
 
-def own_proc() -> None:
-    """After a change of user, the files in /proc/self are root's until this is called."""
+def set_dumpable() -> None:
+    """Let the process own its files in /proc/self, which a change of user has given to root."""
     _check(LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")

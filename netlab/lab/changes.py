@@ -16,9 +16,9 @@ from netlab.lab.unleased import Unleased, UnleasedCallback, explained, ignore, r
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netlab.kernel.patience import Interruption
     from netlab.kernel.resources.create import Progress
     from netlab.kernel.rundir import RunDirectory
+    from netlab.kernel.signals import Interruption
     from netlab.plan.diff import Diff
     from netlab.plan.plan import Drift
     from netlab.plan.resources import Lease, Observed
@@ -61,13 +61,13 @@ def apply_change(
     was cut off, KernelError, Interrupted.
     """
     from netlab.kernel.namespaces import netns
-    from netlab.kernel.patience import postponed_signals
     from netlab.kernel.resources.apply import change as bring_about
+    from netlab.kernel.signals import deferred_signals
     from netlab.scenario.cache import remember
 
     require_root()
     source, run = wanted.source, run_directory(lab.name)
-    with postponed_signals() as interruption, run.locked():
+    with deferred_signals() as interruption, run.locked():
         _refuse_outdated(lab, run)
         before = run.read()
         if before.becomes or cut_off(lab, run):
@@ -117,8 +117,8 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
     UsageError if nothing there is configured by DHCP; KernelError, with the reason, if it has asked
     in vain or `seconds` are over.
     """
-    from netlab.kernel.patience import postponed_signals
     from netlab.kernel.process import leases
+    from netlab.kernel.signals import deferred_signals
     from netlab.plan.names import namespace
     from netlab.plan.resources import DhcpClient
 
@@ -137,7 +137,7 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
     known = {(one.node, one.interface) for one in unleased}
     run = run_directory(lab.name)
     silent = [adapter for adapter in adapters.values() if not adapter.asks]
-    with postponed_signals() as interruption, run.locked():
+    with deferred_signals() as interruption, run.locked():
         for client in asking:
             adapter = adapters[client.namespace, client.interface]
             is_new = client not in lab.plan.resources
@@ -221,15 +221,15 @@ def repair(
     else from being mended. Then it is looked at again, until nothing is left or nothing gets better.
     Raises SystemRefused if `lab` is not as the last change left it, Interrupted: what is mended then stays.
     """
-    from netlab.kernel.patience import postponed_signals
     from netlab.kernel.process.services import lease
     from netlab.kernel.resources.apply import mend
+    from netlab.kernel.signals import deferred_signals
     from netlab.plan.diff import joined, reconcile
     from netlab.plan.plan import drift_between
 
     require_root()
     run = run_directory(lab.name)
-    with postponed_signals() as interruption, run.locked():
+    with deferred_signals() as interruption, run.locked():
         _refuse_outdated(lab, run)
         changes: list[Diff] = []
         failures: tuple[NetlabError, ...] = ()

@@ -41,7 +41,7 @@ def keys(lab: Lab, target: str) -> list[str]:
     from netlab.scenario import vocabulary
     from netlab.scenario.text import edit
 
-    return vocabulary.keys(edit.place(lab.source.data, target))
+    return vocabulary.keys(edit.target_path(lab.source.data, target))
 
 
 def values(lab: Lab, target: str, key: str) -> list[str]:
@@ -51,7 +51,7 @@ def values(lab: Lab, target: str, key: str) -> list[str]:
 
     if key == "network":
         return networks(lab)
-    return vocabulary.values((*edit.place(lab.source.data, target), key))
+    return vocabulary.values((*edit.target_path(lab.source.data, target), key))
 
 
 def add_vm(lab: Lab, name: str, networks: list[str]) -> LoadedScenario:

@@ -56,9 +56,9 @@ class Lab:
 
 def load(scenario: str) -> LoadedScenario:
     """Read a scenario: a file, or the name of a shipped one."""
-    from netlab.scenario.loader import load as read
+    from netlab.scenario.loader import load_named
 
-    return read(scenario)
+    return load_named(scenario)
 
 
 def prepare(source: LoadedScenario, name: str | None = None) -> Lab:
@@ -97,10 +97,10 @@ def up(lab: Lab, progress: Progress | None = None, unleased: UnleasedCallback = 
     """
     from netlab.kernel.host import doctor
     from netlab.kernel.host.capacity import require_room
-    from netlab.kernel.patience import postponed_signals
     from netlab.kernel.resources.create import create
     from netlab.kernel.resources.remove import remove
     from netlab.kernel.rundir import Record, RunDirectory
+    from netlab.kernel.signals import deferred_signals
     from netlab.scenario.cache import remember
 
     doctor.require()
@@ -109,7 +109,7 @@ def up(lab: Lab, progress: Progress | None = None, unleased: UnleasedCallback = 
     record = Record(
         lab.name, lab.source.name, lab.source.file, __version__, lab.plan.namespaces, time.time()
     )
-    with postponed_signals() as interruption, run.created():
+    with deferred_signals() as interruption, run.created():
         doctor.refuse_taken(lab.plan.namespaces)
         try:
             run.fill(record, lab.source.text, remember(lab.source))
@@ -137,9 +137,9 @@ def warnings(lab: Lab) -> list[str]:
 @contextmanager
 def undone_by_signals(lab: Lab) -> Iterator[None]:
     """A block of which `up` is a part: a signal anywhere inside it ends the lab."""
-    from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.signals import deferred_signals
 
-    with postponed_signals() as interruption:
+    with deferred_signals() as interruption:
         yield
         try:
             interruption.check()
@@ -153,9 +153,9 @@ def running(
     lab: Lab, progress: Progress | None = None, unleased: UnleasedCallback = ignore
 ) -> Iterator[Lab]:
     """A lab for the length of a block: up, and down whatever happens inside, signals included."""
-    from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.signals import deferred_signals
 
-    with postponed_signals() as interruption:
+    with deferred_signals() as interruption:
         up(lab, progress, unleased)
         try:
             with interruption.at_once():
@@ -166,13 +166,13 @@ def running(
 
 def down(name: str) -> None:
     """End a lab, whatever state it is in. Reads what was made, not the scenario."""
-    from netlab.kernel.patience import postponed_signals
     from netlab.kernel.resources.remove import remove
+    from netlab.kernel.signals import deferred_signals
 
     require_root()
     run = run_directory(name)
     run.adopt()
-    with postponed_signals(), run.locked():
+    with deferred_signals(), run.locked():
         remove(run, run.read())
 
 

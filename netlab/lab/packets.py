@@ -47,8 +47,8 @@ def verify(
     `progress` is told now and then how many more pairs have been measured. `wanted` are those of
     `lab.expectations` that are measured (see `pairs`); None: all.
     """
-    from netlab.kernel.patience import postponed_signals
     from netlab.kernel.resources.observe import addresses
+    from netlab.kernel.signals import deferred_signals
     from netlab.plan.names import node as node_of
     from netlab.scenario.expectation import witnesses
     from netlab.scenario.model import Family
@@ -68,7 +68,7 @@ def verify(
     inputs = MatrixInput(lab.topology.endpoints, namespaces, found)
     watched = None if answers_only else netmap(lab)
     told = progress or (lambda done: None)
-    with postponed_signals() as interruption:
+    with deferred_signals() as interruption:
         results = measure(measured, inputs, told, watched, interruption)
     unasked = {id(one) for one in besides}
     return [result for result in results if id(result.expectation) not in unasked]
@@ -114,12 +114,12 @@ def ask_dhcp(lab: Lab, adapters: Sequence[Adapter]) -> list[Diagnosis]:
 
 
 def _followed(lab: Lab, questions: Sequence[TraceRequest]) -> list[Trace]:
-    from netlab.kernel.patience import postponed_signals
     from netlab.kernel.process import services
+    from netlab.kernel.signals import deferred_signals
     from netlab.trace.trace import traces
 
     complaints = services.dhcp_complaints(run_directory(lab.name))
-    with postponed_signals() as interruption:
+    with deferred_signals() as interruption:
         return traces(netmap(lab), questions, interruption, complaints)
 
 
@@ -239,14 +239,14 @@ def exchange_filter(lab: Lab, names: Sequence[str]) -> Callable[[Conversation], 
 
 @contextmanager
 def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
-    from netlab.kernel.patience import postponed_signals
+    from netlab.kernel.signals import deferred_signals
     from netlab.lab import targets
     from netlab.packets.stream import Stream
 
     require_root()
     _check_interfaces(lab, targets.points(lab, points))
     watcher = LabWatcher(lab)
-    with postponed_signals() as interruption:
+    with deferred_signals() as interruption:
         stream = Stream(lambda taps: _renewed(watcher, points, program, taps), interruption)
         with closing(stream):
             stream.settle()

@@ -10,8 +10,8 @@ from netlab.frozen import frozen
 
 if TYPE_CHECKING:
     from netlab.diagnosis.cause import Diagnosis
-    from netlab.kernel.patience import Interruption
     from netlab.kernel.rundir import RunDirectory
+    from netlab.kernel.signals import Interruption
     from netlab.lab.lifecycle import Lab
     from netlab.plan.resources import Lease
     from netlab.scenario.topology import Adapter

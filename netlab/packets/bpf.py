@@ -10,7 +10,7 @@ from netlab.packets.icmp_socket import STEP
 WHOLE = 1 << 18
 """Bytes: more than any frame has. It is tcpdump's own limit."""
 _LIBRARIES = ("libpcap.so.0.8", "libpcap.so.1")
-"""Debian's name, and that of others."""
+"""Debian's name of libpcap, and that of other distributions."""
 _ETHERNET = 1
 _NETMASK_UNKNOWN = 0xFFFFFFFF
 _RETURN = 0x06
@@ -21,7 +21,7 @@ class _Program(ctypes.Structure):
 
 
 def compiled(expression: str, snaplen: int = WHOLE) -> bytes:
-    """The kernel's program that lets through the first `snaplen` bytes of frames that match.
+    """Compile an expression for the kernel: let through the first `snaplen` bytes of frames that match.
 
     Raises UsageError with libpcap's words if the expression is wrong; Missing without libpcap.
     """
@@ -32,11 +32,11 @@ def compiled(expression: str, snaplen: int = WHOLE) -> bytes:
     program = _Program()
     try:
         optimize = 1
-        words = expression.encode()
-        if pcap.pcap_compile(handle, ctypes.byref(program), words, optimize, _NETMASK_UNKNOWN):
-            said = pcap.pcap_geterr(handle).decode(errors="replace")
+        text = expression.encode()
+        if pcap.pcap_compile(handle, ctypes.byref(program), text, optimize, _NETMASK_UNKNOWN):
+            error = pcap.pcap_geterr(handle).decode(errors="replace")
             raise UsageError(
-                f"'{expression}' is no filter: {said}", "`man pcap-filter` tells the language"
+                f"'{expression}' is no filter: {error}", "`man pcap-filter` tells the language"
             )
         steps = ctypes.string_at(program.steps, program.length * STEP.size)
         pcap.pcap_freecode(ctypes.byref(program))

@@ -1,7 +1,7 @@
 """Filters of netlab's own: programs of classic BPF for sockets that are to receive only some packets.
 
-What others send in a lab may be any amount. Whoever follows echo requests is given those that carry the mark,
-and what is needed of ARP and neighbour discovery.
+Others may send any amount in a lab. A socket that follows echo requests is given those that carry the mark,
+and the packets of ARP and neighbour discovery that it needs.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from netlab.packets.icmp import MARK
 from netlab.packets.icmp_socket import STEP
 
 _LENGTH, _WORD, _HALF, _BYTE = 0x80, 0x20, 0x28, 0x30
-"""What is loaded: the frame's length, or what stands at a place."""
+"""Loads: the frame's length, or a word, half-word or byte at an offset."""
 _HEADER, _WORD_BEHIND, _HALF_BEHIND, _BYTE_BEHIND = 0xB1, 0x40, 0x48, 0x50
-"""How long an IPv4 header is, and what stands so many bytes behind a place."""
+"""Loads: an IPv4 header's length, or a word, half-word or byte at an offset behind that header."""
 _IS, _IS_MORE, _IS_AT_LEAST, _HAS, _RETURN = 0x15, 0x25, 0x35, 0x45, 0x06
 _PACKET_TYPE = 0xFFFFF004  # SKF_AD_PKTTYPE
 _OUTGOING = 4  # PACKET_OUTGOING
@@ -28,29 +28,29 @@ _NOTHING, _WHOLE = 0, 1 << 18
 _MARK = int.from_bytes(MARK[:4])
 
 _Step = tuple[int, int] | tuple[int, int, str, str] | str
-"""Code and operand; of a test also where it goes on if it holds, and if not: a label, or `next`."""
+"""Code and operand; of a test also two labels: where to go on if it holds, and if not. `next`: below."""
 
 
 def _program(*steps: _Step) -> bytes:
-    """Jumps go forward to labels, which stand before a step."""
-    places: dict[str, int] = {}
-    real: list[tuple[int, int] | tuple[int, int, str, str]] = []
+    """Assemble steps. Jumps go forward to labels, which stand before a step."""
+    labels: dict[str, int] = {}
+    instructions: list[tuple[int, int] | tuple[int, int, str, str]] = []
     for step in steps:
         if isinstance(step, str):
-            places[step] = len(real)
+            labels[step] = len(instructions)
         else:
-            real.append(step)
+            instructions.append(step)
     packed = []
-    for place, (code, operand, *ways) in enumerate(real, 1):
-        jumps = [0 if way == "next" else places[str(way)] - place for way in ways] or [0, 0]
-        packed.append(STEP.pack(code, *jumps, operand))
+    for index, (code, operand, *targets) in enumerate(instructions, 1):
+        jumps = [0 if label == "next" else labels[str(label)] - index for label in targets]
+        packed.append(STEP.pack(code, *(jumps or [0, 0]), operand))
     return b"".join(packed)
 
 
 def _marked(echo: int, quoted: int, enough: int) -> tuple[_Step, ...]:
-    """Of ICMP: what has the mark where an echo message of netlab's has it, or an error that quotes one.
+    """Return the steps that take ICMP with the mark, in an echo message or in one that an error quotes.
 
-    Who loads what is beyond the end receives nothing.
+    A step that loads what is beyond the end ends the program: the packet is not received.
     """
     return (
         "marked",
@@ -65,43 +65,43 @@ def _marked(echo: int, quoted: int, enough: int) -> tuple[_Step, ...]:
     )
 
 
-_OF_FOUR = (_BYTE, _ETHERNET), (_IS, _WITHOUT_OPTIONS, "marked", "take")
-"""Packets with options are rare: they are looked at in full."""
-_MARKED_OF_FOUR = _marked(_ETHERNET + 36, _ETHERNET + 64, 128)
-_MARKED_OF_SIX = _marked(_ETHERNET + 56, _ETHERNET + 104, 160)
+_IPV4_OPTIONS = (_BYTE, _ETHERNET), (_IS, _WITHOUT_OPTIONS, "marked", "take")
+"""Packets with options are rare: all of them are taken, and looked at later."""
+_MARKED_IPV4 = _marked(_ETHERNET + 36, _ETHERNET + 64, 128)
+_MARKED_IPV6 = _marked(_ETHERNET + 56, _ETHERNET + 104, 160)
 
-ON_A_SWITCH = _program(
+IPV4_ON_A_SWITCH = _program(
     # No ARP: a switch with 64 ports floods every question to 63 of them.
     (_HALF, 12),
     (_IS, _IPV4, "next", "nothing"),
     (_BYTE, 23),
     (_IS, _ICMP, "next", "nothing"),
-    *_OF_FOUR,
-    *_MARKED_OF_FOUR,
+    *_IPV4_OPTIONS,
+    *_MARKED_IPV4,
 )
-ON_A_MACHINE = _program(
+IPV4_ON_A_MACHINE = _program(
     # Marked ICMP, ARP questions that leave, and ARP replies that come in.
     (_HALF, 12),
     (_IS, _ARP, "arp", "next"),
     (_IS, _IPV4, "next", "nothing"),
     (_BYTE, 23),
     (_IS, _ICMP, "next", "nothing"),
-    *_OF_FOUR,
+    *_IPV4_OPTIONS,
     "arp",
     (_HALF, _PACKET_TYPE),
     (_IS, _OUTGOING, "take", "next"),
     (_HALF, 20),
     (_IS, 2, "take", "nothing"),
-    *_MARKED_OF_FOUR,
+    *_MARKED_IPV4,
 )
-SIX_ON_A_SWITCH = _program(
+IPV6_ON_A_SWITCH = _program(
     (_HALF, 12),
     (_IS, _IPV6, "next", "nothing"),
     (_BYTE, 20),
     (_IS, _ICMPV6, "marked", "nothing"),
-    *_MARKED_OF_SIX,
+    *_MARKED_IPV6,
 )
-SIX_ON_A_MACHINE = _program(
+IPV6_ON_A_MACHINE = _program(
     # Neighbour discovery is ICMPv6 too: questions that leave, and replies that come in.
     (_HALF, 12),
     (_IS, _IPV6, "next", "nothing"),
@@ -113,31 +113,31 @@ SIX_ON_A_MACHINE = _program(
     "question",
     (_HALF, _PACKET_TYPE),
     (_IS, _OUTGOING, "take", "nothing"),
-    *_MARKED_OF_SIX,
+    *_MARKED_IPV6,
 )
-DELIVERED = _program(
+IPV4_DELIVERED = _program(
     (_BYTE, 0), (_IS, _WITHOUT_OPTIONS, "marked", "take"), *_marked(36, 64, _WHOLE)
 )
 """Marked ICMP, as a raw socket gets it: from the IP header on."""
-SIX_DELIVERED = _program(*_marked(16, 64, _WHOLE))
-"""The same of ICMPv6, which comes without it."""
+IPV6_DELIVERED = _program(*_marked(16, 64, _WHOLE))
+"""Marked ICMPv6, as a raw socket gets it: without the IP header."""
 
 
-class Wanted(NamedTuple):
-    """What the packets of a probe are, besides errors."""
+class PacketPattern(NamedTuple):
+    """A description of a probe's packets, besides errors."""
 
     protocol: int = 256
-    """IP's; 256, which is none: echo messages."""
+    """IP protocol; 256, which is none: echo messages."""
     token: bytes = b""
-    """Of echo messages: how their content begins."""
+    """First bytes of the content of echo messages."""
     ports: tuple[int, ...] = ()
-    """One of the two is one of these."""
+    """Ports of which the source or the target port is one."""
     numbers: tuple[int, int] | None = None
-    """From where to where TCP's own number, or the other one's, is."""
+    """First and last of the TCP sequence or acknowledgement numbers."""
 
 
-def arp_of(address: str) -> bytes:
-    """What somebody says by ARP who has an IPv4 address, or says so."""
+def arp_from(address: str) -> bytes:
+    """Compile a filter of the ARP packets whose sender has an IPv4 address, or says so."""
     return _program(
         (_HALF, 12),
         (_IS, _ARP, "next", "nothing"),
@@ -150,24 +150,24 @@ def arp_of(address: str) -> bytes:
     )
 
 
-def watcher(wanted: Wanted) -> bytes:
-    """Everything by which one probe is followed: its packets, errors, and who asks for MAC addresses.
+def probe_filter(pattern: PacketPattern) -> bytes:
+    """Compile a filter of all that shows a probe's way: its packets, errors, and requests for MAC addresses.
 
-    Not the echo messages of others, and not the later fragments of what is cut in pieces.
+    Not the echo messages of others, and not the later fragments of a packet.
     """
-    first, second = wanted.token[:4], wanted.token[4:8]
-    echo = "echo" if wanted.token else "nothing"
-    echo_of_six = "echo six" if wanted.token else "nothing"
+    first, second = pattern.token[:4], pattern.token[4:8]
+    echo = "echo" if pattern.token else "nothing"
+    echo_ipv6 = "echo ipv6" if pattern.token else "nothing"
     return _program(
         (_HALF, 12),
         (_IS, _ARP, "take", "next"),
-        (_IS, _IPV6, "six", "next"),
+        (_IS, _IPV6, "ipv6", "next"),
         (_IS, _IPV4, "next", "nothing"),
         (_HALF, 20),
         (_HAS, _FRAGMENT, "nothing", "next"),
         (_HEADER, _ETHERNET),
         (_BYTE, 23),
-        (_IS, wanted.protocol, "own", "next"),
+        (_IS, pattern.protocol, "probe", "next"),
         (_IS, _ICMP, "next", "nothing"),
         (_BYTE_BEHIND, _ETHERNET),
         (_IS, 8, echo, "next"),
@@ -177,22 +177,22 @@ def watcher(wanted: Wanted) -> bytes:
         (_IS, int.from_bytes(first), "next", "nothing"),
         (_WORD_BEHIND, _ETHERNET + 12),
         (_IS, int.from_bytes(second), "take", "nothing"),
-        "own",
-        *_own(wanted, (_WORD_BEHIND, _HALF_BEHIND), _ETHERNET, "four"),
-        "six",
+        "probe",
+        *_probe_packets(pattern, (_WORD_BEHIND, _HALF_BEHIND), _ETHERNET, "ipv4"),
+        "ipv6",
         (_BYTE, 20),
-        (_IS, wanted.protocol, "own six", "next"),
+        (_IS, pattern.protocol, "probe ipv6", "next"),
         (_IS, _ICMPV6, "next", "nothing"),
         (_BYTE, 54),
-        (_IS, 128, echo_of_six, "next"),
-        (_IS, 129, echo_of_six, "take"),
-        "echo six",
+        (_IS, 128, echo_ipv6, "next"),
+        (_IS, 129, echo_ipv6, "take"),
+        "echo ipv6",
         (_WORD, _ETHERNET + 48),
         (_IS, int.from_bytes(first), "next", "nothing"),
         (_WORD, _ETHERNET + 52),
         (_IS, int.from_bytes(second), "take", "nothing"),
-        "own six",
-        *_own(wanted, (_WORD, _HALF), _ETHERNET + 40, "six"),
+        "probe ipv6",
+        *_probe_packets(pattern, (_WORD, _HALF), _ETHERNET + 40, "ipv6"),
         "take",
         (_RETURN, _WHOLE),
         "nothing",
@@ -200,43 +200,45 @@ def watcher(wanted: Wanted) -> bytes:
     )
 
 
-def _own(wanted: Wanted, codes: tuple[int, int], begin: int, name: str) -> tuple[_Step, ...]:
-    """Whether a packet of the protocol may be the probe's. `codes` load a word and a half at a place."""
+def _probe_packets(
+    pattern: PacketPattern, codes: tuple[int, int], begin: int, name: str
+) -> tuple[_Step, ...]:
+    """Return the steps that take the protocol's packets of the probe. `codes` load a word and a half-word."""
     word, half = codes
-    if wanted.numbers:
-        first, last = wanted.numbers
-        answer = f"answer {name}"
+    if pattern.numbers:
+        first, last = pattern.numbers
+        reply = f"reply {name}"
         return (
             (word, begin + 4),
-            (_IS_AT_LEAST, first, "next", answer),
+            (_IS_AT_LEAST, first, "next", reply),
             (_IS_MORE, last, "next", "take"),
-            answer,
+            reply,
             (word, begin + 8),
             (_IS_AT_LEAST, first, "next", "nothing"),
             (_IS_MORE, last, "nothing", "take"),
         )
-    if wanted.ports:
-        ports = tuple((_IS, port, "take", "next") for port in wanted.ports)
+    if pattern.ports:
+        ports = tuple((_IS, port, "take", "next") for port in pattern.ports)
         return (half, begin), *ports, (half, begin + 2), *ports, (_RETURN, _NOTHING)
     return ((_RETURN, _WHOLE),)
 
 
-_OF_TCP, _OF_ALL = 160, 2048
-"""Bytes of a frame: all headers of TCP; and what is enough to tell any other packet from the next."""
+_TCP_BYTES, _OTHER_BYTES = 160, 2048
+"""Bytes of a frame: all headers of TCP; and enough to tell any other packet from the next."""
 HEADERS = _program(
     (_LENGTH, 0),
     (_IS_AT_LEAST, 34, "next", "all"),
     (_HALF, 12),
-    (_IS, _IPV4, "next", "six"),
+    (_IS, _IPV4, "next", "ipv6"),
     (_BYTE, 23),
     (_IS, _TCP, "tcp", "all"),
-    "six",
+    "ipv6",
     (_IS, _IPV6, "next", "all"),
     (_BYTE, 20),
     (_IS, _TCP, "tcp", "all"),
     "tcp",
-    (_RETURN, _OF_TCP),
+    (_RETURN, _TCP_BYTES),
     "all",
-    (_RETURN, _OF_ALL),
+    (_RETURN, _OTHER_BYTES),
 )
-"""For those who do not want what packets carry: 64 kB a frame fill a buffer soon."""
+"""A filter for those who do not need what packets carry: 64 kB a frame fill a buffer soon."""

@@ -1,10 +1,10 @@
 """Frames, read: their header fields by name.
 
-Read by struct: a busy lab shows 50,000 frames a second, and scapy reads 4,000. What is read is what scapy
-would read; a test holds it. Fields are text, in the order in which they stand in the packet. Those of a
-header are all there, or none is, and `malformed` says of what there is only a part, or what cannot be true.
-An error quotes the beginning of a packet: of its TCP header, ports and sequence number may be all that is
-there.
+Read by struct: a busy lab shows 50,000 frames a second, and scapy reads 4,000. The fields are those that
+scapy would read; a test holds it. They are text, in the order in which they stand in the packet. The fields
+of a header are all there, or none is, and `malformed` says which header is incomplete, or what in it cannot
+be true. An error quotes the beginning of a packet: of its TCP header, ports and sequence number may be all
+that is there.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _VERSIONS = {_IPV4: 4, _IPV6: 6}
 _ETHERNET_BYTES = 14
 _ARP_BYTES = 28
 _ARP_SIZES = (6, 4)
-"""Of the addresses: Ethernet's and IPv4's."""
+"""Bytes of Ethernet's and IPv4's addresses."""
 _IP_BYTES = {4: 20, 6: 40}
-"""Without options and extensions."""
+"""Bytes of a header without options and extensions, by IP version."""
 _FRAGMENT = 44
 _EXTENSIONS = {
     **dict.fromkeys((0, 43, 60, 135, 139, 140), (8, 8)),
     _FRAGMENT: (0, 8),
     51: (4, 8),
 }
-"""IPv6's extension headers: how many bytes each unit of their length is, and how many come to them."""
+"""IPv6's extension headers: bytes of each unit of their length, and bytes in addition."""
 _MOST_EXTENSIONS = 16
 _ICMP_BYTES = _UDP_BYTES = _QUOTED_BYTES = 8
 _TCP_BYTES = 20
 _ECHO = {4: (0, 8), 6: (128, 129)}
 _ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
 _TOO_BIG = {4: (b"\3\4", 6), 6: (b"\2", 4)}
-"""How an error begins that names an MTU, and where that stands, up to the header's end."""
+"""First bytes of an error that names an MTU, and where the MTU stands, up to the header's end."""
 _NEIGHBOUR_DISCOVERY = {135: "request", 136: "reply"}
 _WITH_SUBJECT = 24
 """Bytes of such a message up to the address that it is about; the kernel's trace shows fewer."""
@@ -52,16 +52,16 @@ _DNS_ANSWERS = 0x8000
 _LONGEST_NAME = 255
 """Bytes of a DNS name."""
 _MOST_ADDRESSES = 16
-"""Of a reply that are told."""
+"""Addresses of a reply that are shown."""
 _UNUSUAL = re.compile(rb"[^!-~]|[.\\]")
-"""What a DNS label is not to show as it is."""
+"""Bytes of a DNS label that are escaped."""
 _BOOTP_BYTES, DHCP_OPTIONS = 236, 240
-"""Without and with the magic cookie, behind which the options stand."""
+"""Bytes without and with the magic cookie; the options stand behind it."""
 _DHCP_PORTS = {67, 68}
 _DHCP_COOKIE = b"\x63\x82\x53\x63"
 _DHCP_TYPES = ("", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform")
 _CUT_OFF = (struct.error, IndexError, ValueError, OSError)
-"""What reading a DNS message beyond its end raises; ValueError and OSError are inet_ntop's."""
+"""Errors of reading a DNS message beyond its end; ValueError and OSError are inet_ntop's."""
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 
 _MESSAGES = {
@@ -102,56 +102,56 @@ _MESSAGES = {
         "143": "multicast listener report",
     },
 }
-"""Type, or type and code, to what a message is called (RFC 792, 4443, 4861, 3810)."""
+"""Type, or type and code, to the name of a message (RFC 792, 4443, 4861, 3810)."""
 
 _ODD = frozenset("13579bdf")
 
 ETHERNET = bytes(12) + _IPV4.to_bytes(2)
-"""What to put before an IPv4 packet to have a frame."""
+"""Ethernet header that makes a frame of an IPv4 packet."""
 
 
 def decode(data: bytes, length: int = 0) -> Fields:
-    """The fields of an Ethernet frame. `length`: the frame's, if `data` may be only its beginning."""
+    """Return the fields of an Ethernet frame. `length`: its bytes, if `data` may be only its beginning."""
     return read(data, length)[0]
 
 
 def payload(data: bytes) -> bytes:
-    """What an IPv4 or IPv6 frame carries behind its last header that is understood; else nothing."""
-    fields, rest = read(data)
-    return rest if "ip.src" in fields else b""
+    """Return the content of an IPv4 or IPv6 frame behind its last header that is understood; else nothing."""
+    fields, content = read(data)
+    return content if "ip.src" in fields else b""
 
 
 def read(data: bytes, length: int = 0) -> tuple[Fields, bytes]:
-    """The fields as `decode` has them, and what is behind the last header that is understood."""
+    """Return the fields as `decode` has them, and the content behind the last header that is understood."""
     fields: Fields = {}
     if len(data) < _ETHERNET_BYTES:
         return fields, _cut("Ethernet", data, _ETHERNET_BYTES, fields)
     fields["eth.src"], fields["eth.dst"] = _mac(data[6:12]), _mac(data[:6])
-    kind, rest = int.from_bytes(data[12:14]), data[_ETHERNET_BYTES:]
+    kind, packet = int.from_bytes(data[12:14]), data[_ETHERNET_BYTES:]
     if kind == _ARP:
-        return fields, _arp(rest, fields)
+        return fields, _arp(packet, fields)
     if kind in _VERSIONS:
         extent = _Extent(max(length - len(data), 0))
-        return fields, _ip(rest, fields, _VERSIONS[kind], extent)
-    return fields, rest
+        return fields, _ip(packet, fields, _VERSIONS[kind], extent)
+    return fields, packet
 
 
 def _malformed(why: str, data: bytes, fields: Fields) -> bytes:
-    """A header that is not read. Of several, the innermost one is told."""
+    """Note a header that is not read. Of several, the innermost one is kept."""
     fields["malformed"] = why
     return data
 
 
 def _cut(protocol: str, data: bytes, size: int, fields: Fields, part: str = "header") -> bytes:
-    """`data` begins with a header, or is a packet, that ought to have `size` bytes."""
-    what = said(part, protocol=protocol)
-    return _malformed(said("cut", what=what, have=len(data), size=size), data, fields)
+    """Note that `data` begins with a header, or is a packet, that ought to have `size` bytes."""
+    subject = said(part, protocol=protocol)
+    return _malformed(said("cut", what=subject, have=len(data), size=size), data, fields)
 
 
 def _lies(protocol: str, data: bytes, size: int, fields: Fields, part: str = "header") -> bytes:
-    """A header says that it, or the packet, has so many bytes, and that is less than headers have."""
-    what = said(part, protocol=protocol)
-    return _malformed(said("too short", what=what, size=size), data, fields)
+    """Note that a header gives itself, or the packet, fewer bytes than headers have."""
+    subject = said(part, protocol=protocol)
+    return _malformed(said("too short", what=subject, size=size), data, fields)
 
 
 def _arp(data: bytes, fields: Fields) -> bytes:
@@ -170,30 +170,30 @@ def _arp(data: bytes, fields: Fields) -> bytes:
 
 
 class _Carried(NamedTuple):
-    """What an IP packet carries."""
+    """Content of an IP packet."""
 
     protocol: int
     data: bytes
     fragment: int | None = None
-    """From which byte on it is a part of what was sent; None: it is all of that."""
+    """Offset in bytes of a fragment in the whole content; None: it is the whole."""
 
 
 class _Extent(NamedTuple):
-    """How much of what a header begins is in hand."""
+    """Known extent of the data that a header begins."""
 
     missing: int = 0
-    """Bytes that were on the wire, and are not here."""
+    """Bytes that were on the wire, and are not in hand."""
     quoted: bool = False
-    """By an error, which has only the beginning of a packet: eight bytes behind IP's header at least."""
+    """Quoted by an error, which has only a packet's beginning: eight bytes behind IP's header at least."""
     fragment: bool = False
-    """Its lengths are those of all fragments together."""
+    """The headers' lengths are those of all fragments together."""
 
 
 _QUOTED = _Extent(quoted=True)
 
 
 def _ip(data: bytes, fields: Fields, version: int, extent: _Extent) -> bytes:
-    """Read an IP packet; returns what is behind the headers that are understood."""
+    """Read an IP packet, and return the content behind the headers that are understood."""
     least = _IP_BYTES[version]
     if len(data) < least:
         return _cut(f"IPv{version}", data, least, fields)
@@ -212,8 +212,8 @@ def _ip(data: bytes, fields: Fields, version: int, extent: _Extent) -> bytes:
     reader = _TRANSPORTS.get((version, carried.protocol))
     if reader is None or carried.fragment:
         return carried.data
-    its = _Extent(min(missing, extent.missing), extent.quoted, carried.fragment is not None)
-    return reader(carried.data, fields, its)
+    inner = _Extent(min(missing, extent.missing), extent.quoted, carried.fragment is not None)
+    return reader(carried.data, fields, inner)
 
 
 def _ipv4(data: bytes, fields: Fields) -> _Carried | None:
@@ -233,8 +233,8 @@ def _ipv4(data: bytes, fields: Fields) -> _Carried | None:
     if length < header:
         _lies("IPv4", data, length, fields, "packet")
         return None
-    place = (fragment & 0x1FFF) * 8 if fragment & 0x3FFF else None
-    return _Carried(protocol, data[header:length], place)
+    offset = (fragment & 0x1FFF) * 8 if fragment & 0x3FFF else None
+    return _Carried(protocol, data[header:length], offset)
 
 
 def _ipv6(data: bytes, fields: Fields) -> _Carried | None:
@@ -247,7 +247,7 @@ def _ipv6(data: bytes, fields: Fields) -> _Carried | None:
 
 
 def _behind_extensions(protocol: int, data: bytes, fields: Fields) -> _Carried | None:
-    """What IPv6's extension headers (RFC 8200, 4) lead to."""
+    """Read IPv6's extension headers (RFC 8200, 4), and return the packet behind them."""
     fragment: int | None = None
     for _ in range(_MOST_EXTENSIONS):
         if protocol not in _EXTENSIONS or fragment:
@@ -259,8 +259,8 @@ def _behind_extensions(protocol: int, data: bytes, fields: Fields) -> _Carried |
             _cut("IPv6", data, size, fields, "extension")
             return None
         if protocol == _FRAGMENT:
-            place = int.from_bytes(data[2:4])
-            fragment = place & ~7 if place & ~6 else None
+            offset = int.from_bytes(data[2:4])
+            fragment = offset & ~7 if offset & ~6 else None
         protocol, data = data[0], data[size:]
     _malformed(said("many extensions", most=_MOST_EXTENSIONS), data, fields)
     return None
@@ -275,7 +275,7 @@ def _icmp(data: bytes, fields: Fields, extent: _Extent) -> bytes:
 def _icmpv6(data: bytes, fields: Fields, extent: _Extent) -> bytes:
     if len(data) < _ICMP_BYTES:
         return _cut("ICMPv6", data, _ICMP_BYTES, fields)
-    rest = _control(data, fields, 6)
+    content = _control(data, fields, 6)
     operation = _NEIGHBOUR_DISCOVERY.get(data[0])
     if operation and len(data) < _WITH_SUBJECT:
         _cut("ICMPv6", data, _WITH_SUBJECT, fields, "message")
@@ -288,7 +288,7 @@ def _icmpv6(data: bytes, fields: Fields, extent: _Extent) -> bytes:
             "arp.sender_mac": fields.get("eth.src", ""),
             "arp.target": subject if asks else fields["ip.dst"],
         }
-    return rest
+    return content
 
 
 def _control(data: bytes, fields: Fields, version: int) -> bytes:
@@ -307,7 +307,7 @@ def _control(data: bytes, fields: Fields, version: int) -> bytes:
 
 
 def named_mtu(message: bytes, version: int) -> int | None:
-    """The MTU that an ICMP message names which says that a packet was too big; None of any other."""
+    """Return the MTU that an ICMP message names which says that a packet was too big; else None."""
     begin, at = _TOO_BIG[version]
     return int.from_bytes(message[at:_ICMP_BYTES]) if message.startswith(begin) else None
 
@@ -344,14 +344,14 @@ def _udp(data: bytes, fields: Fields, extent: _Extent) -> bytes:
         return _lies("UDP", data, length, fields, "datagram")
     fields["udp.src"], fields["udp.dst"] = str(source), str(target)
     fields["udp.length"] = str(length - _UDP_BYTES)
-    rest = data[_UDP_BYTES:length]
+    content = data[_UDP_BYTES:length]
     if length > len(data) + extent.missing and not (extent.quoted or extent.fragment):
         _cut("UDP", data, length, fields, "datagram")
     elif _DNS_PORT in (source, target):
-        _dns(rest, fields)
+        _dns(content, fields)
     elif {source, target} <= _DHCP_PORTS:
-        _dhcp(rest, fields)
-    return rest
+        _dhcp(content, fields)
+    return content
 
 
 def _dns(data: bytes, fields: Fields) -> None:
@@ -369,41 +369,41 @@ def _dns(data: bytes, fields: Fields) -> None:
         return
     fields |= {"dns.id": f"{number:#06x}", "dns.name": name, "dns.type": str(kind)}
     if flags & _DNS_ANSWERS:
-        found: list[str] = []
+        addresses: list[str] = []
         try:
-            found.extend(_addresses(data, at + 4, answers))
+            addresses.extend(_addresses(data, at + 4, answers))
         except _CUT_OFF:
             _malformed(said("cut off", what=said("response of", protocol="DNS")), data, fields)
-        shown = [*found[:_MOST_ADDRESSES], *(["…"] if len(found) > _MOST_ADDRESSES else [])]
+        shown = [*addresses[:_MOST_ADDRESSES], *(["…"] if len(addresses) > _MOST_ADDRESSES else [])]
         fields |= {"dns.code": str(flags & 0xF), "dns.answer": " ".join(shown) or "none"}
 
 
 def dns_name(data: bytes, at: int) -> tuple[str, int]:
-    """A DNS name and where it ends. A pointer ends it: only the question is read in full.
+    """Return a DNS name and where it ends. A pointer ends it: only the question is read in full.
 
-    Raises ValueError for one that is longer than names are, and what reading beyond the end raises.
+    Raises ValueError if it is longer than names are, and the errors of reading beyond the end.
     """
     labels: list[str] = []
-    begun = at
+    start = at
     while length := data[at]:
         if length & 0xC0:
             return ".".join(labels), at + 2
         label = data[at + 1 : at + 1 + length]
         at += 1 + length
-        if len(label) < length or at - begun > _LONGEST_NAME:
+        if len(label) < length or at - start > _LONGEST_NAME:
             raise ValueError("no DNS name")
         labels.append(_UNUSUAL.sub(_escaped, label).decode("ascii"))
     return ".".join(labels), at + 1
 
 
 def _escaped(byte: re.Match[bytes]) -> bytes:
-    """As in master files (RFC 1035, 5.1): a dot in a label ends none, and all of it can be printed."""
-    one = byte[0]
-    return b"\\" + one if one in b".\\" else b"\\%03d" % one[0]
+    """Escape as in master files (RFC 1035, 5.1): a dot in a label ends none, and all of it can be printed."""
+    raw = byte[0]
+    return b"\\" + raw if raw in b".\\" else b"\\%03d" % raw[0]
 
 
 def _addresses(data: bytes, at: int, count: int) -> Iterator[str]:
-    """The A and AAAA records of a reply."""
+    """Yield the addresses of a reply's A and AAAA records."""
     for _ in range(count):
         _, at = dns_name(data, at)
         kind, _, _, length = struct.unpack_from("!HHIH", data, at)
@@ -429,7 +429,7 @@ def _dhcp(data: bytes, fields: Fields) -> None:
 
 
 def dhcp_options(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Code and value of each option behind the magic cookie (RFC 2132) that is there in full."""
+    """Yield code and value of each option behind the magic cookie (RFC 2132) that is there in full."""
     at = 0
     while at + 1 < len(data) and data[at] != 255:
         if data[at] == 0:
@@ -451,26 +451,26 @@ _TRANSPORTS: dict[tuple[int, int], Callable[[bytes, Fields, _Extent], bytes]] = 
     **{(version, _TCP): _tcp for version in (4, 6)},
     **{(version, _UDP): _udp for version in (4, 6)},
 }
-"""By IP version and protocol."""
+"""Readers by IP version and protocol."""
 
 
 def is_mac(address: str) -> bool:
-    """Whether a text is a MAC address, and no IP address."""
+    """Return whether a text is a MAC address, and no IP address."""
     return re.fullmatch(r"..(:..){5}", address) is not None
 
 
 def is_group(mac: str) -> bool:
-    """Whether a MAC address is everybody's, or a multicast group's."""
+    """Return whether a MAC address is the broadcast address, or a multicast group's."""
     return mac[1:2] in _ODD
 
 
 def question_name(fields: Fields) -> str:
-    """What a question for a MAC address is, or the reply to one."""
+    """Return the name of a request for a MAC address, or of the reply to one."""
     return message_name(fields) if "icmp.type" in fields else f"ARP {fields['arp.op']}"
 
 
 def message_name(fields: Fields) -> str:
-    """What an ICMP message is: `ICMP time exceeded`."""
+    """Return the name of an ICMP message: `ICMP time exceeded`."""
     protocol = "ICMPv6" if fields["ip.protocol"] == str(_ICMPV6) else "ICMP"
     kind, code = fields["icmp.type"], fields["icmp.code"]
     names = _MESSAGES[protocol]

@@ -2,9 +2,9 @@
 
 Every probe is an echo request whose payload is a random token and a mark; a
 router that reports an error quotes them, so one search finds the probe in
-requests, answers and errors alike. The token comes first, where an nftables
-rule finds it. One request is built by scapy, which takes 0.4 ms, and all
-others are made of it: a matrix of 200 VMs has 40,000.
+requests, replies and errors alike. The token comes first, where an nftables
+rule finds it. One request is built by scapy, which takes 0.4 ms, and the others
+are made of it: a matrix of 200 VMs has 40,000.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS = {
 }
 
 
-_KINDS_OF_SIX = {
+_IPV6_KINDS = {
     1: Part.ERROR,  # destination unreachable
     2: Part.ERROR,  # packet too big
     3: Part.ERROR,  # time exceeded
@@ -40,7 +40,7 @@ _KINDS_OF_SIX = {
 }
 
 _ECHO = {b"\x08": Part.REQUEST, b"\x00": Part.REPLY}
-_ECHO_OF_SIX = {b"\x80": Part.REQUEST, b"\x81": Part.REPLY}
+_IPV6_ECHO = {b"\x80": Part.REQUEST, b"\x81": Part.REPLY}
 _IPV4_BYTES, _ICMP_BYTES = 20, 8
 
 
@@ -52,28 +52,28 @@ class IcmpMessage:
     token: bytes
     source: str
     """IP address of the sender."""
-    own: bool
-    """From the receiver's own kernel: it gave up sending."""
+    local: bool
+    """True if it is from the receiver's own kernel: it gave up sending."""
     text: str
-    """In words: who says what."""
+    """The message in words: who says what."""
 
 
 class EchoRequest:
-    """Echo requests without IP header, as raw sockets send them, which differ in what `carrying` takes."""
+    """Echo requests without IP header, as raw sockets send them, which differ in the values of `build`."""
 
     def __init__(self, is_ipv6: bool = False, padding: bytes = b"") -> None:
-        """`padding` comes behind token and mark. Imports scapy: 0.1 s."""
+        """Build the form of a request. `padding` comes behind token and mark. Imports scapy: 0.1 s."""
         content = MARK + padding
         self._is_ipv6 = is_ipv6
         if is_ipv6:
-            self._form = template(partial(_request_of_six, content), 2, 2, TOKEN_BYTES)
+            self._form = template(partial(_ipv6_request, content), 2, 2, TOKEN_BYTES)
         else:
-            self._form = template(partial(_request, content), 2, 2, 2, TOKEN_BYTES)
+            self._form = template(partial(_ipv4_request, content), 2, 2, 2, TOKEN_BYTES)
             empty = self._form % (bytes(2), bytes(2), bytes(2), bytes(TOKEN_BYTES))
             self._checksum = int(layers.checksum(empty))
 
-    def carrying(self, token: bytes, identifier: int, sequence: int = 1) -> bytes:
-        """The request with this token."""
+    def build(self, token: bytes, identifier: int, sequence: int = 1) -> bytes:
+        """Return the request with this token, identifier and sequence number."""
         if self._is_ipv6:  # The kernel fills in ICMPv6's checksum, which covers the addresses too.
             return self._form % (identifier.to_bytes(2), sequence.to_bytes(2), token)
         # RFC 1624: a sum with end-around carry is a remainder. All values begin at even places.
@@ -82,7 +82,7 @@ class EchoRequest:
         return self._form % values
 
 
-def _request(
+def _ipv4_request(
     content: bytes, checksum: bytes, identifier: bytes, sequence: bytes, token: bytes
 ) -> bytes:
     header = layers.ICMP(
@@ -94,7 +94,7 @@ def _request(
     return bytes(header / layers.Raw(token + content))
 
 
-def _request_of_six(content: bytes, identifier: bytes, sequence: bytes, token: bytes) -> bytes:
+def _ipv6_request(content: bytes, identifier: bytes, sequence: bytes, token: bytes) -> bytes:
     return bytes(
         layers.ICMPv6EchoRequest(
             cksum=0,
@@ -106,24 +106,24 @@ def _request_of_six(content: bytes, identifier: bytes, sequence: bytes, token: b
 
 
 def token_of(data: bytes) -> bytes | None:
-    """The token in any packet, None if it is no probe's. Cheap: no dissection."""
+    """Return the token in any packet, None if it is no probe's. Cheap: no dissection."""
     at = data.find(MARK)
     return data[at - TOKEN_BYTES : at] if at >= TOKEN_BYTES else None
 
 
 def echo(data: bytes, is_ipv6: bool) -> tuple[Part | None, bytes]:
-    """Of what a raw socket delivers, if it is an echo message: its part in a probe, and its token.
+    """Return an echo message's part in a probe, and its token. `data`: as a raw socket delivers it.
 
     Of anything else, and behind IPv4 options, neither means anything: no probe has such a token.
     """
     if is_ipv6:
-        return _ECHO_OF_SIX.get(data[:1]), data[_ICMP_BYTES : _ICMP_BYTES + TOKEN_BYTES]
+        return _IPV6_ECHO.get(data[:1]), data[_ICMP_BYTES : _ICMP_BYTES + TOKEN_BYTES]
     at = _IPV4_BYTES + _ICMP_BYTES
     return _ECHO.get(data[_IPV4_BYTES : _IPV4_BYTES + 1]), data[at : at + TOKEN_BYTES]
 
 
-def read_packet(data: bytes) -> IcmpMessage | None:
-    """An IP packet as a raw ICMP socket delivers it; None if it carries no token."""
+def read_ipv4_packet(data: bytes) -> IcmpMessage | None:
+    """Read an IP packet as a raw ICMP socket delivers it; None if it carries no token."""
     token = token_of(data)
     if token is None:
         return None
@@ -137,13 +137,13 @@ def read_packet(data: bytes) -> IcmpMessage | None:
     )
 
 
-def read_six(data: bytes, source: str) -> IcmpMessage | None:
-    """A message as a raw ICMPv6 socket delivers it, without IP header; None if it carries no token."""
+def read_ipv6_message(data: bytes, source: str) -> IcmpMessage | None:
+    """Read a message as a raw ICMPv6 socket delivers it, without IP header; None if it carries no token."""
     token = token_of(data)
-    kind = _KINDS_OF_SIX.get(data[0]) if data else None
+    kind = _IPV6_KINDS.get(data[0]) if data else None
     if token is None or kind is None:
         return None
     # The quoted packet's source is at 8: an error of one's own kernel comes from that very address.
-    own = kind is Part.ERROR and data[16:32] == IPv6Address(source).packed
+    local = kind is Part.ERROR and data[16:32] == IPv6Address(source).packed
     fields = {"ip.protocol": "58", "icmp.type": str(data[0]), "icmp.code": str(data[1])}
-    return IcmpMessage(kind, token, source, own, f"{source} says: {message_name(fields)}")
+    return IcmpMessage(kind, token, source, local, f"{source} says: {message_name(fields)}")

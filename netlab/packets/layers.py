@@ -2,10 +2,10 @@
 
     layers.ICMP(id=7) / layers.Raw(b"ping")
 
-Loaded when they are asked for, and without what scapy does for people who send with it: it lists the
+Loaded at first use, and without what scapy does for people who send with it: it lists the
 machine's interfaces and routes, and reads the names of 50,000 manufacturers, which it keeps in HOME. That
-takes as long as all the rest. Who sends with scapy in the same process asks for it: `conf.ifaces.reload()`,
-`conf.route.resync()`.
+takes as long as everything else. A program that sends with scapy in the same process asks for it:
+`conf.ifaces.reload()`, `conf.route.resync()`.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _STAND_INS: dict[str, dict[str, object]] = {
     "libs.manuf": {"DATA": ""},
     "libs.bluetoothids": {"DATA": {}},
 }
-"""Modules of which nothing else is wanted while scapy is imported, and what they have instead."""
+"""Modules that are replaced while scapy is imported: to the only names of theirs that it needs."""
 _MANUFACTURERS = "/wireshark/manuf"
 """Wireshark's file, which scapy prefers to its own."""
 
 
 def __getattr__(name: str) -> Any:
-    """A layer, or a function of scapy's."""
+    """Return a layer, or a function of scapy's. Raises AttributeError."""
     if name not in _HOMES:
         raise AttributeError(f"module '{__name__}' has no '{name}'")
     if "scapy" not in sys.modules:  # Somebody else's is left as it is.
@@ -51,8 +51,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _import_alone() -> None:
-    """Import what all layers have in common, with no look at the machine."""
-    stand_ins = {f"scapy.{name}": _module(name, has) for name, has in _STAND_INS.items()}
+    """Import the module that all layers need, with no look at the machine."""
+    stand_ins = {f"scapy.{name}": _module(name, members) for name, members in _STAND_INS.items()}
     sys.modules.update(stand_ins)
     try:
         _import_tables()
@@ -68,10 +68,10 @@ def _import_alone() -> None:
             del sys.modules[name]
 
 
-def _module(name: str, has: dict[str, object]) -> ModuleType:
-    made = ModuleType(name)
-    vars(made).update(has)
-    return made
+def _module(name: str, members: dict[str, object]) -> ModuleType:
+    module = ModuleType(name)
+    vars(module).update(members)
+    return module
 
 
 def _import_tables() -> None:

@@ -1,4 +1,4 @@
-"""What a packet is to the probe that it belongs to, told by its sightings alone."""
+"""Roles of packets in the probe that they belong to, by their sightings alone."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from netlab.packets.tap import Sighting
 
 
 class Part(StrEnum):
-    """What a packet is to a probe."""
+    """Role of a packet in a probe."""
 
     REQUEST = "request"
-    """Towards the target."""
+    """A packet towards the target."""
     REPLY = "reply"
-    """Back to the source."""
+    """A packet back to the source."""
     ERROR = "error"
-    """A machine on the way says that it could not go on: an ICMP error, a TCP reset."""
+    """A machine on the way reports that it could not go on: an ICMP error, a TCP reset."""
     ARP = "arp"
-    """A question for a MAC address, or the reply to one."""
+    """A request for a MAC address, or the reply to one."""
 
 
 @frozen
 class Packet:
-    """One packet, the same before and after every router, translator and switch."""
+    """A packet, the same before and after every router, translator and switch."""
 
     part: Part
     name: str
-    """What it is, in words: `TCP SYN`."""
+    """Name in words: `TCP SYN`."""
     key: tuple[object, ...] = ()
-    """What tells it from the other packets of its part and name."""
+    """Tells it from the other packets of its part and name."""
     about: Part | None = None
-    """An error's: what it quotes."""
+    """Part of the packet that an error quotes."""
 
 
 @frozen
 class Frame:
-    """One sighting, read."""
+    """A sighting, decoded."""
 
     sighting: Sighting
     packet: Packet | None
-    """None: no packet of the probe."""
+    """The probe's packet; None if it is none of the probe's."""
     fields: Fields

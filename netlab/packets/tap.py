@@ -1,6 +1,6 @@
 """A socket that sees every frame in a namespace, on all interfaces, with the kernel's time.
 
-It belongs to no interface: those may go down and up, be renamed, removed and made anew while it listens.
+It belongs to no interface: they may go down and up, be renamed, removed and made anew while it listens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from netlab.kernel.namespaces import netns
 from netlab.packets import mmsg
-from netlab.packets.icmp_socket import ETH_P_ALL, NOTHING, attach, drops, listening
+from netlab.packets.icmp_socket import ETH_P_ALL, NOTHING, attach, configure, drops
 
 _SO_TIMESTAMPNS = 35
 _SOL_PACKET = 263
@@ -24,17 +24,17 @@ _PACKET_AUXDATA = 8
 _STATISTICS = 6  # PACKET_STATISTICS
 _SIOCGIFNAME = 0x8910
 _MOST_NAMES = 1000
-"""Of interfaces, those that are gone too."""
+"""Names of interfaces to remember, removed ones included."""
 _OUTGOING = 4  # PACKET_OUTGOING
 _OTHERHOST = 3  # PACKET_OTHERHOST
 
 
 SIGHTING_BYTES = 256
-"""Of memory that a sighting takes up besides its frame."""
+"""Memory that a sighting takes up besides its frame."""
 
 
 class Sighting(NamedTuple):
-    """One frame on one interface. A tuple, because there are hundreds of thousands a second."""
+    """A frame on an interface. A tuple, because there are hundreds of thousands a second."""
 
     at: int
     """Nanoseconds since 1970, by the kernel's clock, which all namespaces share."""
@@ -42,15 +42,15 @@ class Sighting(NamedTuple):
     interface: str
     outgoing: bool
     foreign: bool
-    """Received, but addressed to another MAC: a machine drops it, a switch carries it on."""
+    """Received, but addressed to another MAC: a machine drops it, a switch forwards it."""
     data: bytes
     """The frame, from its Ethernet header on."""
     length: int = 0
-    """The frame's bytes: more than `data` has if only its beginning was wanted."""
+    """Bytes of the frame: more than `data` has if only its beginning was asked for."""
 
 
 class Tap:
-    """Opened inside the namespace, read from outside; no process runs in the namespace."""
+    """A packet socket, opened inside the namespace and read from outside; no process runs inside."""
 
     def __init__(
         self,
@@ -59,12 +59,12 @@ class Tap:
         but: Collection[str] = ("lo",),
         program: bytes = b"",
     ) -> None:
-        """`only` these interfaces, or if none are named, all `but` these. `program`: see `bpf`."""
+        """Open it for `only` these interfaces, or if none is named, all `but` these. `program`: a filter."""
         self.namespace = namespace
         self.only, self._but = frozenset(only), frozenset(but)
         self._home = netns.inode(namespace)
         with netns.inside(namespace):
-            self.socket = listening(
+            self.socket = configure(
                 socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
             )
             self._names = dict(socket.if_nameindex())
@@ -76,16 +76,16 @@ class Tap:
             while mmsg.receive(self.socket.fileno()):
                 pass
             attach(self.socket, program)
-        self._told_of()
+        self._received_count()
         self.behind = math.inf
-        """Nanoseconds since 1970: until then it is read, and more is waiting; infinite if all is read."""
+        """Nanoseconds since 1970: read until then, and more is waiting; infinite if all is read."""
         self._read = self._seen = 0
         self.since = time.time_ns()
         """Nanoseconds since 1970: from then on, it sees everything."""
 
     @property
     def dead(self) -> bool:
-        """Its namespace is gone, or another one has its name."""
+        """True if its namespace is gone, or another one has its name."""
         return netns.inode(self.namespace) != self._home
 
     def close(self) -> None:
@@ -93,14 +93,14 @@ class Tap:
         self.socket.close()
 
     def sightings(self, until: float = math.inf, most: float = math.inf) -> Iterator[Sighting]:
-        """Everything seen since the last call; `until` then (ns), if it comes faster than it is read.
+        """Yield everything seen since the last call; `until` then (ns), if it comes faster than it is read.
 
         Not much more than `most` bytes of memory at once; `behind` tells whether that was all.
         """
-        latest, more, size = 0, True, 0
+        latest, may_wait, size = 0, True, 0
         self.behind = math.inf
-        while more and latest < until and (received := mmsg.receive(self.socket.fileno())):
-            latest, more = received[-1][0], len(received) == mmsg.AT_ONCE
+        while may_wait and latest < until and (received := mmsg.receive(self.socket.fileno())):
+            latest, may_wait = received[-1][0], len(received) == mmsg.AT_ONCE
             self._read += len(received)
             names: dict[int, str] = {}
             for at, index, kind, data, length in received:
@@ -117,31 +117,31 @@ class Tap:
                         data,
                         length,
                     )
-            size += sum(len(one[3]) + SIGHTING_BYTES for one in received)
-            if more and size >= most:
+            size += sum(len(frame[3]) + SIGHTING_BYTES for frame in received)
+            if may_wait and size >= most:
                 self.behind = latest
                 return
 
     def stop(self) -> None:
-        """Nothing more is seen from now on; what was seen can still be read."""
+        """See nothing more from now on; what was seen can still be read."""
         attach(self.socket, NOTHING)
 
     def waiting(self) -> int:
-        """Frames that were seen, and have not been read."""
-        self._seen += self._told_of()
+        """Return the number of frames that were seen, and have not been read."""
+        self._seen += self._received_count()
         return max(self._seen - self._read, 0)
 
-    def _told_of(self) -> int:
-        """Frames that have found room since the last call."""
+    def _received_count(self) -> int:
+        """Return the number of frames that have found room since the last call."""
         packets, dropped = struct.unpack("II", self.socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))
         return int(packets - dropped)
 
     def lost(self) -> int:
-        """Frames that found the buffer full."""
+        """Return the number of frames that found the buffer full."""
         return drops(self.socket)
 
     def _name(self, index: int) -> str:
-        """Of an interface as it is called now, or was last if it is gone."""
+        """Return the name that an interface has now, or had last if it is gone."""
         try:
             answer = ioctl(self.socket, _SIOCGIFNAME, struct.pack("16xi20x", index))
         except OSError:

@@ -1,4 +1,4 @@
-"""A packet that scapy builds once: what differs from one to the next is filled in at its place."""
+"""Packets of one form that scapy builds once; the values that differ are filled in."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from netlab.errors import Missing
 
 
 def template(build: Callable[..., bytes], *sizes: int) -> bytes:
-    """What `build` makes, with a place (`%b`) for each of its values, which are of so many bytes.
+    """Return the packet of `build` with `%b` in place of each of its values, which have these sizes in bytes.
 
-    `build` takes them in the order in which they stand in the packet. Where that is, is not known but
-    found: it builds one of values that stand nowhere else. What is filled in then is compared, once, with
-    what it makes of others.
+    `build` takes the values in the order in which they stand in the packet. Their offsets are not known but
+    found: it builds a packet of values that stand nowhere else. The first packet that is filled in is
+    compared, once, with the one that `build` makes of the same values.
     """
-    marks, others = _values(sizes, first=0xA1), _values(sizes, first=0xC1)
+    marks, values = _values(sizes, first=0xA1), _values(sizes, first=0xC1)
     form = _form(build(*marks), marks)
-    if form % others != build(*others):
+    if form % values != build(*values):
         raise Missing(
             "this version of scapy builds other packets than netlab asks it for",
             "`pip install 'scapy>=2.8,<3'` brings one that does as it is told",
@@ -26,7 +26,7 @@ def template(build: Callable[..., bytes], *sizes: int) -> bytes:
 
 
 def _values(sizes: Sequence[int], first: int) -> tuple[bytes, ...]:
-    """Values of these sizes, in which no byte occurs twice."""
+    """Return values of these sizes, in which no byte occurs twice."""
     numbers = count(first)
     return tuple(bytes(islice(numbers, size)) for size in sizes)
 

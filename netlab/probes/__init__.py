@@ -1,4 +1,4 @@
-"""Kinds of probe: what is sent, and which frames belong to it. One file a family.
+"""Kinds of probe: how each is sent, and which frames belong to it. One file a family.
 
 A new kind is a class below `base.Probe` and a line in `KINDS`.
 """
@@ -35,15 +35,15 @@ KINDS: dict[str, Callable[[Ends, str], Probe]] = {
     "route": lambda ends, _: RouteProbe(ends),
     "mtu": lambda ends, _: MtuProbe(ends),
 }
-"""The word before the colon, and what makes the probe of it and of the word behind the colon."""
+"""The word before the colon, and the function that makes the probe of it and of the word behind the colon."""
 
 _WITHOUT_DETAIL = {"icmp", "dhcp", "arp", "route", "mtu"}
 _NEED_DETAIL = {"dns": "dns:www.example.com", "raw": "raw:47"}
-"""And an example."""
+"""Kinds that need a word behind the colon, and an example."""
 
 
 def check(by: str) -> str:
-    """The kind's word. Raises UsageError if `by` is no kind of probe."""
+    """Return the kind's word. Raises UsageError if `by` is no kind of probe."""
     word, colon, detail = by.partition(":")
     if word not in KINDS:
         raise UsageError(f"'{by}' is no kind of probe", instead(word, KINDS))

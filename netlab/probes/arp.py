@@ -1,4 +1,4 @@
-"""ARP: who has an address, and whether more than one machine says so."""
+"""ARP: the owner of an address, and whether there is more than one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from netlab.errors import UsageError
 from netlab.packets import layers
-from netlab.packets.filters import arp_of
+from netlab.packets.filters import arp_from
 from netlab.packets.frame import Fields, decode
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes.base import Ends, Probe, received
@@ -17,18 +17,18 @@ _ETH_P_ARP = socket.htons(0x0806)
 
 
 class ArpProbe(Probe):
-    """A question to everybody on the network of one interface."""
+    """A request to all machines on the network of one interface."""
 
     def __init__(self, ends: Ends) -> None:
         super().__init__(ends)
         if ends.family is socket.AF_INET6:
             raise UsageError("ARP is IPv4's", "name an IPv4 address")
-        question = layers.Ether(dst=_BROADCAST, src=ends.mac) / layers.ARP(
+        request = layers.Ether(dst=_BROADCAST, src=ends.mac) / layers.ARP(
             op="who-has", hwsrc=ends.mac, psrc=ends.address or "0.0.0.0", pdst=ends.to
         )
-        self._question = bytes(question)
+        self._request = bytes(request)
         kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_ARP
-        self.socket = self.open(ends.source, *kind, program=arp_of(ends.to))
+        self.socket = self.open(ends.source, *kind, program=arp_from(ends.to))
 
     @property
     def matches(self) -> tuple[str, ...]:
@@ -39,24 +39,24 @@ class ArpProbe(Probe):
         return False  # A second machine may answer too.
 
     def send(self) -> None:
-        self.socket.sendto(self._question, (self.ends.interface, 0))
+        self.socket.sendto(self._request, (self.ends.interface, 0))
 
     def poll(self) -> None:
         for data, _ in received(self.socket):
-            found = self.packet(decode(data), data)
-            self.answered |= found is not None and found.part is Part.REPLY
+            packet = self.packet(decode(data), data)
+            self.answered |= packet is not None and packet.part is Part.REPLY
 
-    def own(self, fields: Fields, data: bytes) -> Packet | None:
+    def plain_packet(self, fields: Fields, data: bytes) -> Packet | None:
         ends = self.ends
-        asked = (fields.get("arp.sender_mac"), fields.get("arp.target")) == (ends.mac, ends.to)
-        if fields.get("arp.op") == "request" and asked:
+        is_ours = (fields.get("arp.sender_mac"), fields.get("arp.target")) == (ends.mac, ends.to)
+        if fields.get("arp.op") == "request" and is_ours:
             return Packet(Part.REQUEST, "ARP request")
-        answers = fields.get("arp.op") == "reply" and fields["arp.sender"] == ends.to
-        if answers and fields["eth.dst"] == ends.mac:
+        is_reply = fields.get("arp.op") == "reply" and fields["arp.sender"] == ends.to
+        if is_reply and fields["eth.dst"] == ends.mac:
             return Packet(Part.REPLY, "ARP reply", (fields["arp.sender_mac"],))
         return None
 
-    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+    def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         macs = dict.fromkeys(
             frame.fields["arp.sender_mac"]
             for frame in frames

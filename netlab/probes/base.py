@@ -1,4 +1,4 @@
-"""What every kind of probe has in common."""
+"""Base of every kind of probe."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from ipaddress import ip_address
 
 from netlab.frozen import frozen
 from netlab.kernel.namespaces import netns
-from netlab.packets.filters import Wanted
+from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields, message_name
 from netlab.packets.icmp import TOKEN_BYTES
 from netlab.packets.icmp_socket import attach, drops
 from netlab.packets.packet import Frame, Packet, Part
 
 _AT_ONCE = 1000
-"""Packets."""
+"""Packets that are taken in by one look."""
 
 
 @frozen
 class Ends:
-    """Between whom a probe goes."""
+    """Source and target of a probe."""
 
     source: str
     """Namespace that sends."""
     target: str | None
-    """Namespace of the machine that is meant; None if it is none of the lab's."""
+    """Namespace of the target; None if it is no machine of the lab."""
     to: str
     """IP address; empty for a probe that goes to everybody (DHCP)."""
     interface: str
     """The source's interface towards the target's network, for probes that name one."""
     mac: str
-    """That interface's own."""
+    """MAC address of that interface."""
     address: str
-    """That interface's own of IPv4; empty if it has none."""
+    """IPv4 address of that interface; empty if it has none."""
     wait: float = 0.0
-    """Seconds that netlab's own receiver takes before it answers."""
+    """Seconds that netlab's own receiver waits before it replies."""
 
     @property
     def family(self) -> socket.AddressFamily:
-        """Of the target's address."""
+        """Address family of the target's address."""
         is_ipv6 = bool(self.to) and ip_address(self.to).version == 6
         return socket.AF_INET6 if is_ipv6 else socket.AF_INET
 
 
 class Probe(ABC):
-    """One question to the network: sent by real sockets, recognised wherever it is seen.
+    """A question to the network: sent by real sockets, recognised wherever it is seen.
 
     The order of calls: made (sockets open), `send`, `poll` whenever a socket is
     readable and now and then, `packet` for every frame, `close`.
@@ -62,12 +62,12 @@ class Probe(ABC):
         self.sockets: list[socket.socket] = []
         self._lost_before = 0
         self.answered = False
-        """What was asked for has come back, whole and unchanged, to the program that asked."""
+        """The reply has come back, whole and unchanged, to the program that asked."""
         self.receiver: Receiver | None = None
 
     @property
     def over(self) -> bool:
-        """Nothing more needs to be waited for."""
+        """True if nothing more needs to be waited for."""
         return self.answered
 
     @property
@@ -80,81 +80,80 @@ class Probe(ABC):
         """nftables matches of the probe's packets, wherever in the lab."""
         return (f"@th,64,64 {int.from_bytes(self.token):#x}",)
 
-    def taken_in(self, namespace: str) -> None:
-        """A machine has had the probe, or may have it still: whoever needs time to answer may be there."""
+    def note_reached(self, namespace: str) -> None:
+        """Note that the probe has reached a machine, or may have: it may need time to reply."""
         return
 
     @property
-    def wanted(self) -> Wanted:
-        """What its packets are, for a filter in the kernel."""
-        return Wanted()
+    def pattern(self) -> PacketPattern:
+        """Description of its packets, for a filter in the kernel."""
+        return PacketPattern()
 
     @abstractmethod
     def send(self) -> None:
-        """Send it. Raises OSError if the kernel refuses."""
+        """Send the probe. Raises OSError if the kernel refuses."""
 
     @abstractmethod
     def poll(self) -> None:
         """Take in what the sockets have received, and go on."""
 
     def packet(self, fields: Fields, data: bytes) -> Packet | None:
-        """Which of the probe's packets a frame is, None if it is none: errors that quote one, too."""
-        return with_errors(lambda own: self.own(own, data), fields)
+        """Return the probe's packet that a frame is, None if it is none; also an error that quotes one."""
+        return with_errors(lambda inner: self.plain_packet(inner, data), fields)
 
     def part(self, fields: Fields, data: bytes) -> Part | None:
-        """What one of the probe's packets is, of which only the headers are there; None: that does
-        not tell."""
+        """Return the part of a probe's packet by its headers alone; None if they do not tell."""
         packet = self.packet(fields, data)
         return packet.part if packet else None
 
     @abstractmethod
-    def own(self, fields: Fields, data: bytes) -> Packet | None:
-        """The same for a frame that is no ICMP error, or for what an error quotes."""
+    def plain_packet(self, fields: Fields, data: bytes) -> Packet | None:
+        """Return the probe's packet, as `packet` does, of a frame or quoted packet that is no ICMP error."""
 
     def decides(self, packet: Packet) -> bool:
-        """Whether a packet counts for the verdict, if the probe has several tries."""
+        """Return whether a packet counts for the verdict, if the probe has several tries."""
         return True
 
-    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
-        """What has been learnt, as lines. `frames` are the probe's, in order; `names` whose an IP is."""
+    def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        """Return what was learnt, as lines. `frames`: the probe's, in order; `names`: IP or MAC to node."""
         return []
 
     def close(self) -> None:
         """Close every socket."""
-        for one in self.sockets:
-            one.close()
+        for sock in self.sockets:
+            sock.close()
 
     def open(self, namespace: str, *kind: int, program: bytes = b"") -> socket.socket:
-        """A socket in a namespace, closed with the probe, read without waiting.
+        """Open a socket in a namespace, closed with the probe, read without waiting.
 
         `program`: a filter of what it receives, since others may send as much as they like.
         """
         with netns.inside(namespace):
-            made = socket.socket(*kind)
-        made.setblocking(False)
+            sock = socket.socket(*kind)
+        sock.setblocking(False)
         if program:
-            attach(made, program)
-            deque(received(made), maxlen=0)  # What came in before its filter was there.
-            self._lost_before += drops(made)
-        self.sockets.append(made)
-        return made
+            attach(sock, program)
+            deque(received(sock), maxlen=0)  # What came in before its filter was there.
+            self._lost_before += drops(sock)
+        self.sockets.append(sock)
+        return sock
 
     @property
     def lost(self) -> int:
         """Packets that found no room in a socket's buffer: a reply may have been among them."""
-        datagrams = (one for one in self.sockets if one.type != socket.SOCK_STREAM)
+        datagrams = (sock for sock in self.sockets if sock.type != socket.SOCK_STREAM)
         return sum(map(drops, datagrams)) - self._lost_before
 
 
-def received(one: socket.socket) -> Iterator[tuple[bytes, tuple[str, int]]]:
-    """What has come, from whom; not for longer than it takes to look elsewhere: it may have no end."""
+def received(sock: socket.socket) -> Iterator[tuple[bytes, tuple[str, int]]]:
+    """Yield what has come and its sender; only so much of it at once, as it may have no end."""
     with suppress(OSError):  # Nothing more, or an ICMP error, which the journey tells of.
         for _ in range(_AT_ONCE):
-            yield one.recvfrom(1 << 16)
+            yield sock.recvfrom(1 << 16)
 
 
 class Receiver:
-    """netlab's own program at the far end: sends back every datagram that it gets, `wait` seconds later."""
+    """netlab's own program at the target: sends back every datagram that it gets, `wait` seconds later."""
 
     def __init__(self, socket_: socket.socket, wait: float) -> None:
         self.socket = socket_
@@ -167,27 +166,27 @@ class Receiver:
             if len(self._due) < _AT_ONCE:
                 self._due.append((time.monotonic() + self._wait, self.strip(data), sender))
         now = time.monotonic()
-        for when, data, sender in self._due:
-            if when <= now:
+        for due_at, data, sender in self._due:
+            if due_at <= now:
                 with suppress(OSError):  # No way back is for the journey to tell.
                     self.socket.sendto(data, sender)
-        self._due = [one for one in self._due if one[0] > now]
+        self._due = [entry for entry in self._due if entry[0] > now]
 
     def strip(self, data: bytes) -> bytes:
-        """The datagram without headers."""
+        """Return the datagram without headers."""
         return data
 
 
-def with_errors(own: Callable[[Fields], Packet | None], fields: Fields) -> Packet | None:
-    """What `own` says of a packet, or of the one that it quotes if it is an ICMP error."""
+def with_errors(plain_packet: Callable[[Fields], Packet | None], fields: Fields) -> Packet | None:
+    """Return the packet that `plain_packet` finds, or the ICMP error, if it quotes such a packet."""
     quoted = {
         name.removeprefix("quoted."): value
         for name, value in fields.items()
         if name.startswith("quoted.")
     }
     if quoted:
-        about = own(quoted)
-        if about is None:
+        quoted_packet = plain_packet(quoted)
+        if quoted_packet is None:
             return None
-        return Packet(Part.ERROR, message_name(fields), about.key, about.part)
-    return own(fields)
+        return Packet(Part.ERROR, message_name(fields), quoted_packet.key, quoted_packet.part)
+    return plain_packet(fields)

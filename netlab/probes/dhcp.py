@@ -1,4 +1,4 @@
-"""DHCP: who offers what, without taking it."""
+"""DHCP: the offers of all servers, none of which is taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 from netlab.kernel.state.sockets import has_udp_port
 from netlab.packets import layers
-from netlab.packets.filters import Wanted, watcher
+from netlab.packets.filters import PacketPattern, probe_filter
 from netlab.packets.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes.base import Ends, Probe, received
@@ -23,15 +23,14 @@ _PORTS = (67, 68)
 _ETHERNET = b"\1"
 """The type of address that a client's identifier begins with (RFC 2132, 9.14)."""
 _XID_AT = 8 * 8 + 4 * 8
-"""Bits from the UDP header on."""
+"""Offset in bits from the UDP header on."""
 _ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
 _LEASE_SECONDS = 51
 _DOMAIN = 15
 
 
 class DhcpProbe(Probe):
-    """A DISCOVER with the MAC of the interface, as the lab's clients send it; the offers are heard and
-    not accepted.
+    """A DISCOVER with the interface's MAC, as the lab's clients send it; the offers are not accepted.
 
     Like udhcpc's, it asks for a reply to that MAC address, and for none to everybody: a switch that
     does not let such frames through keeps the address from both.
@@ -44,15 +43,15 @@ class DhcpProbe(Probe):
         self.token = self._number.to_bytes(4)
         self._discover = _discover(ends.mac, self._number)
         kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP
-        self.socket = self.open(ends.source, *kind, program=watcher(self.wanted))
+        self.socket = self.open(ends.source, *kind, program=probe_filter(self.pattern))
 
     @property
     def matches(self) -> tuple[str, ...]:
         return (f"@th,{_XID_AT},32 {self._number:#x}",)
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(socket.IPPROTO_UDP, ports=_PORTS)
+    def pattern(self) -> PacketPattern:
+        return PacketPattern(socket.IPPROTO_UDP, ports=_PORTS)
 
     @property
     def over(self) -> bool:
@@ -63,7 +62,7 @@ class DhcpProbe(Probe):
         # dnsmasq pings an address for 3 s before it offers it.
         return 3.5 if self._may_be_served and not self.answered else 0.5
 
-    def taken_in(self, namespace: str) -> None:
+    def note_reached(self, namespace: str) -> None:
         self._may_be_served = self._may_be_served or has_udp_port(namespace, int(_SERVER_PORT))
 
     def send(self) -> None:
@@ -71,23 +70,23 @@ class DhcpProbe(Probe):
 
     def poll(self) -> None:
         for data, _ in received(self.socket):
-            found = self.packet(decode(data), data)
-            self.answered |= found is not None and found.part is Part.REPLY
+            packet = self.packet(decode(data), data)
+            self.answered |= packet is not None and packet.part is Part.REPLY
 
     def part(self, fields: Fields, data: bytes) -> Part | None:
         if "udp.dst" not in fields:
             return None
         return Part.REQUEST if fields["udp.dst"] == _SERVER_PORT else Part.REPLY
 
-    def own(self, fields: Fields, data: bytes) -> Packet | None:
+    def plain_packet(self, fields: Fields, data: bytes) -> Packet | None:
         if fields.get("dhcp.xid") != f"{self._number:#010x}":
             return None
         if fields.get("dhcp.type") == "discover":
             return Packet(Part.REQUEST, "DHCP discover")
         return Packet(Part.REPLY, f"DHCP {fields.get('dhcp.type', 'reply')}", (fields["ip.src"],))
 
-    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
-        """One line an offer, and how many servers there are."""
+    def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        """Return a line for each offer, and how many servers there are."""
         offers: dict[object, str] = {}
         arrived = set()
         for frame in frames:
@@ -101,7 +100,7 @@ class DhcpProbe(Probe):
 
 
 def _discover(mac: str, number: int) -> bytes:
-    """The frame."""
+    """Build the frame."""
     hardware = bytes.fromhex(mac.replace(":", ""))
     options = [
         ("message-type", "discover"),
@@ -121,15 +120,15 @@ def _discover(mac: str, number: int) -> bytes:
 
 def _offer(frame: Frame, names: Mapping[str, str]) -> str:
     options = dict(dhcp_options(payload(frame.sighting.data)[DHCP_OPTIONS:]))
-    said = {
+    values = {
         word: ", ".join(str(IPv4Address(raw)) for (raw,) in struct.iter_unpack("4s", options[code]))
         for code, word in _ADDRESSES.items()
         if options.get(code) and len(options[code]) % 4 == 0
     }
     if len(options.get(_LEASE_SECONDS, b"")) == 4:
-        said["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"
+        values["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"
     if _DOMAIN in options:
-        said["domain"] = visible(options[_DOMAIN].rstrip(b"\0").decode(errors="replace"))
+        values["domain"] = visible(options[_DOMAIN].rstrip(b"\0").decode(errors="replace"))
     server = names.get(frame.fields["ip.src"], frame.fields["ip.src"])
-    detail = " · ".join(f"{word} {value}" for word, value in said.items())
+    detail = " · ".join(f"{word} {value}" for word, value in values.items())
     return f"{server} offers {frame.fields.get('dhcp.address', 'nothing')} · {detail}"

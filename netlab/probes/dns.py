@@ -1,4 +1,4 @@
-"""DNS: which server answers what, also through a relay."""
+"""DNS: each server's answer, also through a relay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from netlab.diagnosis.cause import DNS_WORDS
 from netlab.errors import UsageError
 from netlab.packets import layers
-from netlab.packets.filters import Wanted
+from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields, dns_name
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes.base import Ends, Probe
@@ -19,15 +19,15 @@ from netlab.probes.base import Ends, Probe
 _PORT = 53
 _DNS_BYTES = 12
 _HEADER_BYTES = 8 + _DNS_BYTES
-"""Of UDP and of DNS: behind them stands the name."""
-_IS_ANSWER, _CODE = 0x8000, 0x000F
-"""Of a message's flags."""
+"""Bytes of UDP and of DNS: the name stands behind them."""
+_IS_REPLY, _CODE = 0x8000, 0x000F
+"""Bits of a message's flags."""
 _MATCHED_BYTES = 16
 """nftables compares at most 128 bits of a packet."""
 
 
 def _spelling(name: str) -> str:
-    """A name in upper and lower case, and not as others spell it."""
+    """Return a name in upper and lower case at random, as others do not spell it."""
     if name.upper() == name:
         return name
     while True:
@@ -69,8 +69,8 @@ class DnsProbe(Probe):
         return (f"@th,{_HEADER_BYTES * 8},{len(wire) * 8} 0x{wire.hex()}",)
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(socket.IPPROTO_UDP, ports=(_PORT,))
+    def pattern(self) -> PacketPattern:
+        return PacketPattern(socket.IPPROTO_UDP, ports=(_PORT,))
 
     @property
     def over(self) -> bool:
@@ -81,14 +81,14 @@ class DnsProbe(Probe):
 
     def poll(self) -> None:
         with suppress(OSError):  # Nothing yet, or an ICMP error, which the journey tells of.
-            self._heard(self.socket.recv(1 << 16))
+            self._take_message(self.socket.recv(1 << 16))
 
-    def _heard(self, message: bytes) -> None:
-        """What is no reply to this question is nothing: anybody may send anything."""
+    def _take_message(self, message: bytes) -> None:
+        """Take in the reply to this question, and ignore all else: anybody may send anything."""
         if len(message) < _DNS_BYTES:
             return
         number, flags, _, answers = struct.unpack_from("!HHHH", message)
-        if number == self._id and flags & _IS_ANSWER:
+        if number == self._id and flags & _IS_REPLY:
             self.answered = flags & _CODE == 0 and answers > 0
             self.refused = not self.answered
 
@@ -97,27 +97,27 @@ class DnsProbe(Probe):
             return None
         return Part.REQUEST if fields["udp.dst"] == str(_PORT) else Part.REPLY
 
-    def own(self, fields: Fields, data: bytes) -> Packet | None:
-        name, answers = fields.get("dns.name", ""), "dns.code" in fields
+    def plain_packet(self, fields: Fields, data: bytes) -> Packet | None:
+        name, is_reply = fields.get("dns.name", ""), "dns.code" in fields
         # A relay asks once for several who ask the same, and spells its replies like the first.
         shared = name.lower() == self.asked and fields.get("dns.id") == f"{self._id:#06x}"
-        if name != self.name and not (answers and shared):
+        if name != self.name and not (is_reply and shared):
             return None
         return Packet(
-            Part.REPLY if answers else Part.REQUEST,
-            "DNS response" if answers else "DNS query",
+            Part.REPLY if is_reply else Part.REQUEST,
+            "DNS response" if is_reply else "DNS query",
             (fields["dns.id"],),
         )
 
-    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
-        """Every server that answered, nearest first."""
+    def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+        """Return a line for every server that replied, nearest first."""
         answers: dict[object, str] = {}
         for frame in frames:
             if frame.packet and frame.packet.part is Part.REPLY and frame.sighting.outgoing:
                 fields = frame.fields
                 server = names.get(fields["ip.src"], fields["ip.src"])
-                said = fields["dns.answer"]
-                if said == "none":
-                    said = DNS_WORDS.get(fields["dns.code"], f"error {fields['dns.code']}")
-                answers.setdefault(frame.packet.key, f"{server} answers: {said}")
+                answer = fields["dns.answer"]
+                if answer == "none":
+                    answer = DNS_WORDS.get(fields["dns.code"], f"error {fields['dns.code']}")
+                answers.setdefault(frame.packet.key, f"{server} answers: {answer}")
         return list(answers.values())[::-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 
-from netlab.packets.filters import DELIVERED, SIX_DELIVERED, Wanted
+from netlab.packets.filters import IPV4_DELIVERED, IPV6_DELIVERED, PacketPattern
 from netlab.packets.frame import Fields, message_name
 from netlab.packets.icmp import MARK, EchoRequest
 from netlab.packets.packet import Packet, Part
@@ -18,7 +18,7 @@ _PARTS = {"8": Part.REQUEST, "0": Part.REPLY, "128": Part.REQUEST, "129": Part.R
 
 
 class EchoProbe(Probe):
-    """One echo request with the token as payload."""
+    """An echo request with the token as payload."""
 
     def __init__(self, ends: Ends) -> None:
         super().__init__(ends)
@@ -27,20 +27,20 @@ class EchoProbe(Probe):
         is_ipv6 = ends.family is socket.AF_INET6
         self.request = EchoRequest(is_ipv6)
         protocol = socket.IPPROTO_ICMPV6 if is_ipv6 else socket.IPPROTO_ICMP
-        program = SIX_DELIVERED if is_ipv6 else DELIVERED
+        program = IPV6_DELIVERED if is_ipv6 else IPV4_DELIVERED
         kind = ends.family, socket.SOCK_RAW, protocol
         self.socket = self.open(ends.source, *kind, program=program)
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(token=self.token)
+    def pattern(self) -> PacketPattern:
+        return PacketPattern(token=self.token)
 
     def send(self) -> None:
         self.send_numbered(self.request, 1)
 
     def send_numbered(self, request: EchoRequest, sequence: int) -> None:
-        """Send it with that sequence number. Raises OSError."""
-        message = request.carrying(self.token, self.identifier, sequence)
+        """Send the probe with that sequence number. Raises OSError."""
+        message = request.build(self.token, self.identifier, sequence)
         self.socket.sendto(message, (self.ends.to, 0))
 
     def poll(self) -> None:
@@ -48,18 +48,18 @@ class EchoProbe(Probe):
             # An IPv4 raw socket delivers the IP header too.
             at = 0 if self.ends.family is socket.AF_INET6 else (data[0] & 0xF) * 4
             if self.token + MARK in data[at + _HEADER_BYTES :]:
-                self.heard(data[at:])
+                self.take_message(data[at:])
 
-    def heard(self, message: bytes) -> None:
-        """An ICMP message with the token, from its header on: an echo reply or an error."""
+    def take_message(self, message: bytes) -> None:
+        """Take in an ICMP message with the token, from its header on: an echo reply or an error."""
         self.answered |= message[0] in ECHO_REPLIES
 
-    def own(self, fields: Fields, data: bytes) -> Packet | None:
+    def plain_packet(self, fields: Fields, data: bytes) -> Packet | None:
         return echo(fields) if self.token in data else None
 
 
 def echo(fields: Fields) -> Packet | None:
-    """The packet, if it is an echo request or reply."""
+    """Return the packet, if it is an echo request or reply."""
     kind = fields.get("icmp.type", "")
     if kind not in _PARTS:
         return None

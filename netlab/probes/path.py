@@ -1,4 +1,4 @@
-"""What lies on the way: the routers of a route, and the largest packet that goes through."""
+"""Routers of a route, and the largest packet that goes through."""
 
 from __future__ import annotations
 
@@ -41,22 +41,25 @@ class RouteProbe(EchoProbe):
         return False  # Errors may still be under way when the first reply is there.
 
     def decides(self, packet: Packet) -> bool:
-        """Only the one with the longest life."""
+        """Return True of ARP, and of the request with the longest life."""
         return packet.part is Part.ARP or packet.key == (str(_MAX_HOPS),)
 
-    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+    def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         lines: list[str] = []
         for hop in range(1, _MAX_HOPS + 1):
-            mine = [f for f in frames if f.packet and f.packet.key == (str(hop),)]
-            sent = [f for f in mine if f.packet and f.packet.part is Part.REQUEST]
-            home = [f for f in mine if f.packet and f.packet.part is not Part.REQUEST]
-            last = home[-1] if home and _at_home(home[-1], self.ends) else None
+            of_hop = [frame for frame in frames if frame.packet and frame.packet.key == (str(hop),)]
+            sent = [frame for frame in of_hop if frame.packet and frame.packet.part is Part.REQUEST]
+            returned = [
+                frame for frame in of_hop if frame.packet and frame.packet.part is not Part.REQUEST
+            ]
+            last = returned[-1] if returned and _is_back(returned[-1], self.ends) else None
             if last is None or last.packet is None:
                 lines.append(f"{hop:2}  no reply")
                 continue
-            who = last.fields["ip.src"]
-            time = (last.sighting.at - sent[0].sighting.at) // 1000 if sent else 0
-            lines.append(f"{hop:2}  {who}  {names.get(who, '')}  {time} µs".replace("    ", "  "))
+            address = last.fields["ip.src"]
+            microseconds = (last.sighting.at - sent[0].sighting.at) // 1000 if sent else 0
+            line = f"{hop:2}  {address}  {names.get(address, '')}  {microseconds} µs"
+            lines.append(line.replace("    ", "  "))
             if last.packet.part is Part.REPLY:
                 return lines
         while len(lines) > 1 and lines[-2].endswith("no reply"):
@@ -96,8 +99,8 @@ class MtuProbe(EchoProbe):
         request = EchoRequest(self.ends.family is socket.AF_INET6, padding)
         self.send_numbered(request, number)
 
-    def heard(self, message: bytes) -> None:
-        super().heard(message)
+    def take_message(self, message: bytes) -> None:
+        super().take_message(message)
         mtu = named_mtu(message, 6 if self.ends.family is socket.AF_INET6 else 4)
         if message[0] in ECHO_REPLIES:
             self.largest = self.sizes.get(int.from_bytes(message[6:8]), 0)
@@ -105,7 +108,7 @@ class MtuProbe(EchoProbe):
             self._try_smaller(mtu)
 
     def decides(self, packet: Packet) -> bool:
-        """Only the last size that was tried."""
+        """Return True of ARP, and of the last size that was tried."""
         return packet.part is Part.ARP or packet.key == (str(len(self.sizes)),)
 
     def _try_smaller(self, mtu: int) -> None:
@@ -114,18 +117,18 @@ class MtuProbe(EchoProbe):
             with suppress(OSError):  # No route any more: the journey of the last try tells why.
                 self._send_sized(mtu)
 
-    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+    def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         lines = [
-            f"{names.get(f.fields['ip.src'], f.fields['ip.src'])} says: at most "
-            f"{f.fields['icmp.mtu']} bytes"
-            for f in frames
-            if f.packet and "icmp.mtu" in f.fields and _at_home(f, self.ends)
+            f"{names.get(frame.fields['ip.src'], frame.fields['ip.src'])} says: at most "
+            f"{frame.fields['icmp.mtu']} bytes"
+            for frame in frames
+            if frame.packet and "icmp.mtu" in frame.fields and _is_back(frame, self.ends)
         ]
         if self.largest:
             lines.append(f"path MTU: {self.largest} bytes")
         return lines
 
 
-def _at_home(frame: Frame, ends: Ends) -> bool:
-    """Seen entering the source."""
+def _is_back(frame: Frame, ends: Ends) -> bool:
+    """Return whether the frame was seen entering the source."""
     return frame.sighting.namespace == ends.source and not frame.sighting.outgoing

@@ -1,4 +1,4 @@
-"""Another IP protocol: what NAT devices do not translate."""
+"""Other IP protocols, which NAT devices do not translate."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import socket
 
 from netlab.errors import UsageError
 from netlab.packets import layers
-from netlab.packets.filters import Wanted
+from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields
 from netlab.packets.icmp import MARK
 from netlab.packets.packet import Packet, Part
 from netlab.probes.base import Ends, Probe, Receiver, received
 
-_BEFORE = bytes(7)
-"""So that, with the mark, the token stands where it does behind a UDP or ICMP header, and of what the
-kernel's trace shows of a packet, it shows both."""
-_THERE, _BACK = b">", b"<"
+_PADDING = bytes(7)
+"""Padding: with it and the mark, the token stands at the offset that it has behind a UDP or ICMP header,
+and both are in the part of a packet that the kernel's trace shows."""
+_REQUEST_MARK, _REPLY_MARK = b">", b"<"
 
 
 class RawProbe(Probe):
@@ -31,14 +31,14 @@ class RawProbe(Probe):
         if ends.family is socket.AF_INET6:
             raise UsageError("raw probes are IPv4's", "name an IPv4 address")
         self.protocol = protocol or 0
-        self._request, self._reply = self._content(_THERE), self._content(_BACK)
+        self._request, self._reply = self._content(_REQUEST_MARK), self._content(_REPLY_MARK)
         self.socket = self.open(ends.source, ends.family, socket.SOCK_RAW, self.protocol)
-        there = self.open(ends.target, ends.family, socket.SOCK_RAW, self.protocol)
-        self.receiver = _RawReceiver(there, ends.wait)
+        sock = self.open(ends.target, ends.family, socket.SOCK_RAW, self.protocol)
+        self.receiver = _RawReceiver(sock, ends.wait)
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(self.protocol)
+    def pattern(self) -> PacketPattern:
+        return PacketPattern(self.protocol)
 
     def send(self) -> None:
         self.socket.sendto(self._request, (self.ends.to, 0))
@@ -49,23 +49,23 @@ class RawProbe(Probe):
         for data, _ in received(self.socket):
             self.answered |= self._reply in data
 
-    def own(self, fields: Fields, data: bytes) -> Packet | None:
+    def plain_packet(self, fields: Fields, data: bytes) -> Packet | None:
         if fields.get("ip.protocol") != str(self.protocol):
             return None
         for mark, part, name in (
-            (_THERE, Part.REQUEST, "packet"),
-            (_BACK, Part.REPLY, "reply"),
+            (_REQUEST_MARK, Part.REQUEST, "packet"),
+            (_REPLY_MARK, Part.REPLY, "reply"),
         ):
             if mark + self.token in data:
                 return Packet(part, f"IP protocol {self.protocol} {name}")
         return None
 
     def _content(self, mark: bytes) -> bytes:
-        return bytes(layers.Raw(_BEFORE + mark + self.token + MARK))
+        return bytes(layers.Raw(_PADDING + mark + self.token + MARK))
 
 
 class _RawReceiver(Receiver):
     def strip(self, data: bytes) -> bytes:
-        """Without the IP header, which a raw socket delivers; marked as a reply."""
+        """Return the packet without the IP header, which a raw socket delivers; marked as a reply."""
         content = data[(data[0] & 0xF) * 4 :]
-        return content.replace(_BEFORE + _THERE, _BEFORE + _BACK)
+        return content.replace(_PADDING + _REQUEST_MARK, _PADDING + _REPLY_MARK)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from netlab.errors import UsageError
-from netlab.packets.filters import Wanted
+from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields
 from netlab.packets.icmp import MARK
 from netlab.packets.packet import Frame, Packet, Part
@@ -26,9 +26,9 @@ _HTTP_PORT = 80
 _AT_ONCE = 16
 """Pieces that are received by one look."""
 _KEPT_BYTES = 1 << 16
-"""Of what comes."""
+"""Received bytes that are kept."""
 _LINES, _COLUMNS = 5, 200
-"""Of a web server's reply that are shown."""
+"""Lines of a web server's reply, and their length, that are shown."""
 
 
 class TcpProbe(Probe):
@@ -46,7 +46,7 @@ class TcpProbe(Probe):
         self._listener: socket.socket | None = None
         self._accepted: socket.socket | None = None
         self._due: tuple[float, bytes] | None = None
-        """When netlab's own receiver sends back what."""
+        """Time (monotonic clock) and data that netlab's own receiver sends back."""
         self._own_receiver = port is None
         self.port = self._listen() if port is None else port
         self.connected = self.refused = False
@@ -60,8 +60,8 @@ class TcpProbe(Probe):
         return (f"tcp sequence {first}-{last}", f"tcp ackseq {first + 1}-{last}")
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(socket.IPPROTO_TCP, numbers=(self._first, self._first + _SPAN))
+    def pattern(self) -> PacketPattern:
+        return PacketPattern(socket.IPPROTO_TCP, numbers=(self._first, self._first + _SPAN))
 
     def _choose_sequence(self) -> None:
         for option, value in (
@@ -108,7 +108,7 @@ class TcpProbe(Probe):
         self.look()
 
     def _receive(self) -> None:
-        """What has come, but not for longer than it takes to look elsewhere: it may have no end."""
+        """Take in what has come; only so much at once, as it may have no end."""
         for _ in range(_AT_ONCE):
             data = self.socket.recv(1 << 16)
             if not data:
@@ -129,25 +129,25 @@ class TcpProbe(Probe):
                 self._due = (time.monotonic() + self.ends.wait, data)
 
     def begin(self) -> None:
-        """The connection is there. A stranger's program is not sent what it does not expect."""
+        """Begin on the open connection. A stranger's program is not sent what it does not expect."""
         if self._own_receiver:
             self.socket.send(self._content)
         else:
             self.answered = True
 
     def look(self) -> None:
-        """More may have come."""
+        """Look whether the reply is complete, as more may have come."""
         if self._own_receiver and self.received == self._content:
             self.answered = True
 
     def ended(self) -> None:
-        """The far end has closed."""
+        """Note that the far end has closed."""
 
     @property
     def _content(self) -> bytes:
         return self.token + MARK
 
-    def own(self, fields: Fields, data: bytes) -> Packet | None:
+    def plain_packet(self, fields: Fields, data: bytes) -> Packet | None:
         if "tcp.seq" not in fields:
             return None
         sequence = int(fields["tcp.seq"])
@@ -165,14 +165,14 @@ class TcpProbe(Probe):
     def _ours(self, number: int) -> bool:
         return self._first <= number <= self._first + _SPAN
 
-    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+    def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         if self._own_receiver and self.answered:
             return [f"{len(self.received)} bytes came back as they were sent"]
         return []
 
 
 class HttpProbe(TcpProbe):
-    """GET /: what a web server says, in the lab's case who it thinks one is."""
+    """GET /: the reply of a web server, in the lab's case the address of the client that it sees."""
 
     def __init__(self, ends: Ends, port: int | None) -> None:
         super().__init__(ends, port or _HTTP_PORT)
@@ -181,12 +181,12 @@ class HttpProbe(TcpProbe):
         self.socket.send(f"GET / HTTP/1.0\r\nHost: {self.ends.to}\r\n\r\n".encode())
 
     def look(self) -> None:
-        """Answered only when the page is whole."""
+        """Do nothing: answered only when the page is whole."""
 
     def ended(self) -> None:
         self.answered = self.received.startswith(b"HTTP/")
 
-    def found(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
+    def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         head, _, body = self.received.partition(b"\r\n\r\n")
         status = head.split(b"\r\n")[0]
         lines = [status, *body.splitlines()[: _LINES - 1]] if status else []

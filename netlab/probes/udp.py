@@ -1,4 +1,4 @@
-"""UDP: a datagram, and what comes back."""
+"""UDP: a datagram and its reply."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from netlab.errors import UsageError
 from netlab.packets import layers
-from netlab.packets.filters import Wanted
+from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields, payload
 from netlab.packets.icmp import MARK
 from netlab.packets.packet import Packet, Part
@@ -34,14 +34,14 @@ class UdpProbe(Probe):
                 f"{self.ends.to} is no machine of the lab, so netlab cannot listen there",
                 "name a port: udp:53",
             )
-        there = self.open(self.ends.target, self.ends.family, socket.SOCK_DGRAM)
-        there.bind(("", 0))
-        self.receiver = Receiver(there, self.ends.wait)
-        return int(there.getsockname()[1])
+        sock = self.open(self.ends.target, self.ends.family, socket.SOCK_DGRAM)
+        sock.bind(("", 0))
+        self.receiver = Receiver(sock, self.ends.wait)
+        return int(sock.getsockname()[1])
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(socket.IPPROTO_UDP)
+    def pattern(self) -> PacketPattern:
+        return PacketPattern(socket.IPPROTO_UDP)
 
     def send(self) -> None:
         # Not connected if there was no route; the kernel says so now.
@@ -54,13 +54,13 @@ class UdpProbe(Probe):
             self.received = self.socket.recv(1 << 16)
             self.answered = self.receiver is None or self.received == self._datagram
 
-    def own(self, fields: Fields, data: bytes) -> Packet | None:
+    def plain_packet(self, fields: Fields, data: bytes) -> Packet | None:
         if "udp.src" not in fields:
             return None
         ports = (fields["udp.src"], fields["udp.dst"])
         # NAT changes one of the two; an echo service may answer from a third.
-        back = ports[0] == str(self.port) or ports[1] == self.own_port
-        if self.token in data and (not back or self.own_port == ports[0]):
+        is_reply = ports[0] == str(self.port) or ports[1] == self.own_port
+        if self.token in data and (not is_reply or self.own_port == ports[0]):
             return Packet(Part.REQUEST, "UDP datagram")
         if self.token in data or (self.received and payload(data) == self.received):
             return Packet(Part.REPLY, "UDP reply")

@@ -23,15 +23,15 @@ class Client(socketserver.StreamRequestHandler):
             header.append(line)
         try:
             method, target, _ = first
-            asked = urlsplit(f"//{target}" if method == "CONNECT" else target)
-            if asked.hostname is None:
+            url = urlsplit(f"//{target}" if method == "CONNECT" else target)
+            if url.hostname is None:
                 raise ValueError("a proxy is asked for a whole address")
-            place = asked.hostname, asked.port or 80
+            address = url.hostname, url.port or 80
         except ValueError as error:
             self.refuse("400 Bad Request", error)
             return
         try:
-            server = socket.create_connection(place, 30)
+            server = socket.create_connection(address, 30)
         except OSError as error:
             self.refuse("502 Bad Gateway", error)
             return
@@ -40,9 +40,11 @@ class Client(socketserver.StreamRequestHandler):
             if method == "CONNECT":
                 self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
-                path = f"{asked.path or '/'}{'?' * bool(asked.query)}{asked.query}"
+                path = f"{url.path or '/'}{'?' * bool(url.query)}{url.query}"
                 kept = [
-                    row for row in header if not row.lower().startswith((b"proxy-", b"connection:"))
+                    line
+                    for line in header
+                    if not line.lower().startswith((b"proxy-", b"connection:"))
                 ]
                 start = f"{method} {path} HTTP/1.1\r\n".encode("latin-1")
                 server.sendall(start + b"".join(kept) + b"Connection: close\r\n\r\n")
@@ -53,15 +55,15 @@ class Client(socketserver.StreamRequestHandler):
 
 
 def relay(client: socket.socket, server: socket.socket) -> None:
-    """Both ways, until the server has said everything."""
-    listening = {client: server, server: client}
-    while server in listening:
-        for one in select.select(list(listening), [], [])[0]:
-            data = one.recv(1 << 16)
+    """Relay both ways, until the server has said everything."""
+    peers = {client: server, server: client}
+    while server in peers:
+        for sock in select.select(list(peers), [], [])[0]:
+            data = sock.recv(1 << 16)
             if data:
-                listening[one].sendall(data)
+                peers[sock].sendall(data)
             else:
-                listening.pop(one).shutdown(socket.SHUT_WR)
+                peers.pop(sock).shutdown(socket.SHUT_WR)
 
 
 with ProxyServer((sys.argv[1], int(sys.argv[2])), Client) as proxy:

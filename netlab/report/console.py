@@ -13,9 +13,9 @@ from netlab.visible import visible_lines
 
 
 def console(stream: TextIO, width: int, height: int = 1) -> Console:
-    """A rich console that takes texts as they are: a MAC's `:ab:` is no emoji, `[x]` no markup.
+    """Return a rich console that takes texts as they are: a MAC's `:ab:` is no emoji, `[x]` no markup.
 
-    Of both sizes, or rich believes a terminal that is called dumb to have 80 columns.
+    It gets both sizes, or rich believes a terminal that is called dumb to have 80 columns.
     """
     return _Console(
         file=stream, width=width, height=height, highlight=False, markup=False, emoji=False

@@ -1,4 +1,4 @@
-"""What happened, as plain data: the same facts that the text shows, for `--json`."""
+"""Plain data of results for `--json`: the same facts that the text shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def lab_record(record: Record) -> dict[str, Any]:
-    """One line of the list of labs."""
+    """Return an entry of the list of labs."""
     return {
         "lab": record.lab,
         "state": "up" if record.ready else "incomplete",
@@ -39,7 +39,7 @@ def lab_record(record: Record) -> dict[str, Any]:
 
 
 def lab_status(status: Status) -> dict[str, Any]:
-    """A lab in full."""
+    """Return a lab in full."""
     return {
         **lab_record(status.record),
         "title": status.lab.source.scenario.title,
@@ -50,18 +50,18 @@ def lab_status(status: Status) -> dict[str, Any]:
     }
 
 
-def unleased(found: Sequence[Unleased]) -> dict[str, Any]:
-    """Adapters that DHCP was to give an address, and that have none."""
-    return {"unleased": [asdict(one) for one in found]}
+def unleased(adapters: Sequence[Unleased]) -> dict[str, Any]:
+    """Return the adapters that DHCP was to give an address, and that have none."""
+    return {"unleased": [asdict(adapter) for adapter in adapters]}
 
 
-def machines(found: Sequence[NodeStatus], lab: str) -> dict[str, Any]:
-    """Some of a lab's machines as they are now."""
-    return {"lab": lab, "nodes": [asdict(machine) for machine in found]}
+def machines(nodes: Sequence[NodeStatus], lab: str) -> dict[str, Any]:
+    """Return some of a lab's machines as they are now."""
+    return {"lab": lab, "nodes": [asdict(node) for node in nodes]}
 
 
 def difference(drift: Drift) -> dict[str, list[str]]:
-    """Nouns as lines, by what is wrong with them."""
+    """Return resources as lines, by what is wrong with them."""
     return {
         "missing": [line(resource) for resource in drift.missing],
         "unplanned": [line(resource) for resource in drift.unplanned],
@@ -69,30 +69,30 @@ def difference(drift: Drift) -> dict[str, list[str]]:
 
 
 def plan(planned: Plan) -> dict[str, Any]:
-    """A plan as its kinds and lines."""
+    """Return a plan as its kinds and lines."""
     resources = [
         {"kind": type(resource).__name__, "text": line(resource)} for resource in planned.resources
     ]
     return {"lab": planned.lab, "nouns": resources}
 
 
-def change(wanted: Diff, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
-    """What a change of a running lab removes, alters and makes, as lines."""
+def change(diff: Diff, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
+    """Return what a change of a running lab removes, alters and makes, as lines."""
     return {
         "lab": lab,
-        "removed": [line(resource) for resource in wanted.removed],
-        "altered": [line(new) for _, new in wanted.altered],
-        "created": [line(resource) for resource in wanted.created],
+        "removed": [line(resource) for resource in diff.removed],
+        "altered": [line(new) for _, new in diff.altered],
+        "created": [line(resource) for resource in diff.created],
         **unleased(missing),
     }
 
 
 def repair(done: Repair, lab: str, missing: Sequence[Unleased]) -> dict[str, Any]:
-    """What `repair` has changed, what is left, and why."""
+    """Return what `repair` has changed, what is left, and why."""
     return {
         **change(done.change, lab, missing),
         "left": difference(done.left),
-        "failures": [error.told for error in done.failures],
+        "failures": [error.with_notes for error in done.failures],
         "killed": None if done.killed is None else asdict(done.killed),
     }
 
@@ -101,10 +101,10 @@ TRACE_VERSION = 3
 """Grows when a field of `trace` changes its meaning or goes."""
 
 
-def account(traced: Trace, found: DropAudit) -> dict[str, Any]:
-    """What the kernel says that it dropped."""
+def account(traced: Trace, audit: DropAudit) -> dict[str, Any]:
+    """Return the packets that the kernel says that it dropped."""
     return {
-        "incomplete": found.incomplete,
+        "incomplete": audit.incomplete,
         "drops": [
             {
                 "microseconds": (drop.at - traced.sent_at) / 1000,
@@ -112,13 +112,13 @@ def account(traced: Trace, found: DropAudit) -> dict[str, Any]:
                 "function": drop.location,
                 "interfaces": list(drop.interfaces),
             }
-            for drop in found.drops
+            for drop in audit.drops
         ],
     }
 
 
 def trace(traced: Trace, lab: str) -> dict[str, Any]:
-    """A packet's journey, what decided it, and its end (docs/trace.md describes every field)."""
+    """Return a packet's journey, what decided it, and its end (docs/reference/json.md has every field)."""
     from netlab.diagnosis.cause import sentences
 
     asked, finding = traced.question, traced.finding
@@ -153,27 +153,31 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
 
 
 def _in_languages(key: str, text: str) -> dict[str, dict[str, str]]:
-    """What netlab says, in each language; nothing of what are Linux's own words."""
+    """Return netlab's own words in each language; nothing of Linux's words."""
     from netlab.messages import Said, told
     from netlab.report.words import LANGUAGES
 
-    return {key: {one: told(text, one) for one in LANGUAGES}} if isinstance(text, Said) else {}
+    return (
+        {key: {language: told(text, language) for language in LANGUAGES}}
+        if isinstance(text, Said)
+        else {}
+    )
 
 
 EXPLANATION_VERSION = 2
 """Grows when a field of `explanation` changes its meaning or goes."""
 
 
-def explanation(found: Explanation, lab: str) -> dict[str, Any]:
-    """Where a packet would go: like a trace, with nothing that only a real packet has."""
+def explanation(explained: Explanation, lab: str) -> dict[str, Any]:
+    """Return where a packet would go: like a trace, without the facts of a real packet only."""
     return {
         "version": EXPLANATION_VERSION,
         "lab": lab,
         "probe": {
-            "from": found.source,
-            "to": found.target,
-            "address": found.to,
-            "by": str(found.probe),
+            "from": explained.source,
+            "to": explained.target,
+            "address": explained.to,
+            "by": str(explained.probe),
         },
         "steps": [
             {
@@ -184,34 +188,38 @@ def explanation(found: Explanation, lab: str) -> dict[str, Any]:
                 "before": dict(zip(("source", "destination"), stay.before, strict=True)),
                 "after": dict(zip(("source", "destination"), stay.after, strict=True)),
                 "ttl": stay.ttl,
-                "decisions": [{"by": one.by.value, "text": one.text} for one in stay.decisions],
+                "decisions": [
+                    {"by": decision.by.value, "text": decision.text} for decision in stay.decisions
+                ],
             }
-            for stay in found.stays
+            for stay in explained.stays
         ],
         "verdict": {
-            "verdict": found.finding.verdict.value,
-            "at": found.finding.at,
-            "cause": found.finding.cause.value if found.finding.cause else None,
-            "evidence": found.finding.evidence,
+            "verdict": explained.finding.verdict.value,
+            "at": explained.finding.at,
+            "cause": explained.finding.cause.value if explained.finding.cause else None,
+            "evidence": explained.finding.evidence,
         },
     }
 
 
 def view(lab: str, name: str, shown: View) -> dict[str, Any]:
-    """One of the tables of `show`: its rows by the names of its columns, None where there is nothing."""
+    """Return a table of `show`: its rows by the names of its columns, None where there is nothing."""
     keys = [column.lower().replace(" ", "_") for column in shown.columns]
     rows = [dict(zip(keys, row.values, strict=True)) for row in shown.rows]
     return {"lab": lab, "table": name, "rows": rows}
 
 
 def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> dict[str, Any]:
-    """A packet's stay on a node. `begun`: nanoseconds since 1970, from which its time counts."""
+    """Return a packet's stay on a node. `begun`: nanoseconds since 1970, from which its time counts."""
     from netlab.report.words import LANGUAGES, packet_name
 
     return {
         "part": step.part.value,
         "packet": step.packet.name,
-        "packet_texts": {one: packet_name(step.packet.name, one) for one in LANGUAGES},
+        "packet_texts": {
+            language: packet_name(step.packet.name, language) for language in LANGUAGES
+        },
         "node": step.node,
         "in": step.came_in and asdict(step.came_in),
         "out": [asdict(outlet) for outlet in step.went_out],
@@ -219,63 +227,77 @@ def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> 
         "before": step.before,
         "after": step.after,
         "decided_by": [
-            {"by": one.by.value, "text": one.text, **_in_languages("texts", one.text)}
-            for one in decisions
+            {
+                "by": decision.by.value,
+                "text": decision.text,
+                **_in_languages("texts", decision.text),
+            }
+            for decision in decisions
         ],
     }
 
 
 def _tables(traced: Trace) -> dict[str, Any]:
-    """What the machines knew at the start, and how that changed."""
+    """Return the machines' tables at the start, and how they changed."""
     start: dict[str, dict[str, list[dict[str, str]]]] = {
         table: {} for table in ("arp", "fdb", "nat", "leases")
     }
     for entry in traced.history.start:
-        table, row = _table_row(entry, traced)
-        if row:
-            start[table].setdefault(entry.node, []).append(row)
+        table, values = _table_row(entry, traced)
+        if values:
+            start[table].setdefault(entry.node, []).append(values)
     changes = []
     for change in traced.history.changes:
-        table, row = _table_row(change.entry, traced)
-        if row:
+        table, values = _table_row(change.entry, traced)
+        if values:
             changes.append(
                 {
                     "microseconds": (change.at - traced.sent_at) / 1000,
                     "table": table,
                     "node": change.entry.node,
                     "change": change.what,
-                    "row": row,
+                    "row": values,
                 }
             )
     return {"start": start, "changes": changes}
 
 
 def _table_row(entry: Entry, traced: Trace) -> tuple[str, dict[str, str]]:
-    """Which table, and the row as text; empty for what people do not look for."""
+    """Return the table of an entry, and its row as text; empty for entries that people do not look for."""
     from netlab.kernel.rows import FdbEntry, Granted, Neighbour
 
     match entry.row:
-        case Neighbour() as one:
-            row = {"address": str(one.address), "mac": one.mac, "interface": one.interface}
-            return "arp", {**row, "state": one.state} if one.state != "noarp" else {}
-        case FdbEntry() as one:
-            return "fdb", {"mac": one.mac, "port": one.port} if one.learnt else {}
-        case Granted() as one:
-            left = one.expires - traced.sent_at // 1_000_000_000
-            expires = f"{left} s" if one.expires else "never"
+        case Neighbour() as neighbour:
+            if neighbour.state == "noarp":
+                return "arp", {}
+            return "arp", {
+                "address": str(neighbour.address),
+                "mac": neighbour.mac,
+                "interface": neighbour.interface,
+                "state": neighbour.state,
+            }
+        case FdbEntry() as fdb_entry:
+            if not fdb_entry.learnt:
+                return "fdb", {}
+            return "fdb", {"mac": fdb_entry.mac, "port": fdb_entry.port}
+        case Granted() as lease:
+            left = lease.expires - traced.sent_at // 1_000_000_000
             return "leases", {
-                "address": one.address, "mac": one.mac, "name": one.name, "expires": expires,
-            }  # fmt: skip
-        case one:
-            if not one.translated:
+                "address": lease.address,
+                "mac": lease.mac,
+                "name": lease.name,
+                "expires": f"{left} s" if lease.expires else "never",
+            }
+        case connection:
+            if not connection.translated:
                 return "nat", {}
             return "nat", {
-                "id": str(one.id),
-                "protocol": one.protocol,
-                "source": str(one.original).partition(" → ")[0],
-                "destination": str(one.original).partition(" → ")[2],
-                "seen_as": str(one.seen_as).partition(" → ")[0],
-                "state": one.state,
+                "id": str(connection.id),
+                "protocol": connection.protocol,
+                "source": str(connection.original).partition(" → ")[0],
+                "destination": str(connection.original).partition(" → ")[2],
+                "seen_as": str(connection.seen_as).partition(" → ")[0],
+                "state": connection.state,
             }
 
 
@@ -284,7 +306,7 @@ GRAPH_VERSION = 1
 
 
 def graph(drawn: Graph) -> dict[str, Any]:
-    """Machines, switches and cables, with the addresses that a drawing shows."""
+    """Return machines, switches and cables, with the addresses that a drawing shows."""
     return {
         "version": GRAPH_VERSION,
         "lab": drawn.name,
@@ -320,7 +342,7 @@ def graph(drawn: Graph) -> dict[str, Any]:
 
 
 def matrix(lab: Lab, results: Sequence[Result], missing: Sequence[Unleased] = ()) -> dict[str, Any]:
-    """Every cell of a measured matrix."""
+    """Return every cell of a measured matrix."""
     return {
         "lab": lab.name,
         "scenario": lab.source.name,
@@ -331,15 +353,18 @@ def matrix(lab: Lab, results: Sequence[Result], missing: Sequence[Unleased] = ()
     }
 
 
-def checks(found: Sequence[Check]) -> list[dict[str, Any]]:
-    """What `doctor` found."""
-    return [asdict(check) for check in found]
+def checks(results: Sequence[Check]) -> list[dict[str, Any]]:
+    """Return the checks of `doctor`."""
+    return [asdict(check) for check in results]
 
 
 def error(raised: NetlabError) -> dict[str, Any]:
-    """An error, with a scenario's problems one by one."""
+    """Return an error, with a scenario's problems one by one."""
     if isinstance(raised, ScenarioError):
-        return {"error": "the scenario is wrong", "problems": [asdict(p) for p in raised.problems]}
+        return {
+            "error": "the scenario is wrong",
+            "problems": [asdict(problem) for problem in raised.problems],
+        }
     return {"error": raised.what, "fix": raised.fix}
 
 

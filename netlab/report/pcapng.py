@@ -47,7 +47,7 @@ class Pcapng:
     """Writes to a stream, one packet at a time. The stream stays the caller's, who closes it."""
 
     def __init__(self, stream: BinaryIO, snaplen: int = 0) -> None:
-        """`snaplen`: the most bytes of a frame that a packet may have, 0 without a limit."""
+        """Write the file's head. `snaplen`: bytes of a frame that a packet has at most, 0 without a limit."""
         self._write = stream.write
         self._snaplen = snaplen
         self._interfaces: dict[str, int] = {}
@@ -102,7 +102,7 @@ class Pcapng:
 
     @property
     def interfaces(self) -> tuple[str, ...]:
-        """Those that are in the file, in their order there."""
+        """Names of the interfaces that are in the file, in their order there."""
         return tuple(self._interfaces)
 
     def _describe(self, interface: str) -> int:
@@ -121,7 +121,7 @@ class Pcapng:
 
 @contextmanager
 def written(path: Path) -> Iterator[BinaryIO]:
-    """A file for the length of a block that writes pcapng. Raises SystemRefused."""
+    """Open a file to write pcapng for the length of a block. Raises SystemRefused."""
     stream = open_file(path)
     try:
         with stream:
@@ -139,7 +139,7 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def cut_short(path: Path, error: OSError) -> SystemRefused:
-    """What is to be said of a file that the system took no more of, and leave only whole blocks in it.
+    """Cut a file that the system took no more of to whole blocks, and return the error to be raised.
 
     Nothing may be written to it any more.
     """
@@ -152,7 +152,7 @@ def cut_short(path: Path, error: OSError) -> SystemRefused:
 
 
 def _keep_whole_blocks(path: Path) -> int:
-    """Returns how many packets they are."""
+    """Cut a file behind its last whole block, and return how many packets it has."""
     packets = whole = 0
     with path.open("r+b") as file:
         size = file.seek(0, 2)

@@ -1,4 +1,4 @@
-"""What is shown, before anybody knows where: for a pipe it is only text, and rich is not loaded."""
+"""Texts and things that can be shown anywhere: for a pipe they are only text, and rich is not loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Renderable(Protocol):
-    """What knows its lines for any width; with `__rich_console__`, rich shows it on a terminal."""
+    """A thing that knows its lines for any width; with `__rich_console__`, rich shows it on a terminal."""
 
     def as_text(self, width: int) -> str: ...
 
@@ -61,10 +61,10 @@ class Below:
 
 
 def as_text(shown: Shown, width: int) -> str:
-    """Without styles."""
+    """Return the lines without styles."""
     return shown if isinstance(shown, str) else shown.as_text(width)
 
 
 def style_of(text: str) -> str:
-    """Empty: none."""
+    """Return a text's style, empty if it has none."""
     return text.style if isinstance(text, Styled) else ""

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _LEAST_BROKEN = 16
-"""Columns that a text is not made narrower than by breaking it."""
+"""Columns below which a text is not made narrower by breaking it."""
 _WORD = re.compile(r"\s*\S+")
-"""What a text is broken between, with the space before it."""
+"""Piece of a text between breaks, with the space before it."""
 _PART = re.compile(r"\s*@?[^\s@]+")
-"""What a heading is: it may be broken before the `@` of an endpoint too."""
+"""Piece of a heading: it may be broken before the `@` of an endpoint too."""
 _NOTHING = ("", "–")
 
 
@@ -43,7 +43,7 @@ class Table:
     gap: int = _GAP
     """Spaces between two columns."""
     closest: int = _GAP
-    """The same where there is no room. One is enough only for cells without a space."""
+    """Spaces between two columns where there is no room. One is enough only for cells without a space."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
@@ -52,11 +52,11 @@ class Table:
         yield Text.assemble(*parts, no_wrap=True, overflow="ignore")
 
     def as_text(self, width: int) -> str:
-        """Without styles."""
+        """Return the lines without styles."""
         return "".join(self._parts(width))
 
     def fits(self, width: int) -> bool:
-        """Whether all columns have room with no cell broken."""
+        """Return whether all columns have room with no cell broken."""
         return self._whole(range(len(self.columns)), width) is not None
 
     def _parts(self, width: int) -> list[str]:
@@ -64,19 +64,19 @@ class Table:
         chosen = self._chosen(width)
         if setting := self._whole(chosen, width) or self._broken(chosen, width):
             missing = [self.columns[n] for n in every if n not in chosen]
-            return [*self._set(chosen, *setting), *_said_missing(missing, width)]
-        return list(self._told(width))
+            return [*self._set(chosen, *setting), *_missing_note(missing, width)]
+        return list(self._as_pairs(width))
 
     def _chosen(self, width: int) -> list[int]:
-        """The columns for which there is room; all that cannot be spared are among them."""
+        """Return the columns for which there is room; all that cannot be spared are among them."""
         every = range(len(self.columns))
         if self._whole(every, width):
             return list(every)
         chosen = {n for n in every if self.columns[n] not in self.spare}
         for name in self.spare:
-            more = {*chosen, self.columns.index(name)}
-            if self._whole(sorted(more), width):
-                chosen = more
+            extended = {*chosen, self.columns.index(name)}
+            if self._whole(sorted(extended), width):
+                chosen = extended
         return sorted(chosen)
 
     @cached_property
@@ -86,12 +86,12 @@ class Table:
 
     @cached_property
     def _cells(self) -> list[int]:
-        """How wide the cells of each column are."""
+        """Width of each column's cells."""
         return [_widest(line for cell in column for line in cell) for column in self._texts]
 
     @cached_property
     def _words(self) -> list[int]:
-        """How wide they are at least, if they are broken at spaces."""
+        """Least width of each column's cells, if they are broken at spaces."""
         return [
             max(
                 _widest(word for cell in column for line in cell for word in line.split()),
@@ -101,7 +101,7 @@ class Table:
         ]
 
     def _whole(self, chosen: Sequence[int], width: int) -> tuple[int, list[int]] | None:
-        """Gap and widths if no cell is to be broken, and headings only where nothing else helps."""
+        """Return gap and widths if no cell is to be broken, and headings only where nothing else helps."""
         most = [max(self._cells[n], cell_len(self.columns[n])) for n in chosen]
         least = [max(self._cells[n], _head(self.columns[n])) for n in chosen]
         for gap, narrowest in ((self.gap, most), (self.closest, most), (self.closest, least)):
@@ -110,7 +110,7 @@ class Table:
         return None
 
     def _broken(self, chosen: Sequence[int], width: int) -> tuple[int, list[int]] | None:
-        """Gap and widths if cells are broken at spaces."""
+        """Return gap and widths if cells are broken at spaces."""
         most = [max(self._cells[n], cell_len(self.columns[n])) for n in chosen]
         least = [max(self._words[n], _head(self.columns[n])) for n in chosen]
         widths = _shared(least, most, width - _GAP * (len(chosen) - 1))
@@ -139,43 +139,43 @@ class Table:
                 else:
                     yield _joined(line, widths, gap)
 
-    def _told(self, width: int) -> Iterator[str]:
-        """Every row as lines of key and value; without what has no value."""
+    def _as_pairs(self, width: int) -> Iterator[str]:
+        """Yield every row as lines of key and value; without keys that have no value."""
         short = [name for name in self.columns if cell_len(name) + _GAP <= width // 2]
         keys = _widest(short) + _GAP
         for number, row in enumerate(self.rows):
             yield "\n\n" if number else ""
-            told = [
+            pairs = [
                 (name, _value(column[number], keys if name in short else width, width))
                 for name, column, cell in zip(self.columns, self._texts, row, strict=True)
                 if str(cell) not in _NOTHING
             ]
-            for n, (name, value) in enumerate(told):
+            for n, (name, value) in enumerate(pairs):
                 yield "\n" if n else ""
                 yield Styled(name.ljust(keys) if value[0] else name, "" if n else "bold")
                 yield "\n".join(value)
 
 
 def paragraph(text: str, width: int, indent: int = 0) -> str:
-    """A text broken at spaces, every line but the first moved to the right."""
-    first, *others = _broken(text, width)
-    rest = _broken(" ".join(others), width - indent) if others else []
-    return f"\n{' ' * indent}".join([first, *rest])
+    """Return a text broken at spaces, every line but the first moved to the right."""
+    first, *following = _broken(text, width)
+    indented = _broken(" ".join(following), width - indent) if following else []
+    return f"\n{' ' * indent}".join([first, *indented])
 
 
 def listing(items: Sequence[str], width: int, between: str = "   ") -> str:
-    """Items in as many lines as they take, each of them whole."""
+    """Return items in as many lines as they take, each of them whole."""
     return "\n".join(_filled([between * bool(n) + item for n, item in enumerate(items)], width))
 
 
-def _said_missing(names: Sequence[str], width: int) -> Iterator[str]:
+def _missing_note(names: Sequence[str], width: int) -> Iterator[str]:
     if names:
-        said = f"(left out: {', '.join(names)}; a wider terminal, a pipe or --json has all)"
-        yield Styled("\n" + paragraph(said, width), "dim")
+        note = f"(left out: {', '.join(names)}; a wider terminal, a pipe or --json has all)"
+        yield Styled("\n" + paragraph(note, width), "dim")
 
 
 def _value(lines: Sequence[str], keys: int, width: int) -> list[str]:
-    """A value behind its key, or below it (then the first line is empty) if it has no room there."""
+    """Return a value behind its key, or below it (then the first line is empty) if it has no room there."""
     longest = _widest(word for line in lines for word in line.split())
     if keys + longest <= width:
         room, margin, start = width - keys, " " * keys, []
@@ -187,7 +187,7 @@ def _value(lines: Sequence[str], keys: int, width: int) -> list[str]:
 
 
 def _shared(least: Sequence[int], most: Sequence[int], room: int) -> list[int] | None:
-    """Widths between `least` and `most` that have room, the widest of them as even as possible."""
+    """Return widths between `least` and `most` that have room, the widest of them as even as possible."""
     if sum(least) > room:
         return None
 
@@ -203,7 +203,7 @@ def _broken(text: str, width: int, piece: re.Pattern[str] = _WORD) -> list[str]:
 
 
 def _filled(parts: Sequence[str], width: int) -> list[str]:
-    """Lines of parts, no longer than `width` unless a single part is."""
+    """Return lines of parts, no longer than `width` unless a single part is."""
     lines: list[str] = []
     for part in parts:
         if lines and cell_len(lines[-1] + part) <= width:
@@ -214,7 +214,7 @@ def _filled(parts: Sequence[str], width: int) -> list[str]:
 
 
 def _head(name: str) -> int:
-    """How wide a heading is at least."""
+    """Return the least width of a heading."""
     return _widest(part.strip() for part in _PART.findall(name))
 
 

@@ -1,4 +1,4 @@
-"""What happened, for people: tables and drawings, and how they are printed."""
+"""Texts of results, for people: tables and drawings, and how they are printed."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 1_000_000
 """A pipe has room for everything."""
 _SHOWN_LEFT = 20
-"""Lines of what could not be mended."""
+"""Lines of drift that could not be mended."""
 
 
 def labs(records: Sequence[Record]) -> Shown:
-    """The list of labs."""
+    """Return the list of labs."""
     columns = ("lab", "state", "scenario", "up since", "file")
     return Table(columns, [_lab(record) for record in records], spare=("up since", "file"))
 
@@ -45,24 +45,24 @@ def _lab(record: Record) -> tuple[str, ...]:
 
 
 def scenarios(titles: Mapping[str, str]) -> Shown:
-    """The shipped scenarios."""
+    """Return the shipped scenarios."""
     return Table(("scenario", "what it shows"), list(titles.items()))
 
 
 def lab_status(status: Status, width: int) -> Shown:
-    """A lab: its picture, of a width, every address, and drift."""
-    found = machines(status.machines)
+    """Return a lab: its picture, of a width, every address, and drift."""
+    table = machines(status.machines)
     drawn = picture(status.lab.topology, addresses_of(status), width)
-    missing = [Styled(str(one), "yellow") for one in status.unleased]
+    missing = [Styled(str(adapter), "yellow") for adapter in status.unleased]
     if not status.drift and missing:
-        return Below((drawn, "", found, "", *missing, "no drift: nothing was changed by hand"))
-    return Below((drawn, "", found, "", *missing, drift(status.drift)))
+        return Below((drawn, "", table, "", *missing, "no drift: nothing was changed by hand"))
+    return Below((drawn, "", table, "", *missing, drift(status.drift)))
 
 
 def picture(
     topology: Topology, addresses: ShownAddresses, width: int, language: str = "en"
 ) -> Shown:
-    """The drawing; `addresses` are those of now (none: as planned)."""
+    """Return the drawing; `addresses` are those of now (none: as planned)."""
     return Drawing(draw(topology, addresses, width, language))
 
 
@@ -70,9 +70,9 @@ _COLUMNS = ("node", "adapter", "network", "state", "address", "from", "MAC", "ga
 _SPARE = ("from", "MAC", "gateway", "DNS")
 
 
-def machines(found: Sequence[NodeStatus]) -> Shown:
-    """Every adapter of every node."""
-    rows = [_row(machine.name, one) for machine in found for one in machine.interfaces]
+def machines(nodes: Sequence[NodeStatus]) -> Shown:
+    """Return every adapter of every node."""
+    rows = [_row(node.name, interface) for node in nodes for interface in node.interfaces]
     return Table(_COLUMNS, rows, spare=_SPARE)
 
 
@@ -92,76 +92,89 @@ def _row(node: str, interface: AdapterStatus) -> tuple[str, ...]:
 
 
 def view(shown: View) -> Shown:
-    """One of the tables of `show`."""
+    """Return a table of `show`."""
     if not shown.rows:
         return "nothing to show"
     rows = [
-        ["–" if value is None else visible(str(value)) for value in row.values]
-        for row in shown.rows
+        ["–" if value is None else visible(str(value)) for value in view_row.values]
+        for view_row in shown.rows
     ]
     return Table([*map(visible, shown.columns)], rows, shown.spare)
 
 
-def drift(found: Drift) -> Shown:
-    """What differs from the plan."""
-    if not found:
+def drift(drifted: Drift) -> Shown:
+    """Return the differences from the plan."""
+    if not drifted:
         return Styled("no drift: everything is as planned", "green")
-    told = Styled("drift from the plan, which `sudo netlab repair` ends:", "yellow")
-    return Below((told, difference(found)))
+    heading = Styled("drift from the plan, which `sudo netlab repair` ends:", "yellow")
+    return Below((heading, difference(drifted)))
 
 
-def change(wanted: Diff, done: bool) -> Shown:
-    """What was changed, or would be."""
-    lines = [f"- {_first(line(resource))}" for resource in wanted.removed]
-    lines += [f"~ {_first(line(new))}" for _, new in wanted.altered]
-    lines += [f"+ {_first(line(resource))}" for resource in wanted.created]
+def change(diff: Diff, done: bool) -> Shown:
+    """Return what was changed, or would be."""
+    lines = [f"- {_first(line(resource))}" for resource in diff.removed]
+    lines += [f"~ {_first(line(new))}" for _, new in diff.altered]
+    lines += [f"+ {_first(line(resource))}" for resource in diff.created]
     if not lines:
         return "nothing differs: the lab is as wanted"
-    counts = (len(wanted.removed), len(wanted.altered), len(wanted.created))
+    counts = (len(diff.removed), len(diff.altered), len(diff.created))
     words = "{} removed, {} altered, {} made" if done else "{} to remove, {} to alter, {} to make"
     return "\n".join([*lines, words.format(*counts)])
 
 
 def repair(done: Repair) -> Shown:
-    """What was mended, and to which scenario after a change that was killed."""
-    return Below((change(done.change, done=True), *(_killed(one) for one in (done.killed,) if one)))
+    """Return what was mended, and the scenario after a change that was killed."""
+    killed = (_killed(done.killed),) if done.killed else ()
+    return Below((change(done.change, done=True), *killed))
 
 
-def _killed(found: Killed) -> str:
-    wanted = f"A change to the scenario '{found.wanted}' had been killed before its end"
-    if found.done:
-        return f"{wanted}, with all of it done: '{found.now}' is the lab's scenario now."
-    return f"{wanted}: the lab is what it was before, by the scenario '{found.now}'."
+def _killed(killed: Killed) -> str:
+    beginning = f"A change to the scenario '{killed.wanted}' had been killed before its end"
+    if killed.done:
+        return f"{beginning}, with all of it done: '{killed.now}' is the lab's scenario now."
+    return f"{beginning}: the lab is what it was before, by the scenario '{killed.now}'."
 
 
 def unmended(done: Repair, lab: str) -> Shown:
-    """What `repair` could not mend, and why."""
-    what = f"netlab: the lab '{lab}' could not be mended completely:"
-    why = (f"  ({error.told})" for error in done.failures)
-    return Below((what, difference(done.left, _SHOWN_LEFT), *why))
+    """Return what `repair` could not mend, and why."""
+    heading = f"netlab: the lab '{lab}' could not be mended completely:"
+    reasons = (f"  ({error.with_notes})" for error in done.failures)
+    return Below((heading, difference(done.left, _SHOWN_LEFT), *reasons))
 
 
-def difference(found: Drift, shown: int | None = None) -> Shown:
-    """What is missing, what is odd, what is there without being planned; at most `shown` lines."""
-    odd = [one for one in found.unplanned if isinstance(one, Namespace | Bridge) and one.oddities]
-    usual = {replace(one, oddities=()) for one in odd}
-    lines = [f"- missing    {_first(line(one))}" for one in found.missing if one not in usual]
-    lines += [f"~ changed    {_first(line(one))}" for one in odd]
-    lines += [f"+ unplanned  {_first(line(one))}" for one in found.unplanned if one not in odd]
+def difference(drifted: Drift, shown: int | None = None) -> Shown:
+    """Return missing, odd and unplanned resources; at most `shown` lines."""
+    odd = [
+        resource
+        for resource in drifted.unplanned
+        if isinstance(resource, Namespace | Bridge) and resource.oddities
+    ]
+    as_planned = {replace(resource, oddities=()) for resource in odd}
+    lines = [
+        f"- missing    {_first(line(resource))}"
+        for resource in drifted.missing
+        if resource not in as_planned
+    ]
+    lines += [f"~ changed    {_first(line(resource))}" for resource in odd]
+    lines += [
+        f"+ unplanned  {_first(line(resource))}"
+        for resource in drifted.unplanned
+        if resource not in odd
+    ]
     if shown is not None and len(lines) > shown:
         lines = [*lines[:shown], f"  … and {len(lines) - shown} more: --json has them all"]
     return Styled("\n".join(lines), "yellow")
 
 
-def checks(found: Sequence[Check]) -> Shown:
-    """What `doctor` found."""
+def checks(results: Sequence[Check]) -> Shown:
+    """Return the checks of `doctor`."""
     signs = {"fine": "✔", "warning": "!", "missing": "✘"}
-    rows = [(signs[check.health], check.name, check.found, check.cost) for check in found]
+    rows = [(signs[check.health], check.name, check.found, check.cost) for check in results]
     return Table(("", "what", "found", "what it costs, what to do"), rows)
 
 
 def plain(shown: RenderableType, width: int = PIPE_WIDTH) -> str:
-    """Without colour; for a pipe, in which no line is cut."""
+    """Return a text without colour; for a pipe, in which no line is cut."""
     match shown:
         case str() | Below() | Table():
             text = visible_lines(as_text(shown, width))
@@ -171,7 +184,7 @@ def plain(shown: RenderableType, width: int = PIPE_WIDTH) -> str:
             stream = StringIO()
             console(stream, width).print(shown, crop=False)
             text = stream.getvalue()
-    return "\n".join(row.rstrip() for row in text.splitlines())
+    return "\n".join(text_line.rstrip() for text_line in text.splitlines())
 
 
 def _first(text: str) -> str:

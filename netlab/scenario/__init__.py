@@ -1,1 +1,1 @@
-"""What the user wants: a scenario file becomes a checked, resolved topology. Pure."""
+"""The network that the user wants: a scenario file becomes a checked, resolved topology. Pure."""

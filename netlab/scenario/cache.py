@@ -1,8 +1,8 @@
-"""A checked scenario written down, so that its text need not be read and checked again.
+"""A checked scenario in bytes, so that its text need not be parsed and checked again.
 
-What is written are the checked values themselves, as Python keeps them (pickle): reading them needs
-neither YAML nor pydantic. Only kinds of values that a scenario has are made of it, and only if nothing
-was changed since: else the text holds.
+The bytes are the checked values themselves, pickled: reading them needs neither YAML nor pydantic. Only
+kinds of values that a scenario has are made of them, and only if nothing was changed since: else the
+text is parsed.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _WORDS = (
 _VALUES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, UUID)
 _KINDS = {
     (kind.__module__, kind.__qualname__): kind
-    for kind in (*model.MAPPINGS, *_PARTS, *_WORDS, *_VALUES, mode.called)
+    for kind in (*model.MAPPINGS, *_PARTS, *_WORDS, *_VALUES, mode.mode_named)
 }
-"""All that may be made of what is read, whoever wrote it: nothing that does anything."""
+"""The only classes and functions that unpickling may call, whoever wrote the bytes: none has side effects."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -42,43 +42,43 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _KINDS[module_name, global_name]
         except KeyError:
-            what = f"a scenario has no {module_name}.{global_name}"
-            raise pickle.UnpicklingError(what) from None
+            message = f"a scenario has no {module_name}.{global_name}"
+            raise pickle.UnpicklingError(message) from None
 
 
 def remember(source: LoadedScenario) -> bytes:
-    """For `recall`."""
+    """Return the bytes of a checked scenario, for `recall`."""
     topology = source.topology
     parts = topology.scenario, topology.networks, topology.nodes
-    known = pickle.dumps((parts, source.warnings, source.data), pickle.HIGHEST_PROTOCOL)
-    return _seal(source.text, known) + known
+    pickled = pickle.dumps((parts, source.warnings, source.data), pickle.HIGHEST_PROTOCOL)
+    return _seal(source.text, pickled) + pickled
 
 
 def recall(text: bytes, file: str, memory: bytes) -> LoadedScenario:
-    """The checked scenario of a text; at once if that is the one that was `remember`ed.
+    """Return the checked scenario of a text; at once if `memory` is that of the same text.
 
-    Else the text is read and checked, which takes some times longer. Raises ScenarioError.
+    Else the text is parsed and checked, which takes some times longer. Raises ScenarioError.
     """
     size = hashlib.sha256().digest_size
-    seal, known = memory[:size], memory[size:]
-    if seal == _seal(text, known):
+    seal, pickled = memory[:size], memory[size:]
+    if seal == _seal(text, pickled):
         with suppress(pickle.UnpicklingError, LookupError):  # What no scenario has, or not here.
-            parts, warnings, data = _Unpickler(BytesIO(known)).load()
+            parts, warnings, data = _Unpickler(BytesIO(pickled)).load()
             return LoadedScenario(Path(file).stem, file, text, Topology(*parts), warnings, data)
-    from netlab.scenario.loader import loads
+    from netlab.scenario.loader import load_text
 
-    return loads(text, file)
+    return load_text(text, file)
 
 
-def _seal(text: bytes, known: bytes) -> bytes:
-    """Another one if anything was changed: the text, what is known of it, netlab."""
+def _seal(text: bytes, pickled: bytes) -> bytes:
+    """Return a digest of the text, its pickled scenario, and netlab's version and classes."""
     shapes = [(name, _shape(kind)) for name, kind in _KINDS.items()]
     seal = hashlib.sha256(repr((__version__, len(text), shapes)).encode())
     seal.update(text)
-    seal.update(known)
+    seal.update(pickled)
     return seal.digest()
 
 
 def _shape(kind: Any) -> list[str]:
-    """The fields of a model, the words of a set of words."""
+    """Return the fields of a model, the members of an enumeration."""
     return [*getattr(kind, "__dataclass_fields__", getattr(kind, "__members__", ()))]

@@ -7,7 +7,7 @@ adapters of one node is no pair.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -15,6 +15,7 @@ from itertools import islice
 from netlab.errors import UsageError
 from netlab.frozen import frozen
 from netlab.scenario.model import Expectations, Family, is_pattern
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import Adapter, Node, Role, Topology
 from netlab.suggest import instead
 
@@ -32,141 +33,149 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What one ordered pair must show."""
+    """The result that a probe of one ordered pair must have."""
 
     source: Endpoint
     target: Endpoint
     reachable: bool
     to: Adapter
-    """The target's that is meant."""
+    """The target's adapter that is probed."""
     seen_as: Endpoint | None = None
-    """Whose address the target must see; None for a blocked pair."""
+    """The endpoint whose address the target must see as source; None for a blocked pair."""
     over: Family = Family.IPV4
 
     @property
     def chose(self) -> bool:
-        """The target was named without its adapter, and has several."""
+        """True if the target was named without its adapter, and has several."""
         return not self.target.adapter and len(self.target.node.callable_adapters) > 1
 
     @property
     def between_neighbours(self) -> bool:
-        """The target is on a network of the source's."""
+        """True if the target is on a network of the source's."""
         return self.to.network.segment in self.source.node.segments
 
     def seen_adapters(self) -> tuple[Adapter, ...]:
-        """Legs whose address the target may see as source: those on its networks, if there are any."""
-        seen = self.seen_as or self.source
-        if seen.adapter:
-            return (seen.adapter,)
-        segments = self.target.node.segments
+        """Adapters whose address the target may see as source: those on its networks, if there are any."""
+        endpoint = self.seen_as or self.source
+        if endpoint.adapter:
+            return (endpoint.adapter,)
+        segments, adapters = self.target.node.segments, endpoint.node.adapters
         return (
-            tuple(adapter for adapter in seen.node.adapters if adapter.network.segment in segments)
-            or seen.node.adapters
+            tuple(adapter for adapter in adapters if adapter.network.segment in segments)
+            or adapters
         )
 
 
-@frozen
-class RuleProblem:
-    """A fault in the rules: `path` below `expect`, what is wrong, what to do."""
-
-    path: tuple[str | int, ...]
-    what: str
-    fix: str
-
-
 def matrix(topology: Topology) -> tuple[Expectation, ...]:
-    """Every expectation of a checked scenario, row by row."""
-    rules, known = topology.scenario.expect, _known(topology)
-    cells = []
-    for plane in _planes(rules, topology, known):
-        for row in plane.rows():
-            decider = {target.name: rule for rule, hit in row.decided for target in plane.of(hit)}
-            cells += [
+    """Return every expectation of a checked scenario, source by source."""
+    rules, endpoints = topology.scenario.expect, _endpoints_by_name(topology)
+    expectations = []
+    for plane in _planes(rules, topology, endpoints):
+        for pairs in plane.pairs():
+            decider = {
+                target.name: rule
+                for rule, targets in pairs.decided
+                for target in plane.targets_in(targets)
+            }
+            expectations += [
                 _expectation(
                     rules,
-                    known,
+                    endpoints,
                     plane.over,
-                    row.source,
+                    pairs.source,
                     target,
-                    target.adapter or topology.towards(row.source.node, target.node),
+                    target.adapter or topology.towards(pairs.source.node, target.node),
                     decider.get(target.name),
                 )
                 for target in plane.targets
-                if target.node is not row.source.node
+                if target.node is not pairs.source.node
             ]
-    return tuple(cells)
+    return tuple(expectations)
 
 
 def selected(
     expectations: Sequence[Expectation], sources: Sequence[str], targets: Sequence[str]
 ) -> tuple[Expectation, ...]:
-    """Those that are named on both sides, as rules do it; no names: all. Raises UsageError for idle names."""
-    rows = _named_by(sources, (one.source for one in expectations))
-    columns = _named_by(targets, (one.target for one in expectations))
-    found = tuple(
-        one for one in expectations if one.source.name in rows and one.target.name in columns
+    """Return the expectations between endpoints that patterns name, as in rules; no patterns: all.
+
+    Raises UsageError for a pattern that names no endpoint, and if no pair is left.
+    """
+    source_names = _named_by(sources, (expectation.source for expectation in expectations))
+    target_names = _named_by(targets, (expectation.target for expectation in expectations))
+    matches = tuple(
+        expectation
+        for expectation in expectations
+        if expectation.source.name in source_names and expectation.target.name in target_names
     )
-    if not found:
+    if not matches:
         named = f"from {', '.join(sources) or 'all'} to {', '.join(targets) or 'all'}"
         raise UsageError(f"there is no pair {named}", "a pair has two different machines")
-    return found
+    return matches
 
 
 def witnesses(
-    expectations: Sequence[Expectation], wanted: Sequence[Expectation]
+    expectations: Sequence[Expectation], requested: Sequence[Expectation]
 ) -> list[Expectation]:
-    """Besides those that are wanted, for each of their sources a pair that shows that it can send.
+    """Return, for each source of the requested pairs, one more pair that shows that it can send.
 
     That nothing leaves a machine says who cannot be reached only if something else leaves it. A neighbour
     is best: no router need know of it.
     """
-    if len(wanted) == len(expectations):
+    if len(requested) == len(expectations):
         return []
-    senders = {(one.source.node.name, one.over) for one in wanted}
+    senders = {(expectation.source.node.name, expectation.over) for expectation in requested}
     best: dict[tuple[str, Family], Expectation] = {}
-    for one in expectations:
-        sender = (one.source.node.name, one.over)
-        if sender in senders and one.reachable:
-            known = best.setdefault(sender, one)
-            if not known.between_neighbours and one.between_neighbours:
-                best[sender] = one
-    taken = {id(one) for one in wanted}
-    return [one for one in best.values() if id(one) not in taken]
+    for expectation in expectations:
+        sender = (expectation.source.node.name, expectation.over)
+        if sender in senders and expectation.reachable:
+            current = best.setdefault(sender, expectation)
+            if not current.between_neighbours and expectation.between_neighbours:
+                best[sender] = expectation
+    measured = {id(expectation) for expectation in requested}
+    return [expectation for expectation in best.values() if id(expectation) not in measured]
 
 
 def _named_by(patterns: Sequence[str], endpoints: Iterable[Endpoint]) -> set[str]:
-    known = {one.name: one for one in endpoints}
+    names = {endpoint.name for endpoint in endpoints}
     if not patterns:
-        return set(known)
-    matching = Matching(known)
+        return names
+    matching = Matching(names)
     for pattern in patterns:
         if not matching(pattern):
-            raise UsageError(f"'{pattern}' names no endpoint", instead(pattern, known))
+            raise UsageError(f"'{pattern}' names no endpoint", instead(pattern, names))
     return {name for pattern in patterns for name in matching(pattern)}
 
 
 def reaches(topology: Topology, source: str, target: str) -> bool:
-    """Whether a checked scenario expects one node to reach another over IPv4."""
+    """Return whether a checked scenario expects one node to reach another over IPv4."""
     rules, matching = topology.scenario.expect, Matching((source, target))
     for rule in rules.rules:
         sides = ((source, rule.source), (target, rule.target))
-        named = all(any(name in matching(one) for one in patterns) for name, patterns in sides)
-        if named and rule.over is Family.IPV4:
+        is_named = all(
+            any(name in matching(pattern) for pattern in patterns) for name, patterns in sides
+        )
+        if is_named and rule.over is Family.IPV4:
             return rule.verdict == "reachable"
     return rules.default == "reachable"
 
 
-def problems(topology: Topology) -> tuple[RuleProblem, ...]:
-    """Unknown names, rules that decide nothing, pairs that no rule decides."""
-    rules, known = topology.scenario.expect, _known(topology)
-    found = [*unknown_names(rules, known), *_pointless_sources(rules)]
-    rows = [(plane, row) for plane in _planes(rules, topology, known) for row in plane.rows()]
-    used = {rule for _, row in rows for rule, _ in row.decided}
-    found += _idle_rules(rules, used, {problem.path[:2] for problem in found})
-    uncovered = [(plane, row) for plane, row in rows if row.left]
+def problems(topology: Topology) -> Iterator[PathProblem]:
+    """Yield unknown names, rules that decide nothing, pairs that no rule decides."""
+    rules, endpoints = topology.scenario.expect, _endpoints_by_name(topology)
+    wrong = [*unknown_names(rules, endpoints), *_pointless_sources(rules)]
+    yield from wrong
+    pairs = [
+        (plane, pairs) for plane in _planes(rules, topology, endpoints) for pairs in plane.pairs()
+    ]
+    used = {rule for _, of_source in pairs for rule, _ in of_source.decided}
+    yield from _idle_rules(rules, {*used, *(problem.path[2] for problem in wrong)})
+    uncovered = [(plane, of_source) for plane, of_source in pairs if of_source.undecided]
     if rules.default is None and uncovered:
-        found.append(_uncovered(uncovered))
-    return tuple(found)
+        yield _uncovered(uncovered)
+
+
+def _path(index: int, *key: str) -> DataPath:
+    return ("expect", "rules", index, *key)
 
 
 LONGEST_PATTERN = 150
@@ -174,14 +183,14 @@ LONGEST_PATTERN = 150
 
 
 class Matching:
-    """Which of some names a pattern names, worked out once for each pattern."""
+    """The matches of patterns among some names, worked out once for each pattern."""
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = names
         self._matches: dict[str, frozenset[str]] = {}
 
     def __call__(self, pattern: str) -> frozenset[str]:
-        """The names. A pattern longer than any name has none: its length is work."""
+        """Return the matching names. A pattern longer than any name has none: its length is work."""
         if not is_pattern(pattern) or len(pattern) > LONGEST_PATTERN:
             return frozenset({pattern} if pattern in self._names else ())
         if pattern not in self._matches:
@@ -192,7 +201,7 @@ class Matching:
 
 @frozen
 class _Plane:
-    """All pairs over one family of addresses, and the first rule that names each.
+    """The pairs over one family of addresses, and the rules that name them.
 
     Sets of targets are numbers with a bit for each: a file may have thousands of rules and of machines.
     """
@@ -200,149 +209,154 @@ class _Plane:
     over: Family
     sources: tuple[Endpoint, ...]
     targets: tuple[Endpoint, ...]
-    naming: dict[str, list[int]]
-    """Of each source, the rules that name it."""
-    named: dict[int, int]
-    """Of each rule, the targets that it names."""
+    rules_of: dict[str, list[int]]
+    """Rules that name a source, by its name."""
+    targets_of: dict[int, int]
+    """Targets that a rule names, by its index."""
 
-    def rows(self) -> Iterator[_Row]:
-        """One for each source."""
-        every, own = (1 << len(self.targets)) - 1, dict[str, int]()
-        for place, target in enumerate(self.targets):
-            own[target.node.name] = own.get(target.node.name, 0) | 1 << place
+    def pairs(self) -> Iterator[_SourcePairs]:
+        """Yield the pairs of each source."""
+        every, of_node = (1 << len(self.targets)) - 1, dict[str, int]()
+        for index, target in enumerate(self.targets):
+            of_node[target.node.name] = of_node.get(target.node.name, 0) | 1 << index
         for source in self.sources:
-            left, decided = every & ~own.get(source.node.name, 0), []
-            for rule in self.naming.get(source.name, ()):
-                if hit := left & self.named[rule]:
-                    decided.append((rule, hit))
-                    left ^= hit
-            yield _Row(source, tuple(decided), left)
+            undecided, decided = every & ~of_node.get(source.node.name, 0), []
+            for rule in self.rules_of.get(source.name, ()):
+                if targets := undecided & self.targets_of[rule]:
+                    decided.append((rule, targets))
+                    undecided ^= targets
+            yield _SourcePairs(source, tuple(decided), undecided)
 
-    def of(self, targets: int) -> Iterator[Endpoint]:
-        """The targets of a set, in their order."""
+    def targets_in(self, targets: int) -> Iterator[Endpoint]:
+        """Yield the targets of a set, in their order."""
         while targets:
             yield self.targets[(targets & -targets).bit_length() - 1]
             targets &= targets - 1
 
 
 @frozen
-class _Row:
+class _SourcePairs:
     """The pairs of one source."""
 
     source: Endpoint
     decided: tuple[tuple[int, int], ...]
     """Rules, and the targets for which each is the first that names the pair."""
-    left: int
+    undecided: int
     """Targets for which there is none."""
 
 
 def _planes(
-    rules: Expectations, topology: Topology, known: dict[str, Endpoint]
+    rules: Expectations, topology: Topology, endpoints: dict[str, Endpoint]
 ) -> tuple[_Plane, ...]:
-    """One for IPv4; and if a rule speaks of it, one for IPv6."""
-    planes, matching = [], Matching(known)
+    """Return the plane of IPv4; and if a rule speaks of it, that of IPv6."""
+    planes, matching = [], Matching(endpoints)
     for over in Family:
-        its = {index: rule for index, rule in enumerate(rules.rules) if rule.over is over}
-        if not its and over is not Family.IPV4:
+        of_family = {index: rule for index, rule in enumerate(rules.rules) if rule.over is over}
+        if not of_family and over is not Family.IPV4:
             continue
-        sources = _endpoints(topology, known, matching, (rule.source for rule in its.values()))
-        targets = _endpoints(topology, known, matching, (rule.target for rule in its.values()))
-        bits = {target.name: 1 << place for place, target in enumerate(targets)}
-        naming: dict[str, list[int]] = {}
-        named: dict[int, int] = {}
-        for index, rule in its.items():
+        named_sources = (rule.source for rule in of_family.values())
+        named_targets = (rule.target for rule in of_family.values())
+        sources = _endpoints(topology, endpoints, matching, named_sources)
+        targets = _endpoints(topology, endpoints, matching, named_targets)
+        bits = {target.name: 1 << index for index, target in enumerate(targets)}
+        rules_of: dict[str, list[int]] = {}
+        targets_of: dict[int, int] = {}
+        for index, rule in of_family.items():
             for name in {name for pattern in rule.source for name in matching(pattern)}:
-                naming.setdefault(name, []).append(index)
+                rules_of.setdefault(name, []).append(index)
             names = {name for pattern in rule.target for name in matching(pattern)}
-            named[index] = sum(bits.get(name, 0) for name in names)
-        planes.append(_Plane(over, sources, targets, naming, named))
+            targets_of[index] = sum(bits.get(name, 0) for name in names)
+        planes.append(_Plane(over, sources, targets, rules_of, targets_of))
     return tuple(planes)
 
 
 def _endpoints(
     topology: Topology,
-    known: dict[str, Endpoint],
+    endpoints: dict[str, Endpoint],
     matching: Matching,
     sides: Iterable[Sequence[str]],
 ) -> tuple[Endpoint, ...]:
-    """One side of a matrix: nodes, VMs first, each with its adapters that a rule names.
+    """Return one side of a matrix: nodes, VMs first, each with its adapters that a rule names.
 
     `vm*` alone names no adapter, `vm*@vmnet8` does.
     """
     patterns = {pattern for side in sides for pattern in side if "@" in pattern}
     adapters = {name for pattern in patterns for name in matching(pattern)}
     return tuple(
-        known[name]
+        endpoints[name]
         for node in _by_distance(topology)
         for name in (node.name, *(name for name in node.named_adapters if name in adapters))
     )
 
 
-def _uncovered(uncovered: list[tuple[_Plane, _Row]]) -> RuleProblem:
-    number = sum(row.left.bit_count() for _, row in uncovered)
+def _uncovered(uncovered: list[tuple[_Plane, _SourcePairs]]) -> PathProblem:
+    number = sum(pairs.undecided.bit_count() for _, pairs in uncovered)
     examples = (
-        f"{row.source.name} → {target.name}{' over IPv6' * (plane.over is Family.IPV6)}"
-        for plane, row in uncovered
-        for target in plane.of(row.left)
+        f"{pairs.source.name} → {target.name}{' over IPv6' * (plane.over is Family.IPV6)}"
+        for plane, pairs in uncovered
+        for target in plane.targets_in(pairs.undecided)
     )
     shown = ", ".join(islice(examples, 5)) + (", …" if number > 5 else "")
-    what = f"{number:,} pairs have no expectation: {shown}"
-    return RuleProblem((), what, "add rules for them, or `default: blocked`")
+    message = f"{number:,} pairs have no expectation: {shown}"
+    return PathProblem(
+        ("expect",), message, "add rules for them, or `default: blocked`", on_key=True
+    )
 
 
-def _known(topology: Topology) -> dict[str, Endpoint]:
-    known = {node.name: Endpoint(node.name, node) for node in topology.endpoints}
+def _endpoints_by_name(topology: Topology) -> dict[str, Endpoint]:
+    endpoints = {node.name: Endpoint(node.name, node) for node in topology.endpoints}
     for node in topology.endpoints:
-        known |= {
+        endpoints |= {
             name: Endpoint(name, node, adapter) for name, adapter in node.named_adapters.items()
         }
-    return known
+    return endpoints
 
 
 def _by_distance(topology: Topology) -> list[Node]:
-    """VMs first, then the host, then the world: the order in which a matrix reads best."""
+    """Sort VMs first, then the host, then the world: the order in which a matrix reads best."""
     return sorted(topology.endpoints, key=lambda node: _READING_ORDER.index(node.role))
 
 
-def unknown_names(rules: Expectations, known: Collection[str]) -> Iterator[RuleProblem]:
-    """Names in the rules that no endpoint has. Where `known` has no adapters, an adapter's node counts."""
-    with_adapters = any("@" in name for name in known)
-    matching = Matching(known)
+def unknown_names(rules: Expectations, names: Collection[str]) -> Iterator[PathProblem]:
+    """Yield names in the rules that no endpoint has.
 
-    def problem(index: int, key: str, name: str) -> Iterator[RuleProblem]:
-        wanted = name if with_adapters else name.partition("@")[0]
-        if not matching(wanted):
-            what = f"'{name}' names no endpoint"
-            yield RuleProblem(("rules", index, key), what, instead(wanted, known))
+    Where `names` has no adapters, as for a file of which a part is cut out, an adapter's node counts.
+    """
+    with_adapters = any("@" in name for name in names)
+    matching = Matching(names)
+
+    def check(index: int, key: str, written: str) -> Iterator[PathProblem]:
+        name = written if with_adapters else written.partition("@")[0]
+        if not matching(name):
+            message = f"'{written}' names no endpoint"
+            yield PathProblem(_path(index, key), message, instead(name, names))
 
     for index, rule in enumerate(rules.rules):
         for key, patterns in (("from", rule.source), ("to", rule.target)):
             for pattern in patterns:
-                yield from problem(index, key, pattern)
+                yield from check(index, key, pattern)
         if rule.seen_as and is_pattern(rule.seen_as):
-            what, fix = f"'{rule.seen_as}' may be several", "name the one whose address is seen"
-            yield RuleProblem(("rules", index, "as"), what, fix)
+            message, fix = f"'{rule.seen_as}' may be several", "name the one whose address is seen"
+            yield PathProblem(_path(index, "as"), message, fix)
         elif rule.seen_as:
-            yield from problem(index, "as", rule.seen_as)
+            yield from check(index, "as", rule.seen_as)
 
 
-def _pointless_sources(rules: Expectations) -> Iterator[RuleProblem]:
+def _pointless_sources(rules: Expectations) -> Iterator[PathProblem]:
     for index, rule in enumerate(rules.rules):
         if rule.seen_as and rule.verdict == "blocked":
-            yield RuleProblem(
-                ("rules", index, "as"),
+            yield PathProblem(
+                _path(index, "as"),
                 "a blocked pair has no source address to be seen",
                 "remove `as`",
             )
 
 
-def _idle_rules(
-    rules: Expectations, used: set[int], faulty: set[tuple[str | int, ...]]
-) -> Iterator[RuleProblem]:
+def _idle_rules(rules: Expectations, not_idle: Container[str | int]) -> Iterator[PathProblem]:
     for index in range(len(rules.rules)):
-        if index not in used and ("rules", index) not in faulty:
-            yield RuleProblem(
-                ("rules", index),
+        if index not in not_idle:
+            yield PathProblem(
+                _path(index),
                 "this rule decides no pair: earlier rules decide all that it names",
                 "remove it or move it up",
             )
@@ -350,7 +364,7 @@ def _idle_rules(
 
 def _expectation(
     rules: Expectations,
-    known: dict[str, Endpoint],
+    endpoints: dict[str, Endpoint],
     over: Family,
     source: Endpoint,
     target: Endpoint,
@@ -360,5 +374,5 @@ def _expectation(
     rule = None if decider is None else rules.rules[decider]
     if (rule.verdict if rule else rules.default) != "reachable":
         return Expectation(source, target, False, to, None, over)
-    seen = known[rule.seen_as] if rule and rule.seen_as else source
-    return Expectation(source, target, True, to, seen, over)
+    seen_as = endpoints[rule.seen_as] if rule and rule.seen_as else source
+    return Expectation(source, target, True, to, seen_as, over)

@@ -13,7 +13,7 @@ from netlab.scenario.topology import Topology
 
 @frozen
 class LoadedScenario:
-    """A checked scenario and the file that it came from."""
+    """A checked scenario, with its file's name, text and data."""
 
     name: str
     """The lab's default name: the file's, without `.yaml`."""
@@ -21,11 +21,11 @@ class LoadedScenario:
     text: bytes
     topology: Topology
     warnings: tuple[Problem, ...] = ()
-    """What works here, and would not with VMware."""
+    """Warnings of what works here, and would not with VMware."""
     data: Any = field(default=None, repr=False, compare=False)
-    """The text's mappings, lists and words, before any meaning."""
+    """The text's mappings, lists and words, before they are checked."""
 
     @property
     def scenario(self) -> Scenario:
-        """What was asked for, before defaults."""
+        """The scenario as it is written, before defaults."""
         return self.topology.scenario

@@ -1,7 +1,7 @@
-"""What a network mode is: who has which address, who is the gateway, what it is called.
+"""Network modes: their address plan, their gateway, their names.
 
-VMware's three are here, since the rest of a scenario speaks of them by name. Any other
-stands in its file in `plan/` with what it builds, and is known by its line in `plan/build`.
+VMware's three are here, since the rest of a scenario refers to them by name. Any other
+stands in its file in `plan/modes` with what it builds, and is listed in `plan/build`.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from netlab.frozen import frozen
 from netlab.scenario.addresses import pools
 
 AddressPicker = Callable[[IPv4Network], IPv4Address]
-"""An address by its place in the subnet: the first, the second, the last."""
+"""A function that picks an address of a subnet: the first, the second, the last."""
 
 
 @frozen
 class Product:
-    """Whose network it is."""
+    """A product whose networks are emulated."""
 
     name: str
     adapter_mac: int
-    """Where the MAC addresses of its VMs begin: 3 bytes."""
+    """The first 3 bytes of its VMs' MAC addresses."""
     host_mac: int | None = None
-    """That of the host's adapter on a network, less the network's number; None: as a card's."""
+    """The MAC address of the host's adapter, less the network's number; None: as a card's."""
     service_macs: range = range(0)
-    """Those of NAT devices and DHCP servers."""
+    """The MAC addresses of NAT devices and DHCP servers."""
 
 
 VMWARE = Product("VMware", 0x000C29, 0x005056_C00000, range(0x005056_E00000, 0x005056_FFFFFF + 1))
 WINDOWS = Product("Windows", 0)
 
 SHARING_OPENS = ("tcp:53", "udp:53", "udp:67")
-"""What Internet Connection Sharing opens in Windows' firewall on the network that it shares with: its name
+"""Ports that Internet Connection Sharing opens in Windows' firewall on the network that it shares: its name
 server (rules "HNS Container Networking - DNS (UDP-In)" and "- ICS DNS (TCP-In)" in lists that people
 publish) and its DHCP server (inferred: machines get addresses there, and the firewall is on)."""
 
 
 class HostRouting(StrEnum):
-    """What the host does as a router between its cards and a network."""
+    """The host's work as a router between its cards and a network."""
 
     TRANSLATED = "translated"
     """VMs get out as the host; nobody gets in."""
@@ -51,35 +51,35 @@ class HostRouting(StrEnum):
 
 @frozen
 class Mode:
-    """The facts of a network mode. What has no place does not exist in networks of this mode."""
+    """The facts of a network mode. A part without an address picker does not exist in its networks."""
 
     value: str
-    """How a scenario calls it; VMware's as `ethernetN.connectionType` in a .vmx file."""
+    """Its name in a scenario; VMware's as `ethernetN.connectionType` in a .vmx file."""
     title: str
-    """How people call it, in drawings."""
+    """Its name in drawings."""
     product: Product = VMWARE
     onward: str = "nothing leaves"
-    """Where packets go from here; `{nic}`, `{card}` and `{outside}` are the host's."""
+    """The way out, in drawings; `{nic}`, `{card}` and `{outside}` are the host's."""
     on_lan: bool = False
-    """It has no subnet of its own, but the LAN's."""
+    """True: it has no subnet of its own, but the LAN's."""
     subnet: IPv4Network | None = None
-    """Where a scenario names none."""
+    """The subnet where a scenario names none."""
     private: bool = False
-    """Each adapter of a VM is alone on a network of its own."""
+    """True: each adapter of a VM is alone on a network of its own."""
     routing: HostRouting | None = None
-    """None: the host is no router here."""
+    """The host's routing; None: it is no router here."""
     rejects_foreign: bool = False
-    """The host says so to who sends from an address that is not of the subnet."""
+    """True: the host rejects packets from an address that is not of the subnet."""
     host_adapter: AddressPicker | None = None
     nat_device: AddressPicker | None = None
     nat_mac: int | None = None
-    """The NAT device's, where every one has the same."""
+    """The NAT device's MAC address, where all have the same."""
     nat_forgets: tuple[int, int] | None = None
-    """Seconds until it forgets an idle UDP conversation, and a finished TCP connection; None: as is set."""
+    """Seconds until NAT forgets an idle UDP mapping, and a finished TCP connection; None: as is set."""
     dhcp_server: AddressPicker | None = None
-    """A machine of its own."""
+    """The DHCP server that is a machine of its own."""
     serves_itself: bool = False
-    """The gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
+    """True: the gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
     opens: tuple[str, ...] = ()
     """Ports that the product opens in the host's firewall, for machines of the network."""
     pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = pools.dhcp_pool
@@ -88,34 +88,34 @@ class Mode:
     """The default gateway that DHCP hands out."""
     dns: AddressPicker | None = None
     host_at: AddressPicker | None = None
-    """An address of the NAT device's that stands for the host's loopback."""
+    """The NAT device's address that stands for the host's loopback."""
     loopback: bool = False
-    """Whether TCP and UDP to `host_at` get there where a scenario says nothing."""
+    """True: TCP and UDP to `host_at` reach the loopback, unless a scenario says otherwise."""
     netbios: AddressPicker | None = None
     """The NetBIOS name server that DHCP hands out."""
     outside: bool = False
-    """Other devices join it, and no VMs."""
+    """True: other devices join it, and no VMs."""
     bare: bool = False
-    """There is nothing of all that but what is asked for."""
+    """True: host adapter and DHCP exist only if a scenario asks for them."""
     domain: str = ""
-    """The one that DHCP hands out, where a scenario cannot say it; empty: none."""
+    """The domain that DHCP hands out, where a scenario cannot set it; empty: none."""
     lease_seconds: tuple[int, int] = (0, 0)
-    """There, too: of a lease for who asks for no time, and at most."""
+    """Default and maximum of a lease, where a scenario cannot set them."""
 
     @property
     def aliases(self) -> tuple[AddressPicker, ...]:
-        """What the NAT device has beside its own address."""
-        more = {self.dns, self.host_at} - {None, self.nat_device, self.dhcp_server}
-        return tuple(at for at in (self.dns, self.host_at) if at and at in more)
+        """The NAT device's addresses beside its own."""
+        further = {self.dns, self.host_at} - {None, self.nat_device, self.dhcp_server}
+        return tuple(picker for picker in (self.dns, self.host_at) if picker and picker in further)
 
     @property
     def leases(self) -> bool:
-        """Whether somebody answers DHCP."""
+        """True if a DHCP server is there."""
         return self.on_lan or self.serves_itself or self.dhcp_server is not None
 
     def __reduce__(self) -> tuple[Callable[[str], Mode], tuple[str]]:
-        """Written down, it is its word."""
-        return called, (self.value,)
+        """Pickle the mode as its name."""
+        return mode_named, (self.value,)
 
     BRIDGED: ClassVar[Mode]
     NAT: ClassVar[Mode]
@@ -155,7 +155,7 @@ Mode.CUSTOM = Mode(
     bare=True,
 )
 Mode.SEGMENT = Mode("segment", "LAN segment")
-"""No vmnet's: segments stand in a place of their own."""
+"""The mode of no vmnet: LAN segments have a section of their own."""
 Mode.HOTSPOT = Mode(
     "hotspot",
     "the host's hot spot",
@@ -173,27 +173,27 @@ Mode.HOTSPOT = Mode(
     domain="mshome.net",
     lease_seconds=(86400, 86400),
 )
-"""No vmnet's either: Windows' own, by Internet Connection Sharing."""
+"""The mode of no vmnet: Windows' mobile hotspot, by Internet Connection Sharing."""
 
 
-def _own() -> Iterable[Mode]:
+def _vmware_modes() -> Iterable[Mode]:
     return Mode.BRIDGED, Mode.NAT, Mode.HOSTONLY, Mode.CUSTOM
 
 
-_known: Callable[[], Iterable[Mode]] = _own
+_modes: Callable[[], Iterable[Mode]] = _vmware_modes
 
 
 def known_by(source: Callable[[], Iterable[Mode]]) -> None:
-    """Who knows all modes: `plan/build`, which this room cannot ask by itself."""
-    global _known
-    _known = source
+    """Set the source of all modes: `plan/build`, which this room must not import."""
+    global _modes
+    _modes = source
 
 
-def called(value: str) -> Mode:
-    """The mode of a word, also of one that no vmnet can have."""
-    return {mode.value: mode for mode in (*_known(), Mode.SEGMENT, Mode.HOTSPOT)}[value]
+def mode_named(value: str) -> Mode:
+    """Return the mode of a name, also one that no vmnet can have. Raises KeyError."""
+    return {mode.value: mode for mode in (*_modes(), Mode.SEGMENT, Mode.HOTSPOT)}[value]
 
 
-def known() -> dict[str, Mode]:
-    """Every mode that a vmnet can have, by what it is called in a scenario."""
-    return {mode.value: mode for mode in _known() if mode not in (Mode.SEGMENT, Mode.HOTSPOT)}
+def vmnet_modes() -> dict[str, Mode]:
+    """Return the modes that a vmnet can have, by name."""
+    return {mode.value: mode for mode in _modes() if mode not in (Mode.SEGMENT, Mode.HOTSPOT)}

@@ -1,6 +1,6 @@
-"""What pydantic finds wrong in a file, in the words of the file: its place, what is wrong, what to do.
+"""Pydantic's errors about a file, in the words of the file: the path, what is wrong, what to do.
 
-Pydantic speaks of Python: its places name the members of unions and the marks of keys, a value that may be
+Pydantic speaks of Python: its locations name the members of unions and the marks of keys, a value that may be
 one of several things is wrong in several ways, and `bool` or `string_too_long` say nothing to a person.
 """
 
@@ -24,7 +24,7 @@ from netlab.scenario.names import (
     NETWORK_NAME,
     NODE_NAME,
 )
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.vocabulary import keys
 from netlab.suggest import near
 
@@ -53,45 +53,40 @@ _EXAMPLES = {
     "vmnets": "{vmnet8: {mode: nat, subnet: 10.0.0.0/24}}",
     "vms": "{vm1: {nics: [vmnet8]}}",
 }
-"""What to write where a key is missing."""
+"""Values to write where a key is missing."""
 
 
 @frozen
-class DataPath:
-    """Where in the data an error is."""
+class ErrorLocation:
+    """The location of one of pydantic's errors in the data."""
 
-    path: Path
+    path: DataPath
     on_key: bool
-    """It is about the key there, not about its value."""
+    """True: the key there is wrong, not its value."""
     is_missing: bool
-    """There is nothing there, and there should be."""
-    choice: Path | None
+    """True: there is nothing there, and there should be."""
+    choice: DataPath | None
     """The value on the path that may be one of several things; None: there is none."""
 
     @property
-    def holder(self) -> Path:
-        """What is there: of what is missing, the mapping or list that lacks it."""
+    def holder(self) -> DataPath:
+        """The path of the value; of a missing one, of the mapping or list that lacks it."""
         return self.path[:-1] if self.is_missing else self.path
 
-
-@frozen
-class ModelError:
-    """One thing that is wrong, and what to do."""
-
-    place: DataPath
-    what: str
-    fix: str
+    def problem(self, message: str, fix: str) -> PathProblem:
+        """Return a problem at this location."""
+        return PathProblem(self.holder, message, fix, on_key=self.on_key or self.is_missing)
 
 
-def place(data: Any, error: ErrorDetails) -> DataPath:
-    """An error's place: pydantic's, without the steps that the data do not have.
+def locate(data: Any, error: ErrorDetails) -> ErrorLocation:
+    """Return an error's location: pydantic's, without the steps that the data do not have.
 
     These are the member of a union that was tried, `[key]` where a key is wrong, and keys of the long form
     of what the file has in short.
     """
     steps, choice = error["loc"], None
     is_missing = error["type"] == "missing"
-    path: Path = ()
+    path: DataPath = ()
     for number, step in enumerate(steps, 1):
         if _has(data, step):
             data = data[step]
@@ -104,7 +99,7 @@ def place(data: Any, error: ErrorDetails) -> DataPath:
         "unexpected_keyword_argument",
         "string_pattern_mismatch",
     )
-    return DataPath(path, on_key, is_missing, choice)
+    return ErrorLocation(path, on_key, is_missing, choice)
 
 
 def _has(data: Any, step: str | int) -> bool:
@@ -113,49 +108,50 @@ def _has(data: Any, step: str | int) -> bool:
     return isinstance(data, dict) and step in data
 
 
-def worded(data: Any, errors: Iterable[ErrorDetails]) -> Iterator[ModelError]:
-    """What is wrong with the data, each thing once."""
-    choices: dict[Path, list[tuple[DataPath, ErrorDetails]]] = {}
+def problems(data: Any, errors: Iterable[ErrorDetails]) -> Iterator[PathProblem]:
+    """Yield the problems that pydantic's errors about data come to, each once."""
+    choices: dict[DataPath, list[tuple[ErrorLocation, ErrorDetails]]] = {}
     for error in errors:
-        where = place(data, error)
-        if where.choice is None:
-            yield ModelError(where, *_words(where, error))
+        location = locate(data, error)
+        if location.choice is None:
+            yield location.problem(*_message_and_fix(location, error))
         else:
-            choices.setdefault(where.choice, []).append((where, error))
+            choices.setdefault(location.choice, []).append((location, error))
     for path, tried in choices.items():
         # What is wrong further in is of the member that has the value's form.
-        inside = [(where, error) for where, error in tried if len(where.path) > len(path)]
+        inside = [(location, error) for location, error in tried if len(location.path) > len(path)]
         if inside or len(tried) == 1:
-            yield from (
-                ModelError(where, *_words(where, error)) for where, error in inside or tried
-            )
+            for location, error in inside or tried:
+                yield location.problem(*_message_and_fix(location, error))
         else:
-            fixes = dict.fromkeys(_words(where, error)[1] for where, error in tried)
-            what = f"{_named(path)}{_shown(tried[0][1]['input'])} is not possible here"
-            yield ModelError(DataPath(path, False, False, path), what, ", or ".join(fixes))
+            fixes = dict.fromkeys(_message_and_fix(location, error)[1] for location, error in tried)
+            message = f"{_named(path)}{_shown(tried[0][1]['input'])} is not possible here"
+            yield PathProblem(path, message, ", or ".join(fixes))
 
 
-def _words(where: DataPath, error: ErrorDetails) -> tuple[str, str]:
-    """What is wrong at a place, and what to do."""
-    last = where.path[-1] if where.path else ""
+def _message_and_fix(location: ErrorLocation, error: ErrorDetails) -> tuple[str, str]:
+    last = location.path[-1] if location.path else ""
     match error["type"]:
         case "missing" if isinstance(last, int):
-            return f"{_named(where.holder)}there is one entry too few", "give two, first and last"
+            return (
+                f"{_named(location.holder)}there is one entry too few",
+                "give two, first and last",
+            )
         case "missing":
             return f"'{last}' is missing", f"add `{last}: {_EXAMPLES.get(str(last), '…')}`"
         case "unexpected_keyword_argument":
-            known = keys(where.path[:-1])
-            fix = near(str(last), known) or f"known keys here: {', '.join(known)}"
+            names = keys(location.path[:-1])
+            fix = near(str(last), names) or f"known keys here: {', '.join(names)}"
             return f"unknown key '{last}'", fix
         case "string_pattern_mismatch":
             pattern, given = error["ctx"]["pattern"], str(error["input"])
             meant = f"did you mean '{given.lower()}'? " * bool(re.fullmatch(pattern, given.lower()))
             return f"'{given}' is no valid name", meant + _PATTERN_MEANING.get(pattern, _SCHEMA)
-    what, fix = _plain(error)
-    return f"{_named(where.path) or 'the file: '}{what}", fix
+    message, fix = _of_value(error)
+    return f"{_named(location.path) or 'the file: '}{message}", fix
 
 
-def _named(path: Path) -> str:
+def _named(path: DataPath) -> str:
     return f"{'.'.join(map(str, path))}: " if path else ""
 
 
@@ -163,8 +159,8 @@ def _shown(given: object) -> str:
     return f"'{given}'" if isinstance(given, str | int | float | bool) else "this"
 
 
-def _plain(error: ErrorDetails) -> tuple[str, str]:
-    """What is wrong with one value, and what to do."""
+def _of_value(error: ErrorDetails) -> tuple[str, str]:
+    """Return message and fix for an error of one value."""
     given = error["input"]
     shown = _shown(given)
     context = error.get("ctx", {})

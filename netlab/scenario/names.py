@@ -1,4 +1,4 @@
-"""What things may be called; checked wherever a name comes in."""
+"""The names that things may have; checked wherever a name comes in."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from netlab.errors import UsageError
 
 _LONGEST_LAB = 32
 LAB_NAME = r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$"
-"""It becomes a folder and the beginning of every namespace's name."""
+"""A lab's name becomes a folder and the beginning of every namespace's name."""
 
 NODE_NAME = r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """A host name label (RFC 1123): it becomes the VM's host name and part of a namespace's name."""
 
 NETWORK_NAME = r"^[a-z][a-z0-9-]{0,13}[a-z0-9]$"
-"""It becomes a switch, and the host's interface on it."""
+"""A network's name becomes that of its bridge, and of the host's interface on it."""
 
 VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
-"""VMware's; other products' networks are called as one likes, or as they do: vboxnet0, virbr0."""
+"""VMware's networks; other products' have any name, or the product's: vboxnet0, virbr0."""
 
 HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
@@ -29,11 +29,11 @@ FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 HOST_NIC_NAME = r"^(eth|wlan|vpn)[0-9]$"
 """A card of the host's: wired, Wi-Fi, or the end of a VPN."""
 LAN_NAME = r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$"
-"""It becomes the name of a Linux bridge (15 characters)."""
+"""A LAN's name becomes the name of a Linux bridge (15 characters)."""
 HOST_NAME = (
     r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 )
-"""What a line of /etc/hosts names, with a domain or without."""
+"""A name in a line of /etc/hosts, with a domain or without."""
 
 EXAMPLES = {
     NODE_NAME: "vm1",
@@ -46,17 +46,17 @@ EXAMPLES = {
     LAN_NAME: "office",
     HOST_NAME: "intranet",
 }
-"""A name of each kind, for people to read."""
+"""An example of each kind of name, for people."""
 
 
 def lab_name_after(file: str) -> str:
-    """The name of a lab that is called after its file: `My lab` becomes my-lab. Raises UsageError."""
+    """Return the name of a lab that is called after its file: `My lab` becomes my-lab. Raises UsageError."""
     plain = re.sub("[^a-z0-9_-]+", "-", file.lower())[:_LONGEST_LAB].strip("-_")
     return lab_name(plain or file)
 
 
 def lab_name(name: str) -> str:
-    """`name` if a lab can be called that. Raises UsageError."""
+    """Return `name` if a lab can have it. Raises UsageError."""
     if re.fullmatch(LAB_NAME, name):
         return name
     raise UsageError(

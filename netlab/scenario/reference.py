@@ -24,19 +24,23 @@ completes and checks a file. `netlab validate FILE` checks also what concerns se
 
 
 def page(schema: Schema) -> str:
-    """The page, from what `model.json_schema` returns: each kind of mapping once, as a reader meets it."""
+    """Return the page, from `model.json_schema`'s result: each kind of mapping once, as a reader meets it."""
     kinds = {"Scenario": schema, **schema["$defs"]}
     sections = (_section(kind, kinds) for kind in _reading_order("Scenario", kinds))
     return "\n".join((_INTRODUCTION, *sections))
 
 
 def _reading_order(kind: str, kinds: dict[str, Schema]) -> list[str]:
-    """A mapping before those below it, which follow in the order of its keys."""
+    """Return a mapping before those below it, which follow in the order of its keys."""
     order = [kind]
     for value in kinds[kind]["properties"].values():
-        for below in _references(value):
-            if "properties" in kinds[below]:
-                order += [later for later in _reading_order(below, kinds) if later not in order]
+        for child in _references(value):
+            if "properties" in kinds[child]:
+                order += [
+                    descendant
+                    for descendant in _reading_order(child, kinds)
+                    if descendant not in order
+                ]
     return list(dict.fromkeys(order))
 
 
@@ -69,7 +73,7 @@ def _section(kind: str, kinds: dict[str, Schema]) -> str:
 
 
 def _heading(kind: str) -> str:
-    """`HostNic`: Host nic."""
+    """Return words of a class's name: `HostNic` becomes Host nic."""
     return re.sub("(?<!^)([A-Z])", r" \1", kind).capitalize()
 
 
@@ -79,13 +83,13 @@ def _link(kind: str) -> str:
 
 
 def _meaning(value: Schema, kinds: dict[str, Schema]) -> str:
-    """What the schema says of a key, or of the only kind of mapping that it holds."""
-    said = value.get("description") or kinds[next(_references(value))]["description"]
-    return str(said).replace("|", "\\|")
+    """Return the schema's description of a key, or of the only kind of mapping that it holds."""
+    description = value.get("description") or kinds[next(_references(value))]["description"]
+    return str(description).replace("|", "\\|")
 
 
 def _default(key: str, schema: Schema) -> str:
-    """A dash where nothing comes, or where the key's meaning tells what comes."""
+    """Return a key's default; a dash where there is none, or where the key's meaning tells it."""
     value = schema["properties"][key].get("default")
     if isinstance(value, dict) or value in (None, "", []):
         return "needed" if key in schema.get("required", ()) else "–"
@@ -93,11 +97,11 @@ def _default(key: str, schema: Schema) -> str:
 
 
 def _values(value: Schema, kinds: dict[str, Schema]) -> str:
-    """What may be written, in a few words."""
+    """Return the values that may be written, in a few words."""
     match value:
         case {"$ref": _}:
-            below = kinds[_kind(value)]
-            return _link(_kind(value)) if "properties" in below else _values(below, kinds)
+            definition = kinds[_kind(value)]
+            return _link(_kind(value)) if "properties" in definition else _values(definition, kinds)
         case {"anyOf": choices}:
             words = [_values(choice, kinds) for choice in choices if choice != {"type": "null"}]
             return " or ".join(dict.fromkeys(words))
@@ -136,7 +140,7 @@ def _map(value: Schema, kinds: dict[str, Schema]) -> str:
 
 
 def _examples(kind: str) -> Iterator[str]:
-    """As they are written, with their comments."""
+    """Yield the examples of a kind of mapping as they are written, with their comments."""
     file = files("netlab.scenario").joinpath("examples.yaml").read_text(encoding="utf-8")
     for name, text in re.findall(r"^(\w.*):\n((?: .*\n)+)", file, re.MULTILINE):
         if name.split()[0] == kind:

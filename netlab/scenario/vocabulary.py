@@ -1,4 +1,4 @@
-"""The words of a scenario file, by its schema: which keys are known at a place, and which values."""
+"""The words of a scenario file, by its schema: the keys that are known at a path, and their values."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from functools import cache
 from typing import Any
 
 from netlab.scenario.model import json_schema
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath
 
 
-def keys(path: Path) -> list[str]:
-    """The keys that may stand below `path`."""
+def keys(path: DataPath) -> list[str]:
+    """Return the keys that may stand below `path`."""
     return sorted(_inside(path).get("properties", {}))
 
 
-def values(path: Path) -> list[str]:
-    """The values of the key at `path`, where there are few: words, true and false, lists of one word."""
+def values(path: DataPath) -> list[str]:
+    """Return a key's values, where there are few: words, true and false, lists of one word."""
     *holder, key = path
     part = _inside(tuple(holder)).get("properties", {}).get(key, {})
     return list(dict.fromkeys(_words(part)))
@@ -35,21 +35,23 @@ def _words(part: Any) -> Iterator[str]:
                 yield from (f"[{word}]" for word in _words(item))
 
 
-def _inside(path: Path) -> Any:
-    """The schema of the mapping at `path`."""
+def _inside(path: DataPath) -> Any:
+    """Return the schema of the mapping at `path`."""
     part = _schema()
     for step in path:
         names = part.get("patternProperties") or {}
         inner = part.get("items") if isinstance(step, int) else part.get("properties", {}).get(step)
         options = _options(inner or next(iter(names.values()), {}))
-        part = next((one for one in options if one.get("type") in ("object", "array")), {})
+        part = next((option for option in options if option.get("type") in ("object", "array")), {})
     return part
 
 
 def _options(part: Any) -> list[Any]:
-    """The alternatives, references followed."""
+    """Return the alternatives, references followed."""
     definitions = _schema()["$defs"]
-    return [definitions.get(one.get("$ref", "")[8:], one) for one in part.get("anyOf", [part])]
+    return [
+        definitions.get(option.get("$ref", "")[8:], option) for option in part.get("anyOf", [part])
+    ]
 
 
 @cache

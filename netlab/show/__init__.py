@@ -1,7 +1,7 @@
-"""What `show` shows: the lab's tables as they are now, one function a table.
+"""Tables of `show`: the lab's tables as they are now, one function a table.
 
-Rows are facts with names beside them: whose MAC, whose address. What is
-asked of the kernel is asked once a look (`look.Look`).
+Rows are facts with names beside them: the owner of a MAC, of an address. The
+kernel is asked once a look (`look.Look`).
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ class View:
     """Columns that can be left out where there is no room; the most telling first."""
     rows: tuple[ViewRow, ...]
 
-    def of(self, place: str | None) -> View:
-        """Only what concerns a node or network."""
-        kept = tuple(row for row in self.rows if place is None or place in row.about)
+    def concerning(self, name: str | None) -> View:
+        """Return the view with only the rows that concern a node or network; None: all."""
+        kept = tuple(row for row in self.rows if name is None or name in row.about)
         return replace(self, rows=kept)
 
     @property
     def steady(self) -> tuple[tuple[Value, ...], ...]:
-        """The values without those that change by themselves, second by second."""
-        still = [n for n, name in enumerate(self.columns) if name not in _COUNTING]
-        return tuple(tuple(row.values[n] for n in still) for row in self.rows)
+        """Values without the columns that change by themselves, second by second."""
+        steady = [n for n, name in enumerate(self.columns) if name not in _COUNTING]
+        return tuple(tuple(row.values[n] for n in steady) for row in self.rows)
 
 
 _COUNTING = ("seconds left",)
 
 
-def view(running: Lab, name: str, place: str | None = None) -> View:
-    """One of VIEWS of a running lab; only what concerns `place`, a node or network.
+def view(running: Lab, name: str, concerned: str | None = None) -> View:
+    """Return a table of VIEWS of a running lab; only the rows that concern `concerned`, a node or network.
 
-    Raises UsageError for a place that the lab does not have, NeedsRoot, KernelError.
+    Raises UsageError for a name that the lab does not have, NeedsRoot, KernelError.
     """
     doctor.require_root()
     look = Look(running)
-    known = [*look.nodes.values(), *running.topology.networks]
-    if place is not None and place not in known:
-        what = f"the lab '{running.name}' has no node or network '{place}'"
-        raise UsageError(what, instead(place, dict.fromkeys(known)))
+    names = [*look.nodes.values(), *running.topology.networks]
+    if concerned is not None and concerned not in names:
+        problem = f"the lab '{running.name}' has no node or network '{concerned}'"
+        raise UsageError(problem, instead(concerned, dict.fromkeys(names)))
     columns, spare, rows = VIEWS[name]
-    return View(columns, spare, tuple(rows(look))).of(place)
+    return View(columns, spare, tuple(rows(look))).concerning(concerned)
 
 
 Rows = Callable[[Look], Iterator[ViewRow]]
@@ -94,4 +94,4 @@ VIEWS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Rows]] = {
     "firewall": (("node", "hook", "chain", "rule"), ("hook",), programs.firewall),
     "services": (("node", "service", "program", "state", "waits on"), (), programs.waiting),
 }  # fmt: skip
-"""Name of a table to its columns, those of them that can be spared, and what fills them."""
+"""Name of a table to its columns, the columns that can be spared, and the function that makes its rows."""

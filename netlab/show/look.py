@@ -1,4 +1,4 @@
-"""One look at a lab: rows, and everything that a view may need, asked of the kernel at its first use."""
+"""A look at a lab: everything that a view may need, asked of the kernel at its first use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ViewRow:
     """A row of a view."""
 
     values: tuple[Value, ...]
-    """None where there is nothing to say."""
+    """None where there is nothing to show."""
     about: frozenset[str]
     """Nodes and networks that it concerns: it is shown if one of them is asked for."""
 
@@ -47,13 +47,13 @@ class Look:
     @cached_property
     def nodes(self) -> dict[str, str]:
         """Namespace to node or switch."""
-        return {place: node_of(place) for place in self.lab.plan.namespaces}
+        return {namespace: node_of(namespace) for namespace in self.lab.plan.namespaces}
 
     @cached_property
     def machines(self) -> dict[str, str]:
-        """Without the switches."""
-        known = self.lab.topology.nodes
-        return {place: node for place, node in self.nodes.items() if node in known}
+        """Namespace to node, without the switches."""
+        planned = self.lab.topology.nodes
+        return {namespace: node for namespace, node in self.nodes.items() if node in planned}
 
     @cached_property
     def spaces(self) -> dict[str, Space]:
@@ -63,9 +63,9 @@ class Look:
     def advertised(self) -> frozenset[tuple[str, str]]:
         """(namespace, interface) of every address that stems from a router's advertisement."""
         return frozenset(
-            (place, interface)
-            for place in self.machines
-            for interface in self.spaces[place].advertised
+            (namespace, interface)
+            for namespace in self.machines
+            for interface in self.spaces[namespace].advertised
         )
 
     @cached_property
@@ -80,37 +80,39 @@ class Look:
         every = (adapter for node in self.lab.topology.nodes.values() for adapter in node.adapters)
         return {(adapter.node, adapter.holder): adapter for adapter in every if not adapter.bare}
 
-    def about(self, node: str, interface: str | None = None, *others: str) -> frozenset[str]:
-        """A node with its networks, or with the one that an interface is plugged into."""
+    def about(self, node: str, interface: str | None = None, *names: str) -> frozenset[str]:
+        """Return a node with its networks, or with the one that an interface is plugged into, and `names`."""
         networks = {
             adapter.network.name
             for (of, name), adapter in self.adapters.items()
             if of == node and interface in (None, name)
         }
-        return frozenset({node, *networks, *others} - {""})
+        return frozenset({node, *networks, *names} - {""})
 
     @cached_property
     def owners(self) -> Owners:
-        """Whose every MAC and every address is now."""
+        """Owners of every MAC and every address now."""
         return owners(
-            (self.nodes[place], space.interfaces, space.addresses)
-            for place, space in self.spaces.items()
+            (self.nodes[namespace], space.interfaces, space.addresses)
+            for namespace, space in self.spaces.items()
         )
 
     def owner(self, key: object, near: frozenset[str] = frozenset()) -> str:
-        """Whose MAC or address it is, of those `near` first; empty if it is nobody's in this lab."""
+        """Return the node that has a MAC or address, of those `near` first; empty if no node has it."""
         return self.owners.name(key, near)
 
     def near(self, node: str, interface: str = "") -> frozenset[str]:
-        """The machines on the network that an interface is plugged into, or that a switch is."""
+        """Return the machines on the network that an interface is plugged into, or that a switch is."""
         adapter, topology = self.adapters.get((node, interface)), self.lab.topology
         network = adapter.network if adapter else topology.networks.get(node)
         return (
-            frozenset(one.node for one in topology.neighbours(network)) if network else frozenset()
+            frozenset(neighbour.node for neighbour in topology.neighbours(network))
+            if network
+            else frozenset()
         )
 
     def named(self, address: object, port: int | None = None) -> str:
-        """`10.0.0.2 (vmnet8-nat)`."""
+        """Return an address with its owner: `10.0.0.2 (vmnet8-nat)`."""
         text = at_port(address, port)
         return f"{text} ({owner})" if (owner := self.owner(address)) else text
 
@@ -118,30 +120,30 @@ class Look:
     def listening(self) -> dict[str, tuple[Socket, ...]]:
         return sockets.read_listening(list(self.machines))
 
-    def name_servers(self, place: str) -> list[str]:
-        """What the node's /etc/resolv.conf says."""
-        file = netns.ETC / place / "resolv.conf"
-        rows = (
-            (row.split() for row in file.read_text(errors="replace").splitlines())
+    def name_servers(self, namespace: str) -> list[str]:
+        """Return the name servers in the node's /etc/resolv.conf."""
+        file = netns.ETC / namespace / "resolv.conf"
+        lines = (
+            (line.split() for line in file.read_text(errors="replace").splitlines())
             if file.is_file()
             else ()
         )
-        return [words[1] for words in rows if words[:1] == ["nameserver"] and len(words) > 1]
+        return [words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1]
 
     def services(self) -> Iterator[tuple[str, Service]]:
-        """Every planned service, and the node on which it runs."""
+        """Yield every planned service, after the node on which it runs."""
         for resource in self.lab.plan.resources:
             if isinstance(resource, Service):
                 yield self.nodes[resource.namespace], resource
 
-    def lease(self, place: str, interface: str) -> dict[str, str]:
-        return services.lease(self.run, Lease(place, interface))
+    def lease(self, namespace: str, interface: str) -> dict[str, str]:
+        return services.lease(self.run, Lease(namespace, interface))
 
     @cached_property
     def rulesets(self) -> dict[str, ShownRuleset]:
-        """Of every namespace that has one; switches have rules too (Wi-Fi, admission, isolation)."""
-        found = {place: ShownRuleset.read(place) for place in self.nodes}
-        return {place: ruleset for place, ruleset in found.items() if ruleset.chains}
+        """Namespace to ruleset, where there is one; switches have rules too (Wi-Fi, admission, isolation)."""
+        rulesets = {namespace: ShownRuleset.read(namespace) for namespace in self.nodes}
+        return {namespace: ruleset for namespace, ruleset in rulesets.items() if ruleset.chains}
 
 
 @frozen
@@ -155,14 +157,16 @@ class ShownRuleset:
     def read(namespace: str) -> ShownRuleset:
         document = [
             (kind, entry)
-            for one in nft.document(namespace)
-            for kind, entry in one.items()
+            for item in nft.document(namespace)
+            for kind, entry in item.items()
             if kind in ("chain", "rule") and not entry["table"].startswith(TRACE_TABLE)
         ]
         texts = nft.rules(nft.read_with_handles(namespace)) if document else {}
         return ShownRuleset(
             tuple(entry for kind, entry in document if kind == "chain"),
             tuple(
-                (one, texts.get(nft.place(one), "?")) for kind, one in document if kind == "rule"
+                (entry, texts.get(nft.rule_id(entry), "?"))
+                for kind, entry in document
+                if kind == "rule"
             ),
         )

@@ -1,4 +1,4 @@
-"""What machines have and have learnt: addresses, routes, neighbours, a switch's MAC addresses, leases."""
+"""State and learnt facts of machines: addresses, routes, neighbours, a switch's MACs, leases."""
 
 from __future__ import annotations
 
@@ -15,87 +15,89 @@ from netlab.show.look import Look, Value, ViewRow
 
 
 def addresses(look: Look) -> Iterator[ViewRow]:
-    """A row an adapter, and one more if it has IPv6 addresses."""
-    for place, node in look.machines.items():
-        space = look.spaces[place]
-        for one in space.interfaces:
-            if one.name in FALLBACK_NAMES:
+    """Yield a row for each adapter, and one more if it has IPv6 addresses."""
+    for namespace, node in look.machines.items():
+        space = look.spaces[namespace]
+        for interface in space.interfaces:
+            if interface.name in FALLBACK_NAMES:
                 continue
-            adapter, holder = (
-                look.adapters.get((node, one.name)),
-                look.holders.get((node, one.name)),
-            )
+            adapter = look.adapters.get((node, interface.name))
+            holder = look.holders.get((node, interface.name))
             for version in (4, 6):
-                own = ", ".join(_own(space, one.name, version))
+                present = ", ".join(_addresses_of(space, interface.name, version))
                 if version == 4:
                     dynamic = holder is not None and holder.by_dhcp
-                    lease = look.lease(place, one.name) if dynamic else {}
-                    origin = _origin(own, dynamic, lease, bool(holder and holder.released), look)
-                elif own:
-                    lease, origin = {}, _origin_of_ipv6(place, one.name, look)
+                    lease = look.lease(namespace, interface.name) if dynamic else {}
+                    origin = _origin(
+                        present, dynamic, lease, bool(holder and holder.released), look
+                    )
+                elif present:
+                    lease, origin = {}, _origin_of_ipv6(namespace, interface.name, look)
                 else:
                     continue
-                dns = (name for name in look.name_servers(place) if (":" in name) == (version == 6))
+                dns = (
+                    name for name in look.name_servers(namespace) if (":" in name) == (version == 6)
+                )
                 yield ViewRow(
                     (
                         node,
-                        one.name,
+                        interface.name,
                         adapter.network.name if adapter else None,
-                        _state(one),
-                        own or None,
-                        one.mac,
+                        _state(interface),
+                        present or None,
+                        interface.mac,
                         origin,
-                        _gateway(space, one.name, version),
+                        _gateway(space, interface.name, version),
                         ", ".join(dns) or None,
-                        _left(lease),
+                        _seconds_left(lease),
                     ),
-                    look.about(node, one.name),
+                    look.about(node, interface.name),
                 )
 
 
-def _own(space: Space, interface: str, version: int) -> Iterator[str]:
+def _addresses_of(space: Space, interface: str, version: int) -> Iterator[str]:
     for name, address in space.addresses:
         if name == interface and address.version == version:
             yield str(address)
 
 
-def _state(one: Interface) -> str:
-    if not one.up:
+def _state(interface: Interface) -> str:
+    if not interface.up:
         return "down"
-    return "up" if one.running else "no cable"
+    return "up" if interface.running else "no cable"
 
 
 def _origin(
-    own: str, dynamic: bool, lease: Mapping[str, str], released: bool, look: Look
+    present: str, dynamic: bool, lease: Mapping[str, str], released: bool, look: Look
 ) -> str | None:
     if not dynamic:
-        return "static" if own else None
+        return "static" if present else None
     if released:
         return "DHCP, released"
     return f"DHCP {look.named(lease['server'])}" if lease.get("server") else "DHCP, no lease"
 
 
-def _origin_of_ipv6(place: str, interface: str, look: Look) -> str | None:
-    """Whose advertisement; a router that is none for others leaves no route, and is not known."""
-    space = look.spaces[place]
-    if (place, interface) in look.advertised:
+def _origin_of_ipv6(namespace: str, interface: str, look: Look) -> str | None:
+    """Return the advertising router, if known: one that is no default router leaves no route."""
+    space = look.spaces[namespace]
+    if (namespace, interface) in look.advertised:
         routes = _default_routes(space, interface, 6)
         routers = (look.named(gateway) for route, gateway in routes if route.protocol == "ra")
         return f"RA {next(routers, '')}".rstrip()
     addresses = (address for name, address in space.addresses if name == interface)
-    by_hand = any(one.version == 6 and not one.is_link_local for one in addresses)
+    by_hand = any(address.version == 6 and not address.is_link_local for address in addresses)
     return "static" if by_hand else None
 
 
 def _gateway(space: Space, interface: str, version: int) -> str | None:
-    found = (str(gateway) for _, gateway in _default_routes(space, interface, version))
-    return next(found, None)
+    gateways = (str(gateway) for _, gateway in _default_routes(space, interface, version))
+    return next(gateways, None)
 
 
 def _default_routes(
     space: Space, interface: str, version: int
 ) -> Iterator[tuple[RouteRow, IPAddress]]:
-    """Those with a gateway, by an adapter."""
+    """Yield the default routes by an adapter that have a gateway."""
     for route in space.routes:
         for hop in route.hops:
             default = not route.destination.prefixlen and route.destination.version == version
@@ -103,15 +105,15 @@ def _default_routes(
                 yield route, hop.gateway
 
 
-def _left(lease: Mapping[str, str]) -> int | None:
+def _seconds_left(lease: Mapping[str, str]) -> int | None:
     if not lease:
         return None
     return max(0, int(lease["obtained"]) + int(lease["seconds"]) - int(time.time()))
 
 
 def routes(look: Look) -> Iterator[ViewRow]:
-    for place, node in look.machines.items():
-        for route in look.spaces[place].routes:
+    for namespace, node in look.machines.items():
+        for route in look.spaces[namespace].routes:
             if route.destination.is_link_local and route.destination.version == 6:
                 continue  # Every adapter has it.
             for hop in route.hops or (NextHop(None, ""),):
@@ -131,61 +133,63 @@ def routes(look: Look) -> Iterator[ViewRow]:
 
 
 def arp(look: Look) -> Iterator[ViewRow]:
-    for place, node in look.machines.items():
-        for one in look.spaces[place].neighbours:
-            near = look.near(node, one.interface)
+    for namespace, node in look.machines.items():
+        for neighbour in look.spaces[namespace].neighbours:
+            near = look.near(node, neighbour.interface)
             yield ViewRow(
                 (
                     node,
-                    one.interface,
-                    str(one.address),
-                    look.owner(one.address, near) or None,
-                    one.mac or None,
-                    look.owner(one.mac, near) or None,
-                    one.state,
+                    neighbour.interface,
+                    str(neighbour.address),
+                    look.owner(neighbour.address, near) or None,
+                    neighbour.mac or None,
+                    look.owner(neighbour.mac, near) or None,
+                    neighbour.state,
                 ),
-                look.about(node, one.interface),
+                look.about(node, neighbour.interface),
             )
 
 
 def fdb(look: Look) -> Iterator[ViewRow]:
     peers = look.lab.plan.peers
-    for place, switch in look.nodes.items():
-        for entry in look.spaces[place].fdb:
+    for namespace, switch in look.nodes.items():
+        for entry in look.spaces[namespace].fdb:
             if entry.learnt:
                 owner = look.owner(entry.mac, look.near(switch))
-                peer = peers.get((place, entry.port))
+                peer = peers.get((namespace, entry.port))
                 about = frozenset({switch, owner} - {""})
                 leads_to = look.nodes[peer.namespace] if peer else None
                 yield ViewRow((switch, entry.mac, owner or None, entry.port, leads_to), about)
 
 
 def leases(look: Look) -> Iterator[ViewRow]:
-    """What each server has given, then what clients have that no server remembers."""
-    told = set()
+    """Yield what each server has given, then what clients have that no server remembers."""
+    shown = set()
     for node, service in look.services():
         for expiry, mac, address, name in services.granted(look.run, service):
             client = look.owner(mac)
-            got = next((one for one in _clients(look) if one[2] == mac), None)
-            told.add(mac)
+            held = next((entry for entry in _clients(look) if entry[2] == mac), None)
+            shown.add(mac)
             left = max(0, expiry - int(time.time())) if expiry else None
-            said = got[3] if got else {}
+            client_lease = held[3] if held else {}
             about = look.about(node, None, client)
-            yield ViewRow((node, address, mac, client or name, left, *_said(said)), about)
+            yield ViewRow(
+                (node, address, mac, client or name, left, *_lease_values(client_lease)), about
+            )
     for node, interface, mac, lease in _clients(look):
-        if mac not in told:
+        if mac not in shown:
             server = look.owner(lease.get("server", "")) or lease.get("server")
             yield ViewRow(
-                (server, None, mac, node, None, *_said(lease)), look.about(node, interface)
+                (server, None, mac, node, None, *_lease_values(lease)), look.about(node, interface)
             )
 
 
 def _clients(look: Look) -> Iterator[tuple[str, str, str, dict[str, str]]]:
-    """Node, interface, MAC and lease of every DHCP client."""
+    """Yield node, interface, MAC and lease of every DHCP client."""
     for resource in look.lab.plan.resources:
         if isinstance(resource, DhcpClient):
-            own = look.spaces[resource.namespace].interfaces
-            mac = next((one.mac for one in own if one.name == resource.interface), "")
+            interfaces = look.spaces[resource.namespace].interfaces
+            mac = next((nic.mac for nic in interfaces if nic.name == resource.interface), "")
             yield (
                 look.nodes[resource.namespace],
                 resource.interface,
@@ -194,5 +198,5 @@ def _clients(look: Look) -> Iterator[tuple[str, str, str, dict[str, str]]]:
             )
 
 
-def _said(lease: Mapping[str, str]) -> tuple[Value, ...]:
+def _lease_values(lease: Mapping[str, str]) -> tuple[Value, ...]:
     return tuple(lease.get(key) or None for key in ("address", "router", "dns"))

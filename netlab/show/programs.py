@@ -1,4 +1,4 @@
-"""What is done for packets: translations, rules, name servers, and whatever waits for packets."""
+"""Services for packets: translations, rules, name servers, and every program that waits for packets."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from netlab.show.look import Look, Value, ViewRow
 
 
 def nat(look: Look) -> Iterator[ViewRow]:
-    for place, node in look.machines.items():
-        for one in connections.read(place):
-            if one.translated:
-                first, later = one.original, one.seen_as
+    for namespace, node in look.machines.items():
+        for connection in connections.read(namespace):
+            if connection.translated:
+                first, later = connection.original, connection.seen_as
                 yield ViewRow(
                     (
                         node,
-                        one.protocol,
+                        connection.protocol,
                         look.named(first.source, first.source_port or first.identifier),
                         look.named(first.target, first.target_port),
                         look.named(later.source, later.source_port or later.identifier),
                         look.named(later.target, later.target_port),
-                        one.state,
-                        one.timeout,
+                        connection.state,
+                        connection.timeout,
                     ),
                     look.about(node, None, look.owner(first.source), look.owner(later.target)),
                 )
@@ -37,8 +37,8 @@ def nat(look: Look) -> Iterator[ViewRow]:
 
 def dns(look: Look) -> Iterator[ViewRow]:
     served = {node: service.config for node, service in look.services() if _is_dns(service)}
-    for place, node in look.machines.items():
-        asks = [_asked(look, server) for server in look.name_servers(place)]
+    for namespace, node in look.machines.items():
+        asks = [_name_server(look, server) for server in look.name_servers(namespace)]
         config = _settings(served.get(node, ""))
         upstream = [look.named(server) for server in config.get("server", ())]
         names = [record.replace(",", " = ") for record in config.get("host-record", ())]
@@ -53,31 +53,31 @@ def dns(look: Look) -> Iterator[ViewRow]:
         )
 
 
-def _asked(look: Look, server: str) -> str:
-    """A host-only network's clients are told to ask the host, which answers only if it serves DNS."""
-    heard = any(
-        one.port == _DNS_PORT and (one.address.is_unspecified or str(one.address) == server)
-        for waiting in look.listening.values()
-        for one in waiting
+def _name_server(look: Look, server: str) -> str:
+    """Return a client's name server: that of host-only networks, the host, answers only if it serves DNS."""
+    answered = any(
+        sock.port == _DNS_PORT and (sock.address.is_unspecified or str(sock.address) == server)
+        for sockets in look.listening.values()
+        for sock in sockets
     )
-    return look.named(server) + ("" if heard else ", where nobody answers")
+    return look.named(server) + ("" if answered else ", where nobody answers")
 
 
 _DNS_PORT = 53
 
 
 def _is_dns(service: Service) -> bool:
-    """Every dnsmasq is, unless its DNS is switched off."""
+    """Return whether a service serves DNS: every dnsmasq does, unless its DNS is switched off."""
     return "dnsmasq" in service.argv and "port" not in _settings(service.config)
 
 
 def _settings(config: str) -> dict[str, list[str]]:
-    """dnsmasq's lines by name."""
-    found: dict[str, list[str]] = {}
-    for row in config.splitlines():
-        name, _, value = row.partition("=")
-        found.setdefault(name, []).append(value)
-    return found
+    """Return dnsmasq's lines by name."""
+    settings: dict[str, list[str]] = {}
+    for line in config.splitlines():
+        name, _, value = line.partition("=")
+        settings.setdefault(name, []).append(value)
+    return settings
 
 
 def forwards(look: Look) -> Iterator[ViewRow]:
@@ -86,60 +86,60 @@ def forwards(look: Look) -> Iterator[ViewRow]:
 
 
 def _translations(look: Look) -> Iterator[ViewRow]:
-    for place, ruleset in look.rulesets.items():
-        node = look.nodes[place]
+    for namespace, ruleset in look.rulesets.items():
+        node = look.nodes[namespace]
         for rule, text in ruleset.rules:
             parts = (part for part in rule["expr"] if isinstance(part, dict))
             target = next((part["dnat"] for part in parts if "dnat" in part), None)
             if target is None:
                 continue
             to = target.get("addr")
-            known = to if isinstance(to, str) else None
+            address = to if isinstance(to, str) else None
             yield ViewRow(
                 (
                     node,
-                    _of_protocol(rule),
+                    _matched_protocol(rule),
                     _matched(rule, "daddr"),
                     _matched(rule, "dport"),
-                    look.named(known) if known else json.dumps(to),
+                    look.named(address) if address else json.dumps(to),
                     _plain(target.get("port")),
                     text,
                 ),
-                look.about(node, None, look.owner(known) if known else ""),
+                look.about(node, None, look.owner(address) if address else ""),
             )
 
 
 def _matched(rule: dict[str, Any], field: str) -> Value:
-    """What a rule asks of a header field."""
+    """Return the value that a rule asks of a header field."""
     for part in rule["expr"]:
         match part:
-            case {"match": {"left": {"payload": {"field": named}}, "right": wanted}}:
+            case {"match": {"left": {"payload": {"field": named}}, "right": value}}:
                 if named == field:
-                    return _plain(wanted)
+                    return _plain(value)
     return None
 
 
-def _of_protocol(rule: dict[str, Any]) -> Value:
-    """The protocol that a rule asks for, by its word; that of a port counts too."""
+def _matched_protocol(rule: dict[str, Any]) -> Value:
+    """Return the name of the protocol that a rule asks for; that of a port counts too."""
     for part in rule["expr"]:
         match part:
             case {"match": {"left": {"payload": {"protocol": "tcp" | "udp" as header}}}}:
                 return str(header)
-            case {"match": {"left": {"meta": {"key": "l4proto"}}, "right": wanted}}:
-                return _plain(_protocol(wanted))
-            case {"match": {"left": {"payload": {"field": "protocol"}}, "right": wanted}}:
-                return _plain(_protocol(wanted))
+            case {"match": {"left": {"meta": {"key": "l4proto"}}, "right": value}}:
+                return _plain(_protocol_name(value))
+            case {"match": {"left": {"payload": {"field": "protocol"}}, "right": value}}:
+                return _plain(_protocol_name(value))
     return None
 
 
-def _protocol(wanted: Any) -> Any:
-    """By its word; several of them side by side."""
-    match wanted:
+def _protocol_name(value: Any) -> Any:
+    """Return a protocol's name; of several, all of them."""
+    match value:
         case int():
-            return PROTOCOLS.get(wanted, wanted)
+            return PROTOCOLS.get(value, value)
         case {"set": [*several]}:
-            return ", ".join(str(_protocol(one)) for one in several)
-    return wanted
+            return ", ".join(str(_protocol_name(part)) for part in several)
+    return value
 
 
 def _plain(value: Any) -> Value:
@@ -147,39 +147,41 @@ def _plain(value: Any) -> Value:
 
 
 def firewall(look: Look) -> Iterator[ViewRow]:
-    for place, ruleset in look.rulesets.items():
-        node, about = look.nodes[place], look.about(look.nodes[place])
+    for namespace, ruleset in look.rulesets.items():
+        node, about = look.nodes[namespace], look.about(look.nodes[namespace])
         for chain in ruleset.chains:
-            where = f"{chain['family']} {chain['table']} {chain['name']}"
+            chain_name = f"{chain['family']} {chain['table']} {chain['name']}"
             hook = f"{chain['type']} {chain['hook']} {chain['prio']}" if "hook" in chain else None
             for rule, text in ruleset.rules:
-                if all(rule[key] == chain[own] for key, own in _CHAIN_OF):
-                    yield ViewRow((node, hook, where, text), about)
+                if all(rule[key] == chain[name] for key, name in _CHAIN_OF):
+                    yield ViewRow((node, hook, chain_name, text), about)
             if "policy" in chain:
-                yield ViewRow((node, hook, where, f"otherwise {chain['policy']}"), about)
+                yield ViewRow((node, hook, chain_name, f"otherwise {chain['policy']}"), about)
 
 
 _CHAIN_OF = (("family", "family"), ("table", "table"), ("chain", "name"))
 
 
 def waiting(look: Look) -> Iterator[ViewRow]:
-    """Those of the plan, then whatever else waits for packets."""
-    told: set[Socket] = set()
+    """Yield the services of the plan, then every other program that waits for packets."""
+    shown: set[Socket] = set()
     for node, service in look.services():
         pid = services.process(look.run, service)
-        held = [
-            one for one in look.listening[service.namespace] if pid is not None and one.pid == pid
+        sockets = [
+            sock
+            for sock in look.listening[service.namespace]
+            if pid is not None and sock.pid == pid
         ]
-        told |= set(held)
+        shown |= set(sockets)
         state = "runs" if pid is not None else "ended"
         yield ViewRow(
-            (node, service.name, _program(service), state, _ports(held)), look.about(node)
+            (node, service.name, _program(service), state, _ports(sockets)), look.about(node)
         )
-    for place, open_ones in look.listening.items():
-        node = look.nodes[place]
-        for one in open_ones:
-            if one not in told:
-                yield ViewRow((node, None, one.program, "runs", _ports([one])), look.about(node))
+    for namespace, open_sockets in look.listening.items():
+        node = look.nodes[namespace]
+        for sock in open_sockets:
+            if sock not in shown:
+                yield ViewRow((node, None, sock.program, "runs", _ports([sock])), look.about(node))
 
 
 def _program(service: Service) -> str:
@@ -189,6 +191,10 @@ def _program(service: Service) -> str:
     return f"{program} {words[0]}" if program == "busybox" else program
 
 
-def _ports(held: Iterable[Socket]) -> str | None:
-    every = (f"{one.protocol} {at_port(one.address, one.port)}" for one in held if not one.loopback)
-    return ", ".join(dict.fromkeys(every)) or None
+def _ports(sockets: Iterable[Socket]) -> str | None:
+    ports = (
+        f"{sock.protocol} {at_port(sock.address, sock.port)}"
+        for sock in sockets
+        if not sock.loopback
+    )
+    return ", ".join(dict.fromkeys(ports)) or None

@@ -10,7 +10,7 @@ from itertools import islice
 from netlab.diagnosis.journey import NetworkMap
 from netlab.kernel.netlink.objects.neighbours import given_up
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.messages import said
 from netlab.packets.frame import Fields, decode, is_group, question_name
 from netlab.packets.packet import Frame, Packet, Part
@@ -241,7 +241,7 @@ class Pursuit:
                 self.frames.append(Frame(sighting, packet, fields))
             if not sighting.foreign and not is_switch:
                 if node not in self._had:
-                    self.probe.taken_in(sighting.namespace)
+                    self.probe.note_reached(sighting.namespace)
                 self._had[node] = max(sighting.at, self._had.get(node, 0))
             return True
         if "arp.op" not in fields:

@@ -20,8 +20,8 @@ from netlab.kernel.netlink.objects import queues
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables.nftrace import Hit
-from netlab.kernel.patience import Interruption
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
+from netlab.kernel.signals import Interruption
 from netlab.kernel.state.monitor import Lost, TableMonitor
 from netlab.kernel.state.tables import KernelTable
 from netlab.packets import filters
@@ -100,7 +100,7 @@ def traces(
         name = probes[0].token.hex()[:16]
         is_ipv6 = any(":" in one.ends.to for one in questions)
         # Several are of one kind, and want the same.
-        program = filters.watcher(probes[0].wanted)
+        program = filters.probe_filter(probes[0].pattern)
         observer = stack.enter_context(
             LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program)
         )
@@ -118,7 +118,7 @@ def traces(
         ]
         for pursuit in pursuits:
             for place in netmap.nodes if slowed else ():
-                pursuit.probe.taken_in(place)
+                pursuit.probe.note_reached(place)
             pursuit.send()
         until_over(observer.taps, [one for one in pursuits if one.error is None], interruption)
         hits = observer.hits()
@@ -206,7 +206,7 @@ def _judged(
         journey,
         diagnose.diagnose(evidence),
         _decisions(journey, probe, hits, known, names),
-        tuple(probe.found([frame for frame in frames if frame.packet], names)),
+        tuple(probe.results([frame for frame in frames if frame.packet], names)),
         tuple(frames),
         History(start, dated(changes, frames, netmap.nodes)),
         names,

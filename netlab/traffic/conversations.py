@@ -1,13 +1,13 @@
-"""Foreign traffic, as exchanges: who said what to whom, by which way, and what came back. Pure.
+"""Foreign traffic, as conversations: who said what to whom, by which way, and what came back. Pure.
 
-A frame is given to a packet by its key (`identity`), and by the way that a packet can have come: into a
+A frame is given to a packet by its key (`packet_key`), and by the way that a packet can have come: into a
 machine it comes from the neighbour that it has left, and out of one only if it is there. Of several that fit,
-the one that still looks the same is taken, or else the oldest. A packet is given to an exchange by its two
-ends *at this place*, which holds on both sides of every NAT.
+the one that still looks the same is taken, or else the oldest. A packet is given to a flow by its two ends
+*on this node*, which holds on both sides of every NAT.
 
-Who began is only told if it was seen: a packet whose first sighting is incoming, or carried by a switch, or
-in the first moment of a tap, was under way before, and so is a reply to a question that nobody saw. They
-are counted. A connection that was open before is told as such.
+A conversation is reported only if its beginning was seen: a packet whose first sighting is incoming, or
+carried by a switch, or in the first moment of a tap, was under way before, and so was a reply to a request
+that nobody saw. They are counted. A connection that was open before is reported as such.
 """
 
 from __future__ import annotations
@@ -26,50 +26,50 @@ from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting
 from netlab.traffic.packet_key import WEAK, FlowEnd, Identity, identify
 
-FOLDED = frozenset({"arp", "ndp", "dhcp", "other"})
-"""What keeps a network going: counted, not told."""
-UNSEEN = "unseen"
-"""Counted too: packets of exchanges of which nobody has seen who began."""
-UNTOLD = "untold"
-"""Counted too: exchanges that were too many at once to be remembered until their end."""
+BACKGROUND = frozenset({"arp", "ndp", "dhcp", "other"})
+"""Kinds that keep a network going: counted, not reported."""
+ORPHAN = "unseen"
+"""Key of a count: packets of flows whose beginning was not seen."""
+UNREPORTED = "untold"
+"""Key of a count: conversations that were too many at once to be remembered until their end."""
 _SECOND = 1_000_000_000
 _SILENCE = _SECOND
-"""What has been silent for so long is told, answered or not."""
+"""A flow that has been silent for so long is reported, answered or not."""
 _CLOSING = _SECOND // 10
-"""The same after the end of a connection: there is a last acknowledgement to come."""
+"""A connection that was closed is reported after so much silence: a last acknowledgement is to come."""
 _IDLE = 600 * _SECOND
 """A connection is the same one if it goes on within this time."""
 _WEAK, _STRONG = _SECOND // 20, _SECOND
-"""How long the key of a packet holds: if two may be equal, and if not."""
-_MOST_EXCHANGES = 20_000
-"""That are remembered at once: open ones, and connections that may go on. Some 3 kB each."""
+"""The key of a packet holds so long: if two packets may be equal, and if not."""
+_MOST_FLOWS = 20_000
+"""Flows remembered at once: open ones, and connections that may go on. Some 3 kB each."""
 _MOST_PACKETS = 20_000
-"""That are known to be under way at once. Some 2 kB each, with what was seen of them."""
+"""Packets known to be under way at once. Some 2 kB each, with what was seen of them."""
 _MOST_EQUAL = 64
 """Packets with one key that are known to be under way at once: each is looked at for each sighting."""
 _MOST_PARTS = 8
-"""Of a question and those to which it has led; more are told by themselves."""
+"""Flows that are reported together: a question and those to which it has led."""
 _AT_ONCE = 1000
-"""Exchanges that are told before anybody looks for signals."""
+"""Conversations that are reported before anybody looks for signals."""
 _SINGLE = frozenset({"icmp", "dns", "arp", "ndp"})
-"""Kinds with one question and one reply."""
-_UNASKED = frozenset({"arp", "ndp"})
-"""Who has an address may say so unasked."""
+"""Kinds with one request and one reply."""
+_GRATUITOUS = frozenset({"arp", "ndp"})
+"""Kinds in which a machine may announce its address without a request."""
 
 
 class ConversationState(StrEnum):
-    """How an exchange has ended."""
+    """Outcome of a conversation."""
 
     ANSWERED = "answered"
     REFUSED = "refused"
-    """By an ICMP error or a TCP reset."""
+    """Ended by an ICMP error or a TCP reset."""
     SILENT = "silent"
     """No reply has come back."""
 
 
 @frozen
 class Conversation:
-    """An exchange, as far as it has gone."""
+    """A conversation, as far as it has gone."""
 
     kind: str
     at: int
@@ -77,387 +77,394 @@ class Conversation:
     origin: str
     """The node that began."""
     fields: Fields
-    """Of the first packet, where it began."""
+    """Header fields of the first packet, where it began."""
     reply: Fields | None
-    """Of the first packet back, at its end."""
+    """Header fields of the first packet back, at its end."""
     there: tuple[Step, ...]
     back: tuple[Step, ...]
     result: ConversationState
     took: int
-    """Nanoseconds from the first packet's first sighting to the last of the first one back."""
+    """Nanoseconds from the first sighting of the first packet to the last one of the first packet back."""
     packets: tuple[int, int]
     octets: tuple[int, int]
-    """Payload of TCP and UDP; both there and back."""
+    """Bytes of payload of TCP and UDP, there and back; `packets` likewise."""
     goes_on: bool
-    """A connection that is still open."""
+    """True if a connection is still open."""
     midway: bool
-    """A connection that was open before it was seen: `origin` is who was heard first."""
+    """True if a connection was open before it was seen: `origin` is the first node heard."""
     relayed: tuple[Conversation, ...]
-    """DNS: what the server that was asked has asked in its turn."""
+    """DNS: the questions that the server has asked in its turn."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """There and back, relayed questions included."""
-        return (*self.there, *self.back, *(step for one in self.relayed for step in one.steps))
+        """Steps there and back, relayed questions included."""
+        return (*self.there, *self.back, *(step for part in self.relayed for step in part.steps))
 
 
 class _PacketPath:
-    """A packet on its way."""
+    """A packet on its way, over all nodes."""
 
     def __init__(self, number: int, identity: Identity, origin: str) -> None:
         self.identity = identity
-        """As it was first seen, on the node `origin`."""
+        """Identity at the first sighting, on the node `origin`."""
         self.origin = origin
         self.number = number
-        self.exchange: _Exchange | None = None
+        self.flow: _Flow | None = None
         self.forward = True
-        """In the direction of the exchange's first packet."""
+        """True in the direction of the flow's first packet."""
         self.sightings: list[tuple[Sighting, Identity]] = []
         self.kept = False
-        """Its sightings are wanted."""
+        """True if its sightings are kept."""
         self.latest = identity
         self.last = 0
         self.nodes: set[str] = set()
         self._left: set[str] = set()
         self._points: set[tuple[str, str, bool]] = set()
 
-    def fits(self, node: str, peer: str, seen: Sighting) -> bool:
-        """Whether it can be what is seen on this node, on the cable to this peer."""
-        here = node in self.nodes if seen.outgoing else peer in self._left
-        holds = seen.at - self.last <= (_WEAK if self.identity.kind in WEAK else _STRONG)
-        return here and holds and (node, seen.interface, seen.outgoing) not in self._points
+    def fits(self, node: str, peer: str, sighting: Sighting) -> bool:
+        """Return whether it can be the packet that is seen on this node, on the cable to this peer."""
+        present = node in self.nodes if sighting.outgoing else peer in self._left
+        recent = sighting.at - self.last <= (_WEAK if self.identity.kind in WEAK else _STRONG)
+        return (
+            present and recent and (node, sighting.interface, sighting.outgoing) not in self._points
+        )
 
-    def add(self, node: str, seen: Sighting, identity: Identity) -> None:
-        """It has been seen."""
-        self.last, self.latest = seen.at, identity
+    def add(self, node: str, sighting: Sighting, identity: Identity) -> None:
+        """Add a sighting on a node."""
+        self.last, self.latest = sighting.at, identity
         self.nodes.add(node)
-        self._points.add((node, seen.interface, seen.outgoing))
-        if seen.outgoing:
+        self._points.add((node, sighting.interface, sighting.outgoing))
+        if sighting.outgoing:
             self._left.add(node)
         if self.kept:
-            self.sightings.append((seen, identity))
+            self.sightings.append((sighting, identity))
 
     def frames(self, part: Part) -> list[Frame]:
         packet = Packet(part, self.identity.kind, (self.number,))
-        return [Frame(seen, packet, identity.fields) for seen, identity in self.sightings]
+        return [Frame(sighting, packet, identity.fields) for sighting, identity in self.sightings]
 
 
-_Place = tuple[str, frozenset[FlowEnd], str]
-"""Node, both ends as they are there, turn."""
+_FlowKey = tuple[str, frozenset[FlowEnd], str]
+"""Node, both ends as they are called there, turn."""
 
 
 @dataclass
-class _Line:
-    """What is told together: a question, and those to which it has led."""
+class _ReportGroup:
+    """Flows that are reported together: a question, and those to which it has led."""
 
     parts: int = 1
 
 
 @dataclass(eq=False)
-class _Exchange:
+class _Flow:
+    """A conversation under way: packets between two ends."""
+
     kind: str
     origin: str
-    asked: _PacketPath
-    queue: OrderedDict[_Exchange, None]
-    unseen: bool
-    """Who began was not seen: it is not told."""
+    request: _PacketPath
+    queue: OrderedDict[_Flow, None]
+    orphan: bool
+    """True if its beginning was not seen: it is not reported."""
     midway: bool
-    answered: _PacketPath | None = None
+    reply: _PacketPath | None = None
     """The first packet back, or the error that says why there is none."""
     packets: list[int] = field(default_factory=lambda: [0, 0])
     octets: list[int] = field(default_factory=lambda: [0, 0])
     finished: set[bool] = field(default_factory=set)
     """Directions in which a connection is closed."""
-    relayed: list[_Exchange] = field(default_factory=list)
+    relayed: list[_Flow] = field(default_factory=list)
     relays: bool = False
-    """It is told as part of another one."""
-    line: _Line = field(default_factory=_Line)
+    """True if it is reported as part of another one."""
+    group: _ReportGroup = field(default_factory=_ReportGroup)
     ended: bool = False
-    told: Conversation | None = None
-    """What was said of it when it ended."""
+    conversation: Conversation | None = None
+    """Its report, when it has ended."""
     last: int = 0
-    places: set[_Place] = field(default_factory=set)
+    keys: set[_FlowKey] = field(default_factory=set)
 
 
 class ConversationTracker:
-    """Takes sightings in the order of time."""
+    """Finds conversations in sightings, which it takes in the order of time."""
 
     def __init__(
         self,
         netmap: Callable[[], NetworkMap],
-        unfolded: Collection[str] = (),
+        shown: Collection[str] = (),
         since: Callable[[str], int] = lambda namespace: 0,
     ) -> None:
-        """`netmap` is asked for each portion, since a lab changes. `unfolded`: kinds of FOLDED that are told.
+        """Begin without flows. `netmap` is asked for each portion, since a lab changes.
 
-        `since`: from when on (nanoseconds since 1970) everything in a namespace is seen.
+        `shown`: kinds of BACKGROUND to report. `since`: the time (nanoseconds since 1970) from which on
+        everything in a namespace is seen.
         """
-        self._ask_where, self._netmap = netmap, netmap()
+        self._read_netmap, self._netmap = netmap, netmap()
         self._since = since
-        self._folds = FOLDED - set(unfolded)
+        self._background = BACKGROUND - set(shown)
         self._number = 0
-        self._passages: dict[tuple[object, ...], list[_PacketPath]] = {}
+        self._paths: dict[tuple[object, ...], list[_PacketPath]] = {}
         self._under_way: deque[_PacketPath] = deque()
-        self._known: dict[_Place, tuple[_Exchange, FlowEnd]] = {}
-        """And which end has begun, as it is called there."""
-        self._questions: dict[tuple[str, str], dict[_Exchange, None]] = {}
-        """DNS: name and type."""
-        self._open: OrderedDict[_Exchange, None] = OrderedDict()
-        self._closing: OrderedDict[_Exchange, None] = OrderedDict()
-        self._idle: OrderedDict[_Exchange, None] = OrderedDict()
+        self._flows: dict[_FlowKey, tuple[_Flow, FlowEnd]] = {}
+        """Flow, and the end that has begun it, as it is called on this node."""
+        self._questions: dict[tuple[str, str], dict[_Flow, None]] = {}
+        """DNS: name and type to open questions."""
+        self._open: OrderedDict[_Flow, None] = OrderedDict()
+        self._closing: OrderedDict[_Flow, None] = OrderedDict()
+        self._idle: OrderedDict[_Flow, None] = OrderedDict()
         self._done: deque[Conversation] = deque()
-        self.folded: Counter[str] = Counter()
-        """Packets of each kind that is not told, and those that are UNSEEN."""
+        self.counted: Counter[str] = Counter()
+        """Packets of each kind that is not reported, and of ORPHAN flows; conversations UNREPORTED."""
 
     def take(self, sightings: Iterable[Sighting]) -> None:
-        """What has been seen."""
-        self._netmap = self._ask_where()
-        for seen in sightings:
-            node = self._netmap.nodes.get(seen.namespace, "")
-            peer = self._netmap.peers.get((node, seen.interface))
-            if peer is None or (seen.foreign and node not in self._netmap.carriers):
+        """Take in sightings."""
+        self._netmap = self._read_netmap()
+        for sighting in sightings:
+            node = self._netmap.nodes.get(sighting.namespace, "")
+            peer = self._netmap.peers.get((node, sighting.interface))
+            if peer is None or (sighting.foreign and node not in self._netmap.carriers):
                 continue
-            identity = identify(seen.data, seen.length)
-            passage = self._passage(identity, node, peer, seen) or self._begin(identity, node, seen)
-            passage.add(node, seen, identity)
-            exchange = passage.exchange
-            if exchange and not exchange.ended:
-                self._note(exchange, passage, node, seen, identity)
+            identity = identify(sighting.data, sighting.length)
+            path = self._path_of(identity, node, peer, sighting) or self._begin(
+                identity, node, sighting
+            )
+            path.add(node, sighting, identity)
+            flow = path.flow
+            if flow and not flow.ended:
+                self._note(flow, path, node, sighting, identity)
 
-    def told(self, now: int | None = None) -> Iterator[Conversation]:
-        """What has come to an end by `now` (nanoseconds); None: everything.
+    def ended(self, now: int | None = None) -> Iterator[Conversation]:
+        """Yield the conversations that have come to an end by `now` (nanoseconds since 1970); None: all.
 
-        Who takes only some of it gets the rest the next time.
+        A caller that takes only some of them gets the others the next time.
         """
         while self._under_way and (now is None or self._under_way[0].last + _STRONG < now):
             self._forget(self._under_way.popleft())
         while self._done:
             yield self._done.popleft()
         for queue, patience in ((self._closing, _CLOSING), (self._open, _SILENCE)):
-            for exchange in _due(queue, patience, now):
-                if exchange.kind == "tcp" and queue is self._open:
-                    self._move(exchange, self._idle)
-                    if not exchange.unseen:
-                        yield self._tell(exchange)
+            for flow in _due(queue, patience, now):
+                if flow.kind == "tcp" and queue is self._open:
+                    self._move(flow, self._idle)
+                    if not flow.orphan:
+                        yield self._report(flow)
                 else:
-                    yield from self._end(exchange)
-        for exchange in _due(self._idle, _IDLE, now):
-            self._let_go(exchange)
+                    yield from self._end(flow)
+        for flow in _due(self._idle, _IDLE, now):
+            self._remove(flow)
 
     def abandon(self) -> None:
-        """Nothing more will be told: what is under way is counted."""
+        """Report nothing more: the conversations under way are counted."""
         waiting = [*self._open, *self._closing]
-        self.folded[UNTOLD] += len(self._done) + sum(not one.unseen for one in waiting)
+        self.counted[UNREPORTED] += len(self._done) + sum(not flow.orphan for flow in waiting)
 
-    def _passage(
-        self, identity: Identity, node: str, peer: str, seen: Sighting
+    def _path_of(
+        self, identity: Identity, node: str, peer: str, sighting: Sighting
     ) -> _PacketPath | None:
-        """The packet that is seen here, if it has been seen before."""
+        """Return the packet that is seen here, if it has been seen before."""
         fitting = [
-            one for one in self._passages.get(identity.key, ()) if one.fits(node, peer, seen)
+            path for path in self._paths.get(identity.key, ()) if path.fits(node, peer, sighting)
         ]
-        same = (
-            one
-            for one in fitting
-            if (one.latest.source, one.latest.target) == (identity.source, identity.target)
+        unchanged = (
+            path
+            for path in fitting
+            if (path.latest.source, path.latest.target) == (identity.source, identity.target)
         )
-        return next(same, fitting[0] if fitting else None)
+        return next(unchanged, fitting[0] if fitting else None)
 
-    def _begin(self, identity: Identity, node: str, seen: Sighting) -> _PacketPath:
-        """A packet that has not been seen before."""
+    def _begin(self, identity: Identity, node: str, sighting: Sighting) -> _PacketPath:
+        """Begin a packet that has not been seen before."""
         self._number += 1
-        passage = _PacketPath(self._number, identity, node)
-        equal = self._passages.setdefault(identity.key, [])
-        equal.append(passage)
+        path = _PacketPath(self._number, identity, node)
+        equal = self._paths.setdefault(identity.key, [])
+        equal.append(path)
         if len(equal) > _MOST_EQUAL:
             del equal[0]
-        self._under_way.append(passage)
+        self._under_way.append(path)
         if len(self._under_way) > _MOST_PACKETS:
             self._forget(self._under_way.popleft())
-        if identity.kind in self._folds:
-            self.folded[identity.kind] += 1
+        if identity.kind in self._background:
+            self.counted[identity.kind] += 1
         else:
-            self._join(passage, node, seen)
-        return passage
+            self._join(path, node, sighting)
+        return path
 
-    def _began_here(self, identity: Identity, node: str, seen: Sighting) -> bool:
-        """Whether a packet's first sighting is its sender's."""
-        if not seen.outgoing or seen.at < self._since(seen.namespace):
+    def _began_here(self, identity: Identity, node: str, sighting: Sighting) -> bool:
+        """Return whether a packet's first sighting is its sender's."""
+        if not sighting.outgoing or sighting.at < self._since(sighting.namespace):
             return False
         return node not in self._netmap.switches or identity.mac == self._netmap.macs.get(node)
 
-    def _asked_unseen(self, identity: Identity, seen: Sighting) -> bool:
-        """Whether a packet that belongs to nothing known must be a reply all the same."""
+    def _is_late_reply(self, identity: Identity, sighting: Sighting) -> bool:
+        """Return whether a packet of no known flow must be a reply all the same."""
         if not identity.is_reply:
             return False
-        recent = seen.at < self._since(seen.namespace) + _SILENCE
-        return recent or identity.kind not in _UNASKED
+        recent = sighting.at < self._since(sighting.namespace) + _SILENCE
+        return recent or identity.kind not in _GRATUITOUS
 
-    def _join(self, passage: _PacketPath, node: str, seen: Sighting) -> None:
-        """Find the exchange to which a new packet belongs, or begin one."""
-        identity = passage.identity
+    def _join(self, path: _PacketPath, node: str, sighting: Sighting) -> None:
+        """Find the flow to which a new packet belongs, or begin one."""
+        identity = path.identity
         ends, turn = identity.quoted or (identity.ends, identity.turn)
-        exchange, begun = self._known.get((node, ends, turn), (None, None))
-        began = self._began_here(identity, node, seen)
-        if exchange and exchange.midway and began and not identity.is_reply:
-            exchange = None  # Another connection between the same two ports.
-        if exchange is None:
+        flow, begun = self._flows.get((node, ends, turn), (None, None))
+        began = self._began_here(identity, node, sighting)
+        if flow and flow.midway and began and not identity.is_reply:
+            flow = None  # Another connection between the same two ports.
+        if flow is None:
             if identity.kind == "tcp" and not began:
-                self.folded[UNSEEN] += 1  # The next segment will be seen from its beginning on.
+                self.counted[ORPHAN] += 1  # The next segment will be seen from its beginning on.
                 return
             midway = identity.kind == "tcp" and identity.is_reply
-            unseen = not began or (not midway and self._asked_unseen(identity, seen))
-            exchange = _Exchange(identity.kind, node, passage, self._open, unseen, midway)
-            self._open[exchange] = None
-            self._make_room()
-            self._ask(exchange, node)
+            orphan = not began or (not midway and self._is_late_reply(identity, sighting))
+            flow = _Flow(identity.kind, node, path, self._open, orphan, midway)
+            self._open[flow] = None
+            self._limit_flows()
+            self._add_question(flow, node)
         else:
-            passage.forward = not identity.quoted and identity.source == begun
-        if not passage.forward and exchange.answered is None:
-            exchange.answered = passage
-        passage.exchange = exchange
-        if exchange.unseen:
-            self.folded[UNSEEN] += 1
-        passage.kept = passage in (exchange.asked, exchange.answered)
-        way = 0 if passage.forward else 1
-        first = exchange.asked if passage.forward else exchange.answered
+            path.forward = not identity.quoted and identity.source == begun
+        if not path.forward and flow.reply is None:
+            flow.reply = path
+        path.flow = flow
+        if flow.orphan:
+            self.counted[ORPHAN] += 1
+        path.kept = path in (flow.request, flow.reply)
+        way = 0 if path.forward else 1
+        first = flow.request if path.forward else flow.reply
         if first and first.origin == node:  # Or it has come from there, unseen.
-            exchange.packets[way] += 1
-            exchange.octets[way] += identity.octets
+            flow.packets[way] += 1
+            flow.octets[way] += identity.octets
         flags = identity.fields.get("tcp.flags", "").split()
         if "FIN" in flags:
-            exchange.finished.add(passage.forward)
+            flow.finished.add(path.forward)
         if "RST" in flags:
-            exchange.finished |= {True, False}
+            flow.finished |= {True, False}
 
-    def _ask(self, exchange: _Exchange, node: str) -> None:
-        """A DNS question may be that of a server that has been asked the same."""
-        if exchange.kind != "dns" or exchange.unseen:
+    def _add_question(self, flow: _Flow, node: str) -> None:
+        """Note a DNS question; it may be that of a server that has been asked the same."""
+        if flow.kind != "dns" or flow.orphan:
             return
-        asking = self._questions.setdefault(_question(exchange), {})
-        for other in islice(reversed(asking), _MOST_EQUAL):
-            if other.origin != node and node in other.asked.nodes and not other.answered:
-                self._relay(exchange, other)
+        questions = self._questions.setdefault(_question(flow), {})
+        for earlier in islice(reversed(questions), _MOST_EQUAL):
+            if earlier.origin != node and node in earlier.request.nodes and not earlier.reply:
+                self._relay(flow, earlier)
                 break
-        asking[exchange] = None
+        questions[flow] = None
 
-    def _relay(self, exchange: _Exchange, asker: _Exchange) -> None:
-        """A question is part of another one, if that has not too many parts already."""
-        if asker.line.parts < _MOST_PARTS:
-            asker.line.parts += 1
-            exchange.line, exchange.relays = asker.line, True
-            asker.relayed.append(exchange)
+    def _relay(self, flow: _Flow, earlier: _Flow) -> None:
+        """Make a question part of an earlier one, if that has not too many parts already."""
+        if earlier.group.parts < _MOST_PARTS:
+            earlier.group.parts += 1
+            flow.group, flow.relays = earlier.group, True
+            earlier.relayed.append(flow)
 
     def _note(
         self,
-        exchange: _Exchange,
-        passage: _PacketPath,
+        flow: _Flow,
+        path: _PacketPath,
         node: str,
-        seen: Sighting,
+        sighting: Sighting,
         identity: Identity,
     ) -> None:
-        """Something of an exchange has been seen on a node."""
-        exchange.last = seen.at
+        """Note a sighting of a flow's packet on a node."""
+        flow.last = sighting.at
         if not identity.quoted:
-            place = (node, identity.ends, identity.turn)
-            if place not in exchange.places:
-                exchange.places.add(place)
-                begun = identity.source if passage.forward else identity.target
-                self._known[place] = (exchange, begun)
-        if exchange.queue is not self._closing:
-            ends = len(exchange.finished) == 2
-            self._move(exchange, self._closing if ends else self._open)
-        home = not passage.forward and node == exchange.origin and not seen.outgoing
-        if home and passage is exchange.answered and (exchange.kind in _SINGLE or identity.quoted):
-            self._done += self._end(exchange)
+            key = (node, identity.ends, identity.turn)
+            if key not in flow.keys:
+                flow.keys.add(key)
+                begun = identity.source if path.forward else identity.target
+                self._flows[key] = (flow, begun)
+        if flow.queue is not self._closing:
+            ends = len(flow.finished) == 2
+            self._move(flow, self._closing if ends else self._open)
+        home = not path.forward and node == flow.origin and not sighting.outgoing
+        if home and path is flow.reply and (flow.kind in _SINGLE or identity.quoted):
+            self._done += self._end(flow)
 
-    def _move(self, exchange: _Exchange, queue: OrderedDict[_Exchange, None]) -> None:
-        """To the end of a queue, which is in the order of the last sightings."""
-        del exchange.queue[exchange]
-        exchange.queue = queue
-        queue[exchange] = None
+    def _move(self, flow: _Flow, queue: OrderedDict[_Flow, None]) -> None:
+        """Move a flow to the end of a queue, which is in the order of the last sightings."""
+        del flow.queue[flow]
+        flow.queue = queue
+        queue[flow] = None
 
-    def _end(self, exchange: _Exchange) -> tuple[Conversation, ...]:
-        """Nothing more is to come of it. Returns what is to be told of that."""
-        exchange.told = self._tell(exchange)
-        self._let_go(exchange)
-        return () if exchange.relays or exchange.unseen else (exchange.told,)
+    def _end(self, flow: _Flow) -> tuple[Conversation, ...]:
+        """End a flow, and return the conversation to be reported, if any."""
+        flow.conversation = self._report(flow)
+        self._remove(flow)
+        return () if flow.relays or flow.orphan else (flow.conversation,)
 
-    def _make_room(self) -> None:
-        """For one more: at the cost of a connection that may go on, or of what was silent for longest."""
-        if len(self._open) + len(self._closing) + len(self._idle) > _MOST_EXCHANGES:
+    def _limit_flows(self) -> None:
+        """Make room for one more: remove a connection that may go on, or the flow silent for longest."""
+        if len(self._open) + len(self._closing) + len(self._idle) > _MOST_FLOWS:
             oldest = next(iter(self._idle or self._closing or self._open))
-            if oldest.queue is not self._idle and not oldest.unseen:
-                self.folded[UNTOLD] += 1
-            self._let_go(oldest)
+            if oldest.queue is not self._idle and not oldest.orphan:
+                self.counted[UNREPORTED] += 1
+            self._remove(oldest)
 
-    def _let_go(self, exchange: _Exchange) -> None:
-        """Nothing leads to it any more, or from its packets to it: nobody looks for cycles of garbage."""
-        exchange.ended = True
-        del exchange.queue[exchange]
-        for place in exchange.places:
-            if self._known.get(place, (None,))[0] is exchange:  # Or another one has come there.
-                del self._known[place]
-        if exchange.kind == "dns" and not exchange.unseen:
-            asking = self._questions[_question(exchange)]
-            asking.pop(exchange, None)
-            if not asking:
-                del self._questions[_question(exchange)]
-        for passage in (exchange.asked, exchange.answered):
-            if passage:
-                passage.sightings.clear()
-                passage.exchange = None
+    def _remove(self, flow: _Flow) -> None:
+        """Remove a flow, and its packets' references to it: no garbage collector looks for cycles."""
+        flow.ended = True
+        del flow.queue[flow]
+        for key in flow.keys:
+            if self._flows.get(key, (None,))[0] is flow:  # Or another one has come there.
+                del self._flows[key]
+        if flow.kind == "dns" and not flow.orphan:
+            questions = self._questions[_question(flow)]
+            questions.pop(flow, None)
+            if not questions:
+                del self._questions[_question(flow)]
+        for path in (flow.request, flow.reply):
+            if path:
+                path.sightings.clear()
+                path.flow = None
 
-    def _tell(self, exchange: _Exchange) -> Conversation:
-        asked, answered = exchange.asked, exchange.answered
-        part = Part.ERROR if answered and answered.identity.quoted else Part.REPLY
-        begun = asked.sightings[0][0].at
+    def _report(self, flow: _Flow) -> Conversation:
+        request, reply = flow.request, flow.reply
+        part = Part.ERROR if reply and reply.identity.quoted else Part.REPLY
+        begun_at = request.sightings[0][0].at
         return Conversation(
-            kind=exchange.kind,
-            at=begun,
-            origin=exchange.origin,
-            fields=asked.identity.fields,
-            reply=answered.latest.fields if answered else None,
-            there=follow(asked.frames(Part.REQUEST), self._netmap).steps,
-            back=follow(answered.frames(part), self._netmap).steps if answered else (),
-            result=_result(exchange),
-            took=(answered or asked).last - begun,
-            packets=(exchange.packets[0], exchange.packets[1]),
-            octets=(exchange.octets[0], exchange.octets[1]),
-            midway=exchange.midway,
-            goes_on=exchange.kind == "tcp" and len(exchange.finished) < 2,
+            kind=flow.kind,
+            at=begun_at,
+            origin=flow.origin,
+            fields=request.identity.fields,
+            reply=reply.latest.fields if reply else None,
+            there=follow(request.frames(Part.REQUEST), self._netmap).steps,
+            back=follow(reply.frames(part), self._netmap).steps if reply else (),
+            result=_result(flow),
+            took=(reply or request).last - begun_at,
+            packets=(flow.packets[0], flow.packets[1]),
+            octets=(flow.octets[0], flow.octets[1]),
+            midway=flow.midway,
+            goes_on=flow.kind == "tcp" and len(flow.finished) < 2,
             relayed=tuple(
-                one.told or self._tell(one) for one in exchange.relayed if one.told or not one.ended
+                part.conversation or self._report(part)
+                for part in flow.relayed
+                if part.conversation or not part.ended
             ),
         )
 
-    def _forget(self, passage: _PacketPath) -> None:
-        same = self._passages.get(passage.identity.key, [])
-        if passage in same:  # And not one of too many equal ones.
-            same.remove(passage)
-        if not same:
-            self._passages.pop(passage.identity.key, None)
+    def _forget(self, path: _PacketPath) -> None:
+        equal = self._paths.get(path.identity.key, [])
+        if path in equal:  # And not one of too many equal ones.
+            equal.remove(path)
+        if not equal:
+            self._paths.pop(path.identity.key, None)
 
 
 def live(
     portions: Iterable[Sequence[Sighting]], tracker: ConversationTracker, late: int
 ) -> Iterator[list[Conversation]]:
-    """What is told after each portion of a stream, and at its end.
+    """Yield the conversations that have ended, after each portion of a stream and at its end.
 
     `late`: an empty portion means that nothing was seen until so many nanoseconds ago.
     """
     for portion in portions:
         tracker.take(portion)
         now = portion[-1].at if portion else time.time_ns() - late
-        yield list(islice(tracker.told(now), _AT_ONCE))
-    while last := list(islice(tracker.told(), _AT_ONCE)):
+        yield list(islice(tracker.ended(now), _AT_ONCE))
+    while last := list(islice(tracker.ended(), _AT_ONCE)):
         yield last
 
 
-def _due(
-    queue: OrderedDict[_Exchange, None], patience: int, now: int | None
-) -> Iterator[_Exchange]:
-    """Those that have been silent for too long. Who takes one must take it out of the queue."""
+def _due(queue: OrderedDict[_Flow, None], patience: int, now: int | None) -> Iterator[_Flow]:
+    """Yield the flows that have been silent for too long. The caller must take each out of the queue."""
     while queue:
         first = next(iter(queue))
         if now is not None and first.last + patience > now:
@@ -465,19 +472,15 @@ def _due(
         yield first
 
 
-def _result(exchange: _Exchange) -> ConversationState:
-    answered = exchange.answered
-    if answered is None:
+def _result(flow: _Flow) -> ConversationState:
+    reply = flow.reply
+    if reply is None:
         return ConversationState.SILENT
-    if answered.identity.quoted or "RST" in answered.identity.fields.get("tcp.flags", ""):
+    if reply.identity.quoted or "RST" in reply.identity.fields.get("tcp.flags", ""):
         return ConversationState.REFUSED
-    return (
-        ConversationState.ANSWERED
-        if exchange.origin in answered.nodes
-        else ConversationState.SILENT
-    )
+    return ConversationState.ANSWERED if flow.origin in reply.nodes else ConversationState.SILENT
 
 
-def _question(exchange: _Exchange) -> tuple[str, str]:
-    fields = exchange.asked.identity.fields
+def _question(flow: _Flow) -> tuple[str, str]:
+    fields = flow.request.identity.fields
     return fields["dns.name"].lower(), fields["dns.type"]

@@ -1,7 +1,7 @@
-"""Which packet a frame is, told so that it is the same one before and after every NAT. Pure.
+"""Keys of packets, equal before and after every NAT. Pure.
 
 For foreign traffic, which carries no token: what translators leave alone makes the key. Where that is not
-unique (equal datagrams without an IP id), the way that a packet can have come decides; see `exchange`.
+unique (equal datagrams without an IP id), the way that a packet can have come decides; see `conversations`.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ class Identity:
     """Equal in all sightings of the packet."""
     source: FlowEnd
     target: FlowEnd
-    """As they are in this frame: NAT changes them."""
+    """Both ends as they are in this frame: NAT changes them."""
     turn: str
-    """Which of several exchanges between the two it belongs to; empty if they have only one."""
+    """Tells several exchanges between the two apart; empty if they have only one."""
     quoted: tuple[frozenset[FlowEnd], str] | None
-    """Both ends and the turn of the packet of which an error speaks."""
+    """Both ends and the turn of the packet that an error quotes."""
     is_reply: bool
-    """It can only follow what the other end has said: a reply, or TCP but for the first segment."""
+    """True if it can only follow what the other end has said: a reply, or TCP but for the first segment."""
     octets: int
-    """Content of TCP and UDP."""
+    """Bytes of content of TCP and UDP."""
     fields: Fields
 
     @property
     def ends(self) -> frozenset[FlowEnd]:
-        """The same in both directions."""
+        """Both ends, equal in both directions."""
         return frozenset((self.source, self.target))
 
     @property
     def mac(self) -> str:
-        """Of the interface that has sent this frame."""
+        """MAC address of the interface that has sent this frame."""
         return self.fields.get("eth.src", "")
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def identify(data: bytes, length: int = 0) -> Identity:
-    """Tell a frame's packet; `length` as for `frame.decode`.
+    """Identify a frame's packet; `length` as for `frame.decode`.
 
     Remembered: between two rewrites, a frame is seen several times.
     """
@@ -69,11 +69,13 @@ def identify(data: bytes, length: int = 0) -> Identity:
     octets = int(fields.get("tcp.length") or fields.get("udp.length") or 0)
     key = _key(kind, fields, hash(content if "ip.src" in fields else data))
     quoted = _quoted(fields) if kind == "error" else None
-    return Identity(kind, key, source, target, turn, quoted, _answers(kind, fields), octets, fields)
+    return Identity(
+        kind, key, source, target, turn, quoted, _is_reply(kind, fields), octets, fields
+    )
 
 
 def _quoted(fields: Fields) -> tuple[frozenset[FlowEnd], str] | None:
-    """None if an error quotes nothing that can be read."""
+    """Return ends and turn of the packet that an error quotes; None if nothing of it can be read."""
     inner = {
         name.removeprefix("quoted."): value
         for name, value in fields.items()
@@ -81,12 +83,12 @@ def _quoted(fields: Fields) -> tuple[frozenset[FlowEnd], str] | None:
     }
     if "ip.src" not in inner:
         return None
-    one, other, turn = _ends(_kind(inner), inner)
-    return frozenset((one, other)), turn
+    source, target, turn = _ends(_kind(inner), inner)
+    return frozenset((source, target)), turn
 
 
 def _kind(fields: Fields) -> str:
-    """By fields that are there with all others of their header, or not at all."""
+    """Return the kind, by fields that are there with all others of their header, or not at all."""
     if "arp.op" in fields:
         return "ndp" if "icmp.type" in fields else "arp"
     if "dhcp.xid" in fields:
@@ -102,7 +104,7 @@ def _kind(fields: Fields) -> str:
 
 
 def _ends(kind: str, fields: Fields) -> tuple[FlowEnd, FlowEnd, str]:
-    """Source, target, turn."""
+    """Return source, target and turn."""
     match kind:
         case "arp" | "ndp":
             return (fields["arp.sender"], kind), (fields["arp.target"], kind), ""
@@ -129,7 +131,7 @@ def _ends(kind: str, fields: Fields) -> tuple[FlowEnd, FlowEnd, str]:
     return (fields.get("eth.src", ""), kind), (fields.get("eth.dst", ""), kind), ""
 
 
-def _answers(kind: str, fields: Fields) -> bool:
+def _is_reply(kind: str, fields: Fields) -> bool:
     match kind:
         case "arp" | "ndp":
             return fields["arp.op"] != "request"
@@ -146,7 +148,7 @@ def _answers(kind: str, fields: Fields) -> bool:
 
 
 def _key(kind: str, fields: Fields, content: int) -> tuple[object, ...]:
-    """`content`: a hash of what is behind the headers."""
+    """Return a packet's key. `content`: a hash of what is behind the headers."""
     number = fields.get("ip.id", "")
     match kind:
         case "arp" | "ndp":

@@ -1,4 +1,4 @@
-"""Everything that sends and sees while echo requests are under way: ears, taps, threads that send."""
+"""The sockets that send and see while echo requests are under way: ICMP sockets, taps, sending threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError
 from netlab.kernel.nftables.nftrace import RuleTrace
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.packets import filters, mmsg
 from netlab.packets.icmp_socket import IcmpSocket
 from netlab.packets.tap import Tap
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from netlab.verify.unanswered import LossAnalyzer
 
 _COPIES = 6
-"""Sightings of a probe and its reply on one machine."""
+"""Sightings of a probe and its reply on one machine, at most."""
 
 _SENDERS = 8
-"""At most so many threads: none has more to do with more processors than that."""
+"""Sending threads at most: none has more to do with more processors than that."""
 
 _INTERRUPTION_SECONDS = 0.1
-"""How long Ctrl-C may have to wait."""
+"""Ctrl-C may have to wait so long."""
 
 
 class EchoSockets:
-    """Everything that sends and sees during a round, a context manager: ears, taps, threads that send."""
+    """A context manager: everything that sends and sees during a round."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class EchoSockets:
         with ExitStack() as stack:
             self.icmp_sockets: dict[str, IcmpSocket] = {}
             self._selector = stack.enter_context(selectors.DefaultSelector())
-            delivered = filters.SIX_DELIVERED if self._is_ipv6 else filters.DELIVERED
+            delivered = filters.IPV6_DELIVERED if self._is_ipv6 else filters.IPV4_DELIVERED
             for name in sorted(self._namespaces):
                 self.icmp_sockets[name] = icmp_socket = IcmpSocket(name, self._is_ipv6, delivered)
                 stack.callback(icmp_socket.close)
                 self._selector.register(icmp_socket.icmp, selectors.EVENT_READ, icmp_socket)
-            for one in self.analyzer.watching if self.analyzer else ():
-                self._selector.register(one.socket, selectors.EVENT_READ, one)
+            for watcher in self.analyzer.watching if self.analyzer else ():
+                self._selector.register(watcher.socket, selectors.EVENT_READ, watcher)
             self._pool = ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _SENDERS))
             stack.callback(self._pool.shutdown, cancel_futures=True)
             self._stack = stack.pop_all()
@@ -66,20 +66,19 @@ class EchoSockets:
         self._stack.close()
 
     def most_at_once(self) -> int:
-        """Probes whose copies a socket's buffer holds."""
-        return min(icmp_socket.room() for icmp_socket in self.icmp_sockets.values()) // _COPIES
+        """Return for how many probes a socket's buffer holds all copies."""
+        return min(icmp_socket.capacity() for icmp_socket in self.icmp_sockets.values()) // _COPIES
 
     def send(
         self, source: str, bind: str | None, messages: Sequence[tuple[bytes, bytes]]
     ) -> Future[dict[int, int]]:
-        """Send from a namespace beside everything else: see `batch.send`. Raises OSError, KernelError.
+        """Send from a namespace in a thread of its own: see `mmsg.send`. Raises OSError, KernelError.
 
-        The kernel works for who sends: it gives a question of ARP to all ports of a switch before it
-        returns.
+        The kernel works for the sender: it gives an ARP request to all ports of a switch before it returns.
         """
         icmp_socket = self.icmp_sockets[source]
         sender = icmp_socket.sender(bind)
-        if sender not in self._selector.get_map():  # It is told there of what has left.
+        if sender not in self._selector.get_map():  # The kernel reports there what has left.
             self._selector.register(sender, selectors.EVENT_READ, icmp_socket)
         try:
             return self._pool.submit(mmsg.send, sender.fileno(), messages)
@@ -89,7 +88,7 @@ class EchoSockets:
             ) from error
 
     def ready(self, seconds: float) -> list[IcmpSocket | Tap | RuleTrace]:
-        """Those that can be read now, or within that time. Raises Interrupted."""
+        """Return the sockets that can be read now, or within that time. Raises Interrupted."""
         self._interruption.check()
-        found = self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))
-        return [key.data for key, _ in found]
+        events = self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))
+        return [key.data for key, _ in events]

@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.frozen import frozen
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.scenario.expectation import Endpoint, Expectation
 from netlab.scenario.model import Family
 from netlab.scenario.topology import Adapter, Node
@@ -19,8 +19,8 @@ from netlab.verify.batches import PairProbe
 AdapterAddresses = Mapping[tuple[str, str], tuple[IPv4Interface | IPv6Interface, ...]]
 """The addresses of one family that interfaces have now: (node, interface) to addresses."""
 
-_Known = Mapping[tuple[str, str], tuple[str, ...]]
-"""The same as text, without the network."""
+_IpTexts = Mapping[tuple[str, str], tuple[str, ...]]
+"""IP addresses as text, without the network: (node, interface) to addresses."""
 
 
 @frozen
@@ -28,15 +28,15 @@ class MatrixInput:
     """A lab as it is now, as far as a matrix needs it."""
 
     nodes: Collection[Node]
-    """All that may have an address that is seen."""
+    """Every node that may have an address that is seen."""
     namespaces: Mapping[str, str]
-    """Every node's."""
+    """Node to namespace, of every node."""
     addresses: Mapping[Family, AdapterAddresses]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One cell: what was expected, what was measured."""
+    """A cell of the matrix: the expectation and the measurement."""
 
     expectation: Expectation
     outcome: Outcome
@@ -45,9 +45,9 @@ class Result:
     failure: str | None
     """Why the expectation is not met, None if it is."""
     seen_as: str | None
-    """Endpoint whose address the target saw, if it is one's of the lab."""
+    """Endpoint whose address the target saw, if it is of this lab."""
     address: str | None = None
-    """The target's that was asked; None if nothing could be sent."""
+    """The target's address that was probed; None if nothing could be sent."""
 
     @property
     def passed(self) -> bool:
@@ -61,12 +61,12 @@ def measure(
     netmap: NetworkMap | None = None,
     interruption: Interruption | None = None,
 ) -> list[Result]:
-    """Probe every pair at once, one family of addresses after the other; see `engine.run` for the rest."""
+    """Probe every pair at once, one address family after the other; see `rounds.run` for the parameters."""
     return [
         result
         for family in dict.fromkeys(expectation.over for expectation in expectations)
         for result in _measure(
-            [one for one in expectations if one.over is family],
+            [expectation for expectation in expectations if expectation.over is family],
             inputs,
             inputs.addresses[family],
             progress,
@@ -84,14 +84,17 @@ def _measure(
     netmap: NetworkMap | None,
     interruption: Interruption | None,
 ) -> Iterator[Result]:
-    known = {place: tuple(str(one.ip) for one in found) for place, found in addresses.items()}
+    ips = {
+        key: tuple(str(interface.ip) for interface in interfaces)
+        for key, interfaces in addresses.items()
+    }
     owners = {
         address: adapter.name
         for node in inputs.nodes
         for adapter in node.adapters
-        for address in _of(adapter, known)
+        for address in _ips_of(adapter, ips)
     }
-    planned = [_probe(expectation, known, inputs.namespaces) for expectation in expectations]
+    planned = [_probe(expectation, ips, inputs.namespaces) for expectation in expectations]
     probes = [probe for probe in planned if isinstance(probe, PairProbe)]
     outcomes = iter(rounds.run(probes, progress, netmap, interruption, inputs.namespaces.values()))
     for expectation, probe in zip(expectations, planned, strict=True):
@@ -99,7 +102,7 @@ def _measure(
         allowed = tuple(
             address
             for adapter in (expectation.seen_adapters() if expectation.reachable else ())
-            for address in _of(adapter, known)
+            for address in _ips_of(adapter, ips)
         )
         failure = compare(expectation.reachable, allowed, outcome)
         seen_as = owners.get(outcome.seen_as or "")
@@ -108,7 +111,7 @@ def _measure(
 
 
 def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -> str | None:
-    """Why an expectation is not met, None if it is. Nothing meets one that is `unknown`."""
+    """Return why an expectation is not met, None if it is. Verdict `unknown` meets none."""
     if outcome.verdict is Verdict.UNKNOWN:
         return f"not known: {outcome.why}"
     if reachable:
@@ -123,33 +126,33 @@ def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -
 
 
 def _probe(
-    expectation: Expectation, addresses: _Known, namespaces: Mapping[str, str]
+    expectation: Expectation, ips: _IpTexts, namespaces: Mapping[str, str]
 ) -> PairProbe | Outcome:
-    """The probe of a pair, or the outcome where none can be sent."""
+    """Return the probe of a pair, or the outcome where none can be sent."""
     source, target = expectation.source, expectation.target
     to = expectation.to
     if expectation.over is Family.IPV6:
         # Without an address by the scenario and in fact, nothing can be sent, nor to anybody.
         for end in (source, target):
             adapters = (end.adapter,) if end.adapter else end.node.adapters
-            if not any(adapter.ipv6 or _of(adapter, addresses) for adapter in adapters):
+            if not any(adapter.ipv6 or _ips_of(adapter, ips) for adapter in adapters):
                 return Outcome(Verdict.DROPPED, f"{end.name} has no IPv6 address, by the scenario")
-        to = _with_ipv6(target, to, addresses)
-    elif not _of(to, addresses) and not to.speaks:
+        to = _with_ipv6(target, to, ips)
+    elif not _ips_of(to, ips) and not to.speaks:
         return _silent(to)
-    if not _of(to, addresses):
+    if not _ips_of(to, ips):
         return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
     bind = None
     if source.adapter:
-        if not _of(source.adapter, addresses) and not source.adapter.speaks:
+        if not _ips_of(source.adapter, ips) and not source.adapter.speaks:
             return _silent(source.adapter)
-        if not _of(source.adapter, addresses):
+        if not _ips_of(source.adapter, ips):
             return Outcome(Verdict.UNKNOWN, f"{source.adapter.name} has no address")
-        bind = _of(source.adapter, addresses)[0]
+        bind = _ips_of(source.adapter, ips)[0]
     return PairProbe(
         namespaces[source.node.name],
         namespaces[target.node.name],
-        _of(to, addresses)[0],
+        _ips_of(to, ips)[0],
         bind,
         mute=not any(adapter.speaks for adapter in source.node.adapters),
         direct=to.network.segment in source.node.segments,
@@ -157,20 +160,20 @@ def _probe(
 
 
 def _silent(adapter: Adapter) -> Outcome:
-    """Of an adapter that has no address, by the scenario and in fact."""
+    """Return the outcome of an adapter that has no address, by the scenario and in fact."""
     usual = "its lease was given back" if adapter.plugged_into else "it has no cable"
     why = adapter.in_vain.why if adapter.in_vain else usual
     return Outcome(Verdict.DROPPED, f"{adapter.name} has no address, by the scenario: {why}")
 
 
-def _with_ipv6(target: Endpoint, usual: Adapter, addresses: _Known) -> Adapter:
-    """The adapter that a bare name stands for: where `usual` has no IPv6, the first that has."""
-    if target.adapter or usual.ipv6 or _of(usual, addresses):
+def _with_ipv6(target: Endpoint, usual: Adapter, ips: _IpTexts) -> Adapter:
+    """Return the adapter that a bare name stands for: where `usual` has no IPv6, the first that has."""
+    if target.adapter or usual.ipv6 or _ips_of(usual, ips):
         return usual
     return next(
-        adapter for adapter in target.node.adapters if adapter.ipv6 or _of(adapter, addresses)
+        adapter for adapter in target.node.adapters if adapter.ipv6 or _ips_of(adapter, ips)
     )
 
 
-def _of(adapter: Adapter, addresses: _Known) -> tuple[str, ...]:
-    return () if adapter.bare else addresses.get((adapter.node, adapter.holder), ())
+def _ips_of(adapter: Adapter, ips: _IpTexts) -> tuple[str, ...]:
+    return () if adapter.bare else ips.get((adapter.node, adapter.holder), ())

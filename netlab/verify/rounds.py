@@ -18,9 +18,9 @@ from netlab.kernel.host.overload import OverloadMonitor
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.packets import icmp
-from netlab.packets.icmp_socket import IcmpSocket, address
+from netlab.packets.icmp_socket import IcmpSocket, sockaddr
 from netlab.packets.packet import Part
 from netlab.verify.batches import PairProbe, batches, needed, pairs
 from netlab.verify.io import EchoSockets
@@ -31,37 +31,37 @@ if TYPE_CHECKING:
     from netlab.verify.unanswered import LossAnalyzer
 
 _QUIET_SECONDS = 0.2
-"""Silence that ends a wave; on a slow machine, as long as everything from sending on took."""
+"""Silence that ends a batch; on a slow machine, as long as everything from sending on took."""
 
 _ARP_MILLISECONDS = 200
-"""Between two of the three ARP questions that a machine asks, while probes are under way. The kernel's
-own second would make each address that nobody has cost three of them."""
+"""Interval of the three ARP requests that a machine sends, while probes are under way. The kernel's own
+second would make each address that nobody has cost three of them."""
 
-_ARP_QUESTIONS = 3
+_ARP_REQUESTS = 3
 
 _GIVING_UP_SECONDS = 2.0
-"""Within which the kernel tells that it has given up asking."""
+"""The kernel reports within this time that it has given up asking."""
 
 _LONGEST_SECONDS, _TIMES_SENDING = 10.0, 4
-"""How long after sending, or after how many times as long as that took, nothing is waited for any more."""
+"""A batch ends so long after sending, or after so many times as long as sending took."""
 
-_PATIENT = 5.0
-"""Times as long, where the first try has given no verdict."""
+_RETRY_SLOWNESS = 5.0
+"""Factor of all times of the second try, where the first has given no verdict."""
 
 _ROUTERS = 64
-"""Neighbours that routers and NAT devices need besides."""
+"""Neighbours that routers and NAT devices need in addition."""
 
 _LEAST_ROOM = 64
 """Neighbours to be learnt at once, however full the machine's table is: some of it will be swept."""
 
-_NOTHING_LEAVES = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
-"""At a source from which no other probe has left either, these say nothing about who may reach whom."""
+_SOURCE_FAULTS = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
+"""Causes that say nothing about the pair at a source from which no other probe has left either."""
 
-_AT_ONCE = 32
-"""Probes that are sent without a look at anything else."""
+_CHUNK = 32
+"""Probes that are sent by one system call, without a look at anything else."""
 
-_GLANCE_SECONDS = 0.03
-"""Between two looks at what comes in while probes are sent: fewer looks see more each."""
+_LOOK_INTERVAL_SECONDS = 0.03
+"""Interval of looks at what comes in while probes are sent: fewer looks see more each."""
 
 
 def run(
@@ -73,10 +73,10 @@ def run(
 ) -> list[Outcome]:
     """Send all probes, of one family, and judge what happened; the outcomes are in the probes' order.
 
-    With `netmap`, every namespace of the lab is watched, and a probe that was not answered is
-    told with where and why it was dropped; without, only what reached its ends is known. What was not
-    proved at the first try is tried once more, with patience, if it was watched or the machine ran
-    short of something meanwhile. What machines `between` the ends learn takes up room too.
+    With `netmap`, every namespace of the lab is watched, and the outcome of an unanswered probe says where
+    and why it was dropped; without, only what reached its ends is known. A probe of which the first try
+    proved nothing is sent once more, with longer times, if it was watched or the machine ran short of
+    something meanwhile. Neighbours that machines `between` the ends learn take up room too.
     Raises Interrupted.
     """
     if not probes:  # Nobody has an address of this family.
@@ -84,13 +84,15 @@ def run(
     request = icmp.EchoRequest(is_ipv6=probes[0].is_ipv6)
     stop, overload = interruption or Interruption(), OverloadMonitor()
     ends = (end for probe in probes for end in (probe.source, probe.target))
-    there = (place for place in between if netns.inode(place))
-    places = sorted({*ends, *there, *(netmap.nodes if netmap else ())})
-    outcomes = _round(probes, request, places, progress, netmap, 1.0, stop)
+    existing = (namespace for namespace in between if netns.inode(namespace))
+    namespaces = sorted({*ends, *existing, *(netmap.nodes if netmap else ())})
+    outcomes = _round(probes, request, namespaces, progress, netmap, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
     if unknown and (netmap or overload.since()):
-        tried = [probes[n] for n in unknown]
-        again = _round(tried, request, places, lambda done: None, netmap, _PATIENT, stop)
+        retried = [probes[n] for n in unknown]
+        again = _round(
+            retried, request, namespaces, lambda done: None, netmap, _RETRY_SLOWNESS, stop
+        )
         for n, outcome in zip(unknown, again, strict=True):
             outcomes[n] = outcome
     return outcomes
@@ -99,7 +101,7 @@ def run(
 def _round(
     probes: Sequence[PairProbe],
     request: icmp.EchoRequest,
-    places: Sequence[str],
+    namespaces: Sequence[str],
     progress: Callable[[int], None],
     netmap: NetworkMap | None,
     slowness: float,
@@ -110,81 +112,89 @@ def _round(
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
         ends = {end for probe in probes for end in (probe.source, probe.target)}
-        pool = stack.enter_context(NamespacePool(5 * len(places)))
+        pool = stack.enter_context(NamespacePool(5 * len(namespaces)))
         is_ipv6 = any(probe.is_ipv6 for probe in probes)
-        stack.enter_context(impatient(places, int(_ARP_MILLISECONDS * slowness), is_ipv6))
-        analyzer = _watched(netmap, is_ipv6, slowness, stack) if netmap else None
+        stack.enter_context(impatient(namespaces, int(_ARP_MILLISECONDS * slowness), is_ipv6))
+        analyzer = _open_analyzer(netmap, is_ipv6, slowness, stack) if netmap else None
         sockets = stack.enter_context(EchoSockets(ends, is_ipv6, analyzer, interruption))
 
-        def forget(namespaces: Iterable[str]) -> None:
-            for namespace in namespaces:
+        def forget(crowded_namespaces: Iterable[str]) -> None:
+            for namespace in crowded_namespaces:
                 neighbours.forget(pool.netlink(namespace))
 
         ordered = pairs(probes, _free())
         crowded = needed(ordered) > _free()
         if crowded:
-            forget(places)
-            stack.callback(forget, places)  # The machine's own neighbours are in the same table.
-        for there, back in batches(ordered, _free(), sockets.most_at_once()):
-            chosen = there + back
-            of_it = [probes[n] for n in chosen]
-            wave = _Wave(of_it, len(there), request, sockets, identifier, slowness)
+            forget(namespaces)
+            stack.callback(
+                forget, namespaces
+            )  # The machine's own neighbours are in the same table.
+        for forward, reverse in batches(ordered, _free(), sockets.most_at_once()):
+            chosen = forward + reverse
+            batch_probes = [probes[n] for n in chosen]
+            batch = _Batch(batch_probes, len(forward), request, sockets, identifier, slowness)
             identifier += len(chosen)
-            evidence |= zip(chosen, wave.evidence(), strict=True)
+            evidence |= zip(chosen, batch.measure(), strict=True)
             if analyzer:
-                wave.keep_silent(analyzer, chosen)
+                batch.keep_unanswered(analyzer, chosen)
             if crowded:
-                direct = all(probe.direct for probe in of_it)
-                forget(wave.ends if direct else places)
+                direct = all(probe.direct for probe in batch_probes)
+                forget(batch.ends if direct else namespaces)
             progress(len(chosen))
-        findings = analyzer.findings() if analyzer else {}
-    able = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
+        diagnoses = analyzer.diagnoses() if analyzer else {}
+    sending = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
     for number, probe in enumerate(probes):
-        evidence[number].source_could_send = probe.source in able
-    return [_outcome(probe, evidence[n], findings.get(n)) for n, probe in enumerate(probes)]
+        evidence[number].source_could_send = probe.source in sending
+    return [_outcome(probe, evidence[n], diagnoses.get(n)) for n, probe in enumerate(probes)]
 
 
 def _free() -> int:
-    """How many neighbours the probes' ends may learn now."""
+    """Return how many neighbours the probes' ends may learn now."""
     return max(room() - _ROUTERS, _LEAST_ROOM)
 
 
-def _watched(netmap: NetworkMap, is_ipv6: bool, slowness: float, stack: ExitStack) -> LossAnalyzer:
+def _open_analyzer(
+    netmap: NetworkMap, is_ipv6: bool, slowness: float, stack: ExitStack
+) -> LossAnalyzer:
     from netlab.verify.unanswered import LossAnalyzer
 
     soon = 1.5 * _ARP_MILLISECONDS / 1000 * slowness
     return stack.enter_context(LossAnalyzer(netmap, is_ipv6, soon))
 
 
-def _outcome(probe: PairProbe, evidence: EchoSightings, finding: Diagnosis | None) -> Outcome:
-    """What the ends have seen, with what became of the probe between them."""
+def _outcome(probe: PairProbe, evidence: EchoSightings, diagnosis: Diagnosis | None) -> Outcome:
+    """Combine what the ends have seen with what became of the probe between them."""
     outcome = outcome_of(evidence)
-    if finding is None or finding.verdict is Verdict.ANSWERED:
+    if diagnosis is None or diagnosis.verdict is Verdict.ANSWERED:
         return outcome
-    able = probe.mute or evidence.left or evidence.source_could_send
-    if finding.cause in _NOTHING_LEAVES and not able:
-        why = f"nothing leaves the source: {finding.evidence} ({finding.cause})"
+    can_send = probe.mute or evidence.left or evidence.source_could_send
+    if diagnosis.cause in _SOURCE_FAULTS and not can_send:
+        why = f"nothing leaves the source: {diagnosis.evidence} ({diagnosis.cause})"
         return replace(
-            outcome, verdict=Verdict.UNKNOWN, why=why, at=finding.at, cause=finding.cause
+            outcome, verdict=Verdict.UNKNOWN, why=why, at=diagnosis.at, cause=diagnosis.cause
         )
-    why = f"at {finding.at}, {sentences(finding)['en']} ({finding.cause}: {finding.evidence})"
-    return replace(outcome, verdict=finding.verdict, why=why, at=finding.at, cause=finding.cause)
+    why = (
+        f"at {diagnosis.at}, {sentences(diagnosis)['en']} ({diagnosis.cause}: {diagnosis.evidence})"
+    )
+    return replace(
+        outcome, verdict=diagnosis.verdict, why=why, at=diagnosis.at, cause=diagnosis.cause
+    )
 
 
-class _Wave:
-    """Probes that are under way together; the first `there` of them go before the others."""
+class _Batch:
+    """Probes that are under way together; the first `forward_count` of them go before the others."""
 
     def __init__(
         self,
         probes: Sequence[PairProbe],
-        there: int,
+        forward_count: int,
         request: icmp.EchoRequest,
         sockets: EchoSockets,
         first_identifier: int,
         slowness: float,
     ) -> None:
         self.probes = probes
-        self.there = there
+        self.forward_count = forward_count
         self.request = request
         self.sockets = sockets
         self.analyzer = sockets.analyzer
@@ -193,125 +203,134 @@ class _Wave:
         self.ends = {end for probe in probes for end in (probe.source, probe.target)}
         self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
         self.index = {token: number for number, token in enumerate(self.tokens)}
-        self.seen = [EchoSightings() for _ in probes]
+        self.evidence = [EchoSightings() for _ in probes]
         self.undecided = list(range(len(probes)))
-        self.arp_seconds = _ARP_QUESTIONS * _ARP_MILLISECONDS / 1000 * slowness
+        self.arp_seconds = _ARP_REQUESTS * _ARP_MILLISECONDS / 1000 * slowness
         self.begun_at = self.sent_at = self.last_sighting = 0.0
         self.overload = OverloadMonitor()
 
-    def evidence(self) -> list[EchoSightings]:
-        """Send, and wait until there is nothing more to come. What the ends of each probe have seen."""
+    def measure(self) -> list[EchoSightings]:
+        """Send, wait until nothing more can come, and return what the ends of each probe have seen."""
         if self.analyzer:
             self.analyzer.begin(self.tokens)
         self.begun_at = self.last_sighting = time.monotonic()
         numbers = range(len(self.probes))
-        self._send(numbers[: self.there])
-        self._send(numbers[self.there :])
+        self._send(numbers[: self.forward_count])
+        self._send(numbers[self.forward_count :])
         self.sent_at = time.monotonic()
         self.last_sighting = max(self.last_sighting, self.sent_at)
         while not self._is_over():
-            self._look(self._patience())
+            self._receive(self._remaining_seconds())
         self._count_losses()
-        if shortage := self.overload.since() or self._unfinished():
-            for seen in self.seen:
-                seen.shortage = shortage
-        return self.seen
+        if shortage := self.overload.since() or self._overrun():
+            for evidence in self.evidence:
+                evidence.shortage = shortage
+        return self.evidence
 
     def _is_over(self) -> bool:
-        """Nothing more will be seen, or what is seen is not to be waited for any more.
+        """Return whether nothing more will be seen, or what is seen is not waited for any more.
 
-        Over only when what has come until now was read, too: this process may have been asleep.
+        True only when what has come until now was read, too: this process may have been asleep.
         """
-        if self._patience() > 0 and not self._unfinished():
+        if self._remaining_seconds() > 0 and not self._overrun():
             return False
-        self._look(0)
-        return self._patience() <= 0 or bool(self._unfinished())
+        self._receive(0)
+        return self._remaining_seconds() <= 0 or bool(self._overrun())
 
-    def _unfinished(self) -> str:
-        """That packets of the wave are seen for longer than they can live by themselves; or nothing."""
+    def _overrun(self) -> str:
+        """Return why the batch is cut short: its packets live longer than they can by themselves. Else
+        empty."""
         longest = _LONGEST_SECONDS + _TIMES_SENDING * (self.sent_at - self.begun_at)
         if self.last_sighting + _QUIET_SECONDS < self.sent_at + longest:
             return ""
         return f"after {longest:.0f} s, netlab's own packets were still seen: somebody sends them again"
 
-    def keep_silent(self, analyzer: LossAnalyzer, numbers: Sequence[int]) -> None:
-        """Remember what was seen of the probes that were not answered; `numbers` are their names."""
+    def keep_unanswered(self, analyzer: LossAnalyzer, numbers: Sequence[int]) -> None:
+        """Have the analyzer keep what was seen of unanswered probes; `numbers` are their names."""
         from netlab.verify.unanswered import UnansweredProbe
 
-        for n, (probe, seen) in enumerate(zip(self.probes, self.seen, strict=True)):
-            told = not seen.sightings_lost and not seen.shortage
-            if told and outcome_of(seen).verdict is not Verdict.ANSWERED:
+        for n, (probe, evidence) in enumerate(zip(self.probes, self.evidence, strict=True)):
+            complete = not evidence.sightings_lost and not evidence.shortage
+            if complete and outcome_of(evidence).verdict is not Verdict.ANSWERED:
                 ends = (probe.source, probe.target, probe.to)
-                case = UnansweredProbe(self.tokens[n], *ends, seen.send_error, seen.answered)
+                case = UnansweredProbe(
+                    self.tokens[n], *ends, evidence.send_error, evidence.answered
+                )
                 analyzer.keep(numbers[n], case)
 
     def _send(self, numbers: Sequence[int]) -> None:
-        """Send these, those of one socket together, and take in meanwhile what they cause."""
-        batches: dict[tuple[str, str | None], list[int]] = {}
+        """Send these probes, those of one socket together, and take in meanwhile what they cause."""
+        by_socket: dict[tuple[str, str | None], list[int]] = {}
         for n in numbers:
-            batches.setdefault((self.probes[n].source, self.probes[n].bind), []).append(n)
+            by_socket.setdefault((self.probes[n].source, self.probes[n].bind), []).append(n)
         jobs: dict[Future[dict[int, int]], list[int]] = {}
         if self.analyzer:
-            self.analyzer.sends(sender for sender, _ in batches)
-        for sender, its in batches.items():
-            for few in (its[first:][:_AT_ONCE] for first in range(0, len(its), _AT_ONCE)):
+            self.analyzer.note_sending(sender for sender, _ in by_socket)
+        for sender, queue in by_socket.items():
+            for chunk in (queue[first:][:_CHUNK] for first in range(0, len(queue), _CHUNK)):
                 try:
-                    jobs[self.sockets.send(*sender, [self._letter(n) for n in few])] = few
+                    jobs[self.sockets.send(*sender, [self._message(n) for n in chunk])] = chunk
                 except OSError as error:
-                    self._not_sent(dict.fromkeys(few, error.errno or -1))
+                    self._note_send_errors(dict.fromkeys(chunk, error.errno or -1))
         from concurrent.futures import wait
 
-        while wait(jobs, _GLANCE_SECONDS).not_done:
-            self._look(0)
+        while wait(jobs, _LOOK_INTERVAL_SECONDS).not_done:
+            self._receive(0)
         if self.analyzer:
-            self.analyzer.sends(sender for sender, _ in batches)
-        for job, its in jobs.items():
-            self._not_sent({its[place]: error for place, error in job.result().items()})
+            self.analyzer.note_sending(sender for sender, _ in by_socket)
+        for job, queue in jobs.items():
+            self._note_send_errors({queue[index]: error for index, error in job.result().items()})
 
-    def _letter(self, number: int) -> tuple[bytes, bytes]:
-        """What is sent, and where."""
+    def _message(self, number: int) -> tuple[bytes, bytes]:
+        """Return the request with the probe's token, and its address (struct sockaddr)."""
         probe, identifier = self.probes[number], (self.first_identifier + number) & 0xFFFF
-        return self.request.carrying(self.tokens[number], identifier), address(probe.to)
+        return self.request.build(self.tokens[number], identifier), sockaddr(probe.to)
 
-    def _not_sent(self, errors: Mapping[int, int]) -> None:
+    def _note_send_errors(self, errors: Mapping[int, int]) -> None:
         for number, error in errors.items():
-            self.seen[number].send_error = error
+            self.evidence[number].send_error = error
 
-    def _look(self, seconds: float) -> None:
-        """Take in what is to be read, or comes within that time."""
-        for one in self.sockets.ready(seconds):
-            if isinstance(one, IcmpSocket):
-                seen = self._see_off(one) | self._hear(one)
+    def _receive(self, seconds: float) -> None:
+        """Take in what can be read now, or comes within that time."""
+        for readable in self.sockets.ready(seconds):
+            if isinstance(readable, IcmpSocket):
+                concerned = self._note_departures(readable) | self._note_arrivals(readable)
             else:
-                seen = bool(self.analyzer and self.analyzer.look(one))
-            if seen:
+                concerned = bool(self.analyzer and self.analyzer.look(readable))
+            if concerned:
                 self.last_sighting = time.monotonic()
 
-    def _see_off(self, icmp_socket: IcmpSocket) -> bool:
-        """Take in which probes have left; whether there were any."""
+    def _note_departures(self, icmp_socket: IcmpSocket) -> bool:
+        """Take in which probes have left, and return whether there were any."""
         left = [self.index.get(icmp.token_of(data) or b"") for data in icmp_socket.departures()]
-        mine = [n for n in left if n is not None and self.probes[n].source == icmp_socket.namespace]
-        for number in mine:
-            self.seen[number].left = True
-        return bool(mine)
+        numbers = [
+            n for n in left if n is not None and self.probes[n].source == icmp_socket.namespace
+        ]
+        for number in numbers:
+            self.evidence[number].left = True
+        return bool(numbers)
 
-    def _hear(self, icmp_socket: IcmpSocket) -> bool:
-        """Take in what was delivered; whether it has to do with the wave."""
+    def _note_arrivals(self, icmp_socket: IcmpSocket) -> bool:
+        """Take in what was delivered, and return whether it has to do with the batch."""
         concerned = False
         for data, source in icmp_socket.delivered():
             part, token = icmp.echo(data, icmp_socket.is_ipv6)
             if token in self.index:
-                self._note(part, self.index[token], icmp_socket.namespace, source)
+                self._note_arrival(part, self.index[token], icmp_socket.namespace, source)
                 concerned = True
                 continue
-            message = icmp.read_six(data, source) if icmp_socket.is_ipv6 else icmp.read_packet(data)
+            message = (
+                icmp.read_ipv6_message(data, source)
+                if icmp_socket.is_ipv6
+                else icmp.read_ipv4_packet(data)
+            )
             if message and message.token in self.index:
                 number = self.index[message.token]
-                self._note(message.kind, number, icmp_socket.namespace, source, message)
+                self._note_arrival(message.kind, number, icmp_socket.namespace, source, message)
                 concerned = True
         return concerned
 
-    def _note(
+    def _note_arrival(
         self,
         part: Part | None,
         number: int,
@@ -319,31 +338,34 @@ class _Wave:
         source: str,
         message: icmp.IcmpMessage | None = None,
     ) -> None:
-        probe, seen = self.probes[number], self.seen[number]
+        probe, evidence = self.probes[number], self.evidence[number]
         if part is Part.REQUEST and namespace == probe.target:
-            seen.delivered_from.append(source)
+            evidence.delivered_from.append(source)
         elif part is Part.REPLY and namespace == probe.source:
-            seen.answered = True
+            evidence.answered = True
         elif part is Part.ERROR and namespace == probe.source and message:
-            if message.own:
-                seen.unresolved = True
+            if message.local:
+                evidence.unresolved = True
             else:
-                seen.error = message.text
+                evidence.error = message.text
 
-    def _patience(self) -> float:
-        """Seconds until the wave is over unless something more is seen."""
+    def _remaining_seconds(self) -> float:
+        """Return the seconds until the batch is over unless something more is seen."""
         now = time.monotonic()
-        self.undecided = [number for number in self.undecided if not self.seen[number].decided]
+        self.undecided = [number for number in self.undecided if not self.evidence[number].decided]
         if not self.undecided:
             return 0
-        undecided = [self.seen[number] for number in self.undecided]
-        if not all(seen.left or seen.answered for seen in undecided) and not self.overload.since():
+        undecided = [self.evidence[number] for number in self.undecided]
+        if (
+            not all(evidence.left or evidence.answered for evidence in undecided)
+            and not self.overload.since()
+        ):
             return self.sent_at + self.arp_seconds + _GIVING_UP_SECONDS - now
         quiet = max(_QUIET_SECONDS * self.slowness, self.last_sighting - self.begun_at)
-        asked = self.analyzer.last_question() if self.analyzer else -math.inf
+        asked = self.analyzer.last_request() if self.analyzer else -math.inf
         return max(self.last_sighting + quiet, asked + self.arp_seconds) - now
 
     def _count_losses(self) -> None:
         lost = {name: self.sockets.icmp_sockets[name].lost() for name in self.ends}
-        for probe, seen in zip(self.probes, self.seen, strict=True):
-            seen.sightings_lost = lost[probe.source] + lost[probe.target]
+        for probe, evidence in zip(self.probes, self.evidence, strict=True):
+            evidence.sightings_lost = lost[probe.source] + lost[probe.target]

@@ -1,4 +1,4 @@
-"""Where and why probes of a matrix died: many at once, from what one witness has seen."""
+"""Place and cause of lost probes of a matrix: many at once, from what one observer has seen."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _VERSION_6, _IPV6_BYTES = b"\x60", 40
 _NEIGHBOURS = (b"\x87", b"\x88")
 """Types of ICMPv6 that do what ARP does."""
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
-"""Behind the ICMP header and the token stands the mark."""
+"""The mark stands behind the ICMP header and the token."""
 _REPLY = "reply"
 _TABLES = (KernelTable.INTERFACES, KernelTable.ADDRESSES, KernelTable.ROUTES)
 
@@ -55,33 +55,33 @@ class UnansweredProbe:
     to: str
     send_error: int | None
     answered: bool
-    """Somebody's reply has come, though not the target's."""
+    """A reply has come, though not the target's."""
 
 
 class LossAnalyzer:
-    """A context manager: watches a whole lab while waves of echo requests, of one family, are under way."""
+    """A context manager: watches a whole lab while echo requests, of one family, are under way."""
 
     def __init__(self, netmap: NetworkMap, is_ipv6: bool = False, soon: float = 0.3) -> None:
-        """`soon`: seconds within which a machine asks by ARP for what a packet needs."""
+        """Prepare to watch. `soon`: seconds within which a machine asks by ARP for what a packet needs."""
         self._netmap = netmap
         self._soon = soon
         name = secrets.token_hex(8)
         self._pool = NamespacePool(len(netmap.nodes))
         self._observer = LabObserver(netmap, (_MARKED,), name, echoes_only=True, is_ipv6=is_ipv6)
-        self._seen: dict[bytes, list[Sighting]] = {}
-        self._had: dict[str, int] = {}
-        """Namespaces, and when they had a packet of the wave last (nanoseconds since 1970)."""
-        self._questions: list[Sighting] = []
-        self._asked: set[tuple[str, str]] = set()
-        """(node, address) of each question."""
-        self._waited: dict[tuple[str, str], float] = {}
-        """Those for whose answer a packet of the wave may wait, and when each was first asked."""
-        self._answered: set[tuple[str, str]] = set()
+        self._sightings: dict[bytes, list[Sighting]] = {}
+        self._last_packet: dict[str, int] = {}
+        """Namespace to when it had a packet of the batch last (nanoseconds since 1970)."""
+        self._arp_sightings: list[Sighting] = []
+        self._requested: set[tuple[str, str]] = set()
+        """(node, address) of each request."""
+        self._waiting_since: dict[tuple[str, str], float] = {}
+        """Request on whose reply a packet of the batch may wait, to its first time (monotonic clock)."""
+        self._replied: set[tuple[str, str]] = set()
         self._drops: dict[bytes, list[Hit]] = {}
-        self._silenced: list[Hit] = []
+        self._neighbour_drops: list[Hit] = []
         self._kept: dict[int, ProbeEvidence] = {}
-        self._open: dict[int, tuple[bytes, set[tuple[str, str]]]] = {}
-        """Token of those kept of the present wave, with the (node, address) that had to be asked for."""
+        self._unsettled: dict[int, tuple[bytes, set[tuple[str, str]]]] = {}
+        """Probe kept of the present batch to its token and each (node, address) that it needs."""
 
     def __enter__(self) -> LossAnalyzer:
         with ExitStack() as stack:
@@ -95,155 +95,156 @@ class LossAnalyzer:
 
     @property
     def watching(self) -> Sequence[Tap | RuleTrace]:
-        """To be looked at whenever they are readable."""
+        """Sockets to be looked at whenever they are readable."""
         return (*self._observer.taps, *self._observer.rules)
 
     def begin(self, tokens: Sequence[bytes]) -> None:
-        """A new wave; of the last one, only what was kept is remembered."""
-        self._settle()
-        self._seen = {token: [] for token in tokens}
-        self._questions, self._asked, self._answered = [], set(), set()
-        self._had, self._waited = {}, {}
-        for machine in self._observer.rules:
-            machine.forget()
+        """Begin a new batch; of the last one, only what was kept is remembered."""
+        self._note_drops()
+        self._sightings = {token: [] for token in tokens}
+        self._arp_sightings, self._requested, self._replied = [], set(), set()
+        self._last_packet, self._waiting_since = {}, {}
+        for trace in self._observer.rules:
+            trace.forget()
 
-    def sends(self, namespaces: Iterable[str]) -> None:
-        """These have just been given packets of the wave to send."""
-        self._had |= dict.fromkeys(namespaces, time.time_ns())
+    def note_sending(self, namespaces: Iterable[str]) -> None:
+        """Note that these namespaces have just been given packets of the batch to send."""
+        self._last_packet |= dict.fromkeys(namespaces, time.time_ns())
 
-    def look(self, one: Tap | RuleTrace) -> bool:
-        """Take in what was seen until now, or what rules have met; whether it was a packet of the wave."""
-        if isinstance(one, RuleTrace):
-            return self._hits(one)
+    def look(self, watcher: Tap | RuleTrace) -> bool:
+        """Take in what was seen until now, or what rules have met; return whether it is of the batch."""
+        if isinstance(watcher, RuleTrace):
+            return self._take_hits(watcher)
         concerned = False
-        for sighting in one.sightings(time.time_ns()):
+        for sighting in watcher.sightings(time.time_ns()):
             if _is_arp(sighting.data):
-                self._questions.append(sighting)
-            elif (seen := self._seen.get(icmp.token_of(sighting.data) or b"")) is not None:
-                seen.append(sighting)
-                self._had[sighting.namespace] = sighting.at
+                self._arp_sightings.append(sighting)
+            elif (
+                sightings := self._sightings.get(icmp.token_of(sighting.data) or b"")
+            ) is not None:
+                sightings.append(sighting)
+                self._last_packet[sighting.namespace] = sighting.at
                 concerned = True
         return concerned
 
-    def last_question(self) -> float:
-        """When an unanswered question was asked first, by the monotonic clock.
+    def last_request(self) -> float:
+        """Return when the latest unanswered ARP request was first sent, by the monotonic clock; or -infinity.
 
-        Others may ask for ever, and for one address after the other. For what a packet of the wave waits
-        for, it is asked where the packet is, and soon after it has come there.
+        Other machines may ask for ever, and for one address after the other. For what a packet of the batch
+        waits for, it is asked where the packet is, and soon after it has come there.
         """
-        self._read_questions()
-        waiting = (at for key, at in self._waited.items() if key not in self._answered)
+        self._read_arp()
+        waiting = (at for key, at in self._waiting_since.items() if key not in self._replied)
         return max(waiting, default=-math.inf)
 
-    def keep(self, number: int, case: UnansweredProbe) -> None:
-        """A probe of the wave that is over was not answered: `findings` will tell of it by its number."""
-        self._read_questions()
+    def keep(self, number: int, probe: UnansweredProbe) -> None:
+        """Keep an unanswered probe of the batch that is over; `diagnoses` will have its number."""
+        self._read_arp()
         nodes = self._netmap.nodes
-        source = nodes[case.source]
-        frames = [Frame(one, *_read(one)) for one in self._seen[case.token]]
+        source = nodes[probe.source]
+        frames = [Frame(sighting, *_read(sighting)) for sighting in self._sightings[probe.token]]
         journey = follow(frames, self._netmap)
-        own = [step for step in journey.steps if step.part is not Part.ERROR]
-        last = own[-1].node if own else source
-        carried = [(own[-1].inlet, own[-1].after)] if own else []
-        hops = self._known.next_hops(last, carried, case.to)
-        unanswered = self._in_vain(last, hops)
-        self._open[number] = case.token, {(last, hop) for hop in hops}
+        steps = [step for step in journey.steps if step.part is not Part.ERROR]
+        last = steps[-1].node if steps else source
+        carried = [(steps[-1].inlet, steps[-1].after)] if steps else []
+        hops = self._tables.next_hops(last, carried, probe.to)
+        unanswered = self._unanswered(last, hops)
+        self._unsettled[number] = probe.token, {(last, hop) for hop in hops}
         self._kept[number] = ProbeEvidence(
             source=source,
-            target=nodes[case.target],
+            target=nodes[probe.target],
             journey=journey,
-            send_error=case.send_error,
-            answered=case.answered,
-            address=case.to,
-            turned=self._known.turned(journey),
-            misplaced=self._known.misplaced(journey),
-            closed_route=self._known.closed_routes(case.to, journey, source),
-            dark=self._known.dark(case.to, journey, source),
-            carriers=self._known.carriers(source),
-            addressed=self._known.addressed(source, case.to),
-            present=self._known.present(journey),
+            send_error=probe.send_error,
+            answered=probe.answered,
+            address=probe.to,
+            turned=self._tables.turned(journey),
+            misplaced=self._tables.misplaced(journey),
+            closed_route=self._tables.closed_routes(probe.to, journey, source),
+            dark=self._tables.dark(probe.to, journey, source),
+            carriers=self._tables.carriers(source),
+            addressed=self._tables.addressed(source, probe.to),
+            present=self._tables.present(journey),
             unanswered=unanswered,
             elsewhere={
                 address: owner
                 for node, address in unanswered.items()
-                if (owner := self._known.elsewhere(node, address))
+                if (owner := self._tables.elsewhere(node, address))
             },
         )
 
-    def findings(self) -> dict[int, Diagnosis]:
-        """What became of each that was kept."""
-        self._settle()
+    def diagnoses(self) -> dict[int, Diagnosis]:
+        """Return what became of each probe that was kept, by its number."""
+        self._note_drops()
         if not self._kept:
             return {}
-        scene = self._observer.scene(self._known)
-        found = {
+        scene = self._observer.scene(self._tables)
+        diagnoses = {
             number: diagnose.diagnose(replace(evidence, scene=scene))
             for number, evidence in self._kept.items()
         }
-        return _credible(found, scene.counts)
+        return _credible(diagnoses, scene.counts)
 
-    def _hits(self, machine: RuleTrace) -> bool:
-        """Whether rules of a machine have met a probe. What they drop is remembered."""
+    def _take_hits(self, trace: RuleTrace) -> bool:
+        """Take in the rules that packets have met; return whether a probe was among them."""
         concerned = False
-        for hit in self._observer.hits_on(machine):
+        for hit in self._observer.hits_on(trace):
             _, token = _echo(hit)
-            concerned |= token in self._seen
+            concerned |= token in self._sightings
             if hit.drops and drops.is_about_neighbours(drops.fields_of(hit)):
-                self._silenced.append(hit)
+                self._neighbour_drops.append(hit)
             elif hit.drops:
                 self._drops.setdefault(token, []).append(hit)
         return concerned
 
-    def _settle(self) -> None:
-        """What rules have ended of the wave that is over, for those that were kept of it."""
-        if self._open:
-            for one in self._observer.rules:
-                self._hits(one)
-        unheard = drops.unheard(self._silenced)
-        for number, (token, hops) in self._open.items():
+    def _note_drops(self) -> None:
+        """Complete what was kept of the batch that is over with the packets that rules have dropped."""
+        if self._unsettled:
+            for trace in self._observer.rules:
+                self._take_hits(trace)
+        unheard = drops.unheard(self._neighbour_drops)
+        for number, (token, hops) in self._unsettled.items():
             self._kept[number] = replace(
                 self._kept[number],
                 drops=self._dropped(token),
-                silenced=drops.silenced(unheard, hops, self._known),
+                silenced=drops.silenced(unheard, hops, self._tables),
             )
-        self._open, self._silenced, self._drops = {}, [], {}
+        self._unsettled, self._neighbour_drops, self._drops = {}, [], {}
 
     def _dropped(self, token: bytes) -> dict[tuple[str, Part], drops.RuleDrop]:
-        """Node, and which of a probe's packets, to the rule that ended it."""
-        found = {}
+        """Return the rules that dropped a probe's packets, by node and part."""
+        dropped = {}
         for hit in self._drops.get(token, ()):
             part, _ = _echo(hit)
-            if part and (drop := drops.drop(hit, self._known)):
-                found[self._netmap.nodes[hit.namespace], part] = drop
-        return found
+            if part and (drop := drops.drop(hit, self._tables)):
+                dropped[self._netmap.nodes[hit.namespace], part] = drop
+        return dropped
 
-    def _read_questions(self) -> None:
-        """Only when somebody wants to know: where everything is answered, nobody does."""
+    def _read_arp(self) -> None:
+        """Read the ARP frames seen. Done only when it matters: where everything is answered, it does not."""
         now, now_ns = time.monotonic(), time.time_ns()
-        for sighting in self._questions:
+        for sighting in self._arp_sightings:
             fields = decode(sighting.data, sighting.length)
             node = self._netmap.nodes[sighting.namespace]
             if fields.get("arp.op") == _REPLY:
-                self._answered.add((node, fields["arp.sender"]))
+                self._replied.add((node, fields["arp.sender"]))
             elif "arp.target" in fields:
-                question = (node, fields["arp.target"])
-                self._asked.add(question)
-                since = (sighting.at - self._had.get(sighting.namespace, 0)) / 1e9
+                request = (node, fields["arp.target"])
+                self._requested.add(request)
+                since = (sighting.at - self._last_packet.get(sighting.namespace, 0)) / 1e9
                 if since < self._soon:
-                    self._waited.setdefault(question, now - (now_ns - sighting.at) / 1e9)
-        self._questions.clear()
+                    self._waiting_since.setdefault(request, now - (now_ns - sighting.at) / 1e9)
+        self._arp_sightings.clear()
 
-    def _in_vain(self, node: str, hops: set[str]) -> dict[str, str]:
-        """The machine and the address for which it asks in vain, if that keeps a packet, or its reply,
-        from going on."""
-        questions = {(node, hop) for hop in hops} & self._asked
-        return dict(sorted(questions - self._answered)[:1])
+    def _unanswered(self, node: str, hops: set[str]) -> dict[str, str]:
+        """Return the node and the address that it asks for in vain, if a packet or its reply waits for it."""
+        requests = {(node, hop) for hop in hops} & self._requested
+        return dict(sorted(requests - self._replied)[:1])
 
     @cached_property
-    def _known(self) -> LabTables:
+    def _tables(self) -> LabTables:
         rows = read_rows(self._netmap.nodes, _TABLES)
         return LabTables.read(
-            self._netmap, lambda place, table: rows[place, table], _TABLES, self._pool
+            self._netmap, lambda node, table: rows[node, table], _TABLES, self._pool
         )
 
 
@@ -257,22 +258,28 @@ def _is_arp(frame: bytes) -> bool:
 
 
 def _echo(hit: Hit) -> tuple[Part | None, bytes]:
-    """What an echo message is to a probe, and whose token it has."""
+    """Return which part of a probe an echo message is, and its token."""
     packet = hit.frame[_ETHERNET_BYTES:]
     is_ipv6 = packet[:1] == _VERSION_6
     return icmp.echo(packet[_IPV6_BYTES:] if is_ipv6 else packet, is_ipv6)
 
 
 def _credible(
-    findings: Mapping[int, Diagnosis], counts: Mapping[str, Mapping[str, int]]
+    diagnoses: Mapping[int, Diagnosis], counts: Mapping[str, Mapping[str, int]]
 ) -> dict[int, Diagnosis]:
-    """A count may speak for as many probes as it has grown by, and for no more."""
-    told = Counter((found.at, found.counted) for found in findings.values() if found.counted)
+    """Drop diagnoses by a counter that has grown by less than there are of them: none is proved."""
+    uses = Counter(
+        (diagnosis.at, diagnosis.counted) for diagnosis in diagnoses.values() if diagnosis.counted
+    )
     return {
         number: Diagnosis(
-            Verdict.UNKNOWN, f.at, Cause.UNKNOWN, said("tells of fewer", count=f.counted)
+            Verdict.UNKNOWN,
+            diagnosis.at,
+            Cause.UNKNOWN,
+            said("tells of fewer", count=diagnosis.counted),
         )
-        if f.counted and told[f.at, f.counted] > counts[f.at][f.counted]
-        else f
-        for number, f in findings.items()
+        if diagnosis.counted
+        and uses[diagnosis.at, diagnosis.counted] > counts[diagnosis.at][diagnosis.counted]
+        else diagnosis
+        for number, diagnosis in diagnoses.items()
     }

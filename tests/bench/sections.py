@@ -31,8 +31,10 @@ _MATRIX = """
 import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from netlab import lab
-from netlab.kernel import patience, observe
-from netlab.probe import autopsy, engine, layers, matrix, tap
+from netlab.kernel import signals
+from netlab.kernel.resources import observe
+from netlab.packets import layers, tap
+from netlab.verify import matrix, rounds, unanswered
 layers.ICMP  # Imports scapy.
 running = lab.attach(sys.argv[1])
 pairs = lab.pairs(running, ["v*"], ["v*"])

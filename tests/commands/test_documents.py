@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from netlab import lab
-from tests.documents import README, ROOT, blocks, is_as_promised, steps, trimmed
+from tests.documents import PAGES, ROOT, blocks, is_as_promised, steps, trimmed
 from tests.pace import HANG_SECONDS
 
-DOCUMENTS = [file for file in (README, *sorted(ROOT.glob("docs/*.md"))) if blocks("console", file)]
+DOCUMENTS = [file for file in PAGES if blocks("console", file)]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_command_prints_what_the_document_says(folder, document):
     """In the lab `nat`, which is up."""
     bin_ = folder / "bin"
@@ -46,10 +46,13 @@ def test_every_command_prints_what_the_document_says(folder, document):
             lab.down(left)
 
 
+GUIDE = ROOT / "docs" / "guide"
+
+
 def test_the_picture_is_what_status_draws():
     from netlab.report.topology.drawing import draw
 
-    picture = blocks("")[0]
+    picture = next(text for text in blocks("", GUIDE / "first-steps.md") if "═" in text)
     planned = lab.prepare(lab.load("nat"))
     leased = {("vm1", "eth0"): ["10.0.0.128"], ("vm2", "eth0"): ["10.0.0.129"]}
     static = {
@@ -61,9 +64,11 @@ def test_the_picture_is_what_status_draws():
     assert draw(planned.topology, {**static, **leased}) + "\n" == picture
 
 
-def test_the_scenario_in_readme_is_the_shipped_one():
-    assert blocks("yaml")[0] == (ROOT / "scenarios" / "nat.yaml").read_text()
+def test_the_scenario_that_is_explained_is_the_shipped_one():
+    text = blocks("yaml", GUIDE / "scenarios.md")[0]
+    assert text == (ROOT / "scenarios" / "nat.yaml").read_text()
 
 
 def test_the_python_example_runs():
-    exec(compile(blocks("python")[0], "README.md", "exec"), {})
+    example = blocks("python", ROOT / "docs" / "reference" / "python.md")[0]
+    exec(compile(example, "python.md", "exec"), {})

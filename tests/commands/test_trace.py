@@ -15,7 +15,8 @@ from netlab import lab
 from tests.machine import NETLAB, netlab
 from tests.pace import HANG_SECONDS
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+SCHEMA = json.loads((REFERENCE / "trace.schema.json").read_text())
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,7 +14,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.errors import Missing, ScenarioError
 from netlab.packets.packet import Part
 from netlab.plan.resources import Queue
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.kernel.faults import await_port, program, proof, run
 from tests.machine import inside, netlab
 
@@ -114,7 +114,7 @@ expect: {default: blocked}
 
 @pytest.fixture(scope="module")
 def guests() -> Iterator[lab.Lab]:
-    with lab.running(lab.prepare(loads(GUESTS.encode(), "guests.yaml"))) as up:
+    with lab.running(lab.prepare(load_text(GUESTS.encode(), "guests.yaml"))) as up:
         assert not lab.status(up).drift
         yield up
 
@@ -373,4 +373,4 @@ def test_a_bridge_comes_and_goes_live_and_a_second_one_is_refused(bridging):
         b"  vm1: {nics: [vmnet8]}", b"  vm1: {nics: [vmnet8, seg1], bridges: true}"
     )
     with pytest.raises(ScenarioError, match="in a circle between vm1 and seg1"):
-        loads(text, "x.yaml")
+        load_text(text, "x.yaml")

@@ -781,9 +781,9 @@ def test_who_keeps_frames_waiting_has_its_time(running):
 def test_without_a_slow_cable_only_a_server_of_dhcp_is_waited_for(running):
     ends = Ends("causes.vm4", None, "", "eth0", "00:0c:29:00:00:01", "")
     with closing(probes.probe("dhcp", ends)) as probe:
-        probe.taken_in("causes.vm5")
+        probe.note_reached("causes.vm5")
         patience = probe.patience
-        probe.taken_in("causes.vmnet1-dhcp")
+        probe.note_reached("causes.vmnet1-dhcp")
         assert patience < 1 < 3 < probe.patience
 
 

@@ -13,6 +13,7 @@ import pytest
 from netlab import lab
 from netlab.kernel import syscalls
 from netlab.kernel.namespaces import netns, sysctl
+from netlab.kernel.netlink import namespaces
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.plan import line
@@ -109,15 +110,15 @@ def test_each_setting_of_a_machine_that_was_changed_is_drift(running, key):
 
 
 def test_what_a_namespace_inherits_from_the_machine_is_put_right(monkeypatch):
-    made = netns.create
+    create = namespaces.create
 
     def inheriting(name: str) -> None:
         """As on a machine with Docker and systemd, whose settings a new namespace has."""
-        made(name)
+        create(name)
         for key, value in SETTINGS.items():
             Path("/proc/sys", key.replace(".", "/")).write_text(value)
 
-    monkeypatch.setattr(netns, "create", inheriting)
+    monkeypatch.setattr(namespaces, "create", inheriting)
     with lab.running(lab.prepare(lab.load("hostonly"))) as up:
         assert not lab.status(up).drift
         with netns.inside("hostonly.vm1"):

@@ -11,7 +11,7 @@ from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.namespaces import netns
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -33,7 +33,7 @@ def running() -> Iterator[lab.Lab]:
     """The shipped scenario, with networks of other products beside VMware's."""
     text = lab.load("forward-firewall").text.decode()
     head, _, _ = text.replace("vms:\n", MORE.lstrip("\n")).partition("expect:")
-    source = loads(f"{head}expect: {{default: blocked}}\n".encode(), "firewall.yaml")
+    source = load_text(f"{head}expect: {{default: blocked}}\n".encode(), "firewall.yaml")
     with lab.running(lab.prepare(source, "fwall")) as up:
         yield up
 
@@ -128,7 +128,7 @@ RESOLVES = ("vm8", "alone", "net", "vir0", "vir1", "vir2", "hyper", "phone")
 @pytest.mark.parametrize("firewall", ["on", "[udp, tcp]", "[icmp]"])
 def test_every_mode_has_its_leases_and_names_whatever_the_host_keeps_out(firewall):
     """What the products run on the host they open by themselves; all else is a machine of its own."""
-    source = loads(SERVED.format(firewall=firewall).encode(), "served.yaml")
+    source = load_text(SERVED.format(firewall=firewall).encode(), "served.yaml")
     with lab.running(lab.prepare(source, "served")) as up:
         assert not lab.status(up).drift
         for client in RESOLVES:
@@ -149,7 +149,7 @@ vmnets: {vmnet1: {mode: hostonly, subnet: 192.168.137.0/24}}
 vms: {vm1: {nics: [{network: vmnet1, address: 192.168.137.5, gateway: 192.168.137.1, dns: 192.168.137.1}]}}
 expect: {default: blocked}
 """
-    with lab.running(lab.prepare(loads(text.encode(), "ics.yaml"), "icsfw")) as up:
+    with lab.running(lab.prepare(load_text(text.encode(), "ics.yaml"), "icsfw")) as up:
         asked = lab.trace(up, "vm1", by="dns:www.example.com").finding
         assert asked.verdict is Verdict.ANSWERED, asked
 
@@ -162,7 +162,7 @@ vmnets: {virbr0: {mode: libvirt-nat}}
 vms: {vir1: {nics: [virbr0]}}
 expect: {default: blocked}
 """
-    with lab.running(lab.prepare(loads(text.encode(), "nixos.yaml"), "nixos")):
+    with lab.running(lab.prepare(load_text(text.encode(), "nixos.yaml"), "nixos")):
         done = netlab("set", "host", "firewall=[udp:67]", "allows=[udp]", "--lab", "nixos")
         assert done.returncode == 0, done.stderr
         found = lab.trace(lab.attach("nixos"), "vir1", by="dhcp").finding
@@ -182,7 +182,7 @@ vms:
   client: {nics: [{network: lan1, address: 10.9.0.2}]}
 expect: {default: reachable}
 """
-    with lab.running(lab.prepare(loads(text.encode(), "vm.yaml"), "vmfw")) as up:
+    with lab.running(lab.prepare(load_text(text.encode(), "vm.yaml"), "vmfw")) as up:
         ends = {
             by: lab.trace(up, "client", "server", by).finding.verdict
             for by in ("tcp:80", "icmp", "tcp:81", "udp:80")
@@ -204,7 +204,7 @@ vmnets: {vmnet0: {mode: bridged}}
 vms: {vm1: {nics: [vmnet0]}}
 expect: {default: reachable}
 """
-    with lab.running(lab.prepare(loads(text.encode(), "six.yaml"), "sixfw")) as up:
+    with lab.running(lab.prepare(load_text(text.encode(), "six.yaml"), "sixfw")) as up:
         assert not lab.status(up).drift, "the host has made its address of what its router says"
         to = str(up.topology.nodes["host"].primary.ipv6.ip)
         with netns.inside("sixfw.host"):

@@ -356,10 +356,10 @@ def test_a_signal_ends_verify_and_trace_in_a_storm(storm, words):
 
 OPEN_TAPS = """
 import socket
-from netlab.packets.filters import Wanted, following
+from netlab.packets.filters import PacketPattern, probe_filter
 from netlab.packets.tap import Tap
 for _ in range(100):
-    Tap("hostile.vmnet8", program=following(Wanted(socket.IPPROTO_ICMP))).close()
+    Tap("hostile.vmnet8", program=probe_filter(PacketPattern(socket.IPPROTO_ICMP))).close()
 """
 
 

@@ -16,7 +16,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.namespaces import netns
 from netlab.plan.plan import line
 from netlab.plan.resources import Address, Advertised, Route
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.model import Family
 from netlab.verify import rounds
 from netlab.verify.batches import PairProbe
@@ -293,7 +293,7 @@ def test_several_lans_lead_to_each_other_over_the_internet():
             - {over: ipv6, from: [vm2, vm3], to: [vm2, vm3]}
             - {over: ipv6, from: office-router, to: printer}
     """
-    with lab.running(lab.prepare(loads(text.encode(), "x.yaml"), "lans")) as running:
+    with lab.running(lab.prepare(load_text(text.encode(), "x.yaml"), "lans")) as running:
         results = [one for one in lab.verify(running) if one.expectation.over is Family.IPV6]
         assert [one.failure for one in results if not one.passed] == []
         assert not lab.status(running).drift

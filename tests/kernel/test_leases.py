@@ -15,7 +15,7 @@ from netlab.errors import Interrupted, KernelError, ScenarioError, UsageError
 from netlab.kernel.process import leases, services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import DhcpClient, Service
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.kernel.test_live import conversation
 from tests.machine import inside, netlab
 
@@ -36,7 +36,7 @@ expect: {default: blocked}
 
 @pytest.fixture(autouse=True)
 def running() -> Iterator[lab.Lab]:
-    with lab.running(lab.prepare(loads(SCENARIO.encode(), "l.yaml"), "live")) as up:
+    with lab.running(lab.prepare(load_text(SCENARIO.encode(), "l.yaml"), "live")) as up:
         yield up
 
 
@@ -109,7 +109,7 @@ def test_everybody_with_a_client_may_renew(machine):
 
 def test_a_client_that_somebody_ended_is_started_again():
     client = DhcpClient("live.vm1", "eth0", "vm1", now().topology.networks["vmnet8"].subnet)
-    assert services.tell_client(RunDirectory("live"), client, signal.SIGKILL)
+    assert services.signal_client(RunDirectory("live"), client, signal.SIGKILL)
     inside("live.vm1", "ip", "address", "flush", "dev", "eth0")
     assert "missing" in str(lab.status(now()).drift)
     lab.renew(now(), "vm1")
@@ -128,7 +128,7 @@ def test_a_released_vm_comes_up_without_an_address(running):
     text = SCENARIO.replace(
         "vm1: {nics: [vmnet8]}", "vm1: {nics: [{network: vmnet8, released: true}]}"
     )
-    lab.up(lab.prepare(loads(text.encode(), "l.yaml"), "live"))
+    lab.up(lab.prepare(load_text(text.encode(), "l.yaml"), "live"))
     assert addresses("vm1") == ()
     assert "nameserver" not in inside("live.vm1", "cat", "/etc/resolv.conf").stdout
     assert not lab.status(now()).drift

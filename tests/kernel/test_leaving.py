@@ -28,7 +28,7 @@ from scapy.packet import Packet, Raw
 from netlab import lab, messages
 from netlab.diagnosis.cause import Cause
 from netlab.kernel.namespaces import netns
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -89,7 +89,7 @@ BEHIND_A_HOST = [name for name, kind in KINDS.items() if "host" in kind.nats]
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[lab.Lab]:
-    with lab.running(lab.prepare(loads(TEXT.encode(), "leaving.yaml"), "leave")) as up:
+    with lab.running(lab.prepare(load_text(TEXT.encode(), "leaving.yaml"), "leave")) as up:
         for node in ("internet", "router", "host", "vmnet8-nat", "vboxnat-box-nat", "natnet-nat"):
             # An error a second is what Linux sends: fewer than there are tests.
             inside(f"leave.{node}", "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0")
@@ -206,7 +206,7 @@ def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_hea
     mode, name, at, rule
 ):
     text = TWO_ADAPTERS.replace("NAME", name).replace("MODE", mode)
-    with lab.running(lab.prepare(loads(text.encode(), "two.yaml"), "leave2")) as two:
+    with lab.running(lab.prepare(load_text(text.encode(), "two.yaml"), "leave2")) as two:
         traced, told = (one(two, "colleague", BOX, "tcp:80") for one in (lab.trace, lab.explain))
         for found in (traced.finding, told.finding):
             assert (found.at, found.cause) == (at, Cause.NO_RETURN_PATH)
@@ -356,7 +356,7 @@ expect: {default: blocked}
 
 
 def test_an_answer_past_the_forward_that_was_asked_is_none():
-    prepared = lab.prepare(loads(FORWARD_TO_TWO_ADAPTERS.encode(), "two.yaml"), "leave3")
+    prepared = lab.prepare(load_text(FORWARD_TO_TWO_ADAPTERS.encode(), "two.yaml"), "leave3")
     with lab.running(prepared) as two:
         asked = (two, "pc", "192.168.1.100", "tcp:9090")
         both = [verb(*asked) for verb in (lab.trace, lab.explain)]

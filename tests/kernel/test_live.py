@@ -23,7 +23,7 @@ from netlab.kernel.process import services
 from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import DhcpClient, Observed, Ruleset, Service
-from netlab.scenario.loader import LoadedScenario, loads
+from netlab.scenario.loader import LoadedScenario, load_text
 from tests.machine import forked, inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -174,7 +174,7 @@ def test_a_vm_that_moves_takes_the_rules_with_it_that_name_its_adapter(running):
     text = running.source.text.replace(
         b"as: host@vmnet8", b"as: host@vmnet8}\n    - {from: vm2@vmnet8, to: vm3"
     )
-    lab.apply(now(), loads(text, "x.yaml"))
+    lab.apply(now(), load_text(text, "x.yaml"))
     assign("vm2.eth0", network="vmnet1")
     assert "vm2@vmnet8" not in now().source.text.decode()
 

@@ -53,14 +53,16 @@ def test_half_of_380_pairs_blocked_each_with_its_cause(tmp_path):
 def test_64_vms_do_not_overflow_the_neighbour_table(tmp_path, monkeypatch):
     """4,032 pairs of neighbours, and room for 1,024 of them."""
     monkeypatch.setattr(neighbours, "limit", lambda: neighbours.STOCK_ROOM)
-    waves = []
-    once = rounds._Wave.evidence
-    monkeypatch.setattr(rounds._Wave, "evidence", lambda wave: waves.append(wave) or once(wave))
+    batches = []
+    once = rounds._Batch.measure
+    monkeypatch.setattr(
+        rounds._Batch, "measure", lambda batch: batches.append(batch) or once(batch)
+    )
     with running(tmp_path, "full", full(64)) as up:
         results = lab.verify(up)
         assert [result.failure for result in results if not result.passed] == []
         assert len(results) == 4422
-        assert len(waves) > 3
+        assert len(batches) > 3
         # With answers only too, the next one finds a table that nobody's neighbours are left in.
         quick = lab.verify(up, answers_only=True)
         assert [result.failure for result in quick if not result.passed] == []
@@ -139,10 +141,10 @@ def test_what_nat_remembers_of_a_probe_carries_no_other_one(modes):
 def test_rules_are_heard_while_probes_are_under_way(modes, monkeypatch):
     """The kernel's buffer for them holds those of some hundred probes."""
     known = []
-    told = unanswered.LossAnalyzer.findings
+    told = unanswered.LossAnalyzer.diagnoses
     monkeypatch.setattr(
         unanswered.LossAnalyzer,
-        "findings",
+        "diagnoses",
         lambda self: known.append(len(self._drops)) or told(self),
     )
     lab.verify(modes)

@@ -16,8 +16,9 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.errors import ScenarioError, UsageError
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import connections
-from netlab.kernel.patience import Interruption, await_fact
-from netlab.scenario.loader import loads
+from netlab.kernel.signals import Interruption
+from netlab.kernel.wait import wait_until
+from netlab.scenario.loader import load_text
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -42,7 +43,7 @@ HOST, PORT = "192.168.1.100", 8080
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[lab.Lab]:
-    with lab.running(lab.prepare(loads(SCENARIO.encode(), "n.yaml"), "natd")) as up:
+    with lab.running(lab.prepare(load_text(SCENARIO.encode(), "n.yaml"), "natd")) as up:
         yield up
 
 
@@ -188,7 +189,7 @@ def test_a_finished_tcp_connection_is_forgotten(running):
         ]
 
     for fact in (lambda: remembered("host") == ["TIME_WAIT"], lambda: not remembered("vmnet8-nat")):
-        await_fact(fact, 30, lambda: "never", Interruption())
+        wait_until(fact, 30, lambda: "never", Interruption())
     assert remembered("host") == ["TIME_WAIT"], "the host remembers for longer than its NAT device"
 
 
@@ -208,7 +209,7 @@ def test_forwards_come_and_go(running):
 def test_a_port_of_a_service_of_the_host_s_is_refused_before_anything_is_made():
     text = SCENARIO.replace("vmnet9:", "virbr0: {mode: libvirt-nat}\n  vmnet9:")
     for ports in ("udp: {53: vm1:53}", "tcp: {53: vm1:53}", "udp: {67: vm1:67}"):
-        source = loads(text.replace("tcp: {8080: vm1:80}", ports).encode(), "n.yaml")
+        source = load_text(text.replace("tcp: {8080: vm1:80}", ports).encode(), "n.yaml")
         with pytest.raises(UsageError, match="is busy: virbr0 waits on it"):
             lab.up(lab.prepare(source, "taken"))
         with pytest.raises(UsageError, match="is busy: virbr0 waits on it"):
@@ -225,7 +226,7 @@ def test_a_busy_port_is_refused():
         forwards = "forwards: {tcp: {8080: vm1:80, 8099: vm1:80}}"
         done = netlab("set", "vmnet8", f"nat={{gateway: 10.0.0.10, {forwards}}}")
         assert (done.returncode, "tcp port 8099 is busy" in done.stderr) == (2, True)
-        busy = loads(SCENARIO.replace("{8080", "{8099: vm2:80, 8080").encode(), "n.yaml")
+        busy = load_text(SCENARIO.replace("{8080", "{8099: vm2:80, 8080").encode(), "n.yaml")
         with pytest.raises(UsageError, match="tcp port 8099 is busy"):
             lab.apply(now(), busy)
         assert not lab.status(now()).drift

@@ -12,7 +12,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.process import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import Lease
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.machine import inside
 
 NAME = "physical"
@@ -74,7 +74,7 @@ def test_an_automatic_bridge_moves_with_the_default_route(running):
 
 
 def test_a_card_moved_to_another_lan():
-    with lab.running(lab.prepare(loads(CARDS.encode(), "x.yaml"), NAME)):
+    with lab.running(lab.prepare(load_text(CARDS.encode(), "x.yaml"), NAME)):
         assert address("vm1") == "192.168.1.129/24"
         assign("host.eth0", lan="cafe")
         assert address("vm1") == "10.5.0.130/24"
@@ -109,7 +109,7 @@ def test_without_any_card_vms_on_one_host_still_meet(running):
 
 
 def test_a_wired_card_comes_before_wifi():
-    with lab.running(lab.prepare(loads(CARDS.encode(), "x.yaml"), NAME)) as up:
+    with lab.running(lab.prepare(load_text(CARDS.encode(), "x.yaml"), NAME)) as up:
         assert not lab.status(up).drift
         routes = inside(f"{NAME}.host", "ip", "route").stdout
     assert "default via 192.168.1.1 dev eth0" in routes
@@ -122,7 +122,7 @@ def test_a_lan_without_dhcp_gives_no_address():
         "host: {nics: {eth0: {lan: lab}}}\n"
         "vmnets: {vmnet0: {mode: bridged}}\nvms: {vm1: {nics: [vmnet0]}}\nexpect: {default: blocked}\n"
     )
-    with lab.running(lab.prepare(loads(text.encode(), "x.yaml"), NAME)) as up:
+    with lab.running(lab.prepare(load_text(text.encode(), "x.yaml"), NAME)) as up:
         assert not lab.status(up).drift
         assert not address("vm1")
         assert not address("host")
@@ -143,7 +143,7 @@ def test_a_vmnet_of_the_lan_s_subnet_comes_and_goes_live():
     other = lab.load("same-subnet").text.replace(b"192.168.1.0/24}", b"10.0.0.0/24}")
     other = other.replace(b", firewall: [icmp]", b"")
     other = other[: other.index(b"expect:")] + b"expect: {default: blocked}\n"
-    with lab.running(lab.prepare(loads(other, "x.yaml"), NAME)):
+    with lab.running(lab.prepare(load_text(other, "x.yaml"), NAME)):
         assert answers("vm1", "192.168.1.50")
         assert answers("vm1", "10.0.0.1")
         assign("vmnet8", subnet="192.168.1.0/24")
@@ -162,7 +162,7 @@ def test_nat_reaches_what_the_host_reaches_by_vpn():
     text = lab.load("vpn-overlap").text.replace(b"10.0.0.0/24", b"10.9.0.0/24")
     text = text.replace(b"10.0.0.20,", b"10.9.0.20,").replace(b"10.0.0.2}", b"10.9.0.2}")
     text = text[: text.index(b"expect:")] + b"expect: {default: blocked}\n"
-    with lab.running(lab.prepare(loads(text, "x.yaml"), NAME)):
+    with lab.running(lab.prepare(load_text(text, "x.yaml"), NAME)):
         assert answers("vm1", "10.0.0.200")
 
 
@@ -182,7 +182,7 @@ def test_a_bridged_vm_logs_in_itself():
 
 def test_over_wifi_the_host_s_login_is_the_vm_s_too():
     text = lab.load("campus").text.replace(b"eth0: 10.30", b"wlan0: 10.30")
-    with lab.running(lab.prepare(loads(text, "x.yaml"), NAME)):
+    with lab.running(lab.prepare(load_text(text, "x.yaml"), NAME)):
         assert answers("vm1", "203.0.113.80")
         assert not answers("pc", "203.0.113.80")
 
@@ -192,7 +192,7 @@ def test_who_is_not_admitted_gets_no_lease_and_the_trace_says_why():
         found = lab.trace(up, "vm2", "internet").finding
         assert (found.at, found.cause) == ("lan", Cause.MAC_NOT_ALLOWED)
         text = up.source.text.replace(b"address: 192.168.43.50, gateway: 192.168.43.1", b"")
-        lab.apply(now(), loads(text.replace(b"vmnet0, }", b"vmnet0}"), "x.yaml"))
+        lab.apply(now(), load_text(text.replace(b"vmnet0, }", b"vmnet0}"), "x.yaml"))
         assert not lab.status(now()).drift
         assert not address("vm2")
         assign("lan", admits="2")
@@ -235,7 +235,7 @@ def test_a_hot_spot_of_the_host_s_that_devices_join_and_leave():
         # Off, and another network has Windows' sharing.
         text = now().source.text
         off = text[: text.index(b"expect:")] + b"expect: {default: blocked}\n"
-        lab.apply(now(), loads(off, "x.yaml"))
+        lab.apply(now(), load_text(off, "x.yaml"))
         assign("host", hotspot="")
         assert "phone" not in lab.node_names(NAME)
         assert answers("vm1", "203.0.113.80")

@@ -13,7 +13,7 @@ from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.errors import Interrupted
 from netlab.kernel.namespaces import netns
 from netlab.kernel.nftables import nft
-from netlab.kernel.patience import Interruption
+from netlab.kernel.signals import Interruption
 from netlab.packets import icmp, icmp_socket, mmsg
 from netlab.verify import rounds
 from netlab.verify.batches import PairProbe
@@ -172,8 +172,8 @@ def test_a_probe_that_is_bound_and_never_arrives_has_left(rules):
 def test_what_stays_on_the_machine_has_not_left():
     listener = icmp_socket.IcmpSocket("probe.vm1")
     try:
-        message = icmp.EchoRequest().carrying(b"12345678", 7)
-        to = [icmp_socket.address(VM1), icmp_socket.address(VM2)]
+        message = icmp.EchoRequest().build(b"12345678", 7)
+        to = [icmp_socket.sockaddr(VM1), icmp_socket.sockaddr(VM2)]
         assert not mmsg.send(listener.icmp.fileno(), [(message, one) for one in to])
         left = {frame[30:34] for frame in listener.departures()}
     finally:
@@ -185,10 +185,10 @@ def test_each_of_many_that_cannot_be_sent_is_told_with_its_error():
     inside("probe.pc", "ip", "route", "del", "default")
     listener = icmp_socket.IcmpSocket("probe.pc")
     try:
-        message = icmp.EchoRequest().carrying(b"12345678", 7)
+        message = icmp.EchoRequest().build(b"12345678", 7)
         to = ["203.0.113.80", "192.168.1.100", "203.0.113.80", "203.0.113.80", "192.168.1.1"]
         failed = mmsg.send(
-            listener.icmp.fileno(), [(message, icmp_socket.address(one)) for one in to]
+            listener.icmp.fileno(), [(message, icmp_socket.sockaddr(one)) for one in to]
         )
     finally:
         listener.close()
@@ -208,7 +208,7 @@ def test_no_thread_is_left_after_ctrl_c():
     assert threading.active_count() == threads
 
 
-def test_more_probes_than_fit_in_one_wave():
+def test_more_probes_than_fit_in_one_batch():
     many = [
         PairProbe("probe.vm1", "probe.vm2", VM2),
         PairProbe("probe.vm2", "probe.vm1", VM1),

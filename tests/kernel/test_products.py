@@ -18,7 +18,7 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.plan.modes import nat
 from netlab.plan.plan import Plan
 from netlab.plan.resources import Listening, Service
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
 
@@ -43,7 +43,7 @@ expect: {default: blocked}
 
 
 def source(text: str = TEXT):
-    return loads(text.encode(), "products.yaml")
+    return load_text(text.encode(), "products.yaml")
 
 
 @pytest.fixture(scope="module")

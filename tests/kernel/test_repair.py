@@ -289,7 +289,7 @@ def test_one_repair_ends_every_drift_and_the_lab_works(running, drifts):
         by_hand(node, command)
         assert lab.status(running).drift, f"{name} is not seen"
         repaired = lab.repair(running)
-        assert not repaired.failures, (name, [error.told for error in repaired.failures])
+        assert not repaired.failures, (name, [error.with_notes for error in repaired.failures])
         assert not lab.status(running).drift, (name, drift(running))
         for machine in ("vm1", "vm2", "pc"):
             ping = inside(f"drift.{machine}", *PING)

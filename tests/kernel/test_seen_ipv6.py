@@ -258,7 +258,7 @@ def test_watch_calls_neighbour_discovery_by_its_name_and_knows_new_addresses(run
     run("seen.vm1", "ip -6 neigh flush all")
     owners = lab.LabWatcher(running).owners
     tracker = conversations.ConversationTracker(
-        lab.LabWatcher(running).netmap, conversations.FOLDED
+        lab.LabWatcher(running).netmap, conversations.BACKGROUND
     )
     late = "fd00:8::abc"
     with (

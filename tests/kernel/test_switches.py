@@ -9,7 +9,7 @@ import pytest
 from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.kernel.faults import changed, proof, rules, run
 
 SCENARIO = """
@@ -33,7 +33,7 @@ STRANGER = "02:00:00:00:00:77"
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[lab.Lab]:
-    with lab.running(lab.prepare(loads(SCENARIO.encode(), "s.yaml"), "switches")) as up:
+    with lab.running(lab.prepare(load_text(SCENARIO.encode(), "s.yaml"), "switches")) as up:
         yield up
 
 

@@ -20,7 +20,7 @@ from netlab.kernel.netlink import channel
 from netlab.kernel.netlink.objects import connections as tracked
 from netlab.kernel.rows import Flow, RouteRow
 from netlab.kernel.state import sockets, spaces
-from netlab.kernel.state.monitor import Lost, TableEvent, TableMonitor, What
+from netlab.kernel.state.monitor import EventKind, Lost, TableEvent, TableMonitor
 from netlab.kernel.state.tables import KernelTable
 from tests.machine import inside, ip
 from tests.pace import HANG_SECONDS
@@ -217,7 +217,7 @@ def test_learning_is_heard_of(events):
     inside("tables.vm2", "ip", "neighbour", "flush", "all")
     inside("tables.vmnet8", "bridge", "fdb", "flush", "dev", "vmnet8")
     inside("tables.vm2", "ping", "-c1", "10.0.0.2")
-    found = until(events, lambda c: c.namespace == "tables.vm2" and c.what is What.ADDED)
+    found = until(events, lambda c: c.namespace == "tables.vm2" and c.what is EventKind.ADDED)
     assert (found.table, str(found.row.address)) == (KernelTable.NEIGHBOURS, "10.0.0.2")
     assert found.row in events.rows("tables.vm2", KernelTable.NEIGHBOURS)
 
@@ -229,18 +229,18 @@ def test_a_switch_learns_and_forgets(events, running):
     port = next(r.port for r in read(KernelTable.FDB, "lan") if r.mac == mac)
     BACKLOG.clear()
     inside(place, "bridge", "fdb", "del", mac, "dev", port, "master")
-    gone = until(events, lambda c: c.table is KernelTable.FDB and c.what is What.REMOVED)
+    gone = until(events, lambda c: c.table is KernelTable.FDB and c.what is EventKind.REMOVED)
     BACKLOG.clear()
     assert (gone.namespace, gone.row.mac, gone.row.port) == (place, mac, port)
     inside("tables.pc", "ping", "-c1", "192.168.1.1")
     come = until(events, lambda c: c.table is KernelTable.FDB and c.namespace == place)
-    assert (come.what, come.row.mac, come.row.learnt) == (What.ADDED, mac, True)
+    assert (come.what, come.row.mac, come.row.learnt) == (EventKind.ADDED, mac, True)
 
 
 def test_nat_entries_come_change_and_go(events):
     inside("tables.vm1", "curl", "-s", f"http://{INTERNET}/")
 
-    def of_router(what: What) -> Callable[[TableEvent], bool]:
+    def of_router(what: EventKind) -> Callable[[TableEvent], bool]:
         return lambda c: (
             c.namespace == "tables.router"
             and c.table is KernelTable.CONNECTIONS
@@ -248,10 +248,10 @@ def test_nat_entries_come_change_and_go(events):
             and c.what is what
         )
 
-    new = until(events, of_router(What.ADDED))
+    new = until(events, of_router(EventKind.ADDED))
     assert new.row.state == "SYN_SENT"
     assert str(new.row.seen_as.source) == "203.0.113.1"
-    changed = until(events, of_router(What.CHANGED))
+    changed = until(events, of_router(EventKind.CHANGED))
     assert (changed.row.id, changed.row.timeout is None) == (new.row.id, False)
 
 
@@ -266,7 +266,7 @@ def test_a_connection_that_ends_is_gone(events):
         events,
         lambda c: (
             (c.namespace, c.table, c.what)
-            == ("tables.router", KernelTable.CONNECTIONS, What.REMOVED)
+            == ("tables.router", KernelTable.CONNECTIONS, EventKind.REMOVED)
             and (str(c.row.original.source), c.row.protocol) == ("192.168.1.50", "icmp")
         ),
     )
@@ -287,19 +287,19 @@ def test_an_adapter_that_goes_down_takes_its_routes_along(events):
     try:
         down = until(events, lambda c: c.table is KernelTable.INTERFACES and not c.row.up)
         assert (down.namespace, down.row.name) == ("tables.vm2", "eth0")
-        until(events, lambda c: isinstance(c.row, RouteRow) and c.what is What.REMOVED)
+        until(events, lambda c: isinstance(c.row, RouteRow) and c.what is EventKind.REMOVED)
         assert events.rows("tables.vm2", KernelTable.ROUTES) == ()
     finally:
         inside("tables.vm2", "ip", "link", "set", "eth0", "up")
-    until(events, lambda c: isinstance(c.row, RouteRow) and c.what is What.ADDED)
+    until(events, lambda c: isinstance(c.row, RouteRow) and c.what is EventKind.ADDED)
 
 
 def test_an_address_comes_and_goes(events):
     inside("tables.pc", "ip", "address", "add", "192.168.1.77/24", "dev", "eth0")
     new = until(events, lambda c: c.table is KernelTable.ADDRESSES)
-    assert (new.what, str(new.row[1])) == (What.ADDED, "192.168.1.77/24")
+    assert (new.what, str(new.row[1])) == (EventKind.ADDED, "192.168.1.77/24")
     inside("tables.pc", "ip", "address", "del", "192.168.1.77/24", "dev", "eth0")
-    assert until(events, lambda c: c.table is KernelTable.ADDRESSES).what is What.REMOVED
+    assert until(events, lambda c: c.table is KernelTable.ADDRESSES).what is EventKind.REMOVED
 
 
 def test_lost_messages_are_said_and_the_tables_right_all_the_same(running, monkeypatch):

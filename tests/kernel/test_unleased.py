@@ -17,7 +17,7 @@ from netlab.kernel.resources.create import LEASE_SECONDS
 from netlab.lab.packets import ask_dhcp
 from netlab.plan.resources import Lease
 from netlab.probes.dhcp import DhcpProbe
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.topology import Adapter
 from tests.kernel.faults import proof, run
 from tests.machine import inside, netlab
@@ -61,7 +61,7 @@ expect: {default: blocked}
 
 
 def prepared(text: str) -> lab.Lab:
-    return lab.prepare(loads(text.encode(), "x.yaml"), NAME)
+    return lab.prepare(load_text(text.encode(), "x.yaml"), NAME)
 
 
 def now() -> lab.Lab:

@@ -13,7 +13,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.process import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import Service
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.kernel.faults import changed, proof, run
 from tests.machine import inside
 
@@ -41,7 +41,7 @@ expect: {default: reachable}
 
 @pytest.fixture(autouse=True)
 def running() -> Iterator[lab.Lab]:
-    with lab.running(lab.prepare(loads(SCENARIO.encode(), "x.yaml"), NAME)) as up:
+    with lab.running(lab.prepare(load_text(SCENARIO.encode(), "x.yaml"), NAME)) as up:
         yield up
 
 

@@ -11,7 +11,7 @@ from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import ScenarioError
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -32,7 +32,7 @@ expect: {default: blocked}
 
 @pytest.fixture(autouse=True)
 def running() -> Iterator[lab.Lab]:
-    with lab.running(lab.prepare(loads(SCENARIO.encode(), "v.yaml"), "vm")) as up:
+    with lab.running(lab.prepare(load_text(SCENARIO.encode(), "v.yaml"), "vm")) as up:
         yield up
 
 
@@ -110,7 +110,7 @@ def test_what_dhcp_hands_out_is_what_is_set(running):
     )
     dhcp = f"dhcp: {{{settings}, reservations: {{vm3: 10.0.0.77}}}}"
     text = SCENARIO.replace("subnet: 10.0.0.0/24", f"subnet: 10.0.0.0/24, {dhcp}")
-    lab.up(lab.prepare(loads(text.encode(), "v.yaml"), "vm"))
+    lab.up(lab.prepare(load_text(text.encode(), "v.yaml"), "vm"))
     found = lease("vm1")
     assert (found["address"], found["seconds"]) == ("10.0.0.20/24", "600")
     assert (found["domain"], found["dns"]) == ("lab.example", "8.8.8.8 1.1.1.1")

@@ -18,7 +18,7 @@ from netlab.kernel.nftables import nft
 from netlab.packets.stream import WINDOW_NS
 from netlab.report.traffic import conversation_lines as report
 from netlab.traffic.conversations import (
-    UNSEEN,
+    ORPHAN,
     Conversation,
     ConversationState,
     ConversationTracker,
@@ -48,7 +48,7 @@ def told(running) -> Callable[..., list[Conversation]]:
             do()
             found = [one for part in live(stream.portions(0.1), tracker, WINDOW_NS) for one in part]
             assert not any(stream.lost().values())
-        find.folded = tracker.folded
+        find.folded = tracker.counted
         return found
 
     return find
@@ -287,7 +287,7 @@ def test_what_was_under_way_when_it_starts_is_counted_and_nobody_is_said_to_have
                 tracker = ConversationTracker(lab.LabWatcher(running).netmap, (), stream.since)
                 for part in live(stream.portions(0.02), tracker, WINDOW_NS):
                     found += [one for one in part if one.result is ConversationState.ANSWERED]
-                unseen += tracker.folded[UNSEEN]
+                unseen += tracker.counted[ORPHAN]
     assert unseen
     assert {(one.origin, way(one.there)) for one in found} == {
         ("vm1", WAY),

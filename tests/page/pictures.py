@@ -1,4 +1,4 @@
-"""Screenshots for docs/page.md, of real journeys and real traffic: `make pictures`."""
+"""Screenshots for docs/guide/view.md, of real journeys and real traffic: `make pictures`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from netlab import lab
 from netlab.report.topology import graph, svg
 from netlab.report.web.page import Pictures, html
 from netlab.report.words import LANGUAGES
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.page import pictures as pictures_taken
 from tests.page.browser import Browser, browser
 
@@ -491,7 +491,7 @@ def many() -> graph.Graph:
         "  vmnet8: {mode: nat, subnet: 10.0.0.0/24}\n"
         f"vms:\n{nics}expect: {{default: blocked}}"
     )
-    return graph.planned(lab.prepare(loads(text.encode(), "x.yaml"), "nat"))
+    return graph.planned(lab.prepare(load_text(text.encode(), "x.yaml"), "nat"))
 
 
 def test_a_wide_picture_takes_the_whole_width_and_can_be_seen_as_it_was_drawn(opened):
@@ -746,7 +746,7 @@ def test_the_page_refuses_foreign_scripts_and_networks(opened):
 
 def test_every_picture_of_the_documentation_is_one_that_make_pictures_takes():
     shown = re.findall(
-        r"images/(page-\S+\.png)", (pictures_taken.IMAGES / "../page.md").read_text()
+        r"images/(page-\S+\.png)", (pictures_taken.IMAGES / "../guide/view.md").read_text()
     )
     assert (
         {*shown}

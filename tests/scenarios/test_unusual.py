@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netlab import lab
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.machine import inside
 
 LONG = "a-name-of-sixty-three-characters-" + "x" * 30
@@ -108,7 +108,7 @@ UNUSUAL = {
 
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_an_unusual_scenario_comes_up_as_planned_and_is_as_it_says(name):
-    source = loads(UNUSUAL[name].encode(), f"{name}.yaml")
+    source = load_text(UNUSUAL[name].encode(), f"{name}.yaml")
     with lab.running(lab.prepare(source)) as running:
         assert not lab.status(running).drift
         assert [r.failure for r in lab.verify(running) if not r.passed] == []
@@ -123,7 +123,7 @@ def test_a_vm_with_static_and_dhcp_adapters_has_both_name_servers():
           a: {nics: [{network: vmnet8, address: 10.0.0.3, gateway: 10.0.0.2, dns: 10.0.0.2}, vmnet1]}
         expect: {default: blocked}
     """
-    with lab.running(lab.prepare(loads(text.encode(), "x.yaml"))):
+    with lab.running(lab.prepare(load_text(text.encode(), "x.yaml"))):
         resolv = inside("x.a", "cat", "/etc/resolv.conf").stdout
         assert resolv == "search localdomain\nnameserver 10.0.0.2\nnameserver 172.16.78.1\n"
         assert "203.0.113.80" in inside("x.a", "getent", "ahostsv4", "www.example.com").stdout
@@ -143,7 +143,7 @@ def test_a_full_matrix_of_fifty_vms_does_not_overflow_the_machines_arp_table():
         "    - {from: host, to: internet, as: router@wan}\n"
         "    - {from: [router, internet], to: [router, internet]}\n"
     )
-    with lab.running(lab.prepare(loads(text.encode(), "fifty.yaml"))) as running:
+    with lab.running(lab.prepare(load_text(text.encode(), "fifty.yaml"))) as running:
         results = lab.verify(running)
     assert len(results) == 53 * 52
     assert [r.failure for r in results if not r.passed] == []

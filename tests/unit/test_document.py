@@ -67,7 +67,7 @@ TOO_DEEP = "nested more than 20 levels deep"
 
 @pytest.mark.parametrize("levels", [25, 1_000, 1_001, 3_000])
 @pytest.mark.parametrize(
-    ("before", "level", "says", "place"),
+    ("before", "level", "says", "position"),
     [
         ("", "[", TOO_DEEP, (1, 22)),
         ("", "{", TOO_DEEP, (1, 22)),
@@ -83,12 +83,12 @@ TOO_DEEP = "nested more than 20 levels deep"
         ('"a" ', "[", "not YAML: did not find expected <document start>", (1, 5)),
     ],
 )
-def test_every_libyaml_tells_of_deep_nesting_alike(before, level, levels, says, place):
+def test_every_libyaml_tells_of_deep_nesting_alike(before, level, levels, says, position):
     """From 0.2.6 on it has words of its own for a thousand levels, and then older ones had none."""
     with pytest.raises(ScenarioError) as raised:
         parse((before + level * levels).encode(), "x.yaml")
     (problem,) = raised.value.problems
-    assert (problem.what, (problem.line, problem.column)) == (says, place)
+    assert (problem.what, (problem.line, problem.column)) == (says, position)
 
 
 def test_a_file_at_the_limit_is_read():

@@ -282,7 +282,7 @@ def test_every_sighting_is_recorded_with_what_it_was():
     assert record(ANSWERED, stream) == len(ANSWERED.frames)
     data = stream.getvalue()
     for comment in ("arp, vm1: ARP request", "request, step 3, nat: ICMP echo request",
-                    "answer, step 8, vm1: ICMP echo reply"):  # fmt: skip
+                    "reply, step 8, vm1: ICMP echo reply"):  # fmt: skip
         assert comment.encode() in data
 
 
@@ -352,14 +352,13 @@ def test_the_environment_chooses_the_language(environment, language, monkeypatch
     assert arguments.spoken() == language
 
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "trace.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = (DOCS / "guide" / "trace.md").read_text()
 
 
 def test_the_document_has_every_cause_with_its_sentence_and_proof():
-    section = DOCUMENT.partition("## Causes")[2].partition("\n## ")[0]
-    rows = [
-        line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")
-    ]
+    page = (DOCS / "reference" / "causes.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
     assert {row[0].strip("`"): row[1] for row in rows} == {
         cause.value: texts["en"] for cause, texts in SENTENCES.items()
     }
@@ -367,14 +366,14 @@ def test_the_document_has_every_cause_with_its_sentence_and_proof():
 
 
 def test_the_document_has_every_kind_of_probe():
-    section = DOCUMENT.partition("## Kinds of probe")[2].partition("\n## ")[0]
+    section = GUIDE.partition("## Kinds of probe")[2].partition("\n## ")[0]
     named = set(re.findall(r"^\*\*`(.+?)`\*\*", section, re.MULTILINE))
     assert named == set(arguments.KINDS) - {"icmp"}
 
 
 def test_the_document_has_every_option():
     options = {name for option in trace.params for name in option.opts if name.startswith("--")}
-    assert not {name for name in options - {"--lab"} if name not in DOCUMENT}
+    assert not {name for name in options - {"--lab"} if name not in GUIDE}
 
 
 FLOOD = "vm1.eth0> sw.p1< sw.p2> sw.p3> nat.eth0< pc.eth0<"

@@ -8,7 +8,7 @@ from netlab import lab
 from netlab.errors import ScenarioError
 from netlab.plan.resources import Ruleset
 from netlab.scenario.firewall import Firewall
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 
 CASES = [
     # blocks, allows, what is let in of tcp:80, tcp:81, udp:80
@@ -43,7 +43,7 @@ def test_what_is_let_in(blocks, allows, expected):
     assert tuple(firewall.lets_in(*port) for port in PORTS) == expected
     words = {True: blocks, False: allows}
     quoted = {key: f"[{', '.join(value)}]" for key, value in words.items()}
-    source = loads(TEXT.format(blocks=quoted[True], allows=quoted[False]).encode(), "x.yaml")
+    source = load_text(TEXT.format(blocks=quoted[True], allows=quoted[False]).encode(), "x.yaml")
     warned = [
         any(f"does not let {protocol} {port} in" in warning.what for warning in source.warnings)
         for protocol, port in PORTS
@@ -63,7 +63,7 @@ def test_rules_stand_in_the_order_in_which_they_count():
     text = TEXT.format(blocks="[tcp, icmp, tcp:81]", allows="[tcp:80, icmp]")
     rules = next(
         resource.text
-        for resource in lab.prepare(loads(text.encode(), "x.yaml")).plan.resources
+        for resource in lab.prepare(load_text(text.encode(), "x.yaml")).plan.resources
         if isinstance(resource, Ruleset) and resource.namespace == "x.host"
     )
     _, _, chain = rules.partition("chain input {\n\t\ttype filter")
@@ -80,4 +80,4 @@ def test_rules_stand_in_the_order_in_which_they_count():
 def test_an_exception_is_a_port_or_a_protocol(word):
     text = TEXT.format(blocks="on", allows=f"['{word}']")
     with pytest.raises(ScenarioError, match="must be icmp, tcp, udp, or a port like tcp:80"):
-        loads(text.encode(), "x.yaml")
+        load_text(text.encode(), "x.yaml")

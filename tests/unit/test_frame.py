@@ -1,4 +1,4 @@
-"""Frames, read by struct: what is told of those that scapy builds; and nothing makes it fail."""
+"""Frames, read by struct: the fields of those that scapy builds; and nothing makes it fail."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ CORPUS = {
     "no name": ETHER / FOUR / UDP(sport=53, dport=4000) / DNS(qr=1, rcode=3, qd=DNSQR(qname="x.y")),
     "dhcp": ETHER / IP(src="10.0.0.254") / UDP(sport=67, dport=68) / OFFER,
     "arp": ETHER / ARP(op=1, hwsrc="00:0c:29:00:00:01", psrc="10.0.0.1", pdst="10.0.0.2"),
-    "arp answer": ETHER / ARP(op=2, hwsrc="00:0c:29:00:00:01", psrc="10.0.0.1", pdst="10.0.0.2"),
+    "arp reply": ETHER / ARP(op=2, hwsrc="00:0c:29:00:00:01", psrc="10.0.0.1", pdst="10.0.0.2"),
     "other protocol": ETHER / IP(proto=47, src="10.0.0.1", dst="10.0.0.2") / Raw(b"12345678"),
     "ipv6 echo": ETHER / SIX / ICMPv6EchoRequest(id=7, seq=1, data=b"token"),
     "ipv6 too big": ETHER / SIX / ICMPv6PacketTooBig(mtu=1280) / SIX / UDP(sport=1, dport=2),
     "ndp": ETHER / SIX / ICMPv6ND_NS(tgt="fd00::2"),
-    "ndp answer": ETHER / SIX / ICMPv6ND_NA(tgt="fd00::2"),
+    "ndp reply": ETHER / SIX / ICMPv6ND_NA(tgt="fd00::2"),
     "vlan": ETHER / Dot1Q(vlan=5) / FOUR / ICMP(),
     "not ip": Ether(type=0x88CC) / b"lldp",
 }
@@ -87,11 +87,11 @@ def fields(name: str) -> dict[str, str]:
     return decode(bytes(CORPUS[name]))
 
 
-def has(name: str, **wanted: str) -> bool:
-    found = fields(name)
+def has(name: str, **expected: str) -> bool:
+    actual = fields(name)
     return {
-        key.replace("_", ".", 1): value for key, value in wanted.items()
-    }.items() <= found.items()
+        key.replace("_", ".", 1): value for key, value in expected.items()
+    }.items() <= actual.items()
 
 
 def test_icmp():
@@ -119,9 +119,9 @@ def test_only_what_names_an_mtu_is_told_to():
     frames = []
     for packet in (too_big, strange):
         data = bytes(packet)
-        seen = Sighting(0, "n", "eth0", False, False, data)
-        frames.append(Frame(seen, Packet(Part.ERROR, ""), decode(data)))
-    assert probe.found(frames, {}) == ["fd00::1 says: at most 70000 bytes"]
+        sighting = Sighting(0, "n", "eth0", False, False, data)
+        frames.append(Frame(sighting, Packet(Part.ERROR, ""), decode(data)))
+    assert probe.results(frames, {}) == ["fd00::1 says: at most 70000 bytes"]
     assert named_mtu(bytes(CORPUS["too big"])[34:], 4) == 1300
     assert named_mtu(bytes(CORPUS["error"])[34:], 4) is None
 
@@ -138,8 +138,8 @@ def test_dns_names_that_point_to_others():
     question = bytes(REPLY)[:12] + b"\3www\2ex\0" + b"\0\1\0\1"
     record = b"\xc0\x0c" + b"\0\1\0\1" + bytes(4) + b"\0\4" + bytes([203, 0, 113, 80])
     message = question[:6] + b"\0\1" + question[8:12] + question[12:] + record
-    found = decode(bytes(ETHER / FOUR / UDP(sport=53, dport=9) / Raw(message)))
-    assert (found["dns.name"], found["dns.answer"]) == ("www.ex", "203.0.113.80")
+    decoded = decode(bytes(ETHER / FOUR / UDP(sport=53, dport=9) / Raw(message)))
+    assert (decoded["dns.name"], decoded["dns.answer"]) == ("www.ex", "203.0.113.80")
 
 
 def test_dhcp():
@@ -174,12 +174,12 @@ def test_what_is_cut_off_has_fewer_fields_and_no_other():
     for name, packet in CORPUS.items():
         whole, full = bytes(packet), fields(name)
         for length in range(len(whole)):
-            found = decode(whole[:length], len(whole))
-            told = {"malformed", "dns.answer", "dhcp.type"}
+            decoded = decode(whole[:length], len(whole))
+            shortened = {"malformed", "dns.answer", "dhcp.type"}
             assert all(
                 full.get(key) == value
-                for key, value in found.items()
-                if key.split("quoted.")[-1] not in told
+                for key, value in decoded.items()
+                if key.split("quoted.")[-1] not in shortened
             ), (name, length)
 
 
@@ -187,7 +187,7 @@ WIRE = bytes(CORPUS["syn"])
 
 
 @pytest.mark.parametrize(
-    ("frame", "said"),
+    ("frame", "reason"),
     [
         (WIRE[:7], "Ethernet header cut after 7 of 14 bytes"),
         (WIRE[:14], "IPv4 header cut after 0 of 20 bytes"),
@@ -219,24 +219,24 @@ WIRE = bytes(CORPUS["syn"])
         (IP() / ICMP(type=3) / Raw(b"\x45rubbish"), None),
     ],
 )  # fmt: skip
-def test_a_header_that_is_there_in_part_or_lies_is_said_to(frame, said):
+def test_a_header_that_is_there_in_part_or_lies_is_said_to(frame, reason):
     if isinstance(frame, Built):
         frame = bytes(frame if Ether in frame else Ether() / frame)
-    found = decode(frame)
-    assert found.get("malformed") == said
-    assert said is None or summary(found).endswith(said)
+    decoded = decode(frame)
+    assert decoded.get("malformed") == reason
+    assert reason is None or summary(decoded).endswith(reason)
     assert "malformed" not in decode(bytes(CORPUS["syn"]))
 
 
 def test_what_an_error_quotes_may_end_behind_the_ports():
     for length in range(8):
         quoted = Raw(bytes(FOUR / TCP(dport=80))[: 20 + length])
-        found = decode(bytes(ETHER / LOST.copy() / quoted))
-        assert found["quoted.malformed"] == f"TCP header cut after {length} of 20 bytes"
-        assert "quoted.tcp.dst" not in found
-    found = decode(bytes(ETHER / LOST.copy() / Raw(bytes(FOUR / TCP(dport=80, seq=5))[:28])))
-    assert (found["quoted.tcp.dst"], found["quoted.tcp.seq"]) == ("80", "5")
-    assert not {"quoted.tcp.ack", "quoted.malformed"} & found.keys()
+        decoded = decode(bytes(ETHER / LOST.copy() / quoted))
+        assert decoded["quoted.malformed"] == f"TCP header cut after {length} of 20 bytes"
+        assert "quoted.tcp.dst" not in decoded
+    decoded = decode(bytes(ETHER / LOST.copy() / Raw(bytes(FOUR / TCP(dport=80, seq=5))[:28])))
+    assert (decoded["quoted.tcp.dst"], decoded["quoted.tcp.seq"]) == ("80", "5")
+    assert not {"quoted.tcp.ack", "quoted.malformed"} & decoded.keys()
 
 
 def test_what_a_capture_has_cut_off_counts_and_is_not_called_wrong():
@@ -253,7 +253,7 @@ def test_icmp_of_the_other_version_is_none():
 
 def test_a_fragment_is_said_to_be_one():
     first, second = fragment(FOUR.copy() / UDP(sport=5, dport=53) / Raw(bytes(1000)), 600)
-    tellings = [summary(decode(bytes(ETHER / one))) for one in (first, second)]
+    tellings = [summary(decode(bytes(ETHER / packet))) for packet in (first, second)]
     assert tellings[0].endswith("UDP 1000 bytes; fragment from byte 0 on")
     assert tellings[1].endswith("protocol 17; fragment from byte 600 on")
     later = decode(bytes(Ether() / IPv6() / IPv6ExtHdrFragment(offset=9, nh=17) / bytes(8)))
@@ -262,20 +262,20 @@ def test_a_fragment_is_said_to_be_one():
 
 def test_behind_extension_headers_of_ipv6_stands_what_they_lead_to():
     chain = IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / IPv6ExtHdrFragment(m=1)
-    found = decode(bytes(Ether() / IPv6() / chain / TCP(dport=80) / b"abc"))
-    assert (found["ip.protocol"], found["tcp.dst"], found["tcp.length"]) == ("6", "80", "3")
+    decoded = decode(bytes(Ether() / IPv6() / chain / TCP(dport=80) / b"abc"))
+    assert (decoded["ip.protocol"], decoded["tcp.dst"], decoded["tcp.length"]) == ("6", "80", "3")
 
 
 def test_a_dns_name_is_written_as_in_master_files():
     """A dot in a label, and what a terminal would obey."""
     name = b"\7www.\x1b[m\2\\ \0"
     message = bytes(QUESTION)[:12] + name + b"\0\1\0\1"
-    found = decode(bytes(ETHER / FOUR / UDP(dport=53) / Raw(message)))
-    assert found["dns.name"] == r"www\.\027[m.\\\032"
+    decoded = decode(bytes(ETHER / FOUR / UDP(dport=53) / Raw(message)))
+    assert decoded["dns.name"] == r"www\.\027[m.\\\032"
     many = [DNSRR(rrname="x", rdata=f"10.0.0.{n}") for n in range(99)]
     answer = DNS(qr=1, qd=DNSQR(qname="x"), an=many)
-    told = decode(bytes(ETHER / FOUR / UDP(sport=53) / answer))["dns.answer"].split()
-    assert (len(told), told[-1]) == (17, "…")
+    shown = decode(bytes(ETHER / FOUR / UDP(sport=53) / answer))["dns.answer"].split()
+    assert (len(shown), shown[-1]) == (17, "…")
 
 
 def test_no_frame_makes_anything_fail():
@@ -305,7 +305,7 @@ def test_an_offer_of_nonsense_is_no_traceback(option):
     data = bytes(ETHER / IP(src="10.0.0.254") / UDP(sport=67, dport=68) / Raw(message))
     probe = DhcpProbe.__new__(DhcpProbe)
     probe.ends, probe._number = Ends("n", None, "", "eth0", "00:0c:29:00:00:01", ""), 0xABCD
-    found = decode(data)
-    packet = probe.packet(found, data)
-    seen = Sighting(0, "n", "eth0", False, False, data)
-    assert probe.found([Frame(seen, packet, found)], {})[-1] == "1 server answered"
+    decoded = decode(data)
+    packet = probe.packet(decoded, data)
+    sighting = Sighting(0, "n", "eth0", False, False, data)
+    assert probe.results([Frame(sighting, packet, decoded)], {})[-1] == "1 server answered"

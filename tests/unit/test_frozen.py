@@ -85,7 +85,7 @@ def test_it_is_as_a_frozen_dataclass():
         assert ours == replace(ours, aside="else")
         assert ours != replace(ours, hidden="else")
     assert Ours.__match_args__ == Theirs.__match_args__
-    assert [one.name for one in fields(Ours)] == [one.name for one in fields(Theirs)]
+    assert [member.name for member in fields(Ours)] == [member.name for member in fields(Theirs)]
     assert Ours("a").names is not Ours("a").names
 
 

@@ -25,7 +25,7 @@ from netlab.report.topology.drawing import draw
 from netlab.report.topology.layout import Layout, WireLine, arrange
 from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, text_width
 from netlab.scenario.files import shipped
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.mode import Mode
 from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
 
@@ -38,7 +38,7 @@ def drawn(scenario: str) -> graph.Graph:
 
 
 def of_text(scenario: str) -> graph.Graph:
-    return graph.planned(lab.prepare(loads(scenario.encode(), "x.yaml"), "x"))
+    return graph.planned(lab.prepare(load_text(scenario.encode(), "x.yaml"), "x"))
 
 
 def many(vms: int) -> graph.Graph:
@@ -529,7 +529,7 @@ def test_pictures_tell_ipv6():
 
 def test_a_network_without_machines_is_in_the_text_too():
     planned = lab.prepare(
-        loads(
+        load_text(
             b"vmnets: {vmnet8: {mode: nat, subnet: 10.0.0.0/24}}\n"
             b"segments: {empty: {}}\nvms: {vm1: {nics: [vmnet8]}}\nexpect: {default: blocked}",
             "x.yaml",

@@ -12,7 +12,7 @@ from netlab.report.text import plain
 from netlab.report.verify.groups import PairBlock, groups, shortened
 from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import Expectation, matrix
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.verify.matrix import Result, compare
 
 ADDRESSES = {"host@lan": "192.168.1.100", "router@wan": "203.0.113.1"}
@@ -42,7 +42,7 @@ def lab_of(vms: Iterable[str], rules: str = "") -> lab.Lab:
         f"vms: {{{', '.join(f'{vm}: {{nics: [vmnet8]}}' for vm in vms)}}}\n"
         f"expect: {{default: reachable, rules: [{rules}]}}"
     )
-    return lab.prepare(loads(text.encode(), "x.yaml"), "x")
+    return lab.prepare(load_text(text.encode(), "x.yaml"), "x")
 
 
 def measured(planned: lab.Lab, decide: Decide) -> list[Result]:
@@ -88,7 +88,7 @@ def forty() -> list[Result]:
     peers = "lan: {peers: {pc: 192.168.1.50}}\n"
     text = lab_of(STUDENTS).source.text.decode()
     text = peers + text.replace("rules: []", f"rules: [{RULES}]")
-    return measured(lab.prepare(loads(text.encode(), "x.yaml"), "x"), school)
+    return measured(lab.prepare(load_text(text.encode(), "x.yaml"), "x"), school)
 
 
 @pytest.mark.parametrize("width", [80, 120, 40])
@@ -139,8 +139,10 @@ def test_a_thousand_pairs_of_one_cause_are_one_thing():
     names = [f"vm{number}" for number in range(1, 41)]
     (group,) = groups(measured(lab_of(names), decide))
     assert group.blocks == (PairBlock(tuple(names), tuple(names), 40 * 39),)
-    assert group.what == f"expected reachable, but dead: at the sender, {silent} (arp-unanswered)"
-    assert group.example.startswith("expected reachable, but dead: at vm1, ")
+    assert (
+        group.what == f"expected reachable, but dropped: at the sender, {silent} (arp-unanswered)"
+    )
+    assert group.example.startswith("expected reachable, but dropped: at vm1, ")
     shown = plain(Matrix(group.results), 80)
     assert "! vm1…vm40 → vm1…vm40, 1560 pairs: expected reachable" in shown
     assert len(shown.splitlines()) < 60

@@ -68,25 +68,25 @@ def copied(vms: int) -> dict[str, Any]:
 
 def counted(work: Callable[[], object]) -> int:
     """How many calls something takes."""
-    found = 0
+    calls = 0
 
     def count(_: object, event: str, __: object) -> None:
-        nonlocal found
-        found += event in ("call", "c_call")
+        nonlocal calls
+        calls += event in ("call", "c_call")
 
     sys.setprofile(count)
     try:
         work()
     finally:
         sys.setprofile(None)
-    return found
+    return calls
 
 
 def calls(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
     """How many calls it takes to check a scenario and to plan its lab."""
     document = Document("flat.yaml", data)
     monkeypatch.setattr(loader, "parse", lambda *_: document)
-    return counted(lambda: build("flat", resolve(loader.loads(b"", "flat.yaml").scenario)))
+    return counted(lambda: build("flat", resolve(loader.load_text(b"", "flat.yaml").scenario)))
 
 
 @pytest.mark.parametrize("scenario", [flat, addresses, bridged, reserved, forwarded, copied])
@@ -98,13 +98,13 @@ def test_twice_as_many_vms_are_twice_the_work(scenario, monkeypatch):
 
 def every_vm_changed(vms: int) -> int:
     """Calls that it takes to change each VM of a lab: its text, and what comes of it."""
-    source = loader.loads(json.dumps(flat(vms), indent=1).encode(), "flat.yaml")
+    source = loader.load_text(json.dumps(flat(vms), indent=1).encode(), "flat.yaml")
     data = json.loads(json.dumps(source.data))
     for number in range(vms):
         data["vms"][f"vm{number}"]["firewall"] = ["icmp"]
     data["vmnets"]["vmnet8"]["mtu"] = 1400  # Each cable goes, and what stands on it.
     after = loader.edited(source, data)
-    plans = [build("flat", one.topology) for one in (source, after)]
+    plans = [build("flat", loaded.topology) for loaded in (source, after)]
     return counted(lambda: diff(*plans)) + counted(lambda: loader.edited(source, data))
 
 

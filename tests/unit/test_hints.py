@@ -25,7 +25,7 @@ from netlab.kernel.installed import NEEDED, TYPED
 ROOT = Path(__file__).parents[2]
 SOURCES = (
     *(ROOT / name for name in ("README.md", "Makefile")),
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
     *(file for kind in ("py", "js", "rc") for file in (ROOT / "netlab").rglob(f"*.{kind}")),
 )
 OF_EVERY_MACHINE = {"cat", "id", "sh", "timeout"}
@@ -93,15 +93,16 @@ def test_make_up_installs_what_people_are_told_to_type():
     assert {program.package for program in NEEDED.values()} <= set(packages("PACKAGES_LAB"))
 
 
-def test_readme_names_the_same_packages_for_who_has_no_make():
-    line = re.search(r"apt install ([^`\n]*)", (ROOT / "README.md").read_text())[1]
+def test_first_steps_name_the_same_packages_for_who_has_no_make():
+    page = ROOT / "docs" / "guide" / "first-steps.md"
+    line = re.search(r"apt install ([^`\n]*)", page.read_text())[1]
     assert line.split() == ["pipx", *packages("PACKAGES_LAB", "PACKAGES_TYPED")]
 
 
 @pytest.mark.parametrize("name", TYPED)
 def test_doctor_says_what_is_missing_and_which_package_has_it(monkeypatch, name):
-    monkeypatch.setattr(doctor, "_found", lambda program: None if program == name else "/bin/x")
-    (check,) = doctor._typed()
+    monkeypatch.setattr(doctor, "_path_of", lambda program: None if program == name else "/bin/x")
+    (check,) = doctor._typed_programs()
     assert (check.name, check.health, check.found) == (name, Health.WARNING, "not found")
     assert f"install the package {TYPED[name].package}" in check.cost
 

@@ -11,27 +11,27 @@ from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import ipv6 as kernel_ipv6
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.patience import Interruption
 from netlab.kernel.resources.create import make
 from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.signals import Interruption
 from netlab.packets import icmp
 from netlab.packets.packet import Part
 from netlab.plan.diff import diff, reconcile
 from netlab.plan.resources import Address, Advertised, DhcpClient, Ipv6, Listening, Ruleset, Service
 from netlab.scenario.addresses import ipv6
 from netlab.scenario.files import shipped
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.topology import resolve
 
 
 def edited(old: str, new: str) -> lab.Lab:
     text = lab.load("ipv6").text.decode()
     assert old in text
-    return lab.prepare(loads(text.replace(old, new).encode(), "x.yaml"), "ipv6")
+    return lab.prepare(load_text(text.replace(old, new).encode(), "x.yaml"), "ipv6")
 
 
 def test_an_address_is_made_of_prefix_and_mac_as_rfc_4291_says():
-    made = ipv6.made(IPv6Network("2001:db8:1::/64"), "00:0c:29:7b:11:e3")
+    made = ipv6.slaac_address(IPv6Network("2001:db8:1::/64"), "00:0c:29:7b:11:e3")
     assert made == IPv6Interface("2001:db8:1:0:20c:29ff:fe7b:11e3/64")
 
 
@@ -97,7 +97,7 @@ def test_who_hears_no_advertisement_has_no_address():
 
 def test_a_device_that_may_not_join_hears_no_advertisement():
     text = lab.load("tethering").text.decode().replace("lan: {", 'lan: {ipv6: "2001:db8:1::/64", ')
-    nodes = resolve(loads(text.encode(), "x.yaml").scenario).nodes
+    nodes = resolve(load_text(text.encode(), "x.yaml").scenario).nodes
     assert nodes["host"].primary.ipv6 is not None
     assert nodes["vm2"].primary.ipv6 is None
 
@@ -111,16 +111,16 @@ def test_a_kernel_without_ipv6_is_told_with_the_remedy(monkeypatch, tmp_path):
 
 def test_a_message_of_icmpv6_is_read_without_ip_header():
     token, source = b"12345678", "2001:db8::2"
-    request = icmp.EchoRequest(is_ipv6=True).carrying(token, 7)
-    read = icmp.read_six(request, source)
+    request = icmp.EchoRequest(is_ipv6=True).build(token, 7)
+    read = icmp.read_ipv6_message(request, source)
     assert (read.kind, read.token, read.source) == (Part.REQUEST, token, source)
     header = struct.pack("!IHBB", 6 << 28, len(request), 58, 64)
     quoted = header + IPv6Address(source).packed + IPv6Address("2001:db8::3").packed + request
     error = struct.pack("!BBHI", 1, 3, 0, 0) + quoted
-    assert icmp.read_six(error, source).own, "the machine's own kernel has given up"
-    assert not icmp.read_six(error, "2001:db8::1").own
+    assert icmp.read_ipv6_message(error, source).local, "the machine's own kernel has given up"
+    assert not icmp.read_ipv6_message(error, "2001:db8::1").local
     advertisement = struct.pack("!BBH", 134, 0, 0) + request[4:]
-    assert icmp.read_six(advertisement, source) is None
+    assert icmp.read_ipv6_message(advertisement, source) is None
 
 
 def test_who_has_lost_what_a_router_told_asks_again_when_it_is_repaired():

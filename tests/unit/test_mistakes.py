@@ -16,7 +16,7 @@ from netlab.errors import ScenarioError
 from netlab.plan.build import build
 from netlab.scenario import expectation
 from netlab.scenario.files import shipped
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from tests.unit.test_growth import counted, flat
 
 FOREIGN = re.compile(
@@ -29,7 +29,7 @@ FOREIGN = re.compile(
 def complaints(data: Any) -> str:
     """What is said about a file with these data; nothing if it is right."""
     try:
-        loads(json.dumps(data).encode(), "x.yaml")
+        load_text(json.dumps(data).encode(), "x.yaml")
     except ScenarioError as error:
         return str(error)
     return ""
@@ -123,16 +123,16 @@ def vm(**parts: Any) -> dict[str, Any]:
     ],
 )
 def test_a_mistake_is_told_once_and_in_plain_words(data, says):
-    said = complaints(data)
-    assert says in said
-    assert len(said.splitlines()) == 1, said
-    assert not FOREIGN.search(said)
+    message = complaints(data)
+    assert says in message
+    assert len(message.splitlines()) == 1, message
+    assert not FOREIGN.search(message)
 
 
 def test_what_a_wrong_value_hides_is_not_called_missing():
-    said = complaints(vm(network="vmnet8", address="10.1.0.50/24", gateway="10.1.0.2"))
-    assert "vms.vm0.nics.0.address: '10.1.0.50/24' is no IPv4 address" in said
-    assert len(said.splitlines()) == 1, said
+    message = complaints(vm(network="vmnet8", address="10.1.0.50/24", gateway="10.1.0.2"))
+    assert "vms.vm0.nics.0.address: '10.1.0.50/24' is no IPv4 address" in message
+    assert len(message.splitlines()) == 1, message
 
 
 def nodes(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -145,7 +145,7 @@ def nodes(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield (*path, key)
 
 
-def mutated(data: dict[str, Any], others: list[Any], chance: random.Random) -> dict[str, Any]:
+def mutated(data: dict[str, Any], replacements: list[Any], chance: random.Random) -> dict[str, Any]:
     """With one to three values replaced, moved, or called something else."""
     data = copy.deepcopy(data)
     for _ in range(chance.randint(1, 3)):
@@ -154,7 +154,7 @@ def mutated(data: dict[str, Any], others: list[Any], chance: random.Random) -> d
         holder = data
         for step in way:
             holder = holder[step]
-        junk = copy.deepcopy(chance.choice([*others, holder[last]]))
+        junk = copy.deepcopy(chance.choice([*replacements, holder[last]]))
         if isinstance(holder, dict) and chance.random() < 0.3:
             holder[str(chance.choice(NAMES))] = holder.pop(last)
         elif chance.random() < 0.2:
@@ -202,7 +202,7 @@ def fuzz(rounds: int, seed: int) -> None:
         data = mutated(chance.choice(originals), JUNK, chance)
         text = json.dumps(data).encode()
         try:
-            source = loads(text, "x.yaml")
+            source = load_text(text, "x.yaml")
         except ScenarioError as error:
             assert error.problems
             assert not FOREIGN.search(str(error)), (str(error), text)
@@ -223,7 +223,8 @@ def large(number: int) -> dict[str, dict[str, Any]]:
     wrong = [f"x{n}" for n in many]
     return {
         "unknown keys": few | dict.fromkeys(wrong, 1),
-        "typos": few | {"vms": {name: one | {"firewal": "on"} for name, one in vms.items()}},
+        "typos": few
+        | {"vms": {name: settings | {"firewal": "on"} for name, settings in vms.items()}},
         "no default": few | {"vms": vms, "expect": {}},
         "wrong endpoints": few
         | {"vms": vms, "expect": {"default": "blocked", "rules": [{"from": wrong, "to": "vm0"}]}},
@@ -268,17 +269,17 @@ def test_a_pattern_of_any_length_takes_no_time(letter):
 
 def test_as_many_patterns_as_a_file_can_hold_are_refused():
     rules = [{"from": [f"vm*{n}" for n in range(501)], "to": "vm0"}]
-    said = complaints(scenario(expect={"default": "blocked", "rules": rules}))
-    assert "has 501 patterns, and 500 are possible" in said
+    message = complaints(scenario(expect={"default": "blocked", "rules": rules}))
+    assert "has 501 patterns, and 500 are possible" in message
 
 
 def test_as_many_machines_as_a_file_can_hold_are_refused():
-    said = complaints(flat(5_000) | {"expect": {}})
-    assert "5,000 machines; netlab has room for 4,096" in said
+    message = complaints(flat(5_000) | {"expect": {}})
+    assert "5,000 machines; netlab has room for 4,096" in message
 
 
 def test_of_thousands_of_problems_the_first_hundred_are_told():
     with pytest.raises(ScenarioError) as raised:
-        loads(json.dumps(flat(1) | {f"x{n}": 1 for n in range(500)}).encode(), "x.yaml")
+        load_text(json.dumps(flat(1) | {f"x{n}": 1 for n in range(500)}).encode(), "x.yaml")
     assert len(raised.value.problems) == 500
     assert str(raised.value).splitlines()[-1] == "500 problems in all; these are the first 100"

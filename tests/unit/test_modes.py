@@ -14,7 +14,7 @@ from netlab.plan.resources import Service
 from netlab.plan.services import dhcp
 from netlab.report.topology import drawing
 from netlab.scenario import mode
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.model import json_schema
 
 LAST_ADDRESS = mode.Mode(
@@ -41,7 +41,7 @@ def backwards(monkeypatch):
 
 
 def test_a_mode_is_complete_with_its_facts_and_its_line(backwards):
-    planned = lab.prepare(loads(TEXT, "x.yaml"))
+    planned = lab.prepare(load_text(TEXT, "x.yaml"))
     network = planned.topology.networks["vmnet5"]
     assert (
         str(planned.topology.nodes["host"].named_adapters["host@vmnet5"].address) == "10.5.5.254/24"
@@ -63,14 +63,14 @@ def test_a_mode_is_complete_with_its_facts_and_its_line(backwards):
 def test_its_addresses_are_taken(backwards):
     text = TEXT.replace(b"[vmnet5]", b"[{network: vmnet5, address: 10.5.5.254}]")
     with pytest.raises(ScenarioError, match="taken twice: by the host adapter of vmnet5"):
-        loads(text, "x.yaml")
+        load_text(text, "x.yaml")
 
 
 def test_its_pool_ends(backwards):
     text = TEXT.replace(
         b"{vm1: {nics: [vmnet5]}}", b"{vm1: {nics: [%s]}}" % b", ".join([b"vmnet5"] * 4)
     )
-    pool, adapter = loads(text, "x.yaml").warnings
+    pool, adapter = load_text(text, "x.yaml").warnings
     assert re.search(r"4 adapters ask DHCP .* leases 3 addresses", pool.what)
     assert adapter.what == (
         "DHCP gives vm1 no address on eth3: the DHCP server of vmnet5 has no address left"
@@ -79,4 +79,4 @@ def test_its_pool_ends(backwards):
 
 def test_an_unknown_mode_is_told_those_there_are():
     with pytest.raises(ScenarioError, match=r"'backwards' is not possible here.*'bridged', 'nat'"):
-        loads(TEXT, "x.yaml")
+        load_text(TEXT, "x.yaml")

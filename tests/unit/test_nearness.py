@@ -8,7 +8,7 @@ from netlab import lab
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.report import text
 from netlab.report.verify.matrix import Matrix
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.verify.matrix import Result
 
 TEXT = """\
@@ -43,7 +43,7 @@ expect: {default: blocked}
 
 @pytest.fixture(scope="module")
 def planned() -> lab.Lab:
-    return lab.prepare(loads(TEXT.encode(), "several.yaml"))
+    return lab.prepare(load_text(TEXT.encode(), "several.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ from netlab.plan.plan import Plan, drift_between, line
 from netlab.plan.resources import Address, Cable, Namespace, Ruleset, Service, Sysctl
 from netlab.plan.services import dhcp
 from netlab.scenario.files import shipped
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.topology import Network, resolve
 from tests import plans
 
 
 def plan_of(text: str, name: str = "x") -> Plan:
-    return lab.prepare(loads(text.encode(), "x.yaml"), name).plan
+    return lab.prepare(load_text(text.encode(), "x.yaml"), name).plan
 
 
 @cache
@@ -178,7 +178,7 @@ vms:
 {vms}
 expect: {{default: blocked}}
 """
-    planned = build("x", resolve(loads(text.encode(), "x.yaml").scenario))
+    planned = build("x", resolve(load_text(text.encode(), "x.yaml").scenario))
     macs = [resource.other.mac for resource in planned.resources if isinstance(resource, Cable)]
     assert len(planned.namespaces) > 300
     assert len(set(macs)) == len(macs)
@@ -202,7 +202,7 @@ vmnets: {{{vmnet}}}
 vms: {{vm1: {{nics: [{name}]}}}}
 expect: {{default: blocked}}
 """
-        return lab.prepare(loads(text.encode(), "x.yaml"), "x")
+        return lab.prepare(load_text(text.encode(), "x.yaml"), "x")
 
     prepare(54)
     if service is None:

@@ -9,7 +9,7 @@ from netlab.errors import ScenarioError
 from netlab.plan import build
 from netlab.plan.resources import Cable, Ruleset
 from netlab.plan.services import dhcp
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.mode import VMWARE, Mode
 
 ONE = """
@@ -32,7 +32,7 @@ FACTS = [
 
 
 def prepared(text: str) -> lab.Lab:
-    return lab.prepare(loads(text.encode(), "x.yaml"))
+    return lab.prepare(load_text(text.encode(), "x.yaml"))
 
 
 def of_mode(mode: str, more: str = "subnet: 10.7.7.0/24") -> lab.Lab:

@@ -13,6 +13,7 @@ from netlab.scenario import model, reference
 from netlab.scenario.model import json_schema
 from tests.editor import as_editors_read
 
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "format.md"
 SCHEMA = json_schema()
 KINDS = {name: kind for name, kind in SCHEMA["$defs"].items() if "properties" in kind}
 EXAMPLES = as_editors_read(Path(reference.__file__).with_name("examples.yaml"))
@@ -20,7 +21,7 @@ EXAMPLES = as_editors_read(Path(reference.__file__).with_name("examples.yaml"))
 
 def test_the_page_is_up_to_date(capsys):
     assert cli.run(["schema", "--markdown"]) == 0
-    assert (Path(__file__).parents[2] / "docs" / "format.md").read_text() == capsys.readouterr().out
+    assert PAGE.read_text() == capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -17,7 +17,7 @@ from netlab.report.verify import junit
 from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import matrix
 from netlab.scenario.files import shipped
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.verify.matrix import Result, compare
 
 
@@ -49,7 +49,7 @@ def test_a_picture_of_many_vms_stays_within_the_width():
         "vmnets: {vmnet8: {mode: nat, subnet: 10.0.0.0/24}}\n"
         f"vms:\n{vms}expect: {{default: blocked}}"
     )
-    drawn = draw(lab.prepare(loads(scenario.encode(), "x.yaml"), "x").topology, {}, width=80)
+    drawn = draw(lab.prepare(load_text(scenario.encode(), "x.yaml"), "x").topology, {}, width=80)
     boxes = [row for row in drawn.splitlines() if row.startswith("┌")]
     assert max(map(len, boxes)) <= 80
     assert all(f" vm{n} " in drawn for n in range(40))

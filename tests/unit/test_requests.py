@@ -32,7 +32,7 @@ def by_scapy(is_ipv6: bool, padding: bytes, token: bytes, identifier: int, seque
     return bytes(ICMP(id=identifier, seq=sequence) / Raw(content))
 
 
-@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize("is_ipv6", [False, True])
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_an_echo_request_is_byte_for_byte_what_scapy_builds(is_ipv6, padding):
     request, chance = EchoRequest(is_ipv6, padding), random.Random(4)
@@ -40,7 +40,7 @@ def test_an_echo_request_is_byte_for_byte_what_scapy_builds(is_ipv6, padding):
     tokens += [bytes(TOKEN_BYTES), b"\xff" * TOKEN_BYTES, b"%b%%(a)s"]
     for token in tokens:
         identifier, sequence = chance.randrange(1 << 16), chance.choice((0, 1, 1 << 8, 0xFFFF))
-        made = request.carrying(token, identifier, sequence)
+        made = request.build(token, identifier, sequence)
         assert made == by_scapy(is_ipv6, padding, token, identifier, sequence)
 
 
@@ -48,7 +48,7 @@ def test_the_checksum_is_right_at_both_ends():
     """A sum of 0xFFFF makes 0, and no sum makes 0xFFFF."""
     request, checksums = EchoRequest(), set()
     for identifier in range(1 << 16):
-        made = request.carrying(bytes(TOKEN_BYTES), identifier)
+        made = request.build(bytes(TOKEN_BYTES), identifier)
         checksums.add(int.from_bytes(made[2:4]))
         if made[2:4] in (b"\0\0", b"\0\1", b"\xff\xfe"):
             assert made == by_scapy(False, b"", bytes(TOKEN_BYTES), identifier, 1)
@@ -113,7 +113,7 @@ def alone(script: str, *words: str, **environment: str) -> str:
 WATCHED = """
 import sys
 from unittest.mock import MagicMock
-from netlab.probe import kinds
+from netlab import probes
 from netlab.probes.base import Ends, Probe
 seen = set()
 def look(event, arguments):
@@ -125,7 +125,7 @@ sys.addaudithook(look)
 Probe.open = MagicMock()
 ends = Ends("x.vm1", "x.vm2", "10.0.0.2", "eth0", "00:0c:29:00:00:01", "10.0.0.1")
 for by in sys.argv[1:]:
-    kinds.probe(by, ends).send()
+    probes.probe(by, ends).send()
 print(sorted(seen))
 """
 
@@ -138,9 +138,8 @@ def test_scapy_is_loaded_without_a_look_at_the_machine_and_leaves_nothing_behind
 
 
 def test_only_layers_that_are_asked_for_are_loaded():
-    script = (
-        "import sys; from netlab.probe import icmp, kinds; print('scapy' in sys.modules, end=' ')\n"
-    )
+    script = "import sys; from netlab import probes; from netlab.packets import icmp\n"
+    script += "print('scapy' in sys.modules, end=' ')\n"
     script += (
         "icmp.EchoRequest(); print({'scapy.layers.dns', 'scapy.layers.dhcp'} & set(sys.modules))"
     )
@@ -152,7 +151,7 @@ def test_who_uses_scapy_besides_finds_it_whole(tmp_path):
     home = str(tmp_path)
     look = "from scapy.all import *; print(conf.route_autoload, len(conf.ifaces) > 0, end=' ')\n"
     look += "import sys, scapy.main, scapy.data; had = dict(sys.modules)\n"
-    netlab = "from netlab.probe import layers; layers.ICMP, layers.UDP\n"
+    netlab = "from netlab.packets import layers; layers.ICMP, layers.UDP\n"
     again = "conf.ifaces.reload(); conf.route.resync(); print(len(conf.ifaces) > 0, end=' ')\n"
     again += "print(scapy.main.SCAPY_CACHE_FOLDER is not None, had.items() <= sys.modules.items())"
     assert alone(look + netlab + again, HOME=home) == "True True True True True"

@@ -15,29 +15,29 @@ from netlab.scenario.text import edit, rewrite
 from netlab.scenario.text.document import MAX_BYTES, parse
 
 
-def rewritten(text: str, wanted: Any) -> str:
-    return rewrite.rewrite(parse(text.encode(), "x.yaml"), wanted).text.decode()
+def rewritten(text: str, data: Any) -> str:
+    return rewrite.rewrite(parse(text.encode(), "x.yaml"), data).text.decode()
 
 
 def without(data: Any, *path: str | int) -> Any:
     copy = json.loads(json.dumps(data))
-    place = copy
+    holder = copy
     for step in path[:-1]:
-        place = place[step]
-    del place[path[-1]]
+        holder = holder[step]
+    del holder[path[-1]]
     return copy
 
 
 def having(data: Any, *path_and_value: Any) -> Any:
     *path, last, value = path_and_value
     copy = json.loads(json.dumps(data))
-    place = copy
+    holder = copy
     for step in path:
-        place = place[step]
-    if isinstance(place, list) and last == len(place):
-        place.append(value)
+        holder = holder[step]
+    if isinstance(holder, list) and last == len(holder):
+        holder.append(value)
     else:
-        place[last] = value
+        holder[last] = value
     return copy
 
 
@@ -77,8 +77,8 @@ def having(data: Any, *path_and_value: Any) -> Any:
     ],
 )
 def test_what_is_set_or_added(text, change, becomes):
-    wanted = having(parse(text.encode(), "x").data, *change)
-    assert rewritten(text, wanted) == becomes
+    edited = having(parse(text.encode(), "x").data, *change)
+    assert rewritten(text, edited) == becomes
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_what_is_set_or_added(text, change, becomes):
     ],
 )
 def test_what_is_taken_out(text, path, becomes):
-    wanted = without(parse(text.encode(), "x").data, *path)
-    assert rewritten(text, wanted) == becomes
+    edited = without(parse(text.encode(), "x").data, *path)
+    assert rewritten(text, edited) == becomes
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -148,9 +148,9 @@ def test_a_text_is_written_so_that_it_is_read_as_the_same(value):
     for text in ("a: 1\n", "a: {b: 1}\n", "- 1\n", "{1: 2}\n"):
         data = parse(text.encode(), "x").data
         key = 0 if isinstance(data, list) else next(iter(data))
-        for wanted in (having(data, key, value), having(data, key, {value: [value]})):
-            again = parse(rewritten(text, wanted).encode(), "x")
-            assert (again.data, again.problems) == (wanted, [])
+        for edited in (having(data, key, value), having(data, key, {value: [value]})):
+            again = parse(rewritten(text, edited).encode(), "x")
+            assert (again.data, again.problems) == (edited, [])
 
 
 def test_a_number_is_no_truth_and_no_text():
@@ -190,22 +190,22 @@ def _vm(data: Any) -> str:
 def test_an_edit_of_a_shipped_scenario_changes_its_own_lines_only(name, verb, monkeypatch):
     document = parse(files.shipped()[name].read_bytes(), name)
     try:
-        wanted = VERBS[verb](document.data)
+        edited = VERBS[verb](document.data)
     except (UsageError, KeyError, StopIteration):
         return  # This scenario has nothing of the kind: the others have.
     monkeypatch.setattr(rewrite, "_attempts", lambda: iter([(20, True)]))  # The first one is right.
-    result = rewrite.rewrite(document, wanted)
-    assert result.data == wanted
-    before, after = (one.text.decode().splitlines() for one in (document, result))
-    gone = [line for line in before if line not in after]
+    result = rewrite.rewrite(document, edited)
+    assert result.data == edited
+    before, after = (version.text.decode().splitlines() for version in (document, result))
+    removed = [line for line in before if line not in after]
     new = [line for line in after if line not in before]
-    assert {_comment(line) for line in new} <= {"", *map(_comment, gone)}
+    assert {_comment(line) for line in new} <= {"", *map(_comment, removed)}
     assert [line for line in before if line.lstrip().startswith("#")] == [
         line for line in after if line.lstrip().startswith("#")
     ]
     assert [line for line in before if line in after] == [line for line in after if line in before]
     if verb not in ("remove", "network", "vmnet"):
-        assert (len(gone), len(new)) <= (1, 2)
+        assert (len(removed), len(new)) <= (1, 2)
 
 
 def _comment(line: str) -> str:
@@ -233,26 +233,26 @@ def test_whatever_is_wanted_of_whatever_form_is_said(form):
     chance = random.Random(form)
     document = parse(FORMS[form].encode(), "x")
     for _ in range(150):
-        wanted = json.loads(json.dumps(document.data))
+        edited = json.loads(json.dumps(document.data))
         for _ in range(chance.choice((1, 1, 2, 4))):
-            _change_something(wanted, chance)
-        result = rewrite.rewrite(document, wanted)
-        assert (repr(result.data), result.problems) == (repr(wanted), [])
+            _change_something(edited, chance)
+        result = rewrite.rewrite(document, edited)
+        assert (repr(result.data), result.problems) == (repr(edited), [])
 
 
 def _change_something(data: Any, chance: random.Random) -> None:
-    place = chance.choice(list(_collections(data)))
+    collection = chance.choice(list(_collections(data)))
     value = json.loads(json.dumps(chance.choice(VALUES)))
-    steps = list(place) if isinstance(place, dict) else list(range(len(place)))
-    what = chance.choice(("add", "set", "delete")) if steps else "add"
-    if what == "delete":
-        del place[chance.choice(steps)]
-    elif what == "set":
-        place[chance.choice(steps)] = value
-    elif isinstance(place, dict):
-        place[chance.choice(("new", "true", "a b", "x: y", "中"))] = value
+    steps = list(collection) if isinstance(collection, dict) else list(range(len(collection)))
+    change = chance.choice(("add", "set", "delete")) if steps else "add"
+    if change == "delete":
+        del collection[chance.choice(steps)]
+    elif change == "set":
+        collection[chance.choice(steps)] = value
+    elif isinstance(collection, dict):
+        collection[chance.choice(("new", "true", "a b", "x: y", "中"))] = value
     else:
-        place.append(value)
+        collection.append(value)
 
 
 def _collections(data: Any) -> Any:

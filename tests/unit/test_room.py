@@ -8,8 +8,8 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError
-from netlab.kernel.host.capacity import Capacity, narrows, walls
-from netlab.scenario.loader import loads
+from netlab.kernel.host.capacity import Capacity, bottlenecks, shortages
+from netlab.scenario.loader import load_text
 
 ENOUGH = Capacity(files=4096, processes=1000, memory=10**9, neighbours=1024)
 
@@ -20,8 +20,8 @@ def plan():
 
 
 def test_a_usual_machine_has_room_for_a_usual_lab(plan):
-    assert not [*walls(plan, ENOUGH), *narrows(plan, ENOUGH)]
-    assert not [*walls(plan, Capacity(None, None, None, None)), *narrows(plan, ENOUGH)]
+    assert not [*shortages(plan, ENOUGH), *bottlenecks(plan, ENOUGH)]
+    assert not [*shortages(plan, Capacity(None, None, None, None)), *bottlenecks(plan, ENOUGH)]
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_a_usual_machine_has_room_for_a_usual_lab(plan):
     ],
 )
 def test_what_is_short_is_named_with_its_remedy(plan, short, what, remedy):
-    (wall,) = walls(plan, replace(ENOUGH, **short))
-    assert what in wall.what
-    assert remedy in wall.fix
+    (shortage,) = shortages(plan, replace(ENOUGH, **short))
+    assert what in shortage.what
+    assert remedy in shortage.fix
 
 
 def test_few_neighbours_are_a_warning(plan):
-    (warning,) = narrows(plan, replace(ENOUGH, neighbours=16))
+    (warning,) = bottlenecks(plan, replace(ENOUGH, neighbours=16))
     assert "gc_thresh3" in warning
 
 
@@ -68,9 +68,9 @@ def peers(number: int) -> str:
 @pytest.mark.parametrize(("build", "most"), [(hostonly, 1022), (peers, 1020)])
 def test_a_switch_has_1023_ports(build, most):
     """On a real kernel, the 1,024th is refused: `RTNETLINK answers: Exchange full`."""
-    assert loads(build(most).encode(), "x.yaml")
+    assert load_text(build(most).encode(), "x.yaml")
     with pytest.raises(ScenarioError) as refused:
-        loads(build(most + 1).encode(), "x.yaml")
+        load_text(build(most + 1).encode(), "x.yaml")
     (problem,) = refused.value.problems
     assert "1,024 cables to" in problem.what
     assert "has 1,023 ports" in problem.what

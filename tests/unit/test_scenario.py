@@ -14,7 +14,7 @@ from netlab.errors import ScenarioError, UsageError
 from netlab.scenario.addresses import mac
 from netlab.scenario.expectation import matrix
 from netlab.scenario.files import shipped
-from netlab.scenario.loader import edited, loads
+from netlab.scenario.loader import edited, load_text
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import json_schema
 from netlab.scenario.names import lab_name
@@ -24,7 +24,7 @@ from tests.editor import as_editors_read
 
 
 def topology_of(text: str):
-    return resolve(loads(text.encode(), "x.yaml").scenario)
+    return resolve(load_text(text.encode(), "x.yaml").scenario)
 
 
 def test_vmware_s_defaults():
@@ -80,8 +80,8 @@ def test_macs_follow_vmware_s_rules():
     named = mac.vm_uuid("vm1", 2)
     assert named == mac.vm_uuid("vm1", 2), "the same every time"
     taken = {mac.vm_adapter(named, 1)}
-    other = mac.vm_uuid("vm1", 2, taken)
-    assert taken.isdisjoint(mac.vm_adapter(other, index) for index in range(2))
+    renewed = mac.vm_uuid("vm1", 2, taken)
+    assert taken.isdisjoint(mac.vm_adapter(renewed, index) for index in range(2))
     assert mac.host_adapter(VMWARE.host_mac, 255) == "00:50:56:c0:00:ff"
     for name in ("vmnet8-nat", "vmnet8-dhcp", "vmnet9-nat"):
         assert "00:50:56:e0:00:00" <= mac.service(name, VMWARE.service_macs) <= "00:50:56:ff:ff:ff"
@@ -118,7 +118,7 @@ def test_who_shares_what_of_a_copy():
 def test_a_clone_is_written_down_as_a_copy():
     text = "# mine\n" + dedent(COPIES)
     for kept, uuid_of in ((False, "new"), (True, "clone")):
-        source = loads(text.encode(), "x.yaml")
+        source = load_text(text.encode(), "x.yaml")
         copied = edited(source, edit.clone_vm(source.data, "clone", "new", kept))
         nodes = resolve(copied.scenario).nodes
         assert copied.text.startswith(b"# mine\n")
@@ -181,7 +181,7 @@ def test_an_uncovered_pair_is_an_error():
         b"expect: {rules: [{from: '*', to: vm1}]}\n"
     )
     with pytest.raises(ScenarioError, match="9 pairs have no expectation"):
-        loads(text, "x.yaml")
+        load_text(text, "x.yaml")
 
 
 def test_names_sort_as_people_count():

@@ -12,24 +12,24 @@ from threading import Thread
 import pytest
 
 from netlab.errors import KernelError, UsageError
-from netlab.report.web.server import PageServer, Wish
+from netlab.report.web.server import PageRequest, PageServer
 from tests.pace import HANG_SECONDS
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PageServer]:
     journeys = {7: {"steps": ["一"]}}
-    one = PageServer(0, "<p>the page</p>", None)
-    one.journey = journeys.get
-    with one.serving():
-        yield one
+    server = PageServer(0, "<p>the page</p>", None)
+    server.journey = journeys.get
+    with server.serving():
+        yield server
 
 
 @pytest.fixture(scope="module")
 def sending() -> Iterator[PageServer]:
-    one = PageServer(0, "", Queue())
-    with one.serving():
-        yield one
+    server = PageServer(0, "", Queue())
+    with server.serving():
+        yield server
 
 
 def ask(
@@ -92,9 +92,9 @@ def test_nobody_sends_unless_it_is_allowed(server):
     assert ask(server, "POST", f"/{server.token}/trace", WISH, **JSON).status == 403
 
 
-def answered(server: PageServer, with_: dict | Exception) -> Wish:
+def answered(server: PageServer, with_: dict | Exception) -> PageRequest:
     """Take one wish and fulfil it."""
-    wish = server.wishes.get(timeout=HANG_SECONDS)
+    wish = server.requests.get(timeout=HANG_SECONDS)
     if isinstance(with_, Exception):
         wish.answer.set_exception(with_)
     else:
@@ -135,17 +135,17 @@ def test_a_wish_that_makes_no_sense_is_told_why(sending):
 )
 def test_what_is_no_wish_is_refused(sending, body, kind):
     assert ask(sending, "POST", f"/{sending.token}/trace", body, Content_Type=kind).status == 400
-    assert sending.wishes.empty()
+    assert sending.requests.empty()
 
 
 def test_a_wish_is_let_go_when_the_server_ends():
-    one = PageServer(0, "", Queue())
+    server = PageServer(0, "", Queue())
     seen = []
-    with one.serving():
-        path = f"/{one.token}/trace"
-        asking = Thread(target=lambda: seen.append(ask(one, "POST", path, WISH, **JSON).status))
+    with server.serving():
+        path = f"/{server.token}/trace"
+        asking = Thread(target=lambda: seen.append(ask(server, "POST", path, WISH, **JSON).status))
         asking.start()
-        one.wishes.get(timeout=HANG_SECONDS)
+        server.requests.get(timeout=HANG_SECONDS)
     asking.join(HANG_SECONDS)
     assert seen == [503]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from netlab.kernel import patience
-from netlab.kernel.patience import Interruption
+from netlab.kernel import signals
+from netlab.kernel.signals import Interruption
 from netlab.packets import stream as stream_module
 from netlab.packets.stream import Stream
 from netlab.packets.tap import SIGHTING_BYTES, Sighting
@@ -69,22 +69,24 @@ def taps() -> Iterator[list[LateTap]]:
 def test_a_frame_that_comes_late_into_its_tap_is_in_its_place(taps):
     stream = Stream(lambda _: taps, Interruption())
     taps[0].ready()
-    found: list[Sighting] = []
+    sightings: list[Sighting] = []
     for portion in stream.portions(10):
-        found += portion
-        if len(found) == 2:
+        sightings += portion
+        if len(sightings) == 2:
             break
-    assert found == sorted(found)
+    assert sightings == sorted(sightings)
 
 
 def test_what_was_seen_before_the_end_still_comes(taps):
     for tap in taps:
         tap.ready()
-    found = [
-        one for portion in Stream(lambda _: taps, Interruption()).portions(1e-9) for one in portion
+    sightings = [
+        sighting
+        for portion in Stream(lambda _: taps, Interruption()).portions(1e-9)
+        for sighting in portion
     ]
-    assert found == sorted(found)
-    assert len(found) == 2
+    assert sightings == sorted(sightings)
+    assert len(sightings) == 2
 
 
 def test_taps_come_and_go_and_what_they_saw_and_lost_stays(monkeypatch):
@@ -94,19 +96,19 @@ def test_taps_come_and_go_and_what_they_saw_and_lost_stays(monkeypatch):
     now = [[going, staying], [staying, coming], None]
     stream = Stream(lambda _: now[0], Interruption())
     going.ready()
-    portions, found = stream.portions(10), []
+    portions, sightings = stream.portions(10), []
     next(portions)
     now.pop(0)
     while going.socket.fileno() != -1:
-        found += next(portions)
+        sightings += next(portions)
     coming.ready()
     staying.ready()
-    while len(found) < 3:
-        found += next(portions)
+    while len(sightings) < 3:
+        sightings += next(portions)
     assert stream.lost() == {LateTap.namespace: 4}
     assert not stream.gone
     now.pop(0)
-    assert [one for portion in portions for one in portion] == []
+    assert [sighting for portion in portions for sighting in portion] == []
     assert stream.gone
     stream.close()
     assert (staying.socket.fileno(), coming.socket.fileno()) == (-1, -1)
@@ -116,7 +118,7 @@ def test_a_look_leaves_the_order_as_it_is(monkeypatch):
     """What was young before it has become old meanwhile, and an older frame waits in another tap."""
     monkeypatch.setattr(stream_module, "_LOOK_SECONDS", 0.0)
     younger, older = LateTap(2_000_000), LateTap(90_000_000)
-    found: list[Sighting] = []
+    sightings: list[Sighting] = []
 
     def renew(taps: object) -> list[LateTap]:
         if taps is not None and older.socket.fileno() != -1 and not younger._age:
@@ -127,11 +129,11 @@ def test_a_look_leaves_the_order_as_it_is(monkeypatch):
     stream = Stream(renew, Interruption())
     younger.ready()
     for portion in stream.portions(10):
-        found += portion
-        if len(found) == 2:
+        sightings += portion
+        if len(sightings) == 2:
             break
     stream.close()
-    assert found == sorted(found)
+    assert sightings == sorted(sightings)
 
 
 class FullTap:
@@ -153,9 +155,9 @@ class FullTap:
 
     def sightings(self, until: float, most: float) -> Iterator[Sighting]:
         for _ in range(min(self._at_once, len(self.left))):
-            seen = self.left.popleft()
-            yield seen
-        self.behind = seen.at if self.left else math.inf
+            sighting = self.left.popleft()
+            yield sighting
+        self.behind = sighting.at if self.left else math.inf
 
     def stop(self) -> None:
         self.stopped = True
@@ -174,14 +176,14 @@ class FullTap:
 def test_taps_that_are_not_read_whole_stay_in_order_and_in_little_memory():
     """One has a long backlog, and another is far ahead of it."""
     taps = [FullTap(5000, 10), FullTap(5000, 100, begin=7), FullTap(50, 10, begin=2_000_003)]
-    stream, found = Stream(lambda _: taps, Interruption()), []
+    stream, sightings = Stream(lambda _: taps, Interruption()), []
     for portion in stream.portions(60):
-        found += portion
+        sightings += portion
         assert len(stream._young) <= 3 * 100
-        if len(found) == 10_050:
+        if len(sightings) == 10_050:
             break
     stream.close()
-    assert found == sorted(found)
+    assert sightings == sorted(sightings)
 
 
 def test_a_slow_reader_leaves_the_rest_in_the_taps(monkeypatch):
@@ -192,7 +194,7 @@ def test_a_slow_reader_leaves_the_rest_in_the_taps(monkeypatch):
     for _ in range(20):
         monkeypatch.setattr(stream_module, "_PORTION", 1)
         next(portions)
-    weight = sum(len(one.data) + SIGHTING_BYTES for one in stream._ordered)
+    weight = sum(len(sighting.data) + SIGHTING_BYTES for sighting in stream._ordered)
     assert weight == stream._bytes <= 50_000 + 100 * 356
     stream.close()
 
@@ -202,19 +204,19 @@ def test_a_signal_ends_it_at_once_and_what_was_not_told_is_counted(reading, monk
     """However much there is, and however slow its reader."""
     taps = [FullTap(100_000, 100), FullTap(100_000, 100, begin=7)]
     interruption = Interruption()
-    monkeypatch.setattr(patience, "_hurried", math.inf)
+    monkeypatch.setattr(signals, "_hurried", math.inf)
     # A fast machine tells everything in the usual time.
     monkeypatch.setattr(stream_module, "GRACE_SECONDS", 0.02)
-    stream, found, late = Stream(lambda _: taps, interruption), [], None
+    stream, sightings, late = Stream(lambda _: taps, interruption), [], None
     for portion in stream.portions():
-        found += portion
+        sightings += portion
         time.sleep(reading)
-        if late is None and len(found) > 1000:
+        if late is None and len(sightings) > 1000:
             interruption.remember(signal.SIGINT, None)
             late = time.monotonic() + 0.02
     assert time.monotonic() < late + 0.5 * pace.SLOWNESS
     assert all(tap.stopped for tap in taps)
     assert stream.late
-    assert stream.untold() == 200_000 - len(found) > 0
-    assert found == sorted(found)
+    assert stream.unread() == 200_000 - len(sightings) > 0
+    assert sightings == sorted(sightings)
     stream.close()

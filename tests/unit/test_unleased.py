@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from netlab import lab
-from netlab.kernel.patience import Interruption
 from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.signals import Interruption
 from netlab.lab import packets, unleased
 
 

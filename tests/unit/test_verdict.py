@@ -109,12 +109,12 @@ def test_a_token_is_found_in_requests_answers_and_quoted_errors():
     from scapy.packet import Raw
 
     token = b"12345678"
-    request = IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(icmp.EchoRequest().carrying(token, 7))
+    request = IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(icmp.EchoRequest().build(token, 7))
     answer = IP(src="10.0.0.2", dst="10.0.0.1") / ICMP(type=0, id=7) / Raw(token + icmp.MARK)
     error = IP(src="10.0.0.9", dst="10.0.0.1") / ICMP(type=3, code=1) / bytes(request)
     own = IP(src="10.0.0.1", dst="10.0.0.1") / ICMP(type=3, code=1) / bytes(request)
-    read = [icmp.read_packet(bytes(packet)) for packet in (request, answer, error, own)]
-    assert [(m.kind, m.token, m.source, m.own) for m in read] == [
+    read = [icmp.read_ipv4_packet(bytes(packet)) for packet in (request, answer, error, own)]
+    assert [(m.kind, m.token, m.source, m.local) for m in read] == [
         (icmp.Part.REQUEST, token, "10.0.0.1", False),
         (icmp.Part.REPLY, token, "10.0.0.2", False),
         (icmp.Part.ERROR, token, "10.0.0.9", False),
@@ -122,5 +122,5 @@ def test_a_token_is_found_in_requests_answers_and_quoted_errors():
     ]
     assert "10.0.0.9 says: ICMP host unreachable" in read[2].text
     stranger = IP() / ICMP() / Raw(b"someone else's ping")
-    assert icmp.read_packet(bytes(stranger)) is None
+    assert icmp.read_ipv4_packet(bytes(stranger)) is None
     assert icmp.token_of(icmp.MARK + b"short") is None

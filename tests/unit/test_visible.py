@@ -19,7 +19,7 @@ from netlab.report.traffic import packet_lines
 from netlab.report.verify import junit
 from netlab.report.web import page
 from netlab.report.web.server import Audience
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.text.document import Document, Position
 from netlab.show import View
 from netlab.show.look import ViewRow
@@ -79,9 +79,9 @@ def test_a_title_has_to_be_one_line_that_can_be_seen(foreign):
         )
     )
     with pytest.raises(ScenarioError) as refused:
-        loads(scenario.encode(), "title.yaml")
+        load_text(scenario.encode(), "title.yaml")
     assert clean(str(refused.value))
-    loads(scenario.replace(json.dumps(foreign), json.dumps(GOOD)).encode(), "title.yaml")
+    load_text(scenario.replace(json.dumps(foreign), json.dumps(GOOD)).encode(), "title.yaml")
 
 
 @pytest.mark.parametrize("foreign", HOSTILE.values(), ids=HOSTILE)

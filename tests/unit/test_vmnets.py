@@ -6,14 +6,14 @@ import json
 
 from netlab import lab
 from netlab.plan.resources import DhcpClient, Lease, Listening, Namespace
-from netlab.scenario.loader import loads
+from netlab.scenario.loader import load_text
 from netlab.scenario.topology import resolve
 from tests.machine import netlab
 
 
-def source(vmnets: str, vms: str = "vm1: {nics: [vmnet8]}", more: str = ""):
-    text = f"vmnets: {{{vmnets}}}\nvms: {{{vms}}}\n{more}\nexpect: {{default: blocked}}\n"
-    return loads(text.encode(), "x.yaml")
+def source(vmnets: str, vms: str = "vm1: {nics: [vmnet8]}", sections: str = ""):
+    text = f"vmnets: {{{vmnets}}}\nvms: {{{vms}}}\n{sections}\nexpect: {{default: blocked}}\n"
+    return load_text(text.encode(), "x.yaml")
 
 
 def plan_of(*arguments: str):
@@ -26,10 +26,10 @@ TWO_NAT = f"{NAT}, vmnet20: {{mode: nat, subnet: 10.0.9.0/24}}"
 
 def test_what_windows_does_not_have_is_a_warning_and_no_error():
     assert source(NAT).warnings == ()
-    found = [warning.what for warning in source(TWO_NAT).warnings]
-    assert len(found) == 2
-    assert any("vmnet19; vmnet20 is Linux only" in one for one in found)
-    assert any("vmnet20 is a NAT network beside vmnet8" in one for one in found)
+    warnings = [warning.what for warning in source(TWO_NAT).warnings]
+    assert len(warnings) == 2
+    assert any("vmnet19; vmnet20 is Linux only" in warning for warning in warnings)
+    assert any("vmnet20 is a NAT network beside vmnet8" in warning for warning in warnings)
     assert all(warning.fix for warning in source(TWO_NAT).warnings)
 
 
@@ -46,8 +46,8 @@ def test_validate_and_up_tell_warnings(tmp_path):
 
 def test_a_custom_network_has_what_is_asked_for_and_nothing_else():
     def machines(settings: str) -> set[str]:
-        found = plan_of(f"vmnet8: {{mode: custom, subnet: 10.0.0.0/24{settings}}}").resources
-        return {resource.namespace for resource in found if isinstance(resource, Namespace)}
+        resources = plan_of(f"vmnet8: {{mode: custom, subnet: 10.0.0.0/24{settings}}}").resources
+        return {resource.namespace for resource in resources if isinstance(resource, Namespace)}
 
     bare = machines("")
     assert "x.vmnet8-dhcp" not in bare
@@ -86,7 +86,7 @@ def test_segments_never_share_a_subnet_even_if_they_have_none():
 
 def test_the_host_adapter_is_as_the_host_has_set_it():
     setting = "adapter: {address: 10.0.0.9, gateway: 10.0.0.2, dns: 10.0.0.2}"
-    found = source(f"vmnet8: {{mode: hostonly, subnet: 10.0.0.0/24, {setting}}}")
-    adapter = resolve(found.scenario).nodes["host"].named_adapters["host@vmnet8"]
+    loaded = source(f"vmnet8: {{mode: hostonly, subnet: 10.0.0.0/24, {setting}}}")
+    adapter = resolve(loaded.scenario).nodes["host"].named_adapters["host@vmnet8"]
     assert (str(adapter.address), str(adapter.gateway)) == ("10.0.0.9/24", "10.0.0.2")
     assert (str(adapter.dns), adapter.enabled) == ("10.0.0.2", True)

@@ -1,4 +1,4 @@
-"""Whether the machine has room for a lab: said before anything is built, with what to change."""
+"""The machine's capacity for a lab, examined before anything is built; shortages come with a remedy."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from netlab.plan.plan import Plan
 from netlab.plan.resources import DhcpClient, Service
 
 _MACHINE_BYTES = 600_000
-"""Of the kernel's memory, for a namespace with its interfaces and settings; measured by `make bench`."""
+"""Kernel memory of a namespace with its interfaces and settings; measured by `make bench`."""
 _PROCESS_BYTES = 1_500_000
-"""Of a DHCP client or server that shares its program with others."""
+"""Memory of a DHCP client or server that shares its program with others."""
 _NEIGHBOURS_EACH = 2
 """A machine that talks to its gateway, and the gateway to it."""
 
 
 @frozen
 class Capacity:
-    """What a machine has left; None: there is no limit, or none that can be seen."""
+    """Free resources of a machine; None for no limit, or none that can be seen."""
 
     files: int | None
     """Open files of one process."""
@@ -37,18 +37,18 @@ class Capacity:
 
 def require_room(plan: Plan) -> None:
     """Raise SystemRefused if the lab cannot be built here."""
-    wall = next(walls(plan, _measure()), None)
-    if wall:
-        raise wall
+    shortage = next(shortages(plan, _measure()), None)
+    if shortage:
+        raise shortage
 
 
 def warnings(plan: Plan) -> list[str]:
-    """What will work, but not for all machines at once."""
-    return list(narrows(plan, _measure()))
+    """Return a sentence about each bottleneck of a lab on this machine."""
+    return list(bottlenecks(plan, _measure()))
 
 
-def walls(plan: Plan, room: Capacity) -> Iterator[SystemRefused]:
-    """What is too small for the lab, with what to do."""
+def shortages(plan: Plan, room: Capacity) -> Iterator[SystemRefused]:
+    """Yield an error for each resource that is too small for the lab, with a remedy."""
     machines, programs = len(plan.namespaces), _programs(plan)
     files = files_for(machines)
     lab = f"a lab of {machines:,} machines"
@@ -71,14 +71,14 @@ def walls(plan: Plan, room: Capacity) -> Iterator[SystemRefused]:
         )
 
 
-def narrows(plan: Plan, room: Capacity) -> Iterator[str]:
-    """What works, but not for all machines at once."""
-    wanted = _NEIGHBOURS_EACH * len(plan.namespaces)
-    if room.neighbours is not None and room.neighbours < wanted:
+def bottlenecks(plan: Plan, room: Capacity) -> Iterator[str]:
+    """Yield a sentence about each resource that does not suffice for all machines at once."""
+    required = _NEIGHBOURS_EACH * len(plan.namespaces)
+    if room.neighbours is not None and room.neighbours < required:
         yield (
             f"the kernel remembers {room.neighbours:,} neighbours, and all machines talking at once"
-            f" would need {wanted:,}: some would wait. `verify` takes that into account; for"
-            f" programs of yours: sysctl -w net.ipv4.neigh.default.gc_thresh3={4 * wanted}"
+            f" would need {required:,}: some would wait. `verify` takes that into account; for"
+            f" programs of yours: sysctl -w net.ipv4.neigh.default.gc_thresh3={4 * required}"
         )
 
 
@@ -109,7 +109,7 @@ def _processes_left() -> Iterator[int]:
 
 def _free_memory() -> int | None:
     with suppress(OSError):
-        for row in Path("/proc/meminfo").read_text().splitlines():
-            if row.startswith("MemAvailable:"):
-                return int(row.split()[1]) * 1024
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
     return None

@@ -1,4 +1,4 @@
-"""What netlab needs of the system: checked before `up`, reported by `doctor`."""
+"""Checks of the system: the necessary ones before `up`, all of them in `doctor`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ APPLETS = ("udhcpc", "httpd", "ip")
 
 
 class Health(StrEnum):
-    """How a check ended."""
+    """A check's result."""
 
     FINE = "fine"
     WARNING = "warning"
@@ -30,22 +30,22 @@ class Health(StrEnum):
 
 @frozen
 class Check:
-    """One thing that `doctor` looked at."""
+    """A check of `doctor`, and its result."""
 
     name: str
     health: Health
     found: str
     cost: str = ""
-    """What does not work without it, and what to do."""
+    """The features that do not work without it, and the remedy."""
 
 
 def require() -> None:
-    """Raise NeedsRoot or Missing if a lab cannot be built here. Quick: asks no program."""
+    """Raise NeedsRoot or Missing if a lab cannot be built here. Quick: runs no program."""
     if sys.platform != "linux":
         raise Missing("labs run on Linux", "use a Linux machine or the Vagrantfile's VM")
     require_root()
     for name, program in NEEDED.items():
-        if _found(name) is None:
+        if _path_of(name) is None:
             raise Missing(f"'{name}' is not installed ({program.purpose})", remedy(name))
 
 
@@ -63,9 +63,9 @@ def require_root() -> None:
 
 
 def refuse_taken(namespaces: Sequence[str]) -> None:
-    """Raise SystemRefused if a namespace of one of these names is there: it is not ours to delete.
+    """Raise SystemRefused if a namespace of one of these names is there: it is not netlab's to delete.
 
-    A name that leads to no namespace is nobody's, and goes.
+    A name without a namespace is nobody's, and goes.
     """
     for name in namespaces:
         if netns.is_marked(name):
@@ -84,13 +84,13 @@ def refuse_taken(namespaces: Sequence[str]) -> None:
 
 
 def examine() -> list[Check]:
-    """Everything that `doctor` reports."""
+    """Run all checks of `doctor`."""
     return [
         _python(),
         *_root(),
         *(_program(name) for name in NEEDED),
         _applets(),
-        *_typed(),
+        *_typed_programs(),
         _libnftables(),
         *_kernel(),
         _etc(),
@@ -104,39 +104,39 @@ def _python() -> Check:
 
 
 def _root() -> list[Check]:
-    """Root, and what may stand in for it."""
+    """Check for root, and for user namespaces, which may replace it."""
     try:
         rootless.try_out()
-        without = Check("without root", Health.FINE, "labs work in `netlab unshare`")
-        otherwise, cost = Health.WARNING, "run netlab with sudo, or in `netlab unshare`"
+        unprivileged = Check("without root", Health.FINE, "labs work in `netlab unshare`")
+        health, cost = Health.WARNING, "run netlab with sudo, or in `netlab unshare`"
     except Missing as error:
-        without = Check("without root", Health.WARNING, error.what, error.fix)
-        otherwise, cost = Health.MISSING, "labs need it: run netlab with sudo"
+        unprivileged = Check("without root", Health.WARNING, error.what, error.fix)
+        health, cost = Health.MISSING, "labs need it: run netlab with sudo"
     if rootless.is_inside():
-        return [Check("root", Health.FINE, "in a user namespace"), without]
+        return [Check("root", Health.FINE, "in a user namespace"), unprivileged]
     if os.geteuid() == 0:
-        return [Check("root", Health.FINE, "yes"), without]
-    return [Check("root", otherwise, "no", cost), without]
+        return [Check("root", Health.FINE, "yes"), unprivileged]
+    return [Check("root", health, "no", cost), unprivileged]
 
 
-def _found(program: str) -> str | None:
-    """Where it is."""
+def _path_of(program: str) -> str | None:
+    """Return the path of an installed program."""
     from netlab.kernel.process.services import SEARCH
 
     return shutil.which(program, path=SEARCH)
 
 
 def _program(name: str) -> Check:
-    path = _found(name)
+    path = _path_of(name)
     if path:
         return Check(name, Health.FINE, path)
     cost = f"{NEEDED[name].purpose}: {remedy(name)}"
     return Check(name, Health.MISSING, "not found", cost)
 
 
-def _typed() -> list[Check]:
-    """What people are told to type on a node: one line if all is there, else one for each that is not."""
-    lacking = [
+def _typed_programs() -> list[Check]:
+    """Check the programs that hints name: one check if all are there, else one for each that is missing."""
+    missing = [
         Check(
             name,
             Health.WARNING,
@@ -144,22 +144,22 @@ def _typed() -> list[Check]:
             f"labs work; hints name it for {program.purpose}: {remedy(name)}",
         )
         for name, program in TYPED.items()
-        if _found(name) is None
+        if _path_of(name) is None
     ]
-    return lacking or [Check("to look around", Health.FINE, ", ".join(TYPED))]
+    return missing or [Check("to look around", Health.FINE, ", ".join(TYPED))]
 
 
 def _applets() -> Check:
-    path = _found("busybox")
+    path = _path_of("busybox")
     if not path:
         return Check("busybox applets", Health.MISSING, "no busybox", "install the package busybox")
     listed = subprocess.run([path, "--list"], capture_output=True, text=True, timeout=10).stdout
-    lacking = [name for name in APPLETS if name not in listed.split()]
-    if lacking:
+    missing = [name for name in APPLETS if name not in listed.split()]
+    if missing:
         return Check(
             "busybox applets",
             Health.MISSING,
-            f"without {', '.join(lacking)}",
+            f"without {', '.join(missing)}",
             "VMs get no lease: install the distribution's full busybox",
         )
     return Check("busybox applets", Health.FINE, ", ".join(APPLETS))
@@ -194,7 +194,7 @@ def _kernel() -> list[Check]:
         ("NAT (nftables)", features.masquerade, no_nat),
         ("packet sockets", features.packet_socket, "no verify: the kernel needs CONFIG_PACKET"),
     ]
-    needed = [_try(*one, Health.MISSING) for one in trials]
+    needed = [_try(*trial, Health.MISSING) for trial in trials]
     no_netem = "adapters can have a bandwidth and loss, but no latency: CONFIG_NET_SCH_NETEM"
     netem = _try("latency (netem)", features.netem, no_netem, Health.WARNING)
     no_ipv6 = (
@@ -206,17 +206,18 @@ def _kernel() -> list[Check]:
     return [*needed, netem, ipv6, tracepoints, _neighbours()]
 
 
-def _try(name: str, attempt: Callable[[], None], cost: str, otherwise: Health) -> Check:
+def _try(name: str, attempt: Callable[[], None], cost: str, health: Health) -> Check:
+    """Try a feature; `health` and `cost` are of its failure."""
     try:
         attempt()
     except (OSError, KernelError, Missing) as error:
-        found = error.what if isinstance(error, NetlabError) else str(error)
-        return Check(name, otherwise, found, cost)
+        problem = error.what if isinstance(error, NetlabError) else str(error)
+        return Check(name, health, problem, cost)
     return Check(name, Health.FINE, f"Linux {os.uname().release}")
 
 
 def _neighbours() -> Check:
-    """All namespaces of the machine share one table, and `verify` is paced to fit it."""
+    """Check the neighbour table, which all namespaces of the machine share: `verify` is paced to fit it."""
     from netlab.kernel.host import neighbours
 
     room = neighbours.limit()
@@ -235,13 +236,13 @@ def _neighbours() -> Check:
 
 def _etc() -> Check:
     files = ("hostname", "hosts", "resolv.conf", "nsswitch.conf")
-    lacking = [name for name in files if not (Path("/etc") / name).exists()]
-    if not lacking:
+    missing = [name for name in files if not (Path("/etc") / name).exists()]
+    if not missing:
         return Check("/etc", Health.FINE, "a VM can have its own " + ", ".join(files))
     return Check(
         "/etc",
         Health.WARNING,
-        f"without {', '.join(lacking)}",
+        f"without {', '.join(missing)}",
         "a VM cannot have its own where the machine has none: create an empty file",
     )
 

@@ -1,4 +1,4 @@
-"""Kernel features, tried out in a nameless namespace that ends when the attempt does."""
+"""Kernel features, each tried out in a temporary namespace."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from netlab.errors import KernelError, Missing
 from netlab.kernel.host.tracepoints import audit
 from netlab.kernel.ipv6 import require
 from netlab.kernel.namespaces import netns
+from netlab.kernel.netlink import namespaces
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.objects import links, queues
 from netlab.kernel.nftables import nft
@@ -39,34 +40,34 @@ table ip trial {
 
 def namespace() -> None:
     """Make a network namespace."""
-    with netns.nameless():
+    with netns.temporary():
         pass
 
 
 def named_namespace() -> None:
-    """Make one that `ip netns` shows, which needs mount(2)."""
+    """Make a network namespace that `ip netns` shows, which needs mount(2)."""
     name = f"netlab-doctor-{os.getpid()}"
     netns.share_names()
-    with netns.stay_home():
-        netns.create(name)
+    with netns.returning():
+        namespaces.create(name)
     netns.delete(name)
 
 
 def setting() -> None:
     """Write below /proc/sys/net, which containers often may not."""
-    with netns.nameless():
+    with netns.temporary():
         Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
 
 
 def veth() -> None:
     """Make a cable."""
-    with netns.nameless():
+    with netns.temporary():
         links.try_kind("veth")
 
 
 def bridge() -> None:
     """Make a switch."""
-    with netns.nameless():
+    with netns.temporary():
         links.try_kind("bridge")
 
 
@@ -76,22 +77,22 @@ def masquerade() -> None:
 
 
 def masquerade_ipv6() -> None:
-    """The same of IPv6, if the kernel has IPv6 at all."""
+    """Load the kinds of rules that NAT of IPv6 needs. Raises Missing on a kernel without IPv6."""
     require()
     load_rules(_RULES.replace("table ip ", "table ip6 ").replace("ip daddr", "ip6 daddr"))
 
 
 def load_rules(rules: str) -> None:
-    """Have the kernel take rules, and load the modules that they need."""
-    with netns.nameless():
+    """Have the kernel take rules, and load the modules that they need. Raises KernelError."""
+    with netns.temporary():
         status, _, errors = nft.module().Nftables().cmd(rules)
     if status != 0:
         raise KernelError(errors.strip().splitlines()[0])
 
 
 def netem() -> None:
-    """Delay what leaves an interface."""
-    with netns.nameless():
+    """Delay the packets that leave an interface."""
+    with netns.temporary():
         netlink = Netlink()
         try:
             queues.put(netlink, Queue("", "lo", latency=1000))
@@ -102,12 +103,12 @@ def netem() -> None:
 
 
 def tracepoints() -> None:
-    """Record the kernel's drops in a buffer of one's own."""
+    """Record the kernel's drops in a separate buffer."""
     with audit():
         pass
 
 
 def packet_socket() -> None:
-    """Open the socket that sees frames."""
-    with netns.nameless():
+    """Open a socket that sees frames."""
+    with netns.temporary():
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)).close()

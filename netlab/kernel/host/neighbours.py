@@ -1,4 +1,4 @@
-"""How many neighbours the machine has room for, and how soon ARP asks again."""
+"""The machine's room for neighbours, and the time after which ARP asks again."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _COUNT = Path("/proc/net/stat/arp_cache")
 _SETTINGS = {False: "/proc/sys/net/ipv4/neigh", True: "/proc/sys/net/ipv6/neigh"}
 _RETRANSMISSION = "retrans_time_ms"
 _UNTOUCHED = "lo"
+"""The interface that keeps the usual setting."""
 
 
 def limit() -> int | None:
-    """For how many neighbours the machine has room, all namespaces together; None if it cannot be seen."""
+    """Return how many neighbours all namespaces together may have; None if it cannot be seen."""
     try:
         return int(_LIMIT.read_text())
     except FileNotFoundError:
@@ -29,29 +30,29 @@ def limit() -> int | None:
 
 
 def room() -> int:
-    """How many more neighbours there is room for now."""
-    row = _COUNT.read_text().splitlines()[1] if _COUNT.exists() else "0"
-    return (limit() or STOCK_ROOM) - int(row.split()[0], 16)
+    """Return how many more neighbours there is room for now."""
+    counts = _COUNT.read_text().splitlines()[1] if _COUNT.exists() else "0"
+    return (limit() or STOCK_ROOM) - int(counts.split()[0], 16)
 
 
 @contextmanager
 def impatient(
     namespaces: Iterable[str], milliseconds: int, is_ipv6: bool = False
 ) -> Iterator[None]:
-    """For the length of a block, questions of ARP (`is_ipv6`: neighbour discovery) are repeated that soon.
+    """Let ARP (`is_ipv6`: neighbour discovery) repeat its questions that soon, for the length of a block.
 
-    Afterwards interfaces have what `lo` has, as new ones do: another block may have begun before this one
-    and still be going on, so what is found at the start says nothing.
+    Afterwards interfaces have the setting of `lo`, as new ones do: another block may have begun before this
+    one and still be going on, so the settings at the start say nothing.
     """
-    places, folder = list(namespaces), _SETTINGS[is_ipv6]
+    names, folder = list(namespaces), _SETTINGS[is_ipv6]
     try:
-        for name in places:
+        for name in names:
             with netns.inside(name):
                 _repeat_every(folder, str(milliseconds))
         yield
     finally:
-        for name in places:
-            with suppress(KernelError), netns.inside(name):  # It has gone meanwhile.
+        for name in names:
+            with suppress(KernelError), netns.inside(name):  # The namespace has gone meanwhile.
                 usual = files.read(f"{folder}/{_UNTOUCHED}/{_RETRANSMISSION}")
                 if usual is not None:
                     _repeat_every(folder, usual)

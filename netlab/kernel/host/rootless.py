@@ -1,6 +1,6 @@
 """Labs without root: user, mount, network and process namespaces in which the user is root.
 
-What is inside them ends with their first process, and nothing of it is on the machine. /etc and /run
+Everything in them ends with their first process, and nothing of it is on the machine. /etc and /run
 are folders in memory there, in which the machine's own entries show and new ones can be made.
 (RootlessKit does the same and calls it copy-up.)
 """
@@ -29,7 +29,7 @@ _NAMESPACES = (
 )
 _NOBODY = 65534
 _FIRST, _INNER = 1, 2
-"""In namespaces of netlab's own, the process that waits, and the one for which it does."""
+"""In netlab's namespaces, the numbers of the process that waits, and of the one for which it waits."""
 _KERNEL_SETTINGS = Path("/proc/sys")
 _SETTINGS = (
     (
@@ -52,35 +52,35 @@ _SETTINGS = (
         "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
     ),
 )
-"""Setting below /proc/sys, the value that is in the way, what that means, and the remedy."""
+"""Setting below /proc/sys, the value that is in the way, its meaning, and the remedy."""
 
 
 def is_inside() -> bool:
-    """Whether this process is root in a user namespace, and not the machine's."""
+    """Return whether this process is root in a user namespace, and not the machine's."""
     return os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split()[2] == "1"
 
 
 def ends_with_this_process() -> bool:
-    """Whether it is the only command of its namespaces: `netlab unshare -- netlab up nat`."""
+    """Return whether this is the only command of its namespaces: `netlab unshare -- netlab up nat`."""
     return is_inside() and (os.getppid(), os.getpid()) == (_FIRST, _INNER)
 
 
 def enter() -> None:
-    """Go on as root in namespaces of one's own; everything in them ends with this process.
+    """Go on as root in new namespaces; everything in them ends with this process.
 
     Returns only inside, in a child process. The caller's process stays outside, passes signals on,
     and ends with the child's exit code. Raises Missing where user namespaces are not allowed.
     """
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()  # What waits there would be printed by both processes.
+        stream.flush()  # Buffered text would be printed by both processes.
     _unshare()
     first = os.fork()
     if first:
-        _stand_for(first, (signal.SIGTERM, signal.SIGHUP))
+        _wait_for(first, (signal.SIGTERM, signal.SIGHUP))
     syscalls.die_with_parent()
     inner = os.fork()
     if inner:
-        _stand_for(inner, (signal.SIGTERM, signal.SIGHUP))
+        _wait_for(inner, (signal.SIGTERM, signal.SIGHUP))
     _furnish()
 
 
@@ -105,7 +105,7 @@ def become(user: int) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
-    syscalls.own_proc()
+    syscalls.set_dumpable()
 
 
 def _unshare() -> None:
@@ -121,24 +121,24 @@ def _unshare() -> None:
 
 
 def refusal(otherwise: str) -> Missing:
-    """Which of the machine's settings keeps user namespaces from plain users, or `otherwise`."""
-    for setting, value, what, remedy in _SETTINGS:
+    """Return the error that names the setting that forbids user namespaces, or says `otherwise`."""
+    for setting, value, problem, remedy in _SETTINGS:
         with suppress(OSError):
             if (_KERNEL_SETTINGS / setting).read_text().strip() == value:
-                return Missing(what, f"`{remedy}` allows them, or use sudo")
+                return Missing(problem, f"`{remedy}` allows them, or use sudo")
     return Missing(otherwise, "use sudo")
 
 
-def _stand_for(child: int, passed_on: Collection[signal.Signals]) -> NoReturn:
-    """Wait for a child, collect orphans meanwhile, and end as it does."""
+def _wait_for(child: int, forwarded: Collection[signal.Signals]) -> NoReturn:
+    """Wait for a child, reap orphans meanwhile, and end as it does; signals are forwarded to it."""
 
-    def pass_on(number: int, _: FrameType | None) -> None:
+    def forward(number: int, _: FrameType | None) -> None:
         with suppress(ProcessLookupError):
             os.kill(child, number)
 
-    for number in passed_on:
+    for number in forwarded:
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, pass_on)
+            signal.signal(number, forward)
     for number in (signal.SIGINT, signal.SIGQUIT):  # The terminal sends them to the child as well.
         signal.signal(number, signal.SIG_IGN)
     while True:
@@ -149,7 +149,7 @@ def _stand_for(child: int, passed_on: Collection[signal.Signals]) -> NoReturn:
 
 
 def _furnish() -> None:
-    """/proc of the new processes, an /etc and a /run to write into, and a loopback."""
+    """Mount /proc of the new processes, an /etc and a /run to write into; bring up the loopback."""
     try:
         syscalls.mount("proc", "/proc", "proc")
         _cover(Path("/etc"), without={"netns"})
@@ -165,17 +165,17 @@ def _furnish() -> None:
 
 
 def _cover(folder: Path, without: Collection[str]) -> None:
-    """Mount a folder in memory over `folder`, and in it what was there, each entry by a mount."""
-    below = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    """Mount a folder in memory over `folder`, and in it the entries of `folder`, each by a mount."""
+    covered = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     syscalls.mount("netlab", str(folder), "tmpfs")
     folder.chmod(0o755)
-    for entry in os.scandir(f"/proc/self/fd/{below}"):
-        place = folder / entry.name
+    for entry in os.scandir(f"/proc/self/fd/{covered}"):
+        target = folder / entry.name
         if entry.name in without:
             continue
         if entry.is_symlink():
-            place.symlink_to(os.readlink(entry.path))
+            target.symlink_to(os.readlink(entry.path))
             continue
-        place.mkdir() if entry.is_dir() else place.touch()
-        syscalls.mount(entry.path, str(place), flags=syscalls.MS_BIND | syscalls.MS_REC)
-    os.close(below)
+        target.mkdir() if entry.is_dir() else target.touch()
+        syscalls.mount(entry.path, str(target), flags=syscalls.MS_BIND | syscalls.MS_REC)
+    os.close(covered)

@@ -1,10 +1,10 @@
-"""A second witness: why the kernel itself says it dropped a packet, from its tracepoints.
+"""The kernel's own reasons for drops, from its tracepoints: a second witness.
 
-skb:kfree_skb names a reason and a function, but neither a packet nor a namespace. What is the same
-in net:net_dev_queue and net:netif_receive_skb is the address of the packet in memory; so a drop
+skb:kfree_skb names a reason and a function, but neither a packet nor a namespace. It shares with
+net:net_dev_queue and net:netif_receive_skb the address of the packet in memory; so a drop
 belongs to a probe if the same address has left an interface when the probe was seen leaving it.
-Times are microseconds exact. Nothing is judged by this: an address is used again for another packet,
-and a busy machine writes over what it has recorded.
+Times are microseconds exact. No verdict depends on it: an address is used again for another packet,
+and a busy machine overwrites its records.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _DROP, _LEAVES, _ARRIVES = "skb/kfree_skb", "net/net_dev_queue", "net/netif_rece
 _ONLY_IP = "protocol == 0x800 || protocol == 0x86dd"
 _PREFIX = "netlab-"
 _SAME_MOMENT_NS = 1_000_000
-"""Some microseconds lie between the two witnesses; a processor that is taken away makes it more."""
+"""Time between the two witnesses: some microseconds, or more where a processor is taken away."""
 _CLEANED_UP = "QUEUE_PURGE"
-"""What a closed socket had not read: no packet's death."""
+"""Reason of packets that a closed socket had not read: they had been delivered."""
 _RECORD = re.compile(r"\s(?P<at>\d+\.\d+): (?P<event>\w+): (?P<fields>.*)")
 
 
@@ -43,14 +43,14 @@ class KernelDrop:
     reason: str
     """SKB_DROP_REASON_… without its beginning; empty before Linux 5.17."""
     location: str
-    """The kernel's function; empty on older kernels, which tell only a number."""
+    """The kernel's function; empty on older kernels, which have only an address."""
     interfaces: tuple[str, ...]
-    """Where the packet left and arrived, in order. Empty: nowhere, so it may be another packet's."""
+    """Interfaces by which the packet left and arrived, in order. Empty: it may be somebody else's packet."""
 
 
 @frozen
 class Departure:
-    """A frame of the probe's, seen leaving an interface."""
+    """A frame of the probe, seen leaving an interface."""
 
     at: int
     interface: str
@@ -60,24 +60,24 @@ class Departure:
 
 @contextmanager
 def audit() -> Iterator[Audit]:
-    """Record what the kernel drops for the length of a block, to be read after it.
+    """Record the kernel's drops for the length of a block, to be read after it.
 
-    Raises Missing, with what to do, where tracepoints cannot be used.
+    Raises Missing, with a remedy, where tracepoints cannot be used.
     """
     tracefs = _tracefs()
     try:
-        with _instance(Path(f"/proc/self/fd/{tracefs}/instances")) as recorded:
-            yield recorded
+        with _instance(Path(f"/proc/self/fd/{tracefs}/instances")) as recording:
+            yield recording
     finally:
         os.close(tracefs)
 
 
-def _unusable(what: str, error: OSError) -> Missing:
-    return Missing(f"{what}: {error.strerror}", "leave out --audit: no verdict needs it")
+def _unusable(problem: str, error: OSError) -> Missing:
+    return Missing(f"{problem}: {error.strerror}", "leave out --audit: no verdict needs it")
 
 
 class Audit:
-    """What was recorded, known from the end of the block on."""
+    """The records of `audit`, complete from the end of its block on."""
 
     def __init__(self) -> None:
         # The buffer's clock is CLOCK_MONOTONIC, packets are stamped by CLOCK_REALTIME.
@@ -85,38 +85,38 @@ class Audit:
         self._lines: list[str] = []
 
     def drops(self, departures: Iterable[Departure], until: int | None = None) -> list[KernelDrop]:
-        """What became of the packets that departed so, and drops of packets seen on no interface.
+        """Return the drops of packets that departed so, and of packets that were seen on no interface.
 
-        `until`: when the answer was home. What is freed later had been delivered.
+        `until` is the time of the reply's arrival, in nanoseconds: packets freed later had been delivered.
         """
-        known = list(departures)
+        sightings = list(departures)
         packets: dict[str, _Packet] = {}
-        found = []
+        drops = []
         for at, event, fields in self._records():
             if event != "kfree_skb":
                 packet = packets.setdefault(fields["skbaddr"], _Packet())
-                packet.passes(at, event, fields, known)
+                packet.passes(at, event, fields, sightings)
                 continue
             packet = packets.pop(fields["skbaddr"], _Packet(ours=True))
             reason = fields.get("reason", "")
             if packet.ours and reason != _CLEANED_UP and (until is None or at < until):
-                found.append(KernelDrop(at, reason, _function(fields), tuple(packet.interfaces)))
-        return found
+                drops.append(KernelDrop(at, reason, _function(fields), tuple(packet.interfaces)))
+        return drops
 
     def lost(self) -> bool:
-        """Whether records were written over before they were read: a drop may be missing."""
+        """Return whether records were overwritten before they were read: a drop may be missing."""
         return any(line.startswith("CPU:") and "[LOST " in line for line in self._lines)
 
     def read(self, pipe: int) -> None:
-        """Take what is in the buffer."""
-        parts = []
+        """Read the whole buffer."""
+        pieces = []
         with suppress(BlockingIOError):
-            while part := os.read(pipe, 1 << 16):
-                parts.append(part)
-        self._lines = b"".join(parts).decode(errors="replace").splitlines()
+            while piece := os.read(pipe, 1 << 16):
+                pieces.append(piece)
+        self._lines = b"".join(pieces).decode(errors="replace").splitlines()
 
     def _records(self) -> Iterator[tuple[int, str, dict[str, str]]]:
-        """Time, event and fields: `…  23070.617833: kfree_skb: skbaddr=… reason: NETFILTER_DROP`."""
+        """Yield time, event and fields: `…  23070.617833: kfree_skb: skbaddr=… reason: NETFILTER_DROP`."""
         for line in self._lines:
             if record := _RECORD.search(line):
                 text = record["fields"].replace("reason: ", "reason=")
@@ -128,17 +128,20 @@ class Audit:
 
 @dataclass
 class _Packet:
-    """An address in memory, from one departure of the probe's to the next."""
+    """A packet's address in memory, from one departure of the probe to the next."""
 
     ours: bool = False
     interfaces: list[str] = field(default_factory=list)
 
-    def passes(self, at: int, event: str, fields: dict[str, str], known: list[Departure]) -> None:
+    def passes(
+        self, at: int, event: str, fields: dict[str, str], departures: list[Departure]
+    ) -> None:
         if event == "net_dev_queue":
             leaves = (fields["dev"], int(fields["len"]))
             ours = any(
-                (one.interface, one.size) == leaves and abs(one.at - at) < _SAME_MOMENT_NS
-                for one in known
+                (departure.interface, departure.size) == leaves
+                and abs(departure.at - at) < _SAME_MOMENT_NS
+                for departure in departures
             )
             if not (self.ours and ours):
                 self.interfaces = []
@@ -147,13 +150,13 @@ class _Packet:
 
 
 def _function(fields: dict[str, str]) -> str:
-    """`nft_do_chain` of `nft_do_chain+0x5ad/0x610`."""
+    """Return the function of a location: `nft_do_chain` of `nft_do_chain+0x5ad/0x610`."""
     name, plus, _ = fields.get("location", "").partition("+")
     return name if plus else ""
 
 
 def _tracefs() -> int:
-    """The folder of the machine's tracefs: where it is mounted, or a mount that only we see.
+    """Open the machine's tracefs: where it is mounted, or by a mount that only this process sees.
 
     Mounting it anew where it is mounted could change its owner and mode.
     """
@@ -167,33 +170,34 @@ def _tracefs() -> int:
 
 @contextmanager
 def _instance(instances: Path) -> Iterator[Audit]:
-    """A buffer with events of its own: nobody else's tracing sees or is seen."""
-    own = instances / f"{_PREFIX}{secrets.token_hex(4)}"
-    pipe = _made(own)
+    """Record in an instance of tracing with its own buffer and events, apart from anybody else's tracing."""
+    instance = instances / f"{_PREFIX}{secrets.token_hex(4)}"
+    pipe = _make(instance)
     try:
-        _write(own / "trace_clock", "mono")
-        _write(own / "events" / _DROP / "filter", _ONLY_IP)
+        _write(instance / "trace_clock", "mono")
+        _write(instance / "events" / _DROP / "filter", _ONLY_IP)
         for event in (_DROP, _LEAVES, _ARRIVES):
-            _write(own / "events" / event / "enable", "1")
-        recorded = Audit()
-        yield recorded
-        _write(own / "tracing_on", "0")  # A flood on the machine would keep the reader for ever.
-        recorded.read(pipe)
+            _write(instance / "events" / event / "enable", "1")
+        recording = Audit()
+        yield recording
+        # While it records, a flood on the machine would keep the reader for ever.
+        _write(instance / "tracing_on", "0")
+        recording.read(pipe)
     finally:
         os.close(pipe)
         with suppress(OSError):  # Somebody looks into it just now: the next audit removes it.
-            own.rmdir()
+            instance.rmdir()
 
 
-def _made(own: Path) -> int:
-    """Make a buffer, and open the pipe that reads it: while it is open, nobody can remove the buffer."""
+def _make(instance: Path) -> int:
+    """Make an instance; return the pipe that reads it: while it is open, nobody can remove the instance."""
     try:
-        lock = os.open(own.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        lock = os.open(instance.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)  # Or another audit's sweep might come in between.
-            _sweep(own.parent)
-            own.mkdir()
-            return os.open(own / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            _sweep(instance.parent)
+            instance.mkdir()
+            return os.open(instance / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         finally:
             os.close(lock)
     except OSError as error:
@@ -209,7 +213,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _sweep(instances: Path) -> None:
-    """Remove what a killed netlab has left; one that is in use refuses."""
-    for old in instances.glob(f"{_PREFIX}*"):
+    """Remove the instances that a killed netlab has left; the kernel keeps those in use."""
+    for instance in instances.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            old.rmdir()
+            instance.rmdir()

@@ -21,16 +21,16 @@ _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 def execute(
     namespace: str, host_name: str, command: Sequence[str], environment: dict[str, str]
 ) -> None:
-    """Replace this process. Raises KernelError if the command cannot be started.
+    """Replace this process by a command on a node. Raises KernelError if it cannot be started.
 
-    Sees what `ip netns exec` shows (its /etc/netns files and a fresh /sys), and
+    The command sees what `ip netns exec` shows (the node's /etc/netns files and a fresh /sys), and
     the node's host name as well. The machine's proxies are not the lab's.
     """
     try:
         netns.enter(namespace)
         syscalls.unshare(syscalls.CLONE_NEWUTS)
-        see_own_etc(namespace)
-        _own_sys(namespace)
+        mount_etc(namespace)
+        _mount_sys(namespace)
         socket.sethostname(host_name)
     except OSError as error:
         raise KernelError(f"cannot enter '{namespace}': {error}") from error
@@ -38,12 +38,12 @@ def execute(
 
 
 def replace(command: Sequence[str], environment: dict[str, str]) -> NoReturn:
-    """Replace this process. Raises KernelError if the command cannot be started."""
+    """Replace this process by a command on the machine. Raises KernelError if it cannot be started."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; programs must not.
         signal.signal(number, signal.SIG_DFL)
-    kept = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
+    inherited = {key: value for key, value in os.environ.items() if key.lower() not in _PROXIES}
     try:
-        os.execvpe(command[0], list(command), {**kept, **environment})
+        os.execvpe(command[0], list(command), {**inherited, **environment})
     except FileNotFoundError:
         raise KernelError(
             f"there is no command '{command[0]}'",
@@ -53,15 +53,15 @@ def replace(command: Sequence[str], environment: dict[str, str]) -> NoReturn:
         raise KernelError(f"cannot run '{command[0]}': {error.strerror}") from error
 
 
-def _own_sys(namespace: str) -> None:
-    """/sys/class/net shows the namespace in which /sys was mounted."""
-    with suppress(OSError):  # In a container it may not be a mount of its own: then it is covered.
+def _mount_sys(namespace: str) -> None:
+    """Mount /sys anew: /sys/class/net shows the namespace in which /sys was mounted."""
+    with suppress(OSError):  # In a container, /sys may be no mount: then it is covered.
         syscalls.unmount("/sys")
     syscalls.mount(namespace, "/sys", "sysfs")
 
 
-def see_own_etc(namespace: str) -> None:
-    """Mount the node's files over the machine's, for this process; what the machine lacks has no place."""
+def mount_etc(namespace: str) -> None:
+    """Mount the node's files over those that the machine's /etc has, for this process."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
     folder = netns.ETC / namespace

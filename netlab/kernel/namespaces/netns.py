@@ -18,26 +18,13 @@ from netlab.plan import names
 
 NAMES = Path("/run/netns")
 ETC = Path("/etc/netns")
-_OWN = "/proc/thread-self/ns/net"
+_CURRENT = "/proc/thread-self/ns/net"
 MARK = int.from_bytes(b"nlab")
-"""What netlab's namespaces have in `net.ipv4.conf.lo.tag`, a setting that the kernel keeps for whoever wants
-to write a number down (Documentation/networking/ip-sysctl.rst). So they are known without a record."""
+"""The value of `net.ipv4.conf.lo.tag` in netlab's namespaces, which are known by it without a record. The
+kernel keeps this setting for anybody's number (Documentation/networking/ip-sysctl.rst)."""
 MARK_KEY = "net.ipv4.conf.lo.tag"
-"""It, as a setting is called."""
+"""The setting that holds MARK."""
 _MARK_FILE = f"/proc/sys/{MARK_KEY.replace('.', '/')}"
-
-
-def create(name: str) -> None:
-    """Make the namespace `name` and stay inside it until the caller leaves (see `stay_home`)."""
-    from netlab.kernel.netlink.namespaces import give_name  # Only who makes some needs it.
-
-    syscalls.unshare(syscalls.CLONE_NEWNET)
-    try:
-        give_name(f"{NAMES}/{name}")
-    except FileExistsError:
-        raise KernelError(
-            f"a namespace '{name}' is already there", "is it yours? `ip netns del` removes it"
-        ) from None
 
 
 def delete(name: str) -> None:
@@ -49,7 +36,7 @@ def delete(name: str) -> None:
 
 
 def inode(name: str) -> int | None:
-    """The number that identifies the namespace, None if it is not there."""
+    """Return the number that identifies the namespace, None if it is not there."""
     try:
         status = os.stat(f"{NAMES}/{name}")
     except FileNotFoundError:
@@ -57,22 +44,22 @@ def inode(name: str) -> int | None:
     return status.st_ino if status.st_dev == _device() else None
 
 
-def left_over(known: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
-    """Names that netlab has given for labs that are not `known` (any more), and whether each leads somewhere.
+def leftovers(is_known: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
+    """Yield names that netlab gave for labs that are not known (any more), and whether each has a namespace.
 
-    One that leads nowhere is nobody's, whoever gave it: a container that ended, or a crash, has left it.
+    A name without a namespace is nobody's, whoever gave it: a container that ended, or a crash, has left it.
     """
     for name in sorted(os.listdir(NAMES)) if NAMES.is_dir() else ():
         lab = names.lab_of(name)
-        if lab is None or known(lab):
+        if lab is None or is_known(lab):
             continue
-        leads_somewhere = inode(name) is not None
-        if not leads_somewhere or is_marked(name):
-            yield name, leads_somewhere
+        exists = inode(name) is not None
+        if not exists or is_marked(name):
+            yield name, exists
 
 
 def is_marked(name: str) -> bool:
-    """Whether the namespace `name` is there and was made by netlab. Needs root: others see none."""
+    """Return whether the namespace `name` is there and was made by netlab. Needs root: others see none."""
     if os.geteuid() != 0 or inode(name) is None:
         return False
     with inside(name):
@@ -81,17 +68,17 @@ def is_marked(name: str) -> bool:
 
 @cache
 def _device() -> int:
-    """The file system of all namespaces: a name without a mount is a file of another."""
-    return os.stat(_OWN).st_dev
+    """Return the file system of all namespaces: a name without a mount is a file of another."""
+    return os.stat(_CURRENT).st_dev
 
 
-def here() -> int:
-    """A descriptor of the namespace in which the thread is."""
-    return os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+def current() -> int:
+    """Open the namespace in which the thread is; return the descriptor."""
+    return os.open(_CURRENT, os.O_RDONLY | os.O_CLOEXEC)
 
 
-def opened(name: str) -> int:
-    """A descriptor of the namespace `name`. Raises KernelError if it is gone."""
+def open_named(name: str) -> int:
+    """Open the namespace `name`; return the descriptor. Raises KernelError if it is gone."""
     try:
         return os.open(f"{NAMES}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -101,7 +88,7 @@ def opened(name: str) -> int:
 
 
 def move(descriptor: int, name: str) -> None:
-    """Move into a namespace; its `name` is for the error. Raises KernelError."""
+    """Move the thread into a namespace; its `name` is for the error. Raises KernelError."""
     try:
         syscalls.setns(descriptor, syscalls.CLONE_NEWNET)
     except OSError as error:
@@ -109,9 +96,9 @@ def move(descriptor: int, name: str) -> None:
 
 
 @contextmanager
-def stay_home() -> Iterator[None]:
-    """Come back to the present namespace at the end, whatever happens inside."""
-    home = here()
+def returning() -> Iterator[None]:
+    """Run a block, and come back to the present namespace at its end, whatever happens inside."""
+    home = current()
     try:
         yield
     finally:
@@ -120,16 +107,16 @@ def stay_home() -> Iterator[None]:
 
 
 @contextmanager
-def nameless() -> Iterator[None]:
-    """Run a block inside a new namespace that ends with it."""
-    with stay_home():
+def temporary() -> Iterator[None]:
+    """Run a block inside a new namespace without a name, which ends with the block."""
+    with returning():
         syscalls.unshare(syscalls.CLONE_NEWNET)
         yield
 
 
 def enter(name: str) -> None:
-    """Move into the namespace `name`. Raises KernelError if it is gone."""
-    descriptor = opened(name)
+    """Move the thread into the namespace `name`. Raises KernelError if it is gone."""
+    descriptor = open_named(name)
     try:
         move(descriptor, name)
     finally:
@@ -138,8 +125,8 @@ def enter(name: str) -> None:
 
 @contextmanager
 def inside(name: str) -> Iterator[None]:
-    """Run a block inside the namespace `name`."""
-    with stay_home():
+    """Run a block inside the namespace `name`. Raises KernelError if it is gone."""
+    with returning():
         enter(name)
         yield
 
@@ -160,17 +147,17 @@ def share_names() -> None:
 
 
 def shows_etc(name: str, folder: str) -> bool:
-    """Whether programs in the namespace see the files of `folder` in /etc."""
+    """Return whether programs in the namespace see the files of `folder` in /etc."""
     try:
         return os.readlink(f"{ETC}/{name}") == folder and os.access(f"{folder}/.", os.F_OK)
     except OSError:
         return False
 
 
-def has_place(name: str) -> bool:
-    """Whether a node can have such a file in its /etc: it is mounted over the machine's.
+def can_have_etc(name: str) -> bool:
+    """Return whether a node can have a file of this name in its /etc: it is mounted over the machine's.
 
-    `ip netns exec` complains, each time, of one that the machine lacks. The exception is resolv.conf,
+    `ip netns exec` complains, each time, of a file that the machine lacks. The exception is resolv.conf,
     which netlab reads by itself.
     """
     return name == "resolv.conf" or os.access(f"/etc/{name}", os.F_OK)
@@ -179,8 +166,8 @@ def has_place(name: str) -> bool:
 def link_etc(name: str, folder: str) -> None:
     """Let programs in the namespace see the files of `folder` in /etc.
 
-    A link, because /etc/netns outlives a reboot and the run directory does
-    not: what is left then dangles, and is recognised as ours.
+    /etc/netns/NAME is a link, because /etc/netns outlives a reboot and the run directory does not: after
+    one, the link dangles, and is recognised as netlab's.
     """
     link = ETC / name
     try:
@@ -191,26 +178,26 @@ def link_etc(name: str, folder: str) -> None:
     except FileExistsError:
         if not shows_etc(name, folder):
             raise
-        # It is there from before a reboot, and right.
+        # The link is from before a reboot, and right.
 
 
-def unlink_etc(names: Iterable[str]) -> None:
+def unlink_etc(namespaces: Iterable[str]) -> None:
     """Remove the links of these namespaces."""
-    for name in names:
+    for name in namespaces:
         link = ETC / name
         if link.is_symlink():
             link.unlink()
-    with suppress(OSError):  # It is not ours if something else is in it.
+    with suppress(OSError):  # The folder is not netlab's if something else is in it.
         ETC.rmdir()
 
 
 def named(name: str) -> bool:
-    """Whether the name is there, with a namespace or (after a crash) without one."""
+    """Return whether the name is taken, by a namespace or (after a crash) without one."""
     return os.path.lexists(f"{NAMES}/{name}")
 
 
 def dangling_etc(below: Path) -> list[str]:
-    """Namespaces whose links a reboot has left: they lead `below`, to nothing."""
+    """Return the namespaces whose links a reboot has left: they lead to a folder `below` that is gone."""
     links = [link for link in ETC.iterdir() if link.is_symlink()] if ETC.is_dir() else []
     return [
         link.name for link in links if link.readlink().is_relative_to(below) and not link.exists()

@@ -9,6 +9,7 @@ from netlab.kernel import syscalls
 from netlab.plan.resources import Sysctl
 
 _NAMESPACES = 30
+"""The most namespaces that one /proc serves."""
 
 
 class Settings:
@@ -24,30 +25,30 @@ class Settings:
         self._served: set[str] = set()
 
     def close(self) -> None:
-        """Let go of the /proc."""
+        """Close the /proc."""
         if self._proc is not None:
             os.close(self._proc)
             self._proc = None
             self._served.clear()
 
     def values(self, namespace: str, keys: Iterable[str]) -> dict[str, str]:
-        """The values of those settings that are there. The thread is in `namespace`."""
-        found = {}
+        """Read the settings that are there; return their values by key. The thread is in `namespace`."""
+        values = {}
         for key in keys:
             try:
                 file = self._open(namespace, key, os.O_RDONLY)
             except OSError:
                 continue
             try:
-                found[key] = os.read(file, 4096).decode().strip()
+                values[key] = os.read(file, 4096).decode().strip()
             except OSError:
                 continue
             finally:
                 os.close(file)
-        return found
+        return values
 
     def write(self, setting: Sysctl) -> None:
-        """Set it; an optional one only where the kernel has it. The thread is in its namespace."""
+        """Write a setting; an optional one only where the kernel has it. The thread is in its namespace."""
         try:
             file = self._open(setting.namespace, setting.key, os.O_WRONLY | os.O_TRUNC)
         except FileNotFoundError:
@@ -64,14 +65,15 @@ class Settings:
             namespace not in self._served and len(self._served) == _NAMESPACES
         ):
             self.close()
-            self._proc = _own_proc()
+            self._proc = _new_proc()
         self._served.add(namespace)
         path = f"sys/{key.replace('.', '/')}"
         return os.open(path, flags | os.O_CLOEXEC, dir_fd=self._proc)
 
 
-def _own_proc() -> int:
+def _new_proc() -> int:
+    """Mount a /proc nowhere; return the descriptor of its root."""
     try:
         return syscalls.detached_mount("proc")
-    except OSError:  # A container may not make one: then the one that is there has to do.
+    except OSError:  # A container may not mount one: then the /proc that is there has to do.
         return os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,8 +1,8 @@
-"""One netlink socket in one namespace: requests in, acknowledgements or answers out, all of them bytes.
+"""A netlink socket in a namespace: requests in, acknowledgements or answers out, all of them bytes.
 
-What the bytes mean, the modules know that ask: `links`, `routes`, `queues`, …
-pyroute2's own sockets have an event loop and four descriptors each, and one that is used by another thread
-than the one that made it opens another, in that thread's namespace: netlab's never leaves its own.
+The modules in `objects` know their meaning.
+pyroute2's own sockets have an event loop and four descriptors each, and a socket that is used by another
+thread than its maker opens another, in that thread's namespace: netlab's never leaves its own.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from netlab.kernel.netlink.missing import NETLINK_CAP_ACK
 
 _BUFFER_BYTES = 4 << 20
 _ANSWER_BYTES = 1 << 16
-"""The kernel's dumps come in pieces of at most half of it (netlink_dump)."""
-_DUMPS = 50
-"""Tries to list what keeps changing."""
-_AT_A_TIME = 100
-"""Messages whose acknowledgements a socket's usual buffer holds."""
+"""Twice the size of a dump's largest piece (netlink_dump)."""
+_DUMP_ATTEMPTS = 50
+"""How often a table that changes while it is listed is listed anew."""
+_BATCH = 100
+"""How many messages are sent before an acknowledgement is read: a socket's usual buffer holds so many."""
 _ERROR = Reader(nlmsgerr, ("error",), ("NLMSGERR_ATTR_MSG",))
 _SIOCGIFINDEX = 0x8933
-_RCVTIMEO, _PATIENCE = 20, struct.pack("ll", 30, 0)
-"""SO_RCVTIMEO_OLD and its timeval: where time has 64 bits and longs have 32, Python has another."""
+_RCVTIMEO, _TIMEOUT = 20, struct.pack("ll", 30, 0)
+"""SO_RCVTIMEO_OLD and its timeval, 30 s: where time has 64 bits and longs have 32, Python has another."""
 
 
 class Refused(OSError):
-    """The kernel's answer to a request was an error; `strerror` has its own words, if any."""
+    """The kernel answered a request with an error; `strerror` has the kernel's own words, if any."""
 
 
 class NoInterface(KernelError):
@@ -55,14 +55,14 @@ class NoInterface(KernelError):
 
 
 class Netlink:
-    """A socket that stays in the namespace in which it was opened."""
+    """A netlink socket, which stays in the namespace in which it was opened."""
 
     def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         # Python's own time-out would ask poll(2) before each call.
-        self._socket.setsockopt(socket.SOL_SOCKET, _RCVTIMEO, _PATIENCE)
+        self._socket.setsockopt(socket.SOL_SOCKET, _RCVTIMEO, _TIMEOUT)
         self._sequence = 0
         self._indexes: dict[str, int] = {}
 
@@ -71,7 +71,7 @@ class Netlink:
         self._socket.close()
 
     def index(self, interface: str) -> int:
-        """The number of an interface, remembered. Raises NoInterface."""
+        """Return the number of an interface, and remember it. Raises NoInterface."""
         if interface not in self._indexes:
             request = struct.pack("16si20x", os.fsencode(interface), 0)
             try:
@@ -82,7 +82,7 @@ class Netlink:
         return self._indexes[interface]
 
     def forget(self, interface: str) -> None:
-        """The interface has gone; one of that name will have another number."""
+        """Forget the number of an interface that has gone; another of that name will have another."""
         self._indexes.pop(interface, None)
 
     def request(self, body: bytes, kind: int, flags: int = 0) -> None:
@@ -94,27 +94,27 @@ class Netlink:
                 return
 
     def attempt(self, bodies: Sequence[bytes], kind: int) -> None:
-        """Send many messages at a time, whatever becomes of each; returns when the last one is done."""
-        for first in range(0, len(bodies), _AT_A_TIME):
+        """Send many messages, whatever becomes of each; returns when the last one is done."""
+        for first in range(0, len(bodies), _BATCH):
             flags = NLM_F_REQUEST | NLM_F_ACK
             self._socket.send(
-                b"".join(self._packed(body, kind, flags) for body in bodies[first:][:_AT_A_TIME])
+                b"".join(self._packed(body, kind, flags) for body in bodies[first:][:_BATCH])
             )
             next(self._answers())
 
     def dump(self, body: bytes, kind: int) -> list[bytes]:
-        """Everything that the kernel has of a kind at one moment, each message with its header.
+        """List a table as it is at one moment; return each message with its header.
 
         Raises Refused, also if it kept changing.
         """
-        for _ in range(_DUMPS):
-            messages, whole = self._dump(body, kind)
-            if whole:
+        for _ in range(_DUMP_ATTEMPTS):
+            messages, is_consistent = self._dump(body, kind)
+            if is_consistent:
                 return messages
         raise Refused(errno.EINTR, "what was to be listed kept changing")
 
     def _dump(self, body: bytes, kind: int) -> tuple[list[bytes], bool]:
-        """What is there, and whether it stayed as it was meanwhile."""
+        """List a table once; return its messages, and whether it stayed as it was meanwhile."""
         self._send(body, kind, NLM_F_REQUEST | NLM_F_DUMP)
         messages, interrupted = [], 0
         for answer_kind, answer in self._answers():
@@ -128,7 +128,7 @@ class Netlink:
         return messages, not interrupted
 
     def ask(self, body: bytes, kind: int) -> bytes:
-        """One question, its one answer with its header. Raises Refused."""
+        """Send one request; return its one answer, with its header. Raises Refused."""
         self._send(body, kind, NLM_F_REQUEST)
         answer_kind, answer = next(self._answers())
         if answer_kind == NLMSG_ERROR:
@@ -139,12 +139,12 @@ class Netlink:
         self._socket.send(self._packed(body, kind, flags))
 
     def _packed(self, body: bytes, kind: int, flags: int) -> bytes:
-        """With a header, and a number that its answers will have; `body` fills whole words."""
+        """Return a message with its header and a new sequence number; `body` fills whole words."""
         self._sequence += 1
         return HEADER.pack(HEADER.size + len(body), kind, flags, self._sequence, 0) + body
 
     def _answers(self) -> Iterator[tuple[int, bytes]]:
-        """Messages that answer the last request: type, and all of it."""
+        """Yield the messages that answer the last request: type, and message with its header."""
         while True:
             try:
                 data = self._socket.recv(_ANSWER_BYTES)
@@ -158,8 +158,8 @@ class Netlink:
                 start += (length + 3) & ~3
 
 
-_MOST_AT_ONCE = 50_000
-"""Datagrams: more than a buffer holds."""
+_MOST_DATAGRAMS = 50_000
+"""Read in one call: more than a buffer holds."""
 
 
 class Overflow(Exception):
@@ -167,12 +167,12 @@ class Overflow(Exception):
 
 
 class Subscription:
-    """Hears what the kernel tells groups about the present namespace. Never waits."""
+    """A socket that receives the kernel's notifications to groups, of the present namespace. Never waits."""
 
     def __init__(self, protocol: int, groups: Iterable[int]) -> None:
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         enlarge(self.socket, _BUFFER_BYTES)
-        self.socket.bind((0, 0))  # Without an address of its own it would receive nothing.
+        self.socket.bind((0, 0))  # An unbound socket would receive nothing.
         for group in groups:
             self.socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         self.socket.setblocking(False)
@@ -182,11 +182,11 @@ class Subscription:
         self.socket.close()
 
     def messages(self) -> Iterator[tuple[int, bytes]]:
-        """Type and bytes of every message that is there. Raises Overflow; what follows can still be read.
+        """Yield type and bytes of every message that is there. Raises Overflow; later ones can still be read.
 
-        If they come faster than they are read, it is those that there were, and some more.
+        Ends also if they come faster than they are read: after those that there were, and some more.
         """
-        for _ in range(_MOST_AT_ONCE):
+        for _ in range(_MOST_DATAGRAMS):
             try:
                 data = self.socket.recv(1 << 17)
             except BlockingIOError:
@@ -201,12 +201,12 @@ class Subscription:
                 data = data[(length + 3) & ~3 :]
 
 
-def _raise_for(answer: bytes, before_words: int = HEADER.size) -> None:
-    """Raise Refused if an answer is an error: so many bytes are between its errno and the kernel's words.
+def _raise_for(answer: bytes, attributes_at: int = HEADER.size) -> None:
+    """Raise Refused if an answer is an error, whose attributes are so many bytes behind its errno.
 
-    An acknowledgement is an answer too, with the number 0 and the request's header.
+    An acknowledgement is such an answer too, with the errno 0 and the request's header.
     """
     (number,) = _ERROR.fields(answer)
     if number:
-        words = _ERROR.attributes(answer[before_words:]).get("NLMSGERR_ATTR_MSG")
+        words = _ERROR.attributes(answer[attributes_at:]).get("NLMSGERR_ATTR_MSG")
         raise Refused(-number, words or os.strerror(-number))

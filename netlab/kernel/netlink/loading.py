@@ -17,7 +17,7 @@ _PACKAGE = "pyroute2"
 def load() -> None:
     """Let submodules of pyroute2 be imported alone.
 
-    The package is there at once, and what its `__init__` defines comes when somebody asks for a name of it:
+    The package is there at once, and its `__init__` runs when somebody asks for a name that it defines:
     `import pyroute2; pyroute2.IPRoute()` works as ever. Raises Missing if there is no pyroute2.
     """
     if _PACKAGE in sys.modules:
@@ -28,12 +28,12 @@ def load() -> None:
             "Python's package pyroute2 is not installed", "`make setup`, or `pip install pyroute2`"
         )
     package = module_from_spec(spec)
-    package.__getattr__ = lambda name: _later(package, name)  # type: ignore[method-assign]
+    package.__getattr__ = lambda name: _attribute(package, name)  # type: ignore[method-assign]
     sys.modules[_PACKAGE] = package
 
 
-def _later(package: ModuleType, name: str) -> Any:
-    """A name that the package does not have yet (PEP 562): a submodule, or one that its `__init__` makes."""
+def _attribute(package: ModuleType, name: str) -> Any:
+    """Return what the package does not have yet (PEP 562): a submodule, or a name from its `__init__`."""
     if PathFinder.find_spec(f"{_PACKAGE}.{name}", package.__path__):
         return import_module(f"{_PACKAGE}.{name}")
     del package.__getattr__
@@ -42,11 +42,11 @@ def _later(package: ModuleType, name: str) -> Any:
     return getattr(package, name)
 
 
-def misfit(what: str) -> Missing:
-    """The error of a pyroute2 that lacks what is needed of it."""
+def incompatible(problem: str) -> Missing:
+    """Return the error of a pyroute2 that lacks something that netlab needs."""
     from importlib.metadata import version
 
     return Missing(
-        f"pyroute2 {version(_PACKAGE)} does not fit: {what}",
+        f"pyroute2 {version(_PACKAGE)} does not fit: {problem}",
         "install one of the versions that netlab's pyproject.toml allows",
     )

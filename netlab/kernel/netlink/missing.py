@@ -1,9 +1,9 @@
-"""What pyroute2 0.9.7 does not have, in its own notation; and conntrack, which it has behind asyncio.
+"""Messages that pyroute2 0.9.7 lacks, in its own notation; and conntrack's, which it has behind asyncio.
 
-No class is derived from one of pyroute2's that has a map of its own: a map is compiled at the first use and
-kept in the class, for its heirs too.
+No class is derived from one of pyroute2's that has an attribute map: pyroute2 compiles a map at its first use
+and keeps it in the class, for subclasses too.
 `pyroute2.netlink.nfnetlink.nfctsocket` has conntrack's messages beside its socket, whose import takes 20 ms:
-as long as all others together. A test compares what is repeated here with pyroute2's own.
+as long as all others together. A test compares the copies here with pyroute2's own.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class link_settings_msg(nlmsg):  # noqa: N801
     )
 
     class af_spec(nla):  # noqa: N801
-        """By address family."""
+        """Settings by address family."""
 
         nla_map = ((int(AF_INET), "AF_INET", "inet"),)
 
         class inet(nla):  # noqa: N801
-            """if_link.h."""
+            """IFLA_INET_* of if_link.h."""
 
             nla_map = (("IFLA_INET_UNSPEC", "none"), ("IFLA_INET_CONF", "conf"))
 
             class conf(nla):  # noqa: N801
-                """Each by its place in the list."""
+                """Each setting by its position in the list."""
 
                 nla_map = tuple(
                     (f"IPV4_DEVCONF_{name.upper()}", "uint32")
@@ -54,7 +54,7 @@ class link_settings_msg(nlmsg):  # noqa: N801
 
 
 class rule_msg(nlmsg):  # noqa: N801
-    """A rule with what kernels since 6.13 know (linux/fib_rules.h)."""
+    """A rule with the attributes of kernels since 6.13 (linux/fib_rules.h)."""
 
     fields = fibmsg.fields
     nla_map = (
@@ -71,7 +71,7 @@ NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE = 1, 3
 
 
 class trace_msg(nfgen_msg):  # noqa: N801
-    """What nftables tells of a packet that is traced (NFTA_TRACE_* of linux/netfilter/nf_tables.h)."""
+    """An event of nftables about a traced packet (NFTA_TRACE_* of linux/netfilter/nf_tables.h)."""
 
     nla_map = (
         ("NFTA_TRACE_UNSPEC", "none"),
@@ -94,7 +94,7 @@ class trace_msg(nfgen_msg):  # noqa: N801
     )
 
     class verdict(nla):  # noqa: N801
-        """NFTA_VERDICT_*."""
+        """A rule's verdict: NFTA_VERDICT_*."""
 
         nla_map = (("NFTA_VERDICT_UNSPEC", "none"), ("NFTA_VERDICT_CODE", "be32"))
 
@@ -110,7 +110,7 @@ TCP_STATES = dict(enumerate((
 
 
 class connection_msg(nfgen_msg):  # noqa: N801
-    """An entry of connection tracking: of `nfct_msg`, what is read."""
+    """An entry of connection tracking: those attributes of `nfct_msg` that are read."""
 
     nla_map = (
         (1, "CTA_TUPLE_ORIG", "cta_tuple"),
@@ -122,12 +122,12 @@ class connection_msg(nfgen_msg):  # noqa: N801
     )
 
     class cta_tuple(nla):  # noqa: N801
-        """One direction."""
+        """A direction of a connection."""
 
         nla_map = ((1, "CTA_TUPLE_IP", "cta_ip"), (2, "CTA_TUPLE_PROTO", "cta_proto"))
 
         class cta_ip(nla):  # noqa: N801
-            """Its addresses."""
+            """Its source and destination."""
 
             nla_map = (
                 (1, "CTA_IP_V4_SRC", "ip4addr"),
@@ -148,11 +148,11 @@ class connection_msg(nfgen_msg):  # noqa: N801
             )
 
     class cta_protoinfo(nla):  # noqa: N801
-        """What only its protocol knows."""
+        """Attributes of one protocol."""
 
         nla_map = ((1, "CTA_PROTOINFO_TCP", "cta_protoinfo_tcp"),)
 
         class cta_protoinfo_tcp(nla):  # noqa: N801
-            """TCP's."""
+            """TCP's attributes."""
 
             nla_map = ((1, "CTA_PROTOINFO_TCP_STATE", "uint8"),)

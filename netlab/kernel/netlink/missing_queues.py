@@ -1,4 +1,4 @@
-"""What pyroute2 0.9.7 does not have of queueing disciplines (linux/pkt_sched.h), in its own notation.
+"""Queueing disciplines (linux/pkt_sched.h) as pyroute2 0.9.7 does not have them, in its own notation.
 
 Apart from `missing`: pyroute2's module of queues takes 20 ms to import.
 """
@@ -14,7 +14,7 @@ _NETEM, _TBF = sched_netem.options, sched_tbf.options
 
 
 class tbf_options(nla):  # noqa: N801
-    """tbf with its burst in bytes, and without the table of rates that old kernels had need of."""
+    """Options of tbf with its burst in bytes, without the table of rates that old kernels needed."""
 
     nla_map = (
         *_TBF.nla_map,
@@ -25,13 +25,13 @@ class tbf_options(nla):  # noqa: N801
     rtab, ptab = _TBF.rtab, _TBF.ptab
 
     class tbf_parms(nla):  # noqa: N801
-        """TCA_TBF_PARMS."""
+        """TCA_TBF_PARMS: rate and limit."""
 
         fields = _TBF.tbf_parms.fields
 
 
 class netem_options(nla):  # noqa: N801
-    """netem with its times in nanoseconds."""
+    """Options of netem with its times in nanoseconds."""
 
     fields = _NETEM.fields
     nla_map = (
@@ -47,7 +47,7 @@ class netem_options(nla):  # noqa: N801
 
 
 class queue_msg(nlmsg):  # noqa: N801
-    """A queue of netlab's kinds."""
+    """A message about a queueing discipline of netlab's kinds."""
 
     fields = tcmsg.fields
     nla_map = tuple(
@@ -57,5 +57,5 @@ class queue_msg(nlmsg):  # noqa: N801
 
     @staticmethod
     def get_options(message: Any, *_: Any, **__: Any) -> type[nla]:
-        """The options of the message's kind, as pyroute2 asks for them."""
+        """Return the class of the message's options, as pyroute2 asks for it."""
         return {"tbf": tbf_options, "netem": netem_options}[message.get_attr("TCA_KIND")]

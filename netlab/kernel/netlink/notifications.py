@@ -1,4 +1,4 @@
-"""What the kernel tells of its own accord: that something of a namespace is new, different or gone."""
+"""Notifications, which the kernel sends unasked: something of a namespace is new, different or gone."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from netlab.kernel.netlink.objects.routes import KernelRoute
 from netlab.kernel.rows import Connection
 
 GONE = {RTM_DELLINK, RTM_DELADDR, RTM_DELNEIGH, RTM_DELROUTE, connections.GONE}
-"""Types of messages about what has been removed."""
-_OF_NETWORK = (
+"""Types of messages about objects that have been removed."""
+_NETWORK_GROUPS = (
     *(RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR),
     *(RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE),
 )
-_OF_CONNECTIONS = (NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY)
+_CONNECTION_GROUPS = (NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY)
 
 Notification = (
     Interface | InterfaceAddress | KernelNeighbour | ForwardingEntry | KernelRoute | Connection
@@ -47,17 +47,17 @@ Notification = (
 
 
 def subscribe() -> tuple[Subscription, Subscription]:
-    """Hear of everything in the present namespace: of its network, of its connections."""
+    """Subscribe to every change in the present namespace: of its network, of its connections."""
     return (
-        Subscription(NETLINK_ROUTE, _OF_NETWORK),
-        Subscription(NETLINK_NETFILTER, _OF_CONNECTIONS),
+        Subscription(NETLINK_ROUTE, _NETWORK_GROUPS),
+        Subscription(NETLINK_NETFILTER, _CONNECTION_GROUPS),
     )
 
 
 def decoded(kind: int, message: bytes) -> Notification | None:
-    """What a message is about; None for what is nobody's, and for a switch port's settings."""
+    """Decode a message with its header; None for a switch port's settings, and for kinds nobody reads."""
     if kind in (RTM_NEWLINK, RTM_DELLINK):
-        # A port's interface is told of once more, with its settings in the switch.
+        # There is another message for a port's interface, about its settings in the switch.
         return None if neighbours.of_switch(message) else links.decode(message)
     if kind in (RTM_NEWADDR, RTM_DELADDR):
         return addresses.decode(message)

@@ -1,4 +1,4 @@
-"""A namespace's tables at one moment: whoever looks at a lab takes what it needs from here."""
+"""A namespace's tables at one moment, for everybody who looks at a lab."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Snapshot:
 
     @cached_property
     def neighbours(self) -> tuple[KernelNeighbour, ...]:
-        """What ARP and neighbour discovery know."""
+        """Every neighbour that ARP and neighbour discovery know."""
         return tuple(neighbours.read(self.netlink))
 
     @cached_property
     def fdb(self) -> tuple[ForwardingEntry, ...]:
-        """The MAC addresses that switches know; a dump that a namespace without one is spared."""
-        switch = any(interface.kind == "bridge" for interface in self.interfaces)
-        return tuple(neighbours.read_fdb(self.netlink)) if switch else ()
+        """The MAC addresses that switches know; a namespace without a switch is spared the dump."""
+        has_switch = any(interface.kind == "bridge" for interface in self.interfaces)
+        return tuple(neighbours.read_fdb(self.netlink)) if has_switch else ()

@@ -1,1 +1,1 @@
-"""Rulesets, by the official module, and their traces."""
+"""nftables: rulesets, by the official Python module, and traces of packets through them."""

@@ -18,11 +18,11 @@ from typing import Any, TypeAlias
 from netlab.errors import KernelError, Missing
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects.nftables import has_tables
-from netlab.kernel.patience import SIGNALS
+from netlab.kernel.signals import SIGNALS
 
 _MODULE = "nftables"
 _DISTRIBUTION = "/usr/lib/python3/dist-packages"
-"""Where Debian and Ubuntu have their Python packages."""
+"""The folder of Debian's and Ubuntu's Python packages."""
 PROTOCOLS = {
     1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 50: "esp", 51: "ah",
     58: "icmpv6", 108: "comp", 132: "sctp", 136: "udplite",
@@ -36,10 +36,10 @@ _QUOTED_OR_PROTOCOL = re.compile(
 
 @cache
 def module() -> Any:
-    """nftables' official Python module, with a usable library behind it. Raises Missing.
+    """Import nftables' official Python module, with a usable library behind it. Raises Missing.
 
-    It is the distribution's python3-nftables where that is installed, since it comes with its libnftables.
-    A virtual environment does not see it, so where there is none, PyPI's pip-nftables, a copy, is used.
+    It is the distribution's python3-nftables where that is installed, since it comes with its libnftables;
+    otherwise PyPI's pip-nftables, a copy. A virtual environment does not see the distribution's.
     """
     try:
         spec = PathFinder.find_spec(_MODULE, [_DISTRIBUTION]) or PathFinder.find_spec(_MODULE)
@@ -57,7 +57,7 @@ def module() -> Any:
 
 
 def module_origin() -> str:
-    """Which module that is, in words. Raises Missing."""
+    """Return where the module comes from, in words. Raises Missing."""
     file = Path(module().__file__)
     if file.is_relative_to(_DISTRIBUTION):
         return "python3-nftables of the distribution"
@@ -65,124 +65,129 @@ def module_origin() -> str:
 
 
 def create(namespace: str, text: str) -> str:
-    """Load a ruleset; returns it as the kernel now shows it. Raises KernelError with line and caret."""
+    """Load a ruleset; return it as the kernel now shows it. Raises KernelError with line and caret."""
     with netns.inside(namespace):
-        return _loaded(text, namespace)
+        return _load(text, namespace)
 
 
-def _loaded(text: str, whose: str) -> str:
+def _load(text: str, owner: str) -> str:
     status, _, errors = _command(text)
     if status != 0:
-        raise KernelError(f"nftables refuses the rules of {whose}:\n{errors.rstrip()}")
+        raise KernelError(f"nftables refuses the rules of {owner}:\n{errors.rstrip()}")
     return _text(_TERSE)
 
 
 def read(namespace: str) -> str:
-    """The namespace's whole ruleset, as text; empty if there is none.
+    """Read the namespace's whole ruleset, as text; empty if there is none.
 
-    Without the elements of named sets and maps, which rules fill with what they learn.
+    It lacks the elements of named sets and maps, which rules fill with what they learn. Raises KernelError.
     """
     with netns.inside(namespace):
-        return read_here()
+        return read_current()
 
 
-def read_here() -> str:
-    """The same, of the namespace in which the thread is."""
+def read_current() -> str:
+    """Read the ruleset of the namespace in which the thread is, as `read` does."""
     if not has_tables():
         return ""  # A library's context for each of 1,000 machines would take longer than all else.
     return _text(_TERSE)
 
 
-def shown(text: str) -> str:
-    """A ruleset as `read` would show it, by this machine's libnftables. Raises KernelError."""
-    with netns.nameless():
-        return _loaded(text, "this machine")
+def normalized(text: str) -> str:
+    """Return a ruleset as `read` would show it, by this machine's libnftables. Raises KernelError."""
+    with netns.temporary():
+        return _load(text, "this machine")
 
 
 def _command(text: str, *formats: str) -> tuple[int, str, str]:
-    """Status, output, errors. A signal has to wait: the library cannot tell where it was interrupted."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    """Run a command of nft; return status, output and errors.
+
+    Signals wait meanwhile: the library cannot tell where it was interrupted.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        with _LOW_NUMBER.lent():
-            return _in_new_context(text, formats)
+        with _LOW_DESCRIPTOR.lent():
+            return _command_in_new_context(text, formats)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def _in_new_context(text: str, formats: Iterable[str]) -> tuple[int, str, str]:
+def _command_in_new_context(text: str, formats: Iterable[str]) -> tuple[int, str, str]:
     context = module().Nftables()
     context.set_numeric_proto_output(True)  # Words would depend on the machine's /etc/protocols.
-    for one in formats:
-        getattr(context, f"set_{one}_output")(True)
+    for output_format in formats:
+        getattr(context, f"set_{output_format}_output")(True)
     # As bytes: a comment of a rule may be no UTF-8.
-    status, *said = context.cmd(text.encode(errors=_ODD_BYTES))
-    output, errors = (one.decode(errors=_ODD_BYTES) for one in said)
-    return status, output, errors
+    status, output, errors = context.cmd(text.encode(errors=_ODD_BYTES))
+    return status, output.decode(errors=_ODD_BYTES), errors.decode(errors=_ODD_BYTES)
 
 
-class _Number:
-    """The number of an open file, kept for somebody who needs a low one.
+class _ReservedDescriptor:
+    """A low file descriptor, kept open until libnftables needs it.
 
     libnftables waits with select(2), which takes no number above 1,023; in a lab of 500 machines,
     two files for each are open by then.
     """
 
     def __init__(self) -> None:
-        self._take()
+        self._reserve()
 
-    def _take(self) -> None:
+    def _reserve(self) -> None:
         self._file = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """While it is free, the next file that is opened gets it."""
+        """Free the descriptor for the length of a block: the next file that is opened gets it."""
         os.close(self._file)
         try:
             yield
         finally:
-            self._take()
+            self._reserve()
 
 
-_LOW_NUMBER = _Number()
+_LOW_DESCRIPTOR = _ReservedDescriptor()
 _TERSE = "terse"
 _ODD_BYTES = "surrogateescape"
 
 
-def _listing(*formats: str, of: str = "ruleset") -> str:
-    status, output, errors = _command(f"list {of}", *formats)
+def _listing(*formats: str, scope: str = "ruleset") -> str:
+    status, output, errors = _command(f"list {scope}", *formats)
     if status != 0:
         raise KernelError(f"cannot list nftables rules: {errors.rstrip()}")
     return output
 
 
 def _text(*formats: str) -> str:
-    """The rules for people: protocols by the words that nft takes on any machine."""
+    """List the ruleset for people: protocols by the words that nft takes on any machine."""
     return _QUOTED_OR_PROTOCOL.sub(
-        lambda part: part[1] or part[2] + re.sub(r"\d+", _word, part[3]), _listing(*formats)
+        lambda match: match[1] or match[2] + re.sub(r"\d+", _protocol, match[3]),
+        _listing(*formats),
     )
 
 
-def _word(number: re.Match[str]) -> str:
+def _protocol(number: re.Match[str]) -> str:
     return PROTOCOLS.get(int(number[0]), number[0])
 
 
 def document(namespace: str) -> list[dict[str, Any]]:
-    """The ruleset as libnftables' JSON (see libnftables-json(5)): tables, chains, rules, sets, in order.
+    """Read the ruleset as libnftables' JSON (see libnftables-json(5)): tables, chains, rules, sets, in order.
 
-    Protocols are numbers.
+    Protocols are numbers. Raises KernelError.
     """
     with netns.inside(namespace), _without_warnings():
         if not has_tables():
             return []
-        listings = [_listing("json", "handle", of=part) for part in _parts(_text("handle"))]
+        listings = [
+            _listing("json", "handle", scope=scope) for scope in _json_scopes(_text("handle"))
+        ]
     return [entry for listing in listings for entry in json.loads(listing)["nftables"]]
 
 
-def _parts(listing: str) -> list[str]:
-    """What has to be listed to have all of a listing as JSON.
+def _json_scopes(listing: str) -> list[str]:
+    """Return the objects that have to be listed to have all of a listing as JSON.
 
-    Of a table with flags its chains, one by one, and no set: libnftables 1.0.6 frees the word for a flag
-    before it writes it, and may end the process by that.
+    A table with flags is listed by its chains, one by one, without its sets: libnftables 1.0.6 frees the
+    word for a flag before it writes it, and may end the process by that.
     """
     flagged = {(family, table) for family, table, _ in _FLAGS_OF_TABLE.findall(listing)}
     if not flagged:
@@ -195,65 +200,65 @@ def _parts(listing: str) -> list[str]:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """libnftables 1.0 complains on stderr that it has no JSON for `update @map`; the rest is right."""
+    """Hide libnftables 1.0's complaint on stderr that it has no JSON for `update @map`: all else is right."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def read_with_handles(namespace: str) -> str:
-    """The same, with the handle of each rule at its end."""
+    """Read the ruleset as text, with the handle of each rule at its end; empty if there is none."""
     with netns.inside(namespace):
         if not has_tables():
             return ""
         return _text("handle")
 
 
-RulePlace: TypeAlias = tuple[str, str, str, int]
-"""Family, table, chain and handle of a rule: what tells it from all others of a namespace."""
+RuleId: TypeAlias = tuple[str, str, str, int]
+"""Family, table, chain and handle of a rule, which tell it from all others of a namespace."""
 
 
-def place(rule: Mapping[str, Any]) -> RulePlace:
-    """Where a rule of a `document` is."""
+def rule_id(rule: Mapping[str, Any]) -> RuleId:
+    """Return the identity of a rule of a `document`."""
     return rule["family"], rule["table"], rule["chain"], rule.get("handle", 0)
 
 
-def rules(listing: str) -> dict[RulePlace, str]:
-    """Every rule of a listing with handles, as text."""
+def rules(listing: str) -> dict[RuleId, str]:
+    """Return every rule of a listing with handles, as text."""
     return {
         (*chain, int(handle)): text
-        for chain, rows in _chains(listing).items()
-        for text, mark, handle in (row.rpartition(" # handle ") for row in rows)
-        if mark
+        for chain, lines in _chains(listing).items()
+        for text, separator, handle in (line.rpartition(" # handle ") for line in lines)
+        if separator
     }
 
 
 def _chains(listing: str) -> dict[tuple[str, str, str], list[str]]:
-    """The rows of each chain of a listing, by its family, table and name."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    """Return the lines of each chain of a listing, by its family, table and name."""
+    chains: dict[tuple[str, str, str], list[str]] = {}
     family = table = ""
-    rows: list[str] = []
-    for row in map(str.strip, listing.splitlines()):
-        words = row.split()
+    lines: list[str] = []
+    for line in map(str.strip, listing.splitlines()):
+        words = line.split()
         if words[:1] == ["table"]:
             family, table = words[1:3]
         elif words[:1] == ["chain"]:
-            rows = found[family, table, words[1]] = []
-        elif row == "}":
-            rows = []  # Of no chain.
+            lines = chains[family, table, words[1]] = []
+        elif line == "}":
+            lines = []  # Lines outside of chains.
         else:
-            rows.append(row)
-    return found
+            lines.append(line)
+    return chains
 
 
 def dormant(listing: str) -> set[tuple[str, str]]:
-    """Family and name of each table of a listing whose chains are switched off. Its JSON does not tell."""
+    """Return family and name of each table of a listing whose chains are off: its JSON does not tell."""
     return {
         (family, table)
         for family, table, flags in _FLAGS_OF_TABLE.findall(listing)
@@ -262,18 +267,18 @@ def dormant(listing: str) -> set[tuple[str, str]]:
 
 
 def families(listing: str) -> set[str]:
-    """The families of a listing's tables: ip, inet, bridge, …"""
+    """Return the families of a listing's tables: ip, inet, bridge, …"""
     return {family for family, _ in _tables(listing)}
 
 
 def _tables(listing: str) -> list[tuple[str, str]]:
-    """Family and name of each table of a listing."""
-    rows = (row.split() for row in listing.splitlines() if row.startswith("table "))
-    return [(words[1], words[2]) for words in rows]
+    """Return family and name of each table of a listing."""
+    headers = (line.split() for line in listing.splitlines() if line.startswith("table "))
+    return [(words[1], words[2]) for words in headers]
 
 
 def replace(namespace: str, old: str, new: str) -> str:
-    """Put one ruleset in another's place, at once: no packet meets neither. Returns it as `create` does."""
+    """Replace a ruleset at once: every packet meets the old or the new one. Returns as `create` does."""
     return create(namespace, _deletions(old) + new)
 
 
@@ -286,7 +291,7 @@ def delete(namespace: str, text: str) -> None:
 
 
 def _deletions(text: str) -> str:
-    """Commands that delete a ruleset's tables; `add` first, so that they are there."""
+    """Return commands that delete a ruleset's tables; they add each before, so that it is there."""
     return "".join(
         f"add table {family} {name}\ndelete table {family} {name}\n"
         for family, name in _tables(text)

@@ -1,4 +1,4 @@
-"""Which rules a probe meets: nftables' own trace of its packets."""
+"""nftables' own trace of a probe's packets: the rules that they meet."""
 
 from __future__ import annotations
 
@@ -15,48 +15,47 @@ from netlab.kernel.netlink.objects.nftables import trace_events, traces, verdict
 from netlab.kernel.nftables import nft
 
 TRACE_TABLE = "netlab_trace_"
-"""How the name of a trace's own table begins: it is no rule of the lab's."""
+"""Prefix of the name of a trace's own table, whose rules are not the lab's."""
 _ETHERNET_BYTES = 14
 _UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
-"""By IP version: headers without addresses."""
+"""By IP version: Ethernet headers without addresses."""
 _DROP = 0
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-"""NFPROTO_*, as the headers have it, by the words of nft."""
+"""NFPROTO_* of the kernel's headers to the words of nft."""
 _IP_FAMILIES = {"ip", "ip6", "inet"}
 
-
-_NO_QUESTIONS = """\
+_UNTRACED_QUESTIONS = """\
 arp operation request meta nftrace set 0
 icmpv6 type nd-neighbor-solicit meta nftrace set 0"""
-"""Each port's copy of what everybody is asked may meet a rule of each port: n² of n ports; and what the
-switch itself is asked is nobody's loss."""
+"""Questions to everybody leave the trace before they leave a switch: each port's copy may meet a rule of each
+port, n² events of n ports. The copy for the switch itself is nobody's loss."""
 
 
 @frozen
 class Hit:
-    """A rule that a packet has met, or a chain's policy that ended it."""
+    """A rule that a packet has met, or a chain's policy that dropped it."""
 
     namespace: str
     table: str
-    """Its family and name: `bridge admission`."""
+    """The table's family and name: `bridge admission`."""
     text: str
     """Table, chain, and the rule as `nft list ruleset` shows it."""
     drops: bool
     frame: bytes
-    """The packet's headers, with the first bytes behind (20 of the transport header on), as they were
-    when the kernel first told of it in this chain; empty if it did not. Where there is no Ethernet
-    header (yet), one without addresses stands for it."""
+    """The packet's headers, with the first bytes behind (20 from the transport header on), as they were
+    in the kernel's first event of it in this chain; empty without one. Where there is no Ethernet
+    header (yet), a header without addresses stands for it."""
     out: int = 0
     """Index of the interface by which it was to leave; 0 if that was not decided yet, or nowhere."""
     policy: bool = False
-    """It is the chain's policy, and no rule."""
+    """True if it is the chain's policy, and no rule."""
 
 
 class RuleTrace:
     """Watches a probe's packets in a namespace that has rules. A context manager: leaves no table.
 
-    `listing` is its ruleset with handles, `matches` are nftables expressions for the family inet,
-    `frames` more of them for the family bridge alone, `name` is the probe's own, since another
+    `listing` is the namespace's ruleset with handles, `matches` are nftables expressions for the family
+    inet, `frames` more of them for the family bridge alone, `name` is the probe's own, since another
     trace may be under way.
     """
 
@@ -72,18 +71,15 @@ class RuleTrace:
         self._rules = nft.rules(listing)
         self._tables = {
             family: f"{TRACE_TABLE}{name}"
-            for family, wanted in (
-                ("inet", nft.families(listing) & _IP_FAMILIES),
-                ("bridge", nft.families(listing) & {"bridge"}),
-            )
-            if wanted
+            for family, traced in (("inet", _IP_FAMILIES), ("bridge", {"bridge"}))
+            if nft.families(listing) & traced
         }
         self._matches = {"inet": matches, "bridge": (*matches, *frames)}
         self._packets: dict[int, tuple[bytes, int]] = {}
 
     def __enter__(self) -> RuleTrace:
         with netns.inside(self.namespace):
-            self._heard = traces()
+            self._subscription = traces()
         try:
             nft.create(self.namespace, "".join(map(self._table, self._tables)))
         except BaseException:
@@ -95,27 +91,29 @@ class RuleTrace:
         rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches[family])
         chains = "".join(_chain(hook, rules) for hook in ("prerouting", "output"))
         if family == "bridge":
-            chains += "".join(_chain(hook, _NO_QUESTIONS) for hook in ("input", "postrouting"))
+            chains += "".join(
+                _chain(hook, _UNTRACED_QUESTIONS) for hook in ("input", "postrouting")
+            )
         return f"table {family} {self._tables[family]} {{ {chains} }}\n"
 
     def __exit__(self, *_: object) -> None:
-        self._heard.close()
+        self._subscription.close()
         for family, table in self._tables.items():
             with suppress(KernelError):  # The namespace has gone meanwhile.
                 nft.delete_table(self.namespace, family, table)
 
     @property
     def socket(self) -> socket.socket:
-        """Readable when there are hits."""
-        return self._heard.socket
+        """The socket that is readable when there are hits."""
+        return self._subscription.socket
 
     def forget(self) -> None:
-        """No packet that was seen until now will be told of again."""
+        """Forget the packets of all events until now: the kernel sends no more of them."""
         self._packets.clear()
 
     def hits(self) -> Iterator[Hit]:
-        """What the probe's packets have met since the last call. Raises Overflow."""
-        for protocol, event in trace_events(self._heard):
+        """Yield the rules that the probe's packets have met since the last call. Raises Overflow."""
+        for protocol, event in trace_events(self._subscription):
             number = event.get("NFTA_TRACE_ID", 0)
             if "NFTA_TRACE_NETWORK_HEADER" in event:
                 self._packets[number] = _frame(event), event.get("NFTA_TRACE_OIF", 0)
@@ -123,16 +121,16 @@ class RuleTrace:
             if table in self._tables.values():
                 continue
             packet = self._packets.get(number, (b"", 0))
-            why, handle = event.get("NFTA_TRACE_TYPE"), event.get("NFTA_TRACE_RULE_HANDLE")
+            kind, handle = event.get("NFTA_TRACE_TYPE"), event.get("NFTA_TRACE_RULE_HANDLE")
             family = _FAMILIES.get(protocol, "")
-            whose = f"{family} {table}"
-            if why == NFT_TRACETYPE_RULE and handle is not None:  # None: the end of a chain.
+            full_name = f"{family} {table}"
+            if kind == NFT_TRACETYPE_RULE and handle is not None:  # None: the end of a chain.
                 rule = self._rules.get((family, table, chain, handle), "a rule")
                 drops = verdict(event) == _DROP
-                yield Hit(self.namespace, whose, f"{table} {chain}: {rule}", drops, *packet)
-            elif why == NFT_TRACETYPE_POLICY and event.get("NFTA_TRACE_POLICY") == _DROP:
+                yield Hit(self.namespace, full_name, f"{table} {chain}: {rule}", drops, *packet)
+            elif kind == NFT_TRACETYPE_POLICY and event.get("NFTA_TRACE_POLICY") == _DROP:
                 text = f"{table} {chain}: policy drop"
-                yield Hit(self.namespace, whose, text, True, *packet, policy=True)
+                yield Hit(self.namespace, full_name, text, True, *packet, policy=True)
 
 
 def _chain(hook: str, rules: str) -> str:
@@ -142,7 +140,7 @@ def _chain(hook: str, rules: str) -> str:
 def _frame(event: Mapping[str, Any]) -> bytes:
     link = event.get("NFTA_TRACE_LL_HEADER", b"")
     network = event["NFTA_TRACE_NETWORK_HEADER"]
-    if len(link) != _ETHERNET_BYTES:  # With a VLAN's tag, it is longer.
+    if len(link) != _ETHERNET_BYTES:  # With a VLAN's tag, the header is longer.
         version = network[0] >> 4 if network else 4
         link = _UNKNOWN_LINKS.get(version, _UNKNOWN_LINKS[4])
     return bytes(link + network + event.get("NFTA_TRACE_TRANSPORT_HEADER", b""))

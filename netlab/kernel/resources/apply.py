@@ -14,11 +14,11 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import addresses, links, queues, routes
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
-from netlab.kernel.patience import Interruption
 from netlab.kernel.process import leases, services
 from netlab.kernel.resources import strays
 from netlab.kernel.resources.create import Moment, Progress, explained, make
 from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.signals import Interruption
 from netlab.plan.diff import Diff, stands_on
 from netlab.plan.resources import (
     Address,
@@ -177,7 +177,7 @@ def _alter(old: Resource, new: Resource, run: RunDirectory, pool: NamespacePool)
             strays.undo(pool.netlink(namespace))
         case Sysctl():
             pool.set(new)
-        case EtcFile(name=name) if not netns.has_place(name):
+        case EtcFile(name=name) if not netns.can_have_etc(name):
             pass
         case EtcFile(namespace, name, text):
             files.write(f"{run.etc(namespace)}/{name}", text)

@@ -14,9 +14,10 @@ from netlab.kernel.netlink.channel import Refused
 from netlab.kernel.netlink.objects import addresses, links, queues, routes
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
-from netlab.kernel.patience import Interruption, await_fact
 from netlab.kernel.process import leases, services
 from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.signals import Interruption
+from netlab.kernel.wait import wait_until
 from netlab.plan.plan import Plan, line
 from netlab.plan.resources import (
     Address,
@@ -101,7 +102,7 @@ def make(
             pool.create(namespace)
         case Sysctl():
             pool.set(resource)
-        case EtcFile(name=name) if not netns.has_place(name):
+        case EtcFile(name=name) if not netns.can_have_etc(name):
             pass
         case EtcFile(namespace, name, text):
             folder = run.etc(namespace)
@@ -132,7 +133,7 @@ def make(
         case Service():
             services.start(run, resource)
         case Listening():
-            await_fact(
+            wait_until(
                 lambda: services.listens(run, resource),
                 _LISTENING_SECONDS,
                 lambda: (
@@ -146,7 +147,7 @@ def make(
         case Lease():
             return leases.await_lease(run, resource, LEASE_SECONDS, interruption)
         case Advertised(namespace, interface, address):
-            await_fact(
+            wait_until(
                 lambda: ipv6.took(pool.netlink(namespace), resource),
                 LEASE_SECONDS,
                 lambda: (

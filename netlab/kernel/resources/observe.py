@@ -150,7 +150,7 @@ def _grouped_ipv6(found: Iterable[Address]) -> Ipv6Addresses:
 
 def _view(namespace: str, settings: list[str], pool: NamespacePool) -> _View:
     with pool.inside(namespace):
-        ruleset = nft.read_here()
+        ruleset = nft.read_current()
         values = pool.settings.values(namespace, [*settings, netns.MARK_KEY])
     snapshot = Snapshot(pool.netlink(namespace))
     slowed = any(interface.queue in queues.KINDS for interface in snapshot.interfaces)
@@ -189,7 +189,7 @@ def _seen(resource: Resource, views: dict[str, _View], run: RunDirectory) -> Res
             if found == text:
                 return resource
             if found is None:
-                return None if netns.has_place(name) else resource
+                return None if netns.can_have_etc(name) else resource
             return replace(resource, text=found)
         case Bridge(name=name):
             return _seen_bridge(resource, view.interfaces.get(name))
@@ -236,7 +236,7 @@ def _seen_ruleset(resource: Ruleset, view: _View, run: RunDirectory) -> Ruleset 
     same = recorded.is_file() and view.ruleset == recorded.read_text()
     if not same:
         with suppress(KernelError):
-            same = view.ruleset == nft.shown(resource.text)
+            same = view.ruleset == nft.normalized(resource.text)
     return resource if same else replace(resource, text=view.ruleset)
 
 

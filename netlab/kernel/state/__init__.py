@@ -1,1 +1,1 @@
-"""What the kernel knows now: tables, routes, sockets, counters, and what changes in them."""
+"""The kernel's present state: tables, routes, sockets, counters, and changes of them."""

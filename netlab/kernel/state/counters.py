@@ -1,4 +1,4 @@
-"""The kernel's own counts of what happened to packets in a namespace: /proc/net/snmp, netstat and snmp6."""
+"""The kernel's counters of packets in a namespace: /proc/net/snmp, netstat and snmp6."""
 
 from __future__ import annotations
 
@@ -14,50 +14,52 @@ Counts = dict[str, int]
 
 @frozen
 class Reading:
-    """The kernel's files as they were: most of a lab's machines have nothing to do, and theirs stay so."""
+    """The kernel's files as they were, parsed only where they differ: most of a lab's machines are idle."""
 
     tables: tuple[str, ...]
     """snmp and netstat: names and values, a line each."""
-    six: str
-    """snmp6: a count a line."""
+    snmp6: str
+    """A count a line."""
 
     def counts(self) -> Counts:
-        """What the files say."""
-        found = dict(entry for text in self.tables for entry in _entries(text))
-        return found | dict(map(_of_ipv6, self.six.splitlines()))
+        """Parse the files."""
+        counts = dict(entry for text in self.tables for entry in _entries(text))
+        return counts | dict(map(_ipv6_entry, self.snmp6.splitlines()))
 
 
 def read(namespaces: Sequence[str]) -> dict[str, Reading]:
-    """The counts of each namespace."""
-    found = {}
+    """Read the counters of each namespace. Raises KernelError if one is gone."""
+    readings = {}
     for name in namespaces:
         with netns.inside(name):
-            found[name] = Reading((_text("snmp"), _text("netstat")), _text("snmp6"))
-    return found
+            readings[name] = Reading((_text("snmp"), _text("netstat")), _text("snmp6"))
+    return readings
 
 
 def increases(before: Reading, after: Reading) -> Counts:
-    """What has grown, and by how much."""
+    """Return the counters that have grown, and by how much."""
     if before == after:
         return {}
     old, new = before.counts(), after.counts()
-    return {name: n - old.get(name, 0) for name, n in new.items() if n > old.get(name, 0)}
+    return {
+        name: count - old.get(name, 0) for name, count in new.items() if count > old.get(name, 0)
+    }
 
 
 def _text(file: str) -> str:
-    """Empty where the kernel has no such file: without IPv6, snmp6."""
+    """Read a file of /proc/net; empty where the kernel has none (without IPv6, snmp6)."""
     return files.read(f"/proc/thread-self/net/{file}") or ""
 
 
 def _entries(text: str) -> Iterator[tuple[str, int]]:
-    rows = text.splitlines()
-    for names, values in zip(rows[::2], rows[1::2], strict=True):
+    lines = text.splitlines()
+    for names, values in zip(lines[::2], lines[1::2], strict=True):
         group, *keys = names.split()
         for key, value in zip(keys, values.split()[1:], strict=True):
             yield f"{group}{key}".replace(":", "."), int(value)
 
 
-def _of_ipv6(row: str) -> tuple[str, int]:
-    """`Ip6InAddrErrors 1` as the others are called."""
-    name, value = row.split()
+def _ipv6_entry(line: str) -> tuple[str, int]:
+    """Parse a line of snmp6: `Ip6InAddrErrors 1` is the counter Ip6.InAddrErrors."""
+    name, value = line.split()
     return name.replace("6", "6.", 1), int(value)

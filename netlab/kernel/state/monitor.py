@@ -1,4 +1,4 @@
-"""Tables over time: what changes in a set of namespaces, told by the kernel as it happens.
+"""Tables over time: changes in a set of namespaces, by the kernel's notifications.
 
 Notifications do not say what was there before, and some things go without
 one (routes, when an interface goes down): so the tables are kept here, and a
@@ -30,8 +30,8 @@ from netlab.kernel.state import tables
 from netlab.kernel.state.tables import KernelTable, TableRow
 
 
-class What(StrEnum):
-    """What happened to a row."""
+class EventKind(StrEnum):
+    """A row's change."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -40,44 +40,45 @@ class What(StrEnum):
 
 @frozen
 class TableEvent:
-    """A row that is new, different or gone (then it is the last that was known of it)."""
+    """A row that is new, different or gone (then as it was last)."""
 
     at: int
     """Nanoseconds, by the clock of sightings, when it was read: the change itself was just before."""
     namespace: str
     table: KernelTable
-    what: What
+    what: EventKind
     row: TableRow
 
 
 @frozen
 class Lost:
-    """The kernel has thrown messages away: changes are missing before this. The tables were read anew."""
+    """A mark that the kernel has lost messages: changes before it are missing; the tables were read anew."""
 
     at: int
     namespace: str
 
 
-def _one_of_several(route: RouteRow) -> tuple[NextHop, ...]:
-    """What tells an IPv6 route from others with its destination and metric."""
+def _sibling_key(route: RouteRow) -> tuple[NextHop, ...]:
+    """Return what tells an IPv6 route from others with its destination and metric."""
     return route.hops if route.destination.version == 6 else ()
 
 
 _KEYS: dict[KernelTable, Callable[[Any], object]] = {
-    KernelTable.INTERFACES: lambda row: row.index,
-    KernelTable.ADDRESSES: lambda row: row,
-    KernelTable.NEIGHBOURS: lambda row: (row.interface, row.address),
-    KernelTable.FDB: lambda row: (row.bridge, row.vlan, row.mac),
-    KernelTable.ROUTES: lambda row: (row.destination, row.metric, _one_of_several(row)),
-    KernelTable.CONNECTIONS: lambda row: row.id,
+    KernelTable.INTERFACES: lambda interface: interface.index,
+    KernelTable.ADDRESSES: lambda address: address,
+    KernelTable.NEIGHBOURS: lambda neighbour: (neighbour.interface, neighbour.address),
+    KernelTable.FDB: lambda entry: (entry.bridge, entry.vlan, entry.mac),
+    KernelTable.ROUTES: lambda route: (route.destination, route.metric, _sibling_key(route)),
+    KernelTable.CONNECTIONS: lambda connection: connection.id,
 }
+"""By table: the identity of a row, which stays when the row changes."""
 
 
 class TableMonitor:
-    """A context manager: listens in every namespace from one process, and never waits.
+    """A context manager that listens in every namespace from one process, and never waits.
 
-    The end of a connection that is older than this goes unheard: the kernel
-    tells only of those that began while somebody listened
+    The end of a connection that is older than the monitor goes unheard: the kernel
+    notifies only of those that began while somebody listened
     (nf_conntrack_events=2). Raises KernelError if a namespace is gone.
     """
 
@@ -92,12 +93,12 @@ class TableMonitor:
             self._pool = stack.enter_context(NamespacePool(2 * len(self._namespaces)))
             for name in self._namespaces:
                 with netns.inside(name):
-                    for icmp_socket in notifications.subscribe():
-                        stack.enter_context(closing(icmp_socket))
+                    for subscription in notifications.subscribe():
+                        stack.enter_context(closing(subscription))
                         self._selector.register(
-                            icmp_socket.socket, selectors.EVENT_READ, (name, icmp_socket)
+                            subscription.socket, selectors.EVENT_READ, (name, subscription)
                         )
-                # After the subscription: a change in between is heard of twice, instead of never.
+                # After the subscription: a change in between is notified, too, instead of missed.
                 self._rows |= self._read(name, *KernelTable)
             self._stack = stack.pop_all()
         return self
@@ -111,38 +112,41 @@ class TableMonitor:
         return [key.fd for key in self._selector.get_map().values()]
 
     def rows(self, namespace: str, table: KernelTable) -> tuple[TableRow, ...]:
-        """A table as it is after the changes that have been read."""
+        """Return a table as it is after the changes that have been read."""
         return tuple(self._rows[namespace, table].values())
 
     def wait(self, seconds: float) -> bool:
-        """Wait until there is something to read; False after `seconds`."""
+        """Wait until there is something to read; return False after `seconds` without."""
         return bool(self._selector.select(seconds))
 
     def changes(self) -> list[TableEvent | Lost]:
-        """Everything that has happened since the last call, in order within a namespace."""
+        """Return all changes since the last call, in order within a namespace."""
         return list(self._changes())
 
     def _changes(self) -> Iterator[TableEvent | Lost]:
         for key, _ in self._selector.select(0):
-            namespace, icmp_socket = key.data
+            namespace, subscription = key.data
             try:
-                # All at once: where much happens, more comes while one message is decoded.
-                for kind, data in list(icmp_socket.messages()):
-                    yield from self._heard(namespace, kind, data)
+                # All at once: where much happens, more comes while a message is decoded.
+                for kind, message in list(subscription.messages()):
+                    yield from self._events(namespace, kind, message)
             except Overflow:
                 yield Lost(time.time_ns(), namespace)
                 yield from self._reread(namespace, *KernelTable)
 
-    def _heard(self, namespace: str, kind: int, data: bytes) -> Iterator[TableEvent]:
-        found = self._decoded(namespace, kind, data)
-        if found is None:
+    def _events(self, namespace: str, kind: int, message: bytes) -> Iterator[TableEvent]:
+        decoded = self._decoded(namespace, kind, message)
+        if decoded is None:
             return
-        table, row = found
-        if isinstance(row, RouteRow) and row.destination.version == 6:
-            # Which of several with one destination and metric it replaces is not said.
+        table, entry = decoded
+        if isinstance(entry, RouteRow) and entry.destination.version == 6:
+            # The message does not say which route of its destination and metric it replaces.
             yield from self._reread(namespace, table)
             return
-        yield from self._put(namespace, table, row, gone=kind in notifications.GONE)
+        if kind in notifications.GONE:
+            yield from self._remove(namespace, table, entry)
+        else:
+            yield from self._put(namespace, table, entry)
         if table is KernelTable.INTERFACES:
             # IPv4 routes over an interface that goes down vanish without a word.
             yield from self._reread(namespace, KernelTable.ROUTES)
@@ -150,65 +154,68 @@ class TableMonitor:
     def _decoded(
         self, namespace: str, kind: int, message: bytes
     ) -> tuple[KernelTable, TableRow] | None:
-        """None for what is in no table: a route of another table, a switch port's settings."""
+        """Return a message's table and row; None if no table has it: a cached route, a port's settings."""
         names = self._names(namespace)
-        row: TableRow | None
-        match told := notifications.decoded(kind, message):
+        entry: TableRow | None
+        match notification := notifications.decoded(kind, message):
             case None:
                 return None
             case InterfaceAddress():
-                table, row = KernelTable.ADDRESSES, tables.address_row(told, names)
+                table, entry = KernelTable.ADDRESSES, tables.address_row(notification, names)
             case KernelNeighbour():
-                table, row = KernelTable.NEIGHBOURS, tables.neighbour_row(told, names)
+                table, entry = KernelTable.NEIGHBOURS, tables.neighbour_row(notification, names)
             case ForwardingEntry():
-                table, row = KernelTable.FDB, tables.fdb_row(told, names)
+                table, entry = KernelTable.FDB, tables.fdb_row(notification, names)
             case KernelRoute():
-                table, row = KernelTable.ROUTES, tables.route_row(told, names)
+                table, entry = KernelTable.ROUTES, tables.route_row(notification, names)
             case Interface():
-                table, row = KernelTable.INTERFACES, told
+                table, entry = KernelTable.INTERFACES, notification
             case Connection():
-                table, row = KernelTable.CONNECTIONS, told
-        return (table, row) if row else None
+                table, entry = KernelTable.CONNECTIONS, notification
+        return (table, entry) if entry else None
 
-    def _put(
-        self, namespace: str, table: KernelTable, row: TableRow, gone: bool
-    ) -> Iterator[TableEvent]:
-        known = self._rows[namespace, table]
-        key = _KEYS[table](row)
-        old = known.get(key)
-        if gone:
-            if old is not None:
-                del known[key]
-                yield TableEvent(time.time_ns(), namespace, table, What.REMOVED, old)
-            return
-        if isinstance(row, Connection) and row.timeout is None and isinstance(old, Connection):
-            row = replace(row, timeout=old.timeout)
-        known[key] = row
-        if row != old:
-            what = What.ADDED if old is None else What.CHANGED
-            yield TableEvent(time.time_ns(), namespace, table, what, row)
+    def _put(self, namespace: str, table: KernelTable, entry: TableRow) -> Iterator[TableEvent]:
+        entries = self._rows[namespace, table]
+        key = _KEYS[table](entry)
+        old = entries.get(key)
+        if isinstance(entry, Connection) and entry.timeout is None and isinstance(old, Connection):
+            entry = replace(entry, timeout=old.timeout)
+        entries[key] = entry
+        if entry != old:
+            change = EventKind.ADDED if old is None else EventKind.CHANGED
+            yield TableEvent(time.time_ns(), namespace, table, change, entry)
 
-    def _reread(self, namespace: str, *wanted: KernelTable) -> Iterator[TableEvent]:
-        for (_, table), fresh in self._read(namespace, *wanted).items():
-            known = self._rows[namespace, table]
-            for gone in [row for key, row in known.items() if key not in fresh]:
-                yield from self._put(namespace, table, gone, gone=True)
-            for row in fresh.values():
-                yield from self._put(namespace, table, row, gone=False)
+    def _remove(self, namespace: str, table: KernelTable, entry: TableRow) -> Iterator[TableEvent]:
+        old = self._rows[namespace, table].pop(_KEYS[table](entry), None)
+        if old is not None:
+            yield TableEvent(time.time_ns(), namespace, table, EventKind.REMOVED, old)
+
+    def _reread(self, namespace: str, *selected: KernelTable) -> Iterator[TableEvent]:
+        for (_, table), fresh in self._read(namespace, *selected).items():
+            entries = self._rows[namespace, table]
+            for entry in [old for key, old in entries.items() if key not in fresh]:
+                yield from self._remove(namespace, table, entry)
+            for entry in fresh.values():
+                yield from self._put(namespace, table, entry)
 
     def _read(
-        self, namespace: str, *wanted: KernelTable
+        self, namespace: str, *selected: KernelTable
     ) -> dict[tuple[str, KernelTable], dict[object, TableRow]]:
-        """Tables of one moment: their rows by what identifies each."""
-        found = Snapshot(self._pool.netlink(namespace))
-        names = found.names if KernelTable.INTERFACES in wanted else self._names(namespace)
+        """Read tables as they are at one moment: their rows by identity."""
+        snapshot = Snapshot(self._pool.netlink(namespace))
+        names = snapshot.names if KernelTable.INTERFACES in selected else self._names(namespace)
         return {
             (namespace, table): {
-                _KEYS[table](row): row for row in tables.rows(namespace, table, found, names)
+                _KEYS[table](entry): entry
+                for entry in tables.rows(namespace, table, snapshot, names)
             }
-            for table in wanted
+            for table in selected
         }
 
     def _names(self, namespace: str) -> dict[int, str]:
         interfaces = self._rows.get((namespace, KernelTable.INTERFACES), {}).values()
-        return {one.index: one.name for one in interfaces if isinstance(one, Interface)}
+        return {
+            interface.index: interface.name
+            for interface in interfaces
+            if isinstance(interface, Interface)
+        }

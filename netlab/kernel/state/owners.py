@@ -1,7 +1,7 @@
-"""Whose an address is: the adapters that have an IP or MAC address, as they were observed. Pure.
+"""Owners of addresses: the adapters that have an IP or MAC address, as they were observed. Pure.
 
-The one answer to this question: `show`, `trace`, `explain` and `watch` name machines by it. It knows
-IPv4 and IPv6, and what was changed by hand, since it asks nobody but the kernel's tables.
+`show`, `trace`, `explain` and `watch` name machines by it, and by nothing else. It knows IPv4 and IPv6, and
+addresses that were changed by hand, since it reads nothing but the kernel's tables.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Owners:
     """The adapters of a lab and their addresses, both ways round."""
 
     addresses: Mapping[Plug, tuple[IPInterface, ...]]
-    """What each adapter has, the loopback's own addresses left out."""
+    """The addresses of each adapter, without the loopback's own."""
     plugs: Mapping[str, tuple[Plug, ...]]
-    """IP or MAC address to every adapter that has it: several are a conflict."""
+    """IP or MAC address to every adapter that has it: more than one are a conflict."""
 
     @cached_property
     def nodes(self) -> Mapping[str, frozenset[str]]:
@@ -37,40 +37,39 @@ class Owners:
         return {key: " and ".join(sorted(nodes)) for key, nodes in self.nodes.items()}
 
     def names_near(self, near: frozenset[str]) -> Mapping[str, str]:
-        """The same, as nodes that hear each other would say."""
-        several = (key for key, nodes in self.nodes.items() if len(nodes) > 1)
-        return {**self.names, **{key: self.name(key, near) for key in several}}
+        """Return the names of addresses as nodes use them that hear each other (see `name`)."""
+        ambiguous = (key for key, nodes in self.nodes.items() if len(nodes) > 1)
+        return {**self.names, **{key: self.name(key, near) for key in ambiguous}}
 
     def name(self, address: object, near: frozenset[str] = frozenset()) -> str:
-        """Whose an IP or MAC address is; empty if nobody in the lab has it.
+        """Return the node that has an IP or MAC address; empty if nobody in the lab has it.
 
-        Nodes that are `near` are meant before others: all of VirtualBox's NAT engines have one MAC
+        Nodes that are `near` are meant before others: all of VirtualBox's NAT engines have the same MAC
         address, each on a cable of its own, and that is no conflict.
         """
         nodes = self.nodes.get(str(address), frozenset())
         return " and ".join(sorted(nodes & near or nodes))
 
 
-def owners(known: Iterable[tuple[str, Iterable[Interface], Iterable[AddressRow]]]) -> Owners:
-    """From the interfaces and addresses of each node.
+def owners(observed: Iterable[tuple[str, Iterable[Interface], Iterable[AddressRow]]]) -> Owners:
+    """Find the owners among the interfaces and addresses of each node.
 
-    A bridge's ports have no address of their own, and without an IP address a bridge has none: nobody
-    sends it anything.
+    A bridge's ports own no address, and without an IP address a bridge owns none: nobody sends it anything.
     """
     addresses: dict[Plug, tuple[IPInterface, ...]] = {}
     plugs: dict[str, tuple[Plug, ...]] = {}
-    for node, interfaces, rows in known:
-        cards = tuple(interfaces)
-        bridges = {one.index for one in cards if one.kind == "bridge"}
-        found = []
-        for name, address in rows:
+    for node, node_interfaces, address_rows in observed:
+        interfaces = tuple(node_interfaces)
+        bridges = {interface.index for interface in interfaces if interface.kind == "bridge"}
+        owned = []
+        for name, address in address_rows:
             addresses[node, name] = (*addresses.get((node, name), ()), address)
-            found.append((str(address.ip), name))
-        for card in cards:
-            silent = card.index in bridges and (node, card.name) not in addresses
-            if card.master not in bridges and not silent:
-                found.append((card.mac, card.name))
-        for key, name in found:
+            owned.append((str(address.ip), name))
+        for interface in interfaces:
+            silent = interface.index in bridges and (node, interface.name) not in addresses
+            if interface.master not in bridges and not silent:
+                owned.append((interface.mac, interface.name))
+        for key, name in owned:
             if key.strip("0:."):  # The loopback and tunnels have a MAC of zeros, or none.
                 plugs[key] = (*plugs.get(key, ()), (node, name))
     return Owners(addresses, plugs)

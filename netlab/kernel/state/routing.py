@@ -1,4 +1,4 @@
-"""Asking the kernel where it would send a packet, or what it would do with one that came in."""
+"""The kernel's own routing decisions: where it would send a packet, or a packet that came in."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rows import IPAddress
 
 UNCERTAIN = errno.ENODATA
-"""An `RouteResult.error` of netlab's own: rules of the machine (`ip rule`) look at more than was asked."""
+"""A `RouteResult.error` of netlab's own: rules of the machine (`ip rule`) look at more than a lookup says."""
 
 
 @frozen
 class RouteLookup:
-    """A packet."""
+    """A packet, as far as routing looks at it."""
 
     target: IPAddress
     source: IPAddress | None = None
@@ -28,7 +28,7 @@ class RouteLookup:
 
 @frozen
 class RouteResult:
-    """The kernel's word. With `error`, nothing else counts."""
+    """The kernel's routing decision. With `error`, nothing else counts."""
 
     kind: str = ""
     """unicast: pass it on; local: it is for this machine; broadcast, …"""
@@ -49,16 +49,16 @@ class RouteLookups:
     def __init__(self, pool: NamespacePool, names: Callable[[str], Mapping[int, str]]) -> None:
         self._pool = pool
         self._names = names
-        self._known: dict[tuple[str, RouteLookup], RouteResult] = {}
+        self._results: dict[tuple[str, RouteLookup], RouteResult] = {}
         self._plain: dict[str, frozenset[int]] = {}
-        """Versions of IP whose rules look at nothing but what a question says."""
+        """By namespace, the versions of IP whose rules look at nothing but what a lookup says."""
 
     def ask(self, namespace: str, question: RouteLookup) -> RouteResult:
-        """What a machine would do with a packet. Raises KernelError."""
+        """Return a machine's decision about a packet. Raises KernelError."""
         key = namespace, question
-        if key not in self._known:
-            self._known[key] = self._ask(namespace, question)
-        return self._known[key]
+        if key not in self._results:
+            self._results[key] = self._ask(namespace, question)
+        return self._results[key]
 
     def _ask(self, namespace: str, question: RouteLookup) -> RouteResult:
         netlink, names = self._pool.netlink(namespace), self._names(namespace)
@@ -72,17 +72,17 @@ class RouteLookups:
 
 
 def _plain_versions(netlink: Netlink) -> frozenset[int]:
-    """The versions of IP whose rules (`ip rule`) look at nothing but what a question says."""
+    """Return the versions of IP whose rules (`ip rule`) look at nothing but what a lookup says."""
     return frozenset({4, 6} - {rule.key.version for rule in rules.read(netlink) if not rule.plain})
 
 
 def ask(netlink: Netlink, names: Mapping[int, str], question: RouteLookup) -> RouteResult:
-    """The routing decision, by the rules and tables of the socket's namespace."""
+    """Return the routing decision by the rules and tables of the socket's namespace."""
     indexes = {name: index for index, name in names.items()}
     came_in = indexes[question.came_in] if question.came_in else None
     try:
         route = routes.ask(netlink, question.target, question.source, came_in)
-    except Refused as refused:
-        return RouteResult(error=refused.errno or 0)
+    except Refused as refusal:
+        return RouteResult(error=refusal.errno or 0)
     hop = route.hops[0] if route.hops else routes.NOWHERE
     return RouteResult(route.kind, names.get(hop.index, ""), hop.gateway, route.source)

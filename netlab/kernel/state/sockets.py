@@ -1,4 +1,4 @@
-"""Who waits on which port: /proc/net of a namespace, and the processes that hold the sockets."""
+"""Listening sockets: /proc/net of a namespace, and the processes that hold them."""
 
 from __future__ import annotations
 
@@ -13,97 +13,97 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.rows import IPAddress, Socket
 
 _NET = "/proc/thread-self/net"
-_WAITING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
-"""The state in /proc/net that means: a socket is open here."""
+_LISTENING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
+"""By protocol, the state in /proc/net of a socket that waits for packets."""
 
 
 def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
-    """The waiting sockets of each namespace; one look at all processes tells whose they are."""
+    """Read each namespace's listening sockets, with their processes. Raises KernelError if one is gone."""
     tables = {}
     for name in namespaces:
         with netns.inside(name):
-            tables[name] = tuple(_rows())
+            tables[name] = tuple(_listening_sockets())
     holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
     return {
         name: tuple(
             Socket(protocol, address, port, holder[0], holder[1], unread)
-            for protocol, address, port, inode, unread in rows
+            for protocol, address, port, inode, unread in entries
             for holder in [holders.get(inode, (None, "?"))]
         )
-        for name, rows in tables.items()
+        for name, entries in tables.items()
     }
 
 
 def has_udp_port(namespace: str, port: int) -> bool:
-    """Whether anybody there waits for IPv4 datagrams to a port."""
+    """Return whether a program in the namespace waits for IPv4 datagrams to a port."""
     with netns.inside(namespace):
-        return any(row[0] == "udp" and row[2] == port for row in _rows())
+        return any(entry[0] == "udp" and entry[2] == port for entry in _listening_sockets())
 
 
-def _rows() -> Iterator[tuple[str, IPAddress, int, str, int]]:
-    """Protocol, address, port, inode and unread bytes."""
-    for protocol, version in _used():
-        for fields in waiting(protocol + version):
+def _listening_sockets() -> Iterator[tuple[str, IPAddress, int, str, int]]:
+    """Yield protocol, address, port, inode and unread bytes of the present namespace's listening sockets."""
+    for protocol, version in _used_protocols():
+        for fields in listening_entries(protocol + version):
             address, _, port = fields[1].partition(":")
             unread = int(fields[4].partition(":")[2], 16)
             yield protocol, _address(address), int(port, 16), fields[9], unread
 
 
-def waiting(table: str) -> Iterator[list[str]]:
-    """The present namespace's sockets that wait, of a table: fields of proc(5), /proc/net/tcp."""
-    for row in (files.read(f"{_NET}/{table}") or "").splitlines()[1:]:
-        fields = row.split()
-        if fields[3] == _WAITING[table]:
+def listening_entries(table: str) -> Iterator[list[str]]:
+    """Yield the fields of the present namespace's listening sockets in a table (proc(5), /proc/net/tcp)."""
+    for line in (files.read(f"{_NET}/{table}") or "").splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == _LISTENING[table]:
             yield fields
 
 
-def _used() -> Iterator[tuple[str, str]]:
-    """Protocols of which the namespace has sockets at all.
+def _used_protocols() -> Iterator[tuple[str, str]]:
+    """Yield protocol and version ("" or "6") of which the namespace has sockets at all.
 
     All namespaces of a machine share one table, and reading it walks through
-    the whole of it (4 ms); the number of one's own costs nothing.
+    the whole of it (4 ms); the count of a namespace's sockets costs nothing.
     """
     for version in ("", "6"):
-        for row in (files.read(f"{_NET}/sockstat{version}") or "").splitlines():
-            name, _, counts = row.partition(": inuse ")
+        for line in (files.read(f"{_NET}/sockstat{version}") or "").splitlines():
+            name, _, counts = line.partition(": inuse ")
             protocol = name.removesuffix(version).lower()
-            if protocol in _WAITING and counts.split()[0] != "0":
+            if protocol in _LISTENING and counts.split()[0] != "0":
                 yield protocol, version
 
 
 def _address(digits: str) -> IPAddress:
-    """Words of 32 bits, each as the machine stores it."""
+    """Parse an address: words of 32 bits, each as the machine stores it."""
     data = bytes.fromhex(digits)
-    words = b"".join(data[n : n + 4][::-1] for n in range(0, len(data), 4))
-    return IPv4Address(words) if len(words) == 4 else IPv6Address(words)
+    packed = b"".join(data[start : start + 4][::-1] for start in range(0, len(data), 4))
+    return IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
 
 
 def _holders(inodes: set[int]) -> dict[str, tuple[int, str]]:
-    """Inode of every socket of the processes that live in these namespaces, to process and program."""
-    wanted = {f"net:[{inode}]" for inode in inodes}
-    found: dict[str, tuple[int, str]] = {}
+    """Map the inodes of all sockets of the processes in these namespaces to process and program."""
+    namespaces = {f"net:[{inode}]" for inode in inodes}
+    holders: dict[str, tuple[int, str]] = {}
     for process in Path("/proc").iterdir():
         if not process.name.isdecimal():
             continue
         try:
-            if os.readlink(process / "ns" / "net") not in wanted:
+            if os.readlink(process / "ns" / "net") not in namespaces:
                 continue
             program = (process / "comm").read_text(errors="replace").strip()
         except OSError:
-            continue  # It has just ended.
+            continue  # The process has just ended.
         pid = int(process.name)
-        found |= dict.fromkeys(inodes_of(pid), (pid, program))
-    return found
+        holders |= dict.fromkeys(inodes_of(pid), (pid, program))
+    return holders
 
 
 def inodes_of(pid: int) -> set[str]:
-    """The inodes of the sockets that a process has open; none if it has ended."""
-    found = set()
+    """Return the inodes of the sockets that a process has open; none if it has ended."""
+    inodes = set()
     folder = f"/proc/{pid}/fd"
     with suppress(OSError):
         for descriptor in os.listdir(folder):
-            with suppress(FileNotFoundError):  # It has closed that one meanwhile.
+            with suppress(FileNotFoundError):  # The process has closed it meanwhile.
                 kind, _, number = os.readlink(f"{folder}/{descriptor}").partition(":")
                 if kind == "socket":
-                    found.add(number.strip("[]"))
-    return found
+                    inodes.add(number.strip("[]"))
+    return inodes

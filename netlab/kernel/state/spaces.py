@@ -1,4 +1,4 @@
-"""Everything that rtnetlink tells of a set of namespaces, read once."""
+"""The tables of a set of namespaces, read once by rtnetlink."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from netlab.kernel.netlink.snapshot import Snapshot
 from netlab.kernel.rows import AddressRow, FdbEntry, Neighbour, RouteRow
 from netlab.kernel.state import tables
 from netlab.kernel.state.owners import Owners
-from netlab.kernel.state.owners import owners as whose
+from netlab.kernel.state.owners import owners as owners_of
 from netlab.kernel.state.tables import KernelTable, TableRow
 
 
 @frozen
 class Space:
-    """One namespace."""
+    """A namespace's tables."""
 
     interfaces: tuple[Interface, ...]
     addresses: tuple[AddressRow, ...]
@@ -32,37 +32,38 @@ class Space:
 
     @property
     def names(self) -> dict[int, str]:
-        """Of its interfaces, by number."""
-        return {one.index: one.name for one in self.interfaces}
+        """The names of its interfaces, by number."""
+        return {interface.index: interface.name for interface in self.interfaces}
 
 
 def owners(namespaces: Mapping[str, str]) -> Owners:
-    """Whose every address is now; `namespaces` with their nodes. Raises KernelError if one is gone."""
-    found: dict[tuple[str, KernelTable], Any] = dict(rows(namespaces, _OWN))
-    return whose(
-        (node, *(found[name, table] for table in _OWN)) for name, node in namespaces.items()
+    """Read the owners of all addresses; `namespaces` with their nodes. Raises KernelError if one is gone."""
+    observed: dict[tuple[str, KernelTable], Any] = dict(rows(namespaces, _OWNERS_TABLES))
+    return owners_of(
+        (node, *(observed[name, table] for table in _OWNERS_TABLES))
+        for name, node in namespaces.items()
     )
 
 
 def look(namespaces: Iterable[str]) -> dict[str, Space]:
-    """Read each namespace. Raises KernelError if one is gone."""
+    """Read the tables of each namespace. Raises KernelError if one is gone."""
     return {name: _space(name, snapshot) for name, snapshot in _snapshots(namespaces)}
 
 
 def _space(namespace: str, snapshot: Snapshot) -> Space:
-    every: Any = (_rows(namespace, table, snapshot) for table in _TABLES)
-    interfaces, addresses, routes, neighbours, fdb = every
+    fields: Any = (_rows(namespace, table, snapshot) for table in _SPACE_TABLES)
+    interfaces, addresses, routes, neighbours, fdb = fields
     return Space(interfaces, addresses, routes, neighbours, fdb, advertised_on(snapshot))
 
 
 def rows(
-    namespaces: Iterable[str], wanted: Sequence[KernelTable] = tuple(KernelTable)
+    namespaces: Iterable[str], selected: Sequence[KernelTable] = tuple(KernelTable)
 ) -> dict[tuple[str, KernelTable], tuple[TableRow, ...]]:
-    """The tables of each namespace as they are now. Raises KernelError if one is gone."""
+    """Read tables of each namespace as they are now. Raises KernelError if one is gone."""
     return {
         (name, table): _rows(name, table, snapshot)
         for name, snapshot in _snapshots(namespaces)
-        for table in wanted
+        for table in selected
     }
 
 
@@ -77,8 +78,8 @@ def _snapshots(namespaces: Iterable[str]) -> Iterator[tuple[str, Snapshot]]:
             yield name, Snapshot(pool.netlink(name))
 
 
-_OWN = (KernelTable.INTERFACES, KernelTable.ADDRESSES)
-_TABLES = (
+_OWNERS_TABLES = (KernelTable.INTERFACES, KernelTable.ADDRESSES)
+_SPACE_TABLES = (
     KernelTable.INTERFACES,
     KernelTable.ADDRESSES,
     KernelTable.ROUTES,

@@ -1,4 +1,4 @@
-"""The kernel's tables as rows for people: names in place of numbers, and only what matters."""
+"""The kernel's tables as rows for people: names instead of numbers, and without what nobody asks for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Names, Neighbou
 
 
 class KernelTable(StrEnum):
-    """What the kernel keeps of a namespace."""
+    """A table that the kernel keeps of a namespace."""
 
     INTERFACES = "interfaces"
     ADDRESSES = "addresses"
@@ -34,26 +34,26 @@ _EVERYWHERE = "universe"
 def rows(
     namespace: str, table: KernelTable, snapshot: Snapshot, names: Names
 ) -> Iterable[TableRow]:
-    """A table of a namespace, for people; `names` are its interfaces'."""
-    every: Iterable[TableRow | None]
+    """Return the rows of a namespace's table; `names` are its interfaces'."""
+    entries: Iterable[TableRow | None]
     match table:
         case KernelTable.INTERFACES:
-            every = snapshot.interfaces
+            entries = snapshot.interfaces
         case KernelTable.ADDRESSES:
-            every = (address_row(address, names) for address in snapshot.addresses)
+            entries = (address_row(address, names) for address in snapshot.addresses)
         case KernelTable.NEIGHBOURS:
-            every = (neighbour_row(neighbour, names) for neighbour in snapshot.neighbours)
+            entries = (neighbour_row(neighbour, names) for neighbour in snapshot.neighbours)
         case KernelTable.FDB:
-            every = (fdb_row(entry, names) for entry in snapshot.fdb)
+            entries = (fdb_row(entry, names) for entry in snapshot.fdb)
         case KernelTable.ROUTES:
-            every = (route_row(route, names) for route in snapshot.routes)
+            entries = (route_row(route, names) for route in snapshot.routes)
         case KernelTable.CONNECTIONS:
-            every = connections.read(namespace)
-    return (row for row in every if row)
+            entries = connections.read(namespace)
+    return (entry for entry in entries if entry)
 
 
 def neighbour_row(neighbour: KernelNeighbour, names: Names) -> Neighbour | None:
-    """None for what needs no question: loopback, multicast."""
+    """Return a neighbour's row; None for an address that needs no asking: loopback, multicast."""
     if neighbour.state in ("noarp", "none"):
         return None
     name = _name(neighbour.index, names)
@@ -61,19 +61,19 @@ def neighbour_row(neighbour: KernelNeighbour, names: Names) -> Neighbour | None:
 
 
 def fdb_row(entry: ForwardingEntry, names: Names) -> FdbEntry:
-    """A MAC address that a switch knows."""
+    """Return the row of a MAC address that a switch knows."""
     return FdbEntry(
         _name(entry.bridge, names), entry.mac, _name(entry.index, names), entry.learnt, entry.vlan
     )
 
 
 def address_row(address: InterfaceAddress, names: Names) -> AddressRow | None:
-    """None for one that the machine does not use, or not yet."""
+    """Return an address' row; None for an address that the machine does not use, or not yet."""
     return (_name(address.index, names), address.address) if address.usable else None
 
 
 def route_row(route: KernelRoute, names: Names) -> RouteRow | None:
-    """None for a route of another table than the main one, and for what the kernel has only cached."""
+    """Return a route's row; None for a route of another table than the main one, or only cached."""
     if not route.main:
         return None
     return RouteRow(
@@ -89,5 +89,5 @@ def route_row(route: KernelRoute, names: Names) -> RouteRow | None:
 
 
 def _name(index: int, names: Names) -> str:
-    """An interface may have come or gone between two dumps."""
+    """Return an interface's name; it may have come or gone between two dumps."""
     return names.get(index, f"if{index}")

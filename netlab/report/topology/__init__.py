@@ -1,1 +1,1 @@
-"""How a lab is drawn."""
+"""Drawings of a lab."""

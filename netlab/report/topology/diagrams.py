@@ -24,12 +24,12 @@ _VMNETS, _LANS = 1, 4
 
 
 def dot(graph: Graph) -> str:
-    """For `dot -Tpng` and the like."""
+    """Return a graph for `dot -Tpng` and the like."""
     return "\n".join(_dot(graph)) + "\n"
 
 
 def mermaid(graph: Graph) -> str:
-    """For a ```mermaid block in Markdown."""
+    """Return a flowchart for a ```mermaid block in Markdown."""
     return "\n".join(_mermaid(graph)) + "\n"
 
 
@@ -40,17 +40,17 @@ def _dot(graph: Graph) -> Iterator[str]:
     yield '  edge [fontname="sans-serif", fontsize=10]'
     yield "  subgraph cluster_computer {"
     yield f'    label="{drawn("physical computer", graph.language)}"; style=dashed'
-    for place in _places(graph, inside=True):
-        yield f"    {_dot_box(graph, place)}"
+    for name in _names_of(graph, inside=True):
+        yield f"    {_dot_box(graph, name)}"
     yield "  }"
-    for place in _places(graph, inside=False):
-        yield f"  {_dot_box(graph, place)}"
+    for name in _names_of(graph, inside=False):
+        yield f"  {_dot_box(graph, name)}"
     for upper, lower, wire in _edges(graph):
         ends = (("taillabel", upper), ("headlabel", lower))
         styles = [
             f"{key}={_quoted(interface)}"
-            for key, place in ends
-            for interface in _adapter(graph, wire, place)
+            for key, name in ends
+            for interface in _adapter(graph, wire, name)
         ]
         if wire.nat_uplinks:
             styles.append("style=dashed")
@@ -58,76 +58,76 @@ def _dot(graph: Graph) -> Iterator[str]:
     yield "}"
 
 
-def _dot_box(graph: Graph, place: str) -> str:
-    style = "" if place in graph.topology.nodes else ", style=rounded, width=3"
-    label = "\\n".join(_quoted(line)[1:-1] for line in _lines(graph, place))
-    return f'{_quoted(place)} [label="{label}"{style}]'
+def _dot_box(graph: Graph, name: str) -> str:
+    style = "" if name in graph.topology.nodes else ", style=rounded, width=3"
+    label = "\\n".join(_quoted(line)[1:-1] for line in _lines(graph, name))
+    return f'{_quoted(name)} [label="{label}"{style}]'
 
 
 def _mermaid(graph: Graph) -> Iterator[str]:
     yield "flowchart TB"
     yield f'  subgraph computer["{drawn("physical computer", graph.language)}"]'
-    for place in _places(graph, inside=True):
-        yield f"    {_mermaid_box(graph, place)}"
+    for name in _names_of(graph, inside=True):
+        yield f"    {_mermaid_box(graph, name)}"
     yield "  end"
-    for place in _places(graph, inside=False):
-        yield f"  {_mermaid_box(graph, place)}"
+    for name in _names_of(graph, inside=False):
+        yield f"  {_mermaid_box(graph, name)}"
     for upper, lower, wire in _edges(graph):
-        names = [*_adapter(graph, wire, upper), *_adapter(graph, wire, lower)]
+        interfaces = [*_adapter(graph, wire, upper), *_adapter(graph, wire, lower)]
         line = "-.-" if wire.nat_uplinks else "---"
-        label = f'|"{" – ".join(names)}"|' if names else ""
+        label = f'|"{" – ".join(interfaces)}"|' if interfaces else ""
         yield f"  {_identifier(upper)} {line}{label} {_identifier(lower)}"
 
 
-def _mermaid_box(graph: Graph, place: str) -> str:
-    opening, closing = ("[", "]") if place in graph.topology.nodes else ("([", "])")
-    label = "<br>".join(_lines(graph, place))
-    return f'{_identifier(place)}{opening}"{label}"{closing}'
+def _mermaid_box(graph: Graph, name: str) -> str:
+    opening, closing = ("[", "]") if name in graph.topology.nodes else ("([", "])")
+    label = "<br>".join(_lines(graph, name))
+    return f'{_identifier(name)}{opening}"{label}"{closing}'
 
 
-def _identifier(place: str) -> str:
-    """A name of the lab that cannot be a word of Mermaid's, such as `end`; it has no underscore."""
-    return f"n_{place.replace('-', '_')}"
+def _identifier(name: str) -> str:
+    """Return a name that cannot be a word of Mermaid's, such as `end`; a lab's names have no underscore."""
+    return f"n_{name.replace('-', '_')}"
 
 
-def _places(graph: Graph, inside: bool) -> list[str]:
-    """Machines and switches from top to bottom."""
-    places = [
+def _names_of(graph: Graph, inside: bool) -> list[str]:
+    """Return machines and switches from top to bottom."""
+    names = [
         *(node.name for node in graph.topology.nodes.values()),
         *(network.name for network in graph.switches),
     ]
-    found = [place for place in places if _is_inside(graph, place) == inside]
-    return sorted(found, key=lambda place: _level(graph, place))
+    chosen = [name for name in names if _is_inside(graph, name) == inside]
+    return sorted(chosen, key=lambda name: _level(graph, name))
 
 
-def _is_inside(graph: Graph, place: str) -> bool:
-    node = graph.topology.nodes.get(place)
-    return node.role in INSIDE if node else not graph.topology.networks[place].outside
+def _is_inside(graph: Graph, name: str) -> bool:
+    node = graph.topology.nodes.get(name)
+    return node.role in INSIDE if node else not graph.topology.networks[name].outside
 
 
-def _level(graph: Graph, place: str) -> int:
-    if node := graph.topology.nodes.get(place):
+def _level(graph: Graph, name: str) -> int:
+    if node := graph.topology.nodes.get(name):
         return next(number for number, roles in enumerate(_LEVELS) if node.role in roles)
-    return _LANS if graph.topology.networks[place].outside else _VMNETS
+    return _LANS if graph.topology.networks[name].outside else _VMNETS
 
 
 def _edges(graph: Graph) -> Iterator[tuple[str, str, Wire]]:
     for wire in graph.wires:
-        upper, lower = sorted((wire.a.place, wire.b.place), key=lambda place: _level(graph, place))
+        upper, lower = sorted((wire.a.place, wire.b.place), key=lambda name: _level(graph, name))
         yield upper, lower, wire
 
 
-def _adapter(graph: Graph, wire: Wire, place: str) -> list[str]:
-    """The name of the adapter, if the machine has several to tell apart."""
-    node = graph.topology.nodes.get(place)
-    interface = wire.end_at(place).interface
-    known = {adapter.interface for adapter in node.adapters} if node else set()
-    return [interface] if len(known) > 1 and interface in known else []
+def _adapter(graph: Graph, wire: Wire, name: str) -> list[str]:
+    """Return the name of the adapter, if the machine has several to tell apart."""
+    node = graph.topology.nodes.get(name)
+    interface = wire.end_at(name).interface
+    interfaces = {adapter.interface for adapter in node.adapters} if node else set()
+    return [interface] if len(interfaces) > 1 and interface in interfaces else []
 
 
-def _lines(graph: Graph, place: str) -> list[str]:
-    """What is written in a box."""
-    if node := graph.topology.nodes.get(place):
+def _lines(graph: Graph, name: str) -> list[str]:
+    """Return the lines in a box."""
+    if node := graph.topology.nodes.get(name):
         several = len(node.adapters) > 1
         return [
             graph.title_of(node),
@@ -137,7 +137,7 @@ def _lines(graph: Graph, place: str) -> list[str]:
                 for address in graph.shown(adapter)
             ),
         ]
-    network = graph.topology.networks[place]
+    network = graph.topology.networks[name]
     return [graph.name_of(network), graph.subnet_of(network)]
 
 

@@ -45,7 +45,7 @@ class _Box:
 def draw(
     topology: Topology, addresses: ShownAddresses, width: int = 100, language: str = "en"
 ) -> str:
-    """The whole lab; `addresses` are those that the interfaces have now (none: as planned)."""
+    """Return the whole lab; `addresses` are those that the interfaces have now (none: as planned)."""
     lans = [network for network in topology.networks.values() if network.lan and not network.mode]
     wans = [router.adapters[-1].network for router in topology.routers]
     networks = [*reversed(topology.vmnets), *lans, *wans]
@@ -75,13 +75,13 @@ def _section(
         yield f"{bar}  {named}"
     else:
         yield from [bar] * bool(bar)
-        yield from _folded(named, " · ", width)
+        yield from _broken(named, " · ", width)
     if onward := _onward(topology, network, addresses, language):
-        yield from _folded(f"↳ {onward}", " ", width)
+        yield from _broken(f"↳ {onward}", " ", width)
 
 
-def _folded(text: str, separator: str, width: int) -> Iterator[str]:
-    """A text in as many lines as it needs, broken at separators only."""
+def _broken(text: str, separator: str, width: int) -> Iterator[str]:
+    """Yield a text in as many lines as it needs, broken at separators only."""
     line = ""
     for part in text.split(separator):
         longer = f"{line}{separator}{part}" if line else part
@@ -93,7 +93,7 @@ def _folded(text: str, separator: str, width: int) -> Iterator[str]:
 
 
 def _plugged(topology: Topology, network: Network) -> list[Adapter]:
-    """Legs that a person expects on the bus: a bridged card of the host is on both its networks."""
+    """Return the adapters that people expect on the bus: a bridged card of the host is on both networks."""
     adapters = list(topology.adapters_on(network))
     if network.mode and network.mode.on_lan:
         host = topology.nodes[HOST]
@@ -109,7 +109,7 @@ def _box(topology: Topology, adapter: Adapter, addresses: ShownAddresses, langua
 def _wrap(boxes: list[_Box], width: int) -> Iterator[list[_Box]]:
     row: list[_Box] = []
     for box in boxes:
-        if row and sum(one.width + 1 for one in row) + box.width > width:
+        if row and sum(placed.width + 1 for placed in row) + box.width > width:
             yield row
             row = []
         row.append(box)
@@ -129,10 +129,10 @@ def _bus(row: list[_Box]) -> Iterator[str]:
 
 
 def _onward(topology: Topology, network: Network, addresses: ShownAddresses, language: str) -> str:
-    """Where packets go from here, in words."""
+    """Return where packets go from here, in words."""
     card = topology.uplink
-    seen = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
-    outside = "".join(address.partition("/")[0] for address in seen)
+    present = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
+    outside = "".join(address.partition("/")[0] for address in present)
     if network.mode and network.mode.on_lan:
         if network.nic is None:
             return drawn("bridged to no card: none is connected", language)

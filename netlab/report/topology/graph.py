@@ -1,6 +1,6 @@
 """A lab as a graph: machines, switches, and one wire for each cable of the plan.
 
-What every drawing starts from, so that a cable of a new kind is in all of them.
+Every drawing starts from it, so that a cable of a new kind is in all of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
 
 INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
-"""What exists inside the one real computer, beside VMware's switches."""
+"""Roles of machines inside the one real computer, beside VMware's switches."""
 
 ShownAddresses = Mapping[tuple[str, str], Sequence[str]]
 """(node, interface) to the addresses it has."""
@@ -32,9 +32,10 @@ ShownAddresses = Mapping[tuple[str, str], Sequence[str]]
 
 @frozen
 class WireEnd:
-    """One end of a wire: an adapter of a machine, or a port of a switch."""
+    """An end of a wire: an adapter of a machine, or a port of a switch."""
 
     place: str
+    """Machine or switch."""
     interface: str
 
 
@@ -45,17 +46,17 @@ class Wire:
     a: WireEnd
     b: WireEnd
     network: Network
-    """Whose frames it carries."""
+    """Network whose frames it carries."""
     nat_uplinks: bool = False
-    """Between a NAT device and the host: to people, the device leaves by the host's card."""
+    """True between a NAT device and the host: to people, the device leaves by the host's card."""
 
-    def end_at(self, place: str) -> WireEnd:
-        """The end that is plugged in at `place`."""
-        return self.a if self.a.place == place else self.b
+    def end_at(self, name: str) -> WireEnd:
+        """Return the end that is plugged in at a machine or switch."""
+        return self.a if self.a.place == name else self.b
 
-    def beyond(self, place: str) -> str:
-        """What is at the other end."""
-        return self.b.place if self.a.place == place else self.a.place
+    def beyond(self, name: str) -> str:
+        """Return the machine or switch at the other end."""
+        return self.b.place if self.a.place == name else self.a.place
 
 
 @frozen
@@ -63,16 +64,16 @@ class Graph:
     """Machines and switches by name, and what connects them."""
 
     name: str
-    """The lab's; of one that does not run, the scenario's."""
+    """Name of the lab; of one that does not run, the scenario's."""
     title: str
     topology: Topology
     wires: tuple[Wire, ...]
     addresses: ShownAddresses
-    """Those that the interfaces have now; none: as planned."""
+    """Addresses that the interfaces have now; none: as planned."""
     ipv6: ShownAddresses = field(default_factory=dict)
-    """The same of IPv6, which are too wide for boxes: of those that have any."""
+    """IPv6 addresses, too wide for boxes, of the interfaces that have any."""
     language: str = "en"
-    """That of what is written in its drawings; names are the lab's own."""
+    """Language of the words in its drawings; names are the lab's own."""
 
     @cached_property
     def switches(self) -> tuple[Network, ...]:
@@ -80,42 +81,42 @@ class Graph:
         ends = {plug.place for wire in self.wires for plug in (wire.a, wire.b)}
         return tuple(net for net in self.topology.networks.values() if net.name in ends)
 
-    def wires_at(self, place: str) -> tuple[Wire, ...]:
-        """What is plugged in at a machine or switch."""
-        return self._wires_by_place.get(place, ())
+    def wires_at(self, name: str) -> tuple[Wire, ...]:
+        """Return the wires that are plugged in at a machine or switch."""
+        return self._wires_by_name.get(name, ())
 
     @cached_property
-    def _wires_by_place(self) -> dict[str, tuple[Wire, ...]]:
-        found: dict[str, tuple[Wire, ...]] = {}
+    def _wires_by_name(self) -> dict[str, tuple[Wire, ...]]:
+        by_name: dict[str, tuple[Wire, ...]] = {}
         for wire in self.wires:
-            for place in (wire.a.place, wire.b.place):
-                found[place] = (*found.get(place, ()), wire)
-        return found
+            for name in (wire.a.place, wire.b.place):
+                by_name[name] = (*by_name.get(name, ()), wire)
+        return by_name
 
     def shown(self, adapter: Adapter) -> list[str]:
-        """The adapter's addresses, as drawings show them."""
+        """Return the adapter's addresses, as drawings show them."""
         return shown(adapter, self.addresses, self.language)
 
-    def told(self, adapter: Adapter) -> list[str]:
-        """All of the adapter's addresses, for where there is room."""
-        is_ipv6 = self.ipv6.get((adapter.node, adapter.interface), ())
-        return [*self.shown(adapter), *(address.partition("/")[0] for address in is_ipv6)]
+    def all_addresses(self, adapter: Adapter) -> list[str]:
+        """Return all of the adapter's addresses, for where there is room."""
+        ipv6 = self.ipv6.get((adapter.node, adapter.interface), ())
+        return [*self.shown(adapter), *(address.partition("/")[0] for address in ipv6)]
 
     def title_of(self, node: Node) -> str:
-        """What a machine is called."""
+        """Return the name of a machine in drawings."""
         return title(node, self.language)
 
     def name_of(self, network: Network) -> str:
-        """What a network is called, with its mode: `vmnet8 · NAT`."""
+        """Return the name of a network, with its mode: `vmnet8 · NAT`."""
         return name(network, self.language)
 
     def subnet_of(self, network: Network) -> str:
-        """A network's addresses."""
+        """Return a network's addresses."""
         return subnet(network, self.language)
 
 
 def planned(lab: Lab, language: str = "en") -> Graph:
-    """A lab that need not run: with the addresses that are known beforehand."""
+    """Return the graph of a lab that need not run: with the addresses that are known beforehand."""
     adapters = (adapter for node in lab.topology.nodes.values() for adapter in node.adapters)
     ipv6 = {
         (adapter.node, adapter.interface): (str(adapter.ipv6),)
@@ -126,55 +127,55 @@ def planned(lab: Lab, language: str = "en") -> Graph:
 
 
 def running(status: Status, language: str = "en") -> Graph:
-    """A lab with the addresses of now."""
+    """Return the graph of a lab with the addresses of now."""
     addresses = addresses_of(status)
     return _graph(status.lab.name, status.lab, addresses, _ipv6_of(status), language)
 
 
 def addresses_of(status: Status) -> ShownAddresses:
-    """What every adapter has now, of IPv4: addresses of IPv6 are wider than a drawing's boxes."""
+    """Return each adapter's IPv4 addresses of now: IPv6 addresses are wider than a drawing's boxes."""
     return {
-        place: [address for address in addresses if ":" not in address] or ("no address",)
-        for place, addresses in _all_of(status).items()
+        key: [address for address in addresses if ":" not in address] or ("no address",)
+        for key, addresses in _all_of(status).items()
     }
 
 
 def _ipv6_of(status: Status) -> ShownAddresses:
     return {
-        place: is_ipv6
-        for place, addresses in _all_of(status).items()
-        if (is_ipv6 := [address for address in addresses if ":" in address])
+        key: ipv6
+        for key, addresses in _all_of(status).items()
+        if (ipv6 := [address for address in addresses if ":" in address])
     }
 
 
 def _all_of(status: Status) -> ShownAddresses:
     return {
-        (machine.name, interface.name): interface.addresses
-        for machine in status.machines
-        for interface in machine.interfaces
+        (node.name, interface.name): interface.addresses
+        for node in status.machines
+        for interface in node.interfaces
     }
 
 
 def shown(adapter: Adapter, addresses: ShownAddresses, language: str = "en") -> list[str]:
-    """An adapter's addresses without prefix lengths; many are counted."""
+    """Return an adapter's addresses without prefix lengths; many are counted."""
     if adapter.bare:
         return [drawn("bridged", language)]
     planned = (str(adapter.address),) if adapter.address else ("DHCP",)
-    known = addresses.get(
+    present = addresses.get(
         (adapter.node, adapter.interface), planned if not addresses else ("no address",)
     )
-    found = [drawn(address.partition("/")[0], language) for address in known]
-    more = drawn("+ {count} more", language).format(count=len(found) - 1)
-    return [found[0], more] if len(found) > 2 else found
+    texts = [drawn(address.partition("/")[0], language) for address in present]
+    remaining = drawn("+ {count} more", language).format(count=len(texts) - 1)
+    return [texts[0], remaining] if len(texts) > 2 else texts
 
 
 def title(node: Node, language: str = "en") -> str:
-    """What a machine is called in drawings."""
+    """Return the name of a machine in drawings."""
     return drawn(ROLES[node.role], language) if node.role in ROLES else node.name
 
 
 def name(network: Network, language: str = "en") -> str:
-    """What a network is called in drawings, with its mode: `vmnet8 · NAT`."""
+    """Return the name of a network in drawings, with its mode: `vmnet8 · NAT`."""
     if network.name.endswith(WAN) and not network.lan:
         return drawn("the Internet", language)
     if network.mode:
@@ -183,9 +184,9 @@ def name(network: Network, language: str = "en") -> str:
 
 
 def subnet(network: Network, language: str = "en") -> str:
-    """A network's addresses, IPv6's too if it has them; nobody need have told those of a LAN segment."""
-    own = str(network.subnet) if network.numbered else drawn("no subnet", language)
-    return f"{own} · {network.prefix}" if network.prefix else own
+    """Return a network's addresses, IPv6's too if it has them; those of a LAN segment may be unknown."""
+    ipv4 = str(network.subnet) if network.numbered else drawn("no subnet", language)
+    return f"{ipv4} · {network.prefix}" if network.prefix else ipv4
 
 
 def _graph(
@@ -199,9 +200,9 @@ def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
     nat_uplinks = nat.nat_uplinks(topology)
     for resource in plan.resources:
         if isinstance(resource, Cable):
-            one, other = WireEnd(*_end(resource.one)), WireEnd(*_end(resource.other))
+            first, second = WireEnd(*_end(resource.one)), WireEnd(*_end(resource.other))
             switch_first = resource.one.bridge and _end(resource.other)[0] in topology.nodes
-            a, b = (other, one) if switch_first else (one, other)
+            a, b = (second, first) if switch_first else (first, second)
             network = _network(topology, resource, nat_uplinks)
             yield Wire(a, b, network, _end(resource.one) in nat_uplinks)
 
@@ -213,7 +214,7 @@ def _end(end: CableEnd) -> tuple[str, str]:
 def _network(
     topology: Topology, cable: Cable, nat_uplinks: Mapping[tuple[str, str], str]
 ) -> Network:
-    """The switch's; of a cable without a switch, the one that its adapter or its device is on."""
+    """Return the switch's network; of a cable without a switch, that of its adapter or its device."""
     if bridge := cable.one.bridge or cable.other.bridge:
         return topology.networks[bridge]
     node, interface = _end(cable.one)

@@ -1,4 +1,4 @@
-"""A graph in, places out: boxes that do not overlap, and wires that go around them.
+"""A graph in, positions out: boxes that do not overlap, and wires that go around them.
 
 From top to bottom, as people draw it: the VMs in rows above the bar that is
 their vmnet's switch; below the bar what VMware hangs on it; the host, wide
@@ -21,24 +21,24 @@ from netlab.scenario.topology import Network, Node, Role
 
 _MARGIN = 24
 _GAP = 18
-"""Between two boxes in a row."""
+"""Distance of two boxes in a row."""
 _GROUP_GAP = 36
 _WIRE = 28
-"""The length of a wire that only goes down."""
+"""Length of a wire that only goes down."""
 _WIDE = 1280
-"""VMs go into more rows before a picture gets wider than this …"""
+"""VMs go into more rows before a picture gets wider than this, unless `_FLAT` forbids."""
 _FLAT = 3
-"""… unless the rows get higher than the picture's width divided by this."""
+"""Rows do not get higher than the picture's width divided by this."""
 
 _HANGING = (Role.NAT_DEVICE, Role.HOST, Role.DHCP_SERVER)
-"""What is below a vmnet's bar, from left to right, after its cable to another switch."""
+"""Roles of machines below a vmnet's bar, from left to right, after its cable to another switch."""
 
 Point = tuple[int, int]
 
 
 @frozen
 class WireLine:
-    """A wire's way: it starts at the box of `wire.a`, and every part is horizontal or vertical."""
+    """The way of a wire: it starts at the box of `wire.a`, and every part is horizontal or vertical."""
 
     wire: Wire
     points: tuple[Point, ...]
@@ -47,28 +47,28 @@ class WireLine:
 
 @frozen
 class Layout:
-    """Where everything is."""
+    """Positions of everything."""
 
     graph: Graph
     width: int
     height: int
     computer: Box
-    """The frame around what is inside the one real computer."""
+    """The frame around all that is inside the one real computer."""
     boxes: tuple[Box, ...]
     lines: tuple[WireLine, ...]
 
 
 def arrange(graph: Graph) -> Layout:
-    """Give everything a place, with as few rows of VMs as fit into a usual width."""
+    """Lay a graph out, with as few rows of VMs as fit into a usual width."""
     most = max([1, *(len(_homed(graph, net, Role.VM)) for net in _vmnets(graph))])
     return _Drawing(graph, min(range(1, most + 1), key=lambda rows: _cost(graph, rows))).layout()
 
 
-# What a network consists of, before anything has a place.
+# Parts of a network, before anything has a position.
 
 
 def _vmnets(graph: Graph) -> list[Network]:
-    """VMware's switches: those that share a card of the host first, since their cables pass it."""
+    """Return VMware's switches: first those that share a card of the host, since their cables pass it."""
     switches = {net.name for net in graph.switches}
     vmnets = [net for net in graph.switches if not net.outside]
     return sorted(
@@ -80,7 +80,7 @@ def _vmnets(graph: Graph) -> list[Network]:
 
 
 def _homed(graph: Graph, network: Network, *roles: Role) -> list[Node]:
-    """The machines that are drawn at `network`: their first cable ends there."""
+    """Return the machines that are drawn at `network`: their first cable ends there."""
     nodes = graph.topology.nodes.values()
     return [node for node in nodes if node.role in roles and _home(graph, node) == network.name]
 
@@ -133,7 +133,7 @@ class _Grid:
 
 
 def _stubs(graph: Graph, column: Sequence[Box], bar: int) -> dict[Wire, tuple[Point, ...]]:
-    """From machines that are one below the other to the height of the bar, past those between."""
+    """Return the wires of a column's machines to the height of the bar, past the machines between."""
     below = bar > column[0].y
     nearest = column[-1 if below else 0]
     stubs: dict[Wire, tuple[Point, ...]] = {}
@@ -146,7 +146,7 @@ def _stubs(graph: Graph, column: Sequence[Box], bar: int) -> dict[Wire, tuple[Po
         else:
             sideways += [(y, wire) for wire, y in exits.items()]
     # The one that is farthest from the bar goes around all others.
-    sideways.sort(key=lambda one: one[0], reverse=below)
+    sideways.sort(key=lambda leaving: leaving[0], reverse=below)
     for lane, (y, wire) in enumerate(sideways, 1):
         x = nearest.right + lane * LANE
         stubs[wire] = ((nearest.right, y), (x, y), (x, bar))
@@ -155,7 +155,7 @@ def _stubs(graph: Graph, column: Sequence[Box], bar: int) -> dict[Wire, tuple[Po
 
 @frozen
 class _Group:
-    """A vmnet: its VMs, and what is plugged in from below, from left to right."""
+    """A vmnet: its VMs, and all that is plugged in from below, from left to right."""
 
     network: Network
     grid: _Grid
@@ -164,7 +164,7 @@ class _Group:
     guests: int
     """Adapters of VMs that are drawn elsewhere."""
     named: int
-    """The width of what is written in its switch."""
+    """Width of the text in its switch."""
 
     @staticmethod
     def of(graph: Graph, network: Network, rows: int) -> _Group:
@@ -183,20 +183,20 @@ class _Group:
 
     @property
     def width(self) -> int:
-        own = max(self.grid.width, self.hanging_width, self.named) + 2 * PADDING
-        return own + self.guests * LANE
+        content = max(self.grid.width, self.hanging_width, self.named) + 2 * PADDING
+        return content + self.guests * LANE
 
 
-def _rank(graph: Graph, place: str) -> int | None:
-    """From left to right, what is below a vmnet's bar: cables to other switches, then machines."""
-    node = graph.topology.nodes.get(place)
+def _rank(graph: Graph, name: str) -> int | None:
+    """Return the order from left to right below a vmnet's bar: cables to other switches, then machines."""
+    node = graph.topology.nodes.get(name)
     if node is None:
         return 0
     return 1 + _HANGING.index(node.role) if node.role in _HANGING else None
 
 
 def _slots(graph: Graph, network: Network, wires: Sequence[Wire]) -> Iterator[tuple[Wire, int]]:
-    """The width that each wire needs below the bar; service machines there are equally wide."""
+    """Yield the width that each wire needs below the bar; service machines there are equally wide."""
     nodes = {wire: graph.topology.nodes.get(wire.beyond(network.name)) for wire in wires}
     services = {
         wire: shapes.machine(graph, node).width
@@ -211,7 +211,7 @@ def _slots(graph: Graph, network: Network, wires: Sequence[Wire]) -> Iterator[tu
 
 
 class _Drawing:
-    """The places found so far; each step goes on below what is there."""
+    """The positions found so far; each step goes on below them."""
 
     def __init__(self, graph: Graph, rows: int) -> None:
         self.graph = graph
@@ -219,10 +219,10 @@ class _Drawing:
         self._switches = {network.name for network in graph.switches}
         self.boxes: dict[str, Box] = {}
         self.ways: dict[Wire, tuple[Point, ...]] = {}
-        """From where the wire starts; whether that is its `a` is seen to at the end."""
+        """Points from where the wire starts; whether that is its `a` is settled at the end."""
 
     def layout(self) -> Layout:
-        """Everything, moved so that it starts at the margin."""
+        """Return everything, moved so that it starts at the margin."""
         self._vms()
         onward = self._hanging()
         onward = self._host(onward)
@@ -250,7 +250,7 @@ class _Drawing:
         self._land(landing, height + _WIRE // 2, edge)
 
     def _hanging(self) -> dict[Wire, Point]:
-        """Service machines; returns the wires that go on down, with where they are now."""
+        """Place service machines; return the wires that go on down, with where they are now."""
         onward = {}
         for group in self.groups:
             bar = self.boxes[group.network.name]
@@ -267,19 +267,19 @@ class _Drawing:
                     )
                     self.boxes[node.name] = box
                     self.ways[wire] = ((box.middle, box.y), (box.middle, bar.bottom))
-                    onward |= self._plumbing(box)
+                    onward |= self._nat_uplinks(box)
                 x += width + _GAP
         return onward
 
-    def _plumbing(self, box: Box) -> dict[Wire, Point]:
-        """What leaves a service machine downward: a NAT device's cable to the host."""
+    def _nat_uplinks(self, box: Box) -> dict[Wire, Point]:
+        """Return the wires that leave a service machine downward: a NAT device's cable to the host."""
         wires = [wire for wire in self.graph.wires_at(box.place) if wire not in self.ways]
         for wire in wires:
             self.ways[wire] = ((box.middle, box.bottom),)
         return dict.fromkeys(wires, (box.middle, box.bottom))
 
     def _host(self, onward: dict[Wire, Point]) -> dict[Wire, Point]:
-        """The host below its adapters; a vmnet's cable to the LAN passes it on its left."""
+        """Place the host below its adapters; a vmnet's cable to the LAN passes it on its left."""
         (host,) = self._of(Role.HOST)
         up = {
             wire: x for wire, (x, _) in onward.items() if host.name in (wire.a.place, wire.b.place)
@@ -307,11 +307,9 @@ class _Drawing:
         return {wire: self.ways[wire][-1] for wire in (*passing, *down)}
 
     def _host_span(self, host: Node, up: dict[Wire, int], down: Sequence[Wire]) -> tuple[int, int]:
-        """Left and right: below the vmnets that it is plugged into, but for what passes it."""
+        """Return left and right: below the vmnets that it is plugged into, but for wires that pass it."""
         spans = []
-        devices = {
-            place for wire in up if wire.nat_uplinks for place in (wire.a.place, wire.b.place)
-        }
+        devices = {name for wire in up if wire.nat_uplinks for name in (wire.a.place, wire.b.place)}
         for group in self.groups:
             ports = [wire for wire, _ in group.hanging if wire in up]
             if ports:
@@ -323,18 +321,18 @@ class _Drawing:
                 bar = self.boxes[group.network.name]
                 spans.append((bar.x, bar.right))
         middle = self._extent()[1] // 2
-        left = min([one[0] for one in spans] or [middle])
-        right = max([one[1] for one in spans] or [middle])
+        left = min([start for start, _ in spans] or [middle])
+        right = max([end for _, end in spans] or [middle])
         widest = max([0, *(shapes.port_width(self.graph, wire, host) for wire in down)])
         need = (
             max(text_width(self.graph.title_of(host), "name"), (widest + _GAP) * len(down))
             + 2 * PADDING
         )
-        more = max(0, need - (right - left))
-        return left - more // 2, right + more - more // 2
+        added = max(0, need - (right - left))
+        return left - added // 2, right + added - added // 2
 
     def _computer(self) -> Box:
-        """The frame around everything so far."""
+        """Return the frame around everything so far."""
         left, right = self._extent()
         bottom = self._floor()
         words = drawn("physical computer", self.graph.language)
@@ -345,16 +343,16 @@ class _Drawing:
         )
 
     def _lans(self, onward: dict[Wire, Point], computer: Box) -> dict[Wire, Point]:
-        """Networks outside, with their machines below; returns what goes on from their routers."""
+        """Place networks outside, with their machines below; return the wires that leave their routers."""
         lans = [network for network in self.graph.switches if network.outside]
         blocks = [_Block.of(self.graph, lan, computer.width) for lan in lans]
         total = sum(block.width + _GROUP_GAP for block in blocks) - _GROUP_GAP
-        more = max(0, computer.width - total) // max(1, len(blocks))
+        added = max(0, computer.width - total) // max(1, len(blocks))
         x = computer.middle - max(computer.width, total) // 2
         spans = {}
         for block in blocks:
-            spans[block.network.name] = (x, x + block.width + more)
-            x += block.width + more + _GROUP_GAP
+            spans[block.network.name] = (x, x + block.width + added)
+            x += block.width + added + _GROUP_GAP
         landing = self._landing({wire: self.ways[wire] for wire in onward}, spans)
         edge = computer.bottom + _WIRE + LANE * self._bent(landing)
         outward: dict[Wire, Point] = {}
@@ -367,7 +365,7 @@ class _Drawing:
         return outward
 
     def _block(self, block: _Block, bar: Box) -> dict[Wire, Point]:
-        """A LAN's machines; returns what leaves its routers."""
+        """Place a LAN's machines; return the wires that leave its routers."""
         x, top = bar.middle - block.content_width // 2, bar.bottom + _WIRE
         self._add(block.grid, x, top)
         for wire in block.grid.stubs:
@@ -386,7 +384,7 @@ class _Drawing:
         return outward
 
     def _internet(self, onward: dict[Wire, Point]) -> None:
-        """What is behind the routers."""
+        """Place the networks behind the routers."""
         spans = {}
         boxes = []
         taken = -_MARGIN * 100
@@ -417,15 +415,15 @@ class _Drawing:
     def _landing(
         self, ways: dict[Wire, tuple[Point, ...]], spans: dict[str, tuple[int, int]]
     ) -> dict[Wire, int]:
-        """Where each wire meets its target: straight below its end if it can, else beside others."""
+        """Return where each wire meets its target: straight below its end if it can, else beside others."""
         targets = {
             wire: span
-            for place, span in spans.items()
-            for wire in self.graph.wires_at(place)
+            for name, span in spans.items()
+            for wire in self.graph.wires_at(name)
             if wire in ways
         }
         starts = {wire: ways[wire][-1][0] for wire in sorted(ways, key=lambda w: ways[w][-1][0])}
-        found = {
+        landing = {
             wire: x
             for wire, x in starts.items()
             if targets[wire][0] + LANE <= x <= targets[wire][1] - LANE
@@ -438,10 +436,10 @@ class _Drawing:
             free = [
                 x
                 for x in range(left + LANE, right - LANE + 1)
-                if all(abs(x - taken) >= LANE for taken in found.values())
+                if all(abs(x - taken) >= LANE for taken in landing.values())
             ] or [(left + right) // 2]  # More wires than there is room for.
-            found[wire] = free[0 if wire in from_left else -1]
-        return found
+            landing[wire] = free[0 if wire in from_left else -1]
+        return landing
 
     def _bent(self, landing: dict[Wire, int]) -> int:
         return sum(self.ways[wire][-1][0] != x for wire, x in landing.items())
@@ -461,7 +459,7 @@ class _Drawing:
             self.ways[wire] += ((x, edge),)
 
     def _extent(self) -> tuple[int, int]:
-        """Left and right of everything so far."""
+        """Return left and right of everything so far."""
         xs = [x for box in self.boxes.values() for x in (box.x, box.right)]
         xs += [x for points in self.ways.values() for x, _ in points]
         return min(xs, default=0), max(xs, default=0)
@@ -479,7 +477,7 @@ class _Drawing:
         return Layout(self.graph, width, height, computer.moved(dx, dy), boxes, lines)
 
     def _line(self, wire: Wire, dx: int, dy: int, computer: Box) -> WireLine:
-        """A bridged network's cable is told by the card that it goes through."""
+        """Return a wire's line; a bridged network's cable has the name of the card that it goes through."""
         points = self._from_a(wire, self.ways[wire])
         labels = []
         if wire.network.nic and wire.b.place in self._switches and wire.a.place in self._switches:
@@ -489,7 +487,7 @@ class _Drawing:
         return WireLine(wire, tuple((x + dx, y + dy) for x, y in points), tuple(labels))
 
     def _from_a(self, wire: Wire, points: tuple[Point, ...]) -> tuple[Point, ...]:
-        """In the wire's direction, without points in the middle of a straight part."""
+        """Return the points in the wire's direction, without those in the middle of a straight part."""
         box = self.boxes[wire.a.place]
         x, y = points[0]
         starts = box.x <= x <= box.right and box.y <= y <= box.bottom
@@ -522,34 +520,34 @@ class _Gateway:
         widest = max(shapes.port_width(graph, wire, node) for wire in (*up, *down)) + _GAP
         count = max(len(up), len(down))
         width = max(text_width(graph.title_of(node), "name") + _GAP, widest * count) + PADDING
-        places = [
+        positions = [
             {
                 wire: width * (2 * number + 1) // (2 * len(wires))
                 for number, wire in enumerate(wires)
             }
             for wires in (up, down)
         ]
-        return _Gateway(shapes.with_ports(graph, node, 0, 0, width, *places), *places)
+        return _Gateway(shapes.with_ports(graph, node, 0, 0, width, *positions), *positions)
 
 
 @frozen
 class _Block:
-    """A network outside: its machines, and to their right those that lead on."""
+    """A network outside: its machines, and to their right the machines that lead on."""
 
     network: Network
     grid: _Grid
     gateways: tuple[_Gateway, ...]
     named: int
-    """The width of what is written in its switch."""
+    """Width of the text in its switch."""
 
     @staticmethod
     def of(graph: Graph, network: Network, usual_width: int) -> _Block:
         nodes = _homed(graph, network, Role.PEER, Role.ROUTER)
         leading = [node for node in nodes if len(graph.wires_at(node.name)) > 1]
         gateways = tuple(_Gateway.of(graph, node) for node in leading)
-        others = [node for node in nodes if node not in leading]
-        for rows in range(1, len(others) + 2):
-            grid = _Grid.of(graph, others, rows, bar_below=False)
+        leaves = [node for node in nodes if node not in leading]
+        for rows in range(1, len(leaves) + 2):
+            grid = _Grid.of(graph, leaves, rows, bar_below=False)
             block = _Block(network, grid, gateways, shapes.switch_width(graph, network))
             if block.width <= max(usual_width, 600):
                 break

@@ -1,4 +1,4 @@
-"""The boxes of a drawing: a machine or a switch, as wide as its texts.
+"""Boxes of a drawing: a machine or a switch, as wide as its texts.
 
 Units are pixels. Widths of texts are those of DejaVu Sans, the widest of the
 usual fonts, so that in any of them a text stays inside its box.
@@ -17,16 +17,16 @@ from netlab.scenario.topology import Network, Node
 
 NAME_SIZE, SMALL_SIZE = 14, 12
 _BOLD = 1.12
-"""How much wider a bold text is, at most."""
+"""Factor by which a bold text is wider, at most."""
 PADDING = 12
 LANE = 10
-"""Between two wires that run side by side."""
+"""Distance of two wires that run side by side."""
 LINE = 17
-"""From one line of text to the next."""
+"""Distance of two lines of text."""
 
 _BAR = 36
 _NARROW = 64
-"""The least width of a machine's text: boxes of short names are as wide as those of others."""
+"""Least width of a machine's text: boxes of short names are as wide as those of others."""
 
 
 @frozen
@@ -41,15 +41,16 @@ class Label:
     anchor: str = "middle"
 
     def moved(self, dx: int, dy: int = 0) -> Label:
-        """The same somewhere else."""
+        """Return the label somewhere else."""
         return replace(self, x=self.x + dx, y=self.y + dy)
 
 
 @frozen
 class Box:
-    """A machine or a switch, with its place."""
+    """A machine or a switch, with its position."""
 
     place: str
+    """Name of the machine or switch."""
     x: int
     y: int
     width: int
@@ -69,20 +70,20 @@ class Box:
         return self.x + self.width // 2
 
     def moved(self, dx: int, dy: int = 0) -> Box:
-        """The same somewhere else."""
-        labels = tuple(one.moved(dx, dy) for one in self.labels)
+        """Return the box somewhere else."""
+        labels = tuple(label.moved(dx, dy) for label in self.labels)
         return replace(self, x=self.x + dx, y=self.y + dy, labels=labels)
 
 
 def text_width(text: str, kind: str) -> int:
-    """Pixels that a label's text takes at most."""
+    """Return the pixels that a label's text takes at most."""
     em = NAME_SIZE * _BOLD if kind == "name" else SMALL_SIZE
     # Rounded: from Python 3.12 on, sums of floats have other last digits.
     return ceil(round(sum(map(_ems, text)) * em, 6))
 
 
 def _ems(character: str) -> float:
-    """The width of a character in units of the font's size."""
+    """Return the width of a character in units of the font's size."""
     if character in "iljI.,·|/ '":
         return 0.34
     if character in "mwMW" or not (character.isalnum() or character in "-_()[]"):
@@ -93,7 +94,7 @@ def _ems(character: str) -> float:
 
 
 def machine(graph: Graph, node: Node) -> Box:
-    """A machine as a box at (0, 0): its name, and below it its addresses."""
+    """Return a machine as a box at (0, 0): its name, and below it its addresses."""
     several = len(node.adapters) > 1
     lines = [
         f"{adapter.interface}  {address}" if several else address
@@ -113,7 +114,7 @@ def machine(graph: Graph, node: Node) -> Box:
 
 
 def exits(graph: Graph, node: Node, box: Box) -> dict[Wire, int]:
-    """At which height a wire leaves the box by its side: beside its adapter's line."""
+    """Return the height at which each wire leaves the box by its side: beside its adapter's line."""
     wires = graph.wires_at(node.name)
     if len(node.adapters) == 1:
         return {wire: box.y + box.height // 2 + LANE * number for number, wire in enumerate(wires)}
@@ -124,20 +125,22 @@ def exits(graph: Graph, node: Node, box: Box) -> dict[Wire, int]:
 
 
 def widened(box: Box, width: int) -> Box:
-    """With its centred lines in the middle again."""
-    more = width - box.width
-    labels = tuple(one.moved(more // 2) if one.anchor == "middle" else one for one in box.labels)
+    """Return a box of that width, with its centred lines in the middle again."""
+    added = width - box.width
+    labels = tuple(
+        label.moved(added // 2) if label.anchor == "middle" else label for label in box.labels
+    )
     return replace(box, width=width, labels=labels)
 
 
 def switch_width(graph: Graph, network: Network) -> int:
-    """The width of what is written in a switch."""
+    """Return the width of the text in a switch."""
     addresses = text_width(graph.subnet_of(network), "address")
     return text_width(graph.name_of(network), "name") + PADDING + addresses
 
 
 def switch(graph: Graph, network: Network, x: int, y: int, width: int) -> Box:
-    """A switch as a bar, with the network's name, mode and subnet in it."""
+    """Return a switch as a bar, with the network's name, mode and subnet in it."""
     name = graph.name_of(network)
     start = x + (width - switch_width(graph, network)) // 2
     then = start + text_width(name, "name") + PADDING
@@ -149,14 +152,16 @@ def switch(graph: Graph, network: Network, x: int, y: int, width: int) -> Box:
 
 
 def _port_lines(graph: Graph, wire: Wire, node: Node) -> list[str]:
-    """An adapter and its addresses; nothing for plumbing."""
+    """Return an adapter and its addresses; nothing for a NAT uplink."""
     interface = wire.end_at(node.name).interface
-    found = [graph.shown(adapter) for adapter in node.adapters if adapter.interface == interface]
-    return [interface, *found[0]] if found else []
+    addresses = [
+        graph.shown(adapter) for adapter in node.adapters if adapter.interface == interface
+    ]
+    return [interface, *addresses[0]] if addresses else []
 
 
 def port_width(graph: Graph, wire: Wire, node: Node) -> int:
-    """The width of what is written where a wire leaves a machine with ports."""
+    """Return the width of the text where a wire leaves a machine with ports."""
     lines = _port_lines(graph, wire, node)
     return max([0, *(text_width(line, "address") for line in lines)])
 
@@ -164,7 +169,7 @@ def port_width(graph: Graph, wire: Wire, node: Node) -> int:
 def with_ports(
     graph: Graph, node: Node, x: int, y: int, width: int, up: dict[Wire, int], down: dict[Wire, int]
 ) -> Box:
-    """A machine with its adapters written where their wires leave, above and below its name."""
+    """Return a machine with its adapters written where their wires leave, above and below its name."""
     above = [*_ports(graph, node, up, y + 4)]
     line = max([y + 4, *(label.y for label in above)]) + LINE + 6
     named = Label(x + width // 2, line, graph.title_of(node), "name")
@@ -179,9 +184,9 @@ def _ports(graph: Graph, node: Node, wires: dict[Wire, int], y: int) -> Iterator
 
 
 def cloud(graph: Graph, node: Node) -> Box:
-    """The Internet at (0, 0): with room for the bulges of a cloud around the lines."""
+    """Return the Internet at (0, 0): with room for the bulges of a cloud around the lines."""
     plain = machine(graph, node)
-    more = 5 * PADDING + 4 * LANE * (len(graph.wires_at(node.name)) - 1)
-    wide = widened(plain, plain.width + more)
-    labels = tuple(one.moved(0, PADDING) for one in wide.labels)
+    added = 5 * PADDING + 4 * LANE * (len(graph.wires_at(node.name)) - 1)
+    wide = widened(plain, plain.width + added)
+    labels = tuple(label.moved(0, PADDING) for label in wide.labels)
     return replace(wide, height=plain.height + 2 * PADDING, labels=labels)

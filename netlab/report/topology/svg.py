@@ -71,10 +71,10 @@ _SHAPES = {
     ".wire path": "fill:none;stroke-width:2",
     ".plumbing path": "stroke-dasharray:5 4",
 }
-"""What is the same in every theme."""
+"""Styles that are the same in every theme."""
 _LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}
 _HUED = (Role.NAT_DEVICE, Role.DHCP_SERVER)
-"""Machines in their network's colour."""
+"""Roles of machines in their network's colour."""
 
 
 _PAGE = """\
@@ -107,12 +107,12 @@ svg {{ display: block; margin: auto; max-width: 100%; height: auto; }}
 
 
 def render(graph: Graph) -> str:
-    """The picture as one SVG element."""
+    """Return the picture as one SVG element."""
     return "\n".join(_svg(arrange(graph))) + "\n"
 
 
 def page(graph: Graph) -> str:
-    """The picture as an HTML page of one file: it fits the window, or can be scrolled."""
+    """Return the picture as an HTML page of one file: it fits the window, or can be scrolled."""
     return _PAGE.format(
         language=_LANGUAGE_TAGS[graph.language],
         title=escape(graph.title or graph.name),
@@ -143,12 +143,12 @@ def _svg(layout: Layout) -> Iterator[str]:
 
 
 def _hues(layout: Layout) -> dict[str, str]:
-    """The colour class of each network: VMware's have one each, what is outside is grey."""
-    places = {box.place for box in layout.boxes}
+    """Return the colour class of each network: VMware's have one each, networks outside are grey."""
+    names = {box.place for box in layout.boxes}
     networks = layout.graph.topology.networks.values()
-    hues = {net.name: "outside" for net in networks if net.name in places}
+    hues = {net.name: "outside" for net in networks if net.name in names}
     vmnets = [net.name for net in layout.graph.topology.vmnets]
-    return hues | {place: f"net-{number % _HUES}" for number, place in enumerate(vmnets)}
+    return hues | {vmnet: f"net-{number % _HUES}" for number, vmnet in enumerate(vmnets)}
 
 
 def _wire(line: WireLine, hues: Mapping[str, str]) -> str:
@@ -165,7 +165,7 @@ def _wire(line: WireLine, hues: Mapping[str, str]) -> str:
 
 
 def _path(points: tuple[Point, ...]) -> str:
-    """Straight parts with rounded bends."""
+    """Return straight parts with rounded bends."""
     parts = [f"M{points[0][0]} {points[0][1]}"]
     for before, point, after in zip(points, points[1:], points[2:], strict=False):
         radius = min(_BEND, _distance(before, point) // 2, _distance(point, after) // 2)
@@ -175,13 +175,13 @@ def _path(points: tuple[Point, ...]) -> str:
     return "".join(parts)
 
 
-def _distance(one: Point, other: Point) -> int:
-    return abs(one[0] - other[0]) + abs(one[1] - other[1])
+def _distance(start: Point, end: Point) -> int:
+    return abs(start[0] - end[0]) + abs(start[1] - end[1])
 
 
 def _towards(start: Point, end: Point, by: int) -> Point:
-    def step(one: int, other: int) -> int:
-        return one + by * ((other > one) - (other < one))
+    def step(first: int, last: int) -> int:
+        return first + by * ((last > first) - (last < first))
 
     return step(start[0], end[0]), step(start[1], end[1])
 
@@ -199,7 +199,9 @@ def _switch(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
 def _node(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
     node = graph.topology.nodes[box.place]
     role = node.role.value.replace(" ", "-")
-    adapters = (f"{adapter.interface} {' '.join(graph.told(adapter))}" for adapter in node.adapters)
+    adapters = (
+        f"{adapter.interface} {' '.join(graph.all_addresses(adapter))}" for adapter in node.adapters
+    )
     tip = "\n".join((graph.title_of(node), *adapters))
     hue = hues.get(node.primary.network.name, "outside")
     cloudy, hued = node.role is Role.INTERNET, node.role in _HUED
@@ -211,14 +213,14 @@ def _node(graph: Graph, box: Box, hues: Mapping[str, str]) -> str:
 
 
 def _rectangle(box: Box, radius: int, hued: bool = False) -> str:
-    """`hued`: its edge has its network's colour."""
+    """Return a box with round corners. `hued`: its edge has its network's colour."""
     size = f'width="{box.width}" height="{box.height}" rx="{radius}"'
     kind = "shape hued" if hued else "shape"
     return f'<rect class="{kind}" x="{box.x}" y="{box.y}" {size}/>'
 
 
 def _cloud(box: Box) -> str:
-    """A cloud that touches all four sides of its box, the upper one in the middle."""
+    """Return a cloud that touches all four sides of its box, the upper one in the middle."""
 
     def at(across: float, down: float) -> str:
         return f"{box.x + box.width * across:.0f} {box.y + box.height * down:.0f}"
@@ -245,7 +247,7 @@ def _text(label: Label) -> str:
 
 
 def _description(graph: Graph) -> Iterator[str]:
-    """The picture in sentences, for those who hear it."""
+    """Yield the picture in sentences, for people who hear it."""
     for network in graph.switches:
         names = [wire.beyond(network.name) for wire in graph.wires_at(network.name)]
         mode = (drawn(network.mode.title, graph.language),) if network.mode else ()
@@ -263,9 +265,9 @@ def _description(graph: Graph) -> Iterator[str]:
 
 
 def _style(hues: Iterable[str]) -> str:
-    """Colours stand as they are: not every viewer knows variables, or whom a rule is for.
+    """Return the style sheet: colours as they are, since not every viewer knows variables, or nested rules.
 
-    The one for browsers alone is the last, for those who stop at what they do not know.
+    The rule for browsers alone is the last, for viewers that stop at what they do not know.
     """
     dark = dict(_colours(DARK, hues))
     chosen = (".netlab-graph[data-theme=dark]", "[data-theme=dark] .netlab-graph")
@@ -285,7 +287,7 @@ def _style(hues: Iterable[str]) -> str:
 
 
 def _rules(roots: Sequence[str], declarations: Mapping[str, str]) -> Iterator[str]:
-    """Of what is below the roots."""
+    """Yield rules for elements below the roots."""
     for selector, declared in declarations.items():
         yield f"{','.join(f'{root} {selector}' for root in roots)}{{{declared}}}"
 

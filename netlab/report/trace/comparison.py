@@ -15,7 +15,7 @@ from netlab.report.trace.narrative import TOLD, Story, flow, pad, widest
 from netlab.trace.trace import Trace
 
 _GAP = 4
-_Row = tuple[bool, str, str]
+_ComparedRow = tuple[bool, str, str]
 """Whether the journeys differ here, and what each says."""
 
 
@@ -47,7 +47,7 @@ def side_by_side(
     return Group(*lines)
 
 
-def _part(part: Part, one: Story, other: Story) -> Iterator[_Row]:
+def _part(part: Part, one: Story, other: Story) -> Iterator[_ComparedRow]:
     packets = (one.main(part), other.main(part))
     if packets == (None, None):
         return
@@ -76,7 +76,7 @@ def _role(node: str, story: Story) -> str:
 
 def _steps(
     here: Step | None, there: Step | None, one: Story, other: Story, same: bool
-) -> Iterator[_Row]:
+) -> Iterator[_ComparedRow]:
     """What is at one place of both journeys: the node, and a line for each rewrite."""
     columns = [_cell(here, one), _cell(there, other)]
     goes = [_goes(here, one), _goes(there, other)]
@@ -106,7 +106,7 @@ def _cell(step: Step | None, story: Story) -> list[tuple[str, str]]:
     return lines + [(f"    * {name} {old} → {new}", f"{name} {new}") for name, old, new in rewrites]
 
 
-def _ends(one: Story, other: Story) -> Iterator[_Row]:
+def _ends(one: Story, other: Story) -> Iterator[_ComparedRow]:
     findings = [story.trace.finding for story in (one, other)]
     causes = [f" ({finding.cause})" if finding.cause else "" for finding in findings]
     differs = (findings[0].verdict, findings[0].cause) != (findings[1].verdict, findings[1].cause)

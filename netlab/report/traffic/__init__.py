@@ -1,1 +1,1 @@
-"""How packets that pass are shown, line by line."""
+"""Lines and pages of packets that pass."""

@@ -11,7 +11,7 @@ _DNS_FAILURES = {"2": "SERVFAIL", "3": "NXDOMAIN", "5": "REFUSED"}
 
 
 def summary(fields: Fields, language: str = "en") -> str:
-    """From whom to whom, and what."""
+    """Return a frame's addresses and content in a line."""
     if "arp.op" in fields:
         return _with_remarks(_arp(fields, language), fields, language)
     if "ip.src" not in fields:
@@ -23,11 +23,11 @@ def summary(fields: Fields, language: str = "en") -> str:
         f"{fields[f'ip.{end}']}{':' + fields[f'{transport}.{end}'] if transport else ''}"
         for end in ("src", "dst")
     )
-    return f"{ends}  {what(fields, language)}"
+    return f"{ends}  {packet_text(fields, language)}"
 
 
-def what(fields: Fields, language: str = "en") -> str:
-    """The packet without its addresses: `ICMP echo request, seq 1`."""
+def packet_text(fields: Fields, language: str = "en") -> str:
+    """Return the packet without its addresses: `ICMP echo request, seq 1`."""
     return _with_remarks(_content(fields, language), fields, language)
 
 
@@ -37,11 +37,11 @@ def _with_remarks(text: str, fields: Fields, language: str) -> str:
 
 
 def _remarks(fields: Fields, language: str) -> str:
-    """That it is a fragment, or what is wrong with it."""
-    found = [told(fields["malformed"], language)] if "malformed" in fields else []
+    """Return that it is a fragment, and what is wrong with it."""
+    remarks = [told(fields["malformed"], language)] if "malformed" in fields else []
     if "ip.fragment" in fields:
-        found.insert(0, WORDS[language]["fragment"].format(at=fields["ip.fragment"]))
-    return "; ".join(found)
+        remarks.insert(0, WORDS[language]["fragment"].format(at=fields["ip.fragment"]))
+    return "; ".join(remarks)
 
 
 def _protocol(fields: Fields, language: str) -> str:
@@ -49,7 +49,7 @@ def _protocol(fields: Fields, language: str) -> str:
 
 
 def _content(fields: Fields, language: str) -> str:
-    """Empty if it is not understood, and something is wrong with it."""
+    """Return the content in words; empty if it is not understood, and something is wrong with it."""
     words = WORDS[language]
     if "icmp.type" in fields:
         return _icmp(fields, language)
@@ -88,8 +88,8 @@ def _icmp(fields: Fields, language: str) -> str:
 
 
 def _dns(fields: Fields, language: str) -> str:
-    other = WORDS[language]["record"].format(number=fields["dns.type"])
-    text = f"DNS {_RECORDS.get(fields['dns.type'], other)} {fields['dns.name']}"
+    unknown = WORDS[language]["record"].format(number=fields["dns.type"])
+    text = f"DNS {_RECORDS.get(fields['dns.type'], unknown)} {fields['dns.name']}"
     if "dns.code" not in fields:
         return text + "?"
-    return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.reply', '?'))}"
+    return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.answer', '?'))}"

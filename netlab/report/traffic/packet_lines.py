@@ -24,12 +24,13 @@ STDOUT = "-"
 
 
 class Files:
-    """Takes sightings in; `finish` completes the last file."""
+    """Writer of sightings to pcapng files; `finish` completes the last file."""
 
     def __init__(self, file: str, snaplen: int = 0, size: float = inf, ring: int = 0):
-        """`file`: a path, or `-`. A file of `size` bytes is full; then it is over, or, with a `ring`, it goes
-        on in another file, and so many are kept. Raises SystemRefused for one that cannot be written, here
-        and later, and BrokenPipeError if nobody reads stdout any more.
+        """Open the first file. `file`: a path, or `-`; with a `ring`, so many files are kept.
+
+        A file of `size` bytes is full, and without a ring that is the end. Raises SystemRefused for a file
+        that cannot be written, here and later, and BrokenPipeError if nobody reads stdout any more.
         """
         self._path = Path(file)
         self._to_stdout = file == STDOUT
@@ -44,28 +45,34 @@ class Files:
 
     @property
     def full(self) -> bool:
-        """It takes no more."""
+        """True if it takes no more."""
         return not self._ring and self._file.written >= self._size
 
     def take(self, sightings: Iterable[Sighting]) -> int:
-        """Write sightings; returns how many there was room for. Raises SystemRefused, BrokenPipeError."""
+        """Write sightings, and return how many there was room for. Raises SystemRefused, BrokenPipeError."""
         with self._writing():
             return self._take(sightings)
 
     def _take(self, sightings: Iterable[Sighting]) -> int:
         taken = 0
-        for seen in sightings:
+        for sighting in sightings:
             if self._file.written >= self._size:
                 if not self._ring:
                     break
                 self._stream.close()
                 self._open()
-            label = self._labels.get(seen[1:3])
+            label = self._labels.get(sighting[1:3])
             if label is None:
-                label = self._labels[seen[1:3]] = visible(
-                    f"{node(seen.namespace)}.{seen.interface}"
+                label = self._labels[sighting[1:3]] = visible(
+                    f"{node(sighting.namespace)}.{sighting.interface}"
                 )
-            self._file.packet(label, seen.at, seen.data, outgoing=seen.outgoing, length=seen.length)
+            self._file.packet(
+                label,
+                sighting.at,
+                sighting.data,
+                outgoing=sighting.outgoing,
+                length=sighting.length,
+            )
             taken += 1
         self._stream.flush()
         return taken
@@ -79,14 +86,14 @@ class Files:
         now = time.time_ns()
         present = set(self._file.interfaces)
         labels = {key: label for key, label in self._labels.items() if label in present}
-        counts = Counter(namespace for namespace, _ in labels)
+        interface_counts = Counter(namespace for namespace, _ in labels)
         for (namespace, _), label in labels.items():
-            many = lost.get(namespace, 0)
-            if many and counts[namespace] > 1:
-                comment = f"{many} packets were lost on the interfaces of {node(namespace)}"
+            count = lost.get(namespace, 0)
+            if count and interface_counts[namespace] > 1:
+                comment = f"{count} packets were lost on the interfaces of {node(namespace)}"
                 self._file.statistics(label, now, None, comment)
             else:
-                self._file.statistics(label, now, many)
+                self._file.statistics(label, now, count)
         self._stream.flush()
         if not self._to_stdout:
             self._stream.close()
@@ -120,7 +127,7 @@ class Files:
 
 
 class Lines:
-    """Prints sightings on stdout, a line each."""
+    """Writer of sightings to stdout, a line each."""
 
     full = False
 
@@ -128,32 +135,32 @@ class Lines:
         self._line = _document if as_json else _text
 
     def take(self, sightings: Iterable[Sighting]) -> int:
-        """Print them; returns how many. Raises OSError."""
-        lines = [visible(self._line(seen)) for seen in sightings]
+        """Print sightings, and return how many. Raises OSError."""
+        lines = [visible(self._line(sighting)) for sighting in sightings]
         if lines:
             print("\n".join(lines), flush=True)
         return len(lines)
 
     def finish(self, lost: Mapping[str, int]) -> None:
-        """Nothing is left to print."""
+        """Do nothing: nothing is left to print."""
 
 
-def _text(seen: Sighting) -> str:
-    seconds, nanoseconds = divmod(seen.at, 1_000_000_000)
+def _text(sighting: Sighting) -> str:
+    seconds, nanoseconds = divmod(sighting.at, 1_000_000_000)
     clock = f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{nanoseconds // 1000:06}"
-    place = f"{node(seen.namespace)}.{seen.interface}"
-    way = "out" if seen.outgoing else "in"
-    return f"{clock} {place:<18} {way:<3} {summary(decode(seen.data, seen.length))}"
+    point = f"{node(sighting.namespace)}.{sighting.interface}"
+    way = "out" if sighting.outgoing else "in"
+    return f"{clock} {point:<18} {way:<3} {summary(decode(sighting.data, sighting.length))}"
 
 
-def _document(seen: Sighting) -> str:
+def _document(sighting: Sighting) -> str:
     return json.dumps(
         {
-            "at": seen.at,
-            "node": node(seen.namespace),
-            "interface": seen.interface,
-            "direction": "out" if seen.outgoing else "in",
-            "length": seen.length,
-            "fields": decode(seen.data, seen.length),
+            "at": sighting.at,
+            "node": node(sighting.namespace),
+            "interface": sighting.interface,
+            "direction": "out" if sighting.outgoing else "in",
+            "length": sighting.length,
+            "fields": decode(sighting.data, sighting.length),
         }
     )

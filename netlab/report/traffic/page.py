@@ -1,4 +1,4 @@
-"""What a page is shown of a lab's traffic: not more than eyes can follow, and nothing lost from sight."""
+"""A lab's traffic for a page: not more than eyes can follow, and nothing lost from sight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.report import data
 from netlab.report.traffic import conversation_lines
-from netlab.report.traffic.one_line import summary, what
+from netlab.report.traffic.one_line import packet_text, summary
 from netlab.report.words import LANGUAGES
 from netlab.traffic.conversations import ConversationState
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 
 DOTS_A_SECOND = 30
 KEPT = 500
-"""Journeys that can still be frozen."""
+"""Journeys that the page can still open."""
 _COUNT_SECONDS = 0.25
-"""How often the counts of what is not drawn are told."""
+"""Interval of sending the counts of undrawn packets."""
 
 
 class Traffic:
-    """Takes journeys, tells of some, counts other packets by wire, and keeps the latest by number."""
+    """Sends some journeys to the page, counts other packets by wire, and keeps the latest journeys."""
 
     def __init__(
         self, tell: Callable[[str, object], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`tell` sends an event with its data; `clock` is in seconds."""
+        """Begin without journeys. `tell` sends an event with its data; `clock` is in seconds."""
         self._tell, self._clock = tell, clock
         self._kept: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._lock = Lock()
         self._number = 0
         self._drawn = self._lost = 0
         self._second = self._counted = clock()
-        self._rest: Counter[tuple[str, str]] = Counter()
+        self._undrawn: Counter[tuple[str, str]] = Counter()
 
     def add(self, journey: dict[str, Any], packets: int) -> None:
-        """What somebody has sent, and perhaps got back: so many packets in all along this way."""
+        """Add a conversation's journey, and the number of all its packets."""
         self._number += 1
         with self._lock:
             self._kept[self._number] = journey
@@ -57,30 +57,30 @@ class Traffic:
             first = journey["steps"][0]
             dot = {
                 "id": self._number,
-                "texts": {one: summary(first["before"], one) for one in LANGUAGES},
+                "texts": {language: summary(first["before"], language) for language in LANGUAGES},
                 "part": first["part"],
                 "way": way,
             }
             self._tell("packet", dot)
         if packets > 0:
             for wire in {(min(ends), max(ends)) for ends in pairwise(way)}:
-                self._rest[wire] += packets
+                self._undrawn[wire] += packets
 
     def lose(self, frames: int) -> None:
-        """So many frames in all came faster than they could be read."""
+        """Send that so many frames in all came faster than they could be read."""
         if frames != self._lost:
             self._lost = frames
             self._tell("lost", frames)
 
     def count(self) -> None:
-        """Tell how many packets are not drawn, now and then."""
-        if self._rest and self._clock() - self._counted >= _COUNT_SECONDS:
-            self._tell("more", [[*wire, number] for wire, number in sorted(self._rest.items())])
-            self._rest.clear()
+        """Send how many packets are not drawn, now and then."""
+        if self._undrawn and self._clock() - self._counted >= _COUNT_SECONDS:
+            self._tell("more", [[*wire, number] for wire, number in sorted(self._undrawn.items())])
+            self._undrawn.clear()
             self._counted = self._clock()
 
     def journey(self, number: int) -> dict[str, Any] | None:
-        """One that is still kept. Safe in any thread."""
+        """Return a journey that is still kept, by its number. Safe in any thread."""
         with self._lock:
             return self._kept.get(number)
 
@@ -91,51 +91,56 @@ def _way(journey: dict[str, Any]) -> list[str]:
     return [node for n, node in enumerate(nodes) if n == 0 or nodes[n - 1] != node]
 
 
-def journey(told: Conversation, owners: Mapping[str, str], lab: str) -> dict[str, Any]:
-    """What was seen of somebody's exchange, in the form of `trace --json`: without tables and deciders.
+def journey(conversation: Conversation, owners: Mapping[str, str], lab: str) -> dict[str, Any]:
+    """Return a conversation in the form of `trace --json`: without tables and deciders.
 
     `owners`: address to node.
     """
-    target = conversation_lines.target(told, owners)
+    target = conversation_lines.target(conversation, owners)
     return {
         "version": data.TRACE_VERSION,
         "lab": lab,
         "probe": {
-            "from": told.origin,
+            "from": conversation.origin,
             "to": target,
-            "address": told.fields.get("ip.dst", ""),
-            "by": told.kind,
+            "address": conversation.fields.get("ip.dst", ""),
+            "by": conversation.kind,
         },
-        "steps": sorted(_steps(told, told.at), key=lambda step: step["microseconds"]),
-        "verdict": _verdict(told),
+        "steps": sorted(
+            _steps(conversation, conversation.at), key=lambda step: step["microseconds"]
+        ),
+        "verdict": _verdict(conversation),
         "found": [],
         "tables": {"start": {}, "changes": []},
     }
 
 
-def _steps(told: Conversation, begun: int) -> Iterator[dict[str, Any]]:
-    """There, back, and those of relayed questions."""
-    for steps in (told.there, told.back):
+def _steps(conversation: Conversation, begun_at: int) -> Iterator[dict[str, Any]]:
+    """Yield the steps there, back, and of relayed questions."""
+    for steps in (conversation.there, conversation.back):
         for step in steps:
-            part = "arp" if told.kind in ("arp", "ndp") else step.part.value
-            # As it was at first: NAT changes what it is called.
-            texts = {one: _packet(steps[0].before, one) for one in LANGUAGES}
+            part = "arp" if conversation.kind in ("arp", "ndp") else step.part.value
+            # As it was at first: NAT changes its name.
+            texts = {language: _packet(steps[0].before, language) for language in LANGUAGES}
             named = {"part": part, "packet": texts["en"], "packet_texts": texts}
-            yield {**data.journey_step(step, begun), **named}
-    for one in told.relayed:
-        yield from _steps(one, begun)
+            yield {**data.journey_step(step, begun_at), **named}
+    for relayed in conversation.relayed:
+        yield from _steps(relayed, begun_at)
 
 
 def _packet(fields: Fields, language: str) -> str:
-    return summary(fields, language) if "arp.op" in fields else what(fields, language)
+    return summary(fields, language) if "arp.op" in fields else packet_text(fields, language)
 
 
-def _verdict(told: Conversation) -> dict[str, Any] | None:
-    """Silence may be a death, a datagram that needs no reply or a slow program: it is not judged."""
-    if told.result is ConversationState.SILENT:
+def _verdict(conversation: Conversation) -> dict[str, Any] | None:
+    """Return the verdict; None for silence: a loss, a datagram without reply, or a slow program."""
+    if conversation.result is ConversationState.SILENT:
         return None
-    refused = told.result is ConversationState.REFUSED
-    at = told.back[0].node if told.back and refused else told.there[-1].node
-    verdict = {"verdict": told.result.value, "at": at, "cause": None, "sentence": None}
-    texts = {one: what(told.reply, one) if told.reply else "" for one in LANGUAGES}
+    refused = conversation.result is ConversationState.REFUSED
+    at = conversation.back[0].node if conversation.back and refused else conversation.there[-1].node
+    verdict = {"verdict": conversation.result.value, "at": at, "cause": None, "sentence": None}
+    texts = {
+        language: packet_text(conversation.reply, language) if conversation.reply else ""
+        for language in LANGUAGES
+    }
     return {**verdict, "evidence": texts["en"], "evidence_texts": texts, "look_at": ""}

@@ -29,7 +29,7 @@ def html(
     live: bool = False,
     send: Sequence[str] = (),
 ) -> str:
-    """The page. `journeys` are documents of `trace --json`; two are compared.
+    """Return the page. `journeys` are documents of `trace --json`; two are compared.
 
     `pictures`: of every lab that journeys are in, and of one that is shown without a journey.
     `live`: the page is served by `view`, and asks it for packets. `send`: the kinds of probe that
@@ -48,7 +48,7 @@ def html(
 
 
 def _figures(pictures: Pictures) -> Iterator[str]:
-    """All of them; the page shows those that it needs."""
+    """Yield all pictures; the page shows those that it needs."""
     for lab, languages in pictures.items():
         for language, picture in languages.items():
             yield (
@@ -62,7 +62,7 @@ def _styles(pictures: str) -> list[str]:
 
 
 def _policy(styles: Sequence[str], script: str, live: bool) -> str:
-    """What the browser may run and load: the page's own styles and script, by their digests."""
+    """Return what the browser may run and load: the page's own styles and script, by their digests."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -80,6 +80,6 @@ def _digest(text: str) -> str:
 
 
 def _inert(facts: object) -> str:
-    """JSON in which nothing can end the element that it stands in, or begin another."""
+    """Return JSON in which nothing can end the element that it stands in, or begin another."""
     text = json.dumps(visible_data(facts), ensure_ascii=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

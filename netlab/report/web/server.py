@@ -25,12 +25,12 @@ from netlab.visible import visible_data
 ADDRESS = "127.0.0.1"
 
 _MOST_BYTES = 4096
-"""Of a wish to send."""
+"""Bytes of a request for a probe, at most."""
 _MOST_READERS = 16
 _BEHIND = 1000
 """Events that wait for a slow reader; more are left out for it."""
 _ALIVE_SECONDS = 2.0
-"""How often a silent stream of events says that it is there, and finds out that its reader is not."""
+"""Interval at which a silent stream of events says that it is there, and finds out whether its reader is."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -41,8 +41,8 @@ _HEADERS = {
 
 
 @frozen
-class Wish:
-    """A probe that somebody asks for, in words of `trace`. The reply is a journey, or a NetlabError."""
+class PageRequest:
+    """A probe that a browser asks for, in words of `trace`. The answer is a journey, or a NetlabError."""
 
     source: str
     target: str
@@ -52,14 +52,14 @@ class Wish:
 
 
 class Audience:
-    """The browsers that look on."""
+    """The browsers that look on, each with a queue of events."""
 
     def __init__(self) -> None:
         self._queues: list[Queue[bytes]] = []
         self._lock = Lock()
 
     def tell(self, event: str, data: object) -> None:
-        """Send an event to all; who is too slow misses it."""
+        """Send an event to all; a reader that is too slow misses it."""
         line = f"event: {event}\ndata: {json.dumps(visible_data(data))}\n\n".encode()
         with self._lock:
             for queue in self._queues:
@@ -68,7 +68,7 @@ class Audience:
 
     @contextmanager
     def reader(self) -> Iterator[Queue[bytes] | None]:
-        """What one more browser has to be sent; None if there are too many already."""
+        """Yield the queue of events for one more browser; None if there are too many already."""
         queue: Queue[bytes] = Queue(_BEHIND)
         with self._lock:
             admitted = len(self._queues) < _MOST_READERS
@@ -78,16 +78,16 @@ class Audience:
             yield queue if admitted else None
         finally:
             with self._lock:
-                self._queues = [one for one in self._queues if one is not queue]
+                self._queues = [existing for existing in self._queues if existing is not queue]
 
 
 class PageServer:
     """Answers in threads of its own; it knows nothing of labs."""
 
-    def __init__(self, port: int, page: str, wishes: Queue[Wish] | None) -> None:
-        """`wishes`: where wishes to send go; None if nobody may send. Raises KernelError."""
+    def __init__(self, port: int, page: str, requests: Queue[PageRequest] | None) -> None:
+        """Listen. `requests`: the queue for probes to send; None if nobody may send. Raises KernelError."""
         self.audience = Audience()
-        self.page, self.wishes = page, wishes
+        self.page, self.requests = page, requests
         self.journey: Callable[[int], dict[str, Any] | None] = lambda number: None
         """Gives a journey by its number; called in the server's threads."""
         self.token = secrets.token_urlsafe(24)
@@ -104,7 +104,7 @@ class PageServer:
 
     @property
     def url(self) -> str:
-        """Where the page is, with its token."""
+        """Address of the page, with its token."""
         return f"http://{ADDRESS}:{self.port}/{self.token}/"
 
     @contextmanager
@@ -152,20 +152,20 @@ class _Handler(BaseHTTPRequestHandler):
         path = self._allowed()
         if path is None:
             return
-        wishes = self.server.owner.wishes
+        requests = self.server.owner.requests
         if path != "trace":
             self._refuse(HTTPStatus.NOT_FOUND)
-        elif wishes is None:
+        elif requests is None:
             self._refuse(HTTPStatus.FORBIDDEN)
-        elif (wish := self._wish()) is None:
+        elif (request := self._trace_request()) is None:
             self._refuse(HTTPStatus.BAD_REQUEST)
         else:
             try:
-                wishes.put_nowait(wish)
+                requests.put_nowait(request)
             except Full:
                 self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             else:
-                self._fulfilled(wish)
+                self._send_result(request)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 – the library's name
         """The terminal belongs to the person."""
@@ -177,14 +177,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.MISDIRECTED_REQUEST)
             return None
         token, slash, path = self.path.removeprefix("/").partition("/")
-        known = secrets.compare_digest(token.encode(), owner.token.encode())
-        if not known or not slash:
+        is_owner = secrets.compare_digest(token.encode(), owner.token.encode())
+        if not is_owner or not slash:
             self._refuse(HTTPStatus.NOT_FOUND)
             return None
         return path
 
-    def _wish(self) -> Wish | None:
-        """What the body asks for, if it can be understood.
+    def _trace_request(self) -> PageRequest | None:
+        """Return the probe that the body asks for, if it can be understood.
 
         Only a page with our token gets here; that it must be JSON keeps even its own forms out.
         """
@@ -199,19 +199,19 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         match body:
             case {"from": str(source), "to": str(target), "by": str(by)} if source and by:
-                return Wish(source, target, by, Future())
+                return PageRequest(source, target, by, Future())
         return None
 
-    def _fulfilled(self, wish: Wish) -> None:
-        while not wish.answer.done() and not self.server.owner.ended:
-            wait([wish.answer], timeout=_ALIVE_SECONDS)
-        if not wish.answer.done():
+    def _send_result(self, request: PageRequest) -> None:
+        while not request.answer.done() and not self.server.owner.ended:
+            wait([request.answer], timeout=_ALIVE_SECONDS)
+        if not request.answer.done():
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
-        elif isinstance(error := wish.answer.exception(), NetlabError):
-            said = {"error": error.what, "fix": error.fix}
-            self._send(json.dumps(said).encode(), "application/json", HTTPStatus.CONFLICT)
+        elif isinstance(error := request.answer.exception(), NetlabError):
+            body = {"error": error.what, "fix": error.fix}
+            self._send(json.dumps(body).encode(), "application/json", HTTPStatus.CONFLICT)
         else:
-            self._json(wish.answer.result())
+            self._json(request.answer.result())
 
     def _events(self) -> None:
         with self.server.owner.audience.reader() as queue:

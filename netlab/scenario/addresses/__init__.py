@@ -1,1 +1,1 @@
-"""Which addresses VMware, and the other products, give to what."""
+"""The addresses that VMware and the other products give to machines, networks and adapters."""

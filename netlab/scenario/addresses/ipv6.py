@@ -1,4 +1,4 @@
-"""Who has which IPv6 address: the prefixes, and the addresses in them.
+"""The IPv6 address plan: the prefixes, and the addresses in them.
 
 Machines whose IPv4 address VMware or netlab fixes have the same number in the
 network's prefix (`.2` is `::2`, `.254` is `::fe`); all others make theirs of
@@ -25,32 +25,32 @@ LEAST_MTU = 1280
 
 
 def provider(number: int) -> IPv6Network:
-    """The piece of the Internet that the further LAN `number` is connected to."""
+    """Return the prefix on the Internet that the further LAN `number` is connected to."""
     return IPv6Network((int(IPv6Address("2001:db8:198:51::")) + (number << 64), 64))
 
 
 def nat(vmnet: int) -> IPv6Network:
-    """VMware's own prefix for the NAT network vmnetN: natIp6Prefix of its nat.conf, with N in hex."""
+    """Return VMware's own prefix for the NAT network vmnetN: natIp6Prefix of its nat.conf, with N in hex."""
     return IPv6Network((int(IPv6Address("fd15:4ba5:5a2b:1000::")) + (vmnet << 64), 64))
 
 
 def uplink(vmnet: int) -> IPv6Network:
-    """The prefix of the cable between the NAT device of vmnetN (`::2`) and the host (`::1`)."""
+    """Return the prefix of the cable between the NAT device of vmnetN (`::2`) and the host (`::1`)."""
     return IPv6Network((int(UPLINKS.network_address) + (vmnet << 64), 64))
 
 
 def numbered(prefix: IPv6Network, address: IPv4Address, subnet: IPv4Network) -> IPv6Interface:
-    """The address in `prefix` with the number that `address` has in `subnet`."""
+    """Return the address in `prefix` with the number that `address` has in `subnet`."""
     return at(prefix, int(address) - int(subnet.network_address))
 
 
 def at(prefix: IPv6Network, number: int) -> IPv6Interface:
-    """The address of that number."""
+    """Return the address of a number in a prefix."""
     return IPv6Interface((int(prefix.network_address) + number, prefix.prefixlen))
 
 
-def made(prefix: IPv6Network, mac: str) -> IPv6Interface:
-    """What an adapter makes of a router's prefix: the MAC with ff:fe in its middle, and one bit turned."""
+def slaac_address(prefix: IPv6Network, mac: str) -> IPv6Interface:
+    """Return an adapter's address in a prefix (RFC 4291): its MAC, ff:fe in the middle, one bit flipped."""
     octets = bytes.fromhex(mac.replace(":", ""))
     number = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
     return at(prefix, int.from_bytes(number))

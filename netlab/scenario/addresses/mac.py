@@ -19,7 +19,7 @@ _ADAPTER_STEP = 10
 
 
 def vm_uuid(vm: str, adapters: int, taken: Container[str] = ()) -> UUID:
-    """A VM's UUID, from its name; another one while a MAC of its adapters would be one of `taken`."""
+    """Return a VM's UUID, from its name; another one while a MAC of its adapters would be one of `taken`."""
     attempt = 0
     while True:
         seed = vm if attempt == 0 else f"{vm}#{attempt}"
@@ -32,33 +32,33 @@ def vm_uuid(vm: str, adapters: int, taken: Container[str] = ()) -> UUID:
 
 
 def vm_adapter(uuid: UUID, index: int, vendor: int = 0x000C29) -> str:
-    """MAC of adapter number `index` of the VM with this BIOS UUID; `vendor` is its first three bytes."""
+    """Return the MAC of adapter `index` of the VM with a BIOS UUID; `vendor` is its first three bytes."""
     last_three = (int.from_bytes(uuid.bytes[-3:], "big") + _ADAPTER_STEP * index) & 0xFFFFFF
     return _text(vendor << 24 | last_three)
 
 
 def host_adapter(first: int, network: int) -> str:
-    """MAC of the host's virtual adapter on a product's network of this number."""
+    """Return the MAC of the host's virtual adapter on a product's network of a number."""
     return _text(first | network)
 
 
 def number(name: str) -> int:
-    """What networks without a number have instead: one above VMware's, the same for the same name."""
+    """Return the number of a network without one: above VMware's, the same for the same name."""
     return 256 + _hash(name, 4) % (16384 - 256)
 
 
 def service(name: str, of: range) -> str:
-    """MAC of a NAT device or a DHCP server (random in products, a hash of the name here)."""
+    """Return the MAC of a NAT device or a DHCP server (random in products, a hash of the name here)."""
     return _text(of[_hash(name, 3) % len(of)])
 
 
 def fixed(value: int) -> str:
-    """A MAC that is always the same."""
+    """Return a MAC that is always the same."""
     return _text(value)
 
 
 def physical(name: str) -> str:
-    """MAC of a machine outside VMware: locally administered, unicast."""
+    """Return the MAC of a machine outside VMware: locally administered, unicast."""
     return _text(0x02_0000000000 | _hash(name, 5))
 
 

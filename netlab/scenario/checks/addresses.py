@@ -7,20 +7,19 @@ from ipaddress import IPv4Address
 
 from netlab.frozen import frozen
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import adapters, lan_path, subnets
+from netlab.scenario.checks.lookup import adapters, lan_path, subnets
 from netlab.scenario.mode import AddressPicker
 from netlab.scenario.model import HostAdapterState, Scenario
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installations, router_of
 
 
 @frozen
 class _Claim:
-    """An address of the file, or one that VMware takes by itself (`path` is then the network's)."""
+    """A claim to an address: the file's, or VMware's by itself (`path` is then the network's)."""
 
-    path: Path
-    who: str
+    path: DataPath
+    owner: str
     address: IPv4Address
     network: str
     guest: str = ""
@@ -28,65 +27,66 @@ class _Claim:
 
 
 def host_twice(topology: Topology) -> Iterator[PathProblem]:
-    """What has the address of a host adapter is out of the host's reach, wherever it is: it is itself."""
-    adapters = topology.nodes[HOST].adapters
-    own = {
+    """Yield machines that the host cannot reach, since one of its own adapters has their address."""
+    network_of = {
         adapter.address.ip: adapter.network
-        for adapter in adapters
+        for adapter in topology.nodes[HOST].adapters
         if adapter.address and not adapter.network.outside
     }
     for claim in _claims(topology):
-        if claim.network in topology.scenario.all_lans and (there := own.get(claim.address)):
+        if claim.network in topology.scenario.all_lans and (
+            network := network_of.get(claim.address)
+        ):
             yield PathProblem(
-                ("vmnets", there.name),
-                f"{claim.address} is taken twice: by {claim.who} and by the host adapter of {there.name}",
+                ("vmnets", network.name),
+                f"{claim.address} is taken twice: by {claim.owner} and by the host adapter of {network.name}",
                 "give one of them another address: the host would talk to itself",
-                True,
+                on_key=True,
             )
 
 
 def addresses(topology: Topology) -> Iterator[PathProblem]:
-    """Addresses outside of their subnets, or taken twice."""
-    known = subnets(topology)
-    segments = {name: one.segment for name, one in topology.networks.items()}
+    """Yield addresses that are outside of their subnets, or taken twice."""
+    subnet_of = subnets(topology)
+    segments = {name: network.segment for name, network in topology.networks.items()}
     taken: dict[tuple[str, IPv4Address], _Claim] = {}
     for claim in _claims(topology):
-        subnet = known.get(claim.network)
+        subnet = subnet_of.get(claim.network)
         segment = segments.get(claim.network, claim.network)
         if subnet is None:
             continue
         if claim.address not in subnet:
             yield PathProblem(
                 claim.path,
-                f"{claim.who}'s address {claim.address} is outside {claim.network}'s {subnet}",
+                f"{claim.owner}'s address {claim.address} is outside {claim.network}'s {subnet}",
                 f"use an address of {subnet}",
             )
         elif claim.address in (subnet.network_address, subnet.broadcast_address):
-            which = "network" if claim.address == subnet.network_address else "broadcast"
+            kind = "network" if claim.address == subnet.network_address else "broadcast"
             yield PathProblem(
                 claim.path,
-                f"{claim.address} is the {which} address of {subnet}",
+                f"{claim.address} is the {kind} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
-        elif (owner := taken.get((segment, claim.address))) and not _twins(owner, claim):
+        elif (earlier := taken.get((segment, claim.address))) and not _twins(earlier, claim):
             yield PathProblem(
                 claim.path,
-                f"{claim.address} is taken twice: by {owner.who} and by {claim.who}",
+                f"{claim.address} is taken twice: by {earlier.owner} and by {claim.owner}",
                 "give one of them another address",
             )
         taken.setdefault((segment, claim.address), claim)
 
 
-def _twins(one: _Claim, other: _Claim) -> bool:
-    return bool(one.guest) and one.guest == other.guest and one.who != other.who
+def _twins(first: _Claim, second: _Claim) -> bool:
+    return bool(first.guest) and first.guest == second.guest and first.owner != second.owner
 
 
 def _claims(topology: Topology) -> Iterator[_Claim]:
-    """Who has which address; VMware's own first, so that a clash is reported at the file's."""
+    """Yield every claim; VMware's own first, so that a clash is reported at the file's."""
     scenario = topology.scenario
-    yield from _own_claims(scenario)
-    for lan, its in scenario.all_lans.items():
-        yield _Claim((*lan_path(lan), "router"), router_of(lan), its.gateway, lan)
+    yield from _product_claims(scenario)
+    for name, lan in scenario.all_lans.items():
+        yield _Claim((*lan_path(name), "router"), router_of(name), lan.gateway, name)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
     servers = scenario.internet.servers
     first_of = {address: name for name, address in reversed(servers.items())}
@@ -94,13 +94,13 @@ def _claims(topology: Topology) -> Iterator[_Claim]:
         name = first_of[address]
         if address in scenario.lan.internet or address == next(iter(servers.values())):
             yield _Claim(("internet", "servers", name), name, address, WAN)
-    for lan, its in scenario.all_lans.items():
-        for peer, machine in its.peers.items():
+    for name, lan in scenario.all_lans.items():
+        for peer, machine in lan.peers.items():
             if machine.address:
-                yield _Claim((*lan_path(lan), "peers", peer), peer, machine.address, lan)
+                yield _Claim((*lan_path(name), "peers", peer), peer, machine.address, name)
     if scenario.host.hotspot is not None:
-        own = pools.host_adapter(pools.SHARED)
-        yield _Claim(("host", HOTSPOT), "the host adapter of the hot spot", own, HOTSPOT)
+        address = pools.host_adapter(pools.SHARED)
+        yield _Claim(("host", HOTSPOT), "the host adapter of the hot spot", address, HOTSPOT)
     for device, machine in hotspot(scenario).items():
         if machine.address:
             yield _Claim(("host", HOTSPOT, device), device, machine.address, HOTSPOT)
@@ -115,40 +115,40 @@ def _claims(topology: Topology) -> Iterator[_Claim]:
             yield _Claim(path, vm, adapter.address, adapter.network, installed[vm])
 
 
-def _own_claims(scenario: Scenario) -> Iterator[_Claim]:
-    """Addresses that a product takes by itself, or that are set in their place."""
+def _product_claims(scenario: Scenario) -> Iterator[_Claim]:
+    """Yield the addresses that a product takes by itself, or that are set in their place."""
     for name, vmnet in scenario.vmnets.items():
         mode, subnet, adapter = vmnet.mode, vmnet.own_subnet, vmnet.adapter
         if subnet is None:
             continue
         has_adapter = adapter.state is not HostAdapterState.NONE if adapter else not mode.bare
         has_dhcp = vmnet.dhcp.on if vmnet.dhcp else not mode.bare
-        wanted: list[tuple[str, AddressPicker | None, IPv4Address | None, Path]] = [
+        parts: list[tuple[str, AddressPicker | None, IPv4Address | None, DataPath]] = [
             ("DHCP server", mode.dhcp_server if has_dhcp else None, None, ()),
             ("address of the host", mode.host_at, None, ()),
         ]
         if has_adapter:
-            own = adapter.address if adapter else None
-            wanted.insert(0, ("host adapter", mode.host_adapter, own, ("adapter", "address")))
-        own = vmnet.nat.gateway if vmnet.nat else None
-        wanted.insert(-2, ("NAT device", mode.nat_device, own, ("nat", "gateway")))
+            address = adapter.address if adapter else None
+            parts.insert(0, ("host adapter", mode.host_adapter, address, ("adapter", "address")))
+        gateway = vmnet.nat.gateway if vmnet.nat else None
+        parts.insert(-2, ("NAT device", mode.nat_device, gateway, ("nat", "gateway")))
         if mode.dns not in (mode.host_adapter, mode.nat_device):
-            wanted.insert(-1, ("name server", mode.dns, None, ()))
+            parts.insert(-1, ("name server", mode.dns, None, ()))
         taken = set()
-        for what, place, own, key in wanted:
-            if place is None:
+        for part, pick_address, written, key in parts:
+            if pick_address is None:
                 continue
-            address = own or place(subnet)
-            if address not in taken or own:
+            address = written or pick_address(subnet)
+            if address not in taken or written:
                 taken.add(address)
-                path: Path = ("vmnets", name, *(key if own else ("subnet",)))
-                yield _Claim(path, f"the {what} of {name}", address, name)
+                path: DataPath = ("vmnets", name, *(key if written else ("subnet",)))
+                yield _Claim(path, f"the {part} of {name}", address, name)
 
 
 def _reserved_claims(topology: Topology) -> Iterator[_Claim]:
     for network in topology.vmnets:
         if network.dhcp:
-            for who, address in network.dhcp.reservations.items():
+            for client, address in network.dhcp.reservations.items():
                 if address in network.subnet:
-                    path = ("vmnets", network.name, "dhcp", "reservations", who)
-                    yield _Claim(path, f"the reservation for {who}", address, network.name)
+                    path = ("vmnets", network.name, "dhcp", "reservations", client)
+                    yield _Claim(path, f"the reservation for {client}", address, network.name)

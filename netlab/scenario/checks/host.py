@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import lan_path
+from netlab.scenario.checks.lookup import lan_path
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import HostAdapter, HostAdapterState, LanDhcp, Scenario
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, LAN, Topology
 from netlab.suggest import instead
 
 MAX_LANS = 16
-"""So many pieces of 16 addresses does the lab's Internet have."""
+"""Pieces of 16 addresses in the lab's Internet."""
 
 
 def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
-    """Cards, LANs and logins that there are not."""
+    """Yield cards, LANs and logins that do not exist."""
     for name, card in scenario.host.nics.items():
         if card.lan not in scenario.all_lans:
             yield PathProblem(
@@ -31,31 +30,33 @@ def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
                 ("host", "nics", name),
                 f"{name} is the end of a VPN, which gives it an address",
                 f"add `address`, one of {scenario.all_lans.get(card.lan, scenario.lan).subnet}",
-                True,
+                on_key=True,
             )
     yield from _sharing(scenario)
     if not scenario.cards:
-        what = "a VPN needs a card to go through"
-        yield PathProblem(("host", "nics"), what, "add for example `eth0: {}`", True)
-    for lan, its in scenario.all_lans.items():
-        path = lan_path(lan)
-        if its.logged_in and not its.login:
-            what = "nobody has to log in here"
-            yield PathProblem((*path, "logged_in"), what, "add `login: true`, or remove it", True)
-        known = {HOST, *its.peers, *scenario.vms}
-        for index, machine in enumerate(its.logged_in):
-            if machine not in known:
+        message = "a VPN needs a card to go through"
+        yield PathProblem(("host", "nics"), message, "add for example `eth0: {}`", on_key=True)
+    for name, lan in scenario.all_lans.items():
+        path = lan_path(name)
+        if lan.logged_in and not lan.login:
+            message = "nobody has to log in here"
+            yield PathProblem(
+                (*path, "logged_in"), message, "add `login: true`, or remove it", on_key=True
+            )
+        machines = {HOST, *lan.peers, *scenario.vms}
+        for index, machine in enumerate(lan.logged_in):
+            if machine not in machines:
                 yield PathProblem(
                     (*path, "logged_in", index),
                     f"'{machine}' is no machine that could log in",
-                    instead(machine, sorted(known)),
+                    instead(machine, sorted(machines)),
                 )
-        if isinstance(its.dhcp, LanDhcp):
-            ends = its.dhcp.range
-            if ends[0] > ends[1] or not all(one in its.subnet for one in ends):
+        if isinstance(lan.dhcp, LanDhcp):
+            ends = lan.dhcp.range
+            if ends[0] > ends[1] or not all(address in lan.subnet for address in ends):
                 yield PathProblem(
                     (*path, "dhcp", "range"),
-                    f"{ends[0]} to {ends[1]} is no range of {its.subnet}",
+                    f"{ends[0]} to {ends[1]} is no range of {lan.subnet}",
                     "write the first address, then the last: [192.168.1.128, 192.168.1.131]",
                 )
     if len(scenario.lans) > MAX_LANS:
@@ -63,30 +64,30 @@ def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
             ("lans",),
             f"{len(scenario.lans)} further LANs; the lab's Internet has room for {MAX_LANS}",
             "leave some out",
-            True,
+            on_key=True,
         )
 
 
 def _sharing(scenario: Scenario) -> Iterator[PathProblem]:
-    """Windows gives the adapter that it shares with 192.168.137.1, whatever it had before."""
+    """Yield what keeps Windows from sharing: it gives the shared adapter 192.168.137.1 in any case."""
     name = scenario.host.shares
     if name is None:
         return
     vmnet = scenario.vmnets.get(name)
-    path: Path = ("host", "shares")
+    path: DataPath = ("host", "shares")
     if scenario.host.hotspot is not None:
-        what = f"Windows shares with one network: the hot spot, or {name}"
-        yield PathProblem(path, what, "remove `shares` or `hotspot`", True)
+        message = f"Windows shares with one network: the hot spot, or {name}"
+        yield PathProblem(path, message, "remove `shares` or `hotspot`", on_key=True)
     shareable = [
-        one
-        for one, its in scenario.vmnets.items()
-        if its.mode is Mode.HOSTONLY
-        and (its.adapter or HostAdapter()).state is not HostAdapterState.NONE
+        candidate
+        for candidate, settings in scenario.vmnets.items()
+        if settings.mode is Mode.HOSTONLY
+        and (settings.adapter or HostAdapter()).state is not HostAdapterState.NONE
     ]
     if vmnet is None or name not in shareable:
-        what = f"{name} is no host-only network with a host adapter"
+        message = f"{name} is no host-only network with a host adapter"
         fix = instead(name, shareable) if shareable else "define one under vmnets"
-        yield PathProblem(path, what, fix)
+        yield PathProblem(path, message, fix)
     elif vmnet.subnet and vmnet.subnet != pools.SHARED:
         yield PathProblem(
             ("vmnets", name, "subnet"),
@@ -96,27 +97,27 @@ def _sharing(scenario: Scenario) -> Iterator[PathProblem]:
 
 
 def routes(scenario: Scenario) -> Iterator[PathProblem]:
-    """Static routes of routers lead to their neighbours."""
+    """Yield static routes of routers that do not lead to their neighbours."""
     for name, lan in scenario.all_lans.items():
         for subnet, gateway in lan.routes.items():
-            path: Path = (*lan_path(name), "routes", str(subnet))
+            path: DataPath = (*lan_path(name), "routes", str(subnet))
             if gateway not in lan.subnet or gateway == lan.gateway:
-                what = f"{gateway} is no neighbour of the router on the LAN {lan.subnet}"
+                message = f"{gateway} is no neighbour of the router on the LAN {lan.subnet}"
                 fix = "use the address of a machine there, for example the host's"
-                yield PathProblem(path, what, fix)
+                yield PathProblem(path, message, fix)
 
 
 def forwards(topology: Topology) -> Iterator[PathProblem]:
-    """Networks between which the host cannot forward."""
-    path: Path = ("host", "forwards")
+    """Yield networks between which the host cannot forward."""
+    path: DataPath = ("host", "forwards")
     scenario = topology.scenario
-    own = [
+    networks = [
         LAN,
         *(net.name for net in topology.vmnets if net.adapter.state is not HostAdapterState.NONE),
     ]
     for index, name in enumerate(scenario.host.forwards):
-        if name not in own:
-            fix = f"use some of: {', '.join(own)}"
+        if name not in networks:
+            fix = f"use some of: {', '.join(networks)}"
             yield PathProblem((*path, index), f"the host has no adapter on '{name}'", fix)
     if len(set(scenario.host.forwards)) == 1:
         yield PathProblem(path, "one network is not enough to forward", "name two or more")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import adapters, lan_path
+from netlab.scenario.checks.lookup import adapters, lan_path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import HostAdapter, Scenario, Vmnet
 from netlab.scenario.names import VMNET_NAME
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import (
     HOST,
     HOTSPOT,
@@ -32,66 +31,75 @@ MAX_MACHINES = 4096
 
 
 def names(scenario: Scenario) -> Iterator[PathProblem]:
-    """Names that are taken, or netlab's own."""
-    seen: dict[str, str] = {}
-    named: list[tuple[Path, str]] = [(("lans", name), name) for name in scenario.lans]
+    """Yield names that are taken twice, or netlab's own."""
+    taken: dict[str, str] = {}
+    names_at: list[tuple[DataPath, str]] = [(("lans", name), name) for name in scenario.lans]
     vmnets = scenario.vmnets.items()
-    named += [(("vmnets", name), name) for name, its in vmnets if its.mode.product is not VMWARE]
+    names_at += [
+        (("vmnets", name), name) for name, vmnet in vmnets if vmnet.mode.product is not VMWARE
+    ]
     for lan in scenario.all_lans:
-        named += [((*lan_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers]
-    named += [(("host", HOTSPOT, name), name) for name in hotspot(scenario)]
-    named += [(("vms", name), name) for name in scenario.vms]
-    named += [(("segments", name), name) for name in scenario.segments]
-    own = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
-    own |= {*RESERVED, *_private_networks(scenario)}
-    servers = {f"{name}-{server}" for name in (*scenario.vmnets, *own) for server in _SERVERS}
-    machines = sum(path[0] not in ("lans", "vmnets", "segments") for path, _ in named)
+        names_at += [
+            ((*lan_path(lan), "peers", name), name) for name in scenario.all_lans[lan].peers
+        ]
+    names_at += [(("host", HOTSPOT, name), name) for name in hotspot(scenario)]
+    names_at += [(("vms", name), name) for name in scenario.vms]
+    names_at += [(("segments", name), name) for name in scenario.segments]
+    reserved = {name_of(lan) for lan in scenario.lans for name_of in (router_of, wan_of)}
+    reserved |= {*RESERVED, *_private_networks(scenario)}
+    servers = {f"{name}-{server}" for name in (*scenario.vmnets, *reserved) for server in _SERVERS}
+    machines = sum(path[0] not in ("lans", "vmnets", "segments") for path, _ in names_at)
     if machines > MAX_MACHINES:
         yield PathProblem(
-            ("vms",), f"{machines:,} machines", f"netlab has room for {MAX_MACHINES:,}", True
+            ("vms",), f"{machines:,} machines", f"netlab has room for {MAX_MACHINES:,}", on_key=True
         )
-    for path, name in named:
+    for path, name in names_at:
         lower = name.lower()
         if path[0] in ("lans", "segments"):
             yield from _no_interface(path, name, path[0].removesuffix("s"))
         if path[0] == "vmnets" and lower.startswith("vmnet"):
             mode = scenario.vmnets[name].mode
-            what = f"'{name}' is a name of VMware's, and {mode.value} is {mode.product.name}'s"
-            yield PathProblem(path, what, "call it as that product does", True)
-        elif lower in own or lower in servers or lower.startswith("vmnet") or _is_card(path, lower):
+            message = f"'{name}' is a name of VMware's, and {mode.value} is {mode.product.name}'s"
+            yield PathProblem(path, message, "call it as that product does", on_key=True)
+        elif (
+            lower in reserved
+            or lower in servers
+            or lower.startswith("vmnet")
+            or _is_card(path, lower)
+        ):
             yield PathProblem(
-                path, f"'{name}' is netlab's own name", "call it something else", True
+                path, f"'{name}' is netlab's own name", "call it something else", on_key=True
             )
-        elif lower in seen:
-            other = seen[lower]
+        elif lower in taken:
+            existing = taken[lower]
             twice = f"'{name}' is used twice"
-            what = twice if name == other else f"'{name}' and '{other}' are one name"
-            yield PathProblem(path, what, "rename one of them", True)
-        seen.setdefault(lower, name)
+            message = twice if name == existing else f"'{name}' and '{existing}' are one name"
+            yield PathProblem(path, message, "rename one of them", on_key=True)
+        taken.setdefault(lower, name)
 
 
 _SERVERS = ("nat", "dhcp")
-"""How the names of a network's NAT device and DHCP server end."""
+"""Ends of the names of a network's NAT device and DHCP server."""
 
 
 def _private_networks(scenario: Scenario) -> Iterator[str]:
-    """What the networks are called that adapters have for themselves."""
+    """Yield the names, in small letters, of networks that adapters have for themselves."""
     for vm, index, nic in adapters(scenario):
         network = scenario.vmnets.get(nic.network)
         if network and network.mode.private:
             yield private_name(nic.network, vm, index).lower()
 
 
-def _is_card(path: Path, name: str) -> bool:
-    """Whether a network has the name of a card: the host has an interface for both."""
+def _is_card(path: DataPath, name: str) -> bool:
+    """Return whether a network has the name of a card: the host has an interface for both."""
     return path[0] == "vmnets" and re.fullmatch("(eth|wlan|vpn)[0-9]*", name) is not None
 
 
-def _no_interface(path: Path, name: str, kind: str) -> Iterator[PathProblem]:
-    """What no Linux bridge can be called; `kind` is the first word of a name that is possible."""
+def _no_interface(path: DataPath, name: str, kind: str) -> Iterator[PathProblem]:
+    """Yield a name that no Linux bridge can have; `kind` is the first word of one that is possible."""
     if name in NO_INTERFACE:
-        what = f"the kernel allows no interface called '{name}'"
-        yield PathProblem(path, what, f"call it {kind}-{name}", True)
+        message = f"the kernel allows no interface called '{name}'"
+        yield PathProblem(path, message, f"call it {kind}-{name}", on_key=True)
 
 
 MAX_VMNET = 255
@@ -103,8 +111,8 @@ WINDOWS_VMNETS = 20
 
 
 def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[PathProblem]:
-    """What a network of this mode cannot be called."""
-    path: Path = ("vmnets", name)
+    """Yield a name that a network of this mode cannot have, and settings that its product fixes."""
+    path: DataPath = ("vmnets", name)
     is_vmnet = re.fullmatch(VMNET_NAME, name) is not None
     if vmnet.mode.product is VMWARE:
         if not is_vmnet:
@@ -112,23 +120,29 @@ def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[PathPr
                 path,
                 f"'{name}' is no valid name",
                 "VMware's networks are called vmnet0, vmnet1, … vmnet255",
-                True,
+                on_key=True,
             )
         elif int(name.removeprefix("vmnet")) > MAX_VMNET:
             yield PathProblem(
-                path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", True
+                path, f"VMware has vmnet0 to vmnet{MAX_VMNET}", "use one of these", on_key=True
             )
         elif int(name.removeprefix("vmnet")) >= WINDOWS_VMNETS:
-            what = (
+            message = (
                 f"VMware on Windows has vmnet0 to vmnet{WINDOWS_VMNETS - 1}; {name} is Linux only"
             )
-            yield PathProblem(path, what, "use one of these if it shall work on both", True, True)
+            yield PathProblem(
+                path,
+                message,
+                "use one of these if it shall work on both",
+                on_key=True,
+                is_warning=True,
+            )
         return
     if not vmnet.mode.private:
         yield from _no_interface(path, name, vmnet.mode.value.partition("-")[0])
     if (subnet := vmnet.own_subnet) and subnet.prefixlen > 24:
-        what = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
-        yield PathProblem((*path, "subnet"), what, "use a /24 or a larger subnet")
+        message = f"{vmnet.mode.value} has addresses that need 24 bits, and {subnet} is smaller"
+        yield PathProblem((*path, "subnet"), message, "use a /24 or a larger subnet")
     if (
         vmnet.mode.serves_itself
         and vmnet.mode.host_adapter
@@ -138,5 +152,5 @@ def network_name(scenario: Scenario, name: str, vmnet: Vmnet) -> Iterator[PathPr
             (*path, "adapter"),
             f"the host's adapter is {name}'s gateway and DHCP server",
             "remove `adapter`",
-            True,
+            on_key=True,
         )

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from netlab.scenario.checks.finding import PathProblem
-from netlab.scenario.checks.places import adapters, subnets
+from netlab.scenario.checks.lookup import adapters, subnets
 from netlab.scenario.model import MovedOrCopied, Nic, Scenario
-from netlab.scenario.text.document import Path
+from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import LAN, Adapter, Role, Topology, installations, private_name
 from netlab.suggest import instead
 
@@ -17,10 +16,10 @@ INTERFACE_LENGTH = 15
 
 
 def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
-    """Adapters that are plugged in nowhere, or configured in vain."""
-    scenario, known = topology.scenario, subnets(topology)
+    """Yield adapters that are plugged in nowhere, or configured in vain."""
+    scenario, subnet_of = topology.scenario, subnets(topology)
     for vm, index, nic in adapters(scenario):
-        path: Path = ("vms", vm, "nics", index)
+        path: DataPath = ("vms", vm, "nics", index)
         if nic.network not in declared:
             yield PathProblem(
                 path,
@@ -28,11 +27,13 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
                 f"define it under vmnets or segments; {instead(nic.network, sorted(declared))}",
             )
         for key in ("incoming", "outgoing"):
-            way = getattr(nic, key)
-            if way.jitter > way.latency:
-                what = f"{way.jitter:g} ms more or less than {way.latency:g} ms cannot be"
+            transfer = getattr(nic, key)
+            if transfer.jitter > transfer.latency:
+                message = (
+                    f"{transfer.jitter:g} ms more or less than {transfer.latency:g} ms cannot be"
+                )
                 yield PathProblem(
-                    (*path, key, "jitter"), what, "give a `latency` that is not smaller"
+                    (*path, key, "jitter"), message, "give a `latency` that is not smaller"
                 )
         if nic.address is None:
             for key in ("gateway", "dns"):
@@ -41,12 +42,14 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
                         (*path, key),
                         f"`{key}` without `address`: DHCP gives it",
                         f"add `address`, or remove `{key}`",
-                        True,
-                        without="address",
+                        on_key=True,
+                        missing_key="address",
                     )
         elif nic.released:
-            what = "a static adapter has no lease that could be given back"
-            yield PathProblem((*path, "released"), what, "remove `released`, or `address`", True)
+            message = "a static adapter has no lease that could be given back"
+            yield PathProblem(
+                (*path, "released"), message, "remove `released`, or `address`", on_key=True
+            )
         segment = scenario.segments.get(nic.network)
         if nic.address and segment and segment.subnet is None:
             yield PathProblem(
@@ -56,15 +59,18 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
             )
         vmnet = scenario.vmnets.get(nic.network)
         if vmnet and vmnet.mode.private:
-            own = private_name(nic.network, vm, index)
-            if len(own) > INTERFACE_LENGTH:
-                what = f"{vm} has a network of its own, '{own}', and a name has {INTERFACE_LENGTH} letters"
-                yield PathProblem(path, what, "shorten the name of the network or of the VM")
-        if subnet := known.get(nic.network):
+            private = private_name(nic.network, vm, index)
+            if len(private) > INTERFACE_LENGTH:
+                yield PathProblem(
+                    path,
+                    f"{vm} has a network of its own, '{private}', and a name has {INTERFACE_LENGTH} letters",
+                    "shorten the name of the network or of the VM",
+                )
+        if subnet := subnet_of.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
 
 
-def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[PathProblem]:
+def _gateway(nic: Nic, subnet: IPv4Network, path: DataPath) -> Iterator[PathProblem]:
     if not nic.address or not nic.gateway:
         return
     if nic.gateway not in subnet:
@@ -82,90 +88,97 @@ def _gateway(nic: Nic, subnet: IPv4Network, path: Path) -> Iterator[PathProblem]
 
 
 def copies(scenario: Scenario) -> Iterator[PathProblem]:
-    """Copies of VMs that there are not, or that go round in a circle."""
+    """Yield copies of VMs that do not exist, or that go round in a circle."""
     installed = installations(scenario)
     for vm, machine in scenario.vms.items():
-        path: Path = ("vms", vm)
+        path: DataPath = ("vms", vm)
         if machine.answer is MovedOrCopied.MOVED and machine.uuid:
-            what, fix = "a VM that was moved keeps its original's UUID", "remove `uuid`"
-            yield PathProblem((*path, "uuid"), what, fix, True)
+            message, fix = "a VM that was moved keeps its original's UUID", "remove `uuid`"
+            yield PathProblem((*path, "uuid"), message, fix, on_key=True)
         if machine.copy_of is None:
             if machine.answer is MovedOrCopied.MOVED:
-                what = "VMware asks about a copy only, and this VM is none"
+                message = "VMware asks about a copy only, and this VM is none"
                 yield PathProblem(
-                    (*path, "answer"), what, "add `copy_of: VM`, or remove `answer`", True
+                    (*path, "answer"), message, "add `copy_of: VM`, or remove `answer`", on_key=True
                 )
         elif machine.copy_of not in scenario.vms:
-            fix = instead(machine.copy_of, (other for other in scenario.vms if other != vm))
+            fix = instead(machine.copy_of, (name for name in scenario.vms if name != vm))
             yield PathProblem((*path, "copy_of"), f"there is no VM '{machine.copy_of}'", fix)
         elif installed[vm] == vm:
-            what, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
-            yield PathProblem((*path, "copy_of"), what, fix)
+            message, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
+            yield PathProblem((*path, "copy_of"), message, fix)
 
 
 def guests(scenario: Scenario) -> Iterator[PathProblem]:
-    """What a guest cannot do, or does twice."""
+    """Yield settings of a guest that it cannot have, or has twice."""
     for vm, machine in scenario.vms.items():
-        path: Path = ("vms", vm)
+        path: DataPath = ("vms", vm)
         if machine.dhcp_server and machine.nics[0].address is None:
-            what = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
+            message = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
             yield PathProblem(
-                (*path, "dhcp_server"), what, "add `address` to its first adapter", True
+                (*path, "dhcp_server"), message, "add `address` to its first adapter", on_key=True
             )
         if machine.forwards and len(machine.nics) == 1:
-            what, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
-            yield PathProblem((*path, "forwards"), what, fix, True)
+            message, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
+            yield PathProblem((*path, "forwards"), message, fix, on_key=True)
         for port in (port for port, times in Counter(machine.listens).items() if times > 1):
             yield PathProblem((*path, "listens"), f"{port} is there twice", "keep only one of them")
         if machine.proxy and f"tcp:{machine.proxy.port}" in machine.listens:
-            what = f"tcp:{machine.proxy.port} is the proxy's"
-            yield PathProblem((*path, "listens"), what, "remove it, or give the proxy another port")
+            message = f"tcp:{machine.proxy.port} is the proxy's"
+            yield PathProblem(
+                (*path, "listens"), message, "remove it, or give the proxy another port"
+            )
         if machine.dhcp_server and "udp:67" in machine.listens:
-            what = "udp:67 is the DHCP server's"
-            yield PathProblem((*path, "listens"), what, "remove it, or `dhcp_server`")
+            message = "udp:67 is the DHCP server's"
+            yield PathProblem((*path, "listens"), message, "remove it, or `dhcp_server`")
 
 
 def bridges(topology: Topology) -> Iterator[PathProblem]:
-    """Nobody speaks spanning tree: frames would go round in a circle for ever."""
-    segments: dict[str, str] = {}
+    """Yield VMs whose bridges close a circle: without spanning tree, frames would go round for ever."""
+    joined_to: dict[str, str] = {}
 
     def segment(name: str) -> str:
-        while name in segments:
-            name = segments[name]
+        while name in joined_to:
+            name = joined_to[name]
         return name
 
     scenario, networks = topology.scenario, topology.networks
     for vm, machine in scenario.vms.items():
         if not machine.bridges:
             continue
-        path: Path = ("vms", vm, "bridges")
+        path: DataPath = ("vms", vm, "bridges")
         if len(machine.nics) == 1:
-            what = f"{vm} has one adapter: there is nothing to bridge it with"
-            yield PathProblem(path, what, "add an adapter", True)
+            message = f"{vm} has one adapter: there is nothing to bridge it with"
+            yield PathProblem(path, message, "add an adapter", on_key=True)
         if machine.forwards:
-            what = f"{vm} is a bridge between its adapters, or a router: one address, or one each"
-            yield PathProblem(path, what, "remove `bridges` or `forwards`", True)
+            message = (
+                f"{vm} is a bridge between its adapters, or a router: one address, or one each"
+            )
+            yield PathProblem(path, message, "remove `bridges` or `forwards`", on_key=True)
         for index, nic in enumerate(machine.nics):
             if index and nic.address:
-                what = f"{vm}'s bridge has the address of eth0, and eth{index} has none"
-                yield PathProblem(("vms", vm, "nics", index, "address"), what, "remove it")
-            there = networks.get(nic.network)
+                message = f"{vm}'s bridge has the address of eth0, and eth{index} has none"
+                yield PathProblem(("vms", vm, "nics", index, "address"), message, "remove it")
+            network = networks.get(nic.network)
             # Two LANs would be one with two routers and two DHCP servers.
-            here, name = segment(vm), segment(LAN if there and there.lan else nic.network)
-            if here == name:
-                what = f"frames would go round in a circle between {vm} and {nic.network} for ever"
-                if name == segment(LAN):
-                    what = f"{vm} would bridge a LAN with itself or another, over {nic.network}"
+            vm_segment = segment(vm)
+            nic_segment = segment(LAN if network and network.lan else nic.network)
+            if vm_segment == nic_segment:
+                message = (
+                    f"frames would go round in a circle between {vm} and {nic.network} for ever"
+                )
+                if nic_segment == segment(LAN):
+                    message = f"{vm} would bridge a LAN with itself or another, over {nic.network}"
                 fix = "plug it into another network, or let one VM less bridge"
-                yield PathProblem(("vms", vm, "nics", index), what, fix)
+                yield PathProblem(("vms", vm, "nics", index), message, fix)
             else:
-                segments[here] = name
+                joined_to[vm_segment] = nic_segment
 
 
 def macs(topology: Topology) -> Iterator[PathProblem]:
-    """MAC addresses that are taken twice."""
-    owner: dict[str, tuple[str, str]] = {}
-    """MAC to whose it is, and the VM in which its guest was installed."""
+    """Yield MAC addresses that are taken twice."""
+    owners: dict[str, tuple[str, str]] = {}
+    """By MAC address: the owner, and the VM in which its guest was installed."""
     scenario = topology.scenario
     installed = installations(scenario)
     for node in topology.nodes.values():
@@ -173,18 +186,18 @@ def macs(topology: Topology) -> Iterator[PathProblem]:
             who, guest = adapter.name, ""
             if node.role is Role.VM:
                 who, guest = node.name, installed[node.name]
-                other, original = owner.get(adapter.mac, ("", guest))
-                if other == who or original != guest:
-                    what = f"{adapter.mac} is taken twice: by {other} and by {who}"
-                    yield _duplicate_mac(scenario, node.name, adapter, what)
-            owner.setdefault(adapter.mac, (who, guest))
+                owner, original = owners.get(adapter.mac, ("", guest))
+                if owner == who or original != guest:
+                    message = f"{adapter.mac} is taken twice: by {owner} and by {who}"
+                    yield _duplicate_mac(scenario, node.name, adapter, message)
+            owners.setdefault(adapter.mac, (who, guest))
 
 
-def _duplicate_mac(scenario: Scenario, vm: str, adapter: Adapter, what: str) -> PathProblem:
-    """At what it comes from: the adapter's own MAC, or the VM's UUID."""
+def _duplicate_mac(scenario: Scenario, vm: str, adapter: Adapter, message: str) -> PathProblem:
+    """Return the problem at what the address comes from: the adapter's MAC, or the VM's UUID."""
     machine, index = scenario.vms[vm], int(adapter.interface.removeprefix("eth"))
     if machine.nics[index].mac:
         fix = "give one of them another MAC, or leave it out"
-        return PathProblem(("vms", vm, "nics", index, "mac"), what, fix)
+        return PathProblem(("vms", vm, "nics", index, "mac"), message, fix)
     fix = f"give one of them another UUID, or make it a copy: `copy_of` and `answer: {MovedOrCopied.MOVED}`"
-    return PathProblem(("vms", vm, "uuid") if machine.uuid else ("vms", vm), what, fix)
+    return PathProblem(("vms", vm, "uuid") if machine.uuid else ("vms", vm), message, fix)

@@ -1,4 +1,4 @@
-"""The shape of a scenario file: what may be written, with what default.
+"""The shape of a scenario file: the keys, their values and defaults.
 
 By these models pydantic reads a text, one value at a time (what concerns several values together
 is in `checks`), and writes `netlab schema`. A checked scenario is data like any other.
@@ -89,7 +89,7 @@ class Scenario:
 
     @property
     def cards(self) -> list[str]:
-        """The host's cards, wired ones first; the ends of VPNs are none."""
+        """The names of the host's cards, wired ones first; the ends of VPNs are none."""
         return sorted(name for name in self.host.nics if not name.startswith("vpn"))
 
     @property
@@ -102,7 +102,7 @@ MAPPINGS = (
     *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
     *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
 )
-"""Every kind of mapping that a file has."""
+"""All kinds of mappings that a file has."""
 
 
 @cache
@@ -113,12 +113,12 @@ def _reader() -> TypeAdapter[Scenario]:
 
 
 def read(data: Any) -> Scenario:
-    """The scenario that data are. Raises pydantic's ValidationError."""
+    """Return the scenario that data are. Raises pydantic's ValidationError."""
     return _reader().validate_python(data)
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a scenario file, for editors."""
+    """Return the JSON Schema of a scenario file, for editors."""
     schema = _reader().json_schema()
     _close_maps(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,4 +1,4 @@
-"""What is said of the host as of VMs."""
+"""Mappings that hosts and VMs share."""
 
 from __future__ import annotations
 

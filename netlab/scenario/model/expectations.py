@@ -1,4 +1,4 @@
-"""Who reaches whom."""
+"""Expectations: the rules of who reaches whom."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import Family, Patterns
 
 MAX_PATTERNS = 500
-"""Each is compared with every machine."""
+"""Patterns in a file: each is compared with every machine."""
 _WILDCARDS = frozenset("*?[")
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a name in a rule may be several endpoints'."""
+    """Return whether a name in a rule may be several endpoints'."""
     return not _WILDCARDS.isdisjoint(name)
 
 
 @mapping
 class Rule:
-    """Who reaches whom. The first rule that names a pair decides it."""
+    """A rule of who reaches whom. The first rule that names a pair decides it."""
 
     source: Patterns = key(alias="from", description="Endpoints or patterns: vm1, vm*, host.")
     target: Patterns = key(
@@ -51,7 +51,7 @@ class Expectations:
     default: Literal["reachable", "blocked"] | None = key(
         default=None, description="For pairs that no rule names."
     )
-    rules: list[Rule] = key(default=[])
+    rules: list[Rule] = key(default=[], description="The first rule that names a pair decides it.")
 
 
 def _with_few_patterns(expect: Expectations) -> Expectations:

@@ -1,6 +1,6 @@
-"""What a model says of its keys and values for pydantic, which is loaded only where a text is checked.
+"""Marks of a model's keys and values for pydantic, which is loaded only where a text is checked.
 
-A lab's record holds values that were checked: who reads it needs the models, and no pydantic.
+A lab's record holds checked values: reading it needs the models, and no pydantic.
 """
 
 from __future__ import annotations
@@ -15,33 +15,35 @@ Validator = Callable[[Any], object]
 Marked = TypeVar("Marked")
 
 
-def key(*, default: Any = MISSING, **told: Any) -> Any:
-    """A key of a mapping: what is meant where it is left out, and what the schema tells of it.
+def key(*, default: Any = MISSING, **metadata: Any) -> Any:
+    """Declare a key of a mapping: its default where it is left out, and its entry in the schema.
 
-    A default is shared by all who leave the key out: nobody changes it.
+    A default is shared by all mappings without the key: nobody changes it.
     """
     if not isinstance(default, dict | list):
-        return field(default=default, metadata=told)
+        return field(default=default, metadata=metadata)
 
-    def tell(schema: dict[str, Any]) -> None:
+    def add_default(schema: dict[str, Any]) -> None:
         from pydantic_core import to_jsonable_python
 
         schema["default"] = to_jsonable_python(default)
 
-    return field(default_factory=lambda: default, metadata={**told, "json_schema_extra": tell})
+    return field(
+        default_factory=lambda: default, metadata={**metadata, "json_schema_extra": add_default}
+    )
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(key,))
 def mapping(kind: type[Marked]) -> type[Marked]:
-    """A mapping of a scenario file: immutable, unknown keys refused."""
+    """Define a mapping of a scenario file: immutable, unknown keys refused."""
     kind.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
     return furnished(dataclass(init=False, repr=False, eq=False, kw_only=True)(kind))
 
 
 class Valid:
-    """How a value is read and checked: the mark of an `Annotated` type.
+    """The reading and checking of a value: the mark of an `Annotated` type.
 
-    It stands for a group of pydantic's own, which are made when pydantic asks.
+    It stands for a group of pydantic's own marks, which are made when pydantic asks.
     """
 
     __is_annotated_types_grouped_metadata__: Literal[True] = True
@@ -56,7 +58,7 @@ class Valid:
         schema: dict[str, Any] | None = None,
         **limits: Any,
     ) -> None:
-        """`before`, `after` or `instead` of pydantic's own check, `written` as a value of another type."""
+        """Check `before`, `after` or `instead` of pydantic's own check; `written` is the type in the file."""
         self._before, self._after, self._instead = before, after, instead
         self._written, self._schema, self._limits = written, schema, limits
 

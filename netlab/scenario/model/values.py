@@ -39,35 +39,35 @@ class VmnetService(StrEnum):
 
 
 class Listen(StrEnum):
-    """The addresses at which a program waits to be asked."""
+    """The addresses at which a program listens."""
 
     ALL = "all"
     LOOPBACK = "loopback"
 
 
 class MovedOrCopied(StrEnum):
-    """What VMware was told when a VM's files were found in another place."""
+    """The answer to VMware's question when a VM's files are in another folder."""
 
     MOVED = "moved"
     COPIED = "copied"
 
 
 class Switching(StrEnum):
-    """How a virtual switch passes frames on."""
+    """The way in which a virtual switch forwards frames."""
 
     SWITCH = "switch"
     HUB = "hub"
 
 
 class Family(StrEnum):
-    """Of addresses: what packets are sent over."""
+    """A family of addresses that packets are sent over."""
 
     IPV4 = "ipv4"
     IPV6 = "ipv6"
 
 
 def _text(value: object) -> object:
-    """Addresses are text: pydantic alone would read the number 10 as 0.0.0.10."""
+    """Refuse numbers as addresses: pydantic alone would read 10 as 0.0.0.10."""
     if not isinstance(value, str):
         raise ValueError("must be text")
     return value
@@ -135,10 +135,10 @@ def _prefix_or_switch(value: object) -> IPv6Network | bool:
 
 
 def _on_off(value: object) -> bool:
-    found = value if isinstance(value, bool) else _ON_OFF.get(str(value))
-    if found is None:
+    switched = value if isinstance(value, bool) else _ON_OFF.get(str(value))
+    if switched is None:
         raise ValueError("must be on or off")
-    return found
+    return switched
 
 
 def _list(value: object) -> object:
@@ -146,7 +146,7 @@ def _list(value: object) -> object:
 
 
 def switch_word(value: object) -> object:
-    """YAML 1.2 has true and false; people write on and off, which are text there."""
+    """Read true and false as on and off, which are text in YAML 1.2, and are often written."""
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
@@ -154,7 +154,7 @@ _ON_OR_OFF: dict[str, list[str]] = {"on": ["all"], "off": []}
 
 
 def _firewall(value: object) -> object:
-    """`on` lets in nothing that the machine did not ask for, `off` lets in everything."""
+    """Read `on` as blocking all that the machine did not ask for, `off` as blocking nothing."""
     if not isinstance(value, str):
         return value
     if value not in _ON_OR_OFF:
@@ -162,7 +162,7 @@ def _firewall(value: object) -> object:
     return _ON_OR_OFF[value]
 
 
-def _unwanted(word: str) -> str:
+def _blocked(word: str) -> str:
     if word in ("all", "icmp", "tcp", "udp"):
         return word
     try:
@@ -171,7 +171,7 @@ def _unwanted(word: str) -> str:
         raise ValueError("must be icmp, tcp, udp, all, or a port like tcp:80") from error
 
 
-def _wanted(word: str) -> str:
+def _allowed(word: str) -> str:
     try:
         return word if word in ("icmp", "tcp", "udp") else _port(word)
     except ValueError as error:
@@ -218,13 +218,13 @@ Mac = Annotated[str, Valid(after=_unicast, examples=["00:0c:29:12:34:56"])]
 ListenPort = Annotated[str, Valid(after=_port, schema=_text_like("tcp:80", "udp:5000"))]
 """Protocol and port: tcp:80."""
 FirewallWords = Annotated[
-    list[Annotated[str, Valid(after=_unwanted, schema=_text_like("all", "icmp", "tcp", "tcp:22"))]],
+    list[Annotated[str, Valid(after=_blocked, schema=_text_like("all", "icmp", "tcp", "tcp:22"))]],
     Valid(
         before=lambda value: _firewall(switch_word(value)),
         written=bool | Literal["on", "off"] | list[str],
     ),
 ]
-Exceptions = list[Annotated[str, Valid(after=_wanted, schema=_text_like("tcp:8080", "icmp"))]]
+Exceptions = list[Annotated[str, Valid(after=_allowed, schema=_text_like("tcp:8080", "icmp"))]]
 Hosts = dict[Annotated[str, Valid(pattern=HOST_NAME, max_length=LONGEST_NAME)], UsableAddress]
 NodeName = Annotated[str, Valid(pattern=NODE_NAME)]
 LanName = Annotated[str, Valid(pattern=LAN_NAME)]

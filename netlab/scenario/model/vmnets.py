@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from netlab.scenario.mode import Mode, known
+from netlab.scenario.mode import Mode, vmnet_modes
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     Flag,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _ModeWord:
-    """Modes are written as words. Which there are is asked when it matters: `plan` adds some."""
+    """The schema of a mode's name. The names are looked up when they are needed: `plan` adds some."""
 
     def __get_pydantic_core_schema__(self, _: object, __: object) -> CoreSchema:
         from pydantic_core import core_schema
@@ -36,11 +36,11 @@ class _ModeWord:
         return core_schema.no_info_plain_validator_function(_mode)
 
     def __get_pydantic_json_schema__(self, _: object, __: object) -> dict[str, Any]:
-        return {"type": "string", "enum": list(known())}
+        return {"type": "string", "enum": list(vmnet_modes())}
 
 
 def _mode(value: object) -> Mode:
-    modes = known()
+    modes = vmnet_modes()
     if not isinstance(value, str) or value not in modes:
         *most, last = (f"'{word}'" for word in modes)
         from pydantic_core import PydanticKnownError
@@ -217,5 +217,5 @@ class Vmnet:
 
     @property
     def own_subnet(self) -> IPv4Network | None:
-        """None: it is on the LAN's, or has none."""
+        """Its own subnet; None: it is on the LAN's, or has none."""
         return None if self.mode.on_lan else self.subnet or self.mode.subnet

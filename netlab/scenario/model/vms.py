@@ -24,7 +24,7 @@ from netlab.scenario.model.values import (
 
 
 def _uuid(value: object) -> object:
-    """As a .vmx file has it too: `56 4d 6f 5c 0b 2d 8b 4b-de 5d …`."""
+    """Read a UUID, also as a .vmx file has it: `56 4d 6f 5c 0b 2d 8b 4b-de 5d …`."""
     if not isinstance(value, str):
         raise ValueError("must be text")
     digits = re.sub("[ -]", "", value).lower()
@@ -34,14 +34,14 @@ def _uuid(value: object) -> object:
 
 
 def _bandwidth(value: object) -> object:
-    """Bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
+    """Return bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
     if not isinstance(value, str):
         raise ValueError("must be text")
-    found = re.fullmatch(r"([0-9]{1,11}(?:\.[0-9]+)?) *([kmg])bit", value.lower())
-    if not found:
+    matched = re.fullmatch(r"([0-9]{1,11}(?:\.[0-9]+)?) *([kmg])bit", value.lower())
+    if not matched:
         raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
     # The kernel counts bytes.
-    bits = 8 * round(float(found[1]) * {"k": 10**3, "m": 10**6, "g": 10**9}[found[2]] / 8)
+    bits = 8 * round(float(matched[1]) * {"k": 10**3, "m": 10**6, "g": 10**9}[matched[2]] / 8)
     if not 8_000 <= bits <= 10**10:
         raise ValueError("must be from 8kbit to 10gbit")
     return bits

@@ -42,7 +42,7 @@ class Internet:
 
 @mapping
 class Peer:
-    """Another machine on the LAN."""
+    """A machine on the LAN that is no VM."""
 
     address: UsableAddress | None = key(
         default=None, description="Static address; without it the LAN's DHCP gives one."
@@ -54,7 +54,7 @@ Peers = dict[NodeName, Annotated[Peer, Valid(before=_peer, written=UsableAddress
 
 @mapping
 class LanDhcp:
-    """What a LAN's router leases."""
+    """The addresses that a LAN's router leases."""
 
     range: tuple[UsableAddress, UsableAddress] = key(
         description="First and last address; who comes when all are leased gets none."

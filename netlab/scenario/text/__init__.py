@@ -1,1 +1,1 @@
-"""YAML with its places: reading, checking positions, editing a file without losing a comment."""
+"""YAML with positions: reading a file, and editing it without losing a comment."""

@@ -1,8 +1,8 @@
 """A scenario's text with other data: only what differs is written anew, all else stays as it is.
 
-The data as they are and as they are wanted are compared along the text's nodes: a value is replaced
+The data as they are and as they shall be are compared along the text's nodes: a value is replaced
 where it stands, an entry is added in its mapping's own style, one that goes takes its lines or its
-piece along. What came of it is read again, and has to say what is wanted. Where it does not (a value
+piece along. The result is read again, and must have the new data. Where it does not (a value
 that is shared by an alias, a rare form), aliases are written out, and larger and larger parts are
 written anew, at last the whole document. Pure.
 """
@@ -19,12 +19,12 @@ from netlab.errors import ScenarioError
 from netlab.scenario.text.document import Document, decoded, parse
 from netlab.scenario.text.yaml_nodes import (
     MAX_DEPTH,
-    Node,
     YamlAlias,
     YamlMapping,
+    YamlNode,
     YamlSequence,
-    meaning,
-    word,
+    key_text,
+    resolve_scalar,
 )
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -34,13 +34,13 @@ _PLAIN = re.compile(r"[\w./](?:[\w./@+*%-]|:(?=[\w:/.])| +(?=[\w./]))*")
 """Words that mean themselves without quotes wherever they stand, numbers and the like apart."""
 
 
-def rewrite(document: Document, wanted: Any) -> Document:
-    """The document with other data. Raises ScenarioError if it becomes larger than one may be."""
+def rewrite(document: Document, data: Any) -> Document:
+    """Return the document with other data. Raises ScenarioError if it becomes larger than one may be."""
     text = decoded(document.text)
     mark = codecs.BOM_UTF8 if document.text.startswith(codecs.BOM_UTF8) else b""
     tried = set()
     for finest, has_aliases in _attempts():
-        changed = _Text(text, finest, has_aliases).with_data(document, wanted)
+        changed = _Text(text, finest, has_aliases).with_data(document, data)
         if changed in tried:
             continue
         tried.add(changed)
@@ -50,36 +50,37 @@ def rewrite(document: Document, wanted: Any) -> Document:
             if finest == 0:
                 raise
             continue
-        if not result.problems and _is_same(result.data, wanted):
+        if not result.problems and _is_same(result.data, data):
             return result
     raise AssertionError("a document that was written whole says something else")
 
 
 def _attempts() -> Iterator[tuple[int, bool]]:
-    """Down to which depth parts are changed by parts of theirs, and whether aliases stay."""
+    """Yield the depth down to which parts are changed by parts of theirs, and whether aliases stay."""
     yield MAX_DEPTH, True
     for finest in range(MAX_DEPTH, -1, -1):
         yield finest, False
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    """Equal, and of the same types: 1 is not true."""
-    return one == other and repr(one) == repr(other)
+def _is_same(first: Any, second: Any) -> bool:
+    """Return whether values are equal, and of the same types: 1 is not true."""
+    return first == second and repr(first) == repr(second)
 
 
 class _Text:
-    """A text, and what of it is to be replaced by what."""
+    """A text, and the replacements of its pieces."""
 
     def __init__(self, text: str, finest: int, has_aliases: bool) -> None:
         self.text = text
         self.finest = finest
         self.has_aliases = has_aliases
-        self.newline = found[0] if (found := _NEWLINE.search(text)) else "\n"
+        newline = _NEWLINE.search(text)
+        self.newline = newline[0] if newline else "\n"
         self.splices: list[tuple[int, int, str]] = []
 
-    def with_data(self, document: Document, wanted: Any) -> str:
+    def with_data(self, document: Document, data: Any) -> str:
         assert document.root
-        self._change(document.root, document.data, wanted, 0)
+        self._change(document.root, document.data, data, 0)
         pieces, done = [], 0
         # Of several at one place the inner one was noted first, and the order of equals is kept.
         for start, end, text in sorted(self.splices, key=lambda splice: splice[0]):
@@ -87,7 +88,9 @@ class _Text:
             done = max(done, end)
         return "".join((*pieces, self.text[done:]))
 
-    def _change(self, node: Node, old: Any, new: Any, depth: int, key: Node | None = None) -> None:
+    def _change(
+        self, node: YamlNode, old: Any, new: Any, depth: int, key: YamlNode | None = None
+    ) -> None:
         if self.has_aliases and _is_same(old, new):
             return
         match node:
@@ -99,7 +102,7 @@ class _Text:
                 self._replace(node, _written(new), key)
 
     def _change_mapping(self, node: YamlMapping, old: Any, new: Any, depth: int) -> None:
-        names = [word(key) for key, _ in node.entries]
+        names = [key_text(key) for key, _ in node.entries]
         for name, (key, value) in zip(names, node.entries, strict=True):
             if name in new:
                 self._change(value, old[name], new[name], depth + 1, key)
@@ -109,17 +112,17 @@ class _Text:
 
     def _change_sequence(self, node: YamlSequence, old: Any, new: Any, depth: int) -> None:
         stay = _staying(old, new)
-        left = iter(new)
-        for item, before, stays in zip(node.items, old, stay, strict=True):
+        new_items = iter(new)
+        for item, old_item, stays in zip(node.items, old, stay, strict=True):
             if stays:
-                self._change(item, before, next(left), depth + 1)
+                self._change(item, old_item, next(new_items), depth + 1)
         if node.is_flow:
             parts = [(item.start.index, self._end(item)) for item in node.items]
-            added = [_written(item) for item in left]
+            added = [_written(item) for item in new_items]
         else:
             ends = map(self._end, node.items)
             parts = list(zip(self._dashes(node), ends, strict=True))
-            added = [f"- {_written(item)}" for item in left]
+            added = [f"- {_written(item)}" for item in new_items]
         self._change_parts(node, parts, stay, added)
 
     def _change_parts(
@@ -161,7 +164,7 @@ class _Text:
         else:  # It stands behind a dash, where the next one takes its place.
             self._note(start, parts[last + 1][0] if last + 1 < len(parts) else end, "")
 
-    def _replace(self, node: Node, text: str, key: Node | None) -> None:
+    def _replace(self, node: YamlNode, text: str, key: YamlNode | None) -> None:
         start, end = node.start.index, self._end(node)
         if start == end:
             is_apart = self.text[start - 1 : start].isspace()
@@ -176,8 +179,8 @@ class _Text:
     def _note(self, start: int, end: int, text: str) -> None:
         self.splices.append((start, end, text))
 
-    def _end(self, node: Node) -> int:
-        """Where a value's last word ends; libyaml's lines end where something else begins."""
+    def _end(self, node: YamlNode) -> int:
+        """Return where a value's last word ends; libyaml's lines end where something else begins."""
         match node:
             case YamlMapping(is_flow=False):
                 return self._end(node.entries[-1][1])
@@ -187,7 +190,7 @@ class _Text:
         return start + len(self.text[start : node.end.index].rstrip())
 
     def _dashes(self, node: YamlSequence) -> Iterator[int]:
-        """Where the items of lines with dashes begin. A comment between may have dashes too."""
+        """Yield where the items of lines with dashes begin. A comment between may have dashes too."""
         behind = node.start.index
         for item in node.items:
             if self.text.startswith("-", behind):
@@ -205,50 +208,50 @@ class _Text:
         return not self.text[self._line_start(index) : index].strip()
 
     def _line_end(self, index: int) -> int:
-        found = _NEWLINE.search(self.text, index)
-        return found.start() if found else len(self.text)
+        newline = _NEWLINE.search(self.text, index)
+        return newline.start() if newline else len(self.text)
 
     def _line_end_before(self, index: int) -> int:
         before = self.text[: self._line_start(index)]
         return len(before) - (2 if before.endswith("\r\n") else 1)
 
     def _next_line(self, index: int) -> int:
-        found = _NEWLINE.search(self.text, index)
-        return found.end() if found else len(self.text)
+        newline = _NEWLINE.search(self.text, index)
+        return newline.end() if newline else len(self.text)
 
 
-def _has_lines(node: Node) -> bool:
+def _has_lines(node: YamlNode) -> bool:
     return isinstance(node, YamlMapping | YamlSequence) and not node.is_flow
 
 
 def _staying(old: list[Any], new: list[Any]) -> list[bool]:
-    """Which items of a list become those of another, in order; behind them it may go on.
+    """Return which items of a list become those of another, in order; behind them it may go on.
 
-    Where there are fewer, each is the one that it is most alike.
+    Where there are fewer, each becomes the item that is most like it.
     """
     spare = max(len(old) - len(new), 0)
     stay: list[bool] = []
     for item in new[: len(old)]:
         near = old[len(stay) : len(stay) + spare + 1]
-        likeness = [_likeness(one, item) for one in near]
+        likeness = [_likeness(candidate, item) for candidate in near]
         skipped = likeness.index(max(likeness))
         stay += [False] * skipped + [True]
         spare -= skipped
     return stay + [False] * (len(old) - len(stay))
 
 
-def _likeness(one: Any, other: Any) -> tuple[bool, int]:
+def _likeness(first: Any, second: Any) -> tuple[bool, int]:
     shared = 0
-    if isinstance(one, dict) and isinstance(other, dict):
-        shared = sum(key in other and _is_same(one[key], other[key]) for key in one)
-    return _is_same(one, other), shared
+    if isinstance(first, dict) and isinstance(second, dict):
+        shared = sum(key in second and _is_same(first[key], second[key]) for key in first)
+    return _is_same(first, second), shared
 
 
 def _written(value: Any) -> str:
-    """A value as text that fits into a line, within brackets or not."""
+    """Return a value as text that fits into a line, within brackets or not."""
     match value:
         case dict():
-            entries = (f"{_key(name)}: {_written(its)}" for name, its in value.items())
+            entries = (f"{_key(name)}: {_written(item)}" for name, item in value.items())
             return f"{{{', '.join(entries)}}}"
         case list():
             return f"[{', '.join(map(_written, value))}]"
@@ -259,7 +262,11 @@ def _written(value: Any) -> str:
         case int():
             return str(value)
         case _:
-            return value if _PLAIN.fullmatch(value) and meaning(value) == value else _quoted(value)
+            return (
+                value
+                if _PLAIN.fullmatch(value) and resolve_scalar(value) == value
+                else _quoted(value)
+            )
 
 
 def _key(name: str) -> str:

@@ -1,7 +1,7 @@
-"""YAML text in, nodes with their places out: libyaml finds them, YAML 1.2 says what words mean.
+"""YAML text in, nodes with their positions out: libyaml finds them, YAML 1.2 says what words mean.
 
 libyaml is a parser of YAML 1.1, where `on` is a truth and `52:54:00:12:34:56` may be a number. It is
-asked for its events only; what a word means is for `meaning` to say, by the core schema of
+asked for its events only; what a word means is for `resolve_scalar` to say, by the core schema of
 YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), but that only decimal numbers are numbers.
 """
 
@@ -43,7 +43,7 @@ _NO_BRACKETS = str.maketrans("[{", ",,")
 
 
 class Mark(Protocol):
-    """A place in a text, in characters and from 0."""
+    """A position in a text, in characters and from 0."""
 
     index: int
     line: int
@@ -57,7 +57,7 @@ class YamlScalar(NamedTuple):
     end: Mark
     text: str
     value: Any
-    """What it means: None, a truth, a number, text."""
+    """The value that it stands for: None, a truth, a number, text."""
 
 
 class YamlSequence(NamedTuple):
@@ -65,7 +65,7 @@ class YamlSequence(NamedTuple):
 
     start: Mark
     end: Mark
-    items: list[Node]
+    items: list[YamlNode]
     is_flow: bool
 
 
@@ -75,36 +75,36 @@ class YamlMapping:
 
     start: Mark
     end: Mark
-    entries: list[tuple[Node, Node]]
+    entries: list[tuple[YamlNode, YamlNode]]
     is_flow: bool
 
     @cached_property
-    def by_key(self) -> dict[str | int | None, tuple[Node, Node]]:
-        """The entries; of those with one key, the first."""
-        return {word(key): (key, value) for key, value in reversed(self.entries)}
+    def by_key(self) -> dict[str | int | None, tuple[YamlNode, YamlNode]]:
+        """Return the entries by key; of those with one key, the first."""
+        return {key_text(key): (key, value) for key, value in reversed(self.entries)}
 
 
 class YamlAlias(NamedTuple):
-    """`*name`: the same as `node` once more."""
+    """`*name`: `node` once more."""
 
     start: Mark
     end: Mark
     node: YamlScalar | YamlSequence | YamlMapping
 
 
-Node: TypeAlias = YamlScalar | YamlSequence | YamlMapping | YamlAlias
+YamlNode: TypeAlias = YamlScalar | YamlSequence | YamlMapping | YamlAlias
 
 
 class Unreadable(Exception):
-    """What is wrong with a text, in which line and column (from 1), and what to do."""
+    """A text is no YAML; `position` is its line and column, from 1."""
 
-    def __init__(self, what: str, place: tuple[int, int], fix: str) -> None:
-        super().__init__(what)
-        self.what, self.place, self.fix = what, place, fix
+    def __init__(self, message: str, position: tuple[int, int], fix: str) -> None:
+        super().__init__(message)
+        self.what, self.position, self.fix = message, position, fix
 
 
-def compose(text: str) -> Node | None:
-    """The nodes of a text's only document; None if it has none. Raises Unreadable, Missing."""
+def compose(text: str) -> YamlNode | None:
+    """Return the root node of a text's only document; None if it has none. Raises Unreadable, Missing."""
     try:
         from yaml._yaml import CParser  # Not in a PyYAML that was built without libyaml.
     except ImportError as error:
@@ -120,18 +120,18 @@ def compose(text: str) -> Node | None:
                 raise
             return _Composer(CParser(_shallower(text, error.problem_mark))).document()
     except MarkedYAMLError as error:
-        what = " ".join(part for part in (error.context, error.problem) if part)
+        message = " ".join(part for part in (error.context, error.problem) if part)
         raise _refusal(
-            text, f"not YAML: {what}", error.problem_mark or error.context_mark
+            text, f"not YAML: {message}", error.problem_mark or error.context_mark
         ) from None
     except ReaderError as error:
         before = text.encode()[: error.position].decode()
-        what = f"not YAML: the control character {ascii(text[len(before)])[1:-1]}"
-        raise Unreadable(what, _end(before), "save the scenario as plain text") from None
+        message = f"not YAML: the control character {ascii(text[len(before)])[1:-1]}"
+        raise Unreadable(message, _end(before), "save the scenario as plain text") from None
 
 
 def _shallower(text: str, mark: Mark) -> str:
-    """The text nested no deeper than before a mark, with everything else where it was.
+    """Return the text nested no deeper than before a mark, with everything else where it was.
 
     From 0.2.6 on, libyaml refuses what is a thousand deep by itself, and looks so far ahead before it
     tells of the first bracket. Without those that are too many for it, it tells of all before, as
@@ -140,15 +140,15 @@ def _shallower(text: str, mark: Mark) -> str:
     return text[: mark.index] + text[mark.index :].translate(_NO_BRACKETS)
 
 
-def _refusal(text: str, what: str, mark: Mark | None) -> Unreadable:
+def _refusal(text: str, message: str, mark: Mark | None) -> Unreadable:
     fix = "correct the syntax here or just above"
     if mark is None or mark.index >= len(text):  # Behind the last line, where no editor goes.
-        return Unreadable(what, _end(text.rstrip("\r\n")), fix)
+        return Unreadable(message, _end(text.rstrip("\r\n")), fix)
     char = text[mark.index]
     if char == ":":
         fix = "put quotes around a text with ':' at its beginning, at its end or before a space"
-    what = what.replace("found character that", f"found the character '{char}' that")
-    return Unreadable(what, place(mark), fix)
+    message = message.replace("found character that", f"found the character '{char}' that")
+    return Unreadable(message, position(mark), fix)
 
 
 def _end(text: str) -> tuple[int, int]:
@@ -158,24 +158,24 @@ def _end(text: str) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def place(mark: Mark) -> tuple[int, int]:
-    """Line and column, counted from 1."""
+def position(mark: Mark) -> tuple[int, int]:
+    """Return line and column, counted from 1."""
     return mark.line + 1, mark.column + 1
 
 
-def meant(node: Node) -> YamlScalar | YamlSequence | YamlMapping:
-    """The node itself, or what it stands for if it is an alias."""
+def follow_alias(node: YamlNode) -> YamlScalar | YamlSequence | YamlMapping:
+    """Return the node itself, or the node that it stands for if it is an alias."""
     return node.node if isinstance(node, YamlAlias) else node
 
 
-def word(key: Node) -> str | None:
-    """A key as it is written; None if that is no word but a list or a mapping."""
-    key = meant(key)
-    return key.text if isinstance(key, YamlScalar) else None
+def key_text(key: YamlNode) -> str | None:
+    """Return a key as it is written; None if it is no word but a list or a mapping."""
+    node = follow_alias(key)
+    return node.text if isinstance(node, YamlScalar) else None
 
 
-def entry(node: Node, step: str | int) -> tuple[Node, Node] | None:
-    """What a mapping has under a key, or a list at a place: key and value, which is both in a list."""
+def entry(node: YamlNode, step: str | int) -> tuple[YamlNode, YamlNode] | None:
+    """Return key and value of a mapping's key, or a list's item at an index twice; None if there is none."""
     match node:
         case YamlMapping():
             return node.by_key.get(step)
@@ -185,14 +185,14 @@ def entry(node: Node, step: str | int) -> tuple[Node, Node] | None:
 
 
 class _Composer:
-    """Puts libyaml's events together, no deeper than a scenario goes: nesting cannot crash it."""
+    """A builder of nodes from libyaml's events, no deeper than a scenario goes: nesting cannot crash it."""
 
     def __init__(self, parser: CParser) -> None:
         # Any: PyYAML's stubs are less certain of events than they are.
         self._next: Callable[[], Any] = parser.get_event
         self.anchors: dict[str | None, YamlScalar | YamlSequence | YamlMapping] = {}
 
-    def document(self) -> Node | None:
+    def document(self) -> YamlNode | None:
         self._next()  # The stream begins.
         if isinstance(self._next(), StreamEndEvent):
             return None
@@ -200,11 +200,11 @@ class _Composer:
         self._next()  # The document ends.
         after = self._next()
         if not isinstance(after, StreamEndEvent):
-            what = "not YAML: expected one document, but found another"
-            raise Unreadable(what, place(after.start_mark), "write one scenario in a file")
+            message = "not YAML: expected one document, but found another"
+            raise Unreadable(message, position(after.start_mark), "write one scenario in a file")
         return root
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _node(self, event: Any, depth: int) -> YamlNode:
         kind = type(event)  # Most are words: a large file has thousands.
         node: YamlScalar | YamlSequence | YamlMapping
         if kind is ScalarEvent:
@@ -212,21 +212,21 @@ class _Composer:
         elif kind is AliasEvent:
             return self._alias(event)
         elif depth > MAX_DEPTH:
-            what = f"nested more than {MAX_DEPTH} levels deep"
-            raise Unreadable(what, place(event.start_mark), "a scenario is a few levels deep")
+            message = f"nested more than {MAX_DEPTH} levels deep"
+            raise Unreadable(message, position(event.start_mark), "a scenario is a few levels deep")
         elif kind is SequenceStartEvent:
             self.anchors.pop(event.anchor, None)
             items, end = self._until(SequenceEndEvent, depth)
             node = YamlSequence(event.start_mark, end, items, bool(event.flow_style))
         else:
             self.anchors.pop(event.anchor, None)
-            both, end = self._until(MappingEndEvent, depth)
-            entries = list(zip(both[::2], both[1::2], strict=True))
+            nodes, end = self._until(MappingEndEvent, depth)
+            entries = list(zip(nodes[::2], nodes[1::2], strict=True))
             node = YamlMapping(event.start_mark, end, entries, bool(event.flow_style))
         self.anchors[event.anchor] = node
         return node
 
-    def _until(self, last: object, depth: int) -> tuple[list[Node], Mark]:
+    def _until(self, last: object, depth: int) -> tuple[list[YamlNode], Mark]:
         nodes = []
         while type(event := self._next()) is not last:
             nodes.append(self._node(event, depth + 1))
@@ -234,13 +234,15 @@ class _Composer:
 
     def _alias(self, event: Any) -> YamlAlias:
         if event.anchor not in self.anchors:
-            what = f"not YAML: the alias '*{event.anchor}' stands for nothing above it"
-            raise Unreadable(what, place(event.start_mark), "name what has `&` and this name above")
+            message = f"not YAML: the alias '*{event.anchor}' stands for nothing above it"
+            raise Unreadable(
+                message, position(event.start_mark), "name what has `&` and this name above"
+            )
         return YamlAlias(event.start_mark, event.end_mark, self.anchors[event.anchor])
 
 
-def meaning(text: str) -> Any:
-    """What a word without quotes means."""
+def resolve_scalar(text: str) -> Any:
+    """Return the value of a word without quotes, by YAML 1.2's core schema."""
     if text in _WORDS:
         return _WORDS[text]
     return _number(text) if text[0] in "+-0123456789" else text
@@ -249,7 +251,7 @@ def meaning(text: str) -> Any:
 def _value(event: ScalarEvent) -> Any:
     if event.tag is not None:
         return _tagged(event.value, event.tag)
-    return event.value if event.style else meaning(event.value)
+    return event.value if event.style else resolve_scalar(event.value)
 
 
 def _number(text: str) -> int | str:

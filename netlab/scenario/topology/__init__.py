@@ -1,8 +1,8 @@
 """Scenario in, topology out: every machine, network and adapter with VMware's defaults filled in.
 
 This is what the rest of netlab works on. Switches are networks here, not
-nodes; the cable between a NAT device and the host is plumbing that only the
-plan knows.
+nodes; the cable between a NAT device and the host (`nat_uplink`) is the
+plan's alone.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Topology:
 
     @cached_property
     def endpoints(self) -> tuple[Node, ...]:
-        """The nodes between which reachability is defined: all but VMware's service boxes."""
+        """The nodes between which reachability is defined: all but NAT devices and DHCP servers."""
         return tuple(node for node in self.nodes.values() if node.role not in _SERVICES)
 
     @cached_property
@@ -92,31 +92,31 @@ class Topology:
         return tuple(node for node in self.nodes.values() if node.role is Role.ROUTER)
 
     def admitted(self, lan: str) -> tuple[str, ...]:
-        """The MAC addresses that a LAN lets in."""
+        """Return the MAC addresses that a LAN lets in."""
         return self._devices.admitted(lan, self.scenario.all_lans[lan])
 
     def mac_on_the_lan(self, adapter: Adapter) -> str:
-        """The MAC address that a LAN sees of an adapter: over Wi-Fi, the host's card's."""
+        """Return the MAC address that a LAN sees of an adapter: over Wi-Fi, the host's card's."""
         return self._devices.mac(adapter)
 
     def node(self, role: Role, network: Network) -> Node:
-        """The NAT device or DHCP server of `network`."""
+        """Return the NAT device or DHCP server of `network`."""
         return self._servers[role, network.name]
 
     def neighbours(self, network: Network) -> tuple[Adapter, ...]:
-        """Every adapter that hears what is said on `network`, in the order of the nodes.
+        """Return every adapter that hears what is sent on `network`, in the order of the nodes.
 
         Also those on other networks that VMs have bridged with it.
         """
-        return tuple(self._heard.get(network.segment, ()))
+        return tuple(self._adapters_by_segment.get(network.segment, ()))
 
     def adapters_on(self, network: Network) -> tuple[Adapter, ...]:
-        """Every adapter plugged into `network`, in the order of the nodes."""
-        adapters = self._heard.get(network.segment, ())
+        """Return every adapter plugged into `network`, in the order of the nodes."""
+        adapters = self._adapters_by_segment.get(network.segment, ())
         return tuple(adapter for adapter in adapters if adapter.network.name == network.name)
 
     def towards(self, source: Node, target: Node) -> Adapter:
-        """The adapter that the target's bare name stands for where `source` calls it."""
+        """Return the adapter that the target's bare name stands for where `source` calls it."""
         return self._nearness.towards(source, target)
 
     @cached_property
@@ -128,17 +128,17 @@ class Topology:
         return Devices.of(self.nodes.values())
 
     @cached_property
-    def _heard(self) -> dict[str, list[Adapter]]:
+    def _adapters_by_segment(self) -> dict[str, list[Adapter]]:
         return by_segment(adapter for node in self.nodes.values() for adapter in node.adapters)
 
     @cached_property
     def _servers(self) -> dict[tuple[Role, str], Node]:
-        its = (node for node in self.nodes.values() if node.role in _SERVICES)
-        return {(node.role, node.primary.network.name): node for node in its}
+        servers = (node for node in self.nodes.values() if node.role in _SERVICES)
+        return {(node.role, node.primary.network.name): node for node in servers}
 
 
 def resolve(scenario: Scenario) -> Topology:
-    """Fill in VMware's defaults. Never fails; nonsense is for `checks` to find."""
+    """Fill in VMware's defaults. Never fails; `checks` finds what is wrong."""
     networks = all_networks(scenario)
     nodes = tuple(all_nodes(scenario, networks))
     devices = Devices.of(nodes)
@@ -150,18 +150,18 @@ def resolve(scenario: Scenario) -> Topology:
         for adapter, denial in _denials(scenario, networks, nodes, devices, admitted)
     }
 
-    def settled(node: Node) -> Node:
-        adapters = tuple(settled_adapter(node, adapter) for adapter in node.adapters)
+    def complete(node: Node) -> Node:
+        adapters = tuple(complete_adapter(node, adapter) for adapter in node.adapters)
         return node if all(map(is_, adapters, node.adapters)) else replace(node, adapters=adapters)
 
-    def settled_adapter(node: Node, adapter: Adapter) -> Adapter:
+    def complete_adapter(node: Node, adapter: Adapter) -> Adapter:
         lan = adapter.network.lan
         joins = lan is None or devices.mac(adapter) in admitted[lan]
-        found = with_ipv6(node, adapter, joins)
+        adapter = with_ipv6(node, adapter, joins)
         denied = denials.get((adapter.node, adapter.interface))
-        return replace(found, denied=denied) if denied else found
+        return replace(adapter, denied=denied) if denied else adapter
 
-    return Topology(scenario, networks, {node.name: settled(node) for node in nodes})
+    return Topology(scenario, networks, {node.name: complete(node) for node in nodes})
 
 
 def _denials(
@@ -171,7 +171,7 @@ def _denials(
     devices: Devices,
     admitted: dict[str, frozenset[str]],
 ) -> Iterator[tuple[Adapter, Denial]]:
-    """Adapters that ask DHCP and get nothing, and why."""
+    """Yield adapters that ask DHCP and get nothing, and the reason."""
     for name, lan in scenario.all_lans.items():
         yield from without_lease(networks[name], lan, devices, admitted[name])
     heard = by_segment(adapter for node in nodes for adapter in node.adapters)

@@ -1,4 +1,4 @@
-"""Who is let into a LAN, and who gets an address from DHCP."""
+"""Admission to a LAN, and to addresses from DHCP."""
 
 from __future__ import annotations
 
@@ -11,73 +11,77 @@ from netlab.scenario.topology.names import WIFI
 from netlab.scenario.topology.parts import Adapter, Denial, Network, Node, Role
 
 _ORDER = (Role.HOST, Role.PEER, Role.VM)
-"""In which they come to a LAN."""
+"""The order in which machines come to a LAN."""
 
 
 @frozen
 class Devices:
-    """What a LAN sees of machines' adapters."""
+    """The adapters of machines as a LAN sees them."""
 
-    stations: dict[str, list[Adapter]]
-    """By segment: those that are plugged in, in the order in which they come."""
-    air: dict[str, str]
-    """The host's Wi-Fi cards, and the MAC address of each: that of all who are bridged to it."""
+    plugged: dict[str, list[Adapter]]
+    """Adapters that are plugged in, by segment, in the order in which they come."""
+    wifi_cards: dict[str, str]
+    """MAC addresses of the host's Wi-Fi cards, by card: all that is bridged to one has its address."""
 
     @classmethod
     def of(cls, nodes: Iterable[Node]) -> Devices:
-        """Those of all machines."""
-        known = sorted(
-            (node for node in nodes if node.role in _ORDER), key=lambda n: _ORDER.index(n.role)
+        """Return the devices of all machines."""
+        machines = sorted(
+            (node for node in nodes if node.role in _ORDER),
+            key=lambda node: _ORDER.index(node.role),
         )
-        connected = (adapter for node in known for adapter in node.adapters if adapter.connected)
-        cards = (adapter for node in known if node.role is Role.HOST for adapter in node.adapters)
+        connected = (adapter for node in machines for adapter in node.adapters if adapter.connected)
+        host = (node for node in machines if node.role is Role.HOST)
         wireless = (
             adapter
-            for adapter in cards
+            for node in host
+            for adapter in node.adapters
             if adapter.network.lan and adapter.interface.startswith(WIFI)
         )
         return cls(by_segment(connected), {card.interface: card.mac for card in wireless})
 
     def mac(self, adapter: Adapter) -> str:
-        """The MAC address that a LAN sees of an adapter."""
-        return self.air.get(adapter.network.nic or "", adapter.mac)
+        """Return the MAC address that a LAN sees of an adapter."""
+        return self.wifi_cards.get(adapter.network.nic or "", adapter.mac)
 
     def admitted(self, name: str, lan: FurtherLan) -> tuple[str, ...]:
-        """The MAC addresses that a LAN lets in."""
-        macs = dict.fromkeys(self.mac(adapter) for adapter in self.stations.get(name, ()))
+        """Return the MAC addresses that a LAN lets in."""
+        macs = dict.fromkeys(self.mac(adapter) for adapter in self.plugged.get(name, ()))
         return tuple(macs)[: lan.admits]
 
 
 def by_segment(adapters: Iterable[Adapter]) -> dict[str, list[Adapter]]:
-    """Adapters that hear each other, in the order in which they are given."""
-    found: dict[str, list[Adapter]] = {}
+    """Group adapters that hear each other, in the order in which they are given."""
+    segments: dict[str, list[Adapter]] = {}
     for adapter in adapters:
-        found.setdefault(adapter.network.segment, []).append(adapter)
-    return found
+        segments.setdefault(adapter.network.segment, []).append(adapter)
+    return segments
 
 
 def without_lease(
     network: Network, lan: FurtherLan, devices: Devices, admitted: Collection[str]
 ) -> Iterator[tuple[Adapter, Denial]]:
-    """Adapters that ask the LAN's DHCP in vain."""
-    stations = devices.stations.get(network.name, [])
-    asking = [adapter for adapter in stations if adapter.by_dhcp]
+    """Yield adapters that ask the LAN's DHCP in vain."""
+    plugged = devices.plugged.get(network.name, [])
+    asking = [adapter for adapter in plugged if adapter.by_dhcp]
     yield from (
         (adapter, Denial.NOT_ADMITTED) for adapter in asking if devices.mac(adapter) not in admitted
     )
     if lan.dhcp and not network.guest_dhcp:
-        left = _room(network.pool, {adapter.address.ip for adapter in stations if adapter.address})
+        free = _free_addresses(
+            network.pool, {adapter.address.ip for adapter in plugged if adapter.address}
+        )
         served = [adapter for adapter in asking if devices.mac(adapter) in admitted]
-        yield from ((adapter, Denial.POOL_EMPTY) for adapter in served[left:])
+        yield from ((adapter, Denial.POOL_EMPTY) for adapter in served[free:])
 
 
 def left_over(network: Network, adapters: Sequence[Adapter]) -> Iterator[tuple[Adapter, Denial]]:
-    """Adapters for which a vmnet's DHCP server has no address left, of those that it hears.
+    """Yield adapters for which a vmnet's DHCP server has no address left, of those that it hears.
 
-    Where a VM serves too, who gets what nobody knows.
+    None where a VM serves too: which server answers first is not known.
     """
-    is_lans = network.mode is None or network.mode.on_lan
-    if is_lans or network.guest_dhcp or not network.leases:
+    of_lan = network.mode is None or network.mode.on_lan
+    if of_lan or network.guest_dhcp or not network.leases:
         return
     reserved = network.dhcp.reservations if network.dhcp else {}
     fixed = {adapter.address.ip for adapter in adapters if adapter.address} | set(reserved.values())
@@ -87,12 +91,12 @@ def left_over(network: Network, adapters: Sequence[Adapter]) -> Iterator[tuple[A
         if adapter.by_dhcp and adapter.node not in reserved and adapter.mac not in reserved
     ]
     macs = list(dict.fromkeys(adapter.mac for adapter in asking))
-    refused = set(macs[_room(network.pool, fixed) :])
+    refused = set(macs[_free_addresses(network.pool, fixed) :])
     yield from ((adapter, Denial.POOL_EMPTY) for adapter in asking if adapter.mac in refused)
 
 
-def _room(pool: tuple[IPv4Address, IPv4Address], fixed: set[IPv4Address]) -> int:
-    """How many addresses of a pool are left beside those that are somebody's already."""
+def _free_addresses(pool: tuple[IPv4Address, IPv4Address], fixed: set[IPv4Address]) -> int:
+    """Return how many addresses of a pool are left beside those that are taken."""
     first, last = pool
     taken = sum(first <= address <= last for address in fixed)
     return max(int(last) - int(first) + 1 - taken, 0)

@@ -36,17 +36,17 @@ from netlab.scenario.topology.parts import Adapter, Network, Node, Role
 
 
 def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node]:
-    """Every machine, without what depends on others of them: leases, and IPv6 of routers' making."""
+    """Yield every machine, without what depends on other machines: leases, and IPv6 by advertisements."""
     yield _internet(scenario, networks)
-    for lan in scenario.all_lans:
-        yield _router(scenario, lan, networks)
-    for lan, its in scenario.all_lans.items():
-        for name, peer in sorted(its.peers.items(), key=lambda item: natural(item[0])):
-            adapter = _lan_adapter(scenario, networks[lan], name, "eth0", peer.address)
-            yield Node(name, Role.PEER, (adapter,))
-    for name, peer in sorted(hotspot(scenario).items(), key=lambda item: natural(item[0])):
-        adapter = _lan_adapter(scenario, networks[HOTSPOT], name, f"{WIFI}0", peer.address)
-        yield Node(name, Role.PEER, (adapter,))
+    for name in scenario.all_lans:
+        yield _router(scenario, name, networks)
+    for name, lan in scenario.all_lans.items():
+        for peer_name, peer in sorted(lan.peers.items(), key=lambda item: natural(item[0])):
+            adapter = _lan_adapter(scenario, networks[name], peer_name, "eth0", peer.address)
+            yield Node(peer_name, Role.PEER, (adapter,))
+    for peer_name, peer in sorted(hotspot(scenario).items(), key=lambda item: natural(item[0])):
+        adapter = _lan_adapter(scenario, networks[HOTSPOT], peer_name, f"{WIFI}0", peer.address)
+        yield Node(peer_name, Role.PEER, (adapter,))
     yield Node(
         HOST,
         Role.HOST,
@@ -84,36 +84,36 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
 
 
 def hotspot(scenario: Scenario) -> dict[str, Peer]:
-    """The devices on the host's hot spot."""
+    """Return the devices on the host's hot spot, by name."""
     return scenario.host.hotspot or {}
 
 
 def installations(scenario: Scenario) -> dict[str, str]:
-    """For each VM, the one in which its guest was installed: the first of a chain of copies."""
+    """Return, for each VM, the one in which its guest was installed: the first of a chain of copies."""
     return _origins(scenario, tuple(MovedOrCopied))
 
 
 def _origins(scenario: Scenario, answers: tuple[MovedOrCopied, ...]) -> dict[str, str]:
-    """Back along chains of copies that were so answered; one that is a circle leads nowhere."""
-    before = {
+    """Follow chains of copies that were so answered back to their first VM; a circle leads nowhere."""
+    copied_from = {
         name: vm.copy_of
         for name, vm in scenario.vms.items()
         if vm.answer in answers and vm.copy_of in scenario.vms
     }
-    found: dict[str, str | None] = {}
+    origins: dict[str, str | None] = {}
     for vm in scenario.vms:
         chain: dict[str, None] = {}
-        here = vm
-        while here in before and here not in chain and here not in found:
-            chain[here] = None
-            here = before[here]
-        origin = None if here in chain else found.get(here, here)
-        found |= dict.fromkeys((vm, *chain), origin)
-    return {vm: origin or vm for vm, origin in found.items()}
+        last = vm
+        while last in copied_from and last not in chain and last not in origins:
+            chain[last] = None
+            last = copied_from[last]
+        origin = None if last in chain else origins.get(last, last)
+        origins |= dict.fromkeys((vm, *chain), origin)
+    return {vm: origin or vm for vm, origin in origins.items()}
 
 
 def _uuids(scenario: Scenario) -> dict[str, UUID]:
-    """Every VM's. One that is made from a name leads to no MAC that another has."""
+    """Return every VM's UUID. One that is made from a name leads to no MAC that is taken."""
     uuids = {name: vm.uuid for name, vm in scenario.vms.items() if vm.uuid}
     taken = {nic.mac for vm in scenario.vms.values() for nic in vm.nics if nic.mac}
 
@@ -133,7 +133,7 @@ def _uuids(scenario: Scenario) -> dict[str, UUID]:
 
 
 def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
-    """It has a cable to each router."""
+    """Return the Internet's node, which has a cable to each router."""
     first = next(iter(scenario.internet.servers.values()))
     hardware = mac.physical(INTERNET)
     wan = networks[WAN]
@@ -150,7 +150,7 @@ def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node
     lan, wan, node = networks[name], networks[wan_of(name)], router_of(name)
     first = next(iter(scenario.internet.servers.values()))
     at_home = name == LAN
-    far = first if at_home else wan.subnet[1]
+    upstream = first if at_home else wan.subnet[1]
     public = scenario.lan.public if at_home else wan.subnet[2]
     gateway = _interface(scenario.all_lans[name].gateway, lan)
     inside = Adapter(node, "lan0", lan, mac.physical(f"{node} lan0"), gateway, dns=first)
@@ -160,13 +160,15 @@ def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node
         Role.ROUTER,
         (
             inside,
-            Adapter(node, "wan0", wan, outside, _interface(public, wan), gateway=far, dns=first),
+            Adapter(
+                node, "wan0", wan, outside, _interface(public, wan), gateway=upstream, dns=first
+            ),
         ),
     )
 
 
 def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Adapter]:
-    seen: set[str] = set()
+    routed: set[str] = set()
     for name, nic in sorted(scenario.host.nics.items()):
         lan = networks.get(nic.lan, networks[LAN])
         adapter = replace(
@@ -174,10 +176,10 @@ def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator
         )
         # One default route for a LAN: the first card's, as an operating system prefers one. None for
         # a VPN: only packets to its subnet take it.
-        no_exit = name not in scenario.cards or lan.name in seen
+        no_exit = name not in scenario.cards or lan.name in routed
         yield replace(adapter, gateway=None, dns=None) if no_exit else adapter
         if nic.connected:
-            seen.add(lan.name)
+            routed.add(lan.name)
     for network in networks.values():
         settings = network.adapter
         if settings.state is not HostAdapterState.NONE:
@@ -229,12 +231,12 @@ def _services(network: Network) -> Iterator[Node]:
 
 
 def _beside(vm: Vm, index: int, networks: dict[str, Network]) -> tuple[Network, ...] | None:
-    """Where the further ports of a VM's bridge are plugged in; None: it has no bridge."""
+    """Return the networks of the further ports of a VM's bridge; None if it has no bridge."""
     if not vm.bridges:
         return None
-    others = (nic for number, nic in enumerate(vm.nics) if number != index)
-    known = ((nic, networks[nic.network]) for nic in others if nic.network in networks)
-    return tuple(network for nic, network in known if network.connects(nic))
+    further = (nic for number, nic in enumerate(vm.nics) if number != index)
+    plugged = ((nic, networks[nic.network]) for nic in further if nic.network in networks)
+    return tuple(network for nic, network in plugged if network.connects(nic))
 
 
 def _vm_adapter(
@@ -272,9 +274,9 @@ def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
 
 
 def with_ipv6(node: Node, adapter: Adapter, joins: bool) -> Adapter:
-    """The adapter with what it has of IPv6, if it `joins` its LAN.
+    """Return the adapter with its IPv6 address, if it `joins` its LAN.
 
-    A disabled adapter has none, as one without a link.
+    A disabled adapter has none, nor has one without a link.
     """
     network = adapter.network
     is_off = not (node.ipv6 and adapter.enabled and adapter.plugged_into)
@@ -285,8 +287,8 @@ def with_ipv6(node: Node, adapter: Adapter, joins: bool) -> Adapter:
         # A NAT device advertises by itself; there, the DHCP server has no part in IPv6.
         idle = node.role is Role.DHCP_SERVER and network.nat is not None
         address = adapter.address.ip if adapter.address else network.subnet[1]
-        own = ipv6.numbered(network.prefix, address, network.subnet)
-        return adapter if idle else replace(adapter, ipv6=own)
+        numbered = ipv6.numbered(network.prefix, address, network.subnet)
+        return adapter if idle else replace(adapter, ipv6=numbered)
     hears = network.advertises and adapter.connected and joins
-    made = ipv6.made(network.prefix, adapter.mac) if hears else None
-    return replace(adapter, ipv6=made, listens_to_router=True)
+    by_slaac = ipv6.slaac_address(network.prefix, adapter.mac) if hears else None
+    return replace(adapter, ipv6=by_slaac, listens_to_router=True)

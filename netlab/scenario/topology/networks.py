@@ -26,7 +26,7 @@ from netlab.scenario.topology.parts import NO_ADAPTER, Network
 
 
 def all_networks(scenario: Scenario) -> dict[str, Network]:
-    """Every network by name: WANs and LANs, then VMware's by number, and LAN segments."""
+    """Return every network by name: WANs and LANs, then VMware's by number, and LAN segments."""
     networks = {network.name: network for network in _each(scenario)}
     networks |= _served_by_guests(scenario, networks)
     return networks | _joined(scenario, networks)
@@ -44,8 +44,8 @@ def _each(scenario: Scenario) -> Iterator[Network]:
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
         elif subnet := vmnet.own_subnet:
-            own = _virtual(name, vmnet, subnet)
-            yield from _private(scenario, own) if vmnet.mode.private else (own,)
+            network = _virtual(name, vmnet, subnet)
+            yield from _private(scenario, network) if vmnet.mode.private else (network,)
     if scenario.host.hotspot is not None:
         yield Network(HOTSPOT, pools.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
@@ -61,21 +61,21 @@ def _each(scenario: Scenario) -> Iterator[Network]:
 
 
 def _served_by_guests(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Network]:
-    """Networks on which VMs serve DHCP, for all who hear them there."""
+    """Return the networks on which VMs serve DHCP, for all who hear them there."""
     servers = [vm for vm in scenario.vms.values() if vm.dhcp_server]
     # A bridge listens on all its ports.
     listening = (nic for vm in servers for nic in (vm.nics if vm.bridges else vm.nics[:1]))
-    known = ((nic, networks[nic.network]) for nic in listening if nic.network in networks)
-    places = {_place(network) for nic, network in known if network.connects(nic)}
+    plugged = ((nic, networks[nic.network]) for nic in listening if nic.network in networks)
+    domains = {_broadcast_domain(network) for nic, network in plugged if network.connects(nic)}
     return {
-        name: replace(one, guest_dhcp=True)
-        for name, one in networks.items()
-        if _place(one) in places
+        name: replace(network, guest_dhcp=True)
+        for name, network in networks.items()
+        if _broadcast_domain(network) in domains
     }
 
 
 def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
-    """A network with a subnet of its own; a bare one has only what is asked for."""
+    """Return a network with a subnet of its own; a bare one has only what is asked for."""
     mode = vmnet.mode
     usual = NO_ADAPTER if mode.bare or not mode.host_adapter else HostAdapter()
     dhcp = vmnet.dhcp or Dhcp(on=not mode.bare)
@@ -97,7 +97,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
 
 
 def _nat(vmnet: Vmnet) -> Nat:
-    """What is set, and of other products than VMware what nobody can set there."""
+    """Return the NAT device's settings; other products fix their time-outs."""
     settings = vmnet.nat or Nat()
     if vmnet.mode.nat_forgets is None:
         return settings
@@ -106,7 +106,7 @@ def _nat(vmnet: Vmnet) -> Nat:
 
 
 def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:
-    """A network's own, or VMware's for NAT networks."""
+    """Return a network's own prefix, or VMware's for NAT networks."""
     if isinstance(vmnet.ipv6, IPv6Network):
         return vmnet.ipv6
     digits = name.removeprefix("vmnet")
@@ -114,9 +114,9 @@ def _prefix(name: str, vmnet: Vmnet) -> IPv6Network | None:
 
 
 def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
-    """One such network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox.
+    """Yield a network for each adapter; a VM's second adapter is in the next /24, as in VirtualBox.
 
-    Where the subnet is larger, in the next one of that size.
+    Where the subnet is larger than that, in the next one of its size.
     """
     step = max(256, network.subnet.num_addresses)
     for vm, machine in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
@@ -128,39 +128,46 @@ def _private(scenario: Scenario, network: Network) -> Iterator[Network]:
 
 
 def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Network]:
-    """Networks that are one because VMs bridge them; one with a LAN is that LAN."""
+    """Return the networks that are one because VMs bridge them; one with a LAN is that LAN."""
     groups: list[set[str]] = []
     for vm in scenario.vms.values():
         if vm.bridges:
             group = {nic.network for nic in vm.nics if nic.network in networks}
             lans = _lans(group, networks)
-            group |= {name for name, one in networks.items() if one.lan in lans}
-            for other in [one for one in groups if one & group]:
-                groups.remove(other)
-                group |= other
+            group |= {name for name, network in networks.items() if network.lan in lans}
+            for overlapping in [earlier for earlier in groups if earlier & group]:
+                groups.remove(overlapping)
+                group |= overlapping
             groups.append(group)
-    found = {}
+    joined = {}
     served = _served(scenario, networks)
     for group in groups:
-        members = sorted((networks[name] for name in group), key=lambda one: natural(one.name))
-        segment = next((one.lan for one in members if one.lan), members[0].name if members else "")
-        for one in members:
-            barred = served.get(_place(one), "")
-            from_afar = _place(one) in served and not barred and not one.leases
-            guest_dhcp = one.guest_dhcp or from_afar
-            found[one.name] = replace(one, joined=segment, guest_dhcp=guest_dhcp, barred=barred)
-    return found
+        members = sorted(
+            (networks[name] for name in group), key=lambda member: natural(member.name)
+        )
+        lan = next((member.lan for member in members if member.lan), None)
+        for network in members:
+            domain = _broadcast_domain(network)
+            barred = served.get(domain, "")
+            from_afar = domain in served and not barred and not network.leases
+            joined[network.name] = replace(
+                network,
+                joined=lan or members[0].name,
+                guest_dhcp=network.guest_dhcp or from_afar,
+                barred=barred,
+            )
+    return joined
 
 
 def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
-    """Places whose machines are heard by a DHCP server, be it over VMs that bridge, and the adapter that
-    keeps its answers from them; empty: none does.
+    """Return broadcast domains that a DHCP server hears, also over VMs that bridge, and what bars it.
 
-    A server answers to the client's own MAC address, so the bridge's adapter that hears it needs the
-    permission for promiscuous mode; questions go to everybody, and pass without.
+    That is the adapter of a VM that keeps the replies from them; empty: none does. A server replies to the
+    client's own MAC address, so the bridge's adapter that hears it needs the permission for promiscuous
+    mode; requests are broadcast, and pass without.
     """
-    ways = {
-        (_place(networks[near.network]), _place(networks[far.network])): ""
+    bridges = {
+        (_broadcast_domain(networks[near.network]), _broadcast_domain(networks[far.network])): ""
         if networks[near.network].permits_promiscuous(near)
         else f"{name}'s eth{index} on {near.network}"
         for name, vm in scenario.vms.items()
@@ -170,20 +177,22 @@ def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
             nic.network in networks and networks[nic.network].connects(nic) for nic in (near, far)
         )
     }
-    found = {_place(one): "" for one in networks.values() if one.leases}
+    barred_by = {_broadcast_domain(network): "" for network in networks.values() if network.leases}
     for permitted in (True, False):
-        open_ways = {way: bar for way, bar in ways.items() if not (permitted and bar)}
-        while more := {
-            far: found[near] or bar
-            for (near, far), bar in open_ways.items()
-            if near in found and far not in found
+        open_bridges = {
+            bridge: barring for bridge, barring in bridges.items() if not (permitted and barring)
+        }
+        while reached := {
+            far: barred_by[near] or barring
+            for (near, far), barring in open_bridges.items()
+            if near in barred_by and far not in barred_by
         }:
-            found |= more
-    return found
+            barred_by |= reached
+    return barred_by
 
 
-def _place(network: Network) -> str:
-    """What it is one with, whatever VMs do: a bridged network with its LAN, while that has a link."""
+def _broadcast_domain(network: Network) -> str:
+    """Return the name of the broadcast domain without VMs that bridge: a bridged network's LAN, if linked."""
     return (network.linked and network.lan) or network.name
 
 
@@ -198,7 +207,7 @@ def _lan(name: str, lan: FurtherLan) -> Network:
 
 
 def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Network]) -> Network:
-    """It is on the LAN of its card; while that has no link, nobody gives addresses there."""
+    """Return a network on the LAN of its card; while that has no link, nobody gives addresses there."""
     chosen = bridged_to(name, scenario)
     card = scenario.host.nics.get(chosen or "")
     lan = lans.get(card.lan if card else LAN, lans[LAN])
@@ -219,7 +228,7 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
 
 
 def bridged_to(name: str, scenario: Scenario) -> str | None:
-    """The host's card that a bridged vmnet is bridged to; None: automatic finds none.
+    """Return the host's card that a bridged vmnet is bridged to; None: automatic finds none.
 
     Automatic takes the first connected card, as that has the default route, but none that
     another vmnet is pinned to, or that is excluded.
@@ -228,7 +237,7 @@ def bridged_to(name: str, scenario: Scenario) -> str | None:
     first = next(iter(scenario.cards), None)
     if vmnet.nic != AUTOMATIC:
         return vmnet.nic or first
-    others = (one for one in scenario.vmnets.values() if one.mode.on_lan)
-    pinned = {one.nic or first for one in others}
+    bridged = (settings for settings in scenario.vmnets.values() if settings.mode.on_lan)
+    pinned = {settings.nic or first for settings in bridged}
     usable = sorted(set(scenario.cards) - pinned - set(vmnet.excluded))
     return next((card for card in usable if cards[card].connected), None)

@@ -1,4 +1,4 @@
-"""What a topology consists of: machines, their adapters, and the networks between them."""
+"""The parts of a topology: machines, their adapters, and the networks between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from netlab.scenario.model import (
 
 
 class Role(StrEnum):
-    """What a node stands for."""
+    """The role of a node in the lab."""
 
     INTERNET = "internet"
     ROUTER = "router"
@@ -37,7 +37,7 @@ class Role(StrEnum):
 
 
 class Denial(StrEnum):
-    """Why a DHCP server that is asked gives an adapter nothing."""
+    """A reason for which a DHCP server that is asked gives an adapter nothing."""
 
     NOT_ADMITTED = "not admitted"
     POOL_EMPTY = "pool empty"
@@ -45,10 +45,10 @@ class Denial(StrEnum):
 
 @frozen
 class InVain:
-    """Why an adapter gets no address by DHCP, known before anybody asks."""
+    """The reason for which an adapter will get no address by DHCP, and the fix."""
 
     cause: str
-    """As `trace --by dhcp` calls it."""
+    """The cause's name in `trace --by dhcp`."""
     why: str
     fix: str
 
@@ -64,38 +64,38 @@ class Network:
     name: str
     subnet: IPv4Network
     mode: Mode | None = None
-    """None for LANs and WANs, which are not VMware's."""
+    """The network's mode; None for LANs and WANs, which are not VMware's."""
     nic: str | None = None
     """The host's card that a bridged network is bridged to; None: automatic finds none."""
     lan: str | None = None
-    """The LAN that it is, or that it is bridged to."""
+    """The LAN that it is, or that it is bridged to; None: neither."""
     linked: bool = True
     """False: the host's card that it is bridged to has no link."""
     mtu: int = 1500
     hub: bool = False
-    """It learns nothing, and every frame goes everywhere."""
+    """True: the switch learns no addresses, and every frame goes everywhere."""
     promiscuous: bool = True
-    """Its VMs may listen to frames for others."""
+    """True: VMs may listen to frames for others."""
     adapter: HostAdapter = NO_ADAPTER
-    """How the host has set it up: never None where VMware knows a host adapter."""
+    """The host adapter, as the host has set it up."""
     dhcp: Dhcp | None = field(default=None, hash=False)
-    """VMware's server; None: there is none."""
+    """VMware's DHCP server; None: there is none."""
     nat: Nat | None = field(default=None, hash=False)
     stopped: frozenset[VmnetService] = frozenset()
     guest_dhcp: bool = False
-    """A VM serves DHCP here, or lets it in from another network."""
+    """True: a VM serves DHCP here, or lets it in from another network."""
     barred: str = ""
-    """The adapter of a VM that bridges which would let DHCP in, were it permitted to hear the answers."""
+    """The bridging VM's adapter that keeps DHCP's replies out, not permitted to hear them; empty: none."""
     joined: str = ""
     """The segment of all networks that VMs have bridged with this one; empty: there are none."""
     leased: tuple[IPv4Address, IPv4Address] | None = None
-    """First and last address that DHCP leases, where the scenario says it."""
+    """First and last address that DHCP leases, where the scenario sets them."""
     prefix: IPv6Network | None = None
-    """Of IPv6; a bridged network has its LAN's."""
+    """The IPv6 prefix; a bridged network has its LAN's."""
 
     @property
     def advertises(self) -> bool:
-        """Its router, NAT device or DHCP server tells machines the prefix."""
+        """True if its router, NAT device or DHCP server advertises the prefix."""
         if self.prefix is None or self.mode is None or self.mode.on_lan:
             return self.prefix is not None and self.linked
         if self.mode.nat_device:
@@ -104,14 +104,14 @@ class Network:
 
     @property
     def leases(self) -> bool:
-        """Who asks for an address here gets one: from VMware's server, a VM, or on the LAN."""
+        """True if a DHCP server answers here: VMware's, a VM's, or the LAN's."""
         mode = self.mode
-        there = mode is None or mode.on_lan or mode.serves_itself or self.has_dhcp_server
-        return self.guest_dhcp or (there and VmnetService.DHCP not in self.stopped)
+        has_server = mode is None or mode.on_lan or mode.serves_itself or self.has_dhcp_server
+        return self.guest_dhcp or (has_server and VmnetService.DHCP not in self.stopped)
 
     @property
     def has_dhcp_server(self) -> bool:
-        """There is one, a machine of its own."""
+        """True if it has a DHCP server that is a machine of its own."""
         mode = self.mode
         if mode is None or mode.dhcp_server is None:
             return False
@@ -119,35 +119,35 @@ class Network:
 
     @property
     def outside(self) -> bool:
-        """Its machines are not inside the host's computer: a LAN, a WAN, the host's hot spot."""
+        """True if its machines are outside of the host: a LAN, a WAN, the host's hot spot."""
         return self.mode is None or self.mode.outside
 
     @property
     def numbered(self) -> bool:
-        """It has a subnet: nobody need have told that of a LAN segment."""
+        """True if it has a subnet: a scenario need not name that of a LAN segment."""
         return self.subnet.prefixlen < 32
 
     @property
     def host_address(self) -> IPv4Address:
-        """The host adapter's, where there is one."""
-        place = self.mode and self.mode.host_adapter
-        return self.adapter.address or (place or pools.host_adapter)(self.subnet)
+        """The host adapter's address, where there is one."""
+        pick_address = self.mode and self.mode.host_adapter
+        return self.adapter.address or (pick_address or pools.host_adapter)(self.subnet)
 
     @property
     def gateway(self) -> IPv4Address:
         """The NAT device's address, where there is one."""
-        place = self.mode and self.mode.nat_device
-        return (self.nat and self.nat.gateway) or (place or pools.nat_device)(self.subnet)
+        pick_address = self.mode and self.mode.nat_device
+        return (self.nat and self.nat.gateway) or (pick_address or pools.nat_device)(self.subnet)
 
     @property
     def loopback(self) -> IPv4Address | None:
         """The address that stands for the host's loopback, where one does."""
-        place = self.mode and self.mode.host_at
-        return place(self.subnet) if place else None
+        pick_address = self.mode and self.mode.host_at
+        return pick_address(self.subnet) if pick_address else None
 
     @property
     def reaches_loopback(self) -> bool:
-        """What comes to that address by TCP or UDP gets to the host's loopback."""
+        """True if TCP and UDP to that address reach the host's loopback."""
         if self.loopback is None or self.mode is None:
             return False
         chosen = self.nat.localhost_reachable if self.nat else None
@@ -165,11 +165,11 @@ class Network:
         return self.joined or self.lan or self.name
 
     def connects(self, nic: Nic) -> bool:
-        """A VM's adapter here is plugged in."""
+        """Return whether a VM's adapter on this network is plugged in."""
         return nic.connected and (self.linked or not nic.replicate)
 
     def permits_promiscuous(self, nic: Nic) -> bool:
-        """A VM's adapter here may listen to frames for others."""
+        """Return whether a VM's adapter on this network may listen to frames for others."""
         return self.promiscuous if nic.promiscuous is None else nic.promiscuous
 
     @property
@@ -196,27 +196,27 @@ class Adapter:
     enabled: bool = True
     """False: the adapter itself is switched off."""
     bridge: str | None = None
-    """The bridge inside its machine that it is a port of."""
+    """The bridge inside its machine that it is a port of; None: it is no port."""
     bare: bool = False
-    """It is a port without an address of its own: the first has the bridge's."""
+    """True: a bridge's port without an address of its own; the first port has the bridge's."""
     beside: tuple[Network, ...] = ()
     """The networks into which further ports of its bridge are plugged."""
     denied: Denial | None = None
-    """Why it asks DHCP and will get nothing, though a server hears it."""
+    """The reason for which it asks DHCP and will get nothing, though a server hears it."""
     released: bool = False
-    """Its guest has given the lease back, and asks for none."""
+    """True: its guest has given the lease back, and asks for none."""
     replicates: bool = False
-    """Its link and its lease follow the host's card that its network is bridged to."""
+    """True: its link and its lease follow the host's card that its network is bridged to."""
     promiscuous: bool = True
-    """It may listen to frames for others."""
+    """True: it may listen to frames for others."""
     model: str | None = None
-    """What kind of card a guest sees: a label."""
+    """The kind of card that a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
     ipv6: IPv6Interface | None = None
-    """The address that it has, or makes of its router's advertisement."""
+    """The IPv6 address that it has, or makes of its router's advertisement."""
     listens_to_router: bool = False
-    """It makes its IPv6 address of what a router advertises, if one does."""
+    """True: it makes its IPv6 address of what a router advertises, if one does."""
 
     @property
     def holder(self) -> str:
@@ -225,27 +225,29 @@ class Adapter:
 
     @property
     def by_dhcp(self) -> bool:
-        """It is configured by DHCP."""
+        """True if it is configured by DHCP."""
         return self.address is None and not self.bare
 
     @property
     def plugged_into(self) -> tuple[Network, ...]:
-        """The networks that hear it; none: it has no carrier, and its machine takes its addresses off."""
+        """The networks that hear it; if none, it has no carrier, and its machine takes its addresses off."""
         return (self.network, *self.beside) if self.connected else self.beside
 
     @property
     def asks(self) -> bool:
-        """A DHCP client runs on it."""
+        """True if a DHCP client runs on it."""
         return self.by_dhcp and bool(self.plugged_into) and not self.released
 
     @property
     def gets_lease(self) -> bool:
-        """It is configured by DHCP, and a server that it reaches has an address for it."""
-        return self.asks and not self.denied and any(one.leases for one in self.plugged_into)
+        """True if a DHCP server that it asks has an address for it."""
+        return (
+            self.asks and not self.denied and any(network.leases for network in self.plugged_into)
+        )
 
     @property
     def in_vain(self) -> InVain | None:
-        """Why DHCP, by which it is configured, gives it no address; None also if it wants none."""
+        """The reason for which DHCP gives it no address; None if it gets one, or wants none."""
         if not self.by_dhcp or self.released or self.gets_lease:
             return None
         network = self.network
@@ -254,7 +256,7 @@ class Adapter:
         if self.denied is Denial.NOT_ADMITTED:
             why = f"{network.segment} does not admit its MAC address"
             return InVain("not-admitted", why, "let more devices in: `admits`")
-        if any(one.leases for one in self.plugged_into):
+        if any(plugged.leases for plugged in self.plugged_into):
             why = f"the DHCP server of {network.segment} has no address left"
             return InVain("pool-empty", why, "give it an `address`, or the server a larger `range`")
         if network.barred:
@@ -269,7 +271,7 @@ class Adapter:
 
     @property
     def speaks(self) -> bool:
-        """By the scenario, it is up, plugged in, and has an address."""
+        """True if by the scenario it is up, plugged in, and has an address."""
         has_address = self.address is not None or self.gets_lease
         return bool(self.plugged_into) and self.enabled and has_address
 
@@ -287,14 +289,14 @@ class Node:
     role: Role
     adapters: tuple[Adapter, ...]
     uuid: UUID | None = None
-    """A VM's, as its BIOS has it."""
+    """A VM's BIOS UUID."""
     guest: UUID | None = None
-    """A VM's installed guest: the UUID of the VM in which it was installed."""
+    """The UUID of the VM in which a VM's guest was installed."""
     firewall: Firewall = NO_FIREWALL
     forwards: bool = False
-    """It is a router between its adapters."""
+    """True: it is a router between its adapters."""
     bridges: bool = False
-    """It is a switch between its adapters."""
+    """True: it is a switch between its adapters."""
     listens: tuple[str, ...] = ()
     """Ports that a server answers on, as `tcp:80`."""
     hosts: tuple[tuple[str, IPv4Address], ...] = ()
@@ -302,7 +304,7 @@ class Node:
     proxy: Proxy | None = None
     """The HTTP proxy that runs on it."""
     dhcp_server: bool = False
-    """It serves DHCP on its first adapter's network."""
+    """True: it serves DHCP on its first adapter's network."""
     ipv6: bool = True
     """False: IPv6 is disabled."""
 
@@ -313,7 +315,7 @@ class Node:
 
     @property
     def named_adapters(self) -> dict[str, Adapter]:
-        """Legs as endpoints: `host@vmnet8`; a second one on the same network is `host@eth1`."""
+        """Adapters by endpoint name: `host@vmnet8`; a second one on the same network is `host@eth1`."""
         names: dict[str, Adapter] = {}
         for adapter in self.adapters:
             name = adapter.name if adapter.name not in names else f"{self.name}@{adapter.interface}"
@@ -322,12 +324,12 @@ class Node:
 
     @cached_property
     def segments(self) -> frozenset[str]:
-        """The networks that it is on."""
+        """The names of the segments that it is on."""
         return frozenset(adapter.network.segment for adapter in self.adapters)
 
     @cached_property
     def plugged_segments(self) -> frozenset[str]:
-        """The networks that it is on by a cable; if there is none, those that it would be on."""
+        """The segments that it is on by a cable; if there is no cable, those that it would be on."""
         plugged = frozenset(
             adapter.network.segment for adapter in self.adapters if adapter.connected
         )
@@ -335,7 +337,7 @@ class Node:
 
     @cached_property
     def callable_adapters(self) -> tuple[Adapter, ...]:
-        """Those that its bare name may stand for: with a cable and an address, if there are any."""
+        """The adapters that its bare name may stand for: with a cable and an address, if there are any."""
         plugged = tuple(adapter for adapter in self.adapters if adapter.connected) or self.adapters
         return (
             tuple(adapter for adapter in plugged if adapter.address or adapter.gets_lease)

@@ -1,1 +1,1 @@
-"""A file for each kind of object that netlink has: its requests, and the one decoder of its messages."""
+"""Kinds of netlink objects, a file for each: its requests, and the one decoder of its messages."""

@@ -1,11 +1,10 @@
-"""Addresses of interfaces, of IPv4 and of IPv6."""
+"""IPv4 and IPv6 addresses of interfaces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
-from socket import AF_INET, AF_INET6
 
 from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR
 from pyroute2.netlink.rtnl.ifaddrmsg import (
@@ -19,14 +18,14 @@ from pyroute2.netlink.rtnl.ifaddrmsg import (
 from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import Reader, Template
+from netlab.kernel.netlink.codec import FAMILIES, VERSIONS, Reader, Template
 from netlab.kernel.netlink.objects.links import NEW, forgiven_absence
 from netlab.plan.resources import Address
 
 _LOOPBACK_4, _LOOPBACK_6 = 127, bytes(15) + b"\1"
 """127.0.0.0/8 and ::1."""
 _WITHOUT_BROADCAST = 31
-"""Bits of a prefix: a cable of two ends has no broadcast address (RFC 3021)."""
+"""Bits of the shortest prefix without a broadcast address (RFC 3021)."""
 _MESSAGE = Reader(
     ifaddrmsg, ("family", "prefixlen", "flags", "index"), ("IFA_ADDRESS", "IFA_LOCAL")
 )
@@ -40,32 +39,32 @@ class InterfaceAddress:
     index: int
     address: IPv4Interface | IPv6Interface
     flags: int
-    """IFA_F_*, the first eight."""
+    """The first eight of IFA_F_*."""
 
     @property
     def permanent(self) -> bool:
-        """Whether somebody has entered it; what a router's advertisement gives has an end."""
+        """True if it was entered by hand or plan: an address from a router's advertisement has an end."""
         return bool(self.flags & IFA_F_PERMANENT)
 
     @property
     def usable(self) -> bool:
-        """False for one of IPv6 that somebody else may have, or has (RFC 4862)."""
+        """False for an IPv6 address that another machine has, or may have (RFC 4862)."""
         return self.address.version == 4 or not self.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)
 
 
 def read(netlink: Netlink) -> Iterator[InterfaceAddress]:
-    """Every address of the namespace but the loopback's own."""
+    """Read every address of the namespace but the loopback's own. Raises Refused."""
     messages = netlink.dump(_EVERY.fill(), RTM_GETADDR)
     return (address for message in messages if (address := decode(message)))
 
 
 def decode(message: bytes) -> InterfaceAddress | None:
-    """The address that a message, with its header, is about; None for the loopback's own."""
+    """Decode an address from a message with its header; None for the loopback's own."""
     family, length, flags, index = _MESSAGE.fields(message)
-    if family not in (AF_INET, AF_INET6):  # A telephone's, where its module is loaded.
+    if family not in VERSIONS:  # A modem's (AF_PHONET), where its module is loaded.
         return None
     attributes = _MESSAGE.attributes(message)
-    # IPv4 has its own address in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
+    # With IPv4, the address is in IFA_LOCAL, and a tunnel's other end in IFA_ADDRESS.
     packed = attributes.get("IFA_LOCAL") or attributes["IFA_ADDRESS"]
     if packed == _LOOPBACK_6 or (len(packed) == 4 and packed[0] == _LOOPBACK_4):
         return None
@@ -73,7 +72,7 @@ def decode(message: bytes) -> InterfaceAddress | None:
 
 
 def create(netlink: Netlink, address: Address) -> None:
-    """Add an address with its broadcast address."""
+    """Add an address with its broadcast address. Raises Refused."""
     netlink.request(_packed(netlink, address), RTM_NEWADDR, NEW)
 
 
@@ -84,7 +83,7 @@ def delete(netlink: Netlink, address: Address) -> None:
 
 
 def delete_of(netlink: Netlink, interface: str) -> None:
-    """Remove every IPv4 address of an interface, and with them the routes over it. Forgives absence."""
+    """Remove every IPv4 address of an interface, and so the routes by it. Forgives absence."""
     with forgiven_absence():
         index = netlink.index(interface)
         for address in list(read(netlink)):
@@ -112,7 +111,7 @@ def _template(version: int, broadcast: bool) -> Template:
     return Template(
         ifaddrmsg,
         {
-            "family": AF_INET if version == 4 else AF_INET6,
+            "family": FAMILIES[version],
             "prefixlen": codec.octet("length"),
             "flags": 0 if version == 4 else IFA_F_NODAD,
             "index": codec.number("index"),

@@ -1,4 +1,4 @@
-"""Connections: what connection tracking remembers of a namespace's traffic, translations included."""
+"""Connection tracking's entries for a namespace's traffic, translations included."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from netlab.kernel.rows import Connection, Flow, IPAddress
 
 NEW = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW
 GONE = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE
-"""Of notifications."""
+"""Types of notifications: a new or changed connection, and one that has ended."""
 _GET = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
 _COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 _PROTOCOLS = {
@@ -47,10 +47,10 @@ _TCP = Reader(
 
 
 def read(namespace: str) -> list[Connection]:
-    """Every connection; none where no rule needs tracking.
+    """Read every connection of a namespace; none where no rule needs tracking. Raises KernelError, Refused.
 
     All namespaces of a machine share one table, and a dump walks through the
-    whole of it (10 ms): so it is counted first.
+    whole of it (10 ms): so the namespace's entries are counted first.
     """
     with netns.inside(namespace):
         if (files.read(_COUNT) or "0").strip() == "0":
@@ -61,7 +61,7 @@ def read(namespace: str) -> list[Connection]:
 
 
 def decode(message: bytes) -> Connection:
-    """The connection that a message, with its header, is about. A notification may lack the timeout."""
+    """Decode a connection from a message with its header. A notification may lack the timeout."""
     attributes = _MESSAGE.attributes(message)
     original = _TUPLE.attributes(attributes["CTA_TUPLE_ORIG"])
     protocol = _PROTOCOL.attributes(original["CTA_TUPLE_PROTO"])["CTA_PROTO_NUM"]
@@ -86,9 +86,9 @@ def _state(attributes: dict[str, Any]) -> str:
     return "replied" if status & IPS_SEEN_REPLY else "unreplied"
 
 
-def _flow(side: dict[str, Any]) -> Flow:
-    addresses = _ADDRESSES.attributes(side["CTA_TUPLE_IP"])
-    protocol = _PROTOCOL.attributes(side["CTA_TUPLE_PROTO"])
+def _flow(direction: dict[str, Any]) -> Flow:
+    addresses = _ADDRESSES.attributes(direction["CTA_TUPLE_IP"])
+    protocol = _PROTOCOL.attributes(direction["CTA_TUPLE_PROTO"])
     return Flow(
         _address(addresses, "CTA_IP_V4_SRC", "CTA_IP_V6_SRC"),
         _address(addresses, "CTA_IP_V4_DST", "CTA_IP_V6_DST"),
@@ -98,5 +98,5 @@ def _flow(side: dict[str, Any]) -> Flow:
     )
 
 
-def _address(addresses: dict[str, Any], of_ipv4: str, of_ipv6: str) -> IPAddress:
-    return ip_address(addresses.get(of_ipv4) or addresses[of_ipv6])
+def _address(addresses: dict[str, Any], ipv4_name: str, ipv6_name: str) -> IPAddress:
+    return ip_address(addresses.get(ipv4_name) or addresses[ipv6_name])

@@ -1,10 +1,10 @@
-"""Neighbours: what ARP and neighbour discovery have found out, and the MAC addresses that a switch knows."""
+"""Neighbours that ARP and neighbour discovery have found, and MAC addresses that a switch knows (FDB)."""
 
 from __future__ import annotations
 
 from functools import cache
 from ipaddress import ip_address
-from socket import AF_INET, AF_INET6, AF_UNSPEC
+from socket import AF_UNSPEC
 
 from pyroute2.config import AF_BRIDGE
 from pyroute2.netlink.rtnl import RTM_DELNEIGH, RTM_GETNEIGH
@@ -20,7 +20,7 @@ from pyroute2.netlink.rtnl.ndmsg import (
 from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import Reader, Template, encode
+from netlab.kernel.netlink.codec import FAMILIES, VERSIONS, Reader, Template, encode
 from netlab.kernel.rows import IPAddress
 
 _MESSAGE = Reader(
@@ -29,35 +29,35 @@ _MESSAGE = Reader(
     ("NDA_DST", "NDA_LLADDR", "NDA_VLAN", "NDA_MASTER"),
 )
 _FAMILY = Reader(ndmsg, ("family",))
-"""Every message of rtnetlink begins with it."""
+"""The first field of every message of rtnetlink."""
 _EVERY = Template(ndmsg, {"family": codec.octet("family")})
 _STATES: dict[int, str] = {number: word for word, number in states.items()}
 
 
 @frozen
 class KernelNeighbour:
-    """What is known of an IP address on the interface with this number."""
+    """An IP address that is known on the interface with this number, and its MAC address."""
 
     index: int
     address: IPAddress
     mac: str
     """Empty as long as nobody has answered."""
     bits: int
-    """NUD_*."""
+    """NUD_*: the state."""
 
     @property
     def permanent(self) -> bool:
-        """Whether somebody has entered it for ever."""
+        """True if it was entered by hand, for ever."""
         return bool(self.bits & NUD_PERMANENT)
 
     @property
     def learnt(self) -> bool:
-        """Whether it was found out by asking."""
+        """True if it was found by asking."""
         return not self.bits & (NUD_PERMANENT | NUD_NOARP)
 
     @property
     def state(self) -> str:
-        """reachable, stale, …: ip-neighbour(8)'s words; none if it has several, or none."""
+        """The state in ip-neighbour(8)'s words: reachable, stale, …; `none` for several states, or none."""
         return _STATES.get(self.bits, "none")
 
 
@@ -75,46 +75,49 @@ class ForwardingEntry:
 
     @property
     def learnt(self) -> bool:
-        """False for the switch's and its ports' own, and for what was entered for ever."""
+        """False for the addresses of the switch and its ports, and for those entered for ever."""
         return not self.state & NUD_PERMANENT
 
     @property
     def lasting(self) -> bool:
-        """Whether the switch never forgets it."""
+        """True if the switch never forgets it."""
         return bool(self.state & (NUD_NOARP | NUD_PERMANENT))
 
 
 def read(netlink: Netlink) -> list[KernelNeighbour]:
-    """Every neighbour of the namespace, of IPv4 and IPv6."""
+    """Read every neighbour of the namespace, of IPv4 and IPv6. Raises Refused."""
     messages = netlink.dump(_EVERY.fill(family=AF_UNSPEC), RTM_GETNEIGH)
     return [neighbour for message in messages if (neighbour := decode(message))]
 
 
 def decode(message: bytes) -> KernelNeighbour | None:
-    """The neighbour that a message, with its header, is about; None for a switch's, or without address."""
+    """Decode a neighbour from a message with its header; None for a switch's, or without address."""
     family, index, state = _MESSAGE.fields(message)
     attributes = _MESSAGE.attributes(message)
     address = attributes.get("NDA_DST")
-    if family not in (AF_INET, AF_INET6) or address is None:
+    if family not in VERSIONS or address is None:
         return None
     mac = attributes.get("NDA_LLADDR", b"").hex(":")
     return KernelNeighbour(index, ip_address(address), mac, state)
 
 
 def read_fdb(netlink: Netlink) -> list[ForwardingEntry]:
-    """Every MAC address that the switches of the namespace know."""
+    """Read every MAC address that the switches of the namespace know. Raises Refused."""
     messages = netlink.dump(_EVERY.fill(family=AF_BRIDGE), RTM_GETNEIGH)
     return [entry for message in messages if (entry := decode_entry(message))]
 
 
 def of_switch(message: bytes) -> bool:
-    """Whether a message with its header, about an interface or a neighbour, is told by a switch."""
+    """Return whether a message with its header, about an interface or a neighbour, comes from a switch."""
     (family,) = _FAMILY.fields(message)
     return bool(family == AF_BRIDGE)
 
 
 def decode_entry(message: bytes) -> ForwardingEntry | None:
-    """None for a device's own list, of multicast addresses that it listens to."""
+    """Decode a switch's entry from a message with its header.
+
+    None for a device's own list, of the multicast addresses that it listens to.
+    """
     _, index, state = _MESSAGE.fields(message)
     attributes = _MESSAGE.attributes(message)
     bridge, mac = attributes.get("NDA_MASTER"), attributes.get("NDA_LLADDR")
@@ -124,22 +127,25 @@ def decode_entry(message: bytes) -> ForwardingEntry | None:
 
 
 def given_up(netlink: Netlink) -> set[IPAddress]:
-    """For what addresses the namespace's machine has asked in vain, and asks no more."""
+    """Return the addresses that the namespace's machine has asked for in vain, and asks for no more."""
     states: dict[IPAddress, set[str]] = {}
     for neighbour in read(netlink):
         states.setdefault(neighbour.address, set()).add(neighbour.state)
     return {
         address
-        for address, words in states.items()
-        if "failed" in words and "incomplete" not in words
+        for address, present in states.items()
+        if "failed" in present and "incomplete" not in present
     }
 
 
 def forget(netlink: Netlink) -> None:
-    """Delete what ARP has learnt in the namespace; what somebody has entered by hand stays."""
-    learnt = (entry for entry in read(netlink) if entry.address.version == 4 and entry.learnt)
-    # One may have gone by itself meanwhile.
-    netlink.attempt([_removal(neighbour) for neighbour in learnt], RTM_DELNEIGH)
+    """Delete the neighbours that ARP has learnt in the namespace; those entered by hand stay."""
+    removals = [
+        _removal(neighbour)
+        for neighbour in read(netlink)
+        if neighbour.address.version == 4 and neighbour.learnt
+    ]
+    netlink.attempt(removals, RTM_DELNEIGH)  # A neighbour may have gone by itself meanwhile.
 
 
 def delete(netlink: Netlink, neighbour: KernelNeighbour) -> None:
@@ -158,7 +164,7 @@ def _template(version: int) -> Template:
     return Template(
         ndmsg,
         {
-            "family": AF_INET if version == 4 else AF_INET6,
+            "family": FAMILIES[version],
             "ifindex": codec.number("index"),
             "attrs": [("NDA_DST", codec.ip("address", version))],
         },
@@ -170,7 +176,7 @@ def delete_forwarding(netlink: Netlink, entry: ForwardingEntry) -> None:
     attributes: list[tuple[str, object]] = [("NDA_LLADDR", entry.mac)]
     if entry.vlan:
         attributes.append(("NDA_VLAN", entry.vlan))
-    # What is the switch's own (`bridge fdb add … self`) is asked of it, all else of who has the port.
+    # A request about the switch's own entry (`bridge fdb add … self`) goes to it, else to the port's master.
     flags = NTF_SELF if entry.index == entry.bridge else NTF_MASTER
     body = {"family": AF_BRIDGE, "ifindex": entry.index, "flags": flags, "attrs": attributes}
     netlink.request(encode(ndmsg, body), RTM_DELNEIGH)

@@ -1,4 +1,4 @@
-"""What netlink tells of nftables: whether there are rules, and which ones packets meet."""
+"""nftables by netlink: whether there are tables, and which rules packets meet."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _VERDICT = Reader(trace_msg.verdict, attributes=("NFTA_VERDICT_CODE",))
 
 
 def has_tables() -> bool:
-    """Whether the present namespace has rules: many have none, and libnftables takes 2 ms to say so."""
+    """Return whether the present namespace has tables: many have none, and libnftables needs 2 ms."""
     with closing(Netlink(NETLINK_NETFILTER)) as netlink:
         return any(netlink.dump(_EVERY_TABLE.fill(), _GET_TABLE))
 
 
 def traces() -> Subscription:
-    """Hears what rules the packets meet that are traced in the present namespace."""
+    """Subscribe to the events of packets that are traced in the present namespace."""
     return Subscription(NETLINK_NETFILTER, [NFNLGRP_NFTRACE])
 
 
-def trace_events(heard: Subscription) -> Iterator[tuple[int, dict[str, Any]]]:
-    """What was heard since the last call: NFPROTO_*, and the attributes NFTA_TRACE_*. Raises Overflow."""
-    for kind, message in heard.messages():
+def trace_events(subscription: Subscription) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield events since the last call: NFPROTO_*, and the attributes NFTA_TRACE_*. Raises Overflow."""
+    for kind, message in subscription.messages():
         if kind == _TRACE:
             (family,) = _EVENT.fields(message)
             yield family, _EVENT.attributes(message)
 
 
 def verdict(attributes: dict[str, Any]) -> int | None:
-    """NF_DROP, NF_ACCEPT, … of an event; None if it has none."""
+    """Return an event's verdict (NF_DROP, NF_ACCEPT, …); None if it has none."""
     code: int | None = _VERDICT.attributes(attributes.get("NFTA_TRACE_VERDICT", b"")).get(
         "NFTA_VERDICT_CODE"
     )

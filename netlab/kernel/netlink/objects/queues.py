@@ -1,8 +1,8 @@
 """Queueing disciplines of interfaces: tbf for a bandwidth, netem for a latency too.
 
-In nanoseconds and bytes (linux/pkt_sched.h); older fields are in ticks of the kernel's packet
-scheduler. pyroute2's module of queues has thirty kinds, which take 20 ms to import: it is imported where
-there are queues.
+Times are in nanoseconds, sizes in bytes (linux/pkt_sched.h); older fields are in ticks of the kernel's
+packet scheduler. pyroute2's module of queues has thirty kinds, which take 20 ms to import: it is imported
+where there are queues.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from netlab.kernel.rows import Names
 from netlab.plan.resources import Queue
 
 KINDS = ("tbf", "netem")
-"""Netlab's."""
+"""Kinds that netlab uses."""
 _ETHERNET = 1
 """TC_LINKLAYER_ETHERNET."""
 _BURST_SECONDS, _BURST_BYTES = 0.004, 3200
-"""What may go at once: two frames at least, or tbf could never send one."""
-_ROOM_SECONDS, _ROOM_BYTES = 0.1, 32_000
-"""How much waits: a tenth of a second's worth, as a router's buffer, or 20 frames."""
-_ROOM_FRAMES = 1000
+"""Burst that may leave at once: two frames at least, or tbf could never send one."""
+_BUFFER_SECONDS, _BUFFER_BYTES = 0.1, 32_000
+"""Size of the queue: a tenth of a second's worth, as in a router's buffer, or 20 frames."""
+_BUFFER_FRAMES = 1000
 
 
 def put(netlink: Netlink, queue: Queue) -> None:
-    """Give an interface this queue, or change the one that it has.
+    """Give an interface this queue, or change the queue that it has.
 
-    Raises Missing where a latency needs netem and the kernel has none.
+    Raises Missing where the kernel lacks the queueing discipline, Refused.
     """
     kind, options = ("netem", _netem(queue)) if queue.latency else ("tbf", _tbf(queue))
     attributes = [("TCA_KIND", kind), ("TCA_OPTIONS", options)]
@@ -56,13 +56,13 @@ def put(netlink: Netlink, queue: Queue) -> None:
 
 
 def remove(netlink: Netlink, queue: Queue) -> None:
-    """Let frames leave at once again. Forgives absence."""
+    """Remove an interface's queue: frames leave at once again. Forgives absence."""
     with forgiven_absence(errno.EINVAL):
         netlink.request(_message(netlink, queue.interface, []), RTM_DELQDISC)
 
 
 def read(netlink: Netlink, namespace: str, names: Names) -> list[Queue]:
-    """The queues of a namespace that are of netlab's kinds."""
+    """Read the queues of a namespace that are of netlab's kinds. Raises Refused."""
     from netlab.kernel.netlink.missing_queues import queue_msg
 
     reader = Reader(queue_msg, ("index", "parent"), ("TCA_KIND", "TCA_OPTIONS"))
@@ -89,7 +89,7 @@ def _tbf(queue: Queue) -> Body:
         # The link layer of `struct tc_ratespec`, which pyroute2 calls reserved.
         "rate___reserved": _ETHERNET,
         "rate": rate,
-        "limit": max(int(rate * _ROOM_SECONDS), _ROOM_BYTES),
+        "limit": max(int(rate * _BUFFER_SECONDS), _BUFFER_BYTES),
     }
     burst = max(int(rate * _BURST_SECONDS), _BURST_BYTES)
     return {"attrs": [("TCA_TBF_PARMS", parameters), ("TCA_TBF_BURST", burst)]}
@@ -102,11 +102,11 @@ def _netem(queue: Queue) -> Body:
     ]
     if queue.rate:
         attributes.append(("TCA_NETEM_RATE", {"rate": queue.rate // 8}))
-    return {"limit": _ROOM_FRAMES, "attrs": attributes}
+    return {"limit": _BUFFER_FRAMES, "attrs": attributes}
 
 
 def _decoded(queue: Queue, kind: str, options: bytes) -> Queue:
-    """With what the options say."""
+    """Return the queue with the rate, latency and jitter of its options."""
     from netlab.kernel.netlink.missing_queues import netem_options, tbf_options
 
     if kind == "tbf":
@@ -116,7 +116,7 @@ def _decoded(queue: Queue, kind: str, options: bytes) -> Queue:
     names = ("TCA_NETEM_LATENCY64", "TCA_NETEM_JITTER64", "TCA_NETEM_RATE")
     reader = Reader(netem_options, ("loss", "gap", "duplicate"), names)
     if any(reader.fields(options)):
-        return queue  # Somebody's.
+        return queue  # Made by hand.
     attributes = reader.attributes(options)
     rate = None
     if "TCA_NETEM_RATE" in attributes:

@@ -1,4 +1,4 @@
-"""Routes: what the tables say, and where the kernel would send a packet."""
+"""Routes of all tables, and the kernel's answer where it would send a packet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ from pyroute2.netlink.rtnl.rtmsg import IP6_RT_PRIO_USER, RTNH_F_DEAD, RTNH_F_LI
 from netlab.frozen import frozen
 from netlab.kernel.netlink import codec
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import HEADER, Reader, Template, encode, packing
+from netlab.kernel.netlink.codec import (
+    FAMILIES,
+    HEADER,
+    VERSIONS,
+    Reader,
+    Template,
+    encode,
+    packing,
+)
 from netlab.kernel.netlink.missing import (
     IP6_RT_PRIO_ADDRCONF,
     RT_TABLE_LOCAL,
@@ -34,10 +42,10 @@ from netlab.kernel.netlink.objects.links import NEW, forgiven_absence
 from netlab.kernel.rows import IPAddress, IPNetwork
 from netlab.plan.resources import Route
 
-FAMILIES = {AF_INET: 4, AF_INET6: 16}
-"""Of IP, with the bytes of their addresses."""
+_UNSPECIFIED: dict[int, bytes] = {AF_INET: bytes(4), AF_INET6: bytes(16)}
+"""0.0.0.0 and ::, by address family."""
 IPV6_METRIC = IP6_RT_PRIO_USER
-"""What a route of IPv6 has that is made without one, and one of an advertisement."""
+"""Metric of an IPv6 route that is made without one, and of a route from an advertisement."""
 MULTICAST = IPv6Network("ff00::/8")
 _MESSAGE = Reader(
     rtmsg,
@@ -56,7 +64,7 @@ _EVERY = Template(rtmsg, {"family": 0})
 
 @frozen
 class KernelHop:
-    """A way of a route: the number of its interface, and a gateway if the destination is behind one."""
+    """A next hop of a route: the number of its interface, and a gateway if the destination is behind one."""
 
     gateway: IPAddress | None
     index: int
@@ -67,7 +75,7 @@ NOWHERE = KernelHop(None, 0)
 
 @frozen
 class KernelRoute:
-    """A route of any table, as rtnetlink(7) tells of it."""
+    """A route of any table, as rtnetlink(7) describes it."""
 
     destination: IPNetwork
     hops: tuple[KernelHop, ...]
@@ -76,7 +84,7 @@ class KernelRoute:
     kind: str
     """unicast, local, blackhole, …; a number if it has no name."""
     protocol: str
-    """Who made it: kernel, boot, static, …; a number if it has no name."""
+    """The route's maker: kernel, boot, static, …; a number if it has no name."""
     scope: str
     source: IPAddress | None
     metric: int
@@ -89,7 +97,7 @@ class KernelRoute:
 
     @property
     def main(self) -> bool:
-        """Whether it is in the table that everybody knows."""
+        """True if it is in the main table, the one that `ip route` shows, and not cached."""
         return self.table == RT_TABLE_MAIN and not self.cached
 
     @property
@@ -99,22 +107,22 @@ class KernelRoute:
 
 
 def read(netlink: Netlink) -> list[KernelRoute]:
-    """Every route of IPv4 and IPv6, in the kernel's order."""
+    """Read every route of IPv4 and IPv6, in the kernel's order. Raises Refused."""
     messages = netlink.dump(_EVERY.fill(), RTM_GETROUTE)
     return [route for message in messages if (route := decode(message))]
 
 
 def decode(message: bytes) -> KernelRoute | None:
-    """The route that a message, with its header, is about; None if it is neither IPv4's nor IPv6's."""
+    """Decode a route from a message with its header; None if it is neither IPv4's nor IPv6's."""
     family, length, table, protocol, scope, kind, flags = _MESSAGE.fields(message)
-    if family not in FAMILIES:
+    if family not in VERSIONS:
         return None
     attributes = _MESSAGE.attributes(message)
     source = attributes.get("RTA_PREFSRC")
     return KernelRoute(
-        _network(attributes.get("RTA_DST") or bytes(FAMILIES[family]), length),
+        _network(attributes.get("RTA_DST") or _UNSPECIFIED[family], length),
         tuple(_hops(attributes)),
-        # One beyond 255 has its number in the attribute alone.
+        # A table's number beyond 255 is in the attribute alone.
         attributes.get("RTA_TABLE", table),
         str(rt_type.get(kind, kind)),
         str(rt_proto.get(protocol, protocol)),
@@ -129,24 +137,24 @@ def decode(message: bytes) -> KernelRoute | None:
 
 @lru_cache(4096)
 def _network(address: bytes, length: int) -> IPNetwork:
-    """A lab has few subnets, and each of its machines a route to one."""
+    """Return a network, from memory: a lab has few subnets, and each of its machines a route to one."""
     return ip_network((address, length))
 
 
 def _hops(route: dict[str, Any]) -> Iterator[KernelHop]:
-    several = route.get("RTA_MULTIPATH", b"")
-    while several:
-        length, _, _, index = _HOP.unpack_from(several)
-        gateway = _HOP_ATTRIBUTES.attributes(several[_LENGTH_BYTES:length]).get("RTA_GATEWAY")
+    multipath = route.get("RTA_MULTIPATH", b"")
+    while multipath:
+        length, _, _, index = _HOP.unpack_from(multipath)
+        gateway = _HOP_ATTRIBUTES.attributes(multipath[_LENGTH_BYTES:length]).get("RTA_GATEWAY")
         yield KernelHop(ip_address(gateway) if gateway else None, index)
-        several = several[(length + 3) & ~3 :]
+        multipath = multipath[(length + 3) & ~3 :]
     if index := route.get("RTA_OIF"):
         gateway = route.get("RTA_GATEWAY")
         yield KernelHop(ip_address(gateway) if gateway else None, index)
 
 
 def create(netlink: Netlink, route: Route) -> None:
-    """Add a route to the main table."""
+    """Add a route to the main table. Raises Refused."""
     netlink.request(_packed(route, rt_proto["static"]), RTM_NEWROUTE, NEW)
 
 
@@ -178,7 +186,7 @@ def _template(version: int, to_network: bool) -> Template:
     return Template(
         rtmsg,
         {
-            "family": AF_INET if version == 4 else AF_INET6,
+            "family": FAMILIES[version],
             "dst_len": codec.octet("length") if to_network else 0,
             "table": RT_TABLE_MAIN,
             "proto": codec.octet("protocol"),
@@ -189,22 +197,22 @@ def _template(version: int, to_network: bool) -> Template:
 
 
 def delete_found(netlink: Netlink, route: KernelRoute) -> None:
-    """Remove a route of any table, just as it was read. Raises Refused."""
+    """Remove a route of any table that was read from the kernel. Raises Refused."""
     netlink.request(route.body, RTM_DELROUTE)
 
 
 def create_local(netlink: Netlink, address: InterfaceAddress) -> None:
-    """The route by which a machine knows an address for its own. Raises Refused."""
+    """Add the route by which a machine knows an address for its own. Raises Refused."""
     _restore(netlink, address, ip_network(address.address.ip), RT_TABLE_LOCAL, "local", "host")
 
 
 def create_connected(netlink: Netlink, address: InterfaceAddress) -> None:
-    """The route to the subnet of an address. Raises Refused."""
+    """Add the route to the subnet of an address. Raises Refused."""
     _restore(netlink, address, address.address.network, RT_TABLE_MAIN, "unicast", "link")
 
 
 def create_multicast(netlink: Netlink, address: InterfaceAddress) -> None:
-    """IPv6's route to all groups, by the address' interface. Raises Refused."""
+    """Add IPv6's route to all groups, by the address' interface. Raises Refused."""
     _restore(netlink, address, MULTICAST, RT_TABLE_LOCAL, "multicast", "universe")
 
 
@@ -216,7 +224,7 @@ def _restore(
     kind: str,
     scope: str,
 ) -> None:
-    """A route as the kernel makes it for an address, behind one to the same network by another interface."""
+    """Add a route as the kernel makes it for an address, behind any other to the same network."""
     is_ipv6 = destination.version == 6
     attributes = [
         ("RTA_DST", str(destination.network_address)),
@@ -226,7 +234,7 @@ def _restore(
         else ("RTA_PREFSRC", str(address.address.ip)),
     ]
     body = {
-        "family": AF_INET6 if is_ipv6 else AF_INET,
+        "family": FAMILIES[destination.version],
         "dst_len": destination.prefixlen,
         "table": table,
         "proto": rt_proto["kernel"],
@@ -240,9 +248,10 @@ def _restore(
 def ask(
     netlink: Netlink, target: IPAddress, source: IPAddress | None, came_in: int | None
 ) -> KernelRoute:
-    """The route that the kernel takes for a packet, by the rules and tables of the socket's namespace.
+    """Return the route that the kernel takes for a packet, by the rules and tables of the socket's namespace.
 
-    `came_in` is the number of its interface, None for the machine's own packets. Raises Refused.
+    `came_in` is the number of the interface by which it came, None for the machine's own packets.
+    Raises Refused.
     """
     message = _question(target.version, source is not None, came_in is not None).fill(
         target=target, source=source, came_in=came_in
@@ -254,7 +263,8 @@ def ask(
 
 @cache
 def _question(version: int, with_source: bool, came_in: bool) -> Template:
-    bits = FAMILIES[AF_INET if version == 4 else AF_INET6] * 8
+    family = FAMILIES[version]
+    bits = 8 * len(_UNSPECIFIED[family])
     attributes = [("RTA_DST", codec.ip("target", version))]
     if with_source:
         attributes.append(("RTA_SRC", codec.ip("source", version)))
@@ -263,7 +273,7 @@ def _question(version: int, with_source: bool, came_in: bool) -> Template:
     return Template(
         rtmsg,
         {
-            "family": AF_INET if version == 4 else AF_INET6,
+            "family": family,
             "dst_len": bits,
             "src_len": bits * with_source,
             "attrs": attributes,

@@ -1,4 +1,4 @@
-"""Rules of routing (`ip rule`): which table a packet is looked up in."""
+"""Rules of routing (`ip rule`), which choose the table for a packet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyroute2.netlink.rtnl.fibmsg import FR_ACT_TO_TBL
 
 from netlab.frozen import frozen
 from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import HEADER, Reader, Template, encode
+from netlab.kernel.netlink.codec import HEADER, VERSIONS, Reader, Template, encode
 from netlab.kernel.netlink.missing import (
     RT_TABLE_DEFAULT,
     RT_TABLE_LOCAL,
@@ -17,25 +17,24 @@ from netlab.kernel.netlink.missing import (
     rule_msg,
 )
 from netlab.kernel.netlink.objects.links import NEW
-from netlab.kernel.netlink.objects.routes import FAMILIES
 
 _MESSAGE = Reader(
     rule_msg, ("family", "dst_len", "src_len", "tos", "table", "action", "flags"), None
 )
 _EVERY = Template(rule_msg, {"family": 0})
-_OF_EVERY_RULE = {"FRA_PRIORITY", "FRA_SUPPRESS_PREFIXLEN", "FRA_TABLE", "FRA_PROTOCOL"}
+_UNSELECTIVE = {"FRA_PRIORITY", "FRA_SUPPRESS_PREFIXLEN", "FRA_TABLE", "FRA_PROTOCOL"}
 """Attributes that choose no packets."""
-_OF_PLAIN_RULES = {
-    *_OF_EVERY_RULE,
+_PLAIN = {
+    *_UNSELECTIVE,
     *("FRA_DST", "FRA_SRC", "FRA_IIFNAME", "FRA_OIFNAME", "FRA_L3MDEV"),
     *("FRA_GOTO", "FRA_FLOW", "FRA_SUPPRESS_IFGROUP"),
 }
-"""Those, what chooses by addresses and interfaces, and what chooses nothing."""
+"""Attributes that choose no packets, or choose by addresses and interfaces."""
 
 
 @frozen
 class RuleKey:
-    """What a rule does with all packets: it looks them up in a table, in the order of the priorities."""
+    """A rule's effect on all packets: they are looked up in a table, in the order of the priorities."""
 
     family: int
     priority: int
@@ -43,8 +42,8 @@ class RuleKey:
 
     @property
     def version(self) -> int:
-        """Of IP."""
-        return 4 if self.family == AF_INET else 6
+        """The version of IP."""
+        return VERSIONS[self.family]
 
     def __str__(self) -> str:
         return f"rule {self.priority} of IPv{self.version} (table {self.table})"
@@ -52,13 +51,13 @@ class RuleKey:
 
 @frozen
 class KernelRule:
-    """A rule as rtnetlink(7) tells of it."""
+    """A rule as rtnetlink(7) describes it."""
 
     key: RuleKey
     for_all: bool
-    """It chooses no packets, and sends them to a table."""
+    """True if it sends all packets to a table."""
     plain: bool
-    """It chooses by nothing but addresses and interfaces."""
+    """True if it chooses by nothing but addresses and interfaces."""
     body: bytes
     """The message, without its header: as a request, it removes the rule."""
 
@@ -70,27 +69,27 @@ OWN = frozenset((
     RuleKey(AF_INET6, 0, RT_TABLE_LOCAL),
     RuleKey(AF_INET6, 32766, RT_TABLE_MAIN),
 ))  # fmt: skip
-"""Those of a new namespace."""
+"""The rules of a new namespace."""
 
 
 def read(netlink: Netlink) -> list[KernelRule]:
-    """Every rule of IPv4 and IPv6."""
+    """Read every rule of IPv4 and IPv6. Raises Refused."""
     messages = netlink.dump(_EVERY.fill(), RTM_GETRULE)
     return [rule for message in messages if (rule := decode(message))]
 
 
 def decode(message: bytes) -> KernelRule | None:
-    """None for one of multicast."""
+    """Decode a rule from a message with its header; None for a rule of multicast."""
     family, target, source, tos, table, action, flags = _MESSAGE.fields(message)
-    if family not in FAMILIES:
+    if family not in VERSIONS:
         return None
     attributes = _MESSAGE.attributes(message)
     key = RuleKey(family, attributes.get("FRA_PRIORITY", 0), attributes.get("FRA_TABLE", table))
-    chooses = target or source or tos or flags or attributes.keys() - _OF_EVERY_RULE
+    selects = target or source or tos or flags or attributes.keys() - _UNSELECTIVE
     return KernelRule(
         key,
-        not chooses and action == FR_ACT_TO_TBL,
-        not tos and attributes.keys() <= _OF_PLAIN_RULES,
+        not selects and action == FR_ACT_TO_TBL,
+        not tos and attributes.keys() <= _PLAIN,
         message[HEADER.size :],
     )
 
