@@ -18,6 +18,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
 from netlab.kernel.rows import RouteRow
 from netlab.messages import both, said
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
 _COUNTED = {
@@ -51,10 +52,10 @@ class LabEvidence:
     nat_devices: frozenset[str] = frozenset()
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """NAT device to the nodes that are shown as it: itself, and its host."""
-    forwarded_ports: frozenset[tuple[str, str]] = frozenset()
-    """(host, card) where a NAT device's port forwards are reached from outside."""
-    isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    """(switch, port) of ports that reach no other such port, and the machines behind them."""
+    forwarded_ports: frozenset[NodeInterface] = frozenset()
+    """Adapters of the host where a NAT device's port forwards are reached from outside."""
+    isolated: Mapping[NodeInterface, frozenset[str]] = field(default_factory=dict)
+    """Ports of switches that reach no other such port, and the machines behind each."""
     listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Node to what programs listen on: `udp/53`."""
     unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -490,7 +491,8 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
     if cause is Cause.ARP_UNANSWERED and last.node not in evidence.unanswered:
         cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
     if cause is Cause.PORT_CLOSED and last.came_in:
-        at_door = (last.node, last.came_in.interface) in evidence.scene.forwarded_ports
+        end = NodeInterface(last.node, last.came_in.interface)
+        at_door = end in evidence.scene.forwarded_ports
         cause = Cause.NO_PORT_FORWARD if at_door else cause
     verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DROPPED
     return Diagnosis(verdict, last.node, cause, text)
@@ -500,10 +502,10 @@ def _apart(
     switch: str, port: str, owners: frozenset[str], evidence: ProbeEvidence
 ) -> Diagnosis | None:
     """Whether a switch keeps a port apart from that of those to whom a frame is addressed."""
-    if (switch, port) in evidence.scene.isolated:
-        for (other, its), behind in evidence.scene.isolated.items():
-            if other == switch and its != port and behind & owners:
-                text = said("isolated", one=port, other=its, switch=switch)
+    if NodeInterface(switch, port) in evidence.scene.isolated:
+        for other, behind in evidence.scene.isolated.items():
+            if other.node == switch and other.interface != port and behind & owners:
+                text = said("isolated", one=port, other=other.interface, switch=switch)
                 return _dropped(switch, Cause.ISOLATED_PORT, text)
     return None
 

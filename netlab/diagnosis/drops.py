@@ -55,7 +55,7 @@ def drop(hit: Hit, known: LabTables) -> RuleDrop | None:
     is_copy = bool(port) and node in known.netmap.switches and not is_group(receiver)
     if is_copy and not known.leads(node, port, receiver):
         return None
-    return RuleDrop(hit.text, known.netmap.meaning(hit.table), is_copy, hit.policy)
+    return RuleDrop(hit.text, known.netmap.drop_cause(hit.table), is_copy, hit.policy)
 
 
 def is_about_neighbours(fields: Fields) -> bool:
@@ -95,7 +95,7 @@ def silenced(
                 port = known.interface(at, hit.out)
                 receiver = address if _operation(fields) == "request" else fields["eth.dst"]
                 if at not in known.netmap.switches or not port or known.leads(at, port, receiver):
-                    cause = known.netmap.meaning(hit.table)
+                    cause = known.netmap.drop_cause(hit.table)
                     found[node] = Silence(at, cause, _text(hit, fields, cause))
     return found
 

@@ -10,6 +10,7 @@ from netlab.kernel.process import services
 from netlab.kernel.resources.observe import FALLBACK_NAMES
 from netlab.kernel.rows import IPAddress, NextHop, RouteRow
 from netlab.kernel.state.spaces import Space
+from netlab.node_interface import NamespaceInterface
 from netlab.plan.resources import DhcpClient
 from netlab.show.look import Look, Value, ViewRow
 
@@ -154,7 +155,7 @@ def fdb(look: Look) -> Iterator[ViewRow]:
         for entry in look.spaces[place].fdb:
             if entry.learnt:
                 owner = look.owner(entry.mac, look.near(switch))
-                peer = peers.get((place, entry.port))
+                peer = peers.get(NamespaceInterface(place, entry.port))
                 about = frozenset({switch, owner} - {""})
                 leads_to = look.nodes[peer.namespace] if peer else None
                 yield ViewRow((switch, entry.mac, owner or None, entry.port, leads_to), about)

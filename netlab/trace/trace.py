@@ -316,7 +316,7 @@ def _decisions(
         split = any((step.node, out.interface) in netmap.nat_uplinks for out in step.went_out)
         parts = (step.node,) if split else netmap.parts(step.node)
         met = [text for n in parts for text in rules.get((n, step.packet), ())]
-        tables = known.tables(step.node)
+        tables = known.decision_tables(step.node)
         is_switch = step.node in netmap.switches
         if bridge := netmap.bridges.get(step.node):
             is_switch = bool(step.came_in and step.went_out)

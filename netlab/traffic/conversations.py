@@ -214,7 +214,7 @@ class ConversationTracker:
         self._netmap = self._ask_where()
         for seen in sightings:
             node = self._netmap.nodes.get(seen.namespace, "")
-            peer = self._netmap.peers.get((node, seen.interface))
+            peer = self._netmap.peers_of.get(node, {}).get(seen.interface)
             if peer is None or (seen.foreign and node not in self._netmap.carriers):
                 continue
             identity = identify(seen.data, seen.length)

@@ -15,6 +15,7 @@ from netlab.diagnosis.tables import LabTables
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.kernel.state.tables import KernelTable
+from netlab.node_interface import NodeInterface
 
 A, B, C = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
 EVERYBODY, GROUP = "ff:ff:ff:ff:ff:ff", "33:33:ff:00:00:02"
@@ -22,8 +23,8 @@ MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("a", "b", "c", "sw")},
     switches=frozenset({"sw"}),
     peers={
-        **{(node, "eth0"): "sw" for node in ("a", "b", "c")},
-        **{("sw", f"p{node}"): node for node in ("a", "b", "c")},
+        **{NodeInterface(node, "eth0"): "sw" for node in ("a", "b", "c")},
+        **{NodeInterface("sw", f"p{node}"): node for node in ("a", "b", "c")},
     },
     nat_uplinks={},
     tables={"bridge admission": Cause.MAC_NOT_ALLOWED, "bridge loss-": Cause.LOST},

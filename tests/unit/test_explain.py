@@ -17,6 +17,7 @@ from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import FdbEntry, Neighbour, NextHop, RouteRow, Socket
 from netlab.kernel.state.routing import RouteLookup, RouteResult
 from netlab.kernel.state.spaces import Space
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
 FACTS = {
@@ -200,8 +201,16 @@ def test_a_verdict_map():
     [
         (payload("tcp", "dport"), [["http", ACCEPT]], HookVerdict.UNKNOWN),
         (meta("l4proto"), [["tcp", ACCEPT]], HookVerdict.UNKNOWN),
-        (payload("tcp", "dport"), [["*", {"reject": None}], [80, ACCEPT]], HookVerdict.ACCEPT),
-        (payload("tcp", "dport"), [["*", {"reject": None}], [81, ACCEPT]], HookVerdict.REJECT),
+        (
+            payload("tcp", "dport"),
+            [["*", {"reject": None}], [80, ACCEPT]],
+            HookVerdict.ACCEPT,
+        ),
+        (
+            payload("tcp", "dport"),
+            [["*", {"reject": None}], [81, ACCEPT]],
+            HookVerdict.REJECT,
+        ),
         (
             payload("udp", "dport"),
             [["*", {"reject": None}]],
@@ -268,13 +277,13 @@ def the_world(**changed: NodeModel) -> LabModel:
         **changed,
     }
     pairs = [
-        (("sw", "p0"), ("vm", "eth0")),
-        (("sw", "p1"), ("other", "eth0")),
-        (("sw", "p2"), ("router", "eth0")),
-        (("router", "eth1"), ("server", "eth0")),
+        (NodeInterface("sw", "p0"), NodeInterface("vm", "eth0")),
+        (NodeInterface("sw", "p1"), NodeInterface("other", "eth0")),
+        (NodeInterface("sw", "p2"), NodeInterface("router", "eth0")),
+        (NodeInterface("router", "eth1"), NodeInterface("server", "eth0")),
     ]
     cables = {end: far for one, two in pairs for end, far in ((one, two), (two, one))}
-    peers = {end: far[0] for end, far in cables.items()}
+    peers = {end: far.node for end, far in cables.items()}
     netmap = NetworkMap({f"x.{n}": n for n in places}, frozenset({"sw"}), peers, {})
     return LabModel(places, netmap, cables, lambda node, asked: route(places[node], asked))
 
@@ -300,7 +309,7 @@ def said(
     world: LabModel, to: str, probe: PredictedProbe | None = None, source: str = "vm"
 ) -> Explanation:
     address = IPv4Address(to)
-    target = next((node for node, _ in world.owners.plugs.get(to, ())), to)
+    target = next((owner.node for owner in world.owners.interfaces.get(to, ())), to)
     return explain(world, source, target, address, probe or PredictedProbe())
 
 
@@ -321,7 +330,7 @@ def test_through_a_translator_and_back():
 
 def test_without_translation_there_is_no_way_back():
     world = the_world()
-    plain = replace(world.places["router"], rules=ParsedRuleset())
+    plain = replace(world.nodes["router"], rules=ParsedRuleset())
     found = said(the_world(router=plain), "192.0.2.80").finding
     assert (found.at, found.cause) == ("server", Cause.NO_RETURN_PATH)
 
@@ -390,7 +399,7 @@ def test_the_address_is_on_another_network():
 )
 def test_a_port_needs_a_program(address, probe, verdict):
     waiting = (Socket("tcp", IPv4Address(address), 80, 1, "httpd"),)
-    other = replace(machine(20, "10.0.0.20/24"), waiting=waiting)
+    other = replace(machine(20, "10.0.0.20/24"), listening=waiting)
     found = said(the_world(other=other), "10.0.0.20", probe).finding
     assert found.verdict is verdict
     assert found.cause in (None, Cause.PORT_CLOSED)

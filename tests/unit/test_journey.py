@@ -14,6 +14,7 @@ from netlab.diagnosis.drops import RuleDrop, Silence
 from netlab.diagnosis.journey import NetworkMap, Turn, follow, turn
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.rows import RouteRow
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting
 from netlab.probes.base import Ends
@@ -26,17 +27,17 @@ MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},
     switches=frozenset({"sw"}),
     peers={
-        ("vm1", "eth0"): "sw",
-        ("sw", "p1"): "vm1",
-        ("sw", "p2"): "nat",
-        ("sw", "p3"): "pc",
-        ("nat", "eth0"): "sw",
-        ("nat", "up"): "host",
-        ("host", "down"): "nat",
-        ("host", "lan"): "pc",
-        ("pc", "eth0"): "host",
+        NodeInterface("vm1", "eth0"): "sw",
+        NodeInterface("sw", "p1"): "vm1",
+        NodeInterface("sw", "p2"): "nat",
+        NodeInterface("sw", "p3"): "pc",
+        NodeInterface("nat", "eth0"): "sw",
+        NodeInterface("nat", "up"): "host",
+        NodeInterface("host", "down"): "nat",
+        NodeInterface("host", "lan"): "pc",
+        NodeInterface("pc", "eth0"): "host",
     },
-    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
+    nat_uplinks={NodeInterface("nat", "up"): "nat", NodeInterface("host", "down"): "nat"},
 )
 FIELDS = {
     "eth.src": "a",
@@ -116,19 +117,21 @@ def test_who_answers_by_another_interface_than_it_is_asked_by(asked, answered, f
 
 def test_whom_an_address_means():
     """The MAP's switch has vm1, nat and pc; the host is on another cable."""
-    plugs = [("pc", "eth0"), ("host", "lan")]
-    apart = NetworkMap(MAP.nodes, MAP.switches, {**MAP.peers, ("pc", "eth0"): "sw"}, {})
-    assert apart.meant(plugs, "pc", named=True) == {"pc"}
-    assert apart.meant(plugs, "pc", named=False) == {"pc", "host"}
-    assert apart.meant([*plugs, ("vm1", "eth0")], "pc", named=False) == {"pc", "host"}
-    assert apart.meant([*plugs, ("vm1", "lo")], "pc", named=False) == {"pc", "host"}
+    pc, vm1 = (NodeInterface(node, "eth0") for node in ("pc", "vm1"))
+    owners = [pc, NodeInterface("host", "lan")]
+    apart = NetworkMap(MAP.nodes, MAP.switches, {**MAP.peers, pc: "sw"}, {})
+    assert apart.meant(owners, "pc", named=True) == {"pc"}
+    assert apart.meant(owners, "pc", named=False) == {"pc", "host"}
+    assert apart.meant([*owners, vm1], "pc", named=False) == {"pc", "host"}
+    assert apart.meant([*owners, NodeInterface("vm1", "lo")], "pc", named=False) == {"pc", "host"}
 
 
 def test_who_hears_a_question():
-    assert MAP.together(("nat", "eth0"), ("vm1", ""))
-    assert MAP.together(("host", "down"), ("nat", "up"))  # A cable without a switch.
-    assert not MAP.together(("host", "down"), ("nat", "eth0"))
-    assert not MAP.together(("pc", "eth0"), ("nat", "up"))
+    inside, outside = NodeInterface("nat", "eth0"), NodeInterface("nat", "up")
+    assert MAP.together(inside, NodeInterface("vm1", ""))
+    assert MAP.together(NodeInterface("host", "down"), outside)  # A cable without a switch.
+    assert not MAP.together(NodeInterface("host", "down"), inside)
+    assert not MAP.together(NodeInterface("pc", "eth0"), outside)
 
 
 def evidence(found: list[Frame], **more) -> ProbeEvidence:
@@ -186,11 +189,11 @@ ON_ANOTHER = {"unanswered": {"vm1": "10.0.0.2"}, "elsewhere": {"10.0.0.2": "pc"}
 ASKED = {"kind": "dhcp", "switches": {"sw"}}
 DHCP = {"kind": "dhcp", "listening": {"pc": {"udp/67"}}}
 APART = {
-    "isolated": {("sw", "p1"): {"vm1"}, ("sw", "p3"): {"pc"}},
+    "isolated": {NodeInterface("sw", "p1"): {"vm1"}, NodeInterface("sw", "p3"): {"pc"}},
     "owners": {"b": {"pc"}},
     "switches": {"sw"},
 }
-NOT_APART = {**APART, "isolated": {("sw", "p1"): {"vm1"}}}
+NOT_APART = {**APART, "isolated": {NodeInterface("sw", "p1"): {"vm1"}}}
 DNS = {
     "kind": "dns",
     "listening": {"pc": {"udp/53"}},

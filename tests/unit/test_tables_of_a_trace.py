@@ -16,6 +16,7 @@ from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Neighbour, NextHop, RouteRow
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
 from netlab.kernel.state.tables import KernelTable
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting
 
@@ -23,15 +24,15 @@ MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("a", "b", "c", "far", "sw", "sw2", "nat", "host")},
     switches=frozenset({"sw", "sw2"}),
     peers={
-        ("a", "eth0"): "sw", ("sw", "pa"): "a",
-        ("b", "eth0"): "sw", ("sw", "pb"): "b",
-        ("sw", "up"): "sw2", ("sw2", "down"): "sw",
-        ("c", "eth0"): "sw2", ("sw2", "pc"): "c",
-        ("nat", "eth0"): "sw", ("sw", "pn"): "nat",
-        ("nat", "uplink"): "host", ("host", "nat"): "nat",
-        ("far", "eth0"): "host", ("host", "lan"): "far",
+        NodeInterface("a", "eth0"): "sw", NodeInterface("sw", "pa"): "a",
+        NodeInterface("b", "eth0"): "sw", NodeInterface("sw", "pb"): "b",
+        NodeInterface("sw", "up"): "sw2", NodeInterface("sw2", "down"): "sw",
+        NodeInterface("c", "eth0"): "sw2", NodeInterface("sw2", "pc"): "c",
+        NodeInterface("nat", "eth0"): "sw", NodeInterface("sw", "pn"): "nat",
+        NodeInterface("nat", "uplink"): "host", NodeInterface("host", "nat"): "nat",
+        NodeInterface("far", "eth0"): "host", NodeInterface("host", "lan"): "far",
     },
-    nat_uplinks={("nat", "uplink"): "nat", ("host", "nat"): "nat"},
+    nat_uplinks={NodeInterface("nat", "uplink"): "nat", NodeInterface("host", "nat"): "nat"},
 )  # fmt: skip
 REQUEST = Packet(Part.REQUEST, "UDP datagram")
 INSIDE = Flow(ip_address("10.0.0.1"), ip_address("8.8.8.8"), 5000, 53)
@@ -317,7 +318,7 @@ class TestKnowledge:
         assert owners.nodes["m:a"] == {"a", "b"}
         assert owners.nodes["10.0.0.2"] == {"b", "far"}
         assert owners.name("m:a") == "a and b"
-        assert not {ZEROS, "m:sw"} & owners.plugs.keys()
+        assert not {ZEROS, "m:sw"} & owners.interfaces.keys()
 
     def test_carriers(self):
         assert self.KNOWN.carriers("a") == {"eth0"}

@@ -12,24 +12,25 @@ from functools import cached_property
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import AddressRow, IPInterface
-
-Plug = tuple[str, str]
-"""(node, interface)."""
+from netlab.node_interface import NodeInterface
 
 
 @frozen
 class Owners:
     """The adapters of a lab and their addresses, both ways round."""
 
-    addresses: Mapping[Plug, tuple[IPInterface, ...]]
+    addresses: Mapping[NodeInterface, tuple[IPInterface, ...]]
     """What each adapter has, the loopback's own addresses left out."""
-    plugs: Mapping[str, tuple[Plug, ...]]
+    interfaces: Mapping[str, tuple[NodeInterface, ...]]
     """IP or MAC address to every adapter that has it: several are a conflict."""
 
     @cached_property
     def nodes(self) -> Mapping[str, frozenset[str]]:
         """IP or MAC address to the nodes that have it."""
-        return {key: frozenset(node for node, _ in plugs) for key, plugs in self.plugs.items()}
+        return {
+            key: frozenset(interface.node for interface in interfaces)
+            for key, interfaces in self.interfaces.items()
+        }
 
     @cached_property
     def names(self) -> Mapping[str, str]:
@@ -57,20 +58,22 @@ def owners(known: Iterable[tuple[str, Iterable[Interface], Iterable[AddressRow]]
     A bridge's ports have no address of their own, and without an IP address a bridge has none: nobody
     sends it anything.
     """
-    addresses: dict[Plug, tuple[IPInterface, ...]] = {}
-    plugs: dict[str, tuple[Plug, ...]] = {}
+    addresses: dict[NodeInterface, tuple[IPInterface, ...]] = {}
+    by_address: dict[str, tuple[NodeInterface, ...]] = {}
     for node, interfaces, rows in known:
         cards = tuple(interfaces)
         bridges = {one.index for one in cards if one.kind == "bridge"}
         found = []
         for name, address in rows:
-            addresses[node, name] = (*addresses.get((node, name), ()), address)
-            found.append((str(address.ip), name))
+            interface = NodeInterface(node, name)
+            addresses[interface] = (*addresses.get(interface, ()), address)
+            found.append((str(address.ip), interface))
         for card in cards:
-            silent = card.index in bridges and (node, card.name) not in addresses
+            interface = NodeInterface(node, card.name)
+            silent = card.index in bridges and interface not in addresses
             if card.master not in bridges and not silent:
-                found.append((card.mac, card.name))
-        for key, name in found:
+                found.append((card.mac, interface))
+        for key, interface in found:
             if key.strip("0:."):  # The loopback and tunnels have a MAC of zeros, or none.
-                plugs[key] = (*plugs.get(key, ()), (node, name))
-    return Owners(addresses, plugs)
+                by_address[key] = (*by_address.get(key, ()), interface)
+    return Owners(addresses, by_address)
