@@ -130,7 +130,7 @@ class Explanation:
     to: str
     probe: PredictedProbe
     stays: tuple[PredictedStay, ...]
-    finding: Diagnosis
+    diagnosis: Diagnosis
 
     def of(self, part: Part) -> tuple[PredictedStay, ...]:
         """Return the stays of the request or of the reply."""

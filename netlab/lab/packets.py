@@ -110,7 +110,7 @@ def ask_dhcp(lab: Lab, adapters: Sequence[Adapter]) -> list[Diagnosis]:
 
     questions = targets.dhcp_questions(lab, adapters)
     few = (questions[at : at + _AT_ONCE] for at in range(0, len(questions), _AT_ONCE))
-    return [traced.finding for some in few for traced in _followed(lab, some)]
+    return [traced.diagnosis for some in few for traced in _followed(lab, some)]
 
 
 def _followed(lab: Lab, questions: Sequence[TraceRequest]) -> list[Trace]:

@@ -121,7 +121,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
     """A packet's journey, what decided it, and its end (docs/trace.md describes every field)."""
     from netlab.diagnosis.cause import sentences
 
-    asked, finding = traced.question, traced.finding
+    asked, finding = traced.request, traced.diagnosis
     decided = traced.decisions or ((),) * len(traced.journey.steps)
     return {
         "version": TRACE_VERSION,
@@ -189,10 +189,10 @@ def explanation(found: Explanation, lab: str) -> dict[str, Any]:
             for stay in found.stays
         ],
         "verdict": {
-            "verdict": found.finding.verdict.value,
-            "at": found.finding.at,
-            "cause": found.finding.cause.value if found.finding.cause else None,
-            "evidence": found.finding.evidence,
+            "verdict": found.diagnosis.verdict.value,
+            "at": found.diagnosis.at,
+            "cause": found.diagnosis.cause.value if found.diagnosis.cause else None,
+            "evidence": found.diagnosis.evidence,
         },
     }
 

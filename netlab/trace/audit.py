@@ -30,8 +30,8 @@ def account(recorded: Audit, traced: Trace) -> DropAudit:
 
 def _home(traced: Trace) -> int | None:
     """When the reply was back: what is freed later had been delivered."""
-    if traced.finding.verdict is not Verdict.ANSWERED:
+    if traced.diagnosis.verdict is not Verdict.ANSWERED:
         return None
     replies = traced.journey.of(Part.REPLY)
-    source = traced.question.source
+    source = traced.request.source
     return next((s.at for s in reversed(replies) if s.node == source and s.came_in), None)

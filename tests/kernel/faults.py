@@ -33,12 +33,12 @@ class Proof:
     evidence: ProbeEvidence
 
     @property
-    def finding(self) -> Diagnosis:
-        return self.trace.finding
+    def diagnosis(self) -> Diagnosis:
+        return self.trace.diagnosis
 
     @property
     def end(self) -> tuple[Verdict, str, Cause | None]:
-        return self.finding.verdict, self.finding.at, self.finding.cause
+        return self.diagnosis.verdict, self.diagnosis.at, self.diagnosis.cause
 
     def without(self, **changed: Any) -> Cause | None:
         """The cause if this evidence had been missing, or different."""

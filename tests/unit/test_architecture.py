@@ -24,7 +24,7 @@ ALLOWED = {
     "packets": {"errors", "messages", "visible", "kernel"},
     "diagnosis": {"node_interface", "messages", "kernel", "packets"},
     "probes": {"errors", "suggest", "kernel", "packets", "diagnosis"},
-    "trace": {"errors", "messages", "kernel", "packets", "diagnosis", "probes"},
+    "trace": {"node_interface", "errors", "messages", "kernel", "packets", "diagnosis", "probes"},
     "verify": {"errors", "messages", "scenario", "kernel", "packets", "diagnosis", "probes"},
     "traffic": {"packets", "diagnosis"},
     "explain": {"node_interface", "errors", "messages", "kernel", "packets", "diagnosis", "probes"},

@@ -319,7 +319,7 @@ def nodes(found: Explanation, part: Part) -> list[str]:
 
 def test_through_a_translator_and_back():
     found = said(the_world(), "192.0.2.80")
-    assert found.finding.verdict is Verdict.ANSWERED
+    assert found.diagnosis.verdict is Verdict.ANSWERED
     assert nodes(found, Part.REQUEST) == ["vm", "sw", "router", "server"]
     assert nodes(found, Part.REPLY) == ["server", "router", "sw", "vm"]
     there, back = found.of(Part.REQUEST)[2], found.of(Part.REPLY)[1]
@@ -331,7 +331,7 @@ def test_through_a_translator_and_back():
 def test_without_translation_there_is_no_way_back():
     world = the_world()
     plain = replace(world.nodes["router"], rules=ParsedRuleset())
-    found = said(the_world(router=plain), "192.0.2.80").finding
+    found = said(the_world(router=plain), "192.0.2.80").diagnosis
     assert (found.at, found.cause) == ("server", Cause.NO_RETURN_PATH)
 
 
@@ -343,10 +343,10 @@ def test_rules_after_translation_see_what_was_made_of_the_packet():
     outward, foreign = match(meta("oifname"), "eth1"), match(own, "local", "!=")
     strict = [*router.rules.document, last, rule(outward, foreign, DROP, of="last")]
     translates = replace(router, rules=ParsedRuleset(strict))
-    assert said(the_world(router=translates), "192.0.2.80").finding.verdict is Verdict.ANSWERED
+    assert said(the_world(router=translates), "192.0.2.80").diagnosis.verdict is Verdict.ANSWERED
     rest = [one for one in strict if "masquerade" not in str(one)]
     forgets = replace(router, rules=ParsedRuleset(rest))
-    found = said(the_world(router=forgets), "192.0.2.80").finding
+    found = said(the_world(router=forgets), "192.0.2.80").diagnosis
     assert (found.at, found.cause) == ("router", Cause.FIREWALL)
 
 
@@ -360,7 +360,7 @@ def test_a_stale_mac_leads_astray():
     switch = replace(switch, space=replace(switch.space, fdb=(learnt,)))
     found = said(the_world(vm=vm, sw=switch), "192.0.2.80")
     assert nodes(found, Part.REQUEST) == ["vm", "sw", "other"]
-    assert (found.finding.at, found.finding.cause) == ("other", Cause.NOT_FORWARDING)
+    assert (found.diagnosis.at, found.diagnosis.cause) == ("other", Cause.NOT_FORWARDING)
 
 
 def test_a_mac_that_nobody_has_is_flooded():
@@ -368,7 +368,7 @@ def test_a_mac_that_nobody_has_is_flooded():
     gone = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "reachable")
     vm = replace(vm, space=replace(vm.space, neighbours=(gone,)))
     found = said(the_world(vm=vm), "10.0.0.20")
-    assert (found.finding.at, found.finding.cause) == ("sw", Cause.MAC_UNKNOWN)
+    assert (found.diagnosis.at, found.diagnosis.cause) == ("sw", Cause.MAC_UNKNOWN)
     assert [out.peer for out in found.of(Part.REQUEST)[1].went_out] == ["other", "router"]
 
 
@@ -376,14 +376,14 @@ def test_a_failed_question_is_asked_again():
     vm = machine(10, "10.0.0.10/24")
     failed = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "failed")
     vm = replace(vm, space=replace(vm.space, neighbours=(failed,)))
-    assert said(the_world(vm=vm), "10.0.0.20").finding.verdict is Verdict.ANSWERED
+    assert said(the_world(vm=vm), "10.0.0.20").diagnosis.verdict is Verdict.ANSWERED
 
 
 def test_the_address_is_on_another_network():
     other = machine(20, "192.0.2.80/24")
     vm = machine(10, "10.0.0.10/24", "172.16.0.1/24")
     server = machine(40, "10.0.0.99/24")
-    found = said(the_world(other=other, vm=vm, server=server), "10.0.0.99").finding
+    found = said(the_world(other=other, vm=vm, server=server), "10.0.0.99").diagnosis
     assert (found.at, found.cause) == ("vm", Cause.WRONG_SEGMENT)
 
 
@@ -400,7 +400,7 @@ def test_the_address_is_on_another_network():
 def test_a_port_needs_a_program(address, probe, verdict):
     waiting = (Socket("tcp", IPv4Address(address), 80, 1, "httpd"),)
     other = replace(machine(20, "10.0.0.20/24"), listening=waiting)
-    found = said(the_world(other=other), "10.0.0.20", probe).finding
+    found = said(the_world(other=other), "10.0.0.20", probe).diagnosis
     assert found.verdict is verdict
     assert found.cause in (None, Cause.PORT_CLOSED)
 
@@ -408,6 +408,6 @@ def test_a_port_needs_a_program(address, probe, verdict):
 def test_a_rule_about_the_source_port_is_not_certain():
     picky = ParsedRuleset([base(), rule(match(payload("tcp", "sport"), 1000), DROP)])
     other = replace(machine(20, "10.0.0.20/24"), rules=picky)
-    found = said(the_world(other=other), "10.0.0.20", PredictedProbe("tcp", 80)).finding
+    found = said(the_world(other=other), "10.0.0.20", PredictedProbe("tcp", 80)).diagnosis
     assert (found.verdict, found.at) == (Verdict.UNKNOWN, "other")
     assert found.evidence == "not certain: rule t c: a rule"
