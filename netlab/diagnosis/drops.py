@@ -10,9 +10,13 @@ from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.messages import said
+from netlab.packets import protocols
 from netlab.packets.frame import Fields, decode, is_group
 
-_NEIGHBOUR_DISCOVERY = {"135": "request", "136": "reply"}
+_NEIGHBOUR_DISCOVERY = {
+    str(protocols.ND_NEIGHBOR_SOLICIT): "request",
+    str(protocols.ND_NEIGHBOR_ADVERT): "reply",
+}
 """Types of ICMPv6, in the words of ARP."""
 _LONGEST = 1 << 16
 """Bytes of a frame."""
@@ -103,8 +107,8 @@ def silenced(
 def _operation(fields: Fields) -> str:
     """`request` or `answer`; empty for other packets. Of an ICMPv6 message, the kernel's trace shows less
     than the address that it is about."""
-    is_ipv6 = fields.get("ip.protocol") == "58"
-    default = _NEIGHBOUR_DISCOVERY.get(fields.get("icmp.type", ""), "") if is_ipv6 else ""
+    is_icmpv6 = fields.get("ip.protocol") == str(protocols.ICMPV6)
+    default = _NEIGHBOUR_DISCOVERY.get(fields.get("icmp.type", ""), "") if is_icmpv6 else ""
     return fields.get("arp.op", default)
 
 

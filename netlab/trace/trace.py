@@ -129,7 +129,7 @@ def traces(
         changes, missed = _changes(events, netmap)
         tables = LabTables.read(netmap, events.rows, tuple(KernelTable), pool)
         tables = replace(tables, ended=ended(changes))
-        lab_evidence = observer.scene(tables)
+        lab_evidence = observer.evidence(tables)
         macs = {request.ends.mac for request in requests}
         complaints = {mac: dhcp_complaints(mac) for mac in macs}
         return [
@@ -174,7 +174,7 @@ def _trace(
         source=request.source,
         target=request.target,
         journey=journey.only(probe.decides),
-        scene=lab_evidence,
+        lab=lab_evidence,
         kind=kind,
         answered=probe.answered,
         send_error=pursuit.error,

@@ -175,12 +175,12 @@ class LossAnalyzer:
         self._settle()
         if not self._kept:
             return {}
-        scene = self._observer.scene(self._known)
+        lab_evidence = self._observer.evidence(self._known)
         found = {
-            number: diagnose.diagnose(replace(evidence, scene=scene))
+            number: diagnose.diagnose(replace(evidence, lab=lab_evidence))
             for number, evidence in self._kept.items()
         }
-        return _credible(found, scene.counts)
+        return _credible(found, lab_evidence.counts)
 
     def _hits(self, machine: RuleTrace) -> bool:
         """Whether rules of a machine have met a probe. What they drop is remembered."""

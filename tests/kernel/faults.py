@@ -43,8 +43,8 @@ class Proof:
     def without(self, **changed: Any) -> Cause | None:
         """The cause if this evidence had been missing, or different."""
         scene = {one.name for one in fields(LabEvidence)} & changed.keys()
-        known = replace(self.evidence.scene, **{name: changed.pop(name) for name in scene})
-        return diagnose(replace(self.evidence, scene=known, **changed)).cause
+        known = replace(self.evidence.lab, **{name: changed.pop(name) for name in scene})
+        return diagnose(replace(self.evidence, lab=known, **changed)).cause
 
     def found(self, text: str) -> bool:
         return any(text in line for line in self.trace.found)

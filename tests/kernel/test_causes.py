@@ -687,7 +687,7 @@ def test_a_count_of_packets_that_came_in_elsewhere_explains_nothing(running):
     ):  # fmt: skip
         await_count("causes.host", "Ip.InAddrErrors")
         one = proof(running, "vm2", "172.31.0.1")
-    assert "Ip.InAddrErrors" in one.evidence.scene.counts["host"]
+    assert "Ip.InAddrErrors" in one.evidence.lab.counts["host"]
     assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.diagnosis
 
 
@@ -703,7 +703,7 @@ def test_a_count_of_bigger_packets_explains_nothing(running):
     ):
         await_count("causes.router", "Ip.FragFails")
         one = proof(running, "vm2", "internet")
-    assert "Ip.FragFails" in one.evidence.scene.counts["router"]
+    assert "Ip.FragFails" in one.evidence.lab.counts["router"]
     assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.diagnosis
 
 
@@ -721,7 +721,7 @@ def test_a_count_of_misplaced_packets_explains_nothing(running):
     ):
         await_count("causes.router", "TcpExt.IPReversePathFilter")
         one = proof(running, "pc", "internet")
-    assert "TcpExt.IPReversePathFilter" in one.evidence.scene.counts["router"]
+    assert "TcpExt.IPReversePathFilter" in one.evidence.lab.counts["router"]
     assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.diagnosis
 
 

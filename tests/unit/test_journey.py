@@ -139,7 +139,7 @@ def evidence(found: list[Frame], **more) -> ProbeEvidence:
     scene = {
         name: given.pop(name) for name in [one.name for one in fields(LabEvidence)] if name in given
     }
-    return ProbeEvidence("vm1", journey=follow(found, MAP), scene=LabEvidence(**scene), **given)
+    return ProbeEvidence("vm1", journey=follow(found, MAP), lab=LabEvidence(**scene), **given)
 
 
 def of(length: str, found: list[Frame]) -> list[Frame]:
