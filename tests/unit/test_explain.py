@@ -337,7 +337,7 @@ def test_without_translation_there_is_no_way_back():
 
 def test_rules_after_translation_see_what_was_made_of_the_packet():
     """As the chain by which nothing leaves a NAT untranslated."""
-    router = the_world().places["router"]
+    router = the_world().nodes["router"]
     own = {"fib": {"flags": ["saddr", "oif"], "result": "type"}}
     last = base("last", "postrouting", prio=101)
     outward, foreign = match(meta("oifname"), "eth1"), match(own, "local", "!=")
@@ -356,7 +356,7 @@ def test_a_stale_mac_leads_astray():
     wrong = Neighbour("eth0", IPv4Address("10.0.0.1"), "02:00:00:00:00:14", "stale")
     vm = replace(vm, space=replace(vm.space, neighbours=(wrong,)))
     learnt = FdbEntry("sw", "02:00:00:00:00:14", "p1", learnt=True)
-    switch = the_world().places["sw"]
+    switch = the_world().nodes["sw"]
     switch = replace(switch, space=replace(switch.space, fdb=(learnt,)))
     found = said(the_world(vm=vm, sw=switch), "192.0.2.80")
     assert nodes(found, Part.REQUEST) == ["vm", "sw", "other"]
