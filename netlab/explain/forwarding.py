@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.decision import By, Decision, best_route, closed_route, found_out
+from netlab.diagnosis.decision import By, Decision, best_route, closed_route, resolution
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.bridging import Cables, Crossing
 from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedProbe
@@ -378,7 +378,7 @@ class Walk(Cables):
         for entry in machine.space.neighbours:
             matches = (entry.interface, entry.address) == (outlet.interface, hop)
             if matches and entry.mac and entry.state not in _ASLEEP:
-                self.decide(found_out(hop, entry.mac, self.owner(entry.mac, outlet)))
+                self.decide(resolution(hop, entry.mac, self.owner(entry.mac, outlet)))
                 return entry.mac, None
         asker: IPAddress | None = packet.source
         if not machine.has(packet.source):
@@ -397,7 +397,7 @@ class Walk(Cables):
         path, owner = answers[0]
         adapter = self.model.nodes[owner.node].interface(owner.interface)
         mac = adapter.mac if adapter else ""
-        self.decide(found_out(hop, mac, owner.node, "would ask"))
+        self.decide(resolution(hop, mac, owner.node, "would ask"))
         return mac, path
 
     def _not_resolved(self, outlet: NodeInterface, address: IPAddress) -> Ended:
