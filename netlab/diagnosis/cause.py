@@ -191,9 +191,9 @@ DNS_WORDS = {
     "3": "no such name",
     "5": "refused",
 }
-"""What the code of a DNS response without an address means (RFC 1035, 4.1.1)."""
+"""Meanings of the code of a DNS response without an address (RFC 1035, 4.1.1)."""
 DNS_CODES = {"0": Cause.NXDOMAIN, "3": Cause.NXDOMAIN}
-"""The cause that such a code is."""
+"""The causes for such codes."""
 
 
 @frozen
@@ -205,7 +205,7 @@ class Diagnosis:
     """Node: the last one that had the packet."""
     cause: Cause | None = None
     evidence: str = ""
-    """In English; `messages.told` says it in other languages."""
+    """English; `messages.told` says it in other languages."""
     look_at: str = ""
     """A command for that node."""
     counted: str = ""

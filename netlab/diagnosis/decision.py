@@ -32,7 +32,7 @@ class Decision:
 
     by: By
     text: str
-    """In English, or Linux's own words; `messages.told` says it in other languages."""
+    """English, or Linux's own words; `messages.told` says it in other languages."""
 
 
 @frozen

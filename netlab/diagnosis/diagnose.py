@@ -66,7 +66,7 @@ class LabEvidence:
     lost: int = 0
     """Frames that no tap had room for."""
     unfinished: str = ""
-    """Why the probe was not waited for until its end."""
+    """In words, the reason for which the probe was not waited for until its end; empty if it was."""
 
 
 @frozen
@@ -350,7 +350,8 @@ def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
 _SENT_BY_UDP = {
     f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
 }
-"""Where an interface takes nothing at once, the kernel counts it as an error of the buffer."""
+"""Counters of datagrams that were sent: one that an interface does not take at once is an error of the
+buffer."""
 
 
 def _is_no_router(step: Step, evidence: ProbeEvidence) -> bool:
@@ -462,9 +463,9 @@ _REPORTS_V6 = {
     ("1", "4"): Cause.PORT_CLOSED,
 }
 _NO_WAY = (Cause.NO_ROUTE, Cause.ARP_UNANSWERED)
-"""What a machine reports where a route leads nowhere, besides a refusal."""
+"""Causes that a machine reports where a route leads nowhere, besides a refusal."""
 _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_PORT_FORWARD)
-"""A machine refuses, rather than fails."""
+"""Causes by which a machine refuses, rather than fails."""
 
 
 def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:

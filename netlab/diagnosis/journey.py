@@ -191,7 +191,7 @@ class Step:
 
     @property
     def part(self) -> Part:
-        """What the packet is to the probe."""
+        """The part of the probe that the packet is."""
         return self.packet.part
 
     @property

@@ -66,7 +66,7 @@ class Outcome:
     at: str = ""
     """The node that had it last, if it was watched all the way and not answered."""
     cause: str | None = None
-    """Why it came no further (`cause.Cause`)."""
+    """The `cause.Cause` for which it came no further."""
 
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)

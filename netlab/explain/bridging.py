@@ -25,7 +25,7 @@ class Crossing:
 
 
 class Cables:
-    """One packet under way: its stays, and the switches between two machines."""
+    """A packet under way: its stays, and the switches between two machines."""
 
     def __init__(self, model: LabModel) -> None:
         self.model = model

@@ -43,7 +43,7 @@ class _Track:
 
 
 class Walk(Cables):
-    """One packet and its reply under way: the stays, and what nodes have remembered of it."""
+    """A packet and its reply under way: the stays, and the connections that nodes have tracked."""
 
     def __init__(self, model: LabModel) -> None:
         super().__init__(model)

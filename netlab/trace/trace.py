@@ -71,9 +71,9 @@ class Trace:
     journey: Journey
     diagnosis: Diagnosis
     decisions: tuple[tuple[Decision, ...], ...] = ()
-    """Of each step of the journey."""
+    """Entries and rules that decided each step of the journey."""
     found: tuple[str, ...] = ()
-    """What the probe has learnt, as lines."""
+    """Lines that tell what the probe has learnt."""
     frames: tuple[Frame, ...] = ()
     """The probe's own, and ARP's, as they were seen."""
     history: History = _NOTHING
@@ -252,20 +252,20 @@ def _drops(
 
 def _entries(events: TableMonitor, netmap: NetworkMap) -> tuple[Entry, ...]:
     return tuple(
-        Entry(node, row)
+        Entry(node, entry)
         for namespace, node in netmap.nodes.items()
         for table in _DATED
-        for row in events.rows(namespace, table)
-        if isinstance(row, Neighbour | FdbEntry | Connection)
+        for entry in events.rows(namespace, table)
+        if isinstance(entry, Neighbour | FdbEntry | Connection)
     )
 
 
 def _is_slowed(events: TableMonitor, netmap: NetworkMap) -> bool:
     """Return whether some cable keeps frames waiting: then silence, and ARP without a reply, say less."""
     return any(
-        isinstance(row, Interface) and row.queue in queues.KINDS
+        isinstance(entry, Interface) and entry.queue in queues.KINDS
         for namespace in netmap.nodes
-        for row in events.rows(namespace, KernelTable.INTERFACES)
+        for entry in events.rows(namespace, KernelTable.INTERFACES)
     )
 
 
