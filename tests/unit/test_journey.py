@@ -50,18 +50,18 @@ FIELDS = {
 
 def frames(text: str, part: Part = Part.REQUEST, start: int = 0, **changed: str) -> list[Frame]:
     """`vm1.eth0> sw.p1< …`: in this order; `>` leaves, `<` comes in, `x` comes in for another MAC."""
-    found = []
+    sightings = []
     for at, word in enumerate(text.split(), start):
-        node, _, rest = word.partition(".")
-        interface, sign = rest[:-1], rest[-1]
-        seen = Sighting(at * 1000, f"lab.{node}", interface, sign == ">", sign == "x", b"")
+        node, _, point = word.partition(".")
+        interface, sign = point[:-1], point[-1]
+        sighting = Sighting(at * 1000, f"lab.{node}", interface, sign == ">", sign == "x", b"")
         fields = FIELDS | ({"ip.src": changed[word]} if word in changed else {})
-        found.append(Frame(seen, Packet(part, f"{part} packet"), fields))
-    return found
+        sightings.append(Frame(sighting, Packet(part, f"{part} packet"), fields))
+    return sightings
 
 
-def nodes(found: list[Frame]) -> list[str]:
-    return [step.node for step in follow(found, MAP).steps]
+def nodes(frames: list[Frame]) -> list[str]:
+    return [step.node for step in follow(frames, MAP).steps]
 
 
 THERE = "vm1.eth0> sw.p1< sw.p2> nat.eth0< nat.up> host.down< host.lan> pc.eth0<"
@@ -69,9 +69,9 @@ BACK = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
 
 
 def test_a_box_and_its_plumbing_are_one_step_both_ways():
-    found = frames(THERE) + frames(BACK, Part.REPLY, 20)
-    assert nodes(found) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
-    box = follow(found, MAP).steps[2]
+    round_trip = frames(THERE) + frames(BACK, Part.REPLY, 20)
+    assert nodes(round_trip) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
+    box = follow(round_trip, MAP).steps[2]
     assert (box.came_in.peer, [out.peer for out in box.went_out]) == ("sw", ["pc"])
 
 
@@ -84,22 +84,22 @@ def test_what_ends_inside_the_box_ends_at_the_host():
 
 
 def test_a_copy_for_somebody_else_is_overheard_and_no_step():
-    found = follow(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x sw.p3> pc.eth0x"), MAP)
-    assert [step.node for step in found.steps] == ["vm1", "sw"]
-    assert len(found.overheard) == 2
-    assert [out.peer for out in found.steps[1].went_out] == ["nat", "pc"]
+    journey = follow(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x sw.p3> pc.eth0x"), MAP)
+    assert [step.node for step in journey.steps] == ["vm1", "sw"]
+    assert len(journey.overheard) == 2
+    assert [out.peer for out in journey.steps[1].went_out] == ["nat", "pc"]
 
 
 def test_a_rewrite_is_a_difference_within_one_node():
-    there = frames(THERE)
-    for frame in there[6:]:
+    request = frames(THERE)
+    for frame in request[6:]:
         frame.fields["ip.src"] = "192.168.1.100"
-    rewrites = [step.rewrites for step in follow(there, MAP).steps]
+    rewrites = [step.rewrites for step in follow(request, MAP).steps]
     assert rewrites == [{}, {}, {"ip.src": ("10.0.0.1", "192.168.1.100")}, {}]
 
 
 @pytest.mark.parametrize(
-    ("asked", "answered", "found"),
+    ("asked", "answered", "expected"),
     [
         ("host.lan<", "host.down>", Turn("host", "lan", "down")),
         ("host.lan<", "host.lan>", None),
@@ -110,9 +110,9 @@ def test_a_rewrite_is_a_difference_within_one_node():
         ("host.down>", "host.lan>", None),  # It was not seen coming in.
     ],
 )
-def test_who_answers_by_another_interface_than_it_is_asked_by(asked, answered, found):
-    there, back = (follow(frames(text), MAP).steps for text in (asked, answered))
-    assert turn(there, back, MAP) == found
+def test_who_answers_by_another_interface_than_it_is_asked_by(asked, answered, expected):
+    request, reply = (follow(frames(text), MAP).steps for text in (asked, answered))
+    assert turn(request, reply, MAP) == expected
 
 
 def test_whom_an_address_means():
@@ -134,19 +134,19 @@ def test_who_hears_a_question():
     assert not MAP.together(NodeInterface("pc", "eth0"), outside)
 
 
-def evidence(found: list[Frame], **more) -> ProbeEvidence:
-    given = {"target": "pc", "carriers": frozenset({"eth0"}), **more}
-    scene = {
-        name: given.pop(name) for name in [one.name for one in fields(LabEvidence)] if name in given
-    }
-    return ProbeEvidence("vm1", journey=follow(found, MAP), lab=LabEvidence(**scene), **given)
+def evidence(frames: list[Frame], **given) -> ProbeEvidence:
+    """Evidence of a probe from vm1 to pc; `given` are fields of it, or of its lab."""
+    of_lab = {field.name for field in fields(LabEvidence)} & given.keys()
+    lab = LabEvidence(**{name: given.pop(name) for name in of_lab})
+    of_probe = {"target": "pc", "carriers": frozenset({"eth0"}), **given}
+    return ProbeEvidence("vm1", journey=follow(frames, MAP), lab=lab, **of_probe)
 
 
-def of(length: str, found: list[Frame]) -> list[Frame]:
-    """The same, of so many bytes that may not be cut."""
-    for frame in found:
+def of(length: str, frames: list[Frame]) -> list[Frame]:
+    """Return the frames with so many bytes, which may not be cut."""
+    for frame in frames:
         frame.fields.update({"ip.length": length, "ip.df": "1"})
-    return found
+    return frames
 
 
 OF_1400_BYTES, OF_49_BYTES = (
@@ -300,8 +300,8 @@ CASES = [
 
 @pytest.mark.parametrize(("given", "verdict", "at", "cause"), CASES)
 def test_what_proves_what(given, verdict, at, cause):
-    found = diagnose(given)
-    assert (found.verdict, found.at, found.cause) == (verdict, at, cause)
+    diagnosis = diagnose(given)
+    assert (diagnosis.verdict, diagnosis.at, diagnosis.cause) == (verdict, at, cause)
 
 
 def test_every_cause_has_a_sentence_in_each_language():
@@ -309,22 +309,22 @@ def test_every_cause_has_a_sentence_in_each_language():
     assert all(set(texts) == set(LANGUAGES) and all(texts.values()) for texts in SENTENCES.values())
 
 
-def pictured(given: ProbeEvidence, found: Diagnosis, language: str = "en") -> str:
+def pictured(given: ProbeEvidence, diagnosis: Diagnosis, language: str = "en") -> str:
     ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
-    traced = Trace(TraceRequest("vm1", "pc", ends), "00", 0, False, given.journey, found)
-    return plain(journey(traced, False, language))
+    trace = Trace(TraceRequest("vm1", "pc", ends), "00", 0, False, given.journey, diagnosis)
+    return plain(journey(trace, False, language))
 
 
 def test_what_died_where_it_never_was_was_last_somewhere_else():
     """A rule of pc's ended the question for its MAC address: the packet waited elsewhere."""
-    found = Diagnosis(Verdict.DROPPED, "pc", Cause.FIREWALL, "a rule")
-    assert "it never left vm1" in pictured(evidence([]), found)
-    assert "step 3: it came in at eth0" in pictured(evidence(ENDED), found)
+    diagnosis = Diagnosis(Verdict.DROPPED, "pc", Cause.FIREWALL, "a rule")
+    assert "it never left vm1" in pictured(evidence([]), diagnosis)
+    assert "step 3: it came in at eth0" in pictured(evidence(ENDED), diagnosis)
 
 
 def test_chinese_evidence_is_chinese():
-    found = diagnose(evidence(frames(THERE), **TWIN_TARGETS))
-    assert "pc 和 vm2 都有地址 10.0.0.2" in pictured(evidence(frames(THERE)), found, "zh")
+    diagnosis = diagnose(evidence(frames(THERE), **TWIN_TARGETS))
+    assert "pc 和 vm2 都有地址 10.0.0.2" in pictured(evidence(frames(THERE)), diagnosis, "zh")
 
 
 def test_what_is_looked_at_is_what_there_is_to_see():
@@ -337,6 +337,6 @@ def test_what_is_looked_at_is_what_there_is_to_see():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_picture_of_a_death(language, golden):
     given = evidence(ENDED, drops={AT_NAT: RuleDrop("t c: icmp type echo-request drop")})
-    found = diagnose(given)
-    golden(f"pictures/trace-{language}.txt", f"{pictured(given, found, language)}\n")
-    assert found.verdict is Verdict.DROPPED
+    diagnosis = diagnose(given)
+    golden(f"pictures/trace-{language}.txt", f"{pictured(given, diagnosis, language)}\n")
+    assert diagnosis.verdict is Verdict.DROPPED
