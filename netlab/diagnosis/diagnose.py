@@ -116,13 +116,13 @@ class ProbeEvidence:
 
 def diagnose(evidence: ProbeEvidence) -> Diagnosis:
     """Return what the evidence proves: first what is certain, then what the last node counted."""
-    diagnosis = _unadvised(evidence)
+    diagnosis = _proved(evidence)
     on_a_switch = diagnosis.at in evidence.lab.switches
     return replace(diagnosis, look_at=look_at(diagnosis.cause, _version(evidence), on_a_switch))
 
 
-def _unadvised(evidence: ProbeEvidence) -> Diagnosis:
-    """Return the diagnosis without the command that shows its cause."""
+def _proved(evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis that the evidence proves, without the command that shows its cause."""
     journey = evidence.journey
     if evidence.lab.lost:
         return _unknown(evidence.source, said("lost", count=evidence.lab.lost))

@@ -121,7 +121,7 @@ class NetworkMap:
             return self.neighbourhood(interface.node)
         return self._with_joined({interface.node, peer})
 
-    def together(self, first: NodeInterface, second: NodeInterface) -> bool:
+    def same_segment(self, first: NodeInterface, second: NodeInterface) -> bool:
         """Return whether each of two interfaces hears what is broadcast on the other."""
         first_segment, second_segment = self.segment(first), self.segment(second)
         near = all(
@@ -160,7 +160,7 @@ class NetworkMap:
         far = {
             owner.node
             for owner in owners
-            if not any(self.together(owner, interface) for interface in targets)
+            if not any(self.same_segment(owner, interface) for interface in targets)
         }
         return frozenset({target}) | far
 
@@ -276,11 +276,11 @@ def follow(frames: Iterable[Frame], netmap: NetworkMap) -> Journey:
     idle = {number for number in passing if not steps[number].went_out}
     overheard += [passing[number] for number in sorted(idle)]
     steps = [step for number, step in enumerate(steps) if number not in idle]
-    whole = without_plumbing(steps, netmap, lambda step: step.packet, _together)
+    whole = merge_nat_stays(steps, netmap, lambda step: step.packet, _merged)
     return Journey(tuple(whole), tuple(overheard))
 
 
-def _together(first: Step, second: Step, device: str) -> Step:
+def _merged(first: Step, second: Step, device: str) -> Step:
     return replace(first, node=device, went_out=second.went_out, after=second.after)
 
 
@@ -307,46 +307,54 @@ AnyStay = TypeVar("AnyStay", bound=Stay)
 
 
 @frozen
-class Turn:
-    """A machine that answers by another interface than the one by which the request came in."""
+class AsymmetricReply:
+    """A machine whose reply leaves by another interface than the one by which the request came in."""
 
     node: str
     came_in: str
     goes_out: str
 
 
-def turn(request: Sequence[Stay], reply: Sequence[Stay], netmap: NetworkMap) -> Turn | None:
-    """Return the turn between a request and its reply, None if there is none: a machine that bridges has
-    one way, over all its adapters."""
+def asymmetric_reply(
+    request: Sequence[Stay], reply: Sequence[Stay], netmap: NetworkMap
+) -> AsymmetricReply | None:
+    """Return where a reply leaves by another interface than the request came in by; None if it does not.
+
+    A machine that bridges has one way, over all its adapters.
+    """
     if not request or not reply:
         return None
     last, first = request[-1], reply[0]
     if last.node != first.node or last.node in netmap.bridges or not last.came_in:
         return None
     came_in = last.came_in.interface
-    ways_out = [outlet.interface for outlet in first.went_out]
-    return Turn(last.node, came_in, ways_out[0]) if ways_out and came_in not in ways_out else None
+    outlets = [outlet.interface for outlet in first.went_out]
+    if not outlets or came_in in outlets:
+        return None
+    return AsymmetricReply(last.node, came_in, outlets[0])
 
 
-def without_plumbing(
+def merge_nat_stays(
     stays: Iterable[AnyStay],
     netmap: NetworkMap,
     packet: Callable[[AnyStay], Hashable],
-    together: Callable[[AnyStay, AnyStay, str], AnyStay],
+    merge: Callable[[AnyStay, AnyStay, str], AnyStay],
 ) -> list[AnyStay]:
     """Merge a stay on a NAT device and one on its host, if the packet only passes through both.
 
-    `packet` returns the packet of a stay; `together` makes one stay of two, on the device of the name
+    `packet` returns the packet of a stay; `merge` makes one stay of two, on the device of the name
     that it is given.
     """
     merged: list[AnyStay] = []
     latest: dict[Hashable, int] = {}
     for stay in stays:
         before = latest.get(packet(stay))
-        inlet = stay.came_in and NodeInterface(stay.node, stay.came_in.interface)
-        device = netmap.nat_uplinks.get(inlet) if inlet else None
+        device = ""
+        if stay.came_in:
+            inlet = NodeInterface(stay.node, stay.came_in.interface)
+            device = netmap.nat_uplinks.get(inlet, "")
         if before is not None and device and merged[before].came_in and stay.went_out:
-            merged[before] = together(merged[before], stay, device)
+            merged[before] = merge(merged[before], stay, device)
         else:
             latest[packet(stay)] = len(merged)
             merged.append(stay)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from netlab.diagnosis.decision import DecisionTables, best_route, closed_route, flow_of, is_about
-from netlab.diagnosis.journey import Journey, NetworkMap, Step, turn
+from netlab.diagnosis.journey import Journey, NetworkMap, Step, asymmetric_reply
 from netlab.frozen import frozen
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rows import Connection, Flow, RouteRow
@@ -159,7 +159,7 @@ class LabTables:
             (owner.node, mac): frozenset(
                 twin.node
                 for twin in interfaces
-                if twin.node != owner.node and self.netmap.together(owner, twin)
+                if twin.node != owner.node and self.netmap.same_segment(owner, twin)
             )
             for mac, interfaces in self.owners.interfaces.items()
             if len(interfaces) > 1 and is_mac(mac)
@@ -189,7 +189,7 @@ class LabTables:
         out = "" if target.is_link_local else self.ask(node, RouteLookup(target)).interface
         far = None
         for owner in self.owners.interfaces.get(address, ()):
-            if self.netmap.together(owner, NodeInterface(node, out)):
+            if self.netmap.same_segment(owner, NodeInterface(node, out)):
                 return None
             if owner.node != node:
                 far = owner.node
@@ -226,16 +226,16 @@ class LabTables:
         """Return in words by which route a machine answers that was asked by another interface; empty if
         none does."""
         reply = journey.first(Part.REPLY)
-        turning = turn(journey.first(Part.REQUEST), reply, self.netmap)
-        if turning is None or "ip.dst" not in reply[0].before:
+        asymmetric = asymmetric_reply(journey.first(Part.REQUEST), reply, self.netmap)
+        if asymmetric is None or "ip.dst" not in reply[0].before:
             return ""
         routes = [
             route
-            for route in self.of(turning.node, KernelTable.ROUTES)
-            if any(hop.interface == turning.goes_out for hop in route.hops)
+            for route in self.of(asymmetric.node, KernelTable.ROUTES)
+            if any(hop.interface == asymmetric.goes_out for hop in route.hops)
         ]
-        route = best_route(routes, ip_address(reply[0].before["ip.dst"])) or turning.goes_out
-        return said("turned", node=turning.node, route=route, interface=turning.came_in)
+        route = best_route(routes, ip_address(reply[0].before["ip.dst"])) or asymmetric.goes_out
+        return said("turned", node=asymmetric.node, route=route, interface=asymmetric.came_in)
 
     def closed_routes(self, target: str, journey: Journey, source: str) -> dict[str, RouteRow]:
         """Return nodes with the route by which a packet that was there goes nowhere: a blackhole, a

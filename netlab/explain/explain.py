@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import By
-from netlab.diagnosis.journey import turn, without_plumbing
+from netlab.diagnosis.journey import asymmetric_reply, merge_nat_stays
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.forwarding import Walk
 from netlab.explain.model import Ended, Explanation, LabModel, PredictedProbe, PredictedStay
@@ -30,7 +30,7 @@ def explain(
     walk = Walk(model)
     meant = model.netmap.meant(model.owners.interfaces.get(str(to), ()), target, named)
     diagnosis = _diagnose(walk, source, target, meant, to, probe)
-    stays = without_plumbing(walk.stays, model.netmap, lambda stay: stay.part, _together)
+    stays = merge_nat_stays(walk.stays, model.netmap, lambda stay: stay.part, _merged)
     return Explanation(source, target, str(to), probe, tuple(stays), diagnosis)
 
 
@@ -79,12 +79,12 @@ def _because_turned(walk: Walk, text: str) -> str:
     request, reply = (
         [stay for stay in walk.stays if stay.part is part] for part in (Part.REQUEST, Part.REPLY)
     )
-    turning = turn(request, reply, walk.model.netmap)
-    if turning is None:
+    asymmetric = asymmetric_reply(request, reply, walk.model.netmap)
+    if asymmetric is None:
         return text
     routes = (decision.text for decision in reply[0].decisions if decision.by is By.ROUTE)
-    route = next(routes, turning.goes_out)
-    why = said("turned", node=turning.node, route=route, interface=turning.came_in)
+    route = next(routes, asymmetric.goes_out)
+    why = said("turned", node=asymmetric.node, route=route, interface=asymmetric.came_in)
     return said("and so", why=why, what=text)
 
 
@@ -102,7 +102,7 @@ def _end(end: Ended) -> Diagnosis:
     return Diagnosis(end.verdict, end.at, end.cause, end.evidence)
 
 
-def _together(first: PredictedStay, second: PredictedStay, device: str) -> PredictedStay:
+def _merged(first: PredictedStay, second: PredictedStay, device: str) -> PredictedStay:
     """Merge a stay on a NAT device and one on its host."""
     # By which cable a NAT device reaches its host is no matter: it is a program there.
     inner = (decision for decision in first.decisions if decision.by in (By.RULE, By.NAT))

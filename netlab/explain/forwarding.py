@@ -405,7 +405,7 @@ class Walk(Cables):
         node, text = outlet.node, said("in vain", address=address)
         far = ""
         for owner in self.model.owners.interfaces.get(str(address), ()):
-            if self.model.netmap.together(owner, outlet):
+            if self.model.netmap.same_segment(owner, outlet):
                 return Ended(node, Cause.ARP_UNANSWERED, text)
             far = owner.node
         if far in ("", node):

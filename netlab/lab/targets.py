@@ -142,7 +142,7 @@ def _owner(lab: Lab, source: Node, address: str, known: Owners) -> str:
         return owners[0].node if owners else ""
     network_map = netmap(lab)
     asker = NodeInterface(source.name, "")
-    near = [owner.node for owner in owners if network_map.together(owner, asker)]
+    near = [owner.node for owner in owners if network_map.same_segment(owner, asker)]
     others = [node for node in near if node != source.name]
     own = [owner.node for owner in owners if owner.node == source.name]
     return (*others, *own, owners[0].node)[0]

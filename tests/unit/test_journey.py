@@ -11,7 +11,7 @@ import pytest
 from netlab.diagnosis.cause import SENTENCES, Cause, Diagnosis, look_at
 from netlab.diagnosis.diagnose import LabEvidence, ProbeEvidence, diagnose
 from netlab.diagnosis.drops import RuleDrop, Silence
-from netlab.diagnosis.journey import NetworkMap, Turn, follow, turn
+from netlab.diagnosis.journey import AsymmetricReply, NetworkMap, asymmetric_reply, follow
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.rows import RouteRow
 from netlab.node_interface import NodeInterface
@@ -101,10 +101,10 @@ def test_a_rewrite_is_a_difference_within_one_node():
 @pytest.mark.parametrize(
     ("asked", "answered", "expected"),
     [
-        ("host.lan<", "host.down>", Turn("host", "lan", "down")),
+        ("host.lan<", "host.down>", AsymmetricReply("host", "lan", "down")),
         ("host.lan<", "host.lan>", None),
         ("host.lan<", "pc.eth0>", None),  # Another machine's answer.
-        ("host.lan< host.down>", "host.down>", Turn("host", "lan", "down")),
+        ("host.lan< host.down>", "host.down>", AsymmetricReply("host", "lan", "down")),
         ("", "host.down>", None),
         ("host.lan<", "", None),
         ("host.down>", "host.lan>", None),  # It was not seen coming in.
@@ -112,7 +112,7 @@ def test_a_rewrite_is_a_difference_within_one_node():
 )
 def test_who_answers_by_another_interface_than_it_is_asked_by(asked, answered, expected):
     request, reply = (follow(frames(text), MAP).steps for text in (asked, answered))
-    assert turn(request, reply, MAP) == expected
+    assert asymmetric_reply(request, reply, MAP) == expected
 
 
 def test_whom_an_address_means():
@@ -128,10 +128,10 @@ def test_whom_an_address_means():
 
 def test_who_hears_a_question():
     inside, outside = NodeInterface("nat", "eth0"), NodeInterface("nat", "up")
-    assert MAP.together(inside, NodeInterface("vm1", ""))
-    assert MAP.together(NodeInterface("host", "down"), outside)  # A cable without a switch.
-    assert not MAP.together(NodeInterface("host", "down"), inside)
-    assert not MAP.together(NodeInterface("pc", "eth0"), outside)
+    assert MAP.same_segment(inside, NodeInterface("vm1", ""))
+    assert MAP.same_segment(NodeInterface("host", "down"), outside)  # A cable without a switch.
+    assert not MAP.same_segment(NodeInterface("host", "down"), inside)
+    assert not MAP.same_segment(NodeInterface("pc", "eth0"), outside)
 
 
 def evidence(frames: list[Frame], **given) -> ProbeEvidence:
