@@ -38,6 +38,7 @@ from scapy.packet import Packet, Raw
 from netlab.diagnosis import drops
 from netlab.diagnosis.journey import BridgeInside, NetworkMap, follow
 from netlab.kernel.nftables.nftrace import Hit
+from netlab.node_interface import NodeInterface
 from netlab.packets import icmp
 from netlab.packets.frame import Fields, decode, payload
 from netlab.packets.icmp import MARK
@@ -180,11 +181,11 @@ MAP = NetworkMap(
     macs={"sw": "00:50:56:00:00:07"},
     bridges={"pc": BridgeInside("br0", "00:50:56:00:00:09")},
     peers={
-        tuple(end.split(".")): peer.partition(".")[0]
+        NodeInterface(*end.split(".")): peer.partition(".")[0]
         for cable in CABLES
         for end, peer in (cable.split(), cable.split()[::-1])
     },
-    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
+    nat_uplinks={NodeInterface("nat", "up"): "nat", NodeInterface("host", "down"): "nat"},
 )
 POINTS = [
     (f"lab.{node}", interface, outgoing)

@@ -61,4 +61,4 @@ def explain(
     output.result(
         data.explanation(found, running.name), lambda: explanation(found, reply, language)
     )
-    return 0 if found.finding.verdict is Verdict.ANSWERED else 1
+    return 0 if found.diagnosis.verdict is Verdict.ANSWERED else 1

@@ -222,7 +222,7 @@ def trace(
 def _code(*traces: Trace) -> int:
     from netlab.diagnosis.verdict import Verdict
 
-    answered = all(one.finding.verdict is Verdict.ANSWERED for one in traces)
+    answered = all(one.diagnosis.verdict is Verdict.ANSWERED for one in traces)
     return 0 if answered else _NO_ANSWER
 
 

@@ -1,1 +1,1 @@
-"""What evidence proves about a packet: its way, who decided, why it was dropped."""
+"""The proof that evidence gives of a packet: its way, the decisions on it, the cause of its drop."""

@@ -1,4 +1,4 @@
-"""Why a packet was dropped: a closed list, and what is found of a probe."""
+"""The causes for which a packet is dropped: a closed list; and the diagnosis of a probe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netlab.frozen import frozen
 
 
 class Cause(StrEnum):
-    """Why a packet was dropped."""
+    """The cause of a packet's drop."""
 
     NIC_DOWN = "nic-down"
     NO_ADDRESS = "no-address"
@@ -174,11 +174,12 @@ _OF_IPV6 = {
 
 _ON_A_SWITCH = {"ip route": "bridge fdb"}
 _ON_A_MACHINE = {"bridge fdb": "ip neighbour"}
-"""What shows the same there: a switch has no routes, and a machine knows no ports."""
+"""Commands that show the same there: a switch has no routes, and a machine knows no ports."""
 
 
 def look_at(cause: Cause | None, version: int, on_a_switch: bool) -> str:
-    """A command that shows a cause, for the node where a packet of an IP version died."""
+    """Return a command that shows a cause, for the node where a packet of an IP version was dropped; empty
+    if there is none."""
     command = _LOOK_AT.get(cause, "") if cause else ""
     command = (_ON_A_SWITCH if on_a_switch else _ON_A_MACHINE).get(command, command)
     return _OF_IPV6.get(command, command) if version == 6 else command
@@ -190,33 +191,33 @@ DNS_WORDS = {
     "3": "no such name",
     "5": "refused",
 }
-"""What the code of a DNS response without an address means (RFC 1035, 4.1.1)."""
+"""Meanings of the code of a DNS response without an address (RFC 1035, 4.1.1)."""
 DNS_CODES = {"0": Cause.NXDOMAIN, "3": Cause.NXDOMAIN}
-"""The cause that such a code is."""
+"""The causes for such codes."""
 
 
 @frozen
 class Diagnosis:
-    """What became of a probe; for one that was dropped: where, why, and how that is known."""
+    """The end of a probe; of one that was dropped: where, why, and how that is known."""
 
     verdict: Verdict
     at: str
     """Node: the last one that had the packet."""
     cause: Cause | None = None
     evidence: str = ""
-    """In English; `said.told` tells it in others."""
+    """English; `messages.told` says it in other languages."""
     look_at: str = ""
     """A command for that node."""
     counted: str = ""
     """The kernel's count that is the evidence, if it is one."""
 
 
-def sentences(finding: Diagnosis) -> dict[str, str]:
-    """What became of it in a sentence, by language; empty for one that was answered."""
-    if finding.cause is None:
+def sentences(diagnosis: Diagnosis) -> dict[str, str]:
+    """Return the cause as a sentence, by language; empty for a probe that was answered."""
+    if diagnosis.cause is None:
         return {}
-    rejected = (finding.cause, finding.verdict) == (Cause.FIREWALL, Verdict.REFUSED)
-    return _REJECTED if rejected else SENTENCES[finding.cause]
+    rejected = (diagnosis.cause, diagnosis.verdict) == (Cause.FIREWALL, Verdict.REFUSED)
+    return _REJECTED if rejected else SENTENCES[diagnosis.cause]
 
 
 _REJECTED = {"en": "a firewall rule rejected it", "zh": "被防火墙规则拒绝"}

@@ -1,4 +1,4 @@
-"""Who decided what became of a packet on each machine: the entry of a table, or a rule. Pure."""
+"""The entries of tables and the rules that decided about a packet on each machine. Pure."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class By(StrEnum):
 
 @frozen
 class Decision:
-    """One entry or rule."""
+    """An entry of a table, or a rule, that decided about a packet."""
 
     by: By
     text: str
-    """In English, or Linux's own words; `said.told` tells it in other languages."""
+    """English, or Linux's own words; `messages.told` says it in other languages."""
 
 
 @frozen
 class DecisionTables:
-    """What a machine, or a NAT device with its host, knew when the probe was over."""
+    """The tables of a machine, or of a NAT device with its host, when the probe was over."""
 
     routes: Sequence[RouteRow] = ()
     neighbours: Sequence[Neighbour] = ()
@@ -55,7 +55,7 @@ def decisions(
     is_switch: bool,
     names: Mapping[str, str],
 ) -> Iterator[Decision]:
-    """Everything that decided one stay. `names` says whose an IP or MAC address is."""
+    """Yield everything that decided one step. `names` are owners by IP or MAC address."""
     if is_switch:
         yield from _forwarded(step, tables.fdb, names)
         return
@@ -68,30 +68,37 @@ def decisions(
         yield Decision(By.RULE, rule)
 
 
-def _translations(step: Step, known: Iterable[Connection]) -> list[tuple[Flow, Flow]]:
-    """What each flow goes on as. Where a NAT device and its host translate one after the other, how they
-    call it between themselves is nobody's business."""
-    found = {one.original: one.seen_as for one in known if one.translated and is_about(one, step)}
-    between = found.keys() & found.values()
+def _translations(step: Step, connections: Iterable[Connection]) -> list[tuple[Flow, Flow]]:
+    """Return each flow with the one that it goes on as. Where a NAT device and its host translate one
+    after the other, how they call it between themselves is nobody's business."""
+    goes_on_as = {
+        connection.original: connection.seen_as
+        for connection in connections
+        if connection.translated and is_about(connection, step)
+    }
+    between = goes_on_as.keys() & goes_on_as.values()
     return [
-        (before, found.get(after, after))
-        for before, after in found.items()
+        (before, goes_on_as.get(after, after))
+        for before, after in goes_on_as.items()
         if before not in between
     ]
 
 
 def best_route(routes: Iterable[RouteRow], address: IPAddress) -> RouteRow | None:
-    """The longest prefix wins, then the lowest metric."""
+    """Return the route to an address: the longest prefix wins, then the lowest metric."""
     fitting = [route for route in routes if address in route.destination and not route.dead]
-    return min(fitting, key=lambda r: (-r.destination.prefixlen, r.metric), default=None)
+    return min(
+        fitting, key=lambda route: (-route.destination.prefixlen, route.metric), default=None
+    )
 
 
-def closed_route(route: RouteRow, answer: RouteResult) -> bool:
-    """Whether it is by this route of the main table that a packet goes nowhere, by the kernel's answer.
+def closed_route(route: RouteRow, result: RouteResult) -> bool:
+    """Return whether it is by this route of the main table that a packet goes nowhere, by the kernel's
+    result.
 
     A rule (`ip rule`), another TOS or a route that says `throw` may have led past it.
     """
-    return route.kind in _CLOSED and _CLOSED[route.kind] == answer.error
+    return route.kind in _CLOSED and _CLOSED[route.kind] == result.error
 
 
 _CLOSED = {
@@ -99,51 +106,48 @@ _CLOSED = {
     "unreachable": errno.EHOSTUNREACH,
     "prohibit": errno.EACCES,
 }
-"""Kinds of routes that go nowhere, and what the kernel answers for each."""
+"""Kinds of routes that go nowhere, and the errno that the kernel answers for each."""
 
 
 def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) -> Iterator[Decision]:
     mac = step.after["eth.dst"]  # Of a bridge to Wi-Fi, the one that it has put in its place.
     if is_group(mac) or not step.went_out:
         return
-    whose = names.get(mac, mac)
-    entry = next((one for one in fdb if one.mac == mac and one.learnt), None)
+    owner = names.get(mac, mac)
+    entry = next((entry for entry in fdb if entry.mac == mac and entry.learnt), None)
     if entry and len(step.went_out) == 1:
-        yield Decision(By.FDB, said("behind port", owner=whose, port=entry.port))
+        yield Decision(By.FDB, said("behind port", owner=owner, port=entry.port))
     elif len(step.went_out) > 1:
-        yield Decision(By.FDB, said("flooded", owner=whose))
+        yield Decision(By.FDB, said("flooded", owner=owner))
 
 
 def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Iterator[Decision]:
     if is_group(step.after["eth.dst"]):
         return
     target = ip_address(step.after["ip.dst"])
-    fitting = [r for r in tables.routes if any(h.interface == _out(step) for h in r.hops)]
+    out = step.went_out[-1].interface
+    fitting = [route for route in tables.routes if out in [hop.interface for hop in route.hops]]
     route = best_route(fitting, target)
     if route is None:
         return
     yield Decision(By.ROUTE, str(route))
     hop = next(iter(route.hops), NextHop(None, ""))
-    watcher = hop.gateway or target
-    for one in tables.neighbours:
-        if one.address == watcher and one.mac == step.after["eth.dst"]:
-            yield found_out(watcher, one.mac, names.get(one.mac, ""))
+    address = hop.gateway or target
+    for entry in tables.neighbours:
+        if entry.address == address and entry.mac == step.after["eth.dst"]:
+            yield resolution(address, entry.mac, names.get(entry.mac, ""))
             return
 
 
-def found_out(address: IPAddress, mac: str, owner: str, key: str = "is at") -> Decision:
-    """Whose MAC an address leads to, by ARP or, of IPv6, by neighbour discovery."""
+def resolution(address: IPAddress, mac: str, owner: str, key: str = "is at") -> Decision:
+    """Return the MAC to which an address leads, by ARP or, of IPv6, by neighbour discovery."""
     by = By.ARP if address.version == 4 else By.NDP
     key = f"{key}, of" if owner and key == "is at" else key
     return Decision(by, said(key, address=address, mac=mac, owner=owner))
 
 
-def _out(step: Step) -> str:
-    return step.went_out[-1].interface
-
-
 def is_about(connection: Connection, step: Step) -> bool:
-    """One of its translations is the one that was seen."""
+    """Return whether one of a connection's translations is the one that was seen."""
     before, after = flow_of(step.before), flow_of(step.after)
     ways = (
         (connection.original, connection.seen_as),
@@ -153,7 +157,7 @@ def is_about(connection: Connection, step: Step) -> bool:
 
 
 def flow_of(fields: Mapping[str, str]) -> Flow:
-    """The addresses and ports of an IP packet."""
+    """Return the addresses and ports of an IP packet."""
 
     def number(*names: str) -> int | None:
         return next((int(fields[name], 0) for name in names if name in fields), None)

@@ -1,7 +1,7 @@
-"""Evidence in, finding out: the rules by which evidence proves a cause. Pure.
+"""The rules by which evidence proves what became of a probe, and why. Pure.
 
 What is not proved is `unknown`, and `unknown` is a fault of the measurement,
-never a finding.
+never a diagnosis.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
 from netlab.kernel.rows import RouteRow
 from netlab.messages import both, said
+from netlab.node_interface import NodeInterface
+from netlab.packets import protocols
 from netlab.packets.packet import Part
 
 _COUNTED = {
@@ -29,15 +31,15 @@ _COUNTED = {
     "Ip6.InHdrErrors": Cause.TTL_EXCEEDED,
     "Ip6.InTooBigErrors": Cause.MTU_EXCEEDED,
 }
-"""What the kernel counts where a packet ends without a rule and without a word."""
+"""Counters of the kernel that grow where a packet ends without a rule and without a word, and its cause."""
 
 
 @frozen
 class LabEvidence:
-    """What is the same for all probes that were under way at the same time."""
+    """Evidence of a whole lab: the same for all probes that were under way at the same time."""
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Node to the kernel's counts that have grown."""
+    """Node to the kernel's counters that have grown, and by how much."""
     smallest_mtu: Mapping[str, int] = field(default_factory=dict)
     """Node to the bytes that each of its interfaces can send."""
     ends_at: frozenset[tuple[str, str, int]] = frozenset()
@@ -51,37 +53,37 @@ class LabEvidence:
     nat_devices: frozenset[str] = frozenset()
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """NAT device to the nodes that are shown as it: itself, and its host."""
-    forwarded_ports: frozenset[tuple[str, str]] = frozenset()
-    """(host, card) where a NAT device's port forwards are reached from outside."""
-    isolated: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    """(switch, port) of ports that reach no other such port, and the machines behind them."""
+    forwarded_ports: frozenset[NodeInterface] = frozenset()
+    """Adapters of the host where a NAT device's port forwards are reached from outside."""
+    isolated: Mapping[NodeInterface, frozenset[str]] = field(default_factory=dict)
+    """Ports of switches that reach no other such port, and the machines behind each."""
     listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Node to what programs listen on: `udp/53`."""
+    """Node to the ports on which programs listen: `udp/53`."""
     unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Node to sockets with packets that no program has taken yet: `udp/53`."""
     no_address_left: Mapping[str, str] = field(default_factory=dict)
-    """Node to what its DHCP server said of it."""
+    """Node to the words of its DHCP server's log."""
     lost: int = 0
     """Frames that no tap had room for."""
     unfinished: str = ""
-    """Why the probe was not waited for until its end."""
+    """In words, the reason for which the probe was not waited for until its end; empty if it was."""
 
 
 @frozen
 class ProbeEvidence:
-    """What is known of one probe when it is over."""
+    """Evidence of one probe that is over."""
 
     source: str
     target: str
     journey: Journey
-    scene: LabEvidence = field(default_factory=LabEvidence)
+    lab: LabEvidence = field(default_factory=LabEvidence)
     kind: str = "icmp"
     """The probe's kind: `icmp`, `tcp`, `dns`, …"""
     answered: bool = False
     """The program that asked has got what it asked for."""
     send_error: int | None = None
     address: str = ""
-    """Where the probe was sent; empty: to nobody's in particular."""
+    """IP address to which the probe was sent; empty: to nobody's in particular."""
     meant: frozenset[str] = frozenset()
     """Further machines whose reply is as good as the target's: they have the address that was typed."""
     carriers: frozenset[str] = frozenset()
@@ -105,7 +107,7 @@ class ProbeEvidence:
     no_route_back: str = ""
     """The address to which the target would have to answer, if its routing table does not lead there."""
     turned: str = ""
-    """Whether the target answers by another interface than the question came in by, in words."""
+    """In words: the target answers by another interface than the request came in by; empty if not."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine that has it on another network."""
     forgotten: frozenset[str] = frozenset()
@@ -113,22 +115,23 @@ class ProbeEvidence:
 
 
 def diagnose(evidence: ProbeEvidence) -> Diagnosis:
-    """What the evidence proves. First what is certain, then what the last node counted."""
-    found = _judged(evidence)
-    on_a_switch = found.at in evidence.scene.switches
-    return replace(found, look_at=look_at(found.cause, _version(evidence), on_a_switch))
+    """Return what the evidence proves: first what is certain, then what the last node counted."""
+    diagnosis = _proved(evidence)
+    on_a_switch = diagnosis.at in evidence.lab.switches
+    return replace(diagnosis, look_at=look_at(diagnosis.cause, _version(evidence), on_a_switch))
 
 
-def _judged(evidence: ProbeEvidence) -> Diagnosis:
+def _proved(evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis that the evidence proves, without the command that shows its cause."""
     journey = evidence.journey
-    if evidence.scene.lost:
-        return _unknown(evidence.source, said("lost", count=evidence.scene.lost))
+    if evidence.lab.lost:
+        return _unknown(evidence.source, said("lost", count=evidence.lab.lost))
     if not journey.of(Part.REQUEST):
         return _never_left(evidence)
     if evidence.answered:
         return _answered(evidence)
-    if evidence.scene.unfinished:
-        return _unknown(evidence.source, evidence.scene.unfinished)
+    if evidence.lab.unfinished:
+        return _unknown(evidence.source, evidence.lab.unfinished)
     if not journey.of(Part.REPLY) and evidence.kind in TO_EVERYBODY:
         return TO_EVERYBODY[evidence.kind](evidence)
     if answered_as := _answered_as(evidence):
@@ -149,15 +152,16 @@ def _judged(evidence: ProbeEvidence) -> Diagnosis:
 
 
 def _answered_as(evidence: ProbeEvidence) -> Diagnosis | None:
-    """A reply is home, but from an address that was not asked: no program waits for such a one."""
+    """Return the diagnosis of a reply that is home from an address that was not asked: no program waits
+    for such a one."""
     asked = evidence.journey.of(Part.REQUEST)[0].after.get("ip.dst")
     home = [step for step in evidence.journey.of(Part.REPLY) if _is_home(step, evidence)]
     if evidence.kind in TO_EVERYBODY or asked != evidence.address or not home:
         return None
-    other = home[-1].before.get("ip.src", asked)
-    if other == asked:
+    replied_from = home[-1].before.get("ip.src", asked)
+    if replied_from == asked:
         return None
-    text = said("answered as", node=evidence.source, address=asked, other=other)
+    text = said("answered as", node=evidence.source, address=asked, other=replied_from)
     if evidence.turned:
         text = said("and so", why=evidence.turned, what=text)
     return _dropped(evidence.source, Cause.NO_RETURN_PATH, text)
@@ -170,20 +174,21 @@ def _answered(evidence: ProbeEvidence) -> Diagnosis:
     senders = [_sender(evidence.journey.packets[step.packet][0]) for step in home]
     if evidence.kind == "dhcp":
         return Diagnosis(Verdict.ANSWERED, senders[0])
-    meant = next((one for one in senders if one in _meant(evidence)), None)
+    meant = next((sender for sender in senders if sender in _meant(evidence)), None)
     if meant:
         return Diagnosis(Verdict.ANSWERED, meant)
-    who = senders[-1]
-    if twins := _rivals(evidence, who):
-        return _duplicate(who, evidence.address, twins)
+    sender = senders[-1]
+    if twins := _rivals(evidence, sender):
+        return _duplicate(sender, evidence.address, twins)
     if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
         # The target has passed it on: a port that leads there.
-        return Diagnosis(Verdict.ANSWERED, who)
-    return _unknown(who, said("by another", who=who))
+        return Diagnosis(Verdict.ANSWERED, sender)
+    return _unknown(sender, said("by another", who=sender))
 
 
 def _sender(first: Step) -> str:
-    """Who made a packet, by its first stay; one that was not seen leaving came from the cable's other end."""
+    """Return the node that made a packet, by its first step; one that was not seen leaving came from the
+    cable's other end."""
     return first.came_in.peer if first.came_in else first.node
 
 
@@ -192,18 +197,16 @@ def _meant(evidence: ProbeEvidence) -> frozenset[str]:
 
 
 def _rivals(evidence: ProbeEvidence, node: str) -> frozenset[str]:
-    """The owners of the target's address, if a machine that was not meant is one of them."""
-    owners = evidence.scene.owners.get(evidence.address, frozenset())
-    return (
-        owners
-        if {node, evidence.target} <= owners and node not in _meant(evidence)
-        else frozenset()
-    )
+    """Return the owners of the target's address, if the machine `node`, which was not meant, is one of
+    them."""
+    owners = evidence.lab.owners.get(evidence.address, frozenset())
+    is_rival = {node, evidence.target} <= owners and node not in _meant(evidence)
+    return owners if is_rival else frozenset()
 
 
 def _had(step: Step, evidence: ProbeEvidence) -> bool:
-    """The request was with the target, at the address that was asked."""
-    parts = evidence.scene.parts.get(step.node, frozenset()) | {step.node}
+    """Return whether the request was with the target, at the address that was asked."""
+    parts = evidence.lab.parts.get(step.node, frozenset()) | {step.node}
     return evidence.target in parts and step.before.get("ip.dst") == evidence.address
 
 
@@ -225,7 +228,7 @@ def _never_left(evidence: ProbeEvidence) -> Diagnosis:
         return _silent(evidence.silenced[source])
     if source in evidence.unanswered:
         return _not_resolved(source, evidence)
-    owners = evidence.scene.owners.get(evidence.address, frozenset())
+    owners = evidence.lab.owners.get(evidence.address, frozenset())
     if {source, evidence.target} <= owners:
         return _duplicate(source, evidence.address, owners)
     if error:
@@ -234,10 +237,10 @@ def _never_left(evidence: ProbeEvidence) -> Diagnosis:
 
 
 def _reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """The reply came no further than this stay, or was not what was asked for."""
+    """Return the diagnosis of a reply that came no further than this step, or that has no address."""
     dropped = (step.node, Part.REPLY) in evidence.drops
-    said_no = step.after.get("dns.answer") == "none" and not dropped
-    if said_no and _is_home(step, evidence):
+    has_no_address = step.after.get("dns.answer") == "none" and not dropped
+    if has_no_address and _is_home(step, evidence):
         server, code = evidence.journey.of(Part.REPLY)[0].node, step.after["dns.code"]
         cause = DNS_CODES.get(code, Cause.REFUSED)
         text = said("answers", server=server, word=DNS_WORDS.get(code, f"error {code}"))
@@ -257,62 +260,64 @@ def _reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
 
 
 def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """Why a packet, request or reply, came no further than this stay."""
+    """Return why a packet, request or reply, came no further than this step."""
     node = step.node
-    if found := _ended_by_rule(step, evidence):
-        return found
+    if ended := _ended_by_rule(step, evidence):
+        return ended
     if _arrived(step, evidence):
         for part in (Part.REPLY, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
                 return _never_answered(node, _in_short(_dropped(node, rule.cause, rule.rule)))
-    if node in evidence.dark and not step.went_out:
-        why = _unplugged(node, evidence)
-        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
-    if node in evidence.silenced and not step.went_out:
-        why = _silent(evidence.silenced[node])
-        return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
-    if node in evidence.unanswered and not step.went_out:
-        why = _not_resolved(node, evidence)
+    if not step.went_out and (why := _could_not_send(node, evidence)):
         return _never_answered(node, _in_short(why)) if _arrived(step, evidence) else why
     if node in evidence.closed_route and not step.went_out and not _is_no_router(step, evidence):
         return _closed(node, evidence)
     if evidence.no_route_back and _arrived(step, evidence):
         return _never_answered(node, said("no route to", address=evidence.no_route_back))
-    overheard = [f for f in evidence.journey.overheard if f.packet == step.packet]
+    overheard = [frame for frame in evidence.journey.overheard if frame.packet == step.packet]
     if step.went_out and overheard:
         return _not_taken(step, len(overheard), evidence)
     meant = evidence.target if step.part is Part.REQUEST else evidence.source
-    others = evidence.scene.twins.get((node, step.after.get("eth.dst", "")))
-    if node not in evidence.scene.switches | {meant} and others:
-        names = ", ".join(sorted(others))
+    mac_twins = evidence.lab.twins.get((node, step.after.get("eth.dst", "")))
+    if node not in evidence.lab.switches | {meant} and mac_twins:
+        names = ", ".join(sorted(mac_twins))
         text = said("same mac", mac=step.after["eth.dst"], node=node, others=names)
         return _dropped(node, Cause.DUPLICATE_MAC, text)
     twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
     if node in twins and meant in twins - {node}:
         return _duplicate(node, step.after["ip.dst"], twins)
     if step.came_in and not step.went_out:
-        owners = evidence.scene.owners.get(step.after.get("eth.dst", ""), frozenset())
+        owners = evidence.lab.owners.get(step.after.get("eth.dst", ""), frozenset())
         if apart := _apart(node, step.came_in.interface, owners, evidence):
             return apart
-    grown = evidence.scene.counts.get(node, {})
+    grown = evidence.lab.counts.get(node, {})
     suspects = [name for name in _COUNTED if name in grown and _may_count(name, step, evidence)]
     if len(suspects) == 1 and not step.went_out:
         (name,) = suspects
-        found = _dropped(
-            node, _COUNTED[name], said("grew", count=name, node=node, number=grown[name])
-        )
-        return replace(found, counted=name)
+        text = said("grew", count=name, node=node, number=grown[name])
+        return replace(_dropped(node, _COUNTED[name], text), counted=name)
     taken = {"Udp.InDatagrams", "Udp6.InDatagrams"} & grown.keys()
-    delivered = taken or "udp/53" in evidence.scene.unread.get(node, ())
-    if evidence.kind == "dns" and delivered and "udp/53" in evidence.scene.listening.get(node, ()):
+    delivered = taken or "udp/53" in evidence.lab.unread.get(node, ())
+    if evidence.kind == "dns" and delivered and "udp/53" in evidence.lab.listening.get(node, ()):
         return _kept_silent(node, evidence)
     return _unknown(node, said("nothing tells"))
 
 
+def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return why a node could not send a packet on: no carrier, or no MAC address of the next hop."""
+    if node in evidence.dark:
+        return _unplugged(node, evidence)
+    if node in evidence.silenced:
+        return _silent(evidence.silenced[node])
+    if node in evidence.unanswered:
+        return _not_resolved(node, evidence)
+    return None
+
+
 def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
-    """A frame that reached `count` machines, and none to which it was addressed."""
+    """Return the diagnosis of a frame that reached `count` machines, and none to which it was addressed."""
     node, mac = step.node, step.after["eth.dst"]
-    owners = evidence.scene.owners.get(mac, frozenset())
+    owners = evidence.lab.owners.get(mac, frozenset())
     for passed in evidence.journey.packets[step.packet]:
         port = passed.inlet or ""
         if (passed.node, mac) in evidence.present:
@@ -326,7 +331,7 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
 
 
 def _arrived(step: Step, evidence: ProbeEvidence) -> bool:
-    """The request is where it was meant to go."""
+    """Return whether this is the request, where it was meant to go."""
     return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
 
 
@@ -335,8 +340,9 @@ def _never_answered(node: str, why: str) -> Diagnosis:
 
 
 def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
-    """A program has taken the question; whatever its machine has sent may have been the reply."""
-    if _SENT_BY_UDP & evidence.scene.counts.get(server, {}).keys():
+    """Return the diagnosis of a DNS question that a program has taken; whatever its machine has sent may
+    have been the reply."""
+    if _SENT_BY_UDP & evidence.lab.counts.get(server, {}).keys():
         return _unknown(server, said("sent something", node=server))
     return _dropped(server, Cause.DNS_TIMEOUT, said("silent", node=server))
 
@@ -344,49 +350,50 @@ def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
 _SENT_BY_UDP = {
     f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
 }
-"""Where an interface takes nothing at once, the kernel counts it as an error of the buffer."""
+"""Counters of datagrams that were sent: one that an interface does not take at once is an error of the
+buffer."""
 
 
 def _is_no_router(step: Step, evidence: ProbeEvidence) -> bool:
-    """Whether the machine has counted the packet as none of its business: then it asked no route for it.
+    """Return whether the machine has counted the packet as somebody else's: then it asked no route for it.
 
     The kernel's answer to "what of this packet" is the same for both: no route to host.
     """
-    counted = evidence.scene.counts.get(step.node, {})
+    counted = evidence.lab.counts.get(step.node, {})
     names = ("Ip.InAddrErrors", "Ip6.InAddrErrors")
     return any(name in counted and _may_count(name, step, evidence) for name in names)
 
 
 def _may_count(name: str, step: Step, evidence: ProbeEvidence) -> bool:
-    """Whether this packet can be the one that was counted: the count may be another's."""
-    scene, target = evidence.scene, step.after.get("ip.dst", "")
+    """Return whether this packet can be the one that was counted: the count may be another's."""
+    lab, target = evidence.lab, step.after.get("ip.dst", "")
     version = 6 if ":" in target else 4
     if (version == 6) is not name.startswith("Ip6."):
         return False
-    others = step.node not in scene.owners.get(target, frozenset())
+    is_for_others = step.node not in lab.owners.get(target, frozenset())
     match name:
         case "Ip.InAddrErrors" | "Ip6.InAddrErrors":
-            return others and (step.node, step.inlet or "", version) in scene.ends_at
+            return is_for_others and (step.node, step.inlet or "", version) in lab.ends_at
         case "Ip.InHdrErrors" | "Ip6.InHdrErrors":
-            return others and step.after.get("ip.ttl") in ("0", "1")
+            return is_for_others and step.after.get("ip.ttl") in ("0", "1")
         case "Ip.FragFails" | "Ip6.InTooBigErrors":
-            room, length = scene.smallest_mtu.get(step.node), step.after.get("ip.length", "0")
+            mtu, length = lab.smallest_mtu.get(step.node), step.after.get("ip.length", "0")
             may_be_cut = version == 4 and step.after.get("ip.df") != "1"
-            return room is not None and int(length) > room and not may_be_cut
+            return mtu is not None and int(length) > mtu and not may_be_cut
         case _:
             return step.node in evidence.misplaced
 
 
 def _ended_by_rule(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
-    """Whether a rule ended it: whose, and what for?
+    """Return the diagnosis of a packet that a rule ended on this node; None if no rule did.
 
-    What has gone out was ended by no rule, unless it was the copy for its receiver.
+    A packet that has gone out was ended by no rule, unless it was the copy for its receiver.
     """
     node, rule = step.node, evidence.drops.get((step.node, step.part))
     if rule is None or (step.went_out and not rule.copy):
         return None
     protocol = step.after.get("ip.protocol")
-    if node in evidence.scene.nat_devices and rule.policy and protocol not in _TRANSLATED:
+    if node in evidence.lab.nat_devices and rule.policy and protocol not in _TRANSLATED:
         text = said("of protocol", protocol=protocol, rule=rule.rule)
         return _dropped(node, Cause.PROTOCOL_NOT_TRANSLATED, text)
     if rule.cause is Cause.MAC_NOT_ALLOWED:
@@ -395,21 +402,21 @@ def _ended_by_rule(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
     return _dropped(node, rule.cause, rule.rule)
 
 
-_TRANSLATED = ("1", "6", "17", "58")
-"""ICMP, TCP, UDP, ICMPv6."""
+_TRANSLATED = tuple(
+    str(number) for number in (protocols.ICMP, protocols.TCP, protocols.UDP, protocols.ICMPV6)
+)
+"""Protocols that a NAT device passes on."""
 
 
 def _no_offer(evidence: ProbeEvidence) -> Diagnosis:
-    """A DHCP question that nobody answered."""
+    """Return the diagnosis of a DHCP question that nobody answered."""
     asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
-    if found := _dropped_for_all(asked, evidence):
-        return found
-    servers = [s.node for s in asked if "udp/67" in evidence.scene.listening.get(s.node, ())]
+    if dropped := _dropped_for_all(asked, evidence):
+        return dropped
+    servers = [s.node for s in asked if "udp/67" in evidence.lab.listening.get(s.node, ())]
     for server in servers:
-        if server in evidence.scene.no_address_left:
-            return _dropped(
-                server, Cause.DHCP_POOL_EXHAUSTED, evidence.scene.no_address_left[server]
-            )
+        if server in evidence.lab.no_address_left:
+            return _dropped(server, Cause.DHCP_POOL_EXHAUSTED, evidence.lab.no_address_left[server])
         if rule := evidence.drops.get((server, Part.REQUEST)):
             return _dropped(server, rule.cause, rule.rule)
         if rule := evidence.drops.get((server, Part.REPLY)):
@@ -421,17 +428,17 @@ def _no_offer(evidence: ProbeEvidence) -> Diagnosis:
 
 
 def _nobody_has_it(evidence: ProbeEvidence) -> Diagnosis:
-    """An ARP question of the prober's own that nobody answered."""
+    """Return the diagnosis of an ARP question of the prober's own that nobody answered."""
     asked = evidence.journey.of(Part.REQUEST)
-    if found := _dropped_for_all(asked, evidence):
-        return found
+    if dropped := _dropped_for_all(asked, evidence):
+        return dropped
     address = asked[0].before["arp.target"]
     return _not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
 
 
 def _dropped_for_all(asked: Iterable[Step], evidence: ProbeEvidence) -> Diagnosis | None:
-    """A switch's rule that let a question to everybody reach nobody."""
-    at_switches = (step for step in asked if step.node in evidence.scene.switches)
+    """Return the diagnosis by a switch's rule that let a broadcast reach nobody, None if there is none."""
+    at_switches = (step for step in asked if step.node in evidence.lab.switches)
     return next(filter(None, (_ended_by_rule(step, evidence) for step in at_switches)), None)
 
 
@@ -439,7 +446,7 @@ TO_EVERYBODY: dict[str, Callable[[ProbeEvidence], Diagnosis]] = {
     "dhcp": _no_offer,
     "arp": _nobody_has_it,
 }
-"""Kinds whose question goes to every machine of a network: where it was seen last says nothing."""
+"""Kinds of probes that are broadcast: where one was seen last says nothing."""
 
 _REPORTS = {
     ("3", "4"): Cause.MTU_EXCEEDED,
@@ -456,26 +463,26 @@ _REPORTS_V6 = {
     ("1", "4"): Cause.PORT_CLOSED,
 }
 _NO_WAY = (Cause.NO_ROUTE, Cause.ARP_UNANSWERED)
-"""What a machine reports where a route leads nowhere, besides a refusal."""
+"""Causes that a machine reports where a route leads nowhere, besides a refusal."""
 _SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_PORT_FORWARD)
-"""A machine refuses, rather than fails."""
+"""Causes by which a machine refuses, rather than fails."""
 
 
 def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """An error quotes the probe: its sender says itself what happened."""
+    """Return the diagnosis by an error that quotes the probe: its sender says itself what happened."""
     # As who has asked sees it: a NAT on the way may have translated it.
-    who, sender = evidence.journey.packets[error.packet][-1].after["ip.src"], _sender(error)
-    if who == evidence.address and (twins := _rivals(evidence, sender)):
-        return _duplicate(sender, who, twins)
+    address, sender = evidence.journey.packets[error.packet][-1].after["ip.src"], _sender(error)
+    if address == evidence.address and (twins := _rivals(evidence, sender)):
+        return _duplicate(sender, address, twins)
     if "tcp.flags" in error.before:
-        cause, text = Cause.PORT_CLOSED, said("resets", who=who)
+        cause, text = Cause.PORT_CLOSED, said("resets", who=address)
     else:
         kind = (error.before["icmp.type"], error.before["icmp.code"])
-        cause = (_REPORTS_V6 if ":" in who else _REPORTS).get(kind, Cause.REFUSED)
+        cause = (_REPORTS_V6 if ":" in address else _REPORTS).get(kind, Cause.REFUSED)
         text = said(
             "reports",
-            who=who,
-            protocol="ICMPv6" if ":" in who else "ICMP",
+            who=address,
+            protocol="ICMPv6" if ":" in address else "ICMP",
             kind=kind[0],
             code=kind[1],
         )
@@ -490,7 +497,8 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
     if cause is Cause.ARP_UNANSWERED and last.node not in evidence.unanswered:
         cause = Cause.NO_ROUTE  # A route that says `unreachable` gives the same answer.
     if cause is Cause.PORT_CLOSED and last.came_in:
-        at_door = (last.node, last.came_in.interface) in evidence.scene.forwarded_ports
+        end = NodeInterface(last.node, last.came_in.interface)
+        at_door = end in evidence.lab.forwarded_ports
         cause = Cause.NO_PORT_FORWARD if at_door else cause
     verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DROPPED
     return Diagnosis(verdict, last.node, cause, text)
@@ -499,20 +507,22 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
 def _apart(
     switch: str, port: str, owners: frozenset[str], evidence: ProbeEvidence
 ) -> Diagnosis | None:
-    """Whether a switch keeps a port apart from that of those to whom a frame is addressed."""
-    if (switch, port) in evidence.scene.isolated:
-        for (other, its), behind in evidence.scene.isolated.items():
-            if other == switch and its != port and behind & owners:
-                text = said("isolated", one=port, other=its, switch=switch)
-                return _dropped(switch, Cause.ISOLATED_PORT, text)
+    """Return the diagnosis of a frame that a switch keeps apart, by port isolation, from the owners of its
+    address; None if it does not."""
+    if NodeInterface(switch, port) not in evidence.lab.isolated:
+        return None
+    for far, behind in evidence.lab.isolated.items():
+        if far.node == switch and far.interface != port and behind & owners:
+            text = said("isolated", one=port, other=far.interface, switch=switch)
+            return _dropped(switch, Cause.ISOLATED_PORT, text)
     return None
 
 
 def _not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
-    """A question for a MAC address stays without reply."""
+    """Return the diagnosis of a question for a MAC address that stays without reply."""
     address = evidence.unanswered[node]
     text = said("unanswered", address=address)
-    owners = evidence.scene.owners.get(address, frozenset())
+    owners = evidence.lab.owners.get(address, frozenset())
     asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
     for step in asking:
         if apart := _apart(step.node, step.inlet or "", owners, evidence):
@@ -532,7 +542,7 @@ def _unplugged(node: str, evidence: ProbeEvidence) -> Diagnosis:
 
 
 def _closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
-    """A route that leads nowhere, on purpose; `prohibit` also says so."""
+    """Return the diagnosis by a route that leads nowhere, on purpose; `prohibit` also says so."""
     route = evidence.closed_route[node]
     text = said("route of kind", kind=route.kind, route=route)
     if route.kind == "prohibit":
@@ -541,8 +551,8 @@ def _closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
 
 
 def _twins(evidence: ProbeEvidence, fields: Mapping[str, str]) -> frozenset[str]:
-    """The machines that have this source address, if they are more than one."""
-    owners = evidence.scene.owners.get(fields.get("ip.src", ""), frozenset())
+    """Return the machines that have this source address, if they are more than one."""
+    owners = evidence.lab.owners.get(fields.get("ip.src", ""), frozenset())
     return owners if len(owners) > 1 else frozenset()
 
 
@@ -563,12 +573,12 @@ def _unknown(at: str, evidence: str) -> Diagnosis:
     return Diagnosis(Verdict.UNKNOWN, at, Cause.UNKNOWN, evidence)
 
 
-def _in_short(finding: Diagnosis) -> str:
-    if finding.cause is None:
-        return finding.evidence
-    return said("in short", cause=finding.cause, evidence=finding.evidence)
+def _in_short(diagnosis: Diagnosis) -> str:
+    if diagnosis.cause is None:
+        return diagnosis.evidence
+    return said("in short", cause=diagnosis.cause, evidence=diagnosis.evidence)
 
 
 def _version(evidence: ProbeEvidence) -> int:
-    """Of IP."""
+    """Return the IP version of the probe."""
     return 6 if ":" in evidence.address else 4

@@ -1,4 +1,4 @@
-"""Rules that have ended packets, and what that proves of a probe: hits in, drops out. Pure."""
+"""Rules that have ended packets, and the proof that their hits give of a probe's end. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.messages import said
+from netlab.packets import protocols
 from netlab.packets.frame import Fields, decode, is_group
 
-_NEIGHBOUR_DISCOVERY = {"135": "request", "136": "reply"}
+_NEIGHBOUR_DISCOVERY = {
+    str(protocols.ND_NEIGHBOR_SOLICIT): "request",
+    str(protocols.ND_NEIGHBOR_ADVERT): "reply",
+}
 """Types of ICMPv6, in the words of ARP."""
 _LONGEST = 1 << 16
 """Bytes of a frame."""
@@ -24,7 +28,7 @@ class RuleDrop:
 
     rule: str
     cause: Cause = Cause.FIREWALL
-    """What it is that such a rule drops a packet."""
+    """The cause that a drop by such a rule is."""
     copy: bool = False
     """It ended a switch's copy for the port behind which the packet's receiver is: others may have
     gone out."""
@@ -43,23 +47,24 @@ class Silence:
 
 
 def fields_of(hit: Hit) -> Fields:
-    """The header fields of the packet; of what is behind its headers, only the first bytes are known."""
+    """Return the header fields of the packet; of its payload, only the first bytes are known."""
     return decode(hit.frame, _LONGEST)
 
 
-def drop(hit: Hit, known: LabTables) -> RuleDrop | None:
-    """What a hit that drops a packet proves; None: only a copy for somebody else was dropped."""
-    fields, node = fields_of(hit), known.netmap.nodes[hit.namespace]
+def drop(hit: Hit, tables: LabTables) -> RuleDrop | None:
+    """Return the drop that a hit proves; None: only a copy for somebody else was dropped."""
+    netmap = tables.netmap
+    fields, node = fields_of(hit), netmap.nodes[hit.namespace]
     receiver = fields.get("eth.dst", "")
-    port = known.interface(node, hit.out)
-    is_copy = bool(port) and node in known.netmap.switches and not is_group(receiver)
-    if is_copy and not known.leads(node, port, receiver):
+    port = tables.interface(node, hit.out)
+    is_copy = bool(port) and node in netmap.switches and not is_group(receiver)
+    if is_copy and not tables.leads(node, port, receiver):
         return None
-    return RuleDrop(hit.text, known.netmap.meaning(hit.table), is_copy, hit.policy)
+    return RuleDrop(hit.text, netmap.drop_cause(hit.table), is_copy, hit.policy)
 
 
 def is_about_neighbours(fields: Fields) -> bool:
-    """Whether a packet is a question for a MAC address, or the reply to one."""
+    """Return whether a packet is a question for a MAC address, or the reply to one."""
     return bool(_operation(fields))
 
 
@@ -68,48 +73,51 @@ Unheard = Mapping[int, Sequence[tuple[Hit, Fields]]]
 
 
 def unheard(hits: Iterable[Hit]) -> Unheard:
-    """Those that are about neighbours; for `silenced`, which is asked once for each probe."""
-    found: dict[int, list[tuple[Hit, Fields]]] = {}
+    """Return the drops that are about neighbours; for `silenced`, which is called once for each probe."""
+    by_bits: dict[int, list[tuple[Hit, Fields]]] = {}
     for hit in hits:
         fields = fields_of(hit)
         if hit.drops and is_about_neighbours(fields):
-            found.setdefault(_last_bits(_asked_for(fields)), []).append((hit, fields))
-    return found
+            by_bits.setdefault(_last_bits(_asked_for(fields)), []).append((hit, fields))
+    return by_bits
 
 
 def silenced(
-    told: Unheard, hops: Collection[tuple[str, str]], known: LabTables
+    drops: Unheard, hops: Collection[tuple[str, str]], tables: LabTables
 ) -> dict[str, Silence]:
-    """Node to the rule that ended its question for a MAC address, or the reply.
+    """Return nodes with the rule that ended their question for a MAC address, or the reply.
 
-    `hops` are the nodes that had to ask, and the addresses for which. Only what the asker, the
-    machine that was asked, and the switches drop counts: others are not meant to answer.
+    `hops` are (node, address) of the questions that had to be asked. Only drops by the asker, the
+    machine that was asked, and the switches count: others are not meant to answer.
     """
-    found: dict[str, Silence] = {}
-    for node, address in hops:
-        for hit, fields in told.get(_last_bits(address), ()):
-            at = known.netmap.nodes[hit.namespace]
-            owners = known.owners.nodes.get(address, frozenset())
-            concerned = at in owners | {node} | known.netmap.switches
-            if concerned and _is_exchange(fields, node, address, known):
-                port = known.interface(at, hit.out)
+    netmap = tables.netmap
+    by_asker: dict[str, Silence] = {}
+    for asker, address in hops:
+        for hit, fields in drops.get(_last_bits(address), ()):
+            node = netmap.nodes[hit.namespace]
+            owners = tables.owners.nodes.get(address, frozenset())
+            concerned = node in owners | {asker} | netmap.switches
+            if concerned and _is_exchange(fields, asker, address, tables):
+                port = tables.interface(node, hit.out)
                 receiver = address if _operation(fields) == "request" else fields["eth.dst"]
-                if at not in known.netmap.switches or not port or known.leads(at, port, receiver):
-                    cause = known.netmap.meaning(hit.table)
-                    found[node] = Silence(at, cause, _text(hit, fields, cause))
-    return found
+                if node not in netmap.switches or not port or tables.leads(node, port, receiver):
+                    cause = netmap.drop_cause(hit.table)
+                    by_asker[asker] = Silence(node, cause, _text(hit, fields, cause))
+    return by_asker
 
 
 def _operation(fields: Fields) -> str:
-    """`request` or `answer`; empty for other packets. Of an ICMPv6 message, the kernel's trace shows less
-    than the address that it is about."""
-    is_ipv6 = fields.get("ip.protocol") == "58"
-    default = _NEIGHBOUR_DISCOVERY.get(fields.get("icmp.type", ""), "") if is_ipv6 else ""
+    """Return `request` or `reply`, empty for other packets.
+
+    Of an ICMPv6 message, the kernel's trace shows less than the address that it is about.
+    """
+    is_icmpv6 = fields.get("ip.protocol") == str(protocols.ICMPV6)
+    default = _NEIGHBOUR_DISCOVERY.get(fields.get("icmp.type", ""), "") if is_icmpv6 else ""
     return fields.get("arp.op", default)
 
 
-def _is_exchange(fields: Fields, node: str, address: str, known: LabTables) -> bool:
-    """Whether it is the question of a node for an address, or the reply."""
+def _is_exchange(fields: Fields, node: str, address: str, tables: LabTables) -> bool:
+    """Return whether a packet is the question of a node for an address, or the reply."""
     asks = _operation(fields) == "request"
     if "arp.op" in fields:
         asker = fields["arp.sender" if asks else "arp.target"]
@@ -119,11 +127,12 @@ def _is_exchange(fields: Fields, node: str, address: str, known: LabTables) -> b
     # A question goes to a group that is known by the last 24 bits (RFC 4291, 2.7.1).
     to_a_group = asks and "arp.op" not in fields
     about = asked_for == address or (to_a_group and _last_bits(asked_for) == _last_bits(address))
-    return about and node in known.owners.nodes.get(asker, ())
+    return about and node in tables.owners.nodes.get(asker, ())
 
 
 def _asked_for(fields: Fields) -> str:
-    """The address that a question or a reply is about; of a question of IPv6, the group that it goes to."""
+    """Return the address that a question or a reply is about; of a question of IPv6, the group that it
+    goes to."""
     asks = _operation(fields) == "request"
     if "arp.op" in fields:
         return fields["arp.target" if asks else "arp.sender"]

@@ -1,4 +1,4 @@
-"""Tables over time: what machines knew when a probe was sent, and when that changed. Pure.
+"""Tables over time: the rows that machines had when a probe was sent, and when these changed. Pure.
 
 The kernel tells of a change without saying when. But a change has a cause that
 was seen: a switch learns from a frame that comes in, a machine from a reply
@@ -20,7 +20,7 @@ TracedRow = Neighbour | FdbEntry | Connection | Granted
 
 @frozen
 class Entry:
-    """A row of a table, and whose."""
+    """A row of a table, and the node that has it."""
 
     node: str
     row: TracedRow
@@ -39,7 +39,7 @@ class TableChange:
 
 @frozen
 class History:
-    """Everything that the lab's machines knew, from just before a probe until it was over."""
+    """The rows of the lab's tables, from just before a probe until it was over."""
 
     start: tuple[Entry, ...] = ()
     changes: tuple[TableChange, ...] = ()
@@ -48,50 +48,51 @@ class History:
 def dated(
     changes: Iterable[TableChange], frames: Sequence[Frame], nodes: Mapping[str, str]
 ) -> tuple[TableChange, ...]:
-    """The changes with the time of the frame that caused each, in order; `nodes` of namespaces.
+    """Return the changes with the time of the frame that caused each, in order; `nodes` by namespace.
 
-    Those of one row are given in their order, and each has a cause of its own. What no frame has caused (a
-    time-out) keeps the time at which it was read.
+    Changes of one row are given in their order, and each has a cause of its own. One that no frame has
+    caused (a time-out) keeps the time at which it was read.
     """
-    seen: dict[str, list[Frame]] = {}
+    frames_on: dict[str, list[Frame]] = {}
     for frame in sorted(frames, key=lambda frame: frame.sighting.at):
-        seen.setdefault(nodes[frame.sighting.namespace], []).append(frame)
+        frames_on.setdefault(nodes[frame.sighting.namespace], []).append(frame)
     since: dict[tuple[str, object], int] = {}
-    found = []
+    by_row = []
     for change in changes:
-        which = (change.entry.node, _identity(change.entry.row))
+        key = (change.entry.node, _identity(change.entry.row))
         causes = [
             frame.sighting.at
-            for frame in seen.get(change.entry.node, ())
-            if since.get(which, 0) < frame.sighting.at <= change.at and _caused(change, frame)
+            for frame in frames_on.get(change.entry.node, ())
+            if since.get(key, 0) < frame.sighting.at <= change.at and _caused(change, frame)
         ]
         if causes:  # An entry ends with the last packet that it has had to do with.
-            since[which] = causes[-1 if change.what == "removed" else 0]
-        found.append((which, replace(change, at=since[which] if causes else change.at)))
-    return tuple(sorted(_in_order(found), key=lambda change: change.at))
+            since[key] = causes[-1 if change.what == "removed" else 0]
+        by_row.append((key, replace(change, at=since[key] if causes else change.at)))
+    return tuple(sorted(_in_order(by_row), key=lambda change: change.at))
 
 
 def ended(changes: Iterable[TableChange]) -> dict[str, list[Connection]]:
-    """Node to the connections that it has forgotten."""
-    found: dict[str, list[Connection]] = {}
+    """Return nodes with the connections that they have forgotten."""
+    by_node: dict[str, list[Connection]] = {}
     for change in changes:
         if change.what == "removed" and isinstance(change.entry.row, Connection):
-            found.setdefault(change.entry.node, []).append(change.entry.row)
-    return found
+            by_node.setdefault(change.entry.node, []).append(change.entry.row)
+    return by_node
 
 
-def _in_order(found: Sequence[tuple[object, TableChange]]) -> list[TableChange]:
-    """What was read late was not later than what came after it in the same row."""
+def _in_order(by_row: Sequence[tuple[object, TableChange]]) -> list[TableChange]:
+    """Return the changes, none later than the next one of the same row: it was only read late."""
     until: dict[object, int] = {}
     ordered = []
-    for which, change in reversed(found):
-        until[which] = min(change.at, until.get(which, change.at))
-        ordered.append(replace(change, at=until[which]))
+    for key, change in reversed(by_row):
+        until[key] = min(change.at, until.get(key, change.at))
+        ordered.append(replace(change, at=until[key]))
     return ordered[::-1]
 
 
-def _identity(row: TracedRow) -> object:
-    match row:
+def _identity(entry: TracedRow) -> object:
+    """Return the key by which the kernel knows a row."""
+    match entry:
         case FdbEntry(bridge=bridge, vlan=vlan, mac=mac):
             return bridge, vlan, mac
         case Neighbour(interface=interface, address=address):
@@ -99,10 +100,11 @@ def _identity(row: TracedRow) -> object:
         case Connection(id=number):
             return number
         case Granted():
-            return row
+            return entry
 
 
 def _caused(change: TableChange, frame: Frame) -> bool:
+    """Return whether a frame can have caused a change on the node that it was seen on."""
     fields, outgoing = frame.fields, frame.sighting.outgoing
     removed = change.what == "removed"
     match change.entry.row:
@@ -126,7 +128,7 @@ _BY_AN_ANSWER = ("replied", "SYN_RECV")
 
 
 def _moved(connection: Connection, frame: Frame, removed: bool) -> bool:
-    """Whether a packet has brought the connection where it is; a reset ends it."""
+    """Return whether a packet has brought a connection into its state; a reset ends it."""
     ends = (frame.fields.get("ip.src"), frame.fields.get("ip.dst"))
     goes_on = frame.sighting.outgoing and ends == _ends(connection.seen_as)
     comes_back = not frame.sighting.outgoing and ends == _ends(connection.reply)

@@ -1,4 +1,4 @@
-"""Sightings in, journey out: which nodes a packet has passed, and what they changed. Pure."""
+"""A packet's journey from sightings of it: the nodes that it has passed, and what they changed. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from netlab.diagnosis.cause import Cause
 from netlab.frozen import frozen
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
@@ -17,7 +18,7 @@ CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 
 @frozen
 class BridgeInside:
-    """A machine's bridge of its adapters, which has the machine's addresses."""
+    """The bridge of a machine's adapters, which has the machine's addresses."""
 
     interface: str
     mac: str
@@ -25,43 +26,43 @@ class BridgeInside:
 
 @frozen
 class NetworkMap:
-    """Where sightings are: the lab, as a packet meets it."""
+    """The lab as a packet meets it: nodes and switches by namespace, and the cables between them."""
 
     nodes: dict[str, str]
     """Namespace to the node or switch."""
     switches: frozenset[str]
     """Nodes that carry frames on whomever they are addressed to."""
-    peers: dict[tuple[str, str], str]
-    """(node, interface) of every end of a cable, and the node at its other end.
+    peers: dict[NodeInterface, str]
+    """Every end of a cable, and the node at its other end.
 
     What is seen on other interfaces, as that of a switch itself, is the kernel's own bookkeeping.
     """
-    nat_uplinks: dict[tuple[str, str], str]
-    """Outlets of cables between two nodes that stand for one box, and that box: a NAT device, which is a
-    program on its host."""
+    nat_uplinks: dict[NodeInterface, str]
+    """Ends of cables between two nodes that are shown as one, and the name of that one: a NAT device,
+    which is a program on its host."""
     bridges: Mapping[str, BridgeInside] = field(default_factory=dict)
     """Machines that carry frames on too, between their adapters."""
     macs: Mapping[str, str] = field(default_factory=dict)
-    """Switches, and from which MAC address their own frames come."""
-    forwarded_ports: frozenset[tuple[str, str]] = frozenset()
-    """(host, card) where a NAT device's port forwards are reached from outside."""
+    """Switch to the MAC address from which its own frames come."""
+    forwarded_ports: frozenset[NodeInterface] = frozenset()
+    """Adapters of the host where a NAT device's port forwards are reached from outside."""
     tables: Mapping[str, Cause] = field(default_factory=dict)
-    """How family and name of an nftables table of a switch's own begin, to what its rules drop
-    packets for; those of other tables are firewalls."""
+    """Beginning of family and name of an nftables table of a switch's own, to the cause for which its
+    rules drop packets; rules of other tables are firewalls."""
 
-    def meaning(self, table: str) -> Cause:
-        """What it is that a rule of a table drops a packet."""
-        found = (cause for start, cause in self.tables.items() if table.startswith(start))
-        return next(found, Cause.FIREWALL)
+    def drop_cause(self, table: str) -> Cause:
+        """Return the cause for which a rule of an nftables table drops a packet."""
+        causes = (cause for start, cause in self.tables.items() if table.startswith(start))
+        return next(causes, Cause.FIREWALL)
 
     def after(self, former: NetworkMap) -> NetworkMap:
-        """The same with what has gone since it was `former`."""
-        gone = set(former.nodes.values()) - set(self.nodes.values())
-        bridges = {name: one for name, one in former.bridges.items() if name in gone}
+        """Return this map with the nodes and cables of `former` that have gone since."""
+        removed = set(former.nodes.values()) - set(self.nodes.values())
+        bridges = {name: bridge for name, bridge in former.bridges.items() if name in removed}
         return replace(
             self,
             nodes=former.nodes | self.nodes,
-            switches=self.switches | (former.switches & gone),
+            switches=self.switches | (former.switches & removed),
             bridges={**self.bridges, **bridges},
             peers=former.peers | self.peers,
             nat_uplinks=former.nat_uplinks | self.nat_uplinks,
@@ -71,89 +72,102 @@ class NetworkMap:
 
     @cached_property
     def carriers(self) -> frozenset[str]:
-        """Switches, and machines that bridge."""
+        """The switches, and the machines that bridge."""
         return self.switches | self.bridges.keys()
 
-    def parts(self, box: str) -> tuple[str, ...]:
-        """The nodes that are shown as one: a NAT device and its host; otherwise the node itself."""
-        hosts = {self.peers[outlet] for outlet, name in self.nat_uplinks.items() if name == box}
-        return (box, *sorted(hosts - {box}))
+    def parts(self, node: str) -> tuple[str, ...]:
+        """Return the nodes that are shown as one: a NAT device and its host; otherwise the node itself."""
+        hosts = {self.peers[end] for end, device in self.nat_uplinks.items() if device == node}
+        return (node, *sorted(hosts - {node}))
 
     @cached_property
-    def _beside(self) -> dict[str, frozenset[str]]:
-        """Who is at the other ends of a node's cables."""
-        found: dict[str, set[str]] = {}
-        for (name, _), peer in self.peers.items():
-            found.setdefault(name, set()).add(peer)
-        return {name: frozenset(peers) for name, peers in found.items()}
+    def peers_of(self) -> dict[str, dict[str, str]]:
+        """Node to its interfaces that have a cable, and the node at the other end of each."""
+        by_node: dict[str, dict[str, str]] = {}
+        for end, peer in self.peers.items():
+            by_node.setdefault(end.node, {})[end.interface] = peer
+        return by_node
+
+    @cached_property
+    def _neighbours(self) -> dict[str, frozenset[str]]:
+        """Node to the nodes at the other ends of its cables."""
+        return {node: frozenset(ends.values()) for node, ends in self.peers_of.items()}
 
     @cached_property
     def _joined(self) -> dict[str, frozenset[str]]:
         """Carrier to all carriers that hear what it hears."""
-        found: dict[str, frozenset[str]] = {}
+        by_carrier: dict[str, frozenset[str]] = {}
         for start in self.carriers:
-            if start in found:
+            if start in by_carrier:
                 continue
-            heard, ahead = {start}, [start]
+            hearing, ahead = {start}, [start]
             while ahead:
-                fresh = (self._beside.get(ahead.pop(), frozenset()) & self.carriers) - heard
-                heard |= fresh
+                neighbours = self._neighbours.get(ahead.pop(), frozenset())
+                fresh = (neighbours & self.carriers) - hearing
+                hearing |= fresh
                 ahead += fresh
-            found |= dict.fromkeys(heard, frozenset(heard))
-        return found
+            by_carrier |= dict.fromkeys(hearing, frozenset(hearing))
+        return by_carrier
 
     def neighbourhood(self, node: str) -> frozenset[str]:
-        """The switches and machines that hear what a machine asks everybody on its cables, itself too."""
-        return self._hear(self._beside.get(node, frozenset()) | {node})
+        """Return the nodes that hear what a machine broadcasts on all its cables, itself too."""
+        return self._with_joined(self._neighbours.get(node, frozenset()) | {node})
 
-    def segment(self, plug: tuple[str, str]) -> frozenset[str]:
-        """The same of one (machine, interface); of one without a cable of its own (a bridge, `lo`),
-        that of the machine."""
-        peer = self.peers.get(plug)
-        return self._hear({plug[0], peer}) if peer else self.neighbourhood(plug[0])
+    def segment(self, interface: NodeInterface) -> frozenset[str]:
+        """Return the nodes that hear what is broadcast on an interface; on one without a cable of its
+        own (a bridge, `lo`), on all cables of the node."""
+        peer = self.peers.get(interface)
+        if peer is None:
+            return self.neighbourhood(interface.node)
+        return self._with_joined({interface.node, peer})
 
-    def together(self, one: tuple[str, str], other: tuple[str, str]) -> bool:
-        """Whether each of two (machine, interface) hears what the other asks everybody."""
-        (its_peer, its), (peer, heard) = (
-            (self.peers.get(plug), self.segment(plug)) for plug in (one, other)
-        )
+    def same_segment(self, first: NodeInterface, second: NodeInterface) -> bool:
+        """Return whether each of two interfaces hears what is broadcast on the other."""
+        first_segment, second_segment = self.segment(first), self.segment(second)
         near = all(
-            end is None or end == node or end in there & self.carriers
-            for end, there, node in ((its_peer, heard, other[0]), (peer, its, one[0]))
+            peer is None or peer == node or peer in segment & self.carriers
+            for peer, segment, node in (
+                (self.peers.get(first), second_segment, second.node),
+                (self.peers.get(second), first_segment, first.node),
+            )
         )
-        return near and not its.isdisjoint(heard)
+        return near and not first_segment.isdisjoint(second_segment)
 
-    def _hear(self, heard: Collection[str]) -> frozenset[str]:
-        return frozenset(heard).union(*(self._joined.get(one, ()) for one in heard))
+    def _with_joined(self, nodes: Collection[str]) -> frozenset[str]:
+        return frozenset(nodes).union(*(self._joined.get(node, ()) for node in nodes))
 
-    def behind(self, switch: str, port: str) -> frozenset[str]:
-        """The machines that are reached over a port of a switch, over further switches too."""
-        found, passed, ahead = set(), {switch}, [self.peers[switch, port]]
+    def behind(self, port: NodeInterface) -> frozenset[str]:
+        """Return the machines that are reached over a port of a switch, over further switches too."""
+        machines, passed, ahead = set(), {port.node}, [self.peers[port]]
         while ahead:
-            here = ahead.pop()
-            if here not in self.switches:
-                found.add(here)
-            if here in self.carriers - passed:
-                passed.add(here)
-                ahead += [peer for (name, _), peer in self.peers.items() if name == here]
-        return frozenset(found)
+            node = ahead.pop()
+            if node not in self.switches:
+                machines.add(node)
+            if node in self.carriers - passed:
+                passed.add(node)
+                ahead += self._neighbours.get(node, ())
+        return frozenset(machines)
 
-    def meant(self, plugs: Collection[tuple[str, str]], target: str, named: bool) -> frozenset[str]:
-        """The machines that a question to a target's address is for; `plugs` are those that have it.
+    def meant(self, owners: Collection[NodeInterface], target: str, named: bool) -> frozenset[str]:
+        """Return the machines that a probe to a target's address is for; `owners` have the address.
 
         Where no machine was named, that is each of them, but for one on the target's own network: there
         an address should be one machine's.
         """
         if named:
             return frozenset({target})
-        its = [plug for plug in plugs if plug[0] == target]
-        far = {plug[0] for plug in plugs if not any(self.together(plug, own) for own in its)}
+        targets = [owner for owner in owners if owner.node == target]
+        far = {
+            owner.node
+            for owner in owners
+            if not any(self.same_segment(owner, interface) for interface in targets)
+        }
         return frozenset({target}) | far
 
 
 @frozen
 class Outlet:
-    """An interface, and who is at the other end of its cable."""
+    """An interface of the node that has a packet, and the node at the other end of its cable."""
 
     interface: str
     peer: str
@@ -177,7 +191,7 @@ class Step:
 
     @property
     def part(self) -> Part:
-        """What the packet is to the probe."""
+        """The part of the probe that the packet is."""
         return self.packet.part
 
     @property
@@ -187,7 +201,7 @@ class Step:
 
     @property
     def rewrites(self) -> dict[str, tuple[str, str]]:
-        """Fields that the node has changed, but for what every router changes."""
+        """Fields that the node has changed to (old, new) value, but for what every router changes."""
         return {
             name: (old, self.after[name])
             for name, old in self.before.items()
@@ -204,25 +218,27 @@ class Journey:
     """Copies that reached machines whose MAC they are not addressed to, which drop them."""
 
     def of(self, part: Part) -> tuple[Step, ...]:
-        """The steps of all packets of a part."""
+        """Return the steps of all packets of a part."""
         return tuple(step for step in self.steps if step.part is part)
 
     @cached_property
     def packets(self) -> dict[Packet, tuple[Step, ...]]:
         """The steps of each packet, in the order in which the packets began."""
-        found: dict[Packet, tuple[Step, ...]] = {}
+        by_packet: dict[Packet, tuple[Step, ...]] = {}
         for step in self.steps:
-            found[step.packet] = (*found.get(step.packet, ()), step)
-        return found
+            by_packet[step.packet] = (*by_packet.get(step.packet, ()), step)
+        return by_packet
 
     def only(self, chosen: Callable[[Packet], bool]) -> Journey:
-        """The same without the packets that are not chosen."""
+        """Return this journey without the packets that are not chosen."""
         steps = tuple(step for step in self.steps if chosen(step.packet))
-        heard = tuple(f for f in self.overheard if f.packet and chosen(f.packet))
-        return Journey(steps, heard)
+        overheard = tuple(
+            frame for frame in self.overheard if frame.packet and chosen(frame.packet)
+        )
+        return Journey(steps, overheard)
 
     def first(self, part: Part) -> tuple[Step, ...]:
-        """The steps of the first packet of a part."""
+        """Return the steps of the first packet of a part."""
         return next((steps for packet, steps in self.packets.items() if packet.part is part), ())
 
 
@@ -231,46 +247,49 @@ def follow(frames: Iterable[Frame], netmap: NetworkMap) -> Journey:
     steps: list[Step] = []
     overheard: list[Frame] = []
     passing: dict[int, Frame] = {}
-    """Stays on machines that bridge, with the frame for somebody else that came in."""
-    seen_before: set[tuple[Packet, str, str, bool]] = set()
+    """Numbers of steps on machines that bridge, with the frame for somebody else that came in."""
+    passages: set[tuple[Packet, str, str, bool]] = set()
     for frame in sorted(frames, key=lambda frame: frame.sighting.at):
-        seen, packet = frame.sighting, frame.packet
-        node = netmap.nodes[seen.namespace]
-        peer = netmap.peers.get((node, seen.interface))
+        sighting, packet = frame.sighting, frame.packet
+        node = netmap.nodes[sighting.namespace]
+        peer = netmap.peers_of.get(node, {}).get(sighting.interface)
         if packet is None or peer is None:
             continue
-        place = (packet, node, seen.interface, seen.outgoing)
-        if place in seen_before:
+        passage = (packet, node, sighting.interface, sighting.outgoing)
+        if passage in passages:
             continue  # Sent again: TCP does, when no reply comes.
-        seen_before.add(place)
-        outlet = Outlet(seen.interface, peer)
+        passages.add(passage)
+        outlet = Outlet(sighting.interface, peer)
         bridge = netmap.bridges.get(node)
-        for_others = seen.foreign and not (bridge and bridge.mac == frame.fields.get("eth.dst"))
+        to_bridge = bridge and bridge.mac == frame.fields.get("eth.dst")
+        for_others = sighting.foreign and not to_bridge
         if for_others and node not in netmap.carriers:
             overheard.append(frame)
-        elif seen.outgoing and (here := _latest(steps, node, packet)) is not None:
-            out = (*steps[here].went_out, outlet)
-            steps[here] = replace(steps[here], went_out=out, after=frame.fields)
+        elif sighting.outgoing and (number := _latest(steps, node, packet)) is not None:
+            went_out = (*steps[number].went_out, outlet)
+            steps[number] = replace(steps[number], went_out=went_out, after=frame.fields)
         else:
-            came, went = (None, (outlet,)) if seen.outgoing else (outlet, ())
+            came, went = (None, (outlet,)) if sighting.outgoing else (outlet, ())
             if for_others and bridge:
                 passing[len(steps)] = frame
-            steps.append(Step(node, packet, seen.at, came, went, frame.fields, frame.fields))
+            steps.append(Step(node, packet, sighting.at, came, went, frame.fields, frame.fields))
     idle = {number for number in passing if not steps[number].went_out}
     overheard += [passing[number] for number in sorted(idle)]
     steps = [step for number, step in enumerate(steps) if number not in idle]
-    whole = without_plumbing(steps, netmap, lambda step: step.packet, _together)
+    whole = merge_nat_stays(steps, netmap, lambda step: step.packet, _merged)
     return Journey(tuple(whole), tuple(overheard))
 
 
-def _together(first: Step, second: Step, box: str) -> Step:
-    return replace(first, node=box, went_out=second.went_out, after=second.after)
+def _merged(first: Step, second: Step, device: str) -> Step:
+    return replace(first, node=device, went_out=second.went_out, after=second.after)
 
 
 def _latest(steps: Sequence[Step], node: str, packet: Packet) -> int | None:
-    """The stay that a departing packet ends: the last one on its node."""
-    places = range(len(steps) - 1, -1, -1)
-    return next((n for n in places if (steps[n].node, steps[n].packet) == (node, packet)), None)
+    """Return the number of the step that a departing packet ends: the last one on its node."""
+    for number in range(len(steps) - 1, -1, -1):
+        if (steps[number].node, steps[number].packet) == (node, packet):
+            return number
+    return None
 
 
 class Stay(Protocol):
@@ -288,44 +307,54 @@ AnyStay = TypeVar("AnyStay", bound=Stay)
 
 
 @frozen
-class Turn:
-    """A machine answers by another interface than the question came in by."""
+class AsymmetricReply:
+    """A machine whose reply leaves by another interface than the one by which the request came in."""
 
     node: str
     came_in: str
     goes_out: str
 
 
-def turn(asked: Sequence[Stay], answered: Sequence[Stay], netmap: NetworkMap) -> Turn | None:
-    """Whether a question and its reply do so. A machine that bridges has one way, over all its adapters."""
-    if not asked or not answered:
+def asymmetric_reply(
+    request: Sequence[Stay], reply: Sequence[Stay], netmap: NetworkMap
+) -> AsymmetricReply | None:
+    """Return where a reply leaves by another interface than the request came in by; None if it does not.
+
+    A machine that bridges has one way, over all its adapters.
+    """
+    if not request or not reply:
         return None
-    last, first = asked[-1], answered[0]
+    last, first = request[-1], reply[0]
     if last.node != first.node or last.node in netmap.bridges or not last.came_in:
         return None
     came_in = last.came_in.interface
-    ways_out = [outlet.interface for outlet in first.went_out]
-    return Turn(last.node, came_in, ways_out[0]) if ways_out and came_in not in ways_out else None
+    outlets = [outlet.interface for outlet in first.went_out]
+    if not outlets or came_in in outlets:
+        return None
+    return AsymmetricReply(last.node, came_in, outlets[0])
 
 
-def without_plumbing(
+def merge_nat_stays(
     stays: Iterable[AnyStay],
     netmap: NetworkMap,
     packet: Callable[[AnyStay], Hashable],
-    together: Callable[[AnyStay, AnyStay, str], AnyStay],
+    merge: Callable[[AnyStay, AnyStay, str], AnyStay],
 ) -> list[AnyStay]:
-    """A stay on a NAT device and one on its host are one, if the packet only passes through both.
+    """Merge a stay on a NAT device and one on its host, if the packet only passes through both.
 
-    `packet` tells of which packet a stay is, `together` makes one of two, on the device of that
-    name.
+    `packet` returns the packet of a stay; `merge` makes one stay of two, on the device of the name
+    that it is given.
     """
     merged: list[AnyStay] = []
     latest: dict[Hashable, int] = {}
     for stay in stays:
         before = latest.get(packet(stay))
-        box = stay.came_in and netmap.nat_uplinks.get((stay.node, stay.came_in.interface))
-        if before is not None and box and merged[before].came_in and stay.went_out:
-            merged[before] = together(merged[before], stay, box)
+        device = ""
+        if stay.came_in:
+            inlet = NodeInterface(stay.node, stay.came_in.interface)
+            device = netmap.nat_uplinks.get(inlet, "")
+        if before is not None and device and merged[before].came_in and stay.went_out:
+            merged[before] = merge(merged[before], stay, device)
         else:
             latest[packet(stay)] = len(merged)
             merged.append(stay)

@@ -1,8 +1,8 @@
-"""Sees everything that happens to probes in a lab: frames, rules, counts; and says what is known of it."""
+"""Observation of everything that happens to probes in a lab: frames, rules, counters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 
 from netlab.diagnosis.diagnose import LabEvidence
@@ -14,6 +14,7 @@ from netlab.kernel.namespaces.sysctl import Settings
 from netlab.kernel.netlink.channel import Overflow
 from netlab.kernel.nftables import nft
 from netlab.kernel.nftables.nftrace import Hit, RuleTrace
+from netlab.kernel.rows import Socket
 from netlab.kernel.state import counters, sockets
 from netlab.packets import filters
 from netlab.packets.tap import Tap
@@ -25,10 +26,11 @@ _FOR_SOMEBODY_ELSE = {"Ip.InAddrErrors", "Ip6.InAddrErrors"}
 
 
 def _ends(namespace: str, devices: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """(interface, IP version) by which a machine passes nothing on that comes in; IPv6 has one setting."""
-    for_six = "net.ipv6.conf.all.forwarding"
+    """Return (interface, IP version) by which a machine passes nothing on that comes in: IPv6 has one
+    setting for all."""
+    ipv6_forwarding = "net.ipv6.conf.all.forwarding"
     settings = {
-        (name, version): f"net.ipv4.conf.{device}.forwarding" if version == 4 else for_six
+        (name, version): f"net.ipv4.conf.{device}.forwarding" if version == 4 else ipv6_forwarding
         for name, device in devices.items()
         for version in (4, 6)
     }
@@ -40,8 +42,9 @@ def _ends(namespace: str, devices: Mapping[str, str]) -> Iterator[tuple[str, int
 class LabObserver:
     """A context manager: listens in every namespace of a lab, and leaves nothing behind.
 
-    `matches` are nftables expressions that fit the probes, `name` is this witness's own. With
-    `echoes_only`, it sees just marked ICMP and what ARP needs for it; with `is_ipv6`, that of IPv6.
+    `matches` are nftables expressions that fit the probes, `name` is this observer's own. With
+    `echoes_only`, it sees just marked ICMP and the ARP for it; with `is_ipv6`, that of IPv6. Without it,
+    taps filter by the BPF `program`.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class LabObserver:
         is_ipv6: bool = False,
         program: bytes = b"",
     ) -> None:
-        """`program`: what taps see otherwise."""
+        """Nothing is opened before the block begins."""
         self.netmap = netmap
         self._is_ipv6 = is_ipv6
         self._matches = (*matches, *(_NEIGHBOUR_DISCOVERY if is_ipv6 else ()))
@@ -91,55 +94,57 @@ class LabObserver:
         return filters.IPV6_ON_A_MACHINE if self._is_ipv6 else filters.IPV4_ON_A_MACHINE
 
     def begin(self) -> None:
-        """What counts grow by from now on is the probes' doing."""
+        """Read the counters: what they grow by from now on is the probes' doing."""
         self._counted = counters.read(list(self.netmap.nodes))
 
     def hits(self) -> list[Hit]:
-        """The rules that probes have met since the last call."""
-        return [hit for machine in self.rules for hit in self.hits_on(machine)]
+        """Return the rules that probes have met since the last call."""
+        return [hit for trace in self.rules for hit in self.hits_on(trace)]
 
-    def hits_on(self, machine: RuleTrace) -> list[Hit]:
-        """The same on one machine."""
-        found: list[Hit] = []
+    def hits_on(self, trace: RuleTrace) -> list[Hit]:
+        """Return the rules of one machine that probes have met since the last call."""
+        hits: list[Hit] = []
         try:
-            found.extend(machine.hits())
+            hits.extend(trace.hits())
         except Overflow:
             self._overflown += 1
-        return found
+        return hits
 
-    def scene(self, known: LabTables) -> LabEvidence:
-        """What is the same for all probes."""
-        now = counters.read(list(self.netmap.nodes))
-        listening = sockets.read_listening(list(self.netmap.nodes))
+    def evidence(self, tables: LabTables) -> LabEvidence:
+        """Return the evidence that is the same for all probes. Raises KernelError."""
         nodes = self.netmap.nodes
+        counted = counters.read(list(nodes))
+        listening = sockets.read_listening(list(nodes))
         grown = {
-            name: counters.increases(self._counted[name], found) for name, found in now.items()
+            name: counters.increases(self._counted[name], counts)
+            for name, counts in counted.items()
         }
         return LabEvidence(
             counts={nodes[name]: counts for name, counts in grown.items()},
-            smallest_mtu=known.smallest_mtu,
+            smallest_mtu=tables.smallest_mtu,
             ends_at=frozenset(
                 (nodes[name], *end)
                 for name, counts in grown.items()
                 if _FOR_SOMEBODY_ELSE & counts.keys()
-                for end in _ends(name, known.devices(nodes[name]))
+                for end in _ends(name, tables.devices(nodes[name]))
             ),
-            owners=known.owners.nodes,
+            owners=tables.owners.nodes,
             switches=self.netmap.switches,
             nat_devices=frozenset(self.netmap.nat_uplinks.values()),
             parts={
                 box: frozenset(self.netmap.parts(box)) for box in self.netmap.nat_uplinks.values()
             },
             forwarded_ports=self.netmap.forwarded_ports,
-            isolated=known.isolated,
-            twins=known.twins,
-            listening={
-                nodes[name]: frozenset(f"{one.protocol}/{one.port}" for one in found)
-                for name, found in listening.items()
-            },
+            isolated=tables.isolated,
+            twins=tables.twins,
+            listening={nodes[name]: _ports(listed) for name, listed in listening.items()},
             unread={
-                nodes[name]: frozenset(f"{s.protocol}/{s.port}" for s in found if s.unread)
-                for name, found in listening.items()
+                nodes[name]: _ports(socket for socket in listed if socket.unread)
+                for name, listed in listening.items()
             },
             lost=sum(tap.lost() for tap in self.taps) + self._overflown,
         )
+
+
+def _ports(listening: Iterable[Socket]) -> frozenset[str]:
+    return frozenset(f"{socket.protocol}/{socket.port}" for socket in listening)

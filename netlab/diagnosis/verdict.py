@@ -1,6 +1,6 @@
-"""Evidence in, verdict out. Pure: the rules by which netlab says what happened to a probe.
+"""The verdict on a probe from the evidence of its two sockets. Pure.
 
-`dropped` is a finding, not the absence of a reply: the probe was seen
+`dropped` is a diagnosis, not the absence of a reply: the probe was seen
 leaving its source, and it did not arrive. What is not proved is `unknown`,
 and `unknown` never meets an expectation.
 """
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What became of a probe."""
+    """The end of a probe, in one word."""
 
     ANSWERED = "answered"
     REFUSED = "refused"
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class EchoSightings:
-    """What was seen of one probe, on the sockets of its source and its target."""
+    """Sightings of one probe on the sockets of its source and its target."""
 
     send_error: int | None = None
     """errno of the attempt to send."""
@@ -44,11 +44,11 @@ class EchoSightings:
     """Packets that overflowed a socket buffer of the source or the target."""
 
     shortage: str = ""
-    """What the machine ran out of meanwhile, in words: what got lost is nobody's fault."""
+    """In words, the resource that the machine ran out of meanwhile: a loss is nobody's fault."""
 
     @property
     def decided(self) -> bool:
-        """There is nothing more to wait for."""
+        """True if there is nothing more to wait for."""
         answered = self.answered and bool(self.delivered_from)
         return bool(answered or self.send_error or self.error or self.unresolved)
 
@@ -66,14 +66,14 @@ class Outcome:
     at: str = ""
     """The node that had it last, if it was watched all the way and not answered."""
     cause: str | None = None
-    """Why it came no further (`cause.Cause`)."""
+    """The `cause.Cause` for which it came no further."""
 
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 def outcome_of(evidence: EchoSightings) -> Outcome:
-    """What the evidence proves."""
+    """Return what the evidence proves."""
     arrived = bool(evidence.delivered_from)
     seen_as = evidence.delivered_from[0] if arrived else None
 

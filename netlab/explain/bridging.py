@@ -1,4 +1,4 @@
-"""Frames through switches: who hears a question, and who gets what is sent. Pure."""
+"""Frames through switches: the machines that a broadcast reaches, and the one that a frame does. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
 from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedStay
 from netlab.frozen import frozen
-from netlab.kernel.state.owners import Plug
 from netlab.messages import said
+from netlab.node_interface import NodeInterface
 
 
 @frozen
 class Crossing:
-    """A frame's way through a switch, from port to port."""
+    """A frame's way through a switch, from the port by which it comes in to the one by which it goes out."""
 
     switch: str
     port: str
@@ -25,168 +25,198 @@ class Crossing:
 
 
 class Cables:
-    """One packet under way: its stays, and the switches between two machines."""
+    """A packet under way: its stays, and the switches between two machines."""
 
-    def __init__(self, world: LabModel) -> None:
-        self.world = world
+    def __init__(self, model: LabModel) -> None:
+        self.model = model
         self.stays: list[PredictedStay] = []
 
     def carry(
-        self, start: Plug, mac: str, asked: list[Crossing] | None, packet: PredictedPacket
-    ) -> Plug:
-        """Through the switches to whom a frame is addressed. Raises Ended if nobody takes it."""
-        come = start
+        self,
+        start: NodeInterface,
+        mac: str,
+        asked: list[Crossing] | None,
+        packet: PredictedPacket,
+    ) -> NodeInterface:
+        """Return the interface of the machine that takes a frame sent on `start` to a MAC address.
+
+        `asked` is the way of the reply to the question for that address, if there was one. Raises Ended
+        if nobody takes the frame.
+        """
+        out = start
         for crossing in asked or ():
             self._cross(crossing, packet, mac)
-            come = (crossing.switch, crossing.out)
-        while (here := self.world.cables[come])[0] in self.world.netmap.switches:
-            switch, port = here
-            out = self._learnt(switch, port, mac)
-            if out is None:
-                return self._flood(start, come, mac, packet)
-            if self.apart(switch, port, out):
+            out = NodeInterface(crossing.switch, crossing.out)
+        while (end := self.model.cables[out]).node in self.model.netmap.switches:
+            switch, port = end
+            learnt = self._learnt(end, mac)
+            if learnt is None:
+                return self._flood(start, out, mac, packet)
+            if self.apart(switch, port, learnt):
                 self.open(switch, port, packet)
-                text = said("isolated", one=port, other=out, switch=switch)
-                raise Ended(switch, Cause.ISOLATED_PORT, text)
-            self._cross(Crossing(switch, port, out), packet, mac)
-            come = (switch, out)
-        self._not_through(here[0])
-        if not self.belongs(here, mac):
-            text = said("given to one", node=come[0], peer=here[0], mac=mac)
-            raise self._not_taken(start, come[0], mac, text)
-        return here
+                raise _isolated(switch, port, learnt)
+            self._cross(Crossing(switch, port, learnt), packet, mac)
+            out = NodeInterface(switch, learnt)
+        self._not_through(end.node)
+        if not self.belongs(end, mac):
+            text = said("given to one", node=out.node, peer=end.node, mac=mac)
+            raise self._not_taken(start, out.node, mac, text)
+        return end
 
-    def _learnt(self, switch: str, port: str, mac: str) -> str | None:
-        """The port behind which the switch has learnt the MAC."""
-        known = [one.port for one in self.world.places[switch].space.fdb if one.mac == mac]
-        there = [one for one in known if one != port and one in self._ports(switch)]
-        return there[0] if there else None
+    def _learnt(self, inlet: NodeInterface, mac: str) -> str | None:
+        """Return another port of a switch, behind which it has learnt the MAC."""
+        ports = self._ports(inlet.node)
+        entries = self.model.nodes[inlet.node].space.fdb
+        learnt = (entry.port for entry in entries if entry.mac == mac)
+        return next((port for port in learnt if port != inlet.interface and port in ports), None)
 
-    def apart(self, switch: str, one: str, other: str) -> bool:
-        """Whether a switch carries nothing from one port to the other."""
-        place = self.world.places[switch]
-        ports = (place.interface(one), place.interface(other))
-        return one == other or all(port is not None and port.isolated for port in ports)
+    def apart(self, switch: str, inlet: str, outlet: str) -> bool:
+        """Return whether a switch carries nothing from one port to another."""
+        ports = [self.model.nodes[switch].interface(name) for name in (inlet, outlet)]
+        return inlet == outlet or all(port is not None and port.isolated for port in ports)
 
-    def _flood(self, start: Plug, come: Plug, mac: str, packet: PredictedPacket) -> Plug:
-        """A switch that does not know the MAC gives the frame to every other port."""
-        ways = [(path, end) for path, end in self.reached(come) if self.belongs(end, mac)]
-        onward = self._give_on(come, mac, packet)
+    def _flood(
+        self, start: NodeInterface, out: NodeInterface, mac: str, packet: PredictedPacket
+    ) -> NodeInterface:
+        """Give a frame to every other port of the switch at the other end, which does not know its MAC."""
+        ways = [(path, end) for path, end in self.reached(out) if self.belongs(end, mac)]
+        ahead = self._forward_copies(out, mac, packet)
         if ways:
-            for crossing in ways[0][0][1:]:
+            path, end = ways[0]
+            for crossing in path[1:]:
                 self._cross(crossing, packet, mac)
-            return ways[0][1]
-        gone = [come]
-        for further in onward:  # Further switches get it too.
-            switch, _ = self.world.cables[further]
-            known = {self.world.cables[one][0] for one in gone}
-            if switch in self.world.netmap.switches and switch not in known:
-                gone.append(further)
-                onward += self._give_on(further, mac, packet)
-        for one in gone:
-            self._must_not_be_apart(one, mac)
+            return end
+        flooded = [out]
+        for port in ahead:  # Further switches get it too.
+            switch = self.model.cables[port].node
+            switches = {self.model.cables[outlet].node for outlet in flooded}
+            if switch in self.model.netmap.switches and switch not in switches:
+                flooded.append(port)
+                ahead += self._forward_copies(port, mac, packet)
+        for outlet in flooded:
+            self._must_not_be_apart(outlet, mac)
         switch = self.stays[-1].node
         text = said("nobody there", switch=switch, mac=mac)
         raise self._not_taken(start, switch, mac, text)
 
-    def _must_not_be_apart(self, come: Plug, mac: str) -> None:
-        """Raises Ended if a switch keeps a frame from who has its MAC."""
-        switch, port = self.world.cables[come]
-        for plug in self.world.owners.plugs.get(mac, ()):
-            for other in self._ports(switch):
-                behind = self.world.netmap.behind(switch, other)
-                if other != port and self.apart(switch, port, other) and plug[0] in behind:
-                    text = said("isolated", one=port, other=other, switch=switch)
-                    raise Ended(switch, Cause.ISOLATED_PORT, text)
+    def _must_not_be_apart(self, out: NodeInterface, mac: str) -> None:
+        """Raise Ended if the switch at the other end keeps a frame from an owner of its MAC."""
+        switch, inlet = self.model.cables[out]
+        for owner in self.model.owners.interfaces.get(mac, ()):
+            for port in self._ports(switch):
+                behind = self.model.netmap.behind(NodeInterface(switch, port))
+                if port != inlet and self.apart(switch, inlet, port) and owner.node in behind:
+                    raise _isolated(switch, inlet, port)
 
-    def _give_on(self, come: Plug, mac: str, packet: PredictedPacket) -> list[Plug]:
-        """A stay on a switch to which a frame was flooded. The ports by which it leaves."""
-        switch, port = self.world.cables[come]
-        known = self._learnt(switch, port, mac)
-        ports = [known] if known else self._ports(switch)
-        others = [one for one in ports if not self.apart(switch, port, one)]
-        self.open(switch, port, packet)
-        self.change(went_out=tuple(self.outlet(switch, one) for one in others))
-        if not known:
-            self.decide(Decision(By.FDB, said("flooded", owner=self.owner(mac, (switch, port)))))
-        return [(switch, one) for one in others]
+    def _forward_copies(
+        self, out: NodeInterface, mac: str, packet: PredictedPacket
+    ) -> list[NodeInterface]:
+        """Add a stay on a switch to which a frame was flooded. Return the ports by which it leaves."""
+        inlet = self.model.cables[out]
+        learnt = self._learnt(inlet, mac)
+        ports = [
+            NodeInterface(inlet.node, port)
+            for port in ([learnt] if learnt else self._ports(inlet.node))
+            if not self.apart(inlet.node, inlet.interface, port)
+        ]
+        self.open(inlet.node, inlet.interface, packet)
+        self.change(went_out=tuple(map(self.outlet, ports)))
+        if not learnt:
+            self.decide(Decision(By.FDB, said("flooded", owner=self.owner(mac, inlet))))
+        return ports
 
-    def _not_taken(self, start: Plug, at: str, mac: str, text: str) -> Ended:
-        """Nobody who got the frame has its MAC; but somebody whom `start` reaches may."""
+    def _not_taken(self, start: NodeInterface, at: str, mac: str, text: str) -> Ended:
+        """Return the end of a frame whose MAC nobody has who got it; but somebody whom `start` reaches
+        may have it."""
         ends = [end for _, end in self.reached(start)]
-        nodes = {node for node, _ in ends}
-        for plug in self.world.owners.plugs.get(mac, ()):
-            if plug in ends or (plug not in self.world.cables and plug[0] in nodes):
-                why = said("is there", mac=mac, owner=plug[0])
+        nodes = {end.node for end in ends}
+        for owner in self.model.owners.interfaces.get(mac, ()):
+            if owner in ends or (owner not in self.model.cables and owner.node in nodes):
+                why = said("is there", mac=mac, owner=owner.node)
                 return Ended(at, Cause.UNKNOWN, said("not certain", why=why))
         return Ended(at, Cause.MAC_UNKNOWN, text)
 
-    def reached(self, start: Plug) -> Iterator[tuple[list[Crossing], Plug]]:
-        """Every machine's end that a broadcast reaches, and through which switches."""
-        first = self.world.cables.get(start)
-        waiting: list[tuple[list[Crossing], Plug]] = [([], first)] if first else []
-        seen = set()
+    def reached(self, start: NodeInterface) -> Iterator[tuple[list[Crossing], NodeInterface]]:
+        """Yield every machine's interface that a broadcast reaches, and the crossings of switches on the
+        way there. Raises Ended at a machine that bridges."""
+        first = self.model.cables.get(start)
+        waiting: list[tuple[list[Crossing], NodeInterface]] = [([], first)] if first else []
+        passed = set()
         while waiting:
-            path, (node, interface) = waiting.pop(0)
+            path, end = waiting.pop(0)
+            node, interface = end
             self._not_through(node)
-            if node not in self.world.netmap.switches:
-                yield path, (node, interface)
-            elif node not in seen:
-                seen.add(node)
+            if node not in self.model.netmap.switches:
+                yield path, end
+            elif node not in passed:
+                passed.add(node)
                 for port in self._ports(node):
                     if not self.apart(node, interface, port):
                         crossing = Crossing(node, interface, port)
-                        waiting.append(([*path, crossing], self.world.cables[node, port]))
+                        far = self.model.cables[NodeInterface(node, port)]
+                        waiting.append(([*path, crossing], far))
 
     def _ports(self, switch: str) -> list[str]:
-        """Those that carry frames."""
-        interfaces = self.world.places[switch].space.interfaces
-        cables = [one for one in interfaces if (switch, one.name) in self.world.cables]
-        return [one.name for one in cables if one.master and one.running]
+        """Return the ports of a switch that carry frames."""
+        return [
+            interface.name
+            for interface in self.model.nodes[switch].space.interfaces
+            if interface.master
+            and interface.running
+            and NodeInterface(switch, interface.name) in self.model.cables
+        ]
 
-    def belongs(self, end: Plug, mac: str) -> bool:
-        card = self.world.places[end[0]].interface(end[1])
-        return card is not None and card.mac == mac
+    def belongs(self, end: NodeInterface, mac: str) -> bool:
+        """Return whether an interface has a MAC address."""
+        interface = self.model.nodes[end.node].interface(end.interface)
+        return interface is not None and interface.mac == mac
 
-    def owner(self, mac: str, near: Plug) -> str:
-        """Whose a MAC address is to who hears what is asked there."""
-        netmap = self.world.netmap
+    def owner(self, mac: str, near: NodeInterface) -> str:
+        """Return the name of a MAC address' owner, for nodes that hear what is broadcast on `near`."""
+        netmap = self.model.netmap
         switches = netmap.segment(near) & netmap.carriers
-        heard = frozenset().union(*map(netmap.neighbourhood, switches))
-        return self.world.owners.name(mac, heard) or "?"
+        nodes = frozenset().union(*map(netmap.neighbourhood, switches))
+        return self.model.owners.name(mac, nodes) or "?"
 
-    def outlet(self, node: str, interface: str) -> Outlet:
-        return Outlet(interface, self.world.cables.get((node, interface), ("",))[0])
+    def outlet(self, end: NodeInterface) -> Outlet:
+        """Return an interface with the node at the other end of its cable, empty if it has none."""
+        far = self.model.cables.get(end)
+        return Outlet(end.interface, far.node if far else "")
 
     def open(self, node: str, came_in: str | None, packet: PredictedPacket) -> None:
-        inlet = self.outlet(node, came_in) if came_in else None
+        """Begin a packet's stay on a node. Raises Ended if it cannot be worked out."""
+        inlet = self.outlet(NodeInterface(node, came_in)) if came_in else None
         stay = PredictedStay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
         self.stays.append(stay)
         self._not_through(node)
-        chain = self.world.places[node].rules.beyond()
+        chain = self.model.nodes[node].rules.beyond()
         if chain:
             why = said("chain", chain=chain)
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
 
     def _not_through(self, node: str) -> None:
-        """What a machine's own bridge does with frames is not worked out. Raises Ended."""
-        if node in self.world.netmap.bridges:
+        """Raise Ended at a machine's own bridge: what it does with frames is not worked out."""
+        if node in self.model.netmap.bridges:
             why = said("bridges", node=node)
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
 
     def _cross(self, crossing: Crossing, packet: PredictedPacket, mac: str) -> None:
-        """A stay on a switch."""
+        """Add a stay on a switch."""
+        out = NodeInterface(crossing.switch, crossing.out)
         self.open(crossing.switch, crossing.port, packet)
-        self.change(went_out=(self.outlet(crossing.switch, crossing.out),))
-        text = said(
-            "behind port", owner=self.owner(mac, (crossing.switch, crossing.out)), port=crossing.out
-        )
+        self.change(went_out=(self.outlet(out),))
+        text = said("behind port", owner=self.owner(mac, out), port=crossing.out)
         self.decide(Decision(By.FDB, text))
 
     def decide(self, decision: Decision) -> None:
-        """Something has decided the present stay."""
+        """Add a decision to the present stay."""
         self.change(decisions=(*self.stays[-1].decisions, decision))
 
     def change(self, **fields: Any) -> None:
-        """What the present stay turns out to be."""
+        """Replace fields of the present stay."""
         self.stays[-1] = replace(self.stays[-1], **fields)
+
+
+def _isolated(switch: str, port: str, other_port: str) -> Ended:
+    text = said("isolated", one=port, other=other_port, switch=switch)
+    return Ended(switch, Cause.ISOLATED_PORT, text)

@@ -1,4 +1,4 @@
-"""Tables in, way out: a packet led through machines and switches, and its reply back. Pure."""
+"""The way of a packet through machines and switches by their tables, and that of its reply. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import By
-from netlab.diagnosis.journey import turn, without_plumbing
+from netlab.diagnosis.journey import asymmetric_reply, merge_nat_stays
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.forwarding import Walk
 from netlab.explain.model import Ended, Explanation, LabModel, PredictedProbe, PredictedStay
@@ -16,7 +16,7 @@ from netlab.packets.packet import Part
 
 
 def explain(
-    world: LabModel,
+    model: LabModel,
     source: str,
     target: str,
     to: IPAddress,
@@ -27,14 +27,14 @@ def explain(
 
     Not `named`: the address was typed, and whoever has it is meant.
     """
-    walk = Walk(world)
-    meant = world.netmap.meant(world.owners.plugs.get(str(to), ()), target, named)
-    finding = _finding(walk, source, target, meant, to, probe)
-    stays = without_plumbing(walk.stays, world.netmap, lambda stay: stay.part, _together)
-    return Explanation(source, target, str(to), probe, tuple(stays), finding)
+    walk = Walk(model)
+    meant = model.netmap.meant(model.owners.interfaces.get(str(to), ()), target, named)
+    diagnosis = _diagnose(walk, source, target, meant, to, probe)
+    stays = merge_nat_stays(walk.stays, model.netmap, lambda stay: stay.part, _merged)
+    return Explanation(source, target, str(to), probe, tuple(stays), diagnosis)
 
 
-def _finding(
+def _diagnose(
     walk: Walk,
     source: str,
     target: str,
@@ -42,72 +42,71 @@ def _finding(
     to: IPAddress,
     probe: PredictedProbe,
 ) -> Diagnosis:
+    """Send the request and the reply, and say what becomes of them."""
     try:
-        there, request = walk.ask(source, to, probe)
-        if there not in meant and (twin := _twin(walk, there, target, to)):
+        receiver, request = walk.ask(source, to, probe)
+        if receiver not in meant and (twin := _twin(walk, receiver, target, to)):
             return twin
-        waits = walk.deliver(there, request)
+        program = walk.deliver(receiver, request)
     except Ended as end:
-        return _found(end)
+        return _end(end)
     asked = at_port(to, probe.port)
     passed_on = any((stay.node, stay.before[1]) == (target, asked) for stay in walk.stays)
     try:
-        back, reply = walk.reply(there, request)
+        taker, reply = walk.reply(receiver, request)
     except Ended as end:
         if end.cause is Cause.UNKNOWN:
-            return _found(end)
+            return _end(end)
         last = walk.stays[-1].node
         why = said("in short", cause=end.cause, evidence=end.evidence)
         text = said("would end", node=last, why=why)
-        if turned := _turned(walk):
-            text = said("and so", why=turned, what=text)
-        return Diagnosis(Verdict.DROPPED, last, Cause.NO_RETURN_PATH, text)
-    if back != source:
-        text = said("takes for its own", node=back)
-        dropped = Diagnosis(Verdict.DROPPED, back, Cause.NO_RETURN_PATH, text)
-        return _twin(walk, back, source, reply.target) or dropped
+        return Diagnosis(Verdict.DROPPED, last, Cause.NO_RETURN_PATH, _because_turned(walk, text))
+    if taker != source:
+        text = said("takes for its own", node=taker)
+        dropped = Diagnosis(Verdict.DROPPED, taker, Cause.NO_RETURN_PATH, text)
+        return _twin(walk, taker, source, reply.target) or dropped
     if reply.source != to:
         text = said("answered as", node=source, address=to, other=reply.source)
-        if turned := _turned(walk):
-            text = said("and so", why=turned, what=text)
-        return Diagnosis(Verdict.DROPPED, source, Cause.NO_RETURN_PATH, text)
-    if there in meant or passed_on:
-        return Diagnosis(Verdict.ANSWERED, there, evidence=waits)
-    text = said("by another too", who=there)
-    return Diagnosis(Verdict.UNKNOWN, there, Cause.UNKNOWN, text)
+        return Diagnosis(Verdict.DROPPED, source, Cause.NO_RETURN_PATH, _because_turned(walk, text))
+    if receiver in meant or passed_on:
+        return Diagnosis(Verdict.ANSWERED, receiver, evidence=program)
+    text = said("by another too", who=receiver)
+    return Diagnosis(Verdict.UNKNOWN, receiver, Cause.UNKNOWN, text)
 
 
-def _turned(walk: Walk) -> str:
-    """By which route a machine answers that was asked by another interface, in words."""
-    asked, answered = (
+def _because_turned(walk: Walk, text: str) -> str:
+    """Return a sentence, with the route by which a machine answers that was asked by another interface."""
+    request, reply = (
         [stay for stay in walk.stays if stay.part is part] for part in (Part.REQUEST, Part.REPLY)
     )
-    found = turn(asked, answered, walk.world.netmap)
-    if found is None:
-        return ""
-    routes = (one.text for one in answered[0].decisions if one.by is By.ROUTE)
-    way = next(routes, found.goes_out)
-    return said("turned", node=found.node, route=way, interface=found.came_in)
+    asymmetric = asymmetric_reply(request, reply, walk.model.netmap)
+    if asymmetric is None:
+        return text
+    routes = (decision.text for decision in reply[0].decisions if decision.by is By.ROUTE)
+    route = next(routes, asymmetric.goes_out)
+    why = said("turned", node=asymmetric.node, route=route, interface=asymmetric.came_in)
+    return said("and so", why=why, what=text)
 
 
 def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Diagnosis | None:
-    """Whether a machine took a packet because it has the address of the one that was meant."""
-    twins = walk.world.owners.nodes.get(str(address), frozenset())
+    """Return the diagnosis of a packet that a machine took because it has the address of the one that was
+    meant; None if it has not."""
+    twins = walk.model.owners.nodes.get(str(address), frozenset())
     if not {at, meant} <= twins:
         return None
     text = said("same ip too", twins=both(twins), address=address, at=at)
     return Diagnosis(Verdict.DROPPED, at, Cause.DUPLICATE_IP, text)
 
 
-def _found(end: Ended) -> Diagnosis:
+def _end(end: Ended) -> Diagnosis:
     return Diagnosis(end.verdict, end.at, end.cause, end.evidence)
 
 
-def _together(first: PredictedStay, second: PredictedStay, box: str) -> PredictedStay:
-    """A stay on a NAT device and one on its host."""
+def _merged(first: PredictedStay, second: PredictedStay, device: str) -> PredictedStay:
+    """Merge a stay on a NAT device and one on its host."""
     # By which cable a NAT device reaches its host is no matter: it is a program there.
-    inner = (one for one in first.decisions if one.by in (By.RULE, By.NAT))
+    inner = (decision for decision in first.decisions if decision.by in (By.RULE, By.NAT))
     decisions = (*inner, *second.decisions)
     return replace(
-        second, node=box, came_in=first.came_in, before=first.before, decisions=decisions
+        second, node=device, came_in=first.came_in, before=first.before, decisions=decisions
     )

@@ -1,4 +1,4 @@
-"""What a machine does with a packet, in Linux's order: translation and rules before the routing decision,
+"""A packet's way through a machine, in Linux's order: translation and rules before the routing decision,
 the decision, rules after it, ARP or neighbour discovery for the next hop. Pure."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.decision import By, Decision, best_route, closed_route, found_out
+from netlab.diagnosis.decision import By, Decision, best_route, closed_route, resolution
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.bridging import Cables, Crossing
 from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedProbe
@@ -16,9 +16,9 @@ from netlab.explain.nft_fields import connection_facts, neighbour_facts, packet_
 from netlab.explain.nft_rules import Facts, HookVerdict, Translation
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, at_port
-from netlab.kernel.state.owners import Plug
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
 from netlab.messages import said
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
 _TTL = "net.ipv4.ip_default_ttl"
@@ -31,63 +31,76 @@ _ASLEEP = ("failed", "incomplete")
 
 @frozen
 class _Track:
-    """What connection tracking of a node would remember of the request."""
+    """A connection that a node would track: the request as it came in, and as it went on."""
 
     before: PredictedPacket
     after: PredictedPacket
 
     def answers(self, packet: PredictedPacket) -> bool:
+        """Return whether a packet is a reply to the request."""
         source, source_port, target, target_port = packet.ends
         return (target, target_port, source, source_port) == self.after.ends
 
 
 class Walk(Cables):
-    """One packet and its reply under way: the stays, and what nodes have remembered of it."""
+    """A packet and its reply under way: the stays, and the connections that nodes have tracked."""
 
-    def __init__(self, world: LabModel) -> None:
-        super().__init__(world)
+    def __init__(self, model: LabModel) -> None:
+        super().__init__(model)
         self._tracks: dict[str, list[_Track]] = {}
         self._first: dict[str, PredictedPacket] = {}
         """Node to the packet with which the connection began that is under way there."""
 
     def ask(self, source: str, to: IPAddress, probe: PredictedProbe) -> tuple[str, PredictedPacket]:
-        """Send the request. Where it arrives, and as what. Raises Ended."""
-        place = self.world.places[source]
-        if not any(one.running for one in place.space.interfaces if one.name != "lo"):
+        """Send the request. Return the node where it arrives, and the packet that it is there.
+
+        Raises Ended.
+        """
+        space = self.model.nodes[source].space
+        if not any(interface.running for interface in space.interfaces if interface.name != "lo"):
             raise Ended(source, Cause.NIC_DOWN, said("no carrier"))
-        if not any(own.version == to.version for _, own in place.space.addresses):
+        if not any(address.version == to.version for _, address in space.addresses):
             raise Ended(source, Cause.NO_ADDRESS, said("no address", version=to.version))
-        way = self._route(source, RouteLookup(to))
-        if way.source is None:
+        result = self._route(source, RouteLookup(to))
+        if result.source is None:
             raise Ended(source, Cause.UNKNOWN, said("no source"))
-        ttl = self._first_ttl(source, way)
-        packet = PredictedPacket(way.source, to, probe, Part.REQUEST, ttl, target_port=probe.port)
+        ttl = self._first_ttl(source, result)
+        packet = PredictedPacket(
+            result.source, to, probe, Part.REQUEST, ttl, target_port=probe.port
+        )
         return self._travel(source, packet)
 
     def deliver(self, node: str, packet: PredictedPacket) -> str:
-        """Who answers there, in words. Raises Ended if nobody does."""
-        place, protocol = self.world.places[node], packet.probe.protocol
+        """Return in words which program answers on a node, empty if the kernel does.
+
+        Raises Ended if nobody answers.
+        """
+        machine, protocol = self.model.nodes[node], packet.probe.protocol
         if protocol == "icmp":
             setting = f"net.{_IGNORES_ECHO[packet.version]}"
-            if place.settings.get(setting) == "1":
+            if machine.settings.get(setting) == "1":
                 raise Ended(node, Cause.UNKNOWN, said("ignores echo", setting=setting))
             return ""
-        for one in place.waiting:
+        for socket in machine.listening:
             # A socket of IPv6 that is open to everybody usually takes IPv4 too, and never the reverse.
-            everybody = one.address.is_unspecified and one.address.version >= packet.version
-            anywhere = everybody or one.address == packet.target
-            if (one.protocol, one.port) == (protocol, packet.target_port) and anywhere:
-                address = at_port(one.address, one.port)
-                return said("waits", program=one.program, protocol=protocol, address=address)
+            everybody = socket.address.is_unspecified and socket.address.version >= packet.version
+            anywhere = everybody or socket.address == packet.target
+            if (socket.protocol, socket.port) == (protocol, packet.target_port) and anywhere:
+                address = at_port(socket.address, socket.port)
+                return said("waits", program=socket.program, protocol=protocol, address=address)
         address = at_port(packet.target, packet.target_port)
         text = said("nobody waits", protocol=protocol, address=address)
-        came_in = self.stays[-1].came_in
-        at_door = came_in and (node, came_in.interface) in self.world.netmap.forwarded_ports
+        inlet = self.stays[-1].came_in
+        forwarded = self.model.netmap.forwarded_ports
+        at_door = inlet and NodeInterface(node, inlet.interface) in forwarded
         cause = Cause.NO_PORT_FORWARD if at_door else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 
     def reply(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
-        """Send the reply. The node that takes it for its own, and as what. Raises Ended."""
+        """Send the reply. Return the node that takes it for its own, and the packet that it is there.
+
+        Raises Ended.
+        """
         packet = replace(
             request,
             source=request.target,
@@ -95,18 +108,18 @@ class Walk(Cables):
             target=request.source,
             target_port=request.source_port,
             part=Part.REPLY,
-            ttl=self._first_ttl(node, self.world.ask(node, RouteLookup(request.source))),
+            ttl=self._first_ttl(node, self.model.ask(node, RouteLookup(request.source))),
         )
         return self._travel(node, packet)
 
-    def _first_ttl(self, node: str, way: RouteResult) -> int:
-        """What a machine gives its own packets; of IPv6 each interface has its own."""
-        per_interface = f"net.ipv6.conf.{way.interface}.hop_limit"
-        is_ipv6 = way.source is not None and way.source.version == 6
+    def _first_ttl(self, node: str, result: RouteResult) -> int:
+        """Return the TTL that a machine gives its own packets; of IPv6 each interface has its own."""
+        per_interface = f"net.ipv6.conf.{result.interface}.hop_limit"
+        is_ipv6 = result.source is not None and result.source.version == 6
         return int(self._setting(node, per_interface if is_ipv6 else _TTL) or 64)
 
     def _travel(self, node: str, packet: PredictedPacket) -> tuple[str, PredictedPacket]:
-        """From where it is made to where it is taken."""
+        """Lead a packet from the node that makes it to the one that takes it."""
         came_in: str | None = None
         while True:
             taken = self._pass(node, came_in, packet)
@@ -117,98 +130,103 @@ class Walk(Cables):
     def _pass(
         self, node: str, came_in: str | None, packet: PredictedPacket
     ) -> PredictedPacket | tuple[str, str, PredictedPacket]:
-        """A machine's part: the packet as it is taken there, or who gets it next."""
+        """Lead a packet through a machine. Return it as it is taken there, or the node, the interface and
+        the packet with which it goes on.
+
+        Raises Ended.
+        """
         self.open(node, came_in, packet)
         entered, state = packet, self._state(node, packet)
         track = self._track(node, packet)
         self._first[node] = track.before if track else packet
-        own = self._route(node, self._question(packet, None)) if came_in is None else None
+        first = self._route(node, self._lookup(packet, None)) if came_in is None else None
         packet = self._undo_target(node, packet)
-        hook, out = ("output", own.interface) if own else ("prerouting", None)
+        hook, out = ("output", first.interface) if first else ("prerouting", None)
         packet = self._rules(node, hook, came_in, out, packet, state)
         unchanged = packet.target == entered.target
-        way = own if own and unchanged else self._route(node, self._question(packet, came_in))
-        self._decide_route(node, way, packet)
-        if way.kind == "local":
+        result = first if first and unchanged else self._route(node, self._lookup(packet, came_in))
+        self._decide_route(node, result, packet)
+        if result.kind == "local":
             packet = self._rules(node, "input", came_in, None, packet, state)
-        elif way.kind == "unicast":
+        elif result.kind == "unicast":
             if came_in is not None:
-                packet = self._forward(node, came_in, way.interface, packet, state)
-            packet = self._rules(node, "postrouting", came_in, way.interface, packet, state)
+                packet = self._forward(node, came_in, result.interface, packet, state)
+            packet = self._rules(node, "postrouting", came_in, result.interface, packet, state)
         else:
-            why = said("kind", kind=way.kind)
+            why = said("kind", kind=result.kind)
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
         packet = self._undo_source(node, packet)
         self._remember(node, entered, packet)
         self.change(after=packet.shown, ttl=packet.ttl)
-        if way.kind == "local":
+        if result.kind == "local":
             return packet
-        out = way.interface
-        mac, path = self._resolve(node, out, way.gateway or packet.target, packet)
-        self.change(went_out=(self.outlet(node, out),))
-        there, into = self.carry((node, out), mac, path, packet)
-        return there, into, packet
+        outlet = NodeInterface(node, result.interface)
+        mac, path = self._resolve(outlet, result.gateway or packet.target, packet)
+        self.change(went_out=(self.outlet(outlet),))
+        end = self.carry(outlet, mac, path, packet)
+        return end.node, end.interface, packet
 
-    def _question(self, packet: PredictedPacket, came_in: str | None) -> RouteLookup:
+    def _lookup(self, packet: PredictedPacket, came_in: str | None) -> RouteLookup:
         return RouteLookup(packet.target, packet.source, came_in)
 
-    def _route(self, node: str, question: RouteLookup) -> RouteResult:
-        answer = self.world.ask(node, question)
-        if not answer.error:
-            return answer
-        if answer.error == UNCERTAIN:
+    def _route(self, node: str, lookup: RouteLookup) -> RouteResult:
+        """Return the routing decision of a node. Raises Ended if the packet goes nowhere by it."""
+        result = self.model.ask(node, lookup)
+        if not result.error:
+            return result
+        if result.error == UNCERTAIN:
             raise Ended(node, Cause.UNKNOWN, said("not certain", why=said("rules of routing")))
-        came_in, target = question.came_in, question.target
-        if came_in and self._is_filtered(node, came_in, question):
-            text = said("rp_filter", source=question.source, interface=came_in)
+        came_in, target = lookup.came_in, lookup.target
+        if came_in and self._is_filtered(node, came_in, lookup):
+            text = said("rp_filter", source=lookup.source, interface=came_in)
             raise Ended(node, Cause.REVERSE_PATH_FILTER, text)
-        if came_in and answer.error == errno.EHOSTUNREACH and target.version == 4:
+        if came_in and result.error == errno.EHOSTUNREACH and target.version == 4:
             self._must_forward(node, came_in, target)
-        route = best_route(self.world.places[node].space.routes, target)
-        if route and closed_route(route, answer):
+        route = best_route(self.model.nodes[node].space.routes, target)
+        if route and closed_route(route, result):
             text = said("route of kind", kind=route.kind, route=route)
             if route.kind == "prohibit":
                 raise Ended(node, Cause.REFUSED, text, Verdict.REFUSED)
             raise Ended(node, Cause.NO_ROUTE, text)
-        text = said("no route", target=target, error=os.strerror(answer.error))
-        no_way = answer.error in (errno.ENETUNREACH, errno.EHOSTUNREACH)
-        raise Ended(node, Cause.NO_ROUTE if no_way else Cause.UNKNOWN, text)
+        text = said("no route", target=target, error=os.strerror(result.error))
+        no_route = result.error in (errno.ENETUNREACH, errno.EHOSTUNREACH)
+        raise Ended(node, Cause.NO_ROUTE if no_route else Cause.UNKNOWN, text)
 
     def _must_forward(self, node: str, came_in: str, target: IPAddress) -> None:
-        """Raises Ended on a machine that is no router. IPv6 has one setting for all interfaces."""
+        """Raise Ended on a machine that is no router. IPv6 has one setting for all interfaces."""
         scope = f"ipv4.conf.{came_in}" if target.version == 4 else "ipv6.conf.all"
         setting = f"net.{scope}.forwarding"
         if self._setting(node, setting) != "1":
             text = said("not its own", target=target, setting=setting)
             raise Ended(node, Cause.NOT_FORWARDING, text)
 
-    def _is_filtered(self, node: str, came_in: str, question: RouteLookup) -> bool:
-        """Whether the reverse path is wrong: the kernel's error does not tell it from others.
+    def _is_filtered(self, node: str, came_in: str, lookup: RouteLookup) -> bool:
+        """Return whether the reverse path is wrong: the kernel's error does not tell it from others.
 
         IPv6 has no such check.
         """
-        if question.target.version == 6:
+        if lookup.target.version == 6:
             return False
         scopes = ("all", came_in)
         modes = [self._setting(node, f"net.ipv4.conf.{scope}.rp_filter") for scope in scopes]
-        if question.source is None or not {"1", "2"} & set(modes):
+        if lookup.source is None or not {"1", "2"} & set(modes):
             return False
-        back = self.world.ask(node, RouteLookup(question.source))
+        back = self.model.ask(node, RouteLookup(lookup.source))
         return bool(back.error) or ("2" not in modes and back.interface != came_in)
 
-    def _decide_route(self, node: str, way: RouteResult, packet: PredictedPacket) -> None:
-        if way.kind == "local":
+    def _decide_route(self, node: str, result: RouteResult, packet: PredictedPacket) -> None:
+        """Add the route by which a packet goes on to the decisions of the present stay."""
+        if result.kind == "local":
             return
-        rows = [
-            row
-            for row in self.world.places[node].space.routes
-            if packet.target in row.destination
-            and any(
-                (hop.interface, hop.gateway) == (way.interface, way.gateway) for hop in row.hops
-            )
+        next_hop = (result.interface, result.gateway)
+        routes = [
+            route
+            for route in self.model.nodes[node].space.routes
+            if packet.target in route.destination
+            and next_hop in [(hop.interface, hop.gateway) for hop in route.hops]
         ]
-        best = max(rows, key=lambda row: row.destination.prefixlen, default=None)
-        self.decide(Decision(By.ROUTE, str(best or f"dev {way.interface}")))
+        best = max(routes, key=lambda route: route.destination.prefixlen, default=None)
+        self.decide(Decision(By.ROUTE, str(best or f"dev {result.interface}")))
 
     def _forward(
         self, node: str, came_in: str, out: str, packet: PredictedPacket, state: str
@@ -229,25 +247,25 @@ class Walk(Cables):
         packet: PredictedPacket,
         state: str,
     ) -> PredictedPacket:
-        """What the rules at a hook let through, and translate. Raises Ended."""
-        rules = self.world.places[node].rules
+        """Return the packet that the rules at a hook let through, translated. Raises Ended."""
+        rules = self.model.nodes[node].rules
         deciding = ""
         for chain in rules.chains(hook, self._facts(node, came_in, out, packet, state)):
             if hook == "postrouting" and int(chain["prio"]) > _SOURCE_NAT:
                 packet = self._undo_source(node, packet)
-            met = rules.met(chain, self._facts(node, came_in, out, packet, state))
-            if met is None:
+            outcome = rules.met(chain, self._facts(node, came_in, out, packet, state))
+            if outcome is None:
                 continue
-            if met.end is HookVerdict.UNKNOWN:
-                why = said("rule", rule=met.by)
+            if outcome.end is HookVerdict.UNKNOWN:
+                why = said("rule", rule=outcome.by)
                 raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-            if met.end is HookVerdict.DROP:
-                raise Ended(node, Cause.FIREWALL, met.by)
-            if met.end is HookVerdict.REJECT:
-                raise Ended(node, Cause.FIREWALL, met.by, Verdict.REFUSED)
-            if met.translation:
-                packet = self._translate(node, came_in, out, packet, met.translation)
-            deciding = met.by or deciding
+            if outcome.end is HookVerdict.DROP:
+                raise Ended(node, Cause.FIREWALL, outcome.by)
+            if outcome.end is HookVerdict.REJECT:
+                raise Ended(node, Cause.FIREWALL, outcome.by, Verdict.REFUSED)
+            if outcome.translation:
+                packet = self._translate(node, came_in, out, packet, outcome.translation)
+            deciding = outcome.by or deciding
         if deciding:
             self.decide(Decision(By.RULE, deciding))
         return packet
@@ -255,8 +273,8 @@ class Walk(Cables):
     def _facts(
         self, node: str, came_in: str | None, out: str | None, packet: PredictedPacket, state: str
     ) -> Facts:
-        """A packet in nftables' words, where a machine has it."""
-        place = self.world.places[node]
+        """Return a packet in nftables' words, as a machine has it."""
+        machine = self.model.nodes[node]
 
         def kind(has: bool) -> str:
             return "local" if has else "unicast"
@@ -264,9 +282,9 @@ class Walk(Cables):
         return {
             **packet_facts(packet, came_in, out, state),
             **connection_facts(self._first[node]),
-            "fib daddr type": kind(place.has(packet.target)),
-            "fib saddr type": kind(place.has(packet.source)),
-            "fib saddr oif type": kind((out, packet.source) in place.own),
+            "fib daddr type": kind(machine.has(packet.target)),
+            "fib saddr type": kind(machine.has(packet.source)),
+            "fib saddr oif type": kind((out, packet.source) in machine.addresses),
         }
 
     def _translate(
@@ -277,26 +295,27 @@ class Walk(Cables):
         packet: PredictedPacket,
         nat: Translation,
     ) -> PredictedPacket:
-        place = self.world.places[node]
+        """Return a packet as a NAT statement leaves it. Raises Ended where no address is known for it."""
+        machine = self.model.nodes[node]
         address: IPAddress | None
         if nat.kind in ("snat", "masquerade"):
             address = nat.address or packet.source
             if nat.kind == "masquerade":
-                way = self.world.ask(node, self._question(packet, came_in))
+                result = self.model.ask(node, self._lookup(packet, came_in))
                 # IPv6 looks at the destination (nf_nat_masquerade_ipv6): a gateway is link-local.
-                towards = way.gateway if packet.version == 4 else None
-                address = place.address_on(out or "", towards or packet.target)
+                towards = result.gateway if packet.version == 4 else None
+                address = machine.address_on(out or "", towards or packet.target)
             if address is None:
                 why = said("no address for", interface=out, rule=nat.rule)
                 raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
             return replace(packet, source=address, source_port=nat.port or packet.source_port)
         address = nat.address or packet.target
         if nat.kind == "redirect":
-            address = place.address_on(came_in or "lo", packet.source) or address
+            address = machine.address_on(came_in or "lo", packet.source) or address
         return replace(packet, target=address, target_port=nat.port or packet.target_port)
 
     def _state(self, node: str, packet: PredictedPacket) -> str:
-        """As connection tracking there would see the packet."""
+        """Return the state in which connection tracking of a node would see the packet."""
         if packet.part is Part.REQUEST:
             return "new"
         if self._track(node, packet):
@@ -304,84 +323,99 @@ class Walk(Cables):
         return "new" if packet.probe.protocol == "udp" else "invalid"
 
     def _remember(self, node: str, before: PredictedPacket, after: PredictedPacket) -> None:
-        if before.part is Part.REQUEST and self.world.places[node].rules.tracks:
+        if before.part is Part.REQUEST and self.model.nodes[node].rules.tracks:
             self._tracks.setdefault(node, []).append(_Track(before, after))
 
     def _track(self, node: str, packet: PredictedPacket) -> _Track | None:
-        """The connection that a reply belongs to: a NAT device may have two of one that came back to it."""
-        known = self._tracks.get(node, ()) if packet.part is not Part.REQUEST else ()
-        return next((track for track in known if track.answers(packet)), None)
+        """Return the connection that a reply belongs to: a NAT device may have two of one that came back
+        to it."""
+        if packet.part is Part.REQUEST:
+            return None
+        return next((track for track in self._tracks.get(node, ()) if track.answers(packet)), None)
 
     def _undo_target(self, node: str, packet: PredictedPacket) -> PredictedPacket:
-        """A reply to a translated source goes to the source itself."""
+        """Return a reply to a translated source with the source itself as its target."""
         track = self._track(node, packet)
         if not track:
             return packet
-        old = track.before
-        new = replace(packet, target=old.source, target_port=old.source_port)
-        if new.target != packet.target:
-            text = said("translated back to", before=packet.target, after=new.target)
+        request = track.before
+        restored = replace(packet, target=request.source, target_port=request.source_port)
+        if restored.target != packet.target:
+            text = said("translated back to", before=packet.target, after=restored.target)
             self.decide(Decision(By.NAT, text))
-        return new
+        return restored
 
     def _undo_source(self, node: str, packet: PredictedPacket) -> PredictedPacket:
-        """A reply of a translated target comes from the address that was asked."""
+        """Return a reply of a translated target with the address that was asked as its source."""
         if packet.part is Part.REQUEST:
             return packet
         ends = (packet.target, packet.source)
-        known = self._tracks.get(node, ())
-        track = next((t for t in known if (t.before.source, t.after.target) == ends), None)
-        if not track:
+        matches = (
+            track.before
+            for track in self._tracks.get(node, ())
+            if (track.before.source, track.after.target) == ends
+        )
+        request = next(matches, None)
+        if not request:
             return packet
-        new = replace(packet, source=track.before.target, source_port=track.before.target_port)
-        if new.source != packet.source:
-            text = said("translated back from", before=packet.source, after=new.source)
+        restored = replace(packet, source=request.target, source_port=request.target_port)
+        if restored.source != packet.source:
+            text = said("translated back from", before=packet.source, after=restored.source)
             self.decide(Decision(By.NAT, text))
-        return new
+        return restored
 
     def _resolve(
-        self, node: str, interface: str, hop: IPAddress, packet: PredictedPacket
+        self, outlet: NodeInterface, hop: IPAddress, packet: PredictedPacket
     ) -> tuple[str, list[Crossing] | None]:
-        """The MAC address of the next hop; if it has to be asked for, also the way of the reply."""
-        place = self.world.places[node]
-        card = place.interface(interface)
-        if card is None or not card.running:
-            raise Ended(node, Cause.NIC_DOWN, said("down", interface=interface))
-        for known in place.space.neighbours:
-            here = (known.interface, known.address) == (interface, hop)
-            if here and known.mac and known.state not in _ASLEEP:
-                self.decide(found_out(hop, known.mac, self.owner(known.mac, (node, interface))))
-                return known.mac, None
-        asker = packet.source if place.has(packet.source) else place.address_on(interface, hop)
-        found = [
+        """Return the MAC address of the next hop; if it has to be asked for, also the way of the reply.
+
+        Raises Ended if nobody answers.
+        """
+        machine = self.model.nodes[outlet.node]
+        interface = machine.interface(outlet.interface)
+        if interface is None or not interface.running:
+            raise Ended(outlet.node, Cause.NIC_DOWN, said("down", interface=outlet.interface))
+        for entry in machine.space.neighbours:
+            matches = (entry.interface, entry.address) == (outlet.interface, hop)
+            if matches and entry.mac and entry.state not in _ASLEEP:
+                self.decide(resolution(hop, entry.mac, self.owner(entry.mac, outlet)))
+                return entry.mac, None
+        asker: IPAddress | None = packet.source
+        if not machine.has(packet.source):
+            asker = machine.address_on(outlet.interface, hop)
+        answers = [
             (path, end)
-            for path, end in self.reached((node, interface))
-            if self._answers(end, hop, (node, interface), asker)
+            for path, end in self.reached(outlet)
+            if self._answers(end, hop, outlet, asker)
         ]
-        if not found:
-            raise self._not_resolved(node, interface, hop)
-        if len(found) > 1:
-            why = said("all answer", who=", ".join(end[0] for _, end in found), address=hop)
-            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-        path, (owner, into) = found[0]
-        other = self.world.places[owner].interface(into)
-        mac = other.mac if other else ""
-        self.decide(found_out(hop, mac, owner, "would ask"))
+        if not answers:
+            raise self._not_resolved(outlet, hop)
+        if len(answers) > 1:
+            nodes = ", ".join(end.node for _, end in answers)
+            why = said("all answer", who=nodes, address=hop)
+            raise Ended(outlet.node, Cause.UNKNOWN, said("not certain", why=why))
+        path, owner = answers[0]
+        adapter = self.model.nodes[owner.node].interface(owner.interface)
+        mac = adapter.mac if adapter else ""
+        self.decide(resolution(hop, mac, owner.node, "would ask"))
         return mac, path
 
-    def _not_resolved(self, node: str, interface: str, address: IPAddress) -> Ended:
-        text = said("in vain", address=address)
-        netmap, far = self.world.netmap, ""
-        for plug in self.world.owners.plugs.get(str(address), ()):
-            if netmap.together(plug, (node, interface)):
+    def _not_resolved(self, outlet: NodeInterface, address: IPAddress) -> Ended:
+        """Return the end of a packet whose next hop nobody answers for."""
+        node, text = outlet.node, said("in vain", address=address)
+        far = ""
+        for owner in self.model.owners.interfaces.get(str(address), ()):
+            if self.model.netmap.same_segment(owner, outlet):
                 return Ended(node, Cause.ARP_UNANSWERED, text)
-            far = plug[0]
+            far = owner.node
         if far in ("", node):
             return Ended(node, Cause.ARP_UNANSWERED, text)
         return Ended(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=far))
 
-    def _answers(self, end: Plug, address: IPAddress, start: Plug, asker: IPAddress | None) -> bool:
-        """Whether a machine answers a question for a MAC address that somebody asks on `start`.
+    def _answers(
+        self, end: NodeInterface, address: IPAddress, start: NodeInterface, asker: IPAddress | None
+    ) -> bool:
+        """Return whether a machine answers a question for a MAC address that is asked on `start`.
 
         By ARP, Linux answers for any address of its own, if it could answer a packet of the asker
         too. By neighbour discovery, it answers for those of the interface, if rules let both pass.
@@ -389,17 +423,19 @@ class Walk(Cables):
         """
         node, interface = end
         if address.version == 6:
-            if end not in self.world.owners.plugs.get(str(address), ()):
+            if end not in self.model.owners.interfaces.get(str(address), ()):
                 return False
             self._solicit(end, address, start, asker)
             return True
-        if not self.world.places[node].has(address):
+        if not self.model.nodes[node].has(address):
             return False
-        answer = self.world.ask(node, RouteLookup(address, asker, interface))
-        return answer.kind == "local" and not answer.error
+        result = self.model.ask(node, RouteLookup(address, asker, interface))
+        return result.kind == "local" and not result.error
 
-    def _solicit(self, end: Plug, address: IPAddress, start: Plug, asker: IPAddress | None) -> None:
-        """Rules let a neighbour solicitation through, and its reply; or it raises Ended."""
+    def _solicit(
+        self, end: NodeInterface, address: IPAddress, start: NodeInterface, asker: IPAddress | None
+    ) -> None:
+        """Raise Ended unless rules let a neighbour solicitation through, and its reply."""
         asking, answering = neighbour_facts(address, asker)
         for (node, interface), hook, facts in (
             (start, "output", asking),
@@ -407,14 +443,14 @@ class Walk(Cables):
             (end, "output", answering),
             (start, "input", answering),
         ):
-            card = {"output": "oif", "input": "iif"}[hook]
-            known = {**facts, f"meta {card}": interface, f"meta {card}name": interface}
-            met = self.world.places[node].rules.at(hook, known)
-            if met.end is HookVerdict.UNKNOWN:
-                why = said("rule", rule=met.by)
+            field = {"output": "oif", "input": "iif"}[hook]
+            at_hook = {**facts, f"meta {field}": interface, f"meta {field}name": interface}
+            outcome = self.model.nodes[node].rules.at(hook, at_hook)
+            if outcome.end is HookVerdict.UNKNOWN:
+                why = said("rule", rule=outcome.by)
                 raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
-            if met.end is not HookVerdict.ACCEPT:
-                raise Ended(node, Cause.FIREWALL, said("of neighbours", rule=met.by))
+            if outcome.end is not HookVerdict.ACCEPT:
+                raise Ended(node, Cause.FIREWALL, said("of neighbours", rule=outcome.by))
 
     def _setting(self, node: str, key: str) -> str:
-        return self.world.places[node].settings.get(key, "")
+        return self.model.nodes[node].settings.get(key, "")

@@ -1,4 +1,4 @@
-"""A lab as `explain` sees it, the packet that is led through it, and what comes of that. Pure."""
+"""The model of a lab that `explain` leads a packet through, the packet, and what becomes of it. Pure."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from netlab.explain.nft_rules import ParsedRuleset
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import IPAddress, Socket, at_port
-from netlab.kernel.state.owners import Owners, Plug, owners
+from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.routing import RouteLookup, RouteResult
 from netlab.kernel.state.spaces import Space
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
 
 @frozen
 class PredictedProbe:
-    """What would be sent."""
+    """The kind of packet that would be sent."""
 
     protocol: str = "icmp"
     """icmp (an echo request), tcp or udp."""
@@ -35,7 +36,7 @@ class PredictedProbe:
 
 
 def probe(by: str) -> PredictedProbe:
-    """`icmp`, `tcp:80` or `udp:53`. Raises UsageError."""
+    """Parse `icmp`, `tcp:80` or `udp:53`. Raises UsageError for any other kind of probe."""
     probes.check(by)
     word, _, port = by.partition(":")
     if word == "icmp":
@@ -47,55 +48,61 @@ def probe(by: str) -> PredictedProbe:
 
 @frozen
 class NodeModel:
-    """A machine or switch."""
+    """A machine or switch, as its kernel's tables describe it."""
 
     space: Space
     rules: ParsedRuleset = field(default_factory=ParsedRuleset)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Kernel settings by key."""
-    waiting: tuple[Socket, ...] = ()
+    listening: tuple[Socket, ...] = ()
+    """Sockets that wait for connections or datagrams."""
 
     def interface(self, name: str) -> Interface | None:
-        return next((one for one in self.space.interfaces if one.name == name), None)
+        """Return an interface by its name, None if there is none."""
+        interfaces = self.space.interfaces
+        return next((interface for interface in interfaces if interface.name == name), None)
 
     @cached_property
-    def own(self) -> frozenset[tuple[str | None, IPAddress]]:
+    def addresses(self) -> frozenset[tuple[str | None, IPAddress]]:
         """(interface, address) of all its addresses."""
-        return frozenset((name, own.ip) for name, own in self.space.addresses)
+        return frozenset((name, address.ip) for name, address in self.space.addresses)
 
     def has(self, address: IPAddress) -> bool:
-        return any(own == address for _, own in self.own)
+        """Return whether the node has an IP address."""
+        return any(ip == address for _, ip in self.addresses)
 
     def address_on(self, interface: str, towards: IPAddress) -> IPAddress | None:
-        """The one that the kernel takes (inet_select_addr): in the other's subnet, or the first."""
-        own = [
+        """Return the address that the kernel takes (inet_select_addr): one in the subnet of `towards`, or
+        the first; None if the interface has none."""
+        addresses = [
             address
             for name, address in self.space.addresses
             if name == interface and address.version == towards.version
         ]
-        near = [address for address in own if towards in address.network]
-        wide = [address for address in own if not (address.version == 6 and address.is_link_local)]
-        return next((one.ip for one in (*near, *wide, *own)), None)
+        near = [address for address in addresses if towards in address.network]
+        wide = [
+            address for address in addresses if not (address.version == 6 and address.is_link_local)
+        ]
+        return next((address.ip for address in (*near, *wide, *addresses)), None)
 
 
 @frozen
 class LabModel:
-    """A lab as it is."""
+    """A lab as it is: its nodes, the cables between them, and the kernel's routing decisions."""
 
-    places: Mapping[str, NodeModel]
-    """By node or switch."""
+    nodes: Mapping[str, NodeModel]
+    """Machines and switches by name."""
     netmap: NetworkMap
-    cables: Mapping[Plug, Plug]
+    cables: Mapping[NodeInterface, NodeInterface]
     """Both ends of every cable, by the other end."""
     ask: Callable[[str, RouteLookup], RouteResult]
     """A node's routing decision."""
 
     @cached_property
     def owners(self) -> Owners:
-        """Whose every IP and MAC address is."""
+        """The owners of all IP and MAC addresses."""
         return owners(
-            (node, place.space.interfaces, place.space.addresses)
-            for node, place in self.places.items()
+            (name, node.space.interfaces, node.space.addresses) for name, node in self.nodes.items()
         )
 
 
@@ -116,23 +123,23 @@ class PredictedStay:
 
 @frozen
 class Explanation:
-    """Where a packet would go, and what would become of it."""
+    """The way that a packet would go, and what would become of it."""
 
     source: str
     target: str
     to: str
     probe: PredictedProbe
     stays: tuple[PredictedStay, ...]
-    finding: Diagnosis
+    diagnosis: Diagnosis
 
     def of(self, part: Part) -> tuple[PredictedStay, ...]:
-        """The stays of the request or of the reply."""
+        """Return the stays of the request or of the reply."""
         return tuple(stay for stay in self.stays if stay.part is part)
 
 
 @frozen
 class PredictedPacket:
-    """A packet under way, as it is now."""
+    """A packet under way, with the header that it has now."""
 
     source: IPAddress
     target: IPAddress
@@ -145,7 +152,7 @@ class PredictedPacket:
 
     @property
     def version(self) -> int:
-        """Of IP."""
+        """The IP version: 4 or 6."""
         return self.target.version
 
     @property
@@ -157,7 +164,7 @@ class PredictedPacket:
     def shown(self) -> tuple[str, str]:
         """Source and destination, with their ports where they are known."""
         ends = ((self.source, self.source_port), (self.target, self.target_port))
-        source, target = (at_port(a, port) for a, port in ends)
+        source, target = (at_port(address, port) for address, port in ends)
         return source, target
 
 

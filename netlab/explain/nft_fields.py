@@ -14,13 +14,13 @@ from netlab.packets.packet import Part
 _HEADERS = frozenset({"ip", "ip6", "icmp", "icmpv6", "tcp", "udp", "arp"})
 _NUMBERS = {word: number for number, word in PROTOCOLS.items()}
 _SOLICITED = int(IPv6Address("ff02::1:ff00:0"))
-"""Of a solicited-node multicast address (RFC 4291, 2.7.1); the last 24 bits are the address' own."""
+"""The prefix of a solicited-node multicast address (RFC 4291, 2.7.1); its last 24 bits are the address'."""
 
 
 def packet_facts(
     packet: PredictedPacket, came_in: str | None, out: str | None, state: str
 ) -> Facts:
-    """The packet at a hook. Ports that are chosen at random are not among its facts."""
+    """Return the facts of a packet at a hook; ports that are chosen at random are not among them."""
     protocol = packet.probe.protocol
     if protocol == "icmp" and packet.version == 6:
         protocol = "icmpv6"
@@ -36,11 +36,13 @@ def packet_facts(
         kind = "echo-request" if packet.part is Part.REQUEST else "echo-reply"
         return {**facts, f"{protocol} type": kind}
     ports = {"sport": packet.source_port, "dport": packet.target_port}
-    return facts | {f"{word} {end}": p for end, p in ports.items() for word in (protocol, "th")}
+    return facts | {
+        f"{word} {end}": port for end, port in ports.items() for word in (protocol, "th")
+    }
 
 
 def connection_facts(first: PredictedPacket) -> Facts:
-    """What connection tracking knows of the packet with which a connection began, as it came in."""
+    """Return the facts that connection tracking has of a connection's first packet, as it came in."""
     header = "ip" if first.version == 4 else "ip6"
     ends = {f"{header} saddr": first.source, f"{header} daddr": first.target}
     ports = {"proto-src": first.source_port, "proto-dst": first.target_port}
@@ -48,9 +50,10 @@ def connection_facts(first: PredictedPacket) -> Facts:
 
 
 def neighbour_facts(address: IPAddress, asker: IPAddress | None) -> tuple[Facts, Facts]:
-    """A neighbour solicitation for an address, and its reply. Connection tracking leaves both alone."""
+    """Return the facts of a neighbour solicitation for an address, and of its reply. Connection tracking
+    leaves both alone."""
     group = IPv6Address(_SOLICITED | int(address) & 0xFFFFFF)
-    none = {f"meta {card}": NOT_THERE for card in ("iif", "iifname", "oif", "oifname")}
+    none = {f"meta {field}": NOT_THERE for field in ("iif", "iifname", "oif", "oifname")}
     asking, answering = (
         {
             **none,
@@ -66,7 +69,7 @@ def neighbour_facts(address: IPAddress, asker: IPAddress | None) -> tuple[Facts,
 def _ip_facts(
     source: IPAddress | None, target: IPAddress | None, ttl: int, protocol: str
 ) -> dict[str, Any]:
-    """What the IP header says; what is None is not known."""
+    """Return the facts of the IP header; one that is None is not known."""
     is_ipv6 = (source or target or IPv6Address(0)).version == 6
     header = "ip6" if is_ipv6 else "ip"
     number = _NUMBERS[protocol]

@@ -1,7 +1,7 @@
-"""What nftables' rules would do to a packet: an evaluator for the vocabulary of simple rules. Pure.
+"""An evaluator of nftables' rules, for the vocabulary of simple ones. Pure.
 
 Works on libnftables' JSON (see libnftables-json(5)). A rule that uses a word
-that is not known here, and could match, makes the outcome `unknown`.
+that the evaluator does not know, and could match, makes the outcome `unknown`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _HARMLESS = ("counter", "log")
 _COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 _OF_FRAMES = ("bridge", "netdev", "arp")
 _ANY = "*"
-"""The element of a set or map for whatever no other element is."""
+"""The element of a set or map that every value equals that no other element does."""
 _NAT = ("snat", "dnat", "masquerade", "redirect")
 
 
 class HookVerdict(StrEnum):
-    """What becomes of the packet at a hook."""
+    """The fate of a packet at a hook."""
 
     ACCEPT = "accept"
     DROP = "drop"
@@ -56,7 +56,7 @@ class Translation:
 
 @frozen
 class HookOutcome:
-    """What the rules of one hook do."""
+    """The effect of one hook's rules on a packet."""
 
     end: HookVerdict
     by: str = ""
@@ -66,7 +66,7 @@ class HookOutcome:
 
 @frozen
 class ParsedRuleset:
-    """A machine's ruleset."""
+    """A machine's ruleset, to be asked what it does to packets."""
 
     document: Sequence[Mapping[str, Any]] = ()
     """libnftables' list of tables, chains, sets and rules."""
@@ -76,17 +76,19 @@ class ParsedRuleset:
     """Family and name of the tables that are switched off."""
 
     def kinds(self, kind: str) -> list[Mapping[str, Any]]:
-        return [one[kind] for one in self.document if kind in one]
+        """Return the objects of a kind: `chain`, `rule`, `set`, …"""
+        return [item[kind] for item in self.document if kind in item]
 
     @property
     def tracks(self) -> bool:
-        """Whether connection tracking is on: some rule needs it."""
+        """True if connection tracking is on: some rule needs it."""
         return any(chain.get("type") == "nat" for chain in self.kinds("chain")) or any(
             "'ct'" in str(rule["expr"]) for rule in self.kinds("rule")
         )
 
     def beyond(self) -> str:
-        """A chain that sees frames before IP does, which is not worked out here; empty if there is none."""
+        """Return a chain that sees frames before IP does, which is not worked out here; empty if there is
+        none."""
         chains = [
             chain
             for chain in self.kinds("chain")
@@ -95,20 +97,19 @@ class ParsedRuleset:
         return f"{chains[0]['family']} {chains[0]['table']} {chains[0]['name']}" if chains else ""
 
     def at(self, hook: str, facts: Facts) -> HookOutcome:
-        """What the packet meets at a hook: all base chains there, in the order of their priorities."""
-        found: HookOutcome = HookOutcome(HookVerdict.ACCEPT)
+        """Return the outcome of a hook: of all base chains there, in the order of their priorities."""
+        result = HookOutcome(HookVerdict.ACCEPT)
         for chain in self.chains(hook, facts):
-            met = self.met(chain, facts)
-            if met and met.end is not HookVerdict.ACCEPT:
-                return met
-            if met:
-                found = HookOutcome(
-                    HookVerdict.ACCEPT, met.by, met.translation or found.translation
-                )
-        return found
+            outcome = self.met(chain, facts)
+            if outcome and outcome.end is not HookVerdict.ACCEPT:
+                return outcome
+            if outcome:
+                translation = outcome.translation or result.translation
+                result = HookOutcome(HookVerdict.ACCEPT, outcome.by, translation)
+        return result
 
     def chains(self, hook: str, facts: Facts) -> list[Mapping[str, Any]]:
-        """The base chains that a packet meets at a hook, in the order of their priorities."""
+        """Return the base chains that a packet meets at a hook, in the order of their priorities."""
         new = "new" in _several(facts.get("ct state"))
         version = "ip6" if facts.get("meta nfproto") == "ipv6" else "ip"
         chains = [
@@ -122,33 +123,33 @@ class ParsedRuleset:
         return sorted(chains, key=lambda chain: int(chain["prio"]))
 
     def met(self, chain: Mapping[str, Any], facts: Facts) -> HookOutcome | None:
-        """What the packet meets in a base chain; None: nothing, and it goes on."""
-        met = self._through(chain, facts, 0)
+        """Return the outcome of a base chain; None if no rule decides, and the packet goes on."""
+        outcome = self._through(chain, facts, 0)
         policy = chain.get("policy", "accept")
-        if met is None and policy != "accept":
+        if outcome is None and policy != "accept":
             return HookOutcome(HookVerdict(policy), f"{_name(chain)}: policy {policy}")
-        return met
+        return outcome
 
     def _through(self, chain: Mapping[str, Any], facts: Facts, depth: int) -> HookOutcome | None:
-        """None: the packet comes out at the chain's end."""
+        """Return the outcome of a chain's rules; None if the packet comes out at its end."""
         if depth > 16:
             return HookOutcome(HookVerdict.UNKNOWN, f"{_name(chain)}: jumps too deep")
         for rule in self.kinds("rule"):
-            if all(rule[key] == chain[own] for key, own in _OF):
-                met = self._meet(rule, facts, depth)
-                if met is _RETURN:
+            if all(rule[rule_key] == chain[chain_key] for rule_key, chain_key in _OF):
+                outcome = self._meet(rule, facts, depth)
+                if outcome is _RETURN:
                     return None
-                if isinstance(met, HookOutcome):
-                    return met
+                if isinstance(outcome, HookOutcome):
+                    return outcome
         return None
 
     def _meet(
         self, rule: Mapping[str, Any], facts: Facts, depth: int
     ) -> HookOutcome | object | None:
-        """None: the rule says nothing about this packet."""
+        """Return the outcome of a rule, or `_RETURN`; None if it does not decide about this packet."""
         sure = True
         for part in rule["expr"]:
-            # What has no JSON in a version of libnftables is there as text, or as nothing.
+            # A statement that has no JSON in a version of libnftables is there as text, or as nothing.
             ((word, value),) = part.items() if isinstance(part, dict) else (("", part),)
             if word == "match":
                 holds = self._holds(value, facts, rule)
@@ -161,14 +162,15 @@ class ParsedRuleset:
                 text = self._text(rule)
                 if not sure:
                     return HookOutcome(HookVerdict.UNKNOWN, text)
-                met = self._verdict(word, value, rule, facts, depth)
-                if met is not None:
-                    return met
+                outcome = self._verdict(word, value, rule, facts, depth)
+                if outcome is not None:
+                    return outcome
         return None
 
     def _verdict(
         self, word: str, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
     ) -> HookOutcome | object | None:
+        """Return the outcome of a statement, or `_RETURN`; None if the rule goes on behind it."""
         text = self._text(rule)
         if word in ("accept", "drop", "reject"):
             return HookOutcome(HookVerdict(word), text)
@@ -179,8 +181,8 @@ class ParsedRuleset:
         if word == "continue":
             return None
         if word in ("jump", "goto") and (chain := self._of_table("chain", rule, value["target"])):
-            met = self._through(chain, facts, depth + 1)
-            return met if met or word == "jump" else _RETURN
+            outcome = self._through(chain, facts, depth + 1)
+            return outcome if outcome or word == "jump" else _RETURN
         if word == "vmap":
             return self._mapped(value, rule, facts, depth)
         return HookOutcome(HookVerdict.UNKNOWN, text)
@@ -188,14 +190,15 @@ class ParsedRuleset:
     def _mapped(
         self, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
     ) -> HookOutcome | object | None:
+        """Return the outcome of a verdict map; None if it has no element for the packet."""
         fact = _fact(value["key"], facts)
         pairs = value["data"].get("set") if isinstance(value["data"], dict) else None
         if fact is NOT_THERE:
             return None
         if fact is None or pairs is None:
             return HookOutcome(HookVerdict.UNKNOWN, self._text(rule))
-        for wanted, verdict in sorted(pairs, key=lambda pair: bool(pair[0] == _ANY)):
-            equal = self._equal(fact, wanted, rule)
+        for element, verdict in sorted(pairs, key=lambda pair: bool(pair[0] == _ANY)):
+            equal = self._equal(fact, element, rule)
             if equal is None:
                 return HookOutcome(HookVerdict.UNKNOWN, self._text(rule))
             if equal:
@@ -204,60 +207,64 @@ class ParsedRuleset:
         return None
 
     def _holds(self, match: Any, facts: Facts, rule: Mapping[str, Any]) -> bool | None:
-        """Whether a comparison is true; None if that is not known."""
-        fact, operation, wanted = _fact(match["left"], facts), match["op"], match["right"]
+        """Return whether a comparison is true; None if that is not known."""
+        fact, operation, right = _fact(match["left"], facts), match["op"], match["right"]
         if fact is None:
             return None
         if fact is NOT_THERE:
             return False
         compare = _COMPARE.get(operation)
         if compare:
-            return bool(compare(fact, wanted)) if _is_number(fact, wanted) else None
-        if isinstance(wanted, list) and operation == "==":
+            return bool(compare(fact, right)) if _is_number(fact, right) else None
+        if isinstance(right, list) and operation == "==":
             return None  # Several flags at once.
-        equal = self._equal(fact, wanted, rule)
+        equal = self._equal(fact, right, rule)
         if equal is None or operation in ("==", "in"):
             return equal
         return not equal if operation == "!=" else None
 
-    def _equal(self, fact: Any, wanted: Any, rule: Mapping[str, Any]) -> bool | None:
-        """Whether a fact is what is wanted, or one of several; None if that is not known."""
-        several = self._elements(wanted, rule)
-        if several is not None:
-            answers = [self._equal(fact, one, rule) for one in several]
+    def _equal(self, fact: Any, right: Any, rule: Mapping[str, Any]) -> bool | None:
+        """Return whether a fact is the right side of a comparison, or one of its elements; None if that is
+        not known."""
+        elements = self._elements(right, rule)
+        if elements is not None:
+            answers = [self._equal(fact, element, rule) for element in elements]
             return True if True in answers else None if None in answers else False
-        if not isinstance(wanted, dict):
-            return True if wanted == _ANY else _same(fact, wanted)
-        if "elem" in wanted:  # With a comment, a counter or a time-out.
-            return self._equal(fact, wanted["elem"].get("val"), rule)
-        return _within(fact, wanted)
+        if not isinstance(right, dict):
+            return True if right == _ANY else _same(fact, right)
+        if "elem" in right:  # With a comment, a counter or a time-out.
+            return self._equal(fact, right["elem"].get("val"), rule)
+        return _within(fact, right)
 
-    def _elements(self, wanted: Any, rule: Mapping[str, Any]) -> list[Any] | None:
-        """The members of a set, written there or by its name; None for a single value."""
-        if isinstance(wanted, list):
-            return wanted
-        if isinstance(wanted, dict) and "set" in wanted:
-            return wanted["set"] if isinstance(wanted["set"], list) else [wanted["set"]]
-        if isinstance(wanted, str) and wanted.startswith("@"):
-            known = self._of_table("set", rule, wanted[1:])
-            return list(known.get("elem", [])) if known else [None]  # Not known.
+    def _elements(self, right: Any, rule: Mapping[str, Any]) -> list[Any] | None:
+        """Return the elements of a set, written there or by its name; None for a single value."""
+        if isinstance(right, list):
+            return right
+        if isinstance(right, dict) and "set" in right:
+            return right["set"] if isinstance(right["set"], list) else [right["set"]]
+        if isinstance(right, str) and right.startswith("@"):
+            named = self._of_table("set", rule, right[1:])
+            return list(named.get("elem", [])) if named else [None]  # Not known.
         return None
 
     def _of_table(self, kind: str, rule: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-        """The chain or set that a rule means by a name: it is of its own table."""
-        own = (rule["family"], rule["table"], name)
-        for one in self.kinds(kind):
-            if (one["family"], one["table"], one["name"]) == own:
-                return one
+        """Return the chain or set that a rule means by a name: it is of the rule's table."""
+        key = (rule["family"], rule["table"], name)
+        for item in self.kinds(kind):
+            if (item["family"], item["table"], item["name"]) == key:
+                return item
         return None
 
     def _text(self, rule: Mapping[str, Any]) -> str:
+        """Return a rule with its table and chain, as `nft list ruleset` shows it."""
         words = (self.texts or {}).get(nft.rule_id(rule), "a rule")
         return f"{rule['table']} {rule['chain']}: {words}"
 
 
 _OF = (("family", "family"), ("table", "table"), ("chain", "name"))
+"""Keys of a rule, and the keys of its chain that have the same values."""
 _RETURN = object()
+"""The outcome of a rule that returns to the chain that jumped."""
 
 
 def _name(chain: Mapping[str, Any]) -> str:
@@ -265,17 +272,20 @@ def _name(chain: Mapping[str, Any]) -> str:
 
 
 def _key(left: Any) -> str:
-    """`meta iifname`, `ip saddr`, …; anything else is a key that no fact has."""
+    """Return the key of a fact: `meta iifname`, `ip saddr`, …; empty, which no fact has, for anything
+    else."""
     match left:
-        case {"meta": {"key": str(field), **more}} if not more:
+        case {"meta": {"key": str(field), **further}} if not further:
             return f"meta {field}"
-        case {"ct": {"key": str(field), **more}} if not more:
+        case {"ct": {"key": str(field), **further}} if not further:
             return f"ct {field}"
-        case {"ct": {"key": str(field), "dir": str(direction), **more}} if not more:
+        case {"ct": {"key": str(field), "dir": str(direction), **further}} if not further:
             return f"ct {direction} {field}"
-        case {"payload": {"protocol": str(header), "field": str(field), **more}} if not more:
+        case {"payload": {"protocol": str(header), "field": str(field), **further}} if not further:
             return f"{header} {field}"
-        case {"fib": {"flags": str() | list() as flags, "result": str(result), **more}} if not more:
+        case {"fib": {"flags": str() | list() as flags, "result": str(result), **further}} if (
+            not further
+        ):
             # One flag alone is no list in newer versions of nft.
             return f"fib {flags if isinstance(flags, str) else ' '.join(flags)} {result}"
     return ""
@@ -290,9 +300,9 @@ def _only_traces(word: str, value: Any) -> bool:
     return word == "mangle" and _key(value.get("key")) == "meta nftrace"
 
 
-def _within(fact: Any, wanted: Mapping[str, Any]) -> bool | None:
-    """Whether it is in a subnet or a range; None of anything else."""
-    match wanted:
+def _within(fact: Any, right: Mapping[str, Any]) -> bool | None:
+    """Return whether a fact is in a subnet or a range; None of anything else."""
+    match right:
         case {"prefix": {"addr": str(start), "len": int(length)}} if isinstance(fact, IPAddress):
             return fact in ip_network((start, length))
         case {"range": [str(low), str(high)]} if isinstance(fact, IPAddress):
@@ -304,16 +314,16 @@ def _within(fact: Any, wanted: Mapping[str, Any]) -> bool | None:
     return None
 
 
-def _same(fact: Any, wanted: Any) -> bool | None:
-    """Whether a fact is a single value; None if they are not of one kind, as a number and a name."""
+def _same(fact: Any, value: Any) -> bool | None:
+    """Return whether a fact is a single value; None if they are not of one kind, as a number and a name."""
     if isinstance(fact, IPAddress):
-        address = _address(wanted)
+        address = _address(value)
         return address == fact if address and address.version == fact.version else None
-    if isinstance(wanted, str) and isinstance(fact, frozenset):
-        return wanted in fact
-    if isinstance(wanted, str) and isinstance(fact, str):
-        return fact.startswith(wanted[:-1]) if wanted.endswith("*") else fact == wanted
-    return bool(fact == wanted) if _is_number(fact, wanted) else None
+    if isinstance(value, str) and isinstance(fact, frozenset):
+        return value in fact
+    if isinstance(value, str) and isinstance(fact, str):
+        return fact.startswith(value[:-1]) if value.endswith("*") else fact == value
+    return bool(fact == value) if _is_number(fact, value) else None
 
 
 def _is_number(*values: Any) -> bool:
@@ -332,10 +342,11 @@ def _several(fact: Any) -> frozenset[str]:
 
 
 def _translated(word: str, value: Mapping[str, Any], text: str, facts: Facts) -> HookOutcome:
+    """Return the outcome of a NAT statement: unknown if its address or port is."""
     address, port = value.get("addr"), value.get("port")
     if isinstance(address, dict):  # `snat to ip daddr`: a field of the packet itself.
         address = facts.get(_key(address))
-    known = _address(address)
-    if ("addr" in value and known is None) or not isinstance(port, int | None):
+    translated = _address(address)
+    if ("addr" in value and translated is None) or not isinstance(port, int | None):
         return HookOutcome(HookVerdict.UNKNOWN, text)
-    return HookOutcome(HookVerdict.ACCEPT, text, Translation(word, known, port, text))
+    return HookOutcome(HookVerdict.ACCEPT, text, Translation(word, translated, port, text))

@@ -1,4 +1,4 @@
-"""A running lab's tables, read from the kernel for `way.explain`."""
+"""A running lab's tables, read from the kernel for `explain.explain`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
 from netlab.kernel.nftables.nftrace import TRACE_TABLE
 from netlab.kernel.state import sockets, spaces
-from netlab.kernel.state.owners import Plug
 from netlab.kernel.state.routing import RouteLookup, RouteLookups, RouteResult
 from netlab.kernel.state.spaces import Space
+from netlab.node_interface import NodeInterface
 
 _SETTINGS = (
     *("net.ipv4.ip_default_ttl", "net.ipv4.icmp_echo_ignore_all"),
@@ -24,47 +24,52 @@ _OF_INTERFACES = ("ipv4.conf.{}.forwarding", "ipv4.conf.{}.rp_filter", "ipv6.con
 
 
 @contextmanager
-def world(netmap: NetworkMap, cables: Mapping[Plug, Plug]) -> Iterator[LabModel]:
-    """Everything as it is now; within the block, the kernel can be asked for routes.
+def lab_model(
+    netmap: NetworkMap, cables: Mapping[NodeInterface, NodeInterface]
+) -> Iterator[LabModel]:
+    """Read everything as it is now; within the block, the kernel can be asked for routes.
 
     Raises KernelError.
     """
-    found = spaces.look(netmap.nodes)
-    machines = [name for name, node in netmap.nodes.items() if node not in netmap.switches]
-    waiting = sockets.read_listening(machines)
-    names = {node: name for name, node in netmap.nodes.items()}
-    with NamespacePool(len(names)) as pool:
-        places = {
+    space_of = spaces.look(netmap.nodes)
+    machines = [
+        namespace for namespace, node in netmap.nodes.items() if node not in netmap.switches
+    ]
+    listening = sockets.read_listening(machines)
+    namespaces = {node: namespace for namespace, node in netmap.nodes.items()}
+    with NamespacePool(len(namespaces)) as pool:
+        nodes = {
             node: NodeModel(
-                found[name],
-                _ruleset(name),
-                _settings(pool, name, found[name]),
-                waiting.get(name, ()),
+                space_of[namespace],
+                _ruleset(namespace),
+                _settings(pool, namespace, space_of[namespace]),
+                listening.get(namespace, ()),
             )
-            for node, name in names.items()
+            for node, namespace in namespaces.items()
         }
 
-        kernel = RouteLookups(pool, lambda name: found[name].names)
+        kernel = RouteLookups(pool, lambda namespace: space_of[namespace].names)
 
-        def ask(node: str, question: RouteLookup) -> RouteResult:
-            return kernel.ask(names[node], question)
+        def ask(node: str, lookup: RouteLookup) -> RouteResult:
+            return kernel.ask(namespaces[node], lookup)
 
-        yield LabModel(places, netmap, cables, ask)
+        yield LabModel(nodes, netmap, cables, ask)
 
 
 def _settings(pool: NamespacePool, namespace: str, space: Space) -> dict[str, str]:
-    scopes = ["all", *(one.name for one in space.interfaces)]
-    each = [f"net.{key.format(scope)}" for scope in scopes for key in _OF_INTERFACES]
+    """Read the kernel settings that decide about packets."""
+    scopes = ["all", *(interface.name for interface in space.interfaces)]
+    keys = [f"net.{key.format(scope)}" for scope in scopes for key in _OF_INTERFACES]
     with pool.inside(namespace):
-        return pool.settings.values(namespace, [*_SETTINGS, *each])
+        return pool.settings.values(namespace, [*_SETTINGS, *keys])
 
 
 def _ruleset(namespace: str) -> ParsedRuleset:
-    """Without the tables of a trace that is under way."""
+    """Read the rules, without the tables of a trace that is under way."""
     document = [
-        one
-        for one in nft.document(namespace)
-        for entry in one.values()
+        item
+        for item in nft.document(namespace)
+        for entry in item.values()
         if not str(entry.get("table", entry.get("name", ""))).startswith(TRACE_TABLE)
     ]
     listing = nft.read_with_handles(namespace) if document else ""

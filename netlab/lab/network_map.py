@@ -84,6 +84,7 @@ def netmap(lab: Lab) -> NetworkMap:
     """The lab as a packet meets it."""
     from netlab.diagnosis.cause import Cause
     from netlab.diagnosis.journey import BridgeInside, NetworkMap
+    from netlab.node_interface import NodeInterface
     from netlab.plan.modes.nat import nat_uplinks
     from netlab.plan.names import node as node_of
     from netlab.plan.nodes.outside import ADMISSION
@@ -107,12 +108,14 @@ def netmap(lab: Lab) -> NetworkMap:
             if name in macs
         },
         peers={
-            (node_of(place), interface): node_of(other.namespace)
-            for (place, interface), other in lab.plan.peers.items()
+            NodeInterface(node_of(end.namespace), end.interface): node_of(peer.namespace)
+            for end, peer in lab.plan.peers.items()
         },
         nat_uplinks=nat_uplinks(lab.topology),
         macs={name: macs[name] for name in switches},
-        forwarded_ports=frozenset((HOST, card.interface) for card in cards if translates),
+        forwarded_ports=frozenset(
+            NodeInterface(HOST, card.interface) for card in cards if translates
+        ),
         tables={f"bridge {ADMISSION}": Cause.MAC_NOT_ALLOWED, f"bridge {LOSS}": Cause.LOST},
     )
 

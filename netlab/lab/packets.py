@@ -110,7 +110,7 @@ def ask_dhcp(lab: Lab, adapters: Sequence[Adapter]) -> list[Diagnosis]:
 
     questions = targets.dhcp_questions(lab, adapters)
     few = (questions[at : at + _AT_ONCE] for at in range(0, len(questions), _AT_ONCE))
-    return [traced.finding for some in few for traced in _followed(lab, some)]
+    return [traced.diagnosis for some in few for traced in _followed(lab, some)]
 
 
 def _followed(lab: Lab, questions: Sequence[TraceRequest]) -> list[Trace]:
@@ -165,24 +165,28 @@ def explainer(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     from netlab.explain import explain, read
     from netlab.explain.model import probe as kind
     from netlab.lab import targets
+    from netlab.node_interface import NodeInterface
 
     require_root()
-    places = netmap(lab)
+    network_map = netmap(lab)
+    nodes = network_map.nodes
     cables = {
-        (places.nodes[place], interface): (places.nodes[other.namespace], other.interface)
-        for (place, interface), other in lab.plan.peers.items()
+        NodeInterface(nodes[end.namespace], end.interface): NodeInterface(
+            nodes[peer.namespace], peer.interface
+        )
+        for end, peer in lab.plan.peers.items()
     }
-    with read.world(places, cables) as world:
+    with read.lab_model(network_map, cables) as model:
 
         def answer(source: str, target: str, by: str) -> Explanation:
             probe = kind(by)
             start = targets.node(lab, source)
-            end, to = targets.destination(lab, start, target, world.owners)
+            end, to = targets.destination(lab, start, target, model.owners)
             if end == start.name:
                 fix = "name another machine: no packet would leave"
                 raise UsageError(f"{to} is {end} itself", fix)
             named = not targets.is_address(target)
-            return explain.explain(world, start.name, end, ip_address(to), probe, named)
+            return explain.explain(model, start.name, end, ip_address(to), probe, named)
 
         yield answer
 
@@ -306,6 +310,6 @@ def _check_interfaces(lab: Lab, chosen: Mapping[str, Collection[str]]) -> None:
         node = node_of(place)
         with inside(place):
             present = {name for _, name in if_nameindex()}
-        known = {*present, *(name for of, name in netmap(lab).peers if of == node)}
+        known = {*present, *(end.interface for end in netmap(lab).peers if end.node == node)}
         for name in sorted(set(wanted) - known):
             raise UsageError(f"{node} has no interface '{name}'", instead(name, sorted(known)))

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from netlab.errors import UsageError
+from netlab.node_interface import NodeInterface
 from netlab.suggest import instead, near
 
 if TYPE_CHECKING:
@@ -136,14 +137,15 @@ def _owner(lab: Lab, source: Node, address: str, known: Owners) -> str:
     """Who has an address; of several, first one that hears the source ask for it. Empty: nobody."""
     from netlab.lab.network_map import netmap
 
-    plugs = known.plugs.get(address, ())
-    if len(plugs) < 2:
-        return plugs[0][0] if plugs else ""
-    inputs = netmap(lab)
-    near = [plug[0] for plug in plugs if inputs.together(plug, (source.name, ""))]
+    owners = known.interfaces.get(address, ())
+    if len(owners) < 2:
+        return owners[0].node if owners else ""
+    network_map = netmap(lab)
+    asker = NodeInterface(source.name, "")
+    near = [owner.node for owner in owners if network_map.same_segment(owner, asker)]
     others = [node for node in near if node != source.name]
-    own = [node for node, _ in plugs if node == source.name]
-    return (*others, *own, plugs[0][0])[0]
+    own = [owner.node for owner in owners if owner.node == source.name]
+    return (*others, *own, owners[0].node)[0]
 
 
 _EVERYBODYS = (ip_address("255.255.255.255"),)
@@ -157,7 +159,7 @@ def _is_broadcast(address: IPAddress, known: Owners) -> bool:
 
 def _own(known: Owners, adapter: Adapter, version: int) -> str:
     """An adapter's first address of an IP version, of IPv6 no link-local one; empty if it has none."""
-    for one in known.addresses.get((adapter.node, adapter.holder), ()):
+    for one in known.addresses.get(NodeInterface(adapter.node, adapter.holder), ()):
         if one.version == version and not (version == 6 and one.ip.is_link_local):
             return str(one.ip)
     return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
+from netlab.packets import protocols
 from netlab.packets.icmp import MARK
 from netlab.packets.icmp_socket import STEP
 
@@ -20,8 +21,7 @@ _IS, _IS_MORE, _IS_AT_LEAST, _HAS, _RETURN = 0x15, 0x25, 0x35, 0x45, 0x06
 _PACKET_TYPE = 0xFFFFF004  # SKF_AD_PKTTYPE
 _OUTGOING = 4  # PACKET_OUTGOING
 _ARP, _IPV4, _IPV6 = 0x0806, 0x0800, 0x86DD
-_TCP, _ICMP, _ICMPV6 = 6, 1, 58
-_SOLICITATION = 135
+_TCP, _ICMP, _ICMPV6 = protocols.TCP, protocols.ICMP, protocols.ICMPV6
 _ETHERNET, _WITHOUT_OPTIONS = 14, 0x45
 _FRAGMENT = 0x1FFF
 _NOTHING, _WHOLE = 0, 1 << 18
@@ -108,8 +108,8 @@ IPV6_ON_A_MACHINE = _program(
     (_BYTE, 20),
     (_IS, _ICMPV6, "next", "nothing"),
     (_BYTE, 54),
-    (_IS, _SOLICITATION, "question", "next"),
-    (_IS, _SOLICITATION + 1, "take", "marked"),
+    (_IS, protocols.ND_NEIGHBOR_SOLICIT, "question", "next"),
+    (_IS, protocols.ND_NEIGHBOR_ADVERT, "take", "marked"),
     "question",
     (_HALF, _PACKET_TYPE),
     (_IS, _OUTGOING, "take", "nothing"),
@@ -184,8 +184,8 @@ def probe_filter(pattern: PacketPattern) -> bytes:
         (_IS, pattern.protocol, "probe ipv6", "next"),
         (_IS, _ICMPV6, "next", "nothing"),
         (_BYTE, 54),
-        (_IS, 128, echo_ipv6, "next"),
-        (_IS, 129, echo_ipv6, "take"),
+        (_IS, protocols.ICMPV6_ECHO_REQUEST, echo_ipv6, "next"),
+        (_IS, protocols.ICMPV6_ECHO_REPLY, echo_ipv6, "take"),
         "echo ipv6",
         (_WORD, _ETHERNET + 48),
         (_IS, int.from_bytes(first), "next", "nothing"),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from netlab.messages import said
+from netlab.packets import protocols
 
 Fields = dict[str, str]
 
@@ -39,11 +40,17 @@ _EXTENSIONS = {
 _MOST_EXTENSIONS = 16
 _ICMP_BYTES = _UDP_BYTES = _QUOTED_BYTES = 8
 _TCP_BYTES = 20
-_ECHO = {4: (0, 8), 6: (128, 129)}
+_ECHO = {
+    4: (protocols.ICMP_ECHO_REPLY, protocols.ICMP_ECHO_REQUEST),
+    6: (protocols.ICMPV6_ECHO_REQUEST, protocols.ICMPV6_ECHO_REPLY),
+}
 _ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
 _TOO_BIG = {4: (b"\3\4", 6), 6: (b"\2", 4)}
 """First bytes of an error that names an MTU, and where the MTU stands, up to the header's end."""
-_NEIGHBOUR_DISCOVERY = {135: "request", 136: "reply"}
+_NEIGHBOUR_DISCOVERY = {
+    protocols.ND_NEIGHBOR_SOLICIT: "request",
+    protocols.ND_NEIGHBOR_ADVERT: "reply",
+}
 _WITH_SUBJECT = 24
 """Bytes of such a message up to the address that it is about; the kernel's trace shows fewer."""
 _DNS_PORT = 53

@@ -13,7 +13,7 @@ from functools import partial
 from ipaddress import IPv6Address
 
 from netlab.frozen import frozen
-from netlab.packets import layers
+from netlab.packets import layers, protocols
 from netlab.packets.frame import ETHERNET, decode, message_name
 from netlab.packets.packet import Part
 from netlab.packets.template import template
@@ -22,9 +22,9 @@ MARK = b" netlab probe"
 TOKEN_BYTES = 8
 
 KINDS = {
-    "0": Part.REPLY,
+    str(protocols.ICMP_ECHO_REPLY): Part.REPLY,
     "3": Part.ERROR,  # destination unreachable
-    "8": Part.REQUEST,
+    str(protocols.ICMP_ECHO_REQUEST): Part.REQUEST,
     "11": Part.ERROR,  # time exceeded
     "12": Part.ERROR,  # parameter problem
 }
@@ -35,12 +35,18 @@ _IPV6_KINDS = {
     2: Part.ERROR,  # packet too big
     3: Part.ERROR,  # time exceeded
     4: Part.ERROR,  # parameter problem
-    128: Part.REQUEST,
-    129: Part.REPLY,
+    protocols.ICMPV6_ECHO_REQUEST: Part.REQUEST,
+    protocols.ICMPV6_ECHO_REPLY: Part.REPLY,
 }
 
-_ECHO = {b"\x08": Part.REQUEST, b"\x00": Part.REPLY}
-_IPV6_ECHO = {b"\x80": Part.REQUEST, b"\x81": Part.REPLY}
+_ECHO = {
+    bytes([protocols.ICMP_ECHO_REQUEST]): Part.REQUEST,
+    bytes([protocols.ICMP_ECHO_REPLY]): Part.REPLY,
+}
+_IPV6_ECHO = {
+    bytes([protocols.ICMPV6_ECHO_REQUEST]): Part.REQUEST,
+    bytes([protocols.ICMPV6_ECHO_REPLY]): Part.REPLY,
+}
 _IPV4_BYTES, _ICMP_BYTES = 20, 8
 
 

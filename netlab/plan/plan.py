@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from netlab.frozen import frozen
+from netlab.node_interface import NamespaceInterface
 from netlab.plan.resources import (
     Address,
     Advertised,
@@ -49,11 +50,11 @@ class Plan:
         )
 
     @cached_property
-    def peers(self) -> dict[tuple[str, str], CableEnd]:
-        """(namespace, interface) of every end of a cable, and its other end."""
+    def peers(self) -> dict[NamespaceInterface, CableEnd]:
+        """Every end of a cable, and its other end."""
         cables = [resource for resource in self.resources if isinstance(resource, Cable)]
         return {
-            (end.namespace, end.interface): other
+            NamespaceInterface(end.namespace, end.interface): other
             for cable in cables
             for end, other in ((cable.one, cable.other), (cable.other, cable.one))
         }

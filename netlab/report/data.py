@@ -121,7 +121,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
     """Return a packet's journey, what decided it, and its end (docs/reference/json.md has every field)."""
     from netlab.diagnosis.cause import sentences
 
-    asked, finding = traced.question, traced.finding
+    asked, finding = traced.request, traced.diagnosis
     decided = traced.decisions or ((),) * len(traced.journey.steps)
     return {
         "version": TRACE_VERSION,
@@ -195,10 +195,10 @@ def explanation(explained: Explanation, lab: str) -> dict[str, Any]:
             for stay in explained.stays
         ],
         "verdict": {
-            "verdict": explained.finding.verdict.value,
-            "at": explained.finding.at,
-            "cause": explained.finding.cause.value if explained.finding.cause else None,
-            "evidence": explained.finding.evidence,
+            "verdict": explained.diagnosis.verdict.value,
+            "at": explained.diagnosis.at,
+            "cause": explained.diagnosis.cause.value if explained.diagnosis.cause else None,
+            "evidence": explained.diagnosis.evidence,
         },
     }
 

@@ -33,7 +33,7 @@ def _lines(found: Explanation, reply: bool, language: str) -> Iterator[str]:
     target = found.target if found.to == found.target else f"{found.target} ({found.to})"
     what = words.get(str(found.probe), str(found.probe))
     yield f"{found.source} → {target}   {what}   {words['nothing is sent']}"
-    answered = found.finding.verdict is Verdict.ANSWERED
+    answered = found.diagnosis.verdict is Verdict.ANSWERED
     number, width = 0, max(_USUAL_WIDTH, *(len(" → ".join(one.after)) for one in found.stays), 0)
     for part in (Part.REQUEST, Part.REPLY):
         stays = found.of(part)
@@ -65,7 +65,7 @@ def _stay(number: int, stay: PredictedStay, language: str, width: int) -> Iterat
 
 
 def _end(found: Explanation, language: str) -> Iterator[str]:
-    words, finding = WORDS[language], found.finding
+    words, finding = WORDS[language], found.diagnosis
     verdict = words[f"would {finding.verdict}"].format(at=finding.at)
     if finding.verdict is Verdict.ANSWERED:
         times = sum(stay.before[0] != stay.after[0] for stay in found.of(Part.REQUEST))

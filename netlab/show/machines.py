@@ -10,6 +10,7 @@ from netlab.kernel.process import services
 from netlab.kernel.resources.observe import FALLBACK_NAMES
 from netlab.kernel.rows import IPAddress, NextHop, RouteRow
 from netlab.kernel.state.spaces import Space
+from netlab.node_interface import NamespaceInterface
 from netlab.plan.resources import DhcpClient
 from netlab.show.look import Look, Value, ViewRow
 
@@ -156,7 +157,7 @@ def fdb(look: Look) -> Iterator[ViewRow]:
         for entry in look.spaces[namespace].fdb:
             if entry.learnt:
                 owner = look.owner(entry.mac, look.near(switch))
-                peer = peers.get((namespace, entry.port))
+                peer = peers.get(NamespaceInterface(namespace, entry.port))
                 about = frozenset({switch, owner} - {""})
                 leads_to = look.nodes[peer.namespace] if peer else None
                 yield ViewRow((switch, entry.mac, owner or None, entry.port, leads_to), about)

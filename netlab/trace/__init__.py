@@ -1,1 +1,1 @@
-"""One probe, watched at every interface."""
+"""Traces: single probes, watched at every interface of a lab."""

@@ -1,4 +1,4 @@
-"""The kernel's own account of a probe: which drops of the whole machine's are this probe's."""
+"""The kernel's own account of a probe: the drops of the whole machine's that are this probe's."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from netlab.trace.trace import Trace
 
 @frozen
 class DropAudit:
-    """What the kernel says that it dropped while a probe was under way. No verdict rests on it."""
+    """Packets that the kernel says it dropped while a probe was under way. No verdict rests on it."""
 
     drops: tuple[KernelDrop, ...]
     incomplete: bool
     """Records were written over before they could be read."""
 
 
-def account(recorded: Audit, traced: Trace) -> DropAudit:
-    """What was recorded, after the end of the recording, of a probe."""
+def account(recorded: Audit, trace: Trace) -> DropAudit:
+    """Return the drops of a probe from a recording that has ended."""
     departures = [
-        Departure(seen.at, seen.interface, len(seen.data))
-        for frame in traced.frames
-        if frame.packet and (seen := frame.sighting).outgoing
+        Departure(sighting.at, sighting.interface, len(sighting.data))
+        for frame in trace.frames
+        if frame.packet and (sighting := frame.sighting).outgoing
     ]
-    return DropAudit(tuple(recorded.drops(departures, _home(traced))), recorded.lost())
+    return DropAudit(tuple(recorded.drops(departures, _home(trace))), recorded.lost())
 
 
-def _home(traced: Trace) -> int | None:
-    """When the reply was back: what is freed later had been delivered."""
-    if traced.finding.verdict is not Verdict.ANSWERED:
+def _home(trace: Trace) -> int | None:
+    """Return when the reply was back, in nanoseconds: a packet that is freed later had been delivered."""
+    if trace.diagnosis.verdict is not Verdict.ANSWERED:
         return None
-    replies = traced.journey.of(Part.REPLY)
-    source = traced.question.source
-    return next((s.at for s in reversed(replies) if s.node == source and s.came_in), None)
+    replies = trace.journey.of(Part.REPLY)
+    source = trace.request.source
+    home = (step.at for step in reversed(replies) if step.node == source and step.came_in)
+    return next(home, None)

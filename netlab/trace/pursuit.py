@@ -1,4 +1,4 @@
-"""Probes that are under way: what is seen of each in the whole lab, and when it is over."""
+"""Probes that are under way: the frames of each in the whole lab, and when it is over."""
 
 from __future__ import annotations
 
@@ -12,48 +12,52 @@ from netlab.kernel.netlink.objects.neighbours import given_up
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.signals import Interruption
 from netlab.messages import said
+from netlab.node_interface import NodeInterface
 from netlab.packets.frame import Fields, decode, is_group, question_name
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting, Tap
 from netlab.probes.base import Probe
 
 _INTERRUPTION_SECONDS = 0.1
-"""How long Ctrl-C may have to wait."""
+"""The longest that Ctrl-C may have to wait."""
 
 _ARP_SECONDS = 4.0
 """After its first question the kernel asks twice more, once a second, and gives up in the fourth."""
 
 _GIVEN_UP_SECONDS = 0.1
-"""After the kernel has given up asking, what it says of that to the packet's sender is under way."""
+"""After the kernel has given up asking, the time for which its error to the packet's sender is under way."""
 
 _SOON_NS = 1_500_000_000
-"""Within which a machine asks for what a packet that has come to it needs, if it has not asked already."""
+"""The time within which a machine asks for the MAC that a packet needs, if it has not asked already."""
 
 _LONGEST_SECONDS = 10
-"""Of waiting, besides the probe's own patience: others may send its packets again and again, or so much
-ARP that it is never read to its end."""
+"""The longest waiting, besides the probe's own patience: others may send its packets again and again, or
+so much ARP that it is never read to its end."""
 
 _GLANCE = 1000
-"""Frames that are looked at before somebody looks for signals, and for the end of that time."""
+"""Frames that are read between two checks for signals and for the end of that time."""
 
 _MOST_FRAMES = 20_000
-"""Of the probe that are kept: more is the end of a long reply, or sent again and again."""
+"""Frames of the probe that are kept: more is the end of a long reply, or sent again and again."""
 
 _MOST_ARP = 5_000
-"""Frames that are kept; of more, those that are about what the probe's machines have asked for."""
+"""ARP frames that are kept; of more, those that are about what the probe's machines have asked for."""
 
 
 def until_over(
     taps: Sequence[Tap], pursuits: Sequence[Pursuit], interruption: Interruption
 ) -> None:
-    """Until every probe has what it wants and all is still, or until nothing is heard for long enough."""
+    """Read frames until every probe has its reply and all is still, or until nothing comes for long enough.
+
+    Raises Interrupted.
+    """
     if not pursuits:
         return
     with selectors.DefaultSelector() as selector:
         for tap in taps:
             selector.register(tap.socket, selectors.EVENT_READ, tap)
-        for one in (own for pursuit in pursuits for own in pursuit.probe.sockets):
-            selector.register(one, selectors.EVENT_READ, None)
+        for socket in (socket for pursuit in pursuits for socket in pursuit.probe.sockets):
+            selector.register(socket, selectors.EVENT_READ, None)
         begun = last = time.monotonic()
         while not any(pursuit.unfinished for pursuit in pursuits):
             patience = max(pursuit.until(begun, last) for pursuit in pursuits) - time.monotonic()
@@ -75,14 +79,15 @@ def until_over(
 def _read(
     taps: Iterable[Tap], pursuits: Sequence[Pursuit], begun: float, interruption: Interruption
 ) -> bool:
-    """Whether there is news. What is not older than now can wait: others may send faster than is read."""
+    """Read frames; return whether there is news. Those that are not older than now can wait: others may
+    send faster than is read."""
     now, news = time.time_ns(), False
     seconds = round(max(pursuit.probe.patience for pursuit in pursuits) + _LONGEST_SECONDS)
     for tap in taps:
         sightings = tap.sightings(now)
-        while some := list(islice(sightings, _GLANCE)):
+        while chunk := list(islice(sightings, _GLANCE)):
             interruption.check()
-            news |= _take(some, pursuits)
+            news |= _take(chunk, pursuits)
             if time.monotonic() > begun + seconds:
                 why = said("never quiet" if news else "never read", seconds=seconds)
                 for pursuit in pursuits:
@@ -92,7 +97,7 @@ def _read(
 
 
 def _take(sightings: Iterable[Sighting], pursuits: Sequence[Pursuit]) -> bool:
-    """Whether something new has to do with one of the probes."""
+    """Give frames to the probes; return whether something new has to do with one of them."""
     news = False
     for sighting in sightings:
         fields = decode(sighting.data, sighting.length)
@@ -104,7 +109,7 @@ def _take(sightings: Iterable[Sighting], pursuits: Sequence[Pursuit]) -> bool:
 
 
 class Pursuit:
-    """What is seen of one probe: its packets, and ARP on their way."""
+    """The frames that are seen of one probe: its packets, and ARP on their way."""
 
     def __init__(
         self,
@@ -129,17 +134,17 @@ class Pursuit:
         self._questions = {(source, address) for address in asked_before}
         """(node, address) of every ARP question."""
         self._waited = dict.fromkeys(self._questions, self._begun)
-        """Those for whose reply the probe may wait, and when each was heard first."""
+        """Questions for whose reply the probe may wait, and when each was heard first."""
         self._pairs: set[tuple[str, str]] = set()
-        """Who asks for what in these, by address."""
+        """(asker, target) of these, by address."""
         self._answered: set[tuple[str, str]] = set()
         self._given_up: dict[tuple[str, str], float] = {}
-        """When it is over for questions that the kernel has given up."""
+        """Questions that the kernel has given up, and when it is over for each."""
         self._looked = self._begun
         self.unfinished = ""
-        """Why it has not ended by itself."""
+        """In words, why it has not ended by itself; empty if it has."""
         self._pool = pool
-        self._places = {node: place for place, node in netmap.nodes.items()}
+        self._namespaces = {node: namespace for namespace, node in netmap.nodes.items()}
 
     @property
     def passed(self) -> set[str]:
@@ -155,13 +160,14 @@ class Pursuit:
             self.error = error.errno or -1
 
     def until(self, begun: float, last: float) -> float:
-        """When it is over if nothing is heard: of all probes, the `last` thing was heard then."""
+        """Return when it is over if nothing is heard any more, by the monotonic clock; the `last` frame of
+        any probe was heard then."""
         silence = last + max(self.probe.patience, last - begun)
         return max(silence, self._last_question())
 
     def frames_at_end(self, needed: Collection[tuple[str, str]]) -> Iterator[Frame]:
-        """All frames, with what is known of them only now: a reply that took its time to be recognised,
-        and the ARP that the probe `needed`, by node and address."""
+        """Yield all frames, with packets that are known only now: a reply that took its time to be
+        recognised, and the ARP that the probe `needed`, by node and address."""
         for frame in self.frames:
             packet = self.probe.packet(frame.fields, frame.sighting.data)
             yield Frame(frame.sighting, packet, frame.fields)
@@ -174,47 +180,54 @@ class Pursuit:
             yield Frame(frame.sighting, packet, fields)
 
     def _exchanges(self, needed: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-        """(who asks, for what) of these ARP questions, by address."""
-        netmap = self._netmap
+        """Return (asker, target) of these ARP questions, by address."""
         return {
             _pair(frame.fields)
             for frame in self._arp
-            if _asks_everybody(frame.fields)
-            and ((node := netmap.nodes[frame.sighting.namespace]), frame.fields["arp.target"])
-            in needed
-            and frame.sighting.outgoing
-            and node not in netmap.switches
-            and (node, frame.sighting.interface) not in netmap.nat_uplinks
+            if _asks_everybody(frame.fields) and self._is_needed(frame, needed)
         }
 
+    def _is_needed(self, question: Frame, needed: Collection[tuple[str, str]]) -> bool:
+        """Return whether a machine asks for what the probe needed."""
+        sighting, netmap = question.sighting, self._netmap
+        node = netmap.nodes[sighting.namespace]
+        return (
+            sighting.outgoing
+            and (node, question.fields["arp.target"]) in needed
+            and node not in netmap.switches
+            and NodeInterface(node, sighting.interface) not in netmap.nat_uplinks
+        )
+
     def had(self, node: str) -> list[tuple[str | None, Fields]]:
-        """The probe's packets that a machine has had: by which interface they came in, or None."""
+        """Return the probe's packets that a machine has had, each with the interface by which it came in,
+        None if it left."""
         return [
-            (None if seen.outgoing else seen.interface, frame.fields)
+            (None if frame.sighting.outgoing else frame.sighting.interface, frame.fields)
             for frame in self.frames
-            if frame.packet and self._netmap.nodes[(seen := frame.sighting).namespace] == node
+            if frame.packet and self._netmap.nodes[frame.sighting.namespace] == node
         ]
 
     def _last_question(self) -> float:
-        """Until when the kernel may still ask for a MAC that the packet waits for."""
-        waiting = [one for one in self._waited if one not in self._answered]
+        """Return until when the kernel may still ask for a MAC that the packet waits for."""
+        waiting = self._waited.keys() - self._answered
         if time.monotonic() > self._looked + _INTERRUPTION_SECONDS:
-            self._look_at({one[0] for one in waiting if one not in self._given_up})
-        return max(
-            (self._given_up.get(one, self._waited[one] + _ARP_SECONDS) for one in waiting),
-            default=0.0,
+            self._look_at({node for node, _ in waiting - self._given_up.keys()})
+        ends = (
+            self._given_up.get(question, self._waited[question] + _ARP_SECONDS)
+            for question in waiting
         )
+        return max(ends, default=0.0)
 
     def _look_at(self, nodes: Iterable[str]) -> None:
-        """Take in which questions these machines have given up."""
+        """Note the questions that these machines have given up."""
         for node in nodes:
-            for address in given_up(self._pool.netlink(self._places[node])):
+            for address in given_up(self._pool.netlink(self._namespaces[node])):
                 end = time.monotonic() + _GIVEN_UP_SECONDS
                 self._given_up.setdefault((node, str(address)), end)
         self._looked = time.monotonic()
 
     def is_over(self) -> bool:
-        """The reply is with the program that asked, and was seen on its way there."""
+        """Return whether the reply is with the program that asked, and was seen on its way there."""
         return self.probe.over and any(
             frame.packet
             and frame.packet.part is not Part.REQUEST
@@ -224,15 +237,20 @@ class Pursuit:
         )
 
     def asked(self) -> dict[tuple[str, str], bool]:
-        """(node, address) of ARP questions of machines that had the packet; whether it was answered."""
-        return {one: one in self._answered for one in self._questions if one[0] in self._had}
+        """Return (node, address) of ARP questions of machines that had the packet, and whether each was
+        answered."""
+        return {
+            (node, address): (node, address) in self._answered
+            for node, address in self._questions
+            if node in self._had
+        }
 
     def unanswered(self) -> list[tuple[str, str]]:
-        """Who asks for what in vain."""
-        return [one for one, answered in self.asked().items() if not answered]
+        """Return (node, address) of the ARP questions that nobody answered."""
+        return [question for question, answered in self.asked().items() if not answered]
 
     def take(self, sighting: Sighting, fields: Fields) -> bool:
-        """Whether a frame is news of the probe: its packet, or ARP on its way."""
+        """Keep a frame; return whether it is news of the probe: its packet, or ARP on its way."""
         packet = self.probe.packet(fields, sighting.data)
         node = self._netmap.nodes[sighting.namespace]
         is_switch = node in self._netmap.switches
@@ -252,17 +270,18 @@ class Pursuit:
     def forget(self) -> None:
         """Let go of ARP that nobody on the probe's way has asked for, if there is much."""
         if len(self._arp) > _MOST_ARP:
-            self._arp = [one for one in self._arp if _pair(one.fields) in self._pairs][:_MOST_ARP]
+            self._arp = [frame for frame in self._arp if _pair(frame.fields) in self._pairs]
+            del self._arp[_MOST_ARP:]
 
-    def _hear(self, node: str, fields: Fields, seen: Sighting) -> bool:
-        """Keep account of a machine's ARP; whether the probe waits for it, and this is new.
+    def _hear(self, node: str, fields: Fields, sighting: Sighting) -> bool:
+        """Keep account of a machine's ARP; return whether the probe waits for it, and this is new.
 
-        Not a question that is asked once more, nor one by a machine that asks for one address after the
-        other, whatever it has had: then it would never be over.
+        A question that is asked once more is not new, nor one by a machine that asks for one address after
+        the other, whatever it has had: then the probe would never be over.
         """
-        if seen.outgoing and _asks_everybody(fields):
+        if sighting.outgoing and _asks_everybody(fields):
             question = (node, fields["arp.target"])
-            new = question not in self._waited and seen.at < self._had.get(node, 0) + _SOON_NS
+            new = question not in self._waited and sighting.at < self._had.get(node, 0) + _SOON_NS
             if new or len(self._questions) < _MOST_ARP:
                 self._questions.add(question)
             if new:
@@ -270,7 +289,7 @@ class Pursuit:
                 self._pairs.add(_pair(fields))
             return new
         question = (node, fields["arp.sender"])
-        if fields["arp.op"] != "reply" or seen.outgoing or question not in self._questions:
+        if fields["arp.op"] != "reply" or sighting.outgoing or question not in self._questions:
             return False
         new = question in self._waited and question not in self._answered
         self._answered.add(question)
@@ -278,11 +297,12 @@ class Pursuit:
 
 
 def _pair(fields: Fields) -> tuple[str, str]:
-    """Who asks for which address, of a question or the reply to one."""
+    """Return (asker, target) by address, of an ARP question or the reply to one."""
     ends = (fields["arp.sender"], fields["arp.target"])
     return ends if fields["arp.op"] == "request" else ends[::-1]
 
 
 def _asks_everybody(fields: Fields) -> bool:
-    """A question for a MAC that is not known; the kernel also asks the owner itself, to refresh an entry."""
+    """Return whether this is a question for a MAC that is not known; the kernel also asks the owner itself,
+    to refresh an entry."""
     return fields.get("arp.op") == "request" and is_group(fields["eth.dst"])

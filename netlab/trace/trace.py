@@ -1,4 +1,4 @@
-"""Probes, followed through the whole lab: sent, seen everywhere, judged."""
+"""Traces of probes: each is sent, seen at every interface of the lab, and diagnosed."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from netlab.kernel.rows import Connection, FdbEntry, Neighbour
 from netlab.kernel.signals import Interruption
 from netlab.kernel.state.monitor import Lost, TableMonitor
 from netlab.kernel.state.tables import KernelTable
+from netlab.node_interface import NodeInterface
 from netlab.packets import filters
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes import probe as probe_by
@@ -40,7 +41,7 @@ _DATED = (KernelTable.NEIGHBOURS, KernelTable.FDB, KernelTable.CONNECTIONS)
 
 @frozen
 class TraceRequest:
-    """What is to be traced."""
+    """A probe that is to be traced: from where to where, and of which kind."""
 
     source: str
     """Node."""
@@ -58,9 +59,9 @@ _NOTHING = History()
 
 @frozen
 class Trace:
-    """A probe's journey and its end."""
+    """A probe's journey, its end, and the evidence for it."""
 
-    question: TraceRequest
+    request: TraceRequest
     token: str
     """Hexadecimal: what the probe is known by."""
     sent_at: int
@@ -68,11 +69,11 @@ class Trace:
     cold: bool
     """Some machine on the way had to ask for a MAC address first."""
     journey: Journey
-    finding: Diagnosis
+    diagnosis: Diagnosis
     decisions: tuple[tuple[Decision, ...], ...] = ()
-    """Of each step of the journey."""
+    """Entries and rules that decided each step of the journey."""
     found: tuple[str, ...] = ()
-    """What the probe has learnt, as lines."""
+    """Lines that tell what the probe has learnt."""
     frames: tuple[Frame, ...] = ()
     """The probe's own, and ARP's, as they were seen."""
     history: History = _NOTHING
@@ -82,23 +83,25 @@ class Trace:
 
 def traces(
     netmap: NetworkMap,
-    questions: Sequence[TraceRequest],
+    requests: Sequence[TraceRequest],
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
 ) -> list[Trace]:
     """Send probes, all at the same time, and follow each.
 
-    `netmap` tells of every namespace of the lab. `dhcp_complaints` tells, when they
-    are over, which servers' logs say that they have no address left for a MAC address.
+    `netmap` has every namespace of the lab. `dhcp_complaints` returns, when the probes are over, the
+    servers whose logs say that they have no address left for a MAC address, with their words.
     Raises KernelError, UsageError, Interrupted.
     """
     with ExitStack() as stack:
         pool = stack.enter_context(NamespacePool(len(netmap.nodes)))
-        probes = [stack.enter_context(closing(probe_by(one.by, one.ends))) for one in questions]
+        probes = [
+            stack.enter_context(closing(probe_by(request.by, request.ends))) for request in requests
+        ]
         events = stack.enter_context(TableMonitor(list(netmap.nodes)))
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
-        is_ipv6 = any(":" in one.ends.to for one in questions)
+        is_ipv6 = any(":" in request.ends.to for request in requests)
         # Several are of one kind, and want the same.
         program = filters.probe_filter(probes[0].pattern)
         observer = stack.enter_context(
@@ -109,103 +112,105 @@ def traces(
         slowed = _is_slowed(events, netmap)
         if not slowed:
             machines = [
-                place for place, node in netmap.nodes.items() if node not in netmap.switches
+                namespace for namespace, node in netmap.nodes.items() if node not in netmap.switches
             ]
             stack.enter_context(impatient(machines, _ARP_MILLISECONDS, is_ipv6))
         pursuits = [
-            Pursuit(probe, netmap, one.source, _asked_before(start, one.source), pool)
-            for probe, one in zip(probes, questions, strict=True)
+            Pursuit(probe, netmap, request.source, _asked_before(start, request.source), pool)
+            for probe, request in zip(probes, requests, strict=True)
         ]
         for pursuit in pursuits:
-            for place in netmap.nodes if slowed else ():
-                pursuit.probe.note_reached(place)
+            for namespace in netmap.nodes if slowed else ():
+                pursuit.probe.note_reached(namespace)
             pursuit.send()
-        until_over(observer.taps, [one for one in pursuits if one.error is None], interruption)
+        sent = [pursuit for pursuit in pursuits if pursuit.error is None]
+        until_over(observer.taps, sent, interruption)
         hits = observer.hits()
         changes, missed = _changes(events, netmap)
-        read = LabTables.read(netmap, events.rows, tuple(KernelTable), pool)
-        known = replace(read, ended=ended(changes))
-        scene = observer.scene(known)
-        macs = {one.ends.mac for one in questions}
+        tables = LabTables.read(netmap, events.rows, tuple(KernelTable), pool)
+        tables = replace(tables, ended=ended(changes))
+        lab_evidence = observer.evidence(tables)
+        macs = {request.ends.mac for request in requests}
         complaints = {mac: dhcp_complaints(mac) for mac in macs}
         return [
-            _judged(
-                one,
+            _trace(
+                request,
                 pursuit,
                 hits,
                 start,
                 changes,
-                known,
+                tables,
                 replace(
-                    scene,
-                    lost=scene.lost + missed + pursuit.probe.lost,
+                    lab_evidence,
+                    lost=lab_evidence.lost + missed + pursuit.probe.lost,
                     unfinished=pursuit.unfinished,
-                    no_address_left=complaints[one.ends.mac],
+                    no_address_left=complaints[request.ends.mac],
                 ),
             )
-            for one, pursuit in zip(questions, pursuits, strict=True)
+            for request, pursuit in zip(requests, pursuits, strict=True)
         ]
 
 
-def _judged(
-    question: TraceRequest,
+def _trace(
+    request: TraceRequest,
     pursuit: Pursuit,
     hits: Sequence[Hit],
     start: tuple[Entry, ...],
     changes: Sequence[TableChange],
-    known: LabTables,
-    scene: diagnose.LabEvidence,
+    tables: LabTables,
+    lab_evidence: diagnose.LabEvidence,
 ) -> Trace:
-    """What has become of a probe that is over."""
-    netmap, probe = known.netmap, pursuit.probe
-    needed = _needed(pursuit, known, question)
+    """Return the trace of a probe that is over."""
+    netmap, probe = tables.netmap, pursuit.probe
+    needed = _needed(pursuit, tables, request)
     frames = sorted(pursuit.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, netmap)
-    past = [(e.node, e.row) for e in (*start, *(change.entry for change in changes))]
-    unanswered = dict(one for one in pursuit.unanswered() if one in needed)
-    kind = question.by.partition(":")[0]
-    own = {question.source: str(question.ends.to)} if kind == "arp" else {}
+    entries = (*start, *(change.entry for change in changes))
+    past = [(entry.node, entry.row) for entry in entries]
+    unanswered = dict(question for question in pursuit.unanswered() if question in needed)
+    kind = request.by.partition(":")[0]
+    asked = {request.source: str(request.ends.to)} if kind == "arp" else {}
     evidence = ProbeEvidence(
-        source=question.source,
-        target=question.target,
+        source=request.source,
+        target=request.target,
         journey=journey.only(probe.decides),
-        scene=scene,
+        lab=lab_evidence,
         kind=kind,
         answered=probe.answered,
         send_error=pursuit.error,
-        address=str(question.ends.to),
-        meant=known.meant(question.ends.to, question.target, question.named),
-        no_route_back=known.no_route_back(question.target, journey),
-        turned=known.turned(journey),
-        misplaced=known.misplaced(journey),
-        closed_route=known.closed_routes(question.ends.to, journey, question.source),
-        dark=_dark(question, known, journey),
-        carriers=known.carriers(question.source),
-        addressed=known.addressed(question.source, question.ends.to),
-        drops=_drops(hits, probe, known),
-        present=known.present(journey),
-        silenced=drops.silenced(drops.unheard(hits), _next_hops(pursuit, known, question), known),
+        address=str(request.ends.to),
+        meant=tables.meant(request.ends.to, request.target, request.named),
+        no_route_back=tables.no_route_back(request.target, journey),
+        turned=tables.turned(journey),
+        misplaced=tables.misplaced(journey),
+        closed_route=tables.closed_routes(request.ends.to, journey, request.source),
+        dark=_dark(request, tables, journey),
+        carriers=tables.carriers(request.source),
+        addressed=tables.addressed(request.source, request.ends.to),
+        drops=_drops(hits, probe, tables),
+        present=tables.present(journey),
+        silenced=drops.silenced(drops.unheard(hits), _next_hops(pursuit, tables, request), tables),
         unanswered=unanswered,
         elsewhere={
             address: owner
-            for node, address in (unanswered | own).items()
-            if (owner := known.elsewhere(node, address))
+            for node, address in (unanswered | asked).items()
+            if (owner := tables.elsewhere(node, address))
         },
         forgotten=frozenset(
             step.node
             for step in journey.of(Part.REQUEST)
-            if step.rewrites and known.has_forgotten(step, past)
+            if step.rewrites and tables.has_forgotten(step, past)
         ),
     )
-    names = known.names_along(journey)
+    names = tables.names_along(journey)
     return Trace(
-        question,
+        request,
         probe.token.hex(),
         min((frame.sighting.at for frame in frames if frame.packet), default=pursuit.sent_at),
         bool(needed),
         journey,
         diagnose.diagnose(evidence),
-        _decisions(journey, probe, hits, known, names),
+        _decisions(journey, probe, hits, tables, names),
         tuple(probe.results([frame for frame in frames if frame.packet], names)),
         tuple(frames),
         History(start, dated(changes, frames, netmap.nodes)),
@@ -213,81 +218,81 @@ def _judged(
     )
 
 
-def _dark(question: TraceRequest, known: LabTables, journey: Journey) -> dict[str, str]:
-    """As `LabTables.dark`; a question to everybody names the interface itself."""
-    ends = question.ends
-    if question.by.partition(":")[0] not in diagnose.TO_EVERYBODY:
-        return known.dark(str(ends.to), journey, question.source)
-    is_dark = ends.interface not in known.carriers(question.source)
-    return {question.source: ends.interface} if is_dark else {}
+def _dark(request: TraceRequest, tables: LabTables, journey: Journey) -> dict[str, str]:
+    """Return `LabTables.dark` of a probe; of one that is broadcast, by the interface that it names."""
+    ends = request.ends
+    if request.by.partition(":")[0] not in diagnose.TO_EVERYBODY:
+        return tables.dark(str(ends.to), journey, request.source)
+    is_dark = ends.interface not in tables.carriers(request.source)
+    return {request.source: ends.interface} if is_dark else {}
 
 
-def _next_hops(pursuit: Pursuit, known: LabTables, question: TraceRequest) -> set[tuple[str, str]]:
-    """(node, address) of everything that had to be known for the probe's packets to go on."""
+def _next_hops(pursuit: Pursuit, tables: LabTables, request: TraceRequest) -> set[tuple[str, str]]:
+    """Return (node, address) of the next hops whose MAC the probe's packets needed to go on."""
     return {
         (node, address)
         for node in pursuit.passed
-        for address in known.next_hops(node, pursuit.had(node), question.ends.to)
+        for address in tables.next_hops(node, pursuit.had(node), request.ends.to)
     }
 
 
 def _drops(
-    hits: Iterable[Hit], probe: Probe, known: LabTables
+    hits: Iterable[Hit], probe: Probe, tables: LabTables
 ) -> dict[tuple[str, Part], drops.RuleDrop]:
-    """Node, and which of the probe's packets, to the rule that ended it."""
-    found = {}
+    """Return, by node and part of the probe, the rules that ended its packets."""
+    by_node = {}
     for hit in hits:
         fields = drops.fields_of(hit)
         packet, part = probe.packet(fields, hit.frame), probe.part(fields, hit.frame)
         counts = hit.drops and (packet is None or probe.decides(packet))
-        if counts and part and (drop := drops.drop(hit, known)):
-            found[known.netmap.nodes[hit.namespace], part] = drop
-    return found
+        if counts and part and (drop := drops.drop(hit, tables)):
+            by_node[tables.netmap.nodes[hit.namespace], part] = drop
+    return by_node
 
 
 def _entries(events: TableMonitor, netmap: NetworkMap) -> tuple[Entry, ...]:
     return tuple(
-        Entry(node, row)
+        Entry(node, entry)
         for namespace, node in netmap.nodes.items()
         for table in _DATED
-        for row in events.rows(namespace, table)
-        if isinstance(row, Neighbour | FdbEntry | Connection)
+        for entry in events.rows(namespace, table)
+        if isinstance(entry, Neighbour | FdbEntry | Connection)
     )
 
 
 def _is_slowed(events: TableMonitor, netmap: NetworkMap) -> bool:
-    """Whether some cable keeps frames waiting: then silence, and ARP without a reply, say less."""
+    """Return whether some cable keeps frames waiting: then silence, and ARP without a reply, say less."""
     return any(
-        isinstance(row, Interface) and row.queue in queues.KINDS
-        for place in netmap.nodes
-        for row in events.rows(place, KernelTable.INTERFACES)
+        isinstance(entry, Interface) and entry.queue in queues.KINDS
+        for namespace in netmap.nodes
+        for entry in events.rows(namespace, KernelTable.INTERFACES)
     )
 
 
 def _changes(events: TableMonitor, netmap: NetworkMap) -> tuple[list[TableChange], int]:
-    """What the tables have learnt and forgotten, and how often changes were lost."""
-    found, lost = [], 0
-    for one in events.changes():
-        if isinstance(one, Lost):
+    """Return what the tables have learnt and forgotten, and how often changes were lost."""
+    changes, lost = [], 0
+    for event in events.changes():
+        if isinstance(event, Lost):
             lost += 1
-        elif isinstance(one.row, Neighbour | FdbEntry | Connection):
-            entry = Entry(netmap.nodes[one.namespace], one.row)
-            found.append(TableChange(one.at, one.what.value, entry))
-    return found, lost
+        elif isinstance(event.row, Neighbour | FdbEntry | Connection):
+            entry = Entry(netmap.nodes[event.namespace], event.row)
+            changes.append(TableChange(event.at, event.what.value, entry))
+    return changes, lost
 
 
-def _needed(pursuit: Pursuit, known: LabTables, question: TraceRequest) -> set[tuple[str, str]]:
-    """(node, address) of the ARP questions that the probe's packets had to wait for.
+def _needed(pursuit: Pursuit, tables: LabTables, request: TraceRequest) -> set[tuple[str, str]]:
+    """Return (node, address) of the ARP questions that the probe's packets had to wait for.
 
     A machine may ask for somebody else at the same time, on behalf of other traffic.
     """
-    if question.by.startswith("dns"):  # A relay asks whomever it likes.
+    if request.by.startswith("dns"):  # A relay asks whomever it likes.
         return set(pursuit.asked())
-    return pursuit.asked().keys() & _next_hops(pursuit, known, question)
+    return pursuit.asked().keys() & _next_hops(pursuit, tables, request)
 
 
 def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
-    """Addresses for which the source has asked already, and not been answered yet."""
+    """Return the addresses for which the source has asked already, and not been answered yet."""
     return {
         str(entry.row.address)
         for entry in start
@@ -301,27 +306,34 @@ def _decisions(
     journey: Journey,
     probe: Probe,
     hits: Sequence[Hit],
-    known: LabTables,
+    tables: LabTables,
     names: Mapping[str, str],
 ) -> tuple[tuple[Decision, ...], ...]:
-    """What decided each step."""
-    netmap = known.netmap
+    """Return the decisions about each step of a journey."""
+    netmap = tables.netmap
     rules: dict[tuple[str, Packet | None], list[str]] = {}
     for hit in hits:
         packet = probe.packet(drops.fields_of(hit), hit.frame)
         rules.setdefault((netmap.nodes[hit.namespace], packet), []).append(hit.text)
-    found = []
+    by_step = []
+    uplinks = netmap.nat_uplinks.keys()
     for step in journey.steps:
         # What goes on over the plumbing has a step of its own on the host, and the host's rules there.
-        split = any((step.node, out.interface) in netmap.nat_uplinks for out in step.went_out)
+        split = any(
+            NodeInterface(step.node, outlet.interface) in uplinks for outlet in step.went_out
+        )
         parts = (step.node,) if split else netmap.parts(step.node)
-        met = [text for n in parts for text in rules.get((n, step.packet), ())]
-        tables = known.tables(step.node)
+        rules_met = [text for node in parts for text in rules.get((node, step.packet), ())]
+        decision_tables = tables.decision_tables(step.node)
         is_switch = step.node in netmap.switches
         if bridge := netmap.bridges.get(step.node):
             is_switch = bool(step.came_in and step.went_out)
             if not is_switch:  # Its routes know the bridge, and not what the bridge made of it.
-                out = tuple(replace(one, interface=bridge.interface) for one in step.went_out)
-                step = replace(step, went_out=out)
-        found.append(tuple(decisions(step, tables, met, is_switch, names)))
-    return tuple(found)
+                step = replace(
+                    step,
+                    went_out=tuple(
+                        replace(outlet, interface=bridge.interface) for outlet in step.went_out
+                    ),
+                )
+        by_step.append(tuple(decisions(step, decision_tables, rules_met, is_switch, names)))
+    return tuple(by_step)

@@ -219,7 +219,7 @@ class ConversationTracker:
         self._netmap = self._read_netmap()
         for sighting in sightings:
             node = self._netmap.nodes.get(sighting.namespace, "")
-            peer = self._netmap.peers.get((node, sighting.interface))
+            peer = self._netmap.peers_of.get(node, {}).get(sighting.interface)
             if peer is None or (sighting.foreign and node not in self._netmap.carriers):
                 continue
             identity = identify(sighting.data, sighting.length)

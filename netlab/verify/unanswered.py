@@ -177,12 +177,12 @@ class LossAnalyzer:
         self._note_drops()
         if not self._kept:
             return {}
-        scene = self._observer.scene(self._tables)
+        lab_evidence = self._observer.evidence(self._tables)
         diagnoses = {
-            number: diagnose.diagnose(replace(evidence, scene=scene))
+            number: diagnose.diagnose(replace(evidence, lab=lab_evidence))
             for number, evidence in self._kept.items()
         }
-        return _credible(diagnoses, scene.counts)
+        return _credible(diagnoses, lab_evidence.counts)
 
     def _take_hits(self, trace: RuleTrace) -> bool:
         """Take in the rules that packets have met; return whether a probe was among them."""

@@ -33,18 +33,18 @@ class Proof:
     evidence: ProbeEvidence
 
     @property
-    def finding(self) -> Diagnosis:
-        return self.trace.finding
+    def diagnosis(self) -> Diagnosis:
+        return self.trace.diagnosis
 
     @property
     def end(self) -> tuple[Verdict, str, Cause | None]:
-        return self.finding.verdict, self.finding.at, self.finding.cause
+        return self.diagnosis.verdict, self.diagnosis.at, self.diagnosis.cause
 
     def without(self, **changed: Any) -> Cause | None:
         """The cause if this evidence had been missing, or different."""
         scene = {one.name for one in fields(LabEvidence)} & changed.keys()
-        known = replace(self.evidence.scene, **{name: changed.pop(name) for name in scene})
-        return diagnose(replace(self.evidence, scene=known, **changed)).cause
+        known = replace(self.evidence.lab, **{name: changed.pop(name) for name in scene})
+        return diagnose(replace(self.evidence, lab=known, **changed)).cause
 
     def found(self, text: str) -> bool:
         return any(text in line for line in self.trace.found)

@@ -54,8 +54,8 @@ def test_a_copy_with_the_same_mac_address_on_another_network_is_no_twin(running)
     """web is no router; that moved has its MAC address on vmnet1 plays no part."""
     run("copies.clone", "ip route add 203.0.113.80 via 10.0.0.129")
     one = proof(running, "clone", "internet")
-    assert one.end == (Verdict.DROPPED, "web", Cause.NOT_FORWARDING), one.finding
-    explained = lab.explain(running, "clone", "internet").finding
+    assert one.end == (Verdict.DROPPED, "web", Cause.NOT_FORWARDING), one.diagnosis
+    explained = lab.explain(running, "clone", "internet").diagnosis
     assert (explained.at, explained.cause) == ("web", Cause.NOT_FORWARDING)
 
 
@@ -69,9 +69,9 @@ def test_a_moved_copy_on_its_originals_switch_is_its_twin(running):
     run("copies.host", f"ip neigh replace 10.0.0.129 {known}")
     speaks_last("moved")
     one = proof(now(), "host", "web")
-    assert one.end == (Verdict.DROPPED, "moved", Cause.DUPLICATE_IP), one.finding
+    assert one.end == (Verdict.DROPPED, "moved", Cause.DUPLICATE_IP), one.diagnosis
     speaks_last("web")
-    assert lab.trace(now(), "host", "web").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(now(), "host", "web").diagnosis.verdict is Verdict.ANSWERED
 
 
 def speaks_last(node: str) -> None:
@@ -92,7 +92,7 @@ def test_a_copy_of_a_guest_with_a_static_address_is_a_duplicate(running):
     lladdr = identity("copy")[0]
     run("copies.host", f"ip neigh replace 10.0.0.10 lladdr {lladdr} dev vmnet8 nud reachable")
     one = proof(now(), "host", "web")
-    assert one.end == (Verdict.DROPPED, "copy", Cause.DUPLICATE_IP), one.finding
+    assert one.end == (Verdict.DROPPED, "copy", Cause.DUPLICATE_IP), one.diagnosis
     both = lab.trace(now(), "host", "web", by="arp").found
     assert all(any(identity(node)[0] in line for line in both) for node in ("web", "copy"))
 
@@ -120,7 +120,7 @@ def guests() -> Iterator[lab.Lab]:
 
 
 def end(up: lab.Lab, *question: str, by: str) -> tuple[Verdict, Cause | None]:
-    found = lab.trace(up, *question, by=by).finding
+    found = lab.trace(up, *question, by=by).diagnosis
     return found.verdict, found.cause
 
 
@@ -330,7 +330,7 @@ def way(up: lab.Lab, source: str, target: str) -> list[str]:
 def test_a_guest_that_bridges_makes_one_network_of_two(bridging):
     assert "10.0.0.130/24" in run("bridging.vm2", "ip -4 address show eth0"), "vmnet8's lease"
     traced = lab.trace(bridging, "vm2", "vm1")
-    assert traced.finding.verdict is Verdict.ANSWERED
+    assert traced.diagnosis.verdict is Verdict.ANSWERED
     passed = [step.node for step in traced.journey.of(Part.REQUEST)]
     assert passed == ["vm2", "seg1", "br", "vmnet8", "vm1"]
     carried = traced.journey.of(Part.REQUEST)[2]
@@ -339,7 +339,7 @@ def test_a_guest_that_bridges_makes_one_network_of_two(bridging):
     (decided,) = [d for step, d in zip(own.journey.steps, own.decisions, strict=True)
                   if step.node == "br" and step.part is Part.REQUEST]  # fmt: skip
     assert [one.by for one in decided] == [By.ROUTE, By.ARP]
-    found = lab.explain(bridging, "vm2", "vm1").finding
+    found = lab.explain(bridging, "vm2", "vm1").diagnosis
     assert (found.verdict, "br bridges" in found.evidence) == (Verdict.UNKNOWN, True)
     up = bridge("br", firewall="[icmp]")
     assert end(up, "vm2", "br", by="icmp") == (Verdict.DROPPED, Cause.FIREWALL), "it is no switch"
@@ -354,19 +354,19 @@ def test_what_a_bridging_guest_hears_and_does_not_pass_on_is_no_part_of_the_way(
 
 
 def test_a_bridge_needs_promiscuous_mode_on_both_sides(bridging):
-    assert lab.trace(bridging, "vm2", "vm1").finding.verdict is Verdict.ANSWERED  # ARP is done.
+    assert lab.trace(bridging, "vm2", "vm1").diagnosis.verdict is Verdict.ANSWERED  # ARP is done.
     up = bridge("br.eth0", promiscuous="false")
-    found = lab.trace(up, "vm2", "vm1").finding
+    found = lab.trace(up, "vm2", "vm1").diagnosis
     assert found.verdict is Verdict.DROPPED
     assert "promiscuous" in found.evidence, found
-    assert lab.trace(up, "br", "vm1").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(up, "br", "vm1").diagnosis.verdict is Verdict.ANSWERED
     bridge("br.eth0", promiscuous="true")
 
 
 def test_a_bridge_comes_and_goes_live_and_a_second_one_is_refused(bridging):
     up = bridge("br", bridges="false")
-    assert lab.trace(up, "vm2", "vm1").finding.verdict is Verdict.DROPPED
-    assert lab.trace(up, "br", "vm1").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(up, "vm2", "vm1").diagnosis.verdict is Verdict.DROPPED
+    assert lab.trace(up, "br", "vm1").diagnosis.verdict is Verdict.ANSWERED
     up = bridge("br", bridges="true")
     assert way(up, "vm2", "vm1") == ["vm2", "seg1", "br", "vmnet8", "vm1"]
     text = up.source.text.replace(

@@ -89,7 +89,7 @@ def test_too_big_without_a_word(running):
     with small_cable(), rules("causes.router", "output", swallow):
         one = proof(running, "vm2", "internet", by="mtu")
     assert one.end == (DEAD, "router", Cause.MTU_EXCEEDED)
-    assert "FragFails" in one.finding.evidence
+    assert "FragFails" in one.diagnosis.evidence
     assert one.without(counts={}) is Cause.UNKNOWN
 
 
@@ -98,7 +98,7 @@ def test_wrong_segment(running):
     with changed("causes.vm4", "ip route add 10.0.0.0/24 dev eth0", "ip route del 10.0.0.0/24"):
         one = proof(running, "vm4", VM2)
     assert one.end == (DEAD, "vm4", Cause.WRONG_SEGMENT)
-    assert "vm2 has it" in one.finding.evidence
+    assert "vm2 has it" in one.diagnosis.evidence
     assert one.without(elsewhere={}) is Cause.ARP_UNANSWERED
 
 
@@ -107,8 +107,8 @@ def test_wrong_segment_where_the_other_card_would_be_right(running):
     add = f"ip route add {VM2} dev eth0"
     with changed("causes.host", add, add.replace("add", "del")):
         one = proof(running, "host", "vm2")
-        foretold = lab.explain(running, "host", "vm2").finding
-    assert one.end == (DEAD, "host", Cause.WRONG_SEGMENT), one.finding
+        foretold = lab.explain(running, "host", "vm2").diagnosis
+    assert one.end == (DEAD, "host", Cause.WRONG_SEGMENT), one.diagnosis
     assert (foretold.at, foretold.cause) == ("host", Cause.WRONG_SEGMENT)
 
 
@@ -119,7 +119,7 @@ def test_nobody_answers_on_a_cable_without_a_switch(running):
         run(f"causes.{node}", "ip neigh flush all")
     with changed("causes.internet", quiet + "off", quiet + "on"):
         one = proof(running, "router", "internet")
-    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.finding
+    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.diagnosis
 
 
 @pytest.mark.on_each_kernel
@@ -134,7 +134,7 @@ def test_isolated_port(running):
         run("causes.vm2", "ip neigh flush all")
         cold = proof(running, "vm2", "vm3")
         assert cold.end == (DEAD, "vmnet8", Cause.ISOLATED_PORT)
-        assert lab.trace(running, "vm2", "internet").finding.verdict is ANSWERED
+        assert lab.trace(running, "vm2", "internet").diagnosis.verdict is ANSWERED
     assert one.without(isolated={}) is Cause.UNKNOWN
 
 
@@ -148,7 +148,7 @@ def test_one_isolated_port_explains_nothing(running):
                 "tc qdisc del dev vm3-eth0 root"),
     ):  # fmt: skip
         one = proof(running, "vm2", "vm3")
-    assert one.end == (Verdict.UNKNOWN, "vmnet8", Cause.UNKNOWN), one.finding
+    assert one.end == (Verdict.UNKNOWN, "vmnet8", Cause.UNKNOWN), one.diagnosis
 
 
 @pytest.mark.on_each_kernel
@@ -159,7 +159,7 @@ def test_one_isolated_port_explains_nothing(running):
 def test_port_closed(running, by, report, source, target, at):
     one = proof(running, source, target, by=by)
     assert one.end == (REFUSED, at, Cause.PORT_CLOSED)
-    assert report in one.finding.evidence
+    assert report in one.diagnosis.evidence
     assert one.without(journey=no_errors(one)) is Cause.UNKNOWN
 
 
@@ -184,7 +184,7 @@ def test_a_forwarded_port_is_answered(running):
     ):
         await_port("causes.vm2", "tcp", 80)
         one = proof(running, "pc", "host@lan", by="tcp:8080")
-    assert one.end == (ANSWERED, "vm2", None), one.finding
+    assert one.end == (ANSWERED, "vm2", None), one.diagnosis
 
 
 @contextmanager
@@ -204,7 +204,7 @@ def test_protocol_not_translated(running):
     assert one.end == (DEAD, "vmnet8-nat", Cause.PROTOCOL_NOT_TRANSLATED)
     assert one.without(nat_devices=frozenset()) is Cause.FIREWALL
     assert one.without(drops={}) is Cause.UNKNOWN
-    assert proof(running, "vm2", "vm3", by="raw:47").finding.verdict is ANSWERED
+    assert proof(running, "vm2", "vm3", by="raw:47").diagnosis.verdict is ANSWERED
 
 
 @pytest.mark.on_each_kernel
@@ -223,7 +223,7 @@ def test_mapping_expired(running, nodes):
 @pytest.mark.on_each_kernel
 def test_an_answer_in_time_finds_the_mapping(running):
     one = proof(running, "vm2", "internet", by="udp", wait=0.2)
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
 
 
 @contextmanager
@@ -293,8 +293,8 @@ def test_a_server_whose_answer_is_lost_at_once_was_not_silent(running):
     do, undo = nothing_out.format("add") + " pfifo limit 0", nothing_out.format("del")
     with changed("causes.internet", do, undo):
         one = proof(running, "vm2", "internet", by=by)
-    assert one.end == (Verdict.UNKNOWN, "internet", Cause.UNKNOWN), one.finding
-    assert "has sent datagrams" in one.finding.evidence
+    assert one.end == (Verdict.UNKNOWN, "internet", Cause.UNKNOWN), one.diagnosis
+    assert "has sent datagrams" in one.diagnosis.evidence
     assert one.without(counts={"internet": {"Udp.InDatagrams": 1}}) is Cause.DNS_TIMEOUT
 
 
@@ -335,7 +335,7 @@ def test_duplicate_mac(running):
         f"ip link set eth0 address {mac('vm3')} && ping -qc1 10.0.0.2",
     ):
         one = proof(running, "host", VM2)
-    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_MAC), one.finding
+    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_MAC), one.diagnosis
     assert one.without(twins={}) is Cause.NOT_FORWARDING
     # The switch learns anew where vm2 is, and vm2 that its neighbour's MAC is not its own.
     run("causes.vm2", "ip neigh flush all; ping -qc1 10.0.0.2")
@@ -351,7 +351,7 @@ def test_duplicate_ip(running):
         both = proof(running, "host", "vm2", by="arp")
     for node in ("host", "vmnet8-nat"):  # Either twin may have answered them meanwhile.
         run(f"causes.{node}", "ip neigh flush all")
-    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
+    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.diagnosis
     assert both.found(mac("vm2")) and both.found(mac("vm3"))
     assert one.without(owners={}) is not Cause.DUPLICATE_IP
 
@@ -373,8 +373,8 @@ def test_a_twin_that_answers_or_refuses_in_its_place(running, by):
     ):
         one = proof(running, "vm2", "vmnet8-nat", by=by)
         typed = proof(running, "vm2", "10.0.0.2", by=by)
-        foretold = None if ":www" in by else lab.explain(running, "vm2", "vmnet8-nat", by).finding
-    assert one.end == typed.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
+        foretold = None if ":www" in by else lab.explain(running, "vm2", "vmnet8-nat", by).diagnosis
+    assert one.end == typed.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.diagnosis
     assert foretold is None or (foretold.at, foretold.cause) == ("vm3", Cause.DUPLICATE_IP)
 
 
@@ -385,8 +385,8 @@ def test_a_twin_of_the_source_that_gets_the_answers(running):
         told("vmnet8-nat", VM2, "vm3"),
     ):
         one = proof(running, "vm2", "internet")
-        foretold = lab.explain(running, "vm2", "internet").finding
-    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.finding
+        foretold = lab.explain(running, "vm2", "internet").diagnosis
+    assert one.end == (DEAD, "vm3", Cause.DUPLICATE_IP), one.diagnosis
     assert (foretold.at, foretold.cause) == ("vm3", Cause.DUPLICATE_IP)
     assert one.without(owners={}) is Cause.NO_RETURN_PATH
 
@@ -397,9 +397,9 @@ def test_an_address_that_another_network_has_too(running):
     with changed("causes.vm1", twin.format("add"), twin.format("del")):
         for source in ("vm3", "host"):
             one = proof(running, source, VM2)
-            assert one.end == (ANSWERED, "vm2", None), one.finding
-            assert lab.explain(running, source, VM2).finding.at == "vm2"
-        assert proof(running, "pc", VM2).finding.cause is not Cause.DUPLICATE_IP
+            assert one.end == (ANSWERED, "vm2", None), one.diagnosis
+            assert lab.explain(running, source, VM2).diagnosis.at == "vm2"
+        assert proof(running, "pc", VM2).diagnosis.cause is not Cause.DUPLICATE_IP
         with pytest.raises(UsageError, match="is vm1 itself"):
             lab.trace(running, "vm1", VM2)
 
@@ -413,11 +413,11 @@ def test_what_another_machine_has_answered(running, node, hook, to, who):
     turn = f"ip daddr {INTERNET} icmp type echo-request dnat to {to}"
     with rules(f"causes.{node}", hook, turn, kind="nat -150"):
         one = proof(running, "vm2", "internet")
-        foretold = lab.explain(running, "vm2", "internet").finding
+        foretold = lab.explain(running, "vm2", "internet").diagnosis
         asked = lab.pairs(running, ["vm2"], ["internet"])
         (measured,) = lab.verify(running, wanted=asked)
-    assert one.end == (Verdict.UNKNOWN, who, Cause.UNKNOWN), one.finding
-    assert one.finding.evidence == f"it was answered, but by {who}"
+    assert one.end == (Verdict.UNKNOWN, who, Cause.UNKNOWN), one.diagnosis
+    assert one.diagnosis.evidence == f"it was answered, but by {who}"
     assert (foretold.verdict, foretold.at) == (Verdict.UNKNOWN, who)
     assert measured.outcome.verdict is Verdict.UNKNOWN
     assert f"it was answered, but by {who}" in measured.outcome.why
@@ -433,8 +433,8 @@ def test_not_admitted(running, cold):
             for node in ("vm1", "pc"):
                 run(f"causes.{node}", "ip neigh flush all")
         one = proof(running, "vm1", "pc")
-    assert one.end == (DEAD, "lan", Cause.MAC_NOT_ALLOWED), one.finding
-    assert mac("vm1") in one.finding.evidence
+    assert one.end == (DEAD, "lan", Cause.MAC_NOT_ALLOWED), one.diagnosis
+    assert mac("vm1") in one.diagnosis.evidence
     without = one.without(drops={}, silenced={})
     assert without is (Cause.ARP_UNANSWERED if cold else Cause.UNKNOWN)
 
@@ -444,8 +444,8 @@ def test_a_firewall_on_the_source_that_drops_the_answer(running, by):
     """The reply comes home, and the program does not get it."""
     with rules("causes.vm2", "input", "ip saddr 10.0.0.0/24 drop"):
         one = proof(running, "vm2", "10.0.0.2" if by.startswith("dns") else "vm3", by=by)
-    assert one.end == (DEAD, "vm2", Cause.NO_RETURN_PATH), one.finding
-    assert "extra c: ip saddr 10.0.0.0/24 drop" in one.finding.evidence
+    assert one.end == (DEAD, "vm2", Cause.NO_RETURN_PATH), one.diagnosis
+    assert "extra c: ip saddr 10.0.0.0/24 drop" in one.diagnosis.evidence
     unseen = diagnose(replace(one.evidence, drops={}))
     assert "firewall" not in unseen.evidence
 
@@ -463,7 +463,7 @@ def test_no_way_back_where_the_answer_meets_a_rule(running):
     with rules("causes.router", "forward", "icmp type echo-reply drop"):
         one = proof(running, "vm2", "internet")
     assert one.end == (DEAD, "router", Cause.NO_RETURN_PATH)
-    assert "firewall" in one.finding.evidence
+    assert "firewall" in one.diagnosis.evidence
 
 
 @pytest.mark.on_each_kernel
@@ -474,7 +474,7 @@ def test_no_way_back_without_a_route(running, by):
     with changed("causes.pc", unreachable.format("add"), unreachable.format("del")):
         one = proof(running, "vm2", "pc", by=by)
     assert one.end == (DEAD, "pc", Cause.NO_RETURN_PATH)
-    assert f"no route to {HOST}" in one.finding.evidence
+    assert f"no route to {HOST}" in one.diagnosis.evidence
     assert one.without(no_route_back="", counts={}) is Cause.UNKNOWN
 
 
@@ -491,7 +491,7 @@ def test_no_way_back_where_the_answer_finds_no_mac(running):
     ):
         one = proof(running, "vm2", VM3)
     assert one.end == (DEAD, "vm3", Cause.NO_RETURN_PATH)
-    assert "10.0.9.9, and nobody answered" in one.finding.evidence
+    assert "10.0.9.9, and nobody answered" in one.diagnosis.evidence
 
 
 @pytest.mark.on_each_kernel
@@ -510,7 +510,7 @@ def test_a_firewall_that_says_so(running, by, with_, node, hook):
     with rules(f"causes.{node}", hook, with_):
         one = proof(running, "vm2", "internet", by=by)
     assert one.end == (REFUSED, node, Cause.FIREWALL)
-    assert with_.split(" reject")[0] in one.finding.evidence
+    assert with_.split(" reject")[0] in one.diagnosis.evidence
     assert one.without(drops={}) is not Cause.FIREWALL
 
 
@@ -543,8 +543,8 @@ def test_a_firewall_on_the_source_lets_nothing_out(running, by, rule):
 def test_a_target_that_drops_its_own_answer_has_got_the_request(running, by, rule):
     with rules("causes.vm3", "output", rule) as shown:
         one = proof(running, "vm2", "vm3", by=by)
-    assert one.end == (DEAD, "vm3", Cause.NO_RETURN_PATH), one.finding
-    assert f"could not leave vm3: firewall, extra c: {shown}" in one.finding.evidence
+    assert one.end == (DEAD, "vm3", Cause.NO_RETURN_PATH), one.diagnosis
+    assert f"could not leave vm3: firewall, extra c: {shown}" in one.diagnosis.evidence
     assert one.without(drops={}) is Cause.UNKNOWN
 
 
@@ -553,8 +553,8 @@ def test_a_dhcp_or_dns_server_that_drops_its_own_answer(running):
         offer = proof(running, "vm2", by="dhcp")
     with rules("causes.vmnet8-nat", "output", "udp sport 53 drop"):
         told = proof(running, "vm2", by="dns:firewalled.example.com")
-    assert offer.end == (DEAD, "vmnet8-dhcp", Cause.NO_RETURN_PATH), offer.finding
-    assert told.end == (DEAD, "vmnet8-nat", Cause.NO_RETURN_PATH), told.finding
+    assert offer.end == (DEAD, "vmnet8-dhcp", Cause.NO_RETURN_PATH), offer.diagnosis
+    assert told.end == (DEAD, "vmnet8-nat", Cause.NO_RETURN_PATH), told.diagnosis
 
 
 def test_a_rule_of_the_nat_device_is_none_about_protocols(running):
@@ -572,7 +572,7 @@ def test_without_connection_tracking_nothing_has_expired(running):
         rules("causes.router", "postrouting", 'oifname "wan0" ip saddr set 203.0.113.1'),
     ):  # fmt: skip
         one = proof(running, "vm2", "internet")
-    assert one.end == (DEAD, "router", Cause.NO_RETURN_PATH), one.finding
+    assert one.end == (DEAD, "router", Cause.NO_RETURN_PATH), one.diagnosis
     assert one.evidence.forgotten == frozenset()
 
 
@@ -619,8 +619,8 @@ def test_who_is_there_is_not_said_to_be_absent(running, fault):
             stack.enter_context(changed("causes.vm3", rename.format("eth0", "away"), heal))
         stack.enter_context(changed("causes.vmnet8", do, undo))
         one = proof(running, "vm2", VM3)
-    assert one.end == (Verdict.UNKNOWN, "vmnet8", Cause.UNKNOWN), one.finding
-    assert one.finding.evidence == f"vm3 has {its}, on the same network"
+    assert one.end == (Verdict.UNKNOWN, "vmnet8", Cause.UNKNOWN), one.diagnosis
+    assert one.diagnosis.evidence == f"vm3 has {its}, on the same network"
     assert one.without(present=frozenset()) is Cause.MAC_UNKNOWN
 
 
@@ -634,7 +634,7 @@ def test_a_frame_for_nobody_that_goes_to_one_port(running):
         one = proof(running, "vm2", VM3)
     assert one.end == (DEAD, "vmnet8", Cause.MAC_UNKNOWN)
     told = f"vmnet8 gave it to vmnet8-nat alone, and nobody there has {nobody}"
-    assert one.finding.evidence == told
+    assert one.diagnosis.evidence == told
 
 
 def test_a_silent_machine_on_a_cable_without_a_switch_is_on_this_network(running):
@@ -661,7 +661,7 @@ def test_another_machines_traffic_explains_nothing(running):
         program("causes.vm3", "ping", "-i", "0.05", "-t", "1", "172.31.0.2"),
     ):
         one = proof(running, "vm2", "172.31.0.1")
-    assert one.end == (DEAD, "host", Cause.NO_ROUTE), one.finding
+    assert one.end == (DEAD, "host", Cause.NO_ROUTE), one.diagnosis
     assert one.without(closed_route={}) is Cause.UNKNOWN  # Not by what others have made it count.
     assert not one.trace.cold
 
@@ -687,8 +687,8 @@ def test_a_count_of_packets_that_came_in_elsewhere_explains_nothing(running):
     ):  # fmt: skip
         await_count("causes.host", "Ip.InAddrErrors")
         one = proof(running, "vm2", "172.31.0.1")
-    assert "Ip.InAddrErrors" in one.evidence.scene.counts["host"]
-    assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.finding
+    assert "Ip.InAddrErrors" in one.evidence.lab.counts["host"]
+    assert one.end == (Verdict.UNKNOWN, "host", Cause.UNKNOWN), one.diagnosis
 
 
 @pytest.mark.on_each_kernel
@@ -703,8 +703,8 @@ def test_a_count_of_bigger_packets_explains_nothing(running):
     ):
         await_count("causes.router", "Ip.FragFails")
         one = proof(running, "vm2", "internet")
-    assert "Ip.FragFails" in one.evidence.scene.counts["router"]
-    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+    assert "Ip.FragFails" in one.evidence.lab.counts["router"]
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.diagnosis
 
 
 @pytest.mark.on_each_kernel
@@ -721,8 +721,8 @@ def test_a_count_of_misplaced_packets_explains_nothing(running):
     ):
         await_count("causes.router", "TcpExt.IPReversePathFilter")
         one = proof(running, "pc", "internet")
-    assert "TcpExt.IPReversePathFilter" in one.evidence.scene.counts["router"]
-    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+    assert "TcpExt.IPReversePathFilter" in one.evidence.lab.counts["router"]
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.diagnosis
 
 
 def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
@@ -732,7 +732,7 @@ def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
     ):
         begun = monotonic()
         one = proof(running, "vm2", by="dns:www.example.com")
-    assert one.finding.cause is Cause.DNS_TIMEOUT
+    assert one.diagnosis.cause is Cause.DNS_TIMEOUT
     assert monotonic() - begun < 4 * SLOWNESS
 
 
@@ -740,7 +740,7 @@ def test_somebody_who_asks_for_ever_keeps_nobody_waiting(running):
 def test_the_questions_for_who_is_not_there_come_soon_after_each_other(running, source):
     """Left to itself, the kernel takes 2 s for three. vm2's NAT has the host ask."""
     one = proof(running, source, "192.168.1.222")
-    assert one.end[2] is Cause.ARP_UNANSWERED, one.finding
+    assert one.end[2] is Cause.ARP_UNANSWERED, one.diagnosis
     asked = [
         frame.sighting.at
         for frame in one.trace.frames
@@ -754,7 +754,7 @@ def test_nobody_who_serves_dhcp_is_told_as_before(running):
     off, on = (f"ip link set eth0 {state}" for state in ("down", "up"))
     with changed("causes.vmnet1-dhcp", off, on):
         one = proof(running, "vm4", "vmnet1", by="dhcp")
-    assert one.end[:1] + one.end[2:] == (DEAD, Cause.DHCP_NO_OFFER), one.finding
+    assert one.end[:1] + one.end[2:] == (DEAD, Cause.DHCP_NO_OFFER), one.diagnosis
 
 
 def pace(node: str) -> str:
@@ -827,11 +827,11 @@ PAST_MAIN = {
 def test_a_route_of_the_main_table_that_was_not_taken_explains_nothing(running, past):
     """The router drops the packet without a word, after a decision that the main table did not make."""
     with changed("causes.router", *PAST_MAIN[past]):
-        assert proof(running, "vm2", "internet").finding.verdict is ANSWERED
-        foretold = lab.explain(running, "vm2", "internet").finding
+        assert proof(running, "vm2", "internet").diagnosis.verdict is ANSWERED
+        foretold = lab.explain(running, "vm2", "internet").diagnosis
         with changed("causes.router", *SILENT_WAN):
             one = proof(running, "vm2", "internet")
-    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.finding
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.diagnosis
     if past == "a rule about marks":
         assert foretold.evidence == "not certain: its ip rules look at more than addresses"
     else:
@@ -848,10 +848,10 @@ def test_a_way_back_by_another_table(running):
     with changed(
         "causes.vm3", f"{away}ip route del 10.0.0.0/24; ip route del default", back + main
     ):
-        assert proof(running, "vm2", "vm3").finding.verdict is ANSWERED
+        assert proof(running, "vm2", "vm3").diagnosis.verdict is ANSWERED
         with changed("causes.vm3", f"{quiet}1", f"{quiet}0"):
             one = proof(running, "vm2", "vm3")
-    assert one.end == (Verdict.UNKNOWN, "vm3", Cause.UNKNOWN), one.finding
+    assert one.end == (Verdict.UNKNOWN, "vm3", Cause.UNKNOWN), one.diagnosis
 
 
 @pytest.mark.on_each_kernel
@@ -862,5 +862,5 @@ def test_a_next_hop_of_another_table_that_does_not_answer(running):
     back = "ip rule del pref 100; ip route flush table 100"
     with changed("causes.router", there, back):
         one = proof(running, "vm2", "internet")
-    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.finding
+    assert one.end == (DEAD, "router", Cause.ARP_UNANSWERED), one.diagnosis
     assert one.without(unanswered={}) is Cause.NO_ROUTE  # What the main table alone would tell.

@@ -53,7 +53,7 @@ def worked_out(found: Explanation) -> tuple:
     if stays and not stays[0].went_out:
         stays = ()  # Nothing that could be sighted.
     return (
-        *(found.finding.verdict, found.finding.at, found.finding.cause),
+        *(found.diagnosis.verdict, found.diagnosis.at, found.diagnosis.cause),
         [(stay.part.value, stay.node) for stay in stays if stay.came_in or stay.went_out],
     )
 
@@ -61,7 +61,7 @@ def worked_out(found: Explanation) -> tuple:
 def measured(found: Trace) -> tuple:
     steps = [*found.journey.first(Part.REQUEST), *found.journey.first(Part.REPLY)]
     return (
-        *(found.finding.verdict, found.finding.at, found.finding.cause),
+        *(found.diagnosis.verdict, found.diagnosis.at, found.diagnosis.cause),
         [(step.part.value, step.node) for step in steps],
     )
 
@@ -142,7 +142,7 @@ def test_a_mac_address_that_nobody_has(running):
         with changed("vmnet8", entry.format("replace") + " static", entry.format("del")):
             assert compared(running, "vm2", "10.0.0.129") == ("vmnet8", Cause.MAC_UNKNOWN)
             texts = [
-                found(running, "vm2", "10.0.0.129").finding.evidence
+                found(running, "vm2", "10.0.0.129").diagnosis.evidence
                 for found in (lab.explain, lab.trace)
             ]
             assert texts[0] == texts[1]
@@ -216,7 +216,7 @@ def test_rules_of_a_guest(running, node, hook, rule, verdict):
     with rules(node, hook, rule):
         at, _ = compared(running, "vm2", "vm3")
         assert at == (node if verdict is not Verdict.ANSWERED else "vm3")
-        assert lab.explain(running, "vm2", "vm3").finding.verdict is verdict
+        assert lab.explain(running, "vm2", "vm3").diagnosis.verdict is verdict
 
 
 @pytest.mark.on_each_kernel
@@ -278,7 +278,7 @@ def test_two_machines_with_one_address(running):
     inside("explain.vm2", "ip", "neigh", "flush", "all")
     twin = "ip address {} 10.0.0.2/32 dev lo"
     with changed("vm3", twin.format("add"), twin.format("del")):
-        found = lab.explain(running, "vm2", "internet").finding
+        found = lab.explain(running, "vm2", "internet").diagnosis
     assert (found.verdict, found.at) == (Verdict.UNKNOWN, "vm2")
     assert found.evidence == "not certain: vmnet8-nat, vm3 would all answer for 10.0.0.2"
 
@@ -297,7 +297,7 @@ def test_two_machines_with_one_address(running):
 )
 def test_a_rule_that_cannot_be_worked_out_makes_it_uncertain(running, node, rule):
     with rules(node, "input", rule) as shown:
-        found = lab.explain(running, "vm2", "vm3").finding
+        found = lab.explain(running, "vm2", "vm3").diagnosis
     assert (found.verdict, found.at, found.cause) == (Verdict.UNKNOWN, node, Cause.UNKNOWN)
     assert found.evidence == f"not certain: rule extra c: {shown}"
 
@@ -306,7 +306,7 @@ def test_rules_of_a_switch_make_it_uncertain(running):
     text = "table bridge b { chain c { type filter hook forward priority 0;\n }\n }"
     nft.create("explain.vmnet8", text)
     try:
-        found = lab.explain(running, "vm2", "vm3").finding
+        found = lab.explain(running, "vm2", "vm3").diagnosis
     finally:
         nft.delete_table("explain.vmnet8", "bridge", "b")
     assert (found.verdict, found.evidence) == (Verdict.UNKNOWN, "not certain: chain bridge b c")

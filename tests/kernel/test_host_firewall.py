@@ -46,7 +46,7 @@ def test_nobody_gets_by_a_forwarded_port_who_would_not_reach_a_program_of_the_ho
     target = "10.0.1.1" if caller == "only1" else HOST
     protocol, _, port = by.partition(":")
     for way in (lab.trace, lab.explain):
-        found = way(running, caller, target, by).finding
+        found = way(running, caller, target, by).diagnosis
         assert (found.verdict, found.at, found.cause) == (Verdict.DROPPED, "host", Cause.FIREWALL)
         assert f"the host's firewall does not let {protocol} {port} in" in found.evidence
 
@@ -54,7 +54,7 @@ def test_nobody_gets_by_a_forwarded_port_who_would_not_reach_a_program_of_the_ho
 @pytest.mark.parametrize("caller", ["pc", "vir1"])
 def test_an_exception_lets_in(running, caller):
     for way in (lab.trace, lab.explain):
-        found = way(running, caller, HOST, OPEN).finding
+        found = way(running, caller, HOST, OPEN).diagnosis
         assert (found.verdict, found.at) == (Verdict.ANSWERED, "vm1"), found
 
 
@@ -63,7 +63,7 @@ def test_an_exception_lets_in(running, caller):
 def test_what_a_nat_device_sends_is_the_host_s_own(running, caller, by):
     """Its sockets are the host's, and no firewall stands between two programs of one machine."""
     for way in (lab.trace, lab.explain):
-        found = way(running, caller, HOST, by).finding
+        found = way(running, caller, HOST, by).diagnosis
         assert found.verdict is Verdict.ANSWERED, found
 
 
@@ -77,7 +77,7 @@ def test_it_decides_about_programs_of_the_host_s_in_the_same_way(running):
     done = netlab("set", "host", "allows=[tcp:8443, tcp:9000]")
     assert done.returncode == 0, done.stderr
     found = {
-        port: lab.trace(lab.attach("fwall"), "pc", HOST, f"tcp:{port}").finding
+        port: lab.trace(lab.attach("fwall"), "pc", HOST, f"tcp:{port}").diagnosis
         for port in (9000, 9001)
     }
     assert found[9000].cause is Cause.NO_PORT_FORWARD
@@ -137,8 +137,8 @@ def test_every_mode_has_its_leases_and_names_whatever_the_host_keeps_out(firewal
                 told = inside(f"served.{client}", *asked).stdout
                 assert told == "203.0.113.80\n", (client, protocol)
         for client in ("vir3", "hyper", "phone"):
-            assert lab.trace(up, client, by="dhcp").finding.verdict is Verdict.ANSWERED
-        stranger = lab.trace(up, "pc", HOST, "udp:53").finding
+            assert lab.trace(up, client, by="dhcp").diagnosis.verdict is Verdict.ANSWERED
+        stranger = lab.trace(up, "pc", HOST, "udp:53").diagnosis
         assert (stranger.cause is Cause.FIREWALL) is (firewall != "[icmp]")
 
 
@@ -150,7 +150,7 @@ vms: {vm1: {nics: [{network: vmnet1, address: 192.168.137.5, gateway: 192.168.13
 expect: {default: blocked}
 """
     with lab.running(lab.prepare(load_text(text.encode(), "ics.yaml"), "icsfw")) as up:
-        asked = lab.trace(up, "vm1", by="dns:www.example.com").finding
+        asked = lab.trace(up, "vm1", by="dns:www.example.com").diagnosis
         assert asked.verdict is Verdict.ANSWERED, asked
 
 
@@ -165,7 +165,7 @@ expect: {default: blocked}
     with lab.running(lab.prepare(load_text(text.encode(), "nixos.yaml"), "nixos")):
         done = netlab("set", "host", "firewall=[udp:67]", "allows=[udp]", "--lab", "nixos")
         assert done.returncode == 0, done.stderr
-        found = lab.trace(lab.attach("nixos"), "vir1", by="dhcp").finding
+        found = lab.trace(lab.attach("nixos"), "vir1", by="dhcp").diagnosis
         assert (found.at, found.cause) == ("host", Cause.FIREWALL), found
         assert "udp dport 67 drop" in found.evidence
 
@@ -184,7 +184,7 @@ expect: {default: reachable}
 """
     with lab.running(lab.prepare(load_text(text.encode(), "vm.yaml"), "vmfw")) as up:
         ends = {
-            by: lab.trace(up, "client", "server", by).finding.verdict
+            by: lab.trace(up, "client", "server", by).diagnosis.verdict
             for by in ("tcp:80", "icmp", "tcp:81", "udp:80")
         }
         assert ends == {
@@ -219,5 +219,5 @@ expect: {default: reachable}
             server.bind(("::", 547))
             server.sendto(b"advertise", (to, 546))
             assert client.recv(64) == b"advertise"
-        blocked = lab.trace(up, "pc", to, "udp:546").finding
+        blocked = lab.trace(up, "pc", to, "udp:546").diagnosis
         assert blocked.cause is Cause.FIREWALL

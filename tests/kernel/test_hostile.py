@@ -315,8 +315,8 @@ def test_verify_and_trace_end_whatever_goes_on_and_say_what_is_true(storm, runni
     assert failed.keys() == {("vm2", "vm1")} or all(
         one.outcome.verdict is Verdict.UNKNOWN for one in failed.values()
     )
-    assert traced.finding.verdict in (Verdict.ANSWERED, Verdict.UNKNOWN)
-    assert silent.finding.verdict is Verdict.UNKNOWN or silent.finding.cause is Cause.FIREWALL
+    assert traced.diagnosis.verdict in (Verdict.ANSWERED, Verdict.UNKNOWN)
+    assert silent.diagnosis.verdict is Verdict.UNKNOWN or silent.diagnosis.cause is Cause.FIREWALL
 
 
 def test_who_sends_netlabs_own_packets_again_for_ever_is_not_waited_for(running, monkeypatch):

@@ -154,8 +154,8 @@ class TestAsPlanned:
                 if one.expectation.over is Family.IPV6
             ]
             run("host", "ip", "-6", "neigh", "flush", "all")
-            traced = lab.trace(now(), "host", VM2).finding
-            explained = lab.explain(now(), "host", VM2).finding
+            traced = lab.trace(now(), "host", VM2).diagnosis
+            explained = lab.explain(now(), "host", VM2).diagnosis
         assert (traced.at, traced.cause) == (node, Cause.FIREWALL)
         assert [(one.at, one.cause) for one in verified] == [(node, Cause.FIREWALL)]
         if family == "ip6":
@@ -166,7 +166,7 @@ class TestAsPlanned:
         """The host adapter is no client of the NAT device: that is a rule, and no protocol."""
         back = f"ip -6 route {{}} {INTERNET} via fd15:4ba5:5a2b:1008::2 src fd15:4ba5:5a2b:1008::1"
         run("host", *back.format("add").split())
-        found = lab.trace(now(), "host", INTERNET).finding
+        found = lab.trace(now(), "host", INTERNET).diagnosis
         run("host", *back.format("del").split())
         assert (found.at, found.cause) == ("vmnet8-nat", Cause.FIREWALL)
         assert "the host adapter is no client of the NAT device" in found.evidence

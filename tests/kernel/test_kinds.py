@@ -85,7 +85,7 @@ def nodes(one, part=Part.REQUEST):
 @pytest.mark.parametrize("by", ["icmp", "tcp", "tcp:80", "udp", "dns:www.example.com", "http"])
 def test_every_kind_is_one_packet_through_two_nats(running, by):
     one = proof(running, "vm1", "internet", by=by)
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
     assert nodes(one) == WAY
     assert nodes(one, Part.REPLY) == WAY[::-1]
     assert [
@@ -98,7 +98,7 @@ def test_every_kind_is_one_packet_through_two_nats(running, by):
 def test_three_nats(running, by):
     with three_nats():
         one = proof(running, "vm1", "internet", by=by)
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
     way = ["vm1", "vmnet8", "vm2", "vmnet8", "vmnet8-nat", "lan", "router", "internet"]
     assert (nodes(one), nodes(one, Part.REPLY)) == (way, way[::-1])
     rewrites = [s.rewrites["ip.src"] for s in one.trace.journey.first(Part.REQUEST) if s.rewrites]
@@ -113,7 +113,7 @@ def test_tcp_brings_back_the_same_bytes(running):
 def test_tcp_waits_for_its_receiver(running):
     one = proof(running, "vm1", "vm2", by="tcp", wait=0.4)
     times = [step.at for step in one.trace.journey.steps if step.packet.name.startswith("TCP data")]
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
     assert max(times) - min(times) >= 400_000_000
 
 
@@ -123,13 +123,13 @@ def test_udp_to_a_real_service(running):
     assert one.end == (UNKNOWN, "internet", Cause.UNKNOWN)
     with program("kinds.vm2", sys.executable, "-c", UDP_ECHO):
         await_port("kinds.vm2", "udp", 7777)
-        assert proof(running, "vm1", "vm2", by="udp:7777").finding.verdict is ANSWERED
+        assert proof(running, "vm1", "vm2", by="udp:7777").diagnosis.verdict is ANSWERED
 
 
 @pytest.mark.on_each_kernel
 def test_icmp_of_ipv6(running, is_ipv6):
     one = proof(running, "vm1", "fd00::2")
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
     assert nodes(one) == ["vm1", "vmnet8", "vm2"]
     assert one.trace.cold
     with rules("kinds.vm2", "input", "icmpv6 type echo-request drop", "ip6"):
@@ -139,7 +139,7 @@ def test_icmp_of_ipv6(running, is_ipv6):
 @pytest.mark.on_each_kernel
 @pytest.mark.parametrize("by", ["mtu", "route"])
 def test_other_kinds_of_ipv6(running, is_ipv6, by):
-    assert proof(running, "vm1", "fd00::2", by=by).finding.verdict is ANSWERED
+    assert proof(running, "vm1", "fd00::2", by=by).diagnosis.verdict is ANSWERED
 
 
 @pytest.mark.on_each_kernel
@@ -155,12 +155,12 @@ def test_a_closed_port_of_ipv6(running, is_ipv6):
 def test_unanswered_neighbour_discovery(running, is_ipv6):
     one = proof(running, "vm1", "fd00::99")
     assert one.end == (DEAD, "vm1", Cause.ARP_UNANSWERED)
-    assert "fd00::99" in one.finding.evidence
+    assert "fd00::99" in one.diagnosis.evidence
 
 
 def test_arp_names_the_owner(running):
     one = proof(running, "vm1", "vm2", by="arp")
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
     assert len(one.trace.found) == 1
     assert re.fullmatch(rf"{VM2} is at [0-9a-f:]{{17}} vm2", one.trace.found[0])
 
@@ -187,8 +187,8 @@ def test_an_arp_answer_that_does_not_arrive_is_none(running):
     mac = run("kinds.vm2", "cat /sys/class/net/eth0/address").strip()
     with rules("kinds.vmnet8", "forward", f"ether saddr {mac} arp operation reply drop", "bridge"):
         one = proof(running, "vm1", "vm2", by="arp")
-    assert one.finding.verdict is not ANSWERED
-    assert one.end == (DEAD, "vmnet8", Cause.NO_RETURN_PATH), one.finding
+    assert one.diagnosis.verdict is not ANSWERED
+    assert one.end == (DEAD, "vmnet8", Cause.NO_RETURN_PATH), one.diagnosis
 
 
 def test_dhcp_shows_the_offer_with_its_options(running):
@@ -231,7 +231,7 @@ def test_two_dhcp_servers_on_one_network(running):
 
 def test_dns_through_two_relays_names_every_server(running):
     one = proof(running, "vm1", by="dns:www.example.com")
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
     assert one.trace.found == tuple(
         f"{server} answers: 203.0.113.80" for server in ("vmnet8-nat", "router", "internet")
     )
@@ -253,7 +253,7 @@ def test_route_names_every_hop(running):
 def test_a_hop_that_says_nothing(running):
     with rules("kinds.router", "output", "icmp type time-exceeded drop"):
         one = proof(running, "vm1", "internet", by="route")
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
     assert any(line.endswith("no reply") for line in one.trace.found)
 
 
@@ -261,7 +261,7 @@ def test_a_hop_that_says_nothing(running):
 def test_path_mtu(running):
     with changed("kinds.router", "ip link set wan0 mtu 1300", "ip link set wan0 mtu 1500"):
         one = proof(running, "vm1", "internet", by="mtu")
-    assert one.finding.verdict is ANSWERED
+    assert one.diagnosis.verdict is ANSWERED
     assert one.trace.found == ("router says: at most 1300 bytes", "path MTU: 1300 bytes")
     assert proof(running, "vm1", "internet", by="mtu").trace.found == ("path MTU: 1500 bytes",)
 
@@ -361,7 +361,7 @@ def test_under_traffic_of_the_same_kind(running, by, cold):
     target = [] if by.startswith(("dns", "dhcp")) else ["internet"]
     with program("kinds.vm2", *BUSY[by]):
         one = proof(running, "vm1", *target, by=by)
-    assert one.finding.verdict is ANSWERED, one.finding
+    assert one.diagnosis.verdict is ANSWERED, one.diagnosis
     packets = [p for p in one.trace.journey.packets if p.part is Part.REQUEST]
     senders = {one.trace.journey.packets[p][0].node for p in packets}
     assert senders <= {"vm1", "vmnet8-nat", "router"}
@@ -373,7 +373,7 @@ def test_under_a_throughput_test(running):
         await_port("kinds.vm2", "tcp", 5201)
         with program("kinds.host", "iperf3", "-c", VM2, "-t", "60"):
             found = {
-                proof(running, "vm1", "internet", by=by).finding.verdict
+                proof(running, "vm1", "internet", by=by).diagnosis.verdict
                 for by in ("icmp", "tcp", "udp")
             }
     assert found <= {ANSWERED, UNKNOWN}
@@ -385,7 +385,7 @@ def test_two_probes_with_one_token(running, monkeypatch):
     monkeypatch.setattr("netlab.probes.base.secrets.token_bytes", lambda _: token)
     with rules("kinds.vm1", "input", "icmp type echo-reply drop"):
         one = proof(running, "vm1", "internet")
-    assert one.finding.verdict is not ANSWERED
+    assert one.diagnosis.verdict is not ANSWERED
 
 
 class TestBrokenProber:
@@ -416,12 +416,12 @@ class TestBrokenProber:
 
     def test_rules_that_were_not_heard_in_full(self, running):
         with mock.patch.object(nftrace.RuleTrace, "hits", side_effect=Overflow):
-            assert proof(running, "internet", VM1).finding.verdict is UNKNOWN
-            assert proof(running, "vm1", "internet").finding.verdict is UNKNOWN
+            assert proof(running, "internet", VM1).diagnosis.verdict is UNKNOWN
+            assert proof(running, "vm1", "internet").diagnosis.verdict is UNKNOWN
 
     def test_tables_whose_changes_were_lost(self, running):
         with mock.patch.object(TableMonitor, "changes", return_value=[Lost(0, "kinds.router")]):
-            assert proof(running, "vm1", "internet").finding.verdict is UNKNOWN
+            assert proof(running, "vm1", "internet").diagnosis.verdict is UNKNOWN
 
     def test_an_interface_that_is_renamed_while_a_probe_is_under_way(self, running):
         """The map of the lab is no longer true: what comes over that interface has no place in it."""
@@ -439,7 +439,7 @@ class TestBrokenProber:
                 "kinds.router",
                 rename("wan9", "wan0") + "; ip route replace default via 203.0.113.80",
             )
-        assert one.finding.verdict is not ANSWERED
+        assert one.diagnosis.verdict is not ANSWERED
 
 
 def rename(old: str, new: str) -> str:

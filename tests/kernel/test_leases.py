@@ -75,7 +75,7 @@ def test_released_and_renewed(running):
         assert addresses("vm1") == ()
         assert not inside("live.vm1", "ip", "route").stdout
         assert "nameserver" not in inside("live.vm1", "cat", "/etc/resolv.conf").stdout
-        assert lab.trace(now(), "vm1", "vm2").finding.cause is Cause.NO_ADDRESS
+        assert lab.trace(now(), "vm1", "vm2").diagnosis.cause is Cause.NO_ADDRESS
         told = netlab("status")
         assert told.returncode == 0
         assert "no drift" in told.stdout
@@ -85,7 +85,7 @@ def test_released_and_renewed(running):
         (machine,) = json.loads(done.stdout)["nodes"]
         assert machine["interfaces"][0]["addresses"] == ["10.0.0.128/24"]
     assert now().plan == running.plan
-    assert lab.trace(now(), "vm1", "internet").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(now(), "vm1", "internet").diagnosis.verdict is Verdict.ANSWERED
 
 
 def test_renewed_is_asked_for_again_without_losing_the_address(running):

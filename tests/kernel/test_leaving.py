@@ -208,7 +208,7 @@ def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_hea
     text = TWO_ADAPTERS.replace("NAME", name).replace("MODE", mode)
     with lab.running(lab.prepare(load_text(text.encode(), "two.yaml"), "leave2")) as two:
         traced, told = (one(two, "colleague", BOX, "tcp:80") for one in (lab.trace, lab.explain))
-        for found in (traced.finding, told.finding):
+        for found in (traced.diagnosis, told.diagnosis):
             assert (found.at, found.cause) == (at, Cause.NO_RETURN_PATH)
             assert "box answers by another adapter than it is asked by" in found.evidence
             assert "and the question comes in at eth1" in found.evidence
@@ -362,7 +362,7 @@ def test_an_answer_past_the_forward_that_was_asked_is_none():
         both = [verb(*asked) for verb in (lab.trace, lab.explain)]
         with netns.inside("leave3.pc"), pytest.raises(TimeoutError):
             socket.create_connection(("192.168.1.100", 9090), timeout=0.3)
-    for found in (told.finding for told in both):
+    for found in (told.diagnosis for told in both):
         assert (found.at, found.cause) == ("pc", Cause.NO_RETURN_PATH)
         assert "box answers by another adapter than it is asked by" in found.evidence
         assert "and the reply comes from 10.0.0." in found.evidence

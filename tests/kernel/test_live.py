@@ -44,7 +44,7 @@ def assign(target: str, **settings: str) -> None:
 
 
 def end(source: str, target: str) -> tuple[str, Cause | None]:
-    found = lab.trace(now(), source, target).finding
+    found = lab.trace(now(), source, target).diagnosis
     return found.at, found.cause
 
 
@@ -119,8 +119,8 @@ def test_a_vm_that_comes_and_goes(running):
     with conversation("vm4", "vm5", "172.16.78.129"):
         lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8", "vmnet1"]))
         assert not lab.status(now()).drift
-        assert lab.trace(now(), "vm9", "internet").finding.verdict is Verdict.ANSWERED
-        assert lab.trace(now(), "vm9", "vm4").finding.verdict is Verdict.ANSWERED
+        assert lab.trace(now(), "vm9", "internet").diagnosis.verdict is Verdict.ANSWERED
+        assert lab.trace(now(), "vm9", "vm4").diagnosis.verdict is Verdict.ANSWERED
         lab.apply(now(), lab.remove_vm(now(), "vm9"))
     assert "vm9" not in lab.node_names("live")
     assert not netns.inode("live.vm9")
@@ -141,14 +141,14 @@ def test_a_pulled_cable_is_found_at_once_and_the_address_goes(running):
     assert "10.0.0.128" not in inside("live.vm2", "ip", "-4", "addr").stdout
     assign("vm2.eth0", connected="true")
     assert "10.0.0.128" in inside("live.vm2", "ip", "-4", "addr").stdout
-    assert lab.trace(now(), "vm2", "internet").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(now(), "vm2", "internet").diagnosis.verdict is Verdict.ANSWERED
 
 
 def test_a_disabled_vmnet8_leaves_the_internet(running):
     """Article 004's claim: the NAT device hangs on the switch, not on the host's adapter."""
     assign("vmnet8", adapter="off")
-    assert lab.trace(now(), "vm2", "internet").finding.verdict is Verdict.ANSWERED
-    assert lab.trace(now(), "vm2", "vm3").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(now(), "vm2", "internet").diagnosis.verdict is Verdict.ANSWERED
+    assert lab.trace(now(), "vm2", "vm3").diagnosis.verdict is Verdict.ANSWERED
     assert end("vm2", "10.0.0.1") == ("vm2", Cause.ARP_UNANSWERED)
 
 
@@ -159,7 +159,7 @@ def test_a_host_adapter_that_goes_takes_the_rules_with_it_that_name_it(running, 
     assign("vmnet8", **settings)
     assert "host@vmnet8" not in now().source.text.decode()
     assert not inside("live.host", "ip", "link", "show", "vmnet8").stdout
-    assert lab.trace(now(), "vm2", "internet").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(now(), "vm2", "internet").diagnosis.verdict is Verdict.ANSWERED
     failed = [result.expectation for result in lab.verify(now()) if not result.passed]
     # They still reach it, by the NAT device, and are seen as the host itself.
     assert {(one.source.name, one.target.name) for one in failed} == {
@@ -183,13 +183,13 @@ def test_a_stopped_nat_service_leaves_neighbours_and_host(running):
     assign("vmnet8", stopped="[nat]")
     inside("live.vm2", "ip", "neigh", "flush", "all")
     assert end("vm2", "internet") == ("vm2", Cause.ARP_UNANSWERED)
-    assert lab.trace(now(), "vm2", "host").finding.verdict is Verdict.ANSWERED
+    assert lab.trace(now(), "vm2", "host").diagnosis.verdict is Verdict.ANSWERED
 
 
 def test_without_the_dhcp_service_a_new_vm_gets_nothing(running):
     assign("vmnet8", stopped="[dhcp]")
     lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8"]))
-    found = lab.trace(now(), "vm9", by="dhcp").finding
+    found = lab.trace(now(), "vm9", by="dhcp").diagnosis
     assert (found.verdict, found.cause) == (Verdict.DROPPED, Cause.DHCP_NO_OFFER)
 
 

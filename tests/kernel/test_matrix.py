@@ -152,14 +152,14 @@ def test_rules_are_heard_while_probes_are_under_way(modes, monkeypatch):
 
 
 def test_a_count_that_tells_of_fewer_packets_proves_nothing(modes, monkeypatch):
-    grown = observer.LabObserver.scene
+    grown = observer.LabObserver.evidence
 
     def by_one_only(*arguments):
-        scene = grown(*arguments)
-        counts = {node: dict.fromkeys(found, 1) for node, found in scene.counts.items()}
-        return replace(scene, counts=counts)
+        lab_evidence = grown(*arguments)
+        counts = {node: dict.fromkeys(found, 1) for node, found in lab_evidence.counts.items()}
+        return replace(lab_evidence, counts=counts)
 
-    monkeypatch.setattr(observer.LabObserver, "scene", by_one_only)
+    monkeypatch.setattr(observer.LabObserver, "evidence", by_one_only)
     found = [r.outcome for r in lab.verify(modes)]
     assert {one.verdict for one in found} == {Verdict.ANSWERED, Verdict.DROPPED, Verdict.UNKNOWN}
     assert not [one for one in found if one.cause == "not-forwarding"]

@@ -52,7 +52,7 @@ def now() -> lab.Lab:
 
 
 def end(source: str, target: str, by: str) -> tuple[str, Cause | None]:
-    found = lab.trace(now(), source, target, by).finding
+    found = lab.trace(now(), source, target, by).diagnosis
     return found.at, found.cause
 
 
@@ -122,19 +122,19 @@ def test_where_nobody_listens_the_vm_says_no():
 
 def test_explain_knows_forwards():
     with waiting("vm1", 80):
-        told = lab.explain(now(), "pc", HOST, "tcp:8080").finding
+        told = lab.explain(now(), "pc", HOST, "tcp:8080").diagnosis
     assert told.verdict is Verdict.ANSWERED
 
 
 def test_a_port_of_the_internet_s_is_not_the_host_s():
     with waiting("internet", PORT):
-        assert lab.trace(now(), "vm2", "internet", "tcp:8080").finding.at == "internet"
-        assert lab.trace(now(), "host", "internet", "tcp:8080").finding.at == "internet"
+        assert lab.trace(now(), "vm2", "internet", "tcp:8080").diagnosis.at == "internet"
+        assert lab.trace(now(), "host", "internet", "tcp:8080").diagnosis.at == "internet"
 
 
 def test_the_device_answers_ping_and_resets_tcp():
-    assert lab.trace(now(), "vm1", "10.0.0.10").finding.verdict is Verdict.ANSWERED
-    found = lab.trace(now(), "vm1", "10.0.0.10", "tcp:80").finding
+    assert lab.trace(now(), "vm1", "10.0.0.10").diagnosis.verdict is Verdict.ANSWERED
+    found = lab.trace(now(), "vm1", "10.0.0.10", "tcp:80").diagnosis
     assert (found.verdict, found.cause) == (Verdict.REFUSED, Cause.PORT_CLOSED)
     assert "resets the connection" in found.evidence
 
@@ -146,7 +146,7 @@ def test_dhcp_and_dns_follow_the_device_s_address():
 
 def test_the_dns_proxy_asks_its_own_servers():
     asked = lab.trace(now(), "vm1", by="dns:www.example.com")
-    assert asked.finding.verdict is Verdict.ANSWERED
+    assert asked.diagnosis.verdict is Verdict.ANSWERED
     passed = {step.after["ip.dst"] for step in asked.journey.steps if "ip.dst" in step.after}
     assert "203.0.113.80" in passed
     assert "192.168.1.1" not in passed, "the home router is not asked"

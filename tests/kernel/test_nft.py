@@ -99,8 +99,8 @@ def test_a_table_that_is_switched_off_ends_nothing(running):
         }"""
     nft.create("rules.vm3", f"table inet off {{\nflags dormant\n{rules}\n}}\ntable ip on {{ }}\n")
     try:
-        assert lab.explain(running, "vm2", "vm3").finding.verdict is Verdict.ANSWERED
-        assert lab.trace(running, "vm2", "vm3").finding.verdict is Verdict.ANSWERED
+        assert lab.explain(running, "vm2", "vm3").diagnosis.verdict is Verdict.ANSWERED
+        assert lab.trace(running, "vm2", "vm3").diagnosis.verdict is Verdict.ANSWERED
         entries = nft.document("rules.vm3")
         assert {("table", "ip", "on"), ("chain", "inet", "c")} == {
             (kind, entry["family"], entry["name"])

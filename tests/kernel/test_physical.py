@@ -41,7 +41,7 @@ def assign(target: str, **settings: str) -> None:
 
 
 def reaches(source: str, target: str) -> bool:
-    return lab.trace(now(), source, target).finding.verdict is Verdict.ANSWERED
+    return lab.trace(now(), source, target).diagnosis.verdict is Verdict.ANSWERED
 
 
 def answers(source: str, target: str) -> bool:
@@ -151,7 +151,7 @@ def test_a_vmnet_of_the_lan_s_subnet_comes_and_goes_live():
         assert answers("vm1", "203.0.113.80")
         assert answers("host", "192.168.1.50")
         assert not answers("vm1", "192.168.1.50")
-        found = lab.trace(now(), "vm1", "host").finding
+        found = lab.trace(now(), "vm1", "host").diagnosis
         assert (found.at, found.cause) == ("host", Cause.NO_RETURN_PATH), found
         assign("vmnet8", subnet="10.0.0.0/24")
         assert answers("vm1", "192.168.1.50")
@@ -170,7 +170,7 @@ def test_a_bridged_vm_logs_in_itself():
     with lab.running(lab.prepare(lab.load("campus"), NAME)):
         assert not answers("vm1", "203.0.113.80")
         assert not answers("pc", "203.0.113.80")
-        found = lab.trace(now(), "vm1", "internet").finding
+        found = lab.trace(now(), "vm1", "internet").diagnosis
         assert (found.at, found.cause) == ("router", Cause.FIREWALL)
         assert "nobody has logged in" in found.evidence
         assign("lan", logged_in="[host, vm1]")
@@ -189,7 +189,7 @@ def test_over_wifi_the_host_s_login_is_the_vm_s_too():
 
 def test_who_is_not_admitted_gets_no_lease_and_the_trace_says_why():
     with lab.running(lab.prepare(lab.load("tethering"), NAME)) as up:
-        found = lab.trace(up, "vm2", "internet").finding
+        found = lab.trace(up, "vm2", "internet").diagnosis
         assert (found.at, found.cause) == ("lan", Cause.MAC_NOT_ALLOWED)
         text = up.source.text.replace(b"address: 192.168.43.50, gateway: 192.168.43.1", b"")
         lab.apply(now(), load_text(text.replace(b"vmnet0, }", b"vmnet0}"), "x.yaml"))
@@ -203,7 +203,7 @@ def test_who_is_not_admitted_gets_no_lease_and_the_trace_says_why():
 def test_an_exhausted_pool():
     with lab.running(lab.prepare(lab.load("pool-exhausted"), NAME)):
         assert not address("vm1")
-        found = lab.trace(now(), "vm1", by="dhcp").finding
+        found = lab.trace(now(), "vm1", by="dhcp").diagnosis
         assert (found.at, found.cause) == ("router", Cause.DHCP_POOL_EXHAUSTED)
         assign("lan", dhcp="{range: [192.168.1.100, 192.168.1.102]}")
         assert address("vm1") == "192.168.1.102/24"
@@ -217,7 +217,7 @@ def test_sharing_ends_with_the_adapter_that_is_shared_with():
         assert now().source.scenario.host.shares is None
         assert not lab.status(now()).drift
         lab.apply(now(), up.source)
-        assert lab.trace(now(), "vm1", "internet").finding.verdict is Verdict.ANSWERED
+        assert lab.trace(now(), "vm1", "internet").diagnosis.verdict is Verdict.ANSWERED
     with lab.running(lab.prepare(lab.load("host-routes"), NAME)):
         lab.apply(now(), lab.set_value(now(), "vmnet1", {"adapter": "none"}))
         assert not now().source.scenario.host.forwards

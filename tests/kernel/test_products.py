@@ -81,7 +81,7 @@ def programs(running):
 def test_virtualbox_s_engine_answers_ping_at_the_host_s_address_itself(running, vm):
     address, _ = LOOPBACKS[vm]
     for way in (lab.trace, lab.explain):
-        found = way(running, vm, address).finding
+        found = way(running, vm, address).diagnosis
         assert found.verdict is Verdict.ANSWERED
         assert found.at.endswith("-nat")
 
@@ -96,7 +96,7 @@ def test_it_leads_to_the_host_s_loopback_or_nowhere(running, programs, vm, by):
         there = {8003: Verdict.REFUSED}  # Those that wait elsewhere answer when they are told to.
     for port, verdict in there.items():
         for way in (lab.trace, lab.explain):
-            found = way(running, vm, address, f"{by}:{port}").finding
+            found = way(running, vm, address, f"{by}:{port}").diagnosis
             assert "169.254." not in found.evidence, (
                 "how the engine calls the host is its own affair"
             )
@@ -136,11 +136,11 @@ def test_it_is_switched_live(running):
     with netns.inside(f"{running.name}.host"):
         waits = socket.create_server(("127.0.0.1", 8006))
     with waits:
-        assert lab.trace(now, "box1", "10.0.2.2", "tcp:8006").finding.verdict is Verdict.ANSWERED
+        assert lab.trace(now, "box1", "10.0.2.2", "tcp:8006").diagnosis.verdict is Verdict.ANSWERED
         lab.apply(now, running.source)
         now = lab.attach(running.name)
         assert not lab.status(now).drift
-        assert lab.trace(now, "box1", "10.0.2.2", "tcp:8006").finding.verdict is Verdict.DROPPED
+        assert lab.trace(now, "box1", "10.0.2.2", "tcp:8006").diagnosis.verdict is Verdict.DROPPED
 
 
 def test_only_nat_engines_may_send_to_the_host_s_loopback(running):
@@ -154,12 +154,12 @@ def test_only_nat_engines_may_send_to_the_host_s_loopback(running):
 @pytest.mark.parametrize("server", ["box1", "net1", "vir1"])
 def test_names_are_resolved_by_who_dhcp_says(running, server):
     traced = lab.trace(running, server, None, by="dns:www.example.com")
-    assert traced.finding.verdict is Verdict.ANSWERED, traced.finding
+    assert traced.diagnosis.verdict is Verdict.ANSWERED, traced.diagnosis
 
 
 def test_two_vms_of_virtualbox_have_one_address_and_reach_themselves(running):
     for way in (lab.trace, lab.explain):
-        finding = way(running, "box1", "box2").finding
+        finding = way(running, "box1", "box2").diagnosis
         assert (finding.verdict, finding.at) == (Verdict.DROPPED, "box1")
         assert finding.cause is Cause.DUPLICATE_IP
 
@@ -188,8 +188,8 @@ def test_each_vm_of_virtualbox_is_answered_by_its_own_nat(running, box):
         (None, "dns:www.example.com", own),
     ):
         one = lab.trace(running, box, target, by)
-        assert (one.finding.verdict, one.finding.at) == (Verdict.ANSWERED, at), one.finding
-        assert one.question.target == own
+        assert (one.diagnosis.verdict, one.diagnosis.at) == (Verdict.ANSWERED, at), one.diagnosis
+        assert one.request.target == own
         assert one.names[ENGINE] == own, (
             "the others have that MAC address too, and are not heard here"
         )
@@ -209,7 +209,7 @@ def test_a_port_of_the_host_leads_to_a_vm_behind_virtualbox_s_nat(running):
     assert not lab.status(now).drift
     for port, vm in ((2201, "box1"), (2202, "box2"), (2203, "net1")):
         traced = lab.trace(now, "pc", "192.168.1.100", f"tcp:{port}")
-        assert (traced.finding.verdict, traced.finding.at) == (Verdict.REFUSED, vm)
+        assert (traced.diagnosis.verdict, traced.diagnosis.at) == (Verdict.REFUSED, vm)
         with netns.inside(f"{now.name}.{vm}"):
             server = socket.create_server(("0.0.0.0", 22))
         for caller, seen in (("pc", "192.168.1.50"), ("host", "192.168.1.100")):
@@ -251,7 +251,7 @@ def test_a_running_lab_gets_more_of_them():
     )
     with lab.running(lab.prepare(source(small), "grows")) as running:
         changed = lab.apply(running, source(bigger))
-        assert lab.trace(changed, "box2", "internet").finding.verdict is Verdict.ANSWERED
+        assert lab.trace(changed, "box2", "internet").diagnosis.verdict is Verdict.ANSWERED
         # The router sends a redirect with the second packet.
         assert inside("grows.pc", "ping", "-c", "3", "-i", "0.2", "10.7.0.2").returncode == 0
         told = inside("grows.pc", "ip", "route", "show", "cache")

@@ -74,7 +74,7 @@ def test_nat66_is_seen_and_who_decided_it(running, by):
     for node in ADDRESSES:
         run(f"seen.{node}", "ip -6 neigh flush all")
     one = proof(running, "vm1", PC, by=by)
-    assert one.finding.verdict is Verdict.ANSWERED
+    assert one.diagnosis.verdict is Verdict.ANSWERED
     (step,) = (s for s in one.trace.journey.first(Part.REQUEST) if s.node == "host")
     assert step.rewrites["ip.src"] == (VM1, NAT)
     assert decided(one, "vm1", By.ROUTE)[0] == f"default via {HOST} dev eth0 metric 1024"
@@ -135,8 +135,8 @@ def test_a_machine_that_is_no_router(running):
         found = compared(running, "vm1", "fd00:7::1")
         assert found == ("vm2", Cause.NOT_FORWARDING)
         one = proof(running, "vm1", "fd00:7::1")
-        assert one.finding.evidence.startswith("Ip6.InAddrErrors of vm2 grew by")
-        assert one.finding.look_at == "sysctl net.ipv6.conf.all.forwarding"
+        assert one.diagnosis.evidence.startswith("Ip6.InAddrErrors of vm2 grew by")
+        assert one.diagnosis.look_at == "sysctl net.ipv6.conf.all.forwarding"
         assert one.without(counts={}) is Cause.UNKNOWN
         with changed("seen.host", f"{here}0", f"{here}1"):
             assert compared(running, "vm1", PC) == ("host", Cause.NOT_FORWARDING)
@@ -205,8 +205,8 @@ def test_tables_of_one_name_in_two_families(running):
         assert len(set(re.findall(r"@s .* (# handle \d+)", listing))) == 1, listing
         assert compared(running, "vm1", "vm2") == ("vm2", Cause.FIREWALL)
         drop = "extra c: ip saddr @s drop"
-        assert proof(running, "vm1", "vm2").finding.evidence == drop
-        assert drop in lab.explain(running, "vm1", "vm2").finding.evidence
+        assert proof(running, "vm1", "vm2").diagnosis.evidence == drop
+        assert drop in lab.explain(running, "vm1", "vm2").diagnosis.evidence
         shown = json.loads(netlab("show", "firewall", "vm2", "--lab", "seen", "--json").stdout)
         told = {(row["chain"], row["rule"]) for row in shown["rows"]}
         assert ("ip extra c", "ip saddr @s drop") in told
@@ -234,13 +234,13 @@ def test_routes_that_lead_nowhere(running, kind, node, target):
     route = f"ip -{6 if ':' in target else 4} route {{}} {kind} {target}"
     source = "internet" if node == "router" else "vm1"
     with changed(f"seen.{node}", route.format("add"), route.format("del")):
-        foretold = lab.explain(running, source, target).finding
+        foretold = lab.explain(running, source, target).diagnosis
         one = proof(running, source, target)
     refused, dead = (Verdict.REFUSED, node, Cause.REFUSED), (Verdict.DROPPED, node, Cause.NO_ROUTE)
     assert one.end == (refused if kind == "prohibit" else dead)
     assert (foretold.verdict, foretold.at, foretold.cause) == one.end
-    assert one.finding.evidence.startswith(f"the route says {kind}: {kind} {target}")
-    assert foretold.evidence == one.finding.evidence
+    assert one.diagnosis.evidence.startswith(f"the route says {kind}: {kind} {target}")
+    assert foretold.evidence == one.diagnosis.evidence
     known_otherwise = kind == "unreachable" or (kind == "prohibit" and node != "vm1")
     assert known_otherwise or one.without(closed_route={}) is Cause.UNKNOWN  # ICMP tells of it.
 

@@ -57,8 +57,8 @@ def test_loss_is_no_refusal(running):
     """What a lossy adapter sends: the question for a MAC address, a packet, a DHCP question."""
     cold = proof(running, "mute", "vm1")
     assert cold.end == LOST
-    assert "ARP: loss-mute-eth0 prerouting: " in cold.finding.evidence
-    assert 'drop comment "loss of 100 %"' in cold.finding.evidence
+    assert "ARP: loss-mute-eth0 prerouting: " in cold.diagnosis.evidence
+    assert 'drop comment "loss of 100 %"' in cold.diagnosis.evidence
     assert verified(running, "mute", "vm1") == LOST
     with knows("mute", "10.0.0.11", mac("vm1")):
         warm = proof(running, "mute", "vm1")
@@ -98,8 +98,8 @@ def test_a_rule_of_a_switch_is_a_firewall(running, kind):
         one = proof(running, *question, by="dhcp" if kind == "DHCP" else "icmp")
         if kind != "DHCP":
             assert verified(running, "vm1", "vm2") == FIREWALL
-    assert one.end == FIREWALL, one.finding
-    assert f"extra c: {match[kind]} drop" in one.finding.evidence
+    assert one.end == FIREWALL, one.diagnosis
+    assert f"extra c: {match[kind]} drop" in one.diagnosis.evidence
 
 
 @pytest.mark.on_each_kernel
@@ -115,7 +115,7 @@ def test_a_rule_that_drops_a_copy_for_somebody_else_is_no_cause(running):
         assert verified(running, "vm1", "vm2") == NO_TAKER
         with rules("switches.vmnet8", "forward", spared, "bridge"):
             two = proof(running, "vm1", "10.0.0.12")
-    assert (one.end, two.end) == (NO_TAKER, NO_TAKER), (one.finding, two.finding)
+    assert (one.end, two.end) == (NO_TAKER, NO_TAKER), (one.diagnosis, two.diagnosis)
 
 
 @pytest.mark.on_each_kernel
@@ -132,7 +132,7 @@ def test_the_same_rule_is_the_cause_for_who_changed_its_address(running):
     ):
         one = proof(running, "vm1", "10.0.0.13")
     assert one.end == FIREWALL
-    assert "not permitted to enter promiscuous mode" in one.finding.evidence
+    assert "not permitted to enter promiscuous mode" in one.diagnosis.evidence
 
 
 @pytest.mark.on_each_kernel

@@ -44,7 +44,7 @@ def rules(node: str, hook: str, rule: str) -> Iterator[str]:
 
 
 def finding(running: lab.Lab, source: str, target: str) -> Diagnosis:
-    return lab.trace(running, source, target).finding
+    return lab.trace(running, source, target).diagnosis
 
 
 def end(running: lab.Lab, source: str, target: str) -> tuple[str, Cause | None]:
@@ -67,7 +67,7 @@ def test_a_journey_through_two_nats_names_each_rewrite(running):
         "192.168.1.100",
         "10.0.0.128",
     ]
-    assert traced.finding == Diagnosis(Verdict.ANSWERED, "internet")
+    assert traced.diagnosis == Diagnosis(Verdict.ANSWERED, "internet")
 
 
 def test_the_first_trace_is_cold_and_the_next_one_warm(running):
@@ -83,7 +83,7 @@ def test_two_vms_may_use_one_icmp_id(running, monkeypatch):
     first, second = (lab.trace(running, vm, "internet") for vm in ("vm1", "vm2"))
     for traced, address in ((first, "10.0.0.128"), (second, "10.0.0.129")):
         request, answer = (traced.journey.of(part) for part in (Part.REQUEST, Part.REPLY))
-        assert traced.finding.verdict is Verdict.ANSWERED
+        assert traced.diagnosis.verdict is Verdict.ANSWERED
         assert answer[-1].after["ip.dst"] == address
         assert {request[0].before["icmp.id"], answer[-1].after["icmp.id"]} == {"0x1111"}
     arrived = [one.journey.of(Part.REQUEST)[-1].before["icmp.id"] for one in (first, second)]

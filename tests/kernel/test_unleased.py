@@ -192,7 +192,7 @@ def test_an_offer_dies_where_the_client_s_would(foreseen):
     """VMware's DHCP server answers to the client's own MAC address, and so it is asked."""
     one = proof(foreseen, "behind", by="dhcp")
     assert one.end == (Verdict.DROPPED, "vmnet0", Cause.NO_RETURN_PATH)
-    assert "not permitted to enter promiscuous mode" in one.finding.evidence
+    assert "not permitted to enter promiscuous mode" in one.diagnosis.evidence
     assert one.found("1 server answered, 1 in vain")
 
 

@@ -72,7 +72,7 @@ def name_servers(node: str) -> list[str]:
 
 def way(node: str, target: str = "internet") -> list[str]:
     found = lab.trace(now(), node, target)
-    assert found.finding.verdict is Verdict.ANSWERED, found.finding
+    assert found.diagnosis.verdict is Verdict.ANSWERED, found.diagnosis
     return [step.node for step in found.journey.steps]
 
 
@@ -111,7 +111,7 @@ def test_the_last_adapter_takes_the_name_servers_with_it():
     assign("box.eth0", connected="false")
     assign("box.eth1", connected="false")
     assert (gateways("box"), name_servers("box")) == ([], [])
-    found = lab.trace(now(), "box", "internet").finding
+    found = lab.trace(now(), "box", "internet").diagnosis
     assert (found.at, found.cause) == ("box", Cause.NIC_DOWN)
     assign("box.eth1", connected="")
     assign("box.eth0", connected="")
@@ -152,16 +152,16 @@ class TestByHand:
         with self.pulled("static-eth0"):
             one = proof(running, "static", "internet")
             assert one.end == (Verdict.DROPPED, "static", Cause.NIC_DOWN)
-            assert one.finding.evidence == "eth0 is down or has no carrier"
+            assert one.diagnosis.evidence == "eth0 is down or has no carrier"
             assert one.without(dark={}) is Cause.UNKNOWN
-            told = lab.explain(running, "static", "internet").finding
-            assert (told.cause, told.evidence) == (Cause.NIC_DOWN, one.finding.evidence)
+            told = lab.explain(running, "static", "internet").diagnosis
+            assert (told.cause, told.evidence) == (Cause.NIC_DOWN, one.diagnosis.evidence)
 
     def test_of_a_question_to_everybody(self, running):
         with self.pulled("box-eth0"):
             one = proof(running, "box", by="dhcp")
         assert one.end == (Verdict.DROPPED, "box", Cause.NIC_DOWN)
-        assert one.finding.evidence == "eth0 is down or has no carrier"
+        assert one.diagnosis.evidence == "eth0 is down or has no carrier"
 
     def test_of_a_router_and_of_who_answers(self, running):
         gate = addresses("gate", "eth0")[0].partition("/")[0]
@@ -170,7 +170,7 @@ class TestByHand:
             with self.pulled("gate-eth1", "seg"):
                 one = proof(running, "pc", "far")
                 assert one.end == (Verdict.DROPPED, "gate", Cause.NIC_DOWN)
-                assert one.finding.evidence == "eth1 is down or has no carrier"
+                assert one.diagnosis.evidence == "eth1 is down or has no carrier"
         finally:
             run(f"{NAME}.pc", "ip route del 10.5.0.0/24")
         # What comes to the second adapter is answered by the first one's route.
@@ -181,7 +181,7 @@ class TestByHand:
         finally:
             run(f"{NAME}.static", "ip route del 192.168.1.50/32")
         assert one.end == (Verdict.DROPPED, "static", Cause.NO_RETURN_PATH)
-        assert "nic-down, eth0 is down or has no carrier" in one.finding.evidence
+        assert "nic-down, eth0 is down or has no carrier" in one.diagnosis.evidence
 
     def test_of_ipv6(self, running):
         target = addresses("pc", "eth0")[1].split("/")[0]
@@ -192,7 +192,7 @@ class TestByHand:
         finally:
             run(f"{NAME}.box", f"ip -6 route del {target} dev eth0")
         assert one.end == (Verdict.DROPPED, "box", Cause.NIC_DOWN)
-        assert "eth0" in one.finding.evidence
+        assert "eth0" in one.diagnosis.evidence
 
     def test_verify_says_it_at_the_first_try(self, running):
         self.led_by_eth0()

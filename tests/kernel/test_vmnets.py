@@ -50,12 +50,12 @@ def on(node: str, *command: str) -> str:
 
 
 def end(source: str, target: str | None = None, by: str = "icmp") -> tuple[str, Cause | None]:
-    found = lab.trace(now(), source, target, by).finding
+    found = lab.trace(now(), source, target, by).diagnosis
     return found.at, found.cause
 
 
 def reaches(source: str, target: str, by: str = "icmp") -> bool:
-    return lab.trace(now(), source, target, by).finding.verdict is Verdict.ANSWERED
+    return lab.trace(now(), source, target, by).diagnosis.verdict is Verdict.ANSWERED
 
 
 def test_onto_a_segment_and_back():

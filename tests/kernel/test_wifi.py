@@ -121,7 +121,7 @@ def test_learning_is_no_drift(running):
 
 def test_a_trace_over_wifi_is_answered(running, capfd):
     traced = lab.trace(running, "phone", "vm1")
-    assert traced.finding.verdict is Verdict.ANSWERED
+    assert traced.diagnosis.verdict is Verdict.ANSWERED
     assert capfd.readouterr().err == ""
 
 

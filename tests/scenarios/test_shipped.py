@@ -537,7 +537,7 @@ CALLS = [
 def test_who_calls_a_forwarded_port_past_the_host_s_firewall(edit, by, reached):
     name = "forward-firewall"
     with lab.running(mutated(name, edit) if edit else lab.prepare(lab.load(name))) as running:
-        found = lab.trace(running, "pc", "192.168.1.100", by).finding
+        found = lab.trace(running, "pc", "192.168.1.100", by).diagnosis
     assert (found.verdict is Verdict.ANSWERED) is reached, found
 
 

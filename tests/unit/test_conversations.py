@@ -15,6 +15,7 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
 from netlab.diagnosis.journey import NetworkMap
+from netlab.node_interface import NodeInterface
 from netlab.packets.tap import Sighting
 from netlab.report.traffic.conversation_lines import counts_line, line
 from netlab.traffic import conversations
@@ -39,11 +40,11 @@ MAP = NetworkMap(
     switches=frozenset({"sw"}),
     macs={"sw": "00:50:56:00:00:07"},
     peers={
-        tuple(end.split(".")): peer.partition(".")[0]
+        NodeInterface(*end.split(".")): peer.partition(".")[0]
         for cable in CABLES
         for end, peer in (cable.split(), cable.split()[::-1])
     },
-    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
+    nat_uplinks={NodeInterface("nat", "up"): "nat", NodeInterface("host", "down"): "nat"},
 )
 INSIDE = {"src": "10.0.0.128", "dst": "203.0.113.80"}
 OUTSIDE = {"src": "192.168.1.100", "dst": "203.0.113.80", "ttl": 62}
@@ -352,7 +353,9 @@ def test_what_has_gone_from_a_lab_can_still_be_told():
         switches=frozenset(),
         macs={},
         peers={
-            end: peer for end, peer in MAP.peers.items() if {"vm2", "sw"}.isdisjoint({end[0], peer})
+            end: peer
+            for end, peer in MAP.peers.items()
+            if {"vm2", "sw"}.isdisjoint({end.node, peer})
         },
     )
     assert now.after(MAP) == replace(MAP, peers=now.after(MAP).peers)

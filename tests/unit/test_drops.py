@@ -15,6 +15,7 @@ from netlab.diagnosis.tables import LabTables
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.kernel.state.tables import KernelTable
+from netlab.node_interface import NodeInterface
 
 A, B, C = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
 EVERYBODY, GROUP = "ff:ff:ff:ff:ff:ff", "33:33:ff:00:00:02"
@@ -22,8 +23,8 @@ MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("a", "b", "c", "sw")},
     switches=frozenset({"sw"}),
     peers={
-        **{(node, "eth0"): "sw" for node in ("a", "b", "c")},
-        **{("sw", f"p{node}"): node for node in ("a", "b", "c")},
+        **{NodeInterface(node, "eth0"): "sw" for node in ("a", "b", "c")},
+        **{NodeInterface("sw", f"p{node}"): node for node in ("a", "b", "c")},
     },
     nat_uplinks={},
     tables={"bridge admission": Cause.MAC_NOT_ALLOWED, "bridge loss-": Cause.LOST},
@@ -39,11 +40,11 @@ def machine(node: str, mac: str, number: int) -> dict:
     addresses = (IPv4Interface(f"10.0.0.{number}/24"), IPv6Interface(f"fd00::{number}/64"))
     return {
         (node, KernelTable.INTERFACES): [card("eth0", 1, mac)],
-        (node, KernelTable.ADDRESSES): [("eth0", one) for one in addresses],
+        (node, KernelTable.ADDRESSES): [("eth0", address) for address in addresses],
     }
 
 
-KNOWN = LabTables(
+TABLES = LabTables(
     MAP,
     {
         **machine("a", A, 1),
@@ -78,8 +79,8 @@ def packet(to: str = B) -> bytes:
 
 def arp(operation: int, to: str, sender: str, target: str, mac: str = A) -> bytes:
     start = pack("!HHBBH", 1, 0x0800, 6, 4, operation)
-    whose = bytes.fromhex(mac.replace(":", "")) + raw(sender) + bytes(6) + raw(target)
-    return ethernet(to, mac, 0x0806) + start + whose
+    addresses = bytes.fromhex(mac.replace(":", "")) + raw(sender) + bytes(6) + raw(target)
+    return ethernet(to, mac, 0x0806) + start + addresses
 
 
 def discovery(kind: int, to: str, source: str, target: str) -> bytes:
@@ -94,8 +95,8 @@ SOLICITS = discovery(135, GROUP, "fd00::1", "ff02::1:ff00:2")
 ADVERTISES = discovery(136, A, "fd00::2", "fd00::1")
 
 
-def hit(frame: bytes, out: int = 0, table: str = "bridge t", at: str = "sw", **more) -> Hit:
-    return Hit(f"lab.{at}", table, "t c: drop", True, frame, out, **more)
+def hit(frame: bytes, out: int = 0, table: str = "bridge t", at: str = "sw", **fields) -> Hit:
+    return Hit(f"lab.{at}", table, "t c: drop", True, frame, out, **fields)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def hit(frame: bytes, out: int = 0, table: str = "bridge t", at: str = "sw", **m
     ],
 )
 def test_what_a_drop_proves(given, proves):
-    assert drops.drop(given, KNOWN) == proves
+    assert drops.drop(given, TABLES) == proves
 
 
 FOUR, SIX = ("a", "10.0.0.2"), ("a", "fd00::2")
@@ -151,15 +152,15 @@ FOUR, SIX = ("a", "10.0.0.2"), ("a", "fd00::2")
     ],
 )
 def test_whose_question_a_rule_has_silenced(given, hop, at):
-    found = drops.silenced(drops.unheard([given]), [hop], KNOWN)
-    assert found == (
-        {} if at is None else {"a": drops.Silence(at, Cause.FIREWALL, found["a"].text)}
+    silences = drops.silenced(drops.unheard([given]), [hop], TABLES)
+    assert silences == (
+        {} if at is None else {"a": drops.Silence(at, Cause.FIREWALL, silences["a"].text)}
     )
 
 
 def test_what_is_said_of_a_silence():
     def text(given: Hit, hop: tuple[str, str] = FOUR) -> drops.Silence:
-        return drops.silenced(drops.unheard([given]), [hop], KNOWN)["a"]
+        return drops.silenced(drops.unheard([given]), [hop], TABLES)["a"]
 
     assert text(hit(ASKS)).text == "ARP: t c: drop"
     assert text(hit(SOLICITS), SIX).text == "neighbour discovery: t c: drop"

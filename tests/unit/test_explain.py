@@ -17,6 +17,7 @@ from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import FdbEntry, Neighbour, NextHop, RouteRow, Socket
 from netlab.kernel.state.routing import RouteLookup, RouteResult
 from netlab.kernel.state.spaces import Space
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
 FACTS = {
@@ -34,8 +35,8 @@ FACTS = {
 IP = {"family": "ip", "table": "t"}
 
 
-def chain(name: str = "c", **more) -> dict:
-    return {"chain": {**IP, "name": name, **more}}
+def chain(name: str = "c", **fields) -> dict:
+    return {"chain": {**IP, "name": name, **fields}}
 
 
 def base(
@@ -143,8 +144,8 @@ def test_what_is_not_known_does_not_matter_if_something_else_is_false():
 def test_the_first_rule_that_decides_does_and_then_the_policy():
     rules = ParsedRuleset([base(policy="drop"), rule(ACCEPT), rule(DROP)])
     assert rules.at("input", FACTS).end is HookVerdict.ACCEPT
-    found = ParsedRuleset([base(policy="drop")]).at("input", FACTS)
-    assert (found.end, found.by) == (HookVerdict.DROP, "t c: policy drop")
+    outcome = ParsedRuleset([base(policy="drop")]).at("input", FACTS)
+    assert (outcome.end, outcome.by) == (HookVerdict.DROP, "t c: policy drop")
     assert ParsedRuleset([base(policy="drop")]).at("output", FACTS).end is HookVerdict.ACCEPT
 
 
@@ -200,8 +201,16 @@ def test_a_verdict_map():
     [
         (payload("tcp", "dport"), [["http", ACCEPT]], HookVerdict.UNKNOWN),
         (meta("l4proto"), [["tcp", ACCEPT]], HookVerdict.UNKNOWN),
-        (payload("tcp", "dport"), [["*", {"reject": None}], [80, ACCEPT]], HookVerdict.ACCEPT),
-        (payload("tcp", "dport"), [["*", {"reject": None}], [81, ACCEPT]], HookVerdict.REJECT),
+        (
+            payload("tcp", "dport"),
+            [["*", {"reject": None}], [80, ACCEPT]],
+            HookVerdict.ACCEPT,
+        ),
+        (
+            payload("tcp", "dport"),
+            [["*", {"reject": None}], [81, ACCEPT]],
+            HookVerdict.REJECT,
+        ),
         (
             payload("udp", "dport"),
             [["*", {"reject": None}]],
@@ -223,10 +232,14 @@ def test_a_table_that_is_switched_off_and_a_chain_before_ip():
 
 def test_translations_are_for_new_connections():
     nat = [base(kind="nat", hook="prerouting"), rule({"dnat": {"addr": "10.0.0.9", "port": 81}})]
-    found = ParsedRuleset(nat).at("prerouting", FACTS).translation
-    assert (found.kind, str(found.address), found.port) == ("dnat", "10.0.0.9", 81)
-    known = {**FACTS, "ct state": frozenset({"established"})}
-    assert ParsedRuleset(nat).at("prerouting", known).translation is None
+    translation = ParsedRuleset(nat).at("prerouting", FACTS).translation
+    assert (translation.kind, str(translation.address), translation.port) == (
+        "dnat",
+        "10.0.0.9",
+        81,
+    )
+    established = {**FACTS, "ct state": frozenset({"established"})}
+    assert ParsedRuleset(nat).at("prerouting", established).translation is None
     to_field = [base(kind="nat"), rule({"snat": {"addr": payload("ip", "daddr")}})]
     assert str(ParsedRuleset(to_field).at("input", FACTS).translation.address) == "10.0.0.6"
     to_map = [base(kind="nat"), rule({"dnat": {"addr": {"map": {}}}})]
@@ -239,18 +252,22 @@ def interface(name: str, number: int, master: int = 0) -> Interface:
 
 
 def machine(number: int, *addresses: str, gateway: str = "") -> NodeModel:
-    """With a card eth0, eth1, … for each address."""
+    """A machine with an adapter eth0, eth1, … for each address."""
     cards = [interface(f"eth{n}", number + n) for n in range(len(addresses))]
-    own = [(f"eth{n}", IPv4Interface(address)) for n, address in enumerate(addresses)]
-    routes = [RouteRow(address.network, (NextHop(None, name),)) for name, address in own]
+    addressed = [(f"eth{n}", IPv4Interface(address)) for n, address in enumerate(addresses)]
+    routes = [RouteRow(address.network, (NextHop(None, name),)) for name, address in addressed]
     if gateway:
-        default = RouteRow(IPv4Network("0.0.0.0/0"), (NextHop(IPv4Address(gateway), own[-1][0]),))
+        default = RouteRow(
+            IPv4Network("0.0.0.0/0"), (NextHop(IPv4Address(gateway), addressed[-1][0]),)
+        )
         routes.append(default)
     forwarding = {f"net.ipv4.conf.eth{n}.forwarding": "1" for n in range(len(addresses) - 1)}
-    return NodeModel(Space(tuple(cards), tuple(own), tuple(routes), (), ()), settings=forwarding)
+    return NodeModel(
+        Space(tuple(cards), tuple(addressed), tuple(routes), (), ()), settings=forwarding
+    )
 
 
-def the_world(**changed: NodeModel) -> LabModel:
+def lab_model(**changed: NodeModel) -> LabModel:
     """vm and other on the switch sw, with a router that translates, and a server behind it."""
     ports = tuple(interface(f"p{n}", 90 + n, master=1) for n in range(3))
     masquerade = rule(match(meta("oifname"), "eth1"), {"masquerade": None})
@@ -259,7 +276,7 @@ def the_world(**changed: NodeModel) -> LabModel:
         rules=ParsedRuleset([base(hook="postrouting", kind="nat", prio=100), masquerade]),
     )
     router.settings["net.ipv4.conf.eth1.forwarding"] = "1"
-    places = {
+    nodes = {
         "vm": machine(10, "10.0.0.10/24", gateway="10.0.0.1"),
         "other": machine(20, "10.0.0.20/24"),
         "sw": NodeModel(Space(ports, (), (), (), ())),
@@ -268,77 +285,79 @@ def the_world(**changed: NodeModel) -> LabModel:
         **changed,
     }
     pairs = [
-        (("sw", "p0"), ("vm", "eth0")),
-        (("sw", "p1"), ("other", "eth0")),
-        (("sw", "p2"), ("router", "eth0")),
-        (("router", "eth1"), ("server", "eth0")),
+        (NodeInterface("sw", "p0"), NodeInterface("vm", "eth0")),
+        (NodeInterface("sw", "p1"), NodeInterface("other", "eth0")),
+        (NodeInterface("sw", "p2"), NodeInterface("router", "eth0")),
+        (NodeInterface("router", "eth1"), NodeInterface("server", "eth0")),
     ]
-    cables = {end: far for one, two in pairs for end, far in ((one, two), (two, one))}
-    peers = {end: far[0] for end, far in cables.items()}
-    netmap = NetworkMap({f"x.{n}": n for n in places}, frozenset({"sw"}), peers, {})
-    return LabModel(places, netmap, cables, lambda node, asked: route(places[node], asked))
+    cables = {end: far for left, right in pairs for end, far in ((left, right), (right, left))}
+    peers = {end: far.node for end, far in cables.items()}
+    netmap = NetworkMap({f"x.{n}": n for n in nodes}, frozenset({"sw"}), peers, {})
+    return LabModel(nodes, netmap, cables, lambda node, lookup: route(nodes[node], lookup))
 
 
-def route(place: NodeModel, asked: RouteLookup) -> RouteResult:
-    """What a kernel would say, as far as these tests go."""
-    if place.has(asked.target):
+def route(node: NodeModel, lookup: RouteLookup) -> RouteResult:
+    """Return the result that a kernel would give, as far as these tests go."""
+    if node.has(lookup.target):
         return RouteResult("local", "lo")
-    forwards = place.settings.get(f"net.ipv4.conf.{asked.came_in}.forwarding") == "1"
-    if asked.came_in and not forwards:
+    forwards = node.settings.get(f"net.ipv4.conf.{lookup.came_in}.forwarding") == "1"
+    if lookup.came_in and not forwards:
         return RouteResult(error=113)
-    fitting = [row for row in place.space.routes if asked.target in row.destination]
+    fitting = [route for route in node.space.routes if lookup.target in route.destination]
     if not fitting:
         return RouteResult(error=101)
-    hop = max(fitting, key=lambda row: row.destination.prefixlen).hops[0]
-    towards = hop.gateway or asked.target
-    own = next(a.ip for name, a in place.space.addresses if name == hop.interface)
+    hop = max(fitting, key=lambda route: route.destination.prefixlen).hops[0]
+    towards = hop.gateway or lookup.target
+    source = next(a.ip for name, a in node.space.addresses if name == hop.interface)
     assert towards
-    return RouteResult("unicast", hop.interface, hop.gateway, own)
+    return RouteResult("unicast", hop.interface, hop.gateway, source)
 
 
-def said(
-    world: LabModel, to: str, probe: PredictedProbe | None = None, source: str = "vm"
+def explained(
+    model: LabModel, to: str, probe: PredictedProbe | None = None, source: str = "vm"
 ) -> Explanation:
     address = IPv4Address(to)
-    target = next((node for node, _ in world.owners.plugs.get(to, ())), to)
-    return explain(world, source, target, address, probe or PredictedProbe())
+    target = next((owner.node for owner in model.owners.interfaces.get(to, ())), to)
+    return explain(model, source, target, address, probe or PredictedProbe())
 
 
-def nodes(found: Explanation, part: Part) -> list[str]:
-    return [stay.node for stay in found.of(part)]
+def nodes(explanation: Explanation, part: Part) -> list[str]:
+    return [stay.node for stay in explanation.of(part)]
 
 
 def test_through_a_translator_and_back():
-    found = said(the_world(), "192.0.2.80")
-    assert found.finding.verdict is Verdict.ANSWERED
-    assert nodes(found, Part.REQUEST) == ["vm", "sw", "router", "server"]
-    assert nodes(found, Part.REPLY) == ["server", "router", "sw", "vm"]
-    there, back = found.of(Part.REQUEST)[2], found.of(Part.REPLY)[1]
-    assert (there.before[0], there.after[0]) == ("10.0.0.10", "192.0.2.1")
-    assert (back.before[1], back.after[1]) == ("192.0.2.1", "10.0.0.10")
-    assert found.of(Part.REQUEST)[-1].ttl == 63
+    explanation = explained(lab_model(), "192.0.2.80")
+    assert explanation.diagnosis.verdict is Verdict.ANSWERED
+    assert nodes(explanation, Part.REQUEST) == ["vm", "sw", "router", "server"]
+    assert nodes(explanation, Part.REPLY) == ["server", "router", "sw", "vm"]
+    translated, restored = explanation.of(Part.REQUEST)[2], explanation.of(Part.REPLY)[1]
+    assert (translated.before[0], translated.after[0]) == ("10.0.0.10", "192.0.2.1")
+    assert (restored.before[1], restored.after[1]) == ("192.0.2.1", "10.0.0.10")
+    assert explanation.of(Part.REQUEST)[-1].ttl == 63
 
 
 def test_without_translation_there_is_no_way_back():
-    world = the_world()
-    plain = replace(world.places["router"], rules=ParsedRuleset())
-    found = said(the_world(router=plain), "192.0.2.80").finding
-    assert (found.at, found.cause) == ("server", Cause.NO_RETURN_PATH)
+    model = lab_model()
+    plain = replace(model.nodes["router"], rules=ParsedRuleset())
+    diagnosis = explained(lab_model(router=plain), "192.0.2.80").diagnosis
+    assert (diagnosis.at, diagnosis.cause) == ("server", Cause.NO_RETURN_PATH)
 
 
 def test_rules_after_translation_see_what_was_made_of_the_packet():
     """As the chain by which nothing leaves a NAT untranslated."""
-    router = the_world().places["router"]
-    own = {"fib": {"flags": ["saddr", "oif"], "result": "type"}}
+    router = lab_model().nodes["router"]
+    source_type = {"fib": {"flags": ["saddr", "oif"], "result": "type"}}
     last = base("last", "postrouting", prio=101)
-    outward, foreign = match(meta("oifname"), "eth1"), match(own, "local", "!=")
+    outward, foreign = match(meta("oifname"), "eth1"), match(source_type, "local", "!=")
     strict = [*router.rules.document, last, rule(outward, foreign, DROP, of="last")]
     translates = replace(router, rules=ParsedRuleset(strict))
-    assert said(the_world(router=translates), "192.0.2.80").finding.verdict is Verdict.ANSWERED
-    rest = [one for one in strict if "masquerade" not in str(one)]
-    forgets = replace(router, rules=ParsedRuleset(rest))
-    found = said(the_world(router=forgets), "192.0.2.80").finding
-    assert (found.at, found.cause) == ("router", Cause.FIREWALL)
+    assert (
+        explained(lab_model(router=translates), "192.0.2.80").diagnosis.verdict is Verdict.ANSWERED
+    )
+    without_nat = [item for item in strict if "masquerade" not in str(item)]
+    forgets = replace(router, rules=ParsedRuleset(without_nat))
+    diagnosis = explained(lab_model(router=forgets), "192.0.2.80").diagnosis
+    assert (diagnosis.at, diagnosis.cause) == ("router", Cause.FIREWALL)
 
 
 def test_a_stale_mac_leads_astray():
@@ -347,35 +366,38 @@ def test_a_stale_mac_leads_astray():
     wrong = Neighbour("eth0", IPv4Address("10.0.0.1"), "02:00:00:00:00:14", "stale")
     vm = replace(vm, space=replace(vm.space, neighbours=(wrong,)))
     learnt = FdbEntry("sw", "02:00:00:00:00:14", "p1", learnt=True)
-    switch = the_world().places["sw"]
+    switch = lab_model().nodes["sw"]
     switch = replace(switch, space=replace(switch.space, fdb=(learnt,)))
-    found = said(the_world(vm=vm, sw=switch), "192.0.2.80")
-    assert nodes(found, Part.REQUEST) == ["vm", "sw", "other"]
-    assert (found.finding.at, found.finding.cause) == ("other", Cause.NOT_FORWARDING)
+    explanation = explained(lab_model(vm=vm, sw=switch), "192.0.2.80")
+    assert nodes(explanation, Part.REQUEST) == ["vm", "sw", "other"]
+    assert (explanation.diagnosis.at, explanation.diagnosis.cause) == (
+        "other",
+        Cause.NOT_FORWARDING,
+    )
 
 
 def test_a_mac_that_nobody_has_is_flooded():
     vm = machine(10, "10.0.0.10/24")
-    gone = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "reachable")
-    vm = replace(vm, space=replace(vm.space, neighbours=(gone,)))
-    found = said(the_world(vm=vm), "10.0.0.20")
-    assert (found.finding.at, found.finding.cause) == ("sw", Cause.MAC_UNKNOWN)
-    assert [out.peer for out in found.of(Part.REQUEST)[1].went_out] == ["other", "router"]
+    stale = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "reachable")
+    vm = replace(vm, space=replace(vm.space, neighbours=(stale,)))
+    explanation = explained(lab_model(vm=vm), "10.0.0.20")
+    assert (explanation.diagnosis.at, explanation.diagnosis.cause) == ("sw", Cause.MAC_UNKNOWN)
+    assert [out.peer for out in explanation.of(Part.REQUEST)[1].went_out] == ["other", "router"]
 
 
 def test_a_failed_question_is_asked_again():
     vm = machine(10, "10.0.0.10/24")
     failed = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "failed")
     vm = replace(vm, space=replace(vm.space, neighbours=(failed,)))
-    assert said(the_world(vm=vm), "10.0.0.20").finding.verdict is Verdict.ANSWERED
+    assert explained(lab_model(vm=vm), "10.0.0.20").diagnosis.verdict is Verdict.ANSWERED
 
 
 def test_the_address_is_on_another_network():
-    other = machine(20, "192.0.2.80/24")
+    moved = machine(20, "192.0.2.80/24")
     vm = machine(10, "10.0.0.10/24", "172.16.0.1/24")
     server = machine(40, "10.0.0.99/24")
-    found = said(the_world(other=other, vm=vm, server=server), "10.0.0.99").finding
-    assert (found.at, found.cause) == ("vm", Cause.WRONG_SEGMENT)
+    diagnosis = explained(lab_model(other=moved, vm=vm, server=server), "10.0.0.99").diagnosis
+    assert (diagnosis.at, diagnosis.cause) == ("vm", Cause.WRONG_SEGMENT)
 
 
 @pytest.mark.parametrize(
@@ -390,15 +412,17 @@ def test_the_address_is_on_another_network():
 )
 def test_a_port_needs_a_program(address, probe, verdict):
     waiting = (Socket("tcp", IPv4Address(address), 80, 1, "httpd"),)
-    other = replace(machine(20, "10.0.0.20/24"), waiting=waiting)
-    found = said(the_world(other=other), "10.0.0.20", probe).finding
-    assert found.verdict is verdict
-    assert found.cause in (None, Cause.PORT_CLOSED)
+    machine_model = replace(machine(20, "10.0.0.20/24"), listening=waiting)
+    diagnosis = explained(lab_model(other=machine_model), "10.0.0.20", probe).diagnosis
+    assert diagnosis.verdict is verdict
+    assert diagnosis.cause in (None, Cause.PORT_CLOSED)
 
 
 def test_a_rule_about_the_source_port_is_not_certain():
     picky = ParsedRuleset([base(), rule(match(payload("tcp", "sport"), 1000), DROP)])
-    other = replace(machine(20, "10.0.0.20/24"), rules=picky)
-    found = said(the_world(other=other), "10.0.0.20", PredictedProbe("tcp", 80)).finding
-    assert (found.verdict, found.at) == (Verdict.UNKNOWN, "other")
-    assert found.evidence == "not certain: rule t c: a rule"
+    picky_machine = replace(machine(20, "10.0.0.20/24"), rules=picky)
+    diagnosis = explained(
+        lab_model(other=picky_machine), "10.0.0.20", PredictedProbe("tcp", 80)
+    ).diagnosis
+    assert (diagnosis.verdict, diagnosis.at) == (Verdict.UNKNOWN, "other")
+    assert diagnosis.evidence == "not certain: rule t c: a rule"

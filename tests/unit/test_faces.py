@@ -115,7 +115,7 @@ ANSWERED = traced([*arp(), *request(), *answer()], answered=True)
 DROPPED = {("nat", Part.REQUEST): Rule("nat_device forward: policy drop")}
 DEAD = traced(request("vm1.eth0> sw.p1< sw.p2> nat.eth0<"), drops=DROPPED)
 SILENT = replace(
-    traced(arp()[:4]), finding=Diagnosis(Verdict.UNKNOWN, "vm1", None, "nothing is known", "")
+    traced(arp()[:4]), diagnosis=Diagnosis(Verdict.UNKNOWN, "vm1", None, "nothing is known", "")
 )
 
 
@@ -169,7 +169,7 @@ def test_a_diagram_has_participants_first_and_only_those(trace, language):
 
 def test_what_mermaid_reads_as_its_own_is_written_otherwise():
     drop = traced(request("vm1.eth0> sw.p1<"), drops={("sw", Part.REQUEST): Rule("x")})
-    odd = replace(drop, names={**NAMES}, question=replace(drop.question, source="vm;1#"))
+    odd = replace(drop, names={**NAMES}, request=replace(drop.request, source="vm;1#"))
     text = sequence(odd, "en")
     assert "participant n1 as vm#59;1#35;" in text
 
@@ -199,7 +199,7 @@ def test_a_packet_that_went_the_same_way_takes_one_line():
 )
 def test_where_a_packet_was_seen_last(stop, words):
     trace = traced(request(stop))
-    assert trace.finding.verdict is Verdict.UNKNOWN
+    assert trace.diagnosis.verdict is Verdict.UNKNOWN
     assert words in plain(journey(trace, False, "en"))
 
 
@@ -417,7 +417,7 @@ def elsewhere(trace: Trace, name: str) -> Trace:
 
     steps = tuple(map(renamed, trace.journey.steps))
     whole = replace(trace.journey, steps=steps)
-    return replace(trace, journey=whole, question=replace(trace.question, source=name))
+    return replace(trace, journey=whole, request=replace(trace.request, source=name))
 
 
 def test_sources_of_different_names_stand_in_one_line():
@@ -434,6 +434,6 @@ def test_a_copy_for_somebody_else_is_recorded_as_overheard():
 
 def test_an_answer_that_says_no_is_not_told_as_if_it_had_died():
     no = Diagnosis(Verdict.REFUSED, "pc", None, "pc answers: no such name", "")
-    told = text(replace(ANSWERED, finding=no))
+    told = text(replace(ANSWERED, diagnosis=no))
     assert " 5  pc ▸ nat * destination → 10.0.0.1 ▸ sw ▸ vm1" in told
-    assert "where" not in text(replace(ANSWERED, finding=replace(no, at="sw")))
+    assert "where" not in text(replace(ANSWERED, diagnosis=replace(no, at="sw")))

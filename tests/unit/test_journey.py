@@ -11,9 +11,10 @@ import pytest
 from netlab.diagnosis.cause import SENTENCES, Cause, Diagnosis, look_at
 from netlab.diagnosis.diagnose import LabEvidence, ProbeEvidence, diagnose
 from netlab.diagnosis.drops import RuleDrop, Silence
-from netlab.diagnosis.journey import NetworkMap, Turn, follow, turn
+from netlab.diagnosis.journey import AsymmetricReply, NetworkMap, asymmetric_reply, follow
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.rows import RouteRow
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting
 from netlab.probes.base import Ends
@@ -26,17 +27,17 @@ MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},
     switches=frozenset({"sw"}),
     peers={
-        ("vm1", "eth0"): "sw",
-        ("sw", "p1"): "vm1",
-        ("sw", "p2"): "nat",
-        ("sw", "p3"): "pc",
-        ("nat", "eth0"): "sw",
-        ("nat", "up"): "host",
-        ("host", "down"): "nat",
-        ("host", "lan"): "pc",
-        ("pc", "eth0"): "host",
+        NodeInterface("vm1", "eth0"): "sw",
+        NodeInterface("sw", "p1"): "vm1",
+        NodeInterface("sw", "p2"): "nat",
+        NodeInterface("sw", "p3"): "pc",
+        NodeInterface("nat", "eth0"): "sw",
+        NodeInterface("nat", "up"): "host",
+        NodeInterface("host", "down"): "nat",
+        NodeInterface("host", "lan"): "pc",
+        NodeInterface("pc", "eth0"): "host",
     },
-    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
+    nat_uplinks={NodeInterface("nat", "up"): "nat", NodeInterface("host", "down"): "nat"},
 )
 FIELDS = {
     "eth.src": "a",
@@ -49,18 +50,18 @@ FIELDS = {
 
 def frames(text: str, part: Part = Part.REQUEST, start: int = 0, **changed: str) -> list[Frame]:
     """`vm1.eth0> sw.p1< …`: in this order; `>` leaves, `<` comes in, `x` comes in for another MAC."""
-    found = []
+    sightings = []
     for at, word in enumerate(text.split(), start):
-        node, _, rest = word.partition(".")
-        interface, sign = rest[:-1], rest[-1]
-        seen = Sighting(at * 1000, f"lab.{node}", interface, sign == ">", sign == "x", b"")
+        node, _, point = word.partition(".")
+        interface, sign = point[:-1], point[-1]
+        sighting = Sighting(at * 1000, f"lab.{node}", interface, sign == ">", sign == "x", b"")
         fields = FIELDS | ({"ip.src": changed[word]} if word in changed else {})
-        found.append(Frame(seen, Packet(part, f"{part} packet"), fields))
-    return found
+        sightings.append(Frame(sighting, Packet(part, f"{part} packet"), fields))
+    return sightings
 
 
-def nodes(found: list[Frame]) -> list[str]:
-    return [step.node for step in follow(found, MAP).steps]
+def nodes(frames: list[Frame]) -> list[str]:
+    return [step.node for step in follow(frames, MAP).steps]
 
 
 THERE = "vm1.eth0> sw.p1< sw.p2> nat.eth0< nat.up> host.down< host.lan> pc.eth0<"
@@ -68,9 +69,9 @@ BACK = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
 
 
 def test_a_box_and_its_plumbing_are_one_step_both_ways():
-    found = frames(THERE) + frames(BACK, Part.REPLY, 20)
-    assert nodes(found) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
-    box = follow(found, MAP).steps[2]
+    round_trip = frames(THERE) + frames(BACK, Part.REPLY, 20)
+    assert nodes(round_trip) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
+    box = follow(round_trip, MAP).steps[2]
     assert (box.came_in.peer, [out.peer for out in box.went_out]) == ("sw", ["pc"])
 
 
@@ -83,67 +84,69 @@ def test_what_ends_inside_the_box_ends_at_the_host():
 
 
 def test_a_copy_for_somebody_else_is_overheard_and_no_step():
-    found = follow(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x sw.p3> pc.eth0x"), MAP)
-    assert [step.node for step in found.steps] == ["vm1", "sw"]
-    assert len(found.overheard) == 2
-    assert [out.peer for out in found.steps[1].went_out] == ["nat", "pc"]
+    journey = follow(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x sw.p3> pc.eth0x"), MAP)
+    assert [step.node for step in journey.steps] == ["vm1", "sw"]
+    assert len(journey.overheard) == 2
+    assert [out.peer for out in journey.steps[1].went_out] == ["nat", "pc"]
 
 
 def test_a_rewrite_is_a_difference_within_one_node():
-    there = frames(THERE)
-    for frame in there[6:]:
+    request = frames(THERE)
+    for frame in request[6:]:
         frame.fields["ip.src"] = "192.168.1.100"
-    rewrites = [step.rewrites for step in follow(there, MAP).steps]
+    rewrites = [step.rewrites for step in follow(request, MAP).steps]
     assert rewrites == [{}, {}, {"ip.src": ("10.0.0.1", "192.168.1.100")}, {}]
 
 
 @pytest.mark.parametrize(
-    ("asked", "answered", "found"),
+    ("asked", "answered", "expected"),
     [
-        ("host.lan<", "host.down>", Turn("host", "lan", "down")),
+        ("host.lan<", "host.down>", AsymmetricReply("host", "lan", "down")),
         ("host.lan<", "host.lan>", None),
         ("host.lan<", "pc.eth0>", None),  # Another machine's answer.
-        ("host.lan< host.down>", "host.down>", Turn("host", "lan", "down")),
+        ("host.lan< host.down>", "host.down>", AsymmetricReply("host", "lan", "down")),
         ("", "host.down>", None),
         ("host.lan<", "", None),
         ("host.down>", "host.lan>", None),  # It was not seen coming in.
     ],
 )
-def test_who_answers_by_another_interface_than_it_is_asked_by(asked, answered, found):
-    there, back = (follow(frames(text), MAP).steps for text in (asked, answered))
-    assert turn(there, back, MAP) == found
+def test_who_answers_by_another_interface_than_it_is_asked_by(asked, answered, expected):
+    request, reply = (follow(frames(text), MAP).steps for text in (asked, answered))
+    assert asymmetric_reply(request, reply, MAP) == expected
 
 
 def test_whom_an_address_means():
     """The MAP's switch has vm1, nat and pc; the host is on another cable."""
-    plugs = [("pc", "eth0"), ("host", "lan")]
-    apart = NetworkMap(MAP.nodes, MAP.switches, {**MAP.peers, ("pc", "eth0"): "sw"}, {})
-    assert apart.meant(plugs, "pc", named=True) == {"pc"}
-    assert apart.meant(plugs, "pc", named=False) == {"pc", "host"}
-    assert apart.meant([*plugs, ("vm1", "eth0")], "pc", named=False) == {"pc", "host"}
-    assert apart.meant([*plugs, ("vm1", "lo")], "pc", named=False) == {"pc", "host"}
+    pc, vm1 = (NodeInterface(node, "eth0") for node in ("pc", "vm1"))
+    owners = [pc, NodeInterface("host", "lan")]
+    apart = NetworkMap(MAP.nodes, MAP.switches, {**MAP.peers, pc: "sw"}, {})
+    assert apart.meant(owners, "pc", named=True) == {"pc"}
+    assert apart.meant(owners, "pc", named=False) == {"pc", "host"}
+    assert apart.meant([*owners, vm1], "pc", named=False) == {"pc", "host"}
+    assert apart.meant([*owners, NodeInterface("vm1", "lo")], "pc", named=False) == {"pc", "host"}
 
 
 def test_who_hears_a_question():
-    assert MAP.together(("nat", "eth0"), ("vm1", ""))
-    assert MAP.together(("host", "down"), ("nat", "up"))  # A cable without a switch.
-    assert not MAP.together(("host", "down"), ("nat", "eth0"))
-    assert not MAP.together(("pc", "eth0"), ("nat", "up"))
+    inside, outside = NodeInterface("nat", "eth0"), NodeInterface("nat", "up")
+    assert MAP.same_segment(inside, NodeInterface("vm1", ""))
+    assert MAP.same_segment(NodeInterface("host", "down"), outside)  # A cable without a switch.
+    assert not MAP.same_segment(NodeInterface("host", "down"), inside)
+    assert not MAP.same_segment(NodeInterface("pc", "eth0"), outside)
 
 
-def evidence(found: list[Frame], **more) -> ProbeEvidence:
-    given = {"target": "pc", "carriers": frozenset({"eth0"}), **more}
-    scene = {
-        name: given.pop(name) for name in [one.name for one in fields(LabEvidence)] if name in given
-    }
-    return ProbeEvidence("vm1", journey=follow(found, MAP), scene=LabEvidence(**scene), **given)
+def evidence(frames: list[Frame], **given) -> ProbeEvidence:
+    """Evidence of a probe from vm1 to pc; `given` are fields of it, or of its lab."""
+    of_lab = {field.name for field in fields(LabEvidence)} & given.keys()
+    lab = LabEvidence(**{name: given.pop(name) for name in of_lab})
+    of_probe = {"target": "pc", "carriers": frozenset({"eth0"}), **given}
+    return ProbeEvidence("vm1", journey=follow(frames, MAP), lab=lab, **of_probe)
 
 
-def of(length: str, found: list[Frame]) -> list[Frame]:
-    """The same, of so many bytes that may not be cut."""
-    for frame in found:
+def of(length: str, frames: list[Frame]) -> list[Frame]:
+    """Return the frames with so many bytes, which may not be cut."""
+    for frame in frames:
         frame.fields.update({"ip.length": length, "ip.df": "1"})
-    return found
+    return frames
 
 
 OF_1400_BYTES, OF_49_BYTES = (
@@ -186,11 +189,11 @@ ON_ANOTHER = {"unanswered": {"vm1": "10.0.0.2"}, "elsewhere": {"10.0.0.2": "pc"}
 ASKED = {"kind": "dhcp", "switches": {"sw"}}
 DHCP = {"kind": "dhcp", "listening": {"pc": {"udp/67"}}}
 APART = {
-    "isolated": {("sw", "p1"): {"vm1"}, ("sw", "p3"): {"pc"}},
+    "isolated": {NodeInterface("sw", "p1"): {"vm1"}, NodeInterface("sw", "p3"): {"pc"}},
     "owners": {"b": {"pc"}},
     "switches": {"sw"},
 }
-NOT_APART = {**APART, "isolated": {("sw", "p1"): {"vm1"}}}
+NOT_APART = {**APART, "isolated": {NodeInterface("sw", "p1"): {"vm1"}}}
 DNS = {
     "kind": "dns",
     "listening": {"pc": {"udp/53"}},
@@ -297,8 +300,8 @@ CASES = [
 
 @pytest.mark.parametrize(("given", "verdict", "at", "cause"), CASES)
 def test_what_proves_what(given, verdict, at, cause):
-    found = diagnose(given)
-    assert (found.verdict, found.at, found.cause) == (verdict, at, cause)
+    diagnosis = diagnose(given)
+    assert (diagnosis.verdict, diagnosis.at, diagnosis.cause) == (verdict, at, cause)
 
 
 def test_every_cause_has_a_sentence_in_each_language():
@@ -306,22 +309,22 @@ def test_every_cause_has_a_sentence_in_each_language():
     assert all(set(texts) == set(LANGUAGES) and all(texts.values()) for texts in SENTENCES.values())
 
 
-def pictured(given: ProbeEvidence, found: Diagnosis, language: str = "en") -> str:
+def pictured(given: ProbeEvidence, diagnosis: Diagnosis, language: str = "en") -> str:
     ends = Ends("lab.vm1", "lab.pc", "10.0.0.2", "eth0", "a", "10.0.0.1")
-    traced = Trace(TraceRequest("vm1", "pc", ends), "00", 0, False, given.journey, found)
-    return plain(journey(traced, False, language))
+    trace = Trace(TraceRequest("vm1", "pc", ends), "00", 0, False, given.journey, diagnosis)
+    return plain(journey(trace, False, language))
 
 
 def test_what_died_where_it_never_was_was_last_somewhere_else():
     """A rule of pc's ended the question for its MAC address: the packet waited elsewhere."""
-    found = Diagnosis(Verdict.DROPPED, "pc", Cause.FIREWALL, "a rule")
-    assert "it never left vm1" in pictured(evidence([]), found)
-    assert "step 3: it came in at eth0" in pictured(evidence(ENDED), found)
+    diagnosis = Diagnosis(Verdict.DROPPED, "pc", Cause.FIREWALL, "a rule")
+    assert "it never left vm1" in pictured(evidence([]), diagnosis)
+    assert "step 3: it came in at eth0" in pictured(evidence(ENDED), diagnosis)
 
 
 def test_chinese_evidence_is_chinese():
-    found = diagnose(evidence(frames(THERE), **TWIN_TARGETS))
-    assert "pc 和 vm2 都有地址 10.0.0.2" in pictured(evidence(frames(THERE)), found, "zh")
+    diagnosis = diagnose(evidence(frames(THERE), **TWIN_TARGETS))
+    assert "pc 和 vm2 都有地址 10.0.0.2" in pictured(evidence(frames(THERE)), diagnosis, "zh")
 
 
 def test_what_is_looked_at_is_what_there_is_to_see():
@@ -334,6 +337,6 @@ def test_what_is_looked_at_is_what_there_is_to_see():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_picture_of_a_death(language, golden):
     given = evidence(ENDED, drops={AT_NAT: RuleDrop("t c: icmp type echo-request drop")})
-    found = diagnose(given)
-    golden(f"pictures/trace-{language}.txt", f"{pictured(given, found, language)}\n")
-    assert found.verdict is Verdict.DROPPED
+    diagnosis = diagnose(given)
+    golden(f"pictures/trace-{language}.txt", f"{pictured(given, diagnosis, language)}\n")
+    assert diagnosis.verdict is Verdict.DROPPED

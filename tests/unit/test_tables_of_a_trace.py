@@ -16,6 +16,7 @@ from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Neighbour, NextHop, RouteRow
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
 from netlab.kernel.state.tables import KernelTable
+from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting
 
@@ -23,15 +24,15 @@ MAP = NetworkMap(
     nodes={f"lab.{node}": node for node in ("a", "b", "c", "far", "sw", "sw2", "nat", "host")},
     switches=frozenset({"sw", "sw2"}),
     peers={
-        ("a", "eth0"): "sw", ("sw", "pa"): "a",
-        ("b", "eth0"): "sw", ("sw", "pb"): "b",
-        ("sw", "up"): "sw2", ("sw2", "down"): "sw",
-        ("c", "eth0"): "sw2", ("sw2", "pc"): "c",
-        ("nat", "eth0"): "sw", ("sw", "pn"): "nat",
-        ("nat", "uplink"): "host", ("host", "nat"): "nat",
-        ("far", "eth0"): "host", ("host", "lan"): "far",
+        NodeInterface("a", "eth0"): "sw", NodeInterface("sw", "pa"): "a",
+        NodeInterface("b", "eth0"): "sw", NodeInterface("sw", "pb"): "b",
+        NodeInterface("sw", "up"): "sw2", NodeInterface("sw2", "down"): "sw",
+        NodeInterface("c", "eth0"): "sw2", NodeInterface("sw2", "pc"): "c",
+        NodeInterface("nat", "eth0"): "sw", NodeInterface("sw", "pn"): "nat",
+        NodeInterface("nat", "uplink"): "host", NodeInterface("host", "nat"): "nat",
+        NodeInterface("far", "eth0"): "host", NodeInterface("host", "lan"): "far",
     },
-    nat_uplinks={("nat", "uplink"): "nat", ("host", "nat"): "nat"},
+    nat_uplinks={NodeInterface("nat", "uplink"): "nat", NodeInterface("host", "nat"): "nat"},
 )  # fmt: skip
 REQUEST = Packet(Part.REQUEST, "UDP datagram")
 INSIDE = Flow(ip_address("10.0.0.1"), ip_address("8.8.8.8"), 5000, 53)
@@ -93,12 +94,14 @@ class TestRoutes:
 class TestDecisions:
     def test_a_switch_decides_by_its_table_or_sends_to_every_port(self):
         fdb = [FdbEntry("sw", "m:gw", "pn", learnt=True), FdbEntry("sw", "m:a", "pa", learnt=True)]
-        one = step("sw", INSIDE, INSIDE, ("pn",))
-        said = list(decisions(one, DecisionTables(fdb=fdb), (), True, {"m:gw": "nat"}))
-        assert [(d.by, d.text) for d in said] == [(By.FDB, "nat is behind the port pn")]
-        flooded = replace(one, went_out=(*one.went_out, Outlet("pb", "b")))
-        (said,) = decisions(flooded, DecisionTables(), (), True, {})
-        assert said.text == "nobody knows the port of m:gw: to every port"
+        stay = step("sw", INSIDE, INSIDE, ("pn",))
+        decided = list(decisions(stay, DecisionTables(fdb=fdb), (), True, {"m:gw": "nat"}))
+        assert [(decision.by, decision.text) for decision in decided] == [
+            (By.FDB, "nat is behind the port pn")
+        ]
+        flooded = replace(stay, went_out=(*stay.went_out, Outlet("pb", "b")))
+        (decision,) = decisions(flooded, DecisionTables(), (), True, {})
+        assert decision.text == "nobody knows the port of m:gw: to every port"
         broadcast = step("sw", INSIDE, INSIDE, ("pn", "pb"), "ff:ff:ff:ff:ff:ff")
         assert list(decisions(broadcast, DecisionTables(), (), True, {})) == []
 
@@ -108,30 +111,30 @@ class TestDecisions:
             [Neighbour("uplink", ip_address("169.254.0.1"), "m:gw", "reachable")],
             connections=[OTHERS, ENTRY],
         )
-        found = list(
+        decided = list(
             decisions(
                 step("nat", INSIDE, OUTSIDE), tables, ["r1", "r2", "r1"], False, {"m:gw": "host"}
             )
         )
-        assert [one.by for one in found] == [By.ROUTE, By.ARP, By.NAT, By.RULE, By.RULE]
-        assert found[0].text == "default via 169.254.0.1 dev uplink"
-        assert found[1].text == "169.254.0.1 is at m:gw (host)"
-        assert found[2].text == f"{INSIDE} goes on as {OUTSIDE}"
+        assert [decision.by for decision in decided] == [By.ROUTE, By.ARP, By.NAT, By.RULE, By.RULE]
+        assert decided[0].text == "default via 169.254.0.1 dev uplink"
+        assert decided[1].text == "169.254.0.1 is at m:gw (host)"
+        assert decided[2].text == f"{INSIDE} goes on as {OUTSIDE}"
 
     def test_what_a_device_and_its_host_translate_one_after_the_other_is_told_as_one(self):
         between = Flow(ip_address("169.254.0.2"), ip_address("8.8.8.8"), 5000, 53)
         first = replace(ENTRY, reply=between.reversed)
         second = replace(ENTRY, original=between)
         tables = DecisionTables(connections=[second, OTHERS, first])
-        for one in (step("nat", INSIDE, OUTSIDE), step("nat", OUTSIDE.reversed, INSIDE.reversed)):
-            found = [d.text for d in decisions(one, tables, (), False, {})]
-            assert found == [f"{INSIDE} goes on as {OUTSIDE}"]
+        for box in (step("nat", INSIDE, OUTSIDE), step("nat", OUTSIDE.reversed, INSIDE.reversed)):
+            translations = [decision.text for decision in decisions(box, tables, (), False, {})]
+            assert translations == [f"{INSIDE} goes on as {OUTSIDE}"]
 
     def test_no_entry_is_named_that_has_not_translated_this_packet(self):
-        found = decisions(
+        decided = decisions(
             step("nat", INSIDE, OUTSIDE), DecisionTables(connections=[OTHERS]), (), False, {}
         )
-        assert list(found) == []
+        assert list(decided) == []
 
     def test_the_way_there_and_the_way_back_are_one_entry(self):
         assert is_about(ENTRY, step("nat", INSIDE, OUTSIDE))
@@ -159,12 +162,12 @@ class TestHistory:
     ) -> Frame:
         return Frame(Sighting(at, f"lab.{node}", interface, outgoing, False, b""), REQUEST, fields)
 
-    def when(self, row, node: str, *frames: Frame, at: int = 900) -> int:
-        (one,) = dated([TableChange(at, "added", Entry(node, row))], frames, MAP.nodes)
-        return one.at
+    def when(self, entry, node: str, *frames: Frame, at: int = 900) -> int:
+        (change,) = dated([TableChange(at, "added", Entry(node, entry))], frames, MAP.nodes)
+        return change.at
 
     def test_a_switch_learns_from_the_frame_that_comes_in(self):
-        row = FdbEntry("sw", "m:a", "pa", learnt=True)
+        entry = FdbEntry("sw", "m:a", "pa", learnt=True)
         frames = [
             self.seen(100, "sw", "pa", True, {"eth.src": "m:a"}),
             self.seen(200, "sw", "pb", False, {"eth.src": "m:a"}),
@@ -172,20 +175,20 @@ class TestHistory:
             self.seen(400, "sw", "pa", False, {"eth.src": "m:a"}),
             self.seen(500, "sw", "pa", False, {"eth.src": "m:a"}),
         ]
-        assert self.when(row, "sw", *frames[::-1]) == 400
-        assert self.when(row, "sw", *frames[:3]) == 900
+        assert self.when(entry, "sw", *frames[::-1]) == 400
+        assert self.when(entry, "sw", *frames[:3]) == 900
 
     def test_a_machine_learns_from_the_answer(self):
-        row = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
+        entry = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
         answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "reply"})
-        assert self.when(row, "a", answer) == 100
-        assert self.when(replace(row, address=ip_address("10.0.0.3")), "a", answer) == 900
+        assert self.when(entry, "a", answer) == 100
+        assert self.when(replace(entry, address=ip_address("10.0.0.3")), "a", answer) == 900
 
     def test_it_waits_from_its_own_question_on(self):
-        row = Neighbour("eth0", ip_address("10.0.0.1"), "", "incomplete")
+        entry = Neighbour("eth0", ip_address("10.0.0.1"), "", "incomplete")
         asks = ARP | {"arp.op": "request"}
-        assert self.when(row, "b", self.seen(100, "b", "eth0", True, asks)) == 100
-        assert self.when(row, "b", self.seen(100, "b", "eth0", False, asks)) == 900
+        assert self.when(entry, "b", self.seen(100, "b", "eth0", True, asks)) == 100
+        assert self.when(entry, "b", self.seen(100, "b", "eth0", False, asks)) == 900
 
     def test_a_nat_remembers_when_the_packet_leaves_and_when_it_is_answered(self):
         frames = [
@@ -198,7 +201,9 @@ class TestHistory:
 
     def times(self, changes: list[TableChange], *frames: Frame) -> list[tuple[int, str, str]]:
         dates = dated(changes, frames, MAP.nodes)
-        return [(one.at, one.what, getattr(one.entry.row, "state", "")) for one in dates]
+        return [
+            (change.at, change.what, getattr(change.entry.row, "state", "")) for change in dates
+        ]
 
     def test_a_connection_goes_on_packet_by_packet(self):
         ends = (
@@ -229,7 +234,7 @@ class TestHistory:
             {"ip.src": "8.8.8.8", "ip.dst": "10.0.0.1"},
         )
         plain = replace(ENTRY, protocol="tcp", reply=INSIDE.reversed, state="SYN_SENT")
-        changes = [TableChange(900, what, Entry("nat", plain)) for what in ("added", "removed")]
+        changes = [TableChange(900, kind, Entry("nat", plain)) for kind in ("added", "removed")]
         asked = self.seen(100, "nat", "uplink", True, ends[0])
         answer = self.seen(200, "nat", "uplink", False, ends[1])
         reset = self.seen(200, "nat", "uplink", False, ends[1] | {"tcp.flags": "RST ACK"})
@@ -237,15 +242,15 @@ class TestHistory:
         assert [at for at, *_ in self.times(changes, asked, answer)] == [100, 900]
 
     def test_nobody_answered_when_the_kernel_gave_up_and_not_when_it_asked(self):
-        row = Neighbour("eth0", ip_address("10.0.0.1"), "", "failed")
+        entry = Neighbour("eth0", ip_address("10.0.0.1"), "", "failed")
         asks = ARP | {"arp.op": "request"}
-        assert self.when(row, "b", self.seen(100, "b", "eth0", True, asks)) == 900
+        assert self.when(entry, "b", self.seen(100, "b", "eth0", True, asks)) == 900
 
     def test_what_was_read_late_was_not_later_than_what_came_after_it(self):
-        row = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
+        entry = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
         changes = [
-            TableChange(900, "changed", Entry("a", replace(row, mac="", state="incomplete"))),
-            TableChange(901, "changed", Entry("a", row)),
+            TableChange(900, "changed", Entry("a", replace(entry, mac="", state="incomplete"))),
+            TableChange(901, "changed", Entry("a", entry)),
         ]
         answer = self.seen(100, "a", "eth0", False, ARP | {"arp.op": "reply"})
         assert self.times(changes, answer) == [
@@ -254,15 +259,15 @@ class TestHistory:
         ]
 
     def test_nothing_is_dated_by_a_later_frame(self):
-        row = FdbEntry("sw", "m:a", "pa", learnt=True)
-        assert self.when(row, "sw", self.seen(901, "sw", "pa", False, {"eth.src": "m:a"})) == 900
+        entry = FdbEntry("sw", "m:a", "pa", learnt=True)
+        assert self.when(entry, "sw", self.seen(901, "sw", "pa", False, {"eth.src": "m:a"})) == 900
 
     def test_changes_are_in_order(self):
-        rows = [
+        changes = [
             TableChange(n, "added", Entry("sw", FdbEntry("sw", str(n), "pa", True)))
             for n in (3, 1, 2)
         ]
-        assert [one.at for one in dated(rows, [], MAP.nodes)] == [1, 2, 3]
+        assert [change.at for change in dated(changes, [], MAP.nodes)] == [1, 2, 3]
 
 
 ZEROS = "00:00:00:00:00:00"
@@ -310,31 +315,31 @@ def by_main_table(node: str, question: RouteLookup) -> RouteResult:
 
 
 class TestKnowledge:
-    KNOWN = LabTables(MAP, ROWS, by_main_table)
+    TABLES = LabTables(MAP, ROWS, by_main_table)
 
     def test_two_machines_may_have_one_address(self):
-        owners = self.KNOWN.owners
+        owners = self.TABLES.owners
         assert owners.nodes["m:a"] == {"a", "b"}
         assert owners.nodes["10.0.0.2"] == {"b", "far"}
         assert owners.name("m:a") == "a and b"
-        assert not {ZEROS, "m:sw"} & owners.plugs.keys()
+        assert not {ZEROS, "m:sw"} & owners.interfaces.keys()
 
     def test_carriers(self):
-        assert self.KNOWN.carriers("a") == {"eth0"}
-        assert self.KNOWN.carriers("b") == {"eth0"}
+        assert self.TABLES.carriers("a") == {"eth0"}
+        assert self.TABLES.carriers("b") == {"eth0"}
 
     def test_who_is_on_another_network(self):
-        assert self.KNOWN.elsewhere("a", "10.0.0.9") == "far"
-        assert self.KNOWN.elsewhere("a", "10.0.0.3") is None  # Behind a further switch: hears it.
-        assert self.KNOWN.elsewhere("a", "10.0.0.2") is None  # One of its two owners hears it.
-        assert self.KNOWN.elsewhere("a", "10.0.0.77") is None
+        assert self.TABLES.elsewhere("a", "10.0.0.9") == "far"
+        assert self.TABLES.elsewhere("a", "10.0.0.3") is None  # Behind a further switch: hears it.
+        assert self.TABLES.elsewhere("a", "10.0.0.2") is None  # One of its two owners hears it.
+        assert self.TABLES.elsewhere("a", "10.0.0.77") is None
 
     def test_isolated_ports_and_who_is_behind_them(self):
-        assert self.KNOWN.isolated == {("sw", "pa"): {"a"}, ("sw", "up"): {"c"}}
+        assert self.TABLES.isolated == {("sw", "pa"): {"a"}, ("sw", "up"): {"c"}}
 
     def test_whose_mac_a_machine_needs(self):
         def hops(node: str, *flows: Flow, target: str = "") -> set[str]:
-            return self.KNOWN.next_hops(node, [("eth0", header(flow)) for flow in flows], target)
+            return self.TABLES.next_hops(node, [("eth0", header(flow)) for flow in flows], target)
 
         assert hops("a", target="10.0.0.2") == {"10.0.0.2"}
         assert hops("a", target="8.8.8.8") == {"10.0.0.7"}
@@ -348,43 +353,43 @@ class TestKnowledge:
         assert hops("a", to_a) == {"10.0.0.1", "10.0.0.7"}
 
     def test_a_target_that_cannot_answer(self):
-        def arrived(node: str, own: str) -> Journey:
-            flow = replace(INSIDE.reversed, target=ip_address(own))
+        def arrived(node: str, address: str) -> Journey:
+            flow = replace(INSIDE.reversed, target=ip_address(address))
             return Journey((step(node, flow, flow, ()),), ())
 
-        def unable(node: str, own: str) -> str:
-            return self.KNOWN.no_route_back(node, arrived(node, own))
+        def unable(node: str, address: str) -> str:
+            return self.TABLES.no_route_back(node, arrived(node, address))
 
         assert unable("a", "10.0.0.1") == ""
         assert unable("c", "10.0.0.3") == "8.8.8.8"  # No route.
         assert unable("host", "10.0.0.8") == "8.8.8.8"  # None that leads anywhere.
         assert unable("c", "10.0.0.1") == ""  # It is not c's to answer.
-        assert self.KNOWN.no_route_back("c", Journey((), ())) == ""
-        unsure = replace(self.KNOWN, ask=lambda *_: RouteResult(error=UNCERTAIN))
+        assert self.TABLES.no_route_back("c", Journey((), ())) == ""
+        unsure = replace(self.TABLES, ask=lambda *_: RouteResult(error=UNCERTAIN))
         assert unsure.no_route_back("c", arrived("c", "10.0.0.3")) == ""
 
     def test_a_route_that_leads_nowhere_if_the_kernel_took_it(self):
-        def closed(known: LabTables) -> set[str]:
-            there = Journey((step("host", INSIDE, INSIDE, ()),), ())
-            return set(known.closed_routes("8.8.8.8", there, "a"))
+        def closed(tables: LabTables) -> set[str]:
+            journey = Journey((step("host", INSIDE, INSIDE, ()),), ())
+            return set(tables.closed_routes("8.8.8.8", journey, "a"))
 
-        assert closed(self.KNOWN) == {"host"}
-        assert closed(replace(self.KNOWN, ask=lambda *_: RouteResult("unicast", "lan"))) == set()
+        assert closed(self.TABLES) == {"host"}
+        assert closed(replace(self.TABLES, ask=lambda *_: RouteResult("unicast", "lan"))) == set()
         other_error = RouteResult(error=errno.EHOSTUNREACH)
-        assert closed(replace(self.KNOWN, ask=lambda *_: other_error)) == set()
+        assert closed(replace(self.TABLES, ask=lambda *_: other_error)) == set()
 
     def test_whether_a_nat_has_forgotten_a_packet(self):
         late = Connection(2, "udp", OUTSIDE.reversed, OUTSIDE, "unreplied", 30)
-        anew = replace(self.KNOWN, rows={("nat", KernelTable.CONNECTIONS): [late]})
-        here, past = step("nat", INSIDE, OUTSIDE), [("nat", ENTRY)]
-        assert anew.has_forgotten(here, past)
-        assert not self.KNOWN.has_forgotten(here, past)
+        anew = replace(self.TABLES, rows={("nat", KernelTable.CONNECTIONS): [late]})
+        stay, past = step("nat", INSIDE, OUTSIDE), [("nat", ENTRY)]
+        assert anew.has_forgotten(stay, past)
+        assert not self.TABLES.has_forgotten(stay, past)
         # What translates without connection tracking has nothing to forget.
-        assert not anew.has_forgotten(here, [("nat", OTHERS), ("far", ENTRY)])
-        assert anew.has_forgotten(here, [("host", ENTRY)])  # The same box.
+        assert not anew.has_forgotten(stay, [("nat", OTHERS), ("far", ENTRY)])
+        assert anew.has_forgotten(stay, [("host", ENTRY)])  # The same box.
 
     def test_what_a_cable_without_a_switch_hears(self):
-        assert self.KNOWN.elsewhere("host", "10.0.0.9") is None
+        assert self.TABLES.elsewhere("host", "10.0.0.9") is None
 
 
 MACS = {name: f"00:00:00:00:00:0{n}" for n, name in enumerate("abcnh", 1)}
@@ -411,44 +416,46 @@ CARDS = {
 
 
 class TestWhoIsThere:
-    KNOWN = LabTables(MAP, CARDS, by_main_table)
+    TABLES = LabTables(MAP, CARDS, by_main_table)
 
-    def known(self, **rows) -> LabTables:
-        changed = {k: v for one in rows.values() for k, v in one.items()}
+    def tables(self, **rows) -> LabTables:
+        changed = {
+            key: interfaces for entries in rows.values() for key, interfaces in entries.items()
+        }
         return LabTables(MAP, CARDS | changed, by_main_table)
 
     def test_who_is_behind_a_port(self):
-        assert self.KNOWN.leads("sw", "pb", MACS["b"])
-        assert self.KNOWN.leads("sw", "up", MACS["c"])
-        assert not self.KNOWN.leads("sw", "pa", MACS["b"])
+        assert self.TABLES.leads("sw", "pb", MACS["b"])
+        assert self.TABLES.leads("sw", "up", MACS["c"])
+        assert not self.TABLES.leads("sw", "pa", MACS["b"])
         # The machine is there, and the adapter with that MAC address is on another network.
-        assert not self.KNOWN.leads("sw", "pn", MACS["n"])
-        renamed = self.known(b=cards("b", "foo"))
+        assert not self.TABLES.leads("sw", "pn", MACS["n"])
+        renamed = self.tables(b=cards("b", "foo"))
         assert renamed.leads("sw", "pb", MACS["b"])
-        assert self.KNOWN.interface("sw", 2) == "pb"
-        assert self.KNOWN.interface("sw", 0) == ""
+        assert self.TABLES.interface("sw", 2) == "pb"
+        assert self.TABLES.interface("sw", 0) == ""
 
-    def present(self, known: LabTables, mac: str, heard: bool = True) -> frozenset:
-        here = step("sw", INSIDE, INSIDE, ("up",), mac=mac)
-        seen = Sighting(1, "lab.c", "eth0", False, True, b"")
-        overheard = (Frame(seen, REQUEST, {}),) if heard else ()
-        came = replace(here, came_in=Outlet("pa", "a"))
-        return known.present(Journey((came,), overheard))
+    def present(self, tables: LabTables, mac: str, heard: bool = True) -> frozenset:
+        stay = step("sw", INSIDE, INSIDE, ("up",), mac=mac)
+        sighting = Sighting(1, "lab.c", "eth0", False, True, b"")
+        overheard = (Frame(sighting, REQUEST, {}),) if heard else ()
+        flooded = replace(stay, came_in=Outlet("pa", "a"))
+        return tables.present(Journey((flooded,), overheard))
 
     def test_whose_frame_went_to_others_although_it_is_there(self):
-        assert self.present(self.KNOWN, MACS["b"]) == {("sw", MACS["b"])}
-        assert self.present(self.KNOWN, MACS["b"], heard=False) == set()
-        assert self.present(self.KNOWN, MACS["a"]) == set()  # It came from there.
-        assert self.present(self.KNOWN, "00:00:00:00:00:77") == set()
-        pulled = [replace(one, running=one.name != "pb") for one in PORTS]
-        unplugged = self.known(sw={("sw", KernelTable.INTERFACES): pulled})
+        assert self.present(self.TABLES, MACS["b"]) == {("sw", MACS["b"])}
+        assert self.present(self.TABLES, MACS["b"], heard=False) == set()
+        assert self.present(self.TABLES, MACS["a"]) == set()  # It came from there.
+        assert self.present(self.TABLES, "00:00:00:00:00:77") == set()
+        pulled = [replace(port, running=port.name != "pb") for port in PORTS]
+        unplugged = self.tables(sw={("sw", KernelTable.INTERFACES): pulled})
         assert self.present(unplugged, MACS["b"]) == set()
 
     def test_only_machines_on_one_network_are_twins(self):
-        near = self.known(c=cards("c", "eth0", mac=MACS["a"]))
+        near = self.tables(c=cards("c", "eth0", mac=MACS["a"]))
         assert near.twins == {("a", MACS["a"]): {"c"}, ("c", MACS["a"]): {"a"}}
-        assert self.known(far=cards("far", "eth0", mac=MACS["a"])).twins == {}
-        assert self.known(far=cards("far", "eth0", mac=MACS["h"])).twins.keys() == {
+        assert self.tables(far=cards("far", "eth0", mac=MACS["a"])).twins == {}
+        assert self.tables(far=cards("far", "eth0", mac=MACS["h"])).twins.keys() == {
             ("far", MACS["h"]),
             ("host", MACS["h"]),
         }

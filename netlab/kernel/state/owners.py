@@ -12,24 +12,25 @@ from functools import cached_property
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import AddressRow, IPInterface
-
-Plug = tuple[str, str]
-"""(node, interface)."""
+from netlab.node_interface import NodeInterface
 
 
 @frozen
 class Owners:
     """The adapters of a lab and their addresses, both ways round."""
 
-    addresses: Mapping[Plug, tuple[IPInterface, ...]]
+    addresses: Mapping[NodeInterface, tuple[IPInterface, ...]]
     """The addresses of each adapter, without the loopback's own."""
-    plugs: Mapping[str, tuple[Plug, ...]]
+    interfaces: Mapping[str, tuple[NodeInterface, ...]]
     """IP or MAC address to every adapter that has it: more than one are a conflict."""
 
     @cached_property
     def nodes(self) -> Mapping[str, frozenset[str]]:
         """IP or MAC address to the nodes that have it."""
-        return {key: frozenset(node for node, _ in plugs) for key, plugs in self.plugs.items()}
+        return {
+            key: frozenset(interface.node for interface in interfaces)
+            for key, interfaces in self.interfaces.items()
+        }
 
     @cached_property
     def names(self) -> Mapping[str, str]:
@@ -56,20 +57,22 @@ def owners(observed: Iterable[tuple[str, Iterable[Interface], Iterable[AddressRo
 
     A bridge's ports own no address, and without an IP address a bridge owns none: nobody sends it anything.
     """
-    addresses: dict[Plug, tuple[IPInterface, ...]] = {}
-    plugs: dict[str, tuple[Plug, ...]] = {}
+    addresses: dict[NodeInterface, tuple[IPInterface, ...]] = {}
+    by_address: dict[str, tuple[NodeInterface, ...]] = {}
     for node, node_interfaces, address_rows in observed:
         interfaces = tuple(node_interfaces)
         bridges = {interface.index for interface in interfaces if interface.kind == "bridge"}
         owned = []
-        for name, address in address_rows:
-            addresses[node, name] = (*addresses.get((node, name), ()), address)
-            owned.append((str(address.ip), name))
+        for name, assigned in address_rows:
+            owner = NodeInterface(node, name)
+            addresses[owner] = (*addresses.get(owner, ()), assigned)
+            owned.append((str(assigned.ip), owner))
         for interface in interfaces:
-            silent = interface.index in bridges and (node, interface.name) not in addresses
+            owner = NodeInterface(node, interface.name)
+            silent = interface.index in bridges and owner not in addresses
             if interface.master not in bridges and not silent:
-                owned.append((interface.mac, interface.name))
-        for key, name in owned:
-            if key.strip("0:."):  # The loopback and tunnels have a MAC of zeros, or none.
-                plugs[key] = (*plugs.get(key, ()), (node, name))
-    return Owners(addresses, plugs)
+                owned.append((interface.mac, owner))
+        for address, owner in owned:
+            if address.strip("0:."):  # The loopback and tunnels have a MAC of zeros, or none.
+                by_address[address] = (*by_address.get(address, ()), owner)
+    return Owners(addresses, by_address)

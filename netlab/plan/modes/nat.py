@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.frozen import frozen
+from netlab.node_interface import NodeInterface
 from netlab.plan.leaving import leaving
 from netlab.plan.names import interface_name, namespace
 from netlab.plan.node import machine, plug, switch
@@ -48,13 +49,17 @@ def host_end(vmnet: Network) -> str:
     return interface_name(f"{vmnet.name}-nat")
 
 
-def nat_uplinks(topology: Topology) -> dict[tuple[str, str], str]:
-    """(node, interface) of both ends of each such cable, and the NAT device to which it belongs."""
-    found = {}
-    for node in topology.nodes.values():
-        if node.role is Role.NAT_DEVICE:
-            found[node.name, UPLINK] = found[HOST, host_end(node.primary.network)] = node.name
-    return found
+def nat_uplinks(topology: Topology) -> dict[NodeInterface, str]:
+    """Return both ends of each such cable, and the NAT device to which it belongs."""
+    return {
+        end: device.name
+        for device in topology.nodes.values()
+        if device.role is Role.NAT_DEVICE
+        for end in (
+            NodeInterface(device.name, UPLINK),
+            NodeInterface(HOST, host_end(device.primary.network)),
+        )
+    }
 
 
 def device_outside(vmnet: Network) -> IPv4Interface:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netlab.frozen import frozen
+from netlab.node_interface import NodeInterface
 from netlab.plan.modes import nat
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import Cable, CableEnd
@@ -201,25 +202,23 @@ def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
     for resource in plan.resources:
         if isinstance(resource, Cable):
             first, second = WireEnd(*_end(resource.one)), WireEnd(*_end(resource.other))
-            switch_first = resource.one.bridge and _end(resource.other)[0] in topology.nodes
+            switch_first = resource.one.bridge and _end(resource.other).node in topology.nodes
             a, b = (second, first) if switch_first else (first, second)
             network = _network(topology, resource, nat_uplinks)
             yield Wire(a, b, network, _end(resource.one) in nat_uplinks)
 
 
-def _end(end: CableEnd) -> tuple[str, str]:
-    return node_of(end.namespace), end.interface
+def _end(end: CableEnd) -> NodeInterface:
+    return NodeInterface(node_of(end.namespace), end.interface)
 
 
-def _network(
-    topology: Topology, cable: Cable, nat_uplinks: Mapping[tuple[str, str], str]
-) -> Network:
+def _network(topology: Topology, cable: Cable, nat_uplinks: Mapping[NodeInterface, str]) -> Network:
     """Return the switch's network; of a cable without a switch, that of its adapter or its device."""
     if bridge := cable.one.bridge or cable.other.bridge:
         return topology.networks[bridge]
-    node, interface = _end(cable.one)
-    adapters = topology.nodes[nat_uplinks.get((node, interface), node)].adapters
+    end = _end(cable.one)
+    adapters = topology.nodes[nat_uplinks.get(end, end.node)].adapters
     return next(
-        (adapter.network for adapter in adapters if adapter.interface == interface),
+        (adapter.network for adapter in adapters if adapter.interface == end.interface),
         adapters[0].network,
     )

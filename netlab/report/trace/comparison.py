@@ -70,7 +70,7 @@ def _part(part: Part, one: Story, other: Story) -> Iterator[_ComparedRow]:
 
 def _role(node: str, story: Story) -> str:
     """By what nodes are compared."""
-    asked = story.trace.question
+    asked = story.trace.request
     return {asked.source: "the source", asked.target: "the target"}.get(node, node)
 
 
@@ -107,7 +107,7 @@ def _cell(step: Step | None, story: Story) -> list[tuple[str, str]]:
 
 
 def _ends(one: Story, other: Story) -> Iterator[_ComparedRow]:
-    findings = [story.trace.finding for story in (one, other)]
+    findings = [story.trace.diagnosis for story in (one, other)]
     causes = [f" ({finding.cause})" if finding.cause else "" for finding in findings]
     differs = (findings[0].verdict, findings[0].cause) != (findings[1].verdict, findings[1].cause)
     yield differs, one.verdict() + causes[0], other.verdict() + causes[1]

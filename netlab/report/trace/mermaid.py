@@ -18,9 +18,9 @@ _ESCAPED = {"#": "#35;", ";": "#59;", "\n": " "}
 def sequence(trace: Trace, language: str) -> str:
     """Participants are nodes; rewrites, ARP and the end are notes."""
     story = Story(trace, language)
-    nodes = dict.fromkeys([trace.question.source])
+    nodes = dict.fromkeys([trace.request.source])
     nodes |= dict.fromkeys(step.node for step in story.numbered)
-    nodes.setdefault(trace.finding.at or trace.question.source)
+    nodes.setdefault(trace.diagnosis.at or trace.request.source)
     aliases = {node: f"n{number}" for number, node in enumerate(nodes, 1)}
     lines = ["sequenceDiagram"]
     lines += [f"    participant {alias} as {_text(node)}" for node, alias in aliases.items()]
@@ -39,9 +39,9 @@ def _lines(story: Story, aliases: dict[str, str]) -> Iterator[str]:
     for part in TOLD:
         for packet in story.packets(part):
             yield from _packet(story.steps(packet), story, aliases)
-    finding = story.trace.finding
+    finding = story.trace.diagnosis
     why = f": {sentences(finding)[story.language]}" if finding.cause else ""
-    yield _note(aliases[finding.at or story.trace.question.source], f"{story.verdict()}{why}")
+    yield _note(aliases[finding.at or story.trace.request.source], f"{story.verdict()}{why}")
 
 
 def _packet(steps: Sequence[Step], story: Story, aliases: dict[str, str]) -> Iterator[str]:

@@ -38,12 +38,12 @@ class Story:
     @property
     def kind(self) -> str:
         """Of the probe: `tcp` of `tcp:80`."""
-        return self.trace.question.by.partition(":")[0]
+        return self.trace.request.by.partition(":")[0]
 
     @property
     def ended_well(self) -> bool:
         """It was answered."""
-        return self.trace.finding.verdict is Verdict.ANSWERED
+        return self.trace.diagnosis.verdict is Verdict.ANSWERED
 
     @property
     def warmth(self) -> str:
@@ -58,7 +58,7 @@ class Story:
 
     def _discovery(self, key: str) -> str:
         """Of ARP, or for an IPv6 target of neighbour discovery."""
-        return self.words[f"{key} ndp" if ":" in self.trace.question.ends.to else key]
+        return self.words[f"{key} ndp" if ":" in self.trace.request.ends.to else key]
 
     def packets(self, part: Part) -> list[Packet]:
         """Of a part, in the order in which they began."""
@@ -163,7 +163,7 @@ class Story:
     def _stop(self, step: Step) -> str:
         if not self.is_drop(step):
             return ""
-        return "?" if self.trace.finding.verdict is Verdict.UNKNOWN else "✘"
+        return "?" if self.trace.diagnosis.verdict is Verdict.UNKNOWN else "✘"
 
     def is_drop(self, step: Step) -> bool:
         """The packet ended here, and that is why there is no reply."""
@@ -172,7 +172,7 @@ class Story:
     @cached_property
     def last(self) -> Step | None:
         """The stay on which the verdict is; None if the packet never was where it was dropped."""
-        at, journey = self.trace.finding.at, self.trace.journey
+        at, journey = self.trace.diagnosis.at, self.trace.journey
         for part in (Part.REPLY, Part.REQUEST):
             if here := [step for step in journey.of(part) if step.node == at]:
                 return here[-1]
@@ -189,14 +189,14 @@ class Story:
 
     def head(self) -> str:
         """`vm1 → internet (203.0.113.80)`."""
-        asked = self.trace.question
+        asked = self.trace.request
         to = asked.ends.to
         target = asked.target if to in ("", asked.target) else f"{asked.target} ({to})"
         return f"{asked.source} → {target}"
 
     def verdict(self) -> str:
         """`✔ answered`, `✘ dropped at router`."""
-        finding = self.trace.finding
+        finding = self.trace.diagnosis
         match finding.verdict:
             case Verdict.ANSWERED:
                 return f"✔ {self.words['answered']}"

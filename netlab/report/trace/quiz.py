@@ -57,7 +57,7 @@ def _next(step: Step, story: Story) -> str:
 
 
 def _hop(step: Step, story: Story) -> Riddle | None:
-    words, asked = story.words, story.trace.question
+    words, asked = story.words, story.trace.request
     right = _next(step, story)
     others = [asked.target, *sorted(set(story.trace.names.values()))]
     text = words["first hop" if step.came_in is None else "then hop"].format(
@@ -70,7 +70,7 @@ def _hop(step: Step, story: Story) -> Riddle | None:
 
 
 def _outcome(steps: Iterable[Step], story: Story) -> Riddle | None:
-    words, asked, finding = story.words, story.trace.question, story.trace.finding
+    words, asked, finding = story.words, story.trace.request, story.trace.diagnosis
     yes, no = words["outcome yes"], words["outcome no"]
     at = finding.at
     match finding.verdict:
@@ -89,7 +89,7 @@ def _outcome(steps: Iterable[Step], story: Story) -> Riddle | None:
 
 def _seen(steps: tuple[Step, ...], story: Story) -> Riddle | None:
     """Which source address arrives; asked only if the target is reached."""
-    words, target = story.words, story.trace.question.target
+    words, target = story.words, story.trace.request.target
     arrived = [step for step in steps if step.node == target and "ip.src" in step.before]
     if not arrived:
         return None

@@ -58,7 +58,7 @@ class _Picture:
         self._width = width
         self._words = story.words
         main = {part: packet for part in TOLD if (packet := story.main(part))}
-        lost = story.trace.finding.verdict not in (Verdict.ANSWERED, Verdict.REFUSED)
+        lost = story.trace.diagnosis.verdict not in (Verdict.ANSWERED, Verdict.REFUSED)
         self._whole = {
             packet
             for part, packet in main.items()
@@ -71,7 +71,7 @@ class _Picture:
 
     def lines(self) -> Iterator[Text]:
         story, trace = self._story, self._story.trace
-        by = self._words.get(trace.question.by, trace.question.by)
+        by = self._words.get(trace.request.by, trace.request.by)
         warmth = f" · {story.warmth}" * bool(trace.journey.steps)
         yield Text.assemble((story.head(), "bold"), f"   {by}{warmth}")
         yield from self._asked()
@@ -229,9 +229,7 @@ def _alike(packets: Iterable[Packet], story: Story) -> list[list[Packet]]:
     for packet in packets:
         nodes = tuple(step.node for step in story.steps(packet))
         # The tries of a traceroute differ by their TTL; those that arrive need not be told apart.
-        name = (
-            packet.name if nodes[-1] == story.trace.question.target else story.packet_name(packet)
-        )
+        name = packet.name if nodes[-1] == story.trace.request.target else story.packet_name(packet)
         found.setdefault((name, nodes), []).append(packet)
     return list(found.values())
 
@@ -243,7 +241,7 @@ def _places(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
 
 def _end(story: Story, account: DropAudit | None, more: bool) -> Iterator[RenderableType]:
     """The verdict; of a death where, why and what shows it."""
-    words, finding = story.words, story.trace.finding
+    words, finding = story.words, story.trace.diagnosis
     yield Text("")
     if story.ended_well:
         yield Text(" · ".join([story.verdict(), *_figures(story)]), _VERDICTS[finding.verdict])
@@ -295,7 +293,7 @@ def _where(story: Story) -> Iterator[tuple[str, str]]:
     if story.kind in _TO_EVERYBODY or (last and last is not story.steps(last.packet)[-1]):
         return
     if last is None:
-        yield "where", words["never"].format(node=story.trace.question.source)
+        yield "where", words["never"].format(node=story.trace.request.source)
         return
     facts = {"number": story.number(last), "node": last.node, "time": story.after(last)}
     if last.went_out:
@@ -310,7 +308,7 @@ def _where(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def _why(story: Story) -> Iterator[tuple[str, str]]:
-    finding = story.trace.finding
+    finding = story.trace.diagnosis
     if finding.cause:
         yield "why", f"{sentences(finding)[story.language]} ({finding.cause})"
     yield "evidence", story.told(finding.evidence)
