@@ -16,35 +16,35 @@ from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
 
 _COMMANDS = {
-    "up": "labs.up",
-    "verify": "labs.verify",
-    "status": "labs.status",
-    "trace": "packets.trace",
-    "explain": "explain.explain",
-    "show": "show.show",
-    "watch": "watch.watch",
-    "view": "view.view",
-    "capture": "capture.capture",
-    "graph": "graph.graph",
-    "set": "live.assign",
-    "add": "live.add",
-    "clone": "live.clone",
-    "remove": "live.remove",
-    "forward": "live.forward",
-    "dhcp": "live.dhcp",
-    "apply": "live.apply",
-    "repair": "live.repair",
-    "exec": "nodes.execute",
-    "shell": "nodes.shell",
-    "down": "labs.down",
-    "run": "labs.run",
-    "scenarios": "files.scenarios",
-    "validate": "files.validate",
-    "plan": "files.plan",
-    "schema": "files.schema",
-    "doctor": "system.doctor",
-    "unshare": "system.unshare",
-    "completion": "system.completion",
+    "up": "labs.up.up",
+    "verify": "labs.up.verify",
+    "status": "labs.up.status",
+    "trace": "packets.trace.trace",
+    "explain": "packets.explain.explain",
+    "show": "labs.show.show",
+    "watch": "packets.watch.watch",
+    "view": "packets.view.view",
+    "capture": "packets.capture.capture",
+    "graph": "labs.graph.graph",
+    "set": "changing.changing.assign",
+    "add": "changing.changing.add",
+    "clone": "changing.changing.clone",
+    "remove": "changing.changing.remove",
+    "forward": "changing.changing.forward",
+    "dhcp": "changing.changing.dhcp",
+    "apply": "changing.changing.apply",
+    "repair": "changing.changing.repair",
+    "exec": "labs.nodes.execute",
+    "shell": "labs.nodes.shell",
+    "down": "labs.up.down",
+    "run": "labs.up.run",
+    "scenarios": "scenarios.files.scenarios",
+    "validate": "scenarios.files.validate",
+    "plan": "scenarios.files.plan",
+    "schema": "scenarios.files.schema",
+    "doctor": "machine.system.doctor",
+    "unshare": "machine.system.unshare",
+    "completion": "machine.system.completion",
 }
 """Module and function of each. Only what is asked for is imported, for a quick start."""
 
@@ -56,7 +56,7 @@ class _Commands(CommandGroup):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module, _, function = _COMMANDS.get(cmd_name, "").partition(".")
+        module, _, function = _COMMANDS.get(cmd_name, "").rpartition(".")
         if not module:
             return None
         command: click.Command = getattr(import_module(f"netlab.cli.{module}"), function)

@@ -11,7 +11,7 @@ Every function raises errors of `netlab.errors`. What needs the kernel or
 packets is imported inside the verb that uses it.
 """
 
-from netlab.lab.changes import (
+from netlab.lab.changing.changes import (
     Killed,
     Repair,
     apply,
@@ -22,7 +22,7 @@ from netlab.lab.changes import (
     renew,
     repair,
 )
-from netlab.lab.edits import (
+from netlab.lab.changing.edits import (
     add_forward,
     add_vm,
     clone_vm,
@@ -53,9 +53,9 @@ from netlab.lab.lifecycle import (
     up,
     warnings,
 )
-from netlab.lab.network_map import LabWatcher, netmap, owners
 from netlab.lab.nodes import ensure_root, execute, namespace_of, node_names, unshare
-from netlab.lab.packets import (
+from netlab.lab.packets.network_map import LabWatcher, netmap, owners
+from netlab.lab.packets.tracing import (
     audited_trace,
     capture,
     exchange_filter,

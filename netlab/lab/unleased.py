@@ -69,7 +69,7 @@ def reasons(lab: Lab, adapters: Sequence[Adapter]) -> list[str]:
 
 def _asked(lab: Lab, adapters: Sequence[Adapter]) -> Sequence[Diagnosis | str]:
     """What was found out for each, or why nothing could be: that must not end what was done meanwhile."""
-    from netlab.lab.packets import ask_dhcp
+    from netlab.lab.packets.tracing import ask_dhcp
 
     try:
         return ask_dhcp(lab, adapters)

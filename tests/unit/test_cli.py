@@ -231,7 +231,7 @@ def test_a_pipe_is_a_file_that_is_read_once(verb, file, tmp_path):
 
 
 RUN_PREPARES = (
-    "import sys; from netlab.cli.labs import _prepare_run; from netlab import lab;"
+    "import sys; from netlab.cli.labs.up import _prepare_run; from netlab import lab;"
     "print(_prepare_run(lab.load(sys.argv[1])).name)"
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.text import Text
 
-from netlab.cli.files import _table
+from netlab.cli.scenarios.files import _table
 from netlab.report.table import Table, listing, paragraph
 from netlab.report.text import plain
 from netlab.show import VIEWS

@@ -7,7 +7,8 @@ import pytest
 from netlab import lab
 from netlab.kernel.patience import Interruption
 from netlab.kernel.rundir import RunDirectory
-from netlab.lab import packets, unleased
+from netlab.lab import unleased
+from netlab.lab.packets import tracing as packets
 
 
 def test_where_every_lease_has_come_nobody_is_asked(monkeypatch):

@@ -12,8 +12,8 @@ import click
 
 from netlab import lab
 from netlab.cli.arguments import examples, json_option, lab_option, language_option, pass_output
-from netlab.cli.capture import say_end
 from netlab.cli.output import Output, say
+from netlab.cli.packets.capture import say_end
 from netlab.errors import Interrupted, NetlabError, UsageError
 
 if TYPE_CHECKING:

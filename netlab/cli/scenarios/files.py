@@ -15,7 +15,7 @@ from netlab.cli.arguments import (
     pass_output,
     scenario_argument,
 )
-from netlab.cli.labs import print_plan
+from netlab.cli.labs.up import print_plan
 from netlab.cli.output import Output, say
 from netlab.errors import Problem, ScenarioError, UsageError
 

@@ -20,8 +20,8 @@ from netlab.cli.arguments import (
     lab_option,
     pass_output,
 )
-from netlab.cli.capture import say_end
 from netlab.cli.output import Output, as_json, discard, say
+from netlab.cli.packets.capture import say_end
 from netlab.visible import visible
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from netlab.cli.arguments import (
     same_lab,
     scenario_argument,
 )
+from netlab.cli.labs.show import table_command
 from netlab.cli.output import Output, show
-from netlab.cli.show import table_command
 from netlab.errors import KernelError, UsageError
 
 if TYPE_CHECKING:

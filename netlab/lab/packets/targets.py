@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def question(lab: Lab, source: str, target: str | None, by: str, wait: float) -> TraceRequest:
     """The probe that is meant. Raises UsageError with what there is to choose from."""
     from netlab import probes
-    from netlab.lab.network_map import owners
+    from netlab.lab.packets.network_map import owners
     from netlab.trace.trace import TraceRequest
 
     word = probes.check(by)
@@ -44,7 +44,7 @@ def question(lab: Lab, source: str, target: str | None, by: str, wait: float) ->
 
 def dhcp_questions(lab: Lab, adapters: Sequence[Adapter]) -> list[TraceRequest]:
     """One that each of these adapters asks everybody on its network."""
-    from netlab.lab.network_map import owners
+    from netlab.lab.packets.network_map import owners
 
     known = owners(lab)
     return [_dhcp_question(lab, adapter, known) for adapter in adapters]
@@ -134,7 +134,7 @@ def _named(lab: Lab, target: str) -> Node:
 
 def _owner(lab: Lab, source: Node, address: str, known: Owners) -> str:
     """Who has an address; of several, first one that hears the source ask for it. Empty: nobody."""
-    from netlab.lab.network_map import netmap
+    from netlab.lab.packets.network_map import netmap
 
     plugs = known.plugs.get(address, ())
     if len(plugs) < 2:

@@ -14,7 +14,7 @@ from netlab.cli.arguments import examples, lab_option, node_argument
 from netlab.cli.output import say
 from netlab.errors import UsageError
 
-_SHELL_START = Path(__file__).parent.parent / "programs" / "shell.rc"
+_SHELL_START = Path(__file__).parents[2] / "programs" / "shell.rc"
 
 
 @click.command(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError, UsageError
 from netlab.lab.lifecycle import require_root, run_directory
-from netlab.lab.network_map import LabWatcher, netmap
+from netlab.lab.packets.network_map import LabWatcher, netmap
 from netlab.suggest import instead
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def trace(
     network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
     answers (tcp, udp, raw). Raises UsageError for what is none.
     """
-    from netlab.lab import targets
+    from netlab.lab.packets import targets
 
     require_root()
     asked = targets.question(lab, source, target, by, wait)
@@ -106,7 +106,7 @@ def trace(
 
 def ask_dhcp(lab: Lab, adapters: Sequence[Adapter]) -> list[Diagnosis]:
     """What becomes of a DHCP question of each of these adapters: `trace` for many at once."""
-    from netlab.lab import targets
+    from netlab.lab.packets import targets
 
     questions = targets.dhcp_questions(lab, adapters)
     few = (questions[at : at + _AT_ONCE] for at in range(0, len(questions), _AT_ONCE))
@@ -164,7 +164,7 @@ def explainer(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """`explain` for many questions, from one look at the lab."""
     from netlab.explain import explain, read
     from netlab.explain.model import probe as kind
-    from netlab.lab import targets
+    from netlab.lab.packets import targets
 
     require_root()
     places = netmap(lab)
@@ -219,7 +219,7 @@ def exchange_filter(lab: Lab, names: Sequence[str]) -> Callable[[Conversation], 
 
     Raises UsageError for what the lab does not have.
     """
-    from netlab.lab import targets
+    from netlab.lab.packets import targets
     from netlab.plan.names import node as node_of
 
     for name in names:
@@ -240,7 +240,7 @@ def exchange_filter(lab: Lab, names: Sequence[str]) -> Callable[[Conversation], 
 @contextmanager
 def _tapped(lab: Lab, points: Sequence[str], program: bytes) -> Iterator[Stream]:
     from netlab.kernel.patience import postponed_signals
-    from netlab.lab import targets
+    from netlab.lab.packets import targets
     from netlab.packets.stream import Stream
 
     require_root()
@@ -262,7 +262,7 @@ def _renewed(
     """
     from netlab.kernel.closing import close_together
     from netlab.kernel.netlink.pool import allow_files
-    from netlab.lab import targets
+    from netlab.lab.packets import targets
     from netlab.packets.tap import Tap
     from netlab.plan.resources import Bridge
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import KernelError, NetlabError, SystemRefused
 from netlab.frozen import frozen
-from netlab.lab.edits import clients, renew_lease
+from netlab.lab.changing.edits import clients, renew_lease
 from netlab.lab.lifecycle import Lab, busy, prepare, require_root, run_directory
 from netlab.lab.state import cut_off
 from netlab.lab.unleased import Unleased, UnleasedCallback, explained, ignore, reasons

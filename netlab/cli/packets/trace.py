@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
-from netlab.cli import view
 from netlab.cli.arguments import (
     KINDS,
     STDOUT,
@@ -28,6 +27,7 @@ from netlab.cli.arguments import (
     pass_output,
 )
 from netlab.cli.output import Output, discard, say, show
+from netlab.cli.packets import view
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def trace(
         say(sequence(traced, language))
     else:
         if predict:
-            from netlab.cli.prediction import ask
+            from netlab.cli.packets.prediction import ask
 
             ask(traced, language)
         terminal = (sys.stderr if file == STDOUT else sys.stdout).isatty()
