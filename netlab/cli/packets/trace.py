@@ -177,7 +177,7 @@ def trace(
     question = (source, target, by, wait or 0.0)
     account = None
     if audit:
-        traced, account = lab.audited_trace(running, *question)
+        traced, account = lab.trace_with_drops(running, *question)
     else:
         traced = lab.trace(running, *question)
     if comparison:
