@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING
 from netlab.scenario import mode
 
 if TYPE_CHECKING:
+    from netlab.lab.attaching import attach
     from netlab.lab.changing.applying import apply, apply_change
     from netlab.lab.changing.changes import change, refuse_busy_ports
     from netlab.lab.changing.edits import (
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from netlab.lab.changing.renewing import renew
     from netlab.lab.changing.repairing import Killed, Repair, plan_repair, repair
     from netlab.lab.ending import down, sweep
-    from netlab.lab.labs import Lab, attach, prepare
+    from netlab.lab.labs import Lab, prepare
     from netlab.lab.lifecycle import running, undone_by_signals, up, warnings
     from netlab.lab.loading import load
     from netlab.lab.nodes import execute, namespace_of, node_names, unshare
@@ -133,6 +134,7 @@ __all__ = [
 ]
 
 _NAMES_IN = {
+    "attaching": ("attach",),
     "changing.applying": ("apply", "apply_change"),
     "changing.changes": ("change", "refuse_busy_ports"),
     "changing.edits": (
@@ -143,7 +145,7 @@ _NAMES_IN = {
     "changing.renewing": ("renew",),
     "changing.repairing": ("Killed", "Repair", "plan_repair", "repair"),
     "ending": ("down", "sweep"),
-    "labs": ("Lab", "attach", "prepare"),
+    "labs": ("Lab", "prepare"),
     "lifecycle": ("running", "undone_by_signals", "up", "warnings"),
     "loading": ("load",),
     "nodes": ("execute", "namespace_of", "node_names", "unshare"),

@@ -1,17 +1,14 @@
-"""A lab as it is planned: from a scenario, or from the copy of it that a running lab has."""
+"""Labs as they are planned: pure, and the same wherever there is Python."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from netlab.errors import NoSuchLab, UsageError
+from netlab.errors import UsageError
 from netlab.frozen import frozen
-from netlab.kernel.rundir import RunDirectory
 from netlab.plan import host_ports
 from netlab.plan.build import build
-from netlab.scenario.cache import recall
 from netlab.scenario.expectation import matrix
 from netlab.scenario.names import lab_name, lab_name_after
 
@@ -62,19 +59,3 @@ def busy_port(protocol: str, port: int, program: str) -> UsageError:
     """Make the error that says which program has a port of the host's that is to lead to a VM."""
     what = f"the host's {protocol} port {port} is busy: {program} waits on it"
     return UsageError(what, "end that program, or let another port of the host lead to the VM")
-
-
-def attach(name: str) -> Lab:
-    """Plan a running lab again, from the copy of its scenario. Raises NoSuchLab."""
-    run = RunDirectory(name)
-    record = run.read()
-    if not record.ready:
-        with run.locked():  # Raises SystemRefused if it is being built or ended just now.
-            pass
-        raise NoSuchLab(
-            f"the lab '{name}' is not complete",
-            f"`sudo netlab down {name}` ends what is left of it",
-        )
-    memory = run.memory.read_bytes() if run.memory.is_file() else b""
-    source = recall(run.scenario.read_bytes(), record.file, memory)
-    return prepare(replace(source, name=record.scenario), name)

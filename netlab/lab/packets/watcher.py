@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from netlab import lab as verbs
 from netlab.errors import KernelError, NetlabError, NoSuchLab
 from netlab.kernel.rundir import RunDirectory
-from netlab.lab.labs import attach
+from netlab.lab.attaching import attach
 from netlab.lab.packets.network_map import netmap
 from netlab.lab.registry import record
 
