@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab import lab
+from netlab import lab, report
 
 TREE = ast.parse(Path(lab.__file__).read_text())
 
@@ -24,6 +24,7 @@ def test_every_name_leads_to_what_is_called_so(name):
 def test_the_table_is_what_may_be_imported():
     assert sorted(lab._SUBMODULE_OF) == lab.__all__
     assert set(lab.__all__) <= set(dir(lab))
+    assert sorted(report._SUBMODULES) == report.__all__
 
 
 def test_a_type_checker_sees_the_same_names_at_the_same_places():
@@ -51,3 +52,8 @@ def test_importing_the_facade_imports_no_verb():
     code = "import sys, netlab.lab; print([n for n in sys.modules if n.startswith('netlab.lab.')])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert printed.decode().strip() == "[]"
+
+
+@pytest.mark.parametrize("name", report.__all__)
+def test_every_module_of_report_is_where_its_table_says(name):
+    assert getattr(report, name).__name__ == f"netlab.report.{report._SUBMODULES[name]}"

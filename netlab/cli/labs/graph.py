@@ -1,4 +1,4 @@
-"""The picture of a lab, in the formats that people and other programs read."""
+"""`graph`: the picture of a lab, in the formats that people and other programs read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab import lab
+from netlab import lab, report
 from netlab.cli.arguments import (
     STDOUT,
     LabOrScenario,
@@ -20,6 +20,7 @@ from netlab.cli.arguments import (
 )
 from netlab.cli.output import DRAWING_WIDTH, Output, columns, say, show
 from netlab.errors import UsageError
+from netlab.scenario.files import is_path
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,15 +87,13 @@ def graph(
     file = None if file == STDOUT else file
     drawn = _graph(name, lab_name, "en" if output.json else language)
     if output.json:
-        from netlab.report import data
-
-        output.document(data.graph(drawn))
+        output.document(report.data.graph(drawn))
         return
     suffix = Path(file or "").suffix.lower()
     if suffix and not form and suffix not in _SUFFIXES:
-        known = ", ".join(_SUFFIXES)
+        suffixes = ", ".join(_SUFFIXES)
         raise UsageError(
-            f"'{file}' does not say which format", f"end it in {known}, or say --format"
+            f"'{file}' does not say which format", f"end it in {suffixes}, or say --format"
         )
     form = form or _SUFFIXES.get(suffix, "text")
     if form == "text" and not file:
@@ -108,44 +107,38 @@ def graph(
 
 
 def _graph(name: str | None, lab_name: str | None, language: str) -> Graph:
-    from netlab.report.topology import graph
-    from netlab.scenario.files import is_path
-
     if name and lab_name:
         raise UsageError(f"'{name}' and --lab exclude each other", "leave one of them out")
     is_file = name is not None and is_path(name)
     if name is None or (not is_file and name in lab.names()):
-        return graph.running(lab.status(lab.attach(lab.find_lab(name or lab_name))), language)
+        return report.graph.running(
+            lab.status(lab.attach(lab.find_lab(name or lab_name))), language
+        )
     try:
         source = lab.load(name)
     except UsageError as error:
         if is_file:
             raise
         raise UsageError(f"no lab '{name}' is running, and {error.what}", error.fix) from error
-    return graph.planned(lab.prepare(source, _NOT_BUILT), language)
+    return report.graph.planned(lab.prepare(source, _NOT_BUILT), language)
 
 
 def _text(drawn: Graph) -> RenderableType:
-    from netlab.report import text
-
-    return text.picture(drawn.topology, drawn.addresses, columns(DRAWING_WIDTH), drawn.language)
+    width = columns(DRAWING_WIDTH)
+    return report.text.picture(drawn.topology, drawn.addresses, width, drawn.language)
 
 
 def _content(drawn: Graph, form: str) -> str:
-    from netlab.report.topology import diagrams, svg
-
     match form:
         case "svg":
-            return svg.render(drawn)
+            return report.svg.render(drawn)
         case "html":
-            return svg.page(drawn)
+            return report.svg.page(drawn)
         case "dot":
-            return diagrams.dot(drawn)
+            return report.diagrams.dot(drawn)
         case "mermaid":
-            return diagrams.mermaid(drawn)
-    from netlab.report import text
-
-    return text.plain(_text(drawn)) + "\n"
+            return report.diagrams.mermaid(drawn)
+    return report.text.plain(_text(drawn)) + "\n"
 
 
 def _write(file: str, content: str) -> None:

@@ -1,4 +1,4 @@
-"""Commands that work on a node of a running lab."""
+"""`exec` and `shell`: commands on a node of a running lab."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def shell(lab_name: str | None, node: str) -> None:
 
 
 def _of_lab(lab_name: str | None, node: str) -> tuple[str, str]:
-    """Lab and node; the node may be written as its namespace, LAB.NODE."""
+    """Return lab and node; the node may be written as its namespace, LAB.NODE."""
     if lab_name is None and "." in node:
         lab_name, _, node = node.partition(".")
     return lab.find_lab(lab_name), node

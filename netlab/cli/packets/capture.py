@@ -1,4 +1,4 @@
-"""Captures packets of a running lab."""
+"""`capture`: packets of a running lab, as they are."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from netlab.cli.arguments import (
 )
 from netlab.cli.output import Output, discard, say
 from netlab.errors import SystemRefused, UsageError
+from netlab.report.pcapng import LEAST_BYTES
+from netlab.report.traffic.packet_lines import Files, Lines
 
 if TYPE_CHECKING:
     from netlab.packets.stream import Stream
-    from netlab.report.traffic.packet_lines import Files, Lines
 
 
 @click.command(
@@ -85,9 +86,6 @@ def capture(
     A point is a node, one of its adapters (vm1:eth0) or a network (all ports of its switch). Prints a
     line for each packet, or writes pcapng. Ctrl-C ends it.
     """
-    from netlab.report.pcapng import LEAST_BYTES
-    from netlab.report.traffic.packet_lines import Files, Lines
-
     if points and everywhere:
         raise UsageError("--all and points exclude each other", "leave one of them out")
     if not points and not everywhere:
@@ -125,7 +123,7 @@ def capture(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No search for cycles, which takes a seventh of the time and finds none among sightings."""
+    """Search for no cycles, which takes a seventh of the time and finds none among sightings."""
     gc.disable()
     try:
         yield
@@ -134,7 +132,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def _pour(stream: Stream, sink: Files | Lines, seconds: float | None, count: int | None) -> int:
-    """From the taps to the file or the screen; returns how many packets."""
+    """Pour packets from the taps to the file or the screen; return how many."""
     taken = 0
     for portion in stream.portions(seconds):
         taken += sink.take(portion if count is None else portion[: count - taken])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netlab import lab
+from netlab import lab, report
 from netlab.cli.arguments import (
     EndpointName,
     NodeArgument,
@@ -15,6 +15,9 @@ from netlab.cli.arguments import (
     pass_output,
 )
 from netlab.cli.output import Output
+from netlab.diagnosis.verdict import Verdict
+
+_NOT_ANSWERED = 1
 
 
 @click.command(
@@ -52,13 +55,10 @@ def explain(
     ARP, switches' tables and nftables' rules as they are now. Exit code 1 if it would
     not be answered, or if that is not certain.
     """
-    from netlab.diagnosis.verdict import Verdict
-    from netlab.report import data
-    from netlab.report.explain import explanation
-
     running = lab.attach(lab.find_lab(lab_name))
-    found = lab.explain(running, source, target, by)
+    explained = lab.explain(running, source, target, by)
     output.result(
-        data.explanation(found, running.name), lambda: explanation(found, reply, language)
+        report.data.explanation(explained, running.name),
+        lambda: report.explain.explanation(explained, reply, language),
     )
-    return 0 if found.finding.verdict is Verdict.ANSWERED else 1
+    return 0 if explained.finding.verdict is Verdict.ANSWERED else _NOT_ANSWERED

@@ -1,12 +1,14 @@
-"""Asks where a packet will go, before the journey is shown."""
+"""Questions about where a packet will go, before the journey is shown."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
+from netlab import report
 from netlab.cli.output import say
 from netlab.errors import UsageError
+from netlab.report.words import WORDS
 
 if TYPE_CHECKING:
     from netlab.trace.trace import Trace
@@ -19,16 +21,13 @@ def ask(traced: Trace, language: str) -> None:
 
     Raises UsageError if there is no input at all.
     """
-    from netlab.report.trace.quiz import lines, riddles
-    from netlab.report.words import WORDS
-
     words = WORDS[language]
     terminal = sys.stdin is not None and sys.stdin.isatty()
     asked = right = 0
-    for number, riddle in enumerate(riddles(traced, language), 1):
+    for number, riddle in enumerate(report.quiz.riddles(traced, language), 1):
         if number == 1:
             say(f"{words['choose']}\n")
-        say("\n".join(lines(number, riddle)))
+        say("\n".join(report.quiz.lines(number, riddle)))
         choice = _choice(len(riddle.choices), words["again"], terminal)
         if choice is None:
             if not asked and not terminal:
@@ -40,8 +39,8 @@ def ask(traced: Trace, language: str) -> None:
         asked += 1
         correct = choice == riddle.right
         right += correct
-        said = words["wrong"].format(right=riddle.choices[riddle.right])
-        say(f"   {words['right'] if correct else said}")
+        correction = words["wrong"].format(right=riddle.choices[riddle.right])
+        say(f"   {words['right'] if correct else correction}")
         if riddle.reason:
             say(f"     {riddle.reason}")
         say("")
@@ -50,7 +49,10 @@ def ask(traced: Trace, language: str) -> None:
 
 
 def _choice(most: int, again: str, terminal: bool) -> int | None:
-    """A place from 0; None if no more is to be asked. What is no choice is asked for again."""
+    """Read a choice, counted from 0; None if no more is to be asked.
+
+    What is no choice is asked for again.
+    """
     while True:
         if terminal:
             sys.stdout.write("> ")

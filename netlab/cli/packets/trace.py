@@ -1,4 +1,4 @@
-"""Commands that follow packets through a running lab."""
+"""`trace`: one packet, followed through a running lab."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab import lab
+from netlab import lab, report
 from netlab.cli.arguments import (
     KINDS,
     STDOUT,
@@ -27,12 +27,16 @@ from netlab.cli.arguments import (
     pass_output,
 )
 from netlab.cli.output import Output, discard, say, show
-from netlab.cli.packets import view
+from netlab.cli.packets import page
+from netlab.cli.packets.prediction import ask
+from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
+from netlab.report.pcapng import written
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from netlab.trace.audit import DropAudit
     from netlab.trace.trace import Trace
 
 _ALL_STEPS = "all"
@@ -41,9 +45,9 @@ _WAITS = ("tcp", "udp", "raw")
 """Kinds that netlab's own receiver answers late, if it is told to."""
 
 
-def _table(rows: Mapping[str, str]) -> str:
-    width = max(map(len, rows)) + 2
-    return "\n".join(f"  {name:{width}}{what}" for name, what in rows.items())
+def _table(summaries: Mapping[str, str]) -> str:
+    width = max(map(len, summaries)) + 2
+    return "\n".join(f"  {name:{width}}{summary}" for name, summary in summaries.items())
 
 
 @click.command(
@@ -118,7 +122,7 @@ def _table(rows: Mapping[str, str]) -> str:
 )
 @click.option(
     "--html",
-    "page",
+    "html",
     type=OutputFile(),
     metavar="FILE",
     help="Also write a page that steps through the journey, or through both.",
@@ -144,7 +148,7 @@ def trace(
     predict: bool,
     mermaid: bool,
     file: str | None,
-    page: str | None,
+    html: str | None,
     audit: bool,
     language: str,
 ) -> int:
@@ -153,9 +157,6 @@ def trace(
     SRC is a node, DST a node, an adapter of one (host@lan) or an IP address. Exit code 1
     if no answer came back.
     """
-    from netlab.report import data
-    from netlab.report.trace.steps import WIDTH, journey
-
     compared = {
         "--compare": other_target,
         "--compare-from": other_source,
@@ -168,9 +169,9 @@ def trace(
         "--mermaid": mermaid,
         comparison or "--compare": comparison is not None,
     }
-    others = {"--json": output.json, "--pcapng": file is not None, "--audit": audit}
-    _refuse_two(views, others)
-    _check_files(file, page, {**views, "--json": output.json})
+    additions = {"--json": output.json, "--pcapng": file is not None, "--audit": audit}
+    _refuse_two(views, additions)
+    _check_files(file, html, {**views, "--json": output.json})
     number = _step_number(fields)
     _check_wait(by, wait)
     running = lab.attach(lab.find_lab(lab_name))
@@ -181,71 +182,80 @@ def trace(
     else:
         traced = lab.trace(running, *question)
     if comparison:
-        other = lab.attach(lab.find_lab(other_lab)) if other_lab else running
-        to = other_target or target
-        second = lab.trace(other, other_source or source, to, by, wait or 0.0)
-        if page:
-            both = data.trace(traced, running.name), data.trace(second, other.name)
-            view.write((running, other), both, language, page)
-        return _compare(output, (traced, second), (running.name, other.name), reply, language)
+        second_lab = lab.attach(lab.find_lab(other_lab)) if other_lab else running
+        second = lab.trace(
+            second_lab, other_source or source, other_target or target, by, wait or 0.0
+        )
+        if html:
+            journeys = (
+                report.data.trace(traced, running.name),
+                report.data.trace(second, second_lab.name),
+            )
+            page.write((running, second_lab), journeys, language, html)
+        return _compare(output, (traced, second), (running.name, second_lab.name), reply, language)
     if file:
         _record(traced, file)
-    if page:
-        view.write([running], [data.trace(traced, running.name)], language, page)
+    if html:
+        page.write([running], [report.data.trace(traced, running.name)], language, html)
     if fields is not None:
         _show_fields(traced, number, language)
     elif mermaid:
-        from netlab.report.trace.mermaid import sequence
-
-        say(sequence(traced, language))
+        say(report.mermaid.sequence(traced, language))
     else:
         if predict:
-            from netlab.cli.packets.prediction import ask
-
             ask(traced, language)
-        terminal = (sys.stderr if file == STDOUT else sys.stdout).isatty()
-        width = min(WIDTH, shutil.get_terminal_size().columns) if terminal else WIDTH
-        document = data.trace(traced, running.name)
+        document = report.data.trace(traced, running.name)
         if account:
-            document["audit"] = data.account(traced, account)
+            document["audit"] = report.data.account(traced, account)
+        to_stderr = file == STDOUT
 
         def text() -> RenderableType:
-            return journey(traced, reply, language, account=account, more=terminal, width=width)
+            return _journey(traced, account, reply, language, to_stderr)
 
-        if file == STDOUT:
+        if to_stderr:
             show(text(), to_stderr=True)
         else:
             output.result(document, text)
     return _code(traced)
 
 
-def _code(*traces: Trace) -> int:
-    from netlab.diagnosis.verdict import Verdict
+def _journey(
+    traced: Trace, account: DropAudit | None, reply: bool, language: str, to_stderr: bool
+) -> RenderableType:
+    width = report.steps.WIDTH
+    terminal = (sys.stderr if to_stderr else sys.stdout).isatty()
+    if terminal:
+        width = min(width, shutil.get_terminal_size().columns)
+    return report.steps.journey(
+        traced, reply, language, account=account, more=terminal, width=width
+    )
 
-    answered = all(one.finding.verdict is Verdict.ANSWERED for one in traces)
+
+def _code(*traces: Trace) -> int:
+    answered = all(traced.finding.verdict is Verdict.ANSWERED for traced in traces)
     return 0 if answered else _NO_ANSWER
 
 
-def _refuse_two(views: Mapping[str, bool], others: Mapping[str, bool]) -> None:
-    """One view at a time. JSON and files go with some. Raises UsageError."""
+def _refuse_two(views: Mapping[str, bool], additions: Mapping[str, bool]) -> None:
+    """Raise UsageError for two views at a time, or for a view with what it has no room for."""
     chosen = [name for name, on in views.items() if on]
     if len(chosen) > 1:
         raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", "leave one of them out")
     if not chosen:
         return
     view = chosen[0]
-    if others["--json"] and not view.startswith("--compare"):
+    if additions["--json"] and not view.startswith("--compare"):
         raise UsageError(f"{view} and --json exclude each other", "--json has every field")
-    if others["--audit"] and view != "--predict":
+    if additions["--audit"] and view != "--predict":
         raise UsageError(f"{view} shows no verdict that --audit could add to", "leave one out")
-    if others["--pcapng"] and view.startswith("--compare"):
+    if additions["--pcapng"] and view.startswith("--compare"):
         raise UsageError("--pcapng writes one journey", f"leave out {view}")
 
 
-def _check_files(file: str | None, page: str | None, prints: Mapping[str, bool]) -> None:
-    """Each output has a place of its own. Raises UsageError. `prints`: what writes to stdout."""
-    if file and page and Path(file).resolve() == Path(page).resolve():
-        raise UsageError(f"--pcapng and --html would both write '{page}'", "name two files")
+def _check_files(file: str | None, html: str | None, prints: Mapping[str, bool]) -> None:
+    """Raise UsageError if two outputs would go to one file; `prints` are options that write to stdout."""
+    if file and html and Path(file).resolve() == Path(html).resolve():
+        raise UsageError(f"--pcapng and --html would both write '{html}'", "name two files")
     if file != STDOUT:
         return
     if also := next((name for name, on in prints.items() if on), None):
@@ -255,7 +265,7 @@ def _check_files(file: str | None, page: str | None, prints: Mapping[str, bool])
 
 
 def _step_number(fields: str | None) -> int | None:
-    """None for all steps. Raises UsageError."""
+    """Return the step of `--fields 3`; None for all steps. Raises UsageError."""
     if fields is None or fields == _ALL_STEPS:
         return None
     if not fields.isdecimal() or int(fields) == 0:
@@ -264,7 +274,7 @@ def _step_number(fields: str | None) -> int | None:
 
 
 def _check_wait(by: str, wait: float | None) -> None:
-    """Raises UsageError where nobody would wait."""
+    """Raise UsageError where nobody would wait."""
     word, _, detail = by.partition(":")
     if wait is not None and (word not in _WAITS or (detail and word != "raw")):
         raise UsageError(
@@ -274,40 +284,35 @@ def _check_wait(by: str, wait: float | None) -> None:
 
 
 def _show_fields(traced: Trace, number: int | None, language: str) -> None:
-    from netlab.report.trace import fields
-
-    most = fields.count(traced)
-    if number is not None and number > most:
-        there = f"this journey has steps 1 to {most}" if most else "nothing was sent"
-        raise UsageError(f"there is no step {number}", there)
-    show(fields.fields(traced, number, language))
+    count = report.fields.count(traced)
+    if number is not None and number > count:
+        fix = f"this journey has steps 1 to {count}" if count else "nothing was sent"
+        raise UsageError(f"there is no step {number}", fix)
+    show(report.fields.fields(traced, number, language))
 
 
 def _compare(
     output: Output, traces: tuple[Trace, Trace], labs: tuple[str, str], reply: bool, language: str
 ) -> int:
-    from netlab.report import data
-    from netlab.report.trace.comparison import side_by_side
-
     several = len(set(labs)) > 1
+    documents = [report.data.trace(*traced) for traced in zip(traces, labs, strict=True)]
     output.result(
-        {"compared": [data.trace(one, name) for one, name in zip(traces, labs, strict=True)]},
-        lambda: side_by_side(*traces, labs if several else ("", ""), reply, language),
+        {"compared": documents},
+        lambda: report.comparison.side_by_side(
+            *traces, labs if several else ("", ""), reply, language
+        ),
     )
     return _code(*traces)
 
 
 def _record(traced: Trace, file: str) -> None:
-    from netlab.report.pcapng import written
-    from netlab.report.trace.pcap_comments import record
-
     try:
         if file == STDOUT:
-            count = record(traced, sys.stdout.buffer)
+            count = report.pcap_comments.record(traced, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
             with written(Path(file)) as stream:
-                count = record(traced, stream)
+                count = report.pcap_comments.record(traced, stream)
     except BrokenPipeError:  # The reader has enough.
         discard(sys.stdout)
         return

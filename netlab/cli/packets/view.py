@@ -1,25 +1,28 @@
-"""The page in which packets are looked at: written to a file, or served while the lab runs."""
+"""`view`: a page with the live traffic of a running lab, served while it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from netlab import lab
+from netlab import lab, report
 from netlab.cli.arguments import examples, json_option, lab_option, language_option, pass_output
 from netlab.cli.output import Output, say
 from netlab.cli.packets.capture import say_end
-from netlab.errors import Interrupted, NetlabError, UsageError
+from netlab.cli.packets.page import pictures
+from netlab.errors import Interrupted, NetlabError
+from netlab.packets.stream import WINDOW_NS
+from netlab.report.traffic.page import Traffic, journey
+from netlab.report.web.page import html
+from netlab.report.web.server import PageServer
+from netlab.traffic import conversations
 
 if TYPE_CHECKING:
     from netlab.packets.stream import Stream
-    from netlab.report.traffic.page import Traffic
-    from netlab.report.web.page import Pictures
     from netlab.report.web.server import Wish
 
 _MOST_WISHES = 16
@@ -41,17 +44,13 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
     Prints the page's address, which holds a secret: who knows it sees the lab's packets. Ctrl-C
     ends it.
     """
-    from netlab.report.traffic.page import Traffic
-    from netlab.report.web.page import html
-    from netlab.report.web.server import PageServer
-
     running = lab.attach(lab.find_lab(lab_name))
     watcher = lab.LabWatcher(running)
     watcher.owners()  # While it is there: it may end at once.
     kinds = _KINDS if allow_send else ()
 
-    def page(now: lab.Lab) -> str:
-        return html([], _pictures(now), language, live=True, send=kinds)
+    def page(current: lab.Lab) -> str:
+        return html([], pictures(current), language, live=True, send=kinds)
 
     wishes: Queue[Wish] = Queue(_MOST_WISHES)
     server = PageServer(port, page(running), wishes if allow_send else None)
@@ -62,37 +61,11 @@ def view(output: Output, lab_name: str | None, port: int, allow_send: bool, lang
             output.document({"lab": running.name, "url": server.url})
         else:
             say(server.url)
-        for now in _watch(watcher, stream, traffic, wishes):
-            with suppress(
-                NetlabError, OSError
-            ):  # It is being changed again, and will be drawn then.
-                server.page = page(now)
+        for changed in _watch(watcher, stream, traffic, wishes):
+            # It may be changed again just now, and will be drawn then.
+            with suppress(NetlabError, OSError):
+                server.page = page(changed)
         say_end(stream, sum(stream.lost().values()), "some packets were not shown")
-
-
-def write(
-    labs: Sequence[lab.Lab], journeys: Sequence[dict[str, Any]], language: str, file: str
-) -> None:
-    """Write journeys as a page, with the pictures of their labs. Raises UsageError."""
-    from netlab.report.web.page import html
-
-    page = html(journeys, _pictures(*labs), language)
-    try:
-        Path(file).write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write '{file}': {error.strerror}") from error
-
-
-def _pictures(*labs: lab.Lab) -> Pictures:
-    """Of each lab as it is now, in every language."""
-    from netlab.report.topology import graph, svg
-    from netlab.report.words import LANGUAGES
-
-    found = {}
-    for running in {one.name: one for one in labs}.values():
-        status = lab.status(running)
-        found[running.name] = {one: svg.render(graph.running(status, one)) for one in LANGUAGES}
-    return found
 
 
 def _watch(
@@ -102,33 +75,28 @@ def _watch(
 
     Yields the lab whenever it has been changed.
     """
-    from netlab.packets.stream import WINDOW_NS
-    from netlab.report.traffic.page import journey
-    from netlab.traffic import conversations
-
     running = watcher()
     tracker = conversations.ConversationTracker(watcher.netmap, conversations.FOLDED, stream.since)
-    for found in conversations.live(stream.portions(), tracker, WINDOW_NS):
+    for ended in conversations.live(stream.portions(), tracker, WINDOW_NS):
         if stream.late:
             stream.abandon()
             return
-        for told in found:
-            traffic.add(journey(told, watcher.owners().names, running.name), sum(told.packets))
+        for exchange in ended:
+            names = watcher.owners().names
+            traffic.add(journey(exchange, names, running.name), sum(exchange.packets))
         traffic.count()
         traffic.lose(sum(stream.lost().values()))
-        if (now := watcher()) is not running:
-            running = now
+        if (current := watcher()) is not running:
+            running = current
             yield running
         with suppress(Empty):
             _fulfil(running, wishes.get_nowait())
 
 
 def _fulfil(running: lab.Lab, wish: Wish) -> None:
-    from netlab.report import data
-
     try:
         traced = lab.trace(running, wish.source, wish.target or None, wish.by)
-        wish.answer.set_result(data.trace(traced, running.name))
+        wish.answer.set_result(report.data.trace(traced, running.name))
     except Interrupted as error:
         wish.answer.set_exception(error)
         raise

@@ -1,4 +1,4 @@
-"""Watches the traffic of a running lab."""
+"""`watch`: the exchanges of a running lab, as they end."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from netlab.cli.arguments import (
 )
 from netlab.cli.output import Output, as_json, discard, say
 from netlab.cli.packets.capture import say_end
+from netlab.packets.stream import WINDOW_NS
+from netlab.report.traffic import conversation_lines
+from netlab.traffic import conversations
 from netlab.visible import visible
 
 if TYPE_CHECKING:
@@ -66,36 +69,33 @@ def watch(
     With nodes or networks, only what passes there. A `*` marks a node that has rewritten the
     packet. Ctrl-C ends it.
     """
-    from netlab.packets import stream
-    from netlab.traffic import conversations
-
     running = lab.attach(lab.find_lab(lab_name))
-    wanted = lab.exchange_filter(running, nodes)
+    passes = lab.exchange_filter(running, nodes)
     watcher = lab.LabWatcher(running)
     watcher.owners()  # While it is there: it may end at once.
     unfolded = conversations.FOLDED if everything else {"arp", "ndp"} if arp else ()
-    with lab.watching(running) as seen:
-        tracker = conversations.ConversationTracker(watcher.netmap, unfolded, seen.since)
+    with lab.watching(running) as stream:
+        tracker = conversations.ConversationTracker(watcher.netmap, unfolded, stream.since)
         printer = _Printer(output.json, watcher.owners, tracker.folded, count)
         say("watching; Ctrl-C ends it", to_stderr=True)
         try:
-            for found in conversations.live(seen.portions(seconds), tracker, stream.WINDOW_NS):
-                printer.tell(one for one in found if wanted(one))
+            for ended in conversations.live(stream.portions(seconds), tracker, WINDOW_NS):
+                printer.tell(exchange for exchange in ended if passes(exchange))
                 if printer.full:
                     break
-                if seen.late:
-                    seen.abandon()
+                if stream.late:
+                    stream.abandon()
                     tracker.abandon()
                     break
             printer.tell_folded()
         except BrokenPipeError:  # The reader has enough.
             discard(sys.stdout)
             return
-        say_end(seen, sum(seen.lost().values()), "some lines may be missing or wrong")
+        say_end(stream, sum(stream.lost().values()), "some lines may be missing or wrong")
 
 
 class _Printer:
-    """Prints what is told, and now and then what is only counted."""
+    """A printer of exchanges, and now and then of those that are only counted."""
 
     def __init__(
         self, as_json: bool, owners: Callable[[], Owners], folded: Counter[str], count: int | None
@@ -108,33 +108,29 @@ class _Printer:
 
     @property
     def full(self) -> bool:
-        """There were as many lines as wanted."""
+        """True if there were as many lines as were asked for."""
         return self._left <= 0
 
     def tell(self, exchanges: Iterable[Conversation]) -> None:
-        """Raises BrokenPipeError."""
-        from netlab.report.traffic import conversation_lines as report
-
-        for told in exchanges:
+        """Print exchanges. Raises BrokenPipeError."""
+        for exchange in exchanges:
             if not self.full:
                 self._left -= 1
+                names = self._owners().names
                 if self._json:
-                    document = report.document(told, self._owners().names)
-                    print(as_json(document))
+                    print(as_json(conversation_lines.document(exchange, names)))
                 else:
-                    print(visible(report.line(told, self._owners().names)))
+                    print(visible(conversation_lines.line(exchange, names)))
         if time.monotonic() > self._fold_at:
             self.tell_folded()
         sys.stdout.flush()
 
     def tell_folded(self) -> None:
         """Say what was only counted since the last time."""
-        from netlab.report.traffic import conversation_lines as report
-
         self._fold_at = time.monotonic() + _FOLD_SECONDS
         if self._folded and self._json:
             print(as_json({"at": time.time_ns(), "folded": self._folded}))
         elif self._folded:
-            print(report.folded(self._folded, time.time_ns()))
+            print(conversation_lines.folded(self._folded, time.time_ns()))
         self._folded.clear()
         sys.stdout.flush()
