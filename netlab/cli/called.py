@@ -1,4 +1,4 @@
-"""How netlab is called on this machine: what people are told to type works as it stands there.
+"""The way netlab is called on this machine: what people are told to type works as it stands there.
 
 Texts everywhere write `sudo netlab …` of a command that needs root; what is typed for it is decided here.
 """

@@ -17,7 +17,7 @@ _PROGRAMS = Path(__file__).parent.parent / "programs"
 
 
 class _Complete(ShellComplete):
-    """One protocol for all shells."""
+    """The protocol of all shells."""
 
     def source(self) -> str:
         """Return the script."""

@@ -1,4 +1,4 @@
-"""Where things are printed: results to stdout, everything else to stderr.
+"""Printing: results go to stdout, everything else to stderr.
 
 With `--json`, stdout gets one JSON document and nothing else.
 """

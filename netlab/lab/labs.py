@@ -34,7 +34,7 @@ class Lab:
 
     @cached_property
     def expectations(self) -> tuple[Expectation, ...]:
-        """What must be true of every ordered pair of endpoints."""
+        """The expectations that must be true of all ordered pairs of endpoints."""
         return matrix(self.topology)
 
 

@@ -1,4 +1,4 @@
-"""What to try next in a lab that is new."""
+"""Commands to try next in a lab that is new."""
 
 from __future__ import annotations
 

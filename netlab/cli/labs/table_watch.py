@@ -49,10 +49,10 @@ def _views(watcher: lab.LabWatcher, name: str, subject: str | None) -> Iterator[
     """Yield the table again and again, for as long as there is the lab."""
     since = time.monotonic()
     while not watcher.ended:
-        running = watcher()
+        running = watcher.current()
         try:
             with TableMonitor(running.plan.namespaces) as events:
-                while not watcher.ended and watcher() is running:
+                while not watcher.ended and watcher.current() is running:
                     shown = view(running, name, subject)
                     since = time.monotonic()
                     yield shown

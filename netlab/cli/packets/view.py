@@ -75,7 +75,7 @@ def _watch(
 
     Yields the lab whenever it has been changed.
     """
-    running = watcher()
+    running = watcher.current()
     tracker = conversations.ConversationTracker(watcher.netmap, conversations.FOLDED, stream.since)
     for ended in conversations.live(stream.portions(), tracker, WINDOW_NS):
         if stream.late:
@@ -86,7 +86,7 @@ def _watch(
             traffic.add(journey(exchange, names, running.name), sum(exchange.packets))
         traffic.count()
         traffic.lose(sum(stream.lost().values()))
-        if (current := watcher()) is not running:
+        if (current := watcher.current()) is not running:
             running = current
             yield running
         with suppress(Empty):

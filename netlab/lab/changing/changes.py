@@ -1,4 +1,4 @@
-"""What it takes to bring a running lab to another scenario, and what keeps it from there."""
+"""The difference between a running lab and another scenario, and what keeps it from there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be changed in a running lab's scenario: words for who types a command."""
+"""Words for who types a command: the things of a running lab's scenario that can be changed."""
 
 from __future__ import annotations
 

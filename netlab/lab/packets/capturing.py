@@ -74,7 +74,7 @@ def _renewed(
     """
     if watcher.ended:
         return None
-    lab = watcher()
+    lab = watcher.current()
     chosen = targets.points(lab, points, missing_ok=taps is not None)
     existing = {
         tap.namespace: tap

@@ -27,7 +27,7 @@ _OWNERS_SECONDS = 1.0
 
 
 class LabWatcher:
-    """A running lab as its last change has left it, for whatever goes on for long: call it."""
+    """A running lab as its last change has left it, for whatever goes on for long."""
 
     def __init__(self, lab: Lab) -> None:
         """Raises NoSuchLab."""
@@ -43,7 +43,7 @@ class LabWatcher:
         self._owners: Owners | None = None
         self._asked = 0.0
 
-    def __call__(self) -> Lab:
+    def current(self) -> Lab:
         """Return the lab; of one that has ended, or is being changed, as it was last."""
         stamp = self._read_stamp()
         if stamp != self._stamp and not self.ended:
@@ -56,7 +56,7 @@ class LabWatcher:
 
     def netmap(self) -> NetworkMap:
         """Return `netmap`, with what has come, and what has gone meanwhile: it may still be told of."""
-        if (current := self()) is not self._mapped:
+        if (current := self.current()) is not self._mapped:
             self._mapped = current
             self._maps.append(netmap(current))
             self._netmap = reduce(lambda former, later: later.after(former), self._maps)
@@ -70,7 +70,7 @@ class LabWatcher:
         if self._owners is None or time.monotonic() - self._asked > _OWNERS_SECONDS:
             try:
                 # By the facade: not everybody who watches a lab asks for them.
-                self._owners = verbs.owners(self())
+                self._owners = verbs.owners(self.current())
             except KernelError:
                 if self._owners is None:
                     raise
