@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -14,7 +13,6 @@ from click.shell_completion import CompletionItem
 
 from netlab import __version__
 from netlab.cli.arguments import CommandGroup, examples, lab_of_group_option
-from netlab.cli.completion import answer_shells
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
 
@@ -154,6 +152,8 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
     """Run a command line, and return the exit code. `name` is what the user typed for netlab."""
     output = Output()
     if any(variable.endswith("_COMPLETE") for variable in os.environ):
+        from netlab.cli.completion import answer_shells  # Only shells ask.
+
         answer_shells()
     try:
         # Without click's own ending, errors and exit codes are decided here.
@@ -173,7 +173,7 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
         return _fail(output, KernelError(f"the system said no: {error}"))
     except Exception as error:
         if os.environ.get("NETLAB_DEBUG"):
-            traceback.print_exc()
+            sys.excepthook(type(error), error, error.__traceback__)
         fix = "please report it with the output of the same command under NETLAB_DEBUG=1"
         return _fail(
             output, NetlabError(f"a fault in netlab: {type(error).__name__}: {error}", fix)

@@ -17,7 +17,6 @@ from netlab import lab
 from netlab.cli.output import Output
 from netlab.errors import NetlabError, UsageError
 from netlab.report.words import LANGUAGES
-from netlab.scenario.files import shipped
 from netlab.suggest import near
 
 Command = Callable[..., Any]
@@ -239,6 +238,8 @@ class ScenarioName(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
+        from netlab.scenario.files import shipped  # Only completion asks.
+
         names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
         return [*names, CompletionItem(incomplete, type="scenario")]
 

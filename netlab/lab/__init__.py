@@ -17,6 +17,7 @@ What may be imported is in `__all__`:
 * its machines: `execute`, `node_names`, `namespace_of`
 * packets: `verify` the `pairs` of its matrix, `trace`, `trace_with_drops`, `ask_dhcp`, `explain`
   (many times: `explainer`), `capture`, `watching`, `exchange_filter`
+* leases that do not come: `explain_leases`, `lease_reasons`
 * its scenario edited: `set_value`, `add_vm`, `clone_vm`, `remove_vm`, `add_forward`, `remove_forward`,
   `release_lease`, `renew_lease`; what can be set: `set_targets`, `keys`, `values`, `networks`
 * brought to another scenario: `apply`, or `change` and `apply_change`; `refuse_busy_ports`, `renew`
@@ -38,7 +39,8 @@ from netlab.scenario import mode
 if TYPE_CHECKING:
     from netlab.lab.attaching import attach
     from netlab.lab.changing.applying import apply, apply_change
-    from netlab.lab.changing.changes import change, refuse_busy_ports
+    from netlab.lab.changing.busy_ports import refuse_busy_ports
+    from netlab.lab.changing.changes import change
     from netlab.lab.changing.edits import (
         add_forward,
         add_vm,
@@ -59,9 +61,10 @@ if TYPE_CHECKING:
     from netlab.lab.nodes import execute, namespace_of, node_names, unshare
     from netlab.lab.packets.address_owners import owners
     from netlab.lab.packets.auditing import trace_with_drops
-    from netlab.lab.packets.capturing import capture, watching
-    from netlab.lab.packets.exchanges import exchange_filter
+    from netlab.lab.packets.capturing import capture
+    from netlab.lab.packets.exchanges import exchange_filter, watching
     from netlab.lab.packets.explaining import explain, explainer
+    from netlab.lab.packets.missing_leases import explain_leases, lease_reasons
     from netlab.lab.packets.network_map import netmap
     from netlab.lab.packets.tracing import ask_dhcp, trace
     from netlab.lab.packets.verifying import pairs, verify
@@ -94,9 +97,11 @@ __all__ = [
     "exchange_filter",
     "execute",
     "explain",
+    "explain_leases",
     "explainer",
     "find_lab",
     "keys",
+    "lease_reasons",
     "load",
     "names",
     "namespace_of",
@@ -136,7 +141,8 @@ __all__ = [
 _NAMES_IN = {
     "attaching": ("attach",),
     "changing.applying": ("apply", "apply_change"),
-    "changing.changes": ("change", "refuse_busy_ports"),
+    "changing.busy_ports": ("refuse_busy_ports",),
+    "changing.changes": ("change",),
     "changing.edits": (
         *("add_forward", "add_vm", "clone_vm", "release_lease", "remove_forward", "remove_vm"),
         *("renew_lease", "set_value"),
@@ -151,9 +157,10 @@ _NAMES_IN = {
     "nodes": ("execute", "namespace_of", "node_names", "unshare"),
     "packets.address_owners": ("owners",),
     "packets.auditing": ("trace_with_drops",),
-    "packets.capturing": ("capture", "watching"),
-    "packets.exchanges": ("exchange_filter",),
+    "packets.capturing": ("capture",),
+    "packets.exchanges": ("exchange_filter", "watching"),
     "packets.explaining": ("explain", "explainer"),
+    "packets.missing_leases": ("explain_leases", "lease_reasons"),
     "packets.network_map": ("netmap",),
     "packets.tracing": ("ask_dhcp", "trace"),
     "packets.verifying": ("pairs", "verify"),

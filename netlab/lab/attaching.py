@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.errors import NoSuchLab
+from netlab.errors import NoSuchLab, SystemRefused
+from netlab.kernel.namespaces import netns
 from netlab.kernel.rundir import RunDirectory
 from netlab.lab.labs import Lab, prepare
+from netlab.plan.resources import Namespace
 from netlab.scenario.cache import recall
 
 
@@ -24,3 +26,17 @@ def attach(name: str) -> Lab:
     memory = run.memory.read_bytes() if run.memory.is_file() else b""
     source = recall(run.scenario.read_bytes(), record.file, memory)
     return prepare(replace(source, name=record.scenario), name)
+
+
+def refuse_outdated(lab: Lab, run: RunDirectory) -> None:
+    """Raise SystemRefused if the lab was changed since `lab` was planned, before it was locked."""
+    if run.scenario.read_bytes() != lab.source.text:
+        what = f"another netlab command has changed the lab '{lab.name}' meanwhile"
+        raise SystemRefused(what, "do it again")
+
+
+def leftovers(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
+    """List machines of another scenario: what a change has left that could not even be taken back."""
+    planned = set(lab.plan.namespaces)
+    unplanned = (name for name in run.read().namespaces if name not in planned)
+    return tuple(Namespace(name) for name in unplanned if netns.named(name))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.patience import postponed_signals
 from netlab.kernel.resources import remove
 from netlab.kernel.rundir import RunDirectory
-from netlab.lab.privileges import require_root
 
 
 def down(name: str) -> None:

@@ -9,7 +9,6 @@ from netlab.errors import UsageError
 from netlab.frozen import frozen
 from netlab.plan import host_ports
 from netlab.plan.build import build
-from netlab.scenario.expectation import matrix
 from netlab.scenario.names import lab_name, lab_name_after
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ class Lab:
     @cached_property
     def expectations(self) -> tuple[Expectation, ...]:
         """The expectations that must be true of all ordered pairs of endpoints."""
+        from netlab.scenario.expectation import matrix  # Only who measures a lab needs it.
+
         return matrix(self.topology)
 
 

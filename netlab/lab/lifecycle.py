@@ -16,8 +16,7 @@ from netlab.kernel.resources.create import create
 from netlab.kernel.resources.remove import remove
 from netlab.kernel.rundir import Record, RunDirectory
 from netlab.lab.ending import down
-from netlab.lab.missing_leases import report_missing
-from netlab.lab.unleased import UnleasedCallback, ignore
+from netlab.lab.unleased import UnleasedCallback, ignore, report_missing
 from netlab.scenario.cache import remember
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def up(lab: Lab, progress: Progress | None = None, unleased: UnleasedCallback = 
             missing = create(
                 lab.plan, run, progress or (lambda resource, moment: None), interruption
             )
-            report_missing(lab, run, missing, interruption, unleased)
+            report_missing(lab, missing, unleased)
             run.write(replace(record, ready=True))
             interruption.check()
         except BaseException as error:

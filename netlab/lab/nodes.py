@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from netlab.errors import UsageError
 from netlab.kernel.host import rootless
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.namespaces import enter
-from netlab.lab.privileges import require_root
 from netlab.lab.registry import record
 from netlab.plan import names
 from netlab.suggest import instead

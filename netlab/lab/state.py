@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from netlab.frozen import frozen
-from netlab.kernel.namespaces import netns
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.process.services import lease
 from netlab.kernel.resources.observe import observe
 from netlab.kernel.rundir import RunDirectory
+from netlab.lab.attaching import leftovers
 from netlab.lab.labs import Lab
-from netlab.lab.privileges import require_root
 from netlab.lab.unleased import Unleased, presumed_reason
 from netlab.plan.names import namespace
 from netlab.plan.plan import drift_between
-from netlab.plan.resources import Cable, Lease, Namespace
+from netlab.plan.resources import Cable, Lease
 
 if TYPE_CHECKING:
     from netlab.kernel.resources.observe import Observation
@@ -86,13 +86,6 @@ def status(lab: Lab, unleased: Sequence[Unleased] = ()) -> Status:
         tuple(_unleased(lab, machines, unleased)),
         drift_between(lab.plan.resources, resources),
     )
-
-
-def leftovers(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
-    """List machines of another scenario: what a change has left that could not even be taken back."""
-    planned = set(lab.plan.namespaces)
-    unplanned = (name for name in run.read().namespaces if name not in planned)
-    return tuple(Namespace(name) for name in unplanned if netns.named(name))
 
 
 def _unleased(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from netlab import lab as verbs
 from netlab.frozen import frozen
 
 if TYPE_CHECKING:
+    from netlab.lab.labs import Lab
+    from netlab.plan.resources import Lease
     from netlab.scenario.topology import Adapter
 
 
@@ -37,3 +40,9 @@ def presumed_reason(adapter: Adapter) -> str:
         return f"{adapter.in_vain.why} ({adapter.in_vain.cause})"
     question = f"`sudo netlab trace {adapter.node} {adapter.network.name} --by dhcp`"
     return f"its client asks, and gets no answer; {question} says why"
+
+
+def report_missing(lab: Lab, missing: Sequence[Lease], unleased: UnleasedCallback) -> None:
+    """Tell `unleased` of each lease that has not come, with the reason. Raises Interrupted."""
+    if missing:  # By the facade: to follow packets takes many modules, and most leases come.
+        verbs.explain_leases(lab, missing, unleased)

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netlab.report import console, data, explain, text
+    from netlab.report import console, data, explain, pcapng, text
     from netlab.report.topology import diagrams, graph, svg
     from netlab.report.trace import comparison, fields, mermaid, pcap_comments, quiz, steps
     from netlab.report.verify import junit, matrix
@@ -31,6 +31,7 @@ __all__ = [
     "matrix",
     "mermaid",
     "pcap_comments",
+    "pcapng",
     "quiz",
     "steps",
     "svg",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 _SUBMODULES = {
-    **{name: name for name in ("console", "data", "explain", "text")},
+    **{name: name for name in ("console", "data", "explain", "pcapng", "text")},
     **{name: f"topology.{name}" for name in ("diagrams", "graph", "svg")},
     **{
         name: f"trace.{name}"

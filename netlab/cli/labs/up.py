@@ -8,8 +8,8 @@ from netlab import lab, report
 from netlab.cli.arguments import examples, json_option, pass_output, scenario_argument
 from netlab.cli.labs.status import show_status
 from netlab.cli.output import Output, say, show
-from netlab.cli.scenarios.plan import print_plan
 from netlab.errors import LabExists, SystemRefused
+from netlab.kernel.host import rootless
 from netlab.plan.plan import drift_between
 
 _SHOWN_CHANGES = 10
@@ -32,6 +32,8 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
     planned = lab.prepare(lab.load(scenario), name)
     output.warn(planned.source.warnings)
     if dry_run:
+        from netlab.cli.scenarios.plan import print_plan  # Another command's, and rarely asked for.
+
         print_plan(output, planned)
         return
     output.warn(lab.warnings(planned))
@@ -42,14 +44,33 @@ def up(output: Output, scenario: str, name: str | None, dry_run: bool) -> None:
                 lab.up(planned, progress, unleased.append)
             output.warn(unleased)
             show_status(output, lab.status(planned, unleased))
-            # Help and completion do without what they are made of.
-            from netlab.cli.labs.hints import hints
-
-            for hint in hints(planned):
+            for hint in _hints(planned):
                 output.note(hint)
     except LabExists as error:
         _explain_existing(output, planned, error)
         raise click.exceptions.Exit(error.exit_code) from None
+
+
+def _hints(planned: lab.Lab) -> list[str]:
+    """Return three things to try next; none of a lab that ends with this command."""
+    from netlab.scenario.expectation import reaches  # Help and completion do without the model.
+
+    if rootless.ends_with_this_process():
+        return []
+    node = next(iter(planned.source.scenario.vms), "host")
+    option = f"--lab {planned.name} " if len(lab.names()) > 1 else ""
+    online = reaches(planned.topology, node, "internet")
+    command = "curl -s http://www.example.com/" if online else "ip route"
+    comment = "as whom the Internet sees it" if online else "no way out"
+    # tcpdump wants more users than there are without root.
+    tools = "ip address, ping" if rootless.is_inside() else "ip address, ping, tcpdump"
+    return [
+        "",
+        "Try next:",
+        f"  sudo netlab verify {planned.name}    # who reaches whom, on real packets",
+        f"  sudo netlab exec {option}{node} -- {command}    # {comment}",
+        f"  sudo netlab shell {option}{node}    # look around: {tools}",
+    ]
 
 
 def _explain_existing(output: Output, planned: lab.Lab, error: LabExists) -> None:

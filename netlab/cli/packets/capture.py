@@ -24,6 +24,7 @@ from netlab.cli.arguments import (
     pass_output,
 )
 from netlab.cli.output import Output, discard, say
+from netlab.cli.packets.stream_end import say_end
 from netlab.errors import SystemRefused, UsageError
 from netlab.report.pcapng import LEAST_BYTES
 from netlab.report.traffic.packet_lines import Files, Lines
@@ -139,13 +140,3 @@ def _pour(stream: Stream, sink: Files | Lines, seconds: float | None, count: int
         if sink.full or taken == count:
             break
     return taken
-
-
-def say_end(stream: Stream, lost: int, consequence: str) -> None:
-    """Say what a person must know about a stream that has ended."""
-    if stream.gone:
-        say("netlab: the lab has ended", to_stderr=True)
-    if lost:
-        say(f"netlab: {lost} packets were lost; {consequence}", to_stderr=True)
-    if untold := stream.untold():
-        say(f"netlab: {untold} frames were not told: they still waited at the end", to_stderr=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,11 +27,9 @@ from netlab.cli.arguments import (
     pass_output,
 )
 from netlab.cli.output import Output, discard, say, show
-from netlab.cli.packets import page
 from netlab.cli.packets.prediction import ask
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.report.pcapng import written
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -191,12 +189,12 @@ def trace(
                 report.data.trace(traced, running.name),
                 report.data.trace(second, second_lab.name),
             )
-            page.write((running, second_lab), journeys, language, html)
+            _write_page((running, second_lab), journeys, language, html)
         return _compare(output, (traced, second), (running.name, second_lab.name), reply, language)
     if file:
         _record(traced, file)
     if html:
-        page.write([running], [report.data.trace(traced, running.name)], language, html)
+        _write_page([running], [report.data.trace(traced, running.name)], language, html)
     if fields is not None:
         _show_fields(traced, number, language)
     elif mermaid:
@@ -305,13 +303,21 @@ def _compare(
     return _code(*traces)
 
 
+def _write_page(
+    labs: Sequence[lab.Lab], journeys: Sequence[dict[str, Any]], language: str, file: str
+) -> None:
+    from netlab.cli.packets import page  # Most journeys are read in the terminal.
+
+    page.write(labs, journeys, language, file)
+
+
 def _record(traced: Trace, file: str) -> None:
     try:
         if file == STDOUT:
             count = report.pcap_comments.record(traced, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
-            with written(Path(file)) as stream:
+            with report.pcapng.written(Path(file)) as stream:
                 count = report.pcap_comments.record(traced, stream)
     except BrokenPipeError:  # The reader has enough.
         discard(sys.stdout)

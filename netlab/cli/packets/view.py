@@ -12,8 +12,8 @@ import click
 from netlab import lab, report
 from netlab.cli.arguments import examples, json_option, lab_option, language_option, pass_output
 from netlab.cli.output import Output, say
-from netlab.cli.packets.capture import say_end
 from netlab.cli.packets.page import pictures
+from netlab.cli.packets.stream_end import say_end
 from netlab.errors import Interrupted, NetlabError
 from netlab.packets.stream import WINDOW_NS
 from netlab.report.traffic.page import Traffic, journey

@@ -21,7 +21,7 @@ from netlab.cli.arguments import (
     pass_output,
 )
 from netlab.cli.output import Output, as_json, discard, say
-from netlab.cli.packets.capture import say_end
+from netlab.cli.packets.stream_end import say_end
 from netlab.packets.stream import WINDOW_NS
 from netlab.report.traffic import conversation_lines
 from netlab.traffic import conversations

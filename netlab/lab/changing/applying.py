@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.errors import SystemRefused
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.namespaces import netns
 from netlab.kernel.patience import postponed_signals
 from netlab.kernel.resources.apply import change as carry_out
 from netlab.kernel.rundir import RunDirectory
-from netlab.lab.changing.changes import change, refuse_busy_ports, refuse_outdated
-from netlab.lab.missing_leases import report_missing
-from netlab.lab.privileges import require_root
-from netlab.lab.state import leftovers
-from netlab.lab.unleased import UnleasedCallback, ignore
+from netlab.lab.attaching import leftovers, refuse_outdated
+from netlab.lab.changing.busy_ports import refuse_busy_ports
+from netlab.lab.changing.changes import change
+from netlab.lab.unleased import UnleasedCallback, ignore, report_missing
 from netlab.scenario.cache import remember
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def apply_change(
                 run,
                 progress or (lambda resource, moment: None),
                 interruption,
-                lambda missing: report_missing(target, run, missing, interruption, unleased),
+                lambda missing: report_missing(target, missing, unleased),
             )
         except BaseException:
             remaining = tuple(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab import lab as verbs
 from netlab.errors import KernelError
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.patience import postponed_signals
 from netlab.kernel.process import leases
 from netlab.kernel.rundir import RunDirectory
 from netlab.lab.changing.applying import apply
 from netlab.lab.changing.edits import clients, renew_lease
-from netlab.lab.missing_leases import reasons
-from netlab.lab.privileges import require_root
 from netlab.lab.unleased import Unleased
 from netlab.plan.names import namespace
 from netlab.plan.resources import DhcpClient
@@ -53,8 +53,12 @@ def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | Non
                 run, client, seconds, interruption
             ):
                 silent.append(adapter)
-    whys = zip(silent, reasons(renewed, silent), strict=True)
-    unleased += [Unleased(adapter.node, adapter.interface, why) for adapter, why in whys]
+    if silent:  # By the facade, as in `report_missing`.
+        reasons = verbs.lease_reasons(renewed, silent)
+        unleased += [
+            Unleased(adapter.node, adapter.interface, reason)
+            for adapter, reason in zip(silent, reasons, strict=True)
+        ]
     if unleased:
         sentences = (
             f"{adapter.node} gets no lease on {adapter.interface}: {adapter.why}"

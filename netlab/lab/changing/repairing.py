@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import NetlabError
 from netlab.frozen import frozen
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.patience import postponed_signals
 from netlab.kernel.process.services import lease
 from netlab.kernel.resources.apply import mend
 from netlab.kernel.resources.observe import observe
 from netlab.kernel.rundir import RunDirectory
-from netlab.lab.changing.changes import refuse_outdated
-from netlab.lab.missing_leases import report_missing
-from netlab.lab.privileges import require_root
-from netlab.lab.state import leftovers
-from netlab.lab.unleased import UnleasedCallback, ignore
+from netlab.lab.attaching import leftovers, refuse_outdated
+from netlab.lab.unleased import UnleasedCallback, ignore, report_missing
 from netlab.plan.diff import joined, reconcile
 from netlab.plan.plan import drift_between
 from netlab.plan.resources import Advertised, Lease, Listening
@@ -94,7 +92,7 @@ def repair(
             worthwhile = drift != before and not _in_vain(difference, drift)
         killed = _settle(lab, run)
         unserved = [fact for fact in missing if not lease(run, fact)]
-        report_missing(lab, run, unserved, interruption, unleased)
+        report_missing(lab, unserved, unleased)
     return Repair(joined(changes), drift, failures if drift else (), killed)
 
 

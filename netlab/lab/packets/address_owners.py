@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.state import spaces
 from netlab.kernel.state.owners import Owners
-from netlab.lab.privileges import require_root
 from netlab.plan import names
 
 if TYPE_CHECKING:

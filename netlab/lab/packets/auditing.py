@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.host.tracepoints import audit
 from netlab.lab.packets.tracing import trace
-from netlab.lab.privileges import require_root
 from netlab.trace.audit import account
 
 if TYPE_CHECKING:

@@ -1,18 +1,32 @@
-"""The exchanges of a running lab that a person asks for."""
+"""The exchanges of a running lab: seen as they happen, and those that a person asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from netlab.errors import UsageError
 from netlab.lab.packets import targets
+from netlab.lab.packets.tapping import tapped
+from netlab.packets import filters
 from netlab.plan.names import node as node_of
 
 if TYPE_CHECKING:
     from netlab.diagnosis.journey import Step
     from netlab.lab.labs import Lab
+    from netlab.packets.stream import Stream
     from netlab.traffic.conversations import Conversation
+
+
+@contextmanager
+def watching(lab: Lab) -> Iterator[Stream]:
+    """See every packet of a lab, but not all that it carries.
+
+    `netlab.traffic.conversations.live` makes exchanges of them. Raises NeedsRoot.
+    """
+    with tapped(lab, (), filters.HEADERS) as stream:
+        yield stream
 
 
 def exchange_filter(lab: Lab, names: Sequence[str]) -> Callable[[Conversation], bool]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from netlab.explain import read
 from netlab.explain.explain import explain as explain_packet
 from netlab.explain.model import probe
+from netlab.kernel.host.doctor import require_root
 from netlab.lab.packets import targets
 from netlab.lab.packets.network_map import netmap
-from netlab.lab.privileges import require_root
 
 if TYPE_CHECKING:
     from netlab.explain.model import Explanation

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.diagnosis.history import Entry
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.patience import postponed_signals
 from netlab.kernel.process import services
 from netlab.kernel.rows import Granted
 from netlab.kernel.rundir import RunDirectory
 from netlab.lab.packets.network_map import netmap
 from netlab.lab.packets.trace_requests import dhcp_requests, request
-from netlab.lab.privileges import require_root
 from netlab.plan import names
 from netlab.plan.resources import Service
 from netlab.trace.trace import traces

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from netlab.kernel.host.doctor import require_root
 from netlab.kernel.patience import postponed_signals
 from netlab.kernel.resources.observe import addresses
 from netlab.lab.packets.network_map import netmap
-from netlab.lab.privileges import require_root
 from netlab.plan import names
 from netlab.scenario.expectation import selected, witnesses
 from netlab.scenario.model import Family
