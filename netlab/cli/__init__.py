@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from netlab import __version__
 from netlab.cli.arguments import CommandGroup, examples, lab_of_group_option
@@ -16,51 +17,103 @@ from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
 
 _COMMANDS = {
-    "up": "labs.up",
-    "verify": "labs.verify",
-    "status": "labs.status",
-    "trace": "packets.trace",
-    "explain": "explain.explain",
-    "show": "show.show",
-    "watch": "watch.watch",
-    "view": "view.view",
-    "capture": "capture.capture",
-    "graph": "graph.graph",
-    "set": "live.assign",
-    "add": "live.add",
-    "clone": "live.clone",
-    "remove": "live.remove",
-    "forward": "live.forward",
-    "dhcp": "live.dhcp",
-    "apply": "live.apply",
-    "repair": "live.repair",
-    "exec": "nodes.execute",
-    "shell": "nodes.shell",
-    "down": "labs.down",
-    "run": "labs.run",
-    "scenarios": "files.scenarios",
-    "validate": "files.validate",
-    "plan": "files.plan",
-    "schema": "files.schema",
-    "doctor": "system.doctor",
-    "unshare": "system.unshare",
-    "completion": "system.completion",
+    "up": ("labs.up.up", "Build a lab and show it."),
+    "verify": (
+        "packets.verify.verify",
+        "Measure who reaches whom, and compare it with the scenario.",
+    ),
+    "status": ("labs.status.status", "Show labs; of one, its nodes, leases and drift."),
+    "trace": (
+        "packets.trace.trace",
+        "Send one packet, and say where it went, or where and why it died.",
+    ),
+    "explain": (
+        "packets.explain.explain",
+        "Say where a packet would go, and why, without sending it.",
+    ),
+    "show": ("labs.show.show", "Show a table of the lab as it is now."),
+    "watch": (
+        "packets.watch.watch",
+        "Tell what is said in the lab, live: a line for each question with its answer, or connection.",
+    ),
+    "view": (
+        "packets.view.view",
+        "Serve a page with the lab's live traffic to a browser on this machine.",
+    ),
+    "capture": (
+        "packets.capture.capture",
+        "Capture packets at several points at once, in the order of time.",
+    ),
+    "graph": (
+        "labs.graph.graph",
+        "Draw a lab: VMs, switches, the host, NAT and DHCP, the LAN, the Internet.",
+    ),
+    "set": (
+        "changing.settings.assign",
+        "Change a value of a running lab's scenario, and the lab with it.",
+    ),
+    "add": ("changing.vms.add", "Add a VM to a running lab, with an adapter on each network."),
+    "clone": ("changing.vms.clone", "Add a copy of a VM to a running lab."),
+    "remove": ("changing.vms.remove", "Remove a VM from a running lab."),
+    "forward": (
+        "changing.forwards.forward",
+        "Ports of the host that lead to VMs behind NAT, as in the editor's NAT settings.",
+    ),
+    "dhcp": (
+        "changing.dhcp.dhcp",
+        "Leases of a running lab's machines: given back, asked for anew.",
+    ),
+    "apply": ("changing.apply.apply", "Bring a running lab to an edited scenario."),
+    "repair": ("changing.repair.repair", "Undo what was changed in a running lab by hand."),
+    "exec": ("labs.nodes.execute", "Run a command on a node."),
+    "shell": ("labs.nodes.shell", "Open a root shell on a node."),
+    "down": ("labs.down.down", "End labs and everything that runs in them."),
+    "run": ("packets.run.run", "For each scenario: up, verify, down."),
+    "scenarios": ("scenarios.scenarios.scenarios", "List the scenarios that come with netlab."),
+    "validate": (
+        "scenarios.validate.validate",
+        "Check scenario files; report every problem at once.",
+    ),
+    "plan": ("scenarios.plan.plan", "Print everything that `up` would create, in order."),
+    "schema": (
+        "scenarios.schema.schema",
+        "Print the JSON Schema of scenario files, for editors.",
+    ),
+    "doctor": ("machine.doctor.doctor", "Say what this machine lacks, and what that costs."),
+    "unshare": ("machine.unshare.unshare", "Open a shell in which netlab works without root."),
+    "completion": ("machine.completion.completion", "Print the completion script for a shell."),
 }
-"""Module and function of each. Only what is asked for is imported, for a quick start."""
+"""Module and function of each, and the first sentence of its help, in the order in which a newcomer needs
+them. Only what is asked for is imported, for a quick start; help and completion have the sentences here."""
 
 
 class _Commands(CommandGroup):
-    """Lists commands in the order in which a newcomer needs them, and imports those that it has to."""
+    """Imports only the command that is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module, _, function = _COMMANDS.get(cmd_name, "").partition(".")
-        if not module:
+        if cmd_name not in _COMMANDS:
             return None
+        module, _, function = _COMMANDS[cmd_name][0].rpartition(".")
         command: click.Command = getattr(import_module(f"netlab.cli.{module}"), function)
         return command
+
+    def summaries(self, ctx: click.Context) -> dict[str, str]:
+        return {name: summary for name, (_, summary) in _COMMANDS.items()}
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Do as `click.Group` does, without importing every command."""
+        commands = [
+            click.Command(name, help=summary)
+            for name, summary in self.summaries(ctx).items()
+            if name.startswith(incomplete)
+        ]
+        names = [
+            CompletionItem(command.name, help=command.get_short_help_str()) for command in commands
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(
@@ -91,17 +144,17 @@ def netlab(context: click.Context) -> None:
 
 
 def takes_lab(command: click.Command | None) -> bool:
-    """Whether a command, or every one of its subcommands, works on a running lab."""
+    """Return whether a command, or every one of its subcommands, works on a running lab."""
     return any(option.opts == ["--lab"] for option in command.params) if command else False
 
 
 def run(arguments: Sequence[str], name: str = "netlab") -> int:
-    """Run a command line; returns the exit code. `name` is what the user typed for netlab."""
+    """Run a command line, and return the exit code. `name` is what the user typed for netlab."""
     output = Output()
-    if any(name.endswith("_COMPLETE") for name in os.environ):
-        from netlab.cli.completion import answers
+    if any(variable.endswith("_COMPLETE") for variable in os.environ):
+        from netlab.cli.completion import answer_shells  # Only shells ask.
 
-        answers()
+        answer_shells()
     try:
         # Without click's own ending, errors and exit codes are decided here.
         code = netlab.main(list(arguments), prog_name=name, obj=output, standalone_mode=False)
@@ -120,9 +173,7 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
         return _fail(output, KernelError(f"the system said no: {error}"))
     except Exception as error:
         if os.environ.get("NETLAB_DEBUG"):
-            import traceback
-
-            traceback.print_exc()
+            sys.excepthook(type(error), error, error.__traceback__)
         fix = "please report it with the output of the same command under NETLAB_DEBUG=1"
         return _fail(
             output, NetlabError(f"a fault in netlab: {type(error).__name__}: {error}", fix)
@@ -131,7 +182,8 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
 
 
 def _fail_in_haste(output: Output, error: Interrupted) -> int:
-    """After a signal: no reader is waited for, and a second one changes nothing."""
+    """Fail after a signal: no reader is waited for, and a second one changes nothing."""
+    # What works on files only needs nothing of the kernel's, and no Linux.
     from netlab.kernel.signals import hurry
 
     hurry()

@@ -13,9 +13,11 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from netlab import lab
 from netlab.cli.output import Output
 from netlab.errors import NetlabError, UsageError
 from netlab.report.words import LANGUAGES
+from netlab.suggest import near
 
 Command = Callable[..., Any]
 
@@ -41,7 +43,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 class CommandGroup(click.Group):
-    """Of subcommands, the one that a wrong word may mean is named."""
+    """A group that suggests the subcommand that a wrong word may mean."""
 
     what = "command"
 
@@ -49,21 +51,24 @@ class CommandGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
-        known = self.list_commands(ctx)
-        if word not in known and not word.startswith("-") and not ctx.resilient_parsing:
-            from netlab.suggest import near
-
-            more = f"`{ctx.command_path} --help` lists them"
-            raise UsageError(f"there is no {self.what} '{word}'", near(word, known) or more)
+        names = self.list_commands(ctx)
+        if word not in names and not word.startswith("-") and not ctx.resilient_parsing:
+            fix = near(word, names) or f"`{ctx.command_path} --help` lists them"
+            raise UsageError(f"there is no {self.what} '{word}'", fix)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The first sentence of each, whole."""
+    def summaries(self, ctx: click.Context) -> dict[str, str]:
+        """Return the first sentence of each subcommand's help, whole."""
         commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        return {
+            name: command.get_short_help_str(_WHOLE)
+            for name, command in commands.items()
+            if command
+        }
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, one.get_short_help_str(_WHOLE)) for name, one in commands.items() if one]
-            )
+            formatter.write_dl(list(self.summaries(ctx).items()))
 
 
 class LabName(click.ParamType[str]):
@@ -74,30 +79,27 @@ class LabName(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from netlab import lab
-
         return [CompletionItem(name) for name in lab.names() if name.startswith(incomplete)]
 
 
 class OfLab(click.ParamType[str]):
-    """A word whose meaning depends on the lab; `words` are those that are proposed."""
+    """A word whose meaning depends on the lab."""
 
     name = "word"
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        """List the words that are proposed where one was `begun`."""
         raise NotImplementedError
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from netlab import lab
-
         try:
-            named = lab.find_lab(ctx.params.get("lab_name") or ctx.params.get("name"))
-            known = list(self.words(named, ctx, incomplete))
+            lab_name = lab.find_lab(ctx.params.get("lab_name") or ctx.params.get("name"))
+            words = list(self.words(lab_name, ctx, incomplete))
         except NetlabError:
             return []
-        return [CompletionItem(word) for word in known if word.startswith(incomplete)]
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 class NodeArgument(OfLab):
@@ -105,25 +107,21 @@ class NodeArgument(OfLab):
 
     name = "node"
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
-        return lab.node_names(named)
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        return lab.node_names(lab_name)
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if ctx and not ctx.resilient_parsing and _is_lab_alone(value):
-            meant = f"did you mean `{ctx.command_path} --lab {value} …`?"
-            raise UsageError(f"'{value}' is a lab, and no node of one", meant)
+            fix = f"did you mean `{ctx.command_path} --lab {value} …`?"
+            raise UsageError(f"'{value}' is a lab, and no node of one", fix)
         return value
 
 
 class EndpointName(NodeArgument):
     """A machine, an adapter of one (`host@lan`), or a server's name on the lab's Internet."""
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
-        running = lab.attach(named)
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        running = lab.attach(lab_name)
         for node in running.topology.endpoints:
             yield from (node.name, *node.named_adapters)
         yield from running.source.scenario.internet.servers
@@ -132,23 +130,19 @@ class EndpointName(NodeArgument):
 class MatrixEnd(NodeArgument):
     """An endpoint of the lab's matrix."""
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
-        pairs = lab.attach(named).expectations
-        return dict.fromkeys(end.name for one in pairs for end in (one.source, one.target))
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        pairs = lab.attach(lab_name).expectations
+        return dict.fromkeys(end.name for pair in pairs for end in (pair.source, pair.target))
 
 
 class PointName(NodeArgument):
     """A node, one of its adapters (`vm1:eth0`), or a network."""
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
         node, colon, _ = begun.partition(":")
         if not colon:
-            return lab.node_names(named)
-        nodes = lab.attach(named).topology.nodes
+            return lab.node_names(lab_name)
+        nodes = lab.attach(lab_name).topology.nodes
         return (
             [f"{node}:{adapter.interface}" for adapter in nodes[node].adapters]
             if node in nodes
@@ -159,10 +153,8 @@ class PointName(NodeArgument):
 class ClientName(NodeArgument):
     """A machine that DHCP configures, or one of its adapters (`vm1.eth0`)."""
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
-        for node in lab.attach(named).topology.endpoints:
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        for node in lab.attach(lab_name).topology.endpoints:
             adapters = [
                 f"{node.name}.{adapter.interface}" for adapter in node.adapters if adapter.by_dhcp
             ]
@@ -174,17 +166,15 @@ class VmName(OfLab):
 
     name = "vm"
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
-        return lab.attach(named).source.scenario.vms
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        return lab.attach(lab_name).source.scenario.vms
 
 
 class VmPort(VmName):
     """A VM and a port of it: the VM is proposed."""
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        return [f"{vm}:" for vm in super().words(named, context, begun)]
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        return [f"{vm}:" for vm in super().words(lab_name, context, begun)]
 
 
 class NetworkName(OfLab):
@@ -192,44 +182,36 @@ class NetworkName(OfLab):
 
     name = "network"
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
-        return lab.networks(lab.attach(named))
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        return lab.networks(lab.attach(lab_name))
 
 
 class Target(OfLab):
-    """What `set` can change something of."""
+    """A thing of which `set` can change something."""
 
     name = "what"
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
-        return lab.set_targets(lab.attach(named))
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        return lab.set_targets(lab.attach(lab_name))
 
 
 class Setting(OfLab):
-    """KEY=VALUE of a target; values are proposed where there are few."""
+    """A KEY=VALUE of a target; values are proposed where there are few."""
 
     name = "setting"
 
-    def words(self, named: str, context: click.Context, begun: str) -> Iterable[str]:
-        from netlab import lab
-
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
         key, equals, _ = begun.partition("=")
-        running, target = lab.attach(named), context.params.get("target") or ""
+        running, target = lab.attach(lab_name), context.params.get("target") or ""
         if not equals:
             return [f"{key}=" for key in lab.keys(running, target)]
         return [f"{key}={value}" for value in lab.values(running, target, key)]
 
 
 def _is_lab_alone(name: str) -> bool:
-    """Whether it is a lab's name, and no lab has a node of that name."""
-    from netlab import lab
-
-    existing = lab.names()
-    return name in existing and not any(name in lab.node_names(one) for one in existing)
+    """Return whether it is a lab's name, and no lab has a node of that name."""
+    labs = lab.names()
+    return name in labs and not any(name in lab.node_names(existing) for existing in labs)
 
 
 class ProbeKind(click.ParamType[str]):
@@ -240,10 +222,10 @@ class ProbeKind(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        words = {re.sub(r"\[.*|NAME|N$", "", written): what for written, what in KINDS.items()}
+        words = {re.sub(r"\[.*|NAME|N$", "", kind): summary for kind, summary in KINDS.items()}
         return [
-            CompletionItem(word, help=what)
-            for word, what in words.items()
+            CompletionItem(word, help=summary)
+            for word, summary in words.items()
             if word.startswith(incomplete)
         ]
 
@@ -256,7 +238,7 @@ class ScenarioName(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from netlab.scenario.files import shipped
+        from netlab.scenario.files import shipped  # Only completion asks.
 
         names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
         return [*names, CompletionItem(incomplete, type="scenario")]
@@ -271,13 +253,13 @@ class LabOrScenario(click.ParamType[str]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         labs = LabName().shell_complete(ctx, param, incomplete)
-        known = {item.value for item in labs}
-        others = ScenarioName().shell_complete(ctx, param, incomplete)
-        return [*labs, *(item for item in others if item.value not in known)]
+        names = {item.value for item in labs}
+        scenarios = ScenarioName().shell_complete(ctx, param, incomplete)
+        return [*labs, *(item for item in scenarios if item.value not in names)]
 
 
 class OutputFile(click.ParamType[str]):
-    """A file that will be written. What is in the way is said before anything is done."""
+    """A file that will be written: what is in the way is said before anything is done."""
 
     name = "file"
 
@@ -286,10 +268,10 @@ class OutputFile(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value == STDOUT and not self._or_stdout:
-            named = param.opts[-1] if param else "this"
-            raise UsageError(f"{named} writes a file, and '{STDOUT}' is none", "name a file")
-        if value != STDOUT and (why := _in_the_way(Path(value))):
-            raise UsageError(f"cannot write '{value}': {why}")
+            option = param.opts[-1] if param else "this"
+            raise UsageError(f"{option} writes a file, and '{STDOUT}' is none", "name a file")
+        if value != STDOUT and (obstacle := _obstacle(Path(value))):
+            raise UsageError(f"cannot write '{value}': {obstacle}")
         return value
 
     def shell_complete(
@@ -298,7 +280,8 @@ class OutputFile(click.ParamType[str]):
         return [CompletionItem(incomplete, type="file")]
 
 
-def _in_the_way(file: Path) -> str:
+def _obstacle(file: Path) -> str:
+    """Say why a file cannot be written; empty if it can."""
     if file.is_dir():
         return "it is a folder"
     if not file.parent.is_dir():
@@ -357,17 +340,17 @@ json_option = click.option(
 
 
 def _chosen_lab(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """What `--lab` says here, or what it has said before the subcommand."""
+    """Return what `--lab` says behind the subcommand, or has said before it."""
     output = ctx.ensure_object(Output)
     output.lab = same_lab(output.lab, value)
     return output.lab
 
 
-def same_lab(one: str | None, other: str | None) -> str | None:
-    """The lab that is named once, or twice. Raises UsageError if two are named."""
-    if one and other and one != other:
-        raise UsageError(f"'{one}' and '{other}' are two labs", "name one of them")
-    return one or other
+def same_lab(name: str | None, again: str | None) -> str | None:
+    """Return the lab that is named once, or twice. Raises UsageError if two are named."""
+    if name and again and name != again:
+        raise UsageError(f"'{name}' and '{again}' are two labs", "name one of them")
+    return name or again
 
 
 lab_option = click.option(
@@ -390,10 +373,10 @@ lab_of_group_option = click.option(
 
 
 def spoken() -> str:
-    """The language that the environment asks for, as locale(7) has it."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := os.environ.get(name):
-            return next((one for one in LANGUAGES if value.startswith(one)), LANGUAGES[0])
+    """Return the language that the environment asks for, as locale(7) has it."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(variable):
+            return next((name for name in LANGUAGES if value.startswith(name)), LANGUAGES[0])
     return LANGUAGES[0]
 
 
@@ -420,5 +403,5 @@ pass_output = click.make_pass_decorator(Output, ensure=True)
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help: what to type."""
+    """Return the end of a command's help: what to type."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,4 +1,4 @@
-"""How netlab is called on this machine: what people are told to type works as it stands there.
+"""The way netlab is called on this machine: what people are told to type works as it stands there.
 
 Texts everywhere write `sudo netlab …` of a command that needs root; what is typed for it is decided here.
 """
@@ -20,13 +20,14 @@ _ROOTS_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def typed(text: str) -> str:
-    """A text whose commands of netlab's can be typed as they are."""
+    """Return a text whose commands of netlab's can be typed as they are."""
     return _AS_ROOT.sub(lambda _: as_root(), text)
 
 
 @cache
 def as_root() -> str:
-    """`sudo netlab`; for who is root by other means, without sudo; where root finds no netlab, its path."""
+    """Return `sudo netlab`; for who is root by other means, without sudo; or its path, if root finds none."""
+    # What works on files only needs nothing of the kernel's, and no Linux.
     from netlab.kernel.host import rootless
 
     is_root = os.geteuid() == 0
@@ -36,16 +37,16 @@ def as_root() -> str:
 
 
 def _program(path: str) -> str:
-    own = Path(sys.argv[0])
-    name = own.name if own.name in NAMES else NAMES[0]
-    found = shutil.which(name, path=path)
-    if found and _is_this_netlab(Path(found).resolve(), own):
+    running = Path(sys.argv[0])
+    name = running.name if running.name in NAMES else NAMES[0]
+    program = shutil.which(name, path=path)
+    if program and _is_this_netlab(Path(program).resolve(), running):
         return name
-    if own.name in NAMES and own.is_file():
-        return shlex.quote(str(own.absolute()))
+    if running.name in NAMES and running.is_file():
+        return shlex.quote(str(running.absolute()))
     return f"{shlex.quote(sys.executable)} -m netlab"
 
 
-def _is_this_netlab(found: Path, own: Path) -> bool:
-    """Whether a program is the one that runs, and not another checkout's or somebody else's."""
-    return found == own.resolve() or found.parent == Path(sys.executable).parent
+def _is_this_netlab(program: Path, running: Path) -> bool:
+    """Return whether a program is the one that runs, and not another checkout's or somebody else's."""
+    return program == running.resolve() or program.parent == Path(sys.executable).parent

@@ -1,4 +1,4 @@
-"""What the shells' completion scripts ask, and what they are answered.
+"""The questions of the shells' completion scripts, and their answers.
 
 A script says the line up to the cursor. It is answered with lines of three fields: `plain`, a word, and what
 it means; or `scenario` or `file`, what the name of a file begins with, and what stands before that.
@@ -17,10 +17,10 @@ _PROGRAMS = Path(__file__).parent.parent / "programs"
 
 
 class _Complete(ShellComplete):
-    """One protocol for all shells."""
+    """The protocol of all shells."""
 
     def source(self) -> str:
-        """The script."""
+        """Return the script."""
         text = (_PROGRAMS / f"completion.{self.name}").read_text()
         names = {
             "@PROGRAM@": self.prog_name,
@@ -43,7 +43,10 @@ class _Complete(ShellComplete):
         return "\n".join(line for item in items if (line := self._line(item, begun, before)))
 
     def _line(self, item: CompletionItem[Any], begun: str, before: str) -> str:
-        """`before`: of the option whose value is completed; click answers with the value alone."""
+        """Return a line of the answer.
+
+        `before` is the option whose value is completed: click answers with the value alone.
+        """
         value = str(item.value)
         if {"\n", "\t"} & set(value):
             return ""
@@ -53,16 +56,16 @@ class _Complete(ShellComplete):
         return f"{item.type}\t{value}\t{self.before_file(begun, before)}"
 
     def inserted(self, value: str, begun: str) -> str:
-        """What the shell is to put in for a word."""
+        """Return what the shell is to put in for a word."""
         return value
 
     def before_file(self, begun: str, before: str) -> str:
-        """What stands before a file's name, and is no part of it."""
+        """Return what stands before a file's name, and is no part of it."""
         return before
 
 
 class _Bash(_Complete):
-    """It replaces only what stands behind the last `:`, `=` or `@` of a word."""
+    """A shell that replaces only what stands behind the last `:`, `=` or `@` of a word."""
 
     name = "bash"
 
@@ -70,7 +73,7 @@ class _Bash(_Complete):
         return value.removeprefix(_kept(begun))
 
     def before_file(self, begun: str, before: str) -> str:
-        """Of the name itself, what is not replaced."""
+        """Return that part of the name itself that is not replaced."""
         return _kept(begun).removeprefix(before)
 
 
@@ -93,18 +96,18 @@ CLASSES = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}
 
 
 def asking(program: str) -> str:
-    """The variable that tells a program that its completion is asked for."""
+    """Return the variable that tells a program that its completion is asked for."""
     return f"_{program.upper().replace('-', '_')}_COMPLETE"
 
 
-def answers() -> None:
+def answer_shells() -> None:
     """Let click find these instead of its own."""
     for cls in CLASSES.values():
         add_completion_class(cls)
 
 
 def split(line: str) -> list[str]:
-    """The words of a line as far as it has been typed; the last one, which may be empty, is begun."""
+    """Return the words of a line as far as it has been typed; the last one, which may be empty, is begun."""
     # With a letter at its end a word is begun for sure.
     lexer = shlex.shlex(f"{line}x", posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""

@@ -1,4 +1,4 @@
-"""Where things are printed: results to stdout, everything else to stderr.
+"""Printing: results go to stdout, everything else to stderr.
 
 With `--json`, stdout gets one JSON document and nothing else.
 """
@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedWriter, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
+from netlab import report
 from netlab.cli.called import typed
 from netlab.errors import NetlabError, Problem
 from netlab.visible import visible_json, visible_lines
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 DRAWING_WIDTH = 100
 """Columns of a drawing that goes into a pipe."""
-_REDRAW_SECONDS = 0.1
 
 
 def say(text: str, *, to_stderr: bool = False) -> bool:
@@ -48,7 +47,8 @@ def say(text: str, *, to_stderr: bool = False) -> bool:
 
 
 def unblock() -> None:
-    """From now on, no signal waits for who reads stdout and stderr."""
+    """Let no signal wait for who reads stdout and stderr, from now on."""
+    # What works on files only needs nothing of the kernel's, and no Linux.
     from netlab.kernel.signals import InterruptibleFile
 
     for name in ("stdout", "stderr"):
@@ -67,15 +67,13 @@ def discard(stream: TextIO) -> None:
 
 
 def columns(in_pipe: int) -> int:
-    """Columns of the terminal, or `in_pipe` where there is none."""
+    """Return the columns of the terminal, or `in_pipe` where there is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else in_pipe
 
 
 def terminal(stream: TextIO) -> Console:
-    """What prints on a terminal, as wide as that is: also on one that is called dumb."""
-    from netlab.report.console import console
-
-    return console(stream, *shutil.get_terminal_size())
+    """Return what prints on a terminal, as wide as that is: also on one that is called dumb."""
+    return report.console.console(stream, *shutil.get_terminal_size())
 
 
 def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
@@ -87,30 +85,30 @@ def show(renderable: RenderableType, *, to_stderr: bool = False) -> None:
             console.print(renderable, crop=False)
         say(typed(printed.get()).removesuffix("\n"), to_stderr=to_stderr)
     else:
-        from netlab.report import text
-
-        say(typed(text.plain(renderable)), to_stderr=to_stderr)
+        say(typed(report.text.plain(renderable)), to_stderr=to_stderr)
 
 
 def as_json(data: Any, indent: int | None = None) -> str:
-    """A document as it may be printed: letters of all languages, and no control character."""
+    """Return a document as it may be printed: letters of all languages, and no control character."""
     return visible_json(json.dumps(data, indent=indent, ensure_ascii=False))
 
 
 @dataclass
 class Output:
-    """How this command prints, and what was said before a subcommand."""
+    """The way this command prints, and what was said before a subcommand."""
 
     json: bool = False
     lab: str | None = None
-    """What `--lab` says."""
+    """The lab that `--lab` names."""
 
     def warn(self, warnings: Iterable[Problem | Unleased | str]) -> None:
-        """What works, but not everywhere or not always. Those of a scenario and of adapters without an
-        address are part of the JSON document."""
+        """Say what works, but not everywhere or not always.
+
+        Warnings of a scenario and of adapters without an address are part of the JSON document.
+        """
         if not self.json:
-            for one in warnings:
-                say(typed(f"warning: {one}"), to_stderr=True)
+            for warning in warnings:
+                say(typed(f"warning: {warning}"), to_stderr=True)
 
     def result(self, data: Any, text: Callable[[], RenderableType]) -> None:
         """Print a result, as data or as text. `text` is made only if it is needed."""
@@ -131,13 +129,11 @@ class Output:
         """Print an error: for people on stderr, and as data on stdout if JSON is wanted."""
         say(typed(f"netlab: {error.with_notes}"), to_stderr=True)
         if self.json:
-            from netlab.report import data
-
-            self.document({**data.error(error), **(details or {})})
+            self.document({**report.data.error(error), **(details or {})})
 
     @contextmanager
     def building(self, lab: Lab) -> Iterator[Progress]:
-        """A progress bar for `up`."""
+        """Show a progress bar for `up`."""
         with self._bar(f"building {lab.name}", len(lab.plan.resources)) as advance:
 
             def progress(resource: Observed, moment: Moment) -> None:
@@ -147,7 +143,7 @@ class Output:
 
     @contextmanager
     def changing(self, lab: Lab, change: Diff) -> Iterator[Progress]:
-        """A progress bar for `apply`."""
+        """Show a progress bar for `apply`."""
         steps = len(change.removed) + len(change.altered) + len(change.created)
         with self._bar(f"changing {lab.name}", steps) as advance:
 
@@ -158,30 +154,18 @@ class Output:
 
     @contextmanager
     def measuring(self, lab: Lab, pairs: int) -> Iterator[Callable[[int], None]]:
-        """A progress bar for `verify`; it is told how many more pairs are done."""
+        """Show a progress bar for `verify`; it is told how many more pairs are done."""
         with self._bar(f"measuring {lab.name}", pairs) as advance:
             yield lambda done: advance("", done)
 
     @contextmanager
-    def _bar(self, what: str, steps: int) -> Iterator[Callable[[str, int], None]]:
-        """A bar on a terminal; nothing in a pipe."""
+    def _bar(self, title: str, steps: int) -> Iterator[Callable[[str, int], None]]:
+        """Show a bar on a terminal, and nothing in a pipe."""
         if not sys.stderr.isatty():
             yield lambda doing, done: None
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as Bar
+        # Rich's progress bars take as long as all the rest of a command's start.
+        from netlab.cli.progress import bar
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        # Without the refreshing thread: namespaces are entered by the one thread that there is.
-        with Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
-            task = bar.add_task(what, total=steps)
-            drawn = 0.0
-
-            def advance(doing: str, done: int) -> None:
-                nonlocal drawn
-                due = time.monotonic() - drawn > _REDRAW_SECONDS
-                bar.update(task, description=f"{what} {doing}", advance=done, refresh=due)
-                drawn = time.monotonic() if due else drawn
-
+        with bar(title, steps) as advance:
             yield advance

@@ -6,14 +6,22 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from netlab.frozen import frozen
-from netlab.lab.lifecycle import Lab, require_root, run_directory
-from netlab.lab.unleased import Unleased, expected
+from netlab.kernel.host.doctor import require_root
+from netlab.kernel.process.services import lease
+from netlab.kernel.resources.observe import observe
+from netlab.kernel.rundir import RunDirectory
+from netlab.lab.attaching import leftovers
+from netlab.lab.labs import Lab
+from netlab.lab.unleased import Unleased, presumed_reason
+from netlab.plan.names import namespace
+from netlab.plan.plan import drift_between
+from netlab.plan.resources import Cable, Lease
 
 if TYPE_CHECKING:
     from netlab.kernel.resources.observe import Observation
-    from netlab.kernel.rundir import Record, RunDirectory
+    from netlab.kernel.rundir import Record
     from netlab.plan.plan import Drift
-    from netlab.plan.resources import Namespace
+    from netlab.scenario.topology import Adapter
 
 
 @frozen
@@ -45,7 +53,7 @@ class AdapterStatus:
     model: str | None
     """What kind of card a guest sees, if the scenario says so."""
     released: bool = False
-    """The guest has given its lease back, and asks for none (`without_lease`)."""
+    """The guest has given its lease back, and asks for none (`release_lease`)."""
 
 
 @frozen
@@ -60,87 +68,77 @@ class Status:
     drift: Drift
 
 
-def status(lab: Lab, known: Sequence[Unleased] = ()) -> Status:
+def status(lab: Lab, unleased: Sequence[Unleased] = ()) -> Status:
     """Look at a running lab: addresses, leases, and drift from the plan.
 
-    `known` is what was found out just now of leases that have not come.
+    `unleased` is what was found out just now of leases that have not come. Raises NeedsRoot,
+    NoSuchLab, KernelError.
     """
-    from netlab.kernel.resources.observe import observe
-    from netlab.plan.plan import drift_between
-
     require_root()
-    run = run_directory(lab.name)
+    run = RunDirectory(lab.name)
     observed = observe(lab.plan, run)
     machines = tuple(_machines(lab, run, observed))
-    there = (*observed.resources, *cut_off(lab, run))
-    unleased = tuple(_unleased(lab, machines, known))
-    return Status(lab, run.read(), machines, unleased, drift_between(lab.plan.resources, there))
+    resources = (*observed.resources, *leftovers(lab, run))
+    return Status(
+        lab,
+        run.read(),
+        machines,
+        tuple(_unleased(lab, machines, unleased)),
+        drift_between(lab.plan.resources, resources),
+    )
 
 
 def _unleased(
-    lab: Lab, machines: Sequence[NodeStatus], known: Sequence[Unleased]
+    lab: Lab, machines: Sequence[NodeStatus], explained: Sequence[Unleased]
 ) -> Iterator[Unleased]:
-    found_out = {(one.node, one.interface): one for one in known}
+    reasons = {(adapter.node, adapter.interface): adapter for adapter in explained}
     for machine in machines:
-        adapters = {
+        planned = {
             adapter.interface: adapter for adapter in lab.topology.nodes[machine.name].adapters
         }
-        for one in machine.interfaces:
-            wants = one.lease == {} and not one.released and not one.addresses
-            if wants:
-                place = machine.name, one.name
-                why = expected(adapters[one.name])
-                yield found_out.get(place) or Unleased(*place, why)
-
-
-def cut_off(lab: Lab, run: RunDirectory) -> tuple[Namespace, ...]:
-    """Machines of another scenario: what a change has left that could not even be taken back."""
-    from netlab.kernel.namespaces import netns
-    from netlab.plan.resources import Namespace
-
-    planned = set(lab.plan.namespaces)
-    others = (name for name in run.read().namespaces if name not in planned)
-    return tuple(Namespace(name) for name in others if netns.named(name))
+        for adapter in machine.interfaces:
+            if adapter.lease == {} and not adapter.released and not adapter.addresses:
+                key = machine.name, adapter.name
+                yield reasons.get(key) or Unleased(*key, presumed_reason(planned[adapter.name]))
 
 
 def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[NodeStatus]:
-    from netlab.kernel.process.services import lease
-    from netlab.plan.names import namespace
-    from netlab.plan.resources import Cable, Lease
-
-    cables = [
-        resource
+    plugged = {
+        (end.namespace, end.interface)
         for resource in observed.resources
         if isinstance(resource, Cable) and resource.is_up
-    ]
-    plugged = {
-        (end.namespace, end.interface) for cable in cables for end in (cable.one, cable.other)
+        for end in (resource.one, resource.other)
     }
     for node in lab.topology.nodes.values():
-        place = namespace(lab.name, node.name)
-        interfaces = tuple(
-            AdapterStatus(
-                adapter.interface,
-                adapter.network.name,
-                "up" if (place, adapter.interface) in plugged else "down",
-                adapter.mac,
-                tuple(
-                    str(one)
-                    for known in (observed.addresses, observed.ipv6)
-                    for one in known.get((place, adapter.holder), ())
-                    if not adapter.bare
-                ),
-                lease(run, Lease(place, adapter.holder)) if adapter.by_dhcp else None,
-                adapter.model,
-                adapter.released,
-            )
-            for adapter in node.adapters
-        )
+        name = namespace(lab.name, node.name)
         yield NodeStatus(
             node.name,
             node.role.value,
-            place,
-            interfaces,
+            name,
+            tuple(
+                _adapter(adapter, name, (name, adapter.interface) in plugged, run, observed)
+                for adapter in node.adapters
+            ),
             str(node.uuid) if node.uuid else None,
             node.guest.hex if node.guest else None,
         )
+
+
+def _adapter(
+    adapter: Adapter, machine: str, is_up: bool, run: RunDirectory, observed: Observation
+) -> AdapterStatus:
+    """Look at one adapter; `machine` is its machine's namespace."""
+    addresses = (
+        *observed.addresses.get((machine, adapter.holder), ()),
+        *observed.ipv6.get((machine, adapter.holder), ()),
+    )
+    return AdapterStatus(
+        adapter.interface,
+        adapter.network.name,
+        "up" if is_up else "down",
+        adapter.mac,
+        () if adapter.bare else tuple(str(address) for address in addresses),
+        lease(run, Lease(machine, adapter.holder)) if adapter.by_dhcp else None,
+        adapter.model,
+        adapter.released,
+    )

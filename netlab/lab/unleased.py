@@ -1,18 +1,15 @@
-"""Adapters that DHCP was to give an address, and that have none: which, and why."""
+"""Adapters that DHCP was to give an address, and that have none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from netlab.errors import SystemRefused
+from netlab import lab as verbs
 from netlab.frozen import frozen
 
 if TYPE_CHECKING:
-    from netlab.diagnosis.cause import Diagnosis
-    from netlab.kernel.rundir import RunDirectory
-    from netlab.kernel.signals import Interruption
-    from netlab.lab.lifecycle import Lab
+    from netlab.lab.labs import Lab
     from netlab.plan.resources import Lease
     from netlab.scenario.topology import Adapter
 
@@ -34,74 +31,18 @@ UnleasedCallback = Callable[[Unleased], None]
 
 
 def ignore(_: Unleased) -> None:
-    """For who does not want to know."""
+    """Take no notice: the callback of who does not want to know."""
 
 
-def explained(
-    lab: Lab, run: RunDirectory, missing: Sequence[Lease], interruption: Interruption
-) -> Iterator[Unleased]:
-    """Why leases have not come, each by a DHCP question of its own that is followed.
-
-    Whose question is answered is only slow, and is waited for once more. Raises Interrupted.
-    """
-    if not missing:
-        return
-    from netlab.diagnosis.verdict import Verdict
-    from netlab.kernel.process import leases
-    from netlab.kernel.resources.create import LEASE_SECONDS
-
-    adapters = [_adapter(lab, fact) for fact in missing]
-    for fact, adapter, found in zip(missing, adapters, _asked(lab, adapters), strict=True):
-        is_served = not isinstance(found, str) and found.verdict is Verdict.ANSWERED
-        if is_served and leases.await_another_try(run, fact, LEASE_SECONDS, interruption):
-            continue
-        yield Unleased(
-            adapter.node, adapter.interface, found if isinstance(found, str) else told(found)
-        )
-
-
-def reasons(lab: Lab, adapters: Sequence[Adapter]) -> list[str]:
-    """What becomes of a DHCP question of each of these adapters, in words."""
-    if not adapters:
-        return []
-    return [found if isinstance(found, str) else told(found) for found in _asked(lab, adapters)]
-
-
-def _asked(lab: Lab, adapters: Sequence[Adapter]) -> Sequence[Diagnosis | str]:
-    """What was found out for each, or why nothing could be: that must not end what was done meanwhile."""
-    from netlab.lab.packets import ask_dhcp
-
-    try:
-        return ask_dhcp(lab, adapters)
-    except SystemRefused as error:
-        return [f"its client has asked in vain; why could not be found out: {error}"] * len(
-            adapters
-        )
-
-
-def told(finding: Diagnosis) -> str:
-    """What became of a DHCP question, in a sentence."""
-    from netlab.diagnosis.cause import sentences
-
-    if finding.cause is None:
-        return "a server offers it an address, and its client has taken none yet"
-    sentence = sentences(finding)["en"]
-    return f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
-
-
-def expected(adapter: Adapter) -> str:
-    """Why an adapter has no lease that wants one, as far as that is known without asking anybody."""
+def presumed_reason(adapter: Adapter) -> str:
+    """Say why an adapter has no lease that wants one, as far as that is known without asking anybody."""
     if adapter.in_vain:
         return f"{adapter.in_vain.why} ({adapter.in_vain.cause})"
-    asked = f"`sudo netlab trace {adapter.node} {adapter.network.name} --by dhcp`"
-    return f"its client asks, and gets no answer; {asked} says why"
+    question = f"`sudo netlab trace {adapter.node} {adapter.network.name} --by dhcp`"
+    return f"its client asks, and gets no answer; {question} says why"
 
 
-def _adapter(lab: Lab, fact: Lease) -> Adapter:
-    """The adapter that a lease is for."""
-    from netlab.plan.names import node
-
-    adapters = lab.topology.nodes[node(fact.namespace)].adapters
-    return next(
-        adapter for adapter in adapters if adapter.holder == fact.interface and not adapter.bare
-    )
+def report_missing(lab: Lab, missing: Sequence[Lease], unleased: UnleasedCallback) -> None:
+    """Tell `unleased` of each lease that has not come, with the reason. Raises Interrupted."""
+    if missing:  # By the facade: to follow packets takes many modules, and most leases come.
+        verbs.explain_leases(lab, missing, unleased)

@@ -39,7 +39,7 @@ layers.ICMP  # Imports scapy.
 running = lab.attach(sys.argv[1])
 pairs = lab.pairs(running, ["v*"], ["v*"])
 start = time.perf_counter()
-results = lab.verify(running, answers_only=sys.argv[2] == "answers", wanted=pairs)
+results = lab.verify(running, answers_only=sys.argv[2] == "answers", expectations=pairs)
 seconds = time.perf_counter() - start
 wrong = [result for result in results if not result.passed]
 assert not wrong, [(one.expectation.source.name, one.failure) for one in wrong[:5]]

@@ -113,7 +113,7 @@ def test_doctor_finds_everything_on_this_machine():
 def test_doctor_and_up_say_what_is_missing_and_which_package_has_it(tmp_path):
     (tmp_path / "busybox").symlink_to("/bin/busybox")
     code = (
-        "from netlab.kernel import services; import sys;"
+        "from netlab.kernel.process import services; import sys;"
         f"services.SEARCH = '{tmp_path}'; from netlab.cli import run; sys.exit(run(sys.argv[1:]))"
     )
     for words in (["doctor"], ["up", "nat"]):

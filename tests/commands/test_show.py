@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from netlab import lab, show
-from netlab.cli import show as command
+from netlab.cli.labs import show as command
 from netlab.kernel.nftables import nft
 from netlab.scenario.loaded import LoadedScenario
 from tests.machine import NETLAB, inside, ip, netlab

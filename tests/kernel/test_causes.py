@@ -415,7 +415,7 @@ def test_what_another_machine_has_answered(running, node, hook, to, who):
         one = proof(running, "vm2", "internet")
         foretold = lab.explain(running, "vm2", "internet").diagnosis
         asked = lab.pairs(running, ["vm2"], ["internet"])
-        (measured,) = lab.verify(running, wanted=asked)
+        (measured,) = lab.verify(running, expectations=asked)
     assert one.end == (Verdict.UNKNOWN, who, Cause.UNKNOWN), one.diagnosis
     assert one.diagnosis.evidence == f"it was answered, but by {who}"
     assert (foretold.verdict, foretold.at) == (Verdict.UNKNOWN, who)

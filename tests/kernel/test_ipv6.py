@@ -150,7 +150,7 @@ class TestAsPlanned:
         with rules(f"live.{node}", hook, rule, family):
             verified = [
                 one.outcome
-                for one in lab.verify(now(), wanted=lab.pairs(now(), ["host"], ["vm2"]))
+                for one in lab.verify(now(), expectations=lab.pairs(now(), ["host"], ["vm2"]))
                 if one.expectation.over is Family.IPV6
             ]
             run("host", "ip", "-6", "neigh", "flush", "all")

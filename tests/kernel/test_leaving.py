@@ -216,7 +216,7 @@ def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_hea
             assert "box 应答用的网卡不是收到问题的网卡" in messages.told(found.evidence, "zh")
         with netns.inside("leave2.colleague"), pytest.raises(TimeoutError):
             socket.create_connection((BOX, 80), timeout=0.3)
-        (result,) = lab.verify(two, wanted=lab.pairs(two, ["colleague"], ["box@vmnet0"]))
+        (result,) = lab.verify(two, expectations=lab.pairs(two, ["colleague"], ["box@vmnet0"]))
         assert (result.outcome.at, result.outcome.cause) == (at, Cause.NO_RETURN_PATH)
         assert not result.passed
 

@@ -131,9 +131,9 @@ def test_rules_that_were_not_heard_in_full_make_silence_unknown(modes, monkeypat
 def test_what_nat_remembers_of_a_probe_carries_no_other_one(modes):
     """The router lets through what it knows, and nothing new: each probe is new to it."""
     asked = lab.pairs(modes, ["vm2"], ["internet"])
-    (before,) = lab.verify(modes, wanted=asked)
+    (before,) = lab.verify(modes, expectations=asked)
     with faults.rules("matrix.router", "forward", "ct state new drop"):
-        (after,) = lab.verify(modes, wanted=asked)
+        (after,) = lab.verify(modes, expectations=asked)
     assert before.outcome.verdict is Verdict.ANSWERED
     assert (after.outcome.at, after.outcome.cause) == ("router", "firewall")
 

@@ -49,7 +49,7 @@ def knows(node: str, address: str, its: str):
 
 def verified(running: lab.Lab, source: str, target: str) -> tuple:
     """What `verify` says of a pair."""
-    (result,) = lab.verify(running, wanted=lab.pairs(running, [source], [target]))
+    (result,) = lab.verify(running, expectations=lab.pairs(running, [source], [target]))
     return result.outcome.verdict, result.outcome.at, result.outcome.cause
 
 

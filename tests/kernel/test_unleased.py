@@ -14,7 +14,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.errors import KernelError
 from netlab.kernel.netlink.objects import links
 from netlab.kernel.resources.create import LEASE_SECONDS
-from netlab.lab.packets import ask_dhcp
+from netlab.lab import ask_dhcp
 from netlab.plan.resources import Lease
 from netlab.probes.dhcp import DhcpProbe
 from netlab.scenario.loader import load_text

@@ -129,7 +129,7 @@ def test_a_bridge_has_its_address_while_a_port_has_a_cable():
 
 def test_verify_knows_that_who_has_no_cable_has_no_address():
     assign("single.eth0", connected="false")
-    results = lab.verify(now(), wanted=lab.pairs(now(), ["pc", "single"], ["single", "pc"]))
+    results = lab.verify(now(), expectations=lab.pairs(now(), ["pc", "single"], ["single", "pc"]))
     ends = {one.expectation.source.name: (one.outcome.verdict, one.outcome.why) for one in results}
     assert ends["pc"][0] is ends["single"][0] is Verdict.DROPPED
     assert ends["pc"][1].endswith("has no address, by the scenario: it has no cable")
@@ -200,7 +200,7 @@ class TestByHand:
             began = time.monotonic()
             pairs = lab.pairs(running, ["static"], ["internet", "pc"])
             results = {
-                one.expectation.target.name: one for one in lab.verify(running, wanted=pairs)
+                one.expectation.target.name: one for one in lab.verify(running, expectations=pairs)
             }
             took = time.monotonic() - began
         lost = results["internet"].outcome

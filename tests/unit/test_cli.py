@@ -41,6 +41,27 @@ def netlab(capsys):
     return run
 
 
+def test_the_list_of_commands_has_the_first_sentence_of_each_help():
+    """It is written where no command need be imported for it."""
+    sentences = {name: command.get_short_help_str(1000) for name, command in COMMANDS.items()}
+    assert group.summaries(CONTEXT) == sentences
+
+
+def test_the_list_and_the_completion_of_commands_import_none():
+    script = (
+        "import sys; from netlab import cli; import click;"
+        "context = click.Context(cli.netlab);"
+        "items = cli.netlab.shell_complete(context, 'ca'); cli.netlab.get_help(context);"
+        "rooms = [m for m in sys.modules if m.startswith(('netlab.cli.labs', 'netlab.cli.packets'))];"
+        "print([(item.value, item.help) for item in items], rooms)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG_SECONDS
+    )
+    items = [("capture", "Capture packets at several points at once,...")]
+    assert done.stdout == f"{items} []\n", done.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command):
     text = COMMANDS[command].get_help(click.Context(COMMANDS[command], CONTEXT, command))
@@ -231,8 +252,8 @@ def test_a_pipe_is_a_file_that_is_read_once(verb, file, tmp_path):
 
 
 RUN_PREPARES = (
-    "import sys; from netlab.cli.labs import _prepare_run; from netlab import lab;"
-    "print(_prepare_run(lab.load(sys.argv[1])).name)"
+    "import sys; from netlab.cli.packets.run import prepare_run; from netlab import lab;"
+    "print(prepare_run(lab.load(sys.argv[1])).name)"
 )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from netlab.cli import arguments, netlab, prediction
-from netlab.cli.packets import trace
+from netlab.cli import arguments, netlab
+from netlab.cli.packets import prediction
+from netlab.cli.packets.trace import trace
 from netlab.diagnosis.cause import SENTENCES, Diagnosis
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.drops import RuleDrop as Rule

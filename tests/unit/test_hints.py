@@ -16,7 +16,7 @@ from click import Context
 from netlab.cli import called
 from netlab.cli import netlab as command_line
 from netlab.cli.called import typed
-from netlab.cli.show import _TABLES
+from netlab.cli.labs.show import _TABLES
 from netlab.diagnosis.cause import Cause, look_at
 from netlab.kernel.host import doctor
 from netlab.kernel.host.doctor import Health

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from rich.text import Text
 
-from netlab.cli.files import _table
 from netlab.report.table import Table, listing, paragraph
-from netlab.report.text import plain
+from netlab.report.text import plain, scenarios
 from netlab.show import VIEWS
 
 ADDRESSES = Table(
@@ -90,7 +89,7 @@ def test_chinese_takes_two_columns_a_letter():
 def test_the_scenarios_fit_into_any_terminal():
     titles = {"nat": "NAT: VMs behind VMware's NAT device", "vpn-overlap": "A VPN"}
     for width in (80, 40, 20):
-        assert max(map(len, plain(_table(titles), width).splitlines())) <= width
+        assert max(map(len, plain(scenarios(titles), width).splitlines())) <= width
 
 
 @pytest.mark.parametrize("name", VIEWS)

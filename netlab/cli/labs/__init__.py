@@ -1,0 +1,1 @@
+"""Commands that build, end and look at labs."""

@@ -1,0 +1,1 @@
+"""Commands that send, follow and capture packets of a running lab."""

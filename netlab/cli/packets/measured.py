@@ -1,0 +1,93 @@
+"""Matrices measured, and reported."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netlab import lab, report
+from netlab.cli.called import typed
+from netlab.cli.output import Output, say, show
+from netlab.errors import NetlabError, SystemRefused, UsageError
+from netlab.frozen import frozen
+
+if TYPE_CHECKING:
+    from netlab.report.verify.junit import Suite
+    from netlab.scenario.expectation import Expectation
+    from netlab.verify.matrix import Result
+
+_NOT_AS_EXPECTED = 1
+
+
+@frozen
+class Measured:
+    """A lab and its matrix, or the error that kept it from being measured."""
+
+    running: lab.Lab
+    results: tuple[Result, ...] = ()
+    seconds: float = 0.0
+    error: NetlabError | None = None
+    unleased: tuple[lab.Unleased, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """True if a pair is not as expected."""
+        return any(not result.passed for result in self.results)
+
+    def suite(self) -> Suite:
+        """Return its test suite, a case per pair."""
+        message = str(self.error) if self.error else None
+        return report.junit.Suite(self.running.name, self.results, self.seconds, message)
+
+
+def measure(
+    output: Output, running: lab.Lab, pairs: Sequence[Expectation], answers_only: bool = False
+) -> Measured:
+    """Verify a lab under a progress bar."""
+    started = time.monotonic()
+    with output.measuring(running, len(pairs)) as progress:
+        results = tuple(lab.verify(running, progress, answers_only, pairs))
+    return Measured(running, results, time.monotonic() - started)
+
+
+def report_measured(output: Output, measured: Sequence[Measured], junit: str | None) -> None:
+    """Print matrices, write JUnit, and end with the exit code that they deserve.
+
+    Raises UsageError if the file cannot be written, and click's Exit.
+    """
+    documents = [_report(output, matrix) for matrix in measured]
+    if output.json:
+        output.document(documents[0] if len(documents) == 1 else {"labs": documents})
+    if junit:
+        _write_junit(measured, junit)
+    if any(matrix.error for matrix in measured):
+        raise click.exceptions.Exit(SystemRefused.exit_code)
+    if any(matrix.failed for matrix in measured):
+        raise click.exceptions.Exit(_NOT_AS_EXPECTED)
+
+
+def _report(output: Output, measured: Measured) -> dict[str, Any]:
+    """Print one for people; return its JSON document."""
+    name = measured.running.name
+    if measured.error:
+        say(typed(f"netlab: lab {name}: {measured.error}"), to_stderr=True)
+        return {"lab": name, **report.data.error(measured.error)}
+    if not output.json:
+        # Help, completion and JSON do without rich.
+        from rich.text import Text
+
+        show(Text(f"lab {name}: {measured.running.source.scenario.title}\n"))
+        show(report.matrix.Matrix(measured.results))
+    return report.data.matrix(measured.running, measured.results, measured.unleased)
+
+
+def _write_junit(measured: Sequence[Measured], file: str) -> None:
+    suites = [matrix.suite() for matrix in measured]
+    try:
+        Path(file).write_text(report.junit.render(suites), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write '{file}': {error.strerror}") from error

@@ -1,0 +1,73 @@
+"""`verify`: the matrix of a running lab."""
+
+from __future__ import annotations
+
+import click
+
+from netlab import lab
+from netlab.cli.arguments import (
+    LabName,
+    MatrixEnd,
+    examples,
+    json_option,
+    junit_option,
+    lab_option,
+    pass_output,
+    same_lab,
+)
+from netlab.cli.output import Output
+from netlab.cli.packets.measured import measure, report_measured
+
+
+@click.command(
+    epilog=examples(
+        "sudo netlab verify",
+        "sudo netlab verify nat --junit nat.xml",
+        "sudo netlab verify --from 'vm*' --to internet --to router",
+    )
+)
+@click.argument("name", required=False, type=LabName(), metavar="[LAB]")
+@lab_option
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    type=MatrixEnd(),
+    metavar="ENDPOINT",
+    help="Only pairs from it, for example vm1, 'vm*' or host@lan. Can be repeated.",
+)
+@click.option(
+    "--to",
+    "targets",
+    multiple=True,
+    type=MatrixEnd(),
+    metavar="ENDPOINT",
+    help="Only pairs to it. Can be repeated.",
+)
+@click.option(
+    "--answers-only",
+    is_flag=True,
+    help="Look at the ends of each way only: faster, and says not where and why a packet died.",
+)
+@junit_option
+@json_option
+@pass_output
+def verify(
+    output: Output,
+    name: str | None,
+    lab_name: str | None,
+    sources: tuple[str, ...],
+    targets: tuple[str, ...],
+    answers_only: bool,
+    junit: str | None,
+) -> None:
+    """Measure who reaches whom, and compare it with the scenario.
+
+    Probes are sent between all endpoints at the same time, and followed through every machine
+    and switch. Reached means that an ICMP echo request (a ping) arrived and was answered; for a
+    port, see `netlab trace --by tcp:80`. Exit code 1 if a pair is not as expected, or not known;
+    3 if there is no such lab.
+    """
+    running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
+    pairs = lab.pairs(running, sources, targets)
+    report_measured(output, [measure(output, running, pairs, answers_only)], junit)

@@ -1,0 +1,1 @@
+"""Packets of a running lab: sent and followed, captured, or reasoned about."""

@@ -1,0 +1,110 @@
+"""The probes that a person asks for: `trace vm1 host@lan --by tcp:80`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from netlab import probes
+from netlab.errors import UsageError
+from netlab.kernel.namespaces import netns
+from netlab.kernel.netlink.pool import NamespacePool
+from netlab.kernel.netlink.snapshot import Snapshot
+from netlab.kernel.state.routing import RouteLookup, ask
+from netlab.lab.packets import targets
+from netlab.lab.packets.address_owners import owners
+from netlab.plan.names import namespace
+from netlab.probes.base import Ends
+from netlab.trace.trace import TraceRequest
+
+if TYPE_CHECKING:
+    from netlab.kernel.state.owners import Owners
+    from netlab.lab.labs import Lab
+    from netlab.scenario.topology import Adapter, Node
+
+
+def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> TraceRequest:
+    """Return the probe that is meant. Raises UsageError with what there is to choose from."""
+    kind = probes.check(by)
+    current = owners(lab)
+    node = targets.node(lab, source)
+    if kind == "dhcp":
+        return _dhcp_request(lab, _adapter_on(lab, node, target), current)
+    if target is None:
+        if kind != "dns":
+            raise UsageError("there is no destination", f"sudo netlab trace {source} DST --by {by}")
+        target = _name_server(lab, node)
+    end, address = targets.destination(lab, node, target, current)
+    targets.refuse_itself(node, end, address)
+    adapter = _adapter_towards(lab, node, address)
+    machine = end if end in lab.topology.nodes else ""
+    ends = _ends(lab, node, machine, address, adapter, current, wait)
+    return TraceRequest(node.name, end, ends, by, named=not targets.is_address(target))
+
+
+def dhcp_requests(lab: Lab, adapters: Sequence[Adapter]) -> list[TraceRequest]:
+    """Return, for each of these adapters, the question that it asks everybody on its network."""
+    current = owners(lab)
+    return [_dhcp_request(lab, adapter, current) for adapter in adapters]
+
+
+def _dhcp_request(lab: Lab, adapter: Adapter, current: Owners) -> TraceRequest:
+    ends = _ends(lab, lab.topology.nodes[adapter.node], "", "", adapter, current)
+    return TraceRequest(adapter.node, adapter.network.name, ends, "dhcp")
+
+
+def _ends(
+    lab: Lab,
+    source: Node,
+    target: str,
+    address: str,
+    adapter: Adapter,
+    current: Owners,
+    wait: float = 0.0,
+) -> Ends:
+    return Ends(
+        namespace(lab.name, source.name),
+        namespace(lab.name, target) if target else None,
+        address,
+        adapter.holder,
+        adapter.mac,
+        targets.address_of(adapter, 4, current),
+        wait,
+    )
+
+
+def _adapter_on(lab: Lab, source: Node, network: str | None) -> Adapter:
+    """Return the source's adapter on a network, or on a node's network; its first one if none is named."""
+    if network is None:
+        return source.primary
+    networks = {network}
+    if network in lab.topology.nodes:
+        networks = {adapter.network.name for adapter in lab.topology.nodes[network].adapters}
+    for adapter in source.adapters:
+        if adapter.network.name in networks:
+            return adapter
+    existing = ", ".join(adapter.network.name for adapter in source.adapters)
+    raise UsageError(f"{source.name} is not on {network}", f"it is on: {existing}")
+
+
+def _adapter_towards(lab: Lab, source: Node, address: str) -> Adapter:
+    """Return the adapter by which the source's kernel sends packets to an address."""
+    with NamespacePool(1) as pool:
+        netlink = pool.netlink(namespace(lab.name, source.name))
+        interfaces = Snapshot(netlink).names
+        used = ask(netlink, interfaces, RouteLookup(ip_address(address))).interface
+    return next((adapter for adapter in source.adapters if adapter.holder == used), source.primary)
+
+
+def _name_server(lab: Lab, source: Node) -> str:
+    """Return the first name server of a node's resolv.conf. Raises UsageError if it has none."""
+    file = netns.ETC / namespace(lab.name, source.name) / "resolv.conf"
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    for line in lines:
+        words = line.split()
+        if words[:1] == ["nameserver"]:
+            return words[1]
+    raise UsageError(
+        f"{source.name} has no name server", "name one: sudo netlab trace SRC SERVER --by …"
+    )

@@ -1,0 +1,67 @@
+"""Probes sent in a running lab, and followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netlab.diagnosis.history import Entry
+from netlab.kernel.host.doctor import require_root
+from netlab.kernel.process import services
+from netlab.kernel.rows import Granted
+from netlab.kernel.rundir import RunDirectory
+from netlab.kernel.signals import deferred_signals
+from netlab.lab.packets.network_map import netmap
+from netlab.lab.packets.trace_requests import dhcp_requests, request
+from netlab.plan import names
+from netlab.plan.resources import Service
+from netlab.trace.trace import traces
+
+if TYPE_CHECKING:
+    from netlab.diagnosis.cause import Diagnosis
+    from netlab.lab.labs import Lab
+    from netlab.scenario.topology import Adapter
+    from netlab.trace.trace import Trace, TraceRequest
+
+_AT_ONCE = 32
+"""Probes that are followed together: each of n is flooded to n ports, and looked for in every frame."""
+
+
+def trace(
+    lab: Lab, source: str, target: str | None = None, by: str = "icmp", wait: float = 0.0
+) -> Trace:
+    """Send one probe from a node to an endpoint or IP address, and follow it.
+
+    `by` is the kind of probe (`netlab.probes`): `icmp`, `tcp:80`, `dns:www.example.com`, …
+    Without a target, DNS asks the node's own server and DHCP everybody on the node's first
+    network; DHCP's target may be a network. `wait` seconds pass before netlab's own receiver
+    answers (tcp, udp, raw). Raises UsageError for what is none, NeedsRoot, KernelError, Interrupted.
+    """
+    require_root()
+    probe = request(lab, source, target, by, wait)
+    leases = tuple(_leases(lab, RunDirectory(lab.name)))
+    (traced,) = _followed(lab, [probe])
+    history = replace(traced.history, start=(*traced.history.start, *leases))
+    return replace(traced, history=history)
+
+
+def ask_dhcp(lab: Lab, adapters: Sequence[Adapter]) -> list[Diagnosis]:
+    """Say what becomes of a DHCP question of each of these adapters: `trace` for many at once."""
+    requests = dhcp_requests(lab, adapters)
+    batches = (requests[at : at + _AT_ONCE] for at in range(0, len(requests), _AT_ONCE))
+    return [traced.diagnosis for batch in batches for traced in _followed(lab, batch)]
+
+
+def _followed(lab: Lab, requests: Sequence[TraceRequest]) -> list[Trace]:
+    complaints = services.dhcp_complaints(RunDirectory(lab.name))
+    with deferred_signals() as interruption:
+        return traces(netmap(lab), requests, interruption, complaints)
+
+
+def _leases(lab: Lab, run: RunDirectory) -> Iterator[Entry]:
+    """List what each DHCP server has given."""
+    for resource in lab.plan.resources:
+        if isinstance(resource, Service):
+            for expires, mac, address, name in services.granted(run, resource):
+                yield Entry(names.node(resource.namespace), Granted(address, mac, name, expires))

@@ -1,0 +1,77 @@
+"""The matrix of a running lab, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from netlab.kernel.host.doctor import require_root
+from netlab.kernel.resources.observe import addresses
+from netlab.kernel.signals import deferred_signals
+from netlab.lab.packets.network_map import netmap
+from netlab.plan import names
+from netlab.scenario.expectation import selected, witnesses
+from netlab.scenario.model import Family
+from netlab.verify.matrix import MatrixInput, measure
+
+if TYPE_CHECKING:
+    from netlab.lab.labs import Lab
+    from netlab.scenario.expectation import Expectation
+    from netlab.verify.matrix import AdapterAddresses, Result
+
+
+def verify(
+    lab: Lab,
+    progress: Callable[[int], None] | None = None,
+    answers_only: bool = False,
+    expectations: Sequence[Expectation] | None = None,
+) -> list[Result]:
+    """Measure who reaches whom, and compare it with what the scenario expects.
+
+    Every packet is followed, so that one that was not answered is told with where and why it
+    died; with `answers_only`, its two ends alone are looked at, which is faster.
+    `progress` is told now and then how many more pairs have been measured. `expectations` are those of
+    `lab.expectations` that are measured (see `pairs`); None: all. Raises NeedsRoot, KernelError,
+    Interrupted.
+    """
+    require_root()
+    chosen = lab.expectations if expectations is None else expectations
+    controls = witnesses(lab.expectations, chosen)
+    inputs = MatrixInput(lab.topology.endpoints, *_namespaces_and_addresses(lab))
+    network_map = None if answers_only else netmap(lab)
+    with deferred_signals() as interruption:
+        results = measure(
+            [*chosen, *controls],
+            inputs,
+            progress or (lambda done: None),
+            network_map,
+            interruption,
+        )
+    unasked = {id(control) for control in controls}
+    return [result for result in results if id(result.expectation) not in unasked]
+
+
+def pairs(lab: Lab, sources: Sequence[str], targets: Sequence[str]) -> tuple[Expectation, ...]:
+    """Return the lab's expectations that are named on both sides, as in its rules: `vm1`, `vm*`, `host@lan`.
+
+    No names: all. Raises UsageError for what names none of the matrix, or only pairs of a node with itself.
+    """
+    return selected(lab.expectations, sources, targets)
+
+
+def _namespaces_and_addresses(
+    lab: Lab,
+) -> tuple[dict[str, str], dict[Family, AdapterAddresses]]:
+    """Return each node's namespace, and the addresses that adapters have now."""
+    namespaces = {names.node(namespace): namespace for namespace in lab.plan.namespaces}
+    ipv4, ipv6 = addresses([namespaces[node.name] for node in lab.topology.endpoints])
+    return namespaces, {
+        Family.IPV4: {
+            (names.node(namespace), interface): current
+            for (namespace, interface), current in ipv4.items()
+        },
+        Family.IPV6: {
+            (names.node(namespace), interface): current
+            for (namespace, interface), current in ipv6.items()
+        },
+    }
