@@ -219,15 +219,14 @@ def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
 
 
 def print_plan(output: Output, planned: Lab) -> None:
-    """The nouns of a plan, line by line."""
-    from netlab.plan.plan import line
+    """Print the resources of a plan, line by line."""
     from netlab.report import data
 
     if output.json:
         output.document(data.plan(planned.plan))
         return
     for resource in planned.plan.resources:
-        say(line(resource))
+        say(str(resource))
 
 
 @frozen

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netlab.kernel.rundir import RunDirectory
     from netlab.plan.diff import Diff
     from netlab.plan.plan import Drift
-    from netlab.plan.resources import Lease, Observed
+    from netlab.plan.resources import Lease, Resource
     from netlab.scenario.loaded import LoadedScenario
 
 _ROUNDS = 5
@@ -62,7 +62,7 @@ def apply_change(
     """
     from netlab.kernel.namespaces import netns
     from netlab.kernel.patience import postponed_signals
-    from netlab.kernel.resources.apply import change as bring_about
+    from netlab.kernel.resources.apply import apply_diff
     from netlab.scenario.cache import remember
 
     require_root()
@@ -83,7 +83,7 @@ def apply_change(
         # Written first: what a crash leaves of either must be found by `down`.
         run.begin(replace(before, namespaces=both, becomes=source.file), source.text)
         try:
-            bring_about(
+            apply_diff(
                 difference,
                 run,
                 progress or (lambda resource, moment: None),
@@ -223,7 +223,7 @@ def repair(
     """
     from netlab.kernel.patience import postponed_signals
     from netlab.kernel.process.services import lease
-    from netlab.kernel.resources.apply import mend
+    from netlab.kernel.resources.apply import apply_best_effort
     from netlab.plan.diff import joined, reconcile
     from netlab.plan.plan import drift_between
 
@@ -239,7 +239,9 @@ def repair(
         worthwhile = bool(left)
         while worthwhile and len(changes) < _ROUNDS:
             before, wanted = left, reconcile(lab.plan, there)
-            mended = mend(wanted, run, progress or (lambda resource, moment: None), interruption)
+            mended = apply_best_effort(
+                wanted, run, progress or (lambda resource, moment: None), interruption
+            )
             changes.append(mended.done)
             failures = mended.failures
             missing |= {*mended.missing}
@@ -275,7 +277,7 @@ def _settle(lab: Lab, run: RunDirectory) -> Killed | None:
     return Killed(wanted.stem, now.scenario, done) if record.becomes else None
 
 
-def _there(lab: Lab, run: RunDirectory) -> tuple[Observed, ...]:
+def _there(lab: Lab, run: RunDirectory) -> tuple[Resource, ...]:
     from netlab.kernel.resources.observe import observe
 
     return (*observe(lab.plan, run).resources, *cut_off(lab, run))

@@ -48,12 +48,12 @@ def explained(
         return
     from netlab.diagnosis.verdict import Verdict
     from netlab.kernel.process import leases
-    from netlab.kernel.resources.create import LEASE_SECONDS
+    from netlab.kernel.resources.driver import FACT_SECONDS
 
     adapters = [_adapter(lab, fact) for fact in missing]
     for fact, adapter, found in zip(missing, adapters, _asked(lab, adapters), strict=True):
         is_served = not isinstance(found, str) and found.verdict is Verdict.ANSWERED
-        if is_served and leases.await_another_try(run, fact, LEASE_SECONDS, interruption):
+        if is_served and leases.await_another_try(run, fact, FACT_SECONDS, interruption):
             continue
         yield Unleased(
             adapter.node, adapter.interface, found if isinstance(found, str) else told(found)

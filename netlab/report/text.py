@@ -8,7 +8,7 @@ from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from netlab.plan.plan import Drift, line
+from netlab.plan.plan import Drift
 from netlab.plan.resources import Bridge, Namespace
 from netlab.report.styled import Below, Drawing, Shown, Styled, as_text
 from netlab.report.table import Table
@@ -112,9 +112,9 @@ def drift(found: Drift) -> Shown:
 
 def change(wanted: Diff, done: bool) -> Shown:
     """What was changed, or would be."""
-    lines = [f"- {_first(line(resource))}" for resource in wanted.removed]
-    lines += [f"~ {_first(line(new))}" for _, new in wanted.altered]
-    lines += [f"+ {_first(line(resource))}" for resource in wanted.created]
+    lines = [f"- {_first(str(resource))}" for resource in wanted.removed]
+    lines += [f"~ {_first(str(new))}" for _, new in wanted.altered]
+    lines += [f"+ {_first(str(resource))}" for resource in wanted.created]
     if not lines:
         return "nothing differs: the lab is as wanted"
     counts = (len(wanted.removed), len(wanted.altered), len(wanted.created))
@@ -145,9 +145,9 @@ def difference(found: Drift, shown: int | None = None) -> Shown:
     """What is missing, what is odd, what is there without being planned; at most `shown` lines."""
     odd = [one for one in found.unplanned if isinstance(one, Namespace | Bridge) and one.oddities]
     usual = {replace(one, oddities=()) for one in odd}
-    lines = [f"- missing    {_first(line(one))}" for one in found.missing if one not in usual]
-    lines += [f"~ changed    {_first(line(one))}" for one in odd]
-    lines += [f"+ unplanned  {_first(line(one))}" for one in found.unplanned if one not in odd]
+    lines = [f"- missing    {_first(str(one))}" for one in found.missing if one not in usual]
+    lines += [f"~ changed    {_first(str(one))}" for one in odd]
+    lines += [f"+ unplanned  {_first(str(one))}" for one in found.unplanned if one not in odd]
     if shown is not None and len(lines) > shown:
         lines = [*lines[:shown], f"  … and {len(lines) - shown} more: --json has them all"]
     return Styled("\n".join(lines), "yellow")

@@ -11,7 +11,7 @@ from netlab import lab
 from netlab.errors import UsageError
 from netlab.plan import names
 from netlab.plan.build import build
-from netlab.plan.plan import Plan, drift_between, line
+from netlab.plan.plan import Plan, drift_between
 from netlab.plan.resources import Address, Cable, Namespace, Ruleset, Service, Sysctl
 from netlab.plan.services import dhcp
 from netlab.scenario.files import shipped
@@ -26,9 +26,7 @@ def plan_of(text: str, name: str = "x") -> Plan:
 @pytest.mark.parametrize("scenario", sorted(shipped()))
 def test_the_plan_of_a_shipped_scenario(scenario, golden):
     planned = lab.prepare(lab.load(scenario)).plan
-    golden(
-        f"plans/{scenario}.txt", "".join(f"{line(resource)}\n" for resource in planned.resources)
-    )
+    golden(f"plans/{scenario}.txt", "".join(f"{resource}\n" for resource in planned.resources))
 
 
 def test_the_same_scenario_gives_the_same_plan():
