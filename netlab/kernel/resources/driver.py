@@ -79,8 +79,8 @@ class Driver(Generic[R]):
         raise NotImplementedError
 
     def alter(self, old: R, new: R, context: Context) -> None:
-        """Change it in place, where `old.can_change_in_place_to(new)`."""
-        raise AssertionError(new)
+        """Change it in place, where `old.can_change_in_place_to(new)`. By default as it is created."""
+        self.create(new, context)
 
     def delete(self, resource: R, context: Context) -> None:
         """Delete it. Forgives absence. By default nothing: a fact ends with what it is about."""

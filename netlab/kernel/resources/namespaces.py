@@ -53,9 +53,6 @@ class SysctlDriver(Driver[Sysctl]):
             return resource
         return None if value is None else replace(resource, value=value)
 
-    def alter(self, old: Sysctl, new: Sysctl, context: Context) -> None:
-        context.pool.set(new)
-
     def delete(self, resource: Sysctl, context: Context) -> None:
         if resource.value == "1":
             # Back to what a new namespace has, where a plan's switches are off.

@@ -27,9 +27,6 @@ class QueueDriver(Driver[Queue]):
         )
         return next(at_interface, None)
 
-    def alter(self, old: Queue, new: Queue, context: Context) -> None:
-        queues.put(context.netlink(new), new)
-
     def delete(self, resource: Queue, context: Context) -> None:
         queues.remove(context.netlink(resource), resource)
 

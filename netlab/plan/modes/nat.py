@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.frozen import frozen
-from netlab.plan.leaving import leaving
 from netlab.plan.names import interface_name, namespace
 from netlab.plan.node import machine, plug, switch
 from netlab.plan.resources import (
@@ -29,6 +28,7 @@ from netlab.plan.resources import (
     Sysctl,
 )
 from netlab.plan.services import dhcp, dnsmasq
+from netlab.plan.untranslated import leaving
 from netlab.scenario.addresses import pools
 from netlab.scenario.model import Nat, VmnetService
 from netlab.scenario.topology import HOST, Adapter, Network, Role, Topology

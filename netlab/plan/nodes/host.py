@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from netlab.plan.leaving import leaving
 from netlab.plan.modes import nat
 from netlab.plan.names import namespace
 from netlab.plan.node import forwarding_interface, machine, plug
@@ -18,6 +17,7 @@ from netlab.plan.nodes.firewall import Opened, firewall
 from netlab.plan.nodes.guest import proxy
 from netlab.plan.resources import Listening, Resource, Ruleset, Service, Sysctl
 from netlab.plan.services import dnsmasq
+from netlab.plan.untranslated import leaving
 from netlab.scenario.mode import SHARING_OPENS, WINDOWS, HostRouting
 from netlab.scenario.topology import HOST, Adapter, Network, Node, Topology
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv6Network
 
-from netlab.plan.leaving import leaving
 from netlab.plan.modes import nat
 from netlab.plan.names import metric, namespace
 from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6
@@ -28,6 +27,7 @@ from netlab.plan.resources import (
     Service,
     Sysctl,
 )
+from netlab.plan.untranslated import leaving
 from netlab.scenario.addresses import ipv6 as addressing
 from netlab.scenario.topology import HOST, INTERNET, Adapter, Network, Node, Role, Topology
 

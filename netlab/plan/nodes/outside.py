@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
 
-from netlab.plan.leaving import leaving
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug, switch
 from netlab.plan.resources import (
@@ -19,6 +18,7 @@ from netlab.plan.resources import (
     Service,
 )
 from netlab.plan.services import dhcp, dnsmasq
+from netlab.plan.untranslated import leaving
 from netlab.scenario.addresses import pools
 from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import INTERNET, Adapter, Node, Role, Topology
