@@ -82,7 +82,7 @@ class CableEndDriver(Driver[CableEnd]):
 def planned_interfaces(namespace: str, planned: set[Resource]) -> set[str]:
     """Names of the bridges and ends of cables in a namespace."""
     return {
-        name for resource in planned for place, name in resource.interfaces if place == namespace
+        name for resource in planned for owner, name in resource.interfaces if owner == namespace
     }
 
 

@@ -41,18 +41,15 @@ class Observation:
 def observe(plan: Plan, run: RunDirectory) -> Observation:
     """Look at everything that is planned, and for what is not."""
     settings: dict[str, list[str]] = defaultdict(list)
-    planned: dict[str, set[Resource]] = defaultdict(set)
     for resource in plan.resources:
-        driver = DRIVERS[type(resource)]
-        for setting in driver.settings(resource):
+        for setting in DRIVERS[type(resource)].settings(resource):
             settings[setting.namespace].append(setting.key)
-        for namespace in resource.namespaces:
-            planned[namespace] |= {resource, *driver.entailed(resource, run)}
     present = [name for name in plan.namespaces if netns.inode(name) is not None]
     with NamespacePool(len(present)) as pool:
         lab = LabState(run, {name: _state(name, settings[name], pool) for name in present})
     states = lab.namespaces.values()
-    existing = (drivers.read(resource, lab) for resource in plan.resources)
+    existing = [drivers.read(resource, lab) for resource in plan.resources]
+    planned = _by_namespace(plan, run)
     unplanned = (
         driver.unplanned(state, planned[state.name])
         for state in states
@@ -67,14 +64,24 @@ def observe(plan: Plan, run: RunDirectory) -> Observation:
     )
 
 
+def _by_namespace(plan: Plan, run: RunDirectory) -> dict[str, set[Resource]]:
+    """Everything that is planned in each namespace, with what it entails."""
+    planned: dict[str, set[Resource]] = defaultdict(set)
+    for resource in plan.resources:
+        with_entailed = {resource, *DRIVERS[type(resource)].entailed(resource, run)}
+        for namespace in resource.namespaces:
+            planned[namespace] |= with_entailed
+    return planned
+
+
 def addresses(namespaces: list[str]) -> tuple[InterfaceAddresses, Ipv6Addresses]:
     """The addresses of every interface in these namespaces, and nothing else."""
-    found: list[Address] = []
+    existing: list[Address] = []
     with NamespacePool(len(namespaces)) as pool:
         for name in namespaces:
             snapshot = Snapshot(pool.netlink(name))
-            found += (*_ipv4_addresses(snapshot, name), *ipv6.addresses(snapshot, name))
-    return _by_interface(IPv4Interface, found), _by_interface(IPv6Interface, found)
+            existing += (*_ipv4_addresses(snapshot, name), *ipv6.addresses(snapshot, name))
+    return _by_interface(IPv4Interface, existing), _by_interface(IPv6Interface, existing)
 
 
 _Ip = TypeVar("_Ip", bound=IPv4Interface | IPv6Interface)
