@@ -113,9 +113,7 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[No
         for resource in observed.resources
         if isinstance(resource, Cable) and resource.is_up
     ]
-    plugged = {
-        (end.namespace, end.interface) for cable in cables for end in (cable.one, cable.other)
-    }
+    plugged = {interface for cable in cables for interface in cable.interfaces}
     for node in lab.topology.nodes.values():
         place = namespace(lab.name, node.name)
         interfaces = tuple(

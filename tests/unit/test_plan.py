@@ -149,7 +149,7 @@ vms:
 expect: {{default: blocked}}
 """
     planned = build("x", resolve(loads(text.encode(), "x.yaml").scenario))
-    macs = [resource.other.mac for resource in planned.resources if isinstance(resource, Cable)]
+    macs = [resource.b.mac for resource in planned.resources if isinstance(resource, Cable)]
     assert len(planned.namespaces) > 300
     assert len(set(macs)) == len(macs)
 

@@ -61,8 +61,9 @@ class CableEnd(OnInterface):
 class Cable(Resource):
     """A veth pair."""
 
-    one: CableEnd
-    other: CableEnd
+    a: CableEnd
+    """The switch's end, of a cable between a node and a switch."""
+    b: CableEnd
     mtu: int = 1500
     """Bytes."""
 
@@ -70,32 +71,32 @@ class Cable(Resource):
     takes_a_name = True
 
     def __str__(self) -> str:
-        return f"cable {self.one.description} -- {self.other.description}, mtu {self.mtu}"
+        return f"cable {self.a.description} -- {self.b.description}, mtu {self.mtu}"
 
     @property
     def ends(self) -> tuple[CableEnd, CableEnd]:
         """Both ends."""
-        return self.one, self.other
+        return self.a, self.b
 
     @property
     def is_up(self) -> bool:
         """True if it carries frames."""
-        return self.one.up and self.other.up
+        return self.a.up and self.b.up
 
     @property
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces of both ends."""
-        return self.one.namespace, self.other.namespace
+        return self.a.namespace, self.b.namespace
 
     @property
     def interfaces(self) -> tuple[tuple[str, str], ...]:
         """Both ends."""
-        return self.one.interface_key, self.other.interface_key
+        return self.a.interface_key, self.b.interface_key
 
     @property
     def identity(self) -> Hashable:
         """It, with both ends on: either can be switched in place."""
-        return replace(self, one=replace(self.one, up=True), other=replace(self.other, up=True))
+        return replace(self, a=replace(self.a, up=True), b=replace(self.b, up=True))
 
     def change_breaks_dependents(self, new: Resource) -> bool:
         """A machine's interface that is switched off or on loses its routes; a pulled cable it survives."""

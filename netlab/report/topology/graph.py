@@ -199,11 +199,11 @@ def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
     nat_uplinks = nat.nat_uplinks(topology)
     for resource in plan.resources:
         if isinstance(resource, Cable):
-            one, other = WireEnd(*_end(resource.one)), WireEnd(*_end(resource.other))
-            switch_first = resource.one.bridge and _end(resource.other)[0] in topology.nodes
-            a, b = (other, one) if switch_first else (one, other)
+            a, b = WireEnd(*_end(resource.a)), WireEnd(*_end(resource.b))
+            switch_first = resource.a.bridge and _end(resource.b)[0] in topology.nodes
+            a, b = (b, a) if switch_first else (a, b)
             network = _network(topology, resource, nat_uplinks)
-            yield Wire(a, b, network, _end(resource.one) in nat_uplinks)
+            yield Wire(a, b, network, _end(resource.a) in nat_uplinks)
 
 
 def _end(end: CableEnd) -> tuple[str, str]:
@@ -214,9 +214,9 @@ def _network(
     topology: Topology, cable: Cable, nat_uplinks: Mapping[tuple[str, str], str]
 ) -> Network:
     """The switch's; of a cable without a switch, the one that its adapter or its device is on."""
-    if bridge := cable.one.bridge or cable.other.bridge:
+    if bridge := cable.a.bridge or cable.b.bridge:
         return topology.networks[bridge]
-    node, interface = _end(cable.one)
+    node, interface = _end(cable.a)
     adapters = topology.nodes[nat_uplinks.get((node, interface), node)].adapters
     return next(
         (adapter.network for adapter in adapters if adapter.interface == interface),
