@@ -25,7 +25,7 @@ class AddressDriver(Driver[Address]):
         addresses.delete(context.netlink(resource), resource)
 
     def unplanned(self, state: NamespaceState, planned: set[Resource]) -> Iterator[Address]:
-        """Those of IPv4; those of IPv6 are found where IPv6 is."""
+        """Unplanned IPv4 addresses; `Ipv6Driver` finds those of IPv6."""
         return (address for address in state.addresses if address not in planned)
 
 
@@ -43,7 +43,7 @@ class RouteDriver(Driver[Route]):
         routes.delete(context.netlink(resource), resource)
 
     def unplanned(self, state: NamespaceState, planned: set[Resource]) -> Iterator[Route]:
-        """Those of IPv4; those of IPv6 are found where IPv6 is."""
+        """Unplanned IPv4 routes; `Ipv6Driver` finds those of IPv6."""
         return (route for route in state.routes if route not in planned)
 
 
@@ -64,7 +64,7 @@ class Ipv6Driver(Driver[Ipv6]):
         return ipv6.settings(resource)
 
     def unplanned(self, state: NamespaceState, planned: set[Resource]) -> Iterator[Resource]:
-        """Addresses and routes of IPv6 that neither a router nor the kernel has given."""
+        """IPv6 addresses and routes that neither the plan, a router nor the kernel has given."""
         switched_on = {resource.interface for resource in planned if isinstance(resource, Ipv6)}
         given = {
             *state.ipv6.advertised,

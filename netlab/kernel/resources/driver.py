@@ -40,7 +40,7 @@ class NamespaceState:
     name: str
     interfaces: dict[str, Interface]
     addresses: tuple[Address, ...]
-    """Of IPv4, as are the routes."""
+    """IPv4 addresses; the routes are of IPv4 too."""
     routes: tuple[Route, ...]
     ipv6: Ipv6State
     queues: tuple[Queue, ...]

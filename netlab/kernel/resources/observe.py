@@ -33,7 +33,7 @@ class Observation:
     """A lab as the kernel shows it."""
 
     resources: tuple[Resource, ...]
-    """What is there: as planned, changed, or unplanned; not what DHCP gave, which is as it should be."""
+    """Everything there, as planned, changed, or unplanned; not what DHCP gave, which is as it should be."""
     addresses: InterfaceAddresses
     ipv6: Ipv6Addresses
 

@@ -10,7 +10,7 @@ from netlab.kernel.resources.interfaces import planned_interfaces
 from netlab.plan.resources import Queue, Resource
 
 _NO_QUEUE = ("noqueue", "noop", "")
-"""What an interface has to which nobody gave a queue, and one that was never on."""
+"""The queueing disciplines of an interface to which nobody gave one, and of one that was never on."""
 
 
 class QueueDriver(Driver[Queue]):

@@ -21,7 +21,7 @@ class RulesetDriver(Driver[Ruleset]):
         files.write(str(context.run.ruleset(resource.namespace)), shown)
 
     def read(self, resource: Ruleset, lab: LabState) -> Ruleset | None:
-        """Compared as it is shown now and was when it was new: nft rewrites what it is given.
+        """The ruleset, compared as it is shown now and was when it was new: nft rewrites what it is given.
 
         Another libnftables may have come meanwhile that writes it otherwise.
         """

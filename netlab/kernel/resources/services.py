@@ -114,7 +114,7 @@ class LeaseDriver(Driver[Lease]):
         return leases.await_lease(context.run, resource, FACT_SECONDS, context.interruption)
 
     def read(self, resource: Lease, lab: LabState) -> Lease | None:
-        """It is there if what DHCP gave is: the address, the default route if it gave one, name servers.
+        """The lease, if what DHCP gave is there: the address, the default route if it gave one, name servers.
 
         Where it has given nothing, there is nothing that somebody could have changed; but a client that has
         neither a lease nor asked in vain was robbed of it.

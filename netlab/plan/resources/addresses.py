@@ -20,14 +20,14 @@ DEFAULT_ROUTE_6 = IPv6Network("::/0")
 
 @frozen
 class Ipv6(OnInterface):
-    """IPv6 is on at an interface, which is off elsewhere."""
+    """IPv6 on an interface, where it is on; it is off elsewhere."""
 
     advertised: IPv6Network | None = None
     """The prefix of which it takes an address if a router advertises it; None: it listens to no router."""
     metric: int = 0
-    """Of the default route that the router gives; the lowest wins."""
+    """The metric of the default route that the router gives; the lowest wins."""
     local: bool = True
-    """It makes a link-local address (fe80::) of its MAC."""
+    """True: it makes a link-local address (fe80::) of its MAC."""
 
     def __str__(self) -> str:
         prefix = f", takes {self.advertised} of its router" * bool(self.advertised)
@@ -37,7 +37,7 @@ class Ipv6(OnInterface):
 
     @property
     def creation_order(self) -> int:
-        """A question to a router that does not listen yet is repeated after 4 seconds only."""
+        """Its stage: a question to a router that does not listen yet is repeated after 4 seconds only."""
         return 12 if self.advertised else 5
 
 
@@ -53,7 +53,7 @@ class Address(OnInterface):
         return f"address {self.namespace}/{self.interface} {self.address}"
 
     def depends_on(self, base: Resource) -> bool:
-        """One of IPv6 needs IPv6 on its interface, too."""
+        """Return whether it needs `base`; an IPv6 address needs IPv6 on its interface."""
         if isinstance(base, Ipv6):
             return self.address.version == 6 and self.uses(*base.interface_key)
         return super().depends_on(base)
@@ -65,7 +65,7 @@ class Advertised(OnInterface):
 
     address: IPv6Interface
     routed: bool
-    """It has the router as default gateway too."""
+    """True: it has the router as default gateway too."""
 
     creation_order = 13
     renewed_by = Ipv6
@@ -75,7 +75,7 @@ class Advertised(OnInterface):
         return f"advertised {self.namespace}/{self.interface} {self.address}{gateway}"
 
     def depends_on(self, base: Resource) -> bool:
-        """It needs IPv6 on its interface, too."""
+        """Return whether it needs `base`, which may be IPv6 on its interface."""
         if isinstance(base, Ipv6):
             return self.uses(*base.interface_key)
         return super().depends_on(base)
@@ -97,7 +97,7 @@ class Route(InNamespace):
         return f"route {self.namespace} {self.destination} via {self.gateway}{metric}"
 
     def depends_on(self, base: Resource) -> bool:
-        """It needs the address by which its gateway is reached, too."""
+        """Return whether it needs `base`, which may be the address by which its gateway is reached."""
         if isinstance(base, Address):
             return base.namespace == self.namespace and self.gateway in base.address.network
         return super().depends_on(base)

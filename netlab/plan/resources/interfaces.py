@@ -16,9 +16,9 @@ class Bridge(InNamespace):
     name: str
     mac: str
     hub: bool = False
-    """It learns no addresses, and every frame goes to every port."""
+    """True: it learns no addresses, and every frame goes to every port."""
     oddities: tuple[str, ...] = ()
-    """What was found of it that no plan wants: it is off, or speaks spanning tree; in words."""
+    """Findings that no plan wants, in words: it is off, or speaks spanning tree."""
 
     creation_order = 3
     alterable = ("mac", "hub", "oddities")
@@ -95,17 +95,20 @@ class Cable(Resource):
 
     @property
     def identity(self) -> Hashable:
-        """It, with both ends on: either can be switched in place."""
+        """The cable with both ends on: either can be switched in place."""
         return replace(self, a=replace(self.a, up=True), b=replace(self.b, up=True))
 
     def change_breaks_dependents(self, new: Resource) -> bool:
-        """A machine's interface that is switched off or on loses its routes; a pulled cable it survives."""
+        """Return whether a node's interface is switched off or on: it loses its routes.
+
+        A cable that is pulled or plugged in at the switch, it survives.
+        """
         assert isinstance(new, Cable)
         ends = zip(self.ends, new.ends, strict=True)
         return any(before.up != after.up and before.bridge is None for before, after in ends)
 
     def depends_on(self, base: Resource) -> bool:
-        """It needs the bridges that its ends are plugged into, too."""
+        """Return whether it needs `base`, which may be a bridge that an end is plugged into."""
         if isinstance(base, Bridge):
             return any((end.namespace, end.bridge) in base.interfaces for end in self.ends)
         return super().depends_on(base)

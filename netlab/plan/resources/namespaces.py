@@ -11,7 +11,7 @@ class Namespace(InNamespace):
     """A network namespace as `ip netns` shows it, with `lo` up."""
 
     oddities: tuple[str, ...] = ()
-    """What was found in it that no plan has a resource for, in words; a plan wants none."""
+    """Findings in it that no plan has a resource for, in words; a plan wants none."""
 
     creation_order = 0
     alterable = ("oddities",)
@@ -42,7 +42,7 @@ class Sysctl(InNamespace):
 
     @property
     def creation_order(self) -> int:
-        """A setting of one interface needs it; the others must be there before, to be inherited."""
+        """Its stage: a setting of one interface needs that; the others come before, to be inherited."""
         if self.key.startswith("net.netfilter."):
             return 9  # Connection tracking is loaded by the first rule that needs it.
         inherited = ".conf.all." in self.key or ".conf.default." in self.key

@@ -8,7 +8,7 @@ from netlab.plan.resources.base import OnInterface
 
 @frozen
 class Queue(OnInterface):
-    """What leaves an interface is slowed down or delayed; beyond its room, it is dropped."""
+    """A queue slows down or delays the frames that leave an interface, and drops them beyond its room."""
 
     rate: int | None = None
     """Bits per second, of whole frames."""

@@ -18,7 +18,7 @@ class OfAService(InNamespace):
         return self.namespace == namespace
 
     def depends_on(self, base: Resource) -> bool:
-        """It needs IPv6 of its namespace, too."""
+        """Return whether it needs `base`, which may be IPv6 of its namespace."""
         if isinstance(base, Ipv6):
             return base.namespace == self.namespace
         return super().depends_on(base)
@@ -37,7 +37,7 @@ class Service(OfAService):
     argv: tuple[str, ...]
     config: str = ""
     asks_names: bool = False
-    """It looks names up as the node does: it sees the node's files in /etc."""
+    """True: it looks names up as the node does, and sees the node's files in /etc."""
 
     creation_order = 10
     takes_a_name = True
@@ -63,7 +63,7 @@ class Listening(OfAService):
         return f"listening {self.namespace} {self.service} {self.protocol}/{self.port}"
 
     def depends_on(self, base: Resource) -> bool:
-        """It needs its service, too."""
+        """Return whether it needs `base`, which may be its service."""
         if isinstance(base, Service):
             return (base.namespace, base.name) == (self.namespace, self.service)
         return super().depends_on(base)
@@ -75,11 +75,11 @@ class DhcpClient(OnInterface):
 
     host_name: str
     network: IPv4Network
-    """Where it gets its lease: on another, it has to ask anew. ANYWHERE: it does not notice."""
+    """The network of its lease: on another, it has to ask anew. ANYWHERE: it does not notice."""
     name_servers: tuple[IPv4Address, ...] = ()
-    """Those of the node's static adapters: they come before the lease's."""
+    """Name servers of the node's static adapters: they come before the lease's."""
     terms: tuple[str, ...] = ()
-    """What its server is to give it; if that changes, it has to ask anew. Empty: nobody knows."""
+    """Everything that its server is to give it; if that changes, it has to ask anew. Empty: nobody knows."""
 
     creation_order = 12
     alterable = ("terms",)
@@ -104,7 +104,7 @@ class Lease(OnInterface):
         return f"lease {self.namespace}/{self.interface}"
 
     def depends_on(self, base: Resource) -> bool:
-        """It needs the DHCP client of its interface, too."""
+        """Return whether it needs `base`, which may be the DHCP client of its interface."""
         if isinstance(base, DhcpClient):
             return self.uses(*base.interface_key)
         return super().depends_on(base)
