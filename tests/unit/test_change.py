@@ -192,7 +192,7 @@ def test_a_cable_is_in_the_way_though_the_namespace_of_one_end_is_gone():
     assert {CABLE, ADDRESS, ROUTE} <= set(found.created)
 
 
-@pytest.mark.parametrize("noun", SWITCH)
+@pytest.mark.parametrize("resource", SWITCH)
 def test_what_is_odd_is_altered_in_place(resource):
     odd = replace(resource, oddities=("off",))
     assert reconcile(plan(*ALL), [*without(resource), odd]) == Diff((), ((odd, resource),), ())

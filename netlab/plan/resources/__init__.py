@@ -3,7 +3,8 @@
 A plan is an ordered list of these. Because what is planned and what is observed
 have the same types, drift is a set difference. A class says all that is pure about
 its kind; its driver, in `netlab.kernel.resources` under the same file name, creates,
-reads, alters and deletes it.
+reads, alters and deletes it. A new kind is a class, a driver, and a row here and in
+`kernel.resources.drivers`.
 """
 
 from netlab.plan.resources.addresses import (
