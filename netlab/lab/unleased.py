@@ -48,7 +48,7 @@ def explained(
         return
     from netlab.diagnosis.verdict import Verdict
     from netlab.kernel.process import leases
-    from netlab.kernel.resources.driver import FACT_SECONDS
+    from netlab.kernel.resources.base import FACT_SECONDS
 
     adapters = [_adapter(lab, fact) for fact in missing]
     for fact, adapter, found in zip(missing, adapters, _asked(lab, adapters), strict=True):

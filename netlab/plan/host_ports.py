@@ -45,12 +45,9 @@ def name_server_at_proxy(plan: Plan, topology: Topology) -> str | None:
     proxy = topology.nodes[HOST].proxy
     if proxy is None or proxy.port != _DNS:
         return None
-    servers = (
-        listening
-        for listening in _of_the_host(plan)
-        if (listening.protocol, listening.port) == ("udp", _DNS)
-    )
-    return next((listening.service for listening in servers), None)
+    listening = _of_the_host(plan)
+    servers = (fact.service for fact in listening if (fact.protocol, fact.port) == ("udp", _DNS))
+    return next(servers, None)
 
 
 def _of_the_host(plan: Plan) -> Iterator[Listening]:

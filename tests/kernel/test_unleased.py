@@ -13,7 +13,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import KernelError
 from netlab.kernel.netlink.objects import links
-from netlab.kernel.resources.driver import FACT_SECONDS
+from netlab.kernel.resources.base import FACT_SECONDS
 from netlab.lab.packets import ask_dhcp
 from netlab.plan.resources import Lease
 from netlab.probes.dhcp import DhcpProbe

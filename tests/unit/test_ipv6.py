@@ -13,7 +13,7 @@ from netlab.kernel import ipv6 as kernel_ipv6
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.patience import Interruption
 from netlab.kernel.resources import drivers
-from netlab.kernel.resources.driver import Context
+from netlab.kernel.resources.base import Context
 from netlab.kernel.rundir import RunDirectory
 from netlab.packets import icmp
 from netlab.packets.packet import Part

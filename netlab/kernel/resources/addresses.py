@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from netlab.kernel import ipv6
 from netlab.kernel.netlink.objects import addresses, routes
 from netlab.kernel.patience import await_fact
-from netlab.kernel.resources.driver import FACT_SECONDS, Context, Driver, LabState, NamespaceState
+from netlab.kernel.resources.base import FACT_SECONDS, Context, Driver, LabState, NamespaceState
 from netlab.plan.resources import Address, Advertised, Ipv6, Resource, Route, Sysctl
 
 

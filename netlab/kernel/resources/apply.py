@@ -12,8 +12,8 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.patience import Interruption
 from netlab.kernel.resources import drivers
+from netlab.kernel.resources.base import Context
 from netlab.kernel.resources.create import Moment, Progress, explained
-from netlab.kernel.resources.driver import Context
 from netlab.kernel.resources.services import DhcpClientDriver
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.diff import Diff

@@ -12,7 +12,7 @@ from netlab.kernel.netlink.channel import Refused
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.patience import Interruption
 from netlab.kernel.resources import drivers
-from netlab.kernel.resources.driver import Context
+from netlab.kernel.resources.base import Context
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.plan import Plan
 from netlab.plan.resources import Lease, Resource

@@ -6,7 +6,7 @@ from typing import Any
 
 from netlab.kernel.namespaces import netns
 from netlab.kernel.resources import addresses, interfaces, namespaces, queues, rulesets, services
-from netlab.kernel.resources.driver import Context, Driver, LabState
+from netlab.kernel.resources.base import Context, Driver, LabState
 from netlab.plan import resources
 from netlab.plan.resources import Resource
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import links
 from netlab.kernel.netlink.objects.links import Interface
-from netlab.kernel.resources.driver import Context, Driver, LabState, NamespaceState
+from netlab.kernel.resources.base import Context, Driver, LabState, NamespaceState
 from netlab.plan.resources import Bridge, Cable, CableEnd, Resource
 
 FALLBACK_NAMES = (

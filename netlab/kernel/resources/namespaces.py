@@ -11,7 +11,7 @@ from netlab.kernel import files
 from netlab.kernel.namespaces import netns
 from netlab.kernel.process import services
 from netlab.kernel.resources import strays
-from netlab.kernel.resources.driver import Context, Driver, LabState
+from netlab.kernel.resources.base import Context, Driver, LabState
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import EtcFile, Namespace, Sysctl
 

@@ -16,7 +16,7 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.netlink.snapshot import Snapshot
 from netlab.kernel.nftables import nft
 from netlab.kernel.resources import drivers, strays
-from netlab.kernel.resources.driver import LabState, NamespaceState
+from netlab.kernel.resources.base import LabState, NamespaceState
 from netlab.kernel.resources.drivers import DRIVERS
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.plan import Plan

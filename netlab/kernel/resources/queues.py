@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.kernel.netlink.objects import queues
-from netlab.kernel.resources.driver import Context, Driver, LabState, NamespaceState
+from netlab.kernel.resources.base import Context, Driver, LabState, NamespaceState
 from netlab.kernel.resources.interfaces import planned_interfaces
 from netlab.plan.resources import Queue, Resource
 

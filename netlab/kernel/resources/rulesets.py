@@ -9,7 +9,7 @@ from dataclasses import replace
 from netlab.errors import KernelError
 from netlab.kernel import files
 from netlab.kernel.nftables import nft
-from netlab.kernel.resources.driver import Context, Driver, LabState, NamespaceState
+from netlab.kernel.resources.base import Context, Driver, LabState, NamespaceState
 from netlab.plan.resources import Resource, Ruleset
 
 

@@ -11,7 +11,7 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import addresses
 from netlab.kernel.patience import await_fact
 from netlab.kernel.process import leases, services
-from netlab.kernel.resources.driver import FACT_SECONDS, Context, Driver, LabState
+from netlab.kernel.resources.base import FACT_SECONDS, Context, Driver, LabState
 from netlab.kernel.resources.namespaces import etc_text
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.names import metric

@@ -121,8 +121,8 @@ def forwards(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
     return tuple(
         Forward(protocol, port, address, int(to_port))
         for protocol, ports in (("tcp", port_forwards.tcp), ("udp", port_forwards.udp))
-        for port, (who, _, to_port) in sorted((n, to.partition(":")) for n, to in ports.items())
-        if (address := address_of.get(who) if who in topology.nodes else IPv4Address(who))
+        for port, (target, _, to_port) in sorted((n, to.partition(":")) for n, to in ports.items())
+        if (address := address_of.get(target) if target in topology.nodes else IPv4Address(target))
     )
 
 

@@ -38,26 +38,23 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
         adapter.interface for adapter in node.adapters if adapter.network.name in routed_networks
     ]
     shared = _shared(topology)
-    forwards = [
-        (vmnet, forward) for vmnet in nat_networks for forward in nat.forwards(topology, vmnet)
-    ]
     forward_paths = [
-        (nat.host_end(vmnet), nat.device_outside(vmnet).ip, forward) for vmnet, forward in forwards
+        (nat.host_end(vmnet), nat.device_outside(vmnet).ip, forward)
+        for vmnet in nat_networks
+        for forward in nat.forwards(topology, vmnet)
     ]
     rules = ""
     if nat_networks or routed or products or shared:
         incoming = [*cards, *uplinks] if nat_networks or products or shared else []
-        incoming += [
-            *(vmnet.name for vmnet in products),
-            *(adapter.interface for adapter in shared),
-        ]
+        incoming += [vmnet.name for vmnet in products]
+        incoming += [adapter.interface for adapter in shared]
         for interface in dict.fromkeys((*incoming, *routed)):
             yield forwarding_interface(netns, interface)
         networks = [adapter.network for adapter in shared]
         rules += _rules(cards, nat_networks, routed, products, networks, forward_paths)
     if node.firewall.blocks:
         # What the NAT device sends to the host comes from the host's own sockets.
-        trusted, ports = ["lo", *uplinks], [forward for _, forward in forwards]
+        trusted, ports = ["lo", *uplinks], [forward for _, _, forward in forward_paths]
         rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
         yield Ruleset(netns, rules)
@@ -129,23 +126,23 @@ def _rules(
     shared: list[Network],
     forwards: list[ForwardPath],
 ) -> str:
-    forward = []
+    rules = []
     if nat_networks:
         nat_uplinks = _set(nat.host_end(vmnet) for vmnet in nat_networks)
-        forward.append(f"iifname {nat_uplinks} oifname {_set(cards)} accept")
+        rules.append(f"iifname {nat_uplinks} oifname {_set(cards)} accept")
     for vmnet in (*products, *shared):
         if vmnet.mode and vmnet.mode.rejects_foreign:
-            forward.append(f'iifname "{vmnet.name}" ip saddr != {vmnet.subnet} reject')
-        forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
+            rules.append(f'iifname "{vmnet.name}" ip saddr != {vmnet.subnet} reject')
+        rules.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
         if vmnet.mode and vmnet.mode.routing is HostRouting.OPEN:
-            forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
+            rules.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
     if routed:
-        forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
-    forward += [
+        rules.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
+    rules += [
         f'oifname "{end}" ip daddr {device} {forward.protocol} dport {forward.port} accept'
         for end, device, forward in forwards
     ]
-    rows = "".join(f"\t\t{rule}\n" for rule in forward)
+    rows = "".join(f"\t\t{rule}\n" for rule in rules)
     translated = [
         vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is HostRouting.TRANSLATED
     ]
@@ -167,7 +164,7 @@ def _nat_chains(
     cards: list[str],
     nat_networks: list[Network],
     translated: list[Network],
-    masquerade_own_calls: str,
+    own_calls: str,
 ) -> str:
     chains, matches = "", [f"ip saddr {vmnet.subnet}" for vmnet in translated]
     if nat_networks:
@@ -180,9 +177,9 @@ def _nat_chains(
 	}}
 """
     rows = "".join(f"\t\t{match} oifname {_set(cards)} masquerade\n" for match in matches)
-    if masquerade_own_calls:
+    if own_calls:
         rows += f"\t\tiifname {nat_uplinks} oifname {nat_uplinks} snat to ct original ip daddr\n"
-        rows += masquerade_own_calls
+        rows += own_calls
     inside = _set([*map(nat.host_end, nat_networks), *(vmnet.name for vmnet in translated)])
     return f"""\
 {chains}	chain postrouting {{

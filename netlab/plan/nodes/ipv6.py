@@ -44,9 +44,9 @@ def ipv6(lab: str, topology: Topology) -> Iterator[Resource]:
             yield from _machine(lab, node, adapters)
     if topology.nodes[INTERNET].primary.ipv6:
         yield from _internet(lab, topology)
-    for router, far in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
-        if far.ipv6:
-            yield from _router(lab, router, far)
+    for router, provider in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
+        if provider.ipv6:
+            yield from _router(lab, router, provider)
     devices = [
         node
         for node in topology.nodes.values()
@@ -101,7 +101,7 @@ def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
     netns, address = namespace(lab, INTERNET), topology.nodes[INTERNET].primary.ipv6
     assert address
     pairs = zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True)
-    reached = [router for router, far in pairs if far.ipv6]
+    reached = [router for router, provider in pairs if provider.ipv6]
     for router in reached:
         inside, outside = router.adapters
         assert inside.network.prefix and outside.ipv6
@@ -113,12 +113,12 @@ def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
     yield Listening(netns, "http6", "tcp6", 80)
 
 
-def _router(lab: str, node: Node, far: Adapter) -> Iterator[Resource]:
+def _router(lab: str, node: Node, provider: Adapter) -> Iterator[Resource]:
     """A home router: it forwards, and lets nobody in who was not asked."""
     netns, (inside, outside) = namespace(lab, node.name), node.adapters
-    assert far.ipv6
+    assert provider.ipv6
     yield _forwards(netns)
-    yield Route(netns, DEFAULT_ROUTE_6, far.ipv6.ip)
+    yield Route(netns, DEFAULT_ROUTE_6, provider.ipv6.ip)
     yield Ruleset(netns, _router_rules(inside, outside))
     yield Listening(netns, "dhcp-dns", "raw6", _ICMPV6)
 

@@ -34,8 +34,8 @@ def world(lab: str, topology: Topology) -> Iterator[Resource]:
         if topology.scenario.all_lans[name].admits:
             yield Ruleset(namespace(lab, name), _admission(topology, name))
     yield from _internet(lab, topology)
-    for router, far in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
-        yield from _router(lab, topology, router, far)
+    for router, provider in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
+        yield from _router(lab, topology, router, provider)
     for node in topology.endpoints:
         if node.role is Role.PEER:
             yield from machine(lab, node)
@@ -86,22 +86,22 @@ table ip internet {{
 """
 
 
-def _router(lab: str, topology: Topology, node: Node, far: Adapter) -> Iterator[Resource]:
-    """A home router: NAT, firewall, DHCP and DNS for its LAN."""
+def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iterator[Resource]:
+    """A home router: NAT, firewall, DHCP and DNS for its LAN; `provider` is the other end of its cable."""
     inside, outside = node.adapters
     netns = namespace(lab, node.name)
     yield from machine(lab, node, forwards=True)
     yield plug(lab, inside, inside.network)
     yield Cable(
         CableEnd(netns, outside.interface, outside.mac),
-        CableEnd(namespace(lab, INTERNET), far.interface, far.mac),
+        CableEnd(namespace(lab, INTERNET), provider.interface, provider.mac),
     )
     routes = topology.scenario.all_lans[inside.network.name].routes
     for subnet, gateway in routes.items():
         yield Route(netns, subnet, gateway)
     rules = _router_rules(inside, outside, bool(routes), _portal(topology, inside))
     yield Ruleset(netns, rules)
-    yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, far))
+    yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, provider))
     yield Listening(netns, "dhcp-dns", "udp", 53)
     if VmnetService.DHCP not in inside.network.stopped:
         yield Listening(netns, "dhcp-dns", "udp", 67)
@@ -163,9 +163,9 @@ table ip home_router {{
 """
 
 
-def _router_services(topology: Topology, inside: Adapter, far: Adapter) -> str:
+def _router_services(topology: Topology, inside: Adapter, provider: Adapter) -> str:
     adapters = topology.neighbours(inside.network)
-    lines = [f"server={far.address.ip if far.address else None}"]
+    lines = [f"server={provider.address.ip if provider.address else None}"]
     lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
     if VmnetService.DHCP in inside.network.stopped:
         return dnsmasq.configuration(inside.interface, lines)

@@ -81,8 +81,8 @@ def home_router(
 def reserved(network: Network) -> dict[str, list[IPv4Address]]:
     """Addresses that the scenario reserves, by a machine's name or by a MAC in small letters."""
     addresses: dict[str, list[IPv4Address]] = {}
-    for who, address in (network.dhcp.reservations if network.dhcp else {}).items():
-        addresses.setdefault(who.lower() if ":" in who else who, []).append(address)
+    for client, address in (network.dhcp.reservations if network.dhcp else {}).items():
+        addresses.setdefault(client.lower() if ":" in client else client, []).append(address)
     return addresses
 
 
@@ -153,7 +153,7 @@ def reservations(adapters: tuple[Adapter, ...], network: Network) -> dict[str, I
     first, last = network.pool
     configured = network.dhcp.reservations if network.dhcp else {}
     macs = {adapter.node: adapter.mac for adapter in reversed(adapters)}
-    reserved = {macs.get(who, who.lower()): address for who, address in configured.items()}
+    reserved = {macs.get(client, client.lower()): address for client, address in configured.items()}
     taken = {adapter.address.ip for adapter in adapters if adapter.address} | set(reserved.values())
     free = (
         address
