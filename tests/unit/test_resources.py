@@ -16,7 +16,7 @@ def kinds(base: type[Resource] = Resource) -> Iterator[type[Resource]]:
         yield from kinds(kind) if kind.__subclasses__() else (kind,)
 
 
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list(kinds()), ids=lambda kind: kind.__name__)
 def test_a_kind_is_described_and_has_a_driver_in_a_file_of_the_same_name(kind):
     assert "__str__" in vars(kind)
     driver = type(DRIVERS[kind])
