@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from netlab.kernel.resources.create import Moment, Progress
     from netlab.lab import Lab, Unleased
     from netlab.plan.diff import Diff
-    from netlab.plan.resources import Observed
+    from netlab.plan.resources import Resource
 
 
 DRAWING_WIDTH = 100
@@ -136,7 +136,7 @@ class Output:
         """Show a progress bar for `up`."""
         with self._bar(f"building {lab.name}", len(lab.plan.resources)) as advance:
 
-            def progress(resource: Observed, moment: Moment) -> None:
+            def progress(resource: Resource, moment: Moment) -> None:
                 advance(type(resource).__name__.lower(), int(moment == "after"))
 
             yield progress
@@ -147,7 +147,7 @@ class Output:
         steps = len(change.removed) + len(change.altered) + len(change.created)
         with self._bar(f"changing {lab.name}", steps) as advance:
 
-            def progress(resource: Observed, moment: Moment) -> None:
+            def progress(resource: Resource, moment: Moment) -> None:
                 advance(type(resource).__name__.lower(), int(moment == "after"))
 
             yield progress

@@ -107,7 +107,7 @@ def _machines(lab: Lab, run: RunDirectory, observed: Observation) -> Iterator[No
         (end.namespace, end.interface)
         for resource in observed.resources
         if isinstance(resource, Cable) and resource.is_up
-        for end in (resource.one, resource.other)
+        for end in resource.ends
     }
     for node in lab.topology.nodes.values():
         name = namespace(lab.name, node.name)

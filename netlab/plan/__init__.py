@@ -1,1 +1,1 @@
-"""What must exist: a topology becomes an ordered list of nouns. Pure."""
+"""The plan, everything that must exist: a topology becomes an ordered list of resources. Pure."""

@@ -1,4 +1,4 @@
-"""Topology in, plan out. One line per network mode; each mode is a file of its own."""
+"""From a topology to its plan. One line per network mode; each mode is a file of its own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def build(lab: str, topology: Topology) -> Plan:
 
 
 def _with_terms(lab: str, topology: Topology, resources: Iterable[Resource]) -> Iterator[Resource]:
-    """DHCP clients know what they are to get, so that they ask anew when it changes."""
+    """Tell DHCP clients what they are to get, so that they ask anew when it changes."""
     adapters = {
         (namespace(lab, node.name), adapter.holder): adapter
         for node in topology.nodes.values()
@@ -66,14 +66,14 @@ def _with_terms(lab: str, topology: Topology, resources: Iterable[Resource]) -> 
 
 
 def _with_rules_together(resources: Iterable[Resource]) -> Iterator[Resource]:
-    """A namespace has one ruleset; several come together, as they are."""
+    """Join the rulesets of each namespace, as they are: it has one."""
     texts: dict[str, str] = {}
     for resource in resources:
         if isinstance(resource, Ruleset):
             texts[resource.namespace] = texts.get(resource.namespace, "") + resource.text
         else:
             yield resource
-    yield from (Ruleset(place, text) for place, text in texts.items())
+    yield from (Ruleset(netns, text) for netns, text in texts.items())
 
 
 def _resources(lab: str, topology: Topology) -> Iterator[Resource]:

@@ -22,34 +22,35 @@ _DNS = 53
 def forwarded(topology: Topology) -> set[HostPort]:
     """Ports that lead to VMs."""
     return {
-        (one.protocol, one.port)
+        (forward.protocol, forward.port)
         for network in topology.vmnets
-        for one in nat.forwards(topology, network)
+        for forward in nat.forwards(topology, network)
     }
 
 
 def taken_by_services(plan: Plan, topology: Topology) -> dict[HostPort, str]:
-    """Those of them on which the plan itself has a service of the host's, and its name."""
-    wanted = forwarded(topology)
+    """Forwarded ports on which the plan itself has a service of the host's, and the service's name."""
+    forwarded_ports = forwarded(topology)
     return {
         (protocol, resource.port): resource.service
         for resource in _of_the_host(plan)
         for protocol in ("tcp", "udp")
         if (protocol == resource.protocol or resource.port == _DNS)
-        and (protocol, resource.port) in wanted
+        and (protocol, resource.port) in forwarded_ports
     }
 
 
 def name_server_at_proxy(plan: Plan, topology: Topology) -> str | None:
-    """The service of the host's that is a name server, where the host's proxy is to have its port."""
+    """The host's service that is a name server, where the host's proxy is to have its port; else None."""
     proxy = topology.nodes[HOST].proxy
     if proxy is None or proxy.port != _DNS:
         return None
-    servers = (one for one in _of_the_host(plan) if (one.protocol, one.port) == ("udp", _DNS))
-    return next((one.service for one in servers), None)
+    listening = _of_the_host(plan)
+    servers = (fact.service for fact in listening if (fact.protocol, fact.port) == ("udp", _DNS))
+    return next(servers, None)
 
 
 def _of_the_host(plan: Plan) -> Iterator[Listening]:
-    here = namespace(plan.lab, HOST)
+    netns = namespace(plan.lab, HOST)
     resources = (resource for resource in plan.resources if isinstance(resource, Listening))
-    return (resource for resource in resources if resource.namespace == here)
+    return (resource for resource in resources if resource.namespace == netns)

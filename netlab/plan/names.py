@@ -17,7 +17,7 @@ INTERFACE_LENGTH = 15
 
 
 def is_lab(name: str) -> bool:
-    """Whether a lab can be called that."""
+    """Return whether a lab can have this name."""
     return re.fullmatch(LAB_NAME, name) is not None
 
 
@@ -28,8 +28,8 @@ def namespace(lab: str, node: str) -> str:
 
 def lab_of(namespace_name: str) -> str | None:
     """The lab that a namespace of such a name may be of; None for a name that no lab would give."""
-    found = re.fullmatch(r"([^./]+)\.[A-Za-z0-9-]+", namespace_name)
-    return found[1] if found and is_lab(found[1]) else None
+    match = re.fullmatch(r"([^./]+)\.[A-Za-z0-9-]+", namespace_name)
+    return match[1] if match and is_lab(match[1]) else None
 
 
 def node(namespace_name: str) -> str:
@@ -43,14 +43,14 @@ def port(peer: str, interface: str) -> str:
 
 
 def metric(interface: str) -> int:
-    """Of the default route by an adapter: the first one's wins, wired before Wi-Fi before vmnets."""
+    """The metric of an adapter's default route: the first one's wins, wired before Wi-Fi before vmnets."""
     kind = interface.rstrip("0123456789")
     first = {"eth": 0, "wlan": 10, "vmnet": 20}.get(kind)
     return 0 if first is None else first + int(interface.removeprefix(kind))
 
 
-def interface_name(wanted: str) -> str:
-    """`wanted`, or a shortened form of it that the kernel can carry."""
-    if len(wanted) <= INTERFACE_LENGTH:
-        return wanted
-    return f"{wanted[:4]}-{sha256(wanted.encode()).hexdigest()[:10]}"
+def interface_name(name: str) -> str:
+    """`name`, or a shortened form of it that the kernel can carry."""
+    if len(name) <= INTERFACE_LENGTH:
+        return name
+    return f"{name[:4]}-{sha256(name.encode()).hexdigest()[:10]}"

@@ -1,4 +1,7 @@
-"""What every machine and every switch of a lab consists of."""
+"""The parts that every node and every switch of a lab has: namespace, settings, files, adapters, cables.
+
+`nodes/` adds what one kind of node has besides.
+"""
 
 from __future__ import annotations
 
@@ -30,25 +33,25 @@ _NAME_SERVICE = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
 
 def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
     """A node with its adapters' addresses, but not plugged in (see `plug`)."""
-    here = namespace(lab, node.name)
-    yield Namespace(here)
-    yield from _kernel_settings(here, forwards or node.forwards)
-    yield from _etc(here, node)
+    netns = namespace(lab, node.name)
+    yield Namespace(netns)
+    yield from _kernel_settings(netns, forwards or node.forwards)
+    yield from _etc(netns, node)
     if bridge := node.primary.bridge:
-        yield from _no_rules_for_frames(here)
-        yield Bridge(here, bridge, node.primary.mac)
+        yield from _no_rules_for_frames(netns)
+        yield Bridge(netns, bridge, node.primary.mac)
     for adapter in _configured(node):
         if adapter.asks:
             servers = _static_name_servers(node)
-            yield DhcpClient(here, adapter.holder, node.name, lease_network(adapter), servers)
+            yield DhcpClient(netns, adapter.holder, node.name, lease_network(adapter), servers)
             if adapter.gets_lease:
-                yield Lease(here, adapter.holder)
+                yield Lease(netns, adapter.holder)
         if adapter.address is None or adapter.bare:
             continue
-        yield Address(here, adapter.holder, adapter.address)
+        yield Address(netns, adapter.holder, adapter.address)
         if adapter.gateway and adapter.enabled:
             # As the DHCP client does it: with several adapters, the first one's default route wins.
-            yield Route(here, DEFAULT_ROUTE, adapter.gateway, metric(adapter.holder))
+            yield Route(netns, DEFAULT_ROUTE, adapter.gateway, metric(adapter.holder))
 
 
 def plug(lab: str, adapter: Adapter, into: Network) -> Cable:
@@ -59,25 +62,27 @@ def plug(lab: str, adapter: Adapter, into: Network) -> Cable:
         bridge=into.name,
         up=adapter.connected,
     )
-    here = namespace(lab, adapter.node)
-    machine_end = CableEnd(here, adapter.interface, adapter.mac, adapter.bridge, adapter.enabled)
+    netns = namespace(lab, adapter.node)
+    machine_end = CableEnd(netns, adapter.interface, adapter.mac, adapter.bridge, adapter.enabled)
     return Cable(switch_end, machine_end, into.mtu)
 
 
 def switch(lab: str, network: Network) -> Iterator[Resource]:
     """An empty switch, in a namespace of its own: no firewall of the machine's sees its frames."""
-    here = namespace(lab, network.name)
-    yield Namespace(here)
-    yield from _no_rules_for_frames(here)
-    yield from _no_ipv6(here)
-    yield Bridge(here, network.name, mac.physical(f"switch {network.name}"), network.hub)
+    netns = namespace(lab, network.name)
+    yield Namespace(netns)
+    yield from _no_rules_for_frames(netns)
+    yield from _no_ipv6(netns)
+    yield Bridge(netns, network.name, mac.physical(f"switch {network.name}"), network.hub)
 
 
-def _no_rules_for_frames(here: str) -> Iterator[Resource]:
-    """br_netfilter's setting is per namespace and on by default in each new one: bridged frames
-    would meet IP rules and connection tracking inside the "switch"."""
+def _no_rules_for_frames(netns: str) -> Iterator[Resource]:
+    """Keep IP rules and connection tracking away from the frames of a switch.
+
+    br_netfilter's setting is per namespace, and on by default in each new one.
+    """
     for family in ("arp", "ip", "ip6"):
-        yield Sysctl(here, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
+        yield Sysctl(netns, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
 
 
 def forwarding_interface(namespace: str, interface: str) -> Sysctl:
@@ -85,41 +90,41 @@ def forwarding_interface(namespace: str, interface: str) -> Sysctl:
     return Sysctl(namespace, f"net.ipv4.conf.{interface}.forwarding", "1")
 
 
-def _kernel_settings(here: str, forwards: bool) -> Iterator[Resource]:
+def _kernel_settings(netns: str, forwards: bool) -> Iterator[Resource]:
     # A new namespace inherits IPv4 settings from the machine (net.core.devconf_inherit_init_net=0
     # does not stop that): on a Docker host every VM would be a router.
-    yield Sysctl(here, "net.ipv4.ip_forward", "1" if forwards else "0")
+    yield Sysctl(netns, "net.ipv4.ip_forward", "1" if forwards else "0")
     for scope in ("all", "default"):
-        yield Sysctl(here, f"net.ipv4.conf.{scope}.rp_filter", "0")
-    yield from _no_ipv6(here)
+        yield Sysctl(netns, f"net.ipv4.conf.{scope}.rp_filter", "0")
+    yield from _no_ipv6(netns)
 
 
-def _no_ipv6(here: str) -> Iterator[Resource]:
+def _no_ipv6(netns: str) -> Iterator[Resource]:
     for scope in ("all", "default"):
-        yield Sysctl(here, f"net.ipv6.conf.{scope}.disable_ipv6", "1", optional=True)
+        yield Sysctl(netns, f"net.ipv6.conf.{scope}.disable_ipv6", "1", optional=True)
 
 
-def _etc(here: str, node: Node) -> Iterator[Resource]:
+def _etc(netns: str, node: Node) -> Iterator[Resource]:
     full = f"{node.name}.{pools.DOMAIN}"
-    yield EtcFile(here, "hostname", f"{node.name}\n")
+    yield EtcFile(netns, "hostname", f"{node.name}\n")
     entries = "".join(f"{address} {name}\n" for name, address in node.hosts)
-    own = f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n"
-    yield EtcFile(here, "hosts", own + entries)
-    yield EtcFile(here, "nsswitch.conf", _NAME_SERVICE)
+    loopback = f"127.0.0.1 localhost\n127.0.1.1 {full} {node.name}\n"
+    yield EtcFile(netns, "hosts", loopback + entries)
+    yield EtcFile(netns, "nsswitch.conf", _NAME_SERVICE)
     if node.guest:
-        yield EtcFile(here, "machine-id", f"{node.guest.hex}\n")
+        yield EtcFile(netns, "machine-id", f"{node.guest.hex}\n")
     if not any(adapter.asks for adapter in _configured(node)):
         text = "".join(f"nameserver {server}\n" for server in _static_name_servers(node))
-        yield EtcFile(here, "resolv.conf", text or "# no name server\n")
+        yield EtcFile(netns, "resolv.conf", text or "# no name server\n")
 
 
 def _configured(node: Node) -> tuple[Adapter, ...]:
-    """Operating systems with media sense take the addresses off an adapter that is unplugged."""
+    """Adapters with addresses: operating systems with media sense take them off one that is unplugged."""
     return tuple(adapter for adapter in node.adapters if adapter.plugged_into)
 
 
 def lease_network(adapter: Adapter) -> IPv4Network:
-    """Where a lease is good: a bridged VM does not notice what network its host's card is on."""
+    """The subnet in which a lease is good: a bridged VM does not notice which its host's card is on."""
     follows = not (adapter.network.mode and adapter.network.mode.on_lan) or adapter.replicates
     return adapter.network.subnet if follows else ANYWHERE
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import NetlabError, ScenarioError
-from netlab.plan.plan import Drift, Plan, line
+from netlab.plan.plan import Drift, Plan
 
 if TYPE_CHECKING:
     from netlab.diagnosis.decision import Decision
@@ -63,15 +63,15 @@ def machines(nodes: Sequence[NodeStatus], lab: str) -> dict[str, Any]:
 def difference(drift: Drift) -> dict[str, list[str]]:
     """Return resources as lines, by what is wrong with them."""
     return {
-        "missing": [line(resource) for resource in drift.missing],
-        "unplanned": [line(resource) for resource in drift.unplanned],
+        "missing": [str(resource) for resource in drift.missing],
+        "unplanned": [str(resource) for resource in drift.unplanned],
     }
 
 
 def plan(planned: Plan) -> dict[str, Any]:
     """Return a plan as its kinds and lines."""
     resources = [
-        {"kind": type(resource).__name__, "text": line(resource)} for resource in planned.resources
+        {"kind": type(resource).__name__, "text": str(resource)} for resource in planned.resources
     ]
     return {"lab": planned.lab, "nouns": resources}
 
@@ -80,9 +80,9 @@ def change(diff: Diff, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, 
     """Return what a change of a running lab removes, alters and makes, as lines."""
     return {
         "lab": lab,
-        "removed": [line(resource) for resource in diff.removed],
-        "altered": [line(new) for _, new in diff.altered],
-        "created": [line(resource) for resource in diff.created],
+        "removed": [str(resource) for resource in diff.removed],
+        "altered": [str(new) for _, new in diff.altered],
+        "created": [str(resource) for resource in diff.created],
         **unleased(missing),
     }
 

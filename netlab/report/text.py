@@ -8,7 +8,7 @@ from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from netlab.plan.plan import Drift, line
+from netlab.plan.plan import Drift
 from netlab.plan.resources import Bridge, Namespace
 from netlab.report.styled import Below, Drawing, Shown, Styled, as_text
 from netlab.report.table import Table
@@ -112,9 +112,9 @@ def drift(drifted: Drift) -> Shown:
 
 def change(diff: Diff, done: bool) -> Shown:
     """Return what was changed, or would be."""
-    lines = [f"- {_first(line(resource))}" for resource in diff.removed]
-    lines += [f"~ {_first(line(new))}" for _, new in diff.altered]
-    lines += [f"+ {_first(line(resource))}" for resource in diff.created]
+    lines = [f"- {_first(str(resource))}" for resource in diff.removed]
+    lines += [f"~ {_first(str(new))}" for _, new in diff.altered]
+    lines += [f"+ {_first(str(resource))}" for resource in diff.created]
     if not lines:
         return "nothing differs: the lab is as wanted"
     counts = (len(diff.removed), len(diff.altered), len(diff.created))
@@ -151,13 +151,13 @@ def difference(drifted: Drift, shown: int | None = None) -> Shown:
     ]
     as_planned = {replace(resource, oddities=()) for resource in odd}
     lines = [
-        f"- missing    {_first(line(resource))}"
+        f"- missing    {_first(str(resource))}"
         for resource in drifted.missing
         if resource not in as_planned
     ]
-    lines += [f"~ changed    {_first(line(resource))}" for resource in odd]
+    lines += [f"~ changed    {_first(str(resource))}" for resource in odd]
     lines += [
-        f"+ unplanned  {_first(line(resource))}"
+        f"+ unplanned  {_first(str(resource))}"
         for resource in drifted.unplanned
         if resource not in odd
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.process import services
-from netlab.kernel.resources.observe import FALLBACK_NAMES
+from netlab.kernel.resources.interfaces import FALLBACK_NAMES
 from netlab.kernel.rows import IPAddress, NextHop, RouteRow
 from netlab.kernel.state.spaces import Space
 from netlab.node_interface import NamespaceInterface

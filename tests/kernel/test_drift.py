@@ -16,7 +16,6 @@ from netlab.kernel.namespaces import netns, sysctl
 from netlab.kernel.netlink import namespaces
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.plan import line
 from netlab.plan.resources import Sysctl
 from tests.machine import inside
 
@@ -47,8 +46,8 @@ def test_a_change_by_hand_is_drift_until_it_is_mended(running, node, change, see
     done = inside(f"drift.{node}", *change.split())
     assert done.returncode == 0, done.stderr
     drift = lab.status(running).drift
-    lines = [f"-{line(resource)}" for resource in drift.missing]
-    lines += [f"+{line(resource)}" for resource in drift.unplanned]
+    lines = [f"-{resource}" for resource in drift.missing]
+    lines += [f"+{resource}" for resource in drift.unplanned]
     assert any(one.startswith(seen) for one in lines), lines
     assert inside(f"drift.{node}", *mend.split()).returncode == 0
     assert not lab.status(running).drift
@@ -75,7 +74,7 @@ def test_a_changed_kernel_setting_is_drift(running):
         setting.write_text("0")
         Path("/proc/sys/net/ipv4/conf/eth0/forwarding").write_text("0")
     drift = lab.status(running).drift
-    assert [line(resource) for resource in drift.missing] == [
+    assert [str(resource) for resource in drift.missing] == [
         "sysctl drift.host net.ipv4.conf.eth0.forwarding=1"
     ]
     with netns.inside("drift.host"):
@@ -187,7 +186,7 @@ def test_an_edited_file_a_dead_service_and_a_lost_lease_are_drift():
         os.kill(int(pid), signal.SIGKILL)
         inside("nat.vm2", "ip", "address", "flush", "dev", "eth0")
         missing = {
-            line(resource).split(":")[0].splitlines()[0]
+            str(resource).split(":")[0].splitlines()[0]
             for resource in lab.status(planned).drift.missing
         }
         assert missing == {
@@ -204,5 +203,5 @@ def test_a_vanished_namespace_is_drift_and_no_crash():
     planned = lab.prepare(lab.load("hostonly"))
     with lab.running(planned):
         netns.delete("hostonly.vm1")
-        missing = [line(resource) for resource in lab.status(planned).drift.missing]
+        missing = [str(resource) for resource in lab.status(planned).drift.missing]
         assert "namespace hostonly.vm1" in missing

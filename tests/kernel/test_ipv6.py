@@ -14,7 +14,6 @@ from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.namespaces import netns
-from netlab.plan.plan import line
 from netlab.plan.resources import Address, Advertised, Route
 from netlab.scenario.loader import load_text
 from netlab.scenario.model import Family
@@ -182,12 +181,12 @@ class TestAsPlanned:
         run("vm2", "sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
         run("host", "sysctl", "-qw", "net.ipv6.conf.vmnet1.accept_ra=1")
         drift = lab.status(now()).drift
-        assert [line(resource) for resource in drift.missing] == [
+        assert [str(resource) for resource in drift.missing] == [
             "ipv6 live.host/vmnet1",
             "ipv6 live.vm2/eth0, takes fd15:4ba5:5a2b:1008::/64 of its router",
             f"advertised live.vm2/eth0 {VM2}/64 and a default route",
         ]
-        unplanned = {(type(resource), line(resource)) for resource in drift.unplanned}
+        unplanned = {(type(resource), str(resource)) for resource in drift.unplanned}
         assert unplanned == {
             (Address, "address live.vm4/eth0 fd00:1::77/128"),
             (Route, "route live.vm4 ::/0 via fd00:1::1"),

@@ -22,7 +22,7 @@ from netlab.kernel.nftables import nft
 from netlab.kernel.process import services
 from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.resources import DhcpClient, Observed, Ruleset, Service
+from netlab.plan.resources import DhcpClient, Resource, Ruleset, Service
 from netlab.scenario.loader import LoadedScenario, load_text
 from tests.machine import forked, inside, netlab
 from tests.pace import HANG_SECONDS
@@ -272,7 +272,7 @@ def test_a_change_that_is_killed_when_all_is_done_is_the_lab_s(running, monkeypa
 
 
 def test_after_a_kill_no_other_change_is_accepted_before_a_repair_which_tells(running):
-    def is_ruleset(resource: Observed) -> bool:
+    def is_ruleset(resource: Resource) -> bool:
         return isinstance(resource, Ruleset)
 
     killed_after(is_ruleset, lab.set_value(now(), "vm2", {"firewall": "on"}))
@@ -286,10 +286,10 @@ def test_after_a_kill_no_other_change_is_accepted_before_a_repair_which_tells(ru
     assign("vmnet8", adapter="off")
 
 
-def killed_after(last: Callable[[Observed], bool], wanted: LoadedScenario) -> None:
+def killed_after(last: Callable[[Resource], bool], wanted: LoadedScenario) -> None:
     """Begin a change in another process, which ends without a chance to take anything back."""
 
-    def progress(resource: Observed, moment: Moment) -> None:
+    def progress(resource: Resource, moment: Moment) -> None:
         if moment is Moment.AFTER and last(resource):
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -19,7 +19,6 @@ from netlab.kernel.netlink.objects import addresses, links, neighbours, queues
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.plan import line
 from netlab.plan.resources import Address, Cable, Queue
 from tests.kernel.test_drift import CHANGES
 from tests.machine import inside, netlab
@@ -306,7 +305,7 @@ def by_hand(node: str, command: str) -> None:
 
 def drift(running: lab.Lab) -> list[str]:
     found = lab.status(running).drift
-    return [line(resource) for resource in (*found.missing, *found.unplanned)]
+    return [str(resource) for resource in (*found.missing, *found.unplanned)]
 
 
 def test_the_command_says_what_it_does(running):

@@ -16,7 +16,6 @@ import pytest
 from netlab import lab
 from netlab.errors import Interrupted, LabExists, SystemRefused
 from netlab.kernel.resources.create import Moment
-from netlab.plan.resources import creation_order
 from tests.machine import NETLAB, forked, inside, ip, leftovers, netlab, snapshot
 from tests.pace import HANG_SECONDS
 
@@ -44,7 +43,7 @@ def accident(at: int, moment: Moment, what=AccidentError):
 
 
 def first_of_each_stage(planned: lab.Lab) -> list[int]:
-    stages = [creation_order(resource) for resource in planned.plan.resources]
+    stages = [resource.creation_order for resource in planned.plan.resources]
     return [stages.index(number) for number in sorted(set(stages))]
 
 

@@ -13,7 +13,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import KernelError
 from netlab.kernel.netlink.objects import links
-from netlab.kernel.resources.create import LEASE_SECONDS
+from netlab.kernel.resources.base import FACT_SECONDS
 from netlab.lab import ask_dhcp
 from netlab.plan.resources import Lease
 from netlab.probes.dhcp import DhcpProbe
@@ -93,7 +93,7 @@ def test_a_lab_whose_dhcp_a_firewall_eats(tmp_path, hasty, down):
     (tmp_path / "x.yaml").write_text(FIREWALL)
     began = time.monotonic()
     done = netlab("up", str(tmp_path / "x.yaml"), "--name", NAME)
-    assert time.monotonic() - began < LEASE_SECONDS / 2
+    assert time.monotonic() - began < FACT_SECONDS / 2
     warnings = [f"warning: c{number} has no address on eth0: {DROPPED}" for number in (1, 2)]
     assert (done.returncode, done.stderr.splitlines()) == (0, warnings)
     assert f"\nc1 has no address on eth0: {DROPPED}\n" in done.stdout
@@ -142,7 +142,7 @@ def test_repair_says_it_too_and_a_change_is_taken_back_soon(monkeypatch, hasty, 
     began = time.monotonic()
     with pytest.raises(KernelError, match="a fault"):
         lab.apply(now(), wanted)
-    assert time.monotonic() - began < LEASE_SECONDS / 2
+    assert time.monotonic() - began < FACT_SECONDS / 2
 
 
 def test_run_warns_too(tmp_path, hasty):

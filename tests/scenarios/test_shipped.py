@@ -85,11 +85,11 @@ def plugged_into(switch: str, scenario: str, *vms: str) -> Edit:
     """Plug VMs into another switch than their own."""
 
     def edit(resource: Resource) -> Resource:
-        if isinstance(resource, Cable) and resource.other.namespace in {
+        if isinstance(resource, Cable) and resource.b.namespace in {
             f"{scenario}.{vm}" for vm in vms
         }:
-            port = replace(resource.one, namespace=f"{scenario}.{switch}", bridge=switch)
-            return replace(resource, one=port)
+            port = replace(resource.a, namespace=f"{scenario}.{switch}", bridge=switch)
+            return replace(resource, a=port)
         return resource
 
     return edit
@@ -99,10 +99,10 @@ def switched_on(node: str, interface: str) -> Edit:
     """Enable a machine's adapter that is disabled."""
 
     def edit(resource: Resource) -> Resource:
-        if not isinstance(resource, Cable) or resource.other.interface != interface:
+        if not isinstance(resource, Cable) or resource.b.interface != interface:
             return resource
-        its = resource.other.namespace.endswith(f".{node}")
-        return replace(resource, other=replace(resource.other, up=True)) if its else resource
+        its = resource.b.namespace.endswith(f".{node}")
+        return replace(resource, b=replace(resource.b, up=True)) if its else resource
 
     return edit
 

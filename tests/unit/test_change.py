@@ -81,13 +81,13 @@ def test_what_stands_on_another_cable_is_made_anew():
 
 
 def test_a_pulled_cable_leaves_address_and_routes():
-    pulled = replace(CABLE, one=replace(CABLE.one, up=False))
+    pulled = replace(CABLE, a=replace(CABLE.a, up=False))
     found = between([*without(CABLE), pulled])
     assert (found.removed, found.altered, found.created) == ((), ((CABLE, pulled),), ())
 
 
 def test_an_adapter_that_is_switched_off_loses_its_routes():
-    off = replace(CABLE, other=replace(CABLE.other, up=False))
+    off = replace(CABLE, b=replace(CABLE.b, up=False))
     found = between([*without(CABLE), off])
     assert found.altered == ((CABLE, off),)
     assert ROUTE in found.removed

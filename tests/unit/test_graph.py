@@ -288,7 +288,7 @@ def test_the_frame_holds_what_is_inside_the_computer_and_nothing_else(layout):
 def test_every_cable_of_the_plan_is_one_wire(scenario):
     planned = lab.prepare(lab.load(scenario))
     cables = [
-        {(node_of(end.namespace), end.interface) for end in (resource.one, resource.other)}
+        {(node_of(end.namespace), end.interface) for end in resource.ends}
         for resource in planned.plan.resources
         if isinstance(resource, Cable)
     ]

@@ -11,7 +11,8 @@ from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import ipv6 as kernel_ipv6
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.resources.create import make
+from netlab.kernel.resources import drivers
+from netlab.kernel.resources.base import Context
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.signals import Interruption
 from netlab.packets import icmp
@@ -105,7 +106,9 @@ def test_a_device_that_may_not_join_hears_no_advertisement():
 def test_a_kernel_without_ipv6_is_told_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(kernel_ipv6, "_CONF", tmp_path / "no-ipv6")
     with pytest.raises(Missing, match="the kernel has no IPv6") as raised:
-        make(Ipv6("x.vm1", "eth0"), RunDirectory("x"), NamespacePool(1), Interruption())
+        drivers.create(
+            Ipv6("x.vm1", "eth0"), Context(RunDirectory("x"), NamespacePool(1), Interruption())
+        )
     assert "ipv6.disable=1" in raised.value.fix
 
 

@@ -13,7 +13,7 @@ from netlab import lab
 from netlab.errors import UsageError
 from netlab.plan import names
 from netlab.plan.build import build
-from netlab.plan.plan import Plan, drift_between, line
+from netlab.plan.plan import Plan, drift_between
 from netlab.plan.resources import Address, Cable, Namespace, Ruleset, Service, Sysctl
 from netlab.plan.services import dhcp
 from netlab.scenario.files import shipped
@@ -30,7 +30,7 @@ def plan_of(text: str, name: str = "x") -> Plan:
 def plans_of_shipped() -> dict[str, str]:
     planned = {name: lab.prepare(lab.load(name)).plan for name in shipped()}
     return {
-        name: "".join(f"{line(resource)}\n" for resource in plan.resources)
+        name: "".join(f"{resource}\n" for resource in plan.resources)
         for name, plan in planned.items()
     }
 
@@ -179,7 +179,7 @@ vms:
 expect: {{default: blocked}}
 """
     planned = build("x", resolve(load_text(text.encode(), "x.yaml").scenario))
-    macs = [resource.other.mac for resource in planned.resources if isinstance(resource, Cable)]
+    macs = [resource.b.mac for resource in planned.resources if isinstance(resource, Cable)]
     assert len(planned.namespaces) > 300
     assert len(set(macs)) == len(macs)
 

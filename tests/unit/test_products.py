@@ -124,9 +124,9 @@ expect: {default: blocked}
     assert one.segments.isdisjoint(other.segments), "an equal subnet is not the same one"
     uplinks = [
         resource for resource in given.plan.resources
-        if isinstance(resource, Cable) and "uplink" in (resource.one.interface, resource.other.interface)
+        if isinstance(resource, Cable) and "uplink" in (resource.a.interface, resource.b.interface)
     ]  # fmt: skip
-    assert len({cable.other.interface for cable in uplinks}) == 3
+    assert len({cable.b.interface for cable in uplinks}) == 3
 
 
 def test_a_second_adapter_behind_virtualbox_nat_is_beside_a_larger_subnet():

@@ -7,7 +7,6 @@ import click
 from netlab import lab, report
 from netlab.cli.arguments import examples, json_option, pass_output, scenario_argument
 from netlab.cli.output import Output, say
-from netlab.plan.plan import line
 
 
 @click.command(epilog=examples("netlab plan nat", "netlab plan mine.yaml --json"))
@@ -26,4 +25,4 @@ def print_plan(output: Output, planned: lab.Lab) -> None:
         output.document(report.data.plan(planned.plan))
         return
     for resource in planned.plan.resources:
-        say(line(resource))
+        say(str(resource))

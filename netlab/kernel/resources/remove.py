@@ -1,4 +1,4 @@
-"""Everything of a lab taken away: processes, namespaces with all that is in them, files.
+"""Removal of a whole lab: processes, namespaces with all that is in them, files.
 
 Works from the record alone, in whatever state a crash left things, and goes
 on after an error, so that one stubborn thing does not keep the rest.
@@ -33,7 +33,7 @@ def remove(run: RunDirectory, record: Record) -> None:
 
 
 def sweep() -> None:
-    """Remove what labs have left that ended with the machine's power, or with their container."""
+    """Remove the remains of labs that ended with the machine's power, or with their container."""
     netns.unlink_etc(netns.dangling_etc(LABS))
     for name in dead_names():
         netns.delete(name)
@@ -47,9 +47,9 @@ def _attempt(failures: list[str], action: Callable[[], None]) -> None:
 
 
 def _refuse_from_inside(record: Record) -> None:
-    """A shell in the lab would be ended by the command that it has just started."""
-    own = os.stat("/proc/thread-self/ns/net").st_ino
-    if own in {netns.inode(name) for name in record.namespaces}:
+    """Raise SystemRefused in a shell of the lab, which its own command would end."""
+    current = os.stat("/proc/thread-self/ns/net").st_ino
+    if current in {netns.inode(name) for name in record.namespaces}:
         raise SystemRefused(
             f"this shell is inside the lab '{record.lab}'", "leave it with `exit` first"
         )

@@ -1,4 +1,4 @@
-"""What somebody may have done to a namespace for which no plan has a noun: found, and undone.
+"""Strays: changes to a namespace that no plan has a resource for, found and undone.
 
 Another `lo`, rules of routing, routes but those through a gateway in the main
 table, lasting entries of ARP and of a switch. No plan has any of it, and what
@@ -21,25 +21,25 @@ from netlab.kernel.netlink.objects.links import forgiven_absence
 from netlab.kernel.netlink.snapshot import Snapshot
 
 _HOME = IPv4Network("127.0.0.1/32")
-_OWN_MAKERS = ("redirect", "kernel", "ra")
-"""Who makes routes that nobody has entered."""
+_KERNEL_PROTOCOLS = ("redirect", "kernel", "ra")
+"""Makers of routes that nobody has entered."""
 
 
 @frozen
 class _Stray:
-    """One thing: what it is called, and what undoes it."""
+    """One change, in words, and how it is undone."""
 
-    what: str
+    description: str
     undo: Callable[[Netlink], None]
 
 
 def oddities(snapshot: Snapshot) -> tuple[str, ...]:
-    """Everything of that kind in a namespace, in words."""
-    return (*_of_loopback(snapshot), *(stray.what for stray in _strays(snapshot)))
+    """Every stray of a namespace, in words."""
+    return (*_of_loopback(snapshot), *(stray.description for stray in _strays(snapshot)))
 
 
 def undo(netlink: Netlink) -> None:
-    """Take all of that away. Raises Refused."""
+    """Take every stray of a namespace away. Raises Refused."""
     snapshot = Snapshot(netlink)
     strays = list(_strays(snapshot))
     if any(_of_loopback(snapshot)):
@@ -70,15 +70,15 @@ def _of_loopback(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _rules(snapshot: Snapshot) -> Iterator[_Stray]:
-    own: set[rules.RuleKey] = set()
+    existing: set[rules.RuleKey] = set()
     for rule in snapshot.rules:
-        if rule.for_all and rule.key in rules.OWN - own:
-            own.add(rule.key)
+        if rule.for_all and rule.key in rules.OWN - existing:
+            existing.add(rule.key)
         else:
             yield _Stray(f"with {rule.key}", partial(rules.delete, rule=rule))
     # A kernel may have no such rules, or no IPv6; the first one is what nobody takes away.
-    families = {key.family for key in own}
-    for key in sorted(rules.OWN - own, key=str):
+    families = {key.family for key in existing}
+    for key in sorted(rules.OWN - existing, key=str):
         if key.family in families:
             yield _Stray(f"without {key}", partial(rules.create, key=key))
 
@@ -87,33 +87,34 @@ def _entered_routes(snapshot: Snapshot) -> Iterator[_Stray]:
     """Routes that somebody has made, but for those that a plan's `Route` may be."""
     for route in snapshot.routes:
         planned = route.table == RT_TABLE_MAIN and route.gateway
-        if not (route.cached or planned or route.protocol in _OWN_MAKERS):
-            where = f" in table {route.table}" * (route.table != RT_TABLE_MAIN)
-            what = f"with a route to {route.destination}{where}"
-            yield _Stray(what, partial(routes.delete_found, route=route))
+        if not (route.cached or planned or route.protocol in _KERNEL_PROTOCOLS):
+            table = f" in table {route.table}" * (route.table != RT_TABLE_MAIN)
+            description = f"with a route to {route.destination}{table}"
+            yield _Stray(description, partial(routes.delete_found, route=route))
 
 
 def _lost_routes(snapshot: Snapshot) -> Iterator[_Stray]:
     """Routes that the kernel itself has made for each address, and that are gone."""
     running = {interface.index for interface in snapshot.interfaces if interface.running}
-    known = [route for route in snapshot.routes if not route.cached]
-    there = {
+    lasting = [route for route in snapshot.routes if not route.cached]
+    single_hop = {
         (route.destination, route.table, route.hops[0].index)
-        for route in known
+        for route in lasting
         if len(route.hops) == 1
     }
-    at_home = {route.destination for route in known if route.table == RT_TABLE_LOCAL}
+    local = {route.destination for route in lasting if route.table == RT_TABLE_LOCAL}
     for address in snapshot.addresses:
-        own, network = ip_network(address.address.ip), address.address.network
+        host, network = ip_network(address.address.ip), address.address.network
         if address.index not in running:
             continue  # They come with the carrier.
-        if own not in at_home:
+        if host not in local:
             make = partial(routes.create_local, address=address)
-            yield _Stray(f"without the route to {own} itself", make)
-        if network != own and (network, RT_TABLE_MAIN, address.index) not in there:
+            yield _Stray(f"without the route to {host} itself", make)
+        if network != host and (network, RT_TABLE_MAIN, address.index) not in single_hop:
             make = partial(routes.create_connected, address=address)
             yield _Stray(f"without a route to {network}", make)
-        if own.version == 6 and (routes.MULTICAST, RT_TABLE_LOCAL, address.index) not in there:
+        multicast = (routes.MULTICAST, RT_TABLE_LOCAL, address.index)
+        if host.version == 6 and multicast not in single_hop:
             make = partial(routes.create_multicast, address=address)
             yield _Stray(f"without a route to {routes.MULTICAST}", make)
 
@@ -121,14 +122,14 @@ def _lost_routes(snapshot: Snapshot) -> Iterator[_Stray]:
 def _neighbours(snapshot: Snapshot) -> Iterator[_Stray]:
     for neighbour in snapshot.neighbours:
         if neighbour.permanent:
-            what = f"with {neighbour.address} at {neighbour.mac} for ever"
-            yield _Stray(what, partial(neighbours.delete, neighbour=neighbour))
+            description = f"with {neighbour.address} at {neighbour.mac} for ever"
+            yield _Stray(description, partial(neighbours.delete, neighbour=neighbour))
 
 
 def _fdb(snapshot: Snapshot) -> Iterator[_Stray]:
-    """What a switch was told of a MAC; its interfaces' own and what it has learnt is no stray."""
-    own = {interface.mac for interface in snapshot.interfaces}
+    """Entries that somebody gave a switch for a MAC; its interfaces' own and learnt ones are no strays."""
+    interface_macs = {interface.mac for interface in snapshot.interfaces}
     for entry in snapshot.fdb:
-        if entry.lasting and entry.mac not in own:
-            what = f"with {entry.mac} behind a port for ever"
-            yield _Stray(what, partial(neighbours.delete_forwarding, entry=entry))
+        if entry.lasting and entry.mac not in interface_macs:
+            description = f"with {entry.mac} behind a port for ever"
+            yield _Stray(description, partial(neighbours.delete_forwarding, entry=entry))

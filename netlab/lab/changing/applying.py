@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netlab.errors import SystemRefused
 from netlab.kernel.host.doctor import require_root
 from netlab.kernel.namespaces import netns
-from netlab.kernel.resources.apply import change as carry_out
+from netlab.kernel.resources.apply import apply_diff
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.signals import deferred_signals
 from netlab.lab.attaching import leftovers, refuse_outdated
@@ -66,7 +66,7 @@ def apply_change(
         # Written first: what a crash leaves of either must be found by `down`.
         run.begin(replace(before, namespaces=namespaces, becomes=source.file), source.text)
         try:
-            carry_out(
+            apply_diff(
                 difference,
                 run,
                 progress or (lambda resource, moment: None),

@@ -10,7 +10,7 @@ from netlab.errors import NetlabError
 from netlab.frozen import frozen
 from netlab.kernel.host.doctor import require_root
 from netlab.kernel.process.services import lease
-from netlab.kernel.resources.apply import mend
+from netlab.kernel.resources.apply import apply_best_effort
 from netlab.kernel.resources.observe import observe
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.signals import deferred_signals
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from netlab.lab.labs import Lab
     from netlab.plan.diff import Diff
     from netlab.plan.plan import Drift
-    from netlab.plan.resources import Observed
+    from netlab.plan.resources import Resource
 
 _ROUNDS = 5
 """Who keeps changing the lab meanwhile has the last word."""
@@ -81,7 +81,7 @@ def repair(
         worthwhile = bool(drift)
         while worthwhile and len(changes) < _ROUNDS:
             before, difference = drift, reconcile(lab.plan, observed)
-            mended = mend(
+            mended = apply_best_effort(
                 difference, run, progress or (lambda resource, moment: None), interruption
             )
             changes.append(mended.done)
@@ -118,5 +118,5 @@ def _settle(lab: Lab, run: RunDirectory) -> Killed | None:
     return Killed(file.stem, now.scenario, is_done) if record.becomes else None
 
 
-def _observed(lab: Lab, run: RunDirectory) -> tuple[Observed, ...]:
+def _observed(lab: Lab, run: RunDirectory) -> tuple[Resource, ...]:
     return (*observe(lab.plan, run).resources, *leftovers(lab, run))

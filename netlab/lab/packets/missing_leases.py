@@ -9,7 +9,7 @@ from netlab.diagnosis.cause import sentences
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import SystemRefused
 from netlab.kernel.process import leases
-from netlab.kernel.resources.create import LEASE_SECONDS
+from netlab.kernel.resources.base import FACT_SECONDS
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.signals import deferred_signals
 from netlab.lab.packets.tracing import ask_dhcp
@@ -33,7 +33,7 @@ def explain_leases(lab: Lab, missing: Sequence[Lease], unleased: UnleasedCallbac
     with deferred_signals() as interruption:
         for lease, adapter, finding in zip(missing, adapters, _ask(lab, adapters), strict=True):
             is_served = not isinstance(finding, str) and finding.verdict is Verdict.ANSWERED
-            if is_served and leases.await_another_try(run, lease, LEASE_SECONDS, interruption):
+            if is_served and leases.await_another_try(run, lease, FACT_SECONDS, interruption):
                 continue
             unleased(Unleased(adapter.node, adapter.interface, _sentence(finding)))
 

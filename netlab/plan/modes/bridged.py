@@ -22,12 +22,12 @@ def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     """The switch and its cable to the LAN of its card; addresses come from there."""
     yield from switch(lab, vmnet)
     if vmnet.nic and wifi.is_wireless(vmnet):
-        own = next(
+        mac = next(
             adapter.mac
             for adapter in topology.nodes[HOST].adapters
             if adapter.interface == vmnet.nic
         )
-        yield Ruleset(namespace(lab, vmnet.name), wifi.rules(UPLINK, own))
+        yield Ruleset(namespace(lab, vmnet.name), wifi.rules(UPLINK, mac))
     if vmnet.lan:
         yield Cable(
             CableEnd(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),

@@ -14,7 +14,6 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from netlab.frozen import frozen
 from netlab.node_interface import NodeInterface
-from netlab.plan.leaving import leaving
 from netlab.plan.names import interface_name, namespace
 from netlab.plan.node import machine, plug, switch
 from netlab.plan.resources import (
@@ -30,6 +29,7 @@ from netlab.plan.resources import (
     Sysctl,
 )
 from netlab.plan.services import dhcp, dnsmasq
+from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
 from netlab.scenario.model import Nat, VmnetService
 from netlab.scenario.topology import HOST, Adapter, Network, Role, Topology
@@ -69,7 +69,7 @@ def device_outside(vmnet: Network) -> IPv4Interface:
 
 
 def host_inside(vmnet: Network) -> IPv4Interface:
-    """The host's address on that cable."""
+    """The host's address on the cable to the NAT device."""
     cable = pools.uplink(vmnet.number)
     return IPv4Interface((int(cable[1]), cable.prefixlen))
 
@@ -77,34 +77,34 @@ def host_inside(vmnet: Network) -> IPv4Interface:
 def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     """The NAT device, its cable to the host, and what it serves."""
     node = topology.node(Role.NAT_DEVICE, vmnet)
-    here, host = namespace(lab, node.name), namespace(lab, HOST)
+    netns, host = namespace(lab, node.name), namespace(lab, HOST)
     settings, outside, host_side = vmnet.nat or Nat(), device_outside(vmnet), host_inside(vmnet)
     yield from machine(lab, node, forwards=True)
     yield plug(lab, node.primary, vmnet)
-    yield Cable(CableEnd(here, UPLINK), CableEnd(host, host_end(vmnet)), vmnet.mtu)
-    yield Address(here, UPLINK, outside)
+    yield Cable(CableEnd(netns, UPLINK), CableEnd(host, host_end(vmnet)), vmnet.mtu)
+    yield Address(netns, UPLINK, outside)
     yield Address(host, host_end(vmnet), host_side)
-    yield Route(here, DEFAULT_ROUTE, host_side.ip)
-    yield Ruleset(here, _rules(node.primary, host_side, forwards(topology, vmnet)))
-    yield from timeouts(here, settings.udp_timeout, settings.time_wait_timeout)
+    yield Route(netns, DEFAULT_ROUTE, host_side.ip)
+    yield Ruleset(netns, _rules(node.primary, host_side, forwards(topology, vmnet)))
+    yield from timeouts(netns, settings.udp_timeout, settings.time_wait_timeout)
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
     gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
     mode = vmnet.mode
     lines = [f"server={server}" for server in settings.dns or [gateway]]
     assert mode
-    for place in mode.aliases:
-        alias = IPv4Interface((int(place(vmnet.subnet)), vmnet.subnet.prefixlen))
-        yield Address(here, node.primary.interface, alias)
+    for pick_address in mode.aliases:
+        alias = IPv4Interface((int(pick_address(vmnet.subnet)), vmnet.subnet.prefixlen))
+        yield Address(netns, node.primary.interface, alias)
     leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
     if leases:
         lines += dhcp.served(topology, vmnet)
     lines += dnsmasq.advertises(node.primary.interface, vmnet.prefix)
     config = dnsmasq.configuration(node.primary.interface, lines)
     if node.primary.enabled:
-        yield Service(here, "dns", dnsmasq.PROGRAM, config)
-        yield Listening(here, "dns", "udp", 53)
+        yield Service(netns, "dns", dnsmasq.PROGRAM, config)
+        yield Listening(netns, "dns", "udp", 53)
         if leases:
-            yield Listening(here, "dns", "udp", 67)
+            yield Listening(netns, "dns", "udp", 67)
 
 
 @frozen
@@ -119,20 +119,20 @@ class Forward:
 
 def forwards(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
     """The port forwards of a NAT network; VMware wants addresses, so a VM's name is its address now."""
-    wanted = (vmnet.nat or Nat()).forwards
-    if not (wanted.tcp or wanted.udp):
+    port_forwards = (vmnet.nat or Nat()).forwards
+    if not (port_forwards.tcp or port_forwards.udp):
         return ()
-    at = _addresses(topology, vmnet)
+    address_of = _addresses(topology, vmnet)
     return tuple(
         Forward(protocol, port, address, int(to_port))
-        for protocol, ports in (("tcp", wanted.tcp), ("udp", wanted.udp))
-        for port, (who, _, to_port) in sorted((n, to.partition(":")) for n, to in ports.items())
-        if (address := at.get(who) if who in topology.nodes else IPv4Address(who))
+        for protocol, ports in (("tcp", port_forwards.tcp), ("udp", port_forwards.udp))
+        for port, (target, _, to_port) in sorted((n, to.partition(":")) for n, to in ports.items())
+        if (address := address_of.get(target) if target in topology.nodes else IPv4Address(target))
     )
 
 
 def _addresses(topology: Topology, vmnet: Network) -> dict[str, IPv4Address | None]:
-    """What each machine's first adapter there has, or gets; None: the server has no address left."""
+    """The address of each node's first adapter there, or of its lease; None: the server has none left."""
     leased = dhcp.reservations(topology.neighbours(vmnet), vmnet)
     return {
         adapter.node: adapter.address.ip if adapter.address else leased.get(adapter.mac)
@@ -141,7 +141,7 @@ def _addresses(topology: Topology, vmnet: Network) -> dict[str, IPv4Address | No
 
 
 def timeouts(namespace: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
-    """How long NAT remembers, in seconds: a UDP conversation of which nothing is heard, a finished TCP one.
+    """Settings of how long NAT remembers a silent UDP conversation, and a finished TCP one, in seconds.
 
     These two are what vmnetnat.conf has ([udp] timeout, [tcp] timeWaitTimeout). An idle TCP connection
     VMware's device keeps for as long as its sockets live; the kernel's five days stay as they are.
@@ -152,58 +152,61 @@ def timeouts(namespace: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
 
 
 _ERRORS = "{ destination-unreachable, time-exceeded }"
-"""What the host says of packets that the device has sent on: to VMs the device says it, a program there."""
+"""ICMP errors of the host about packets that the device has sent on: VMs get them from the device."""
 
 
 def _rules(adapter: Adapter, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
     mode = adapter.network.mode
     assert mode and adapter.address
-    client = ""
+    drop_host_adapter = ""
     if mode.host_adapter:
         why = "the host adapter is no client of the NAT device"
-        client = f"""
+        drop_host_adapter = f"""
 		ip saddr {adapter.network.host_address} drop comment "{why}\""""
-    passed = "".join(
-        f'\t\tiifname "{UPLINK}" ip daddr {one.to} {one.protocol} dport {one.to_port} accept\n'
-        for one in dict.fromkeys(forwards)
+    accept_rules = "".join(
+        f'\t\tiifname "{UPLINK}" ip daddr {forward.to} {forward.protocol} dport {forward.to_port} accept\n'
+        for forward in dict.fromkeys(forwards)
     )
-    led = "".join(
-        f'\t\tiifname "{UPLINK}" {one.protocol} dport {one.port} dnat to {one.to}:{one.to_port}\n'
-        for one in forwards
+    dnat_rules = "".join(
+        f'\t\tiifname "{UPLINK}" {forward.protocol} dport {forward.port}'
+        f" dnat to {forward.to}:{forward.to_port}\n"
+        for forward in forwards
     )
-    called = ""
+    masquerade_host = ""
     if forwards:
         why = "the host itself calls"
-        called = f"""
+        masquerade_host = f"""
 		ip saddr {host.ip} oifname "{adapter.interface}" masquerade comment "{why}\""""
-    shut = ""
+    input_chain = ""
     if adapter.network.reaches_loopback:
-        led += _at_loopback(adapter.network, f'dnat to {host.ip} comment "the host\'s loopback"')
+        dnat_rules += _at_loopback(
+            adapter.network, f'dnat to {host.ip} comment "the host\'s loopback"'
+        )
     elif adapter.network.loopback:
         hook = "type filter hook input priority filter; policy accept;"
         rows = _at_loopback(adapter.network, 'drop comment "localhost_reachable is off"')
-        shut = f"\n\tchain input {{\n\t\t{hook}\n{rows}\t}}"
+        input_chain = f"\n\tchain input {{\n\t\t{hook}\n{rows}\t}}"
     return f"""\
-table ip nat_device {{{shut}
+table ip nat_device {{{input_chain}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		iifname "{UPLINK}" ip saddr {host.ip} icmp type {_ERRORS} ip saddr set {adapter.address.ip}
-		ct state established,related accept{client}
+		ct state established,related accept{drop_host_adapter}
 		iifname "{adapter.interface}" oifname "{UPLINK}" meta l4proto {{ icmp, tcp, udp }} accept
-{passed}	}}{_prerouting(led)}
+{accept_rules}	}}{_prerouting(dnat_rules)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {adapter.network.subnet} oifname "{UPLINK}" masquerade{called}
+		ip saddr {adapter.network.subnet} oifname "{UPLINK}" masquerade{masquerade_host}
 	}}
-{leaving(f'oifname "{UPLINK}"', "saddr . oif")}}}
+{drop_untranslated(f'oifname "{UPLINK}"', "saddr . oif")}}}
 """
 
 
 def _at_loopback(vmnet: Network, verdict: str) -> str:
-    """What comes to the host's loopback by its address here; ping and DHCP the engine answers itself."""
-    own = f"\t\tip daddr {vmnet.loopback} udp dport 67 accept\n"
-    rest = f"\t\tip daddr {vmnet.loopback} meta l4proto {{ tcp, udp }} {verdict}\n"
-    return own * bool(vmnet.mode and vmnet.mode.serves_itself) + rest
+    """Rules for the address here of the host's loopback; the engine itself answers ping and DHCP."""
+    dhcp_rule = f"\t\tip daddr {vmnet.loopback} udp dport 67 accept\n"
+    other_rules = f"\t\tip daddr {vmnet.loopback} meta l4proto {{ tcp, udp }} {verdict}\n"
+    return dhcp_rule * bool(vmnet.mode and vmnet.mode.serves_itself) + other_rules
 
 
 def _prerouting(rules: str) -> str:

@@ -1,6 +1,6 @@
 """Networks whose gateway, DHCP and DNS server is the host itself, at `.1`: libvirt's, Hyper-V's, a hot spot.
 
-What of it the host forwards and translates stands in `plan/nodes/host._rules`.
+The rules by which the host forwards and translates are in `plan/nodes/host._rules`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     yield from switch(lab, vmnet)
     if VmnetService.DHCP in vmnet.stopped:
         return
-    here = namespace(lab, HOST)
+    netns = namespace(lab, HOST)
     # dnsmasq takes the loopback by itself, and here there may be one for each network.
     lines = ["except-interface=lo", *dhcp.served(topology, vmnet)]
     if vmnet.mode and vmnet.mode.routing:
         lines.append(f"server={topology.scenario.lan.gateway}")
-    yield Service(here, vmnet.name, dnsmasq.PROGRAM, dnsmasq.configuration(vmnet.name, lines))
+    yield Service(netns, vmnet.name, dnsmasq.PROGRAM, dnsmasq.configuration(vmnet.name, lines))
     for port in (53, 67):
-        yield Listening(here, vmnet.name, "udp", port)
+        yield Listening(netns, vmnet.name, "udp", port)

@@ -1,1 +1,1 @@
-"""What stands on one node: the host, a guest, the world outside."""
+"""The parts that one kind of node has besides (see `plan/node.py`): the host, a guest, the world outside."""

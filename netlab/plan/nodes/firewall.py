@@ -1,4 +1,4 @@
-"""What a machine lets in: rules for its own programs, and for those that a product runs on the host."""
+"""Firewalls of nodes: rules for a node's own programs, and for those that a product runs on the host."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netlab.plan.modes.nat import Forward
 from netlab.scenario.firewall import Firewall, port_of
 
 Opened = Mapping[str, tuple[str, Sequence[str]]]
-"""Interface to whose product opens ports there, and which."""
+"""Interface to the product that opens ports there, and the ports (`tcp:53`)."""
 
 
 def firewall(
-    wanted: Firewall,
+    policy: Firewall,
     trusted: Sequence[str] = ("lo",),
     opened: Opened | None = None,
     forwards: Sequence[Forward] = (),
@@ -28,30 +28,30 @@ def firewall(
         for ports in _by_protocol(words)
     ]
     return f"""\
-table ip firewall {{{_called(wanted, trusted, forwards)}
-{_input(trusted, _decided(wanted, products, is_ipv6=False))}}}
+table ip firewall {{{_forwarded_chain(policy, trusted, forwards)}
+{_input(trusted, _policy_rules(policy, products, is_ipv6=False))}}}
 """
 
 
-def firewall_6(wanted: Firewall, trusted: Sequence[str] = ("lo",)) -> str:
-    """The same for IPv6. There, neighbours and routers are heard whatever is blocked.
+def firewall_6(policy: Firewall, trusted: Sequence[str] = ("lo",)) -> str:
+    """Rules for IPv6 that drop what is blocked; neighbours and routers are heard all the same.
 
     So are DHCPv6 servers: a client asks a group, and no connection is known that the answer belongs to.
     """
     passed = [f"{NEIGHBOURS} accept", "udp sport 547 udp dport 546 accept"]
     return f"""\
 table ip6 firewall {{
-{_input(trusted, [*passed, *_decided(wanted, (), is_ipv6=True)])}}}
+{_input(trusted, [*passed, *_policy_rules(policy, (), is_ipv6=True)])}}}
 """
 
 
 _KINDS = "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert"
 NEIGHBOURS = f"icmpv6 type {{ {_KINDS} }}"
-"""What IPv6 needs on the cable itself, as IPv4 needs ARP."""
+"""Messages that IPv6 needs on the cable itself, as IPv4 needs ARP."""
 
 
 def _input(trusted: Iterable[str], rules: Iterable[str]) -> str:
-    rows = "".join(f"\t\t{rule}\n" for rule in (*_known(trusted), *rules))
+    rows = "".join(f"\t\t{rule}\n" for rule in (*_accept_trusted(trusted), *rules))
     return f"""\
 	chain input {{
 		type filter hook input priority filter; policy accept;
@@ -59,17 +59,17 @@ def _input(trusted: Iterable[str], rules: Iterable[str]) -> str:
 """
 
 
-def _known(trusted: Iterable[str]) -> tuple[str, str]:
+def _accept_trusted(trusted: Iterable[str]) -> tuple[str, str]:
     names = ", ".join(f'"{name}"' for name in trusted)
     return f"iifname {{ {names} }} accept", "ct state established,related accept"
 
 
-def _decided(wanted: Firewall, products: Iterable[str], is_ipv6: bool) -> Iterator[str]:
-    """As `Firewall.lets_in` has it: what is named counts before what is general."""
-    yield from (f"{_match(word, is_ipv6)}drop" for word in wanted.blocks if port_of(word))
+def _policy_rules(policy: Firewall, products: Iterable[str], is_ipv6: bool) -> Iterator[str]:
+    """Rules in the order of `Firewall.lets_in`: what is named counts before what is general."""
+    yield from (f"{_match(word, is_ipv6)}drop" for word in policy.blocks if port_of(word))
     yield from products
-    yield from (f"{_match(word, is_ipv6)}accept" for word in wanted.allows)
-    yield from (f"{_match(word, is_ipv6)}drop" for word in wanted.blocks if not port_of(word))
+    yield from (f"{_match(word, is_ipv6)}accept" for word in policy.allows)
+    yield from (f"{_match(word, is_ipv6)}drop" for word in policy.blocks if not port_of(word))
 
 
 def _match(word: str, is_ipv6: bool) -> str:
@@ -81,18 +81,20 @@ def _match(word: str, is_ipv6: bool) -> str:
 
 
 def _by_protocol(words: Iterable[str]) -> Iterator[str]:
-    """`tcp:53, udp:53, udp:67` as nftables says it."""
-    for protocol, its in groupby(sorted(words), key=lambda word: word.partition(":")[0]):
-        numbers = ", ".join(word.partition(":")[2] for word in its)
+    """Matches of nftables for words like `tcp:53`, one a protocol."""
+    for protocol, members in groupby(sorted(words), key=lambda word: word.partition(":")[0]):
+        numbers = ", ".join(word.partition(":")[2] for word in members)
         yield f"{protocol} dport {{ {numbers} }} "
 
 
-def _called(wanted: Firewall, trusted: Iterable[str], forwards: Iterable[Forward]) -> str:
-    """Ports that lead to VMs, before they do: whoever is not let in does not get as far as the VM."""
-    closed = [one for one in forwards if not wanted.lets_in(one.protocol, one.port)]
+def _forwarded_chain(policy: Firewall, trusted: Iterable[str], forwards: Iterable[Forward]) -> str:
+    """A chain before port forwarding: whoever is not let in does not get as far as the VM."""
+    closed = [forward for forward in forwards if not policy.lets_in(forward.protocol, forward.port)]
     if not closed:
         return ""
-    rows = "".join(f"\t\t{rule}\n" for rule in (*_known(trusted), *map(_shut, closed)))
+    rows = "".join(
+        f"\t\t{rule}\n" for rule in (*_accept_trusted(trusted), *map(_drop_forward, closed))
+    )
     return f"""
 	chain forwarded {{
 		type filter hook prerouting priority dstnat - 1; policy accept;
@@ -100,6 +102,6 @@ def _called(wanted: Firewall, trusted: Iterable[str], forwards: Iterable[Forward
 """
 
 
-def _shut(one: Forward) -> str:
-    why = f"the host's firewall does not let {one.protocol} {one.port} in"
-    return f'fib daddr type local {one.protocol} dport {one.port} drop comment "{why}"'
+def _drop_forward(forward: Forward) -> str:
+    why = f"the host's firewall does not let {forward.protocol} {forward.port} in"
+    return f'fib daddr type local {forward.protocol} dport {forward.port} drop comment "{why}"'

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from netlab.plan.leaving import leaving
 from netlab.plan.modes import nat
 from netlab.plan.names import namespace
 from netlab.plan.node import forwarding_interface, machine, plug
@@ -18,6 +17,7 @@ from netlab.plan.nodes.firewall import Opened, firewall
 from netlab.plan.nodes.guest import proxy
 from netlab.plan.resources import Listening, Resource, Ruleset, Service, Sysctl
 from netlab.plan.services import dnsmasq
+from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.mode import SHARING_OPENS, WINDOWS, HostRouting
 from netlab.scenario.topology import HOST, Adapter, Network, Node, Topology
 
@@ -25,7 +25,7 @@ from netlab.scenario.topology import HOST, Adapter, Network, Node, Topology
 def host(lab: str, topology: Topology) -> Iterator[Resource]:
     """The host, plugged into LANs (or the switch that bridges its card) and its vmnets."""
     node = topology.nodes[HOST]
-    here = namespace(lab, HOST)
+    netns = namespace(lab, HOST)
     yield from machine(lab, node)
     for adapter in node.adapters:
         yield plug(lab, adapter, _switch_of(topology, adapter))
@@ -33,54 +33,60 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
     products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
     cards = [adapter.interface for adapter in node.adapters if adapter.network.lan]
     uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
-    between = topology.scenario.host.forwards
-    routed = [adapter.interface for adapter in node.adapters if adapter.network.name in between]
+    routed_networks = topology.scenario.host.forwards
+    routed = [
+        adapter.interface for adapter in node.adapters if adapter.network.name in routed_networks
+    ]
     shared = _shared(topology)
-    forwards = [(vmnet, one) for vmnet in nat_networks for one in nat.forwards(topology, vmnet)]
-    led = [(nat.host_end(vmnet), nat.device_outside(vmnet).ip, one) for vmnet, one in forwards]
+    forward_paths = [
+        (nat.host_end(vmnet), nat.device_outside(vmnet).ip, forward)
+        for vmnet in nat_networks
+        for forward in nat.forwards(topology, vmnet)
+    ]
     rules = ""
     if nat_networks or routed or products or shared:
-        inward = [*cards, *uplinks] if nat_networks or products or shared else []
-        inward += [*(vmnet.name for vmnet in products), *(adapter.interface for adapter in shared)]
-        for interface in dict.fromkeys((*inward, *routed)):
-            yield forwarding_interface(here, interface)
+        incoming = [*cards, *uplinks] if nat_networks or products or shared else []
+        incoming += [vmnet.name for vmnet in products]
+        incoming += [adapter.interface for adapter in shared]
+        for interface in dict.fromkeys((*incoming, *routed)):
+            yield forwarding_interface(netns, interface)
         networks = [adapter.network for adapter in shared]
-        rules += _rules(cards, nat_networks, routed, products, networks, led)
+        rules += _rules(cards, nat_networks, routed, products, networks, forward_paths)
     if node.firewall.blocks:
         # What the NAT device sends to the host comes from the host's own sockets.
-        trusted, ports = ["lo", *uplinks], [one for _, one in forwards]
+        trusted, ports = ["lo", *uplinks], [forward for _, _, forward in forward_paths]
         rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
-        yield Ruleset(here, rules)
+        yield Ruleset(netns, rules)
     # The host may call a forwarded port at its loopback, and a NAT engine the loopback.
     for end in uplinks:
-        yield Sysctl(here, f"net.ipv4.conf.{end}.route_localnet", "1")
+        yield Sysctl(netns, f"net.ipv4.conf.{end}.route_localnet", "1")
     if nat_networks:
         # VMware's NAT device has a socket of the host's for each conversation, and forgets first.
         settings = [vmnet.nat for vmnet in nat_networks if vmnet.nat]
         yield from nat.timeouts(
-            here,
-            max(_KERNEL_SECONDS, *(one.udp_timeout for one in settings)),
-            max(_KERNEL_SECONDS, *(one.time_wait_timeout for one in settings)),
+            netns,
+            max(_KERNEL_SECONDS, *(setting.udp_timeout for setting in settings)),
+            max(_KERNEL_SECONDS, *(setting.time_wait_timeout for setting in settings)),
         )
-    yield from proxy(here, node)
+    yield from proxy(netns, node)
     for adapter in shared:
-        yield Service(here, "sharing", dnsmasq.PROGRAM, _name_server(topology, adapter))
-        yield Listening(here, "sharing", "udp", 53)
+        yield Service(netns, "sharing", dnsmasq.PROGRAM, _name_server(topology, adapter))
+        yield Listening(netns, "sharing", "udp", 53)
 
 
 def _shared(topology: Topology) -> tuple[Adapter, ...]:
     """The adapter to which Internet Connection Sharing gives the Internet."""
-    wanted = topology.scenario.host.shares
+    shared_interface = topology.scenario.host.shares
     return tuple(
         adapter
         for adapter in topology.nodes[HOST].adapters
-        if adapter.interface == wanted and adapter.enabled
+        if adapter.interface == shared_interface and adapter.enabled
     )
 
 
 def _opened(node: Node, shared: Iterable[Adapter]) -> Opened:
-    """Where products open ports of the host for the services that they run on it."""
+    """Ports that products open on the host for the services that they run on it."""
     opened = {
         adapter.interface: (adapter.network.mode.product.name, adapter.network.mode.opens)
         for adapter in node.adapters
@@ -90,13 +96,13 @@ def _opened(node: Node, shared: Iterable[Adapter]) -> Opened:
 
 
 def _name_server(topology: Topology, adapter: Adapter) -> str:
-    """It asks the server that the host asks."""
+    """Configuration of a name server that asks the server that the host asks."""
     gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
     return dnsmasq.configuration(adapter.interface, [f"server={gateway}"])
 
 
 def _switch_of(topology: Topology, adapter: Adapter) -> Network:
-    """A bridged card's cable ends in the vmnet: host and VMs share the card behind it."""
+    """The switch of a host's adapter; a bridged card's is the vmnet, whose VMs share the card."""
     for vmnet in topology.vmnets:
         if (
             vmnet.mode
@@ -120,23 +126,23 @@ def _rules(
     shared: list[Network],
     forwards: list[ForwardPath],
 ) -> str:
-    forward = []
+    rules = []
     if nat_networks:
-        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
-        forward.append(f"iifname {from_nat} oifname {_set(cards)} accept")
+        nat_uplinks = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        rules.append(f"iifname {nat_uplinks} oifname {_set(cards)} accept")
     for vmnet in (*products, *shared):
         if vmnet.mode and vmnet.mode.rejects_foreign:
-            forward.append(f'iifname "{vmnet.name}" ip saddr != {vmnet.subnet} reject')
-        forward.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
+            rules.append(f'iifname "{vmnet.name}" ip saddr != {vmnet.subnet} reject')
+        rules.append(f'iifname "{vmnet.name}" oifname {_set(cards)} accept')
         if vmnet.mode and vmnet.mode.routing is HostRouting.OPEN:
-            forward.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
+            rules.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
     if routed:
-        forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
-    forward += [
-        f'oifname "{end}" ip daddr {device} {one.protocol} dport {one.port} accept'
-        for end, device, one in forwards
+        rules.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
+    rules += [
+        f'oifname "{end}" ip daddr {device} {forward.protocol} dport {forward.port} accept'
+        for end, device, forward in forwards
     ]
-    rows = "".join(f"\t\t{rule}\n" for rule in forward)
+    rows = "".join(f"\t\t{rule}\n" for rule in rules)
     translated = [
         vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is HostRouting.TRANSLATED
     ]
@@ -155,32 +161,35 @@ table ip host {{{_forwarded_ports(forwards, _into_loopback(nat_networks))}
 
 
 def _nat_chains(
-    cards: list[str], nat_networks: list[Network], translated: list[Network], called: str
+    cards: list[str],
+    nat_networks: list[Network],
+    translated: list[Network],
+    own_calls: str,
 ) -> str:
-    chains, masked = "", [f"ip saddr {vmnet.subnet}" for vmnet in translated]
+    chains, matches = "", [f"ip saddr {vmnet.subnet}" for vmnet in translated]
     if nat_networks:
-        from_nat = _set(nat.host_end(vmnet) for vmnet in nat_networks)
-        masked[:0] = [f"iifname {from_nat}"]
+        nat_uplinks = _set(nat.host_end(vmnet) for vmnet in nat_networks)
+        matches[:0] = [f"iifname {nat_uplinks}"]
         chains = f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;
-		iifname {from_nat} snat to ip daddr comment "the NAT device is the host itself"
+		iifname {nat_uplinks} snat to ip daddr comment "the NAT device is the host itself"
 	}}
 """
-    rows = "".join(f"\t\t{one} oifname {_set(cards)} masquerade\n" for one in masked)
-    if called:
-        rows += f"\t\tiifname {from_nat} oifname {from_nat} snat to ct original ip daddr\n"
-        rows += called
+    rows = "".join(f"\t\t{match} oifname {_set(cards)} masquerade\n" for match in matches)
+    if own_calls:
+        rows += f"\t\tiifname {nat_uplinks} oifname {nat_uplinks} snat to ct original ip daddr\n"
+        rows += own_calls
     inside = _set([*map(nat.host_end, nat_networks), *(vmnet.name for vmnet in translated)])
     return f"""\
 {chains}	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 {rows}	}}
-{leaving(f"iifname {inside} oifname {_set(cards)}", "saddr")}"""
+{drop_untranslated(f"iifname {inside} oifname {_set(cards)}", "saddr")}"""
 
 
 def _into_loopback(nat_networks: list[Network]) -> str:
-    """What a NAT engine sends to the host itself, past all of its addresses."""
+    """Rules for what a NAT engine sends to the host itself, past all of its addresses."""
     return "".join(
         f'\t\tiifname "{nat.host_end(vmnet)}" ip daddr {nat.host_inside(vmnet).ip}'
         " meta l4proto { tcp, udp } dnat to 127.0.0.1\n"
@@ -190,13 +199,13 @@ def _into_loopback(nat_networks: list[Network]) -> str:
 
 
 def _forwarded_ports(forwards: list[ForwardPath], inward: str) -> str:
-    """The ports that lead to VMs: for the LAN, for other VMs of this host, and for the host itself.
+    """Chains for the ports that lead to VMs: from the LAN, other VMs of this host, and the host itself.
 
     `inward` are rules for what comes from NAT engines.
     """
     rules = "".join(
-        f"\t\tfib daddr type local {one.protocol} dport {one.port} dnat to {device}:{one.port}\n"
-        for _, device, one in forwards
+        f"\t\tfib daddr type local {forward.protocol} dport {forward.port} dnat to {device}:{forward.port}\n"
+        for _, device, forward in forwards
     )
     return "".join(
         f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rows}\t}}"
@@ -206,13 +215,20 @@ def _forwarded_ports(forwards: list[ForwardPath], inward: str) -> str:
 
 
 def _own_calls(nat_networks: list[Network], forwards: list[ForwardPath]) -> str:
-    """The host calls such a port at its loopback or its adapter there, whose addresses no VM could answer:
-    VirtualBox's engine calls in its own name then (slirp's tcp_subr.c), and so does the device here."""
+    """A rule for the host's own calls of forwarded ports, which get the address of the cable to the device.
+
+    The host calls such a port at its loopback or its adapter there, whose addresses no VM could answer:
+    VirtualBox's engine calls in its own name then (slirp's tcp_subr.c), and so does the device here.
+    """
     if not forwards:
         return ""
-    own = (str(one.host_address) for one in nat_networks if one.mode and one.mode.host_adapter)
+    addresses = (
+        str(network.host_address)
+        for network in nat_networks
+        if network.mode and network.mode.host_adapter
+    )
     ends = _set(dict.fromkeys(end for end, _, _ in forwards))
-    sources = ", ".join(("127.0.0.0/8", *own))
+    sources = ", ".join(("127.0.0.0/8", *addresses))
     return f"\t\toifname {ends} ip saddr {{ {sources} }} masquerade\n"
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv6Network
 
-from netlab.plan.leaving import leaving
 from netlab.plan.modes import nat
 from netlab.plan.names import metric, namespace
 from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6
@@ -28,6 +27,7 @@ from netlab.plan.resources import (
     Service,
     Sysctl,
 )
+from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import ipv6 as addressing
 from netlab.scenario.topology import HOST, INTERNET, Adapter, Network, Node, Role, Topology
 
@@ -44,9 +44,9 @@ def ipv6(lab: str, topology: Topology) -> Iterator[Resource]:
             yield from _machine(lab, node, adapters)
     if topology.nodes[INTERNET].primary.ipv6:
         yield from _internet(lab, topology)
-    for router, far in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
-        if far.ipv6:
-            yield from _router(lab, router, far)
+    for router, provider in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
+        if provider.ipv6:
+            yield from _router(lab, router, provider)
     devices = [
         node
         for node in topology.nodes.values()
@@ -61,66 +61,66 @@ def ipv6(lab: str, topology: Topology) -> Iterator[Resource]:
 
 
 def _machine(lab: str, node: Node, adapters: list[Adapter]) -> Iterator[Resource]:
-    here = namespace(lab, node.name)
-    yield Ipv6(here, "lo")
+    netns = namespace(lab, node.name)
+    yield Ipv6(netns, "lo")
     for adapter in adapters:
         if not adapter.listens_to_router:
             is_vmwares = node.role is Role.NAT_DEVICE
-            yield Ipv6(here, adapter.holder, local=not is_vmwares)
+            yield Ipv6(netns, adapter.holder, local=not is_vmwares)
             if is_vmwares:
-                yield Address(here, adapter.holder, addressing.NAT_DEVICE)
+                yield Address(netns, adapter.holder, addressing.NAT_DEVICE)
             assert adapter.ipv6
-            yield Address(here, adapter.holder, adapter.ipv6)
+            yield Address(netns, adapter.holder, adapter.ipv6)
             continue
-        yield Ipv6(here, adapter.holder, adapter.network.prefix, metric(adapter.holder))
+        yield Ipv6(netns, adapter.holder, adapter.network.prefix, metric(adapter.holder))
         if adapter.ipv6:
-            yield Advertised(here, adapter.holder, adapter.ipv6, _leads_on(adapter.network))
+            yield Advertised(netns, adapter.holder, adapter.ipv6, _leads_on(adapter.network))
     if node.firewall.blocks and node.role is Role.VM:
-        yield Ruleset(here, firewall_6(node.firewall))
+        yield Ruleset(netns, firewall_6(node.firewall))
     if node.forwards:
-        yield _forwards(here)
+        yield _forwards(netns)
     if node.listens and adapters[0].ipv6:
         # Servers start before a router has told the address.
-        yield Sysctl(here, "net.ipv6.ip_nonlocal_bind", "1")
+        yield Sysctl(netns, "net.ipv6.ip_nonlocal_bind", "1")
         for port in node.listens:
-            yield from server(here, port, adapters[0].ipv6)
+            yield from server(netns, port, adapters[0].ipv6)
 
 
 def _leads_on(network: Network) -> bool:
-    """Who advertises the prefix is a router too; a host-only network has none."""
+    """Return whether the node that advertises the prefix is a router too; a host-only network has none."""
     return network.mode is None or network.mode.on_lan or network.mode.nat_device is not None
 
 
-def _forwards(here: str) -> Sysctl:
+def _forwards(netns: str) -> Sysctl:
     # An interface's own setting says only that it is a router's, not that packets go through.
-    return Sysctl(here, "net.ipv6.conf.all.forwarding", "1")
+    return Sysctl(netns, "net.ipv6.conf.all.forwarding", "1")
 
 
 def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
-    """The way back to each LAN, and the web server once more."""
-    here, own = namespace(lab, INTERNET), topology.nodes[INTERNET].primary.ipv6
-    assert own
+    """Routes back to each LAN, and the web server once more."""
+    netns, address = namespace(lab, INTERNET), topology.nodes[INTERNET].primary.ipv6
+    assert address
     pairs = zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True)
-    reached = [router for router, far in pairs if far.ipv6]
+    reached = [router for router, provider in pairs if provider.ipv6]
     for router in reached:
         inside, outside = router.adapters
         assert inside.network.prefix and outside.ipv6
-        yield Route(here, inside.network.prefix, outside.ipv6.ip)
+        yield Route(netns, inside.network.prefix, outside.ipv6.ip)
     if len(reached) > 1:
-        yield _forwards(here)
-    web = ("busybox", "httpd", "-f", "-p", f"[{own.ip}]:80", "-h", "{package}/programs/www")
-    yield Service(here, "http6", web)
-    yield Listening(here, "http6", "tcp6", 80)
+        yield _forwards(netns)
+    web = ("busybox", "httpd", "-f", "-p", f"[{address.ip}]:80", "-h", "{package}/programs/www")
+    yield Service(netns, "http6", web)
+    yield Listening(netns, "http6", "tcp6", 80)
 
 
-def _router(lab: str, node: Node, far: Adapter) -> Iterator[Resource]:
+def _router(lab: str, node: Node, provider: Adapter) -> Iterator[Resource]:
     """A home router: it forwards, and lets nobody in who was not asked."""
-    here, (inside, outside) = namespace(lab, node.name), node.adapters
-    assert far.ipv6
-    yield _forwards(here)
-    yield Route(here, DEFAULT_ROUTE_6, far.ipv6.ip)
-    yield Ruleset(here, _router_rules(inside, outside))
-    yield Listening(here, "dhcp-dns", "raw6", _ICMPV6)
+    netns, (inside, outside) = namespace(lab, node.name), node.adapters
+    assert provider.ipv6
+    yield _forwards(netns)
+    yield Route(netns, DEFAULT_ROUTE_6, provider.ipv6.ip)
+    yield Ruleset(netns, _router_rules(inside, outside))
+    yield Listening(netns, "dhcp-dns", "raw6", _ICMPV6)
 
 
 def _router_rules(inside: Adapter, outside: Adapter) -> str:
@@ -143,18 +143,18 @@ table ip6 home_router {{
 
 
 def _nat_device(lab: str, node: Node) -> Iterator[Resource]:
-    """The cable to the host has a prefix of its own, which nobody else sees."""
-    here, host, adapter = namespace(lab, node.name), namespace(lab, HOST), node.primary
+    """A NAT device, whose cable to the host has a prefix of its own, which nobody else sees."""
+    netns, host, adapter = namespace(lab, node.name), namespace(lab, HOST), node.primary
     vmnet = adapter.network
     end = nat.host_end(vmnet)
-    yield _forwards(here)
-    yield Ipv6(here, nat.UPLINK)
+    yield _forwards(netns)
+    yield Ipv6(netns, nat.UPLINK)
     yield Ipv6(host, end)
-    yield Address(here, nat.UPLINK, addressing.at(_uplink(vmnet), 2))
+    yield Address(netns, nat.UPLINK, addressing.at(_uplink(vmnet), 2))
     yield Address(host, end, addressing.at(_uplink(vmnet), 1))
-    yield Route(here, DEFAULT_ROUTE_6, addressing.at(_uplink(vmnet), 1).ip)
-    yield Ruleset(here, _nat_rules(adapter))
-    yield Listening(here, "dns", "raw6", _ICMPV6)
+    yield Route(netns, DEFAULT_ROUTE_6, addressing.at(_uplink(vmnet), 1).ip)
+    yield Ruleset(netns, _nat_rules(adapter))
+    yield Listening(netns, "dns", "raw6", _ICMPV6)
 
 
 def _uplink(vmnet: Network) -> IPv6Network:
@@ -168,45 +168,45 @@ _ERRORS = "{ destination-unreachable, packet-too-big, time-exceeded }"
 def _nat_rules(adapter: Adapter) -> str:
     vmnet = adapter.network
     assert vmnet.prefix
-    beyond, own = addressing.at(_uplink(vmnet), 1).ip, adapter.ipv6
-    assert own
-    host = addressing.numbered(vmnet.prefix, vmnet.host_address, vmnet.subnet)
+    host_end, device = addressing.at(_uplink(vmnet), 1).ip, adapter.ipv6
+    assert device
+    host_adapter = addressing.numbered(vmnet.prefix, vmnet.host_address, vmnet.subnet)
     return f"""\
 table ip6 nat_device {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
-		iifname "{nat.UPLINK}" ip6 saddr {beyond} icmpv6 type {_ERRORS} ip6 saddr set {own.ip}
+		iifname "{nat.UPLINK}" ip6 saddr {host_end} icmpv6 type {_ERRORS} ip6 saddr set {device.ip}
 		ct state established,related accept
-		ip6 saddr {host.ip} drop comment "the host adapter is no client of the NAT device"
+		ip6 saddr {host_adapter.ip} drop comment "the host adapter is no client of the NAT device"
 		iifname "{adapter.interface}" oifname "{nat.UPLINK}" meta l4proto {{ icmpv6, tcp, udp }} accept
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		ip6 saddr {vmnet.prefix} oifname "{nat.UPLINK}" masquerade
 	}}
-{leaving(f'iifname "{adapter.interface}" oifname "{nat.UPLINK}"', "saddr . oif")}}}
+{drop_untranslated(f'iifname "{adapter.interface}" oifname "{nat.UPLINK}"', "saddr . oif")}}}
 """
 
 
 def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[Resource]:
-    """It forwards what NAT devices send to its cards, what a scenario wants, and nothing else."""
-    node, here = topology.nodes[HOST], namespace(lab, HOST)
+    """The host, which forwards what NAT devices send to its cards, what a scenario wants, and no more."""
+    node, netns = topology.nodes[HOST], namespace(lab, HOST)
     adapters = [adapter for adapter in node.adapters if adapter.ipv6 or adapter.listens_to_router]
     if not adapters:
         return
     cards = [adapter.interface for adapter in adapters if adapter.network.lan]
     ends = [nat.host_end(vmnet) for vmnet in translated]
-    between = topology.scenario.host.forwards
-    routed = [adapter.interface for adapter in adapters if adapter.network.name in between]
+    routed_networks = topology.scenario.host.forwards
+    routed = [adapter.interface for adapter in adapters if adapter.network.name in routed_networks]
     forward = [f"iifname {_set(ends)} oifname {_set(cards)} accept"] if ends and cards else []
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
     if forward:
-        yield _forwards(here)
+        yield _forwards(netns)
     if forward or ends:
-        yield Ruleset(here, _host_rules(forward, _host_nat(cards, ends)))
+        yield Ruleset(netns, _host_rules(forward, _host_nat(cards, ends)))
     if node.firewall.blocks:
-        yield Ruleset(here, firewall_6(node.firewall, ("lo", *ends)))
+        yield Ruleset(netns, firewall_6(node.firewall, ("lo", *ends)))
 
 
 def _host_rules(forward: list[str], chains: str) -> str:
@@ -225,7 +225,9 @@ def _host_nat(cards: list[str], ends: list[str]) -> str:
     if not ends:
         return ""
     out = f"\t\tiifname {_set(ends)} oifname {_set(cards)} masquerade\n" if cards else ""
-    last = leaving(f"iifname {_set(ends)} oifname {_set(cards)}", "saddr") if cards else ""
+    last = (
+        drop_untranslated(f"iifname {_set(ends)} oifname {_set(cards)}", "saddr") if cards else ""
+    )
     return f"""\
 	chain input {{
 		type nat hook input priority 100; policy accept;

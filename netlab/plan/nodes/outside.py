@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
 
-from netlab.plan.leaving import leaving
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug, switch
 from netlab.plan.resources import (
@@ -19,6 +18,7 @@ from netlab.plan.resources import (
     Service,
 )
 from netlab.plan.services import dhcp, dnsmasq
+from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
 from netlab.scenario.model import VmnetService
 from netlab.scenario.topology import INTERNET, Adapter, Node, Role, Topology
@@ -34,8 +34,8 @@ def world(lab: str, topology: Topology) -> Iterator[Resource]:
         if topology.scenario.all_lans[name].admits:
             yield Ruleset(namespace(lab, name), _admission(topology, name))
     yield from _internet(lab, topology)
-    for router, far in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
-        yield from _router(lab, topology, router, far)
+    for router, provider in zip(topology.routers, topology.nodes[INTERNET].adapters, strict=True):
+        yield from _router(lab, topology, router, provider)
     for node in topology.endpoints:
         if node.role is Role.PEER:
             yield from machine(lab, node)
@@ -45,34 +45,37 @@ def world(lab: str, topology: Topology) -> Iterator[Resource]:
 def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
     """One machine with the addresses of all servers; it answers ping, DNS and HTTP."""
     node = topology.nodes[INTERNET]
-    here, interface = namespace(lab, INTERNET), node.primary.interface
+    netns, interface = namespace(lab, INTERNET), node.primary.interface
     several = len(node.adapters) > 1
     yield from machine(lab, node, forwards=several)
     if several:
-        yield Ruleset(here, _internet_rules(node.primary.network.subnet))
+        yield Ruleset(netns, _internet_rules(node.primary.network.subnet))
     servers = topology.scenario.internet.servers
-    own = node.primary.address
+    primary_address = node.primary.address
     for address in dict.fromkeys(servers.values()):
-        if own and address != own.ip:
-            yield Address(here, interface, IPv4Interface((int(address), 32)))
-    six = f",{node.primary.ipv6.ip}" if node.primary.ipv6 else ""
+        if primary_address and address != primary_address.ip:
+            yield Address(netns, interface, IPv4Interface((int(address), 32)))
+    ipv6_address = f",{node.primary.ipv6.ip}" if node.primary.ipv6 else ""
     records = [
-        f"host-record={name},{address}" + six * bool(own and address == own.ip)
+        f"host-record={name},{address}"
+        + ipv6_address * bool(primary_address and address == primary_address.ip)
         for name, address in servers.items()
     ]
     # `local=/#/`: a name that is not listed does not exist, instead of being refused.
-    others = [f"interface={adapter.interface}" for adapter in node.adapters[1:]]
-    config = dnsmasq.configuration(interface, [*others, "local=/#/", *records])
-    yield Service(here, "dns", dnsmasq.PROGRAM, config)
-    yield Listening(here, "dns", "udp", 53)
+    interface_lines = [f"interface={adapter.interface}" for adapter in node.adapters[1:]]
+    config = dnsmasq.configuration(interface, [*interface_lines, "local=/#/", *records])
+    yield Service(netns, "dns", dnsmasq.PROGRAM, config)
+    yield Listening(netns, "dns", "udp", 53)
     yield Service(
-        here, "http", ("busybox", "httpd", "-f", "-p", "0.0.0.0:80", "-h", "{package}/programs/www")
+        netns,
+        "http",
+        ("busybox", "httpd", "-f", "-p", "0.0.0.0:80", "-h", "{package}/programs/www"),
     )
-    yield Listening(here, "http", "tcp", 80)
+    yield Listening(netns, "http", "tcp", 80)
 
 
 def _internet_rules(home: IPv4Network) -> str:
-    """Providers carry packets to public addresses only."""
+    """Rules of the providers, who carry packets to public addresses only."""
     return f"""\
 table ip internet {{
 	chain forward {{
@@ -83,25 +86,25 @@ table ip internet {{
 """
 
 
-def _router(lab: str, topology: Topology, node: Node, far: Adapter) -> Iterator[Resource]:
-    """A home router: NAT, firewall, DHCP and DNS for its LAN."""
+def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iterator[Resource]:
+    """A home router: NAT, firewall, DHCP and DNS for its LAN; `provider` is the other end of its cable."""
     inside, outside = node.adapters
-    here = namespace(lab, node.name)
+    netns = namespace(lab, node.name)
     yield from machine(lab, node, forwards=True)
     yield plug(lab, inside, inside.network)
     yield Cable(
-        CableEnd(here, outside.interface, outside.mac),
-        CableEnd(namespace(lab, INTERNET), far.interface, far.mac),
+        CableEnd(netns, outside.interface, outside.mac),
+        CableEnd(namespace(lab, INTERNET), provider.interface, provider.mac),
     )
     routes = topology.scenario.all_lans[inside.network.name].routes
     for subnet, gateway in routes.items():
-        yield Route(here, subnet, gateway)
+        yield Route(netns, subnet, gateway)
     rules = _router_rules(inside, outside, bool(routes), _portal(topology, inside))
-    yield Ruleset(here, rules)
-    yield Service(here, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, far))
-    yield Listening(here, "dhcp-dns", "udp", 53)
+    yield Ruleset(netns, rules)
+    yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, provider))
+    yield Listening(netns, "dhcp-dns", "udp", 53)
     if VmnetService.DHCP not in inside.network.stopped:
-        yield Listening(here, "dhcp-dns", "udp", 67)
+        yield Listening(netns, "dhcp-dns", "udp", 67)
 
 
 def _admission(topology: Topology, lan: str) -> str:
@@ -131,9 +134,9 @@ def _portal(topology: Topology, inside: Adapter) -> str:
         for adapter in topology.nodes[name].adapters
         if adapter.network.lan == inside.network.name
     }
-    others = f"ether saddr != {{ {', '.join(sorted(logged_in))} }} " if logged_in else ""
+    unless_logged_in = f"ether saddr != {{ {', '.join(sorted(logged_in))} }} " if logged_in else ""
     comment = 'comment "nobody has logged in on this device"'
-    return f'\t\tiifname "{inside.interface}" {others}drop {comment}\n'
+    return f'\t\tiifname "{inside.interface}" {unless_logged_in}drop {comment}\n'
 
 
 def _router_rules(inside: Adapter, outside: Adapter, leads_back: bool, portal: str) -> str:
@@ -156,13 +159,13 @@ table ip home_router {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{outside.interface}" masquerade
 	}}
-{leaving(f'oifname "{outside.interface}"', "saddr . oif")}}}
+{drop_untranslated(f'oifname "{outside.interface}"', "saddr . oif")}}}
 """
 
 
-def _router_services(topology: Topology, inside: Adapter, far: Adapter) -> str:
+def _router_services(topology: Topology, inside: Adapter, provider: Adapter) -> str:
     adapters = topology.neighbours(inside.network)
-    lines = [f"server={far.address.ip if far.address else None}"]
+    lines = [f"server={provider.address.ip if provider.address else None}"]
     lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
     if VmnetService.DHCP in inside.network.stopped:
         return dnsmasq.configuration(inside.interface, lines)

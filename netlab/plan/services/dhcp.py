@@ -1,4 +1,4 @@
-"""DHCP: who hands out what. This is where the router option is decided (`options`).
+"""DHCP servers and what they hand out; the router option is decided here (`options`).
 
 Text for dnsmasq, one server per network, as VMware runs one vmnet-dhcpd per
 vmnet. Values from generated dhcpd.conf files; see `scenario/addresses/pools.py`.
@@ -26,8 +26,8 @@ def options(network: Network) -> dict[str, IPv4Address | str | None]:
     assert mode, f"{network.name} has no DHCP server of a product's"
     set_there = {mode.nat_device: network.gateway, mode.host_adapter: network.host_address}
 
-    def address(place: AddressPicker | None) -> IPv4Address | None:
-        return set_there.get(place, place(network.subnet)) if place else None
+    def address(picker: AddressPicker | None) -> IPv4Address | None:
+        return set_there.get(picker, picker(network.subnet)) if picker else None
 
     own_dns = ",".join(map(str, settings.dns)) if settings else ""
     handed_out: dict[str, IPv4Address | str | None] = {
@@ -45,15 +45,15 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     if not vmnet.has_dhcp_server:
         return
     node = topology.node(Role.DHCP_SERVER, vmnet)
-    here = namespace(lab, node.name)
+    netns = namespace(lab, node.name)
     interface, prefix = node.primary.interface, vmnet.prefix if node.primary.ipv6 else None
     lines = [*served(topology, vmnet), *dnsmasq.advertises(interface, prefix, leads_on=False)]
     config = dnsmasq.configuration(interface, ["port=0", *lines])
     yield from machine(lab, node)
     yield plug(lab, node.primary, vmnet)
     if VmnetService.DHCP not in vmnet.stopped:
-        yield Service(here, "dhcp", dnsmasq.PROGRAM, config)
-        yield Listening(here, "dhcp", "udp", 67)
+        yield Service(netns, "dhcp", dnsmasq.PROGRAM, config)
+        yield Listening(netns, "dhcp", "udp", 67)
 
 
 def served(topology: Topology, vmnet: Network) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _seconds(vmnet: Network) -> tuple[int, int]:
 def home_router(
     topology: Topology, lan: str
 ) -> tuple[dict[str, IPv4Address | str | None], tuple[int, int]]:
-    """What the router of a LAN hands out, and for how many seconds."""
+    """Options that the router of a LAN hands out, and the seconds of its leases: usually, and at most."""
     gateway = topology.scenario.all_lans[lan].gateway
     return (
         {"router": gateway, "dns-server": gateway},
@@ -79,17 +79,17 @@ def home_router(
 
 
 def reserved(network: Network) -> dict[str, list[IPv4Address]]:
-    """What the scenario reserves: by a machine's name, or by a MAC."""
-    found: dict[str, list[IPv4Address]] = {}
-    for who, address in (network.dhcp.reservations if network.dhcp else {}).items():
-        found.setdefault(who.lower() if ":" in who else who, []).append(address)
-    return found
+    """Addresses that the scenario reserves, by a machine's name or by a MAC in small letters."""
+    addresses: dict[str, list[IPv4Address]] = {}
+    for client, address in (network.dhcp.reservations if network.dhcp else {}).items():
+        addresses.setdefault(client.lower() if ":" in client else client, []).append(address)
+    return addresses
 
 
 def terms(
     topology: Topology, adapter: Adapter, reserved: Mapping[str, list[IPv4Address]]
 ) -> tuple[str, ...]:
-    """What a DHCP client's server is to give it: address `reserved` there or range, options and time.
+    """The terms of a DHCP client's lease: the address `reserved` for it or the range, options and time.
 
     Not the address that is written down for the start of the lab only: that depends on who else is
     there, and who has one keeps it when another VM comes.
@@ -109,9 +109,13 @@ def terms(
             return ()
         handed_out, seconds = home_router(topology, network.lan or network.name)
         network = topology.networks[network.lan or network.name]
-    own = [*reserved.get(adapter.node, ()), *reserved.get(adapter.mac, ())]
-    said = (f"{name} {value}" for name, value in handed_out.items())
-    return (*map(str, own or network.pool), *said, f"seconds {seconds[0]} {seconds[1]}")
+    reservation = [*reserved.get(adapter.node, ()), *reserved.get(adapter.mac, ())]
+    option_texts = (f"{name} {value}" for name, value in handed_out.items())
+    return (
+        *map(str, reservation or network.pool),
+        *option_texts,
+        f"seconds {seconds[0]} {seconds[1]}",
+    )
 
 
 def pool(
@@ -120,7 +124,7 @@ def pool(
     handed_out: dict[str, IPv4Address | str | None],
     seconds: tuple[int, int],
 ) -> Iterator[str]:
-    """dnsmasq lines that serve a network; `seconds` are a lease's for who asks for no time, and at most."""
+    """dnsmasq lines that serve a network; `seconds` of a lease: without a wish, and at most."""
     subnet, (first, last) = network.subnet, network.pool
     yield "dhcp-authoritative"
     yield "no-ping"
@@ -147,9 +151,9 @@ def reservations(adapters: tuple[Adapter, ...], network: Network) -> dict[str, I
     refused and waits 3 s (udhcpc). So the order is written down beforehand.
     """
     first, last = network.pool
-    wanted = network.dhcp.reservations if network.dhcp else {}
+    configured = network.dhcp.reservations if network.dhcp else {}
     macs = {adapter.node: adapter.mac for adapter in reversed(adapters)}
-    reserved = {macs.get(who, who.lower()): address for who, address in wanted.items()}
+    reserved = {macs.get(client, client.lower()): address for client, address in configured.items()}
     taken = {adapter.address.ip for adapter in adapters if adapter.address} | set(reserved.values())
     free = (
         address
@@ -164,5 +168,5 @@ def reservations(adapters: tuple[Adapter, ...], network: Network) -> dict[str, I
     if len(numbered) < len(asking):
         asking = [mac for mac in asking if mac not in reserved]
     # Who has a reservation keeps its place in the row, or a new one would move all the others.
-    row = zip(asking, numbered, strict=False)
-    return reserved | {mac: address for mac, address in row if mac not in reserved}
+    pairs = zip(asking, numbered, strict=False)
+    return reserved | {mac: address for mac, address in pairs if mac not in reserved}

@@ -1,4 +1,4 @@
-"""What every dnsmasq of a lab is started with, whether it serves DHCP, DNS or both."""
+"""Arguments and configuration of every dnsmasq of a lab, whether it serves DHCP, DNS or both."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a switch does besides forwarding: Wi-Fi, promiscuous mode, the quality of a link."""
+"""Duties of a switch besides forwarding: Wi-Fi, promiscuous mode, the quality of a link."""

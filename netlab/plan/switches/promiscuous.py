@@ -1,4 +1,4 @@
-"""Who may listen to frames for others: VMware's permission to enter promiscuous mode.
+"""Permission to listen to frames for others, which VMware gives: to enter promiscuous mode.
 
 A guest can switch it on all the same; without the permission, its adapter is given what is for its own
 MAC address and for several (VNetPacketMatch of VMware's vmnet module, which is asked for each frame on

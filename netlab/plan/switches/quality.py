@@ -1,4 +1,4 @@
-"""How good an adapter's link is: bandwidth, latency and loss, each way for itself.
+"""The quality of an adapter's link: bandwidth, latency and loss, each way for itself.
 
 A queue works on what leaves an interface: outgoing on the VM's, incoming on the
 switch's port. Loss is a rule of the switch, which every kernel has; and the VM's
@@ -15,19 +15,19 @@ from netlab.scenario.model import Transfer
 from netlab.scenario.topology import Adapter
 
 LOSS = "loss-"
-"""How the names of tables begin by which frames get lost."""
+"""Prefix of the names of tables by which frames get lost."""
 
 
 def quality(lab: str, adapter: Adapter) -> Iterator[Resource]:
-    """What is not perfect about the cable of an adapter to its network's switch."""
+    """Queues and rules for the cable of an adapter to its network's switch, where it is not perfect."""
     switch, plug = namespace(lab, adapter.network.name), port(adapter.node, adapter.interface)
-    for owner, interface, way in (
+    for owner, interface, transfer in (
         (namespace(lab, adapter.node), adapter.interface, adapter.outgoing),
         (switch, plug, adapter.incoming),
     ):
-        if way.bandwidth or way.latency:
-            latency, jitter = round(way.latency * 1000), round(way.jitter * 1000)
-            yield Queue(owner, interface, way.bandwidth, latency, jitter)
+        if transfer.bandwidth or transfer.latency:
+            latency, jitter = round(transfer.latency * 1000), round(transfer.jitter * 1000)
+            yield Queue(owner, interface, transfer.bandwidth, latency, jitter)
     if adapter.outgoing.loss or adapter.incoming.loss:
         yield Ruleset(switch, _loss(plug, adapter.outgoing, adapter.incoming))
 
@@ -38,14 +38,14 @@ def _loss(plug: str, outgoing: Transfer, incoming: Transfer) -> str:
     return f"table bridge {LOSS}{plug} {{\n{chains}}}\n"
 
 
-def _chain(hook: str, match: str, way: Transfer) -> str:
-    if not way.loss:
+def _chain(hook: str, match: str, transfer: Transfer) -> str:
+    if not transfer.loss:
         return ""
-    lost = round(way.loss * 1000)
-    some = f" numgen random mod 100000 < {lost}" if lost < 100_000 else ""
+    lost = round(transfer.loss * 1000)
+    probability = f" numgen random mod 100000 < {lost}" if lost < 100_000 else ""
     return f"""\
 	chain {hook} {{
 		type filter hook {hook} priority filter; policy accept;
-		{match}{some} drop comment "loss of {way.loss:g} %"
+		{match}{probability} drop comment "loss of {transfer.loss:g} %"
 	}}
 """

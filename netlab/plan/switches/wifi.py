@@ -11,7 +11,7 @@ from netlab.scenario.topology import WIFI, Network
 
 
 def is_wireless(vmnet: Network) -> bool:
-    """Whether it is bridged to a Wi-Fi card."""
+    """Return whether a vmnet is bridged to a Wi-Fi card."""
     return bool(vmnet.nic and vmnet.nic.startswith(WIFI))
 
 

@@ -201,11 +201,11 @@ def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
     nat_uplinks = nat.nat_uplinks(topology)
     for resource in plan.resources:
         if isinstance(resource, Cable):
-            first, second = WireEnd(*_end(resource.one)), WireEnd(*_end(resource.other))
-            switch_first = resource.one.bridge and _end(resource.other).node in topology.nodes
+            first, second = WireEnd(*_end(resource.a)), WireEnd(*_end(resource.b))
+            switch_first = resource.a.bridge and _end(resource.b).node in topology.nodes
             a, b = (second, first) if switch_first else (first, second)
             network = _network(topology, resource, nat_uplinks)
-            yield Wire(a, b, network, _end(resource.one) in nat_uplinks)
+            yield Wire(a, b, network, _end(resource.a) in nat_uplinks)
 
 
 def _end(end: CableEnd) -> NodeInterface:
@@ -214,9 +214,9 @@ def _end(end: CableEnd) -> NodeInterface:
 
 def _network(topology: Topology, cable: Cable, nat_uplinks: Mapping[NodeInterface, str]) -> Network:
     """Return the switch's network; of a cable without a switch, that of its adapter or its device."""
-    if bridge := cable.one.bridge or cable.other.bridge:
+    if bridge := cable.a.bridge or cable.b.bridge:
         return topology.networks[bridge]
-    end = _end(cable.one)
+    end = _end(cable.a)
     adapters = topology.nodes[nat_uplinks.get(end, end.node)].adapters
     return next(
         (adapter.network for adapter in adapters if adapter.interface == end.interface),

@@ -188,7 +188,7 @@ def create_cable(
     It takes two messages: veth refuses to bring up the peer before the pair is complete
     (veth_open: ENOTCONN), so the far end comes up by a message of its own. Raises Refused.
     """
-    near, far = cable.one, cable.other
+    near, far = cable.ends
     template = _new_cable(near.up, bool(near.mac), bool(far.mac), bool(near.bridge))
     message = template.fill(
         mtu=cable.mtu,
@@ -232,7 +232,7 @@ def _end(prefix: str, with_mac: bool) -> list[tuple[str, Any]]:
 
 def switch_cable(cable: Cable, near: Netlink, far: Netlink) -> None:
     """Bring both ends of an existing cable up or down, as the plan has them. Raises Refused."""
-    for end, netlink in ((cable.one, near), (cable.other, far)):
+    for end, netlink in zip(cable.ends, (near, far), strict=True):
         message = _SET_UP[end.up].fill(index=netlink.index(end.interface))
         netlink.request(message, RTM_NEWLINK)
 

@@ -1,4 +1,4 @@
-"""Nothing leaves a NAT with a source that it does not translate: one rule for every NAT of a lab.
+"""Packets that a NAT does not translate do not leave it: one rule for every NAT of a lab.
 
 Linux translates what begins a connection, and what belongs to one. All else it lets pass as it is: an
 echo reply that nobody asked for, a SYN-ACK, RST or FIN of no connection, an error about none. Programs
@@ -8,8 +8,8 @@ that translate (VMware's NAT device, VirtualBox's engine) throw it away, having 
 from __future__ import annotations
 
 
-def leaving(way: str, source: str) -> str:
-    """The last chain that packets meet, after translation; `source` is what has to be the NAT's own.
+def drop_untranslated(match: str, source: str) -> str:
+    """The last chain that packets meet, after translation. If they `match`, `source` has to be the NAT's own.
 
     `saddr . oif`: an address of the interface by which they leave; `saddr`: any of the machine's, which
     answers of a host with several cards have.
@@ -17,6 +17,6 @@ def leaving(way: str, source: str) -> str:
     return f"""\
 	chain leaving {{
 		type filter hook postrouting priority srcnat + 1; policy accept;
-		{way} fib {source} type != local drop comment "this NAT does not translate its source"
+		{match} fib {source} type != local drop comment "this NAT does not translate its source"
 	}}
 """
