@@ -25,7 +25,7 @@ _COMMANDS = {
     "status": ("labs.status.status", "Show labs; of one, its nodes, leases and drift."),
     "trace": (
         "packets.trace.trace",
-        "Send one packet, and say where it went, or where and why it died.",
+        "Send one packet, and say where it went, or where and why it was dropped.",
     ),
     "explain": (
         "packets.explain.explain",
@@ -34,7 +34,7 @@ _COMMANDS = {
     "show": ("labs.show.show", "Show a table of the lab as it is now."),
     "watch": (
         "packets.watch.watch",
-        "Tell what is said in the lab, live: a line for each question with its answer, or connection.",
+        "Tell what is said in the lab, live: a line for each question with its reply, or connection.",
     ),
     "view": (
         "packets.view.view",

@@ -24,7 +24,7 @@ Command = Callable[..., Any]
 KINDS = {
     "icmp": "ICMP echo, as ping sends it; IPv4 or IPv6",
     "tcp[:PORT]": "a TCP connection; without PORT to a receiver of netlab's own, and bytes compared",
-    "udp[:PORT]": "a UDP datagram and its answer; without PORT to a receiver of netlab's own",
+    "udp[:PORT]": "a UDP datagram and its reply; without PORT to a receiver of netlab's own",
     "dns:NAME": "which name servers answer what; without DST the one in SRC's resolv.conf",
     "dhcp": "who offers which address and options; nothing is taken; DST: a network of SRC",
     "http[:PORT]": "a web page: whom the server takes SRC for",

@@ -39,7 +39,7 @@ def presumed_reason(adapter: Adapter) -> str:
     if adapter.in_vain:
         return f"{adapter.in_vain.why} ({adapter.in_vain.cause})"
     question = f"`sudo netlab trace {adapter.node} {adapter.network.name} --by dhcp`"
-    return f"its client asks, and gets no answer; {question} says why"
+    return f"its client asks, and gets no reply; {question} says why"
 
 
 def report_missing(lab: Lab, missing: Sequence[Lease], unleased: UnleasedCallback) -> None:

@@ -73,7 +73,7 @@ def plan(planned: Plan) -> dict[str, Any]:
     resources = [
         {"kind": type(resource).__name__, "text": str(resource)} for resource in planned.resources
     ]
-    return {"lab": planned.lab, "nouns": resources}
+    return {"lab": planned.lab, "resources": resources}
 
 
 def change(diff: Diff, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:

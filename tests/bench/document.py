@@ -56,10 +56,10 @@ def _use(results: Results) -> str:
 
 def _matrix(results: Results) -> str:
     asked = {
-        "30 VMs: netlab, answers only": ("matrix", "answers", 30),
+        "30 VMs: netlab, replies only": ("matrix", "replies", 30),
         "30 VMs: netlab, every packet followed": ("matrix", "evidence", 30),
         "30 VMs: Mininet's `pingall`": ("matrix", "mininet", 30),
-        "200 VMs: netlab, answers only": ("matrix", "answers", 200),
+        "200 VMs: netlab, replies only": ("matrix", "replies", 200),
         "200 VMs: netlab, every packet followed": ("matrix", "evidence", 200),
         "20 machines, half of their pairs blocked: `netlab verify`": ("matrix", "half blocked", 20),
     }

@@ -39,7 +39,7 @@ layers.ICMP  # Imports scapy.
 running = lab.attach(sys.argv[1])
 pairs = lab.pairs(running, ["v*"], ["v*"])
 start = time.perf_counter()
-results = lab.verify(running, answers_only=sys.argv[2] == "answers", expectations=pairs)
+results = lab.verify(running, replies_only=sys.argv[2] == "replies", expectations=pairs)
 seconds = time.perf_counter() - start
 wrong = [result for result in results if not result.passed]
 assert not wrong, [(one.expectation.source.name, one.failure) for one in wrong[:5]]
@@ -97,7 +97,7 @@ def guard(results: Results, sizes: tuple[int, ...]) -> None:
 
 
 def matrix(results: Results, sizes: tuple[int, ...]) -> None:
-    """Every pair of VMs, as Mininet's pingall: with answers only, and with every packet followed."""
+    """Every pair of VMs, as Mininet's pingall: with replies only, and with every packet followed."""
     for size in (30, 200):
         if size <= max(sizes):
             _both_matrices(results, size)
@@ -108,7 +108,7 @@ def matrix(results: Results, sizes: tuple[int, ...]) -> None:
 
 def _both_matrices(results: Results, size: int) -> None:
     with _running(scenarios.full(size)) as lab:
-        for how in ("answers", "evidence"):
+        for how in ("replies", "evidence"):
             await_idle()
             said = run(sys.executable, "-c", _MATRIX, lab, how)
             results.add("matrix", how, size, float(said))

@@ -45,7 +45,7 @@ def test_half_of_380_pairs_blocked_each_with_its_cause(tmp_path):
         blocked = Counter((r.outcome.at, r.outcome.cause) for r in results if r.outcome.cause)
         assert sum(blocked.values()) == sum(not r.expectation.reachable for r in results)
         assert {("host", "not-forwarding"), ("host", "firewall")} <= set(blocked)
-        quick = lab.verify(up, answers_only=True)
+        quick = lab.verify(up, replies_only=True)
         assert [r.outcome.verdict for r in quick] == [r.outcome.verdict for r in results]
         assert not lab.status(up).drift
 
@@ -64,7 +64,7 @@ def test_64_vms_do_not_overflow_the_neighbour_table(tmp_path, monkeypatch):
         assert len(results) == 4422
         assert len(batches) > 3
         # With answers only too, the next one finds a table that nobody's neighbours are left in.
-        quick = lab.verify(up, answers_only=True)
+        quick = lab.verify(up, replies_only=True)
         assert [result.failure for result in quick if not result.passed] == []
         for place in up.plan.namespaces:
             assert "lladdr" not in inside(place, "ip", "neigh").stdout

@@ -69,7 +69,7 @@ def dhcp_renew(
 ) -> None:
     """Let a machine ask its DHCP server anew, and wait until it has an address.
 
-    As ipconfig /renew. Who gets no answer gives up its address after 4 s, and asks everybody.
+    As ipconfig /renew. Who gets no reply gives up its address after 4 s, and asks everybody.
     """
     running = lab.attach(lab.find_lab(lab_name))
     if dry_run:

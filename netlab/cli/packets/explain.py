@@ -36,7 +36,7 @@ _NOT_ANSWERED = 1
     metavar="icmp|tcp:PORT|udp:PORT",
     help="What kind of packet; default: an ICMP echo request.",
 )
-@click.option("--reply", is_flag=True, help="Show the way of the answer too, step by step.")
+@click.option("--reply", is_flag=True, help="Show the way of the reply too, step by step.")
 @language_option
 @json_option
 @pass_output

@@ -80,7 +80,7 @@ def _table(summaries: Mapping[str, str]) -> str:
     metavar="SECONDS",
     help="netlab's own receiver answers only then (udp without a port, raw).",
 )
-@click.option("--reply", is_flag=True, help="Tell the answer step by step too.")
+@click.option("--reply", is_flag=True, help="Tell the reply step by step too.")
 @click.option(
     "--fields",
     is_flag=False,
@@ -150,10 +150,10 @@ def trace(
     audit: bool,
     language: str,
 ) -> int:
-    """Send one packet, and say where it went, or where and why it died.
+    """Send one packet, and say where it went, or where and why it was dropped.
 
     SRC is a node, DST a node, an adapter of one (host@lan) or an IP address. Exit code 1
-    if no answer came back.
+    if no reply came back.
     """
     compared = {
         "--compare": other_target,

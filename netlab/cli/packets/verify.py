@@ -45,9 +45,9 @@ from netlab.cli.packets.measured import measure, report_measured
     help="Only pairs to it. Can be repeated.",
 )
 @click.option(
-    "--answers-only",
+    "--replies-only",
     is_flag=True,
-    help="Look at the ends of each way only: faster, and says not where and why a packet died.",
+    help="Look at the ends of each way only: faster, and says not where and why a packet was dropped.",
 )
 @junit_option
 @json_option
@@ -58,7 +58,7 @@ def verify(
     lab_name: str | None,
     sources: tuple[str, ...],
     targets: tuple[str, ...],
-    answers_only: bool,
+    replies_only: bool,
     junit: str | None,
 ) -> None:
     """Measure who reaches whom, and compare it with the scenario.
@@ -70,4 +70,4 @@ def verify(
     """
     running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     pairs = lab.pairs(running, sources, targets)
-    report_measured(output, [measure(output, running, pairs, answers_only)], junit)
+    report_measured(output, [measure(output, running, pairs, replies_only)], junit)

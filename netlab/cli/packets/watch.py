@@ -64,7 +64,7 @@ def watch(
     count: int | None,
     seconds: float | None,
 ) -> None:
-    """Tell what is said in the lab, live: a line for each question with its answer, or connection.
+    """Tell what is said in the lab, live: a line for each question with its reply, or connection.
 
     With nodes or networks, only what passes there. A `*` marks a node that has rewritten the
     packet. Ctrl-C ends it.

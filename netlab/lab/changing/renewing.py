@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def renew(lab: Lab, target: str, seconds: float = 15.0, progress: Progress | None = None) -> Lab:
-    """Let a machine (`vm1`), or one adapter of it, ask DHCP anew, and wait for the answer.
+    """Let a machine (`vm1`), or one adapter of it, ask DHCP anew, and wait for the reply.
 
     As `ipconfig /renew` does it: a server that does not answer within 4 s loses its client, who then
     asks everybody. Returns the lab, changed if there was a lease that had been given back. Raises

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def verify(
     lab: Lab,
     progress: Callable[[int], None] | None = None,
-    answers_only: bool = False,
+    replies_only: bool = False,
     expectations: Sequence[Expectation] | None = None,
 ) -> list[Result]:
     """Measure who reaches whom, and compare it with what the scenario expects.
 
     Every packet is followed, so that one that was not answered is told with where and why it
-    died; with `answers_only`, its two ends alone are looked at, which is faster.
+    died; with `replies_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured. `expectations` are those of
     `lab.expectations` that are measured (see `pairs`); None: all. Raises NeedsRoot, KernelError,
     Interrupted.
@@ -38,7 +38,7 @@ def verify(
     chosen = lab.expectations if expectations is None else expectations
     controls = witnesses(lab.expectations, chosen)
     inputs = MatrixInput(lab.topology.endpoints, *_namespaces_and_addresses(lab))
-    network_map = None if answers_only else netmap(lab)
+    network_map = None if replies_only else netmap(lab)
     with deferred_signals() as interruption:
         results = measure(
             [*chosen, *controls],

@@ -36,7 +36,7 @@ table ip firewall {{{_forwarded_chain(policy, trusted, forwards)}
 def firewall_6(policy: Firewall, trusted: Sequence[str] = ("lo",)) -> str:
     """Rules for IPv6 that drop what is blocked; neighbours and routers are heard all the same.
 
-    So are DHCPv6 servers: a client asks a group, and no connection is known that the answer belongs to.
+    So are DHCPv6 servers: a client asks a group, and no connection is known that the reply belongs to.
     """
     passed = [f"{NEIGHBOURS} accept", "udp sport 547 udp dport 546 accept"]
     return f"""\

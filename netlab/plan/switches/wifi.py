@@ -18,7 +18,7 @@ def is_wireless(vmnet: Network) -> bool:
 def rules(uplink: str, host: str) -> str:
     """Rules of the vmnet's switch; `uplink` is its port to the LAN, `host` the MAC of the host's card.
 
-    Bit 0 of the 16 at 144 is DHCP's broadcast flag: the answer could not be sent to the VM's
+    Bit 0 of the 16 at 144 is DHCP's broadcast flag: the reply could not be sent to the VM's
     MAC. No UDP checksum is better than a wrong one (RFC 768).
     """
     return f"""\
