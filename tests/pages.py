@@ -6,6 +6,7 @@ Commands and scenarios of the reference, and the rooms of the architecture.
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -36,6 +37,7 @@ def pages() -> dict[Path, str]:
     return {
         docs / "reference" / "commands.md": commands(),
         docs / "reference" / "scenarios.md": scenarios(),
+        docs / "reference" / "python.md": python(),
         docs / "images" / "rooms.svg": picture(),
         architecture: _ROOMS.sub(lambda _: listed, architecture.read_text()),
     }
@@ -55,6 +57,46 @@ def commands() -> str:
         f"{_COMMANDS}\n| command | what it does |\n|---|---|\n{contents}\n{sections}".rstrip()
         + "\n"
     )
+
+
+def python() -> str:
+    """The page of the Python API: what `netlab.lab` offers, with the first sentence of each."""
+    rows = "".join(f"| `{_called(name)}` | {_cell(_sentence(name))} |\n" for name in lab.__all__)
+    return f"{_PYTHON}\n| name | what it is |\n|---|---|\n{rows}"
+
+
+def _called(name: str) -> str:
+    """A name of the API, with its arguments if it is a function."""
+    value = getattr(lab, name)
+    if inspect.isclass(value):
+        return name
+    names = inspect.signature(value).parameters.values()
+    return f"{name}({', '.join(p.name + '=…' * (p.default is not p.empty) for p in names)})"
+
+
+def _sentence(name: str) -> str:
+    """The first sentence of a docstring."""
+    text = inspect.getdoc(getattr(lab, name)) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+_PYTHON = """\
+# Python
+
+`netlab.lab` is the public Python API: what stands here may be imported, all else may change.
+It is typed, and the functions do what the commands of their names do.
+Every function raises errors of `netlab.errors`, which have an exit code and, most of them, a way out.
+This page is made of the docstrings (`make pages`); `help(netlab.lab)` groups the names by purpose.
+
+```python
+from netlab import lab
+
+with lab.running(lab.prepare(lab.load("nat"))) as running:
+    results = lab.verify(running)
+    assert all(result.passed for result in results)
+    print(lab.trace(running, "vm1", "internet").diagnosis.verdict)
+```
+"""
 
 
 _COMMANDS = """\
