@@ -255,19 +255,19 @@ class Adapter:
             return InVain("nic-down", "the adapter has no cable", "plug it in: `connected: true`")
         if self.denied is Denial.NOT_ADMITTED:
             why = f"{network.segment} does not admit its MAC address"
-            return InVain("not-admitted", why, "let more devices in: `admits`")
+            return InVain("mac-not-allowed", why, "let more devices in: `admits`")
         if any(plugged.leases for plugged in self.plugged_into):
             why = f"the DHCP server of {network.segment} has no address left"
-            return InVain("pool-empty", why, "give it an `address`, or the server a larger `range`")
+            return InVain("dhcp-pool-exhausted", why, "give it an `address`, or the server a larger `range`")
         if network.barred:
             why = f"{network.barred} is not given the answers: promiscuous mode is not permitted"
-            return InVain("no-way-back", why, "permit it: `promiscuous: true`")
+            return InVain("no-return-path", why, "permit it: `promiscuous: true`")
         if not network.linked or (network.mode and network.mode.on_lan and not network.lan):
             card = f"the host's {network.nic}, which has no link" if network.nic else "no card"
             why = f"no DHCP server answers: {network.name} is bridged to {card}"
-            return InVain("no-offer", why, "plug the card in, or choose another: `nic`")
+            return InVain("dhcp-no-offer", why, "plug the card in, or choose another: `nic`")
         why = f"no DHCP server answers on {network.name}"
-        return InVain("no-offer", why, "give it an `address`, or let a server run there")
+        return InVain("dhcp-no-offer", why, "give it an `address`, or let a server run there")
 
     @property
     def speaks(self) -> bool:
