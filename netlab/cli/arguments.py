@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from netlab.cli.output import Output
 from netlab.errors import NetlabError, UsageError
-from netlab.report.words import LANGUAGES
+from netlab.messages import ENGLISH, languages
 
 Command = Callable[..., Any]
 
@@ -393,16 +393,16 @@ def spoken() -> str:
     """The language that the environment asks for, as locale(7) has it."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(name):
-            return next((one for one in LANGUAGES if value.startswith(one)), LANGUAGES[0])
-    return LANGUAGES[0]
+            return next((code for code in languages() if value.startswith(code)), ENGLISH)
+    return ENGLISH
 
 
 language_option = click.option(
     "--lang",
     "language",
-    type=click.Choice(LANGUAGES),
+    type=click.Choice(languages()),
     default=spoken,
-    help="Language of the text; default: zh if LC_ALL or LANG begins with zh, otherwise en.",
+    help="Language of the text; default: that of LC_ALL, LC_MESSAGES or LANG, otherwise en.",
 )
 
 scenario_argument = click.argument("scenario", type=ScenarioName(), metavar="SCENARIO|FILE")

@@ -210,7 +210,7 @@ def trace(
             document["audit"] = data.account(traced, account)
 
         def text() -> RenderableType:
-            return journey(traced, reply, language, account=account, more=terminal, width=width)
+            return journey(traced, reply, language, account=account, hint=terminal, width=width)
 
         if file == STDOUT:
             show(text(), to_stderr=True)

@@ -19,17 +19,18 @@ def ask(traced: Trace, language: str) -> None:
 
     Raises UsageError if there is no input at all.
     """
-    from netlab.report.trace.quiz import lines, riddles
-    from netlab.report.words import WORDS
+    from netlab.messages import translator
+    from netlab.report.trace.quiz import lines, questions
 
-    words = WORDS[language]
+    gettext = translator(language)
     terminal = sys.stdin is not None and sys.stdin.isatty()
     asked = right = 0
-    for number, riddle in enumerate(riddles(traced, language), 1):
+    for number, question in enumerate(questions(traced, language), 1):
         if number == 1:
-            say(f"{words['choose']}\n")
-        say("\n".join(lines(number, riddle)))
-        choice = _choice(len(riddle.choices), words["again"], terminal)
+            say(gettext("Type a number and Enter; q stops asking.") + "\n")
+        say("\n".join(lines(number, question)))
+        again = gettext("a number from 1 to {most}, please")
+        choice = _choice(len(question.choices), again, terminal)
         if choice is None:
             if not asked and not terminal:
                 raise UsageError(
@@ -38,15 +39,15 @@ def ask(traced: Trace, language: str) -> None:
                 )
             break
         asked += 1
-        correct = choice == riddle.right
+        correct = choice == question.right
         right += correct
-        said = words["wrong"].format(right=riddle.choices[riddle.right])
-        say(f"   {words['right'] if correct else said}")
-        if riddle.reason:
-            say(f"     {riddle.reason}")
+        judgement = gettext("✔ right") if correct else gettext("✘ right is: {right}")
+        say(f"   {judgement.format(right=question.choices[question.right])}")
+        if question.reason:
+            say(f"     {question.reason}")
         say("")
     if asked:
-        say(words["score"].format(right=right, asked=asked) + "\n")
+        say(gettext("{right} of {asked} right").format(right=right, asked=asked) + "\n")
 
 
 def _choice(most: int, again: str, terminal: bool) -> int | None:

@@ -85,13 +85,13 @@ def write(
 
 def _pictures(*labs: lab.Lab) -> Pictures:
     """Of each lab as it is now, in every language."""
+    from netlab.messages import languages
     from netlab.report.topology import graph, svg
-    from netlab.report.words import LANGUAGES
 
     found = {}
     for running in {one.name: one for one in labs}.values():
         status = lab.status(running)
-        found[running.name] = {one: svg.render(graph.running(status, one)) for one in LANGUAGES}
+        found[running.name] = {one: svg.render(graph.running(status, one)) for one in languages()}
     return found
 
 

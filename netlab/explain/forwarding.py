@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.decision import By, Decision, best_route, closed_route, found_out
+from netlab.diagnosis.decision import By, Decision, best_route, closed_route, found_out, would_ask
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.bridging import Cables, Crossing
 from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedProbe
@@ -366,7 +366,7 @@ class Walk(Cables):
         path, (owner, into) = found[0]
         other = self.world.places[owner].interface(into)
         mac = other.mac if other else ""
-        self.decide(found_out(hop, mac, owner, "would ask"))
+        self.decide(would_ask(hop, mac, owner))
         return mac, path
 
     def _not_resolved(self, node: str, interface: str, address: IPAddress) -> Ended:

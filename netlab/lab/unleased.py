@@ -81,12 +81,11 @@ def _asked(lab: Lab, adapters: Sequence[Adapter]) -> Sequence[Diagnosis | str]:
 
 def told(finding: Diagnosis) -> str:
     """What became of a DHCP question, in a sentence."""
-    from netlab.diagnosis.cause import sentences
+    from netlab.diagnosis import phrases
 
     if finding.cause is None:
         return "a server offers it an address, and its client has taken none yet"
-    sentence = sentences(finding)["en"]
-    return f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
+    return phrases.where_and_why(finding)
 
 
 def expected(adapter: Adapter) -> str:

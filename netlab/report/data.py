@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import NetlabError, ScenarioError
+from netlab.messages import Message, in_languages
 from netlab.plan.plan import Drift, Plan, line
 
 if TYPE_CHECKING:
@@ -119,9 +120,10 @@ def account(traced: Trace, found: DropAudit) -> dict[str, Any]:
 
 def trace(traced: Trace, lab: str) -> dict[str, Any]:
     """A packet's journey, what decided it, and its end (docs/trace.md describes every field)."""
-    from netlab.diagnosis.cause import sentences
+    from netlab.diagnosis import phrases
 
     asked, finding = traced.question, traced.finding
+    sentence = phrases.sentence(finding)
     decided = traced.decisions or ((),) * len(traced.journey.steps)
     return {
         "version": TRACE_VERSION,
@@ -142,7 +144,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
             "verdict": finding.verdict.value,
             "at": finding.at,
             "cause": finding.cause.value if finding.cause else None,
-            "sentence": sentences(finding) or None,
+            "sentence": in_languages(sentence) if sentence else None,
             "evidence": finding.evidence,
             **_in_languages("evidence_texts", finding.evidence),
             "look_at": finding.look_at,
@@ -153,11 +155,8 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
 
 
 def _in_languages(key: str, text: str) -> dict[str, dict[str, str]]:
-    """What netlab says, in each language; nothing of what are Linux's own words."""
-    from netlab.messages import Said, told
-    from netlab.report.words import LANGUAGES
-
-    return {key: {one: told(text, one) for one in LANGUAGES}} if isinstance(text, Said) else {}
+    """Return a message in each language; nothing for Linux's own words."""
+    return {key: in_languages(text)} if isinstance(text, Message) else {}
 
 
 EXPLANATION_VERSION = 2
@@ -206,12 +205,10 @@ def view(lab: str, name: str, shown: View) -> dict[str, Any]:
 
 def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> dict[str, Any]:
     """A packet's stay on a node. `begun`: nanoseconds since 1970, from which its time counts."""
-    from netlab.report.words import LANGUAGES, packet_name
-
     return {
         "part": step.part.value,
         "packet": step.packet.name,
-        "packet_texts": {one: packet_name(step.packet.name, one) for one in LANGUAGES},
+        "packet_texts": in_languages(step.packet.name),
         "node": step.node,
         "in": step.came_in and asdict(step.came_in),
         "out": [asdict(outlet) for outlet in step.went_out],

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 _GAP = 2
 _LEAST_BROKEN = 16
 """Columns that a text is not made narrower than by breaking it."""
-_WORD = re.compile(r"\s*\S+")
-"""What a text is broken between, with the space before it."""
+_IDEOGRAPH, _CLOSING = r"\u3400-\u9fff", "，。：；、）"
+_WORD = re.compile(rf"\s*（*(?:[{_IDEOGRAPH}]|[^\s{_IDEOGRAPH}（{_CLOSING}]+)[{_CLOSING}]*|\s*\S")
+"""What a text is broken between, with the space before it: words, and Chinese characters, which no space
+parts, each with the punctuation that may not begin a line."""
 _PART = re.compile(r"\s*@?[^\s@]+")
 """What a heading is: it may be broken before the `@` of an endpoint too."""
 _NOTHING = ("", "–")

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.diagnosis.cause import Cause, Diagnosis, sentences
+from netlab.diagnosis import phrases
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import EchoSightings, Outcome, Verdict, outcome_of
 from netlab.kernel.host.neighbours import impatient, room
@@ -19,6 +20,7 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.patience import Interruption
+from netlab.messages import Message
 from netlab.packets import icmp
 from netlab.packets.icmp_socket import IcmpSocket, address
 from netlab.packets.packet import Part
@@ -163,11 +165,15 @@ def _outcome(probe: PairProbe, evidence: EchoSightings, finding: Diagnosis | Non
         return outcome
     able = probe.mute or evidence.left or evidence.source_could_send
     if finding.cause in _NOTHING_LEAVES and not able:
-        why = f"nothing leaves the source: {finding.evidence} ({finding.cause})"
+        why = Message(
+            "nothing leaves the source: {evidence} ({cause})",
+            evidence=finding.evidence,
+            cause=finding.cause,
+        )
         return replace(
             outcome, verdict=Verdict.UNKNOWN, why=why, at=finding.at, cause=finding.cause
         )
-    why = f"at {finding.at}, {sentences(finding)['en']} ({finding.cause}: {finding.evidence})"
+    why = phrases.where_and_why(finding)
     return replace(outcome, verdict=finding.verdict, why=why, at=finding.at, cause=finding.cause)
 
 
@@ -232,7 +238,10 @@ class _Wave:
         longest = _LONGEST_SECONDS + _TIMES_SENDING * (self.sent_at - self.begun_at)
         if self.last_sighting + _QUIET_SECONDS < self.sent_at + longest:
             return ""
-        return f"after {longest:.0f} s, netlab's own packets were still seen: somebody sends them again"
+        return Message(
+            "after {seconds} s, netlab's own packets were still seen: somebody sends them again",
+            seconds=round(longest),
+        )
 
     def keep_silent(self, analyzer: LossAnalyzer, numbers: Sequence[int]) -> None:
         """Remember what was seen of the probes that were not answered; `numbers` are their names."""

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from netlab import lab
+from netlab.messages import languages
 from netlab.report.topology import graph, svg
 from netlab.report.web.page import Pictures, html
-from netlab.report.words import LANGUAGES
 from netlab.scenario.loader import loads
 from tests.page import pictures as pictures_taken
 from tests.page.browser import Browser, browser
@@ -55,7 +55,7 @@ def place(part: str, node: str, answer: bool = False) -> int:
 
 def drawn(scenario: str) -> dict[str, str]:
     planned = lab.prepare(lab.load(scenario))
-    return {one: svg.render(graph.planned(planned, one)) for one in LANGUAGES}
+    return {one: svg.render(graph.planned(planned, one)) for one in languages()}
 
 
 @pytest.fixture(scope="module")
@@ -497,7 +497,7 @@ def many() -> graph.Graph:
 def test_a_wide_picture_takes_the_whole_width_and_can_be_seen_as_it_was_drawn(opened):
     tab = opened(
         [{**DEAD, "steps": []}],
-        labs={"nat": dict.fromkeys(LANGUAGES, svg.render(many()))},
+        labs={"nat": dict.fromkeys(languages(), svg.render(many()))},
         width=1920,
     )
     width = "document.querySelector('figure:not([hidden]) svg').getBoundingClientRect().width"

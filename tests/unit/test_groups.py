@@ -139,8 +139,10 @@ def test_a_thousand_pairs_of_one_cause_are_one_thing():
     names = [f"vm{number}" for number in range(1, 41)]
     (group,) = groups(measured(lab_of(names), decide))
     assert group.blocks == (PairBlock(tuple(names), tuple(names), 40 * 39),)
-    assert group.what == f"expected reachable, but dead: at the sender, {silent} (arp-unanswered)"
-    assert group.example.startswith("expected reachable, but dead: at vm1, ")
+    assert (
+        group.what == f"expected reachable, but dropped: at the sender, {silent} (arp-unanswered)"
+    )
+    assert group.example.startswith("expected reachable, but dropped: at vm1, ")
     shown = plain(Matrix(group.results), 80)
     assert "! vm1…vm40 → vm1…vm40, 1560 pairs: expected reachable" in shown
     assert len(shown.splitlines()) < 60

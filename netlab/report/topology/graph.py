@@ -11,17 +11,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netlab.frozen import frozen
+from netlab.messages import N_, translator
 from netlab.plan.modes import nat
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import Cable, CableEnd
-from netlab.report.words import drawn
 from netlab.scenario.topology import WAN, Adapter, Network, Node, Role, Topology
 
 if TYPE_CHECKING:
     from netlab.lab import Lab, Status
     from netlab.plan.plan import Plan
 
-ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
+ROLES = {Role.NAT_DEVICE: N_("NAT device"), Role.DHCP_SERVER: N_("DHCP server")}
+
+_NO_ADDRESS = N_("no address")
 
 INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
 """What exists inside the one real computer, beside VMware's switches."""
@@ -92,6 +94,10 @@ class Graph:
                 found[place] = (*found.get(place, ()), wire)
         return found
 
+    def gettext(self, text: str) -> str:
+        """A text in the drawing's language."""
+        return translator(self.language)(text)
+
     def shown(self, adapter: Adapter) -> list[str]:
         """The adapter's addresses, as drawings show them."""
         return shown(adapter, self.addresses, self.language)
@@ -134,7 +140,7 @@ def running(status: Status, language: str = "en") -> Graph:
 def addresses_of(status: Status) -> ShownAddresses:
     """What every adapter has now, of IPv4: addresses of IPv6 are wider than a drawing's boxes."""
     return {
-        place: [address for address in addresses if ":" not in address] or ("no address",)
+        place: [address for address in addresses if ":" not in address] or (_NO_ADDRESS,)
         for place, addresses in _all_of(status).items()
     }
 
@@ -157,34 +163,36 @@ def _all_of(status: Status) -> ShownAddresses:
 
 def shown(adapter: Adapter, addresses: ShownAddresses, language: str = "en") -> list[str]:
     """An adapter's addresses without prefix lengths; many are counted."""
+    gettext = translator(language)
     if adapter.bare:
-        return [drawn("bridged", language)]
+        return [gettext("bridged")]
     planned = (str(adapter.address),) if adapter.address else ("DHCP",)
     known = addresses.get(
-        (adapter.node, adapter.interface), planned if not addresses else ("no address",)
+        (adapter.node, adapter.interface), planned if not addresses else (_NO_ADDRESS,)
     )
-    found = [drawn(address.partition("/")[0], language) for address in known]
-    more = drawn("+ {count} more", language).format(count=len(found) - 1)
+    found = [gettext(address.partition("/")[0]) for address in known]
+    more = gettext("+ {count} more").format(count=len(found) - 1)
     return [found[0], more] if len(found) > 2 else found
 
 
 def title(node: Node, language: str = "en") -> str:
     """What a machine is called in drawings."""
-    return drawn(ROLES[node.role], language) if node.role in ROLES else node.name
+    return translator(language)(ROLES[node.role]) if node.role in ROLES else node.name
 
 
 def name(network: Network, language: str = "en") -> str:
     """What a network is called in drawings, with its mode: `vmnet8 · NAT`."""
+    gettext = translator(language)
     if network.name.endswith(WAN) and not network.lan:
-        return drawn("the Internet", language)
+        return gettext("the Internet")
     if network.mode:
-        return f"{network.name} · {drawn(network.mode.title, language)}"
+        return f"{network.name} · {gettext(network.mode.title)}"
     return network.name
 
 
 def subnet(network: Network, language: str = "en") -> str:
     """A network's addresses, IPv6's too if it has them; nobody need have told those of a LAN segment."""
-    own = str(network.subnet) if network.numbered else drawn("no subnet", language)
+    own = str(network.subnet) if network.numbered else translator(language)(N_("no subnet"))
     return f"{own} · {network.prefix}" if network.prefix else own
 
 

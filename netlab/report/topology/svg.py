@@ -12,7 +12,6 @@ from html import escape
 from netlab.report.topology.graph import Graph
 from netlab.report.topology.layout import Layout, Point, WireLine, arrange
 from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
-from netlab.report.words import drawn
 from netlab.scenario.topology import Role
 
 LIGHT = {
@@ -72,7 +71,8 @@ _SHAPES = {
     ".plumbing path": "stroke-dasharray:5 4",
 }
 """What is the same in every theme."""
-_LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}
+_LANGUAGE_TAGS = {"zh": "zh-Hans"}
+"""Of languages with several scripts: HTML needs the script's name to choose a font."""
 _HUED = (Role.NAT_DEVICE, Role.DHCP_SERVER)
 """Machines in their network's colour."""
 
@@ -114,9 +114,9 @@ def render(graph: Graph) -> str:
 def page(graph: Graph) -> str:
     """The picture as an HTML page of one file: it fits the window, or can be scrolled."""
     return _PAGE.format(
-        language=_LANGUAGE_TAGS[graph.language],
+        language=_language_tag(graph),
         title=escape(graph.title or graph.name),
-        size=drawn("Actual size", graph.language),
+        size=graph.gettext("Actual size"),
         picture=render(graph),
     )
 
@@ -126,7 +126,7 @@ def _svg(layout: Layout) -> Iterator[str]:
     hues = _hues(layout)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="netlab-graph" role="img"'
-        f' lang="{_LANGUAGE_TAGS[graph.language]}" width="{layout.width}" height="{layout.height}"'
+        f' lang="{_language_tag(graph)}" width="{layout.width}" height="{layout.height}"'
         f' viewBox="0 0 {layout.width} {layout.height}">'
     )
     yield f"<title>{escape(graph.title or graph.name)}</title>"
@@ -244,12 +244,16 @@ def _text(label: Label) -> str:
     )
 
 
+def _language_tag(graph: Graph) -> str:
+    return _LANGUAGE_TAGS.get(graph.language, graph.language)
+
+
 def _description(graph: Graph) -> Iterator[str]:
     """The picture in sentences, for those who hear it."""
     for network in graph.switches:
         names = [wire.beyond(network.name) for wire in graph.wires_at(network.name)]
-        mode = (drawn(network.mode.title, graph.language),) if network.mode else ()
-        yield drawn("{switch} ({facts}) connects {names}.", graph.language).format(
+        mode = (graph.gettext(network.mode.title),) if network.mode else ()
+        yield graph.gettext("{switch} ({facts}) connects {names}.").format(
             switch=network.name,
             facts=", ".join((graph.subnet_of(network), *mode)),
             names=", ".join(dict.fromkeys(names)),
@@ -257,7 +261,7 @@ def _description(graph: Graph) -> Iterator[str]:
     for wire in graph.wires:
         nodes = graph.topology.nodes
         if wire.a.place in nodes and wire.b.place in nodes:
-            yield drawn("{one} is connected to {other}.", graph.language).format(
+            yield graph.gettext("{one} is connected to {other}.").format(
                 one=wire.a.place, other=wire.b.place
             )
 

@@ -9,10 +9,10 @@ from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from netlab.messages import languages
 from netlab.report import data
 from netlab.report.traffic import conversation_lines
 from netlab.report.traffic.one_line import summary, what
-from netlab.report.words import LANGUAGES
 from netlab.traffic.conversations import ConversationState
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Traffic:
             first = journey["steps"][0]
             dot = {
                 "id": self._number,
-                "texts": {one: summary(first["before"], one) for one in LANGUAGES},
+                "texts": {code: summary(first["before"], code) for code in languages()},
                 "part": first["part"],
                 "way": way,
             }
@@ -119,7 +119,7 @@ def _steps(told: Conversation, begun: int) -> Iterator[dict[str, Any]]:
         for step in steps:
             part = "arp" if told.kind in ("arp", "ndp") else step.part.value
             # As it was at first: NAT changes what it is called.
-            texts = {one: _packet(steps[0].before, one) for one in LANGUAGES}
+            texts = {code: _packet(steps[0].before, code) for code in languages()}
             named = {"part": part, "packet": texts["en"], "packet_texts": texts}
             yield {**data.journey_step(step, begun), **named}
     for one in told.relayed:
@@ -137,5 +137,5 @@ def _verdict(told: Conversation) -> dict[str, Any] | None:
     refused = told.result is ConversationState.REFUSED
     at = told.back[0].node if told.back and refused else told.there[-1].node
     verdict = {"verdict": told.result.value, "at": at, "cause": None, "sentence": None}
-    texts = {one: what(told.reply, one) if told.reply else "" for one in LANGUAGES}
+    texts = {code: what(told.reply, code) if told.reply else "" for code in languages()}
     return {**verdict, "evidence": texts["en"], "evidence_texts": texts, "look_at": ""}
