@@ -1,4 +1,4 @@
-"""What became of a packet, in sentences: the one place in which `trace`, `verify` and `explain` phrase it."""
+"""Diagnoses as sentences: the one place in which `trace`, `verify`, `explain` and `up` get them."""
 
 from __future__ import annotations
 

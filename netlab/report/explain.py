@@ -1,4 +1,4 @@
-"""Where a packet would go, for people: in the style of a journey, without times."""
+"""A predicted journey for people, in the style of `trace`, without times."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ def _table(step: Step, story: Story) -> Iterator[RenderableType]:
     came = _interfaces(gettext("in"), [step.came_in.interface] if step.came_in else [])
     went = _interfaces(gettext("out"), [out.interface for out in step.went_out])
     rows = list(_rows(step, story))
-    by = gettext("who changed it") if any(row[-1] for row in rows) else ""
+    by = gettext("who changed it") if any(reason for *_, reason in rows) else ""
     headings = ("", "", came or gettext("sent here"), went or gettext("ends here"), by)
-    styled = [[Styled(cell, "yellow" if row[-1] else "") for cell in row] for row in rows]
+    styled = [[Styled(cell, "yellow" if cells[-1] else "") for cell in cells] for cells in rows]
     yield Table(headings, styled, gap=_GAP)
     for decision in story.decisions(step):
         line = f"      {decision_line(decision, story)}"

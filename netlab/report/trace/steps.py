@@ -67,7 +67,7 @@ class _Picture:
         shown = [step for packet in self._whole for step in story.steps(packet)]
         self._node_width = widest([step.node for step in shown]) + 3
         self._ends_width = widest([story.ends(step) for step in shown]) + 3
-        self._what_width = widest([_addresses(step, story) for step in shown]) + 1
+        self._addresses_width = widest([_addresses(step, story) for step in shown]) + 1
 
     def lines(self) -> Iterator[Text]:
         story, trace = self._story, self._story.trace
@@ -122,7 +122,7 @@ class _Picture:
             yield from self._lesser(alike, main)
 
     def _heading(self, text: str) -> Text:
-        columns = 4 + self._node_width + self._ends_width + self._what_width
+        columns = 4 + self._node_width + self._ends_width + self._addresses_width
         right = f"{self._story.gettext('TTL'):>{_TTL_WIDTH}}"
         time = self._story.gettext("time")
         right += " " * (_TIME_WIDTH - cell_len(time)) + time
@@ -152,7 +152,7 @@ class _Picture:
         story = self._story
         left = f"{story.number(step):2}  {pad(step.node, self._node_width)}"
         ends = pad(story.ends(step), self._ends_width)
-        what = pad(_addresses(step, story, before), self._what_width)
+        addresses = pad(_addresses(step, story, before), self._addresses_width)
         time = f"+{story.span(step.at - before.at)}" if before else story.after(step)
         ttl = step.after.get("ip.ttl", "–")
         if before and before.after.get("ip.ttl", "–") == ttl:
@@ -161,7 +161,7 @@ class _Picture:
         yield Text.assemble(
             (left, "bold"),
             (ends, drop_style),
-            (what, "" if what.strip() == flow(step.after) else _DECISION),
+            (addresses, "" if addresses.strip() == flow(step.after) else _DECISION),
             f"{ttl:>{_TTL_WIDTH}}{time:>{_TIME_WIDTH}}",
             no_wrap=True,
             overflow="ellipsis",
@@ -317,7 +317,7 @@ def _account(account: DropAudit, story: Story) -> Iterator[str]:
 
 
 def _where(story: Story) -> Iterator[tuple[str, str]]:
-    """Where it was seen last; not of a question that goes to everybody, nor of a packet that went on."""
+    """Yield where the packet was seen last, unless it was a question to everybody, or went on."""
     sent = story.trace.journey.of(Part.REQUEST)
     last = story.last or (sent[-1] if sent else None)
     if story.kind in _TO_EVERYBODY or (last and last is not story.steps(last.packet)[-1]):

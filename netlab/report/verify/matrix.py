@@ -35,7 +35,7 @@ _SIGNS = (N_("✘ not reached"), N_("? not known"), N_("– the same machine"))
 
 @frozen
 class Matrix:
-    """Who reaches whom, as it was measured, in a language."""
+    """The measured pairs of a lab, to be shown in a language."""
 
     results: Sequence[Result]
     language: str = ENGLISH
@@ -221,7 +221,7 @@ class _FamilyGrid:
 
 @frozen
 class _Failures:
-    """What is not as expected, in so many lines as a person reads."""
+    """The pairs that are not as expected, in so many lines as a person reads."""
 
     groups: Sequence[PairGroup]
     width: int
@@ -245,7 +245,7 @@ class _Failures:
             )
 
     def _group(self, group: PairGroup) -> Iterator[str]:
-        """What became of some pairs, and which: in a line, or in one for each block of them."""
+        """Yield what became of a group's pairs, and which: in a line, or in one for each block of them."""
         yield paragraph(f"! {self._pairs(group)}: {self._render(group.what)}", self.width, 4)
         if len(group.blocks) > 1:
             for block in group.blocks[:_MOST_BLOCKS]:
