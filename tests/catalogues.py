@@ -19,13 +19,14 @@ from netlab import __version__, messages
 
 PACKAGE = Path(messages.__file__).parent
 TEMPLATE = "netlab.pot"
+_METHODS = [("**.py", "python"), ("**/page.js", "javascript")]
 _KEYWORDS = {**DEFAULT_KEYWORDS, messages.Message.__name__: None}
 
 
 def extracted(package: Path = PACKAGE) -> Catalog:
     """Return every text of a package, in the order of its files."""
     catalog = Catalog(project="netlab", charset="utf-8")
-    texts = extract_from_dir(package, keywords=_KEYWORDS, comment_tags=("Translators:",))
+    texts = extract_from_dir(package, _METHODS, keywords=_KEYWORDS, comment_tags=("Translators:",))
     for file, line, text, comments, context in texts:
         catalog.add(text, None, [(f"netlab/{file}", line)], auto_comments=comments, context=context)
     return catalog

@@ -17,6 +17,7 @@ from babel.messages.catalog import Message as Entry
 
 from netlab import messages
 from netlab.messages import LOCALE, Message, join_and, languages, render, translator
+from netlab.report.web import page
 from tests import catalogues
 
 FILES = catalogues.catalogues(LOCALE)
@@ -88,6 +89,14 @@ def test_babel_finds_every_text(texts):
     """It reads words, not meanings: a text in an f-string's braces, for example, is not found."""
     for file in catalogues.PACKAGE.rglob("*.py"):
         assert calls(file) <= texts, file
+
+
+def test_the_page_finds_every_text_of_its_script(texts):
+    """It looks for them by itself, and Babel by its own rules."""
+    script = (catalogues.PACKAGE / "programs" / "page" / "page.js").read_text()
+    entries = catalogues.extracted(catalogues.PACKAGE / "programs" / "page")
+    assert set(page.texts_of(script)) == {entry.id for entry in entries if entry.id}
+    assert set(page.texts_of(script)) <= texts
 
 
 def test_a_message_is_rendered_in_another_language_with_its_arguments():

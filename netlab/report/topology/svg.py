@@ -12,6 +12,7 @@ from html import escape
 from netlab.report.topology.graph import Graph
 from netlab.report.topology.layout import Layout, Point, WireLine, arrange
 from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
+from netlab.report.words import language_tag
 from netlab.scenario.topology import Role
 
 LIGHT = {
@@ -71,8 +72,6 @@ _SHAPES = {
     ".plumbing path": "stroke-dasharray:5 4",
 }
 """What is the same in every theme."""
-_LANGUAGE_TAGS = {"zh": "zh-Hans"}
-"""Of languages with several scripts: HTML needs the script's name to choose a font."""
 _HUED = (Role.NAT_DEVICE, Role.DHCP_SERVER)
 """Machines in their network's colour."""
 
@@ -114,7 +113,7 @@ def render(graph: Graph) -> str:
 def page(graph: Graph) -> str:
     """The picture as an HTML page of one file: it fits the window, or can be scrolled."""
     return _PAGE.format(
-        language=_language_tag(graph),
+        language=language_tag(graph.language),
         title=escape(graph.title or graph.name),
         size=graph.gettext("Actual size"),
         picture=render(graph),
@@ -126,7 +125,7 @@ def _svg(layout: Layout) -> Iterator[str]:
     hues = _hues(layout)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="netlab-graph" role="img"'
-        f' lang="{_language_tag(graph)}" width="{layout.width}" height="{layout.height}"'
+        f' lang="{language_tag(graph.language)}" width="{layout.width}" height="{layout.height}"'
         f' viewBox="0 0 {layout.width} {layout.height}">'
     )
     yield f"<title>{escape(graph.title or graph.name)}</title>"
@@ -242,10 +241,6 @@ def _text(label: Label) -> str:
         f'<text class="{label.kind}" x="{label.x}" y="{label.y}"{anchor}>'
         f"{escape(label.text)}</text>"
     )
-
-
-def _language_tag(graph: Graph) -> str:
-    return _LANGUAGE_TAGS.get(graph.language, graph.language)
 
 
 def _description(graph: Graph) -> Iterator[str]:

@@ -14,10 +14,16 @@ from netlab.diagnosis import phrases
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Step
 from netlab.diagnosis.verdict import Verdict
-from netlab.messages import N_, languages, translator
+from netlab.messages import N_, languages
 from netlab.packets.packet import Packet, Part
 from netlab.report.trace.narrative import NUMBERED, Story, flow, pad, widest
-from netlab.report.words import decider_name, discovery_name, probe_name, translations
+from netlab.report.words import (
+    decider_name,
+    discovery_name,
+    language_name,
+    probe_name,
+    translations,
+)
 from netlab.trace.audit import DropAudit
 from netlab.trace.trace import Trace
 
@@ -292,9 +298,8 @@ def _figures(story: Story) -> Iterator[str]:
 def _hint(story: Story) -> str:
     """Which options show more, and the other languages by their own names."""
     options = story.gettext("the reply's steps: --reply · every field: --fields")
-    # Translators: instead of "English", the name of your language in your language.
     proposals = [
-        translator(language)(N_("English")) + f": --lang {language}"
+        f"{language_name(language)}: --lang {language}"
         for language in languages()
         if language != story.language
     ]
