@@ -160,9 +160,10 @@ class Table:
 
 def paragraph(text: str, width: int, indent: int = 0) -> str:
     """A text broken at spaces, every line but the first moved to the right."""
-    first, *others = _broken(text, width)
-    rest = _broken(" ".join(others), width - indent) if others else []
-    return f"\n{' ' * indent}".join([first, *rest])
+    first, *_ = _broken(text, width)
+    remaining = text[len(first) :].strip()
+    lines = _broken(remaining, width - indent) if remaining else []
+    return f"\n{' ' * indent}".join([first, *lines])
 
 
 def listing(items: Sequence[str], width: int, between: str = "   ") -> str:

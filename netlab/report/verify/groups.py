@@ -15,7 +15,7 @@ from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
-from netlab.messages import Message
+from netlab.messages import N_, Message
 from netlab.scenario.model import Family
 from netlab.scenario.topology import natural
 from netlab.verify.matrix import Result, compare
@@ -23,7 +23,7 @@ from netlab.verify.matrix import Result, compare
 _NUMBER = re.compile(r"(.*?)([0-9]+)((?:@.*)?)")
 """A name that may be one of a range: the text before the number, the number, and the adapter."""
 _LEAST_RANGE = 3
-_SENDER, _RECEIVER = Message("the sender"), Message("the receiver")
+_SENDER = Message("the sender")
 _TOKEN = re.compile(r"[\w.:/@-]+")
 _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?|[0-9a-f]*(?::[0-9a-f]*){2,}(?:/[0-9]+)?")
 
@@ -199,17 +199,18 @@ def _why_in_common(result: Result, node: str) -> str:
     outcome = result.outcome
     if outcome.cause:
         diagnosis = Diagnosis(outcome.verdict, outcome.at, Cause(outcome.cause))
-        return Message("at {node}, {why}", node=node or _end(result), why=phrases.why(diagnosis))
+        text = N_("at {node}, {why}") if node else _where_in_common(result)
+        return Message(text, node=node or outcome.at, why=phrases.why(diagnosis))
     return Message("it arrived, and no reply came back") if outcome.arrived else outcome.why
 
 
-def _end(result: Result) -> str:
-    """Return the node where a packet ended; for one of the pair's own nodes, which of the two."""
+def _where_in_common(result: Result) -> str:
+    """Return where a packet ended and `{why}`; for one of the pair's own nodes, which of the two."""
     ends = {
-        result.expectation.target.node.name: _RECEIVER,
-        result.expectation.source.node.name: _SENDER,
+        result.expectation.target.node.name: N_("at the receiver, {why}"),
+        result.expectation.source.node.name: N_("at the sender, {why}"),
     }
-    return ends.get(result.outcome.at, result.outcome.at)
+    return ends.get(result.outcome.at, N_("at {node}, {why}"))
 
 
 def _observed_sender(result: Result) -> str:

@@ -246,7 +246,9 @@ class _Failures:
 
     def _group(self, group: PairGroup) -> Iterator[str]:
         """Yield what became of a group's pairs, and which: in a line, or in one for each block of them."""
-        yield paragraph(f"! {self._pairs(group)}: {self._render(group.what)}", self.width, 4)
+        what = self._render(group.what)
+        text = self._text(N_("! {pairs}: {what}"), pairs=self._pairs(group), what=what)
+        yield paragraph(text, self.width, 4)
         if len(group.blocks) > 1:
             for block in group.blocks[:_MOST_BLOCKS]:
                 yield self._indented(f"{self._named(block)} ({block.pairs})")
@@ -275,12 +277,14 @@ class _Failures:
 
     def _pairs(self, group: PairGroup) -> str:
         """Which pairs, or only how many where they are several blocks; and the family if it is IPv6."""
-        block, count = group.blocks[0], len(group.results)
+        count = len(group.results)
         pairs = self._text(N_("{count} pairs"), count=count)
-        over = " " + self._text(N_("over IPv6")) if group.over is Family.IPV6 else ""
-        if len(group.blocks) > 1:
-            return f"{pairs}{over}"
-        return f"{self._named(block)}{over}" + f", {pairs}" * (count > 1)
+        names = pairs if len(group.blocks) > 1 else self._named(group.blocks[0])
+        if group.over is Family.IPV6:
+            names = self._text(N_("{pairs} over IPv6"), pairs=names)
+        if len(group.blocks) > 1 or count == 1:
+            return names
+        return self._text(N_("{names}, {count} pairs"), names=names, count=count)
 
     def _named(self, block: PairBlock) -> str:
         sources, targets = (
