@@ -16,6 +16,8 @@ from typing import Self
 ENGLISH = "en"
 LOCALE = Path(__file__).with_name("locale")
 _DOMAIN = "netlab"
+_SCRIPTS = {"zh": "zh-Hans"}
+"""Tags of languages that have several scripts: HTML chooses fonts by them."""
 
 
 @cache
@@ -37,6 +39,17 @@ def translator(language: str) -> Callable[[str], str]:
 def N_(text: str) -> str:  # noqa: N802
     """Mark a text that is translated elsewhere, so that Babel finds it; gettext's name for this."""
     return text
+
+
+def language_name(language: str) -> str:
+    """Return what speakers of a language call it."""
+    # Translators: instead of "English", the name of your language in your language.
+    return translator(language)(N_("English"))
+
+
+def language_tag(language: str) -> str:
+    """Return a language's tag in HTML: `zh-Hans`."""
+    return _SCRIPTS.get(language, language.replace("_", "-"))
 
 
 class Message(str):

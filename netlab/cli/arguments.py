@@ -393,7 +393,8 @@ def spoken() -> str:
     """The language that the environment asks for, as locale(7) has it."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(name):
-            return next((code for code in languages() if value.startswith(code)), ENGLISH)
+            codes = [code for code in languages() if value.startswith(code)]
+            return max(codes, key=len, default=ENGLISH)
     return ENGLISH
 
 

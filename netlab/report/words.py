@@ -61,21 +61,6 @@ _DISCOVERIES = {By.ARP: N_("ARP"), By.NDP: N_("NEIGHBOUR DISCOVERY")}
 _PROBES = {"icmp": N_("ICMP echo")}
 
 
-_SCRIPTS = {"zh": "zh-Hans"}
-"""Tags of languages that have several scripts: HTML chooses fonts by them."""
-
-
-def language_name(language: str) -> str:
-    """Return what speakers of a language call it."""
-    # Translators: instead of "English", the name of your language in your language.
-    return translator(language)(N_("English"))
-
-
-def language_tag(language: str) -> str:
-    """Return a language's tag in HTML: `zh-Hans`."""
-    return _SCRIPTS.get(language, language)
-
-
 def field_name(field: str, language: str) -> str:
     """Return `source port` for `tcp.src`; a field without a name is called as it is."""
     gettext = translator(language)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
+from netlab.messages import language_tag
 from netlab.report.topology.graph import Graph
 from netlab.report.topology.layout import Layout, Point, WireLine, arrange
 from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
-from netlab.report.words import language_tag
 from netlab.scenario.topology import Role
 
 LIGHT = {

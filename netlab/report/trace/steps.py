@@ -14,13 +14,12 @@ from netlab.diagnosis import phrases
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Step
 from netlab.diagnosis.verdict import Verdict
-from netlab.messages import N_, languages
+from netlab.messages import N_, language_name, languages
 from netlab.packets.packet import Packet, Part
 from netlab.report.trace.narrative import NUMBERED, Story, flow, pad, widest
 from netlab.report.words import (
     decider_name,
     discovery_name,
-    language_name,
     probe_name,
     translations,
 )

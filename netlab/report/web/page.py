@@ -12,8 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from netlab.messages import ENGLISH, languages, translator
-from netlab.report.words import language_name, language_tag
+from netlab.messages import ENGLISH, language_name, language_tag, languages, translator
 from netlab.visible import visible_data
 
 _PARTS = Path(__file__).parents[2] / "programs" / "page"
