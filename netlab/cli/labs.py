@@ -20,6 +20,7 @@ from netlab.cli.arguments import (
     json_option,
     junit_option,
     lab_option,
+    language_option,
     pass_output,
     same_lab,
     scenario_argument,
@@ -34,6 +35,7 @@ from netlab.errors import (
     UsageError,
 )
 from netlab.frozen import frozen
+from netlab.messages import N_, translator
 
 if TYPE_CHECKING:
     from netlab.lab import Lab, Status, Unleased
@@ -175,6 +177,7 @@ def status(output: Output, name: str | None, lab_name: str | None) -> None:
     help="Look at the ends of each way only: faster, and says not where and why a packet died.",
 )
 @junit_option
+@language_option
 @json_option
 @pass_output
 def verify(
@@ -185,6 +188,7 @@ def verify(
     targets: tuple[str, ...],
     answers_only: bool,
     junit: str | None,
+    language: str,
 ) -> None:
     """Measure who reaches whom, and compare it with the scenario.
 
@@ -195,7 +199,7 @@ def verify(
     """
     running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     wanted = lab.pairs(running, sources, targets)
-    _report(output, [_measure(output, running, wanted, answers_only)], junit)
+    _report(output, [_measure(output, running, wanted, answers_only)], junit, language)
 
 
 @click.command(
@@ -203,9 +207,10 @@ def verify(
 )
 @click.argument("scenarios", nargs=-1, required=True, type=ScenarioName(), metavar="SCENARIO...")
 @junit_option
+@language_option
 @json_option
 @pass_output
-def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
+def run(output: Output, scenarios: tuple[str, ...], junit: str | None, language: str) -> None:
     """For each scenario: up, verify, down. Goes on after a failure; made for CI.
 
     The labs are called run-SCENARIO, so that they do not meet labs of yours. Needs no
@@ -215,7 +220,7 @@ def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
     if len({one.name for one in planned}) < len(planned):
         raise UsageError("two of these scenarios have the same name", "give each once")
     lab.ensure_root()
-    _report(output, [_run_one(output, one) for one in planned], junit)
+    _report(output, [_run_one(output, one) for one in planned], junit, language)
 
 
 def print_plan(output: Output, planned: Lab) -> None:
@@ -282,7 +287,7 @@ def _run_one(output: Output, planned: Lab) -> _Measured:
         return _Measured(planned, error=error)
 
 
-def _report(output: Output, measured: list[_Measured], junit: str | None) -> None:
+def _report(output: Output, measured: list[_Measured], junit: str | None, language: str) -> None:
     """Print matrices, write JUnit, and end with the exit code that they deserve."""
     from rich.text import Text
 
@@ -297,8 +302,9 @@ def _report(output: Output, measured: list[_Measured], junit: str | None) -> Non
             continue
         documents.append(data.matrix(one.lab, one.results, one.unleased))
         if not output.json:
-            show(Text(f"lab {one.lab.name}: {one.lab.source.scenario.title}\n"))
-            show(Matrix(one.results))
+            heading = translator(language)(N_("lab {lab}: {title}"))
+            show(Text(heading.format(lab=one.lab.name, title=one.lab.source.scenario.title) + "\n"))
+            show(Matrix(one.results, language))
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
