@@ -42,7 +42,7 @@ PACKAGES_FLOOR := gcc libc6-dev
 PACKAGES_BENCH := mininet bridge-utils $(PACKAGES_FLOOR)
 SUITE ?= bookworm
 
-.PHONY: help setup up down test lint unit kernel page pictures pages docs guard language bench soak test-versions vm-test vagrant-test bare-test uninstall clean
+.PHONY: help setup up down test lint unit messages kernel page pictures pages docs guard language bench soak test-versions vm-test vagrant-test bare-test uninstall clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -133,6 +133,9 @@ unit: $(VENV)/installed ## tests without root or kernel, in seconds
 kernel: PACKAGES += $(PACKAGES_SHELLS)
 kernel: setup ## tests on real namespaces, as root
 	@$(AS_ROOT) tests/apart.sh $(BIN)/pytest tests/kernel tests/scenarios tests/commands
+
+messages: $(VENV)/installed ## collect texts for people, update and compile their catalogues (NEW=de: begin one)
+	@$(BIN)/python -m tests.catalogues $(NEW)
 
 page: PACKAGES += $(PACKAGES_BROWSER)
 page: setup ## the page, in headless Chromium

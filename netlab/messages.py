@@ -1,307 +1,208 @@
-"""What evidence and decisions say, in every language. Pure; technical texts stay Linux's."""
+"""Texts for people: English in the code, other languages in the gettext catalogues of `locale/`.
+
+A text is an English sentence with named places: `"{address} is at {mac}"`; `make messages` collects it.
+What is shown at once is translated by `translator(language)`. What is shown later, by a caller who knows
+the language, is a `Message`. Linux's own texts (a rule, a route) are plain strings in every language.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, reduce
+from gettext import translation
+from pathlib import Path
+from typing import Self
 
-TEXTS: dict[str, dict[str, str]] = {
-    # Who decided.
-    "is at": {"en": "{address} is at {mac}", "zh": "{address} 的 MAC 是 {mac}"},
-    "is at, of": {
-        "en": "{address} is at {mac} ({owner})",
-        "zh": "{address} 的 MAC 是 {mac}（{owner}）",
-    },
-    "would ask": {
-        "en": "asks who has {address}: {mac} ({owner})",
-        "zh": "询问谁拥有 {address}：{mac}（{owner}）",
-    },
-    "behind port": {
-        "en": "{owner} is behind the port {port}",
-        "zh": "{owner} 在端口 {port} 后面",
-    },
-    "flooded": {
-        "en": "nobody knows the port of {owner}: to every port",
-        "zh": "没有 {owner} 的端口记录：泛洪到所有端口",
-    },
-    "goes on as": {"en": "{before} goes on as {after}", "zh": "{before} 转换为 {after}"},
-    # A machine that sends.
-    "no carrier": {
-        "en": "no interface of it is up with a cable that is up",
-        "zh": "它没有已启用且网线连通的网卡",
-    },
-    "no address": {
-        "en": "no interface of it has an IPv{version} address",
-        "zh": "它的网卡都没有 IPv{version} 地址",
-    },
-    "the kernel": {"en": "the kernel: {error}", "zh": "内核：{error}"},
-    "not sent": {"en": "could not be sent: {error}", "zh": "无法发送：{error}"},
-    "not seen leaving": {
-        "en": "was not seen leaving its source",
-        "zh": "没有看到它离开源机器",
-    },
-    "no source": {
-        "en": "its kernel names no source address",
-        "zh": "它的内核没有给出源地址",
-    },
-    "down": {
-        "en": "{interface} is down or has no carrier",
-        "zh": "{interface} 已停用或没有插网线",
-    },
-    # Questions for MAC addresses, and frames.
-    "unanswered": {
-        "en": "it asked who has {address}, and nobody answered",
-        "zh": "它询问谁拥有 {address}，无人应答",
-    },
-    "in vain": {
-        "en": "it would ask who has {address}, and nobody would answer",
-        "zh": "它会询问谁拥有 {address}，不会有人应答",
-    },
-    "elsewhere": {
-        "en": "{asked}; {owner} has it, on another network",
-        "zh": "{asked}；拥有它的是 {owner}，在另一个网络上",
-    },
-    "overheard": {
-        "en": "frames for {mac} reached {count} others",
-        "zh": "发往 {mac} 的帧到了另外 {count} 台机器",
-    },
-    "given to one": {
-        "en": "{node} gave it to {peer} alone, and nobody there has {mac}",
-        "zh": "{node} 只把它交给了 {peer}，而那里没有机器拥有 {mac}",
-    },
-    "is there": {
-        "en": "{owner} has {mac}, on the same network",
-        "zh": "{mac} 属于同一网络上的 {owner}",
-    },
-    "nobody there": {
-        "en": "{switch} gives it to every port, and nobody there has {mac}",
-        "zh": "{switch} 把它泛洪到所有端口，但没有机器拥有 {mac}",
-    },
-    "isolated": {
-        "en": "the ports {one} and {other} of {switch} are isolated",
-        "zh": "{switch} 的端口 {one} 和 {other} 相互隔离",
-    },
-    "same mac": {
-        "en": "{mac} is the MAC address of {node} and of {others}",
-        "zh": "{mac} 同时是 {node} 和 {others} 的 MAC 地址",
-    },
-    "and": {"en": "{one} and {other}", "zh": "{one} 和 {other}"},
-    "same ip": {
-        "en": "{twins} both have {address}; {at} got it",
-        "zh": "{twins} 都有地址 {address}；收到包的是 {at}",
-    },
-    "same ip too": {
-        "en": "{twins} both have {address}; {at} would get it",
-        "zh": "{twins} 都有地址 {address}；包会到 {at}",
-    },
-    # Routes.
-    "route of kind": {
-        "en": "the route says {kind}: {route}",
-        "zh": "路由的类型是 {kind}：{route}",
-    },
-    "no route": {
-        "en": "the kernel, for {target}: {error}",
-        "zh": "内核对 {target} 的回答：{error}",
-    },
-    "no route to": {"en": "it has no route to {address}", "zh": "它没有到 {address} 的路由"},
-    "not its own": {
-        "en": "{target} is not its own, and {setting} is 0",
-        "zh": "{target} 不是它自己的地址，而 {setting} 为 0",
-    },
-    "rp_filter": {
-        "en": "a reply to {source} would not leave by {interface} (rp_filter)",
-        "zh": "发往 {source} 的应答不会从 {interface} 出去（rp_filter）",
-    },
-    "ttl": {"en": "its time to live runs out here", "zh": "它的生存时间在这里用完"},
-    # Rules and counts.
-    "of mac": {"en": "{mac}: {rule}", "zh": "{mac}：{rule}"},
-    "of ARP": {"en": "ARP: {rule}", "zh": "ARP 查询：{rule}"},
-    "of neighbours": {
-        "en": "neighbour discovery: {rule}",
-        "zh": "邻居发现：{rule}",
-    },
-    "of protocol": {"en": "IP protocol {protocol}: {rule}", "zh": "IP 协议 {protocol}：{rule}"},
-    "grew": {"en": "{count} of {node} grew by {number}", "zh": "{node} 的 {count} 增加了 {number}"},
-    "tells of fewer": {
-        "en": "{count} tells of fewer packets",
-        "zh": "{count} 的增量少于丢失的包数",
-    },
-    # Errors and replies.
-    "resets": {"en": "{who} resets the connection", "zh": "{who} 重置了连接"},
-    "reports": {
-        "en": "{who} reports {protocol} type {kind}, code {code}",
-        "zh": "{who} 报告 {protocol} 类型 {kind}、代码 {code}",
-    },
-    "and rule": {"en": "{report}; {rule}", "zh": "{report}；{rule}"},
-    "answers": {"en": "{server} answers: {word}", "zh": "{server} 的应答：{word}"},
-    "would end": {
-        "en": "the reply would end on {node}: {why}",
-        "zh": "应答会终止于 {node}：{why}",
-    },
-    "last seen": {
-        "en": "the reply was last seen on {node}: {why}",
-        "zh": "应答最后出现在 {node}：{why}",
-    },
-    "turned": {
-        "en": "{node} answers by another adapter than it is asked by: its route is {route},"
-        " and the question comes in at {interface}",
-        "zh": "{node} 应答用的网卡不是收到问题的网卡：它的路由是 {route}，而问题从 {interface} 进来",
-    },
-    "and so": {"en": "{why}; {what}", "zh": "{why}；{what}"},
-    "in short": {"en": "{cause}, {evidence}", "zh": "{cause}，{evidence}"},
-    "could not leave": {
-        "en": "the reply could not leave {node}: {why}",
-        "zh": "应答无法离开 {node}：{why}",
-    },
-    "translated": {
-        "en": "{node} had translated the request, and has no entry for it now",
-        "zh": "{node} 转换过这个请求，但现在已没有它的表项",
-    },
-    "not taken": {
-        "en": "a reply came in, and no program got it",
-        "zh": "有应答进来，但没有程序收到它",
-    },
-    "not sighted": {
-        "en": "a program got a reply, and no tap saw it arrive",
-        "zh": "程序得到了应答，但没有看到它到达",
-    },
-    "silent": {
-        "en": "{node} listens on udp/53, and nothing came back",
-        "zh": "{node} 在监听 udp/53，但没有任何应答",
-    },
-    "sent something": {
-        "en": "{node} has sent datagrams meanwhile, and no reply was seen leaving it",
-        "zh": "{node} 在此期间发送过数据报，但没有看到应答离开它",
-    },
-    "no server": {
-        "en": "nobody whom it reached listens on udp/67",
-        "zh": "它到达的机器都没有监听 udp/67",
-    },
-    "offered nothing": {
-        "en": "{server} got it and offered nothing",
-        "zh": "{server} 收到了它，但没有提供地址",
-    },
-    "waits": {
-        "en": "{program} waits on {protocol} {address}",
-        "zh": "{program} 在监听 {protocol} {address}",
-    },
-    "nobody waits": {
-        "en": "no program waits on {protocol} {address}",
-        "zh": "没有程序在监听 {protocol} {address}",
-    },
-    "answered as": {
-        "en": "{node} asked {address}, and the reply comes from {other}",
-        "zh": "{node} 问的是 {address}，应答却来自 {other}",
-    },
-    "takes for its own": {
-        "en": "{node} would take the answer for its own",
-        "zh": "{node} 会把应答当作自己的",
-    },
-    "translated back to": {
-        "en": "a reply to {before} is one to {after}",
-        "zh": "发往 {before} 的应答转给 {after}",
-    },
-    "translated back from": {
-        "en": "a reply of {before} is one of {after}",
-        "zh": "来自 {before} 的应答改为来自 {after}",
-    },
-    "by another": {"en": "it was answered, but by {who}", "zh": "有应答，但应答来自 {who}"},
-    "by another too": {
-        "en": "it would be answered, but by {who}",
-        "zh": "会有应答，但应答来自 {who}",
-    },
-    # What is wrong with a packet.
-    "header": {"en": "{protocol} header", "zh": "{protocol} 首部"},
-    "extension": {"en": "{protocol} extension header", "zh": "{protocol} 扩展首部"},
-    "message": {"en": "{protocol} message", "zh": "{protocol} 报文"},
-    "packet": {"en": "{protocol} packet", "zh": "{protocol} 包"},
-    "datagram": {"en": "{protocol} datagram", "zh": "{protocol} 数据报"},
-    "question": {"en": "{protocol} question", "zh": "{protocol} 问题"},
-    "response of": {"en": "{protocol} response", "zh": "{protocol} 应答"},
-    "cut": {
-        "en": "{what} cut after {have} of {size} bytes",
-        "zh": "{what}残缺：{size} 字节中只有 {have} 字节",
-    },
-    "cut off": {"en": "{what} cut off", "zh": "{what}残缺"},
-    "too short": {
-        "en": "{what} says that it has {size} bytes",
-        "zh": "{what}声称自己只有 {size} 字节",
-    },
-    "version": {
-        "en": "IPv{version} header says that it is version {found}",
-        "zh": "IPv{version} 首部声称版本为 {found}",
-    },
-    "strange ARP": {
-        "en": "ARP message with addresses of {mac} and {ip} bytes",
-        "zh": "ARP 报文的地址长度为 {mac} 和 {ip} 字节",
-    },
-    "many extensions": {
-        "en": "more than {most} IPv6 extension headers",
-        "zh": "IPv6 扩展首部超过 {most} 个",
-    },
-    # What nobody can tell.
-    "lost": {
-        "en": "{count} frames found no room in a buffer",
-        "zh": "有 {count} 个帧因缓冲区已满而没有记录",
-    },
-    "never quiet": {
-        "en": "after {seconds} s, its packets were still seen: somebody sends them again",
-        "zh": "{seconds} 秒后仍能看到它的包：有人在重复发送",
-    },
-    "never read": {
-        "en": "after {seconds} s, what others send was not read to its end",
-        "zh": "{seconds} 秒后，别人发送的内容仍未读完",
-    },
-    "nothing tells": {
-        "en": "no rule, no error and no count tells why",
-        "zh": "没有规则、差错报文或计数器说明原因",
-    },
-    "not certain": {"en": "not certain: {why}", "zh": "无法确定：{why}"},
-    "rules of routing": {
-        "en": "its ip rules look at more than addresses",
-        "zh": "它的 ip rule 不只看地址",
-    },
-    "rule": {"en": "rule {rule}", "zh": "规则 {rule}"},
-    "chain": {"en": "chain {chain}", "zh": "链 {chain}"},
-    "bridges": {"en": "{node} bridges its adapters", "zh": "{node} 桥接了自己的网卡"},
-    "kind": {"en": "a route of the kind {kind}", "zh": "类型为 {kind} 的路由"},
-    "no address for": {
-        "en": "{interface} has no address for {rule}",
-        "zh": "{interface} 没有地址可用于 {rule}",
-    },
-    "all answer": {
-        "en": "{who} would all answer for {address}",
-        "zh": "{who} 都会为 {address} 应答",
-    },
-    "ignores echo": {
-        "en": "it is told to ignore echo requests ({setting})",
-        "zh": "它被设置为忽略回显请求（{setting}）",
-    },
-}
+ENGLISH = "en"
+LOCALE = Path(__file__).with_name("locale")
+_DOMAIN = "netlab"
+_SCRIPTS = {"zh": "zh-Hans"}
+"""Tags of languages that have several scripts: HTML chooses fonts by them."""
 
 
-class Said(str):
-    """A text in English, which can also be told in another language."""
+@cache
+def languages() -> tuple[str, ...]:
+    """English, and every language that has a compiled catalogue, in the order of the alphabet."""
+    catalogues = LOCALE.glob(f"*/LC_MESSAGES/{_DOMAIN}.mo")
+    return (ENGLISH, *sorted(catalogue.parts[-3] for catalogue in catalogues))
 
-    key: str
-    facts: Mapping[str, object]
+
+@cache
+def translator(language: str) -> Callable[[str], str]:
+    """Return gettext's function for a language; English needs no catalogue.
+
+    A text that the catalogue lacks stays English. Raises OSError if there is no such catalogue.
+    """
+    return str if language == ENGLISH else translation(_DOMAIN, LOCALE, [language]).gettext
 
 
-def said(key: str, **facts: object) -> Said:
-    """One of TEXTS with its facts; what was said before may be one of them."""
-    text = Said(TEXTS[key]["en"].format(**facts))
-    text.key, text.facts = key, facts
+def N_(text: str) -> str:  # noqa: N802
+    """Mark a text that is translated elsewhere, so that Babel finds it; gettext's name for this."""
     return text
 
 
-def both(names: Iterable[str]) -> str:
-    """`vm1 and vm2`, in the order of the alphabet."""
-    return reduce(lambda one, other: said("and", one=one, other=other), sorted(names))
+def language_name(language: str) -> str:
+    """Return what speakers of a language call it."""
+    # Translators: instead of "English", the name of your language in your language.
+    return translator(language)(N_("English"))
 
 
-def told(text: object, language: str) -> str:
-    """In a language; what is none of TEXTS (a rule, a route) stays as it is."""
-    if not isinstance(text, Said):
-        return str(text)
-    facts = {name: told(fact, language) for name, fact in text.facts.items()}
-    return TEXTS[text.key][language].format(**facts)
+def language_tag(language: str) -> str:
+    """Return a language's tag in HTML: `zh-Hans`."""
+    return _SCRIPTS.get(language, language.replace("_", "-"))
+
+
+class Message(str):
+    """A text in English that can be rendered in another language.
+
+    As `oslo_i18n.Message`, it is a `str`: JSON and comparisons see English. Joined to another text or
+    formatted into one it becomes plain English, so it is an argument of the other `Message` instead.
+    """
+
+    msgid: str
+    """English, with named places."""
+    arguments: Mapping[str, object]
+
+    def __new__(cls, msgid: str, /, **arguments: object) -> Self:
+        message = super().__new__(cls, msgid.format(**arguments))
+        message.msgid, message.arguments = msgid, arguments
+        return message
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]:
+        return (self.msgid,), dict(self.arguments)
+
+    def render(self, language: str) -> str:
+        """Return the text in a language, and its arguments with it."""
+        arguments = {
+            name: argument.render(language) if isinstance(argument, Message) else argument
+            for name, argument in self.arguments.items()
+        }
+        return translator(language)(self.msgid).format(**arguments)
+
+
+def render(text: str, language: str) -> str:
+    """Return a text in a language if it is a `Message`; any other one as it is."""
+    return text.render(language) if isinstance(text, Message) else text
+
+
+def in_languages(text: str) -> dict[str, str]:
+    """Return a text in every language."""
+    return {language: render(text, language) for language in languages()}
+
+
+def join_and(names: Iterable[str]) -> str:
+    """Return `vm1 and vm2`, in the order of the alphabet."""
+    return _joined(N_("{first} and {second}"), sorted(names))
+
+
+def join_or(names: Sequence[str]) -> str:
+    """Return `10.0.0.1 or 10.0.0.2`, in the order given."""
+    return _joined(N_("{first} or {second}"), names)
+
+
+def _joined(text: str, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return reduce(lambda first, second: Message(text, first=first, second=second), names)
+
+
+both = join_and
+
+
+def said(key: str, **arguments: object) -> Message:
+    """Return the message of a key."""
+    return Message(_KEYS[key], **arguments)
+
+
+_KEYS = {
+    "is at": N_("{address} is at {mac}"),
+    "is at, of": N_("{address} is at {mac} ({owner})"),
+    "would ask": N_("asks who has {address}: {mac} ({owner})"),
+    "behind port": N_("{owner} is behind the port {port}"),
+    "flooded": N_("nobody knows the port of {owner}: to every port"),
+    "goes on as": N_("{before} goes on as {after}"),
+    "no carrier": N_("no interface of it is up with a cable that is up"),
+    "no address": N_("no interface of it has an IPv{version} address"),
+    "the kernel": N_("the kernel: {error}"),
+    "not sent": N_("could not be sent: {error}"),
+    "not seen leaving": N_("was not seen leaving its source"),
+    "no source": N_("its kernel names no source address"),
+    "down": N_("{interface} is down or has no carrier"),
+    "unanswered": N_("it asked who has {address}, and nobody answered"),
+    "in vain": N_("it would ask who has {address}, and nobody would answer"),
+    "elsewhere": N_("{asked}; {owner} has it, on another network"),
+    "overheard": N_("frames for {mac} reached {count} others"),
+    "given to one": N_("{node} gave it to {peer} alone, and nobody there has {mac}"),
+    "is there": N_("{owner} has {mac}, on the same network"),
+    "nobody there": N_("{switch} gives it to every port, and nobody there has {mac}"),
+    "isolated": N_("the ports {one} and {other} of {switch} are isolated"),
+    "same mac": N_("{mac} is the MAC address of {node} and of {others}"),
+    "same ip": N_("{twins} both have {address}; {at} got it"),
+    "same ip too": N_("{twins} both have {address}; {at} would get it"),
+    "route of kind": N_("the route says {kind}: {route}"),
+    "no route": N_("the kernel, for {target}: {error}"),
+    "no route to": N_("it has no route to {address}"),
+    "not its own": N_("{target} is not its own, and {setting} is 0"),
+    "rp_filter": N_("a reply to {source} would not leave by {interface} (rp_filter)"),
+    "ttl": N_("its time to live runs out here"),
+    "of mac": N_("{mac}: {rule}"),
+    "of ARP": N_("ARP: {rule}"),
+    "of neighbours": N_("neighbour discovery: {rule}"),
+    "of protocol": N_("IP protocol {protocol}: {rule}"),
+    "grew": N_("{count} of {node} grew by {number}"),
+    "tells of fewer": N_("{count} tells of fewer packets"),
+    "resets": N_("{who} resets the connection"),
+    "reports": N_("{who} reports {protocol} type {kind}, code {code}"),
+    "and rule": N_("{report}; {rule}"),
+    "answers": N_("{server} answers: {word}"),
+    "would end": N_("the reply would end on {node}: {why}"),
+    "last seen": N_("the reply was last seen on {node}: {why}"),
+    "turned": N_(
+        "{node} answers by another adapter than it is asked by: its route is {route}, "
+        "and the question comes in at {interface}"
+    ),
+    "and so": N_("{why}; {what}"),
+    "in short": N_("{cause}, {evidence}"),
+    "could not leave": N_("the reply could not leave {node}: {why}"),
+    "translated": N_("{node} had translated the request, and has no entry for it now"),
+    "not taken": N_("a reply came in, and no program got it"),
+    "not sighted": N_("a program got a reply, and no tap saw it arrive"),
+    "silent": N_("{node} listens on udp/53, and nothing came back"),
+    "sent something": N_("{node} has sent datagrams meanwhile, and no reply was seen leaving it"),
+    "no server": N_("nobody whom it reached listens on udp/67"),
+    "offered nothing": N_("{server} got it and offered nothing"),
+    "waits": N_("{program} waits on {protocol} {address}"),
+    "nobody waits": N_("no program waits on {protocol} {address}"),
+    "answered as": N_("{node} asked {address}, and the reply comes from {other}"),
+    "takes for its own": N_("{node} would take the answer for its own"),
+    "translated back to": N_("a reply to {before} is one to {after}"),
+    "translated back from": N_("a reply of {before} is one of {after}"),
+    "by another": N_("it was answered, but by {who}"),
+    "by another too": N_("it would be answered, but by {who}"),
+    "header": N_("{protocol} header"),
+    "extension": N_("{protocol} extension header"),
+    "message": N_("{protocol} message"),
+    "packet": N_("{protocol} packet"),
+    "datagram": N_("{protocol} datagram"),
+    "question": N_("{protocol} question"),
+    "response of": N_("{protocol} response"),
+    "cut": N_("{what} cut after {have} of {size} bytes"),
+    "cut off": N_("{what} cut off"),
+    "too short": N_("{what} says that it has {size} bytes"),
+    "version": N_("IPv{version} header says that it is version {found}"),
+    "strange ARP": N_("ARP message with addresses of {mac} and {ip} bytes"),
+    "many extensions": N_("more than {most} IPv6 extension headers"),
+    "lost": N_("{count} frames found no room in a buffer"),
+    "never quiet": N_("after {seconds} s, its packets were still seen: somebody sends them again"),
+    "never read": N_("after {seconds} s, what others send was not read to its end"),
+    "nothing tells": N_("no rule, no error and no count tells why"),
+    "not certain": N_("not certain: {why}"),
+    "rules of routing": N_("its ip rules look at more than addresses"),
+    "rule": N_("rule {rule}"),
+    "chain": N_("chain {chain}"),
+    "bridges": N_("{node} bridges its adapters"),
+    "kind": N_("a route of the kind {kind}"),
+    "no address for": N_("{interface} has no address for {rule}"),
+    "all answer": N_("{who} would all answer for {address}"),
+    "ignores echo": N_("it is told to ignore echo requests ({setting})"),
+}

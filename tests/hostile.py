@@ -38,6 +38,7 @@ from scapy.packet import Packet, Raw
 from netlab.diagnosis import drops
 from netlab.diagnosis.journey import BridgeInside, NetworkMap, follow
 from netlab.kernel.nftables.nftrace import Hit
+from netlab.messages import languages
 from netlab.node_interface import NodeInterface
 from netlab.packets import icmp
 from netlab.packets.frame import Fields, decode, payload
@@ -56,7 +57,6 @@ from netlab.probes.udp import UdpProbe
 from netlab.report.pcapng import Pcapng
 from netlab.report.traffic import conversation_lines, packet_lines, page
 from netlab.report.traffic.one_line import summary
-from netlab.report.words import LANGUAGES
 from netlab.traffic import packet_key
 from netlab.traffic.conversations import ConversationTracker
 from netlab.visible import is_visible
@@ -297,7 +297,7 @@ class Everything:
 
     def tell(self, fields: Fields) -> None:
         """What is told of it, and of what has come to its end."""
-        for language in LANGUAGES:
+        for language in languages():
             assert all(map(is_visible, summary(fields, language)))
         for told in self.tracker.ended(self.now):
             assert all(map(is_visible, conversation_lines.line(told, {})))

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from netlab import lab
 from netlab.cli.output import Output
 from netlab.errors import NetlabError, UsageError
-from netlab.report.words import LANGUAGES
+from netlab.messages import ENGLISH, languages
 from netlab.suggest import near
 
 Command = Callable[..., Any]
@@ -376,16 +376,17 @@ def spoken() -> str:
     """Return the language that the environment asks for, as locale(7) has it."""
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(variable):
-            return next((name for name in LANGUAGES if value.startswith(name)), LANGUAGES[0])
-    return LANGUAGES[0]
+            codes = [code for code in languages() if value.startswith(code)]
+            return max(codes, key=len, default=ENGLISH)
+    return ENGLISH
 
 
 language_option = click.option(
     "--lang",
     "language",
-    type=click.Choice(LANGUAGES),
+    type=click.Choice(languages()),
     default=spoken,
-    help="Language of the text; default: zh if LC_ALL or LANG begins with zh, otherwise en.",
+    help="Language of the text; default: that of LC_ALL, LC_MESSAGES or LANG, otherwise en.",
 )
 
 scenario_argument = click.argument("scenario", type=ScenarioName(), metavar="SCENARIO|FILE")

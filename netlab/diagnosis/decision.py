@@ -139,11 +139,20 @@ def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Ite
             return
 
 
-def resolution(address: IPAddress, mac: str, owner: str, key: str = "is at") -> Decision:
-    """Return the MAC to which an address leads, by ARP or, of IPv6, by neighbour discovery."""
-    by = By.ARP if address.version == 4 else By.NDP
-    key = f"{key}, of" if owner and key == "is at" else key
-    return Decision(by, said(key, address=address, mac=mac, owner=owner))
+def resolution(address: IPAddress, mac: str, owner: str) -> Decision:
+    """Return whose MAC address an IP address leads to; `owner` may be empty."""
+    text = said("is at, of" if owner else "is at", address=address, mac=mac, owner=owner)
+    return Decision(_discovery(address), text)
+
+
+def would_ask(address: IPAddress, mac: str, owner: str) -> Decision:
+    """Return whose MAC address a node would find out by asking for it."""
+    return Decision(_discovery(address), said("would ask", address=address, mac=mac, owner=owner))
+
+
+def _discovery(address: IPAddress) -> By:
+    """Return ARP, or IPv6's neighbour discovery."""
+    return By.ARP if address.version == 4 else By.NDP
 
 
 def is_about(connection: Connection, step: Step) -> bool:

@@ -12,6 +12,8 @@ import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from netlab.messages import Message
+
 
 class Verdict(StrEnum):
     """The end of a probe, in one word."""
@@ -81,25 +83,36 @@ def outcome_of(evidence: EchoSightings) -> Outcome:
         return Outcome(verdict, why, seen_as, arrived)
 
     if evidence.sightings_lost:
-        return outcome(Verdict.UNKNOWN, f"{evidence.sightings_lost} packets were not recorded")
+        return outcome(
+            Verdict.UNKNOWN,
+            Message("{count} packets were not recorded", count=evidence.sightings_lost),
+        )
     if len(set(evidence.delivered_from)) > 1:
-        return outcome(Verdict.UNKNOWN, "the target saw it from several addresses")
+        return outcome(Verdict.UNKNOWN, Message("the target saw it from several addresses"))
     if evidence.answered and arrived:
-        return outcome(Verdict.ANSWERED, f"answered; the target saw {seen_as}")
+        return outcome(
+            Verdict.ANSWERED, Message("answered; the target saw {address}", address=seen_as)
+        )
     if evidence.shortage:
         return outcome(Verdict.UNKNOWN, evidence.shortage)
     if evidence.answered:
-        return outcome(Verdict.UNKNOWN, "answered, but not by the target")
+        return outcome(Verdict.UNKNOWN, Message("answered, but not by the target"))
     if evidence.error:
         return outcome(Verdict.REFUSED, evidence.error)
     if arrived:
-        return outcome(Verdict.DROPPED, f"arrived from {seen_as}, but no reply came back")
+        return outcome(
+            Verdict.DROPPED,
+            Message("arrived from {address}, but no reply came back", address=seen_as),
+        )
     if evidence.unresolved:
-        return outcome(Verdict.DROPPED, "nobody answered ARP for the next hop")
+        return outcome(Verdict.DROPPED, Message("nobody answered ARP for the next hop"))
     if evidence.left:
-        return outcome(Verdict.DROPPED, "left its source and never arrived")
+        return outcome(Verdict.DROPPED, Message("left its source and never arrived"))
     if evidence.send_error in _NO_ROUTE and evidence.source_could_send:
-        return outcome(Verdict.DROPPED, "the source has no route there")
+        return outcome(Verdict.DROPPED, Message("the source has no route there"))
     if evidence.send_error:
-        return outcome(Verdict.UNKNOWN, f"could not be sent: {os.strerror(evidence.send_error)}")
-    return outcome(Verdict.UNKNOWN, "was not seen leaving its source")
+        return outcome(
+            Verdict.UNKNOWN,
+            Message("could not be sent: {error}", error=os.strerror(evidence.send_error)),
+        )
+    return outcome(Verdict.UNKNOWN, Message("was not seen leaving its source"))

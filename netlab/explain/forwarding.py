@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.decision import By, Decision, best_route, closed_route, resolution
+from netlab.diagnosis.decision import By, Decision, best_route, closed_route, resolution, would_ask
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.bridging import Cables, Crossing
 from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedProbe
@@ -397,7 +397,7 @@ class Walk(Cables):
         path, owner = answers[0]
         adapter = self.model.nodes[owner.node].interface(owner.interface)
         mac = adapter.mac if adapter else ""
-        self.decide(resolution(hop, mac, owner.node, "would ask"))
+        self.decide(would_ask(hop, mac, owner.node))
         return mac, path
 
     def _not_resolved(self, outlet: NodeInterface, address: IPAddress) -> Ended:

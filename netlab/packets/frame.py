@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from netlab.messages import said
+from netlab.messages import N_, Message, said
 from netlab.packets import protocols
 
 Fields = dict[str, str]
@@ -73,43 +73,56 @@ _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 
 _MESSAGES = {
     "ICMP": {
-        "0": "echo reply",
-        "3": "destination unreachable",
-        "3/0": "network unreachable",
-        "3/1": "host unreachable",
-        "3/2": "protocol unreachable",
-        "3/3": "port unreachable",
-        "3/4": "too big",
-        "3/9": "network prohibited",
-        "3/10": "host prohibited",
-        "3/13": "administratively prohibited",
-        "5": "redirect",
-        "8": "echo request",
-        "11": "time exceeded",
-        "12": "parameter problem",
+        "0": N_("echo reply"),
+        "3": N_("destination unreachable"),
+        "3/0": N_("network unreachable"),
+        "3/1": N_("host unreachable"),
+        "3/2": N_("protocol unreachable"),
+        "3/3": N_("port unreachable"),
+        "3/4": N_("too big"),
+        "3/9": N_("network prohibited"),
+        "3/10": N_("host prohibited"),
+        "3/13": N_("administratively prohibited"),
+        "5": N_("redirect"),
+        "8": N_("echo request"),
+        "11": N_("time exceeded"),
+        "12": N_("parameter problem"),
     },
     "ICMPv6": {
-        "1": "destination unreachable",
-        "1/0": "no route",
-        "1/1": "administratively prohibited",
-        "1/3": "address unreachable",
-        "1/4": "port unreachable",
-        "1/5": "source address prohibited",
-        "1/6": "route prohibited",
-        "2": "too big",
-        "3": "time exceeded",
-        "4": "parameter problem",
-        "128": "echo request",
-        "129": "echo reply",
-        "133": "router solicitation",
-        "134": "router advertisement",
-        "135": "neighbour solicitation",
-        "136": "neighbour advertisement",
-        "137": "redirect",
-        "143": "multicast listener report",
+        "1": N_("destination unreachable"),
+        "1/0": N_("no route"),
+        "1/1": N_("administratively prohibited"),
+        "1/3": N_("address unreachable"),
+        "1/4": N_("port unreachable"),
+        "1/5": N_("source address prohibited"),
+        "1/6": N_("route prohibited"),
+        "2": N_("too big"),
+        "3": N_("time exceeded"),
+        "4": N_("parameter problem"),
+        "128": N_("echo request"),
+        "129": N_("echo reply"),
+        "133": N_("router solicitation"),
+        "134": N_("router advertisement"),
+        "135": N_("neighbour solicitation"),
+        "136": N_("neighbour advertisement"),
+        "137": N_("redirect"),
+        "143": N_("multicast listener report"),
     },
 }
 """Type, or type and code, to the name of a message (RFC 792, 4443, 4861, 3810)."""
+
+_ARP_MESSAGES = {"request": N_("ARP request"), "reply": N_("ARP reply")}
+_DHCP_MESSAGES = {
+    "discover": N_("DHCP discover"),
+    "offer": N_("DHCP offer"),
+    "request": N_("DHCP request"),
+    "decline": N_("DHCP decline"),
+    "ack": N_("DHCP ack"),
+    "nak": N_("DHCP nak"),
+    "release": N_("DHCP release"),
+    "inform": N_("DHCP inform"),
+    "reply": N_("DHCP reply"),
+}
 
 _ODD = frozenset("13579bdf")
 
@@ -473,13 +486,28 @@ def is_group(mac: str) -> bool:
 
 def question_name(fields: Fields) -> str:
     """Return the name of a request for a MAC address, or of the reply to one."""
-    return message_name(fields) if "icmp.type" in fields else f"ARP {fields['arp.op']}"
+    return message_name(fields) if "icmp.type" in fields else arp_name(fields["arp.op"])
 
 
-def message_name(fields: Fields) -> str:
+def arp_name(operation: str) -> str:
+    """Return the name of an ARP message: `ARP request`."""
+    return Message(_ARP_MESSAGES[operation]) if operation in _ARP_MESSAGES else f"ARP {operation}"
+
+
+def dhcp_name(kind: str) -> str:
+    """Return the name of a DHCP message: `DHCP discover`."""
+    return Message(_DHCP_MESSAGES[kind]) if kind in _DHCP_MESSAGES else f"DHCP {kind}"
+
+
+def message_name(fields: Fields) -> Message:
     """Return the name of an ICMP message: `ICMP time exceeded`."""
     protocol = "ICMPv6" if fields["ip.protocol"] == str(_ICMPV6) else "ICMP"
     kind, code = fields["icmp.type"], fields["icmp.code"]
     names = _MESSAGES[protocol]
     exact = names.get(f"{kind}/{code}", names.get(kind) if code == "0" else None)
-    return f"{protocol} {exact or names.get(kind, f'type {kind}') + f', code {code}'}"
+    if exact:
+        return Message("{protocol} {name}", protocol=protocol, name=Message(exact))
+    if kind in names:
+        name = Message(names[kind])
+        return Message("{protocol} {name}, code {code}", protocol=protocol, name=name, code=code)
+    return Message("{protocol} type {kind}, code {code}", protocol=protocol, kind=kind, code=code)

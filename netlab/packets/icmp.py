@@ -13,6 +13,7 @@ from functools import partial
 from ipaddress import IPv6Address
 
 from netlab.frozen import frozen
+from netlab.messages import Message
 from netlab.packets import layers, protocols
 from netlab.packets.frame import ETHERNET, decode, message_name
 from netlab.packets.packet import Part
@@ -139,7 +140,11 @@ def read_ipv4_packet(data: bytes) -> IcmpMessage | None:
         return None  # A redirect, for example: it quotes a packet that was forwarded all the same.
     source = fields["ip.src"]
     return IcmpMessage(
-        kind, token, source, source == fields["ip.dst"], f"{source} says: {message_name(fields)}"
+        kind,
+        token,
+        source,
+        source == fields["ip.dst"],
+        Message("{node} says: {message}", node=source, message=message_name(fields)),
     )
 
 
@@ -152,4 +157,5 @@ def read_ipv6_message(data: bytes, source: str) -> IcmpMessage | None:
     # The quoted packet's source is at 8: an error of one's own kernel comes from that very address.
     local = kind is Part.ERROR and data[16:32] == IPv6Address(source).packed
     fields = {"ip.protocol": "58", "icmp.type": str(data[0]), "icmp.code": str(data[1])}
-    return IcmpMessage(kind, token, source, local, f"{source} says: {message_name(fields)}")
+    says = Message("{node} says: {message}", node=source, message=message_name(fields))
+    return IcmpMessage(kind, token, source, local, says)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from netlab.errors import UsageError
+from netlab.messages import Message
 from netlab.packets import layers
 from netlab.packets.filters import arp_from
 from netlab.packets.frame import Fields, decode
@@ -50,10 +51,10 @@ class ArpProbe(Probe):
         ends = self.ends
         is_ours = (fields.get("arp.sender_mac"), fields.get("arp.target")) == (ends.mac, ends.to)
         if fields.get("arp.op") == "request" and is_ours:
-            return Packet(Part.REQUEST, "ARP request")
+            return Packet(Part.REQUEST, Message("ARP request"))
         is_reply = fields.get("arp.op") == "reply" and fields["arp.sender"] == ends.to
         if is_reply and fields["eth.dst"] == ends.mac:
-            return Packet(Part.REPLY, "ARP reply", (fields["arp.sender_mac"],))
+            return Packet(Part.REPLY, Message("ARP reply"), (fields["arp.sender_mac"],))
         return None
 
     def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:

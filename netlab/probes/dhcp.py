@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from netlab.kernel.state.sockets import has_udp_port
 from netlab.packets import layers
 from netlab.packets.filters import PacketPattern, probe_filter
-from netlab.packets.frame import DHCP_OPTIONS, Fields, decode, dhcp_options, payload
+from netlab.packets.frame import DHCP_OPTIONS, Fields, decode, dhcp_name, dhcp_options, payload
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes.base import Ends, Probe, received
 from netlab.visible import visible
@@ -82,8 +82,8 @@ class DhcpProbe(Probe):
         if fields.get("dhcp.xid") != f"{self._number:#010x}":
             return None
         if fields.get("dhcp.type") == "discover":
-            return Packet(Part.REQUEST, "DHCP discover")
-        return Packet(Part.REPLY, f"DHCP {fields.get('dhcp.type', 'reply')}", (fields["ip.src"],))
+            return Packet(Part.REQUEST, dhcp_name("discover"))
+        return Packet(Part.REPLY, dhcp_name(fields.get("dhcp.type", "reply")), (fields["ip.src"],))
 
     def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         """Return a line for each offer, and how many servers there are."""

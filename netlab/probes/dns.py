@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from netlab.diagnosis.cause import DNS_WORDS
 from netlab.errors import UsageError
+from netlab.messages import N_, Message
 from netlab.packets import layers
 from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields, dns_name
@@ -105,7 +106,7 @@ class DnsProbe(Probe):
             return None
         return Packet(
             Part.REPLY if is_reply else Part.REQUEST,
-            "DNS response" if is_reply else "DNS query",
+            Message(N_("DNS response") if is_reply else N_("DNS query")),
             (fields["dns.id"],),
         )
 

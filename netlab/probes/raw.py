@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from netlab.errors import UsageError
+from netlab.messages import N_, Message
 from netlab.packets import layers
 from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields
@@ -53,11 +54,11 @@ class RawProbe(Probe):
         if fields.get("ip.protocol") != str(self.protocol):
             return None
         for mark, part, name in (
-            (_REQUEST_MARK, Part.REQUEST, "packet"),
-            (_REPLY_MARK, Part.REPLY, "reply"),
+            (_REQUEST_MARK, Part.REQUEST, N_("IP protocol {number} packet")),
+            (_REPLY_MARK, Part.REPLY, N_("IP protocol {number} reply")),
         ):
             if mark + self.token in data:
-                return Packet(part, f"IP protocol {self.protocol} {name}")
+                return Packet(part, Message(name, number=self.protocol))
         return None
 
     def _content(self, mark: bytes) -> bytes:

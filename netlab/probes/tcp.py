@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from netlab.errors import UsageError
+from netlab.messages import Message
 from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields
 from netlab.packets.icmp import MARK
@@ -200,4 +201,4 @@ def _beginning(line: str) -> str:
 def _name(fields: Fields) -> str:
     length = int(fields["tcp.length"])
     flags = fields["tcp.flags"].replace(" PSH", "").replace("PSH ", "")
-    return f"TCP data, {length} bytes" if length else f"TCP {flags}"
+    return Message("TCP data, {count} bytes", count=length) if length else f"TCP {flags}"

@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 
 from netlab.errors import UsageError
+from netlab.messages import Message
 from netlab.packets import layers
 from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields, payload
@@ -61,7 +62,7 @@ class UdpProbe(Probe):
         # NAT changes one of the two; an echo service may answer from a third.
         is_reply = ports[0] == str(self.port) or ports[1] == self.own_port
         if self.token in data and (not is_reply or self.own_port == ports[0]):
-            return Packet(Part.REQUEST, "UDP datagram")
+            return Packet(Part.REQUEST, Message("UDP datagram"))
         if self.token in data or (self.received and payload(data) == self.received):
-            return Packet(Part.REPLY, "UDP reply")
+            return Packet(Part.REPLY, Message("UDP reply"))
         return None

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import NetlabError, ScenarioError
+from netlab.messages import Message, in_languages
 from netlab.plan.plan import Drift, Plan
 
 if TYPE_CHECKING:
@@ -119,9 +120,10 @@ def account(traced: Trace, audit: DropAudit) -> dict[str, Any]:
 
 def trace(traced: Trace, lab: str) -> dict[str, Any]:
     """Return a packet's journey, what decided it, and its end (docs/reference/json.md has every field)."""
-    from netlab.diagnosis.cause import sentences
+    from netlab.diagnosis import phrases
 
     asked, finding = traced.request, traced.diagnosis
+    sentence = phrases.sentence(finding)
     decided = traced.decisions or ((),) * len(traced.journey.steps)
     return {
         "version": TRACE_VERSION,
@@ -142,7 +144,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
             "verdict": finding.verdict.value,
             "at": finding.at,
             "cause": finding.cause.value if finding.cause else None,
-            "sentence": sentences(finding) or None,
+            "sentence": in_languages(sentence) if sentence else None,
             "evidence": finding.evidence,
             **_in_languages("evidence_texts", finding.evidence),
             "look_at": finding.look_at,
@@ -153,15 +155,8 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
 
 
 def _in_languages(key: str, text: str) -> dict[str, dict[str, str]]:
-    """Return netlab's own words in each language; nothing of Linux's words."""
-    from netlab.messages import Said, told
-    from netlab.report.words import LANGUAGES
-
-    return (
-        {key: {language: told(text, language) for language in LANGUAGES}}
-        if isinstance(text, Said)
-        else {}
-    )
+    """Return a message in each language; nothing for Linux's own words."""
+    return {key: in_languages(text)} if isinstance(text, Message) else {}
 
 
 EXPLANATION_VERSION = 2
@@ -212,14 +207,10 @@ def view(lab: str, name: str, shown: View) -> dict[str, Any]:
 
 def journey_step(step: Step, begun: int, decisions: Sequence[Decision] = ()) -> dict[str, Any]:
     """Return a packet's stay on a node. `begun`: nanoseconds since 1970, from which its time counts."""
-    from netlab.report.words import LANGUAGES, packet_name
-
     return {
         "part": step.part.value,
         "packet": step.packet.name,
-        "packet_texts": {
-            language: packet_name(step.packet.name, language) for language in LANGUAGES
-        },
+        "packet_texts": in_languages(step.packet.name),
         "node": step.node,
         "in": step.came_in and asdict(step.came_in),
         "out": [asdict(outlet) for outlet in step.went_out],

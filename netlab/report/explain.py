@@ -1,4 +1,4 @@
-"""Where a packet would go, for people: in the style of a journey, without times."""
+"""A predicted journey for people, in the style of `trace`, without times."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
-from netlab.diagnosis.cause import sentences
+from netlab.diagnosis import phrases
 from netlab.diagnosis.verdict import Verdict
-from netlab.messages import told
+from netlab.messages import N_, render, translator
 from netlab.packets.packet import Part
-from netlab.report.words import WORDS, field_name
+from netlab.report.words import decider_name, field_name, part_name, probe_name, translations
 
 if TYPE_CHECKING:
     from netlab.explain.model import Explanation, PredictedStay
@@ -23,33 +23,35 @@ _USUAL_WIDTH = 31
 """Columns of two IPv4 addresses."""
 
 
-def explanation(found: Explanation, reply: bool, language: str) -> RenderableType:
-    """The whole way; that of a reply that arrives only if `reply`."""
-    return Text("\n".join(_lines(found, reply, language)), no_wrap=True, overflow="ignore")
+def explanation(explained: Explanation, reply: bool, language: str) -> RenderableType:
+    """Return the whole way; that of a reply that arrives only if `reply`."""
+    return Text("\n".join(_lines(explained, reply, language)), no_wrap=True, overflow="ignore")
 
 
-def _lines(found: Explanation, reply: bool, language: str) -> Iterator[str]:
-    words = WORDS[language]
-    target = found.target if found.to == found.target else f"{found.target} ({found.to})"
-    what = words.get(str(found.probe), str(found.probe))
-    yield f"{found.source} → {target}   {what}   {words['nothing is sent']}"
-    answered = found.diagnosis.verdict is Verdict.ANSWERED
-    number, width = 0, max(_USUAL_WIDTH, *(len(" → ".join(one.after)) for one in found.stays), 0)
+def _lines(explained: Explanation, reply: bool, language: str) -> Iterator[str]:
+    nothing_sent = translator(language)(N_("nothing is sent"))
+    target = explained.target
+    if explained.to != target:
+        target = f"{target} ({explained.to})"
+    probe = probe_name(str(explained.probe), language)
+    yield f"{explained.source} → {target}   {probe}   {nothing_sent}"
+    answered = explained.diagnosis.verdict is Verdict.ANSWERED
+    number = 0
+    width = max(_USUAL_WIDTH, *(len(" → ".join(stay.after)) for stay in explained.stays), 0)
     for part in (Part.REQUEST, Part.REPLY):
-        stays = found.of(part)
+        stays = explained.of(part)
         if not stays or (part is Part.REPLY and answered and not reply):
             continue
         yield ""
-        yield words[part]
+        yield part_name(part, language)
         for stay in stays:
             number += 1
             yield from _stay(number, stay, language, width)
     yield ""
-    yield from _end(found, language)
+    yield from _end(explained, language)
 
 
 def _stay(number: int, stay: PredictedStay, language: str, width: int) -> Iterator[str]:
-    words = WORDS[language]
     came = stay.came_in.peer if stay.came_in else ""
     peers = [out.peer for out in stay.went_out]
     shown = ", ".join(peers) if len(peers) < 3 else f"{peers[0]}, {peers[1]}, …"
@@ -60,28 +62,26 @@ def _stay(number: int, stay: PredictedStay, language: str, width: int) -> Iterat
         if old != new:
             yield f"     * {field_name(field, language)} {old} → {new}"
     for decision in stay.decisions:
-        by = _pad(words[f"by {decision.by}"], 6)
-        yield f"       {by} {told(decision.text, language)}"
+        decider = _pad(decider_name(decision.by, language), 6)
+        yield f"       {decider} {render(decision.text, language)}"
 
 
-def _end(found: Explanation, language: str) -> Iterator[str]:
-    words, finding = WORDS[language], found.diagnosis
-    verdict = words[f"would {finding.verdict}"].format(at=finding.at)
+def _end(explained: Explanation, language: str) -> Iterator[str]:
+    gettext, finding = translator(language), explained.diagnosis
+    verdict = render(phrases.verdict(finding, predicted=True), language)
+    evidence = render(finding.evidence, language)
     if finding.verdict is Verdict.ANSWERED:
-        times = sum(stay.before[0] != stay.after[0] for stay in found.of(Part.REQUEST))
-        figures = [f"✔ {verdict}"]
-        if times:
-            figures.append(
-                words["translation" if times == 1 else "translations"].format(times=times)
-            )
-        yield " · ".join([*figures, told(finding.evidence, language)]).removesuffix(" · ")
+        times = sum(stay.before[0] != stay.after[0] for stay in explained.of(Part.REQUEST))
+        figures = [translations(times, language)] if times else []
+        yield " · ".join(filter(None, (verdict, *figures, evidence)))
         return
-    yield f"{'?' if finding.verdict is Verdict.UNKNOWN else '✘'} {verdict}"
-    if finding.cause and finding.verdict is not Verdict.UNKNOWN:
-        yield f"  {_pad(words['why'], 10)}{sentences(finding)[language]} ({finding.cause})"
-    yield f"  {_pad(words['evidence'], 10)}{told(finding.evidence, language)}"
+    yield verdict
+    why = phrases.why(finding)
+    if why and finding.verdict is not Verdict.UNKNOWN:
+        yield f"  {_pad(gettext('why'), 10)}{why.render(language)}"
+    yield f"  {_pad(gettext('evidence'), 10)}{evidence}"
 
 
 def _pad(text: str, width: int) -> str:
-    """Chinese characters take two columns."""
+    """Fill a text up to a width, at least by one space; Chinese characters take two columns."""
     return text + " " * max(1, width - cell_len(text))

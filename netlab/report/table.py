@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 _GAP = 2
 _LEAST_BROKEN = 16
 """Columns below which a text is not made narrower by breaking it."""
-_WORD = re.compile(r"\s*\S+")
-"""Piece of a text between breaks, with the space before it."""
+_IDEOGRAPH, _CLOSING = r"\u3400-\u9fff", "，。：；、）"
+_WORD = re.compile(rf"\s*（*(?:[{_IDEOGRAPH}]|[^\s{_IDEOGRAPH}（{_CLOSING}]+)[{_CLOSING}]*|\s*\S")
+"""Piece of a text between breaks, with the space before it: a word, or a Chinese character, which no space
+parts, each with the punctuation that may not begin a line."""
 _PART = re.compile(r"\s*@?[^\s@]+")
 """Piece of a heading: it may be broken before the `@` of an endpoint too."""
 _NOTHING = ("", "–")
@@ -158,9 +160,10 @@ class Table:
 
 def paragraph(text: str, width: int, indent: int = 0) -> str:
     """Return a text broken at spaces, every line but the first moved to the right."""
-    first, *following = _broken(text, width)
-    indented = _broken(" ".join(following), width - indent) if following else []
-    return f"\n{' ' * indent}".join([first, *indented])
+    first, *_ = _broken(text, width)
+    remaining = text[len(first) :].strip()
+    lines = _broken(remaining, width - indent) if remaining else []
+    return f"\n{' ' * indent}".join([first, *lines])
 
 
 def listing(items: Sequence[str], width: int, between: str = "   ") -> str:

@@ -1,373 +1,97 @@
-"""The words in which a packet's journey is told, in every language; technical texts stay Linux's."""
+"""Names that several views share: of header fields, of a packet's part in a probe, of what decided a step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from netlab.diagnosis.decision import By
+from netlab.messages import N_, translator
+from netlab.packets.packet import Part
 
-LANGUAGES = ("en", "zh")
-
-Words = Mapping[str, str]
-
-WORDS: dict[str, dict[str, str]] = {
-    "en": {
-        "icmp": "ICMP echo",
-        # What a packet is to the probe.
-        "request": "REQUEST",
-        "reply": "REPLY",
-        "error": "ERROR",
-        "asked by arp": "ARP",
-        "asked by ndp": "NEIGHBOUR DISCOVERY",
-        "then": "then {packet}",
-        "same way": "the same way",
-        "step": "step {number}",
-        "size": "{bytes} bytes",
-        # The head and the columns.
-        "cold": "ARP caches cold",
-        "warm": "ARP caches warm",
-        "cold ndp": "neighbour caches cold",
-        "warm ndp": "neighbour caches warm",
-        "ttl": "TTL",
-        "time": "time",
-        "unchanged": "unchanged",
-        "arrived": "arrived",
-        "ports": "{count} ports",
-        # ARP and neighbour discovery.
-        "asks": "{asker} asks who has {address}",
-        "nobody": "nobody answers",
-        "who has": "who has {address}?",
-        "has": "{address} is at {mac}",
-        # Who decided.
-        "by route": "route",
-        "by arp": "arp",
-        "by ndp": "ndp",
-        "by fdb": "fdb",
-        "by nat": "nat",
-        "by rule": "rule",
-        # The end.
-        "nothing": "nothing was sent",
-        "question": "nothing was sent but the ARP question",
-        "question ndp": "nothing was sent but the neighbour solicitation",
-        "answered": "answered",
-        "dropped": "dropped at {at}",
-        "refused": "refused at {at}",
-        "verdict unknown": "not known",
-        "translation": "1 translation",
-        "translations": "{times} translations",
-        "tracing": "{time} under tracing",
-        "where": "where",
-        "why": "why",
-        "evidence": "evidence",
-        "look": "look at",
-        "audit": "audit",
-        "no audit": "the kernel's tracepoints tell of no drop",
-        "no interface": "was on no interface; perhaps another's packet",
-        "audit incomplete": "the kernel's buffer was overrun: drops may be missing",
-        "never": "it never left {node}",
-        "inside": "step {number}: it came in at {interface} from {peer} {time} after the start, "
-        "and did not leave",
-        "inside from": "step {number}: it came in from {peer} {time} after the start, and did not leave",
-        "left": "step {number}: it left {node} towards {peers} {time} after the start, "
-        "and was not taken in",
-        "began": "step {number}: it began at {node}, and did not leave",
-        "more": "the reply's steps: --reply · every field: --fields · 中文: --lang zh",
-        # What would be: explain.
-        "nothing is sent": "nothing is sent",
-        "would answered": "would be answered",
-        "would dropped": "would be dropped at {at}",
-        "would refused": "would be refused at {at}",
-        "would unknown": "not known, at {at}",
-        # Fields.
-        "in": "in",
-        "out": "out",
-        "changed by": "who changed it",
-        "sent here": "sent here",
-        "ends here": "ends here",
-        "next hop": "next hop of the route",
-        "own card": "the card it leaves by",
-        "forwarding": "forwarding",
-        "forwarding twice": "forwarding, twice",
-        "NAT": "NAT",
-        # Comparison.
-        "differ": "≠ marks where the journeys differ",
-        "same": "the journeys do not differ",
-        # Mermaid.
-        "dropped here": "dropped here",
-        # Prediction.
-        "choose": "Type a number and Enter; q stops asking.",
-        "again": "a number from 1 to {most}, please",
-        "right": "✔ right",
-        "wrong": "✘ right is: {right}",
-        "score": "{right} of {asked} right",
-        "first hop": "{source} sends to {target}. Which machine does the first frame go to?",
-        "then hop": "{node} has the packet now. Which machine gets it next?",
-        "outcome": "Does {source} get a reply?",
-        "seen": "With which source address does it arrive at {target}?",
-        "outcome yes": "yes",
-        "outcome no": "no: {node} is the last to have it",
-        "outcome refused": "no: {node} refuses it",
-        "because source": "nobody on the way rewrote the source",
-        "because yes": "seen coming in at {source}",
-        # A frame in a few words, as tcpdump has them.
-        "frame asks": "{name} who has {target}? tell {sender}",
-        "frame has": "{name} {sender} is at {mac}",
-        "frame arp": "{name} operation {number}",
-        "frame echo": "{name}, id {id}, seq {seq}",
-        "frame dhcp": "{name}, client {client}",
-        "frame tcp": "TCP {flags}, {bytes} bytes",
-        "frame udp": "UDP {bytes} bytes",
-        "no flags": "no flags",
-        "fragment": "fragment from byte {at} on",
-        "protocol": "protocol {number}",
-        "record": "type {number}",
-    },
-    "zh": {
-        "icmp": "ICMP 回显",
-        "request": "请求",
-        "reply": "应答",
-        "error": "差错报文",
-        "asked by arp": "ARP",
-        "asked by ndp": "邻居发现",
-        "then": "随后 {packet}",
-        "same way": "路径相同",
-        "step": "第 {number} 步",
-        "size": "{bytes} 字节",
-        "cold": "ARP 缓存为空",
-        "warm": "ARP 缓存已有条目",
-        "cold ndp": "邻居缓存为空",
-        "warm ndp": "邻居缓存已有条目",
-        "ttl": "TTL",
-        "time": "时间",
-        "unchanged": "未改变",
-        "arrived": "已到达",
-        "ports": "{count} 个端口",
-        "asks": "{asker} 询问谁拥有 {address}",
-        "nobody": "无人应答",
-        "who has": "谁拥有 {address}？",
-        "has": "{address} 的 MAC 是 {mac}",
-        "by route": "路由",
-        "by arp": "ARP",
-        "by ndp": "NDP",
-        "by fdb": "MAC表",
-        "by nat": "NAT",
-        "by rule": "规则",
-        "nothing": "没有发出任何包",
-        "question": "除了 ARP 请求，没有发出任何包",
-        "question ndp": "除了邻居请求，没有发出任何包",
-        "answered": "已应答",
-        "dropped": "在 {at} 被丢弃",
-        "refused": "被 {at} 拒绝",
-        "verdict unknown": "无法判断",
-        "translation": "1 次地址转换",
-        "translations": "{times} 次地址转换",
-        "tracing": "跟踪状态下用时 {time}",
-        "where": "位置",
-        "why": "原因",
-        "evidence": "证据",
-        "look": "请看",
-        "audit": "审计",
-        "no audit": "内核跟踪点没有报告丢包",
-        "no interface": "未经过任何接口，可能是别的包",
-        "audit incomplete": "内核的缓冲区溢出：可能缺少丢包记录",
-        "never": "没有离开 {node}",
-        "inside": "第 {number} 步：开始后 {time} 从 {peer} 进入 {interface}，没有再出去",
-        "inside from": "第 {number} 步：开始后 {time} 从 {peer} 进入，没有再出去",
-        "left": "第 {number} 步：开始后 {time} 从 {node} 发往 {peers}，没有被接收",
-        "began": "第 {number} 步：在 {node} 产生，没有发出",
-        "more": "应答的每一步：--reply · 全部字段：--fields · English: --lang en",
-        "nothing is sent": "不发送任何包",
-        "would answered": "将得到应答",
-        "would dropped": "将在 {at} 被丢弃",
-        "would refused": "将被 {at} 拒绝",
-        "would unknown": "在 {at} 无法判断",
-        "in": "进",
-        "out": "出",
-        "changed by": "由谁改写",
-        "sent here": "在此发出",
-        "ends here": "到此为止",
-        "next hop": "路由的下一跳",
-        "own card": "发出它的网卡",
-        "forwarding": "转发",
-        "forwarding twice": "转发（两次）",
-        "NAT": "NAT",
-        "differ": "≠ 表示两条路径在此不同",
-        "same": "两条路径相同",
-        "dropped here": "在这里被丢弃",
-        "choose": "输入编号并回车；输入 q 结束提问。",
-        "again": "请输入 1 到 {most} 的编号",
-        "right": "✔ 正确",
-        "wrong": "✘ 不对，应为：{right}",
-        "score": "{asked} 题答对 {right} 题",
-        "first hop": "{source} 要发往 {target}。第一个帧交给哪台机器？",
-        "then hop": "包现在在 {node}。下一台收到它的机器是哪一台？",
-        "outcome": "{source} 会收到应答吗？",
-        "seen": "包到达 {target} 时，源地址是哪个？",
-        "outcome yes": "会",
-        "outcome no": "不会：最后到达的是 {node}",
-        "outcome refused": "不会：被 {node} 拒绝",
-        "because source": "途中没有人改写源地址",
-        "because yes": "在 {source} 看到应答进入",
-        "frame asks": "{name} 谁拥有 {target}？请告诉 {sender}",
-        "frame has": "{name} {sender} 的 MAC 是 {mac}",
-        "frame arp": "{name} 操作 {number}",
-        "frame echo": "{name}，标识 {id}，序号 {seq}",
-        "frame dhcp": "{name}，客户机 {client}",
-        "frame tcp": "TCP {flags}，{bytes} 字节",
-        "frame udp": "UDP {bytes} 字节",
-        "no flags": "无标志",
-        "fragment": "从第 {at} 字节起的分片",
-        "protocol": "协议 {number}",
-        "record": "类型 {number}",
-    },
-}
-
-FIELDS: dict[str, dict[str, str]] = {
-    "eth.dst": {"en": "destination MAC", "zh": "目的 MAC"},
-    "eth.src": {"en": "source MAC", "zh": "源 MAC"},
-    "arp.op": {"en": "operation", "zh": "操作"},
-    "arp.sender": {"en": "sender's IP", "zh": "发送方 IP"},
-    "arp.sender_mac": {"en": "sender's MAC", "zh": "发送方 MAC"},
-    "arp.target": {"en": "target's IP", "zh": "目标 IP"},
-    "ip.src": {"en": "source", "zh": "源地址"},
-    "ip.dst": {"en": "destination", "zh": "目的地址"},
-    "ip.ttl": {"en": "TTL", "zh": "TTL"},
-    "ip.id": {"en": "identification", "zh": "标识"},
-    "ip.df": {"en": "don't fragment", "zh": "禁止分片"},
-    "ip.length": {"en": "length", "zh": "长度"},
-    "ip.protocol": {"en": "protocol", "zh": "协议"},
-    "ip.fragment": {"en": "fragment from byte", "zh": "分片起始字节"},
-    "icmp.type": {"en": "ICMP type", "zh": "ICMP 类型"},
-    "icmp.code": {"en": "ICMP code", "zh": "ICMP 代码"},
-    "icmp.id": {"en": "ICMP id", "zh": "ICMP 标识"},
-    "icmp.seq": {"en": "ICMP sequence", "zh": "ICMP 序号"},
-    "icmp.mtu": {"en": "ICMP MTU", "zh": "ICMP MTU"},
-    "tcp.src": {"en": "source port", "zh": "源端口"},
-    "tcp.dst": {"en": "destination port", "zh": "目的端口"},
-    "tcp.seq": {"en": "sequence number", "zh": "序列号"},
-    "tcp.ack": {"en": "acknowledgment", "zh": "确认号"},
-    "tcp.flags": {"en": "flags", "zh": "标志"},
-    "tcp.length": {"en": "bytes of data", "zh": "数据字节数"},
-    "udp.src": {"en": "source port", "zh": "源端口"},
-    "udp.dst": {"en": "destination port", "zh": "目的端口"},
-    "udp.length": {"en": "bytes of data", "zh": "数据字节数"},
-    "dns.id": {"en": "DNS id", "zh": "DNS 标识"},
-    "dns.name": {"en": "DNS name", "zh": "DNS 域名"},
-    "dns.type": {"en": "DNS record type", "zh": "DNS 记录类型"},
-    "dns.code": {"en": "DNS result code", "zh": "DNS 结果码"},
-    "dns.answer": {"en": "DNS response", "zh": "DNS 应答"},
-    "dhcp.type": {"en": "DHCP message", "zh": "DHCP 报文"},
-    "dhcp.xid": {"en": "DHCP transaction", "zh": "DHCP 事务"},
-    "dhcp.client": {"en": "DHCP client's MAC", "zh": "DHCP 客户机 MAC"},
-    "dhcp.address": {"en": "DHCP address", "zh": "DHCP 地址"},
-    "malformed": {"en": "malformed", "zh": "残缺"},
+FIELDS = {
+    "eth.dst": N_("destination MAC"),
+    "eth.src": N_("source MAC"),
+    "arp.op": N_("operation"),
+    "arp.sender": N_("sender's IP"),
+    "arp.sender_mac": N_("sender's MAC"),
+    "arp.target": N_("target's IP"),
+    "ip.src": N_("source"),
+    "ip.dst": N_("destination"),
+    "ip.ttl": N_("TTL"),
+    "ip.id": N_("identification"),
+    "ip.df": N_("don't fragment"),
+    "ip.length": N_("length"),
+    "ip.protocol": N_("protocol"),
+    "ip.fragment": N_("fragment from byte"),
+    "icmp.type": N_("ICMP type"),
+    "icmp.code": N_("ICMP code"),
+    "icmp.id": N_("ICMP id"),
+    "icmp.seq": N_("ICMP sequence"),
+    "icmp.mtu": N_("ICMP MTU"),
+    "tcp.src": N_("source port"),
+    "tcp.dst": N_("destination port"),
+    "tcp.seq": N_("sequence number"),
+    "tcp.ack": N_("acknowledgment"),
+    "tcp.flags": N_("flags"),
+    "tcp.length": N_("bytes of data"),
+    "udp.src": N_("source port"),
+    "udp.dst": N_("destination port"),
+    "udp.length": N_("bytes of data"),
+    "dns.id": N_("DNS id"),
+    "dns.name": N_("DNS name"),
+    "dns.type": N_("DNS record type"),
+    "dns.code": N_("DNS result code"),
+    "dns.answer": N_("DNS response"),
+    "dhcp.type": N_("DHCP message"),
+    "dhcp.xid": N_("DHCP transaction"),
+    "dhcp.client": N_("DHCP client's MAC"),
+    "dhcp.address": N_("DHCP address"),
+    "malformed": N_("malformed"),
 }
 """Header fields, in the order in which they stand in a frame."""
 
-_QUOTED = {"en": "quoted {field}", "zh": "被引用包的{field}"}
-
-_PACKETS_IN_CHINESE = {
-    "echo request": "回显请求",
-    "echo reply": "回显应答",
-    "neighbour solicitation": "邻居请求",
-    "neighbour advertisement": "邻居通告",
-    "router solicitation": "路由器请求",
-    "router advertisement": "路由器通告",
-    "source address prohibited": "源地址被禁止",
-    "route prohibited": "路由被禁止",
-    "network prohibited": "网络被禁止",
-    "host prohibited": "主机被禁止",
-    "destination unreachable": "目的不可达",
-    "parameter problem": "参数错误",
-    "time exceeded": "超时",
-    "administratively prohibited": "被管理策略禁止",
-    "network unreachable": "网络不可达",
-    "host unreachable": "主机不可达",
-    "protocol unreachable": "协议不可达",
-    "address unreachable": "地址不可达",
-    "port unreachable": "端口不可达",
-    "no route": "没有路由",
-    "too big": "包太大",
-    "IP protocol": "IP 协议",
-    "datagram": "数据报",
-    "DHCP discover": "DHCP 发现",
-    "DHCP offer": "DHCP 提供",
-    "DHCP decline": "DHCP 拒收",
-    "DHCP ack": "DHCP 确认",
-    "DHCP nak": "DHCP 否认",
-    "DHCP release": "DHCP 释放",
-    "DHCP inform": "DHCP 通知",
-    "data, ": "数据 ",
-    "bytes": "字节",
-    "request": "请求",
-    "reply": "应答",
-    "response": "应答",
-    "query": "查询",
-    "packet": "包",
-    "error": "差错",
+_PARTS = {Part.REQUEST: N_("REQUEST"), Part.REPLY: N_("REPLY"), Part.ERROR: N_("ERROR")}
+_DECIDERS = {
+    By.ROUTE: N_("route"),
+    By.ARP: N_("arp"),
+    By.NDP: N_("ndp"),
+    By.FDB: N_("fdb"),
+    By.NAT: N_("nat"),
+    By.RULE: N_("rule"),
 }
-"""Parts of packets' names; a longer one before those that it contains."""
-
-
-_DRAWN_IN_CHINESE = {
-    "physical computer": "物理计算机",
-    "NAT device": "NAT 设备",
-    "DHCP server": "DHCP 服务器",
-    "the Internet": "互联网",
-    "no subnet": "无子网",
-    "Actual size": "实际大小",
-    "no address": "无地址",
-    "+ {count} more": "另有 {count} 个",
-    "{switch} ({facts}) connects {names}.": "{switch}（{facts}）连接 {names}。",
-    "{one} is connected to {other}.": "{one} 与 {other} 相连。",
-    # Where packets go from a network.
-    "nothing leaves": "没有出口",
-    "bridged to no card: none is connected": "没有桥接到任何网卡：没有一块连着网线",
-    "the LAN": "局域网",
-    ", which is unplugged": "（网线已拔下）",
-    "bridged to {lan} by the host's {nic}{pulled}": "经主机的 {nic}{pulled} 桥接到{lan}",
-    "the NAT device leaves by the host's {card}, as {outside}": "NAT 设备经主机的 {card} 以 {outside} 外出",
-    "the NAT service leaves by the host's {card}, as {outside}": "NAT 服务经主机的 {card} 以 {outside} 外出",
-    "the VM's own NAT engine leaves by the host's {card}, as {outside}": (
-        "虚拟机自己的 NAT 引擎经主机的 {card} 以 {outside} 外出"
-    ),
-    "the host leaves by {card}, as {outside}": "主机经 {card} 以 {outside} 外出",
-    "the host forwards by {card}, untranslated": "主机经 {card} 转发，不转换地址",
-    "the host forwards by {card}, untranslated, as far as its own firewall lets it": (
-        "主机经 {card} 转发，不转换地址，只要它自己的防火墙放行"
-    ),
-    "the router leaves as {outside}": "路由器以 {outside} 外出",
-    # Modes of networks, as the products' own Chinese versions call them.
-    "bridged": "桥接",
-    "host-only": "仅主机",
-    "custom": "自定义",
-    "LAN segment": "LAN 区段",
-    "the host's hot spot": "主机的热点",
-    "VirtualBox NAT network": "VirtualBox NAT 网络",
-    "VirtualBox internal": "VirtualBox 内部网络",
-    "VirtualBox host-only": "VirtualBox 仅主机网络",
-    "libvirt route": "libvirt 路由",
-    "libvirt open": "libvirt 开放",
-    "libvirt isolated": "libvirt 隔离",
-    "Hyper-V Default Switch": "Hyper-V 默认交换机",
-}
-"""Whole texts of pictures."""
-
-
-def drawn(text: str, language: str) -> str:
-    """What a picture says: a role, a mode, `physical computer`; a name stays as it is."""
-    return _DRAWN_IN_CHINESE.get(text, text) if language == "zh" else text
-
-
-def packet_name(name: str, language: str) -> str:
-    """What a packet is: `TCP data, 17 bytes`."""
-    if language == "zh":
-        for english, chinese in _PACKETS_IN_CHINESE.items():
-            name = name.replace(english, chinese)
-    return name
+_DISCOVERIES = {By.ARP: N_("ARP"), By.NDP: N_("NEIGHBOUR DISCOVERY")}
+_PROBES = {"icmp": N_("ICMP echo")}
 
 
 def field_name(field: str, language: str) -> str:
-    """`source port` for `tcp.src`; a field without words is called as it is."""
+    """Return `source port` for `tcp.src`; a field without a name is called as it is."""
+    gettext = translator(language)
     if field.startswith("quoted."):
-        inner = field_name(field.removeprefix("quoted."), language)
-        return _QUOTED[language].format(field=inner)
-    return FIELDS[field][language] if field in FIELDS else field
+        name = field_name(field.removeprefix("quoted."), language)
+        return gettext("quoted {field}").format(field=name)
+    return gettext(FIELDS[field]) if field in FIELDS else field
+
+
+def part_name(part: Part, language: str) -> str:
+    """Return `REQUEST`, the heading above such packets."""
+    return translator(language)(_PARTS[part])
+
+
+def decider_name(decider: By, language: str) -> str:
+    """Return `route`, the word before a decision."""
+    return translator(language)(_DECIDERS[decider])
+
+
+def discovery_name(protocol: By, language: str) -> str:
+    """Return the heading above questions for MAC addresses: ARP, or IPv6's neighbour discovery."""
+    return translator(language)(_DISCOVERIES[protocol])
+
+
+def probe_name(kind: str, language: str) -> str:
+    """Return `ICMP echo` for `icmp`; other kinds are called as they are written."""
+    return translator(language)(_PROBES[kind]) if kind in _PROBES else kind
+
+
+def translations(count: int, language: str) -> str:
+    """Return `2 translations`."""
+    gettext = translator(language)
+    text = gettext("1 translation") if count == 1 else gettext("{times} translations")
+    return text.format(times=count)

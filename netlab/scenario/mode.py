@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import ClassVar
 
 from netlab.frozen import frozen
+from netlab.messages import N_
 from netlab.scenario.addresses import pools
 
 AddressPicker = Callable[[IPv4Network], IPv4Address]
@@ -58,7 +59,7 @@ class Mode:
     title: str
     """Its name in drawings."""
     product: Product = VMWARE
-    onward: str = "nothing leaves"
+    onward: str = N_("nothing leaves")
     """The way out, in drawings; `{nic}`, `{card}` and `{outside}` are the host's."""
     on_lan: bool = False
     """True: it has no subnet of its own, but the LAN's."""
@@ -126,12 +127,12 @@ class Mode:
 
 
 Mode.BRIDGED = Mode(
-    "bridged", "bridged", onward="bridged to the LAN by the host's {nic}", on_lan=True
+    "bridged", N_("bridged"), onward="bridged to the LAN by the host's {nic}", on_lan=True
 )
 Mode.NAT = Mode(
     "nat",
-    "NAT",
-    onward="the NAT device leaves by the host's {card}, as {outside}",
+    N_("NAT"),
+    onward=N_("the NAT device leaves by the host's {card}, as {outside}"),
     host_adapter=pools.host_adapter,
     nat_device=pools.nat_device,
     dhcp_server=pools.dhcp_server,
@@ -141,26 +142,26 @@ Mode.NAT = Mode(
 )
 Mode.HOSTONLY = Mode(
     "hostonly",
-    "host-only",
+    N_("host-only"),
     host_adapter=pools.host_adapter,
     dhcp_server=pools.dhcp_server,
     dns=pools.host_adapter,
 )
 Mode.CUSTOM = Mode(
     "custom",
-    "custom",
+    N_("custom"),
     host_adapter=pools.host_adapter,
     dhcp_server=pools.dhcp_server,
     dns=pools.host_adapter,
     bare=True,
 )
-Mode.SEGMENT = Mode("segment", "LAN segment")
+Mode.SEGMENT = Mode("segment", N_("LAN segment"))
 """The mode of no vmnet: LAN segments have a section of their own."""
 Mode.HOTSPOT = Mode(
     "hotspot",
-    "the host's hot spot",
+    N_("the host's hot spot"),
     WINDOWS,
-    "the host leaves by {card}, as {outside}",
+    N_("the host leaves by {card}, as {outside}"),
     subnet=pools.SHARED,
     routing=HostRouting.TRANSLATED,
     host_adapter=pools.host_adapter,

@@ -10,6 +10,7 @@ from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.frozen import frozen
 from netlab.kernel.signals import Interruption
+from netlab.messages import N_, Message, join_or
 from netlab.scenario.expectation import Endpoint, Expectation
 from netlab.scenario.model import Family
 from netlab.scenario.topology import Adapter, Node
@@ -113,15 +114,21 @@ def _measure(
 def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -> str | None:
     """Return why an expectation is not met, None if it is. Verdict `unknown` meets none."""
     if outcome.verdict is Verdict.UNKNOWN:
-        return f"not known: {outcome.why}"
+        return Message("not known: {why}", why=outcome.why)
     if reachable:
-        if outcome.verdict is not Verdict.ANSWERED:
-            return f"expected reachable, but {outcome.verdict}: {outcome.why}"
+        if outcome.verdict is Verdict.DROPPED:
+            return Message("expected reachable, but dropped: {why}", why=outcome.why)
+        if outcome.verdict is Verdict.REFUSED:
+            return Message("expected reachable, but refused: {why}", why=outcome.why)
         if outcome.seen_as not in allowed_sources:
-            return f"expected to be seen as {' or '.join(allowed_sources)}, not {outcome.seen_as}"
+            return Message(
+                "expected to be seen as {allowed}, not {seen}",
+                allowed=join_or(allowed_sources),
+                seen=outcome.seen_as,
+            )
         return None
     if outcome.verdict is Verdict.ANSWERED or outcome.arrived:
-        return f"expected blocked, but {outcome.why}"
+        return Message("expected blocked, but {why}", why=outcome.why)
     return None
 
 
@@ -136,18 +143,20 @@ def _probe(
         for end in (source, target):
             adapters = (end.adapter,) if end.adapter else end.node.adapters
             if not any(adapter.ipv6 or _ips_of(adapter, ips) for adapter in adapters):
-                return Outcome(Verdict.DROPPED, f"{end.name} has no IPv6 address, by the scenario")
+                text = Message("{node} has no IPv6 address, by the scenario", node=end.name)
+                return Outcome(Verdict.DROPPED, text)
         to = _with_ipv6(target, to, ips)
     elif not _ips_of(to, ips) and not to.speaks:
         return _silent(to)
     if not _ips_of(to, ips):
-        return Outcome(Verdict.UNKNOWN, f"{to.name} has no address")
+        return Outcome(Verdict.UNKNOWN, Message("{node} has no address", node=to.name))
     bind = None
     if source.adapter:
         if not _ips_of(source.adapter, ips) and not source.adapter.speaks:
             return _silent(source.adapter)
         if not _ips_of(source.adapter, ips):
-            return Outcome(Verdict.UNKNOWN, f"{source.adapter.name} has no address")
+            text = Message("{node} has no address", node=source.adapter.name)
+            return Outcome(Verdict.UNKNOWN, text)
         bind = _ips_of(source.adapter, ips)[0]
     return PairProbe(
         namespaces[source.node.name],
@@ -161,9 +170,10 @@ def _probe(
 
 def _silent(adapter: Adapter) -> Outcome:
     """Return the outcome of an adapter that has no address, by the scenario and in fact."""
-    usual = "its lease was given back" if adapter.plugged_into else "it has no cable"
-    why = adapter.in_vain.why if adapter.in_vain else usual
-    return Outcome(Verdict.DROPPED, f"{adapter.name} has no address, by the scenario: {why}")
+    usual = N_("its lease was given back") if adapter.plugged_into else N_("it has no cable")
+    why = adapter.in_vain.why if adapter.in_vain else Message(usual)
+    text = Message("{node} has no address, by the scenario: {why}", node=adapter.name, why=why)
+    return Outcome(Verdict.DROPPED, text)
 
 
 def _with_ipv6(target: Endpoint, usual: Adapter, ips: _IpTexts) -> Adapter:

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.diagnosis.cause import Cause, Diagnosis, sentences
+from netlab.diagnosis import phrases
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import EchoSightings, Outcome, Verdict, outcome_of
 from netlab.kernel.host.neighbours import impatient, room
@@ -19,6 +20,7 @@ from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.signals import Interruption
+from netlab.messages import Message
 from netlab.packets import icmp
 from netlab.packets.icmp_socket import IcmpSocket, sockaddr
 from netlab.packets.packet import Part
@@ -169,13 +171,15 @@ def _outcome(probe: PairProbe, evidence: EchoSightings, diagnosis: Diagnosis | N
         return outcome
     can_send = probe.mute or evidence.left or evidence.source_could_send
     if diagnosis.cause in _SOURCE_FAULTS and not can_send:
-        why = f"nothing leaves the source: {diagnosis.evidence} ({diagnosis.cause})"
+        why = Message(
+            "nothing leaves the source: {evidence} ({cause})",
+            evidence=diagnosis.evidence,
+            cause=diagnosis.cause,
+        )
         return replace(
             outcome, verdict=Verdict.UNKNOWN, why=why, at=diagnosis.at, cause=diagnosis.cause
         )
-    why = (
-        f"at {diagnosis.at}, {sentences(diagnosis)['en']} ({diagnosis.cause}: {diagnosis.evidence})"
-    )
+    why = phrases.where_and_why(diagnosis)
     return replace(
         outcome, verdict=diagnosis.verdict, why=why, at=diagnosis.at, cause=diagnosis.cause
     )
@@ -243,7 +247,10 @@ class _Batch:
         longest = _LONGEST_SECONDS + _TIMES_SENDING * (self.sent_at - self.begun_at)
         if self.last_sighting + _QUIET_SECONDS < self.sent_at + longest:
             return ""
-        return f"after {longest:.0f} s, netlab's own packets were still seen: somebody sends them again"
+        return Message(
+            "after {seconds} s, netlab's own packets were still seen: somebody sends them again",
+            seconds=round(longest),
+        )
 
     def keep_unanswered(self, analyzer: LossAnalyzer, numbers: Sequence[int]) -> None:
         """Have the analyzer keep what was seen of unanswered probes; `numbers` are their names."""

@@ -25,9 +25,10 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet, Raw
 
-from netlab import lab, messages
+from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.kernel.namespaces import netns
+from netlab.messages import render
 from netlab.scenario.loader import load_text
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
@@ -213,7 +214,7 @@ def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_hea
             assert "box answers by another adapter than it is asked by" in found.evidence
             assert "and the question comes in at eth1" in found.evidence
             assert rule in found.evidence
-            assert "box 应答用的网卡不是收到问题的网卡" in messages.told(found.evidence, "zh")
+            assert "box 应答用的网卡不是收到问题的网卡" in render(found.evidence, "zh")
         with netns.inside("leave2.colleague"), pytest.raises(TimeoutError):
             socket.create_connection((BOX, 80), timeout=0.3)
         (result,) = lab.verify(two, expectations=lab.pairs(two, ["colleague"], ["box@vmnet0"]))

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from netlab import lab
-from netlab.diagnosis.cause import Cause, Diagnosis, sentences
+from netlab.diagnosis import phrases
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
 from netlab.kernel.netlink.objects import connections
@@ -264,7 +265,7 @@ def test_refused_by_a_firewall_that_says_so(running):
     with rules("router", "forward", reject):
         found = finding(running, "vm1", "internet")
     assert (found.verdict, found.at, found.cause) == (Verdict.REFUSED, "router", Cause.FIREWALL)
-    assert sentences(found) == {"en": "a firewall rule rejected it", "zh": "被防火墙规则拒绝"}
+    assert phrases.sentence(found) == "a firewall rule rejected it"
 
 
 def test_frames_that_no_tap_had_room_for_make_it_unknown(running, monkeypatch):

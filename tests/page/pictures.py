@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netlab import lab
+from netlab.messages import languages
 from netlab.report import data
 from netlab.report.topology import graph, svg
 from netlab.report.web.page import html
-from netlab.report.words import LANGUAGES
 from tests.machine import inside, viewing
 from tests.page import record
 from tests.page.browser import Browser, browser
@@ -92,7 +92,7 @@ PICTURES = {
 
 def _load(tab: Browser, running: lab.Lab, journeys: list[dict], language: str, scheme: str) -> None:
     status = lab.status(running)
-    drawn = {one: svg.render(graph.running(status, one)) for one in LANGUAGES}
+    drawn = {one: svg.render(graph.running(status, one)) for one in languages()}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "page.html")
         file.write_text(html(journeys, {running.name: drawn}, language))

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from netlab import lab
+from netlab.messages import ENGLISH, languages
 from netlab.report.topology import graph, svg
 from netlab.report.web.page import Pictures, html
-from netlab.report.words import LANGUAGES
 from netlab.scenario.loader import load_text
 from tests.page import pictures as pictures_taken
 from tests.page.browser import Browser, browser
@@ -55,7 +55,7 @@ def place(part: str, node: str, answer: bool = False) -> int:
 
 def drawn(scenario: str) -> dict[str, str]:
     planned = lab.prepare(lab.load(scenario))
-    return {one: svg.render(graph.planned(planned, one)) for one in LANGUAGES}
+    return {one: svg.render(graph.planned(planned, one)) for one in languages()}
 
 
 @pytest.fixture(scope="module")
@@ -407,23 +407,32 @@ def test_packets_are_named_in_the_page_s_language(opened):
     assert parts == ["ARP 请求", "ARP 应答", "ICMP 回显请求", "ICMP 回显应答"]
 
 
-def test_both_languages_have_every_word(opened):
+def test_every_text_of_the_page_is_in_every_language(opened):
     tab = opened()
-    words = "Object.keys(WORDS.{0}).sort().join()"
-    assert tab.js(words.format("en")) == tab.js(words.format("zh"))
-    fields = "Object.keys(WORDS.{0}.fields).sort().join()"
-    assert tab.js(fields.format("en")) == tab.js(fields.format("zh"))
+    texts = (
+        "[WORDS, FIELDS, KEY_LIST].flatMap(Object.values).filter((text) => text.match(/[a-z]{2}/))"
+    )
+    for language in languages():
+        if language != ENGLISH:
+            assert tab.js(f"{texts}.filter((text) => !data.texts.{language}[text])") == []
     used = {
         name for journey in (ANSWERED, DEAD) for step in journey["steps"] for name in step["before"]
     }
-    assert used <= set(tab.js("Object.keys(WORDS.en.fields)"))
+    assert used <= set(tab.js("Object.keys(FIELDS)"))
     assert (
         tab.js(
             "[...document.querySelectorAll('[data-word], [data-label]')]"
-            ".map((one) => one.dataset.word ?? one.dataset.label).filter((word) => !(word in WORDS.zh))"
+            ".map((one) => one.dataset.word ?? one.dataset.label).filter((word) => !(word in WORDS))"
         )
         == []
     )
+
+
+def test_values_stand_where_a_language_has_their_places(opened):
+    tab = opened(language="zh")
+    assert tab.js("say('score', 2, 5)") == "5 题中答对 2 题"
+    assert tab.js("say('dropped', 'router')") == "在 router 被丢弃"
+    assert tab.js("say('kind')") == "kind"
 
 
 def test_predict_asks_before_it_reveals(opened):
@@ -468,7 +477,7 @@ def test_every_answer_is_among_the_choices(opened):
         assert all(one["answer"] in one["choices"] and len(one["choices"]) > 1 for one in asked)
     kinds = {one["kind"] for one in asked}
     assert kinds >= {"Next", "Fate", "NextHop"}
-    assert asked[-1]["answer"] == "dropped"
+    assert asked[-1]["answer"] == "stopped"
 
 
 def test_predicting_hides_arp_and_stays_at_the_packet(opened):
@@ -497,7 +506,7 @@ def many() -> graph.Graph:
 def test_a_wide_picture_takes_the_whole_width_and_can_be_seen_as_it_was_drawn(opened):
     tab = opened(
         [{**DEAD, "steps": []}],
-        labs={"nat": dict.fromkeys(LANGUAGES, svg.render(many()))},
+        labs={"nat": dict.fromkeys(languages(), svg.render(many()))},
         width=1920,
     )
     width = "document.querySelector('figure:not([hidden]) svg').getBoundingClientRect().width"

@@ -16,10 +16,10 @@ import pytest
 from rich.cells import cell_len
 
 from netlab import lab
+from netlab.messages import translator
 from netlab.plan import build
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import Cable
-from netlab.report import words
 from netlab.report.topology import diagrams, graph, svg
 from netlab.report.topology.drawing import draw
 from netlab.report.topology.layout import Layout, WireLine, arrange
@@ -476,10 +476,11 @@ def test_in_chinese_a_picture_keeps_only_names_and_what_has_no_other_word():
 
 def test_every_mode_has_a_chinese_name():
     """But for names of products, and NAT; and a sentence of where its packets go."""
-    same = {mode.title for mode in build.MODES if words.drawn(mode.title, "zh") == mode.title}
+    chinese = translator("zh")
+    same = {mode.title for mode in build.MODES if chinese(mode.title) == mode.title}
     assert same == {"NAT", "VirtualBox NAT", "libvirt nat"}
     onward = {mode.onward for mode in build.MODES if not mode.on_lan}
-    assert not {sentence for sentence in onward if words.drawn(sentence, "zh") == sentence}
+    assert not {sentence for sentence in onward if chinese(sentence) == sentence}
 
 
 def test_the_text_is_in_chinese_too_and_its_boxes_are_whole():

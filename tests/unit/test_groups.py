@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
+from rich.cells import cell_len
 
 from netlab import lab
+from netlab.diagnosis import phrases
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.verdict import Outcome, Verdict
+from netlab.messages import Message
 from netlab.report.text import plain
 from netlab.report.verify.groups import PairBlock, groups, shortened
 from netlab.report.verify.matrix import Matrix
@@ -94,6 +99,35 @@ def forty() -> list[Result]:
 @pytest.mark.parametrize("width", [80, 120, 40])
 def test_forty_vms_on_a_terminal(forty, width, golden):
     golden(f"matrix/forty-{width}.txt", plain(Matrix(forty), width) + "\n")
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_forty_vms_in_chinese(forty, width, golden):
+    """The failures are rendered with all that they are made of, and broken between characters."""
+    results = [
+        replace(
+            result,
+            failure=compare(
+                result.expectation.reachable, result.allowed_sources, explained(result)
+            ),
+        )
+        if result.failure
+        else result
+        for result in forty
+    ]
+    text = plain(Matrix(results, "zh"), width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    golden(f"matrix/forty-zh-{width}.txt", text + "\n")
+
+
+def explained(result: Result) -> Outcome:
+    """The outcome with evidence as a diagnosis has it."""
+    outcome = result.outcome
+    if not outcome.cause:
+        return replace(outcome, why=Message("answered; the target saw {address}", address=OWN))
+    evidence = Message("the kernel: {error}", error="x")
+    diagnosis = Diagnosis(outcome.verdict, outcome.at, Cause(outcome.cause), evidence)
+    return replace(outcome, why=phrases.where_and_why(diagnosis))
 
 
 def test_a_pipe_has_every_address(forty):

@@ -14,6 +14,7 @@ from netlab.cli.called import typed
 from netlab.cli.output import Output, say, show
 from netlab.errors import NetlabError, SystemRefused, UsageError
 from netlab.frozen import frozen
+from netlab.messages import N_, translator
 
 if TYPE_CHECKING:
     from netlab.report.verify.junit import Suite
@@ -54,12 +55,14 @@ def measure(
     return Measured(running, results, time.monotonic() - started)
 
 
-def report_measured(output: Output, measured: Sequence[Measured], junit: str | None) -> None:
+def report_measured(
+    output: Output, measured: Sequence[Measured], junit: str | None, language: str
+) -> None:
     """Print matrices, write JUnit, and end with the exit code that they deserve.
 
     Raises UsageError if the file cannot be written, and click's Exit.
     """
-    documents = [_report(output, matrix) for matrix in measured]
+    documents = [_report(output, matrix, language) for matrix in measured]
     if output.json:
         output.document(documents[0] if len(documents) == 1 else {"labs": documents})
     if junit:
@@ -70,7 +73,7 @@ def report_measured(output: Output, measured: Sequence[Measured], junit: str | N
         raise click.exceptions.Exit(_NOT_AS_EXPECTED)
 
 
-def _report(output: Output, measured: Measured) -> dict[str, Any]:
+def _report(output: Output, measured: Measured, language: str) -> dict[str, Any]:
     """Print one for people; return its JSON document."""
     name = measured.running.name
     if measured.error:
@@ -80,8 +83,10 @@ def _report(output: Output, measured: Measured) -> dict[str, Any]:
         # Help, completion and JSON do without rich.
         from rich.text import Text
 
-        show(Text(f"lab {name}: {measured.running.source.scenario.title}\n"))
-        show(report.matrix.Matrix(measured.results))
+        heading = translator(language)(N_("lab {lab}: {title}"))
+        title = measured.running.source.scenario.title
+        show(Text(heading.format(lab=name, title=title) + "\n"))
+        show(report.matrix.Matrix(measured.results, language))
     return report.data.matrix(measured.running, measured.results, measured.unleased)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from netlab import lab, report
 from netlab.errors import UsageError
+from netlab.messages import languages
 from netlab.report.web.page import Pictures, html
-from netlab.report.words import LANGUAGES
 
 
 def write(
@@ -30,6 +30,6 @@ def pictures(*labs: lab.Lab) -> Pictures:
         status = lab.status(running)
         drawings[name] = {
             language: report.svg.render(report.graph.running(status, language))
-            for language in LANGUAGES
+            for language in languages()
         }
     return drawings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netlab import report
 from netlab.cli.output import say
 from netlab.errors import UsageError
-from netlab.report.words import WORDS
+from netlab.messages import translator
 
 if TYPE_CHECKING:
     from netlab.trace.trace import Trace
@@ -21,14 +21,15 @@ def ask(traced: Trace, language: str) -> None:
 
     Raises UsageError if there is no input at all.
     """
-    words = WORDS[language]
+    gettext = translator(language)
     terminal = sys.stdin is not None and sys.stdin.isatty()
     asked = right = 0
-    for number, riddle in enumerate(report.quiz.riddles(traced, language), 1):
+    for number, question in enumerate(report.quiz.questions(traced, language), 1):
         if number == 1:
-            say(f"{words['choose']}\n")
-        say("\n".join(report.quiz.lines(number, riddle)))
-        choice = _choice(len(riddle.choices), words["again"], terminal)
+            say(gettext("Type a number and Enter; q stops asking.") + "\n")
+        say("\n".join(report.quiz.lines(number, question)))
+        again = gettext("a number from 1 to {most}, please")
+        choice = _choice(len(question.choices), again, terminal)
         if choice is None:
             if not asked and not terminal:
                 raise UsageError(
@@ -37,15 +38,15 @@ def ask(traced: Trace, language: str) -> None:
                 )
             break
         asked += 1
-        correct = choice == riddle.right
+        correct = choice == question.right
         right += correct
-        correction = words["wrong"].format(right=riddle.choices[riddle.right])
-        say(f"   {words['right'] if correct else correction}")
-        if riddle.reason:
-            say(f"     {riddle.reason}")
+        judgement = gettext("✔ right") if correct else gettext("✘ right is: {right}")
+        say(f"   {judgement.format(right=question.choices[question.right])}")
+        if question.reason:
+            say(f"     {question.reason}")
         say("")
     if asked:
-        say(words["score"].format(right=right, asked=asked) + "\n")
+        say(gettext("{right} of {asked} right").format(right=right, asked=asked) + "\n")
 
 
 def _choice(most: int, again: str, terminal: bool) -> int | None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import lab
-from netlab.cli.arguments import ScenarioName, examples, json_option, junit_option, pass_output
+from netlab.cli.arguments import (
+    ScenarioName,
+    examples,
+    json_option,
+    junit_option,
+    language_option,
+    pass_output,
+)
 from netlab.cli.output import Output
 from netlab.cli.packets.measured import Measured, measure, report_measured
 from netlab.errors import KernelError, SystemRefused, UsageError
@@ -24,9 +31,10 @@ if TYPE_CHECKING:
 )
 @click.argument("scenarios", nargs=-1, required=True, type=ScenarioName(), metavar="SCENARIO...")
 @junit_option
+@language_option
 @json_option
 @pass_output
-def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
+def run(output: Output, scenarios: tuple[str, ...], junit: str | None, language: str) -> None:
     """For each scenario: up, verify, down. Goes on after a failure; made for CI.
 
     The labs are called run-SCENARIO, so that they do not meet labs of yours. Needs no
@@ -36,7 +44,7 @@ def run(output: Output, scenarios: tuple[str, ...], junit: str | None) -> None:
     if len({chosen.name for chosen in planned}) < len(planned):
         raise UsageError("two of these scenarios have the same name", "give each once")
     lab.ensure_root()
-    report_measured(output, [_run(output, chosen) for chosen in planned], junit)
+    report_measured(output, [_run(output, chosen) for chosen in planned], junit, language)
 
 
 def prepare_run(source: LoadedScenario) -> lab.Lab:

@@ -225,7 +225,7 @@ def _journey(
     if terminal:
         width = min(width, shutil.get_terminal_size().columns)
     return report.steps.journey(
-        traced, reply, language, account=account, more=terminal, width=width
+        traced, reply, language, account=account, hint=terminal, width=width
     )
 
 

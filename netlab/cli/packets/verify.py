@@ -12,6 +12,7 @@ from netlab.cli.arguments import (
     json_option,
     junit_option,
     lab_option,
+    language_option,
     pass_output,
     same_lab,
 )
@@ -50,6 +51,7 @@ from netlab.cli.packets.measured import measure, report_measured
     help="Look at the ends of each way only: faster, and says not where and why a packet was dropped.",
 )
 @junit_option
+@language_option
 @json_option
 @pass_output
 def verify(
@@ -60,6 +62,7 @@ def verify(
     targets: tuple[str, ...],
     replies_only: bool,
     junit: str | None,
+    language: str,
 ) -> None:
     """Measure who reaches whom, and compare it with the scenario.
 
@@ -70,4 +73,4 @@ def verify(
     """
     running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     pairs = lab.pairs(running, sources, targets)
-    report_measured(output, [measure(output, running, pairs, replies_only)], junit)
+    report_measured(output, [measure(output, running, pairs, replies_only)], junit, language)

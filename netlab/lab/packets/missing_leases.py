@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from netlab.diagnosis.cause import sentences
+from netlab.diagnosis import phrases
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import SystemRefused
 from netlab.kernel.process import leases
@@ -59,8 +59,7 @@ def _sentence(finding: Diagnosis | str) -> str:
         return finding
     if finding.cause is None:
         return "a server offers it an address, and its client has taken none yet"
-    sentence = sentences(finding)["en"]
-    return f"at {finding.at}, {sentence} ({finding.cause}: {finding.evidence})"
+    return phrases.where_and_why(finding)
 
 
 def _adapter(lab: Lab, lease: Lease) -> Adapter:

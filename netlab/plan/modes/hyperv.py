@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from netlab.messages import N_
 from netlab.scenario.addresses.pools import at
 from netlab.scenario.mode import SHARING_OPENS, HostRouting, Mode, Product
 
@@ -19,9 +20,9 @@ HYPERV = Product("Hyper-V", 0x00155D, host_mac=0x00155D_000000)
 
 DEFAULT_SWITCH = Mode(
     "hyperv-default",
-    "Hyper-V Default Switch",
+    N_("Hyper-V Default Switch"),
     HYPERV,
-    "the host leaves by {card}, as {outside}",
+    N_("the host leaves by {card}, as {outside}"),
     subnet=IPv4Network("172.20.16.0/20"),
     routing=HostRouting.TRANSLATED,
     host_adapter=at(1),

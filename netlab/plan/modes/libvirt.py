@@ -15,6 +15,7 @@ from __future__ import annotations
 from functools import partial
 from ipaddress import IPv4Network
 
+from netlab.messages import N_
 from netlab.scenario.addresses.pools import at
 from netlab.scenario.mode import HostRouting, Mode, Product
 
@@ -36,7 +37,7 @@ _mode = partial(
 NAT = _mode(
     "libvirt-nat",
     "libvirt nat",
-    onward="the host leaves by {card}, as {outside}",
+    onward=N_("the host leaves by {card}, as {outside}"),
     subnet=IPv4Network("192.168.122.0/24"),
     routing=HostRouting.TRANSLATED,
     rejects_foreign=True,
@@ -44,19 +45,19 @@ NAT = _mode(
 )
 ROUTE = _mode(
     "libvirt-route",
-    "libvirt route",
-    onward="the host forwards by {card}, untranslated",
+    N_("libvirt route"),
+    onward=N_("the host forwards by {card}, untranslated"),
     routing=HostRouting.OPEN,
     rejects_foreign=True,
     router=_HOST,
 )
 OPEN = _mode(
     "libvirt-open",
-    "libvirt open",
-    onward="the host forwards by {card}, untranslated, as far as its own firewall lets it",
+    N_("libvirt open"),
+    onward=N_("the host forwards by {card}, untranslated, as far as its own firewall lets it"),
     routing=HostRouting.OPEN,
     router=_HOST,
 )
 """libvirt adds no rules; the lab's host has no firewall of its own, so it is like `route` here."""
 
-ISOLATED = _mode("libvirt-isolated", "libvirt isolated")
+ISOLATED = _mode("libvirt-isolated", N_("libvirt isolated"))

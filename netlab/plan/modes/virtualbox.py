@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
+from netlab.messages import N_
 from netlab.plan.modes import nat
 from netlab.plan.node import switch
 from netlab.plan.resources import Resource
@@ -45,7 +46,7 @@ NAT = Mode(
     "vbox-nat",
     "VirtualBox NAT",
     VIRTUALBOX,
-    "the VM's own NAT engine leaves by the host's {card}, as {outside}",
+    N_("the VM's own NAT engine leaves by the host's {card}, as {outside}"),
     subnet=IPv4Network("10.0.2.0/24"),
     private=True,
     nat_device=_SECOND,
@@ -63,9 +64,9 @@ port forwards only (`VBoxManage modifyvm … --natpf1 name,tcp,,2222,,22`)."""
 
 NAT_NETWORK = Mode(
     "vbox-natnetwork",
-    "VirtualBox NAT network",
+    N_("VirtualBox NAT network"),
     VIRTUALBOX,
-    "the NAT service leaves by the host's {card}, as {outside}",
+    N_("the NAT service leaves by the host's {card}, as {outside}"),
     subnet=IPv4Network("10.0.2.0/24"),
     nat_device=_FIRST,
     nat_mac=0x525400_123500,
@@ -84,12 +85,12 @@ VirtualBox hands out the name servers that the host has, and `.1` only where tha
 loopback (NATNetworkImpl.cpp, i_updateDomainNameServerOption); here it is always `.1`, which asks them.
 """
 
-INTERNAL = Mode("vbox-internal", "VirtualBox internal", VIRTUALBOX)
+INTERNAL = Mode("vbox-internal", N_("VirtualBox internal"), VIRTUALBOX)
 """A switch for VMs only; who wants DHCP runs a server."""
 
 HOST_ONLY = Mode(
     "vbox-hostonly",
-    "VirtualBox host-only",
+    N_("VirtualBox host-only"),
     VIRTUALBOX,
     subnet=IPv4Network("192.168.56.0/24"),
     host_adapter=_FIRST,

@@ -4,93 +4,62 @@
 
 // ── words ───────────────────────────────────────────────────────────────────────────────────────────
 
+/** Marks a text in English: `page.py` looks for these, and the page has them in every language. */
+const _ = (text) => text;
+
 const WORDS = {
-  en: {
-    skip: "To the step", language: "中文", theme: "Light or dark", help: "Keys",
-    journey: "Journey", compare: "Compare with", nothing: "–", predict: "Predict first", hideArp: "Hide ARP", actualSize: "Actual size",
-    export: "Export", exportSvg: "SVG of this step", from: "From", to: "To", by: "By", send: "Send",
-    transport: "Steps", first: "First step (Home)", previous: "Previous step (←)", next: "Next step (→)",
-    last: "Last step (End)", play: "Play, one second a step (space)", pause: "Pause (space)", steps: "All steps",
-    tables: "Tables as they were at this step", keys: "Keys", close: "Close",
-    live: "Live traffic", liveHint: "A click on a dot or a line freezes that packet's journey.",
-    connected: "live ●", lost: "no connection ○", ended: "ended ○", sending: "sending …",
-    forgotten: "This journey is not kept any more.", unseen: (n) => `${n} frames came too fast and were not seen.`,
-    noJourney: "No journey yet: click a packet of the live traffic.", nothingSent: "Nothing was sent.",
-    stepOf: (n, all) => `Step ${n} of ${all}`, inside: "in", outside: "out", field: "Field", who: "Changed by",
-    decided: "Decided by", unchanged: "=", clock: (us) => `${us} µs`, total: (us) => `at ${us} µs`,
-    starts: "sent from here", arrives: "arrived", hears: "hears it, as everybody does", flooded: (to) => `flooded to ${to}`, ports: (n) => `${n} ports`,
-    passes: (to) => `passed on to ${to}`, becomes: (what, a, b) => `${what} ${a} → ${b}`,
-    answered: "answered", dropped: (at) => `dropped at ${at}`, refused: (at) => `refused at ${at}`, unknown: "not known",
-    entering: (name) => `entering ${name}`, evidence: "Evidence", lookAt: "Look at", found: "Found",
-    request: "request", reply: "reply", error: "error", arp: "ARP", ndp: "neighbour discovery",
-    route: "route", fdb: "FDB", nat: "NAT entry", rule: "rule", forwarding: "forwarding", nextHop: "next hop",
-    translation: "NAT", added: "added at this step", changed: "changed at this step", removed: "removed at this step",
-    tableArp: "ARP caches", tableFdb: "FDB of the switches", tableNat: "NAT tables", tableLeases: "DHCP leases",
-    empty: "empty", node: "Node", address: "Address", mac: "MAC", interface: "Interface", state: "State", port: "Port",
-    protocol: "Protocol", source: "Source", destination: "Destination", seen_as: "Seen outside as", name: "Name",
-    expires: "Expires", id: "Id", "answers as": "Answers as",
-    askNextHop: (node) => `Whose MAC address does ${node} put into the frame as its destination?`,
-    askNext: (node) => `Where does the packet go from ${node}?`,
-    askSource: (node) => `Which source address does the packet have when it leaves ${node}?`,
-    askDestination: (node) => `Which destination address does it have when it leaves ${node}?`,
-    askFate: (node) => `What happens to the packet at ${node}?`,
-    delivered: "it has arrived", passedOn: "it is passed on", dropped: "it is dropped or refused", allPorts: "to several ports", everybody: "everybody's (broadcast)",
-    skipQuestion: "Show me", right: "Right", wrong: (answer) => `Not so: ${answer}`, score: (n, all) => `${n} of ${all} right`,
-    differs: "differs", same: "same", missing: "no such step", both: "Two journeys, side by side",
-    keyList: {"← →": "previous, next step", "space": "play, pause", "Home End": "first, last step", "1 – 9": "that step",
-      "p": "predict first", "l": "language", "?": "this list"},
-    fields: {"eth.src": "source MAC", "eth.dst": "destination MAC", "arp.op": "operation", "arp.sender": "sender IP",
-      "arp.sender_mac": "sender MAC", "arp.target": "target IP", "ip.src": "source IP", "ip.dst": "destination IP",
-      "ip.ttl": "TTL", "ip.id": "id", "ip.length": "length", "ip.protocol": "protocol", "ip.df": "don't fragment", "icmp.type": "type",
-      "icmp.code": "code", "icmp.id": "id", "icmp.seq": "sequence", "icmp.mtu": "MTU", "tcp.src": "source port", "tcp.dst": "destination port",
-      "tcp.seq": "sequence", "tcp.ack": "acknowledged", "tcp.flags": "flags", "tcp.length": "length",
-      "udp.src": "source port", "udp.dst": "destination port", "udp.length": "length", "dns.id": "id",
-      "dns.name": "name", "dns.type": "kind", "dns.code": "result", "dns.answer": "answer", "dhcp.type": "message", "dhcp.xid": "transaction",
-      "dhcp.client": "client MAC", "dhcp.address": "offered address"},
-  },
-  zh: {
-    skip: "跳到当前步骤", language: "English", theme: "浅色或深色", help: "快捷键",
-    journey: "行程", compare: "对比", nothing: "–", predict: "先预测", hideArp: "隐藏 ARP", actualSize: "原始大小",
-    export: "导出", exportSvg: "当前步骤的 SVG 图", from: "从", to: "到", by: "方式", send: "发送",
-    transport: "步骤控制", first: "第一步（Home）", previous: "上一步（←）", next: "下一步（→）",
-    last: "最后一步（End）", play: "播放，每步一秒（空格）", pause: "暂停（空格）", steps: "所有步骤",
-    tables: "这一步时的各张表", keys: "快捷键", close: "关闭",
-    live: "实时流量", liveHint: "点击圆点或某一行，可定格该数据包的行程。",
-    connected: "实时 ●", lost: "连接中断 ○", ended: "已结束 ○", sending: "正在发送……",
-    forgotten: "这段行程已不再保留。", unseen: (n) => `有 ${n} 个帧来得太快，没有看到。`,
-    noJourney: "还没有行程：请点击实时流量中的一个数据包。", nothingSent: "没有发出任何包。",
-    stepOf: (n, all) => `第 ${n} 步，共 ${all} 步`, inside: "进入时", outside: "离开时", field: "字段", who: "由谁修改",
-    decided: "依据", unchanged: "=", clock: (us) => `${us} 微秒`, total: (us) => `第 ${us} 微秒`,
-    starts: "从这里发出", arrives: "已到达", hears: "收到（广播，人人都收到）", flooded: (to) => `泛洪到 ${to}`, ports: (n) => `${n} 个端口`,
-    passes: (to) => `转给 ${to}`, becomes: (what, a, b) => `${what} ${a} 改为 ${b}`,
-    answered: "已应答", dropped: (at) => `在 ${at} 被丢弃`, refused: (at) => `被 ${at} 拒绝`, unknown: "无法判断",
-    entering: (name) => `进入 ${name} 时`, evidence: "证据", lookAt: "请看", found: "得知",
-    request: "请求", reply: "应答", error: "差错报文", arp: "ARP", ndp: "邻居发现",
-    route: "路由", fdb: "转发表", nat: "NAT 表项", rule: "规则", forwarding: "转发", nextHop: "下一跳",
-    translation: "NAT", added: "这一步新增", changed: "这一步改变", removed: "这一步删除",
-    tableArp: "ARP 缓存", tableFdb: "交换机转发表（FDB）", tableNat: "NAT 表", tableLeases: "DHCP 租约",
-    empty: "空", node: "节点", address: "地址", mac: "MAC", interface: "接口", state: "状态", port: "端口",
-    protocol: "协议", source: "源", destination: "目的", seen_as: "外部看到的源", name: "名称",
-    expires: "到期", id: "编号", "answers as": "应答的源",
-    askNextHop: (node) => `${node} 在帧里写的目的 MAC 是谁的？`,
-    askNext: (node) => `数据包从 ${node} 去往哪里？`,
-    askSource: (node) => `数据包离开 ${node} 时，源地址是什么？`,
-    askDestination: (node) => `数据包离开 ${node} 时，目的地址是什么？`,
-    askFate: (node) => `数据包在 ${node} 会怎样？`,
-    delivered: "已到达", passedOn: "继续转发", dropped: "被丢弃或拒绝", allPorts: "到多个端口", everybody: "所有机器（广播）",
-    skipQuestion: "直接看答案", right: "正确", wrong: (answer) => `不对，答案是：${answer}`, score: (n, all) => `${all} 题中答对 ${n} 题`,
-    differs: "不同", same: "相同", missing: "没有这一步", both: "两段行程对比",
-    keyList: {"← →": "上一步、下一步", "空格": "播放、暂停", "Home End": "第一步、最后一步", "1 – 9": "跳到该步",
-      "p": "先预测", "l": "语言", "?": "本列表"},
-    fields: {"eth.src": "源 MAC", "eth.dst": "目的 MAC", "arp.op": "操作", "arp.sender": "发送方 IP",
-      "arp.sender_mac": "发送方 MAC", "arp.target": "目标 IP", "ip.src": "源 IP", "ip.dst": "目的 IP",
-      "ip.ttl": "TTL", "ip.id": "标识", "ip.length": "长度", "ip.protocol": "协议", "ip.df": "不分片", "icmp.type": "类型",
-      "icmp.code": "代码", "icmp.id": "标识", "icmp.seq": "序号", "icmp.mtu": "MTU", "tcp.src": "源端口", "tcp.dst": "目的端口",
-      "tcp.seq": "序号", "tcp.ack": "确认号", "tcp.flags": "标志", "tcp.length": "长度",
-      "udp.src": "源端口", "udp.dst": "目的端口", "udp.length": "长度", "dns.id": "标识",
-      "dns.name": "名称", "dns.type": "类型", "dns.code": "结果", "dns.answer": "应答", "dhcp.type": "报文", "dhcp.xid": "事务",
-      "dhcp.client": "客户端 MAC", "dhcp.address": "提供的地址"},
-  },
+  skip: _("To the step"), theme: _("Light or dark"), help: _("Keys"),
+  journey: _("Journey"), compare: _("Compare with"), nothing: "–", predict: _("Predict first"), hideArp: _("Hide ARP"), actualSize: _("Actual size"),
+  export: _("Export"), exportSvg: _("SVG of this step"), from: _("From"), to: _("To"), by: _("By"), send: _("Send"),
+  transport: _("Steps"), first: _("First step (Home)"), previous: _("Previous step (←)"), next: _("Next step (→)"),
+  last: _("Last step (End)"), play: _("Play, one second a step (space)"), pause: _("Pause (space)"), steps: _("All steps"),
+  tables: _("Tables as they were at this step"), keys: _("Keys"), close: _("Close"),
+  live: _("Live traffic"), liveHint: _("A click on a dot or a line freezes that packet's journey."),
+  connected: _("live ●"), lost: _("no connection ○"), ended: _("ended ○"), sending: _("sending …"),
+  forgotten: _("This journey is not kept any more."), unseen: _("{n} frames came too fast and were not seen."),
+  noJourney: _("No journey yet: click a packet of the live traffic."), nothingSent: _("Nothing was sent."),
+  stepOf: _("Step {n} of {all}"), inside: _("coming in"), outside: _("going out"), field: _("Field"), who: _("Changed by"),
+  decided: _("Decided by"), unchanged: "=", clock: _("{us} µs"), total: _("at {us} µs"),
+  starts: _("sent from here"), arrives: _("arrived"), hears: _("hears it, as everybody does"), flooded: _("flooded to {to}"), ports: _("{n} ports"),
+  passes: _("passed on to {to}"), becomes: _("{what} {a} → {b}"),
+  answered: _("answered"), dropped: _("dropped at {at}"), refused: _("refused at {at}"), unknown: _("not known"),
+  entering: _("entering {name}"), evidence: _("Evidence"), lookAt: _("Look at"), found: _("Found"),
+  request: _("request"), reply: _("reply"), error: _("error"), arp: _("ARP"), ndp: _("neighbour discovery"),
+  route: _("route"), fdb: _("FDB"), nat: _("NAT entry"), rule: _("rule"), forwarding: _("forwarding"), nextHop: _("next hop"),
+  translation: _("NAT"), added: _("added at this step"), changed: _("changed at this step"), removed: _("removed at this step"),
+  tableArp: _("ARP caches"), tableFdb: _("FDB of the switches"), tableNat: _("NAT tables"), tableLeases: _("DHCP leases"),
+  empty: _("empty"), node: _("Node"), address: _("Address"), mac: _("MAC"), interface: _("Interface"), state: _("State"), port: _("Port"),
+  protocol: _("Protocol"), source: _("Source"), destination: _("Destination"), seen_as: _("Seen outside as"), name: _("Name"),
+  expires: _("Expires"), id: _("Id"), "answers as": _("Answers as"),
+  askNextHop: _("Whose MAC address does {node} put into the frame as its destination?"),
+  askNext: _("Where does the packet go from {node}?"),
+  askSource: _("Which source address does the packet have when it leaves {node}?"),
+  askDestination: _("Which destination address does it have when it leaves {node}?"),
+  askFate: _("What happens to the packet at {node}?"),
+  delivered: _("it has arrived"), passedOn: _("it is passed on"), stopped: _("it is dropped or refused"), allPorts: _("to several ports"), everybody: _("everybody's (broadcast)"),
+  skipQuestion: _("Show me"), right: _("Right"), wrong: _("Not so: {answer}"), score: _("{n} of {all} right"),
+  differs: _("differs"), same: _("same"), missing: _("no such step"), both: _("Two journeys, side by side"),
+};
+
+const FIELDS = {
+  "eth.src": _("source MAC"), "eth.dst": _("destination MAC"), "arp.op": _("operation"), "arp.sender": _("sender IP"),
+  "arp.sender_mac": _("sender MAC"), "arp.target": _("target IP"), "ip.src": _("source IP"), "ip.dst": _("destination IP"),
+  "ip.ttl": _("TTL"), "ip.id": _("id"), "ip.length": _("length"), "ip.protocol": _("protocol"), "ip.df": _("don't fragment"), "icmp.type": _("type"),
+  "icmp.code": _("code"), "icmp.id": _("id"), "icmp.seq": _("sequence"), "icmp.mtu": _("MTU"), "tcp.src": _("source port"), "tcp.dst": _("destination port"),
+  "tcp.seq": _("sequence"), "tcp.ack": _("acknowledged"), "tcp.flags": _("flags"), "tcp.length": _("length"),
+  "udp.src": _("source port"), "udp.dst": _("destination port"), "udp.length": _("length"), "dns.id": _("id"),
+  "dns.name": _("name"), "dns.type": _("kind"), "dns.code": _("result"), "dns.answer": _("answer"), "dhcp.type": _("message"), "dhcp.xid": _("transaction"),
+  "dhcp.client": _("client MAC"), "dhcp.address": _("offered address"),
+};
+
+const KEY_LIST = {
+  "← →": _("previous, next step"),
+  [_("space")]: _("play, pause"),
+  "Home End": _("first, last step"),
+  "1 – 9": _("that step"),
+  "p": _("predict first"),
+  "l": _("language"),
+  "?": _("this list"),
 };
 
 const LAYERS = {eth: "Ethernet", arp: "ARP", ip: "IP", icmp: "ICMP", tcp: "TCP", udp: "UDP", dns: "DNS", dhcp: "DHCP"};
@@ -213,7 +182,7 @@ function question({journey, steps, picture, macs}, index) {
   const step = steps[index], after = step.after;
   const ask = (kind, answer, choices) => ({kind, answer, choices: [...new Set([...choices, answer])].sort()});
   if (!step.out.length)
-    return ask("Fate", index === death(journey, steps).step ? "dropped" : "delivered", ["delivered", "passedOn", "dropped"]);
+    return ask("Fate", index === death(journey, steps).step ? "stopped" : "delivered", ["delivered", "passedOn", "stopped"]);
   const addresses = steps.flatMap((one) => [one.before["ip.src"], one.before["ip.dst"]]).filter(Boolean);
   for (const [field, kind] of [["ip.src", "Source"], ["ip.dst", "Destination"]])
     if (step.before[field] !== after[field]) return ask(kind, after[field], addresses);
@@ -492,12 +461,17 @@ function pictureOf(journey) {
   return pictures.find((one) => one.lab === (journey?.lab ?? labs[0]) && one.figure.dataset.language === page.language);
 }
 
-const say = (word, ...values) => {
-  const found = WORDS[page.language][word];
-  return typeof found === "function" ? found(...values) : found ?? word;
-};
+/** A text in the page's language. */
+const translated = (text) => data.texts[page.language]?.[text] ?? text;
+
+/** A word's text with its values, in the order of their places in English. */
+function say(word, ...values) {
+  if (!(word in WORDS)) return word;
+  const text = WORDS[word], places = text.match(/{\w+}/g) ?? [];
+  return translated(text).replace(/{\w+}/g, (place) => values[places.indexOf(place)]);
+}
 const packetWord = (step) => step.packet_texts[page.language];
-const fieldWord = (name) => WORDS[page.language].fields[name] ?? name.split(".")[1];
+const fieldWord = (name) => name in FIELDS ? translated(FIELDS[name]) : name.split(".")[1];
 const round = (microseconds) => Math.round(microseconds * 10) / 10;
 
 function make(tag, attributes = {}, ...children) {
@@ -550,20 +524,22 @@ function render(moving = false) {
 }
 
 function renderWords() {
-  document.documentElement.lang = page.language === "zh" ? "zh-Hans" : "en";
+  document.documentElement.lang = data.languages[page.language].tag;
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
   for (const element of document.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", say(element.dataset.label));
     element.title = say(element.dataset.label);
   }
-  $("language").textContent = say("language");
-  $("language").lang = page.language === "zh" ? "en" : "zh-Hans";
+  const next = data.languages[nextLanguage()];
+  $("language").textContent = next.name;
+  $("language").setAttribute("aria-label", next.name);
+  $("language").lang = next.tag;
   const [first, second] = shownNow().map((n) => page.journeys[n]);
   const drawn = pictureOf().root.querySelector("title").textContent;
   const told = first ? `${first.lab} · ${title(first)}` : drawn;
   $("title").textContent = ["netlab", second ? `${told} | ${titleInLab(second)}` : told].join(" · ");
   document.title = $("title").textContent;
-  $("keys-list").replaceChildren(...Object.entries(say("keyList")).flatMap(([key, does]) => [make("dt", {}, key), make("dd", {}, does)]));
+  $("keys-list").replaceChildren(...Object.entries(KEY_LIST).flatMap(([key, does]) => [make("dt", {}, translated(key)), make("dd", {}, translated(does))]));
 }
 
 function renderChoices() {
@@ -908,8 +884,13 @@ function exportSvg() {
     save(fileName(`-${page.index + 1}.svg`, shown.length > 1 ? one.lab : ""), "image/svg+xml", one.file($("said").textContent));
 }
 
+function nextLanguage() {
+  const codes = Object.keys(data.languages);
+  return codes[(codes.indexOf(page.language) + 1) % codes.length];
+}
+
 function setLanguage() {
-  page.language = page.language === "zh" ? "en" : "zh";
+  page.language = nextLanguage();
   render();
   live?.translate();
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.report.topology.graph import INSIDE, Graph, Wire
-from netlab.report.words import drawn
 from netlab.scenario.topology import Role
 
 _LEVELS = (
@@ -39,7 +38,7 @@ def _dot(graph: Graph) -> Iterator[str]:
     yield '  node [shape=box, fontname="sans-serif"]'
     yield '  edge [fontname="sans-serif", fontsize=10]'
     yield "  subgraph cluster_computer {"
-    yield f'    label="{drawn("physical computer", graph.language)}"; style=dashed'
+    yield f'    label="{graph.gettext("physical computer")}"; style=dashed'
     for name in _names_of(graph, inside=True):
         yield f"    {_dot_box(graph, name)}"
     yield "  }"
@@ -66,7 +65,7 @@ def _dot_box(graph: Graph, name: str) -> str:
 
 def _mermaid(graph: Graph) -> Iterator[str]:
     yield "flowchart TB"
-    yield f'  subgraph computer["{drawn("physical computer", graph.language)}"]'
+    yield f'  subgraph computer["{graph.gettext("physical computer")}"]'
     for name in _names_of(graph, inside=True):
         yield f"    {_mermaid_box(graph, name)}"
     yield "  end"

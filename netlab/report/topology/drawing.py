@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 
 from netlab.frozen import frozen
+from netlab.messages import translator
 from netlab.report.topology.graph import ShownAddresses, name, shown, subnet, title
-from netlab.report.words import drawn
 from netlab.scenario.topology import HOST, LAN, Adapter, Network, Role, Topology
 
 _ORDER = (
@@ -130,23 +130,22 @@ def _bus(row: list[_Box]) -> Iterator[str]:
 
 def _onward(topology: Topology, network: Network, addresses: ShownAddresses, language: str) -> str:
     """Return where packets go from here, in words."""
+    gettext = translator(language)
     card = topology.uplink
     present = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
     outside = "".join(address.partition("/")[0] for address in present)
     if network.mode and network.mode.on_lan:
         if network.nic is None:
-            return drawn("bridged to no card: none is connected", language)
-        lan = drawn("the LAN", language) + ("" if network.lan == LAN else f" {network.lan}")
-        pulled = "" if network.linked else drawn(", which is unplugged", language)
-        bridged = drawn("bridged to {lan} by the host's {nic}{pulled}", language)
+            return gettext("bridged to no card: none is connected")
+        lan = gettext("the LAN") + ("" if network.lan == LAN else f" {network.lan}")
+        pulled = "" if network.linked else gettext(", which is unplugged")
+        bridged = gettext("bridged to {lan} by the host's {nic}{pulled}")
         return bridged.format(lan=lan, nic=network.nic, pulled=pulled)
     if network.mode:
-        onward = drawn(network.mode.onward, language)
+        onward = gettext(network.mode.onward)
         return onward.format(nic=network.nic, card=card.interface, outside=outside)
     for router in topology.routers:
         inside, public = router.adapters
         if inside.network == network and public.address:
-            return drawn("the router leaves as {outside}", language).format(
-                outside=public.address.ip
-            )
+            return gettext("the router leaves as {outside}").format(outside=public.address.ip)
     return ""

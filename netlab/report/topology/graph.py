@@ -11,18 +11,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netlab.frozen import frozen
+from netlab.messages import N_, translator
 from netlab.node_interface import NodeInterface
 from netlab.plan.modes import nat
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import Cable, CableEnd
-from netlab.report.words import drawn
 from netlab.scenario.topology import WAN, Adapter, Network, Node, Role, Topology
 
 if TYPE_CHECKING:
     from netlab.lab import Lab, Status
     from netlab.plan.plan import Plan
 
-ROLES = {Role.NAT_DEVICE: "NAT device", Role.DHCP_SERVER: "DHCP server"}
+ROLES = {Role.NAT_DEVICE: N_("NAT device"), Role.DHCP_SERVER: N_("DHCP server")}
+
+_NO_ADDRESS = N_("no address")
 
 INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
 """Roles of machines inside the one real computer, beside VMware's switches."""
@@ -94,6 +96,10 @@ class Graph:
                 by_name[name] = (*by_name.get(name, ()), wire)
         return by_name
 
+    def gettext(self, text: str) -> str:
+        """A text in the drawing's language."""
+        return translator(self.language)(text)
+
     def shown(self, adapter: Adapter) -> list[str]:
         """Return the adapter's addresses, as drawings show them."""
         return shown(adapter, self.addresses, self.language)
@@ -136,7 +142,7 @@ def running(status: Status, language: str = "en") -> Graph:
 def addresses_of(status: Status) -> ShownAddresses:
     """Return each adapter's IPv4 addresses of now: IPv6 addresses are wider than a drawing's boxes."""
     return {
-        key: [address for address in addresses if ":" not in address] or ("no address",)
+        key: [address for address in addresses if ":" not in address] or (_NO_ADDRESS,)
         for key, addresses in _all_of(status).items()
     }
 
@@ -159,34 +165,36 @@ def _all_of(status: Status) -> ShownAddresses:
 
 def shown(adapter: Adapter, addresses: ShownAddresses, language: str = "en") -> list[str]:
     """Return an adapter's addresses without prefix lengths; many are counted."""
+    gettext = translator(language)
     if adapter.bare:
-        return [drawn("bridged", language)]
+        return [gettext("bridged")]
     planned = (str(adapter.address),) if adapter.address else ("DHCP",)
     present = addresses.get(
-        (adapter.node, adapter.interface), planned if not addresses else ("no address",)
+        (adapter.node, adapter.interface), planned if not addresses else (_NO_ADDRESS,)
     )
-    texts = [drawn(address.partition("/")[0], language) for address in present]
-    remaining = drawn("+ {count} more", language).format(count=len(texts) - 1)
+    texts = [gettext(address.partition("/")[0]) for address in present]
+    remaining = gettext("+ {count} more").format(count=len(texts) - 1)
     return [texts[0], remaining] if len(texts) > 2 else texts
 
 
 def title(node: Node, language: str = "en") -> str:
     """Return the name of a machine in drawings."""
-    return drawn(ROLES[node.role], language) if node.role in ROLES else node.name
+    return translator(language)(ROLES[node.role]) if node.role in ROLES else node.name
 
 
 def name(network: Network, language: str = "en") -> str:
     """Return the name of a network in drawings, with its mode: `vmnet8 · NAT`."""
+    gettext = translator(language)
     if network.name.endswith(WAN) and not network.lan:
-        return drawn("the Internet", language)
+        return gettext("the Internet")
     if network.mode:
-        return f"{network.name} · {drawn(network.mode.title, language)}"
+        return f"{network.name} · {gettext(network.mode.title)}"
     return network.name
 
 
 def subnet(network: Network, language: str = "en") -> str:
     """Return a network's addresses, IPv6's too if it has them; those of a LAN segment may be unknown."""
-    ipv4 = str(network.subnet) if network.numbered else drawn("no subnet", language)
+    ipv4 = str(network.subnet) if network.numbered else translator(language)(N_("no subnet"))
     return f"{ipv4} · {network.prefix}" if network.prefix else ipv4
 
 

@@ -16,7 +16,6 @@ from netlab.frozen import frozen
 from netlab.report.topology import shapes
 from netlab.report.topology.graph import Graph, Wire
 from netlab.report.topology.shapes import LANE, LINE, PADDING, Box, Label, text_width
-from netlab.report.words import drawn
 from netlab.scenario.topology import Network, Node, Role
 
 _MARGIN = 24
@@ -335,7 +334,7 @@ class _Drawing:
         """Return the frame around everything so far."""
         left, right = self._extent()
         bottom = self._floor()
-        words = drawn("physical computer", self.graph.language)
+        words = self.graph.gettext("physical computer")
         caption = Label(left, -_MARGIN // 2 - 2, words, "interface", "start")
         top = -_MARGIN - LINE
         return Box(

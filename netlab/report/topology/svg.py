@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
+from netlab.messages import language_tag
 from netlab.report.topology.graph import Graph
 from netlab.report.topology.layout import Layout, Point, WireLine, arrange
 from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label
-from netlab.report.words import drawn
 from netlab.scenario.topology import Role
 
 LIGHT = {
@@ -72,7 +72,6 @@ _SHAPES = {
     ".plumbing path": "stroke-dasharray:5 4",
 }
 """Styles that are the same in every theme."""
-_LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}
 _HUED = (Role.NAT_DEVICE, Role.DHCP_SERVER)
 """Roles of machines in their network's colour."""
 
@@ -114,9 +113,9 @@ def render(graph: Graph) -> str:
 def page(graph: Graph) -> str:
     """Return the picture as an HTML page of one file: it fits the window, or can be scrolled."""
     return _PAGE.format(
-        language=_LANGUAGE_TAGS[graph.language],
+        language=language_tag(graph.language),
         title=escape(graph.title or graph.name),
-        size=drawn("Actual size", graph.language),
+        size=graph.gettext("Actual size"),
         picture=render(graph),
     )
 
@@ -126,7 +125,7 @@ def _svg(layout: Layout) -> Iterator[str]:
     hues = _hues(layout)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="netlab-graph" role="img"'
-        f' lang="{_LANGUAGE_TAGS[graph.language]}" width="{layout.width}" height="{layout.height}"'
+        f' lang="{language_tag(graph.language)}" width="{layout.width}" height="{layout.height}"'
         f' viewBox="0 0 {layout.width} {layout.height}">'
     )
     yield f"<title>{escape(graph.title or graph.name)}</title>"
@@ -250,8 +249,8 @@ def _description(graph: Graph) -> Iterator[str]:
     """Yield the picture in sentences, for people who hear it."""
     for network in graph.switches:
         names = [wire.beyond(network.name) for wire in graph.wires_at(network.name)]
-        mode = (drawn(network.mode.title, graph.language),) if network.mode else ()
-        yield drawn("{switch} ({facts}) connects {names}.", graph.language).format(
+        mode = (graph.gettext(network.mode.title),) if network.mode else ()
+        yield graph.gettext("{switch} ({facts}) connects {names}.").format(
             switch=network.name,
             facts=", ".join((graph.subnet_of(network), *mode)),
             names=", ".join(dict.fromkeys(names)),
@@ -259,7 +258,7 @@ def _description(graph: Graph) -> Iterator[str]:
     for wire in graph.wires:
         nodes = graph.topology.nodes
         if wire.a.place in nodes and wire.b.place in nodes:
-            yield drawn("{one} is connected to {other}.", graph.language).format(
+            yield graph.gettext("{one} is connected to {other}.").format(
                 one=wire.a.place, other=wire.b.place
             )
 

@@ -1,4 +1,4 @@
-"""What a packet was when it came in and when it left, as Packet Tracer shows a PDU."""
+"""A packet's header fields when it came in and when it left, as Packet Tracer shows a PDU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from netlab.diagnosis.decision import By
 from netlab.diagnosis.journey import Step
 from netlab.report.styled import Styled
 from netlab.report.table import Table
-from netlab.report.trace.narrative import Story, pad
+from netlab.report.trace.narrative import Story
+from netlab.report.trace.steps import decision_line
 from netlab.report.words import FIELDS, field_name
 from netlab.trace.trace import Trace
 
@@ -31,7 +32,7 @@ _Row = tuple[str, str, str, str, str]
 
 
 def fields(trace: Trace, number: int | None, language: str) -> RenderableType:
-    """A table of one step, or of all of them."""
+    """Return a table of one step by its number, or of all steps."""
     story = Story(trace, language)
     if not story.numbered:
         return Text(story.nothing_sent)
@@ -41,36 +42,36 @@ def fields(trace: Trace, number: int | None, language: str) -> RenderableType:
 
 
 def count(trace: Trace) -> int:
-    """How many steps there are to choose from."""
+    """Return how many steps there are to choose from."""
     return len(Story(trace, "en").numbered)
 
 
 def _table(step: Step, story: Story) -> Iterator[RenderableType]:
-    words = story.words
-    title = words["step"].format(number=story.number(step))
+    gettext = story.gettext
+    title = gettext("step {number}").format(number=story.number(step))
     yield Text(f"{title} · {step.node} · {story.packet_name(step.packet)}", "bold")
-    came = _interfaces(words["in"], [step.came_in.interface] if step.came_in else [])
-    went = _interfaces(words["out"], [out.interface for out in step.went_out])
+    came = _interfaces(gettext("in"), [step.came_in.interface] if step.came_in else [])
+    went = _interfaces(gettext("out"), [out.interface for out in step.went_out])
     rows = list(_rows(step, story))
-    by = words["changed by"] if any(row[-1] for row in rows) else ""
-    headings = ("", "", came or words["sent here"], went or words["ends here"], by)
-    styled = [[Styled(cell, "yellow" if row[-1] else "") for cell in row] for row in rows]
+    by = gettext("who changed it") if any(reason for *_, reason in rows) else ""
+    headings = ("", "", came or gettext("sent here"), went or gettext("ends here"), by)
+    styled = [[Styled(cell, "yellow" if cells[-1] else "") for cell in cells] for cells in rows]
     yield Table(headings, styled, gap=_GAP)
     for decision in story.decisions(step):
-        text = f"      {pad(words[f'by {decision.by}'], 8)}{story.told(decision.text)}"
-        yield Text(text, "dim", no_wrap=True, overflow="ellipsis")
+        line = f"      {decision_line(decision, story)}"
+        yield Text(line, "dim", no_wrap=True, overflow="ellipsis")
 
 
 def _interfaces(word: str, names: list[str]) -> str:
-    """`out (eth0)`; of a flood how many."""
+    """Return `out (eth0)`; of a flood, how many interfaces."""
     if not names:
         return ""
     return f"{word} ({names[0] if len(names) == 1 else len(names)})"
 
 
 def _rows(step: Step, story: Story) -> Iterator[_Row]:
-    """A field each, in the order of the frame, with whose an address is."""
-    order = {name: place for place, name in enumerate(FIELDS)}
+    """A row for each field, in the order of the frame, with the owners of addresses."""
+    order = {name: number for number, name in enumerate(FIELDS)}
     names = sorted(step.before, key=lambda name: order.get(name, len(order)))
     layer = ""
     for name in names:
@@ -80,20 +81,20 @@ def _rows(step: Step, story: Story) -> Iterator[_Row]:
         went = "" if not step.went_out else _shown(after, story)
         if step.came_in and step.went_out and not changed:
             went = "="
-        here = _layer(name)
+        heading = _layer(name)
         by = _changed_by(name, before, after, step, story) if changed else ""
         yield (
-            f" {here}" if here != layer else "",
+            f" {heading}" if heading != layer else "",
             field_name(name, story.language),
             came,
             went,
             by,
         )
-        layer = here
+        layer = heading
 
 
 def _shown(value: str, story: Story) -> str:
-    return story.named(story.told(value)) or "–"
+    return story.named(story.render(value)) or "–"
 
 
 def _layer(name: str) -> str:
@@ -101,17 +102,17 @@ def _layer(name: str) -> str:
 
 
 def _changed_by(name: str, before: str, after: str, step: Step, story: Story) -> str:
-    """Who rewrote a field, where that is known; otherwise a star."""
-    words = story.words
-    plain = name.removeprefix("quoted.")
-    decided = {decision.by for decision in story.decisions(step)}
-    if name == "eth.dst" and By.ROUTE in decided:
-        return f"* {words['next hop']}"
-    if name == "eth.src":
-        return f"* {words['own card']}"
-    if name == "ip.ttl":
-        once = int(before) - int(after) == 1
-        return f"* {words['forwarding' if once else 'forwarding twice']}"
-    if plain in _TRANSLATED:
-        return f"* {words['NAT']}"
-    return "*"
+    """Return what rewrote a field, where that is known, behind a star."""
+    reason = ""
+    deciders = {decision.by for decision in story.decisions(step)}
+    if name == "eth.dst" and By.ROUTE in deciders:
+        reason = story.gettext("next hop of the route")
+    elif name == "eth.src":
+        reason = story.gettext("the card it leaves by")
+    elif name == "ip.ttl" and int(before) - int(after) == 1:
+        reason = story.gettext("forwarding")
+    elif name == "ip.ttl":
+        reason = story.gettext("forwarding, twice")
+    elif name.removeprefix("quoted.") in _TRANSLATED:
+        reason = story.gettext("NAT")
+    return f"* {reason}".rstrip()

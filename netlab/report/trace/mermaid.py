@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netlab.diagnosis.cause import sentences
+from netlab.diagnosis import phrases
 from netlab.diagnosis.decision import By
 from netlab.diagnosis.journey import Step
 from netlab.packets.packet import Part
-from netlab.report.trace.narrative import TOLD, Story, flow
+from netlab.report.trace.narrative import NUMBERED, Story, flow
+from netlab.report.trace.steps import question_and_answer
+from netlab.report.words import discovery_name
 from netlab.trace.trace import Trace
 
 _ARROWS = {Part.REQUEST: "->>", Part.REPLY: "-->>", Part.ERROR: "--x"}
@@ -16,7 +18,7 @@ _ESCAPED = {"#": "#35;", ";": "#59;", "\n": " "}
 
 
 def sequence(trace: Trace, language: str) -> str:
-    """Participants are nodes; rewrites, ARP and the end are notes."""
+    """Return the diagram: participants are nodes; rewrites, ARP and the end are notes."""
     story = Story(trace, language)
     nodes = dict.fromkeys([trace.request.source])
     nodes |= dict.fromkeys(step.node for step in story.numbered)
@@ -29,18 +31,17 @@ def sequence(trace: Trace, language: str) -> str:
 
 
 def _lines(story: Story, aliases: dict[str, str]) -> Iterator[str]:
-    words = story.words
     for step, address, reply in story.asked():
         if step.node in aliases:
-            said = story.named(reply.before["arp.sender_mac"]) if reply else words["nobody"]
-            question = words["asks"].format(asker=step.node, address=address)
-            by = By.NDP if ":" in address else By.ARP
-            yield _note(aliases[step.node], f"{words[f'asked by {by}']}: {question}: {said}")
-    for part in TOLD:
+            protocol = discovery_name(By.NDP if ":" in address else By.ARP, story.language)
+            question, answer = question_and_answer(step, address, reply, story)
+            yield _note(aliases[step.node], f"{protocol}: {question}: {answer}")
+    for part in NUMBERED:
         for packet in story.packets(part):
             yield from _packet(story.steps(packet), story, aliases)
     finding = story.trace.diagnosis
-    why = f": {sentences(finding)[story.language]}" if finding.cause else ""
+    sentence = phrases.sentence(finding)
+    why = f": {story.render(sentence)}" if sentence else ""
     yield _note(aliases[finding.at or story.trace.request.source], f"{story.verdict()}{why}")
 
 
@@ -61,9 +62,9 @@ def _packet(steps: Sequence[Step], story: Story, aliases: dict[str, str]) -> Ite
 
 
 def _sender(before: Sequence[Step], step: Step) -> Step:
-    """Who handed the packet over: of a flood the switch; a NAT device also for its host."""
-    came = step.came_in.peer if step.came_in else ""
-    return next((one for one in reversed(before) if one.node == came), before[-1])
+    """Return the step that handed the packet over: of a flood the switch; a NAT device also for its host."""
+    peer = step.came_in.peer if step.came_in else ""
+    return next((earlier for earlier in reversed(before) if earlier.node == peer), before[-1])
 
 
 def _note(alias: str, text: str) -> str:
@@ -71,5 +72,5 @@ def _note(alias: str, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Without what Mermaid reads as its own."""
+    """Escape characters that Mermaid reads as its own."""
     return "".join(_ESCAPED.get(letter, letter) for letter in text)

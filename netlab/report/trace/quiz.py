@@ -1,4 +1,4 @@
-"""Questions about a journey, to be answered before it is shown. Their keys are what was seen."""
+"""Questions about a journey, to be answered before it is shown; the right answers are what was seen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from netlab.diagnosis.decision import By
 from netlab.diagnosis.journey import Step
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
+from netlab.messages import N_
 from netlab.packets.packet import Part
 from netlab.report.trace.narrative import Story
 from netlab.trace.trace import Trace
@@ -18,78 +19,90 @@ _CHOICES = 4
 
 
 @frozen
-class Riddle:
+class QuizQuestion:
     """A question with choices."""
 
     question: str
     choices: tuple[str, ...]
     right: int
-    """Place among the choices, from 0."""
+    """Index among the choices, from 0."""
     reason: str
-    """Why, as it was seen."""
+    """Why that is right, as it was seen."""
 
 
-def riddles(trace: Trace, language: str) -> list[Riddle]:
-    """What can be asked of a journey, in the order of the packet's way."""
+def questions(trace: Trace, language: str) -> list[QuizQuestion]:
+    """Return what can be asked of a journey, in the order of the packet's way."""
     story = Story(trace, language)
     request = story.main(Part.REQUEST)
     steps = story.steps(request) if request else ()
     hops = [step for step in steps if _next(step, story) not in ("", step.node)]
-    asked: list[Riddle | None] = []
-    machines = [step for step in hops if _is_sender(step)]
-    asked += [_hop(step, story) for step in machines[:1]]
-    asked.append(_outcome(steps, story))
-    asked += [_hop(step, story) for step in machines[1:]]
-    asked.append(_seen(steps, story))
-    return [riddle for riddle in asked if riddle]
+    senders = [step for step in hops if _is_sender(step)]
+    candidates = [
+        *(_hop(step, story) for step in senders[:1]),
+        _outcome(steps, story),
+        *(_hop(step, story) for step in senders[1:]),
+        _source(steps, story),
+    ]
+    return [question for question in candidates if question]
 
 
 def _is_sender(step: Step) -> bool:
-    """It put its own MAC into the frame: no switch."""
+    """Return whether the node put its own MAC into the frame, as no switch does."""
     return bool(step.went_out) and (
         step.came_in is None or step.before.get("eth.src") != step.after.get("eth.src")
     )
 
 
 def _next(step: Step, story: Story) -> str:
-    """The machine whose MAC a frame is for."""
+    """Return the machine that a frame's destination MAC belongs to."""
     return story.owner(step.after.get("eth.dst", "")) if step.went_out else ""
 
 
-def _hop(step: Step, story: Story) -> Riddle | None:
-    words, asked = story.words, story.trace.request
-    right = _next(step, story)
-    others = [asked.target, *sorted(set(story.trace.names.values()))]
-    text = words["first hop" if step.came_in is None else "then hop"].format(
-        source=asked.source, target=asked.ends.to or asked.target, node=step.node
+def _hop(step: Step, story: Story) -> QuizQuestion | None:
+    """Ask which machine a frame goes to."""
+    request = story.trace.request
+    nodes = [request.target, *sorted(set(story.trace.names.values()))]
+    text = N_("{node} has the packet now. Which machine gets it next?")
+    if step.came_in is None:
+        text = N_("{source} sends to {target}. Which machine does the first frame go to?")
+    question = story.gettext(text).format(
+        source=request.source, target=request.ends.to or request.target, node=step.node
     )
-    decided = [
-        story.told(d.text) for d in story.decisions(step) if d.by in (By.ROUTE, By.ARP, By.NDP)
+    reasons = [
+        story.render(decision.text)
+        for decision in story.decisions(step)
+        if decision.by in (By.ROUTE, By.ARP, By.NDP)
     ]
-    return _riddle(text, right, (one for one in others if one != step.node), " · ".join(decided))
+    wrong = [node for node in nodes if node != step.node]
+    return _question(question, _next(step, story), wrong, " · ".join(reasons))
 
 
-def _outcome(steps: Iterable[Step], story: Story) -> Riddle | None:
-    words, asked, finding = story.words, story.trace.request, story.trace.diagnosis
-    yes, no = words["outcome yes"], words["outcome no"]
-    at = finding.at
+def _outcome(steps: Iterable[Step], story: Story) -> QuizQuestion | None:
+    """Ask whether a reply comes back, and if not, which machine is the last one to have the packet."""
+    gettext, request, finding = story.gettext, story.trace.request, story.trace.diagnosis
+    yes, no = gettext("yes"), gettext("no: {node} is the last to have it")
+    reason = story.render(finding.evidence)
     match finding.verdict:
         case Verdict.ANSWERED:
-            right, reason = yes, words["because yes"].format(source=asked.source)
+            right = yes
+            reason = gettext("seen coming in at {source}").format(source=request.source)
         case Verdict.REFUSED:
-            right, reason = words["outcome refused"].format(node=at), finding.evidence
+            right = gettext("no: {node} refuses it").format(node=finding.at)
         case Verdict.DROPPED:
-            right, reason = no.format(node=at), finding.evidence
+            right = no.format(node=finding.at)
         case _:
             return None
     machines = [step.node for step in steps if step.came_in is None or _is_sender(step)]
-    others = [no.format(node=node) for node in (*machines[::-1], asked.target) if node != at]
-    return _riddle(words["outcome"].format(source=asked.source), right, [yes, *others], reason)
+    wrong = [
+        no.format(node=node) for node in (*machines[::-1], request.target) if node != finding.at
+    ]
+    question = gettext("Does {source} get a reply?").format(source=request.source)
+    return _question(question, right, [yes, *wrong], reason)
 
 
-def _seen(steps: tuple[Step, ...], story: Story) -> Riddle | None:
-    """Which source address arrives; asked only if the target is reached."""
-    words, target = story.words, story.trace.request.target
+def _source(steps: tuple[Step, ...], story: Story) -> QuizQuestion | None:
+    """Ask which source address arrives; only if the target is reached."""
+    target = story.trace.request.target
     arrived = [step for step in steps if step.node == target and "ip.src" in step.before]
     if not arrived:
         return None
@@ -99,7 +112,8 @@ def _seen(steps: tuple[Step, ...], story: Story) -> Riddle | None:
     gateways = [
         address
         for address, node in sorted(story.trace.names.items())
-        if node in {s.node for s in steps} and _alike(address, arrived[-1].before["ip.src"])
+        if node in {s.node for s in steps}
+        and _are_of_one_version(address, arrived[-1].before["ip.src"])
     ]
     rewrites = [
         f"{step.node}: {old} → {new}"
@@ -107,28 +121,29 @@ def _seen(steps: tuple[Step, ...], story: Story) -> Riddle | None:
         for name, (old, new) in step.rewrites.items()
         if name == "ip.src"
     ]
-    reason = ", ".join(rewrites) or words["because source"]
+    reason = ", ".join(rewrites) or story.gettext("nobody on the way rewrote the source")
     right = arrived[-1].before["ip.src"]
-    return _riddle(words["seen"].format(target=target), right, [*sources, *gateways], reason)
+    question = story.gettext("With which source address does it arrive at {target}?")
+    return _question(question.format(target=target), right, [*sources, *gateways], reason)
 
 
-def _alike(one: str, other: str) -> bool:
-    """Whether both are IP addresses of one version; a MAC address is none."""
+def _are_of_one_version(first: str, second: str) -> bool:
+    """Return whether both are IP addresses of one version; a MAC address is none."""
     with suppress(ValueError):
-        return ip_address(one).version == ip_address(other).version
+        return ip_address(first).version == ip_address(second).version
     return False
 
 
-def _riddle(question: str, right: str, others: Iterable[str], reason: str) -> Riddle | None:
-    """In alphabetical order, so that its place says nothing. None if there is nothing to choose."""
-    wrong = [one for one in dict.fromkeys(others) if one != right]
-    choices = sorted([right, *wrong[: _CHOICES - 1]])
+def _question(question: str, right: str, wrong: Iterable[str], reason: str) -> QuizQuestion | None:
+    """Sort the choices, so that an index says nothing. None if there is nothing to choose."""
+    remaining = [choice for choice in dict.fromkeys(wrong) if choice != right]
+    choices = sorted([right, *remaining[: _CHOICES - 1]])
     if len(choices) == 1:
         return None
-    return Riddle(question, tuple(choices), choices.index(right), reason)
+    return QuizQuestion(question, tuple(choices), choices.index(right), reason)
 
 
-def lines(number: int, riddle: Riddle) -> Iterator[str]:
-    """A question as it is asked."""
-    yield f"{number}. {riddle.question}"
-    yield from (f"   {place}  {choice}" for place, choice in enumerate(riddle.choices, 1))
+def lines(number: int, question: QuizQuestion) -> Iterator[str]:
+    """Yield a question as it is asked."""
+    yield f"{number}. {question.question}"
+    yield from (f"   {index}  {choice}" for index, choice in enumerate(question.choices, 1))

@@ -1,4 +1,4 @@
-"""A packet's journey for people: a step for each node, only what changed there, and who decided."""
+"""A packet's journey for people: a step for each node, with what changed there and what decided it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from netlab.diagnosis.cause import sentences
-from netlab.diagnosis.decision import By
+from netlab.diagnosis import phrases
+from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Step
 from netlab.diagnosis.verdict import Verdict
+from netlab.messages import N_, language_name, languages
 from netlab.packets.packet import Packet, Part
-from netlab.report.trace.narrative import TOLD, Story, flow, pad, widest
-from netlab.report.words import Words, packet_name
+from netlab.report.trace.narrative import NUMBERED, Story, flow, pad, widest
+from netlab.report.words import (
+    decider_name,
+    discovery_name,
+    probe_name,
+    translations,
+)
 from netlab.trace.audit import DropAudit
 from netlab.trace.trace import Trace
 
@@ -25,9 +31,9 @@ WIDTH = 100
 _INDENT = " " * 6
 _TTL_WIDTH, _TIME_WIDTH = 5, 10
 _SHOWN_INTERFACES = 3
-"""Of those that a dropped packet has passed, the last ones."""
+"""How many of the interfaces that a dropped packet has passed are shown, from the last one back."""
 _TO_EVERYBODY = ("arp", "dhcp")
-"""Kinds whose question goes to every machine of a network."""
+"""Kinds of probe whose question goes to every machine of a network."""
 _REWRITE, _DROPPED, _DECISION = "yellow", "bold red", "dim"
 _VERDICTS = {Verdict.ANSWERED: "bold green", Verdict.UNKNOWN: "bold yellow"}
 
@@ -38,16 +44,16 @@ def journey(
     language: str,
     *,
     account: DropAudit | None = None,
-    more: bool = False,
+    hint: bool = False,
     width: int = WIDTH,
 ) -> RenderableType:
-    """The request step by step, and where and why it ended.
+    """Return the request step by step, and where and why it ended.
 
-    With `reply` the reply step by step too. `account`: the kernel's own, if somebody asked for it.
-    `more`: say which options show more. `width`: where what can be folded is folded.
+    `reply`: the reply step by step too. `account`: what the kernel's tracepoints say of drops.
+    `hint`: say which options show more. `width`: in columns, where lines are folded.
     """
     story = Story(trace, language)
-    return Group(*_Picture(story, reply, width).lines(), *_end(story, account, more))
+    return Group(*_Picture(story, reply, width).lines(), *_end(story, account, hint))
 
 
 class _Picture:
@@ -56,8 +62,7 @@ class _Picture:
     def __init__(self, story: Story, reply: bool, width: int) -> None:
         self._story = story
         self._width = width
-        self._words = story.words
-        main = {part: packet for part in TOLD if (packet := story.main(part))}
+        main = {part: packet for part in NUMBERED if (packet := story.main(part))}
         lost = story.trace.diagnosis.verdict not in (Verdict.ANSWERED, Verdict.REFUSED)
         self._whole = {
             packet
@@ -67,78 +72,78 @@ class _Picture:
         shown = [step for packet in self._whole for step in story.steps(packet)]
         self._node_width = widest([step.node for step in shown]) + 3
         self._ends_width = widest([story.ends(step) for step in shown]) + 3
-        self._what_width = widest([_addresses(step, story) for step in shown]) + 1
+        self._addresses_width = widest([_addresses(step, story) for step in shown]) + 1
 
     def lines(self) -> Iterator[Text]:
         story, trace = self._story, self._story.trace
-        by = self._words.get(trace.request.by, trace.request.by)
+        by = probe_name(trace.request.by, story.language)
         warmth = f" · {story.warmth}" * bool(trace.journey.steps)
         yield Text.assemble((story.head(), "bold"), f"   {by}{warmth}")
         yield from self._asked()
-        for part in TOLD:
+        for part in NUMBERED:
             yield from self._part(part)
         if not story.numbered:
             yield Text("")
             yield Text(story.nothing_sent)
         if trace.found:
             yield Text("")
-            yield from (Text(line) for found in trace.found for line in self._folded(found))
+            yield from (Text(line) for finding in trace.found for line in self._folded(finding))
 
     def _asked(self) -> Iterator[Text]:
         """Each question for a MAC address as one line."""
-        story, words = self._story, self._words
-        found: dict[By, list[tuple[str, str, str]]] = {By.ARP: [], By.NDP: []}
+        story = self._story
+        lines: dict[By, list[tuple[str, str, str]]] = {By.ARP: [], By.NDP: []}
         for step, address, reply in story.asked():
-            question = words["asks"].format(asker=step.node, address=address)
-            said = story.named(reply.before["arp.sender_mac"]) if reply else words["nobody"]
+            question, answer = question_and_answer(step, address, reply, story)
             time = f"+{story.span(reply.at - step.at)}" if reply else ""
-            found[By.NDP if ":" in address else By.ARP].append((question, said, time))
-        for by, rows in found.items():
-            if not rows:
+            lines[By.NDP if ":" in address else By.ARP].append((question, answer, time))
+        for protocol, columns in lines.items():
+            if not columns:
                 continue
             yield Text("")
-            yield Text(words[f"asked by {by}"], "bold")
-            widths = [widest([row[n] for row in rows]) + 3 for n in range(2)]
-            for question, said, time in rows:
-                line = f"    {pad(question, widths[0])}{pad(said, widths[1])}{time}"
+            yield Text(discovery_name(protocol, story.language), "bold")
+            widths = [widest([texts[n] for texts in columns]) + 3 for n in range(2)]
+            for question, answer, time in columns:
+                line = f"    {pad(question, widths[0])}{pad(answer, widths[1])}{time}"
                 yield Text(line.rstrip(), no_wrap=True, overflow="ellipsis")
 
     def _part(self, part: Part) -> Iterator[Text]:
         """The main packet, and the ways of the others in a line each."""
-        story, words = self._story, self._words
+        story = self._story
         packets = story.packets(part)
         if not packets:
             return
         main = story.main(part)
         yield Text("")
         if main in self._whole:
-            yield self._heading(f"{words[part]}   {story.packet_name(main)}")
+            yield self._heading(f"{story.part_name(part)}   {story.packet_name(main)}")
             yield from self._steps(main)
         elif main:
-            yield Text(f"{words[part]}   {story.packet_name(main)}", "bold")
+            yield Text(f"{story.part_name(part)}   {story.packet_name(main)}", "bold")
             yield from self._way(story.steps(main), f"{story.number(story.steps(main)[0]):2}  ")
         else:
-            yield Text(words[part], "bold")
-        for others in _alike([packet for packet in packets if packet != main], story):
-            yield from self._others(others, main)
+            yield Text(story.part_name(part), "bold")
+        for alike in _alike([packet for packet in packets if packet != main], story):
+            yield from self._lesser(alike, main)
 
     def _heading(self, text: str) -> Text:
-        columns = 4 + self._node_width + self._ends_width + self._what_width
-        right = f"{self._words['ttl']:>{_TTL_WIDTH}}"
-        time = self._words["time"]
+        columns = 4 + self._node_width + self._ends_width + self._addresses_width
+        right = f"{self._story.gettext('TTL'):>{_TTL_WIDTH}}"
+        time = self._story.gettext("time")
         right += " " * (_TIME_WIDTH - cell_len(time)) + time
         return Text(pad(text, columns) + right, "bold", no_wrap=True, overflow="ellipsis")
 
-    def _others(self, packets: Sequence[Packet], main: Packet | None) -> Iterator[Text]:
+    def _lesser(self, packets: Sequence[Packet], main: Packet | None) -> Iterator[Text]:
         """Packets that went one way, in one line; the number is the first step's of the first packet."""
-        story, words = self._story, self._words
+        story = self._story
         steps = story.steps(packets[0])
         name = story.packet_name(packets[0])
         if len(packets) > 1:
-            name = f"{len(packets)} × {packet_name(packets[0].name, story.language)}"
-        start = f"{story.number(steps[0]):2}  {words['then'].format(packet=name)}: "
-        if main and _places(steps) == _places(story.steps(main)):
-            yield Text(start + words["same way"])
+            name = f"{len(packets)} × {story.render(packets[0].name)}"
+        then = story.gettext("then {packet}").format(packet=name)
+        start = f"{story.number(steps[0]):2}  {then}: "
+        if main and _way(steps) == _way(story.steps(main)):
+            yield Text(start + story.gettext("the same way"))
         else:
             yield from self._way(steps, start)
 
@@ -152,7 +157,7 @@ class _Picture:
         story = self._story
         left = f"{story.number(step):2}  {pad(step.node, self._node_width)}"
         ends = pad(story.ends(step), self._ends_width)
-        what = pad(_addresses(step, story, before), self._what_width)
+        addresses = pad(_addresses(step, story, before), self._addresses_width)
         time = f"+{story.span(step.at - before.at)}" if before else story.after(step)
         ttl = step.after.get("ip.ttl", "–")
         if before and before.after.get("ip.ttl", "–") == ttl:
@@ -161,16 +166,15 @@ class _Picture:
         yield Text.assemble(
             (left, "bold"),
             (ends, drop_style),
-            (what, "" if what.strip() == flow(step.after) else _DECISION),
+            (addresses, "" if addresses.strip() == flow(step.after) else _DECISION),
             f"{ttl:>{_TTL_WIDTH}}{time:>{_TIME_WIDTH}}",
             no_wrap=True,
             overflow="ellipsis",
         )
         for name, old, new in story.rewrites(step):
-            yield _row(f"    * {name}  {old} → {new}", _REWRITE)
+            yield _unfolded(f"    * {name}  {old} → {new}", _REWRITE)
         for decision in story.decisions(step):
-            by = pad(self._words[f"by {decision.by}"], 8)
-            yield _row(f"{_INDENT}{by}{story.told(decision.text)}", _DECISION)
+            yield _unfolded(f"{_INDENT}{decision_line(decision, story)}", _DECISION)
 
     def _way(self, steps: Sequence[Step], start: str) -> Iterator[Text]:
         """`7  internet ▸ router * destination → 192.168.1.100 ▸ lan`, folded between two nodes."""
@@ -198,19 +202,34 @@ class _Picture:
         )
 
 
-def _row(text: str, style: str) -> Text:
+def question_and_answer(
+    step: Step, address: str, reply: Step | None, story: Story
+) -> tuple[str, str]:
+    """Return who asks for whose MAC address, and who answered."""
+    question = story.gettext("{asker} asks who has {address}")
+    answer = (
+        story.named(reply.before["arp.sender_mac"]) if reply else story.gettext("nobody answers")
+    )
+    return question.format(asker=step.node, address=address), answer
+
+
+def decision_line(decision: Decision, story: Story) -> str:
+    """Return a decision behind what decided it: `route   default via 10.0.0.2 dev eth0`."""
+    return f"{pad(decider_name(decision.by, story.language), 8)}{story.render(decision.text)}"
+
+
+def _unfolded(text: str, style: str) -> Text:
     """A line that is cut where a terminal ends."""
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _addresses(step: Step, story: Story, before: Step | None = None) -> str:
-    """Whom a packet is from and for, if that is not what it was one step before."""
-    words = story.words
+    """Return whom a packet is from and for, if that is not what it was one step before."""
     if before and not step.went_out and step.came_in and not story.is_drop(step):
-        return words["arrived"]
+        return story.gettext("arrived")
     shown = flow(step.after) or _arp(step, story)
     if before and shown == (flow(before.after) or _arp(before, story)):
-        return words["unchanged"]
+        return story.gettext("unchanged")
     return shown
 
 
@@ -219,29 +238,30 @@ def _arp(step: Step, story: Story) -> str:
     if "arp.op" not in fields:
         return ""
     if fields["arp.op"] == "request":
-        return story.words["who has"].format(address=fields["arp.target"])
-    return story.words["has"].format(address=fields["arp.sender"], mac=fields["arp.sender_mac"])
+        return story.gettext("who has {address}?").format(address=fields["arp.target"])
+    text = story.gettext("{address} is at {mac}")
+    return text.format(address=fields["arp.sender"], mac=fields["arp.sender_mac"])
 
 
 def _alike(packets: Iterable[Packet], story: Story) -> list[list[Packet]]:
     """Packets of one name that went one way, together."""
-    found: dict[tuple[str, tuple[str, ...]], list[Packet]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], list[Packet]] = {}
     for packet in packets:
         nodes = tuple(step.node for step in story.steps(packet))
         # The tries of a traceroute differ by their TTL; those that arrive need not be told apart.
         name = packet.name if nodes[-1] == story.trace.request.target else story.packet_name(packet)
-        found.setdefault((name, nodes), []).append(packet)
-    return list(found.values())
+        groups.setdefault((name, nodes), []).append(packet)
+    return list(groups.values())
 
 
-def _places(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
-    """Where a packet was, and what was rewritten there."""
+def _way(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
+    """The nodes that a packet was on, and what was rewritten there."""
     return [(step.node, frozenset(step.rewrites)) for step in steps]
 
 
-def _end(story: Story, account: DropAudit | None, more: bool) -> Iterator[RenderableType]:
-    """The verdict; of a death where, why and what shows it."""
-    words, finding = story.words, story.trace.diagnosis
+def _end(story: Story, account: DropAudit | None, hint: bool) -> Iterator[RenderableType]:
+    """The verdict; of a dropped packet also where, why, and which command shows it."""
+    finding = story.trace.diagnosis
     yield Text("")
     if story.ended_well:
         yield Text(" · ".join([story.verdict(), *_figures(story)]), _VERDICTS[finding.verdict])
@@ -250,67 +270,96 @@ def _end(story: Story, account: DropAudit | None, more: bool) -> Iterator[Render
         yield Text(story.verdict(), _VERDICTS.get(finding.verdict, _DROPPED))
         rows = [*_where(story), *_why(story)]
     if account:
-        rows += [("audit", line) for line in _account(account, words)]
+        rows += [(N_("audit"), line) for line in _account(account, story)]
     table = Table.grid(padding=(0, 3, 0, 0))
     for name, text in rows:
-        table.add_row(f"  {words[name]}", text)
+        table.add_row(f"  {story.gettext(name)}", text)
     if rows:
         yield table
-    if more:
-        yield Text(f"  {words['more']}", _DECISION)
+    if hint:
+        yield Text(f"  {_hint(story)}", _DECISION)
 
 
 def _figures(story: Story) -> Iterator[str]:
-    """How often it was translated, and how long it took."""
-    words, journey = story.words, story.trace.journey
+    """How often the request was translated, and how long the reply took."""
+    journey = story.trace.journey
     main = story.main(Part.REQUEST)
     times = sum("ip.src" in step.rewrites for step in story.steps(main)) if main else 0
     if times:
-        yield words["translation" if times == 1 else "translations"].format(times=times)
+        yield translations(times, story.language)
     if len(story.packets(Part.REPLY)) == 1 or story.kind in ("tcp", "http", "dns"):
         home = journey.of(Part.REPLY)[-1]
-        yield words["tracing"].format(time=story.after(home))
+        yield story.gettext("{time} under tracing").format(time=story.after(home))
 
 
-def _account(account: DropAudit, words: Words) -> Iterator[str]:
-    """A line for each drop that the kernel tells of."""
+def _hint(story: Story) -> str:
+    """Which options show more, and the other languages by their own names."""
+    options = story.gettext("the reply's steps: --reply · every field: --fields")
+    proposals = [
+        f"{language_name(language)}: --lang {language}"
+        for language in languages()
+        if language != story.language
+    ]
+    return " · ".join([options, *proposals])
+
+
+def _account(account: DropAudit, story: Story) -> Iterator[str]:
+    """A line for each drop that the kernel reports."""
     for drop in account.drops:
         last = drop.interfaces[-_SHOWN_INTERFACES:]
-        more = "… ▸ " * (len(drop.interfaces) > len(last))
-        where = more + " ▸ ".join(last) or words["no interface"]
+        before = "… ▸ " * (len(drop.interfaces) > len(last))
+        where = before + " ▸ ".join(last)
+        where = where or story.gettext("was on no interface; perhaps another's packet")
         function = f" in {drop.location}" if drop.location else ""
         yield f"{drop.reason or '?'}{function}: {where}"
     if not account.drops:
-        yield words["no audit"]
+        yield story.gettext("the kernel's tracepoints tell of no drop")
     if account.incomplete:
-        yield words["audit incomplete"]
+        yield story.gettext("the kernel's buffer was overrun: drops may be missing")
 
 
 def _where(story: Story) -> Iterator[tuple[str, str]]:
-    """Where it was seen last; not of a question that goes to everybody, nor of a packet that went on."""
-    words, sent = story.words, story.trace.journey.of(Part.REQUEST)
+    """Yield where the packet was seen last, unless it was a question to everybody, or went on."""
+    sent = story.trace.journey.of(Part.REQUEST)
     last = story.last or (sent[-1] if sent else None)
     if story.kind in _TO_EVERYBODY or (last and last is not story.steps(last.packet)[-1]):
         return
     if last is None:
-        yield "where", words["never"].format(node=story.trace.request.source)
-        return
-    facts = {"number": story.number(last), "node": last.node, "time": story.after(last)}
-    if last.went_out:
-        yield "where", words["left"].format(peers=story.outlets(last), **facts)
-    elif last.came_in is None:
-        yield "where", words["began"].format(**facts)
+        text = story.gettext("it never left {node}").format(node=story.trace.request.source)
     else:
-        came = last.came_in
-        # The host's adapter is often called as the network that it is on.
-        key = "inside from" if came.interface == came.peer else "inside"
-        yield "where", words[key].format(interface=came.interface, peer=came.peer, **facts)
+        text = story.gettext(_last_seen(last)).format(
+            number=story.number(last),
+            node=last.node,
+            time=story.after(last),
+            peers=story.outlets(last),
+            interface=last.came_in and last.came_in.interface,
+            peer=last.came_in and last.came_in.peer,
+        )
+    yield N_("where"), text
+
+
+def _last_seen(step: Step) -> str:
+    """The sentence for the step on which a packet was seen last."""
+    if step.went_out:
+        return N_(
+            "step {number}: it left {node} towards {peers} {time} after the start, "
+            "and was not taken in"
+        )
+    if step.came_in is None:
+        return N_("step {number}: it began at {node}, and did not leave")
+    # The host's adapter is often called as the network that it is on.
+    if step.came_in.interface == step.came_in.peer:
+        return N_("step {number}: it came in from {peer} {time} after the start, and did not leave")
+    return N_(
+        "step {number}: it came in at {interface} from {peer} {time} after the start, "
+        "and did not leave"
+    )
 
 
 def _why(story: Story) -> Iterator[tuple[str, str]]:
     finding = story.trace.diagnosis
-    if finding.cause:
-        yield "why", f"{sentences(finding)[story.language]} ({finding.cause})"
-    yield "evidence", story.told(finding.evidence)
+    if why := phrases.why(finding):
+        yield N_("why"), story.render(why)
+    yield N_("evidence"), story.render(finding.evidence)
     if finding.look_at:
-        yield "look", f"sudo netlab exec {finding.at} -- {finding.look_at}"
+        yield N_("look at"), f"sudo netlab exec {finding.at} -- {finding.look_at}"

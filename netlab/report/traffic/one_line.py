@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netlab.messages import told
-from netlab.packets.frame import Fields, message_name
-from netlab.report.words import WORDS, packet_name
+from netlab.messages import N_, render, translator
+from netlab.packets.frame import Fields, dhcp_name, message_name
 
 _RECORDS = {"1": "A", "2": "NS", "5": "CNAME", "12": "PTR", "15": "MX", "16": "TXT", "28": "AAAA"}
 _DNS_FAILURES = {"2": "SERVFAIL", "3": "NXDOMAIN", "5": "REFUSED"}
@@ -38,58 +37,69 @@ def _with_remarks(text: str, fields: Fields, language: str) -> str:
 
 def _remarks(fields: Fields, language: str) -> str:
     """Return that it is a fragment, and what is wrong with it."""
-    remarks = [told(fields["malformed"], language)] if "malformed" in fields else []
+    remarks = []
     if "ip.fragment" in fields:
-        remarks.insert(0, WORDS[language]["fragment"].format(at=fields["ip.fragment"]))
+        text = translator(language)(N_("fragment from byte {at} on"))
+        remarks.append(text.format(at=fields["ip.fragment"]))
+    if "malformed" in fields:
+        remarks.append(render(fields["malformed"], language))
     return "; ".join(remarks)
 
 
 def _protocol(fields: Fields, language: str) -> str:
-    return WORDS[language]["protocol"].format(number=fields.get("ip.protocol", "?"))
+    text = translator(language)(N_("protocol {number}"))
+    return text.format(number=fields.get("ip.protocol", "?"))
 
 
 def _content(fields: Fields, language: str) -> str:
     """Return the content in words; empty if it is not understood, and something is wrong with it."""
-    words = WORDS[language]
+    gettext = translator(language)
     if "icmp.type" in fields:
         return _icmp(fields, language)
     if "dns.name" in fields:
         return _dns(fields, language)
     if "dhcp.xid" in fields:
-        name = packet_name(f"DHCP {fields.get('dhcp.type', '?')}", language)
-        return words["frame dhcp"].format(name=name, client=fields["dhcp.client"])
+        name = render(dhcp_name(fields.get("dhcp.type", "?")), language)
+        return gettext("{name}, client {client}").format(name=name, client=fields["dhcp.client"])
     if "tcp.flags" in fields:
-        flags = fields["tcp.flags"] or words["no flags"]
-        return words["frame tcp"].format(flags=flags, bytes=fields["tcp.length"])
+        flags = fields["tcp.flags"] or gettext("no flags")
+        return gettext("TCP {flags}, {bytes} bytes").format(flags=flags, bytes=fields["tcp.length"])
     if "udp.length" in fields:
-        return words["frame udp"].format(bytes=fields["udp.length"])
+        return gettext("UDP {bytes} bytes").format(bytes=fields["udp.length"])
     return "" if "malformed" in fields else _protocol(fields, language)
 
 
 def _arp(fields: Fields, language: str) -> str:
-    words = WORDS[language]
-    name = packet_name(message_name(fields), language) if "icmp.type" in fields else "ARP"
-    sender = fields["arp.sender"]
+    gettext = translator(language)
+    name = render(message_name(fields), language) if "icmp.type" in fields else "ARP"
     match fields["arp.op"]:
         case "reply":
-            return words["frame has"].format(name=name, sender=sender, mac=fields["arp.sender_mac"])
+            text = gettext("{name} {sender} is at {mac}")
         case "request":
-            return words["frame asks"].format(name=name, sender=sender, target=fields["arp.target"])
-        case operation:
-            return words["frame arp"].format(name=name, number=operation)
+            text = gettext("{name} who has {target}? tell {sender}")
+        case _:
+            text = gettext("{name} operation {number}")
+    return text.format(
+        name=name,
+        sender=fields["arp.sender"],
+        mac=fields["arp.sender_mac"],
+        target=fields["arp.target"],
+        number=fields["arp.op"],
+    )
 
 
 def _icmp(fields: Fields, language: str) -> str:
-    name = packet_name(message_name(fields), language)
+    name = render(message_name(fields), language)
     if "icmp.seq" not in fields:
         return name
-    echo = {"id": fields["icmp.id"], "seq": fields["icmp.seq"]}
-    return WORDS[language]["frame echo"].format(name=name, **echo)
+    text = translator(language)(N_("{name}, id {id}, seq {seq}"))
+    return text.format(name=name, id=fields["icmp.id"], seq=fields["icmp.seq"])
 
 
 def _dns(fields: Fields, language: str) -> str:
-    unknown = WORDS[language]["record"].format(number=fields["dns.type"])
-    text = f"DNS {_RECORDS.get(fields['dns.type'], unknown)} {fields['dns.name']}"
+    kind = fields["dns.type"]
+    record = _RECORDS.get(kind) or translator(language)(N_("type {number}")).format(number=kind)
+    text = f"DNS {record} {fields['dns.name']}"
     if "dns.code" not in fields:
         return text + "?"
     return f"{text}: {_DNS_FAILURES.get(fields['dns.code'], fields.get('dns.answer', '?'))}"

@@ -9,10 +9,10 @@ from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from netlab.messages import languages
 from netlab.report import data
 from netlab.report.traffic import conversation_lines
 from netlab.report.traffic.one_line import packet_text, summary
-from netlab.report.words import LANGUAGES
 from netlab.traffic.conversations import ConversationState
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Traffic:
             first = journey["steps"][0]
             dot = {
                 "id": self._number,
-                "texts": {language: summary(first["before"], language) for language in LANGUAGES},
+                "texts": {code: summary(first["before"], code) for code in languages()},
                 "part": first["part"],
                 "way": way,
             }
@@ -121,7 +121,7 @@ def _steps(conversation: Conversation, begun_at: int) -> Iterator[dict[str, Any]
         for step in steps:
             part = "arp" if conversation.kind in ("arp", "ndp") else step.part.value
             # As it was at first: NAT changes its name.
-            texts = {language: _packet(steps[0].before, language) for language in LANGUAGES}
+            texts = {code: _packet(steps[0].before, code) for code in languages()}
             named = {"part": part, "packet": texts["en"], "packet_texts": texts}
             yield {**data.journey_step(step, begun_at), **named}
     for relayed in conversation.relayed:
@@ -139,8 +139,6 @@ def _verdict(conversation: Conversation) -> dict[str, Any] | None:
     refused = conversation.result is ConversationState.REFUSED
     at = conversation.back[0].node if conversation.back and refused else conversation.there[-1].node
     verdict = {"verdict": conversation.result.value, "at": at, "cause": None, "sentence": None}
-    texts = {
-        language: packet_text(conversation.reply, language) if conversation.reply else ""
-        for language in LANGUAGES
-    }
+    reply = conversation.reply
+    texts = {code: packet_text(reply, code) if reply else "" for code in languages()}
     return {**verdict, "evidence": texts["en"], "evidence_texts": texts, "look_at": ""}

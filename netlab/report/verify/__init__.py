@@ -1,1 +1,1 @@
-"""How a matrix is shown."""
+"""A measured matrix, shown for people and as JUnit XML."""

@@ -1,6 +1,6 @@
 """Pairs that are not as expected, grouped by what became of them, where and why. Pure.
 
-A thousand pairs that ended of one cause at one place are one thing to tell.
+A thousand pairs that ended of one cause on one node are shown as one group.
 """
 
 from __future__ import annotations
@@ -8,19 +8,22 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
-from netlab.diagnosis.cause import SENTENCES, Cause
+from netlab.diagnosis import phrases
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
+from netlab.messages import N_, Message
 from netlab.scenario.model import Family
 from netlab.scenario.topology import natural
-from netlab.verify.matrix import Result
+from netlab.verify.matrix import Result, compare
 
 _NUMBER = re.compile(r"(.*?)([0-9]+)((?:@.*)?)")
-"""A name that may be one of a range: what is before, the number, and the adapter."""
+"""A name that may be one of a range: the text before the number, the number, and the adapter."""
 _LEAST_RANGE = 3
-_SENDER, _RECEIVER = "the sender", "the receiver"
+_SENDER = Message("the sender")
 _TOKEN = re.compile(r"[\w.:/@-]+")
 _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?|[0-9a-f]*(?::[0-9a-f]*){2,}(?:/[0-9]+)?")
 
@@ -36,7 +39,7 @@ class PairBlock:
 
 @frozen
 class PairGroup:
-    """Pairs that ended alike."""
+    """Pairs that ended in the same way."""
 
     results: tuple[Result, ...]
 
@@ -46,57 +49,65 @@ class PairGroup:
 
     @property
     def what(self) -> str:
-        """What became of them: the words of each if they are the same, or else what is common to all."""
-        places = {one.outcome.at for one in self.results}
-        return self._same or _in_common(self.results[0], places.pop() if len(places) == 1 else "")
+        """The failure of each pair if they are the same, or else what is common to all."""
+        nodes = {result.outcome.at for result in self.results}
+        return self._same or _in_common(self.results[0], nodes.pop() if len(nodes) == 1 else "")
 
     @property
     def example(self) -> str:
-        """What is not in `what`, of the first one."""
+        """The first pair's failure, if `what` leaves something out."""
         return "" if self._same else self.results[0].failure or ""
 
     @cached_property
     def _same(self) -> str:
-        said = {one.failure for one in self.results}
-        return (said.pop() or "") if len(said) == 1 else ""
+        failures = {result.failure for result in self.results}
+        return (failures.pop() or "") if len(failures) == 1 else ""
 
     @cached_property
     def blocks(self) -> tuple[PairBlock, ...]:
         """The pairs in as few blocks as is easily found, the largest first."""
         targets: dict[str, set[str]] = defaultdict(set)
-        own: dict[str, set[str]] = defaultdict(set)
-        for one in self.results:
-            for end in (one.expectation.source, one.expectation.target):
-                own[end.node.name].add(end.name)
-            targets[one.expectation.source.name].add(one.expectation.target.name)
-        nodes = {
-            one.expectation.source.name: one.expectation.source.node.name for one in self.results
-        }
+        endpoints: dict[str, set[str]] = defaultdict(set)
+        nodes: dict[str, str] = {}
+        for result in self.results:
+            source, target = result.expectation.source, result.expectation.target
+            for end in (source, target):
+                endpoints[end.node.name].add(end.name)
+            targets[source.name].add(target.name)
+            nodes[source.name] = source.node.name
         blocks = [
             PairBlock(
                 tuple(sorted(sources, key=natural)),
                 tuple(sorted(to, key=natural)),
                 sum(len(targets[source]) for source in sources),
             )
-            for to, sources in _alike(targets, {name: own[node] for name, node in nodes.items()})
+            for to, sources in _alike(
+                targets, {name: endpoints[node] for name, node in nodes.items()}
+            )
         ]
         return tuple(sorted(blocks, key=lambda block: (-block.pairs, natural(block.sources[0]))))
 
 
 def groups(results: Iterable[Result]) -> list[PairGroup]:
-    """Of all that are not as expected: the largest first, and last what is not known."""
-    found: dict[tuple[object, ...], list[Result]] = defaultdict(list)
+    """Group all pairs that are not as expected: the largest group first, and last what is not known."""
+    by_kind: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for result in results:
         if result.failure:
-            found[_kind(result)].append(result)
+            by_kind[_kind(result)].append(result)
     return sorted(
-        (PairGroup(tuple(its)) for its in found.values()),
-        key=lambda one: (one.results[0].outcome.verdict is Verdict.UNKNOWN, -len(one.results)),
+        (PairGroup(tuple(alike)) for alike in by_kind.values()),
+        key=lambda group: (
+            group.results[0].outcome.verdict is Verdict.UNKNOWN,
+            -len(group.results),
+        ),
     )
 
 
 def shortened(names: Sequence[str], most: int) -> str:
-    """Names in order, `vm1…vm9` for every number from 1 to 9: at most so many words, and how many more."""
+    """Return names in order, `vm1…vm9` for every number from 1 to 9.
+
+    `most`: so many names and ranges are shown, and how many names are left.
+    """
     runs: list[list[str]] = []
     for name in names:
         if runs and _next(runs[-1][-1]) == name:
@@ -106,94 +117,104 @@ def shortened(names: Sequence[str], most: int) -> str:
     words = [word for run in runs for word in _words(run)]
     shown = words if len(words) <= most + 1 else words[:most]
     left = sum(count for _, count in words[len(shown) :])
-    return ", ".join(word for word, _ in shown) + f" and {left} more" * bool(left)
+    text = ", ".join(word for word, _ in shown)
+    return Message("{names} and {count} more", names=text, count=left) if left else text
 
 
 def _words(run: list[str]) -> list[tuple[str, int]]:
-    """With how many names each stands for."""
+    """Return names and ranges, with how many names each stands for."""
     if len(run) < _LEAST_RANGE:
         return [(name, 1) for name in run]
     return [(f"{run[0]}…{run[-1]}", len(run))]
 
 
 def _next(name: str) -> str | None:
-    """The name that is one number on: vm10 after vm9, vm10@lan after vm9@lan, vm010 after vm009."""
-    if not (found := _NUMBER.fullmatch(name)):
+    """Return the name that is one number on: vm10 after vm9, vm10@lan after vm9@lan, vm010 after vm009."""
+    if not (match := _NUMBER.fullmatch(name)):
         return None
-    before, number, adapter = found.groups()
+    before, number, adapter = match.groups()
     return f"{before}{str(int(number) + 1).zfill(len(number))}{adapter}"
 
 
 def _alike(
-    targets: Mapping[str, set[str]], own: Mapping[str, set[str]]
+    targets: Mapping[str, set[str]], endpoints: Mapping[str, set[str]]
 ) -> Iterator[tuple[frozenset[str], list[str]]]:
-    """Targets, and the sources that have these. A machine has no pair with itself, which is no difference."""
+    """Yield targets, and the sources that have these.
+
+    A node has no pair with itself, which is no difference. `endpoints`: of a source's own node.
+    """
     exactly: dict[frozenset[str], list[str]] = defaultdict(list)
     nearly: dict[frozenset[str], list[str]] = defaultdict(list)
-    for source, its in targets.items():
-        exactly[frozenset(its)].append(source)
-        nearly[frozenset(its | own[source])].append(source)
-    found: dict[frozenset[str], list[str]] = defaultdict(list)
-    for source, its in targets.items():
-        few, many = frozenset(its), frozenset(its | own[source])
-        found[many if len(nearly[many]) > len(exactly[few]) else few].append(source)
-    yield from found.items()
+    for source, names in targets.items():
+        exactly[frozenset(names)].append(source)
+        nearly[frozenset(names | endpoints[source])].append(source)
+    sources: dict[frozenset[str], list[str]] = defaultdict(list)
+    for source, names in targets.items():
+        few, many = frozenset(names), frozenset(names | endpoints[source])
+        sources[many if len(nearly[many]) > len(exactly[few]) else few].append(source)
+    yield from sources.items()
 
 
 def _kind(result: Result) -> tuple[object, ...]:
-    """What is the same for all pairs of a group."""
+    """Return the key that is the same for all pairs of a group."""
     outcome, expectation = result.outcome, result.expectation
     return (expectation.over, _in_common(result), _evidence(result) if outcome.cause else "")
 
 
 def _evidence(result: Result) -> str:
-    """What was said, but for addresses and the names of the two: no pair has these in common with another."""
+    """Return the evidence without addresses and the names of the two, which no other pair has."""
     expectation = result.expectation
-    own = (expectation.source.node.name, expectation.target.node.name)
+    names = (expectation.source.node.name, expectation.target.node.name)
 
     def common(token: re.Match[str]) -> str:
         word = token[0].rstrip(".:")
-        return "" if word in own or _ADDRESS.fullmatch(word) else word
+        return "" if word in names or _ADDRESS.fullmatch(word) else word
 
     return _TOKEN.sub(common, result.outcome.why)
 
 
-def _in_common(result: Result, place: str = "") -> str:
-    """What became of a pair, without what is its own: addresses, and the machine that it is.
+def _in_common(result: Result, node: str = "") -> str:
+    """Return what became of a pair, without what differs between pairs: addresses, and the pair's nodes.
 
-    `place`: where it ended, if that is to be said by name.
+    `node`: where all pairs ended, if that is one node.
     """
     outcome, expectation = result.outcome, result.expectation
-    saw = f"the target saw {_whose(result)}"
-    if expectation.reachable and outcome.verdict is Verdict.ANSWERED:
-        seen = expectation.seen_as or expectation.source
-        as_whom = _SENDER if seen.node is expectation.source.node else seen.name
-        return f"expected to be seen as {as_whom}, but {saw}"
-    if outcome.verdict is Verdict.ANSWERED:
-        return f"expected blocked, but answered; {saw}"
-    why = outcome.why
-    if outcome.cause:
-        why = f"at {place or _place(result)}, {SENTENCES[Cause(outcome.cause)]['en']} ({outcome.cause})"
-    elif outcome.arrived:
-        why = "it arrived, and no reply came back"
-    if outcome.verdict is Verdict.UNKNOWN:
-        return f"not known: {why}"
+    if outcome.verdict is not Verdict.ANSWERED:
+        why = _why_in_common(result, node)
+        if expectation.reachable or outcome.verdict is Verdict.UNKNOWN:
+            return compare(expectation.reachable, (), replace(outcome, why=why)) or ""
+        return Message("expected blocked, but it arrived: {why}", why=why)
+    observed = _observed_sender(result)
     if not expectation.reachable:
-        return f"expected blocked, but it arrived: {why}"
-    return f"expected reachable, but {outcome.verdict}: {why}"
+        return Message("expected blocked, but answered; the target saw {sender}", sender=observed)
+    endpoint = expectation.seen_as or expectation.source
+    return Message(
+        "expected to be seen as {expected}, but the target saw {sender}",
+        expected=_SENDER if endpoint.node is expectation.source.node else endpoint.name,
+        sender=observed,
+    )
 
 
-def _place(result: Result) -> str:
-    """Where a packet ended; at one of its own ends, which of the two."""
+def _why_in_common(result: Result, node: str) -> str:
+    outcome = result.outcome
+    if outcome.cause:
+        diagnosis = Diagnosis(outcome.verdict, outcome.at, Cause(outcome.cause))
+        text = N_("at {node}, {why}") if node else _where_in_common(result)
+        return Message(text, node=node or outcome.at, why=phrases.why(diagnosis))
+    return Message("it arrived, and no reply came back") if outcome.arrived else outcome.why
+
+
+def _where_in_common(result: Result) -> str:
+    """Return where a packet ended and `{why}`; for one of the pair's own nodes, which of the two."""
     ends = {
-        result.expectation.target.node.name: _RECEIVER,
-        result.expectation.source.node.name: _SENDER,
+        result.expectation.target.node.name: N_("at the receiver, {why}"),
+        result.expectation.source.node.name: N_("at the sender, {why}"),
     }
-    return ends.get(result.outcome.at, result.outcome.at)
+    return ends.get(result.outcome.at, N_("at {node}, {why}"))
 
 
-def _whose(result: Result) -> str:
-    """Whose address the target saw."""
+def _observed_sender(result: Result) -> str:
+    """Return the owner of the source address that the target saw."""
     outcome, source = result.outcome, result.expectation.source
     if (result.seen_as or "").partition("@")[0] == source.node.name:
         return _SENDER

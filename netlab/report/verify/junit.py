@@ -14,7 +14,7 @@ from netlab.visible import visible
 
 @frozen
 class Suite:
-    """What one lab showed. `error` is set if it could not be measured at all."""
+    """The results of one lab. `error` is set if it could not be measured at all."""
 
     name: str
     results: Sequence[Result] = ()
@@ -23,31 +23,31 @@ class Suite:
 
 
 def render(suites: Sequence[Suite]) -> str:
-    """The XML document, as CI systems read it."""
+    """Return the XML document, as CI systems read it."""
     root = Xml.Element("testsuites", name="netlab")
-    for one in suites:
-        root.append(_suite(one))
+    for suite in suites:
+        root.append(_suite(suite))
     Xml.indent(root)
     return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _suite(one: Suite) -> Xml.Element:
-    failures = sum(_is_failure(result) for result in one.results)
-    errors = sum(_is_error(result) for result in one.results) + bool(one.error)
+def _suite(suite: Suite) -> Xml.Element:
+    failures = sum(_is_failure(result) for result in suite.results)
+    errors = sum(_is_error(result) for result in suite.results) + bool(suite.error)
     element = Xml.Element(
         "testsuite",
-        name=one.name,
-        tests=str(len(one.results) + bool(one.error)),
+        name=suite.name,
+        tests=str(len(suite.results) + bool(suite.error)),
         failures=str(failures),
         errors=str(errors),
         skipped="0",
-        time=f"{one.seconds:.3f}",
+        time=f"{suite.seconds:.3f}",
     )
-    if one.error:
-        case = Xml.SubElement(element, "testcase", classname=f"netlab.{one.name}", name="up")
-        Xml.SubElement(case, "error", message=visible(one.error))
-    for result in one.results:
-        element.append(_case(one.name, result))
+    if suite.error:
+        case = Xml.SubElement(element, "testcase", classname=f"netlab.{suite.name}", name="up")
+        Xml.SubElement(case, "error", message=visible(suite.error))
+    for result in suite.results:
+        element.append(_case(suite.name, result))
     return element
 
 
@@ -66,7 +66,7 @@ def _case(lab: str, result: Result) -> Xml.Element:
 
 
 def _is_error(result: Result) -> bool:
-    """An unknown verdict: the measurement failed, not the network."""
+    """Return whether the measurement failed, not the network: the verdict is unknown."""
     return result.outcome.verdict is Verdict.UNKNOWN
 
 

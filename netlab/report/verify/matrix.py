@@ -1,4 +1,4 @@
-"""A measured matrix for people: the grid in the most telling form that has room, and all that is wrong."""
+"""A measured matrix for people: the grid in the fullest form that has room, and all that is wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
+from netlab.messages import ENGLISH, N_, render, translator
 from netlab.report.styled import Styled
 from netlab.report.table import Table, listing, paragraph
 from netlab.report.verify.groups import PairBlock, PairGroup, groups, shortened
@@ -20,73 +21,92 @@ from netlab.verify.matrix import Result
 
 _FAMILIES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 _MOST_CELLS = 40_000
-"""More of them nobody reads, and nobody waits for."""
+"""Larger matrices are not drawn: nobody reads them, and nobody waits for them."""
 _MOST_GROUPS = 20
 _MOST_BLOCKS = 5
 _MOST_NAMES = 6
 _TEN = 10
-"""Columns of signs that stand together."""
+"""How many columns of signs stand together."""
 _ROOM_FOR_NAMES = 2 * _TEN
-"""So many columns of signs have room beside the names of the rows, or the names stand below."""
+"""With room for fewer columns of signs beside the names of the rows, the names stand below."""
 _OWN, _OTHER = "=", "*"
-_SIGNS = ("✘ not reached", "? not known", "– the same machine")
-_MARKED = "a ! marks what is not as expected"
+_SIGNS = (N_("✘ not reached"), N_("? not known"), N_("– the same machine"))
 
 
 @frozen
 class Matrix:
-    """Who reaches whom, as it was measured."""
+    """The measured pairs of a lab, to be shown in a language."""
 
     results: Sequence[Result]
+    language: str = ENGLISH
+
+    def gettext(self, text: str) -> str:
+        """Return a text in the matrix's language."""
+        return translator(self.language)(text)
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         width = options.max_width
         yield from self._drawn(width)
-        yield from _failures(groups(self.results), width)
+        yield from _Failures(groups(self.results), width, self.language).lines()
         passed = sum(result.passed for result in self.results)
         style = "green" if passed == len(self.results) else "red"
-        yield Text(f"{passed} of {len(self.results)} pairs are as expected", style)
+        text = self.gettext("{passed} of {count} pairs are as expected")
+        yield Text(text.format(passed=passed, count=len(self.results)), style)
 
     @cached_property
     def _grids(self) -> list[_FamilyGrid]:
-        """One for each family of addresses."""
+        """A grid for each family of addresses."""
         families = dict.fromkeys(result.expectation.over for result in self.results)
         return [
-            _FamilyGrid(tuple(one for one in self.results if one.expectation.over is family))
+            _FamilyGrid(
+                tuple(result for result in self.results if result.expectation.over is family),
+                self.language,
+            )
             for family in families
         ]
 
     def _drawn(self, width: int) -> Iterator[RenderableType]:
         if (size := max((grid.size for grid in self._grids), default=0)) > _MOST_CELLS:
-            said = f"A matrix of {size} cells is too large to be drawn: --from and --to choose some"
-            yield _line(paragraph(f"{said} of it, and --json has every pair.", width))
+            text = self.gettext(
+                "A matrix of {size} cells is too large to be drawn: --from and --to choose some of it, "
+                "and --json has every pair."
+            )
+            yield _line(paragraph(text.format(size=size), width))
             return
-        addresses = [grid.of(_address) for grid in self._grids]
+        addresses = [grid.of(_source_address) for grid in self._grids]
         names = [grid.of(_machine) for grid in self._grids]
         if all(grid.fits(width) for grid in addresses):
             yield from self._titled([[grid] for grid in addresses])
-            told = ["Rows send, columns receive; a cell has the source that the receiver saw."]
+            legend = [
+                self.gettext(
+                    "Rows send, columns receive; a cell has the source that the receiver saw."
+                )
+            ]
         elif all(grid.fits(width) for grid in names):
             yield from self._titled([[grid] for grid in names])
-            told = [
-                "Rows send, columns receive; a cell says whose address the receiver saw.",
-                "(A wider terminal, or a pipe, shows the addresses themselves.)",
+            legend = [
+                self.gettext(
+                    "Rows send, columns receive; a cell says whose address the receiver saw."
+                ),
+                self.gettext("(A wider terminal, or a pipe, shows the addresses themselves.)"),
             ]
         else:
             yield from self._titled([grid.of_signs(width) for grid in self._grids])
             return
-        for sentence in told:
+        for sentence in legend:
             yield _line(paragraph(sentence, width))
-        yield _line(listing([*_SIGNS, _MARKED], width))
+        signs = [*_SIGNS, N_("a ! marks what is not as expected")]
+        yield _line(listing(list(map(self.gettext, signs)), width))
 
     def _titled(
         self, grids: Sequence[Iterator[RenderableType] | list[Table]]
     ) -> Iterator[RenderableType]:
         for grid, parts in zip(self._grids, grids, strict=True):
             if len(self._grids) > 1:
-                yield Text(f"over {_FAMILIES[grid.family]}", style="bold")
+                over = self.gettext("over {family}").format(family=_FAMILIES[grid.family])
+                yield Text(over, style="bold")
             yield from parts
 
 
@@ -95,6 +115,7 @@ class _FamilyGrid:
     """The pairs of one family."""
 
     results: tuple[Result, ...]
+    language: str
 
     @property
     def family(self) -> Family:
@@ -107,37 +128,44 @@ class _FamilyGrid:
     @cached_property
     def rows(self) -> dict[str, dict[str, Result]]:
         """Source to target to what was measured."""
-        found: dict[str, dict[str, Result]] = {}
+        rows: dict[str, dict[str, Result]] = {}
         for result in self.results:
             ends = result.expectation
-            found.setdefault(ends.source.name, {})[ends.target.name] = result
-        return found
+            rows.setdefault(ends.source.name, {})[ends.target.name] = result
+        return rows
 
     @cached_property
     def columns(self) -> list[str]:
         """Targets in the order of all rows: each row has all but its own machine."""
         columns: list[str] = []
-        known: set[str] = set()
-        for row in self.rows.values():
+        placed: set[str] = set()
+        for results in self.rows.values():
             before = ""
-            for target in row:
-                if target not in known:
-                    known.add(target)
+            for target in results:
+                if target not in placed:
+                    placed.add(target)
                     columns.insert(columns.index(before) + 1 if before else 0, target)
                 before = target
         return columns
 
-    def of(self, seen: Callable[[Result], str]) -> Table:
-        """A table whose cells say by what address a receiver saw the sender."""
+    def of(self, sender: Callable[[Result], str]) -> Table:
+        """Return a table whose cells say as whom a receiver saw the sender."""
         same = Styled("–", "dim")
         rows: list[list[str]] = [
-            [source, *(_cell(row[name], seen) if name in row else same for name in self.columns)]
-            for source, row in self.rows.items()
+            [
+                source,
+                *(
+                    _cell(results[name], sender) if name in results else same
+                    for name in self.columns
+                ),
+            ]
+            for source, results in self.rows.items()
         ]
         return Table(("", *self.columns), rows, closest=1)
 
     def of_signs(self, width: int) -> Iterator[RenderableType]:
-        """Cells are single signs below numbers, in as many pieces as the width asks for."""
+        """Yield single signs below numbers, in as many pieces as the width asks for."""
+        gettext = translator(self.language)
         numbers = {
             name: str(n) for n, name in enumerate(dict.fromkeys([*self.columns, *self.rows]), 1)
         }
@@ -149,20 +177,27 @@ class _FamilyGrid:
             labels, below = [f"{numbers[name]:>{digits}}" for name in self.rows], list(numbers)
         margin = max(map(len, labels)) + 2
         for piece in _pieces(self.columns, width - margin):
-            for place in range(digits):  # Read downwards: a column is as wide as its sign.
-                heads = [f"{numbers[name]:>{digits}}"[place] for name in piece]
+            for digit in range(digits):  # Read downwards: a column is as wide as its sign.
+                heads = [f"{numbers[name]:>{digits}}"[digit] for name in piece]
                 yield _line(" " * margin + _in_tens(heads).plain, "bold")
-            for label, row in zip(labels, self.rows.values(), strict=True):
-                signs = [self._sign(row.get(name)) for name in piece]
+            for label, results in zip(labels, self.rows.values(), strict=True):
+                signs = [self._sign(results.get(name)) for name in piece]
                 yield _line(Text(label.ljust(margin)) + _in_tens(signs))
-        said = "Rows send, columns receive; the number of a column is read downwards."
-        yield _line(paragraph(said, width))
+        legend = gettext("Rows send, columns receive; the number of a column is read downwards.")
+        yield _line(paragraph(legend, width))
         if below:
             yield _line(listing([named[name].strip() for name in below], width))
-        seen = [f"{sign} as {name}" for name, sign in self._letters.items() if sign != _OTHER]
-        seen += [f"{_OTHER} as others"] * (_OTHER in self._letters.values())
-        reached = [f"{_OWN} reached, and seen as itself", *seen]
-        yield _line(listing([*reached, *_SIGNS, "! not as expected: see below"], width))
+        senders = [
+            gettext("{sign} as {name}").format(sign=sign, name=name)
+            for name, sign in self._letters.items()
+            if sign != _OTHER
+        ]
+        if _OTHER in self._letters.values():
+            senders.append(gettext("* as others"))
+        explained = [gettext(text) for text in (*_SIGNS, N_("! not as expected: see below"))]
+        yield _line(
+            listing([gettext("= reached, and seen as itself"), *senders, *explained], width)
+        )
 
     def _sign(self, result: Result | None) -> Text:
         if result is None:
@@ -171,69 +206,109 @@ class _FamilyGrid:
             return Text("!", "red")
         if result.outcome.verdict is not Verdict.ANSWERED:
             return Text("✘", "green")
-        return Text(_OWN if _is_own(result) else self._letters[_whose(result)], "green")
+        return Text(_OWN if _is_own(result) else self._letters[_sender(result)], "green")
 
     @cached_property
     def _letters(self) -> dict[str, str]:
-        """Whose address was seen, if not the sender's, to a sign for it."""
-        seen = dict.fromkeys(
-            _whose(result)
+        """Owners of addresses that were seen, but for senders themselves, to a sign for each."""
+        senders = dict.fromkeys(
+            _sender(result)
             for result in self.results
             if result.passed and result.outcome.verdict is Verdict.ANSWERED and not _is_own(result)
         )
-        return dict(zip(seen, [*ascii_lowercase, *_OTHER * len(seen)], strict=False))
+        return dict(zip(senders, [*ascii_lowercase, *_OTHER * len(senders)], strict=False))
 
 
-def _failures(found: Sequence[PairGroup], width: int) -> Iterator[Text]:
-    """What is not as expected, in so many lines as a person reads."""
-    for group in found[:_MOST_GROUPS]:
-        yield _line("\n".join(_told(group, width)), "red")
-    if left := found[_MOST_GROUPS:]:
-        pairs = sum(len(group.results) for group in left)
-        yield _line(
-            paragraph(
-                f"! … and {pairs} pairs more, that ended in {len(left)} other ways", width, 2
-            ),
-            "red",
+@frozen
+class _Failures:
+    """The pairs that are not as expected, in so many lines as a person reads."""
+
+    groups: Sequence[PairGroup]
+    width: int
+    language: str
+
+    def lines(self) -> Iterator[Text]:
+        """Yield the largest groups, and how many pairs are left."""
+        for group in self.groups[:_MOST_GROUPS]:
+            yield _line("\n".join(self._group(group)), "red")
+        if left := self.groups[_MOST_GROUPS:]:
+            pairs = sum(len(group.results) for group in left)
+            text = self._text(
+                N_("! … and {pairs} pairs more, that ended in {ways} other ways"),
+                pairs=pairs,
+                ways=len(left),
+            )
+            yield _line(paragraph(text, self.width, 2), "red")
+        if any(len(group.results) > 1 for group in self.groups):
+            yield _line(
+                paragraph(self._text(N_("(Every pair is told by --json and --junit.)")), self.width)
+            )
+
+    def _group(self, group: PairGroup) -> Iterator[str]:
+        """Yield what became of a group's pairs, and which: in a line, or in one for each block of them."""
+        what = self._render(group.what)
+        text = self._text(N_("! {pairs}: {what}"), pairs=self._pairs(group), what=what)
+        yield paragraph(text, self.width, 4)
+        if len(group.blocks) > 1:
+            for block in group.blocks[:_MOST_BLOCKS]:
+                yield self._indented(f"{self._named(block)} ({block.pairs})")
+            if left := group.blocks[_MOST_BLOCKS:]:
+                count = sum(block.pairs for block in left)
+                yield "    " + self._text(N_("… and {count} more"), count=count)
+        asked = {
+            f"{result.expectation.target.name} at {result.address}"
+            for result in group.results
+            if _is_chosen(result)
+        }
+        if asked:
+            names = self._render(shortened(sorted(asked, key=natural), _MOST_NAMES))
+            yield self._indented(
+                self._text(N_("of several addresses, asked: {names}"), names=names)
+            )
+        if group.example:
+            ends = group.results[0].expectation
+            text = self._text(
+                N_("for example {source} → {target}: {failure}"),
+                source=ends.source.name,
+                target=ends.target.name,
+                failure=self._render(group.example),
+            )
+            yield self._indented(text)
+
+    def _pairs(self, group: PairGroup) -> str:
+        """Which pairs, or only how many where they are several blocks; and the family if it is IPv6."""
+        count = len(group.results)
+        pairs = self._text(N_("{count} pairs"), count=count)
+        names = pairs if len(group.blocks) > 1 else self._named(group.blocks[0])
+        if group.over is Family.IPV6:
+            names = self._text(N_("{pairs} over IPv6"), pairs=names)
+        if len(group.blocks) > 1 or count == 1:
+            return names
+        return self._text(N_("{names}, {count} pairs"), names=names, count=count)
+
+    def _named(self, block: PairBlock) -> str:
+        sources, targets = (
+            self._render(shortened(names, _MOST_NAMES)) for names in (block.sources, block.targets)
         )
-    if any(len(group.results) > 1 for group in found):
-        yield _line(paragraph("(Every pair is told by --json and --junit.)", width))
+        return f"{sources} → {targets}"
+
+    def _indented(self, text: str) -> str:
+        return "    " + paragraph(text, self.width - 4, 6)
+
+    def _text(self, text: str, **arguments: object) -> str:
+        return translator(self.language)(text).format(**arguments)
+
+    def _render(self, text: str) -> str:
+        return render(text, self.language)
 
 
-def _told(group: PairGroup, width: int) -> Iterator[str]:
-    """What became of some pairs, and which: in a line, or in one for each block of them."""
-    over = " over IPv6" * (group.over is Family.IPV6)
-    first, *others = group.blocks
-    count = f", {len(group.results)} pairs" * (len(group.results) > 1)
-    pairs = f"{len(group.results)} pairs" if others else f"{_named(first)}"
-    yield paragraph(f"! {pairs}{over}{'' if others else count}: {group.what}", width, 4)
-    if others:
-        for block in group.blocks[:_MOST_BLOCKS]:
-            yield "    " + paragraph(f"{_named(block)} ({block.pairs})", width - 4, 6)
-        if left := group.blocks[_MOST_BLOCKS:]:
-            yield f"    … and {sum(block.pairs for block in left)} more"
-    asked = {
-        f"{one.expectation.target.name} at {one.address}" for one in group.results if _chose(one)
-    }
-    if asked:
-        said = f"of several addresses, asked: {shortened(sorted(asked, key=natural), _MOST_NAMES)}"
-        yield "    " + paragraph(said, width - 4, 6)
-    if group.example:
-        ends = group.results[0].expectation
-        said = f"for example {ends.source.name} → {ends.target.name}: {group.example}"
-        yield "    " + paragraph(said, width - 4, 6)
-
-
-def _chose(result: Result) -> bool:
+def _is_chosen(result: Result) -> bool:
+    """Return whether the target has several addresses, and one was chosen."""
     return result.address is not None and result.expectation.chose
 
 
-def _named(block: PairBlock) -> str:
-    return f"{shortened(block.sources, _MOST_NAMES)} → {shortened(block.targets, _MOST_NAMES)}"
-
-
 def _pieces(columns: Sequence[str], room: int) -> Iterator[Sequence[str]]:
-    """So many columns as there is room for, with a space after every ten."""
+    """Yield as many columns as there is room for, with a space after every ten."""
     most = max(room - max(room - 1, 0) // (_TEN + 1), 1)
     if most < len(columns) and most > _TEN:
         most -= most % _TEN
@@ -248,16 +323,16 @@ def _in_tens(signs: Sequence[str | Text]) -> Text:
 
 
 def _line(text: str | Text, style: str = "") -> Text:
-    """What is broken already, if it has to be."""
+    """Return a line that is broken already, if it has to be."""
     line = Text(text, style) if isinstance(text, str) else text
     line.no_wrap, line.overflow = True, "ignore"
     return line
 
 
-def _cell(result: Result, seen: Callable[[Result], str]) -> Styled:
+def _cell(result: Result, sender: Callable[[Result], str]) -> Styled:
     match result.outcome.verdict:
         case Verdict.ANSWERED:
-            shown = seen(result)
+            shown = sender(result)
         case Verdict.UNKNOWN:
             shown = "?"
         case _:
@@ -265,17 +340,17 @@ def _cell(result: Result, seen: Callable[[Result], str]) -> Styled:
     return Styled(shown if result.passed else f"! {shown}", "green" if result.passed else "red")
 
 
-def _address(result: Result) -> str:
+def _source_address(result: Result) -> str:
     return result.outcome.seen_as or ""
 
 
-def _whose(result: Result) -> str:
-    """The endpoint whose address was seen, or an address that is none's."""
-    return result.seen_as or _address(result)
+def _sender(result: Result) -> str:
+    """Return the endpoint whose address was seen, or an address that no endpoint has."""
+    return result.seen_as or _source_address(result)
 
 
 def _machine(result: Result) -> str:
-    return _whose(result).partition("@")[0]
+    return _sender(result).partition("@")[0]
 
 
 def _is_own(result: Result) -> bool:

@@ -12,11 +12,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from netlab.messages import ENGLISH, language_name, language_tag, languages, translator
 from netlab.visible import visible_data
 
 _PARTS = Path(__file__).parents[2] / "programs" / "page"
 _STYLES = re.compile(r"""<style[^>]*>(.*?)</style>|\sstyle="([^"]*)\"""", re.DOTALL)
 """Elements and attributes of a picture."""
+
+_TEXT = re.compile(r"""\b_\("([^"]+)"\)""")
 
 Pictures = Mapping[str, Mapping[str, str]]
 """Lab to language to the SVG of `graph`."""
@@ -37,7 +40,16 @@ def html(
     """
     style, script = (_PARTS / "page.css").read_text(), (_PARTS / "page.js").read_text()
     drawn = "\n".join(_figures(pictures))
-    facts = {"language": language, "journeys": journeys, "live": live, "send": list(send)}
+    facts = {
+        "language": language,
+        "languages": {
+            code: {"name": language_name(code), "tag": language_tag(code)} for code in languages()
+        },
+        "texts": _translated(script),
+        "journeys": journeys,
+        "live": live,
+        "send": list(send),
+    }
     return Template((_PARTS / "page.html").read_text()).substitute(
         policy=_policy([style, *_styles(drawn)], script, live),
         style=style,
@@ -47,10 +59,25 @@ def html(
     )
 
 
+def texts_of(script: str) -> list[str]:
+    """Return every text that a script marks by `_("…")`."""
+    return _TEXT.findall(script)
+
+
+def _translated(script: str) -> dict[str, dict[str, str]]:
+    """Return language to English to the language's text, of every text of a script."""
+    texts = texts_of(script)
+    return {
+        code: dict(zip(texts, map(translator(code), texts), strict=True))
+        for code in languages()
+        if code != ENGLISH
+    }
+
+
 def _figures(pictures: Pictures) -> Iterator[str]:
     """Yield all pictures; the page shows those that it needs."""
-    for lab, languages in pictures.items():
-        for language, picture in languages.items():
+    for lab, drawn in pictures.items():
+        for language, picture in drawn.items():
             yield (
                 f'<figure class="picture" data-lab="{escape(lab)}" data-language="{language}"'
                 f" hidden>{picture}</figure>"

@@ -258,7 +258,9 @@ class Adapter:
             return InVain("mac-not-allowed", why, "let more devices in: `admits`")
         if any(plugged.leases for plugged in self.plugged_into):
             why = f"the DHCP server of {network.segment} has no address left"
-            return InVain("dhcp-pool-exhausted", why, "give it an `address`, or the server a larger `range`")
+            return InVain(
+                "dhcp-pool-exhausted", why, "give it an `address`, or the server a larger `range`"
+            )
         if network.barred:
             why = f"{network.barred} is not given the answers: promiscuous mode is not permitted"
             return InVain("no-return-path", why, "permit it: `promiscuous: true`")
