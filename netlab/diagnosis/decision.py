@@ -11,7 +11,7 @@ from netlab.diagnosis.journey import Step
 from netlab.frozen import frozen
 from netlab.kernel.rows import Connection, FdbEntry, Flow, IPAddress, Neighbour, NextHop, RouteRow
 from netlab.kernel.state.routing import RouteResult
-from netlab.messages import said
+from netlab.messages import N_, Message
 from netlab.packets.frame import is_group
 
 
@@ -63,7 +63,9 @@ def decisions(
         yield from _routed(step, tables, names)
     if _ADDRESSES_AND_PORTS & step.rewrites.keys():
         for before, after in _translations(step, tables.connections):
-            yield Decision(By.NAT, said("goes on as", before=before, after=after))
+            yield Decision(
+                By.NAT, Message("{before} goes on as {after}", before=before, after=after)
+            )
     for rule in dict.fromkeys(rules):
         yield Decision(By.RULE, rule)
 
@@ -116,9 +118,13 @@ def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) ->
     owner = names.get(mac, mac)
     entry = next((entry for entry in fdb if entry.mac == mac and entry.learnt), None)
     if entry and len(step.went_out) == 1:
-        yield Decision(By.FDB, said("behind port", owner=owner, port=entry.port))
+        yield Decision(
+            By.FDB, Message("{owner} is behind the port {port}", owner=owner, port=entry.port)
+        )
     elif len(step.went_out) > 1:
-        yield Decision(By.FDB, said("flooded", owner=owner))
+        yield Decision(
+            By.FDB, Message("nobody knows the port of {owner}: to every port", owner=owner)
+        )
 
 
 def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Iterator[Decision]:
@@ -141,13 +147,21 @@ def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Ite
 
 def resolution(address: IPAddress, mac: str, owner: str) -> Decision:
     """Return whose MAC address an IP address leads to; `owner` may be empty."""
-    text = said("is at, of" if owner else "is at", address=address, mac=mac, owner=owner)
+    text = Message(
+        N_("{address} is at {mac} ({owner})") if owner else N_("{address} is at {mac}"),
+        address=address,
+        mac=mac,
+        owner=owner,
+    )
     return Decision(_discovery(address), text)
 
 
 def would_ask(address: IPAddress, mac: str, owner: str) -> Decision:
     """Return whose MAC address a node would find out by asking for it."""
-    return Decision(_discovery(address), said("would ask", address=address, mac=mac, owner=owner))
+    return Decision(
+        _discovery(address),
+        Message("asks who has {address}: {mac} ({owner})", address=address, mac=mac, owner=owner),
+    )
 
 
 def _discovery(address: IPAddress) -> By:

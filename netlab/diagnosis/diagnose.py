@@ -17,7 +17,7 @@ from netlab.diagnosis.journey import Journey, Step
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
 from netlab.kernel.rows import RouteRow
-from netlab.messages import both, said
+from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
 from netlab.packets import protocols
 from netlab.packets.packet import Part
@@ -125,7 +125,10 @@ def _proved(evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis that the evidence proves, without the command that shows its cause."""
     journey = evidence.journey
     if evidence.lab.lost:
-        return _unknown(evidence.source, said("lost", count=evidence.lab.lost))
+        return _unknown(
+            evidence.source,
+            Message("{count} frames found no room in a buffer", count=evidence.lab.lost),
+        )
     if not journey.of(Part.REQUEST):
         return _never_left(evidence)
     if evidence.answered:
@@ -161,16 +164,21 @@ def _answered_as(evidence: ProbeEvidence) -> Diagnosis | None:
     replied_from = home[-1].before.get("ip.src", asked)
     if replied_from == asked:
         return None
-    text = said("answered as", node=evidence.source, address=asked, other=replied_from)
+    text = Message(
+        "{node} asked {address}, and the reply comes from {other}",
+        node=evidence.source,
+        address=asked,
+        other=replied_from,
+    )
     if evidence.turned:
-        text = said("and so", why=evidence.turned, what=text)
+        text = Message("{why}; {what}", why=evidence.turned, what=text)
     return _dropped(evidence.source, Cause.NO_RETURN_PATH, text)
 
 
 def _answered(evidence: ProbeEvidence) -> Diagnosis:
     home = [step for step in evidence.journey.of(Part.REPLY) if _is_home(step, evidence)]
     if not home:
-        return _unknown(evidence.source, said("not sighted"))
+        return _unknown(evidence.source, Message("a program got a reply, and no tap saw it arrive"))
     senders = [_sender(evidence.journey.packets[step.packet][0]) for step in home]
     if evidence.kind == "dhcp":
         return Diagnosis(Verdict.ANSWERED, senders[0])
@@ -183,7 +191,7 @@ def _answered(evidence: ProbeEvidence) -> Diagnosis:
     if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
         # The target has passed it on: a port that leads there.
         return Diagnosis(Verdict.ANSWERED, sender)
-    return _unknown(sender, said("by another", who=sender))
+    return _unknown(sender, Message("it was answered, but by {who}", who=sender))
 
 
 def _sender(first: Step) -> str:
@@ -213,15 +221,23 @@ def _had(step: Step, evidence: ProbeEvidence) -> bool:
 def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     source, error = evidence.source, evidence.send_error
     if not evidence.carriers:
-        return _dropped(source, Cause.NIC_DOWN, said("no carrier"))
+        return _dropped(
+            source, Cause.NIC_DOWN, Message("no interface of it is up with a cable that is up")
+        )
     if source in evidence.dark:
         return _unplugged(source, evidence)
     if not evidence.addressed:
-        return _dropped(source, Cause.NO_ADDRESS, said("no address", version=_version(evidence)))
+        return _dropped(
+            source,
+            Cause.NO_ADDRESS,
+            Message("no interface of it has an IPv{version} address", version=_version(evidence)),
+        )
     if source in evidence.closed_route and error:
         return _closed(source, evidence)
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-        return _dropped(source, Cause.NO_ROUTE, said("the kernel", error=os.strerror(error)))
+        return _dropped(
+            source, Cause.NO_ROUTE, Message("the kernel: {error}", error=os.strerror(error))
+        )
     if rule := evidence.drops.get((source, Part.REQUEST)):
         return _dropped(source, rule.cause, rule.rule)
     if source in evidence.silenced:
@@ -232,8 +248,8 @@ def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     if {source, evidence.target} <= owners:
         return _duplicate(source, evidence.address, owners)
     if error:
-        return _unknown(source, said("not sent", error=os.strerror(error)))
-    return _unknown(source, said("not seen leaving"))
+        return _unknown(source, Message("could not be sent: {error}", error=os.strerror(error)))
+    return _unknown(source, Message("was not seen leaving its source"))
 
 
 def _reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
@@ -243,19 +259,23 @@ def _reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if has_no_address and _is_home(step, evidence):
         server, code = evidence.journey.of(Part.REPLY)[0].node, step.after["dns.code"]
         cause = DNS_CODES.get(code, Cause.REFUSED)
-        text = said("answers", server=server, word=DNS_WORDS.get(code, f"error {code}"))
+        text = Message(
+            "{server} answers: {word}", server=server, word=DNS_WORDS.get(code, f"error {code}")
+        )
         return Diagnosis(Verdict.REFUSED, server, cause, text)
     if step.node in evidence.forgotten:
-        text = said("translated", node=step.node)
+        text = Message(
+            "{node} had translated the request, and has no entry for it now", node=step.node
+        )
         return _dropped(step.node, Cause.NAT_MAPPING_EXPIRED, text)
     why = _end_of(step, evidence)
     if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
         return why
     if why.cause is Cause.UNKNOWN and _is_home(step, evidence):
-        return _unknown(step.node, said("not taken"))
-    text = said("last seen", node=step.node, why=_in_short(why))
+        return _unknown(step.node, Message("a reply came in, and no program got it"))
+    text = Message("the reply was last seen on {node}: {why}", node=step.node, why=_in_short(why))
     if evidence.turned:
-        text = said("and so", why=evidence.turned, what=text)
+        text = Message("{why}; {what}", why=evidence.turned, what=text)
     return _dropped(step.node, Cause.NO_RETURN_PATH, text)
 
 
@@ -273,7 +293,9 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if node in evidence.closed_route and not step.went_out and not _is_no_router(step, evidence):
         return _closed(node, evidence)
     if evidence.no_route_back and _arrived(step, evidence):
-        return _never_answered(node, said("no route to", address=evidence.no_route_back))
+        return _never_answered(
+            node, Message("it has no route to {address}", address=evidence.no_route_back)
+        )
     overheard = [frame for frame in evidence.journey.overheard if frame.packet == step.packet]
     if step.went_out and overheard:
         return _not_taken(step, len(overheard), evidence)
@@ -281,7 +303,12 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     mac_twins = evidence.lab.twins.get((node, step.after.get("eth.dst", "")))
     if node not in evidence.lab.switches | {meant} and mac_twins:
         names = ", ".join(sorted(mac_twins))
-        text = said("same mac", mac=step.after["eth.dst"], node=node, others=names)
+        text = Message(
+            "{mac} is the MAC address of {node} and of {others}",
+            mac=step.after["eth.dst"],
+            node=node,
+            others=names,
+        )
         return _dropped(node, Cause.DUPLICATE_MAC, text)
     twins = _twins(evidence, {"ip.src": step.after.get("ip.dst", "")})
     if node in twins and meant in twins - {node}:
@@ -294,13 +321,15 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     suspects = [name for name in _COUNTED if name in grown and _may_count(name, step, evidence)]
     if len(suspects) == 1 and not step.went_out:
         (name,) = suspects
-        text = said("grew", count=name, node=node, number=grown[name])
+        text = Message(
+            "{count} of {node} grew by {number}", count=name, node=node, number=grown[name]
+        )
         return replace(_dropped(node, _COUNTED[name], text), counted=name)
     taken = {"Udp.InDatagrams", "Udp6.InDatagrams"} & grown.keys()
     delivered = taken or "udp/53" in evidence.lab.unread.get(node, ())
     if evidence.kind == "dns" and delivered and "udp/53" in evidence.lab.listening.get(node, ()):
         return _kept_silent(node, evidence)
-    return _unknown(node, said("nothing tells"))
+    return _unknown(node, Message("no rule, no error and no count tells why"))
 
 
 def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
@@ -321,12 +350,19 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     for passed in evidence.journey.packets[step.packet]:
         port = passed.inlet or ""
         if (passed.node, mac) in evidence.present:
-            text = said("is there", mac=mac, owner=both(owners))
+            text = Message(
+                "{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners)
+            )
             return _apart(passed.node, port, owners, evidence) or _unknown(node, text)
     if len(step.went_out) == 1:
-        text = said("given to one", node=node, peer=step.went_out[0].peer, mac=mac)
+        text = Message(
+            "{node} gave it to {peer} alone, and nobody there has {mac}",
+            node=node,
+            peer=step.went_out[0].peer,
+            mac=mac,
+        )
     else:
-        text = said("overheard", mac=mac, count=count)
+        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
     return _dropped(node, Cause.MAC_UNKNOWN, text)
 
 
@@ -336,15 +372,28 @@ def _arrived(step: Step, evidence: ProbeEvidence) -> bool:
 
 
 def _never_answered(node: str, why: str) -> Diagnosis:
-    return _dropped(node, Cause.NO_RETURN_PATH, said("could not leave", node=node, why=why))
+    return _dropped(
+        node,
+        Cause.NO_RETURN_PATH,
+        Message("the reply could not leave {node}: {why}", node=node, why=why),
+    )
 
 
 def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a DNS question that a program has taken; whatever its machine has sent may
     have been the reply."""
     if _SENT_BY_UDP & evidence.lab.counts.get(server, {}).keys():
-        return _unknown(server, said("sent something", node=server))
-    return _dropped(server, Cause.DNS_TIMEOUT, said("silent", node=server))
+        return _unknown(
+            server,
+            Message(
+                "{node} has sent datagrams meanwhile, and no reply was seen leaving it", node=server
+            ),
+        )
+    return _dropped(
+        server,
+        Cause.DNS_TIMEOUT,
+        Message("{node} listens on udp/53, and nothing came back", node=server),
+    )
 
 
 _SENT_BY_UDP = {
@@ -394,10 +443,10 @@ def _ended_by_rule(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
         return None
     protocol = step.after.get("ip.protocol")
     if node in evidence.lab.nat_devices and rule.policy and protocol not in _TRANSLATED:
-        text = said("of protocol", protocol=protocol, rule=rule.rule)
+        text = Message("IP protocol {protocol}: {rule}", protocol=protocol, rule=rule.rule)
         return _dropped(node, Cause.PROTOCOL_NOT_TRANSLATED, text)
     if rule.cause is Cause.MAC_NOT_ALLOWED:
-        text = said("of mac", mac=step.before["eth.src"], rule=rule.rule)
+        text = Message("{mac}: {rule}", mac=step.before["eth.src"], rule=rule.rule)
         return _dropped(node, rule.cause, text)
     return _dropped(node, rule.cause, rule.rule)
 
@@ -421,9 +470,13 @@ def _no_offer(evidence: ProbeEvidence) -> Diagnosis:
             return _dropped(server, rule.cause, rule.rule)
         if rule := evidence.drops.get((server, Part.REPLY)):
             return _never_answered(server, _in_short(_dropped(server, rule.cause, rule.rule)))
-    text = said("no server")
+    text = Message("nobody whom it reached listens on udp/67")
     if servers:
-        return _dropped(servers[0], Cause.DHCP_NO_OFFER, said("offered nothing", server=servers[0]))
+        return _dropped(
+            servers[0],
+            Cause.DHCP_NO_OFFER,
+            Message("{server} got it and offered nothing", server=servers[0]),
+        )
     return _dropped(asked[0].node if asked else evidence.source, Cause.DHCP_NO_OFFER, text)
 
 
@@ -475,12 +528,12 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
     if address == evidence.address and (twins := _rivals(evidence, sender)):
         return _duplicate(sender, address, twins)
     if "tcp.flags" in error.before:
-        cause, text = Cause.PORT_CLOSED, said("resets", who=address)
+        cause, text = Cause.PORT_CLOSED, Message("{who} resets the connection", who=address)
     else:
         kind = (error.before["icmp.type"], error.before["icmp.code"])
         cause = (_REPORTS_V6 if ":" in address else _REPORTS).get(kind, Cause.REFUSED)
-        text = said(
-            "reports",
+        text = Message(
+            "{who} reports {protocol} type {kind}, code {code}",
             who=address,
             protocol="ICMPv6" if ":" in address else "ICMP",
             kind=kind[0],
@@ -488,7 +541,7 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
         )
     if rule := evidence.drops.get((error.node, Part.REQUEST)):
         # `reject` says whatever the rule wants it to say.
-        text = said("and rule", report=text, rule=rule.rule)
+        text = Message("{report}; {rule}", report=text, rule=rule.rule)
         return Diagnosis(Verdict.REFUSED, error.node, Cause.FIREWALL, text)
     if last.node in evidence.closed_route and cause in (Cause.REFUSED, *_NO_WAY):
         return _closed(last.node, evidence)
@@ -513,7 +566,12 @@ def _apart(
         return None
     for far, behind in evidence.lab.isolated.items():
         if far.node == switch and far.interface != port and behind & owners:
-            text = said("isolated", one=port, other=far.interface, switch=switch)
+            text = Message(
+                "the ports {one} and {other} of {switch} are isolated",
+                one=port,
+                other=far.interface,
+                switch=switch,
+            )
             return _dropped(switch, Cause.ISOLATED_PORT, text)
     return None
 
@@ -521,7 +579,7 @@ def _apart(
 def _not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a question for a MAC address that stays without reply."""
     address = evidence.unanswered[node]
-    text = said("unanswered", address=address)
+    text = Message("it asked who has {address}, and nobody answered", address=address)
     owners = evidence.lab.owners.get(address, frozenset())
     asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
     for step in asking:
@@ -529,7 +587,11 @@ def _not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
             return apart
     if address in evidence.elsewhere:
         owner = evidence.elsewhere[address]
-        return _dropped(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=owner))
+        return _dropped(
+            node,
+            Cause.WRONG_SEGMENT,
+            Message("{asked}; {owner} has it, on another network", asked=text, owner=owner),
+        )
     return _dropped(node, Cause.ARP_UNANSWERED, text)
 
 
@@ -538,13 +600,17 @@ def _silent(silence: Silence) -> Diagnosis:
 
 
 def _unplugged(node: str, evidence: ProbeEvidence) -> Diagnosis:
-    return _dropped(node, Cause.NIC_DOWN, said("down", interface=evidence.dark[node]))
+    return _dropped(
+        node,
+        Cause.NIC_DOWN,
+        Message("{interface} is down or has no carrier", interface=evidence.dark[node]),
+    )
 
 
 def _closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis by a route that leads nowhere, on purpose; `prohibit` also says so."""
     route = evidence.closed_route[node]
-    text = said("route of kind", kind=route.kind, route=route)
+    text = Message("the route says {kind}: {route}", kind=route.kind, route=route)
     if route.kind == "prohibit":
         return Diagnosis(Verdict.REFUSED, node, Cause.REFUSED, text)
     return _dropped(node, Cause.NO_ROUTE, text)
@@ -557,7 +623,9 @@ def _twins(evidence: ProbeEvidence, fields: Mapping[str, str]) -> frozenset[str]
 
 
 def _duplicate(at: str, address: str, twins: frozenset[str]) -> Diagnosis:
-    text = said("same ip", twins=both(twins), address=address, at=at)
+    text = Message(
+        "{twins} both have {address}; {at} got it", twins=join_and(twins), address=address, at=at
+    )
     return _dropped(at, Cause.DUPLICATE_IP, text)
 
 
@@ -576,7 +644,7 @@ def _unknown(at: str, evidence: str) -> Diagnosis:
 def _in_short(diagnosis: Diagnosis) -> str:
     if diagnosis.cause is None:
         return diagnosis.evidence
-    return said("in short", cause=diagnosis.cause, evidence=diagnosis.evidence)
+    return Message("{cause}, {evidence}", cause=diagnosis.cause, evidence=diagnosis.evidence)
 
 
 def _version(evidence: ProbeEvidence) -> int:

@@ -9,7 +9,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 from netlab.kernel.nftables.nftrace import Hit
-from netlab.messages import said
+from netlab.messages import N_, Message
 from netlab.packets import protocols
 from netlab.packets.frame import Fields, decode, is_group
 
@@ -145,5 +145,8 @@ def _last_bits(address: str) -> int:
 
 def _text(hit: Hit, fields: Fields, cause: Cause) -> str:
     if cause is Cause.MAC_NOT_ALLOWED:
-        return said("of mac", mac=fields["eth.src"], rule=hit.text)
-    return said("of ARP" if "arp.op" in fields else "of neighbours", rule=hit.text)
+        return Message("{mac}: {rule}", mac=fields["eth.src"], rule=hit.text)
+    return Message(
+        N_("ARP: {rule}") if "arp.op" in fields else N_("neighbour discovery: {rule}"),
+        rule=hit.text,
+    )

@@ -17,7 +17,7 @@ from netlab.kernel.rows import Connection, Flow, RouteRow
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteLookups, RouteResult
 from netlab.kernel.state.tables import KernelTable, TableRow
-from netlab.messages import said
+from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets.frame import Fields, is_mac
 from netlab.packets.packet import Part
@@ -235,7 +235,13 @@ class LabTables:
             if any(hop.interface == asymmetric.goes_out for hop in route.hops)
         ]
         route = best_route(routes, ip_address(reply[0].before["ip.dst"])) or asymmetric.goes_out
-        return said("turned", node=asymmetric.node, route=route, interface=asymmetric.came_in)
+        return Message(
+            "{node} answers by another adapter than it is asked by: its route is {route}, "
+            "and the question comes in at {interface}",
+            node=asymmetric.node,
+            route=route,
+            interface=asymmetric.came_in,
+        )
 
     def closed_routes(self, target: str, journey: Journey, source: str) -> dict[str, RouteRow]:
         """Return nodes with the route by which a packet that was there goes nowhere: a blackhole, a

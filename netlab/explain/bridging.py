@@ -11,7 +11,7 @@ from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
 from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedStay
 from netlab.frozen import frozen
-from netlab.messages import said
+from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 
 
@@ -59,7 +59,12 @@ class Cables:
             out = NodeInterface(switch, learnt)
         self._not_through(end.node)
         if not self.belongs(end, mac):
-            text = said("given to one", node=out.node, peer=end.node, mac=mac)
+            text = Message(
+                "{node} gave it to {peer} alone, and nobody there has {mac}",
+                node=out.node,
+                peer=end.node,
+                mac=mac,
+            )
             raise self._not_taken(start, out.node, mac, text)
         return end
 
@@ -96,7 +101,9 @@ class Cables:
         for outlet in flooded:
             self._must_not_be_apart(outlet, mac)
         switch = self.stays[-1].node
-        text = said("nobody there", switch=switch, mac=mac)
+        text = Message(
+            "{switch} gives it to every port, and nobody there has {mac}", switch=switch, mac=mac
+        )
         raise self._not_taken(start, switch, mac, text)
 
     def _must_not_be_apart(self, out: NodeInterface, mac: str) -> None:
@@ -122,7 +129,15 @@ class Cables:
         self.open(inlet.node, inlet.interface, packet)
         self.change(went_out=tuple(map(self.outlet, ports)))
         if not learnt:
-            self.decide(Decision(By.FDB, said("flooded", owner=self.owner(mac, inlet))))
+            self.decide(
+                Decision(
+                    By.FDB,
+                    Message(
+                        "nobody knows the port of {owner}: to every port",
+                        owner=self.owner(mac, inlet),
+                    ),
+                )
+            )
         return ports
 
     def _not_taken(self, start: NodeInterface, at: str, mac: str, text: str) -> Ended:
@@ -132,8 +147,8 @@ class Cables:
         nodes = {end.node for end in ends}
         for owner in self.model.owners.interfaces.get(mac, ()):
             if owner in ends or (owner not in self.model.cables and owner.node in nodes):
-                why = said("is there", mac=mac, owner=owner.node)
-                return Ended(at, Cause.UNKNOWN, said("not certain", why=why))
+                why = Message("{owner} has {mac}, on the same network", mac=mac, owner=owner.node)
+                return Ended(at, Cause.UNKNOWN, Message("not certain: {why}", why=why))
         return Ended(at, Cause.MAC_UNKNOWN, text)
 
     def reached(self, start: NodeInterface) -> Iterator[tuple[list[Crossing], NodeInterface]]:
@@ -191,21 +206,23 @@ class Cables:
         self._not_through(node)
         chain = self.model.nodes[node].rules.beyond()
         if chain:
-            why = said("chain", chain=chain)
-            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+            why = Message("chain {chain}", chain=chain)
+            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
 
     def _not_through(self, node: str) -> None:
         """Raise Ended at a machine's own bridge: what it does with frames is not worked out."""
         if node in self.model.netmap.bridges:
-            why = said("bridges", node=node)
-            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+            why = Message("{node} bridges its adapters", node=node)
+            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
 
     def _cross(self, crossing: Crossing, packet: PredictedPacket, mac: str) -> None:
         """Add a stay on a switch."""
         out = NodeInterface(crossing.switch, crossing.out)
         self.open(crossing.switch, crossing.port, packet)
         self.change(went_out=(self.outlet(out),))
-        text = said("behind port", owner=self.owner(mac, out), port=crossing.out)
+        text = Message(
+            "{owner} is behind the port {port}", owner=self.owner(mac, out), port=crossing.out
+        )
         self.decide(Decision(By.FDB, text))
 
     def decide(self, decision: Decision) -> None:
@@ -218,5 +235,10 @@ class Cables:
 
 
 def _isolated(switch: str, port: str, other_port: str) -> Ended:
-    text = said("isolated", one=port, other=other_port, switch=switch)
+    text = Message(
+        "the ports {one} and {other} of {switch} are isolated",
+        one=port,
+        other=other_port,
+        switch=switch,
+    )
     return Ended(switch, Cause.ISOLATED_PORT, text)

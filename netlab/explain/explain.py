@@ -11,7 +11,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.explain.forwarding import Walk
 from netlab.explain.model import Ended, Explanation, LabModel, PredictedProbe, PredictedStay
 from netlab.kernel.rows import IPAddress, at_port
-from netlab.messages import both, said
+from netlab.messages import Message, join_and
 from netlab.packets.packet import Part
 
 
@@ -58,19 +58,24 @@ def _diagnose(
         if end.cause is Cause.UNKNOWN:
             return _end(end)
         last = walk.stays[-1].node
-        why = said("in short", cause=end.cause, evidence=end.evidence)
-        text = said("would end", node=last, why=why)
+        why = Message("{cause}, {evidence}", cause=end.cause, evidence=end.evidence)
+        text = Message("the reply would end on {node}: {why}", node=last, why=why)
         return Diagnosis(Verdict.DROPPED, last, Cause.NO_RETURN_PATH, _because_turned(walk, text))
     if taker != source:
-        text = said("takes for its own", node=taker)
+        text = Message("{node} would take the answer for its own", node=taker)
         dropped = Diagnosis(Verdict.DROPPED, taker, Cause.NO_RETURN_PATH, text)
         return _twin(walk, taker, source, reply.target) or dropped
     if reply.source != to:
-        text = said("answered as", node=source, address=to, other=reply.source)
+        text = Message(
+            "{node} asked {address}, and the reply comes from {other}",
+            node=source,
+            address=to,
+            other=reply.source,
+        )
         return Diagnosis(Verdict.DROPPED, source, Cause.NO_RETURN_PATH, _because_turned(walk, text))
     if receiver in meant or passed_on:
         return Diagnosis(Verdict.ANSWERED, receiver, evidence=program)
-    text = said("by another too", who=receiver)
+    text = Message("it would be answered, but by {who}", who=receiver)
     return Diagnosis(Verdict.UNKNOWN, receiver, Cause.UNKNOWN, text)
 
 
@@ -84,8 +89,14 @@ def _because_turned(walk: Walk, text: str) -> str:
         return text
     routes = (decision.text for decision in reply[0].decisions if decision.by is By.ROUTE)
     route = next(routes, asymmetric.goes_out)
-    why = said("turned", node=asymmetric.node, route=route, interface=asymmetric.came_in)
-    return said("and so", why=why, what=text)
+    why = Message(
+        "{node} answers by another adapter than it is asked by: its route is {route}, "
+        "and the question comes in at {interface}",
+        node=asymmetric.node,
+        route=route,
+        interface=asymmetric.came_in,
+    )
+    return Message("{why}; {what}", why=why, what=text)
 
 
 def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Diagnosis | None:
@@ -94,7 +105,12 @@ def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Diagnosis | No
     twins = walk.model.owners.nodes.get(str(address), frozenset())
     if not {at, meant} <= twins:
         return None
-    text = said("same ip too", twins=both(twins), address=address, at=at)
+    text = Message(
+        "{twins} both have {address}; {at} would get it",
+        twins=join_and(twins),
+        address=address,
+        at=at,
+    )
     return Diagnosis(Verdict.DROPPED, at, Cause.DUPLICATE_IP, text)
 
 

@@ -17,7 +17,7 @@ from netlab.explain.nft_rules import Facts, HookVerdict, Translation
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, at_port
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
-from netlab.messages import said
+from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
@@ -58,12 +58,18 @@ class Walk(Cables):
         """
         space = self.model.nodes[source].space
         if not any(interface.running for interface in space.interfaces if interface.name != "lo"):
-            raise Ended(source, Cause.NIC_DOWN, said("no carrier"))
+            raise Ended(
+                source, Cause.NIC_DOWN, Message("no interface of it is up with a cable that is up")
+            )
         if not any(address.version == to.version for _, address in space.addresses):
-            raise Ended(source, Cause.NO_ADDRESS, said("no address", version=to.version))
+            raise Ended(
+                source,
+                Cause.NO_ADDRESS,
+                Message("no interface of it has an IPv{version} address", version=to.version),
+            )
         result = self._route(source, RouteLookup(to))
         if result.source is None:
-            raise Ended(source, Cause.UNKNOWN, said("no source"))
+            raise Ended(source, Cause.UNKNOWN, Message("its kernel names no source address"))
         ttl = self._first_ttl(source, result)
         packet = PredictedPacket(
             result.source, to, probe, Part.REQUEST, ttl, target_port=probe.port
@@ -79,7 +85,11 @@ class Walk(Cables):
         if protocol == "icmp":
             setting = f"net.{_IGNORES_ECHO[packet.version]}"
             if machine.settings.get(setting) == "1":
-                raise Ended(node, Cause.UNKNOWN, said("ignores echo", setting=setting))
+                raise Ended(
+                    node,
+                    Cause.UNKNOWN,
+                    Message("it is told to ignore echo requests ({setting})", setting=setting),
+                )
             return ""
         for socket in machine.listening:
             # A socket of IPv6 that is open to everybody usually takes IPv4 too, and never the reverse.
@@ -87,9 +97,16 @@ class Walk(Cables):
             anywhere = everybody or socket.address == packet.target
             if (socket.protocol, socket.port) == (protocol, packet.target_port) and anywhere:
                 address = at_port(socket.address, socket.port)
-                return said("waits", program=socket.program, protocol=protocol, address=address)
+                return Message(
+                    "{program} waits on {protocol} {address}",
+                    program=socket.program,
+                    protocol=protocol,
+                    address=address,
+                )
         address = at_port(packet.target, packet.target_port)
-        text = said("nobody waits", protocol=protocol, address=address)
+        text = Message(
+            "no program waits on {protocol} {address}", protocol=protocol, address=address
+        )
         inlet = self.stays[-1].came_in
         forwarded = self.model.netmap.forwarded_ports
         at_door = inlet and NodeInterface(node, inlet.interface) in forwarded
@@ -153,8 +170,8 @@ class Walk(Cables):
                 packet = self._forward(node, came_in, result.interface, packet, state)
             packet = self._rules(node, "postrouting", came_in, result.interface, packet, state)
         else:
-            why = said("kind", kind=result.kind)
-            raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+            why = Message("a route of the kind {kind}", kind=result.kind)
+            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
         packet = self._undo_source(node, packet)
         self._remember(node, entered, packet)
         self.change(after=packet.shown, ttl=packet.ttl)
@@ -175,20 +192,32 @@ class Walk(Cables):
         if not result.error:
             return result
         if result.error == UNCERTAIN:
-            raise Ended(node, Cause.UNKNOWN, said("not certain", why=said("rules of routing")))
+            raise Ended(
+                node,
+                Cause.UNKNOWN,
+                Message(
+                    "not certain: {why}", why=Message("its ip rules look at more than addresses")
+                ),
+            )
         came_in, target = lookup.came_in, lookup.target
         if came_in and self._is_filtered(node, came_in, lookup):
-            text = said("rp_filter", source=lookup.source, interface=came_in)
+            text = Message(
+                "a reply to {source} would not leave by {interface} (rp_filter)",
+                source=lookup.source,
+                interface=came_in,
+            )
             raise Ended(node, Cause.REVERSE_PATH_FILTER, text)
         if came_in and result.error == errno.EHOSTUNREACH and target.version == 4:
             self._must_forward(node, came_in, target)
         route = best_route(self.model.nodes[node].space.routes, target)
         if route and closed_route(route, result):
-            text = said("route of kind", kind=route.kind, route=route)
+            text = Message("the route says {kind}: {route}", kind=route.kind, route=route)
             if route.kind == "prohibit":
                 raise Ended(node, Cause.REFUSED, text, Verdict.REFUSED)
             raise Ended(node, Cause.NO_ROUTE, text)
-        text = said("no route", target=target, error=os.strerror(result.error))
+        text = Message(
+            "the kernel, for {target}: {error}", target=target, error=os.strerror(result.error)
+        )
         no_route = result.error in (errno.ENETUNREACH, errno.EHOSTUNREACH)
         raise Ended(node, Cause.NO_ROUTE if no_route else Cause.UNKNOWN, text)
 
@@ -197,7 +226,9 @@ class Walk(Cables):
         scope = f"ipv4.conf.{came_in}" if target.version == 4 else "ipv6.conf.all"
         setting = f"net.{scope}.forwarding"
         if self._setting(node, setting) != "1":
-            text = said("not its own", target=target, setting=setting)
+            text = Message(
+                "{target} is not its own, and {setting} is 0", target=target, setting=setting
+            )
             raise Ended(node, Cause.NOT_FORWARDING, text)
 
     def _is_filtered(self, node: str, came_in: str, lookup: RouteLookup) -> bool:
@@ -234,7 +265,7 @@ class Walk(Cables):
         if packet.version == 6:  # Of IPv4, the routing decision has seen to it.
             self._must_forward(node, came_in, packet.target)
         if packet.ttl <= 1:
-            raise Ended(node, Cause.TTL_EXCEEDED, said("ttl"))
+            raise Ended(node, Cause.TTL_EXCEEDED, Message("its time to live runs out here"))
         packet = replace(packet, ttl=packet.ttl - 1)
         return self._rules(node, "forward", came_in, out, packet, state)
 
@@ -257,8 +288,8 @@ class Walk(Cables):
             if outcome is None:
                 continue
             if outcome.end is HookVerdict.UNKNOWN:
-                why = said("rule", rule=outcome.by)
-                raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+                why = Message("rule {rule}", rule=outcome.by)
+                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
             if outcome.end is HookVerdict.DROP:
                 raise Ended(node, Cause.FIREWALL, outcome.by)
             if outcome.end is HookVerdict.REJECT:
@@ -306,8 +337,8 @@ class Walk(Cables):
                 towards = result.gateway if packet.version == 4 else None
                 address = machine.address_on(out or "", towards or packet.target)
             if address is None:
-                why = said("no address for", interface=out, rule=nat.rule)
-                raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+                why = Message("{interface} has no address for {rule}", interface=out, rule=nat.rule)
+                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
             return replace(packet, source=address, source_port=nat.port or packet.source_port)
         address = nat.address or packet.target
         if nat.kind == "redirect":
@@ -341,7 +372,9 @@ class Walk(Cables):
         request = track.before
         restored = replace(packet, target=request.source, target_port=request.source_port)
         if restored.target != packet.target:
-            text = said("translated back to", before=packet.target, after=restored.target)
+            text = Message(
+                "a reply to {before} is one to {after}", before=packet.target, after=restored.target
+            )
             self.decide(Decision(By.NAT, text))
         return restored
 
@@ -360,7 +393,9 @@ class Walk(Cables):
             return packet
         restored = replace(packet, source=request.target, source_port=request.target_port)
         if restored.source != packet.source:
-            text = said("translated back from", before=packet.source, after=restored.source)
+            text = Message(
+                "a reply of {before} is one of {after}", before=packet.source, after=restored.source
+            )
             self.decide(Decision(By.NAT, text))
         return restored
 
@@ -374,7 +409,11 @@ class Walk(Cables):
         machine = self.model.nodes[outlet.node]
         interface = machine.interface(outlet.interface)
         if interface is None or not interface.running:
-            raise Ended(outlet.node, Cause.NIC_DOWN, said("down", interface=outlet.interface))
+            raise Ended(
+                outlet.node,
+                Cause.NIC_DOWN,
+                Message("{interface} is down or has no carrier", interface=outlet.interface),
+            )
         for entry in machine.space.neighbours:
             matches = (entry.interface, entry.address) == (outlet.interface, hop)
             if matches and entry.mac and entry.state not in _ASLEEP:
@@ -392,8 +431,8 @@ class Walk(Cables):
             raise self._not_resolved(outlet, hop)
         if len(answers) > 1:
             nodes = ", ".join(end.node for _, end in answers)
-            why = said("all answer", who=nodes, address=hop)
-            raise Ended(outlet.node, Cause.UNKNOWN, said("not certain", why=why))
+            why = Message("{who} would all answer for {address}", who=nodes, address=hop)
+            raise Ended(outlet.node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
         path, owner = answers[0]
         adapter = self.model.nodes[owner.node].interface(owner.interface)
         mac = adapter.mac if adapter else ""
@@ -402,7 +441,10 @@ class Walk(Cables):
 
     def _not_resolved(self, outlet: NodeInterface, address: IPAddress) -> Ended:
         """Return the end of a packet whose next hop nobody answers for."""
-        node, text = outlet.node, said("in vain", address=address)
+        node, text = (
+            outlet.node,
+            Message("it would ask who has {address}, and nobody would answer", address=address),
+        )
         far = ""
         for owner in self.model.owners.interfaces.get(str(address), ()):
             if self.model.netmap.same_segment(owner, outlet):
@@ -410,7 +452,11 @@ class Walk(Cables):
             far = owner.node
         if far in ("", node):
             return Ended(node, Cause.ARP_UNANSWERED, text)
-        return Ended(node, Cause.WRONG_SEGMENT, said("elsewhere", asked=text, owner=far))
+        return Ended(
+            node,
+            Cause.WRONG_SEGMENT,
+            Message("{asked}; {owner} has it, on another network", asked=text, owner=far),
+        )
 
     def _answers(
         self, end: NodeInterface, address: IPAddress, start: NodeInterface, asker: IPAddress | None
@@ -447,10 +493,12 @@ class Walk(Cables):
             at_hook = {**facts, f"meta {field}": interface, f"meta {field}name": interface}
             outcome = self.model.nodes[node].rules.at(hook, at_hook)
             if outcome.end is HookVerdict.UNKNOWN:
-                why = said("rule", rule=outcome.by)
-                raise Ended(node, Cause.UNKNOWN, said("not certain", why=why))
+                why = Message("rule {rule}", rule=outcome.by)
+                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
             if outcome.end is not HookVerdict.ACCEPT:
-                raise Ended(node, Cause.FIREWALL, said("of neighbours", rule=outcome.by))
+                raise Ended(
+                    node, Cause.FIREWALL, Message("neighbour discovery: {rule}", rule=outcome.by)
+                )
 
     def _setting(self, node: str, key: str) -> str:
         return self.model.nodes[node].settings.get(key, "")

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from netlab.messages import N_, Message, said
+from netlab.messages import N_, Message
 from netlab.packets import protocols
 
 Fields = dict[str, str]
@@ -162,24 +162,40 @@ def _malformed(why: str, data: bytes, fields: Fields) -> bytes:
     return data
 
 
-def _cut(protocol: str, data: bytes, size: int, fields: Fields, part: str = "header") -> bytes:
+def _cut(
+    protocol: str, data: bytes, size: int, fields: Fields, part: str = N_("{protocol} header")
+) -> bytes:
     """Note that `data` begins with a header, or is a packet, that ought to have `size` bytes."""
-    subject = said(part, protocol=protocol)
-    return _malformed(said("cut", what=subject, have=len(data), size=size), data, fields)
+    subject = Message(part, protocol=protocol)
+    return _malformed(
+        Message("{what} cut after {have} of {size} bytes", what=subject, have=len(data), size=size),
+        data,
+        fields,
+    )
 
 
-def _lies(protocol: str, data: bytes, size: int, fields: Fields, part: str = "header") -> bytes:
+def _lies(
+    protocol: str, data: bytes, size: int, fields: Fields, part: str = N_("{protocol} header")
+) -> bytes:
     """Note that a header gives itself, or the packet, fewer bytes than headers have."""
-    subject = said(part, protocol=protocol)
-    return _malformed(said("too short", what=subject, size=size), data, fields)
+    subject = Message(part, protocol=protocol)
+    return _malformed(
+        Message("{what} says that it has {size} bytes", what=subject, size=size), data, fields
+    )
 
 
 def _arp(data: bytes, fields: Fields) -> bytes:
     if len(data) < _ARP_BYTES:
-        return _cut("ARP", data, _ARP_BYTES, fields, "message")
+        return _cut("ARP", data, _ARP_BYTES, fields, N_("{protocol} message"))
     operation, sizes = int.from_bytes(data[6:8]), (data[4], data[5])
     if sizes != _ARP_SIZES:
-        return _malformed(said("strange ARP", mac=sizes[0], ip=sizes[1]), data, fields)
+        return _malformed(
+            Message(
+                "ARP message with addresses of {mac} and {ip} bytes", mac=sizes[0], ip=sizes[1]
+            ),
+            data,
+            fields,
+        )
     fields |= {
         "arp.op": _ARP_NAMES.get(operation, str(operation)),
         "arp.sender": socket.inet_ntoa(data[14:18]),
@@ -218,14 +234,18 @@ def _ip(data: bytes, fields: Fields, version: int, extent: _Extent) -> bytes:
     if len(data) < least:
         return _cut(f"IPv{version}", data, least, fields)
     if data[0] >> 4 != version:
-        wrong = said("version", version=version, found=data[0] >> 4)
+        wrong = Message(
+            "IPv{version} header says that it is version {found}",
+            version=version,
+            found=data[0] >> 4,
+        )
         return _malformed(wrong, data, fields)
     carried = (_ipv4 if version == 4 else _ipv6)(data, fields)
     if carried is None:
         return data
     missing = max(int(fields["ip.length"]) - len(data), 0)
     if missing > extent.missing and not extent.quoted:
-        _cut(f"IPv{version}", data, int(fields["ip.length"]), fields, "packet")
+        _cut(f"IPv{version}", data, int(fields["ip.length"]), fields, N_("{protocol} packet"))
     fields["ip.protocol"] = str(carried.protocol)
     if carried.fragment is not None:
         fields["ip.fragment"] = str(carried.fragment)
@@ -251,7 +271,7 @@ def _ipv4(data: bytes, fields: Fields) -> _Carried | None:
     fields["ip.df"] = str(fragment >> 14 & 1)
     fields["ip.protocol"] = str(protocol)
     if length < header:
-        _lies("IPv4", data, length, fields, "packet")
+        _lies("IPv4", data, length, fields, N_("{protocol} packet"))
         return None
     offset = (fragment & 0x1FFF) * 8 if fragment & 0x3FFF else None
     return _Carried(protocol, data[header:length], offset)
@@ -276,13 +296,15 @@ def _behind_extensions(protocol: int, data: bytes, fields: Fields) -> _Carried |
         unit, base = _EXTENSIONS[protocol]
         size = data[1] * unit + base if len(data) > 1 else base
         if len(data) < size:
-            _cut("IPv6", data, size, fields, "extension")
+            _cut("IPv6", data, size, fields, N_("{protocol} extension header"))
             return None
         if protocol == _FRAGMENT:
             offset = int.from_bytes(data[2:4])
             fragment = offset & ~7 if offset & ~6 else None
         protocol, data = data[0], data[size:]
-    _malformed(said("many extensions", most=_MOST_EXTENSIONS), data, fields)
+    _malformed(
+        Message("more than {most} IPv6 extension headers", most=_MOST_EXTENSIONS), data, fields
+    )
     return None
 
 
@@ -298,7 +320,7 @@ def _icmpv6(data: bytes, fields: Fields, extent: _Extent) -> bytes:
     content = _control(data, fields, 6)
     operation = _NEIGHBOUR_DISCOVERY.get(data[0])
     if operation and len(data) < _WITH_SUBJECT:
-        _cut("ICMPv6", data, _WITH_SUBJECT, fields, "message")
+        _cut("ICMPv6", data, _WITH_SUBJECT, fields, N_("{protocol} message"))
     elif operation:
         subject = socket.inet_ntop(socket.AF_INET6, data[8:24])
         asks = operation == "request"
@@ -361,12 +383,12 @@ def _udp(data: bytes, fields: Fields, extent: _Extent) -> bytes:
         return _cut("UDP", data, _UDP_BYTES, fields)
     source, target, length = struct.unpack_from("!HHH", data)
     if length < _UDP_BYTES:
-        return _lies("UDP", data, length, fields, "datagram")
+        return _lies("UDP", data, length, fields, N_("{protocol} datagram"))
     fields["udp.src"], fields["udp.dst"] = str(source), str(target)
     fields["udp.length"] = str(length - _UDP_BYTES)
     content = data[_UDP_BYTES:length]
     if length > len(data) + extent.missing and not (extent.quoted or extent.fragment):
-        _cut("UDP", data, length, fields, "datagram")
+        _cut("UDP", data, length, fields, N_("{protocol} datagram"))
     elif _DNS_PORT in (source, target):
         _dns(content, fields)
     elif {source, target} <= _DHCP_PORTS:
@@ -385,7 +407,11 @@ def _dns(data: bytes, fields: Fields) -> None:
         name, at = dns_name(data, _DNS_BYTES)
         (kind,) = struct.unpack_from("!H", data, at)
     except _CUT_OFF:
-        _malformed(said("cut off", what=said("question", protocol="DNS")), data, fields)
+        _malformed(
+            Message("{what} cut off", what=Message("{protocol} question", protocol="DNS")),
+            data,
+            fields,
+        )
         return
     fields |= {"dns.id": f"{number:#06x}", "dns.name": name, "dns.type": str(kind)}
     if flags & _DNS_ANSWERS:
@@ -393,7 +419,11 @@ def _dns(data: bytes, fields: Fields) -> None:
         try:
             addresses.extend(_addresses(data, at + 4, answers))
         except _CUT_OFF:
-            _malformed(said("cut off", what=said("response of", protocol="DNS")), data, fields)
+            _malformed(
+                Message("{what} cut off", what=Message("{protocol} response", protocol="DNS")),
+                data,
+                fields,
+            )
         shown = [*addresses[:_MOST_ADDRESSES], *(["…"] if len(addresses) > _MOST_ADDRESSES else [])]
         fields |= {"dns.code": str(flags & 0xF), "dns.answer": " ".join(shown) or "none"}
 

@@ -11,7 +11,7 @@ from netlab.diagnosis.journey import NetworkMap
 from netlab.kernel.netlink.objects.neighbours import given_up
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.signals import Interruption
-from netlab.messages import said
+from netlab.messages import N_, Message
 from netlab.node_interface import NodeInterface
 from netlab.packets.frame import Fields, decode, is_group, question_name
 from netlab.packets.packet import Frame, Packet, Part
@@ -89,7 +89,12 @@ def _read(
             interruption.check()
             news |= _take(chunk, pursuits)
             if time.monotonic() > begun + seconds:
-                why = said("never quiet" if news else "never read", seconds=seconds)
+                why = Message(
+                    N_("after {seconds} s, its packets were still seen: somebody sends them again")
+                    if news
+                    else N_("after {seconds} s, what others send was not read to its end"),
+                    seconds=seconds,
+                )
                 for pursuit in pursuits:
                     pursuit.unfinished = why
                 return news

@@ -23,7 +23,7 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables.nftrace import Hit, RuleTrace
 from netlab.kernel.state.spaces import rows as read_rows
 from netlab.kernel.state.tables import KernelTable
-from netlab.messages import said
+from netlab.messages import Message
 from netlab.packets import icmp
 from netlab.packets.frame import Fields, decode
 from netlab.packets.packet import Frame, Packet, Part
@@ -276,7 +276,7 @@ def _credible(
             Verdict.UNKNOWN,
             diagnosis.at,
             Cause.UNKNOWN,
-            said("tells of fewer", count=diagnosis.counted),
+            Message("{count} tells of fewer packets", count=diagnosis.counted),
         )
         if diagnosis.counted
         and uses[diagnosis.at, diagnosis.counted] > counts[diagnosis.at][diagnosis.counted]
