@@ -1,4 +1,4 @@
-"""What happened: as text, pictures, data and JUnit.
+"""Reports of what happened: text, pictures, data and JUnit.
 
     from netlab import report
 
