@@ -1,4 +1,4 @@
-"""Which labs exist, and what is written down about them."""
+"""The labs that exist on this machine, as the run directory records them."""
 
 from __future__ import annotations
 
