@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def parts(file: Path) -> tuple[str, ...]:
 FILES = {parts(file) for file in modules()}
 
 
+@cache
 def imported(file: Path) -> set[tuple[str, ...]]:
     """Return the files of netlab that a file imports, inside functions too."""
     names = set()
