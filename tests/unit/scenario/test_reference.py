@@ -13,7 +13,7 @@ from netlab.scenario import model, reference
 from netlab.scenario.model import json_schema
 from tests.editor import as_editors_read
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "format.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "format.md"
 SCHEMA = json_schema()
 KINDS = {name: kind for name, kind in SCHEMA["$defs"].items() if "properties" in kind}
 EXAMPLES = as_editors_read(Path(reference.__file__).with_name("examples.yaml"))

@@ -21,7 +21,7 @@ from netlab.scenario.model import Family
 from netlab.verify import rounds
 from netlab.verify.batches import PairProbe
 from tests.kernel.faults import rules
-from tests.kernel.test_live import conversation
+from tests.kernel.lab.test_changes import conversation
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 

@@ -26,7 +26,7 @@ from tests.pace import HANG_SECONDS
 
 pytestmark = pytest.mark.on_each_kernel
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 USER = ROOT.stat().st_uid or 65534
 """Whose this tree is; nobody, if it is root's."""
 

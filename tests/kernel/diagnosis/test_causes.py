@@ -1,6 +1,6 @@
 """Each cause of death, provoked on real packets; and that it is not found without its evidence.
 
-Those of `nat` that need nothing else are in `test_trace`.
+Those of `nat` that need nothing else are in `trace/test_trace`.
 """
 
 from __future__ import annotations

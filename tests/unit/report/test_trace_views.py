@@ -32,7 +32,7 @@ from netlab.report.trace.steps import journey
 from netlab.report.words import FIELDS, LANGUAGES, WORDS, field_name, packet_name
 from netlab.trace.audit import DropAudit
 from netlab.trace.trace import Trace, TraceRequest
-from tests.unit.test_journey import BACK, MAP, THERE, diagnose, evidence, frames
+from tests.unit.diagnosis.test_journey import BACK, MAP, THERE, diagnose, evidence, frames
 
 VM1, NAT, NAT_OUT, PC = (f"00:00:00:00:00:0{n}" for n in range(1, 5))
 NAMES = {VM1: "vm1", "10.0.0.1": "vm1", NAT: "nat", "10.0.0.9": "nat", NAT_OUT: "host", PC: "pc",
@@ -122,28 +122,28 @@ SILENT = replace(
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("name", "trace"), [("answered", ANSWERED), ("dropped", DEAD)])
 def test_the_default_view(name, trace, language, golden):
-    golden(f"faces/{name}-{language}.txt", f"{plain(journey(trace, False, language))}\n")
+    golden(f"trace-views/{name}-{language}.txt", f"{plain(journey(trace, False, language))}\n")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_answer_step_by_step(language, golden):
-    golden(f"faces/reply-{language}.txt", f"{plain(journey(ANSWERED, True, language))}\n")
+    golden(f"trace-views/reply-{language}.txt", f"{plain(journey(ANSWERED, True, language))}\n")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_fields_of_the_step_that_rewrites(language, golden):
-    golden(f"faces/fields-{language}.txt", f"{plain(fields(ANSWERED, 3, language))}\n")
+    golden(f"trace-views/fields-{language}.txt", f"{plain(fields(ANSWERED, 3, language))}\n")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_two_journeys_side_by_side(language, golden):
     both = side_by_side(ANSWERED, DEAD, ("one", "other"), True, language)
-    golden(f"faces/compare-{language}.txt", f"{plain(both)}\n")
+    golden(f"trace-views/compare-{language}.txt", f"{plain(both)}\n")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_sequence_diagram(language, golden):
-    golden(f"faces/mermaid-{language}.txt", f"{sequence(ANSWERED, language)}\n")
+    golden(f"trace-views/mermaid-{language}.txt", f"{sequence(ANSWERED, language)}\n")
 
 
 def test_a_journey_is_like_itself_whatever_its_addresses():
@@ -352,7 +352,7 @@ def test_the_environment_chooses_the_language(environment, language, monkeypatch
     assert arguments.spoken() == language
 
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 GUIDE = (DOCS / "guide" / "trace.md").read_text()
 
 

@@ -16,7 +16,7 @@ from netlab.kernel.process import leases, services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import DhcpClient, Service
 from netlab.scenario.loader import load_text
-from tests.kernel.test_live import conversation
+from tests.kernel.lab.test_changes import conversation
 from tests.machine import inside, netlab
 
 SCENARIO = """
