@@ -36,13 +36,12 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from netlab.diagnosis import drops
-from netlab.diagnosis.journey import BridgeInside, NetworkMap, follow
+from netlab.diagnosis.journey import BridgeInside, follow
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.packets import icmp
 from netlab.packets.frame import Fields, decode, payload
 from netlab.packets.icmp import MARK
 from netlab.packets.packet import Frame
-from netlab.packets.tap import Sighting
 from netlab.probes.arp import ArpProbe
 from netlab.probes.base import Ends, Probe
 from netlab.probes.dhcp import DhcpProbe
@@ -59,6 +58,7 @@ from netlab.report.words import LANGUAGES
 from netlab.traffic import packet_key
 from netlab.traffic.conversations import ConversationTracker
 from netlab.visible import is_visible
+from tests.unit.world import CABLES, NAT_CABLE, THERE, network, sighting
 
 TOKEN = b"\x00token\x01\x02"
 MAC = "00:0c:29:00:00:01"
@@ -173,32 +173,13 @@ def mutated(chance: random.Random) -> Iterator[bytes]:
         yield bytes(data)
 
 
-CABLES = ("vm1.eth0 sw.p1", "sw.p2 nat.eth0", "nat.up host.down", "host.lan pc.eth0")
-MAP = NetworkMap(
-    nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},
-    switches=frozenset({"sw"}),
+MAP = network(
+    *CABLES,
+    nat_cables=[NAT_CABLE],
     macs={"sw": "00:50:56:00:00:07"},
     bridges={"pc": BridgeInside("br0", "00:50:56:00:00:09")},
-    peers={
-        tuple(end.split(".")): peer.partition(".")[0]
-        for cable in CABLES
-        for end, peer in (cable.split(), cable.split()[::-1])
-    },
-    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
 )
-POINTS = [
-    (f"lab.{node}", interface, outgoing)
-    for node, interface, outgoing in (
-        ("vm1", "eth0", True),
-        ("sw", "p1", False),
-        ("sw", "p2", True),
-        ("nat", "eth0", False),
-        ("nat", "up", True),
-        ("host", "down", False),
-        ("host", "lan", True),
-        ("pc", "eth0", False),
-    )
-]
+POINTS = THERE.split()
 GROUPS = [
     set(group.split())
     for group in (
@@ -278,15 +259,16 @@ class Everything:
     def see(self, data: bytes, length: int, fields: Fields) -> None:
         """At some points of the lab, by everybody who looks."""
         seen = []
-        for namespace, interface, outgoing in POINTS[: 1 + self.now % len(POINTS)]:
+        for point in POINTS[: 1 + self.now % len(POINTS)]:
             self.now += 1_000_003
-            foreign = not outgoing and self.now % 5 == 0
-            seen.append(Sighting(self.now, namespace, interface, outgoing, foreign, data, length))
+            if self.now % 5 == 0:
+                point = point.replace("<", "x")
+            seen.append(sighting(point, self.now, data, length))
         self.tracker.take(seen)
-        for sighting in seen[:1]:
-            assert all(map(is_visible, packet_lines._text(sighting)))
-            json.loads(packet_lines._document(sighting))
-            self.file.packet("vm1.eth0", sighting.at, data, outgoing=True, length=length)
+        for first in seen[:1]:
+            assert all(map(is_visible, packet_lines._text(first)))
+            json.loads(packet_lines._document(first))
+            self.file.packet("vm1.eth0", first.at, data, outgoing=True, length=length)
         for probe in self.probes:
             probe.part(decode(data[:54], 1 << 16), data[:54])
             if packet := probe.packet(fields, data):

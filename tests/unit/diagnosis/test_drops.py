@@ -10,22 +10,16 @@ import pytest
 
 from netlab.diagnosis import drops
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.tables import LabTables
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.kernel.state.tables import KernelTable
+from tests.unit.world import network
 
 A, B, C = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
 EVERYBODY, GROUP = "ff:ff:ff:ff:ff:ff", "33:33:ff:00:00:02"
-MAP = NetworkMap(
-    nodes={f"lab.{node}": node for node in ("a", "b", "c", "sw")},
-    switches=frozenset({"sw"}),
-    peers={
-        **{(node, "eth0"): "sw" for node in ("a", "b", "c")},
-        **{("sw", f"p{node}"): node for node in ("a", "b", "c")},
-    },
-    nat_uplinks={},
+MAP = network(
+    *("a.eth0 sw.pa", "b.eth0 sw.pb", "c.eth0 sw.pc"),
     tables={"bridge admission": Cause.MAC_NOT_ALLOWED, "bridge loss-": Cause.LOST},
 )
 PORT_A, PORT_B, PORT_C = 1, 2, 3

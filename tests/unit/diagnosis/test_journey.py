@@ -3,68 +3,27 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import fields
 from ipaddress import IPv4Network
 
 import pytest
 
 from netlab.diagnosis.cause import SENTENCES, Cause, Diagnosis, look_at
-from netlab.diagnosis.diagnose import LabEvidence, ProbeEvidence, diagnose
+from netlab.diagnosis.diagnose import ProbeEvidence, diagnose
 from netlab.diagnosis.drops import RuleDrop, Silence
 from netlab.diagnosis.journey import NetworkMap, Turn, follow, turn
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.rows import RouteRow
-from netlab.packets.packet import Frame, Packet, Part
-from netlab.packets.tap import Sighting
+from netlab.packets.packet import Frame, Part
 from netlab.probes.base import Ends
 from netlab.report.text import plain
 from netlab.report.trace.steps import journey
 from netlab.report.words import LANGUAGES
 from netlab.trace.trace import Trace, TraceRequest
-
-MAP = NetworkMap(
-    nodes={f"lab.{node}": node for node in ("vm1", "sw", "nat", "host", "pc")},
-    switches=frozenset({"sw"}),
-    peers={
-        ("vm1", "eth0"): "sw",
-        ("sw", "p1"): "vm1",
-        ("sw", "p2"): "nat",
-        ("sw", "p3"): "pc",
-        ("nat", "eth0"): "sw",
-        ("nat", "up"): "host",
-        ("host", "down"): "nat",
-        ("host", "lan"): "pc",
-        ("pc", "eth0"): "host",
-    },
-    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
-)
-FIELDS = {
-    "eth.src": "a",
-    "eth.dst": "b",
-    "ip.src": "10.0.0.1",
-    "ip.dst": "10.0.0.2",
-    "ip.ttl": "64",
-}
-
-
-def frames(text: str, part: Part = Part.REQUEST, start: int = 0, **changed: str) -> list[Frame]:
-    """`vm1.eth0> sw.p1< …`: in this order; `>` leaves, `<` comes in, `x` comes in for another MAC."""
-    found = []
-    for at, word in enumerate(text.split(), start):
-        node, _, rest = word.partition(".")
-        interface, sign = rest[:-1], rest[-1]
-        seen = Sighting(at * 1000, f"lab.{node}", interface, sign == ">", sign == "x", b"")
-        fields = FIELDS | ({"ip.src": changed[word]} if word in changed else {})
-        found.append(Frame(seen, Packet(part, f"{part} packet"), fields))
-    return found
+from tests.unit.world import BACK, MAP, THERE, evidence, frames
 
 
 def nodes(found: list[Frame]) -> list[str]:
     return [step.node for step in follow(found, MAP).steps]
-
-
-THERE = "vm1.eth0> sw.p1< sw.p2> nat.eth0< nat.up> host.down< host.lan> pc.eth0<"
-BACK = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
 
 
 def test_a_box_and_its_plumbing_are_one_step_both_ways():
@@ -129,14 +88,6 @@ def test_who_hears_a_question():
     assert MAP.together(("host", "down"), ("nat", "up"))  # A cable without a switch.
     assert not MAP.together(("host", "down"), ("nat", "eth0"))
     assert not MAP.together(("pc", "eth0"), ("nat", "up"))
-
-
-def evidence(found: list[Frame], **more) -> ProbeEvidence:
-    given = {"target": "pc", "carriers": frozenset({"eth0"}), **more}
-    scene = {
-        name: given.pop(name) for name in [one.name for one in fields(LabEvidence)] if name in given
-    }
-    return ProbeEvidence("vm1", journey=follow(found, MAP), scene=LabEvidence(**scene), **given)
 
 
 def of(length: str, found: list[Frame]) -> list[Frame]:

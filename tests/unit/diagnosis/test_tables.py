@@ -10,7 +10,7 @@ import pytest
 
 from netlab.diagnosis.decision import By, DecisionTables, best_route, decisions, flow_of, is_about
 from netlab.diagnosis.history import Entry, TableChange, dated
-from netlab.diagnosis.journey import Journey, NetworkMap, Outlet, Step
+from netlab.diagnosis.journey import Journey, Outlet, Step
 from netlab.diagnosis.tables import LabTables
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Neighbour, NextHop, RouteRow
@@ -18,21 +18,14 @@ from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
 from netlab.kernel.state.tables import KernelTable
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting
+from tests.unit.world import network
 
-MAP = NetworkMap(
-    nodes={f"lab.{node}": node for node in ("a", "b", "c", "far", "sw", "sw2", "nat", "host")},
-    switches=frozenset({"sw", "sw2"}),
-    peers={
-        ("a", "eth0"): "sw", ("sw", "pa"): "a",
-        ("b", "eth0"): "sw", ("sw", "pb"): "b",
-        ("sw", "up"): "sw2", ("sw2", "down"): "sw",
-        ("c", "eth0"): "sw2", ("sw2", "pc"): "c",
-        ("nat", "eth0"): "sw", ("sw", "pn"): "nat",
-        ("nat", "uplink"): "host", ("host", "nat"): "nat",
-        ("far", "eth0"): "host", ("host", "lan"): "far",
-    },
-    nat_uplinks={("nat", "uplink"): "nat", ("host", "nat"): "nat"},
-)  # fmt: skip
+MAP = network(
+    *("a.eth0 sw.pa", "b.eth0 sw.pb", "sw.up sw2.down", "c.eth0 sw2.pc"),
+    *("nat.eth0 sw.pn", "nat.uplink host.nat", "far.eth0 host.lan"),
+    switches="sw sw2",
+    nat_cables=["nat.uplink host.nat"],
+)
 REQUEST = Packet(Part.REQUEST, "UDP datagram")
 INSIDE = Flow(ip_address("10.0.0.1"), ip_address("8.8.8.8"), 5000, 53)
 OUTSIDE = Flow(ip_address("192.168.1.100"), ip_address("8.8.8.8"), 6000, 53)

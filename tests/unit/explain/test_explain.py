@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.explain import explain
 from netlab.explain.model import Explanation, LabModel, NodeModel, PredictedProbe
@@ -18,6 +17,7 @@ from netlab.kernel.rows import FdbEntry, Neighbour, NextHop, RouteRow, Socket
 from netlab.kernel.state.routing import RouteLookup, RouteResult
 from netlab.kernel.state.spaces import Space
 from netlab.packets.packet import Part
+from tests.unit.world import network, opposites
 
 FACTS = {
     "meta iifname": "eth0",
@@ -267,16 +267,13 @@ def the_world(**changed: NodeModel) -> LabModel:
         "server": machine(40, "192.0.2.80/24"),
         **changed,
     }
-    pairs = [
-        (("sw", "p0"), ("vm", "eth0")),
-        (("sw", "p1"), ("other", "eth0")),
-        (("sw", "p2"), ("router", "eth0")),
-        (("router", "eth1"), ("server", "eth0")),
-    ]
-    cables = {end: far for one, two in pairs for end, far in ((one, two), (two, one))}
-    peers = {end: far[0] for end, far in cables.items()}
-    netmap = NetworkMap({f"x.{n}": n for n in places}, frozenset({"sw"}), peers, {})
-    return LabModel(places, netmap, cables, lambda node, asked: route(places[node], asked))
+    cables = ("sw.p0 vm.eth0", "sw.p1 other.eth0", "sw.p2 router.eth0", "router.eth1 server.eth0")
+    return LabModel(
+        places,
+        network(*cables),
+        opposites(cables),
+        lambda node, asked: route(places[node], asked),
+    )
 
 
 def route(place: NodeModel, asked: RouteLookup) -> RouteResult:

@@ -14,6 +14,7 @@ from netlab.cli import arguments, netlab, prediction
 from netlab.cli.packets import trace
 from netlab.diagnosis.cause import SENTENCES, Diagnosis
 from netlab.diagnosis.decision import By, Decision
+from netlab.diagnosis.diagnose import diagnose
 from netlab.diagnosis.drops import RuleDrop as Rule
 from netlab.diagnosis.journey import Step, follow
 from netlab.diagnosis.verdict import Verdict
@@ -32,7 +33,7 @@ from netlab.report.trace.steps import journey
 from netlab.report.words import FIELDS, LANGUAGES, WORDS, field_name, packet_name
 from netlab.trace.audit import DropAudit
 from netlab.trace.trace import Trace, TraceRequest
-from tests.unit.diagnosis.test_journey import BACK, MAP, THERE, diagnose, evidence, frames
+from tests.unit.world import BACK, MAP, THERE, evidence, frames
 
 VM1, NAT, NAT_OUT, PC = (f"00:00:00:00:00:0{n}" for n in range(1, 5))
 NAMES = {VM1: "vm1", "10.0.0.1": "vm1", NAT: "nat", "10.0.0.9": "nat", NAT_OUT: "host", PC: "pc",

@@ -14,7 +14,6 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
-from netlab.diagnosis.journey import NetworkMap
 from netlab.packets.tap import Sighting
 from netlab.report.traffic.conversation_lines import counts_line, line
 from netlab.traffic import conversations
@@ -26,25 +25,9 @@ from netlab.traffic.conversations import (
     ConversationTracker,
 )
 from netlab.traffic.packet_key import identify
+from tests.unit.world import CABLES, NAT_CABLE, network, sighting
 
-CABLES = (
-    "vm1.eth0 sw.p1",
-    "vm2.eth0 sw.p3",
-    "nat.eth0 sw.p2",
-    "nat.up host.down",
-    "host.lan pc.eth0",
-)
-MAP = NetworkMap(
-    nodes={f"lab.{node}": node for node in ("vm1", "vm2", "sw", "nat", "host", "pc")},
-    switches=frozenset({"sw"}),
-    macs={"sw": "00:50:56:00:00:07"},
-    peers={
-        tuple(end.split(".")): peer.partition(".")[0]
-        for cable in CABLES
-        for end, peer in (cable.split(), cable.split()[::-1])
-    },
-    nat_uplinks={("nat", "up"): "nat", ("host", "down"): "nat"},
-)
+MAP = network(*CABLES, "vm2.eth0 sw.p3", nat_cables=[NAT_CABLE], macs={"sw": "00:50:56:00:00:07"})
 INSIDE = {"src": "10.0.0.128", "dst": "203.0.113.80"}
 OUTSIDE = {"src": "192.168.1.100", "dst": "203.0.113.80", "ttl": 62}
 MS = 1_000_000
@@ -127,20 +110,14 @@ class Lab:
         self.now = self.since = 0
         self.tracker = ConversationTracker(lambda: MAP, shown, lambda namespace: self.since)
 
-    def see(
-        self, points: str, *layers: Packet, foreign: bool = False, mac: str = "00:0c:29:00:00:01"
-    ) -> None:
+    def see(self, points: str, *layers: Packet, mac: str = "00:0c:29:00:00:01") -> None:
         """`vm1.eth0> sw.p1<`: a packet, in this order, 1 ms apart."""
         frame: Packet = Ether(src=mac, dst="00:50:56:00:00:02")
         for layer in layers:
             frame = frame / layer
         for word in points.split():
             self.now += MS
-            node, _, point = word.partition(".")
-            sighting = Sighting(
-                self.now, f"lab.{node}", point[:-1], point[-1] == ">", foreign, bytes(frame)
-            )
-            self.tracker.take([sighting])
+            self.tracker.take([sighting(word, self.now, bytes(frame))])
 
     def ended(self, now: int | None = None) -> list[Conversation]:
         return list(self.tracker.ended(now))
@@ -179,7 +156,7 @@ def test_a_packet_that_is_sent_again_is_another_one():
 def test_what_a_switch_floods_is_one_packet_and_machines_drop_what_is_not_for_them():
     lab = Lab()
     lab.see("vm1.eth0> sw.p1< sw.p2> sw.p3> nat.eth0<", IP(id=1, **TO_PC), ECHO)
-    lab.see("vm2.eth0<", IP(id=1, **TO_PC), ECHO, foreign=True)
+    lab.see("vm2.eth0x", IP(id=1, **TO_PC), ECHO)
     (conversation,) = lab.ended()
     assert [step.node for step in conversation.there] == ["vm1", "sw", "nat"]
 
