@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,18 +13,9 @@ from netlab.scenario import loader
 from netlab.scenario.text.document import Document
 from netlab.scenario.topology import resolve
 from netlab.verify.batches import PairProbe, batches, pairs
+from tests.unit.scaling import counted, flat
 
 FEW, MANY = 100, 200
-
-
-def flat(vms: int) -> dict[str, Any]:
-    """VMs on one large NAT network, all of them by DHCP."""
-    return {
-        "lan": {"subnet": "10.2.0.0/16"},
-        "vmnets": {"vmnet8": {"mode": "nat", "subnet": "10.1.0.0/16"}},
-        "vms": {f"vm{number}": {"nics": ["vmnet8"]} for number in range(vms)},
-        "expect": {"default": "blocked"},
-    }
 
 
 def addresses(vms: int) -> dict[str, Any]:
@@ -64,22 +53,6 @@ def copied(vms: int) -> dict[str, Any]:
     for number in range(1, vms):
         data["vms"][f"vm{number}"]["copy_of"] = f"vm{number - 1}"
     return data
-
-
-def counted(work: Callable[[], object]) -> int:
-    """How many calls something takes."""
-    calls = 0
-
-    def count(_: object, event: str, __: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return calls
 
 
 def calls(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -15,11 +15,9 @@ from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.explain.model import Explanation
 from netlab.kernel.nftables import nft
-from netlab.packets.packet import Part
-from netlab.trace.trace import Trace
 from tests.kernel import faults
+from tests.kernel.prediction import compared, measured, predicted
 from tests.machine import inside, netlab
 
 NODES = ("vm1", "vm2", "vm3", "vm4", "vm5", "host", "pc", "router", "internet")
@@ -48,32 +46,6 @@ def rules(
         yield shown
 
 
-def worked_out(found: Explanation) -> tuple:
-    stays = found.stays
-    if stays and not stays[0].went_out:
-        stays = ()  # Nothing that could be sighted.
-    return (
-        *(found.finding.verdict, found.finding.at, found.finding.cause),
-        [(stay.part.value, stay.node) for stay in stays if stay.came_in or stay.went_out],
-    )
-
-
-def measured(found: Trace) -> tuple:
-    steps = [*found.journey.first(Part.REQUEST), *found.journey.first(Part.REPLY)]
-    return (
-        *(found.finding.verdict, found.finding.at, found.finding.cause),
-        [(step.part.value, step.node) for step in steps],
-    )
-
-
-def compared(running: lab.Lab, source: str, target: str, by: str = "icmp") -> tuple:
-    """What both say; the test fails if they differ."""
-    foretold = worked_out(lab.explain(running, source, target, by))
-    really = measured(lab.trace(running, source, target, by))
-    assert foretold == really, f"{source} → {target}: explain {foretold}, trace {really}"
-    return foretold[1:3]
-
-
 def followed(source: str, target: str) -> tuple:
     return measured(lab.trace(lab.attach("explain"), source, target))
 
@@ -82,7 +54,7 @@ def followed(source: str, target: str) -> tuple:
 def test_every_pair_goes_where_it_was_said_to(running):
     pairs = list(permutations(NODES, 2))
     with lab.explainer(running) as answer:
-        foretold = [worked_out(answer(source, target, "icmp")) for source, target in pairs]
+        foretold = [predicted(answer(source, target, "icmp")) for source, target in pairs]
     with ProcessPoolExecutor(3, get_context("fork")) as workers:
         really = workers.map(followed, *zip(*pairs, strict=True))
         rows = zip(pairs, foretold, really, strict=True)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -24,8 +21,8 @@ from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import DhcpClient, Observed, Ruleset, Service
 from netlab.scenario.loader import LoadedScenario, load_text
+from tests.kernel.connection import unbroken_connection
 from tests.machine import forked, inside, netlab
-from tests.pace import HANG_SECONDS
 
 
 @pytest.fixture
@@ -48,47 +45,6 @@ def end(source: str, target: str) -> tuple[str, Cause | None]:
     return found.at, found.cause
 
 
-@contextmanager
-def conversation(one: str, other: str, address: str) -> Iterator[None]:
-    """A TCP connection that must be the same one after the block, with all bytes in order."""
-    with netns.inside(f"live.{other}"):
-        listener = socket.create_server((address, 0))
-    with netns.inside(f"live.{one}"):
-        near = socket.create_connection(listener.getsockname(), timeout=HANG_SECONDS)
-    far, _ = listener.accept()
-    far.settimeout(HANG_SECONDS)
-    stop = threading.Event()
-    sent, heard = bytearray(), bytearray()
-
-    def say() -> None:
-        sent.extend(data := os.urandom(64))
-        near.sendall(data)
-
-    def talk() -> None:
-        say()
-        while not stop.wait(0.002):
-            say()
-        say()  # However short it was: also after it.
-
-    def hear() -> None:
-        while data := far.recv(1 << 16):
-            heard.extend(data)
-
-    threads = [threading.Thread(target=talk), threading.Thread(target=hear)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        threads[0].join()
-        near.shutdown(socket.SHUT_WR)
-        threads[1].join()
-        for one_socket in (near, far, listener):
-            one_socket.close()
-    assert heard == sent
-
-
 CHANGES = [
     ("vm2.eth0", {"connected": "false"}),
     ("vm2.eth0", {"network": "vmnet1"}),
@@ -105,7 +61,7 @@ CHANGES = [
 @pytest.mark.parametrize(("target", "settings"), CHANGES, ids=lambda v: str(v))
 def test_there_and_back_while_others_talk(running, target, settings):
     before = now().source.scenario
-    with conversation("vm4", "vm5", "172.16.78.129"):
+    with unbroken_connection("live.vm4", "live.vm5", "172.16.78.129"):
         assign(target, **settings)
         changed = now().plan
         assert changed != running.plan
@@ -116,7 +72,7 @@ def test_there_and_back_while_others_talk(running, target, settings):
 
 
 def test_a_vm_that_comes_and_goes(running):
-    with conversation("vm4", "vm5", "172.16.78.129"):
+    with unbroken_connection("live.vm4", "live.vm5", "172.16.78.129"):
         lab.apply(now(), lab.add_vm(now(), "vm9", ["vmnet8", "vmnet1"]))
         assert not lab.status(now()).drift
         assert lab.trace(now(), "vm9", "internet").finding.verdict is Verdict.ANSWERED
@@ -207,7 +163,10 @@ def test_a_fault_on_the_way_is_taken_back(running, monkeypatch, victim):
     monkeypatch.setattr(links, victim, faulty)
     settings = {"connected": "false"} if victim == "switch_cable" else {"network": "vmnet1"}
     wanted = lab.set_value(now(), "vm2.eth0", settings)
-    with conversation("vm4", "vm5", "172.16.78.129"), pytest.raises(KernelError, match="a fault"):
+    with (
+        unbroken_connection("live.vm4", "live.vm5", "172.16.78.129"),
+        pytest.raises(KernelError, match="a fault"),
+    ):
         lab.apply(now(), wanted)
     assert calls
     assert now().source.scenario == running.source.scenario

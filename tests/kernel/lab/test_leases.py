@@ -16,7 +16,7 @@ from netlab.kernel.process import leases, services
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.resources import DhcpClient, Service
 from netlab.scenario.loader import load_text
-from tests.kernel.lab.test_changes import conversation
+from tests.kernel.connection import unbroken_connection
 from tests.machine import inside, netlab
 
 SCENARIO = """
@@ -68,7 +68,7 @@ def given() -> set[str]:
 
 def test_released_and_renewed(running):
     assert given() == {"10.0.0.128", "10.0.0.129"}
-    with conversation("vm4", "vm2", "10.0.0.129"):
+    with unbroken_connection("live.vm4", "live.vm2", "10.0.0.129"):
         done = netlab("dhcp", "release", "vm1")
         assert (done.returncode, done.stderr) == (0, "")
         assert given() == {"10.0.0.129"}, "the server was told"
@@ -92,7 +92,7 @@ def test_renewed_is_asked_for_again_without_losing_the_address(running):
     before = lease("vm1")
     log = RunDirectory("live").service("live.vmnet8-dhcp", "dhcp") / "log"
     length = len(log.read_text())
-    with conversation("vm4", "vm1", "10.0.0.128"):
+    with unbroken_connection("live.vm4", "live.vm1", "10.0.0.128"):
         lab.renew(now(), "vm1")
     said = log.read_text()[length:]
     assert "DHCPACK(eth0) 10.0.0.128" in said
@@ -160,7 +160,7 @@ def test_a_dry_run_releases_nothing():
 
 
 def test_clients_follow_a_reservation_and_nobody_else_is_touched(running):
-    with conversation("vm4", "vm2", "10.0.0.129"):
+    with unbroken_connection("live.vm4", "live.vm2", "10.0.0.129"):
         assign("vmnet8", dhcp="{reservations: {vm1: 10.0.0.150}}")
         assert addresses("vm1") == ("10.0.0.150/24",)
         lab.renew(now(), "vm2")

@@ -21,7 +21,7 @@ from netlab.kernel.resources.create import Moment
 from netlab.kernel.rundir import RunDirectory
 from netlab.plan.plan import line
 from netlab.plan.resources import Address, Cable, Queue
-from tests.kernel.kernel.test_drift import CHANGES
+from tests.kernel.changes_by_hand import CHANGES
 from tests.machine import inside, netlab
 from tests.pace import HANG_SECONDS
 

@@ -20,8 +20,8 @@ from netlab.scenario.loader import load_text
 from netlab.scenario.model import Family
 from netlab.verify import rounds
 from netlab.verify.batches import PairProbe
+from tests.kernel.connection import unbroken_connection
 from tests.kernel.faults import rules
-from tests.kernel.lab.test_changes import conversation
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -243,7 +243,7 @@ class TestAsPlanned:
 
 def test_networks_and_vms_change_while_others_talk():
     running = lab.running(lab.prepare(lab.load("ipv6"), "live"))
-    with running, conversation("vm4", "vm5", "172.16.78.129"):
+    with running, unbroken_connection("live.vm4", "live.vm5", "172.16.78.129"):
         with assigned("vmnet8", ipv6="fd00:8::/64"):
             addresses = run("vm2", "ip", "-6", "-o", "address", "show", "dev", "eth0")
             assert "fd00:8::20c:29ff:fe36:d01e/64" in addresses

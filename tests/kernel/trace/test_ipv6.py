@@ -21,8 +21,8 @@ from netlab.packets.packet import Part
 from netlab.report.trace.steps import journey
 from netlab.report.traffic import conversation_lines
 from netlab.traffic import conversations
-from tests.kernel.explain.test_explain import compared
 from tests.kernel.faults import changed, proof, rules, run
+from tests.kernel.prediction import compared
 from tests.machine import netlab
 
 pytestmark = pytest.mark.on_each_kernel

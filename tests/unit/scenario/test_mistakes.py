@@ -17,7 +17,7 @@ from netlab.plan.build import build
 from netlab.scenario import expectation
 from netlab.scenario.files import shipped
 from netlab.scenario.loader import load_text
-from tests.unit.test_scaling import counted, flat
+from tests.unit.scaling import counted, flat
 
 FOREIGN = re.compile(
     r"input should|\bstring\b|\bboolean\b|\binteger\b|\btuple\b|literal\[|constrained|function-|\[key\]"
