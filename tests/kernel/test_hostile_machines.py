@@ -214,7 +214,7 @@ def test_a_page_in_a_flood_ends_by_a_signal(number):
         host, _, path = url.removeprefix("http://").partition("/")
         with socket.create_connection(host.split(":")) as browser:  # Which reads nothing.
             browser.sendall(f"GET /{path}events HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-            time.sleep(1.5)
+            time.sleep(1.5)  # For as much to wait as it keeps.
             begun = time.monotonic()
             page.send_signal(number)
             _, complaint = page.communicate(timeout=HANG_SECONDS)

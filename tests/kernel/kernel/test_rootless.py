@@ -162,7 +162,7 @@ def started(action: Callable[[], None]) -> int:
             rootless.enter()
             action()
             os.write(done, b"!")
-            time.sleep(HANG_SECONDS)
+            time.sleep(HANG_SECONDS)  # Until it is killed.
         finally:
             os._exit(99)
     os.close(done)

@@ -228,7 +228,7 @@ def test_what_a_killed_one_left_is_removed_and_one_in_use_is_not(instances):
     if child == 0:
         with audit():
             os.write(write, b"!")
-            time.sleep(HANG_SECONDS)
+            time.sleep(HANG_SECONDS)  # Until it is killed.
         os._exit(99)
     os.read(ready, 1)
     (left,) = own(instances) - others

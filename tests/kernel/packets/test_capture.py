@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,6 @@ from netlab import lab
 from netlab.errors import UsageError
 from netlab.kernel.namespaces import netns
 from netlab.packets import icmp_socket, tap
-from netlab.packets.stream import _LOOK_SECONDS
 from netlab.packets.tap import Sighting
 from netlab.plan.names import node
 from tests.machine import NETLAB, inside, netlab
@@ -57,6 +56,15 @@ def capturing(*words: str) -> Iterator[subprocess.Popen]:
         process.send_signal(signal.SIGINT)
         process.output, process.complaint = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, process.complaint
+
+
+def sockets(process: subprocess.Popen) -> set[str]:
+    """Return the sockets that a process has open."""
+    links = set()
+    for file in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # It may be closed just now.
+            links.add(file.readlink().name)
+    return {link for link in links if link.startswith("socket:")}
 
 
 def tshark(
@@ -332,10 +340,14 @@ def test_what_comes_while_it_goes_on_is_captured_where_it_belongs_to_the_points(
             assert time.monotonic() < until
             assert inside("growing.vm9", "ping", "-c1", host).returncode == 0
         again = tmp_path / "again.pcapng"
-        stack.enter_context(capturing("vm9", "-w", str(again), "-f", "icmp", "--lab", "growing"))
+        process = stack.enter_context(
+            capturing("vm9", "-w", str(again), "-f", "icmp", "--lab", "growing")
+        )
+        listening = sockets(process)
         less = lab.apply(more, lab.remove_vm(more, "vm9"))
         inside("growing.vm1", "ping", "-c1", "-s", "77", host)
-        time.sleep(2 * _LOOK_SECONDS)  # Nothing tells that it has looked, and found nothing there.
+        while listening <= sockets(process):  # Until it has looked, and closes its tap.
+            assert time.monotonic() < until
         lab.apply(less, lab.add_vm(less, "vm9", ["vmnet1"]))
         while not tshark(again, "frame.number", whole=False):
             assert time.monotonic() < until

@@ -122,7 +122,7 @@ def test_a_look_leaves_the_order_as_it_is(monkeypatch):
 
     def renew(taps: object) -> list[LateTap]:
         if taps is not None and older.socket.fileno() != -1 and not younger._age:
-            time.sleep(0.03)
+            time.sleep(0.03)  # The younger frame becomes as old as the older one was.
             older.ready()
         return [younger, older]
 
@@ -210,7 +210,7 @@ def test_a_signal_ends_it_at_once_and_what_was_not_told_is_counted(reading, monk
     stream, sightings, late = Stream(lambda _: taps, interruption), [], None
     for portion in stream.portions():
         sightings += portion
-        time.sleep(reading)
+        time.sleep(reading)  # As a slow reader.
         if late is None and len(sightings) > 1000:
             interruption.remember(signal.SIGINT, None)
             late = time.monotonic() + 0.02
