@@ -136,7 +136,7 @@ def test_the_same_rule_is_the_cause_for_who_changed_its_address(running):
 
 
 @pytest.mark.on_each_kernel
-def test_copies_of_a_question_for_all_ports_are_not_followed_through_the_rules_of_each(running):
+def test_a_flooded_arp_request_is_not_traced_through_the_rules_of_every_port(running):
     """n ports with rules of their own would make n² messages of a question."""
     run("switches.vm1", "ip neigh flush all")
     one = proof(running, "vm1", "10.0.0.99")

@@ -206,7 +206,7 @@ STEPS_BETWEEN_KILLS = 6
 
 
 @pytest.mark.parametrize("wanted", ["hostonly", "three-modes"])
-def test_one_repair_ends_what_a_kill_leaves_at_any_step_and_says_which_scenario_it_is(wanted):
+def test_repair_after_a_change_that_was_killed_at_any_step(wanted):
     before, after = lab.prepare(lab.load("nat"), "live"), lab.load(wanted)
     _, change = lab.change(before, after)
     steps = len(change.removed) + len(change.altered) + len(change.created)

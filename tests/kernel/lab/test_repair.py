@@ -328,7 +328,7 @@ def test_the_command_says_what_it_does(running):
     ]
 
 
-def test_what_cannot_be_mended_is_told_and_keeps_nothing_else_from_it(running):
+def test_repair_mends_everything_but_what_it_cannot(running):
     theirs = Path(ETC, "drift.vm1")
     by_hand(THE_MACHINE, f"rm {theirs}; mkdir {theirs}; echo mine >{theirs}/file")
     by_hand("pc", "ip route del default")

@@ -40,9 +40,7 @@ def running() -> Iterator[lab.Lab]:
 
 @pytest.mark.parametrize("by", [SHUT, VIRTUALBOX, "udp:5000"])
 @pytest.mark.parametrize("caller", ["pc", "only1", "vir1"])
-def test_nobody_gets_by_a_forwarded_port_who_would_not_reach_a_program_of_the_host_s(
-    running, caller, by
-):
+def test_the_host_s_firewall_guards_forwarded_ports_as_its_own(running, caller, by):
     target = "10.0.1.1" if caller == "only1" else HOST
     protocol, _, port = by.partition(":")
     for way in (lab.trace, lab.explain):

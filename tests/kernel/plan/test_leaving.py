@@ -202,9 +202,7 @@ BOX = "192.168.1.77"
         ("hyperv-default", "dswitch", "host", "leaving"),
     ],
 )
-def test_who_is_asked_at_one_adapter_and_has_its_default_route_by_nat_is_not_heard(
-    mode, name, at, rule
-):
+def test_a_reply_that_leaves_by_another_adapter_through_nat_does_not_arrive(mode, name, at, rule):
     text = TWO_ADAPTERS.replace("NAME", name).replace("MODE", mode)
     with lab.running(lab.prepare(load_text(text.encode(), "two.yaml"), "leave2")) as two:
         traced, told = (one(two, "colleague", BOX, "tcp:80") for one in (lab.trace, lab.explain))

@@ -277,7 +277,7 @@ def test_a_flood_of_5000_with_other_traffic_is_told_packet_by_packet(running):
     }
 
 
-def test_what_was_under_way_when_it_starts_is_counted_and_nobody_is_said_to_have_begun_it(running):
+def test_packets_under_way_at_the_start_are_counted_and_have_no_sender(running):
     found: list[Conversation] = []
     unseen = 0
     often = "-q", "-i", "0.001"

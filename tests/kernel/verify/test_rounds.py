@@ -60,7 +60,7 @@ def test_answered_with_the_source_that_the_target_saw():
     )
 
 
-def test_what_reaches_a_bound_socket_before_its_filter_keeps_nobody_waiting(monkeypatch):
+def test_a_packet_that_reaches_a_socket_before_its_filter_does_not_stall_a_probe(monkeypatch):
     """It is read by nobody else, and a socket that stays readable would be looked at for ever."""
     attach = icmp_socket.attach
 

@@ -234,7 +234,7 @@ class TestHistory:
         asks = ARP | {"arp.op": "request"}
         assert self.when(row, "b", self.seen(100, "b", "eth0", True, asks)) == 900
 
-    def test_what_was_read_late_was_not_later_than_what_came_after_it(self):
+    def test_a_change_is_not_dated_later_than_the_one_that_follows_it(self):
         row = Neighbour("eth0", ip_address("10.0.0.2"), "m:b", "reachable")
         changes = [
             TableChange(900, "changed", Entry("a", replace(row, mac="", state="incomplete"))),

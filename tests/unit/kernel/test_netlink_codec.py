@@ -190,7 +190,7 @@ print(pyroute2.IPRoute.__name__, pyroute2.netns.__name__, "asyncio" in sys.modul
 """
 
 
-def test_only_messages_are_loaded_and_the_rest_of_pyroute2_is_there_when_it_is_wanted():
+def test_of_pyroute2_only_messages_are_loaded_until_more_is_imported():
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True)
     first, second = done.stdout.splitlines()
     number, asyncio = first.split()

@@ -116,7 +116,7 @@ def test_a_client_in_another_network_needs_another_lease():
     assert set(found.created) == {elsewhere, lease}
 
 
-def test_a_client_that_is_to_get_something_else_asks_anew_and_one_that_gets_nothing_keeps_it():
+def test_a_client_asks_again_only_if_its_lease_is_to_change():
     client = DhcpClient("x.vm", "eth0", "vm", SUBNET, terms=("address 10.0.0.5",))
     lease = Lease("x.vm", "eth0")
     other, without_any = replace(client, terms=("address 10.0.0.6",)), replace(client, terms=())
@@ -157,7 +157,7 @@ def test_a_cable_that_is_not_as_planned_is_replaced_with_what_stands_on_it():
     assert {CABLE, ADDRESS, ROUTE, SERVICE, LISTENING} <= set(found.created)
 
 
-def test_a_client_whose_lease_is_gone_asks_anew_and_one_that_is_gone_is_awaited():
+def test_repair_starts_a_client_again_whose_lease_or_process_is_gone():
     client, lease = DhcpClient("x.vm", "eth0", "vm", SUBNET), Lease("x.vm", "eth0")
     found = reconcile(plan(*ALL, client, lease), [*ALL, client])
     assert (found.removed, found.created) == ((client,), (client, lease))
@@ -198,7 +198,7 @@ def test_what_is_odd_is_altered_in_place(resource):
     assert reconcile(plan(*ALL), [*without(resource), odd]) == Diff((), ((odd, resource),), ())
 
 
-def test_what_is_to_be_altered_goes_and_comes_with_what_it_stands_on():
+def test_a_resource_is_replaced_when_one_that_it_depends_on_is():
     other = replace(FORWARDING, value="0")
     found = reconcile(plan(*ALL), [*without(CABLE, FORWARDING), other])
     assert not found.altered

@@ -102,7 +102,7 @@ def test_dhcp_options_by_mode():
     assert "netbios-ns" not in host_only
 
 
-def test_an_option_without_value_is_written_so_that_dnsmasq_does_not_offer_itself():
+def test_an_empty_option_keeps_dnsmasq_from_offering_its_own_address():
     network = Network("vmnet1", IPv4Network("172.16.78.0/24"))
     pool = list(dhcp.pool((), network, {"router": None}, (1800, 1800)))
     assert "dhcp-option=option:router" in pool

@@ -391,7 +391,7 @@ def lettered(found: list[Frame], key: object, **changed: str) -> list[Frame]:
 
 
 @pytest.mark.parametrize(("by", "shown", "number"), [("icmp", "64", 4), ("mtu", "9", 1)])
-def test_the_packet_told_in_full_is_the_first_or_the_try_that_counts(by, shown, number):
+def test_of_several_tries_the_one_that_counts_is_shown_step_by_step(by, shown, number):
     tries = lettered(request("vm1.eth0> sw.p1<"), 1) + lettered(request(), 2, **{"ip.ttl": "9"})
     told = text(traced([*tries, *answer()], by, answered=True))
     assert re.search(rf"^ 1  vm1 .* {shown} ", told, re.MULTILINE)

@@ -119,7 +119,7 @@ def test_a_dash_in_a_comment_is_no_item(newline):
     assert longer == newline.join([*lines[:-1], "  - {x: 3}", ""])
 
 
-def test_of_rules_the_one_that_goes_takes_its_comment_and_the_others_keep_theirs():
+def test_a_rule_that_is_removed_takes_only_its_own_comment():
     text = dedent("""\
         rules:
           # both ways

@@ -247,7 +247,7 @@ HOME = "pc.eth0> host.lan< host.down> nat.up< nat.eth0> sw.p2< sw.p1> vm1.eth0<"
 
 
 @pytest.mark.parametrize("first", range(7))
-def test_nobody_is_said_to_have_begun_what_was_under_way_when_the_taps_came(first):
+def test_a_packet_under_way_when_the_taps_open_has_no_sender(first):
     """Wherever it was then: on a cable, in a switch, or in a machine that forwards it."""
     lab = Lab()
     after = " ".join(THROUGH.split()[first:])

@@ -33,7 +33,7 @@ def test_each_probe_goes_once():
     assert sorted(numbers) == list(range(len(probes)))
 
 
-def test_no_batch_needs_more_neighbours_than_there_is_room_for_and_few_have_room_to_spare():
+def test_batches_fill_the_neighbour_table_and_do_not_overflow_it():
     probes = mesh()
     needed = [
         neighbours([probes[n] for n in forward + reverse])
@@ -59,7 +59,7 @@ def test_few_machines_have_to_do_with_a_batch():
     assert sum(map(len, ends)) < 0.8 * len(VMS) * len(ends)
 
 
-def test_what_may_be_silent_goes_apart_only_if_there_are_several_batches():
+def test_pairs_that_may_not_answer_have_batches_of_their_own_where_there_are_several():
     probes = mesh()
     kinds = [
         {probes[n].direct for n in forward + reverse} for forward, reverse in plan(probes, FREE)
