@@ -20,7 +20,8 @@ from netlab.cli import netlab
 from netlab.scenario.files import shipped
 from netlab.scenario.topology import Role
 from tests.documents import ROOT
-from tests.unit.test_architecture import ALLOWED, PACKAGE
+from tests.language import PACKAGE
+from tests.rooms import ALLOWED
 
 _ROOMS = re.compile(r"<!-- rooms -->\n.*?<!-- end -->", re.DOTALL)
 _OF_ALL = {"--help", "--json", "--lab"}

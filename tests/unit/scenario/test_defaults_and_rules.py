@@ -56,7 +56,7 @@ def test_vmware_s_defaults():
     ],
 )
 @pytest.mark.parametrize("on", ["vmnet0", "vmnet8"])
-def test_who_is_behind_a_vm_that_bridges_gets_a_lease_while_answers_pass(on, outer, inner, leased):
+def test_a_vm_behind_a_bridging_vm_gets_a_lease_if_replies_pass(on, outer, inner, leased):
     nodes = topology_of(f"""
 vmnets: {{vmnet0: {{mode: bridged}}, vmnet8: {{mode: nat, subnet: 10.0.0.0/24}}}}
 segments: {{seg1: {{}}, seg2: {{}}}}
