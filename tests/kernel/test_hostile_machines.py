@@ -458,6 +458,7 @@ def seen_as_it_is(text: str) -> bool:
     return all(char == "\n" or is_visible(char) for char in text)
 
 
+@pytest.mark.leaves_drift
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
 @pytest.mark.parametrize("words", EVERY_VERB, ids=" ".join)
 def test_nothing_that_a_vm_says_is_obeyed_by_a_terminal(words, form, defaced):
@@ -474,6 +475,7 @@ def test_nothing_that_a_vm_says_is_obeyed_by_a_terminal(words, form, defaced):
         json.loads(done.stdout)
 
 
+@pytest.mark.leaves_drift
 @pytest.mark.parametrize(
     "words", [("capture", "vm2"), ("capture", "vm2", "--json"), ("watch", "--all"), ("watch", "--json")]
 )  # fmt: skip

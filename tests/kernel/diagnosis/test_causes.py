@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from itertools import product
 from time import monotonic
 from unittest import mock
 
@@ -39,6 +40,7 @@ from tests.kernel.faults import (
     rules,
     run,
     service,
+    setting,
 )
 from tests.machine import NETLAB
 from tests.pace import HANG_SECONDS, SLOWNESS
@@ -210,11 +212,10 @@ def test_protocol_not_translated(running):
 @pytest.mark.on_each_kernel
 @pytest.mark.parametrize("nodes", [("router",), ("vmnet8-nat", "host", "router")])
 def test_mapping_expired(running, nodes):
-    setting = "net.netfilter.nf_conntrack_udp_timeout"
-    do, undo = (f"sysctl -qw {setting}={n} {setting}_stream={n}" for n in (1, 120))
+    timeout = "net.netfilter.nf_conntrack_udp_timeout"
     with ExitStack() as stack:
-        for node in nodes:
-            stack.enter_context(changed(f"causes.{node}", do, undo))
+        for node, key in product(nodes, (timeout, f"{timeout}_stream")):
+            stack.enter_context(setting(f"causes.{node}", key, 1))
         one = proof(running, "vm2", "internet", by="udp", wait=2)
     assert one.end == (DEAD, "router", Cause.NAT_MAPPING_EXPIRED)
     assert one.without(forgotten=frozenset()) is Cause.NO_RETURN_PATH
@@ -481,12 +482,13 @@ def test_no_way_back_without_a_route(running, by):
 @pytest.mark.on_each_kernel
 def test_no_way_back_where_the_answer_finds_no_mac(running):
     """The target believes that the source's address is on its own cable."""
-    add = f"ip address add 10.0.9.9/32 dev lo; ip route add {VM3} dev eth0 src 10.0.9.9"
-    quiet = "sysctl -qw net.ipv4.conf.eth0.arp_ignore="
+    address, route = "10.0.9.9/32 dev lo", f"{VM3} dev eth0 src 10.0.9.9"
     known = f"ip neigh replace {VM3} lladdr {mac('vm3')} dev eth0 nud permanent"
     with (
         changed("causes.vm2", known, "ip neigh flush all nud permanent"),
-        changed("causes.vm2", f"{add}; {quiet}1", f"{add.replace('add', 'del')}; {quiet}0"),
+        changed("causes.vm2", f"ip address add {address}", f"ip address del {address}"),
+        changed("causes.vm2", f"ip route add {route}", f"ip route del {route}"),
+        setting("causes.vm2", "net.ipv4.conf.eth0.arp_ignore", 1),
         changed("causes.vm3", "ip route add 10.0.9.9 dev eth0", "ip route del 10.0.9.9"),
     ):
         one = proof(running, "vm2", VM3)
@@ -586,7 +588,7 @@ def sent_to(node: str, address: str, its: str) -> Iterator[None]:
 
 @pytest.mark.on_each_kernel
 @pytest.mark.parametrize("fault", ["table", "flood", "queue", "renamed"])
-def test_who_is_there_is_not_said_to_be_absent(running, fault):
+def test_mac_unknown_is_not_claimed_of_a_mac_that_is_on_the_switch(running, fault):
     """The frame for vm3 goes to others, and vm3 is on that switch with that MAC address."""
     its, port = mac("vm3"), "vm3-eth0"
     forget = (
@@ -843,7 +845,7 @@ def test_a_way_back_by_another_table(running):
     """vm3 could answer by its table 100, and does not want to."""
     away = "ip rule add pref 100 lookup 100; ip route add 10.0.0.0/24 dev eth0 table 100; "
     back = "ip rule del pref 100; ip route flush table 100; "
-    main = f"ip route add 10.0.0.0/24 dev eth0 src {VM3}; ip route replace default via 10.0.0.2"
+    main = f"ip route add 10.0.0.0/24 dev eth0 proto kernel src {VM3}; ip route replace default via 10.0.0.2"
     quiet = "sysctl -qw net.ipv4.icmp_echo_ignore_all="
     with changed(
         "causes.vm3", f"{away}ip route del 10.0.0.0/24; ip route del default", back + main

@@ -291,6 +291,7 @@ def test_an_adapter_that_goes_down_takes_its_routes_along(events):
         assert events.rows("tables.vm2", KernelTable.ROUTES) == ()
     finally:
         inside("tables.vm2", "ip", "link", "set", "eth0", "up")
+        inside("tables.vm2", "ip", "route", "replace", "default", "via", "10.0.0.2")
     until(events, lambda c: isinstance(c.row, RouteRow) and c.what is EventKind.ADDED)
 
 

@@ -45,7 +45,7 @@ def running() -> Iterator[lab.Lab]:
         yield up
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def is_ipv6(running) -> Iterator[None]:
     """IPv6 between vm1 and vm2; vm2 has a second cable's worth of addresses for what nobody has."""
     for number, node in enumerate(("vm1", "vm2"), 1):

@@ -25,7 +25,7 @@ from tests.kernel.faults import changed, proof, rules, run
 from tests.kernel.prediction import compared
 from tests.machine import netlab
 
-pytestmark = pytest.mark.on_each_kernel
+pytestmark = [pytest.mark.on_each_kernel, pytest.mark.leaves_drift]
 
 VM1, VM2, HOST, NAT, PC = "fd00:8::1", "fd00:8::2", "fd00:8::9", "fd00:1::100", "fd00:1::50"
 ADDRESSES = {
