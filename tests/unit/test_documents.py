@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.documents import PAGES, README, ROOT
-from tests.pages import pages
+from tests.generated_pages import pages
 
 DOCS = ROOT / "docs"
 CONTRIBUTING, CHANGELOG = ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"

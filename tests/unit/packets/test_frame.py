@@ -32,7 +32,7 @@ from netlab.probes.base import Ends
 from netlab.probes.dhcp import DhcpProbe
 from netlab.probes.path import MtuProbe
 from netlab.report.traffic.one_line import summary
-from tests import hostile
+from tests import hostile_frames
 
 ETHER = Ether(src="00:0c:29:00:00:01", dst="00:50:56:00:00:02")
 FOUR = IP(src="10.0.0.128", dst="203.0.113.80", ttl=63, id=777, flags="DF")
@@ -280,9 +280,9 @@ def test_a_dns_name_is_written_as_in_master_files():
 
 def test_no_frame_makes_anything_fail():
     """Every kind of frame at every length, and bytes changed, put in and taken out."""
-    everything, chance = hostile.Everything(), random.Random(4)
+    everything, chance = hostile_frames.Everything(), random.Random(4)
     until = time.monotonic() + SECONDS
-    for number, frame in enumerate(chain(hostile.cut(), hostile.mutated(chance))):
+    for number, frame in enumerate(chain(hostile_frames.cut(), hostile_frames.mutated(chance))):
         everything.read(frame, len(frame) + 1400 * (number % 3))
         if number > LEAST and time.monotonic() > until:
             break

@@ -1,6 +1,6 @@
 """What `frame.decode` says of a packet is what scapy says of the same bytes.
 
-One frame of each kind was captured on a lab (see `tests/frames.py`); `tests/hostile.py` makes up others.
+One frame of each kind was captured on a lab (`tests/frames.py`); `tests/hostile_frames.py` makes up others.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from scapy.packet import NoPayload, Packet
 from scapy.utils import rdpcap
 
 from netlab.packets.frame import Fields, decode
-from tests import frames, hostile
+from tests import frames, hostile_frames
 
 CAPTURED = [bytes(packet) for packet in rdpcap(str(frames.FILE))]
-FRAMES = (*CAPTURED, *hostile.corpus())
+FRAMES = (*CAPTURED, *hostile_frames.corpus())
 A, AAAA, UDP_NUMBER = 1, 28, 17
 OPERATIONS = {1: "request", 2: "reply"}
 FLAGS = {
@@ -239,7 +239,7 @@ def test_a_frame_of_every_kind_was_captured():
     """Every field that is told at all, and every message that is called by a name."""
     fields = set().union(*map(decode, CAPTURED))
     quoted = {name.removeprefix("quoted.") for name in fields if name.startswith("quoted.")}
-    assert fields >= quoted | {name for group in hostile.GROUPS for name in group}
+    assert fields >= quoted | {name for group in hostile_frames.GROUPS for name in group}
     assert quoted >= {"tcp.src", "udp.src", "icmp.id", "dns.id", "dhcp.xid", "ip.fragment"}
     types = {found["icmp.type"] for found in map(decode, CAPTURED) if "icmp.type" in found}
     assert types >= {"0", "3", "4", "5", "8", "11", "12", "13", "14"}

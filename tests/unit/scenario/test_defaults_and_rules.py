@@ -20,7 +20,7 @@ from netlab.scenario.model import json_schema
 from netlab.scenario.names import lab_name
 from netlab.scenario.text import edit
 from netlab.scenario.topology import natural, resolve
-from tests.editor import as_editors_read
+from tests.editor_yaml import as_editors_read
 
 
 def topology_of(text: str):

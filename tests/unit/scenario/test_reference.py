@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from netlab import cli
 from netlab.scenario import model, reference
 from netlab.scenario.model import json_schema
-from tests.editor import as_editors_read
+from tests.editor_yaml import as_editors_read
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "format.md"
 SCHEMA = json_schema()

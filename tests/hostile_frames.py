@@ -1,6 +1,6 @@
 """Frames that a hostile machine may send, and everything that reads frames.
 
-`python -m tests.hostile 1000000 SEED` tries so many; the unit test tries a few thousand of them.
+`python -m tests.hostile_frames 1000000 SEED` tries so many; the unit test tries a few thousand of them.
 """
 
 from __future__ import annotations
