@@ -148,7 +148,7 @@ pictures: setup ## take the screenshots in docs/images anew
 pages: $(VENV)/installed ## write the documents that are made of the program anew
 	@$(BIN)/netlab schema > scenarios/schema.json
 	$(BIN)/netlab schema --markdown > docs/reference/format.md
-	$(BIN)/python -m tests.pages
+	$(BIN)/python -m tests.generated_pages
 
 docs: $(VENV)/installed ## the site of the documents, in site/; every link is checked
 	@$(BIN)/python -c 'import material' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-GOLDEN = Path(__file__).parent / "golden"
+TESTS = Path(__file__).parent
+GOLDEN = TESTS / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,7 +31,7 @@ def golden(request: pytest.FixtureRequest):
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name in ("kernel", "scenarios", "commands"):
+        if item.path.relative_to(TESTS).parts[0] in ("kernel", "scenarios", "commands"):
             item.add_marker("kernel")
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.usefixtures("needs_root"))

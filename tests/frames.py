@@ -1,7 +1,7 @@
 """Frames as taps see them on a lab, one of each kind.
 
-`python -m tests.frames` writes `unit/frames.pcapng` anew, as root, in half a minute. What programs do not
-send (`ODD`), scapy sends on a machine of the lab, and the kernel of another answers.
+`python -m tests.frames` writes `unit/packets/frames.pcapng` anew, as root, in half a minute. What programs
+do not send (`ODD`), scapy sends on a machine of the lab, and the kernel of another answers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from netlab.packets.tap import Sighting, Tap
 from netlab.report.pcapng import Pcapng
 from tests.machine import NETLAB, inside
 
-FILE = Path(__file__).parent / "unit" / "frames.pcapng"
+FILE = Path(__file__).parent / "unit" / "packets" / "frames.pcapng"
 NAME = "frames"
 LONGEST = 700
 """Bytes of a frame that is kept."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from netlab import lab
 from tests.machine import leftovers, load_modules, snapshot
 
 
@@ -29,3 +30,26 @@ def no_leaks() -> Iterator[None]:
     # A service of a lab that goes on may have ended.
     assert after.processes <= before.processes, "the test left a program of a lab behind"
     assert replace(after, processes=before.processes) == before, "the test left a lab behind"
+
+
+@pytest.fixture(autouse=True)
+def no_drift(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves drift in a lab that others share, and repair the lab for them.
+
+    Tests whose lab is not as planned on purpose are marked `leaves_drift`.
+    """
+    shared = lab.names()
+    yield
+    if request.node.get_closest_marker("leaves_drift") is None:
+        drifts = {name: drift for name in shared if (drift := _repaired_drift(name))}
+        assert not drifts, f"the test left drift behind: {drifts}"
+
+
+def _repaired_drift(name: str) -> list[str]:
+    """Return the drift of a lab, a line a resource; it is repaired then."""
+    running = lab.attach(name)
+    drift = lab.status(running).drift
+    if drift:
+        lab.repair(running)
+    missing, unplanned = (map(str, resources) for resources in (drift.missing, drift.unplanned))
+    return [*(f"-{text}" for text in missing), *(f"+{text}" for text in unplanned)]

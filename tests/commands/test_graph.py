@@ -46,7 +46,7 @@ def test_which_lab_is_asked_only_where_it_is_not_clear():
     assert netlab("graph", "nat", "--lab", "nat").returncode == 2
 
 
-def test_a_lab_goes_before_a_scenario_of_its_name_and_a_path_is_a_file():
+def test_a_name_means_a_running_lab_before_a_scenario_and_a_path_means_a_file():
     assert "10.0.0.128" in texts(netlab("graph", "nat", "--format", "svg").stdout)
     planned = texts(netlab("graph", f"{ROOT}/scenarios/nat.yaml", "--format", "svg").stdout)
     assert "10.0.0.128" not in planned and "DHCP" in planned

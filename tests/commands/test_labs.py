@@ -233,7 +233,7 @@ def test_an_ignored_hangup_stays_ignored():
     try:
         while process.poll() is None:
             process.send_signal(signal.SIGHUP)
-            time.sleep(0.02)
+            time.sleep(0.02)  # Many on its way.
         assert process.returncode == 0
     finally:
         lab.down("hostonly")

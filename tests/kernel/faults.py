@@ -58,8 +58,8 @@ def proof(running: lab.Lab, *question: str, **more: Any) -> Proof:
 
 
 def run(place: str, command: str) -> str:
-    """A shell command in a namespace, which must succeed."""
-    done = inside(place, "sh", "-c", command)
+    """A shell command in a namespace, which must succeed, with each of its parts."""
+    done = inside(place, "sh", "-ec", command)
     assert done.returncode == 0, f"{place}: {command}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -72,6 +72,14 @@ def changed(place: str, do: str, undo: str) -> Iterator[None]:
         yield
     finally:
         run(place, undo)
+
+
+@contextmanager
+def setting(place: str, key: str, value: object) -> Iterator[None]:
+    """Another kernel setting, and then the one that was there."""
+    before = run(place, f"sysctl -n {key}").strip()
+    with changed(place, f"sysctl -qw {key}={value}", f"sysctl -qw {key}={before}"):
+        yield
 
 
 @contextmanager

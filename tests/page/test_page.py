@@ -317,7 +317,7 @@ COVERED = """(() => {
     "node", ["vm1", "vmnet8", "vmnet8-nat", "host", "lan", "router", "internet"]
 )
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_sentence_of_a_death_lies_upon_no_machine_and_no_switch(opened, node, language):
+def test_the_sentence_at_a_drop_covers_no_machine_and_no_switch(opened, node, language):
     sentence = {
         "en": "the routing table has no way to the destination",
         "zh": "路由表里没有到目的地的路",

@@ -1,4 +1,4 @@
-"""Imports go one way: this table says who may import whom."""
+"""Imports go one way, by the table in `tests/rooms.py`; a library belongs to one room."""
 
 from __future__ import annotations
 
@@ -9,40 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "netlab"
-
-ALLOWED = {
-    "frozen": set(),
-    "node_interface": set(),
-    "errors": set(),
-    "visible": set(),
-    "suggest": set(),
-    "messages": set(),
-    "scenario": {"errors", "suggest", "messages", "visible"},
-    "plan": {"node_interface", "errors", "messages", "scenario"},
-    "kernel": {"node_interface", "errors", "visible", "plan"},
-    "packets": {"errors", "messages", "kernel"},
-    "diagnosis": {"node_interface", "messages", "kernel", "packets"},
-    "probes": {"errors", "suggest", "messages", "visible", "kernel", "packets", "diagnosis"},
-    "trace": {"node_interface", "errors", "messages", "kernel", "packets", "diagnosis", "probes"},
-    "verify": {"errors", "messages", "scenario", "kernel", "packets", "diagnosis", "probes"},
-    "traffic": {"packets", "diagnosis"},
-    "explain": {"node_interface", "errors", "messages", "kernel", "packets", "diagnosis", "probes"},
-    "lab": {
-        *("errors", "suggest", "messages", "scenario", "plan", "kernel", "packets", "diagnosis"),
-        *("probes", "trace", "verify", "traffic", "explain", "node_interface"),
-    },
-    "show": {"node_interface", "errors", "suggest", "visible", "scenario", "plan", "kernel", "lab"},
-    "report": {
-        *("errors", "messages", "visible", "scenario", "plan", "kernel", "packets", "diagnosis"),
-        *("trace", "verify", "traffic", "explain", "lab", "show", "node_interface"),
-    },
-    "cli": {
-        *("errors", "suggest", "messages", "visible", "scenario", "plan", "kernel", "packets"),
-        *("diagnosis", "trace", "verify", "traffic", "lab", "show", "report"),
-    },
-    "__main__": {"cli"},
-}
+from tests.language import PACKAGE, modules, room, tree
+from tests.rooms import ALLOWED
 
 ONLY_IN = {
     "nftables": "kernel",
@@ -56,19 +24,6 @@ ONLY_IN = {
 
 PURE = ("scenario", "plan")
 IMPURE_MODULES = {"os", "socket", "subprocess", "fcntl", "ctypes", "signal", "shutil", "resource"}
-
-
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
-
-
-def room(file: Path) -> str:
-    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-@cache
-def tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text())
 
 
 @cache

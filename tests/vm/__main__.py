@@ -3,7 +3,7 @@
     make vm-test                   Debian 12: what another kernel may do otherwise
     make vm-test SUITE=trixie      Debian 13
     make vm-test TESTS=all         every test, which takes twice as long
-    make vm-test TESTS="tests/kernel/test_adapters.py -k latency"
+    make vm-test TESTS="tests/kernel/plan/test_adapters.py -k latency"
 
 Ends with a table; the exit code is 1 if anything failed. Logs and JUnit files: vm-results/SUITE/.
 """

@@ -86,7 +86,7 @@ NEWCOMERS = {
             "make-unit": "make unit",
             "make-page": "make page",
             "kernel-tests": "sudo env PYTHONDONTWRITEBYTECODE=1 tests/apart.sh .venv/bin/pytest"
-            " tests/kernel/test_rootless.py tests/kernel/test_safety.py tests/commands/test_labs.py",
+            " tests/kernel/kernel/test_rootless.py tests/kernel/test_safety.py tests/commands/test_labs.py",
         },
     ),
 }

@@ -1,0 +1,424 @@
+"""Rules and ways worked out from tables alone: no kernel, no lab."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+import pytest
+
+from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.verdict import Verdict
+from netlab.explain.explain import explain
+from netlab.explain.model import Explanation, LabModel, NodeModel, PredictedProbe
+from netlab.explain.nft_rules import NOT_THERE, HookVerdict, ParsedRuleset
+from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.rows import FdbEntry, Neighbour, NextHop, RouteRow, Socket
+from netlab.kernel.state.routing import RouteLookup, RouteResult
+from netlab.kernel.state.spaces import Space
+from netlab.packets.packet import Part
+from tests.unit.world import network, opposites
+
+FACTS = {
+    "meta iifname": "eth0",
+    "meta oifname": NOT_THERE,
+    "meta l4proto": 6,
+    "ip saddr": IPv4Address("10.0.0.5"),
+    "ip daddr": IPv4Address("10.0.0.6"),
+    "ip ttl": 64,
+    "tcp dport": 80,
+    "udp": NOT_THERE,
+    "ct state": frozenset({"new"}),
+    "ct original ip daddr": IPv4Address("192.168.1.100"),
+}
+IP = {"family": "ip", "table": "t"}
+
+
+def chain(name: str = "c", **fields) -> dict:
+    return {"chain": {**IP, "name": name, **fields}}
+
+
+def base(
+    name: str = "c", hook: str = "input", kind: str = "filter", prio: int = 0, policy="accept"
+):
+    return chain(name, type=kind, hook=hook, prio=prio, policy=policy)
+
+
+def rule(*expr: dict, of: str = "c") -> dict:
+    return {"rule": {**IP, "chain": of, "handle": 1, "expr": list(expr)}}
+
+
+def match(left: dict, right, op: str = "==") -> dict:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+def meta(key: str) -> dict:
+    return {"meta": {"key": key}}
+
+
+def payload(protocol: str, field: str) -> dict:
+    return {"payload": {"protocol": protocol, "field": field}}
+
+
+DROP, ACCEPT = {"drop": None}, {"accept": None}
+
+
+@pytest.mark.parametrize(
+    ("condition", "end"),
+    [
+        (match(meta("iifname"), "eth0"), HookVerdict.DROP),
+        (match(meta("iifname"), "eth*"), HookVerdict.DROP),
+        (match(meta("iifname"), "eth1"), HookVerdict.ACCEPT),
+        (match(meta("iifname"), "eth1", "!="), HookVerdict.DROP),
+        (
+            match(meta("oifname"), "eth1", "!="),
+            HookVerdict.ACCEPT,
+        ),  # It has none: no comparison is true.
+        (match(payload("ip", "saddr"), "10.0.0.5"), HookVerdict.DROP),
+        (
+            match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 24}}),
+            HookVerdict.DROP,
+        ),
+        (
+            match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.1.0", "len": 24}}),
+            HookVerdict.ACCEPT,
+        ),
+        (match(payload("ip", "saddr"), {"range": ["10.0.0.1", "10.0.0.9"]}), HookVerdict.DROP),
+        (match(payload("ip", "saddr"), {"set": ["10.0.0.1", "10.0.0.5"]}), HookVerdict.DROP),
+        (match(payload("tcp", "dport"), {"set": [22, {"range": [79, 81]}]}), HookVerdict.DROP),
+        (match(payload("tcp", "dport"), 1024, "<"), HookVerdict.DROP),
+        (match(payload("udp", "dport"), 80), HookVerdict.ACCEPT),
+        (match(payload("udp", "dport"), 80, "!="), HookVerdict.ACCEPT),
+        (match(payload("tcp", "flags"), "syn"), HookVerdict.UNKNOWN),
+        (match(meta("mark"), 1), HookVerdict.UNKNOWN),
+        (match({"ct": {"key": "state"}}, ["established", "related"], "in"), HookVerdict.ACCEPT),
+        (match({"ct": {"key": "state"}}, ["new", "related"], "in"), HookVerdict.DROP),
+        (match({"ct": {"key": "ip daddr", "dir": "original"}}, "192.168.1.100"), HookVerdict.DROP),
+        (match({"ct": {"key": "ip daddr", "dir": "reply"}}, "192.168.1.100"), HookVerdict.UNKNOWN),
+        (match({"concat": [meta("iif"), meta("oif")]}, "x"), HookVerdict.UNKNOWN),
+        (match(meta("l4proto"), {"set": [1, 6, 17]}), HookVerdict.DROP),
+        (match(meta("l4proto"), {"set": [1, 17]}), HookVerdict.ACCEPT),
+        # What is not of the fact's kind is not understood, and no verdict rests on it.
+        (match(meta("l4proto"), "tcp"), HookVerdict.UNKNOWN),
+        (match(meta("l4proto"), "tcp", "!="), HookVerdict.UNKNOWN),
+        (match(meta("l4proto"), {"set": ["icmp", "udp"]}), HookVerdict.UNKNOWN),
+        (match(meta("iifname"), 2), HookVerdict.UNKNOWN),
+        (match(meta("iifname"), {"range": ["eth0", "eth9"]}), HookVerdict.UNKNOWN),
+        (match(payload("ip", "saddr"), "::1"), HookVerdict.UNKNOWN),
+        (match(payload("tcp", "dport"), "http"), HookVerdict.UNKNOWN),
+        (match(payload("tcp", "dport"), True, "<"), HookVerdict.UNKNOWN),
+        (match({"ct": {"key": "state"}}, 8), HookVerdict.UNKNOWN),
+        (match({"ct": {"key": "state"}}, ["new", "related"]), HookVerdict.UNKNOWN),
+        (
+            match(
+                {"payload": {**payload("ip", "saddr")["payload"], "tunnel": "vxlan"}}, "10.0.0.5"
+            ),
+            HookVerdict.UNKNOWN,
+        ),
+        (match("meta iifname", "eth1"), HookVerdict.UNKNOWN),
+        (
+            match(payload("tcp", "dport"), {"set": [{"elem": {"val": 80, "timeout": 9}}]}),
+            HookVerdict.DROP,
+        ),
+        (match(payload("tcp", "dport"), {"set": 80}), HookVerdict.DROP),
+        ("update @seen { ip saddr : 1 }", HookVerdict.UNKNOWN),
+        (None, HookVerdict.UNKNOWN),
+        ({"limit": {"rate": 1}}, HookVerdict.UNKNOWN),
+        ({"counter": {"packets": 1}}, HookVerdict.DROP),
+    ],
+)
+def test_conditions(condition, end):
+    assert ParsedRuleset([base(), rule(condition, DROP)]).at("input", FACTS).end is end
+
+
+def test_what_is_not_known_does_not_matter_if_something_else_is_false():
+    unknown, false = match(meta("mark"), 1), match(meta("iifname"), "eth1")
+    for conditions in ((unknown, false), (false, unknown)):
+        assert (
+            ParsedRuleset([base(), rule(*conditions, DROP)]).at("input", FACTS).end
+            is HookVerdict.ACCEPT
+        )
+
+
+def test_the_first_rule_that_decides_does_and_then_the_policy():
+    rules = ParsedRuleset([base(policy="drop"), rule(ACCEPT), rule(DROP)])
+    assert rules.at("input", FACTS).end is HookVerdict.ACCEPT
+    outcome = ParsedRuleset([base(policy="drop")]).at("input", FACTS)
+    assert (outcome.end, outcome.by) == (HookVerdict.DROP, "t c: policy drop")
+    assert ParsedRuleset([base(policy="drop")]).at("output", FACTS).end is HookVerdict.ACCEPT
+
+
+def test_accepting_ends_a_chain_and_not_the_next_one():
+    late = base("late", prio=10, policy="drop")
+    assert (
+        ParsedRuleset([late, base("early"), rule(ACCEPT, of="early")]).at("input", FACTS).end
+        is HookVerdict.DROP
+    )
+
+
+def test_the_lower_priority_comes_first():
+    chains = [base("late", prio=10), base("early", prio=-10)]
+    rules = ParsedRuleset([*chains, rule({"reject": None}, of="late"), rule(DROP, of="early")])
+    assert rules.at("input", FACTS).end is HookVerdict.DROP
+
+
+@pytest.mark.parametrize(
+    ("word", "inner", "end"),
+    [
+        ("jump", DROP, HookVerdict.DROP),
+        ("jump", {"return": None}, HookVerdict.ACCEPT),
+        ("goto", {"return": None}, HookVerdict.DROP),
+        ("goto", ACCEPT, HookVerdict.ACCEPT),
+    ],
+)
+def test_jumps(word, inner, end):
+    way = {word: {"target": "sub"}}
+    rules = ParsedRuleset(
+        [base(policy="drop"), chain("sub"), rule(way), rule(ACCEPT), rule(inner, of="sub")]
+    )
+    assert rules.at("input", FACTS).end is end
+
+
+def test_a_named_set_and_one_that_is_not_there():
+    named = match(payload("tcp", "dport"), "@ports")
+    elements = {"set": {**IP, "name": "ports", "elem": [22, 80]}}
+    assert (
+        ParsedRuleset([base(), elements, rule(named, DROP)]).at("input", FACTS).end
+        is HookVerdict.DROP
+    )
+    assert ParsedRuleset([base(), rule(named, DROP)]).at("input", FACTS).end is HookVerdict.UNKNOWN
+
+
+def test_a_verdict_map():
+    pairs = [[22, DROP], [80, {"reject": None}]]
+    vmap = {"vmap": {"key": payload("tcp", "dport"), "data": {"set": pairs}}}
+    assert ParsedRuleset([base(), rule(vmap)]).at("input", FACTS).end is HookVerdict.REJECT
+
+
+@pytest.mark.parametrize(
+    ("key", "pairs", "end"),
+    [
+        (payload("tcp", "dport"), [["http", ACCEPT]], HookVerdict.UNKNOWN),
+        (meta("l4proto"), [["tcp", ACCEPT]], HookVerdict.UNKNOWN),
+        (
+            payload("tcp", "dport"),
+            [["*", {"reject": None}], [80, ACCEPT]],
+            HookVerdict.ACCEPT,
+        ),
+        (
+            payload("tcp", "dport"),
+            [["*", {"reject": None}], [81, ACCEPT]],
+            HookVerdict.REJECT,
+        ),
+        (
+            payload("udp", "dport"),
+            [["*", {"reject": None}]],
+            HookVerdict.DROP,
+        ),  # It has no such field.
+    ],
+)
+def test_a_verdict_map_of_what_is_not_understood_or_of_all(key, pairs, end):
+    vmap = {"vmap": {"key": key, "data": {"set": pairs}}}
+    assert ParsedRuleset([base(policy="drop"), rule(vmap)]).at("input", FACTS).end is end
+
+
+def test_a_table_that_is_switched_off_and_a_chain_before_ip():
+    off = ParsedRuleset([base(policy="drop")], dormant=frozenset({("ip", "t")}))
+    assert off.at("input", FACTS).end is HookVerdict.ACCEPT
+    assert ParsedRuleset([base(hook="ingress")]).beyond() == "ip t c"
+    assert not ParsedRuleset([base()]).beyond()
+
+
+def test_translations_are_for_new_connections():
+    nat = [base(kind="nat", hook="prerouting"), rule({"dnat": {"addr": "10.0.0.9", "port": 81}})]
+    translation = ParsedRuleset(nat).at("prerouting", FACTS).translation
+    assert (translation.kind, str(translation.address), translation.port) == (
+        "dnat",
+        "10.0.0.9",
+        81,
+    )
+    established = {**FACTS, "ct state": frozenset({"established"})}
+    assert ParsedRuleset(nat).at("prerouting", established).translation is None
+    to_field = [base(kind="nat"), rule({"snat": {"addr": payload("ip", "daddr")}})]
+    assert str(ParsedRuleset(to_field).at("input", FACTS).translation.address) == "10.0.0.6"
+    to_map = [base(kind="nat"), rule({"dnat": {"addr": {"map": {}}}})]
+    assert ParsedRuleset(to_map).at("input", FACTS).end is HookVerdict.UNKNOWN
+
+
+def interface(name: str, number: int, master: int = 0) -> Interface:
+    mac = "" if master else f"02:00:00:00:00:{number:02x}"
+    return Interface(name, number, 1, "veth", mac, 1500, master, True, True)
+
+
+def machine(number: int, *addresses: str, gateway: str = "") -> NodeModel:
+    """A machine with an adapter eth0, eth1, … for each address."""
+    cards = [interface(f"eth{n}", number + n) for n in range(len(addresses))]
+    addressed = [(f"eth{n}", IPv4Interface(address)) for n, address in enumerate(addresses)]
+    routes = [RouteRow(address.network, (NextHop(None, name),)) for name, address in addressed]
+    if gateway:
+        default = RouteRow(
+            IPv4Network("0.0.0.0/0"), (NextHop(IPv4Address(gateway), addressed[-1][0]),)
+        )
+        routes.append(default)
+    forwarding = {f"net.ipv4.conf.eth{n}.forwarding": "1" for n in range(len(addresses) - 1)}
+    return NodeModel(
+        Space(tuple(cards), tuple(addressed), tuple(routes), (), ()), settings=forwarding
+    )
+
+
+def lab_model(**changed: NodeModel) -> LabModel:
+    """vm and other on the switch sw, with a router that translates, and a server behind it."""
+    ports = tuple(interface(f"p{n}", 90 + n, master=1) for n in range(3))
+    masquerade = rule(match(meta("oifname"), "eth1"), {"masquerade": None})
+    router = replace(
+        machine(30, "10.0.0.1/24", "192.0.2.1/24"),
+        rules=ParsedRuleset([base(hook="postrouting", kind="nat", prio=100), masquerade]),
+    )
+    router.settings["net.ipv4.conf.eth1.forwarding"] = "1"
+    nodes = {
+        "vm": machine(10, "10.0.0.10/24", gateway="10.0.0.1"),
+        "other": machine(20, "10.0.0.20/24"),
+        "sw": NodeModel(Space(ports, (), (), (), ())),
+        "router": router,
+        "server": machine(40, "192.0.2.80/24"),
+        **changed,
+    }
+    cables = ("sw.p0 vm.eth0", "sw.p1 other.eth0", "sw.p2 router.eth0", "router.eth1 server.eth0")
+    return LabModel(
+        nodes,
+        network(*cables),
+        opposites(cables),
+        lambda node, lookup: route(nodes[node], lookup),
+    )
+
+
+def route(node: NodeModel, lookup: RouteLookup) -> RouteResult:
+    """Return the result that a kernel would give, as far as these tests go."""
+    if node.has(lookup.target):
+        return RouteResult("local", "lo")
+    forwards = node.settings.get(f"net.ipv4.conf.{lookup.came_in}.forwarding") == "1"
+    if lookup.came_in and not forwards:
+        return RouteResult(error=113)
+    fitting = [route for route in node.space.routes if lookup.target in route.destination]
+    if not fitting:
+        return RouteResult(error=101)
+    hop = max(fitting, key=lambda route: route.destination.prefixlen).hops[0]
+    towards = hop.gateway or lookup.target
+    source = next(a.ip for name, a in node.space.addresses if name == hop.interface)
+    assert towards
+    return RouteResult("unicast", hop.interface, hop.gateway, source)
+
+
+def explained(
+    model: LabModel, to: str, probe: PredictedProbe | None = None, source: str = "vm"
+) -> Explanation:
+    address = IPv4Address(to)
+    target = next((owner.node for owner in model.owners.interfaces.get(to, ())), to)
+    return explain(model, source, target, address, probe or PredictedProbe())
+
+
+def nodes(explanation: Explanation, part: Part) -> list[str]:
+    return [stay.node for stay in explanation.of(part)]
+
+
+def test_through_a_translator_and_back():
+    explanation = explained(lab_model(), "192.0.2.80")
+    assert explanation.diagnosis.verdict is Verdict.ANSWERED
+    assert nodes(explanation, Part.REQUEST) == ["vm", "sw", "router", "server"]
+    assert nodes(explanation, Part.REPLY) == ["server", "router", "sw", "vm"]
+    translated, restored = explanation.of(Part.REQUEST)[2], explanation.of(Part.REPLY)[1]
+    assert (translated.before[0], translated.after[0]) == ("10.0.0.10", "192.0.2.1")
+    assert (restored.before[1], restored.after[1]) == ("192.0.2.1", "10.0.0.10")
+    assert explanation.of(Part.REQUEST)[-1].ttl == 63
+
+
+def test_without_translation_there_is_no_way_back():
+    model = lab_model()
+    plain = replace(model.nodes["router"], rules=ParsedRuleset())
+    diagnosis = explained(lab_model(router=plain), "192.0.2.80").diagnosis
+    assert (diagnosis.at, diagnosis.cause) == ("server", Cause.NO_RETURN_PATH)
+
+
+def test_rules_after_translation_see_what_was_made_of_the_packet():
+    """As the chain by which nothing leaves a NAT untranslated."""
+    router = lab_model().nodes["router"]
+    source_type = {"fib": {"flags": ["saddr", "oif"], "result": "type"}}
+    last = base("last", "postrouting", prio=101)
+    outward, foreign = match(meta("oifname"), "eth1"), match(source_type, "local", "!=")
+    strict = [*router.rules.document, last, rule(outward, foreign, DROP, of="last")]
+    translates = replace(router, rules=ParsedRuleset(strict))
+    assert (
+        explained(lab_model(router=translates), "192.0.2.80").diagnosis.verdict is Verdict.ANSWERED
+    )
+    without_nat = [item for item in strict if "masquerade" not in str(item)]
+    forgets = replace(router, rules=ParsedRuleset(without_nat))
+    diagnosis = explained(lab_model(router=forgets), "192.0.2.80").diagnosis
+    assert (diagnosis.at, diagnosis.cause) == ("router", Cause.FIREWALL)
+
+
+def test_a_stale_mac_leads_astray():
+    """vm remembers the MAC of somebody else for its gateway, and that machine is no router."""
+    vm = machine(10, "10.0.0.10/24", gateway="10.0.0.1")
+    wrong = Neighbour("eth0", IPv4Address("10.0.0.1"), "02:00:00:00:00:14", "stale")
+    vm = replace(vm, space=replace(vm.space, neighbours=(wrong,)))
+    learnt = FdbEntry("sw", "02:00:00:00:00:14", "p1", learnt=True)
+    switch = lab_model().nodes["sw"]
+    switch = replace(switch, space=replace(switch.space, fdb=(learnt,)))
+    explanation = explained(lab_model(vm=vm, sw=switch), "192.0.2.80")
+    assert nodes(explanation, Part.REQUEST) == ["vm", "sw", "other"]
+    assert (explanation.diagnosis.at, explanation.diagnosis.cause) == (
+        "other",
+        Cause.NOT_FORWARDING,
+    )
+
+
+def test_a_mac_that_nobody_has_is_flooded():
+    vm = machine(10, "10.0.0.10/24")
+    stale = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "reachable")
+    vm = replace(vm, space=replace(vm.space, neighbours=(stale,)))
+    explanation = explained(lab_model(vm=vm), "10.0.0.20")
+    assert (explanation.diagnosis.at, explanation.diagnosis.cause) == ("sw", Cause.MAC_UNKNOWN)
+    assert [out.peer for out in explanation.of(Part.REQUEST)[1].went_out] == ["other", "router"]
+
+
+def test_a_failed_question_is_asked_again():
+    vm = machine(10, "10.0.0.10/24")
+    failed = Neighbour("eth0", IPv4Address("10.0.0.20"), "02:00:00:00:00:ee", "failed")
+    vm = replace(vm, space=replace(vm.space, neighbours=(failed,)))
+    assert explained(lab_model(vm=vm), "10.0.0.20").diagnosis.verdict is Verdict.ANSWERED
+
+
+def test_the_address_is_on_another_network():
+    moved = machine(20, "192.0.2.80/24")
+    vm = machine(10, "10.0.0.10/24", "172.16.0.1/24")
+    server = machine(40, "10.0.0.99/24")
+    diagnosis = explained(lab_model(other=moved, vm=vm, server=server), "10.0.0.99").diagnosis
+    assert (diagnosis.at, diagnosis.cause) == ("vm", Cause.WRONG_SEGMENT)
+
+
+@pytest.mark.parametrize(
+    ("address", "probe", "verdict"),
+    [
+        ("0.0.0.0", PredictedProbe("tcp", 80), Verdict.ANSWERED),
+        ("10.0.0.20", PredictedProbe("tcp", 80), Verdict.ANSWERED),
+        ("127.0.0.1", PredictedProbe("tcp", 80), Verdict.REFUSED),
+        ("0.0.0.0", PredictedProbe("udp", 80), Verdict.REFUSED),
+        ("0.0.0.0", PredictedProbe("tcp", 81), Verdict.REFUSED),
+    ],
+)
+def test_a_port_needs_a_program(address, probe, verdict):
+    waiting = (Socket("tcp", IPv4Address(address), 80, 1, "httpd"),)
+    machine_model = replace(machine(20, "10.0.0.20/24"), listening=waiting)
+    diagnosis = explained(lab_model(other=machine_model), "10.0.0.20", probe).diagnosis
+    assert diagnosis.verdict is verdict
+    assert diagnosis.cause in (None, Cause.PORT_CLOSED)
+
+
+def test_a_rule_about_the_source_port_is_not_certain():
+    picky = ParsedRuleset([base(), rule(match(payload("tcp", "sport"), 1000), DROP)])
+    picky_machine = replace(machine(20, "10.0.0.20/24"), rules=picky)
+    diagnosis = explained(
+        lab_model(other=picky_machine), "10.0.0.20", PredictedProbe("tcp", 80)
+    ).diagnosis
+    assert (diagnosis.verdict, diagnosis.at) == (Verdict.UNKNOWN, "other")
+    assert diagnosis.evidence == "not certain: rule t c: a rule"
