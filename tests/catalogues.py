@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from babel import Locale, UnknownLocaleError
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
@@ -76,9 +78,18 @@ def update(template: Catalog, folder: Path, *new: str) -> None:
         else:
             file.parent.mkdir(parents=True)
             catalog = _begun(language)
-        catalog.update(template, no_fuzzy_matching=True, update_creation_date=False)
+        # A text that was only reworded keeps its translation, marked fuzzy until somebody has looked at it.
+        catalog.update(template, update_creation_date=False)
         file.write_bytes(written(catalog))
         file.with_suffix(".mo").write_bytes(compiled(catalog))
+
+
+def untranslated(folder: Path) -> dict[str, int]:
+    """Return how many texts of each language are empty or fuzzy."""
+    return {
+        language: sum(1 for text in read(file) if text.id and (text.fuzzy or not text.string))
+        for language, file in catalogues(folder).items()
+    }
 
 
 def _begun(language: str) -> Catalog:
@@ -95,5 +106,17 @@ def _begun(language: str) -> Catalog:
     )
 
 
+def main(new: Sequence[str]) -> None:
+    """Update all catalogues, and say how much is left to translate."""
+    for language in new:
+        try:
+            Locale.parse(language)
+        except (UnknownLocaleError, ValueError):
+            sys.exit(f"'{language}' is no language code, such as de, fr or pt_BR")
+    update(extracted(), messages.LOCALE, *new)
+    for language, count in untranslated(messages.LOCALE).items():
+        print(f"{language}: {f'{count} texts to translate' if count else 'complete'}")
+
+
 if __name__ == "__main__":
-    update(extracted(), messages.LOCALE, *sys.argv[1:])
+    main(sys.argv[1:])

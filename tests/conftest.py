@@ -24,7 +24,7 @@ def golden(request: pytest.FixtureRequest):
         if request.config.getoption("--update-golden"):
             file.write_text(text)
         assert file.is_file(), f"{file} is missing: run pytest with --update-golden and review it"
-        assert file.read_text() == text, f"differs from {file}; --update-golden, if that is meant"
+        assert text == file.read_text(), f"differs from {file}; --update-golden, if that is meant"
 
     return compare
 
