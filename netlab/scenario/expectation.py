@@ -136,7 +136,8 @@ def witnesses(
 
 
 def _named_by(patterns: Sequence[str], endpoints: Iterable[Endpoint]) -> set[str]:
-    names = dict.fromkeys(endpoint.name for endpoint in endpoints)  # In their order, for the message.
+    # In their order, for the message.
+    names = dict.fromkeys(endpoint.name for endpoint in endpoints)
     if not patterns:
         return set(names)
     matching = Matching(names)
