@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from netlab import lab
-from netlab.plan.plan import line
 from tests.machine import leftovers, load_modules, snapshot
 
 
@@ -52,5 +51,5 @@ def _repaired_drift(name: str) -> list[str]:
     drift = lab.status(running).drift
     if drift:
         lab.repair(running)
-    missing, unplanned = (map(line, resources) for resources in (drift.missing, drift.unplanned))
-    return [*(f"-{text}" for text in missing), *(f"+{text}" for text in unplanned)]
+    missing = [f"-{resource}" for resource in drift.missing]
+    return missing + [f"+{resource}" for resource in drift.unplanned]
