@@ -51,5 +51,5 @@ def _repaired_drift(name: str) -> list[str]:
     drift = lab.status(running).drift
     if drift:
         lab.repair(running)
-    missing, unplanned = (map(str, resources) for resources in (drift.missing, drift.unplanned))
-    return [*(f"-{text}" for text in missing), *(f"+{text}" for text in unplanned)]
+    missing = [f"-{resource}" for resource in drift.missing]
+    return missing + [f"+{resource}" for resource in drift.unplanned]

@@ -31,11 +31,8 @@ def running() -> Iterator[lab.Lab]:
 
 @contextmanager
 def changed(node: str, do: str, undo: str) -> Iterator[None]:
-    assert inside(f"explain.{node}", "sh", "-c", do).returncode == 0
-    try:
+    with faults.changed(f"explain.{node}", do, undo):
         yield
-    finally:
-        assert inside(f"explain.{node}", "sh", "-c", undo).returncode == 0
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from netlab.kernel.host import tracepoints
 from netlab.kernel.host.tracepoints import Audit, Departure, KernelDrop, audit
 from netlab.kernel.nftables import nft
 from netlab.packets.tap import Sighting, Tap
+from tests.kernel import faults
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -32,11 +33,8 @@ def running() -> Iterator[lab.Lab]:
 @contextmanager
 def changed(node: str, do: str, undo: str) -> Iterator[None]:
     """A fault for the length of a block."""
-    assert inside(f"audit.{node}", "sh", "-c", do).returncode == 0
-    try:
+    with faults.changed(f"audit.{node}", do, undo):
         yield
-    finally:
-        assert inside(f"audit.{node}", "sh", "-c", undo).returncode == 0
 
 
 @contextmanager
