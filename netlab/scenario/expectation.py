@@ -136,9 +136,9 @@ def witnesses(
 
 
 def _named_by(patterns: Sequence[str], endpoints: Iterable[Endpoint]) -> set[str]:
-    names = {endpoint.name for endpoint in endpoints}
+    names = list(dict.fromkeys(endpoint.name for endpoint in endpoints))
     if not patterns:
-        return names
+        return set(names)
     matching = Matching(names)
     for pattern in patterns:
         if not matching(pattern):
