@@ -67,7 +67,9 @@ def test_verify_ends_with_1_and_says_what_is_not_as_expected(nat):
     done = netlab("verify")
     assert done.returncode == 1
     pairs = "! vm1 → host@lan, internet, pc, router, 4 pairs: expected reachable"
-    assert f"{pairs}, but dead: at vm1, the routing table has no way to that address" in done.stdout
+    assert (
+        f"{pairs}, but dropped: at vm1, the routing table has no way to that address" in done.stdout
+    )
     assert "31 of 35 pairs are as expected" in done.stdout
     some = netlab("verify", "--from", "vm1", "--to", "internet", "--json")
     (cell,) = json.loads(some.stdout)["cells"]

@@ -121,7 +121,7 @@ def test_tshark_reads_every_sighting_with_its_comment(tmp_path):
     ]
     assert host in rows
     assert probe[0][:2] == ["vm1.eth0", "request, step 1, vm1: ICMP echo request"]
-    assert probe[-1][:2] == ["vm1.eth0", "answer, step 12, vm1: ICMP echo reply"]
+    assert probe[-1][:2] == ["vm1.eth0", "reply, step 12, vm1: ICMP echo reply"]
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path):
