@@ -1,6 +1,6 @@
 """IPv6 of interfaces: on, off, and the addresses and routes from a router's advertisement.
 
-It is off in each new namespace (`plan.machine`), so an interface has no IPv6
+It is off in each new namespace (`plan.node`), so an interface has no IPv6
 unless it is switched on. Nothing waits: duplicate address detection
 is off, and the router is asked at once (addrconf of ip-sysctl.rst).
 """

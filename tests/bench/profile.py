@@ -25,11 +25,7 @@ _GROUPS = {
         *("importing", "pydantic", "typing", "annotated_types", "netlab/frozen"),
         *("Python's dataclasses", "Python's typing", "Python's enum", "Python's abc", "Python's _"),
     ),
-    "YAML": (
-        "yaml",
-        "ruamel",
-        *(f"netlab/scenario/{n}" for n in ("syntax", "document", "rewrite")),
-    ),
+    "YAML": ("yaml", "netlab/scenario/text"),
     "scenario and plan": ("netlab/scenario", "netlab/plan", "Python's ipaddress"),
     "messages and files of the kernel": (
         "netlab/kernel",
@@ -37,7 +33,7 @@ _GROUPS = {
         "nftables",
         "Python's pathlib",
     ),
-    "progress, pictures, tables": ("rich", "netlab/report", "netlab/views", "netlab/cli", "click"),
+    "progress, pictures, tables": ("rich", "netlab/report", "netlab/show", "netlab/cli", "click"),
 }
 """What the parts belong to: the first group that has the beginning of a part's name."""
 _REST = "all else"

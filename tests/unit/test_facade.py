@@ -54,6 +54,22 @@ def test_importing_the_facade_imports_no_verb():
     assert printed.decode().strip() == "[]"
 
 
+def test_threads_may_use_verbs_for_the_first_time_at_once():
+    code = """
+import random, sys
+from concurrent.futures import ThreadPoolExecutor
+from netlab import lab
+
+def use(seed):
+    for name in random.Random(seed).sample(lab.__all__, len(lab.__all__)):
+        getattr(lab, name)
+
+sys.setswitchinterval(1e-6)
+list(ThreadPoolExecutor(8).map(use, range(8)))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("name", report.__all__)
 def test_every_module_of_report_is_where_its_table_says(name):
     assert getattr(report, name).__name__ == f"netlab.report.{report._SUBMODULES[name]}"

@@ -29,7 +29,7 @@ def verify(
     """Measure who reaches whom, and compare it with what the scenario expects.
 
     Every packet is followed, so that one that was not answered is told with where and why it
-    died; with `replies_only`, its two ends alone are looked at, which is faster.
+    was dropped; with `replies_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured. `expectations` are those of
     `lab.expectations` that are measured (see `pairs`); None: all. Raises NeedsRoot, KernelError,
     Interrupted.

@@ -466,7 +466,7 @@ const translated = (text) => data.texts[page.language]?.[text] ?? text;
 
 /** A word's text with its values, in the order of their places in English. */
 function say(word, ...values) {
-  if (!(word in WORDS)) return word;
+  if (!Object.hasOwn(WORDS, word)) return word;
   const text = WORDS[word], places = text.match(/{\w+}/g) ?? [];
   return translated(text).replace(/{\w+}/g, (place) => values[places.indexOf(place)]);
 }

@@ -256,7 +256,11 @@ class _Failures:
                 count = sum(block.pairs for block in left)
                 yield "    " + self._text(N_("… and {count} more"), count=count)
         asked = {
-            f"{result.expectation.target.name} at {result.address}"
+            self._text(
+                N_("{node} at {address}"),
+                node=result.expectation.target.name,
+                address=result.address,
+            )
             for result in group.results
             if _is_chosen(result)
         }

@@ -37,7 +37,7 @@ def test_names_patterns_and_adapters(planned):
 @pytest.mark.parametrize(
     ("sources", "targets", "what"),
     [
-        (["vm9"], [], "'vm9' names no endpoint"),
+        (["vm9"], [], "'vm9' names no endpoint; use one of: vm1, vm2, vm3, vm4, vm5, host, pc,"),
         ([], ["vm1", "x*"], "'x[*]' names no endpoint"),
         (["host@vmnet8"], [], "'host@vmnet8' names no endpoint"),
         (["vm1"], ["vm1"], "there is no pair from vm1 to vm1"),
