@@ -262,7 +262,7 @@ class Adapter:
                 "dhcp-pool-exhausted", why, "give it an `address`, or the server a larger `range`"
             )
         if network.barred:
-            why = f"{network.barred} is not given the answers: promiscuous mode is not permitted"
+            why = f"{network.barred} is not given the replies: promiscuous mode is not permitted"
             return InVain("no-return-path", why, "permit it: `promiscuous: true`")
         if not network.linked or (network.mode and network.mode.on_lan and not network.lan):
             card = f"the host's {network.nic}, which has no link" if network.nic else "no card"
