@@ -62,7 +62,7 @@ def _diagnose(
         text = Message("the reply would end on {node}: {why}", node=last, why=why)
         return Diagnosis(Verdict.DROPPED, last, Cause.NO_RETURN_PATH, _because_turned(walk, text))
     if taker != source:
-        text = Message("{node} would take the answer for its own", node=taker)
+        text = Message("{node} would take the reply for its own", node=taker)
         dropped = Diagnosis(Verdict.DROPPED, taker, Cause.NO_RETURN_PATH, text)
         return _twin(walk, taker, source, reply.target) or dropped
     if reply.source != to:
