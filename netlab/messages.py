@@ -7,6 +7,7 @@ the language, is a `Message`. Linux's own texts (a rule, a route) are plain stri
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, reduce
 from gettext import translation
@@ -31,9 +32,15 @@ def languages() -> tuple[str, ...]:
 def translator(language: str) -> Callable[[str], str]:
     """Return gettext's function for a language; English needs no catalogue.
 
-    A text that the catalogue lacks stays English. Raises OSError if there is no such catalogue.
+    A text that the catalogue lacks stays English, and so do all if the file is gone or damaged: what a
+    command has found out is not lost for a text.
     """
-    return str if language == ENGLISH else translation(_DOMAIN, LOCALE, [language]).gettext
+    if language == ENGLISH:
+        return str
+    try:
+        return translation(_DOMAIN, LOCALE, [language]).gettext
+    except (OSError, ValueError, struct.error):
+        return str
 
 
 def N_(text: str) -> str:  # noqa: N802
