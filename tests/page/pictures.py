@@ -83,7 +83,7 @@ def compared(tab: Browser, modes: lab.Lab) -> Iterator[str | None]:
 
 PICTURES = {
     "page-nat.png": ("nat", translated),
-    "page-death-zh.png": ("nat", dead),
+    "page-dropped-zh.png": ("nat", dead),
     "page-live.png": ("nat", live),
     "page-compare.png": ("three-modes", compared),
 }
