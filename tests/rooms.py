@@ -16,7 +16,16 @@ ALLOWED = {
     "diagnosis": {"node_interface", "messages", "kernel", "packets"},
     "probes": {"errors", "suggest", "messages", "visible", "kernel", "packets", "diagnosis"},
     "trace": {"node_interface", "errors", "messages", "kernel", "packets", "diagnosis", "probes"},
-    "verify": {"errors", "messages", "scenario", "kernel", "packets", "diagnosis", "probes"},
+    "verify": {
+        "node_interface",
+        "errors",
+        "messages",
+        "scenario",
+        "kernel",
+        "packets",
+        "diagnosis",
+        "probes",
+    },
     "traffic": {"packets", "diagnosis"},
     "explain": {"node_interface", "errors", "messages", "kernel", "packets", "diagnosis", "probes"},
     "lab": {

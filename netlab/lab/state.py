@@ -13,6 +13,7 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.lab.attaching import leftovers
 from netlab.lab.labs import Lab
 from netlab.lab.unleased import Unleased, presumed_reason
+from netlab.node_interface import NamespaceInterface
 from netlab.plan.names import namespace
 from netlab.plan.plan import drift_between
 from netlab.plan.resources import Cable, Lease
@@ -128,9 +129,10 @@ def _adapter(
     adapter: Adapter, machine: str, is_up: bool, run: RunDirectory, observed: Observation
 ) -> AdapterStatus:
     """Look at one adapter; `machine` is its machine's namespace."""
+    holder = NamespaceInterface(machine, adapter.holder)
     addresses = (
-        *observed.addresses.get((machine, adapter.holder), ()),
-        *observed.ipv6.get((machine, adapter.holder), ()),
+        *observed.addresses.get(holder, ()),
+        *observed.ipv6.get(holder, ()),
     )
     return AdapterStatus(
         adapter.interface,

@@ -17,6 +17,7 @@ from netlab.kernel.state import sockets, spaces
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.spaces import Space
 from netlab.lab import Lab
+from netlab.node_interface import NamespaceInterface, NodeInterface
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import Lease, Service
 from netlab.scenario.topology import Adapter
@@ -60,25 +61,29 @@ class Look:
         return spaces.look(self.nodes)
 
     @cached_property
-    def advertised(self) -> frozenset[tuple[str, str]]:
-        """(namespace, interface) of every address that stems from a router's advertisement."""
+    def advertised(self) -> frozenset[NamespaceInterface]:
+        """Interfaces with an address that stems from a router's advertisement."""
         return frozenset(
-            (namespace, interface)
+            NamespaceInterface(namespace, interface)
             for namespace in self.machines
             for interface in self.spaces[namespace].advertised
         )
 
     @cached_property
-    def adapters(self) -> dict[tuple[str, str], Adapter]:
-        """(node, interface) to the planned adapter."""
+    def adapters(self) -> dict[NodeInterface, Adapter]:
+        """Interfaces and their planned adapters."""
         every = (adapter for node in self.lab.topology.nodes.values() for adapter in node.adapters)
-        return {(adapter.node, adapter.interface): adapter for adapter in every}
+        return {NodeInterface(adapter.node, adapter.interface): adapter for adapter in every}
 
     @cached_property
-    def holders(self) -> dict[tuple[str, str], Adapter]:
-        """(node, interface) to the planned adapter whose address it has."""
+    def holders(self) -> dict[NodeInterface, Adapter]:
+        """Interfaces and the planned adapters whose addresses they have."""
         every = (adapter for node in self.lab.topology.nodes.values() for adapter in node.adapters)
-        return {(adapter.node, adapter.holder): adapter for adapter in every if not adapter.bare}
+        return {
+            NodeInterface(adapter.node, adapter.holder): adapter
+            for adapter in every
+            if not adapter.bare
+        }
 
     def about(self, node: str, interface: str | None = None, *names: str) -> frozenset[str]:
         """Return a node with its networks, or with the one that an interface is plugged into, and `names`."""
@@ -103,7 +108,7 @@ class Look:
 
     def near(self, node: str, interface: str = "") -> frozenset[str]:
         """Return the machines on the network that an interface is plugged into, or that a switch is."""
-        adapter, topology = self.adapters.get((node, interface)), self.lab.topology
+        adapter, topology = self.adapters.get(NodeInterface(node, interface)), self.lab.topology
         network = adapter.network if adapter else topology.networks.get(node)
         return (
             frozenset(neighbour.node for neighbour in topology.neighbours(network))

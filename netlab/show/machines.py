@@ -10,7 +10,7 @@ from netlab.kernel.process import services
 from netlab.kernel.resources.interfaces import FALLBACK_NAMES
 from netlab.kernel.rows import IPAddress, NextHop, RouteRow
 from netlab.kernel.state.spaces import Space
-from netlab.node_interface import NamespaceInterface
+from netlab.node_interface import NamespaceInterface, NodeInterface
 from netlab.plan.resources import DhcpClient
 from netlab.show.look import Look, Value, ViewRow
 
@@ -22,8 +22,9 @@ def addresses(look: Look) -> Iterator[ViewRow]:
         for interface in space.interfaces:
             if interface.name in FALLBACK_NAMES:
                 continue
-            adapter = look.adapters.get((node, interface.name))
-            holder = look.holders.get((node, interface.name))
+            key = NodeInterface(node, interface.name)
+            adapter = look.adapters.get(key)
+            holder = look.holders.get(key)
             for version in (4, 6):
                 present = ", ".join(_addresses_of(space, interface.name, version))
                 if version == 4:

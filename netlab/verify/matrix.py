@@ -11,16 +11,17 @@ from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.frozen import frozen
 from netlab.kernel.signals import Interruption
 from netlab.messages import N_, Message, join_or
+from netlab.node_interface import NodeInterface
 from netlab.scenario.expectation import Endpoint, Expectation
 from netlab.scenario.model import Family
 from netlab.scenario.topology import Adapter, Node
 from netlab.verify import rounds
 from netlab.verify.batches import PairProbe
 
-AdapterAddresses = Mapping[tuple[str, str], tuple[IPv4Interface | IPv6Interface, ...]]
+AdapterAddresses = Mapping[NodeInterface, tuple[IPv4Interface | IPv6Interface, ...]]
 """The addresses of one family that interfaces have now: (node, interface) to addresses."""
 
-_IpTexts = Mapping[tuple[str, str], tuple[str, ...]]
+_IpTexts = Mapping[NodeInterface, tuple[str, ...]]
 """IP addresses as text, without the network: (node, interface) to addresses."""
 
 
@@ -186,4 +187,4 @@ def _with_ipv6(target: Endpoint, usual: Adapter, ips: _IpTexts) -> Adapter:
 
 
 def _ips_of(adapter: Adapter, ips: _IpTexts) -> tuple[str, ...]:
-    return () if adapter.bare else ips.get((adapter.node, adapter.holder), ())
+    return () if adapter.bare else ips.get(NodeInterface(adapter.node, adapter.holder), ())

@@ -19,13 +19,14 @@ from netlab.kernel.resources import drivers, strays
 from netlab.kernel.resources.base import LabState, NamespaceState
 from netlab.kernel.resources.drivers import DRIVERS
 from netlab.kernel.rundir import RunDirectory
+from netlab.node_interface import NamespaceInterface
 from netlab.plan.plan import Plan
 from netlab.plan.resources import Address, Resource, Route
 
-InterfaceAddresses = dict[tuple[str, str], tuple[IPv4Interface, ...]]
-"""(namespace, interface) to the IPv4 addresses that it has."""
-Ipv6Addresses = dict[tuple[str, str], tuple[IPv6Interface, ...]]
-"""(namespace, interface) to the IPv6 addresses that it has, without link-local ones."""
+InterfaceAddresses = dict[NamespaceInterface, tuple[IPv4Interface, ...]]
+"""Interfaces and their IPv4 addresses."""
+Ipv6Addresses = dict[NamespaceInterface, tuple[IPv6Interface, ...]]
+"""Interfaces and their IPv6 addresses, without link-local ones."""
 
 
 @frozen
@@ -89,9 +90,9 @@ _Ip = TypeVar("_Ip", bound=IPv4Interface | IPv6Interface)
 
 def _by_interface(
     family: type[_Ip], addresses: Iterable[Address]
-) -> dict[tuple[str, str], tuple[_Ip, ...]]:
-    """The addresses of a family by (namespace, interface); of IPv6, without link-local ones."""
-    grouped: dict[tuple[str, str], tuple[_Ip, ...]] = {}
+) -> dict[NamespaceInterface, tuple[_Ip, ...]]:
+    """The addresses of a family by interface; of IPv6, without link-local ones."""
+    grouped: dict[NamespaceInterface, tuple[_Ip, ...]] = {}
     for resource in addresses:
         address = resource.address
         if isinstance(address, family) and not (address.version == 6 and address.is_link_local):

@@ -9,6 +9,7 @@ from netlab.kernel.host.doctor import require_root
 from netlab.kernel.resources.observe import addresses
 from netlab.kernel.signals import deferred_signals
 from netlab.lab.packets.network_map import netmap
+from netlab.node_interface import NodeInterface
 from netlab.plan import names
 from netlab.scenario.expectation import selected, witnesses
 from netlab.scenario.model import Family
@@ -67,11 +68,11 @@ def _namespaces_and_addresses(
     ipv4, ipv6 = addresses([namespaces[node.name] for node in lab.topology.endpoints])
     return namespaces, {
         Family.IPV4: {
-            (names.node(namespace), interface): current
-            for (namespace, interface), current in ipv4.items()
+            NodeInterface(names.node(key.namespace), key.interface): current
+            for key, current in ipv4.items()
         },
         Family.IPV6: {
-            (names.node(namespace), interface): current
-            for (namespace, interface), current in ipv6.items()
+            NodeInterface(names.node(key.namespace), key.interface): current
+            for key, current in ipv6.items()
         },
     }

@@ -30,8 +30,8 @@ class Resource:
         raise NotImplementedError
 
     @property
-    def interfaces(self) -> tuple[tuple[str, str], ...]:
-        """(namespace, interface) of each interface that it creates."""
+    def interfaces(self) -> tuple[NamespaceInterface, ...]:
+        """Each interface that it creates."""
         return ()
 
     @property

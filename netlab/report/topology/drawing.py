@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from netlab.frozen import frozen
 from netlab.messages import translator
+from netlab.node_interface import NodeInterface
 from netlab.report.topology.graph import ShownAddresses, name, shown, subnet, title
 from netlab.scenario.topology import HOST, LAN, Adapter, Network, Role, Topology
 
@@ -132,7 +133,7 @@ def _onward(topology: Topology, network: Network, addresses: ShownAddresses, lan
     """Return where packets go from here, in words."""
     gettext = translator(language)
     card = topology.uplink
-    present = addresses.get((HOST, card.interface), (str(card.address or "DHCP"),))[:1]
+    present = addresses.get(NodeInterface(HOST, card.interface), (str(card.address or "DHCP"),))[:1]
     outside = "".join(address.partition("/")[0] for address in present)
     if network.mode and network.mode.on_lan:
         if network.nic is None:

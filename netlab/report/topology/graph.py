@@ -29,8 +29,8 @@ _NO_ADDRESS = N_("no address")
 INSIDE = (Role.VM, Role.NAT_DEVICE, Role.DHCP_SERVER, Role.HOST)
 """Roles of machines inside the one real computer, beside VMware's switches."""
 
-ShownAddresses = Mapping[tuple[str, str], Sequence[str]]
-"""(node, interface) to the addresses it has."""
+ShownAddresses = Mapping[NodeInterface, Sequence[str]]
+"""Interfaces and their addresses."""
 
 
 @frozen
@@ -106,7 +106,7 @@ class Graph:
 
     def all_addresses(self, adapter: Adapter) -> list[str]:
         """Return all of the adapter's addresses, for where there is room."""
-        ipv6 = self.ipv6.get((adapter.node, adapter.interface), ())
+        ipv6 = self.ipv6.get(NodeInterface(adapter.node, adapter.interface), ())
         return [*self.shown(adapter), *(address.partition("/")[0] for address in ipv6)]
 
     def title_of(self, node: Node) -> str:
@@ -126,7 +126,7 @@ def planned(lab: Lab, language: str = "en") -> Graph:
     """Return the graph of a lab that need not run: with the addresses that are known beforehand."""
     adapters = (adapter for node in lab.topology.nodes.values() for adapter in node.adapters)
     ipv6 = {
-        (adapter.node, adapter.interface): (str(adapter.ipv6),)
+        NodeInterface(adapter.node, adapter.interface): (str(adapter.ipv6),)
         for adapter in adapters
         if adapter.ipv6
     }
@@ -157,7 +157,7 @@ def _ipv6_of(status: Status) -> ShownAddresses:
 
 def _all_of(status: Status) -> ShownAddresses:
     return {
-        (node.name, interface.name): interface.addresses
+        NodeInterface(node.name, interface.name): interface.addresses
         for node in status.machines
         for interface in node.interfaces
     }
@@ -170,7 +170,7 @@ def shown(adapter: Adapter, addresses: ShownAddresses, language: str = "en") -> 
         return [gettext("bridged")]
     planned = (str(adapter.address),) if adapter.address else ("DHCP",)
     present = addresses.get(
-        (adapter.node, adapter.interface), planned if not addresses else (_NO_ADDRESS,)
+        NodeInterface(adapter.node, adapter.interface), planned if not addresses else (_NO_ADDRESS,)
     )
     texts = [gettext(address.partition("/")[0]) for address in present]
     remaining = gettext("+ {count} more").format(count=len(texts) - 1)
