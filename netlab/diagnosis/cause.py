@@ -23,17 +23,17 @@ class Cause(StrEnum):
     LOST = "lost"
     NOT_FORWARDING = "not-forwarding"
     FIREWALL = "firewall"
-    REVERSE_PATH_FILTER = "reverse-path-filter"
+    REVERSE_PATH = "reverse-path"
     NO_RETURN_PATH = "no-return-path"
     PORT_CLOSED = "port-closed"
-    NO_PORT_FORWARD = "no-port-forward"
+    NO_FORWARD = "no-forward"
     PROTOCOL_NOT_TRANSLATED = "protocol-not-translated"
     NAT_MAPPING_EXPIRED = "nat-mapping-expired"
     TTL_EXCEEDED = "ttl-exceeded"
     MTU_EXCEEDED = "mtu-exceeded"
     DHCP_NO_OFFER = "dhcp-no-offer"
     DHCP_POOL_EXHAUSTED = "dhcp-pool-exhausted"
-    DNS_TIMEOUT = "dns-timeout"
+    DNS_SILENT = "dns-silent"
     NXDOMAIN = "nxdomain"
     DUPLICATE_MAC = "duplicate-mac"
     DUPLICATE_IP = "duplicate-ip"
@@ -49,7 +49,7 @@ _LOOK_AT = {
     Cause.MAC_UNKNOWN: "bridge fdb",
     Cause.NOT_FORWARDING: "sysctl net.ipv4.ip_forward",
     Cause.FIREWALL: "nft list ruleset",
-    Cause.REVERSE_PATH_FILTER: "sysctl -a -r '\\.rp_filter'",
+    Cause.REVERSE_PATH: "sysctl -a -r '\\.rp_filter'",
     Cause.NO_RETURN_PATH: "ip route",
     Cause.TTL_EXCEEDED: "ip route",
     Cause.MTU_EXCEEDED: "ip link",
@@ -58,12 +58,12 @@ _LOOK_AT = {
     Cause.MAC_NOT_ALLOWED: "nft list ruleset",
     Cause.LOST: "nft list ruleset",
     Cause.PORT_CLOSED: "ss -ltun",
-    Cause.NO_PORT_FORWARD: "ss -ltun",
+    Cause.NO_FORWARD: "ss -ltun",
     Cause.PROTOCOL_NOT_TRANSLATED: "nft list ruleset",
     Cause.NAT_MAPPING_EXPIRED: "sysctl -a -r conntrack_.*timeout",
     Cause.DHCP_NO_OFFER: "ss -lun",
     Cause.DHCP_POOL_EXHAUSTED: "ss -lun",
-    Cause.DNS_TIMEOUT: "ss -lunp",
+    Cause.DNS_SILENT: "ss -lunp",
     Cause.NXDOMAIN: "cat /etc/resolv.conf",
     Cause.DUPLICATE_MAC: "ip link",
     Cause.DUPLICATE_IP: "ip address",

@@ -24,7 +24,7 @@ from netlab.packets.packet import Part
 
 _COUNTED = {
     "Ip.InAddrErrors": Cause.NOT_FORWARDING,
-    "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH_FILTER,
+    "TcpExt.IPReversePathFilter": Cause.REVERSE_PATH,
     "Ip.InHdrErrors": Cause.TTL_EXCEEDED,
     "Ip.FragFails": Cause.MTU_EXCEEDED,
     "Ip6.InAddrErrors": Cause.NOT_FORWARDING,
@@ -391,7 +391,7 @@ def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
         )
     return _dropped(
         server,
-        Cause.DNS_TIMEOUT,
+        Cause.DNS_SILENT,
         Message("{node} listens on udp/53, and nothing came back", node=server),
     )
 
@@ -517,7 +517,7 @@ _REPORTS_V6 = {
 }
 _NO_WAY = (Cause.NO_ROUTE, Cause.ARP_UNANSWERED)
 """Causes that a machine reports where a route leads nowhere, besides a refusal."""
-_SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_PORT_FORWARD)
+_SAYS_NO = (Cause.REFUSED, Cause.PORT_CLOSED, Cause.NO_FORWARD)
 """Causes by which a machine refuses, rather than fails."""
 
 
@@ -552,7 +552,7 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
     if cause is Cause.PORT_CLOSED and last.came_in:
         end = NodeInterface(last.node, last.came_in.interface)
         at_door = end in evidence.lab.forwarded_ports
-        cause = Cause.NO_PORT_FORWARD if at_door else cause
+        cause = Cause.NO_FORWARD if at_door else cause
     verdict = Verdict.REFUSED if cause in _SAYS_NO else Verdict.DROPPED
     return Diagnosis(verdict, last.node, cause, text)
 

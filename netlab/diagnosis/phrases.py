@@ -22,19 +22,19 @@ SENTENCES = {
         "it took the frame, but the packet is for somebody else and it is no router"
     ),
     Cause.FIREWALL: N_("a firewall rule dropped it"),
-    Cause.REVERSE_PATH_FILTER: N_(
+    Cause.REVERSE_PATH: N_(
         "a reply to its source would leave by another interface, so it was dropped"
     ),
     Cause.NO_RETURN_PATH: N_("it arrived, but the reply was dropped on its way back"),
     Cause.PORT_CLOSED: N_("it arrived, but no program listens on that port"),
-    Cause.NO_PORT_FORWARD: N_("the host has no program on that port, and NAT forwards it to no VM"),
+    Cause.NO_FORWARD: N_("the host has no program on that port, and NAT forwards it to no VM"),
     Cause.PROTOCOL_NOT_TRANSLATED: N_("the NAT device translates TCP, UDP and ICMP only"),
     Cause.NAT_MAPPING_EXPIRED: N_("the reply came too late: NAT had forgotten whom it was for"),
     Cause.TTL_EXCEEDED: N_("its time to live ran out"),
     Cause.MTU_EXCEEDED: N_("it is too big for the next cable and may not be cut"),
     Cause.DHCP_NO_OFFER: N_("nobody on this network offers an address by DHCP"),
     Cause.DHCP_POOL_EXHAUSTED: N_("the DHCP server has no address left"),
-    Cause.DNS_TIMEOUT: N_("the DNS server got the question and did not answer"),
+    Cause.DNS_SILENT: N_("the DNS server got the question and did not answer"),
     Cause.NXDOMAIN: N_("the DNS server says that there is no such name"),
     Cause.DUPLICATE_MAC: N_(
         "two machines have the same MAC address, and the switch gave it to the other one"

@@ -110,7 +110,7 @@ class Walk(Cables):
         inlet = self.stays[-1].came_in
         forwarded = self.model.netmap.forwarded_ports
         at_door = inlet and NodeInterface(node, inlet.interface) in forwarded
-        cause = Cause.NO_PORT_FORWARD if at_door else Cause.PORT_CLOSED
+        cause = Cause.NO_FORWARD if at_door else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 
     def reply(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
@@ -206,7 +206,7 @@ class Walk(Cables):
                 source=lookup.source,
                 interface=came_in,
             )
-            raise Ended(node, Cause.REVERSE_PATH_FILTER, text)
+            raise Ended(node, Cause.REVERSE_PATH, text)
         if came_in and result.error == errno.EHOSTUNREACH and target.version == 4:
             self._must_forward(node, came_in, target)
         route = best_route(self.model.nodes[node].space.routes, target)

@@ -64,7 +64,7 @@ def test_every_pair_goes_where_it_was_said_to(running):
     [
         ("vm2", "internet", "tcp:80", None),
         ("vm2", "internet", "tcp:81", Cause.PORT_CLOSED),
-        ("pc", "host@lan", "tcp:81", Cause.NO_PORT_FORWARD),
+        ("pc", "host@lan", "tcp:81", Cause.NO_FORWARD),
         ("vm2", "host", "tcp:81", Cause.PORT_CLOSED),
         ("internet", "host@lan", "tcp:80", Cause.FIREWALL),
     ],
@@ -216,7 +216,7 @@ def test_reverse_path(running):
                 "ip route replace 203.0.113.80 via 192.168.1.1 src 172.31.0.9",
                 "ip route del 203.0.113.80; ip address del 172.31.0.9/32 dev lo"),
     ):  # fmt: skip
-        assert compared(running, "pc", "internet") == ("router", Cause.REVERSE_PATH_FILTER)
+        assert compared(running, "pc", "internet") == ("router", Cause.REVERSE_PATH)
 
 
 @pytest.mark.on_each_kernel

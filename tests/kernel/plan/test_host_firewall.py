@@ -78,7 +78,7 @@ def test_it_decides_about_programs_of_the_host_s_in_the_same_way(running):
         port: lab.trace(lab.attach("fwall"), "pc", HOST, f"tcp:{port}").diagnosis
         for port in (9000, 9001)
     }
-    assert found[9000].cause is Cause.NO_PORT_FORWARD
+    assert found[9000].cause is Cause.NO_FORWARD
     assert found[9001].cause is Cause.FIREWALL
     lab.apply(lab.attach("fwall"), running.source)
 

@@ -112,8 +112,8 @@ def test_the_host_reaches_it_at_its_loopback_and_adapters_and_is_seen_as_the_dev
 
 
 def test_a_port_that_leads_nowhere_is_no_forward():
-    assert end("pc", HOST, "tcp:8081") == ("host", Cause.NO_PORT_FORWARD)
-    assert end("pc", HOST, "udp:8080") == ("host", Cause.NO_PORT_FORWARD)
+    assert end("pc", HOST, "tcp:8081") == ("host", Cause.NO_FORWARD)
+    assert end("pc", HOST, "udp:8080") == ("host", Cause.NO_FORWARD)
 
 
 def test_where_nobody_listens_the_vm_says_no():
@@ -202,7 +202,7 @@ def test_forwards_come_and_go(running):
     done = netlab("forward", "remove", "5353/udp")
     assert done.returncode == 0, done.stderr
     assert netlab("forward", "remove", "8022").returncode == 0
-    assert end("pc", HOST, "udp:5353") == ("host", Cause.NO_PORT_FORWARD)
+    assert end("pc", HOST, "udp:5353") == ("host", Cause.NO_FORWARD)
     assert now().plan == running.plan
 
 

@@ -224,7 +224,7 @@ def test_reverse_path(running):
                 "ip route replace 203.0.113.80 via 192.168.1.1 src 172.31.0.9",
                 "ip route del 203.0.113.80; ip address del 172.31.0.9/32 dev lo"),
     ):  # fmt: skip
-        assert end(running, "pc", "internet") == ("router", Cause.REVERSE_PATH_FILTER)
+        assert end(running, "pc", "internet") == ("router", Cause.REVERSE_PATH)
 
 
 def test_no_way_back(running):
