@@ -5,6 +5,7 @@ from __future__ import annotations
 ALLOWED = {
     "frozen": set(),
     "node_interface": set(),
+    "lazy": set(),
     "errors": set(),
     "visible": set(),
     "suggest": set(),
@@ -29,11 +30,13 @@ ALLOWED = {
     "traffic": {"packets", "diagnosis"},
     "explain": {"node_interface", "errors", "messages", "kernel", "packets", "diagnosis", "probes"},
     "lab": {
+        "lazy",
         *("errors", "suggest", "messages", "scenario", "plan", "kernel", "packets", "diagnosis"),
         *("probes", "trace", "verify", "traffic", "explain", "node_interface"),
     },
     "show": {"node_interface", "errors", "suggest", "visible", "scenario", "plan", "kernel", "lab"},
     "report": {
+        "lazy",
         *("errors", "messages", "visible", "scenario", "plan", "kernel", "packets", "diagnosis"),
         *("trace", "verify", "traffic", "explain", "lab", "show", "node_interface"),
     },

@@ -31,10 +31,9 @@ Every function raises errors of `netlab.errors`. A verb's module is imported whe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
-from threading import RLock
 from typing import TYPE_CHECKING
 
+from netlab.lazy import submodule
 from netlab.scenario import mode
 
 if TYPE_CHECKING:
@@ -172,18 +171,12 @@ _NAMES_IN = {
     "unleased": ("Unleased",),
 }
 _SUBMODULE_OF = {name: submodule for submodule, names in _NAMES_IN.items() for name in names}
-_importing = RLock()
-"""Of threads that each import what the other one needs, Python gives one a module that is half made."""
 
 if not TYPE_CHECKING:  # Else a misspelt name would be an object of any type.
 
     def __getattr__(name: str) -> object:
         """Import a name's submodule; the name is then a global of this module."""
-        if name not in _SUBMODULE_OF:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        with _importing:
-            value = getattr(import_module(f"{__name__}.{_SUBMODULE_OF[name]}"), name)
-        globals()[name] = value
+        globals()[name] = value = getattr(submodule(__name__, _SUBMODULE_OF, name), name)
         return value
 
 

@@ -10,8 +10,9 @@ them, and most bring `rich`.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from netlab.lazy import submodule
 
 if TYPE_CHECKING:
     from netlab.report import console, data, explain, pcapng, text
@@ -52,8 +53,5 @@ if not TYPE_CHECKING:  # Else a misspelt name would be an object of any type.
 
     def __getattr__(name: str) -> object:
         """Import a module; it is then a global of this one."""
-        if name not in _SUBMODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = import_module(f"{__name__}.{_SUBMODULES[name]}")
-        globals()[name] = module
+        globals()[name] = module = submodule(__name__, _SUBMODULES, name)
         return module
