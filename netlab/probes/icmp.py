@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 
+from netlab.packets import protocols
 from netlab.packets.filters import IPV4_DELIVERED, IPV6_DELIVERED, PacketPattern
 from netlab.packets.frame import Fields, message_name
 from netlab.packets.icmp import MARK, EchoRequest
@@ -12,9 +13,13 @@ from netlab.packets.packet import Packet, Part
 from netlab.probes.base import Ends, Probe, received
 
 _HEADER_BYTES = 8
-ECHO_REPLIES = (0, 129)
+ECHO_REPLIES = (protocols.ICMP_ECHO_REPLY, protocols.ICMPV6_ECHO_REPLY)
 """Types of ICMP and ICMPv6."""
-_PARTS = {"8": Part.REQUEST, "0": Part.REPLY, "128": Part.REQUEST, "129": Part.REPLY}
+_PARTS = {
+    **dict.fromkeys(map(str, ECHO_REPLIES), Part.REPLY),
+    str(protocols.ICMP_ECHO_REQUEST): Part.REQUEST,
+    str(protocols.ICMPV6_ECHO_REQUEST): Part.REQUEST,
+}
 
 
 class EchoProbe(Probe):

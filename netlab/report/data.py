@@ -326,7 +326,7 @@ def graph(drawn: Graph) -> dict[str, Any]:
             for network in drawn.switches
         ],
         "wires": [
-            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.nat_uplinks}
+            {"a": asdict(wire.a), "b": asdict(wire.b), "plumbing": wire.is_nat_uplink}
             for wire in drawn.wires
         ],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from netlab.frozen import frozen
+from netlab.packets import protocols
 from netlab.packets.frame import Fields, read
 
 FlowEnd = tuple[str, str]
@@ -17,9 +18,9 @@ FlowEnd = tuple[str, str]
 WEAK = frozenset({"udp", "dns", "arp", "ndp", "dhcp", "other"})
 """Kinds of which two packets may be equal: the key holds for a moment only."""
 
-_ECHO = {"0", "8", "128", "129"}
-_ECHO_REPLY = {"0", "129"}
-_ICMPV6 = "58"
+_ECHO_REPLY = {str(protocols.ICMP_ECHO_REPLY), str(protocols.ICMPV6_ECHO_REPLY)}
+_ECHO = {*_ECHO_REPLY, str(protocols.ICMP_ECHO_REQUEST), str(protocols.ICMPV6_ECHO_REQUEST)}
+_ICMPV6 = str(protocols.ICMPV6)
 _REMEMBERED = 1 << 12
 _INFORMS = 128
 """From this type on, a message of ICMPv6 is no error (RFC 4443, 2.1)."""

@@ -66,13 +66,11 @@ def _namespaces_and_addresses(
     """Return each node's namespace, and the addresses that adapters have now."""
     namespaces = {names.node(namespace): namespace for namespace in lab.plan.namespaces}
     ipv4, ipv6 = addresses([namespaces[node.name] for node in lab.topology.endpoints])
-    return namespaces, {
-        Family.IPV4: {
-            NodeInterface(names.node(key.namespace), key.interface): current
-            for key, current in ipv4.items()
-        },
-        Family.IPV6: {
-            NodeInterface(names.node(key.namespace), key.interface): current
-            for key, current in ipv6.items()
-        },
+    by_family: dict[Family, AdapterAddresses] = {
+        family: {
+            NodeInterface(names.node(key.namespace), key.interface): present
+            for key, present in current.items()
+        }
+        for family, current in ((Family.IPV4, ipv4), (Family.IPV6, ipv6))
     }
+    return namespaces, by_family

@@ -51,7 +51,7 @@ def _dot(graph: Graph) -> Iterator[str]:
             for key, name in ends
             for interface in _adapter(graph, wire, name)
         ]
-        if wire.nat_uplinks:
+        if wire.is_nat_uplink:
             styles.append("style=dashed")
         yield f"  {_quoted(upper)} -- {_quoted(lower)} [{', '.join(styles)}]".replace(" []", "")
     yield "}"
@@ -73,7 +73,7 @@ def _mermaid(graph: Graph) -> Iterator[str]:
         yield f"  {_mermaid_box(graph, name)}"
     for upper, lower, wire in _edges(graph):
         interfaces = [*_adapter(graph, wire, upper), *_adapter(graph, wire, lower)]
-        line = "-.-" if wire.nat_uplinks else "---"
+        line = "-.-" if wire.is_nat_uplink else "---"
         label = f'|"{" – ".join(interfaces)}"|' if interfaces else ""
         yield f"  {_identifier(upper)} {line}{label} {_identifier(lower)}"
 

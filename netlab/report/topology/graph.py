@@ -50,7 +50,7 @@ class Wire:
     b: WireEnd
     network: Network
     """Network whose frames it carries."""
-    nat_uplinks: bool = False
+    is_nat_uplink: bool = False
     """True between a NAT device and the host: to people, the device leaves by the host's card."""
 
     def end_at(self, name: str) -> WireEnd:

@@ -308,7 +308,9 @@ class _Drawing:
     def _host_span(self, host: Node, up: dict[Wire, int], down: Sequence[Wire]) -> tuple[int, int]:
         """Return left and right: below the vmnets that it is plugged into, but for wires that pass it."""
         spans = []
-        devices = {name for wire in up if wire.nat_uplinks for name in (wire.a.place, wire.b.place)}
+        devices = {
+            name for wire in up if wire.is_nat_uplink for name in (wire.a.place, wire.b.place)
+        }
         for group in self.groups:
             ports = [wire for wire, _ in group.hanging if wire in up]
             if ports:

@@ -152,7 +152,7 @@ def _hues(layout: Layout) -> dict[str, str]:
 
 def _wire(line: WireLine, hues: Mapping[str, str]) -> str:
     a, b = line.wire.a, line.wire.b
-    kind = "wire plumbing" if line.wire.nat_uplinks else "wire"
+    kind = "wire plumbing" if line.wire.is_nat_uplink else "wire"
     hue = hues.get(line.wire.network.name, "outside")
     tip = f"{a.place} {a.interface} – {b.place} {b.interface}"
     return (

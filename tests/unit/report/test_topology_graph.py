@@ -331,7 +331,7 @@ def test_a_wire_starts_at_the_machine_and_ends_at_the_switch():
     assert wires["host", "vmnet0"].a == graph.WireEnd("host", "eth0")
     assert wires["vmnet0", "lan"].b == graph.WireEnd("lan", "vmnet0")
     assert wires["router", "internet"].a == graph.WireEnd("router", "wan0")
-    assert wires["vmnet8-nat", "host"].nat_uplinks and not wires["host", "vmnet8"].nat_uplinks
+    assert wires["vmnet8-nat", "host"].is_nat_uplink and not wires["host", "vmnet8"].is_nat_uplink
 
 
 # Measured by Chromium in DejaVu Sans, normal and bold; thousandths of the font's size.
