@@ -11,7 +11,7 @@ from netlab.kernel.obstacles import (
     chains,
     connections,
     interfaces,
-    iptables,
+    legacy_rules,
     policies,
     settings,
     switches,
@@ -21,7 +21,7 @@ from netlab.kernel.obstacles.obstacle import Obstacle
 from netlab.kernel.obstacles.site import Site
 
 _KINDS: tuple[Callable[[Site], Iterator[Obstacle]], ...] = (
-    iptables.read,
+    legacy_rules.read,
     traffic.read,
     policies.read,
     interfaces.xdp,
