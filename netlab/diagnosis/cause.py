@@ -37,6 +37,20 @@ class Cause(StrEnum):
     NXDOMAIN = "nxdomain"
     DUPLICATE_MAC = "duplicate-mac"
     DUPLICATE_IP = "duplicate-ip"
+    ARP_OFF = "arp-off"
+    BROADCAST_ADDRESS = "broadcast-address"
+    MARTIAN = "martian"
+    PORT_BLOCKED = "port-blocked"
+    TC = "tc"
+    XDP = "xdp"
+    XFRM_POLICY = "xfrm-policy"
+    CONNTRACK_FULL = "conntrack-full"
+    NAT_PORTS_EXHAUSTED = "nat-ports-exhausted"
+    BAD_CHECKSUM = "bad-checksum"
+    ECHO_IGNORED = "echo-ignored"
+    PROGRAM_SILENT = "program-silent"
+    QUEUE_FULL = "queue-full"
+    NODE_GONE = "node-gone"
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
@@ -67,6 +81,19 @@ _LOOK_AT = {
     Cause.NXDOMAIN: "cat /etc/resolv.conf",
     Cause.DUPLICATE_MAC: "ip link",
     Cause.DUPLICATE_IP: "ip address",
+    Cause.ARP_OFF: "ip link",
+    Cause.BROADCAST_ADDRESS: "ip address",
+    Cause.MARTIAN: "ip address",
+    Cause.PORT_BLOCKED: "bridge -d link",
+    Cause.TC: "tc -s qdisc",
+    Cause.XDP: "ip link",
+    Cause.XFRM_POLICY: "ip xfrm policy",
+    Cause.CONNTRACK_FULL: "sysctl -a -r conntrack_(count|max)",
+    Cause.NAT_PORTS_EXHAUSTED: "nft list ruleset",
+    Cause.BAD_CHECKSUM: "tcpdump -vv",
+    Cause.ECHO_IGNORED: "sysctl -a -r echo_ignore_all",
+    Cause.PROGRAM_SILENT: "ss -tulnp",
+    Cause.QUEUE_FULL: "ss -tuln",
 }
 _OF_IPV6 = {
     "ip route": "ip -6 route",

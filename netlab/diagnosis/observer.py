@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 
-from netlab.diagnosis.diagnose import LabEvidence
+from netlab.diagnosis.evidence import LabEvidence
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.tables import LabTables
 from netlab.kernel.closing import close_together

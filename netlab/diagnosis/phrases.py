@@ -40,6 +40,22 @@ SENTENCES = {
         "two machines have the same MAC address, and the switch gave it to the other one"
     ),
     Cause.DUPLICATE_IP: N_("two machines have the same IP address, and the other one got it"),
+    Cause.ARP_OFF: N_("the adapter asks nobody for a MAC address: ARP is switched off on it"),
+    Cause.BROADCAST_ADDRESS: N_(
+        "the address is its network's broadcast address, which is no machine's"
+    ),
+    Cause.MARTIAN: N_("it came in from or for an address that cannot be on that cable"),
+    Cause.PORT_BLOCKED: N_("a port of the switch is set to let no such frame pass"),
+    Cause.TC: N_("a filter or queue of tc dropped it"),
+    Cause.XDP: N_("an XDP program dropped it"),
+    Cause.XFRM_POLICY: N_("an IPsec policy dropped it"),
+    Cause.CONNTRACK_FULL: N_("the table of connections is full"),
+    Cause.NAT_PORTS_EXHAUSTED: N_("NAT has no port left for it"),
+    Cause.BAD_CHECKSUM: N_("its checksum is wrong, so it was dropped"),
+    Cause.ECHO_IGNORED: N_("it arrived, but the machine is set not to answer ping"),
+    Cause.PROGRAM_SILENT: N_("it arrived, and the program that got it did not answer"),
+    Cause.QUEUE_FULL: N_("it arrived, but the queue of the program that is to take it is full"),
+    Cause.NODE_GONE: N_("the machine is gone: its network namespace has been removed"),
     Cause.REFUSED: N_("a machine on the way refused it"),
     Cause.UNKNOWN: N_("what was seen does not prove any cause"),
 }

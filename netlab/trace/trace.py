@@ -9,7 +9,8 @@ from dataclasses import field, replace
 from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.cause import Diagnosis
 from netlab.diagnosis.decision import Decision, decisions
-from netlab.diagnosis.diagnose import ProbeEvidence
+from netlab.diagnosis.evidence import LabEvidence
+from netlab.diagnosis.gathering import ProbeEnds, gathered
 from netlab.diagnosis.history import Entry, History, TableChange, dated, ended
 from netlab.diagnosis.journey import Journey, NetworkMap, follow
 from netlab.diagnosis.observer import LabObserver
@@ -158,7 +159,7 @@ def _trace(
     start: tuple[Entry, ...],
     changes: Sequence[TableChange],
     tables: LabTables,
-    lab_evidence: diagnose.LabEvidence,
+    lab_evidence: LabEvidence,
 ) -> Trace:
     """Return the trace of a probe that is over."""
     netmap, probe = tables.netmap, pursuit.probe
@@ -168,34 +169,21 @@ def _trace(
     entries = (*start, *(change.entry for change in changes))
     past = [(entry.node, entry.row) for entry in entries]
     unanswered = dict(question for question in pursuit.unanswered() if question in needed)
-    kind = request.by.partition(":")[0]
-    asked = {request.source: str(request.ends.to)} if kind == "arp" else {}
-    evidence = ProbeEvidence(
-        source=request.source,
-        target=request.target,
-        journey=journey.only(probe.decides),
+    ends = ProbeEnds(
+        request.source,
+        request.target,
+        str(request.ends.to),
+        request.by.partition(":")[0],
+        request.named,
+        request.ends.interface,
+    )
+    evidence = replace(
+        gathered(ends, tables, journey.only(probe.decides), unanswered),
         lab=lab_evidence,
-        kind=kind,
         answered=probe.answered,
         send_error=pursuit.error,
-        address=str(request.ends.to),
-        meant=tables.meant(request.ends.to, request.target, request.named),
-        no_route_back=tables.no_route_back(request.target, journey),
-        turned=tables.turned(journey),
-        misplaced=tables.misplaced(journey),
-        closed_route=tables.closed_routes(request.ends.to, journey, request.source),
-        dark=_dark(request, tables, journey),
-        carriers=tables.carriers(request.source),
-        addressed=tables.addressed(request.source, request.ends.to),
         drops=_drops(hits, probe, tables),
-        present=tables.present(journey),
         silenced=drops.silenced(drops.unheard(hits), _next_hops(pursuit, tables, request), tables),
-        unanswered=unanswered,
-        elsewhere={
-            address: owner
-            for node, address in (unanswered | asked).items()
-            if (owner := tables.elsewhere(node, address))
-        },
         forgotten=frozenset(
             step.node
             for step in journey.of(Part.REQUEST)
@@ -216,15 +204,6 @@ def _trace(
         History(start, dated(changes, frames, netmap.nodes)),
         names,
     )
-
-
-def _dark(request: TraceRequest, tables: LabTables, journey: Journey) -> dict[str, str]:
-    """Return `LabTables.dark` of a probe; of one that is broadcast, by the interface that it names."""
-    ends = request.ends
-    if request.by.partition(":")[0] not in diagnose.TO_EVERYBODY:
-        return tables.dark(str(ends.to), journey, request.source)
-    is_dark = ends.interface not in tables.carriers(request.source)
-    return {request.source: ends.interface} if is_dark else {}
 
 
 def _next_hops(pursuit: Pursuit, tables: LabTables, request: TraceRequest) -> set[tuple[str, str]]:

@@ -13,7 +13,8 @@ from functools import cached_property
 
 from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.cause import Cause, Diagnosis
-from netlab.diagnosis.diagnose import ProbeEvidence
+from netlab.diagnosis.evidence import ProbeEvidence
+from netlab.diagnosis.gathering import ProbeEnds, gathered
 from netlab.diagnosis.journey import NetworkMap, follow
 from netlab.diagnosis.observer import LabObserver
 from netlab.diagnosis.tables import LabTables
@@ -150,26 +151,11 @@ class LossAnalyzer:
         hops = self._tables.next_hops(last, carried, probe.to)
         unanswered = self._unanswered(last, hops)
         self._unsettled[number] = probe.token, {(last, hop) for hop in hops}
-        self._kept[number] = ProbeEvidence(
-            source=source,
-            target=nodes[probe.target],
-            journey=journey,
+        ends = ProbeEnds(source, nodes[probe.target], probe.to)
+        self._kept[number] = replace(
+            gathered(ends, self._tables, journey, unanswered),
             send_error=probe.send_error,
             answered=probe.answered,
-            address=probe.to,
-            turned=self._tables.turned(journey),
-            misplaced=self._tables.misplaced(journey),
-            closed_route=self._tables.closed_routes(probe.to, journey, source),
-            dark=self._tables.dark(probe.to, journey, source),
-            carriers=self._tables.carriers(source),
-            addressed=self._tables.addressed(source, probe.to),
-            present=self._tables.present(journey),
-            unanswered=unanswered,
-            elsewhere={
-                address: owner
-                for node, address in unanswered.items()
-                if (owner := self._tables.elsewhere(node, address))
-            },
         )
 
     def diagnoses(self) -> dict[int, Diagnosis]:

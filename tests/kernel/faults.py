@@ -15,7 +15,8 @@ from unittest import mock
 
 from netlab import lab
 from netlab.diagnosis.cause import Cause, Diagnosis
-from netlab.diagnosis.diagnose import LabEvidence, ProbeEvidence, diagnose
+from netlab.diagnosis.diagnose import diagnose
+from netlab.diagnosis.evidence import LabEvidence, ProbeEvidence
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.nftables import nft
 from netlab.kernel.rundir import RunDirectory

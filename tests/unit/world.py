@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from netlab.diagnosis.diagnose import LabEvidence, ProbeEvidence
+from netlab.diagnosis.evidence import LabEvidence, ProbeEvidence
 from netlab.diagnosis.journey import NetworkMap, follow
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part

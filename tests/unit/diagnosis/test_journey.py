@@ -9,8 +9,9 @@ import pytest
 
 from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Cause, Diagnosis, look_at
-from netlab.diagnosis.diagnose import ProbeEvidence, diagnose
+from netlab.diagnosis.diagnose import diagnose
 from netlab.diagnosis.drops import RuleDrop, Silence
+from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.journey import AsymmetricReply, NetworkMap, asymmetric_reply, follow
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.rows import RouteRow

@@ -1,0 +1,76 @@
+"""Replies that have come home: by the machine that was meant, or by another one. Pure."""
+
+from __future__ import annotations
+
+from netlab.diagnosis.broadcasts import TO_EVERYBODY
+from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.evidence import ProbeEvidence, is_home
+from netlab.diagnosis.findings import dropped, duplicate, unknown
+from netlab.diagnosis.journey import Step
+from netlab.diagnosis.verdict import Verdict
+from netlab.messages import Message
+from netlab.packets.packet import Part
+
+
+def answered_as_another(evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return the diagnosis of a reply that is home from an address that was not asked: no program waits
+    for such a one."""
+    asked = evidence.journey.of(Part.REQUEST)[0].after.get("ip.dst")
+    home = [step for step in evidence.journey.of(Part.REPLY) if is_home(step, evidence)]
+    if evidence.kind in TO_EVERYBODY or asked != evidence.address or not home:
+        return None
+    replied_from = home[-1].before.get("ip.src", asked)
+    if replied_from == asked:
+        return None
+    text = Message(
+        "{node} asked {address}, and the reply comes from {other}",
+        node=evidence.source,
+        address=asked,
+        other=replied_from,
+    )
+    if evidence.turned:
+        text = Message("{why}; {what}", why=evidence.turned, what=text)
+    return dropped(evidence.source, Cause.NO_RETURN_PATH, text)
+
+
+def answered(evidence: ProbeEvidence) -> Diagnosis:
+    home = [step for step in evidence.journey.of(Part.REPLY) if is_home(step, evidence)]
+    if not home:
+        return unknown(evidence.source, Message("a program got a reply, and no tap saw it arrive"))
+    senders = [sender_of(evidence.journey.packets[step.packet][0]) for step in home]
+    if evidence.kind == "dhcp":
+        return Diagnosis(Verdict.ANSWERED, senders[0])
+    meant = next((sender for sender in senders if sender in receivers(evidence)), None)
+    if meant:
+        return Diagnosis(Verdict.ANSWERED, meant)
+    sender = senders[-1]
+    if twins := rivals(evidence, sender):
+        return duplicate(sender, evidence.address, twins)
+    if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
+        # The target has passed it on: a port that leads there.
+        return Diagnosis(Verdict.ANSWERED, sender)
+    return unknown(sender, Message("it was answered, but by {who}", who=sender))
+
+
+def sender_of(first: Step) -> str:
+    """Return the node that made a packet, by its first step; one that was not seen leaving came from the
+    cable's other end."""
+    return first.came_in.peer if first.came_in else first.node
+
+
+def receivers(evidence: ProbeEvidence) -> frozenset[str]:
+    return evidence.meant | {evidence.target}
+
+
+def rivals(evidence: ProbeEvidence, node: str) -> frozenset[str]:
+    """Return the owners of the target's address, if the machine `node`, which was not meant, is one of
+    them."""
+    owners = evidence.lab.owners.get(evidence.address, frozenset())
+    is_rival = {node, evidence.target} <= owners and node not in receivers(evidence)
+    return owners if is_rival else frozenset()
+
+
+def _had(step: Step, evidence: ProbeEvidence) -> bool:
+    """Return whether the request was with the target, at the address that was asked."""
+    parts = evidence.lab.parts.get(step.node, frozenset()) | {step.node}
+    return evidence.target in parts and step.before.get("ip.dst") == evidence.address

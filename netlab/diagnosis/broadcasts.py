@@ -1,0 +1,59 @@
+"""Probes that go to everybody: where one was seen last says nothing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.endings import ended_by_rule
+from netlab.diagnosis.evidence import ProbeEvidence
+from netlab.diagnosis.findings import dropped, in_short, never_answered, not_resolved
+from netlab.diagnosis.journey import Step
+from netlab.messages import Message
+from netlab.packets.packet import Part
+
+
+def _no_offer(evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a DHCP question that nobody answered."""
+    asked = [step for step in evidence.journey.of(Part.REQUEST) if step.came_in]
+    if ended := _dropped_for_all(asked, evidence):
+        return ended
+    servers = [s.node for s in asked if "udp/67" in evidence.lab.listening.get(s.node, ())]
+    for server in servers:
+        if server in evidence.lab.no_address_left:
+            return dropped(server, Cause.DHCP_POOL_EXHAUSTED, evidence.lab.no_address_left[server])
+        if rule := evidence.drops.get((server, Part.REQUEST)):
+            return dropped(server, rule.cause, rule.rule)
+        if rule := evidence.drops.get((server, Part.REPLY)):
+            return never_answered(server, in_short(dropped(server, rule.cause, rule.rule)))
+    text = Message("nobody whom it reached listens on udp/67")
+    if servers:
+        return dropped(
+            servers[0],
+            Cause.DHCP_NO_OFFER,
+            Message("{server} got it and offered nothing", server=servers[0]),
+        )
+    return dropped(asked[0].node if asked else evidence.source, Cause.DHCP_NO_OFFER, text)
+
+
+def _nobody_has_it(evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of an ARP question of the prober's own that nobody answered."""
+    asked = evidence.journey.of(Part.REQUEST)
+    if ended := _dropped_for_all(asked, evidence):
+        return ended
+    address = asked[0].before["arp.target"]
+    return not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
+
+
+def _dropped_for_all(asked: Iterable[Step], evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return the diagnosis by a switch's rule that let a broadcast reach nobody, None if there is none."""
+    at_switches = (step for step in asked if step.node in evidence.lab.switches)
+    return next(filter(None, (ended_by_rule(step, evidence) for step in at_switches)), None)
+
+
+TO_EVERYBODY: dict[str, Callable[[ProbeEvidence], Diagnosis]] = {
+    "dhcp": _no_offer,
+    "arp": _nobody_has_it,
+}
+"""Kinds of probes that are broadcast: where one was seen last says nothing."""

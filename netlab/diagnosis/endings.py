@@ -1,0 +1,230 @@
+"""The end of a packet on the node that had it last. Pure."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+
+from netlab.diagnosis.cause import DNS_CODES, DNS_WORDS, Cause, Diagnosis
+from netlab.diagnosis.counts import COUNTED, is_no_router, may_count
+from netlab.diagnosis.evidence import ProbeEvidence, is_home, version_of
+from netlab.diagnosis.findings import (
+    closed,
+    dropped,
+    duplicate,
+    in_short,
+    kept_apart,
+    never_answered,
+    not_resolved,
+    silent,
+    twins_of,
+    unknown,
+    unplugged,
+)
+from netlab.diagnosis.journey import Step
+from netlab.diagnosis.verdict import Verdict
+from netlab.messages import Message, join_and
+from netlab.packets import protocols
+from netlab.packets.packet import Part
+
+
+def never_left(evidence: ProbeEvidence) -> Diagnosis:
+    source, error = evidence.source, evidence.send_error
+    if not evidence.carriers:
+        return dropped(
+            source, Cause.NIC_DOWN, Message("no interface of it is up with a cable that is up")
+        )
+    if source in evidence.dark:
+        return unplugged(source, evidence)
+    if not evidence.addressed:
+        return dropped(
+            source,
+            Cause.NO_ADDRESS,
+            Message("no interface of it has an IPv{version} address", version=version_of(evidence)),
+        )
+    if source in evidence.closed_route and error:
+        return closed(source, evidence)
+    if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return dropped(
+            source, Cause.NO_ROUTE, Message("the kernel: {error}", error=os.strerror(error))
+        )
+    if rule := evidence.drops.get((source, Part.REQUEST)):
+        return dropped(source, rule.cause, rule.rule)
+    if source in evidence.silenced:
+        return silent(evidence.silenced[source])
+    if source in evidence.unanswered:
+        return not_resolved(source, evidence)
+    owners = evidence.lab.owners.get(evidence.address, frozenset())
+    if {source, evidence.target} <= owners:
+        return duplicate(source, evidence.address, owners)
+    if error:
+        return unknown(source, Message("could not be sent: {error}", error=os.strerror(error)))
+    return unknown(source, Message("was not seen leaving its source"))
+
+
+def reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a reply that came no further than this step, or that has no address."""
+    by_rule = (step.node, Part.REPLY) in evidence.drops
+    has_no_address = step.after.get("dns.answer") == "none" and not by_rule
+    if has_no_address and is_home(step, evidence):
+        server, code = evidence.journey.of(Part.REPLY)[0].node, step.after["dns.code"]
+        cause = DNS_CODES.get(code, Cause.REFUSED)
+        text = Message(
+            "{server} answers: {word}", server=server, word=DNS_WORDS.get(code, f"error {code}")
+        )
+        return Diagnosis(Verdict.REFUSED, server, cause, text)
+    if step.node in evidence.forgotten:
+        text = Message(
+            "{node} had translated the request, and has no entry for it now", node=step.node
+        )
+        return dropped(step.node, Cause.NAT_MAPPING_EXPIRED, text)
+    why = end_of(step, evidence)
+    if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
+        return why
+    if why.cause is Cause.UNKNOWN and is_home(step, evidence):
+        return unknown(step.node, Message("a reply came in, and no program got it"))
+    text = Message("the reply was last seen on {node}: {why}", node=step.node, why=in_short(why))
+    if evidence.turned:
+        text = Message("{why}; {what}", why=evidence.turned, what=text)
+    return dropped(step.node, Cause.NO_RETURN_PATH, text)
+
+
+def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
+    """Return why a packet, request or reply, came no further than this step."""
+    node = step.node
+    if ended := ended_by_rule(step, evidence):
+        return ended
+    if _arrived(step, evidence):
+        for part in (Part.REPLY, Part.ERROR):
+            if rule := evidence.drops.get((node, part)):
+                return never_answered(node, in_short(dropped(node, rule.cause, rule.rule)))
+    if not step.went_out and (why := _could_not_send(node, evidence)):
+        return never_answered(node, in_short(why)) if _arrived(step, evidence) else why
+    if node in evidence.closed_route and not step.went_out and not is_no_router(step, evidence):
+        return closed(node, evidence)
+    if evidence.no_route_back and _arrived(step, evidence):
+        return never_answered(
+            node, Message("it has no route to {address}", address=evidence.no_route_back)
+        )
+    overheard = [frame for frame in evidence.journey.overheard if frame.packet == step.packet]
+    if step.went_out and overheard:
+        return _not_taken(step, len(overheard), evidence)
+    meant = evidence.target if step.part is Part.REQUEST else evidence.source
+    mac_twins = evidence.lab.twins.get((node, step.after.get("eth.dst", "")))
+    if node not in evidence.lab.switches | {meant} and mac_twins:
+        names = ", ".join(sorted(mac_twins))
+        text = Message(
+            "{mac} is the MAC address of {node} and of {others}",
+            mac=step.after["eth.dst"],
+            node=node,
+            others=names,
+        )
+        return dropped(node, Cause.DUPLICATE_MAC, text)
+    twins = twins_of(evidence, {"ip.src": step.after.get("ip.dst", "")})
+    if node in twins and meant in twins - {node}:
+        return duplicate(node, step.after["ip.dst"], twins)
+    if step.came_in and not step.went_out:
+        owners = evidence.lab.owners.get(step.after.get("eth.dst", ""), frozenset())
+        if apart := kept_apart(node, step.came_in.interface, owners, evidence):
+            return apart
+    grown = evidence.lab.counts.get(node, {})
+    suspects = [name for name in COUNTED if name in grown and may_count(name, step, evidence)]
+    if len(suspects) == 1 and not step.went_out:
+        (name,) = suspects
+        text = Message(
+            "{count} of {node} grew by {number}", count=name, node=node, number=grown[name]
+        )
+        return replace(dropped(node, COUNTED[name], text), counted=name)
+    taken = {"Udp.InDatagrams", "Udp6.InDatagrams"} & grown.keys()
+    delivered = taken or "udp/53" in evidence.lab.unread.get(node, ())
+    if evidence.kind == "dns" and delivered and "udp/53" in evidence.lab.listening.get(node, ()):
+        return _kept_silent(node, evidence)
+    return unknown(node, Message("no rule, no error and no count tells why"))
+
+
+def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return why a node could not send a packet on: no carrier, or no MAC address of the next hop."""
+    if node in evidence.dark:
+        return unplugged(node, evidence)
+    if node in evidence.silenced:
+        return silent(evidence.silenced[node])
+    if node in evidence.unanswered:
+        return not_resolved(node, evidence)
+    return None
+
+
+def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a frame that reached `count` machines, and none to which it was addressed."""
+    node, mac = step.node, step.after["eth.dst"]
+    owners = evidence.lab.owners.get(mac, frozenset())
+    for passed in evidence.journey.packets[step.packet]:
+        port = passed.inlet or ""
+        if (passed.node, mac) in evidence.present:
+            text = Message(
+                "{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners)
+            )
+            return kept_apart(passed.node, port, owners, evidence) or unknown(node, text)
+    if len(step.went_out) == 1:
+        text = Message(
+            "{node} gave it to {peer} alone, and nobody there has {mac}",
+            node=node,
+            peer=step.went_out[0].peer,
+            mac=mac,
+        )
+    else:
+        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
+    return dropped(node, Cause.MAC_UNKNOWN, text)
+
+
+def _arrived(step: Step, evidence: ProbeEvidence) -> bool:
+    """Return whether this is the request, where it was meant to go."""
+    return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
+
+
+def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a DNS question that a program has taken; whatever its machine has sent may
+    have been the reply."""
+    if _SENT_BY_UDP & evidence.lab.counts.get(server, {}).keys():
+        return unknown(
+            server,
+            Message(
+                "{node} has sent datagrams meanwhile, and no reply was seen leaving it", node=server
+            ),
+        )
+    return dropped(
+        server,
+        Cause.DNS_SILENT,
+        Message("{node} listens on udp/53, and nothing came back", node=server),
+    )
+
+
+_SENT_BY_UDP = {
+    f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
+}
+"""Counters of datagrams that were sent: one that an interface does not take at once is an error of the
+buffer."""
+
+
+def ended_by_rule(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return the diagnosis of a packet that a rule ended on this node; None if no rule did.
+
+    A packet that has gone out was ended by no rule, unless it was the copy for its receiver.
+    """
+    node, rule = step.node, evidence.drops.get((step.node, step.part))
+    if rule is None or (step.went_out and not rule.copy):
+        return None
+    protocol = step.after.get("ip.protocol")
+    if node in evidence.lab.nat_devices and rule.policy and protocol not in _TRANSLATED:
+        text = Message("IP protocol {protocol}: {rule}", protocol=protocol, rule=rule.rule)
+        return dropped(node, Cause.PROTOCOL_NOT_TRANSLATED, text)
+    if rule.cause is Cause.MAC_NOT_ALLOWED:
+        text = Message("{mac}: {rule}", mac=step.before["eth.src"], rule=rule.rule)
+        return dropped(node, rule.cause, text)
+    return dropped(node, rule.cause, rule.rule)
+
+
+_TRANSLATED = tuple(
+    str(number) for number in (protocols.ICMP, protocols.TCP, protocols.UDP, protocols.ICMPV6)
+)
+"""Protocols that a NAT device passes on."""

@@ -1,0 +1,103 @@
+"""The evidence that a diagnosis rests on: of a probe that is over, and of the lab while it was under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from netlab.diagnosis.drops import RuleDrop, Silence
+from netlab.diagnosis.journey import Journey, Step
+from netlab.frozen import frozen
+from netlab.kernel.rows import RouteRow
+from netlab.node_interface import NodeInterface
+from netlab.packets.packet import Part
+
+
+@frozen
+class LabEvidence:
+    """Evidence of a whole lab: the same for all probes that were under way at the same time."""
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Node to the kernel's counters that have grown, and by how much."""
+    smallest_mtu: Mapping[str, int] = field(default_factory=dict)
+    """Node to the bytes that each of its interfaces can send."""
+    ends_at: frozenset[tuple[str, str, int]] = frozenset()
+    """(node, interface, IP version): a machine that has counted packets for somebody else passes on none
+    that comes in there."""
+    owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """IP or MAC address to the nodes that have it."""
+    twins: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """(node, its MAC address) to the others on one network with it that have the same."""
+    switches: frozenset[str] = frozenset()
+    nat_devices: frozenset[str] = frozenset()
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """NAT device to the nodes that are shown as it: itself, and its host."""
+    forwarded_ports: frozenset[NodeInterface] = frozenset()
+    """Adapters of the host where a NAT device's port forwards are reached from outside."""
+    isolated: Mapping[NodeInterface, frozenset[str]] = field(default_factory=dict)
+    """Ports of switches that reach no other such port, and the machines behind each."""
+    listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to the ports on which programs listen: `udp/53`."""
+    unread: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node to sockets with packets that no program has taken yet: `udp/53`."""
+    no_address_left: Mapping[str, str] = field(default_factory=dict)
+    """Node to the words of its DHCP server's log."""
+    lost: int = 0
+    """Frames that no tap had room for."""
+    unfinished: str = ""
+    """In words, the reason for which the probe was not waited for until its end; empty if it was."""
+
+
+@frozen
+class ProbeEvidence:
+    """Evidence of one probe that is over."""
+
+    source: str
+    target: str
+    journey: Journey
+    lab: LabEvidence = field(default_factory=LabEvidence)
+    kind: str = "icmp"
+    """The probe's kind: `icmp`, `tcp`, `dns`, …"""
+    answered: bool = False
+    """The program that asked has got what it asked for."""
+    send_error: int | None = None
+    address: str = ""
+    """IP address to which the probe was sent; empty: to nobody's in particular."""
+    meant: frozenset[str] = frozenset()
+    """Further machines whose reply is as good as the target's: they have the address that was typed."""
+    carriers: frozenset[str] = frozenset()
+    """Interfaces of the source that are up with a cable that is up."""
+    dark: Mapping[str, str] = field(default_factory=dict)
+    """Node to the interface by which its packet would have to leave, which has no carrier."""
+    addressed: bool = True
+    """The source has an address besides that of `lo`."""
+    drops: Mapping[tuple[str, Part], RuleDrop] = field(default_factory=dict)
+    """Node, and which of the probe's packets, to the rule that ended it there."""
+    present: frozenset[tuple[str, str]] = frozenset()
+    """(switch, MAC address) of frames that reached others, and their receiver is behind the switch."""
+    closed_route: Mapping[str, RouteRow] = field(default_factory=dict)
+    """Node to the route of its packet's destination, if that leads nowhere (blackhole, prohibit, …)."""
+    silenced: Mapping[str, Silence] = field(default_factory=dict)
+    """Node to the rule that ended its question for a MAC address, or the reply."""
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    """Node to the address for which it asked by ARP or neighbour discovery, and nobody answered."""
+    misplaced: frozenset[str] = frozenset()
+    """Nodes whose routing does not admit the packet's source where it came in."""
+    no_route_back: str = ""
+    """The address to which the target would have to answer, if its routing table does not lead there."""
+    turned: str = ""
+    """In words: the target answers by another interface than the request came in by; empty if not."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Address that was asked for in vain, to the machine that has it on another network."""
+    forgotten: frozenset[str] = frozenset()
+    """Nodes that translated the request and have no entry for it any more."""
+
+
+def version_of(evidence: ProbeEvidence) -> int:
+    """Return the IP version of the probe."""
+    return 6 if ":" in evidence.address else 4
+
+
+def is_home(step: Step, evidence: ProbeEvidence) -> bool:
+    """Return whether a packet has come in at the source of the probe."""
+    return step.node == evidence.source and step.came_in is not None

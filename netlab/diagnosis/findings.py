@@ -1,0 +1,106 @@
+"""Diagnoses that several rules come to, by the evidence that each needs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.drops import Silence
+from netlab.diagnosis.evidence import ProbeEvidence
+from netlab.diagnosis.verdict import Verdict
+from netlab.messages import Message, join_and
+from netlab.node_interface import NodeInterface
+
+
+def never_answered(node: str, why: str) -> Diagnosis:
+    return dropped(
+        node,
+        Cause.NO_RETURN_PATH,
+        Message("the reply could not leave {node}: {why}", node=node, why=why),
+    )
+
+
+def kept_apart(
+    switch: str, port: str, owners: frozenset[str], evidence: ProbeEvidence
+) -> Diagnosis | None:
+    """Return the diagnosis of a frame that a switch keeps apart, by port isolation, from the owners of its
+    address; None if it does not."""
+    if NodeInterface(switch, port) not in evidence.lab.isolated:
+        return None
+    for far, behind in evidence.lab.isolated.items():
+        if far.node == switch and far.interface != port and behind & owners:
+            text = Message(
+                "the ports {one} and {other} of {switch} are isolated",
+                one=port,
+                other=far.interface,
+                switch=switch,
+            )
+            return dropped(switch, Cause.ISOLATED_PORT, text)
+    return None
+
+
+def not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a question for a MAC address that stays without reply."""
+    address = evidence.unanswered[node]
+    text = Message("it asked who has {address}, and nobody answered", address=address)
+    owners = evidence.lab.owners.get(address, frozenset())
+    asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
+    for step in asking:
+        if apart := kept_apart(step.node, step.inlet or "", owners, evidence):
+            return apart
+    if address in evidence.elsewhere:
+        owner = evidence.elsewhere[address]
+        return dropped(
+            node,
+            Cause.WRONG_SEGMENT,
+            Message("{asked}; {owner} has it, on another network", asked=text, owner=owner),
+        )
+    return dropped(node, Cause.ARP_UNANSWERED, text)
+
+
+def silent(silence: Silence) -> Diagnosis:
+    return dropped(silence.at, silence.cause, silence.text)
+
+
+def unplugged(node: str, evidence: ProbeEvidence) -> Diagnosis:
+    return dropped(
+        node,
+        Cause.NIC_DOWN,
+        Message("{interface} is down or has no carrier", interface=evidence.dark[node]),
+    )
+
+
+def closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis by a route that leads nowhere, on purpose; `prohibit` also says so."""
+    route = evidence.closed_route[node]
+    text = Message("the route says {kind}: {route}", kind=route.kind, route=route)
+    if route.kind == "prohibit":
+        return Diagnosis(Verdict.REFUSED, node, Cause.REFUSED, text)
+    return dropped(node, Cause.NO_ROUTE, text)
+
+
+def twins_of(evidence: ProbeEvidence, fields: Mapping[str, str]) -> frozenset[str]:
+    """Return the machines that have this source address, if they are more than one."""
+    owners = evidence.lab.owners.get(fields.get("ip.src", ""), frozenset())
+    return owners if len(owners) > 1 else frozenset()
+
+
+def duplicate(at: str, address: str, twins: frozenset[str]) -> Diagnosis:
+    text = Message(
+        "{twins} both have {address}; {at} got it", twins=join_and(twins), address=address, at=at
+    )
+    return dropped(at, Cause.DUPLICATE_IP, text)
+
+
+def dropped(at: str, cause: Cause, evidence: str) -> Diagnosis:
+    return Diagnosis(Verdict.DROPPED, at, cause, evidence)
+
+
+def unknown(at: str, evidence: str) -> Diagnosis:
+    return Diagnosis(Verdict.UNKNOWN, at, Cause.UNKNOWN, evidence)
+
+
+def in_short(diagnosis: Diagnosis) -> str:
+    if diagnosis.cause is None:
+        return diagnosis.evidence
+    return Message("{cause}, {evidence}", cause=diagnosis.cause, evidence=diagnosis.evidence)
