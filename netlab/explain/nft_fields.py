@@ -26,10 +26,11 @@ def packet_facts(
         protocol = "icmpv6"
     facts = {
         **_ip_facts(packet.source, packet.target, packet.ttl, protocol),
-        "meta iifname": came_in or NOT_THERE,
-        "meta iif": came_in or NOT_THERE,
-        "meta oifname": out or NOT_THERE,
-        "meta oif": out or NOT_THERE,
+        # No interface has an empty name: `iifname != "eth0"` is true of a packet of the machine's own.
+        "meta iifname": came_in or "",
+        "meta iif": came_in or "",
+        "meta oifname": out or "",
+        "meta oif": out or "",
         "ct state": frozenset({state}),
     }
     if packet.probe.protocol == "icmp":

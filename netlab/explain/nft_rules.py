@@ -323,6 +323,8 @@ def _same(fact: Any, value: Any) -> bool | None:
         return value in fact
     if isinstance(value, str) and isinstance(fact, str):
         return fact.startswith(value[:-1]) if value.endswith("*") else fact == value
+    if isinstance(value, bool) and isinstance(fact, bool):  # `fib … oif missing` is false.
+        return fact == value
     return bool(fact == value) if _is_number(fact, value) else None
 
 
