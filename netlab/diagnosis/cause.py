@@ -139,3 +139,5 @@ class Diagnosis:
     """A command for that node."""
     counted: str = ""
     """The kernel's count that is the evidence, if it is one."""
+    unexplained: bool = False
+    """Its evidence is silence alone: a second look may tell more."""

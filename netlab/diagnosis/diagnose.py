@@ -15,13 +15,14 @@ from netlab.diagnosis.endings import end_of, never_left, reply_lost
 from netlab.diagnosis.evidence import ProbeEvidence, version_of
 from netlab.diagnosis.findings import unknown
 from netlab.diagnosis.reports import reported
+from netlab.diagnosis.unexplained import with_waiting
 from netlab.messages import Message
 from netlab.packets.packet import Part
 
 
 def diagnose(evidence: ProbeEvidence) -> Diagnosis:
     """Return what the evidence proves: first what is certain, then what the last node counted."""
-    diagnosis = _proved(evidence)
+    diagnosis = with_waiting(_proved(evidence), evidence)
     on_a_switch = diagnosis.at in evidence.lab.switches
     return replace(diagnosis, look_at=look_at(diagnosis.cause, version_of(evidence), on_a_switch))
 

@@ -23,6 +23,7 @@ from netlab.diagnosis.findings import (
     unplugged,
 )
 from netlab.diagnosis.journey import Step
+from netlab.diagnosis.unexplained import never_seen, unexplained_at
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message, join_and
 from netlab.packets import protocols
@@ -58,9 +59,12 @@ def never_left(evidence: ProbeEvidence) -> Diagnosis:
     owners = evidence.lab.owners.get(evidence.address, frozenset())
     if {source, evidence.target} <= owners:
         return duplicate(source, evidence.address, owners)
-    if error:
-        return unknown(source, Message("could not be sent: {error}", error=os.strerror(error)))
-    return unknown(source, Message("was not seen leaving its source"))
+    text = (
+        Message("could not be sent: {error}", error=os.strerror(error))
+        if error
+        else Message("was not seen leaving its source")
+    )
+    return never_seen(unknown(source, text), evidence)
 
 
 def reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
@@ -83,11 +87,11 @@ def reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
         return why
     if why.cause is Cause.UNKNOWN and is_home(step, evidence):
-        return unknown(step.node, Message("a reply came in, and no program got it"))
+        return replace(why, evidence=Message("a reply came in, and no program got it"))
     text = Message("the reply was last seen on {node}: {why}", node=step.node, why=in_short(why))
     if evidence.turned:
         text = Message("{why}; {what}", why=evidence.turned, what=text)
-    return dropped(step.node, Cause.NO_RETURN_PATH, text)
+    return replace(dropped(step.node, Cause.NO_RETURN_PATH, text), unexplained=why.unexplained)
 
 
 def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
@@ -140,7 +144,7 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     delivered = taken or "udp/53" in evidence.lab.unread.get(node, ())
     if evidence.kind == "dns" and delivered and "udp/53" in evidence.lab.listening.get(node, ()):
         return _kept_silent(node, evidence)
-    return unknown(node, Message("no rule, no error and no count tells why"))
+    return unexplained_at(step, evidence)
 
 
 def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
@@ -164,7 +168,8 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
             text = Message(
                 "{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners)
             )
-            return kept_apart(passed.node, port, owners, evidence) or unknown(node, text)
+            unexplained = replace(unknown(node, text), unexplained=True)
+            return kept_apart(passed.node, port, owners, evidence) or unexplained
     if len(step.went_out) == 1:
         text = Message(
             "{node} gave it to {peer} alone, and nobody there has {mac}",
@@ -186,17 +191,12 @@ def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a DNS question that a program has taken; whatever its machine has sent may
     have been the reply."""
     if _SENT_BY_UDP & evidence.lab.counts.get(server, {}).keys():
-        return unknown(
-            server,
-            Message(
-                "{node} has sent datagrams meanwhile, and no reply was seen leaving it", node=server
-            ),
+        text = Message(
+            "{node} has sent datagrams meanwhile, and no reply was seen leaving it", node=server
         )
-    return dropped(
-        server,
-        Cause.DNS_SILENT,
-        Message("{node} listens on udp/53, and nothing came back", node=server),
-    )
+        return replace(unknown(server, text), unexplained=True)
+    text = Message("{node} listens on udp/53, and nothing came back", node=server)
+    return replace(dropped(server, Cause.DNS_SILENT, text), unexplained=True)
 
 
 _SENT_BY_UDP = {

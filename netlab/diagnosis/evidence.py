@@ -7,6 +7,7 @@ from dataclasses import field
 
 from netlab.diagnosis.drops import RuleDrop, Silence
 from netlab.diagnosis.journey import Journey, Step
+from netlab.diagnosis.second_look import SecondLook
 from netlab.frozen import frozen
 from netlab.kernel.rows import RouteRow
 from netlab.node_interface import NodeInterface
@@ -91,6 +92,8 @@ class ProbeEvidence:
     """Address that was asked for in vain, to the machine that has it on another network."""
     forgotten: frozenset[str] = frozenset()
     """Nodes that translated the request and have no entry for it any more."""
+    second_look: SecondLook | None = None
+    """None: it is the first probe."""
 
 
 def version_of(evidence: ProbeEvidence) -> int:

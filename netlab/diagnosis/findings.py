@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from netlab.diagnosis import kernel_drops
+from netlab.diagnosis.blocked import blocked
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.drops import Silence
 from netlab.diagnosis.evidence import ProbeEvidence
+from netlab.diagnosis.journey import Step
+from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
@@ -55,7 +60,33 @@ def not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
             Cause.WRONG_SEGMENT,
             Message("{asked}; {owner} has it, on another network", asked=text, owner=owner),
         )
-    return dropped(node, Cause.ARP_UNANSWERED, text)
+    if look := evidence.second_look:
+        for step in asking:
+            if settings := blocked(step, address, look):
+                return dropped(step.node, Cause.PORT_BLOCKED, settings)
+        if end := _question_lost(node, owners, asking, evidence, look):
+            return end
+    return replace(dropped(node, Cause.ARP_UNANSWERED, text), unexplained=bool(owners - {node}))
+
+
+def _question_lost(
+    node: str,
+    owners: frozenset[str],
+    asking: Sequence[Step],
+    evidence: ProbeEvidence,
+    look: SecondLook,
+) -> Diagnosis | None:
+    """Return the diagnosis of a question for a MAC address, or its reply, that the kernel says it dropped."""
+    questions = {step.packet for step in asking}
+    drops = [
+        drop
+        for drop in look.drops
+        if (drop.node in owners | evidence.lab.switches and drop.packet in questions)
+        or (drop.node == node and drop.is_arp)
+    ]
+    if end := kernel_drops.agreed(drops, look):
+        return dropped(end.node, end.cause, Message("ARP: {rule}", rule=end.text))
+    return None
 
 
 def silent(silence: Silence) -> Diagnosis:

@@ -134,10 +134,10 @@ class LabTables:
             for step in journey.steps
             if step.node in self.netmap.switches and step.came_in
             if (mac := step.after["eth.dst"]) in self.owners.interfaces
-            if self._ports_towards(step.node, mac) - {step.came_in.interface}
+            if self.ports_towards(step.node, mac) - {step.came_in.interface}
         )
 
-    def _ports_towards(self, switch: str, mac: str) -> frozenset[str]:
+    def ports_towards(self, switch: str, mac: str) -> frozenset[str]:
         """Return the ports with a cable that is up behind which a MAC address is."""
         key = switch, mac
         if key not in self._ports_by_mac:

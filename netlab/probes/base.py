@@ -76,6 +76,14 @@ class Probe(ABC):
         return 0.3 + self.ends.wait
 
     @property
+    def client_patience(self) -> float:
+        """Seconds for which the usual client waits before a person sees that it failed.
+
+        A kind of which no client is known has netlab's own patience.
+        """
+        return self.patience
+
+    @property
     def matches(self) -> tuple[str, ...]:
         """nftables matches of the probe's packets, wherever in the lab."""
         return (f"@th,64,64 {int.from_bytes(self.token):#x}",)

@@ -40,6 +40,14 @@ class EchoProbe(Probe):
     def pattern(self) -> PacketPattern:
         return PacketPattern(token=self.token)
 
+    @property
+    def client_patience(self) -> float:
+        """Return 4.0: Windows' ping says `Request timed out` then (learn.microsoft.com, ping: /w).
+
+        iputils' says nothing, and waits for 10 s (ping(8): -W).
+        """
+        return 4.0
+
     def send(self) -> None:
         self.send_numbered(self.request, 1)
 

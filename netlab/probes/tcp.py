@@ -56,6 +56,12 @@ class TcpProbe(Probe):
         self._choose_sequence()
 
     @property
+    def client_patience(self) -> float:
+        """Return 3.0: the SYN has been sent three times by then (RFC 6298, 2 and 5.5: 1 s, then twice as
+        long), and whoever watches curl or ssh sees that it hangs."""
+        return 3.0 + self.ends.wait
+
+    @property
     def matches(self) -> tuple[str, ...]:
         first, last = self._first, self._first + _SPAN
         return (f"tcp sequence {first}-{last}", f"tcp ackseq {first + 1}-{last}")
@@ -177,6 +183,12 @@ class HttpProbe(TcpProbe):
 
     def __init__(self, ends: Ends, port: int | None) -> None:
         super().__init__(ends, port or _HTTP_PORT)
+
+    @property
+    def client_patience(self) -> float:
+        """Return 10.0: curl waits for ever, and people no longer than that
+        (nngroup.com/articles/response-times-3-important-limits)."""
+        return 10.0
 
     def begin(self) -> None:
         self.socket.send(f"GET / HTTP/1.0\r\nHost: {self.ends.to}\r\n\r\n".encode())

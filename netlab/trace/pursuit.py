@@ -135,17 +135,20 @@ class Pursuit:
         self._arp: list[Frame] = []
         self._had = {source: time.time_ns()}
         """Machines that have had the packet, and when they had it last."""
-        self._begun = time.monotonic()
+        self.begun = time.monotonic()
+        """When it began, by the monotonic clock."""
         self._questions = {(source, address) for address in asked_before}
         """(node, address) of every ARP question."""
-        self._waited = dict.fromkeys(self._questions, self._begun)
+        self._waited = dict.fromkeys(self._questions, self.begun)
         """Questions for whose reply the probe may wait, and when each was heard first."""
         self._pairs: set[tuple[str, str]] = set()
         """(asker, target) of these, by address."""
         self._answered: set[tuple[str, str]] = set()
         self._given_up: dict[tuple[str, str], float] = {}
         """Questions that the kernel has given up, and when it is over for each."""
-        self._looked = self._begun
+        self._looked = self.begun
+        self.deadline: float | None = None
+        """When it is over, by the monotonic clock, whatever is heard; None: by silence."""
         self.unfinished = ""
         """In words, why it has not ended by itself; empty if it has."""
         self._pool = pool
@@ -167,6 +170,8 @@ class Pursuit:
     def until(self, begun: float, last: float) -> float:
         """Return when it is over if nothing is heard any more, by the monotonic clock; the `last` frame of
         any probe was heard then."""
+        if self.deadline is not None:
+            return self.deadline
         silence = last + max(self.probe.patience, last - begun)
         return max(silence, self._last_question())
 

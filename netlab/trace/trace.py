@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import field, replace
 
 from netlab.diagnosis import diagnose, drops
@@ -14,9 +14,11 @@ from netlab.diagnosis.gathering import ProbeEnds, gathered
 from netlab.diagnosis.history import Entry, History, TableChange, dated, ended
 from netlab.diagnosis.journey import Journey, NetworkMap, follow
 from netlab.diagnosis.observer import LabObserver
+from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 from netlab.kernel.host.neighbours import impatient
+from netlab.kernel.host.tracepoints import Recording
 from netlab.kernel.netlink.objects import queues
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
@@ -31,6 +33,7 @@ from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes import probe as probe_by
 from netlab.probes.base import Ends, Probe
 from netlab.trace.pursuit import Pursuit, until_over
+from netlab.trace.second import Findings, Watch, concerned, without_answer
 
 _ARP_MILLISECONDS = 300
 """Between two questions while a probe is under way: a machine that answers in another's stead (proxy ARP)
@@ -80,6 +83,8 @@ class Trace:
     history: History = _NOTHING
     names: Mapping[str, str] = field(default_factory=dict)
     """IP or MAC address to the machine that has it."""
+    second_look: SecondLook | None = None
+    """None: the first probe was explained."""
 
 
 def traces(
@@ -88,67 +93,161 @@ def traces(
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
 ) -> list[Trace]:
-    """Send probes, all at the same time, and follow each.
+    """Send probes, all at the same time, and follow each; those that stay unexplained are sent once more.
 
     `netmap` has every namespace of the lab. `dhcp_complaints` returns, when the probes are over, the
     servers whose logs say that they have no address left for a MAC address, with their words.
     Raises KernelError, UsageError, Interrupted.
     """
-    with ExitStack() as stack:
-        pool = stack.enter_context(NamespacePool(len(netmap.nodes)))
+    with _Look(netmap, requests, interruption, dhcp_complaints) as look:
+        look.send()
+        look.wait()
+        first = look.traces()
+    left = [number for number, trace in enumerate(first) if trace.diagnosis.unexplained]
+    again = second_traces(netmap, [first[number] for number in left], interruption, dhcp_complaints)
+    for number, trace in zip(left, again, strict=True):
+        first[number] = trace
+    return first
+
+
+def second_traces(
+    netmap: NetworkMap,
+    first: Sequence[Trace],
+    interruption: Interruption,
+    dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
+) -> list[Trace]:
+    """Send probes that were not explained anew, with everything that may explain them watched, and wait for
+    an answer as long as their usual clients do. Raises as `traces` does."""
+    if not first:
+        return []
+    requests = [trace.request for trace in first]
+    with _Look(netmap, requests, interruption, dhcp_complaints) as look:
+        watch = Watch(concerned(first, netmap), netmap, look.pool)
+        with watch.recorded() as recording:
+            look.send(recording)
+            look.wait()
+        again = look.traces(watch.findings())
+        again = [replace(trace, found=without_answer(trace)) for trace in again]
+        waiting = [n for n, trace in enumerate(again) if trace.diagnosis.unexplained]
+        if waiting and (seconds := look.wait_as_clients_do(waiting)):
+            late = look.traces(replace(watch.findings(), seconds=seconds))
+            for number in waiting:
+                again[number] = late[number]
+    return again
+
+
+class _Look:
+    """A context manager: probes that are under way at the same time, in a lab that is watched."""
+
+    def __init__(
+        self,
+        netmap: NetworkMap,
+        requests: Sequence[TraceRequest],
+        interruption: Interruption,
+        dhcp_complaints: Callable[[str], Mapping[str, str]],
+    ) -> None:
+        """Nothing is opened before the block begins."""
+        self._netmap, self._requests = netmap, requests
+        self._interruption, self._dhcp_complaints = interruption, dhcp_complaints
+        self._hits: list[Hit] = []
+        self._changes: list[TableChange] = []
+        self._missed = 0
+
+    def __enter__(self) -> _Look:
+        with ExitStack() as stack:
+            self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _open(self, stack: ExitStack) -> None:
+        netmap, requests = self._netmap, self._requests
+        self.pool = stack.enter_context(NamespacePool(len(netmap.nodes)))
         probes = [
             stack.enter_context(closing(probe_by(request.by, request.ends))) for request in requests
         ]
-        events = stack.enter_context(TableMonitor(list(netmap.nodes)))
+        self._events = stack.enter_context(TableMonitor(list(netmap.nodes)))
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
         is_ipv6 = any(":" in request.ends.to for request in requests)
         # Several are of one kind, and want the same.
         program = filters.probe_filter(probes[0].pattern)
-        observer = stack.enter_context(
+        self._observer = stack.enter_context(
             LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program)
         )
-        events.changes()
-        start = _entries(events, netmap)
-        slowed = _is_slowed(events, netmap)
-        if not slowed:
+        self._events.changes()
+        self._start = _entries(self._events, netmap)
+        self._slowed = _is_slowed(self._events, netmap)
+        if not self._slowed:
             machines = [
                 namespace for namespace, node in netmap.nodes.items() if node not in netmap.switches
             ]
             stack.enter_context(impatient(machines, _ARP_MILLISECONDS, is_ipv6))
-        pursuits = [
-            Pursuit(probe, netmap, request.source, _asked_before(start, request.source), pool)
+        self._pursuits = [
+            Pursuit(
+                probe,
+                netmap,
+                request.source,
+                _asked_before(self._start, request.source),
+                self.pool,
+            )
             for probe, request in zip(probes, requests, strict=True)
         ]
-        for pursuit in pursuits:
-            for namespace in netmap.nodes if slowed else ():
+
+    def send(self, recording: Recording | None = None) -> None:
+        """Send the probes; a recording learns when."""
+        for pursuit in self._pursuits:
+            for namespace in self._netmap.nodes if self._slowed else ():
                 pursuit.probe.note_reached(namespace)
-            pursuit.send()
-        sent = [pursuit for pursuit in pursuits if pursuit.error is None]
-        until_over(observer.taps, sent, interruption)
-        hits = observer.hits()
-        changes, missed = _changes(events, netmap)
-        tables = LabTables.read(netmap, events.rows, tuple(KernelTable), pool)
-        tables = replace(tables, ended=ended(changes))
-        lab_evidence = observer.evidence(tables)
-        macs = {request.ends.mac for request in requests}
-        complaints = {mac: dhcp_complaints(mac) for mac in macs}
+            with recording.sending() if recording else nullcontext():
+                pursuit.send()
+
+    def wait(self) -> None:
+        """Wait until each probe has its reply, or nothing more comes. Raises Interrupted."""
+        sent = [pursuit for pursuit in self._pursuits if pursuit.error is None]
+        until_over(self._observer.taps, sent, self._interruption)
+
+    def wait_as_clients_do(self, numbers: Sequence[int]) -> float:
+        """Wait for these probes on as long as their usual clients do; return how many seconds that is, from
+        sending on. Raises Interrupted."""
+        sent = [self._pursuits[n] for n in numbers if self._pursuits[n].error is None]
+        seconds = max((pursuit.probe.client_patience for pursuit in sent), default=0.0)
+        for pursuit in sent:
+            pursuit.deadline = pursuit.begun + seconds
+        until_over(self._observer.taps, sent, self._interruption)
+        return seconds
+
+    def traces(self, findings: Findings | None = None) -> list[Trace]:
+        """Return the traces of the probes, which are over; with what a second look has found."""
+        netmap, pool = self._netmap, self.pool
+        self._hits += self._observer.hits()
+        changes, missed = _changes(self._events, netmap)
+        self._changes += changes
+        self._missed += missed
+        tables = LabTables.read(netmap, self._events.rows, tuple(KernelTable), pool)
+        tables = replace(tables, ended=ended(self._changes))
+        lab_evidence = self._observer.evidence(tables)
+        macs = {request.ends.mac for request in self._requests}
+        complaints = {mac: self._dhcp_complaints(mac) for mac in macs}
         return [
             _trace(
                 request,
                 pursuit,
-                hits,
-                start,
-                changes,
+                self._hits,
+                self._start,
+                self._changes,
                 tables,
                 replace(
                     lab_evidence,
-                    lost=lab_evidence.lost + missed + pursuit.probe.lost,
+                    lost=lab_evidence.lost + self._missed + pursuit.probe.lost,
                     unfinished=pursuit.unfinished,
                     no_address_left=complaints[request.ends.mac],
                 ),
+                findings,
             )
-            for request, pursuit in zip(requests, pursuits, strict=True)
+            for request, pursuit in zip(self._requests, self._pursuits, strict=True)
         ]
 
 
@@ -160,12 +259,14 @@ def _trace(
     changes: Sequence[TableChange],
     tables: LabTables,
     lab_evidence: LabEvidence,
+    findings: Findings | None,
 ) -> Trace:
     """Return the trace of a probe that is over."""
     netmap, probe = tables.netmap, pursuit.probe
     needed = _needed(pursuit, tables, request)
     frames = sorted(pursuit.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, netmap)
+    look = findings.of(frames, journey, tables, request) if findings else None
     entries = (*start, *(change.entry for change in changes))
     past = [(entry.node, entry.row) for entry in entries]
     unanswered = dict(question for question in pursuit.unanswered() if question in needed)
@@ -189,6 +290,7 @@ def _trace(
             for step in journey.of(Part.REQUEST)
             if step.rewrites and tables.has_forgotten(step, past)
         ),
+        second_look=look,
     )
     names = tables.names_along(journey)
     return Trace(
@@ -203,6 +305,7 @@ def _trace(
         tuple(frames),
         History(start, dated(changes, frames, netmap.nodes)),
         names,
+        look,
     )
 
 
