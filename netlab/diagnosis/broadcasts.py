@@ -8,7 +8,7 @@ from dataclasses import replace
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.endings import ended_by_rule
 from netlab.diagnosis.evidence import ProbeEvidence
-from netlab.diagnosis.findings import dropped, in_short, never_answered, not_resolved
+from netlab.diagnosis.findings import dropped, in_short, never_answered, not_resolved, silent
 from netlab.diagnosis.journey import Step
 from netlab.messages import Message
 from netlab.packets.packet import Part
@@ -42,6 +42,8 @@ def _nobody_has_it(evidence: ProbeEvidence) -> Diagnosis:
     asked = evidence.journey.of(Part.REQUEST)
     if ended := _dropped_for_all(asked, evidence):
         return ended
+    if evidence.source in evidence.silenced:
+        return silent(evidence.silenced[evidence.source])
     address = asked[0].before["arp.target"]
     return not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
 

@@ -107,6 +107,9 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
         return never_answered(node, in_short(why)) if _arrived(step, evidence) else why
     if node in evidence.closed_route and not step.went_out and not is_no_router(step, evidence):
         return closed(node, evidence)
+    if evidence.route_errors.get(node) == errno.ENETUNREACH and not is_no_router(step, evidence):
+        words = os.strerror(errno.ENETUNREACH)
+        return dropped(node, Cause.NO_ROUTE, Message("the kernel: {error}", error=words))
     if evidence.no_route_back and _arrived(step, evidence):
         return never_answered(
             node, Message("it has no route to {address}", address=evidence.no_route_back)

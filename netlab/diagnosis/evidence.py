@@ -9,7 +9,7 @@ from netlab.diagnosis.drops import RuleDrop, Silence
 from netlab.diagnosis.journey import Journey, Step
 from netlab.diagnosis.second_look import SecondLook
 from netlab.frozen import frozen
-from netlab.kernel.rows import RouteRow
+from netlab.kernel.rows import Flow, RouteRow, Socket
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
@@ -47,6 +47,21 @@ class LabEvidence:
     """Frames that no tap had room for."""
     unfinished: str = ""
     """In words, the reason for which the probe was not waited for until its end; empty if it was."""
+
+
+@frozen
+class Reporter:
+    """A machine that has sent an error about a request which it had, and what may have made it do so."""
+
+    received: Flow | None = None
+    """The request as it was delivered to the machine itself, after its own translation; None: it was for
+    somebody else."""
+    inlet: str = ""
+    """The interface by which it came in."""
+    sockets: tuple[Socket, ...] = ()
+    """Those on which its programs wait; read for TCP and UDP."""
+    legacy_tool: str = ""
+    """`iptables-legacy` or `ip6tables-legacy`, if the machine has a table of it whose rules may reject."""
 
 
 @frozen
@@ -94,6 +109,10 @@ class ProbeEvidence:
     """Nodes that translated the request and have no entry for it any more."""
     second_look: SecondLook | None = None
     """None: it is the first probe."""
+    reporters: Mapping[str, Reporter] = field(default_factory=dict)
+    """Node to what is known of it, of each that has reported an error about a request which it had."""
+    route_errors: Mapping[str, int] = field(default_factory=dict)
+    """Node on which a packet ended to the errno with which its routing answers about that packet."""
 
 
 def version_of(evidence: ProbeEvidence) -> int:

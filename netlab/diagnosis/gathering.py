@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from netlab.diagnosis.broadcasts import TO_EVERYBODY
 from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.journey import Journey
+from netlab.diagnosis.reporters import reporters, route_errors
 from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 
@@ -53,6 +54,8 @@ def gathered(
         addressed=tables.addressed(source, address),
         present=tables.present(journey),
         unanswered=unanswered,
+        reporters=reporters(journey, tables),
+        route_errors=route_errors(journey, tables),
         elsewhere={
             address: owner
             for node, address in (*unanswered.items(), *asked.items())

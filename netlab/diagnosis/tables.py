@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
@@ -13,9 +13,11 @@ from netlab.diagnosis.decision import DecisionTables, best_route, closed_route, 
 from netlab.diagnosis.journey import Journey, NetworkMap, Step, asymmetric_reply
 from netlab.frozen import frozen
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.rows import Connection, Flow, RouteRow
+from netlab.kernel.rows import Connection, Flow, RouteRow, Socket
+from netlab.kernel.state.legacy import rejecting_tool
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteLookups, RouteResult
+from netlab.kernel.state.sockets import read_bound
 from netlab.kernel.state.tables import KernelTable, TableRow
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
@@ -35,6 +37,12 @@ class LabTables:
     """(node, table) to its rows."""
     ask: Callable[[str, RouteLookup], RouteResult]
     """A node's routing decision: the main table, which is all that `rows` has, may not be asked at all."""
+    late: Callable[[str, KernelTable], Sequence[TableRow]] = lambda node, kind: ()
+    """Rows of a table that `rows` lacks, read where a packet has ended."""
+    sockets: Callable[[str], Sequence[Socket]] = lambda node: ()
+    """Sockets of a node that wait, with what each is bound to; read where it may have refused a packet."""
+    rejecting_tool: Callable[[str, int], str] = lambda node, version: ""
+    """Tool of legacy rules by which a node may reject packets of a version of IP; empty if it has none."""
     ended: Mapping[str, Sequence[Connection]] = field(default_factory=dict)
     """Node to connections that its connection tracking has forgotten meanwhile: they have decided too."""
 
@@ -46,7 +54,10 @@ class LabTables:
         kinds: Sequence[KernelTable],
         pool: NamespacePool,
     ) -> LabTables:
-        """Tables as `read` gives them by namespace, with routing decisions by the kernel, over `pool`."""
+        """Tables as `read` gives them by namespace, with routing decisions by the kernel, over `pool`.
+
+        Those that are not of `kinds` are read when they are needed.
+        """
         namespaces = {node: namespace for namespace, node in netmap.nodes.items()}
         rows = {
             (node, kind): read(namespace, kind)
@@ -59,11 +70,19 @@ class LabTables:
             return {interface.index: interface.name for interface in entries}
 
         kernel = RouteLookups(pool, interfaces)
-        return cls(netmap, rows, lambda node, lookup: kernel.ask(namespaces[node], lookup))
+        return cls(
+            netmap,
+            rows,
+            lambda node, lookup: kernel.ask(namespaces[node], lookup),
+            lambda node, kind: read(namespaces[node], kind),
+            lambda node: read_bound(namespaces[node], interfaces(namespaces[node])),
+            lambda node, version: rejecting_tool(namespaces[node], version),
+        )
 
     def of(self, node: str, kind: KernelTable) -> Sequence[Any]:
         """Return the rows of a table of a node."""
-        return self.rows.get((node, kind), ())
+        rows = self.rows.get((node, kind))
+        return self.late(node, kind) if rows is None else rows
 
     def decision_tables(self, node: str) -> DecisionTables:
         """Return the tables that decide about packets on a machine, or on a NAT device with its host."""
@@ -195,8 +214,9 @@ class LabTables:
                 far = owner.node
         return far
 
-    def has_forgotten(self, step: Step, past: Iterable[tuple[str, Any]]) -> bool:
-        """Return whether a machine had an entry for the translation that was seen on it, and has none now.
+    def forgetters(self, step: Step, past: Iterable[tuple[str, Any]]) -> frozenset[str]:
+        """Return the parts of a machine that had an entry for the translation that was seen on it, and have
+        none now.
 
         `past` are nodes with rows that they had at some time: without connection tracking, a
         translation leaves none.
@@ -208,16 +228,20 @@ class LabTables:
                 for entry in entries
             )
 
-        parts = self.netmap.parts(step.node)
-        present = (entry for node in parts for entry in self.of(node, KernelTable.CONNECTIONS))
-        return has_entry(entry for node, entry in past if node in parts) and not has_entry(present)
+        rows = list(past)
+        return frozenset(
+            part
+            for part in self.netmap.parts(step.node)
+            if has_entry(entry for node, entry in rows if node == part)
+            and not has_entry(self.of(part, KernelTable.CONNECTIONS))
+        )
 
     def no_route_back(self, target: str, journey: Journey) -> str:
         """Return the source address of a request that has reached a node whose routes do not lead there;
         empty if they do, or if it has not come there."""
         for step in journey.of(Part.REQUEST):
             source, asked = step.after.get("ip.src", ""), step.after.get("ip.dst", "")
-            if step.node == target and source and asked in self._addresses(target):
+            if step.node == target and source and asked in self.addresses(target):
                 result = self.ask(target, RouteLookup(ip_address(source), ip_address(asked)))
                 return source if result.error not in (0, UNCERTAIN) else ""
         return ""
@@ -244,15 +268,15 @@ class LabTables:
         )
 
     def closed_routes(self, target: str, journey: Journey, source: str) -> dict[str, RouteRow]:
-        """Return nodes with the route by which a packet that was there goes nowhere: a blackhole, a
+        """Return nodes with the route by which a packet that ended there goes nowhere: a blackhole, a
         prohibition.
 
         Where no packet was seen, that of one from `source` to the address `target` counts.
         """
         steps = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
-        lookups = {step.node: self._lookup(step) for step in steps if "ip.dst" in step.after}
-        if target:
-            lookups.setdefault(source, RouteLookup(ip_address(target)))
+        lookups = {step.node: self.lookup(step) for step in steps if self.is_end(step)}
+        if target and not any(step.node == source for step in steps):
+            lookups[source] = RouteLookup(ip_address(target))
         closed = {}
         for node, lookup in lookups.items():
             route = best_route(self.of(node, KernelTable.ROUTES), lookup.target)
@@ -261,14 +285,15 @@ class LabTables:
         return closed
 
     def dark(self, target: str, journey: Journey, source: str) -> dict[str, str]:
-        """Return nodes with the interface by which a packet that was there has to leave, if that has no
+        """Return nodes with the interface by which a packet that ended there had to leave, if that has no
         carrier.
 
         Where no packet was seen, that of one from `source` to the address `target` counts.
         """
+        steps = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
         flows: dict[str, set[tuple[str | None, Flow]]] = {}
-        for step in (*journey.of(Part.REQUEST), *journey.of(Part.REPLY)):
-            if "ip.dst" in step.after and step.node not in self.netmap.switches:
+        for step in steps:
+            if self.is_end(step):
                 flow = self._device(step.node, step.inlet), flow_of(step.after)
                 flows.setdefault(step.node, set()).add(flow)
         lookups = [
@@ -276,7 +301,7 @@ class LabTables:
             for node, flows_of_node in flows.items()
             for lookup in self._lookups(node, flows_of_node)
         ]
-        if target and source not in flows:
+        if target and not any(step.node == source for step in steps):
             lookups.append((source, RouteLookup(ip_address(target))))
         outlets = {(node, self.ask(node, lookup).interface) for node, lookup in lookups}
         return {
@@ -296,7 +321,7 @@ class LabTables:
             and not step.went_out
             and "ip.dst" in step.after
             and step.node not in self.netmap.switches
-            and self.ask(step.node, self._lookup(step)).error in _SOURCE_NOT_ADMITTED
+            and self.ask(step.node, self.lookup(step)).error in _SOURCE_NOT_ADMITTED
         )
 
     def meant(self, address: str, target: str, named: bool) -> frozenset[str]:
@@ -325,11 +350,27 @@ class LabTables:
             interface.name: names.get(interface.master, interface.name) for interface in interfaces
         }
 
-    def _lookup(self, step: Step) -> RouteLookup:
+    def lookup(self, step: Step) -> RouteLookup:
         """Return the question that a machine's routing had to decide."""
         came_in = self._device(step.node, step.inlet)
-        target, source = step.after["ip.dst"], step.before["ip.src"]
-        return RouteLookup(ip_address(target), ip_address(source), came_in)
+        source = step.before["ip.src"]
+        return RouteLookup(self.delivered(step).target, ip_address(source), came_in)
+
+    def delivered(self, step: Step) -> Flow:
+        """Return the packet of a step as it was after the machine's own translation: of one that stayed
+        there, only the table of connections tells."""
+        flow = flow_of(step.after)
+        for connection in self.of(step.node, KernelTable.CONNECTIONS):
+            if connection.original == flow:
+                return replace(flow, **_end(connection.seen_as))
+            if connection.reply == flow:
+                return replace(flow, **_end(connection.original.reversed))
+        return flow
+
+    def is_end(self, step: Step) -> bool:
+        """Return whether a packet of IP has come to a machine and has not left it."""
+        is_machine = step.node not in self.netmap.switches
+        return is_machine and "ip.dst" in step.after and not step.went_out
 
     def _device(self, node: str, interface: str | None) -> str | None:
         """Return the interface by which a packet comes in to a machine's routing: its bridge, where it
@@ -337,7 +378,8 @@ class LabTables:
         bridge = self.netmap.bridges.get(node)
         return bridge.interface if bridge and interface else interface
 
-    def _addresses(self, node: str) -> set[str]:
+    def addresses(self, node: str) -> set[str]:
+        """Return the IP addresses of a machine, without the loopback's own."""
         return {str(address.ip) for _, address in self.of(node, KernelTable.ADDRESSES)}
 
     def next_hops(
@@ -385,3 +427,8 @@ class LabTables:
         hops = {hop.gateway for hop in route.hops} if route else set()
         gateways = hops if result.gateway in hops else {result.gateway}
         return {str(gateway or lookup.target) for gateway in gateways}
+
+
+def _end(flow: Flow) -> dict[str, Any]:
+    """Return where a flow goes to, as fields of another one."""
+    return {"target": flow.target, "target_port": flow.target_port}

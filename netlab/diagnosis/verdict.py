@@ -69,6 +69,8 @@ class Outcome:
     """The node that had it last, if it was watched all the way and not answered."""
     cause: str | None = None
     """The `cause.Cause` for which it came no further."""
+    source_sends: bool = True
+    """False: nothing at all has left the source, so that this says nothing about the pair."""
 
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)

@@ -176,11 +176,25 @@ class Socket:
     program: str
     unread: int = 0
     """Bytes that have been delivered and that the program has not taken yet."""
+    interface: str = ""
+    """The only interface whose packets it takes; empty: any, or nobody has asked (`read_bound`)."""
+    only_ipv6: bool = False
+    """It takes no IPv4, though its address is IPv6's unspecified one."""
 
     @property
     def loopback(self) -> bool:
         """True if only its own machine can reach it."""
         return self.address.is_loopback
+
+    def takes(self, address: IPAddress, interface: str) -> bool:
+        """Return whether it takes a packet that came in by an interface for an address of its machine."""
+        if self.interface not in ("", interface):
+            return False
+        if self.address.is_unspecified:
+            takes_ipv4 = not self.only_ipv6
+            return address.version == self.address.version or (address.version == 4 and takes_ipv4)
+        mapped = self.address.ipv4_mapped if isinstance(self.address, IPv6Address) else None
+        return address in (self.address, mapped)
 
 
 AddressRow = tuple[str, IPInterface]

@@ -121,7 +121,7 @@ class Pursuit:
         probe: Probe,
         netmap: NetworkMap,
         source: str,
-        asked_before: set[str],
+        asked_before: set[tuple[str, str]],
         pool: NamespacePool,
     ) -> None:
         self.probe = probe
@@ -137,7 +137,11 @@ class Pursuit:
         """Machines that have had the packet, and when they had it last."""
         self.begun = time.monotonic()
         """When it began, by the monotonic clock."""
-        self._questions = {(source, address) for address in asked_before}
+        self._holding = {source}
+        """Machines that have the packet, and have not sent it on."""
+        self._asked_before = asked_before
+        """(node, address) of questions that were under way: a packet may wait for their reply too."""
+        self._questions = set(asked_before)
         """(node, address) of every ARP question."""
         self._waited = dict.fromkeys(self._questions, self.begun)
         """Questions for whose reply the probe may wait, and when each was heard first."""
@@ -219,7 +223,11 @@ class Pursuit:
 
     def _last_question(self) -> float:
         """Return until when the kernel may still ask for a MAC that the packet waits for."""
-        waiting = self._waited.keys() - self._answered
+        waiting = {
+            question
+            for question in self._waited.keys() - self._answered
+            if question not in self._asked_before or question[0] in self._holding
+        }
         if time.monotonic() > self._looked + _INTERRUPTION_SECONDS:
             self._look_at({node for node, _ in waiting - self._given_up.keys()})
         ends = (
@@ -268,14 +276,21 @@ class Pursuit:
             if len(self.frames) < _MOST_FRAMES:
                 self.frames.append(Frame(sighting, packet, fields))
             if not sighting.foreign and not is_switch:
-                if node not in self._had:
-                    self.probe.note_reached(sighting.namespace)
-                self._had[node] = max(sighting.at, self._had.get(node, 0))
+                self._note_passage(node, sighting)
             return True
         if "arp.op" not in fields:
             return False
         self._arp.append(Frame(sighting, None, fields))
         return not is_switch and self._hear(node, fields, sighting)
+
+    def _note_passage(self, node: str, sighting: Sighting) -> None:
+        """Note that a machine has had a packet of the probe, or has sent it on."""
+        if node not in self._had:
+            self.probe.note_reached(sighting.namespace)
+            waiting = (question for question in self._asked_before if question[0] == node)
+            self._waited |= dict.fromkeys(waiting, time.monotonic())
+        self._had[node] = max(sighting.at, self._had.get(node, 0))
+        (self._holding.discard if sighting.outgoing else self._holding.add)(node)
 
     def forget(self) -> None:
         """Let go of ARP that nobody on the probe's way has asked for, if there is much."""

@@ -186,13 +186,7 @@ class _Look:
             ]
             stack.enter_context(impatient(machines, _ARP_MILLISECONDS, is_ipv6))
         self._pursuits = [
-            Pursuit(
-                probe,
-                netmap,
-                request.source,
-                _asked_before(self._start, request.source),
-                self.pool,
-            )
+            Pursuit(probe, netmap, request.source, _asked_before(self._start), self.pool)
             for probe, request in zip(probes, requests, strict=True)
         ]
 
@@ -286,9 +280,10 @@ def _trace(
         drops=_drops(hits, probe, tables),
         silenced=drops.silenced(drops.unheard(hits), _next_hops(pursuit, tables, request), tables),
         forgotten=frozenset(
-            step.node
+            part
             for step in journey.of(Part.REQUEST)
-            if step.rewrites and tables.has_forgotten(step, past)
+            if step.rewrites
+            for part in tables.forgetters(step, past)
         ),
         second_look=look,
     )
@@ -373,14 +368,12 @@ def _needed(pursuit: Pursuit, tables: LabTables, request: TraceRequest) -> set[t
     return pursuit.asked().keys() & _next_hops(pursuit, tables, request)
 
 
-def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
-    """Return the addresses for which the source has asked already, and not been answered yet."""
+def _asked_before(start: Iterable[Entry]) -> set[tuple[str, str]]:
+    """Return (node, address) of the questions that had been asked already, and not been answered yet."""
     return {
-        str(entry.row.address)
+        (entry.node, str(entry.row.address))
         for entry in start
-        if entry.node == source
-        and isinstance(entry.row, Neighbour)
-        and entry.row.state == "incomplete"
+        if isinstance(entry.row, Neighbour) and entry.row.state == "incomplete"
     }
 
 

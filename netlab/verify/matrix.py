@@ -130,6 +130,8 @@ def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -
         return None
     if outcome.verdict is Verdict.ANSWERED or outcome.arrived:
         return Message("expected blocked, but {why}", why=outcome.why)
+    if not outcome.source_sends:
+        return Message("expected blocked, but the source sends nothing: {why}", why=outcome.why)
     return None
 
 

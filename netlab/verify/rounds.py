@@ -170,18 +170,13 @@ def _outcome(probe: PairProbe, evidence: EchoSightings, diagnosis: Diagnosis | N
     if diagnosis is None or diagnosis.verdict is Verdict.ANSWERED:
         return outcome
     can_send = probe.mute or evidence.left or evidence.source_could_send
-    if diagnosis.cause in _SOURCE_FAULTS and not can_send:
-        why = Message(
-            "nothing leaves the source: {evidence} ({cause})",
-            evidence=diagnosis.evidence,
-            cause=diagnosis.cause,
-        )
-        return replace(
-            outcome, verdict=Verdict.UNKNOWN, why=why, at=diagnosis.at, cause=diagnosis.cause
-        )
-    why = phrases.where_and_why(diagnosis)
     return replace(
-        outcome, verdict=diagnosis.verdict, why=why, at=diagnosis.at, cause=diagnosis.cause
+        outcome,
+        verdict=diagnosis.verdict,
+        why=phrases.where_and_why(diagnosis),
+        at=diagnosis.at,
+        cause=diagnosis.cause,
+        source_sends=can_send or diagnosis.cause not in _SOURCE_FAULTS,
     )
 
 

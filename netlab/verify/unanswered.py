@@ -20,10 +20,11 @@ from netlab.diagnosis.observer import LabObserver
 from netlab.diagnosis.tables import LabTables
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
+from netlab.kernel.netlink.objects.neighbours import given_up_within
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables.nftrace import Hit, RuleTrace
 from netlab.kernel.state.spaces import rows as read_rows
-from netlab.kernel.state.tables import KernelTable
+from netlab.kernel.state.tables import KernelTable, TableRow
 from netlab.messages import Message
 from netlab.packets import icmp
 from netlab.packets.frame import Fields, decode
@@ -81,6 +82,11 @@ class LossAnalyzer:
         self._drops: dict[bytes, list[Hit]] = {}
         self._neighbour_drops: list[Hit] = []
         self._kept: dict[int, ProbeEvidence] = {}
+        self._begun = time.monotonic()
+        self._late: dict[tuple[str, KernelTable], Sequence[TableRow]] = {}
+        """Tables that are read for the present batch only, by namespace."""
+        self._given_up: dict[str, set[str]] = {}
+        """Node to the addresses that it has given up asking for in the present batch."""
         self._unsettled: dict[int, tuple[bytes, set[tuple[str, str]]]] = {}
         """Probe kept of the present batch to its token and each (node, address) that it needs."""
 
@@ -105,6 +111,7 @@ class LossAnalyzer:
         self._sightings = {token: [] for token in tokens}
         self._arp_sightings, self._requested, self._replied = [], set(), set()
         self._last_packet, self._waiting_since = {}, {}
+        self._begun, self._late, self._given_up = time.monotonic(), {}, {}
         for trace in self._observer.rules:
             trace.forget()
 
@@ -224,14 +231,36 @@ class LossAnalyzer:
     def _unanswered(self, node: str, hops: set[str]) -> dict[str, str]:
         """Return the node and the address that it asks for in vain, if a packet or its reply waits for it."""
         requests = {(node, hop) for hop in hops} & self._requested
-        return dict(sorted(requests - self._replied)[:1])
+        unanswered = requests - self._replied
+        if hops and not unanswered:  # It may have asked already, before the batch.
+            unanswered = {(node, hop) for hop in hops & self._given_up_by(node)}
+        return dict(sorted(unanswered)[:1])
+
+    def _given_up_by(self, node: str) -> set[str]:
+        """Return the addresses that a node has given up asking for in the present batch."""
+        if node not in self._given_up:
+            netlink = self._pool.netlink(self._namespaces[node])
+            seconds = time.monotonic() - self._begun
+            self._given_up[node] = set(map(str, given_up_within(netlink, seconds)))
+        return self._given_up[node]
+
+    @cached_property
+    def _namespaces(self) -> dict[str, str]:
+        return {node: namespace for namespace, node in self._netmap.nodes.items()}
 
     @cached_property
     def _tables(self) -> LabTables:
         rows = read_rows(self._netmap.nodes, _TABLES)
-        return LabTables.read(
-            self._netmap, lambda node, table: rows[node, table], _TABLES, self._pool
-        )
+
+        def read(namespace: str, table: KernelTable) -> Sequence[TableRow]:
+            key = namespace, table
+            if key in rows:
+                return rows[key]
+            if key not in self._late:
+                self._late |= read_rows([namespace], [table])
+            return self._late[key]
+
+        return LabTables.read(self._netmap, read, _TABLES, self._pool)
 
 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:

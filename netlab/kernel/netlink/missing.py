@@ -213,6 +213,35 @@ class connection_msg(nfgen_msg):  # noqa: N801
             nla_map = ((1, "CTA_PROTOINFO_TCP_STATE", "uint8"),)
 
 
+# linux/sock_diag.h, net/tcp_states.h: pyroute2 has them, behind asyncio.
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY = 4, 20
+TCP_CLOSE, TCP_LISTEN = 7, 10
+_SOCKET_ENDS = (("ports", "4s"), ("addresses", "32s"), ("interface", "I"), ("cookie", "8s"))
+
+
+class inet_diag_req(nlmsg):  # noqa: N801
+    """A list of sockets that is asked for: of a family and protocol, in some states (linux/inet_diag.h)."""
+
+    fields = (
+        ("family", "B"),
+        ("protocol", "B"),
+        ("ext", "B"),
+        ("pad", "B"),
+        ("states", "I"),
+        *_SOCKET_ENDS,
+    )
+
+
+class inet_diag_msg(nlmsg):  # noqa: N801
+    """A socket."""
+
+    fields = (
+        *(("family", "B"), ("state", "B"), ("timer", "B"), ("retrans", "B"), *_SOCKET_ENDS),
+        *(("expires", "I"), ("rqueue", "I"), ("wqueue", "I"), ("uid", "I"), ("inode", "I")),
+    )
+    nla_map = ((11, "INET_DIAG_SKV6ONLY", "uint8"),)
+
+
 # linux/pkt_sched.h and pkt_cls.h
 TC_H_MIN_INGRESS, TC_H_MIN_EGRESS = 0xFFF2, 0xFFF3
 TCA_GACT_PROB, TCA_ACT_PARMS = 3, 2

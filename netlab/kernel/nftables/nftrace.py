@@ -19,10 +19,18 @@ TRACE_TABLE = "netlab_trace_"
 _ETHERNET_BYTES = 14
 _UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
 """By IP version: Ethernet headers without addresses."""
+_UNKNOWN_LINK_OF_ARP = bytes(12) + b"\x08\x06"
 _DROP = 0
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 """NFPROTO_* of the kernel's headers to the words of nft."""
-_IP_FAMILIES = {"ip", "ip6", "inet"}
+_TRACED = {"inet": {"ip", "ip6", "inet"}, "bridge": {"bridge"}, "arp": {"arp"}}
+"""Family of a trace's table to the families whose rules it shows."""
+_HOOKS = {
+    "inet": ("prerouting", "output"),
+    "bridge": ("prerouting", "output"),
+    "arp": ("input", "output"),
+}
+"""By family, the hooks that packets meet first."""
 
 _UNTRACED_QUESTIONS = """\
 arp operation request meta nftrace set 0
@@ -55,8 +63,8 @@ class RuleTrace:
     """Watches a probe's packets in a namespace that has rules. A context manager: leaves no table.
 
     `listing` is the namespace's ruleset with handles, `matches` are nftables expressions for the family
-    inet, `frames` more of them for the family bridge alone, `name` is the probe's own, since another
-    trace may be under way.
+    inet, `questions` more of them for the families bridge and arp, `name` is the probe's own, since
+    another trace may be under way.
     """
 
     def __init__(
@@ -65,16 +73,20 @@ class RuleTrace:
         listing: str,
         matches: Sequence[str],
         name: str,
-        frames: Sequence[str] = (),
+        questions: Sequence[str] = (),
     ) -> None:
         self.namespace = namespace
         self._rules = nft.rules(listing)
+        self._matches = {
+            "inet": tuple(matches),
+            "bridge": (*matches, *questions),
+            "arp": tuple(questions),
+        }
         self._tables = {
             family: f"{TRACE_TABLE}{name}"
-            for family, traced in (("inet", _IP_FAMILIES), ("bridge", {"bridge"}))
-            if nft.families(listing) & traced
+            for family, traced in _TRACED.items()
+            if self._matches[family] and nft.families(listing) & traced
         }
-        self._matches = {"inet": matches, "bridge": (*matches, *frames)}
         self._packets: dict[int, tuple[bytes, int]] = {}
 
     def __enter__(self) -> RuleTrace:
@@ -89,7 +101,7 @@ class RuleTrace:
 
     def _table(self, family: str) -> str:
         rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches[family])
-        chains = "".join(_chain(hook, rules) for hook in ("prerouting", "output"))
+        chains = "".join(_chain(hook, rules) for hook in _HOOKS[family])
         if family == "bridge":
             chains += "".join(
                 _chain(hook, _UNTRACED_QUESTIONS) for hook in ("input", "postrouting")
@@ -114,15 +126,14 @@ class RuleTrace:
     def hits(self) -> Iterator[Hit]:
         """Yield the rules that the probe's packets have met since the last call. Raises Overflow."""
         for protocol, event in trace_events(self._subscription):
-            number = event.get("NFTA_TRACE_ID", 0)
+            number, family = event.get("NFTA_TRACE_ID", 0), _FAMILIES.get(protocol, "")
             if "NFTA_TRACE_NETWORK_HEADER" in event:
-                self._packets[number] = _frame(event), event.get("NFTA_TRACE_OIF", 0)
+                self._packets[number] = _frame(event, family), event.get("NFTA_TRACE_OIF", 0)
             table, chain = event.get("NFTA_TRACE_TABLE", ""), event.get("NFTA_TRACE_CHAIN", "")
             if table in self._tables.values():
                 continue
             packet = self._packets.get(number, (b"", 0))
             kind, handle = event.get("NFTA_TRACE_TYPE"), event.get("NFTA_TRACE_RULE_HANDLE")
-            family = _FAMILIES.get(protocol, "")
             full_name = f"{family} {table}"
             if kind == NFT_TRACETYPE_RULE and handle is not None:  # None: the end of a chain.
                 rule = self._rules.get((family, table, chain, handle), "a rule")
@@ -137,10 +148,11 @@ def _chain(hook: str, rules: str) -> str:
     return f"chain {hook} {{ type filter hook {hook} priority -400;\n{rules}\n }}\n"
 
 
-def _frame(event: Mapping[str, Any]) -> bytes:
+def _frame(event: Mapping[str, Any], family: str) -> bytes:
     link = event.get("NFTA_TRACE_LL_HEADER", b"")
     network = event["NFTA_TRACE_NETWORK_HEADER"]
     if len(link) != _ETHERNET_BYTES:  # With a VLAN's tag, the header is longer.
         version = network[0] >> 4 if network else 4
         link = _UNKNOWN_LINKS.get(version, _UNKNOWN_LINKS[4])
+        link = _UNKNOWN_LINK_OF_ARP if family == "arp" else link
     return bytes(link + network + event.get("NFTA_TRACE_TRANSPORT_HEADER", b""))

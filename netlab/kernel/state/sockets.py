@@ -10,7 +10,9 @@ from pathlib import Path
 
 from netlab.kernel import files
 from netlab.kernel.namespaces import netns
-from netlab.kernel.rows import IPAddress, Socket
+from netlab.kernel.netlink.objects import bindings
+from netlab.kernel.netlink.objects.bindings import Binding
+from netlab.kernel.rows import IPAddress, Names, Socket
 
 _NET = "/proc/thread-self/net"
 _LISTENING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
@@ -32,6 +34,24 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
         )
         for name, entries in tables.items()
     }
+
+
+def read_bound(namespace: str, interfaces: Names) -> tuple[Socket, ...]:
+    """Read a namespace's listening sockets with the interfaces that they are bound to, without their
+    processes. `interfaces`: their names by number. Raises KernelError if it is gone."""
+    with netns.inside(namespace):
+        bound = {str(binding.inode): binding for binding in bindings.read()}
+        entries = list(_listening_sockets())
+    free = Binding(0, 0, False)
+    return tuple(
+        Socket(
+            *(protocol, address, port, None, "?", unread),
+            interfaces.get(binding.index, ""),
+            binding.only_ipv6,
+        )
+        for protocol, address, port, inode, unread in entries
+        for binding in [bound.get(inode, free)]
+    )
 
 
 def has_udp_port(namespace: str, port: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address
 
 import pytest
 
@@ -11,10 +11,10 @@ from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Cause, Diagnosis, look_at
 from netlab.diagnosis.diagnose import diagnose
 from netlab.diagnosis.drops import RuleDrop, Silence
-from netlab.diagnosis.evidence import ProbeEvidence
+from netlab.diagnosis.evidence import ProbeEvidence, Reporter
 from netlab.diagnosis.journey import AsymmetricReply, NetworkMap, asymmetric_reply, follow
 from netlab.diagnosis.verdict import Verdict
-from netlab.kernel.rows import RouteRow
+from netlab.kernel.rows import Flow, RouteRow
 from netlab.messages import languages
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Part
@@ -125,6 +125,11 @@ THERE_AND_BACK = frames(THERE) + frames(BACK, Part.REPLY, 20)
 REFUSAL = frames(BACK, Part.ERROR, 20)
 for frame in REFUSAL:
     frame.fields.update({"icmp.type": "3", "icmp.code": "3", "ip.src": "10.0.0.2"})
+UDP = frames(THERE)
+for frame in UDP:
+    frame.fields.update({"udp.src": "5000", "udp.dst": "81"})
+RECEIVED = Flow(ip_address("10.0.0.1"), ip_address("10.0.0.2"), 5000, 81)
+CLOSED = {"reporters": {"pc": Reporter(RECEIVED, "eth0")}}
 TO_A_TWIN = frames("pc.eth0> host.lan< host.down> nat.up<", Part.REPLY, 20)
 for frame in TO_A_TWIN:
     frame.fields.update({"ip.src": "10.0.0.2", "ip.dst": "10.0.0.1"})
@@ -178,9 +183,10 @@ CASES = [
     (evidence(THERE_AND_BACK, answered=True, **FORWARDED), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, **AT_THE_BOX), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, kind="dhcp", target="lan"), "answered", "pc", None),
-    (evidence(frames(THERE) + REFUSAL), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(UDP + REFUSAL, **CLOSED), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(UDP + REFUSAL), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE) + REFUSAL, **TWIN_SENDERS), "dropped", "pc", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE) + REFUSAL, **TYPED), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(UDP + REFUSAL, **CLOSED, **TYPED), "refused", "pc", Cause.PORT_CLOSED),
     (evidence(frames(THERE) + TO_A_TWIN, **TWIN_OF_SOURCE), "dropped", "nat", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), **TWIN_TARGETS), "dropped", "pc", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), target="vm2", twins=MAC_TWINS), "dropped", "pc", Cause.DUPLICATE_MAC),
@@ -245,7 +251,7 @@ CASES = [
     (evidence(ENDED, **ADDRESS_ERROR, owners=OWN), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, **TWO_COUNTS), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"pc": {"Ip.InAddrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED + ERROR), "dropped", "nat", Cause.TTL_EXCEEDED),
+    (evidence(ENDED + ERROR, reporters={"nat": Reporter()}), "dropped", "nat", Cause.TTL_EXCEEDED),
     (evidence(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x")), "dropped", "sw", Cause.MAC_UNKNOWN),
     (evidence(frames(THERE) + HALF_BACK), "dropped", "host", Cause.NO_RETURN_PATH),
 ]  # fmt: skip

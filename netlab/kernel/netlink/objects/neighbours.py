@@ -28,6 +28,10 @@ _MESSAGE = Reader(
     ("family", "ifindex", "state"),
     ("NDA_DST", "NDA_LLADDR", "NDA_VLAN", "NDA_MASTER"),
 )
+_CACHE = Reader(ndmsg, attributes=("NDA_CACHEINFO",))
+_CACHE_TIMES = Reader(ndmsg.cacheinfo, ("ndm_updated",))
+_TICKS_PER_SECOND = 100
+"""USER_HZ, in which the kernel gives times to programs, on all machines."""
 _FAMILY = Reader(ndmsg, ("family",))
 """The first field of every message of rtnetlink."""
 _EVERY = Template(ndmsg, {"family": codec.octet("family")})
@@ -136,6 +140,24 @@ def given_up(netlink: Netlink) -> set[IPAddress]:
         for address, present in states.items()
         if "failed" in present and "incomplete" not in present
     }
+
+
+def given_up_within(netlink: Netlink, seconds: float) -> set[IPAddress]:
+    """Return the addresses that the namespace's machine has given up asking for within that time: what
+    waited for them was dropped."""
+    return {
+        neighbour.address
+        for message in netlink.dump(_EVERY.fill(family=AF_UNSPEC), RTM_GETNEIGH)
+        if (neighbour := decode(message))
+        and neighbour.state == "failed"
+        and _age(message) <= seconds
+    }
+
+
+def _age(message: bytes) -> float:
+    """Return the seconds since the neighbour's state has changed."""
+    (ticks,) = _CACHE_TIMES.fields(_CACHE.attributes(message)["NDA_CACHEINFO"])
+    return float(ticks) / _TICKS_PER_SECOND
 
 
 def forget(netlink: Netlink) -> None:
