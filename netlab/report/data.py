@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netlab.diagnosis.history import Entry
     from netlab.diagnosis.journey import Step
     from netlab.diagnosis.second_look import SecondLook
+    from netlab.errors import Problem
     from netlab.explain.model import Explanation
     from netlab.kernel.host.doctor import Check
     from netlab.kernel.rundir import Record
@@ -77,13 +78,19 @@ def plan(planned: Plan) -> dict[str, Any]:
     return {"lab": planned.lab, "resources": resources}
 
 
-def change(diff: Diff, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
-    """Return what a change of a running lab removes, alters and makes, as lines."""
+def change(
+    diff: Diff,
+    lab: str,
+    missing: Sequence[Unleased] = (),
+    warnings: Sequence[Problem] = (),
+) -> dict[str, Any]:
+    """Return what a change of a running lab removes, alters and makes, as lines, and new `warnings`."""
     return {
         "lab": lab,
         "removed": [str(resource) for resource in diff.removed],
         "altered": [str(new) for _, new in diff.altered],
         "created": [str(resource) for resource in diff.created],
+        "warnings": [asdict(warning) for warning in warnings],
         **unleased(missing),
     }
 
