@@ -16,7 +16,8 @@ from pyroute2.netlink.rtnl import RTM_DELQDISC, RTM_GETQDISC, RTM_NEWQDISC, TC_H
 
 from netlab.errors import Missing
 from netlab.kernel.netlink.channel import Netlink, Refused
-from netlab.kernel.netlink.codec import Body, Reader, encode
+from netlab.kernel.netlink.codec import Body, Reader, Template, encode
+from netlab.kernel.netlink.missing import queue_header
 from netlab.kernel.netlink.objects.links import forgiven_absence
 from netlab.kernel.rows import Names
 from netlab.plan.resources import Queue
@@ -74,6 +75,17 @@ def read(netlink: Netlink, namespace: str, names: Names) -> list[Queue]:
             queue = Queue(namespace, names.get(index, "?"))
             queues.append(_decoded(queue, attributes["TCA_KIND"], attributes["TCA_OPTIONS"]))
     return queues
+
+
+def has_ingress(netlink: Netlink) -> bool:
+    """Return whether filters (`tc filter`) may look at what comes in to an interface. Raises Refused."""
+    messages = netlink.dump(_EVERY.fill(), RTM_GETQDISC)
+    return any(_KIND.attributes(message).get("TCA_KIND") in _AT_INGRESS for message in messages)
+
+
+_AT_INGRESS = ("ingress", "clsact")
+_EVERY = Template(queue_header, {"family": 0})
+_KIND = Reader(queue_header, (), ("TCA_KIND",))
 
 
 def _message(netlink: Netlink, interface: str, attributes: list[tuple[str, Any]]) -> bytes:
