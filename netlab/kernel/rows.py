@@ -192,6 +192,8 @@ class Socket:
     program: str
     unread: int = 0
     """Bytes that have been delivered and that the program has not taken yet."""
+    uid: int | None = None
+    """The user whose it is; None if that was not read."""
 
     @property
     def loopback(self) -> bool:

@@ -45,19 +45,6 @@ class RouteLookup:
     uid: int | None = None
     """The user whose packet it is; one that came in counts as root's (ip_route_input_slow)."""
 
-    @property
-    def reversed(self) -> RouteLookup:
-        """The reply to it, of which neither mark nor user is known. It has to have a source."""
-        assert self.source, "a packet that came in"
-        return RouteLookup(
-            self.source,
-            self.target,
-            tos=self.tos,
-            protocol=self.protocol,
-            source_port=self.target_port,
-            target_port=self.source_port,
-        )
-
 
 @frozen
 class RouteResult:
@@ -76,6 +63,10 @@ class RouteResult:
     EXDEV (before Linux 6.14) or EINVAL."""
     why: Doubt | None = None
     """The rule for which it is UNCERTAIN."""
+
+
+def no_entry(node: str, question: RouteLookup) -> None:
+    """Return nothing: the answer of a model of a lab that knows no routes."""
 
 
 class RouteLookups:
