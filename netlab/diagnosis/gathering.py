@@ -9,7 +9,7 @@ from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.journey import Journey
 from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
-from netlab.kernel.state.routing import RouteLookup
+from netlab.kernel.state.policy import RouteLookup
 
 
 @frozen

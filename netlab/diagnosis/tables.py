@@ -15,14 +15,8 @@ from netlab.frozen import frozen
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rows import Connection, Flow, IPAddress, RouteRow
 from netlab.kernel.state.owners import Owners, owners
-from netlab.kernel.state.routing import (
-    UNCERTAIN,
-    RouteLookup,
-    RouteLookups,
-    RouteResult,
-    RoutingEntry,
-    no_entry,
-)
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import UNCERTAIN, RouteLookups, RouteResult, RoutingEntry, no_entry
 from netlab.kernel.state.tables import KernelTable, TableRow
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface

@@ -26,7 +26,8 @@ from netlab.explain.nft_fields import connection_facts, neighbour_facts, packet_
 from netlab.explain.nft_rules import HookVerdict, Translation
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, RouteRow, Socket, at_port
-from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import UNCERTAIN, RouteResult
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part

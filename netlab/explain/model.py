@@ -17,7 +17,8 @@ from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import IPAddress, Socket, at_port
 from netlab.kernel.state.owners import Owners, owners
-from netlab.kernel.state.routing import RouteLookup, RouteResult, RoutingEntry, no_entry
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import RouteResult, RoutingEntry, no_entry
 from netlab.kernel.state.spaces import Space
 from netlab.node_interface import NodeInterface
 from netlab.packets import protocols

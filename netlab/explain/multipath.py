@@ -12,7 +12,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.explain.model import Explanation, PredictedStay
 from netlab.frozen import frozen
 from netlab.kernel.rows import NextHop, RouteRow
-from netlab.kernel.state.routing import RouteLookup
+from netlab.kernel.state.policy import RouteLookup
 from netlab.messages import Message, join_or
 
 MOST_HOPS = 4

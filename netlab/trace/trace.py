@@ -24,7 +24,7 @@ from netlab.kernel.nftables.nftrace import Hit
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
 from netlab.kernel.signals import Interruption
 from netlab.kernel.state.monitor import Lost, TableMonitor
-from netlab.kernel.state.routing import RouteLookup
+from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.tables import KernelTable
 from netlab.node_interface import NodeInterface
 from netlab.packets import filters, protocols

@@ -56,7 +56,7 @@ class Hit:
     not change."""
 
 
-class _Packet(NamedTuple):
+class _TracedPacket(NamedTuple):
     """A traced packet in a base chain."""
 
     frame: bytes
@@ -65,7 +65,7 @@ class _Packet(NamedTuple):
     """The routing decision comes after the chain."""
 
 
-_UNKNOWN_PACKET = _Packet(b"", 0, False)
+_UNKNOWN_PACKET = _TracedPacket(b"", 0, False)
 
 
 class RuleTrace:
@@ -97,7 +97,7 @@ class RuleTrace:
             if nft.families(listing) & traced
         }
         self._matches = {"inet": matches, "bridge": (*matches, *frames)}
-        self._packets: dict[int, _Packet] = {}
+        self._packets: dict[int, _TracedPacket] = {}
 
     def __enter__(self) -> RuleTrace:
         with netns.inside(self.namespace):
@@ -141,7 +141,7 @@ class RuleTrace:
             if "NFTA_TRACE_NETWORK_HEADER" in event:  # The first one of a base chain.
                 later = (family, table, chain) in self._routed_later
                 out = event.get("NFTA_TRACE_OIF", 0)
-                self._packets[number] = _Packet(_frame(event), out, later)
+                self._packets[number] = _TracedPacket(_frame(event), out, later)
             if table in self._tables.values():
                 continue
             packet = self._packets.get(number, _UNKNOWN_PACKET)

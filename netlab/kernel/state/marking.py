@@ -1,4 +1,4 @@
-"""What on a machine may give packets the mark (fwmark) by which rules of routing choose."""
+"""Sources of the mark (fwmark) by which rules of routing choose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEGACY = ("ip_tables_names", "ip6_tables_names")
 
 @frozen
 class Marking:
-    """What may set marks on a machine before its routing decides, besides programs (SO_MARK)."""
+    """Sources of marks on a machine, before its routing decides, besides programs (SO_MARK)."""
 
     traced: bool
     """Rules of nftables that its trace shows."""

@@ -9,14 +9,11 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.routes import KernelRoute
 from netlab.kernel.netlink.objects.rules import Bits, KernelRule, Span
-
-if TYPE_CHECKING:
-    from netlab.kernel.state.routing import RouteLookup
+from netlab.kernel.rows import IPAddress
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 ASKABLE = {4: (UDP, TCP, ICMP), 6: (UDP, TCP, ICMPV6)}
@@ -33,6 +30,26 @@ _CLOSED_BY_ROUTE = {
 """Kinds of routes that go nowhere, and the errno that the kernel answers for each (fib_props)."""
 _CLOSED_BY_RULE = {**_CLOSED_BY_ROUTE, "unreachable": errno.ENETUNREACH}
 """The same of rules (fib4_rule_action)."""
+
+
+@frozen
+class RouteLookup:
+    """A packet, as far as routing looks at it. What is None is not known, or is not there."""
+
+    target: IPAddress
+    source: IPAddress | None = None
+    """None: the machine's own packet, and it has not chosen an address yet."""
+    came_in: str | None = None
+    """The interface; None for the machine's own packets."""
+    mark: int | None = None
+    """The kernel's mark (fwmark), as far as nftables' rules set it."""
+    tos: int | None = None
+    protocol: int | None = None
+    """Its number; 0: a question by ARP, which is of none."""
+    source_port: int | None = None
+    target_port: int | None = None
+    uid: int | None = None
+    """The user whose packet it is; one that came in counts as root's (ip_route_input_slow)."""
 
 
 @frozen

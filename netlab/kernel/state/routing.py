@@ -16,7 +16,7 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rows import IPAddress, NextHop, RouteRow
 from netlab.kernel.state import marking, policy
 from netlab.kernel.state.marking import Marking
-from netlab.kernel.state.policy import Decider, Doubt
+from netlab.kernel.state.policy import Decider, Doubt, RouteLookup
 from netlab.kernel.state.tables import route_row
 
 UNCERTAIN = errno.ENODATA
@@ -24,26 +24,6 @@ UNCERTAIN = errno.ENODATA
 
 RoutingEntry = RouteRow | KernelRule
 """What decides about a packet: a route, or a rule that stops it by itself."""
-
-
-@frozen
-class RouteLookup:
-    """A packet, as far as routing looks at it. What is None is not known, or is not there."""
-
-    target: IPAddress
-    source: IPAddress | None = None
-    """None: the machine's own packet, and it has not chosen an address yet."""
-    came_in: str | None = None
-    """The interface; None for the machine's own packets."""
-    mark: int | None = None
-    """The kernel's mark (fwmark), as far as nftables' rules set it."""
-    tos: int | None = None
-    protocol: int | None = None
-    """Its number; 0: a question by ARP, which is of none."""
-    source_port: int | None = None
-    target_port: int | None = None
-    uid: int | None = None
-    """The user whose packet it is; one that came in counts as root's (ip_route_input_slow)."""
 
 
 @frozen
