@@ -116,19 +116,19 @@ def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Ite
     hops = [hop for hop in tables.route.hops if hop.interface == out] if tables.route else []
     if not tables.route or not hops:
         return
-    taken = [
-        (hop, entry)
+    taken = {
+        hop: entry
         for hop in hops
         for entry in tables.neighbours
         if (entry.address, entry.mac) == (hop.gateway or target, step.after["eth.dst"])
-    ]
+    }
     text = str(tables.route)
-    if len(tables.route.hops) > 1 and (len(taken) == 1 or len(hops) == 1):
-        hop = taken[0][0] if taken else hops[0]
-        text = Message("{route}, this time {hop}", route=tables.route, hop=hop)
+    certain = list(taken) if len(taken) == 1 else hops
+    if len(tables.route.hops) > 1 and len(certain) == 1:
+        text = Message("{route}, this time {hop}", route=tables.route, hop=certain[0])
     yield Decision(By.ROUTE, text)
-    if taken:
-        hop, entry = taken[0]
+    if len(taken) == 1:  # Not if several addresses are the same machine's.
+        (entry,) = taken.values()
         yield resolution(entry.address, entry.mac, names.get(entry.mac, ""))
 
 
