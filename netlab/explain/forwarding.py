@@ -6,17 +6,28 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
+from typing import Any
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.decision import By, Decision, best_route, closed_route, resolution, would_ask
+from netlab.diagnosis.decision import By, Decision, resolution, stopped_by, would_ask
+from netlab.diagnosis.tables import probe_lookup
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.bridging import Cables, Crossing
-from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedProbe
+from netlab.explain.model import (
+    Ended,
+    LabModel,
+    NodeModel,
+    PredictedPacket,
+    PredictedProbe,
+    protocol_number,
+)
+from netlab.explain.multipath import MOST_HOPS, Choices, usable
 from netlab.explain.nft_fields import connection_facts, neighbour_facts, packet_facts
-from netlab.explain.nft_rules import Facts, HookVerdict, Translation
+from netlab.explain.nft_rules import HookVerdict, Translation
 from netlab.frozen import frozen
-from netlab.kernel.rows import IPAddress, at_port
-from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
+from netlab.kernel.rows import IPAddress, RouteRow, Socket, at_port
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import UNCERTAIN, RouteResult
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
@@ -25,6 +36,12 @@ _TTL = "net.ipv4.ip_default_ttl"
 _IGNORES_ECHO = {4: "ipv4.icmp_echo_ignore_all", 6: "ipv6.icmp.echo_ignore_all"}
 _SOURCE_NAT = 100
 """The priority at which Linux translates sources (NF_IP_PRI_NAT_SRC)."""
+_TOS = 0
+"""The type of service of a packet that no program has asked anything special for."""
+_KERNEL = 0
+"""The user of packets that a kernel sends by itself."""
+_NO_PROTOCOL = 0
+"""The IP protocol of a question by ARP."""
 _ASLEEP = ("failed", "incomplete")
 """States of a neighbour in which the machine has to ask."""
 
@@ -42,11 +59,26 @@ class _Track:
         return (target, target_port, source, source_port) == self.after.ends
 
 
+@frozen
+class _Led:
+    """A routing decision, and the route by which it fell."""
+
+    result: RouteResult
+    route: str
+
+
 class Walk(Cables):
     """A packet and its reply under way: the stays, and the connections that nodes have tracked."""
 
-    def __init__(self, model: LabModel) -> None:
+    def __init__(self, model: LabModel, choices: Choices) -> None:
         super().__init__(model)
+        self._choices = choices
+        self._result = RouteResult()
+        """The routing decision about the packet on the machine where it is."""
+        self._led_anew = False
+        """The machine has to decide once more: rules have changed what its decision looks at."""
+        self._connection_marks: dict[str, int | None] = {}
+        """Node to the mark of the connection there (`ct mark`); None: not known."""
         self._tracks: dict[str, list[_Track]] = {}
         self._first: dict[str, PredictedPacket] = {}
         """Node to the packet with which the connection began that is under way there."""
@@ -67,10 +99,11 @@ class Walk(Cables):
                 Cause.NO_ADDRESS,
                 Message("no interface of it has an IPv{version} address", version=to.version),
             )
-        result = self._route(source, RouteLookup(to))
+        number = protocol_number(probe.protocol, to.version)
+        result = self._route(source, probe_lookup(to, number, probe.port)).result
         if result.source is None:
             raise Ended(source, Cause.UNKNOWN, Message("its kernel names no source address"))
-        ttl = self._first_ttl(source, result)
+        ttl = self._first_ttl(source, result.interface, to.version)
         packet = PredictedPacket(
             result.source, to, probe, Part.REQUEST, ttl, target_port=probe.port
         )
@@ -91,18 +124,14 @@ class Walk(Cables):
                     Message("it is told to ignore echo requests ({setting})", setting=setting),
                 )
             return ""
-        for socket in machine.listening:
-            # A socket of IPv6 that is open to everybody usually takes IPv4 too, and never the reverse.
-            everybody = socket.address.is_unspecified and socket.address.version >= packet.version
-            anywhere = everybody or socket.address == packet.target
-            if (socket.protocol, socket.port) == (protocol, packet.target_port) and anywhere:
-                address = at_port(socket.address, socket.port)
-                return Message(
-                    "{program} waits on {protocol} {address}",
-                    program=socket.program,
-                    protocol=protocol,
-                    address=address,
-                )
+        if socket := _listener(machine, packet):
+            address = at_port(socket.address, socket.port)
+            return Message(
+                "{program} waits on {protocol} {address}",
+                program=socket.program,
+                protocol=protocol,
+                address=address,
+            )
         address = at_port(packet.target, packet.target_port)
         text = Message(
             "no program waits on {protocol} {address}", protocol=protocol, address=address
@@ -118,6 +147,7 @@ class Walk(Cables):
 
         Raises Ended.
         """
+        socket = _listener(self.model.nodes[node], request)
         packet = replace(
             request,
             source=request.target,
@@ -125,15 +155,17 @@ class Walk(Cables):
             target=request.source,
             target_port=request.source_port,
             part=Part.REPLY,
-            ttl=self._first_ttl(node, self.model.ask(node, RouteLookup(request.source))),
+            mark=0,
+            uid=socket.uid if socket else _KERNEL,
         )
-        return self._travel(node, packet)
+        interface = self.model.ask(node, self._lookup(packet, None)).interface
+        ttl = self._first_ttl(node, interface, packet.version)
+        return self._travel(node, replace(packet, ttl=ttl))
 
-    def _first_ttl(self, node: str, result: RouteResult) -> int:
+    def _first_ttl(self, node: str, interface: str, version: int) -> int:
         """Return the TTL that a machine gives its own packets; of IPv6 each interface has its own."""
-        per_interface = f"net.ipv6.conf.{result.interface}.hop_limit"
-        is_ipv6 = result.source is not None and result.source.version == 6
-        return int(self._setting(node, per_interface if is_ipv6 else _TTL) or 64)
+        per_interface = f"net.ipv6.conf.{interface}.hop_limit"
+        return int(self._setting(node, per_interface if version == 6 else _TTL) or 64)
 
     def _travel(self, node: str, packet: PredictedPacket) -> tuple[str, PredictedPacket]:
         """Lead a packet from the node that makes it to the one that takes it."""
@@ -152,17 +184,21 @@ class Walk(Cables):
 
         Raises Ended.
         """
+        packet = replace(packet, mark=0)  # It does not leave a machine.
         self.open(node, came_in, packet)
         entered, state = packet, self._state(node, packet)
         track = self._track(node, packet)
         self._first[node] = track.before if track else packet
-        first = self._route(node, self._lookup(packet, None)) if came_in is None else None
+        first = self._route(node, self._first_lookup(packet)) if came_in is None else None
         packet = self._undo_target(node, packet)
-        hook, out = ("output", first.interface) if first else ("prerouting", None)
+        hook, out = ("output", first.result.interface) if first else ("prerouting", None)
+        self._led_anew = first is None
         packet = self._rules(node, hook, came_in, out, packet, state)
-        unchanged = packet.target == entered.target
-        result = first if first and unchanged else self._route(node, self._lookup(packet, came_in))
-        self._decide_route(node, result, packet)
+        is_led = first and not self._led_anew and packet.target == entered.target
+        led = first if first and is_led else self._route(node, self._lookup(packet, came_in))
+        result = self._result = led.result
+        if result.kind != "local":
+            self.decide(Decision(By.ROUTE, led.route))
         if result.kind == "local":
             packet = self._rules(node, "input", came_in, None, packet, state)
         elif result.kind == "unicast":
@@ -184,21 +220,49 @@ class Walk(Cables):
         return end.node, end.interface, packet
 
     def _lookup(self, packet: PredictedPacket, came_in: str | None) -> RouteLookup:
-        return RouteLookup(packet.target, packet.source, came_in)
+        return RouteLookup(
+            packet.target,
+            packet.source,
+            came_in,
+            packet.mark,
+            _TOS,
+            packet.protocol,
+            packet.source_port,
+            packet.target_port,
+            packet.uid,
+        )
 
-    def _route(self, node: str, lookup: RouteLookup) -> RouteResult:
+    def _first_lookup(self, packet: PredictedPacket) -> RouteLookup:
+        """Return the lookup of a machine's own packet: that of a raw socket has no source yet."""
+        lookup = self._lookup(packet, None)
+        is_raw = packet.probe.protocol == "icmp" and packet.part is Part.REQUEST
+        return replace(lookup, source=None) if is_raw else lookup
+
+    def _route(self, node: str, lookup: RouteLookup) -> _Led:
         """Return the routing decision of a node. Raises Ended if the packet goes nowhere by it."""
         result = self.model.ask(node, lookup)
-        if not result.error:
-            return result
+        if result.error:
+            raise self._not_led(node, lookup, result)
+        route = self.model.entry(node, lookup)
+        if not isinstance(route, RouteRow):
+            return _Led(result, f"dev {result.interface}")
+        if result.kind != "unicast" or len(usable(route)) < 2:
+            return _Led(result, str(route))
+        if len(usable(route)) > MOST_HOPS:
+            why = Message("{route} has more than {count} next hops", route=route, count=MOST_HOPS)
+            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
+        hop = self._choices.hop(node, lookup, route)
+        source = result.source
+        if hop.interface != result.interface and route.source is None:
+            towards = hop.gateway or lookup.target
+            source = self.model.nodes[node].address_on(hop.interface, towards)
+        led = replace(result, interface=hop.interface, gateway=hop.gateway, source=source)
+        return _Led(led, Message("{route}, if it takes {hop}", route=route, hop=hop))
+
+    def _not_led(self, node: str, lookup: RouteLookup, result: RouteResult) -> Ended:
+        """Return the end of a packet that goes nowhere by a routing decision."""
         if result.error == UNCERTAIN:
-            raise Ended(
-                node,
-                Cause.UNKNOWN,
-                Message(
-                    "not certain: {why}", why=Message("its ip rules look at more than addresses")
-                ),
-            )
+            return _uncertain(node, result)
         came_in, target = lookup.came_in, lookup.target
         if came_in and self._is_filtered(node, came_in, lookup):
             text = Message(
@@ -206,20 +270,19 @@ class Walk(Cables):
                 source=lookup.source,
                 interface=came_in,
             )
-            raise Ended(node, Cause.REVERSE_PATH, text)
+            return Ended(node, Cause.REVERSE_PATH, text)
         if came_in and result.error == errno.EHOSTUNREACH and target.version == 4:
             self._must_forward(node, came_in, target)
-        route = best_route(self.model.nodes[node].space.routes, target)
-        if route and closed_route(route, result):
-            text = Message("the route says {kind}: {route}", kind=route.kind, route=route)
-            if route.kind == "prohibit":
-                raise Ended(node, Cause.REFUSED, text, Verdict.REFUSED)
-            raise Ended(node, Cause.NO_ROUTE, text)
+        if entry := self.model.entry(node, lookup):
+            text = stopped_by(entry)
+            if entry.kind == "prohibit":
+                return Ended(node, Cause.REFUSED, text, Verdict.REFUSED)
+            return Ended(node, Cause.NO_ROUTE, text)
         text = Message(
             "the kernel, for {target}: {error}", target=target, error=os.strerror(result.error)
         )
         no_route = result.error in (errno.ENETUNREACH, errno.EHOSTUNREACH)
-        raise Ended(node, Cause.NO_ROUTE if no_route else Cause.UNKNOWN, text)
+        return Ended(node, Cause.NO_ROUTE if no_route else Cause.UNKNOWN, text)
 
     def _must_forward(self, node: str, came_in: str, target: IPAddress) -> None:
         """Raise Ended on a machine that is no router. IPv6 has one setting for all interfaces."""
@@ -242,22 +305,21 @@ class Walk(Cables):
         modes = [self._setting(node, f"net.ipv4.conf.{scope}.rp_filter") for scope in scopes]
         if lookup.source is None or not {"1", "2"} & set(modes):
             return False
-        back = self.model.ask(node, RouteLookup(lookup.source))
+        back = self.model.ask(
+            node,
+            RouteLookup(
+                lookup.source,
+                mark=0,
+                tos=lookup.tos,
+                protocol=lookup.protocol,
+                source_port=lookup.target_port,
+                target_port=lookup.source_port,
+                uid=_KERNEL,
+            ),
+        )
+        if back.error == UNCERTAIN:
+            raise _uncertain(node, back)
         return bool(back.error) or ("2" not in modes and back.interface != came_in)
-
-    def _decide_route(self, node: str, result: RouteResult, packet: PredictedPacket) -> None:
-        """Add the route by which a packet goes on to the decisions of the present stay."""
-        if result.kind == "local":
-            return
-        next_hop = (result.interface, result.gateway)
-        routes = [
-            route
-            for route in self.model.nodes[node].space.routes
-            if packet.target in route.destination
-            and next_hop in [(hop.interface, hop.gateway) for hop in route.hops]
-        ]
-        best = max(routes, key=lambda route: route.destination.prefixlen, default=None)
-        self.decide(Decision(By.ROUTE, str(best or f"dev {result.interface}")))
 
     def _forward(
         self, node: str, came_in: str, out: str, packet: PredictedPacket, state: str
@@ -284,7 +346,11 @@ class Walk(Cables):
         for chain in rules.chains(hook, self._facts(node, came_in, out, packet, state)):
             if hook == "postrouting" and int(chain["prio"]) > _SOURCE_NAT:
                 packet = self._undo_source(node, packet)
-            outcome = rules.met(chain, self._facts(node, came_in, out, packet, state))
+            facts = self._facts(node, came_in, out, packet, state)
+            outcome = rules.met(chain, facts)
+            self._connection_marks[node], mark = facts["ct mark"], facts["meta mark"]
+            self._led_anew |= chain["type"] == "route" and mark != packet.mark
+            packet = replace(packet, mark=mark)
             if outcome is None:
                 continue
             if outcome.end is HookVerdict.UNKNOWN:
@@ -303,7 +369,7 @@ class Walk(Cables):
 
     def _facts(
         self, node: str, came_in: str | None, out: str | None, packet: PredictedPacket, state: str
-    ) -> Facts:
+    ) -> dict[str, Any]:
         """Return a packet in nftables' words, as a machine has it."""
         machine = self.model.nodes[node]
 
@@ -313,6 +379,8 @@ class Walk(Cables):
         return {
             **packet_facts(packet, came_in, out, state),
             **connection_facts(self._first[node]),
+            "meta mark": packet.mark,
+            "ct mark": self._connection_marks.get(node, 0),
             "fib daddr type": kind(machine.has(packet.target)),
             "fib saddr type": kind(machine.has(packet.source)),
             "fib saddr oif type": kind((out, packet.source) in machine.addresses),
@@ -332,9 +400,8 @@ class Walk(Cables):
         if nat.kind in ("snat", "masquerade"):
             address = nat.address or packet.source
             if nat.kind == "masquerade":
-                result = self.model.ask(node, self._lookup(packet, came_in))
                 # IPv6 looks at the destination (nf_nat_masquerade_ipv6): a gateway is link-local.
-                towards = result.gateway if packet.version == 4 else None
+                towards = self._result.gateway if packet.version == 4 else None
                 address = machine.address_on(out or "", towards or packet.target)
             if address is None:
                 why = Message("{interface} has no address for {rule}", interface=out, rule=nat.rule)
@@ -475,7 +542,10 @@ class Walk(Cables):
             return True
         if not self.model.nodes[node].has(address):
             return False
-        result = self.model.ask(node, RouteLookup(address, asker, interface))
+        question = RouteLookup(address, asker, interface, mark=0, tos=0, protocol=_NO_PROTOCOL)
+        result = self.model.ask(node, question)
+        if result.error == UNCERTAIN:
+            raise _uncertain(node, result)
         return result.kind == "local" and not result.error
 
     def _solicit(
@@ -502,3 +572,25 @@ class Walk(Cables):
 
     def _setting(self, node: str, key: str) -> str:
         return self.model.nodes[node].settings.get(key, "")
+
+
+def _uncertain(node: str, result: RouteResult) -> Ended:
+    """Return the end of what is known of a packet: a rule of routing looks at more."""
+    why = Message(
+        "{rule} looks at {field}, which is not known",
+        rule=result.why and result.why.rule,
+        field=result.why and result.why.field,
+    )
+    return Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
+
+
+def _listener(machine: NodeModel, packet: PredictedPacket) -> Socket | None:
+    """Return the socket that takes a packet on a machine; None if there is none, or none is needed."""
+    wanted = packet.probe.protocol, packet.target_port
+    for socket in machine.listening:
+        # A socket of IPv6 that is open to everybody usually takes IPv4 too, and never the reverse.
+        everybody = socket.address.is_unspecified and socket.address.version >= packet.version
+        anywhere = everybody or socket.address == packet.target
+        if (socket.protocol, socket.port) == wanted and anywhere:
+            return socket
+    return None

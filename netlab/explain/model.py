@@ -17,9 +17,11 @@ from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import IPAddress, Socket, at_port
 from netlab.kernel.state.owners import Owners, owners
-from netlab.kernel.state.routing import RouteLookup, RouteResult
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import RouteResult, RoutingEntry, no_entry
 from netlab.kernel.state.spaces import Space
 from netlab.node_interface import NodeInterface
+from netlab.packets import protocols
 from netlab.packets.packet import Part
 
 
@@ -44,6 +46,12 @@ def probe(by: str) -> PredictedProbe:
     if word in ("tcp", "udp") and port:
         return PredictedProbe(word, int(port))
     raise UsageError(f"explain cannot work out '{by}'", "use icmp, tcp:PORT or udp:PORT")
+
+
+def protocol_number(word: str, version: int) -> int:
+    """Return the number of icmp, tcp or udp, in a version of IP."""
+    echo = protocols.ICMPV6 if version == 6 else protocols.ICMP
+    return {"icmp": echo, "tcp": protocols.TCP, "udp": protocols.UDP}[word]
 
 
 @frozen
@@ -97,6 +105,8 @@ class LabModel:
     """Both ends of every cable, by the other end."""
     ask: Callable[[str, RouteLookup], RouteResult]
     """A node's routing decision."""
+    entry: Callable[[str, RouteLookup], RoutingEntry | None] = no_entry
+    """The route of any table by which it decides, or the rule that stops the packet, if that is known."""
 
     @cached_property
     def owners(self) -> Owners:
@@ -149,6 +159,15 @@ class PredictedPacket:
     source_port: int | None = None
     """None: not chosen yet, so rules about it cannot be worked out."""
     target_port: int | None = None
+    mark: int | None = 0
+    """The kernel's mark (fwmark) on the node where it is; None: that cannot be worked out."""
+    uid: int | None = 0
+    """The user who has sent it, where it is the node's own packet; None: not known."""
+
+    @property
+    def protocol(self) -> int:
+        """The number of its IP protocol."""
+        return protocol_number(self.probe.protocol, self.version)
 
     @property
     def version(self) -> int:

@@ -60,6 +60,7 @@ def neighbour_facts(address: IPAddress, asker: IPAddress | None) -> tuple[Facts,
             **none,
             **_ip_facts(source, target, 255, "icmpv6"),
             "icmpv6 type": f"nd-neighbor-{word}",
+            "meta mark": 0,
             "ct state": frozenset({"untracked"}),
         }
         for source, target, word in ((asker, group, "solicit"), (address, asker, "advert"))

@@ -7,8 +7,9 @@ that the evaluator does not know, and could match, makes the outcome `unknown`.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from enum import StrEnum
+from functools import reduce
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -20,12 +21,17 @@ from netlab.kernel.rows import IPAddress
 NOT_THERE = object()
 """The value of a field that the packet does not have: no comparison with it is true."""
 
-Facts = Mapping[str, Any]
+Facts = MutableMapping[str, Any]
 """Fields by nftables' names (`meta iifname`, `ip saddr`, `ct state`, …); a missing one is not known.
+
+Rules change the marks, `meta mark` and `ct mark`.
 
 A header's bare name (`tcp`) stands for all of its fields: it is there only if the header is not."""
 
 _HARMLESS = ("counter", "log")
+_MARKS = ("meta mark", "ct mark")
+"""Facts that rules may change."""
+_BITWISE = {"&": operator.and_, "|": operator.or_, "^": operator.xor}
 _COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 _OF_FRAMES = ("bridge", "netdev", "arp")
 _ANY = "*"
@@ -158,6 +164,9 @@ class ParsedRuleset:
                 sure = sure and holds is not None
             elif word in _HARMLESS or _only_traces(word, value):
                 continue
+            elif word == "mangle" and (mark := _key(value["key"])) in _MARKS:
+                to = _fact(value["value"], facts)
+                facts[mark] = to if sure or to == facts.get(mark) else None
             else:
                 text = self._text(rule)
                 if not sure:
@@ -292,6 +301,12 @@ def _key(left: Any) -> str:
 
 
 def _fact(left: Any, facts: Facts) -> Any:
+    if isinstance(left, int):
+        return left
+    for word, operation in _BITWISE.items() if isinstance(left, dict) else ():
+        if word in left:
+            parts = [_fact(part, facts) for part in left[word]]
+            return reduce(operation, parts) if _is_number(*parts) else None
     key = _key(left)
     return facts.get(key, facts.get(key.partition(" ")[0]))
 

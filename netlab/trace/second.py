@@ -19,7 +19,7 @@ from netlab.kernel.host.tracepoints import Recording, recording
 from netlab.kernel.netlink.channel import Refused
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.obstacles import Obstacle, grown, obstacles
-from netlab.kernel.state.routing import RouteLookup
+from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.tables import KernelTable
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface

@@ -260,7 +260,7 @@ def test_two_machines_with_one_address(running):
         ("vm3", "meta length 1-9 drop"),
         ("vm3", "icmp type 0-8 drop"),
         ("vm3", "icmp type vmap { 0-8 : drop }"),
-        ("vm3", "meta mark set 0x00000001"),
+        ("vm3", "meta priority set 1"),
         ("vm3", "ip daddr . ip saddr { 10.0.0.1 . 10.0.0.2 } drop"),
     ],
 )
