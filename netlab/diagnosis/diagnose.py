@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from netlab.diagnosis.absence import by_absence
 from netlab.diagnosis.answers import answered, answered_as_another
 from netlab.diagnosis.broadcasts import TO_EVERYBODY
 from netlab.diagnosis.cause import Diagnosis, look_at
@@ -22,7 +23,7 @@ from netlab.packets.packet import Part
 
 def diagnose(evidence: ProbeEvidence) -> Diagnosis:
     """Return what the evidence proves: first what is certain, then what the last node counted."""
-    diagnosis = with_waiting(_proved(evidence), evidence)
+    diagnosis = with_waiting(by_absence(_proved(evidence), evidence), evidence)
     on_a_switch = diagnosis.at in evidence.lab.switches
     return replace(diagnosis, look_at=look_at(diagnosis.cause, version_of(evidence), on_a_switch))
 

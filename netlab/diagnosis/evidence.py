@@ -43,6 +43,8 @@ class LabEvidence:
     """Node to sockets with packets that no program has taken yet: `udp/53`."""
     no_address_left: Mapping[str, str] = field(default_factory=dict)
     """Node to the words of its DHCP server's log."""
+    gone: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Machine or switch whose namespace is gone, to the IP and MAC addresses that it had."""
     lost: int = 0
     """Frames that no tap had room for."""
     unfinished: str = ""
@@ -85,6 +87,9 @@ class ProbeEvidence:
     """Interfaces of the source that are up with a cable that is up."""
     dark: Mapping[str, str] = field(default_factory=dict)
     """Node to the interface by which its packet would have to leave, which has no carrier."""
+    cut_off: Mapping[str, str] = field(default_factory=dict)
+    """Node to the machine or switch that is gone, and with it the interface by which its packet had to
+    leave."""
     addressed: bool = True
     """The source has an address besides that of `lo`."""
     drops: Mapping[tuple[str, Part], RuleDrop] = field(default_factory=dict)
@@ -105,6 +110,8 @@ class ProbeEvidence:
     """In words: the target answers by another interface than the request came in by; empty if not."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine that has it on another network."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Address that was asked for in vain, to the machine on the same network that had it, and is gone."""
     forgotten: frozenset[str] = frozenset()
     """Nodes that translated the request and have no entry for it any more."""
     second_look: SecondLook | None = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import field, replace
 
 from netlab.diagnosis import diagnose, drops
+from netlab.diagnosis.absence import cannot_send
 from netlab.diagnosis.cause import Diagnosis
 from netlab.diagnosis.decision import Decision, decisions
 from netlab.diagnosis.evidence import LabEvidence
@@ -95,8 +97,9 @@ def traces(
 ) -> list[Trace]:
     """Send probes, all at the same time, and follow each; those that stay unexplained are sent once more.
 
-    `netmap` has every namespace of the lab. `dhcp_complaints` returns, when the probes are over, the
-    servers whose logs say that they have no address left for a MAC address, with their words.
+    `netmap` has every namespace of the lab that is there; each probe's source is. `dhcp_complaints`
+    returns, when the probes are over, the servers whose logs say that they have no address left for a MAC
+    address, with their words.
     Raises KernelError, UsageError, Interrupted.
     """
     with _Look(netmap, requests, interruption, dhcp_complaints) as look:
@@ -243,6 +246,12 @@ class _Look:
             )
             for request, pursuit in zip(self._requests, self._pursuits, strict=True)
         ]
+
+
+def unsent(request: TraceRequest) -> Trace:
+    """Return the trace of a probe of a machine that is gone: nobody sends it."""
+    diagnosis = cannot_send(request.source)
+    return Trace(request, "", time.time_ns(), False, Journey((), ()), diagnosis)
 
 
 def _trace(

@@ -158,7 +158,8 @@ class LossAnalyzer:
         hops = self._tables.next_hops(last, carried, probe.to)
         unanswered = self._unanswered(last, hops)
         self._unsettled[number] = probe.token, {(last, hop) for hop in hops}
-        ends = ProbeEnds(source, nodes[probe.target], probe.to)
+        target = nodes.get(probe.target) or self._netmap.removed[probe.target]
+        ends = ProbeEnds(source, target, probe.to)
         self._kept[number] = replace(
             gathered(ends, self._tables, journey, unanswered),
             send_error=probe.send_error,
