@@ -15,6 +15,7 @@ from netlab.diagnosis.cause import Diagnosis, look_at
 from netlab.diagnosis.endings import end_of, never_left, reply_lost
 from netlab.diagnosis.evidence import ProbeEvidence, version_of
 from netlab.diagnosis.findings import unknown
+from netlab.diagnosis.programs import lost_reply, unanswered_connection
 from netlab.diagnosis.reports import reported
 from netlab.diagnosis.unexplained import with_waiting
 from netlab.messages import Message
@@ -46,6 +47,10 @@ def _proved(evidence: ProbeEvidence) -> Diagnosis:
         return TO_EVERYBODY[evidence.kind](evidence)
     if answered_as := answered_as_another(evidence):
         return answered_as
+    if lost := lost_reply(evidence):
+        return reply_lost(lost, evidence)
+    if ended := unanswered_connection(evidence):
+        return ended
     last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
     asked = journey.of(Part.REQUEST)[-1]
     match last[0].part:

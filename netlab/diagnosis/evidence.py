@@ -67,6 +67,18 @@ class Reporter:
 
 
 @frozen
+class ProbeConnection:
+    """A TCP connection that was made, as the socket of the probe knows it when the probe is over."""
+
+    acknowledged: bool = False
+    """The other end has acknowledged all that was sent."""
+    received: int = 0
+    """Bytes that have come in."""
+    closed: bool = False
+    """The other end has ended it, in order or by a reset."""
+
+
+@frozen
 class ProbeEvidence:
     """Evidence of one probe that is over."""
 
@@ -78,6 +90,8 @@ class ProbeEvidence:
     """The probe's kind: `icmp`, `tcp`, `dns`, …"""
     answered: bool = False
     """The program that asked has got what it asked for."""
+    connection: ProbeConnection | None = None
+    """The connection, if one was made."""
     send_error: int | None = None
     address: str = ""
     """IP address to which the probe was sent; empty: to nobody's in particular."""
@@ -130,3 +144,9 @@ def version_of(evidence: ProbeEvidence) -> int:
 def is_home(step: Step, evidence: ProbeEvidence) -> bool:
     """Return whether a packet has come in at the source of the probe."""
     return step.node == evidence.source and step.came_in is not None
+
+
+def sender_of(first: Step) -> str:
+    """Return the node that made a packet, by its first step; one that was not seen leaving came from the
+    cable's other end."""
+    return first.came_in.peer if first.came_in else first.node

@@ -64,9 +64,7 @@ def gathered(
             if (owner := tables.elsewhere(node, address))
         },
         absent={
-            address: owner
-            for node, address in questions
-            if (owner := tables.absent(node, address))
+            address: owner for node, address in questions if (owner := tables.absent(node, address))
         },
     )
 

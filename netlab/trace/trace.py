@@ -285,6 +285,7 @@ def _trace(
         gathered(ends, tables, journey.only(probe.decides), unanswered),
         lab=lab_evidence,
         answered=probe.answered,
+        connection=probe.connection,
         send_error=pursuit.error,
         drops=_drops(hits, probe, tables),
         silenced=drops.silenced(drops.unheard(hits), _next_hops(pursuit, tables, request), tables),
