@@ -69,19 +69,20 @@ class LabTables:
             entries: Sequence[Any] = rows[netmap.nodes[namespace], KernelTable.INTERFACES]
             return {interface.index: interface.name for interface in entries}
 
+        there = namespaces.get
         kernel = RouteLookups(pool, interfaces)
         return cls(
             netmap,
             rows,
             lambda node, lookup: kernel.ask(namespaces[node], lookup),
             lambda node, kind: read(namespaces[node], kind),
-            lambda node: read_bound(namespaces[node], interfaces(namespaces[node])),
-            lambda node, version: rejecting_tool(namespaces[node], version),
+            lambda node: read_bound(space, interfaces(space)) if (space := there(node)) else (),
+            lambda node, version: rejecting_tool(space, version) if (space := there(node)) else "",
         )
 
     def of(self, node: str, kind: KernelTable) -> Sequence[Any]:
         """Return the rows of a table of a node."""
-        rows = self.rows.get((node, kind))
+        rows = () if node in self.netmap.gone else self.rows.get((node, kind))
         return self.late(node, kind) if rows is None else rows
 
     def decision_tables(self, node: str) -> DecisionTables:

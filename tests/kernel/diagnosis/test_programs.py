@@ -10,6 +10,8 @@ import pytest
 from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
+from netlab.probes.tcp import HttpProbe, TcpProbe
+from netlab.probes.udp import UdpProbe
 from tests.kernel.faults import await_count, await_port, program, proof, rules, run, setting
 
 DROPPED, REFUSED, ANSWERED = Verdict.DROPPED, Verdict.REFUSED, Verdict.ANSWERED
@@ -17,13 +19,21 @@ SERVER = "10.0.0.129"
 PORT = 7000
 OPEN = f"import socket, time; s = socket.create_server(('', {PORT}), backlog=9)\n"
 OPEN_UDP = f"import socket, time; s = socket.socket(2, 2); s.bind(('', {PORT}))\n"
-SILENT = OPEN + "while 1: c = s.accept()[0]; c.recv(999); time.sleep(999)"
+KEEP = OPEN + "a = []\nwhile 1: c = s.accept()[0]; a.append(c); "
+SILENT = KEEP + "c.recv(999)"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[lab.Lab]:
     with lab.running(lab.prepare(lab.load("nat"), "programs")) as up:
         yield up
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Usual clients wait for up to ten seconds."""
+    for kind in (HttpProbe, TcpProbe, UdpProbe):
+        monkeypatch.setattr(kind, "client_patience", 1.0)
 
 
 @contextmanager
@@ -78,17 +88,18 @@ def test_a_page_that_gets_lost_while_shorter_packets_come_home(running):
 def test_a_page_is_whole_when_as_much_has_come_as_was_said(running):
     """A server may keep the connection."""
     page = "b'HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello'"
-    with server(f"{OPEN}while 1: c = s.accept()[0]; c.recv(999); c.send({page}); time.sleep(999)"):
+    with server(f"{KEEP}c.recv(999); c.send({page})"):
         one = proof(running, "vm1", "vm2", f"http:{PORT}")
     assert one.end == (ANSWERED, "vm2", None), one.diagnosis
 
 
 def test_another_protocol_is_told_of_as_what_it_is(running):
-    code = f"{OPEN}while 1: c = s.accept()[0]; c.send(b'SSH-2.0-x\\r\\n'); time.sleep(999)"
+    code = f"{KEEP}c.send(b'SSH-2.0-x\\r\\n')"
     with server(code):
         one = proof(running, "vm1", "vm2", f"http:{PORT}")
     assert one.end == (Verdict.UNKNOWN, "vm2", Cause.UNKNOWN)
-    assert one.diagnosis.evidence == "vm2 sent 11 bytes, which are not the whole reply"
+    words = "vm2 sent 11 bytes, which are not the whole reply; no answer within 1 s"
+    assert one.diagnosis.evidence == words
 
 
 def test_a_full_queue_of_connections(running):

@@ -117,6 +117,8 @@ def test_a_machine_that_lives_on_without_a_name_is_not_said_to_be_silent(running
     with without("vm1"):
         assert lab.trace(running, "vm2", "vm1").diagnosis.verdict is Verdict.ANSWERED
         assert lab.explain(running, "vm2", "vm1").diagnosis.verdict is Verdict.UNKNOWN
+        closed = lab.trace(running, "vm2", "vm1", by="tcp:81").diagnosis
+        assert (closed.verdict, closed.cause) != (DROPPED, GONE)
         (result,) = lab.verify(running, expectations=lab.pairs(running, ["vm2"], ["vm1"]))
         assert result.outcome.verdict is Verdict.UNKNOWN
         assert "what it saw is not known" in result.outcome.why
@@ -145,5 +147,5 @@ def test_the_commands_end_as_after_a_packet_that_was_dropped(running):
             done = netlab(command, "--lab", "gone", "vm1", "pc", "--json")
             assert (done.returncode, json.loads(done.stdout)["verdict"]["cause"]) == (1, GONE)
         assert netlab("exec", "--lab", "gone", "pc", "--", "true").stderr.endswith(
-            "is gone; `sudo netlab repair` brings a machine back\n"
+            "is gone; `netlab repair` brings a machine back\n"
         )
