@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netlab.diagnosis.broadcasts import TO_EVERYBODY
 from netlab.diagnosis.cause import Cause, Diagnosis
-from netlab.diagnosis.evidence import ProbeEvidence, is_home
+from netlab.diagnosis.evidence import ProbeEvidence, is_home, sender_of
 from netlab.diagnosis.findings import dropped, duplicate, unknown
 from netlab.diagnosis.journey import Step
 from netlab.diagnosis.verdict import Verdict
@@ -50,12 +50,6 @@ def answered(evidence: ProbeEvidence) -> Diagnosis:
         # The target has passed it on: a port that leads there.
         return Diagnosis(Verdict.ANSWERED, sender)
     return unknown(sender, Message("it was answered, but by {who}", who=sender))
-
-
-def sender_of(first: Step) -> str:
-    """Return the node that made a packet, by its first step; one that was not seen leaving came from the
-    cable's other end."""
-    return first.came_in.peer if first.came_in else first.node
 
 
 def receivers(evidence: ProbeEvidence) -> frozenset[str]:

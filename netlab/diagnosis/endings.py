@@ -23,6 +23,7 @@ from netlab.diagnosis.findings import (
     unplugged,
 )
 from netlab.diagnosis.journey import Step
+from netlab.diagnosis.programs import at_program
 from netlab.diagnosis.unexplained import never_seen, unexplained_at
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message, join_and
@@ -143,11 +144,10 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
             "{count} of {node} grew by {number}", count=name, node=node, number=grown[name]
         )
         return replace(dropped(node, COUNTED[name], text), counted=name)
-    taken = {"Udp.InDatagrams", "Udp6.InDatagrams"} & grown.keys()
-    delivered = taken or "udp/53" in evidence.lab.unread.get(node, ())
-    if evidence.kind == "dns" and delivered and "udp/53" in evidence.lab.listening.get(node, ()):
-        return _kept_silent(node, evidence)
-    return unexplained_at(step, evidence)
+    ended = unexplained_at(step, evidence)
+    if ended.unexplained and (at_its_program := at_program(step, evidence)):
+        return at_its_program
+    return ended
 
 
 def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
@@ -188,25 +188,6 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
 def _arrived(step: Step, evidence: ProbeEvidence) -> bool:
     """Return whether this is the request, where it was meant to go."""
     return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
-
-
-def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
-    """Return the diagnosis of a DNS question that a program has taken; whatever its machine has sent may
-    have been the reply."""
-    if _SENT_BY_UDP & evidence.lab.counts.get(server, {}).keys():
-        text = Message(
-            "{node} has sent datagrams meanwhile, and no reply was seen leaving it", node=server
-        )
-        return replace(unknown(server, text), unexplained=True)
-    text = Message("{node} listens on udp/53, and nothing came back", node=server)
-    return replace(dropped(server, Cause.DNS_SILENT, text), unexplained=True)
-
-
-_SENT_BY_UDP = {
-    f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
-}
-"""Counters of datagrams that were sent: one that an interface does not take at once is an error of the
-buffer."""
 
 
 def ended_by_rule(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:

@@ -44,6 +44,8 @@ class LabEvidence:
     """Node to sockets with packets that no program has taken yet: `udp/53`."""
     no_address_left: Mapping[str, str] = field(default_factory=dict)
     """Node to the words of its DHCP server's log."""
+    gone: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Machine or switch whose namespace is gone, to the IP and MAC addresses that it had."""
     lost: int = 0
     """Frames that no tap had room for."""
     unfinished: str = ""
@@ -66,6 +68,18 @@ class Reporter:
 
 
 @frozen
+class ProbeConnection:
+    """A TCP connection that was made, as the socket of the probe knows it when the probe is over."""
+
+    acknowledged: bool = False
+    """The other end has acknowledged all that was sent."""
+    received: int = 0
+    """Bytes that have come in."""
+    closed: bool = False
+    """The other end has ended it, in order or by a reset."""
+
+
+@frozen
 class ProbeEvidence:
     """Evidence of one probe that is over."""
 
@@ -77,6 +91,8 @@ class ProbeEvidence:
     """The probe's kind: `icmp`, `tcp`, `dns`, …"""
     answered: bool = False
     """The program that asked has got what it asked for."""
+    connection: ProbeConnection | None = None
+    """The connection, if one was made."""
     send_error: int | None = None
     address: str = ""
     """IP address to which the probe was sent; empty: to nobody's in particular."""
@@ -86,6 +102,9 @@ class ProbeEvidence:
     """Interfaces of the source that are up with a cable that is up."""
     dark: Mapping[str, str] = field(default_factory=dict)
     """Node to the interface by which its packet would have to leave, which has no carrier."""
+    cut_off: Mapping[str, str] = field(default_factory=dict)
+    """Node to the machine or switch that is gone, and with it the interface by which its packet had to
+    leave."""
     addressed: bool = True
     """The source has an address besides that of `lo`."""
     drops: Mapping[tuple[str, Part], RuleDrop] = field(default_factory=dict)
@@ -106,6 +125,8 @@ class ProbeEvidence:
     """In words: the target answers by another interface than the request came in by; empty if not."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine that has it on another network."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Address that was asked for in vain, to the machine on the same network that had it, and is gone."""
     forgotten: frozenset[str] = frozenset()
     """Nodes that translated the request and have no entry for it any more."""
     second_look: SecondLook | None = None
@@ -124,3 +145,9 @@ def version_of(evidence: ProbeEvidence) -> int:
 def is_home(step: Step, evidence: ProbeEvidence) -> bool:
     """Return whether a packet has come in at the source of the probe."""
     return step.node == evidence.source and step.came_in is not None
+
+
+def sender_of(first: Step) -> str:
+    """Return the node that made a packet, by its first step; one that was not seen leaving came from the
+    cable's other end."""
+    return first.came_in.peer if first.came_in else first.node

@@ -41,6 +41,7 @@ def gathered(
     """
     address, source = ends.address, ends.source
     asked = {source: address} if ends.kind == "arp" else {}
+    questions = (*unanswered.items(), *asked.items())
     return ProbeEvidence(
         source=source,
         target=ends.target,
@@ -53,6 +54,7 @@ def gathered(
         misplaced=tables.misplaced(journey),
         closed_route=tables.closed_routes(ends.first, journey, source),
         dark=_dark(ends, tables, journey),
+        cut_off=tables.cut_off(address, journey, source),
         carriers=tables.carriers(source),
         addressed=tables.addressed(source, address),
         present=tables.present(journey),
@@ -61,8 +63,11 @@ def gathered(
         route_errors=route_errors(journey, tables),
         elsewhere={
             address: owner
-            for node, address in (*unanswered.items(), *asked.items())
+            for node, address in questions
             if (owner := tables.elsewhere(node, address))
+        },
+        absent={
+            address: owner for node, address in questions if (owner := tables.absent(node, address))
         },
     )
 

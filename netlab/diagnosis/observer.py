@@ -147,6 +147,7 @@ class LabObserver:
                 nodes[name]: _ports(socket for socket in listed if socket.unread)
                 for name, listed in listening.items()
             },
+            gone=tables.gone,
             lost=sum(tap.lost() for tap in self.taps) + self._overflown,
         )
 

@@ -55,7 +55,9 @@ SENTENCES = {
     Cause.ECHO_IGNORED: N_("it arrived, but the machine is set not to answer ping"),
     Cause.PROGRAM_SILENT: N_("it arrived, and the program that got it did not answer"),
     Cause.QUEUE_FULL: N_("it arrived, but the queue of the program that is to take it is full"),
-    Cause.NODE_GONE: N_("the machine is gone: its network namespace has been removed"),
+    Cause.NODE_GONE: N_(
+        "a machine or switch that it needs is gone: its network namespace has been removed"
+    ),
     Cause.REFUSED: N_("a machine on the way refused it"),
     Cause.UNKNOWN: N_("what was seen does not prove any cause"),
 }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.diagnosis.answers import sender_of
-from netlab.diagnosis.evidence import Reporter
+from netlab.diagnosis.evidence import Reporter, sender_of
 from netlab.diagnosis.journey import Journey, Step
 from netlab.diagnosis.tables import LabTables
 from netlab.kernel.rows import Flow

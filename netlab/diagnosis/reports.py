@@ -10,9 +10,9 @@ import errno
 import os
 from ipaddress import ip_address
 
-from netlab.diagnosis.answers import rivals, sender_of
+from netlab.diagnosis.answers import rivals
 from netlab.diagnosis.cause import Cause, Diagnosis
-from netlab.diagnosis.evidence import ProbeEvidence, Reporter
+from netlab.diagnosis.evidence import ProbeEvidence, Reporter, sender_of
 from netlab.diagnosis.findings import (
     closed,
     dropped,

@@ -85,6 +85,7 @@ class LabTables:
             entries: Sequence[Any] = rows[netmap.nodes[namespace], KernelTable.INTERFACES]
             return {interface.index: interface.name for interface in entries}
 
+        there = namespaces.get
         kernel = RouteLookups(pool, interfaces)
         return cls(
             netmap,
@@ -92,13 +93,13 @@ class LabTables:
             lambda node, lookup: kernel.ask(namespaces[node], lookup),
             lambda node, lookup: kernel.entry(namespaces[node], lookup),
             lambda node, kind: read(namespaces[node], kind),
-            lambda node: read_bound(namespaces[node], interfaces(namespaces[node])),
-            lambda node, version: rejecting_tool(namespaces[node], version),
+            lambda node: read_bound(space, interfaces(space)) if (space := there(node)) else (),
+            lambda node, version: rejecting_tool(space, version) if (space := there(node)) else "",
         )
 
     def of(self, node: str, kind: KernelTable) -> Sequence[Any]:
         """Return the rows of a table of a node."""
-        rows = self.rows.get((node, kind))
+        rows = () if node in self.netmap.gone else self.rows.get((node, kind))
         return self.late(node, kind) if rows is None else rows
 
     def decision_tables(self, step: Step, source: str) -> DecisionTables:
@@ -242,6 +243,16 @@ class LabTables:
                 far = owner.node
         return far
 
+    def absent(self, node: str, address: str) -> str:
+        """Return the machine that had an address, would hear a question that `node` asks, and is gone; empty
+        if there is none."""
+        owner = next((gone for gone, known_by in self.gone.items() if address in known_by), "")
+        if not owner:
+            return ""
+        asking = NodeInterface(node, self.ask(node, RouteLookup(ip_address(address))).interface)
+        ends = (end for end in self.netmap.peers if end.node == owner)
+        return owner if any(self.netmap.same_segment(end, asking) for end in ends) else ""
+
     def forgetters(self, step: Step, past: Iterable[tuple[str, Any]]) -> frozenset[str]:
         """Return the parts of a machine that had an entry for the translation that was seen on it, and have
         none now.
@@ -335,6 +346,32 @@ class LabTables:
             for interface in self.of(node, KernelTable.INTERFACES)
             if interface.name == name and not interface.running
         }
+
+    def cut_off(self, target: str, journey: Journey, source: str) -> dict[str, str]:
+        """Return nodes with the machine or switch that is gone, and with it the interface by which a packet
+        that was there had to leave by the plan.
+
+        Where no packet was seen, that of one from `source` to the address `target` counts; one that is
+        for everybody needs any interface.
+        """
+        if not self.netmap.lost:
+            return {}
+        steps = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
+        targets = {step.node: step.after["ip.dst"] for step in steps if "ip.dst" in step.after}
+        targets.setdefault(source, target)
+        cut_off = {node: self._cut_off(node, target) for node, target in targets.items()}
+        return {node: peer for node, peer in cut_off.items() if peer}
+
+    def _cut_off(self, node: str, target: str) -> str:
+        return self.netmap.cut_off(node, self._interfaces(node), target)
+
+    @cached_property
+    def gone(self) -> dict[str, frozenset[str]]:
+        """Nodes that are gone with their cables, and the IP and MAC addresses that each had."""
+        return self.netmap.without_cable(self._interfaces)
+
+    def _interfaces(self, node: str) -> set[str]:
+        return {interface.name for interface in self.of(node, KernelTable.INTERFACES)}
 
     def misplaced(self, journey: Journey) -> frozenset[str]:
         """Return nodes whose routing does not admit a packet's source at the interface where it came in."""

@@ -9,7 +9,13 @@ from typing import Any
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
-from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedStay
+from netlab.explain.model import (
+    Ended,
+    LabModel,
+    PredictedPacket,
+    PredictedStay,
+    out_of_sight,
+)
 from netlab.frozen import frozen
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
@@ -47,7 +53,7 @@ class Cables:
         for crossing in asked or ():
             self._cross(crossing, packet, mac)
             out = NodeInterface(crossing.switch, crossing.out)
-        while (end := self.model.cables[out]).node in self.model.netmap.switches:
+        while (end := self._far(out)).node in self.model.netmap.switches:
             switch, port = end
             learnt = self._learnt(end, mac)
             if learnt is None:
@@ -67,6 +73,12 @@ class Cables:
             )
             raise self._not_taken(start, out.node, mac, text)
         return end
+
+    def _far(self, out: NodeInterface) -> NodeInterface:
+        """Return the other end of a cable. Raises Ended if nobody can look into the machine there."""
+        if lost := self.model.netmap.lost.get(out):
+            raise out_of_sight(out.node, lost.peer)
+        return self.model.cables[out]
 
     def _learnt(self, inlet: NodeInterface, mac: str) -> str | None:
         """Return another port of a switch, behind which it has learnt the MAC."""
@@ -149,6 +161,8 @@ class Cables:
             if owner in ends or (owner not in self.model.cables and owner.node in nodes):
                 why = Message("{owner} has {mac}, on the same network", mac=mac, owner=owner.node)
                 return Ended(at, Cause.UNKNOWN, Message("not certain: {why}", why=why))
+        if missing := self.model.missing(at, mac, text):
+            return missing
         return Ended(at, Cause.MAC_UNKNOWN, text)
 
     def reached(self, start: NodeInterface) -> Iterator[tuple[list[Crossing], NodeInterface]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from netlab.diagnosis.absence import NO_WAY_OUT, because_gone, cannot_send
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import By
 from netlab.diagnosis.journey import asymmetric_reply, merge_nat_stays
@@ -28,6 +29,8 @@ def explain(
 
     Not `named`: the address was typed, and whoever has it is meant.
     """
+    if source in model.netmap.gone:
+        return Explanation(source, target, str(to), probe, (), cannot_send(source))
     return every_way(
         lambda choices: _explain(Walk(model, choices), source, target, to, probe, named)
     )
@@ -59,7 +62,7 @@ def _diagnose(
             return twin
         program = walk.deliver(receiver, request)
     except Ended as end:
-        return _end(end)
+        return _end(end, _cut_off(walk, end.at, to))
     asked = at_port(to, probe.port)
     passed_on = any((stay.node, stay.before[1]) == (target, asked) for stay in walk.stays)
     try:
@@ -124,8 +127,18 @@ def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Diagnosis | No
     return Diagnosis(Verdict.DROPPED, at, Cause.DUPLICATE_IP, text)
 
 
-def _end(end: Ended) -> Diagnosis:
+def _end(end: Ended, cut_off: str = "") -> Diagnosis:
+    """Return the diagnosis of a packet that ends; `cut_off`: the machine that is gone, and with it the
+    interface by which it had to leave."""
+    if cut_off and end.cause in NO_WAY_OUT:
+        text = because_gone(cut_off, end.evidence)
+        return Diagnosis(Verdict.DROPPED, end.at, Cause.NODE_GONE, text)
     return Diagnosis(end.verdict, end.at, end.cause, end.evidence)
+
+
+def _cut_off(walk: Walk, node: str, to: IPAddress) -> str:
+    interfaces = [interface.name for interface in walk.model.nodes[node].space.interfaces]
+    return walk.model.netmap.cut_off(node, interfaces, str(to))
 
 
 def _merged(first: PredictedStay, second: PredictedStay, device: str) -> PredictedStay:

@@ -512,6 +512,8 @@ class Walk(Cables):
             outlet.node,
             Message("it would ask who has {address}, and nobody would answer", address=address),
         )
+        if missing := self.model.missing(node, str(address), text):
+            return missing
         far = ""
         for owner in self.model.owners.interfaces.get(str(address), ()):
             if self.model.netmap.same_segment(owner, outlet):

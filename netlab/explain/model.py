@@ -7,6 +7,7 @@ from dataclasses import field
 from functools import cached_property
 
 from netlab import probes
+from netlab.diagnosis.absence import because_gone
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import Decision
 from netlab.diagnosis.journey import NetworkMap, Outlet
@@ -20,6 +21,7 @@ from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import RouteResult, RoutingEntry, no_entry
 from netlab.kernel.state.spaces import Space
+from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets import protocols
 from netlab.packets.packet import Part
@@ -115,6 +117,22 @@ class LabModel:
             (name, node.space.interfaces, node.space.addresses) for name, node in self.nodes.items()
         )
 
+    @cached_property
+    def _without_cable(self) -> Mapping[str, frozenset[str]]:
+        return self.netmap.without_cable(
+            lambda node: {interface.name for interface in self.nodes[node].space.interfaces}
+        )
+
+    def missing(self, node: str, address: str, evidence: str) -> Ended | None:
+        """Return the end on a node of a packet that needs a machine by its IP or MAC address, if that
+        machine is gone; None if none of those that are gone had the address."""
+        for gone, known_by in self.netmap.gone.items():
+            if address in known_by and gone in self._without_cable:
+                return Ended(node, Cause.NODE_GONE, because_gone(gone, evidence))
+            if address in known_by:
+                return out_of_sight(node, gone)
+        return None
+
 
 @frozen
 class PredictedStay:
@@ -196,3 +214,9 @@ class Ended(Exception):
         super().__init__(evidence)
         self.at, self.cause, self.evidence = at, cause, evidence
         self.verdict = Verdict.UNKNOWN if cause is Cause.UNKNOWN else verdict
+
+
+def out_of_sight(node: str, gone: str) -> Ended:
+    """Return the end on a node of a packet for a machine whose namespace has lost its name and goes on."""
+    why = Message("nobody can look into {node}, whose namespace has no name any more", node=gone)
+    return Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
+from netlab.diagnosis.evidence import ProbeConnection
 from netlab.frozen import frozen
 from netlab.kernel.namespaces import netns
 from netlab.packets.filters import PacketPattern
@@ -90,6 +91,11 @@ class Probe(ABC):
     def matches(self) -> tuple[str, ...]:
         """nftables matches of the probe's packets, wherever in the lab."""
         return (f"@th,64,64 {int.from_bytes(self.token):#x}",)
+
+    @property
+    def connection(self) -> ProbeConnection | None:
+        """The TCP connection, if one was made."""
+        return None
 
     def note_reached(self, namespace: str) -> None:
         """Note that the probe has reached a machine, or may have: it may need time to reply."""

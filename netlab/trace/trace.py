@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import field, replace
 
 from netlab.diagnosis import diagnose, drops
+from netlab.diagnosis.absence import cannot_send
 from netlab.diagnosis.cause import Diagnosis
 from netlab.diagnosis.decision import Decision, decisions
 from netlab.diagnosis.evidence import LabEvidence
@@ -97,8 +99,9 @@ def traces(
 ) -> list[Trace]:
     """Send probes, all at the same time, and follow each; those that stay unexplained are sent once more.
 
-    `netmap` has every namespace of the lab. `dhcp_complaints` returns, when the probes are over, the
-    servers whose logs say that they have no address left for a MAC address, with their words.
+    `netmap` has every namespace of the lab that is there; each probe's source is. `dhcp_complaints`
+    returns, when the probes are over, the servers whose logs say that they have no address left for a MAC
+    address, with their words.
     Raises KernelError, UsageError, Interrupted.
     """
     with _Look(netmap, requests, interruption, dhcp_complaints) as look:
@@ -248,6 +251,12 @@ class _Look:
         ]
 
 
+def unsent(request: TraceRequest) -> Trace:
+    """Return the trace of a probe of a machine that is gone: nobody sends it."""
+    diagnosis = cannot_send(request.source)
+    return Trace(request, "", time.time_ns(), False, Journey((), ()), diagnosis)
+
+
 def _trace(
     request: TraceRequest,
     pursuit: Pursuit,
@@ -293,6 +302,7 @@ def _trace(
         gathered(ends, tables, journey.only(probe.decides), unanswered),
         lab=lab_evidence,
         answered=probe.answered,
+        connection=probe.connection,
         send_error=pursuit.error,
         drops=_drops(hits, probe, tables),
         silenced=drops.silenced(drops.unheard(hits), hops, tables),

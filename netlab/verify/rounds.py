@@ -86,8 +86,8 @@ def run(
     request = icmp.EchoRequest(is_ipv6=probes[0].is_ipv6)
     stop, overload = interruption or Interruption(), OverloadMonitor()
     ends = (end for probe in probes for end in (probe.source, probe.target))
-    existing = (namespace for namespace in between if netns.inode(namespace))
-    namespaces = sorted({*ends, *existing, *(netmap.nodes if netmap else ())})
+    looked_at = {*ends, *between, *(netmap.nodes if netmap else ())}
+    namespaces = sorted(filter(netns.is_there, looked_at))
     outcomes = _round(probes, request, namespaces, progress, netmap, 1.0, stop)
     unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
     if unknown and (netmap or overload.since()):
@@ -113,7 +113,7 @@ def _round(
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
-        ends = {end for probe in probes for end in (probe.source, probe.target)}
+        ends = {end for probe in probes for end in (probe.source, probe.target)} & {*namespaces}
         pool = stack.enter_context(NamespacePool(5 * len(namespaces)))
         is_ipv6 = any(probe.is_ipv6 for probe in probes)
         stack.enter_context(impatient(namespaces, int(_ARP_MILLISECONDS * slowness), is_ipv6))
@@ -199,7 +199,13 @@ class _Batch:
         self.analyzer = sockets.analyzer
         self.first_identifier = first_identifier
         self.slowness = slowness
-        self.ends = {end for probe in probes for end in (probe.source, probe.target)}
+        self.ends = {
+            end
+            for probe in probes
+            for end in (probe.source, probe.target)
+            if end in sockets.icmp_sockets
+        }
+        """Namespaces; the target's may be gone."""
         self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
         self.index = {token: number for number, token in enumerate(self.tokens)}
         self.evidence = [EchoSightings() for _ in probes]
@@ -370,4 +376,5 @@ class _Batch:
     def _count_losses(self) -> None:
         lost = {name: self.sockets.icmp_sockets[name].lost() for name in self.ends}
         for probe, evidence in zip(self.probes, self.evidence, strict=True):
-            evidence.sightings_lost = lost[probe.source] + lost[probe.target]
+            evidence.sightings_lost = lost[probe.source] + lost.get(probe.target, 0)
+            evidence.target_gone = probe.target not in lost

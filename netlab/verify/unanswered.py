@@ -170,7 +170,8 @@ class LossAnalyzer:
         )
         unanswered = self._unanswered(last, hops)
         self._unsettled[number] = probe.token, {(last, hop) for hop in hops}
-        ends = ProbeEnds(source, nodes[probe.target], probe.to, first=first)
+        target = nodes.get(probe.target) or self._netmap.removed[probe.target]
+        ends = ProbeEnds(source, target, probe.to, first=first)
         self._kept[number] = replace(
             gathered(ends, self._tables, journey, unanswered),
             send_error=probe.send_error,

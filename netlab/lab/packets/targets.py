@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from netlab.errors import UsageError
-from netlab.lab.packets.network_map import netmap
+from netlab.lab.packets.network_map import addresses_lost, netmap
 from netlab.node_interface import NodeInterface
 from netlab.plan import names
 from netlab.suggest import instead, near
@@ -84,6 +84,9 @@ def destination(lab: Lab, source: Node, target: str, owners: Owners) -> tuple[st
     adapter = adapters[target] if "@" in target else lab.topology.towards(source, machine)
     current = address_of(adapter, 4, owners) or address_of(adapter, 6, owners)
     if not current:
+        had = addresses_lost(lab, netmap(lab)).get(adapter, ())
+        current = next((str(address.ip) for address in had), "")
+    if not current:
         raise UsageError(f"{adapter.name} has no address now", "name an address instead")
     return machine.name, current
 
@@ -116,13 +119,16 @@ def _named(lab: Lab, target: str) -> Node:
 def _owner(lab: Lab, source: Node, address: str, owners: Owners) -> str:
     """Name who has an address; of several, first one that hears the source ask for it. Empty: nobody."""
     interfaces = owners.interfaces.get(address, ())
+    if not interfaces:
+        gone = netmap(lab).gone.items()
+        return next((node for node, addresses in gone if address in addresses), "")
     if len(interfaces) < 2:
-        return interfaces[0].node if interfaces else ""
-    network_map = netmap(lab)
+        return interfaces[0].node
+    current = netmap(lab)
     asked = [
         interface.node
         for interface in interfaces
-        if network_map.same_segment(interface, NodeInterface(source.name, ""))
+        if current.same_segment(interface, NodeInterface(source.name, ""))
     ]
     neighbours = [name for name in asked if name != source.name]
     itself = [name for name, _ in interfaces if name == source.name]

@@ -15,6 +15,7 @@ from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import ask
 from netlab.lab.packets import targets
 from netlab.lab.packets.address_owners import owners
+from netlab.lab.packets.network_map import is_there
 from netlab.plan.names import namespace
 from netlab.probes.base import Ends
 from netlab.trace.trace import TraceRequest
@@ -39,7 +40,7 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
     end, address = targets.destination(lab, node, target, current)
     targets.refuse_itself(node, end, address)
     adapter = _adapter_towards(lab, node, address)
-    machine = end if end in lab.topology.nodes else ""
+    machine = end if end in lab.topology.nodes and is_there(lab, end) else ""
     ends = _ends(lab, node, machine, address, adapter, current, wait)
     return TraceRequest(node.name, end, ends, by, named=not targets.is_address(target))
 
@@ -90,7 +91,10 @@ def _adapter_on(lab: Lab, source: Node, network: str | None) -> Adapter:
 
 
 def _adapter_towards(lab: Lab, source: Node, address: str) -> Adapter:
-    """Return the adapter by which the source's kernel sends packets to an address."""
+    """Return the adapter by which the source's kernel sends packets to an address; of a machine that is
+    gone, the first."""
+    if not is_there(lab, source.name):
+        return source.primary
     with NamespacePool(1) as pool:
         netlink = pool.netlink(namespace(lab.name, source.name))
         interfaces = Snapshot(netlink).names

@@ -12,14 +12,15 @@ from netlab.kernel.process import services
 from netlab.kernel.rows import Granted
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.signals import deferred_signals
-from netlab.lab.packets.network_map import netmap
+from netlab.lab.packets.network_map import steady
 from netlab.lab.packets.trace_requests import dhcp_requests, request
 from netlab.plan import names
 from netlab.plan.resources import Service
-from netlab.trace.trace import traces
+from netlab.trace.trace import traces, unsent
 
 if TYPE_CHECKING:
     from netlab.diagnosis.cause import Diagnosis
+    from netlab.diagnosis.journey import NetworkMap
     from netlab.lab.labs import Lab
     from netlab.scenario.topology import Adapter
     from netlab.trace.trace import Trace, TraceRequest
@@ -39,24 +40,34 @@ def trace(
     answers (tcp, udp, raw). Raises UsageError for what is none, NeedsRoot, KernelError, Interrupted.
     """
     require_root()
-    probe = request(lab, source, target, by, wait)
-    leases = tuple(_leases(lab, RunDirectory(lab.name)))
-    (traced,) = _followed(lab, [probe])
+    with steady(lab) as network_map:
+        probe = request(lab, source, target, by, wait)
+        leases = tuple(_leases(lab, RunDirectory(lab.name)))
+        (traced,) = _followed(lab, network_map, [probe])
     history = replace(traced.history, start=(*traced.history.start, *leases))
     return replace(traced, history=history)
 
 
 def ask_dhcp(lab: Lab, adapters: Sequence[Adapter]) -> list[Diagnosis]:
     """Say what becomes of a DHCP question of each of these adapters: `trace` for many at once."""
-    requests = dhcp_requests(lab, adapters)
-    batches = (requests[at : at + _AT_ONCE] for at in range(0, len(requests), _AT_ONCE))
-    return [traced.diagnosis for batch in batches for traced in _followed(lab, batch)]
+    with steady(lab) as network_map:
+        requests = dhcp_requests(lab, adapters)
+        batches = (requests[at : at + _AT_ONCE] for at in range(0, len(requests), _AT_ONCE))
+        return [
+            traced.diagnosis for batch in batches for traced in _followed(lab, network_map, batch)
+        ]
 
 
-def _followed(lab: Lab, requests: Sequence[TraceRequest]) -> list[Trace]:
+def _followed(
+    lab: Lab, network_map: NetworkMap, requests: Sequence[TraceRequest]
+) -> Iterator[Trace]:
+    """Yield the traces of probes in their order."""
     complaints = services.dhcp_complaints(RunDirectory(lab.name))
+    sendable = [probe for probe in requests if probe.source not in network_map.gone]
     with deferred_signals() as interruption:
-        return traces(netmap(lab), requests, interruption, complaints)
+        sent = iter(traces(network_map, sendable, interruption, complaints) if sendable else ())
+    for probe in requests:
+        yield unsent(probe) if probe.source in network_map.gone else next(sent)
 
 
 def _leases(lab: Lab, run: RunDirectory) -> Iterator[Entry]:

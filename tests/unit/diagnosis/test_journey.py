@@ -152,6 +152,23 @@ APART = {
     "switches": {"sw"},
 }
 NOT_APART = {**APART, "isolated": {NodeInterface("sw", "p1"): {"vm1"}}}
+
+
+def to_port(port: int) -> list[Frame]:
+    """A datagram."""
+    packet = frames(THERE)
+    for frame in packet:
+        frame.fields["udp.dst"] = str(port)
+    return packet
+
+
+FULL = {
+    "kind": "udp",
+    "listening": {"pc": {"udp/7"}},
+    "unread": {"pc": {"udp/7"}},
+    "counts": {"pc": {"Udp.RcvbufErrors": 1}},
+}
+ANOTHERS = {**FULL, "unread": {}}
 DNS = {
     "kind": "dns",
     "listening": {"pc": {"udp/53"}},
@@ -218,10 +235,14 @@ CASES = [
     (evidence(ENDED, silenced={"nat": NOT_HEARD}), "dropped", "sw", Cause.LOST),
     (evidence(frames(THERE), silenced={"pc": NOT_HEARD}), "dropped", "pc", Cause.NO_RETURN_PATH),
     (evidence(ENDED + ERROR, silenced={"nat": NOT_HEARD}), "dropped", "sw", Cause.LOST),
-    (evidence(frames(THERE), **DNS), "dropped", "pc", Cause.DNS_SILENT),
-    (evidence(frames(THERE), **NOT_SILENT), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(53), **DNS), "dropped", "pc", Cause.DNS_SILENT),
+    (evidence(to_port(53), **NOT_SILENT), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(7), **FULL), "dropped", "pc", Cause.QUEUE_FULL),
+    (evidence(to_port(7), **FULL | {"counts": {}}), "dropped", "pc", Cause.PROGRAM_SILENT),
+    (evidence(to_port(7), **ANOTHERS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(8), **FULL), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(53), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(53), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **DHCP), "dropped", "pc", Cause.DHCP_NO_OFFER),
     (evidence(frames(THERE), **DHCP, no_address_left={"pc": "none"}), "dropped", "pc",
      Cause.DHCP_POOL_EXHAUSTED),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from netlab.trace.audit import DropAudit
 
 from netlab.cli import arguments, netlab
 from netlab.cli.packets import prediction
@@ -35,7 +36,6 @@ from netlab.report.trace.pcap_comments import record
 from netlab.report.trace.quiz import questions
 from netlab.report.trace.steps import journey
 from netlab.report.words import field_name
-from netlab.trace.audit import DropAudit
 from netlab.trace.trace import Trace, TraceRequest
 from tests.unit.world import BACK, MAP, THERE, evidence, frames
 
