@@ -33,7 +33,15 @@ from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes import probe as probe_by
 from netlab.probes.base import Ends, Probe
 from netlab.trace.pursuit import Pursuit, until_over
-from netlab.trace.second import Findings, Watch, concerned, without_answer
+from netlab.trace.second import (
+    Findings,
+    Watch,
+    ask_anew,
+    better,
+    concerned,
+    credible,
+    without_answer,
+)
 
 _ARP_MILLISECONDS = 300
 """Between two questions while a probe is under way: a machine that answers in another's stead (proxy ARP)
@@ -120,20 +128,21 @@ def second_traces(
     an answer as long as their usual clients do. Raises as `traces` does."""
     if not first:
         return []
-    requests = [trace.request for trace in first]
+    requests, nodes = [trace.request for trace in first], concerned(first, netmap)
+    ask_anew(nodes, netmap)
     with _Look(netmap, requests, interruption, dhcp_complaints) as look:
-        watch = Watch(concerned(first, netmap), netmap, look.pool)
+        watch = Watch(nodes, netmap, look.pool)
         with watch.recorded() as recording:
             look.send(recording)
             look.wait()
-        again = look.traces(watch.findings())
+        again = credible(look.traces(watch.findings()))
         again = [replace(trace, found=without_answer(trace)) for trace in again]
         waiting = [n for n, trace in enumerate(again) if trace.diagnosis.unexplained]
         if waiting and (seconds := look.wait_as_clients_do(waiting)):
-            late = look.traces(replace(watch.findings(), seconds=seconds))
+            late = credible(look.traces(replace(watch.findings(), seconds=seconds)))
             for number in waiting:
                 again[number] = late[number]
-    return again
+    return [better(*pair) for pair in zip(first, again, strict=True)]
 
 
 class _Look:
