@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.findings import unknown
 from netlab.diagnosis.journey import Journey, NetworkMap
 from netlab.diagnosis.second_look import PlacedDrop, SecondLook
@@ -200,24 +200,45 @@ class Findings:
         return peer if drop.arrived else node
 
 
-def concerned(traces: Iterable[Trace], netmap: NetworkMap) -> frozenset[str]:
-    """Return the nodes where packets ended, and those that should have had them next."""
-    nodes = {node for trace in traces for node in _concerned(trace, netmap)}
-    return frozenset(part for node in nodes for part in netmap.parts(node))
+@frozen
+class FirstLook:
+    """A probe that a first look has left unexplained."""
+
+    request: TraceRequest
+    diagnosis: Diagnosis
+    nodes: frozenset[str]
+    """Nodes where its packets ended, and those that should have had them next."""
 
 
-def _concerned(trace: Trace, netmap: NetworkMap) -> Iterator[str]:
-    yield from (trace.request.source, trace.diagnosis.at)
-    for packet, steps in trace.journey.packets.items():
+def first_look(
+    request: TraceRequest,
+    diagnosis: Diagnosis,
+    journey: Journey,
+    owners: Mapping[str, Collection[str]],
+    netmap: NetworkMap,
+    asked: str = "",
+) -> FirstLook:
+    """Return what a second look needs of a probe.
+
+    `owners` are the nodes that have an IP or MAC address, `asked` is an address that was asked for in vain,
+    where the journey has no such questions.
+    """
+    nodes = {request.source, diagnosis.at, *owners.get(asked, ())}
+    if not journey.steps:
+        nodes.add(request.target)
+    if asked:
+        nodes |= netmap.neighbourhood(diagnosis.at) & netmap.switches
+    for packet, steps in journey.packets.items():
         # A question for a MAC address is with many at once.
         for step in steps if packet.part is Part.ARP else steps[-1:]:
-            receivers = {
-                trace.request.target,
-                *(trace.names.get(step.after.get(name, "")) for name in ("eth.dst", "arp.target")),
-            }
-            nodes = {step.node, *(outlet.peer for outlet in step.went_out)}
-            yield from nodes & (receivers | netmap.switches)
-        yield steps[-1].node
+            meant = {request.target}.union(
+                *(owners.get(step.after.get(name, ""), ()) for name in ("eth.dst", "arp.target"))
+            )
+            having = {step.node, *(outlet.peer for outlet in step.went_out)}
+            nodes |= having & (meant | netmap.switches)
+        nodes.add(steps[-1].node)
+    parts = frozenset(part for node in nodes for part in netmap.parts(node))
+    return FirstLook(request, diagnosis, parts)
 
 
 def ask_anew(nodes: Iterable[str], netmap: NetworkMap) -> None:
@@ -248,16 +269,14 @@ def _credible(trace: Trace, uses: Mapping[tuple[str, str], int]) -> Trace:
     return replace(trace, diagnosis=replace(unknown(diagnosis.at, text), unexplained=True))
 
 
-def better(first: Trace, second: Trace) -> Trace:
-    """Return the trace that says more, where silence is all that the second look found too.
+def better(first: Diagnosis, second: Trace) -> Diagnosis:
+    """Return the diagnosis that says more, where silence is all that the second look found too.
 
     What relays questions may keep the second one to itself, while it waits for the answer to the first.
     """
-    is_silent = second.diagnosis.unexplained and first.diagnosis.cause is not Cause.UNKNOWN
-    if not (is_silent and second.second_look):
-        return second
-    diagnosis = with_waiting(first.diagnosis, second.second_look)
-    return replace(first, diagnosis=diagnosis, second_look=second.second_look)
+    if second.diagnosis.unexplained and first.cause not in (Cause.UNKNOWN, None):
+        return with_waiting(first, second.second_look)
+    return second.diagnosis
 
 
 def without_answer(second: Trace) -> tuple[str, ...]:
