@@ -24,7 +24,7 @@ from netlab.packets.packet import Part
 
 def diagnose(evidence: ProbeEvidence) -> Diagnosis:
     """Return what the evidence proves: first what is certain, then what the last node counted."""
-    diagnosis = with_waiting(by_absence(_proved(evidence), evidence), evidence)
+    diagnosis = with_waiting(by_absence(_proved(evidence), evidence), evidence.second_look)
     on_a_switch = diagnosis.at in evidence.lab.switches
     return replace(diagnosis, look_at=look_at(diagnosis.cause, version_of(evidence), on_a_switch))
 

@@ -6,6 +6,7 @@ import errno
 import os
 from dataclasses import replace
 
+from netlab.diagnosis.blocked import blocked
 from netlab.diagnosis.cause import DNS_CODES, DNS_WORDS, Cause, Diagnosis
 from netlab.diagnosis.counts import COUNTED, is_no_router, may_count
 from netlab.diagnosis.evidence import ProbeEvidence, is_home, version_of
@@ -163,25 +164,36 @@ def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
 
 def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a frame that reached `count` machines, and none to which it was addressed."""
-    node, mac = step.node, step.after["eth.dst"]
+    node, mac, look = step.node, step.after["eth.dst"], evidence.second_look
     owners = evidence.lab.owners.get(mac, frozenset())
+    present = Message("{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners))
+    nobody = _nobody_took_it(step, count)
     for passed in evidence.journey.packets[step.packet]:
-        port = passed.inlet or ""
-        if (passed.node, mac) in evidence.present:
-            text = Message(
-                "{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners)
-            )
-            unexplained = replace(unknown(node, text), unexplained=True)
-            return kept_apart(passed.node, port, owners, evidence) or unexplained
-    if len(step.went_out) == 1:
+        if (passed.node, mac) not in evidence.present:
+            continue
+        if apart := kept_apart(passed.node, passed.inlet or "", owners, evidence):
+            return apart
+        if look is None:
+            return replace(unknown(node, present), unexplained=True)
+        if settings := blocked(passed, mac, look):
+            return dropped(passed.node, Cause.PORT_BLOCKED, settings)
+        if passed is not step or len(step.went_out) > 1:
+            return replace(unknown(node, present), unexplained=True)
+        return replace(nobody, evidence=Message("{what}; {why}", what=nobody.evidence, why=present))
+    return nobody
+
+
+def _nobody_took_it(step: Step, count: int) -> Diagnosis:
+    node, mac = step.node, step.after["eth.dst"]
+    if len(step.went_out) > 1:
+        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
+    else:
         text = Message(
             "{node} gave it to {peer} alone, and nobody there has {mac}",
             node=node,
             peer=step.went_out[0].peer,
             mac=mac,
         )
-    else:
-        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
     return dropped(node, Cause.MAC_UNKNOWN, text)
 
 

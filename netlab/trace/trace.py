@@ -37,7 +37,16 @@ from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes import probe as probe_by
 from netlab.probes.base import Ends, Probe
 from netlab.trace.pursuit import Pursuit, until_over
-from netlab.trace.second import Findings, Watch, concerned, without_answer
+from netlab.trace.second import (
+    Findings,
+    FirstLook,
+    Watch,
+    ask_anew,
+    better,
+    credible,
+    first_look,
+    without_answer,
+)
 
 _ARP_MILLISECONDS = 300
 """Between two questions while a probe is under way: a machine that answers in another's stead (proxy ARP)
@@ -107,38 +116,54 @@ def traces(
     with _Look(netmap, requests, interruption, dhcp_complaints) as look:
         look.send()
         look.wait()
-        first = look.traces()
-    left = [number for number, trace in enumerate(first) if trace.diagnosis.unexplained]
-    again = second_traces(netmap, [first[number] for number in left], interruption, dhcp_complaints)
-    for number, trace in zip(left, again, strict=True):
-        first[number] = trace
-    return first
+        traces = look.traces()
+    left = [number for number, trace in enumerate(traces) if trace.diagnosis.unexplained]
+    first = [_first_look(traces[number], netmap) for number in left]
+    again = second_looks(netmap, first, interruption, dhcp_complaints)
+    for number, second in zip(left, again, strict=True):
+        traces[number] = _better(traces[number], second)
+    return traces
 
 
-def second_traces(
+def second_looks(
     netmap: NetworkMap,
-    first: Sequence[Trace],
+    first: Sequence[FirstLook],
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
+    patient: bool = True,
 ) -> list[Trace]:
-    """Send probes that were not explained anew, with everything that may explain them watched, and wait for
-    an answer as long as their usual clients do. Raises as `traces` does."""
+    """Send probes that were not explained anew, with everything watched that may explain them; if `patient`,
+    wait for an answer as long as their usual clients do. Raises as `traces` does."""
     if not first:
         return []
-    requests = [trace.request for trace in first]
+    requests = [look.request for look in first]
+    nodes = frozenset[str]().union(*(look.nodes for look in first))
+    ask_anew(nodes, netmap)
     with _Look(netmap, requests, interruption, dhcp_complaints) as look:
-        watch = Watch(concerned(first, netmap), netmap, look.pool)
+        watch = Watch(nodes, netmap, look.pool)
         with watch.recorded() as recording:
             look.send(recording)
             look.wait()
-        again = look.traces(watch.findings())
-        again = [replace(trace, found=without_answer(trace)) for trace in again]
-        waiting = [n for n, trace in enumerate(again) if trace.diagnosis.unexplained]
-        if waiting and (seconds := look.wait_as_clients_do(waiting)):
-            late = look.traces(replace(watch.findings(), seconds=seconds))
+        traces = credible(look.traces(watch.findings()))
+        traces = [replace(trace, found=without_answer(trace)) for trace in traces]
+        waiting = [n for n, trace in enumerate(traces) if trace.diagnosis.unexplained]
+        if waiting and patient and (seconds := look.wait_as_clients_do(waiting)):
+            late = credible(look.traces(replace(watch.findings(), seconds=seconds)))
             for number in waiting:
-                again[number] = late[number]
-    return again
+                traces[number] = late[number]
+    return traces
+
+
+def _first_look(trace: Trace, netmap: NetworkMap) -> FirstLook:
+    owners = {address: (name,) for address, name in trace.names.items()}
+    return first_look(trace.request, trace.diagnosis, trace.journey, owners, netmap)
+
+
+def _better(first: Trace, second: Trace) -> Trace:
+    """Return the trace whose diagnosis says more."""
+    diagnosis = better(first.diagnosis, second)
+    shown = second if diagnosis is second.diagnosis else first
+    return replace(shown, diagnosis=diagnosis, second_look=second.second_look)
 
 
 class _Look:

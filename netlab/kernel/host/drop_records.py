@@ -205,6 +205,6 @@ def _drop(at: int, fields: dict[str, str], packet: _Packet) -> KernelDrop:
 
 
 def _function(fields: dict[str, str]) -> str:
-    """Return the function of a location: `nft_do_chain` of `nft_do_chain+0x5ad/0x610`."""
+    """Return the function of a location: `icmp_rcv` of `icmp_rcv.constprop.0+0x5ad/0x610`."""
     name, plus, _ = fields.get("location", "").partition("+")
-    return name if plus else ""
+    return name.partition(".")[0] if plus else ""
