@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Network, ip_address, ip_interface
 
 import pytest
 
@@ -32,7 +32,8 @@ CLOSED = {"reporters": {"pc": Reporter(FLOW, "eth0")}, "owners": OWNERS}
 
 def request(points: str = THERE, protocol: str = "udp") -> list[Frame]:
     ports = {f"{protocol}.src": "5000", f"{protocol}.dst": "81"} if protocol else {}
-    return [replace(one, fields={**one.fields, **ports}) for one in frames(points)]
+    number = {"ip.protocol": "6" if protocol == "tcp" else "17"}
+    return [replace(one, fields={**one.fields, **number, **ports}) for one in frames(points)]
 
 
 def error(kind: str, code: str, points: str = BACK, source: str = "10.0.0.2") -> list[Frame]:
@@ -214,7 +215,8 @@ def test_which_packets_a_socket_takes(listener, address, interface, takes):
 class TestWhatIsKnownOfAReporter:
     def tables(self, connections: tuple[Connection, ...] = (), **given: object) -> LabTables:
         rows = {
-            ("pc", KernelTable.ADDRESSES): [("eth0", ip_address("10.0.0.2"))],
+            ("pc", KernelTable.ADDRESSES): [("eth0", ip_interface("10.0.0.2/24"))],
+            ("host", KernelTable.ADDRESSES): [("lan", ip_interface("192.168.1.100/24"))],
             ("host", KernelTable.CONNECTIONS): list(connections),
         }
         return replace(
@@ -224,8 +226,7 @@ class TestWhatIsKnownOfAReporter:
             **given,
         )
 
-    def test_what_it_received_and_with_which_sockets(self, monkeypatch):
-        monkeypatch.setattr(LabTables, "addresses", lambda self, node: {"10.0.0.2"})
+    def test_what_it_received_and_with_which_sockets(self):
         journey = follow(request() + error("3", "3"), MAP)
         (reporter,) = reporters(journey, self.tables()).values()
         assert (reporter.received, reporter.inlet) == (FLOW, "eth0")
@@ -237,9 +238,8 @@ class TestWhatIsKnownOfAReporter:
         journey = follow(request(TO_HOST) + error("3", "3", FROM_HOST), MAP)
         assert reporters(journey, self.tables())["host"].received is None
 
-    def test_a_packet_that_it_has_sent_to_itself_it_received(self, monkeypatch):
-        monkeypatch.setattr(LabTables, "addresses", lambda self, node: {"192.168.1.1"})
-        own = replace(FLOW, target=ip_address("192.168.1.1"), target_port=9)
+    def test_a_packet_that_it_has_sent_to_itself_it_received(self):
+        own = replace(FLOW, target=ip_address("192.168.1.100"), target_port=9)
         redirected = Connection(1, "udp", FLOW, own.reversed, "unreplied", 30)
         journey = follow(request(TO_HOST) + error("3", "3", FROM_HOST), MAP)
         assert reporters(journey, self.tables((redirected,)))["host"].received == own
