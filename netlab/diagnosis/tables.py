@@ -392,8 +392,8 @@ class LabTables:
         """Return a packet that has not left a machine as it was after the machine's own translation: only
         the table of connections tells."""
         flow = flow_of(step.after)
-        connections: Sequence[Connection] = self.of(step.node, KernelTable.CONNECTIONS)
-        for connection in connections:
+        present: Sequence[Connection] = self.of(step.node, KernelTable.CONNECTIONS)
+        for connection in (*present, *self.ended.get(step.node, ())):
             if connection.original == flow:
                 return connection.seen_as
             if connection.reply == flow:
