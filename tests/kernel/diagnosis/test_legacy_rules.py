@@ -49,8 +49,9 @@ REJECTS = [
 def test_a_legacy_rule_of_a_router_is_no_closed_port_and_no_missing_route(running, by, rule):
     with legacy("router", rule):
         one = proof(running, "vm2", "internet", by=by)
-    assert one.end == (REFUSED, "router", Cause.REFUSED), one.diagnosis
-    assert one.diagnosis.evidence.endswith("a rule of iptables-legacy may have done it")
+    assert one.end == (REFUSED, "router", Cause.FIREWALL), one.diagnosis
+    assert one.diagnosis.evidence.endswith(": its count grew")
+    assert one.without(second_look=None) is Cause.REFUSED
 
 
 def test_verify_says_no_more_of_a_legacy_rule(running):
@@ -65,12 +66,13 @@ def test_a_legacy_rule_of_the_target_closes_no_port_that_is_open(running, by):
     protocol, port = by.split(":")
     with legacy("internet", f"INPUT -p {protocol} --dport {port} -j REJECT"):
         one = proof(running, "vm2", "internet", by=by)
-    assert one.end == (REFUSED, "internet", Cause.REFUSED), one.diagnosis
+    assert one.end == (REFUSED, "internet", Cause.FIREWALL), one.diagnosis
     assert f"though a program listens on {protocol}/{port}" in one.diagnosis.evidence
+    assert one.without(second_look=None) is Cause.REFUSED
 
 
-def test_a_closed_port_behind_a_legacy_rule_is_not_proved(running):
+def test_a_closed_port_behind_a_legacy_rule_that_counts_nothing(running):
     with legacy("vm3", "INPUT -s 192.0.2.1 -j REJECT"):
         one = proof(running, "vm2", "vm3", by="tcp:81")
-    assert one.end == (Verdict.UNKNOWN, "vm3", Cause.UNKNOWN), one.diagnosis
-    assert "the kernel itself, or a rule of iptables-legacy" in one.diagnosis.evidence
+    assert one.end == (REFUSED, "vm3", Cause.PORT_CLOSED), one.diagnosis
+    assert one.without(second_look=None) is Cause.UNKNOWN

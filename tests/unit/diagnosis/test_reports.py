@@ -14,8 +14,10 @@ from netlab.diagnosis.drops import RuleDrop
 from netlab.diagnosis.evidence import Reporter
 from netlab.diagnosis.journey import follow
 from netlab.diagnosis.reporters import reporters, route_errors
+from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.tables import LabTables
 from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.obstacles import Obstacle, ObstacleKind
 from netlab.kernel.rows import Connection, Flow, RouteRow, Socket
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
 from netlab.kernel.state.tables import KernelTable
@@ -132,6 +134,50 @@ class TestAClosedPort:
     def test_a_rule_that_rejects_comes_first(self):
         given = {**CLOSED, "drops": {("pc", Part.REQUEST): RuleDrop("a rule")}}
         assert end(request() + error("3", "3"), **given)[2] is Cause.FIREWALL
+
+
+class TestALegacyRule:
+    """A second look reads rules and their counts."""
+
+    RULE = Obstacle(
+        ObstacleKind.IPTABLES, "iptables-legacy filter INPUT: -j REJECT", "", "input", 4, 1, True
+    )
+    HIDDEN = Obstacle(ObstacleKind.IPTABLES, "iptables-legacy filter", version=4)
+    CLOSED = waiting(tool="iptables-legacy")
+    OPEN = waiting(socket("0.0.0.0"), tool="iptables-legacy")
+
+    def judged(
+        self, given: dict, *present: Obstacle, grown: tuple[Obstacle, ...] = ()
+    ) -> Diagnosis:
+        look = SecondLook(obstacles={"pc": present}, grown={"pc": grown})
+        return told(request() + error("3", "3"), **given, second_look=look)
+
+    def test_that_may_have_refused_asks_for_a_second_look(self):
+        for given in (self.CLOSED, self.OPEN):
+            assert told(request() + error("3", "3"), **given).unexplained
+        assert not told(request() + error("3", "3"), **CLOSED).unexplained
+
+    def test_that_rejects_and_has_counted_is_the_cause(self):
+        for given in (self.CLOSED, self.OPEN):
+            diagnosis = self.judged(given, self.RULE, grown=(self.RULE,))
+            assert (diagnosis.verdict, diagnosis.cause) == (Verdict.REFUSED, Cause.FIREWALL)
+            assert diagnosis.evidence.endswith(
+                "iptables-legacy filter INPUT: -j REJECT: its count grew"
+            )
+
+    def test_that_has_counted_nothing_is_not(self):
+        others = (replace(self.RULE, version=6), replace(self.RULE, rejects=False))
+        for grown in ((), others):
+            assert self.judged(self.CLOSED, self.RULE, grown=grown).cause is Cause.PORT_CLOSED
+            unproved = self.judged(self.OPEN, self.RULE, grown=grown)
+            assert (unproved.cause, unproved.unexplained) == (Cause.UNKNOWN, False)
+
+    def test_that_nobody_can_show_stays_possible(self):
+        assert self.judged(self.CLOSED, self.HIDDEN).cause is Cause.UNKNOWN
+        assert self.judged(self.OPEN, self.HIDDEN).cause is Cause.REFUSED
+        elsewhere = SecondLook(obstacles={"vm1": ()})
+        found = request() + error("3", "3")
+        assert told(found, **self.CLOSED, second_look=elsewhere).cause is Cause.UNKNOWN
 
 
 class TestAMissingWay:
