@@ -29,6 +29,7 @@ from netlab.diagnosis.unexplained import never_seen, unexplained_at
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message, join_and
 from netlab.packets import protocols
+from netlab.packets.frame import is_group
 from netlab.packets.packet import Part
 
 
@@ -101,6 +102,8 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     node = step.node
     if ended := ended_by_rule(step, evidence):
         return ended
+    if group := _to_a_group(step, evidence):
+        return group
     if _arrived(step, evidence):
         for part in (Part.REPLY, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
@@ -149,6 +152,20 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if ended.unexplained and (at_its_program := at_program(step, evidence)):
         return at_its_program
     return ended
+
+
+def _to_a_group(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return the diagnosis of a packet that came to machines on its way by a group's MAC address; None if
+    it did not, or has gone on."""
+    mac = step.before.get("eth.dst", "")
+    meant = evidence.target if step.part is Part.REQUEST else evidence.source
+    has_ended = step.came_in and not step.went_out and "ip.dst" in step.before
+    if not (has_ended and mac and is_group(mac)) or step.node == meant:
+        return None
+    steps = evidence.journey.packets[step.packet]
+    givers = [passed for passed in steps if passed.went_out and passed.after["eth.dst"] == mac]
+    text = Message("{mac} is a group's MAC address: no router takes what is sent to it", mac=mac)
+    return dropped(givers[-1].node if givers else step.node, Cause.MAC_UNKNOWN, text)
 
 
 def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:

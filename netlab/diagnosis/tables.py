@@ -118,6 +118,7 @@ class LabTables:
                 *together(KernelTable.CONNECTIONS),
                 *(connection for part in parts for connection in self.ended.get(part, ())),
             ),
+            lambda port, mac: mac not in self.owners.interfaces or self.leads(step.node, port, mac),
         )
 
     def taken(self, step: Step, source: str = "") -> RouteRow | None:
@@ -280,7 +281,7 @@ class LabTables:
         empty if they do, or if it has not come there."""
         for step in journey.of(Part.REQUEST):
             source, asked = step.after.get("ip.src", ""), step.after.get("ip.dst", "")
-            if step.node == target and source and asked in self.addresses(target):
+            if step.node == target and source and asked in self._addresses(target):
                 result = self.ask(target, _reply(self.lookup(step)))
                 return source if result.error not in (0, UNCERTAIN) else ""
         return ""
@@ -383,7 +384,7 @@ class LabTables:
             and not step.went_out
             and "ip.dst" in step.after
             and step.node not in self.netmap.switches
-            and self.ask(step.node, self.lookup(step)).error in _SOURCE_NOT_ADMITTED
+            and self.ask(step.node, self._lookup(step)).error in _SOURCE_NOT_ADMITTED
         )
 
     def meant(self, address: str, target: str, named: bool) -> frozenset[str]:
@@ -418,15 +419,22 @@ class LabTables:
         packet = self._lookup(step, source)
         return replace(packet, target=delivered.target, target_port=delivered.target_port)
 
+    def route_error(self, step: Step) -> int:
+        """Return the errno with which a machine's routing answers about a packet that has not left it; 0 if
+        it has a way, or may have."""
+        error = self.ask(step.node, self.lookup(step)).error
+        return 0 if error == UNCERTAIN else error
+
     def delivered(self, step: Step) -> Flow:
-        """Return the packet of a step as it was after the machine's own translation: of one that stayed
-        there, only the table of connections tells."""
+        """Return a packet that has not left a machine as it was after the machine's own translation: only
+        the table of connections tells."""
         flow = flow_of(step.after)
-        for connection in self.of(step.node, KernelTable.CONNECTIONS):
+        present: Sequence[Connection] = self.of(step.node, KernelTable.CONNECTIONS)
+        for connection in (*present, *self.ended.get(step.node, ())):
             if connection.original == flow:
-                return replace(flow, **_end(connection.seen_as))
+                return connection.seen_as
             if connection.reply == flow:
-                return replace(flow, **_end(connection.original.reversed))
+                return connection.original.reversed
         return flow
 
     def is_end(self, step: Step) -> bool:
@@ -446,8 +454,7 @@ class LabTables:
         bridge = self.netmap.bridges.get(node)
         return bridge.interface if bridge and interface else interface
 
-    def addresses(self, node: str) -> set[str]:
-        """Return the IP addresses of a machine, without the loopback's own."""
+    def _addresses(self, node: str) -> set[str]:
         return {str(address.ip) for _, address in self.of(node, KernelTable.ADDRESSES)}
 
     def next_hops(
@@ -507,11 +514,6 @@ class LabTables:
         hops = {hop.gateway for hop in entry.hops} if isinstance(entry, RouteRow) else set()
         gateways = hops if result.gateway in hops else {result.gateway}
         return {str(gateway or lookup.target) for gateway in gateways}
-
-
-def _end(flow: Flow) -> dict[str, Any]:
-    """Return where a flow goes to, as fields of another one."""
-    return {"target": flow.target, "target_port": flow.target_port}
 
 
 def _lookup(

@@ -417,9 +417,10 @@ def _needed(
 
     A machine may ask for somebody else at the same time, on behalf of other traffic.
     """
-    if request.by.startswith("dns"):  # A relay asks whomever it likes.
-        return set(pursuit.asked())
-    return pursuit.asked().keys() & hops
+    needed = pursuit.asked().keys() & hops
+    if request.by.startswith("dns"):  # A relay asks whomever it likes, and then.
+        needed |= pursuit.asked().keys() - pursuit.asked_before
+    return needed
 
 
 def _asked_before(start: Iterable[Entry]) -> set[tuple[str, str]]:

@@ -286,12 +286,15 @@ class _Batch:
         )
 
     def keep_unanswered(self, analyzer: LossAnalyzer, numbers: Sequence[int]) -> None:
-        """Have the analyzer keep what was seen of unanswered probes; `numbers` are their names."""
+        """Have the analyzer keep what was seen of probes that were not answered, or of which a rule has
+        dropped the reply; `numbers` are their names."""
         from netlab.verify.unanswered import UnansweredProbe
 
+        dropped = analyzer.dropped_replies()
         for n, (probe, evidence) in enumerate(zip(self.probes, self.evidence, strict=True)):
             complete = not evidence.sightings_lost and not evidence.shortage
-            if complete and outcome_of(evidence).verdict is not Verdict.ANSWERED:
+            answered = outcome_of(evidence).verdict is Verdict.ANSWERED
+            if complete and (not answered or self.tokens[n] in dropped):
                 ends = (probe.source, probe.target, probe.to)
                 case = UnansweredProbe(
                     self.tokens[n], *ends, evidence.send_error, evidence.answered

@@ -190,6 +190,18 @@ class LossAnalyzer:
             answered=probe.answered,
         )
 
+    def dropped_replies(self) -> set[bytes]:
+        """Return the tokens of the batch's probes of which a machine's rule has dropped a reply."""
+        for trace in self._observer.rules:
+            self._take_hits(trace)
+        return {
+            token
+            for token, hits in self._drops.items()
+            for hit in hits
+            if self._netmap.nodes[hit.namespace] not in self._netmap.switches
+            and _echo(hit)[0] is Part.REPLY
+        }
+
     def losses(self) -> dict[int, Loss]:
         """Return what became of each probe that was kept, by its number."""
         self._note_drops()
