@@ -6,6 +6,8 @@ these have counted a packet meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.evidence import ProbeEvidence, version_of
 from netlab.diagnosis.verdict import Verdict
@@ -36,7 +38,7 @@ def rejected_by_legacy_rule(node: str, report: str, evidence: ProbeEvidence) -> 
     return None
 
 
-def _rules(obstacles: tuple[Obstacle, ...], evidence: ProbeEvidence) -> list[Obstacle]:
+def _rules(obstacles: Iterable[Obstacle], evidence: ProbeEvidence) -> list[Obstacle]:
     """Return those that are rules of iptables-legacy about the probe's version of IP."""
     return [
         obstacle

@@ -34,7 +34,7 @@ from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Part
 
 if TYPE_CHECKING:
-    from netlab.trace.trace import Trace, TraceRequest
+    from netlab.trace.model import Trace, TraceRequest
 
 
 class Watch:
@@ -48,7 +48,7 @@ class Watch:
 
     @contextmanager
     def recorded(self) -> Iterator[Recording | None]:
-        """Record the kernel's drops for the length of a block; None where that cannot be had."""
+        """EventRecord the kernel's drops for the length of a block; None where that cannot be had."""
         with ExitStack() as stack:
             with suppress(Missing):
                 self._recorded = stack.enter_context(recording())
@@ -104,7 +104,7 @@ class _State:
 
 @frozen
 class Findings:
-    """What a second look has found, of all probes together."""
+    """Evidence that a second look has found, of all probes together."""
 
     netmap: NetworkMap
     obstacles: Mapping[str, tuple[Obstacle, ...]]

@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import field, replace
+from dataclasses import replace
 
 from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.absence import cannot_send
-from netlab.diagnosis.cause import Diagnosis
 from netlab.diagnosis.decision import Decision, decisions
 from netlab.diagnosis.evidence import LabEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
 from netlab.diagnosis.history import Entry, History, TableChange, dated, ended
 from netlab.diagnosis.journey import Journey, NetworkMap, follow, marks
 from netlab.diagnosis.observer import LabObserver
-from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.tables import LabTables, probe_lookup
-from netlab.frozen import frozen
 from netlab.kernel.host.neighbours import impatient
 from netlab.kernel.host.tracepoints import Recording
 from netlab.kernel.netlink.objects import queues
@@ -33,9 +30,10 @@ from netlab.kernel.state.tables import KernelTable
 from netlab.node_interface import NodeInterface
 from netlab.packets import filters, protocols
 from netlab.packets.filters import ECHO_MESSAGES
-from netlab.packets.packet import Frame, Packet, Part
+from netlab.packets.packet import Packet, Part
 from netlab.probes import probe as probe_by
-from netlab.probes.base import Ends, Probe
+from netlab.probes.base import Probe
+from netlab.trace.model import Trace, TraceRequest
 from netlab.trace.pursuit import Pursuit, until_over
 from netlab.trace.second import (
     Findings,
@@ -54,50 +52,6 @@ takes its time, up to 0.8 s, and three questions last longer."""
 
 _DATED = (KernelTable.NEIGHBOURS, KernelTable.FDB, KernelTable.CONNECTIONS)
 """Tables that packets themselves change."""
-
-
-@frozen
-class TraceRequest:
-    """A probe that is to be traced: from where to where, and of which kind."""
-
-    source: str
-    """Node."""
-    target: str
-    """Node, or the address if no node of the lab has it."""
-    ends: Ends
-    by: str = "icmp"
-    """The kind of probe: `tcp:80`."""
-    named: bool = True
-    """The target was called by its name; False: an address was typed, and whoever has it is meant."""
-
-
-_NOTHING = History()
-
-
-@frozen
-class Trace:
-    """A probe's journey, its end, and the evidence for it."""
-
-    request: TraceRequest
-    token: str
-    """Hexadecimal: what the probe is known by."""
-    sent_at: int
-    """Nanoseconds, by the kernel's clock: the first sighting, or when it was sent."""
-    cold: bool
-    """Some machine on the way had to ask for a MAC address first."""
-    journey: Journey
-    diagnosis: Diagnosis
-    decisions: tuple[tuple[Decision, ...], ...] = ()
-    """Entries and rules that decided each step of the journey."""
-    found: tuple[str, ...] = ()
-    """Lines that tell what the probe has learnt."""
-    frames: tuple[Frame, ...] = ()
-    """The probe's own, and ARP's, as they were seen."""
-    history: History = _NOTHING
-    names: Mapping[str, str] = field(default_factory=dict)
-    """IP or MAC address to the machine that has it."""
-    second_look: SecondLook | None = None
-    """None: the first probe was explained."""
 
 
 def traces(

@@ -13,8 +13,9 @@ from netlab.kernel.signals import Interruption
 from netlab.messages import Message
 from netlab.packets.packet import Part
 from netlab.probes.base import Ends
+from netlab.trace.model import Trace, TraceRequest
 from netlab.trace.second import FirstLook, better, first_look
-from netlab.trace.trace import Trace, TraceRequest, second_looks
+from netlab.trace.trace import second_looks
 from netlab.verify.batches import PairProbe
 from netlab.verify.rounds import Measured, with_diagnosis
 

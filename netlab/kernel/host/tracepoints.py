@@ -28,7 +28,7 @@ _PREFIX = "netlab-"
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    """Record the kernel's drops for the length of a block, to be read after it.
+    """EventRecord the kernel's drops for the length of a block, to be read after it.
 
     Raises Missing, with a remedy, where tracepoints cannot be used.
     """
@@ -99,7 +99,7 @@ def _tracefs() -> int:
 
 @contextmanager
 def _instance(instances: Path) -> Iterator[Recording]:
-    """Record in an instance of tracing with its own buffer and events, apart from anybody else's tracing."""
+    """EventRecord in an instance of tracing with its own buffer and events, apart from anybody else's tracing."""
     instance = instances / f"{_PREFIX}{secrets.token_hex(4)}"
     pipe = _make(instance)
     try:

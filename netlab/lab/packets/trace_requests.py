@@ -18,7 +18,7 @@ from netlab.lab.packets.address_owners import owners
 from netlab.lab.packets.network_map import is_there
 from netlab.plan.names import namespace
 from netlab.probes.base import Ends
-from netlab.trace.trace import TraceRequest
+from netlab.trace.model import TraceRequest
 
 if TYPE_CHECKING:
     from netlab.kernel.state.owners import Owners

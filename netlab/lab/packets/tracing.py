@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netlab.diagnosis.journey import NetworkMap
     from netlab.lab.labs import Lab
     from netlab.scenario.topology import Adapter
-    from netlab.trace.trace import Trace, TraceRequest
+    from netlab.trace.model import Trace, TraceRequest
 
 _AT_ONCE = 32
 """Probes that are followed together: each of n is flooded to n ports, and looked for in every frame."""

@@ -21,7 +21,7 @@ from netlab.packets.packet import Frame, Part
 from netlab.probes.base import Ends
 from netlab.report.text import plain
 from netlab.report.trace.steps import journey
-from netlab.trace.trace import Trace, TraceRequest
+from netlab.trace.model import Trace, TraceRequest
 from tests.unit.world import BACK, MAP, THERE, evidence, frames
 
 
