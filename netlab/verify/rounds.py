@@ -10,11 +10,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.diagnosis import phrases
-from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import EchoSightings, Outcome, Verdict, outcome_of
-from netlab.frozen import frozen
 from netlab.kernel.host.neighbours import impatient, room
 from netlab.kernel.host.overload import OverloadMonitor
 from netlab.kernel.namespaces import netns
@@ -27,6 +25,7 @@ from netlab.packets.icmp_socket import IcmpSocket, sockaddr
 from netlab.packets.packet import Part
 from netlab.verify.batches import PairProbe, batches, needed, pairs
 from netlab.verify.io import EchoSockets
+from netlab.verify.results import PairResult, with_diagnosis
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -65,22 +64,6 @@ _CHUNK = 32
 
 _LOOK_INTERVAL_SECONDS = 0.03
 """Interval of looks at what comes in while probes are sent: fewer looks see more each."""
-
-
-@frozen
-class Measured:
-    """A probe that is over."""
-
-    outcome: Outcome
-    loss: Loss | None
-    """None if it was answered, was not watched between its ends, or not all was seen."""
-
-    @property
-    def is_unexplained(self) -> bool:
-        """True if a second look may tell more."""
-        if self.loss:
-            return self.loss.diagnosis.unexplained
-        return self.outcome.verdict is Verdict.UNKNOWN
 
 
 def run(
@@ -130,7 +113,7 @@ def _round(
     netmap: NetworkMap | None,
     slowness: float,
     interruption: Interruption,
-) -> list[Measured]:
+) -> list[PairResult]:
     evidence: dict[int, EchoSightings] = {}
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
     identifier = secrets.randbelow(1 << 16)
@@ -170,7 +153,7 @@ def _round(
     for number, probe in enumerate(probes):
         evidence[number].source_could_send = probe.source in sending
     return [
-        Measured(_outcome(probe, evidence[n], losses.get(n)), losses.get(n))
+        PairResult(_outcome(probe, evidence[n], losses.get(n)), losses.get(n))
         for n, probe in enumerate(probes)
     ]
 
@@ -198,17 +181,6 @@ def _outcome(probe: PairProbe, evidence: EchoSightings, loss: Loss | None) -> Ou
     can_send = probe.mute or evidence.left or evidence.source_could_send
     return with_diagnosis(
         replace(outcome, source_sends=can_send or diagnosis.cause not in _SOURCE_FAULTS), diagnosis
-    )
-
-
-def with_diagnosis(outcome: Outcome, diagnosis: Diagnosis) -> Outcome:
-    """Return the outcome of a probe by what became of it."""
-    return replace(
-        outcome,
-        verdict=diagnosis.verdict,
-        why=phrases.where_and_why(diagnosis),
-        at=diagnosis.at,
-        cause=diagnosis.cause,
     )
 
 

@@ -17,7 +17,7 @@ from netlab.trace.model import Trace, TraceRequest
 from netlab.trace.second import FirstLook, better, first_look
 from netlab.trace.trace import second_looks
 from netlab.verify.batches import PairProbe
-from netlab.verify.rounds import Measured, with_diagnosis
+from netlab.verify.results import PairResult, with_diagnosis
 
 _AT_ONCE = 48
 """Probes that are followed together: each is looked for in every frame of the others."""
@@ -25,7 +25,7 @@ _AT_ONCE = 48
 
 def looked_again(
     probes: Sequence[PairProbe],
-    measured: Sequence[Measured],
+    measured: Sequence[PairResult],
     netmap: NetworkMap,
     interruption: Interruption,
 ) -> list[Outcome]:
@@ -46,7 +46,7 @@ def looked_again(
     return outcomes
 
 
-def _first_look(probe: PairProbe, measured: Measured, netmap: NetworkMap) -> FirstLook:
+def _first_look(probe: PairProbe, measured: PairResult, netmap: NetworkMap) -> FirstLook:
     source, target = netmap.nodes[probe.source], netmap.nodes[probe.target]
     ends = Ends(probe.source, probe.target, probe.to, "", "", "", bind=probe.bind or "")
     request = TraceRequest(source, target, ends)

@@ -62,7 +62,7 @@ class UnansweredProbe:
 
 @frozen
 class Loss:
-    """What became of a probe that was not answered."""
+    """A probe that was not answered: its diagnosis, and what a second look needs."""
 
     diagnosis: Diagnosis
     journey: Journey

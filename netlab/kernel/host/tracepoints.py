@@ -99,7 +99,7 @@ def _tracefs() -> int:
 
 @contextmanager
 def _instance(instances: Path) -> Iterator[Recording]:
-    """EventRecord in an instance of tracing with its own buffer and events, apart from anybody else's tracing."""
+    """Record in an instance of tracing with its own buffer and events, apart from anybody else's tracing."""
     instance = instances / f"{_PREFIX}{secrets.token_hex(4)}"
     pipe = _make(instance)
     try:
