@@ -13,8 +13,8 @@ from netlab.diagnosis.decision import DecisionTables, flow_of, is_about
 from netlab.diagnosis.journey import Journey, NetworkMap, Step, asymmetric_reply
 from netlab.frozen import frozen
 from netlab.kernel.netlink.pool import NamespacePool
+from netlab.kernel.obstacles.iptables import rejecting_tool
 from netlab.kernel.rows import Connection, Flow, IPAddress, RouteRow, Socket
-from netlab.kernel.state.legacy import rejecting_tool
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookups, RouteResult, RoutingEntry, no_entry
