@@ -51,7 +51,8 @@ def answered(evidence: ProbeEvidence) -> Diagnosis:
     sender = senders[-1]
     if twins := rivals(evidence, sender):
         return duplicate(sender, evidence.address, twins)
-    if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
+    asks_itself = evidence.source in receivers(evidence)
+    if asks_itself or any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
         # The target has passed it on: a port that leads there.
         return Diagnosis(Verdict.ANSWERED, sender)
     return unknown(sender, Message("it was answered, but by {who}", who=sender))

@@ -60,7 +60,7 @@ def never_left(evidence: ProbeEvidence) -> Diagnosis:
     if source in evidence.unanswered:
         return not_resolved(source, evidence)
     owners = evidence.lab.owners.get(evidence.address, frozenset())
-    if {source, evidence.target} <= owners:
+    if source != evidence.target and {source, evidence.target} <= owners:
         return duplicate(source, evidence.address, owners)
     text = (
         Message("could not be sent: {error}", error=os.strerror(error))

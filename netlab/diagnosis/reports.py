@@ -18,6 +18,7 @@ from netlab.diagnosis.findings import (
     closed,
     dropped,
     duplicate,
+    nobody_waits,
     not_resolved,
     silent,
     unknown,
@@ -26,7 +27,7 @@ from netlab.diagnosis.findings import (
 from netlab.diagnosis.journey import Step
 from netlab.diagnosis.legacy import may_reject, rejected_by_legacy_rule
 from netlab.diagnosis.verdict import Verdict
-from netlab.kernel.rows import Flow, Socket
+from netlab.kernel.rows import Flow, Socket, at_port
 from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
@@ -73,7 +74,7 @@ def _words(error: Step, sender: str, address: str, evidence: ProbeEvidence) -> M
     parts = evidence.lab.parts.get(sender, frozenset()) | {sender}
     is_own = bool(parts & evidence.lab.owners.get(address, frozenset()))
     # How a NAT device and its host call each other is nobody's business.
-    bears_own = is_own or ip_address(address).is_link_local
+    bears_own = is_own or ip_address(address).is_link_local or ip_address(address).is_loopback
     who = sender if bears_own else Message("{who} (as {address})", who=sender, address=address)
     if "tcp.flags" in error.before:
         return Message("{who} resets the connection", who=who)
@@ -134,6 +135,9 @@ def _closed_port(sender: str, reporter: Reporter, text: str, evidence: ProbeEvid
     if tool := may_reject(sender, evidence):
         text = Message("{report}: the kernel itself, or a rule of {tool}", report=text, tool=tool)
         return replace(unknown(sender, text), unexplained=evidence.second_look is None)
+    if sender == evidence.source:
+        place = at_port(flow.target, flow.target_port)
+        text = Message("{node} asks itself: {why}", node=sender, why=nobody_waits(protocol, place))
     if waiting:
         text = Message("{report}; {elsewhere}", report=text, elsewhere=_elsewhere(waiting, flow))
     end = NodeInterface(sender, reporter.inlet)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from netlab.diagnosis.decision import DecisionTables, flow_of, is_about
-from netlab.diagnosis.journey import Journey, NetworkMap, Step, asymmetric_reply
+from netlab.diagnosis.journey import LOOPBACK, Journey, NetworkMap, Step, asymmetric_reply
 from netlab.frozen import frozen
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.obstacles.iptables import rejecting_tool
@@ -450,7 +450,9 @@ class LabTables:
 
     def _device(self, node: str, interface: str | None) -> str | None:
         """Return the interface by which a packet comes in to a machine's routing: its bridge, where it
-        has one."""
+        has one; None for its own packets, which routing has seen before they come in by `lo`."""
+        if interface == LOOPBACK:
+            return None
         bridge = self.netmap.bridges.get(node)
         return bridge.interface if bridge and interface else interface
 

@@ -67,6 +67,9 @@ def traces(
     address, with their words.
     Raises KernelError, UsageError, Interrupted.
     """
+    for request in requests:
+        if request.target == request.source:
+            netmap = netmap.with_loopback(request.source)
     with _Look(netmap, requests, interruption, dhcp_complaints) as look:
         look.send()
         look.wait()
