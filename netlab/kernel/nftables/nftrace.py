@@ -22,7 +22,11 @@ _UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
 _DROP = 0
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 """NFPROTO_* of the kernel's headers to the words of nft."""
-_IP_FAMILIES = {"ip", "ip6", "inet"}
+_TRACED = {"inet": {"ip", "ip6", "inet"}, "bridge": {"bridge"}, "netdev": {"netdev"}}
+"""Families of the trace's own tables, with those whose packets each sees."""
+_AT_INTERFACES = ("ingress", "egress")
+_BEFORE_ALL = -(1 << 31)
+"""The lowest priority: others' chains come later, also those before the kernel's own (-400)."""
 
 _UNTRACED_QUESTIONS = """\
 arp operation request meta nftrace set 0
@@ -71,15 +75,18 @@ class RuleTrace:
         self._rules = nft.rules(listing)
         self._tables = {
             family: f"{TRACE_TABLE}{name}"
-            for family, traced in (("inet", _IP_FAMILIES), ("bridge", {"bridge"}))
+            for family, traced in _TRACED.items()
             if nft.families(listing) & traced
         }
-        self._matches = {"inet": matches, "bridge": (*matches, *frames)}
+        self._matches = {"inet": matches, "bridge": (*matches, *frames), "netdev": matches}
+        self._at_interfaces = [hook for hook in _AT_INTERFACES if f" hook {hook} " in listing]
+        self._devices: list[str] = []
         self._packets: dict[int, tuple[bytes, int]] = {}
 
     def __enter__(self) -> RuleTrace:
         with netns.inside(self.namespace):
             self._subscription = traces()
+            self._devices = [name for _, name in socket.if_nameindex()]
         try:
             nft.create(self.namespace, "".join(map(self._table, self._tables)))
         except BaseException:
@@ -89,12 +96,20 @@ class RuleTrace:
 
     def _table(self, family: str) -> str:
         rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches[family])
+        if family == "netdev":
+            return f"table netdev {self._tables[family]} {{ {self._chains_of_devices(rules)} }}\n"
         chains = "".join(_chain(hook, rules) for hook in ("prerouting", "output"))
         if family == "bridge":
             chains += "".join(
                 _chain(hook, _UNTRACED_QUESTIONS) for hook in ("input", "postrouting")
             )
         return f"table {family} {self._tables[family]} {{ {chains} }}\n"
+
+    def _chains_of_devices(self, rules: str) -> str:
+        devices = ", ".join(f'"{name}"' for name in self._devices)
+        return "".join(
+            _chain(hook, rules, f"devices = {{ {devices} }}") for hook in self._at_interfaces
+        )
 
     def __exit__(self, *_: object) -> None:
         self._subscription.close()
@@ -133,8 +148,9 @@ class RuleTrace:
                 yield Hit(self.namespace, full_name, text, True, *packet, policy=True)
 
 
-def _chain(hook: str, rules: str) -> str:
-    return f"chain {hook} {{ type filter hook {hook} priority -400;\n{rules}\n }}\n"
+def _chain(hook: str, rules: str, devices: str = "") -> str:
+    words = f"type filter hook {hook} {devices} priority {_BEFORE_ALL}"
+    return f"chain {hook} {{ {words};\n{rules}\n }}\n"
 
 
 def _frame(event: Mapping[str, Any]) -> bytes:
