@@ -137,16 +137,3 @@ def as_saved(listing: str) -> str:
             text = _EVERY_INTERFACE.sub("", match["text"])
             lines.append(f"[{match['packets']}:{match['bytes']}] -A {chain} {text}")
     return "\n".join(lines)
-
-
-_REJECTING = "filter"
-"""The only table in which a rule may reject (iptables-extensions(8), REJECT)."""
-_TOOLS_BY_VERSION = {4: "iptables-legacy", 6: "ip6tables-legacy"}
-
-
-def rejecting_tool(namespace: str, version: int) -> str:
-    """Return the tool by whose rules a namespace may reject packets of a version of IP; empty if it has
-    none. Raises KernelError if the namespace is gone."""
-    tool = _TOOLS_BY_VERSION[version]
-    with netns.inside(namespace):
-        return tool if _REJECTING in tables(tool) else ""
