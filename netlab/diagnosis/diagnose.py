@@ -24,7 +24,7 @@ from netlab.packets.packet import Part
 
 def diagnose(evidence: ProbeEvidence) -> Diagnosis:
     """Return what the evidence proves: first what is certain, then what the last node counted."""
-    diagnosis = with_waiting(by_absence(_proved(evidence), evidence), evidence)
+    diagnosis = with_waiting(by_absence(_proved(evidence), evidence), evidence.second_look)
     for lead in leads_of(evidence):
         if lead.text in diagnosis.evidence and lead.look_at:
             return replace(diagnosis, look_at=lead.look_at, look_on=lead.node)

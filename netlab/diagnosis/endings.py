@@ -6,6 +6,7 @@ import errno
 import os
 from dataclasses import replace
 
+from netlab.diagnosis.blocked import blocked
 from netlab.diagnosis.cause import DNS_CODES, DNS_WORDS, Cause, Diagnosis
 from netlab.diagnosis.counts import COUNTED, is_no_router, may_count
 from netlab.diagnosis.evidence import ProbeEvidence, is_home, version_of
@@ -30,6 +31,7 @@ from netlab.diagnosis.unexplained import never_seen, unexplained_at
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message, join_and
 from netlab.packets import protocols
+from netlab.packets.frame import is_group
 from netlab.packets.packet import Part
 
 
@@ -60,7 +62,7 @@ def never_left(evidence: ProbeEvidence) -> Diagnosis:
     if source in evidence.unanswered:
         return not_resolved(source, evidence)
     owners = evidence.lab.owners.get(evidence.address, frozenset())
-    if {source, evidence.target} <= owners:
+    if source != evidence.target and {source, evidence.target} <= owners:
         return duplicate(source, evidence.address, owners)
     text = (
         Message("could not be sent: {error}", error=os.strerror(error))
@@ -106,6 +108,8 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     node = step.node
     if ended := ended_by_rule(step, evidence):
         return ended
+    if group := _to_a_group(step, evidence):
+        return group
     if _arrived(step, evidence):
         for part in (Part.REPLY, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
@@ -158,6 +162,20 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     return ended
 
 
+def _to_a_group(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return the diagnosis of a packet that came to machines on its way by a group's MAC address; None if
+    it did not, or has gone on."""
+    mac = step.before.get("eth.dst", "")
+    meant = evidence.target if step.part is Part.REQUEST else evidence.source
+    has_ended = step.came_in and not step.went_out and "ip.dst" in step.before
+    if not (has_ended and mac and is_group(mac)) or step.node == meant:
+        return None
+    steps = evidence.journey.packets[step.packet]
+    givers = [passed for passed in steps if passed.went_out and passed.after["eth.dst"] == mac]
+    text = Message("{mac} is a group's MAC address: no router takes what is sent to it", mac=mac)
+    return dropped(givers[-1].node if givers else step.node, Cause.MAC_UNKNOWN, text)
+
+
 def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
     """Return why a node could not send a packet on: no carrier, or no MAC address of the next hop."""
     if node in evidence.dark:
@@ -171,28 +189,39 @@ def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
 
 def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a frame that reached `count` machines, and none to which it was addressed."""
-    node, mac = step.node, step.after["eth.dst"]
+    node, mac, look = step.node, step.after["eth.dst"], evidence.second_look
     owners = evidence.lab.owners.get(mac, frozenset())
+    present = Message("{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners))
+    nobody = _nobody_took_it(step, count)
     for passed in evidence.journey.packets[step.packet]:
-        port = passed.inlet or ""
-        if (passed.node, mac) in evidence.present:
-            text = Message(
-                "{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners)
-            )
-            unexplained = replace(unknown(node, text), unexplained=True)
-            return kept_apart(passed.node, port, owners, evidence) or unexplained
-    if len(step.went_out) == 1:
+        if (passed.node, mac) not in evidence.present:
+            continue
+        if apart := kept_apart(passed.node, passed.inlet or "", owners, evidence):
+            return apart
+        if look is None:
+            return replace(unknown(node, present), unexplained=True)
+        if settings := blocked(passed, mac, look):
+            return dropped(passed.node, Cause.PORT_BLOCKED, settings)
+        if passed is not step or len(step.went_out) > 1:
+            return replace(unknown(node, present), unexplained=True)
+        return replace(nobody, evidence=Message("{what}; {why}", what=nobody.evidence, why=present))
+    if (leads := evidence.leads.get(step.part)) and leads.not_taken:
+        text = Message("{what}; {where}", what=nobody.evidence, where=leads.not_taken)
+        return replace(nobody, evidence=text)
+    return nobody
+
+
+def _nobody_took_it(step: Step, count: int) -> Diagnosis:
+    node, mac = step.node, step.after["eth.dst"]
+    if len(step.went_out) > 1:
+        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
+    else:
         text = Message(
             "{node} gave it to {peer} alone, and nobody there has {mac}",
             node=node,
             peer=step.went_out[0].peer,
             mac=mac,
         )
-    else:
-        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
-    leads = evidence.leads.get(step.part)
-    if leads and leads.not_taken:
-        text = Message("{what}; {where}", what=text, where=leads.not_taken)
     return dropped(node, Cause.MAC_UNKNOWN, text)
 
 

@@ -138,3 +138,8 @@ def in_short(diagnosis: Diagnosis) -> str:
     if diagnosis.cause is None:
         return diagnosis.evidence
     return Message("{cause}, {evidence}", cause=diagnosis.cause, evidence=diagnosis.evidence)
+
+
+def nobody_waits(protocol: str, place: str) -> Message:
+    """Return in words that no program waits at an address and port."""
+    return Message("no program waits on {protocol} {address}", protocol=protocol, address=place)

@@ -15,6 +15,8 @@ from netlab.kernel.rows import IPNetwork
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 
+LOOPBACK = "lo"
+"""The interface by which a machine's packets to itself leave it and come in."""
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
 
@@ -119,6 +121,10 @@ class NetworkMap:
             macs={**former.macs, **self.macs},
             forwarded_ports=former.forwarded_ports | self.forwarded_ports,
         )
+
+    def with_loopback(self, node: str) -> NetworkMap:
+        """Return this map with the cable by which a machine reaches itself: its `lo`."""
+        return replace(self, peers={**self.peers, NodeInterface(node, LOOPBACK): node})
 
     @cached_property
     def carriers(self) -> frozenset[str]:

@@ -10,14 +10,14 @@ from ipaddress import ip_address
 from typing import Any
 
 from netlab.diagnosis.decision import DecisionTables, flow_of, is_about
-from netlab.diagnosis.journey import Journey, NetworkMap, Step, asymmetric_reply
+from netlab.diagnosis.journey import LOOPBACK, Journey, NetworkMap, Step, asymmetric_reply
 from netlab.diagnosis.leads import Onward, answers_elsewhere
 from netlab.diagnosis.whereabouts import Whereabouts
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
+from netlab.kernel.obstacles.iptables import rejecting_tool
 from netlab.kernel.rows import Connection, Flow, IPAddress, Neighbour, RouteRow, Socket
-from netlab.kernel.state.legacy import rejecting_tool
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookups, RouteResult, RoutingEntry, no_entry
@@ -120,6 +120,7 @@ class LabTables:
                 *together(KernelTable.CONNECTIONS),
                 *(connection for part in parts for connection in self.ended.get(part, ())),
             ),
+            lambda port, mac: mac not in self.owners.interfaces or self.leads(step.node, port, mac),
         )
 
     def taken(self, step: Step, source: str = "") -> RouteRow | None:
@@ -299,7 +300,7 @@ class LabTables:
         empty if they do, or if it has not come there."""
         for step in journey.of(Part.REQUEST):
             source, asked = step.after.get("ip.src", ""), step.after.get("ip.dst", "")
-            if step.node == target and source and asked in self.addresses(target):
+            if step.node == target and source and asked in self._addresses(target):
                 result = self.ask(target, self.reply_lookup(step))
                 return source if result.error not in (0, UNCERTAIN) else ""
         return ""
@@ -396,7 +397,7 @@ class LabTables:
             and not step.went_out
             and "ip.dst" in step.after
             and step.node not in self.netmap.switches
-            and self.ask(step.node, self.lookup(step)).error in _SOURCE_NOT_ADMITTED
+            and self.ask(step.node, self._lookup(step)).error in _SOURCE_NOT_ADMITTED
         )
 
     def meant(self, address: str, target: str, named: bool) -> frozenset[str]:
@@ -431,6 +432,12 @@ class LabTables:
         packet = self._lookup(step, source)
         return replace(packet, target=delivered.target, target_port=delivered.target_port)
 
+    def route_error(self, step: Step) -> int:
+        """Return the errno with which a machine's routing answers about a packet that has not left it; 0 if
+        it has a way, or may have."""
+        error = self.ask(step.node, self.lookup(step)).error
+        return 0 if error == UNCERTAIN else error
+
     def reply_lookup(self, step: Step) -> RouteLookup:
         """Return the reply to a request that has come to a machine, as its routing looks at it."""
         return _reply(self.lookup(step))
@@ -462,14 +469,15 @@ class LabTables:
         return (Onward(node, result.interface, lookup.target, hop, route),)
 
     def delivered(self, step: Step) -> Flow:
-        """Return the packet of a step as it was after the machine's own translation: of one that stayed
-        there, only the table of connections tells."""
+        """Return a packet that has not left a machine as it was after the machine's own translation: only
+        the table of connections tells."""
         flow = flow_of(step.after)
-        for connection in self.of(step.node, KernelTable.CONNECTIONS):
+        present: Sequence[Connection] = self.of(step.node, KernelTable.CONNECTIONS)
+        for connection in (*present, *self.ended.get(step.node, ())):
             if connection.original == flow:
-                return replace(flow, **_end(connection.seen_as))
+                return connection.seen_as
             if connection.reply == flow:
-                return replace(flow, **_end(connection.original.reversed))
+                return connection.original.reversed
         return flow
 
     def is_end(self, step: Step) -> bool:
@@ -485,12 +493,13 @@ class LabTables:
 
     def _device(self, node: str, interface: str | None) -> str | None:
         """Return the interface by which a packet comes in to a machine's routing: its bridge, where it
-        has one."""
+        has one; None for its own packets, which routing has seen before they come in by `lo`."""
+        if interface == LOOPBACK:
+            return None
         bridge = self.netmap.bridges.get(node)
         return bridge.interface if bridge and interface else interface
 
-    def addresses(self, node: str) -> set[str]:
-        """Return the IP addresses of a machine, without the loopback's own."""
+    def _addresses(self, node: str) -> set[str]:
         return {str(address.ip) for _, address in self.of(node, KernelTable.ADDRESSES)}
 
     def next_hops(
@@ -550,11 +559,6 @@ class LabTables:
         hops = {hop.gateway for hop in entry.hops} if isinstance(entry, RouteRow) else set()
         gateways = hops if result.gateway in hops else {result.gateway}
         return {str(gateway or lookup.target) for gateway in gateways}
-
-
-def _end(flow: Flow) -> dict[str, Any]:
-    """Return where a flow goes to, as fields of another one."""
-    return {"target": flow.target, "target_port": flow.target_port}
 
 
 def _lookup(

@@ -10,6 +10,8 @@ from typing import Any
 
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision, resolution, stopped_by, would_ask
+from netlab.diagnosis.findings import nobody_waits
+from netlab.diagnosis.journey import LOOPBACK
 from netlab.diagnosis.leads import Onward
 from netlab.diagnosis.tables import probe_lookup
 from netlab.diagnosis.verdict import Verdict
@@ -134,9 +136,9 @@ class Walk(Cables):
                 address=address,
             )
         address = at_port(packet.target, packet.target_port)
-        text = Message(
-            "no program waits on {protocol} {address}", protocol=protocol, address=address
-        )
+        text = nobody_waits(protocol, address)
+        if len(self.stays) == 1:
+            text = Message("{node} asks itself: {why}", node=node, why=text)
         inlet = self.stays[-1].came_in
         forwarded = self.model.netmap.forwarded_ports
         at_door = inlet and NodeInterface(node, inlet.interface) in forwarded
@@ -203,7 +205,7 @@ class Walk(Cables):
         if result.kind == "unicast":
             self._note_onward(node, packet, came_in, result)
         if result.kind == "local":
-            packet = self._rules(node, "input", came_in, None, packet, state)
+            packet = self._rules(node, "input", came_in or LOOPBACK, None, packet, state)
         elif result.kind == "unicast":
             if came_in is not None:
                 packet = self._forward(node, came_in, result.interface, packet, state)
@@ -395,8 +397,8 @@ class Walk(Cables):
             **connection_facts(self._first[node]),
             "meta mark": packet.mark,
             "ct mark": self._connection_marks.get(node, 0),
-            "fib daddr type": kind(machine.has(packet.target)),
-            "fib saddr type": kind(machine.has(packet.source)),
+            "fib daddr type": kind(packet.target.is_loopback or machine.has(packet.target)),
+            "fib saddr type": kind(packet.source.is_loopback or machine.has(packet.source)),
             "fib saddr oif type": kind((out, packet.source) in machine.addresses),
         }
 

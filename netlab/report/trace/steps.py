@@ -24,7 +24,7 @@ from netlab.report.words import (
     probe_name,
     translations,
 )
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 WIDTH = 100
 """Columns of a wide terminal, and of a pipe."""
