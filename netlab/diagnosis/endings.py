@@ -18,12 +18,14 @@ from netlab.diagnosis.findings import (
     kept_apart,
     never_answered,
     not_resolved,
+    placed,
     silent,
     twins_of,
     unknown,
     unplugged,
 )
 from netlab.diagnosis.journey import Step
+from netlab.diagnosis.leads import led
 from netlab.diagnosis.programs import at_program
 from netlab.diagnosis.unexplained import never_seen, unexplained_at
 from netlab.diagnosis.verdict import Verdict
@@ -98,7 +100,11 @@ def reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
 
 
 def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """Return why a packet, request or reply, came no further than this step."""
+    """Return why a packet, request or reply, came no further than this step, and who led it there."""
+    return led(_end_of(step, evidence), evidence.leads.get(step.part))
+
+
+def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     node = step.node
     if ended := ended_by_rule(step, evidence):
         return ended
@@ -116,9 +122,8 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
         words = os.strerror(errno.ENETUNREACH)
         return dropped(node, Cause.NO_ROUTE, Message("the kernel: {error}", error=words))
     if evidence.no_route_back and _arrived(step, evidence):
-        return never_answered(
-            node, Message("it has no route to {address}", address=evidence.no_route_back)
-        )
+        text = Message("it has no route to {address}", address=evidence.no_route_back)
+        return never_answered(node, placed(text, evidence.no_route_back, evidence))
     overheard = [frame for frame in evidence.journey.overheard if frame.packet == step.packet]
     if step.went_out and overheard:
         return _not_taken(step, len(overheard), evidence)
@@ -140,6 +145,9 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
         owners = evidence.lab.owners.get(step.after.get("eth.dst", ""), frozenset())
         if apart := kept_apart(node, step.came_in.interface, owners, evidence):
             return apart
+    leads = evidence.leads.get(step.part)
+    if leads and leads.not_taken and not step.went_out and node in evidence.lab.switches:
+        return dropped(node, Cause.MAC_UNKNOWN, leads.not_taken)
     grown = evidence.lab.counts.get(node, {})
     suspects = [name for name in COUNTED if name in grown and may_count(name, step, evidence)]
     if len(suspects) == 1 and not step.went_out:
@@ -184,7 +192,7 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     node, mac, look = step.node, step.after["eth.dst"], evidence.second_look
     owners = evidence.lab.owners.get(mac, frozenset())
     present = Message("{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners))
-    nobody = _nobody_took_it(step, count)
+    nobody = _nobody_took_it(step, count, evidence)
     for passed in evidence.journey.packets[step.packet]:
         if (passed.node, mac) not in evidence.present:
             continue
@@ -200,7 +208,7 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     return nobody
 
 
-def _nobody_took_it(step: Step, count: int) -> Diagnosis:
+def _nobody_took_it(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     node, mac = step.node, step.after["eth.dst"]
     if len(step.went_out) > 1:
         text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
@@ -211,6 +219,9 @@ def _nobody_took_it(step: Step, count: int) -> Diagnosis:
             peer=step.went_out[0].peer,
             mac=mac,
         )
+    leads = evidence.leads.get(step.part)
+    if leads and leads.not_taken:
+        text = Message("{what}; {where}", what=text, where=leads.not_taken)
     return dropped(node, Cause.MAC_UNKNOWN, text)
 
 

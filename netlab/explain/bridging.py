@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
+from netlab.diagnosis.leads import Leads, Onward, Passage, leads
 from netlab.explain.model import (
     Ended,
     LabModel,
@@ -19,6 +20,7 @@ from netlab.explain.model import (
 from netlab.frozen import frozen
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
+from netlab.packets.packet import Part
 
 
 @frozen
@@ -36,6 +38,29 @@ class Cables:
     def __init__(self, model: LabModel) -> None:
         self.model = model
         self.stays: list[PredictedStay] = []
+        self.onward: dict[Part, list[Onward]] = {Part.REQUEST: [], Part.REPLY: []}
+        """Where the machines on the way of each part send it."""
+        self.meant: Mapping[Part, frozenset[str]] = {}
+        """The machines that each part is for."""
+
+    def leads(self, part: Part, mac: str = "") -> Leads:
+        """Return why a part has come to its present stay; `mac` is the frame's receiver."""
+        last, is_reply = self.stays[-1], part is Part.REPLY
+        passage = Passage(
+            tuple(self.onward[part]),
+            last.node,
+            last.came_in.interface if last.came_in else "",
+            self.meant.get(part, frozenset()),
+            frozenset(self._untranslated()) if is_reply else frozenset(),
+        )
+        return leads(passage, self.model.whereabouts, mac)
+
+    def _untranslated(self) -> Iterator[str]:
+        """Yield the machines that have passed on the request with its source as it was."""
+        for stay in self.stays:
+            is_passed = stay.part is Part.REQUEST and stay.came_in and stay.went_out
+            if is_passed and stay.before[0] == stay.after[0]:
+                yield stay.node
 
     def carry(
         self,
@@ -163,6 +188,8 @@ class Cables:
                 return Ended(at, Cause.UNKNOWN, Message("not certain: {why}", why=why))
         if missing := self.model.missing(at, mac, text):
             return missing
+        if where := self.leads(self.stays[-1].part, mac).not_taken:
+            text = Message("{what}; {where}", what=text, where=where)
         return Ended(at, Cause.MAC_UNKNOWN, text)
 
     def reached(self, start: NodeInterface) -> Iterator[tuple[list[Crossing], NodeInterface]]:

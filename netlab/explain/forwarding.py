@@ -12,6 +12,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision, resolution, stopped_by, would_ask
 from netlab.diagnosis.findings import nobody_waits
 from netlab.diagnosis.journey import LOOPBACK
+from netlab.diagnosis.leads import Onward
 from netlab.diagnosis.tables import probe_lookup
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.bridging import Cables, Crossing
@@ -201,6 +202,8 @@ class Walk(Cables):
         result = self._result = led.result
         if result.kind != "local":
             self.decide(Decision(By.ROUTE, led.route))
+        if result.kind == "unicast":
+            self._note_onward(node, packet, came_in, result)
         if result.kind == "local":
             packet = self._rules(node, "input", came_in or LOOPBACK, None, packet, state)
         elif result.kind == "unicast":
@@ -233,6 +236,16 @@ class Walk(Cables):
             packet.target_port,
             packet.uid,
         )
+
+    def _note_onward(
+        self, node: str, packet: PredictedPacket, came_in: str | None, result: RouteResult
+    ) -> None:
+        """Note where a machine sends the packet on."""
+        entry = self.model.entry(node, self._lookup(packet, came_in))
+        route = entry if isinstance(entry, RouteRow) else None
+        hop = result.gateway or packet.target
+        sent = Onward(node, result.interface, packet.target, hop, route)
+        self.onward[packet.part].append(sent)
 
     def _first_lookup(self, packet: PredictedPacket) -> RouteLookup:
         """Return the lookup of a machine's own packet: that of a raw socket has no source yet."""
@@ -359,7 +372,8 @@ class Walk(Cables):
                 why = Message("rule {rule}", rule=outcome.by)
                 raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
             if outcome.end is HookVerdict.DROP:
-                raise Ended(node, Cause.FIREWALL, outcome.by)
+                cause = self.model.netmap.drop_cause(f"{chain['family']} {outcome.by}")
+                raise Ended(node, cause, outcome.by)
             if outcome.end is HookVerdict.REJECT:
                 raise Ended(node, Cause.FIREWALL, outcome.by, Verdict.REFUSED)
             if outcome.translation:
@@ -497,7 +511,7 @@ class Walk(Cables):
             if self._answers(end, hop, outlet, asker)
         ]
         if not answers:
-            raise self._not_resolved(outlet, hop)
+            raise self._not_resolved(outlet, hop, packet)
         if len(answers) > 1:
             nodes = ", ".join(end.node for _, end in answers)
             why = Message("{who} would all answer for {address}", who=nodes, address=hop)
@@ -508,7 +522,9 @@ class Walk(Cables):
         self.decide(would_ask(hop, mac, owner.node))
         return mac, path
 
-    def _not_resolved(self, outlet: NodeInterface, address: IPAddress) -> Ended:
+    def _not_resolved(
+        self, outlet: NodeInterface, address: IPAddress, packet: PredictedPacket
+    ) -> Ended:
         """Return the end of a packet whose next hop nobody answers for."""
         node, text = (
             outlet.node,
@@ -516,6 +532,8 @@ class Walk(Cables):
         )
         if missing := self.model.missing(node, str(address), text):
             return missing
+        if place := self._place(node, address, packet):
+            text = Message("{what}; {where}", what=text, where=place)
         far = ""
         for owner in self.model.owners.interfaces.get(str(address), ()):
             if self.model.netmap.same_segment(owner, outlet):
@@ -523,11 +541,20 @@ class Walk(Cables):
             far = owner.node
         if far in ("", node):
             return Ended(node, Cause.ARP_UNANSWERED, text)
-        return Ended(
-            node,
-            Cause.WRONG_SEGMENT,
-            Message("{asked}; {owner} has it, on another network", asked=text, owner=far),
-        )
+        return Ended(node, Cause.WRONG_SEGMENT, text)
+
+    def _place(self, node: str, address: IPAddress, packet: PredictedPacket) -> Message | None:
+        """Return where an address is for which a node asks in vain, and who led the packet there."""
+        whereabouts = self.model.whereabouts
+        if address == packet.target:
+            lead = self.leads(packet.part).away
+            if lead and lead.node == node:
+                return lead.text
+            first = self.onward[packet.part][0].address
+            is_forwarded = packet.part is Part.REQUEST and address != first
+            if is_forwarded and whereabouts.owner(address) is None:
+                return whereabouts.forward_to_nobody(address, node)
+        return whereabouts.place(address, node)
 
     def _answers(
         self, end: NodeInterface, address: IPAddress, start: NodeInterface, asker: IPAddress | None

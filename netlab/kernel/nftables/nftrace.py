@@ -69,6 +69,11 @@ class Hit:
     """The packet's mark (fwmark) behind the rule; None in chains behind the routing decision, which they do
     not change."""
 
+    @property
+    def rule(self) -> str:
+        """Family, table, chain and rule: `ip host forward: policy drop`."""
+        return f"{self.table.partition(' ')[0]} {self.text}"
+
 
 class _TracedPacket(NamedTuple):
     """A traced packet in a base chain."""

@@ -99,7 +99,7 @@ def test_wrong_segment(running):
     with changed("causes.vm4", "ip route add 10.0.0.0/24 dev eth0", "ip route del 10.0.0.0/24"):
         one = proof(running, "vm4", VM2)
     assert one.end == (DEAD, "vm4", Cause.WRONG_SEGMENT)
-    assert "vm2 has it" in one.diagnosis.evidence
+    assert "vm2 has that address, on vmnet8, behind host 172.16.78.1" in one.diagnosis.evidence
     assert one.without(elsewhere={}) is Cause.ARP_UNANSWERED
 
 
@@ -641,8 +641,10 @@ def test_a_frame_for_nobody_that_goes_to_one_port(running):
     ):
         one = proof(running, "vm2", VM3)
     assert one.end == (DEAD, "vmnet8", Cause.MAC_UNKNOWN)
-    told = f"vmnet8 gave it to vmnet8-nat alone, and nobody there has {nobody}"
-    assert one.diagnosis.evidence == told
+    assert one.diagnosis.evidence == (
+        f"vmnet8 gave it to vmnet8-nat alone, and nobody there has {nobody}; nobody has {nobody}, "
+        f"and vm3 has {VM3}: vm2's ARP entry, made by hand, is wrong"
+    )
 
 
 def test_a_silent_machine_on_a_cable_without_a_switch_is_on_this_network(running):

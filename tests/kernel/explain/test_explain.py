@@ -90,7 +90,7 @@ def test_wrong_gateway(running):
     with changed("vm2", GATEWAY_1, GATEWAY_2):
         assert compared(running, "vm2", "internet") == ("host", Cause.NOT_FORWARDING)
         with changed("host", FORWARDING + "1", FORWARDING + "0"):
-            assert compared(running, "vm2", "internet") == ("host", Cause.FIREWALL)
+            assert compared(running, "vm2", "internet") == ("host", Cause.NOT_FORWARDING)
 
 
 STRANGER = "02:00:00:00:00:77"
