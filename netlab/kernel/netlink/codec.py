@@ -222,6 +222,15 @@ class Reader:
         return values
 
 
+def contents(nest: bytes) -> Iterator[bytes]:
+    """Yield the bytes of each attribute in a nest, which may have several of one type."""
+    start = 0
+    while len(nest) - start >= _ATTRIBUTE.size:
+        length, _ = _ATTRIBUTE.unpack_from(nest, start)
+        yield nest[start + _ATTRIBUTE.size : start + length]
+        start += (length + 3) & ~3 or 4
+
+
 def _numbered(nla_map: Sequence[Any]) -> Iterator[tuple[int, str, str]]:
     """Yield number, name and form of pyroute2's attributes: its map has the numbers, or is in their order."""
     for position, entry in enumerate(nla_map):
@@ -235,7 +244,7 @@ def _decoder(kind: type[nlmsg_base], name: str) -> Callable[[bytes], Any] | None
     if not isinstance(attribute, type) or not issubclass(attribute, nlmsg_base):
         return None
     if issubclass(attribute, nla.asciiz):
-        return _text
+        return text_of
     forms = [form for _, form in getattr(attribute, "fields", ())]
     if len(forms) != 1 or "s" in forms[0]:
         return None
@@ -243,5 +252,6 @@ def _decoder(kind: type[nlmsg_base], name: str) -> Callable[[bytes], Any] | None
     return lambda data: unpack(data)[0]
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes) -> str:
+    """Return an attribute's text."""
     return os.fsdecode(data.rstrip(b"\0"))  # A name may be any bytes.

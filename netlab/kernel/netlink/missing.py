@@ -15,14 +15,16 @@ from pyroute2.netlink.nfnetlink import nfgen_msg
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-# linux/netlink.h
+# linux/netlink.h, if_arp.h
 NETLINK_CAP_ACK = 10
+ARPHRD_ETHER = 1
 
 # linux/rtnetlink.h, if_bridge.h, net/ipv6.h
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 RTM_F_CLONED = 0x200
 RT_TABLE_DEFAULT, RT_TABLE_MAIN, RT_TABLE_LOCAL = 253, 254, 255
 BR_STATE_FORWARDING = 3
+BR_STATES = dict(enumerate(("disabled", "listening", "learning", "forwarding", "blocking")))
 IP6_RT_PRIO_ADDRCONF = 256
 
 
@@ -65,9 +67,43 @@ class rule_msg(nlmsg):  # noqa: N801
     uid_range, port_range = fibmsg.uid_range, fibmsg.port_range
 
 
-# linux/netfilter/nf_tables.h: pyroute2 has the first two, behind asyncio.
-NFT_MSG_GETTABLE, NFT_MSG_TRACE = 1, 17
+# linux/netfilter/nf_tables.h and netfilter.h: pyroute2 has most of it, behind asyncio.
+NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_TRACE = 1, 4, 17
+NFT_TABLE_F_DORMANT, NF_ACCEPT = 1, 1
+NFPROTOS = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+NF_INET_HOOKS = dict(
+    enumerate(("prerouting", "input", "forward", "output", "postrouting", "ingress"))
+)
+NF_ARP_HOOKS = dict(enumerate(("input", "output", "forward")))
+NF_NETDEV_HOOKS = dict(enumerate(("ingress", "egress")))
 NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE = 1, 3
+
+
+class table_msg(nfgen_msg):  # noqa: N801
+    """A table of nftables: NFTA_TABLE_*."""
+
+    nla_map = ((1, "NFTA_TABLE_NAME", "asciiz"), (2, "NFTA_TABLE_FLAGS", "be32"))
+
+
+class chain_msg(nfgen_msg):  # noqa: N801
+    """A chain of nftables: those attributes of NFTA_CHAIN_* that are read."""
+
+    nla_map = (
+        (1, "NFTA_CHAIN_TABLE", "asciiz"),
+        (3, "NFTA_CHAIN_NAME", "asciiz"),
+        (4, "NFTA_CHAIN_HOOK", "hook"),
+        (5, "NFTA_CHAIN_POLICY", "be32"),
+        (6, "NFTA_CHAIN_USE", "be32"),
+    )
+
+    class hook(nla):  # noqa: N801
+        """A base chain's hook: NFTA_HOOK_*."""
+
+        nla_map = (
+            (1, "NFTA_HOOK_HOOKNUM", "be32"),
+            (3, "NFTA_HOOK_DEV", "asciiz"),
+            (4, "NFTA_HOOK_DEVS", "cdata"),
+        )
 
 
 class trace_msg(nfgen_msg):  # noqa: N801
