@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.obstacles import chains, interfaces, settings, switches
+from netlab.kernel.obstacles import chains, interfaces, iptables, settings, switches
 from netlab.kernel.obstacles.obstacle import Obstacle
 from netlab.kernel.obstacles.site import Site
 
 _KINDS: tuple[Callable[[Site], Iterator[Obstacle]], ...] = (
+    iptables.read,
     interfaces.xdp,
     interfaces.arp_off,
     switches.ports,
@@ -30,12 +32,18 @@ def obstacles(namespace: str, pool: NamespacePool) -> tuple[Obstacle, ...]:
 
 def grown(before: Iterable[Obstacle], after: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
     """Return the obstacles whose count is higher in `after`: those that packets met meanwhile."""
-    counts = {_uncounted(obstacle): obstacle.count or 0 for obstacle in before}
+    counts = defaultdict[Obstacle, list[int]](list)
+    for obstacle in before:
+        counts[_uncounted(obstacle)].append(obstacle.count or 0)
     return tuple(
-        obstacle
-        for obstacle in after
-        if obstacle.count is not None and obstacle.count > counts.get(_uncounted(obstacle), 0)
+        obstacle for obstacle in after if (obstacle.count or 0) > _count_before(obstacle, counts)
     )
+
+
+def _count_before(obstacle: Obstacle, counts: dict[Obstacle, list[int]]) -> int:
+    """Take an obstacle's count out of the earlier ones: of equal rules, each has its own."""
+    equal = counts[_uncounted(obstacle)]
+    return equal.pop(0) if equal else 0
 
 
 def _uncounted(obstacle: Obstacle) -> Obstacle:

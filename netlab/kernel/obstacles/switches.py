@@ -10,8 +10,8 @@ from netlab.kernel.obstacles.obstacle import Obstacle, ObstacleKind
 from netlab.kernel.obstacles.site import Site
 
 _CALLS = {
-    "net.bridge.bridge-nf-call-iptables": (("ip", "inet"), "iptables-legacy", 4),
-    "net.bridge.bridge-nf-call-ip6tables": (("ip6", "inet"), "ip6tables-legacy", 6),
+    "net.bridge.bridge-nf-call-iptables": (("inet", "ip"), "iptables-legacy", 4),
+    "net.bridge.bridge-nf-call-ip6tables": (("inet", "ip6"), "ip6tables-legacy", 6),
     "net.bridge.bridge-nf-call-arptables": (("arp",), "arptables-legacy", None),
 }
 """Settings of br_netfilter: the families of nftables, the legacy tables and the version of each."""
