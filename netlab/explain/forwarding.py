@@ -1,5 +1,5 @@
 """A packet's way through a machine, in Linux's order: translation and rules before the routing decision,
-the decision, rules after it, ARP or neighbour discovery for the next hop. Pure."""
+the decision, rules after it. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ import os
 from dataclasses import replace
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.decision import By, Decision, best_route, closed_route, resolution, would_ask
+from netlab.diagnosis.decision import By, Decision, best_route, closed_route
 from netlab.diagnosis.verdict import Verdict
-from netlab.explain.bridging import Cables, Crossing
-from netlab.explain.model import Ended, LabModel, PredictedPacket, PredictedProbe
-from netlab.explain.nft_fields import connection_facts, neighbour_facts, packet_facts
-from netlab.explain.nft_rules import Facts, HookVerdict, Translation
+from netlab.explain.gates import PredictedFrame
+from netlab.explain.model import (
+    Ended,
+    LabModel,
+    PredictedPacket,
+    PredictedProbe,
+    may_end,
+    uncertain,
+)
+from netlab.explain.nft_fields import connection_facts, packet_facts, packet_in_frame
+from netlab.explain.nft_rules import Translation
+from netlab.explain.nft_values import Facts
+from netlab.explain.resolving import Resolving
 from netlab.frozen import frozen
-from netlab.kernel.rows import IPAddress, at_port
+from netlab.kernel.rows import IPAddress, Socket, at_port
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
@@ -25,8 +34,11 @@ _TTL = "net.ipv4.ip_default_ttl"
 _IGNORES_ECHO = {4: "ipv4.icmp_echo_ignore_all", 6: "ipv6.icmp.echo_ignore_all"}
 _SOURCE_NAT = 100
 """The priority at which Linux translates sources (NF_IP_PRI_NAT_SRC)."""
-_ASLEEP = ("failed", "incomplete")
-"""States of a neighbour in which the machine has to ask."""
+_EPHEMERAL = "net.ipv4.ip_local_port_range"
+_TRANSLATED_PORTS = range(1024, 65536)
+"""The ports that Linux's NAT chooses from if it changes one (nf_nat_l4proto_unique_tuple)."""
+_RATE_MASK = "net.ipv4.icmp_ratemask"
+_ECHO_REPLY_BIT = 1 << 0
 
 
 @frozen
@@ -42,7 +54,7 @@ class _Track:
         return (target, target_port, source, source_port) == self.after.ends
 
 
-class Walk(Cables):
+class Walk(Resolving):
     """A packet and its reply under way: the stays, and the connections that nodes have tracked."""
 
     def __init__(self, model: LabModel) -> None:
@@ -72,7 +84,13 @@ class Walk(Cables):
             raise Ended(source, Cause.UNKNOWN, Message("its kernel names no source address"))
         ttl = self._first_ttl(source, result)
         packet = PredictedPacket(
-            result.source, to, probe, Part.REQUEST, ttl, target_port=probe.port
+            result.source,
+            to,
+            probe,
+            Part.REQUEST,
+            ttl,
+            self._first_ports(source) if probe.port else None,
+            probe.port,
         )
         return self._travel(source, packet)
 
@@ -81,36 +99,37 @@ class Walk(Cables):
 
         Raises Ended if nobody answers.
         """
-        machine, protocol = self.model.nodes[node], packet.probe.protocol
+        protocol = packet.probe.protocol
         if protocol == "icmp":
             setting = f"net.{_IGNORES_ECHO[packet.version]}"
-            if machine.settings.get(setting) == "1":
-                raise Ended(
-                    node,
-                    Cause.UNKNOWN,
-                    Message("it is told to ignore echo requests ({setting})", setting=setting),
-                )
+            if self._setting(node, setting) == "1":
+                text = Message("it is told to ignore echo requests ({setting})", setting=setting)
+                raise Ended(node, Cause.ECHO_IGNORED, text)
             return ""
-        for socket in machine.listening:
-            # A socket of IPv6 that is open to everybody usually takes IPv4 too, and never the reverse.
-            everybody = socket.address.is_unspecified and socket.address.version >= packet.version
-            anywhere = everybody or socket.address == packet.target
-            if (socket.protocol, socket.port) == (protocol, packet.target_port) and anywhere:
-                address = at_port(socket.address, socket.port)
-                return Message(
-                    "{program} waits on {protocol} {address}",
-                    program=socket.program,
-                    protocol=protocol,
-                    address=address,
-                )
-        address = at_port(packet.target, packet.target_port)
-        text = Message(
-            "no program waits on {protocol} {address}", protocol=protocol, address=address
-        )
+        listening = [
+            socket
+            for socket in self.model.nodes[node].listening
+            if (socket.protocol, socket.port) == (protocol, packet.target_port)
+        ]
         inlet = self.stays[-1].came_in
-        forwarded = self.model.netmap.forwarded_ports
-        at_door = inlet and NodeInterface(node, inlet.interface) in forwarded
-        cause = Cause.NO_FORWARD if at_door else Cause.PORT_CLOSED
+        interface = inlet.interface if inlet else ""
+        for socket in listening:
+            if socket.takes(packet.target, interface):
+                return _waiting(socket)
+        if listening:
+            text = Message(
+                "{program}, and takes nothing for {address} that comes in by {interface}",
+                program=_waiting(listening[0]),
+                address=packet.target,
+                interface=interface,
+            )
+        else:
+            address = at_port(packet.target, packet.target_port)
+            text = Message(
+                "no program waits on {protocol} {address}", protocol=protocol, address=address
+            )
+        at_door = NodeInterface(node, interface) in self.model.netmap.forwarded_ports
+        cause = Cause.NO_FORWARD if at_door and not listening else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 
     def reply(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
@@ -126,8 +145,18 @@ class Walk(Cables):
             target_port=request.source_port,
             part=Part.REPLY,
             ttl=self._first_ttl(node, self.model.ask(node, RouteLookup(request.source))),
+            mark=0,
+            macs=None,
         )
+        mask = self.model.nodes[node].setting(_RATE_MASK)
+        if packet.probe.protocol == "icmp" and packet.version == 4 and mask & _ECHO_REPLY_BIT:
+            raise may_end(node, f"{_RATE_MASK} = {mask}")
         return self._travel(node, packet)
+
+    def _first_ports(self, node: str) -> range | None:
+        """Return the ports from which a client's is chosen."""
+        bounds = self._setting(node, _EPHEMERAL).split()
+        return range(int(bounds[0]), int(bounds[1]) + 1) if bounds else None
 
     def _first_ttl(self, node: str, result: RouteResult) -> int:
         """Return the TTL that a machine gives its own packets; of IPv6 each interface has its own."""
@@ -153,6 +182,7 @@ class Walk(Cables):
         Raises Ended.
         """
         self.open(node, came_in, packet)
+        packet = self._let_in_packet(node, came_in, packet)
         entered, state = packet, self._state(node, packet)
         track = self._track(node, packet)
         self._first[node] = track.before if track else packet
@@ -161,6 +191,7 @@ class Walk(Cables):
         hook, out = ("output", first.interface) if first else ("prerouting", None)
         packet = self._rules(node, hook, came_in, out, packet, state)
         unchanged = packet.target == entered.target
+        self._must_not_be_own(node, came_in, packet)
         result = first if first and unchanged else self._route(node, self._lookup(packet, came_in))
         self._decide_route(node, result, packet)
         if result.kind == "local":
@@ -170,18 +201,49 @@ class Walk(Cables):
                 packet = self._forward(node, came_in, result.interface, packet, state)
             packet = self._rules(node, "postrouting", came_in, result.interface, packet, state)
         else:
-            why = Message("a route of the kind {kind}", kind=result.kind)
-            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
+            raise self._not_passed_on(node, came_in, result, packet)
         packet = self._undo_source(node, packet)
         self._remember(node, entered, packet)
         self.change(after=packet.shown, ttl=packet.ttl)
         if result.kind == "local":
             return packet
         outlet = NodeInterface(node, result.interface)
-        mac, path = self._resolve(outlet, result.gateway or packet.target, packet)
+        mac = self.resolve(outlet, result.gateway or packet.target, packet)
+        frame = PredictedFrame(self.mac_of(outlet), mac, packet_in_frame(packet), packet.mark)
+        frame = self.gates.leave(outlet, frame)
         self.change(went_out=(self.outlet(outlet),))
-        end = self.carry(outlet, mac, path, packet)
-        return end.node, end.interface, packet
+        copy = self.carry(outlet, replace(frame, mark=0), packet)
+        packet = replace(packet, mark=0, macs=(copy.frame.source, copy.frame.target))
+        return copy.end.node, copy.end.interface, packet
+
+    def _let_in_packet(
+        self, node: str, came_in: str | None, packet: PredictedPacket
+    ) -> PredictedPacket:
+        """Return a packet as the interface where it came in hands it on. Raises Ended."""
+        if came_in is None or packet.macs is None:
+            return packet
+        frame = PredictedFrame(*packet.macs, packet_in_frame(packet))
+        frame = self.gates.enter(NodeInterface(node, came_in), frame)
+        return replace(packet, mark=frame.mark)
+
+    def _must_not_be_own(self, node: str, came_in: str | None, packet: PredictedPacket) -> None:
+        """Raise Ended at a machine that is sent a packet by its own address: IPv4 takes none
+        (fib_validate_source)."""
+        lookup = self._lookup(packet, came_in)
+        if came_in is None or packet.version == 6 or not self.model.nodes[node].has(packet.source):
+            return
+        if self.model.ask(node, lookup).error:
+            text = Message("{node} has {address}, too", node=node, address=packet.source)
+            raise Ended(node, Cause.DUPLICATE_IP, text)
+
+    def _not_passed_on(
+        self, node: str, came_in: str | None, result: RouteResult, packet: PredictedPacket
+    ) -> Ended:
+        """Return the end of a packet that a route takes neither to the machine nor onto a cable."""
+        if came_in is None and result.kind == "broadcast":
+            text = Message("{address} is a broadcast address of it", address=packet.target)
+            return Ended(node, Cause.BROADCAST_ADDRESS, text)
+        return uncertain(node, Message("its route is of the kind {kind}", kind=result.kind))
 
     def _lookup(self, packet: PredictedPacket, came_in: str | None) -> RouteLookup:
         return RouteLookup(packet.target, packet.source, came_in)
@@ -192,13 +254,7 @@ class Walk(Cables):
         if not result.error:
             return result
         if result.error == UNCERTAIN:
-            raise Ended(
-                node,
-                Cause.UNKNOWN,
-                Message(
-                    "not certain: {why}", why=Message("its ip rules look at more than addresses")
-                ),
-            )
+            raise uncertain(node, Message("its ip rules look at more than addresses"))
         came_in, target = lookup.came_in, lookup.target
         if came_in and self._is_filtered(node, came_in, lookup):
             text = Message(
@@ -279,21 +335,15 @@ class Walk(Cables):
         state: str,
     ) -> PredictedPacket:
         """Return the packet that the rules at a hook let through, translated. Raises Ended."""
+        self.gates.machine(node, hook, came_in, out, packet.version)
         rules = self.model.nodes[node].rules
         deciding = ""
         for chain in rules.chains(hook, self._facts(node, came_in, out, packet, state)):
             if hook == "postrouting" and int(chain["prio"]) > _SOURCE_NAT:
                 packet = self._undo_source(node, packet)
-            outcome = rules.met(chain, self._facts(node, came_in, out, packet, state))
-            if outcome is None:
-                continue
-            if outcome.end is HookVerdict.UNKNOWN:
-                why = Message("rule {rule}", rule=outcome.by)
-                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-            if outcome.end is HookVerdict.DROP:
-                raise Ended(node, Cause.FIREWALL, outcome.by)
-            if outcome.end is HookVerdict.REJECT:
-                raise Ended(node, Cause.FIREWALL, outcome.by, Verdict.REFUSED)
+            facts = self._facts(node, came_in, out, packet, state)
+            outcome = self.gates.judge(node, chain, facts)
+            packet = replace(packet, mark=outcome.changes.get("meta mark", packet.mark))
             if outcome.translation:
                 packet = self._translate(node, came_in, out, packet, outcome.translation)
             deciding = outcome.by or deciding
@@ -338,8 +388,11 @@ class Walk(Cables):
                 address = machine.address_on(out or "", towards or packet.target)
             if address is None:
                 why = Message("{interface} has no address for {rule}", interface=out, rule=nat.rule)
-                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-            return replace(packet, source=address, source_port=nat.port or packet.source_port)
+                raise uncertain(node, why)
+            port = nat.port or packet.source_port
+            if isinstance(port, range):
+                port = _TRANSLATED_PORTS
+            return replace(packet, source=address, source_port=port)
         address = nat.address or packet.target
         if nat.kind == "redirect":
             address = machine.address_on(came_in or "lo", packet.source) or address
@@ -399,106 +452,18 @@ class Walk(Cables):
             self.decide(Decision(By.NAT, text))
         return restored
 
-    def _resolve(
-        self, outlet: NodeInterface, hop: IPAddress, packet: PredictedPacket
-    ) -> tuple[str, list[Crossing] | None]:
-        """Return the MAC address of the next hop; if it has to be asked for, also the way of the reply.
-
-        Raises Ended if nobody answers.
-        """
-        machine = self.model.nodes[outlet.node]
-        interface = machine.interface(outlet.interface)
-        if interface is None or not interface.running:
-            raise Ended(
-                outlet.node,
-                Cause.NIC_DOWN,
-                Message("{interface} is down or has no carrier", interface=outlet.interface),
-            )
-        for entry in machine.space.neighbours:
-            matches = (entry.interface, entry.address) == (outlet.interface, hop)
-            if matches and entry.mac and entry.state not in _ASLEEP:
-                self.decide(resolution(hop, entry.mac, self.owner(entry.mac, outlet)))
-                return entry.mac, None
-        asker: IPAddress | None = packet.source
-        if not machine.has(packet.source):
-            asker = machine.address_on(outlet.interface, hop)
-        answers = [
-            (path, end)
-            for path, end in self.reached(outlet)
-            if self._answers(end, hop, outlet, asker)
-        ]
-        if not answers:
-            raise self._not_resolved(outlet, hop)
-        if len(answers) > 1:
-            nodes = ", ".join(end.node for _, end in answers)
-            why = Message("{who} would all answer for {address}", who=nodes, address=hop)
-            raise Ended(outlet.node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-        path, owner = answers[0]
-        adapter = self.model.nodes[owner.node].interface(owner.interface)
-        mac = adapter.mac if adapter else ""
-        self.decide(would_ask(hop, mac, owner.node))
-        return mac, path
-
-    def _not_resolved(self, outlet: NodeInterface, address: IPAddress) -> Ended:
-        """Return the end of a packet whose next hop nobody answers for."""
-        node, text = (
-            outlet.node,
-            Message("it would ask who has {address}, and nobody would answer", address=address),
-        )
-        far = ""
-        for owner in self.model.owners.interfaces.get(str(address), ()):
-            if self.model.netmap.same_segment(owner, outlet):
-                return Ended(node, Cause.ARP_UNANSWERED, text)
-            far = owner.node
-        if far in ("", node):
-            return Ended(node, Cause.ARP_UNANSWERED, text)
-        return Ended(
-            node,
-            Cause.WRONG_SEGMENT,
-            Message("{asked}; {owner} has it, on another network", asked=text, owner=far),
-        )
-
-    def _answers(
-        self, end: NodeInterface, address: IPAddress, start: NodeInterface, asker: IPAddress | None
-    ) -> bool:
-        """Return whether a machine answers a question for a MAC address that is asked on `start`.
-
-        By ARP, Linux answers for any address of its own, if it could answer a packet of the asker
-        too. By neighbour discovery, it answers for those of the interface, if rules let both pass.
-        Raises Ended where they do not.
-        """
-        node, interface = end
-        if address.version == 6:
-            if end not in self.model.owners.interfaces.get(str(address), ()):
-                return False
-            self._solicit(end, address, start, asker)
-            return True
-        if not self.model.nodes[node].has(address):
-            return False
-        result = self.model.ask(node, RouteLookup(address, asker, interface))
-        return result.kind == "local" and not result.error
-
-    def _solicit(
-        self, end: NodeInterface, address: IPAddress, start: NodeInterface, asker: IPAddress | None
-    ) -> None:
-        """Raise Ended unless rules let a neighbour solicitation through, and its reply."""
-        asking, answering = neighbour_facts(address, asker)
-        for (node, interface), hook, facts in (
-            (start, "output", asking),
-            (end, "input", asking),
-            (end, "output", answering),
-            (start, "input", answering),
-        ):
-            field = {"output": "oif", "input": "iif"}[hook]
-            at_hook = {**facts, f"meta {field}": interface, f"meta {field}name": interface}
-            outcome = self.model.nodes[node].rules.at(hook, at_hook)
-            if outcome.end is HookVerdict.UNKNOWN:
-                why = Message("rule {rule}", rule=outcome.by)
-                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-            if outcome.end is not HookVerdict.ACCEPT:
-                raise Ended(
-                    node, Cause.FIREWALL, Message("neighbour discovery: {rule}", rule=outcome.by)
-                )
-
     def _setting(self, node: str, key: str) -> str:
         return self.model.nodes[node].settings.get(key, "")
+
+
+def _waiting(socket: Socket) -> Message:
+    """Return the program that waits on a socket, in words."""
+    address = at_port(socket.address, socket.port)
+    if socket.interface:
+        address = f"{address}%{socket.interface}"
+    return Message(
+        "{program} waits on {protocol} {address}",
+        program=socket.program,
+        protocol=socket.protocol,
+        address=address,
+    )

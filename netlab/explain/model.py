@@ -14,11 +14,14 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
 from netlab.explain.nft_rules import ParsedRuleset
 from netlab.frozen import frozen
+from netlab.kernel.netlink.objects.link_details import LinkDetails
 from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.obstacles import Obstacle
 from netlab.kernel.rows import IPAddress, Socket, at_port
-from netlab.kernel.state.owners import Owners, owners
+from netlab.kernel.state.owners import Owners
 from netlab.kernel.state.routing import RouteLookup, RouteResult
 from netlab.kernel.state.spaces import Space
+from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
@@ -56,6 +59,12 @@ class NodeModel:
     """Kernel settings by key."""
     listening: tuple[Socket, ...] = ()
     """Sockets that wait for connections or datagrams."""
+    links: Mapping[str, LinkDetails] = field(default_factory=dict)
+    """Further settings of its interfaces, by name."""
+    proxies: frozenset[tuple[str, IPAddress]] = frozenset()
+    """Addresses of others for which the node answers, by the interface; empty: on each."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """All else that can end packets, but what `rules` has too."""
 
     def interface(self, name: str) -> Interface | None:
         """Return an interface by its name, None if there is none."""
@@ -66,6 +75,17 @@ class NodeModel:
     def addresses(self) -> frozenset[tuple[str | None, IPAddress]]:
         """(interface, address) of all its addresses."""
         return frozenset((name, address.ip) for name, address in self.space.addresses)
+
+    def setting(self, key: str) -> int:
+        """Return a kernel setting; 0 where the kernel has none of that name."""
+        return int(self.settings.get(key) or 0)
+
+    def setting_of(self, key: str, interface: str) -> int:
+        """Return a setting of an interface, as the kernel takes it: the higher one of `all` and its own.
+
+        key: with `{}` in place of the interface.
+        """
+        return max(self.setting(key.format(scope)) for scope in ("all", interface))
 
     def has(self, address: IPAddress) -> bool:
         """Return whether the node has an IP address."""
@@ -92,18 +112,13 @@ class LabModel:
 
     nodes: Mapping[str, NodeModel]
     """Machines and switches by name."""
+    owners: Owners
+    """The owners of all IP and MAC addresses."""
     netmap: NetworkMap
     cables: Mapping[NodeInterface, NodeInterface]
     """Both ends of every cable, by the other end."""
     ask: Callable[[str, RouteLookup], RouteResult]
     """A node's routing decision."""
-
-    @cached_property
-    def owners(self) -> Owners:
-        """The owners of all IP and MAC addresses."""
-        return owners(
-            (name, node.space.interfaces, node.space.addresses) for name, node in self.nodes.items()
-        )
 
 
 @frozen
@@ -146,9 +161,13 @@ class PredictedPacket:
     probe: PredictedProbe
     part: Part
     ttl: int
-    source_port: int | None = None
-    """None: not chosen yet, so rules about it cannot be worked out."""
-    target_port: int | None = None
+    source_port: int | range | None = None
+    """One that is yet to be chosen is a range; None without ports, or if nothing is known of it."""
+    target_port: int | range | None = None
+    mark: int | None = 0
+    """The mark that rules of the present node have given it; None: not known."""
+    macs: tuple[str, str] | None = None
+    """Source and destination of the frame in which it came in; None at the node that makes it."""
 
     @property
     def version(self) -> int:
@@ -156,7 +175,7 @@ class PredictedPacket:
         return self.target.version
 
     @property
-    def ends(self) -> tuple[IPAddress, int | None, IPAddress, int | None]:
+    def ends(self) -> tuple[IPAddress, int | range | None, IPAddress, int | range | None]:
         """Source and destination, each with its port."""
         return self.source, self.source_port, self.target, self.target_port
 
@@ -164,7 +183,9 @@ class PredictedPacket:
     def shown(self) -> tuple[str, str]:
         """Source and destination, with their ports where they are known."""
         ends = ((self.source, self.source_port), (self.target, self.target_port))
-        source, target = (at_port(address, port) for address, port in ends)
+        source, target = (
+            at_port(address, port if isinstance(port, int) else None) for address, port in ends
+        )
         return source, target
 
 
@@ -177,3 +198,13 @@ class Ended(Exception):
         super().__init__(evidence)
         self.at, self.cause, self.evidence = at, cause, evidence
         self.verdict = Verdict.UNKNOWN if cause is Cause.UNKNOWN else verdict
+
+
+def uncertain(at: str, why: str) -> Ended:
+    """Return the end of a packet of which nobody can tell what becomes of it."""
+    return Ended(at, Cause.UNKNOWN, Message("not certain, because {why}", why=why))
+
+
+def may_end(at: str, thing: str) -> Ended:
+    """Return the end at something that may end the packet, or not."""
+    return uncertain(at, Message("{thing} may end it", thing=thing))

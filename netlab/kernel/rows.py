@@ -176,6 +176,18 @@ class Socket:
     program: str
     unread: int = 0
     """Bytes that have been delivered and that the program has not taken yet."""
+    interface: str = ""
+    """The only interface whose packets it takes (SO_BINDTODEVICE); empty: of every one."""
+    only_ipv6: bool = False
+    """It does not take IPv4's packets too (IPV6_V6ONLY)."""
+
+    def takes(self, address: IPAddress, interface: str) -> bool:
+        """Return whether it takes a packet for an address that comes in by an interface."""
+        if self.interface not in ("", interface):
+            return False
+        if self.address.version == address.version:
+            return self.address.is_unspecified or self.address == address
+        return self.address.is_unspecified and address.version == 4 and not self.only_ipv6
 
     @property
     def loopback(self) -> bool:
