@@ -26,6 +26,8 @@ PACKAGES_TOOLS := ca-certificates traceroute iperf3 openssh-client tshark graphv
 PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TYPED) $(PACKAGES_TOOLS)
 # Only for `make test`: shells that complete commands.
 PACKAGES_SHELLS := zsh fish
+# Only for `make test`: the firewalls before nftables, whose rules are found too where they are there.
+PACKAGES_LEGACY := iptables arptables ebtables
 # Only for `make test` and `make page`: any Chromium, to test the page in (110 MB to download, 360 MB on disk).
 PACKAGES_BROWSER := chromium
 # Only for `make pictures`: Chinese letters.
@@ -119,7 +121,7 @@ up: setup ## start the NAT lab, show it, test it
 down: ## end all labs
 	@$(AS_ROOT) $(BIN)/netlab down --all
 
-test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR) $(PACKAGES_SHELLS)
+test: PACKAGES += $(PACKAGES_BROWSER) $(PACKAGES_FLOOR) $(PACKAGES_SHELLS) $(PACKAGES_LEGACY)
 test: setup lint unit kernel page guard ## every check: lint, types, unit, golden, kernel, scenarios, the page, speed
 
 lint: $(VENV)/installed ## ruff and mypy
@@ -130,7 +132,7 @@ lint: $(VENV)/installed ## ruff and mypy
 unit: $(VENV)/installed ## tests without root or kernel, in seconds
 	@$(BIN)/pytest tests/unit
 
-kernel: PACKAGES += $(PACKAGES_SHELLS)
+kernel: PACKAGES += $(PACKAGES_SHELLS) $(PACKAGES_LEGACY)
 kernel: setup ## tests on real namespaces, as root
 	@$(AS_ROOT) tests/apart.sh $(BIN)/pytest tests/kernel tests/scenarios tests/commands
 

@@ -1,9 +1,10 @@
-"""Messages that pyroute2 0.9.7 lacks, in its own notation; and conntrack's, which it has behind asyncio.
+"""Messages that pyroute2 0.9.7 lacks, in its own notation; and some that it has where an import takes long.
 
 No class is derived from one of pyroute2's that has an attribute map: pyroute2 compiles a map at its first use
 and keeps it in the class, for subclasses too.
-`pyroute2.netlink.nfnetlink.nfctsocket` has conntrack's messages beside its socket, whose import takes 20 ms:
-as long as all others together. A test compares the copies here with pyroute2's own.
+`pyroute2.netlink.nfnetlink.nfctsocket` has conntrack's messages beside its socket, and `rtnl.tcmsg` those of
+traffic control beside the options of thirty kinds: each import takes 20 ms, as long as all others together.
+A test compares the copies here with pyroute2's own.
 """
 
 from __future__ import annotations
@@ -135,14 +136,32 @@ class trace_msg(nfgen_msg):  # noqa: N801
         nla_map = (("NFTA_VERDICT_UNSPEC", "none"), ("NFTA_VERDICT_CODE", "be32"))
 
 
+class link_counters(nla):  # noqa: N801
+    """IFLA_STATS64 with the counter of kernels since 4.6 (linux/if_link.h)."""
+
+    fields = (*ifinfmsg.ifstats64.fields, ("rx_nohandler", "Q"))
+
+
 # linux/netfilter/nfnetlink_conntrack.h and nf_conntrack_common.h: pyroute2's, behind asyncio.
 IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_DELETE = 0, 1, 2
+IPCTNL_MSG_CT_GET_STATS_CPU = 4
 IPS_SEEN_REPLY, IPS_ASSURED = 1 << 1, 1 << 2
 TCP_STATES = dict(enumerate((
     "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT",
     "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2",
 )))  # fmt: skip
 """nf_conntrack_tcp.h; pyroute2 calls the last one LISTEN, as it was called before Linux 2.6.31."""
+
+
+class connection_counts_msg(nfgen_msg):  # noqa: N801
+    """A processor's counters of connection tracking: those of packets that it dropped, or could not place."""
+
+    nla_map = (
+        (4, "CTA_STATS_INVALID", "be32"),
+        (9, "CTA_STATS_INSERT_FAILED", "be32"),
+        (10, "CTA_STATS_DROP", "be32"),
+        (11, "CTA_STATS_EARLY_DROP", "be32"),
+    )
 
 
 class connection_msg(nfgen_msg):  # noqa: N801
@@ -192,3 +211,107 @@ class connection_msg(nfgen_msg):  # noqa: N801
             """TCP's attributes."""
 
             nla_map = ((1, "CTA_PROTOINFO_TCP_STATE", "uint8"),)
+
+
+# linux/pkt_sched.h and pkt_cls.h
+TC_H_MIN_INGRESS, TC_H_MIN_EGRESS = 0xFFF2, 0xFFF3
+TCA_GACT_PROB, TCA_ACT_PARMS = 3, 2
+TCA_BPF_NAME, TCA_BPF_FLAGS = 7, 8
+TCA_BPF_FLAG_ACT_DIRECT = 1
+TCA_U32_DIVISOR = 4
+TC_ACTIONS = {
+    -1: "continue", 0: "pass", 1: "reclassify", 2: "drop", 3: "pipe", 4: "stolen", 5: "queued",
+    6: "repeat", 7: "redirect", 8: "trap",
+}  # fmt: skip
+"""TC_ACT_*, by the words of tc-actions(8)."""
+FILTER_ACTIONS = {
+    "basic": (3, 4), "bpf": (1, 2), "cgroup": (1, 2), "flow": (9, 10), "flower": (3,), "fw": (4, 2),
+    "matchall": (2,), "route": (6, 5), "u32": (7, 6),
+}  # fmt: skip
+"""TCA_*_ACT and TCA_*_POLICE of each kind of filter."""
+
+
+class traffic_msg(nlmsg):  # noqa: N801
+    """A queueing discipline or a filter of any kind, with what all of them have."""
+
+    fields = (
+        ("family", "B"),
+        ("pad1", "B"),
+        ("pad2", "H"),
+        ("index", "i"),
+        ("handle", "I"),
+        ("parent", "I"),
+        ("info", "I"),
+    )
+    nla_map = (
+        (1, "TCA_KIND", "asciiz"),
+        (2, "TCA_OPTIONS", "cdata"),
+        (7, "TCA_STATS2", "cdata"),
+    )
+
+    class stats2(nla):  # noqa: N801
+        """TCA_STATS_*, of an action too."""
+
+        nla_map = ((1, "TCA_STATS_BASIC", "basic"), (3, "TCA_STATS_QUEUE", "queue"))
+
+        class basic(nla):  # noqa: N801
+            """Packets that went through it."""
+
+            fields = (("bytes", "Q"), ("packets", "I"))
+
+        class queue(nla):  # noqa: N801
+            """Packets that wait, and that were dropped."""
+
+            fields = (("qlen", "I"), ("backlog", "I"), ("drops", "I"))
+
+
+class any_nla(nla):  # noqa: N801
+    """A nest whose attributes are known by their numbers only."""
+
+    nla_map = ()
+
+
+class action_nla(nla):  # noqa: N801
+    """An action of a filter: TCA_ACT_*."""
+
+    nla_map = (
+        (1, "TCA_ACT_KIND", "asciiz"),
+        (2, "TCA_ACT_OPTIONS", "cdata"),
+        (4, "TCA_ACT_STATS", "cdata"),
+    )
+
+    class parameters(nla):  # noqa: N801
+        """The beginning of most actions' parameters: tc_gen."""
+
+        fields = (("index", "I"), ("capab", "I"), ("action", "i"))
+
+
+# linux/xfrm.h
+XFRM_MSG_GETPOLICY, XFRM_MSG_GETDEFAULT = 0x15, 0x28
+XFRM_POLICY_BLOCK = XFRM_USERPOLICY_BLOCK = 1
+
+
+class policy_id_msg(nlmsg):  # noqa: N801
+    """struct xfrm_userpolicy_id: the request for all policies leaves it empty."""
+
+    fields = tuple((f"word_{number}", "I") for number in range(16))
+
+
+class policy_msg(nlmsg):  # noqa: N801
+    """struct xfrm_userpolicy_info, with the templates of what has to be done to packets."""
+
+    fields = (
+        *(("daddr", "16s"), ("saddr", "16s"), ("dport", "H"), ("dport_mask", "H")),
+        *(("sport", "H"), ("sport_mask", "H"), ("family", "H"), ("prefixlen_d", "B")),
+        *(("prefixlen_s", "B"), ("proto", "B"), ("pad", "3s"), ("ifindex", "i"), ("user", "I")),
+        *((f"lifetime_{number}", "Q") for number in range(12)),
+        *(("priority", "I"), ("index", "I"), ("dir", "B"), ("action", "B"), ("flags", "B")),
+        *(("share", "B"), ("pad_info", "4s")),
+    )
+    nla_map = ((5, "XFRMA_TMPL", "cdata"),)
+
+
+class default_policy_msg(nlmsg):  # noqa: N801
+    """struct xfrm_userpolicy_default: what becomes of packets without a policy."""
+
+    fields = (("in", "B"), ("fwd", "B"), ("out", "B"), ("pad", "B"))

@@ -106,6 +106,11 @@ class XtRuleset:
         return any(chain.name == rule.target and chain.table == rule.table for chain in self.chains)
 
 
+def version_of(tool: str) -> int | None:
+    """Return the version of IP whose packets a tool's rules meet; None for ARP and frames."""
+    return {"iptables": 4, "ip6tables": 6}.get(tool.partition("-")[0])
+
+
 def parse(text: str, tool: str) -> XtRuleset:
     """Parse the output of a tool's `-save -c`; the tool is named as in XtRuleset."""
     table, chains, rules = "", [], []
@@ -127,8 +132,7 @@ def parse(text: str, tool: str) -> XtRuleset:
         elif match := _RULE.match(line):
             packets, chain, words = match.groups()
             rules.append(_rule(table, chain, None if packets is None else int(packets), words))
-    version = {"iptables": 4, "ip6tables": 6}.get(tool.partition("-")[0])
-    return XtRuleset(tool, version, tuple(chains), tuple(rules))
+    return XtRuleset(tool, version_of(tool), tuple(chains), tuple(rules))
 
 
 class _Word(NamedTuple):

@@ -6,12 +6,14 @@ A match or target that has no such words here stays `xt`, with its name: nobody 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from netlab.kernel.nftables.iptables_save import XtChain, XtOption, XtRule, XtRuleset
+from netlab.kernel.nftables.iptables_save import XtChain, XtMatch, XtOption, XtRule, XtRuleset
 from netlab.kernel.nftables.nft import PROTOCOLS, RuleId
 
+Item = TypeVar("Item")
 Expression: TypeAlias = dict[str, Any]
 """A statement of a rule."""
 
@@ -121,7 +123,9 @@ def _entries(ruleset: XtRuleset) -> Iterator[dict[str, Any]]:
     for handle, rule in enumerate(ruleset.rules, 1):
         table = table_name(ruleset, rule.table)
         place = {"family": family, "table": table, "chain": rule.chain, "handle": handle}
-        yield {"rule": {**place, "expr": [*_matches(rule, family), *_target(rule, ruleset)]}}
+        for alternative in _alternatives(rule):
+            statements = [*_matches(alternative, family), *_target(rule, ruleset)]
+            yield {"rule": {**place, "expr": statements}}
 
 
 def _base(chain: XtChain) -> dict[str, Any]:
@@ -134,6 +138,40 @@ def _base(chain: XtChain) -> dict[str, Any]:
         ),
         "policy": chain.policy.lower(),
     }
+
+
+def _alternatives(rule: XtRule) -> list[XtRule]:
+    """Return the rules that a rule stands for whose options mean one or the other, each without `or`."""
+    for number, match in enumerate(rule.matches):
+        for place, option in enumerate(match.options):
+            if split := () if option.negated else _split(option):
+                return [
+                    replace(
+                        rule, matches=_with(rule.matches, number, _with_option(match, place, part))
+                    )
+                    for part in split
+                ]
+    return [rule]
+
+
+def _split(option: XtOption) -> Sequence[XtOption]:
+    """Return the options that one with `or` stands for; none for any other."""
+    if option.name == "--ports":
+        return [replace(option, name=name) for name in ("--sports", "--dports")]
+    words = option.value.split(",")
+    states = [word for word in words if word in _STATES]
+    if option.name == "--ctstate" and 0 < len(states) < len(words):
+        status = [word for word in words if word not in _STATES]
+        return [replace(option, value=",".join(part)) for part in (states, status)]
+    return ()
+
+
+def _with_option(match: XtMatch, place: int, option: XtOption) -> XtMatch:
+    return replace(match, options=_with(match.options, place, option))
+
+
+def _with(items: tuple[Item, ...], place: int, item: Item) -> tuple[Item, ...]:
+    return (*items[:place], item, *items[place + 1 :])
 
 
 def _matches(rule: XtRule, family: str) -> Iterator[Expression]:

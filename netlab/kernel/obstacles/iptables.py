@@ -9,12 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from netlab.frozen import frozen
 from netlab.kernel import files
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.nftables import xt
-from netlab.kernel.nftables.iptables_save import HOOKS, XtRule, XtRuleset, parse
-from netlab.kernel.obstacles.obstacle import Obstacle, ObstacleKind
-from netlab.kernel.obstacles.site import Site
+from netlab.kernel.nftables.iptables_save import HOOKS, XtRuleset, parse
 from netlab.kernel.process.output import output
 
 _LEGACY = ("iptables-legacy", "ip6tables-legacy")
@@ -26,7 +24,6 @@ _NAMES = {
     "arptables-legacy": "arp_tables_names",
 }
 """Files of /proc/net with the names of the tables that the namespace has."""
-_PACKAGES = dict.fromkeys(_LEGACY, "iptables") | {_ARP: "arptables"}
 _TABLES_OF_FRAMES = ("broute", "nat", "filter")
 _CHAIN = re.compile(
     r"(?:Bridge chain: (?P<of_frames>\S+), entries: \d+, policy: (?P<end>\S+)"
@@ -34,12 +31,24 @@ _CHAIN = re.compile(
 )
 _RULE = re.compile(r"(?P<text>-.*?) ?, pcnt ?= ?(?P<packets>\d+) -- bcnt ?= ?(?P<bytes>\d+)")
 _EVERY_INTERFACE = re.compile(r"-[io] \* ?")
-_PASSING = (
-    *("ACCEPT", "RETURN", "CONTINUE", "SNAT", "DNAT", "MASQUERADE", "REDIRECT", "NETMAP", "MARK"),
-    *("CONNMARK", "CONNSECMARK", "SECMARK", "TCPMSS", "TCPOPTSTRIP", "NOTRACK", "CT", "TOS"),
-    *("DSCP", "ECN", "snat", "dnat", "redirect", "mark", "arpreply"),
-)
-"""Targets that end no packet by themselves; ebtables writes its own in lower case."""
+
+
+@frozen
+class LegacyTables:
+    """The tables of one tool."""
+
+    tool: str
+    names: tuple[str, ...]
+    ruleset: XtRuleset | None
+    """None if the tool is not installed, and nobody can show their rules."""
+
+    @property
+    def decide(self) -> bool:
+        """True if there is a rule, or a policy other than ACCEPT, or nobody knows."""
+        return self.ruleset is None or bool(
+            self.ruleset.rules
+            or any(chain.policy not in ("", "ACCEPT") for chain in self.ruleset.chains)
+        )
 
 
 def legacy(namespace: str, pool: NamespacePool) -> tuple[XtRuleset, ...]:
@@ -69,16 +78,23 @@ def tables(tool: str) -> list[str]:
         return []
 
 
-def read(site: Site) -> Iterator[Obstacle]:
-    """Yield the rules and policies that can end packets; whole tables where nobody can show their rules."""
+def tables_of_frames() -> list[str]:
+    """Return the tables of ebtables-legacy that the kernel has loaded.
+
+    It does not tell which of them a namespace has, and makes one there when it is asked for.
+    """
+    return [name for name in _TABLES_OF_FRAMES if Path(f"/sys/module/ebtable_{name}").exists()]
+
+
+def read(with_frames: bool) -> Iterator[LegacyTables]:
+    """Yield the present namespace's legacy tables by their tools, `with_frames` those of ebtables too."""
     for tool in (*_LEGACY, _ARP):
         if names := tables(tool):
             ruleset = _listed(tool, names) if tool == _ARP else _saved(tool)
-            yield from _obstacles(ruleset) if ruleset else [_closed(tool, names)]
-    if any(link.kind == "bridge" for link in site.links):
-        names = [name for name in _TABLES_OF_FRAMES if Path(f"/sys/module/ebtable_{name}").exists()]
-        if names and (ruleset := _listed(_FRAMES, names)):
-            yield from _obstacles(ruleset)
+            yield LegacyTables(tool, tuple(names), ruleset)
+    names = tables_of_frames() if with_frames else []
+    if names and (ruleset := _listed(_FRAMES, names)):
+        yield LegacyTables(_FRAMES, tuple(names), ruleset)
 
 
 def _saved(tool: str) -> XtRuleset | None:
@@ -108,49 +124,3 @@ def as_saved(listing: str) -> str:
             text = _EVERY_INTERFACE.sub("", match["text"])
             lines.append(f"[{match['packets']}:{match['bytes']}] -A {chain} {text}")
     return "\n".join(lines)
-
-
-def _obstacles(ruleset: XtRuleset) -> Iterator[Obstacle]:
-    for chain in ruleset.chains:
-        if chain.policy not in ("", "ACCEPT"):
-            yield Obstacle(
-                ObstacleKind.IPTABLES,
-                f"{ruleset.tool} {chain.table} {chain.name}: policy {chain.policy}",
-                hook=chain.hook,
-                version=ruleset.version,
-                count=chain.packets,
-            )
-    for rule in ruleset.rules:
-        hooks = ruleset.hooks(rule.table, rule.chain)
-        if hooks and _can_end(rule, ruleset):
-            yield Obstacle(
-                ObstacleKind.IPTABLES,
-                f"{ruleset.tool} {rule.table} {rule.chain}: {rule.text}",
-                _interface(rule),
-                next(iter(hooks)) if len(hooks) == 1 else "",
-                ruleset.version,
-                rule.packets,
-                rule.target == "REJECT",
-            )
-
-
-def _can_end(rule: XtRule, ruleset: XtRuleset) -> bool:
-    is_passing = rule.target in _PASSING or xt.is_harmless(rule)
-    return not is_passing and not ruleset.leads_on(rule)
-
-
-def _interface(rule: XtRule) -> str:
-    """Return the only interface whose packets a rule meets; empty if there may be several."""
-    names = [
-        option.value
-        for match in rule.matches
-        for option in match.options
-        if option.name in ("-i", "-o") and not option.negated and not option.value.endswith("+")
-    ]
-    return names[0] if names else ""
-
-
-def _closed(tool: str, names: Sequence[str]) -> Obstacle:
-    text = f"{tool} {', '.join(names)}: its rules are shown by the package {_PACKAGES[tool]}"
-    version = {"iptables-legacy": 4, "ip6tables-legacy": 6}.get(tool)
-    return Obstacle(ObstacleKind.IPTABLES, text, version=version)

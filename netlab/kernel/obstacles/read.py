@@ -7,18 +7,30 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.obstacles import chains, interfaces, iptables, settings, switches
+from netlab.kernel.obstacles import (
+    chains,
+    connections,
+    interfaces,
+    legacy_rules,
+    policies,
+    settings,
+    switches,
+    traffic,
+)
 from netlab.kernel.obstacles.obstacle import Obstacle
 from netlab.kernel.obstacles.site import Site
 
 _KINDS: tuple[Callable[[Site], Iterator[Obstacle]], ...] = (
-    iptables.read,
+    legacy_rules.read,
+    traffic.read,
+    policies.read,
     interfaces.xdp,
     interfaces.arp_off,
     switches.ports,
     switches.bridge_netfilter,
     chains.read,
     settings.read,
+    connections.read,
 )
 
 

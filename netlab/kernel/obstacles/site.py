@@ -9,6 +9,8 @@ from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.objects import hooks, link_details
 from netlab.kernel.netlink.objects.hooks import BaseChain
 from netlab.kernel.netlink.objects.link_details import LinkDetails
+from netlab.kernel.obstacles import iptables
+from netlab.kernel.obstacles.iptables import LegacyTables
 
 
 class Site:
@@ -28,6 +30,16 @@ class Site:
     def chains(self) -> tuple[BaseChain, ...]:
         """The base chains of nftables that are on and do anything. Raises Refused."""
         return tuple(hooks.base_chains())
+
+    @cached_property
+    def legacy(self) -> tuple[LegacyTables, ...]:
+        """The legacy tables of iptables and its sisters."""
+        return tuple(iptables.read(with_frames=self.has_switch))
+
+    @property
+    def has_switch(self) -> bool:
+        """True if there is a bridge."""
+        return any(link.kind == "bridge" for link in self.links)
 
     def values(self, *keys: str) -> dict[str, str]:
         """Read those of these settings that the kernel has."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.kernel.netlink.objects.link_details import LinkDetails
-from netlab.kernel.obstacles import iptables
 from netlab.kernel.obstacles.obstacle import Obstacle, ObstacleKind
 from netlab.kernel.obstacles.site import Site
 
@@ -35,7 +34,7 @@ def _port(link: LinkDetails) -> Iterator[str]:
 
 def bridge_netfilter(site: Site) -> Iterator[Obstacle]:
     """Yield the settings that hand a switch's frames to rules, where there are such rules."""
-    if not any(link.kind == "bridge" for link in site.links):
+    if not site.has_switch:
         return
     for key, value in site.values(*_CALLS).items():
         families, tool, version = _CALLS[key]
@@ -46,7 +45,11 @@ def bridge_netfilter(site: Site) -> Iterator[Obstacle]:
             for chain in site.chains
             if chain.family in families and not chain.devices
         ]
-        rules += [f"{tool} {table}" for table in iptables.tables(tool)]
+        rules += [
+            f"{tool} {', '.join(tables.names)}"
+            for tables in site.legacy
+            if tables.tool == tool and tables.decide
+        ]
         if rules:
             text = f"{key} = {value}: {', '.join(rules)}"
             yield Obstacle(ObstacleKind.BRIDGE_NETFILTER, text, version=version)

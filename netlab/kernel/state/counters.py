@@ -38,11 +38,15 @@ def read(namespaces: Sequence[str]) -> dict[str, Reading]:
 
 def increases(before: Reading, after: Reading) -> Counts:
     """Return the counters that have grown, and by how much."""
-    if before == after:
-        return {}
-    old, new = before.counts(), after.counts()
+    return {} if before == after else grown(before.counts(), after.counts())
+
+
+def grown(before: Counts, after: Counts) -> Counts:
+    """Return the counts that are higher in `after`, and by how much."""
     return {
-        name: count - old.get(name, 0) for name, count in new.items() if count > old.get(name, 0)
+        name: count - before.get(name, 0)
+        for name, count in after.items()
+        if count > before.get(name, 0)
     }
 
 

@@ -21,6 +21,8 @@ from netlab.errors import Missing
 from netlab.kernel import syscalls
 from netlab.kernel.host import rootless
 from netlab.kernel.host.tracepoints import audit
+from netlab.kernel.netlink.pool import NamespacePool
+from netlab.kernel.obstacles import drop_counters, obstacles
 from tests.machine import forked, netlab
 from tests.pace import HANG_SECONDS
 
@@ -138,6 +140,27 @@ def test_everything_works(scenario, vm, pairs):
     before = processes()
     assert unshared(use) == 0
     assert processes() == before
+
+
+RULES = (
+    "sysctl -qw net.ipv4.icmp_echo_ignore_all=1 && tc qdisc add dev eth0 root pfifo limit 1 &&"
+    " ip xfrm policy add dir in action block &&"
+    " XTABLES_LOCKFILE=/dev/null iptables-legacy -P INPUT DROP"
+)
+
+
+def test_obstacles_are_found_by_their_owner():
+    def use() -> None:
+        fine("up", "nat")
+        with NamespacePool(1) as pool:
+            assert obstacles("nat.vm1", pool) == ()
+            fine("exec", "vm1", "--", "sh", "-c", RULES)
+            kinds = {obstacle.kind.value for obstacle in obstacles("nat.vm1", pool)}
+            assert kinds == {"iptables", "tc", "xfrm", "sysctl"}
+            assert drop_counters.read("nat.vm1", pool)["conntrack.drop"] == 0
+        fine("down")
+
+    assert unshared(use) == 0
 
 
 def test_run_needs_nothing_else():

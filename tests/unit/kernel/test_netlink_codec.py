@@ -153,9 +153,10 @@ def same(own: type, theirs: type) -> None:
 def test_what_is_repeated_of_pyroute2_s_conntrack_is_pyroute2_s():
     theirs = importlib.import_module("pyroute2.netlink.nfnetlink.nfctsocket")
     same(missing.connection_msg, theirs.nfct_msg)
+    same(missing.connection_counts_msg, theirs.nfct_stats_cpu)
     for name in (
         *("IPCTNL_MSG_CT_NEW", "IPCTNL_MSG_CT_GET", "IPCTNL_MSG_CT_DELETE"),
-        *("IPS_SEEN_REPLY", "IPS_ASSURED"),
+        *("IPS_SEEN_REPLY", "IPS_ASSURED", "IPCTNL_MSG_CT_GET_STATS_CPU"),
     ):
         assert getattr(missing, name) == getattr(theirs, name)
     states = theirs.TCP_CONNTRACK_TO_NAME
@@ -166,10 +167,32 @@ def test_what_is_repeated_of_pyroute2_s_conntrack_is_pyroute2_s():
 
 def test_what_is_repeated_of_pyroute2_s_nftables_is_pyroute2_s():
     theirs = importlib.import_module("pyroute2.netlink.nfnetlink.nftsocket")
-    assert (missing.NFT_MSG_GETTABLE, missing.NFT_MSG_TRACE) == (
-        theirs.NFT_MSG_GETTABLE,
-        theirs.NFT_MSG_TRACE,
-    )
+    for name in ("NFT_MSG_GETTABLE", "NFT_MSG_GETCHAIN", "NFT_MSG_TRACE"):
+        assert getattr(missing, name) == getattr(theirs, name)
+    hook = rows(theirs.nft_chain_msg.hook)
+    for name, (number, _) in rows(missing.chain_msg).items():
+        assert rows(theirs.nft_chain_msg)[name][0] == number
+    for name, (number, _) in rows(missing.chain_msg.hook).items():
+        assert hook[name][0] == number
+
+
+def test_what_is_repeated_of_pyroute2_s_traffic_control_is_pyroute2_s():
+    theirs = importlib.import_module("pyroute2.netlink.rtnl.tcmsg")
+    message, stats = theirs.tcmsg, theirs.common.stats2
+    assert missing.traffic_msg.fields == message.fields
+    for own, other in ((missing.traffic_msg, message), (missing.traffic_msg.stats2, stats)):
+        assert {name: number for name, (number, _) in rows(own).items()}.items() <= {
+            name: number for name, (number, _) in rows(other).items()
+        }.items()
+    assert missing.traffic_msg.stats2.basic.fields == stats.basic.fields
+    assert missing.traffic_msg.stats2.queue.fields == stats.queue.fields[:3]
+    action = rows(theirs.common_act.tca_act_prio.tca_act)
+    assert all(action[name][0] == row[0] for name, row in rows(missing.action_nla).items())
+    for kind in ("basic", "bpf", "flow", "fw", "matchall", "u32"):
+        attributes = rows(theirs.plugins[kind].options)
+        names = [f"TCA_{kind.upper()}_{word}" for word in ("ACT", "POLICE")]
+        numbers = tuple(attributes[name][0] for name in names if name in attributes)
+        assert missing.FILTER_ACTIONS[kind] == numbers, kind
 
 
 def test_what_pyroute2_has_is_not_repeated():

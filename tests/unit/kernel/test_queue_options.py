@@ -36,6 +36,44 @@ def test_tbf_comes_back_as_it_was():
     assert queues._decoded(Queue("lab.vm1", "eth0"), "tbf", sent) == SLOW
 
 
+@pytest.mark.parametrize("queue", [SLOW, LATE, BOTH])
+def test_a_queue_of_a_plan_is_known_as_one(queue):
+    kind = "netem" if queue.latency else "tbf"
+    body = queues._netem(queue) if queue.latency else queues._tbf(queue)
+    if kind == "tbf":  # The kernel tells the burst in ticks of 64 ns.
+        body["attrs"][0][1]["buffer"] = int(5000 / 1_250_000 / 64e-9)
+    assert queues.is_planned(kind, options(kind, body))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loss": 1},
+        {"limit": 2},
+        {"attrs": [("TCA_NETEM_CORRUPT", {"prob_corrupt": 1})]},
+        {"attrs": [("TCA_NETEM_REORDER", {"prob_reorder": 1})]},
+    ],
+)
+def test_a_netem_by_hand_is_not_a_plan_s(changed):
+    assert not queues.is_planned("netem", options("netem", {**queues._netem(LATE), **changed}))
+
+
+def test_netem_with_nothing_but_zeros_is_a_plan_s():
+    """So the kernel shows it."""
+    body = queues._netem(LATE)
+    zeros = [("TCA_NETEM_CORR", {}), ("TCA_NETEM_REORDER", {}), ("TCA_NETEM_CORRUPT", {})]
+    assert queues.is_planned("netem", options("netem", {**body, "attrs": [*body["attrs"], *zeros]}))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"limit": 40}, {"buffer": 1}, {"peak": 1}, {"rate": 1}, {"rate": 0}]
+)
+def test_a_tbf_by_hand_is_not_a_plan_s(changed):
+    body = queues._tbf(SLOW)
+    body["attrs"][0][1].update({"buffer": int(5000 / 1_250_000 / 64e-9), **changed})
+    assert not queues.is_planned("tbf", options("tbf", body))
+
+
 def test_netem_s_options_are_laid_out_as_tc_s():
     """`tc qdisc replace … netem delay 50ms 1ms rate 10mbit limit 1000`, but for the ticks."""
     tc = bytes.fromhex(

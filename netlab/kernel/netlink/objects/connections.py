@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+from collections import Counter
 from contextlib import closing
 from ipaddress import ip_address
 from typing import Any
@@ -12,15 +14,17 @@ from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_CTNETLINK, nfgen_msg
 
 from netlab.kernel import files
 from netlab.kernel.namespaces import netns
-from netlab.kernel.netlink.channel import Netlink
+from netlab.kernel.netlink.channel import Netlink, Refused
 from netlab.kernel.netlink.codec import Reader, encode
 from netlab.kernel.netlink.missing import (
     IPCTNL_MSG_CT_DELETE,
     IPCTNL_MSG_CT_GET,
+    IPCTNL_MSG_CT_GET_STATS_CPU,
     IPCTNL_MSG_CT_NEW,
     IPS_ASSURED,
     IPS_SEEN_REPLY,
     TCP_STATES,
+    connection_counts_msg,
     connection_msg,
 )
 from netlab.kernel.rows import Connection, Flow, IPAddress
@@ -29,6 +33,10 @@ NEW = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW
 GONE = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE
 """Types of notifications: a new or changed connection, and one that has ended."""
 _GET = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET
+_GET_COUNTS = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS_CPU
+_COUNTERS = Reader(
+    connection_counts_msg, attributes=[name for _, name, _ in connection_counts_msg.nla_map]
+)
 _COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 _PROTOCOLS = {
     number: name.removeprefix("IPPROTO_").lower()
@@ -58,6 +66,24 @@ def read(namespace: str) -> list[Connection]:
         netfilter = Netlink(NETLINK_NETFILTER)
     with closing(netfilter):
         return [decode(message) for message in netfilter.dump(encode(nfgen_msg, {}), _GET)]
+
+
+def counters() -> dict[str, int]:
+    """Read the present namespace's counters: drop, early_drop, insert_failed, invalid, since it was made.
+
+    A kernel without connection tracking has none. Raises Refused.
+    """
+    with closing(Netlink(NETLINK_NETFILTER)) as netfilter:
+        try:
+            messages = netfilter.dump(encode(nfgen_msg, {}), _GET_COUNTS)
+        except Refused as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return {}
+    sums = Counter[str]()
+    for message in messages:  # One of each processor.
+        sums.update(_COUNTERS.attributes(message))
+    return {name.removeprefix("CTA_STATS_").lower(): count for name, count in sums.items()}
 
 
 def decode(message: bytes) -> Connection:

@@ -30,6 +30,11 @@ _BURST_SECONDS, _BURST_BYTES = 0.004, 3200
 _BUFFER_SECONDS, _BUFFER_BYTES = 0.1, 32_000
 """Size of the queue: a tenth of a second's worth, as in a router's buffer, or 20 frames."""
 _BUFFER_FRAMES = 1000
+_TICK_SECONDS = 64e-9
+"""A tick of the packet scheduler (PSCHED_SHIFT)."""
+
+_NETEM_BY_HAND = "TCA_NETEM_CORR", "TCA_NETEM_REORDER", "TCA_NETEM_CORRUPT", "TCA_NETEM_LOSS"
+"""Options of netem that no plan has."""
 
 
 def put(netlink: Netlink, queue: Queue) -> None:
@@ -76,6 +81,36 @@ def read(netlink: Netlink, namespace: str, names: Names) -> list[Queue]:
     return queues
 
 
+def is_planned(kind: str, options: bytes) -> bool:
+    """Return whether a queueing discipline with these options is as `put` makes it for some queue."""
+    if kind not in KINDS:
+        return False
+    return _is_planned_tbf(options) if kind == "tbf" else _is_planned_netem(options)
+
+
+def _is_planned_tbf(options: bytes) -> bool:
+    from netlab.kernel.netlink.missing_queues import tbf_options
+
+    attributes = Reader(tbf_options, attributes=("TCA_TBF_PARMS",)).attributes(options)
+    reader = Reader(tbf_options.tbf_parms, ("rate", "peak", "limit", "buffer"))
+    rate, peak, limit, ticks = reader.fields(attributes["TCA_TBF_PARMS"])
+    if not rate or peak:
+        return False
+    planned_limit, burst = _sizes(rate)
+    planned_ticks = burst / rate / _TICK_SECONDS
+    return bool(limit == planned_limit and abs(ticks - planned_ticks) <= planned_ticks / 100)
+
+
+def _is_planned_netem(options: bytes) -> bool:
+    from netlab.kernel.netlink.missing_queues import netem_options
+
+    reader = Reader(netem_options, ("limit", "loss", "gap", "duplicate"), _NETEM_BY_HAND)
+    limit, *faults = reader.fields(options)
+    # The kernel shows correlations and the like as zeros where there are none.
+    faults += [any(value) for value in reader.attributes(options).values()]
+    return bool(limit == _BUFFER_FRAMES and not any(faults))
+
+
 def _message(netlink: Netlink, interface: str, attributes: list[tuple[str, Any]]) -> bytes:
     from netlab.kernel.netlink.missing_queues import queue_msg
 
@@ -85,14 +120,16 @@ def _message(netlink: Netlink, interface: str, attributes: list[tuple[str, Any]]
 
 def _tbf(queue: Queue) -> Body:
     rate = (queue.rate or 0) // 8
-    parameters = {
-        # The link layer of `struct tc_ratespec`, which pyroute2 calls reserved.
-        "rate___reserved": _ETHERNET,
-        "rate": rate,
-        "limit": max(int(rate * _BUFFER_SECONDS), _BUFFER_BYTES),
-    }
-    burst = max(int(rate * _BURST_SECONDS), _BURST_BYTES)
+    limit, burst = _sizes(rate)
+    # The link layer of `struct tc_ratespec`, which pyroute2 calls reserved.
+    parameters = {"rate___reserved": _ETHERNET, "rate": rate, "limit": limit}
     return {"attrs": [("TCA_TBF_PARMS", parameters), ("TCA_TBF_BURST", burst)]}
+
+
+def _sizes(rate: int) -> tuple[int, int]:
+    """Return the limit and the burst in bytes for a rate in bytes per second."""
+    limit = max(int(rate * _BUFFER_SECONDS), _BUFFER_BYTES)
+    return limit, max(int(rate * _BURST_SECONDS), _BURST_BYTES)
 
 
 def _netem(queue: Queue) -> Body:
